@@ -1,0 +1,46 @@
+"""pharmasl: from raw BIDS arterial spin labelling of a drug trial to its answers. The configuration is the manual."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+if not config:
+
+    configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/study.smk"
+include: "rules/anat.smk"
+include: "rules/perfusion.smk"
+include: "rules/contrasts.smk"
+include: "rules/quality.smk"
+include: "rules/group.smk"
+include: "rules/craving.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,
+
+
+rule cbf:
+    input:
+        expand(rules.quantify_perfusion.output.smooth, scan=STUDY.scans),
+
+
+rule quality:
+    input:
+        rules.study_quality.output,
+
+
+rule contrasts:
+    input:
+        TARGETS.contrasts(),
+
+
+rule group:
+    input:
+        expand(rules.cluster_table.output.table, analysis=STUDY.config["analyses"]),

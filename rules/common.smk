@@ -1,0 +1,49 @@
+"""What all rules share: the study, the names of its files, digests of the code.
+
+Needs the configuration. Gives STUDY (who was scanned, with which files), TARGETS (which outputs follow from it) and
+one short name a kind of path: anat, scan, visit, template, roi and group build patterns, each with its wildcard.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
+
+from pharmasl import bids, provenance
+from pharmasl.errors import InputErrors, InputError
+from pharmasl.study import targets, trial
+
+try:
+    STUDY = trial.read_study(config)
+except (InputError, InputErrors) as error:
+    # One message, no traceback: the user can mend it.
+    raise WorkflowError(str(error)) from None
+
+SETTINGS = STUDY.config
+OUTPUT = SETTINGS["output_dir"].rstrip("/")
+SPACE = SETTINGS["template"]["space"]
+RESOLUTION = str(SETTINGS["template"]["resolution"])
+TARGETS = targets.Targets(STUDY, OUTPUT)
+
+VERSIONS = provenance.versions()
+
+code = provenance.digest
+anat = partial(bids.derivative, OUTPUT, "{anat}")
+scan = partial(bids.derivative, OUTPUT, "{scan}")
+visit = partial(bids.derivative, OUTPUT, "{visit}")
+template = partial(bids.derivative, f"{OUTPUT}/template", f"tpl-{SPACE}")
+group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "{analysis}")
+log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
+benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
+
+
+wildcard_constraints:
+    anat=TARGETS.pattern(STUDY.anatomy(subject) for subject in STUDY.t1w),
+    scan=TARGETS.pattern(STUDY.scans),
+    visit=TARGETS.pattern(STUDY.visit_stem(visit) for visit in STUDY.visits),
+    contrast=TARGETS.pattern(SETTINGS["contrasts"]),
+    analysis=TARGETS.pattern(SETTINGS["analyses"]),
+    roi=TARGETS.pattern(SETTINGS["rois"]),

@@ -1,0 +1,30 @@
+"""Contrasts: weighted sums of the states' CBF at one visit.
+
+Needs the smoothed template-space CBF of each state of the contrast.
+Gives the contrast in mL/100 g/min (missing where any state is not covered) and its within-session standard error.
+"""
+
+
+rule session_contrast:
+    message:
+        "Contrast {wildcards.contrast}: {wildcards.visit}"
+    input:
+        maps=TARGETS.states(rules.quantify_perfusion.output.smooth),
+        errors=TARGETS.states(rules.quantify_perfusion.output.error),
+        coverages=TARGETS.states(rules.quantify_perfusion.output.coverage),
+    output:
+        effect=visit("cbf", space=SPACE, contrast="{contrast}"),
+        error=visit("cbf", space=SPACE, contrast="{contrast}", desc="standarderror"),
+    log:
+        log_of("session_contrast", "{visit}_contrast-{contrast}"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        weights=TARGETS.weights,
+        code=code("session_contrast"),
+    script:
+        "../scripts/session_contrast.py"

@@ -1,0 +1,126 @@
+"""Group: the whole-brain answers.
+
+Needs the contrast maps of both sessions, the participants' table and, for an association, the seed region's values.
+Gives effect, t and z maps, family-wise corrected p by permutation, and a table of named clusters.
+Also the regions of interest: masks and values, since a cluster of one analysis may be the seed of another.
+"""
+
+
+rule group_statistics:
+    message:
+        "Testing over the whole brain: {wildcards.analysis}"
+    input:
+        baseline=TARGETS.session_maps("baseline"),
+        followup=TARGETS.session_maps("followup"),
+        participants=rules.study_tables.output.participants,
+        template_mask=rules.template.output.mask,
+        seed=TARGETS.seed,
+    output:
+        effect=group("statmap", stat="effect"),
+        t=group("statmap", stat="t"),
+        z=group("statmap", stat="z"),
+        voxel_pfwe=group("statmap", desc="voxel", stat="pfwe"),
+        cluster_pfwe=group("statmap", desc="cluster", stat="pfwe"),
+        mask=group("mask", desc="brain"),
+        clusters=group("dseg", desc="clusters"),
+        design=group("design", ".tsv"),
+        null=group("null", ".tsv", desc="permutations"),
+        inference=group("inference", ".json"),
+    log:
+        log_of("group_statistics", "{analysis}"),
+    benchmark:
+        benchmark_of("group_statistics", "{analysis}")
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.baseline)) * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        analysis=lambda wildcards: SETTINGS["analyses"][wildcards.analysis],
+        inference=lambda wildcards: SETTINGS["analyses"][wildcards.analysis]["inference"],
+        arms=SETTINGS.get("arms"),
+        sessions=SETTINGS.get("sessions"),
+        participants=TARGETS.members,
+        code=code("group_statistics"),
+    script:
+        "../scripts/group_statistics.py"
+
+
+rule cluster_table:
+    message:
+        "Naming the clusters: {wildcards.analysis}"
+    input:
+        effect=rules.group_statistics.output.effect,
+        t=rules.group_statistics.output.t,
+        z=rules.group_statistics.output.z,
+        voxel_pfwe=rules.group_statistics.output.voxel_pfwe,
+        cluster_pfwe=rules.group_statistics.output.cluster_pfwe,
+        clusters=rules.group_statistics.output.clusters,
+        atlas=[rules.atlas.output.image, rules.atlas.output.labels],
+    output:
+        table=group("clusters", ".tsv"),
+    log:
+        log_of("cluster_table", "{analysis}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        inference=lambda wildcards: SETTINGS["analyses"][wildcards.analysis]["inference"],
+        code=code("cluster_table"),
+    script:
+        "../scripts/cluster_table.py"
+
+
+rule roi_mask:
+    message:
+        "Defining the region: {wildcards.roi}"
+    input:
+        reference=rules.template.output.t1w,
+        clusters=TARGETS.roi_sources("clusters"),
+        atlas=TARGETS.roi_sources("atlas", [rules.atlas.output.image, rules.atlas.output.labels]),
+        image=TARGETS.roi_sources("image"),
+    output:
+        mask=f"{OUTPUT}/rois/{{roi}}_mask.nii.gz",
+        sidecar=f"{OUTPUT}/rois/{{roi}}_mask.json",
+    log:
+        log_of("roi_mask", "{roi}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        roi=lambda wildcards: SETTINGS["rois"][wildcards.roi],
+        code=code("roi_mask"),
+    script:
+        "../scripts/roi_mask.py"
+
+
+rule roi_values:
+    message:
+        "Reading the region's values: {wildcards.roi}"
+    input:
+        mask=rules.roi_mask.output.mask,
+        maps=TARGETS.roi_maps,
+    output:
+        table=f"{OUTPUT}/rois/{{roi}}_values.tsv",
+    log:
+        log_of("roi_values", "{roi}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        roi=lambda wildcards: wildcards.roi,
+        rows=TARGETS.roi_rows,
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        code=code("roi_values"),
+    script:
+        "../scripts/roi_values.py"

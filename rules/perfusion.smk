@@ -1,0 +1,86 @@
+"""Perfusion: each run from raw label and control volumes to CBF, in its own space and the template's.
+
+Needs the raw series (and M0), the participant's anatomy and the template.
+Gives motion and registration transforms, CBF maps with every constant in the sidecar, and what covers what.
+"""
+
+
+rule align_perfusion:
+    message:
+        "Realigning and registering to the T1w: {wildcards.scan}"
+    input:
+        asl=TARGETS.asl,
+        m0=TARGETS.m0,
+        gm=TARGETS.anatomy_of(rules.segment_anatomy.output.gm),
+        wm=TARGETS.anatomy_of(rules.segment_anatomy.output.wm),
+        csf=TARGETS.anatomy_of(rules.segment_anatomy.output.csf),
+    output:
+        motion=scan("xfm", ".txt", from_="orig", to="aslref", mode="image"),
+        m0_motion=scan("xfm", ".txt", from_="m0scan", to="aslref", mode="image"),
+        coregistration=scan("xfm", ".txt", from_="aslref", to="T1w", mode="image"),
+        aslref=scan("aslref"),
+        confounds=scan("timeseries", desc="confounds"),
+    log:
+        log_of("align_perfusion", "{scan}"),
+    benchmark:
+        benchmark_of("align_perfusion", "{scan}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        acquisition=TARGETS.acquisition,
+        motion=SETTINGS["perfusion"]["motion"],
+        code=code("align_perfusion"),
+    script:
+        "../scripts/align_perfusion.py"
+
+
+rule quantify_perfusion:
+    message:
+        "Quantifying CBF: {wildcards.scan}"
+    input:
+        asl=TARGETS.asl,
+        m0=TARGETS.m0,
+        motion=rules.align_perfusion.output.motion,
+        m0_motion=rules.align_perfusion.output.m0_motion,
+        coregistration=rules.align_perfusion.output.coregistration,
+        forward=TARGETS.anatomy_of(rules.normalise_anatomy.output.forward),
+        gm=TARGETS.anatomy_of(rules.segment_anatomy.output.gm),
+        wm=TARGETS.anatomy_of(rules.segment_anatomy.output.wm),
+        csf=TARGETS.anatomy_of(rules.segment_anatomy.output.csf),
+        mask=TARGETS.anatomy_of(rules.prepare_anatomy.output.mask),
+        reference=rules.template.output.t1w,
+        template_mask=rules.template.output.mask,
+    output:
+        cbf=scan("cbf"),
+        sidecar=scan("cbf", ".json"),
+        preproc=scan("asl", desc="preproc"),
+        timeseries=scan("cbf", desc="timeseries"),
+        brain_mask=scan("mask", desc="brain"),
+        gm=scan("probseg", label="GM"),
+        wm=scan("probseg", label="WM"),
+        csf=scan("probseg", label="CSF"),
+        template_cbf=scan("cbf", space=SPACE),
+        smooth=scan("cbf", space=SPACE, desc="smooth"),
+        coverage=scan("mask", space=SPACE, desc="coverage"),
+        error=scan("cbf", space=SPACE, desc="standarderror"),
+    log:
+        log_of("quantify_perfusion", "{scan}"),
+    benchmark:
+        benchmark_of("quantify_perfusion", "{scan}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        acquisition=TARGETS.acquisition,
+        m0=SETTINGS["perfusion"]["m0"],
+        smoothing_fwhm=SETTINGS["perfusion"]["smoothing_fwhm"],
+        code=code("quantify_perfusion"),
+    script:
+        "../scripts/quantify_perfusion.py"

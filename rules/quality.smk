@@ -1,0 +1,64 @@
+"""Quality: what each scan is worth.
+
+Needs each run's CBF, motion and coverage. Gives one row and one picture a scan, and a table and figure of the study.
+Scans outside a metric's band are flagged, never dropped.
+"""
+
+
+rule scan_quality:
+    message:
+        "Judging the scan: {wildcards.scan}"
+    input:
+        cbf=rules.quantify_perfusion.output.cbf,
+        timeseries=rules.quantify_perfusion.output.timeseries,
+        brain_mask=rules.quantify_perfusion.output.brain_mask,
+        gm=rules.quantify_perfusion.output.gm,
+        wm=rules.quantify_perfusion.output.wm,
+        csf=rules.quantify_perfusion.output.csf,
+        confounds=rules.align_perfusion.output.confounds,
+        coverage=rules.quantify_perfusion.output.coverage,
+        template_cbf=rules.quantify_perfusion.output.template_cbf,
+        template_mask=rules.template.output.mask,
+        reference=rules.template.output.t1w,
+        template_gm=rules.template.output.gm,
+    output:
+        table=scan("cbf", ".tsv", desc="qualitycontrol"),
+        sidecar=scan("cbf", ".json", desc="qualitycontrol"),
+        figure=scan("cbf", ".png", desc="qualitycontrol"),
+    log:
+        log_of("scan_quality", "{scan}"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        scan=TARGETS.label,
+        bands=SETTINGS["quality"]["bands"],
+        code=code("scan_quality"),
+    script:
+        "../scripts/scan_quality.py"
+
+
+rule study_quality:
+    message:
+        "Gathering the quality of all scans"
+    input:
+        tables=TARGETS.of_scans(rules.scan_quality.output.table),
+    output:
+        table=f"{OUTPUT}/quality/scans.tsv",
+        figure=f"{OUTPUT}/quality/scans.png",
+    log:
+        log_of("study_quality", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        bands=SETTINGS["quality"]["bands"],
+        code=code("study_quality"),
+    script:
+        "../scripts/study_quality.py"

@@ -1,0 +1,100 @@
+"""Report: one self-contained page that answers the study's questions in order.
+
+Needs everything that the configuration asks for. Gives figures and results/report/index.html.
+"""
+
+
+rule group_figure:
+    message:
+        "Drawing the analysis: {wildcards.analysis}"
+    input:
+        reference=rules.template.output.t1w,
+        t=rules.group_statistics.output.t,
+        effect=rules.group_statistics.output.effect,
+        voxel_pfwe=rules.group_statistics.output.voxel_pfwe,
+        cluster_pfwe=rules.group_statistics.output.cluster_pfwe,
+        clusters=rules.group_statistics.output.clusters,
+        table=rules.cluster_table.output.table,
+        inference=rules.group_statistics.output.inference,
+    output:
+        figure=group("figure", ".png"),
+    log:
+        log_of("group_figure", "{analysis}"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        analysis=lambda wildcards: wildcards.analysis,
+        code=code("group_figure"),
+    script:
+        "../scripts/group_figure.py"
+
+
+rule craving_figure:
+    message:
+        "Drawing craving and its relation to perfusion"
+    input:
+        scores=rules.craving_scores.output.table,
+        roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
+        values=TARGETS.if_craving_rois([TARGETS.roi_values(roi) for roi in SETTINGS.get("craving", {}).get("rois", [])]),
+    output:
+        craving=f"{OUTPUT}/craving/craving.png",
+        roi=TARGETS.if_craving_rois([f"{OUTPUT}/craving/roi_craving.png"]),
+    log:
+        log_of("craving_figure", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        craving=SETTINGS.get("craving"),
+        sessions=SETTINGS.get("sessions"),
+        arms=SETTINGS.get("arms"),
+        code=code("craving_figure"),
+    script:
+        "../scripts/craving_figure.py"
+
+
+rule report:
+    message:
+        "Writing the report"
+    input:
+        scans=rules.study_tables.output.scans,
+        participants=rules.study_tables.output.participants,
+        exclusions=rules.study_tables.output.exclusions,
+        quality=rules.study_quality.output.table,
+        quality_figure=rules.study_quality.output.figure,
+        scan_figures=TARGETS.of_scans(rules.scan_quality.output.figure),
+        cbf_sidecars=TARGETS.of_scans(rules.quantify_perfusion.output.sidecar),
+        contrasts=TARGETS.contrasts(),
+        analyses_tables=TARGETS.of_analyses(rules.cluster_table.output.table),
+        analyses_inference=TARGETS.of_analyses(rules.group_statistics.output.inference),
+        analyses_figures=TARGETS.of_analyses(rules.group_figure.output.figure),
+        craving_scores=TARGETS.if_craving([rules.craving_scores.output.table]),
+        craving_model=TARGETS.if_craving([rules.craving_model.output.table]),
+        craving_figure=TARGETS.if_craving([rules.craving_figure.output.craving]),
+        roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
+        roi_figure=TARGETS.if_craving_rois([f"{OUTPUT}/craving/roi_craving.png"]),
+    output:
+        page=f"{OUTPUT}/report/index.html",
+    log:
+        log_of("report", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        title=SETTINGS["title"],
+        analyses=list(SETTINGS["analyses"]),
+        config=SETTINGS,
+        versions=VERSIONS,
+        code=code("report"),
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,80 @@
+"""Study: what the dataset holds.
+
+Needs the raw dataset's listing, sheets and sidecars (read and checked before the first rule runs).
+Gives the study's tables and the template in the results' folder.
+"""
+
+
+rule study_tables:
+    message:
+        "Writing the study's tables"
+    output:
+        description=f"{OUTPUT}/dataset_description.json",
+        scans=f"{OUTPUT}/study/scans.tsv",
+        participants=f"{OUTPUT}/study/participants.tsv",
+        exclusions=f"{OUTPUT}/study/exclusions.tsv",
+    log:
+        log_of("study_tables", "study"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        content=lambda wildcards: TARGETS.sheets(),
+        code=code("study_tables"),
+    script:
+        "../scripts/study_tables.py"
+
+
+rule template:
+    message:
+        "Preparing the template {SPACE}"
+    output:
+        fine_t1w=template("T1w", res="1"),
+        fine_mask=template("mask", res="1", desc="brain"),
+        fine_gm=template("probseg", res="1", label="GM"),
+        fine_wm=template("probseg", res="1", label="WM"),
+        fine_csf=template("probseg", res="1", label="CSF"),
+        t1w=template("T1w", res=RESOLUTION),
+        mask=template("mask", res=RESOLUTION, desc="brain"),
+        gm=template("probseg", res=RESOLUTION, label="GM"),
+        wm=template("probseg", res=RESOLUTION, label="WM"),
+        csf=template("probseg", res=RESOLUTION, label="CSF"),
+    log:
+        log_of("template", SPACE),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        resolution=SETTINGS["template"]["resolution"],
+        code=code("template"),
+    script:
+        "../scripts/template.py"
+
+
+rule atlas:
+    message:
+        "Preparing the atlas that names clusters"
+    input:
+        own=TARGETS.own_atlas(),
+    output:
+        image=template("dseg", desc="atlas"),
+        labels=template("dseg", ".tsv", desc="atlas"),
+    log:
+        log_of("atlas", SPACE),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        atlas=SETTINGS["atlas"],
+        code=code("atlas"),
+    script:
+        "../scripts/atlas.py"

@@ -1,0 +1,221 @@
+"""The BIDS names: which files a dataset holds, and how every output is called.
+
+An *entity* is a ``key-label`` pair of a file name (``sub-01``, ``ses-T1``, ``acq-rest``); a *stem* is a path without
+suffix and extension, relative to the dataset or to the results, such as ``sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest``.
+"""
+
+import functools
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pharmasl.errors import InputError
+
+# The entities BIDS allows for raw perfusion and anatomical images; `task` is not among them for perf but is met.
+RAW_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "part", "chunk")
+
+# What derivatives add, in the order in which they are written.
+DERIVED_ENTITIES = ("from", "to", "mode", "space", "res", "contrast", "label", "desc", "stat")
+
+_NAME = re.compile(r"(?P<entities>(?:[a-zA-Z]+-[a-zA-Z0-9+]+_)*)(?P<suffix>[a-zA-Z0-9]+)(?P<extension>\.[a-zA-Z0-9.]+)")
+_FOLDER = {key: re.compile(rf"{key}-([a-zA-Z0-9+]+)") for key in ("sub", "ses")}
+_EXTENSION = {"xfm": ".nii.gz", "timeseries": ".tsv"}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a raw BIDS dataset.
+
+    Attributes
+    ----------
+    path : str
+        As found, below the dataset's folder as the user wrote it.
+    entities : dict
+        Key to label, of the file name.
+    suffix : str
+        ``asl``, ``m0scan``, ``aslcontext``, ``T1w`` ...
+    extension : str
+        With its dots: ``.nii.gz``, ``.json``, ``.tsv``.
+    depth : int
+        0 for the dataset's root, growing towards the data: nearer metadata win.
+    """
+
+    path: str
+    entities: dict
+    suffix: str
+    extension: str
+    depth: int
+
+    @property
+    def is_image(self):
+        """Whether this is a NIfTI image."""
+        return self.extension in (".nii", ".nii.gz")
+
+
+def parse(name):
+    """Split a BIDS file name into entities, suffix and extension; None if it is no BIDS name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    pairs = [pair.split("-", 1) for pair in match["entities"].split("_")[:-1]]
+    return dict(pairs), match["suffix"], match["extension"]
+
+
+def _files(folder, depth):
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        parsed = parse(entry.name) if entry.is_file() else None
+        if parsed:
+            yield File(entry.path, *parsed, depth)
+
+
+def _folders(folder, key):
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        match = _FOLDER[key].fullmatch(entry.name)
+        if match and entry.is_dir():
+            yield entry.path, match[1]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The perfusion and anatomical files of a raw BIDS dataset.
+
+    Attributes
+    ----------
+    root : str
+    subjects : tuple of str
+        Labels of all ``sub-`` folders, with or without perfusion images.
+    files : tuple of File
+        Of the ``anat`` and ``perf`` folders, with the metadata above them.
+    """
+
+    root: str
+    subjects: tuple
+    files: tuple
+
+    def images(self, suffix):
+        """All images with a suffix, in the order of their paths."""
+        return [file for file in self.files if file.suffix == suffix and file.is_image]
+
+    def metadata(self, image, suffix, extension):
+        """The metadata files that apply to an image by BIDS' inheritance principle, the farthest first.
+
+        Parameters
+        ----------
+        image : File
+        suffix, extension : str
+            Of the metadata wanted, such as ``asl`` and ``.json``, or ``aslcontext`` and ``.tsv``.
+
+        Returns
+        -------
+        list of File
+            A file applies if it lies in the image's folder or above it and all its entities are the image's too.
+        """
+        found = [
+            file
+            for file in self._by_kind.get((suffix, extension), ())
+            if file.entities.items() <= image.entities.items()
+            and image.path.startswith(os.path.dirname(file.path) + os.sep)
+        ]
+        return sorted(found, key=lambda file: (file.depth, len(file.entities)))
+
+    @functools.cached_property
+    def _by_kind(self):
+        kinds = {}
+        for file in self.files:
+            kinds.setdefault((file.suffix, file.extension), []).append(file)
+        return kinds
+
+
+def read_dataset(root):
+    """Index a raw BIDS dataset from its folder listing alone; no image and no sidecar is opened.
+
+    Parameters
+    ----------
+    root : path-like
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If the folder is absent or holds no ``sub-`` folder.
+    """
+    root = str(root)
+    if not os.path.isdir(root):
+        raise InputError("config", "bids_dir", root, "an existing folder with a BIDS dataset", "Correct the path.")
+    files, subjects = list(_files(root, 0)), []
+    for subject_folder, subject in _folders(root, "sub"):
+        subjects.append(subject)
+        visits = list(_folders(subject_folder, "ses")) or [(subject_folder, None)]
+        if visits[0][1] is not None:
+            files += _files(subject_folder, 1)
+        for visit_folder, _ in visits:
+            files += _files(visit_folder, 2)
+            for datatype in ("anat", "perf"):
+                folder = os.path.join(visit_folder, datatype)
+                if os.path.isdir(folder):
+                    files += _files(folder, 3)
+    if not subjects:
+        raise InputError(
+            root, "sub-<label>", "no such folder", "one folder a participant", "Point bids_dir at the dataset's root."
+        )
+    return Dataset(root, tuple(subjects), tuple(files))
+
+
+def folder(entities, datatype):
+    """The folder of a derivative: ``sub-01/ses-T1/perf``, without ``ses-`` where there is no session."""
+    parts = [f"{key}-{entities[key]}" for key in ("sub", "ses") if entities.get(key)]
+    return "/".join([*parts, datatype])
+
+
+def stem(entities, datatype):
+    """The stem of a derivative, with the raw file's entities in BIDS' order."""
+    name = "_".join(f"{key}-{entities[key]}" for key in RAW_ENTITIES if entities.get(key))
+    return f"{folder(entities, datatype)}/{name}"
+
+
+def derivative(root, prefix, suffix, extension=None, **entities):
+    """The path of an output.
+
+    Parameters
+    ----------
+    root : str
+        The results' folder.
+    prefix : str
+        A stem, or a pattern with wildcards in its place.
+    suffix : str
+        ``cbf``, ``probseg``, ``statmap`` ...
+    extension : str, optional
+        ``.nii.gz`` unless told, ``.tsv`` for ``timeseries``.
+    **entities : str
+        Derived entities (``from_`` for ``from``), in any order.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    KeyError
+        If an entity is none of :data:`DERIVED_ENTITIES`.
+    """
+    labels = {key.rstrip("_"): label for key, label in entities.items()}
+    unknown = set(labels) - set(DERIVED_ENTITIES)
+    if unknown:
+        raise KeyError(f"no such entity: {sorted(unknown)}")
+    parts = [prefix, *(f"{key}-{labels[key]}" for key in DERIVED_ENTITIES if key in labels), suffix]
+    return f"{root}/{'_'.join(parts)}{extension or _EXTENSION.get(suffix, '.nii.gz')}"
+
+
+def dataset_description(name, version, sources):
+    """The content of ``dataset_description.json`` of the results."""
+    return {
+        "Name": name,
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "pharmasl", "Version": version}],
+        "SourceDatasets": [{"URL": f"file:{Path(source).as_posix()}"} for source in sources],
+    }

@@ -1,0 +1,107 @@
+"""What code an output comes from: a digest of a script and of all modules of this package that it imports.
+
+Snakemake notices a changed script but not a changed module behind it. The digest goes into each rule's parameters, so
+an edit of a module reruns the rules that use it, while touching a file or moving the repository reruns nothing.
+"""
+
+import ast
+import functools
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pharmasl import __version__
+
+PACKAGE = Path(__file__).resolve().parent
+SCRIPTS = PACKAGE.parent
+
+_PACKAGES = (
+    "snakemake", "nibabel", "nilearn", "numba", "numpy", "onnxruntime", "pandas", "picsl-greedy", "scipy", "SimpleITK",
+    "statsmodels",
+)  # fmt: skip
+
+
+def _module_file(name):
+    path = SCRIPTS.joinpath(*name.split("."))
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def _imports(path):
+    """Modules of the package that a file names in its import statements, the packages that hold them included."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    ours = {name for name in names if name.split(".")[0] == PACKAGE.name}
+    ours |= {name.rsplit(".", k)[0] for name in ours for k in range(1, name.count(".") + 1)}
+    return frozenset(file for file in map(_module_file, ours) if file)
+
+
+def closure(script):
+    """All files of this package that a script's result may depend on, itself included.
+
+    Parameters
+    ----------
+    script : str or Path
+        A script's name without ``.py``, or its path.
+
+    Returns
+    -------
+    list of Path
+        Sorted: the script, the modules it imports, directly or not, and the data files (network weights, page
+        templates) that lie in the folders of those modules.
+    """
+    pending, found = [SCRIPTS / f"{script}.py" if isinstance(script, str) else Path(script)], set()
+    while pending:
+        path = pending.pop()
+        if path not in found:
+            found.add(path)
+            pending += _imports(path)
+    for folder in {path.parent for path in found if path.parent not in (SCRIPTS, PACKAGE)}:
+        found.update(
+            path
+            for path in folder.rglob("*")
+            if path.is_file()
+            and path.suffix not in (".py", ".pyc", ".md", ".nbi", ".nbc")
+            and "__pycache__" not in path.parts
+        )
+    return sorted(found)
+
+
+@functools.cache
+def _file_digest(path):
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+
+
+@functools.cache
+def digest(script):
+    """A digest (16 hexadecimal digits) of the content of :func:`closure`, independent of where the repository lies."""
+    total = hashlib.blake2b(digest_size=8)
+    for path in closure(script):
+        total.update(path.relative_to(SCRIPTS).as_posix().encode() + b"\0" + _file_digest(path))
+    return total.hexdigest()
+
+
+def versions():
+    """Versions of this workflow, of Python and of the packages that compute, as installed where Snakemake runs.
+
+    Returns
+    -------
+    dict of str to str
+        Packages that are not installed are left out: a rule's own environment may have them.
+    """
+    found = {"pharmasl": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

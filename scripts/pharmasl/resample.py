@@ -1,0 +1,89 @@
+"""Sampling of volumes at arbitrary points, once, and smoothing that knows where data are missing."""
+
+import numpy as np
+from numba import njit
+from scipy import ndimage
+
+# Full width at half maximum of a Gaussian, in standard deviations: 2 sqrt(2 ln 2).
+FWHM_PER_SIGMA = 2.3548200450309493
+
+
+@njit(cache=True, nogil=True)
+def _linear(volume, coordinates, matrix, fill, out):
+    nx, ny, nz = volume.shape
+    for i in range(coordinates.shape[0]):
+        px, py, pz = coordinates[i, 0], coordinates[i, 1], coordinates[i, 2]
+        x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
+        y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
+        z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
+        # Half a voxel beyond the outermost centres is still inside the field of view: the edge value holds there.
+        if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
+            out[i] = fill
+            continue
+        x = min(max(x, 0.0), nx - 1.0)
+        y = min(max(y, 0.0), ny - 1.0)
+        z = min(max(z, 0.0), nz - 1.0)
+        a, b, c = min(int(x), max(nx - 2, 0)), min(int(y), max(ny - 2, 0)), min(int(z), max(nz - 2, 0))
+        a1, b1, c1 = min(a + 1, nx - 1), min(b + 1, ny - 1), min(c + 1, nz - 1)
+        fx, fy, fz = x - a, y - b, z - c
+        low = (volume[a, b, c] * (1 - fz) + volume[a, b, c1] * fz) * (1 - fy)
+        low += (volume[a, b1, c] * (1 - fz) + volume[a, b1, c1] * fz) * fy
+        high = (volume[a1, b, c] * (1 - fz) + volume[a1, b, c1] * fz) * (1 - fy)
+        high += (volume[a1, b1, c] * (1 - fz) + volume[a1, b1, c1] * fz) * fy
+        out[i] = low * (1 - fx) + high * fx
+
+
+def resample(volume, affine, coordinates, matrix=None, fill=np.nan):
+    """Trilinear samples of a volume at given points.
+
+    Parameters
+    ----------
+    volume : ndarray of shape (X, Y, Z)
+    affine : ndarray of shape (4, 4)
+        Voxel to RAS+ mm of ``volume``.
+    coordinates : ndarray of shape (..., 3)
+        RAS+ mm.
+    matrix : ndarray of shape (4, 4), optional
+        Maps ``coordinates`` to ``volume``'s RAS+ space before sampling (rigid transforms composed into one), so that
+        a dense field and any number of matrices cost one interpolation.
+    fill : float
+        Value of points outside the field of view; NaN unless told, so that missing data stay visible.
+
+    Returns
+    -------
+    ndarray of shape ``coordinates.shape[:-1]``, float32
+    """
+    to_voxel = np.linalg.inv(affine) @ (np.eye(4) if matrix is None else matrix)
+    flat = np.ascontiguousarray(coordinates).reshape(-1, 3)
+    out = np.empty(len(flat), dtype=np.float32)
+    _linear(np.ascontiguousarray(volume, dtype=np.float32), flat, to_voxel, np.float32(fill), out)
+    return out.reshape(coordinates.shape[:-1])
+
+
+def smooth(volume, affine, fwhm, mask=None):
+    """Gaussian smoothing within a mask by normalised convolution; missing (non-finite) voxels take no part.
+
+    Parameters
+    ----------
+    volume : ndarray of shape (X, Y, Z)
+    affine : ndarray of shape (4, 4)
+    fwhm : float
+        Full width at half maximum, mm; 0 returns a copy.
+    mask : ndarray of bool, shape (X, Y, Z), optional
+        Voxels that take part and are returned; all unless given.
+
+    Returns
+    -------
+    ndarray of shape (X, Y, Z), float32
+        NaN outside the mask and where ``volume`` is not finite.
+    """
+    inside = np.isfinite(volume)
+    if mask is not None:
+        inside &= mask
+    if fwhm == 0:
+        return np.where(inside, volume, np.nan).astype(np.float32)
+    sigma = fwhm / FWHM_PER_SIGMA / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma, mode="constant", truncate=3)
+    total = ndimage.gaussian_filter(np.where(inside, volume, 0).astype(np.float32), sigma, mode="constant", truncate=3)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(inside, total / weight, np.nan).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The study as data: configuration, sheets, sidecars, and what they say of each scan."""

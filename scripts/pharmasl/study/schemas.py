@@ -1,0 +1,92 @@
+"""Checks against the JSON schemas of ``config/schemas``, with messages a user can act on."""
+
+import functools
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, validators
+
+from pharmasl.errors import InputError
+
+FOLDER = Path(__file__).resolve().parents[3] / "config" / "schemas"
+
+
+def _with_defaults(validator_class):
+    validate_properties = validator_class.VALIDATORS["properties"]
+
+    def fill(validator, properties, instance, schema):
+        if isinstance(instance, dict):
+            for name, part in properties.items():
+                if isinstance(part, dict) and "default" in part:
+                    # A copy, so that filling nested defaults never writes into the schema.
+                    instance.setdefault(name, yaml.safe_load(yaml.safe_dump(part["default"])))
+        yield from validate_properties(validator, properties, instance, schema)
+
+    return validators.extend(validator_class, {"properties": fill})
+
+
+_Filling = _with_defaults(Draft202012Validator)
+
+
+@functools.cache
+def _validator(name, fill):
+    schema = yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    return (_Filling if fill else Draft202012Validator)(schema)
+
+
+def check(content, name, file, prefix="", fill=False):
+    """Check content against a schema.
+
+    Parameters
+    ----------
+    content : dict
+        With ``fill`` the schema's defaults are written into it.
+    name : str
+        Schema: ``config``, ``asl``, ``participants``, ``aslcontext``.
+    file : path-like
+        Named in the messages.
+    prefix : str
+        Put before each field's name, such as ``row 3, ``.
+    fill : bool
+
+    Returns
+    -------
+    list of InputError
+        Empty if the content is as it should be.
+    """
+    errors = sorted(_validator(name, fill).iter_errors(content), key=lambda error: [str(part) for part in error.path])
+    return [_explain(error, file, prefix) for error in errors]
+
+
+def _explain(error, file, prefix):
+    path = ".".join(str(part) for part in error.absolute_path)
+    kind, schema, value = error.validator, error.schema, error.validator_value
+    where = prefix + (path or "(top level)")
+    if kind == "required":
+        missing = next(name for name in value if name not in error.instance)
+        part = schema.get("properties", {}).get(missing, {})
+        field = prefix + ".".join(filter(None, [path, missing]))
+        return InputError(file, field, "nothing", _expected(part), f"Add {missing}.")
+    if kind == "additionalProperties" and isinstance(error.instance, dict):
+        known = sorted(schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known), key=str)
+        return InputError(
+            file, where, ", ".join(map(str, unknown)), f"only {', '.join(known)}", "Correct or remove it."
+        )
+    if kind in ("oneOf", "not") and isinstance(error.instance, dict):
+        return InputError(file, where, sorted(error.instance), _expected(schema), "Choose one of the forms.")
+    return InputError(file, where, error.instance, _expected(schema, error.message), "Correct the value.")
+
+
+def _expected(schema, otherwise="a value"):
+    """The schema in words: its limits, then its description."""
+    if "enum" in schema:
+        limits = "one of " + ", ".join("n/a" if value is None else str(value) for value in schema["enum"])
+    else:
+        words = {
+            "type": "{}", "minimum": "at least {}", "exclusiveMinimum": "above {}", "maximum": "at most {}",
+            "pattern": "matching {}", "minItems": "{} or more items", "maxItems": "{} or fewer items",
+        }  # fmt: skip
+        limits = ", ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
+    description = schema.get("description", "").rstrip(".")
+    return "; ".join(part for part in (limits, description) if part) or otherwise

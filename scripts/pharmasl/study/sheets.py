@@ -1,0 +1,94 @@
+"""The study's tables: one row a scan, a participant, an exclusion."""
+
+from pathlib import Path
+
+from pharmasl import __version__, bids, tables
+
+_ACQUISITION = {
+    "labeling_type": "Labelling: PCASL, CASL or PASL",
+    "labeling_duration": {"Description": "Labelling duration", "Units": "s"},
+    "post_labeling_delay": {"Description": "Post-labelling delay; for PASL the inversion time", "Units": "s"},
+    "bolus_cutoff_technique": "Bolus cut-off of PASL",
+    "bolus_cutoff_delay": {"Description": "Delay of the bolus cut-off (TI1)", "Units": "s"},
+    "slice_timing": {"Description": "Readout of the slices, first to last", "Units": "s"},
+    "labeling_efficiency": "Labelling efficiency, suppression loss included where the sidecar includes it",
+    "background_suppression": "Whether the background was suppressed",
+    "m0_type": "Where M0 comes from",
+    "m0_estimate": "M0 given as a number, in the units of the images",
+    "m0_repetition_time": {"Description": "Repetition time of the M0 image", "Units": "s"},
+    "repetition_time": {"Description": "Repetition time of label and control", "Units": "s"},
+    "field_strength": {"Description": "Field strength", "Units": "T"},
+    "t1_blood": {"Description": "T1 of arterial blood", "Units": "s"},
+    "t1_tissue": {"Description": "T1 of tissue for M0's recovery", "Units": "s"},
+    "partition_coefficient": {"Description": "Partition coefficient", "Units": "mL/g"},
+}
+_SCANS = {
+    "participant_id": "Participant",
+    "session": "Session",
+    "condition": "State, as the configuration names it",
+    "scan": "Stem of the outputs",
+    "asl": "Raw ASL image",
+    "m0": "Raw separate M0 image",
+    "t1w": "Raw T1-weighted image",
+    "volumes": "Number of volumes",
+    "pairs": "Number of label and control pairs, or of deltaM volumes",
+    **_ACQUISITION,
+    **{f"{key}_source": f"Where {key} comes from" for key in _ACQUISITION},
+}
+_EXCLUSIONS = {
+    "participant_id": "Participant",
+    "session": "Session; n/a for all",
+    "condition": "State; n/a for all",
+    "analysis": "Analysis that the participant does not enter; n/a for the whole study",
+    "reason": "Why",
+}
+
+
+def scan_rows(study):
+    """One dict a scan, keys as in ``scans.tsv``."""
+    for scan in study.scans.values():
+        acquisition = scan.acquisition
+        types, timing, sources = acquisition["volume_types"], acquisition["slice_timing"], acquisition["sources"]
+        yield {
+            "participant_id": f"sub-{scan.subject}",
+            "session": scan.session,
+            "condition": scan.condition,
+            "scan": scan.stem,
+            "asl": scan.asl,
+            "m0": scan.m0,
+            "t1w": study.t1w[scan.subject],
+            "volumes": len(types),
+            "pairs": min(types.count("control"), types.count("label")) or types.count("deltam"),
+            **{key: acquisition[key] for key in _ACQUISITION},
+            "slice_timing": None if timing is None else f"{min(timing):g} to {max(timing):g}",
+            **{f"{key}_source": sources.get(key) for key in _ACQUISITION},
+        }
+
+
+def write_sheets(content, description, scans, participants, exclusions):
+    """Write the study's tables.
+
+    Parameters
+    ----------
+    content : dict
+        ``scans``, ``participants``, ``exclusions`` (lists of rows) and ``bids_dir``, as :func:`content` gives them.
+    description, scans, participants, exclusions : path-like
+        ``dataset_description.json`` and the three TSV files.
+    """
+    tables.write_json(description, bids.dataset_description("pharmasl results", __version__, [content["bids_dir"]]))
+    # Logs and benchmarks lie beside the derivatives and are not BIDS.
+    Path(description).with_name(".bidsignore").write_text("logs/\nbenchmarks/\nreport/\n", encoding="utf-8")
+    tables.write_table(scans, content["scans"], _SCANS)
+    columns = dict.fromkeys(name for row in content["participants"] for name in row)
+    tables.write_table(participants, content["participants"], {name: f"As in the dataset: {name}" for name in columns})
+    tables.write_table(exclusions, content["exclusions"], _EXCLUSIONS)
+
+
+def content(study):
+    """What the tables of a study hold: plain lists and dicts."""
+    return {
+        "bids_dir": study.config["bids_dir"],
+        "scans": list(scan_rows(study)),
+        "participants": [dict(row) for row in study.participants.values()],
+        "exclusions": [*study.exclusions, *study.incomplete()],
+    }

@@ -1,0 +1,182 @@
+"""Which outputs follow from a study: the lists that the rules' input functions hand on."""
+
+import re
+
+from pharmasl import bids
+from pharmasl.study import sheets
+
+
+class Targets:
+    """Paths of outputs by what they are needed for.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+    root : str
+        The results' folder.
+    """
+
+    def __init__(self, study, root):
+        self.study, self.root = study, root
+        self.space = study.config["template"]["space"]
+        self._scan_of_anatomy = {study.anatomy(subject): subject for subject in study.t1w}
+        self._visit_of_stem = {study.visit_stem(visit): visit for visit in study.visits}
+
+    @staticmethod
+    def pattern(names):
+        """A regular expression that matches these names and nothing else."""
+        return "|".join(re.escape(name) for name in names) or "(?!)"
+
+    def sheets(self):
+        """What the study's tables hold."""
+        return sheets.content(self.study)
+
+    def t1w(self, wildcards):
+        """The raw T1-weighted image of an anatomy."""
+        return self.study.t1w[self._scan_of_anatomy[wildcards.anat]]
+
+    def asl(self, wildcards):
+        """The raw series of a scan."""
+        return self.study.scans[wildcards.scan].asl
+
+    def m0(self, wildcards):
+        """The separate M0 of a scan: a list of one path, or empty."""
+        path = self.study.scans[wildcards.scan].m0
+        return [path] if path else []
+
+    def acquisition(self, wildcards):
+        """How a scan was acquired, without the words about where each value was found."""
+        return self.study.scans[wildcards.scan].acquisition
+
+    def label(self, wildcards):
+        """Who and what a scan is, for tables and pages."""
+        scan = self.study.scans[wildcards.scan]
+        return {
+            "participant_id": f"sub-{scan.subject}",
+            "session": scan.session,
+            "condition": scan.condition,
+            "scan": scan.name,
+        }
+
+    def anatomy_of(self, pattern):
+        """An input function: the anatomy's file that a scan needs, from a pattern with the wildcard ``{anat}``."""
+        return lambda wildcards: pattern.replace("{anat}", self.study.anatomy(self.study.scans[wildcards.scan].subject))
+
+    def states(self, pattern):
+        """An input function: the scans' files that a contrast at a visit needs, from a pattern with ``{scan}``."""
+
+        def paths(wildcards):
+            pairs = self.study.contrast_scans(self._visit_of_stem[wildcards.visit], wildcards.contrast)
+            return [pattern.replace("{scan}", scan.stem) for scan, _ in pairs]
+
+        return paths
+
+    def weights(self, wildcards):
+        """The weights of those files."""
+        pairs = self.study.contrast_scans(self._visit_of_stem[wildcards.visit], wildcards.contrast)
+        return [weight for _, weight in pairs]
+
+    def _contrast(self, visit, contrast, **entities):
+        return bids.derivative(
+            self.root, self.study.visit_stem(visit), "cbf", space=self.space, contrast=contrast, **entities
+        )
+
+    def contrasts(self):
+        """All contrast maps."""
+        return [self._contrast(visit, contrast) for visit, contrast in self.study.available_contrasts()]
+
+    def session_maps(self, which):
+        """An input function: the members' contrast maps of an analysis at the baseline or the follow-up session."""
+
+        def paths(wildcards):
+            label = self.study.config["sessions"][which]
+            contrast = self.study.config["analyses"][wildcards.analysis]["contrast"]
+            return [self._contrast((subject, label), contrast) for subject in self.study.members(wildcards.analysis)]
+
+        return paths
+
+    def members(self, wildcards):
+        """The members of an analysis, in the order of :meth:`session_maps`."""
+        return [f"sub-{subject}" for subject in self.study.members(wildcards.analysis)]
+
+    def seed(self, wildcards):
+        """The seed's values that an association needs: a list of one path, or empty."""
+        seed = self.study.config["analyses"][wildcards.analysis].get("seed")
+        return [self.roi_values(seed["roi"])] if seed else []
+
+    def roi_values(self, roi):
+        """The table of a region's values."""
+        return f"{self.root}/rois/{roi}_values.tsv"
+
+    def roi_sources(self, kind, given=()):
+        """An input function: the files that define a region, of one kind.
+
+        Parameters
+        ----------
+        kind : {"clusters", "atlas", "image"}
+        given : list of str
+            The atlas' files, for the regions that need them.
+        """
+
+        def paths(wildcards):
+            roi = self.study.config["rois"][wildcards.roi]
+            if kind == "clusters" and "analysis" in roi:
+                name = roi["analysis"]
+                return [bids.derivative(f"{self.root}/group/{name}", name, "dseg", desc="clusters")]
+            if kind == "atlas" and "atlas" in roi:
+                return list(given)
+            if kind == "image" and "image" in roi:
+                return [roi["image"]]
+            return []
+
+        return paths
+
+    def own_atlas(self):
+        """The user's own atlas files; none where a package carries them."""
+        atlas = self.study.config["atlas"]
+        return [] if "package" in atlas else [atlas["image"], atlas["labels"]]
+
+    def roi_maps(self, wildcards):
+        """The contrast maps whose values a region's table holds, of all visits."""
+        return self.contrasts()
+
+    def roi_rows(self, wildcards):
+        """Who and what each of those maps is."""
+        arms = self.study.config.get("arms")
+        return [
+            {
+                "participant_id": f"sub-{visit[0]}",
+                "session": visit[1],
+                "arm": self.study.participants[visit[0]].get(arms["column"]) if arms else None,
+                "contrast": contrast,
+            }
+            for visit, contrast in self.study.available_contrasts()
+        ]
+
+    def craving_values(self, wildcards):
+        """The region tables that the craving relations need."""
+        return [self.roi_values(roi) for roi in self.study.config["craving"]["rois"]]
+
+    def craving_masks(self, wildcards):
+        """The definitions of those regions."""
+        return [f"{self.root}/rois/{roi}_mask.json" for roi in self.study.config["craving"]["rois"]]
+
+    def craving_table(self, wildcards):
+        """The raw craving table."""
+        return f"{self.study.config['bids_dir'].rstrip('/')}/{self.study.config['craving']['table']}"
+
+    def of_analyses(self, pattern):
+        """A pattern with ``{analysis}`` for every analysis, in the configuration's order."""
+        return [pattern.replace("{analysis}", name) for name in self.study.config["analyses"]]
+
+    def of_scans(self, pattern):
+        """A pattern with ``{scan}`` for every scan, in order."""
+        return [pattern.replace("{scan}", stem) for stem in self.study.scans]
+
+    def if_craving(self, paths):
+        """These paths if the configuration asks for craving, else none."""
+        return list(paths) if "craving" in self.study.config else []
+
+    def if_craving_rois(self, paths):
+        """These paths if the configuration relates regions to craving, else none."""
+        return list(paths) if self.study.config.get("craving", {}).get("rois") else []

@@ -1,0 +1,75 @@
+"""Tab-separated tables and JSON sidecars, as BIDS writes them: UTF-8, ``n/a`` for missing."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+MISSING = "n/a"
+
+
+def _text(value):
+    if value is None or value == "":
+        return MISSING
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return MISSING if math.isnan(value) else repr(value)
+    return str(value)
+
+
+def write_table(path, rows, columns):
+    """Write rows as a TSV with a JSON sidecar that describes each column.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.tsv``; the sidecar takes its name with ``.json``.
+    rows : iterable of dict
+        Keys are column names; a missing key, None or NaN is written ``n/a``.
+    columns : dict
+        Column name to its description: a string, or a dict as a BIDS sidecar holds it
+        (``Description``, ``Units``, ``Levels``). Gives the columns' order.
+
+    Raises
+    ------
+    KeyError
+        If a row has a key that is no column.
+    """
+    path = Path(path)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            unknown = set(row) - set(columns)
+            if unknown:
+                raise KeyError(f"no column is described for {sorted(unknown)} of {path.name}")
+            writer.writerow([_text(row.get(name)) for name in columns])
+    sidecar = {name: text if isinstance(text, dict) else {"Description": text} for name, text in columns.items()}
+    write_json(path.with_suffix(".json"), sidecar)
+
+
+def read_table(path):
+    """Read a TSV as a list of dicts of text, ``n/a`` and empty cells as None. Accepts a byte-order mark and CRLF."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, delimiter="\t")
+        return [
+            {
+                name.strip(): None if value is None or value.strip() in ("", MISSING) else value.strip()
+                for name, value in row.items()
+                if name is not None
+            }
+            for row in reader
+        ]
+
+
+def write_json(path, content):
+    """Write JSON with sorted-by-insertion keys, two spaces and a final newline; NaN is refused."""
+    Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8-sig"))

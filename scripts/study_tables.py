@@ -1,0 +1,13 @@
+"""Write the study's tables: scans, participants, exclusions."""
+
+from pharmasl.job import job
+from pharmasl.study import sheets
+
+
+def main(snakemake):
+    out = snakemake.output
+    sheets.write_sheets(snakemake.params.content, out.description, out.scans, out.participants, out.exclusions)
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

@@ -1,0 +1,127 @@
+"""Images, tables, jobs, template and code digests."""
+
+import math
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import nibabel
+import numpy as np
+import pytest
+from loading import ROOT
+from pharmasl import images, provenance, tables, template
+from pharmasl.errors import InputError
+from pharmasl.job import job
+
+
+def test_saved_images_say_where_they_are(tmp_path):
+    affine = nibabel.affines.from_matvec(np.diag([3.0, 3, 5]), [-90, -126, -72])
+    images.save(tmp_path / "a.nii.gz", np.zeros((4, 5, 6, 2)), affine, time_step=4.5)
+    image = nibabel.load(tmp_path / "a.nii.gz")
+    assert image.get_data_dtype() == np.float32
+    assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == (2, 2)
+    np.testing.assert_allclose(image.header.get_qform(), affine, atol=1e-5)
+    assert image.header.get_zooms()[3] == 4.5
+    data, read = images.load(tmp_path / "a.nii.gz")
+    assert data.shape == (4, 5, 6, 2)
+    np.testing.assert_allclose(read, affine)
+
+
+def test_the_same_image_gives_the_same_bytes(tmp_path):
+    for name in ("a.nii.gz", "b.nii.gz"):
+        images.save(tmp_path / name, np.arange(24.0).reshape(2, 3, 4), np.eye(4))
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_tables_keep_numbers_whole_and_missing_visible(tmp_path):
+    rows = [{"a": 0.1 + 0.2, "b": math.nan, "c": True}, {"a": np.float32(0.5), "c": "x"}]
+    tables.write_table(
+        tmp_path / "t.tsv", rows, {"a": "first", "b": {"Description": "second", "Units": "s"}, "c": "third"}
+    )
+    assert (tmp_path / "t.tsv").read_text() == "a\tb\tc\n0.30000000000000004\tn/a\ttrue\n0.5\tn/a\tx\n"
+    assert tables.read_table(tmp_path / "t.tsv")[0] == {"a": "0.30000000000000004", "b": None, "c": "true"}
+    assert tables.read_json(tmp_path / "t.json")["b"]["Units"] == "s"
+
+
+def test_a_column_that_nothing_describes_is_refused(tmp_path):
+    with pytest.raises(KeyError, match="d"):
+        tables.write_table(tmp_path / "t.tsv", [{"d": 1}], {"a": "first"})
+
+
+def test_a_failing_job_leaves_its_reason_in_the_log(tmp_path, capsys):
+    log = tmp_path / "log.txt"
+
+    def main(snakemake):
+        print("started")
+        raise InputError("f.json", "TR", 0, "more than 0", "Mend it.")
+
+    with pytest.raises(SystemExit):
+        job(main, SimpleNamespace(log=[str(log)], threads=1))
+    text = log.read_text()
+    assert "started" in text
+    assert "Traceback" in text
+    assert "f.json" in capsys.readouterr().err
+
+
+def test_the_template_is_complete_and_symmetric():
+    t1w, mask, maps, affine = template.tissue_maps()
+    total = sum(maps.values())
+    np.testing.assert_allclose(total[mask], 1, atol=1e-6)
+    assert not total[~mask].any()
+    assert mask.sum() == 1886539  # nilearn's own mask of the same image
+    assert affine[0, 0] == 1
+    assert 0.999 < np.corrcoef(t1w.ravel(), t1w[::-1].ravel())[0, 1] <= 1
+    grid = template.coarser(images.Grid(t1w.shape, affine), 2)
+    assert grid.shape == (99, 117, 95)
+    np.testing.assert_array_equal(grid.affine[:3, 3], affine[:3, 3])
+
+
+def test_a_missing_package_is_named():
+    with pytest.raises(InputError, match="no_such_package"):
+        template.package_file("no_such_package", "x")
+
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+
+
+def test_digests_follow_content_not_time(tmp_path, monkeypatch):
+    (tmp_path / "pharmasl").mkdir()
+    for name, text in (
+        ("one.py", "from pharmasl import a\n"),
+        ("pharmasl/__init__.py", ""),
+        ("pharmasl/a.py", "from pharmasl.b import x\n"),
+        ("pharmasl/b.py", "x = 1\n"),
+        ("pharmasl/c.py", ""),
+    ):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "pharmasl")
+
+    def now():
+        for function in (provenance._imports, provenance._file_digest, provenance.digest):
+            function.cache_clear()
+        return provenance.digest("one")
+
+    first = now()
+    (tmp_path / "pharmasl/b.py").touch()
+    (tmp_path / "pharmasl/c.py").write_text("y = 2\n")
+    assert now() == first
+    (tmp_path / "pharmasl/b.py").write_text("x = 2\n")
+    assert now() != first
+    provenance._imports.cache_clear()
+    provenance._file_digest.cache_clear()
+    provenance.digest.cache_clear()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_digest_covers_what_a_script_really_imports(script):
+    code = (
+        "import sys; sys.path.insert(0, 'scripts'); import importlib.util as u;"
+        f"s = u.spec_from_file_location('s', 'scripts/{script}.py'); m = u.module_from_spec(s); s.loader.exec_module(m);"
+        "print('\\n'.join(v.__file__ for k, v in sys.modules.items() if k.split('.')[0] == 'pharmasl' and v.__file__))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    covered = {str(path) for path in provenance.closure(script)}
+    imported = {str((ROOT / line).resolve()) for line in out.split()}
+    assert imported
+    assert imported <= covered
