@@ -6,8 +6,6 @@ Gives the bias-corrected T1w, brain mask, GM/WM/CSF shares and both directions o
 
 
 rule prepare_anatomy:
-    message:
-        "Correcting bias and masking the brain: {wildcards.anat}"
     input:
         t1w=TARGETS.t1w,
     output:
@@ -27,13 +25,13 @@ rule prepare_anatomy:
     params:
         bias=SETTINGS["anatomy"]["bias"],
         code=code("prepare_anatomy"),
+    message:
+        "Correcting bias and masking the brain: {wildcards.anat}"
     script:
         "../scripts/prepare_anatomy.py"
 
 
 rule normalise_anatomy:
-    message:
-        "Fitting the anatomy to the template: {wildcards.anat}"
     input:
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
@@ -55,13 +53,13 @@ rule normalise_anatomy:
     params:
         registration=SETTINGS["anatomy"]["registration"],
         code=code("normalise_anatomy"),
+    message:
+        "Fitting the anatomy to the template: {wildcards.anat}"
     script:
         "../scripts/normalise_anatomy.py"
 
 
 rule segment_anatomy:
-    message:
-        "Segmenting grey matter, white matter and CSF: {wildcards.anat}"
     input:
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
@@ -90,5 +88,7 @@ rule segment_anatomy:
     params:
         segmentation={},
         code=code("segment_anatomy"),
+    message:
+        "Segmenting grey matter, white matter and CSF: {wildcards.anat}"
     script:
         "../scripts/segment_anatomy.py"

@@ -6,8 +6,6 @@ Gives the contrast in mL/100 g/min (missing where any state is not covered) and 
 
 
 rule session_contrast:
-    message:
-        "Contrast {wildcards.contrast}: {wildcards.visit}"
     input:
         maps=TARGETS.states(rules.quantify_perfusion.output.smooth),
         errors=TARGETS.states(rules.quantify_perfusion.output.error),
@@ -26,5 +24,7 @@ rule session_contrast:
     params:
         weights=TARGETS.weights,
         code=code("session_contrast"),
+    message:
+        "Contrast {wildcards.contrast}: {wildcards.visit}"
     script:
         "../scripts/session_contrast.py"

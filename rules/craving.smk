@@ -5,8 +5,6 @@ Needs the dataset's craving table and the regions' values. Gives scores, models 
 
 
 rule craving_scores:
-    message:
-        "Reading the craving scores"
     input:
         table=TARGETS.craving_table,
         participants=rules.study_tables.output.participants,
@@ -25,13 +23,13 @@ rule craving_scores:
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         code=code("craving_scores"),
+    message:
+        "Reading the craving scores"
     script:
         "../scripts/craving_scores.py"
 
 
 rule craving_model:
-    message:
-        "Modelling cue-elicited craving"
     input:
         scores=rules.craving_scores.output.table,
     output:
@@ -49,13 +47,13 @@ rule craving_model:
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         code=code("craving_model"),
+    message:
+        "Modelling cue-elicited craving"
     script:
         "../scripts/craving_model.py"
 
 
 rule roi_craving:
-    message:
-        "Relating the regions' perfusion to craving"
     input:
         scores=rules.craving_scores.output.table,
         values=TARGETS.craving_values,
@@ -75,5 +73,7 @@ rule roi_craving:
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         code=code("roi_craving"),
+    message:
+        "Relating the regions' perfusion to craving"
     script:
         "../scripts/roi_craving.py"

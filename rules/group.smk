@@ -7,8 +7,6 @@ Also the regions of interest: masks and values, since a cluster of one analysis 
 
 
 rule group_statistics:
-    message:
-        "Testing over the whole brain: {wildcards.analysis}"
     input:
         baseline=TARGETS.session_maps("baseline"),
         followup=TARGETS.session_maps("followup"),
@@ -43,13 +41,13 @@ rule group_statistics:
         sessions=SETTINGS.get("sessions"),
         participants=TARGETS.members,
         code=code("group_statistics"),
+    message:
+        "Testing over the whole brain: {wildcards.analysis}"
     script:
         "../scripts/group_statistics.py"
 
 
 rule cluster_table:
-    message:
-        "Naming the clusters: {wildcards.analysis}"
     input:
         effect=rules.group_statistics.output.effect,
         t=rules.group_statistics.output.t,
@@ -71,13 +69,13 @@ rule cluster_table:
     params:
         inference=lambda wildcards: SETTINGS["analyses"][wildcards.analysis]["inference"],
         code=code("cluster_table"),
+    message:
+        "Naming the clusters: {wildcards.analysis}"
     script:
         "../scripts/cluster_table.py"
 
 
 rule roi_mask:
-    message:
-        "Defining the region: {wildcards.roi}"
     input:
         reference=rules.template.output.t1w,
         clusters=TARGETS.roi_sources("clusters"),
@@ -97,13 +95,13 @@ rule roi_mask:
     params:
         roi=lambda wildcards: SETTINGS["rois"][wildcards.roi],
         code=code("roi_mask"),
+    message:
+        "Defining the region: {wildcards.roi}"
     script:
         "../scripts/roi_mask.py"
 
 
 rule roi_values:
-    message:
-        "Reading the region's values: {wildcards.roi}"
     input:
         mask=rules.roi_mask.output.mask,
         maps=TARGETS.roi_maps,
@@ -122,5 +120,7 @@ rule roi_values:
         rows=TARGETS.roi_rows,
         minimum_coverage=SETTINGS["minimum_roi_coverage"],
         code=code("roi_values"),
+    message:
+        "Reading the region's values: {wildcards.roi}"
     script:
         "../scripts/roi_values.py"

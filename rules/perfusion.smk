@@ -6,8 +6,6 @@ Gives motion and registration transforms, CBF maps with every constant in the si
 
 
 rule align_perfusion:
-    message:
-        "Realigning and registering to the T1w: {wildcards.scan}"
     input:
         asl=TARGETS.asl,
         m0=TARGETS.m0,
@@ -34,13 +32,13 @@ rule align_perfusion:
         acquisition=TARGETS.acquisition,
         motion=SETTINGS["perfusion"]["motion"],
         code=code("align_perfusion"),
+    message:
+        "Realigning and registering to the T1w: {wildcards.scan}"
     script:
         "../scripts/align_perfusion.py"
 
 
 rule quantify_perfusion:
-    message:
-        "Quantifying CBF: {wildcards.scan}"
     input:
         asl=TARGETS.asl,
         m0=TARGETS.m0,
@@ -82,5 +80,7 @@ rule quantify_perfusion:
         m0=SETTINGS["perfusion"]["m0"],
         smoothing_fwhm=SETTINGS["perfusion"]["smoothing_fwhm"],
         code=code("quantify_perfusion"),
+    message:
+        "Quantifying CBF: {wildcards.scan}"
     script:
         "../scripts/quantify_perfusion.py"

@@ -6,8 +6,6 @@ Scans outside a metric's band are flagged, never dropped.
 
 
 rule scan_quality:
-    message:
-        "Judging the scan: {wildcards.scan}"
     input:
         cbf=rules.quantify_perfusion.output.cbf,
         timeseries=rules.quantify_perfusion.output.timeseries,
@@ -37,13 +35,13 @@ rule scan_quality:
         scan=TARGETS.label,
         bands=SETTINGS["quality"]["bands"],
         code=code("scan_quality"),
+    message:
+        "Judging the scan: {wildcards.scan}"
     script:
         "../scripts/scan_quality.py"
 
 
 rule study_quality:
-    message:
-        "Gathering the quality of all scans"
     input:
         tables=TARGETS.of_scans(rules.scan_quality.output.table),
     output:
@@ -60,5 +58,7 @@ rule study_quality:
     params:
         bands=SETTINGS["quality"]["bands"],
         code=code("study_quality"),
+    message:
+        "Gathering the quality of all scans"
     script:
         "../scripts/study_quality.py"

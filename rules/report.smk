@@ -5,8 +5,6 @@ Needs everything that the configuration asks for. Gives figures and results/repo
 
 
 rule group_figure:
-    message:
-        "Drawing the analysis: {wildcards.analysis}"
     input:
         reference=rules.template.output.t1w,
         t=rules.group_statistics.output.t,
@@ -29,13 +27,13 @@ rule group_figure:
     params:
         analysis=lambda wildcards: wildcards.analysis,
         code=code("group_figure"),
+    message:
+        "Drawing the analysis: {wildcards.analysis}"
     script:
         "../scripts/group_figure.py"
 
 
 rule craving_figure:
-    message:
-        "Drawing craving and its relation to perfusion"
     input:
         scores=rules.craving_scores.output.table,
         roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
@@ -56,13 +54,13 @@ rule craving_figure:
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         code=code("craving_figure"),
+    message:
+        "Drawing craving and its relation to perfusion"
     script:
         "../scripts/craving_figure.py"
 
 
 rule report:
-    message:
-        "Writing the report"
     input:
         scans=rules.study_tables.output.scans,
         participants=rules.study_tables.output.participants,
@@ -96,5 +94,7 @@ rule report:
         config=SETTINGS,
         versions=VERSIONS,
         code=code("report"),
+    message:
+        "Writing the report"
     script:
         "../scripts/report.py"

@@ -6,8 +6,6 @@ Gives the study's tables and the template in the results' folder.
 
 
 rule study_tables:
-    message:
-        "Writing the study's tables"
     output:
         description=f"{OUTPUT}/dataset_description.json",
         scans=f"{OUTPUT}/study/scans.tsv",
@@ -24,13 +22,13 @@ rule study_tables:
     params:
         content=lambda wildcards: TARGETS.sheets(),
         code=code("study_tables"),
+    message:
+        "Writing the study's tables"
     script:
         "../scripts/study_tables.py"
 
 
 rule template:
-    message:
-        "Preparing the template {SPACE}"
     output:
         fine_t1w=template("T1w", res="1"),
         fine_mask=template("mask", res="1", desc="brain"),
@@ -53,13 +51,13 @@ rule template:
     params:
         resolution=SETTINGS["template"]["resolution"],
         code=code("template"),
+    message:
+        "Preparing the template {SPACE}"
     script:
         "../scripts/template.py"
 
 
 rule atlas:
-    message:
-        "Preparing the atlas that names clusters"
     input:
         own=TARGETS.own_atlas(),
     output:
@@ -76,5 +74,7 @@ rule atlas:
     params:
         atlas=SETTINGS["atlas"],
         code=code("atlas"),
+    message:
+        "Preparing the atlas that names clusters"
     script:
         "../scripts/atlas.py"

@@ -1,0 +1,90 @@
+import json
+import re
+
+import pytest
+import yaml
+
+from loading import ROOT
+
+SCANS = 43 * 2 * 3
+
+
+@pytest.fixture(scope="module")
+def plan(trial):
+    return trial.snakemake("-n", "--quiet", "rules").stdout
+
+
+def jobs(plan):
+    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", plan, re.MULTILINE)}
+
+
+def test_the_model_studys_plan_is_complete(plan):
+    counts = jobs(plan)
+    assert counts["align_perfusion"] == counts["quantify_perfusion"] == counts["scan_quality"] == SCANS
+    assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 43
+    assert counts["session_contrast"] == 43 * 2 * 2
+    assert counts["group_statistics"] == counts["cluster_table"] == 3
+    assert counts["report"] == counts["study_tables"] == counts["template"] == 1
+
+
+def test_the_rule_graph_reads_like_the_design(trial):
+    graph = trial.snakemake("--rulegraph", "mermaid-js").stdout
+    names = dict(re.findall(r'(id\d+)\["?(\w+)"?\]', graph))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
+    for edge in (
+        ("prepare_anatomy", "normalise_anatomy"), ("normalise_anatomy", "segment_anatomy"),
+        ("segment_anatomy", "align_perfusion"), ("align_perfusion", "quantify_perfusion"),
+        ("quantify_perfusion", "session_contrast"), ("session_contrast", "group_statistics"),
+        ("group_statistics", "cluster_table"), ("group_statistics", "roi_mask"), ("roi_values", "group_statistics"),
+        ("roi_values", "roi_craving"), ("craving_scores", "craving_model"), ("report", "all"),
+    ):  # fmt: skip
+        assert edge in edges
+
+
+def test_the_dag_is_drawn(trial):
+    assert trial.snakemake("--dag", "dot", "--", "cbf").stdout.startswith("digraph")
+
+
+def test_an_association_waits_for_its_seed(trial):
+    plan = trial.snakemake("-n", "results/group/dlpfc_to_cue/dlpfc_to_cue_stat-t_statmap.nii.gz", "--quiet", "rules").stdout
+    assert jobs(plan)["group_statistics"] == 2
+    assert jobs(plan)["roi_values"] == 1
+
+
+def test_one_scan_needs_no_trial(small):
+    config = yaml.safe_load((ROOT / "config/single_scan.yaml").read_text())
+    small.configure({**config, "bids_dir": "bids", "conditions": {"rest": {"acquisition": "rest"}}})
+    counts = jobs(small.snakemake("-n", "--quiet", "rules").stdout)
+    assert counts["quantify_perfusion"] == 8
+    assert "group_statistics" not in counts
+    assert counts["report"] == 1
+
+
+def test_partial_targets(small):
+    assert "group_statistics" not in jobs(small.snakemake("-n", "cbf", "--quiet", "rules").stdout)
+    assert "group_statistics" not in jobs(small.snakemake("-n", "quality", "--quiet", "rules").stdout)
+    assert jobs(small.snakemake("-n", "contrasts", "--quiet", "rules").stdout)["session_contrast"] == 16
+    assert jobs(small.snakemake("-n", "group", "--quiet", "rules").stdout)["cluster_table"] == 1
+
+
+def test_bad_input_stops_before_any_job_with_one_plain_message(small):
+    path = small.folder / "bids/sub-02/ses-T1/perf/sub-02_ses-T1_acq-rest_asl.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "PostLabelingDelay": 1800}))
+    done = small.snakemake(check=False)
+    assert done.returncode != 0
+    assert "PostLabelingDelay" in done.stderr
+    assert "1800" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (small.folder / "results").exists()
+
+
+def test_the_slurm_profile_is_read_as_snakemake_reads_profiles():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    assert profile["executor"] == "slurm"
+    # A rule's own retries would be tried inside the too small allocation: they belong here.
+    assert profile["retries"] >= 1
+    assert profile["default-resources"]["mem_mb"] >= 400
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert "retries:" not in rules
+    for entry in profile["groups"]:
+        assert f"rule {entry.split('=')[0]}:" in rules
