@@ -95,12 +95,12 @@ def test_noncentral_t(t, df, nc):
 
 def test_effect_size_interval_covers_in_simulation():
     rng = np.random.default_rng(1)
-    x = rng.normal(0.5, 1, (300, 15))
+    x = rng.normal(0.5, 1, (200, 15))
     t = x.mean(axis=1) / x.std(axis=1, ddof=1) * math.sqrt(15)
     ends = np.array([models.effect_size_interval(each, 15) for each in t])
     covered = ((ends[:, 0] < 0.5) & (ends[:, 1] > 0.5)).mean()
-    # Exact interval: 0.95 with a Monte Carlo standard error of 0.0126.
-    assert 0.95 - 3 * 0.0126 < covered < 0.95 + 3 * 0.0126
+    # An exact interval: 0.95, with a Monte Carlo standard error of 0.0154.
+    assert 0.95 - 3 * 0.0154 < covered < 0.95 + 3 * 0.0154
 
 
 def test_mixed_model_of_complete_data_is_the_two_sample_t():
@@ -138,9 +138,15 @@ def test_mixed_model_uses_participants_with_one_session(case):
     assert 38 < row["df"] < 41
 
 
+def test_participants_without_an_arm_take_no_part(case):
+    values, arm, rows = case
+    more = rows_of(np.vstack([values, [[0.0, 99.0]]]), [*arm, None])
+    assert models.analyse(more, ARMS, SESSIONS) == rows
+
+
 def test_planted_effect_is_recovered_without_bias():
     estimates, covered = [], []
-    for seed in range(120):
+    for seed in range(80):
         values, arm = make(np.random.default_rng(seed), effect=-8.0)
         values[[2, 30], [1, 0]] = np.nan
         row = find(models.mixed(rows_of(values, arm), ARMS, SESSIONS), "mixed_model", "arm:session")
@@ -148,7 +154,7 @@ def test_planted_effect_is_recovered_without_bias():
         covered.append(row["ci_low"] <= -8 <= row["ci_high"])
     error = np.std(estimates) / math.sqrt(len(estimates))
     assert abs(np.mean(estimates) + 8) < 3.5 * error
-    assert 0.95 - 3.5 * 0.02 < np.mean(covered) <= 1
+    assert 0.95 - 3.5 * 0.0244 < np.mean(covered) <= 1
 
 
 def test_boundary_is_told():
@@ -168,7 +174,9 @@ def test_too_few_and_constant_data_are_n_a_with_a_reason():
     assert find(rows, "paired_t", "change", "placebo")["p"] is not None
     assert "fewer than 4" in find(rows, "ancova", "arm")["method"]
     assert find(rows, "descriptive", "sd", "baclofen", "T1")["estimate"] is None
-    none = models.analyse(rows_of(np.full((4, 2), np.nan), ["baclofen", "baclofen", "placebo", "placebo"]), ARMS, SESSIONS)
+    none = models.analyse(
+        rows_of(np.full((4, 2), np.nan), ["baclofen", "baclofen", "placebo", "placebo"]), ARMS, SESSIONS
+    )
     assert all(row.get("estimate") is None for row in none)
     assert "not fitted" in find(none, "mixed_model", "arm:session")["method"]
     values, arm = make(np.random.default_rng(3))

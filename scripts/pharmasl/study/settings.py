@@ -28,6 +28,9 @@ def resolve(config):
         need each other in a circle.
     """
     complete = copy.deepcopy(config)
+    if "participants" in complete and isinstance(complete.get("craving"), dict):
+        # The craving table holds those who are not among the participants asked for; they are no mistake then.
+        complete["craving"].setdefault("unknown", "ignore")
     errors = schemas.check(complete, "config", FILE, fill=True)
     if not errors:
         errors = [*_references(complete), *_circles(complete)]

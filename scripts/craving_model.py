@@ -1,0 +1,17 @@
+"""Test the effect of treatment on cue-elicited craving."""
+
+from pharmasl.craving import models
+from pharmasl.job import job
+
+
+def main(snakemake):
+    models.write_models(
+        snakemake.input.scores,
+        snakemake.output.table,
+        snakemake.params.arms,
+        snakemake.params.sessions,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

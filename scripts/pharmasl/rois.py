@@ -1,0 +1,324 @@
+"""Regions of interest on the template's analysis grid, and the mean CBF in them.
+
+A region's *definition* is a dict, one of
+
+``{"analysis": name, "cluster": k}``
+    cluster ``k`` of an analysis' table, largest first as the analysis numbers them;
+``{"atlas": [names]}``
+    the union of atlas labels;
+``{"sphere": [x, y, z], "radius": r}``
+    voxel centres within ``r`` mm of a template point;
+``{"image": path}`` or ``{"image": path, "label": k}``
+    the non-zero voxels of an image, or those of value ``k``.
+
+Each may add *cuts*, template mm in RAS+ (x grows to the right, y to the front, z upwards): ``x_above``, ``y_above``,
+``z_above`` keep voxel centres at or beyond the value, ``x_below``, ``y_below``, ``z_below`` those before it. The two
+sides of a cut therefore share no voxel and lose none.
+"""
+
+import difflib
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from pharmasl import atlas as atlases
+from pharmasl import images, tables
+from pharmasl.errors import InputError
+
+log = logging.getLogger(__name__)
+
+CUTS = tuple(f"{axis}_{side}" for axis in "xyz" for side in ("above", "below"))
+_KINDS = {"cluster": {"analysis", "cluster"}, "atlas": {"atlas"}, "sphere": {"sphere", "radius"}, "image": {"image"}}
+_OPTIONAL = {"image": {"label"}}
+
+VALUE_COLUMNS = {
+    "participant_id": "Participant",
+    "session": "Session label, without ses-",
+    "arm": "Arm of the trial",
+    "contrast": "Contrast of conditions whose map was averaged",
+    "roi": "Region of interest",
+    "cbf": {
+        "Description": "Mean of the contrast map over the region's voxels with data; n/a where coverage is too low",
+        "Units": "mL/100 g/min",
+    },
+    "coverage": {"Description": "Share of the region's voxels that have data; n/a for an empty region", "Units": "1"},
+    "n_voxels": "Number of voxels averaged, that is, of the region's voxels that have data",
+}
+
+
+def points(grid):
+    """Voxel centres of a grid.
+
+    Parameters
+    ----------
+    grid : images.Grid
+
+    Returns
+    -------
+    ndarray of shape (X, Y, Z, 3)
+        Template mm, RAS+.
+    """
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)
+    return index @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+
+
+def nearest(volume, affine, grid):
+    """Nearest-neighbour samples of a volume at the voxel centres of a grid.
+
+    Parameters
+    ----------
+    volume : ndarray of shape (A, B, C)
+    affine : ndarray of shape (4, 4)
+        Voxel to mm of ``volume``.
+    grid : images.Grid
+
+    Returns
+    -------
+    ndarray of shape ``grid.shape``
+        Of the volume's dtype; 0 outside its field of view.
+    """
+    if volume.shape == grid.shape and np.allclose(affine, grid.affine, atol=1e-5):
+        return volume
+    matrix = np.linalg.inv(affine)
+    coordinates = points(grid) @ matrix[:3, :3].T + matrix[:3, 3]
+    # A centre midway between two voxels goes to the upper one, whatever the rounding error of the affines.
+    index = np.floor(np.round(coordinates, 4) + 0.5).astype(np.intp)
+    inside = ((index >= 0) & (index < volume.shape)).all(axis=-1)
+    out = np.zeros(grid.shape, dtype=volume.dtype)
+    out[inside] = volume[tuple(index[inside].T)]
+    return out
+
+
+def kind(definition):
+    """Tell the kind of a definition: ``"cluster"``, ``"atlas"``, ``"sphere"`` or ``"image"``.
+
+    Raises
+    ------
+    InputError
+        If keys are missing, unknown, or of more than one kind.
+    """
+    keys = set(definition) - set(CUTS)
+    for name, needed in _KINDS.items():
+        if needed <= keys <= needed | _OPTIONAL.get(name, set()):
+            return name
+    raise InputError(
+        "config",
+        "rois",
+        dict(definition),
+        "one of {analysis, cluster}, {atlas}, {sphere, radius}, {image[, label]}, with cuts such as y_above",
+        "Define the region in one of these ways.",
+    )
+
+
+def _only(paths, field, definition):
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not paths:
+        raise InputError("config", f"rois: {field}", dict(definition), f"a file for {field}", f"Set {field}.")
+    return paths
+
+
+def _labels(path):
+    """Load a labelled image as integers, also where it is stored as decimals; missing values are background."""
+    volume, affine = images.load(path)
+    return np.rint(np.nan_to_num(volume)).astype(np.int32), affine
+
+
+def _atlas_mask(names, paths, grid):
+    image, text = _only(paths, "atlas", {"atlas": names})
+    names = [names] if isinstance(names, str) else list(names)
+    atlas = atlases.Atlas(image, text)
+    labels = atlas.names
+    by_name = {name.casefold(): index for index, name in labels.items()}
+    chosen = []
+    for name in names:
+        if str(name).casefold() not in by_name:
+            close = difflib.get_close_matches(str(name).casefold(), by_name, n=5, cutoff=0.5)
+            close += [key for key in by_name if str(name).casefold() in key and key not in close][:5]
+            hint = ", ".join(labels[by_name[key]] for key in close) or "none is similar"
+            raise InputError(text, "rois: atlas", name, "the name of an atlas label", f"Close names: {hint}.")
+        chosen.append(by_name[str(name).casefold()])
+    return np.isin(atlas.lookup(points(grid)), chosen)
+
+
+def _sphere_mask(centre, radius, grid):
+    if np.shape(centre) != (3,) or not radius > 0:
+        raise InputError(
+            "config",
+            "rois: sphere",
+            {"sphere": centre, "radius": radius},
+            "three template coordinates and a radius above 0, in mm",
+            "Write for example sphere: [0, 44, -12], radius: 10.",
+        )
+    distance2 = ((points(grid) - np.asarray(centre, dtype=float)) ** 2).sum(axis=-1)
+    return distance2 <= radius**2 * (1 + 1e-9)
+
+
+def mask(definition, grid, atlas=(), clusters=(), image=()):
+    """Find the region's voxels on a grid.
+
+    Parameters
+    ----------
+    definition : dict
+        See the module's text.
+    grid : images.Grid
+        The template grid of the analyses.
+    atlas : sequence of path-like
+        Labelled image and label text, for an atlas region.
+    clusters : sequence of path-like
+        The ``_desc-clusters_dseg`` image of the analysis, for a cluster region.
+    image : sequence of path-like
+        The image, for an image region.
+
+    Returns
+    -------
+    ndarray of bool, shape ``grid.shape``
+        All False only for a cluster that the analysis did not find.
+
+    Raises
+    ------
+    InputError
+        If the definition is malformed, an atlas name unknown, or a region other than a cluster empty.
+    """
+    form = kind(definition)
+    if form == "cluster":
+        volume, affine = _labels(_only(clusters, "analysis", definition)[0])
+        inside = nearest(volume, affine, grid) == int(definition["cluster"])
+    elif form == "atlas":
+        inside = _atlas_mask(definition["atlas"], atlas, grid)
+    elif form == "sphere":
+        inside = _sphere_mask(definition["sphere"], definition["radius"], grid)
+    else:
+        volume, affine = images.load(_only(image, "image", definition)[0])
+        sampled = nearest(volume, affine, grid)
+        label = definition.get("label")
+        inside = np.isfinite(sampled) & (sampled != 0) if label is None else sampled == label
+    found = bool(inside.any())
+
+    centres = points(grid)
+    for cut in CUTS:
+        if definition.get(cut) is not None:
+            position = centres[..., "xyz".index(cut[0])]
+            value = float(definition[cut])
+            inside = inside & (position >= value if cut.endswith("above") else position < value)
+    if form != "cluster" and not inside.any():
+        raise InputError(
+            "config",
+            "rois",
+            dict(definition),
+            "at least one voxel on the template grid",
+            "Its cuts leave nothing; widen them."
+            if found
+            else "Nothing of it lies on the grid; check coordinates, label and the image's space.",
+        )
+    return inside
+
+
+def write_mask(reference, roi, mask_path, sidecar_path, atlas=(), clusters=(), image=()):
+    """Write a region's mask and the sidecar that says what it is.
+
+    Parameters
+    ----------
+    reference : path-like
+        An image on the template grid of the analyses.
+    roi : dict
+        The definition.
+    mask_path, sidecar_path : path-like
+        The uint8 mask and its JSON to write.
+    atlas, clusters, image : sequence of path-like
+        See :func:`mask`.
+    """
+    grid = images.grid(reference)
+    inside = mask(roi, grid, atlas=atlas, clusters=clusters, image=image)
+    n = int(inside.sum())
+    volume = abs(np.linalg.det(grid.affine[:3, :3]))
+    centre = points(grid)[inside].mean(axis=0) if n else None
+    form = kind(roi)
+    if not n:
+        log.warning("cluster %s of %s does not exist: the mask is empty", roi["cluster"], roi["analysis"])
+    images.save(mask_path, inside, grid.affine, dtype=np.uint8)
+    tables.write_json(
+        sidecar_path,
+        {
+            "Description": "Region of interest, 1 inside",
+            "kind": form,
+            "definition": dict(roi),
+            "empty": n == 0,
+            "n_voxels": n,
+            "volume_mm3": round(n * volume, 6),
+            "centre_of_mass_mm": None if centre is None else [round(float(c), 3) for c in centre],
+            # A value read from such a region and tested against data that shaped it is circular.
+            "analysis_defined": form == "cluster",
+            "resampling": "nearest neighbour",
+        },
+    )
+
+
+def mean_in_mask(values, minimum_coverage=0.5):
+    """Mean of a map over a region's voxels that have data.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        The map in the region's voxels, NaN where there are no data.
+    minimum_coverage : float
+        Least share of voxels with data for the mean to count.
+
+    Returns
+    -------
+    mean : float or None
+        None where coverage is below the minimum or the region is empty.
+    coverage : float or None
+        None for an empty region.
+    n : int
+        Voxels with data.
+    """
+    finite = np.isfinite(values)
+    n = int(finite.sum())
+    if not len(values):
+        return None, None, 0
+    coverage = n / len(values)
+    if n == 0 or coverage < minimum_coverage:
+        return None, coverage, n
+    return float(values[finite].mean(dtype=np.float64)), coverage, n
+
+
+def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5):
+    """Write the mean CBF of a region in each map.
+
+    Parameters
+    ----------
+    mask_path : path-like
+        Mask written by :func:`write_mask`.
+    maps : sequence of path-like
+        Contrast maps on the mask's grid, mL/100 g/min.
+    rows : sequence of dict
+        ``participant_id``, ``session``, ``arm``, ``contrast``, one dict a map, in the maps' order.
+    roi : str
+        The region's name.
+    table_path : path-like
+        The table to write; columns as :data:`VALUE_COLUMNS`.
+    minimum_coverage : float
+        See :func:`mean_in_mask`.
+
+    Raises
+    ------
+    InputError
+        If a map is on another grid than the mask, or maps and rows differ in number.
+    """
+    data, affine = images.load(mask_path, dtype=np.uint8)
+    inside = data > 0
+    maps, rows = list(maps), list(rows)
+    if len(maps) != len(rows):
+        raise InputError(table_path, "rows", len(rows), f"{len(maps)}, one a map", "Pass one row for each map.")
+    out = []
+    for path, row in zip(maps, rows):
+        values, map_affine = images.load(path)
+        if values.shape != inside.shape or not np.allclose(map_affine, affine, atol=1e-4):
+            raise InputError(path, "grid", values.shape, f"the mask's grid {inside.shape}", "Rerun the contrast stage.")
+        mean, coverage, n = mean_in_mask(values[inside], minimum_coverage)
+        if mean is None and coverage is not None:
+            log.warning("%s: %s covers %.0f %% of %s: n/a", roi, path, 100 * coverage, roi)
+        named = {key: row.get(key) for key in ("participant_id", "session", "arm", "contrast")}
+        out.append({**named, "roi": roi, "cbf": mean, "coverage": coverage, "n_voxels": n})
+    tables.write_table(table_path, out, VALUE_COLUMNS)

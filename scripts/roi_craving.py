@@ -1,0 +1,20 @@
+"""Correlate regional CBF with cue-elicited craving."""
+
+from pharmasl.craving import correlations
+from pharmasl.job import job
+
+
+def main(snakemake):
+    correlations.write_correlations(
+        snakemake.input.scores,
+        snakemake.input["values"],
+        snakemake.input.sidecars,
+        snakemake.output.table,
+        snakemake.params.craving,
+        snakemake.params.arms,
+        snakemake.params.sessions,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

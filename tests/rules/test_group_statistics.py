@@ -1,0 +1,364 @@
+"""The scripts of the group stage on a tiny trial with a planted effect."""
+
+import types
+
+import numpy as np
+import pytest
+from loading import script
+from pharmasl import images, tables
+from pharmasl.errors import InputError
+from pharmasl.group import table
+from scipy import ndimage
+
+group_statistics = script("group_statistics").main
+cluster_table = script("cluster_table").main
+
+AFFINE = np.array([[-4.0, 0, 0, 30], [0, 4, 0, -32], [0, 0, 4, -20], [0, 0, 0, 1]])
+SHAPE = (16, 17, 14)
+NAMES = [f"sub-{k:02d}" for k in range(1, 15)]
+TREATED = np.arange(14) < 7
+PLACE, SEED_PLACE = (10, 9, 7), (4, 9, 7)
+INFERENCE = {
+    "permutations": 400, "seed": 3, "cluster_forming_p": 0.005, "neighbours": 18, "two_sided": True, "alpha": 0.05,
+}  # fmt: skip
+ARMS = {"column": "group", "treatment": "baclofen", "control": "placebo"}
+MAPS = ("effect", "t", "z", "voxel_pfwe", "cluster_pfwe")
+
+
+def ball(centre, radius):
+    grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"))
+    return ((grid - np.reshape(centre, (3, 1, 1, 1))) ** 2).sum(axis=0) <= radius**2
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """Maps of 14 participants: at PLACE the treated fall by 12; the seed's change drives SEED_PLACE in all."""
+    folder = tmp_path_factory.mktemp("trial")
+    rng = np.random.default_rng(5)
+    mask = ball((7.5, 8, 6.5), 6.4)
+    images.save(folder / "mask.nii.gz", mask, AFFINE, dtype=np.uint8)
+    seed_change = rng.normal(0, 6, 14)
+    rows, values = [], []
+    paths = {"baseline": [], "followup": []}
+    for i, name in enumerate(NAMES):
+        for session, key in (("ses-T1", "baseline"), ("ses-T2", "followup")):
+            cbf = 55 + 3 * ndimage.gaussian_filter(rng.normal(size=SHAPE), 1) / 0.15
+            if key == "followup":
+                cbf -= 12.0 * TREATED[i] * ball(PLACE, 2)
+                cbf += 1.5 * seed_change[i] * ball(SEED_PLACE, 2)
+            cbf[~mask] = np.nan
+            # One participant's field of view lacks the lowest slices; zeros there mean the same as NaN.
+            if i == 2:
+                cbf[:, :, :2] = 0
+            path = folder / f"{name}_{session}.nii.gz"
+            images.save(path, cbf, AFFINE)
+            paths[key].append(str(path))
+            value = 50 + (seed_change[i] if key == "followup" else 0)
+            values.append(
+                {"participant_id": name, "session": session, "contrast": "rest", "roi": "dlpfc", "cbf": value}
+            )
+        arm = "baclofen" if TREATED[i] else "placebo"
+        age, sex = int(rng.integers(20, 60)), "FM"[i % 3 == 0]
+        rows.append({"participant_id": name, "arm": arm, "age": age, "sex": sex})
+    tables.write_table(folder / "participants.tsv", rows, dict.fromkeys(rows[0], ""))
+    tables.write_table(folder / "dlpfc_values.tsv", values, dict.fromkeys(values[0], ""))
+    return types.SimpleNamespace(folder=folder, mask=mask, seed_change=seed_change, **paths)
+
+
+def outputs(folder):
+    folder.mkdir(exist_ok=True)
+    files = {name: str(folder / f"{name}.nii.gz") for name in (*MAPS, "mask", "clusters")}
+    return types.SimpleNamespace(
+        **files,
+        **{name: str(folder / f"{name}.tsv") for name in ("design", "null")},
+        inference=str(folder / "inference.json"),
+    )
+
+
+def call(trial, folder, *, inference=(), threads=1, given=(), **analysis):
+    analysis = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **analysis}
+    seed = [str(trial.folder / "dlpfc_values.tsv")] if analysis["effect"] == "association" else []
+    inputs = {
+        "baseline": trial.baseline, "followup": trial.followup, "participants": str(trial.folder / "participants.tsv"),
+        "template_mask": str(trial.folder / "mask.nii.gz"), "seed": seed, **dict(given),
+    }  # fmt: skip
+    params = types.SimpleNamespace(
+        analysis=analysis, inference={**INFERENCE, **dict(inference)}, arms=ARMS, participants=NAMES,
+        sessions={"baseline": "T1", "followup": "T2"},
+    )  # fmt: skip
+    output = outputs(folder)
+    group_statistics(
+        types.SimpleNamespace(input=types.SimpleNamespace(**inputs), output=output, params=params, threads=threads)
+    )
+    return output
+
+
+def tabulate(output, folder, atlas=()):
+    path = folder / "clusters.tsv"
+    given = types.SimpleNamespace(**{name: getattr(output, name) for name in (*MAPS, "clusters")}, atlas=list(atlas))
+    cluster_table(types.SimpleNamespace(input=given, output=types.SimpleNamespace(table=path), params=None, threads=1))
+    return tables.read_table(path)
+
+
+@pytest.fixture(scope="module")
+def interaction(trial, tmp_path_factory):
+    return call(trial, tmp_path_factory.mktemp("interaction"))
+
+
+def test_planted_interaction_is_found_with_sign_place_and_size(trial, interaction, tmp_path):
+    labels, _ = images.load(interaction.clusters, dtype=np.int16)
+    effect, affine = images.load(interaction.effect)
+    planted = ball(PLACE, 2)
+    found = labels == 1
+    assert (found & planted).sum() > 0.8 * planted.sum()
+    assert (found & ~ball(PLACE, 4)).sum() == 0
+    assert effect[planted].mean() == pytest.approx(-12, abs=2)
+    first = tabulate(interaction, tmp_path)[0]
+    assert first["sign"] == "-"
+    assert float(first["p_fwe_cluster"]) <= 0.05
+    centre = affine[:3, :3] @ PLACE + affine[:3, 3]
+    assert np.linalg.norm([float(first[axis]) for axis in "xyz"] - centre) <= 8
+    summary = tables.read_json(interaction.inference)
+    assert summary["status"] == "run"
+    assert summary["result"]["significant_clusters"] >= 1
+
+
+def test_maps_hold_together(trial, interaction):
+    effect, t, z, voxel, cluster = (images.load(getattr(interaction, name))[0] for name in MAPS)
+    mask = images.load(interaction.mask)[0] > 0
+    labels = images.load(interaction.clusters, dtype=np.int16)[0]
+    expected = trial.mask.copy()
+    expected[:, :, :2] = False
+    assert np.array_equal(mask, expected)
+    for data in (effect, t, z, voxel, cluster):
+        assert np.array_equal(np.isfinite(data), mask)
+    assert np.all(np.sign(t[mask]) == np.sign(z[mask]))
+    assert np.all(np.abs(z[mask]) <= np.abs(t[mask]))
+    p = 10.0 ** -voxel[mask].astype(float)
+    np.testing.assert_allclose(p * 400, np.round(p * 400), atol=1e-4)
+    assert p.min() >= 1 / 400 - 1e-9
+    # The larger |t|, the smaller p; and clusters are the voxels above the threshold.
+    order = np.argsort(np.abs(t[mask]))
+    assert np.all(np.diff(voxel[mask][order]) >= 0)
+    summary = tables.read_json(interaction.inference)
+    assert np.array_equal(labels[mask] > 0, np.abs(t[mask]) > summary["tests"]["cluster"]["forming_t"])
+    assert np.all(cluster[mask & (labels == 0)] == 0)
+    sizes = np.bincount(labels[labels > 0])[1:]
+    assert np.all(np.diff(sizes) <= 0)
+
+
+def test_t_is_that_of_the_maps(trial, interaction):
+    design = tables.read_table(interaction.design)
+    terms = [name for name in design[0] if name != "participant_id"]
+    assert terms == ["arm", "intercept", "age", "sex[M]"]
+    matrix = np.array([[float(row[term]) for term in terms] for row in design])
+    change = np.array(
+        [
+            images.load(b)[0][PLACE].astype(float) - images.load(a)[0][PLACE]
+            for a, b in zip(trial.baseline, trial.followup)
+        ]
+    )
+    beta, rss, *_ = np.linalg.lstsq(matrix, change, rcond=None)
+    t = beta[0] / np.sqrt(rss[0] / 10 * np.linalg.inv(matrix.T @ matrix)[0, 0])
+    assert images.load(interaction.t)[0][PLACE] == pytest.approx(t, rel=1e-6)
+    assert images.load(interaction.effect)[0][PLACE] == pytest.approx(beta[0], rel=1e-6)
+
+
+def test_inference_says_what_was_done(interaction):
+    summary = tables.read_json(interaction.inference)
+    assert summary["model"]["df"] == 10
+    assert (summary["model"]["n_treatment"], summary["model"]["n_control"]) == (7, 7)
+    assert summary["permutation"]["number"] == 400
+    assert summary["permutation"]["exhaustive"] is False
+    assert summary["permutation"]["smallest_attainable_p"] == 1 / 400
+    assert summary["permutation"]["seed"] == 3
+    assert summary["tests"]["cluster"]["forming_t"] == pytest.approx(3.169272672616)  # t of one-sided .005 at 10 df
+    volume = summary["search_volume"]
+    mask = images.load(interaction.mask)[0]
+    assert volume["voxels"] == mask.sum()
+    assert volume["uncovered_voxels"]["sub-03"] == volume["template_voxels"] - volume["voxels"] > 0
+    assert volume["uncovered_voxels"]["sub-01"] == 0
+    null = tables.read_table(interaction.null)
+    assert len(null) == 400
+    t = images.load(interaction.t)[0]
+    assert float(null[0]["max_t"]) == pytest.approx(np.nanmax(t), rel=1e-6)
+    largest = np.array([max(float(row["max_t"]), -float(row["min_t"])) for row in null])
+    critical = summary["tests"]["voxel"]["critical_t"]
+    assert (largest >= critical).mean() <= 0.05 < (largest >= np.sort(largest)[np.sort(largest) < critical][-1]).mean()
+
+
+def test_files_have_the_same_bytes_whatever_the_threads(trial, interaction, tmp_path):
+    again = call(trial, tmp_path, threads=3)
+    for name, path in vars(again).items():
+        with open(path, "rb") as mine, open(getattr(interaction, name), "rb") as first:
+            assert mine.read() == first.read(), name
+
+
+def test_association_finds_the_slope_where_it_was_planted(trial, tmp_path):
+    output = call(
+        trial,
+        tmp_path,
+        effect="association",
+        contrast="cue",
+        covariates=["age"],
+        seed={"roi": "dlpfc", "contrast": "rest"},
+    )
+    labels = images.load(output.clusters, dtype=np.int16)[0]
+    slope = images.load(output.effect)[0]
+    planted = ball(SEED_PLACE, 2)
+    assert ((labels == 1) & planted).sum() > 0.8 * planted.sum()
+    assert slope[planted].mean() == pytest.approx(1.5, abs=0.25)
+    # The arm is held fixed: what the drug does elsewhere is no association.
+    assert 10.0 ** -images.load(output.cluster_pfwe)[0][PLACE] > 0.05
+    summary = tables.read_json(output.inference)
+    assert summary["model"]["formula"] == "change ~ seed_change + arm + intercept + age"
+    assert summary["model"]["df"] == 10
+    assert summary["seed"] == {"roi": "dlpfc", "contrast": "rest"}
+
+
+def change_seed(trial, folder, missing):
+    rows = tables.read_table(trial.folder / "dlpfc_values.tsv")
+    for row in rows:
+        if row["participant_id"] in missing and row["session"] == "ses-T2":
+            row["cbf"] = None
+    tables.write_table(folder / "other_values.tsv", rows, dict.fromkeys(rows[0], ""))
+    return {"seed": [str(folder / "other_values.tsv")]}
+
+
+def test_without_a_seed_the_association_is_not_run_and_says_so(trial, tmp_path):
+    given = change_seed(trial, tmp_path, NAMES)
+    output = call(
+        trial, tmp_path, given=given, effect="association", contrast="cue", seed={"roi": "dlpfc", "contrast": "rest"}
+    )
+    summary = tables.read_json(output.inference)
+    assert summary["status"] == "not run: seed dlpfc has no values"
+    for name in MAPS:
+        assert np.isnan(images.load(getattr(output, name))[0]).all()
+    assert not images.load(output.clusters)[0].any()
+    assert tables.read_table(output.null) == tables.read_table(output.design) == []
+    assert tabulate(output, tmp_path) == []
+
+
+def test_a_participant_without_seed_is_left_out_and_named(trial, tmp_path):
+    given = change_seed(trial, tmp_path, ["sub-04"])
+    output = call(
+        trial, tmp_path, given=given, effect="association", contrast="cue", covariates=[],
+        seed={"roi": "dlpfc", "contrast": "rest"},
+    )  # fmt: skip
+    summary = tables.read_json(output.inference)
+    assert [entry["participant_id"] for entry in summary["excluded"]] == ["sub-04"]
+    assert summary["model"]["n"] == 13
+    assert "sub-04" not in summary["participants"]
+    assert summary["notes"] == []
+
+
+def test_too_few_seeds_are_a_reason_not_to_run_but_a_faulty_table_stays_an_error(trial, tmp_path):
+    settings = {"effect": "association", "contrast": "rest", "seed": {"roi": "dlpfc", "contrast": "rest"}}
+    given = change_seed(trial, tmp_path, NAMES[1:7])
+    summary = tables.read_json(call(trial, tmp_path, given=given, **settings).inference)
+    assert summary["status"].startswith("not run: too few participants have a value of seed dlpfc")
+    assert "arm baclofen: found '1 participant(s)'" in summary["status"]
+    assert len(summary["excluded"]) == 6
+    assert "correlates with itself" in summary["notes"][0]
+    with pytest.raises(InputError, match="weight"):
+        call(trial, tmp_path, given=given, **{**settings, "covariates": ["weight"]})
+
+
+def test_all_relabellings_are_used_where_they_are_few(trial, tmp_path):
+    output = call(trial, tmp_path, covariates=[], inference={"permutations": 3432})
+    summary = tables.read_json(output.inference)["permutation"]
+    assert summary["exhaustive"] is True
+    assert summary["number"] == 3432
+    assert summary["seed"] is None
+    assert summary["smallest_attainable_p"] == 2 / 3432
+    # Seven against seven: the mirror of each relabelling ties with it, so relabellings count in pairs.
+    pairs = 3432 / 2 * 10.0 ** -np.unique(images.load(output.voxel_pfwe)[0].astype(float))
+    pairs = pairs[np.isfinite(pairs)]
+    assert len(pairs) > 10
+    np.testing.assert_allclose(pairs, np.round(pairs), atol=1e-3)
+
+
+def test_one_sided_tests_the_positive_direction_alone(trial, tmp_path):
+    output = call(trial, tmp_path, inference={"two_sided": False})
+    t = images.load(output.t)[0]
+    assert t[PLACE] < -3
+    assert images.load(output.voxel_pfwe)[0][PLACE] == 0
+    assert images.load(output.clusters)[0][PLACE] == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("permutations", 5), ("cluster_forming_p", 3.1), ("neighbours", 8), ("alpha", 0), ("seed", None)],
+)
+def test_settings_out_of_range_are_refused(trial, tmp_path, key, value):
+    with pytest.raises(InputError, match=rf"inference\.{key}"):
+        call(trial, tmp_path, inference={key: value})
+
+
+def test_unusable_maps_are_refused_and_nothing_is_written(trial, tmp_path):
+    output = outputs(tmp_path / "out")
+    with pytest.raises(InputError, match="14 participants, 13 baseline"):
+        call(trial, tmp_path / "out", given={"baseline": trial.baseline[1:]})
+    images.save(tmp_path / "small.nii.gz", np.ones((3, 3, 3)), AFFINE)
+    with pytest.raises(InputError, match=r"small\.nii\.gz: grid"):
+        call(trial, tmp_path / "out", given={"followup": [str(tmp_path / "small.nii.gz"), *trial.followup[1:]]})
+    images.save(tmp_path / "empty.nii.gz", np.full(SHAPE, np.nan), AFFINE)
+    with pytest.raises(InputError, match=r"empty\.nii\.gz: coverage"):
+        call(trial, tmp_path / "out", given={"followup": [str(tmp_path / "empty.nii.gz"), *trial.followup[1:]]})
+    assert list((tmp_path / "out").iterdir()) == []
+    assert output.t
+
+
+def stack(shape=(20, 12, 12)):
+    return np.zeros(shape), np.zeros(shape, dtype=np.int32)
+
+
+def test_table_of_a_cluster_with_three_peaks(tmp_path):
+    t, labels = stack()
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[:3, 3] = -20
+    # One bar along x, 2 mm voxels: peaks at 2, 5 (6 mm from the first: too near), 7, 12 and 17; the fourth best is left out.
+    labels[1:19, 5, 5] = 1
+    t[1:19, 5, 5] = 3
+    for x, height in ((2, 9.0), (5, 8.0), (7, 7.0), (12, 6.0), (17, 5.0)):
+        t[x, 5, 5] = height
+    labels[5, 9, 9], t[5, 9, 9] = 2, -4
+    voxel, cluster = np.where(t > 8, -np.log10(0.02), 0), np.where(labels == 1, -np.log10(0.005), 0)
+    names = types.SimpleNamespace(nearest=lambda point: ("A", 0.0), shares=lambda points: [("A", 0.996), ("B", 0.004)])
+    rows = table.rows(2 * t, t, t / 2, voxel, cluster, labels, affine, names)
+    assert [(row["cluster"], row["peak"], row["t"]) for row in rows] == [(1, 1, 9), (1, 2, 7), (1, 3, 6), (2, 1, -4)]
+    first, second, _, last = rows
+    assert (first["x"], first["y"], first["z"]) == (-16, -10, -10)
+    assert (first["size_voxels"], first["volume_mm3"]) == (18, 144)
+    assert (first["p_fwe_cluster"], first["p_fwe_voxel"]) == (0.005, 0.02)
+    assert (first["effect"], first["z_score"], first["sign"]) == (18, 4.5, "+")
+    assert first["effect_mean"] == pytest.approx(2 * (13 * 3 + 9 + 8 + 7 + 6 + 5) / 18, rel=1e-5)
+    assert first["regions"] == "A 100 %"
+    assert "size_voxels" not in second
+    assert (last["sign"], last["size_voxels"], last["p_fwe_cluster"]) == ("-", 1, 1)
+
+
+def test_table_names_regions_and_says_how_far_the_nearest_is(interaction, tmp_path):
+    labels = np.zeros(SHAPE)
+    labels[:8], labels[8:] = 1, 2
+    clusters = images.load(interaction.clusters, dtype=np.int16)[0]
+    images.save(tmp_path / "atlas.nii.gz", labels, AFFINE, dtype=np.uint8)
+    (tmp_path / "atlas.txt").write_text("1 West\n2 East\n")
+    rows = tabulate(interaction, tmp_path, [tmp_path / "atlas.nii.gz", tmp_path / "atlas.txt"])
+    # x falls with the voxel index in this affine, as in many images; the planted cluster lies in the upper half.
+    assert rows[0]["region"] == "East"
+    share = 100 * (clusters[8:] == 1).sum() / (clusters == 1).sum()
+    assert rows[0]["regions"].split("; ")[0] == f"East {share:.0f} %"
+    labels[8:] = 0
+    images.save(tmp_path / "atlas.nii.gz", labels, AFFINE, dtype=np.uint8)
+    rows = tabulate(interaction, tmp_path, [tmp_path / "atlas.nii.gz", tmp_path / "atlas.txt"])
+    assert rows[0]["region"] == "unlabelled" or "mm away" in rows[0]["region"]
+    assert set(tables.read_json(tmp_path / "clusters.json")) == set(rows[0])
+    assert len({row["cluster"] for row in rows}) == clusters.max()
+
+
+def test_images_of_different_grids_are_refused(interaction, tmp_path):
+    images.save(tmp_path / "t.nii.gz", np.zeros((3, 3, 3)), AFFINE)
+    wrong = types.SimpleNamespace(**{**vars(interaction), "t": str(tmp_path / "t.nii.gz")})
+    with pytest.raises(InputError, match="grid"):
+        tabulate(wrong, tmp_path)

@@ -1,0 +1,181 @@
+"""The simulator's scripts on a trial of two and a head of 8 mm voxels."""
+
+import hashlib
+from types import SimpleNamespace
+
+import nibabel
+import numpy as np
+import pytest
+import yaml
+from loading import ROOT, script
+from pharmasl import bids, images, resample, tables, transforms
+from pharmasl.simulate import anatomy, trial
+from pharmasl.study import schemas
+
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+SESSIONS = {"baseline": "T1", "followup": "T2"}
+
+
+def settings():
+    values = {
+        "truth_dir": "truth",
+        "participants_per_arm": 1,
+        "anatomy": {"voxel_size": 8},
+        "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2},
+    }
+    assert not schemas.check(values, "simulate", "config", fill=True)
+    return values
+
+
+class Namespace(SimpleNamespace):
+    """A list with names, as Snakemake gives."""
+
+
+def trial_outputs(root):
+    for folder in ("bids/phenotype", "truth/regions"):
+        (root / folder).mkdir(parents=True)
+    return Namespace(
+        description=root / "bids/dataset_description.json",
+        readme=root / "bids/README",
+        participants=root / "bids/participants.tsv",
+        craving=root / "bids/phenotype/craving.tsv",
+        plan=root / "truth/participants.tsv",
+        scans=root / "truth/scans.tsv",
+        effects=root / "truth/effects.tsv",
+        **{name: root / f"truth/regions/{name}.nii.gz" for name in ("dlpfc", "insula", "vmpfc")},
+    )
+
+
+def participant_outputs(root, name):
+    head = root / "bids" / name / "ses-T1" / "anat"
+    stems = [f"ses-{s}/perf/{name}_ses-{s}_acq-{c}" for s in ("T1", "T2") for c in trial.CONDITIONS]
+    for folder in (
+        head,
+        root / "truth" / name,
+        *(root / part / name / f"ses-{s}" / "perf" for part in ("bids", "truth") for s in ("T1", "T2")),
+    ):
+        folder.mkdir(parents=True)
+    raw, truth = root / "bids" / name, root / "truth" / name
+    return Namespace(
+        t1w=head / f"{name}_ses-T1_T1w.nii.gz",
+        t1w_sidecar=head / f"{name}_ses-T1_T1w.json",
+        asl=[raw / f"{stem}_asl.nii.gz" for stem in stems],
+        asl_sidecar=[raw / f"{stem}_asl.json" for stem in stems],
+        aslcontext=[raw / f"{stem}_aslcontext.tsv" for stem in stems],
+        mask=truth / "mask.nii.gz",
+        gm=truth / "gm.nii.gz",
+        wm=truth / "wm.nii.gz",
+        field=truth / "field.nii.gz",
+        motion=[truth / f"{stem}_motion.txt" for stem in stems],
+        coregistration=[truth / f"{stem}_placement.txt" for stem in stems],
+        cbf=[truth / f"{stem}_cbf.nii.gz" for stem in stems],
+    )
+
+
+def simulate(root):
+    params = Namespace(settings=settings(), arms=ARMS, sessions=SESSIONS)
+    drawn = trial_outputs(root)
+    script("simulate_trial").main(Namespace(input=Namespace(), output=drawn, params=params, threads=1))
+    made = participant_outputs(root, "sub-01")
+    script("simulate_participant").main(
+        Namespace(
+            input=Namespace(plan=drawn.plan, scans=drawn.scans),
+            output=made,
+            params=Namespace(subject="01", settings=settings()),
+            threads=1,
+        )
+    )
+    return drawn, made
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    root = tmp_path_factory.mktemp("trial")
+    whole, small = anatomy.read_template, anatomy.read_template(step=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anatomy, "read_template", lambda: small)
+        made = simulate(root), simulate(tmp_path_factory.mktemp("again"))
+    assert anatomy.read_template is whole
+    return root, *made
+
+
+def test_same_seed_same_bytes(simulated):
+    _, first, second = simulated
+    for one, two in zip(first, second):
+        for key, value in vars(one).items():
+            paths = value if isinstance(value, list) else [value]
+            others = vars(two)[key] if isinstance(value, list) else [vars(two)[key]]
+            for path, other in zip(paths, others):
+                assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), key
+
+
+def test_dataset_is_read_by_its_names(simulated):
+    dataset = bids.read_dataset(simulated[0] / "bids")
+    assert dataset.subjects == ("01",)
+    assert len(dataset.images("T1w")) == 1
+    runs = dataset.images("asl")
+    assert [(f.entities["ses"], f.entities["acq"]) for f in runs] == sorted(
+        (session, condition) for session in ("T1", "T2") for condition in trial.CONDITIONS
+    )
+
+
+def test_runs_and_their_metadata_agree(simulated):
+    made = simulated[1][1]
+    for image, sidecar, context in zip(made.asl, made.asl_sidecar, made.aslcontext):
+        header = nibabel.load(image)
+        fields = tables.read_json(sidecar)
+        types = [row["volume_type"] for row in tables.read_table(context)]
+        assert header.shape == (14, 16, 9, 5)
+        assert header.header.get_zooms()[:3] == pytest.approx((14, 14, 18))
+        assert types == ["m0scan", "control", "label", "control", "label"]
+        assert len(fields["RepetitionTimePreparation"]) == 5
+        assert len(fields["SliceTiming"]) == 9
+        assert fields["TotalAcquiredPairs"] == 2
+        assert fields["BackgroundSuppression"] is True
+        assert fields["AcquisitionVoxelSize"] == [14, 14, 18]
+        assert not schemas.check(fields, "asl", sidecar)
+        data = np.asarray(header.dataobj)
+        brain = data[..., 0] > 500
+        # Label lies below control, by what 60 mL/100 g/min at this delay make of M0: near 0.7 %.
+        share = (data[..., 1::2].mean(-1) - data[..., 2::2].mean(-1))[brain].mean() / data[..., 0][brain].mean()
+        assert 0.002 < share < 0.01
+
+
+def test_truth_lies_where_the_images_lie(simulated):
+    """The planted transform carries the template's grey matter onto the participant's, in the T1w frame."""
+    made = simulated[1][1]
+    grey, affine = images.load(made.gm)
+    field, grid = transforms.read_field(made.field)
+    template = anatomy.read_template(step=4)
+    where = template.fractions["gm"] > 0.99
+    points = transforms.points(template.grid)[where]
+    # The field's grid is the template's at 4 mm, voxel for voxel.
+    np.testing.assert_allclose(grid.affine, template.grid.affine)
+    found = resample.resample(grey, affine, field[where])
+    assert points.shape[0] > 500
+    assert np.median(found) > 0.6
+
+
+def test_truth_map_is_brain_of_plausible_flow(simulated):
+    made = simulated[1][1]
+    cbf, _ = images.load(made.cbf[0])
+    inside = np.isfinite(cbf)
+    assert 10_000 < inside.sum() < 40_000
+    assert 20 < cbf[inside].mean() < 60
+    assert len(transforms.read_affines(made.motion[0])) == 5
+    np.testing.assert_array_equal(transforms.read_affines(made.motion[0])[0], np.eye(4))
+
+
+def test_participants_table_tells_nothing_of_the_truth(simulated):
+    rows = tables.read_table(simulated[1][0].participants)
+    assert set(rows[0]) == {"participant_id", "arm", "age", "sex"}
+    assert {row["arm"] for row in rows} == {"baclofen", "placebo"}
+
+
+def test_demo_names_regions_and_analyses_that_it_defines():
+    demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
+    simulate_section = {**demo["simulate"]}
+    assert not schemas.check(simulate_section, "simulate", "config", fill=True)
+    compare = simulate_section["compare"]
+    assert {compare["rest"], compare["association"]} <= set(demo["analyses"])
+    assert {compare["insula"], compare["vmpfc"]} <= set(demo["rois"])

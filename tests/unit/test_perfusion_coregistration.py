@@ -1,0 +1,109 @@
+"""Registration of a rendered perfusion image to tissue maps in known poses."""
+
+import functools
+
+import head
+import numpy as np
+import pytest
+from pharmasl import images, transforms
+from pharmasl.perfusion import coregistration
+
+T1W = head.centred((84, 100, 76), (2.0, 2.0, 2.0), shift=(3, 10, -5))
+# Signal of grey matter, white matter, fluid, scalp.
+CONTRASTS = {
+    "m0": (900.0, 740.0, 1250.0, 400.0),
+    "suppressed": (180.0, 60.0, 420.0, 120.0),
+    "dark fluid": (300.0, 210.0, 40.0, 150.0),
+    "perfusion": (10.0, 3.0, 0.0, 0.0),
+}
+
+
+@functools.cache
+def maps():
+    tissue = head.render(T1W)
+    return coregistration.reduce([tissue[..., k] for k in range(3)], T1W.affine)
+
+
+def image(contrast, matrix, shape=(44, 52, 20), voxel=(4.0, 4.0, 6.0), shift=(0, 0, 6), noise=0.02):
+    grid = head.centred(shape, voxel, shift)
+    points = transforms.points(grid)
+    # A receive field that falls by a third across the head.
+    field = 1 + 0.002 * points[..., 0] - 0.003 * points[..., 1] + 1e-5 * points[..., 2] ** 2
+    data = head.render(grid, matrix) @ np.array(CONTRASTS[contrast]) * field
+    rng = np.random.default_rng(1)
+    return (data + rng.normal(0, noise * np.percentile(data, 98), data.shape)).astype(np.float32), grid.affine
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS)
+def test_planted_pose_is_recovered_in_any_contrast(contrast):
+    true = transforms.rigid_matrix((5, -7, 6), (0.1, -0.06, 0.08), (0, 0, 0))
+    found = coregistration.coregister(*image(contrast, true), maps())
+    assert head.distance(found.matrix, true) < 0.5
+    assert head.distance(np.eye(4), true) > 9
+
+
+@pytest.mark.parametrize("translation", [(0, 36, 12), (-20, -30, 0), (10, 0, 45)])
+def test_headers_centimetres_apart_do_not_matter(translation):
+    # OpenNeuro ds000240 has them 36 mm apart.
+    true = transforms.rigid_matrix(translation, (0.15, 0, 0.03), (0, 0, 0))
+    middle = transforms.apply(np.linalg.inv(true), np.array([0.0, 0, 8]))
+    found = coregistration.coregister(*image("m0", true, shift=middle), maps())
+    assert head.distance(found.matrix, true) < 0.5
+
+
+def test_a_thin_slab_is_enough():
+    true = transforms.rigid_matrix((4, 3, -5), (0.05, 0.05, 0), (0, 0, 0))
+    found = coregistration.coregister(*image("m0", true, shape=(44, 52, 9), voxel=(4, 4, 7.5)), maps())
+    assert head.distance(found.matrix, true) < 0.5
+
+
+def test_the_share_unexplained_tells_a_head_from_a_sphere():
+    true = transforms.rigid_matrix((4, 3, -5), (0.05, 0.05, 0), (0, 0, 0))
+    good = coregistration.coregister(*image("m0", true), maps())
+    grid = head.centred((44, 52, 20), (4, 4, 6))
+    sphere = (np.linalg.norm(transforms.points(grid), axis=-1) < 50) * 800.0
+    bad = coregistration.coregister(sphere, grid.affine, maps())
+    assert good.unexplained < 0.5 * bad.unexplained
+
+
+def test_an_empty_image_does_not_stop_the_stage():
+    grid = head.centred((20, 20, 10), (8, 8, 10))
+    found = coregistration.coregister(np.zeros(grid.shape, dtype=np.float32), grid.affine, maps())
+    assert np.isfinite(found.matrix).all()
+
+
+def test_registration_repeats_to_the_bit():
+    data, affine = image("suppressed", transforms.rigid_matrix((2, 1, 3), (0.02, 0, 0), (0, 0, 0)))
+    first, second = (coregistration.coregister(data, affine, maps()) for _ in range(2))
+    assert np.array_equal(first.matrix, second.matrix)
+
+
+def test_reduced_maps_keep_their_amount_and_place():
+    affine = np.diag([1.0, 1.0, 1.2, 1.0]) @ transforms.rigid_matrix((3, 4, 5), (0.1, 0.2, 0.3), (0, 0, 0))
+    affine[:3, :3] = transforms.rigid_matrix((0, 0, 0), (0.1, 0.2, 0.3), (0, 0, 0))[:3, :3] @ np.diag([1.0, 1.0, 1.2])
+    data = np.zeros((40, 38, 33), dtype=np.float32)
+    data[7:30, 9:33, 4:31] = np.random.default_rng(0).uniform(0.1, 1, (23, 24, 27))
+    found = coregistration.reduce([data], affine)
+    cells = np.abs(np.linalg.det(found.affine)), np.abs(np.linalg.det(affine))
+    assert found.maps.sum(dtype=float) * cells[0] == pytest.approx(data.sum(dtype=float) * cells[1], rel=1e-5)
+
+    def centre(image, affine):
+        points = transforms.points(images.Grid(image.shape, affine))
+        return np.einsum("xyz,xyzk->k", image.astype(float), points) / image.sum(dtype=float)
+
+    assert centre(found.maps[0], found.affine) == pytest.approx(centre(data, affine), abs=1e-4)
+
+
+def test_carried_maps_are_means_over_voxels():
+    fine = head.centred((40, 40, 40), (1.0, 1.0, 1.0))
+    ramp = transforms.points(fine)[..., 0].astype(np.float32)
+    coarse = head.centred((8, 8, 6), (3.0, 3.0, 4.0))
+    matrix = transforms.rigid_matrix((1.5, -2, 1), (0, 0, 0), (0, 0, 0))
+    found = coregistration.carry(ramp, fine.affine, coarse, matrix)
+    assert found == pytest.approx(transforms.points(coarse)[..., 0] + 1.5, abs=1e-4)
+    # Half of a voxel across an edge.
+    half = (transforms.points(fine)[..., 0] > 0).astype(np.float32)
+    edge = coregistration.carry(half, fine.affine, head.centred((9, 3, 3), (3.0, 3.0, 3.0)), np.eye(4))
+    assert edge[4] == pytest.approx(0.5, abs=1e-6)
+    assert np.all(edge[:4] == 0)
+    assert np.all(edge[5:] == 1)

