@@ -67,7 +67,6 @@ rule cluster_table:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        inference=lambda wildcards: SETTINGS["analyses"][wildcards.analysis]["inference"],
         code=code("cluster_table"),
     message:
         "Naming the clusters: {wildcards.analysis}"

@@ -1,0 +1,1 @@
+"""Group statistics: designs on within-person change, permutation inference, cluster tables."""
