@@ -9,7 +9,7 @@ import pytest
 import yaml
 from loading import ROOT, script
 from pharmasl import bids, images, resample, tables, transforms
-from pharmasl.simulate import anatomy, trial
+from pharmasl.simulate import anatomy, dataset, trial
 from pharmasl.study import schemas
 
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
@@ -21,7 +21,7 @@ def settings():
         "truth_dir": "truth",
         "participants_per_arm": 1,
         "anatomy": {"voxel_size": 8},
-        "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2},
+        "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2, "slice_time": 0.05},
     }
     assert not schemas.check(values, "simulate", "config", fill=True)
     return values
@@ -37,6 +37,7 @@ def trial_outputs(root):
     return Namespace(
         description=root / "bids/dataset_description.json",
         readme=root / "bids/README",
+        ignore=root / "bids/.bidsignore",
         participants=root / "bids/participants.tsv",
         craving=root / "bids/phenotype/craving.tsv",
         plan=root / "truth/participants.tsv",
@@ -96,11 +97,11 @@ def simulated(tmp_path_factory):
         patch.setattr(anatomy, "read_template", lambda: small)
         made = simulate(root), simulate(tmp_path_factory.mktemp("again"))
     assert anatomy.read_template is whole
-    return root, *made
+    return root, *made, small
 
 
 def test_same_seed_same_bytes(simulated):
-    _, first, second = simulated
+    _, first, second, _ = simulated
     for one, two in zip(first, second):
         for key, value in vars(one).items():
             paths = value if isinstance(value, list) else [value]
@@ -110,10 +111,10 @@ def test_same_seed_same_bytes(simulated):
 
 
 def test_dataset_is_read_by_its_names(simulated):
-    dataset = bids.read_dataset(simulated[0] / "bids")
-    assert dataset.subjects == ("01",)
-    assert len(dataset.images("T1w")) == 1
-    runs = dataset.images("asl")
+    found = bids.read_dataset(simulated[0] / "bids")
+    assert found.subjects == ("01",)
+    assert len(found.images("T1w")) == 1
+    runs = found.images("asl")
     assert [(f.entities["ses"], f.entities["acq"]) for f in runs] == sorted(
         (session, condition) for session in ("T1", "T2") for condition in trial.CONDITIONS
     )
@@ -141,12 +142,25 @@ def test_runs_and_their_metadata_agree(simulated):
         assert 0.002 < share < 0.01
 
 
+def test_sidecar_tells_the_readout():
+    fields = dataset.asl_sidecar(dataset.scanner(settings()))
+    assert fields["MRAcquisitionType"] == "2D"
+    assert fields["SliceTiming"][-1] == pytest.approx(0.4)
+    whole = settings()
+    whole["perfusion"] |= {"slice_time": 0, "static_signal": 1}
+    fields = dataset.asl_sidecar(dataset.scanner(whole))
+    assert fields["MRAcquisitionType"] == "3D"
+    assert "SliceTiming" not in fields
+    assert fields["BackgroundSuppression"] is False
+    assert "BackgroundSuppressionNumberPulses" not in fields
+
+
 def test_truth_lies_where_the_images_lie(simulated):
     """The planted transform carries the template's grey matter onto the participant's, in the T1w frame."""
     made = simulated[1][1]
     grey, affine = images.load(made.gm)
     field, grid = transforms.read_field(made.field)
-    template = anatomy.read_template(step=4)
+    template = simulated[3]
     where = template.fractions["gm"] > 0.99
     points = transforms.points(template.grid)[where]
     # The field's grid is the template's at 4 mm, voxel for voxel.

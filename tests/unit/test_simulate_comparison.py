@@ -1,7 +1,10 @@
 """The comparison with the truth: right results are called found, wrong ones are not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from loading import script
 from pharmasl import images, tables, transforms
 from pharmasl.simulate import comparison, trial
 from pharmasl.simulate.regions import REGIONS
@@ -171,3 +174,58 @@ def test_map_and_geometry_rows_measure_known_errors(tmp_path):
     assert warp["found"] == pytest.approx(5, rel=1e-4)
     # One millimetre in one of two volumes.
     assert placement["found"] == pytest.approx(np.sqrt(0.5), rel=1e-4)
+
+
+class Names(SimpleNamespace):
+    """Files with names, as Snakemake gives."""
+
+
+def test_script_writes_table_and_text(planted, tmp_path):
+    participants, scans, _ = planted
+    perfect(planted, tmp_path)
+    given = Names(plan=tmp_path / "plan.tsv", scans=tmp_path / "scans.tsv", effects=tmp_path / "effects.tsv")
+    tables.write_table(given.plan, participants, trial.PARTICIPANT_COLUMNS)
+    tables.write_table(given.scans, scans, trial.SCAN_COLUMNS)
+    dataset_columns = dict.fromkeys(("effect", "x", "y", "z", "amount"), "-")
+    tables.write_table(given.effects, effect_rows(), dataset_columns)
+    for question, name in (("rest", "rest"), ("association", "cue")):
+        for key in ("effect", "t", "cluster_pfwe", "voxel_pfwe", "clusters"):
+            setattr(given, f"{question}_{key}", tmp_path / f"{name}_{key}.nii.gz")
+        setattr(given, f"{question}_table", tmp_path / f"{name}_clusters.tsv")
+    given.truth_cbf = []
+    for number, scan in enumerate(scans):
+        cbf = scan["gm_cbf"] * (1 + 0.1 * np.sin(POINTS[..., 0]))
+        cbf += sum(scan[name] * region.weight(POINTS) for name, region in REGIONS.items())
+        given.truth_cbf.append(tmp_path / f"truth_{number}.nii.gz")
+        images.save(given.truth_cbf[-1], cbf, AFFINE)
+    given.cbf = given.truth_cbf
+    given.gm = tmp_path / "gm.nii.gz"
+    images.save(given.gm, np.ones(SHAPE), AFFINE)
+    images.save(tmp_path / "mask.nii.gz", np.ones(SHAPE), AFFINE, dtype=np.uint8)
+    transforms.write_field(tmp_path / "field.nii.gz", POINTS.copy(), AFFINE)
+    transforms.write_affines(tmp_path / "one.txt", np.eye(4))
+    for key, name in (("mask", "mask.nii.gz"), ("field", "field.nii.gz")):
+        setattr(given, key, [tmp_path / name] * len(participants))
+        setattr(given, f"truth_{key}", [tmp_path / name] * len(participants))
+    for key in ("motion", "coregistration"):
+        setattr(given, key, [tmp_path / "one.txt"] * len(scans))
+        setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
+    given.model, given.correlations = tmp_path / "model.tsv", tmp_path / "correlations.tsv"
+    model = [{"analysis": "mixed_model", "term": "arm:session", "estimate": -22.0, "p": 0.001}]
+    tables.write_table(given.model, model, dict.fromkeys(("analysis", "term", "arm", "estimate", "p"), "-"))
+    tables.write_table(
+        given.correlations, [], dict.fromkeys(("roi", "timing", "group", "method", "estimate", "p"), "-")
+    )
+    output = Names(table=tmp_path / "comparison.tsv", text=tmp_path / "comparison.txt")
+    params = Names(arms=ARMS, sessions=SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
+    script("compare_truth").main(Names(input=given, output=output, params=params, threads=1))
+
+    rows = tables.read_table(output.table)
+    assert [row["verdict"] for row in rows][:6] == ["found", "none", "found", "found", "found", "none"]
+    assert [row["verdict"] for row in rows][6:11] == ["not tested", "not tested", "found", "not tested", "not tested"]
+    found = {row["effect"]: row["found"] for row in rows}
+    assert float(found["CBF map with the truth, mean over scans"]) == 1
+    assert float(found["brain mask, mean over participants"]) == 1
+    text = output.text.read_text(encoding="utf-8")
+    assert "peak at (" in text
+    assert len(text.splitlines()) > 3 * 10

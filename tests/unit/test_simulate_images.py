@@ -131,12 +131,15 @@ def test_placement_maps_the_asl_frame_to_the_t1w_frame():
     np.testing.assert_allclose(run[..., 1] / SCANNER.static_share("gm"), m0["gm"], rtol=1e-4)
 
 
-def test_walk_starts_at_zero_and_has_the_planned_steps():
-    many = dataclasses.replace(SCANNER, pairs=4000)
-    position = series.walk(np.random.default_rng(6), many)
+def test_drift_starts_at_zero_and_has_the_planned_size():
+    many = dataclasses.replace(SCANNER, pairs=20000)
+    position = series.drift(np.random.default_rng(6), many)
     assert not position[0].any()
-    steps = position[1:] - 0.95 * position[:-1]
-    np.testing.assert_allclose(steps.std(axis=0), [0.1] * 3 + [np.deg2rad(0.1)] * 3, rtol=0.03)
+    # 40001 volumes with a memory of some 14 (2 sqrt(pi) 4): the standard error of a deviation is 1.3 %.
+    np.testing.assert_allclose(position.std(axis=0), [0.1] * 3 + [np.deg2rad(0.1)] * 3, rtol=0.05)
+    # A Gaussian kernel of s volumes leaves steps of 1 / (s sqrt 2) of the deviation.
+    steps = np.diff(position, axis=0).std(axis=0) / position.std(axis=0)
+    np.testing.assert_allclose(steps, 1 / (series.MEMORY * np.sqrt(2)), rtol=0.05)
 
 
 def test_thermal_noise_is_rician_of_the_planned_size():

@@ -3,7 +3,6 @@ import re
 
 import pytest
 import yaml
-
 from loading import ROOT
 
 SCANS = 43 * 2 * 3

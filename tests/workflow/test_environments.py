@@ -1,5 +1,6 @@
 """The lock, the ranges and the per-rule environments say the same."""
 
+import ast
 import re
 import sys
 import tomllib
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from loading import ROOT
 from pharmasl import provenance
 
@@ -34,11 +34,15 @@ def packages(environment):
 
 
 def third_party(script):
-    """Top-level modules outside the standard library that a script's code names in import statements."""
+    """Top-level modules outside the standard library that a script's code imports."""
     names = set()
     for path in provenance.closure(script):
         if path.suffix == ".py":
-            names.update(re.findall(r"^\s*(?:import|from)\s+([A-Za-z0-9_]+)", path.read_text(), re.MULTILINE))
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.Import):
+                    names.update(alias.name.split(".")[0] for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    names.add(node.module.split(".")[0])
     return names - set(sys.stdlib_module_names) - {"pharmasl"}
 
 

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from loading import ROOT
 
 BIN = Path(sys.executable).parent

@@ -1,0 +1,220 @@
+"""Simulation: a small trial with known truth, as a plain BIDS dataset. No other rule knows that it is simulated.
+
+An entry of its own, since the dataset must exist before the workflow can read it:
+
+    snakemake -s rules/simulate.smk --configfile config/demo.yaml -- trial
+    snakemake --configfile config/demo.yaml
+    snakemake -s rules/simulate.smk --configfile config/demo.yaml -- comparison
+
+Needs the configuration's section simulate. Gives the dataset at bids_dir, what was planted at simulate.truth_dir, and,
+once the workflow has run, a table of planted beside found.
+"""
+
+import sys
+from copy import deepcopy
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
+
+from pharmasl import bids, provenance
+from pharmasl.errors import InputErrors
+from pharmasl.simulate.regions import REGIONS
+from pharmasl.simulate.trial import CONDITIONS
+from pharmasl.study import schemas, settings
+
+# Without the section there is no truth_dir, and nothing is simulated: a real study's dataset is never written into.
+SIMULATE = deepcopy(config.get("simulate", {}))
+PROBLEMS = schemas.check(SIMULATE, "simulate", "config", prefix="simulate.", fill=True)
+if PROBLEMS:
+    raise WorkflowError(str(InputErrors(PROBLEMS)))
+try:
+    SETTINGS = settings.resolve(config)
+except InputErrors as error:
+    raise WorkflowError(str(error)) from None
+
+BIDS, OUTPUT, TRUTH = (
+    folder.rstrip("/") for folder in (SETTINGS["bids_dir"], SETTINGS["output_dir"], SIMULATE["truth_dir"])
+)
+SPACE = SETTINGS["template"]["space"]
+SESSIONS = [SETTINGS["sessions"]["baseline"], SETTINGS["sessions"]["followup"]]
+SUBJECTS = [f"{number:02d}" for number in range(1, 2 * SIMULATE["participants_per_arm"] + 1)]
+COMPARE = SIMULATE["compare"]
+
+# Stems below the dataset, the truth and the results, of the participant that {subject} stands for.
+HEAD = "sub-{subject}/anat/sub-{subject}"
+T1W = bids.stem({"sub": "{subject}", "ses": SESSIONS[0]}, "anat")
+RUNS = [
+    bids.stem({"sub": "{subject}", "ses": session, "acq": condition}, "perf")
+    for session, condition in product(SESSIONS, CONDITIONS)
+]
+truth_head = partial(bids.derivative, TRUTH, HEAD)
+result_of = partial(bids.derivative, OUTPUT)
+
+# Patterns over all participants, a participant's runs together.
+everyone = partial(expand, subject=SUBJECTS)
+
+# The maps and the table of the two analyses that answer the planted questions.
+ANSWERS = {
+    question: dict(
+        effect=result_of(stem, "statmap", stat="effect"),
+        t=result_of(stem, "statmap", stat="t"),
+        voxel_pfwe=result_of(stem, "statmap", desc="voxel", stat="pfwe"),
+        cluster_pfwe=result_of(stem, "statmap", desc="cluster", stat="pfwe"),
+        clusters=result_of(stem, "dseg", desc="clusters"),
+        table=result_of(stem, "clusters", ".tsv"),
+    )
+    for question, stem in (
+        (question, f"group/{COMPARE[question]}/{COMPARE[question]}") for question in ("rest", "association")
+    )
+}
+
+
+wildcard_constraints:
+    subject=r"\d\d",
+
+
+rule trial:
+    input:
+        expand(f"{BIDS}/{T1W}_T1w.nii.gz", subject=SUBJECTS),
+        expand([f"{BIDS}/{run}_asl.nii.gz" for run in RUNS], subject=SUBJECTS),
+        f"{BIDS}/participants.tsv",
+        f"{BIDS}/phenotype/craving.tsv",
+    message:
+        "The simulated trial is complete"
+
+
+rule simulate_trial:
+    output:
+        **{name: f"{TRUTH}/regions/{name}_weight.nii.gz" for name in REGIONS},
+        description=f"{BIDS}/dataset_description.json",
+        readme=f"{BIDS}/README",
+        ignore=f"{BIDS}/.bidsignore",
+        participants=f"{BIDS}/participants.tsv",
+        participants_sidecar=f"{BIDS}/participants.json",
+        craving=f"{BIDS}/phenotype/craving.tsv",
+        craving_sidecar=f"{BIDS}/phenotype/craving.json",
+        plan=f"{TRUTH}/participants.tsv",
+        scans=f"{TRUTH}/scans.tsv",
+        effects=f"{TRUTH}/effects.tsv",
+    log:
+        f"{TRUTH}/logs/simulate_trial.log",
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        settings={name: SIMULATE[name] for name in ("seed", "participants_per_arm", "blood_flow", "effects", "craving")},
+        arms=SETTINGS["arms"],
+        sessions=SETTINGS["sessions"],
+        code=provenance.digest("simulate_trial"),
+    message:
+        "Drawing the trial"
+    script:
+        "../scripts/simulate_trial.py"
+
+
+rule simulate_participant:
+    input:
+        plan=rules.simulate_trial.output.plan,
+        scans=rules.simulate_trial.output.scans,
+    output:
+        t1w=f"{BIDS}/{T1W}_T1w.nii.gz",
+        t1w_sidecar=f"{BIDS}/{T1W}_T1w.json",
+        asl=[f"{BIDS}/{run}_asl.nii.gz" for run in RUNS],
+        asl_sidecar=[f"{BIDS}/{run}_asl.json" for run in RUNS],
+        aslcontext=[f"{BIDS}/{run}_aslcontext.tsv" for run in RUNS],
+        mask=truth_head("mask", desc="brain"),
+        gm=truth_head("probseg", label="GM"),
+        wm=truth_head("probseg", label="WM"),
+        field=truth_head("xfm", from_="T1w", to=SPACE, mode="image"),
+        motion=[bids.derivative(TRUTH, run, "xfm", ".txt", from_="orig", to="aslref", mode="image") for run in RUNS],
+        coregistration=[
+            bids.derivative(TRUTH, run, "xfm", ".txt", from_="aslref", to="T1w", mode="image") for run in RUNS
+        ],
+        cbf=[bids.derivative(TRUTH, run, "cbf", space=SPACE) for run in RUNS],
+    log:
+        f"{TRUTH}/logs/simulate_participant/sub-{{subject}}.log",
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2500 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        subject="{subject}",
+        settings={name: SIMULATE[name] for name in ("seed", "anatomy", "perfusion", "blood_flow")},
+        code=provenance.digest("simulate_participant"),
+    message:
+        "Simulating participant {wildcards.subject}"
+    script:
+        "../scripts/simulate_participant.py"
+
+
+rule comparison:
+    input:
+        table=f"{Path(TRUTH).parent}/comparison.tsv",
+        text=f"{Path(TRUTH).parent}/comparison.txt",
+    message:
+        "Compared: planted and found"
+
+
+rule compare_truth:
+    input:
+        **{f"{question}_{name}": path for question, paths in ANSWERS.items() for name, path in paths.items()},
+        plan=rules.simulate_trial.output.plan,
+        scans=rules.simulate_trial.output.scans,
+        effects=rules.simulate_trial.output.effects,
+        truth_mask=everyone(rules.simulate_participant.output.mask),
+        truth_field=everyone(rules.simulate_participant.output.field),
+        truth_motion=[
+            pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.motion
+        ],
+        truth_coregistration=[
+            pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.coregistration
+        ],
+        truth_cbf=[pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.cbf],
+        mask=everyone(result_of(HEAD, "mask", desc="brain")),
+        field=everyone(result_of(HEAD, "xfm", from_="T1w", to=SPACE, mode="image")),
+        motion=[
+            result_of(run, "xfm", ".txt", from_="orig", to="aslref", mode="image").format(subject=s)
+            for s in SUBJECTS
+            for run in RUNS
+        ],
+        coregistration=[
+            result_of(run, "xfm", ".txt", from_="aslref", to="T1w", mode="image").format(subject=s)
+            for s in SUBJECTS
+            for run in RUNS
+        ],
+        cbf=[result_of(run, "cbf", space=SPACE).format(subject=s) for s in SUBJECTS for run in RUNS],
+        gm=result_of(f"template/tpl-{SPACE}", "probseg", res="1", label="GM"),
+        model=f"{OUTPUT}/craving/craving_model.tsv",
+        correlations=f"{OUTPUT}/craving/roi_craving.tsv",
+    output:
+        table=f"{Path(TRUTH).parent}/comparison.tsv",
+        sidecar=f"{Path(TRUTH).parent}/comparison.json",
+        text=f"{Path(TRUTH).parent}/comparison.txt",
+    log:
+        f"{TRUTH}/logs/compare_truth.log",
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        arms=SETTINGS["arms"],
+        sessions=SETTINGS["sessions"],
+        compare=COMPARE,
+        smoothing_fwhm=SETTINGS["perfusion"]["smoothing_fwhm"],
+        alpha=SETTINGS["inference"]["alpha"],
+        code=provenance.digest("compare_truth"),
+    message:
+        "Comparing what was found with what was planted"
+    script:
+        "../scripts/compare_truth.py"

@@ -1,0 +1,22 @@
+"""Realign the volumes of a perfusion series and register it to the participant's T1-weighted image."""
+
+from pharmasl.job import job
+from pharmasl.perfusion import alignment
+
+
+def main(snakemake):
+    given, made = snakemake.input, snakemake.output
+    alignment.align(
+        given.asl,
+        given.m0,
+        given.gm,
+        given.wm,
+        given.csf,
+        {name: getattr(made, name) for name in ("motion", "coregistration", "m0_motion", "aslref", "confounds")},
+        acquisition=snakemake.params.acquisition,
+        **snakemake.params.motion,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

@@ -1,0 +1,24 @@
+"""Draw cue-elicited craving and its relation to regional perfusion."""
+
+from pharmasl.figures import craving
+from pharmasl.job import job
+
+
+def main(snakemake):
+    """Draw the scores and, where regions are related to craving, the relations."""
+    source, params = snakemake.input, snakemake.params
+    craving.scores(snakemake.output.craving, source.scores, params.arms, params.sessions)
+    for path in snakemake.output.roi:
+        craving.relations(
+            path,
+            source.scores,
+            source["values"],
+            source.roi_craving[0],
+            params.craving,
+            params.arms,
+            params.sessions,
+        )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

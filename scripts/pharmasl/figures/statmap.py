@@ -1,0 +1,224 @@
+"""The figure of a whole-brain analysis: its t map on the template, with what was significant outlined.
+
+Voxels below the cluster-forming threshold fade with their t instead of vanishing, so that a reader sees how near they
+came (Taylor et al. 2023, doi 10.1016/j.neuroimage.2023.120138). Left in a slice is the participant's left.
+"""
+
+import math
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from pharmasl import images
+from pharmasl.figures import findings, style
+
+# Two hue families of rising lightness, told apart without colour vision.
+POSITIVE = LinearSegmentedColormap.from_list("positive", ["#a50f26", "#e34a33", "#fd8d3c", "#fed976"])
+NEGATIVE = LinearSegmentedColormap.from_list("negative", ["#08519c", "#2b8cbe", "#4dc3d9", "#c6f1f5"])
+COLUMNS, ROWS = 6, 2
+FADE = 4  # power of |t| / threshold below the threshold
+
+
+def overlay(t, threshold, top):
+    """Colours and opacities of a t map.
+
+    Parameters
+    ----------
+    t : ndarray
+        NaN where there are no data.
+    threshold : float
+        |t| above which a voxel is drawn in full.
+    top : float
+        |t| of the brightest colour; the darkest is that of the threshold.
+
+    Returns
+    -------
+    ndarray of shape ``t.shape + (4,)``
+        RGBA, 0 to 1.
+    """
+    size = np.abs(np.nan_to_num(t))
+    place = np.clip((size - threshold) / max(top - threshold, 1e-6), 0, 1)
+    rgba = np.where((np.nan_to_num(t) >= 0)[..., np.newaxis], POSITIVE(place), NEGATIVE(place))
+    rgba[..., 3] = np.where(np.isfinite(t), np.minimum(size / threshold, 1) ** FADE, 0)
+    return rgba
+
+
+def plane(volume, axis, index):
+    """A slice with its horizontal axis first: sagittal (y, z), coronal (x, z) or axial (x, y)."""
+    return np.take(volume, index, axis=axis)
+
+
+class Template:
+    """A T1-weighted template to draw on, cropped to its brain.
+
+    Parameters
+    ----------
+    path : path-like
+        Brain-only T1-weighted image, axes along right, anterior and superior.
+    """
+
+    def __init__(self, path):
+        data, self.affine = images.load(path)
+        brain = data > 0.05 * np.percentile(data, 99.5)
+        edges = [np.flatnonzero(brain.any(axis=tuple(k for k in range(3) if k != axis))) for axis in range(3)]
+        self.box = tuple(slice(max(edge[0] - 2, 0), edge[-1] + 3) for edge in edges)
+        self.first = np.array([box.start for box in self.box])
+        self.data = np.where(brain, data / np.percentile(data[brain], 99.5), np.nan)[self.box]
+        self.brain = brain[self.box]
+        self.step = np.diag(self.affine)[:3]
+
+    def crop(self, volume):
+        """Cut a volume of the template's grid to the brain's box."""
+        return volume[self.box]
+
+    def index(self, point):
+        """Voxel of the box nearest to a point in mm."""
+        voxel = np.linalg.inv(self.affine) @ [*point, 1.0]
+        return np.clip(np.rint(voxel[:3]).astype(int) - self.first, 0, np.array(self.data.shape) - 1)
+
+    def millimetres(self, axis, index):
+        """Coordinate of a slice, mm."""
+        return self.affine[axis, 3] + self.step[axis] * (index + self.first[axis])
+
+    def levels(self, count, must):
+        """``count`` axial slices spread over the brain, those nearest to ``must`` moved onto it."""
+        filled = np.flatnonzero(self.brain.sum(axis=(0, 1)) > 0.2 * self.brain.sum(axis=(0, 1)).max())
+        levels = np.linspace(filled[0], filled[-1], count).round().astype(int)
+        moved = set()
+        for index in must:
+            free = [k for k in range(count) if k not in moved]
+            if free and index not in levels:
+                nearest = min(free, key=lambda k: abs(int(levels[k]) - index))
+                levels[nearest] = index
+                moved.add(nearest)
+        return np.sort(levels)
+
+
+def _slice(axes, template, rgba, outline, axis, index):
+    background = plane(template.data, axis, index)
+    axes.imshow(background.T, origin="lower", cmap="gray", vmin=-0.15, vmax=1.25, interpolation="bilinear")
+    axes.imshow(plane(rgba, axis, index).transpose(1, 0, 2), origin="lower", interpolation="nearest")
+    edge = plane(outline, axis, index)
+    if edge.any():
+        axes.contour(edge.T.astype(float), levels=[0.5], colors="black", linewidths=1.2)
+    axes.set_axis_off()
+
+
+def _glass(axes, template, t, threshold, top, outline, axis):
+    """Largest |t| along an axis, inside the brain's silhouette."""
+    silhouette = np.pad(template.brain.any(axis=axis), 1).astype(float)
+    size = np.where(np.isfinite(t), np.abs(t), -1.0)
+    strongest = np.take_along_axis(t, np.expand_dims(size.argmax(axis=axis), axis), axis=axis).squeeze(axis)
+    rgba = overlay(np.where(np.abs(strongest) > threshold, strongest, np.nan), threshold, top)
+    rows, columns = (np.arange(n) - 1 for n in silhouette.shape)
+    axes.contourf(rows, columns, silhouette.T, levels=[0.5, 2], colors=["#f0f1f3"], zorder=0)
+    axes.contour(rows, columns, silhouette.T, levels=[0.5], colors=style.MUTED, linewidths=0.9)
+    axes.imshow(rgba.transpose(1, 0, 2), origin="lower", interpolation="nearest", zorder=1)
+    edge = outline.any(axis=axis)
+    if edge.any():
+        axes.contour(edge.T.astype(float), levels=[0.5], colors="black", linewidths=1.2)
+    axes.set_axis_off()
+
+
+def _bar(axes, threshold, top):
+    span = np.linspace(-top, top, 513)
+    axes.imshow(np.full((513, 1, 3), 0.75), origin="lower", aspect="auto", extent=(0, 1, -top, top))
+    axes.imshow(overlay(span, threshold, top)[:, np.newaxis], origin="lower", aspect="auto", extent=(0, 1, -top, top))
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.set_yticks([-top, -threshold, 0, threshold, top], [f"{v:.1f}" for v in (-top, -threshold, 0, threshold, top)])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    axes.set_title("t", loc="center", weight="normal")
+
+
+@style.styled
+def draw(path, *, name, reference, t, clusters, table, inference):
+    """Draw an analysis: axial slices, a projection, and cuts through the strongest peak.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG to write.
+    name : str
+        Of the analysis.
+    reference, t, clusters : path-like
+        Template, t map and labels of the suprathreshold clusters, on one grid.
+    table, inference : path-like
+        Cluster table and what was tested, as the group stage writes them. For an analysis that was not run a page with
+        the reason is drawn.
+    """
+    found = findings.Findings(table, inference)
+    title = f"{name}: {found.question[0].lower()}{found.question[1:]}"
+    if not found.ran:
+        style.placeholder(path, title, found.status)
+        return
+    threshold, significant = found.threshold, found.significant()
+    values, _ = images.load(t)
+    template = Template(reference)
+    template = Template(reference)
+    labels = template.crop(images.load(clusters, np.int16)[0])
+    values = template.crop(values)
+    top = max(math.ceil(2 * float(np.nanmax(np.abs(values)))) / 2, threshold + 1)
+    rgba = overlay(values, threshold, top)
+    outline = np.isin(labels, list(significant))
+
+    # The strongest peak of each significant cluster, else the strongest of the map.
+    peaks = sorted(significant.values(), key=lambda row: -abs(float(row["t"])))
+    if peaks:
+        focus = template.index(findings.point(peaks[0]))
+    else:
+        focus = np.array(np.unravel_index(np.nanargmax(np.abs(values)), values.shape))
+    drawn = style.figure(12, 8.3)
+    drawn.text(0.015, 0.972, title, fontsize=14, weight="bold", va="top")
+    drawn.text(0.015, 0.928, caption(found), fontsize=10, color=style.MUTED, va="top")
+    width, left = 0.152, 0.012
+    must = [template.index(findings.point(row))[2] for row in peaks[:COLUMNS]]
+    for k, level in enumerate(template.levels(ROWS * COLUMNS, must)):
+        axes = drawn.add_axes((left + (k % COLUMNS) * width, 0.615 - (k // COLUMNS) * 0.272, width - 0.006, 0.25))
+        _slice(axes, template, rgba, outline, 2, level)
+        axes.set_title(f"z = {template.millimetres(2, level):.0f}", loc="center", fontsize=8.5, weight="normal", pad=2)
+        if k == 0:
+            axes.text(0.0, 0.96, "L", transform=axes.transAxes, fontsize=9)
+            axes.text(1.0, 0.96, "R", transform=axes.transAxes, fontsize=9, ha="right")
+    heads = (
+        (0, "Largest |t| through the brain, above the threshold"),
+        (
+            3,
+            "Strongest significant peak: " + findings.place(peaks[0])
+            if peaks
+            else "Largest |t|; no cluster is significant",
+        ),
+    )
+    for column, text in heads:
+        drawn.text(left + column * width + 0.004, 0.305, text, fontsize=10, weight="bold", va="top")
+    span = max(values.shape) + 2
+    for k, axis in enumerate((0, 1, 2)):
+        across, up = (c for c in range(3) if c != axis)
+        glass = drawn.add_axes((left + k * width, 0.02, width - 0.008, 0.235))
+        _glass(glass, template, values, threshold, top, outline, axis)
+        axes = drawn.add_axes((left + (k + 3) * width, 0.02, width - 0.008, 0.235))
+        _slice(axes, template, rgba, outline, axis, focus[axis])
+        axes.plot([0, values.shape[across] - 1], [focus[up]] * 2, color=style.INK, linewidth=0.5, alpha=0.6)
+        axes.plot([focus[across]] * 2, [0, values.shape[up] - 1], color=style.INK, linewidth=0.5, alpha=0.6)
+        name = "xyz"[axis]
+        text = f"{name} = {template.millimetres(axis, focus[axis]):.0f}"
+        axes.set_title(text, loc="center", fontsize=8.5, weight="normal", pad=2)
+        for each in (axes, glass):
+            each.set_xlim((values.shape[across] - span) / 2, (values.shape[across] + span) / 2)
+            each.set_ylim((values.shape[up] - span) / 2, (values.shape[up] + span) / 2)
+    _bar(drawn.add_axes((0.945, 0.4, 0.014, 0.4)), threshold, top)
+    style.save(drawn, path)
+
+
+def caption(found):
+    """Tell in two lines what was tested, on whom and at which threshold."""
+    cluster, count = found.inference["tests"]["cluster"], len(found.significant())
+    sides = "two-sided" if found.inference["tests"]["two_sided"] else "one-sided"
+    verdict = "no cluster" if not count else "1 cluster" if count == 1 else f"{count} clusters"
+    return (
+        f"{found.people}; t with {found.inference['model']['df']} degrees of freedom; full colour above "
+        f"|t| = {found.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n"
+        f"Outlined in black: {verdict} significant at family-wise p \u2264 {found.alpha:g} "
+        f"({sides}, {found.inference['permutation']['number']:,} permutations, {cluster['neighbours']} neighbours)."
+    )

@@ -1,0 +1,77 @@
+"""How all figures look, and how they are written: the same input gives the same bytes."""
+
+import functools
+
+import matplotlib
+from matplotlib.figure import Figure
+
+INK, MUTED, RULE = "#1c2026", "#606872", "#d6dae0"
+
+# Okabe and Ito's palette: told apart without colour vision.
+BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7"
+SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+DPI = 150
+
+_SETTINGS = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "font.family": "DejaVu Sans",  # matplotlib's own: no font of the machine
+    "font.size": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "text.color": INK,
+    "text.parse_math": False,  # text of a dataset is text, dollars too
+    "xtick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.color": MUTED,
+    "ytick.labelsize": 8.5,
+}
+
+
+def styled(function):
+    """Run a function with the project's settings, whatever the user's own are."""
+
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(_SETTINGS)
+            return function(*arguments, **options)
+
+    return call
+
+
+def figure(width, height):
+    """Make an empty white figure, inches, bound to no window system."""
+    return Figure(figsize=(width, height), facecolor="white")
+
+
+def save(drawn, path):
+    """Write a figure as PNG without the version of matplotlib in it."""
+    drawn.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+
+
+@styled
+def placeholder(path, title, reason):
+    """Draw a page that says why there is no figure.
+
+    Parameters
+    ----------
+    path : path-like
+    title, reason : str
+    """
+    drawn = figure(10, 3)
+    box = drawn.add_axes((0.02, 0.06, 0.96, 0.88), xticks=[], yticks=[], facecolor="#f5f6f8")
+    for spine in box.spines.values():
+        spine.set(visible=True, color=RULE, linestyle=(0, (4, 3)))
+    box.text(0.5, 0.66, title, ha="center", va="center", fontsize=13, weight="bold")
+    box.text(0.5, 0.36, reason, ha="center", va="center", fontsize=10.5, color=MUTED, wrap=True)
+    save(drawn, path)

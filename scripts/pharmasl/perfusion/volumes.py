@@ -1,0 +1,123 @@
+"""What each volume of a perfusion series is, and which label belongs to which control."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pharmasl.errors import InputError
+
+# The volume types of a BIDS aslcontext.tsv; "noRF" and "n/a" (dummy) volumes take no part in anything.
+TYPES = ("control", "label", "m0scan", "deltam", "cbf", "noRF", "n/a")
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """The volumes of a series by type, as indices along its fourth axis.
+
+    Attributes
+    ----------
+    control, label, m0scan, deltam, cbf : ndarray of int
+    pairs : ndarray of int, shape (N, 2)
+        Control and label of each pair, in order of acquisition.
+    unpaired : ndarray of int
+        Controls and labels without a partner.
+    kind : str
+        What perfusion is computed from: ``"pairs"`` before ``"deltam"`` before ``"cbf"``.
+    """
+
+    control: np.ndarray
+    label: np.ndarray
+    m0scan: np.ndarray
+    deltam: np.ndarray
+    cbf: np.ndarray
+    pairs: np.ndarray
+    unpaired: np.ndarray
+    kind: str
+
+    @property
+    def repeats(self):
+        """Number of estimates of perfusion in the series: pairs, deltaM volumes or CBF volumes."""
+        return len({"pairs": self.pairs, "deltam": self.deltam, "cbf": self.cbf}[self.kind])
+
+    @property
+    def moving(self):
+        """Volumes that realignment can use: controls and labels, sorted. A deltaM image shows too little of the head."""
+        return np.sort(np.concatenate([self.control, self.label])) if self.kind == "pairs" else np.array([], dtype=int)
+
+
+def sort(volume_types, series):
+    """Sort the volumes of a series by type, and pair its controls and labels.
+
+    Parameters
+    ----------
+    volume_types : sequence of str
+        One of :data:`TYPES` for each volume.
+    series : path-like
+        The image, named in errors.
+
+    Returns
+    -------
+    Volumes
+
+    Raises
+    ------
+    InputError
+        If a type is unknown, or no volume holds perfusion.
+    """
+    unknown = sorted(set(volume_types) - set(TYPES))
+    if unknown:
+        raise InputError(
+            series, "volume_type", unknown, f"one of {', '.join(TYPES)}", "Mend the series' aslcontext.tsv."
+        )
+    of = {kind: np.array([i for i, t in enumerate(volume_types) if t == kind], dtype=int) for kind in TYPES}
+    pairs = pair(of["control"], of["label"])
+    if len(pairs):
+        kind = "pairs"
+    elif len(of["deltam"]):
+        kind = "deltam"
+    elif len(of["cbf"]):
+        kind = "cbf"
+    else:
+        raise InputError(
+            series,
+            "volume_type",
+            sorted(set(volume_types)),
+            "control and label, deltam, or cbf volumes",
+            "Mend the series' aslcontext.tsv, or leave the scan out.",
+        )
+    unpaired = np.setdiff1d(np.concatenate([of["control"], of["label"]]), pairs)
+    return Volumes(of["control"], of["label"], of["m0scan"], of["deltam"], of["cbf"], pairs, unpaired, kind)
+
+
+def pair(control, label):
+    """Pair controls and labels in their order, whichever comes first, with the least total distance.
+
+    With as many controls as labels, the k-th control belongs to the k-th label. With unequal numbers, the volumes that
+    are left out are those whose loss keeps partners closest in time.
+
+    Parameters
+    ----------
+    control, label : array_like of int
+        Indices of volumes, ascending.
+
+    Returns
+    -------
+    ndarray of int, shape (N, 2)
+        Control and label of each pair; N is the smaller of the two numbers.
+    """
+    few, many = (control, label) if len(control) <= len(label) else (label, control)
+    n, m = len(few), len(many)
+    # least[i, j]: least sum of distances that pairs the first i of the few within the first j of the many.
+    least = np.full((n + 1, m + 1), np.inf)
+    least[0] = 0
+    for i in range(1, n + 1):
+        for j in range(i, m + 1):
+            least[i, j] = min(least[i, j - 1], least[i - 1, j - 1] + abs(few[i - 1] - many[j - 1]))
+    chosen, j = [], m
+    for i in range(n, 0, -1):
+        while least[i, j - 1] == least[i, j]:
+            j -= 1
+        chosen.append((few[i - 1], many[j - 1]))
+        j -= 1
+    pairs = np.array(chosen[::-1], dtype=int).reshape(-1, 2)
+    return pairs if len(control) <= len(label) else pairs[:, ::-1]

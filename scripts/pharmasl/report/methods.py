@@ -1,0 +1,210 @@
+"""The methods text, written from what was run: the configuration, the sidecars of the CBF maps, the inference blocks.
+
+A sentence stands here only if its values come from those, or if the step has no setting. Every sentence is plain text.
+"""
+
+from collections import Counter
+
+from pharmasl.report.participants import distinct
+from pharmasl.report.words import count, fixed, listed, plain, short
+
+CONSTANTS = {
+    "post_labeling_delay": "post-labelling delay",
+    "labeling_duration": "labelling duration",
+    "bolus_duration": "bolus duration",
+    "labeling_efficiency": "labelling efficiency",
+    "t1_blood": "T1 of arterial blood",
+    "partition_coefficient": "blood-brain partition coefficient",
+}
+
+
+def agreed(values):
+    """Values met and how often: one value alone, or each with its count."""
+    tally = Counter(values)
+    if len(tally) == 1:
+        return next(iter(tally))
+    return " or ".join(f"{value} ({count(n, 'scan')})" for value, n in tally.items())
+
+
+def with_unit(constant):
+    """A constant of a sidecar with its unit."""
+    unit = constant.get("Unit")
+    return short(constant["Value"]) + (f" {unit}" if unit and unit != "1" else "")
+
+
+def anatomy(config):
+    """T1-weighted images."""
+    settings, space = config["anatomy"], config["template"]["space"]
+    bias, registration = settings["bias"], settings["registration"]
+    return (
+        "The bias field of each T1-weighted image was estimated within the brain with N4 (Tustison et al. 2010; shrink "
+        f"factor {bias['shrink']}, at most {listed(bias['iterations'])} iterations), the brain being found by a neural "
+        f"network. The brain was registered to the {space} template that nilearn distributes with greedy (Yushkevich et "
+        f"al. 2016; local correlation; affine with {iterations(registration['affine_iterations'])} iterations, then "
+        f"diffeomorphic with {iterations(registration['warp_iterations'])}; template of "
+        f"{short(registration['resolution'])} mm). Shares of grey matter, white matter and cerebrospinal fluid in each "
+        "voxel were estimated with a mixture of normal distributions, the template's tissue maps as priors and a Markov "
+        "random field. All scans of a participant share one anatomy."
+    )
+
+
+def iterations(text):
+    """Iterations from the coarsest level on: "100x50x0" gives "100, 50 and 0"."""
+    return listed(str(text).split("x"))
+
+
+def perfusion(config, sidecars):
+    """The perfusion scans up to CBF."""
+    told = []
+    if config["perfusion"]["motion"]["correct"]:
+        told.append(
+            "Control and label volumes of a scan were realigned rigidly, first to the control most like their median, then "
+            "to the mean control; the scan was registered rigidly to the tissue maps of the participant's T1-weighted image."
+        )
+    else:
+        told.append(
+            "Volumes were not realigned; each scan was registered rigidly to the participant's T1-weighted image."
+        )
+    told.append(f"Resampling: {agreed(sidecar['Resampling'] for sidecar in sidecars)}.")
+    told.append(f"Subtraction: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.")
+    for equation in distinct(sidecar["Equation"] for sidecar in sidecars):
+        own = [sidecar for sidecar in sidecars if sidecar["Equation"] == equation]
+        told.append(f"{count(len(own), 'scan')} were quantified by {equation} ({agreed(s['Reference'] for s in own)}).")
+        parts = []
+        for name, words in CONSTANTS.items():
+            found = [sidecar["Constants"][name] for sidecar in own if name in sidecar["Constants"]]
+            if found:
+                parts.append(f"{words} {agreed(map(with_unit, found))}")
+        if parts:
+            told.append(f"Constants: {'; '.join(parts)}.")
+        if any("slice_timing" in sidecar["Constants"] for sidecar in own):
+            told.append("The delay of each slice includes the time of its readout.")
+    m0 = [sidecar["M0"] for sidecar in sidecars]
+    told.append(
+        f"M0: {agreed(each['Source'] for each in m0)}; smoothed within the brain by {agreed(with_unit(each['SmoothingFWHM']) for each in m0)} (FWHM)."
+    )
+    recovered = [each for each in m0 if each["T1RecoveryFactor"] != 1]
+    if recovered:
+        factors = agreed(fixed(each["T1RecoveryFactor"], 3) for each in recovered)
+        tissue = agreed(with_unit(each["T1Tissue"]) for each in recovered if "T1Tissue" in each)
+        told.append(f"Its incomplete recovery was corrected by a factor of {factors} (T1 of tissue {tissue}).")
+    fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
+    told.append(f"Maps on the template were smoothed within the brain by {fwhm} (FWHM).")
+    return " ".join(told)
+
+
+def quality():
+    """How quality was judged."""
+    return (
+        "Each scan was rated by the quality evaluation index (Dolui et al. 2024), the spatial coefficient of variation "
+        "(Mutsaerts et al. 2017), CBF in grey and white matter, temporal signal-to-noise ratio, framewise displacement and "
+        "DVARS (Power et al. 2012), coverage of the template's brain and correlation with its grey matter. Scans outside a "
+        "band were flagged, not dropped."
+    )
+
+
+def contrasts(config):
+    """The contrasts of conditions."""
+    parts = [f"{plain(name)} = {weighted(weights)}" for name, weights in config["contrasts"].items()]
+    return f"Contrasts of the conditions' CBF maps, at each visit: {'; '.join(parts)}." if parts else None
+
+
+def weighted(weights):
+    """A weighted sum in words: "smoking \u2212 neutral"."""
+    text = ""
+    for condition, weight in weights.items():
+        size = "" if abs(weight) == 1 else f"{short(abs(weight))} \u00d7 "
+        sign = " \u2212 " if weight < 0 else " + "
+        text += (sign if text else sign.strip().replace("+", "")) + size + plain(condition)
+    return text
+
+
+def group(name, block):
+    """What one whole-brain analysis asked, and its model."""
+    text = f"{plain(name).capitalize()} (contrast {block['contrast']}): {lower(block['effect']['meaning'])}."
+    if block["status"] != "run":
+        return f"{text} It was {block['status']}."
+    model = block["model"]
+    covariates = f" Covariates: {listed(block['covariates'])}." if block["covariates"] else ""
+    return (
+        f"{text}{covariates} Model: {model['formula']}; {model['n_treatment']} participants on "
+        f"{block['arms']['treatment']} and {model['n_control']} on {block['arms']['control']}, {model['df']} degrees of "
+        "freedom."
+    )
+
+
+def inference(block):
+    """How a whole-brain analysis was tested."""
+    draws, tests = block["permutation"], block["tests"]
+    cluster = tests["cluster"]
+    every = "all " if draws["exhaustive"] else ""
+    seed = "" if draws["seed"] is None else f", seed {draws['seed']}"
+    return (
+        f"p values are family-wise, by permutation ({every}{draws['number']:,} relabellings{seed}): {draws['method']}. "
+        f"Voxels were tested by the {tests['voxel']['statistic']}, clusters by their {cluster['statistic']}; clusters "
+        f"were formed at p < {cluster['forming_p']:g} ({cluster['forming_p_meaning']}) with {cluster['neighbours']} "
+        f"neighbours. {'Two-sided' if tests['two_sided'] else 'One-sided'}, error rate {block['alpha']:g} "
+        f"{tests['correction']}."
+    )
+
+
+def groups(blocks):
+    """All whole-brain analyses; how they were tested stands once where it is the same for all."""
+    told = [group(name, block) for name, block in blocks.items()]
+    how = {name: inference(block) for name, block in blocks.items() if block["status"] == "run"}
+    if len(set(how.values())) == 1:
+        return [*told, f"In {'this analysis' if len(how) == 1 else 'these analyses'}, {next(iter(how.values()))}"]
+    return told + [f"{plain(name).capitalize()}: {text}" for name, text in how.items()]
+
+
+def lower(text):
+    """Text with a small first letter."""
+    return text[0].lower() + text[1:]
+
+
+def craving(config, related):
+    """Craving and its relation to perfusion."""
+    settings = config["craving"]
+    text = (
+        f"Cue-elicited craving is the rating after the cues ({settings['after']}) minus the one before "
+        f"({settings['before']}). Its change was tested within arms by paired t tests and between arms by a mixed model with "
+        "a random intercept for each participant (REML, Satterthwaite degrees of freedom) and by an analysis of covariance."
+    )
+    if related:
+        text += (
+            f" Mean CBF ({settings['contrast']}) of {listed(map(plain, settings['rois']))} was correlated with cue-elicited "
+            "craving: Pearson and Spearman, over both arms adjusted for arm and within arms, p by permutation within arms, "
+            "corrected for the number of tests by Holm's and by Benjamini and Hochberg's method; Pearson intervals by "
+            "Fisher's z, Spearman's by the BCa bootstrap."
+        )
+    return text
+
+
+def software(versions):
+    """Programs and versions."""
+    return (
+        "Software: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "." if versions else None
+    )
+
+
+def paragraphs(config, sidecars, blocks, has_craving, related, versions):
+    """The whole text.
+
+    Parameters
+    ----------
+    config : dict
+    sidecars : list of dict
+        ``_cbf.json`` of every scan.
+    blocks : dict
+        Analysis to its inference block, in the configuration's order.
+    has_craving, related : bool
+    versions : dict
+
+    Returns
+    -------
+    list of str
+    """
+    found = [anatomy(config), perfusion(config, sidecars), quality(), contrasts(config) if blocks else None]
+    found += groups(blocks)
+    found += [craving(config, related) if has_craving else None, software(versions)]
+    return [text for text in found if text]

@@ -1,0 +1,133 @@
+"""The report: content gathered from the results, laid out by a template that escapes every value."""
+
+import re
+from pathlib import Path, PurePath
+
+import jinja2
+import yaml
+
+from pharmasl import tables
+from pharmasl.report import analyses, craving, methods, participants, pictures, quality
+
+TEMPLATE = "page.html.j2"
+
+# Values that are paths: folders name users, projects and machines, so only the last part is shown.
+_PATH_KEYS = {"bids_dir", "output_dir", "participants_table", "table", "image", "labels", "truth_dir"}
+_ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
+
+
+def without_paths(value, key=None):
+    """Cut every path of a configuration to its last part.
+
+    Parameters
+    ----------
+    value : dict, list, str or other
+    key : str, optional
+        Under which ``value`` stands.
+
+    Returns
+    -------
+    Same type
+    """
+    if isinstance(value, dict):
+        return {name: without_paths(entry, name) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_paths(entry, key) for entry in value]
+    if isinstance(value, str) and (key in _PATH_KEYS or _ABSOLUTE.match(value)):
+        return PurePath(value.replace("\\", "/")).name
+    return value
+
+
+def _craving(paths, config):
+    if not paths["craving_model"]:
+        return None
+    rows = tables.read_table(paths["craving_model"][0])
+    told = craving.model_sentences(rows, config["arms"])
+    return {
+        "sentences": told,
+        "table": craving.model_table(rows),
+        "notes": craving.notes(rows),
+        "figure": pictures.png(paths["craving_figure"][0]),
+        "alt": "Cue-elicited craving by arm and session. " + " ".join(told),
+    }
+
+
+def _relations(paths):
+    if not paths["roi_craving"]:
+        return None
+    rows = tables.read_table(paths["roi_craving"][0])
+    told = craving.relation_sentences(rows)
+    return {
+        "sentences": told,
+        "table": craving.relation_table(rows, False),
+        "all": craving.relation_table(rows, True),
+        "figure": pictures.png(paths["roi_figure"][0]) if paths["roi_figure"] else None,
+        "alt": "Change of craving against change of CBF in each region. " + " ".join(told),
+        "chosen": any(row["roi_defined_by_same_data"] == "true" for row in rows),
+    }
+
+
+def content(paths, *, title, analyses_names, config, versions):
+    """Gather all that the page shows.
+
+    Parameters
+    ----------
+    paths : dict
+        ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_figure``; lists ``scan_figures``,
+        ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``craving_scores``,
+        ``craving_model``, ``roi_craving``, ``craving_figure``, ``roi_figure``, empty where the study does not ask.
+    title : str
+    analyses_names : list of str
+        In the order of the lists.
+    config, versions : dict
+
+    Returns
+    -------
+    dict
+    """
+    scans, people = tables.read_table(paths["scans"]), tables.read_table(paths["participants"])
+    groups = zip(
+        analyses_names, paths["analyses_tables"], paths["analyses_inference"], paths["analyses_figures"], strict=True
+    )
+    found = [analyses.section(*group, config) for group in groups]
+    inference = {section["name"]: section.pop("inference") for section in found}
+    sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
+    mood, relations = _craving(paths, config), _relations(paths)
+    clean = without_paths(config)
+    text = methods.paragraphs(clean, sidecars, inference, bool(mood), bool(relations), versions)
+    sections = [("participants", "Participants and scans"), ("quality", "Image quality")]
+    sections += [(f"analysis-{k}", section["heading"]) for k, section in enumerate(found, start=1)]
+    sections += [("craving", "Cue-elicited craving")] if mood else []
+    sections += [("relations", "Regional perfusion and craving")] if relations else []
+    sections += [("methods", "Methods"), ("provenance", "Provenance")]
+    return {
+        "title": title,
+        "sections": {anchor: (number, heading) for number, (anchor, heading) in enumerate(sections, start=1)},
+        "participants": participants.section(scans, people, tables.read_table(paths["exclusions"]), config),
+        "quality": quality.section(
+            tables.read_table(paths["quality"]), people, paths["quality_figure"], paths["scan_figures"], config
+        ),
+        "analyses": found,
+        "craving": mood,
+        "relations": relations,
+        "methods": text,
+        "versions": versions,
+        "config": yaml.safe_dump(clean, sort_keys=False, allow_unicode=True, width=110),
+    }
+
+
+def render(values):
+    """The page as text; every value is escaped, and a missing one is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(values)
+
+
+def write(output, paths, **settings):
+    """Write the report; parameters as :func:`content`, ``output`` the HTML file."""
+    Path(output).write_text(render(content(paths, **settings)), encoding="utf-8")

@@ -1,0 +1,153 @@
+"""Who was scanned, how, and who was left out."""
+
+import re
+import statistics
+
+from pharmasl.report.words import MISSING, Table, count, fixed, listed, short
+
+
+def bare(label, prefix):
+    """A label without its entity prefix."""
+    return None if label is None else str(label).removeprefix(prefix)
+
+
+def distinct(values):
+    """Values in order of their first appearance."""
+    return list(dict.fromkeys(values))
+
+
+def groups(scans):
+    """Conditions and sessions that have scans: by condition, then session, each in order of its first appearance."""
+    conditions, sessions = (distinct(row[name] for row in scans) for name in ("condition", "session"))
+    met = {(row["condition"], row["session"]) for row in scans}
+    return [(condition, session) for condition in conditions for session in sessions if (condition, session) in met]
+
+
+def arm_of(participants):
+    """Participant to arm."""
+    return {row["participant_id"]: row.get("arm") for row in participants}
+
+
+def scan_counts(scans, participants, config):
+    """Scans by condition and session, and by arm where there are arms."""
+    arms = arm_of(participants)
+    names = [a for a in (config.get("arms", {}).get("treatment"), config.get("arms", {}).get("control")) if a]
+    rows = []
+    for condition, session in groups(scans):
+        own = [row for row in scans if (row["condition"], row["session"]) == (condition, session)]
+        of_arm = [sum(arms.get(row["participant_id"]) == name for row in own) for name in names]
+        rows.append([condition or MISSING, session or MISSING, str(len(own)), *map(str, of_arm)])
+    return Table("Scans by condition and session", ["Condition", "Session", "Scans", *names], rows, {0, 1})
+
+
+def characteristics(scans, participants, config):
+    """Each covariate of the analyses by arm: mean and SD, or counts. Single participants' values stay off the page."""
+    if "arms" not in config:
+        return None
+    scanned = {row["participant_id"] for row in scans}
+    people = [row for row in participants if row["participant_id"] in scanned]
+    arms = [config["arms"]["treatment"], config["arms"]["control"]]
+    rows = [["Participants", *[str(sum(row["arm"] == arm for row in people)) for arm in arms]]]
+    names = distinct(
+        name for analysis in config.get("analyses", {}).values() for name in analysis.get("covariates") or []
+    )
+    for name in names:
+        known = [row[name] for row in people if row.get(name) is not None]
+        numeric = all(_is_number(value) for value in known)
+        levels = [None] if numeric else sorted(set(known))
+        for level in levels:
+            cells = []
+            for arm in arms:
+                own = [row.get(name) for row in people if row["arm"] == arm and row.get(name) is not None]
+                if not own:
+                    cells.append(MISSING)
+                elif numeric:
+                    numbers = [float(value) for value in own]
+                    spread = f" (SD {fixed(statistics.stdev(numbers), 1)})" if len(numbers) > 1 else ""
+                    cells.append(f"{fixed(statistics.fmean(numbers), 1)}{spread}")
+                else:
+                    share = sum(value == level for value in own)
+                    cells.append(f"{share} ({100 * share / len(own):.0f} %)")
+            rows.append([f"{name}, mean" if numeric else f"{name}: {level}", *cells])
+    return Table("Participants with at least one scan, by arm", ["", *arms], rows)
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def found_in(source):
+    """Where a value was found, without the folder and without whose scan it was: one entry for a whole study."""
+    return re.sub(r"\bsub-[A-Za-z0-9+]+", "sub-*", re.sub(r" of .*[/\\]", " of ", source))
+
+
+def acquisition(scans):
+    """Each acquisition parameter: the values met, for how many scans, and where they were found."""
+    rows = []
+    for name in scans[0] if scans else ():
+        if f"{name}_source" not in scans[0]:
+            continue
+        values = [short(row[name]) for row in scans if row[name] is not None]
+        if not values:
+            continue
+        told = distinct(found_in(row[f"{name}_source"]) for row in scans if row[f"{name}_source"])
+        where = "; ".join(told[:2]) + (f"; and {len(told) - 2} more" if len(told) > 2 else "")
+        tally = [(value, values.count(value)) for value in distinct(values)]
+        cell = tally[0][0] if len(tally) == 1 else "; ".join(f"{value} ({count(n, 'scan')})" for value, n in tally[:6])
+        rows.append([name.replace("_", " "), cell, where or MISSING])
+    caption = "Acquisition parameters as quantified (seconds, tesla, mL/g), and where each was found"
+    return Table(caption, ["Parameter", "Value", "Source"], rows, {0, 1, 2})
+
+
+def exclusions(rows):
+    """Everything that was left out, with the reason."""
+    cells = [
+        [
+            row["participant_id"] or "all",
+            row.get("session") or "all",
+            row.get("condition") or "all",
+            row.get("analysis") or "whole study",
+            row["reason"] or MISSING,
+        ]
+        for row in rows
+    ]
+    heads = ["Participant", "Session", "Condition", "Left out of", "Reason"]
+    return Table("Left out", heads, cells, {0, 1, 2, 3, 4})
+
+
+def section(scans, participants, exclusion_rows, config):
+    """The first section: sentences and tables.
+
+    Parameters
+    ----------
+    scans, participants, exclusion_rows : list of dict
+        Rows of the study's tables.
+    config : dict
+
+    Returns
+    -------
+    dict
+        ``sentences`` and ``tables``.
+    """
+    people = distinct(row["participant_id"] for row in scans)
+    sessions = distinct(row["session"] for row in scans if row["session"])
+    conditions = distinct(row["condition"] for row in scans if row["condition"])
+    text = f"{count(len(scans), 'perfusion scan')} of {count(len(people), 'participant')} were analysed"
+    if sessions:
+        text += f", at {count(len(sessions), 'session')} ({listed(sessions)})"
+    if conditions:
+        text += f", in {count(len(conditions), 'condition')} ({listed(conditions)})"
+    lost = len(exclusion_rows)
+    sentences = [
+        text + ".",
+        "Nothing was left out."
+        if not lost
+        else f"{count(lost, 'exclusion is', 'exclusions are')} listed below, each with its reason.",
+    ]
+    found = [scan_counts(scans, participants, config), characteristics(scans, participants, config)]
+    found += [exclusions(exclusion_rows)] if exclusion_rows else []
+    return {"sentences": sentences, "tables": [table for table in found if table], "acquisition": acquisition(scans)}

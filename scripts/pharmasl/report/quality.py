@@ -1,0 +1,145 @@
+"""The quality of the scans: a summary, what was flagged, and every scan."""
+
+import statistics
+
+from pharmasl.quality import flags
+from pharmasl.quality.columns import METRICS
+from pharmasl.report import participants, pictures
+from pharmasl.report.words import MISSING, Table, count, fixed, number, short
+
+SUMMARY = (
+    "qei",
+    "spatial_cov",
+    "negative_gm_share",
+    "gm_cbf",
+    "wm_cbf",
+    "gm_wm_ratio",
+    "temporal_snr",
+    "fd_mean",
+    "fd_max",
+    "dvars_mean",
+    "coverage",
+    "template_correlation",
+    "pairs",
+)
+SHOWN_OPEN = 2  # scans whose pictures stand open on the page
+
+
+def name_of(row):
+    """A scan in words."""
+    return " ".join(part for part in (row["participant_id"], row["session"], row["condition"]) if part)
+
+
+def found_flags(row):
+    """The flags of a scan."""
+    return [flag for flag in (row["flags"] or "").split(",") if flag]
+
+
+def limits(band):
+    """A band in words."""
+    if band is None:
+        return "none"
+    low, high = band
+    if low is None:
+        return f"at most {short(high)}"
+    return f"at least {short(low)}" if high is None else f"{short(low)} to {short(high)}"
+
+
+def summary(rows, bands):
+    """Each measure over all scans: median, range, band, number flagged."""
+    cells = []
+    for name in SUMMARY:
+        values = sorted(number(row[name]) for row in rows if row[name] is not None)
+        entry = METRICS[name]
+        unit = "" if entry["Units"] == "1" else f" ({entry['Units']})"
+        digits = 0 if name == "pairs" else 1 if name in ("gm_cbf", "wm_cbf", "dvars_mean") else 2
+        spread = f"{fixed(values[0], digits)} to {fixed(values[-1], digits)}" if values else MISSING
+        middle = fixed(statistics.median(values), digits) if values else MISSING
+        flagged = sum(any(flag.split(":")[0] == name for flag in found_flags(row)) for row in rows)
+        cells.append(
+            [entry["LongName"] + unit, middle, spread, limits(bands.get(name)), str(flagged) if name in bands else ""]
+        )
+    heads = ["Measure", "Median", "Range", "Band", "Flagged"]
+    marked = {k for k, row in enumerate(cells) if row[-1] not in ("", "0")}
+    return Table("Quality over all scans", heads, cells, {0, 3}, marked)
+
+
+def every(rows):
+    """One row a scan."""
+    heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags"]
+    cells = [
+        [name_of(row), *(short(row[name]) for name in SUMMARY), "; ".join(map(flags.describe, found_flags(row)))]
+        for row in rows
+    ]
+    marked = {k for k, row in enumerate(rows) if found_flags(row)}
+    return Table("Every scan", heads, cells, {0, len(heads) - 1}, marked)
+
+
+def global_cbf(rows, people, config):
+    """Mean grey-matter CBF and its SD by condition and session, in each arm."""
+    arms = participants.arm_of(people)
+    names = [config["arms"]["treatment"], config["arms"]["control"]] if "arms" in config else [None]
+    cells = []
+    for condition, session in participants.groups(rows):
+        own = [row for row in rows if (row["condition"], row["session"]) == (condition, session) and row["gm_cbf"]]
+        cell = []
+        for name in names:
+            values = [number(row["gm_cbf"]) for row in own if name in (None, arms.get(row["participant_id"]))]
+            spread = f" ({fixed(statistics.stdev(values), 1)})" if len(values) > 1 else ""
+            cell.append(fixed(statistics.fmean(values), 1) + spread if values else MISSING)
+        cells.append([condition or MISSING, session or MISSING, *cell])
+    heads = ["Condition", "Session", *(name or "All scans" for name in names)]
+    return Table("Grey-matter CBF, mean (SD), mL/100 g/min", heads, cells, {0, 1})
+
+
+def section(rows, people, figure, scan_figures, config):
+    """The second section.
+
+    Parameters
+    ----------
+    rows, people : list of dict
+        The study's quality table and participants.
+    figure : path-like
+    scan_figures : list of path-like
+        In the order of the rows.
+    config : dict
+
+    Returns
+    -------
+    dict
+    """
+    bands = flags.resolve(config.get("quality", {}).get("bands", {}))
+    flagged = [row for row in rows if found_flags(row)]
+    lie = "lies" if len(flagged) == 1 else "lie"
+    sentences = [
+        f"{count(len(flagged), 'scan')} of {len(rows)} {lie} outside a band. A flag asks for a look: no scan is dropped "
+        "by it."
+    ]
+    values = [number(row["gm_cbf"]) for row in rows if row["gm_cbf"] is not None]
+    if values:
+        sentences.append(f"Mean grey-matter CBF over all scans is {fixed(statistics.fmean(values), 1)} mL/100 g/min.")
+    shown = [
+        {
+            "participant": row["participant_id"],
+            "name": name_of(row),
+            "flags": [flags.describe(flag) for flag in found_flags(row)],
+            "image": pictures.compact(path),
+            "open": len(rows) <= SHOWN_OPEN,
+        }
+        for row, path in zip(rows, scan_figures)
+    ]
+    # A flagged scan's picture stands beside its flags; the others are folded away, a participant at a time.
+    apart = [scan for scan in shown if scan["flags"] or scan["open"]]
+    rest = {}
+    for scan in shown:
+        if scan not in apart:
+            rest.setdefault(scan["participant"], []).append(scan)
+    return {
+        "sentences": sentences,
+        "summary": summary(rows, bands),
+        "global_cbf": global_cbf(rows, people, config),
+        "every": every(rows),
+        "figure": pictures.png(figure) if len(rows) > SHOWN_OPEN else None,
+        "apart": apart,
+        "rest": rest,
+    }

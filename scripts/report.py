@@ -1,0 +1,39 @@
+"""Write the report: one self-contained page that answers the study's questions in order."""
+
+from pharmasl.job import job
+from pharmasl.report import page
+
+INPUTS = (
+    "scans",
+    "participants",
+    "exclusions",
+    "quality",
+    "quality_figure",
+    "scan_figures",
+    "cbf_sidecars",
+    "analyses_tables",
+    "analyses_inference",
+    "analyses_figures",
+    "craving_scores",
+    "craving_model",
+    "craving_figure",
+    "roi_craving",
+    "roi_figure",
+)
+
+
+def main(snakemake):
+    """Map the rule's files onto :func:`pharmasl.report.page.write`."""
+    params = snakemake.params
+    page.write(
+        snakemake.output.page,
+        {name: getattr(snakemake.input, name) for name in INPUTS},
+        title=params.title,
+        analyses_names=params.analyses,
+        config=params.config,
+        versions=params.versions,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

@@ -1,0 +1,30 @@
+"""Measure the quality of one scan and draw its picture."""
+
+from pharmasl.job import job
+from pharmasl.quality import scan
+
+
+def main(snakemake):
+    """Map the rule's files onto :func:`pharmasl.quality.scan.assess`."""
+    source = snakemake.input
+    scan.assess(
+        cbf=source.cbf,
+        timeseries=source.timeseries,
+        brain_mask=source.brain_mask,
+        gm=source.gm,
+        wm=source.wm,
+        csf=source.csf,
+        confounds=source.confounds,
+        coverage=source.coverage,
+        template_cbf=source.template_cbf,
+        template_mask=source.template_mask,
+        template_gm=source.template_gm,
+        table=snakemake.output.table,
+        figure=snakemake.output.figure,
+        scan=snakemake.params.scan,
+        bands=snakemake.params.bands,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

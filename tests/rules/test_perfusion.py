@@ -1,0 +1,196 @@
+"""The scripts align_perfusion and quantify_perfusion on a rendered head with planted motion, pose and CBF."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import head
+import numpy as np
+import pytest
+from loading import script
+from pharmasl import images, tables, transforms
+from pharmasl.perfusion import kinetics
+
+T1W = head.centred((70, 84, 62), (2.4, 2.4, 2.4), shift=(2, 5, -3))
+ASL = head.centred((36, 42, 17), (4.2, 4.2, 6.0), shift=(-2, 4, 6))
+TEMPLATE = head.centred((36, 42, 30), (4.0, 4.0, 4.0))
+TO_T1W = transforms.rigid_matrix((6, -9, 14), (0.12, -0.05, 0.06), (0, 0, 0))  # points of the still head to the T1w's
+PLAIN = np.array([900.0, 720.0, 1250.0, 450.0])
+SUPPRESSED = np.array([170.0, 60.0, 400.0, 120.0])
+CBF = np.array([60.0, 20.0, 0.0, 0.0])
+POSES = [
+    transforms.rigid_matrix(move, turn, (0, 0, 0))
+    for move, turn in [
+        ((0.4, 0.2, -0.3), (0.005, 0, 0)),
+        ((0, 0, 0), (0, 0, 0)),
+        ((0.1, -0.1, 0.2), (0, 0.002, 0)),
+        ((0.5, -0.3, 0.8), (0.012, 0.004, 0)),
+        ((0.6, -0.4, 0.7), (0.015, 0, -0.01)),
+    ]
+]
+ACQUISITION = {
+    "volume_types": ["m0scan", "control", "label", "label", "control"],
+    "labeling_type": "PCASL",
+    "labeling_duration": 1.8,
+    "post_labeling_delay": 1.8,
+    "slice_timing": None,
+    "labeling_efficiency": 0.85,
+    "background_suppression": False,
+    "m0_type": "Included",
+    "m0_estimate": None,
+    "m0_repetition_time": 6.0,
+    "repetition_time": 4.0,
+    "t1_blood": 1.65,
+    "t1_tissue": 1.607,
+    "partition_coefficient": 0.9,
+    "sources": {},
+}
+
+
+@pytest.fixture(scope="module")
+def tissues():
+    """Tissue shares of the head in each pose, as the perfusion scan sees them: slow to render, so once."""
+    return [head.scan(ASL, pose) for pose in POSES]
+
+
+@pytest.fixture(scope="module")
+def anatomy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("anatomy")
+    shares = head.render(T1W, np.linalg.inv(TO_T1W))
+    for number, name in enumerate(("gm", "wm", "csf")):
+        images.save(folder / f"{name}.nii.gz", shares[..., number], T1W.affine)
+    images.save(folder / "mask.nii.gz", shares[..., :3].sum(axis=3) > 0.5, T1W.affine, dtype=np.uint8)
+    points = transforms.points(TEMPLATE)
+    transforms.write_field(folder / "forward.nii.gz", transforms.apply(TO_T1W, points), TEMPLATE.affine)
+    mask = head.render(TEMPLATE)[..., :3].sum(axis=3) > 0.5
+    images.save(folder / "template_mask.nii.gz", mask, TEMPLATE.affine, dtype=np.uint8)
+    return folder
+
+
+def series(tissues, signal, seed=0):
+    rng = np.random.default_rng(seed)
+    factor = kinetics.continuous(1.8, 1.8, 0.85, 1.65, 0.9)
+    out = []
+    for kind, tissue in zip(ACQUISITION["volume_types"], tissues):
+        level = PLAIN if kind == "m0scan" else signal - (CBF / factor * PLAIN if kind == "label" else 0)
+        out.append(tissue @ level + rng.normal(0, 0.3, ASL.shape))
+    return np.stack(out, axis=3)
+
+
+def run(folder, anatomy, asl, m0=(), correct=True, **change):
+    """Both scripts in turn; returns their outputs."""
+    images.save(folder / "asl.nii.gz", asl, ASL.affine)
+    acquisition = {**ACQUISITION, **change}
+    maps = {name: str(anatomy / f"{name}.nii.gz") for name in ("gm", "wm", "csf")}
+    given = {"asl": str(folder / "asl.nii.gz"), "m0": [str(path) for path in m0]}
+    suffixes = {"aslref": ".nii.gz", "confounds": ".tsv"}
+    aligned = {
+        name: str(folder / f"{name}{suffixes.get(name, '.txt')}")
+        for name in ("motion", "m0_motion", "coregistration", "aslref", "confounds")
+    }
+    script("align_perfusion").main(
+        SimpleNamespace(
+            input=SimpleNamespace(**given, **maps),
+            output=SimpleNamespace(**aligned),
+            params=SimpleNamespace(acquisition=acquisition, motion={"correct": correct}),
+        )
+    )
+    quantify = script("quantify_perfusion")
+    made = {name: str(folder / f"out_{name}.nii.gz") for name in quantify.MADE.split()}
+    made["sidecar"] = str(folder / "cbf.json")
+    others = {name: str(anatomy / f"{name}.nii.gz") for name in ("forward", "mask", "template_mask")}
+    xfms = {name: aligned[name] for name in ("motion", "m0_motion", "coregistration")}
+    quantify.main(
+        SimpleNamespace(
+            input=SimpleNamespace(**given, **maps, **others, **xfms, reference=others["template_mask"]),
+            output=SimpleNamespace(**made),
+            params=SimpleNamespace(
+                acquisition=acquisition, m0={"t1_recovery": False, "smoothing_fwhm": 0.0}, smoothing_fwhm=6.0
+            ),
+        )
+    )
+    return SimpleNamespace(**aligned), SimpleNamespace(**made)
+
+
+def pose_errors(aligned):
+    """Distance of each volume's whole chain, template to volume, from the planted one, mm."""
+    motion = transforms.read_affines(aligned.motion)
+    to_asl = transforms.read_affines(aligned.coregistration)[0]
+    # A point of the still head lies at the inverse of its pose in a volume.
+    return [head.distance(matrix @ to_asl @ TO_T1W, np.linalg.inv(pose)) for matrix, pose in zip(motion, POSES)]
+
+
+def tissue_means(made):
+    """CBF of grey and white matter on the template, by regression on the known shares."""
+    cbf, _ = images.load(made.template_cbf)
+    covered = images.load(made.coverage)[0] > 0
+    shares = head.scan(TEMPLATE)[covered][:, :3]
+    return np.linalg.lstsq(shares, cbf[covered], rcond=None)[0]
+
+
+def test_unsuppressed_series_with_included_m0(tmp_path, anatomy, tissues):
+    aligned, made = run(tmp_path, anatomy, series(tissues, PLAIN))
+    assert max(pose_errors(aligned)) < 0.5
+    motion = transforms.read_affines(aligned.motion)
+    planted = [np.linalg.inv(pose) @ POSES[1] for pose in POSES]
+    relative = [head.distance(m @ np.linalg.inv(motion[1]), p) for m, p in zip(motion, planted)]
+    assert max(relative) < 0.1
+    grey, white, _ = tissue_means(made)
+    assert grey == pytest.approx(60, abs=4)
+    assert white == pytest.approx(20, abs=4)
+    rows = tables.read_table(aligned.confounds)
+    assert len(rows) == 5
+    # Neither M0 nor the first control has a volume before it.
+    assert rows[0]["framewise_displacement"] is None
+    assert rows[1]["framewise_displacement"] is None
+    assert float(rows[2]["framewise_displacement"]) < 1
+    assert float(rows[3]["framewise_displacement"]) > 1
+    reference, affine = images.load(aligned.aslref)
+    assert reference.shape == ASL.shape
+    assert affine == pytest.approx(ASL.affine, rel=1e-6)
+    # The first run's bytes are those of any other.
+    before = {path: Path(path).read_bytes() for path in [*vars(aligned).values(), *vars(made).values()]}
+    run(tmp_path, anatomy, series(tissues, PLAIN))
+    assert {path: Path(path).read_bytes() for path in before} == before
+
+
+def test_suppressed_series_with_separate_m0_of_its_own_grid(tmp_path, anatomy, tissues):
+    grid = head.centred((30, 36, 22), (5.0, 5.0, 5.0), shift=(0, 0, 4))
+    moved = transforms.rigid_matrix((2, -3, 1.5), (0.03, 0.02, 0), (0, 0, 0))
+    images.save(tmp_path / "m0.nii.gz", np.stack([head.scan(grid, moved) @ PLAIN] * 2, axis=3), grid.affine)
+    change = {
+        "m0_type": "Separate",
+        "background_suppression": True,
+        "volume_types": ["n/a", *ACQUISITION["volume_types"][1:]],
+    }
+    aligned, made = run(tmp_path, anatomy, series(tissues, SUPPRESSED), [tmp_path / "m0.nii.gz"], **change)
+    assert max(pose_errors(aligned)[1:]) < 0.5
+    m0 = transforms.read_affines(aligned.m0_motion)
+    assert len(m0) == 2
+    to_asl = transforms.read_affines(aligned.coregistration)[0]
+    assert head.distance(m0[0] @ to_asl @ TO_T1W, np.linalg.inv(moved)) < 0.5
+    # The dummy volume has neither motion nor a row of values.
+    assert np.array_equal(transforms.read_affines(aligned.motion)[0], np.eye(4))
+    assert set(tables.read_table(aligned.confounds)[0].values()) == {None}
+    grey, white, _ = tissue_means(made)
+    assert grey == pytest.approx(60, abs=4)
+    assert white == pytest.approx(20, abs=4)
+
+
+def test_motion_correction_can_be_switched_off_and_one_pair_is_enough(tmp_path, anatomy, tissues):
+    change = {"volume_types": ["control", "label"], "m0_type": "Absent"}
+    aligned, made = run(tmp_path, anatomy, series(tissues, PLAIN)[..., 1:3], correct=False, **change)
+    assert np.array_equal(transforms.read_affines(aligned.motion), [np.eye(4)] * 2)
+    record = tables.read_json(made.sidecar)
+    assert record["M0"]["Source"] == "mean control of a series without background suppression"
+    assert record["NumberOfPairs"] == 1
+    grey, white, _ = tissue_means(made)
+    assert grey > 2 * white > 0
+
+
+def test_deltam_series(tmp_path, anatomy, tissues):
+    data = series(tissues, PLAIN)
+    deltas = np.stack([data[..., 0], *[tissues[1] @ (CBF / 8630.0 * PLAIN)] * 2], axis=3)
+    aligned, made = run(tmp_path, anatomy, deltas, volume_types=["m0scan", "deltam", "deltam"])
+    assert head.distance(transforms.read_affines(aligned.coregistration)[0] @ TO_T1W, np.linalg.inv(POSES[0])) < 0.5
+    grey, white, _ = tissue_means(made)
+    assert grey > 2 * white > 0

@@ -1,0 +1,454 @@
+"""The scripts of the figures and of the report, from the tables that the other stages write."""
+
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+from loading import ROOT, script
+from pharmasl import images, tables
+from pharmasl.craving import correlations, models
+from pharmasl.craving import scores as scoring
+from pharmasl.group import definitions
+from pharmasl.group.table import COLUMNS as CLUSTERS
+from pharmasl.perfusion import kinetics
+from pharmasl.quality.columns import COLUMNS as QUALITY
+from pharmasl.quality.columns import METRICS
+from pharmasl.report import methods, page
+from pharmasl.study import settings
+from PIL import Image
+
+HOSTILE = "sub-<script>alert(1)</script>"
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+
+
+class Inputs(dict):
+    """A rule's named inputs: by attribute, and by key where a name is also a method."""
+
+    __getattr__ = dict.__getitem__
+
+
+def describe(rows):
+    return {name: name for row in rows for name in row}
+
+
+def constant(value, unit):
+    return {"Value": value, "Unit": unit, "Field": "f", "Source": "sidecar"}
+
+
+def sidecar():
+    return {
+        "Equation": kinetics.CONTINUOUS,
+        "Reference": "Alsop et al. 2015, doi 10.1002/mrm.25197",
+        "Constants": {
+            "post_labeling_delay": constant(1.7, "s"),
+            "labeling_duration": constant(1.45, "s"),
+            "labeling_efficiency": constant(0.81, "1"),
+            "t1_blood": constant(1.65, "s"),
+            "partition_coefficient": constant(0.9, "mL/g"),
+        },
+        "M0": {
+            "Source": "separate M0 image",
+            "SmoothingFWHM": {"Value": 5.0, "Unit": "mm"},
+            "T1RecoveryFactor": 1.0245,
+            "T1Tissue": constant(1.607, "s"),
+        },
+        "Subtraction": "control minus label, pair by pair",
+        "Resampling": "each raw volume once",
+        "TemplateSmoothingFWHM": {"Value": 6.0, "Unit": "mm"},
+    }
+
+
+def inference(analysis, status="run"):
+    settings = {"alpha": 0.05, "cluster_forming_p": 0.001, "neighbours": 18, "seed": 7}
+    block = definitions.block(analysis, settings, ARMS, status, ["sub-02"], [])
+    if status != "run":
+        return block
+    block["model"] = {"formula": "change ~ arm", "tested_term": "arm", "statistic": "Student's t", "df": 6, "n": 8}
+    block["model"] |= {"n_treatment": 4, "n_control": 4, "design_sha256": "0"}
+    volume = {"definition": "template brain mask", "voxels": 900, "template_voxels": 1000, "voxel_size_mm": [4.0] * 3}
+    block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
+    block["permutation"] = definitions.permutation(70, True, 1.85, settings, 2 / 70)
+    block["tests"] = definitions.tests(settings, 5.2, True)
+    block["tests"]["voxel"]["critical_t"] = 9.1
+    block["tests"]["cluster"]["critical_extent_voxels"] = None
+    return block
+
+
+CONFIG = {
+    "bids_dir": "/home/jane doe/trial/bids",
+    "output_dir": "/home/jane doe/results",
+    "title": "A <b>bold</b> & brave trial",
+    "sessions": {"baseline": "T1", "followup": "T2"},
+    "arms": ARMS,
+    "conditions": {"rest": {"acquisition": "rest"}},
+    "contrasts": {"rest": {"rest": 1}},
+    "analyses": {
+        "rest_interaction": {"contrast": "rest", "effect": "group_by_time", "covariates": ["age", "sex"]},
+        "seed_link": {"contrast": "rest", "effect": "association", "seed": {"roi": "cluster_one", "contrast": "rest"}},
+    },
+    "rois": {"cluster_one": {"analysis": "rest_interaction", "cluster": 1}, "insula": {"atlas": ["Insula_L"]}},
+    "craving": {
+        "table": "phenotype/craving.tsv",
+        "before": "pre",
+        "after": "post",
+        "rois": ["insula"],
+        "contrast": "rest",
+        "resamples": 100,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """All inputs of the report of a study of eight, one of whom has a hostile name."""
+    here = tmp_path_factory.mktemp("report")
+    config = settings.resolve(CONFIG)
+    rng = np.random.default_rng(0)
+    names = [HOSTILE, *(f"sub-{k:02d}" for k in range(2, 9))]
+    arm = {name: ("baclofen", "placebo")[k % 2] for k, name in enumerate(names)}
+    people = [{"participant_id": n, "arm": arm[n], "age": 20 + k, "sex": "FM"[k % 2]} for k, n in enumerate(names)]
+    scans, quality, scores, values = [], [], [], []
+    for name in names:
+        for session in ("T1", "T2"):
+            label = {"participant_id": name, "session": session, "condition": "rest", "scan": f"{name}_ses-{session}"}
+            source = (
+                f"LabelingDuration of /home/jane doe/bids/{label['scan'].replace('<', '').replace('/', '')}_asl.json"
+            )
+            asl = "/home/jane doe/bids/x_asl.nii.gz"
+            scans.append({**label, "asl": asl, "labeling_duration": 1.45, "labeling_duration_source": source})
+            measures = {measure: float(rng.uniform(0.4, 0.6)) for measure in METRICS} | {"gm_cbf": 55.0, "pairs": 30}
+            flag = "fd_mean:high" if (name, session) == (HOSTILE, "T2") else ""
+            quality.append({**label, **measures, "flags": flag})
+            before, change = float(rng.normal(40, 5)), float(rng.normal(10, 5))
+            score = {"participant_id": name, "arm": arm[name], "session": session, "before": before}
+            scores.append({**score, "after": before + change, "cue_elicited": change})
+            value = {"participant_id": name, "session": session, "arm": arm[name], "contrast": "rest", "roi": "insula"}
+            values.append({**value, "cbf": float(rng.normal(50, 5)), "analysis_defined": False})
+    excluded = [{"participant_id": "sub-99", "session": None, "condition": None, "analysis": None}]
+    excluded[0]["reason"] = "<img src=http://evil.example/x onerror=alert(1)>"
+    tables.write_table(here / "scans.tsv", scans, describe(scans))
+    tables.write_table(here / "participants.tsv", people, describe(people))
+    tables.write_table(here / "exclusions.tsv", excluded, describe(excluded))
+    tables.write_table(here / "quality.tsv", quality, QUALITY)
+    tables.write_table(here / "craving_scores.tsv", scores, scoring.COLUMNS)
+    tables.write_table(here / "insula_values.tsv", values, describe(values))
+    tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
+    models.write_models(here / "craving_scores.tsv", here / "craving_model.tsv", ARMS, config["sessions"])
+    correlations.write_correlations(
+        here / "craving_scores.tsv",
+        [here / "insula_values.tsv"],
+        [here / "insula_mask.json"],
+        here / "roi_craving.tsv",
+        config["craving"],
+        ARMS,
+        config["sessions"],
+    )
+    row = {"cluster": 1, "peak": 1, "x": -4.0, "y": 8.0, "z": 4.0, "sign": "-", "size_voxels": 27}
+    row |= {
+        "volume_mm3": 1728.0,
+        "p_fwe_cluster": 2 / 70,
+        "p_fwe_voxel": 0.2,
+        "t": -6.1,
+        "z_score": -4.0,
+        "effect": -9.4,
+    }
+    row |= {"effect_mean": -7.25, "region": "Frontal_Mid_2_R", "regions": "Frontal_Mid_2_R 80 %; <i>x</i> 20 %"}
+    tables.write_table(here / "clusters.tsv", [row], CLUSTERS)
+    tables.write_table(here / "no_clusters.tsv", [], CLUSTERS)
+    tables.write_json(here / "inference.json", inference(config["analyses"]["rest_interaction"]))
+    reason = "not run: seed cluster_one has no values"
+    tables.write_json(here / "not_run.json", inference(config["analyses"]["seed_link"], reason))
+    tables.write_json(here / "cbf.json", sidecar())
+    Image.new("RGB", (60, 40), "white").save(here / "picture.png")
+    return SimpleNamespace(here=here, config=config, names=names)
+
+
+def inputs(study, **changes):
+    here = study.here
+    given = {
+        "scans": here / "scans.tsv",
+        "participants": here / "participants.tsv",
+        "exclusions": here / "exclusions.tsv",
+        "quality": here / "quality.tsv",
+        "quality_figure": here / "picture.png",
+        "scan_figures": [here / "picture.png"] * 16,
+        "cbf_sidecars": [here / "cbf.json"] * 16,
+        "analyses_tables": [here / "clusters.tsv", here / "no_clusters.tsv"],
+        "analyses_inference": [here / "inference.json", here / "not_run.json"],
+        "analyses_figures": [here / "picture.png"] * 2,
+        "craving_scores": [here / "craving_scores.tsv"],
+        "craving_model": [here / "craving_model.tsv"],
+        "craving_figure": [here / "picture.png"],
+        "roi_craving": [here / "roi_craving.tsv"],
+        "roi_figure": [here / "picture.png"],
+    }
+    return Inputs({**given, **changes})
+
+
+def write(study, name="index.html", config=None, **changes):
+    config = config or study.config
+    params = SimpleNamespace(
+        title=config["title"],
+        analyses=list(config["analyses"]) if changes.get("analyses_tables") != [] else [],
+        config=config,
+        versions={"pharmasl": "0.1.0", "numpy": "2.4.0"},
+    )
+    output = study.here / name
+    snakemake = SimpleNamespace(input=inputs(study, **changes), output=SimpleNamespace(page=output), params=params)
+    script("report").main(snakemake)
+    return output.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with attributes, headings, and all text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.headings, self.words, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        if tag in ("h1", "h2"):
+            self.headings.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+        if self.open and {"h1", "h2"} & set(self.open):
+            self.headings[-1] += data
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def whole(study):
+    return write(study)
+
+
+def test_the_page_is_well_formed_and_every_tag_is_closed(whole):
+    assert Page(whole).open == []
+
+
+def test_questions_stand_in_the_configured_order(whole):
+    headings = Page(whole).headings
+    assert headings == [
+        "A <b>bold</b> & brave trial",
+        "In short",
+        "1Participants and scans",
+        "2Image quality",
+        "3Group-by-time interaction of CBF (rest)",
+        "4Change of CBF (rest) with the change of cluster one (rest)",
+        "5Cue-elicited craving",
+        "6Regional perfusion and craving",
+        "7Methods",
+        "8Provenance",
+    ]
+
+
+def test_text_of_the_dataset_is_escaped(whole):
+    tags = {tag for tag, _ in Page(whole).elements}
+    assert not tags & {"script", "b", "i", "iframe", "object", "embed", "link"}
+    assert "<script" not in whole
+    assert HOSTILE in Page(whole).text
+    for _, attributes in Page(whole).elements:
+        assert not any(name.startswith("on") for name in attributes)
+
+
+def test_the_page_needs_nothing_but_itself(whole):
+    for tag, attributes in Page(whole).elements:
+        if "src" in attributes:
+            assert attributes["src"].startswith("data:image/"), tag
+        if "href" in attributes:
+            assert attributes["href"].startswith("#"), tag
+        assert "srcset" not in attributes
+        assert "url(" not in attributes.get("style", "")
+    css = whole[whole.index("<style>") : whole.index("</style>")]
+    assert "url(" not in css
+    assert "@import" not in css
+
+
+def test_links_lead_somewhere(whole):
+    page = Page(whole)
+    anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    targets = {attributes["href"][1:] for _, attributes in page.elements if "href" in attributes}
+    labels = {a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a}
+    assert targets | labels <= anchors
+    assert len(targets) == 8
+
+
+def test_every_picture_has_words_and_every_table_a_caption(whole):
+    elements = Page(whole).elements
+    pictures = [attributes for tag, attributes in elements if tag == "img"]
+    assert len(pictures) == 1 + 16 + 2 + 2
+    assert all(len(attributes["alt"]) > 30 for attributes in pictures)
+    tags = [tag for tag, _ in elements]
+    assert tags.count("table") == tags.count("caption") > 5
+    assert dict(elements)["html"] == {"lang": "en"}
+
+
+def test_no_folder_no_single_age_and_no_raw_path_leaves_the_study(whole, study):
+    for secret in ("jane", "/home", "x_asl.nii.gz"):
+        assert secret not in whole
+    # Ages are told by arm alone: 20, 22, 24, 26 (mean 23) and 21 ... 27 (mean 24), SD 2.6 both.
+    assert "23.0 (SD 2.6)" in whole
+    assert "24.0 (SD 2.6)" in whole
+    assert "4 (100 %)" in whole
+
+
+def test_the_finding_is_told_with_sign_place_size_and_p(whole):
+    text = Page(whole).text.replace("\u00a0", " ")
+    assert (
+        "From T1 to T2, in a cluster of 27 voxels (1.7 mL) at Frontal Mid 2 R (\u22124, 8, 4), the change of CBF was on "
+        "average 7.2 mL/100 g/min lower on baclofen than on placebo: family-wise p = 0.029 for its extent, p = 0.2 for its "
+        "highest peak (t = \u22126.10)."
+    ) in text
+    assert "This analysis was not run: seed cluster_one has no values." in text
+    assert f"most by {HOSTILE} (50)." in text
+
+
+def test_craving_is_told_from_the_models(whole, study):
+    text = Page(whole).text.replace("\u00a0", " ")
+    rows = tables.read_table(study.here / "craving_model.tsv")
+    (row,) = (row for row in rows if (row["analysis"], row["term"]) == ("mixed_model", "arm:session"))
+    side = "lower" if float(row["estimate"]) < 0 else "higher"
+    assert f"The change on baclofen was {abs(float(row['estimate'])):.1f} points {side} than on placebo" in text
+    (row,) = (
+        row
+        for row in tables.read_table(study.here / "roi_craving.tsv")
+        if (row["timing"], row["group"], row["method"]) == ("change", "all", "pearson")
+    )
+    assert f"insula (rest): r = {float(row['estimate']):.2f}".replace("-", "\u2212") in text
+
+
+def test_flagged_scans_stand_out(whole):
+    text = Page(whole).text
+    assert "1 scan of 16 lies outside a band." in text
+    assert f"{HOSTILE} T2 rest" in text
+    assert "mean framewise displacement high" in text
+
+
+def test_methods_are_what_was_run(whole):
+    text = Page(whole).text
+    for fact in (
+        "post-labelling delay 1.7 s; labelling duration 1.45 s; labelling efficiency 0.81",
+        "a factor of 1.024 (T1 of tissue 1.607 s)",
+        "smoothed within the brain by 6 mm (FWHM)",
+        "all 70 relabellings",
+        "shrink factor 4",
+        "Software: pharmasl 0.1.0, numpy 2.4.0.",
+    ):
+        assert fact in text, fact
+
+
+def test_methods_tell_where_scans_differ():
+    one, other = sidecar(), sidecar()
+    other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
+    config = settings.resolve(CONFIG)
+    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods.perfusion(config, [one, other, one])
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({"rest": 1}, "rest"),
+        ({"smoking": 1, "neutral": -1}, "smoking \u2212 neutral"),
+        ({"a": -0.5, "b": 2}, "\u22120.5 \u00d7 a + 2 \u00d7 b"),
+    ],
+)
+def test_contrasts_in_words(weights, words):
+    assert methods.weighted(weights) == words
+
+
+def test_same_results_same_page(study, whole):
+    assert write(study, "again.html") == whole
+
+
+def test_a_single_scan_without_group_analyses(study):
+    single = yaml.safe_load((ROOT / "config" / "single_scan.yaml").read_text(encoding="utf-8"))
+    config = settings.resolve(single)
+    here = study.here
+    for name in ("scans", "quality"):
+        row = {**tables.read_table(here / f"{name}.tsv")[0], "session": None}
+        tables.write_table(here / f"one_{name}.tsv", [row], describe([row]))
+    tables.write_table(here / "one_participants.tsv", [{"participant_id": HOSTILE}], {"participant_id": "p"})
+    tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})
+    lists = ("analyses_tables", "analyses_inference", "analyses_figures", "craving_scores", "craving_model")
+    text = write(
+        study,
+        "one.html",
+        config,
+        **{name: here / f"one_{name}.tsv" for name in ("scans", "quality", "participants", "exclusions")},
+        **{name: [] for name in (*lists, "craving_figure", "roi_craving", "roi_figure")},
+        scan_figures=[here / "picture.png"],
+        cbf_sidecars=[here / "cbf.json"],
+    )
+    page = Page(text)
+    assert page.open == []
+    assert [heading[1:] for heading in page.headings[1:]] == [
+        "Participants and scans",
+        "Image quality",
+        "Methods",
+        "Provenance",
+    ]
+    assert "Nothing was left out." in page.text
+    assert [a["src"][:15] for tag, a in page.elements if tag == "img"] == ["data:image/webp"]
+
+
+def test_paths_are_cut_and_words_with_slashes_are_not():
+    given = {"bids_dir": "data/jane/bids", "unit": "mL/100 g/min", "list": ["/a/b", "C:\\x\\y"], "n": 1}
+    assert page.without_paths(given) == {"bids_dir": "bids", "unit": "mL/100 g/min", "list": ["b", "y"], "n": 1}
+
+
+def test_craving_figure_script_draws_both(study):
+    here = study.here
+    source = Inputs(
+        {
+            "scores": here / "craving_scores.tsv",
+            "values": [here / "insula_values.tsv"],
+            "roi_craving": [here / "roi_craving.tsv"],
+        }
+    )
+    output = SimpleNamespace(craving=here / "craving.png", roi=[here / "roi.png"])
+    params = SimpleNamespace(craving=study.config["craving"], arms=ARMS, sessions=study.config["sessions"])
+    script("craving_figure").main(SimpleNamespace(input=source, output=output, params=params))
+    assert Image.open(output.craving).width > 1000
+    assert Image.open(output.roi[0]).width > 500
+
+
+def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
+    here = study.here
+    affine = np.diag([4.0, 4, 4, 1])
+    affine[:3, 3] = [-40, -40, -30]
+    brain = np.zeros((20, 22, 16))
+    brain[3:17, 3:19, 2:14] = 100
+    t = np.where(brain > 0, np.random.default_rng(0).normal(size=brain.shape), np.nan)
+    t[9, 12, 8] = -6.1
+    for name, data in (("reference", brain), ("t", t), ("clusters", t == -6.1), ("missing", np.full(t.shape, np.nan))):
+        images.save(here / f"{name}.nii.gz", data, affine)
+    sizes = []
+    for table, block, values in (("clusters", "inference", "t"), ("no_clusters", "not_run", "missing")):
+        source = Inputs(
+            {
+                "reference": here / "reference.nii.gz",
+                "t": here / f"{values}.nii.gz",
+                "clusters": here / "clusters.nii.gz",
+                "table": here / f"{table}.tsv",
+                "inference": here / f"{block}.json",
+            }
+        )
+        output = SimpleNamespace(figure=here / "group.png")
+        params = SimpleNamespace(analysis="rest_interaction")
+        script("group_figure").main(SimpleNamespace(input=source, output=output, params=params))
+        sizes.append(Image.open(output.figure).size)
+    assert sizes == [(1800, 1245), (1500, 450)]

@@ -1,0 +1,168 @@
+"""A small simulated trial through every rule, and what a change reruns."""
+
+import hashlib
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from conftest import Workflow
+from loading import ROOT, shared_data
+from pharmasl import images, tables
+
+pytestmark = pytest.mark.slow
+
+CHANGED = {
+    "smoothing": (
+        lambda config: config["perfusion"].update(smoothing_fwhm=9),
+        {"quantify_perfusion"},
+        {"align_perfusion", "segment_anatomy", "prepare_anatomy", "normalise_anatomy", "template"},
+    ),
+    "permutations": (
+        lambda config: config["inference"].update(permutations=50 * 3),
+        {"group_statistics"},
+        {"session_contrast", "quantify_perfusion", "craving_model"},
+    ),
+    "craving range": (
+        lambda config: config["craving"].update(range=[0, 200]),
+        {"craving_scores"},
+        {"group_statistics", "quantify_perfusion"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The repository copied elsewhere, with a finished run of a trial of four in coarse images."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    config["inference"]["permutations"] = 100
+    config["simulate"] |= {
+        "participants_per_arm": 2,
+        "anatomy": {"voxel_size": 3},
+        "perfusion": {"pairs": 2, "matrix": [32, 40, 20], "voxel_size": [6, 6, 7.5], "slice_time": 0.03},
+    }
+    workflow = Workflow(folder, root=folder)
+    workflow.configure(config)
+    workflow.config = config
+    workflow.snakemake("--cores", "2", "--", "trial", snakefile="rules/simulate.smk")
+    workflow.snakemake("--cores", "2")
+    workflow.snakemake("--cores", "1", "--", "comparison", snakefile="rules/simulate.smk")
+    return workflow
+
+
+def planned(done):
+    """Rules of a dry run's job table."""
+    return set(re.findall(r"^(\w+)\s+\d+$", done.stdout, re.MULTILINE)) - {"total", "all"}
+
+
+def dry(run, config=None):
+    if config is not None:
+        run.configure(config)
+    try:
+        return planned(run.snakemake("-n", "--quiet", "rules"))
+    finally:
+        run.configure(run.config)
+
+
+def test_every_output_is_there(run):
+    results = run.folder / "demo/results"
+    page = (results / "report/index.html").read_text()
+    assert "Demo trial" in page
+    assert len(list(results.glob("sub-*/ses-*/perf/*_desc-smooth_cbf.nii.gz"))) == 4 * 2 * 3
+    assert len(tables.read_table(results / "quality/scans.tsv")) == 24
+    for analysis in ("rest_interaction", "cue_interaction", "dlpfc_to_cue"):
+        assert (results / f"group/{analysis}/{analysis}_clusters.tsv").is_file()
+    assert tables.read_table(results / "craving/roi_craving.tsv")
+    assert (run.folder / "demo/comparison.txt").read_text()
+    assert all(path.stat().st_size < 200_000 for path in (results / "logs").rglob("*.log"))
+
+
+def test_grey_matter_perfusion_is_what_was_simulated(run):
+    found = [float(row["gm_cbf"]) for row in tables.read_table(run.folder / "demo/results/quality/scans.tsv")]
+    # 60 in pure grey matter; the coarse voxels of this run mix in white matter and fluid.
+    assert 40 < np.mean(found) < 70
+
+
+def test_a_finished_run_has_nothing_to_do(run):
+    assert dry(run) == set()
+
+
+def test_a_touched_module_reruns_nothing(run):
+    (run.folder / "scripts/pharmasl/contrasts.py").touch()
+    assert dry(run) == set()
+
+
+def test_an_edited_module_reruns_the_rules_that_use_it(run):
+    path = run.folder / "scripts/pharmasl/contrasts.py"
+    before = path.read_text()
+    path.write_text(before + "\n# edited\n")
+    try:
+        rules = dry(run)
+    finally:
+        path.write_text(before)
+    assert "session_contrast" in rules
+    assert not {"quantify_perfusion", "align_perfusion", "scan_quality", "craving_model"} & rules
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_changed_setting_reruns_the_rules_that_use_it(run, change):
+    edit, used, unused = CHANGED[change]
+    config = json.loads(json.dumps(run.config))
+    edit(config)
+    rules = dry(run, config)
+    assert used <= rules
+    assert not unused & rules
+
+
+def digests(folder):
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for part in ("sub-01", "group", "rois", "craving", "study", "report")
+        for path in sorted((folder / part).rglob("*"))
+        if path.is_file() and "sub-02" not in path.name
+    }
+
+
+def test_one_core_gives_the_same_bytes(run):
+    """Participant 1 and all that is computed from the group, again on one core."""
+    results = run.folder / "demo/results"
+    before = digests(results)
+    for part in ("sub-01", "group", "rois", "craving", "report"):
+        shutil.rmtree(results / part)
+    run.snakemake("--cores", "1")
+    assert digests(results) == before
+
+
+def test_a_run_killed_half_way_is_taken_up_again(run):
+    """A scan's outputs lost and a marker of an unfinished job left behind, as a killed run leaves them."""
+    lost = sorted((run.folder / "demo/results").glob("sub-03/ses-T2/perf/*acq-rest*cbf*"))
+    assert lost
+    for path in lost:
+        path.unlink()
+    run.snakemake("--cores", "2")
+    assert all(path.is_file() for path in lost)
+    assert dry(run) == set()
+
+
+def test_a_real_scan_goes_the_whole_way(tmp_path):
+    """Raw BIDS to template CBF and the page of one real scan, by the same rules."""
+    dataset = shared_data("data", "siemens-xa30-pcasl")
+    workflow = Workflow(tmp_path)
+    config = yaml.safe_load((ROOT / "config/single_scan.yaml").read_text())
+    workflow.configure({**config, "bids_dir": str(dataset), "output_dir": "results", "anatomy": {"registration": {"resolution": 2}}})
+    workflow.snakemake("--cores", "2")
+    cbf, _ = images.load(tmp_path / "results/sub-01/perf/sub-01_space-MNI152NLin2009aSym_desc-smooth_cbf.nii.gz")
+    assert cbf.shape == (99, 117, 95)
+    (row,) = tables.read_table(tmp_path / "results/quality/scans.tsv")
+    # Three pairs only: the plausible range of grey matter is all that can be asked.
+    assert 20 < float(row["gm_cbf"]) < 80
+    assert (tmp_path / "results/report/index.html").is_file()
