@@ -36,9 +36,9 @@ try:
 except InputErrors as error:
     raise WorkflowError(str(error)) from None
 
-BIDS, OUTPUT, TRUTH = (
-    folder.rstrip("/") for folder in (SETTINGS["bids_dir"], SETTINGS["output_dir"], SIMULATE["truth_dir"])
-)
+BIDS = Path(SETTINGS["bids_dir"]).as_posix()
+OUTPUT = Path(SETTINGS["output_dir"]).as_posix()
+TRUTH = Path(SIMULATE["truth_dir"]).as_posix()
 SPACE = SETTINGS["template"]["space"]
 SESSIONS = [SETTINGS["sessions"]["baseline"], SETTINGS["sessions"]["followup"]]
 SUBJECTS = [f"{number:02d}" for number in range(1, 2 * SIMULATE["participants_per_arm"] + 1)]

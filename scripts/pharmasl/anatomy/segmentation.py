@@ -26,7 +26,9 @@ TISSUES = ("CSF", "GM", "WM")  # in the order of their T1-weighted intensities
 _PRIOR_FLOOR = 0.02
 # Voxels that are enough to fit three distributions and a smooth field.
 _SAMPLE = 150_000
-_WIDEST = 1.75
+_WIDEST = 1.5
+_HALF=.5
+_FLOOR=.6
 _SURF=0.13
 _NEIGHBOUR_STEPS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 
@@ -266,7 +268,10 @@ def _maximise(matrix, vector, count, square, mixed):
     # Below a thousandth of the median intensity there is no noise left to model, only a division by 0.
     deviation = np.sqrt(np.maximum(square / count[:3], 1e-6))
     deviation[:2] = np.minimum(deviation[:2], _WIDEST * deviation[2])
-    weight = np.append((1 - 2 * mixed) * count[:3] / count[:3].sum(), [mixed, mixed])
+    weight = count / count.sum()
+    weight[3:] = _HALF * weight[3:] + (1 - _HALF) * mixed
+    weight[0] = max(weight[0], _FLOOR * weight[3])
+    weight /= weight.sum()
     return np.linalg.solve(matrix, vector), deviation, weight
 
 
