@@ -101,7 +101,7 @@ def test_2d_without_slice_timing_is_refused(root):
         {"BolusCutOffFlag": None},
         {"BolusCutOffFlag": True},
         {"BolusCutOffFlag": True, "BolusCutOffTechnique": "QUIPSSII", "BolusCutOffDelayTime": 2.5},
-        {"BolusCutOffFlag": True, "BolusCutOffTechnique": "QUIPSS", "BolusCutOffDelayTime": 0.7},
+        {"BolusCutOffFlag": True, "BolusCutOffTechnique": "VSASL", "BolusCutOffDelayTime": 0.7},
     ],
 )
 def test_pasl_needs_a_known_bolus(root, changes):

@@ -21,8 +21,10 @@ BOX_MARGIN = 0.1  # share of the box's size that is added on each side
 PLAUSIBLE_VOLUME = (700.0, 2200.0)  # mL
 # Network and non-zero voxels must agree this well (Dice) before an image passes for a brain without a head.
 BRAIN_ONLY_AGREEMENT = 0.9
-# A brain cut by the field of view: share of the mask's voxels that lie on one face.
-PLAUSIBLE_FACE_SHARE = 0.01
+# Darker than this share of the brain's median is background (air, noise) in an image without a head; CSF is brighter.
+BACKGROUND = 0.1
+# A brain cut by the field of view shows a section of up to 250 cm2; an intact one touches a tight box hardly at all.
+PLAUSIBLE_SECTION = 20.0  # cm2
 
 _NEIGHBOURS_26 = np.ones((3, 3, 3), dtype=bool)
 
@@ -97,9 +99,7 @@ def network_probability(head, threads=1):
     low, high = np.quantile(small, (0.005, 0.995))
     if high <= low:
         return probability, None
-    box = _bounding_box(
-        _largest_component(_network("bounding_box", small, low, high, threads) > 0.5), head.shape
-    )
+    box = _bounding_box(_largest_component(_network("bounding_box", small, low, high, threads) > 0.5), head.shape)
     if box is None:
         return probability, None
     cube = _nearest(head[box], (BRAIN_EDGE,) * 3)
@@ -140,23 +140,34 @@ def brain_mask(head, affine, file="T1w", threads=1):
     mask = np.zeros(canonical.shape, dtype=bool)
     if box is not None:
         mask[box] = ndimage.binary_fill_holes(_largest_component(probability[box] > 0.5))
-    stripped = ndimage.binary_fill_holes(_largest_component(np.nan_to_num(canonical) > 0))
-    # A head's non-zero voxels hold more than twice the brain's volume, so they can't agree with the network's mask.
-    brain_only = bool(2 * (mask & stripped).sum() > BRAIN_ONLY_AGREEMENT * (mask.sum() + stripped.sum()))
+    stripped = _brain_only(canonical, mask)
+    brain_only = stripped is not None
     mask = stripped if brain_only else mask
     volume = float(mask.sum() * voxel_ml)
-    _check(mask, volume, file)
+    _check(mask, volume, np.sqrt((affine[:3, :3] ** 2).sum(axis=0))[np.argsort(orientation[:, 0])], file)
     back = nibabel.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], orientation)
     facts = {
-        "method": "non-zero voxels of a brain-only image" if brain_only else "deepbet 1.0.2 networks",
+        "method": "voxels above the background of a brain-only image" if brain_only else "deepbet 1.0.2 networks",
         "brain_only": brain_only,
         "volume_ml": round(volume, 1),
     }
     return np.ascontiguousarray(nibabel.apply_orientation(mask, back)).astype(bool), facts
 
 
-def _check(mask, volume, file):
-    """Refuse a mask that can't be a brain's."""
+def _brain_only(head, mask):
+    """The foreground of an image without a head, or None if there is a head about the network's mask."""
+    if not mask.any():
+        return None
+    for threshold in (0.0, BACKGROUND * np.median(head[mask])):
+        foreground = ndimage.binary_fill_holes(_largest_component(head > threshold))
+        # A head's foreground holds more than twice the brain's volume, so it can't agree with the network's mask.
+        if 2 * (mask & foreground).sum() > BRAIN_ONLY_AGREEMENT * (mask.sum() + foreground.sum()):
+            return foreground
+    return None
+
+
+def _check(mask, volume, size, file):
+    """Refuse a mask (RAS+ axes, voxels of ``size`` mm) that can't be a brain's."""
     low, high = PLAUSIBLE_VOLUME
     if not low <= volume <= high:
         raise InputError(
@@ -167,15 +178,17 @@ def _check(mask, volume, file):
             "Look at the image: it must be a T1-weighted scan of a whole head (or brain) with a right voxel size and "
             "orientation in its header, not another contrast, a phantom or a part of a head.",
         )
-    for axis, name in enumerate(("left or right", "posterior or anterior", "upper or lower")):
-        # The lower face (axis 2, index 0) is left out: many fields of view rightly end within the brain stem.
-        for index in (0, -1) if axis < 2 else (-1,):
-            share = mask.take(index, axis=axis).sum() / mask.sum()
-            if share > PLAUSIBLE_FACE_SHARE:
-                raise InputError(
-                    file,
-                    "field of view",
-                    f"{100 * share:.1f} % of the brain's voxels on its {name} face",
-                    f"at most {100 * PLAUSIBLE_FACE_SHARE:.0f} %",
-                    "The field of view cuts the brain: give a T1-weighted scan that covers all of it.",
-                )
+    faces = {"left": (0, 0), "right": (0, -1), "back": (1, 0), "front": (1, -1), "top": (2, -1)}
+    # The bottom is left out: many fields of view rightly end within the brain stem.
+    for name, (axis, index) in faces.items():
+        pixel = np.prod(np.delete(size, axis)) / 100
+        # The network's mask may end a voxel before the face.
+        section = max(float(mask.take(i, axis=axis).sum()) * pixel for i in (index, 1 if index == 0 else -2))
+        if section > PLAUSIBLE_SECTION:
+            raise InputError(
+                file,
+                "field of view",
+                f"{section:.0f} cm2 of brain on its {name} face",
+                f"at most {PLAUSIBLE_SECTION:.0f} cm2",
+                "The field of view cuts the brain: give a T1-weighted scan that covers all of it.",
+            )

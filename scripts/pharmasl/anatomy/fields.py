@@ -11,6 +11,8 @@ from numba import njit
 from pharmasl import transforms
 from pharmasl.images import Grid
 
+_LONGEST_STEP = 20.0  # mm, of Newton's method
+
 
 @njit(cache=True, nogil=True)
 def _read(displacement, voxel, steps, value, slope):
@@ -45,45 +47,78 @@ def _read(displacement, voxel, steps, value, slope):
 
 
 @njit(cache=True, nogil=True)
+def _map(matrix, point, out):
+    for k in range(3):
+        out[k] = matrix[k, 0] * point[0] + matrix[k, 1] * point[1] + matrix[k, 2] * point[2] + matrix[k, 3]
+
+
+@njit(cache=True, nogil=True)
 def _sample(displacement, to_voxel, points, out):
-    value, slope = np.empty(3), np.empty((3, 3))
+    value, slope, voxel = np.empty(3), np.empty((3, 3)), np.empty(3)
     for n in range(points.shape[0]):
-        _read(displacement, to_voxel[:3, :3] @ points[n] + to_voxel[:3, 3], False, value, slope)
+        _map(to_voxel, points[n], voxel)
+        _read(displacement, voxel, False, value, slope)
         out[n] = points[n] + value
+
+
+@njit(cache=True, nogil=True)
+def _newton_step(slope, linear, rest, step):
+    """Solve ``(identity + slope @ linear) step = rest``; False, and nothing solved, where that is nearly flat or folds."""
+    m = np.empty((3, 3))
+    for a in range(3):
+        for b in range(3):
+            m[a, b] = slope[a, 0] * linear[0, b] + slope[a, 1] * linear[1, b] + slope[a, 2] * linear[2, b]
+        m[a, a] += 1.0
+    c0 = m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1]
+    c1 = m[1, 2] * m[2, 0] - m[1, 0] * m[2, 2]
+    c2 = m[1, 0] * m[2, 1] - m[1, 1] * m[2, 0]
+    det = m[0, 0] * c0 + m[0, 1] * c1 + m[0, 2] * c2
+    if det < 0.02:
+        return False
+    x, y, z = rest[0], rest[1], rest[2]
+    step[0] = (x * c0 + y * (m[0, 2] * m[2, 1] - m[0, 1] * m[2, 2]) + z * (m[0, 1] * m[1, 2] - m[0, 2] * m[1, 1])) / det
+    step[1] = (x * c1 + y * (m[0, 0] * m[2, 2] - m[0, 2] * m[2, 0]) + z * (m[0, 2] * m[1, 0] - m[0, 0] * m[1, 2])) / det
+    step[2] = (x * c2 + y * (m[0, 1] * m[2, 0] - m[0, 0] * m[2, 1]) + z * (m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0])) / det
+    return True
 
 
 @njit(cache=True, nogil=True)
 def _invert(displacement, to_voxel, targets, starts, tolerance, iterations, out):
     """Newton's method with backtracking for ``y + displacement(y) = target``; returns how many points did not converge."""
-    value, slope, at = np.empty(3), np.empty((3, 3)), np.empty(3)
+    value, slope, voxel = np.empty(3), np.empty((3, 3)), np.empty(3)
+    at, best, rest, step = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     failed = 0
     for n in range(targets.shape[0]):
-        best = starts[n].copy()
-        _read(displacement, to_voxel[:3, :3] @ best + to_voxel[:3, 3], True, value, slope)
-        rest = targets[n] - best - value
-        error = np.sqrt((rest**2).sum())
+        best[:] = starts[n]
+        error = np.inf
+        step[:] = 0.0
+        scale, halvings = 1.0, 0
         for _ in range(iterations):
-            if error <= tolerance:
-                break
-            jacobian = np.eye(3) + slope @ to_voxel[:3, :3]
-            # A nearly flat or folded cell gives no usable Newton step; the plain fixed-point step does.
-            step = np.linalg.solve(jacobian, rest) if np.linalg.det(jacobian) > 0.02 else 0.5 * rest
-            length = np.sqrt((step**2).sum())
-            if length > 20.0:
-                step *= 20.0 / length
-            scale, better = 1.0, False
-            for _ in range(6):
-                at[:] = best + scale * step
-                _read(displacement, to_voxel[:3, :3] @ at + to_voxel[:3, 3], True, value, slope)
-                trial = targets[n] - at - value
-                trial_error = np.sqrt((trial**2).sum())
-                if trial_error < error:
-                    better = True
+            for k in range(3):
+                at[k] = best[k] + scale * step[k]
+            _map(to_voxel, at, voxel)
+            _read(displacement, voxel, True, value, slope)
+            square = 0.0
+            for k in range(3):
+                value[k] = targets[n, k] - at[k] - value[k]
+                square += value[k] ** 2
+            if np.sqrt(square) < error:
+                error = np.sqrt(square)
+                best[:] = at
+                rest[:] = value
+                if error <= tolerance:
                     break
+                # A nearly flat or folded cell gives no usable Newton step; the plain fixed-point step does.
+                if not _newton_step(slope, to_voxel, rest, step):
+                    for k in range(3):
+                        step[k] = 0.5 * rest[k]
+                length = np.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+                scale, halvings = min(1.0, _LONGEST_STEP / length), 0
+            else:
                 scale *= 0.5
-            if not better:
-                break
-            best[:], rest[:], error = at, trial, trial_error
+                halvings += 1
+                if halvings > 6:
+                    break
         failed += error > tolerance
         out[n] = best
     return failed
@@ -138,14 +173,24 @@ def invert(field, affine, points, tolerance=0.002, iterations=60):
     nodes = transforms.points(Grid(field.shape[:3], affine))
     displacement = field - nodes
     flat = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
-    # The affine map that fits the field best, undone, starts within a few voxels of the answer.
-    from_nodes = np.column_stack([nodes.reshape(-1, 3)[::97], np.ones(len(nodes.reshape(-1, 3)[::97]))])
-    matrix = np.eye(4)
-    matrix[:3] = np.linalg.lstsq(from_nodes, field.reshape(-1, 3)[::97], rcond=None)[0].T
-    starts = transforms.apply(np.linalg.inv(matrix), flat)
+    starts = transforms.apply(np.linalg.inv(affine_part(field, affine)), flat)
     out = np.empty_like(flat)
     failed = _invert(displacement, np.linalg.inv(affine), flat, starts, tolerance, iterations, out)
     return out.reshape(np.shape(points)), int(failed)
+
+
+def affine_part(field, affine):
+    """The affine map (4 x 4) closest to a field in the least squares of all its nodes."""
+    nodes = transforms.points(Grid(field.shape[:3], affine)).reshape(-1, 3)
+    ends = field.reshape(-1, 3)
+    centre, end_centre = nodes.mean(axis=0), ends.mean(axis=0)
+    # einsum, not @: a matrix library's sums over many rows depend on its threads.
+    square = np.einsum("ni,nj->ij", nodes - centre, nodes - centre)
+    mixed = np.einsum("ni,nj->ij", ends - end_centre, nodes - centre)
+    matrix = np.eye(4)
+    matrix[:3, :3] = mixed @ np.linalg.inv(square)
+    matrix[:3, 3] = end_centre - matrix[:3, :3] @ centre
+    return matrix
 
 
 def jacobian(field, affine):
@@ -160,7 +205,7 @@ def jacobian(field, affine):
     return np.linalg.det(slopes) / np.linalg.det(affine[:3, :3])
 
 
-def rounded(field, affine, step=2.0**-9):
+def rounded(field, affine, step=2.0**-8):
     """A field whose displacements are multiples of ``step`` (mm): half a step is lost, and the file is much smaller."""
     nodes = transforms.points(Grid(field.shape[:3], affine))
     return nodes + np.round((field - nodes) / step) * step

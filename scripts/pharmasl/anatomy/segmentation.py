@@ -1,10 +1,11 @@
 """Grey matter, white matter and CSF of a brain: the share of each in every voxel.
 
-A mixture of three normal distributions is fitted by expectation and maximisation, together with what is left of the bias
-field (Ashburner & Friston 2005, doi 10.1016/j.neuroimage.2005.02.018), tissue priors from the template and a Markov
-random field over the six neighbours in its mean-field approximation (Zhang et al. 2001, doi 10.1109/42.906424). Then
-each voxel is taken as a mixture of two tissues that meet in a brain, CSF with grey or grey with white matter, and its
-shares are their posterior means (Laidlaw et al. 1998, doi 10.1109/42.668696, with the random field on the shares).
+A voxel holds one tissue or two that meet in a brain, CSF with grey or grey with white matter, in one of a few shares. The
+intensities of these states follow from three normal distributions (Laidlaw et al. 1998, doi 10.1109/42.668696), which
+are fitted by expectation and maximisation together with what is left of the bias field and with tissue priors from the
+template (Ashburner & Friston 2005, doi 10.1016/j.neuroimage.2005.02.018). The shares are the states' posterior means,
+with a Markov random field over the six neighbours in its mean-field approximation (Zhang et al. 2001,
+doi 10.1109/42.906424).
 
 All sums run in one thread and one order, so that the same image gives the same bytes on any machine's cores.
 """
@@ -26,10 +27,14 @@ TISSUES = ("CSF", "GM", "WM")  # in the order of their T1-weighted intensities
 _PRIOR_FLOOR = 0.02
 # Voxels that are enough to fit three distributions and a smooth field.
 _SAMPLE = 150_000
+# What keeps the fit of real images determined, where a wide grey matter can pass for mixtures and mixtures for it:
+# noise is the same in all tissues, and grey matter and CSF vary at most this much more than white matter;
 _WIDEST = 1.5
-_HALF=.5
-_FLOOR=.6
-_SURF=0.13
+# each of the cortex's two surfaces, about 0.17 m2, lies in a layer of mixed voxels as thick as a voxel: this share of
+# the brain (about 1.3 L) for each mm of voxel size, at most 0.3, is half of what the weight of mixtures is taken to be,
+_MIXED_PER_MM, _MOST_MIXED, _EXPECTED_MIXED = 0.13, 0.3, 0.5
+# and pure CSF, rare outside the ventricles, weighs at least this much of its mixtures, or only its darkest voxels stay.
+_LEAST_FLUID = 0.6
 _NEIGHBOUR_STEPS = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 
 
@@ -58,7 +63,11 @@ def segment(files, made, **settings):
         found, facts = shares(head, mask, affine, priors, **settings)
     except ValueError as error:
         raise InputError(
-            files["preproc"], "tissue contrast", str(error), "CSF < GM < WM", "The image must be T1-weighted: look at it."
+            files["preproc"],
+            "tissue contrast",
+            str(error),
+            "CSF < GM < WM",
+            "The image must be T1-weighted: look at it.",
         ) from error
     LOG.info("segmentation: %s", facts)
 
@@ -139,7 +148,8 @@ def shares(
         for s, fraction in enumerate(fractions):
             # The chance that a point of such a voxel is of the tissue that the template expects there.
             log_prior[:, s] = prior_weight * np.log(priors @ fraction.astype(np.float32) + _PRIOR_FLOOR)
-    model, used = _fit(intensity, log_prior, _centred(voxels, affine), fractions, kinds, min(.3,_SURF*float(abs(np.linalg.det(affine[:3, :3])) ** (1 / 3))), bias_degree, iterations)
+    mixed = min(_MOST_MIXED, _MIXED_PER_MM * abs(np.linalg.det(affine[:3, :3])) ** (1 / 3))
+    model, used = _fit(intensity, log_prior, _centred(voxels, affine), fractions, kinds, mixed, bias_degree, iterations)
     corrected = intensity.astype(np.float32)  # _fit has divided the bias out in place
     states = _states(*model, fractions, kinds)
     neighbours = _neighbours(mask, voxels)
@@ -262,15 +272,15 @@ def _start(sample):
 
 
 def _maximise(matrix, vector, count, square, mixed):
-    """Mean, deviation and weight from the sums that :func:`_expect` returns."""
+    """Mean, deviation and weight from the sums of :func:`_expect` and the expected weight of each kind of mixture."""
     if (count[:3] < 1).any():
         raise ValueError("a tissue has no voxels left")
     # Below a thousandth of the median intensity there is no noise left to model, only a division by 0.
     deviation = np.sqrt(np.maximum(square / count[:3], 1e-6))
     deviation[:2] = np.minimum(deviation[:2], _WIDEST * deviation[2])
     weight = count / count.sum()
-    weight[3:] = _HALF * weight[3:] + (1 - _HALF) * mixed
-    weight[0] = max(weight[0], _FLOOR * weight[3])
+    weight[3:] += _EXPECTED_MIXED * (mixed - weight[3:])
+    weight[0] = max(weight[0], _LEAST_FLUID * weight[3])
     weight /= weight.sum()
     return np.linalg.solve(matrix, vector), deviation, weight
 
@@ -289,9 +299,8 @@ def _expect(intensity, log_prior, fractions, centre, precision, constant, kinds,
         y = intensity[i]
         largest = -np.inf
         for s in range(states):
-            v = constant[s] - precision[s] * (y - centre[s]) ** 2 + log_prior[i, s]
-            value[s] = v
-            largest = max(largest, v)
+            value[s] = constant[s] - precision[s] * (y - centre[s]) ** 2 + log_prior[i, s]
+            largest = max(largest, value[s])
         total = 0.0
         for s in range(states):
             value[s] = np.exp(value[s] - largest)

@@ -220,15 +220,9 @@ class _Resolver:
             self._missing(
                 "BolusCutOffFlag" if not self.fields.get("BolusCutOffFlag") else
                 "BolusCutOffTechnique" if technique is None else "BolusCutOffDelayTime",
-                "a bolus cut-off (QUIPSS II or Q2TIPS) with its technique and delay: PASL without one has no known bolus duration",
+                "a bolus cut-off (QUIPSS, QUIPSS II or Q2TIPS) with its technique and delay: PASL without one has no known bolus duration",
             )  # fmt: skip
             return none
-        if technique == "QUIPSS":
-            self._missing(
-                "BolusCutOffTechnique",
-                "QUIPSSII or Q2TIPS",
-                "QUIPSS is not quantified by this version: leave the run out.",
-            )
         self._take("bolus_cutoff_technique", "BolusCutOffTechnique")
         delay = self._take("bolus_cutoff_delay", "BolusCutOffDelayTime")
         first = float(min(delay)) if isinstance(delay, list) else float(delay)
