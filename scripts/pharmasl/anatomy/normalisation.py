@@ -4,8 +4,13 @@ greedy fits an affine map and then a diffeomorphism by the local correlation of 
 voxels). Both become one dense field on a grid of 2 mm over the template, and its inverse one over the T1w image.
 """
 
+import contextlib
+import ctypes
 import io
 import logging
+import os
+import sys
+import tempfile
 
 import numpy as np
 from scipy import ndimage
@@ -19,13 +24,14 @@ LOG = logging.getLogger(__name__)
 
 FIELD_SPACING = 2.0  # mm, of the fields that are written
 MARGIN = 6.0  # mm around the brain that greedy sees: all of the field of view that it needs
-# More folding than this is reported. Real heads that are fitted correlate with the template by 0.8 to 0.95, heads that lie
-# the wrong way round by up to 0.63.
+# More folding than this is reported. Real heads that are fitted correlate with the template by 0.82 to 0.95, heads that
+# lie the wrong way round by up to 0.57, noise by 0.1.
 TOLERATED_FOLDS = 0.001
 LOWEST_CORRELATION = 0.7
 # One thread: greedy's sums over voxels, and so its result, depend on how many there are.
 GREEDY = "-V 0 -threads 1 -seed {seed} -float -m NCC 2x2x2"
 
+_RIM = 6.0  # mm
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -84,7 +90,7 @@ def normalise(preproc, mask, template, forward, inverse, sidecar, **registration
             "Settings": {**DEFAULTS, **registration},
             "Checks": facts,
             "ChecksDescription": {
-                "template_correlation": "Pearson correlation of the warped T1w with the template within its brain",
+                "template_correlation": "Pearson correlation of the warped T1w with the template, 6 mm within its brain",
                 "folded_share": "share of the template's brain where the Jacobian determinant is 0 or less",
                 "folding_tolerated": f"whether that is at most {TOLERATED_FOLDS}",
                 "jacobian_percentiles": "Jacobian determinant in the template's brain: percentiles 0.1, 50, 99.9",
@@ -139,9 +145,10 @@ def register(brain, affine, template, template_affine, **registration):
     # greedy finds images and results by name in memory: no file, and no path in a command line.
     def run(command, kind, result):
         levels = _levels(settings[f"{kind}_iterations"], resolution)
-        greedy.execute(
-            f"{options} -i fixed moving -n {levels} {command} -o {result}", out=said, **names, **{result: None}
-        )
+        with _quiet():
+            greedy.execute(
+                f"{options} -i fixed moving -n {levels} {command} -o {result}", out=said, **names, **{result: None}
+            )
         names.clear()
         return greedy[result]
 
@@ -151,9 +158,10 @@ def register(brain, affine, template, template_affine, **registration):
     # What greedy saw is a part of the template's grid: beyond it, the displacement at its border goes on.
     beyond = [(start, length - start - seen) for start, length, seen in zip(first, fixed_grid.shape, fixed.shape)]
     warp = np.pad(warp, [*beyond, (0, 0)], mode="edge")
-    step = max(1, round(FIELD_SPACING / resolution))
-    field_affine = fixed_grid.affine @ np.diag([step, step, step, 1.0])
-    warp = warp[::step, ::step, ::step]
+    size = np.sqrt((fixed_grid.affine[:3, :3] ** 2).sum(axis=0))
+    step = np.maximum(1, np.round(FIELD_SPACING / size)).astype(int)
+    field_affine = fixed_grid.affine @ np.diag([*step, 1.0])
+    warp = warp[:: step[0], :: step[1], :: step[2]]
     nodes = transforms.points(Grid(warp.shape[:3], field_affine))
     return transforms.apply(matrix, nodes + warp), field_affine
 
@@ -163,7 +171,10 @@ def check(field, field_affine, back, back_affine, brain, affine, inside, templat
     grid = Grid(field.shape[:3], field_affine)
     here = resample.resample(template, template_affine, transforms.points(grid), fill=0)
     body = here > 0
-    warped = resample.resample(brain, affine, field[body], fill=0)
+    # The rim is left out: any two brains share an outline after registration, but only a right fit shares what's inside.
+    layers = max(1, round(_RIM / np.abs(np.linalg.det(field_affine[:3, :3])) ** (1 / 3)))
+    inner = ndimage.binary_erosion(ndimage.binary_fill_holes(body), iterations=layers)
+    warped = resample.resample(brain, affine, field[inner], fill=0)
     volume = fields.jacobian(field, field_affine)[body]
     voxels = np.argwhere(inside)[::29].astype(np.float64)
     points = transforms.apply(affine, voxels)
@@ -171,7 +182,7 @@ def check(field, field_affine, back, back_affine, brain, affine, inside, templat
     distance = np.sqrt((error**2).sum(axis=-1))
     folded = float((volume <= 0).mean())
     return {
-        "template_correlation": round(float(np.corrcoef(warped, here[body])[0, 1]), 4),
+        "template_correlation": round(float(np.corrcoef(warped, here[inner])[0, 1]), 4),
         "folded_share": folded,
         "folding_tolerated": folded <= TOLERATED_FOLDS,
         "jacobian_percentiles": [round(float(v), 3) for v in np.percentile(volume, [0.1, 50, 99.9])],
@@ -228,3 +239,22 @@ def _levels(iterations, resolution):
     if resolution >= 2 and len(levels) > 2:
         levels = levels[:2]
     return "x".join(str(n) for n in levels)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Log what a library prints by itself past Python: the optimiser calls a search that has converged a failed one."""
+    flush = ctypes.CDLL(None).fflush  # C's own buffer of what it printed
+    sys.stdout.flush()
+    flush(None)
+    kept = os.dup(1)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 1)
+        try:
+            yield
+        finally:
+            flush(None)
+            os.dup2(kept, 1)
+            os.close(kept)
+            said.seek(0)
+            LOG.debug("greedy: %s", said.read().decode(errors="replace").strip())
