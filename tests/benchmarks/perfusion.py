@@ -32,11 +32,10 @@ TO_T1W = transforms.rigid_matrix((6, -9, 14), (0.12, -0.05, 0.06), (0, 0, 0))
 SIGNALS = {False: np.array([900.0, 720.0, 1250.0, 450.0]), True: np.array([170.0, 60.0, 400.0, 120.0])}
 CBF = np.array([60.0, 20.0, 0.0, 0.0])
 RUNNER = (
-    "import sys, json, types; sys.path[:0] = [{scripts!r}, {tests!r}]\n"
-    "from loading import script\n"
+    "import sys, json, types, runpy; sys.path.insert(0, {scripts!r})\n"
     "space = lambda d: types.SimpleNamespace(**d)\n"
     "call = json.load(open({call!r}))\n"
-    "script({name!r}).main(space({{k: space(v) for k, v in call.items()}}))\n"
+    "runpy.run_path({script!r})['main'](space({{k: space(v) for k, v in call.items()}}))\n"
 )
 
 
@@ -44,7 +43,7 @@ def run(folder, name, call):
     """CPU seconds of one script in a process of its own."""
     path = folder / f"{name}.json"
     path.write_text(json.dumps(call))
-    code = RUNNER.format(scripts=str(ROOT / "scripts"), tests=str(ROOT / "tests"), call=str(path), name=name)
+    code = RUNNER.format(scripts=str(ROOT / "scripts"), call=str(path), script=str(ROOT / "scripts" / f"{name}.py"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -45,6 +45,7 @@ def run(tmp_path_factory):
             shutil.copy2(source, folder / name)
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config["inference"]["permutations"] = 100
+    config["anatomy"]["registration"] |= {"affine_iterations": "40x0x0", "warp_iterations": "30x0x0"}
     config["simulate"] |= {
         "participants_per_arm": 2,
         "anatomy": {"voxel_size": 3},

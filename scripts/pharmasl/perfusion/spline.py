@@ -11,9 +11,7 @@ from scipy import ndimage
 
 def coefficients(volume):
     """The B-spline coefficients of a volume: what the other functions here sample. Float32, C order."""
-    return np.ascontiguousarray(
-        ndimage.spline_filter(volume.astype(np.float64), order=3, mode="mirror"), dtype=np.float32
-    )
+    return np.ascontiguousarray(ndimage.spline_filter(volume, order=3, output=np.float32, mode="mirror"))
 
 
 @njit(cache=True, nogil=True, inline="always")
