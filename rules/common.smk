@@ -47,3 +47,11 @@ wildcard_constraints:
     contrast=TARGETS.pattern(SETTINGS["contrasts"]),
     analysis=TARGETS.pattern(SETTINGS["analyses"]),
     roi=TARGETS.pattern(SETTINGS["rois"]),
+
+
+onstart:
+    # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
+    # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
+    # machine, nothing needs limiting.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None

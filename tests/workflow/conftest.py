@@ -22,7 +22,16 @@ class Workflow:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def snakemake(self, *arguments, check=True, snakefile="Snakefile"):
-        command = [sys.executable, "-m", "snakemake", "-s", str(self.root / snakefile), "--configfile", "config.yaml", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(self.root / snakefile),
+            "--configfile",
+            "config.yaml",
+            *arguments,
+        ]
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         if check:
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]

@@ -1,9 +1,11 @@
+import inspect
 import json
 import re
 
 import pytest
 import yaml
 from loading import ROOT
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 SCANS = 43 * 2 * 3
 
@@ -45,7 +47,9 @@ def test_the_dag_is_drawn(trial):
 
 
 def test_an_association_waits_for_its_seed(trial):
-    plan = trial.snakemake("-n", "results/group/dlpfc_to_cue/dlpfc_to_cue_stat-t_statmap.nii.gz", "--quiet", "rules").stdout
+    plan = trial.snakemake(
+        "-n", "results/group/dlpfc_to_cue/dlpfc_to_cue_stat-t_statmap.nii.gz", "--quiet", "rules"
+    ).stdout
     assert jobs(plan)["group_statistics"] == 2
     assert jobs(plan)["roi_values"] == 1
 
@@ -87,3 +91,10 @@ def test_the_slurm_profile_is_read_as_snakemake_reads_profiles():
     assert "retries:" not in rules
     for entry in profile["groups"]:
         assert f"rule {entry.split('=')[0]}:" in rules
+
+
+def test_snakemake_still_has_the_limiter_that_local_runs_switch_off():
+    """The workflow sets an attribute of Snakemake's scheduler; a new version may call it otherwise."""
+    source = inspect.getsource(JobScheduler)
+    assert "self.job_rate_limiter = " in source
+    assert "if self.job_rate_limiter is None" in source

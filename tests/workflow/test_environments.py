@@ -90,7 +90,12 @@ def test_every_environment_is_used():
 
 
 def test_nothing_names_this_machine():
-    tracked = [path for path in ROOT.rglob("*") if path.suffix in (".py", ".smk", ".yaml", ".md", ".toml", ".cff") and not {".venv", ".snakemake", "demo", "results"} & set(path.relative_to(ROOT).parts)]
+    tracked = [
+        path
+        for path in ROOT.rglob("*")
+        if path.suffix in (".py", ".smk", ".yaml", ".md", ".toml", ".cff")
+        and not {".venv", ".snakemake", "demo", "results"} & set(path.relative_to(ROOT).parts)
+    ]
     assert len(tracked) > 30
     for path in tracked:
         assert str(Path.home()) + "/" not in path.read_text(), path

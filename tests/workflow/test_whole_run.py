@@ -159,7 +159,9 @@ def test_a_real_scan_goes_the_whole_way(tmp_path):
     dataset = shared_data("data", "siemens-xa30-pcasl")
     workflow = Workflow(tmp_path)
     config = yaml.safe_load((ROOT / "config/single_scan.yaml").read_text())
-    workflow.configure({**config, "bids_dir": str(dataset), "output_dir": "results", "anatomy": {"registration": {"resolution": 2}}})
+    workflow.configure(
+        {**config, "bids_dir": str(dataset), "output_dir": "results", "anatomy": {"registration": {"resolution": 2}}}
+    )
     workflow.snakemake("--cores", "2")
     cbf, _ = images.load(tmp_path / "results/sub-01/perf/sub-01_space-MNI152NLin2009aSym_desc-smooth_cbf.nii.gz")
     assert cbf.shape == (99, 117, 95)

@@ -311,7 +311,9 @@ def draw(path, scan, measures, flags, *, native, template, displacement, pair_cb
     rows = math.ceil(len(above) / COLUMNS)
     verdict = textwrap.wrap("flagged: " + ", ".join(map(describe, flags)) if flags else "no flags", 150)
     below_verdict = 50 + 20 * len(verdict)
-    canvas = Image.new("RGB", (WIDTH, below_verdict + 58 + (rows + 1) * (size[1] + GAP) + 2 * (42 + GAP) + 196), "white")
+    canvas = Image.new(
+        "RGB", (WIDTH, below_verdict + 58 + (rows + 1) * (size[1] + GAP) + 2 * (42 + GAP) + 196), "white"
+    )
     pen = ImageDraw.Draw(canvas)
     session = scan.get("session")
     heading = "  ".join(
