@@ -22,6 +22,7 @@ from pharmasl.images import Grid
 
 LOG = logging.getLogger(__name__)
 
+DEFAULTS = {"resolution": 1, "affine_iterations": "100x0x0", "warp_iterations": "100x50x0", "seed": 1}
 FIELD_SPACING = 2.0  # mm, of the fields that are written
 MARGIN = 6.0  # mm around the brain that greedy sees: all of the field of view that it needs
 # More folding than this is reported. Real heads that are fitted correlate with the template by 0.82 to 0.95, heads that
@@ -100,9 +101,6 @@ def normalise(preproc, mask, template, forward, inverse, sidecar, **registration
             },
         },
     )
-
-
-DEFAULTS = {"resolution": 1, "affine_iterations": "100x0x0", "warp_iterations": "100x50x0", "seed": 1}
 
 
 def register(brain, affine, template, template_affine, **registration):
