@@ -40,7 +40,7 @@ def chain(tmp_path_factory):
         "segment_anatomy": {name: f"{name}.nii.gz" for name in ("gm", "wm", "csf", "template_t1w", "template_gm")},
     }
     params = SimpleNamespace(
-        bias={"shrink": 4, "iterations": [10, 10]}, registration=REGISTRATION, segmentation={}, code="unused"
+        bias={"shrink": 4, "iterations": [20, 20, 20]}, registration=REGISTRATION, segmentation={}, code="unused"
     )
     paths = dict(given)
     for name, files in made.items():
@@ -115,7 +115,7 @@ def test_the_images_in_template_space_are_the_templates_anatomy(chain):
 def test_sidecars_tell_what_was_done(chain):
     preparation = tables.read_json(chain.paths["sidecar"])
     assert preparation["SkullStripped"] is False
-    assert preparation["BiasCorrection"]["Settings"]["iterations"] == [10, 10]
+    assert preparation["BiasCorrection"]["Settings"]["iterations"] == [20, 20, 20]
     registration = tables.read_json(chain.paths["registration"])
     assert registration["Settings"] == REGISTRATION
     assert registration["Checks"]["folded_share"] == 0

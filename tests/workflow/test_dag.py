@@ -28,10 +28,20 @@ def test_the_model_studys_plan_is_complete(plan):
     assert counts["report"] == counts["study_tables"] == counts["template"] == 1
 
 
-def test_the_rule_graph_reads_like_the_design(trial):
+@pytest.fixture(scope="module")
+def edges(trial):
     graph = trial.snakemake("--rulegraph", "mermaid-js").stdout
     names = dict(re.findall(r'(id\d+)\["?(\w+)"?\]', graph))
-    edges = {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
+    return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", graph)}
+
+
+def test_the_readme_shows_the_rule_graph(edges):
+    shown = re.findall(r"^  (\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(shown) == len(set(shown))
+    assert set(shown) == edges
+
+
+def test_the_rule_graph_reads_like_the_design(edges):
     for edge in (
         ("prepare_anatomy", "normalise_anatomy"), ("normalise_anatomy", "segment_anatomy"),
         ("segment_anatomy", "align_perfusion"), ("align_perfusion", "quantify_perfusion"),
