@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
-from conftest import Workflow
+from calling import Workflow
 from loading import ROOT, shared_data
 from pharmasl import images, tables
 
