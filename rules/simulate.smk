@@ -44,6 +44,8 @@ SESSIONS = [SETTINGS["sessions"]["baseline"], SETTINGS["sessions"]["followup"]]
 SUBJECTS = [f"{number:02d}" for number in range(1, 2 * SIMULATE["participants_per_arm"] + 1)]
 COMPARE = SIMULATE["compare"]
 
+code = provenance.digest
+
 # Stems below the dataset, the truth and the results, of the participant that {subject} stands for.
 HEAD = "sub-{subject}/anat/sub-{subject}"
 T1W = bids.stem({"sub": "{subject}", "ses": SESSIONS[0]}, "anat")
@@ -112,7 +114,7 @@ rule simulate_trial:
         settings={name: SIMULATE[name] for name in ("seed", "participants_per_arm", "blood_flow", "effects", "craving")},
         arms=SETTINGS["arms"],
         sessions=SETTINGS["sessions"],
-        code=provenance.digest("simulate_trial"),
+        code=code("simulate_trial"),
     message:
         "Drawing the trial"
     script:
@@ -149,7 +151,7 @@ rule simulate_participant:
     params:
         subject="{subject}",
         settings={name: SIMULATE[name] for name in ("seed", "anatomy", "perfusion", "blood_flow")},
-        code=provenance.digest("simulate_participant"),
+        code=code("simulate_participant"),
     message:
         "Simulating participant {wildcards.subject}"
     script:
@@ -213,7 +215,7 @@ rule compare_truth:
         compare=COMPARE,
         smoothing_fwhm=SETTINGS["perfusion"]["smoothing_fwhm"],
         alpha=SETTINGS["inference"]["alpha"],
-        code=provenance.digest("compare_truth"),
+        code=code("compare_truth"),
     message:
         "Comparing what was found with what was planted"
     script:

@@ -8,6 +8,9 @@ from pharmasl import tables
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.study import schemas
 
+# The volumes that perfusion is computed from.
+_PERFUSION = frozenset({"control", "label", "deltam"})
+
 
 def resolve(dataset, asl, settings):
     """The acquisition of one run.
@@ -181,15 +184,11 @@ class _Resolver:
             )  # fmt: skip
         return types
 
-    def _per_volume(self, field, key, volume_types):
-        """The one value of the labelled volumes, from a number or from one a volume."""
-        if field not in self.fields:
-            self._missing(field, "seconds, one number or one a volume")
-            return None
-        value = self._take(key, field)
+    def _values(self, field, value, volume_types, kinds):
+        """The distinct values at volumes of some kinds, from one number or from one a volume; None if they do not fit."""
         if not isinstance(value, list):
-            values = {float(value)}
-        elif len(value) != len(volume_types):
+            return {float(value)}
+        if len(value) != len(volume_types):
             self._error(
                 self.sidecar_path,
                 field,
@@ -198,8 +197,16 @@ class _Resolver:
                 "Correct the array.",
             )
             return None
-        else:
-            values = {float(v) for v, kind in zip(value, volume_types) if kind in ("control", "label", "deltam")}
+        return {float(v) for v, kind in zip(value, volume_types) if kind in kinds}
+
+    def _per_volume(self, field, key, volume_types):
+        """The one value of the labelled volumes."""
+        if field not in self.fields:
+            self._missing(field, "seconds, one number or one a volume")
+            return None
+        values = self._values(field, self._take(key, field), volume_types, _PERFUSION)
+        if values is None:
+            return None
         if len(values) != 1:
             self._error(
                 self.sidecar_path, field, sorted(values), "the same value for every label and control volume",
@@ -305,7 +312,7 @@ class _Resolver:
         return self._repetition_of({wanted}, volume_types, "m0_repetition_time")
 
     def _repetition_time(self, volume_types):
-        return self._repetition_of({"control", "label", "deltam"}, volume_types, "repetition_time")
+        return self._repetition_of(_PERFUSION, volume_types, "repetition_time")
 
     def _repetition_of(self, kinds, volume_types, key):
         for field in ("RepetitionTimePreparation", "RepetitionTime"):
@@ -313,18 +320,7 @@ class _Resolver:
             if value is None:
                 continue
             self._take(key, field)
-            if not isinstance(value, list):
-                return float(value)
-            if len(value) != len(volume_types):
-                self._error(
-                    self.sidecar_path,
-                    field,
-                    f"{len(value)} values",
-                    f"{len(volume_types)}, one a volume",
-                    "Correct the array.",
-                )
-                return None
-            values = {float(v) for v, kind in zip(value, volume_types) if kind in kinds}
+            values = self._values(field, value, volume_types, kinds)
             return min(values) if values else None
         self._missing("RepetitionTimePreparation", "seconds, more than 0")
         return None
