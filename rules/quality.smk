@@ -17,7 +17,6 @@ rule scan_quality:
         coverage=rules.quantify_perfusion.output.coverage,
         template_cbf=rules.quantify_perfusion.output.template_cbf,
         template_mask=rules.template.output.mask,
-        reference=rules.template.output.t1w,
         template_gm=rules.template.output.gm,
     output:
         table=scan("cbf", ".tsv", desc="qualitycontrol"),

@@ -3,22 +3,8 @@
 import numpy as np
 
 from pharmasl.figures import style
-from pharmasl.quality.columns import METRICS
+from pharmasl.quality.columns import MEASURES, METRICS
 
-MEASURES = (
-    "qei",
-    "spatial_cov",
-    "negative_gm_share",
-    "gm_cbf",
-    "wm_cbf",
-    "gm_wm_ratio",
-    "temporal_snr",
-    "fd_mean",
-    "fd_max",
-    "dvars_mean",
-    "coverage",
-    "template_correlation",
-)
 COLUMNS = 3
 
 

@@ -116,3 +116,19 @@ FLAGS = {
 }
 
 COLUMNS = {**SCAN, **METRICS, **FLAGS}
+
+# What a study is judged by at a glance, in the order of the study's figure and the report's summary.
+MEASURES = (
+    "qei",
+    "spatial_cov",
+    "negative_gm_share",
+    "gm_cbf",
+    "wm_cbf",
+    "gm_wm_ratio",
+    "temporal_snr",
+    "fd_mean",
+    "fd_max",
+    "dvars_mean",
+    "coverage",
+    "template_correlation",
+)

@@ -3,25 +3,11 @@
 import statistics
 
 from pharmasl.quality import flags
-from pharmasl.quality.columns import METRICS
+from pharmasl.quality.columns import MEASURES, METRICS
 from pharmasl.report import participants, pictures
 from pharmasl.report.words import MISSING, Table, count, fixed, number, short
 
-SUMMARY = (
-    "qei",
-    "spatial_cov",
-    "negative_gm_share",
-    "gm_cbf",
-    "wm_cbf",
-    "gm_wm_ratio",
-    "temporal_snr",
-    "fd_mean",
-    "fd_max",
-    "dvars_mean",
-    "coverage",
-    "template_correlation",
-    "pairs",
-)
+SUMMARY = (*MEASURES, "pairs")
 SHOWN_OPEN = 2  # scans whose pictures stand open on the page
 
 
