@@ -1,7 +1,8 @@
 """Anatomy: each participant's T1-weighted image, segmented and fitted to the template.
 
 Needs one raw T1w a participant and the template.
-Gives the bias-corrected T1w, brain mask, GM/WM/CSF shares and both directions of the deformation.
+Gives the bias-corrected T1w, brain mask, GM/WM/CSF shares and both directions of the deformation. For a participant
+without a T1w (only if the configuration allows it) the same files, with the template in place of the participant.
 """
 
 
@@ -16,6 +17,8 @@ rule prepare_anatomy:
         log_of("prepare_anatomy", "{anat}"),
     benchmark:
         benchmark_of("prepare_anatomy", "{anat}")
+    wildcard_constraints:
+        anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -44,6 +47,8 @@ rule normalise_anatomy:
         log_of("normalise_anatomy", "{anat}"),
     benchmark:
         benchmark_of("normalise_anatomy", "{anat}")
+    wildcard_constraints:
+        anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -79,6 +84,8 @@ rule segment_anatomy:
         log_of("segment_anatomy", "{anat}"),
     benchmark:
         benchmark_of("segment_anatomy", "{anat}")
+    wildcard_constraints:
+        anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -92,3 +99,43 @@ rule segment_anatomy:
         "Segmenting grey matter, white matter and CSF: {wildcards.anat}"
     script:
         "../scripts/segment_anatomy.py"
+
+
+rule assume_anatomy:
+    input:
+        t1w=rules.template.output.fine_t1w,
+        mask=rules.template.output.fine_mask,
+        gm=rules.template.output.fine_gm,
+        wm=rules.template.output.fine_wm,
+        csf=rules.template.output.fine_csf,
+        reference_t1w=rules.template.output.t1w,
+        reference_gm=rules.template.output.gm,
+    output:
+        preproc=rules.prepare_anatomy.output.preproc,
+        mask=rules.prepare_anatomy.output.mask,
+        sidecar=rules.prepare_anatomy.output.sidecar,
+        forward=rules.normalise_anatomy.output.forward,
+        inverse=rules.normalise_anatomy.output.inverse,
+        field_sidecar=rules.normalise_anatomy.output.sidecar,
+        gm=rules.segment_anatomy.output.gm,
+        wm=rules.segment_anatomy.output.wm,
+        csf=rules.segment_anatomy.output.csf,
+        template_t1w=rules.segment_anatomy.output.template_t1w,
+        template_gm=rules.segment_anatomy.output.template_gm,
+    log:
+        log_of("assume_anatomy", "{anat}"),
+    wildcard_constraints:
+        anat=TARGETS.pattern(TARGETS.anatomies(assumed=True)),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        space=SPACE,
+        code=code("assume_anatomy"),
+    message:
+        "No T1w, so the template stands in for it: {wildcards.anat}"
+    script:
+        "../scripts/assume_anatomy.py"

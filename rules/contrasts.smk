@@ -1,7 +1,8 @@
 """Contrasts: weighted sums of the states' CBF at one visit.
 
-Needs the smoothed template-space CBF of each state of the contrast.
-Gives the contrast in mL/100 g/min (missing where any state is not covered) and its within-session standard error.
+Needs the smoothed template-space CBF of each state of the contrast, and whether its scan is usable.
+Gives the contrast in mL/100 g/min (missing where any state is not covered, and everywhere if a state has no usable scan)
+and its within-session standard error.
 """
 
 
@@ -10,8 +11,10 @@ rule session_contrast:
         maps=TARGETS.states(rules.quantify_perfusion.output.smooth),
         errors=TARGETS.states(rules.quantify_perfusion.output.error),
         coverages=TARGETS.states(rules.quantify_perfusion.output.coverage),
+        quality=TARGETS.states(rules.scan_quality.output.table),
     output:
         effect=visit("cbf", space=SPACE, contrast="{contrast}"),
+        sidecar=visit("cbf", ".json", space=SPACE, contrast="{contrast}"),
         error=visit("cbf", space=SPACE, contrast="{contrast}", desc="standarderror"),
     log:
         log_of("session_contrast", "{visit}_contrast-{contrast}"),

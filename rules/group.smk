@@ -1,6 +1,7 @@
 """Group: the whole-brain answers.
 
 Needs the contrast maps of both sessions, the participants' table and, for an association, the seed region's values.
+Participants without a usable scan are left out and named; their empty maps say so, and the plan stays the same.
 Gives effect, t and z maps, family-wise corrected p by permutation, and a table of named clusters.
 Also the regions of interest: masks and values, since a cluster of one analysis may be the seed of another.
 """

@@ -16,6 +16,7 @@ rule align_perfusion:
         motion=scan("xfm", ".txt", from_="orig", to="aslref", mode="image"),
         m0_motion=scan("xfm", ".txt", from_="m0scan", to="aslref", mode="image"),
         coregistration=scan("xfm", ".txt", from_="aslref", to="T1w", mode="image"),
+        registration=scan("xfm", ".json", from_="aslref", to="T1w", mode="image"),
         aslref=scan("aslref"),
         confounds=scan("timeseries", desc="confounds"),
     log:
@@ -30,7 +31,9 @@ rule align_perfusion:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         acquisition=TARGETS.acquisition,
-        motion=SETTINGS["perfusion"]["motion"],
+        # Without a T1w of their own, the template is fitted to the scan in size and shape too.
+        affine=TARGETS.assumed,
+        motion={"correct": SETTINGS["perfusion"]["motion"]["correct"]},
         code=code("align_perfusion"),
     message:
         "Realigning and registering to the T1w: {wildcards.scan}"
@@ -57,14 +60,20 @@ rule quantify_perfusion:
         sidecar=scan("cbf", ".json"),
         preproc=scan("asl", desc="preproc"),
         timeseries=scan("cbf", desc="timeseries"),
+        repeats=scan("timeseries", desc="repeats"),
+        gm_cbf=scan("cbf", desc="pvcGM"),
+        wm_cbf=scan("cbf", desc="pvcWM"),
         brain_mask=scan("mask", desc="brain"),
         gm=scan("probseg", label="GM"),
         wm=scan("probseg", label="WM"),
         csf=scan("probseg", label="CSF"),
         template_cbf=scan("cbf", space=SPACE),
+        template_gm_cbf=scan("cbf", space=SPACE, desc="pvcGM"),
         smooth=scan("cbf", space=SPACE, desc="smooth"),
         coverage=scan("mask", space=SPACE, desc="coverage"),
         error=scan("cbf", space=SPACE, desc="standarderror"),
+    wildcard_constraints:
+        scan=TARGETS.pattern(TARGETS.scans(several_delays=False)),
     log:
         log_of("quantify_perfusion", "{scan}"),
     benchmark:
@@ -77,10 +86,38 @@ rule quantify_perfusion:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         acquisition=TARGETS.acquisition,
-        m0=SETTINGS["perfusion"]["m0"],
-        smoothing_fwhm=SETTINGS["perfusion"]["smoothing_fwhm"],
+        settings=TARGETS.quantification(),
         code=code("quantify_perfusion"),
     message:
         "Quantifying CBF: {wildcards.scan}"
     script:
         "../scripts/quantify_perfusion.py"
+
+
+rule fit_perfusion:
+    input:
+        **dict(rules.quantify_perfusion.input.items()),
+    output:
+        **dict(rules.quantify_perfusion.output.items()),
+        att=scan("att"),
+        template_att=scan("att", space=SPACE),
+    wildcard_constraints:
+        scan=TARGETS.pattern(TARGETS.scans(several_delays=True)),
+    log:
+        log_of("fit_perfusion", "{scan}"),
+    benchmark:
+        benchmark_of("fit_perfusion", "{scan}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        acquisition=TARGETS.acquisition,
+        settings=TARGETS.quantification(),
+        code=code("fit_perfusion"),
+    message:
+        "Fitting CBF and arterial transit time: {wildcards.scan}"
+    script:
+        "../scripts/fit_perfusion.py"

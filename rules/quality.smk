@@ -1,8 +1,10 @@
 """Quality: what each scan is worth.
 
-Needs each run's CBF, motion and coverage. Gives one row and one picture a scan, and a table and figure of the study.
-Scans outside a metric's band are flagged, never dropped.
+Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one picture a scan, and a table and
+figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
 """
+
+from pharmasl.quality import judgement
 
 
 rule scan_quality:
@@ -14,6 +16,8 @@ rule scan_quality:
         wm=rules.quantify_perfusion.output.wm,
         csf=rules.quantify_perfusion.output.csf,
         confounds=rules.align_perfusion.output.confounds,
+        repeats=rules.quantify_perfusion.output.repeats,
+        registration=rules.align_perfusion.output.registration,
         coverage=rules.quantify_perfusion.output.coverage,
         template_cbf=rules.quantify_perfusion.output.template_cbf,
         template_mask=rules.template.output.mask,
@@ -33,6 +37,8 @@ rule scan_quality:
     params:
         scan=TARGETS.label,
         bands=SETTINGS["quality"]["bands"],
+        rule=judgement.rule(SETTINGS["quality"]),
+        own_exclusion=TARGETS.own_exclusion,
         code=code("scan_quality"),
     message:
         "Judging the scan: {wildcards.scan}"
@@ -45,6 +51,7 @@ rule study_quality:
         tables=TARGETS.of_scans(rules.scan_quality.output.table),
     output:
         table=f"{OUTPUT}/quality/scans.tsv",
+        exclusions=f"{OUTPUT}/quality/exclusions.tsv",
         figure=f"{OUTPUT}/quality/scans.png",
     log:
         log_of("study_quality", "study"),

@@ -66,6 +66,7 @@ rule report:
         participants=rules.study_tables.output.participants,
         exclusions=rules.study_tables.output.exclusions,
         quality=rules.study_quality.output.table,
+        quality_exclusions=rules.study_quality.output.exclusions,
         quality_figure=rules.study_quality.output.figure,
         scan_figures=TARGETS.of_scans(rules.scan_quality.output.figure),
         cbf_sidecars=TARGETS.of_scans(rules.quantify_perfusion.output.sidecar),

@@ -3,6 +3,8 @@
 from pharmasl.job import job
 from pharmasl.perfusion import alignment
 
+MADE = ("motion", "coregistration", "registration", "m0_motion", "aslref", "confounds")
+
 
 def main(snakemake):
     given, made = snakemake.input, snakemake.output
@@ -12,8 +14,9 @@ def main(snakemake):
         given.gm,
         given.wm,
         given.csf,
-        {name: getattr(made, name) for name in ("motion", "coregistration", "m0_motion", "aslref", "confounds")},
+        {name: getattr(made, name) for name in MADE},
         acquisition=snakemake.params.acquisition,
+        affine=snakemake.params.affine,
         **snakemake.params.motion,
     )
 

@@ -3,17 +3,13 @@
 from pharmasl.job import job
 from pharmasl.perfusion import quantification
 
-GIVEN = "asl m0 motion m0_motion coregistration forward gm wm csf mask reference template_mask"
-MADE = "cbf sidecar preproc timeseries brain_mask gm wm csf template_cbf smooth coverage error"
-
 
 def main(snakemake):
     quantification.quantify(
-        {name: getattr(snakemake.input, name) for name in GIVEN.split()},
-        {name: getattr(snakemake.output, name) for name in MADE.split()},
+        {name: getattr(snakemake.input, name) for name in quantification.GIVEN},
+        {name: getattr(snakemake.output, name) for name in quantification.MADE},
         acquisition=snakemake.params.acquisition,
-        m0=snakemake.params.m0,
-        smoothing_fwhm=snakemake.params.smoothing_fwhm,
+        settings=snakemake.params.settings,
     )
 
 

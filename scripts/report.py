@@ -8,6 +8,7 @@ INPUTS = (
     "participants",
     "exclusions",
     "quality",
+    "quality_exclusions",
     "quality_figure",
     "scan_figures",
     "cbf_sidecars",

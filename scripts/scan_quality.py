@@ -15,6 +15,8 @@ def main(snakemake):
         wm=source.wm,
         csf=source.csf,
         confounds=source.confounds,
+        repeats=source.repeats,
+        registration=source.registration,
         coverage=source.coverage,
         template_cbf=source.template_cbf,
         template_mask=source.template_mask,
@@ -23,6 +25,8 @@ def main(snakemake):
         figure=snakemake.output.figure,
         scan=snakemake.params.scan,
         bands=snakemake.params.bands,
+        rule=snakemake.params.rule,
+        own_exclusion=snakemake.params.own_exclusion,
     )
 
 

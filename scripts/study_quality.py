@@ -1,4 +1,4 @@
-"""Gather the quality of all scans into one table and one figure."""
+"""Gather the quality of all scans into one table and one figure, and list those excluded."""
 
 from pharmasl.figures import quality
 from pharmasl.job import job
@@ -6,8 +6,8 @@ from pharmasl.quality import flags, study
 
 
 def main(snakemake):
-    """Write the table, then draw it."""
-    rows = study.gather(snakemake.input.tables, snakemake.output.table)
+    """Write the tables, then draw the first."""
+    rows = study.gather(snakemake.input.tables, snakemake.output.table, snakemake.output.exclusions)
     quality.draw(rows, flags.resolve(snakemake.params.bands), snakemake.output.figure)
 
 

@@ -154,7 +154,7 @@ def read_dataset(root):
             files += _files(subject_folder, 1)
         for visit_folder, _ in visits:
             files += _files(visit_folder, 2)
-            for datatype in ("anat", "perf"):
+            for datatype in ("anat", "fmap", "perf"):
                 folder = os.path.join(visit_folder, datatype)
                 if os.path.isdir(folder):
                     files += _files(folder, 3)

@@ -60,7 +60,7 @@ def resample(volume, affine, coordinates, matrix=None, fill=np.nan):
     return out.reshape(coordinates.shape[:-1])
 
 
-def smooth(volume, affine, fwhm, mask=None):
+def smooth(volume, affine, fwhm, mask=None, onto=None):
     """Gaussian smoothing within a mask by normalised convolution; missing (non-finite) voxels take no part.
 
     Parameters
@@ -71,11 +71,14 @@ def smooth(volume, affine, fwhm, mask=None):
         Full width at half maximum, mm; 0 returns a copy.
     mask : ndarray of bool, shape (X, Y, Z), optional
         Voxels that take part and are returned; all unless given.
+    onto : ndarray of bool, shape (X, Y, Z), optional
+        Voxels that are returned, where those are others than take part: the rest of them are extrapolated, as far as
+        the kernel reaches (three standard deviations along each axis).
 
     Returns
     -------
     ndarray of shape (X, Y, Z), float32
-        NaN outside the mask and where ``volume`` is not finite.
+        NaN outside the mask and where ``volume`` is not finite; with ``onto``, outside it and beyond the kernel's reach.
     """
     inside = np.isfinite(volume)
     if mask is not None:
@@ -86,4 +89,4 @@ def smooth(volume, affine, fwhm, mask=None):
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma, mode="constant", truncate=3)
     total = ndimage.gaussian_filter(np.where(inside, volume, 0).astype(np.float32), sigma, mode="constant", truncate=3)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(inside, total / weight, np.nan).astype(np.float32)
+        return np.where(inside if onto is None else onto & (weight > 0), total / weight, np.nan).astype(np.float32)

@@ -94,6 +94,7 @@ def main():
             }  # fmt: skip
             xfms = {n: str(folder / f"{n}.txt") for n in ("motion", "m0_motion", "coregistration")}
             aligned = {**xfms, "aslref": str(folder / "ref.nii.gz"), "confounds": str(folder / "confounds.tsv")}
+            aligned["registration"] = str(folder / "registration.json")
             names = [
                 "cbf",
                 "preproc",
@@ -112,7 +113,7 @@ def main():
                 "align_perfusion": {
                     "input": {**path, "m0": []},
                     "output": aligned,
-                    "params": {"acquisition": acquisition, "motion": {"correct": True}},
+                    "params": {"acquisition": acquisition, "affine": False, "motion": {"correct": True}},
                 },
                 "quantify_perfusion": {
                     "input": {**path, **xfms, "m0": [], "reference": path["template_mask"]},

@@ -75,7 +75,7 @@ def outputs(folder):
     )
 
 
-def call(trial, folder, *, inference=(), threads=1, given=(), **analysis):
+def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, **analysis):
     analysis = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **analysis}
     seed = [str(trial.folder / "dlpfc_values.tsv")] if analysis["effect"] == "association" else []
     inputs = {
@@ -83,7 +83,7 @@ def call(trial, folder, *, inference=(), threads=1, given=(), **analysis):
         "template_mask": str(trial.folder / "mask.nii.gz"), "seed": seed, **dict(given),
     }  # fmt: skip
     params = types.SimpleNamespace(
-        analysis=analysis, inference={**INFERENCE, **dict(inference)}, arms=ARMS, participants=NAMES,
+        analysis=analysis, inference={**INFERENCE, **dict(inference)}, arms=ARMS, participants=participants,
         sessions={"baseline": "T1", "followup": "T2"},
     )  # fmt: skip
     output = outputs(folder)
@@ -264,6 +264,54 @@ def test_too_few_seeds_are_a_reason_not_to_run_but_a_faulty_table_stays_an_error
         call(trial, tmp_path, given=given, **{**settings, "covariates": ["weight"]})
 
 
+def without_values(trial, folder, *places):
+    """The maps of the trial with some of them empty, as contrasts of excluded scans are."""
+    images.save(folder / "missing.nii.gz", np.full(SHAPE, np.nan), AFFINE)
+    given = {key: list(getattr(trial, key)) for key in ("baseline", "followup")}
+    for key, k in places:
+        given[key][k] = str(folder / "missing.nii.gz")
+    return given
+
+
+@pytest.mark.parametrize("effect", ["group_by_time", "association"])
+def test_a_group_with_an_excluded_participant_is_the_group_without_him(trial, tmp_path, effect):
+    lost = {3, 9}
+    settings = {"effect": effect, "covariates": ["age", "sex"]}
+    if effect == "association":
+        settings |= {"contrast": "cue", "seed": {"roi": "dlpfc", "contrast": "rest"}}
+    given = without_values(trial, tmp_path, ("baseline", 3), ("followup", 9))
+    output = call(trial, tmp_path / "all", given=given, **settings)
+    others = [k for k in range(14) if k not in lost]
+    given = {key: [getattr(trial, key)[k] for k in others] for key in ("baseline", "followup")}
+    without = call(trial, tmp_path / "without", given=given, participants=[NAMES[k] for k in others], **settings)
+    for name in (*MAPS, "mask", "clusters", "design", "null"):
+        with open(getattr(output, name), "rb") as mine, open(getattr(without, name), "rb") as other:
+            assert mine.read() == other.read(), name
+    summary, expected = (tables.read_json(each.inference) for each in (output, without))
+    contrast = settings.get("contrast", "rest")
+    assert summary.pop("excluded") == [
+        {"participant_id": "sub-04", "reason": f"no CBF of {contrast} at T1: the scan is excluded or covers nothing"},
+        {"participant_id": "sub-10", "reason": f"no CBF of {contrast} at T2: the scan is excluded or covers nothing"},
+    ]
+    assert expected.pop("excluded") == []
+    assert summary == expected
+    assert summary["model"]["n"] == 12
+
+
+def test_too_few_usable_scans_in_an_arm_are_a_reason_not_to_run(trial, tmp_path):
+    given = without_values(trial, tmp_path, *[("followup", k) for k in range(6)])
+    output = call(trial, tmp_path, given=given)
+    summary = tables.read_json(output.inference)
+    assert summary["status"].startswith("not run: too few participants have usable scans of rest")
+    assert "arm baclofen: found '1 participant(s)'" in summary["status"]
+    assert len(summary["excluded"]) == 6
+    assert np.isnan(images.load(output.t)[0]).all()
+    given = without_values(trial, tmp_path, *[("baseline", k) for k in range(14)])
+    summary = tables.read_json(call(trial, tmp_path, given=given).inference)
+    assert summary["status"].startswith("not run: too few participants have usable scans of rest")
+    assert len(summary["excluded"]) == 14
+
+
 def test_all_relabellings_are_used_where_they_are_few(trial, tmp_path):
     output = call(trial, tmp_path, covariates=[], inference={"permutations": 3432})
     summary = tables.read_json(output.inference)["permutation"]
@@ -302,9 +350,12 @@ def test_unusable_maps_are_refused_and_nothing_is_written(trial, tmp_path):
     images.save(tmp_path / "small.nii.gz", np.ones((3, 3, 3)), AFFINE)
     with pytest.raises(InputError, match=r"small\.nii\.gz: grid"):
         call(trial, tmp_path / "out", given={"followup": [str(tmp_path / "small.nii.gz"), *trial.followup[1:]]})
-    images.save(tmp_path / "empty.nii.gz", np.full(SHAPE, np.nan), AFFINE)
-    with pytest.raises(InputError, match=r"empty\.nii\.gz: coverage"):
-        call(trial, tmp_path / "out", given={"followup": [str(tmp_path / "empty.nii.gz"), *trial.followup[1:]]})
+    below, above = (np.where(np.arange(14) < 7, first, second) * np.ones(SHAPE) for first, second in ((1, 0), (0, 1)))
+    images.save(tmp_path / "below.nii.gz", below, AFFINE)
+    images.save(tmp_path / "above.nii.gz", above, AFFINE)
+    given = [str(tmp_path / "below.nii.gz"), str(tmp_path / "above.nii.gz"), *trial.followup[2:]]
+    with pytest.raises(InputError, match=r"\.nii\.gz: coverage"):
+        call(trial, tmp_path / "out", given={"followup": given})
     assert list((tmp_path / "out").iterdir()) == []
     assert output.t
 

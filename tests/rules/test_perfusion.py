@@ -7,8 +7,9 @@ import head
 import numpy as np
 import pytest
 from loading import script
+from perfusion_settings import perfusion
 from pharmasl import images, tables, transforms
-from pharmasl.perfusion import kinetics
+from pharmasl.perfusion import kinetics, quantification
 
 T1W = head.centred((70, 84, 62), (2.4, 2.4, 2.4), shift=(2, 5, -3))
 ASL = head.centred((36, 42, 17), (4.2, 4.2, 6.0), shift=(-2, 4, 6))
@@ -82,21 +83,21 @@ def run(folder, anatomy, asl, m0=(), correct=True, **change):
     acquisition = {**ACQUISITION, **change}
     maps = {name: str(anatomy / f"{name}.nii.gz") for name in ("gm", "wm", "csf")}
     given = {"asl": str(folder / "asl.nii.gz"), "m0": [str(path) for path in m0]}
-    suffixes = {"aslref": ".nii.gz", "confounds": ".tsv"}
+    suffixes = {"aslref": ".nii.gz", "confounds": ".tsv", "registration": ".json"}
     aligned = {
         name: str(folder / f"{name}{suffixes.get(name, '.txt')}")
-        for name in ("motion", "m0_motion", "coregistration", "aslref", "confounds")
+        for name in ("motion", "m0_motion", "coregistration", "registration", "aslref", "confounds")
     }
     script("align_perfusion").main(
         SimpleNamespace(
             input=SimpleNamespace(**given, **maps),
             output=SimpleNamespace(**aligned),
-            params=SimpleNamespace(acquisition=acquisition, motion={"correct": correct}),
+            params=SimpleNamespace(acquisition=acquisition, affine=False, motion={"correct": correct}),
         )
     )
     quantify = script("quantify_perfusion")
-    made = {name: str(folder / f"out_{name}.nii.gz") for name in quantify.MADE.split()}
-    made["sidecar"] = str(folder / "cbf.json")
+    made = {name: str(folder / f"out_{name}.nii.gz") for name in quantification.MADE}
+    made |= {"sidecar": str(folder / "cbf.json"), "repeats": str(folder / "repeats.tsv")}
     others = {name: str(anatomy / f"{name}.nii.gz") for name in ("forward", "mask", "template_mask")}
     xfms = {name: aligned[name] for name in ("motion", "m0_motion", "coregistration")}
     quantify.main(
@@ -104,7 +105,7 @@ def run(folder, anatomy, asl, m0=(), correct=True, **change):
             input=SimpleNamespace(**given, **maps, **others, **xfms, reference=others["template_mask"]),
             output=SimpleNamespace(**made),
             params=SimpleNamespace(
-                acquisition=acquisition, m0={"t1_recovery": False, "smoothing_fwhm": 0.0}, smoothing_fwhm=6.0
+                acquisition=acquisition, settings=perfusion(m0={"t1_recovery": False, "smoothing_fwhm": 0.0})
             ),
         )
     )
@@ -188,7 +189,7 @@ def test_motion_correction_can_be_switched_off_and_one_pair_is_enough(tmp_path, 
     assert np.array_equal(transforms.read_affines(aligned.motion), [np.eye(4)] * 2)
     record = tables.read_json(made.sidecar)
     assert record["M0"]["Source"] == "mean control of a series without background suppression"
-    assert record["NumberOfPairs"] == 1
+    assert record["NumberOfRepeats"] == 1
     grey, white, _ = tissue_means(made)
     assert grey > 2 * white > 0
 

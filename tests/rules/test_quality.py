@@ -6,11 +6,21 @@ import numpy as np
 import pytest
 from loading import script
 from pharmasl import images, tables
-from pharmasl.quality.columns import COLUMNS
+from pharmasl.errors import InputError
+from pharmasl.quality.columns import COLUMNS, EXCLUSIONS
 from PIL import Image
 
 AFFINE = np.diag([4.0, 4, 6, 1])
 TEMPLATE = np.array([[4.0, 0, 0, -40], [0, 4, 0, -48], [0, 0, 4, -40], [0, 0, 0, 1]])
+
+
+RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True}
+
+
+def write_repeats(path, excluded, delays=None):
+    rows = [{"excluded": value, "reason": "motion" if value else None} for value in excluded]
+    rows = [{**row, "post_labeling_delay": delay} for row, delay in zip(rows, delays or [1.8] * len(rows))]
+    tables.write_table(path, rows, {"excluded": "1 or 0", "reason": "Why", "post_labeling_delay": "s"})
 
 
 @pytest.fixture
@@ -39,6 +49,8 @@ def scan(tmp_path):
         images.save(tmp_path / f"{name}.nii.gz", data, affine)
     rows = [{"framewise_displacement": None, "dvars": None}] + 9 * [{"framewise_displacement": 0.8, "dvars": 1.5}]
     tables.write_table(tmp_path / "confounds.tsv", rows, {"framewise_displacement": "mm", "dvars": "percent"})
+    write_repeats(tmp_path / "repeats.tsv", [0] * 5)
+    tables.write_json(tmp_path / "registration.json", {"Overlap": 0.91, "Accepted": True, "Reason": None})
     names = [
         "cbf",
         "timeseries",
@@ -52,14 +64,17 @@ def scan(tmp_path):
         "template_gm",
     ]
     return SimpleNamespace(
-        **{name: tmp_path / f"{name}.nii.gz" for name in names}, confounds=tmp_path / "confounds.tsv"
+        **{name: tmp_path / f"{name}.nii.gz" for name in names},
+        confounds=tmp_path / "confounds.tsv",
+        repeats=tmp_path / "repeats.tsv",
+        registration=tmp_path / "registration.json",
     )
 
 
-def run(scan, where, participant="sub-01", **bands):
+def run(scan, where, participant="sub-01", rule=(), own=None, **bands):
     label = {"participant_id": participant, "session": "T1", "condition": "rest", "scan": "sub-01_ses-T1_asl"}
     output = SimpleNamespace(table=where / f"{participant}.tsv", figure=where / f"{participant}.png")
-    params = SimpleNamespace(scan=label, bands=bands)
+    params = SimpleNamespace(scan=label, bands=bands, rule={**RULE, **dict(rule)}, own_exclusion=own)
     script("scan_quality").main(SimpleNamespace(input=scan, output=output, params=params))
     return output
 
@@ -70,7 +85,9 @@ def test_scan_quality_writes_a_row_a_sidecar_and_a_picture(scan, tmp_path):
     assert list(row) == list(COLUMNS)
     assert float(row["gm_cbf"]) == pytest.approx(0.95 * 60 + 0.02 * 20, abs=0.5)
     assert float(row["fd_mean"]) == pytest.approx(0.8)
-    assert row["pairs"] == "5"
+    assert row["pairs"] == row["pairs_used"] == "5"
+    assert row["registration_overlap"] == "0.91"
+    assert (row["registration"], row["usable"], row["exclusion_reason"]) == ("accepted", "yes", None)
     assert float(row["template_correlation"]) == pytest.approx(1, abs=1e-5)
     assert "fd_mean:high" in row["flags"].split(",")
     sidecar = tables.read_json(output.table.with_suffix(".json"))
@@ -89,12 +106,93 @@ def test_bands_decide_the_flags(scan, tmp_path):
 def test_study_quality_keeps_the_order_and_every_row(scan, tmp_path):
     names = ("sub-02", "sub-01")
     inputs = [run(scan, tmp_path, name).table for name in names]
-    output = SimpleNamespace(table=tmp_path / "scans.tsv", figure=tmp_path / "scans.png")
+    output = SimpleNamespace(
+        table=tmp_path / "scans.tsv", figure=tmp_path / "scans.png", exclusions=tmp_path / "exclusions.tsv"
+    )
     snakemake = SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=SimpleNamespace(bands={}))
     script("study_quality").main(snakemake)
     rows = tables.read_table(output.table)
     assert [row["participant_id"] for row in rows] == list(names)
     assert rows[1] == tables.read_table(inputs[1])[0]
+    assert tables.read_table(output.exclusions) == []
     first = output.figure.read_bytes()
     script("study_quality").main(snakemake)
     assert output.figure.read_bytes() == first
+
+
+def judged(scan, where, **given):
+    (row,) = tables.read_table(run(scan, where, **given).table)
+    return row
+
+
+def test_only_the_repeats_kept_are_measured(scan, tmp_path):
+    before = judged(scan, tmp_path)
+    series, affine = images.load(scan.timeseries)
+    spoilt = np.concatenate([series, 40 * series[..., :1]], axis=3)
+    images.save(scan.timeseries, spoilt, affine)
+    write_repeats(scan.repeats, [0] * 5 + [1])
+    after = judged(scan, tmp_path)
+    assert (after["pairs_used"], after["pairs"]) == ("5", "6")
+    assert {**after, "pairs": "5"} == before
+    # Taken in, the sixth would show: this is no test that cannot fail.
+    write_repeats(scan.repeats, [0] * 6)
+    assert float(judged(scan, tmp_path)["gm_cbf_z"]) < 0.5 * float(before["gm_cbf_z"])
+
+
+def test_repeats_of_several_delays_are_compared_with_their_own(scan, tmp_path):
+    before = judged(scan, tmp_path)
+    series, affine = images.load(scan.timeseries)
+    images.save(scan.timeseries, np.concatenate([series, 0.5 * series], axis=3), affine)
+    write_repeats(scan.repeats, [0] * 10, [1.0] * 5 + [2.0] * 5)
+    row = judged(scan, tmp_path)
+    assert (row["delays"], row["pairs"]) == ("2", "10")
+    # Mean 0.75 of the first delay's, squared deviations 1 and 0.25 of its: by 4 and 8 degrees of freedom.
+    expected = 0.75 * float(before["temporal_snr"]) / np.sqrt(1.25 * 4 / 8)
+    assert float(row["temporal_snr"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_table_of_repeats_that_does_not_fit_is_refused(scan, tmp_path):
+    write_repeats(scan.repeats, [0] * 4)
+    with pytest.raises(InputError, match=r"repeats\.tsv: rows: found 4, expected 5"):
+        run(scan, tmp_path)
+    write_repeats(scan.repeats, [0, 0, 0, 0, "maybe"])
+    with pytest.raises(InputError, match="excluded: found 'maybe'"):
+        run(scan, tmp_path)
+
+
+def test_too_few_repeats_a_failed_registration_and_the_users_word_exclude(scan, tmp_path):
+    write_repeats(scan.repeats, [1, 1, 1, 1, 0])
+    row = judged(scan, tmp_path)
+    assert (row["usable"], row["exclusion_reason"]) == ("no", "1 of 5 repeats usable, fewer than 2")
+    assert judged(scan, tmp_path, rule={"least_pairs": 1})["usable"] == "yes"
+    write_repeats(scan.repeats, [0] * 5)
+
+    lost = {"Overlap": None, "Accepted": False, "Reason": "starts disagree by 14 mm"}
+    tables.write_json(scan.registration, lost)
+    row = judged(scan, tmp_path, own="label lost halfway")
+    assert row["registration"] == "not accepted"
+    assert row["registration_overlap"] is None
+    assert "registration_overlap:missing" in row["flags"].split(",")
+    assert row["exclusion_reason"] == "label lost halfway; registration not accepted: starts disagree by 14 mm"
+    row = judged(scan, tmp_path, rule={"exclude_failed_registration": False})
+    assert (row["usable"], row["registration"]) == ("yes", "not accepted")
+
+
+def test_a_flag_excludes_only_where_the_rule_says_so(scan, tmp_path):
+    row = judged(scan, tmp_path)
+    assert "fd_mean:high" in row["flags"].split(",")
+    assert row["usable"] == "yes"
+    row = judged(scan, tmp_path, rule={"exclude": ["fd_mean"]})
+    assert (row["usable"], row["exclusion_reason"]) == ("no", "mean framewise displacement high")
+
+
+def test_study_quality_lists_the_excluded_with_their_reasons(scan, tmp_path):
+    inputs = [run(scan, tmp_path, name, own=reason).table for name, reason in (("sub-01", None), ("sub-02", "spoilt"))]
+    output = SimpleNamespace(
+        table=tmp_path / "scans.tsv", figure=tmp_path / "scans.png", exclusions=tmp_path / "exclusions.tsv"
+    )
+    params = SimpleNamespace(bands={})
+    script("study_quality").main(SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=params))
+    (row,) = tables.read_table(output.exclusions)
+    assert list(row) == list(EXCLUSIONS)
+    assert (row["participant_id"], row["condition"], row["reason"]) == ("sub-02", "rest", "spoilt")

@@ -15,7 +15,7 @@ from pharmasl.group import definitions
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.columns import COLUMNS as QUALITY
-from pharmasl.quality.columns import METRICS
+from pharmasl.quality.columns import EXCLUSIONS, METRICS
 from pharmasl.report import methods, page
 from pharmasl.study import settings
 from PIL import Image
@@ -54,7 +54,23 @@ def sidecar():
             "SmoothingFWHM": {"Value": 5.0, "Unit": "mm"},
             "T1RecoveryFactor": 1.0245,
             "T1Tissue": constant(1.607, "s"),
+            "EchoTimeFactor": 1.0,
+            "Scale": 1.0,
         },
+        "Calibration": "consensus",
+        "SliceTiming": [0.0, 0.04],
+        "Outliers": {
+            "Rules": ["score", "motion"],
+            "MotionLimit": {"Value": 0.7, "Unit": "mm"},
+            "GlobalLimits": {"Value": [-40, 150], "Unit": "mL/100 g/min"},
+            "Excluded": {"3": "score: mean grey-matter CBF 3.1 MAD/0.675 from the median"},
+        },
+        "NumberOfRepeats": 12,
+        "NumberOfRepeatsUsed": 11,
+        "Average": "mean",
+        "MotionRegression": {"Applied": False, "Why": "not asked for"},
+        "PartialVolumeCorrection": {"Method": "linear regression", "Kernel": [5, 5, 1], "UsedInContrasts": False},
+        "DistortionCorrection": {"Applied": False, "FieldMaps": [], "Why": "no library"},
         "Subtraction": "control minus label, pair by pair",
         "Resampling": "each raw volume once",
         "TemplateSmoothingFWHM": {"Value": 6.0, "Unit": "mm"},
@@ -63,7 +79,8 @@ def sidecar():
 
 def inference(analysis, status="run"):
     settings = {"alpha": 0.05, "cluster_forming_p": 0.001, "neighbours": 18, "seed": 7}
-    block = definitions.block(analysis, settings, ARMS, status, ["sub-02"], [])
+    lost = [{"participant_id": "sub-03", "reason": "no CBF of rest at T2: the scan is excluded or covers nothing"}]
+    block = definitions.block(analysis, settings, ARMS, status, ["sub-02"], lost)
     if status != "run":
         return block
     block["model"] = {"formula": "change ~ arm", "tested_term": "arm", "statistic": "Student's t", "df": 6, "n": 8}
@@ -121,7 +138,9 @@ def study(tmp_path_factory):
             scans.append({**label, "asl": asl, "labeling_duration": 1.45, "labeling_duration_source": source})
             measures = {measure: float(rng.uniform(0.4, 0.6)) for measure in METRICS} | {"gm_cbf": 55.0, "pairs": 30}
             flag = "fd_mean:high" if (name, session) == (HOSTILE, "T2") else ""
-            quality.append({**label, **measures, "flags": flag})
+            lost = "registration not accepted: <u>14 mm</u>" if (name, session) == ("sub-03", "T2") else None
+            judgement = {"registration": "accepted", "usable": "no" if lost else "yes", "exclusion_reason": lost}
+            quality.append({**label, **measures, "flags": flag, **judgement})
             before, change = float(rng.normal(40, 5)), float(rng.normal(10, 5))
             score = {"participant_id": name, "arm": arm[name], "session": session, "before": before}
             scores.append({**score, "after": before + change, "cue_elicited": change})
@@ -133,6 +152,8 @@ def study(tmp_path_factory):
     tables.write_table(here / "participants.tsv", people, describe(people))
     tables.write_table(here / "exclusions.tsv", excluded, describe(excluded))
     tables.write_table(here / "quality.tsv", quality, QUALITY)
+    unusable = [{**row, "reason": row["exclusion_reason"]} for row in quality if row["usable"] == "no"]
+    tables.write_table(here / "unusable.tsv", [{k: row[k] for k in EXCLUSIONS} for row in unusable], EXCLUSIONS)
     tables.write_table(here / "craving_scores.tsv", scores, scoring.COLUMNS)
     tables.write_table(here / "insula_values.tsv", values, describe(values))
     tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
@@ -173,6 +194,7 @@ def inputs(study, **changes):
         "participants": here / "participants.tsv",
         "exclusions": here / "exclusions.tsv",
         "quality": here / "quality.tsv",
+        "quality_exclusions": here / "unusable.tsv",
         "quality_figure": here / "picture.png",
         "scan_figures": [here / "picture.png"] * 16,
         "cbf_sidecars": [here / "cbf.json"] * 16,
@@ -284,7 +306,7 @@ def test_links_lead_somewhere(whole):
     targets = {attributes["href"][1:] for _, attributes in page.elements if "href" in attributes}
     labels = {a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a}
     assert targets | labels <= anchors
-    assert len(targets) == 8
+    assert len(targets) == 8  # the quality section is the target of two links
 
 
 def test_every_picture_has_words_and_every_table_a_caption(whole):
@@ -338,6 +360,40 @@ def test_flagged_scans_stand_out(whole):
     assert "mean framewise displacement high" in text
 
 
+def test_excluded_scans_are_counted_listed_and_missing_from_what_follows(whole):
+    text = Page(whole).text
+    sentence = "1 of 16 scans was excluded from contrasts and all that follows from them."
+    assert f"Image quality : {sentence}" in text  # the verdict
+    assert f"{sentence} A scan was excluded if named in the configuration, or if fewer than 2 repeats" in text
+    left_out = "sub-03 T2 rest contrasts and analyses registration not accepted: <u>14 mm</u>"
+    assert left_out in text
+    assert "rest T2 8 (1 excluded) 4 (1 excluded) 4" in text  # in all, and by arm
+    assert "sub-03 T2 rest excluded: registration not accepted" in text  # beside its picture
+    assert "sub-03 does not enter: no CBF of rest at T2: the scan is excluded or covers nothing." in text
+    assert "4 on baclofen, 4 on placebo; 1 participant left out; 6 degrees of freedom" in text
+    assert "Nothing was left out." not in text
+    # Mean grey-matter CBF by arm is that of usable scans.
+    assert "Grey-matter CBF of usable scans" in text
+
+
+def test_without_exclusion_the_verdict_says_so(study):
+    rows = tables.read_table(study.here / "quality.tsv")
+    clean = [{**row, "usable": "yes", "exclusion_reason": None} for row in rows]
+    tables.write_table(study.here / "clean.tsv", clean, QUALITY)
+    tables.write_table(study.here / "none.tsv", [], EXCLUSIONS)
+    text = Page(
+        write(study, "clean.html", quality=study.here / "clean.tsv", quality_exclusions=study.here / "none.tsv")
+    ).text
+    assert "Image quality : no scan of 16 was excluded." in text
+
+
+def test_bands_tell_where_they_come_from(study):
+    config = {**study.config, "quality": {**study.config["quality"], "bands": {"fd_mean": [None, 0.3]}}}
+    text = Page(write(study, "bands.html", config)).text
+    assert re.search(r"at most 0\.3 \d+ the configuration", text)
+    assert "raters' scale to which the index was fitted (Dolui et al. 2024)" in text
+
+
 def test_methods_are_what_was_run(whole):
     text = Page(whole).text
     for fact in (
@@ -383,6 +439,7 @@ def test_a_single_scan_without_group_analyses(study):
         tables.write_table(here / f"one_{name}.tsv", [row], describe([row]))
     tables.write_table(here / "one_participants.tsv", [{"participant_id": HOSTILE}], {"participant_id": "p"})
     tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})
+    tables.write_table(here / "one_unusable.tsv", [], EXCLUSIONS)
     lists = ("analyses_tables", "analyses_inference", "analyses_figures", "craving_scores", "craving_model")
     text = write(
         study,
@@ -390,6 +447,7 @@ def test_a_single_scan_without_group_analyses(study):
         config,
         **{name: here / f"one_{name}.tsv" for name in ("scans", "quality", "participants", "exclusions")},
         **{name: [] for name in (*lists, "craving_figure", "roi_craving", "roi_figure")},
+        quality_exclusions=here / "one_unusable.tsv",
         scan_figures=[here / "picture.png"],
         cbf_sidecars=[here / "cbf.json"],
     )

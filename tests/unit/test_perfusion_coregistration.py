@@ -51,6 +51,47 @@ def test_headers_centimetres_apart_do_not_matter(translation):
     assert head.distance(found.matrix, true) < 0.5
 
 
+@pytest.mark.parametrize("contrast", CONTRASTS)
+def test_planted_size_and_shape_of_a_template_are_recovered(contrast):
+    """The maps are another head's: the scan's is smaller by 6 to 14 %, sheared, turned and centimetres away."""
+    stretch = np.eye(4)
+    stretch[:3, :3] = [[1.06, 0.01, 0.0], [0.01, 1.14, 0.02], [0.0, 0.02, 1.1]]
+    rigid = transforms.rigid_matrix((6, -20, 14), (0.15, -0.05, 0.06), (0, 0, 0))
+    true = stretch @ rigid
+    middle = transforms.apply(np.linalg.inv(true), np.zeros(3))
+    scan = image(contrast, true, shift=middle)
+    average = coregistration.average_size(maps())
+    start = average @ coregistration.coregister(*scan, coregistration.stretched(maps(), average)).matrix
+    found, rest = coregistration.fit_stretch(*scan, maps(), start)
+    assert head.distance(found @ rest, true) < 0.5
+    assert head.distance(start, true) > 1.5
+    # What is left is rigid: that of any image of the same scan.
+    assert rest[:3, :3] @ rest[:3, :3].T == pytest.approx(np.eye(3), abs=1e-9)
+    assert found[:3, :3] == pytest.approx(stretch[:3, :3], abs=0.03)
+
+
+def test_a_size_that_the_image_does_not_show_is_the_average():
+    empty = np.zeros((20, 20, 10), dtype=np.float32)
+    found, _ = coregistration.fit_stretch(empty, np.diag([8.0, 8, 10, 1]), maps(), np.eye(4))
+    assert np.diag(found)[:3] == pytest.approx(np.exp(coregistration.SIZE))
+    noise = np.random.default_rng(0).normal(1, 1, (44, 52, 20)).astype(np.float32)
+    affine = head.centred((44, 52, 20), (4, 4, 6)).affine
+    found, _ = coregistration.fit_stretch(noise, affine, maps(), coregistration.average_size(maps()))
+    values = np.linalg.eigvalsh(found[:3, :3])
+    assert coregistration.STRETCH[0] - 1e-9 <= values[0]
+    assert values[2] <= coregistration.STRETCH[1] + 1e-9
+
+
+@pytest.mark.parametrize("contrast", ["m0", "suppressed"])
+def test_the_tissues_pattern_is_clear_where_they_belong_and_nowhere_else(contrast):
+    true = transforms.rigid_matrix((4, 3, -5), (0.05, 0.05, 0), (0, 0, 0))
+    here, elsewhere = coregistration.contrast(*image(contrast, true), maps(), true)
+    assert here > 0.5
+    assert elsewhere < 0.5 * here
+    moved = transforms.rigid_matrix((0, 16, 0), (0.1, 0, 0), (0, 0, 0)) @ true
+    assert coregistration.contrast(*image(contrast, true), maps(), moved)[0] < 0.3 * here
+
+
 def test_a_thin_slab_is_enough():
     true = transforms.rigid_matrix((4, 3, -5), (0.05, 0.05, 0), (0, 0, 0))
     found = coregistration.coregister(*image("m0", true, shape=(44, 52, 9), voxel=(4, 4, 7.5)), maps())

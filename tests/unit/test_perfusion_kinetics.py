@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pharmasl.errors import InputError
 from pharmasl.perfusion import acquisition, calibration, kinetics
+from scipy import integrate
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(60)
 
@@ -55,6 +56,98 @@ def test_bolus_of_each_cut_off_technique():
     assert kinetics.bolus_duration("QUIPSS", 0.7, 1.8) == pytest.approx(1.1)
 
 
+def convolved(time, arrival, duration, t1_blood, t1_tissue, pulsed):
+    """Arterial input by residue and relaxation, integrated adaptively from the model's definition, with its kinks told."""
+
+    def label(s):
+        arrives = arrival <= s < arrival + duration
+        return arrives * np.exp(-(s if pulsed else arrival) / t1_blood)
+
+    kinks = [k for k in (arrival, arrival + duration) if 0 < k < time]
+    whole, _ = integrate.quad(
+        lambda s: label(s) * np.exp(-(time - s) / t1_tissue), 0, time, points=kinks or None, epsabs=1e-13, epsrel=1e-12
+    )
+    return whole
+
+
+TIMES = (0.3, 0.9, 1.55, 2.4, 3.6)
+# Those of blood and tissue alike; apart; next to each other, where a difference of exponentials would cancel.
+T1S = ((1.65, 1.65), (1.65, 1.33), (1.35, 1.9), (1.65, 1.65 * (1 + 1e-9)))
+
+
+@pytest.mark.parametrize(("t1_blood", "t1_tissue"), T1S)
+@pytest.mark.parametrize("pulsed", [False, True])
+def test_the_difference_of_tissue_is_the_convolution(pulsed, t1_blood, t1_tissue):
+    phases = set()
+    for time, arrival, duration in itertools.product(
+        TIMES, (0.0, 0.4, 0.9, 1.8, 2.7), (0.05, 0.7, 1.8, *([np.inf] * pulsed))
+    ):
+        if pulsed:
+            found = kinetics.pulsed_difference(61.0, arrival, time, duration, 0.83, t1_blood, 0.9, t1_tissue)
+        else:
+            if time < duration:
+                continue
+            delay = time - duration
+            found = kinetics.continuous_difference(61.0, arrival, delay, duration, 0.83, t1_blood, 0.9, t1_tissue)
+        phases.add("before" if time <= arrival else "arriving" if time < arrival + duration else "arrived")
+        truth = 2 * 0.83 / 0.9 * 61 / 6000 * convolved(time, arrival, duration, t1_blood, t1_tissue, pulsed)
+        # Times that are equal on paper leave an arrival of rounding.
+        assert found == pytest.approx(truth, rel=1e-9, abs=1e-16)
+    assert phases == {"before", "arriving", "arrived"}
+
+
+def test_the_differences_take_arrays_and_the_t1_of_blood_by_default():
+    delays = np.array([0.25, 0.75, 1.5])
+    found = kinetics.continuous_difference(np.array([[20.0], [60.0]]), 0.9, delays, 1.4, 0.85, 1.65, 0.9)
+    assert found.shape == (2, 3)
+    assert np.array_equal(
+        found[1], [kinetics.continuous_difference(60.0, 0.9, d, 1.4, 0.85, 1.65, 0.9, 1.65) for d in delays]
+    )
+    assert kinetics.pulsed_difference(60.0, 0.5, delays, 0.7, 0.98, 1.65, 0.9).tolist() == [
+        kinetics.pulsed_difference(60.0, 0.5, d, 0.7, 0.98, 1.65, 0.9, 1.65) for d in delays
+    ]
+
+
+def test_arrived_label_inverts_with_the_consensus_factors():
+    delta = kinetics.continuous_difference(57.3, 1.2, 1.8, 1.5, 0.85, 1.65, 0.9)
+    assert kinetics.continuous(1.8, 1.5, 0.85, 1.65, 0.9) * delta == pytest.approx(57.3, rel=1e-12)
+    delta = kinetics.pulsed_difference(57.3, 0.6, 1.8, 0.7, 0.98, 1.65, 0.9)
+    assert kinetics.pulsed(1.8, 0.7, 0.98, 1.65, 0.9) * delta == pytest.approx(57.3, rel=1e-12)
+
+
+@pytest.mark.parametrize("arrival", [0.0, 0.35, 0.9])
+def test_fair_without_a_cut_off_takes_the_inversion_time_for_its_bolus(arrival):
+    delta = kinetics.pulsed_difference(50.0, arrival, 1.5, np.inf, 0.95, 1.65, 0.9)
+    found = kinetics.pulsed(1.5, 1.5, 0.95, 1.65, 0.9) * delta
+    assert found == pytest.approx(50 * (1 - arrival / 1.5), rel=1e-12)
+
+
+def test_label_in_arteries_is_a_boxcar():
+    delays = np.array([0.2, 0.69, 0.71, 1.5, 2.6])
+    found = kinetics.continuous_arterial(0.015, 0.7, delays - 0.4, 0.4, 0.85, 1.65, 0.9)
+    # Read at 0.2 to 2.6 s after labelling began; label passes from 0.7 to 1.1 s.
+    plateau = 2 * 0.85 / 0.9 * 0.015 * np.exp(-0.7 / 1.65)
+    assert found == pytest.approx([0, 0, plateau, 0, 0], rel=1e-12)
+    found = kinetics.pulsed_arterial(0.015, 0.7, delays, np.inf, 0.85, 1.65, 0.9)
+    decay = 2 * 0.85 / 0.9 * 0.015 * np.exp(-delays / 1.65)
+    assert found == pytest.approx(decay * [0, 0, 1, 1, 1], rel=1e-12)
+    assert kinetics.pulsed_arterial(0.015, 0.7, delays, 0.5, 0.85, 1.65, 0.9) == pytest.approx(
+        decay * [0, 0, 1, 0, 0], rel=1e-12
+    )
+
+
+def test_decay_time_of_each_formula():
+    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8) == 1.8
+    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8, q2tips="commercial") == 1.6
+    assert kinetics.decay_time("QUIPSSII", [0.7], 1.8, q2tips="commercial") == 1.8
+    times = np.array([1.8, 1.85])
+    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], times) is times
+    with pytest.raises(KeyError):
+        kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8, q2tips="other")
+    ratio = kinetics.pulsed(1.6, 0.7, 0.98, 1.65, 0.9) / kinetics.pulsed(1.8, 0.7, 0.98, 1.65, 0.9)
+    assert ratio == pytest.approx(np.exp(-0.2 / 1.65), rel=1e-12)
+
+
 def test_slice_delays_grow_from_the_first_slice():
     # An off-by-one here raises every slice by one readout, as in a port of MRICloud.
     delays = kinetics.slice_delays(1.5, [0.0335 * z for z in range(15)], 15)
@@ -74,6 +167,7 @@ def test_recovery_factor():
 
 PCASL = {
     "labeling_type": "PCASL",
+    "volume_types": ["control", "label"] * 3,
     "labeling_duration": 1.8,
     "post_labeling_delay": 1.8,
     "slice_timing": None,
@@ -94,12 +188,25 @@ PASL = {
 
 
 def test_constants_of_both_families():
-    equation, values = acquisition.constants(PCASL, "x", 5)
-    assert equation == kinetics.CONTINUOUS
-    assert acquisition.factor(values, 1.8) == pytest.approx(8630, abs=0.5)
-    equation, values = acquisition.constants(PASL, "x", 5)
-    assert equation == kinetics.PULSED
-    assert acquisition.factor(values, 1.8) == kinetics.pulsed(1.8, 0.7, 0.85, 1.65, 0.9)
+    found = acquisition.constants(PCASL, "x")
+    times = acquisition.timing(PCASL, "x", 5)
+    assert found.factor(times.delay[0], times.duration[0]) == pytest.approx(8630, abs=0.5)
+    found = acquisition.constants(PASL, "x")
+    times = acquisition.timing(PASL, "x", 5)
+    assert found.factor(times.delay[0], times.duration[0]) == kinetics.pulsed(1.8, 0.7, 0.85, 1.65, 0.9)
+
+
+def test_a_pulsed_series_without_a_cut_off_lets_in_all_blood():
+    fair = {**PASL, "bolus_cutoff_delay": None, "bolus_cutoff_technique": None}
+    assert acquisition.timing(fair, "x", 5).duration.tolist() == [1.8]
+    several = {**fair, "post_labeling_delay": [1.0, 1.0, 1.8, 1.8], "volume_types": ["control", "label"] * 2}
+    times = acquisition.timing(several, "x", 5)
+    assert times.delay.tolist() == [1.0, 1.8]
+    assert times.duration.tolist() == [np.inf, np.inf]
+
+
+def checked(given, series):
+    return acquisition.timing(given, series, 5), acquisition.constants(given, series)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +222,7 @@ def test_constants_of_both_families():
         ({"labeling_efficiency": float("nan")}, "LabelingEfficiency"),
         ({"slice_timing": [0.0, 0.04]}, "SliceTiming"),
         ({"slice_timing": [0.0, 40, 80, 120, 160]}, "SliceTiming"),
-        ({"labeling_type": "PASL"}, "BolusCutOffDelayTime"),
+        ({"labeling_type": "PASL", "bolus_cutoff_technique": "QUIPSSII"}, "BolusCutOffDelayTime"),
         ({"labeling_type": "PASL", "bolus_cutoff_delay": 0.7}, "BolusCutOffTechnique"),
         (
             {"labeling_type": "PASL", "bolus_cutoff_delay": 1.9, "bolus_cutoff_technique": "QUIPSS"},
@@ -125,7 +232,7 @@ def test_constants_of_both_families():
 )
 def test_senseless_parameters_are_named(change, field):
     with pytest.raises(InputError) as error:
-        acquisition.constants({**PCASL, **change}, "sub-01_asl.nii.gz", 5)
+        checked({**PCASL, **change}, "sub-01_asl.nii.gz")
     assert error.value.field == field
     assert error.value.file == "sub-01_asl.nii.gz"
 
@@ -134,11 +241,12 @@ def test_senseless_parameters_are_named(change, field):
 def test_a_repetition_time_of_zero_is_an_error_and_never_zero_cbf(time):
     # aslprep issue 654: RepetitionTimePreparation 0 gave CBF of zero everywhere without a word.
     with pytest.raises(InputError, match="RepetitionTimePreparation"):
-        calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", True)
-    assert calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", False) == (1.0, None)
+        calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", {})
+    off = calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", {"t1_recovery": False})
+    assert (off.product, off.repetition_time) == (1.0, None)
 
 
 def test_the_control_image_recovers_with_its_own_repetition_time():
-    factor, time = calibration.scale(PCASL, "control", "x", True)
-    assert time == 4.8
-    assert factor == pytest.approx(1 / (1 - np.exp(-4.8 / 1.607)), rel=1e-12)
+    found = calibration.scale(PCASL, "control", "x", {})
+    assert found.repetition_time == 4.8
+    assert found.product == pytest.approx(1 / (1 - np.exp(-4.8 / 1.607)), rel=1e-12)

@@ -8,90 +8,8 @@ import pytest
 from loading import shared_data
 from pharmasl import images, tables, transforms
 from pharmasl.errors import InputError
-from pharmasl.perfusion import kinetics, quantification
-
-ASL = head.centred((30, 34, 24), (4.0, 4.0, 5.0), shift=(2, -3, 4))
-T1W = head.centred((44, 48, 40), (3.0, 3.0, 3.0), shift=(-4, 1, 0))
-TEMPLATE = head.centred((22, 24, 20), (4.0, 4.0, 4.0), shift=(1, 1, 1))
-TO_ASL = transforms.rigid_matrix((3, -2, 4), (0.05, -0.03, 0.06), (0, 0, 0))  # T1w points to points of the series
-ACQUISITION = {
-    "volume_types": ["m0scan", "control", "label", "control", "label", "n/a"],
-    "labeling_type": "PCASL",
-    "labeling_duration": 1.8,
-    "post_labeling_delay": 1.8,
-    "bolus_cutoff_delay": None,
-    "bolus_cutoff_technique": None,
-    "slice_timing": None,
-    "labeling_efficiency": 0.85,
-    "background_suppression": False,
-    "m0_type": "Included",
-    "m0_estimate": None,
-    "m0_repetition_time": 6.0,
-    "repetition_time": 4.0,
-    "t1_blood": 1.65,
-    "t1_tissue": 1.607,
-    "partition_coefficient": 0.9,
-    "sources": {"labeling_efficiency": "default for PCASL (Alsop 2015)"},
-}
-M0 = {"t1_recovery": False, "smoothing_fwhm": 0.0}
-MADE = {
-    **dict.fromkeys(("cbf", "preproc", "timeseries", "brain_mask", "gm", "wm", "csf"), ".nii.gz"),
-    **dict.fromkeys(("template_cbf", "smooth", "coverage", "error"), ".nii.gz"),
-    "sidecar": ".json",
-}
-
-
-def difference(points):
-    """deltaM at points of the series' reference: linear, so that any one exact interpolation returns it."""
-    return 10 + points @ np.array([0.03, -0.02, 0.04])
-
-
-def warp(points):
-    """Template points to T1w points: no affine, and different in each direction."""
-    return points + np.stack([0.02 * points[..., 1] + 3, -0.0005 * points[..., 2] ** 2, 0.01 * points[..., 0] - 2], -1)
-
-
-class Files:
-    """A scan on disk, and what becomes of it."""
-
-    def __init__(self, folder, motion=None, acquisition=None, volumes=None, m0=()):
-        self.folder, self.acquisition = Path(folder), {**ACQUISITION, **(acquisition or {})}
-        types = self.acquisition["volume_types"]
-        self.motion = [np.eye(4)] * len(types) if motion is None else motion
-        points = transforms.points(ASL)
-        if volumes is None:
-            volumes = []
-            for kind, matrix in zip(types, self.motion):
-                here = transforms.apply(np.linalg.inv(matrix), points)
-                signal = {"label": -difference(here), "deltam": difference(here)}.get(kind, 0.0)
-                volumes.append((0 if kind == "deltam" else 1000) + signal + 0 * here[..., 0])
-        images.save(self.path("asl"), np.stack(volumes, axis=3), ASL.affine)
-        transforms.write_affines(self.path("motion", ".txt"), self.motion)
-        transforms.write_affines(self.path("m0_motion", ".txt"), np.eye(4))
-        transforms.write_affines(self.path("coregistration", ".txt"), TO_ASL)
-        transforms.write_field(self.path("forward"), warp(transforms.points(TEMPLATE)), TEMPLATE.affine)
-        inside = np.linalg.norm(transforms.points(T1W) / [40, 45, 36], axis=-1) < 1
-        for name, share in (("gm", 0.6), ("wm", 0.3), ("csf", 0.1), ("mask", 1.0)):
-            images.save(self.path(name), inside * share, T1W.affine)
-        self.mask = np.linalg.norm(transforms.points(TEMPLATE) / [28, 30, 26], axis=-1) < 1
-        images.save(self.path("template_mask"), self.mask, TEMPLATE.affine, dtype=np.uint8)
-        images.save(self.path("reference"), self.mask, TEMPLATE.affine)
-        self.m0 = list(m0)
-
-    def path(self, name, suffix=".nii.gz"):
-        return str(self.folder / f"in_{name}{suffix}")
-
-    def quantify(self, m0=M0, smoothing_fwhm=6.0):
-        given = {n: self.path(n) for n in ("asl", "forward", "gm", "wm", "csf", "mask", "reference", "template_mask")}
-        given |= {n: self.path(n, ".txt") for n in ("motion", "m0_motion", "coregistration")} | {"m0": self.m0}
-        made = {name: str(self.folder / f"out_{name}{suffix}") for name, suffix in MADE.items()}
-        quantification.quantify(given, made, acquisition=self.acquisition, m0=m0, smoothing_fwhm=smoothing_fwhm)
-        return made
-
-    def expected(self):
-        """deltaM on the template grid, through all transforms."""
-        return difference(transforms.apply(TO_ASL, warp(transforms.points(TEMPLATE))))
-
+from pharmasl.perfusion import kinetics
+from quantified import ASL, M0, TEMPLATE, TO_ASL, Files, difference, warp
 
 MOTION = [transforms.rigid_matrix((t, -0.7 * t, 0.4 * t), (0.01 * t, 0, -0.01 * t), (0, 0, 10)) for t in range(6)]
 
@@ -243,11 +161,11 @@ def test_voxels_beyond_the_field_of_view_are_not_covered(tmp_path):
     types = ["m0scan"] + ["control", "label"] * 3
     volumes = [np.full(ASL.shape, 1000.0 - 10 * (kind == "label")) for kind in types]
     files = Files(tmp_path, [np.eye(4)] * 5 + [away] * 2, {"volume_types": types}, volumes)
-    made = files.quantify()
+    made = files.quantify(outliers={"rules": []})
     coverage = images.load(made["coverage"])[0] > 0
     assert np.array_equal(coverage, files.mask)  # two of three pairs reach every voxel
     transforms.write_affines(files.path("motion", ".txt"), [np.eye(4)] * 3 + [away] * 4)
-    made = files.quantify()
+    made = files.quantify(outliers={"rules": []})
     fewer = images.load(made["coverage"])[0] > 0
     height = transforms.apply(TO_ASL, warp(transforms.points(TEMPLATE)))[..., 2] + 65
     reached = height <= ASL.affine[2, 3] + (ASL.shape[2] - 0.5) * ASL.affine[2, 2]
@@ -281,8 +199,7 @@ def test_sidecar_names_every_constant_and_its_source(tmp_path):
         assert name in record["Equation"]
         assert set(record["Constants"][name]) == {"Value", "Unit", "Field", "Source"}
     assert record["Constants"]["labeling_efficiency"]["Source"] == "default for PCASL (Alsop 2015)"
-    assert record["NumberOfPairs"] == 1
-    assert record["PairedVolumes"] == [[1, 2]]
+    assert record["NumberOfRepeats"] == record["NumberOfRepeatsUsed"] == 1
     assert record["UnpairedVolumes"] == [3]
     assert record["Units"] == "mL/100 g/min"
 
@@ -336,7 +253,7 @@ def test_asldro_reference_object(tmp_path, subject, grey, white):
         images.save(files.path(name), image, affine)
     for name in ("reference", "template_mask"):
         images.save(files.path(name), labels > 0, affine)
-    made = files.quantify()
+    made = files.quantify(outliers={"rules": []})
     native, template = images.load(made["cbf"])[0], images.load(made["template_cbf"])[0]
     assert template == pytest.approx(native, abs=1e-2)
     assert native[(labels == 1) & (truth > 59)].mean() == pytest.approx(grey, abs=0.06)

@@ -21,10 +21,12 @@ def brain():
 
 def scan(brain, cbf, series=None, **changes):
     affine, inside, gm, wm, csf = brain
+    series = cbf[..., np.newaxis] if series is None else series
     given = {
         "cbf": cbf,
         "affine": affine,
-        "series": cbf[..., np.newaxis] if series is None else series,
+        "series": series,
+        "kept": np.ones(series.shape[3], dtype=bool),
         "brain": inside,
         "gm": gm,
         "wm": wm,
@@ -161,9 +163,32 @@ def test_scan_metrics_of_a_planted_scan(brain):
     assert found["temporal_snr"] == pytest.approx(2, rel=1e-3)
     assert (found["fd_mean"], found["fd_max"], found["dvars_mean"]) == pytest.approx((0.25, 0.4, 3))
     assert found["coverage"] == 1
-    assert found["pairs"] == 3
+    assert found["pairs"] == found["pairs_used"] == 3
+    assert math.isnan(found["registration_overlap"])
     assert (found["gm_threshold"], found["wm_threshold"]) == (0.7, 0.9)
     assert (found["gm_voxels"], found["wm_voxels"]) == (len(grey), int(wm.sum()))
+
+
+def test_high_cbf_is_counted_in_grey_matter_above_150(brain):
+    _, inside, gm, wm, _ = brain
+    cbf = (60 * gm + 200 * wm + 1e-3 * inside).astype(np.float32)
+    grey = np.argwhere(gm > 0)
+    cbf[tuple(grey[:30].T)], cbf[tuple(grey[30:50].T)] = 151, 149
+    assert scan(brain, cbf)["high_cbf_share"] == pytest.approx(30 / len(grey), rel=1e-12)
+
+
+def test_repeats_left_out_have_no_say(brain):
+    _, _, gm, wm, _ = brain
+    cbf = (60 * gm + 20 * wm + 1e-3).astype(np.float32)
+    series = cbf[..., np.newaxis] + np.float32([-3, 0, 3, 500])
+    series[:12, :, :, 3] = 0  # nor by what they do not cover
+    kept = np.array([True, True, True, False])
+    found = scan(brain, cbf, series, kept=kept)
+    assert (found["pairs_used"], found["pairs"]) == (3, 4)
+    assert found["temporal_snr"] == pytest.approx(20, rel=1e-3)
+    # t = 60 / (3 / sqrt(3)) with two degrees of freedom.
+    expected = stats.norm.isf(stats.t.sf(60 / math.sqrt(3), 2))
+    assert found["gm_cbf_z"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_zeros_of_the_maps_are_missing_values_not_cbf(brain):
@@ -223,6 +248,11 @@ def test_bands_are_overridden_and_removed():
 def test_bad_bands_are_refused(bands):
     with pytest.raises(InputError, match=r"quality\.bands"):
         flags.resolve(bands)
+
+
+def test_bands_tell_their_source():
+    assert set(flags.SOURCES) == set(flags.BANDS)
+    assert all(flags.SOURCES.values())
 
 
 def test_every_band_is_of_a_measure_and_every_measure_is_described():

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 import skeleton
@@ -44,7 +45,7 @@ def test_values_carry_their_source(root):
     edit(root, LabelingEfficiency=None)
     acquisition = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition
     assert acquisition["labeling_efficiency"] == 0.85
-    assert acquisition["sources"]["labeling_efficiency"] == "config perfusion.labeling_efficiency.PCASL"
+    assert acquisition["sources"]["labeling_efficiency"] == "calibration consensus (Alsop et al. 2015)"
     assert acquisition["sources"]["post_labeling_delay"].startswith("PostLabelingDelay of ")
     assert acquisition["t1_blood"] == 1.65
 
@@ -64,7 +65,9 @@ def test_the_configuration_overrides_sidecars(root):
         ("PostLabelingDelay", 1800),
         ("PostLabelingDelay", 0),
         ("PostLabelingDelay", [0, 1.8, 1.8]),
-        ("PostLabelingDelay", [0, 1, 1, 2, 2, 3, 3]),
+        ("PostLabelingDelay", [0, 1, 1, 2, 2, 3, 2]),
+        ("PostLabelingDelay", [0, 1, 1, 2, 2, 0, 0]),
+        ("LookLocker", True),
         ("LabelingDuration", None),
         ("LabelingDuration", 1800),
         ("LabelingEfficiency", 85),
@@ -168,7 +171,21 @@ def test_problems_of_all_scans_come_at_once(root):
 
 def test_a_missing_t1w_is_named(root):
     (root / "sub-03/ses-T1/anat/sub-03_ses-T1_T1w.nii.gz").unlink()
-    assert "sub-03" in problems(root)["anat/*_T1w.nii.gz"].file
+    problem = problems(root)["anat/*_T1w.nii.gz"]
+    assert "sub-03" in problem.file
+    assert "anatomy.missing_t1w" in problem.mend
+
+
+def test_the_template_may_stand_in_for_a_missing_t1w(root):
+    (root / "sub-03/ses-T1/anat/sub-03_ses-T1_T1w.nii.gz").unlink()
+    study = read(root, anatomy={"missing_t1w": "template"})
+    found = Targets(study, "results")
+    assert found.anatomies(assumed=True) == ["sub-03/anat/sub-03"]
+    assert set(found.anatomies(assumed=False)) == {f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "04")}
+    for stem, scan in study.scans.items():
+        assert found.assumed(SimpleNamespace(scan=stem)) == (scan.subject == "03")
+    # The study's table of scans says so too.
+    assert {row["participant_id"] for row in found.sheets()["scans"] if row["t1w"] is None} == {"sub-03"}
 
 
 def test_an_arm_that_the_configuration_does_not_know_is_named(root):

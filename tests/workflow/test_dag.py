@@ -91,6 +91,41 @@ def test_bad_input_stops_before_any_job_with_one_plain_message(small):
     assert not (small.folder / "results").exists()
 
 
+def without_t1w(small, *subjects, **anatomy):
+    for subject in subjects:
+        for path in (small.folder / "bids" / subject).glob("ses-*/anat/*"):
+            path.unlink()
+    config = yaml.safe_load((small.folder / "config.yaml").read_text())
+    small.configure({**config, "anatomy": anatomy})
+
+
+def test_a_missing_t1w_is_refused_with_the_key_that_allows_it(small):
+    without_t1w(small, "sub-02")
+    done = small.snakemake(check=False)
+    assert done.returncode != 0
+    assert "sub-02" in done.stderr
+    assert "anatomy.missing_t1w" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_each_participant_gets_the_anatomy_that_it_has(small):
+    without_t1w(small, "sub-02", missing_t1w="template")
+    plan = small.snakemake("-n").stdout
+    counts = jobs(plan)
+    assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 3
+    assert counts["assume_anatomy"] == 1
+    assert counts["align_perfusion"] == 4 * 2 * 3
+    assumed = plan[plan.index("No T1w, so the template stands in for it") :].split("\n\n")[0]
+    assert "sub-02" in assumed
+
+
+def test_nobody_needs_a_t1w(small):
+    without_t1w(small, "sub-01", "sub-02", "sub-03", "sub-04", missing_t1w="template")
+    counts = jobs(small.snakemake("-n", "--quiet", "rules").stdout)
+    assert counts["assume_anatomy"] == 4
+    assert not {"prepare_anatomy", "normalise_anatomy", "segment_anatomy"} & set(counts)
+
+
 def test_the_slurm_profile_is_read_as_snakemake_reads_profiles():
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     assert profile["executor"] == "slurm"

@@ -44,6 +44,8 @@ def _panel(axes, rows, name, group, labels, colours, band):
     axes.scatter(
         across[marked], values[marked], s=34, facecolors="white", edgecolors=style.VERMILLION, linewidths=1.6, zorder=4
     )
+    lost = known & np.array([row.get("usable") == "no" for row in rows])
+    axes.scatter(across[lost], values[lost], s=60, c=style.INK, marker="x", linewidths=1.2, zorder=5)
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
@@ -81,7 +83,8 @@ def _panel(axes, rows, name, group, labels, colours, band):
 
 @style.styled
 def draw(rows, bands, path):
-    """Draw one panel a measure: a point a scan, a line at the median, flagged scans ringed and named, limits dashed.
+    """Draw one panel a measure: a point a scan, a line at the median, flagged scans ringed and named, excluded ones
+    crossed out, limits dashed.
 
     Parameters
     ----------

@@ -96,33 +96,72 @@ def run(
             )
         seed_change = design.seed_changes(seed_table, participants, analysis["seed"]["contrast"], sessions)
         known = np.isfinite(seed_change)
-        reason = "the seed region is empty or not covered in a session"
+        reason = "the seed region is empty, not covered or without a usable scan in a session"
         excluded = [{"participant_id": name, "reason": reason} for name, k in zip(participants, known) if not k]
         if not known.any():
             reason = f"seed {analysis['seed']['roi']} has no values"
             return _not_run(reason, template_mask, outputs, analysis, inference, arms, excluded)
         seed_change = seed_change[known]
     table, covariates = tables.read_table(participants_table), analysis.get("covariates") or []
+    # What is wrong with the table or the configuration is wrong for all, and found before the maps are read; what fails
+    # below for those who are left fails for want of seeds or of usable scans.
+    design.build("group_by_time", participants, table, arms, covariates, participants_table)
+    want = []
     if excluded:
-        # What is wrong with the table or the configuration is wrong for all; what fails below fails for want of seeds.
-        design.build("group_by_time", participants, table, arms, covariates, participants_table)
+        want.append(f"a value of seed {analysis['seed']['roi']}")
         baseline, followup, participants = (
             [item for item, k in zip(items, known) if k] for items in (baseline, followup, participants)
         )
+    found = maps.changes(baseline, followup, template_mask)
+    unusable = missing_maps(participants, found[-1], analysis["contrast"], sessions)
+    if unusable:
+        want.append(f"usable scans of {analysis['contrast']}")
+        known = np.array([name not in unusable for name in participants])
+        participants = [name for name, k in zip(participants, known) if k]
+        seed_change = seed_change if seed_change is None else seed_change[known]
+        excluded += [{"participant_id": name, "reason": reason} for name, reason in unusable.items()]
     try:
         plan = design.build(analysis["effect"], participants, table, arms, covariates, participants_table, seed_change)
     except InputError as error:
         if not excluded:
             raise
-        reason = f"too few participants have a value of seed {analysis['seed']['roi']}: {error}"
+        reason = f"too few participants have {' and '.join(want)}: {error}"
         return _not_run(reason, template_mask, outputs, analysis, inference, arms, excluded)
     # One BLAS thread: its sums, and so the bytes written, do not depend on the machine's cores.
     with threadpool_limits(1, user_api="blas"):
-        return _compute(plan, baseline, followup, template_mask, outputs, analysis, inference, arms, excluded, threads)
+        return _compute(plan, found, followup, outputs, analysis, inference, arms, excluded, threads)
 
 
-def _compute(plan, baseline, followup, template_mask, outputs, analysis, inference, arms, excluded, threads):
-    data, mask, affine, template_voxels, lost = maps.changes(baseline, followup, template_mask)
+def missing_maps(participants, empty, contrast, sessions=None):
+    """Who has a map without any value, and why.
+
+    Parameters
+    ----------
+    participants : list of str
+    empty : list of tuple of bool
+        Of :func:`pharmasl.group.maps.changes`.
+    contrast : str
+    sessions : dict, optional
+        ``baseline``, ``followup``: labels.
+
+    Returns
+    -------
+    dict
+        Participant to the reason.
+    """
+    labels = [(sessions or {}).get(which, which) for which in ("baseline", "followup")]
+    return {
+        name: (
+            f"no CBF of {contrast} at {' and '.join(label for label, none in zip(labels, lacks) if none)}: "
+            "the scan is excluded or covers nothing"
+        )
+        for name, lacks in zip(participants, empty)
+        if any(lacks)
+    }
+
+
+def _compute(plan, found, followup, outputs, analysis, inference, arms, excluded, threads):
+    data, mask, affine, template_voxels, lost, _ = found
     model = glm.model(plan.x, plan.nuisance)
     fit = glm.fit(data, model)
     constant = int((~fit.varies).sum())

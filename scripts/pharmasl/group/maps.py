@@ -32,14 +32,18 @@ def changes(baseline, followup, template_mask):
     Returns
     -------
     data : ndarray of shape (V, n), float64
-        Follow-up minus baseline, one row a voxel of ``mask``, in the maps' unit.
+        Follow-up minus baseline, one row a voxel of ``mask`` and one column a participant with both maps, in the maps'
+        unit.
     mask : ndarray of bool, shape (X, Y, Z)
-        Voxels of the template mask that every map covers.
+        Voxels of the template mask that all those maps cover.
     affine : ndarray of shape (4, 4)
     template_voxels : int
         Voxels of the template mask.
     lost : list of int
-        Voxels of the template mask that each participant's maps do not cover.
+        Voxels of the template mask that each of those participants' maps do not cover.
+    empty : list of tuple of bool
+        Whether the baseline and the follow-up map of each participant given hold no value at all: no scan of a state was
+        usable. Such a participant has no column, and costs the others no voxel.
 
     Raises
     ------
@@ -59,17 +63,23 @@ def changes(baseline, followup, template_mask):
     grid = images.Grid(template.shape, affine)
     data = np.empty((int(template.sum()), len(baseline)))
     keep = np.ones(len(data), dtype=bool)
-    lost = []
-    for i, (before, after) in enumerate(zip(baseline, followup)):
+    lost, empty, used = [], [], []
+    for before, after in zip(baseline, followup):
         first, second = (_load(path, grid)[template] for path in (before, after))
+        empty.append((not covered(first).any(), not covered(second).any()))
+        if any(empty[-1]):
+            continue
         good = covered(first) & covered(second)
-        data[:, i] = np.where(good, second, 0).astype(np.float64) - np.where(good, first, 0)
+        used.append(after)
+        data[:, len(used) - 1] = np.where(good, second, 0).astype(np.float64) - np.where(good, first, 0)
         keep &= good
         lost.append(int(len(good) - good.sum()))
+    # As if the empty maps had not been given, memory layout included: sums depend on it.
+    data = data if len(used) == len(baseline) else np.ascontiguousarray(data[:, : len(used)])
     if not keep.any():
         worst = int(np.argmax(lost))
         raise InputError(
-            followup[worst],
+            used[worst],
             "coverage",
             f"{lost[worst]} of {len(keep)} voxels of the template mask not covered in this participant's maps",
             "voxels that every participant's maps cover",
@@ -77,7 +87,7 @@ def changes(baseline, followup, template_mask):
         )
     mask = template.copy()
     mask[template] = keep
-    return (data if keep.all() else data[keep]), mask, affine, len(keep), lost
+    return (data if keep.all() else data[keep]), mask, affine, len(keep), lost, empty
 
 
 def fill(values, mask, outside=np.nan):

@@ -1,6 +1,9 @@
 """The acquisition parameters that quantification needs, checked before any arithmetic."""
 
 import math
+from dataclasses import dataclass
+
+import numpy as np
 
 from pharmasl.errors import InputError
 from pharmasl.perfusion import kinetics
@@ -18,6 +21,10 @@ FIELDS = {
     "repetition_time": ("RepetitionTimePreparation", "s"),
     "m0_repetition_time": ("RepetitionTimePreparation of the M0 image", "s"),
     "m0_estimate": ("M0Estimate", "signal"),
+    "m0_scale": ("perfusion.m0.scale", "1"),
+    "echo_time": ("EchoTime", "s"),
+    "m0_echo_time": ("EchoTime of the M0 image", "s"),
+    "t2_star": ("T2* of tissue", "s"),
     "slice_timing": ("SliceTiming", "s"),
 }
 
@@ -62,60 +69,121 @@ def positive(acquisition, name, series, most=math.inf):
     return number
 
 
-def constants(acquisition, series, n_slices):
-    """The constants of the CBF equation for one series.
+@dataclass(frozen=True)
+class Timing:
+    """When a series was labelled and read.
+
+    Attributes
+    ----------
+    group : ndarray of int, shape (T,)
+        Number of each volume's delay; 0 where it has none.
+    delay : ndarray of shape (P,)
+        Post-labelling delay of each, or inversion time, seconds.
+    duration : ndarray of shape (P,)
+        Labelling duration of each, or bolus duration (infinite where nothing cuts it off), seconds.
+    offset : ndarray of shape (Z,)
+        Readout of each slice after the first one's, seconds.
+    fixed : float or None
+        Time over which the label decays, where a formula takes one for all voxels.
+    """
+
+    group: np.ndarray
+    delay: np.ndarray
+    duration: np.ndarray
+    offset: np.ndarray
+    fixed: float | None = None
+
+    @property
+    def several(self):
+        """Whether the series has more than one delay."""
+        return len(self.delay) > 1
+
+
+def timing(acquisition, series, n_slices, q2tips="consensus"):
+    """The delays of a series.
 
     Parameters
     ----------
     acquisition : dict
-        As the study stage resolves it (see the configuration's manual).
+        As the study stage resolves it; ``post_labeling_delay`` and ``labeling_duration`` are numbers, or lists of one a
+        volume with None where it does not apply.
     series : path-like
         Named in errors.
     n_slices : int
         Slices along the third axis.
+    q2tips : str
+        Of :func:`kinetics.decay_time`.
 
     Returns
     -------
-    equation : str
-    values : dict
-        Name to value, in SI seconds, of every constant that the equation holds; ``slice_timing`` too where given.
+    Timing
+        Delays ascend.
 
     Raises
     ------
     InputError
         If a value is missing or senseless, or the number of slice times is not that of slices.
     """
-    values = {"post_labeling_delay": positive(acquisition, "post_labeling_delay", series, 10)}
-    kind = acquisition.get("labeling_type")
-    if kind in ("PCASL", "CASL"):
-        equation = kinetics.CONTINUOUS
-        values["labeling_duration"] = positive(acquisition, "labeling_duration", series, 10)
-    elif kind == "PASL":
-        equation = kinetics.PULSED
-        values["bolus_duration"] = _bolus(acquisition, series, values["post_labeling_delay"])
-    else:
+    types, kind = acquisition["volume_types"], acquisition.get("labeling_type")
+    if kind not in ("PCASL", "CASL", "PASL"):
         raise InputError(
             series, "ArterialSpinLabelingType", kind, "PCASL, CASL or PASL", "Mend the sidecar of the series."
         )
-    values["labeling_efficiency"] = positive(acquisition, "labeling_efficiency", series, 1)
-    values["t1_blood"] = positive(acquisition, "t1_blood", series, 10)
-    values["partition_coefficient"] = positive(acquisition, "partition_coefficient", series, 2)
-    timing = acquisition.get("slice_timing")
-    if timing is not None:
-        if len(timing) != n_slices or not all(0 <= t < 60 for t in timing):
-            raise InputError(
-                series,
-                "SliceTiming",
-                timing,
-                f"{n_slices} times, one for each slice along the third axis, in seconds",
-                "Mend the sidecar of the series.",
-            )
-        values["slice_timing"] = [float(t) for t in timing]
-    return equation, values
+    pulsed = kind == "PASL"
+    delays = _each(acquisition, "post_labeling_delay", len(types), series)
+    durations = [None] * len(types) if pulsed else _each(acquisition, "labeling_duration", len(types), series)
+    measured = [
+        (delay, duration)
+        for delay, duration, name in zip(delays, durations, types)
+        if name in ("control", "label", "deltam")
+    ]
+    distinct = sorted(set(measured))
+    for delay, duration in distinct:
+        positive({"post_labeling_delay": delay}, "post_labeling_delay", series, 10)
+        if not pulsed:
+            positive({"labeling_duration": duration}, "labeling_duration", series, 10)
+    number = {pair: index for index, pair in enumerate(distinct)}
+    group = np.array([number.get(pair, 0) for pair in zip(delays, durations)], dtype=int)
+    delay = np.array([pair[0] for pair in distinct])
+    fixed = None
+    if pulsed:
+        duration = np.array([_bolus(acquisition, series, each, several=len(distinct) > 1) for each in delay])
+        technique, cutoff = acquisition.get("bolus_cutoff_technique"), acquisition.get("bolus_cutoff_delay")
+        last = kinetics.decay_time(technique, cutoff, None, q2tips)
+        fixed = None if last is None else float(last)
+    else:
+        duration = np.array([pair[1] for pair in distinct])
+    return Timing(group, delay, duration, _offsets(acquisition, series, n_slices), fixed)
 
 
-def _bolus(acquisition, series, inversion_time):
+def _each(acquisition, name, count, series):
+    value = acquisition.get(name)
+    if not isinstance(value, list | tuple):
+        return [value] * count
+    if len(value) != count:
+        field, unit = FIELDS[name]
+        raise InputError(series, field, f"{len(value)} values", f"{count}, one a volume ({unit})", "Mend the sidecar.")
+    return list(value)
+
+
+def _offsets(acquisition, series, n_slices):
+    times = acquisition.get("slice_timing")
+    if times is not None and (len(times) != n_slices or not all(0 <= t < 60 for t in times)):
+        raise InputError(
+            series,
+            "SliceTiming",
+            times,
+            f"{n_slices} times, one for each slice along the third axis, in seconds",
+            "Mend the sidecar of the series.",
+        )
+    return kinetics.slice_delays(0.0, times, n_slices)
+
+
+def _bolus(acquisition, series, inversion_time, several):
     technique, delay = acquisition.get("bolus_cutoff_technique"), acquisition.get("bolus_cutoff_delay")
+    if technique is None and delay is None:
+        # FAIR without a cut-off: the label still flows in at the readout.
+        return np.inf if several else inversion_time
     first = delay[0] if isinstance(delay, list | tuple) and delay else delay
     positive({"bolus_cutoff_delay": first}, "bolus_cutoff_delay", series, 10)
     try:
@@ -126,27 +194,47 @@ def _bolus(acquisition, series, inversion_time):
             "BolusCutOffTechnique",
             technique,
             "QUIPSSII, Q2TIPS or QUIPSS",
-            "A pulsed series without a bolus cut-off has no known bolus duration and cannot be quantified.",
+            "A pulsed series with another bolus cut-off cannot be quantified.",
         ) from None
     return positive({"bolus_duration": duration}, "bolus_duration", series, inversion_time)
 
 
-def factor(values, delays):
-    """CBF over deltaM / M0.
+@dataclass(frozen=True)
+class Constants:
+    """What the kinetic model of a series takes beside its delays.
 
-    Parameters
+    Attributes
     ----------
-    values : dict
-        As :func:`constants` gives it.
-    delays : float or ndarray
-        Delay of each voxel, seconds: :func:`kinetics.slice_delays` of each voxel's slice.
-
-    Returns
-    -------
-    float or ndarray
-        mL/100 g/min.
+    pulsed : bool
+    labeling_efficiency : float
+    t1_blood : float
+        Seconds.
+    partition_coefficient : float
+        mL/g.
     """
-    shared = (values["labeling_efficiency"], values["t1_blood"], values["partition_coefficient"])
-    if "labeling_duration" in values:
-        return kinetics.continuous(delays, values["labeling_duration"], *shared)
-    return kinetics.pulsed(delays, values["bolus_duration"], *shared)
+
+    pulsed: bool
+    labeling_efficiency: float
+    t1_blood: float
+    partition_coefficient: float
+
+    def factor(self, delay, duration):
+        """CBF over deltaM / M0 (:func:`kinetics.continuous` or :func:`kinetics.pulsed`), mL/100 g/min."""
+        formula = kinetics.pulsed if self.pulsed else kinetics.continuous
+        return formula(delay, duration, self.labeling_efficiency, self.t1_blood, self.partition_coefficient)
+
+
+def constants(acquisition, series):
+    """The constants of a series' kinetic model.
+
+    Raises
+    ------
+    InputError
+        If one is missing or senseless.
+    """
+    return Constants(
+        acquisition["labeling_type"] == "PASL",
+        positive(acquisition, "labeling_efficiency", series, 1),
+        positive(acquisition, "t1_blood", series, 10),
+        positive(acquisition, "partition_coefficient", series, 2),
+    )

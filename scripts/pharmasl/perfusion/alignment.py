@@ -1,12 +1,12 @@
 """The transforms of a perfusion scan: of every volume to the series' reference, and of that to the T1-weighted image."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pharmasl import images, tables, transforms
-from pharmasl.perfusion import calibration, coregistration, motion, series, spline
+from pharmasl.perfusion import acceptance, calibration, coregistration, motion, series, spline
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,37 @@ CONFOUNDS = {
 }
 
 
-def align(asl, m0, gm, wm, csf, outputs, *, acquisition, correct=True):
+# What the mean of a series shows, by what perfusion is computed from.
+MEANS = {"pairs": "mean control", "deltam": "deltaM", "cbf": "CBF"}
+
+REGISTRATION = {
+    "Image": "The image that was registered: M0, mean control, deltaM or CBF",
+    "Target": "T1w: the participant's own tissues, rigidly; template: those of other people, stretched to the "
+    "scan; T1w in this transform's name then means the template, and the transform is affine",
+    "Stretch": "How many times larger the template is than this head, along left-right, posterior-anterior, foot-head",
+    "Unexplained": "Share of the image that the tissue model leaves over, 0 to 1, robustly counted",
+    "Uncertainty": "Root mean square displacement of the brain that the residuals let expect: to compare images by",
+    "Overlap": "Dice of the brain carried to the scan with the largest bright body that the scan itself shows",
+    "Contrast": "Share (partial R squared) of the variation within the brain that the pattern of grey and white matter "
+    "accounts for, in the image where it is clearest (ContrastImage)",
+    "ContrastImage": "That image",
+    "ContrastDisplaced": f"The mean of such shares with the tissues {coregistration.DISPLACED:g} mm away",
+    "Starts": "Number of places from which the registration was begun",
+    "Accepted": f"Whether Overlap is at least {acceptance.LEAST_OVERLAP}, Contrast at least {acceptance.LEAST_CONTRAST} "
+    f"and {acceptance.LEAST_RATIO} times ContrastDisplaced",
+    "Reason": "Why it is not accepted",
+}
+
+
+def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=True):
     """Find and write the transforms of one perfusion scan.
 
     Controls and labels are realigned to the control that is most like their median, M0 volumes to the first of them;
     the means of both are registered to the tissue maps. Then, the tissues being known, every volume is fitted once
     more to the mean control, and the mean M0 is fitted to it in M0's own contrast. The scan's registration is that of
-    the two images which the fit pins down better.
+    the two images which the fit pins down better. It is judged (:mod:`pharmasl.perfusion.acceptance`); where it is not
+    accepted all is done again from the best of many more starts, of every image of the scan, and if that does not help
+    either, the first result stands and is marked as not accepted.
 
     Parameters
     ----------
@@ -45,12 +69,15 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, correct=True):
     m0 : sequence of path-like
         The separate M0 image, or empty.
     gm, wm, csf : path-like
-        Tissue maps on the T1-weighted image's grid, 0 to 1.
+        Tissue maps on the T1-weighted image's grid, 0 to 1; the template's, where there is no T1-weighted image.
     outputs : dict
         Paths to write: ``motion``, ``m0_motion``, ``coregistration`` (ITK affines: one a volume of the series, one a
-        volume of M0, one), ``aslref`` (image), ``confounds`` (table). Without M0 volumes, that of M0 is one identity.
+        volume of M0, one), ``registration`` (JSON, :data:`REGISTRATION`), ``aslref`` (image), ``confounds`` (table).
+        Without M0 volumes, that of M0 is one identity.
     acquisition : dict
         Of the scan, as the study stage resolves it.
+    affine : bool
+        The tissue maps are the template's: their size and shape are fitted to the scan too.
     correct : bool
         False leaves every volume of the series where it is. (A separate M0 image is aligned all the same.)
 
@@ -60,22 +87,33 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, correct=True):
         If the volumes are not what the acquisition says, or M0 is missing.
     """
     types = list(acquisition["volume_types"])
-    data, affine, of = series.load(asl, types)
+    data, grid_affine, of = series.load(asl, types)
     origin = calibration.source(acquisition, of, asl, m0)
-    m0_data, m0_affine = series.load_m0(m0[0]) if origin == "separate" else (data[..., of.m0scan], affine)
+    m0_data, m0_affine = series.load_m0(m0[0]) if origin == "separate" else (data[..., of.m0scan], grid_affine)
     if origin not in ("separate", "included"):
         m0_data = m0_data[..., :0]
     maps, (maps_affine, *_) = zip(*(images.load(path) for path in (gm, wm, csf)))
     tissues = coregistration.reduce(maps, maps_affine)
-    found = solve(data, affine, of, m0_data, m0_affine, tissues, correct=correct, separate=origin == "separate")
+    found = solve(
+        data,
+        grid_affine,
+        of,
+        m0_data,
+        m0_affine,
+        tissues,
+        correct=correct,
+        separate=origin == "separate",
+        stretch=affine,
+    )
 
     transforms.write_affines(outputs["motion"], found.motion)
     transforms.write_affines(outputs["m0_motion"], found.m0_motion if len(found.m0_motion) else np.eye(4))
     transforms.write_affines(outputs["coregistration"], np.linalg.inv(found.to_t1w))
-    images.save(outputs["aslref"], found.reference, affine)
-    grid = images.Grid(data.shape[:3], affine)
+    tables.write_json(outputs["registration"], {**found.registration, "Descriptions": REGISTRATION})
+    images.save(outputs["aslref"], found.reference, grid_affine)
+    grid = images.Grid(data.shape[:3], grid_affine)
     brain = coregistration.carry(tissues.maps.sum(axis=0), tissues.affine, grid, found.to_t1w, parts=2)
-    tables.write_table(outputs["confounds"], confounds(data, affine, found.motion, types, brain), CONFOUNDS)
+    tables.write_table(outputs["confounds"], confounds(data, grid_affine, found.motion, types, brain), CONFOUNDS)
 
 
 @dataclass(frozen=True)
@@ -92,15 +130,18 @@ class Alignment:
         Maps points of the reference to points of the T1-weighted image.
     reference : ndarray of shape (X, Y, Z)
         The image by which the scan was registered, on the series' grid.
+    registration : dict
+        Keys of :data:`REGISTRATION`.
     """
 
     motion: np.ndarray
     m0_motion: np.ndarray
     to_t1w: np.ndarray
     reference: np.ndarray
+    registration: dict = field(default_factory=dict)
 
 
-def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate):
+def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate, stretch=False):
     """Find the transforms of a scan: see :func:`align`.
 
     Parameters
@@ -115,51 +156,175 @@ def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate):
     correct : bool
     separate : bool
         Whether M0 is an image of its own.
+    stretch : bool
+        Whether the tissues are the template's. ``to_t1w`` is then an affine map to the template.
 
     Returns
     -------
     Alignment
     """
+    scan = _prepare(data, affine, of, m0_data, m0_affine, correct, separate)
+    shape = _shape(scan, tissues) if stretch else np.eye(4)
+    found = _attempt(scan, coregistration.stretched(tissues, shape))
+    tried = found.registration["Starts"]
+    if not found.registration["Accepted"]:
+        log.warning("registration in doubt: %s. Many more starts are tried", found.registration["Reason"])
+        anew = _shape(scan, tissues, wide=True) if stretch else shape
+        target = coregistration.stretched(tissues, anew)
+        again = [(name, coregistration.coregister(*image, target, wide=True)) for name, image in scan.images().items()]
+        tried += sum(fit.starts for _, fit in again)
+        for name, fit in sorted(again, key=lambda pair: pair[1].uncertainty):
+            other = _attempt(scan, target, fit, name)
+            if other.registration["Accepted"]:
+                found, shape = other, anew
+                break
+    record = {**found.registration, "Target": "template" if stretch else "T1w", "Starts": tried}
+    if stretch:
+        record["Stretch"] = [round(float(value), 4) for value in np.diag(shape)[:3]]
+    if not record["Accepted"]:
+        log.warning("the registration is not accepted: %s", record["Reason"])
+    record = {key: record[key] for key in REGISTRATION if key in record}
+    return replace(found, to_t1w=shape @ found.to_t1w, registration=record)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """A scan realigned within itself: the means of its series and of its M0 volumes, each in a place of its own."""
+
+    data: np.ndarray
+    grid: images.Grid
+    of: object
+    matrices: np.ndarray
+    mean: np.ndarray
+    m0_volumes: list
+    m0_affine: np.ndarray
+    m0_matrices: np.ndarray
+    m0_mean: np.ndarray
+    correct: bool
+    separate: bool
+
+    @property
+    def realigned(self):
+        return self.correct and self.of.kind == "pairs"
+
+    @property
+    def mean_name(self):
+        return MEANS[self.of.kind]
+
+    def deltam(self, matrices):
+        """Mean control minus mean label of the pairs."""
+        control, label = (
+            motion.mean([self.data[..., i] for i in chosen], self.grid.affine, matrices[chosen], self.grid)
+            for chosen in self.of.pairs.T
+        )
+        return control - label
+
+    def images(self):
+        """Every image that the scan can be registered by, with its affine."""
+        found = {self.mean_name: (self.mean, self.grid.affine)}
+        if len(self.m0_volumes):
+            found["M0"] = self.m0_mean, self.m0_affine
+        if self.of.kind == "pairs":
+            found["deltaM"] = self.deltam(self.matrices), self.grid.affine
+        return found
+
+
+def _prepare(data, affine, of, m0_data, m0_affine, correct, separate):
+    """The first pass: volumes realigned to one of their own kind."""
     grid = images.Grid(data.shape[:3], affine)
     matrices = np.tile(np.eye(4), (data.shape[3], 1, 1))
-    moving = [data[..., i] for i in of.moving]
-    realigned = correct and of.kind == "pairs"
-    if realigned:
+    if correct and of.kind == "pairs":
         first = data[..., typical(data, of.control)]
+        moving = [data[..., i] for i in of.moving]
         matrices[of.moving] = motion.realign(moving, affine, first, affine, motion.head(first))
     averaged = {"pairs": of.control, "deltam": of.deltam, "cbf": of.cbf}[of.kind]
     mean = motion.mean([data[..., i] for i in averaged], affine, matrices[averaged], grid)
-
     m0_volumes = list(np.moveaxis(m0_data, 3, 0))
-    if not m0_volumes:
-        to_t1w = _register("the series", mean, affine, tissues).matrix
-        if realigned:
-            matrices[of.moving] = _again(moving, affine, mean, _anatomy(tissues, grid, to_t1w), matrices[of.moving])
-        return Alignment(matrices, np.empty((0, 4, 4)), to_t1w, mean)
+    m0_matrices, m0_mean = np.tile(np.eye(4), (len(m0_volumes), 1, 1)), None
+    if m0_volumes:
+        if correct:
+            m0_matrices = motion.realign(m0_volumes, m0_affine, m0_volumes[0], m0_affine, motion.head(m0_volumes[0]))
+        m0_mean = motion.mean(m0_volumes, m0_affine, m0_matrices, images.Grid(m0_data.shape[:3], m0_affine))
+    return _Scan(data, grid, of, matrices, mean, m0_volumes, m0_affine, m0_matrices, m0_mean, correct, separate)
 
-    m0_matrices = np.tile(np.eye(4), (len(m0_volumes), 1, 1))
-    if correct:
-        m0_matrices = motion.realign(m0_volumes, m0_affine, m0_volumes[0], m0_affine, motion.head(m0_volumes[0]))
-    m0_mean = motion.mean(m0_volumes, m0_affine, m0_matrices, images.Grid(m0_data.shape[:3], m0_affine))
-    by_m0 = _register("M0", m0_mean, m0_affine, tissues)
-    to_t1w = by_m0.matrix
+
+def _shape(scan, tissues, wide=False):
+    """The stretch from this head to the template, by the image which then shows the tissues' pattern most clearly.
+
+    A sharp outline is not enough: that of M0 may be the meninges'.
+    """
+    average = coregistration.average_size(tissues)
+    found = []
+    for image in scan.images().values():
+        start = (
+            average @ coregistration.coregister(*image, coregistration.stretched(tissues, average), wide=wide).matrix
+        )
+        stretch, rigid = coregistration.fit_stretch(*image, tissues, start)
+        clear, _ = coregistration.contrast(*image, coregistration.stretched(tissues, stretch), rigid)
+        found.append((clear, stretch))
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def _attempt(scan, tissues, start=None, image=None):
+    """The registration, and the second pass that follows from it; from a start unless that is to be looked for.
+
+    ``image`` names the image which ``start`` is the registration of. By deltaM the scan is registered only then: it has
+    the clearest pattern, but often little signal.
+    """
+    grid, of, affine = scan.grid, scan.of, scan.grid.affine
+    matrices, moving = scan.matrices.copy(), [scan.data[..., i] for i in of.moving]
+    starts = None if start is None else [start.matrix]
+    if not scan.m0_volumes:
+        by_mean = start if image == "deltaM" else _register("the series", scan.mean, affine, tissues, starts)
+        if scan.realigned:
+            anatomy = _anatomy(tissues, grid, by_mean.matrix)
+            matrices[of.moving] = _again(moving, affine, scan.mean, anatomy, matrices[of.moving])
+        record = _record(scan, tissues, by_mean, image or scan.mean_name, matrices, scan.mean, None)
+        return Alignment(matrices, np.empty((0, 4, 4)), by_mean.matrix, scan.mean, record)
+
+    by_m0 = _register("M0", scan.m0_mean, scan.m0_affine, tissues, starts)
+    m0_matrices, chosen, name, to_t1w = scan.m0_matrices, by_m0, "M0", by_m0.matrix
     # Differences have too little contrast of their own: they are taken to lie where M0 lies.
     if of.kind == "pairs":
-        by_mean = _register("the series", mean, affine, tissues, [by_m0.matrix])
-        brain = _anatomy(tissues, grid, by_mean.matrix)
-        if realigned:
-            matrices[of.moving] = _again(moving, affine, mean, brain, matrices[of.moving])
+        by_mean = _register("the series", scan.mean, affine, tissues, [by_m0.matrix])
+        by_mean = replace(by_mean, starts=by_m0.starts)
+        by_series = start if image == "deltaM" else by_mean
+        brain = _anatomy(tissues, grid, by_series.matrix)
+        if scan.realigned:
+            matrices[of.moving] = _again(moving, affine, scan.mean, brain, matrices[of.moving])
         link = np.eye(4)
-        if correct or separate:
+        if scan.correct or scan.separate:
             # From points of the series to points of M0: through the T1-weighted image at first, then directly.
-            start = np.linalg.inv(by_m0.matrix) @ by_mean.matrix
-            link = motion.realign_contrast(m0_mean, m0_affine, mean, affine, np.clip(sum(brain), 0, 1), brain, start)
+            link = np.linalg.inv(by_m0.matrix) @ by_mean.matrix
+            weight = np.clip(sum(brain), 0, 1)
+            link = motion.realign_contrast(scan.m0_mean, scan.m0_affine, scan.mean, affine, weight, brain, link)
         m0_matrices, to_t1w = m0_matrices @ link, by_m0.matrix @ link
-    if not separate:
+        if image == "deltaM" or by_mean.uncertainty <= by_m0.uncertainty:
+            chosen, name, to_t1w = by_series, image if image == "deltaM" else scan.mean_name, by_series.matrix
+    if not scan.separate:
         matrices[of.m0scan] = m0_matrices
-    if of.kind == "pairs" and by_mean.uncertainty <= by_m0.uncertainty:
-        return Alignment(matrices, m0_matrices, by_mean.matrix, mean)
-    return Alignment(matrices, m0_matrices, to_t1w, motion.mean(m0_volumes, m0_affine, m0_matrices, grid))
+    shown = motion.mean(scan.m0_volumes, scan.m0_affine, m0_matrices, grid)
+    record = _record(scan, tissues, replace(chosen, matrix=to_t1w), name, matrices, scan.mean, shown)
+    return Alignment(matrices, m0_matrices, to_t1w, shown if name == "M0" else scan.mean, record)
+
+
+def _record(scan, tissues, fit, name, matrices, mean, m0):
+    """What the scan's sidecar says of its registration; deltaM is made only where the other images do not convince."""
+    shown = {} if m0 is None else {"M0": m0}
+    if scan.of.kind == "pairs" or m0 is None:
+        shown[scan.mean_name] = mean
+    verdict = acceptance.judge(shown, tissues, scan.grid, fit.matrix)
+    if not verdict["Accepted"] and scan.of.kind == "pairs":
+        shown["deltaM"] = scan.deltam(matrices)
+        verdict = acceptance.judge(shown, tissues, scan.grid, fit.matrix)
+    uncertainty = round(fit.uncertainty, 4) if np.isfinite(fit.uncertainty) else None
+    return {
+        "Image": name,
+        "Unexplained": round(fit.unexplained, 4),
+        "Uncertainty": {"Value": uncertainty, "Unit": "mm"},
+        "Starts": fit.starts,
+        **verdict,
+    }
 
 
 def _anatomy(tissues, grid, to_t1w):

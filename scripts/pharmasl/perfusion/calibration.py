@@ -1,6 +1,9 @@
 """Where the equilibrium magnetisation M0 of a scan comes from, and its correction for incomplete recovery."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy import ndimage
 
 from pharmasl import resample
 from pharmasl.errors import InputError
@@ -77,28 +80,125 @@ def recovery(repetition_time, t1_tissue):
     return -1 / np.expm1(-repetition_time / t1_tissue)
 
 
-def scale(acquisition, origin, series, t1_recovery):
-    """The factor of :func:`recovery` for a scan's M0, or 1 where it is switched off or M0 is a number.
+def echo_factor(m0_echo_time, echo_time, t2_star):
+    """What to multiply an M0 image with so that it has decayed as long as the labelled images have.
+
+    Signal decays by ``exp(-TE / T2*)``. Images of one echo time have decayed alike, and their quotient is free of it;
+    those of two differ by a factor of their own (ExploreASL corrects M0 by the same).
+
+    Parameters
+    ----------
+    m0_echo_time, echo_time : float or None
+        Of the M0 image and of the series, seconds; None where not known.
+    t2_star : float or None
+        Of tissue, seconds; not needed where an echo time is not known.
 
     Returns
     -------
-    factor : float
+    float
+        ``exp((TE of M0 - TE of the series) / T2*)``; 1 where either echo time is not known.
+    """
+    if m0_echo_time is None or echo_time is None:
+        return 1.0
+    return float(np.exp((m0_echo_time - echo_time) / t2_star))
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a scan's M0 image is multiplied with, and why.
+
+    Attributes
+    ----------
+    t1_recovery : float
+        Of :func:`recovery`; 1 where switched off or not needed.
+    echo_time : float
+        Of :func:`echo_factor`; 1 where switched off, not needed or not known.
+    scale : float
+        The configured gain of the series over the M0 image.
     repetition_time : float or None
-        The time used.
+        The time that ``t1_recovery`` was computed with, seconds.
+    echo_times : tuple of float or None
+        Those of the M0 image and of the series that ``echo_time`` was computed with, seconds.
+    t2_star : float or None
+        That ``echo_time`` was computed with, seconds.
+    echo_reason : str
+        Why ``echo_time`` is what it is, for the record.
+    """
+
+    t1_recovery: float = 1.0
+    echo_time: float = 1.0
+    scale: float = 1.0
+    repetition_time: float | None = None
+    echo_times: tuple | None = None
+    t2_star: float | None = None
+    echo_reason: str = "not needed: no M0 image"
+
+    @property
+    def product(self):
+        """The one number that M0 is multiplied with."""
+        return self.t1_recovery * self.echo_time * self.scale
+
+
+def scale(acquisition, origin, series, settings):
+    """The factors of a scan's M0 image: recovery, echo time, and the configured gain.
+
+    Parameters
+    ----------
+    acquisition : dict
+        ``repetition_time`` (a control as M0) or ``m0_repetition_time``, ``t1_tissue``, ``m0_echo_time``, ``echo_time``
+        and ``t2_star``, seconds; the echo times may be missing.
+    origin : str
+        Of :func:`source`. M0 that is a number (``"estimate"``) is taken as it stands: no factor applies to it.
+    series : path-like
+        Named in errors.
+    settings : dict
+        Of the configuration's ``perfusion.m0``: ``t1_recovery`` (bool, default true), ``echo_time_correction`` (bool,
+        default true) and ``scale`` (default 1).
+
+    Returns
+    -------
+    Factors
 
     Raises
     ------
     InputError
-        If the repetition time or the T1 is missing or not above zero. (A time of zero would make CBF zero everywhere.)
+        If a value that a factor needs is missing or not above zero. (A repetition time of zero would make CBF zero
+        everywhere.) Echo times that are not given are no error: the factor is 1 and ``echo_reason`` says why.
     """
-    if not t1_recovery or origin in ("estimate", "none"):
-        return 1.0, None
-    name = "repetition_time" if origin == "control" else "m0_repetition_time"
-    time = parameters.positive(acquisition, name, series)
-    return float(recovery(time, parameters.positive(acquisition, "t1_tissue", series))), time
+    if origin in ("estimate", "none"):
+        return Factors()
+    gain = parameters.positive({"m0_scale": settings.get("scale", 1)}, "m0_scale", series)
+    time, recovered = None, 1.0
+    if settings.get("t1_recovery", True):
+        time = parameters.positive(
+            acquisition, "repetition_time" if origin == "control" else "m0_repetition_time", series
+        )
+        recovered = float(recovery(time, parameters.positive(acquisition, "t1_tissue", series)))
+    return Factors(recovered, scale=gain, repetition_time=time, **_echo(acquisition, origin, series, settings))
 
 
-def prepare(m0, affine, mask, smoothing_fwhm, factor, series):
+def _echo(acquisition, origin, series, settings):
+    if not settings.get("echo_time_correction", True):
+        return {"echo_reason": "switched off"}
+    if origin != "separate":
+        return {"echo_reason": "not needed: M0 is of the series itself"}
+    names = ("m0_echo_time", "echo_time")
+    missing = [parameters.FIELDS[name][0] for name in names if acquisition.get(name) is None]
+    if missing:
+        return {"echo_reason": f"not corrected: no {' and no '.join(missing)} is given"}
+    times = tuple(parameters.positive(acquisition, name, series) for name in names)
+    if times[0] == times[1]:
+        return {"echo_times": times, "echo_reason": "not needed: the echo times are the same"}
+    t2_star = parameters.positive(acquisition, "t2_star", series)
+    return {
+        "echo_time": echo_factor(*times, t2_star),
+        "echo_times": times,
+        "t2_star": t2_star,
+        "echo_reason": "corrected: the echo times differ",
+    }
+
+
+def prepare(m0, affine, mask, smoothing_fwhm, factor, series, edge=0.0):
     """M0 as it divides deltaM: smoothed within the brain, corrected for recovery, missing where it is too small.
 
     Parameters
@@ -111,9 +211,14 @@ def prepare(m0, affine, mask, smoothing_fwhm, factor, series):
     smoothing_fwhm : float
         mm; 0 for none.
     factor : float
-        Of :func:`scale`.
+        :attr:`Factors.product`.
     series : path-like
         Named in errors.
+    edge : float
+        mm. Voxels of the mask whose centre lies no further than this from the nearest centre outside are taken to be
+        darkened by what is not brain (partial volume, motion): they do not enter, and are filled from the brain
+        further inside, by the same smoothing, and beyond its reach by the nearest value. The edge of the field of view
+        is no edge of the brain. 0 takes every voxel as it is.
 
     Returns
     -------
@@ -123,9 +228,12 @@ def prepare(m0, affine, mask, smoothing_fwhm, factor, series):
     Raises
     ------
     InputError
-        If the brain holds no signal.
+        If the brain holds no signal, or ``edge`` leaves nothing of it.
     """
-    smoothed = resample.smooth(m0, affine, smoothing_fwhm, mask)
+    if edge > 0:
+        smoothed = _from_inside(m0, affine, mask, smoothing_fwhm, edge, series)
+    else:
+        smoothed = resample.smooth(m0, affine, smoothing_fwhm, mask)
     inside = np.isfinite(smoothed)
     middle = float(np.median(smoothed[inside])) if inside.any() else 0.0
     if not middle > 0:
@@ -138,3 +246,24 @@ def prepare(m0, affine, mask, smoothing_fwhm, factor, series):
         )
     with np.errstate(invalid="ignore"):
         return np.where(smoothed >= LEAST_SHARE * middle, smoothed * np.float32(factor), np.nan).astype(np.float32)
+
+
+def _from_inside(m0, affine, mask, smoothing_fwhm, edge, series):
+    size = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    sampled = mask & np.isfinite(m0)
+    # Without a voxel outside, there is no distance to it.
+    core = sampled if mask.all() else sampled & (ndimage.distance_transform_edt(mask, sampling=size) > edge)
+    if not core.any():
+        raise InputError(
+            series,
+            "perfusion.m0.edge",
+            edge,
+            "fewer mm, so that some of the brain is left within its edge",
+            "Lower it.",
+        )
+    smoothed = resample.smooth(m0, affine, smoothing_fwhm, core, onto=sampled)
+    beyond = sampled & ~np.isfinite(smoothed)
+    if beyond.any():
+        nearest = ndimage.distance_transform_edt(~core, sampling=size, return_distances=False, return_indices=True)
+        smoothed[beyond] = smoothed[tuple(nearest[:, beyond])]
+    return smoothed

@@ -1,8 +1,17 @@
-"""The consensus formulas that turn a perfusion difference into cerebral blood flow.
+"""The general kinetic model of arterial spin labelling, and the consensus formulas that invert it for a single delay.
 
-All are closed forms of the general kinetic model of Buxton et al. (1998, doi 10.1002/mrm.1910400308) for label that has
-wholly arrived and decays with the T1 of blood: Alsop et al. 2015 (doi 10.1002/mrm.25197), equations 1 and 2. Each has the
-shape ``CBF = factor * deltaM / M0``; the functions here give the factor. Times are seconds, CBF is mL/100 g/min.
+Buxton et al. (1998, doi 10.1002/mrm.1910400308): the difference of control and label at a time t is the label delivered
+up to t, less what has decayed since,
+
+    deltaM(t) = 2 (M0 / partition_coefficient) CBF / 6000 * integral of delivery(s) * exp(-(t - s) / T1) over s <= t,
+
+where delivery(s) is labeling_efficiency * exp(-ATT / t1_blood) for continuous and labeling_efficiency *
+exp(-s / t1_blood) for pulsed labelling while the bolus arrives, ATT <= s <= ATT + duration, and zero else. Buxton's venous
+outflow is part of 1 / T1 = 1 / T1 of tissue + CBF / 6000 / partition_coefficient; the consensus on multi-delay imaging
+(Woods et al. 2024, doi 10.1002/mrm.30091) takes the T1 of blood for T1.
+
+For label that has wholly arrived and T1 that of blood, the arrival time drops out and the model inverts to Alsop et al.
+2015 (doi 10.1002/mrm.25197), equations 1 and 2: ``CBF = factor * deltaM / M0``. Times are seconds, CBF is mL/100 g/min.
 """
 
 import numpy as np
@@ -52,8 +61,10 @@ def pulsed(inversion_time, bolus_duration, labeling_efficiency, t1_blood, partit
     ----------
     inversion_time : float or ndarray
         From the labelling pulse to the readout, seconds: BIDS' ``PostLabelingDelay`` of a pulsed series.
-    bolus_duration : float
-        Seconds; see :func:`bolus_duration`.
+    bolus_duration : float or ndarray
+        Seconds; see :func:`bolus_duration`. Without a cut-off (FAIR of a single inversion time) all blood that the
+        inversion time lets in counts: give the inversion time itself. That takes the label to arrive at once; where it
+        arrives after ATT, CBF comes out too low by the factor 1 - ATT / inversion_time.
     labeling_efficiency, t1_blood, partition_coefficient : float
         As for :func:`continuous`.
 
@@ -92,6 +103,177 @@ def bolus_duration(technique, cutoff_delay, inversion_time):
     """
     first = float(np.ravel(cutoff_delay)[0])
     return {"QUIPSSII": first, "Q2TIPS": first, "QUIPSS": inversion_time - first}[technique]
+
+
+def decay_time(technique, cutoff_delay, inversion_time, q2tips="consensus"):
+    """The time over which pulsed label decays with the T1 of blood: what :func:`pulsed` takes as ``inversion_time``.
+
+    It is the inversion time. A manufacturer's formula for Q2TIPS (as told by Noguchi et al. 2015) counts to the last
+    saturation of the bolus, TI2, instead. That lies before the readout, so that CBF is lower by the factor
+    exp((TI2 - TI) / t1_blood), and slices read one after the other are not told apart.
+
+    Parameters
+    ----------
+    technique : str
+        As for :func:`bolus_duration`.
+    cutoff_delay : float or sequence of float
+        Seconds; the last entry is that of the last saturation.
+    inversion_time : float or ndarray
+        Seconds.
+    q2tips : str
+        ``"consensus"``, or ``"commercial"`` for the manufacturer's formula. Other techniques are the same in both.
+
+    Returns
+    -------
+    float or ndarray
+
+    Raises
+    ------
+    KeyError
+        If ``q2tips`` is neither.
+    """
+    commercial = {"consensus": False, "commercial": True}[q2tips]
+    if commercial and technique == "Q2TIPS":
+        return float(np.ravel(cutoff_delay)[-1])
+    return inversion_time
+
+
+def continuous_difference(
+    cbf,
+    arrival_time,
+    post_labeling_delay,
+    labeling_duration,
+    labeling_efficiency,
+    t1_blood,
+    partition_coefficient,
+    t1_tissue=None,
+):
+    """DeltaM / M0 of tissue under continuous or pseudo-continuous labelling, whether label has arrived, arrives or has not.
+
+    Parameters
+    ----------
+    cbf : float or ndarray
+        mL/100 g/min. Arguments may be arrays that broadcast against each other.
+    arrival_time : float or ndarray
+        ATT: from the labelling plane to tissue, seconds.
+    post_labeling_delay : float or ndarray
+        Seconds.
+    labeling_duration : float or ndarray
+        Seconds.
+    labeling_efficiency : float
+        0 to 1, with the loss by background suppression.
+    t1_blood : float
+        Seconds.
+    partition_coefficient : float
+        mL/g
+    t1_tissue : float or ndarray, optional
+        Seconds, with which label in tissue decays; the outflow's share, 1 / T1 = 1 / T1 of tissue + CBF / 6000 /
+        partition_coefficient, is the caller's. The default is ``t1_blood`` (Woods 2024).
+
+    Returns
+    -------
+    float or ndarray
+        Buxton 1998, equation 5; Woods 2024.
+    """
+    t1 = t1_blood if t1_tissue is None else t1_tissue
+    after = np.asarray(post_labeling_delay) - arrival_time  # the last label's arrival until the readout
+    inflow = np.clip(after + labeling_duration, 0, labeling_duration)
+    delivered = -np.expm1(-inflow / t1) * t1 * np.exp(-np.maximum(after, 0) / t1 - arrival_time / t1_blood)
+    return 2 * labeling_efficiency / partition_coefficient / PER_MINUTE_AND_100_G * cbf * delivered
+
+
+def pulsed_difference(
+    cbf,
+    arrival_time,
+    inversion_time,
+    bolus_duration,
+    labeling_efficiency,
+    t1_blood,
+    partition_coefficient,
+    t1_tissue=None,
+):
+    """DeltaM / M0 of tissue under pulsed labelling, whether the bolus has arrived, arrives or has not.
+
+    Parameters
+    ----------
+    cbf, arrival_time, labeling_efficiency, t1_blood, partition_coefficient, t1_tissue
+        As for :func:`continuous_difference`.
+    inversion_time : float or ndarray
+        Seconds.
+    bolus_duration : float or ndarray
+        Seconds; infinite for FAIR without a cut-off.
+
+    Returns
+    -------
+    float or ndarray
+        Buxton 1998, equation 3; Woods 2024.
+    """
+    t1 = t1_blood if t1_tissue is None else t1_tissue
+    since = np.asarray(inversion_time) - arrival_time
+    inflow = np.clip(since, 0, bolus_duration)
+    # Label in blood decays slower or faster than in tissue; the quotient tends to 1 as the two become equal.
+    rate = (1 / np.asarray(t1) - 1 / t1_blood) * inflow
+    quotient = np.expm1(rate) / np.where(rate == 0, 1, rate) + (rate == 0)
+    delivered = inflow * quotient * np.exp(-np.maximum(since, 0) / t1 - arrival_time / t1_blood)
+    return 2 * labeling_efficiency / partition_coefficient / PER_MINUTE_AND_100_G * cbf * delivered
+
+
+def continuous_arterial(
+    blood_volume,
+    arrival_time,
+    post_labeling_delay,
+    labeling_duration,
+    labeling_efficiency,
+    t1_blood,
+    partition_coefficient,
+):
+    """DeltaM / M0 of label that is still in arteries, under continuous labelling (Woods 2024).
+
+    Parameters
+    ----------
+    blood_volume : float or ndarray
+        aBV, a fraction of the voxel.
+    arrival_time : float or ndarray
+        aBAT: to the voxel's arteries, seconds.
+    post_labeling_delay, labeling_duration, labeling_efficiency, t1_blood, partition_coefficient
+        As for :func:`continuous_difference`. M0 of arterial blood is M0 / partition_coefficient.
+
+    Returns
+    -------
+    float or ndarray
+        Label is there if PLD < aBAT <= PLD + labelling duration.
+    """
+    delay = np.asarray(post_labeling_delay)
+    there = (delay < arrival_time) & (arrival_time <= delay + labeling_duration)
+    return 2 * labeling_efficiency / partition_coefficient * blood_volume * np.exp(-arrival_time / t1_blood) * there
+
+
+def pulsed_arterial(
+    blood_volume,
+    arrival_time,
+    inversion_time,
+    bolus_duration,
+    labeling_efficiency,
+    t1_blood,
+    partition_coefficient,
+):
+    """DeltaM / M0 of label that is still in arteries, under pulsed labelling (Woods 2024).
+
+    Parameters
+    ----------
+    blood_volume, arrival_time
+        As for :func:`continuous_arterial`.
+    inversion_time, bolus_duration, labeling_efficiency, t1_blood, partition_coefficient
+        As for :func:`pulsed_difference`.
+
+    Returns
+    -------
+    float or ndarray
+        Label is there if TI - bolus duration < aBAT <= TI.
+    """
+    time = np.asarray(inversion_time)
+    there = (time - bolus_duration < arrival_time) & (arrival_time <= time)
+    return 2 * labeling_efficiency / partition_coefficient * blood_volume * np.exp(-time / t1_blood) * there
 
 
 def slice_delays(post_labeling_delay, slice_timing, n_slices):

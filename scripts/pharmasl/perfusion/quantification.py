@@ -1,88 +1,81 @@
 """Cerebral blood flow of one scan, on its own grid and on the template's.
 
 On either grid every raw volume is sampled once, through all transforms composed into one, and controls and labels are
-subtracted after that. A voxel is quantified where it lies in the brain, where M0 is not next to nothing, and where at
-least half of the pairs reach it (a head that moved leaves gaps at the edge of the field of view); elsewhere maps are
+subtracted after that. Which repeats (pairs, or differences of the scanner) make the mean is decided on the scan's own grid
+and holds for both. A voxel is quantified where it lies in the brain, where M0 is not next to nothing, and where at least
+half of the repeats used reach it (a head that moved leaves gaps at the edge of the field of view); elsewhere maps are
 zero, and the brain and coverage masks tell which zeros are missing values.
 """
 
 import functools
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 
-import pharmasl
 from pharmasl import images, resample, tables, transforms
 from pharmasl.errors import InputError
-from pharmasl.perfusion import acquisition as parameters
-from pharmasl.perfusion import calibration, coregistration, kinetics, series, spline
+from pharmasl.perfusion import (
+    artefacts,
+    coregistration,
+    estimation,
+    motion,
+    partial_volume,
+    plausibility,
+    record,
+    scan,
+)
 
 log = logging.getLogger(__name__)
 
-# Least share of the pairs that must reach a voxel.
-LEAST_PAIRS = 0.5
+GIVEN = [
+    "asl",
+    "m0",
+    "motion",
+    "m0_motion",
+    "coregistration",
+    "forward",
+    "gm",
+    "wm",
+    "csf",
+    "mask",
+    "reference",
+    "template_mask",
+]
+MADE = [
+    "cbf",
+    "sidecar",
+    "preproc",
+    "timeseries",
+    "repeats",
+    "gm_cbf",
+    "wm_cbf",
+    "brain_mask",
+    "gm",
+    "wm",
+    "csf",
+    "template_cbf",
+    "template_gm_cbf",
+    "smooth",
+    "coverage",
+    "error",
+]
+# For a series of several delays besides.
+FITTED = ["att", "template_att"]
+TISSUES = ("gm", "wm", "csf")
+# A template voxel whose smoothed share of grey matter is below this has no corrected CBF to speak of.
+LEAST_GREY = 0.1
+
+REPEATS = {
+    **artefacts.COLUMNS,
+    "control": {"Description": "Volume of the series, from 0, that holds the control; or the difference itself"},
+    "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made"},
+    "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
+    "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
+}
 
 
-@dataclass(frozen=True)
-class Scan:
-    """A raw scan, its volumes and what is known of them.
-
-    Attributes
-    ----------
-    path : path-like
-        The series, named in errors.
-    data : ndarray of shape (X, Y, Z, T)
-    affine : ndarray of shape (4, 4)
-    of : pharmasl.perfusion.volumes.Volumes
-    motion : ndarray of shape (T, 4, 4)
-        Maps points of the reference to points of each volume.
-    m0_data : ndarray of shape (X, Y, Z, N), or None where M0 is a number or not needed
-    m0_affine : ndarray of shape (4, 4)
-    m0_motion : ndarray of shape (N, 4, 4)
-    """
-
-    path: object
-    data: np.ndarray
-    affine: np.ndarray
-    of: object
-    motion: np.ndarray
-    m0_data: np.ndarray
-    m0_affine: np.ndarray
-    m0_motion: np.ndarray
-
-
-@dataclass(frozen=True)
-class Model:
-    """What turns differences into CBF.
-
-    Attributes
-    ----------
-    equation : str
-    values : dict
-        Constants of the equation.
-    delays : ndarray of shape (Z,)
-        Post-labelling delay of each slice, seconds.
-    origin : str
-        Of :func:`pharmasl.perfusion.calibration.source`.
-    m0_factor : float
-        Of :func:`pharmasl.perfusion.calibration.scale`.
-    m0_estimate : float or None
-    m0_fwhm : float
-        mm
-    """
-
-    equation: str
-    values: dict
-    delays: np.ndarray
-    origin: str
-    m0_factor: float
-    m0_estimate: float | None
-    m0_fwhm: float
-
-
-def quantify(given, made, *, acquisition, m0, smoothing_fwhm):
-    """Quantify one scan and write its maps and its sidecar.
+def quantify(given, made, *, acquisition, settings):
+    """Quantify one scan and write its maps, the table of its repeats and its sidecar.
 
     Parameters
     ----------
@@ -91,236 +84,165 @@ def quantify(given, made, *, acquisition, m0, smoothing_fwhm):
         (ITK affines), ``forward`` (ITK field, T1w to template), ``gm``, ``wm``, ``csf``, ``mask`` (on the T1w grid),
         ``reference`` (an image on the template grid wanted), ``template_mask`` (on that grid).
     made : dict
-        Paths of what to write: ``cbf``, ``sidecar``, ``preproc``, ``timeseries``, ``brain_mask``, ``gm``, ``wm``, ``csf``
-        (on the scan's grid), ``template_cbf``, ``smooth``, ``coverage``, ``error`` (on the template's).
+        Paths of what to write: ``cbf``, ``sidecar``, ``preproc``, ``timeseries``, ``repeats``, ``gm_cbf``, ``wm_cbf``,
+        ``brain_mask``, ``gm``, ``wm``, ``csf`` (on the scan's grid), ``template_cbf``, ``template_gm_cbf``, ``smooth``,
+        ``coverage``, ``error`` (on the template's); and, for a series of several delays, ``att`` and ``template_att``.
     acquisition : dict
         Of the scan, as the study stage resolves it.
-    m0 : dict
-        ``t1_recovery`` (bool) and ``smoothing_fwhm`` (mm).
-    smoothing_fwhm : float
-        Of the smoothed template map, mm.
+    settings : dict
+        ``perfusion`` of the configuration.
 
     Raises
     ------
     InputError
-        If a parameter or M0 is missing or senseless; nothing is written then.
+        If a parameter or M0 is missing or senseless, or CBF is what no brain has; nothing is written then.
     """
-    scan, model, repetition_time = read(given, acquisition, m0)
-    of, grid = scan.of, images.Grid(scan.data.shape[:3], scan.affine)
-    to_t1w = np.linalg.inv(transforms.read_affines(given["coregistration"])[0])
+    found = scan.read(given, acquisition, settings)
+    coregistered = transforms.read_affines(given["coregistration"])[0]
+    shares = _carry(given, found.grid, np.linalg.inv(coregistered))
+    brain = shares.pop("mask") >= 0.5
+    preproc = scan.native_series(found)
+    native = scan.Place(brain, found.affine, transforms.points(found.grid)[brain], np.eye(4), preproc)
+    tissue = tuple(shares[name][brain] for name in TISSUES)
+    positions = motion.parameters(found.motion, native.points.mean(axis=0) if brain.any() else np.zeros(3))
 
-    tissue, head = {}, None
-    for name in ("mask", "gm", "wm", "csf"):
-        image, affine = images.load(given[name])
-        tissue[name] = coregistration.carry(image, affine, grid, to_t1w, where=head)
-        # No tissue lies outside the brain.
-        head = tissue["mask"] > 0
-    brain = tissue["mask"] >= 0.5
+    cbf, factor = estimation.repeats(found, native)
+    choice = _choose(found, cbf, tissue, positions, settings["outliers"])
+    own, regression = estimation.estimate(found, native, cbf, factor, choice.kept, tissue, positions, settings)
+    cbf_map = native.on_grid(own.cbf)
+    if found.of.kind == "cbf" and not acquisition.get("units"):
+        plausibility.undeclared(cbf_map, shares["gm"], found.path)
+    plausibility.plausible(cbf_map, shares["gm"], found.path)
+    kernel = settings["partial_volume"]["kernel"]
+    corrected = partial_volume.correct(cbf_map, shares["gm"], shares["wm"], brain, kernel=kernel)
 
-    preproc = native_series(scan)
-    native = estimate(scan, model, transforms.points(grid), brain, scan.affine, np.eye(4), series=preproc, keep=True)
-    template_mask, template_affine = images.load(given["template_mask"])
-    template_mask = template_mask > 0.5
-    reference = images.grid(given["reference"])
-    if reference.shape != template_mask.shape:
-        raise InputError(
-            given["template_mask"], "shape", template_mask.shape, f"{reference.shape}, the reference's", "Remake it."
-        )
-    in_t1w = field_at(given["forward"], transforms.points(reference)[template_mask])
-    template = estimate(
-        scan, model, in_t1w, template_mask, template_affine, transforms.read_affines(given["coregistration"])[0]
-    )
-    smooth = resample.smooth(template.cbf, template_affine, smoothing_fwhm, template.covered)
+    template, template_place = _on_template(found, given, coregistered, shares, choice.kept, positions, settings)
+    grey, grey_share = _corrected_on_template(corrected[0], shares["gm"], found, template_place)
+    smooth = _smooth(template, template_place, grey, grey_share, settings)
 
-    save = functools.partial(images.save, affine=scan.affine)
     step = acquisition.get("repetition_time")
+    save = functools.partial(images.save, affine=found.affine)
     save(made["preproc"], np.nan_to_num(preproc), time_step=step)
-    save(made["cbf"], np.nan_to_num(native.cbf))
+    save(made["cbf"], np.nan_to_num(cbf_map))
     # A pair takes two repetitions.
-    save(made["timeseries"], np.nan_to_num(native.repeats), time_step=step and step * (2 if of.kind == "pairs" else 1))
+    pair = step and step * (2 if found.of.kind == "pairs" else 1)
+    save(made["timeseries"], np.nan_to_num(_series(native, cbf)), time_step=pair)
+    # Where there is too little of a tissue its CBF is not known, which must not look like zero.
+    save(made["gm_cbf"], corrected[0])
+    save(made["wm_cbf"], corrected[1])
     save(made["brain_mask"], brain, dtype=np.uint8)
-    for name in ("gm", "wm", "csf"):
-        save(made[name], tissue[name])
-    save = functools.partial(images.save, affine=template_affine)
-    save(made["template_cbf"], np.nan_to_num(template.cbf))
+    for name in TISSUES:
+        save(made[name], shares[name])
+    if own.att is not None:
+        save(made["att"], native.on_grid(own.att))
+    save = functools.partial(images.save, affine=template_place.affine)
+    save(made["template_cbf"], np.nan_to_num(template_place.on_grid(template.cbf)))
+    save(made["template_gm_cbf"], template_place.on_grid(grey))
     save(made["smooth"], np.nan_to_num(smooth))
-    save(made["coverage"], template.covered, dtype=np.uint8)
+    covered = np.isfinite(smooth)
+    save(made["coverage"], covered, dtype=np.uint8)
     # An error that is not known (a single pair) must not look like one of zero.
-    save(made["error"], np.where(template.covered, template.error, 0))
-    record = sidecar(scan, model, acquisition, repetition_time, smoothing_fwhm)
-    record["MeanBrainCBF"] = float(np.nanmean(native.cbf)) if native.covered.any() else None
-    record["TemplateCoverage"] = float(template.covered.sum() / max(template_mask.sum(), 1))
-    tables.write_json(made["sidecar"], record)
-    if native.covered.any() and record["MeanBrainCBF"] < 0:
-        log.warning("mean CBF is below zero: are controls and labels exchanged in the aslcontext.tsv?")
+    save(made["error"], np.where(covered, template_place.on_grid(template.error), 0))
+    if template.att is not None:
+        save(made["template_att"], template_place.on_grid(template.att))
+    tables.write_table(made["repeats"], list(_rows(found, choice, own.weight)), REPEATS)
+    told = record.sidecar(found, acquisition, settings, choice, regression)
+    told["MeanBrainCBF"] = float(np.nanmean(own.cbf)) if own.covered.any() else None
+    told["TemplateCoverage"] = float(covered.sum() / max(template_place.mask.sum(), 1))
+    tables.write_json(made["sidecar"], told)
 
 
-def read(given, acquisition, m0):
-    """Read a scan's images and transforms, and check that all that its quantification needs is there.
-
-    Returns
-    -------
-    scan : Scan
-    model : Model
-    repetition_time : float or None
-        That of the M0 recovery factor.
-    """
-    path = given["asl"]
-    data, affine, of = series.load(path, list(acquisition["volume_types"]))
-    origin = calibration.source(acquisition, of, path, given["m0"])
-    if of.kind == "cbf":
-        equation, values, delays = "CBF as the scanner computed it", {}, None
-    else:
-        equation, values = parameters.constants(acquisition, path, data.shape[2])
-        delays = kinetics.slice_delays(values["post_labeling_delay"], values.get("slice_timing"), data.shape[2])
-    factor, time = calibration.scale(acquisition, origin, path, m0["t1_recovery"])
-    value = parameters.positive(acquisition, "m0_estimate", path) if origin == "estimate" else None
-    motion = _affines(given["motion"], data.shape[3])
-    if origin == "separate":
-        m0_data, m0_affine = series.load_m0(given["m0"][0])
-        m0_motion = _affines(given["m0_motion"], m0_data.shape[3])
-    else:
-        chosen = {"included": of.m0scan, "control": of.control}.get(origin, np.array([], dtype=int))
-        m0_data, m0_affine, m0_motion = data[..., chosen], affine, motion[chosen]
-    model = Model(equation, values, delays, origin, factor, value, float(m0["smoothing_fwhm"]))
-    return Scan(path, data, affine, of, motion, m0_data, m0_affine, m0_motion), model, time
+def _carry(given, grid, to_t1w):
+    """Brain and tissue shares on the scan's grid."""
+    shares, head = {}, None
+    for name in ("mask", *TISSUES):
+        image, affine = images.load(given[name])
+        shares[name] = coregistration.carry(image, affine, grid, to_t1w, where=head)
+        # No tissue lies outside the brain.
+        head = shares["mask"] > 0
+    return shares
 
 
-def _affines(path, count):
-    found = transforms.read_affines(path)
-    if len(found) != count:
-        raise InputError(path, "transforms", len(found), f"{count}, one a volume", "Align the scan again.")
-    return found
+def _choose(found, cbf, tissue, positions, settings):
+    """The repeats that make the mean."""
+    several = found.timing is not None and found.timing.several
+    if several:
+        # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
+        cbf = cbf.copy()
+        for number in range(len(found.timing.delay)):
+            members = found.repeats.of_group(number)
+            cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)
+        cbf += np.nanmedian(cbf, axis=1, keepdims=True)
+    limits = {key: settings[key] for key in ("motion_limit", "global_limits")}
+    rules = [rule for rule in settings["rules"] if not (several and rule == "enable")]
+    return artefacts.choose(
+        cbf, *tissue, displacement=_displacement(found, positions), rule=rules or "none", settings=limits
+    )
 
 
-def native_series(scan):
-    """The realigned series on its own grid, each volume sampled once: ndarray like ``scan.data``, NaN where not reached."""
-    points = transforms.points(images.Grid(scan.data.shape[:3], scan.affine))
-    out = np.empty_like(scan.data)
-    for number, matrix in enumerate(scan.motion):
-        # A volume that stays where it is stays what it is.
-        still = np.array_equal(matrix, np.eye(4))
-        volume = scan.data[..., number]
-        out[..., number] = volume if still else spline.sample(spline.coefficients(volume), scan.affine, points, matrix)
+def _displacement(found, positions):
+    """How far the head moved in each repeat: between its volumes or since the volume before, the larger, mm."""
+    if found.of.kind != "pairs":
+        return np.full(found.repeats.number, np.nan)
+    since = np.full(len(found.motion), np.nan)
+    since[found.of.moving] = motion.framewise_displacement(positions[found.of.moving])
+    within = [motion.framewise_displacement(positions[pair])[1] for pair in found.repeats.pairs]
+    # The very first volume has none before it.
+    return np.fmax(np.fmax.reduce(since[found.repeats.pairs], axis=1), within)
+
+
+def _on_template(found, given, coregistered, shares, kept, positions, settings):
+    """The scan's maps on the template's grid."""
+    mask, affine = images.load(given["template_mask"])
+    mask = mask > 0.5
+    reference = images.grid(given["reference"])
+    if reference.shape != mask.shape:
+        raise InputError(
+            given["template_mask"], "shape", mask.shape, f"{reference.shape}, the reference's", "Remake it."
+        )
+    in_t1w = field_at(given["forward"], transforms.points(reference)[mask])
+    place = scan.Place(mask, affine, in_t1w, coregistered)
+    tissue = tuple(
+        np.nan_to_num(resample.resample(shares[name], found.affine, in_t1w, coregistered)) for name in TISSUES
+    )
+    cbf, factor = estimation.repeats(found, place)
+    return estimation.estimate(found, place, cbf, factor, kept, tissue, positions, settings)[0], place
+
+
+def _corrected_on_template(gm_cbf, gm, found, place):
+    """Corrected grey-matter CBF at a place, and the share of grey matter that bears it; missing voxels bear nothing."""
+    share = np.where(np.isfinite(gm_cbf), gm, 0)
+    weight = resample.resample(share, found.affine, place.points, place.matrix)
+    value = resample.resample(np.nan_to_num(gm_cbf) * share, found.affine, place.points, place.matrix)
+    weight = np.nan_to_num(weight)
+    return np.where(weight >= LEAST_GREY, value / np.maximum(weight, LEAST_GREY), np.nan), weight
+
+
+def _smooth(template, place, grey, grey_share, settings):
+    """The map that enters the contrasts: smoothed within the brain; of grey matter, each voxel by its share of it."""
+    fwhm = settings["smoothing_fwhm"]
+    covered = place.on_grid(template.covered) > 0
+    if not settings["partial_volume"]["use"]:
+        return resample.smooth(place.on_grid(template.cbf), place.affine, fwhm, covered)
+    weight = np.where(np.isfinite(grey), grey_share, 0)
+    value = resample.smooth(place.on_grid(np.nan_to_num(grey) * weight), place.affine, fwhm, covered)
+    share = resample.smooth(place.on_grid(weight), place.affine, fwhm, covered)
+    with np.errstate(invalid="ignore"):
+        return np.where(share >= LEAST_GREY, value / np.maximum(share, LEAST_GREY), np.nan)
+
+
+def _series(place, cbf):
+    """Each repeat's CBF on the scan's grid: ndarray of shape (X, Y, Z, N)."""
+    out = np.full((*place.mask.shape, cbf.shape[1]), np.nan, dtype=np.float32)
+    out[place.mask] = cbf
     return out
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """CBF on one grid, mL/100 g/min; NaN where it is not known.
-
-    Attributes
-    ----------
-    cbf : ndarray of shape (X, Y, Z)
-        Mean over the pairs that reach a voxel.
-    error : ndarray of shape (X, Y, Z)
-        Standard error of that mean: standard deviation over pairs by the root of their number.
-    covered : ndarray of bool, shape (X, Y, Z)
-    repeats : ndarray of shape (X, Y, Z, N) or None
-        Each pair's CBF.
-    """
-
-    cbf: np.ndarray
-    error: np.ndarray
-    covered: np.ndarray
-    repeats: np.ndarray
-
-
-def estimate(scan, model, points, mask, affine, matrix, *, series=None, keep=False):
-    """CBF at given points.
-
-    Parameters
-    ----------
-    scan : Scan
-    model : Model
-    points : ndarray of shape (X, Y, Z, 3) or (number of voxels in ``mask``, 3)
-        RAS+ mm; in the first case those in ``mask`` are used.
-    mask : ndarray of bool, shape (X, Y, Z)
-        The brain on the grid of the maps.
-    affine : ndarray of shape (4, 4)
-        Voxel to RAS+ mm of that grid.
-    matrix : ndarray of shape (4, 4)
-        Maps ``points`` to points of the series' reference.
-    series : ndarray of shape (X, Y, Z, T), optional
-        The series on the grid of the maps, if it has been sampled already.
-    keep : bool
-        Whether to keep each pair's map.
-
-    Returns
-    -------
-    Estimate
-    """
-    if points.ndim == 4:
-        points = points[mask]
-
-    def volume(number):
-        if series is not None:
-            return series[..., number][mask]
-        cube = spline.coefficients(scan.data[..., number])
-        return spline.sample(cube, scan.affine, points, scan.motion[number] @ matrix)
-
-    def on_grid(values):
-        out = np.full(mask.shape, np.nan, dtype=np.float32)
-        out[mask] = values
-        return out
-
-    if model.origin == "none":
-        quotient = np.ones(len(points))
-    else:
-        factor = parameters.factor(model.values, _delays_at(scan, model.delays, points, matrix))
-        quotient = factor / _m0_at(scan, model, points, mask, affine, matrix, on_grid)
-    repeats = []
-    total, squares, count = np.zeros(len(points)), np.zeros(len(points)), np.zeros(len(points))
-    for control, label in _differences(scan.of):
-        difference = volume(control).astype(np.float64)
-        if label is not None:
-            difference -= volume(label)
-        here = np.isfinite(difference)
-        value = np.where(here, difference, 0) * quotient
-        total += value
-        squares += value * value
-        count += here
-        if keep:
-            repeats.append(on_grid(np.where(here, value, np.nan)))
-    enough = (count >= max(1, LEAST_PAIRS * scan.of.repeats)) & np.isfinite(quotient)
-    mean = np.where(enough, total / np.maximum(count, 1), np.nan)
-    spread = np.maximum(squares - count * np.where(enough, mean, 0) ** 2, 0) / np.maximum(count - 1, 1)
-    # One pair has no standard deviation.
-    error = np.where(enough & (count > 1), np.sqrt(spread / np.maximum(count, 1)), np.nan)
-    covered = np.zeros(mask.shape, dtype=bool)
-    covered[mask] = enough
-    return Estimate(on_grid(mean), on_grid(error), covered, np.stack(repeats, axis=3) if keep else None)
-
-
-def _differences(of):
-    if of.kind == "pairs":
-        return [(int(control), int(label)) for control, label in of.pairs]
-    return [(int(number), None) for number in (of.deltam if of.kind == "deltam" else of.cbf)]
-
-
-def _delays_at(scan, delays, points, matrix):
-    """The delay of the slice in which each point lies, between slices interpolated."""
-    if np.ptp(delays) == 0:
-        return float(delays[0])
-    to_voxel = np.linalg.inv(scan.affine) @ matrix
-    height = (
-        points[:, 0] * to_voxel[2, 0] + points[:, 1] * to_voxel[2, 1] + points[:, 2] * to_voxel[2, 2] + to_voxel[2, 3]
-    )
-    return np.interp(height, np.arange(len(delays)), delays)
-
-
-def _m0_at(scan, model, points, mask, affine, matrix, on_grid):
-    if model.m0_estimate is not None:
-        return np.full(len(points), model.m0_estimate)
-    total, count = np.zeros(len(points)), np.zeros(len(points))
-    for number, motion in enumerate(scan.m0_motion):
-        cube = spline.coefficients(scan.m0_data[..., number])
-        values = spline.sample(cube, scan.m0_affine, points, motion @ matrix)
-        here = np.isfinite(values)
-        total[here] += values[here]
-        count += here
-    m0 = on_grid(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-    return calibration.prepare(m0, affine, mask, model.m0_fwhm, model.m0_factor, scan.path)[mask].astype(np.float64)
+def _rows(found, choice, weight):
+    for number, (row, pair) in enumerate(zip(choice.rows, found.repeats.pairs)):
+        delay = None if found.timing is None else float(found.timing.delay[found.repeats.group[number]])
+        label = int(pair[1]) if pair[1] >= 0 else None
+        yield {**row, "control": int(pair[0]), "label": label, "post_labeling_delay": delay, "weight": weight[number]}
 
 
 def field_at(path, points):
@@ -343,59 +265,3 @@ def field_at(path, points):
     for axis, sign in enumerate((-1, -1, 1)):
         out[:, axis] += sign * resample.resample(displacement[..., 0, axis], affine, points)
     return out
-
-
-def sidecar(scan, model, acquisition, repetition_time, smoothing_fwhm):
-    """Everything by which a scan's CBF was computed, for its JSON sidecar.
-
-    Returns
-    -------
-    dict
-        ``Equation``, ``Units``, ``Constants`` (each with value, unit and source), ``M0``, the volumes used and left
-        over, the sampling and the code's version.
-    """
-    told = acquisition.get("sources") or {}
-
-    def constant(name, value):
-        field, unit = parameters.FIELDS[name]
-        told_as = "bolus_cutoff_delay" if name == "bolus_duration" else name
-        return {"Value": value, "Unit": unit, "Field": field, "Source": told.get(told_as, "not recorded")}
-
-    pairs = _differences(scan.of)
-    m0 = {
-        "Source": {
-            "separate": "separate M0 image",
-            "included": "m0scan volumes of the series",
-            "estimate": "M0Estimate",
-            "control": "mean control of a series without background suppression",
-            "none": "not needed",
-        }[model.origin],
-        "Volumes": int(scan.m0_data.shape[3]),
-        "T1RecoveryFactor": model.m0_factor,
-        "SmoothingFWHM": {"Value": model.m0_fwhm, "Unit": "mm"},
-        "LeastShareOfBrainMedian": calibration.LEAST_SHARE,
-    }
-    if repetition_time is not None:
-        name = "repetition_time" if model.origin == "control" else "m0_repetition_time"
-        m0["RepetitionTime"] = constant(name, repetition_time)
-        m0["T1Tissue"] = constant("t1_tissue", float(acquisition["t1_tissue"]))
-    if model.m0_estimate is not None:
-        m0["Estimate"] = constant("m0_estimate", model.m0_estimate)
-    return {
-        "Units": "mL/100 g/min",
-        "Equation": model.equation,
-        "Reference": "Alsop et al. 2015, doi 10.1002/mrm.25197",
-        "Constants": {name: constant(name, value) for name, value in model.values.items()},
-        "SliceDelays": None if model.delays is None else [float(d) for d in model.delays],
-        "M0": m0,
-        "Subtraction": {"pairs": "control minus label, pair by pair", "deltam": "done by the scanner", "cbf": "none"}[
-            scan.of.kind
-        ],
-        "NumberOfPairs": len(pairs),
-        "PairedVolumes": [[c] if k is None else [c, k] for c, k in pairs],
-        "UnpairedVolumes": [int(n) for n in scan.of.unpaired],
-        "Resampling": "each raw volume once, cubic B-spline, through all transforms composed; subtraction after it",
-        "LeastShareOfPairs": LEAST_PAIRS,
-        "TemplateSmoothingFWHM": {"Value": float(smoothing_fwhm), "Unit": "mm"},
-        "CodeVersion": pharmasl.__version__,
-    }

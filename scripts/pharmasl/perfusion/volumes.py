@@ -45,7 +45,7 @@ class Volumes:
         return np.sort(np.concatenate([self.control, self.label])) if self.kind == "pairs" else np.array([], dtype=int)
 
 
-def sort(volume_types, series):
+def sort(volume_types, series, group=None):
     """Sort the volumes of a series by type, and pair its controls and labels.
 
     Parameters
@@ -54,6 +54,8 @@ def sort(volume_types, series):
         One of :data:`TYPES` for each volume.
     series : path-like
         The image, named in errors.
+    group : sequence of int, optional
+        Number of each volume's delay: only a control and a label of the same one are partners.
 
     Returns
     -------
@@ -70,7 +72,12 @@ def sort(volume_types, series):
             series, "volume_type", unknown, f"one of {', '.join(TYPES)}", "Mend the series' aslcontext.tsv."
         )
     of = {kind: np.array([i for i, t in enumerate(volume_types) if t == kind], dtype=int) for kind in TYPES}
-    pairs = pair(of["control"], of["label"])
+    group = np.zeros(len(volume_types)) if group is None else np.asarray(group)
+    within = [
+        pair(*(of[kind][group[of[kind]] == number] for kind in ("control", "label"))) for number in np.unique(group)
+    ]
+    pairs = np.concatenate([np.empty((0, 2), dtype=int), *within])
+    pairs = pairs[np.argsort(pairs[:, 0])]
     if len(pairs):
         kind = "pairs"
     elif len(of["deltam"]):

@@ -29,6 +29,12 @@ METRICS = {
         "Description": "Share of grey-matter voxels with CBF below zero, unsmoothed",
         "Units": "1",
     },
+    "high_cbf_share": {
+        "LongName": "High grey-matter CBF",
+        "Description": "Share of grey-matter voxels with CBF above 150 mL/100 g/min, unsmoothed; label still in the "
+        "arteries, or an artefact",
+        "Units": "1",
+    },
     "spatial_cov": {
         "LongName": "Spatial coefficient of variation",
         "Description": "SD over mean of CBF in grey matter (Mutsaerts et al. 2017, J Cereb Blood Flow Metab); high "
@@ -39,6 +45,12 @@ METRICS = {
         "LongName": "Grey-matter CBF",
         "Description": "Mean CBF in grey matter",
         "Units": "mL/100 g/min",
+    },
+    "gm_cbf_z": {
+        "LongName": "Perfusion signal (z)",
+        "Description": "Mean grey-matter CBF over its standard error across the repeats used, a Student's t, as the "
+        "normal quantile of the same tail; near zero where there is no perfusion signal. n/a with no two repeats of a delay",
+        "Units": "1",
     },
     "wm_cbf": {
         "LongName": "White-matter CBF",
@@ -52,7 +64,7 @@ METRICS = {
     },
     "temporal_snr": {
         "LongName": "Temporal signal-to-noise ratio",
-        "Description": "Median over grey-matter voxels of mean over SD of CBF across label-control pairs",
+        "Description": "Median over grey-matter voxels of mean over SD of CBF across the repeats used",
         "Units": "1",
     },
     "fd_mean": {
@@ -81,9 +93,26 @@ METRICS = {
         "within the covered brain; low when a registration failed",
         "Units": "1",
     },
+    "registration_overlap": {
+        "LongName": "Overlap after registration",
+        "Description": "Overlap of the scan's brain with the anatomy's after their registration, 0 to 1, as the "
+        "scan's _from-aslref_to-T1w_mode-image_xfm.json has it",
+        "Units": "1",
+    },
+    "pairs_used": {
+        "LongName": "Repeats used",
+        "Description": "Label-control pairs, or deltaM or CBF volumes, in the mean CBF",
+        "Units": "1",
+    },
     "pairs": {
-        "LongName": "Label-control pairs",
-        "Description": "Number of label-control pairs in the mean CBF",
+        "LongName": "Repeats acquired",
+        "Description": "Label-control pairs, or deltaM or CBF volumes, acquired",
+        "Units": "1",
+    },
+    "delays": {
+        "LongName": "Post-labelling delays",
+        "Description": "Number of different post-labelling delays; what is formed across repeats is formed across those "
+        "of one delay",
         "Units": "1",
     },
     "gm_voxels": {
@@ -112,17 +141,33 @@ METRICS = {
 
 FLAGS = {
     "flags": "Measures outside the configured bands, as measure:low, measure:high or measure:missing, separated by "
-    "commas. A flag asks for a look; no scan is dropped by it."
+    "commas. A flag asks for a look; it excludes a scan only where the configuration says so (quality.exclude)."
 }
 
-COLUMNS = {**SCAN, **METRICS, **FLAGS}
+JUDGEMENT = {
+    "registration": {
+        "Description": "Whether the registration to the anatomy was accepted",
+        "Levels": {"accepted": "Accepted", "not accepted": "Its transform is not to be trusted"},
+    },
+    "usable": {
+        "Description": "Whether the scan enters contrasts and analyses",
+        "Levels": {"yes": "It does", "no": "Excluded, for the reason beside"},
+    },
+    "exclusion_reason": "Why the scan is excluded, reasons separated by semicolons; n/a for a usable scan",
+}
+
+COLUMNS = {**SCAN, **METRICS, **FLAGS, **JUDGEMENT}
+
+EXCLUSIONS = {**SCAN, "reason": "Why the scan enters no contrast and no analysis"}
 
 # What a study is judged by at a glance, in the order of the study's figure and the report's summary.
 MEASURES = (
     "qei",
     "spatial_cov",
     "negative_gm_share",
+    "high_cbf_share",
     "gm_cbf",
+    "gm_cbf_z",
     "wm_cbf",
     "gm_wm_ratio",
     "temporal_snr",
@@ -130,5 +175,9 @@ MEASURES = (
     "fd_max",
     "dvars_mean",
     "coverage",
+    "registration_overlap",
     "template_correlation",
 )
+
+# Formed across repeats of one delay: a scan of a single repeat a delay has none of them by design.
+ACROSS_REPEATS = ("temporal_snr", "gm_cbf_z")

@@ -3,22 +3,30 @@
 import math
 
 from pharmasl.errors import InputError
-from pharmasl.quality.columns import METRICS
+from pharmasl.quality.columns import ACROSS_REPEATS, METRICS
 
-# A flag asks for a look, so the bands are wide. Sources: spatial CoV above 1 is "artefact" in ExploreASL's sorting
-# (Mutsaerts et al.); GM CBF and the ratio to WM as in the open CBF_QC criteria; a displacement of 0.5 mm is Power et
-# al.'s (2012) limit for one volume. The other limits are assumed: no published one was found.
-BANDS = {
-    "qei": (0.5, None),
-    "negative_gm_share": (None, 0.1),
-    "spatial_cov": (None, 1.0),
-    "gm_cbf": (25.0, 120.0),
-    "gm_wm_ratio": (1.2, 4.0),
-    "fd_mean": (None, 0.5),
-    "fd_max": (None, 3.0),
-    "coverage": (0.85, None),
-    "template_correlation": (0.3, None),
+# Limits included in the band, and where they come from. A flag asks for a look, so the bands are wide. The limits
+# marked assumed are ours: no published one was found.
+_BANDS = {
+    "qei": (
+        (0.5, None),
+        "assumed: no cut-off is published; midway between poor (1/3) and average (2/3) on the raters' scale to which "
+        "the index was fitted (Dolui et al. 2024)",
+    ),
+    "negative_gm_share": ((None, 0.1), "assumed"),
+    "high_cbf_share": ((None, 0.1), "assumed"),
+    "spatial_cov": ((None, 1.0), "ExploreASL: above 1 is sorted as artefact (after Mutsaerts et al. 2017)"),
+    "gm_cbf": ((25.0, 120.0), "the open CBF_QC criteria"),
+    "gm_cbf_z": ((1.645, None), "below it, not above zero at a one-sided p of 0.05"),
+    "gm_wm_ratio": ((1.2, 4.0), "the open CBF_QC criteria"),
+    "fd_mean": ((None, 0.5), "Power et al. 2012: the limit for one volume"),
+    "fd_max": ((None, 3.0), "assumed: about a voxel"),
+    "coverage": ((0.85, None), "assumed"),
+    "registration_overlap": ((0.8, None), "assumed: the limit below which a registration is not accepted"),
+    "template_correlation": ((0.3, None), "assumed"),
 }
+BANDS = {name: limits for name, (limits, _) in _BANDS.items()}
+SOURCES = {name: source for name, (_, source) in _BANDS.items()}
 
 
 def resolve(overrides):
@@ -62,12 +70,15 @@ def flags(metrics, bands):
     Returns
     -------
     list of str
-        ``measure:low``, ``measure:high`` or, where the measure could not be formed, ``measure:missing``.
+        ``measure:low``, ``measure:high`` or, where the measure could not be formed, ``measure:missing``. A scan of
+        one repeat a delay by acquisition lacks what is formed across repeats by design, and is not flagged for it.
     """
     found = []
     for name, (low, high) in bands.items():
         value = metrics[name]
         if value is None or math.isnan(value):
+            if name in ACROSS_REPEATS and metrics["pairs"] == metrics["delays"]:
+                continue
             found.append(f"{name}:missing")
         elif low is not None and value < low:
             found.append(f"{name}:low")
@@ -79,6 +90,10 @@ def flags(metrics, bands):
 def describe(flag):
     """A flag in words: ``fd_mean:high`` gives "mean framewise displacement high"."""
     name, side = flag.split(":")
+    return f"{plain(name)} {side}"
+
+
+def plain(name):
+    """A measure in words, as they stand within a sentence."""
     words = METRICS[name]["LongName"]
-    lower = words if words[1].isupper() else words[0].lower() + words[1:]
-    return f"{lower} {side}"
+    return words if words[1].isupper() else words[0].lower() + words[1:]

@@ -230,10 +230,16 @@ def trace(values, size, title, unit, abscissa, floor=None):
     return canvas
 
 
-def pair_means(series, gm, brain):
-    """Mean grey-matter CBF of each pair, mL/100 g/min; grey matter where its probability is above one half."""
-    grey = complete_series(series, (brain > 0) & (gm > GM_THRESHOLDS[-1]))
-    return grey.mean(axis=0, dtype=np.float64) if len(grey) else np.full(series.shape[-1], np.nan)
+def pair_means(series, gm, brain, kept):
+    """Mean grey-matter CBF of each pair, mL/100 g/min, NaN for a pair left out of the mean CBF.
+
+    Grey matter is where its probability is above one half.
+    """
+    grey = complete_series(series[..., kept], (brain > 0) & (gm > GM_THRESHOLDS[-1]))
+    means = np.full(series.shape[-1], np.nan)
+    if len(grey):
+        means[kept] = grey.mean(axis=0, dtype=np.float64)
+    return means
 
 
 def facts(measures):
@@ -253,7 +259,7 @@ def facts(measures):
         ("mean FD", text("fd_mean", 2, " mm")),
         ("coverage", "n/a" if math.isnan(measures["coverage"]) else f"{measures['coverage']:.0%}"),
         ("template r", text("template_correlation", 2)),
-        ("pairs", str(measures["pairs"])),
+        ("pairs", f"{measures['pairs_used']} of {measures['pairs']}"),
     ]
 
 
@@ -284,7 +290,7 @@ def section(canvas, top, title, tiles, size, legend=None):
     return panel[3] + 16
 
 
-def draw(path, scan, measures, flags, *, native, template, displacement, pair_cbf):
+def draw(path, scan, measures, flags, excluded=(), *, native, template, displacement, pair_cbf):
     """Draw a scan: CBF on its own grid, CBF on the template, motion and grey-matter CBF over time.
 
     Parameters
@@ -297,6 +303,8 @@ def draw(path, scan, measures, flags, *, native, template, displacement, pair_cb
         As :func:`pharmasl.quality.metrics.scan_metrics` returns.
     flags : list of str
         As :func:`pharmasl.quality.flags.flags` returns.
+    excluded : list of str
+        Why the scan is excluded; empty for a usable scan.
     native, template : (cbf, brain, gm, affine)
         Volumes of one grid and its affine.
     displacement : ndarray of shape (volumes,)
@@ -309,7 +317,8 @@ def draw(path, scan, measures, flags, *, native, template, displacement, pair_cb
     above = native_tiles(*native, size, 2 * COLUMNS)
     below = template_tiles(*template, size)
     rows = math.ceil(len(above) / COLUMNS)
-    verdict = textwrap.wrap("flagged: " + ", ".join(map(describe, flags)) if flags else "no flags", 150)
+    verdict = textwrap.wrap("excluded: " + "; ".join(excluded), 140) if excluded else []
+    verdict += textwrap.wrap("flagged: " + ", ".join(map(describe, flags)) if flags else "no flags", 150)
     below_verdict = 50 + 20 * len(verdict)
     canvas = Image.new(
         "RGB", (WIDTH, below_verdict + 58 + (rows + 1) * (size[1] + GAP) + 2 * (42 + GAP) + 196), "white"
@@ -321,7 +330,7 @@ def draw(path, scan, measures, flags, *, native, template, displacement, pair_cb
     )
     pen.text((MARGIN, 16), heading, fill=INK, font=font(24))
     for line, text in enumerate(verdict):
-        pen.text((MARGIN, 48 + 20 * line), text, fill=WARNING if flags else GOOD, font=font(15))
+        pen.text((MARGIN, 48 + 20 * line), text, fill=WARNING if flags or excluded else GOOD, font=font(15))
     x = MARGIN
     for name, value in facts(measures):
         pen.text((x, below_verdict + 4), name, fill=MUTED, font=font(13))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from pharmasl import images, tables
-from pharmasl.quality import columns, picture
+from pharmasl.errors import InputError
+from pharmasl.quality import columns, judgement, picture
 from pharmasl.quality.flags import flags, resolve
 from pharmasl.quality.metrics import scan_metrics
 
@@ -19,6 +20,41 @@ def load_series(path):
     return series if series.ndim == 4 else series[..., np.newaxis]
 
 
+def read_repeats(path, count):
+    """Which repeats of a scan are in its mean CBF, and at which delay each was acquired.
+
+    Parameters
+    ----------
+    path : path-like
+        Table of one row a repeat, with the column ``excluded`` (1 or 0) and, where the delays differ,
+        ``post_labeling_delay``.
+    count : int
+        Repeats in the series.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (count,)
+    delays : ndarray of shape (count,)
+        Seconds, 0 where the table has none.
+
+    Raises
+    ------
+    InputError
+        If the table has no such column, another value in it, or not one row a repeat.
+    """
+    rows = tables.read_table(path)
+    mend = "Quantify the scan again."
+    if len(rows) != count:
+        raise InputError(path, "rows", len(rows), f"{count}, one a repeat of the series", mend)
+    meanings = {"1": False, "true": False, "0": True, "false": True}
+    told = [row.get("excluded") for row in rows]
+    strange = [value for value in told if value not in meanings]
+    if strange:
+        raise InputError(path, "excluded", strange[0], "1 or 0", mend)
+    delays = [float(row.get("post_labeling_delay") or 0) for row in rows]
+    return np.array([meanings[value] for value in told], dtype=bool), np.array(delays)
+
+
 def assess(
     *,
     cbf,
@@ -28,6 +64,8 @@ def assess(
     wm,
     csf,
     confounds,
+    repeats,
+    registration,
     coverage,
     template_cbf,
     template_mask,
@@ -36,8 +74,10 @@ def assess(
     figure,
     scan,
     bands,
+    rule,
+    own_exclusion=None,
 ):
-    """Measure one scan, flag what lies outside the bands and draw its picture.
+    """Measure one scan, flag what lies outside the bands, judge whether it is usable and draw its picture.
 
     Parameters
     ----------
@@ -45,6 +85,10 @@ def assess(
         Images on the perfusion scan's own grid; ``timeseries`` has one CBF map a label-control pair.
     confounds : path-like
         Table with ``framewise_displacement`` (mm) and ``dvars``, a row a volume.
+    repeats : path-like
+        Table of the scan's repeats: which are in its mean CBF.
+    registration : path-like
+        JSON of the registration to the anatomy: ``Overlap``, ``Accepted`` and ``Reason``.
     coverage, template_cbf, template_mask, template_gm : path-like
         Images on the template grid.
     table, figure : path-like
@@ -53,9 +97,16 @@ def assess(
         ``participant_id``, ``session``, ``condition`` and ``scan``: the first columns of the row.
     bands : dict
         Measure to ``[low, high]``, laid over :data:`pharmasl.quality.flags.BANDS`; None for no band.
+    rule : dict
+        As :func:`pharmasl.quality.judgement.rule` returns.
+    own_exclusion : str, optional
+        The user's reason for excluding this scan by name.
     """
     cbf, affine = images.load(cbf)
     series = load_series(timeseries)
+    kept, delays = read_repeats(repeats, series.shape[3])
+    registration = tables.read_json(registration)
+    overlap = registration["Overlap"]
     brain, gm, wm, csf = (images.load(path)[0] for path in (brain_mask, gm, wm, csf))
     rows = tables.read_table(confounds)
     displacement, dvars = numbers(rows, "framewise_displacement"), numbers(rows, "dvars")
@@ -63,17 +114,42 @@ def assess(
     coverage, template_mask, template_gm = (images.load(path)[0] for path in (coverage, template_mask, template_gm))
 
     measures = scan_metrics(
-        cbf, affine, series, brain, gm, wm, csf, displacement, dvars, template_cbf, coverage, template_mask, template_gm
+        cbf,
+        affine,
+        series,
+        kept,
+        brain,
+        gm,
+        wm,
+        csf,
+        displacement,
+        dvars,
+        template_cbf,
+        coverage,
+        template_mask,
+        template_gm,
+        float("nan") if overlap is None else overlap,
+        delays,
     )
     found = flags(measures, resolve(bands))
+    excluded = judgement.reasons(rule, found, measures["pairs_used"], measures["pairs"], registration, own_exclusion)
     picture.draw(
         figure,
         scan,
         measures,
         found,
+        excluded,
         native=(cbf, brain, gm, affine),
         template=(template_cbf, template_mask, template_gm, template_affine),
         displacement=displacement,
-        pair_cbf=picture.pair_means(series, gm, brain),
+        pair_cbf=picture.pair_means(series, gm, brain, kept),
     )
-    tables.write_table(table, [{**scan, **measures, "flags": ",".join(found)}], columns.COLUMNS)
+    row = {
+        **scan,
+        **measures,
+        "flags": ",".join(found),
+        "registration": "accepted" if registration["Accepted"] else "not accepted",
+        "usable": "no" if excluded else "yes",
+        "exclusion_reason": "; ".join(excluded),
+    }
+    tables.write_table(table, [row], columns.COLUMNS)

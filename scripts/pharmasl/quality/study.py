@@ -1,17 +1,18 @@
-"""The quality of a study: the rows of all scans in one table."""
+"""The quality of a study: the rows of all scans in one table, and which of them are excluded."""
 
 from pharmasl import tables
-from pharmasl.quality.columns import COLUMNS
+from pharmasl.quality.columns import COLUMNS, EXCLUSIONS
 
 
-def gather(paths, output):
+def gather(paths, output, exclusions):
     """Write the rows of all scans as one table, in the order given.
 
     Parameters
     ----------
     paths : iterable of path-like
         Tables that :func:`pharmasl.quality.scan.assess` wrote.
-    output : path-like
+    output, exclusions : path-like
+        Written: the table of all scans, and that of those excluded, with the reason.
 
     Returns
     -------
@@ -20,4 +21,6 @@ def gather(paths, output):
     """
     rows = [row for path in paths for row in tables.read_table(path)]
     tables.write_table(output, rows, COLUMNS)
+    lost = [{**row, "reason": row["exclusion_reason"]} for row in rows if row["usable"] == "no"]
+    tables.write_table(exclusions, ({name: row[name] for name in EXCLUSIONS} for row in lost), EXCLUSIONS)
     return rows

@@ -92,6 +92,12 @@ def clusters(found, unit, everything=False):
     return Table(f"{which}; effect in {unit}", heads, rows, {1, 13}, marked)
 
 
+def left_out(found):
+    """How many of those who were to be analysed are not, in words."""
+    lost = len(found.inference.get("excluded") or [])
+    return f"; {count(lost, 'participant')} left out" if lost else ""
+
+
 def tested(found):
     """What p means here: the definitions of the analysis, as pairs of term and text."""
     block = found.inference
@@ -105,7 +111,7 @@ def tested(found):
     seed = "" if draws["seed"] is None else f"; seed {draws['seed']}"
     cluster, voxel = tests["cluster"], tests["voxel"]
     pairs += [
-        ("Participants", f"{found.people}; {model['df']} degrees of freedom"),
+        ("Participants", f"{found.people}{left_out(found)}; {model['df']} degrees of freedom"),
         ("Model", f"{model['formula']}; {model['statistic']}"),
         (
             "Search volume",

@@ -5,6 +5,7 @@ A sentence stands here only if its values come from those, or if the step has no
 
 from collections import Counter
 
+from pharmasl.quality import judgement
 from pharmasl.report.participants import distinct
 from pharmasl.report.words import count, fixed, listed, plain, short
 
@@ -27,9 +28,11 @@ def agreed(values):
 
 
 def with_unit(constant):
-    """A constant of a sidecar with its unit."""
-    unit = constant.get("Unit")
-    return short(constant["Value"]) + (f" {unit}" if unit and unit != "1" else "")
+    """A constant of a sidecar, or one of each delay, with its unit."""
+    unit, value = constant.get("Unit"), constant["Value"]
+    values = value if isinstance(value, list) else [value]
+    words = listed(dict.fromkeys("until the readout" if each is None else short(each) for each in values))
+    return words + (f" {unit}" if unit and unit != "1" else "")
 
 
 def anatomy(config):
@@ -67,6 +70,7 @@ def perfusion(config, sidecars):
         )
     told.append(f"Resampling: {agreed(sidecar['Resampling'] for sidecar in sidecars)}.")
     told.append(f"Subtraction: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.")
+    told.append(repeats(sidecars))
     for equation in distinct(sidecar["Equation"] for sidecar in sidecars):
         own = [sidecar for sidecar in sidecars if sidecar["Equation"] == equation]
         told.append(f"{count(len(own), 'scan')} were quantified by {equation} ({agreed(s['Reference'] for s in own)}).")
@@ -76,30 +80,81 @@ def perfusion(config, sidecars):
             if found:
                 parts.append(f"{words} {agreed(map(with_unit, found))}")
         if parts:
-            told.append(f"Constants: {'; '.join(parts)}.")
-        if any("slice_timing" in sidecar["Constants"] for sidecar in own):
+            told.append(f"Constants (calibration {agreed(s['Calibration'] for s in own)}): {'; '.join(parts)}.")
+        if any(sidecar["SliceTiming"] for sidecar in own):
             told.append("The delay of each slice includes the time of its readout.")
-    m0 = [sidecar["M0"] for sidecar in sidecars]
+    told += magnetisation([sidecar["M0"] for sidecar in sidecars])
+    volume = [sidecar["PartialVolumeCorrection"] for sidecar in sidecars]
+    used = any(each["UsedInContrasts"] for each in volume)
     told.append(
-        f"M0: {agreed(each['Source'] for each in m0)}; smoothed within the brain by {agreed(with_unit(each['SmoothingFWHM']) for each in m0)} (FWHM)."
+        f"CBF of grey and white matter was told apart by {agreed(each['Method'] for each in volume)} over "
+        f"{agreed(' by '.join(map(str, each['Kernel'])) for each in volume)} voxels"
+        + ("; the contrasts are of grey matter so corrected." if used else ", but not taken into the contrasts.")
     )
-    recovered = [each for each in m0 if each["T1RecoveryFactor"] != 1]
-    if recovered:
-        factors = agreed(fixed(each["T1RecoveryFactor"], 3) for each in recovered)
-        tissue = agreed(with_unit(each["T1Tissue"]) for each in recovered if "T1Tissue" in each)
-        told.append(f"Its incomplete recovery was corrected by a factor of {factors} (T1 of tissue {tissue}).")
+    if any(sidecar["DistortionCorrection"]["FieldMaps"] for sidecar in sidecars):
+        told.append("Field maps were there, but geometric distortion was not corrected.")
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
     told.append(f"Maps on the template were smoothed within the brain by {fwhm} (FWHM).")
     return " ".join(told)
 
 
-def quality():
+RULES = {
+    "motion": "those whose framewise displacement (Power et al. 2012) exceeded {MotionLimit}",
+    "score": "those that SCORE rejected (Dolui et al. 2017)",
+    "enable": "those that motion set apart by ENABLE's criterion (Shirzadi et al. 2018)",
+    "global": "those whose mean CBF of the brain was outside {GlobalLimits}",
+}
+
+
+def repeats(sidecars):
+    """Which label-control pairs made the means."""
+    rules = distinct(rule for sidecar in sidecars for rule in sidecar["Outliers"]["Rules"])
+    average = f"Their average is the {agreed(sidecar['Average'] for sidecar in sidecars)}."
+    regressed = sum(sidecar["MotionRegression"]["Applied"] for sidecar in sidecars)
+    if regressed:
+        average += f" What motion leaves in the differences was regressed out of them in {count(regressed, 'scan')}."
+    if not rules:
+        return f"All differences of a scan were used. {average}"
+    limits = sidecars[0]["Outliers"]
+    words = {
+        "MotionLimit": with_unit(limits["MotionLimit"]),
+        "GlobalLimits": " to ".join(map(short, limits["GlobalLimits"]["Value"])) + f" {limits['GlobalLimits']['Unit']}",
+    }
+    dropped = [sidecar["NumberOfRepeats"] - sidecar["NumberOfRepeatsUsed"] for sidecar in sidecars]
+    return (
+        f"Of the differences of a scan were left out {listed(RULES[rule].format(**words) for rule in rules)}: "
+        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars)} in all, at most {max(dropped)} of one "
+        f"scan. {average}"
+    )
+
+
+def magnetisation(m0):
+    """Where M0 came from and how it was corrected, as sentences."""
+    yield (
+        f"M0: {agreed(each['Source'] for each in m0)}; smoothed within the brain by "
+        f"{agreed(with_unit(each['SmoothingFWHM']) for each in m0)} (FWHM)."
+    )
+    for key, words, tissue in (
+        ("T1RecoveryFactor", "Its incomplete recovery was corrected by a factor of", ("T1Tissue", "T1 of tissue")),
+        ("EchoTimeFactor", "Its other echo time was corrected by a factor of", ("T2Star", "T2* of tissue")),
+        ("Scale", "It was multiplied by the configured gain of", None),
+    ):
+        own = [each for each in m0 if each[key] != 1]
+        if own:
+            constant = ""
+            if tissue and any(tissue[0] in each for each in own):
+                constant = f" ({tissue[1]} {agreed(with_unit(each[tissue[0]]) for each in own if tissue[0] in each)})"
+            yield f"{words} {agreed(fixed(each[key], 3) for each in own)}{constant}."
+
+
+def quality(config):
     """How quality was judged."""
     return (
         "Each scan was rated by the quality evaluation index (Dolui et al. 2024), the spatial coefficient of variation "
-        "(Mutsaerts et al. 2017), CBF in grey and white matter, temporal signal-to-noise ratio, framewise displacement and "
-        "DVARS (Power et al. 2012), coverage of the template's brain and correlation with its grey matter. Scans outside a "
-        "band were flagged, not dropped."
+        "(Mutsaerts et al. 2017), CBF in grey and white matter, the share of negative and of high values, temporal "
+        "signal-to-noise ratio and perfusion signal over its standard error, framewise displacement and DVARS (Power et al. "
+        "2012), overlap with the anatomy, coverage of the template's brain and correlation with its grey matter. Scans "
+        f"outside a band were flagged. {judgement.in_words(judgement.rule(config['quality']))}"
     )
 
 
@@ -204,7 +259,7 @@ def paragraphs(config, sidecars, blocks, has_craving, related, versions):
     -------
     list of str
     """
-    found = [anatomy(config), perfusion(config, sidecars), quality(), contrasts(config) if blocks else None]
+    found = [anatomy(config), perfusion(config, sidecars), quality(config), contrasts(config) if blocks else None]
     found += groups(blocks)
     found += [craving(config, related) if has_craving else None, software(versions)]
     return [text for text in found if text]

@@ -73,7 +73,7 @@ def content(paths, *, title, analyses_names, config, versions):
     Parameters
     ----------
     paths : dict
-        ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_figure``; lists ``scan_figures``,
+        ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_exclusions``, ``quality_figure``; lists ``scan_figures``,
         ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``craving_scores``,
         ``craving_model``, ``roi_craving``, ``craving_figure``, ``roi_figure``, empty where the study does not ask.
     title : str
@@ -95,6 +95,7 @@ def content(paths, *, title, analyses_names, config, versions):
     mood, relations = _craving(paths, config), _relations(paths)
     clean = without_paths(config)
     text = methods.paragraphs(clean, sidecars, inference, bool(mood), bool(relations), versions)
+    judged, unusable = tables.read_table(paths["quality"]), tables.read_table(paths["quality_exclusions"])
     sections = [("participants", "Participants and scans"), ("quality", "Image quality")]
     sections += [(f"analysis-{k}", section["heading"]) for k, section in enumerate(found, start=1)]
     sections += [("craving", "Cue-elicited craving")] if mood else []
@@ -103,10 +104,9 @@ def content(paths, *, title, analyses_names, config, versions):
     return {
         "title": title,
         "sections": {anchor: (number, heading) for number, (anchor, heading) in enumerate(sections, start=1)},
-        "participants": participants.section(scans, people, tables.read_table(paths["exclusions"]), config),
-        "quality": quality.section(
-            tables.read_table(paths["quality"]), people, paths["quality_figure"], paths["scan_figures"], config
-        ),
+        "verdict": quality.verdict(judged),
+        "participants": participants.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config),
+        "quality": quality.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
         "analyses": found,
         "craving": mood,
         "relations": relations,

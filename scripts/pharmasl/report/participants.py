@@ -28,15 +28,22 @@ def arm_of(participants):
     return {row["participant_id"]: row.get("arm") for row in participants}
 
 
-def scan_counts(scans, participants, config):
-    """Scans by condition and session, and by arm where there are arms."""
+def scan_counts(scans, participants, unusable, config):
+    """Scans by condition and session, and by arm where there are arms, with how many of each were excluded."""
     arms = arm_of(participants)
     names = [a for a in (config.get("arms", {}).get("treatment"), config.get("arms", {}).get("control")) if a]
     rows = []
     for condition, session in groups(scans):
-        own = [row for row in scans if (row["condition"], row["session"]) == (condition, session)]
-        of_arm = [sum(arms.get(row["participant_id"]) == name for row in own) for name in names]
-        rows.append([condition or MISSING, session or MISSING, str(len(own)), *map(str, of_arm)])
+        own, lost = (
+            [row for row in each if (row["condition"], row["session"]) == (condition, session)]
+            for each in (scans, unusable)
+        )
+        cells = [
+            [sum(name in (None, arms.get(row["participant_id"])) for row in each) for each in (own, lost)]
+            for name in (None, *names)
+        ]
+        told = [f"{n} ({out} excluded)" if out else str(n) for n, out in cells]
+        rows.append([condition or MISSING, session or MISSING, *told])
     return Table("Scans by condition and session", ["Condition", "Session", "Scans", *names], rows, {0, 1})
 
 
@@ -103,8 +110,8 @@ def acquisition(scans):
     return Table(caption, ["Parameter", "Value", "Source"], rows, {0, 1, 2})
 
 
-def exclusions(rows):
-    """Everything that was left out, with the reason."""
+def exclusions(rows, unusable=()):
+    """Everything that was left out, with the reason: before any image was read, and scans that are not usable."""
     cells = [
         [
             row["participant_id"] or "all",
@@ -114,18 +121,29 @@ def exclusions(rows):
             row["reason"] or MISSING,
         ]
         for row in rows
+    ] + [
+        [
+            row["participant_id"],
+            row["session"] or MISSING,
+            row["condition"] or MISSING,
+            "contrasts and analyses",
+            row["reason"] or MISSING,
+        ]
+        for row in unusable
     ]
     heads = ["Participant", "Session", "Condition", "Left out of", "Reason"]
     return Table("Left out", heads, cells, {0, 1, 2, 3, 4})
 
 
-def section(scans, participants, exclusion_rows, config):
+def section(scans, participants, exclusion_rows, unusable, config):
     """The first section: sentences and tables.
 
     Parameters
     ----------
     scans, participants, exclusion_rows : list of dict
         Rows of the study's tables.
+    unusable : list of dict
+        Rows of the quality stage's exclusions: scans that were quantified and enter nothing.
     config : dict
 
     Returns
@@ -136,18 +154,18 @@ def section(scans, participants, exclusion_rows, config):
     people = distinct(row["participant_id"] for row in scans)
     sessions = distinct(row["session"] for row in scans if row["session"])
     conditions = distinct(row["condition"] for row in scans if row["condition"])
-    text = f"{count(len(scans), 'perfusion scan')} of {count(len(people), 'participant')} were analysed"
+    text = f"{count(len(scans), 'perfusion scan')} of {count(len(people), 'participant')} were quantified"
     if sessions:
         text += f", at {count(len(sessions), 'session')} ({listed(sessions)})"
     if conditions:
         text += f", in {count(len(conditions), 'condition')} ({listed(conditions)})"
-    lost = len(exclusion_rows)
+    lost = len(exclusion_rows) + len(unusable)
     sentences = [
         text + ".",
         "Nothing was left out."
         if not lost
         else f"{count(lost, 'exclusion is', 'exclusions are')} listed below, each with its reason.",
     ]
-    found = [scan_counts(scans, participants, config), characteristics(scans, participants, config)]
-    found += [exclusions(exclusion_rows)] if exclusion_rows else []
+    found = [scan_counts(scans, participants, unusable, config), characteristics(scans, participants, config)]
+    found += [exclusions(exclusion_rows, unusable)] if lost else []
     return {"sentences": sentences, "tables": [table for table in found if table], "acquisition": acquisition(scans)}

@@ -2,12 +2,12 @@
 
 import statistics
 
-from pharmasl.quality import flags
+from pharmasl.quality import flags, judgement
 from pharmasl.quality.columns import MEASURES, METRICS
 from pharmasl.report import participants, pictures
 from pharmasl.report.words import MISSING, Table, count, fixed, number, short
 
-SUMMARY = (*MEASURES, "pairs")
+SUMMARY = (*MEASURES, "pairs_used")
 SHOWN_OPEN = 2  # scans whose pictures stand open on the page
 
 
@@ -21,6 +21,20 @@ def found_flags(row):
     return [flag for flag in (row["flags"] or "").split(",") if flag]
 
 
+def reasons(row):
+    """Why a scan is excluded: none or one text."""
+    return [f"excluded: {row['exclusion_reason']}"] if row["usable"] == "no" else []
+
+
+def verdict(rows):
+    """How many scans were excluded, in a sentence."""
+    lost = sum(row["usable"] == "no" for row in rows)
+    scans = count(len(rows), "scan")
+    if not lost:
+        return f"no scan of {len(rows)} was excluded." if len(rows) > 1 else "the scan was not excluded."
+    return f"{lost} of {scans} {'was' if lost == 1 else 'were'} excluded from contrasts and all that follows from them."
+
+
 def limits(band):
     """A band in words."""
     if band is None:
@@ -31,38 +45,59 @@ def limits(band):
     return f"at least {short(low)}" if high is None else f"{short(low)} to {short(high)}"
 
 
+def source(name, bands):
+    """Where a band comes from."""
+    if name not in bands:
+        return ""
+    return flags.SOURCES[name] if bands[name] == flags.BANDS.get(name) else "the configuration"
+
+
 def summary(rows, bands):
-    """Each measure over all scans: median, range, band, number flagged."""
+    """Each measure over all scans: median, range, band, number flagged, and where the band comes from."""
     cells = []
     for name in SUMMARY:
         values = sorted(number(row[name]) for row in rows if row[name] is not None)
         entry = METRICS[name]
         unit = "" if entry["Units"] == "1" else f" ({entry['Units']})"
-        digits = 0 if name == "pairs" else 1 if name in ("gm_cbf", "wm_cbf", "dvars_mean") else 2
+        digits = 0 if name == "pairs_used" else 1 if name in ("gm_cbf", "gm_cbf_z", "wm_cbf", "dvars_mean") else 2
         spread = f"{fixed(values[0], digits)} to {fixed(values[-1], digits)}" if values else MISSING
         middle = fixed(statistics.median(values), digits) if values else MISSING
         flagged = sum(any(flag.split(":")[0] == name for flag in found_flags(row)) for row in rows)
         cells.append(
-            [entry["LongName"] + unit, middle, spread, limits(bands.get(name)), str(flagged) if name in bands else ""]
+            [
+                entry["LongName"] + unit,
+                middle,
+                spread,
+                limits(bands.get(name)),
+                str(flagged) if name in bands else "",
+                source(name, bands),
+            ]
         )
-    heads = ["Measure", "Median", "Range", "Band", "Flagged"]
-    marked = {k for k, row in enumerate(cells) if row[-1] not in ("", "0")}
-    return Table("Quality over all scans", heads, cells, {0, 3}, marked)
+    heads = ["Measure", "Median", "Range", "Band", "Flagged", "Band from"]
+    marked = {k for k, row in enumerate(cells) if row[4] not in ("", "0")}
+    return Table("Quality over all scans", heads, cells, {0, 3, 5}, marked)
 
 
 def every(rows):
     """One row a scan."""
-    heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags"]
+    heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason"]
     cells = [
-        [name_of(row), *(short(row[name]) for name in SUMMARY), "; ".join(map(flags.describe, found_flags(row)))]
+        [
+            name_of(row),
+            *(short(row[name]) for name in SUMMARY),
+            "; ".join(map(flags.describe, found_flags(row))),
+            row["usable"],
+            row["exclusion_reason"] or "",
+        ]
         for row in rows
     ]
-    marked = {k for k, row in enumerate(rows) if found_flags(row)}
-    return Table("Every scan", heads, cells, {0, len(heads) - 1}, marked)
+    marked = {k for k, row in enumerate(rows) if found_flags(row) or row["usable"] == "no"}
+    return Table("Every scan", heads, cells, {0, len(heads) - 3, len(heads) - 2, len(heads) - 1}, marked)
 
 
 def global_cbf(rows, people, config):
-    """Mean grey-matter CBF and its SD by condition and session, in each arm."""
+    """Mean grey-matter CBF of the usable scans and its SD by condition and session, in each arm."""
+    rows = [row for row in rows if row["usable"] == "yes"]
     arms = participants.arm_of(people)
     names = [config["arms"]["treatment"], config["arms"]["control"]] if "arms" in config else [None]
     cells = []
@@ -75,7 +110,7 @@ def global_cbf(rows, people, config):
             cell.append(fixed(statistics.fmean(values), 1) + spread if values else MISSING)
         cells.append([condition or MISSING, session or MISSING, *cell])
     heads = ["Condition", "Session", *(name or "All scans" for name in names)]
-    return Table("Grey-matter CBF, mean (SD), mL/100 g/min", heads, cells, {0, 1})
+    return Table("Grey-matter CBF of usable scans, mean (SD), mL/100 g/min", heads, cells, {0, 1})
 
 
 def section(rows, people, figure, scan_figures, config):
@@ -94,12 +129,12 @@ def section(rows, people, figure, scan_figures, config):
     -------
     dict
     """
-    bands = flags.resolve(config.get("quality", {}).get("bands", {}))
+    bands = flags.resolve(config["quality"]["bands"])
     flagged = [row for row in rows if found_flags(row)]
     lie = "lies" if len(flagged) == 1 else "lie"
     sentences = [
-        f"{count(len(flagged), 'scan')} of {len(rows)} {lie} outside a band. A flag asks for a look: no scan is dropped "
-        "by it."
+        f"{verdict(rows)[0].upper()}{verdict(rows)[1:]} {judgement.in_words(judgement.rule(config['quality']))}",
+        f"{count(len(flagged), 'scan')} of {len(rows)} {lie} outside a band. Beyond that rule, a flag asks for a look.",
     ]
     values = [number(row["gm_cbf"]) for row in rows if row["gm_cbf"] is not None]
     if values:
@@ -108,7 +143,7 @@ def section(rows, people, figure, scan_figures, config):
         {
             "participant": row["participant_id"],
             "name": name_of(row),
-            "flags": [flags.describe(flag) for flag in found_flags(row)],
+            "flags": reasons(row) + [flags.describe(flag) for flag in found_flags(row)],
             "image": pictures.compact(path),
             "open": len(rows) <= SHOWN_OPEN,
         }

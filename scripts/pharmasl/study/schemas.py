@@ -63,7 +63,8 @@ def _explain(error, file, prefix):
     kind, schema, value = error.validator, error.schema, error.validator_value
     where = prefix + (path or "(top level)")
     if kind == "required":
-        missing = next(name for name in value if name not in error.instance)
+        # One error a name; only its message tells which.
+        missing = next(name for name in value if error.message.startswith(f"{name!r} "))
         part = schema.get("properties", {}).get(missing, {})
         field = prefix + ".".join(filter(None, [path, missing]))
         return InputError(file, field, "nothing", _expected(part), f"Add {missing}.")

@@ -3,7 +3,7 @@
 import copy
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import schemas
+from pharmasl.study import calibrations, schemas
 
 FILE = "config"
 
@@ -19,7 +19,8 @@ def resolve(config):
     Returns
     -------
     dict
-        With the schema's defaults, and each analysis' own inference laid over the common one.
+        With the calibration's values and the schema's defaults, and each analysis' own inference laid over the common
+        one.
 
     Raises
     ------
@@ -31,6 +32,9 @@ def resolve(config):
     if "participants" in complete and isinstance(complete.get("craving"), dict):
         # The craving table holds those who are not among the participants asked for; they are no mistake then.
         complete["craving"].setdefault("unknown", "ignore")
+    perfusion = complete.setdefault("perfusion", {})
+    if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in calibrations.names():
+        complete["perfusion"] = calibrations.fill(perfusion, perfusion["calibration"])
     errors = schemas.check(complete, "config", FILE, fill=True)
     if not errors:
         errors = [*_references(complete), *_circles(complete)]

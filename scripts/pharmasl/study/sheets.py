@@ -6,20 +6,28 @@ from pharmasl import __version__, bids, tables
 
 _ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
-    "labeling_duration": {"Description": "Labelling duration", "Units": "s"},
-    "post_labeling_delay": {"Description": "Post-labelling delay; for PASL the inversion time", "Units": "s"},
+    "labeling_duration": {"Description": "Labelling duration; all that occur, separated by blanks", "Units": "s"},
+    "post_labeling_delay": {
+        "Description": "Post-labelling delay, for PASL the inversion time; all that occur, separated by blanks",
+        "Units": "s",
+    },
     "bolus_cutoff_technique": "Bolus cut-off of PASL",
     "bolus_cutoff_delay": {"Description": "Delay of the bolus cut-off (TI1)", "Units": "s"},
     "slice_timing": {"Description": "Readout of the slices, first to last", "Units": "s"},
     "labeling_efficiency": "Labelling efficiency, suppression loss included where the sidecar includes it",
     "background_suppression": "Whether the background was suppressed",
+    "suppression_pulses": "Number of background-suppression pulses",
     "m0_type": "Where M0 comes from",
     "m0_estimate": "M0 given as a number, in the units of the images",
     "m0_repetition_time": {"Description": "Repetition time of the M0 image", "Units": "s"},
+    "m0_echo_time": {"Description": "Echo time of a separate M0 image", "Units": "s"},
     "repetition_time": {"Description": "Repetition time of label and control", "Units": "s"},
+    "echo_time": {"Description": "Echo time of label and control", "Units": "s"},
     "field_strength": {"Description": "Field strength", "Units": "T"},
     "t1_blood": {"Description": "T1 of arterial blood", "Units": "s"},
+    "haematocrit": "Haematocrit from which T1 of blood was computed",
     "t1_tissue": {"Description": "T1 of tissue for M0's recovery", "Units": "s"},
+    "t2_star": {"Description": "T2* of tissue for an M0 of another echo time", "Units": "s"},
     "partition_coefficient": {"Description": "Partition coefficient", "Units": "mL/g"},
 }
 _SCANS = {
@@ -31,7 +39,7 @@ _SCANS = {
     "m0": "Raw separate M0 image",
     "t1w": "Raw T1-weighted image",
     "volumes": "Number of volumes",
-    "pairs": "Number of label and control pairs, or of deltaM volumes",
+    "pairs": "Number of label and control pairs, or of deltaM or CBF volumes",
     **_ACQUISITION,
     **{f"{key}_source": f"Where {key} comes from" for key in _ACQUISITION},
 }
@@ -58,11 +66,18 @@ def scan_rows(study):
             "m0": scan.m0,
             "t1w": study.t1w[scan.subject],
             "volumes": len(types),
-            "pairs": min(types.count("control"), types.count("label")) or types.count("deltam"),
-            **{key: acquisition[key] for key in _ACQUISITION},
+            "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
+            **{key: _text(acquisition[key]) for key in _ACQUISITION},
             "slice_timing": None if timing is None else f"{min(timing):g} to {max(timing):g}",
             **{f"{key}_source": sources.get(key) for key in _ACQUISITION},
         }
+
+
+def _text(value):
+    """A value of the acquisition as one cell; of one a volume, each that occurs."""
+    if not isinstance(value, list):
+        return value
+    return " ".join(f"{each:g}" for each in dict.fromkeys(value) if each is not None)
 
 
 def write_sheets(content, description, scans, participants, exclusions):

@@ -35,6 +35,14 @@ class Targets:
         """The raw T1-weighted image of an anatomy."""
         return self.study.t1w[self._scan_of_anatomy[wildcards.anat]]
 
+    def anatomies(self, assumed):
+        """The stems of those participants' anatomies whose T1w is (not) the template's for want of their own."""
+        return [self.study.anatomy(subject) for subject, path in self.study.t1w.items() if (path is None) == assumed]
+
+    def assumed(self, wildcards):
+        """Whether a scan's participant has no T1w of their own."""
+        return self.study.t1w[self.study.scans[wildcards.scan].subject] is None
+
     def asl(self, wildcards):
         """The raw series of a scan."""
         return self.study.scans[wildcards.scan].asl
@@ -48,6 +56,21 @@ class Targets:
         """How a scan was acquired, without the words about where each value was found."""
         return self.study.scans[wildcards.scan].acquisition
 
+    def scans(self, several_delays):
+        """The stems of the scans with several delays (or labelling durations), or of those with one."""
+        return [
+            stem
+            for stem, scan in self.study.scans.items()
+            if several_delays
+            == any(isinstance(scan.acquisition[name], list) for name in ("post_labeling_delay", "labeling_duration"))
+        ]
+
+    def quantification(self):
+        """The settings of the quantification, without those that have done their work when it begins."""
+        settings = self.study.config["perfusion"]
+        used = ("calibration", "q2tips", "m0", "subtraction", "outliers", "delays", "partial_volume", "smoothing_fwhm")
+        return {**{key: settings[key] for key in used}, "motion": {"regress": settings["motion"]["regress"]}}
+
     def label(self, wildcards):
         """Who and what a scan is, for tables and pages."""
         scan = self.study.scans[wildcards.scan]
@@ -57,6 +80,10 @@ class Targets:
             "condition": scan.condition,
             "scan": scan.name,
         }
+
+    def own_exclusion(self, wildcards):
+        """The user's reason for excluding a scan by name; None for the others."""
+        return self.study.config["quality"]["exclude_scans"].get(self.study.scans[wildcards.scan].name)
 
     def anatomy_of(self, pattern):
         """An input function: the anatomy's file that a scan needs, from a pattern with the wildcard ``{anat}``."""

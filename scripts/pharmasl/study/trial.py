@@ -1,5 +1,6 @@
 """The study: who was scanned in which state, with which files, and who enters which analysis."""
 
+import difflib
 import os
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ class Study:
     scans : dict
         Stem to :class:`Scan`, in the order of the paths.
     t1w : dict
-        Subject label to its raw T1-weighted image.
+        Subject label to its raw T1-weighted image; None where the template is assumed for want of one.
     exclusions : list of dict
         ``participant_id``, ``session``, ``condition``, ``analysis``, ``reason`` of all that is left out.
     """
@@ -172,14 +173,14 @@ def read_study(config):
     errors, exclusions = [], []
     subjects = _subjects(dataset, config, errors)
     participants = _participants(dataset, config, subjects, errors, exclusions)
-    scans = _scans(dataset, config, set(participants), errors, exclusions)
-    t1w = _anatomies(dataset, {scan.subject for scan in scans.values()}, errors)
+    scans = _scans(dataset, config, participants, errors, exclusions)
+    t1w = _anatomies(dataset, {scan.subject for scan in scans.values()}, config["anatomy"]["missing_t1w"], errors)
     for subject in participants:
         if not any(scan.subject == subject for scan in scans.values()):
             exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
     study = Study(config, participants, scans, t1w, exclusions)
     if not errors:
-        errors += _unusable(dataset, study)
+        errors += [*_unknown_exclusions(dataset, study), *_unusable(dataset, study)]
     if errors:
         raise InputErrors(errors)
     return study
@@ -233,7 +234,8 @@ def _participants(dataset, config, subjects, errors, exclusions):
         if subject not in dataset.subjects and config.get("participants") is None:
             exclusions.append({"participant_id": row["participant_id"], "reason": "no folder in the dataset"})
     covariates = {column for analysis in config["analyses"].values() for column in analysis["covariates"]}
-    wanted = [*([arms["column"]] if arms else []), *sorted(covariates)]
+    haematocrit = config["perfusion"]["haematocrit"]
+    wanted = [*([arms["column"]] if arms else []), *sorted(covariates | ({haematocrit} if haematocrit else set()))]
     columns = set(rows[0]) if rows else set()
     for column in wanted:
         if column not in columns:
@@ -291,12 +293,12 @@ def _condition(config, entities, path, errors):
     return names[0] if names else None
 
 
-def _scans(dataset, config, subjects, errors, exclusions):
+def _scans(dataset, config, participants, errors, exclusions):
     sessions = set(config["sessions"].values()) if "sessions" in config else None
     scans = {}
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
-        if subject not in subjects:
+        if subject not in participants:
             continue
         row = {"participant_id": f"sub-{subject}", "session": session}
         if sessions and session not in sessions:
@@ -307,7 +309,7 @@ def _scans(dataset, config, subjects, errors, exclusions):
             exclusions.append({**row, "reason": f"{os.path.basename(asl.path)} matches no condition"})
             continue
         try:
-            resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"])
+            resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject])
         except InputErrors as several:
             errors += several.errors
             continue
@@ -316,22 +318,44 @@ def _scans(dataset, config, subjects, errors, exclusions):
     return scans
 
 
-def _anatomies(dataset, subjects, errors):
+def _anatomies(dataset, subjects, missing, errors):
+    """Each participant's raw T1w; where there is none, an error, or None if the template may stand in for it."""
     found = {}
     for file in dataset.images("T1w"):
         # Defaced or repeated T1w of later sessions are left: the first is the participant's anatomy.
         found.setdefault(file.entities.get("sub"), file.path)
     for subject in sorted(subjects - set(found)):
+        if missing == "template":
+            found[subject] = None
+            continue
         errors.append(
             InputError(
                 f"{dataset.root}/sub-{subject}",
                 "anat/*_T1w.nii.gz",
                 "no such file",
                 "a T1-weighted image of each participant",
-                "Add it, or leave the participant out by participants in the configuration.",
+                "Add it, leave the participant out by participants in the configuration, or set anatomy.missing_t1w "
+                "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",
             )
         )
     return {subject: found[subject] for subject in sorted(subjects) if subject in found}
+
+
+def _unknown_exclusions(dataset, study):
+    """Scans that the user excludes by name and that are not there: a misspelt name would exclude nothing, silently."""
+    names = [scan.name for scan in study.scans.values()]
+    # A configuration cut down to some participants may still name the scans of the others.
+    chosen = study.config.get("participants")
+    left_out = set() if chosen is None else set(dataset.subjects) - set(chosen)
+    for name in study.config["quality"]["exclude_scans"]:
+        subject = name.split("_")[0].removeprefix("sub-")
+        if name in names or subject in left_out:
+            continue
+        close = difflib.get_close_matches(name, names, n=5, cutoff=0.6)
+        yield InputError(
+            "config", f"quality.exclude_scans.{name}", name, "the name of a scan of the study",
+            f"Close names: {', '.join(close) or 'none is similar'}.",
+        )  # fmt: skip
 
 
 def _unusable(dataset, study):

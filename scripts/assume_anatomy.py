@@ -1,0 +1,12 @@
+"""Write the template as the anatomy of a participant who has no T1-weighted image."""
+
+from pharmasl.anatomy import assumed
+from pharmasl.job import job
+
+
+def main(snakemake):
+    assumed.assume(dict(snakemake.input.items()), dict(snakemake.output.items()), space=snakemake.params.space)
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

@@ -1,0 +1,17 @@
+"""Fit CBF and arterial transit time of one scan of several delays, on its own grid and on the template's."""
+
+from pharmasl.job import job
+from pharmasl.perfusion import quantification
+
+
+def main(snakemake):
+    quantification.quantify(
+        {name: getattr(snakemake.input, name) for name in quantification.GIVEN},
+        {name: getattr(snakemake.output, name) for name in quantification.MADE + quantification.FITTED},
+        acquisition=snakemake.params.acquisition,
+        settings=snakemake.params.settings,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

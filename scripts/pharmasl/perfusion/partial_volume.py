@@ -1,0 +1,131 @@
+"""Partial volume correction: the CBF of grey and of white matter apart, by regression over a voxel's surroundings."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from pharmasl.errors import InputError
+
+# Least share of a voxel that a tissue must take up for the tissue's value to be given there.
+LEAST_SHARE = 0.1
+# Most noise of a value, in that of one voxel, beyond which the window does not determine it. It is infinite where the
+# two tissues' shares are proportional to one another (a singular window) and grows as there is less of the tissue.
+MOST_NOISE = 2.0
+# A tissue whose root mean square share over the window is below this is not there: a uniform trace of white matter must
+# not make a window of grey matter singular. The trace's CBF, at most this share of it, is counted as the other's.
+TRACE = 1e-3
+
+
+@njit(cache=True, nogil=True)
+def _regress(values, gm, wm, usable, reach, least_share, most_noise, trace, gm_out, wm_out):
+    nx, ny, nz = values.shape
+    rx, ry, rz = reach
+    for x in range(nx):
+        for y in range(ny):
+            for z in range(nz):
+                gm_out[x, y, z] = np.nan
+                wm_out[x, y, z] = np.nan
+                if not usable[x, y, z] or not np.isfinite(values[x, y, z]):
+                    continue
+                gg, ww, gw, gv, wv, count = 0.0, 0.0, 0.0, 0.0, 0.0, 0
+                for i in range(max(x - rx, 0), min(x + rx + 1, nx)):
+                    for j in range(max(y - ry, 0), min(y + ry + 1, ny)):
+                        for k in range(max(z - rz, 0), min(z + rz + 1, nz)):
+                            v = values[i, j, k]
+                            if usable[i, j, k] and np.isfinite(v):
+                                g, w = gm[i, j, k], wm[i, j, k]
+                                gg += g * g
+                                ww += w * w
+                                gw += g * w
+                                gv += g * v
+                                wv += w * v
+                                count += 1
+                least = trace * trace * count
+                g_there, w_there = gg > least, ww > least
+                if g_there and w_there:
+                    determinant = gg * ww - gw * gw
+                    # The inverse's diagonal, the squared noise, without the quotient that a singular window forbids.
+                    limit = most_noise * most_noise * determinant
+                    if gm[x, y, z] >= least_share and ww < limit:
+                        gm_out[x, y, z] = (ww * gv - gw * wv) / determinant
+                    if wm[x, y, z] >= least_share and gg < limit:
+                        wm_out[x, y, z] = (gg * wv - gw * gv) / determinant
+                elif g_there:
+                    if gm[x, y, z] >= least_share and most_noise * most_noise * gg > 1:
+                        gm_out[x, y, z] = gv / gg
+                elif w_there and wm[x, y, z] >= least_share and most_noise * most_noise * ww > 1:
+                    wm_out[x, y, z] = wv / ww
+
+
+def correct(cbf, gm, wm, mask, *, kernel=(5, 5, 1)):
+    """CBF of pure grey and of pure white matter, by linear regression over a window (Asllani 2008).
+
+    In a voxel, CBF is ``gm * gm_cbf + wm * wm_cbf`` (cerebrospinal fluid has none). Both are taken to be the same
+    throughout the window around a voxel, and found by least squares over the window's voxels that lie in the mask and
+    are not missing; at the edges of mask and volume the window is what is left of it. Any image that mixes linearly (a
+    difference, an M0 image of negligible fluid) can stand for CBF.
+
+    Parameters
+    ----------
+    cbf : ndarray of shape (X, Y, Z) or (X, Y, Z, N)
+        NaN where missing, in each volume by itself.
+    gm, wm : ndarray of shape (X, Y, Z)
+        Shares of the tissues, 0 to 1, on the same grid and as blurred as ``cbf``.
+    mask : ndarray of bool, shape (X, Y, Z)
+        The brain.
+    kernel : sequence of 3 odd int
+        The window, voxels along each axis. The one plane of the default is Asllani's: slices of 2D scans are taken at
+        different delays.
+
+    Returns
+    -------
+    gm_cbf, wm_cbf : ndarray of ``cbf``'s shape, float64
+        In ``cbf``'s unit. NaN, never 0, where not determined: outside the mask, where ``cbf`` or a share is missing,
+        where the voxel holds less than :data:`LEAST_SHARE` of the tissue, and where the estimate would be noisier than
+        :data:`MOST_NOISE` times a voxel of ``cbf``: that noise is the root of the tissue's element on the diagonal of
+        the inverse of the window's normal equations. A tissue of which the window holds but a trace (:data:`TRACE`) is
+        left out of the regression.
+
+    Raises
+    ------
+    InputError
+        If ``kernel`` is not three odd sizes.
+    ValueError
+        If the shapes do not fit together.
+
+    References
+    ----------
+    Asllani, Borogovac & Brown 2008, doi 10.1002/mrm.21670.
+    """
+    reach = _reach(kernel)
+    cbf = np.asarray(cbf)
+    gm, wm = (np.ascontiguousarray(share, dtype=np.float64) for share in (gm, wm))
+    mask = np.asarray(mask)
+    if cbf.ndim not in (3, 4) or not cbf.shape[:3] == gm.shape == wm.shape == mask.shape:
+        raise ValueError(f"shapes {cbf.shape}, {gm.shape}, {wm.shape} and {mask.shape} do not fit together")
+    usable = (mask > 0) & np.isfinite(gm) & np.isfinite(wm)
+    gm_cbf, wm_cbf = np.empty(cbf.shape), np.empty(cbf.shape)
+    for volume in np.ndindex(cbf.shape[3:]):
+        at = (..., *volume)
+        values = np.ascontiguousarray(cbf[at], dtype=np.float64)
+        of_gm, of_wm = np.empty(gm.shape), np.empty(gm.shape)
+        _regress(values, gm, wm, usable, reach, LEAST_SHARE, MOST_NOISE, TRACE, of_gm, of_wm)
+        gm_cbf[at], wm_cbf[at] = of_gm, of_wm
+    return gm_cbf, wm_cbf
+
+
+def _reach(kernel):
+    try:
+        sizes = [float(size) for size in kernel]
+    except (TypeError, ValueError):
+        sizes = []
+    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 and size % 2 == 1 for size in sizes):
+        raise InputError(
+            "configuration",
+            "perfusion.partial_volume.kernel",
+            kernel,
+            "three odd numbers of voxels, such as [5, 5, 1]",
+            "Mend the configuration.",
+        )
+    return tuple(int(size) // 2 for size in sizes)

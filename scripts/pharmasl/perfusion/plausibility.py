@@ -1,0 +1,220 @@
+"""Whether CBF is in the unit it should be in: gains and units that are wrong by a factor are wrong everywhere."""
+
+import logging
+import re
+
+import numpy as np
+
+from pharmasl.errors import InputError
+
+log = logging.getLogger(__name__)
+
+UNIT = "mL/100 g/min"
+# Voxels of at least this share of grey matter are judged by.
+GREY = 0.5
+# No grey matter has a median CBF above this, mL/100 g/min: resting adults have 40 to 100, children and anaemic patients
+# up to twice that. A mistaken gain or unit (factors of 10, 32, 100, 6000) takes what is above 30 beyond it.
+MOST = 300.0
+# CBF of undeclared unit is taken to be in mL/100 g/min between these. In mL/g/min, grey matter has 0.2 to 2.
+LIKELY = (5.0, 200.0)
+# Of brain, g/mL: what CBF by volume of tissue is divided by.
+DENSITY = 1.05
+
+_VOLUME = {"ml": 1.0, "milliliter": 1.0, "millilitre": 1.0, "cc": 1.0, "ul": 1e-3, "l": 1e3, "dl": 1e2}
+_MASS = {"g": 1.0, "gm": 1.0, "gr": 1.0, "gram": 1.0, "mg": 1e-3, "kg": 1e3}
+_TIME = {"min": 1.0, "minute": 1.0, "s": 1 / 60, "sec": 1 / 60, "second": 1 / 60, "h": 60.0}
+_NUMBER = r"10\^[-+]?\d+|\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+_NAME = "|".join(sorted({*_VOLUME, *_MASS, *_TIME}, key=lambda name: (-len(name), name)))
+# A unit with the number before it, the slash before them and the exponent behind. "g min" without its blank is no gm.
+_ITEM = re.compile(rf"\s*(/)?\s*({_NUMBER})?\s*(gm(?=in)|(?:{_NAME}))s?(?![a-z])(\^?-1(?![\d.]))?\s*")
+
+
+def grey_median(cbf, gm):
+    """The median of a map over grey matter.
+
+    Parameters
+    ----------
+    cbf : ndarray of shape (X, Y, Z) or (X, Y, Z, N)
+        NaN where missing.
+    gm : ndarray of shape (X, Y, Z)
+        Shares of grey matter.
+
+    Returns
+    -------
+    float or None
+        Over the voxels of at least :data:`GREY`; None if none of them holds a value.
+    """
+    values = np.asarray(cbf)[np.asarray(gm) >= GREY]
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else None
+
+
+def plausible(cbf, gm, path):
+    """Refuse CBF that no brain has: that of a wrong gain, unit or M0.
+
+    Nothing low is refused: a phantom has none. What is below :data:`LIKELY` is warned of.
+
+    Parameters
+    ----------
+    cbf : ndarray of shape (X, Y, Z) or (X, Y, Z, N)
+        mL/100 g/min; NaN where missing.
+    gm : ndarray of shape (X, Y, Z)
+        Shares of grey matter.
+    path : path-like
+        The series, named in the error.
+
+    Returns
+    -------
+    float or None
+        The median over grey matter; None if there is none to judge by.
+
+    Raises
+    ------
+    InputError
+        If the median is above :data:`MOST`.
+    """
+    middle = grey_median(cbf, gm)
+    if middle is None:
+        log.warning("%s: no grey matter to judge the scale of CBF by", path)
+    elif middle > MOST:
+        raise InputError(
+            path,
+            "median CBF of grey matter",
+            float(f"{middle:.4g}"),
+            f"at most {MOST:g} {UNIT}",
+            "M0 and the series are not on one scale, or the unit is another. Set perfusion.m0.scale to the gain of the "
+            "series over the M0 image (GE's 3D sequence: 32 times the number of averages; Philips: the ratio of the "
+            "rescale slopes), give the M0Estimate that belongs to the series, or, for CBF as the scanner computed it, "
+            "the Units of its sidecar (such as mL/g/min).",
+        )
+    elif middle < 0:
+        log.warning(
+            "%s: median CBF of grey matter is %.4g, below zero: are controls and labels exchanged in the aslcontext.tsv?",
+            path,
+            middle,
+        )
+    elif middle < LIKELY[0]:
+        log.warning(
+            "%s: median CBF of grey matter is but %.4g %s: is M0 on the series' scale (perfusion.m0.scale)?",
+            path,
+            middle,
+            UNIT,
+        )
+    return middle
+
+
+def conversion(units):
+    """What CBF of a unit is multiplied with to be in mL/100 g/min.
+
+    Parameters
+    ----------
+    units : str
+        A volume of blood by a mass of tissue and a time, in any order and notation: ``mL/100 g/min``,
+        ``ml/min/100g``, ``mL/(100 g min)``, ``mL·100g⁻¹·min⁻¹``, ``mL/g/min``, ``10^-2 mL/g/min``. A volume of tissue
+        (``mL/100 mL/min``) is one of brain, of :data:`DENSITY`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is no such unit.
+    """
+    text = str(units).strip().lower().translate(str.maketrans("µμ−–·×*⁻¹⁰²³", "uu--   -1023", "()[]{}"))
+    text = re.sub(r"\b(?:of|tissue|brain|blood)\b", " ", re.sub(r"\bper\b", "/", text))
+    # A dot is a product, but for that of a decimal number.
+    text = re.sub(r"(?<!\d)\.|\.(?!\d)|(?<=-1)\.", " ", text)
+    factor, found, below, place = 100.0, [], False, 0
+    while place < len(text.rstrip()):
+        item = _ITEM.match(text, place)
+        if item is None:
+            raise ValueError(f"{units!r} is no unit of CBF")
+        place = item.end()
+        slash, number, name, exponent = item.groups()
+        below = below or bool(slash)
+        inverse = below or bool(exponent)
+        kind, value = next(
+            (k, u[name]) for k, u in (("volume", _VOLUME), ("mass", _MASS), ("time", _TIME)) if name in u
+        )
+        if kind == "volume" and inverse:
+            kind, value = "mass", value * DENSITY
+        found.append((kind, inverse))
+        value *= _value(number)
+        factor = factor / value if inverse else factor * value
+    if sorted(found) != [("mass", True), ("time", True), ("volume", False)]:
+        raise ValueError(f"{units!r} is no unit of CBF")
+    return factor
+
+
+def _value(number):
+    if not number:
+        return 1.0
+    return 10.0 ** int(number[3:]) if number.startswith("10^") else float(number)
+
+
+def unit_factor(units, path):
+    """What CBF as the scanner computed it is multiplied with to be in mL/100 g/min.
+
+    Parameters
+    ----------
+    units : str or None
+        The sidecar's ``Units``; None or empty if it does not tell: then 1, and :func:`undeclared` is to be asked.
+    path : path-like
+        Named in errors.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        If the unit is unknown.
+    """
+    if units is None or units == "":
+        return 1.0
+    try:
+        return conversion(units)
+    except ValueError:
+        raise InputError(
+            path,
+            "Units",
+            units,
+            f"a unit of CBF, such as {UNIT} or mL/g/min",
+            "Mend the Units in the sidecar.",
+        ) from None
+
+
+def undeclared(values, gm, path):
+    """Refuse CBF of undeclared unit that is not clearly in mL/100 g/min.
+
+    Parameters
+    ----------
+    values : ndarray of shape (X, Y, Z) or (X, Y, Z, N)
+        NaN where missing.
+    gm : ndarray of shape (X, Y, Z)
+        Shares of grey matter: CBF is judged by it.
+    path : path-like
+        Named in errors.
+
+    Raises
+    ------
+    InputError
+        If the median over grey matter is not between the numbers of :data:`LIKELY`, or there is no grey matter.
+    """
+    middle = grey_median(values, gm)
+    if middle is None or not LIKELY[0] <= middle <= LIKELY[1]:
+        raise InputError(
+            path,
+            "Units",
+            None,
+            f"the unit of the CBF volumes, whose median over grey matter is {_told(middle)}: without it only CBF of "
+            f"{LIKELY[0]:g} to {LIKELY[1]:g} is taken to be in {UNIT}",
+            "Give the Units in the sidecar.",
+        )
+
+
+def _told(middle):
+    return "unknown" if middle is None else f"{middle:.4g}"
