@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pharmasl import images, tables, transforms
-from pharmasl.perfusion import acceptance, calibration, coregistration, motion, series, spline
+from pharmasl.perfusion import acceptance, calibration, coregistration, motion, series, spline, volumes
+from pharmasl.perfusion import acquisition as parameters
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ CONFOUNDS = {
         "Units": "mm",
     },
     "dvars": {
-        "Description": "Root mean square over the brain of the change since the last volume of the same type, after "
-        "realignment (after Power et al. 2012)",
+        "Description": "Root mean square over the brain of the change since the last volume of the same type and delay, "
+        "after realignment (after Power et al. 2012)",
         "Units": "percent of the earlier volume's mean over the brain",
     },
 }
@@ -88,6 +89,10 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
     """
     types = list(acquisition["volume_types"])
     data, grid_affine, of = series.load(asl, types)
+    delay = np.zeros(len(types), dtype=int)
+    if acquisition.get("labeling_type") is not None:
+        delay = parameters.timing(acquisition, asl, data.shape[2]).group
+        of = volumes.sort(types, asl, delay)
     origin = calibration.source(acquisition, of, asl, m0)
     m0_data, m0_affine = series.load_m0(m0[0]) if origin == "separate" else (data[..., of.m0scan], grid_affine)
     if origin not in ("separate", "included"):
@@ -104,6 +109,7 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
         correct=correct,
         separate=origin == "separate",
         stretch=affine,
+        delay=delay,
     )
 
     transforms.write_affines(outputs["motion"], found.motion)
@@ -113,7 +119,7 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
     images.save(outputs["aslref"], found.reference, grid_affine)
     grid = images.Grid(data.shape[:3], grid_affine)
     brain = coregistration.carry(tissues.maps.sum(axis=0), tissues.affine, grid, found.to_t1w, parts=2)
-    tables.write_table(outputs["confounds"], confounds(data, grid_affine, found.motion, types, brain), CONFOUNDS)
+    tables.write_table(outputs["confounds"], confounds(data, grid_affine, found.motion, types, brain, delay), CONFOUNDS)
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class Alignment:
     registration: dict = field(default_factory=dict)
 
 
-def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate, stretch=False):
+def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate, stretch=False, delay=None):
     """Find the transforms of a scan: see :func:`align`.
 
     Parameters
@@ -158,12 +164,17 @@ def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate, s
         Whether M0 is an image of its own.
     stretch : bool
         Whether the tissues are the template's. ``to_t1w`` is then an affine map to the template.
+    delay : sequence of int, optional
+        Number of each volume's delay. After suppression pulses static tissue shows another contrast at each, which a
+        realignment must not take for motion: volumes of one delay are realigned among themselves, and the delays linked so
+        that the head moves on steadily.
 
     Returns
     -------
     Alignment
     """
-    scan = _prepare(data, affine, of, m0_data, m0_affine, correct, separate)
+    delay = np.zeros(data.shape[3], dtype=int) if delay is None else np.asarray(delay)
+    scan = _prepare(data, affine, of, m0_data, m0_affine, correct, separate, _groups(data, of, delay))
     shape = _shape(scan, tissues) if stretch else np.eye(4)
     found = _attempt(scan, coregistration.stretched(tissues, shape))
     tried = found.registration["Starts"]
@@ -202,6 +213,7 @@ class _Scan:
     m0_mean: np.ndarray
     correct: bool
     separate: bool
+    groups: list
 
     @property
     def realigned(self):
@@ -229,15 +241,25 @@ class _Scan:
         return found
 
 
-def _prepare(data, affine, of, m0_data, m0_affine, correct, separate):
+def _groups(data, of, delay):
+    """The controls and labels of each delay, that of the brightest controls first: it is the others' reference."""
+    groups = [of.moving[delay[of.moving] == number] for number in np.unique(delay[of.moving])]
+    return sorted(groups, key=lambda members: -data[..., np.intersect1d(members, of.control)].mean(dtype=np.float64))
+
+
+def _prepare(data, affine, of, m0_data, m0_affine, correct, separate, groups):
     """The first pass: volumes realigned to one of their own kind."""
     grid = images.Grid(data.shape[:3], affine)
     matrices = np.tile(np.eye(4), (data.shape[3], 1, 1))
-    if correct and of.kind == "pairs":
-        first = data[..., typical(data, of.control)]
-        moving = [data[..., i] for i in of.moving]
-        matrices[of.moving] = motion.realign(moving, affine, first, affine, motion.head(first))
     averaged = {"pairs": of.control, "deltam": of.deltam, "cbf": of.cbf}[of.kind]
+    if of.kind == "pairs":
+        averaged = np.intersect1d(groups[0], of.control)
+    if correct and of.kind == "pairs":
+        for members in groups:
+            own = data[..., typical(data, np.intersect1d(members, of.control))]
+            moving = [data[..., i] for i in members]
+            matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own))
+        matrices = _linked(matrices, groups, grid)
     mean = motion.mean([data[..., i] for i in averaged], affine, matrices[averaged], grid)
     m0_volumes = list(np.moveaxis(m0_data, 3, 0))
     m0_matrices, m0_mean = np.tile(np.eye(4), (len(m0_volumes), 1, 1)), None
@@ -245,7 +267,7 @@ def _prepare(data, affine, of, m0_data, m0_affine, correct, separate):
         if correct:
             m0_matrices = motion.realign(m0_volumes, m0_affine, m0_volumes[0], m0_affine, motion.head(m0_volumes[0]))
         m0_mean = motion.mean(m0_volumes, m0_affine, m0_matrices, images.Grid(m0_data.shape[:3], m0_affine))
-    return _Scan(data, grid, of, matrices, mean, m0_volumes, m0_affine, m0_matrices, m0_mean, correct, separate)
+    return _Scan(data, grid, of, matrices, mean, m0_volumes, m0_affine, m0_matrices, m0_mean, correct, separate, groups)
 
 
 def _shape(scan, tissues, wide=False):
@@ -272,13 +294,12 @@ def _attempt(scan, tissues, start=None, image=None):
     the clearest pattern, but often little signal.
     """
     grid, of, affine = scan.grid, scan.of, scan.grid.affine
-    matrices, moving = scan.matrices.copy(), [scan.data[..., i] for i in of.moving]
+    matrices = scan.matrices.copy()
     starts = None if start is None else [start.matrix]
     if not scan.m0_volumes:
         by_mean = start if image == "deltaM" else _register("the series", scan.mean, affine, tissues, starts)
         if scan.realigned:
-            anatomy = _anatomy(tissues, grid, by_mean.matrix)
-            matrices[of.moving] = _again(moving, affine, scan.mean, anatomy, matrices[of.moving])
+            matrices = _again(scan, _anatomy(tissues, grid, by_mean.matrix))
         record = _record(scan, tissues, by_mean, image or scan.mean_name, matrices, scan.mean, None)
         return Alignment(matrices, np.empty((0, 4, 4)), by_mean.matrix, scan.mean, record)
 
@@ -291,7 +312,7 @@ def _attempt(scan, tissues, start=None, image=None):
         by_series = start if image == "deltaM" else by_mean
         brain = _anatomy(tissues, grid, by_series.matrix)
         if scan.realigned:
-            matrices[of.moving] = _again(moving, affine, scan.mean, brain, matrices[of.moving])
+            matrices = _again(scan, brain)
         link = np.eye(4)
         if scan.correct or scan.separate:
             # From points of the series to points of M0: through the T1-weighted image at first, then directly.
@@ -331,10 +352,32 @@ def _anatomy(tissues, grid, to_t1w):
     return [coregistration.carry(image, tissues.affine, grid, to_t1w, parts=2) for image in tissues.maps]
 
 
-def _again(moving, affine, mean, brain, starts):
+def _linked(matrices, groups, grid):
+    """The volumes of all delays in one space: see :func:`pharmasl.perfusion.motion.continuous`."""
+    if len(groups) < 2:
+        return matrices
+    centre = transforms.apply(grid.affine, (np.array(grid.shape) - 1) / 2)
+    moving = np.sort(np.concatenate(groups))
+    of = np.zeros(len(matrices), dtype=int)
+    for number, members in enumerate(groups):
+        of[members] = number
+    offsets = motion.continuous(motion.parameters(matrices[moving], centre), of[moving])
+    links = np.array([transforms.rigid_matrix(offset[:3], offset[3:], centre) for offset in offsets])
+    linked = matrices.copy()
+    linked[moving] = matrices[moving] @ links[of[moving]]
+    return linked
+
+
+def _again(scan, brain):
     """The second pass: to the mean, weighted by the brain, with perfusion told from motion by grey and white matter."""
-    weight = np.clip(sum(brain), 0, 1)
-    return motion.realign(moving, affine, mean, affine, weight, maps=brain[:2], starts=starts)
+    matrices, affine, weight = scan.matrices.copy(), scan.grid.affine, np.clip(sum(brain), 0, 1)
+    for number, members in enumerate(scan.groups):
+        mean, controls = scan.mean, np.intersect1d(members, scan.of.control)
+        if number:
+            mean = motion.mean([scan.data[..., i] for i in controls], affine, scan.matrices[controls], scan.grid)
+        moving, starts = [scan.data[..., i] for i in members], scan.matrices[members]
+        matrices[members] = motion.realign(moving, affine, mean, affine, weight, maps=brain[:2], starts=starts)
+    return _linked(matrices, scan.groups, scan.grid)
 
 
 def _register(name, image, affine, tissues, starts=None):
@@ -359,7 +402,7 @@ def typical(data, control):
     return int(control[int(np.argmin(distances))])
 
 
-def confounds(data, affine, matrices, types, brain):
+def confounds(data, affine, matrices, types, brain, delay=None):
     """Motion of each volume, as rows of the confounds table.
 
     Parameters
@@ -372,6 +415,8 @@ def confounds(data, affine, matrices, types, brain):
         Type of each volume; dummies (``n/a``) and ``noRF`` volumes get no values.
     brain : ndarray of shape (X, Y, Z)
         Share of brain in each voxel.
+    delay : sequence of int, optional
+        Number of each volume's delay: a volume is compared with the last of its type and delay.
 
     Returns
     -------
@@ -386,7 +431,8 @@ def confounds(data, affine, matrices, types, brain):
     values = np.full((len(inside), len(types)), np.nan, dtype=np.float32)
     for number in used:
         values[:, number] = spline.sample(spline.coefficients(data[..., number]), affine, inside, matrices[number])
-    displacement, change = np.full(len(types), np.nan), motion.dvars(values, types)
+    alike = list(zip(types, [0] * len(types) if delay is None else delay))
+    displacement, change = np.full(len(types), np.nan), motion.dvars(values, alike)
     # An M0 volume of another contrast is aligned less exactly than a head moves from volume to volume.
     moving = [i for i in used if types[i] in ("control", "label")]
     displacement[moving] = motion.framewise_displacement(found[moving])

@@ -262,6 +262,38 @@ def parameters(matrices, centre):
     return np.array([np.concatenate(transforms.rigid_parameters(matrix, centre)) for matrix in matrices]).reshape(-1, 6)
 
 
+def continuous(parameters, group):
+    """How far the references of several groups of volumes lie from the first one's, the head moving on steadily.
+
+    Each group has been realigned within itself. What a group is off by is the same for all its volumes, while true motion
+    knows nothing of groups: so neighbours in time of different groups are taken to be where the other is, on average.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (N, 6)
+        Rigid parameters of each volume within its group, in order of acquisition.
+    group : ndarray of int, shape (N,)
+        From 0 to G - 1.
+
+    Returns
+    -------
+    ndarray of shape (G, 6)
+        To be added to the parameters of each group's volumes; zero for the first group. Least squares over all
+        neighbours, for motions so small that rotations add.
+    """
+    group = np.asarray(group)
+    border = np.flatnonzero(np.diff(group))
+    design = np.zeros((len(border), group.max() + 1))
+    design[np.arange(len(border)), group[border]] = 1
+    design[np.arange(len(border)), group[border + 1]] -= 1
+    change = parameters[border + 1] - parameters[border]
+    offset = np.zeros((group.max() + 1, 6))
+    # The normal equations are never singular: every group has a neighbour of another.
+    normal = np.einsum("na,nb->ab", design[:, 1:], design[:, 1:])
+    offset[1:] = np.linalg.solve(normal, np.einsum("na,nk->ak", design[:, 1:], change))
+    return offset
+
+
 def framewise_displacement(parameters):
     """How far the head moved since the volume before (Power 2012): the sum of the six parameters' absolute changes.
 
