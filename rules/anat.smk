@@ -1,8 +1,8 @@
 """Anatomy: each participant's T1-weighted image, segmented and fitted to the template.
 
-Needs one raw T1w a participant and the template.
-Gives the bias-corrected T1w, brain mask, GM/WM/CSF shares and both directions of the deformation. For a participant
-without a T1w (only if the configuration allows it) the same files, with the template in place of the participant.
+Needs one or more raw T1w a participant (or session, if the configuration asks for it) and the template.
+Gives the bias-corrected T1w (of several, their mean), where each raw image lies in it, brain mask, GM/WM/CSF shares and
+both directions of the deformation. For a participant without a T1w (only if the configuration allows it) the same files, with the template in place of the participant.
 """
 
 
@@ -13,6 +13,7 @@ rule prepare_anatomy:
         preproc=anat("T1w", desc="preproc"),
         mask=anat("mask", desc="brain"),
         sidecar=anat("T1w", ".json", desc="preproc"),
+        poses=anat("xfm", ".txt", from_="orig", to="T1w", mode="image"),
     log:
         log_of("prepare_anatomy", "{anat}"),
     benchmark:
@@ -50,7 +51,7 @@ rule normalise_anatomy:
     wildcard_constraints:
         anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
     conda:
-        "../envs/imaging.yaml"
+        "../envs/ants.yaml" if SETTINGS["anatomy"]["registration"]["backend"] == "ants" else "../envs/imaging.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,

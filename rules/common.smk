@@ -36,16 +36,18 @@ scan = partial(bids.derivative, OUTPUT, "{scan}")
 visit = partial(bids.derivative, OUTPUT, "{visit}")
 template = partial(bids.derivative, f"{OUTPUT}/template", f"tpl-{SPACE}")
 group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "{analysis}")
+conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "{conjunction}")
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 
 
 wildcard_constraints:
-    anat=TARGETS.pattern(STUDY.anatomy(subject) for subject in STUDY.t1w),
+    anat=TARGETS.pattern(STUDY.t1w),
     scan=TARGETS.pattern(STUDY.scans),
     visit=TARGETS.pattern(STUDY.visit_stem(visit) for visit in STUDY.visits),
     contrast=TARGETS.pattern(SETTINGS["contrasts"]),
     analysis=TARGETS.pattern(SETTINGS["analyses"]),
+    conjunction=TARGETS.pattern(SETTINGS["conjunctions"]),
     roi=TARGETS.pattern(SETTINGS["rois"]),
 
 

@@ -14,12 +14,19 @@ rule group_statistics:
         participants=rules.study_tables.output.participants,
         template_mask=rules.template.output.mask,
         seed=TARGETS.seed,
+        within=TARGETS.within,
     output:
         effect=group("statmap", stat="effect"),
+        percent=group("statmap", stat="percent"),
+        hedges_g=group("statmap", stat="hedgesg"),
         t=group("statmap", stat="t"),
         z=group("statmap", stat="z"),
         voxel_pfwe=group("statmap", desc="voxel", stat="pfwe"),
         cluster_pfwe=group("statmap", desc="cluster", stat="pfwe"),
+        mass_pfwe=group("statmap", desc="mass", stat="pfwe"),
+        tfce=group("statmap", stat="tfce"),
+        tfce_pfwe=group("statmap", desc="tfce", stat="pfwe"),
+        qfdr=group("statmap", desc="voxel", stat="qfdr"),
         mask=group("mask", desc="brain"),
         clusters=group("dseg", desc="clusters"),
         design=group("design", ".tsv"),
@@ -31,7 +38,7 @@ rule group_statistics:
         benchmark_of("group_statistics", "{analysis}")
     conda:
         "../envs/statistics.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.baseline)) * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
@@ -39,7 +46,7 @@ rule group_statistics:
         analysis=lambda wildcards: SETTINGS["analyses"][wildcards.analysis],
         inference=lambda wildcards: SETTINGS["analyses"][wildcards.analysis]["inference"],
         arms=SETTINGS.get("arms"),
-        sessions=SETTINGS.get("sessions"),
+        sessions=TARGETS.analysis_sessions,
         participants=TARGETS.members,
         code=code("group_statistics"),
     message:
@@ -54,8 +61,10 @@ rule cluster_table:
         t=rules.group_statistics.output.t,
         z=rules.group_statistics.output.z,
         voxel_pfwe=rules.group_statistics.output.voxel_pfwe,
-        cluster_pfwe=rules.group_statistics.output.cluster_pfwe,
         clusters=rules.group_statistics.output.clusters,
+        tfce_pfwe=rules.group_statistics.output.tfce_pfwe,
+        qfdr=rules.group_statistics.output.qfdr,
+        inference=rules.group_statistics.output.inference,
         atlas=[rules.atlas.output.image, rules.atlas.output.labels],
     output:
         table=group("clusters", ".tsv"),
@@ -73,6 +82,33 @@ rule cluster_table:
         "Naming the clusters: {wildcards.analysis}"
     script:
         "../scripts/cluster_table.py"
+
+
+rule conjunction:
+    input:
+        z=TARGETS.of_conjunction(rules.group_statistics.output.z),
+        pfwe=TARGETS.of_conjunction(rules.group_statistics.output.voxel_pfwe),
+        inference=TARGETS.of_conjunction(rules.group_statistics.output.inference),
+    output:
+        z=conjunction("statmap", stat="z"),
+        pfwe=conjunction("statmap", desc="voxel", stat="pfwe"),
+        inference=conjunction("inference", ".json"),
+    log:
+        log_of("conjunction", "{conjunction}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        name=lambda wildcards: wildcards.conjunction,
+        analyses=lambda wildcards: SETTINGS["conjunctions"][wildcards.conjunction],
+        code=code("conjunction"),
+    message:
+        "Where analyses agree: {wildcards.conjunction}"
+    script:
+        "../scripts/conjunction.py"
 
 
 rule roi_mask:
@@ -93,7 +129,7 @@ rule roi_mask:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        roi=lambda wildcards: SETTINGS["rois"][wildcards.roi],
+        roi=lambda wildcards: {k: v for k, v in SETTINGS["rois"][wildcards.roi].items() if k != "statistic"},
         code=code("roi_mask"),
     message:
         "Defining the region: {wildcards.roi}"
@@ -105,6 +141,7 @@ rule roi_values:
     input:
         mask=rules.roi_mask.output.mask,
         maps=TARGETS.roi_maps,
+        gm=TARGETS.if_weighted([rules.template.output.gm]),
     output:
         table=f"{OUTPUT}/rois/{{roi}}_values.tsv",
     log:
@@ -119,6 +156,7 @@ rule roi_values:
         roi=lambda wildcards: wildcards.roi,
         rows=TARGETS.roi_rows,
         minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
         code=code("roi_values"),
     message:
         "Reading the region's values: {wildcards.roi}"

@@ -72,12 +72,12 @@ rule quantify_perfusion:
         smooth=scan("cbf", space=SPACE, desc="smooth"),
         coverage=scan("mask", space=SPACE, desc="coverage"),
         error=scan("cbf", space=SPACE, desc="standarderror"),
-    wildcard_constraints:
-        scan=TARGETS.pattern(TARGETS.scans(several_delays=False)),
     log:
         log_of("quantify_perfusion", "{scan}"),
     benchmark:
         benchmark_of("quantify_perfusion", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.pattern(TARGETS.scans(several_delays=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -101,12 +101,12 @@ rule fit_perfusion:
         **dict(rules.quantify_perfusion.output.items()),
         att=scan("att"),
         template_att=scan("att", space=SPACE),
-    wildcard_constraints:
-        scan=TARGETS.pattern(TARGETS.scans(several_delays=True)),
     log:
         log_of("fit_perfusion", "{scan}"),
     benchmark:
         benchmark_of("fit_perfusion", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.pattern(TARGETS.scans(several_delays=True)),
     conda:
         "../envs/imaging.yaml"
     threads: 1

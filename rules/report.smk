@@ -13,9 +13,11 @@ rule group_figure:
         cluster_pfwe=rules.group_statistics.output.cluster_pfwe,
         clusters=rules.group_statistics.output.clusters,
         table=rules.cluster_table.output.table,
+        design=rules.group_statistics.output.design,
         inference=rules.group_statistics.output.inference,
     output:
         figure=group("figure", ".png"),
+        design=group("design", ".png"),
     log:
         log_of("group_figure", "{analysis}"),
     conda:
@@ -36,10 +38,12 @@ rule group_figure:
 rule craving_figure:
     input:
         scores=rules.craving_scores.output.table,
+        influence=rules.craving_model.output.influence,
         roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
         values=TARGETS.if_craving_rois([TARGETS.roi_values(roi) for roi in SETTINGS.get("craving", {}).get("rois", [])]),
     output:
         craving=f"{OUTPUT}/craving/craving.png",
+        diagnostics=f"{OUTPUT}/craving/craving_diagnostics.png",
         roi=TARGETS.if_craving_rois([f"{OUTPUT}/craving/roi_craving.png"]),
     log:
         log_of("craving_figure", "study"),
@@ -74,9 +78,13 @@ rule report:
         analyses_tables=TARGETS.of_analyses(rules.cluster_table.output.table),
         analyses_inference=TARGETS.of_analyses(rules.group_statistics.output.inference),
         analyses_figures=TARGETS.of_analyses(rules.group_figure.output.figure),
+        analyses_designs=TARGETS.of_analyses(rules.group_figure.output.design),
+        conjunctions=TARGETS.of_conjunctions(rules.conjunction.output.inference),
         craving_scores=TARGETS.if_craving([rules.craving_scores.output.table]),
         craving_model=TARGETS.if_craving([rules.craving_model.output.table]),
         craving_figure=TARGETS.if_craving([rules.craving_figure.output.craving]),
+        craving_diagnostics=TARGETS.if_craving([rules.craving_figure.output.diagnostics]),
+        craving_mediation=TARGETS.if_mediation([rules.craving_mediation.output.table]),
         roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
         roi_figure=TARGETS.if_craving_rois([f"{OUTPUT}/craving/roi_craving.png"]),
     output:
@@ -92,6 +100,7 @@ rule report:
     params:
         title=SETTINGS["title"],
         analyses=list(SETTINGS["analyses"]),
+        conjunctions=list(SETTINGS["conjunctions"]),
         config=SETTINGS,
         versions=VERSIONS,
         code=code("report"),

@@ -29,6 +29,8 @@ rule study_tables:
 
 
 rule template:
+    input:
+        **TARGETS.own_template(),
     output:
         fine_t1w=template("T1w", res="1"),
         fine_mask=template("mask", res="1", desc="brain"),

@@ -7,12 +7,9 @@ from pharmasl.job import job
 def main(snakemake):
     given = snakemake.input
     table.write(
-        given.effect,
-        given.t,
-        given.z,
-        given.voxel_pfwe,
-        given.cluster_pfwe,
+        {name: getattr(given, name) for name in table.MAPS},
         given.clusters,
+        given.inference,
         list(given.atlas),
         snakemake.output.table,
     )

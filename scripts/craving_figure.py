@@ -5,9 +5,10 @@ from pharmasl.job import job
 
 
 def main(snakemake):
-    """Draw the scores and, where regions are related to craving, the relations."""
+    """Draw the scores, the model's residuals and influence and, where regions are related to craving, the relations."""
     source, params = snakemake.input, snakemake.params
     craving.scores(snakemake.output.craving, source.scores, params.arms, params.sessions)
+    craving.diagnostics(snakemake.output.diagnostics, source.influence, params.arms)
     for path in snakemake.output.roi:
         craving.relations(
             path,

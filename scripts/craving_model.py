@@ -8,6 +8,7 @@ def main(snakemake):
     models.write_models(
         snakemake.input.scores,
         snakemake.output.table,
+        snakemake.output.influence,
         snakemake.params.arms,
         snakemake.params.sessions,
     )

@@ -1,12 +1,13 @@
-"""Draw the statistical map of a whole-brain analysis."""
+"""Draw the statistical map and the design of a whole-brain analysis."""
 
-from pharmasl.figures import statmap
+from pharmasl.figures import design, statmap
 from pharmasl.job import job
 
 
 def main(snakemake):
-    """Map the rule's files onto :func:`pharmasl.figures.statmap.draw`."""
+    """Map the rule's files onto the two figures."""
     source = snakemake.input
+    design.draw(snakemake.output.design, snakemake.params.analysis, source.design, source.inference)
     statmap.draw(
         snakemake.output.figure,
         name=snakemake.params.analysis,

@@ -6,18 +6,21 @@ from pharmasl.job import job
 
 def main(snakemake):
     given, params = snakemake.input, snakemake.params
-    seed = [given.seed] if isinstance(given.seed, str) else list(given.seed)
+
+    def several(paths):
+        return [paths] if isinstance(paths, str) else list(paths)
+
     analysis.run(
-        list(given.baseline),
-        list(given.followup),
-        given.participants,
-        given.template_mask,
-        seed[0] if seed else None,
+        {
+            **{name: several(getattr(given, name)) for name in ("baseline", "followup", "seed", "within")},
+            "participants": given.participants,
+            "template_mask": given.template_mask,
+        },
         snakemake.output,
         analysis=params.analysis,
         inference=params.inference,
         arms=params.arms,
-        participants=list(params.participants),
+        participants=params.participants,
         sessions=params.sessions,
         threads=snakemake.threads,
     )

@@ -1,4 +1,4 @@
-"""Mask the brain of a raw T1-weighted image and correct its bias field."""
+"""Mask the brain of raw T1-weighted images, correct their bias fields and average them."""
 
 from pharmasl.anatomy import preparation
 from pharmasl.job import job
@@ -11,6 +11,7 @@ def main(snakemake):
         out.preproc,
         out.mask,
         out.sidecar,
+        out.poses,
         bias=snakemake.params.bias,
         threads=snakemake.threads,
     )

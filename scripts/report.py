@@ -15,9 +15,13 @@ INPUTS = (
     "analyses_tables",
     "analyses_inference",
     "analyses_figures",
+    "analyses_designs",
+    "conjunctions",
     "craving_scores",
     "craving_model",
     "craving_figure",
+    "craving_diagnostics",
+    "craving_mediation",
     "roi_craving",
     "roi_figure",
 )
@@ -31,6 +35,7 @@ def main(snakemake):
         {name: getattr(snakemake.input, name) for name in INPUTS},
         title=params.title,
         analyses_names=params.analyses,
+        conjunctions_names=params.conjunctions,
         config=params.config,
         versions=params.versions,
     )

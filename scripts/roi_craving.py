@@ -13,6 +13,7 @@ def main(snakemake):
         snakemake.params.craving,
         snakemake.params.arms,
         snakemake.params.sessions,
+        left_out=snakemake.input.left_out,
     )
 
 

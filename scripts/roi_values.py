@@ -1,4 +1,4 @@
-"""Average every contrast map over one region of interest."""
+"""Read one region of interest in every contrast map: mean, median or mean weighted by grey matter."""
 
 from pharmasl import rois
 from pharmasl.job import job
@@ -12,6 +12,8 @@ def main(snakemake):
         snakemake.params.roi,
         snakemake.output.table,
         minimum_coverage=snakemake.params.minimum_coverage,
+        statistic=snakemake.params.statistic,
+        gm=next(iter(snakemake.input.gm), None),
     )
 
 

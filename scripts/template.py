@@ -1,4 +1,4 @@
-"""Write the template and its tissue maps, at 1 mm and at the resolution of the group analyses."""
+"""Write the template and its tissue maps, at its own resolution and at that of the group analyses."""
 
 from pharmasl import template
 from pharmasl.job import job
@@ -8,7 +8,7 @@ def main(snakemake):
     out = snakemake.output
     fine = {"t1w": out.fine_t1w, "mask": out.fine_mask, "GM": out.fine_gm, "WM": out.fine_wm, "CSF": out.fine_csf}
     coarse = {"t1w": out.t1w, "mask": out.mask, "GM": out.gm, "WM": out.wm, "CSF": out.csf}
-    template.write_template(fine, coarse, snakemake.params.resolution)
+    template.write_template(fine, coarse, snakemake.params.resolution, own=dict(snakemake.input.items()))
 
 
 if __name__ == "__main__":

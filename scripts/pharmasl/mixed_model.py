@@ -8,6 +8,7 @@ that likelihood is a short sum, so that the optimum is found to rounding error, 
 
 Tests of fixed effects are t tests with Satterthwaite degrees of freedom from the analytic Hessian of the restricted
 deviance (Giesbrecht & Burns 1985; Kuznetsova et al. 2017, doi 10.18637/jss.v082.i13, whose definition this follows).
+Kenward and Roger's small-sample form is offered beside it.
 """
 
 from typing import NamedTuple
@@ -256,6 +257,86 @@ def contrast(model, weights, level=0.95):
     p = 2 * stdtr(df, -np.abs(t))
     half = stdtrit(df, (1 + level) / 2) * se
     fields = [estimate, se, df, t, p, estimate - half, estimate + half]
+    if len(estimate) == 1:
+        fields = [float(field[0]) for field in fields]
+    return Test(*fields)
+
+
+def kenward_roger(model, design, subject, weights, level=0.95):
+    """The test of :func:`contrast` with the small-sample corrections of Kenward and Roger (1997, Biometrics 53:983).
+
+    The standard error allows for the variances being estimated, and the degrees of freedom come from the *expected*
+    information, also on the boundary. For a single contrast their formulae reduce to a t with Satterthwaite's form of
+    degrees of freedom and no further scaling. With complete data nothing changes off the boundary.
+
+    Parameters
+    ----------
+    model : Fit
+    design : ndarray of shape (n, p)
+    subject : sequence of length n
+        What the model was fitted with.
+    weights : sequence of length p
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Test
+        With floats where the model has a single response; NaN where the fit is degenerate.
+    """
+    design, weights = np.asarray(design, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    ratio, s = model.ratio, model.residual_variance
+    _, sizes_of = np.unique(np.asarray(subject), return_counts=True)
+    number = np.array([(sizes_of == k).sum() for k in model.sizes], dtype=np.float64)[:, None]
+    sizes = model.sizes[:, None].astype(np.float64)
+    shrink = 1 / (1 + sizes * ratio)
+    gram = design.T @ design
+
+    def form(power):
+        """X' V^-power X without its factor s^-power: of a subject only the sum is shrunk."""
+        return gram + np.einsum("kv,kij->vij", (shrink**power - 1) / sizes, model.scatter)
+
+    def through(power):
+        """X' V^-a Z Z' V^-b X for a + b = power, without s^-power."""
+        return np.einsum("kv,kij->vij", shrink**power, model.scatter)
+
+    inverse = model.inverse * s[:, None, None]
+    # Derivatives of the information by the two variances (residual, subject), and the second-order forms.
+    first = np.stack([-form(2), -through(2)]) / s[:, None, None] ** 2
+    both = through(3)
+    second = np.stack(
+        [np.stack([form(3), both]), np.stack([both, np.einsum("kv,kij->vij", sizes * shrink**3, model.scatter)])]
+    )
+    second = second / s[:, None, None] ** 3
+    traces = (
+        np.array(
+            [
+                [(number * (sizes - 1 + shrink**2)).sum(axis=0), (number * sizes * shrink**2).sum(axis=0)],
+                [(number * sizes * shrink**2).sum(axis=0), (number * (sizes * shrink) ** 2).sum(axis=0)],
+            ]
+        )
+        / s**2
+    )
+    product = inverse @ first
+    information = 0.5 * (
+        traces - 2 * np.einsum("vij,abvji->abv", inverse, second) + np.einsum("avij,bvji->abv", product, product)
+    )
+    known = ~model.degenerate
+    spread = np.full((len(s), 2, 2), np.nan)
+    spread[known] = np.linalg.inv(np.moveaxis(information, 2, 0)[known])
+    direction = inverse @ weights
+    moved = np.einsum("avij,vj->avi", first, direction)
+    variance = direction @ weights
+    slopes = np.einsum("avi,vi->va", moved, direction)
+    curvature = np.einsum("vi,abvij,vj->vab", direction, second, direction) - np.einsum(
+        "avi,vij,bvj->vab", moved, inverse, moved
+    )
+    df = 2 * variance**2 / np.einsum("va,vab,vb->v", slopes, spread, slopes)
+    estimate = weights @ model.coefficients
+    se = np.sqrt(variance + 2 * (spread * curvature).sum(axis=(1, 2)))
+    t = estimate / se
+    half = stdtrit(df, (1 + level) / 2) * se
+    fields = [estimate, se, df, t, 2 * stdtr(df, -np.abs(t)), estimate - half, estimate + half]
     if len(estimate) == 1:
         fields = [float(field[0]) for field in fields]
     return Test(*fields)

@@ -1,4 +1,4 @@
-"""Regions of interest on the template's analysis grid, and the mean CBF in them.
+"""Regions of interest on the template's analysis grid, and the CBF in them.
 
 A region's *definition* is a dict, one of
 
@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 CUTS = tuple(f"{axis}_{side}" for axis in "xyz" for side in ("above", "below"))
 _KINDS = {"cluster": {"analysis", "cluster"}, "atlas": {"atlas"}, "sphere": {"sphere", "radius"}, "image": {"image"}}
 _OPTIONAL = {"image": {"label"}}
+STATISTICS = {
+    "mean": "Mean",
+    "median": "Median",
+    "gm_weighted": "Mean weighted by the template's probability of grey matter",
+}
 
 VALUE_COLUMNS = {
     "participant_id": "Participant",
@@ -98,7 +103,7 @@ def kind(definition):
     InputError
         If keys are missing, unknown, or of more than one kind.
     """
-    keys = set(definition) - set(CUTS)
+    keys = set(definition) - set(CUTS) - {"statistic"}
     for name, needed in _KINDS.items():
         if needed <= keys <= needed | _OPTIONAL.get(name, set()):
             return name
@@ -242,7 +247,7 @@ def write_mask(reference, roi, mask_path, sidecar_path, atlas=(), clusters=(), i
         {
             "Description": "Region of interest, 1 inside",
             "kind": form,
-            "definition": dict(roi),
+            "definition": {key: value for key, value in roi.items() if key != "statistic"},
             "empty": n == 0,
             "n_voxels": n,
             "volume_mm3": round(n * volume, 6),
@@ -283,8 +288,70 @@ def mean_in_mask(values, minimum_coverage=0.5):
     return float(values[finite].mean(dtype=np.float64)), coverage, n
 
 
-def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5):
-    """Write the mean CBF of a region in each map.
+def summary(values, statistic="mean", weights=None, minimum_coverage=0.5):
+    """One value for a region's voxels, of those that have data.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        The map in the region's voxels, NaN where there are no data.
+    statistic : str
+        One of :data:`STATISTICS`.
+    weights : ndarray of shape (n,), optional
+        Probability of grey matter, for ``"gm_weighted"``.
+    minimum_coverage : float
+        Least share of voxels, or for ``"gm_weighted"`` of the weights, with data for the value to count.
+
+    Returns
+    -------
+    value, coverage, n
+        As :func:`mean_in_mask`; value and coverage are None too where a region's weights sum to 0.
+    """
+    if statistic == "mean":
+        return mean_in_mask(values, minimum_coverage)
+    finite = np.isfinite(values)
+    n = int(finite.sum())
+    if statistic == "median":
+        _, coverage, _ = mean_in_mask(values, 0)
+        usable = n > 0 and coverage >= minimum_coverage
+        return (float(np.median(values[finite].astype(np.float64))) if usable else None), coverage, n
+    weights = np.asarray(weights, dtype=np.float64)
+    total, covered = float(weights.sum()), float(weights[finite].sum())
+    if total <= 0:
+        return None, None, n
+    coverage = covered / total
+    if covered == 0 or coverage < minimum_coverage:
+        return None, coverage, n
+    return float((values[finite].astype(np.float64) * weights[finite]).sum() / covered), coverage, n
+
+
+def value_columns(statistic):
+    """:data:`VALUE_COLUMNS`, which says how the value was taken."""
+    columns = dict(VALUE_COLUMNS)
+    words = columns["cbf"]["Description"].removeprefix("Mean")
+    columns["cbf"] = {**columns["cbf"], "Description": STATISTICS[statistic] + words, "Statistic": statistic}
+    if statistic == "gm_weighted":
+        words = "Share of the region's grey matter (sum of probabilities) that has data; n/a for a region without any"
+        columns["coverage"] = {**columns["coverage"], "Description": words}
+    return columns
+
+
+def template_weights(path, affine, shape):
+    """The template's probability of grey matter on a mask's grid.
+
+    Raises
+    ------
+    InputError
+        If it is on another grid.
+    """
+    gm, gm_affine = images.load(path)
+    if gm.shape != shape or not np.allclose(gm_affine, affine, atol=1e-4):
+        raise InputError(path, "grid", gm.shape, f"the mask's grid {shape}", "Rerun the template.")
+    return np.nan_to_num(gm)
+
+
+def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5, statistic="mean", gm=None):
+    """Write the CBF of a region in each map.
 
     Parameters
     ----------
@@ -299,7 +366,11 @@ def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5):
     table_path : path-like
         The table to write; columns as :data:`VALUE_COLUMNS`.
     minimum_coverage : float
-        See :func:`mean_in_mask`.
+        See :func:`summary`.
+    statistic : str
+        One of :data:`STATISTICS`.
+    gm : path-like, optional
+        The template's probability of grey matter, for ``"gm_weighted"``.
 
     Raises
     ------
@@ -308,6 +379,7 @@ def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5):
     """
     data, affine = images.load(mask_path, dtype=np.uint8)
     inside = data > 0
+    weights = template_weights(gm, affine, inside.shape)[inside] if statistic == "gm_weighted" else None
     maps, rows = list(maps), list(rows)
     if len(maps) != len(rows):
         raise InputError(table_path, "rows", len(rows), f"{len(maps)}, one a map", "Pass one row for each map.")
@@ -316,9 +388,9 @@ def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5):
         values, map_affine = images.load(path)
         if values.shape != inside.shape or not np.allclose(map_affine, affine, atol=1e-4):
             raise InputError(path, "grid", values.shape, f"the mask's grid {inside.shape}", "Rerun the contrast stage.")
-        mean, coverage, n = mean_in_mask(values[inside], minimum_coverage)
+        mean, coverage, n = summary(values[inside], statistic, weights, minimum_coverage)
         if mean is None and coverage is not None:
             log.warning("%s: %s covers %.0f %% of %s: n/a", roi, path, 100 * coverage, roi)
         named = {key: row.get(key) for key in ("participant_id", "session", "arm", "contrast")}
         out.append({**named, "roi": roi, "cbf": mean, "coverage": coverage, "n_voxels": n})
-    tables.write_table(table_path, out, VALUE_COLUMNS)
+    tables.write_table(table_path, out, value_columns(statistic))

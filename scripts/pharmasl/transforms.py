@@ -54,6 +54,45 @@ def rigid_parameters(matrix, centre):
     return turn @ centre + matrix[:3, 3] - centre, rotation
 
 
+def rigid_log(matrix):
+    """The logarithm of a rigid matrix in the group of rigid motions: :func:`rigid_exp` undone, for angles below pi.
+
+    Returns
+    -------
+    ndarray of shape (6,)
+        Velocity (mm) at the origin and rotation vector (radians) of the steady screw motion that gets there in unit time.
+    """
+    translation, rotation = rigid_parameters(matrix, np.zeros(3))
+    return np.concatenate([np.linalg.solve(_screw(rotation), translation), rotation])
+
+
+def rigid_exp(motion):
+    """The rigid matrix to which a steady screw motion leads in unit time (Murray, Li and Sastry 1994, proposition 2.9).
+
+    Parameters
+    ----------
+    motion : array_like of shape (6,)
+        Velocity (mm) at the origin and rotation vector (radians).
+
+    Returns
+    -------
+    ndarray of shape (4, 4)
+    """
+    velocity, rotation = np.asarray(motion[:3], dtype=np.float64), np.asarray(motion[3:], dtype=np.float64)
+    return rigid_matrix(_screw(rotation) @ velocity, rotation, np.zeros(3))
+
+
+def _screw(rotation):
+    """What a steady motion's velocity at the origin is multiplied with to give its displacement there."""
+    x, y, z = rotation
+    angle = np.sqrt(x * x + y * y + z * z)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=np.float64)
+    # (1 - cos a)/a^2, and (a - sin a)/a^3 by its series where the difference would cancel.
+    second = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    third = (angle - np.sin(angle)) / angle**3 if angle > 1e-2 else 1 / 6 - angle**2 / 120
+    return np.eye(3) + second * cross + third * cross @ cross
+
+
 def write_affines(path, matrices):
     """Write one or more affine transforms as an ITK transform file (text).
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from loading import script
 from pharmasl import images, tables, template, transforms
+from pharmasl.anatomy import preparation
 from pharmasl.errors import InputError
 from pharmasl.simulate import anatomy, deformation
 
@@ -35,7 +36,12 @@ def chain(tmp_path_factory):
         "reference": coarse["t1w"],
     }
     made = {
-        "prepare_anatomy": {"preproc": "preproc.nii.gz", "mask": "mask.nii.gz", "sidecar": "preproc.json"},
+        "prepare_anatomy": {
+            "preproc": "preproc.nii.gz",
+            "mask": "mask.nii.gz",
+            "sidecar": "preproc.json",
+            "poses": "poses.txt",
+        },
         "normalise_anatomy": {"forward": "forward.nii.gz", "inverse": "inverse.nii.gz", "sidecar": "forward.json"},
         "segment_anatomy": {name: f"{name}.nii.gz" for name in ("gm", "wm", "csf", "template_t1w", "template_gm")},
     }
@@ -115,6 +121,8 @@ def test_the_images_in_template_space_are_the_templates_anatomy(chain):
 def test_sidecars_tell_what_was_done(chain):
     preparation = tables.read_json(chain.paths["sidecar"])
     assert preparation["SkullStripped"] is False
+    assert preparation["Sources"] == ["t1w.nii.gz"]
+    np.testing.assert_array_equal(transforms.read_affines(chain.paths["poses"]), np.eye(4)[None])
     assert preparation["BiasCorrection"]["Settings"]["iterations"] == [20, 20, 20]
     registration = tables.read_json(chain.paths["registration"])
     assert registration["Settings"] == REGISTRATION
@@ -129,12 +137,70 @@ def test_headers_are_complete(chain):
         assert int(header["sform_code"]) > 0
 
 
+def prepared(folder, paths):
+    names = {"preproc": ".nii.gz", "mask": ".nii.gz", "sidecar": ".json", "poses": ".txt"}
+    folder.mkdir()
+    output = {name: folder / f"{name}{ending}" for name, ending in names.items()}
+    bias = {"shrink": 4, "iterations": [20, 20, 20]}
+    snakemake = SimpleNamespace(
+        input=SimpleNamespace(t1w=paths), output=SimpleNamespace(**output), params=SimpleNamespace(bias=bias), threads=1
+    )
+    script("prepare_anatomy").main(snakemake)
+    return output
+
+
+@pytest.mark.slow
+def test_a_second_scan_of_the_head_in_another_pose_is_averaged_midway(chain, tmp_path):
+    """Another bias field, contrast scale and noise; the head has turned by 6 degrees and moved by a centimetre."""
+    turned = transforms.rigid_matrix([6, -5, 8], [0.08, -0.05, 0.04], [0, 0, 0])
+    grid = chain.head.grid
+    known = anatomy.read_template(step=2)
+    # The same head, rendered anew on the same grid: its own place in the template lies behind the turn.
+    shape = SimpleNamespace(
+        matrix=chain.shape.matrix @ turned,
+        to_template=lambda points: chain.shape.to_template(transforms.apply(turned, points)),
+    )
+    moved = anatomy.head(np.random.default_rng(4), known, shape, grid)
+    images.save(tmp_path / "again.nii.gz", 3 * anatomy.scanned(np.random.default_rng(6), moved, 0.2, 0.03), grid.affine)
+    paths = [str(chain.paths["t1w"]), str(tmp_path / "again.nii.gz")]
+    made = prepared(tmp_path / "both", paths)
+    poses = transforms.read_affines(made["poses"])
+    # Points of the first image to those of the second: the turn undone.
+    found, true = poses[1] @ np.linalg.inv(poses[0]), np.linalg.inv(turned)
+    brain = transforms.apply(grid.affine, np.argwhere(chain.head.mask).astype(float))
+    error = np.linalg.norm(transforms.apply(found, brain) - transforms.apply(true, brain), axis=-1)
+    assert error.mean() < 0.1
+    assert np.degrees(np.linalg.norm(transforms.rigid_log(np.linalg.inv(true) @ found)[3:])) < 0.1
+    np.testing.assert_allclose(transforms.rigid_log(poses[0]), -transforms.rigid_log(poses[1]), atol=1e-9)
+    told = tables.read_json(made["sidecar"])
+    assert told["Sources"] == ["t1w.nii.gz", "again.nii.gz"]
+    assert told["Average"]["LeastCorrelationOfTwo"] > 0.9
+    assert len(told["BiasCorrection"]["FieldPercentiles1And99"]) == 2
+    mask = images.load(made["mask"])[0] > 0
+    mean, affine = images.load(made["preproc"])
+    assert np.median(mean[mask]) == pytest.approx(100, abs=0.05)
+    # The mask is drawn on the mean, where the brain lies midway.
+    middle = transforms.apply(affine, np.argwhere(mask)).mean(axis=0)
+    assert np.linalg.norm(transforms.apply(poses[0], middle) - brain.mean(axis=0)) < 1
+
+
+def test_heads_and_brains_are_not_averaged(tmp_path, monkeypatch):
+    def corrected(path, *_):
+        return None, {"brain_only": path.endswith("brain.nii.gz")}, None
+
+    monkeypatch.setattr(preparation, "_corrected", corrected)
+    with pytest.raises(InputError, match=r"removed in brain\.nii\.gz") as caught:
+        prepared(tmp_path / "mixed", ["head.nii.gz", "brain.nii.gz"])
+    assert caught.value.field == "skull"
+    assert not list((tmp_path / "mixed").iterdir())
+
+
 @pytest.mark.parametrize(
     ("data", "field"), [(np.zeros((20, 20, 20)), "intensities"), (np.ones((20, 20, 20, 3)), "dimensions")]
 )
 def test_an_image_that_is_none_is_refused_and_nothing_written(tmp_path, data, field):
     images.save(tmp_path / "t1w.nii.gz", data, np.eye(4))
-    output = SimpleNamespace(**{n: tmp_path / f"{n}.nii.gz" for n in ("preproc", "mask", "sidecar")})
+    output = SimpleNamespace(**{n: tmp_path / f"{n}.nii.gz" for n in ("preproc", "mask", "sidecar", "poses")})
     snakemake = SimpleNamespace(
         input=SimpleNamespace(t1w=tmp_path / "t1w.nii.gz"), output=output, params=SimpleNamespace(bias={}), threads=1
     )

@@ -26,7 +26,9 @@ CRAVING = {
 def run(name, given, output, **params):
     script(name).main(
         SimpleNamespace(
-            input=Inputs(**given), output=SimpleNamespace(table=str(output)), params=SimpleNamespace(**params)
+            input=Inputs(**given),
+            output=SimpleNamespace(table=str(output), influence=str(output).replace("_model", "_influence")),
+            params=SimpleNamespace(**params),
         )
     )
 
@@ -43,6 +45,7 @@ def inputs(folder):
         "scores": str(folder / "craving_scores.tsv"),
         "values": [str(folder / "insula_values.tsv")],
         "sidecars": [str(folder / "insula_mask.json")],
+        "left_out": [],
     }
 
 
@@ -96,15 +99,16 @@ def test_the_trials_truth_is_found(chain):
 
 
 def test_every_column_is_described(chain):
-    for name in ("craving_scores", "craving_model", "roi_craving"):
+    for name in ("craving_scores", "craving_model", "craving_influence", "roi_craving"):
         header = (chain / f"{name}.tsv").read_text().splitlines()[0].split("\t")
         sidecar = tables.read_json(chain / f"{name}.json")
         assert list(sidecar) == header
         assert all(sidecar[column]["Description"] for column in header)
     rows = tables.read_table(chain / "craving_model.tsv")
     levels = tables.read_json(chain / "craving_model.json")
-    assert {row["term"] for row in rows} == set(levels["term"]["Levels"])
-    assert {row["analysis"] for row in rows} == set(levels["analysis"]["Levels"])
+    # Without a second cue type there is no model of cue types.
+    assert {row["term"] for row in rows} == {each for each in levels["term"]["Levels"] if "cue" not in each}
+    assert {row["analysis"] for row in rows} == set(levels["analysis"]["Levels"]) - {"mixed_model_cues"}
 
 
 def test_the_same_bytes_again(chain):

@@ -7,7 +7,7 @@ import pytest
 from loading import script
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.group import table
+from pharmasl.group import analysis, random_fields, table
 from scipy import ndimage
 
 group_statistics = script("group_statistics").main
@@ -23,6 +23,7 @@ INFERENCE = {
 }  # fmt: skip
 ARMS = {"column": "group", "treatment": "baclofen", "control": "placebo"}
 MAPS = ("effect", "t", "z", "voxel_pfwe", "cluster_pfwe")
+EVERY = analysis.MAPS
 
 
 def ball(centre, radius):
@@ -65,9 +66,12 @@ def trial(tmp_path_factory):
     return types.SimpleNamespace(folder=folder, mask=mask, seed_change=seed_change, **paths)
 
 
+trial_sessions = ("baseline", "followup")
+
+
 def outputs(folder):
     folder.mkdir(exist_ok=True)
-    files = {name: str(folder / f"{name}.nii.gz") for name in (*MAPS, "mask", "clusters")}
+    files = {name: str(folder / f"{name}.nii.gz") for name in (*EVERY, "mask", "clusters")}
     return types.SimpleNamespace(
         **files,
         **{name: str(folder / f"{name}.tsv") for name in ("design", "null")},
@@ -75,15 +79,16 @@ def outputs(folder):
     )
 
 
-def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, **analysis):
-    analysis = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **analysis}
-    seed = [str(trial.folder / "dlpfc_values.tsv")] if analysis["effect"] == "association" else []
+def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, **settings):
+    settings = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **settings}
+    seed = [str(trial.folder / "dlpfc_values.tsv")] if "seed" in settings else []
     inputs = {
         "baseline": trial.baseline, "followup": trial.followup, "participants": str(trial.folder / "participants.tsv"),
-        "template_mask": str(trial.folder / "mask.nii.gz"), "seed": seed, **dict(given),
+        "template_mask": str(trial.folder / "mask.nii.gz"), "seed": seed, "within": [], **dict(given),
     }  # fmt: skip
     params = types.SimpleNamespace(
-        analysis=analysis, inference={**INFERENCE, **dict(inference)}, arms=ARMS, participants=participants,
+        analysis=settings, inference={**INFERENCE, **dict(inference)}, arms=ARMS,
+        participants=participants if isinstance(participants, dict) else dict.fromkeys(trial_sessions, participants),
         sessions={"baseline": "T1", "followup": "T2"},
     )  # fmt: skip
     output = outputs(folder)
@@ -95,7 +100,8 @@ def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES
 
 def tabulate(output, folder, atlas=()):
     path = folder / "clusters.tsv"
-    given = types.SimpleNamespace(**{name: getattr(output, name) for name in (*MAPS, "clusters")}, atlas=list(atlas))
+    given = {name: getattr(output, name) for name in (*table.MAPS, "clusters", "inference")}
+    given = types.SimpleNamespace(**given, atlas=list(atlas))
     cluster_table(types.SimpleNamespace(input=given, output=types.SimpleNamespace(table=path), params=None, threads=1))
     return tables.read_table(path)
 
@@ -345,7 +351,7 @@ def test_settings_out_of_range_are_refused(trial, tmp_path, key, value):
 
 def test_unusable_maps_are_refused_and_nothing_is_written(trial, tmp_path):
     output = outputs(tmp_path / "out")
-    with pytest.raises(InputError, match="14 participants, 13 baseline"):
+    with pytest.raises(InputError, match="14 participants, 13 maps"):
         call(trial, tmp_path / "out", given={"baseline": trial.baseline[1:]})
     images.save(tmp_path / "small.nii.gz", np.ones((3, 3, 3)), AFFINE)
     with pytest.raises(InputError, match=r"small\.nii\.gz: grid"):
@@ -374,16 +380,23 @@ def test_table_of_a_cluster_with_three_peaks(tmp_path):
     for x, height in ((2, 9.0), (5, 8.0), (7, 7.0), (12, 6.0), (17, 5.0)):
         t[x, 5, 5] = height
     labels[5, 9, 9], t[5, 9, 9] = 2, -4
-    voxel, cluster = np.where(t > 8, -np.log10(0.02), 0), np.where(labels == 1, -np.log10(0.005), 0)
+    nothing = np.full(t.shape, np.nan)
+    maps = {"effect": 2 * t, "t": t, "z": t / 2, "tfce_pfwe": nothing, "qfdr": np.full(t.shape, 1.0)}
+    maps["voxel_pfwe"] = np.where(t > 8, -np.log10(0.02), 0)
+    told = [{"cluster": 1, "p_fwe_cluster": 0.005, "effect_mean": 7.4, "hedges_g": 0.8}]
+    told.append({"cluster": 2, "p_fwe_cluster": 1.0, "p_rft_cluster": None})
+    fields = {"status": "known", "df": 40.0, "resels": [1.0, 10.0, 50.0, 100.0], "voxels": 5000, "tails": 2}
     names = types.SimpleNamespace(nearest=lambda point: ("A", 0.0), shares=lambda points: [("A", 0.996), ("B", 0.004)])
-    rows = table.rows(2 * t, t, t / 2, voxel, cluster, labels, affine, names)
+    rows = table.rows(maps, labels, affine, {"clusters": told, "random_fields": fields}, names)
     assert [(row["cluster"], row["peak"], row["t"]) for row in rows] == [(1, 1, 9), (1, 2, 7), (1, 3, 6), (2, 1, -4)]
     first, second, _, last = rows
     assert (first["x"], first["y"], first["z"]) == (-16, -10, -10)
     assert (first["size_voxels"], first["volume_mm3"]) == (18, 144)
     assert (first["p_fwe_cluster"], first["p_fwe_voxel"]) == (0.005, 0.02)
     assert (first["effect"], first["z_score"], first["sign"]) == (18, 4.5, "+")
-    assert first["effect_mean"] == pytest.approx(2 * (13 * 3 + 9 + 8 + 7 + 6 + 5) / 18, rel=1e-5)
+    assert (first["effect_mean"], first["hedges_g"], first["q_fdr"], first["p_fwe_tfce"]) == (7.4, 0.8, 0.1, None)
+    expected = 2 * random_fields.peak_p(9.0, 40.0, np.array(fields["resels"]), 5000)
+    assert first["p_rft_peak"] == pytest.approx(float(expected), rel=1e-5)
     assert first["regions"] == "A 100 %"
     assert "size_voxels" not in second
     assert (last["sign"], last["size_voxels"], last["p_fwe_cluster"]) == ("-", 1, 1)
@@ -413,3 +426,146 @@ def test_images_of_different_grids_are_refused(interaction, tmp_path):
     wrong = types.SimpleNamespace(**{**vars(interaction), "t": str(tmp_path / "t.nii.gz")})
     with pytest.raises(InputError, match="grid"):
         tabulate(wrong, tmp_path)
+
+
+EVERYTHING = {"statistics": ["extent", "mass", "tfce"], "permutations": 200}
+
+
+def test_mass_tfce_random_fields_and_sizes_beside_the_rest(trial, interaction, tmp_path):
+    output = call(trial, tmp_path, inference=EVERYTHING)
+    planted = ball(PLACE, 2)
+    p = 10.0 ** -images.load(output.tfce_pfwe)[0].astype(float)
+    # Of all the map, the planted place is the least likely by chance.
+    assert np.nanmin(p[planted]) == np.nanmin(p) < 0.2
+    assert np.sign(images.load(output.tfce)[0][PLACE]) == -1
+    mask = images.load(output.mask)[0] > 0
+    np.testing.assert_allclose(p[mask] * 200, np.round(p[mask] * 200), atol=1e-4)
+    assert 10.0 ** -images.load(output.mass_pfwe)[0][PLACE] <= 0.05
+    # What is asked for beside them changes nothing of the others.
+    for name in ("effect", "t", "z", "clusters"):
+        assert np.array_equal(images.load(getattr(output, name))[0], images.load(getattr(interaction, name))[0], True)
+    percent, effect = images.load(output.percent)[0], images.load(output.effect)[0]
+    baseline = np.mean([images.load(path)[0] for path in trial.baseline], axis=0)
+    np.testing.assert_allclose(percent[mask], 100 * effect[mask] / baseline[mask], rtol=1e-4)
+    t, g = images.load(output.t)[0], images.load(output.hedges_g)[0]
+    design = tables.read_table(output.design)
+    matrix = np.array([[float(row[name]) for name in ("arm", "intercept", "age", "sex[M]")] for row in design])
+    # d is t times the root of the contrast's variance factor; Hedges' factor by his approximation.
+    d = t * np.sqrt(np.linalg.inv(matrix.T @ matrix)[0, 0])
+    np.testing.assert_allclose(g[mask], d[mask] * (1 - 3 / (4 * 10 - 1)), rtol=2e-3)
+    q = 10.0 ** -images.load(output.qfdr)[0].astype(float)
+    assert q[planted & mask].min() < 0.05
+    row = tabulate(output, tmp_path)[0]
+    low, high = float(row["effect_low"]), float(row["effect_high"])
+    assert low < float(row["effect_mean"]) < high < 0
+    assert float(row["hedges_g_low"]) < float(row["hedges_g"]) < float(row["hedges_g_high"]) < 0
+    assert 0 < float(row["p_rft_cluster"]) <= 1
+    summary = tables.read_json(output.inference)
+    assert summary["tests"]["tfce"]["neighbours"] == 6
+    assert summary["tests"]["mass"]["statistic"].endswith("(as nilearn)")
+    null = tables.read_table(output.null)
+    assert {"mass_positive", "tfce_negative"} <= set(null[0])
+    # The observed labelling's own maxima are the maps'.
+    assert float(null[0]["tfce_negative"]) == pytest.approx(-np.nanmin(images.load(output.tfce)[0]), rel=1e-5)
+
+
+def test_change_within_an_arm_flips_signs(trial, tmp_path):
+    output = call(trial, tmp_path, effect="within_arm", arm="baclofen", covariates=[], inference=EVERYTHING)
+    summary = tables.read_json(output.inference)
+    assert summary["participants"] == NAMES[:7]
+    assert summary["permutation"]["method"].startswith("signs")
+    assert summary["permutation"]["exhaustive"] is True
+    assert summary["permutation"]["number"] == 2**7
+    change = [
+        images.load(after)[0][PLACE].astype(float) - images.load(before)[0][PLACE]
+        for before, after in list(zip(trial.baseline, trial.followup))[:7]
+    ]
+    t = np.mean(change) / (np.std(change, ddof=1) / np.sqrt(7))
+    assert images.load(output.t)[0][PLACE] == pytest.approx(t, rel=1e-5)
+    assert images.load(output.effect)[0][PLACE] == pytest.approx(np.mean(change), rel=1e-5)
+
+
+def test_a_region_is_a_family_of_its_own(trial, interaction, tmp_path):
+    images.save(tmp_path / "region.nii.gz", ball(PLACE, 2), AFFINE, dtype=np.uint8)
+    output = call(trial, tmp_path / "out", within="here", given={"within": [str(tmp_path / "region.nii.gz")]})
+    mask = images.load(output.mask)[0] > 0
+    assert mask.sum() == ball(PLACE, 2).sum()
+    assert np.array_equal(images.load(output.t)[0][mask], images.load(interaction.t)[0][mask])
+    # Fewer tests, so no p is larger than over the whole brain.
+    own, whole = (images.load(each.voxel_pfwe)[0][mask] for each in (output, interaction))
+    assert (own >= whole).all()
+    assert (own > whole).any()
+    assert "within the region here" in tables.read_json(output.inference)["search_volume"]["definition"]
+    images.save(tmp_path / "empty.nii.gz", np.zeros(SHAPE), AFFINE, dtype=np.uint8)
+    output = call(trial, tmp_path / "none", within="here", given={"within": [str(tmp_path / "empty.nii.gz")]})
+    assert tables.read_json(output.inference)["status"].startswith("not run: the region searched")
+
+
+def test_baselines_are_compared_without_the_followup(trial, tmp_path):
+    given = {"followup": []}
+    participants = {"baseline": NAMES, "followup": []}
+    output = call(trial, tmp_path, effect="baseline_difference", covariates=[], given=given, participants=participants)
+    before = np.array([images.load(path)[0][PLACE] for path in trial.baseline], dtype=float)
+    effect = images.load(output.effect)[0][PLACE]
+    assert effect == pytest.approx(before[TREATED].mean() - before[~TREATED].mean(), rel=1e-4)
+
+
+def test_regression_on_a_number(trial, tmp_path):
+    output = call(trial, tmp_path, effect="regression", predictor="age", covariates=["sex"])
+    design = tables.read_table(output.design)
+    assert list(design[0]) == ["participant_id", "age", "intercept", "arm[placebo]", "sex[M]"] or "age" in design[0]
+    change = np.array(
+        [
+            images.load(b)[0][PLACE].astype(float) - images.load(a)[0][PLACE]
+            for a, b in zip(trial.baseline, trial.followup)
+        ]
+    )
+    matrix = np.array([[float(value) for name, value in row.items() if name != "participant_id"] for row in design])
+    where = [name for name in design[0] if name != "participant_id"].index("age")
+    slope = np.linalg.lstsq(matrix, change, rcond=None)[0][where]
+    assert images.load(output.effect)[0][PLACE] == pytest.approx(slope, rel=1e-4)
+    assert np.isnan(images.load(output.hedges_g)[0]).all()
+
+
+def test_the_slopes_of_the_arms_are_compared(trial, tmp_path):
+    settings = {
+        "effect": "association_by_arm",
+        "contrast": "cue",
+        "covariates": [],
+        "seed": {"roi": "dlpfc", "contrast": "rest"},
+    }
+    output = call(trial, tmp_path, **settings)
+    # Planted alike in both arms.
+    assert 10.0 ** -images.load(output.cluster_pfwe)[0][SEED_PLACE] > 0.05
+    assert "seed_change:arm" in tables.read_json(output.inference)["model"]["formula"]
+
+
+def test_the_full_factorial_has_its_own_error_term_and_random_fields(trial, interaction, tmp_path):
+    output = call(trial, tmp_path, method="full_factorial", covariates=[])
+    plain = call(trial, tmp_path / "plain", covariates=[])
+    effect, same = (images.load(each.effect)[0] for each in (output, plain))
+    mask = images.load(output.mask)[0] > 0
+    np.testing.assert_allclose(effect[mask], same[mask], rtol=1e-3, atol=1e-3)
+    t, other = (images.load(each.t)[0] for each in (output, plain))
+    assert np.abs(t - other)[mask].max() > 0.1
+    summary = tables.read_json(output.inference)
+    assert summary["model"]["df"] == 24
+    assert summary["permutation"] is None
+    assert "random fields" in summary["tests"]["cluster"]["statistic"]
+    assert tables.read_table(output.null) == []
+    assert tabulate(output, tmp_path)[0]["p_fwe_cluster"] is not None
+
+
+def test_the_mixed_model_takes_those_with_one_session(trial, tmp_path):
+    participants = {"baseline": NAMES, "followup": NAMES[1:]}
+    given = {"followup": trial.followup[1:]}
+    output = call(trial, tmp_path, method="mixed_model", covariates=["age"], participants=participants, given=given)
+    summary = tables.read_json(output.inference)
+    assert summary["model"]["scans"] == 27
+    assert summary["model"]["incomplete"] == ["sub-01"]
+    assert images.load(output.effect)[0][ball(PLACE, 2)].mean() == pytest.approx(-12, abs=2.5)
+    assert np.isnan(images.load(output.voxel_pfwe)[0]).all()
+    q = 10.0 ** -images.load(output.qfdr)[0].astype(float)
+    assert q[PLACE] < 0.05
+    with pytest.raises(InputError, match="mixed_model"):
+        call(trial, tmp_path, participants=participants, given=given)

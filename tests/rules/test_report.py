@@ -11,7 +11,7 @@ from loading import ROOT, script
 from pharmasl import images, tables
 from pharmasl.craving import correlations, models
 from pharmasl.craving import scores as scoring
-from pharmasl.group import definitions
+from pharmasl.group import definitions, tfce
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.columns import COLUMNS as QUALITY
@@ -80,17 +80,21 @@ def sidecar():
 def inference(analysis, status="run"):
     settings = {"alpha": 0.05, "cluster_forming_p": 0.001, "neighbours": 18, "seed": 7}
     lost = [{"participant_id": "sub-03", "reason": "no CBF of rest at T2: the scan is excluded or covers nothing"}]
-    block = definitions.block(analysis, settings, ARMS, status, ["sub-02"], lost)
+    question = SimpleNamespace(analysis=analysis, inference=settings, arms=ARMS, excluded=lost)
+    block = definitions.block(question, status, ["sub-02"])
     if status != "run":
         return block
     block["model"] = {"formula": "change ~ arm", "tested_term": "arm", "statistic": "Student's t", "df": 6, "n": 8}
-    block["model"] |= {"n_treatment": 4, "n_control": 4, "design_sha256": "0"}
+    block["model"] |= {"n_treatment": 4, "n_control": 4, "design_sha256": "0", "notes": ["site one: a single person"]}
     volume = {"definition": "template brain mask", "voxels": 900, "template_voxels": 1000, "voxel_size_mm": [4.0] * 3}
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
-    block["permutation"] = definitions.permutation(70, True, 1.85, settings, 2 / 70)
-    block["tests"] = definitions.tests(settings, 5.2, True)
+    plan = SimpleNamespace(exchange="permute", blocks=None)
+    block["permutation"] = definitions.permutation(plan, 70, True, 1.85, settings, 2 / 70)
+    block["tests"] = definitions.statistics(settings, 5.2, True, "excess", tfce.Enhancement())
     block["tests"]["voxel"]["critical_t"] = 9.1
     block["tests"]["cluster"]["critical_extent_voxels"] = None
+    fields = {"status": "known", "fwhm_voxels": [4.1, 4.2, 4.3], "resels": [1.0, 2.0, 3.0, 44.0], "doubts": ["rough"]}
+    block["random_fields"] = fields
     return block
 
 
@@ -157,7 +161,9 @@ def study(tmp_path_factory):
     tables.write_table(here / "craving_scores.tsv", scores, scoring.COLUMNS)
     tables.write_table(here / "insula_values.tsv", values, describe(values))
     tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
-    models.write_models(here / "craving_scores.tsv", here / "craving_model.tsv", ARMS, config["sessions"])
+    models.write_models(
+        here / "craving_scores.tsv", here / "craving_model.tsv", here / "influence.tsv", ARMS, config["sessions"]
+    )
     correlations.write_correlations(
         here / "craving_scores.tsv",
         [here / "insula_values.tsv"],
@@ -172,6 +178,10 @@ def study(tmp_path_factory):
         "volume_mm3": 1728.0,
         "p_fwe_cluster": 2 / 70,
         "p_fwe_voxel": 0.2,
+        "p_fwe_tfce": 0.031,
+        "hedges_g": -0.9,
+        "hedges_g_low": -1.6,
+        "hedges_g_high": -0.2,
         "t": -6.1,
         "z_score": -4.0,
         "effect": -9.4,
@@ -182,6 +192,8 @@ def study(tmp_path_factory):
     tables.write_json(here / "inference.json", inference(config["analyses"]["rest_interaction"]))
     reason = "not run: seed cluster_one has no values"
     tables.write_json(here / "not_run.json", inference(config["analyses"]["seed_link"], reason))
+    both = {"status": "run", "analyses": ["rest_interaction", "seed_link"], "alpha": 0.05}
+    tables.write_json(here / "conjunction.json", {**both, "significant_voxels": 12, "peak_mm": [40.0, 36.0, -8.0]})
     tables.write_json(here / "cbf.json", sidecar())
     Image.new("RGB", (60, 40), "white").save(here / "picture.png")
     return SimpleNamespace(here=here, config=config, names=names)
@@ -201,9 +213,13 @@ def inputs(study, **changes):
         "analyses_tables": [here / "clusters.tsv", here / "no_clusters.tsv"],
         "analyses_inference": [here / "inference.json", here / "not_run.json"],
         "analyses_figures": [here / "picture.png"] * 2,
+        "analyses_designs": [here / "picture.png"] * 2,
+        "conjunctions": [here / "conjunction.json"],
         "craving_scores": [here / "craving_scores.tsv"],
         "craving_model": [here / "craving_model.tsv"],
         "craving_figure": [here / "picture.png"],
+        "craving_diagnostics": [here / "picture.png"],
+        "craving_mediation": [],
         "roi_craving": [here / "roi_craving.tsv"],
         "roi_figure": [here / "picture.png"],
     }
@@ -215,6 +231,7 @@ def write(study, name="index.html", config=None, **changes):
     params = SimpleNamespace(
         title=config["title"],
         analyses=list(config["analyses"]) if changes.get("analyses_tables") != [] else [],
+        conjunctions=["both"] if changes.get("conjunctions") != [] else [],
         config=config,
         versions={"pharmasl": "0.1.0", "numpy": "2.4.0"},
     )
@@ -312,7 +329,8 @@ def test_links_lead_somewhere(whole):
 def test_every_picture_has_words_and_every_table_a_caption(whole):
     elements = Page(whole).elements
     pictures = [attributes for tag, attributes in elements if tag == "img"]
-    assert len(pictures) == 1 + 16 + 2 + 2
+    # Of the two analyses the one that ran shows its design too.
+    assert len(pictures) == 1 + 16 + 3 + 3
     assert all(len(attributes["alt"]) > 30 for attributes in pictures)
     tags = [tag for tag, _ in elements]
     assert tags.count("table") == tags.count("caption") > 5
@@ -332,9 +350,13 @@ def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     text = Page(whole).text.replace("\u00a0", " ")
     assert (
         "From T1 to T2, in a cluster of 27 voxels (1.7 mL) at Frontal Mid 2 R (\u22124, 8, 4), the change of CBF was on "
-        "average 7.2 mL/100 g/min lower on baclofen than on placebo: family-wise p = 0.029 for its extent, p = 0.2 for its "
-        "highest peak (t = \u22126.10)."
+        "average 7.2 mL/100 g/min lower on baclofen than on placebo (Hedges' g \u22120.90, 95 % interval \u22121.60 to "
+        "\u22120.20): family-wise p = 0.029 for its extent, p = 0.2 for its highest peak, p = 0.031 for its threshold-free "
+        "enhancement (t = \u22126.10)."
     ) in text
+    assert "12 voxels at family-wise p \u2264 0.05 in every one; the highest at (40, 36, \u22128)." in text
+    assert "Site one: a single person." in text
+    assert "smoothness 4.1 x 4.2 x 4.3 voxels, 44 resels; in doubt: rough" in text
     assert "This analysis was not run: seed cluster_one has no values." in text
     assert f"most by {HOSTILE} (50)." in text
 
@@ -440,13 +462,24 @@ def test_a_single_scan_without_group_analyses(study):
     tables.write_table(here / "one_participants.tsv", [{"participant_id": HOSTILE}], {"participant_id": "p"})
     tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})
     tables.write_table(here / "one_unusable.tsv", [], EXCLUSIONS)
-    lists = ("analyses_tables", "analyses_inference", "analyses_figures", "craving_scores", "craving_model")
+    lists = ("analyses_tables", "analyses_inference", "analyses_figures", "analyses_designs", "conjunctions")
+    lists += ("craving_scores", "craving_model")
     text = write(
         study,
         "one.html",
         config,
         **{name: here / f"one_{name}.tsv" for name in ("scans", "quality", "participants", "exclusions")},
-        **{name: [] for name in (*lists, "craving_figure", "roi_craving", "roi_figure")},
+        **{
+            name: []
+            for name in (
+                *lists,
+                "craving_figure",
+                "craving_diagnostics",
+                "craving_mediation",
+                "roi_craving",
+                "roi_figure",
+            )
+        },
         quality_exclusions=here / "one_unusable.tsv",
         scan_figures=[here / "picture.png"],
         cbf_sidecars=[here / "cbf.json"],
@@ -473,14 +506,16 @@ def test_craving_figure_script_draws_both(study):
     source = Inputs(
         {
             "scores": here / "craving_scores.tsv",
+            "influence": here / "influence.tsv",
             "values": [here / "insula_values.tsv"],
             "roi_craving": [here / "roi_craving.tsv"],
         }
     )
-    output = SimpleNamespace(craving=here / "craving.png", roi=[here / "roi.png"])
+    output = SimpleNamespace(craving=here / "craving.png", diagnostics=here / "diagnostics.png", roi=[here / "roi.png"])
     params = SimpleNamespace(craving=study.config["craving"], arms=ARMS, sessions=study.config["sessions"])
     script("craving_figure").main(SimpleNamespace(input=source, output=output, params=params))
     assert Image.open(output.craving).width > 1000
+    assert Image.open(output.diagnostics).width > 1000
     assert Image.open(output.roi[0]).width > 500
 
 
@@ -494,6 +529,9 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
     t[9, 12, 8] = -6.1
     for name, data in (("reference", brain), ("t", t), ("clusters", t == -6.1), ("missing", np.full(t.shape, np.nan))):
         images.save(here / f"{name}.nii.gz", data, affine)
+    people = [{"participant_id": f"sub-{k}", "arm": k % 2, "intercept": 1.0} for k in range(8)]
+    tables.write_table(here / "design_inference.tsv", people, describe(people))
+    tables.write_table(here / "design_not_run.tsv", [], {"participant_id": "p"})
     sizes = []
     for table, block, values in (("clusters", "inference", "t"), ("no_clusters", "not_run", "missing")):
         source = Inputs(
@@ -502,11 +540,13 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
                 "t": here / f"{values}.nii.gz",
                 "clusters": here / "clusters.nii.gz",
                 "table": here / f"{table}.tsv",
+                "design": here / f"design_{block}.tsv",
                 "inference": here / f"{block}.json",
             }
         )
-        output = SimpleNamespace(figure=here / "group.png")
+        output = SimpleNamespace(figure=here / "group.png", design=here / "design.png")
         params = SimpleNamespace(analysis="rest_interaction")
         script("group_figure").main(SimpleNamespace(input=source, output=output, params=params))
         sizes.append(Image.open(output.figure).size)
+        assert Image.open(output.design).width > 300
     assert sizes == [(1800, 1245), (1500, 450)]

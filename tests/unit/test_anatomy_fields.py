@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from pharmasl import transforms
-from pharmasl.anatomy import fields
+from pharmasl import fields, resample, transforms
 from pharmasl.images import Grid
 
 AFFINE = np.array([[-3.0, 0.2, 0, 40], [0, 3.1, -0.3, -50], [0.1, 0.2, 2.9, -30], [0, 0, 0, 1]])
@@ -40,6 +39,22 @@ def test_beyond_the_outermost_node_the_displacement_goes_on():
     far = transforms.apply(AFFINE, np.array([40.0, 10.5, 4.0]))
     expected = far + transforms.apply(STRETCH, edge) - edge
     np.testing.assert_allclose(fields.sample(field, AFFINE, far[None])[0], expected, rtol=0, atol=1e-11)
+
+
+def test_beyond_the_outermost_node_points_are_missing_on_request(wave):
+    """Just where a volume's samples are: half a node's distance out."""
+    rng = np.random.default_rng(4)
+    points = transforms.apply(AFFINE, rng.uniform(-2, np.array(GRID.shape) + 1, (2000, 3)))
+    held, missing = fields.sample(wave, AFFINE, points), fields.sample(wave, AFFINE, points, beyond="missing")
+    outside = np.isnan(resample.resample(np.ones(GRID.shape), AFFINE, points))
+    assert 100 < outside.sum() < 1900
+    assert np.isnan(missing[outside]).all()
+    np.testing.assert_array_equal(missing[~outside], held[~outside])
+    # Component by component, it is what the sampling of volumes makes of the displacement.
+    displacement = wave - transforms.points(GRID)
+    for axis in range(3):
+        expected = points[:, axis] + resample.resample(displacement[..., axis], AFFINE, points)
+        np.testing.assert_allclose(missing[:, axis], expected, rtol=0, atol=1e-4)
 
 
 def test_the_inverse_of_an_affine_field_is_the_inverse_matrix():

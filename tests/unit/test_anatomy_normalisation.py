@@ -1,9 +1,14 @@
 """Registration against a planted warp of the template, against greedy's own resampling, and against nonsense."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import yaml
+from loading import ROOT
 from pharmasl import images, resample, tables, template, transforms
-from pharmasl.anatomy import fields, normalisation
+from pharmasl.anatomy import ants_fit, fields, normalisation
 from pharmasl.errors import InputError
 from pharmasl.images import Grid
 
@@ -128,6 +133,58 @@ def test_noise_is_no_brain(tmp_path, small_template):
     with pytest.raises(InputError, match="correlation with the template"):
         normalisation.normalise(*given, *made, **quick)
     assert not any(path.exists() for path in made)
+
+
+def test_ants_recovers_the_planted_warp_too(subject, small_template):
+    """Where antspyx is installed: the same map, and twice the same bytes."""
+    pytest.importorskip("ants")
+    fits = [normalisation.register(*subject, *small_template, resolution=2, backend="ants") for _ in range(2)]
+    field, affine = fits[0]
+    assert fits[1][0].tobytes() == field.tobytes()
+    points = transforms.points(Grid(field.shape[:3], affine))
+    brain = resample.resample(*small_template, points, fill=0) > 0.3
+    error = np.linalg.norm(planted_map(field[brain]) - points[brain], axis=-1)
+    # The quick fit leaves out the finest level, here 4 mm: it is less exact, but well beyond an affine map.
+    affine_only = transforms.apply(fields.affine_part(field, affine), points[brain])
+    assert error.mean() < 0.75 * np.linalg.norm(planted_map(affine_only) - points[brain], axis=-1).mean()
+    assert error.mean() < 3
+
+
+def test_an_absent_backend_is_named_with_the_way_to_get_it(tmp_path, subject, small_template, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ants", None)
+    brain, affine = subject
+    images.save(tmp_path / "t1w.nii.gz", brain, affine)
+    images.save(tmp_path / "mask.nii.gz", brain > 0, affine, dtype=np.uint8)
+    images.save(tmp_path / "template.nii.gz", *small_template)
+    made = [tmp_path / name for name in ("forward.nii.gz", "inverse.nii.gz", "forward.json")]
+    given = [tmp_path / name for name in ("t1w.nii.gz", "mask.nii.gz", "template.nii.gz")]
+    with pytest.raises(InputError, match=r"backend: found 'ants'.*antspyx.*envs/ants\.yaml"):
+        normalisation.normalise(*given, *made, resolution=2, backend="ants")
+    assert not any(path.exists() for path in made)
+
+
+def test_our_reading_of_itks_affine_transforms_is_itks_own():
+    sitk = pytest.importorskip("SimpleITK")
+    rng = np.random.default_rng(0)
+    theirs = sitk.AffineTransform(3)
+    theirs.SetMatrix((np.eye(3) + 0.2 * rng.normal(size=(3, 3))).ravel().tolist())
+    theirs.SetTranslation([3.0, -7.0, 11.0])
+    theirs.SetCenter([20.0, -35.0, 8.0])
+    read = SimpleNamespace(parameters=theirs.GetParameters(), fixed_parameters=theirs.GetFixedParameters())
+    flip = np.array([-1, -1, 1])
+    for point in 50 * rng.normal(size=(5, 3)):
+        expected = np.array(theirs.TransformPoint((flip * point).tolist())) * flip
+        np.testing.assert_allclose(transforms.apply(ants_fit._matrix(read), point), expected, rtol=0, atol=1e-10)
+
+
+def test_the_schemas_defaults_are_the_codes():
+    schema = yaml.safe_load((ROOT / "config" / "schemas" / "config.schema.yaml").read_text())
+    keys = schema["properties"]["anatomy"]["properties"]["registration"]["properties"]
+    defaults = {key: value["default"] for key, value in keys.items()}
+    for backend in keys["backend"]["enum"]:
+        assert normalisation.chosen(**{**defaults, "backend": backend}) == (backend, normalisation.DEFAULTS[backend])
+    assert set(defaults) - {"backend"} == set().union(*normalisation.DEFAULTS.values())
+    assert ants_fit.TRANSFORM in keys["ants_transform"]["enum"]
 
 
 @pytest.mark.parametrize(("shape", "size"), [((96, 128, 128), 2.0), ((100, 81, 7), 1.5), ((192, 256, 160), 0.9765625)])

@@ -1,11 +1,13 @@
 """Correlations, intervals and permutation p values against scipy, closed forms, enumeration and planted truth."""
 
 import itertools
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
-from pharmasl.craving import correlations
+from pharmasl.craving import correlations, robust
 from scipy import stats
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
@@ -264,7 +266,7 @@ def find(rows, timing, group, method, roi="a"):
 def test_planted_correlation_is_recovered_and_not_the_arms_effect():
     scores, cbf, change, arm = trial(1)
     rows = analyse(scores, cbf)
-    assert len(rows) == 3 * 3 * 2 + 1
+    assert len(rows) == 3 * 3 * 3 + 2
     everyone = find(rows, "change", "all", "pearson")
     # Without adjustment the opposite treatment effects would turn the sign.
     assert stats.pearsonr(*change.T).statistic < 0
@@ -297,9 +299,13 @@ def test_families_and_their_corrections():
         "change, all participants, spearman": 2,
         "change, within arms, pearson": 4,
         "change, within arms, spearman": 4,
-        "arms compared": 2,
+        "change, all participants, percentage_bend": 2,
+        "change, within arms, percentage_bend": 4,
+        "arms compared, pearson difference": 2,
+        "arms compared, slope interaction": 2,
         "each session, pearson": 12,
         "each session, spearman": 12,
+        "each session, percentage_bend": 12,
     }
     row = find(rows, "change", "all", "pearson")
     twin = find(rows, "change", "all", "pearson", "b")
@@ -307,7 +313,9 @@ def test_families_and_their_corrections():
     assert {row["family"] for row in analyse(scores, cbf, family="all")} == {
         "all tests, pearson",
         "all tests, spearman",
-        "all tests",
+        "all tests, percentage_bend",
+        "all tests, pearson difference",
+        "all tests, slope interaction",
     }
 
 
@@ -367,7 +375,7 @@ def test_too_few_constant_or_no_values_are_n_a_with_a_reason():
     assert "one of the arms" in find(rows, "change", "baclofen - placebo", "pearson_difference")["note"]
     scores, cbf, _, _ = trial(6)
     flat = analyse(scores, dict.fromkeys(cbf, 50.0))
-    assert {row["note"] for row in flat if row["method"] != "pearson_difference"} == {
+    assert {row["note"] for row in flat if " - " not in row["group"]} == {
         "a variable does not vary beyond what is adjusted for"
     }
     empty = analyse(scores, dict.fromkeys(cbf, math.nan))
@@ -379,3 +387,140 @@ def test_perfect_correlation_does_not_fail():
     scores, cbf, _, _ = trial(7, rho=1.0)
     row = find(analyse(scores, cbf), "change", "baclofen", "pearson")
     assert row["estimate"] == pytest.approx(1, abs=1e-12)
+
+
+REFERENCE = json.loads((Path(__file__).parent / "reference" / "craving.json").read_text())
+
+
+@pytest.mark.parametrize("k", range(len(REFERENCE["percentage_bend"])))
+def test_percentage_bend_is_pingouins(k):
+    stored = REFERENCE["percentage_bend"][k]
+    x, y = np.array(stored["x"]), np.array(stored["y"])
+    assert float(robust.percentage_bend(x, y)) == pytest.approx(stored["r"], abs=1e-12)
+    # Many at once are each alone.
+    both = robust.percentage_bend(np.stack([x, -x, y]), np.stack([y, y, y]))
+    np.testing.assert_allclose(both, [stored["r"], -stored["r"], 1], atol=1e-12)
+
+
+def test_percentage_bend_withstands_what_turns_pearson_over():
+    x, y = pair(3, 40, 0.7)
+    wild = y.copy()
+    wild[np.argmax(x)] = -40
+    assert stats.pearsonr(x, wild).statistic < 0 < 0.4 < float(robust.percentage_bend(x, wild))
+    assert math.isnan(float(robust.percentage_bend(np.r_[np.zeros(38), 1, 2], y)))
+
+
+def test_the_familys_largest_r_against_enumeration():
+    """Two regions, one craving score: all 720 orders of six participants, for both regions alike."""
+    rng = np.random.default_rng(2)
+    y, noise = rng.normal(size=(2, 6))
+    regions = np.stack([y + noise, rng.normal(size=6)])
+    orders = np.array(list(itertools.permutations(range(6))))
+    null = np.array([[abs(stats.pearsonr(x, y[order]).statistic) for x in regions] for order in orders])
+    observed = [abs(stats.pearsonr(x, y).statistic) for x in regions]
+    exact = [(null.max(axis=1) >= each - 1e-12).mean() for each in observed]
+    scores = [
+        {"participant_id": f"sub-{k}", "arm": "baclofen", "session": session, "cue_elicited": float(later * y[k])}
+        for k in range(6)
+        for later, session in enumerate(("T1", "T2"))
+    ]
+    cbf = {
+        (name, "cue"): {(str(k), s): float(later * x[k]) for k in range(6) for later, s in enumerate(("T1", "T2"))}
+        for name, x in zip("ab", regions)
+    }
+    settings = {"rois": ["a", "b"], "contrast": "cue", "resamples": 20_000}
+    rows = correlations.analyse(scores, cbf, {"a": False, "b": False}, settings, ARMS, SESSIONS)
+    for name, truth in zip("ab", exact):
+        row = find(rows, "change", "all", "pearson", name)
+        assert row["p_max"] == pytest.approx(truth, abs=4 * math.sqrt(truth * (1 - truth) / 20_000))
+        assert row["p_max"] >= row["p"]
+
+
+def test_familywise_error_of_p_max_under_the_null():
+    """Four regions that share noise, nothing related to craving: at most 5 % of trials have any p_max below .05."""
+    hits, trials, resamples = 0, 120, 99
+    for seed in range(trials):
+        rng = np.random.default_rng(seed)
+        n = 16
+        x = rng.normal(size=(4, n)) + rng.normal(size=n)
+        y = rng.normal(size=n)
+        keys = rng.random((resamples, n))
+        order = correlations.orders_within(keys, np.repeat([0, 1], n // 2))
+        arm = np.repeat([[0.0, 1.0]], n // 2, axis=1).reshape(1, n)
+        null = np.max([correlations.permuted(each, y, arm, order) for each in x], axis=0)
+        best = max(abs(float(correlations.partial_correlation(each, y, arm))) for each in x)
+        hits += (1 + correlations.reaches(null, best).sum()) / (resamples + 1) <= 0.05
+    # Monte Carlo standard error 0.020.
+    assert abs(hits / trials - 0.05) < 3.5 * 0.020
+
+
+def test_slope_interaction_is_that_of_the_full_regression():
+    scores, cbf, change, arm = trial(9, rho=0.6)
+    change[arm == "baclofen", 1] *= 2
+    for k in range(43):
+        scores[2 * k + 1]["cue_elicited"] = scores[2 * k]["cue_elicited"] + change[k, 1]
+    row = find(analyse(scores, cbf), "change", "baclofen - placebo", "slope_interaction")
+    treated = (arm == "baclofen").astype(float)
+    design = np.column_stack([np.ones(43), treated, change[:, 0], treated * change[:, 0]])
+    b, rest, *_ = np.linalg.lstsq(design, change[:, 1])
+    error = math.sqrt(rest[0] / 39 * np.linalg.inv(design.T @ design)[3, 3])
+    assert row["estimate"] == pytest.approx(b[3], rel=1e-7)
+    assert row["p_t"] == pytest.approx(2 * stats.t.sf(abs(b[3] / error), 39), rel=1e-6)
+    half = stats.t.ppf(0.975, 39) * error
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((b[3] - half, b[3] + half), rel=1e-7)
+    assert row["p"] == pytest.approx(row["p_t"], abs=0.04)
+    without = [np.linalg.lstsq(np.delete(design, i, 0), np.delete(change[:, 1], i))[0][3] for i in range(43)]
+    assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(without), max(without)), rel=1e-6)
+
+
+def test_slope_interaction_holds_its_level_and_finds_with_the_power_that_theory_gives():
+    rng = np.random.default_rng(3)
+    n, trials = 43, 150
+    treated = np.arange(n) < 21
+    none = np.empty((0, n))
+    null = power = 0
+    for _ in range(trials):
+        x, noise = rng.normal(size=(2, n))
+        null += correlations.slope_interaction(x, 2 * treated + x + noise, treated, none, rng, 99).p <= 0.05
+        power += correlations.slope_interaction(x, 0.9 * treated * x + noise, treated, none, rng, 1).p_t <= 0.05
+    assert abs(null / trials - 0.05) < 3.5 * 0.0178
+    # The noncentral t at the expected information: n1 and n2 less one, halved harmonically.
+    expected = 0.9 / math.sqrt(1 / 20 + 1 / 21)
+    theory = stats.nct.sf(stats.t.ppf(0.975, 39), 39, expected) + stats.nct.cdf(-stats.t.ppf(0.975, 39), 39, expected)
+    # Random x spreads the information, which costs a little power.
+    assert theory - 0.06 - 3 * 0.037 < power / trials < theory + 3 * 0.037
+
+
+def test_range_without_one_participant_and_bca_of_pearson():
+    scores, cbf, change, arm = trial(10, rho=0.5)
+    row = find(analyse(scores, cbf), "change", "baclofen", "pearson")
+    own = change[arm == "baclofen"]
+    without = [stats.pearsonr(*np.delete(own, i, 0).T).statistic for i in range(len(own))]
+    assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(without), max(without)), rel=1e-9)
+    expected = stats.bootstrap(
+        own.T, lambda a, b: stats.pearsonr(a, b).statistic, paired=True, vectorized=False, n_resamples=999, method="BCa",
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    assert (row["bca_low"], row["bca_high"]) == pytest.approx((expected.low, expected.high), abs=0.06)
+
+
+def test_left_out_values_stand_beside_those_of_the_region_of_all():
+    scores, cbf, _, _ = trial(11, rho=0.5)
+    settings = {"rois": ["a", "b"], "contrast": "cue", "resamples": 199}
+    found = {("a", "cue"): cbf, ("b", "cue"): cbf}
+    rng = np.random.default_rng(0)
+    left_out = {("a", "cue"): {key: value + rng.normal() for key, value in cbf.items()}}
+    defined = {"a": True, "b": False}
+    rows = correlations.analyse(scores, found, defined, settings, ARMS, SESSIONS, left_out)
+    others = [row for row in rows if row["region_of"] == "others"]
+    assert {row["roi"] for row in others} == {"a"}
+    assert len(others) == 29
+    assert all("without the participant" in row["family"] for row in others)
+    # Those of all participants are what they are without them.
+    plain = correlations.analyse(scores, found, defined, settings, ARMS, SESSIONS)
+    kept = [row for row in rows if row["region_of"] == "all"]
+    for ours, before in zip(kept, plain, strict=True):
+        assert ours["family"] == before["family"]
+        np.testing.assert_array_equal(
+            [ours[name] for name in ("p", "ci_low", "p_holm")], [before[name] for name in ("p", "ci_low", "p_holm")]
+        )

@@ -1,10 +1,14 @@
 """Craving models against scipy and closed forms, on data with planted effects."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
-from pharmasl.craving import models
+from pharmasl import mixed_model
+from pharmasl.craving import diagnostics, models
+from pharmasl.group import effect_sizes
 from scipy import stats
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
@@ -162,9 +166,11 @@ def test_boundary_is_told():
     values, arm = make(rng, between=0.0)
     shift = rng.normal(0, 6, len(arm))
     values += np.column_stack([shift, -shift])
-    row = find(models.mixed(rows_of(values, arm), ARMS, SESSIONS), "mixed_model", "arm:session")
-    assert "boundary" in row["method"]
-    assert row["df"] == 82
+    rows = models.mixed(rows_of(values, arm), ARMS, SESSIONS)
+    assert all("boundary" in row["method"] for row in rows)
+    # Kenward and Roger's degrees of freedom stay those of the paired comparison, lmerTest's default leaves them.
+    assert find(rows, "mixed_model", "arm:session")["df"] == pytest.approx(41, abs=1e-7)
+    assert find(rows, "mixed_model_satterthwaite", "arm:session")["df"] == 82
 
 
 def test_too_few_and_constant_data_are_n_a_with_a_reason():
@@ -177,7 +183,8 @@ def test_too_few_and_constant_data_are_n_a_with_a_reason():
     none = models.analyse(
         rows_of(np.full((4, 2), np.nan), ["baclofen", "baclofen", "placebo", "placebo"]), ARMS, SESSIONS
     )
-    assert all(row.get("estimate") is None for row in none)
+    assert all(row.get("estimate") is None for row in none if row["term"] != "missing")
+    assert find(none, "descriptive", "missing", "placebo", "T2")["estimate"] == 2
     assert "not fitted" in find(none, "mixed_model", "arm:session")["method"]
     values, arm = make(np.random.default_rng(3))
     values[:, 1] = values[:, 0] + 0.1
@@ -187,3 +194,163 @@ def test_too_few_and_constant_data_are_n_a_with_a_reason():
     assert change["t"] is None
     assert "no residual variation" in find(same, "mixed_model", "arm:session")["method"]
     assert all(math.isfinite(v) for row in same for v in row.values() if isinstance(v, float))
+
+
+REFERENCE = json.loads((Path(__file__).parent / "reference" / "craving.json").read_text())
+
+
+def test_three_way_model_is_least_squares_with_participants_as_columns():
+    """Complete data: within-participant terms of the mixed model are those of statsmodels' OLS, df 24 * 4 - 30."""
+    stored = REFERENCE["three_way"]
+    scores = [
+        {
+            "participant_id": f"sub-{k}",
+            "arm": "baclofen" if arm else "placebo",
+            "session": session,
+            "before": own[s][0],
+            "after": own[s][1],
+            "cue_elicited": own[s][1] - own[s][0],
+        }
+        for k, (arm, own) in enumerate(zip(stored["arm"], stored["ratings"]))
+        for s, session in enumerate(("T1", "T2"))
+    ]
+    rows = models.analyse(scores, ARMS, SESSIONS)
+    for term, (estimate, se, p) in stored["terms"].items():
+        row = find(rows, "mixed_model_ratings", term)
+        assert (row["estimate"], row["se"], row["p"]) == pytest.approx((estimate, se, p), rel=1e-6, abs=1e-9)
+        assert row["df"] == pytest.approx(stored["df"], rel=1e-6)
+    # The three-way interaction of ratings estimates what the interaction of their differences does.
+    two_way = find(rows, "mixed_model", "arm:session")
+    three_way = find(rows, "mixed_model_ratings", "arm:session:occasion")
+    assert three_way["estimate"] == pytest.approx(two_way["estimate"], rel=1e-9)
+    # A rating without its partner takes part; the difference is missing.
+    scores[0]["after"] = scores[0]["cue_elicited"] = None
+    rows = models.analyse(scores, ARMS, SESSIONS)
+    assert find(rows, "mixed_model_ratings", "arm")["n"] == 95
+    assert find(rows, "mixed_model", "arm")["n"] == 47
+    assert find(rows, "descriptive", "missing", scores[0]["arm"], "T1")["estimate"] == 1
+
+
+def test_cue_types_are_compared():
+    values, arm = make(np.random.default_rng(5))
+    scores = rows_of(values, arm)
+    rng = np.random.default_rng(6)
+    for row in scores:
+        row |= {"before_neutral": 0.0, "after_neutral": 0.0, "cue_elicited_neutral": float(rng.normal(2, 3))}
+    row = find(models.analyse(scores, ARMS, SESSIONS), "mixed_model_cues", "arm:session:cue")
+    wide = {}
+    for each in scores:
+        wide[each["participant_id"], each["session"]] = each["cue_elicited"] - each["cue_elicited_neutral"]
+    change = np.array([wide[f"sub-{k:02d}", "T2"] - wide[f"sub-{k:02d}", "T1"] for k in range(43)])
+    expected = change[arm == "baclofen"].mean() - change[arm == "placebo"].mean()
+    assert row["estimate"] == pytest.approx(expected, rel=1e-9)
+    assert "against neutral" in row["method"]
+
+
+def test_effect_sizes_are_those_of_t_and_their_intervals_cover():
+    values, arm = make(np.random.default_rng(7))
+    rows = models.analyse(rows_of(values, arm), ARMS, SESSIONS)
+    change = values[:, 1] - values[:, 0]
+    t = stats.ttest_ind(change[arm == "baclofen"], change[arm == "placebo"]).statistic
+    correction = math.gamma(41 / 2) / math.sqrt(41 / 2) / math.gamma(40 / 2)
+    scale = math.sqrt(21 * 22 / 43)
+    row = find(rows, "effect_size", "g of change")
+    assert row["estimate"] == pytest.approx(t / scale * correction, rel=1e-10)
+    for end, probability in ((row["ci_low"], 0.975), (row["ci_high"], 0.025)):
+        assert stats.nct.cdf(t, 41, end * scale) == pytest.approx(probability, abs=1e-6)
+    adjusted, term = find(rows, "effect_size", "g at follow-up"), find(rows, "ancova", "arm")
+    design = np.column_stack([np.ones(43), arm == "baclofen", values[:, 0]]).astype(float)
+    rest = np.linalg.lstsq(design, values[:, 1])[1][0]
+    ratio = math.gamma(20) / math.sqrt(20) / math.gamma(39 / 2)
+    assert adjusted["estimate"] == pytest.approx(term["estimate"] / math.sqrt(rest / 40) * ratio, rel=1e-9)
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(150):
+        first, second = rng.normal(0.8, 1, 21), rng.normal(0, 1, 22)
+        size = effect_sizes.two_groups(first, second)
+        covered += size.low <= 0.8 <= size.high
+    assert abs(covered / 150 - 0.95) < 3.5 * 0.0178
+
+
+def test_influence_by_refits(case, tmp_path):
+    values, arm, rows = case
+    scores = rows_of(values, arm)
+    sessions, scores = models._prepared(scores, ARMS, SESSIONS)
+    _, influence = models._analyse(scores, ARMS, sessions)
+    table = models.influence_rows(scores, influence)
+    # Without participant 12 by hand: the table of the others.
+    others = [row for row in scores if row["participant_id"] != "sub-12"]
+    without = find(models.mixed(others, ARMS, SESSIONS), "mixed_model", "arm:session")
+    (row, _) = [row for row in table if row["participant_id"] == "sub-12"]
+    assert (row["estimate_without"], row["p_without"]) == pytest.approx((without["estimate"], without["p"]), rel=1e-9)
+    interaction = find(rows, "mixed_model", "arm:session")
+    every = [row["estimate_without"] for row in table if row.get("estimate_without") is not None]
+    assert (interaction["without_one_low"], interaction["without_one_high"]) == (min(every), max(every))
+    # Missing scores have a row that says so.
+    assert [row["note"] for row in table if row["cue_elicited"] is None] == ["no score"] * 3
+    assert len(table) == 86
+    known = [row for row in table if row["cue_elicited"] is not None]
+    assert all(row["fitted"] + row["residual"] == pytest.approx(row["cue_elicited"]) for row in known)
+    # Predicted intercepts sum to zero within an arm of complete data (the fixed effects have taken the means).
+    full, other = make(np.random.default_rng(11))
+    complete = rows_of(full, other)
+    _, found = models._analyse(complete, ARMS, SESSIONS)
+    assert abs(found.intercepts[other == "baclofen"].sum()) < 1e-8
+    model = find(models.mixed(complete, ARMS, SESSIONS), "mixed_model", "variance between participants")["estimate"]
+    within = find(models.mixed(complete, ARMS, SESSIONS), "mixed_model", "variance within participants")["estimate"]
+    mean = full[0].mean() - full[other == "baclofen"].mean()
+    assert found.intercepts[0] == pytest.approx(mean * 2 * model / (2 * model + within), rel=1e-6)
+
+
+def test_an_outlier_is_seen_in_cooks_distance():
+    values, arm = make(np.random.default_rng(13))
+    values[7, 1] += 80
+    scores = rows_of(values, arm)
+    _, found = models._analyse(scores, ARMS, SESSIONS)
+    assert int(np.nanargmax(found.cooks_distance)) == 7
+    assert found.cooks_distance[7] > 4 * np.sort(found.cooks_distance)[-2]
+
+
+def test_least_squares_without_each_is_statsmodels():
+    stored = REFERENCE["influence"]
+    ours = diagnostics.least_squares_without(np.array(stored["design"]), np.array(stored["y"]), (0, 1, 0))
+    np.testing.assert_allclose(ours, stored["without"], rtol=1e-9)
+
+
+def test_ancova_and_paired_ranges_without_one(case):
+    values, arm, rows = case
+    keep = np.isfinite(values).all(axis=1)
+    before, after = values[keep].T
+    treated = (arm[keep] == "baclofen").astype(float)
+    design = np.column_stack([np.ones(keep.sum()), treated, before])
+    without = [np.linalg.lstsq(np.delete(design, i, 0), np.delete(after, i))[0][1] for i in range(keep.sum())]
+    row = find(rows, "ancova", "arm")
+    assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(without), max(without)), rel=1e-8)
+    change = (after - before)[treated > 0]
+    means = [np.delete(change, i).mean() for i in range(len(change))]
+    row = find(rows, "paired_t", "change", "baclofen")
+    assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(means), max(means)), rel=1e-9)
+
+
+def test_false_positives_and_power_of_the_interaction():
+    """Incomplete data: 5 % under the null, and the power of the paired comparison under the planted effect."""
+    rng, trials = np.random.default_rng(1), 3000
+    _, arm = make(rng)
+    treated = (arm == "baclofen").astype(float)
+    between, within = rng.normal(0, 10, (43, 1, trials)), rng.normal(0, 5, (43, 2, trials))
+    keep = np.ones((43, 2), dtype=bool)
+    keep[[2, 30, 12], [1, 0, 1]] = False
+    subject, session = np.nonzero(keep)
+    design = np.column_stack([np.ones(83), treated[subject], session, treated[subject] * session])
+    for effect, expected in ((0, 0.05), (-5, None)):
+        response = (between + within)[keep] + effect * design[:, 3:]
+        model = mixed_model.fit(design, response, subject)
+        p = mixed_model.kenward_roger(model, design, subject, models.MIXED_TERMS["arm:session"]).p
+        if expected is None:
+            # Changes have a standard deviation of 5 sqrt(2); 19 and 21 pairs, and a little from the three single scores.
+            noncentrality = 5 / (5 * math.sqrt(2) * math.sqrt(1 / 19 + 1 / 21))
+            critical = stats.t.ppf(0.975, 38)
+            expected = stats.nct.sf(critical, 38, noncentrality) + stats.nct.cdf(-critical, 38, noncentrality)
+        # A hundredth beyond the Monte Carlo error: what the single scores add to the power.
+        error = math.sqrt(expected * (1 - expected) / trials)
+        assert abs((p <= 0.05).mean() - expected) < 3.5 * error + 0.01 * (effect != 0)

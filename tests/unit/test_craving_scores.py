@@ -129,3 +129,46 @@ def test_nothing_is_written_for_bad_input(tmp_path, participants):
     with pytest.raises(InputError):
         scores.write_scores(table(tmp_path, "09 T1 20 30"), participants, out, CRAVING, SESSIONS, ARMS)
     assert not out.exists()
+
+
+def test_items_are_summed_and_a_missing_item_makes_the_sum_missing(tmp_path, participants):
+    header = "participant_id\tsession\ta1\ta2\ta3\tb1\tb2\tb3"
+    lines = ["01 T1 1 2 3 4 5 6", "01 T2 1 n/a 3 4 5 7", "02 T1 n/a n/a n/a 1 1 1", "02 T2 7 7 7 1 1 1"]
+    path = table(tmp_path, *lines, header=header)
+    craving = {"before": ["a1", "a2", "a3"], "after": ["b1", "b2", "b3"], "range": [1, 7]}
+    rows = scores.read_scores(path, participants, craving, SESSIONS, ARMS)
+    assert [(r["before"], r["after"], r["cue_elicited"]) for r in rows[:4]] == [
+        (6, 15, 9), (None, 16, None), (None, 3, None), (21, 3, -18),
+    ]  # fmt: skip
+    scores.write_scores(path, participants, tmp_path / "out.tsv", craving, SESSIONS, ARMS)
+    sidecar = tables.read_json(tmp_path / "out.json")
+    # Two sums want items, and the participant without rows has none at all.
+    assert (sidecar["before"]["Missing"], sidecar["after"]["Missing"], sidecar["cue_elicited"]["Missing"]) == (4, 2, 4)
+    assert sidecar["before"]["Units"] == "points, sum of 3 items from 1 to 7 (3 to 21)"
+    assert sidecar["before"]["Items"] == ["a1", "a2", "a3"]
+    # The range is each item's: a sum of 21 is no error, an item of 8 is.
+    path = table(tmp_path, "01 T1 1 2 8 4 5 6", header=header)
+    with pytest.raises(InputError, match="a3"):
+        scores.read_scores(path, participants, craving, SESSIONS, ARMS)
+    with pytest.raises(InputError, match=r"craving\.after"):
+        scores.read_scores(path, participants, craving | {"after": ["b1"]}, SESSIONS, ARMS)
+    with pytest.raises(InputErrors, match="c9"):
+        scores.read_scores(path, participants, craving | {"before": ["a1", "c9", "a3"]}, SESSIONS, ARMS)
+
+
+def test_further_cue_types_have_columns_of_their_own(tmp_path, participants):
+    header = "participant_id\tsession\tcondition\tcraving_pre\tcraving_post"
+    lines = ["01 T1 smoking 10 30", "01 T1 neutral 10 11", "02 T1 neutral 5 n/a", "02 T1 smoking 6 9"]
+    path = table(tmp_path, *lines, header=header)
+    craving = {**CRAVING, "condition": ["smoking", "neutral"]}
+    scores.write_scores(path, participants, tmp_path / "out.tsv", craving, SESSIONS, ARMS)
+    rows = scores.read_written(tmp_path / "out.tsv")
+    assert len(rows) == 6
+    assert (rows[0]["cue_elicited"], rows[0]["cue_elicited_neutral"]) == (20.0, 1.0)
+    assert (rows[2]["cue_elicited"], rows[2]["before_neutral"], rows[2]["cue_elicited_neutral"]) == (3.0, 5.0, None)
+    assert scores.further_conditions(rows[0]) == ["neutral"]
+    sidecar = tables.read_json(tmp_path / "out.json")
+    assert sidecar["cue_elicited"]["Cues"] == "smoking"
+    assert "neutral" in sidecar["cue_elicited_neutral"]["Description"]
+    with pytest.raises(InputError, match="drinking"):
+        read(path, participants, condition=["smoking", "drinking"])

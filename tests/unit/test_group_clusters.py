@@ -48,3 +48,30 @@ def test_opposite_signs_that_touch_stay_apart_and_nothing_is_fine():
     labels, sizes = clusters.label(np.zeros(64), 2.0, clusters.Lattice(mask))
     assert not labels.any()
     assert len(sizes) == 0
+
+
+@pytest.mark.parametrize("neighbours", [6, 18, 26])
+@pytest.mark.parametrize("merge", [False, True])
+def test_masses_and_merged_signs_are_scipys(neighbours, merge):
+    values, mask = field(9)
+    structure = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[neighbours])
+    labels, sizes = clusters.label(values[mask], 0.8, clusters.Lattice(mask, neighbours), merge)
+    expected = []
+    parts = [np.abs(values) > 0.8] if merge else [values > 0.8, values < -0.8]
+    for part in parts:
+        found, number = ndimage.label(part & mask, structure)
+        index = np.arange(1, number + 1)
+        expected += zip(ndimage.sum_labels(np.abs(values) - 0.8, found, index), np.bincount(found.ravel())[1:])
+    masses = clusters.masses(labels, values[mask], 0.8)
+    np.testing.assert_allclose(sorted(masses), sorted(mass for mass, _ in expected), rtol=1e-12)
+    assert sorted(sizes.tolist()) == sorted(int(size) for _, size in expected)
+    np.testing.assert_allclose(clusters.masses(labels, values[mask], 0.0), masses + 0.8 * sizes, rtol=1e-12)
+
+
+def test_lattice_is_of_the_box_that_holds_the_mask():
+    mask = np.zeros((50, 40, 30), bool)
+    mask[10:13, 20:24, 5:10] = True
+    lattice = clusters.Lattice(mask)
+    assert lattice.size == 5 * 6 * 7
+    assert len(clusters.Lattice(np.zeros((3, 3, 3), bool)).place) == 0
+    assert clusters.masses(np.zeros(5, np.int32), np.zeros(5), 1.0).shape == (0,)

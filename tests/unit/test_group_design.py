@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import design, glm
+from pharmasl.group import design, glm, questions
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "group_statistics.json").read_text())
 ARMS = {"column": "group", "treatment": "baclofen", "control": "placebo"}
 NAMES = [f"sub-{k:02d}" for k in range(1, 13)]
+
+
+def build(effect, names, table, covariates, file, seed=None):
+    return questions.build({"effect": effect, "covariates": covariates}, ARMS, names, table, file, seed)
 
 
 def people(**columns):
@@ -34,10 +38,10 @@ def full_table():
     ],
 )
 def test_effect_t_and_df_are_those_of_statsmodels(name, effect, covariates, terms):
-    plan = design.build(effect, NAMES, full_table(), ARMS, covariates, "p.tsv", REFERENCE["seed_change"])
+    plan = build(effect, NAMES, full_table(), covariates, "p.tsv", np.array(REFERENCE["seed_change"]))
     expected = REFERENCE["results"][name]
-    fit = glm.fit(np.array(REFERENCE["change"]).T.copy(), glm.model(plan.x, plan.nuisance))
-    assert plan.terms == terms
+    fit = glm.fit(np.array(REFERENCE["change"]).T.copy(), glm.model(*plan.partition()))
+    assert plan.names == terms
     assert plan.df == expected["df"]
     np.testing.assert_allclose(fit.effect, expected["effect"], rtol=1e-11)
     np.testing.assert_allclose(fit.t, expected["t"], rtol=1e-11)
@@ -45,13 +49,13 @@ def test_effect_t_and_df_are_those_of_statsmodels(name, effect, covariates, term
 
 def test_maps_decide_the_order_and_prefixes_do_not_matter():
     chosen = ["12", "sub-03", "01", "sub-11"]
-    plan = design.build("group_by_time", chosen, full_table(), ARMS, [], "p.tsv")
+    plan = build("group_by_time", chosen, full_table(), [], "p.tsv")
     assert plan.participants == chosen
-    assert plan.x.tolist() == [0, 1, 1, 0]
+    assert plan.partition()[0].tolist() == [0, 1, 1, 0]
 
 
 def test_covariates_are_centred_over_those_analysed():
-    plan = design.build("group_by_time", NAMES[1:], full_table(), ARMS, ["age", "sex"], "p.tsv")
+    plan = build("group_by_time", NAMES[1:], full_table(), ["age", "sex"], "p.tsv")
     assert np.allclose(plan.matrix[:, 2:].mean(axis=0), 0)
     ages = np.array(REFERENCE["age"][1:], float)
     np.testing.assert_allclose(plan.matrix[:, 2], ages - ages.mean())
@@ -59,7 +63,7 @@ def test_covariates_are_centred_over_those_analysed():
 
 def refused(table, covariates=(), effect="group_by_time", names=NAMES, seed=None):
     with pytest.raises(InputError) as caught:
-        design.build(effect, list(names), table, ARMS, list(covariates), "participants.tsv", seed)
+        build(effect, list(names), table, list(covariates), "participants.tsv", seed)
     return str(caught.value)
 
 
@@ -118,15 +122,15 @@ def test_unknown_people_arms_columns_and_effects_are_named():
 
 
 def test_the_digest_tells_designs_apart_and_the_table_holds_the_numbers(tmp_path):
-    plan = design.build("group_by_time", NAMES, full_table(), ARMS, ["age"], "p.tsv")
-    same = design.build("group_by_time", NAMES, full_table(), ARMS, ["age"], "p.tsv")
-    other = design.build("group_by_time", NAMES, full_table(), ARMS, ["sex"], "p.tsv")
+    plan = build("group_by_time", NAMES, full_table(), ["age"], "p.tsv")
+    same = build("group_by_time", NAMES, full_table(), ["age"], "p.tsv")
+    other = build("group_by_time", NAMES, full_table(), ["sex"], "p.tsv")
     assert plan.digest() == same.digest() != other.digest()
     plan.write(tmp_path / "a_design.tsv")
     rows = tables.read_table(tmp_path / "a_design.tsv")
     assert [row["participant_id"] for row in rows] == NAMES
-    np.testing.assert_array_equal([[float(row[term]) for term in plan.terms] for row in rows], plan.matrix)
-    assert set(tables.read_json(tmp_path / "a_design.json")) == {"participant_id", *plan.terms}
+    np.testing.assert_array_equal([[float(row[term]) for term in plan.names] for row in rows], plan.matrix)
+    assert set(tables.read_json(tmp_path / "a_design.json")) == {"participant_id", *plan.names}
 
 
 def seed_table(path, rows):

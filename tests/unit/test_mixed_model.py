@@ -226,3 +226,31 @@ def test_refusals():
         mixed_model.fit(np.column_stack([design, design[:, 1]]), response, subject)
     with pytest.raises(ValueError, match="within- from between"):
         mixed_model.fit(design, response, np.arange(len(subject)))
+
+
+@pytest.mark.parametrize("case", ["complete", "incomplete"])
+@pytest.mark.parametrize("form", ["plain", "cov"])
+def test_kenward_roger_is_pbkrtests(case, form):
+    folder = shared_data("reference", "group-stats")
+    with open(folder / "small_reference" / "lme.tsv", encoding="utf-8") as file:
+        fits = [r for r in csv.DictReader(file, delimiter="\t") if (r["case"], r["model"]) == (case, form)]
+    data = np.load(folder / "small" / "data.npz")
+    covariate = data["covariates"][:, 0]
+    covariate = (covariate - covariate.mean()) / covariate.std(ddof=1)
+    missing = data["missing"] if case == "incomplete" else []
+    design, subject, kept, weights = layout(data["drug"], covariate, missing, form)
+    voxels = [int(fit["voxel"]) for fit in fits]
+    response = np.array([data["Y"][s, t, voxels] for s, t in kept], dtype=np.float64)
+    model = mixed_model.fit(design, response, subject)
+    test = mixed_model.kenward_roger(model, design, subject, weights)
+
+    def stored(name):
+        return np.array([float(fit[name]) for fit in fits])
+
+    np.testing.assert_allclose(test.se, stored("se_kr"), rtol=1e-6)
+    np.testing.assert_allclose(test.df, stored("df_kr"), rtol=1e-6)
+    np.testing.assert_allclose(test.t, stored("t_kr"), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(test.p, stored("p_kr"), rtol=1e-6)
+    # A single response gives numbers, not arrays.
+    one = mixed_model.kenward_roger(mixed_model.fit(design, response[:, 7], subject), design, subject, weights)
+    assert one.p == pytest.approx(test.p[7], rel=1e-12)

@@ -186,6 +186,36 @@ def test_a_field_on_a_finer_grid_is_interpolated(tmp_path):
     assert found[files.mask] == pytest.approx(factor * files.expected()[files.mask], abs=0.02)
 
 
+def test_linear_interpolation_returns_linear_signals_and_says_so(tmp_path):
+    files = Files(tmp_path, motion=MOTION)
+    made = files.quantify(interpolation="linear")
+    factor = kinetics.continuous(1.8, 1.8, 0.85, 1.65, 0.9) / 1000
+    found, _ = images.load(made["template_cbf"])
+    assert found[files.mask] == pytest.approx(factor * files.expected()[files.mask], abs=0.02)
+    assert np.array_equal(images.load(made["coverage"])[0] > 0, files.mask)
+    linear = tables.read_json(made["sidecar"])["Resampling"]
+    cubic = tables.read_json(files.quantify()["sidecar"])["Resampling"]
+    assert "trilinear" in linear
+    assert "cubic B-spline" in cubic
+
+
+def test_linear_interpolation_is_linear_between_voxels(tmp_path):
+    """An edge along x, read between its voxels: a straight line, where a cubic spline swings over it."""
+    types = ["m0scan", "control", "label"]
+    place = transforms.points(ASL)[..., 0]
+    # deltaM is 0 left of the middle and 20 right of it.
+    middle = 0.5 * (place[14, 0, 0] + place[15, 0, 0])
+    volumes = [np.full(ASL.shape, 1000.0), np.full(ASL.shape, 1000.0), 1000.0 - 20 * (place > middle)]
+    files = Files(tmp_path, acquisition={"volume_types": types}, volumes=volumes)
+    factor = kinetics.continuous(1.8, 1.8, 0.85, 1.65, 0.9) / 1000
+    x = transforms.apply(TO_ASL, warp(transforms.points(TEMPLATE)))[..., 0]
+    edge = 20 * np.clip((x - place[14, 0, 0]) / 4, 0, 1)
+    linear, _ = images.load(files.quantify(interpolation="linear")["template_cbf"])
+    assert linear[files.mask] == pytest.approx(factor * edge[files.mask], abs=0.05)
+    cubic, _ = images.load(files.quantify()["template_cbf"])
+    assert cubic[files.mask].min() < -0.05 * factor * 20
+
+
 def test_sidecar_names_every_constant_and_its_source(tmp_path):
     files = Files(tmp_path, acquisition={"volume_types": ["m0scan", "control", "label", "control"]})
     record = tables.read_json(files.quantify()["sidecar"])

@@ -218,3 +218,50 @@ def test_values_table(tmp_path):
     with pytest.raises(InputError, match="one a map"):
         rois.write_values(tmp_path / "m_mask.nii.gz", maps, rows[:1], "m", tmp_path / "x.tsv")
     assert not (tmp_path / "x.tsv").exists()
+
+
+def test_median_and_grey_matter_weights():
+    values = np.array([10, 30, 80, np.nan], dtype=np.float32)
+    weights = np.array([0.9, 0.1, 0.5, 0.5])
+    assert rois.summary(values, "mean") == (40.0, 0.75, 3)
+    assert rois.summary(values, "median") == (30.0, 0.75, 3)
+    value, coverage, n = rois.summary(values, "gm_weighted", weights)
+    assert value == pytest.approx((9 + 3 + 40) / 1.5, rel=1e-12)
+    assert (coverage, n) == (pytest.approx(0.75), 3)
+    # Too little coverage is missing, not zero: of voxels, or of grey matter.
+    for statistic in ("mean", "median", "gm_weighted"):
+        assert rois.summary(values, statistic, weights, 0.8)[0] is None
+        assert rois.summary(np.full(4, np.nan), statistic, weights, 0.0)[0] is None
+        assert rois.summary(np.empty(0), statistic, np.empty(0))[:2] == (None, None)
+    # The uncovered voxels hold nearly all grey matter: half the voxels would pass.
+    weights = np.array([0.01, 0.01, 0.01, 0.97])
+    assert rois.summary(values, "median", weights, 0.5)[0] == 30
+    assert rois.summary(values, "gm_weighted", weights, 0.5)[0] is None
+    assert rois.summary(values, "gm_weighted", np.zeros(4)) == (None, None, 3)
+
+
+def test_weighted_values_of_maps(tmp_path):
+    inside = np.zeros((4, 4, 4), dtype=np.uint8)
+    inside[1:3, 1:3, 1:3] = 1
+    rng = np.random.default_rng(0)
+    cbf, gm = rng.uniform(20, 80, inside.shape), rng.uniform(0, 1, inside.shape)
+    for name, data in (("m", inside), ("cbf", cbf), ("gm", gm)):
+        images.save(tmp_path / f"{name}.nii.gz", data.astype(np.float32), AFFINE)
+    row = {"participant_id": "sub-01", "session": "T1", "arm": "a", "contrast": "rest"}
+
+    def run(statistic, gm_path="gm.nii.gz"):
+        rois.write_values(
+            tmp_path / "m.nii.gz", [tmp_path / "cbf.nii.gz"], [row], "m", tmp_path / "v.tsv", 0.5, statistic,
+            tmp_path / gm_path,
+        )  # fmt: skip
+        (found,) = tables.read_table(tmp_path / "v.tsv")
+        return float(found["cbf"]), tables.read_json(tmp_path / "v.json")["cbf"]
+
+    weighted, sidecar = run("gm_weighted")
+    assert weighted == pytest.approx(np.average(cbf[inside > 0], weights=gm[inside > 0]), rel=1e-6)
+    assert sidecar["Statistic"] == "gm_weighted"
+    assert "grey matter" in sidecar["Description"]
+    assert run("median")[0] == pytest.approx(np.median(cbf[inside > 0]), rel=1e-6)
+    images.save(tmp_path / "coarse.nii.gz", gm[::2].astype(np.float32), AFFINE)
+    with pytest.raises(InputError, match="grid"):
+        run("gm_weighted", "coarse.nii.gz")

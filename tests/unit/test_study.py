@@ -1,6 +1,8 @@
 import json
 from types import SimpleNamespace
 
+import nibabel
+import numpy as np
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
@@ -188,6 +190,125 @@ def test_the_template_may_stand_in_for_a_missing_t1w(root):
     assert {row["participant_id"] for row in found.sheets()["scans"] if row["t1w"] is None} == {"sub-03"}
 
 
+def t1w(root, subject, session, name=""):
+    folder = root / f"sub-{subject}" / (f"ses-{session}/anat" if session else "anat")
+    start = f"sub-{subject}_" + (f"ses-{session}_" if session else "")
+    return str(skeleton.image(folder / f"{start}{name}T1w.nii.gz", (3, 3, 3)))
+
+
+def test_all_t1w_of_a_participant_make_one_anatomy(root):
+    first = t1w(root, "02", "T1")
+    others = [t1w(root, "02", "T1", "run-2_"), t1w(root, "02", "T2")]
+    t1w(root, "02", "T2", "part-phase_")
+    t1w(root, "02", "T2", "ce-gad_")
+    found = Targets(read(root), "results")
+    here = SimpleNamespace(anat="sub-02/anat/sub-02")
+    assert sorted(found.t1w(here)) == sorted([first, *others])
+    assert found.anatomies(assumed=False) == [f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "03", "04")]
+    rows = [row for row in found.sheets()["scans"] if row["participant_id"] == "sub-02"]
+    assert {row["t1w"] for row in rows} == {" ".join(found.t1w(here))}
+    assert {row["anatomy"] for row in rows} == {"the participant's"}
+    assert len(Targets(read(root, anatomy={"t1w": "first"}), "results").t1w(here)) == 1
+
+
+def test_an_image_with_contrast_agent_is_taken_where_there_is_no_other(root):
+    (root / "sub-02/ses-T1/anat/sub-02_ses-T1_T1w.nii.gz").unlink()
+    path = t1w(root, "02", "T1", "ce-gad_")
+    t1w(root, "02", "T1", "part-phase_")
+    assert read(root).t1w["sub-02/anat/sub-02"] == (path,)
+
+
+def test_each_session_has_its_own_anatomy_on_request(root):
+    own = [t1w(root, "02", "T2"), t1w(root, "02", "T2", "run-2_")]
+    study = read(root, anatomy={"per": "session"})
+    found = Targets(study, "results")
+    assert set(study.t1w) == {f"sub-{k}/ses-T1/anat/sub-{k}_ses-T1" for k in ("01", "02", "03", "04")} | {
+        "sub-02/ses-T2/anat/sub-02_ses-T2"
+    }
+    assert sorted(study.t1w["sub-02/ses-T2/anat/sub-02_ses-T2"]) == sorted(own)
+    path_of = found.anatomy_of("results/{anat}_desc-brain_mask.nii.gz")
+    for stem, scan in study.scans.items():
+        session = scan.session if scan.subject == "02" else "T1"
+        expected = (
+            f"results/sub-{scan.subject}/ses-{session}/anat/sub-{scan.subject}_ses-{session}_desc-brain_mask.nii.gz"
+        )
+        assert path_of(SimpleNamespace(scan=stem)) == expected
+        assert not found.assumed(SimpleNamespace(scan=stem))
+    # Whose anatomy each scan uses is declared.
+    words = {(row["participant_id"], row["session"]): row["anatomy"] for row in found.sheets()["scans"]}
+    assert words["sub-02", "T2"] == words["sub-01", "T1"] == "the session's own"
+    assert "sub-01_ses-T1" in words["sub-01", "T2"]
+    assert "another session" in words["sub-01", "T2"]
+
+
+def test_sessions_share_a_t1w_above_them_and_the_template_where_there_is_none(root):
+    for path in (*root.glob("sub-03/ses-*/anat/*"), *root.glob("sub-04/ses-*/anat/*")):
+        path.unlink()
+    above = t1w(root, "03", None)
+    settings = {"per": "session", "missing_t1w": "template"}
+    # BIDS has no anat folder above the sessions; where one is met it is not looked into.
+    study = read(root, anatomy=settings)
+    assert above not in {path for paths in study.t1w.values() for path in paths}
+    assert study.t1w["sub-04/anat/sub-04"] == ()
+    assert study.anatomy(("04", "T1")) == study.anatomy(("04", "T2")) == "sub-04/anat/sub-04"
+    assert Targets(study, "results").anatomies(assumed=True) == ["sub-03/anat/sub-03", "sub-04/anat/sub-04"]
+    assert "sub-04" in " ".join(error.file for error in _errors(root, anatomy={"per": "session"}))
+
+
+def _errors(root, **changes):
+    with pytest.raises(InputErrors) as caught:
+        read(root, **changes)
+    return caught.value.errors
+
+
+def own_template(folder, **changes):
+    """A template's files in the configuration: the T1w, grey and white matter and a mask, on one grid."""
+    shapes = {"t1w": (5, 6, 7), "gm": (5, 6, 7), "wm": (5, 6, 7), "mask": (5, 6, 7, 1), **changes}
+    files = {
+        kind: str(skeleton.image(folder / f"{kind}.nii.gz", shape))
+        for kind, shape in shapes.items()
+        if shape is not None
+    }
+    return {"space": "Own", "resolution": 2, **files}
+
+
+def test_a_template_of_ones_own_is_named_and_found(root, tmp_path):
+    template = own_template(tmp_path)
+    found = Targets(read(root, template=template), "results")
+    assert found.own_template() == {kind: template[kind] for kind in ("t1w", "mask", "gm", "wm")}
+    assert all("space-Own" in path for path in found.contrasts())
+    assert Targets(read(root), "results").own_template() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "found"),
+    [
+        ({"wm": None}, "template.wm", "nothing"),
+        ({"t1w": None}, "template.t1w", "nothing"),
+        ({"gm": (5, 6, 8)}, "template.gm", "shape (5, 6, 8), or another affine"),
+        ({"gm": (5, 6, 7, 3)}, "template.gm", "shape (5, 6, 7, 3)"),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_named(root, tmp_path, changes, field, found):
+    assert problems(root, template=own_template(tmp_path, **changes))[field].found == found
+
+
+def test_a_templates_files_and_name_are_asked_for(root, tmp_path):
+    template = own_template(tmp_path)
+    nameless = {key: value for key, value in template.items() if key != "space"}
+    assert "template.space" in problems(root, template=nameless)
+    assert "template.space" in problems(root, template={"space": "Own"})
+    assert problems(root, template={**template, "gm": "no.nii"})["template.gm"].found == "no.nii"
+    text = tmp_path / "text.nii.gz"
+    text.write_text("no image")
+    assert problems(root, template={**template, "wm": str(text)})["template.wm"].found == "no image"
+    # Another affine is another grid.
+    image = nibabel.load(template["gm"])
+    moved = image.affine + np.array([[0, 0, 0, 0.5], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), moved), tmp_path / "moved.nii.gz")
+    assert "template.gm" in problems(root, template={**template, "gm": str(tmp_path / "moved.nii.gz")})
+
+
 def test_an_arm_that_the_configuration_does_not_know_is_named(root):
     path = root / "participants.tsv"
     path.write_text(path.read_text().replace("sub-01\tplacebo", "sub-01\tPlacebo"))
@@ -250,7 +371,7 @@ def test_a_wrong_configuration_is_named(root, change, field):
 
 def test_a_circle_of_seeds_is_refused(root):
     analyses = {"a": {"contrast": "cue", "effect": "association", "seed": {"roi": "r", "contrast": "rest"}}}
-    error = problems(root, analyses=analyses, rois={"r": {"analysis": "a", "cluster": 1}})["analyses.a.seed"]
+    error = problems(root, analyses=analyses, rois={"r": {"analysis": "a", "cluster": 1}})["analyses.a"]
     assert error.found == "a -> a"
 
 

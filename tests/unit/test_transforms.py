@@ -4,6 +4,7 @@ import pytest
 import SimpleITK as sitk
 from pharmasl import images, transforms
 from pharmasl.errors import InputError
+from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
 
@@ -17,6 +18,17 @@ def test_rigid_matrix_is_rodrigues_formula():
         np.testing.assert_allclose(transforms.apply(matrix, centre), centre + translation, atol=1e-12)
         back = transforms.rigid_parameters(matrix, centre)
         np.testing.assert_allclose(np.concatenate(back), np.concatenate([translation, rotation]), atol=1e-10)
+
+
+def test_rigid_exp_is_the_matrix_exponential_and_rigid_log_undoes_it():
+    rng = np.random.default_rng(3)
+    for size in (0.0, 1e-7, 0.009, 0.011, 0.4, 3.0):
+        motion = np.concatenate([rng.normal(size=3) * 30, size * np.array([0.6, -0.48, 0.64])])
+        x, y, z = motion[3:]
+        generator = np.zeros((4, 4))
+        generator[:3] = np.column_stack([[[0, -z, y], [z, 0, -x], [-y, x, 0]], motion[:3]])
+        np.testing.assert_allclose(transforms.rigid_exp(motion), expm(generator), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(transforms.rigid_log(transforms.rigid_exp(motion)), motion, rtol=0, atol=1e-9)
 
 
 def test_affine_files_are_read_by_itk(tmp_path):

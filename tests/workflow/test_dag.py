@@ -3,6 +3,7 @@ import json
 import re
 
 import pytest
+import skeleton
 import yaml
 from loading import ROOT
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -62,6 +63,24 @@ def test_an_association_waits_for_its_seed(trial):
     ).stdout
     assert jobs(plan)["group_statistics"] == 2
     assert jobs(plan)["roi_values"] == 1
+
+
+def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_for(small):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+    config["craving"]["rois"].append("dlpfc_cluster")
+    config["rois"]["vmpfc"]["statistic"] = "gm_weighted"
+    mediators = [{"roi": "dlpfc_cluster", "contrast": "rest"}, {"roi": "vmpfc", "contrast": "cue"}]
+    config["craving"]["mediation"] = {"mediators": mediators}
+    small.configure(config)
+    plan = small.snakemake("-n").stdout
+    counts = jobs(plan)
+    # Of three regions one is a cluster.
+    assert counts["roi_values"] == 3
+    assert counts["roi_left_out"] == counts["craving_mediation"] == counts["roi_craving"] == 1
+    assert "results/rois/dlpfc_cluster_leftout_values.tsv" in plan
+    config["craving"]["mediation"]["mediators"][0]["roi"] = "nowhere"
+    small.configure(config)
+    assert "nowhere" in small.snakemake("-n", check=False).stderr
 
 
 def test_one_scan_needs_no_trial(small):
@@ -124,6 +143,43 @@ def test_nobody_needs_a_t1w(small):
     counts = jobs(small.snakemake("-n", "--quiet", "rules").stdout)
     assert counts["assume_anatomy"] == 4
     assert not {"prepare_anatomy", "normalise_anatomy", "segment_anatomy"} & set(counts)
+
+
+def changed(small, **settings):
+    small.configure({**yaml.safe_load((small.folder / "config.yaml").read_text()), **settings})
+
+
+def test_several_t1w_make_one_anatomy_or_one_a_session(small):
+    for subject, session, run in (("02", "T2", ""), ("02", "T2", "run-2_"), ("03", "T2", "")):
+        name = f"sub-{subject}_ses-{session}_{run}T1w.nii.gz"
+        skeleton.image(small.folder / f"bids/sub-{subject}/ses-{session}/anat/{name}", (3, 3, 3))
+    assert jobs(small.snakemake("-n", "--quiet", "rules").stdout)["prepare_anatomy"] == 4
+    changed(small, anatomy={"per": "session"})
+    plan = small.snakemake("-n").stdout
+    counts = jobs(plan)
+    assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 6
+    assert counts["quantify_perfusion"] == 4 * 2 * 3
+    masked = re.findall(r"masking the brain: (\S+)", plan)
+    owners = [("01", "T1"), ("02", "T1"), ("02", "T2"), ("03", "T1"), ("03", "T2"), ("04", "T1")]
+    assert sorted(masked) == [f"sub-{sub}/ses-{ses}/anat/sub-{sub}_ses-{ses}" for sub, ses in owners]
+
+
+def test_a_template_of_ones_own_gives_its_name_to_all_files(small):
+    files = {kind: str(small.folder / f"own/{kind}.nii.gz") for kind in ("t1w", "mask", "gm", "wm")}
+    for path in files.values():
+        skeleton.image(path, (4, 4, 4))
+    changed(small, template={"space": "Elderly", **files})
+    plan = small.snakemake("-n").stdout
+    assert "MNI152" not in plan
+    assert "results/template/tpl-Elderly_res-2_T1w.nii.gz" in plan
+    assert "_from-T1w_to-Elderly_mode-image_xfm.nii.gz" in plan
+    assert "_space-Elderly_desc-smooth_cbf.nii.gz" in plan
+    assert "Preparing the template Elderly" in plan
+    changed(small, template={"space": "Elderly", **files, "gm": "gone.nii.gz"})
+    done = small.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "template.gm" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_the_slurm_profile_is_read_as_snakemake_reads_profiles():

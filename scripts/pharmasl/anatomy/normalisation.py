@@ -1,7 +1,7 @@
-"""Deformable registration of a T1-weighted image to the template by greedy (Yushkevich et al. 2016).
+"""Deformable registration of a T1-weighted image to the template by greedy (Yushkevich et al. 2016) or by ANTs.
 
-greedy fits an affine map and then a diffeomorphism by the local correlation of the two images (a window of 5 x 5 x 5
-voxels). Both become one dense field on a grid of 2 mm over the template, and its inverse one over the T1w image.
+Either fits an affine map and then a diffeomorphism; greedy by the local correlation of the two images in a window of 5 x 5
+x 5 voxels. Both become one dense field on a grid of 2 mm over the template, and its inverse one over the T1w image.
 """
 
 import contextlib
@@ -11,18 +11,24 @@ import logging
 import os
 import sys
 import tempfile
+from importlib import metadata
 
 import numpy as np
 from scipy import ndimage
 
 from pharmasl import images, resample, tables, transforms
-from pharmasl.anatomy import fields
+from pharmasl.anatomy import ants_fit, fields
 from pharmasl.errors import InputError
 from pharmasl.images import Grid
 
 LOG = logging.getLogger(__name__)
 
-DEFAULTS = {"resolution": 1, "affine_iterations": "100x0x0", "warp_iterations": "100x50x0", "seed": 1}
+# What each backend heeds.
+DEFAULTS = {
+    "greedy": {"resolution": 1, "affine_iterations": "100x0x0", "warp_iterations": "100x50x0", "seed": 1},
+    "ants": {"resolution": 1, "ants_transform": ants_fit.TRANSFORM, "seed": 1},
+}
+SOFTWARE = {"greedy": ("greedy", "picsl-greedy"), "ants": ("ANTs", "antspyx")}
 FIELD_SPACING = 2.0  # mm, of the fields that are written
 MARGIN = 6.0  # mm around the brain that greedy sees: all of the field of view that it needs
 # More folding than this is reported. Real heads that are fitted correlate with the template by 0.82 to 0.95, heads that
@@ -56,8 +62,9 @@ def normalise(preproc, mask, template, forward, inverse, sidecar, **registration
     Raises
     ------
     InputError
-        If the fit is no fit.
+        If the fit is no fit, or the backend is not installed.
     """
+    backend, settings = chosen(**registration)
     head, affine = images.load(preproc)
     inside = images.load(mask, dtype=np.uint8)[0] > 0
     target, target_affine = images.load(template)
@@ -87,8 +94,10 @@ def normalise(preproc, mask, template, forward, inverse, sidecar, **registration
         sidecar,
         {
             "Description": "Affine and deformable registration of the T1w image to the template, composed into one map",
-            "Software": "greedy (picsl_greedy)",
-            "Settings": {**DEFAULTS, **registration},
+            "Software": SOFTWARE[backend][0],
+            "SoftwarePackage": SOFTWARE[backend][1],
+            "SoftwareVersion": metadata.version(SOFTWARE[backend][1]),
+            "Settings": settings,
             "Checks": facts,
             "ChecksDescription": {
                 "template_correlation": "Pearson correlation of the warped T1w with the template, 6 mm within its brain",
@@ -101,6 +110,12 @@ def normalise(preproc, mask, template, forward, inverse, sidecar, **registration
             },
         },
     )
+
+
+def chosen(backend="greedy", **registration):
+    """The backend and the settings that it heeds, those not given at their defaults."""
+    defaults = DEFAULTS[backend]
+    return backend, {key: registration.get(key, value) for key, value in defaults.items()}
 
 
 def register(brain, affine, template, template_affine, **registration):
@@ -116,10 +131,14 @@ def register(brain, affine, template, template_affine, **registration):
     template_affine : ndarray of shape (4, 4)
     resolution : float
         Voxel size (mm) at which the images are compared at last: 1 or 2 (several times faster, less exact).
+    backend : str
+        ``"greedy"`` or ``"ants"``, which must be installed.
     affine_iterations, warp_iterations : str
-        Numbers of iterations at 4, 2 and 1 mm, such as ``"100x50x0"``. At a resolution of 2 the last is not run.
+        Of greedy: numbers of iterations at 4, 2 and 1 mm, such as ``"100x50x0"``. At a resolution of 2 the last is not run.
+    ants_transform : str
+        Of ANTs: the transform that ``ants.registration`` fits.
     seed : int
-        Of greedy's random numbers.
+        Of the backend's random numbers.
 
     Returns
     -------
@@ -127,14 +146,37 @@ def register(brain, affine, template, template_affine, **registration):
         RAS+ mm in the brain image of each node of a grid of 2 mm over the template.
     field_affine : ndarray of shape (4, 4)
         Of that grid, whose first node is the template's first voxel.
-    """
-    import SimpleITK as sitk
-    from picsl_greedy import Greedy3D
 
-    settings = {**DEFAULTS, **registration}
+    Raises
+    ------
+    InputError
+        If the backend is not installed.
+    """
+    backend, settings = chosen(**registration)
     resolution = settings["resolution"]
     fixed, fixed_affine, fixed_grid, first = _prepared(template, template_affine, resolution)
     moving, moving_affine, _, _ = _prepared(brain, affine, resolution)
+
+    if backend == "ants":
+        transform, seed = settings["ants_transform"], settings["seed"]
+        matrix, warp = ants_fit.fit(fixed, fixed_affine, moving, moving_affine, transform=transform, seed=seed)
+    else:
+        matrix, warp = _greedy(fixed, fixed_affine, moving, moving_affine, settings)
+    # What was fitted is a part of the template's grid: beyond it, the displacement at its border goes on.
+    beyond = [(start, length - start - seen) for start, length, seen in zip(first, fixed_grid.shape, fixed.shape)]
+    warp = np.pad(warp, [*beyond, (0, 0)], mode="edge")
+    size = np.sqrt((fixed_grid.affine[:3, :3] ** 2).sum(axis=0))
+    step = np.maximum(1, np.round(FIELD_SPACING / size)).astype(int)
+    field_affine = fixed_grid.affine @ np.diag([*step, 1.0])
+    warp = warp[:: step[0], :: step[1], :: step[2]]
+    nodes = transforms.points(Grid(warp.shape[:3], field_affine))
+    return transforms.apply(matrix, nodes + warp), field_affine
+
+
+def _greedy(fixed, fixed_affine, moving, moving_affine, settings):
+    """Greedy's affine matrix, and the displacement (RAS+ mm) of the fixed image's voxels that comes before it."""
+    import SimpleITK as sitk
+    from picsl_greedy import Greedy3D
 
     greedy, said = Greedy3D(), io.StringIO()
     options = GREEDY.format(seed=int(settings["seed"]))
@@ -142,7 +184,7 @@ def register(brain, affine, template, template_affine, **registration):
 
     # greedy finds images and results by name in memory: no file, and no path in a command line.
     def run(command, kind, result):
-        levels = _levels(settings[f"{kind}_iterations"], resolution)
+        levels = _levels(settings[f"{kind}_iterations"], settings["resolution"])
         with _quiet():
             greedy.execute(
                 f"{options} -i fixed moving -n {levels} {command} -o {result}", out=said, **names, **{result: None}
@@ -153,15 +195,7 @@ def register(brain, affine, template, template_affine, **registration):
     matrix = np.array(run("-a -dof 12 -ia-image-centers", "affine", "matrix"), dtype=np.float64)
     warp = sitk.GetArrayFromImage(run("-it matrix", "warp", "warp")).transpose(2, 1, 0, 3).astype(np.float64)
     warp[..., :2] *= -1  # ITK's LPS to RAS; greedy's matrix is RAS already
-    # What greedy saw is a part of the template's grid: beyond it, the displacement at its border goes on.
-    beyond = [(start, length - start - seen) for start, length, seen in zip(first, fixed_grid.shape, fixed.shape)]
-    warp = np.pad(warp, [*beyond, (0, 0)], mode="edge")
-    size = np.sqrt((fixed_grid.affine[:3, :3] ** 2).sum(axis=0))
-    step = np.maximum(1, np.round(FIELD_SPACING / size)).astype(int)
-    field_affine = fixed_grid.affine @ np.diag([*step, 1.0])
-    warp = warp[:: step[0], :: step[1], :: step[2]]
-    nodes = transforms.points(Grid(warp.shape[:3], field_affine))
-    return transforms.apply(matrix, nodes + warp), field_affine
+    return matrix, warp
 
 
 def check(field, field_affine, back, back_affine, brain, affine, inside, template, template_affine):

@@ -3,10 +3,16 @@
 Three questions are asked of each region and contrast: does the *change* of CBF (follow-up minus baseline) go with the
 change of craving, and do the two go together at *baseline* and at *follow-up*? Each is answered over all participants,
 adjusted for arm (both CBF and craving carry the treatment effect, so that an unadjusted correlation over both arms
-would show it twice), and within each arm. A comparison of the arms' correlations of changes completes them.
+would show it twice), and within each arm. Two comparisons of the arms complete them: the difference of their
+correlations of changes, and the difference of their slopes (the arm-by-CBF interaction).
 
 Pearson's r of residuals from arm and covariates is the partial correlation; with ranks in place of values (covariates
-ranked too) it is the partial Spearman correlation.
+ranked too) it is the partial Spearman correlation; the percentage bend correlation of those residuals withstands single
+wild values.
+
+All permutations of a table come from one list of orders, the same participants' for every test. The largest |r| of a
+family in each order therefore has the dependence of the tests in it, and ``p_max`` controls the family-wise error with
+more power than Holm's method (Westfall & Young 1993).
 """
 
 import logging
@@ -15,9 +21,10 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pharmasl import tables
+from pharmasl.craving import robust
 from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
 
@@ -47,13 +54,21 @@ COLUMNS = {
         "Levels": {
             "pearson": "Pearson's r of what arm and covariates leave; interval by Fisher's z",
             "spearman": "Spearman's rho of what the ranks of arm and covariates leave; interval by the BCa bootstrap",
+            "percentage_bend": "Percentage bend correlation (Wilcox 1994, bend 0.2) of what arm and covariates leave; "
+            "interval by the BCa bootstrap",
             "pearson_difference": "Pearson's r in the treatment arm minus that in the control arm; interval by Zou "
             "(2007), p by Fisher's z",
+            "slope_interaction": "Points of craving per mL/100 g/min, treatment arm minus control arm, in one regression "
+            "with arm and covariates; interval by the t distribution, p by permutation (Freedman & Lane)",
         },
     },
-    "estimate": "Correlation, or difference of correlations",
+    "estimate": "Correlation, difference of correlations, or difference of slopes",
     "ci_low": "Lower end of the 95 % confidence interval",
     "ci_high": "Upper end of the 95 % confidence interval",
+    "bca_low": "Lower end of the 95 % BCa bootstrap interval, participants drawn within arms",
+    "bca_high": "Upper end of the 95 % BCa bootstrap interval",
+    "without_one_low": "Least estimate with one participant left out",
+    "without_one_high": "Greatest estimate with one participant left out",
     "p": "Two-sided p, uncorrected: by permutation of participants (within arms), the observed order counted; for "
     "pearson_difference by Fisher's z",
     "p_t": "Two-sided p by the t distribution, uncorrected",
@@ -63,6 +78,16 @@ COLUMNS = {
     "family_size": "Number of tests in the family that gave a p",
     "p_holm": "p corrected for the family by Holm's method (family-wise error)",
     "p_fdr": "p corrected for the family by the method of Benjamini and Hochberg (false discovery rate)",
+    "p_max": "p corrected for the family by permutation: share of orders in which the largest absolute correlation of the "
+    "family reaches this one; n/a for comparisons of the arms",
+    "region_of": {
+        "Description": "Whose region each participant's CBF was read from",
+        "Levels": {
+            "all": "One region for all participants",
+            "others": "The cluster found again without the participant, which takes the bias of selection out of the "
+            "correlation; the permutations are valid since craving took no part in the choice",
+        },
+    },
     "roi_defined_by_same_data": "true: the region is a cluster of an analysis of this trial, so that its CBF was "
     "chosen by the data it is tested on; take such a correlation as a description",
     "note": "Why a value is n/a",
@@ -79,6 +104,10 @@ class Correlation(NamedTuple):
     p_t: float = math.nan
     n: int = 0
     note: str | None = None
+    bca_low: float = math.nan
+    bca_high: float = math.nan
+    without_one_low: float = math.nan
+    without_one_high: float = math.nan
 
 
 def ranks(values):
@@ -254,11 +283,58 @@ def bca_interval(estimate, resampled, jackknife, level=0.95):
     return ends[0], ends[1]
 
 
-def permutation_p_value(x, y, nuisance, strata, permutations, rng):
-    """Two-sided p of a partial correlation, by permuting observations within strata.
+def orders_within(keys, strata):
+    """Orders of participants within strata from random keys: equal keys give equal orders.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (B, n)
+    strata : ndarray of shape (n,)
+
+    Returns
+    -------
+    ndarray of int, shape (B, n)
+    """
+    order = np.empty(keys.shape, dtype=np.intp)
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        order[:, members] = members[np.argsort(keys[:, members], axis=1, kind="stable")]
+    return order
+
+
+def permuted(x, y, nuisance, order, method="pearson"):
+    """Absolute partial correlations of permuted data.
 
     The residuals of ``y`` are permuted and adjusted anew (Freedman & Lane 1983). Permuting within arms leaves the
-    arms' means in place, so that without further covariates the test is exact. The observed order counts as one.
+    arms' means in place, so that without further covariates the test is exact.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n,)
+    nuisance : ndarray of shape (k, n)
+    order : ndarray of int, shape (B, n)
+    method : str
+
+    Returns
+    -------
+    ndarray of shape (B,)
+    """
+    if method == "spearman":
+        x, y, nuisance = ranks(x), ranks(y), ranks(nuisance) if len(nuisance) else nuisance
+    shuffled = _residuals(_residuals(y, nuisance)[order], nuisance)
+    x = _residuals(x, nuisance)
+    if method == "percentage_bend":
+        x, shuffled = robust.bent(x), robust.bent(shuffled)
+    return np.abs(robust.correlation_of_scores(shuffled, x))
+
+
+def reaches(null, observed):
+    """Whether absolute correlations reach the observed one; ties, frequent with ranks, count despite rounding."""
+    return null >= abs(observed) * (1 - 1e-12) - 1e-15
+
+
+def permutation_p_value(x, y, nuisance, strata, permutations, rng):
+    """Two-sided p of a partial correlation by permuting observations within strata; see :func:`permuted`.
 
     Parameters
     ----------
@@ -275,25 +351,23 @@ def permutation_p_value(x, y, nuisance, strata, permutations, rng):
     float
         At least 1 / (permutations + 1).
     """
-    observed = abs(float(partial_correlation(x, y, nuisance)))
-    left = _residuals(y, nuisance)
-    x = _residuals(x, nuisance)
+    observed = float(partial_correlation(x, y, nuisance))
     reached = 1
     for size in _blocks(permutations):
-        order = np.empty((size, len(y)), dtype=np.intp)
-        for stratum in np.unique(strata):
-            members = np.flatnonzero(strata == stratum)
-            order[:, members] = rng.permuted(np.broadcast_to(members, (size, len(members))), axis=1)
-        shuffled = _residuals(left[order], nuisance)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            null = np.abs((shuffled * x).sum(axis=1)) / np.sqrt((shuffled**2).sum(axis=1) * (x * x).sum())
-        # Ties with the observed value, which are frequent with ranks, must not be lost to rounding.
-        reached += int((null >= observed * (1 - 1e-12) - 1e-15).sum())
+        order = orders_within(rng.random((size, len(y))), strata)
+        reached += int(reaches(permuted(x, y, nuisance, order), observed).sum())
     return reached / (permutations + 1)
 
 
-def correlate(x, y, nuisance, strata, method, rng, resamples=RESAMPLES):
-    """One correlation with its interval and p values.
+def statistic(x, y, nuisance, method):
+    """One of the methods' partial correlations; shapes as :func:`partial_correlation`."""
+    if method != "percentage_bend":
+        return partial_correlation(x, y, nuisance, method == "spearman")
+    return robust.percentage_bend(_residuals(x, nuisance), _residuals(y, nuisance))
+
+
+def correlate(x, y, nuisance, strata, method, rng, resamples=RESAMPLES, p=None):
+    """One correlation with its intervals, its range with one participant left out, and p values.
 
     Parameters
     ----------
@@ -304,10 +378,12 @@ def correlate(x, y, nuisance, strata, method, rng, resamples=RESAMPLES):
     strata : ndarray of shape (n,)
         Arm of each participant; permutations and bootstrap samples keep to it.
     method : str
-        ``"pearson"`` or ``"spearman"``.
+        ``"pearson"``, ``"spearman"`` or ``"percentage_bend"``.
     rng : numpy.random.Generator
     resamples : int
-        Permutations and, for Spearman, bootstrap samples.
+        Bootstrap samples, and permutations.
+    p : float, optional
+        The permutation p, where it was found before.
 
     Returns
     -------
@@ -318,28 +394,93 @@ def correlate(x, y, nuisance, strata, method, rng, resamples=RESAMPLES):
     if n < MINIMUM_N or n - k - 3 <= 0:
         need = max(MINIMUM_N, k + 4)
         return Correlation(n=n, note=f"fewer than {need} participants with both values")
-    rank = method == "spearman"
-    r = float(partial_correlation(x, y, nuisance, rank))
+    # That a variable varies at all is asked of the values themselves: bent scores of equal values have no unit.
+    r = float(partial_correlation(x, y, nuisance, method == "spearman"))
     if math.isnan(r):
         return Correlation(n=n, note="a variable does not vary beyond what is adjusted for")
+    r = float(statistic(x, y, nuisance, method))
+    if math.isnan(r):
+        return Correlation(n=n, note="too many equal values for a percentage bend correlation")
+    resampled = []
+    for size in _blocks(resamples):
+        index = resample_indices(strata, size, rng)
+        resampled.append(statistic(x[index], y[index], np.moveaxis(nuisance[:, index], 0, 1), method))
+    without = np.array([np.delete(np.arange(n), i) for i in range(n)])
+    jackknife = statistic(x[without], y[without], np.moveaxis(nuisance[:, without], 0, 1), method)
+    bca = bca_interval(r, np.concatenate(resampled), jackknife)
     note = None
-    if rank:
-        resampled = []
+    if math.isnan(bca[0]):
+        note = "no bootstrap interval: the statistic is undefined or constant in too many bootstrap samples"
+    low, high = fisher_interval(r, n, k) if method == "pearson" else bca
+    ends = (
+        (float(np.min(jackknife)), float(np.max(jackknife))) if np.isfinite(jackknife).all() else (math.nan, math.nan)
+    )
+    if p is None:
+        reached = 1
         for size in _blocks(resamples):
-            index = resample_indices(strata, size, rng)
-            resampled.append(partial_correlation(x[index], y[index], np.moveaxis(nuisance[:, index], 0, 1), rank))
-        resampled = np.concatenate(resampled)
-        without = np.array([np.delete(np.arange(n), i) for i in range(n)])
-        jackknife = partial_correlation(x[without], y[without], np.moveaxis(nuisance[:, without], 0, 1), rank)
-        low, high = bca_interval(r, resampled, jackknife)
-        if math.isnan(low):
-            note = "no bootstrap interval: the statistic is undefined or constant in too many bootstrap samples"
-        x, y = ranks(x), ranks(y)
-        nuisance = ranks(nuisance) if k else nuisance
-    else:
-        low, high = fisher_interval(r, n, k)
-    p = permutation_p_value(x, y, nuisance, strata, resamples, rng)
-    return Correlation(r, low, high, p, t_p_value(r, n - 2 - k), n, note)
+            order = orders_within(rng.random((size, n)), strata)
+            reached += int(reaches(permuted(x, y, nuisance, order, method), r).sum())
+        p = reached / (resamples + 1)
+    return Correlation(r, low, high, p, t_p_value(r, n - 2 - k), n, note, *bca, *ends)
+
+
+def slope_interaction(x, y, treated, covariates, rng, resamples=RESAMPLES):
+    """Difference of two arms' slopes of y on x, treatment minus control: the arm-by-x interaction.
+
+    ``y ~ arm + x + arm:x + covariates`` by least squares. This is the test of "does the relation differ between the
+    arms" that stays with the data's units; it also serves a seed region's change (x) and a target's (y).
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n,)
+        Finite.
+    treated : ndarray of bool, shape (n,)
+    covariates : ndarray of shape (k, n)
+    rng : numpy.random.Generator
+    resamples : int
+        Permutations within arms of what the model without the interaction leaves (Freedman & Lane).
+
+    Returns
+    -------
+    Correlation
+        ``estimate`` is the difference of slopes, unit of y over unit of x; its range with one participant left out.
+    """
+    n, arm = len(x), treated.astype(np.float64)
+    if min(arm.sum(), n - arm.sum()) < 3 or n - 4 - len(covariates) < 1:
+        return Correlation(n=n, note="fewer than 3 participants in one of the arms")
+
+    def fit(keep):
+        tested = arm[keep] * x[keep]
+        nuisance = np.vstack([arm[keep], x[keep], covariates[:, keep]])
+        left, outcome = _residuals(tested, nuisance), _residuals(y[keep], nuisance)
+        size = float(left @ left)
+        if size <= 1e-12 * float(((tested - tested.mean()) ** 2).sum()) or size == 0:
+            return None
+        return left, outcome, size, nuisance, float(left @ outcome) / size
+
+    found = fit(np.ones(n, dtype=bool))
+    if found is None:
+        return Correlation(n=n, note="CBF does not vary in one of the arms")
+    left, outcome, size, nuisance, slope = found
+    df = n - 4 - len(covariates)
+    rest = outcome - slope * left
+    error = math.sqrt(float(rest @ rest) / df / size)
+    if error == 0:
+        return Correlation(slope, slope, slope, n=n, note="no p: the fit is perfect")
+    half = float(stdtrit(df, 0.975)) * error
+    observed = float(partial_correlation(arm * x, y, nuisance))
+    reached = 1
+    for block in _blocks(resamples):
+        order = orders_within(rng.random((block, n)), treated)
+        reached += int(reaches(permuted(arm * x, y, nuisance, order), observed).sum())
+    one_less = [fit(np.arange(n) != i) for i in range(n)]
+    ends = (math.nan, math.nan)
+    if all(each is not None for each in one_less):
+        ends = min(each[4] for each in one_less), max(each[4] for each in one_less)
+    return Correlation(
+        slope, slope - half, slope + half, reached / (resamples + 1), float(2 * stdtr(df, -abs(slope / error))), n,
+        without_one_low=ends[0], without_one_high=ends[1],
+    )  # fmt: skip
 
 
 def compare(first, second, adjusted=(0, 0)):
@@ -426,32 +567,86 @@ def _coded(rows, names):
     return np.array(out, dtype=np.float64).reshape(len(out), len(rows))
 
 
-def _paired(cbf, craving, participants, baseline, followup, timing):
-    """CBF and craving of one timing, arrays over participants with NaN where missing."""
+class Sample:
+    """The trial's participants with an arm, their craving and covariates.
 
-    def series(table):
-        def at(session):
-            return np.array([table.get((name, session), math.nan) for name in participants], dtype=np.float64)
+    Parameters
+    ----------
+    scores : list of dict
+        Craving scores, ``cue_elicited`` a number or None, with the covariates that ``craving`` names.
+    craving, arms, sessions : dict
+        See :func:`analyse`.
 
+    Attributes
+    ----------
+    participants : list of str
+        Without ``sub-``.
+    arm : ndarray of str, shape (n,)
+    covariates : ndarray of shape (k, n)
+        NaN where missing.
+    elicited : dict
+        ``(participant, session)`` to cue-elicited craving.
+    """
+
+    def __init__(self, scores, craving, arms, sessions):
+        self.labels = [str(sessions[name]).removeprefix("ses-") for name in ("baseline", "followup")]
+        first = {}
+        for row in (row for row in scores if row["arm"] in (arms["treatment"], arms["control"])):
+            first.setdefault(row["participant_id"].removeprefix("sub-"), row)
+        self.participants = list(first)
+        self.arm = np.array([first[name]["arm"] for name in self.participants])
+        self.covariates = _coded(list(first.values()), list(craving.get("covariates") or []))
+        self.elicited = {
+            (row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")): (
+                math.nan if row["cue_elicited"] is None else row["cue_elicited"]
+            )
+            for row in scores
+        }
+
+    def at(self, table, session):
+        """Values of a ``(participant, session)`` table at a session, (n,), NaN where missing."""
+        return np.array([table.get((name, session), math.nan) for name in self.participants], dtype=np.float64)
+
+    def change(self, table):
+        """Follow-up minus baseline, (n,)."""
+        return self.at(table, self.labels[1]) - self.at(table, self.labels[0])
+
+    def paired(self, cbf, timing):
+        """CBF and craving of one timing."""
         if timing == "change":
-            return at(followup) - at(baseline)
-        return at(baseline if timing == "baseline" else followup)
-
-    return series(cbf), series(craving)
+            return self.change(cbf), self.change(self.elicited)
+        session = self.labels[timing == "followup"]
+        return self.at(cbf, session), self.at(self.elicited, session)
 
 
 def _family(timing, group, method, arms, settings):
+    comparison = method in ("pearson_difference", "slope_interaction")
     if settings.get("family", "question") == "all":
-        return "all tests" if method == "pearson_difference" else f"all tests, {method}"
-    if method == "pearson_difference":
-        return "arms compared"
+        return f"all tests, {method}" if not comparison else f"all tests, {method.replace('_', ' ')}"
+    if comparison:
+        return f"arms compared, {method.replace('_', ' ')}"
     if timing != "change":
         return f"each session, {method}"
     return f"change, {'within arms' if group in arms else 'all participants'}, {method}"
 
 
-def _read_values(paths, sidecars, rois, contrasts):
-    """CBF by (roi, contrast) and (participant, session), and whether each region is analysis-defined."""
+def read_values(paths, sidecars):
+    """Read tables of regional values.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        ``{roi}_values.tsv``.
+    sidecars : sequence of path-like
+        ``{roi}_mask.json``, in the same order.
+
+    Returns
+    -------
+    cbf : dict
+        ``(roi, contrast)`` to a dict of ``(participant without sub-, session without ses-)`` to CBF, NaN for n/a.
+    defined : dict
+        Region to whether it is a cluster of an analysis of this trial.
+    """
     cbf, defined = {}, {}
     for path, sidecar in zip(paths, sidecars, strict=True):
         for row in tables.read_table(path):
@@ -460,6 +655,10 @@ def _read_values(paths, sidecars, rois, contrasts):
             table = cbf.setdefault((row["roi"], row["contrast"]), {})
             table[row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")] = value
             defined[row["roi"]] = bool(tables.read_json(sidecar)["analysis_defined"])
+    return cbf, defined
+
+
+def _require(cbf, rois, contrasts):
     for roi in rois:
         for contrast in contrasts:
             if (roi, contrast) not in cbf:
@@ -470,10 +669,46 @@ def _read_values(paths, sidecars, rois, contrasts):
                     f"one of the pairs {sorted(cbf)}",
                     "Mend craving.rois or craving.contrast.",
                 )
-    return cbf, defined
 
 
-def analyse(scores, cbf, defined, craving, arms, sessions):
+def _contrasts(craving):
+    return [craving["contrast"]] if isinstance(craving["contrast"], str) else list(craving["contrast"])
+
+
+class _Test:
+    """One correlation that is asked for: who takes part, with which values."""
+
+    def __init__(self, name, x, y, nuisance, strata, chosen, covariates):
+        self.roi, self.contrast, self.timing, self.group, self.method, self.region_of = name
+        self.x, self.y, self.nuisance, self.strata, self.chosen = x, y, nuisance, strata, chosen
+        self.covariates = covariates
+        self.estimate = math.nan
+        if len(x) >= MINIMUM_N and len(x) - len(nuisance) - 3 > 0:
+            self.estimate = float(statistic(x, y, nuisance, self.method))
+        self.reached, self.reached_max = 1, 1
+
+
+def _permute(tests, sample, families, resamples, seed):
+    """Count for every test the orders that reach it, alone and as the largest of its family."""
+    for block, size in enumerate(_blocks(resamples)):
+        # One key for each participant: all tests of a block see the participants in the same orders, as far as they
+        # have the same participants.
+        keys = np.random.default_rng([seed, 0x6B65, block]).random((size, len(sample.participants)))
+        greatest = {}
+        for test, family in zip(tests, families):
+            if math.isnan(test.estimate):
+                continue
+            null = permuted(
+                test.x, test.y, test.nuisance, orders_within(keys[:, test.chosen], test.strata), test.method
+            )
+            test.reached += int(reaches(null, test.estimate).sum())
+            greatest[family] = np.fmax(greatest[family], null) if family in greatest else null
+        for test, family in zip(tests, families):
+            if not math.isnan(test.estimate):
+                test.reached_max += int(reaches(greatest[family], test.estimate).sum())
+
+
+def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
     """All correlations of the configured regions and contrasts.
 
     Parameters
@@ -488,78 +723,94 @@ def analyse(scores, cbf, defined, craving, arms, sessions):
         ``rois`` (names), ``contrast`` (a name or a list); optional ``covariates``, ``resamples``, ``seed`` and
         ``family`` (``"question"``: see :data:`COLUMNS`; ``"all"``: one family a method).
     arms, sessions : dict
+    left_out : dict, optional
+        As ``cbf``, of values read from regions found without each participant; they give rows of their own beside
+        those of the region of all participants, with ``region_of`` "others", in families of their own.
 
     Returns
     -------
     list of dict
         Rows of :data:`COLUMNS`.
     """
-    baseline, followup = (str(sessions[name]).removeprefix("ses-") for name in ("baseline", "followup"))
-    contrasts = [craving["contrast"]] if isinstance(craving["contrast"], str) else list(craving["contrast"])
-    covariates = list(craving.get("covariates") or [])
+    contrasts = _contrasts(craving)
     treatment, control = arms["treatment"], arms["control"]
-    first = {}
-    for row in (row for row in scores if row["arm"] in (treatment, control)):
-        first.setdefault(row["participant_id"].removeprefix("sub-"), row)
-    participants = list(first)
-    arm = np.array([first[name]["arm"] for name in participants])
-    nuisance = _coded(list(first.values()), covariates)
-    elicited = {
-        (row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")): (
-            math.nan if row["cue_elicited"] is None else row["cue_elicited"]
-        )
-        for row in scores
-    }
-    resamples = int(craving.get("resamples", RESAMPLES))
-    seed = int(craving.get("seed", SEED))
+    sample = Sample(scores, craving, arms, sessions)
+    resamples, seed = int(craving.get("resamples", RESAMPLES)), int(craving.get("seed", SEED))
+    tests = []
+    for region_of, values in (("all", cbf), ("others", left_out or {})):
+        for roi in craving["rois"]:
+            for contrast in contrasts:
+                if region_of == "others" and (roi, contrast) not in values:
+                    continue
+                for timing in ("change", "baseline", "followup"):
+                    x, y = sample.paired(values[roi, contrast], timing)
+                    complete = np.isfinite(x) & np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0)
+                    for group in ("all", treatment, control):
+                        chosen = complete if group == "all" else complete & (sample.arm == group)
+                        adjust = covariates = sample.covariates[:, chosen]
+                        if group == "all":
+                            adjust = np.vstack([(sample.arm[chosen] == treatment).astype(float), adjust])
+                        # A variable that is constant among the chosen takes nothing away and costs no freedom.
+                        adjust = adjust[np.ptp(adjust, axis=1) > 0] if chosen.any() else adjust[:0]
+                        covariates = covariates[np.ptp(covariates, axis=1) > 0] if chosen.any() else covariates[:0]
+                        for method in ("pearson", "spearman", "percentage_bend"):
+                            name = (roi, contrast, timing, group, method, region_of)
+                            tests.append(
+                                _Test(name, x[chosen], y[chosen], adjust, sample.arm[chosen], chosen, covariates)
+                            )
 
-    rows = []
-    for roi in craving["rois"]:
-        for contrast in contrasts:
-            for timing in ("change", "baseline", "followup"):
-                x, y = _paired(cbf[roi, contrast], elicited, participants, baseline, followup, timing)
-                complete = np.isfinite(x) & np.isfinite(y) & np.isfinite(nuisance).all(axis=0)
-                found = {}
-                for group in ("all", treatment, control):
-                    chosen = complete if group == "all" else complete & (arm == group)
-                    adjust = nuisance[:, chosen]
-                    if group == "all":
-                        adjust = np.vstack([(arm[chosen] == treatment).astype(float), adjust])
-                    # A variable that is constant among the chosen takes nothing away and costs no freedom.
-                    adjust = adjust[np.ptp(adjust, axis=1) > 0] if chosen.any() else adjust[:0]
-                    for method in ("pearson", "spearman"):
-                        # A stream of its own for each test: adding a region changes no other result.
-                        label = zlib.crc32("\t".join((roi, contrast, timing, group, method)).encode())
-                        rng = np.random.default_rng([seed, label])
-                        found[group, method] = (
-                            correlate(x[chosen], y[chosen], adjust, arm[chosen], method, rng, resamples),
-                            len(adjust),
-                        )
-                difference = None
-                if timing == "change":
-                    (one, k), (two, m) = found[treatment, "pearson"], found[control, "pearson"]
-                    difference = compare(one, two, (k, m))
-                for (group, method), (result, _) in found.items():
-                    rows.append((roi, contrast, timing, group, method, result))
-                if difference is not None:
-                    rows.append((roi, contrast, timing, f"{treatment} - {control}", "pearson_difference", difference))
+    def family_of(region_of, timing, group, method):
+        family = _family(timing, group, method, (treatment, control), craving)
+        return family if region_of == "all" else f"{family}, regions without the participant"
 
-    out = []
-    for roi, contrast, timing, group, method, result in rows:
-        adjusted = (["arm"] if group == "all" else []) + covariates
+    families = [family_of(test.region_of, test.timing, test.group, test.method) for test in tests]
+    _permute(tests, sample, families, resamples, seed)
+
+    def stream(*label):
+        # A stream of its own for each test: adding a region changes no other result.
+        return np.random.default_rng([seed, zlib.crc32("\t".join(label).encode())])
+
+    out, found = [], {}
+
+    def add(test, group, method, result, family, p_max):
+        adjusted = (["arm"] if group == "all" else []) + list(craving.get("covariates") or [])
         out.append(
             {
-                "roi": roi,
-                "contrast": contrast,
-                "timing": timing,
+                "roi": test.roi,
+                "contrast": test.contrast,
+                "timing": test.timing,
                 "group": group,
                 "method": method,
+                "region_of": test.region_of,
                 **result._asdict(),
                 "adjusted_for": ", ".join(adjusted) or None,
-                "family": _family(timing, group, method, (treatment, control), craving),
-                "roi_defined_by_same_data": defined[roi],
+                "family": family,
+                "p_max": p_max,
+                "roi_defined_by_same_data": defined[test.roi],
             }
         )
+
+    for test, family in zip(tests, families):
+        label = (test.roi, test.contrast, test.timing, test.group, test.method)
+        label = label if test.region_of == "all" else (*label, test.region_of)
+        result = correlate(
+            test.x, test.y, test.nuisance, test.strata, test.method, stream(*label), resamples,
+            p=test.reached / (resamples + 1),
+        )  # fmt: skip
+        known = not math.isnan(result.estimate)
+        add(test, test.group, test.method, result, family, test.reached_max / (resamples + 1) if known else math.nan)
+        found[test.group, test.method] = (result, len(test.nuisance), test)
+        if (test.timing, test.group, test.method) == ("change", control, "percentage_bend"):
+            (one, k, _), (two, m, _) = found[treatment, "pearson"], found[control, "pearson"]
+            both, everyone = f"{treatment} - {control}", found["all", "pearson"][2]
+            method = "pearson_difference"
+            add(test, both, method, compare(one, two, (k, m)), family_of(test.region_of, "change", both, method), None)
+            method = "slope_interaction"
+            result = slope_interaction(
+                everyone.x, everyone.y, everyone.strata == treatment, everyone.covariates,
+                stream(test.roi, test.contrast, "change", both, method, test.region_of), resamples,
+            )  # fmt: skip
+            add(test, both, method, result, family_of(test.region_of, "change", both, method), None)
     for family in dict.fromkeys(row["family"] for row in out):
         members = [row for row in out if row["family"] == family]
         p = [row["p"] for row in members]
@@ -568,7 +819,7 @@ def analyse(scores, cbf, defined, craving, arms, sessions):
     return out
 
 
-def write_correlations(scores_path, values_paths, sidecar_paths, table_path, craving, arms, sessions):
+def write_correlations(scores_path, values_paths, sidecar_paths, table_path, craving, arms, sessions, left_out=()):
     """Read scores and regional values and write the table of their correlations.
 
     Parameters
@@ -582,14 +833,22 @@ def write_correlations(scores_path, values_paths, sidecar_paths, table_path, cra
     table_path : path-like
     craving, arms, sessions : dict
         See :func:`analyse`.
+    left_out : sequence of path-like
+        Tables as ``values_paths`` of regions found without each participant.
 
     Raises
     ------
     InputError
         If a configured region or contrast has no values, or a covariate is not in the scores.
     """
-    contrasts = [craving["contrast"]] if isinstance(craving["contrast"], str) else list(craving["contrast"])
-    cbf, defined = _read_values(values_paths, sidecar_paths, craving["rois"], contrasts)
+    cbf, defined = read_values(values_paths, sidecar_paths)
+    _require(cbf, craving["rois"], _contrasts(craving))
+    others = {}
+    for path in left_out:
+        for row in tables.read_table(path):
+            table = others.setdefault((row["roi"], row["contrast"]), {})
+            value = math.nan if row["cbf"] is None else float(row["cbf"])
+            table[row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")] = value
     scores = scoring.read_written(scores_path)
     for name in craving.get("covariates") or []:
         if name not in scores[0]:
@@ -597,6 +856,7 @@ def write_correlations(scores_path, values_paths, sidecar_paths, table_path, cra
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     resamples, seed = int(craving.get("resamples", RESAMPLES)), int(craving.get("seed", SEED))
     columns["p"].update(Permutations=resamples, Seed=seed)
-    for name in ("ci_low", "ci_high"):
+    columns["p_max"].update(Permutations=resamples, Seed=seed)
+    for name in ("bca_low", "bca_high"):
         columns[name].update(BootstrapSamples=resamples, Seed=seed)
-    tables.write_table(table_path, analyse(scores, cbf, defined, craving, arms, sessions), columns)
+    tables.write_table(table_path, analyse(scores, cbf, defined, craving, arms, sessions, others), columns)

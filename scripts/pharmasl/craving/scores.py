@@ -1,4 +1,8 @@
-"""Cue-elicited craving from the raw ratings: the rating after the cues minus the one before them."""
+"""Cue-elicited craving from the raw ratings: the rating after the cues minus the one before them.
+
+A rating is one column of the table (a single question, a visual analogue scale) or the sum of several (the items of a
+questionnaire). A sum with a missing item is missing: the items that were answered say nothing certain about it.
+"""
 
 import logging
 import math
@@ -16,6 +20,30 @@ COLUMNS = {
     "after": "Craving rated after the cues",
     "cue_elicited": "Cue-elicited craving: after minus before; n/a unless both were rated",
 }
+RATINGS = ("before", "after", "cue_elicited")
+
+
+def items(craving, which):
+    """The table's columns that make the rating ``before`` or ``after``."""
+    return [craving[which]] if isinstance(craving[which], str) else list(craving[which])
+
+
+def conditions(craving):
+    """The cue types asked for, the first of which is the one that all analyses use; ``[None]`` without any."""
+    asked = craving.get("condition")
+    return [str(each) for each in asked] if isinstance(asked, list) else [None if asked is None else str(asked)]
+
+
+def column(rating, condition):
+    """The name of a rating's column for a further cue type: ``cue_elicited_neutral``."""
+    return f"{rating}_{condition}"
+
+
+def further_conditions(columns):
+    """Cue types beside the first, from the columns of a written table."""
+    prefix = column("cue_elicited", "")
+    found = [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
+    return [each for each in found if column("before", each) in columns and column("after", each) in columns]
 
 
 def _label(value, prefix):
@@ -43,14 +71,14 @@ def _rating(table, line, column, text, limits):
 
 
 def _rows(table, craving):
-    """Read the table's rows with their line numbers, those of the chosen condition only."""
+    """Read the table's rows of the chosen conditions, each with its line number and condition (None without one)."""
     rows = [(line, row) for line, row in enumerate(tables.read_table(table), start=2)]
     if not rows:
         raise InputError(table, "rows", "none", "one row a participant and session", "Fill in the craving table.")
     columns = list(rows[0][1])
-    needed = ["participant_id", "session", craving["before"], craving["after"]]
-    condition = craving.get("condition")
-    if condition is not None:
+    needed = ["participant_id", "session", *items(craving, "before"), *items(craving, "after")]
+    asked = conditions(craving)
+    if asked != [None]:
         needed.append("condition")
     absent = [name for name in needed if name not in columns]
     if absent:
@@ -58,13 +86,15 @@ def _rows(table, craving):
             InputError(table, "columns", columns, f"a column {name}", "Name the table's columns in craving.")
             for name in absent
         )
-    if condition is None:
-        return rows
-    chosen = [(line, row) for line, row in rows if row["condition"] == str(condition)]
-    if not chosen:
-        values = sorted({row["condition"] for _, row in rows if row["condition"]})
-        raise InputError(table, "condition", values, f"rows of {condition}", "Set craving.condition to one of them.")
-    return chosen
+    if asked == [None]:
+        return [(line, row, None) for line, row in rows]
+    for condition in asked:
+        if not any(row["condition"] == condition for _, row in rows):
+            values = sorted({row["condition"] for _, row in rows if row["condition"]})
+            raise InputError(
+                table, "condition", values, f"rows of {condition}", "Set craving.condition to one of them."
+            )
+    return [(line, row, row["condition"]) for line, row in rows if row["condition"] in asked]
 
 
 def read_scores(table, participants, craving, sessions, arms):
@@ -78,8 +108,9 @@ def read_scores(table, participants, craving, sessions, arms):
     participants : path-like
         ``results/study/participants.tsv``: ``participant_id``, ``arm`` (may be missing), and the covariates.
     craving : dict
-        ``before``, ``after`` (names of columns); optional ``range`` (least and greatest rating), ``condition`` (value
-        of the rows to use), ``covariates`` (columns of ``participants`` to carry along) and ``unknown``: ``"error"``
+        ``before``, ``after`` (a column, or a list of columns to sum); optional ``range`` (least and greatest value of
+        a column), ``condition`` (value of the rows to use, or a list: the first is the one analysed, the others give
+        columns of their own, ``cue_elicited_neutral``), ``covariates`` (columns of ``participants`` to carry along) and ``unknown``: ``"error"``
         (the default), or ``"ignore"`` to leave out rows of participants and sessions that the study does not have.
     sessions : dict
         ``baseline`` and ``followup``.
@@ -100,6 +131,11 @@ def read_scores(table, participants, craving, sessions, arms):
     """
     known = {}
     errors = []
+    counts = [len(items(craving, which)) for which in ("before", "after")]
+    if counts[0] != counts[1]:
+        raise InputError(
+            "config", "craving.after", f"{counts[1]} columns", f"{counts[0]}, as craving.before", "Sum the same items."
+        )
     for row in tables.read_table(participants):
         known[_label(row["participant_id"], "sub-")] = row
         if row["arm"] not in (None, arms["treatment"], arms["control"]):
@@ -115,7 +151,8 @@ def read_scores(table, participants, craving, sessions, arms):
     ignore = craving.get("unknown", "error") == "ignore"
 
     found = {}
-    for line, row in _rows(table, craving):
+    answered = {}
+    for line, row, condition in _rows(table, craving):
         participant, session = _label(row["participant_id"], "sub-"), _label(row["session"], "ses-")
         unknown = [
             InputError(
@@ -137,43 +174,51 @@ def read_scores(table, participants, craving, sessions, arms):
             else:
                 errors += unknown
             continue
-        if (participant, session) in found:
+        key = (participant, session, condition)
+        if key in found:
             errors.append(
                 InputError(
                     table,
                     f"line {line}",
-                    f"{participant}, {session} again (first in line {found[participant, session][0]})",
+                    f"{participant}, {session} again (first in line {found[key][0]})",
                     "one row a participant and session",
                     "Remove one, or choose rows by craving.condition.",
                 )
             )
             continue
         ratings = []
-        for column in (craving["before"], craving["after"]):
-            try:
-                ratings.append(_rating(table, line, column, row[column], limits))
-            except InputError as error:
-                errors.append(error)
-                ratings.append(None)
-        found[participant, session] = (line, *ratings)
+        for which in ("before", "after"):
+            values = []
+            for name in items(craving, which):
+                try:
+                    values.append(_rating(table, line, name, row[name], limits))
+                except InputError as error:
+                    errors.append(error)
+                    values.append(None)
+            answered[key, which] = values
+            ratings.append(None if None in values else sum(values))
+        found[key] = (line, *ratings)
     if errors:
         raise errors[0] if len(errors) == 1 else InputErrors(errors)
 
+    first, *others = conditions(craving)
     scores = []
     for participant, row in known.items():
         for session in labels:
-            _, before, after = found.get((participant, session), (None, None, None))
-            scores.append(
-                {
-                    "participant_id": row["participant_id"],
-                    "arm": row["arm"],
-                    "session": session,
-                    "before": before,
-                    "after": after,
-                    "cue_elicited": None if before is None or after is None else after - before,
-                    **{name: row[name] for name in covariates},
-                }
-            )
+            score = {"participant_id": row["participant_id"], "arm": row["arm"], "session": session}
+            for condition in (first, *others):
+                _, before, after = found.get((participant, session, condition), (None, None, None))
+                elicited = None if before is None or after is None else after - before
+                named = zip(RATINGS, (before, after, elicited))
+                score |= {name if condition == first else column(name, condition): value for name, value in named}
+            scores.append(score | {name: row[name] for name in covariates})
+    for which in ("before", "after"):
+        names = items(craving, which)
+        rows = [values for (_, each), values in answered.items() if each == which]
+        missing = {name: sum(values[k] is None for values in rows) for k, name in enumerate(names)}
+        partial = sum(0 < values.count(None) < len(values) for values in rows)
+        if partial:
+            log.warning("%s: %d of %d sums missing for want of some items: %s", table, partial, len(rows), missing)
     return scores
 
 
@@ -193,13 +238,30 @@ def write_scores(table, participants, scores_path, craving, sessions, arms):
         As :func:`read_scores`, before anything is written.
     """
     scores = read_scores(table, participants, craving, sessions, arms)
-    columns = {}
-    for name, text in COLUMNS.items():
-        columns[name] = {"Description": text}
-        if name in ("before", "after", "cue_elicited"):
-            columns[name]["Missing"] = sum(row[name] is None for row in scores)
-            if craving.get("range"):
-                columns[name]["Units"] = f"points of a scale from {craving['range'][0]:g} to {craving['range'][1]:g}"
+    first, *others = conditions(craving)
+    columns = {name: {"Description": text} for name, text in COLUMNS.items()}
+    for condition in others:
+        for name in RATINGS:
+            columns[column(name, condition)] = {"Description": f"{COLUMNS[name]}; cues: {condition}"}
+    for name in columns:
+        rating = next((each for each in RATINGS if name == each or name in [column(each, c) for c in others]), None)
+        if rating is None:
+            continue
+        columns[name]["Missing"] = sum(row[name] is None for row in scores)
+        if first is not None and name == rating:
+            columns[name]["Cues"] = first
+        names = items(craving, "after" if rating == "after" else "before")
+        if len(names) > 1 or rating == "cue_elicited":
+            columns[name]["Items"] = names if rating != "cue_elicited" else {
+                which: items(craving, which) for which in ("before", "after")
+            }  # fmt: skip
+        if craving.get("range"):
+            low, high = craving["range"]
+            scale = f"points of a scale from {low:g} to {high:g}"
+            if len(names) > 1:
+                scale = f"points, sum of {len(names)} items from {low:g} to {high:g} ({len(names) * low:g} to "
+                scale += f"{len(names) * high:g})"
+            columns[name]["Units"] = scale
     for name in craving.get("covariates") or []:
         columns[name] = {"Description": f"Covariate {name} of participants.tsv"}
     missing = columns["cue_elicited"]["Missing"]
@@ -215,7 +277,9 @@ def read_written(path):
     list of dict
     """
     rows = tables.read_table(path)
+    others = further_conditions(rows[0]) if rows else []
+    numbers = [*RATINGS, *(column(name, condition) for condition in others for name in RATINGS)]
     for row in rows:
-        for name in ("before", "after", "cue_elicited"):
+        for name in numbers:
             row[name] = None if row[name] is None else float(row[name])
     return rows

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from pharmasl import tables
 from pharmasl.figures import style
@@ -144,6 +144,79 @@ def scores(path, table, arms, sessions):
     style.save(drawn, path)
 
 
+def _quantiles(axes, values, colour, title):
+    """Normal quantiles against ordered values, with the line of their mean and standard deviation."""
+    n = len(values)
+    expected = ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
+    axes.scatter(expected, np.sort(values), s=16, color=colour, alpha=0.7, linewidths=0)
+    if n > 1:
+        ends = np.array([expected[0], expected[-1]])
+        axes.plot(ends, values.mean() + values.std(ddof=1) * ends, color=style.MUTED, linewidth=1)
+    axes.set_title(title)
+    axes.set_xlabel("Normal quantile")
+
+
+@style.styled
+def diagnostics(path, table, arms):
+    """Draw what the mixed model of craving assumes, and who makes its result.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG to write.
+    table : path-like
+        ``craving_influence.tsv``.
+    arms : dict
+    """
+    rows = [row for row in tables.read_table(table) if row["residual"] is not None]
+    if not rows:
+        style.placeholder(path, "Residuals and influence", "No model was fitted to cue-elicited craving.")
+        return
+    palette = colours(arms)
+    people = list({row["participant_id"]: row for row in rows}.values())
+    shown = [row for row in people if row["cooks_distance"] is not None and row["estimate_without"] is not None]
+    drawn = style.figure(11, 6.2)
+    panels = drawn.subplots(2, 3).ravel()
+    for arm in (arms["control"], arms["treatment"]):
+        own = [row for row in rows if row["arm"] == arm]
+        panels[0].scatter(
+            [float(row["fitted"]) for row in own], [float(row["residual"]) for row in own], s=18, linewidths=0,
+            color=palette[arm], alpha=0.7, label=arm,
+        )  # fmt: skip
+    panels[0].axhline(0, color=style.MUTED, linewidth=0.8)
+    panels[0].set_title("Residuals")
+    panels[0].set_xlabel("Fitted (points)")
+    panels[0].legend(loc="best")
+    standardised = np.array([float(row["residual_standardised"]) for row in rows])
+    _quantiles(panels[1], standardised, style.INK, "Standardised residuals")
+    intercepts = np.array([float(row["random_intercept"]) for row in people])
+    _quantiles(panels[2], intercepts, style.INK, "Participants' intercepts (points)")
+    for axes, name, title in (
+        (panels[3], "cooks_distance", "Cook's distance"),
+        (panels[4], "estimate_without", "Interaction without the participant (points)"),
+    ):
+        values = np.array([float(row[name]) for row in shown])
+        if name == "cooks_distance":
+            axes.vlines(np.arange(len(values)), 0, values, color=style.RULE, linewidth=1)
+        axes.scatter(np.arange(len(values)), values, s=18, color=[palette[row["arm"]] for row in shown], linewidths=0)
+        for k in np.argsort(-np.abs(values - (np.median(values) if len(values) else 0)))[:2]:
+            axes.annotate(shown[k]["participant_id"], (k, values[k]), fontsize=7.5, color=style.MUTED, xytext=(3, 3),
+                          textcoords="offset points")  # fmt: skip
+        axes.set_title(title)
+        axes.set_xlabel("Participant, in the table's order")
+    residuals = {}
+    for row in rows:
+        residuals.setdefault((row["arm"], row["session"]), []).append(float(row["residual"]))
+    places = list(residuals)
+    panels[5].boxplot([residuals[place] for place in places], widths=0.5)
+    panels[5].set_xticks(range(1, len(places) + 1), [f"{arm}\n{session}" for arm, session in places])
+    panels[5].set_title("Residuals by arm and session")
+    for axes in panels:
+        axes.grid(axis="y", color=style.RULE, linewidth=0.6)
+    drawn.tight_layout()
+    style.save(drawn, path)
+
+
 def changes(craving, cbf, labels):
     """Participants with both changes, and the changes themselves (CBF, craving)."""
     names = list(dict.fromkeys(name for name, _ in cbf))
@@ -155,21 +228,26 @@ def changes(craving, cbf, labels):
 
 def verdict(rows, roi, contrast):
     """The correlation over both arms, adjusted for arm, in a line; and whether the region was chosen by these data."""
+    text, chosen = "", False
     for row in rows:
         key = (row["roi"], row["contrast"], row["timing"], row["group"], row["method"])
         if key == (roi, contrast, "change", "all", "pearson"):
-            chosen = row["roi_defined_by_same_data"] == "true"
-            if row["estimate"] is None:
-                return row["note"] or "not available", chosen
-            p, corrected = number(row["p"]), number(row["p_holm"])
-            estimate = f"{float(row['estimate']):.2f}".replace("-", "\u2212")
-            text = f"r = {estimate} within arms, {p_text(p)}"
-            return text + (f" (Holm {corrected:.2g})" if not math.isnan(corrected) else ""), chosen
-    return "", False
+            estimate = row["note"] or "not available"
+            if row["estimate"] is not None:
+                estimate = f"{float(row['estimate']):.2f}".replace("-", "\u2212")
+            if row.get("region_of") == "others":
+                # Stands after the row of the region of all participants.
+                return f"{text}\nregion without the participant: {estimate}", chosen
+            chosen, text = row["roi_defined_by_same_data"] == "true", estimate
+            if row["estimate"] is not None:
+                p, corrected = number(row["p"]), number(row["p_holm"])
+                text = f"r = {estimate} within arms, {p_text(p)}"
+                text += f" (Holm {corrected:.2g})" if not math.isnan(corrected) else ""
+    return text, chosen
 
 
 def _panel(axes, title, text, chosen, x, y, arm, arms):
-    axes.set_title(title + (" \u2020" if chosen else ""), pad=18)
+    axes.set_title(title + (" \u2020" if chosen else ""), pad=18 + 10 * text.count("\n"))
     axes.text(0, 1.02, text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
     if not len(x):
         axes.text(0.5, 0.5, "no values: the region is empty\nor not covered", ha="center", va="center",

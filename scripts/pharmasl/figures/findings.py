@@ -67,16 +67,27 @@ class Findings:
     def people(self):
         """Who was analysed, in words."""
         model, arms = self.inference["model"], self.inference["arms"]
+        if "n_treatment" not in model:
+            return f"{model['n']} participants" + (f" of {self.inference['arm']}" if self.inference.get("arm") else "")
         return f"{model['n_treatment']} on {arms['treatment']}, {model['n_control']} on {arms['control']}"
 
     @property
     def question(self):
         """What was asked, as a heading."""
         effect, contrast = self.inference["effect"]["name"], self.inference["contrast"]
-        if effect == "group_by_time":
-            return f"Group-by-time interaction of CBF ({contrast})"
-        seed = self.inference["seed"]
-        return f"Change of CBF ({contrast}) with the change of {seed['roi'].replace('_', ' ')} ({seed['contrast']})"
+        seed, arm = self.inference["seed"], self.inference.get("arm")
+        if seed:
+            how = ", by arm" if effect == "association_by_arm" else ""
+            region = seed["roi"].replace("_", " ")
+            return f"Change of CBF ({contrast}) with the change of {region} ({seed['contrast']}){how}"
+        return {
+            "group_by_time": f"Group-by-time interaction of CBF ({contrast})",
+            "between_arms": f"Change of CBF ({contrast}): {' against '.join(self.inference.get('pair') or [])}",
+            "within_arm": f"Change of CBF ({contrast}) on {arm}",
+            "baseline_difference": f"Arms at baseline: CBF ({contrast})",
+            "regression": f"Change of CBF ({contrast}) with {self.inference.get('predictor')}"
+            + (f" on {arm}" if arm else ""),
+        }[effect]
 
     def passes(self, p):
         """Whether a p is significant; the tables hold six digits of it."""
@@ -87,7 +98,7 @@ class Findings:
         return [row for row in self.rows if int(row["cluster"]) == cluster]
 
     def significant(self):
-        """Clusters significant by their extent or by a peak's t, in the table's order.
+        """Clusters significant by their extent or mass, or by a peak's t or TFCE, in the table's order.
 
         Returns
         -------
@@ -98,7 +109,12 @@ class Findings:
             cluster: row
             for cluster, row in self.clusters.items()
             if self.passes(number(row["p_fwe_cluster"]))
-            or any(self.passes(number(peak["p_fwe_voxel"])) for peak in self.peaks(cluster))
+            or self.passes(number(row.get("p_fwe_mass")))
+            or any(
+                self.passes(number(peak.get(name)))
+                for peak in self.peaks(cluster)
+                for name in ("p_fwe_voxel", "p_fwe_tfce")
+            )
         }
 
 

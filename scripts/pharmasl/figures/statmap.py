@@ -216,9 +216,11 @@ def caption(found):
     cluster, count = found.inference["tests"]["cluster"], len(found.significant())
     sides = "two-sided" if found.inference["tests"]["two_sided"] else "one-sided"
     verdict = "no cluster" if not count else "1 cluster" if count == 1 else f"{count} clusters"
+    draws, fields = found.inference["permutation"], found.inference.get("random_fields")
+    how = f"{draws['number']:,} permutations" if draws else "random fields" if fields else "no family-wise test"
     return (
-        f"{found.people}; t with {found.inference['model']['df']} degrees of freedom; full colour above "
+        f"{found.people}; t with {found.inference['model']['df']:g} degrees of freedom; full colour above "
         f"|t| = {found.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n"
         f"Outlined in black: {verdict} significant at family-wise p \u2264 {found.alpha:g} "
-        f"({sides}, {found.inference['permutation']['number']:,} permutations, {cluster['neighbours']} neighbours)."
+        f"({sides}, {how}, {cluster['neighbours']} neighbours)."
     )

@@ -1,26 +1,30 @@
-"""One analysis from maps to maps: read, fit, permute, write."""
-
-import math
+"""One analysis from maps to maps: read, fit, test, write."""
 
 import numpy as np
-from scipy import special
 from threadpoolctl import threadpool_limits
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.group import clusters, definitions, design, glm, maps, permutation
+from pharmasl.group import definitions, design, differences, full_factorial, maps, mixed_maps, questions, testing
 
+MAPS = (
+    "effect", "percent", "hedges_g", "t", "z", "voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce", "tfce_pfwe", "qfdr",
+)  # fmt: skip
 NULL_COLUMNS = {
     "relabelling": "0 is the observed labelling",
     "max_t": "Largest t in the mask; 0 where none is positive",
     "min_t": "Smallest t in the mask; 0 where none is negative",
     "extent_positive": {"Description": "Largest cluster of t above the cluster-forming t", "Units": "voxels"},
     "extent_negative": {"Description": "Largest cluster of t below minus the cluster-forming t", "Units": "voxels"},
+    "mass_positive": "Heaviest cluster of t above the cluster-forming t",
+    "mass_negative": "Heaviest cluster of t below minus the cluster-forming t",
+    "tfce_positive": "Largest TFCE of positive t",
+    "tfce_negative": "Largest TFCE of negative t",
 }
 
 
 def check_inference(inference):
-    """Raise an InputError for a setting that permutation inference cannot use."""
+    """Raise an InputError for a setting that inference cannot use."""
     rules = {
         "permutations": (lambda v: isinstance(v, int) and v >= 20, "a whole number, at least 20"),
         "seed": (lambda v: isinstance(v, int) and v >= 0, "a whole number, at least 0"),
@@ -35,43 +39,29 @@ def check_inference(inference):
             )
 
 
-def run(
-    baseline,
-    followup,
-    participants_table,
-    template_mask,
-    seed_table,
-    outputs,
-    *,
-    analysis,
-    inference,
-    arms,
-    participants,
-    sessions=None,
-    threads=1,
-):
-    """Test an effect on change at every voxel.
+def run(given, outputs, *, analysis, inference, arms, participants, sessions=None, threads=1):
+    """Test an effect at every voxel.
 
     Parameters
     ----------
-    baseline, followup : list of path-like
-        Contrast maps, one a participant, in the order of ``participants``.
-    participants_table : path-like
-        ``study/participants.tsv``.
-    template_mask : path-like
-    seed_table : path-like or None
-        ``rois/{roi}_values.tsv`` of an association.
+    given : dict
+        Paths: ``baseline`` and ``followup`` (lists: contrast maps, one a participant), ``participants``
+        (``study/participants.tsv``), ``template_mask``, ``seed`` (list: ``rois/{roi}_values.tsv`` of an association,
+        or none), ``within`` (list: mask of the region searched, or none).
     outputs : object
-        Attributes ``effect, t, z, voxel_pfwe, cluster_pfwe, mask, clusters, design, null, inference``: paths.
+        Attributes :data:`MAPS`, ``mask``, ``clusters``, ``design``, ``null``, ``inference``: paths.
     analysis : dict
-        ``effect``, ``contrast``, ``covariates``, ``seed`` (``roi``, ``contrast``).
+        ``effect``, ``contrast``, ``covariates``, and what else the effect takes: see the configuration's schema.
     inference : dict
-        ``permutations``, ``seed``, ``cluster_forming_p``, ``neighbours``, ``alpha``, ``two_sided`` (true).
+        ``permutations``, ``seed``, ``cluster_forming_p``, ``neighbours``, ``alpha``, ``two_sided``, ``statistics``,
+        ``mass``, ``tfce``, ``scale``.
     arms : dict
-        ``treatment``, ``control``.
-    participants : list of str
+        ``treatment``, ``control``, ``others``.
+    participants : dict
+        ``baseline`` and ``followup``: lists of whose maps those are. They are the same unless the method takes
+        incomplete participants.
     sessions : dict, optional
-        ``baseline``, ``followup``: labels, needed by an association.
+        ``baseline``, ``followup``: labels.
     threads : int
 
     Raises
@@ -80,174 +70,229 @@ def run(
         For maps, tables, designs or settings that cannot be used; nothing is written then.
     """
     check_inference(inference)
-    if not len(participants) == len(baseline) == len(followup):
-        raise InputError(
-            "configuration",
-            "participants of the analysis",
-            f"{len(participants)} participants, {len(baseline)} baseline and {len(followup)} follow-up maps",
-            "as many of each",
-            "Exclude participants without both sessions.",
-        )
-    seed_change, excluded = None, []
-    if analysis["effect"] == "association":
-        if seed_table is None or not sessions:
+    for which in ("baseline", "followup"):
+        if len(participants[which]) != len(given[which]):
+            raise InputError(
+                "configuration",
+                f"maps of the {which} session",
+                f"{len(participants[which])} participants, {len(given[which])} maps",
+                "one each",
+                "Run the study's tables again.",
+            )
+    table = tables.read_table(given["participants"])
+    given, participants = dict(given), dict(participants)
+    for which in ("baseline", "followup"):
+        concerned = set(questions.members(analysis, arms, participants[which], table))
+        keep = [name in concerned for name in participants[which]]
+        given[which], participants[which] = _chosen(given[which], keep), _chosen(participants[which], keep)
+    question = _Question(given, analysis, inference, arms, table, sessions or {})
+    # One BLAS thread: its sums, and so the bytes written, do not depend on the machine's cores.
+    with threadpool_limits(1, user_api="blas"):
+        try:
+            found = _METHODS[analysis.get("method", "differences")](question, participants, threads)
+        except _NotRunError as reason:
+            _write_nothing(question, str(reason), outputs)
+            return
+    _write(found, outputs)
+
+
+class _NotRunError(Exception):
+    """Too little is left to analyse: a result, not a fault."""
+
+
+class _Question:
+    """What is asked, and who turned out not to be able to answer."""
+
+    def __init__(self, given, analysis, inference, arms, table, sessions):
+        self.given, self.analysis, self.inference, self.arms = given, analysis, inference, arms
+        self.table, self.sessions = table, sessions
+        self.file = given["participants"]
+        self.excluded, self.want = [], []
+        self.within = None
+        if given["within"]:
+            region, _ = images.load(given["within"][0])
+            self.within = region > 0
+            if not self.within.any():
+                self.want.append("the region searched is empty")
+
+    def build(self, participants, seed_change=None):
+        """The design; a reason not to run where it is exclusions that leave too few."""
+        try:
+            return questions.build(self.analysis, self.arms, participants, self.table, self.file, seed_change)
+        except InputError as error:
+            if not self.excluded:
+                raise
+            raise _NotRunError(f"too few participants have {' and '.join(self.want)}: {error}") from None
+
+    def leave_out(self, names, reason):
+        self.excluded += [{"participant_id": name, "reason": reason} for name in names]
+
+    def without_maps(self, names, empty, whiches):
+        """Leave out those with a map without any value; returns who stays, as booleans."""
+        lacking = [[which for which, none in zip(whiches, each) if none] for each in empty]
+        for name, lacks in zip(names, lacking):
+            if lacks:
+                labels = " and ".join(str(self.sessions.get(which, which)) for which in lacks)
+                reason = f"no CBF of {self.analysis['contrast']} at {labels}: the scan is excluded or covers nothing"
+                self.leave_out([name], reason)
+        if any(lacking):
+            self.want.append(f"usable scans of {self.analysis['contrast']}")
+        return np.array([not lacks for lacks in lacking])
+
+    def seeds(self, participants):
+        """Each participant's seed change, and who has one."""
+        if self.analysis["effect"] not in questions.SEEDED:
+            return None, np.ones(len(participants), dtype=bool)
+        if not self.given["seed"] or not self.sessions:
             raise InputError(
                 "configuration", "analyses.seed", None, "a seed region", "Name roi and contrast of the seed."
             )
-        seed_change = design.seed_changes(seed_table, participants, analysis["seed"]["contrast"], sessions)
-        known = np.isfinite(seed_change)
-        reason = "the seed region is empty, not covered or without a usable scan in a session"
-        excluded = [{"participant_id": name, "reason": reason} for name, k in zip(participants, known) if not k]
+        seed = self.analysis["seed"]
+        change = design.seed_changes(self.given["seed"][0], participants, seed["contrast"], self.sessions)
+        known = np.isfinite(change)
+        self.leave_out(
+            [name for name, k in zip(participants, known) if not k],
+            "the seed region is empty, not covered or without a usable scan in a session",
+        )
         if not known.any():
-            reason = f"seed {analysis['seed']['roi']} has no values"
-            return _not_run(reason, template_mask, outputs, analysis, inference, arms, excluded)
-        seed_change = seed_change[known]
-    table, covariates = tables.read_table(participants_table), analysis.get("covariates") or []
+            raise _NotRunError(f"seed {seed['roi']} has no values")
+        if not known.all():
+            self.want.append(f"a value of seed {seed['roi']}")
+        return change, known
+
+    def region(self, found):
+        """The maps within the region searched."""
+        if self.within is None:
+            return found
+        if self.within.shape != found.mask.shape or not (self.within & found.mask).any():
+            raise _NotRunError("the region searched has no voxel that all participants' maps cover")
+        return found.within(self.within[found.mask])
+
+    @property
+    def two_sided(self):
+        return bool(self.inference.get("two_sided", True))
+
+
+def _chosen(names, keep):
+    return [name for name, k in zip(names, keep) if k]
+
+
+def _differences(question, participants, threads):
+    """The model of changes (or of baselines), one row a participant; inference by permutation."""
+    analysis, given = question.analysis, question.given
+    whiches = ("baseline",) if analysis["effect"] in questions.BASELINE else ("baseline", "followup")
+    names = participants["baseline"]
+    if len(whiches) == 2 and participants["followup"] != names:
+        raise InputError(
+            "configuration", "participants", "other participants at follow-up than at baseline",
+            "the same", "Take the method mixed_model for incomplete participants.",
+        )  # fmt: skip
     # What is wrong with the table or the configuration is wrong for all, and found before the maps are read; what fails
     # below for those who are left fails for want of seeds or of usable scans.
-    design.build("group_by_time", participants, table, arms, covariates, participants_table)
-    want = []
-    if excluded:
-        want.append(f"a value of seed {analysis['seed']['roi']}")
-        baseline, followup, participants = (
-            [item for item, k in zip(items, known) if k] for items in (baseline, followup, participants)
-        )
-    found = maps.changes(baseline, followup, template_mask)
-    unusable = missing_maps(participants, found[-1], analysis["contrast"], sessions)
-    if unusable:
-        want.append(f"usable scans of {analysis['contrast']}")
-        known = np.array([name not in unusable for name in participants])
-        participants = [name for name, k in zip(participants, known) if k]
-        seed_change = seed_change if seed_change is None else seed_change[known]
-        excluded += [{"participant_id": name, "reason": reason} for name, reason in unusable.items()]
-    try:
-        plan = design.build(analysis["effect"], participants, table, arms, covariates, participants_table, seed_change)
-    except InputError as error:
-        if not excluded:
-            raise
-        reason = f"too few participants have {' and '.join(want)}: {error}"
-        return _not_run(reason, template_mask, outputs, analysis, inference, arms, excluded)
-    # One BLAS thread: its sums, and so the bytes written, do not depend on the machine's cores.
-    with threadpool_limits(1, user_api="blas"):
-        return _compute(plan, found, followup, outputs, analysis, inference, arms, excluded, threads)
-
-
-def missing_maps(participants, empty, contrast, sessions=None):
-    """Who has a map without any value, and why.
-
-    Parameters
-    ----------
-    participants : list of str
-    empty : list of tuple of bool
-        Of :func:`pharmasl.group.maps.changes`.
-    contrast : str
-    sessions : dict, optional
-        ``baseline``, ``followup``: labels.
-
-    Returns
-    -------
-    dict
-        Participant to the reason.
-    """
-    labels = [(sessions or {}).get(which, which) for which in ("baseline", "followup")]
-    return {
-        name: (
-            f"no CBF of {contrast} at {' and '.join(label for label, none in zip(labels, lacks) if none)}: "
-            "the scan is excluded or covers nothing"
-        )
-        for name, lacks in zip(participants, empty)
-        if any(lacks)
-    }
-
-
-def _compute(plan, found, followup, outputs, analysis, inference, arms, excluded, threads):
-    data, mask, affine, template_voxels, lost, _ = found
-    model = glm.model(plan.x, plan.nuisance)
-    fit = glm.fit(data, model)
+    plain = {**analysis, "effect": "group_by_time"} if analysis["effect"] in questions.SEEDED else analysis
+    questions.build(plain, question.arms, names, question.table, question.file)
+    change, known = question.seeds(names)
+    names, change = _chosen(names, known), None if change is None else change[known]
+    found = maps.read([_chosen(given[which], known) for which in whiches], given["template_mask"])
+    usable = question.without_maps(names, found.empty, whiches)
+    names, change = _chosen(names, usable), None if change is None else change[usable]
+    plan = question.build(names, change)
+    found = question.region(found)
+    model = testing.model(plan)
+    fit = differences.fit(found.values, model)
+    if not fit.varies.any():
+        raise InputError(given["followup"][0], "voxels", "no change varies", "maps of different participants", "Check.")
     constant = int((~fit.varies).sum())
-    residuals, effect, t = fit.residuals, fit.effect, fit.t
     if constant:
-        if constant == len(t):
-            raise InputError(followup[0], "voxels", "no change varies", "maps of different participants", "Check them.")
-        mask[mask] = fit.varies
-        residuals, effect, t = residuals[fit.varies], effect[fit.varies], t[fit.varies]
+        found = found.within(fit.varies)
+        fit = differences.fit(found.values, model)
+    return testing.by_permutation(question, plan, model, found, fit, constant, threads)
 
-    two_sided = bool(inference.get("two_sided", True))
-    threshold = float(special.stdtrit(model.df, 1 - inference["cluster_forming_p"]))
-    lattice = clusters.Lattice(mask, inference["neighbours"])
-    relabellings, exhaustive = permutation.relabellings(plan.matrix, inference["permutations"], inference["seed"])
-    null = permutation.null_distribution(residuals, model, relabellings, lattice, threshold, threads=threads)
 
-    tested = np.abs(t) if two_sided else t
-    voxel_p = permutation.family_wise_p(tested, null.largest_t(two_sided))
-    labels, sizes = clusters.label(t if two_sided else np.maximum(t, 0), threshold, lattice)
-    cluster_p = permutation.family_wise_p(sizes, null.largest_extent(two_sided))
-    p_of_label = np.concatenate([[1.0], cluster_p])
+def _full_factorial(question, participants, threads):
+    """SPM's full factorial: all scans, one covariance for the brain; inference by random fields."""
+    given, names = question.given, participants["baseline"]
+    stacks = [maps.read([given[which]], given["template_mask"]) for which in ("baseline", "followup")]
+    usable = question.without_maps(
+        names, [first + second for first, second in zip(*(stack.empty for stack in stacks))], ("baseline", "followup")
+    )
+    names = _chosen(names, usable)
+    plan = question.build(names)
+    found = maps.read([_chosen(given[which], usable) for which in ("baseline", "followup")], given["template_mask"])
+    found = question.region(found)
+    stacks = [maps.read([_chosen(given[which], usable)], given["template_mask"]) for which in ("baseline", "followup")]
+    first, second = (np.ascontiguousarray(stack.values.T[found.mask[stack.mask]]) for stack in stacks)
+    arm = {row["participant_id"]: row["arm"] for row in question.table}
+    groups = [arm[name] for name in names]
+    fit = full_factorial.fit(first, second, groups, question.arms["treatment"], question.arms["control"])
+    residuals = full_factorial.whitened_residuals(first, second, groups, fit.covariance)
+    return testing.by_random_fields(question, plan, found, fit, residuals)
 
-    significant = cluster_p <= inference["alpha"] + 1e-12
-    summary = definitions.block(analysis, inference, arms, "run", plan.participants, excluded)
-    summary["model"] = definitions.model(plan)
-    summary["search_volume"] = definitions.search_volume(
-        mask, template_voxels, affine, plan.participants, lost, constant
-    )
-    summary["permutation"] = definitions.permutation(
-        len(relabellings),
-        exhaustive,
-        permutation.log10_distinct(plan.matrix),
-        inference,
-        permutation.smallest_p(model, relabellings, two_sided),
-    )
-    summary["tests"] = definitions.tests(inference, threshold, two_sided)
-    summary["tests"]["voxel"]["critical_t"] = _finite(
-        permutation.critical_value(null.largest_t(two_sided), inference["alpha"])
-    )
-    summary["tests"]["cluster"]["critical_extent_voxels"] = _finite(
-        permutation.critical_value(null.largest_extent(two_sided), inference["alpha"])
-    )
-    summary["result"] = {
-        "clusters": len(sizes),
-        "significant_clusters": int(significant.sum()),
-        "significant_voxels": int((voxel_p <= inference["alpha"] + 1e-12).sum()),
-        "largest_t": float(t.max()),
-        "smallest_t": float(t.min()),
-    }
 
-    for name, values in (
-        ("effect", effect),
-        ("t", t),
-        ("z", glm.t_to_z(t, model.df)),
-        ("voxel_pfwe", -np.log10(voxel_p)),
-        ("cluster_pfwe", -np.log10(p_of_label[labels])),
-    ):
+def _mixed_model(question, participants, threads):
+    """Random intercepts: participants with one session count too; false discovery rate alone."""
+    given, scans, sessions, paths = question.given, [], [], []
+    for which in ("baseline", "followup"):
+        scans += participants[which]
+        sessions += [which] * len(participants[which])
+        paths += list(given[which])
+    found = maps.read([paths], given["template_mask"])
+    usable = np.array([not any(each) for each in found.empty])
+    for name, which in zip(_chosen(scans, ~usable), _chosen(sessions, ~usable)):
+        label = question.sessions.get(which, which)
+        question.leave_out([name], f"no CBF of {question.analysis['contrast']} at {label}: left out at that session")
+    scans, sessions = _chosen(scans, usable), _chosen(sessions, usable)
+    try:
+        plan = mixed_maps.layout(
+            scans, sessions, question.table, question.arms, question.file, question.analysis.get("covariates") or []
+        )
+    except InputError as error:
+        if not question.excluded:
+            raise
+        raise _NotRunError(f"too few participants have usable scans: {error}") from None
+    # As the study calls them.
+    plan = plan._replace(participants=scans)
+    found = question.region(found)
+    fit = mixed_maps.fit(
+        lambda start, stop: np.ascontiguousarray(found.values[:, start:stop].T, dtype=np.float64),
+        plan.matrix, plan.contrast, plan.participants, voxels=found.values.shape[1],
+        method=question.inference.get("degrees_of_freedom", "satterthwaite"),
+    )  # fmt: skip
+    return testing.by_mixed_model(question, plan, found, fit)
+
+
+_METHODS = {"differences": _differences, "full_factorial": _full_factorial, "mixed_model": _mixed_model}
+
+
+def _write(found, outputs):
+    for name in MAPS:
+        values = found.maps.get(name)
+        if values is None:
+            values = np.full(int(found.mask.sum()), np.nan)
         # + 0.0: the logarithm of 1 is written 0, not -0.
-        images.save(getattr(outputs, name), maps.fill(values + 0.0, mask), affine)
-    images.save(outputs.mask, mask, affine, dtype=np.uint8)
-    images.save(outputs.clusters, maps.fill(labels, mask, outside=0), affine, dtype=_label_type(len(sizes)))
-    plan.write(outputs.design)
-    columns = (null.max_t, null.min_t, null.extent_positive, null.extent_negative)
-    rows = (
-        dict(zip(NULL_COLUMNS, (number, *values))) for number, values in enumerate(zip(*(c.tolist() for c in columns)))
-    )
+        images.save(getattr(outputs, name), maps.fill(values + 0.0, found.mask), found.affine)
+    images.save(outputs.mask, found.mask, found.affine, dtype=np.uint8)
+    labels = maps.fill(found.labels, found.mask, outside=0)
+    images.save(outputs.clusters, labels, found.affine, dtype=_label_type(len(found.clusters)))
+    found.write_design(outputs.design)
+    columns = {name: values for name in NULL_COLUMNS if (values := getattr(found.null, name, None)) is not None}
+    number = len(next(iter(columns.values()), ()))
+    rows = ({"relabelling": b, **{name: values[b].item() for name, values in columns.items()}} for b in range(number))
     tables.write_table(outputs.null, rows, NULL_COLUMNS)
-    tables.write_json(outputs.inference, summary)
-
-
-def _finite(value):
-    return value if math.isfinite(value) else None
+    tables.write_json(outputs.inference, found.summary)
 
 
 def _label_type(number):
     return np.int16 if number <= np.iinfo(np.int16).max else np.int32
 
 
-def _not_run(reason, template_mask, outputs, analysis, inference, arms, excluded):
+def _write_nothing(question, reason, outputs):
     """Write what a skipped analysis owes: maps of NaN, no clusters, empty tables, and why."""
-    voxels, affine = images.load(template_mask)
-    for name in ("effect", "t", "z", "voxel_pfwe", "cluster_pfwe"):
+    voxels, affine = images.load(question.given["template_mask"])
+    for name in MAPS:
         images.save(getattr(outputs, name), np.full(voxels.shape, np.nan), affine)
     images.save(outputs.mask, np.zeros(voxels.shape), affine, dtype=np.uint8)
     images.save(outputs.clusters, np.zeros(voxels.shape), affine, dtype=np.int16)
     tables.write_table(outputs.design, [], {"participant_id": "Participant"})
     tables.write_table(outputs.null, [], NULL_COLUMNS)
-    status = f"not run: {reason}"
-    tables.write_json(outputs.inference, definitions.block(analysis, inference, arms, status, [], excluded))
+    tables.write_json(outputs.inference, definitions.block(question, f"not run: {reason}", []))

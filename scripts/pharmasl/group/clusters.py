@@ -24,20 +24,29 @@ class Lattice:
         Distances in that volume to the neighbours that come earlier.
     size : int
         Voxels of the padded volume.
+    mask : ndarray of bool, shape (X, Y, Z)
+        As given.
+    strides : tuple of int
+        Distances in the padded volume to the next plane, row and voxel.
     """
 
     def __init__(self, mask, neighbours=18):
         reach = {6: 1, 18: 2, 26: 3}[neighbours]
-        shape = tuple(n + 2 for n in mask.shape)
+        self.mask = mask
+        corners = np.argwhere(mask)
+        # Only the box that holds the mask: an image is half empty.
+        least = corners.min(axis=0) if len(corners) else np.zeros(3, dtype=np.int64)
+        shape = tuple(int(n) + 3 for n in (corners.max(axis=0) if len(corners) else least) - least)
         strides = np.array([shape[1] * shape[2], shape[2], 1])
+        self.strides = tuple(int(stride) for stride in strides)
         steps = np.array([s for s in product((-1, 0, 1), repeat=3) if 0 < np.abs(s).sum() <= reach])
         distances = steps @ strides
         self.offsets = np.sort(distances[distances > 0]).astype(np.int64)
-        self.place = (np.argwhere(mask) + 1) @ strides
+        self.place = (corners - least + 1) @ strides
         self.size = int(np.prod(shape))
 
 
-def label(t, threshold, lattice):
+def label(t, threshold, lattice, merge=False):
     """Label the clusters of a map.
 
     Parameters
@@ -47,6 +56,8 @@ def label(t, threshold, lattice):
     threshold : float
         Clusters are of voxels with t > threshold, and of voxels with t < -threshold, apart.
     lattice : Lattice
+    merge : bool
+        Let voxels of opposite sign touch, as PALM's two-tailed test does.
 
     Returns
     -------
@@ -59,7 +70,7 @@ def label(t, threshold, lattice):
     values = np.ascontiguousarray(t[voxels], dtype=np.float64)
     parent = np.empty(len(voxels), dtype=np.int32)
     slot = np.full(lattice.size, -1, dtype=np.int32)
-    kernels.components(voxels, values, len(voxels), lattice.place, lattice.offsets, slot, parent)
+    kernels.components(voxels, values, len(voxels), lattice.place, lattice.offsets, slot, parent, merge)
     roots, member = np.unique(parent, return_inverse=True)
     sizes = np.bincount(member, minlength=len(roots))
     peaks = np.zeros(len(roots))
@@ -70,3 +81,25 @@ def label(t, threshold, lattice):
     labels = np.zeros(len(t), dtype=np.int32)
     labels[voxels] = rank[member]
     return labels, sizes[order]
+
+
+def masses(labels, heights, base):
+    """The mass of each cluster: the sum over its voxels of abs(height) - base.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (V,)
+        Of :func:`label`.
+    heights : ndarray of shape (V,)
+        t, or z.
+    base : float
+        The cluster-forming threshold, in that scale; 0 for the plain sum.
+
+    Returns
+    -------
+    ndarray of shape (K,), float64
+        Of cluster 1, 2, ...
+    """
+    inside = np.flatnonzero(labels)
+    # bincount adds in the order of the voxels, as the permutations do.
+    return np.bincount(labels[inside], np.abs(heights[inside]) - base, labels.max(initial=0) + 1)[1:]

@@ -3,16 +3,27 @@
 from importlib import metadata
 
 import pharmasl
+from pharmasl.group import questions
 
 METHODS = {
     "group_by_time": (
         "Group-by-time interaction estimated on within-person differences: (followup - baseline) of the treatment arm "
         "minus that of the control arm"
     ),
+    "between_arms": "Difference of two arms' changes (followup - baseline), all arms in the model",
+    "within_arm": "Mean change (followup - baseline) within one arm; no comparison with another",
+    "baseline_difference": "Difference of the arms at baseline; in a randomised trial it is chance",
+    "regression": "Slope of a participant's change (followup - baseline) on a predictor",
     "association": "Slope of a participant's change on the same person's change of the seed region, arm held fixed",
+    "association_by_arm": (
+        "Difference between the arms of the slopes of a participant's change on the same person's change of the seed region"
+    ),
 }
-
-UNITS = {"group_by_time": "mL/100 g/min", "association": "mL/100 g/min per mL/100 g/min of the seed"}
+ESTIMATORS = {
+    "differences": "within-person differences, ordinary least squares",
+    "full_factorial": "all scans in one model with one covariance for the brain (SPM's full factorial)",
+    "mixed_model": "all scans, a random intercept for each participant",
+}
 
 
 def software():
@@ -21,24 +32,23 @@ def software():
     return {"pharmasl": pharmasl.__version__, **{name: metadata.version(name) for name in names}}
 
 
-def block(analysis, inference, arms, status, participants, excluded):
+def block(question, status, participants):
     """What is known before any number is computed.
 
     Parameters
     ----------
-    analysis, inference, arms : dict
-        Of the configuration.
+    question : object
+        ``analysis``, ``inference``, ``arms`` of the configuration, and ``excluded``: ``participant_id`` and ``reason``.
     status : str
         ``run`` or ``not run: <reason>``.
     participants : list of str
         Those analysed.
-    excluded : list of dict
-        ``participant_id`` and ``reason``.
 
     Returns
     -------
     dict
     """
+    analysis, arms = question.analysis, question.arms
     effect, seed = analysis["effect"], analysis.get("seed")
     notes = []
     if seed and seed["contrast"] == analysis["contrast"]:
@@ -48,74 +58,117 @@ def block(analysis, inference, arms, status, participants, excluded):
     return {
         "status": status,
         "contrast": analysis["contrast"],
-        "effect": {"name": effect, "meaning": METHODS[effect], "unit": UNITS[effect]},
+        "effect": {"name": effect, "meaning": METHODS[effect], "unit": questions.UNITS[effect]},
+        "method": ESTIMATORS[analysis.get("method", "differences")],
         "seed": seed,
+        "within": analysis.get("within"),
+        "arm": analysis.get("arm"),
+        "pair": analysis.get("pair"),
+        "predictor": analysis.get("predictor"),
+        "site": analysis.get("site"),
         "covariates": list(analysis.get("covariates") or []),
         "arms": {"treatment": arms["treatment"], "control": arms["control"]},
         "participants": list(participants),
-        "excluded": list(excluded),
-        "alpha": inference["alpha"],
+        "excluded": list(question.excluded),
+        "alpha": question.inference["alpha"],
         "notes": notes,
         "software": software(),
     }
 
 
-def model(design):
+def model(plan):
     """The linear model and its degrees of freedom."""
-    return {
-        "formula": design.formula,
-        "tested_term": design.terms[design.tested],
-        "statistic": "Student's t, ordinary least squares, one residual variance for both arms",
-        "df": design.df,
-        "n": len(design.participants),
-        "n_treatment": int(design.treated.sum()),
-        "n_control": int((~design.treated).sum()),
-        "design_sha256": design.digest(),
+    tested = [name for name, weight in zip(plan.names, plan.contrast) if weight]
+    told = {
+        "formula": plan.formula.split(";")[0],
+        "meaning": plan.meaning,
+        "tested_term": " - ".join(tested),
+        "statistic": "Student's t, ordinary least squares, one residual variance for all",
+        "df": plan.df,
+        "n": len(plan.participants),
+        "blocks": None if plan.blocks is None else int(plan.blocks.max()) + 1,
+        "design_sha256": plan.digest(),
+        "notes": list(plan.notes),
     }
+    if "arm" in plan.names:
+        treated = plan.matrix[:, plan.names.index("arm")] > 0
+        told |= {"n_treatment": int(treated.sum()), "n_control": int((~treated).sum())}
+    return told
 
 
-def search_volume(mask, template_voxels, affine, participants, lost, constant):
+def search_volume(found, question, participants, constant):
     """Where was tested, and what was lost to missing coverage."""
-    sizes = (affine[:3, :3] ** 2).sum(axis=0) ** 0.5
+    sizes = (found.affine[:3, :3] ** 2).sum(axis=0) ** 0.5
+    words = "template brain mask and a finite, non-zero value in every map of every participant"
+    if question.analysis.get("within"):
+        words += f", within the region {question.analysis['within']}"
+    lost = {}
+    for name, number in zip(participants, found.lost):
+        lost[name] = max(number, lost.get(name, 0))
     return {
-        "definition": "template brain mask and a finite, non-zero value in both sessions of every participant",
-        "voxels": int(mask.sum()),
-        "template_voxels": int(template_voxels),
+        "definition": words,
+        "voxels": int(found.mask.sum()),
+        "template_voxels": int(found.template_voxels),
         "voxel_size_mm": [round(float(size), 4) for size in sizes],
         "voxels_without_variance": int(constant),
-        "uncovered_voxels": dict(zip(participants, lost)),
+        "uncovered_voxels": lost,
     }
 
 
-def permutation(number, exhaustive, log10_distinct, inference, smallest):
+def permutation(plan, number, exhaustive, log10_distinct, inference, smallest):
     """The relabellings."""
-    return {
-        "method": (
+    if plan.exchange == "flip":
+        words = "signs of participants' whole changes flipped: under the null a change is as likely up as down"
+    else:
+        words = (
             "participants' changes permuted between the rows of the design; where there are covariates their residuals "
             "(Freedman and Lane 1983)"
-        ),
+        )
+        if plan.blocks is not None:
+            words += ", within sites only"
+    return {
+        "method": words,
         "number": number,
         "identity_counted": True,
         "exhaustive": exhaustive,
-        "log10_distinct": round(log10_distinct, 2),
+        "log10_distinct": round(float(log10_distinct), 2),
         "seed": None if exhaustive else inference["seed"],
         "smallest_attainable_p": smallest,
     }
 
 
-def tests(inference, threshold, two_sided):
-    """The two test statistics and what is taken over the mask."""
+def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=False, scale="t"):
+    """The test statistics and what is taken over the mask, each choice with a program that makes the same one."""
     tails = "both signs, apart" if two_sided else "positive only"
-    return {
-        "two_sided": two_sided,
-        "correction": "family-wise over the mask and both signs, for voxels and for clusters each on its own",
-        "voxel": {"statistic": "largest |t| in the mask" if two_sided else "largest t in the mask"},
-        "cluster": {
-            "statistic": "extent: voxels of the largest cluster in the mask",
-            "forming_p": inference["cluster_forming_p"],
-            "forming_p_meaning": "one-sided, on t, uncorrected, for either tail",
-            "forming_t": threshold,
-            "signs": tails,
-            "neighbours": inference["neighbours"],
-        },
+    how = "by random fields (as SPM)" if fields else "over relabellings"
+    largest = "largest |t| in the mask" if two_sided else "largest t in the mask"
+    forming = {
+        "forming_p": inference["cluster_forming_p"],
+        "forming_p_meaning": f"one-sided, on {scale}, uncorrected, for either tail",
+        "forming_t": threshold,
+        "signs": tails,
+        "neighbours": inference["neighbours"],
+        "neighbours_as": {6: "nilearn", 18: "SPM", 26: "FSL, PALM"}[inference["neighbours"]],
     }
+    told = {
+        "two_sided": two_sided,
+        "correction": "family-wise over the mask and both signs, for each statistic on its own"
+        if scale == "t"
+        else "false discovery rate alone",
+        "voxel": {"statistic": f"{largest} {how}" if scale == "t" else "false discovery rate of voxels"},
+        "cluster": {"statistic": f"extent: voxels of the largest cluster in the mask {how}", **forming},
+    }
+    if mass:
+        base = "above the cluster-forming threshold (as nilearn)" if mass == "excess" else "in all (as FSL)"
+        told["mass"] = {
+            "statistic": f"mass of the heaviest cluster: sum of |{inference.get('scale', 't')}| {base}", **forming,
+        }  # fmt: skip
+    if enhancement is not None:
+        told["tfce"] = {
+            "statistic": "largest threshold-free cluster enhancement, integrated exactly (Smith and Nichols 2009)",
+            "extent_power": enhancement.extent_power,
+            "height_power": enhancement.height_power,
+            "neighbours": enhancement.neighbours,
+            "scale": enhancement.scale,
+        }
+    return told

@@ -1,90 +1,16 @@
-"""The design matrix: one row a participant, one column a term, one term tested.
+"""The parts of design matrices: rows of the participants' table, columns of covariates, arms and sites, their rank.
 
-Both analyses model the *change* of a participant, follow-up minus baseline, so that everything constant within a
-person (anatomy, smoking history, a scanner's scale) drops out:
-
-- ``group_by_time``: change ~ arm + intercept + covariates; the term ``arm`` (1 treatment, 0 control) is tested. Its
-  coefficient is the group-by-time interaction: (followup - baseline) of the treatment arm minus that of the control
-  arm.
-- ``association``: change ~ seed_change + arm + intercept + covariates; the slope on ``seed_change`` is tested, so the
-  difference between the arms cannot make an association by itself.
-
-Numbers are centred at the mean of the participants analysed. A covariate of words becomes one indicator column for
-each level but the first in alphabetical order, ``sex[M]``, centred too. Centring changes the intercept alone.
+Numbers are centred at the mean of the participants analysed. A covariate of words becomes one indicator column for each
+level but the first in alphabetical order, ``sex[M]``, centred too. Centring changes the intercept alone.
+:mod:`pharmasl.group.effects` puts them together.
 """
 
-import hashlib
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-
-TESTED = {"group_by_time": "arm", "association": "seed_change"}
-
-
-@dataclass(frozen=True)
-class Design:
-    """A design matrix with its tested term.
-
-    Attributes
-    ----------
-    participants : list of str
-        One a row.
-    terms : list of str
-        One a column.
-    matrix : ndarray of shape (n, terms), float64
-    tested : int
-        Column of the tested term.
-    treated : ndarray of bool, shape (n,)
-    descriptions : dict
-        Term to what it means.
-    """
-
-    participants: list
-    terms: list
-    matrix: np.ndarray
-    tested: int
-    treated: np.ndarray
-    descriptions: dict
-
-    @property
-    def x(self):
-        """The tested column, shape (n,)."""
-        return self.matrix[:, self.tested]
-
-    @property
-    def nuisance(self):
-        """All other columns, shape (n, terms - 1)."""
-        return np.delete(self.matrix, self.tested, axis=1)
-
-    @property
-    def df(self):
-        """Residual degrees of freedom."""
-        return self.matrix.shape[0] - self.matrix.shape[1]
-
-    @property
-    def formula(self):
-        """The model in words, such as ``change ~ arm + intercept + age``."""
-        return "change ~ " + " + ".join(self.terms)
-
-    def digest(self):
-        """SHA-256 of participants, terms and values: two analyses with one digest had the same design."""
-        text = "\n".join(
-            "\t".join([name, *(repr(float(value)) for value in row)])
-            for name, row in zip(self.participants, self.matrix)
-        )
-        return hashlib.sha256(("\t".join(self.terms) + "\n" + text).encode()).hexdigest()
-
-    def write(self, path):
-        """Write the matrix as a table with a sidecar."""
-        rows = [
-            {"participant_id": name, **dict(zip(self.terms, row.tolist()))}
-            for name, row in zip(self.participants, self.matrix)
-        ]
-        tables.write_table(path, rows, {"participant_id": "Participant", **self.descriptions})
 
 
 def bare(label, prefix):
@@ -146,6 +72,30 @@ def covariate_columns(rows, names, name, file):
         raise InputError(
             file, name, ", ".join(words), "a number, as the other participants have", "Mend the value in the table."
         )
+    return indicator_columns(values, name, file)
+
+
+def indicator_columns(values, name, file):
+    """Centred indicator columns of a factor, one for each level but the first in alphabetical order.
+
+    Parameters
+    ----------
+    values : list of str
+        Level of each participant.
+    name : str
+        The factor, for the terms ``name[level]`` and for messages.
+    file : path-like
+        For messages.
+
+    Returns
+    -------
+    list of (term, values, description)
+
+    Raises
+    ------
+    InputError
+        If there is only one level.
+    """
     first, *others = sorted(set(values))
     columns = []
     for level in others:
@@ -157,6 +107,45 @@ def covariate_columns(rows, names, name, file):
             file, name, f"{first} for all participants", "at least two levels", f"Drop the covariate {name}."
         )
     return columns
+
+
+def dependencies(matrix, terms):
+    """Which columns of a design are linear combinations of columns before them, and of which.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, terms)
+    terms : list of str
+
+    Returns
+    -------
+    list of str
+        Such as ``months = 12 age``, one for each column that adds nothing; empty for a design of full rank.
+    """
+    matrix = np.asarray(matrix, dtype=np.float64)
+    independent, found = [], []
+    for j, term in enumerate(terms):
+        column = matrix[:, j]
+        size = np.linalg.norm(column)
+        if size < 1e-12:
+            found.append(f"{term} = 0")
+            continue
+        if independent:
+            lengths = np.linalg.norm(matrix[:, independent], axis=0)
+            weights = np.linalg.lstsq(matrix[:, independent] / lengths, column, rcond=None)[0]
+            rest = column - (matrix[:, independent] / lengths) @ weights
+            if np.linalg.norm(rest) < 1e-8 * size:
+                parts = [(w / length, terms[k]) for w, length, k in zip(weights, lengths, independent)
+                         if abs(w) > 1e-7 * size]  # fmt: skip
+                text = " ".join(f"{'-' if w < 0 else '+'} {_factor(abs(w))}{name}" for w, name in parts)
+                found.append(f"{term} = {text.removeprefix('+ ')}")
+                continue
+        independent.append(j)
+    return found
+
+
+def _factor(value):
+    return "" if abs(value - 1) < 1e-6 else f"{value:.4g} "
 
 
 def check_rank(matrix, terms, file):
@@ -188,86 +177,73 @@ def check_rank(matrix, terms, file):
         raise InputError(
             file,
             f"design terms {', '.join(guilty)}",
-            "one is a combination of the others (confounded)",
+            f"one is a combination of the others (confounded): {'; '.join(dependencies(matrix, terms))}",
             "terms that can be told apart",
             "Drop one of them from covariates.",
         )
 
 
-def build(effect, participants, table, arms, covariates, file, seed_change=None):
-    """Build the design of an analysis.
+def participant_rows(participants, table, file):
+    """The table's rows of the participants, in their order.
 
     Parameters
     ----------
-    effect : str
-        ``group_by_time`` or ``association``.
     participants : list of str
-        In the order of the maps.
     table : list of dict
-        Rows of participants.tsv: ``participant_id``, ``arm`` and the covariates' columns.
-    arms : dict
-        ``treatment`` and ``control``: values of ``arm``.
-    covariates : list of str
+        Rows of participants.tsv.
     file : path-like
-        The table, for messages.
-    seed_change : array_like of shape (n,), optional
-        The seed's change, for an association.
+        For messages.
 
     Returns
     -------
-    Design
+    list of dict
 
     Raises
     ------
     InputError
-        For an unknown effect, participant or arm, an arm of fewer than two, a missing covariate, a confounded or
-        saturated design.
+        If a participant has no row.
     """
-    if effect not in TESTED:
-        raise InputError("configuration", "analyses.effect", effect, " or ".join(TESTED), "Choose one of them.")
     known = {bare(row["participant_id"], "sub-"): row for row in table}
     unknown = [name for name in participants if bare(name, "sub-") not in known]
     if unknown:
         raise InputError(
             file, "participant_id", f"no row for {', '.join(unknown)}", "a row for every participant", "Add it."
         )
-    rows = [known[bare(name, "sub-")] for name in participants]
-    wanted = (arms["treatment"], arms["control"])
+    return [known[bare(name, "sub-")] for name in participants]
+
+
+def arm_labels(rows, participants, wanted, file):
+    """Each participant's arm.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of :func:`participant_rows`.
+    participants : list of str
+        For messages.
+    wanted : sequence of str
+        The arms of the analysis.
+    file : path-like
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    InputError
+        If someone is in another arm, or an arm has fewer than two.
+    """
     strange = [f"{name}: {row.get('arm')}" for name, row in zip(participants, rows) if row.get("arm") not in wanted]
     if strange:
         raise InputError(file, "arm", ", ".join(strange), " or ".join(wanted), "Mend the table or arms in the config.")
-    treated = np.array([row["arm"] == arms["treatment"] for row in rows], dtype=bool)
-    for arm, count in ((wanted[0], int(treated.sum())), (wanted[1], int((~treated).sum()))):
-        if count < 2:
-            raise InputError(file, f"arm {arm}", f"{count} participant(s)", "at least two", "Scan or include more.")
-
-    columns = []
-    if effect == "association":
-        seed_change = np.asarray(seed_change, dtype=np.float64)
-        text = f"Change of the seed region's CBF, mL/100 g/min, minus its mean, {seed_change.mean():.6g}"
-        columns.append(("seed_change", seed_change - seed_change.mean(), text))
-    columns.append(("arm", treated.astype(np.float64), f"1 {arms['treatment']}, 0 {arms['control']}"))
-    columns.append(("intercept", np.ones(len(rows)), "1 for all participants"))
-    for name in covariates:
-        columns += covariate_columns(rows, participants, name, file)
-    terms = [term for term, _, _ in columns]
-    repeated = {term for term in terms if terms.count(term) > 1} | ({"participant_id"} & set(terms))
-    if repeated:
-        raise InputError(
-            "configuration", "covariates", ", ".join(sorted(repeated)), "names not used twice", "Drop or rename them."
-        )
-    matrix = np.column_stack([values for _, values, _ in columns])
-    if len(rows) <= len(terms):
-        raise InputError(
-            file,
-            "participants",
-            f"{len(rows)} for {len(terms)} terms ({', '.join(terms)})",
-            "more participants than terms",
-            "Drop covariates.",
-        )
-    check_rank(matrix, terms, file)
-    descriptions = {term: text for term, _, text in columns}
-    return Design(list(participants), terms, matrix, terms.index(TESTED[effect]), treated, descriptions)
+    labels = [row["arm"] for row in rows]
+    for arm in wanted:
+        if labels.count(arm) < 2:
+            raise InputError(
+                file, f"arm {arm}", f"{labels.count(arm)} participant(s)", "at least two", "Scan or include more."
+            )
+    return labels
 
 
 def seed_changes(path, participants, contrast, sessions):

@@ -13,89 +13,305 @@ from numba import njit
 # Smallest residual share of variance: keeps t finite where a model fits a voxel perfectly.
 _LEAST = 1e-14
 
+# Voxels that one pass of `whole_maps` keeps in the cache.
+STRIP = 128
+
 
 @njit(cache=True, nogil=True)
-def _statistic(row, x, basis, df):
-    """Student's t of a voxel's residuals ``row`` (n,) against ``x`` (n,) and ``basis`` (n, k); and b = x . row."""
-    b = 0.0
+def _without(rest, c):
+    # A function of its own: in callers that may contract a product and a sum into one rounding this one stays two.
+    return rest - c * c
+
+
+@njit(cache=True, nogil=True)
+def _student(b, rest, square, df):
+    """Student's t from b and from the voxel's sum of squares with the nuisance out (``rest``) and in (``square``)."""
+    if square <= 0.0:
+        return 0.0
+    return b * np.sqrt(df / max(rest - b * b, _LEAST * square))
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _product(row, weight):
+    # In order, one rounding a term where the processor can: `whole_maps` adds alike, so both give the same bits.
+    total = 0.0
     for i in range(row.size):
-        b += x[i] * row[i]
-    rest = 1.0 - b * b
-    for j in range(basis.shape[1]):
-        c = 0.0
-        for i in range(row.size):
-            c += basis[i, j] * row[i]
-        rest -= c * c
-    return b * np.sqrt(df / max(rest, _LEAST)), b
+        total += weight[i] * row[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _statistic(row, weights, square, df):
+    """Student's t of a voxel's data ``row`` (n,) against ``weights`` (1 + k, n); and b = weights[0] . row."""
+    rest = square
+    for q in range(1, weights.shape[0]):
+        rest = _without(rest, _product(row, weights[q]))
+    b = _product(row, weights[0])
+    return _student(b, rest, square, df), b
 
 
 @njit(cache=True, nogil=True)
 def statistics(residuals, x, basis, df, t, b):
-    """Fill ``t`` and ``b`` (V,) from ``residuals`` (V, n)."""
+    """Fill ``t`` and ``b`` (V,) from ``residuals`` (V, n), each voxel of length 1 or 0."""
     # The same sums in the same order as a permutation's: the identity gives these very bits.
+    weights = np.empty((1 + basis.shape[1], x.size))
+    weights[0] = x
+    weights[1:] = basis.T
     for v in range(residuals.shape[0]):
-        t[v], b[v] = _statistic(residuals[v], x, basis, df)
+        t[v], b[v] = _statistic(residuals[v], weights, 1.0, df)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def screen(products, permutations, terms, first, ceiling, error, best, counts, candidates, margin):
-    """Collect the voxels of a tile that may be a permutation's maximum or in a cluster.
+@njit(cache=True, nogil=True)
+def without_projection(vector, projector, out):
+    """``out`` (n,) becomes ``vector`` less its part in the orthonormal columns of ``projector`` (n, m)."""
+    n, m = projector.shape
+    for i in range(n):
+        out[i] = vector[i]
+    # Twice: the second projection removes what rounding left of a large mean.
+    for _ in range(2):
+        for j in range(m):
+            total = 0.0
+            for i in range(n):
+                total += projector[i, j] * out[i]
+            for i in range(n):
+                out[i] -= total * projector[i, j]
+
+
+@njit(cache=True, nogil=True)
+def measure(data, projector, weights, df, least, square, raw, t, b):
+    """Sums of squares, t and b of a tile of voxels under the observed labelling.
 
     Parameters
     ----------
-    products : ndarray of shape (permutations * terms, W), float32
+    data : ndarray of shape (W, n)
+    projector : ndarray of shape (n, m)
+    weights : ndarray of shape (1 + k, n)
+    df : float
+    least : float
+        A voxel whose residuals are no longer than this share of its data does not vary.
+    square, raw, t, b : ndarray of shape (W,)
+        Filled: residual sum of squares (0 where nothing varies), the data's own, Student's t, weights[0] . data.
+    """
+    residual, row = np.empty(data.shape[1]), np.empty(data.shape[1])
+    for v in range(data.shape[0]):
+        total = 0.0
+        for i in range(row.size):
+            row[i] = data[v, i]
+            total += row[i] * row[i]
+        without_projection(row, projector, residual)
+        left = 0.0
+        for i in range(row.size):
+            left += residual[i] * residual[i]
+        raw[v] = total
+        square[v] = left if left > least * least * total else 0.0
+        t[v], b[v] = _statistic(data[v], weights, square[v], df)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _take_most(product, row_scale, scale, delta, rest):
+    for j in range(rest.size):
+        most = abs(np.float32(product[j]) * (row_scale * scale[j])) + delta[j]
+        rest[j] -= most * most
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _may(b, c, with_c, b_scale, c_scale, scale, delta, rest, positive, negative):
+    """Whether a voxel may surpass what matters."""
+    value = np.float32(b) * (b_scale * scale)
+    # Where the sign is not certain, the lower of the two limits.
+    limit = positive if value > np.float32(0) else negative
+    limit = limit if abs(value) > delta else min(positive, negative)
+    most = abs(value) + delta
+    other = (abs(np.float32(c) * (c_scale * scale)) + delta) * with_c
+    return most * most >= limit * (rest - other * other)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _matters(b, c, with_c, b_scale, c_scale, scale, delta, rest, positive, negative):
+    """Whether any of a stretch of voxels may; a set of bits is reduced faster than a maximum."""
+    hit = np.int32(0)
+    for j in range(b.size):
+        hit |= np.int32(_may(b[j], c[j], with_c, b_scale, c_scale, scale[j], delta[j], rest[j], positive, negative))
+    return hit != 0
+
+
+@njit(cache=True, nogil=True)
+def screen(
+    products, row_scale, scale, delta, square32, ceiling, best, data, weights, square, df, threshold, first, extremes,
+    counts, voxels, values, work,
+):  # fmt: skip
+    """Decide, for each permutation, the voxels of a tile that may be its maximum or in a cluster.
+
+    Parameters
+    ----------
+    products : ndarray of shape (permutations * terms, W), float32 or int32
         b of each permutation, then each basis vector's product, for W voxels.
-    permutations, terms : int
+    row_scale, scale : ndarray of shape (permutations * terms,) and (W,), float32
+        What the products are to be multiplied with.
+    delta : ndarray of shape (W,), float32
+        How far a product, so multiplied, may be off.
+    square32 : ndarray of shape (W,), float32
+        Residual sum of squares, less what rounding may do to the screen itself; very large where nothing varies.
+    ceiling : float32
+        b^2 / (square - a) at the cluster-forming threshold.
+    best : ndarray of shape (permutations, 2), float32
+        Lower bounds of the largest b^2 / (square - a) among positive and negative b; updated.
+    data : ndarray of shape (W, n)
+    weights : ndarray of shape (permutations, terms, n), float64
+    square : ndarray of shape (W,), float64
+    df, threshold : float
+        Degrees of freedom; cluster-forming t, infinite for none.
     first : int
         Index of the tile's first voxel.
-    ceiling : float32
-        b^2 / (1 - a) at the cluster-forming threshold.
-    error : float32
-        How far b^2 and a may be off.
-    best : ndarray of shape (permutations, 2), float32
-        Certain lower bounds of the largest b^2 / (1 - a) among positive and negative b; updated.
+    extremes : ndarray of shape (permutations, 2), float64
+        Largest and smallest t; updated.
     counts : ndarray of shape (permutations,), int64
-        Candidates found; updated. More than ``candidates`` holds means that some were not stored.
-    candidates : ndarray of shape (permutations, capacity), int32
-        Voxel indices, ascending; updated.
-    margin : ndarray of shape (W,), float32
+        Voxels beyond the threshold; updated. More than ``voxels`` holds means that some were not stored.
+    voxels, values : ndarray of shape (permutations, capacity), int32 and float64
+        Those voxels, ascending, and their t; updated.
+    work : ndarray of shape (W,) or more, float32
         Work space.
     """
     width = products.shape[1]
-    capacity = candidates.shape[1]
-    one, zero = np.float32(1), np.float32(0)
+    permutations, terms = weights.shape[0], weights.shape[1]
+    capacity = voxels.shape[1]
     block = 64
+    with_c = np.float32(terms > 1)
+    rest = square32 if terms < 3 else work[:width]
     for p in range(permutations):
-        b = products[p]
-        rest = margin
-        for j in range(width):
-            rest[j] = one
-        for q in range(1, terms):
-            c = products[q * permutations + p]
-            for j in range(width):
-                rest[j] -= c[j] * c[j]
-        count = counts[p]
+        # The last term is taken in the same go as b, the others before.
+        q = p + permutations * (terms - 1)
+        b, c = products[p], products[q]
+        if terms > 2:
+            rest[:] = square32
+            for k in range(p + permutations, q, permutations):
+                _take_most(products[k], row_scale[k], scale, delta, rest)
+        scales = with_c, row_scale[p], row_scale[q]
+        # Most tiles hold nothing that matters; the others are searched in blocks.
+        positive, negative = min(ceiling, best[p, 0]), min(ceiling, best[p, 1])
+        if not _matters(b, c, *scales, scale, delta, rest, positive, negative):
+            continue
         for start in range(0, width, block):
-            stop = min(start + block, width)
+            part = slice(start, min(start + block, width))
             positive, negative = min(ceiling, best[p, 0]), min(ceiling, best[p, 1])
-            top = np.float32(-2)
-            for j in range(start, stop):
-                limit = positive if b[j] > zero else negative
-                top = max(top, b[j] * b[j] - limit * rest[j])
-            if top < -error * (one + max(positive, negative)):
+            if not _matters(b[part], c[part], *scales, scale[part], delta[part], rest[part], positive, negative):
                 continue
-            for j in range(start, stop):
-                side = 0 if b[j] > zero else 1
-                limit = min(ceiling, best[p, side])
-                square = b[j] * b[j]
-                if square - limit * rest[j] < -error * (one + limit):
+            for j in range(part.start, part.stop):
+                positive, negative = min(ceiling, best[p, 0]), min(ceiling, best[p, 1])
+                if not _may(b[j], c[j], *scales, scale[j], delta[j], rest[j], positive, negative):
                     continue
-                if count < capacity:
-                    candidates[p, count] = first + j
-                count += 1
-                least = (square - error) / (max(rest[j], zero) + error)
-                best[p, side] = max(best[p, side], least)
-        counts[p] = count
+                t, _ = _statistic(data[j], weights[p], square[j], df)
+                if t > extremes[p, 0]:
+                    extremes[p, 0] = t
+                    best[p, 0] = np.float32(t * t / (df + t * t) * (1 - 1e-6))
+                elif t < extremes[p, 1]:
+                    extremes[p, 1] = t
+                    best[p, 1] = np.float32(t * t / (df + t * t) * (1 - 1e-6))
+                if abs(t) > threshold:
+                    if counts[p] < capacity:
+                        voxels[p, counts[p]] = first + j
+                        values[p, counts[p]] = t
+                    counts[p] += 1
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _accumulate(columns, one, two, width, first, second):
+    """The products of a strip with two rows of weights, each summed in the order of the participants."""
+    n = one.size
+    a, b = first[:width], second[:width]
+    for j in range(width):
+        a[j], b[j] = 0.0, 0.0
+    i = 0
+    # Four participants a pass: the sums leave the registers less often, their order stays.
+    while i + 4 <= n:
+        v0, v1, v2, v3 = one[i], one[i + 1], one[i + 2], one[i + 3]
+        w0, w1, w2, w3 = two[i], two[i + 1], two[i + 2], two[i + 3]
+        y0, y1, y2, y3 = columns[i, :width], columns[i + 1, :width], columns[i + 2, :width], columns[i + 3, :width]
+        for j in range(a.size):
+            value = a[j]
+            value += v0 * y0[j]
+            value += v1 * y1[j]
+            value += v2 * y2[j]
+            value += v3 * y3[j]
+            a[j] = value
+            value = b[j]
+            value += w0 * y0[j]
+            value += w1 * y1[j]
+            value += w2 * y2[j]
+            value += w3 * y3[j]
+            b[j] = value
+        i += 4
+    while i < n:
+        v0, w0, y0 = one[i], two[i], columns[i]
+        for j in range(width):
+            a[j] += v0 * y0[j]
+            b[j] += w0 * y0[j]
+        i += 1
+
+
+@njit(cache=True, nogil=True)
+def _take_square(rest, total):
+    for j in range(rest.size):
+        rest[j] -= total[j] * total[j]
+
+
+# As C divides: a check for 0 at every voxel would keep the loop from being vectorised.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _finish(b, rest, square, df, t, height):
+    for j in range(t.size):
+        alive = square[j] > 0.0
+        least = _LEAST * square[j] if alive else 1.0
+        value = b[j] * np.sqrt(df / max(rest[j] - b[j] * b[j], least))
+        value = value if alive else 0.0
+        t[j] = value
+        height[j] = value
+
+
+@njit(cache=True, nogil=True)
+def whole_maps(data, weights, square, df, threshold, first, extremes, counts, voxels, values, maps):
+    """The t of every voxel of a tile and permutation; the bits are those of :func:`screen`.
+
+    Parameters
+    ----------
+    data : ndarray of shape (W, n)
+    weights, square, df, threshold, first, extremes, counts, voxels, values : see :func:`screen`
+    maps : ndarray of shape (permutations, V), float32
+        Filled from voxel ``first`` on.
+    """
+    n, capacity = data.shape[1], voxels.shape[1]
+    columns = np.empty((n, STRIP))
+    b, rest, t = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
+    first_sum, second_sum = np.zeros(STRIP), np.zeros(STRIP)
+    terms = weights.shape[1]
+    for start in range(0, data.shape[0], STRIP):
+        width = min(STRIP, data.shape[0] - start)
+        for j in range(width):
+            for i in range(n):
+                columns[i, j] = data[start + j, i]
+        for p in range(weights.shape[0]):
+            for j in range(width):
+                rest[j] = square[start + j]
+            for q in range(0, terms, 2):
+                _accumulate(columns, weights[p, q], weights[p, min(q + 1, terms - 1)], width, first_sum, second_sum)
+                if q == 0:
+                    b[:] = first_sum
+                else:
+                    _take_square(rest, first_sum)
+                if q + 1 < terms:
+                    _take_square(rest, second_sum)
+            stop = start + width
+            _finish(b, rest, square[start:stop], df, t[:width], maps[p, first + start : first + stop])
+            most, least = 0.0, 0.0
+            for j in range(width):
+                most, least = max(most, t[j]), min(least, t[j])
+            extremes[p, 0], extremes[p, 1] = max(extremes[p, 0], most), min(extremes[p, 1], least)
+            if most > threshold or -least > threshold:
+                for j in range(width):
+                    if abs(t[j]) > threshold:
+                        if counts[p] < capacity:
+                            voxels[p, counts[p]] = first + start + j
+                            values[p, counts[p]] = t[j]
+                        counts[p] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -107,7 +323,7 @@ def _root(parent, k):
 
 
 @njit(cache=True, nogil=True)
-def components(voxels, t, count, place, offsets, slot, parent):
+def components(voxels, t, count, place, offsets, slot, parent, merge=False):
     """Join neighbouring voxels of one sign: afterwards ``parent[k]`` leads to the first voxel of k's cluster.
 
     Parameters
@@ -125,6 +341,8 @@ def components(voxels, t, count, place, offsets, slot, parent):
         The padded volume, -1 everywhere, on entry and on return.
     parent : ndarray of int32
         Work space and result, ``count`` long at least.
+    merge : bool
+        Join voxels of opposite sign too.
     """
     for k in range(count):
         here = place[voxels[k]]
@@ -132,7 +350,7 @@ def components(voxels, t, count, place, offsets, slot, parent):
         parent[k] = k
         for offset in offsets:
             j = slot[here - offset]
-            if j >= 0 and (t[j] > 0) == (t[k] > 0):
+            if j >= 0 and (merge or (t[j] > 0) == (t[k] > 0)):
                 one, two = _root(parent, k), _root(parent, j)
                 # The earlier voxel becomes the root, so the result does not depend on the order of joining.
                 if one < two:
@@ -145,41 +363,31 @@ def components(voxels, t, count, place, offsets, slot, parent):
 
 
 @njit(cache=True, nogil=True)
-def decide(residuals, x, basis, df, threshold, voxels, count, place, offsets, slot, above, t, parent, size, out):
-    """One permutation's largest t, smallest t, and largest cluster extent of either sign, from its candidates.
+def largest_clusters(voxels, t, heights, base, count, merge, place, offsets, slot, parent, size, mass, out):
+    """Largest extent and mass of the clusters of either sign.
 
     Parameters
     ----------
-    residuals : ndarray of shape (V, n), float64
-    x, basis : ndarray of shape (n,), (n, k), float64
-        Permuted.
-    df, threshold : float
-        Degrees of freedom; cluster-forming t.
-    voxels : ndarray of int32
-        The first ``count`` are the candidates.
-    place, offsets, slot, parent : see :func:`components`
-    above, size : ndarray of shape (V,), int32
-    t : ndarray of shape (V,), float64
-        Work space.
+    voxels, t, count, place, offsets, slot, parent, merge : see :func:`components`
+    heights : ndarray of float64
+        What a voxel adds to its cluster's mass, before ``base`` is taken off, in the order of ``voxels``.
+    base : float
+    size, mass : ndarray, int32 and float64
+        Work space, ``count`` long at least.
     out : ndarray of shape (4,), float64
-        Filled: max t (at least 0), min t (at most 0), extent of positive and of negative clusters.
+        Filled: extent of positive and of negative clusters, mass of both. Merged clusters count for both signs.
     """
-    most, least, found = 0.0, 0.0, 0
+    components(voxels, t, count, place, offsets, slot, parent, merge)
     for k in range(count):
-        value, _ = _statistic(residuals[voxels[k]], x, basis, df)
-        most, least = max(most, value), min(least, value)
-        if abs(value) > threshold:
-            above[found], t[found] = voxels[k], value
-            found += 1
-    components(above, t, found, place, offsets, slot, parent)
-    for k in range(found):
-        size[k] = 0
-    positive, negative = 0, 0
-    for k in range(found):
+        size[k], mass[k] = 0, 0.0
+    out[:] = 0.0
+    for k in range(count):
         root = parent[k]
         size[root] += 1
-        if t[k] > 0:
-            positive = max(positive, size[root])
-        else:
-            negative = max(negative, size[root])
-    out[0], out[1], out[2], out[3] = most, least, positive, negative
+        mass[root] += abs(heights[k]) - base
+    for k in range(count):
+        if parent[k] == k:
+            for side in range(2):
+                if merge or (t[k] > 0) == (side == 0):
+                    out[side] = max(out[side], size[k])
+                    out[2 + side] = max(out[2 + side], mass[k])

@@ -1,9 +1,57 @@
-"""Change maps: follow-up minus baseline of every participant, within the voxels that all maps cover."""
+"""The maps that an analysis reads: changes of all participants, or single sessions, within the voxels that all cover."""
+
+import tempfile
+from dataclasses import dataclass
 
 import numpy as np
 
 from pharmasl import images
 from pharmasl.errors import InputError
+
+# Changes of more bytes than this lie in a temporary file: two thousand participants at 2 mm are 1.9 GB.
+IN_MEMORY = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Maps of participants within their common voxels.
+
+    Attributes
+    ----------
+    values : ndarray or memmap of shape (n, V), float32
+        One row a participant (or scan) with all the maps it needs, in the maps' unit.
+    mask : ndarray of bool, shape (X, Y, Z)
+        V voxels of the template mask that all those maps cover.
+    affine : ndarray of shape (4, 4)
+    template_voxels : int
+        Voxels of the template mask.
+    lost : list of int
+        Voxels of the template mask that each of those participants' maps do not cover.
+    empty : list of tuple of bool
+        For each participant given, whether each of its maps holds no value at all: no scan of a state was usable. Such
+        a participant has no row, and costs the others no voxel.
+    baseline : ndarray of shape (V,), float64
+        Mean over the rows of the first of their maps.
+    """
+
+    values: np.ndarray
+    mask: np.ndarray
+    affine: np.ndarray
+    template_voxels: int
+    lost: list
+    empty: list
+    baseline: np.ndarray
+
+    def within(self, keep):
+        """The same of fewer voxels: ``keep`` is an ndarray of bool, shape (V,)."""
+        if keep.all():
+            return self
+        mask = self.mask.copy()
+        mask[mask] = keep
+        return Maps(
+            _columns(self.values, keep), mask, self.affine, self.template_voxels, self.lost, self.empty,
+            self.baseline[keep],
+        )  # fmt: skip
 
 
 def covered(data):
@@ -20,74 +68,84 @@ def _load(path, grid):
     return data
 
 
-def changes(baseline, followup, template_mask):
-    """Read all maps and subtract.
+def _buffer(rows, voxels):
+    """Room for the maps of ``rows`` participants: in memory with a voxel's values together, or row by row in a file."""
+    if rows * voxels * 4 <= IN_MEMORY:
+        return np.empty((voxels, rows), dtype=np.float32).T
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=(rows, voxels))
+
+
+def _columns(values, keep):
+    if not isinstance(values, np.memmap):
+        return np.ascontiguousarray(values.T[keep]).T
+    out = _buffer(len(values), int(keep.sum()))
+    for row, mine in zip(out, values):
+        row[:] = mine[keep]
+    return out
+
+
+def read(lists, template_mask):
+    """Read the maps of all participants; of two lists the difference, second minus first.
 
     Parameters
     ----------
-    baseline, followup : list of path-like
-        One map a participant, in one order.
+    lists : sequence of list of path-like
+        One or two lists: a map a participant each, in one order.
     template_mask : path-like
 
     Returns
     -------
-    data : ndarray of shape (V, n), float64
-        Follow-up minus baseline, one row a voxel of ``mask`` and one column a participant with both maps, in the maps'
-        unit.
-    mask : ndarray of bool, shape (X, Y, Z)
-        Voxels of the template mask that all those maps cover.
-    affine : ndarray of shape (4, 4)
-    template_voxels : int
-        Voxels of the template mask.
-    lost : list of int
-        Voxels of the template mask that each of those participants' maps do not cover.
-    empty : list of tuple of bool
-        Whether the baseline and the follow-up map of each participant given hold no value at all: no scan of a state was
-        usable. Such a participant has no column, and costs the others no voxel.
+    Maps
 
     Raises
     ------
     InputError
         If the lists differ in length, a map is on another grid, or no voxel is covered by all maps.
     """
-    if len(baseline) != len(followup) or not baseline:
+    if len({len(paths) for paths in lists}) > 1 or not lists[0]:
         raise InputError(
             "configuration",
             "maps of the analysis",
-            f"{len(baseline)} baseline and {len(followup)} follow-up maps",
-            "as many of either, at least one",
+            " and ".join(f"{len(paths)} maps" for paths in lists),
+            "as many of either session, at least one",
             "Exclude participants without both sessions.",
         )
     voxels, affine = images.load(template_mask)
     template = voxels > 0
     grid = images.Grid(template.shape, affine)
-    data = np.empty((int(template.sum()), len(baseline)))
-    keep = np.ones(len(data), dtype=bool)
+    number = int(template.sum())
+    values = _buffer(len(lists[0]), number)
+    keep, total = np.ones(number, dtype=bool), np.zeros(number)
     lost, empty, used = [], [], []
-    for before, after in zip(baseline, followup):
-        first, second = (_load(path, grid)[template] for path in (before, after))
-        empty.append((not covered(first).any(), not covered(second).any()))
+    for paths in zip(*lists):
+        data = [_load(path, grid)[template] for path in paths]
+        good = [covered(each) for each in data]
+        empty.append(tuple(not each.any() for each in good))
         if any(empty[-1]):
             continue
-        good = covered(first) & covered(second)
-        used.append(after)
-        data[:, len(used) - 1] = np.where(good, second, 0).astype(np.float64) - np.where(good, first, 0)
-        keep &= good
-        lost.append(int(len(good) - good.sum()))
-    # As if the empty maps had not been given, memory layout included: sums depend on it.
-    data = data if len(used) == len(baseline) else np.ascontiguousarray(data[:, : len(used)])
+        both = np.logical_and.reduce(good)
+        data = [np.where(both, each, 0).astype(np.float64) for each in data]
+        values[len(used)] = data[0] if len(data) == 1 else data[1] - data[0]
+        total += data[0]
+        used.append(paths[-1])
+        keep &= both
+        lost.append(int(number - both.sum()))
     if not keep.any():
         worst = int(np.argmax(lost))
         raise InputError(
             used[worst],
             "coverage",
-            f"{lost[worst]} of {len(keep)} voxels of the template mask not covered in this participant's maps",
+            f"{lost[worst]} of {number} voxels of the template mask not covered in this participant's maps",
             "voxels that every participant's maps cover",
             "Look at the registration and the field of view; exclude the participant if need be.",
         )
-    mask = template.copy()
-    mask[template] = keep
-    return (data if keep.all() else data[keep]), mask, affine, len(keep), lost, empty
+    # As if the empty maps had not been given, memory layout included: sums depend on it.
+    values = values[: len(used)]
+    if len(used) < len(lists[0]) and not isinstance(values, np.memmap):
+        values = np.ascontiguousarray(values.T).T
+    found = Maps(values, template, affine, number, lost, empty, total / max(len(used), 1))
+    return found.within(keep)
 
 
 def fill(values, mask, outside=np.nan):

@@ -1,13 +1,13 @@
-"""Permutation inference: relabellings, null distributions of the maximum, family-wise p.
+"""Permutation inference: null distributions of the maximum over the mask, and family-wise p.
 
 The differences of participants are exchangeable between the arms when the drug does nothing; with covariates the
 residuals are, in the scheme of Freedman and Lane (see :mod:`pharmasl.group.glm`; Winkler et al. 2014, NeuroImage
 92:381). The p of a voxel is the share of relabellings whose largest |t| in the whole mask is at least the voxel's;
-the p of a cluster is the share whose largest cluster is at least as large. The observed labelling is one of the
-relabellings, so no p is 0.
+the p of a cluster is the share whose largest cluster is at least as large or as heavy; the p of a voxel's TFCE is the
+share whose largest TFCE is at least as large. The observed labelling is one of the relabellings, so no p is 0. One pass
+over the relabellings serves all statistics and both signs.
 """
 
-import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,103 +15,67 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pharmasl.group import kernels
+from pharmasl.group import differences, glm, integer_products, kernels, tfce
+from pharmasl.group.relabelling import flips, log10_distinct, relabellings, smallest_p
+
+__all__ = [
+    "Null",
+    "critical_value",
+    "family_wise_p",
+    "flip_model",
+    "flips",
+    "log10_distinct",
+    "null_distribution",
+    "relabellings",
+    "screening_error",
+    "smallest_p",
+]
 
 # Two relabellings that only swap equal participants give one t up to the order of a sum in double precision.
 _TIE = 1e-9
 
-# Permutations and voxels of one matrix product: its result stays in a core's cache.
-_BATCH, _TILE = 128, 1024
+# Permutations and voxels of one matrix product: its result stays in a core's cache. Whole maps take memory.
+_BATCH, _TILE, _MAPS = 128, 512, 32
+
+# Most bytes of data kept in 8 bits.
+_PACKED = 2**30
+
+# Stands for the residual sum of squares of a voxel that does not vary: its statistic is 0.
+_DEAD = np.float32(1e30)
 
 
-def _kinds(rows):
-    """Number the distinct rows of a design, in order of their first appearance."""
-    # Rounded: a row that came out of a decomposition equals its twin to 15 digits only.
-    keys = [tuple(row) for row in np.round(np.asarray(rows, dtype=np.float64), 9) + 0.0]
-    first = {}
-    return np.array([first.setdefault(key, len(first)) for key in keys])
-
-
-def log10_distinct(rows):
-    """Decimal logarithm of the number of distinct orders of a design's rows: n! / (m1! m2! ...) for m equal rows.
+def flip_model(x, nuisance=None):
+    """The model of a hypothesis about a mean, for which signs are flipped: the form of :func:`glm.model`.
 
     Parameters
     ----------
-    rows : array_like of shape (n, terms)
+    x : array_like of shape (n,)
+        The tested term: the constant, or the indicator of one arm.
+    nuisance : array_like of shape (n, terms), optional
+        The other terms, such as centred covariates. Their span does not hold the constant.
 
     Returns
     -------
-    float
+    glm.Model
+
+    Raises
+    ------
+    ValueError
+        If the nuisance holds the constant: then the hypothesis is about a difference or a slope, and permutes.
     """
-    counts = np.bincount(_kinds(rows))
-    return (math.lgamma(counts.sum() + 1) - sum(math.lgamma(m + 1) for m in counts)) / math.log(10)
-
-
-def _arrangements(free, groups):
-    """Every way to deal the positions ``free`` to groups of given members; members keep their order."""
-    if not groups:
-        yield {}
-        return
-    members, *others = groups
-    for places in itertools.combinations(free, len(members)):
-        rest = [place for place in free if place not in places]
-        for remainder in _arrangements(rest, others):
-            yield {**dict(zip(places, members)), **remainder}
-
-
-def relabellings(rows, number, seed):
-    """The permutations of an analysis, the identity first.
-
-    All distinct ones where there are no more than ``number`` (for two arms without covariates: n! / (n1! n2!)),
-    otherwise the identity and ``number - 1`` random ones.
-
-    Parameters
-    ----------
-    rows : array_like of shape (n, terms)
-        The design. Equal rows are interchangeable.
-    number : int
-    seed : int
-
-    Returns
-    -------
-    permutations : ndarray of shape (B, n), int32
-        Participant i's data meet row ``permutations[b, i]`` of the design.
-    exhaustive : bool
-    """
-    kinds = _kinds(rows)
-    n = len(kinds)
-    if log10_distinct(rows) <= math.log10(number) + 1e-9:
-        groups = [np.flatnonzero(kinds == kind).tolist() for kind in range(kinds.max() + 1)]
-        every = np.array(
-            [[deal[i] for i in range(n)] for deal in _arrangements(list(range(n)), groups)], dtype=np.int32
-        )
-        observed = int(np.flatnonzero((every == np.arange(n)).all(axis=1))[0])
-        return np.concatenate([every[observed : observed + 1], np.delete(every, observed, axis=0)]), True
-    keys = np.random.default_rng(seed).random((number, n))
-    permutations = np.argsort(keys, axis=1, kind="stable").astype(np.int32)
-    permutations[0] = np.arange(n)
-    return permutations, False
-
-
-def smallest_p(model, permutations, two_sided=True):
-    """The smallest p these relabellings can give, whatever the data.
-
-    Relabellings that give the observed |t| in any data (equal arms swapped, a random one met twice) count with it.
-
-    Parameters
-    ----------
-    model : glm.Model
-    permutations : ndarray of shape (B, n)
-    two_sided : bool
-
-    Returns
-    -------
-    float
-    """
-    cosine = model.x[permutations] @ model.x
-    same = np.flatnonzero((np.abs(cosine) if two_sided else cosine) > 1 - 1e-9)
-    overlap = [np.linalg.norm(model.basis[permutations[b]].T @ model.basis) ** 2 for b in same]
-    return float(np.sum(np.array(overlap) > model.basis.shape[1] - 1e-9) / len(permutations))
+    x = np.asarray(x, dtype=np.float64)
+    n = len(x)
+    nuisance = np.zeros((n, 0)) if nuisance is None else np.asarray(nuisance, dtype=np.float64)
+    projector = np.zeros((n, 0))
+    if nuisance.shape[1]:
+        left, singular, _ = np.linalg.svd(nuisance / np.sqrt((nuisance**2).sum(axis=0)), full_matrices=False)
+        projector = left[:, singular > 1e-10 * singular[0]]
+    if np.linalg.norm(projector.sum(axis=0)) > (1 - 1e-10) * math.sqrt(n):
+        raise ValueError("the nuisance terms hold the intercept: the hypothesis is not about a mean, permute")
+    residual = x - projector @ (projector.T @ x)
+    residual -= projector @ (projector.T @ residual)
+    scale = float(np.linalg.norm(residual))
+    return glm.Model(residual / scale, scale, np.ascontiguousarray(projector), projector, n - projector.shape[1] - 1)
 
 
 @dataclass(frozen=True)
@@ -124,12 +88,20 @@ class Null:
         Largest t (0 where none is positive), smallest t (0 where none is negative).
     extent_positive, extent_negative : ndarray of shape (B,), int64
         Voxels of the largest cluster of t > u, and of t < -u; 0 where there is none.
+    mass_positive, mass_negative : ndarray of shape (B,), float64, or None
+        Mass of the heaviest cluster of either sign; None where no mass was asked for.
+    tfce_positive, tfce_negative : ndarray of shape (B,), float64, or None
+        Largest TFCE among positive voxels, and among negative ones as a positive number; None where not asked for.
     """
 
     max_t: np.ndarray
     min_t: np.ndarray
     extent_positive: np.ndarray
     extent_negative: np.ndarray
+    mass_positive: np.ndarray | None = None
+    mass_negative: np.ndarray | None = None
+    tfce_positive: np.ndarray | None = None
+    tfce_negative: np.ndarray | None = None
 
     def largest_t(self, two_sided=True):
         """The largest |t| of each relabelling, or the largest t."""
@@ -139,83 +111,228 @@ class Null:
         """The largest cluster of each relabelling, of either sign or of t > u alone."""
         return np.maximum(self.extent_positive, self.extent_negative) if two_sided else self.extent_positive
 
+    def largest_mass(self, two_sided=True):
+        """The heaviest cluster of each relabelling, of either sign or of t > u alone."""
+        return np.maximum(self.mass_positive, self.mass_negative) if two_sided else self.mass_positive
 
-def screening_error(model):
-    """How far b^2 and a can be off when their dot products are made in single precision.
+    def largest_tfce(self, two_sided=True):
+        """The largest TFCE of each relabelling, of either sign or of positive t alone."""
+        return np.maximum(self.tfce_positive, self.tfce_negative) if two_sided else self.tfce_positive
 
-    A dot product of length n of vectors of length 1 errs by no more than (n + 2) u, u = 2^-24, whatever the order of
-    its sum (Higham 2002, Accuracy and Stability of Numerical Algorithms, eq. 3.5, the rounding of both vectors
-    included); b^2 then by twice that, a sum of k such squares by sqrt(k) times that. A quarter is added.
+
+def screening_error(n):
+    """How far a dot product of length ``n``, of vectors of length 1, can be off when made in single precision.
+
+    No more than (n + 2) u, u = 2^-24, whatever the order of its sum (Higham 2002, Accuracy and Stability of Numerical
+    Algorithms, eq. 3.5, the rounding of both vectors included). A quarter is added.
     """
-    n, k = model.basis.shape
-    return 2.5 * (n + 4 + k) * 2.0**-24 * math.sqrt(max(k, 1))
+    return 1.25 * (n + 4) * 2.0**-24
 
 
-def null_distribution(residuals, model, permutations, lattice, threshold, *, threads=1, batch=_BATCH, tile=_TILE):
-    """The largest and smallest t and the largest clusters of every relabelling.
+class _Residuals:
+    """Residuals of length 1, (V, n) in double precision, in the place of :class:`differences.Differences`."""
 
-    The result is the same, to the last bit, for any ``threads``, ``batch`` and ``tile``.
+    def __init__(self, values):
+        self.values = values
+        self.square = np.ones(len(values))
+        self.raw = self.square
+
+    def tile(self, start, stop):
+        return self.values[start:stop]
+
+
+def null_distribution(
+    data,
+    model,
+    permutations,
+    lattice,
+    threshold=None,
+    *,
+    signs=None,
+    mass=None,
+    scale="t",
+    merge=False,
+    enhancement=None,
+    threads=1,
+    batch=_BATCH,
+    tile=_TILE,
+    integers=None,
+):
+    """The largest and smallest t, the largest clusters and the largest TFCE of every relabelling.
+
+    The result is the same, to the last bit, for any ``threads``, ``batch`` and ``tile``, for data in memory or in a
+    file, and for any set of statistics asked for.
 
     Parameters
     ----------
-    residuals : ndarray of shape (V, n), float64
-        From :func:`glm.fit`.
+    data : ndarray of shape (V, n), float64, or differences.Differences
+        Residuals of :func:`glm.fit`, or the fit of :func:`differences.fit`, which copies nothing.
     model : glm.Model
-    permutations : ndarray of shape (B, n)
+        Of :func:`glm.model`; of :func:`flip_model` where signs are flipped.
+    permutations : ndarray of shape (B, n) or None
+        Made by :func:`relabellings` or given.
     lattice : clusters.Lattice
-    threshold : float
-        Cluster-forming t.
+    threshold : float, optional
+        Cluster-forming t; no clusters without it.
+    signs : ndarray of shape (B, n), optional
+        1 or -1, made by :func:`flips` or given; instead of permutations, or together with them.
+    mass : str, optional
+        ``excess``: sum of abs(t) - threshold over a cluster (as nilearn); ``total``: sum of abs(t) (as FSL).
+    scale : str
+        ``t``, or ``z`` (as PALM): the scale of the mass. The threshold stays a t.
+    merge : bool
+        Let voxels of opposite sign join a cluster, as PALM's two-tailed test does.
+    enhancement : tfce.Enhancement, optional
+        TFCE too.
     threads : int
     batch, tile : int
         Permutations and voxels of one matrix product.
+    integers : bool, optional
+        Screen with products of 8-bit integers; by default where the processor has them.
 
     Returns
     -------
     Null
+
+    Raises
+    ------
+    ValueError
+        For relabellings of another length, no relabellings, or settings that contradict each other.
     """
-    voxels, k = len(residuals), model.basis.shape[1]
-    single = residuals.astype(np.float32)
-    ceiling = np.float32(threshold**2 / (model.df + threshold**2))
-    error = np.float32(screening_error(model))
-    capacity = min(voxels, max(4096, voxels // 16))
-    everywhere = np.arange(voxels, dtype=np.int32)
-    out = np.zeros((len(permutations), 4))
+    number, n = np.shape(signs if permutations is None else permutations)
+    if n != len(model.x) or (signs is not None and np.shape(signs) != (number, n)):
+        raise ValueError(f"relabellings of {n} participants, a model of {len(model.x)}")
+    if mass not in (None, "excess", "total") or scale not in ("t", "z") or (mass and threshold is None):
+        raise ValueError("mass must be excess or total and needs a threshold; scale t or z")
+    source = data if isinstance(data, differences.Differences) else _Residuals(data)
+    voxels, terms, df = len(source.square), 1 + model.basis.shape[1], float(model.df)
+    if voxels != len(lattice.place):
+        raise ValueError(f"{voxels} voxels of data, {len(lattice.place)} of the mask")
+    forming = math.inf if threshold is None else float(threshold)
+    base = 0.0
+    if mass == "excess":
+        base = forming if scale == "t" else float(glm.t_to_z(np.array(forming), df))
+    ceiling = np.float32(math.inf if threshold is None else forming**2 / (df + forming**2))
+    # Less a millionth: the screen's own sums are in single precision too.
+    square32 = np.where(source.square > 0, source.square * (1 - 1e-6), _DEAD).astype(np.float32)
+    projector = np.ascontiguousarray(model.projector)
+    if enhancement is not None:
+        batch = min(batch, _MAPS)
+    batch = min(batch, number)
+    out = np.zeros((number, 8))
+    packed = None
+    if enhancement is None:
+        unit = np.ones(max(voxels, batch * terms), dtype=np.float32)
+        delta = (screening_error(n) * np.sqrt(source.raw)).astype(np.float32)
+        if integers is None:
+            integers = integer_products.available() and voxels * n < _PACKED
+        if integers:
+            group = integer_products.GROUP
+            tile = -(-tile // group) * group
+            # Where weights sum to 0 in any order, a mean may go before 8 bits are spent on it.
+            centre = signs is None and abs(np.append(model.basis.sum(axis=0), model.x.sum())).max() < 1e-9
+            tiles = (source.tile(first, min(first + tile, voxels)) for first in range(0, voxels, tile))
+            packed = integer_products.Packed(tiles, voxels, n, centre)
 
-    def work(starts):
-        candidates = np.empty((batch, capacity), dtype=np.int32)
-        products = np.empty((batch * (1 + k), min(tile, voxels)), dtype=np.float32)
-        margin = np.empty(tile, dtype=np.float32)
-        slot = np.full(lattice.size, -1, dtype=np.int32)
-        above, parent, size = (np.empty(voxels, dtype=np.int32) for _ in range(3))
-        t = np.empty(voxels)
-        for start in starts:
-            chosen = permutations[start : start + batch]
-            rows = len(chosen)
-            x = model.x[chosen]
-            weights = np.concatenate([x, *(model.basis[:, q][chosen] for q in range(k))]).astype(np.float32)
-            best = np.zeros((rows, 2), dtype=np.float32)
-            counts = np.zeros(rows, dtype=np.int64)
+    def weights(b):
+        order = slice(None) if permutations is None else permutations[b]
+        x, basis = model.x[order], model.basis[order]
+        if signs is not None:
+            x, basis = x * signs[b], basis * signs[b][:, None]
+        if isinstance(source, _Residuals):
+            return np.concatenate([x[None], basis.T])
+        return differences.weights(x, basis, projector)
+
+    class Worker:
+        def __init__(self):
+            self.capacity = min(voxels, max(4096, voxels // 16)) if threshold is not None else 0
+            self.lists = (np.empty((batch, self.capacity), np.int32), np.empty((batch, self.capacity)))
+            self.slot = np.full(lattice.size, -1, dtype=np.int32)
+            if enhancement is None:
+                # Room for rows and voxels that are filled up to whole blocks.
+                shape = (batch * terms + 4, min(tile, voxels + 64))
+                self.products = np.empty(shape, dtype=np.float32 if packed is None else np.int32)
+                self.rest = np.empty(shape[1], dtype=np.float32)
+            else:
+                self.maps = np.empty((batch, voxels), dtype=np.float32)
+                self.enhancer = tfce.Enhancer(lattice.mask, enhancement, df)
+
+        def voxelwise(self, weight, extremes, counts, lists, maps):
+            """One pass over the data for a batch of relabellings."""
+            rows = len(weight)
+            if maps is None:
+                best = np.zeros((rows, 2), dtype=np.float32)
+                flat = weight.transpose(1, 0, 2).reshape(rows * terms, n)
+                if packed is None:
+                    single, scales, off = flat.astype(np.float32), (unit, unit), delta
+                else:
+                    small = integer_products.PackedWeights(flat)
+                    scales = small.scale, packed.scale
+                    # |w . y - w' . y'| <= |w| |y - y'| + |w - w'| |y'|, and a little for these bounds' own rounding.
+                    off = np.float32(1.0001 * small.norm) * packed.error
+                    off += np.float32(1.0001 * small.error + 1e-5) * packed.norm
             for first in range(0, voxels, tile):
-                part = single[first : first + tile].T
-                product = np.matmul(weights, part, out=products[: len(weights), : part.shape[1]])
-                kernels.screen(product, rows, 1 + k, first, ceiling, error, best, counts, candidates, margin)
-            for p in range(rows):
-                # More candidates than there was room for: look at every voxel.
-                some = (candidates[p], counts[p]) if counts[p] <= capacity else (everywhere, voxels)
-                basis = np.ascontiguousarray(model.basis[chosen[p]])
-                kernels.decide(
-                    residuals, x[p], basis, float(model.df), threshold, *some,
-                    lattice.place, lattice.offsets, slot, above, t, parent, size, out[start + p],
-                )  # fmt: skip
+                part = slice(first, min(first + tile, voxels))
+                values = source.tile(part.start, part.stop)
+                common = weight, source.square[part]
+                if maps is None:
+                    product = self.products[: len(flat), : len(values)]
+                    if packed is None:
+                        np.matmul(single, values.astype(np.float32, copy=False).T, out=product)
+                    else:
+                        packed.multiply(small, first, len(values), self.products)
+                    kernels.screen(
+                        product, scales[0], scales[1][part], off[part], square32[part], ceiling, best, values,
+                        *common, df, forming, first, extremes, counts, *lists, self.rest,
+                    )  # fmt: skip
+                else:
+                    kernels.whole_maps(values, *common, df, forming, first, extremes, counts, *lists, maps)
 
-    starts = range(0, len(permutations), batch)
+        def clusters(self, found, t, result):
+            heights = t if mass is None or scale == "t" else glm.t_to_z(t, df)
+            work = (np.empty(len(t), np.int32), np.empty(len(t), np.int32), np.empty(len(t)))
+            kernels.largest_clusters(
+                found, t, heights, base, len(t), merge, lattice.place, lattice.offsets, self.slot, *work, result
+            )
+
+        def run(self, start):
+            stop = min(start + batch, number)
+            weight = np.stack([weights(b) for b in range(start, stop)])
+            rows = len(weight)
+            extremes, counts = np.zeros((rows, 2)), np.zeros(rows, dtype=np.int64)
+            maps = None if enhancement is None else self.maps[:rows]
+            self.voxelwise(weight, extremes, counts, self.lists, maps)
+            for p in range(rows):
+                result = out[start + p]
+                result[:2] = extremes[p]
+                if threshold is not None:
+                    found, t = self.lists[0][p], self.lists[1][p]
+                    if counts[p] > self.capacity:
+                        # More voxels than there was room for: this relabelling again, with room for all.
+                        found, t = np.empty(voxels, np.int32), np.empty(voxels)
+                        again = np.zeros((1, 2)), np.zeros(1, dtype=np.int64), (found[None], t[None])
+                        self.voxelwise(weight[p : p + 1], *again, None if maps is None else maps[p : p + 1])
+                    self.clusters(found[: counts[p]], t[: counts[p]], result[2:6])
+                if maps is not None:
+                    result[6:8] = self.enhancer.maximum(maps[p])
+
+    starts = range(0, number, batch)
+
+    def work(mine):
+        worker = Worker()
+        for start in mine:
+            worker.run(start)
+
     # One BLAS thread a worker: products this small only lose by being divided.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, [starts[w::threads] for w in range(threads)]))
-    return Null(out[:, 0], out[:, 1], out[:, 2].astype(np.int64), out[:, 3].astype(np.int64))
+    extents = out[:, 2:4].astype(np.int64)
+    masses = (out[:, 4], out[:, 5]) if mass else (None, None)
+    enhanced = (None, None) if enhancement is None else (out[:, 6], out[:, 7])
+    return Null(out[:, 0], out[:, 1], extents[:, 0], extents[:, 1], *masses, *enhanced)
 
 
-def family_wise_p(observed, null):
+def family_wise_p(observed, null, tie=_TIE):
     """The share of relabellings whose maximum is at least the observed value; equal values count.
 
     Parameters
@@ -224,6 +341,8 @@ def family_wise_p(observed, null):
         Larger is more extreme.
     null : ndarray of shape (B,)
         Maxima, the observed labelling's included.
+    tie : float
+        Relative difference up to which two values are equal; ``tfce.TIE`` for TFCE.
 
     Returns
     -------
@@ -231,7 +350,7 @@ def family_wise_p(observed, null):
         Multiples of 1/B, at least 1/B where ``observed`` is no larger than the observed labelling's own maximum.
     """
     observed = np.asarray(observed, dtype=np.float64)
-    below = np.searchsorted(np.sort(null), observed - _TIE * np.abs(observed), side="left")
+    below = np.searchsorted(np.sort(null), observed - tie * np.abs(observed), side="left")
     return (len(null) - below) / len(null)
 
 

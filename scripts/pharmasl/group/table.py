@@ -7,6 +7,7 @@ import numpy as np
 from pharmasl import images, tables
 from pharmasl.atlas import Atlas
 from pharmasl.errors import InputError
+from pharmasl.group import random_fields
 
 # As SPM's results table: at most three peaks a cluster, at least 8 mm apart.
 PEAKS, PEAK_DISTANCE = 3, 8.0
@@ -20,12 +21,23 @@ COLUMNS = {
     "sign": {"Description": "Direction of the effect", "Levels": {"+": "t above 0", "-": "t below 0"}},
     "size_voxels": "Voxels of the cluster; on its first peak only, as all columns of the cluster",
     "volume_mm3": {"Description": "Volume of the cluster", "Units": "mm^3"},
-    "p_fwe_cluster": "Family-wise p of the cluster's extent, by permutation",
-    "p_fwe_voxel": "Family-wise p of the peak's t, by permutation",
+    "p_fwe_cluster": "Family-wise p of the cluster's extent",
+    "p_fwe_mass": "Family-wise p of the cluster's mass, by permutation",
+    "p_rft_cluster": "Family-wise p of the cluster's extent by random fields, as SPM has it (doubled for two tails)",
+    "p_fwe_voxel": "Family-wise p of the peak's t",
+    "p_fwe_tfce": "Family-wise p of the threshold-free cluster enhancement at the peak, by permutation",
+    "p_rft_peak": "Family-wise p of the peak's t by random fields, as SPM has it (doubled for two tails)",
+    "q_fdr": "False discovery rate at which the peak's voxel is declared",
     "t": "Student's t at the peak",
     "z_score": "Standard normal quantile with the tail probability of t",
     "effect": "Tested coefficient at the peak; its unit stands in the analysis' inference.json",
-    "effect_mean": "Mean of the tested coefficient over the cluster",
+    "effect_mean": "Tested coefficient of the cluster's mean",
+    "effect_low": "Lower limit of its 95 % interval; too high in size where the same data chose the cluster",
+    "effect_high": "Upper limit of its 95 % interval",
+    "percent_mean": {"Description": "The same over the mean baseline of all participants analysed", "Units": "percent"},
+    "hedges_g": "The same in standard deviations of change, free of small-sample bias (Hedges 1981)",
+    "hedges_g_low": "Lower limit of its 95 % interval (noncentral t)",
+    "hedges_g_high": "Upper limit of its 95 % interval",
     "region": (
         "Atlas region at the peak; where there is none, the nearest within 5 mm with its distance, or unlabelled"
     ),
@@ -79,15 +91,26 @@ def _short(value, digits=6):
     return float(f"{float(value):.{digits}g}")
 
 
-def rows(effect, t, z, voxel_pfwe, cluster_pfwe, clusters, affine, atlas=None):
+# Of a cluster, as the inference block has them.
+_OF_CLUSTER = (
+    "p_fwe_cluster", "p_fwe_mass", "p_rft_cluster", "effect_mean", "effect_low", "effect_high", "percent_mean",
+    "hedges_g", "hedges_g_low", "hedges_g_high",
+)  # fmt: skip
+# Of a peak that is no peak of t but of -log10 p.
+_LOGARITHMS = {"p_fwe_voxel": "voxel_pfwe", "p_fwe_tfce": "tfce_pfwe", "q_fdr": "qfdr"}
+
+
+def rows(maps, clusters, affine, inference, atlas=None):
     """The rows of the table.
 
     Parameters
     ----------
-    effect, t, z, voxel_pfwe, cluster_pfwe : ndarray of shape (X, Y, Z)
-        Maps of the analysis; p as -log10.
+    maps : dict of ndarray of shape (X, Y, Z)
+        ``effect``, ``t``, ``z``, and as -log10 ``voxel_pfwe``, ``tfce_pfwe``, ``qfdr``; NaN where not tested.
     clusters : ndarray of int, shape (X, Y, Z)
     affine : ndarray of shape (4, 4)
+    inference : dict
+        The analysis' block: ``clusters`` and ``random_fields``.
     atlas : atlas.Atlas, optional
         Without it ``region`` and ``regions`` are missing.
 
@@ -96,6 +119,9 @@ def rows(effect, t, z, voxel_pfwe, cluster_pfwe, clusters, affine, atlas=None):
     list of dict
         Keys as ``COLUMNS``; clusters in order of their labels, a cluster's peaks in order of |t|.
     """
+    told = {row["cluster"]: row for row in inference.get("clusters", [])}
+    fields = inference.get("random_fields") or {}
+    t = maps["t"]
     index = np.argwhere(clusters > 0)
     labels = clusters[tuple(index.T)]
     volume = abs(np.linalg.det(affine[:3, :3]))
@@ -114,16 +140,18 @@ def rows(effect, t, z, voxel_pfwe, cluster_pfwe, clusters, affine, atlas=None):
                 "peak": number,
                 **{axis: round(float(value), 2) + 0.0 for axis, value in zip(("x", "y", "z"), places[k])},
                 "sign": "+" if t[at] > 0 else "-",
-                "p_fwe_voxel": _short(10.0 ** -float(voxel_pfwe[at])),
+                **{key: _short(10.0 ** -float(maps[name][at])) for key, name in _LOGARITHMS.items()},
+                "p_rft_peak": _peak(fields, abs(float(t[at]))),
                 "t": _short(t[at]),
-                "z_score": _short(z[at]),
-                "effect": _short(effect[at]),
+                "z_score": _short(maps["z"][at]),
+                "effect": _short(maps["effect"][at]),
             }
             if number == 1:
                 row["size_voxels"] = len(where)
                 row["volume_mm3"] = _short(len(where) * volume, 9)
-                row["p_fwe_cluster"] = _short(10.0 ** -float(cluster_pfwe[at]))
-                row["effect_mean"] = _short(effect[tuple(where.T)].astype(np.float64).mean())
+                own = told.get(int(clusters[at]), {})
+                row |= {key: None if own.get(key) is None else _short(own[key]) for key in _OF_CLUSTER}
+            row = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
             if atlas is not None:
                 name, distance = atlas.nearest(places[k])
                 row["region"] = name if distance == 0 else f"{name} ({distance:.0f} mm away)"
@@ -134,13 +162,25 @@ def rows(effect, t, z, voxel_pfwe, cluster_pfwe, clusters, affine, atlas=None):
     return found
 
 
-def write(effect, t, z, voxel_pfwe, cluster_pfwe, clusters, atlas, path):
+def _peak(fields, t):
+    if fields.get("status") != "known":
+        return None
+    p = random_fields.peak_p(t, fields["df"], np.array(fields["resels"]), fields["voxels"])
+    return _short(min(float(p) * fields["tails"], 1.0))
+
+
+MAPS = ("effect", "t", "z", "voxel_pfwe", "tfce_pfwe", "qfdr")
+
+
+def write(given, clusters, inference, atlas, path):
     """Write the table of an analysis.
 
     Parameters
     ----------
-    effect, t, z, voxel_pfwe, cluster_pfwe, clusters : path-like
-        Images of the analysis.
+    given : dict
+        :data:`MAPS` to images of the analysis.
+    clusters, inference : path-like
+        The labelled image, and the block of definitions.
     atlas : list of path-like
         Empty, or the labelled image and its names.
     path : path-like
@@ -151,12 +191,13 @@ def write(effect, t, z, voxel_pfwe, cluster_pfwe, clusters, atlas, path):
     InputError
         If the images are on different grids.
     """
-    loaded = [images.load(image) for image in (effect, t, z, voxel_pfwe, cluster_pfwe)]
     labels, affine = images.load(clusters, dtype=np.int32)
-    for image, (data, own) in zip((effect, t, z, voxel_pfwe, cluster_pfwe), loaded):
-        if data.shape != labels.shape or not np.allclose(own, affine, atol=1e-4):
+    maps = {}
+    for name in MAPS:
+        maps[name], own = images.load(given[name])
+        if maps[name].shape != labels.shape or not np.allclose(own, affine, atol=1e-4):
             raise InputError(
-                image, "grid", data.shape, f"the clusters' grid, {labels.shape}", "Run the analysis again."
+                given[name], "grid", maps[name].shape, f"the clusters' grid, {labels.shape}", "Run the analysis again."
             )
     names = Atlas(*atlas) if atlas else None
-    tables.write_table(path, rows(*(data for data, _ in loaded), labels, affine, names), COLUMNS)
+    tables.write_table(path, rows(maps, labels, affine, tables.read_json(inference), names), COLUMNS)

@@ -12,7 +12,7 @@ import logging
 
 import numpy as np
 
-from pharmasl import images, resample, tables, transforms
+from pharmasl import fields, images, resample, tables, transforms
 from pharmasl.errors import InputError
 from pharmasl.perfusion import (
     artefacts,
@@ -200,7 +200,8 @@ def _on_template(found, given, coregistered, shares, kept, positions, settings):
         raise InputError(
             given["template_mask"], "shape", mask.shape, f"{reference.shape}, the reference's", "Remake it."
         )
-    in_t1w = field_at(given["forward"], transforms.points(reference)[mask])
+    field, field_grid = transforms.read_field(given["forward"])
+    in_t1w = fields.sample(field, field_grid.affine, transforms.points(reference)[mask], beyond="missing")
     place = scan.Place(mask, affine, in_t1w, coregistered)
     tissue = tuple(
         np.nan_to_num(resample.resample(shares[name], found.affine, in_t1w, coregistered)) for name in TISSUES
@@ -243,25 +244,3 @@ def _rows(found, choice, weight):
         delay = None if found.timing is None else float(found.timing.delay[found.repeats.group[number]])
         label = int(pair[1]) if pair[1] >= 0 else None
         yield {**row, "control": int(pair[0]), "label": label, "post_labeling_delay": delay, "weight": weight[number]}
-
-
-def field_at(path, points):
-    """Where a dense ITK field maps points to, between its voxels interpolated.
-
-    Parameters
-    ----------
-    path : path-like
-        Displacement field.
-    points : ndarray of shape (N, 3)
-        RAS+ mm, in the field's reference space.
-
-    Returns
-    -------
-    ndarray of shape (N, 3)
-        RAS+ mm; NaN outside the field.
-    """
-    displacement, affine = images.load(path)
-    out = points.copy()
-    for axis, sign in enumerate((-1, -1, 1)):
-        out[:, axis] += sign * resample.resample(displacement[..., 0, axis], affine, points)
-    return out

@@ -18,6 +18,7 @@ FITTED = (
     "time{arteries}, {how})"
 )
 COMPUTED = "CBF as the scanner computed it"
+_INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
 _DISTORTION = "not corrected: no library on both PyPI and conda-forge corrects it without programs of other packages"
 
 
@@ -75,7 +76,8 @@ def sidecar(found, acquisition, settings, choice, regression):
         },
         "Average": estimation.AVERAGES[settings["outliers"]["average"]],
         "MotionRegression": _regression(regression),
-        "Resampling": "each raw volume once, cubic B-spline, through all transforms composed; subtraction after it",
+        "Resampling": f"each raw volume once, {_INTERPOLATION[found.interpolation]}, through all transforms composed; "
+        "subtraction after it",
         "LeastShareOfRepeats": estimation.LEAST_REPEATS,
         "PartialVolumeCorrection": {
             "Method": "linear regression (Asllani et al. 2008, doi 10.1002/mrm.21670)",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl import images, transforms
+from pharmasl import images, resample, transforms
 from pharmasl.errors import InputError
 from pharmasl.perfusion import acquisition as parameters
 from pharmasl.perfusion import calibration, plausibility, series, spline, subtraction, volumes
@@ -61,6 +61,8 @@ class Scan:
     m0 : M0
     unit : float
         What the values of a series that the scanner quantified are multiplied with to give mL/100 g/min; else 1.
+    interpolation : {"cubic", "linear"}
+        Between the voxels of raw volumes.
     """
 
     path: object
@@ -73,11 +75,18 @@ class Scan:
     constants: object
     m0: M0
     unit: float
+    interpolation: str = "cubic"
 
     @property
     def grid(self):
         """Of the series: :class:`pharmasl.images.Grid`."""
         return images.Grid(self.data.shape[:3], self.affine)
+
+    def samples(self, volume, affine, points, matrix):
+        """A raw volume at points that ``matrix`` (4, 4) maps into its space: float32, NaN outside its field of view."""
+        if self.interpolation == "linear":
+            return resample.resample(volume, affine, points, matrix)
+        return spline.sample(spline.coefficients(volume), affine, points, matrix)
 
 
 def read(given, acquisition, settings):
@@ -117,7 +126,7 @@ def read(given, acquisition, settings):
     repeats = subtraction.differences(of, settings["subtraction"], group, path)
     motion = affines(given["motion"], data.shape[3])
     m0 = _m0(given, acquisition, settings["m0"], data, affine, of, repeats, motion)
-    return Scan(path, data, affine, of, repeats, motion, timing, constants, m0, unit)
+    return Scan(path, data, affine, of, repeats, motion, timing, constants, m0, unit, settings["interpolation"])
 
 
 def affines(path, count):
@@ -152,7 +161,7 @@ def native_series(scan):
         # A volume that stays where it is stays what it is.
         still = np.array_equal(matrix, np.eye(4))
         volume = scan.data[..., number]
-        out[..., number] = volume if still else spline.sample(spline.coefficients(volume), scan.affine, points, matrix)
+        out[..., number] = volume if still else scan.samples(volume, scan.affine, points, matrix)
     return out
 
 
@@ -201,8 +210,8 @@ def differences_at(scan, place):
         if place.series is not None:
             values = place.series[..., number][place.mask]
         else:
-            cube = spline.coefficients(scan.data[..., number])
-            values = spline.sample(cube, scan.affine, place.points, scan.motion[number] @ place.matrix)
+            matrix = scan.motion[number] @ place.matrix
+            values = scan.samples(scan.data[..., number], scan.affine, place.points, matrix)
         for row in np.flatnonzero(scan.repeats.weights[:, number]):
             out[row] += np.float32(scan.repeats.weights[row, number]) * values
     return np.ascontiguousarray(out.T)
@@ -235,7 +244,7 @@ def m0_at(scan, place):
     if m0.estimate is not None:
         return np.full((len(place.points), 1), m0.estimate)
     sampled = [
-        spline.sample(spline.coefficients(m0.data[..., number]), m0.affine, place.points, motion @ place.matrix)
+        scan.samples(m0.data[..., number], m0.affine, place.points, motion @ place.matrix)
         for number, motion in enumerate(m0.motion)
     ]
     if not m0.of_pair:

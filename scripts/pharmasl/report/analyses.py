@@ -1,5 +1,6 @@
 """What each whole-brain analysis found, in words, a table and its figure."""
 
+from pharmasl import tables
 from pharmasl.figures import findings
 from pharmasl.report import pictures
 from pharmasl.report.words import MISSING, Table, count, fixed, listed, p_value, p_words, plain, short, signed
@@ -12,8 +13,22 @@ def direction(found, row):
     arms = found.inference["arms"]
     higher = "higher" if row["sign"] == "+" else "lower"
     size = fixed(abs(float(row["effect_mean"])), 1)
-    if found.inference["effect"]["name"] == "group_by_time":
-        return f"the change of CBF was on average {size} mL/100 g/min {higher} on {arms['treatment']} than on {arms['control']}"
+    name = found.inference["effect"]["name"]
+    first, second = found.inference.get("pair") or (arms["treatment"], arms["control"])
+    if name in ("group_by_time", "between_arms"):
+        return f"the change of CBF was on average {size} mL/100 g/min {higher} on {first} than on {second}"
+    if name == "baseline_difference":
+        return f"CBF at baseline was on average {size} mL/100 g/min {higher} on {first} than on {second}"
+    if name == "within_arm":
+        return (
+            f"CBF on {found.inference['arm']} was on average {size} mL/100 g/min {higher} at follow-up than at baseline"
+        )
+    if name == "regression":
+        slope = fixed(abs(float(row["effect_mean"])), 2)
+        return f"the change of CBF was {slope} mL/100 g/min {higher} for each unit of {found.inference['predictor']}"
+    if name == "association_by_arm":
+        slope = fixed(abs(float(row["effect_mean"])), 2)
+        return f"the slope on the seed's change was {slope} {higher} on {first} than on {second}"
     goes = "rose" if row["sign"] == "+" else "fell"
     slope = fixed(abs(float(row["effect_mean"])), 2)
     return f"CBF {goes} by {slope} mL/100 g/min for each mL/100 g/min by which the seed rose, arm held fixed"
@@ -33,14 +48,33 @@ def sentences(found, sessions):
     when = f"From {sessions['baseline']} to {sessions['followup']}, in" if sessions else "In"
     told = []
     for cluster, row in list(significant.items())[:SHOWN]:
-        peak = min(found.peaks(cluster), key=lambda each: float(each["p_fwe_voxel"]))
         told.append(
             f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
-            f"{findings.place(row)}, {direction(found, row)}: family-wise {p_words(row['p_fwe_cluster'])} for its extent, "
-            f"{p_words(peak['p_fwe_voxel'])} for its highest peak (t = {fixed(row['t'])})."
+            f"{findings.place(row)}, {direction(found, row)}{size(row)}: family-wise "
+            f"{', '.join(tested_by(row, found.peaks(cluster)))} (t = {fixed(row['t'])})."
         )
     if len(significant) > SHOWN:
         told.append(f"{len(significant) - SHOWN} more clusters are significant; the table has them.")
+    return told
+
+
+def size(row):
+    """The standardised effect of a cluster, where there is one."""
+    if row.get("hedges_g") is None:
+        return ""
+    return f" (Hedges' g {fixed(row['hedges_g'])}, 95 % interval {fixed(row['hedges_g_low'])} to {fixed(row['hedges_g_high'])})"
+
+
+def tested_by(row, peaks):
+    """The family-wise p of a cluster by each statistic, in words."""
+    told = []
+    for name, words in (("p_fwe_cluster", "extent"), ("p_fwe_mass", "mass")):
+        if row.get(name) is not None:
+            told.append(f"{p_words(row[name])} for its {words}")
+    for name, words in (("p_fwe_voxel", "highest peak"), ("p_fwe_tfce", "threshold-free enhancement")):
+        values = [float(peak[name]) for peak in peaks if peak.get(name) is not None]
+        if values:
+            told.append(f"{p_words(min(values))} for its {words}")
     return told
 
 
@@ -64,11 +98,16 @@ def clusters(found, unit, everything=False):
                 "+" if row["sign"] == "+" else "\u2212",
                 row["size_voxels"] if first else "",
                 p_value(row["p_fwe_cluster"]) if first else "",
+                p_value(row.get("p_fwe_mass")) if first else "",
+                p_value(row.get("p_rft_cluster")) if first else "",
                 p_value(row["p_fwe_voxel"]),
+                p_value(row.get("p_fwe_tfce")),
+                p_value(row.get("q_fdr")),
                 fixed(row["t"]),
                 fixed(row["z_score"]),
                 signed(row["effect"]),
                 signed(row["effect_mean"]) if first else "",
+                signed(row.get("hedges_g")) if first else "",
                 (row.get("regions") or "").replace("_", " ") if first else "",
             ]
         )
@@ -81,15 +120,20 @@ def clusters(found, unit, everything=False):
         "Sign",
         "Voxels",
         "p FWE, extent",
+        "p FWE, mass",
+        "p RFT, extent",
         "p FWE, peak",
+        "p FWE, TFCE",
+        "q FDR",
         "t",
         "z score",
         "Effect at peak",
         "Mean effect",
+        "Hedges' g",
         "Regions",
     ]
     which = "All clusters" if everything else "Significant clusters (in bold) and the largest others"
-    return Table(f"{which}; effect in {unit}", heads, rows, {1, 13}, marked)
+    return Table(f"{which}; effect in {unit}", heads, rows, {1, len(heads) - 1}, marked)
 
 
 def left_out(found):
@@ -107,27 +151,51 @@ def tested(found):
     if not found.ran:
         return pairs
     model, volume, draws, tests = (block[key] for key in ("model", "search_volume", "permutation", "tests"))
-    number = "all " if draws["exhaustive"] else ""
-    seed = "" if draws["seed"] is None else f"; seed {draws['seed']}"
     cluster, voxel = tests["cluster"], tests["voxel"]
     pairs += [
-        ("Participants", f"{found.people}{left_out(found)}; {model['df']} degrees of freedom"),
+        ("Participants", f"{found.people}{left_out(found)}; {short(model['df'])} degrees of freedom"),
         ("Model", f"{model['formula']}; {model['statistic']}"),
         (
             "Search volume",
             f"{volume['voxels']:,} of {volume['template_voxels']:,} template voxels of {' x '.join(short(s) for s in volume['voxel_size_mm'])} mm: {volume['definition']}",
         ),
-        (
-            "Permutation",
-            f"{number}{draws['number']:,} relabellings{seed}: {draws['method']}; smallest attainable p {p_value(draws['smallest_attainable_p'])}",
-        ),
+    ]
+    if draws:
+        number = "all " if draws["exhaustive"] else ""
+        seed = "" if draws["seed"] is None else f"; seed {draws['seed']}"
+        pairs.append(
+            (
+                "Permutation",
+                f"{number}{draws['number']:,} relabellings{seed}: {draws['method']}; smallest attainable p {p_value(draws['smallest_attainable_p'])}",
+            )
+        )
+    pairs += [
         ("Voxel test", f"{voxel['statistic']}; critical t {short(voxel.get('critical_t'))}"),
         (
             "Cluster test",
-            f"{cluster['statistic']}; formed at t = {fixed(cluster['forming_t'])} (p < {cluster['forming_p']:g}, {cluster['forming_p_meaning']}); {cluster['neighbours']} neighbours; critical extent {short(cluster.get('critical_extent_voxels'))} voxels",
+            f"{cluster['statistic']}; formed at {fixed(cluster['forming_t'])} (p < {cluster['forming_p']:g}, {cluster['forming_p_meaning']}); {cluster['neighbours']} neighbours; critical extent {short(cluster.get('critical_extent_voxels'))} voxels",
         ),
-        ("Error rate", f"{found.alpha:g} {tests['correction']}; {'two-sided' if tests['two_sided'] else 'one-sided'}"),
     ]
+    if "mass" in tests:
+        pairs.append(
+            ("Mass test", f"{tests['mass']['statistic']}; critical mass {short(tests['mass'].get('critical_mass'))}")
+        )
+    if "tfce" in tests:
+        enhanced = tests["tfce"]
+        pairs.append(
+            (
+                "TFCE",
+                f"{enhanced['statistic']}; E {short(enhanced['extent_power'])}, H {short(enhanced['height_power'])}, {enhanced['neighbours']} neighbours, of {enhanced['scale']}; critical value {short(enhanced.get('critical_tfce'))}",
+            )
+        )
+    fields = block.get("random_fields")
+    if fields and fields["status"] == "known":
+        doubts = f"; in doubt: {listed(fields['doubts'])}" if fields["doubts"] else ""
+        sizes = " x ".join(fixed(each, 1) for each in fields["fwhm_voxels"])
+        pairs.append(("Random fields", f"smoothness {sizes} voxels, {fixed(fields['resels'][3], 0)} resels{doubts}"))
+    pairs.append(
+        ("Error rate", f"{found.alpha:g} {tests['correction']}; {'two-sided' if tests['two_sided'] else 'one-sided'}")
+    )
     return pairs
 
 
@@ -138,6 +206,7 @@ def notes(found, config):
         told.append(f"{row['participant_id']} does not enter: {row['reason']}.")
     if not found.ran:
         return told
+    told += [f"{text[0].upper()}{text[1:]}.".replace("..", ".") for text in found.inference["model"].get("notes", [])]
     if found.significant():
         told.append("The size of an effect in a cluster that the same data chose is an overestimate.")
     lost = {name: n for name, n in found.inference["search_volume"]["uncovered_voxels"].items() if n}
@@ -154,13 +223,28 @@ def notes(found, config):
     return told
 
 
-def section(name, table, inference, figure, config):
+def conjunction(name, inference):
+    """What several analyses have in common, in a sentence."""
+    block = tables.read_json(inference)
+    told = f"{plain(name).capitalize()} (an effect in each of {listed(map(plain, block['analyses']))}): "
+    if block["status"] != "run":
+        return f"{told}{block['status']}."
+    if not block["significant_voxels"]:
+        return f"{told}no voxel at family-wise p \u2264 {block['alpha']:g} in every one."
+    where = ", ".join(fixed(value, 0) for value in block["peak_mm"])
+    return (
+        f"{told}{count(block['significant_voxels'], 'voxel')} at family-wise p \u2264 {block['alpha']:g} in every one; the "
+        f"highest at ({where})."
+    )
+
+
+def section(name, table, inference, figure, design, config):
     """The section of an analysis.
 
     Parameters
     ----------
     name : str
-    table, inference, figure : path-like
+    table, inference, figure, design : path-like
     config : dict
 
     Returns
@@ -177,6 +261,7 @@ def section(name, table, inference, figure, config):
         "ran": found.ran,
         "sentences": told,
         "figure": pictures.png(figure),
+        "design": pictures.png(design),
         "alt": f"{found.question}: t map on the template. " + " ".join(told[:2]),
         "table": short_table,
         "all": clusters(found, unit, True) if found.rows and len(found.clusters) > SHOWN else None,

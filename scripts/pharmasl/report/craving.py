@@ -4,7 +4,13 @@ from pharmasl.report.words import HARD, MISSING, Table, fixed, number, p_value, 
 
 CI = f"95{HARD}%{HARD}CI"
 TIMINGS = {"change": "change", "baseline": "baseline", "followup": "follow-up"}
-METHODS = {"pearson": "Pearson", "spearman": "Spearman", "pearson_difference": "difference of Pearson"}
+METHODS = {
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "percentage_bend": "percentage bend",
+    "pearson_difference": "difference of Pearson",
+    "slope_interaction": "difference of slopes (points per mL/100 g/min)",
+}
 NONE = "\u2013"
 
 
@@ -42,11 +48,21 @@ def model_sentences(rows, arms):
             f"{arms['control']} (group by time in the mixed model, {CI} {interval(row, 1)}, {p_words(row['p'])}). "
             "This row answers the trial's question; a p below 0.05 in one arm alone does not."
         )
+        if row.get("without_one_low") is not None:
+            told[-1] += (
+                f" Without any one participant it lies between {signed(row['without_one_low'], 1)} and "
+                f"{signed(row['without_one_high'], 1)}."
+            )
+        size = find(rows, analysis="effect_size", term="g of change")
+        if size is not None and size["estimate"] is not None:
+            told[-1] += f" Hedges' g of the changes {fixed(size['estimate'])} ({CI} {interval(size, 2)})."
     return told
 
 
 def model_table(rows):
-    """All rows of the craving models."""
+    """The rows of the craving models; of those with three factors the tested interaction alone."""
+    long = ("mixed_model_ratings", "mixed_model_cues")
+    rows = [row for row in rows if row["analysis"] not in long or row["term"].count(":") == 2]
     cells = [
         [
             plain(row["analysis"]),
@@ -84,6 +100,10 @@ def relation_sentences(rows):
         if (row["timing"], row["group"], row["method"]) != ("change", "all", "pearson"):
             continue
         name = f"{plain(row['roi'])} ({row['contrast']})"
+        if row.get("region_of") == "others":
+            name += ", region found without the participant"
+        elif row["roi_defined_by_same_data"] == "true":
+            name += ", a cluster of these data"
         if row["estimate"] is None:
             told.append(f"{name}: not tested, {row['note'] or 'no values'}.")
             continue
@@ -96,10 +116,16 @@ def relation_sentences(rows):
 
 def relation_table(rows, everything):
     """The correlations: those of changes over both arms and within each, or all."""
-    kept = [row for row in rows if everything or (row["timing"] == "change" and row["method"] != "spearman")]
+    kept = [
+        row
+        for row in rows
+        if everything or (row["timing"] == "change" and row["method"] not in ("spearman", "percentage_bend"))
+    ]
     cells = [
         [
-            plain(row["roi"]) + (" \u2020" if row["roi_defined_by_same_data"] == "true" else ""),
+            plain(row["roi"])
+            + (" \u2020" if row["roi_defined_by_same_data"] == "true" else "")
+            + (", region without the participant" if row.get("region_of") == "others" else ""),
             row["contrast"],
             TIMINGS.get(row["timing"], row["timing"]),
             row["group"].replace(" - ", " \u2212 "),
@@ -109,6 +135,10 @@ def relation_table(rows, everything):
             p_value(row["p"]),
             p_value(row["p_holm"]),
             p_value(row["p_fdr"]),
+            p_value(row["p_max"]) if row.get("p_max") is not None else NONE,
+            NONE
+            if row.get("without_one_low") is None
+            else f"{fixed(row['without_one_low'])} to {fixed(row['without_one_high'])}",
             row["n"] or MISSING,
             row["note"] or "",
         ]
@@ -125,13 +155,33 @@ def relation_table(rows, everything):
         "p",
         "p Holm",
         "p FDR",
+        "p max |r|",
+        "Without any one participant",
         "n",
         "Note",
     ]
-    text = {0, 1, 2, 3, 4, 11}
+    text = {0, 1, 2, 3, 4, 13}
     if not everything:
-        cells, heads, text = [row[:2] + row[3:] for row in cells], heads[:2] + heads[3:], {0, 1, 2, 3, 10}
+        cells, heads, text = [row[:2] + row[3:] for row in cells], heads[:2] + heads[3:], {0, 1, 2, 3, 12}
     caption = (
         "All correlations of CBF and craving" if everything else "Change of CBF with change of cue-elicited craving"
     )
     return Table(caption, heads, cells, text)
+
+
+def mediation_table(rows):
+    """The effects of the exploratory mediation with their bootstrap intervals."""
+    cells = []
+    for row in rows:
+        intervals = [
+            MISSING if row[f"{name}_low"] is None else f"{fixed(row[f'{name}_low'])} to {fixed(row[f'{name}_high'])}"
+            for name in ("bca", "percentile")
+        ]
+        cells.append(
+            [row["effect"].replace("->", "\u2192"), fixed(row["estimate"]), *intervals, row["n"], row["note"] or ""]
+        )
+    chain = [rows[0][name] for name in ("m1", "m2") if rows[0][name]]
+    dagger = " \u2020" if rows[0]["roi_defined_by_same_data"] == "true" else ""
+    heads = ["Effect", "Estimate", "95 % CI (BCa)", "95 % CI (percentile)", "n", "Note"]
+    named = "; ".join(f"m{k} {plain(name)}" for k, name in enumerate(chain, start=1))
+    return Table(f"Exploratory mediation of changes: {named}{dagger}", heads, cells, {0, 5})

@@ -37,17 +37,36 @@ def with_unit(constant):
 
 def anatomy(config):
     """T1-weighted images."""
-    settings, space = config["anatomy"], config["template"]["space"]
+    settings, template = config["anatomy"], config["template"]
     bias, registration = settings["bias"], settings["registration"]
+    origin = "" if template.get("t1w") else " that nilearn distributes"
+    several = (
+        "Several T1-weighted images of one anatomy were aligned rigidly and averaged midway between them. "
+        if settings["t1w"] == "average"
+        else "Of several T1-weighted images of one anatomy the first was taken. "
+    )
+    shared = (
+        "All scans of a participant share one anatomy."
+        if settings["per"] == "participant"
+        else "Each session has an anatomy of its own, where it has a T1-weighted image."
+    )
     return (
         "The bias field of each T1-weighted image was estimated within the brain with N4 (Tustison et al. 2010; shrink "
         f"factor {bias['shrink']}, at most {listed(bias['iterations'])} iterations), the brain being found by a neural "
-        f"network. The brain was registered to the {space} template that nilearn distributes with greedy (Yushkevich et "
-        f"al. 2016; local correlation; affine with {iterations(registration['affine_iterations'])} iterations, then "
-        f"diffeomorphic with {iterations(registration['warp_iterations'])}; template of "
-        f"{short(registration['resolution'])} mm). Shares of grey matter, white matter and cerebrospinal fluid in each "
-        "voxel were estimated with a mixture of normal distributions, the template's tissue maps as priors and a Markov "
-        "random field. All scans of a participant share one anatomy."
+        f"network. {several}The brain was registered to the {template['space']} template{origin} with "
+        f"{registered_by(registration)}; template of {short(registration['resolution'])} mm). Shares of grey matter, "
+        "white matter and cerebrospinal fluid in each voxel were estimated with a mixture of normal distributions, the "
+        f"template's tissue maps as priors and a Markov random field. {shared}"
+    )
+
+
+def registered_by(registration):
+    """The program that fitted the anatomy to the template, and how; the parenthesis is left open."""
+    if registration.get("backend") == "ants":
+        return f"ANTs (Avants et al. 2008; {registration['ants_transform']}"
+    return (
+        f"greedy (Yushkevich et al. 2016; local correlation; affine with {iterations(registration['affine_iterations'])} "
+        f"iterations, then diffeomorphic with {iterations(registration['warp_iterations'])}"
     )
 
 
@@ -181,25 +200,48 @@ def group(name, block):
         return f"{text} It was {block['status']}."
     model = block["model"]
     covariates = f" Covariates: {listed(block['covariates'])}." if block["covariates"] else ""
-    return (
-        f"{text}{covariates} Model: {model['formula']}; {model['n_treatment']} participants on "
-        f"{block['arms']['treatment']} and {model['n_control']} on {block['arms']['control']}, {model['df']} degrees of "
-        "freedom."
-    )
+    people = f"{model['n']} participants"
+    if "n_treatment" in model:
+        people = (
+            f"{model['n_treatment']} participants on {block['arms']['treatment']} and {model['n_control']} on "
+            f"{block['arms']['control']}"
+        )
+    within = f" The search was restricted to {plain(block['within'])}." if block.get("within") else ""
+    return f"{text}{covariates} Model: {model['formula']}; {people}, {short(model['df'])} degrees of freedom.{within}"
 
 
 def inference(block):
     """How a whole-brain analysis was tested."""
-    draws, tests = block["permutation"], block["tests"]
+    draws, tests, fields = block["permutation"], block["tests"], block["random_fields"]
     cluster = tests["cluster"]
+    formed = (
+        f"clusters were formed at p < {cluster['forming_p']:g} ({cluster['forming_p_meaning']}) with "
+        f"{cluster['neighbours']} neighbours. {'Two-sided' if tests['two_sided'] else 'One-sided'}, error rate "
+        f"{block['alpha']:g} {tests['correction']}."
+    )
+    if draws is None and fields is None:
+        return f"voxels were declared by their false discovery rate; {formed}"
+    smooth = ""
+    if fields and fields["status"] == "known":
+        sizes = " by ".join(fixed(each, 1) for each in fields["fwhm_voxels"])
+        smooth = f" Random-field p, as SPM has them, rest on a smoothness of {sizes} voxels (FWHM)."
+    if draws is None:
+        return f"p values are family-wise, by random fields; {formed}{smooth}"
     every = "all " if draws["exhaustive"] else ""
     seed = "" if draws["seed"] is None else f", seed {draws['seed']}"
+    others = ""
+    if "mass" in tests:
+        others += f", their {tests['mass']['statistic']}"
+    if "tfce" in tests:
+        enhanced = tests["tfce"]
+        others += (
+            f", and voxels besides by the {enhanced['statistic']} (E {short(enhanced['extent_power'])}, H "
+            f"{short(enhanced['height_power'])}, {enhanced['neighbours']} neighbours)"
+        )
     return (
         f"p values are family-wise, by permutation ({every}{draws['number']:,} relabellings{seed}): {draws['method']}. "
-        f"Voxels were tested by the {tests['voxel']['statistic']}, clusters by their {cluster['statistic']}; clusters "
-        f"were formed at p < {cluster['forming_p']:g} ({cluster['forming_p_meaning']}) with {cluster['neighbours']} "
-        f"neighbours. {'Two-sided' if tests['two_sided'] else 'One-sided'}, error rate {block['alpha']:g} "
-        f"{tests['correction']}."
+        f"Voxels were tested by the {tests['voxel']['statistic']}, clusters by their {cluster['statistic']}{others}; "
+        f"{formed}{smooth}"
     )
 
 
@@ -220,17 +262,23 @@ def lower(text):
 def craving(config, related):
     """Craving and its relation to perfusion."""
     settings = config["craving"]
+    columns = {
+        which: settings[which] if isinstance(settings[which], str) else "sum of " + listed(settings[which])
+        for which in ("before", "after")
+    }
     text = (
-        f"Cue-elicited craving is the rating after the cues ({settings['after']}) minus the one before "
-        f"({settings['before']}). Its change was tested within arms by paired t tests and between arms by a mixed model with "
-        "a random intercept for each participant (REML, Satterthwaite degrees of freedom) and by an analysis of covariance."
+        f"Cue-elicited craving is the rating after the cues ({columns['after']}) minus the one before "
+        f"({columns['before']}). Its change was tested within arms by paired t tests and between arms by a mixed model with "
+        "a random intercept for each participant (REML, Kenward-Roger standard errors and degrees of freedom), to which "
+        "participants with one session contribute, and by an analysis of covariance adjusted for the score at baseline."
     )
     if related:
         text += (
             f" Mean CBF ({settings['contrast']}) of {listed(map(plain, settings['rois']))} was correlated with cue-elicited "
-            "craving: Pearson and Spearman, over both arms adjusted for arm and within arms, p by permutation within arms, "
-            "corrected for the number of tests by Holm's and by Benjamini and Hochberg's method; Pearson intervals by "
-            "Fisher's z, Spearman's by the BCa bootstrap."
+            "craving: Pearson, Spearman and percentage bend, over both arms adjusted for arm and within arms, p by "
+            "permutation within arms, corrected for the number of tests by Holm's and by Benjamini and Hochberg's method "
+            "and by the permutation distribution of the family's largest |r|; Pearson intervals by Fisher's z, the others' "
+            "by the BCa bootstrap. The arms' slopes were compared by their interaction."
         )
     return text
 

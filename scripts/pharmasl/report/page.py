@@ -49,6 +49,7 @@ def _craving(paths, config):
         "notes": craving.notes(rows),
         "figure": pictures.png(paths["craving_figure"][0]),
         "alt": "Cue-elicited craving by arm and session. " + " ".join(told),
+        "diagnostics": pictures.png(paths["craving_diagnostics"][0]) if paths.get("craving_diagnostics") else None,
     }
 
 
@@ -64,20 +65,23 @@ def _relations(paths):
         "figure": pictures.png(paths["roi_figure"][0]) if paths["roi_figure"] else None,
         "alt": "Change of craving against change of CBF in each region. " + " ".join(told),
         "chosen": any(row["roi_defined_by_same_data"] == "true" for row in rows),
+        "mediation": craving.mediation_table(tables.read_table(paths["craving_mediation"][0]))
+        if paths.get("craving_mediation")
+        else None,
     }
 
 
-def content(paths, *, title, analyses_names, config, versions):
+def content(paths, *, title, analyses_names, conjunctions_names, config, versions):
     """Gather all that the page shows.
 
     Parameters
     ----------
     paths : dict
         ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_exclusions``, ``quality_figure``; lists ``scan_figures``,
-        ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``craving_scores``,
+        ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``analyses_designs``, ``conjunctions``, ``craving_scores``,
         ``craving_model``, ``roi_craving``, ``craving_figure``, ``roi_figure``, empty where the study does not ask.
     title : str
-    analyses_names : list of str
+    analyses_names, conjunctions_names : list of str
         In the order of the lists.
     config, versions : dict
 
@@ -86,9 +90,8 @@ def content(paths, *, title, analyses_names, config, versions):
     dict
     """
     scans, people = tables.read_table(paths["scans"]), tables.read_table(paths["participants"])
-    groups = zip(
-        analyses_names, paths["analyses_tables"], paths["analyses_inference"], paths["analyses_figures"], strict=True
-    )
+    kinds = ("tables", "inference", "figures", "designs")
+    groups = zip(analyses_names, *(paths[f"analyses_{kind}"] for kind in kinds), strict=True)
     found = [analyses.section(*group, config) for group in groups]
     inference = {section["name"]: section.pop("inference") for section in found}
     sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
@@ -108,6 +111,10 @@ def content(paths, *, title, analyses_names, config, versions):
         "participants": participants.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config),
         "quality": quality.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
         "analyses": found,
+        "conjunctions": [
+            analyses.conjunction(name, path)
+            for name, path in zip(conjunctions_names, paths["conjunctions"], strict=True)
+        ],
         "craving": mood,
         "relations": relations,
         "methods": text,

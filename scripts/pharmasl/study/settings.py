@@ -3,7 +3,7 @@
 import copy
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, schemas
+from pharmasl.study import calibrations, own_template, schemas
 
 FILE = "config"
 
@@ -37,12 +37,24 @@ def resolve(config):
         complete["perfusion"] = calibrations.fill(perfusion, perfusion["calibration"])
     errors = schemas.check(complete, "config", FILE, fill=True)
     if not errors:
-        errors = [*_references(complete), *_circles(complete)]
+        named = "space" in (config.get("template") or {})
+        errors = [*_references(complete), *_circles(complete), *own_template.names(complete["template"], named)]
     if errors:
         raise InputErrors(errors)
-    for analysis in complete["analyses"].values():
-        analysis["inference"] = {**complete["inference"], **analysis.get("inference", {})}
+    for name, analysis in complete["analyses"].items():
+        own = analysis.get("inference", {})
+        analysis["inference"] = {**complete["inference"], **own}
+        # What an analysis says of its own inference follows the common one's rules.
+        errors += [
+            InputError(FILE, f"analyses.{name}.{error.field}", error.found, error.expected, error.mend)
+            for error in schemas.check({**_LEAST, "inference": own}, "config", FILE)
+        ]
+    if errors:
+        raise InputErrors(errors)
     return complete
+
+
+_LEAST = {"bids_dir": "x", "output_dir": "y", "conditions": {"rest": {}}}
 
 
 def _references(config):
@@ -66,11 +78,29 @@ def _references(config):
                 )
         if analysis["contrast"] not in config["contrasts"]:
             yield unknown(f"analyses.{name}.contrast", analysis["contrast"], "contrasts")
+        if "within" in analysis and analysis["within"] not in config["rois"]:
+            yield unknown(f"analyses.{name}.within", analysis["within"], "rois")
+        yield from _arms_and_sessions(config, name, analysis)
+        if analysis["method"] != "differences" and (analysis["effect"] != "group_by_time" or "site" in analysis):
+            yield InputError(
+                FILE, f"analyses.{name}.method", analysis["method"], "differences, but for group_by_time without a site",
+                "Take the default.",
+            )  # fmt: skip
+        if analysis["method"] == "full_factorial" and analysis["covariates"]:
+            yield InputError(
+                FILE, f"analyses.{name}.covariates", analysis["covariates"], "none with full_factorial", "Remove them."
+            )
         if "seed" in analysis:
             if analysis["seed"]["contrast"] not in config["contrasts"]:
                 yield unknown(f"analyses.{name}.seed.contrast", analysis["seed"]["contrast"], "contrasts")
             if analysis["seed"]["roi"] not in config["rois"]:
                 yield unknown(f"analyses.{name}.seed.roi", analysis["seed"]["roi"], "rois")
+    for name, parts in config["conjunctions"].items():
+        for part in parts:
+            if part not in config["analyses"]:
+                yield unknown(f"conjunctions.{name}", part, "analyses")
+        if name in config["analyses"]:
+            yield InputError(FILE, f"conjunctions.{name}", name, "another name than an analysis", "Rename it.")
     for name, roi in config["rois"].items():
         if "analysis" in roi and roi["analysis"] not in config["analyses"]:
             yield unknown(f"rois.{name}.analysis", roi["analysis"], "analyses")
@@ -82,20 +112,57 @@ def _references(config):
         for roi in craving["rois"]:
             if roi not in config["rois"]:
                 yield unknown("craving.rois", roi, "rois")
+        for mediator in craving.get("mediation", {}).get("mediators", []):
+            if mediator["roi"] not in config["rois"]:
+                yield unknown("craving.mediation", mediator["roi"], "rois")
+            if mediator["contrast"] not in config["contrasts"]:
+                yield unknown("craving.mediation", mediator["contrast"], "contrasts")
         if craving["rois"] and craving.get("contrast") not in config["contrasts"]:
             yield unknown("craving.contrast", craving.get("contrast"), "contrasts")
 
 
+def _arms_and_sessions(config, name, analysis):
+    """Arms and sessions that an analysis names and the study does not."""
+    if "arms" in config:
+        arms = [config["arms"]["treatment"], config["arms"]["control"], *config["arms"]["others"]]
+        for field in ("arm", "pair"):
+            for label in analysis.get("pair", []) if field == "pair" else [analysis.get("arm")]:
+                if label is not None and label not in arms:
+                    yield InputError(
+                        FILE, f"analyses.{name}.{field}", label, f"one of the arms: {', '.join(arms)}",
+                        "Correct the name or add it to arms.others.",
+                    )  # fmt: skip
+    if "sessions" in config:
+        sessions = config["sessions"]
+        known = [sessions["baseline"], sessions["followup"], *sessions["others"]]
+        for label in analysis.get("sessions", {}).values():
+            if label not in known:
+                yield InputError(
+                    FILE, f"analyses.{name}.sessions", label, f"one of the sessions: {', '.join(known)}",
+                    "Correct the label or add it to sessions.others.",
+                )  # fmt: skip
+
+
 def _circles(config):
-    """An analysis whose seed is a cluster of an analysis ... whose seed is a cluster of the first."""
+    """An analysis whose seed or search region is a cluster of an analysis ... whose seed is a cluster of the first."""
     rois, analyses = config["rois"], config["analyses"]
+
+    def needed(name):
+        part = analyses.get(name, {})
+        regions = (part.get("seed", {}).get("roi"), part.get("within"))
+        return {rois[region]["analysis"] for region in regions if "analysis" in rois.get(region, {})}
+
     for start in analyses:
-        seen, name = [], start
-        while name in analyses and name not in seen:
-            seen.append(name)
-            name = rois.get(analyses[name].get("seed", {}).get("roi"), {}).get("analysis")
-        if name == start:
+        # Breadth first, each analysis with the way by which it was reached.
+        ways, edge = {}, [[start]]
+        while edge:
+            edge = [[*way, name] for way in edge for name in sorted(needed(way[-1])) if name not in ways]
+            ways |= {way[-1]: way for way in edge}
+        if start in ways:
             yield InputError(
-                FILE, f"analyses.{start}.seed", " -> ".join([*seen, start]), "a seed that does not depend on the analysis",
-                "Take another ROI as seed.",
-            )  # fmt: skip
+                FILE,
+                f"analyses.{start}",
+                " -> ".join(ways[start]),
+                "a seed and a region that do not depend on the analysis",
+                "Take another ROI.",
+            )

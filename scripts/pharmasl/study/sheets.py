@@ -37,7 +37,8 @@ _SCANS = {
     "scan": "Stem of the outputs",
     "asl": "Raw ASL image",
     "m0": "Raw separate M0 image",
-    "t1w": "Raw T1-weighted image",
+    "t1w": "Raw T1-weighted images that the scan's anatomy is made of, separated by blanks",
+    "anatomy": "Whose anatomy the scan uses",
     "volumes": "Number of volumes",
     "pairs": "Number of label and control pairs, or of deltaM or CBF volumes",
     **_ACQUISITION,
@@ -64,7 +65,8 @@ def scan_rows(study):
             "scan": scan.stem,
             "asl": scan.asl,
             "m0": scan.m0,
-            "t1w": study.t1w[scan.subject],
+            "t1w": " ".join(study.t1w[study.anatomy(scan.visit)]) or None,
+            "anatomy": study.anatomy_origin(scan.visit),
             "volumes": len(types),
             "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
             **{key: _text(acquisition[key]) for key in _ACQUISITION},
@@ -101,9 +103,12 @@ def write_sheets(content, description, scans, participants, exclusions):
 
 def content(study):
     """What the tables of a study hold: plain lists and dicts."""
+    arms = study.config.get("arms")
+    # Whatever the dataset calls it, the column of the arm is called so from here on.
+    arm = (lambda row: {"arm": row.get(arms["column"])}) if arms else (lambda row: {})
     return {
         "bids_dir": study.config["bids_dir"],
         "scans": list(scan_rows(study)),
-        "participants": [dict(row) for row in study.participants.values()],
+        "participants": [{**row, **arm(row)} for row in study.participants.values()],
         "exclusions": [*study.exclusions, *study.incomplete()],
     }

@@ -1,9 +1,13 @@
 """Which outputs follow from a study: the lists that the rules' input functions hand on."""
 
 import re
+import types
 
 from pharmasl import bids
-from pharmasl.study import sheets
+from pharmasl.study import own_template, sheets
+
+# Effects on change that are one column of the design.
+_ONE_TERM = ("group_by_time", "association", "association_by_arm", "regression")
 
 
 class Targets:
@@ -19,7 +23,6 @@ class Targets:
     def __init__(self, study, root):
         self.study, self.root = study, root
         self.space = study.config["template"]["space"]
-        self._scan_of_anatomy = {study.anatomy(subject): subject for subject in study.t1w}
         self._visit_of_stem = {study.visit_stem(visit): visit for visit in study.visits}
 
     @staticmethod
@@ -32,16 +35,19 @@ class Targets:
         return sheets.content(self.study)
 
     def t1w(self, wildcards):
-        """The raw T1-weighted image of an anatomy."""
-        return self.study.t1w[self._scan_of_anatomy[wildcards.anat]]
+        """The raw T1-weighted images that an anatomy is made of."""
+        return list(self.study.t1w[wildcards.anat])
 
     def anatomies(self, assumed):
-        """The stems of those participants' anatomies whose T1w is (not) the template's for want of their own."""
-        return [self.study.anatomy(subject) for subject, path in self.study.t1w.items() if (path is None) == assumed]
+        """The stems of those anatomies that are (not) the template's for want of a T1w."""
+        return [stem for stem, paths in self.study.t1w.items() if (not paths) == assumed]
 
     def assumed(self, wildcards):
         """Whether a scan's participant has no T1w of their own."""
-        return self.study.t1w[self.study.scans[wildcards.scan].subject] is None
+        return not self.study.t1w[self._anatomy(wildcards)]
+
+    def _anatomy(self, wildcards):
+        return self.study.anatomy(self.study.scans[wildcards.scan].visit)
 
     def asl(self, wildcards):
         """The raw series of a scan."""
@@ -68,7 +74,10 @@ class Targets:
     def quantification(self):
         """The settings of the quantification, without those that have done their work when it begins."""
         settings = self.study.config["perfusion"]
-        used = ("calibration", "q2tips", "m0", "subtraction", "outliers", "delays", "partial_volume", "smoothing_fwhm")
+        used = (
+            "calibration", "q2tips", "m0", "subtraction", "outliers", "delays", "partial_volume", "smoothing_fwhm",
+            "interpolation",
+        )  # fmt: skip
         return {**{key: settings[key] for key in used}, "motion": {"regress": settings["motion"]["regress"]}}
 
     def label(self, wildcards):
@@ -87,7 +96,7 @@ class Targets:
 
     def anatomy_of(self, pattern):
         """An input function: the anatomy's file that a scan needs, from a pattern with the wildcard ``{anat}``."""
-        return lambda wildcards: pattern.replace("{anat}", self.study.anatomy(self.study.scans[wildcards.scan].subject))
+        return lambda wildcards: pattern.replace("{anat}", self._anatomy(wildcards))
 
     def states(self, pattern):
         """An input function: the scans' files that a contrast at a visit needs, from a pattern with ``{scan}``."""
@@ -116,15 +125,31 @@ class Targets:
         """An input function: the members' contrast maps of an analysis at the baseline or the follow-up session."""
 
         def paths(wildcards):
-            label = self.study.config["sessions"][which]
-            contrast = self.study.config["analyses"][wildcards.analysis]["contrast"]
-            return [self._contrast((subject, label), contrast) for subject in self.study.members(wildcards.analysis)]
+            name = wildcards.analysis
+            label = self.study.analysis_sessions(name).get(which)
+            contrast = self.study.config["analyses"][name]["contrast"]
+            members = self.study.members(name, which) if label else []
+            return [self._contrast((subject, label), contrast) for subject in members]
 
         return paths
 
     def members(self, wildcards):
-        """The members of an analysis, in the order of :meth:`session_maps`."""
-        return [f"sub-{subject}" for subject in self.study.members(wildcards.analysis)]
+        """Whose maps those are, session by session."""
+        name = wildcards.analysis
+        sessions = self.study.analysis_sessions(name)
+        return {
+            which: [f"sub-{subject}" for subject in self.study.members(name, which)] if which in sessions else []
+            for which in ("baseline", "followup")
+        }
+
+    def analysis_sessions(self, wildcards):
+        """The labels of those sessions."""
+        return self.study.analysis_sessions(wildcards.analysis)
+
+    def within(self, wildcards):
+        """The mask of the region to which an analysis is restricted: a list of one path, or empty."""
+        region = self.study.config["analyses"][wildcards.analysis].get("within")
+        return [f"{self.root}/rois/{region}_mask.nii.gz"] if region else []
 
     def seed(self, wildcards):
         """The seed's values that an association needs: a list of one path, or empty."""
@@ -158,6 +183,10 @@ class Targets:
 
         return paths
 
+    def own_template(self):
+        """The user's own template by kind of file (``t1w``, ``mask``, ``gm``, ``wm``, ``csf``); empty for nilearn's."""
+        return own_template.files(self.study.config["template"])
+
     def own_atlas(self):
         """The user's own atlas files; none where a package carries them."""
         atlas = self.study.config["atlas"]
@@ -188,9 +217,71 @@ class Targets:
         """The definitions of those regions."""
         return [f"{self.root}/rois/{roi}_mask.json" for roi in self.study.config["craving"]["rois"]]
 
+    def if_weighted(self, paths):
+        """An input function: these paths if a region's value is weighted by grey matter, else none."""
+        rois = self.study.config["rois"]
+        return lambda wildcards: list(paths) if rois[wildcards.roi]["statistic"] == "gm_weighted" else []
+
+    def left_out_rois(self):
+        """The regions related to craving that are clusters of an analysis that can be repeated without a participant."""
+        config = self.study.config
+        found = []
+        for roi in config.get("craving", {}).get("rois", []):
+            analysis = config["analyses"].get(config["rois"][roi].get("analysis"), {})
+            ordinary = analysis.get("method", "differences") == "differences" and not analysis.get("within")
+            if ordinary and analysis.get("effect") in _ONE_TERM:
+                found.append(roi)
+        return found
+
+    def left_out_values(self, wildcards):
+        """Their values, each participant's from the region found without them."""
+        return [f"{self.root}/rois/{roi}_leftout_values.tsv" for roi in self.left_out_rois()]
+
+    def of_defining(self, pattern):
+        """An input function: a pattern with ``{analysis}`` for the analysis whose cluster a region is."""
+        return lambda wildcards: pattern.replace("{analysis}", self.study.config["rois"][wildcards.roi]["analysis"])
+
+    def defining_maps(self, which):
+        """An input function: the maps of that analysis, as :meth:`session_maps`."""
+
+        def paths(wildcards):
+            name = self.study.config["rois"][wildcards.roi]["analysis"]
+            return self.session_maps(which)(types.SimpleNamespace(analysis=name))
+
+        return paths
+
+    def defining_members(self, wildcards):
+        """The members of that analysis."""
+        name = self.study.config["rois"][wildcards.roi]["analysis"]
+        return self.members(types.SimpleNamespace(analysis=name))["baseline"]
+
+    def defining_inference(self, wildcards):
+        """How that analysis forms its clusters."""
+        inference = self.study.config["analyses"][self.study.config["rois"][wildcards.roi]["analysis"]]["inference"]
+        return {name: inference[name] for name in ("cluster_forming_p", "neighbours")}
+
+    def mediators(self, pattern):
+        """A pattern with ``{roi}`` for each region of the craving mediation, once."""
+        asked = self.study.config.get("craving", {}).get("mediation", {}).get("mediators", [])
+        return [pattern.replace("{roi}", roi) for roi in dict.fromkeys(each["roi"] for each in asked)]
+
+    def if_mediation(self, paths):
+        """These paths if the configuration asks for a mediation, else none."""
+        return list(paths) if self.study.config.get("craving", {}).get("mediation") else []
+
     def craving_table(self, wildcards):
         """The raw craving table."""
         return f"{self.study.config['bids_dir'].rstrip('/')}/{self.study.config['craving']['table']}"
+
+    def of_conjunction(self, pattern):
+        """An input function: a pattern with ``{analysis}`` for every analysis of a conjunction."""
+        return lambda wildcards: [
+            pattern.replace("{analysis}", name) for name in self.study.config["conjunctions"][wildcards.conjunction]
+        ]
+
+    def of_conjunctions(self, pattern):
+        """A pattern with ``{conjunction}`` for every conjunction."""
+        return [pattern.replace("{conjunction}", name) for name in self.study.config["conjunctions"]]
 
     def of_analyses(self, pattern):
         """A pattern with ``{analysis}`` for every analysis, in the configuration's order."""

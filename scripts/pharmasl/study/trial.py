@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from pharmasl import bids, tables
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import acquisition, schemas, settings
+from pharmasl.study import acquisition, own_template, schemas, settings
+from pharmasl.study import arms as study_arms
 
 _SELECTORS = {"acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir"}
+# Images that BIDS calls T1w and that show no T1-weighted magnitude.
+_NO_MAGNITUDE = frozenset({"phase", "real", "imag"})
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ class Study:
     scans : dict
         Stem to :class:`Scan`, in the order of the paths.
     t1w : dict
-        Subject label to its raw T1-weighted image; None where the template is assumed for want of one.
+        Stem of an anatomy to the raw T1-weighted images (tuple of str) it is made of; empty where the template is
+        assumed for want of any.
+    anatomies : dict
+        (subject, session) of each visit to the stem of the anatomy that its scans use.
     exclusions : list of dict
         ``participant_id``, ``session``, ``condition``, ``analysis``, ``reason`` of all that is left out.
     """
@@ -74,11 +80,24 @@ class Study:
     participants: dict
     scans: dict
     t1w: dict
+    anatomies: dict
     exclusions: list
 
-    def anatomy(self, subject):
-        """The stem of a participant's anatomy: one for all sessions."""
-        return bids.stem({"sub": subject}, "anat")
+    def anatomy(self, visit):
+        """The stem of the anatomy that the scans of a visit (subject, session) use."""
+        return self.anatomies[visit]
+
+    def anatomy_origin(self, visit):
+        """Whose anatomy that is, in words."""
+        subject, session = visit
+        stem = self.anatomies[visit]
+        if not self.t1w[stem]:
+            return "no T1w: the template"
+        if self.config["anatomy"]["per"] == "participant":
+            return "the participant's"
+        if stem == bids.stem({"sub": subject, "ses": session}, "anat"):
+            return "the session's own"
+        return f"another session's ({stem.rsplit('/', 1)[-1]}), for want of a T1w of its own"
 
     @property
     def visits(self):
@@ -117,29 +136,52 @@ class Study:
             if self.contrast_scans(visit, name)
         ]
 
-    def members(self, analysis):
+    def members(self, analysis, which=None):
         """Who enters an analysis.
+
+        Parameters
+        ----------
+        analysis : str
+        which : {"baseline", "followup"}, optional
+            Only those of whom there is a map at that session.
 
         Returns
         -------
         list of str
-            Subject labels: arm known, every covariate known, each contrast of the analysis available at both sessions.
+            Subject labels: of an arm that the analysis concerns, every covariate known, each contrast of the analysis
+            available at its sessions (at one of them at least, for a method that takes incomplete participants).
         """
-        return [subject for subject in self.participants if not self._missing(subject, analysis)]
+        found = [subject for subject in self.participants if not self._missing(subject, analysis)]
+        if which is None:
+            return found
+        label = self.analysis_sessions(analysis).get(which)
+        contrast = self.config["analyses"][analysis]["contrast"]
+        return [subject for subject in found if self.contrast_scans((subject, label), contrast)]
+
+    def analysis_sessions(self, analysis):
+        """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""
+        return study_arms.sessions(self.config["analyses"][analysis], self.config["sessions"])
 
     def _missing(self, subject, analysis):
         """Why a participant does not enter an analysis; empty if it does."""
-        part = self.config["analyses"][analysis]
+        part, arms = self.config["analyses"][analysis], self.config["arms"]
         contrasts = {part["contrast"], *([part["seed"]["contrast"]] if "seed" in part else [])}
         row = self.participants[subject]
+        sessions = list(self.analysis_sessions(analysis).values())
         reasons = [
             f"no {contrast} at {label}"
-            for label in self.config["sessions"].values()
+            for label in sessions
             for contrast in sorted(contrasts)
             if not self.contrast_scans((subject, label), contrast)
         ]
-        columns = [self.config["arms"]["column"], *part["covariates"]]
-        return reasons + [f"no {column}" for column in columns if row.get(column) is None]
+        if part["method"] == "mixed_model" and len(reasons) < len(sessions):
+            reasons = []
+        columns = [arms["column"], *part["covariates"], *(part[key] for key in ("site", "predictor") if key in part)]
+        reasons += [f"no {column}" for column in columns if row.get(column) is None]
+        arm = row.get(arms["column"])
+        if arm is not None and arm not in study_arms.concerned(part, arms):
+            reasons.append(f"the arm {arm} is not part of it")
+        return reasons
 
     def incomplete(self):
         """Exclusions from analyses, as rows like :attr:`exclusions`."""
@@ -170,15 +212,15 @@ def read_study(config):
     """
     config = settings.resolve(config)
     dataset = bids.read_dataset(config["bids_dir"])
-    errors, exclusions = [], []
+    errors, exclusions = list(own_template.check(config["template"])), []
     subjects = _subjects(dataset, config, errors)
     participants = _participants(dataset, config, subjects, errors, exclusions)
     scans = _scans(dataset, config, participants, errors, exclusions)
-    t1w = _anatomies(dataset, {scan.subject for scan in scans.values()}, config["anatomy"]["missing_t1w"], errors)
+    t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
     for subject in participants:
         if not any(scan.subject == subject for scan in scans.values()):
             exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
-    study = Study(config, participants, scans, t1w, exclusions)
+    study = Study(config, participants, scans, t1w, anatomies, exclusions)
     if not errors:
         errors += [*_unknown_exclusions(dataset, study), *_unusable(dataset, study)]
     if errors:
@@ -233,7 +275,11 @@ def _participants(dataset, config, subjects, errors, exclusions):
         found[subject] = row
         if subject not in dataset.subjects and config.get("participants") is None:
             exclusions.append({"participant_id": row["participant_id"], "reason": "no folder in the dataset"})
-    covariates = {column for analysis in config["analyses"].values() for column in analysis["covariates"]}
+    covariates = {
+        column
+        for analysis in config["analyses"].values()
+        for column in [*analysis["covariates"], *(analysis[key] for key in ("site", "predictor") if key in analysis)]
+    }
     haematocrit = config["perfusion"]["haematocrit"]
     wanted = [*([arms["column"]] if arms else []), *sorted(covariates | ({haematocrit} if haematocrit else set()))]
     columns = set(rows[0]) if rows else set()
@@ -261,13 +307,13 @@ def _participants(dataset, config, subjects, errors, exclusions):
             continue
         row = result[subject] = found[subject]
         arm = row.get(arms["column"]) if arms else None
-        if arm is not None and arm not in (arms["treatment"], arms["control"]):
+        if arm is not None and arm not in (known := [arms["treatment"], arms["control"], *arms["others"]]):
             errors.append(
                 InputError(
                     path,
                     f"{arms['column']} of sub-{subject}",
                     arm,
-                    f"{arms['treatment']} or {arms['control']}",
+                    " or ".join(known),
                     "Correct the table, or arms in the configuration.",
                 )
             )
@@ -294,7 +340,7 @@ def _condition(config, entities, path, errors):
 
 
 def _scans(dataset, config, participants, errors, exclusions):
-    sessions = set(config["sessions"].values()) if "sessions" in config else None
+    sessions = set(study_arms.labels(config["sessions"])) if "sessions" in config else None
     scans = {}
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
@@ -318,15 +364,31 @@ def _scans(dataset, config, participants, errors, exclusions):
     return scans
 
 
-def _anatomies(dataset, subjects, missing, errors):
-    """Each participant's raw T1w; where there is none, an error, or None if the template may stand in for it."""
-    found = {}
+def _anatomies(dataset, visits, settings, errors):
+    """The anatomies' raw T1w by stem, and the stem of each visit; an error where there is none and none is allowed.
+
+    A session without a T1w of its own takes the one of the participant that comes first in the dataset's order.
+    """
+    images = {}
     for file in dataset.images("T1w"):
-        # Defaced or repeated T1w of later sessions are left: the first is the participant's anatomy.
-        found.setdefault(file.entities.get("sub"), file.path)
-    for subject in sorted(subjects - set(found)):
-        if missing == "template":
-            found[subject] = None
+        if file.entities.get("part") not in _NO_MAGNITUDE:
+            session = file.entities.get("ses") if settings["per"] == "session" else None
+            images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
+    t1w, anatomies, missing = {}, {}, {}
+    for visit in sorted(set(visits), key=lambda visit: tuple(part or "" for part in visit)):
+        subject, session = visit
+        own = images.get(subject)
+        if own is None:
+            stem = bids.stem({"sub": subject}, "anat")
+            missing[subject] = t1w[stem] = ()
+        else:
+            if session not in own:
+                session = next(iter(own))
+            stem = bids.stem({"sub": subject, "ses": session}, "anat")
+            t1w[stem] = _sources(own[session], settings["t1w"])
+        anatomies[visit] = stem
+    for subject in missing:
+        if settings["missing_t1w"] == "template":
             continue
         errors.append(
             InputError(
@@ -338,7 +400,14 @@ def _anatomies(dataset, subjects, missing, errors):
                 "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",
             )
         )
-    return {subject: found[subject] for subject in sorted(subjects) if subject in found}
+    return t1w, anatomies
+
+
+def _sources(files, which):
+    """The raw images (tuple of str) that make an anatomy, of all that could."""
+    # Contrast agent changes the tissues' contrast: such an image is no repetition of one without.
+    plain = [file for file in files if "ce" not in file.entities] or files
+    return tuple(file.path for file in (plain if which == "average" else plain[:1]))
 
 
 def _unknown_exclusions(dataset, study):
@@ -371,13 +440,13 @@ def _unusable(dataset, study):
         )
         return
     arms = study.config.get("arms")
-    for name in study.config["analyses"]:
-        members = study.members(name)
-        per_arm = [
-            sum(study.participants[m][arms["column"]] == arms[arm] for m in members) for arm in ("treatment", "control")
-        ]
-        if min(per_arm) < 2:
+    for name, part in study.config["analyses"].items():
+        labels = study_arms.concerned(part, arms)
+        found = [study.participants[member][arms["column"]] for member in study.members(name)]
+        counts = [found.count(label) for label in labels]
+        if min(counts) < 2:
             yield InputError(
-                "config", f"analyses.{name}", f"{per_arm[0]} and {per_arm[1]} complete participants in the two arms",
+                "config", f"analyses.{name}",
+                " and ".join(f"{count} complete participants of {label}" for count, label in zip(counts, labels)),
                 "2 or more in each", "Check the sessions' labels and the arms, or remove the analysis.",
             )  # fmt: skip

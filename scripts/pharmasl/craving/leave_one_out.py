@@ -1,0 +1,284 @@
+"""Values of a region that is found in the same data: each participant's own from the region found without them.
+
+A region that is a cluster of a map is chosen because its voxels go with the map's tested variable. A relation of its
+mean CBF with that variable, or with anything that shares the choice, is then too large (Kriegeskorte et al. 2009,
+doi 10.1038/nn.2303). Reading participant i from the cluster that is found again *without* participant i takes the bias
+out of the estimate (Esterman et al. 2010, doi 10.1016/j.neuroimage.2009.10.085), but not out of its p: the values of
+different participants share most of the data that chose their regions, so that they are dependent, and the textbook's
+p of their correlation is too small. The p here comes from permuting the whole procedure, the choice of the region
+included. Which permutation answers the question follows from the hypothesis:
+
+- The region was chosen by the tested variable itself (the arm's cluster, and does its CBF change differ between arms;
+  the craving map's cluster, and does its CBF go with craving): permute that variable and choose anew each time
+  (:func:`permutation_test`).
+- The region was chosen by the arm or by a seed, and is tested against craving, which took no part in the choice: the
+  regions stay, and craving is permuted *within arms* (``correlations.permutation_p_value`` with the arm as nuisance,
+  which ``correlations.analyse`` always does). CBF and craving both carry the effect of treatment, and a correlation
+  over both arms that is not adjusted for arm would show it once more.
+
+Maps without a participant are not refitted but updated: with leverage h_i and residual e_i of the full fit the
+coefficient falls by ``(X'X)^-1 x_i e_i / (1 - h_i)`` and the residual sum of squares by ``e_i^2 / (1 - h_i)``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# With fewer values than this there is no correlation to speak of.
+MINIMUM_VALUES = 4
+
+
+class Regions(NamedTuple):
+    """Where each participant's value was read.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n,)
+        NaN where nothing was found without the participant.
+    regions : list of ndarray of int
+        Each participant's voxels.
+    overlap : ndarray of shape (n,)
+        Dice coefficient of each with the region found in all participants.
+    first : ndarray of int
+        Voxels of that region.
+    sign : float
+        Of t in it.
+    """
+
+    values: np.ndarray
+    regions: list
+    overlap: np.ndarray
+    first: np.ndarray
+    sign: float
+
+
+class Result(NamedTuple):
+    """A correlation over left-out values, with its permutation p and, for comparison, the invalid textbook p."""
+
+    r: float
+    p: float
+    p_naive: float
+    n: int
+    null: np.ndarray
+
+
+class Updates:
+    """Student's t of one regressor in all participants and without each of them.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n,)
+        The tested variable.
+    nuisance : ndarray of shape (n, k)
+        The others, the intercept among them.
+
+    Raises
+    ------
+    ValueError
+        If the columns are dependent, also without a participant (whose leverage is then 1), or leave no residuals.
+    """
+
+    def __init__(self, x, nuisance):
+        matrix = np.column_stack([x, nuisance]).astype(np.float64)
+        self.n, self.p = matrix.shape
+        if self.n - self.p < 2 or np.linalg.matrix_rank(matrix) < self.p:
+            raise ValueError(f"a design of {self.n} participants and {self.p} columns leaves nothing to leave out")
+        self.matrix = matrix
+        self.inverse = np.linalg.inv(matrix.T @ matrix)
+        self.projector = self.inverse @ matrix.T
+        self.leverage = (matrix * self.projector.T).sum(axis=1)
+        if (self.leverage > 1 - 1e-10).any():
+            raise ValueError("without one participant the design has dependent columns")
+
+    def fit(self, data):
+        """Fit the maps, (n, V); keeps what the updates need and gives t of all participants, (V,)."""
+        coefficients = self.projector @ data
+        self.b = coefficients[0]
+        self.residual = data - self.matrix @ coefficients
+        self.rest = (self.residual**2).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = self.b / np.sqrt(self.rest / (self.n - self.p) * self.inverse[0, 0])
+        return np.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def without(self, i):
+        """Student's t without participant i, (V,), with n - 1 - p degrees of freedom."""
+        left, e = 1 - self.leverage[i], self.residual[i]
+        b = self.b - self.projector[0, i] / left * e
+        rest = np.maximum(self.rest - e * e / left, 0)
+        variance = self.inverse[0, 0] + self.projector[0, i] ** 2 / left
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = b / np.sqrt(rest / (self.n - 1 - self.p) * variance)
+        return np.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+class Cluster:
+    """Chooses cluster ``rank`` of a map and, in a map without one participant, the cluster that overlaps it most.
+
+    Where nothing overlaps, the largest cluster of the same sign stands in.
+
+    Parameters
+    ----------
+    label : callable
+        t map, (V,), to labels (V,), 1 the largest cluster: ``group.clusters.label`` with threshold and lattice bound.
+    rank : int
+        Number of the cluster, 1 for the largest.
+    label_without : callable, optional
+        As ``label``, for maps without a participant (whose threshold has one degree of freedom less).
+    """
+
+    def __init__(self, label, rank=1, label_without=None):
+        self.label, self.rank, self.label_without = label, rank, label_without or label
+
+    def full(self, t):
+        """Voxels of the region in all participants, empty if there is none."""
+        return np.flatnonzero(self.label(t) == self.rank)
+
+    def again(self, t, first, sign):
+        """Voxels of the region in a map without one participant."""
+        labels = self.label_without(t)
+        overlapping = labels[first][np.sign(t[first]) == sign]
+        counts = np.bincount(overlapping, minlength=1)
+        counts[0] = 0
+        if counts.any():
+            return np.flatnonzero(labels == counts.argmax())
+        same = np.flatnonzero((labels > 0) & (np.sign(t) == sign))
+        # Clusters are numbered by size.
+        return np.flatnonzero(labels == labels[same].min()) if len(same) else same
+
+
+class Strongest:
+    """Chooses the ``number`` voxels of largest t in the direction of the map's strongest one, wherever they lie."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def full(self, t):
+        """Voxels of the region in all participants."""
+        sign = np.sign(t[np.abs(t).argmax()]) or 1.0
+        return np.argpartition(-sign * t, self.number)[: self.number]
+
+    def again(self, t, first, sign):
+        """Voxels of the region in a map without one participant."""
+        return np.argpartition(-sign * t, self.number)[: self.number]
+
+
+def left_out(data, x, nuisance, chooser, read=None):
+    """Each participant's mean over the region found without them.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n, V)
+        The maps that define the region, such as changes of CBF.
+    x : ndarray of shape (n,)
+        The variable whose map defines it.
+    nuisance : ndarray of shape (n, k)
+        With the intercept.
+    chooser : Cluster or Strongest
+    read : ndarray of shape (n, V) or (n, V, m), optional
+        Maps in which to read, ``data`` unless given.
+
+    Returns
+    -------
+    Regions or None
+        None where the map of all participants has no such region. ``values`` is (n,) or (n, m).
+    """
+    updates = Updates(x, nuisance)
+    t = updates.fit(data)
+    return _read(updates, t, chooser, data if read is None else read)
+
+
+def _read(updates, t, chooser, read):
+    first = chooser.full(t)
+    if not len(first):
+        return None
+    sign = np.sign(t[first[0]])
+    n = updates.n
+    values = np.full((n, *read.shape[2:]), np.nan)
+    regions, overlap = [], np.zeros(n)
+    member = np.zeros(len(t), dtype=bool)
+    member[first] = True
+    for i in range(n):
+        region = chooser.again(updates.without(i), first, sign)
+        regions.append(region)
+        if len(region):
+            values[i] = read[i, region].mean(axis=0, dtype=np.float64)
+            overlap[i] = 2 * member[region].sum() / (len(region) + len(first))
+    return Regions(values, regions, overlap, first, float(sign))
+
+
+def _partial(x, values, nuisance):
+    """Correlation of x with values given nuisance (with intercept), and the number of values; 0 without a region."""
+    known = np.isfinite(values)
+    n = int(known.sum())
+    if n < max(MINIMUM_VALUES, nuisance.shape[1] + 3):
+        return 0.0, n
+    basis = np.linalg.svd(nuisance[known], full_matrices=False)
+    basis = basis[0][:, basis[1] > 1e-10 * basis[1][0]]
+    both = np.stack([x[known], values[known]], axis=1)
+    both = both - basis @ (basis.T @ both)
+    size = (both**2).sum(axis=0)
+    return (float(both[:, 0] @ both[:, 1] / np.sqrt(size.prod())) if (size > 0).all() else 0.0), n
+
+
+def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None):
+    """Test a variable against the CBF of the region that it defined itself, permuting choice and test together.
+
+    The nuisance is taken out of the maps once; then the participants' residual maps are permuted among themselves
+    (Freedman & Lane 1983; with an intercept alone, or with strata that the nuisance tells apart, the test is exact).
+    For each order the map is fitted, the region chosen, found again without each participant, and x correlated with
+    the values so read, all alike. An order that yields no region has a correlation of 0.
+
+    The alternative is one-sided in the direction that the region was chosen for: r is signed by it, so that a relation
+    that the left-out values do not confirm (r below 0) counts against the hypothesis.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n, V)
+    x : ndarray of shape (n,)
+        Craving, or the arm.
+    nuisance : ndarray of shape (n, k)
+        With the intercept.
+    chooser : Cluster or Strongest
+    permutations : int
+        Random orders beside the observed one.
+    seed : int
+    strata : ndarray of shape (n,), optional
+        Participants are permuted within these only.
+
+    Returns
+    -------
+    Result
+        ``r`` is NaN, and so are both p, where the observed map has no such region.
+    """
+    from scipy.special import stdtr
+
+    x = np.asarray(x, dtype=np.float64)
+    nuisance = np.asarray(nuisance, dtype=np.float64)
+    residual = data - nuisance @ (np.linalg.pinv(nuisance) @ data)
+    updates = Updates(x, nuisance)
+    rng = np.random.default_rng(seed)
+    strata = np.zeros(len(x)) if strata is None else np.asarray(strata)
+    groups = [np.flatnonzero(strata == each) for each in np.unique(strata)]
+
+    def statistic(maps):
+        found = _read(updates, updates.fit(maps), chooser, maps)
+        if found is None:
+            return None
+        r, n = _partial(x, found.values, nuisance)
+        return found.sign * r, found.sign, n
+
+    observed = statistic(residual)
+    if observed is None:
+        return Result(np.nan, np.nan, np.nan, 0, np.empty(0))
+    null = np.zeros(permutations)
+    for k in range(permutations):
+        order = np.arange(len(x))
+        for members in groups:
+            order[members] = rng.permutation(members)
+        found = statistic(residual[order])
+        null[k] = 0.0 if found is None else found[0]
+    r, sign, n = observed
+    df = n - 1 - nuisance.shape[1]
+    naive = float(2 * stdtr(df, -abs(r) * np.sqrt(df / max(1 - r * r, 1e-300)))) if df > 0 else np.nan
+    reached = int((null >= r - 1e-12).sum())
+    return Result(float(sign * r), (reached + 1) / (permutations + 1), naive, n, null)

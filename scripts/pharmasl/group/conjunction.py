@@ -1,0 +1,69 @@
+"""Where several analyses all find an effect of one sign (Nichols et al. 2005, NeuroImage 25:653)."""
+
+import numpy as np
+
+from pharmasl import images, tables
+from pharmasl.errors import InputError
+from pharmasl.group import false_discovery
+
+
+def write(statistics, p_values, inferences, outputs, *, name, analyses):
+    """Write the minimum statistic, its family-wise p, and what they mean.
+
+    Parameters
+    ----------
+    statistics : list of path-like
+        z maps, one an analysis.
+    p_values : list of path-like
+        Family-wise p of voxels, as -log10.
+    inferences : list of path-like
+        Blocks of definitions.
+    outputs : object
+        Attributes ``z``, ``pfwe``, ``inference``: paths.
+    name : str
+    analyses : list of str
+
+    Raises
+    ------
+    InputError
+        If an analysis has no family-wise p of voxels, or the grids differ.
+    """
+    blocks = [tables.read_json(path) for path in inferences]
+    loaded = [images.load(path) for path in statistics]
+    stack, affine = np.stack([data for data, _ in loaded]), loaded[0][1]
+    p = np.stack([10.0 ** -images.load(path)[0].astype(np.float64) for path in p_values])
+    ran = [block["status"] == "run" for block in blocks]
+    for label, here, values in zip(analyses, ran, p):
+        if here and not np.isfinite(values).any():
+            raise InputError(
+                "configuration", f"conjunctions.{name}", label, "analyses with family-wise p of voxels",
+                "Take analyses of the method differences or full_factorial.",
+            )  # fmt: skip
+    shared = np.isfinite(stack).all(axis=0) & np.isfinite(p).all(axis=0)
+    z = np.full(shared.shape, np.nan)
+    joint = np.full(shared.shape, np.nan)
+    z[shared] = false_discovery.conjunction(stack[:, shared].astype(np.float64))
+    joint[shared] = false_discovery.conjunction_p(p[:, shared], stack[:, shared])
+    images.save(outputs.z, z, affine)
+    images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine)
+    alpha = max(block["alpha"] for block in blocks)
+    significant = joint <= alpha + 1e-12
+    peak = None
+    if significant.any():
+        where = np.unravel_index(np.nanargmax(np.where(significant, np.abs(z), np.nan)), z.shape)
+        peak = [float(each) for each in affine[:3, :3] @ where + affine[:3, 3]]
+    tables.write_json(
+        outputs.inference,
+        {
+            "status": "run" if all(ran) else "not run: " + "; ".join(
+                f"{label} was {block['status']}" for label, block in zip(analyses, blocks) if block["status"] != "run"
+            ),
+            "analyses": list(analyses),
+            "statistic": "the z nearest to 0 where all have one sign, 0 elsewhere",
+            "p": "the largest of the analyses' family-wise p: of an effect in every one of them (conjunction null)",
+            "alpha": alpha,
+            "voxels": int(shared.sum()),
+            "significant_voxels": int(significant.sum()),
+            "peak_mm": peak,
+        },
+    )  # fmt: skip

@@ -1,0 +1,212 @@
+"""Multiplicity beside the whole-brain family-wise p: false discovery rate, small volumes, conjunctions.
+
+- q values by Benjamini and Hochberg (1995, JRSS B 57:289), valid where the voxels' statistics are independent or
+  positively dependent, as smooth maps are taken to be (Genovese et al. 2002, NeuroImage 15:870), and by Benjamini and
+  Yekutieli (2001, Ann Stat 29:1165), valid under any dependence at a price of about ln V + 0.58. A share of the voxels
+  declared is allowed to be false: nothing is said about a single voxel, nor about a cluster.
+- A small volume restricts the family of tests to a region chosen beforehand. The largest |t| *within the region* is
+  then the statistic whose permutation distribution counts (:func:`restrict`); random fields take the region's resels
+  (:func:`pharmasl.group.random_fields.small_volume`).
+- A conjunction asks for an effect in *each* of several analyses: the minimum statistic against the conjunction null
+  (Nichols et al. 2005, NeuroImage 25:653), so that the p is the largest of the single p.
+- Several analyses of one question, such as all pairs of arms, share a family: Holm's step-down p.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pharmasl.errors import InputError
+
+
+def q_values(p, method="bh"):
+    """The smallest false discovery rate at which each test is declared.
+
+    Parameters
+    ----------
+    p : array_like
+        Uncorrected p, any shape: of one test each, two-sided for tests of both signs. NaN is no test: it stays NaN and
+        does not count.
+    method : {"bh", "by"}
+        Benjamini-Hochberg or Benjamini-Yekutieli.
+
+    Returns
+    -------
+    ndarray, float64
+        q, in the shape of ``p``, at most 1.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method or p outside 0 to 1.
+    """
+    if method not in ("bh", "by"):
+        raise ValueError(f"{method!r} is neither 'bh' nor 'by'")
+    p = np.asarray(p, dtype=np.float64)
+    tested = ~np.isnan(p)
+    values = p[tested]
+    if ((values < 0) | (values > 1)).any():
+        raise ValueError("p must lie between 0 and 1")
+    q = np.full(p.shape, np.nan)
+    if not len(values):
+        return q
+    order = np.argsort(values, kind="stable")
+    rank = np.arange(1, len(values) + 1)
+    penalty = 1.0 if method == "bh" else float(np.sum(1 / rank))
+    stepped = np.minimum.accumulate((values[order] * (len(values) * penalty / rank))[::-1])[::-1]
+    found = np.empty(len(values))
+    found[order] = np.minimum(stepped, 1)
+    q[tested] = found
+    return q
+
+
+def critical_p(p, level=0.05, method="bh"):
+    """The largest uncorrected p that is declared at a false discovery rate; NaN if none is.
+
+    Parameters
+    ----------
+    p : array_like
+    level : float
+    method : {"bh", "by"}
+
+    Returns
+    -------
+    float
+    """
+    p = np.asarray(p, dtype=np.float64)
+    declared = p[q_values(p, method) <= level * (1 + 1e-12)]
+    return float(declared.max()) if declared.size else float("nan")
+
+
+def holm(p):
+    """Family-wise p of a few tests of any dependence, such as all pairs of arms (Holm 1979, Scand J Stat 6:65).
+
+    Parameters
+    ----------
+    p : array_like of shape (K,) or (K, ...)
+        One test a row; for maps, family-wise p of each test's own search volume.
+
+    Returns
+    -------
+    ndarray
+        Shape of ``p``, at most 1; NaN where one is NaN.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    order = np.argsort(p, axis=0, kind="stable")
+    left = (len(p) - np.arange(len(p))).reshape(-1, *([1] * (p.ndim - 1)))
+    stepped = np.maximum.accumulate(np.take_along_axis(p, order, axis=0) * left, axis=0)
+    out = np.empty(p.shape)
+    np.put_along_axis(out, order, np.minimum(stepped, 1), axis=0)
+    return np.where(np.isnan(p).any(axis=0), np.nan, out)
+
+
+@dataclass(frozen=True)
+class Family:
+    """A search restricted to a region: what the permutation engine needs for it.
+
+    The maximum of each relabelling is to be taken over ``rows`` alone: give
+    :func:`pharmasl.group.permutation.null_distribution` the residuals ``fit.residuals[rows]`` (or the fit of the data of
+    those voxels alone) and a ``clusters.Lattice(mask, neighbours)`` of this ``mask``, with the relabellings and the threshold of the whole-brain
+    analysis; :func:`pharmasl.group.permutation.family_wise_p` of ``t[rows]`` against its maxima is the corrected p.
+    Extents count the voxels inside only, in the data as in the null. A p of the whole brain cannot be turned into one
+    of a region: the maxima's distribution is another.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (X, Y, Z)
+        Search volume and region in common.
+    rows : ndarray of bool, shape (V,)
+        Which voxels of the whole search volume, in its order, belong.
+    voxels : int
+    coverage : float
+        Share of the region that lies in the search volume.
+    """
+
+    mask: np.ndarray
+    rows: np.ndarray
+    voxels: int
+    coverage: float
+
+
+def restrict(mask, roi):
+    """Restrict the family of tests to a region.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (X, Y, Z)
+        Search volume.
+    roi : ndarray of bool, shape (X, Y, Z)
+        Chosen without looking at the map.
+
+    Returns
+    -------
+    Family
+
+    Raises
+    ------
+    InputError
+        If the grids differ or the region holds no voxel of the search volume.
+    """
+    mask, roi = np.asarray(mask, dtype=bool), np.asarray(roi, dtype=bool)
+    if mask.shape != roi.shape:
+        raise InputError(
+            "configuration", "small volume", f"a grid of {roi.shape}", f"the maps' grid, {mask.shape}", "Resample it."
+        )
+    inside = mask & roi
+    if not inside.any():
+        raise InputError(
+            "configuration",
+            "small volume",
+            f"a region of {int(roi.sum())} voxels, none in the search volume",
+            "a region that the participants' maps cover",
+            "Look at the region's coverage.",
+        )
+    return Family(inside, roi[mask], int(inside.sum()), float(inside.sum() / roi.sum()))
+
+
+def conjunction(statistics):
+    """The minimum statistic of several analyses, sign kept.
+
+    Parameters
+    ----------
+    statistics : array_like of shape (K, ...)
+        One map an analysis, on one scale: t of equal degrees of freedom, or z.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        The statistic nearest to 0 where all have one sign, 0 where they differ, NaN where one is NaN.
+    """
+    statistics = np.asarray(statistics, dtype=np.float64)
+    least = np.abs(statistics).min(axis=0)
+    same = (statistics > 0).all(axis=0) | (statistics < 0).all(axis=0)
+    return np.where(np.isnan(least), np.nan, np.where(same, np.sign(statistics[0]) * least, 0.0))
+
+
+def conjunction_p(p, statistics=None):
+    """P of "an effect in every analysis": the largest of the single p.
+
+    An intersection-union test (Berger 1982): its level holds whatever the dependence of the analyses, be the p
+    uncorrected or family-wise for voxels. It does not hold for p of clusters: two clusters that overlap need not share
+    an effect in any one voxel.
+
+    Parameters
+    ----------
+    p : array_like of shape (K, ...)
+        Of one kind: all one-sided, or all two-sided; all uncorrected, or all family-wise over one search volume.
+    statistics : array_like of shape (K, ...), optional
+        The signed statistics behind two-sided p: where their signs differ there is no common effect, and p is 1.
+
+    Returns
+    -------
+    ndarray of shape (...)
+    """
+    p = np.asarray(p, dtype=np.float64)
+    largest = p.max(axis=0)
+    if statistics is None:
+        return largest
+    statistics = np.asarray(statistics, dtype=np.float64)
+    if statistics.shape != p.shape:
+        raise ValueError(f"p of shape {p.shape} and statistics of shape {statistics.shape}")
+    same = (statistics > 0).all(axis=0) | (statistics < 0).all(axis=0)
+    return np.where(same | np.isnan(largest), largest, 1.0)

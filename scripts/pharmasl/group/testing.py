@@ -1,0 +1,374 @@
+"""The tests of an analysis: p over the whole search volume, clusters, effect sizes, and what all of them mean."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from pharmasl import tables
+from pharmasl.errors import InputError
+from pharmasl.group import (
+    clusters,
+    definitions,
+    differences,
+    effect_sizes,
+    false_discovery,
+    glm,
+    permutation,
+    questions,
+    random_fields,
+    tfce,
+)
+
+# A baseline below this, mL/100 g/min, is no CBF of tissue: a contrast of two states has none to divide by.
+LEAST_BASELINE = 10.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an analysis found.
+
+    Attributes
+    ----------
+    maps : dict
+        Name to ndarray of shape (V,); names that are missing were not asked for or do not exist for the method.
+    mask : ndarray of bool, shape (X, Y, Z)
+    affine : ndarray of shape (4, 4)
+    labels : ndarray of int, shape (V,)
+    clusters : list of dict
+        One a cluster, in the order of the labels.
+    null : pharmasl.group.permutation.Null or None
+    summary : dict
+        The definitions block, with the results.
+    write_design : callable
+        Writes the design to a path.
+    """
+
+    maps: dict
+    mask: np.ndarray
+    affine: np.ndarray
+    labels: np.ndarray
+    clusters: list
+    null: object
+    summary: dict
+    write_design: object
+
+
+def model(plan):
+    """The design as the fit takes it: a difference or slope, or a mean."""
+    return (permutation.flip_model if plan.exchange == "flip" else glm.model)(*plan.partition())
+
+
+def by_permutation(question, plan, fitted, found, fit, constant, threads):
+    """Permutation of whole differences, or flips of their signs; random fields and false discovery rate beside them.
+
+    Parameters
+    ----------
+    question : object
+        Of :mod:`pharmasl.group.analysis`.
+    plan : pharmasl.group.effects.Effect
+    fitted : pharmasl.group.glm.Model
+    found : pharmasl.group.maps.Maps
+    fit : pharmasl.group.differences.Differences
+    constant : int
+        Voxels left out because nothing varies.
+    threads : int
+
+    Returns
+    -------
+    Found
+    """
+    inference, two_sided = question.inference, question.two_sided
+    statistics = inference.get("statistics", ["extent"])
+    threshold = float(special.stdtrit(fitted.df, 1 - inference["cluster_forming_p"]))
+    lattice = clusters.Lattice(found.mask, inference["neighbours"])
+    permutations = signs = None
+    number, seed = inference["permutations"], inference["seed"]
+    if plan.exchange == "flip":
+        signs, exhaustive = permutation.flips(plan.matrix, number, seed)
+        distinct = len(plan.participants) * math.log10(2)
+    else:
+        permutations, exhaustive = permutation.relabellings(plan.matrix, number, seed, plan.blocks)
+        distinct = permutation.log10_distinct(plan.matrix, plan.blocks)
+    mass = inference.get("mass", "excess") if "mass" in statistics else None
+    scale = inference.get("scale", "t")
+    enhancement = None
+    if "tfce" in statistics:
+        enhancement = tfce.Enhancement(**{"scale": scale, **inference.get("tfce", {})})
+    null = permutation.null_distribution(
+        fit, fitted, permutations, lattice, threshold, signs=signs, mass=mass, scale=scale, enhancement=enhancement,
+        threads=threads,
+    )  # fmt: skip
+
+    t = fit.t
+    voxel_p = permutation.family_wise_p(np.abs(t) if two_sided else t, null.largest_t(two_sided))
+    labels, sizes = clusters.label(t if two_sided else np.maximum(t, 0), threshold, lattice)
+    rows = [{"cluster": number, "size_voxels": int(size)} for number, size in enumerate(sizes, start=1)]
+    extent_p = permutation.family_wise_p(sizes, null.largest_extent(two_sided))
+    maps = {"voxel_pfwe": -np.log10(voxel_p), "cluster_pfwe": _of_clusters(extent_p, labels)}
+    _add(rows, "p_fwe_cluster", extent_p)
+    if mass:
+        heights = t if scale == "t" else glm.t_to_z(t, fitted.df)
+        base = 0.0
+        if mass == "excess":
+            base = threshold if scale == "t" else float(glm.t_to_z(np.array(threshold), fitted.df))
+        masses = clusters.masses(labels, heights, base)
+        mass_p = permutation.family_wise_p(masses, null.largest_mass(two_sided))
+        maps["mass_pfwe"] = _of_clusters(mass_p, labels)
+        _add(rows, "mass", masses)
+        _add(rows, "p_fwe_mass", mass_p)
+    if enhancement is not None:
+        maps["tfce"] = tfce.enhance(t, found.mask, enhancement, fitted.df)
+        tested = np.abs(maps["tfce"]) if two_sided else maps["tfce"]
+        tfce_p = permutation.family_wise_p(tested, null.largest_tfce(two_sided), tfce.TIE)
+        maps["tfce_pfwe"] = -np.log10(tfce_p)
+    rows_of_residuals = random_fields.residual_rows(fit.tile, plan.matrix)
+    fields = _random_fields(question, rows, labels, found.mask, rows_of_residuals, len(plan.participants), fitted.df)
+    maps |= _estimates(question, fit.effect, t, fitted.df, found.baseline, fitted.scale, plan.name)
+    _sizes(rows, labels, fitted, found, plan.name)
+
+    summary = definitions.block(question, "run", plan.participants)
+    summary["model"] = definitions.model(plan)
+    summary["search_volume"] = definitions.search_volume(found, question, plan.participants, constant)
+    summary["permutation"] = definitions.permutation(
+        plan, len(signs if permutations is None else permutations), exhaustive, distinct, inference,
+        permutation.smallest_p(fitted, permutations, two_sided, signs),
+    )  # fmt: skip
+    summary["tests"] = definitions.statistics(inference, threshold, two_sided, mass, enhancement)
+    limits = {"voxel": ("critical_t", null.largest_t), "cluster": ("critical_extent_voxels", null.largest_extent)}
+    limits |= {"mass": ("critical_mass", null.largest_mass)} if mass else {}
+    limits |= {"tfce": ("critical_tfce", null.largest_tfce)} if enhancement else {}
+    for name, (key, largest) in limits.items():
+        summary["tests"][name][key] = _finite(permutation.critical_value(largest(two_sided), inference["alpha"]))
+    summary["random_fields"] = fields
+    least = inference["alpha"] + 1e-12
+    summary["result"] = {
+        "clusters": len(sizes),
+        "significant_clusters": int((extent_p <= least).sum()),
+        "significant_voxels": int((voxel_p <= least).sum()),
+        "largest_t": float(t.max()),
+        "smallest_t": float(t.min()),
+    }
+    if mass:
+        summary["result"]["significant_clusters_by_mass"] = int((mass_p <= least).sum())
+    if enhancement is not None:
+        summary["result"]["significant_voxels_by_tfce"] = int((tfce_p <= least).sum())
+    summary["clusters"] = rows
+    return Found(maps, found.mask, found.affine, labels, rows, null, summary, plan.write)
+
+
+def by_random_fields(question, plan, found, fit, residuals):
+    """The results of the full factorial, whose errors no relabelling leaves as they are: random fields alone.
+
+    Parameters
+    ----------
+    question, plan, found
+        As for :func:`by_permutation`; ``plan`` names the arms.
+    fit : pharmasl.group.full_factorial.FullFactorial
+    residuals : ndarray of shape (V, scans)
+
+    Returns
+    -------
+    Found
+    """
+    inference, df = question.inference, float(fit.df)
+    threshold = float(special.stdtrit(df, 1 - inference["cluster_forming_p"]))
+    lattice = clusters.Lattice(found.mask, inference["neighbours"])
+    labels, sizes = clusters.label(fit.t if question.two_sided else np.maximum(fit.t, 0), threshold, lattice)
+    rows = [{"cluster": number, "size_voxels": int(size)} for number, size in enumerate(sizes, start=1)]
+    fields = _random_fields(question, rows, labels, found.mask, residuals, residuals.shape[1], df)
+    if fields["status"] != "known":
+        raise InputError(
+            "configuration", f"analyses: method full_factorial of {question.analysis['contrast']}", fields["status"],
+            "maps smooth enough for random fields", "Smooth more, or take the method differences.",
+        )  # fmt: skip
+    counts, voxels = np.array(fields["resels"]), int(found.mask.sum())
+    p = random_fields.peak_p(np.abs(fit.t) if question.two_sided else fit.t, df, counts, voxels)
+    p = np.minimum(p * (2 if question.two_sided else 1), 1)
+    cluster_p = np.array([row["p_rft_cluster"] for row in rows])
+    maps = {"voxel_pfwe": -np.log10(np.maximum(p, 1e-300)), "cluster_pfwe": _of_clusters(cluster_p, labels)}
+    _add(rows, "p_fwe_cluster", cluster_p)
+    maps |= _estimates(question, fit.effect, fit.t, df, found.baseline, None, plan.name)
+    for row in rows:
+        row["effect_mean"] = float(fit.effect[labels == row["cluster"]].mean())
+    summary = definitions.block(question, "run", plan.participants)
+    summary["model"] = {
+        **definitions.model(plan),
+        "formula": "CBF ~ arm by session (one mean a cell, all scans)",
+        "statistic": "Student's t after whitening with one ReML covariance for the whole brain, as SPM's full factorial",
+        "df": df,
+        "covariance": np.asarray(fit.covariance).tolist(),
+        "notes": [
+            "Offered to repeat published analyses: its error term pools scans over the brain, and is right only where a "
+            "voxel's correlation between sessions is the pooled one."
+        ],
+    }
+    summary["search_volume"] = definitions.search_volume(found, question, plan.participants, 0)
+    summary["permutation"] = None
+    summary["tests"] = definitions.statistics(inference, threshold, question.two_sided, None, None, fields=True)
+    summary["random_fields"] = fields
+    least = inference["alpha"] + 1e-12
+    summary["result"] = {
+        "clusters": len(sizes),
+        "significant_clusters": int((cluster_p <= least).sum()),
+        "significant_voxels": int((p <= least).sum()),
+        "largest_t": float(fit.t.max()),
+        "smallest_t": float(fit.t.min()),
+    }
+    summary["clusters"] = rows
+    return Found(maps, found.mask, found.affine, labels, rows, None, summary, plan.write)
+
+
+def by_mixed_model(question, plan, found, fit):
+    """The results of the mixed model, which neither relabelling nor random fields cover: z and false discovery rate.
+
+    Parameters
+    ----------
+    question, found
+        As for :func:`by_permutation`.
+    plan : pharmasl.group.mixed_maps.Layout
+    fit : pharmasl.group.mixed_maps.MixedMap
+
+    Returns
+    -------
+    Found
+    """
+    inference = question.inference
+    z = np.nan_to_num(fit.z)
+    threshold = float(-special.ndtri(inference["cluster_forming_p"]))
+    lattice = clusters.Lattice(found.mask, inference["neighbours"])
+    labels, sizes = clusters.label(z if question.two_sided else np.maximum(z, 0), threshold, lattice)
+    rows = [
+        {"cluster": number, "size_voxels": int(size), "effect_mean": float(fit.effect[labels == number].mean())}
+        for number, size in enumerate(sizes, start=1)
+    ]
+    people = list(dict.fromkeys(plan.participants))
+    first = np.array(plan.sessions) == 0
+    baseline = found.values[first].mean(axis=0, dtype=np.float64)
+    maps = {"effect": fit.effect, "t": fit.t, "z": fit.z, "percent": _percent(fit.effect, baseline)}
+    q = false_discovery.q_values(fit.p, inference.get("fdr", "bh"))
+    maps["qfdr"] = -np.log10(np.maximum(q, 1e-300))
+    summary = definitions.block(question, "run", people)
+    arm = {row["participant_id"]: row.get("arm") for row in question.table}
+    summary["model"] = {
+        "formula": plan.formula,
+        "tested_term": "arm:time",
+        "statistic": "t of a random-intercept model of all scans, REML voxel by voxel",
+        "df": float(np.nanmedian(fit.df)),
+        "df_range": [float(np.nanmin(fit.df)), float(np.nanmax(fit.df))],
+        "degrees_of_freedom": inference.get("degrees_of_freedom", "satterthwaite"),
+        "n": len(people),
+        "n_treatment": sum(arm[name] == question.arms["treatment"] for name in people),
+        "n_control": sum(arm[name] == question.arms["control"] for name in people),
+        "scans": len(plan.participants),
+        "incomplete": [name for name in people if list(plan.participants).count(name) == 1],
+        "boundary_voxels": int(fit.boundary.sum()),
+        "notes": [
+            "No family-wise p: residuals of incomplete participants are not exchangeable. False discovery rate alone.",
+            "Voxels whose between-participant variance is estimated as zero are ordinary least squares over scans.",
+        ],
+    }
+    summary["search_volume"] = definitions.search_volume(found, question, plan.participants, 0)
+    summary["permutation"] = None
+    summary["tests"] = definitions.statistics(inference, threshold, question.two_sided, None, None, scale="z")
+    summary["random_fields"] = None
+    summary["result"] = {
+        "clusters": len(sizes),
+        "significant_clusters": 0,
+        "significant_voxels": int((q <= inference["alpha"]).sum()),
+        "largest_t": float(np.nanmax(fit.t)),
+        "smallest_t": float(np.nanmin(fit.t)),
+    }
+    summary["clusters"] = rows
+
+    def write_design(path):
+        written = [
+            {"participant_id": name, "session": int(session), **dict(zip(plan.names, row.tolist()))}
+            for name, session, row in zip(plan.participants, plan.sessions, plan.matrix)
+        ]
+        columns = {"participant_id": "Participant", "session": "0 baseline, 1 follow-up"}
+        tables.write_table(path, written, columns | dict.fromkeys(plan.names, "Term of the model"))
+
+    return Found(maps, found.mask, found.affine, labels, rows, None, summary, write_design)
+
+
+def _add(rows, name, values):
+    for row, value in zip(rows, values):
+        row[name] = _finite(float(value))
+
+
+def _of_clusters(p, labels):
+    """-log10 of each voxel's cluster's p; 0 outside clusters."""
+    return -np.log10(np.concatenate([[1.0], np.maximum(p, 1e-300)])[labels])
+
+
+def _finite(value):
+    return value if math.isfinite(value) else None
+
+
+def _percent(effect, baseline):
+    return effect_sizes.percent_of_baseline(effect, baseline, LEAST_BASELINE)
+
+
+def _estimates(question, effect, t, df, baseline, scale, name):
+    """The maps of the effect: coefficient, percent of baseline, Hedges' g, t, z, false discovery rate."""
+    p = special.stdtr(df, -np.abs(t)) * 2 if question.two_sided else special.stdtr(df, -t)
+    q = false_discovery.q_values(p, question.inference.get("fdr", "bh"))
+    maps = {"effect": effect, "t": t, "z": glm.t_to_z(t, df), "qfdr": -np.log10(np.maximum(q, 1e-300))}
+    # A slope is no difference of means, whatever it is divided by.
+    if name not in questions.SLOPES:
+        maps["percent"] = _percent(effect, baseline)
+        if scale is not None:
+            maps["hedges_g"] = effect_sizes.hedges_g(t, scale, df).g
+    return maps
+
+
+def _random_fields(question, rows, labels, mask, residuals, n, df):
+    """Smoothness, and each cluster's p by random fields, as SPM has them (for two tails, doubled)."""
+    inference = question.inference
+    threshold = float(special.stdtrit(df, 1 - inference["cluster_forming_p"]))
+    tails = 2 if question.two_sided else 1
+    try:
+        smooth = random_fields.smoothness(residuals, mask, n)
+        counts = random_fields.resels(mask, smooth.fwhm)
+        p = random_fields.cluster_p(
+            np.array([row["size_voxels"] for row in rows], dtype=float), threshold, df, counts, smooth.fwhm
+        )
+    except InputError as error:
+        _add(rows, "p_rft_cluster", np.full(len(rows), np.nan))
+        return {"status": f"not known: {error}", "df": df, "tails": tails}
+    _add(rows, "p_rft_cluster", np.minimum(tails * np.atleast_1d(p.family_wise), 1))
+    return {
+        "status": "known",
+        "fwhm_voxels": [float(each) for each in smooth.fwhm],
+        "resels": [float(each) for each in counts],
+        "voxels": int(mask.sum()),
+        "df": df,
+        "tails": tails,
+        "forming_t": threshold,
+        "doubts": random_fields.doubts(smooth.fwhm, inference["cluster_forming_p"], df),
+    }
+
+
+def _sizes(rows, labels, fitted, found, name):
+    """Each cluster's mean effect with its interval, in the maps' unit, in percent and as Hedges' g."""
+    if not rows:
+        return
+    means = effect_sizes.cluster_means(np.asarray(found.values).T, labels, len(rows))
+    of = differences.fit(means.T, fitted)
+    baseline = np.bincount(labels, found.baseline, len(rows) + 1)[1:] / np.bincount(labels, minlength=len(rows) + 1)[1:]
+    low, high = effect_sizes.interval(of.effect, of.t, fitted.df)
+    _add(rows, "effect_mean", of.effect)
+    _add(rows, "effect_low", low)
+    _add(rows, "effect_high", high)
+    if name in questions.SLOPES:
+        return
+    size = effect_sizes.hedges_g(of.t, fitted.scale, fitted.df)
+    for key, values in (
+        ("percent_mean", _percent(of.effect, baseline)),
+        ("hedges_g", size.g),
+        ("hedges_g_low", size.low),
+        ("hedges_g_high", size.high),
+    ):
+        _add(rows, key, values)

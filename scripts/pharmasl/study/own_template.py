@@ -1,0 +1,98 @@
+"""A template of the user's own: whether its files are there and lie on one grid, from their headers alone."""
+
+import os
+
+import nibabel
+import numpy as np
+
+from pharmasl.errors import InputError
+
+FILES = ("t1w", "mask", "gm", "wm", "csf")
+NEEDED = ("gm", "wm")  # beside t1w
+
+_GRID_TOLERANCE = 1e-3  # mm
+
+
+def files(settings):
+    """The paths of the user's own template by kind, those that are given; empty where nilearn's is used.
+
+    Parameters
+    ----------
+    settings : dict
+        ``template`` of the configuration.
+    """
+    return {kind: settings[kind] for kind in FILES if kind in settings}
+
+
+def names(settings, named):
+    """What a configuration's own template lacks or has too much of.
+
+    Parameters
+    ----------
+    settings : dict
+        ``template`` of the configuration, complete.
+    named : bool
+        Whether the user gave the space a name.
+
+    Yields
+    ------
+    InputError
+    """
+    own = files(settings)
+    if not own:
+        if settings["space"] != "MNI152NLin2009aSym":
+            yield InputError(
+                "config", "template.space", settings["space"], "MNI152NLin2009aSym, the template at hand",
+                "Give the files of another template by template.t1w, gm and wm, or leave template.space out.",
+            )  # fmt: skip
+        return
+    for kind in ("t1w", *NEEDED):
+        if kind not in own:
+            yield InputError(
+                "config", f"template.{kind}", "nothing", f"a file beside template.{next(iter(own))}",
+                "A template of your own needs t1w, gm and wm at least; give all three or none.",
+            )  # fmt: skip
+    if not named:
+        yield InputError(
+            "config", "template.space", "nothing", "the name of the template, letters and digits",
+            "Name it: the name stands in the names of all files in that space.",
+        )  # fmt: skip
+
+
+def check(settings):
+    """What is wrong with the files of a user's own template.
+
+    Parameters
+    ----------
+    settings : dict
+        ``template`` of the configuration, complete.
+
+    Yields
+    ------
+    InputError
+        For every file that is missing, is no three-dimensional image, or lies on another grid than ``t1w``.
+    """
+    first = None
+    for kind, path in files(settings).items():
+        if not os.path.isfile(path):
+            yield InputError(
+                "config", f"template.{kind}", path, "an existing file",
+                "Correct the path: it is relative to the folder you run in.",
+            )  # fmt: skip
+            continue
+        try:
+            image = nibabel.load(path)
+        except nibabel.filebasedimages.ImageFileError:
+            yield InputError(path, f"template.{kind}", "no image", "a NIfTI image", "Give another file.")
+            continue
+        shape = tuple(image.shape[:3]) + tuple(n for n in image.shape[3:] if n > 1)
+        if len(shape) != 3:
+            yield InputError(path, f"template.{kind}", f"shape {shape}", "three dimensions", "Give one volume.")
+            continue
+        if first is None:
+            first = kind, shape, image.affine
+        elif shape != first[1] or not np.allclose(image.affine, first[2], rtol=0, atol=_GRID_TOLERANCE):
+            yield InputError(
+                path, f"template.{kind}", f"shape {shape}, or another affine", f"the grid of {first[0]}: {first[1]}",
+                "Resample the template's files to one grid.",
+            )  # fmt: skip

@@ -1,0 +1,25 @@
+"""Read a cluster's region of interest in each participant from the cluster found without them, and test it."""
+
+from pharmasl.craving import left_out_regions
+from pharmasl.job import job
+
+
+def main(snakemake):
+    given, params = snakemake.input, snakemake.params
+    names = ("baseline", "followup", "design", "inference", "search", "mask", "maps")
+    left_out_regions.write(
+        {**{name: given[name] for name in names}, "gm": next(iter(given.gm), None)},
+        {name: snakemake.output[name] for name in ("values", "regions", "test")},
+        roi=params.roi,
+        name=params.name,
+        rows=params.rows,
+        members=list(params.members),
+        inference=params.inference,
+        minimum_coverage=params.minimum_coverage,
+        permutations=params.permutations,
+        seed=params.seed,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)

@@ -1,0 +1,121 @@
+"""False discovery rate against scipy and statsmodels; small volumes and conjunctions against their definitions."""
+
+import numpy as np
+import pytest
+from pharmasl.errors import InputError
+from pharmasl.group import clusters, false_discovery, glm, permutation
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+
+@pytest.mark.parametrize("method", ["bh", "by"])
+@pytest.mark.parametrize("kind", ["effects", "null", "ties", "zeros and ones"])
+def test_q_values_are_scipys_and_statsmodels(method, kind):
+    rng = np.random.default_rng(1)
+    p = {
+        "effects": np.concatenate([rng.beta(0.1, 5, 300), rng.random(2000)]),
+        "null": rng.random(1500),
+        "ties": np.round(rng.random(800) ** 3, 2),
+        "zeros and ones": np.array([0.0, 1.0, 0.0, 0.3, 1.0]),
+    }[kind]
+    q = false_discovery.q_values(p, method)
+    np.testing.assert_allclose(q, stats.false_discovery_control(p, method=method), rtol=1e-13)
+    rejected, adjusted, *_ = multipletests(p, 0.05, method=f"fdr_{method}")
+    np.testing.assert_allclose(q, adjusted, rtol=1e-12)
+    assert ((q <= 0.05) == rejected).all()
+    critical = false_discovery.critical_p(p, 0.05, method)
+    assert ((p <= critical) == rejected).all()
+
+
+def test_voxels_outside_the_mask_are_no_tests():
+    p = np.array([[0.001, np.nan], [0.2, 0.03]])
+    q = false_discovery.q_values(p)
+    assert np.isnan(q[0, 1])
+    np.testing.assert_allclose(q[~np.isnan(p)], stats.false_discovery_control(p[~np.isnan(p)]))
+    assert np.isnan(false_discovery.q_values(np.full(3, np.nan))).all()
+    assert np.isnan(false_discovery.critical_p([0.5, 0.9]))
+
+
+@pytest.mark.parametrize(("p", "method"), [([1.2], "bh"), ([-0.1], "by"), ([0.5], "holm")])
+def test_what_is_no_p_or_no_method_is_refused(p, method):
+    with pytest.raises(ValueError, match=r"between|neither"):
+        false_discovery.q_values(p, method)
+
+
+def test_false_discoveries_stay_at_the_level():
+    """2000 families of 50 tests, 10 with an effect: the mean share of false ones is q times the share of true nulls."""
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(2000, 50)) + np.r_[np.full(10, 3.0), np.zeros(40)]
+    p = 2 * stats.norm.sf(np.abs(z))
+    for method, level in (("bh", 0.1), ("by", 0.1)):
+        declared = np.stack([false_discovery.q_values(each, method) <= level for each in p])
+        share = declared[:, 10:].sum(axis=1) / np.maximum(declared.sum(axis=1), 1)
+        error = share.std() / np.sqrt(len(share))
+        nominal = level * 0.8 / (1 if method == "bh" else np.sum(1 / np.arange(1, 51)))
+        assert abs(share.mean() - nominal) < 3.3 * error, (method, share.mean(), nominal)
+
+
+def test_holm_is_statsmodels_test_by_test_and_voxel_by_voxel():
+    p = np.random.default_rng(5).random((4, 12)) ** 3
+    found = false_discovery.holm(p)
+    for v in range(12):
+        np.testing.assert_allclose(found[:, v], multipletests(p[:, v], method="holm")[1], rtol=1e-12)
+    np.testing.assert_allclose(false_discovery.holm(p[:, 0]), found[:, 0])
+    p[2, 7] = np.nan
+    assert np.isnan(false_discovery.holm(p)[:, 7]).all()
+
+
+def test_a_restricted_family_is_the_maximum_within_the_region():
+    rng = np.random.default_rng(3)
+    mask = np.ones((9, 8, 7), bool)
+    mask[0] = False
+    roi = np.zeros_like(mask)
+    roi[0:4, 2:5, 2:5] = True
+    family = false_discovery.restrict(mask, roi)
+    assert family.voxels == 27 == family.rows.sum() == family.mask.sum()
+    assert family.coverage == 0.75
+    x = np.repeat([1.0, 0.0], 4)
+    data = rng.normal(size=(mask.sum(), 8))
+    model = glm.model(x, np.ones((8, 1)))
+    fit = glm.fit(data.copy(), model)
+    orders, exhaustive = permutation.relabellings(np.column_stack([x, np.ones(8)]), 100, 0)
+    assert exhaustive
+    lattice = clusters.Lattice(family.mask, 18)
+    null = permutation.null_distribution(fit.residuals[family.rows], model, orders, lattice, 2.5)
+    inside = data[(roi & mask)[mask]]
+    for b in (0, 7, 33):
+        group = x[orders[b]] == 1
+        t = stats.ttest_ind(inside[:, group], inside[:, ~group], axis=1).statistic
+        assert null.max_t[b] == pytest.approx(max(t.max(), 0), rel=1e-9)
+        assert null.min_t[b] == pytest.approx(min(t.min(), 0), rel=1e-9)
+
+
+def test_regions_without_voxels_or_on_another_grid_are_refused():
+    mask = np.ones((4, 4, 4), bool)
+    with pytest.raises(InputError, match="none in the search volume"):
+        false_discovery.restrict(mask, ~mask)
+    with pytest.raises(InputError, match="grid"):
+        false_discovery.restrict(mask, np.ones((4, 4, 5), bool))
+
+
+def test_conjunction_is_the_lesser_effect_and_the_larger_p():
+    t = np.array([[3.0, -2.0, 4.0, np.nan, 0.0], [2.5, -5.0, -4.0, 1.0, 3.0]])
+    np.testing.assert_array_equal(false_discovery.conjunction(t), [2.5, -2.0, 0.0, np.nan, 0.0])
+    p = 2 * stats.t.sf(np.abs(t), 30)
+    found = false_discovery.conjunction_p(p, t)
+    np.testing.assert_allclose(found, [p[1, 0], p[0, 1], 1.0, np.nan, 1.0])
+    np.testing.assert_allclose(false_discovery.conjunction_p(p), p.max(axis=0))
+    # The p of the minimum statistic is the maximum of p where the degrees of freedom are equal.
+    same = [0, 1]
+    np.testing.assert_allclose(found[same], 2 * stats.t.sf(np.abs(false_discovery.conjunction(t)[same]), 30))
+    with pytest.raises(ValueError, match="shape"):
+        false_discovery.conjunction_p(p, t[:1])
+
+
+def test_conjunction_holds_its_level_when_one_effect_alone_is_real():
+    # The conjunction null: a large effect in one analysis, none in the other. The *global* null would give p^2.
+    rng = np.random.default_rng(4)
+    z = np.stack([rng.normal(size=20000) + 8, rng.normal(size=20000)])
+    rate = (false_discovery.conjunction_p(2 * stats.norm.sf(np.abs(z)), z) <= 0.05).mean()
+    # Two-sided with the sign of the real effect: half of the other's 5 %.
+    assert abs(rate - 0.025) < 3.3 * np.sqrt(0.025 * 0.975 / 20000)
