@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 from loading import ROOT
-from pharmasl import images, resample, tables, template, transforms
-from pharmasl.anatomy import ants_fit, fields, normalisation
+from pharmasl import fields, images, resample, tables, template, transforms
+from pharmasl.anatomy import ants_fit, normalisation
 from pharmasl.errors import InputError
 from pharmasl.images import Grid
 

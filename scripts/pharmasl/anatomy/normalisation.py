@@ -16,8 +16,8 @@ from importlib import metadata
 import numpy as np
 from scipy import ndimage
 
-from pharmasl import images, resample, tables, transforms
-from pharmasl.anatomy import ants_fit, fields
+from pharmasl import fields, images, resample, tables, transforms
+from pharmasl.anatomy import ants_fit
 from pharmasl.errors import InputError
 from pharmasl.images import Grid
 

@@ -15,8 +15,7 @@ import logging
 import numpy as np
 from numba import njit
 
-from pharmasl import images, resample, transforms
-from pharmasl.anatomy import fields
+from pharmasl import fields, images, resample, transforms
 from pharmasl.errors import InputError
 
 LOG = logging.getLogger(__name__)

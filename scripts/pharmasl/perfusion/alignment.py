@@ -258,7 +258,8 @@ def _prepare(data, affine, of, m0_data, m0_affine, correct, separate, groups):
         for members in groups:
             own = data[..., typical(data, np.intersect1d(members, of.control))]
             moving = [data[..., i] for i in members]
-            matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own))
+            # The second pass, which knows the tissues, does the fine fit.
+            matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own), fine=False)
         matrices = _linked(matrices, groups, grid)
     mean = motion.mean([data[..., i] for i in averaged], affine, matrices[averaged], grid)
     m0_volumes = list(np.moveaxis(m0_data, 3, 0))

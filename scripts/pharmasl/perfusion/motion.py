@@ -144,7 +144,7 @@ def head(image):
     return ndimage.binary_dilation(bright).astype(np.float32)
 
 
-def realign(volumes, affine, image, image_affine, weight, *, maps=(), starts=None):
+def realign(volumes, affine, image, image_affine, weight, *, maps=(), starts=None, fine=True):
     """Realign volumes to a reference image.
 
     Parameters
@@ -159,23 +159,28 @@ def realign(volumes, affine, image, image_affine, weight, *, maps=(), starts=Non
     starts : sequence of ndarray of shape (4, 4), optional
         Where to start each volume's fit, near enough for the fine fit alone. Without it each volume gets a coarse fit
         first, from the place of the volume before.
+    fine : bool
+        False leaves it at the coarse fit, good to about 0.1 mm: for a pass that another follows.
 
     Returns
     -------
     ndarray of shape (len(volumes), 4, 4)
         Maps points of the reference to points of each volume.
     """
-    fine = reference(_soften(image), image_affine, weight, [_soften(known) for known in maps])
-    coarse = None
+    sharp = coarse = None
+    if fine:
+        sharp = reference(_soften(image), image_affine, weight, [_soften(known) for known in maps])
     if starts is None:
-        coarse = reference(_blur(image, image_affine), image_affine, weight, spacing=2 * SPACING)
+        # Points nearer than the smoothing say the same twice.
+        coarse = reference(_blur(image, image_affine), image_affine, weight, spacing=COARSE_FWHM)
     found, last = [], np.eye(4)
     for number, volume in enumerate(volumes):
         if coarse is None:
             last = starts[number]
         else:
             last = fit(spline.coefficients(_blur(volume, affine)), affine, coarse, last)
-        last = fit(spline.coefficients(_soften(volume)), affine, fine, last)
+        if fine:
+            last = fit(spline.coefficients(_soften(volume)), affine, sharp, last)
         found.append(last)
     return np.array(found).reshape(-1, 4, 4)
 
