@@ -32,8 +32,8 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests"), str(Path(__file__).p
 
 from loading import script
 from peers import Peers
-from pharmasl import images, resample, tables, template, transforms
-from pharmasl.anatomy import bias, brain_mask, fields, normalisation, segmentation
+from pharmasl import fields, images, resample, tables, template, transforms
+from pharmasl.anatomy import bias, brain_mask, normalisation, segmentation
 from pharmasl.images import Grid
 from pharmasl.perfusion import coregistration, motion
 

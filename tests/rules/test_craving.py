@@ -139,3 +139,43 @@ def test_craving_stages_import_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_mediation_follows_the_planted_chain(chain):
+    craving = CRAVING | {"mediation": {"mediators": [{"roi": "insula", "contrast": "cue"}]}}
+    run("craving_mediation", inputs(chain), chain / "mediation.tsv", craving=craving, arms=ARMS, sessions=SESSIONS)
+    rows = {row["effect"]: row for row in tables.read_table(chain / "mediation.tsv")}
+    # Baclofen lowers CBF by 10, and craving by 1.5 points for each of them; nothing acts directly.
+    assert float(rows["indirect"]["bca_low"]) < -15 < float(rows["indirect"]["bca_high"])
+    assert float(rows["indirect"]["bca_high"]) < 0
+    assert float(rows["direct"]["percentile_low"]) < 0 < float(rows["direct"]["percentile_high"])
+    assert float(rows["m1 -> craving"]["estimate"]) == pytest.approx(1.5, abs=0.1)
+
+
+def test_left_out_values_enter_the_correlations(chain):
+    left_out = chain / "insula_leftout_values.tsv"
+    left_out.write_bytes((chain / "insula_values.tsv").read_bytes())
+    tables.write_json(chain / "insula_mask.json", {"analysis_defined": True})
+    given = inputs(chain) | {"left_out": [str(left_out)]}
+    run("roi_craving", given, chain / "both.tsv", craving=CRAVING, arms=ARMS, sessions=SESSIONS)
+    rows = tables.read_table(chain / "both.tsv")
+    counts = {name: sum(row["region_of"] == name for row in rows) for name in ("all", "others")}
+    assert counts["all"] == counts["others"] > 0
+    assert {row["roi_defined_by_same_data"] for row in rows} == {"true"}
+
+
+def test_the_left_out_script_hands_its_files_on(monkeypatch, tmp_path):
+    module, seen = script("roi_left_out"), {}
+    monkeypatch.setattr(module.left_out_regions, "write", lambda given, outputs, **more: seen.update(given, **more))
+    names = ("baseline", "followup", "design", "inference", "search", "mask", "maps")
+    params = {"roi": {}, "name": "a", "rows": [], "members": ("sub-01",), "inference": {}, "minimum_coverage": 0.5}
+    outputs = {name: name for name in ("values", "regions", "test")}
+    module.main(
+        SimpleNamespace(
+            input=Inputs({name: [name] for name in names} | {"gm": []}),
+            output=outputs,
+            params=SimpleNamespace(**params, permutations=99, seed=1),
+        )
+    )
+    assert seen["gm"] is None
+    assert (seen["baseline"], seen["members"], seen["permutations"]) == (["baseline"], ["sub-01"], 99)

@@ -7,6 +7,7 @@ import pytest
 from loading import script
 from pharmasl import images, tables
 from pharmasl.craving import correlations, scores
+from pharmasl.group import analysis as analysis_module
 from pharmasl.quality.columns import COLUMNS
 
 AFFINE = np.diag([4.0, 4, 4, 1])
@@ -68,16 +69,18 @@ def regions(folder):
     rows = [{"participant_id": n, "session": s, "arm": arm(n), "contrast": "rest"} for n, s in visits]
     script("roi_values").main(
         SimpleNamespace(
-            input=SimpleNamespace(mask=folder / "roi.nii.gz", maps=[folder / f"{n}_{s}.nii.gz" for n, s in visits]),
+            input=SimpleNamespace(
+                mask=folder / "roi.nii.gz", maps=[folder / f"{n}_{s}.nii.gz" for n, s in visits], gm=[]
+            ),
             output=SimpleNamespace(table=folder / "values.tsv"),
-            params=SimpleNamespace(rows=rows, roi="insula", minimum_coverage=0.5),
+            params=SimpleNamespace(rows=rows, roi="insula", minimum_coverage=0.5, statistic="mean"),
         )
     )
 
 
 def group(trial, folder, names, analysis):
     folder.mkdir()
-    maps = ("effect", "t", "z", "voxel_pfwe", "cluster_pfwe", "mask", "clusters")
+    maps = (*analysis_module.MAPS, "mask", "clusters")
     out = {name: folder / f"{name}.nii.gz" for name in maps} | {n: folder / f"{n}.tsv" for n in ("design", "null")}
     output = SimpleNamespace(**out, inference=folder / "inference.json")
     inference = {"permutations": 60, "seed": 1, "cluster_forming_p": 0.01, "neighbours": 18, "alpha": 0.05}
@@ -89,10 +92,15 @@ def group(trial, folder, names, analysis):
                 participants=trial / "participants.tsv",
                 template_mask=trial / "mask.nii.gz",
                 seed=[str(trial / "values.tsv")] if "seed" in analysis else [],
+                within=[],
             ),
             output=output,
             params=SimpleNamespace(
-                analysis=analysis, inference=inference, arms=ARMS, participants=names, sessions=SESSIONS
+                analysis=analysis,
+                inference=inference,
+                arms=ARMS,
+                participants={"baseline": names, "followup": names},
+                sessions=SESSIONS,
             ),
             threads=1,
         )

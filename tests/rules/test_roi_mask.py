@@ -39,9 +39,9 @@ def make(folder, definition, name="roi", **inputs):
 def values(folder, mask, maps, rows):
     script("roi_values").main(
         SimpleNamespace(
-            input=SimpleNamespace(mask=str(mask), maps=[str(path) for path in maps]),
+            input=SimpleNamespace(mask=str(mask), maps=[str(path) for path in maps], gm=[]),
             output=SimpleNamespace(table=str(folder / "values.tsv")),
-            params=SimpleNamespace(rows=rows, roi="roi", minimum_coverage=0.5),
+            params=SimpleNamespace(rows=rows, roi="roi", minimum_coverage=0.5, statistic="mean"),
         )
     )
     return tables.read_table(folder / "values.tsv")

@@ -228,6 +228,12 @@ def test_three_way_model_is_least_squares_with_participants_as_columns():
     rows = models.analyse(scores, ARMS, SESSIONS)
     assert find(rows, "mixed_model_ratings", "arm")["n"] == 95
     assert find(rows, "mixed_model", "arm")["n"] == 47
+    # The ratings themselves are described, each with its own missing ones.
+    own = [each["before"] for each in scores if (each["arm"], each["session"]) == ("placebo", "T2")]
+    row = find(rows, "descriptive_before", "mean", "placebo", "T2")
+    assert row["estimate"] == pytest.approx(np.mean(own), rel=1e-12)
+    assert find(rows, "descriptive_before", "missing", scores[0]["arm"], "T1")["estimate"] == 0
+    assert find(rows, "descriptive_after", "missing", scores[0]["arm"], "T1")["estimate"] == 1
     assert find(rows, "descriptive", "missing", scores[0]["arm"], "T1")["estimate"] == 1
 
 
@@ -354,3 +360,10 @@ def test_false_positives_and_power_of_the_interaction():
         # A hundredth beyond the Monte Carlo error: what the single scores add to the power.
         error = math.sqrt(expected * (1 - expected) / trials)
         assert abs((p <= 0.05).mean() - expected) < 3.5 * error + 0.01 * (effect != 0)
+
+
+def test_no_g_where_its_bias_factor_does_not_exist():
+    values, arm = make(np.random.default_rng(1), n=(2, 2))
+    row = find(models.analyse(rows_of(values, arm), ARMS, SESSIONS), "effect_size", "g at follow-up")
+    assert row.get("estimate") is None
+    assert "fewer than 5" in row["method"]

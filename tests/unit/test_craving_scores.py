@@ -172,3 +172,14 @@ def test_further_cue_types_have_columns_of_their_own(tmp_path, participants):
     assert "neutral" in sidecar["cue_elicited_neutral"]["Description"]
     with pytest.raises(InputError, match="drinking"):
         read(path, participants, condition=["smoking", "drinking"])
+
+
+def test_other_arms_and_sessions_of_the_study_are_no_mistake(tmp_path, participants):
+    participants.write_text(participants.read_text() + "sub-04\tnaltrexone\t33\n")
+    path = table(tmp_path, "01 T1 20 30", "01 T3 20 99", "04 T1 1 2")
+    with pytest.raises(InputErrors):
+        read(path, participants)
+    arms, sessions = ARMS | {"others": ["naltrexone"]}, SESSIONS | {"others": ["ses-T3"]}
+    rows = scores.read_scores(path, participants, CRAVING, sessions, arms)
+    assert {row["session"] for row in rows} == {"T1", "T2"}
+    assert [row["cue_elicited"] for row in rows if row["participant_id"] == "sub-04"] == [1, None]

@@ -80,7 +80,9 @@ def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_
     assert "results/rois/dlpfc_cluster_leftout_values.tsv" in plan
     config["craving"]["mediation"]["mediators"][0]["roi"] = "nowhere"
     small.configure(config)
-    assert "nowhere" in small.snakemake("-n", check=False).stderr
+    done = small.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "craving.mediation" in done.stdout + done.stderr
 
 
 def test_one_scan_needs_no_trial(small):

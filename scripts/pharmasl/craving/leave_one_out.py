@@ -23,6 +23,7 @@ coefficient falls by ``(X'X)^-1 x_i e_i / (1 - h_i)`` and the residual sum of sq
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
 # With fewer values than this there is no correlation to speak of.
 MINIMUM_VALUES = 4
@@ -250,8 +251,6 @@ def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None
     Result
         ``r`` is NaN, and so are both p, where the observed map has no such region.
     """
-    from scipy.special import stdtr
-
     x = np.asarray(x, dtype=np.float64)
     nuisance = np.asarray(nuisance, dtype=np.float64)
     residual = data - nuisance @ (np.linalg.pinv(nuisance) @ data)

@@ -25,6 +25,8 @@ COLUMNS = {
         "Description": "Which analysis the row belongs to",
         "Levels": {
             "descriptive": "Mean and standard deviation of cue-elicited craving in an arm and session",
+            "descriptive_before": "The same of the rating before the cues",
+            "descriptive_after": "The same of the rating after the cues",
             "paired_t": "Change of cue-elicited craving within one arm, over participants with both sessions. A "
             "difference between the arms' p values is no test of a difference between the arms",
             "mixed_model": "Cue-elicited craving by arm, session and their interaction, with a random intercept for "
@@ -169,15 +171,19 @@ def _t_test(estimate, se, df):
     return mixed_model.Test(estimate, se, df, t, float(2 * stdtr(df, -abs(t))), estimate - half, estimate + half)
 
 
-def descriptive(scores, arms, sessions):
-    """Mean and standard deviation of cue-elicited craving, by arm and session.
+def descriptive(scores, arms, sessions, which="cue_elicited", analysis="descriptive"):
+    """Mean and standard deviation of cue-elicited craving, or of a rating, by arm and session; missing ones counted.
 
     Parameters
     ----------
     scores : list of dict
-        Rows of the craving scores, ``cue_elicited`` a number or None.
+        Rows of the craving scores, ``which`` a number or None.
     arms, sessions : dict
         ``treatment``, ``control``; ``baseline``, ``followup``.
+    which : str
+        ``cue_elicited``, ``before`` or ``after``.
+    analysis : str
+        Name of the rows' analysis.
 
     Returns
     -------
@@ -187,23 +193,23 @@ def descriptive(scores, arms, sessions):
     rows = []
     for arm in (arms["treatment"], arms["control"]):
         for session in (sessions["baseline"], sessions["followup"]):
-            values = np.array([r["cue_elicited"] for r in scores if (r["arm"], r["session"]) == (arm, session)], float)
+            values = np.array([r[which] for r in scores if (r["arm"], r["session"]) == (arm, session)], float)
             values = values[np.isfinite(values)]
             n = len(values)
             at = {"arm": arm, "session": session, "n": n}
-            lost = sum((r["arm"], r["session"], r["cue_elicited"]) == (arm, session, None) for r in scores)
-            rows.append(_row("descriptive", "missing", **at, estimate=lost, method="count"))
+            lost = sum((r["arm"], r["session"], r[which]) == (arm, session, None) for r in scores)
+            rows.append(_row(analysis, "missing", **at, estimate=lost, method="count"))
             if n == 0:
-                rows.append(_row("descriptive", "mean", **at, method="no score"))
-                rows.append(_row("descriptive", "sd", **at, method="no score"))
+                rows.append(_row(analysis, "mean", **at, method="no score"))
+                rows.append(_row(analysis, "sd", **at, method="no score"))
                 continue
             sd = _sd(values) if n > 1 else math.nan
             mean = float(values.mean())
             test = _t_test(mean, sd / math.sqrt(n), n - 1) if n > 1 else None
-            rows.append(_row("descriptive", "mean", **at, method="mean and its standard error", test=test))
+            rows.append(_row(analysis, "mean", **at, method="mean and its standard error", test=test))
             # The t against zero of a mean of scores is not asked for.
             rows[-1].update(estimate=mean, t=None, p=None)
-            rows.append(_row("descriptive", "sd", **at, estimate=sd, method="standard deviation"))
+            rows.append(_row(analysis, "sd", **at, estimate=sd, method="standard deviation"))
     return rows
 
 
@@ -443,6 +449,9 @@ def effect_size(scores, arms, sessions):
     adjusted = next(row for row in ancova(scores, arms, sessions) if row["term"] == "arm")
     if adjusted.get("t") is None:
         rows.append(_row("effect_size", "g at follow-up", n=n, method=adjusted["method"]))
+    elif n - 3 < 2:
+        # The bias factor exists from two degrees of freedom.
+        rows.append(_row("effect_size", "g at follow-up", n=n, method="fewer than 5 participants with both sessions"))
     else:
         # Estimate over residual standard deviation is t over this scale: se = sd / scale.
         before = np.array([b for _, _, b, _ in found], dtype=float)
@@ -483,7 +492,11 @@ def analyse(scores, arms, sessions):
 
 def _analyse(scores, arms, sessions):
     """Rows of the models, and the influence in the mixed model."""
-    rows = [row for model in (descriptive, paired_t) for row in model(scores, arms, sessions)]
+    rows = descriptive(scores, arms, sessions)
+    for which in ("before", "after"):
+        if all(which in row for row in scores):
+            rows += descriptive(scores, arms, sessions, which, f"descriptive_{which}")
+    rows += paired_t(scores, arms, sessions)
     mixed_rows, influence = _mixed(scores, arms, sessions, True)
     if influence is not None:
         for row in mixed_rows:

@@ -113,9 +113,9 @@ def read_scores(table, participants, craving, sessions, arms):
         columns of their own, ``cue_elicited_neutral``), ``covariates`` (columns of ``participants`` to carry along) and ``unknown``: ``"error"``
         (the default), or ``"ignore"`` to leave out rows of participants and sessions that the study does not have.
     sessions : dict
-        ``baseline`` and ``followup``.
+        ``baseline`` and ``followup``; rows of ``others``, a list, are passed over.
     arms : dict
-        ``treatment`` and ``control``.
+        ``treatment`` and ``control``; participants of ``others``, a list, keep their rows and take no part in models.
 
     Returns
     -------
@@ -138,8 +138,8 @@ def read_scores(table, participants, craving, sessions, arms):
         )
     for row in tables.read_table(participants):
         known[_label(row["participant_id"], "sub-")] = row
-        if row["arm"] not in (None, arms["treatment"], arms["control"]):
-            expected = f"{arms['treatment']} or {arms['control']}"
+        if row["arm"] not in (None, arms["treatment"], arms["control"], *(arms.get("others") or [])):
+            expected = " or ".join([arms["treatment"], arms["control"], *(arms.get("others") or [])])
             errors.append(InputError(participants, f"arm of {row['participant_id']}", row["arm"], expected, "Mend it."))
     covariates = list(craving.get("covariates") or [])
     for name in covariates:
@@ -147,6 +147,7 @@ def read_scores(table, participants, craving, sessions, arms):
             mend = "Mend craving.covariates."
             errors.append(InputError(participants, "craving.covariates", name, "a column of participants.tsv", mend))
     labels = [_label(sessions["baseline"], "ses-"), _label(sessions["followup"], "ses-")]
+    elsewhere = {_label(session, "ses-") for session in sessions.get("others") or []}
     limits = craving.get("range") or (-math.inf, math.inf)
     ignore = craving.get("unknown", "error") == "ignore"
 
@@ -154,6 +155,8 @@ def read_scores(table, participants, craving, sessions, arms):
     answered = {}
     for line, row, condition in _rows(table, craving):
         participant, session = _label(row["participant_id"], "sub-"), _label(row["session"], "ses-")
+        if session in elsewhere:
+            continue  # another session of the study, which no craving analysis uses
         unknown = [
             InputError(
                 table,

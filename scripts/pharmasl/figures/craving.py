@@ -197,7 +197,7 @@ def diagnostics(path, table, arms):
     ):
         values = np.array([float(row[name]) for row in shown])
         if name == "cooks_distance":
-            axes.vlines(np.arange(len(values)), 0, values, color=style.RULE, linewidth=1)
+            axes.vlines(np.arange(len(values)), 0, values, color=style.RULE, linewidth=1, zorder=1)
         axes.scatter(np.arange(len(values)), values, s=18, color=[palette[row["arm"]] for row in shown], linewidths=0)
         for k in np.argsort(-np.abs(values - (np.median(values) if len(values) else 0)))[:2]:
             axes.annotate(shown[k]["participant_id"], (k, values[k]), fontsize=7.5, color=style.MUTED, xytext=(3, 3),
@@ -312,7 +312,7 @@ def relations(path, scores_table, values, correlations, craving, arms, sessions)
         f"\u0394: {labels[1]} \u2212 {labels[0]}. Lines: least squares in each arm, band: 95 % confidence of the mean."
     )
     if marked:
-        note += "\n\u2020 The region is a cluster of this trial's own analysis: chosen by the data it is drawn from."
+        note += "\n\u2020 A cluster of this trial's own analysis: chosen by the same data."
     drawn.text(0.01, 0.012, note, color=style.MUTED)
     if handles:
         drawn.legend(handles=handles, loc="upper right", ncols=2, bbox_to_anchor=(0.995, 0.998))

@@ -175,13 +175,13 @@ def mediation_table(rows):
     for row in rows:
         intervals = [
             MISSING if row[f"{name}_low"] is None else f"{fixed(row[f'{name}_low'])} to {fixed(row[f'{name}_high'])}"
-            for name in ("bca", "percentile")
+            for name in ("percentile", "bca")
         ]
         cells.append(
             [row["effect"].replace("->", "\u2192"), fixed(row["estimate"]), *intervals, row["n"], row["note"] or ""]
         )
     chain = [rows[0][name] for name in ("m1", "m2") if rows[0][name]]
     dagger = " \u2020" if rows[0]["roi_defined_by_same_data"] == "true" else ""
-    heads = ["Effect", "Estimate", "95 % CI (BCa)", "95 % CI (percentile)", "n", "Note"]
+    heads = ["Effect", "Estimate", "95 % CI (percentile)", "95 % CI (BCa)", "n", "Note"]
     named = "; ".join(f"m{k} {plain(name)}" for k, name in enumerate(chain, start=1))
     return Table(f"Exploratory mediation of changes: {named}{dagger}", heads, cells, {0, 5})

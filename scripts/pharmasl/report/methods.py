@@ -280,6 +280,15 @@ def craving(config, related):
             "and by the permutation distribution of the family's largest |r|; Pearson intervals by Fisher's z, the others' "
             "by the BCa bootstrap. The arms' slopes were compared by their interaction."
         )
+        if any("analysis" in config["rois"].get(roi, {}) for roi in settings["rois"]):
+            text += (
+                " A region that is a cluster of these data was read a second time, in each participant from the cluster "
+                "found again without them."
+            )
+    if settings.get("mediation"):
+        text += (
+            " An exploratory mediation (least squares, bootstrap within arms) followed the regions named in its table."
+        )
     return text
 
 

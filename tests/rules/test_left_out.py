@@ -1,0 +1,107 @@
+"""The script roi_left_out on what the group stage really leaves: same model, same cluster, other regions."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from loading import script
+from pharmasl import images, rois, tables
+from pharmasl.group import analysis
+from scipy import ndimage
+
+SHAPE, N = (14, 14, 10), 16
+NAMES = [f"sub-{k:02d}" for k in range(1, N + 1)]
+TREATED = np.arange(N) < 8
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+INFERENCE = {"permutations": 100, "seed": 3, "cluster_forming_p": 0.005, "neighbours": 18, "alpha": 0.05}
+SETTINGS = {
+    "interaction": {"effect": "group_by_time", "contrast": "rest", "covariates": ["age"]},
+    "association": {"effect": "association", "contrast": "rest", "seed": {"roi": "s", "contrast": "rest"}},
+}
+
+
+class Inputs(dict):
+    __getattr__ = dict.__getitem__
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """Drug lowers CBF by 12 in one place; a seed's change drives another."""
+    folder, rng = tmp_path_factory.mktemp("trial"), np.random.default_rng(5)
+    affine = np.diag([4.0, 4, 4, 1])
+    seed_change, paths, rows, values = rng.normal(0, 6, N), {"baseline": [], "followup": []}, [], []
+    images.save(folder / "mask.nii.gz", np.ones(SHAPE), affine, dtype=np.uint8)
+    for i, name in enumerate(NAMES):
+        arm = "baclofen" if TREATED[i] else "placebo"
+        rows.append({"participant_id": name, "arm": arm, "age": int(rng.integers(20, 60))})
+        for session, which in (("T1", "baseline"), ("T2", "followup")):
+            cbf = 55 + 3 * ndimage.gaussian_filter(rng.normal(size=SHAPE), 1) / 0.15
+            if which == "followup":
+                cbf[2:6, 2:6, 2:6] -= 12 * TREATED[i]
+                cbf[8:12, 8:12, 4:8] += 1.5 * seed_change[i]
+            paths[which].append(str(folder / f"{name}_{session}.nii.gz"))
+            images.save(paths[which][-1], cbf.astype(np.float32), affine)
+            value = 50 + (which == "followup") * seed_change[i]
+            values.append({"participant_id": name, "session": session, "contrast": "rest", "roi": "s", "cbf": value})
+    tables.write_table(folder / "participants.tsv", rows, dict.fromkeys(rows[0], ""))
+    tables.write_table(folder / "seed.tsv", values, dict.fromkeys(values[0], ""))
+    return SimpleNamespace(folder=folder, affine=affine, **paths)
+
+
+@pytest.mark.parametrize("question", ["interaction", "association"])
+def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_path, question):
+    files = {name: str(tmp_path / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
+    files |= {name: str(tmp_path / f"{name}.tsv") for name in ("design", "null")}
+    files["inference"] = str(tmp_path / "inference.json")
+    analysis.run(
+        {
+            "baseline": trial.baseline,
+            "followup": trial.followup,
+            "seed": [str(trial.folder / "seed.tsv")] if question == "association" else [],
+            "within": [],
+            "participants": str(trial.folder / "participants.tsv"),
+            "template_mask": str(trial.folder / "mask.nii.gz"),
+        },
+        SimpleNamespace(**files),
+        analysis=SETTINGS[question],
+        inference=INFERENCE,
+        arms=ARMS,
+        participants={"baseline": NAMES, "followup": NAMES},
+        sessions={"baseline": "T1", "followup": "T2"},
+        threads=1,
+    )
+    roi = {"analysis": question, "cluster": 1}
+    rois.write_mask(
+        trial.folder / "mask.nii.gz", roi, tmp_path / "m.nii.gz", tmp_path / "m.json", clusters=[files["clusters"]]
+    )
+    outputs = {name: str(tmp_path / f"{name}.out") for name in ("values", "regions", "test")}
+    maps = [path for pair in zip(trial.baseline, trial.followup) for path in pair]
+    rows = [
+        {"participant_id": name, "session": session, "arm": "baclofen" if TREATED[k] else "placebo", "contrast": "rest"}
+        for k, name in enumerate(NAMES)
+        for session in ("T1", "T2")
+    ]
+    given = {"baseline": trial.baseline, "followup": trial.followup, "design": files["design"], "maps": maps, "gm": []}
+    given |= {"inference": files["inference"], "search": files["mask"], "mask": str(tmp_path / "m.nii.gz")}
+    params = SimpleNamespace(
+        roi=roi,
+        name="found",
+        rows=rows,
+        members=NAMES,
+        inference=INFERENCE,
+        minimum_coverage=0.5,
+        permutations=99,
+        seed=1,
+    )
+    script("roi_left_out").main(SimpleNamespace(input=Inputs(given), output=outputs, params=params))
+    test = tables.read_json(outputs["test"])
+    # The model and the threshold are the analysis' own: the cluster of all is the same voxel for voxel.
+    assert test["dice_with_the_analysis"] == 1
+    assert (test["status"], test["n"], test["p"]) == ("run", N, 0.01)
+    cbf = {(row["participant_id"], row["session"]): float(row["cbf"]) for row in tables.read_table(outputs["values"])}
+    change = np.array([cbf[name, "T2"] - cbf[name, "T1"] for name in NAMES])
+    if question == "interaction":
+        assert change[TREATED].mean() - change[~TREATED].mean() == pytest.approx(-12, abs=3)
+        assert test["r"] < -0.8
+    else:
+        assert test["r"] > 0.8
