@@ -178,8 +178,8 @@ class _Resolver:
             "labeling_efficiency": self._efficiency(kind, suppressed),
             **self._m0(volume_types),
             "repetition_time": self._repetition_time(volume_types),
-            "echo_time": self._echo_time(self.fields),
-            "m0_echo_time": self._echo_time(self.m0_fields),
+            "echo_time": self._echo_time(self.fields, "echo_time", self.origin),
+            "m0_echo_time": self._echo_time(self.m0_fields, "m0_echo_time", self.m0_origin),
             **self._physics(),
         }
 
@@ -400,10 +400,13 @@ class _Resolver:
         self._missing("RepetitionTimePreparation", "seconds, more than 0")
         return None
 
-    @staticmethod
-    def _echo_time(fields):
+    def _echo_time(self, fields, key, origin):
         value = fields.get("EchoTime")
-        return float(value) if isinstance(value, (int, float)) and value > 0 else None
+        if not isinstance(value, (int, float)):
+            # Several echoes have no one time by which an M0 could be corrected.
+            return None
+        self.sources[key] = f"EchoTime of {origin['EchoTime']}"
+        return float(value)
 
     def _physics(self):
         field = self.fields.get("MagneticFieldStrength")
@@ -419,7 +422,7 @@ class _Resolver:
             "t1_blood": haematocrit is None,
             "t1_tissue": m0["t1_recovery"] and self.fields["M0Type"] != "Estimate",
             "t2_star": m0["echo_time_correction"]
-            and None not in (self._echo_time(self.fields), self._echo_time(self.m0_fields)),
+            and all(isinstance(fields.get("EchoTime"), (int, float)) for fields in (self.fields, self.m0_fields)),
         }
         for key, wanted in needed.items():
             result[key] = self._by_field_strength(key, strength) if wanted else None
