@@ -201,7 +201,9 @@ def _differences(question, participants, threads):
     model = testing.model(plan)
     fit = differences.fit(found.values, model)
     if not fit.varies.any():
-        raise InputError(given[whiches[-1]][0], "voxels", "no change varies", "maps of different participants", "Check.")
+        raise InputError(
+            given[whiches[-1]][0], "voxels", "no change varies", "maps of different participants", "Check."
+        )
     constant = int((~fit.varies).sum())
     if constant:
         found = found.within(fit.varies)
