@@ -271,3 +271,23 @@ def test_what_cannot_be_asked_is_refused():
     assert "n/a for sub-04" in refused(effects.group_by_time, NAMES, table, ARMS, "p.tsv", site="site")
     with pytest.raises(ValueError, match="finite"):
         effects.association(NAMES, TABLE, ARMS, np.where(np.arange(N) == 2, np.nan, SEED), "p.tsv")
+
+
+def test_a_covariate_that_changes_enters_by_its_change():
+    rng = np.random.default_rng(8)
+    first, second = rng.normal(80, 9, (2, N))
+    table = [{**row, "weight_T1": str(a), "weight_T2": str(b)} for row, a, b in zip(TABLE, first, second)]
+    effect = effects.group_by_time(NAMES, table, ARMS, "p.tsv", ["weight_T2 - weight_T1"])
+    # All scans on subjects, session, session by arm and the covariate as it was at each scan.
+    scans, session = np.concatenate([FIRST, SECOND]), np.repeat([0.0, 1.0], N)
+    columns = [
+        np.tile(np.eye(N), (2, 1)),
+        session,
+        np.concatenate([first, second]),
+        session * np.tile(ARM == "drug", 2),
+    ]
+    long = np.array([sm.OLS(y, np.column_stack(columns)).fit().tvalues[-1] for y in scans.T])
+    np.testing.assert_allclose(fit(effect, CHANGE)[0], long, rtol=1e-7)
+    words = [{**row, "weight_T1": "light", "weight_T2": "heavy" if k % 2 else "light"} for k, row in enumerate(TABLE)]
+    with pytest.raises(InputError, match="weight_T"):
+        effects.group_by_time(NAMES, words, ARMS, "p.tsv", ["weight_T2 - weight_T1"])

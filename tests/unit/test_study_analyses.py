@@ -94,6 +94,19 @@ def test_the_arm_is_called_arm_whatever_the_dataset_calls_it(root):
     assert {row["arm"] for row in rows} == {"baclofen", "placebo", "varenicline"}
 
 
+def test_both_columns_of_a_change_are_needed(root):
+    path = root / "participants.tsv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0] + "\tw1\tw2", *(f"{line}\t80\t{70 + k}" for k, line in enumerate(lines[1:]))]))
+    path.write_text(path.read_text().replace("\t80\t70", "\tn/a\t70") + "\n")
+    study = read(root, {"a": {"effect": "group_by_time", "covariates": ["w2 - w1"]}})
+    assert "01" not in study.members("a")
+    with pytest.raises(InputErrors, match="w3"):
+        read(root, {"a": {"effect": "group_by_time", "covariates": ["w3 - w1"]}})
+    with pytest.raises(InputErrors, match="do not change"):
+        read(root, {"a": {"effect": "group_by_time", "covariates": ["w2 - w1"], "method": "mixed_model"}})
+
+
 @pytest.mark.parametrize(
     ("analysis", "changes", "field"),
     [

@@ -11,6 +11,7 @@ import numpy as np
 
 from pharmasl import tables
 from pharmasl.errors import InputError
+from pharmasl.study import arms as study_arms
 
 
 def bare(label, prefix):
@@ -36,7 +37,8 @@ def covariate_columns(rows, names, name, file):
     names : list of str
         The participants, for messages.
     name : str
-        Column of the table.
+        Column of the table; or of a covariate that changes, the columns of follow-up and baseline, ``b - a``, whose
+        difference enters, as the outcome's does.
     file : path-like
         The table, for messages.
 
@@ -49,6 +51,14 @@ def covariate_columns(rows, names, name, file):
     InputError
         If the column is absent, a participant has no value, or numbers and words are mixed.
     """
+    parts = study_arms.columns(name)
+    if len(parts) == 2:
+        both = [covariate_columns(rows, names, part, file)[0] for part in parts]
+        for part, (term, _, _) in zip(parts, both):
+            if term != part:
+                raise InputError(file, part, "words", "numbers, of which a change can be taken", "Mend the table.")
+        change = both[0][1] - both[1][1]
+        return [(name, change, f"{name} of participants.tsv, minus its mean")]
     if name not in rows[0]:
         raise InputError(
             file, name, f"columns {', '.join(rows[0])}", "the covariate's column", "Add it or drop the covariate."

@@ -1,4 +1,4 @@
-"""Which arms and which sessions an analysis concerns."""
+"""Which arms, sessions and columns of the participants' table an analysis concerns."""
 
 # Effects that compare all arms or hold them apart, and those that look at baseline alone.
 ALL_ARMS = ("between_arms", "regression")
@@ -46,3 +46,14 @@ def sessions(analysis, study):
 def labels(study):
     """All session labels of a study, baseline and follow-up first."""
     return [study["baseline"], study["followup"], *study.get("others", [])]
+
+
+def columns(term):
+    """The columns that a covariate is made of: itself, or the two of a change, ``weight_T2 - weight_T1``."""
+    return [part.strip() for part in term.split(" - ")]
+
+
+def all_columns(analysis):
+    """Every column that an analysis takes beside the arm's."""
+    terms = [*analysis["covariates"], *(analysis[key] for key in ("site", "predictor") if key in analysis)]
+    return [column for term in terms for column in columns(term)]

@@ -86,6 +86,14 @@ def _references(config):
                 FILE, f"analyses.{name}.method", analysis["method"], "differences, but for group_by_time without a site",
                 "Take the default.",
             )  # fmt: skip
+        if analysis["method"] == "mixed_model" and any(" - " in term for term in analysis["covariates"]):
+            yield InputError(
+                FILE,
+                f"analyses.{name}.covariates",
+                analysis["covariates"],
+                "columns that do not change, with mixed_model",
+                "Remove them, or take the method differences.",
+            )
         if analysis["method"] == "full_factorial" and analysis["covariates"]:
             yield InputError(
                 FILE, f"analyses.{name}.covariates", analysis["covariates"], "none with full_factorial", "Remove them."

@@ -176,7 +176,7 @@ class Study:
         ]
         if part["method"] == "mixed_model" and len(reasons) < len(sessions):
             reasons = []
-        columns = [arms["column"], *part["covariates"], *(part[key] for key in ("site", "predictor") if key in part)]
+        columns = [arms["column"], *study_arms.all_columns(part)]
         reasons += [f"no {column}" for column in columns if row.get(column) is None]
         arm = row.get(arms["column"])
         if arm is not None and arm not in study_arms.concerned(part, arms):
@@ -275,11 +275,7 @@ def _participants(dataset, config, subjects, errors, exclusions):
         found[subject] = row
         if subject not in dataset.subjects and config.get("participants") is None:
             exclusions.append({"participant_id": row["participant_id"], "reason": "no folder in the dataset"})
-    covariates = {
-        column
-        for analysis in config["analyses"].values()
-        for column in [*analysis["covariates"], *(analysis[key] for key in ("site", "predictor") if key in analysis)]
-    }
+    covariates = {column for part in config["analyses"].values() for column in study_arms.all_columns(part)}
     haematocrit = config["perfusion"]["haematocrit"]
     wanted = [*([arms["column"]] if arms else []), *sorted(covariates | ({haematocrit} if haematocrit else set()))]
     columns = set(rows[0]) if rows else set()
