@@ -152,8 +152,15 @@ def calibrate(studies):
     rng = np.random.default_rng(1)
     arm, names = (np.arange(n) < 7).astype(float), ("max-T", "extent", "mass", "TFCE t", "TFCE z")
     site = np.arange(n) % 3
-    hits = {"permuted": np.zeros(5), "permuted within sites": np.zeros(5), "signs flipped": np.zeros(5)}
+    # A trial's noise: normal, unequal arms, a covariate that goes with the arm.
+    many, theirs = 20, (np.arange(20) < 9).astype(float)
+    hits = {
+        name: np.zeros(5) for name in ("normal, 9 against 11", "permuted", "permuted within sites", "signs flipped")
+    }
     for study in range(studies):
+        normal = ndimage.gaussian_filter(rng.normal(size=(many, *shape)), (0, 1.2, 1.2, 1.2))[:, mask]
+        their_age = 40 + 6 * theirs + rng.normal(0, 8, many)
+        both = np.column_stack([np.ones(many), their_age])
         age = rng.normal(40, 10, n)
         # Exchangeable and nothing else: skewed, of unequal size from person to person. Flips need symmetry.
         skewed = ndimage.gaussian_filter(rng.exponential(size=(n, *shape)), (0, 1.2, 1.2, 1.2))[:, mask]
@@ -163,14 +170,17 @@ def calibrate(studies):
         with_sites = np.column_stack([nuisance, site == 1, site == 2])
         rows = np.column_stack([arm, nuisance])
         for name, values, model in (
+            ("normal, 9 against 11", normal, glm.model(theirs, both)),
             ("permuted", skewed, glm.model(arm, nuisance)),
             ("permuted within sites", skewed + site[:, None], glm.model(arm, with_sites)),
             ("signs flipped", even, permutation.flip_model(np.ones(n), (age - age.mean())[:, None])),
         ):
-            fitted = differences.fit(values * size if "sites" not in name else values, model)
+            fitted = differences.fit(values * size if name in ("permuted", "signs flipped") else values, model)
             orders, signs = None, None
             if name == "signs flipped":
                 signs = permutation.flips(np.ones((n, 1)), number, study)[0]
+            elif len(model.x) == many:
+                orders = permutation.relabellings(np.column_stack([theirs, both]), number, study)[0]
             else:
                 orders = permutation.relabellings(rows, number, study, site if "sites" in name else None)[0]
             maxima = []
