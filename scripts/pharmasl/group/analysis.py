@@ -214,13 +214,10 @@ def _differences(question, participants, threads):
 def _full_factorial(question, participants, threads):
     """SPM's full factorial: all scans, one covariance for the brain; inference by random fields."""
     given, names = question.given, participants["baseline"]
-    stacks = [maps.read([given[which]], given["template_mask"]) for which in ("baseline", "followup")]
-    usable = question.without_maps(
-        names, [first + second for first, second in zip(*(stack.empty for stack in stacks))], ("baseline", "followup")
-    )
+    found = maps.read([given["baseline"], given["followup"]], given["template_mask"])
+    usable = question.without_maps(names, found.empty, ("baseline", "followup"))
     names = _chosen(names, usable)
     plan = question.build(names)
-    found = maps.read([_chosen(given[which], usable) for which in ("baseline", "followup")], given["template_mask"])
     found = question.region(found)
     stacks = [maps.read([_chosen(given[which], usable)], given["template_mask"]) for which in ("baseline", "followup")]
     first, second = (np.ascontiguousarray(stack.values.T[found.mask[stack.mask]]) for stack in stacks)

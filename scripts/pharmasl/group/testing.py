@@ -1,6 +1,7 @@
 """The tests of an analysis: p over the whole search volume, clusters, effect sizes, and what all of them mean."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +125,7 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads):
         tfce_p = permutation.family_wise_p(tested, null.largest_tfce(two_sided), tfce.TIE)
         maps["tfce_pfwe"] = -np.log10(tfce_p)
     rows_of_residuals = random_fields.residual_rows(fit.tile, plan.matrix)
-    fields = _random_fields(question, rows, labels, found.mask, rows_of_residuals, len(plan.participants), fitted.df)
+    fields = _random_fields(question, rows, threshold, found.mask, rows_of_residuals, len(plan.participants), fitted.df)
     maps |= _estimates(question, fit.effect, t, fitted.df, found.baseline, fitted.scale, plan.name)
     _sizes(rows, labels, fitted, found, plan.name)
 
@@ -177,7 +178,7 @@ def by_random_fields(question, plan, found, fit, residuals):
     lattice = clusters.Lattice(found.mask, inference["neighbours"])
     labels, sizes = clusters.label(fit.t if question.two_sided else np.maximum(fit.t, 0), threshold, lattice)
     rows = [{"cluster": number, "size_voxels": int(size)} for number, size in enumerate(sizes, start=1)]
-    fields = _random_fields(question, rows, labels, found.mask, residuals, residuals.shape[1], df)
+    fields = _random_fields(question, rows, threshold, found.mask, residuals, residuals.shape[1], df)
     if fields["status"] != "known":
         raise InputError(
             "configuration", f"analyses: method full_factorial of {question.analysis['contrast']}", fields["status"],
@@ -243,7 +244,8 @@ def by_mixed_model(question, plan, found, fit):
         {"cluster": number, "size_voxels": int(size), "effect_mean": float(fit.effect[labels == number].mean())}
         for number, size in enumerate(sizes, start=1)
     ]
-    people = list(dict.fromkeys(plan.participants))
+    scans = Counter(plan.participants)
+    people = list(scans)
     first = np.array(plan.sessions) == 0
     baseline = found.values[first].mean(axis=0, dtype=np.float64)
     maps = {"effect": fit.effect, "t": fit.t, "z": fit.z, "percent": _percent(fit.effect, baseline)}
@@ -262,7 +264,7 @@ def by_mixed_model(question, plan, found, fit):
         "n_treatment": sum(arm[name] == question.arms["treatment"] for name in people),
         "n_control": sum(arm[name] == question.arms["control"] for name in people),
         "scans": len(plan.participants),
-        "incomplete": [name for name in people if list(plan.participants).count(name) == 1],
+        "incomplete": [name for name in people if scans[name] == 1],
         "boundary_voxels": int(fit.boundary.sum()),
         "notes": [
             "No family-wise p: residuals of incomplete participants are not exchangeable. False discovery rate alone.",
@@ -324,10 +326,8 @@ def _estimates(question, effect, t, df, baseline, scale, name):
     return maps
 
 
-def _random_fields(question, rows, labels, mask, residuals, n, df):
+def _random_fields(question, rows, threshold, mask, residuals, n, df):
     """Smoothness, and each cluster's p by random fields, as SPM has them (for two tails, doubled)."""
-    inference = question.inference
-    threshold = float(special.stdtrit(df, 1 - inference["cluster_forming_p"]))
     tails = 2 if question.two_sided else 1
     try:
         smooth = random_fields.smoothness(residuals, mask, n)
@@ -347,7 +347,7 @@ def _random_fields(question, rows, labels, mask, residuals, n, df):
         "df": df,
         "tails": tails,
         "forming_t": threshold,
-        "doubts": random_fields.doubts(smooth.fwhm, inference["cluster_forming_p"], df),
+        "doubts": random_fields.doubts(smooth.fwhm, question.inference["cluster_forming_p"], df),
     }
 
 

@@ -7,7 +7,7 @@ sphere of water has a brain's outline, but not its pattern.
 The limits come from five pCASL and PASL scans of four people (two with a T1w, three fitted to the template; two of
 them also cut down to a single pair) and a phantom. Overlap was 0.93 to 0.97 in the scans, the clearest
 contrast 0.08 to 0.52 and 2.9 times the displaced one or more; in the phantom 0.84, 0.005 and 0.4 times. All seven are
-accepted, and so are the 120 fits of them begun up to 40 mm and 20 degrees away, which all ended in the same place. Of 80
+accepted; 120 fits of them, begun up to 40 mm and 20 degrees away, all ended in the same place. Of 80
 poses of them that are wrong by 4 mm and more, the limits find 72: all 47 beyond 16 mm, 22 of 28 from 8 to 16 mm, 3 of 5
 nearer ones. They do not find the head of another person: that registers well.
 """

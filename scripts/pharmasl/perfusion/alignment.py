@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pharmasl import images, tables, transforms
-from pharmasl.perfusion import acceptance, calibration, coregistration, motion, series, spline, volumes
-from pharmasl.perfusion import acquisition as parameters
+from pharmasl.perfusion import acceptance, calibration, coregistration, motion, series, spline
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +87,8 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
         If the volumes are not what the acquisition says, or M0 is missing.
     """
     types = list(acquisition["volume_types"])
-    data, grid_affine, of = series.load(asl, types)
-    delay = np.zeros(len(types), dtype=int)
-    if acquisition.get("labeling_type") is not None:
-        delay = parameters.timing(acquisition, asl, data.shape[2]).group
-        of = volumes.sort(types, asl, delay)
+    data, grid_affine, of, timing = series.load_acquired(asl, acquisition)
+    delay = np.zeros(len(types), dtype=int) if timing is None else timing.group
     origin = calibration.source(acquisition, of, asl, m0)
     m0_data, m0_affine = series.load_m0(m0[0]) if origin == "separate" else (data[..., of.m0scan], grid_affine)
     if origin not in ("separate", "included"):

@@ -18,7 +18,8 @@ pattern stays where it was.
 
 import numpy as np
 
-HEAD_RADIUS = 50.0
+from pharmasl.perfusion.motion import HEAD_RADIUS
+
 # At least so many repeats for each regressor, intercept included, and at least so many in all.
 REPEATS_PER_REGRESSOR = 4
 LEAST = 8

@@ -19,7 +19,7 @@ FITTED = (
 )
 COMPUTED = "CBF as the scanner computed it"
 _INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
-_DISTORTION = "not corrected: no library on both PyPI and conda-forge corrects it without programs of other packages"
+_DISTORTION = "this version does not correct it"
 
 
 def sidecar(found, acquisition, settings, choice, regression):

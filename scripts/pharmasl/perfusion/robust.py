@@ -17,14 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from pharmasl.perfusion.artefacts import DEFAULTS, MINIMUM_VOXELS, THRESHOLDS
+
 TUNING = 4.685
 # With fewer repeats in a voxel a MAD is worth little, and the mean is taken.
 LEAST = 6
 # Standard deviation over MAD of a Gaussian, and what makes MAD unbiased for few values (Croux and Rousseeuw 1992,
 # Computational Statistics, for 6 to 9; n / (n - 0.8) beyond).
 # Shares from which a voxel counts as a tissue for the prior: the first that leaves enough voxels.
-_TISSUE = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
-MINIMUM_VOXELS = 50
+_TISSUE = (DEFAULTS["score_threshold"], *THRESHOLDS)
 _Z_9999 = 3.719016485455709
 _PER_MAD = 1.482602218505602
 _FEW = np.array([1, 1, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107])

@@ -7,7 +7,7 @@ import numpy as np
 from pharmasl import images, resample, transforms
 from pharmasl.errors import InputError
 from pharmasl.perfusion import acquisition as parameters
-from pharmasl.perfusion import calibration, plausibility, series, spline, subtraction, volumes
+from pharmasl.perfusion import calibration, plausibility, series, spline, subtraction
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,10 @@ def read(given, acquisition, settings):
     InputError
         If a parameter or M0 is missing or senseless.
     """
-    path, types = given["asl"], list(acquisition["volume_types"])
-    data, affine, of = series.load(path, types)
-    timing = constants = None
+    path, types = given["asl"], acquisition["volume_types"]
+    data, affine, of, timing = series.load_acquired(path, acquisition, settings["q2tips"])
+    constants = None if timing is None else parameters.constants(acquisition, path)
     unit = 1.0
-    if acquisition.get("labeling_type") is not None:
-        timing = parameters.timing(acquisition, path, data.shape[2], settings["q2tips"])
-        constants = parameters.constants(acquisition, path)
-        # A control belongs to a label of its own delay.
-        of = volumes.sort(types, path, timing.group)
     if of.kind == "cbf":
         timing = constants = None
         unit = plausibility.unit_factor(acquisition.get("units"), path)

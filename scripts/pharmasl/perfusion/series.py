@@ -4,6 +4,7 @@ import numpy as np
 
 from pharmasl import images
 from pharmasl.errors import InputError
+from pharmasl.perfusion import acquisition as parameters
 from pharmasl.perfusion import volumes
 
 
@@ -37,6 +38,37 @@ def load(path, volume_types):
             "Mend the aslcontext.tsv.",
         )
     return data, affine, volumes.sort(volume_types, path)
+
+
+def load_acquired(path, acquisition, q2tips="consensus"):
+    """A perfusion series whose controls are paired with labels of their own delay.
+
+    Parameters
+    ----------
+    path : path-like
+    acquisition : dict
+        As the study stage resolves it.
+    q2tips : str
+        Of :func:`pharmasl.perfusion.kinetics.decay_time`.
+
+    Returns
+    -------
+    data, affine, of
+        As of :func:`load`.
+    timing : pharmasl.perfusion.acquisition.Timing or None
+        None where nothing is known of the labelling: the scanner computed CBF.
+
+    Raises
+    ------
+    InputError
+        As :func:`load` and :func:`pharmasl.perfusion.acquisition.timing`.
+    """
+    types = list(acquisition["volume_types"])
+    data, affine, of = load(path, types)
+    if acquisition.get("labeling_type") is None:
+        return data, affine, of, None
+    timing = parameters.timing(acquisition, path, data.shape[2], q2tips)
+    return data, affine, volumes.sort(types, path, timing.group), timing
 
 
 def load_m0(path):

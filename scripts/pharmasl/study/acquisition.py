@@ -165,6 +165,7 @@ class _Resolver:
     def _labeling(self, volume_types):
         kind = self._take("labeling_type", "ArterialSpinLabelingType")
         suppressed = self._take("background_suppression", "BackgroundSuppression")
+        pulses = self._suppression_pulses() if suppressed else None
         return {
             "labeling_type": kind,
             "labeling_duration": None
@@ -174,8 +175,8 @@ class _Resolver:
             **self._bolus(kind, volume_types),
             "slice_timing": self._slice_timing(),
             "background_suppression": suppressed,
-            "suppression_pulses": self._suppression_pulses() if suppressed else None,
-            "labeling_efficiency": self._efficiency(kind, suppressed),
+            "suppression_pulses": pulses,
+            "labeling_efficiency": self._efficiency(kind, pulses),
             **self._m0(volume_types),
             "repetition_time": self._repetition_time(volume_types),
             "echo_time": self._echo_time(self.fields, "echo_time", self.origin),
@@ -314,14 +315,13 @@ class _Resolver:
             )
         return [float(t) for t in timing]
 
-    def _efficiency(self, kind, suppressed):
+    def _efficiency(self, kind, pulses):
         """The share of the label's inversion at the readout: labelling, times the loss at each suppression pulse."""
         if "LabelingEfficiency" in self.fields:
             return float(self._take("labeling_efficiency", "LabelingEfficiency"))
         key = f"labeling_efficiency.{kind}"
         self.sources["labeling_efficiency"] = calibrations.source(self.settings, key)
         efficiency = self.settings["labeling_efficiency"][kind]
-        pulses = self._suppression_pulses() if suppressed else 0
         if pulses:
             each = self.settings["suppression_efficiency"]
             self.sources["labeling_efficiency"] += (
