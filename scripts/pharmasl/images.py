@@ -9,6 +9,8 @@ from collections import namedtuple
 import nibabel
 import numpy as np
 
+from pharmasl import blinding
+
 Grid = namedtuple("Grid", "shape affine")
 
 # Level 1 costs a fifth of the default's time for files a few per cent larger.
@@ -74,4 +76,6 @@ def save(path, data, affine, *, time_step=None, dtype=np.float32, intent=None):
         image.header.set_zooms((*image.header.get_zooms()[:3], float(time_step)))
     if intent is not None:
         image.header.set_intent(intent)
+    if blinding.active():
+        image.header["descrip"] = f"{blinding.MARK}: sham allocation of the arms"
     nibabel.save(image, path)

@@ -6,6 +6,8 @@ import os
 import sys
 import traceback
 
+from pharmasl import blinding
+
 
 @contextlib.contextmanager
 def _streams_to(log):
@@ -35,7 +37,8 @@ def job(main, snakemake):
     main : callable
         The script's function; it takes the ``snakemake`` object.
     snakemake : object
-        With ``log``, and whatever ``main`` reads.
+        With ``log`` and ``params``, and whatever ``main`` reads. Where ``params.blinded`` is true, all that is written
+        carries the mark of :mod:`pharmasl.blinding`.
 
     Raises
     ------
@@ -50,7 +53,8 @@ def job(main, snakemake):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)
         logging.captureWarnings(True)
         try:
-            main(snakemake)
+            with blinding.marking(getattr(snakemake.params, "blinded", False)):
+                main(snakemake)
         except Exception as error:
             traceback.print_exc()
             failure = f"{type(error).__name__}: {error}"

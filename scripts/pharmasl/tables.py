@@ -5,6 +5,8 @@ import json
 import math
 from pathlib import Path
 
+from pharmasl import blinding
+
 MISSING = "n/a"
 
 
@@ -39,6 +41,9 @@ def write_table(path, rows, columns):
         If a row has a key that is no column.
     """
     path = Path(path)
+    mark = {}
+    if blinding.active():
+        mark, columns = {blinding.MARK: "sham"}, {**columns, blinding.MARK: f"sham: {blinding.TEXT}"}
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)
@@ -46,27 +51,35 @@ def write_table(path, rows, columns):
             unknown = set(row) - set(columns)
             if unknown:
                 raise KeyError(f"no column is described for {sorted(unknown)} of {path.name}")
+            row = {**row, **mark}
             writer.writerow([_text(row.get(name)) for name in columns])
     sidecar = {name: text if isinstance(text, dict) else {"Description": text} for name, text in columns.items()}
-    write_json(path.with_suffix(".json"), sidecar)
+    _write(path.with_suffix(".json"), sidecar)
 
 
 def read_table(path):
-    """Read a TSV as a list of dicts of text, ``n/a`` and empty cells as None. Accepts a byte-order mark and CRLF."""
+    """Read a TSV as a list of dicts of text, ``n/a`` and empty cells as None. Accepts a byte-order mark and CRLF.
+
+    The column of :mod:`pharmasl.blinding`'s mark is left out: it is for people.
+    """
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t")
         return [
             {
                 name.strip(): None if value is None or value.strip() in ("", MISSING) else value.strip()
                 for name, value in row.items()
-                if name is not None
+                if name is not None and name != blinding.MARK
             }
             for row in reader
         ]
 
 
 def write_json(path, content):
-    """Write JSON with sorted-by-insertion keys, two spaces and a final newline; NaN is refused."""
+    """Write a dict as JSON with sorted-by-insertion keys, two spaces and a final newline; NaN is refused."""
+    _write(path, {blinding.MARK: blinding.TEXT, **content} if blinding.active() else content)
+
+
+def _write(path, content):
     Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -5,6 +5,8 @@ import functools
 import matplotlib
 from matplotlib.figure import Figure
 
+from pharmasl import blinding
+
 INK, MUTED, RULE = "#1c2026", "#606872", "#d6dae0"
 
 # Okabe and Ito's palette: told apart without colour vision.
@@ -55,7 +57,16 @@ def figure(width, height):
 
 
 def save(drawn, path):
-    """Write a figure as PNG without the version of matplotlib in it."""
+    """Write a figure as PNG without the version of matplotlib in it, and with the mark of a sham allocation if due."""
+    if blinding.active():
+        drawn.text(
+            0.5, 0.5, blinding.MARK, ha="center", va="center", rotation=20, fontsize=64, weight="bold", color=VERMILLION,
+            alpha=0.16, zorder=1000,
+        )  # fmt: skip
+        drawn.text(
+            0.995, 0.995, f"{blinding.MARK}: sham allocation", ha="right", va="top", fontsize=9, weight="bold",
+            color="white", zorder=1001, bbox={"facecolor": VERMILLION, "edgecolor": "none", "pad": 2},
+        )  # fmt: skip
     drawn.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
 
 
