@@ -17,6 +17,13 @@ include: "rules/quality.smk"
 include: "rules/contrasts.smk"
 include: "rules/group.smk"
 include: "rules/craving.smk"
+
+
+if SETTINGS.get("sensitivity"):
+
+    include: "rules/sensitivity.smk"
+
+
 include: "rules/report.smk"
 
 
@@ -24,6 +31,7 @@ rule all:
     default_target: True
     input:
         rules.report.output,
+        TARGETS.allocation_log(blinded=True),
 
 
 rule cbf:

@@ -24,6 +24,7 @@ rule craving_scores:
         craving=SETTINGS.get("craving"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
         code=code("craving_scores"),
     message:
         "Reading the craving scores"
@@ -49,6 +50,7 @@ rule craving_model:
         craving=SETTINGS.get("craving"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
         code=code("craving_model"),
     message:
         "Modelling cue-elicited craving"
@@ -87,6 +89,7 @@ rule roi_left_out:
         minimum_coverage=SETTINGS["minimum_roi_coverage"],
         permutations=SETTINGS.get("craving", {}).get("left_out_permutations"),
         seed=SETTINGS.get("craving", {}).get("seed"),
+        blinded=SETTINGS["blinded"],
         code=code("roi_left_out"),
     message:
         "Reading the region without each participant's own part in it: {wildcards.roi}"
@@ -114,6 +117,7 @@ rule roi_craving:
         craving=SETTINGS.get("craving"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
         code=code("roi_craving"),
     message:
         "Relating the regions' perfusion to craving"
@@ -140,6 +144,7 @@ rule craving_mediation:
         craving=SETTINGS.get("craving"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
         code=code("craving_mediation"),
     message:
         "Following the effect of treatment on craving by way of regional perfusion"

@@ -3,7 +3,8 @@
 Needs the contrast maps of both sessions, the participants' table and, for an association, the seed region's values.
 Participants without a usable scan are left out and named; their empty maps say so, and the plan stays the same.
 Gives effect, t and z maps, family-wise corrected p by permutation, and a table of named clusters.
-Also the regions of interest: masks and values, since a cluster of one analysis may be the seed of another.
+Also the regions of interest: masks and values, since a cluster of one analysis may be the seed of another, and the
+slopes of the regions' changes on the seeds'.
 """
 
 
@@ -48,6 +49,7 @@ rule group_statistics:
         arms=SETTINGS.get("arms"),
         sessions=TARGETS.analysis_sessions,
         participants=TARGETS.members,
+        blinded=SETTINGS["blinded"],
         code=code("group_statistics"),
     message:
         "Testing over the whole brain: {wildcards.analysis}"
@@ -77,6 +79,7 @@ rule cluster_table:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        blinded=SETTINGS["blinded"],
         code=code("cluster_table"),
     message:
         "Naming the clusters: {wildcards.analysis}"
@@ -104,6 +107,7 @@ rule conjunction:
     params:
         name=lambda wildcards: wildcards.conjunction,
         analyses=lambda wildcards: SETTINGS["conjunctions"][wildcards.conjunction],
+        blinded=SETTINGS["blinded"],
         code=code("conjunction"),
     message:
         "Where analyses agree: {wildcards.conjunction}"
@@ -130,6 +134,8 @@ rule roi_mask:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         roi=lambda wildcards: {k: v for k, v in SETTINGS["rois"][wildcards.roi].items() if k != "statistic"},
+        # Only a cluster of an analysis depends on the arms.
+        blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
         code=code("roi_mask"),
     message:
         "Defining the region: {wildcards.roi}"
@@ -157,8 +163,36 @@ rule roi_values:
         rows=TARGETS.roi_rows,
         minimum_coverage=SETTINGS["minimum_roi_coverage"],
         statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
+        blinded=SETTINGS["blinded"],
         code=code("roi_values"),
     message:
         "Reading the region's values: {wildcards.roi}"
     script:
         "../scripts/roi_values.py"
+
+
+rule seed_slopes:
+    input:
+        participants=rules.study_tables.output.participants,
+        values=TARGETS.seed_slope_regions(rules.roi_values.output.table),
+        sidecars=TARGETS.seed_slope_regions(rules.roi_mask.output.sidecar),
+    output:
+        table=f"{OUTPUT}/rois/seed_slopes.tsv",
+    log:
+        log_of("seed_slopes", "study"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        analyses=TARGETS.seed_slopes,
+        rois=TARGETS.seed_slope_rois(),
+        arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
+        code=code("seed_slopes"),
+    message:
+        "Telling the regions' slopes on the seeds"
+    script:
+        "../scripts/seed_slopes.py"

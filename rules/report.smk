@@ -28,6 +28,7 @@ rule group_figure:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
+        blinded=SETTINGS["blinded"],
         code=code("group_figure"),
     message:
         "Drawing the analysis: {wildcards.analysis}"
@@ -57,6 +58,7 @@ rule craving_figure:
         craving=SETTINGS.get("craving"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
         code=code("craving_figure"),
     message:
         "Drawing craving and its relation to perfusion"
@@ -64,11 +66,71 @@ rule craving_figure:
         "../scripts/craving_figure.py"
 
 
+rule participant_flow:
+    input:
+        randomised=rules.study_tables.output.randomised,
+        participants=rules.study_tables.output.participants,
+        scans=rules.study_tables.output.scans,
+        exclusions=rules.study_tables.output.exclusions,
+        quality_exclusions=rules.study_quality.output.exclusions,
+        designs=TARGETS.of_analyses(rules.group_statistics.output.design),
+        inferences=TARGETS.of_analyses(rules.group_statistics.output.inference),
+        craving_scores=TARGETS.if_craving([rules.craving_scores.output.table]),
+        craving_model=TARGETS.if_craving([rules.craving_model.output.table]),
+    output:
+        table=f"{OUTPUT}/study/flow.tsv",
+    log:
+        log_of("participant_flow", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        arms=SETTINGS.get("arms"),
+        sessions=SETTINGS.get("sessions"),
+        contrasts=SETTINGS["contrasts"],
+        analyses=SETTINGS["analyses"],
+        blinded=SETTINGS["blinded"],
+        code=code("participant_flow"),
+    message:
+        "Counting the participants at every stage"
+    script:
+        "../scripts/participant_flow.py"
+
+
+rule flow_figure:
+    input:
+        flow=rules.participant_flow.output.table,
+    output:
+        figure=f"{OUTPUT}/study/flow.png",
+    log:
+        log_of("flow_figure", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
+        code=code("flow_figure"),
+    message:
+        "Drawing the flow of participants"
+    script:
+        "../scripts/flow_figure.py"
+
+
 rule report:
     input:
         scans=rules.study_tables.output.scans,
         participants=rules.study_tables.output.participants,
         exclusions=rules.study_tables.output.exclusions,
+        allocation_log=TARGETS.allocation_log(blinded=False),
+        participant_flow=TARGETS.if_arms([rules.participant_flow.output.table]),
+        flow_figure=TARGETS.if_arms([rules.flow_figure.output.figure]),
         quality=rules.study_quality.output.table,
         quality_exclusions=rules.study_quality.output.exclusions,
         quality_figure=rules.study_quality.output.figure,
@@ -80,6 +142,8 @@ rule report:
         analyses_figures=TARGETS.of_analyses(rules.group_figure.output.figure),
         analyses_designs=TARGETS.of_analyses(rules.group_figure.output.design),
         conjunctions=TARGETS.of_conjunctions(rules.conjunction.output.inference),
+        seed_slopes=TARGETS.if_seed_slopes([rules.seed_slopes.output.table]),
+        left_out_tests=TARGETS.left_out_tests(),
         craving_scores=TARGETS.if_craving([rules.craving_scores.output.table]),
         craving_model=TARGETS.if_craving([rules.craving_model.output.table]),
         craving_figure=TARGETS.if_craving([rules.craving_figure.output.craving]),
@@ -87,6 +151,9 @@ rule report:
         craving_mediation=TARGETS.if_mediation([rules.craving_mediation.output.table]),
         roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
         roi_figure=TARGETS.if_craving_rois([f"{OUTPUT}/craving/roi_craving.png"]),
+        sensitivity_table=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/specifications.tsv"]),
+        sensitivity_curve=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/curve.tsv"]),
+        sensitivity_figure=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/specifications.png"]),
     output:
         page=f"{OUTPUT}/report/index.html",
     log:
@@ -103,6 +170,7 @@ rule report:
         conjunctions=list(SETTINGS["conjunctions"]),
         config=SETTINGS,
         versions=VERSIONS,
+        blinded=SETTINGS["blinded"],
         code=code("report"),
     message:
         "Writing the report"

@@ -6,7 +6,10 @@ from pharmasl.report import page
 INPUTS = (
     "scans",
     "participants",
+    "allocation_log",
     "exclusions",
+    "participant_flow",
+    "flow_figure",
     "quality",
     "quality_exclusions",
     "quality_figure",
@@ -17,6 +20,8 @@ INPUTS = (
     "analyses_figures",
     "analyses_designs",
     "conjunctions",
+    "seed_slopes",
+    "left_out_tests",
     "craving_scores",
     "craving_model",
     "craving_figure",
@@ -24,6 +29,9 @@ INPUTS = (
     "craving_mediation",
     "roi_craving",
     "roi_figure",
+    "sensitivity_table",
+    "sensitivity_curve",
+    "sensitivity_figure",
 )
 
 

@@ -12,7 +12,7 @@ def combine(maps, errors, covered, weights):
     Parameters
     ----------
     maps, errors : sequence of ndarray
-        CBF of each state and its standard error, mL/100 g/min, of one shape.
+        CBF of each state and its standard error, mL/100 g/min, of one shape. Without ``errors`` the error is 0.
     covered : sequence of ndarray of bool
         Where each map holds data.
     weights : sequence of float

@@ -20,6 +20,9 @@ _PACKAGES = (
     "snakemake", "nibabel", "nilearn", "numba", "numpy", "onnxruntime", "pandas", "picsl-greedy", "scipy", "SimpleITK",
     "statsmodels",
 )  # fmt: skip
+# Folders whose files decide what the workflow does, and kinds of files that running it leaves there.
+_WORKFLOW = ("rules", "scripts", "envs", "config/calibrations", "config/schemas")
+_MADE = (".pyc", ".nbi", ".nbc")
 
 
 def _module_file(name):
@@ -69,9 +72,7 @@ def closure(script):
         found.update(
             path
             for path in folder.rglob("*")
-            if path.is_file()
-            and path.suffix not in (".py", ".pyc", ".md", ".nbi", ".nbc")
-            and "__pycache__" not in path.parts
+            if path.is_file() and path.suffix not in (".py", ".md", *_MADE) and "__pycache__" not in path.parts
         )
     return sorted(found)
 
@@ -88,6 +89,23 @@ def digest(script):
     for path in closure(script):
         total.update(path.relative_to(SCRIPTS).as_posix().encode() + b"\0" + _file_digest(path))
     return total.hexdigest()
+
+
+def files():
+    """The digest of each file that makes the workflow what it is: rules, scripts, environments, calibrations, schemas.
+
+    Returns
+    -------
+    dict of str to str
+        Path below the repository to a digest (32 hexadecimal digits), sorted.
+    """
+    root = SCRIPTS.parent
+    found = [root / "Snakefile", *(path for folder in _WORKFLOW for path in (root / folder).rglob("*"))]
+    return {
+        path.relative_to(root).as_posix(): _file_digest(path).hex()
+        for path in sorted(found)
+        if path.is_file() and path.suffix not in _MADE
+    }
 
 
 def versions():

@@ -26,8 +26,11 @@ sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "tests"))
 
 import head
+from perfusion_settings import perfusion
 from pharmasl import transforms
 from pharmasl.perfusion import artefacts, kinetics, motion, nuisance, robust, spline
+
+LIMITS = {name: perfusion()["outliers"][name] for name in artefacts.LIMITS}
 
 # Name: repeats, share of bad ones, offset, amplitude of the pattern (mL/100 g/min).
 SCENARIOS = {
@@ -117,7 +120,7 @@ def contaminations(seeds, peer):
                 found.setdefault(method, []).append(((~bad & ~kept).sum(), caught, level, error))
 
             for rule in ("none", "motion", "score", "enable"):
-                kept = artefacts.choose(series, *shares, displacement=displacement, rule=rule).kept
+                kept = artefacts.choose(series, *shares, displacement=displacement, rule=rule, settings=LIMITS).kept
                 note(rule, kept, series[:, kept].mean(axis=1))
                 if rule == "score":
                     prior = robust.tissue_prior(series, kept, *shares)
@@ -151,7 +154,9 @@ def cost(peer, voxels=25000, repeats=50):
     pairs = np.arange(2 * repeats).reshape(-1, 2)
     position = np.cumsum(np.random.default_rng(1).normal(0, 0.1, (2 * repeats, 6)) / [1, 1, 1, 50, 50, 50], axis=0)
     timed = {
-        "choose (every detector)": lambda: artefacts.choose(series, *shares, displacement=displacement, rule="score"),
+        "choose (every detector)": lambda: artefacts.choose(
+            series, *shares, displacement=displacement, rule="score", settings=LIMITS
+        ),
         "robust mean": lambda: robust.mean(series, kept),
         "robust mean with prior": lambda: robust.mean(series, kept, prior=robust.tissue_prior(series, kept, *shares)),
         "motion regression": lambda: nuisance.regress(series, position, pairs),

@@ -161,12 +161,6 @@ def main():
                 start = seconds()
                 found = multidelay.fit(y, DELAYS, **options)
                 report(f"{name}, prior", seconds() - start, arguments.voxels, truth, found.cbf, found.att)
-        truth, y = plant(arguments.voxels, noise)
-        start = seconds()
-        att = multidelay.weighted_delay(y, DELAYS, kind="continuous", bolus=DURATION, t1_blood=1.65)
-        g = kinetics.continuous_difference(1.0, att[:, None], DELAYS, DURATION, **CONSTANTS)
-        cbf = np.sum(g * y, axis=1) / np.sum(g * g, axis=1)
-        report("pharmasl, ATT from the weighted delay", seconds() - start, arguments.voxels, truth, cbf, att)
         beside("scipy curve_fit", lambda y: curve_fit(y, False), few, noise, rates[False])
         beside(
             "scipy curve_fit, label in arteries too", lambda y: curve_fit(y, True), few, noise, rates[True],

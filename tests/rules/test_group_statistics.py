@@ -4,11 +4,15 @@ import types
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from loading import script
 from pharmasl import images, tables
 from pharmasl.errors import InputError
+from pharmasl.figures import findings
 from pharmasl.group import analysis, random_fields, table
-from scipy import ndimage
+from pharmasl.report import analyses as report
+from pharmasl.report import methods
+from scipy import ndimage, special, stats
 
 group_statistics = script("group_statistics").main
 cluster_table = script("cluster_table").main
@@ -184,6 +188,16 @@ def test_inference_says_what_was_done(interaction):
     assert volume["voxels"] == mask.sum()
     assert volume["uncovered_voxels"]["sub-03"] == volume["template_voxels"] - volume["voxels"] > 0
     assert volume["uncovered_voxels"]["sub-01"] == 0
+    fields = summary["random_fields"]
+    threshold = summary["tests"]["cluster"]["forming_t"]
+    expected = 2 * float(random_fields.expected_euler_characteristic(threshold, 10, fields["resels"]))
+    assert fields["clusters"] == summary["result"]["clusters"]
+    assert fields["p_set"] == pytest.approx(stats.poisson.sf(fields["clusters"] - 1, expected), rel=1e-8)
+    # The uncorrected p up to which voxels are declared, and the map of q, are one thing.
+    discovery = summary["tests"]["false_discovery"]
+    p, q = 2 * stats.t.sf(np.abs(images.load(interaction.t)[0]), 10), images.load(interaction.qfdr)[0]
+    assert discovery["voxels"] == (q >= -np.log10(0.05)).sum() > 0
+    assert p[q >= -np.log10(0.05)].max() == pytest.approx(discovery["critical_p"], rel=1e-4)
     null = tables.read_table(interaction.null)
     assert len(null) == 400
     t = images.load(interaction.t)[0]
@@ -220,6 +234,55 @@ def test_association_finds_the_slope_where_it_was_planted(trial, tmp_path):
     assert summary["model"]["formula"] == "change ~ seed_change + arm + intercept + age"
     assert summary["model"]["df"] == 10
     assert summary["seed"] == {"roi": "dlpfc", "contrast": "rest"}
+
+
+def test_association_within_one_arm_is_of_its_participants_alone(trial, tmp_path):
+    output = call(
+        trial,
+        tmp_path,
+        inference={"cluster_forming_p": 0.01},
+        effect="association",
+        arm="placebo",
+        contrast="cue",
+        covariates=["age"],
+        seed={"roi": "dlpfc", "contrast": "rest"},
+    )
+    summary = tables.read_json(output.inference)
+    assert summary["status"] == "run"
+    assert summary["participants"] == NAMES[7:]
+    assert summary["model"]["formula"] == "change ~ seed_change + intercept + age"
+    assert (summary["model"]["df"], summary["model"]["n"]) == (4, 7)
+    assert "within one arm" in summary["effect"]["meaning"]
+    # Seven participants have 5040 orders: 400 of them are drawn.
+    assert summary["permutation"]["exhaustive"] is False
+    age = [float(row["age"]) for row in tables.read_table(trial.folder / "participants.tsv")]
+    x = sm.add_constant(np.column_stack([trial.seed_change, age])[7:])
+    for place in (PLACE, SEED_PLACE, (8, 4, 6)):
+        first, second = (
+            np.array([images.load(path)[0][place] for path in paths[7:]], dtype=float)
+            for paths in (trial.baseline, trial.followup)
+        )
+        expected = sm.OLS(second - first, x).fit()
+        assert images.load(output.t)[0][place] == pytest.approx(expected.tvalues[1], rel=1e-5)
+        assert images.load(output.effect)[0][place] == pytest.approx(expected.params[1], rel=1e-5)
+    tabulate(output, tmp_path)
+    found = findings.Findings(tmp_path / "clusters.tsv", output.inference)
+    assert found.question == "Change of CBF (cue) with the change of dlpfc (rest) on placebo"
+    assert found.people == "7 participants of placebo"
+    assert "by which the seed rose, on placebo" in report.direction(found, {"sign": "+", "effect_mean": "1.5"})
+    assert "7 participants on placebo" in methods.group("a", summary)
+
+
+def test_a_seed_in_one_arm_alone_is_enough_within_it(trial, tmp_path):
+    given = change_seed(trial, tmp_path, NAMES[:7])
+    settings = {"contrast": "cue", "covariates": [], "seed": {"roi": "dlpfc", "contrast": "rest"}}
+    output = call(trial, tmp_path, given=given, effect="association", arm="placebo", **settings)
+    summary = tables.read_json(output.inference)
+    assert (summary["status"], summary["excluded"]) == ("run", [])
+    output = call(trial, tmp_path, given=given, effect="association", arm="baclofen", **settings)
+    summary = tables.read_json(output.inference)
+    assert summary["status"] == "not run: seed dlpfc has no values"
+    assert "within one arm" in summary["effect"]["meaning"]
 
 
 def change_seed(trial, folder, missing):
@@ -499,6 +562,44 @@ def test_a_region_is_a_family_of_its_own(trial, interaction, tmp_path):
     images.save(tmp_path / "empty.nii.gz", np.zeros(SHAPE), AFFINE, dtype=np.uint8)
     output = call(trial, tmp_path / "none", within="here", given={"within": [str(tmp_path / "empty.nii.gz")]})
     assert tables.read_json(output.inference)["status"].startswith("not run: the region searched")
+
+
+def in_a_region(trial, folder, region, **settings):
+    images.save(folder / "region.nii.gz", region, AFFINE, dtype=np.uint8)
+    output = call(trial, folder / "out", within="here", given={"within": [str(folder / "region.nii.gz")]}, **settings)
+    return output, tables.read_json(output.inference)
+
+
+@pytest.mark.parametrize("method", ["differences", "full_factorial"])
+def test_random_fields_of_a_region_have_the_brains_smoothness_and_the_regions_resels(trial, tmp_path, method):
+    settings = {"method": method, "covariates": []}
+    whole = call(trial, tmp_path / "whole", **settings)
+    region = np.zeros(SHAPE, bool)
+    region[8:12, 7:12, 5:9] = True
+    output, summary = in_a_region(trial, tmp_path, region, **settings)
+    ours, brain = summary["random_fields"], tables.read_json(whole.inference)["random_fields"]
+    assert ours["fwhm_voxels"] == brain["fwhm_voxels"]
+    assert ours["smoothness_voxels"] == brain["smoothness_voxels"] > ours["voxels"] == region.sum() == 80
+    assert "whole brain" in ours["smoothness_of"]
+    # A box of 4 x 5 x 4 voxels has sides of 3, 4 and 3 voxels between their centres (Worsley et al. 1996).
+    a, b, c = np.array([3, 4, 3]) / brain["fwhm_voxels"]
+    np.testing.assert_allclose(ours["resels"], [1, a + b + c, a * b + a * c + b * c, a * b * c], rtol=1e-12)
+    # The map is a part of the brain's, its error term the brain's too.
+    assert np.array_equal(images.load(output.t)[0][region], images.load(whole.t)[0][region])
+    row = tabulate(output, tmp_path)[0]
+    t, df = abs(float(row["t"])), ours["df"]
+    density = [
+        stats.t.sf(t, df),
+        np.sqrt(4 * np.log(2)) / (2 * np.pi) * (1 + t * t / df) ** (-(df - 1) / 2),
+        4 * np.log(2) / (2 * np.pi) ** 1.5 * np.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2))
+        / np.sqrt(df / 2) * t * (1 + t * t / df) ** (-(df - 1) / 2),
+        (4 * np.log(2)) ** 1.5 / (2 * np.pi) ** 2 * (1 + t * t / df) ** (-(df - 1) / 2) * ((df - 1) / df * t * t - 1),
+    ]  # fmt: skip
+    expected = 2 * min(1 - np.exp(-np.dot(ours["resels"], density)), 80 * density[0])
+    assert float(row["p_rft_peak"]) == pytest.approx(expected, rel=1e-4)
+    # Fewer resels, smaller p of the same peak.
+    over_brain = [float(r["p_rft_peak"]) for r in tabulate(whole, tmp_path) if r["t"] == row["t"]]
+    assert not over_brain or float(row["p_rft_peak"]) < over_brain[0]
 
 
 def test_baselines_are_compared_without_the_followup(trial, tmp_path):

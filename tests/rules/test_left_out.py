@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from loading import script
 from pharmasl import images, rois, tables
 from pharmasl.group import analysis
@@ -17,6 +18,7 @@ INFERENCE = {"permutations": 100, "seed": 3, "cluster_forming_p": 0.005, "neighb
 SETTINGS = {
     "interaction": {"effect": "group_by_time", "contrast": "rest", "covariates": ["age"]},
     "association": {"effect": "association", "contrast": "rest", "seed": {"roi": "s", "contrast": "rest"}},
+    "within": {"effect": "association", "arm": "placebo", "contrast": "rest", "seed": {"roi": "s", "contrast": "rest"}},
 }
 
 
@@ -48,7 +50,7 @@ def trial(tmp_path_factory):
     return SimpleNamespace(folder=folder, affine=affine, **paths)
 
 
-@pytest.mark.parametrize("question", ["interaction", "association"])
+@pytest.mark.parametrize("question", ["interaction", "association", "within"])
 def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_path, question):
     files = {name: str(tmp_path / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
     files |= {name: str(tmp_path / f"{name}.tsv") for name in ("design", "null")}
@@ -57,7 +59,7 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
         {
             "baseline": trial.baseline,
             "followup": trial.followup,
-            "seed": [str(trial.folder / "seed.tsv")] if question == "association" else [],
+            "seed": [str(trial.folder / "seed.tsv")] if question != "interaction" else [],
             "within": [],
             "participants": str(trial.folder / "participants.tsv"),
             "template_mask": str(trial.folder / "mask.nii.gz"),
@@ -81,13 +83,17 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
         for k, name in enumerate(NAMES)
         for session in ("T1", "T2")
     ]
-    given = {"baseline": trial.baseline, "followup": trial.followup, "design": files["design"], "maps": maps, "gm": []}
+    # Of an analysis within an arm, the maps of that arm's participants alone, as the workflow gives them.
+    kept = [k for k in range(N) if question != "within" or not TREATED[k]]
+    members = [NAMES[k] for k in kept]
+    given = {which: [getattr(trial, which)[k] for k in kept] for which in ("baseline", "followup")}
+    given |= {"design": files["design"], "maps": maps, "gm": []}
     given |= {"inference": files["inference"], "search": files["mask"], "mask": str(tmp_path / "m.nii.gz")}
     params = SimpleNamespace(
         roi=roi,
         name="found",
         rows=rows,
-        members=NAMES,
+        members=members,
         inference=INFERENCE,
         minimum_coverage=0.5,
         permutations=99,
@@ -97,9 +103,25 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
     test = tables.read_json(outputs["test"])
     # The model and the threshold are the analysis' own: the cluster of all is the same voxel for voxel.
     assert test["dice_with_the_analysis"] == 1
-    assert (test["status"], test["n"], test["p"]) == ("run", N, 0.01)
+    assert (test["status"], test["n"], test["p"]) == ("run", len(members), 0.01)
     cbf = {(row["participant_id"], row["session"]): float(row["cbf"]) for row in tables.read_table(outputs["values"])}
     change = np.array([cbf[name, "T2"] - cbf[name, "T1"] for name in NAMES])
+    # Beside it, what the region of all participants would have said: as the analysis' own model of its mean has it.
+    region = images.load(tmp_path / "m.nii.gz")[0] > 0
+    mean = np.array(
+        [images.load(b)[0][region].mean(dtype=float) - images.load(a)[0][region].mean(dtype=float)
+         for a, b in zip(given["baseline"], given["followup"])]
+    )  # fmt: skip
+    rows = tables.read_table(files["design"])
+    matrix = np.array([[float(row[name]) for name in rows[0] if name != "participant_id"] for row in rows])
+    expected = sm.OLS(mean, matrix).fit()
+    t = expected.tvalues[0]
+    assert test["r_same_region"] == pytest.approx(t / np.sqrt(t * t + expected.df_resid), rel=1e-5)
+    assert test["p_same_region"] == pytest.approx(expected.pvalues[0], rel=1e-3)
+    assert (test["participants"], test["tested_term"]) == (
+        len(members),
+        "arm" if question == "interaction" else "seed_change",
+    )
     if question == "interaction":
         assert change[TREATED].mean() - change[~TREATED].mean() == pytest.approx(-12, abs=3)
         assert test["r"] < -0.8

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 from loading import ROOT, script
-from pharmasl import images, tables
+from pharmasl import flow, images, tables
 from pharmasl.craving import correlations, models
 from pharmasl.craving import scores as scoring
-from pharmasl.group import definitions, tfce
+from pharmasl.group import definitions, seed_slopes, tfce
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.columns import COLUMNS as QUALITY
@@ -195,8 +195,35 @@ def study(tmp_path_factory):
     both = {"status": "run", "analyses": ["rest_interaction", "seed_link"], "alpha": 0.05}
     tables.write_json(here / "conjunction.json", {**both, "significant_voxels": 12, "peak_mm": [40.0, 36.0, -8.0]})
     tables.write_json(here / "cbf.json", sidecar())
+    tables.write_table(here / "flow.tsv", flow_rows(names, arm), flow.COLUMNS)
     Image.new("RGB", (60, 40), "white").save(here / "picture.png")
     return SimpleNamespace(here=here, config=config, names=names)
+
+
+def flow_rows(names, arm):
+    """All scanned; the first left out of the analysis; one more randomised and never scanned."""
+    for each in ("baclofen", "placebo"):
+        own = [name for name in names if arm[name] == each]
+        lost = own[:1] if each == "baclofen" else []
+        never = ["sub-99"] if each == "placebo" else []
+        members = [
+            ("randomised", None, [*own, *never], None),
+            ("scanned", None, own, None),
+            ("not scanned", None, never, "<img src=http://evil.example/y>"),
+            ("analysed", "rest_interaction", [name for name in own if name not in lost], None),
+            ("left out", "rest_interaction", lost, "no scan at T2"),
+            ("left out", "rest_interaction", never, "<img src=http://evil.example/y>"),
+        ]
+        for stage, of, who, reason in members:
+            if who or not reason:
+                yield {
+                    "stage": stage,
+                    "of": of,
+                    "arm": each,
+                    "n": len(who),
+                    "reason": reason,
+                    "participants": " ".join(who),
+                }
 
 
 def inputs(study, **changes):
@@ -205,6 +232,9 @@ def inputs(study, **changes):
         "scans": here / "scans.tsv",
         "participants": here / "participants.tsv",
         "exclusions": here / "exclusions.tsv",
+        "allocation_log": [],
+        "participant_flow": [here / "flow.tsv"],
+        "flow_figure": [here / "picture.png"],
         "quality": here / "quality.tsv",
         "quality_exclusions": here / "unusable.tsv",
         "quality_figure": here / "picture.png",
@@ -215,6 +245,8 @@ def inputs(study, **changes):
         "analyses_figures": [here / "picture.png"] * 2,
         "analyses_designs": [here / "picture.png"] * 2,
         "conjunctions": [here / "conjunction.json"],
+        "seed_slopes": [],
+        "left_out_tests": [],
         "craving_scores": [here / "craving_scores.tsv"],
         "craving_model": [here / "craving_model.tsv"],
         "craving_figure": [here / "picture.png"],
@@ -222,6 +254,9 @@ def inputs(study, **changes):
         "craving_mediation": [],
         "roi_craving": [here / "roi_craving.tsv"],
         "roi_figure": [here / "picture.png"],
+        "sensitivity_table": [],
+        "sensitivity_curve": [],
+        "sensitivity_figure": [],
     }
     return Inputs({**given, **changes})
 
@@ -330,7 +365,7 @@ def test_every_picture_has_words_and_every_table_a_caption(whole):
     elements = Page(whole).elements
     pictures = [attributes for tag, attributes in elements if tag == "img"]
     # Of the two analyses the one that ran shows its design too.
-    assert len(pictures) == 1 + 16 + 3 + 3
+    assert len(pictures) == 2 + 16 + 3 + 3
     assert all(len(attributes["alt"]) > 30 for attributes in pictures)
     tags = [tag for tag, _ in elements]
     assert tags.count("table") == tags.count("caption") > 5
@@ -396,6 +431,19 @@ def test_excluded_scans_are_counted_listed_and_missing_from_what_follows(whole):
     assert "Nothing was left out." not in text
     # Mean grey-matter CBF by arm is that of usable scans.
     assert "Grey-matter CBF of usable scans" in text
+
+
+def test_the_flow_of_participants_is_told_by_arm_with_every_loss(whole):
+    text = Page(whole).text
+    sentence = "9 participants randomised (4 to baclofen and 5 to placebo), 8 of them scanned."
+    assert text.count(sentence) == 1
+    assert any(sentence in a.get("alt", "") for _, a in Page(whole).elements)
+    assert (
+        "Randomised 9 4 5 Scanned 8 (1 lost) 4 4 (1 lost) Analysed: rest interaction 7 (2 lost) 3 (1 lost) 4 (1 lost)"
+        in text
+    )
+    assert f"Analysed: rest interaction baclofen no scan at T2 1 {HOSTILE}" in text
+    assert "Scanned placebo <img src=http://evil.example/y> 1 sub-99" in text
 
 
 def test_without_exclusion_the_verdict_says_so(study):
@@ -473,6 +521,8 @@ def test_a_single_scan_without_group_analyses(study):
             name: []
             for name in (
                 *lists,
+                "participant_flow",
+                "flow_figure",
                 "craving_figure",
                 "craving_diagnostics",
                 "craving_mediation",
@@ -494,6 +544,32 @@ def test_a_single_scan_without_group_analyses(study):
     ]
     assert "Nothing was left out." in page.text
     assert [a["src"][:15] for tag, a in page.elements if tag == "img"] == ["data:image/webp"]
+
+
+def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):
+    here = study.here
+    slope = {"analysis": "seed_link", "seed": "cluster_one", "seed_contrast": "rest"}
+    slope |= {"roi": "insula", "contrast": "rest"}
+    slope |= {"slope": 0.5, "se": 0.1, "t": 5.0, "df": 5, "ci_low": 0.24, "ci_high": 0.76, "p": 0.004, "n": 8}
+    slope |= {"p_permutation": 0.0123, "p_holm": 0.0246, "seed_defined_by_same_data": True}
+    slope |= {"roi_defined_by_same_data": False, "note": "<u>hostile</u>"}
+    rows = [{**slope, "group": group} for group in ("baclofen", "placebo", "all", "baclofen - placebo")]
+    tables.write_table(here / "seed_slopes.tsv", rows, seed_slopes.COLUMNS)
+    test = {"status": "run", "r": -0.5, "p": 0.02, "p_naive": 0.001, "r_same_region": -0.8, "p_same_region": 0.0001}
+    test |= {"n": 7, "participants": 8, "permutations": 999, "tested_term": "arm"}
+    tables.write_json(here / "cluster_one_leftout_test.json", test)
+    text = write(
+        study, "slopes.html", seed_slopes=[here / "seed_slopes.tsv"],
+        left_out_tests=[here / "cluster_one_leftout_test.json"],
+    )  # fmt: skip
+    page = Page(text)
+    assert page.open == []
+    assert "Regional change with a seed's change, by arm" in [heading[1:] for heading in page.headings]
+    assert "insula (rest) on cluster one (rest) \u2020: slope +0.50 on baclofen (n = 8)" in page.text
+    assert "p = 0.012, corrected p = 0.025" in page.text
+    assert "found again for 7 of 8" in page.text
+    assert "<u>hostile" not in text
+    assert "Regional change with" not in write(study, "plain.html")
 
 
 def test_paths_are_cut_and_words_with_slashes_are_not():

@@ -58,7 +58,7 @@ def test_a_failing_job_leaves_its_reason_in_the_log(tmp_path):
         raise InputError("f.json", "TR", 0, "more than 0", "Mend it.")
 
     with pytest.raises(SystemExit, match=r"f\.json: TR"):
-        job(main, SimpleNamespace(log=[str(log)], threads=1))
+        job(main, SimpleNamespace(log=[str(log)], params=SimpleNamespace(), threads=1))
     text = log.read_text()
     assert "started" in text
     assert "Traceback" in text

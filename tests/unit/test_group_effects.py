@@ -61,6 +61,7 @@ def every():
         effects.within_arm(NAMES, TABLE, "drug", "p.tsv", **more),
         effects.regression(NAMES, TABLE, "age", "p.tsv", arms=["drug", "placebo"], covariates=["sex"], site="site"),
         effects.association(NAMES, TABLE, ARMS, SEED, "p.tsv", **more),
+        effects.association(NAMES, TABLE, ARMS, SEED, "p.tsv", ["age"], arm="placebo"),
         effects.association_by_arm(NAMES, TABLE, ARMS, SEED, "p.tsv", **more),
     ]
 
@@ -81,6 +82,8 @@ def test_the_partition_tests_the_contrast(effect):
     if effect.exchange == "flip":
         assert effect.name == "within_arm"
         assert effect.blocks is None
+    elif effect.blocks is None:
+        assert "site" not in effect.formula
     else:
         np.testing.assert_array_equal(effect.blocks, np.array([{"1": 0, "2": 1, "3": 2}[site] for site in SITE]))
 
@@ -169,6 +172,29 @@ def test_regression_is_the_slope_of_simple_and_of_pooled_regression():
     np.testing.assert_allclose(slope, age @ within(CHANGE) / (age @ age), rtol=1e-9)
 
 
+def test_an_association_within_an_arm_is_that_arms_regression():
+    placebo = ARM == "placebo"
+    effect = effects.association(NAMES, TABLE, ARMS, SEED, "p.tsv", ["age"], arm="placebo")
+    assert effect.participants == NAMES[1::2]
+    assert (effect.exchange, effect.blocks) == ("permute", None)
+    assert effect.formula.startswith("change ~ seed_change + intercept + age;")
+    t, slope = fit(effect, CHANGE)
+    x = sm.add_constant(np.column_stack([SEED, AGE])[placebo])
+    for v in range(VOXELS):
+        expected = sm.OLS(CHANGE[placebo, v], x).fit()
+        assert slope[v] == pytest.approx(expected.params[1], rel=1e-9)
+        assert t[v] == pytest.approx(expected.tvalues[1], rel=1e-9)
+        assert effect.df == expected.df_resid == 9
+    # Both arms' slopes differ by what the interaction tests.
+    both = [
+        fit(effects.association(NAMES, TABLE, ARMS, SEED, "p.tsv", arm=arm), CHANGE)[1] for arm in ("drug", "placebo")
+    ]
+    interaction = effects.association_by_arm(NAMES, TABLE, ARMS, SEED, "p.tsv")
+    np.testing.assert_allclose(fit(interaction, CHANGE)[1], both[0] - both[1], rtol=1e-8)
+    with pytest.raises(InputError, match="arm other"):
+        effects.association(NAMES, TABLE, ARMS, SEED, "p.tsv", arm="other")
+
+
 def test_the_interaction_is_the_difference_of_the_arms_slopes():
     effect = effects.association_by_arm(NAMES, TABLE, ARMS, SEED, "p.tsv")
     slopes = {
@@ -196,7 +222,8 @@ def test_the_digest_tells_tests_apart_and_the_table_holds_the_numbers(tmp_path):
     digests = [effect.digest() for effect in all_]
     assert digests == [effect.digest() for effect in again]
     # The same matrix of another outcome, contrast or blocks is another test.
-    assert len(set(digests)) == len(all_) == len(effects.EFFECTS)
+    assert len(set(digests)) == len(all_)
+    assert {effect.name for effect in all_} == set(effects.EFFECTS)
     assert [effects.EFFECTS[effect.name].__name__ for effect in all_] == [effect.name for effect in all_]
     blockless = effects.group_by_time(NAMES, TABLE, ARMS, "p.tsv", ["age", "sex"])
     assert dataclasses.replace(blockless, blocks=np.zeros(N, int)).digest() != blockless.digest()

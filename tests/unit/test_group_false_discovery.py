@@ -1,9 +1,8 @@
-"""False discovery rate against scipy and statsmodels; small volumes and conjunctions against their definitions."""
+"""False discovery rate against scipy and statsmodels; conjunctions against their definitions."""
 
 import numpy as np
 import pytest
-from pharmasl.errors import InputError
-from pharmasl.group import clusters, false_discovery, glm, permutation
+from pharmasl.group import false_discovery
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -63,39 +62,6 @@ def test_holm_is_statsmodels_test_by_test_and_voxel_by_voxel():
     np.testing.assert_allclose(false_discovery.holm(p[:, 0]), found[:, 0])
     p[2, 7] = np.nan
     assert np.isnan(false_discovery.holm(p)[:, 7]).all()
-
-
-def test_a_restricted_family_is_the_maximum_within_the_region():
-    rng = np.random.default_rng(3)
-    mask = np.ones((9, 8, 7), bool)
-    mask[0] = False
-    roi = np.zeros_like(mask)
-    roi[0:4, 2:5, 2:5] = True
-    family = false_discovery.restrict(mask, roi)
-    assert family.voxels == 27 == family.rows.sum() == family.mask.sum()
-    assert family.coverage == 0.75
-    x = np.repeat([1.0, 0.0], 4)
-    data = rng.normal(size=(mask.sum(), 8))
-    model = glm.model(x, np.ones((8, 1)))
-    fit = glm.fit(data.copy(), model)
-    orders, exhaustive = permutation.relabellings(np.column_stack([x, np.ones(8)]), 100, 0)
-    assert exhaustive
-    lattice = clusters.Lattice(family.mask, 18)
-    null = permutation.null_distribution(fit.residuals[family.rows], model, orders, lattice, 2.5)
-    inside = data[(roi & mask)[mask]]
-    for b in (0, 7, 33):
-        group = x[orders[b]] == 1
-        t = stats.ttest_ind(inside[:, group], inside[:, ~group], axis=1).statistic
-        assert null.max_t[b] == pytest.approx(max(t.max(), 0), rel=1e-9)
-        assert null.min_t[b] == pytest.approx(min(t.min(), 0), rel=1e-9)
-
-
-def test_regions_without_voxels_or_on_another_grid_are_refused():
-    mask = np.ones((4, 4, 4), bool)
-    with pytest.raises(InputError, match="none in the search volume"):
-        false_discovery.restrict(mask, ~mask)
-    with pytest.raises(InputError, match="grid"):
-        false_discovery.restrict(mask, np.ones((4, 4, 5), bool))
 
 
 def test_conjunction_is_the_lesser_effect_and_the_larger_p():

@@ -44,17 +44,6 @@ def test_from_the_data_alone_covariance_and_map_are_spms():
     assert 1e-4 < np.abs(exact.t - t).max() < 4e-4
 
 
-def test_the_two_sample_t_of_unequal_variance_is_spms():
-    first, second, groups, *_ = small()
-    folder = shared_data("reference", "group-stats") / "small_reference"
-    spm = {each["design"]: each for each in json.loads((folder / "spm.json").read_text())}["ttu"]
-    # SPM was given the images of the differences, in float32.
-    found = full_factorial.unequal_variance(second - first, groups == "drug")
-    assert found.df == round(spm["erdf"]) == 13
-    np.testing.assert_allclose(found.variances, spm["reml_h"], rtol=1e-9)
-    assert np.abs(found.t - np.load(folder / "spm_t.npz")["ttu"]).max() < 3e-6
-
-
 def test_a_vanishing_prior_leaves_the_likelihoods_maximum():
     first, second, groups, *_ = small()
     closed, _ = full_factorial.pooled_covariance(first, second, groups, prior=0)
@@ -174,7 +163,5 @@ def test_what_it_cannot_take_is_refused():
         full_factorial.fit(first - 50, second - 50, groups, "a", "b", selection_p=1e-12)
     with pytest.raises(ValueError, match="shapes"):
         full_factorial.fit(first, second[:, :5], groups, "a", "b")
-    with pytest.raises(InputError, match="two in each"):
-        full_factorial.unequal_variance(second - first, np.arange(6) < 1)
     first[0], second[0] = 60, 60
     assert full_factorial.fit(first, second, groups, "a", "b").t[0] == 0

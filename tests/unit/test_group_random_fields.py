@@ -64,16 +64,23 @@ def test_given_spms_resels_and_fwhm_p_are_spms(where, design):
             np.testing.assert_allclose(p, row["set_p"], close)
 
 
+def test_of_two_tails_the_sets_number_is_poisson_with_both_tails_expectation():
+    counts, threshold, df = [1, 10, 40, 60], 3.5, 25
+    expected = float(random_fields.expected_euler_characteristic(threshold, df, counts))
+    for number in (1, 3, 8):
+        p = random_fields.set_p(number, threshold, df, counts, tails=2)
+        assert p == pytest.approx(stats.poisson.sf(number - 1, 2 * expected), rel=1e-10)
+    assert random_fields.set_p(0, threshold, df, counts, tails=2) == 1
+
+
 @pytest.mark.parametrize("forming_p", [0.001, 0.005])
 @pytest.mark.parametrize("contrast", [1, 2])
 @pytest.mark.parametrize("design", ["tt", "ttc", "flex"])
-def test_false_discovery_rates_of_peaks_and_clusters_are_spms(design, contrast, forming_p):
+def test_false_discovery_rates_of_clusters_are_spms(design, contrast, forming_p):
     folder = shared_data("reference", "group-stats") / "small_reference"
     spm = {each["design"]: each for each in json.loads((folder / "spm.json").read_text())}[design]
     rows = table(folder / "spm_tables.tsv", design=design, contrast=contrast, p_forming=forming_p)
     counts, df, threshold = np.array(spm["R_resels"]), spm["erdf"], rows[0]["u"]
-    p = random_fields.peak_exceedance([row["T"] for row in rows], threshold, df, counts)
-    np.testing.assert_allclose(false_discovery.q_values(p), [row["peak_qFDR"] for row in rows], rtol=1e-10)
     heads = [row for row in rows if not np.isnan(row["k"])]
     p = random_fields.cluster_p([row["k"] for row in heads], threshold, df, counts, spm["FWHM_voxels"]).uncorrected
     np.testing.assert_allclose(false_discovery.q_values(p), [row["cluster_qFDR"] for row in heads], rtol=1e-10)

@@ -5,12 +5,14 @@ import warnings
 
 import numpy as np
 import pytest
+from perfusion_settings import perfusion
 from pharmasl import tables
 from pharmasl.errors import InputError
 from pharmasl.perfusion import artefacts
 from scipy import stats
 
 VOXELS = 1500
+LIMITS = {name: perfusion()["outliers"][name] for name in artefacts.LIMITS}
 GREY, WHITE, FLUID = slice(0, 600), slice(600, 1000), slice(1000, 1200)
 
 
@@ -38,8 +40,9 @@ def simulate(seed, repeats, bad=0, strength=0.0, noise=25.0, fluctuation=0.05):
     return series, good
 
 
-def choose(series, rule, displacement=None, settings=None, tissue=None):
+def choose(series, rule, displacement=None, settings=(), tissue=None):
     displacement = np.zeros(series.shape[1]) if displacement is None else displacement
+    settings = {**LIMITS, **dict(settings)}
     return artefacts.choose(
         series, *(shares() if tissue is None else tissue), displacement=displacement, rule=rule, settings=settings
     )
@@ -323,3 +326,14 @@ def test_repeats_that_do_not_reach():
 def test_senseless_settings_are_refused(rule, settings):
     with pytest.raises(InputError, match=r"perfusion\.outliers"):
         choose(simulate(0, 8)[0], rule, settings=settings)
+
+
+def test_the_limits_stand_in_the_configuration_alone():
+    series = simulate(0, 8)[0]
+    for name in artefacts.LIMITS:
+        with pytest.raises(InputError, match=name):
+            artefacts.check("none", {other: LIMITS[other] for other in LIMITS if other != name})
+    moved = np.where(np.arange(8) == 2, 1.2, 0.0)
+    # 1 mm of the schema, and one's own.
+    assert np.flatnonzero(~choose(series, "motion", moved).kept).tolist() == [2]
+    assert choose(series, "motion", moved, {"motion_limit": 1.5}).kept.all()

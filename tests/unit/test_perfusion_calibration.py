@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from perfusion_settings import perfusion
 from pharmasl import resample
 from pharmasl.errors import InputError
 from pharmasl.perfusion import calibration
@@ -15,6 +16,8 @@ SCAN = {
     "echo_time": 0.030,
     "t2_star": 0.0473,
 }
+# The consensus calibration.
+M0 = perfusion()["m0"]
 OFF = {"t1_recovery": False, "echo_time_correction": False}
 
 
@@ -28,7 +31,7 @@ def test_the_quotient_of_two_echo_times_is_that_of_one():
     # gain: with the factors, the quotient is what it is.
     m0 = signal(800.0, 6.0, 1.607, 0.010, 0.0473) / 8
     difference = 0.01 * 800.0 * np.exp(-0.030 / 0.0473)
-    factors = calibration.scale(SCAN, "separate", "x", {"scale": 8})
+    factors = calibration.scale(SCAN, "separate", "x", {**M0, "scale": 8})
     assert difference / (m0 * factors.product) == pytest.approx(0.01, rel=1e-12)
     assert factors.product == pytest.approx(factors.t1_recovery * factors.echo_time * factors.scale, rel=1e-15)
     assert factors.t1_recovery == calibration.recovery(6.0, 1.607)
@@ -61,21 +64,21 @@ def test_echo_factor():
     ],
 )
 def test_an_echo_factor_of_one_tells_why(change, origin, settings, reason):
-    factors = calibration.scale({**SCAN, **change}, origin, "x", settings)
+    factors = calibration.scale({**SCAN, **change}, origin, "x", {**M0, **settings})
     assert factors.echo_time == 1
     assert reason in factors.echo_reason
 
 
 def test_acquisitions_that_know_no_echo_time_work_as_before():
     known = {"m0_repetition_time": 4.0, "t1_tissue": 1.607}
-    factors = calibration.scale(known, "separate", "x", {"t1_recovery": True, "smoothing_fwhm": 5.0})
+    factors = calibration.scale(known, "separate", "x", M0)
     assert factors.product == calibration.recovery(4.0, 1.607)
-    assert calibration.scale({}, "included", "x", {"t1_recovery": False}).product == 1
+    assert calibration.scale({}, "included", "x", {**M0, "t1_recovery": False}).product == 1
 
 
 def test_m0_that_is_a_number_or_not_needed_has_no_factor():
     for origin in ("estimate", "none"):
-        factors = calibration.scale({}, origin, "x", {"scale": 32, "t1_recovery": True})
+        factors = calibration.scale({}, origin, "x", {**M0, "scale": 32})
         assert factors.product == 1
         assert factors.repetition_time is None
 
@@ -102,10 +105,10 @@ def test_the_gain_applies_whatever_else_is_off():
 )
 def test_senseless_values_are_named(change, settings, field):
     if field is None:
-        assert calibration.scale({**SCAN, **change}, "separate", "x", settings).scale == 32
+        assert calibration.scale({**SCAN, **change}, "separate", "x", {**M0, **settings}).scale == 32
         return
     with pytest.raises(InputError) as error:
-        calibration.scale({**SCAN, **change}, "separate", "sub-01_asl.nii.gz", settings)
+        calibration.scale({**SCAN, **change}, "separate", "sub-01_asl.nii.gz", {**M0, **settings})
     assert error.value.field == field
     assert error.value.file == "sub-01_asl.nii.gz"
 
@@ -130,7 +133,7 @@ def test_a_darkened_rim_is_restored_from_inside(fwhm):
     assert found[mask] == pytest.approx(1250, rel=1e-5)
     assert np.isnan(found[~mask]).all()
     # Without it, the rim stays dark, and CBF there too high.
-    plain = calibration.prepare(m0, AFFINE, mask, fwhm, 1.25, "x")
+    plain = calibration.prepare(m0, AFFINE, mask, fwhm, 1.25, "x", edge=0)
     assert plain[mask & ~inner].mean() < 1000
 
 
@@ -140,7 +143,6 @@ def test_an_edge_of_zero_is_what_it_was():
     m0[10:12, 10:12] = np.nan
     expected = resample.smooth(m0, AFFINE, 5.0, mask)
     for found in (
-        calibration.prepare(m0, AFFINE, mask, 5.0, 1.0, "x"),
         calibration.prepare(m0, AFFINE, mask, 5.0, 1.0, "x", edge=0),
         # Less than a voxel: no centre lies so near to one outside.
         calibration.prepare(m0, AFFINE, mask, 5.0, 1.0, "x", edge=2.9),
@@ -179,7 +181,7 @@ def test_a_real_edge_is_mended_for_the_most_part():
     mask = ball(36.0, (30, 30, 18))
     m0 = ndimage.gaussian_filter(1000.0 * mask, 7 / resample.FWHM_PER_SIGMA / np.array([3, 3, 5]))
     rim = mask & (ndimage.distance_transform_edt(mask, sampling=(3, 3, 5)) <= 3)
-    before = 1 - calibration.prepare(m0, AFFINE, mask, 5.0, 1.0, "x")[rim].mean() / 1000
+    before = 1 - calibration.prepare(m0, AFFINE, mask, 5.0, 1.0, "x", edge=0)[rim].mean() / 1000
     after = 1 - calibration.prepare(m0, AFFINE, mask, 5.0, 1.0, "x", edge=8.0)[rim].mean() / 1000
     assert before > 0.2
     assert 0 <= after < 0.1 * before

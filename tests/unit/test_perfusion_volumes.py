@@ -94,7 +94,7 @@ def test_m0_is_smoothed_within_the_brain_only():
     mask = np.zeros((12, 12, 12), dtype=bool)
     mask[3:9, 3:9, 3:9] = True
     m0 = np.where(mask, 100.0, 5000.0)
-    found = calibration.prepare(m0, np.diag([3.0, 3, 3, 1]), mask, 5.0, 1.1, "x")
+    found = calibration.prepare(m0, np.diag([3.0, 3, 3, 1]), mask, 5.0, 1.1, "x", edge=0)
     assert found[mask] == pytest.approx(110.0, rel=1e-6)
     assert np.isnan(found[~mask]).all()
 
@@ -103,8 +103,8 @@ def test_voxels_without_magnetisation_are_missing_and_an_empty_image_is_an_error
     mask = np.ones((6, 6, 6), dtype=bool)
     m0 = np.full(mask.shape, 100.0)
     m0[0] = 9.0
-    found = calibration.prepare(m0, np.eye(4), mask, 0.0, 1.0, "x")
+    found = calibration.prepare(m0, np.eye(4), mask, 0.0, 1.0, "x", edge=0)
     assert np.isnan(found[0]).all()
     assert np.all(found[1:] == 100)
     with pytest.raises(InputError, match="M0"):
-        calibration.prepare(np.zeros(mask.shape), np.eye(4), mask, 0.0, 1.0, "x")
+        calibration.prepare(np.zeros(mask.shape), np.eye(4), mask, 0.0, 1.0, "x", edge=0)

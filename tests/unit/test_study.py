@@ -357,6 +357,7 @@ def test_unmatched_runs_and_sessions_are_listed(root):
         ({"contrasts": {"rest": {"resting": 1}}}, "contrasts.rest"),
         ({"analyses": {"a": {"contrast": "cu", "effect": "group_by_time"}}}, "analyses.a.contrast"),
         ({"analyses": {"a": {"contrast": "cue", "effect": "association"}}}, "analyses.a.seed"),
+        ({"analyses": {"a": {"contrast": "cue", "effect": "association_by_arm", "arm": "placebo"}}}, "analyses.a"),
         ({"perfusion": {"smoothing_fwhm": -1}}, "perfusion.smoothing_fwhm"),
         ({"conditions": {"bad name": {}}}, "conditions"),
         ({"participants": ["09"]}, "participants"),
@@ -389,7 +390,8 @@ def test_several_runs_of_a_state_share_its_weight(tmp_path):
 def test_sheets_hold_a_row_a_scan(root, tmp_path):
     content = sheets.content(read(root))
     paths = [
-        tmp_path / name for name in ("dataset_description.json", "scans.tsv", "participants.tsv", "exclusions.tsv")
+        tmp_path / name
+        for name in ("dataset_description.json", "scans.tsv", "participants.tsv", "randomised.tsv", "exclusions.tsv")
     ]
     sheets.write_sheets(content, *paths)
     assert len(paths[1].read_text().splitlines()) == 1 + 24

@@ -50,6 +50,31 @@ def test_an_analysis_takes_the_arms_it_is_about(root):
     assert reasons["sub-02", "interaction"] == "the arm varenicline is not part of it"
 
 
+def test_an_association_is_of_both_arms_or_of_one_and_its_slopes_are_told_in_the_declared_regions(root):
+    link = {"effect": "association", "seed": {"roi": "seed", "contrast": "rest"}}
+    rois = {name: {"sphere": [0, 0, k], "radius": 5} for k, name in enumerate(("seed", "one", "two"))}
+    analyses = {"both": link, "own": {**link, "arm": "varenicline"}, "plain": {"effect": "group_by_time"}}
+    study = read(root, analyses, rois=rois)
+    arms = {name: {study.participants[m]["arm"] for m in study.members(name)} for name in analyses}
+    assert arms["both"] == arms["plain"] == {"baclofen", "placebo"}
+    assert arms["own"] == {"varenicline"}
+    found = targets.Targets(study, "results")
+    assert found.seed_slope_rois() == ["seed", "one", "two"]
+    slopes = found.seed_slopes()
+    assert list(slopes) == ["both", "own"]
+    assert slopes["own"]["members"] == [f"sub-{subject}" for subject in study.members("own")]
+    assert slopes["own"]["sessions"] == {"baseline": "T1", "followup": "T2"}
+    assert slopes["both"]["settings"]["inference"]["permutations"] == 5000
+    craving = {"table": "c.tsv", "before": "a", "after": "b", "contrast": "rest"}
+    found = targets.Targets(read(root, analyses, rois=rois, craving={**craving, "rois": ["two"]}), "results")
+    assert found.seed_slope_regions("{roi}.tsv") == ["two.tsv", "seed.tsv"]
+    # With the seed alone there is nothing to tell.
+    for rest in ({"rois": {"seed": rois["seed"]}}, {"rois": rois, "craving": {**craving, "rois": ["seed"]}}):
+        found = targets.Targets(read(root, analyses, **rest), "results")
+        assert found.if_seed_slopes(["table"]) == []
+    assert targets.Targets(read(root, {"a": {"effect": "group_by_time"}}, rois=rois), "results").seed_slopes() == {}
+
+
 def test_an_analysis_can_name_its_own_sessions(root):
     study = read(root, {"late": {"effect": "group_by_time", "sessions": {"baseline": "T1", "followup": "T3"}}})
     assert study.analysis_sessions("late") == {"baseline": "T1", "followup": "T3"}
@@ -112,6 +137,7 @@ def test_both_columns_of_a_change_are_needed(root):
     [
         ({"effect": "within_arm"}, {}, "analyses.a.arm"),
         ({"effect": "within_arm", "arm": "nobody"}, {}, "analyses.a.arm"),
+        ({"effect": "group_by_time", "arm": "placebo"}, {}, "analyses.a"),
         ({"effect": "between_arms"}, {}, "analyses.a.pair"),
         ({"effect": "group_by_time", "sessions": {"baseline": "T1", "followup": "T9"}}, {}, "analyses.a.sessions"),
         ({"effect": "group_by_time", "within": "nowhere"}, {}, "analyses.a.within"),

@@ -85,6 +85,44 @@ def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_
     assert "craving.mediation" in done.stdout + done.stderr
 
 
+def test_a_sensitivity_analysis_shares_all_that_its_specifications_have_in_common(small):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+    config["sensitivity"] = {
+        "answers": {
+            "dlpfc_rest": {"analysis": "rest_interaction", "roi": "dlpfc_cluster"},
+            "insula_cue": {"analysis": "dlpfc_to_cue", "roi": "anterior_ventral_insula"},
+            "vmpfc_craving": {"roi": "vmpfc", "contrast": "cue"},
+        },
+        "scaling": ["absolute", "global"], "smoothing_fwhm": [4, 6], "partial_volume": [True],
+        "quality": {"strict": {"exclude": ["fd_mean"]}}, "covariates": {"none": []},
+    }  # fmt: skip
+    small.configure(config)
+    answers = [
+        f"results/sensitivity/specifications/scaling~{scaling}/smoothing_fwhm~{fwhm}/partial_volume~{corrected}"
+        f"/quality~{quality}/covariates~{covariates}/answers.json"
+        for scaling in ("absolute", "global") for fwhm in (6, 4) for corrected in ("false", "true")
+        for quality in ("own", "strict") for covariates in ("own", "none")
+    ]  # fmt: skip
+    plan = small.snakemake("-n", *answers).stdout
+    counts = jobs(plan)
+    assert counts["specification"] == 32
+    # Two visits of four participants, whatever the number of specifications; 24 scans are quantified once.
+    assert counts["alternative_maps"] == 8
+    assert counts["align_perfusion"] == counts["quantify_perfusion"] == counts["scan_quality"] == 24
+    assert counts["roi_mask"] == 3
+    assert counts["group_statistics"] == counts["craving_scores"] == 1
+    job = plan[plan.index("Smoothing, scaling and correcting otherwise: sub-01/ses-T1") :].split("\n\n")[0]
+    assert len(set(re.findall(r"results/sensitivity/maps/[^ ,]*/sub-01_ses-T1_space-[^ ,]*_cbf.nii.gz", job))) == 8
+    beyond = answers[0].replace("quality~own", "quality~other")
+    assert small.snakemake("-n", beyond, check=False).returncode != 0
+    config["sensitivity"]["answers"]["vmpfc_craving"]["roi"] = "nowhere"
+    small.configure(config)
+    done = small.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "sensitivity.answers.vmpfc_craving.roi" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_one_scan_needs_no_trial(small):
     config = yaml.safe_load((ROOT / "config/single_scan.yaml").read_text())
     small.configure({**config, "bids_dir": "bids", "conditions": {"rest": {"acquisition": "rest"}}})
@@ -201,3 +239,34 @@ def test_snakemake_still_has_the_limiter_that_local_runs_switch_off():
     source = inspect.getsource(JobScheduler)
     assert "self.job_rate_limiter = " in source
     assert "if self.job_rate_limiter is None" in source
+
+
+def blocks():
+    """Text of each rule of the workflow."""
+    text = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk") if path.name != "simulate.smk")
+    return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+def test_every_rule_that_follows_from_the_arms_marks_a_blinded_run(small):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+    config["craving"]["rois"].append("dlpfc_cluster")
+    config["craving"]["mediation"] = {"mediators": [{"roi": "dlpfc_cluster", "contrast": "rest"}]}
+    config["conjunctions"] = {"both": ["rest_interaction", "cue_interaction"]}
+    config["sensitivity"] = {"answers": {"rest": {"analysis": "rest_interaction", "roi": "vmpfc"}}}
+    small.configure(config)
+    graph = small.snakemake("--rulegraph", "mermaid-js", "--", "all").stdout
+    names = dict(re.findall(r'(id\d+)\["?(\w+)"?\]', graph))
+    followers = {}
+    for before, after in re.findall(r"(id\d+) --> (id\d+)", graph):
+        followers.setdefault(names[before], set()).add(names[after])
+    reached, pending = set(), ["study_tables"]
+    while pending:
+        rule = pending.pop()
+        if rule not in reached:
+            reached.add(rule)
+            pending += followers.get(rule, ())
+    assert len(reached) > 15
+    rules = blocks()
+    assert "specification" in reached
+    makers = reached & {name for name, text in rules.items() if "output:" in text}
+    assert {name for name in makers if "blinded=" not in rules[name]} == set()

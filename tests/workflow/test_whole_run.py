@@ -5,12 +5,14 @@ import json
 import re
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 import yaml
 from calling import Workflow
 from loading import ROOT, shared_data
 from pharmasl import images, tables
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -152,6 +154,55 @@ def test_lost_outputs_are_made_again(run):
         path.unlink()
     run.snakemake("--cores", "2")
     assert [path for path in lost if not path.is_file()] == []
+    assert dry(run) == set()
+
+
+def marked(path):
+    """Whether an output says that it rests on a sham allocation; None for a kind of file that cannot."""
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            return "BLINDED" in picture.text.get("Description", "")
+    if path.name.endswith(".nii.gz"):
+        return b"BLINDED" in nibabel.load(path).header["descrip"].item()
+    if path.suffix in (".tsv", ".json", ".html"):
+        return "BLINDED" in path.read_text()
+    return None
+
+
+def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
+    """Last of those that share the run: it makes all that depends on the arms anew, twice."""
+    results = run.folder / "demo/results"
+    record = results / "study/allocation_log.json"
+    before = digests(results)
+    run.configure({**run.config, "blinded": True})
+    run.snakemake("--cores", "2")
+    blinded = digests(results)
+    # The arms of the trial and the sham ones are not the same, so neither is anything that follows from them.
+    assert {name for name in before if before[name] != blinded[name]} >= {
+        "study/participants.tsv", "group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz",
+        "craving/craving_model.tsv", "report/index.html",
+    }  # fmt: skip
+    apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json"}
+    regions = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask")  # a sphere and an atlas' label
+    files = [path for part in ("study", "group", "rois", "craving", "report") for path in (results / part).rglob("*")]
+    kinds = {}
+    for path in files:
+        name = path.relative_to(results).as_posix()
+        if path.is_file() and name not in apart and not name.startswith(regions):
+            kinds.setdefault(marked(path), []).append(name)
+    assert set(kinds) == {True}, kinds.get(False, []) + kinds.get(None, [])
+    assert len(kinds[True]) > 80
+    assert not any(marked(path) for path in (results / "sub-01").rglob("*.json"))
+    entries = tables.read_json(record)["Entries"]
+    assert [entry["allocation"] for entry in entries][-1] == "sham"
+    # The key back again: every byte is as if the run had never been blinded; the record alone remembers.
+    run.configure(run.config)
+    run.snakemake("--cores", "2")
+    after = digests(results)
+    assert {name for name in before if after[name] != before[name]} == {"study/allocation_log.json"}
+    assert [entry["allocation"] for entry in tables.read_json(record)["Entries"]] == [
+        *(entry["allocation"] for entry in entries), "real",
+    ]  # fmt: skip
     assert dry(run) == set()
 
 

@@ -333,29 +333,30 @@ def reaches(null, observed):
     return null >= abs(observed) * (1 - 1e-12) - 1e-15
 
 
-def permutation_p_value(x, y, nuisance, strata, permutations, rng):
+def permutation_p_value(x, y, nuisance, strata, permutations, rng, method="pearson"):
     """Two-sided p of a partial correlation by permuting observations within strata; see :func:`permuted`.
 
     Parameters
     ----------
     x, y : ndarray of shape (n,)
-        Values, or ranks for Spearman.
     nuisance : ndarray of shape (k, n)
     strata : ndarray of shape (n,)
     permutations : int
         Random permutations drawn beside the observed order.
     rng : numpy.random.Generator
+    method : str
+        Of :func:`statistic`.
 
     Returns
     -------
     float
         At least 1 / (permutations + 1).
     """
-    observed = float(partial_correlation(x, y, nuisance))
+    observed = float(statistic(x, y, nuisance, method))
     reached = 1
     for size in _blocks(permutations):
         order = orders_within(rng.random((size, len(y))), strata)
-        reached += int(reaches(permuted(x, y, nuisance, order), observed).sum())
+        reached += int(reaches(permuted(x, y, nuisance, order, method), observed).sum())
     return reached / (permutations + 1)
 
 
@@ -416,11 +417,7 @@ def correlate(x, y, nuisance, strata, method, rng, resamples=RESAMPLES, p=None):
         (float(np.min(jackknife)), float(np.max(jackknife))) if np.isfinite(jackknife).all() else (math.nan, math.nan)
     )
     if p is None:
-        reached = 1
-        for size in _blocks(resamples):
-            order = orders_within(rng.random((size, n)), strata)
-            reached += int(reaches(permuted(x, y, nuisance, order, method), r).sum())
-        p = reached / (resamples + 1)
+        p = permutation_p_value(x, y, nuisance, strata, resamples, rng, method)
     return Correlation(r, low, high, p, t_p_value(r, n - 2 - k), n, note, *bca, *ends)
 
 
@@ -618,6 +615,18 @@ class Sample:
         session = self.labels[timing == "followup"]
         return self.at(cbf, session), self.at(self.elicited, session)
 
+    def complete(self, x, y):
+        """Who has both values and every covariate: ndarray of bool, shape (n,)."""
+        return np.isfinite(x) & np.isfinite(y) & np.isfinite(self.covariates).all(axis=0)
+
+    def adjustment(self, chosen, treatment=None):
+        """What is regressed out among the chosen: the treatment arm, where named, and the covariates; (k, chosen)."""
+        adjust = self.covariates[:, chosen]
+        if treatment is not None:
+            adjust = np.vstack([(self.arm[chosen] == treatment).astype(float), adjust])
+        # A variable that is constant among the chosen takes nothing away and costs no freedom.
+        return adjust[np.ptp(adjust, axis=1) > 0] if chosen.any() else adjust[:0]
+
 
 def _family(timing, group, method, arms, settings):
     comparison = method in ("pearson_difference", "slope_interaction")
@@ -744,15 +753,11 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
                     continue
                 for timing in ("change", "baseline", "followup"):
                     x, y = sample.paired(values[roi, contrast], timing)
-                    complete = np.isfinite(x) & np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0)
+                    complete = sample.complete(x, y)
                     for group in ("all", treatment, control):
                         chosen = complete if group == "all" else complete & (sample.arm == group)
-                        adjust = covariates = sample.covariates[:, chosen]
-                        if group == "all":
-                            adjust = np.vstack([(sample.arm[chosen] == treatment).astype(float), adjust])
-                        # A variable that is constant among the chosen takes nothing away and costs no freedom.
-                        adjust = adjust[np.ptp(adjust, axis=1) > 0] if chosen.any() else adjust[:0]
-                        covariates = covariates[np.ptp(covariates, axis=1) > 0] if chosen.any() else covariates[:0]
+                        covariates = sample.adjustment(chosen)
+                        adjust = sample.adjustment(chosen, treatment) if group == "all" else covariates
                         for method in ("pearson", "spearman", "percentage_bend"):
                             name = (roi, contrast, timing, group, method, region_of)
                             tests.append(

@@ -3,11 +3,17 @@
 Influence is by deletion of whole participants with the model refitted, variances included, not by a one-step formula.
 Cook's distance of participant i is ``(b - b_i)' V^-1 (b - b_i) / p``, b the fixed effects of all participants, V their
 covariance, b_i those without participant i.
+
+Whether scores scatter alike is asked where observations are independent, one a participant: of the changes and of each
+session's scores by arm (Breusch and Pagan 1979 in the form of Koenker 1981, which does not lean on normal errors), and
+of the two sessions by the correlation of a participant's sum with their difference (Pitman 1939, Morgan 1939). The two
+residuals of a participant in the random-intercept model are no such observations: they are nearly opposite.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import chdtrc, stdtr
 
 from pharmasl import mixed_model
 
@@ -92,6 +98,62 @@ def of_mixed_model(model, design, response, subject, weights):
         estimates[k], p[k] = test.estimate, test.p
     residual = response - fitted
     return Influence(fitted, residual, residual / np.sqrt(variance), participants, intercepts, distance, estimates, p)
+
+
+def breusch_pagan(residual, regressors):
+    """Whether the variance of a regression's residuals goes with some variables: n R2 of the squared residuals.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n,)
+        Of ordinary least squares, independent under the hypothesis.
+    regressors : ndarray of shape (n, k)
+        Without the intercept.
+
+    Returns
+    -------
+    statistic, p : float
+        By the chi-square distribution with k degrees of freedom; NaN where the squares do not vary.
+    """
+    square = np.asarray(residual, dtype=np.float64) ** 2
+    total = float(((square - square.mean()) ** 2).sum())
+    if not total > 1e-20 * float((square**2).sum()):
+        return np.nan, np.nan
+    design = np.column_stack([np.ones(len(square)), regressors])
+    rest = square - design @ np.linalg.lstsq(design, square)[0]
+    statistic = len(square) * (1 - float(rest @ rest) / total)
+    return statistic, float(chdtrc(np.linalg.matrix_rank(design) - 1, statistic))
+
+
+def pitman_morgan(first, second, nuisance):
+    """Whether two measurements of the same participants have one variance: the partial correlation of sum and difference.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n,)
+    nuisance : ndarray of shape (n, k)
+        What their means depend on, the intercept included.
+
+    Returns
+    -------
+    ratio, t, p : float
+        Residual variance of ``second`` over that of ``first``; Student's t and two-sided p with n - k - 1 degrees of
+        freedom. NaN where nothing varies.
+    """
+    both = np.column_stack([first, second]).astype(np.float64)
+    size = (both**2).sum(axis=0)
+    both -= nuisance @ np.linalg.lstsq(nuisance, both)[0]
+    squares = (both**2).sum(axis=0)
+    df = len(both) - nuisance.shape[1] - 1
+    if df < 1 or not (squares > 1e-20 * size).all():
+        return np.nan, np.nan, np.nan
+    total, difference = both.sum(axis=1), both[:, 1] - both[:, 0]
+    length = float((total @ total) * (difference @ difference))
+    if not length > 1e-20 * float(squares.sum() ** 2):
+        return np.nan, np.nan, np.nan
+    r = float(total @ difference) / np.sqrt(length)
+    t = r * np.sqrt(df / max(1 - r * r, 1e-300))
+    return float(squares[1] / squares[0]), float(t), float(2 * stdtr(df, -abs(t)))
 
 
 def least_squares_without(design, response, weights):

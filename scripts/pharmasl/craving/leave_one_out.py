@@ -12,8 +12,8 @@ included. Which permutation answers the question follows from the hypothesis:
   the craving map's cluster, and does its CBF go with craving): permute that variable and choose anew each time
   (:func:`permutation_test`).
 - The region was chosen by the arm or by a seed, and is tested against craving, which took no part in the choice: the
-  regions stay, and craving is permuted *within arms* (``correlations.permutation_p_value`` with the arm as nuisance,
-  which ``correlations.analyse`` always does). CBF and craving both carry the effect of treatment, and a correlation
+  regions stay, and craving is permuted *within arms* with the arm as nuisance, as ``correlations.analyse`` always
+  does. CBF and craving both carry the effect of treatment, and a correlation
   over both arms that is not adjusted for arm would show it once more.
 
 Maps without a participant are not refitted but updated: with leverage h_i and residual e_i of the full fit the
@@ -221,6 +221,28 @@ def _partial(x, values, nuisance):
     return (float(both[:, 0] @ both[:, 1] / np.sqrt(size.prod())) if (size > 0).all() else 0.0), n
 
 
+def correlation(x, values, nuisance):
+    """Partial correlation with its p by the t distribution, as if nothing had been chosen by the data.
+
+    Parameters
+    ----------
+    x, values : ndarray of shape (n,)
+        ``values`` may hold NaN.
+    nuisance : ndarray of shape (n, k)
+        With the intercept.
+
+    Returns
+    -------
+    r, p : float
+        p is two-sided, NaN where no degrees of freedom are left.
+    n : int
+        Values known.
+    """
+    r, n = _partial(x, values, nuisance)
+    df = n - 1 - nuisance.shape[1]
+    return r, float(2 * stdtr(df, -abs(r) * np.sqrt(df / max(1 - r * r, 1e-300)))) if df > 0 else np.nan, n
+
+
 def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None):
     """Test a variable against the CBF of the region that it defined itself, permuting choice and test together.
 
@@ -263,8 +285,8 @@ def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None
         found = _read(updates, updates.fit(maps), chooser, maps)
         if found is None:
             return None
-        r, n = _partial(x, found.values, nuisance)
-        return found.sign * r, found.sign, n
+        r, p, n = correlation(x, found.values, nuisance)
+        return found.sign * r, found.sign, p, n
 
     observed = statistic(residual)
     if observed is None:
@@ -276,8 +298,6 @@ def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None
             order[members] = rng.permutation(members)
         found = statistic(residual[order])
         null[k] = 0.0 if found is None else found[0]
-    r, sign, n = observed
-    df = n - 1 - nuisance.shape[1]
-    naive = float(2 * stdtr(df, -abs(r) * np.sqrt(df / max(1 - r * r, 1e-300)))) if df > 0 else np.nan
+    r, sign, naive, n = observed
     reached = int((null >= r - 1e-12).sum())
     return Result(float(sign * r), (reached + 1) / (permutations + 1), naive, n, null)

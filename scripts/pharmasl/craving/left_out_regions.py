@@ -167,6 +167,8 @@ def _find(given, told, roi, members, inference, permutations, seed, whole):
     ]
     strata = strata[:, 0] if strata.shape[1] else None
     result = leave_one_out.permutation_test(residual, x, nuisance, chooser, permutations, seed, strata)
+    same = residual[:, found.first].mean(axis=1, dtype=np.float64)
+    r_same, p_same, _ = leave_one_out.correlation(x, same, nuisance)
     return (
         region_of,
         regions,
@@ -179,7 +181,13 @@ def _find(given, told, roi, members, inference, permutations, seed, whole):
             "p_naive": _number(result.p_naive),
             "p_naive_meaning": "by the t distribution: too small, since the values share the data that chose their regions",
             "sidedness": "one-sided, in the direction of the cluster",
+            "r_same_region": _number(r_same),
+            "p_same_region": _number(p_same),
+            "same_region_meaning": "in the one cluster of all participants, p by the t distribution: both circular, since "
+            "the cluster was chosen for this very relation",
+            "tested_term": told["model"]["tested_term"],
             "n": result.n,
+            "participants": len(participants),
             "permutations": permutations,
             "seed": seed,
             "dice_with_the_analysis": round(agreement, 4),

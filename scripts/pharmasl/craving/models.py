@@ -39,6 +39,8 @@ COLUMNS = {
             "analyses use) and all interactions; random intercept, Kenward and Roger",
             "effect_size": "Hedges' g of the arms' difference, free of its small-sample bias; exact interval by the "
             "noncentral t distribution, for the population's standardised difference",
+            "equal_variance": "Do scores scatter alike in both arms, and at both sessions? What the mixed model assumes, "
+            "asked of one observation a participant",
             "ancova": "Follow-up score by arm, adjusted for the baseline score, over participants with both sessions",
         },
     },
@@ -63,6 +65,12 @@ COLUMNS = {
             "g of change": "Difference of the arms' mean changes over the pooled standard deviation of the changes "
             "(effect_size); not to be compared with a g of raw scores",
             "g at follow-up": "ANCOVA's difference over its residual standard deviation (effect_size)",
+            "variance of change": "Variance of the changes in the treatment arm over that in the control arm; p by "
+            "Breusch and Pagan (equal_variance)",
+            "variance at baseline": "The same of the scores at baseline (equal_variance)",
+            "variance at follow-up": "The same of the scores at follow-up (equal_variance)",
+            "variance by session": "Variance at follow-up over that at baseline, within arms; t and p by Pitman and "
+            "Morgan (equal_variance)",
             "occasion": "After minus before the cues, control arm, baseline (mixed_model_ratings)",
             "arm:occasion": "Arms' difference of that at baseline (mixed_model_ratings)",
             "session:occasion": "Change of that in the control arm (mixed_model_ratings)",
@@ -76,7 +84,8 @@ COLUMNS = {
     },
     "arm": "Arm that the row is about, where it is about one",
     "session": "Session that the row is about, where it is about one",
-    "estimate": "Estimate, in points of the craving scale; dz and the slope have no unit, variances are squared points",
+    "estimate": "Estimate, in points of the craving scale; dz, the slope and ratios of variances have no unit, variances "
+    "are squared points",
     "se": "Standard error of the estimate",
     "df": "Degrees of freedom; Kenward and Roger's in the mixed models unless the analysis says otherwise",
     "t": "Estimate over standard error",
@@ -427,6 +436,41 @@ def ancova(scores, arms, sessions):
     return rows
 
 
+def equal_variance(scores, arms, sessions):
+    """Whether scores and changes scatter alike in both arms, and scores at both sessions.
+
+    Parameters and return as :func:`descriptive`.
+    """
+    found = pairs(scores, sessions)
+    treated = np.array([arm == arms["treatment"] for _, arm, _, _ in found], dtype=bool)
+    before, after = (np.array([row[k] for row in found], dtype=float) for k in (2, 3))
+    n, rows = len(found), []
+    groups = {"variance of change": (after - before, treated)}
+    for which, term in (("baseline", "variance at baseline"), ("followup", "variance at follow-up")):
+        own = [row for row in scores if row["session"] == sessions[which] and row["cue_elicited"] is not None]
+        arm = np.array([row["arm"] == arms["treatment"] for row in own], dtype=bool)
+        groups[term] = np.array([row["cue_elicited"] for row in own], dtype=float), arm
+    for term, (values, arm) in groups.items():
+        if min(arm.sum(), (~arm).sum()) < 3:
+            rows.append(_row("equal_variance", term, n=len(arm), method="fewer than 3 participants in an arm"))
+            continue
+        _, p = diagnostics.breusch_pagan(
+            values - np.where(arm, values[arm].mean(), values[~arm].mean()), arm[:, None].astype(float)
+        )
+        spread = _sd(values[arm]), _sd(values[~arm])
+        ratio = (spread[0] / spread[1]) ** 2 if spread[1] else math.nan
+        method = "ratio of variances; Breusch-Pagan test in Koenker's form" if math.isfinite(p) else "no variation"
+        rows.append(_row("equal_variance", term, n=len(arm), method=method, estimate=ratio, p=p))
+    arm = treated.astype(float)
+    if min(treated.sum(), n - treated.sum()) < 2:
+        why = "fewer than 2 participants with both sessions in an arm"
+        return [*rows, _row("equal_variance", "variance by session", n=n, method=why)]
+    ratio, t, p = diagnostics.pitman_morgan(before, after, np.column_stack([np.ones(n), arm]))
+    method = "ratio of variances; Pitman-Morgan test, adjusted for arm" if math.isfinite(p) else "no variation"
+    row = _row("equal_variance", "variance by session", n=n, method=method, estimate=ratio, t=t, p=p, df=n - 3)
+    return [*rows, row]
+
+
 def effect_size(scores, arms, sessions):
     """Hedges' g of the arms' difference in change, and of the baseline-adjusted difference at follow-up.
 
@@ -504,7 +548,9 @@ def _analyse(scores, arms, sessions):
                 ends = diagnostics.extremes(influence.estimates)
                 row.update((name, None if math.isnan(end) else end) for name, end in zip(_WITHOUT, ends))
     rows += mixed_rows
-    rows += [row for model in (ancova, effect_size, ratings, cues) for row in model(scores, arms, sessions)]
+    rows += [
+        row for model in (ancova, effect_size, equal_variance, ratings, cues) for row in model(scores, arms, sessions)
+    ]
     return rows, influence
 
 

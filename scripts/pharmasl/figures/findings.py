@@ -77,7 +77,7 @@ class Findings:
         effect, contrast = self.inference["effect"]["name"], self.inference["contrast"]
         seed, arm = self.inference["seed"], self.inference.get("arm")
         if seed:
-            how = ", by arm" if effect == "association_by_arm" else ""
+            how = ", by arm" if effect == "association_by_arm" else f" on {arm}" if arm else ""
             region = seed["roi"].replace("_", " ")
             return f"Change of CBF ({contrast}) with the change of {region} ({seed['contrast']}){how}"
         return {

@@ -58,16 +58,18 @@ def figure(width, height):
 
 def save(drawn, path):
     """Write a figure as PNG without the version of matplotlib in it, and with the mark of a sham allocation if due."""
+    told = {"Software": None}
     if blinding.active():
+        told["Description"] = f"{blinding.MARK}: {blinding.TEXT}"
         drawn.text(
             0.5, 0.5, blinding.MARK, ha="center", va="center", rotation=20, fontsize=64, weight="bold", color=VERMILLION,
             alpha=0.16, zorder=1000,
         )  # fmt: skip
         drawn.text(
-            0.995, 0.995, f"{blinding.MARK}: sham allocation", ha="right", va="top", fontsize=9, weight="bold",
+            0.995, 0.005, f"{blinding.MARK}: sham allocation", ha="right", va="bottom", fontsize=9, weight="bold",
             color="white", zorder=1001, bbox={"facecolor": VERMILLION, "edgecolor": "none", "pad": 2},
         )  # fmt: skip
-    drawn.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    drawn.savefig(path, format="png", dpi=DPI, metadata=told)
 
 
 @styled

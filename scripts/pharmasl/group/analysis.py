@@ -69,6 +69,35 @@ def run(given, outputs, *, analysis, inference, arms, participants, sessions=Non
     InputError
         For maps, tables, designs or settings that cannot be used; nothing is written then.
     """
+    question, participants = _asked(given, analysis, inference, arms, participants, sessions)
+    try:
+        found = _found(question, participants, threads)
+    except NotRunError as reason:
+        _write_nothing(question, str(reason), outputs)
+        return
+    _write(found, outputs)
+
+
+def find(given, *, analysis, inference, arms, participants, sessions=None, threads=1):
+    """What :func:`run` finds, without writing it; parameters as there.
+
+    Returns
+    -------
+    pharmasl.group.testing.Found
+
+    Raises
+    ------
+    NotRunError
+        If too little is left to analyse.
+    InputError
+        As :func:`run`.
+    """
+    question, participants = _asked(given, analysis, inference, arms, participants, sessions)
+    return _found(question, participants, threads)
+
+
+def _asked(given, analysis, inference, arms, participants, sessions):
+    """The question, and those whom it concerns."""
     check_inference(inference)
     for which in ("baseline", "followup"):
         if len(participants[which]) != len(given[which]):
@@ -86,17 +115,16 @@ def run(given, outputs, *, analysis, inference, arms, participants, sessions=Non
         keep = [name in concerned for name in participants[which]]
         given[which], participants[which] = _chosen(given[which], keep), _chosen(participants[which], keep)
     question = _Question(given, analysis, inference, arms, table, sessions or {})
+    return question, participants
+
+
+def _found(question, participants, threads):
     # One BLAS thread: its sums, and so the bytes written, do not depend on the machine's cores.
     with threadpool_limits(1, user_api="blas"):
-        try:
-            found = _METHODS[analysis.get("method", "differences")](question, participants, threads)
-        except _NotRunError as reason:
-            _write_nothing(question, str(reason), outputs)
-            return
-    _write(found, outputs)
+        return _METHODS[question.analysis.get("method", "differences")](question, participants, threads)
 
 
-class _NotRunError(Exception):
+class NotRunError(Exception):
     """Too little is left to analyse: a result, not a fault."""
 
 
@@ -122,7 +150,7 @@ class _Question:
         except InputError as error:
             if not self.excluded:
                 raise
-            raise _NotRunError(f"too few participants have {' and '.join(self.want)}: {error}") from None
+            raise NotRunError(f"too few participants have {' and '.join(self.want)}: {error}") from None
 
     def leave_out(self, names, reason):
         self.excluded += [{"participant_id": name, "reason": reason} for name in names]
@@ -155,7 +183,7 @@ class _Question:
             "the seed region is empty, not covered or without a usable scan in a session",
         )
         if not known.any():
-            raise _NotRunError(f"seed {seed['roi']} has no values")
+            raise NotRunError(f"seed {seed['roi']} has no values")
         if not known.all():
             self.want.append(f"a value of seed {seed['roi']}")
         return change, known
@@ -165,7 +193,7 @@ class _Question:
         if self.within is None:
             return found
         if self.within.shape != found.mask.shape or not (self.within & found.mask).any():
-            raise _NotRunError("the region searched has no voxel that all participants' maps cover")
+            raise NotRunError("the region searched has no voxel that all participants' maps cover")
         return found.within(self.within[found.mask])
 
     @property
@@ -189,7 +217,9 @@ def _differences(question, participants, threads):
         )  # fmt: skip
     # What is wrong with the table or the configuration is wrong for all, and found before the maps are read; what fails
     # below for those who are left fails for want of seeds or of usable scans.
-    plain = {**analysis, "effect": "group_by_time"} if analysis["effect"] in questions.SEEDED else analysis
+    plain = analysis
+    if analysis["effect"] in questions.SEEDED:
+        plain = {**analysis, "effect": "within_arm" if analysis.get("arm") else "group_by_time"}
     questions.build(plain, question.arms, names, question.table, question.file)
     change, known = question.seeds(names)
     names, change = _chosen(names, known), None if change is None else change[known]
@@ -197,6 +227,7 @@ def _differences(question, participants, threads):
     usable = question.without_maps(names, found.empty, whiches)
     names, change = _chosen(names, usable), None if change is None else change[usable]
     plan = question.build(names, change)
+    whole = None if question.within is None else found
     found = question.region(found)
     model = testing.model(plan)
     fit = differences.fit(found.values, model)
@@ -208,7 +239,7 @@ def _differences(question, participants, threads):
     if constant:
         found = found.within(fit.varies)
         fit = differences.fit(found.values, model)
-    return testing.by_permutation(question, plan, model, found, fit, constant, threads)
+    return testing.by_permutation(question, plan, model, found, fit, constant, threads, whole)
 
 
 def _full_factorial(question, participants, threads):
@@ -218,14 +249,17 @@ def _full_factorial(question, participants, threads):
     usable = question.without_maps(names, found.empty, ("baseline", "followup"))
     names = _chosen(names, usable)
     plan = question.build(names)
-    found = question.region(found)
     stacks = [maps.read([_chosen(given[which], usable)], given["template_mask"]) for which in ("baseline", "followup")]
     first, second = (np.ascontiguousarray(stack.values.T[found.mask[stack.mask]]) for stack in stacks)
     arm = {row["participant_id"]: row["arm"] for row in question.table}
     groups = [arm[name] for name in names]
     fit = full_factorial.fit(first, second, groups, question.arms["treatment"], question.arms["control"])
     residuals = full_factorial.whitened_residuals(first, second, groups, fit.covariance)
-    return testing.by_random_fields(question, plan, found, fit, residuals)
+    # Covariance and smoothness are the brain's, whatever the region: SPM's small volume is a part of its map.
+    whole, found = found.mask, question.region(found)
+    inside = found.mask[whole]
+    fit = fit._replace(effect=fit.effect[inside], t=fit.t[inside])
+    return testing.by_random_fields(question, plan, found, fit, residuals, whole)
 
 
 def _mixed_model(question, participants, threads):
@@ -248,7 +282,7 @@ def _mixed_model(question, participants, threads):
     except InputError as error:
         if not question.excluded:
             raise
-        raise _NotRunError(f"too few participants have usable scans: {error}") from None
+        raise NotRunError(f"too few participants have usable scans: {error}") from None
     # As the study calls them.
     plan = plan._replace(participants=scans)
     found = question.region(found)

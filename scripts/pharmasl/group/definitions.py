@@ -19,6 +19,12 @@ METHODS = {
         "Difference between the arms of the slopes of a participant's change on the same person's change of the seed region"
     ),
 }
+WITHIN_ONE_ARM = {
+    "association": (
+        "Slope of a participant's change on the same person's change of the seed region, within one arm; no comparison "
+        "with another"
+    ),
+}
 ESTIMATORS = {
     "differences": "within-person differences, ordinary least squares",
     "full_factorial": "all scans in one model with one covariance for the brain (SPM's full factorial)",
@@ -55,10 +61,11 @@ def block(question, status, participants):
         notes.append(
             "seed and outcome are the same contrast: inside the seed region the outcome correlates with itself"
         )
+    meaning = (WITHIN_ONE_ARM if analysis.get("arm") else METHODS).get(effect, METHODS[effect])
     return {
         "status": status,
         "contrast": analysis["contrast"],
-        "effect": {"name": effect, "meaning": METHODS[effect], "unit": questions.UNITS[effect]},
+        "effect": {"name": effect, "meaning": meaning, "unit": questions.UNITS[effect]},
         "method": ESTIMATORS[analysis.get("method", "differences")],
         "seed": seed,
         "within": analysis.get("within"),

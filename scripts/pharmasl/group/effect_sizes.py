@@ -198,7 +198,7 @@ def percent_of_baseline(effect, baseline, least):
     effect : array_like
         mL/100 g/min; also its confidence limits.
     baseline : array_like
-        Mean over the participants analysed, both arms, of the baseline session's CBF there (:func:`mean_baseline`),
+        Mean over the participants analysed, both arms, of the baseline session's CBF there,
         mL/100 g/min. Of a cluster give the means over its voxels of both, so that the result is a ratio of means.
     least : float
         Baselines below this, mL/100 g/min, give NaN: a ratio to nearly nothing says nothing. For CBF maps a value
@@ -213,32 +213,6 @@ def percent_of_baseline(effect, baseline, least):
     if not least > 0:
         raise ValueError(f"least must be above 0, not {least}")
     return np.divide(100 * effect, baseline, out=np.full(effect.shape, np.nan), where=baseline >= least)
-
-
-def mean_baseline(maps):
-    """Mean over participants, one map in memory at a time.
-
-    Parameters
-    ----------
-    maps : iterable of ndarray of shape (V,)
-        Baseline of each participant analysed.
-
-    Returns
-    -------
-    ndarray of shape (V,), float64
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    total, count = None, 0
-    for values in maps:
-        total = np.array(values, dtype=np.float64) if total is None else total + values
-        count += 1
-    if not count:
-        raise ValueError("no baseline maps")
-    return total / count
 
 
 def cluster_means(data, labels, number):

@@ -11,7 +11,7 @@ between_arms         change         one column an arm; first arm minus second   
 within_arm           change         intercept, the participants of one arm                       flip
 baseline_difference  baseline       arm + intercept                                              permute
 regression           change         predictor + arm(s) + intercept                               permute
-association          change         seed_change + arm + intercept                                permute
+association          change         seed_change + arm + intercept; within one arm without arm    permute
 association_by_arm   change         seed_change x arm + seed_change + arm + intercept            permute
 ==================== ============== ============================================================ =========
 
@@ -242,6 +242,15 @@ def _two_arms(participants, table, arms, file):
     return rows, design.arm_labels(rows, participants, (arms["treatment"], arms["control"]), file)
 
 
+def _one_arm(participants, table, arm, file):
+    """The rows of one arm's participants, and which those are."""
+    rows = design.participant_rows(participants, table, file)
+    chosen = [k for k, row in enumerate(rows) if row.get("arm") == arm]
+    if len(chosen) < 2:
+        raise InputError(file, f"arm {arm}", f"{len(chosen)} participant(s)", "at least two", "Scan or include more.")
+    return [rows[k] for k in chosen], chosen
+
+
 def group_by_time(participants, table, arms, file, covariates=(), site=None):
     """Whether the treatment arm changes otherwise than the control arm.
 
@@ -370,13 +379,9 @@ def within_arm(participants, table, arm, file, covariates=(), site=None):
     InputError
         As :func:`group_by_time`.
     """
-    rows = design.participant_rows(participants, table, file)
-    chosen = [k for k, row in enumerate(rows) if row.get("arm") == arm]
-    if len(chosen) < 2:
-        raise InputError(file, f"arm {arm}", f"{len(chosen)} participant(s)", "at least two", "Scan or include more.")
-    rows, participants = [rows[k] for k in chosen], [participants[k] for k in chosen]
+    rows, chosen = _one_arm(participants, table, arm, file)
     return _make(
-        "within_arm", "change", participants, rows, [_intercept(len(rows))], {"intercept": 1}, "flip",
+        "within_arm", "change", [participants[k] for k in chosen], rows, [_intercept(len(rows))], {"intercept": 1}, "flip",
         f"mean change of {arm}", file, covariates, site,
     )  # fmt: skip
 
@@ -426,8 +431,10 @@ def _seed(participants, values):
     return ("seed_change", values - values.mean(), text)
 
 
-def association(participants, table, arms, seed_change, file, covariates=(), site=None):
-    """Whether change follows the change of a seed region, arm held fixed.
+def association(participants, table, arms, seed_change, file, covariates=(), site=None, arm=None):
+    """Whether change follows the change of a seed region, arm held fixed or within one arm.
+
+    A slope "in one arm and not in the other" is no difference of slopes: that is :func:`association_by_arm`.
 
     Parameters
     ----------
@@ -435,16 +442,26 @@ def association(participants, table, arms, seed_change, file, covariates=(), sit
         As :func:`group_by_time`.
     seed_change : array_like of shape (n,)
         Of the participants, mL/100 g/min.
+    arm : str, optional
+        Participants of other arms are left out.
 
     Returns
     -------
     Effect
+        Its ``participants`` say whose maps to take.
 
     Raises
     ------
     InputError
         As :func:`group_by_time`.
     """
+    if arm is not None:
+        rows, chosen = _one_arm(participants, table, arm, file)
+        participants, seed_change = [participants[k] for k in chosen], np.asarray(seed_change)[chosen]
+        return _make(
+            "association", "change", participants, rows, [_seed(participants, seed_change), _intercept(len(rows))],
+            {"seed_change": 1}, "permute", f"slope of the change on the seed's change on {arm}", file, covariates, site,
+        )  # fmt: skip
     rows, labels = _two_arms(participants, table, arms, file)
     columns = [_seed(participants, seed_change), _arm(labels, arms), _intercept(len(rows))]
     return _make(

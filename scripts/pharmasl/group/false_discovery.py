@@ -1,22 +1,15 @@
-"""Multiplicity beside the whole-brain family-wise p: false discovery rate, small volumes, conjunctions.
+"""Multiplicity beside the whole-brain family-wise p: false discovery rate, conjunctions, several analyses.
 
 - q values by Benjamini and Hochberg (1995, JRSS B 57:289), valid where the voxels' statistics are independent or
   positively dependent, as smooth maps are taken to be (Genovese et al. 2002, NeuroImage 15:870), and by Benjamini and
   Yekutieli (2001, Ann Stat 29:1165), valid under any dependence at a price of about ln V + 0.58. A share of the voxels
   declared is allowed to be false: nothing is said about a single voxel, nor about a cluster.
-- A small volume restricts the family of tests to a region chosen beforehand. The largest |t| *within the region* is
-  then the statistic whose permutation distribution counts (:func:`restrict`); random fields take the region's resels
-  (:func:`pharmasl.group.random_fields.small_volume`).
 - A conjunction asks for an effect in *each* of several analyses: the minimum statistic against the conjunction null
   (Nichols et al. 2005, NeuroImage 25:653), so that the p is the largest of the single p.
 - Several analyses of one question, such as all pairs of arms, share a family: Holm's step-down p.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-
-from pharmasl.errors import InputError
 
 
 def q_values(p, method="bh"):
@@ -98,70 +91,6 @@ def holm(p):
     out = np.empty(p.shape)
     np.put_along_axis(out, order, np.minimum(stepped, 1), axis=0)
     return np.where(np.isnan(p).any(axis=0), np.nan, out)
-
-
-@dataclass(frozen=True)
-class Family:
-    """A search restricted to a region: what the permutation engine needs for it.
-
-    The maximum of each relabelling is to be taken over ``rows`` alone: give
-    :func:`pharmasl.group.permutation.null_distribution` the residuals ``fit.residuals[rows]`` (or the fit of the data of
-    those voxels alone) and a ``clusters.Lattice(mask, neighbours)`` of this ``mask``, with the relabellings and the threshold of the whole-brain
-    analysis; :func:`pharmasl.group.permutation.family_wise_p` of ``t[rows]`` against its maxima is the corrected p.
-    Extents count the voxels inside only, in the data as in the null. A p of the whole brain cannot be turned into one
-    of a region: the maxima's distribution is another.
-
-    Attributes
-    ----------
-    mask : ndarray of bool, shape (X, Y, Z)
-        Search volume and region in common.
-    rows : ndarray of bool, shape (V,)
-        Which voxels of the whole search volume, in its order, belong.
-    voxels : int
-    coverage : float
-        Share of the region that lies in the search volume.
-    """
-
-    mask: np.ndarray
-    rows: np.ndarray
-    voxels: int
-    coverage: float
-
-
-def restrict(mask, roi):
-    """Restrict the family of tests to a region.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (X, Y, Z)
-        Search volume.
-    roi : ndarray of bool, shape (X, Y, Z)
-        Chosen without looking at the map.
-
-    Returns
-    -------
-    Family
-
-    Raises
-    ------
-    InputError
-        If the grids differ or the region holds no voxel of the search volume.
-    """
-    mask, roi = np.asarray(mask, dtype=bool), np.asarray(roi, dtype=bool)
-    if mask.shape != roi.shape:
-        raise InputError(
-            "configuration", "small volume", f"a grid of {roi.shape}", f"the maps' grid, {mask.shape}", "Resample it."
-        )
-    inside = mask & roi
-    if not inside.any():
-        raise InputError(
-            "configuration",
-            "small volume",
-            f"a region of {int(roi.sum())} voxels, none in the search volume",
-            "a region that the participants' maps cover",
-            "Look at the region's coverage.",
-        )
-    return Family(inside, roi[mask], int(inside.sum()), float(inside.sum() / roi.sum()))
 
 
 def conjunction(statistics):

@@ -1,7 +1,5 @@
 """The group-by-time interaction as SPM's *full factorial* design tests it: offered to repeat published analyses.
 
-:func:`fit` is that design; :func:`unequal_variance` the two-sample t with SPM's default setting.
-
 All scans enter one model of cell means, groups by two sessions. Their errors have, for the whole brain, *one* pattern
 of covariance: a variance for each cell and a covariance of the sessions for each group (factors group and time with
 unequal variance, time dependent), estimated by ReML from the covariance pooled over the voxels that any effect reaches
@@ -91,7 +89,7 @@ def _moments(first, second, members):
     return np.array(means), np.array(products)
 
 
-def _reml(pooled, sizes, patterns, prior):
+def _reml(pooled, sizes, prior):
     """Covariance components of each group from its pooled cross-products, by Fisher scoring.
 
     A step follows the gradient's flow for a time set by the curvature (a Newton step damped along flat directions),
@@ -99,11 +97,9 @@ def _reml(pooled, sizes, patterns, prior):
 
     Parameters
     ----------
-    pooled : ndarray of shape (G, m, m)
+    pooled : ndarray of shape (G, 2, 2)
         Cross-products of a group's deviations from its means, mean over voxels.
     sizes : sequence of length G
-    patterns : ndarray of shape (K, m, m)
-        A group's components.
     prior : float
 
     Returns
@@ -113,6 +109,7 @@ def _reml(pooled, sizes, patterns, prior):
     freedom = np.asarray(sizes) - 1.0
     if prior == 0:
         return pooled / freedom[:, None, None]
+    patterns = _PAIR
     h = np.tile((np.trace(patterns, axis1=1, axis2=2) > 0).astype(np.float64), (len(sizes), 1))
     step, before = _STEP, np.inf
     for _ in range(32):
@@ -188,7 +185,7 @@ def pooled_covariance(first, second, groups, selection_p=0.001, prior=PRIOR):
             "maps", "voxels", f"none with an F above {critical:.3g}", "voxels with signal to pool", "Check the maps."
         )
     pooled = (total / selected)[:, [0, 2, 2, 1]].reshape(-1, 2, 2)
-    return _reml(pooled, sizes, _PAIR, prior), selected
+    return _reml(pooled, sizes, prior), selected
 
 
 def fit(first, second, groups, treatment, control, *, covariance=None, selection_p=0.001, prior=PRIOR):
@@ -240,75 +237,6 @@ def fit(first, second, groups, treatment, control, *, covariance=None, selection
         scale = 1e-10 * np.abs(means).max(axis=(0, 1))
         t[here] = np.divide(effect[here], error, out=np.zeros_like(error), where=error > scale)
     return FullFactorial(effect, t, int(df), covariance, names, selected)
-
-
-class UnequalVariance(NamedTuple):
-    """SPM's two-sample t with unequal variance.
-
-    Attributes
-    ----------
-    effect, t : ndarray of shape (V,)
-    df : int
-    variances : ndarray of shape (2,)
-        Of the treatment and the control group, relative to the voxel's variance, the same for the whole brain.
-    selected : int
-        Voxels that entered the pooled variances.
-    """
-
-    effect: np.ndarray
-    t: np.ndarray
-    df: int
-    variances: np.ndarray
-    selected: int
-
-
-def unequal_variance(change, treated, *, selection_p=0.001, prior=PRIOR):
-    """The two-sample t on changes as SPM has it by default: the *ratio* of the groups' variances is one for the brain.
-
-    Not Welch's t, whose variances are a voxel's own and whose degrees of freedom are fewer.
-
-    Parameters
-    ----------
-    change : ndarray of shape (V, n)
-    treated : ndarray of bool, shape (n,)
-    selection_p, prior : float
-        As for :func:`pooled_covariance`.
-
-    Returns
-    -------
-    UnequalVariance
-
-    Raises
-    ------
-    InputError
-        For a group of fewer than two, or if no voxel passes the selection.
-    """
-    change, treated = np.asarray(change), np.asarray(treated, dtype=bool)
-    members = [np.flatnonzero(treated), np.flatnonzero(~treated)]
-    sizes = np.array([len(rows) for rows in members])
-    if sizes.min() < 2:
-        raise InputError("participants", "arms", f"{sizes.tolist()} participants", "two in each", "Include more.")
-    df = int(sizes.sum()) - 2
-    critical = special.fdtri(2, df, 1 - selection_p)
-    means, squares = np.empty((2, len(change))), np.empty((2, len(change)))
-    for start in range(0, len(change), _TILE):
-        here = slice(start, start + _TILE)
-        for g, rows in enumerate(members):
-            values = change[here][:, rows].astype(np.float64)
-            means[g, here] = values.mean(axis=1)
-            squares[g, here] = ((values - means[g, here, None]) ** 2).sum(axis=1)
-    residual, explained = squares.sum(axis=0), sizes @ means**2
-    keep = (residual > 1e-20 * explained) & (explained / 2 * df > critical * residual)
-    if not keep.any():
-        raise InputError(
-            "maps", "voxels", f"none with an F above {critical:.3g}", "voxels with signal to pool", "Check the maps."
-        )
-    pooled = (squares[:, keep] * (df / residual[keep])).mean(axis=1)
-    variances = _reml(pooled[:, None, None], sizes, np.ones((1, 1, 1)), prior)[:, 0, 0]
-    effect = means[0] - means[1]
-    error = np.sqrt((squares / variances[:, None]).sum(axis=0) / df * (variances / sizes).sum())
-    t = np.divide(effect, error, out=np.zeros_like(error), where=error > 1e-10 * np.abs(means).max(axis=0))
-    return UnequalVariance(effect, t, df, variances, int(keep.sum()))
 
 
 def whitened_residuals(first, second, groups, covariance):

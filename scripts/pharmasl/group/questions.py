@@ -72,6 +72,9 @@ def build(analysis, arms, participants, table, file, seed_change=None):
     if effect == "regression":
         held = None if analysis.get("arm") else study_arms.concerned(analysis, arms)
         return effects.regression(participants, table, analysis["predictor"], file, held, **common)
+    if effect == "association":
+        one = analysis.get("arm")
+        return effects.association(participants, table, arms, seed_change, file, **common, arm=one)
     if effect in SEEDED:
         return effects.EFFECTS[effect](participants, table, arms, seed_change, file, **common)
     if effect not in effects.EFFECTS:

@@ -299,30 +299,6 @@ def peak_p(t, df, counts, voxels):
     return np.minimum(np.minimum(field, bonferroni), 1.0)
 
 
-def peak_exceedance(t, threshold, df, counts):
-    """P that a peak above the threshold is at least this high: what the false discovery rate of peaks is made from.
-
-    The q of :func:`pharmasl.group.false_discovery.q_values` over *all* local maxima above the threshold are SPM's peak
-    "p FDR-corr" (Chumbley et al. 2010, NeuroImage 49:3057); those over ``ClusterP.uncorrected`` of all clusters are its
-    cluster "p FDR-corr" (Chumbley and Friston 2009, NeuroImage 44:62).
-
-    Parameters
-    ----------
-    t : array_like
-        Heights of local maxima, at least ``threshold``.
-    threshold, df : float
-    counts : array_like of shape (4,)
-        Resels of the search volume.
-
-    Returns
-    -------
-    ndarray
-        Shape of ``t``.
-    """
-    above = expected_euler_characteristic(t, df, counts) / expected_euler_characteristic(threshold, df, counts)
-    return np.clip(above, 0, 1)
-
-
 class ClusterP(NamedTuple):
     """p of clusters' extents, one-sided; arrays in the shape of the extents.
 
@@ -389,7 +365,7 @@ def cluster_p(extent, threshold, df, counts, fwhm):
     return ClusterP(-np.expm1(-clusters * uncorrected), uncorrected, clusters, float(size * np.prod(np.asarray(fwhm))))
 
 
-def set_p(number, threshold, df, counts):
+def set_p(number, threshold, df, counts, tails=1):
     """Probability of at least ``number`` clusters above the threshold, of any extent (SPM's set level).
 
     Parameters
@@ -397,12 +373,14 @@ def set_p(number, threshold, df, counts):
     number : int
     threshold, df, counts
         As for :func:`cluster_p`.
+    tails : {1, 2}
+        2: clusters of t > threshold and of t < -threshold are counted together.
 
     Returns
     -------
     float
     """
-    expected = float(expected_euler_characteristic(threshold, df, counts))
+    expected = tails * float(expected_euler_characteristic(threshold, df, counts))
     return 1.0 if number <= 0 else float(special.gammainc(number, expected))
 
 

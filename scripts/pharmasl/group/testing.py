@@ -61,7 +61,7 @@ def model(plan):
     return (permutation.flip_model if plan.exchange == "flip" else glm.model)(*plan.partition())
 
 
-def by_permutation(question, plan, fitted, found, fit, constant, threads):
+def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=None):
     """Permutation of whole differences, or flips of their signs; random fields and false discovery rate beside them.
 
     Parameters
@@ -75,6 +75,8 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads):
     constant : int
         Voxels left out because nothing varies.
     threads : int
+    whole : pharmasl.group.maps.Maps, optional
+        The maps before they were cut to the region searched, for the smoothness of random fields.
 
     Returns
     -------
@@ -124,9 +126,14 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads):
         tested = np.abs(maps["tfce"]) if two_sided else maps["tfce"]
         tfce_p = permutation.family_wise_p(tested, null.largest_tfce(two_sided), tfce.TIE)
         maps["tfce_pfwe"] = -np.log10(tfce_p)
-    rows_of_residuals = random_fields.residual_rows(fit.tile, plan.matrix)
-    fields = _random_fields(question, rows, threshold, found.mask, rows_of_residuals, len(plan.participants), fitted.df)
-    maps |= _estimates(question, fit.effect, t, fitted.df, found.baseline, fitted.scale, plan.name)
+    smoothed = found.mask if whole is None else whole.mask
+    data = fit.tile if whole is None else lambda start, stop: whole.values[:, start:stop].T
+    residuals = random_fields.residual_rows(data, plan.matrix)
+    fields = _random_fields(
+        question, rows, threshold, found.mask, residuals, len(plan.participants), fitted.df, smoothed
+    )
+    estimates, discovery = _estimates(question, fit.effect, t, fitted.df, found.baseline, fitted.scale, plan.name)
+    maps |= estimates
     _sizes(rows, labels, fitted, found, plan.name)
 
     summary = definitions.block(question, "run", plan.participants)
@@ -137,6 +144,7 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads):
         permutation.smallest_p(fitted, permutations, two_sided, signs),
     )  # fmt: skip
     summary["tests"] = definitions.statistics(inference, threshold, two_sided, mass, enhancement)
+    summary["tests"]["false_discovery"] = discovery
     limits = {"voxel": ("critical_t", null.largest_t), "cluster": ("critical_extent_voxels", null.largest_extent)}
     limits |= {"mass": ("critical_mass", null.largest_mass)} if mass else {}
     limits |= {"tfce": ("critical_tfce", null.largest_tfce)} if enhancement else {}
@@ -159,7 +167,7 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads):
     return Found(maps, found.mask, found.affine, labels, rows, null, summary, plan.write)
 
 
-def by_random_fields(question, plan, found, fit, residuals):
+def by_random_fields(question, plan, found, fit, residuals, whole):
     """The results of the full factorial, whose errors no relabelling leaves as they are: random fields alone.
 
     Parameters
@@ -167,7 +175,9 @@ def by_random_fields(question, plan, found, fit, residuals):
     question, plan, found
         As for :func:`by_permutation`; ``plan`` names the arms.
     fit : pharmasl.group.full_factorial.FullFactorial
-    residuals : ndarray of shape (V, scans)
+    residuals : ndarray of shape (W, scans)
+    whole : ndarray of bool, shape (X, Y, Z)
+        The W voxels of the residuals: the search volume before it was cut to the region searched.
 
     Returns
     -------
@@ -178,7 +188,7 @@ def by_random_fields(question, plan, found, fit, residuals):
     lattice = clusters.Lattice(found.mask, inference["neighbours"])
     labels, sizes = clusters.label(fit.t if question.two_sided else np.maximum(fit.t, 0), threshold, lattice)
     rows = [{"cluster": number, "size_voxels": int(size)} for number, size in enumerate(sizes, start=1)]
-    fields = _random_fields(question, rows, threshold, found.mask, residuals, residuals.shape[1], df)
+    fields = _random_fields(question, rows, threshold, found.mask, residuals, residuals.shape[1], df, whole)
     if fields["status"] != "known":
         raise InputError(
             "configuration", f"analyses: method full_factorial of {question.analysis['contrast']}", fields["status"],
@@ -190,7 +200,8 @@ def by_random_fields(question, plan, found, fit, residuals):
     cluster_p = np.array([row["p_rft_cluster"] for row in rows])
     maps = {"voxel_pfwe": -np.log10(np.maximum(p, 1e-300)), "cluster_pfwe": _of_clusters(cluster_p, labels)}
     _add(rows, "p_fwe_cluster", cluster_p)
-    maps |= _estimates(question, fit.effect, fit.t, df, found.baseline, None, plan.name)
+    estimates, discovery = _estimates(question, fit.effect, fit.t, df, found.baseline, None, plan.name)
+    maps |= estimates
     for row in rows:
         row["effect_mean"] = float(fit.effect[labels == row["cluster"]].mean())
     summary = definitions.block(question, "run", plan.participants)
@@ -208,6 +219,7 @@ def by_random_fields(question, plan, found, fit, residuals):
     summary["search_volume"] = definitions.search_volume(found, question, plan.participants, 0)
     summary["permutation"] = None
     summary["tests"] = definitions.statistics(inference, threshold, question.two_sided, None, None, fields=True)
+    summary["tests"]["false_discovery"] = discovery
     summary["random_fields"] = fields
     least = inference["alpha"] + 1e-12
     summary["result"] = {
@@ -249,7 +261,7 @@ def by_mixed_model(question, plan, found, fit):
     first = np.array(plan.sessions) == 0
     baseline = found.values[first].mean(axis=0, dtype=np.float64)
     maps = {"effect": fit.effect, "t": fit.t, "z": fit.z, "percent": _percent(fit.effect, baseline)}
-    q = false_discovery.q_values(fit.p, inference.get("fdr", "bh"))
+    q, discovery = _discovered(fit.p, inference)
     maps["qfdr"] = -np.log10(np.maximum(q, 1e-300))
     summary = definitions.block(question, "run", people)
     arm = {row["participant_id"]: row.get("arm") for row in question.table}
@@ -274,6 +286,7 @@ def by_mixed_model(question, plan, found, fit):
     summary["search_volume"] = definitions.search_volume(found, question, plan.participants, 0)
     summary["permutation"] = None
     summary["tests"] = definitions.statistics(inference, threshold, question.two_sided, None, None, scale="z")
+    summary["tests"]["false_discovery"] = discovery
     summary["random_fields"] = None
     summary["result"] = {
         "clusters": len(sizes),
@@ -313,25 +326,40 @@ def _percent(effect, baseline):
     return effect_sizes.percent_of_baseline(effect, baseline, LEAST_BASELINE)
 
 
+def _discovered(p, inference):
+    """False discovery rate of voxels: q, and what it means, the largest uncorrected p that is declared, and how many voxels are."""
+    method, level = inference.get("fdr", "bh"), inference["alpha"]
+    q, critical = false_discovery.q_values(p, method), false_discovery.critical_p(p, level, method)
+    return q, {
+        "method": {"bh": "Benjamini and Hochberg (1995)", "by": "Benjamini and Yekutieli (2001)"}[method],
+        "level": level,
+        "critical_p": _finite(critical),
+        "voxels": int((p <= critical).sum()),
+    }
+
+
 def _estimates(question, effect, t, df, baseline, scale, name):
-    """The maps of the effect: coefficient, percent of baseline, Hedges' g, t, z, false discovery rate."""
+    """The maps of the effect (coefficient, percent of baseline, Hedges' g, t, z, q), and what its q mean."""
     p = special.stdtr(df, -np.abs(t)) * 2 if question.two_sided else special.stdtr(df, -t)
-    q = false_discovery.q_values(p, question.inference.get("fdr", "bh"))
+    q, discovery = _discovered(p, question.inference)
     maps = {"effect": effect, "t": t, "z": glm.t_to_z(t, df), "qfdr": -np.log10(np.maximum(q, 1e-300))}
     # A slope is no difference of means, whatever it is divided by.
     if name not in questions.SLOPES:
         maps["percent"] = _percent(effect, baseline)
         if scale is not None:
             maps["hedges_g"] = effect_sizes.hedges_g(t, scale, df).g
-    return maps
+    return maps, discovery
 
 
-def _random_fields(question, rows, threshold, mask, residuals, n, df):
-    """Smoothness, and each cluster's p by random fields, as SPM has them (for two tails, doubled)."""
+def _random_fields(question, rows, threshold, mask, residuals, n, df, whole):
+    """Smoothness, and each cluster's p by random fields, as SPM has them (for two tails, doubled).
+
+    The residuals are those of ``whole``: a search restricted to a region takes its resels at the brain's smoothness.
+    """
     tails = 2 if question.two_sided else 1
     try:
-        smooth = random_fields.smoothness(residuals, mask, n)
-        counts = random_fields.resels(mask, smooth.fwhm)
+        smooth = random_fields.smoothness(residuals, whole, n)
+        counts, voxels = random_fields.small_volume(whole, mask, smooth.fwhm)
         p = random_fields.cluster_p(
             np.array([row["size_voxels"] for row in rows], dtype=float), threshold, df, counts, smooth.fwhm
         )
@@ -343,7 +371,11 @@ def _random_fields(question, rows, threshold, mask, residuals, n, df):
         "status": "known",
         "fwhm_voxels": [float(each) for each in smooth.fwhm],
         "resels": [float(each) for each in counts],
-        "voxels": int(mask.sum()),
+        "voxels": voxels,
+        "smoothness_voxels": smooth.voxels,
+        "smoothness_of": "the search volume" if question.within is None else "the whole brain, not the region alone",
+        "clusters": len(rows),
+        "p_set": random_fields.set_p(len(rows), threshold, df, counts, tails),
         "df": df,
         "tails": tails,
         "forming_t": threshold,

@@ -33,12 +33,10 @@ from pharmasl.errors import InputError
 
 RULES = ("motion", "score", "enable", "global")
 
+# Of the configuration, which holds their defaults.
+LIMITS = ("motion_limit", "global_limits")
+# What the configuration does not ask about.
 DEFAULTS = {
-    # mm, assumed. The 0.5 mm of Power et al. 2012 (doi 10.1016/j.neuroimage.2011.10.018) for BOLD would leave out 28 of
-    # the 50 pairs of OpenNeuro ds000240's first volunteer.
-    "motion_limit": 1.0,
-    # mL/100 g/min; ASLtbx.
-    "global_limits": [-40.0, 150.0],
     # Share of a voxel from which it counts as a tissue: 0.95 for SCORE's authors, 0.75 where tissue maps are smoothed.
     "score_threshold": 0.95,
     # ExploreASL needs more than five pairs.
@@ -113,7 +111,7 @@ class Choice:
     notes: list
 
 
-def choose(series, gm, wm, csf, *, displacement, rule, settings=None):
+def choose(series, gm, wm, csf, *, displacement, rule, settings):
     """Measure every repeat of a series, and leave out those that the rule rejects.
 
     Parameters
@@ -126,8 +124,8 @@ def choose(series, gm, wm, csf, *, displacement, rule, settings=None):
         mm; NaN where unknown.
     rule : str or sequence of str
         ``"none"``, one of :data:`RULES`, or several of them, each applied to what the one before has left.
-    settings : dict, optional
-        In place of :data:`DEFAULTS`, as far as given.
+    settings : dict
+        ``motion_limit`` (mm), ``global_limits`` (mL/100 g/min), and what is to stand in place of :data:`DEFAULTS`.
 
     Returns
     -------
@@ -158,7 +156,7 @@ def choose(series, gm, wm, csf, *, displacement, rule, settings=None):
     return Choice(kept, reasons, rows, notes)
 
 
-def check(rule, settings=None):
+def check(rule, settings):
     """The rules as a list, and the settings complete.
 
     Parameters
@@ -184,10 +182,11 @@ def check(rule, settings=None):
     rules = [] if rules == ["none"] else rules
     if not set(rules) <= set(RULES) or len(set(rules)) < len(rules):
         raise wrong("rules", rule, f"none, or one or several of {', '.join(RULES)}, each once")
-    unknown = set(settings or {}) - set(DEFAULTS)
-    if unknown:
-        raise wrong("settings", sorted(unknown), f"some of {', '.join(DEFAULTS)}")
-    settings = {**DEFAULTS, **(settings or {})}
+    unknown, missing = set(settings) - {*LIMITS, *DEFAULTS}, [name for name in LIMITS if name not in settings]
+    if unknown or missing:
+        expected = f"{' and '.join(LIMITS)}, and none or some of {', '.join(DEFAULTS)}"
+        raise wrong("settings", sorted(settings), expected)
+    settings = {**DEFAULTS, **settings}
     low, high = settings["global_limits"]
     if not settings["motion_limit"] > 0:
         raise wrong("motion_limit", settings["motion_limit"], "a displacement above 0 mm")

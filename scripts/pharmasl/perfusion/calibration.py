@@ -152,8 +152,7 @@ def scale(acquisition, origin, series, settings):
     series : path-like
         Named in errors.
     settings : dict
-        Of the configuration's ``perfusion.m0``: ``t1_recovery`` (bool, default true), ``echo_time_correction`` (bool,
-        default true) and ``scale`` (default 1).
+        Of the configuration's ``perfusion.m0``: ``t1_recovery`` and ``echo_time_correction`` (bool), and ``scale``.
 
     Returns
     -------
@@ -167,9 +166,9 @@ def scale(acquisition, origin, series, settings):
     """
     if origin in ("estimate", "none"):
         return Factors()
-    gain = parameters.positive({"m0_scale": settings.get("scale", 1)}, "m0_scale", series)
+    gain = parameters.positive({"m0_scale": settings["scale"]}, "m0_scale", series)
     time, recovered = None, 1.0
-    if settings.get("t1_recovery", True):
+    if settings["t1_recovery"]:
         time = parameters.positive(
             acquisition, "repetition_time" if origin == "control" else "m0_repetition_time", series
         )
@@ -178,7 +177,7 @@ def scale(acquisition, origin, series, settings):
 
 
 def _echo(acquisition, origin, series, settings):
-    if not settings.get("echo_time_correction", True):
+    if not settings["echo_time_correction"]:
         return {"echo_reason": "switched off"}
     if origin != "separate":
         return {"echo_reason": "not needed: M0 is of the series itself"}
@@ -198,7 +197,7 @@ def _echo(acquisition, origin, series, settings):
     }
 
 
-def prepare(m0, affine, mask, smoothing_fwhm, factor, series, edge=0.0):
+def prepare(m0, affine, mask, smoothing_fwhm, factor, series, edge):
     """M0 as it divides deltaM: smoothed within the brain, corrected for recovery, missing where it is too small.
 
     Parameters

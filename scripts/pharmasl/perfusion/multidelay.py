@@ -174,39 +174,6 @@ def fit(
     return Fit(cbf, att, cbf_error, att_error, abv, abat, residual)
 
 
-def weighted_delay(relative, delays, *, kind, bolus, t1_blood, t1_tissue=None, att_bounds=(0.0, 3.0)):
-    """ATT from the mean delay weighted with the signal (Dai et al. 2012, doi 10.1002/mrm.23103), the model's inverted.
-
-    Quick to explain and independent of CBF, but not the least-squares estimate: :func:`fit` does not need it. It is here
-    for comparison with programs that use it.
-
-    Parameters
-    ----------
-    relative, delays, kind, bolus, t1_blood, t1_tissue, att_bounds
-        As for :func:`fit`.
-
-    Returns
-    -------
-    ndarray of shape (V,)
-        Seconds; the nearest bound where no ATT gives the weighted delay, NaN where the signals' sum is not above zero.
-
-    Raises
-    ------
-    InputError
-        As :func:`fit`.
-    """
-    relative, delays, bolus, weights = _checked(relative, delays, kind, bolus, None, 2)
-    t1_tissue = t1_blood if t1_tissue is None else t1_tissue
-    _positive(t1_blood, "T1 of blood")
-    _positive(t1_tissue, "T1 of tissue")
-    out = np.full(len(relative), np.nan)
-    least, most = _bounds(att_bounds)
-    _weighted_delay(
-        relative, delays, bolus, weights, kind == "continuous", float(t1_blood), float(t1_tissue), least, most, out
-    )
-    return out
-
-
 def _positive(value, field, most=math.inf):
     if not 0 < value <= most or math.isinf(value):
         limit = "a number above 0" if math.isinf(most) else f"a number above 0 and at most {most:g}"
@@ -660,52 +627,3 @@ def _fit(
             out[v, 2] = deviation / math.sqrt(gg - gs * gs / ss)
             if cbf > 0:
                 out[v, 3] = deviation / (cbf * math.sqrt(ss - gs * gs / gg))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _weighted_delay(relative, delays, bolus, weights, continuous, t1_blood, t1, least, most, out):
-    columns = relative.shape[1]
-    k = 0.0 if t1 == t1_blood else 1 / t1 - 1 / t1_blood
-    model, times, a, b = np.empty((columns, 5)), np.empty(columns), np.empty(columns), np.empty(columns)
-    edges = np.empty(2 * columns + 3)
-    for v in range(relative.shape[0]):
-        row = v if delays.shape[0] > 1 else 0
-        n = 0
-        signal = moment = 0.0
-        for i in range(columns):
-            if math.isfinite(relative[v, i]):
-                times[n] = delays[row, i]
-                _describe(times[n], bolus[i], continuous, t1_blood, t1, k, model[n])
-                signal += relative[v, i]
-                moment += relative[v, i] * times[n]
-                n += 1
-        if n < 2 or signal <= 0:
-            continue
-        wanted = moment / signal
-        last = _pieces(model, n, least, most, edges) - 1
-        att = most
-        for m in range(last):
-            if edges[m] < least:
-                continue
-            z0 = _to_z(edges[m], continuous, t1, k)
-            reach = _to_z(edges[m + 1], continuous, t1, k) - z0
-            arriving = _linear(model, n, edges[m], edges[m + 1], z0, a, b)
-            a0 = a1 = b0 = b1 = 0.0
-            for i in range(n):
-                a0 += a[i]
-                b0 += b[i]
-                a1 += a[i] * times[i]
-                b1 += b[i] * times[i]
-            if a0 + b0 * reach <= 0:
-                # No label reaches any delay that late.
-                att = min(att, edges[m])
-                break
-            if wanted > (a1 + b1 * reach) / (a0 + b0 * reach):
-                continue
-            att = edges[m + 1]
-            if arriving:
-                d = (wanted * a0 - a1) / (b1 - wanted * b0) if b1 != wanted * b0 else 0.0
-                d = min(max(d, reach), 0.0)
-                att = _to_att(z0 + d, continuous, t1, k)
-            break
-        out[v] = att

@@ -23,6 +23,7 @@ from pharmasl.perfusion import (
     plausibility,
     record,
     scan,
+    smoothing,
 )
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,6 @@ MADE = [
 # For a series of several delays besides.
 FITTED = ["att", "template_att"]
 TISSUES = ("gm", "wm", "csf")
-# A template voxel whose smoothed share of grey matter is below this has no corrected CBF to speak of.
-LEAST_GREY = 0.1
 
 REPEATS = {
     **artefacts.COLUMNS,
@@ -173,7 +172,7 @@ def _choose(found, cbf, tissue, positions, settings):
             members = found.repeats.of_group(number)
             cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)
         cbf += np.nanmedian(cbf, axis=1, keepdims=True)
-    limits = {key: settings[key] for key in ("motion_limit", "global_limits")}
+    limits = {key: settings[key] for key in artefacts.LIMITS}
     rules = [rule for rule in settings["rules"] if not (several and rule == "enable")]
     return artefacts.choose(
         cbf, *tissue, displacement=_displacement(found, positions), rule=rules or "none", settings=limits
@@ -213,10 +212,10 @@ def _on_template(found, given, coregistered, shares, kept, positions, settings):
 def _corrected_on_template(gm_cbf, gm, found, place):
     """Corrected grey-matter CBF at a place, and the share of grey matter that bears it; missing voxels bear nothing."""
     share = np.where(np.isfinite(gm_cbf), gm, 0)
-    weight = resample.resample(share, found.affine, place.points, place.matrix)
+    weight = smoothing.grey_share_at(gm_cbf, gm, found.affine, place.points, place.matrix)
     value = resample.resample(np.nan_to_num(gm_cbf) * share, found.affine, place.points, place.matrix)
-    weight = np.nan_to_num(weight)
-    return np.where(weight >= LEAST_GREY, value / np.maximum(weight, LEAST_GREY), np.nan), weight
+    least = smoothing.LEAST_GREY
+    return np.where(weight >= least, value / np.maximum(weight, least), np.nan), weight
 
 
 def _smooth(template, place, grey, grey_share, settings):
@@ -224,12 +223,9 @@ def _smooth(template, place, grey, grey_share, settings):
     fwhm = settings["smoothing_fwhm"]
     covered = place.on_grid(template.covered) > 0
     if not settings["partial_volume"]["use"]:
-        return resample.smooth(place.on_grid(template.cbf), place.affine, fwhm, covered)
-    weight = np.where(np.isfinite(grey), grey_share, 0)
-    value = resample.smooth(place.on_grid(np.nan_to_num(grey) * weight), place.affine, fwhm, covered)
-    share = resample.smooth(place.on_grid(weight), place.affine, fwhm, covered)
-    with np.errstate(invalid="ignore"):
-        return np.where(share >= LEAST_GREY, value / np.maximum(share, LEAST_GREY), np.nan)
+        return smoothing.smoothed(place.on_grid(template.cbf), covered, place.affine, fwhm)
+    grey, grey_share = place.on_grid(grey), place.on_grid(grey_share)
+    return smoothing.smoothed_grey(grey, grey_share, covered, place.affine, fwhm)
 
 
 def _series(place, cbf):

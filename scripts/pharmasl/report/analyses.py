@@ -30,8 +30,9 @@ def direction(found, row):
         slope = fixed(abs(float(row["effect_mean"])), 2)
         return f"the slope on the seed's change was {slope} {higher} on {first} than on {second}"
     goes = "rose" if row["sign"] == "+" else "fell"
+    held = f"on {found.inference['arm']}" if found.inference.get("arm") else "arm held fixed"
     slope = fixed(abs(float(row["effect_mean"])), 2)
-    return f"CBF {goes} by {slope} mL/100 g/min for each mL/100 g/min by which the seed rose, arm held fixed"
+    return f"CBF {goes} by {slope} mL/100 g/min for each mL/100 g/min by which the seed rose, {held}"
 
 
 def sentences(found, sessions):
@@ -192,7 +193,18 @@ def tested(found):
     if fields and fields["status"] == "known":
         doubts = f"; in doubt: {listed(fields['doubts'])}" if fields["doubts"] else ""
         sizes = " x ".join(fixed(each, 1) for each in fields["fwhm_voxels"])
+        if block.get("within"):
+            sizes += " (of the whole brain)"
         pairs.append(("Random fields", f"smoothness {sizes} voxels, {fixed(fields['resels'][3], 0)} resels{doubts}"))
+        if "p_set" in fields:
+            chance = f"{fields['clusters']} or more by chance: {p_words(fields['p_set'])} (random fields)"
+            pairs.append(("Set of clusters", chance))
+    rate = tests.get("false_discovery")
+    if rate:
+        largest = "no voxel"
+        if rate["critical_p"] is not None:
+            largest = f"{count(rate['voxels'], 'voxel')}, of uncorrected p up to {rate['critical_p']:.2g},"
+        pairs.append(("False discovery rate", f"{largest} at q \u2264 {rate['level']:g} ({rate['method']})"))
     pairs.append(
         ("Error rate", f"{found.alpha:g} {tests['correction']}; {'two-sided' if tests['two_sided'] else 'one-sided'}")
     )

@@ -90,6 +90,13 @@ def notes(rows):
         for row in rows
         if row["method"] and ("not fitted" in row["method"] or "boundary" in row["method"])
     ]
+    for row in rows:
+        if row["analysis"] == "equal_variance" and row["p"] is not None and number(row["p"]) < 0.05:
+            told.append(
+                f"The mixed model takes scores to scatter alike, but {row['term']}: ratio {fixed(row['estimate'])}, "
+                f"{p_words(row['p'])} ({row['method'].split('; ')[1]}). Its p of the interaction is approximate then, the more "
+                "so the more the arms differ in size."
+            )
     return list(dict.fromkeys(told))
 
 

@@ -200,7 +200,7 @@ def group(name, block):
         return f"{text} It was {block['status']}."
     model = block["model"]
     covariates = f" Covariates: {listed(block['covariates'])}." if block["covariates"] else ""
-    people = f"{model['n']} participants"
+    people = f"{model['n']} participants" + (f" on {block['arm']}" if block.get("arm") else "")
     if "n_treatment" in model:
         people = (
             f"{model['n_treatment']} participants on {block['arms']['treatment']} and {model['n_control']} on "
@@ -224,7 +224,8 @@ def inference(block):
     smooth = ""
     if fields and fields["status"] == "known":
         sizes = " by ".join(fixed(each, 1) for each in fields["fwhm_voxels"])
-        smooth = f" Random-field p, as SPM has them, rest on a smoothness of {sizes} voxels (FWHM)."
+        where = ", estimated over the whole brain" if block.get("within") else ""
+        smooth = f" Random-field p, as SPM has them, rest on a smoothness of {sizes} voxels (FWHM){where}."
     if draws is None:
         return f"p values are family-wise, by random fields; {formed}{smooth}"
     every = "all " if draws["exhaustive"] else ""
@@ -270,7 +271,9 @@ def craving(config, related):
         f"Cue-elicited craving is the rating after the cues ({columns['after']}) minus the one before "
         f"({columns['before']}). Its change was tested within arms by paired t tests and between arms by a mixed model with "
         "a random intercept for each participant (REML, Kenward-Roger standard errors and degrees of freedom), to which "
-        "participants with one session contribute, and by an analysis of covariance adjusted for the score at baseline."
+        "participants with one session contribute, and by an analysis of covariance adjusted for the score at baseline. "
+        "Whether scores scatter alike in both arms was asked by Breusch and Pagan's test in Koenker's form, and at both "
+        "sessions by Pitman and Morgan's."
     )
     if related:
         text += (

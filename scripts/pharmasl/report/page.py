@@ -6,8 +6,19 @@ from pathlib import Path, PurePath
 import jinja2
 import yaml
 
-from pharmasl import tables
-from pharmasl.report import analyses, craving, methods, participants, pictures, quality
+from pharmasl import blinding, flow, tables
+from pharmasl.report import (
+    allocation,
+    analyses,
+    craving,
+    left_out,
+    methods,
+    participants,
+    pictures,
+    quality,
+    seeds,
+    sensitivity,
+)
 
 TEMPLATE = "page.html.j2"
 
@@ -38,6 +49,14 @@ def without_paths(value, key=None):
     return value
 
 
+def _participants(paths, scans, people, unusable, config):
+    rows = flow.read_flow(paths["participant_flow"][0]) if paths["participant_flow"] else []
+    told = participants.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config, rows)
+    if told["flow"]:
+        told["flow"]["figure"] = pictures.png(paths["flow_figure"][0])
+    return told
+
+
 def _craving(paths, config):
     if not paths["craving_model"]:
         return None
@@ -53,12 +72,14 @@ def _craving(paths, config):
     }
 
 
-def _relations(paths):
+def _relations(paths, config):
     if not paths["roi_craving"]:
         return None
     rows = tables.read_table(paths["roi_craving"][0])
     told = craving.relation_sentences(rows)
+    tests = {Path(path).name.removesuffix(left_out.SUFFIX): tables.read_json(path) for path in paths["left_out_tests"]}
     return {
+        "left_out": left_out.section(tests, config),
         "sentences": told,
         "table": craving.relation_table(rows, False),
         "all": craving.relation_table(rows, True),
@@ -71,15 +92,21 @@ def _relations(paths):
     }
 
 
+def _sensitivity(paths):
+    if not paths.get("sensitivity_table"):
+        return None
+    return sensitivity.section(*(paths[f"sensitivity_{kind}"][0] for kind in ("table", "curve", "figure")))
+
+
 def content(paths, *, title, analyses_names, conjunctions_names, config, versions):
     """Gather all that the page shows.
 
     Parameters
     ----------
     paths : dict
-        ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_exclusions``, ``quality_figure``; lists ``scan_figures``,
-        ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``analyses_designs``, ``conjunctions``, ``craving_scores``,
-        ``craving_model``, ``roi_craving``, ``craving_figure``, ``roi_figure``, empty where the study does not ask.
+        ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_exclusions``, ``quality_figure``; lists ``participant_flow``, ``flow_figure``, ``scan_figures``,
+        ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``analyses_designs``, ``conjunctions``, ``seed_slopes``, ``left_out_tests``, ``craving_scores``,
+        ``craving_model``, ``roi_craving``, ``craving_figure``, ``roi_figure``, ``sensitivity_table``, ``sensitivity_curve``, ``sensitivity_figure``, empty where the study does not ask.
     title : str
     analyses_names, conjunctions_names : list of str
         In the order of the lists.
@@ -95,28 +122,38 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     found = [analyses.section(*group, config) for group in groups]
     inference = {section["name"]: section.pop("inference") for section in found}
     sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
-    mood, relations = _craving(paths, config), _relations(paths)
+    mood, relations = _craving(paths, config), _relations(paths, config)
+    slopes = seeds.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])
+    curves = _sensitivity(paths)
     clean = without_paths(config)
     text = methods.paragraphs(clean, sidecars, inference, bool(mood), bool(relations), versions)
+    if curves:
+        text.insert(len(text) - 1, curves["method"])  # before the software
     judged, unusable = tables.read_table(paths["quality"]), tables.read_table(paths["quality_exclusions"])
     sections = [("participants", "Participants and scans"), ("quality", "Image quality")]
     sections += [(f"analysis-{k}", section["heading"]) for k, section in enumerate(found, start=1)]
+    sections += [("seeds", "Regional change with a seed's change, by arm")] if slopes else []
     sections += [("craving", "Cue-elicited craving")] if mood else []
     sections += [("relations", "Regional perfusion and craving")] if relations else []
+    sections += [("sensitivity", "Sensitivity to the choices of the analysis")] if curves else []
     sections += [("methods", "Methods"), ("provenance", "Provenance")]
     return {
         "title": title,
+        "blinded": f"{blinding.MARK}: {blinding.TEXT}" if config.get("blinded") else None,
+        "allocation": [line for path in paths["allocation_log"] for line in allocation.sentences(path)],
         "sections": {anchor: (number, heading) for number, (anchor, heading) in enumerate(sections, start=1)},
         "verdict": quality.verdict(judged),
-        "participants": participants.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config),
+        "participants": _participants(paths, scans, people, unusable, config),
         "quality": quality.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
         "analyses": found,
         "conjunctions": [
             analyses.conjunction(name, path)
             for name, path in zip(conjunctions_names, paths["conjunctions"], strict=True)
         ],
+        "seeds": slopes,
         "craving": mood,
         "relations": relations,
+        "sensitivity": curves,
         "methods": text,
         "versions": versions,
         "config": yaml.safe_dump(clean, sort_keys=False, allow_unicode=True, width=110),

@@ -3,7 +3,8 @@
 import re
 import statistics
 
-from pharmasl.report.words import MISSING, Table, count, fixed, listed, short
+from pharmasl import flow
+from pharmasl.report.words import MISSING, Table, count, fixed, listed, plain, short
 
 
 def bare(label, prefix):
@@ -135,7 +136,82 @@ def exclusions(rows, unusable=()):
     return Table("Left out", heads, cells, {0, 1, 2, 3, 4})
 
 
-def section(scans, participants, exclusion_rows, unusable, config):
+_STAGES = {
+    "scanned": "Scanned",
+    "usable": "Usable scans of {of}",
+    "rated": "Craving rated",
+    "analysed": "Analysed: {of}",
+}
+
+
+def _stage_words(row):
+    """The name of a flow's stage, whichever of those kept and those lost a row counts."""
+    kept = {lost: stage for stage, lost in flow.LOST.items()}.get(row["stage"], row["stage"])
+    words = _STAGES[kept].format(of=plain(row["of"] or ""))
+    return words + (f" at {row['session']}" if row["session"] else "")
+
+
+def flow_counts(rows):
+    """The participants at every stage: how many are kept in all and by arm, and how many of those randomised are lost.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of :func:`pharmasl.flow.read_flow`.
+
+    Returns
+    -------
+    Table
+    """
+    randomised = {row["arm"]: row["n"] for row in rows if row["stage"] == "randomised"}
+    cells = [["Randomised", *[str(n) for n in (sum(randomised.values()), *randomised.values())]]]
+    stages = {}
+    for row in rows:
+        if row["stage"] != "randomised":
+            kept, lost = stages.setdefault(_stage_words(row), ({}, {}))
+            by_arm = kept if row["stage"] in flow.LOST else lost
+            by_arm[row["arm"]] = by_arm.get(row["arm"], 0) + row["n"]
+    for words, (kept, lost) in stages.items():
+        pairs = [(sum(kept.values()), sum(lost.values()))]
+        pairs += [(kept[arm], lost.get(arm, 0)) if arm in kept else None for arm in randomised]
+        told = [
+            "\u2013" if pair is None else f"{pair[0]} ({pair[1]} lost)" if pair[1] else f"{pair[0]}" for pair in pairs
+        ]
+        cells.append([words, *told])
+    heads = ["Stage", "All", *[arm or "No arm recorded" for arm in randomised]]
+    return Table(
+        "Participants at every stage, and how many are lost of those randomised (\u2013: not of this arm)", heads, cells
+    )
+
+
+def flow_losses(rows):
+    """Who was never scanned, and who is left out of each analysis, with the reason; the other stages are in the file."""
+    cells = [
+        [_stage_words(row), row["arm"] or "No arm recorded", row["reason"], str(row["n"]), row["participants"]]
+        for row in rows
+        if row["stage"] == "left out" or (row["stage"], row["session"]) == ("not scanned", None)
+    ]
+    heads = ["Lost at", "Arm", "Reason", "n", "Participants"]
+    return Table(
+        "Never scanned, and left out of each analysis: each participant once, by the earliest reason",
+        heads,
+        cells,
+        {0, 1, 2, 4},
+    )
+
+
+def flow_sentences(rows):
+    """The flow in words: how many were randomised and scanned, by arm."""
+    randomised = [row for row in rows if row["stage"] == "randomised"]
+    scanned = [row for row in rows if row["stage"] == "scanned" and row["session"] is None]
+    parts = [
+        f"{row['n']} {'without a recorded arm' if row['arm'] is None else 'to ' + row['arm']}" for row in randomised
+    ]
+    told = f"{count(sum(row['n'] for row in randomised), 'participant')} randomised ({listed(parts)})"
+    return f"{told}, {sum(row['n'] for row in scanned)} of them scanned."
+
+
+def section(scans, participants, exclusion_rows, unusable, config, flow_rows=()):
     """The first section: sentences and tables.
 
     Parameters
@@ -145,12 +221,17 @@ def section(scans, participants, exclusion_rows, unusable, config):
     unusable : list of dict
         Rows of the quality stage's exclusions: scans that were quantified and enter nothing.
     config : dict
+    flow_rows : list of dict
+        Of :func:`pharmasl.flow.read_flow`; empty for a study without arms.
 
     Returns
     -------
     dict
-        ``sentences`` and ``tables``.
+        ``sentences``, ``flow`` (None, or ``sentence``, ``counts`` and ``losses``), ``tables`` and ``acquisition``.
     """
+    if flow_rows:
+        # Who is left out of which analysis stands among the losses.
+        exclusion_rows = [row for row in exclusion_rows if not row.get("analysis")]
     people = distinct(row["participant_id"] for row in scans)
     sessions = distinct(row["session"] for row in scans if row["session"])
     conditions = distinct(row["condition"] for row in scans if row["condition"])
@@ -168,4 +249,14 @@ def section(scans, participants, exclusion_rows, unusable, config):
     ]
     found = [scan_counts(scans, participants, unusable, config), characteristics(scans, participants, config)]
     found += [exclusions(exclusion_rows, unusable)] if lost else []
-    return {"sentences": sentences, "tables": [table for table in found if table], "acquisition": acquisition(scans)}
+    told = {
+        "sentence": flow_sentences(flow_rows),
+        "counts": flow_counts(flow_rows),
+        "losses": flow_losses(flow_rows),
+    }
+    return {
+        "sentences": sentences,
+        "flow": told if flow_rows else None,
+        "tables": [table for table in found if table],
+        "acquisition": acquisition(scans),
+    }

@@ -127,6 +127,54 @@ def _references(config):
                 yield unknown("craving.mediation", mediator["contrast"], "contrasts")
         if craving["rois"] and craving.get("contrast") not in config["contrasts"]:
             yield unknown("craving.contrast", craving.get("contrast"), "contrasts")
+    if "sensitivity" in config:
+        yield from _sensitivity(config, unknown)
+
+
+def _sensitivity(config, unknown):
+    """What the sensitivity analysis names and nothing defines, or cannot be varied."""
+    asked, analyses = config["sensitivity"], config["analyses"]
+    terms = {term for each in asked["covariates"].values() for term in each}
+    for name, answer in asked["answers"].items():
+        field = f"sensitivity.answers.{name}"
+        if answer["roi"] not in config["rois"]:
+            yield unknown(f"{field}.roi", answer["roi"], "rois")
+        if "analysis" not in answer:
+            if answer["contrast"] not in config["contrasts"]:
+                yield unknown(f"{field}.contrast", answer["contrast"], "contrasts")
+            if "craving" not in config:
+                yield InputError(
+                    FILE, "craving", "nothing", f"the craving ratings, for {field}", "Add craving, or name an analysis."
+                )
+            continue
+        if answer["analysis"] not in analyses:
+            yield unknown(f"{field}.analysis", answer["analysis"], "analyses")
+            continue
+        analysis = analyses[answer["analysis"]]
+        if analysis["method"] != "differences":
+            yield InputError(
+                FILE, f"{field}.analysis", f"{answer['analysis']}, of method {analysis['method']}",
+                "an analysis of method differences", "Name another, or add one of that method.",
+            )  # fmt: skip
+        for key in ("site", "predictor"):
+            if analysis.get(key) in terms:
+                yield InputError(
+                    FILE, "sensitivity.covariates", analysis[key], f"no {key} of {answer['analysis']}",
+                    "Take it out: it is in the model anyway.",
+                )  # fmt: skip
+    for dimension in ("quality", "covariates"):
+        if "own" in asked[dimension]:
+            yield InputError(
+                FILE, f"sensitivity.{dimension}", "own", "another name: own is the study's own choice", "Rename it."
+            )
+    for name, part in asked["quality"].items():
+        for measure in part.get("exclude", []):
+            # The band may be taken away by the configuration: then no scan could be excluded by it.
+            if config["quality"]["bands"].get(measure, ()) is None:
+                yield InputError(
+                    FILE, f"sensitivity.quality.{name}.exclude", measure, "a measure with a band",
+                    f"Give limits in quality.bands.{measure}.",
+                )  # fmt: skip
 
 
 def _arms_and_sessions(config, name, analysis):

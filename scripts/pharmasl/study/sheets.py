@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pharmasl import __version__, bids, tables
+from pharmasl import __version__, bids, blinding, tables
 
 _ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
@@ -44,6 +44,11 @@ _SCANS = {
     **_ACQUISITION,
     **{f"{key}_source": f"Where {key} comes from" for key in _ACQUISITION},
 }
+_RANDOMISED = {
+    "participant_id": "Participant",
+    "arm": "Arm; n/a where the dataset's table has none",
+    "scanned": "Whether there is a perfusion run of any condition",
+}
 _EXCLUSIONS = {
     "participant_id": "Participant",
     "session": "Session; n/a for all",
@@ -82,22 +87,26 @@ def _text(value):
     return " ".join(f"{each:g}" for each in dict.fromkeys(value) if each is not None)
 
 
-def write_sheets(content, description, scans, participants, exclusions):
+def write_sheets(content, description, scans, participants, randomised, exclusions):
     """Write the study's tables.
 
     Parameters
     ----------
     content : dict
-        ``scans``, ``participants``, ``exclusions`` (lists of rows) and ``bids_dir``, as :func:`content` gives them.
-    description, scans, participants, exclusions : path-like
-        ``dataset_description.json`` and the three TSV files.
+        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows) and ``bids_dir``, as :func:`content`
+        gives them.
+    description, scans, participants, randomised, exclusions : path-like
+        ``dataset_description.json`` and the four TSV files.
     """
-    tables.write_json(description, bids.dataset_description("pharmasl results", __version__, [content["bids_dir"]]))
+    # Of the tables, the scans' alone knows nothing of the arms.
+    with blinding.marking(False):
+        tables.write_json(description, bids.dataset_description("pharmasl results", __version__, [content["bids_dir"]]))
+        tables.write_table(scans, content["scans"], _SCANS)
     # Logs and benchmarks lie beside the derivatives and are not BIDS.
     Path(description).with_name(".bidsignore").write_text("logs/\nbenchmarks/\nreport/\n", encoding="utf-8")
-    tables.write_table(scans, content["scans"], _SCANS)
     columns = dict.fromkeys(name for row in content["participants"] for name in row)
     tables.write_table(participants, content["participants"], {name: f"As in the dataset: {name}" for name in columns})
+    tables.write_table(randomised, content["randomised"], _RANDOMISED)
     tables.write_table(exclusions, content["exclusions"], _EXCLUSIONS)
 
 
@@ -106,9 +115,14 @@ def content(study):
     arms = study.config.get("arms")
     # Whatever the dataset calls it, the column of the arm is called so from here on.
     arm = (lambda row: {"arm": row.get(arms["column"])}) if arms else (lambda row: {})
+    scanned = {scan.subject for scan in study.scans.values()}
     return {
         "bids_dir": study.config["bids_dir"],
         "scans": list(scan_rows(study)),
         "participants": [{**row, **arm(row)} for row in study.participants.values()],
+        "randomised": [
+            {"participant_id": f"sub-{label}", "arm": allotted, "scanned": label in scanned}
+            for label, allotted in study.randomised.items()
+        ],
         "exclusions": [*study.exclusions, *study.incomplete()],
     }

@@ -34,6 +34,12 @@ class Targets:
         """What the study's tables hold."""
         return sheets.content(self.study)
 
+    def allocation_log(self, blinded):
+        """The record of the allocation: a list of one path if the run is (not) blinded, as asked, else empty."""
+        config = self.study.config
+        asked = "arms" in config and config["blinded"] == blinded
+        return [f"{self.root}/study/allocation_log.json"] if asked else []
+
     def t1w(self, wildcards):
         """The raw T1-weighted images that an anatomy is made of."""
         return list(self.study.t1w[wildcards.anat])
@@ -104,6 +110,28 @@ class Targets:
         def paths(wildcards):
             pairs = self.study.contrast_scans(self._visit_of_stem[wildcards.visit], wildcards.contrast)
             return [pattern.replace("{scan}", scan.stem) for scan, _ in pairs]
+
+        return paths
+
+    def visit_stems(self):
+        """The stems of all visits, in order."""
+        return list(self._visit_of_stem)
+
+    def of_visit(self, pattern, wanted=True):
+        """An input function: a pattern with ``{scan}`` for every scan of a visit, in order; none unless wanted."""
+
+        def paths(wildcards):
+            scans = self.study.visits[self._visit_of_stem[wildcards.visit]] if wanted else []
+            return [pattern.replace("{scan}", scan.stem) for scan in scans]
+
+        return paths
+
+    def anatomy_of_visit(self, pattern, wanted=True):
+        """An input function: the file of the anatomy that a visit's scans use, of a pattern with ``{anat}``, as a list."""
+
+        def paths(wildcards):
+            anatomy = self.study.anatomy(self._visit_of_stem[wildcards.visit])
+            return [pattern.replace("{anat}", anatomy)] if wanted else []
 
         return paths
 
@@ -183,6 +211,31 @@ class Targets:
 
         return paths
 
+    def seed_slope_rois(self):
+        """The regions whose slopes on a seed are told: those related to craving, or all where none are."""
+        config = self.study.config
+        return list(config.get("craving", {}).get("rois") or config["rois"])
+
+    def seed_slopes(self, wildcards=None):
+        """The analyses with a seed, each with its settings, members and sessions; of those with another region."""
+        found = {}
+        for name, settings in self.study.config["analyses"].items():
+            if "seed" in settings and any(roi != settings["seed"]["roi"] for roi in self.seed_slope_rois()):
+                members = self.members(types.SimpleNamespace(analysis=name))["baseline"]
+                sessions = self.study.analysis_sessions(name)
+                found[name] = {"settings": settings, "members": members, "sessions": sessions}
+        return found
+
+    def seed_slope_regions(self, pattern):
+        """A pattern with ``{roi}`` for each of those regions and seeds, once."""
+        analyses = self.study.config["analyses"]
+        rois = [*self.seed_slope_rois(), *(analyses[name]["seed"]["roi"] for name in self.seed_slopes())]
+        return [pattern.replace("{roi}", roi) for roi in dict.fromkeys(rois)]
+
+    def if_seed_slopes(self, paths):
+        """These paths if an analysis has a seed and another region to tell of, else none."""
+        return list(paths) if self.seed_slopes() else []
+
     def own_template(self):
         """The user's own template by kind of file (``t1w``, ``mask``, ``gm``, ``wm``, ``csf``); empty for nilearn's."""
         return own_template.files(self.study.config["template"])
@@ -236,6 +289,10 @@ class Targets:
     def left_out_values(self, wildcards):
         """Their values, each participant's from the region found without them."""
         return [f"{self.root}/rois/{roi}_leftout_values.tsv" for roi in self.left_out_rois()]
+
+    def left_out_tests(self):
+        """The tests of the whole procedure in those regions."""
+        return [f"{self.root}/rois/{roi}_leftout_test.json" for roi in self.left_out_rois()]
 
     def of_defining(self, pattern):
         """An input function: a pattern with ``{analysis}`` for the analysis whose cluster a region is."""
@@ -291,9 +348,17 @@ class Targets:
         """A pattern with ``{scan}`` for every scan, in order."""
         return [pattern.replace("{scan}", stem) for stem in self.study.scans]
 
+    def if_arms(self, paths):
+        """These paths if the configuration has arms, else none."""
+        return list(paths) if "arms" in self.study.config else []
+
     def if_craving(self, paths):
         """These paths if the configuration asks for craving, else none."""
         return list(paths) if "craving" in self.study.config else []
+
+    def if_sensitivity(self, paths):
+        """These paths if the configuration asks for a sensitivity analysis, else none."""
+        return list(paths) if "sensitivity" in self.study.config else []
 
     def if_craving_rois(self, paths):
         """These paths if the configuration relates regions to craving, else none."""

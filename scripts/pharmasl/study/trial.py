@@ -1,12 +1,13 @@
 """The study: who was scanned in which state, with which files, and who enters which analysis."""
 
 import difflib
+import functools
 import os
 from dataclasses import dataclass
 
 from pharmasl import bids, tables
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import acquisition, own_template, schemas, settings
+from pharmasl.study import acquisition, allocation, own_template, schemas, settings
 from pharmasl.study import arms as study_arms
 
 _SELECTORS = {"acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir"}
@@ -64,7 +65,10 @@ class Study:
     config : dict
         Complete, see :func:`pharmasl.study.settings.resolve`.
     participants : dict
-        Subject label to its row of the participants' table (text; None where missing).
+        Subject label to its row of the participants' table (text; None where missing). In a blinded run the arm is the
+        sham one, and columns that the configuration does not name are gone.
+    randomised : dict
+        Label to arm (None where the table has none) of everyone in the table, scanned or not.
     scans : dict
         Stem to :class:`Scan`, in the order of the paths.
     t1w : dict
@@ -78,6 +82,7 @@ class Study:
 
     config: dict
     participants: dict
+    randomised: dict
     scans: dict
     t1w: dict
     anatomies: dict
@@ -99,7 +104,7 @@ class Study:
             return "the session's own"
         return f"another session's ({stem.rsplit('/', 1)[-1]}), for want of a T1w of its own"
 
-    @property
+    @functools.cached_property
     def visits(self):
         """(subject, session) to the scans of it, in order."""
         found = {}
@@ -214,13 +219,13 @@ def read_study(config):
     dataset = bids.read_dataset(config["bids_dir"])
     errors, exclusions = list(own_template.check(config["template"])), []
     subjects = _subjects(dataset, config, errors)
-    participants = _participants(dataset, config, subjects, errors, exclusions)
+    participants, randomised = _participants(dataset, config, subjects, errors, exclusions)
     scans = _scans(dataset, config, participants, errors, exclusions)
     t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
     for subject in participants:
         if not any(scan.subject == subject for scan in scans.values()):
             exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
-    study = Study(config, participants, scans, t1w, anatomies, exclusions)
+    study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
     if not errors:
         errors += [*_unknown_exclusions(dataset, study), *_unusable(dataset, study)]
     if errors:
@@ -243,7 +248,7 @@ def _subjects(dataset, config, errors):
 
 
 def _participants(dataset, config, subjects, errors, exclusions):
-    """The table's rows of the scanned participants, by subject label."""
+    """The table's rows of the participants with a folder, by subject label, and the arm of everyone in the table."""
     path = os.path.join(dataset.root, config["participants_table"])
     arms = config.get("arms")
     if not os.path.isfile(path):
@@ -251,7 +256,7 @@ def _participants(dataset, config, subjects, errors, exclusions):
             errors.append(
                 InputError(path, "(whole file)", "no such file", "the participants' table, for the arms", "Add it.")
             )
-        return {subject: {"participant_id": f"sub-{subject}"} for subject in subjects}
+        return {subject: {"participant_id": f"sub-{subject}"} for subject in subjects}, {}
     rows = tables.read_table(path)
     found = {}
     for number, row in enumerate(rows, start=2):
@@ -277,8 +282,16 @@ def _participants(dataset, config, subjects, errors, exclusions):
             exclusions.append({"participant_id": row["participant_id"], "reason": "no folder in the dataset"})
     covariates = {column for part in config["analyses"].values() for column in study_arms.all_columns(part)}
     haematocrit = config["perfusion"]["haematocrit"]
-    wanted = [*([arms["column"]] if arms else []), *sorted(covariates | ({haematocrit} if haematocrit else set()))]
+    terms = [config.get("craving", {}).get("covariates", [])]
+    terms += config.get("sensitivity", {}).get("covariates", {}).values()
+    covariates |= {column for each in terms for term in each for column in study_arms.columns(term)}
+    named = sorted(covariates | ({haematocrit} if haematocrit else set()))
     columns = set(rows[0]) if rows else set()
+    chosen = config.get("participants")
+    everyone = {label: row for label, row in found.items() if chosen is None or label in chosen}
+    if arms and config["blinded"] and _blind(everyone, config, columns, named, path, errors):
+        columns = columns | {arms["column"]}
+    wanted = [*([arms["column"]] if arms else []), *named]
     for column in wanted:
         if column not in columns:
             errors.append(
@@ -313,7 +326,42 @@ def _participants(dataset, config, subjects, errors, exclusions):
                     "Correct the table, or arms in the configuration.",
                 )
             )
-    return result
+    randomised = {label: row.get(arms["column"]) if arms else None for label, row in everyone.items()}
+    return result, randomised
+
+
+def _blind(rows, config, columns, named, path, errors):
+    """Put a sham allocation in the place of the arms, and take away what the configuration does not name.
+
+    Returns whether there is one; False where the table or the sizes do not allow it.
+    """
+    arms, sham = config["arms"], config["sham"]
+    column, names = arms["column"], [arms["treatment"], arms["control"], *arms["others"]]
+    given = sham.get("sizes")
+    if given is None and column not in columns:
+        return False  # reported as any missing column
+    real = None if given else {label: row[column] for label, row in rows.items() if row.get(column) is not None}
+    unknown = sorted(set(given or real.values()) - set(names))
+    if unknown:
+        if given:
+            errors.append(
+                InputError("config", "sham.sizes", ", ".join(unknown), " or ".join(names), "Correct it, or the arms.")
+            )
+        return False  # the table's are reported one by one
+    sizes = given or allocation.sizes(real.values(), names)
+    try:
+        dealt = allocation.sham(real or rows, sizes, sham["seed"], real)
+    except ValueError as reason:
+        errors.append(
+            InputError("config", "sham.sizes", str(reason), f"as many as {path} has participants", "Correct the sizes.")
+        )
+        return False
+    for label, row in rows.items():
+        kept = {name: row.get(name) for name in ("participant_id", *named) if name in columns}
+        row.clear()
+        row.update(kept)
+        row[column] = dealt.get(label)
+    return True
 
 
 def _condition(config, entities, path, errors):
@@ -412,13 +460,16 @@ def _unknown_exclusions(dataset, study):
     # A configuration cut down to some participants may still name the scans of the others.
     chosen = study.config.get("participants")
     left_out = set() if chosen is None else set(dataset.subjects) - set(chosen)
-    for name in study.config["quality"]["exclude_scans"]:
+    quality = {"quality": study.config["quality"]}
+    for alternative, part in study.config.get("sensitivity", {}).get("quality", {}).items():
+        quality[f"sensitivity.quality.{alternative}"] = part
+    for field, name in ((field, name) for field, part in quality.items() for name in part.get("exclude_scans", {})):
         subject = name.split("_")[0].removeprefix("sub-")
         if name in names or subject in left_out:
             continue
         close = difflib.get_close_matches(name, names, n=5, cutoff=0.6)
         yield InputError(
-            "config", f"quality.exclude_scans.{name}", name, "the name of a scan of the study",
+            "config", f"{field}.exclude_scans.{name}", name, "the name of a scan of the study",
             f"Close names: {', '.join(close) or 'none is similar'}.",
         )  # fmt: skip
 

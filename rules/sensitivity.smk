@@ -1,0 +1,145 @@
+"""Sensitivity: the same answers under declared alternatives of processing, exclusion and model.
+
+Needs the unsmoothed CBF in template space, every scan's quality, the regions and, where an answer asks for it, craving.
+Gives one file of answers a specification. Alignment and quantification are shared: the maps of all image alternatives
+are made from what these left, and are removed when every specification has been read from them. Included only where the
+configuration has `sensitivity`.
+"""
+
+from pandas import DataFrame
+from snakemake.utils import Paramspace
+
+from pharmasl.sensitivity import specifications
+
+IMAGES = Paramspace(DataFrame(specifications.images(SETTINGS)))
+SPECIFICATIONS = Paramspace(DataFrame(specifications.rows(SETTINGS)))
+REGIONS = specifications.regions(SETTINGS)
+CORRECTED = specifications.corrects_partial_volume(SETTINGS)
+
+# The maps of a visit under an image alternative.
+alternative = partial("{0}/sensitivity/maps/{2}/{{visit}}_space-{1}_cbf.nii.gz".format, OUTPUT, SPACE)
+
+
+wildcard_constraints:
+    **{name: TARGETS.pattern(values) for name, values in specifications.dimensions(SETTINGS).items()},
+
+
+rule alternative_maps:
+    input:
+        cbf=TARGETS.of_visit(rules.quantify_perfusion.output.template_cbf),
+        coverage=TARGETS.of_visit(rules.quantify_perfusion.output.coverage),
+        grey=TARGETS.of_visit(rules.quantify_perfusion.output.template_gm_cbf, CORRECTED),
+        gm_cbf=TARGETS.of_visit(rules.quantify_perfusion.output.gm_cbf, CORRECTED),
+        gm=TARGETS.of_visit(rules.quantify_perfusion.output.gm, CORRECTED),
+        coregistration=TARGETS.of_visit(rules.align_perfusion.output.coregistration, CORRECTED),
+        forward=TARGETS.anatomy_of_visit(rules.normalise_anatomy.output.forward, CORRECTED),
+        template_mask=rules.template.output.mask,
+    output:
+        maps=temp([alternative(instance) for instance in IMAGES.instance_patterns]),
+    log:
+        log_of("alternative_maps", "{visit}"),
+    benchmark:
+        benchmark_of("alternative_maps", "{visit}")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input, attempt: (600 + 100 * len(input.cbf)) * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        alternatives=specifications.images(SETTINGS),
+        code=code("alternative_maps"),
+    message:
+        "Smoothing, scaling and correcting otherwise: {wildcards.visit}"
+    script:
+        "../scripts/alternative_maps.py"
+
+
+rule specification:
+    input:
+        maps=expand(alternative(IMAGES.wildcard_pattern), visit=TARGETS.visit_stems(), allow_missing=True),
+        quality=TARGETS.of_scans(rules.scan_quality.output.table),
+        participants=rules.study_tables.output.participants,
+        template_mask=rules.template.output.mask,
+        masks=expand(rules.roi_mask.output.mask, roi=REGIONS),
+        sidecars=expand(rules.roi_mask.output.sidecar, roi=REGIONS),
+        gm=[rules.template.output.gm] if specifications.is_weighted(SETTINGS) else [],
+        scores=[rules.craving_scores.output.table] if specifications.relates_craving(SETTINGS) else [],
+    output:
+        answers=f"{OUTPUT}/sensitivity/specifications/{SPECIFICATIONS.wildcard_pattern}/answers.json",
+    log:
+        log_of("specification", SPECIFICATIONS.wildcard_pattern),
+    benchmark:
+        benchmark_of("specification", SPECIFICATIONS.wildcard_pattern)
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.maps)) * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        plan=lambda wildcards: specifications.plan(STUDY, dict(SPECIFICATIONS.instance(wildcards))),
+        blinded=SETTINGS["blinded"],
+        code=code("specification"),
+    message:
+        "Answering under {wildcards.scaling} CBF, {wildcards.smoothing_fwhm} mm, partial volumes {wildcards.partial_volume}, quality {wildcards.quality}, covariates {wildcards.covariates}"
+    script:
+        "../scripts/specification.py"
+
+
+rule specification_curve:
+    input:
+        answers=expand(
+            f"{OUTPUT}/sensitivity/specifications/{{instance}}/answers.json", instance=SPECIFICATIONS.instance_patterns
+        ),
+    output:
+        table=f"{OUTPUT}/sensitivity/specifications.tsv",
+        curve=f"{OUTPUT}/sensitivity/curve.tsv",
+    log:
+        log_of("specification_curve", "study"),
+    benchmark:
+        benchmark_of("specification_curve", "study")
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        permutations=SETTINGS["sensitivity"]["permutations"],
+        seed=SETTINGS["inference"]["seed"],
+        blinded=SETTINGS["blinded"],
+        code=code("specification_curve"),
+    message:
+        "Testing all specifications together"
+    script:
+        "../scripts/specification_curve.py"
+
+
+rule specification_figure:
+    input:
+        table=rules.specification_curve.output.table,
+        curve=rules.specification_curve.output.curve,
+    output:
+        figure=f"{OUTPUT}/sensitivity/specifications.png",
+    log:
+        log_of("specification_figure", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        blinded=SETTINGS["blinded"],
+        code=code("specification_figure"),
+    message:
+        "Drawing the specification curves"
+    script:
+        "../scripts/specification_figure.py"
+
+
+rule sensitivity:
+    input:
+        rules.specification_curve.output,
+        rules.specification_figure.output,

@@ -1,0 +1,1 @@
+"""Sensitivity analysis: the same answers under declared alternatives of processing, exclusion and model."""

@@ -1,0 +1,47 @@
+"""The choices of a specification in a reader's words."""
+
+_DIMENSIONS = {"smoothing_fwhm": "Smoothing", "partial_volume": "Partial volumes", "quality": "Scan quality"}
+_VALUES = {
+    ("partial_volume", "true"): "corrected",
+    ("partial_volume", "false"): "not corrected",
+    ("scaling", "global"): "to the global mean",
+    ("quality", "own"): "study's own",
+    ("covariates", "own"): "study's own",
+}
+
+
+def plain(name):
+    """A name of the configuration as words."""
+    return str(name).replace("_", " ")
+
+
+def dimension(name):
+    """A choice as a heading.
+
+    Parameters
+    ----------
+    name : str
+        As in the configuration.
+
+    Returns
+    -------
+    str
+    """
+    return _DIMENSIONS.get(name, plain(name).capitalize())
+
+
+def value(name, chosen):
+    """A choice's value.
+
+    Parameters
+    ----------
+    name, chosen : str
+        The choice and its value, as in the configuration.
+
+    Returns
+    -------
+    str
+    """
+    if name == "smoothing_fwhm" and chosen.replace(".", "", 1).isdigit():
+        return f"{chosen} mm"
+    return _VALUES.get((name, chosen), plain(chosen))

@@ -1,0 +1,249 @@
+"""The scripts of the participants' flow: the table of a messy trial, and a diagram whose boxes hold their text."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import skeleton
+import trials
+from loading import script
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
+from pharmasl import blinding, flow, tables
+from pharmasl.figures import flow as diagram
+from pharmasl.figures import style
+from pharmasl.quality.columns import EXCLUSIONS
+from pharmasl.study import sheets, trial
+from PIL import Image
+
+
+def table(here, trial, analyses=trials.ANALYSES, **changes):
+    """Run the table's script on the tables of a made-up trial."""
+    files = trials.write(trial, here)
+    named = {**files._asdict(), **changes}
+    params = SimpleNamespace(
+        arms=trial.arms, sessions=trials.SESSIONS, contrasts=trials.CONTRASTS, analyses=dict(analyses)
+    )
+    script("participant_flow").main(
+        SimpleNamespace(
+            input=SimpleNamespace(**named), output=SimpleNamespace(table=here / "flow.tsv"), params=params
+        )
+    )  # fmt: skip
+    return here / "flow.tsv"
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory):
+    return table(tmp_path_factory.mktemp("messy"), trials.draw(5, 43, lost=0.06))
+
+
+ARMS = {"treatment": "drug", "control": "placebo", "others": []}
+
+
+def draw(path, output):
+    given = SimpleNamespace(flow=path)
+    params = SimpleNamespace(arms=ARMS)
+    script("flow_figure").main(
+        SimpleNamespace(input=given, output=SimpleNamespace(figure=output), params=params)
+    )  # fmt: skip
+
+
+def drawn(monkeypatch, path, arms):
+    """Boxes and texts of the diagram as drawn, in pixels: arrays of (left, bottom, right, top)."""
+    kept = []
+    monkeypatch.setattr(style, "save", lambda figure, path: kept.append(figure))
+    diagram.draw(None, path, arms)
+    (figure,) = kept
+    figure.set_dpi(style.DPI)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (axes,) = figure.axes
+    boxes = [p.get_window_extent(renderer).extents for p in axes.patches if isinstance(p, Rectangle)]
+    texts = {text: text.get_window_extent(renderer).extents for text in axes.texts}
+    return np.array(boxes), texts, np.array([*figure.get_size_inches()]) * figure.dpi
+
+
+def check_layout(monkeypatch, path, arms=ARMS):
+    boxes, texts, size = drawn(monkeypatch, path, arms)
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 2:] <= size).all()
+    for k, box in enumerate(boxes):
+        for other in boxes[k + 1 :]:
+            overlap = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+            assert not (overlap > 1e-6).all(), (box, other)
+    for text, extent in texts.items():
+        inside = (boxes[:, :2] <= extent[:2]).all(axis=1) & (boxes[:, 2:] >= extent[2:]).all(axis=1)
+        assert inside.sum() == 1, text.get_text()
+    return [text.get_text() for text in texts]
+
+
+def test_the_scripts_write_a_table_that_accounts_for_everyone_and_a_picture(messy, tmp_path):
+    flow.verify(flow.read_flow(messy))
+    draw(messy, tmp_path / "flow.png")
+    draw(messy, tmp_path / "again.png")
+    assert (tmp_path / "flow.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    assert Image.open(tmp_path / "flow.png").width > 1000
+    with blinding.marking(True):
+        draw(messy, tmp_path / "blinded.png")
+    assert (tmp_path / "flow.png").read_bytes() != (tmp_path / "blinded.png").read_bytes()
+
+
+def test_the_diagram_tells_the_tables_numbers_and_its_boxes_hold_their_text(messy, monkeypatch):
+    rows = flow.read_flow(messy)
+    told = check_layout(monkeypatch, messy)
+    assert told.count("Randomised (n = 43)") == 1
+    for row in rows:
+        if row["stage"] == "analysed" and row["arm"] is not None:
+            assert f"{diagram.words(row['of'])} (n = {row['n']})" in told
+        if row["stage"] == "scanned" and row["session"] and row["arm"] is not None:
+            assert f"Scanned at {row['session']} (n = {row['n']})" in told
+    assert (
+        f"No arm recorded (n = {sum(r['n'] for r in rows if r['stage'] == 'randomised' and r['arm'] is None)})" in told
+    )
+
+
+@pytest.mark.parametrize("others", [(), ("half dose",), ("half dose", "double dose")])
+def test_the_losses_that_a_box_lists_add_up_to_its_number(others, tmp_path):
+    path = table(tmp_path, trials.draw(8, 60, others, lost=0.2))
+    rows = flow.read_flow(path)
+    for arm in ("drug", "placebo", *others):
+        for name in trials.ANALYSES:
+            lines = diagram.analysis_lines(rows, name, arm)
+            if len(lines) > 1:
+                numbers = [int(line.text.rsplit("(", 1)[1].removeprefix("n = ").rstrip(")")) for line in lines]
+                assert numbers[1] == sum(numbers[2:])
+                assert numbers[0] + numbers[1] == sum(
+                    r["n"] for r in rows if (r["stage"], r["arm"]) == ("randomised", arm)
+                )
+                assert len(numbers) - 2 <= len(flow.CAUSES)
+
+
+@pytest.mark.parametrize("others", [("half dose",), ("half dose", "double dose")])
+def test_more_arms_have_a_column_each(others, tmp_path, monkeypatch):
+    path = table(tmp_path, trials.draw(8, 60, others, lost=0.15))
+    told = check_layout(monkeypatch, path, {**ARMS, "others": list(others)})
+    assert sum(text.startswith("Allocated to") for text in told) == 2 + len(others)
+    assert "rest on drug: not of this arm" in told
+
+
+def test_an_arm_that_the_configuration_does_not_know_stands_aside(messy, tmp_path, monkeypatch):
+    rows = tables.read_table(messy)
+    rows.insert(2, {"stage": "randomised", "arm": "screening only", "n": 1, "participants": "sub-99"})
+    tables.write_table(tmp_path / "flow.tsv", rows, flow.COLUMNS)
+    told = check_layout(monkeypatch, tmp_path / "flow.tsv")
+    assert "Randomised (n = 44)" in told
+    assert "Allocated to screening only (n = 1)" in told
+
+
+def test_text_of_the_dataset_is_text_however_long(messy, tmp_path, monkeypatch):
+    rows = tables.read_table(messy)
+    wide = "registration_not_accepted_" * 6
+    long = "drug_at_a_dose_of_80_mg_a_day_in_three_parts_$with_food$"
+    for row in rows:
+        if row["reason"] == "no folder in the dataset":
+            row["reason"] = f"$x^2$ {wide} <b>&</b> \\frac{{1}}{{2}}"
+        row["arm"] = long if row["arm"] == "drug" else row["arm"]
+    tables.write_table(tmp_path / "flow.tsv", rows, flow.COLUMNS)
+    told = "".join(check_layout(monkeypatch, tmp_path / "flow.tsv", {**ARMS, "treatment": long}))
+    assert wide in told
+    assert "$x^2$" in told
+    assert "$with_food$" in told
+
+
+def test_one_arm_concerned_no_craving_and_nobody_lost(tmp_path, monkeypatch):
+    trial = trials.draw(5, 12, lost=0.0)
+    analyses = {"rest_interaction": trials.ANALYSES["rest_interaction"]}
+    k = list(trials.ANALYSES).index("rest_interaction")
+    files = trials.write(trial, tmp_path)
+    path = table(
+        tmp_path, trial, analyses, craving_scores=[], craving_model=[], designs=[files.designs[k]],
+        inferences=[files.inferences[k]],
+    )  # fmt: skip
+    rows = flow.read_flow(path)
+    assert {row["stage"] for row in rows} == {"randomised", "scanned", "usable", "analysed"}
+    told = check_layout(monkeypatch, path)
+    assert not any("Not scanned" in text or "Left out" in text or "No arm" in text for text in told)
+    assert "Craving" not in told
+
+
+def test_without_analyses_the_diagram_ends_with_the_scans(tmp_path, monkeypatch):
+    empty = {"craving_scores": [], "craving_model": [], "designs": [], "inferences": []}
+    told = check_layout(monkeypatch, table(tmp_path, trials.draw(5, 12, lost=0.1), {}, **empty))
+    assert "Analysed" not in told
+    assert "Scanned at T2 (n = 0)" not in told
+
+
+def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
+    """The tables as the study stage writes them, the designs of those whom it sends to each analysis."""
+    arms = ("baclofen", "placebo", "varenicline")
+    root = skeleton.dataset(tmp_path / "bids", 15, arms=arms)
+    for gone in (
+        "sub-03/ses-T2/perf/*",
+        "sub-05/*/perf/*",
+        "sub-06/ses-T1/perf/*neutral*",
+        "sub-07/ses-T1/perf/*rest*",
+    ):
+        for path in root.glob(gone):
+            path.unlink()
+    sheet = root / "participants.tsv"
+    lines = sheet.read_text().splitlines()
+    lines[4] = lines[4].replace("\t34\t", "\tn/a\t")  # sub-04 has no age
+    lines[9] = lines[9].replace(lines[9].split("\t")[1], "n/a")  # sub-09 has no arm
+    sheet.write_text("\n".join([*lines, "sub-16\tplacebo\t40\tF", "sub-17\tscreening\t40\tF"]) + "\n")
+    rest, group = {"contrast": "rest"}, {"effect": "group_by_time"}
+    cue = {"contrast": "cue", "effect": "association", "seed": {"roi": "sphere", "contrast": "rest"}}
+    settings = skeleton.config(root) | {
+        "rois": {"sphere": {"sphere": [0, 0, 0], "radius": 5}},
+        "arms": {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": ["varenicline"]},
+        "analyses": {
+            "ages": {**rest, **group, "covariates": ["age"]},
+            "seeded": cue,
+            "mixed": {**rest, **group, "method": "mixed_model"},
+            "three": {**rest, "effect": "between_arms", "pair": ["varenicline", "placebo"]},
+            "one": {**rest, "effect": "within_arm", "arm": "varenicline"},
+            "first": {"contrast": "cue", "effect": "baseline_difference"},
+        },
+    }
+    study = trial.read_study(settings)
+    names = ("description", "scans", "participants", "randomised", "exclusions")
+    paths = {name: tmp_path / f"{name}.tsv" for name in names} | {"description": tmp_path / "description.json"}
+    sheets.write_sheets(sheets.content(study), **paths)
+    designs, inferences = [], []
+    for name in study.config["analyses"]:
+        rows = [{"participant_id": f"sub-{subject}"} for subject in study.members(name)]
+        assert rows
+        designs.append(tmp_path / f"{name}.tsv")
+        inferences.append(tmp_path / f"{name}_inference.json")
+        tables.write_table(designs[-1], rows, {"participant_id": "Participant"})
+        tables.write_json(inferences[-1], {"status": "run", "excluded": []})
+    quality = tmp_path / "quality.tsv"
+    tables.write_table(quality, [], EXCLUSIONS)
+    del paths["description"]
+    files = flow.Files(
+        **paths, quality_exclusions=quality, designs=designs, inferences=inferences, craving_scores=[], craving_model=[]
+    )
+    config = study.config
+    rows = flow.flow(
+        files,
+        arms=config["arms"],
+        sessions=config["sessions"],
+        contrasts=config["contrasts"],
+        analyses=config["analyses"],
+    )
+    lost = {
+        (row["of"], who): row["reason"]
+        for row in rows
+        if row["stage"] == "left out"
+        for who in row["participants"].split()
+    }
+    assert lost["ages", "sub-04"] == "no age"
+    assert lost["ages", "sub-03"] == "no scan at T2"
+    assert lost["ages", "sub-07"] == "no rest scan at T1"
+    assert lost["ages", "sub-09"] == lost["mixed", "sub-09"] == "no arm"
+    assert lost["ages", "sub-16"] == "no folder in the dataset"
+    assert lost["three", "sub-05"] == "no perfusion run of any condition"
+    assert lost["first", "sub-06"] == "no neutral scan at T1"
+    assert not any(who == "sub-17" for _, who in lost)
+    sent = {name: {f"sub-{subject}" for subject in study.members(name)} for name in config["analyses"]}
+    for name, members in sent.items():
+        kept = [row for row in rows if row["stage"] == "analysed" and row["of"] == name]
+        assert {who for row in kept for who in row["participants"].split()} == members
