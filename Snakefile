@@ -31,7 +31,7 @@ rule all:
     default_target: True
     input:
         rules.report.output,
-        TARGETS.allocation_log(blinded=True),
+        rules.allocation_log.output if SETTINGS["blinded"] and "arms" in SETTINGS else [],
 
 
 rule cbf:

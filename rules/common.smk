@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free
 
 from pharmasl import bids, provenance
 from pharmasl.errors import InputErrors, InputError
-from pharmasl.study import targets, trial
+from pharmasl.study import allocation_log, targets, trial
 
 try:
     STUDY = trial.read_study(config)
@@ -27,6 +27,7 @@ OUTPUT = SETTINGS["output_dir"].rstrip("/")
 SPACE = SETTINGS["template"]["space"]
 RESOLUTION = str(SETTINGS["template"]["resolution"])
 TARGETS = targets.Targets(STUDY, OUTPUT)
+ALLOCATION_LOG = f"{OUTPUT}/study/allocation_log.json"
 
 VERSIONS = provenance.versions()
 
@@ -57,3 +58,6 @@ onstart:
     # machine, nothing needs limiting.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+    # Before the first job of an unblinded run, whatever its target.
+    if "arms" in SETTINGS and not SETTINGS["blinded"]:
+        allocation_log.record(ALLOCATION_LOG, allocation_log.state(SETTINGS))

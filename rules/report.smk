@@ -128,7 +128,6 @@ rule report:
         scans=rules.study_tables.output.scans,
         participants=rules.study_tables.output.participants,
         exclusions=rules.study_tables.output.exclusions,
-        allocation_log=TARGETS.allocation_log(blinded=False),
         participant_flow=TARGETS.if_arms([rules.participant_flow.output.table]),
         flow_figure=TARGETS.if_arms([rules.flow_figure.output.figure]),
         quality=rules.study_quality.output.table,
@@ -170,9 +169,33 @@ rule report:
         conjunctions=list(SETTINGS["conjunctions"]),
         config=SETTINGS,
         versions=VERSIONS,
+        state=lambda wildcards: allocation_log.digests(SETTINGS),
+        # Not an input: in an unblinded run it is written before the first job.
+        allocation_log=ALLOCATION_LOG,
         blinded=SETTINGS["blinded"],
         code=code("report"),
     message:
         "Writing the report"
     script:
         "../scripts/report.py"
+
+
+rule allocation_log:
+    input:
+        report=rules.report.output.page,
+    output:
+        log=update(ALLOCATION_LOG),
+    log:
+        log_of("allocation_log", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        state=lambda wildcards: allocation_log.state(SETTINGS),
+    message:
+        "Recording the code, the configuration and the blinded report that are frozen"
+    script:
+        "../scripts/allocation_log.py"

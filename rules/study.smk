@@ -1,16 +1,11 @@
 """Study: what the dataset holds.
 
 Needs the raw dataset's listing, sheets and sidecars (read and checked before the first rule runs).
-Gives the study's tables, the record of the allocation used, and the template in the results' folder.
+Gives the study's tables and the template in the results' folder.
 """
-
-from pharmasl.study import allocation_log
 
 
 rule study_tables:
-    input:
-        # Before the trial's own allocation is used, that it will be is on record.
-        record=ancient(TARGETS.allocation_log(blinded=False)),
     output:
         description=f"{OUTPUT}/dataset_description.json",
         scans=f"{OUTPUT}/study/scans.tsv",
@@ -33,27 +28,6 @@ rule study_tables:
         "Writing the study's tables"
     script:
         "../scripts/study_tables.py"
-
-
-rule allocation_log:
-    input:
-        report=[f"{OUTPUT}/report/index.html"] if SETTINGS["blinded"] else [],
-    output:
-        log=update(f"{OUTPUT}/study/allocation_log.json"),
-    log:
-        log_of("allocation_log", "study"),
-    conda:
-        "../envs/imaging.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        state=lambda wildcards: allocation_log.state(SETTINGS),
-    message:
-        "Recording which allocation of the arms is used, with what code and configuration"
-    script:
-        "../scripts/allocation_log.py"
 
 
 rule template:

@@ -1,12 +1,11 @@
-"""Add the present state of code and configuration to the record of the allocation."""
+"""Record what is frozen with a blinded report: code and configuration."""
 
 from pharmasl.job import job
 from pharmasl.study import allocation_log
 
 
 def main(snakemake):
-    report = snakemake.input.report
-    allocation_log.record(snakemake.output.log, snakemake.params.state, report[0] if report else None)
+    allocation_log.record(snakemake.output.log, snakemake.params.state, snakemake.input.report)
 
 
 if __name__ == "__main__":

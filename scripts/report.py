@@ -1,12 +1,13 @@
 """Write the report: one self-contained page that answers the study's questions in order."""
 
+from pathlib import Path
+
 from pharmasl.job import job
 from pharmasl.report import page
 
 INPUTS = (
     "scans",
     "participants",
-    "allocation_log",
     "exclusions",
     "participant_flow",
     "flow_figure",
@@ -38,14 +39,17 @@ INPUTS = (
 def main(snakemake):
     """Map the rule's files onto :func:`pharmasl.report.page.write`."""
     params = snakemake.params
+    # A study without arms has no such record, nor has a blinded one before its first freeze.
+    record = [params.allocation_log] if Path(params.allocation_log).is_file() and not params.blinded else []
     page.write(
         snakemake.output.page,
-        {name: getattr(snakemake.input, name) for name in INPUTS},
+        {name: getattr(snakemake.input, name) for name in INPUTS} | {"allocation_log": record},
         title=params.title,
         analyses_names=params.analyses,
         conjunctions_names=params.conjunctions,
         config=params.config,
         versions=params.versions,
+        state=params.state,
     )
 
 

@@ -104,11 +104,11 @@ class _Trial:
 
     def __init__(self, files):
         self.file = files.randomised
-        rows = tables.read_table(files.randomised)
+        rows = tables.read_table(files.randomised, of_arms=True)
         self.arm = {row["participant_id"]: row.get("arm") for row in rows}
         if len(self.arm) < len(rows):
             raise InputError(self.file, "participant_id", "a participant twice", "one row each", "Remove the copy.")
-        self.row = {row["participant_id"]: row for row in tables.read_table(files.participants)}
+        self.row = {row["participant_id"]: row for row in tables.read_table(files.participants, of_arms=True)}
         self.runs = {}
         for row in tables.read_table(files.scans):
             states = self.runs.setdefault((row["participant_id"], _bare(row["session"])), {})

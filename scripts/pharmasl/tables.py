@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from pharmasl import blinding
+from pharmasl.errors import InputError
 
 MISSING = "n/a"
 
@@ -57,14 +58,29 @@ def write_table(path, rows, columns):
     _write(path.with_suffix(".json"), sidecar)
 
 
-def read_table(path):
+def read_table(path, of_arms=False):
     """Read a TSV as a list of dicts of text, ``n/a`` and empty cells as None. Accepts a byte-order mark and CRLF.
 
-    The column of :mod:`pharmasl.blinding`'s mark is left out: it is for people.
+    Parameters
+    ----------
+    path : path-like
+    of_arms : bool
+        Whether it is a table of this workflow that tells the arms.
+
+    Returns
+    -------
+    list of dict
+        Without the column of :mod:`pharmasl.blinding`'s mark: it is for people.
+
+    Raises
+    ------
+    InputError
+        For a table with the mark in a run that is not blinded, and for one of the arms without it in a blinded run: it
+        is left from before ``blinded`` was changed.
     """
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t")
-        return [
+        rows = [
             {
                 name.strip(): None if value is None or value.strip() in ("", MISSING) else value.strip()
                 for name, value in row.items()
@@ -72,6 +88,16 @@ def read_table(path):
             }
             for row in reader
         ]
+        marked = blinding.MARK in (reader.fieldnames or ())
+    if (marked and not blinding.active()) or (of_arms and blinding.active() and not marked):
+        raise InputError(
+            path,
+            blinding.MARK,
+            "a sham allocation" if marked else "the trial's own allocation",
+            "the trial's own" if marked else "a sham one, as the configuration says blinded",
+            "Run without --rerun-triggers, so that all that depends on the arms is made anew, or remove the file.",
+        )
+    return rows
 
 
 def write_json(path, content):

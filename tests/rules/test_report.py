@@ -17,7 +17,7 @@ from pharmasl.perfusion import kinetics
 from pharmasl.quality.columns import COLUMNS as QUALITY
 from pharmasl.quality.columns import EXCLUSIONS, METRICS
 from pharmasl.report import methods, page
-from pharmasl.study import settings
+from pharmasl.study import allocation_log, settings
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
@@ -232,7 +232,6 @@ def inputs(study, **changes):
         "scans": here / "scans.tsv",
         "participants": here / "participants.tsv",
         "exclusions": here / "exclusions.tsv",
-        "allocation_log": [],
         "participant_flow": [here / "flow.tsv"],
         "flow_figure": [here / "picture.png"],
         "quality": here / "quality.tsv",
@@ -269,6 +268,9 @@ def write(study, name="index.html", config=None, **changes):
         conjunctions=["both"] if changes.get("conjunctions") != [] else [],
         config=config,
         versions={"pharmasl": "0.1.0", "numpy": "2.4.0"},
+        state={"code": "c0de", "configuration": "c0f"},
+        blinded=config.get("blinded", False),
+        allocation_log=study.here / "allocation_log.json",
     )
     output = study.here / name
     snakemake = SimpleNamespace(input=inputs(study, **changes), output=SimpleNamespace(page=output), params=params)
@@ -626,3 +628,26 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
         sizes.append(Image.open(output.figure).size)
         assert Image.open(output.design).width > 300
     assert sizes == [(1800, 1245), (1500, 450)]
+
+
+def test_a_blinded_page_says_so_on_top_and_at_every_table(study):
+    text = write(study, "blinded.html", {**study.config, "blinded": True})
+    assert text.count('class="blinded"') == 1
+    assert "<title>BLINDED: " in text
+    assert text.count("<caption>") == text.count('<strong class="flag">BLINDED</strong></caption>') > 5
+    assert "BLINDED" not in write(study)
+
+
+def test_the_page_tells_what_was_frozen_before_the_allocation_was_used(study):
+    record = study.here / "allocation_log.json"
+    settings = {"blinded": True, "sham": {"seed": 7}}
+    allocation_log.record(record, allocation_log.state(settings), study.here / "participants.tsv")
+    allocation_log.record(record, allocation_log.state({**settings, "blinded": False}))
+    try:
+        text = write(study)
+    finally:
+        record.unlink()
+    assert "own allocation of the arms was first used on" in text
+    assert "rests on what was frozen" in text
+    assert "c0de" in text
+    assert "rests on what was frozen" not in write(study)

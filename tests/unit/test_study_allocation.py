@@ -119,9 +119,17 @@ def test_all_that_is_written_carries_the_mark(tmp_path):
     assert "BLINDED" in tables.read_json(tmp_path / "t.json")
     assert tables.read_json(tmp_path / "j.json") == {"BLINDED": blinding.TEXT, "a": 1}
     # Whoever reads the table on does not meet the mark.
-    assert tables.read_table(tmp_path / "t.tsv") == [{"a": "1"}]
+    with blinding.marking(True):
+        assert tables.read_table(tmp_path / "t.tsv", of_arms=True) == [{"a": "1"}]
+    with pytest.raises(InputError, match="sham"):
+        tables.read_table(tmp_path / "t.tsv")
     tables.write_table(tmp_path / "t.tsv", [{"a": 1}], {"a": "first"})
     assert "BLINDED" not in (tmp_path / "t.tsv").read_text()
+    with blinding.marking(True):
+        # Of what does not depend on the arms, a blinded run reads unmarked tables.
+        assert tables.read_table(tmp_path / "t.tsv") == [{"a": "1"}]
+        with pytest.raises(InputError, match="trial's own allocation"):
+            tables.read_table(tmp_path / "t.tsv", of_arms=True)
 
 
 SETTINGS = {"blinded": True, "sham": {"seed": 7}, "perfusion": {"smoothing_fwhm": 6}}
@@ -143,6 +151,9 @@ def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
     allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}))
     entries = allocation_log.read(log)
     assert [entry["allocation"] for entry in entries] == ["sham", "sham", "real"]
+    # The same again is no news.
+    allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}))
+    assert len(allocation_log.read(log)) == 3
     assert entries[1]["report_sha256"] == hashlib.sha256(b"BLINDED").hexdigest()
     found = allocation_log.history(log)
     assert found["frozen"] == entries[1]

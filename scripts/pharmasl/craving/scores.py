@@ -136,7 +136,7 @@ def read_scores(table, participants, craving, sessions, arms):
         raise InputError(
             "config", "craving.after", f"{counts[1]} columns", f"{counts[0]}, as craving.before", "Sum the same items."
         )
-    for row in tables.read_table(participants):
+    for row in tables.read_table(participants, of_arms=True):
         known[_label(row["participant_id"], "sub-")] = row
         if row["arm"] not in (None, arms["treatment"], arms["control"], *(arms.get("others") or [])):
             expected = " or ".join([arms["treatment"], arms["control"], *(arms.get("others") or [])])

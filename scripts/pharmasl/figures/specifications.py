@@ -70,7 +70,10 @@ class Curve:
     def heading(self):
         """The answer's name and what a positive estimate means, in lines; the first is the name."""
         meaning = next((row["meaning"] for row in self.rows if row["meaning"]), None)
-        return [naming.plain(self.total["answer"]), *textwrap.wrap(meaning or "", 125)]
+        chosen = any(row["defined_by_same_data"] == "true" for row in self.rows)
+        note = "; † the region is a cluster of these data" if chosen else ""
+        name = naming.plain(self.total["answer"]) + (" †" if chosen else "")
+        return [name, *textwrap.wrap(f"{meaning or ''}{note}", 125)]
 
     @property
     def verdict(self):

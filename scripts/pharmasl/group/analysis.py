@@ -108,7 +108,7 @@ def _asked(given, analysis, inference, arms, participants, sessions):
                 "one each",
                 "Run the study's tables again.",
             )
-    table = tables.read_table(given["participants"])
+    table = tables.read_table(given["participants"], of_arms=True)
     given, participants = dict(given), dict(participants)
     for which in ("baseline", "followup"):
         concerned = set(questions.members(analysis, arms, participants[which], table))

@@ -220,7 +220,7 @@ def write(given, output, *, analyses, rois, arms):
         # By the file's name: a table may be without rows.
         roi = Path(path).name.removesuffix("_values.tsv")
         values[roi], defined[roi] = path, bool(tables.read_json(sidecar)["analysis_defined"])
-    people = tables.read_table(given["participants"])
+    people = tables.read_table(given["participants"], of_arms=True)
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     columns["p_permutation"]["Permutations"] = {
         name: {key: asked["settings"]["inference"][key] for key in ("permutations", "seed")}

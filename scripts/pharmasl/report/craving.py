@@ -115,8 +115,12 @@ def relation_sentences(rows):
             told.append(f"{name}: not tested, {row['note'] or 'no values'}.")
             continue
         told.append(
-            f"{name}: r = {fixed(row['estimate'])} ({CI} {interval(row, 2)}, n = {row['n']}), {p_words(row['p'])}, "
-            f"corrected for {row['family_size']} tests {p_words(row['p_holm'])}."
+            f"{name}: r = {fixed(row['estimate'])} ({CI} {interval(row, 2)}, n = {row['n']}), {p_words(row['p'])}"
+            + (
+                f", corrected for {row['family_size']} tests {p_words(row['p_holm'])}."
+                if row["family_size"] != "1"
+                else "."
+            )
         )
     return told
 

@@ -98,7 +98,7 @@ def _sensitivity(paths):
     return sensitivity.section(*(paths[f"sensitivity_{kind}"][0] for kind in ("table", "curve", "figure")))
 
 
-def content(paths, *, title, analyses_names, conjunctions_names, config, versions):
+def content(paths, *, title, analyses_names, conjunctions_names, config, versions, state):
     """Gather all that the page shows.
 
     Parameters
@@ -111,12 +111,14 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     analyses_names, conjunctions_names : list of str
         In the order of the lists.
     config, versions : dict
+    state : dict
+        Digests of ``code`` and ``configuration``.
 
     Returns
     -------
     dict
     """
-    scans, people = tables.read_table(paths["scans"]), tables.read_table(paths["participants"])
+    scans, people = tables.read_table(paths["scans"]), tables.read_table(paths["participants"], of_arms=True)
     kinds = ("tables", "inference", "figures", "designs")
     groups = zip(analyses_names, *(paths[f"analyses_{kind}"] for kind in kinds), strict=True)
     found = [analyses.section(*group, config) for group in groups]
@@ -156,6 +158,7 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
         "sensitivity": curves,
         "methods": text,
         "versions": versions,
+        "state": state,
         "config": yaml.safe_dump(clean, sort_keys=False, allow_unicode=True, width=110),
     }
 

@@ -85,7 +85,7 @@ class _Specification:
 
     def __init__(self, given, plan, folder, threads):
         self.given, self.plan, self.folder, self.threads = given, plan, folder, threads
-        self.table = tables.read_table(given["participants"])
+        self.table = tables.read_table(given["participants"], of_arms=True)
         self.sidecars = {name: tables.read_json(each) for name, each in zip(plan["regions"], given["sidecars"])}
         self.masks = dict(zip(plan["regions"], given["masks"], strict=True))
         self.maps = self._contrast_maps()

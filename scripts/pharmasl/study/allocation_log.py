@@ -1,7 +1,7 @@
 """The record of when the trial's own allocation was used, and of the code and configuration that were frozen before.
 
 One entry for each state of code and configuration that was run: with a sham allocation, once its report was written
-(the freeze); with the trial's own, before any table is written (the first such entry is the unblinding). Entries are
+(the freeze); with the trial's own, before the run's first job (the first such entry is the unblinding). Entries are
 added, never changed. An entry holds the time, so this is the one file that differs between two runs alike.
 """
 
@@ -19,7 +19,7 @@ SHAM, REAL = "sham", "real"
 
 DESCRIPTION = (
     "Each state of code and configuration that was run, oldest first. sham: the blinded report was complete (ReportSHA256). "
-    "real: the trial's own allocation was about to be used; the first of them is the unblinding. Settings leave out the key "
+    "real: a run with the trial's own allocation began; the first of them is the unblinding. Settings leave out the key "
     "blinded, which is what unblinding changes; files are those of the workflow, with a BLAKE2 digest each."
 )
 # What unblinding itself changes.
@@ -39,16 +39,22 @@ def state(settings):
     dict
         ``allocation``, ``code`` and ``configuration`` (digests), ``files`` (path to digest), ``settings``, ``versions``.
     """
-    kept = {key: value for key, value in settings.items() if key not in _UNBLINDING}
-    files = provenance.files()
     return {
         "allocation": SHAM if settings["blinded"] else REAL,
-        "code": _digest(files),
-        "configuration": _digest(kept),
-        "files": files,
-        "settings": kept,
+        **digests(settings),
+        "files": provenance.files(),
+        "settings": _kept(settings),
         "versions": provenance.versions(),
     }
+
+
+def digests(settings):
+    """One digest over all code, ``code``, and one over the configuration, ``configuration``."""
+    return {"code": _digest(provenance.files()), "configuration": _digest(_kept(settings))}
+
+
+def _kept(settings):
+    return {key: value for key, value in settings.items() if key not in _UNBLINDING}
 
 
 def _digest(content):
@@ -56,7 +62,7 @@ def _digest(content):
 
 
 def record(path, now, report=None):
-    """Add an entry to the log.
+    """Add an entry to the log, unless its last one says the same.
 
     Parameters
     ----------
@@ -71,8 +77,12 @@ def record(path, now, report=None):
     entries = read(path) if path.is_file() else []
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     seen = {"report_sha256": hashlib.sha256(Path(report).read_bytes()).hexdigest()} if report else {}
+    entry = {"time": time, **now, **seen}
+    if entries and {**entries[-1], "time": time} == entry:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
-    tables.write_json(new, {"Description": DESCRIPTION, "Entries": [*entries, {"time": time, **now, **seen}]})
+    tables.write_json(new, {"Description": DESCRIPTION, "Entries": [*entries, entry]})
     os.replace(new, path)
 
 
@@ -99,15 +109,14 @@ def history(path):
     Raises
     ------
     InputError
-        If the trial's own allocation is not on record. Snakemake, told to look at files' times alone, did not see then
-        that ``blinded`` changed, and what rests on the sham allocation is still there.
+        If the trial's own allocation is not on record.
     """
     entries = read(path)
     real = [entry for entry in entries if entry["allocation"] == REAL]
     if not real:
         raise InputError(
             path, "Entries", "sham allocations alone", "an entry with the trial's own",
-            "Run with Snakemake's own --rerun-triggers, so that all that depends on the arms is made anew.",
+            "Start the workflow by its Snakefile: it keeps the record.",
         )  # fmt: skip
     first = entries.index(real[0])
     frozen, now = entries[first - 1] if first else None, real[-1]

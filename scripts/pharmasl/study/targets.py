@@ -34,12 +34,6 @@ class Targets:
         """What the study's tables hold."""
         return sheets.content(self.study)
 
-    def allocation_log(self, blinded):
-        """The record of the allocation: a list of one path if the run is (not) blinded, as asked, else empty."""
-        config = self.study.config
-        asked = "arms" in config and config["blinded"] == blinded
-        return [f"{self.root}/study/allocation_log.json"] if asked else []
-
     def t1w(self, wildcards):
         """The raw T1-weighted images that an anatomy is made of."""
         return list(self.study.t1w[wildcards.anat])
