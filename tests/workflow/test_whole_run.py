@@ -184,7 +184,11 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
     }  # fmt: skip
     apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json"}
     regions = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask")  # a sphere and an atlas' label
-    files = [path for part in ("study", "group", "rois", "craving", "report") for path in (results / part).rglob("*")]
+    files = [
+        path
+        for part in ("study", "group", "rois", "craving", "sensitivity", "report")
+        for path in (results / part).rglob("*")
+    ]
     kinds = {}
     for path in files:
         name = path.relative_to(results).as_posix()
