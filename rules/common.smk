@@ -9,12 +9,19 @@ from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
-from pharmasl import bids, provenance
-from pharmasl.errors import InputErrors, InputError
-from pharmasl.study import allocation_log, targets, trial
+try:
+    from pharmasl import bids, provenance
+    from pharmasl.errors import InputErrors, InputError
+    from pharmasl.study import allocation_log, targets, trial
+except ModuleNotFoundError as error:
+    # The plan is made from the images' headers, before any rule's own environment is there.
+    raise WorkflowError(
+        f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
+    ) from None
 
 try:
     STUDY = trial.read_study(config)
@@ -29,7 +36,14 @@ RESOLUTION = str(SETTINGS["template"]["resolution"])
 TARGETS = targets.Targets(STUDY, OUTPUT)
 ALLOCATION_LOG = f"{OUTPUT}/study/allocation_log.json"
 
-VERSIONS = provenance.versions()
+# What computes, for the report: with --sdm conda the rules' own environments do.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    VERSIONS = provenance.pinned(
+        ["imaging.yaml", "statistics.yaml", "report.yaml"]
+        + ["ants.yaml"] * (SETTINGS["anatomy"]["registration"]["backend"] == "ants")
+    )
+else:
+    VERSIONS = provenance.versions()
 
 code = provenance.digest
 anat = partial(bids.derivative, OUTPUT, "{anat}")
@@ -60,4 +74,4 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     # Before the first job of an unblinded run, whatever its target.
     if "arms" in SETTINGS and not SETTINGS["blinded"]:
-        allocation_log.record(ALLOCATION_LOG, allocation_log.state(SETTINGS))
+        allocation_log.record(ALLOCATION_LOG, allocation_log.state(SETTINGS, VERSIONS))

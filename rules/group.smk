@@ -4,8 +4,10 @@ Needs the contrast maps of both sessions, the participants' table and, for an as
 Participants without a usable scan are left out and named; their empty maps say so, and the plan stays the same.
 Gives effect, t and z maps, family-wise corrected p by permutation, and a table of named clusters.
 Also the regions of interest: masks and values, since a cluster of one analysis may be the seed of another, and the
-slopes of the regions' changes on the seeds'.
+slopes of the regions' changes on the seeds'. A region is read in the contrast maps, or in each scan's own space.
 """
+
+from pharmasl import rois
 
 
 rule group_statistics:
@@ -133,7 +135,9 @@ rule roi_mask:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        roi=lambda wildcards: {k: v for k, v in SETTINGS["rois"][wildcards.roi].items() if k != "statistic"},
+        roi=lambda wildcards: {
+            key: value for key, value in SETTINGS["rois"][wildcards.roi].items() if key not in rois.READING
+        },
         # Only a cluster of an analysis depends on the arms.
         blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
         code=code("roi_mask"),
@@ -152,6 +156,8 @@ rule roi_values:
         table=f"{OUTPUT}/rois/{{roi}}_values.tsv",
     log:
         log_of("roi_values", "{roi}"),
+    wildcard_constraints:
+        roi=TARGETS.pattern(TARGETS.regions("template")),
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -169,6 +175,74 @@ rule roi_values:
         "Reading the region's values: {wildcards.roi}"
     script:
         "../scripts/roi_values.py"
+
+
+rule native_regions:
+    input:
+        cbf=(
+            rules.quantify_perfusion.output.gm_cbf
+            if SETTINGS["perfusion"]["partial_volume"]["use"]
+            else rules.quantify_perfusion.output.cbf
+        ),
+        brain_mask=rules.quantify_perfusion.output.brain_mask,
+        gm=rules.quantify_perfusion.output.gm,
+        coregistration=rules.align_perfusion.output.coregistration,
+        forward=TARGETS.anatomy_of(rules.normalise_anatomy.output.forward),
+        inverse=TARGETS.anatomy_of(rules.normalise_anatomy.output.inverse),
+        coverage=rules.quantify_perfusion.output.coverage,
+        template_gm=TARGETS.anatomy_of(rules.segment_anatomy.output.template_gm),
+        masks=TARGETS.native_masks(rules.roi_mask.output.mask),
+    output:
+        table=f"{OUTPUT}/rois/native/{{source}}/{{scan}}_regions.tsv",
+    log:
+        log_of("native_regions", "{source}/{scan}"),
+    wildcard_constraints:
+        source=TARGETS.pattern({TARGETS.defined_by(roi) for roi in TARGETS.regions("native")}),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        regions=TARGETS.native_regions,
+        # Only a cluster of an analysis depends on the arms; those of one analysis are read together, and apart from the
+        # others', whose values may be a seed of that analysis.
+        blinded=lambda wildcards: SETTINGS["blinded"] and wildcards.source in SETTINGS["analyses"],
+        code=code("native_regions"),
+    message:
+        "Reading regions in the scan's own space ({wildcards.source}): {wildcards.scan}"
+    script:
+        "../scripts/native_regions.py"
+
+
+rule native_roi_values:
+    input:
+        scans=TARGETS.of_contrasts(rules.native_regions.output.table),
+        quality=TARGETS.of_contrasts(rules.scan_quality.output.table),
+    output:
+        table=rules.roi_values.output.table,
+    log:
+        log_of("native_roi_values", "{roi}"),
+    wildcard_constraints:
+        roi=TARGETS.pattern(TARGETS.regions("native")),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        roi=lambda wildcards: wildcards.roi,
+        rows=TARGETS.native_rows,
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
+        blinded=SETTINGS["blinded"],
+        code=code("native_roi_values"),
+    message:
+        "Combining the region's values of the scans: {wildcards.roi}"
+    script:
+        "../scripts/native_roi_values.py"
 
 
 rule seed_slopes:

@@ -194,7 +194,7 @@ rule allocation_log:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        state=lambda wildcards: allocation_log.state(SETTINGS),
+        state=lambda wildcards: allocation_log.state(SETTINGS, VERSIONS),
     message:
         "Recording the code, the configuration and the blinded report that are frozen"
     script:

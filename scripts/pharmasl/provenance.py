@@ -8,6 +8,7 @@ import ast
 import functools
 import hashlib
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,8 +18,8 @@ PACKAGE = Path(__file__).resolve().parent
 SCRIPTS = PACKAGE.parent
 
 _PACKAGES = (
-    "snakemake", "nibabel", "nilearn", "numba", "numpy", "onnxruntime", "pandas", "picsl-greedy", "scipy", "SimpleITK",
-    "statsmodels",
+    "snakemake", "antspyx", "nibabel", "nilearn", "numba", "numpy", "onnxruntime", "pandas", "picsl-greedy", "scipy",
+    "SimpleITK", "statsmodels",
 )  # fmt: skip
 # Folders whose files decide what the workflow does, and kinds of files that running it leaves there.
 _WORKFLOW = ("rules", "scripts", "envs", "config/calibrations", "config/schemas")
@@ -123,3 +124,30 @@ def versions():
         except PackageNotFoundError:
             continue
     return found
+
+
+def pinned(environments):
+    """Versions of this workflow, and of the packages that compute, as the conda environments of the rules fix them.
+
+    Parameters
+    ----------
+    environments : iterable of str
+        Names of files in ``envs/``, the commonest first.
+
+    Returns
+    -------
+    dict of str to str
+        As :func:`versions` gives them. Where the files differ, each version with the names of the environments.
+    """
+    found = {}
+    for name in environments:
+        text = (SCRIPTS.parent / "envs" / name).read_text(encoding="utf-8")
+        for package, number in re.findall(r"^ *- ([\w.-]+)={1,2}([^\s#]+)", text, re.MULTILINE):
+            found.setdefault(package.lower(), {}).setdefault(number, []).append(name.removesuffix(".yaml"))
+    said = {
+        package: next(iter(numbers)) if len(numbers) == 1
+        else ", ".join(f"{number} ({', '.join(where)})" for number, where in numbers.items())
+        for package, numbers in found.items()
+    }  # fmt: skip
+    named = {name: said[name.lower()] for name in ("python", *_PACKAGES) if name.lower() in said}
+    return {**{name: number for name, number in versions().items() if name in ("pharmasl", "snakemake")}, **named}

@@ -132,6 +132,7 @@ def test_all_that_is_written_carries_the_mark(tmp_path):
             tables.read_table(tmp_path / "t.tsv", of_arms=True)
 
 
+VERSIONS = {"pharmasl": "0.1.0"}
 SETTINGS = {"blinded": True, "sham": {"seed": 7}, "perfusion": {"smoothing_fwhm": 6}}
 
 
@@ -140,19 +141,19 @@ def log(tmp_path):
     """A workflow frozen twice with a sham allocation."""
     path, report = tmp_path / "log.json", tmp_path / "index.html"
     report.write_text("BLINDED")
-    allocation_log.record(path, allocation_log.state(SETTINGS | {"title": "old"}), report)
-    allocation_log.record(path, allocation_log.state(SETTINGS), report)
+    allocation_log.record(path, allocation_log.state(SETTINGS | {"title": "old"}, VERSIONS), report)
+    allocation_log.record(path, allocation_log.state(SETTINGS, VERSIONS), report)
     return path
 
 
 def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
     with pytest.raises(InputError, match="sham allocations alone"):
         allocation_log.history(log)
-    allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}))
+    allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}, VERSIONS))
     entries = allocation_log.read(log)
     assert [entry["allocation"] for entry in entries] == ["sham", "sham", "real"]
     # The same again is no news.
-    allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}))
+    allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}, VERSIONS))
     assert len(allocation_log.read(log)) == 3
     assert entries[1]["report_sha256"] == hashlib.sha256(b"BLINDED").hexdigest()
     found = allocation_log.history(log)
@@ -165,11 +166,11 @@ def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
 
 
 def test_what_changed_after_the_freeze_is_named(log):
-    now = allocation_log.state({**SETTINGS, "blinded": False, "perfusion": {"smoothing_fwhm": 8}})
+    now = allocation_log.state({**SETTINGS, "blinded": False, "perfusion": {"smoothing_fwhm": 8}}, VERSIONS)
     now["files"] = {**now["files"], "scripts/pharmasl/contrasts.py": "0"}
     now["code"] = "other"
     allocation_log.record(log, now)
-    allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": True}))
+    allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": True}, VERSIONS))
     allocation_log.record(log, now)
     text = " ".join(told.sentences(log))
     assert "does not rest on what was frozen" in text
@@ -177,17 +178,17 @@ def test_what_changed_after_the_freeze_is_named(log):
     assert "1 key of the configuration (perfusion.smoothing_fwhm)" in text
     # A sham run in between and the same state again are no change.
     assert "since the unblinding" not in text
-    allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": False}))
+    allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": False}, VERSIONS))
     assert "changed 1 time since the unblinding" in " ".join(told.sentences(log))
 
 
 def test_a_trial_that_was_never_blinded_says_so(tmp_path):
-    allocation_log.record(tmp_path / "log.json", allocation_log.state({**SETTINGS, "blinded": False}))
+    allocation_log.record(tmp_path / "log.json", allocation_log.state({**SETTINGS, "blinded": False}, VERSIONS))
     assert "had not been run in this folder with a sham allocation" in " ".join(told.sentences(tmp_path / "log.json"))
 
 
 def test_the_digest_covers_the_workflow():
-    files = allocation_log.state(SETTINGS)["files"]
+    files = allocation_log.state(SETTINGS, VERSIONS)["files"]
     for name in ("Snakefile", "rules/group.smk", "scripts/report.py", "scripts/pharmasl/report/page.html.j2",
                  "config/schemas/config.schema.yaml", "envs/report.yaml"):  # fmt: skip
         assert name in files

@@ -26,13 +26,15 @@ DESCRIPTION = (
 _UNBLINDING = ("blinded",)
 
 
-def state(settings):
+def state(settings, versions):
     """What is to be frozen: configuration and code, each with one digest over all.
 
     Parameters
     ----------
     settings : dict
         The complete configuration.
+    versions : dict
+        Of the packages that compute.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def state(settings):
         **digests(settings),
         "files": provenance.files(),
         "settings": _kept(settings),
-        "versions": provenance.versions(),
+        "versions": versions,
     }
 
 

@@ -139,6 +139,11 @@ def _sensitivity(config, unknown):
         field = f"sensitivity.answers.{name}"
         if answer["roi"] not in config["rois"]:
             yield unknown(f"{field}.roi", answer["roi"], "rois")
+        elif config["rois"][answer["roi"]]["space"] == "native":
+            yield InputError(
+                FILE, f"{field}.roi", f"{answer['roi']}, read in native space", "a region read in template space",
+                "Its alternatives are maps on the template: add the same region with space: template, and name that.",
+            )  # fmt: skip
         if "analysis" not in answer:
             if answer["contrast"] not in config["contrasts"]:
                 yield unknown(f"{field}.contrast", answer["contrast"], "contrasts")

@@ -256,6 +256,49 @@ class Targets:
             for visit, contrast in self.study.available_contrasts()
         ]
 
+    def regions(self, space):
+        """The regions read in a space, ``"template"`` or ``"native"``."""
+        return [name for name, roi in self.study.config["rois"].items() if roi["space"] == space]
+
+    def defined_by(self, roi):
+        """What a region is defined by: ``"study"``, or the analysis whose cluster it is."""
+        return self.study.config["rois"][roi].get("analysis", "study")
+
+    def native_regions(self, wildcards):
+        """The native regions that one source defines, each with its statistic."""
+        rois = self.study.config["rois"]
+        return {
+            roi: rois[roi]["statistic"] for roi in self.regions("native") if self.defined_by(roi) == wildcards.source
+        }
+
+    def native_masks(self, pattern):
+        """An input function: a pattern with ``{roi}`` for each of those regions."""
+        return lambda wildcards: [pattern.replace("{roi}", roi) for roi in self.native_regions(wildcards)]
+
+    def contrast_stems(self):
+        """The stems of the scans that enter a contrast, once, in order."""
+        pairs = (self.study.contrast_scans(*each) for each in self.study.available_contrasts())
+        return list(dict.fromkeys(scan.stem for each in pairs for scan, _ in each))
+
+    def of_contrasts(self, pattern):
+        """An input function: a pattern with ``{scan}``, and maybe ``{source}`` of the region, for each of those scans."""
+
+        def paths(wildcards):
+            source = self.defined_by(wildcards.roi)
+            return [pattern.replace("{source}", source).replace("{scan}", stem) for stem in self.contrast_stems()]
+
+        return paths
+
+    def native_rows(self, wildcards):
+        """:meth:`roi_rows`, with the places of the contrast's scans among :meth:`contrast_stems`, and their weights."""
+        place = {stem: number for number, stem in enumerate(self.contrast_stems())}
+        rows = []
+        for row, each in zip(self.roi_rows(wildcards), self.study.available_contrasts()):
+            pairs = self.study.contrast_scans(*each)
+            scans, weights = [place[scan.stem] for scan, _ in pairs], [weight for _, weight in pairs]
+            rows.append({**row, "scans": scans, "weights": weights})
+        return rows
+
     def craving_values(self, wildcards):
         """The region tables that the craving relations need."""
         return [self.roi_values(roi) for roi in self.study.config["craving"]["rois"]]
@@ -276,6 +319,8 @@ class Targets:
         for roi in config.get("craving", {}).get("rois", []):
             analysis = config["analyses"].get(config["rois"][roi].get("analysis"), {})
             ordinary = analysis.get("method", "differences") == "differences" and not analysis.get("within")
+            # The region is sought anew in the maps of the others: that, and what is read in it, is of the template.
+            ordinary &= config["rois"][roi]["space"] == "template"
             if ordinary and analysis.get("effect") in _ONE_TERM:
                 found.append(roi)
         return found

@@ -1,0 +1,135 @@
+"""The profile for Slurm: its keys, its groups of jobs, and one job through a real queue where there is one."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+import skeleton
+import yaml
+from calling import Workflow
+from loading import ROOT
+from pharmasl import provenance
+
+FOLDER = ROOT / "profiles/slurm"
+PROFILE = yaml.safe_load((FOLDER / "config.yaml").read_text())
+PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
+TABLES = ("results/study/scans.tsv", "results/study/participants.tsv", "results/dataset_description.json")
+
+needs_plugin = pytest.mark.skipif(not PLUGIN, reason="needs snakemake-executor-plugin-slurm beside Snakemake")
+
+
+def why_not_slurm():
+    """What keeps a job from being submitted here, if anything does."""
+    if shutil.which("sbatch") is None:
+        return "needs Slurm: no sbatch on the PATH"
+    try:
+        answer = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"needs Slurm: sinfo does not answer ({type(error).__name__})"
+    if answer.returncode or not answer.stdout.strip():
+        return f"needs Slurm: no node answers ({answer.stderr.strip()[:200]})"
+    return None
+
+
+@pytest.fixture
+def several_delays(small):
+    """Four participants; one of the scans has several delays, so its CBF is made by another rule."""
+    perf = small.folder / "bids/sub-01/ses-T1/perf"
+    name = "sub-01_ses-T1_acq-rest"
+    delays = [1.0, 1.0, 1.5, 1.5, 2.0, 2.0]
+    sidecar = {**skeleton.SIDECAR, "PostLabelingDelay": [0, *delays], "LabelingDuration": [0] + [1.8] * 6}
+    skeleton.run(perf, name, sidecar=sidecar)
+    return small
+
+
+@pytest.fixture
+def profile(tmp_path):
+    """The profile without what only the plugin knows."""
+    folder = tmp_path / "profile"
+    folder.mkdir()
+    kept = {key: value for key, value in PROFILE.items() if key != "executor" and not key.startswith("slurm-")}
+    (folder / "config.yaml").write_text(yaml.safe_dump(kept))
+    return folder
+
+
+def test_the_profiles_own_keys_and_groups_plan_a_study_with_one_and_with_several_delays(several_delays, profile):
+    """Snakemake refuses a key that it does not know, and a group with a rule between two of its own outside it."""
+    done = several_delays.snakemake("-n", "--quiet", "rules", "--workflow-profile", str(profile))
+    assert "quantify_perfusion" in done.stdout
+    assert "fit_perfusion" in done.stdout
+
+
+def test_a_group_that_leaves_out_a_rule_between_its_own_is_refused(several_delays, profile):
+    """The check above can fail."""
+    path = profile / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["groups"].remove("fit_perfusion=scan")
+    path.write_text(yaml.safe_dump(config))
+    done = several_delays.snakemake("-n", "--workflow-profile", str(profile), check=False)
+    assert done.returncode != 0
+    assert "Error in group scan" in done.stdout + done.stderr
+
+
+@needs_plugin
+def test_the_plugin_takes_the_profile(small):
+    done = small.snakemake("-n", "--quiet", "rules", "--workflow-profile", str(FOLDER))
+    assert "study_tables" in done.stdout
+
+
+@needs_plugin
+def test_the_plugin_refuses_a_key_that_it_does_not_know(small, tmp_path):
+    folder = tmp_path / "wrong"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump({**PROFILE, "slurm-status-comand": "squeue"}))
+    assert small.snakemake("-n", "--workflow-profile", str(folder), check=False).returncode != 0
+
+
+def test_the_profiles_leave_changes_of_code_to_the_digests():
+    """Snakemake tells a changed script by its date; a checkout is not a change."""
+    for name in ("default", "slurm"):
+        triggers = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())["rerun-triggers"]
+        assert set(triggers) == {"mtime", "params", "input", "software-env"}
+
+
+def test_the_environments_versions_are_read_from_their_files():
+    """With --sdm conda they compute, not the packages beside Snakemake."""
+    found = provenance.pinned(["imaging.yaml", "ants.yaml"])
+    assert found["SimpleITK"] == "2.5.7"
+    assert found["numpy"] == "2.4.6 (imaging), 2.3.5 (ants)"
+    assert found["antspyx"] == "0.6.3"
+    assert found["python"] == "3.12"
+    assert found["snakemake"] == provenance.versions()["snakemake"]
+    assert "statsmodels" not in found
+    assert found["pharmasl"] == provenance.versions()["pharmasl"]
+
+
+@needs_plugin
+@pytest.mark.slow
+def test_a_job_goes_through_the_queue_and_writes_what_a_local_run_writes():
+    if reason := why_not_slurm():
+        pytest.skip(reason)
+    # Beside the project, since the nodes have to see it; they need not see the folder for temporary files.
+    cache = ROOT / ".pytest_cache"
+    cache.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=cache))
+    try:
+        made = {}
+        for name in ("queue", "local"):
+            workflow = Workflow(folder / name)
+            workflow.folder.mkdir()
+            skeleton.dataset(workflow.folder / "bids")
+            workflow.configure(skeleton.config("bids"))
+            options = ("--cores", "1")
+            if name == "queue":
+                options = ("--workflow-profile", str(FOLDER), "--slurm-init-seconds-before-status-checks", "5")
+            done = workflow.snakemake(*options, "--", *TABLES)
+            assert ("has been submitted with SLURM jobid" in done.stdout + done.stderr) == (name == "queue")
+            made[name] = {table: (workflow.folder / table).read_bytes() for table in TABLES}
+        assert made["queue"] == made["local"]
+        assert json.loads(made["queue"][TABLES[-1]])["DatasetType"] == "derivative"
+    finally:
+        shutil.rmtree(folder)
