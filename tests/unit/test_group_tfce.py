@@ -75,6 +75,56 @@ def test_maximum_is_the_maps(neighbours, smooth, levels):
             assert len(enhancer.work[-1]) > len(enhancer.place) > room
 
 
+def maxima_by_brute_force(volume, mask, enhancement):
+    """Each voxel's integral from its own height down, a term whenever its cluster has grown: largest of either sign."""
+    structure = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[enhancement.neighbours])
+    power = enhancement.height_power
+    found = []
+    for sign in (1, -1):
+        heights = np.where(mask, sign * volume, 0).astype(np.float32).astype(float)
+        total, last, size = np.zeros(volume.shape), np.zeros(volume.shape), np.zeros(volume.shape)
+        for h in np.unique(heights[heights > 0])[::-1].tolist():
+            level = h * h * h / 3 if power == 2 else h ** (power + 1) / (power + 1)
+            labels, _ = ndimage.label(heights >= h, structure)
+            now = np.where(labels > 0, np.bincount(labels.ravel())[labels], 0)
+            grown = now > size
+            total[grown] += size[grown] ** enhancement.extent_power * (last[grown] - level)
+            last[grown], size[grown] = level, now[grown]
+        found.append((total + size**enhancement.extent_power * last).max())
+    return tuple(found)
+
+
+def maps_to_search():
+    """Name, map and mask: what could lead a search for the maximum astray."""
+    for smooth, levels in ((0.8, None), (1.5, None), (0, 2), (1.2, 3), (2, 6)):
+        values, mask = field(7, (13, 12, 21), smooth, levels)
+        yield f"smooth {smooth}, levels {levels}", values, mask
+        yield f"smooth {smooth}, levels {levels}, all negative", -np.abs(values), mask
+    values, mask = field(8, (9, 9, 9), 0, None)
+    odd = np.indices(values.shape) % 2 == 1
+    yield "voxels alone", np.where(odd.all(axis=0), values, 0), mask
+    yield "zeros of both signs", np.where(odd.any(axis=0), values, -0.0), mask
+    along = np.arange(2 * 3 * 70.0).reshape(2, 3, 70)
+    ramp = np.minimum(along, along[:, :, ::-1]) + 1
+    yield "two slopes", ramp, np.ones(ramp.shape, bool)
+    yield "slopes of either sign", np.where(np.arange(70) < 35, ramp, -ramp[::-1]), np.ones(ramp.shape, bool)
+    yield "one plateau", np.full((4, 5, 40), 1.7), np.ones((4, 5, 40), bool)
+    wall = np.full((3, 3, 41), 2.0)
+    wall[:, :, ::8] = 3
+    wall[1, 1, ::16] = 5
+    yield "peaks on a plateau", wall, np.ones(wall.shape, bool)
+    yield "faint", 1e-30 * ramp, np.ones(ramp.shape, bool)
+
+
+@pytest.mark.parametrize("neighbours", [6, 18, 26])
+@pytest.mark.parametrize(("extent_power", "height_power"), [(0.5, 2.0), (0.6, 1.5)])
+def test_maximum_is_that_of_brute_force_to_the_last_bit(extent_power, height_power, neighbours):
+    settings = tfce.Enhancement(extent_power, height_power, neighbours)
+    for name, values, mask in maps_to_search():
+        expected = maxima_by_brute_force(values, mask, settings)
+        assert tfce.Enhancer(mask, settings).maximum(values[mask]) == expected, name
+
+
 def test_values_by_hand():
     mask = np.ones((9, 3, 3), bool)
     values = np.zeros(mask.shape)

@@ -8,13 +8,19 @@ dropped when its statistic is below what matters by more than the products can e
 """
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 # Smallest residual share of variance: keeps t finite where a model fits a voxel perfectly.
 _LEAST = 1e-14
 
 # Voxels that one pass of `whole_maps` keeps in the cache.
-STRIP = 128
+STRIP = 64
+
+# Numbers of a vector, and the rows of weights and vectors whose sums one pass keeps in registers.
+_LANES, _ROWS, _VECTORS = 8, 4, 4
 
 
 @njit(cache=True, nogil=True)
@@ -214,39 +220,48 @@ def screen(
                     counts[p] += 1
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _accumulate(columns, one, two, width, first, second):
-    """The products of a strip with two rows of weights, each summed in the order of the participants."""
-    n = one.size
-    a, b = first[:width], second[:width]
-    for j in range(width):
-        a[j], b[j] = 0.0, 0.0
-    i = 0
-    # Four participants a pass: the sums leave the registers less often, their order stays.
-    while i + 4 <= n:
-        v0, v1, v2, v3 = one[i], one[i + 1], one[i + 2], one[i + 3]
-        w0, w1, w2, w3 = two[i], two[i + 1], two[i + 2], two[i + 3]
-        y0, y1, y2, y3 = columns[i, :width], columns[i + 1, :width], columns[i + 2, :width], columns[i + 3, :width]
-        for j in range(a.size):
-            value = a[j]
-            value += v0 * y0[j]
-            value += v1 * y1[j]
-            value += v2 * y2[j]
-            value += v3 * y3[j]
-            a[j] = value
-            value = b[j]
-            value += w0 * y0[j]
-            value += w1 * y1[j]
-            value += w2 * y2[j]
-            value += w3 * y3[j]
-            b[j] = value
-        i += 4
-    while i < n:
-        v0, w0, y0 = one[i], two[i], columns[i]
-        for j in range(width):
-            a[j] += v0 * y0[j]
-            b[j] += w0 * y0[j]
-        i += 1
+@intrinsic
+def _products(typingctx, columns, weights, out, row, column):
+    """Products of _ROWS rows of ``weights`` (rows, n) and _LANES * _VECTORS voxels of ``columns`` (n, STRIP)."""
+
+    def codegen(context, builder, signature, arguments):
+        index, kind = ir.IntType(64), ir.VectorType(ir.DoubleType(), _LANES)
+        data, factors, result = (
+            context.make_array(signature.args[k])(context, builder, arguments[k]) for k in range(3)
+        )
+        n, stretch = (builder.extract_value(data.shape, k) for k in range(2))
+        width = builder.extract_value(result.shape, 1)
+
+        def at(array, place, further):
+            place = builder.add(place, index(_LANES * further))
+            return builder.bitcast(builder.gep(array.data, [place]), kind.as_pointer())
+
+        rows = [builder.add(arguments[3], index(r)) for r in range(_ROWS)]
+        zero = ir.Constant(kind, [0.0] * _LANES)
+        sums = [[cgutils.alloca_once(builder, kind) for _ in range(_VECTORS)] for _ in range(_ROWS)]
+        for r in range(_ROWS):
+            for v in range(_VECTORS):
+                builder.store(zero, sums[r][v])
+        with cgutils.for_range(builder, n) as loop:
+            place = builder.add(builder.mul(loop.index, stretch), arguments[4])
+            parts = [builder.load(at(data, place, v), align=8) for v in range(_VECTORS)]
+            for r in range(_ROWS):
+                factor = builder.add(builder.mul(rows[r], n), loop.index)
+                factor = builder.load(builder.gep(factors.data, [factor]))
+                factor = builder.insert_element(ir.Constant(kind, ir.Undefined), factor, ir.IntType(32)(0))
+                lanes = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+                factor = builder.shuffle_vector(factor, factor, lanes)
+                for v in range(_VECTORS):
+                    # In the order of the participants, one rounding a term where the processor can: as `_product`.
+                    term = builder.fmul(factor, parts[v], flags=("contract",))
+                    builder.store(builder.fadd(builder.load(sums[r][v]), term, flags=("contract",)), sums[r][v])
+        for r in range(_ROWS):
+            place = builder.add(builder.mul(rows[r], width), arguments[4])
+            for v in range(_VECTORS):
+                builder.store(builder.load(sums[r][v]), at(result, place, v), align=8)
+        return context.get_dummy_value()
+
+    return types.void(columns, weights, out, types.int64, types.int64), codegen
 
 
 @njit(cache=True, nogil=True)
@@ -268,6 +283,14 @@ def _finish(b, rest, square, df, t, height):
 
 
 @njit(cache=True, nogil=True)
+def _beyond(t, high, low):
+    hit = np.int32(0)
+    for j in range(t.size):
+        hit |= np.int32((t[j] > high) | (t[j] < low))
+    return hit != 0
+
+
+@njit(cache=True, nogil=True)
 def whole_maps(data, weights, square, df, threshold, first, extremes, counts, voxels, values, maps):
     """The t of every voxel of a tile and permutation; the bits are those of :func:`screen`.
 
@@ -279,39 +302,36 @@ def whole_maps(data, weights, square, df, threshold, first, extremes, counts, vo
         Filled from voxel ``first`` on.
     """
     n, capacity = data.shape[1], voxels.shape[1]
-    columns = np.empty((n, STRIP))
-    b, rest, t = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP)
-    first_sum, second_sum = np.zeros(STRIP), np.zeros(STRIP)
-    terms = weights.shape[1]
+    permutations, terms = weights.shape[0], weights.shape[1]
+    rows = -(-permutations * terms // _ROWS) * _ROWS
+    flat, products = np.zeros((rows, n)), np.empty((rows, STRIP))
+    flat[: permutations * terms] = weights.reshape(permutations * terms, n)
+    columns, left, values_of_t = np.zeros((n, STRIP)), np.empty(STRIP), np.empty(STRIP)
     for start in range(0, data.shape[0], STRIP):
-        width = min(STRIP, data.shape[0] - start)
+        stop = min(start + STRIP, data.shape[0])
+        width = stop - start
         for j in range(width):
             for i in range(n):
                 columns[i, j] = data[start + j, i]
-        for p in range(weights.shape[0]):
+        for column in range(0, width, _LANES * _VECTORS):
+            for row in range(0, rows, _ROWS):
+                _products(columns, flat, products, row, column)
+        rest, t = left[:width], values_of_t[:width]
+        for p in range(permutations):
+            rest[:] = square[start:stop]
+            for q in range(1, terms):
+                _take_square(rest, products[p * terms + q, :width])
+            _finish(products[p * terms], rest, square[start:stop], df, t, maps[p, first + start : first + stop])
+            # Most strips hold nothing that matters.
+            if not _beyond(t, min(threshold, extremes[p, 0]), max(-threshold, extremes[p, 1])):
+                continue
             for j in range(width):
-                rest[j] = square[start + j]
-            for q in range(0, terms, 2):
-                _accumulate(columns, weights[p, q], weights[p, min(q + 1, terms - 1)], width, first_sum, second_sum)
-                if q == 0:
-                    b[:] = first_sum
-                else:
-                    _take_square(rest, first_sum)
-                if q + 1 < terms:
-                    _take_square(rest, second_sum)
-            stop = start + width
-            _finish(b, rest, square[start:stop], df, t[:width], maps[p, first + start : first + stop])
-            most, least = 0.0, 0.0
-            for j in range(width):
-                most, least = max(most, t[j]), min(least, t[j])
-            extremes[p, 0], extremes[p, 1] = max(extremes[p, 0], most), min(extremes[p, 1], least)
-            if most > threshold or -least > threshold:
-                for j in range(width):
-                    if abs(t[j]) > threshold:
-                        if counts[p] < capacity:
-                            voxels[p, counts[p]] = first + start + j
-                            values[p, counts[p]] = t[j]
-                        counts[p] += 1
+                extremes[p, 0], extremes[p, 1] = max(extremes[p, 0], t[j]), min(extremes[p, 1], t[j])
+                if abs(t[j]) > threshold:
+                    if counts[p] < capacity:
+                        voxels[p, counts[p]] = first + start + j
+                        values[p, counts[p]] = t[j]
+                    counts[p] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -18,7 +18,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from scipy import special
 
 from pharmasl.group import clusters, glm
@@ -26,8 +29,12 @@ from pharmasl.group import clusters, glm
 # Heights are single precision: two relabellings that only swap equal participants may differ in a voxel's last bit.
 TIE = 1e-7
 
-# Links looked at in one go.
-_CHUNK = 2048
+# Cells of the padded volume looked at in one go.
+_LANES = 16
+
+# Keys: the 31 bits of a height, complemented, above 32 bits of payload. Unsigned, as an index of signed numbers is
+# checked for wrapping around.
+_TOP, _UPPER, _LOWER = np.uint64(0x7FFFFFFF), np.uint64(32), np.uint64(0xFFFFFFFF)
 
 # Nodes of the table of z in an octave of t, and the octaves.
 _NODES, _LOWEST, _HIGHEST = 64, -7, 40
@@ -64,230 +71,246 @@ class Enhancement:
             raise ValueError("neighbours must be 6, 18 or 26, and scale t or z")
 
 
-@njit(cache=True, nogil=True)
-def _steepest(f, offsets, low, high, best, up):
+class _Vectors:
+    """The vectors of an intrinsic: plain LLVM, which any processor gets in the width that it has."""
+
+    floats, integers = ir.VectorType(ir.FloatType(), _LANES), ir.VectorType(ir.IntType(32), _LANES)
+
+    def __init__(self, builder):
+        self.builder = builder
+
+    def _pointer(self, array, index, kind):
+        return self.builder.bitcast(self.builder.gep(array.data, [index]), kind.as_pointer())
+
+    def load(self, array, index, kind):
+        return self.builder.load(self._pointer(array, index, kind), align=4)
+
+    def store(self, value, array, index):
+        self.builder.store(value, self._pointer(array, index, value.type), align=4)
+
+    def constant(self, value):
+        return ir.Constant(self.integers, [value] * _LANES)
+
+    def spread(self, value):
+        one = self.builder.insert_element(ir.Constant(self.integers, ir.Undefined), value, ir.IntType(32)(0))
+        return self.builder.shuffle_vector(one, one, self.constant(0))
+
+    def height(self, bits):
+        """Bits of the absolute value; as integers they are in the order of the values."""
+        return self.builder.and_(bits, self.constant(0x7FFFFFFF))
+
+    def lower(self, one, two):
+        return self.builder.select(self.builder.icmp_signed("<", one, two), one, two)
+
+
+@intrinsic
+def _climb(typingctx, f, start, forward, up):
     """Distance of each voxel's highest neighbour of its sign, 0 at a peak; of equals the last in scan order."""
-    chunk = 2048
-    for start in range(low, high, chunk):
-        stop = min(start + chunk, high)
-        here, top, to = f[start:stop], best[start:stop], up[start:stop]
-        for j in range(here.size):
-            top[j] = abs(here[j])
-            to[j] = 0
-        for offset in offsets:
-            there = f[start + offset : stop + offset]
-            # A plateau is left forwards only, so no path runs in a circle.
-            if offset > 0:
-                for j in range(here.size):
-                    x = there[j] if here[j] > 0 else -there[j]
-                    higher = x >= top[j]
-                    top[j] = x if higher else top[j]
-                    to[j] = offset if higher else to[j]
-            else:
-                for j in range(here.size):
-                    x = there[j] if here[j] > 0 else -there[j]
-                    higher = x > top[j]
-                    top[j] = x if higher else top[j]
-                    to[j] = offset if higher else to[j]
+
+    def codegen(context, builder, signature, arguments):
+        vectors = _Vectors(builder)
+        heights, offsets, out = (
+            context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 3)
+        )
+        here = vectors.load(heights, arguments[1], vectors.integers)
+        sign = builder.and_(here, vectors.constant(0x80000000))
+        top, to = cgutils.alloca_once(builder, vectors.floats), cgutils.alloca_once(builder, vectors.integers)
+        builder.store(builder.bitcast(vectors.height(here), vectors.floats), top)
+        builder.store(vectors.constant(0), to)
+        # A plateau is left forwards only, so no path runs in a circle.
+        for compare, turn in ((">", builder.neg), (">=", lambda offset: offset)):
+            with cgutils.for_range(builder, builder.extract_value(offsets.shape, 0)) as loop:
+                offset = turn(builder.load(builder.gep(offsets.data, [loop.index])))
+                there = vectors.load(heights, builder.add(arguments[1], offset), vectors.integers)
+                value, best = builder.bitcast(builder.xor(there, sign), vectors.floats), builder.load(top)
+                higher = builder.fcmp_ordered(compare, value, best)
+                builder.store(builder.select(higher, value, best), top)
+                way = vectors.spread(builder.trunc(offset, ir.IntType(32)))
+                builder.store(builder.select(higher, way, builder.load(to)), to)
+        alive = builder.icmp_signed("!=", vectors.height(here), vectors.constant(0))
+        vectors.store(builder.select(alive, builder.load(to), vectors.constant(0)), out, arguments[1])
+        return context.get_dummy_value()
+
+    return types.void(f, start, forward, up), codegen
+
+
+@intrinsic
+def _walls(typingctx, f, basin, start, offset, steps, beside):
+    """Bits of the voxels whose link to the neighbour at ``offset`` no adjacent link of the same basins surpasses."""
+
+    def codegen(context, builder, signature, arguments):
+        vectors = _Vectors(builder)
+        heights, basins, steps, beside = (
+            context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 1, 4, 5)
+        )
+        start, offset = arguments[2], arguments[3]
+
+        def at(place):
+            return vectors.load(heights, place, vectors.integers), vectors.load(basins, place, vectors.integers)
+
+        end = builder.add(start, offset)
+        (one, b_one), (two, b_two) = at(start), at(end)
+        h_one, h_two = vectors.height(one), vectors.height(two)
+        height = vectors.lower(h_one, h_two)
+        keep = builder.icmp_signed("!=", b_one, b_two)
+        for condition in (
+            builder.icmp_signed(">=", builder.xor(one, two), vectors.constant(0)),
+            builder.icmp_signed(">", height, vectors.constant(0)),
+        ):
+            keep = builder.and_(keep, condition)
+        kept = cgutils.alloca_once_value(builder, keep)
+
+        def drop(*conditions):
+            every = conditions[0]
+            for condition in conditions[1:]:
+                every = builder.and_(every, condition)
+            builder.store(builder.and_(builder.load(kept), builder.not_(every)), kept)
+
+        for k in range(4):
+            step = builder.load(builder.gep(steps.data, [ir.IntType(64)(k)]))
+            (x, b_x), (y, b_y) = at(builder.add(start, step)), at(builder.add(end, step))
+            other = vectors.lower(vectors.height(x), vectors.height(y))
+            drop(
+                builder.icmp_signed(">", other, height),
+                builder.icmp_signed("==", b_x, b_one),
+                builder.icmp_signed("==", b_y, b_two),
+            )
+        for k in range(5):
+            step = builder.load(builder.gep(beside.data, [ir.IntType(64)(2 * k)]))
+            # Of equals the first direction stays.
+            first = builder.load(builder.gep(beside.data, [ir.IntType(64)(2 * k + 1)]))
+            first = vectors.spread(builder.trunc(first, ir.IntType(32)))
+            for place, own, theirs in (
+                (builder.add(start, step), h_one, b_two),
+                (builder.sub(end, step), h_two, b_one),
+            ):
+                x, b_x = at(place)
+                other = builder.add(vectors.lower(vectors.height(x), own), first)
+                drop(builder.icmp_signed(">", other, height), builder.icmp_signed("==", b_x, theirs))
+        return builder.zext(builder.bitcast(builder.load(kept), ir.IntType(_LANES)), ir.IntType(64))
+
+    return types.uint64(f, basin, start, offset, steps, beside), codegen
+
+
+@intrinsic
+def _lowest_bit(typingctx, bits):
+    """Which bit of a number other than 0 is its lowest."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), codegen
 
 
 @njit(cache=True, nogil=True)
-def _basins(f, place, up, to, basin, positive):
-    """Number the basins in scan order, -1 where f is 0; ``to`` is work space. Returns how many there are."""
-    count = np.int32(0)
-    # Paths are shortened on the way, without branches: first those that go backwards, then those that go forwards.
+def _blocks(place):
+    """Starts of stretches of _LANES cells that hold all of ``place``, each voxel in one."""
+    starts = np.empty(place.size, np.int64)
+    count, end = 0, np.int64(-1)
     for v in place:
-        nothing = f[v] == 0
-        peak = (up[v] == 0) & (not nothing)
-        basin[v] = count if peak else np.int32(-1)
-        positive[count] = f[v] > 0
-        count += peak
-        next_one = v if nothing else v + up[v]
-        to[v] = to[next_one] if next_one < v else next_one
-    for k in range(place.size - 1, -1, -1):
-        v = place[k]
-        to[v] = to[to[v]]
+        if v >= end:
+            starts[count] = v
+            count += 1
+            end = v + _LANES
+    return starts[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _key(bits, payload):
+    """A number that ascends as the height of these bits falls."""
+    return ((_TOP ^ (np.uint64(bits) & _TOP)) << _UPPER) | np.uint64(payload)
+
+
+@njit(cache=True, nogil=True)
+def _height(key):
+    return np.float64(np.uint32((key >> _UPPER) ^ _TOP).view(np.float32))
+
+
+@njit(cache=True, nogil=True)
+def _basins(f, place, up, to, basin, positive, key):
+    """Number the basins in scan order, -1 where f is 0, and list the keys of all other voxels, each with its basin.
+
+    Returns how many basins and keys there are; ``to`` is work space.
+    """
+    bits = f.view(np.uint32)
+    number, n = np.uint64(0), np.uint64(0)
+    # Four steps up, then four times as many: most have arrived, and no voxel waits for the one before.
     for v in place:
-        x = to[v]
+        x = np.uint64(v)
+        for _ in range(4):
+            x = np.uint64(np.int64(x) + up[x])
+        to[v] = x
+        basin[v] = -1
+        if x == v and f[v] != 0:
+            basin[v] = number
+            positive[number] = f[v] > 0
+            number += np.uint64(1)
+    for v in place:
+        x = to[to[to[v]]]
         while to[x] != x:
             x = to[x]
         basin[v] = basin[x]
-    return count
+    for v in place:
+        own = basin[v]
+        key[n] = _key(bits[v], np.uint32(own))
+        n += np.uint64(own >= 0)
+    return number, n
 
 
 @njit(cache=True, nogil=True)
-def _between(f, basin, offset, low, high, height):
-    """Height of each voxel's link to its neighbour at ``offset``; 0 within a basin and between signs."""
-    chunk = 2048
-    for start in range(low, high, chunk):
-        stop = min(start + chunk, high)
-        f0, f1 = f[start:stop], f[start + offset : stop + offset]
-        b0, b1 = basin[start:stop], basin[start + offset : stop + offset]
-        out = height[start:stop]
-        for j in range(out.size):
-            least = min(abs(f0[j]), abs(f1[j]))
-            out[j] = least if (b0[j] != b1[j]) & ((f0[j] > 0) == (f1[j] > 0)) else np.float32(0)
-
-
-@njit(cache=True, nogil=True)
-def _candidates(height, basin, offset, steps, low, high, keep, found):
-    """List the links that no adjacent link between the same two basins surpasses; returns how many there are."""
-    chunk = keep.size
-    words = keep.view(np.uint64)
-    count = 0
-    for start in range(low, high, chunk):
-        stop = min(start + chunk, high)
-        h = height[start:stop]
-        b0, b1 = basin[start:stop], basin[start + offset : stop + offset]
-        width = h.size
-        for j in range(width):
-            keep[j] = np.uint8(h[j] > 0)
-        for step in steps:
-            h2 = height[start + step : stop + step]
-            c0, c1 = basin[start + step : stop + step], basin[start + step + offset : stop + step + offset]
-            for j in range(width):
-                keep[j] &= np.uint8((h2[j] <= h[j]) | (b0[j] != c0[j]) | (b1[j] != c1[j]))
-        for j in range(width, chunk):
-            keep[j] = 0
-        for w in range(words.size):
-            if words[w] != 0:
-                if count + 8 > found.size:
-                    return -1
-                for j in range(8 * w, 8 * w + 8):
-                    found[count] = start + j
-                    count += keep[j]
-    return count
+def _links(f, basin, blocks, forward, steps, beside, key, ends):
+    """List keys and basins of the links between basins that may be the highest; -1 for too little room, or how many."""
+    bits = f.view(np.uint32)
+    found = np.uint64(0)
+    for o in range(forward.size):
+        offset = np.uint64(forward[o])
+        for start in blocks:
+            if found + np.uint64(_LANES) > np.uint64(key.size):
+                return -1
+            which = _walls(f, basin, start, forward[o], steps[o], beside[o])
+            while which != np.uint64(0):
+                v = np.uint64(start) + _lowest_bit(which)
+                which &= which - np.uint64(1)
+                u = v + offset
+                # The lower of the two, whose key is the larger.
+                key[found] = max(_key(bits[v], found), _key(bits[u], found))
+                ends[found, 0], ends[found, 1] = basin[v], basin[u]
+                found += np.uint64(1)
+    return np.int64(found)
 
 
 @njit(cache=True, nogil=True)
 def _sort(a, b, n):
     """Radix sort of the upper 31 bits of ``a[:n]``, stable; the result is in ``b``, and ``a`` is overwritten."""
-    first, second, third = np.zeros(2048, np.int64), np.zeros(2048, np.int64), np.zeros(512, np.int64)
+    first, second, third = np.zeros(2048, np.uint32), np.zeros(2048, np.uint32), np.zeros(512, np.uint32)
+    digit, low, middle, high = np.uint64(2047), np.uint64(32), np.uint64(43), np.uint64(54)
     for i in range(n):
-        key = a[i] >> 32
-        first[key & 2047] += 1
-        second[(key >> 11) & 2047] += 1
-        third[key >> 22] += 1
+        x = a[i]
+        first[(x >> low) & digit] += np.uint32(1)
+        second[(x >> middle) & digit] += np.uint32(1)
+        third[x >> high] += np.uint32(1)
     for counts in (first, second, third):
-        total = 0
+        total = np.uint32(0)
         for i in range(counts.size):
             total, counts[i] = total + counts[i], total
     for i in range(n):
-        digit = (a[i] >> 32) & 2047
-        b[first[digit]] = a[i]
-        first[digit] += 1
+        x = a[i]
+        d = (x >> low) & digit
+        to = first[d]
+        b[to] = x
+        first[d] = to + np.uint32(1)
     for i in range(n):
-        digit = (b[i] >> 43) & 2047
-        a[second[digit]] = b[i]
-        second[digit] += 1
+        x = b[i]
+        d = (x >> middle) & digit
+        to = second[d]
+        a[to] = x
+        second[d] = to + np.uint32(1)
     for i in range(n):
-        digit = a[i] >> 54
-        b[third[digit]] = a[i]
-        third[digit] += 1
-
-
-@njit(cache=True, nogil=True)
-def _primitive(h, power):
-    """The integral of h^power from 0."""
-    if power == 2.0:
-        return h * h * h / 3.0
-    return h ** (power + 1.0) / (power + 1.0)
-
-
-@njit(cache=True, nogil=True)
-def _height(key):
-    return np.float64(np.int32(0x7FFFFFFF - key).view(np.float32))
-
-
-@njit(cache=True, nogil=True)
-def _keys(f, place, basin, key):
-    """Keys that ascend as heights fall, each with its basin; voxels of height 0 belong nowhere."""
-    bits = f.view(np.int32)
-    n = 0
-    for v in place:
-        key[n] = (np.int64(0x7FFFFFFF - (bits[v] & np.int32(0x7FFFFFFF))) << 32) | np.int64(basin[v] & 0x7FFFFFFF)
-        n += basin[v] >= 0
-    return n
-
-
-@njit(cache=True, nogil=True)
-def _sweep(key, n, links, ends, found, number, powers, height_power, root, following, tail, size, total, last):
-    """One way down over voxels and links; afterwards ``total`` of a basin that is its own root is its integral to 0."""
-    for k in range(number):
-        root[k], following[k], tail[k], size[k], total[k], last[k] = k, -1, k, 0, 0.0, 0.0
-    link = 0
-    end = np.int64(1) << 62
-    next_link = links[0] >> 32 if found else end
-    for k in range(n + 1):
-        now = key[k] >> 32 if k < n else end
-        while next_link < now:
-            which = links[link] & 0xFFFFFFFF
-            one, two = root[ends[which, 0]], root[ends[which, 1]]
-            if one != two:
-                level = _primitive(_height(next_link), height_power)
-                first = total[one] + powers[size[one]] * (last[one] - level)
-                second = total[two] + powers[size[two]] * (last[two] - level)
-                if size[two] > size[one]:
-                    one, two = two, one
-                # The smaller side's basins learn their new root at once, so that a voxel finds its own in one step.
-                member = two
-                while member >= 0:
-                    root[member] = one
-                    member = following[member]
-                following[tail[one]] = two
-                tail[one] = tail[two]
-                size[one] += size[two]
-                total[one], last[one] = max(first, second), level
-            link += 1
-            next_link = links[link] >> 32 if link < found else end
-        if k < n:
-            own = root[key[k] & 0xFFFFFFFF]
-            level = _primitive(_height(now), height_power)
-            total[own] += powers[size[own]] * (last[own] - level)
-            size[own] += 1
-            last[own] = level
-    for k in range(number):
-        total[k] += powers[size[k]] * last[k]
-
-
-@njit(cache=True, nogil=True)
-def _maximum(
-    t, f, place, offsets, forward, steps, powers, height_power, best, up, basin, height, keep, key, other,
-    root, following, tail, size, total, last, positive, places, links, links2, ends,
-):  # fmt: skip
-    """Largest integral among positive and negative voxels; -1 first if there was too little room for links."""
-    low, high = place[0], place[-1] + 1
-    for k in range(place.size):
-        f[place[k]] = t[k]
-    _steepest(f, offsets, low, high, best, up)
-    number = _basins(f, place, up, height.view(np.int32), basin, positive)
-    n = _keys(f, place, basin, key)
-    _sort(key, other, n)
-    found = 0
-    link_bits = height.view(np.int32)
-    height[:low] = 0
-    height[high:] = 0
-    for o in range(forward.size):
-        offset = forward[o]
-        _between(f, basin, offset, low, high, height)
-        more = _candidates(height, basin, offset, steps[o], low, high, keep, places)
-        if more < 0 or found + more > links.size:
-            return -1.0, 0.0
-        for k in range(more):
-            i = places[k]
-            links[found] = ((np.int64(0x7FFFFFFF) - np.int64(link_bits[i])) << 32) | np.int64(found)
-            ends[found, 0], ends[found, 1] = basin[i], basin[i + offset]
-            found += 1
-    _sort(links, links2, found)
-    _sweep(other, n, links2, ends, found, number, powers, height_power, root, following, tail, size, total, last)
-    most, least = 0.0, 0.0
-    for k in range(number):
-        if root[k] == k:
-            if positive[k]:
-                most = max(most, total[k])
-            else:
-                least = max(least, total[k])
-    return most, least
+        x = a[i]
+        d = x >> high
+        to = third[d]
+        b[to] = x
+        third[d] = to + np.uint32(1)
 
 
 @njit(cache=True, nogil=True)
@@ -299,23 +322,112 @@ def _root(parent, k):
 
 
 @njit(cache=True, nogil=True)
+def _merges(links, found, ends, number, parent):
+    """Keep those of the sorted links that join what was apart; returns how many."""
+    for k in range(number):
+        parent[k] = k
+    count = np.uint64(0)
+    for k in range(found):
+        which = links[k] & _LOWER
+        one, two = _root(parent, ends[which, 0]), _root(parent, ends[which, 1])
+        if one != two:
+            parent[two] = one
+            links[count] = links[k]
+            count += np.uint64(1)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _primitive(h, power):
+    """The integral of h^power from 0."""
+    if power == 2.0:
+        return h * h * h / 3.0
+    return h ** (power + 1.0) / (power + 1.0)
+
+
+@njit(cache=True, nogil=True)
+def _sweep(key, n, merges, count, ends, number, powers, height_power, root, following, tail, size, total, last):
+    """One way down over voxels and merges; afterwards ``total`` of a basin that is its own root is its integral to 0."""
+    for k in range(number):
+        root[k], following[k], tail[k], size[k], total[k], last[k] = k, number, k, 0, 0.0, 0.0
+    k = np.uint64(0)
+    for m in range(count + np.uint64(1)):
+        merge = merges[m] if m < count else ~np.uint64(0)
+        while k < n and key[k] >> _UPPER <= merge >> _UPPER:
+            own = root[key[k] & _LOWER]
+            level = _primitive(_height(key[k]), height_power)
+            total[own] += powers[size[own]] * (last[own] - level)
+            size[own] += np.uint32(1)
+            last[own] = level
+            k += np.uint64(1)
+        if m == count:
+            break
+        which = merge & _LOWER
+        one, two = root[ends[which, 0]], root[ends[which, 1]]
+        level = _primitive(_height(merge), height_power)
+        first = total[one] + powers[size[one]] * (last[one] - level)
+        second = total[two] + powers[size[two]] * (last[two] - level)
+        if size[two] > size[one]:
+            one, two = two, one
+        # The smaller side's basins learn their new root at once, so that a voxel finds its own in one step.
+        member = two
+        while member < number:
+            root[member] = one
+            member = following[member]
+        following[tail[one]] = two
+        tail[one] = tail[two]
+        size[one] += size[two]
+        total[one], last[one] = max(first, second), level
+    for k in range(number):
+        total[k] += powers[size[k]] * last[k]
+
+
+@njit(cache=True, nogil=True)
+def _maximum(
+    t, f, place, blocks, forward, steps, beside, powers, height_power, up, to, basin, key, other,
+    root, following, tail, size, total, last, positive, links, links2, ends,
+):  # fmt: skip
+    """Largest integral among positive and negative voxels; -1 first if there was too little room for links."""
+    for k in range(place.size):
+        f[place[k]] = t[k]
+    for start in blocks:
+        _climb(f, start, forward, up)
+    number, n = _basins(f, place, up, to, basin, positive, key)
+    _sort(key, other, n)
+    found = _links(f, basin, blocks, forward, steps, beside, links, ends)
+    if found < 0:
+        return -1.0, 0.0
+    _sort(links, links2, found)
+    count = _merges(links2, found, ends, number, root)
+    _sweep(other, n, links2, count, ends, number, powers, height_power, root, following, tail, size, total, last)
+    most, least = 0.0, 0.0
+    for k in range(number):
+        if root[k] == k:
+            if positive[k]:
+                most = max(most, total[k])
+            else:
+                least = max(least, total[k])
+    return most, least
+
+
+@njit(cache=True, nogil=True)
 def _whole(f, place, offsets, powers, height_power, out):
     """Fill ``out`` (V,) with every voxel's signed integral: the tree of clusters, highest voxels first."""
     voxels = place.size
-    bits = f.view(np.int32)
-    key, other = np.empty(voxels, np.int64), np.empty(voxels, np.int64)
+    bits = f.view(np.uint32)
+    key, other = np.empty(voxels, np.uint64), np.empty(voxels, np.uint64)
     n = 0
     for k in range(voxels):
         out[k] = 0.0
         if f[place[k]] != 0:
-            key[n] = ((np.int64(0x7FFFFFFF) - np.int64(bits[place[k]] & np.int32(0x7FFFFFFF))) << 32) | k
+            key[n] = _key(bits[place[k]], k)
             n += 1
     _sort(key, other, n)
     rank = np.full(f.size, -1, np.int32)
     parent, size, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     born, under = np.empty(n, np.int32), np.full(n, -1, np.int32)
     for k in range(n):
-        here = place[other[k] & 0xFFFFFFFF]
+        here = place[other[k] & _LOWER]
         rank[here] = k
         parent[k], size[k], node[k] = k, 1, k
         root = k
@@ -336,13 +448,13 @@ def _whole(f, place, offsets, powers, height_power, out):
         born[k] = size[root]
     sums = np.empty(n)
     for k in range(n - 1, -1, -1):
-        level = _primitive(_height(other[k] >> 32), height_power)
+        level = _primitive(_height(other[k]), height_power)
         if under[k] < 0:
             sums[k] = powers[born[k]] * level
         else:
             below = under[k]
-            sums[k] = sums[below] + powers[born[k]] * (level - _primitive(_height(other[below] >> 32), height_power))
-        v = other[k] & 0xFFFFFFFF
+            sums[k] = sums[below] + powers[born[k]] * (level - _primitive(_height(other[below]), height_power))
+        v = other[k] & _LOWER
         out[v] = sums[k] if f[place[v]] > 0 else -sums[k]
 
 
@@ -409,18 +521,24 @@ class Enhancer:
 
     def __init__(self, mask, enhancement, df=None):
         lattice = clusters.Lattice(mask, enhancement.neighbours)
-        self.place = lattice.place.astype(np.int32)
+        self.place = lattice.place.astype(np.uint32)
+        self.blocks = _blocks(self.place)
         self.forward = lattice.offsets
-        self.offsets = np.concatenate([-lattice.offsets, lattice.offsets])
         self.height_power = float(enhancement.height_power)
         self.powers = np.arange(len(self.place) + 1, dtype=np.float64) ** enhancement.extent_power
         self.scale = _Scale(df) if enhancement.scale == "z" else None
         plane, row, column = lattice.strides
-        # Room behind the end for the neighbour of a neighbour.
-        self.volume = np.zeros(lattice.size + 2 * plane, dtype=np.float32)
+        # Room behind the end for the neighbour of a neighbour of a block's last cell.
+        self.volume = np.zeros(lattice.size + 2 * plane + _LANES, dtype=np.float32)
         across = {plane: (row, column), row: (plane, column), column: (plane, row)}
         pairs = [across.get(int(offset), (row, column)) for offset in self.forward]
         self.steps = np.array([(a, -a, b, -b) for a, b in pairs], dtype=np.int64)
+        # The links that share a voxel with a link: by the faces, and whether their direction comes before its own.
+        beside = [
+            [(sign * face, int(face < offset)) for face in lattice.strides for sign in (1, -1) if sign * face != offset]
+            for offset in map(int, self.forward)
+        ]
+        self.beside = np.array([b[:5] for b in beside], dtype=np.int64)
         self.work = None
 
     def _scaled(self, t):
@@ -431,12 +549,11 @@ class Enhancer:
     def _allocate(self, links):
         cells, voxels = self.volume.size, len(self.place)
         self.work = (
-            np.empty(cells, np.float32), np.zeros(cells, np.int32), np.full(cells, -1, np.int32),
-            np.zeros(cells, np.float32), np.empty(_CHUNK, np.uint8),
-            np.empty(voxels + 1, np.int64), np.empty(voxels + 1, np.int64),
-            *(np.empty(voxels + 1, np.int32) for _ in range(4)), np.empty(voxels), np.empty(voxels),
-            np.empty(voxels + 1, np.bool_), np.empty(links, np.int32),
-            np.empty(links, np.int64), np.empty(links, np.int64), np.empty((links, 2), np.int32),
+            np.zeros(cells, np.int32), np.zeros(cells, np.uint32), np.full(cells, -1, np.int32),
+            np.empty(voxels + 1, np.uint64), np.empty(voxels + 1, np.uint64),
+            *(np.empty(voxels + 1, np.uint32) for _ in range(4)), np.empty(voxels), np.empty(voxels),
+            np.empty(voxels + 1, np.bool_),
+            np.empty(links, np.uint64), np.empty(links, np.uint64), np.empty((links, 2), np.uint32),
         )  # fmt: skip
 
     def maximum(self, t):
@@ -459,7 +576,7 @@ class Enhancer:
         heights = self._scaled(t)
         while True:
             found = _maximum(
-                heights, self.volume, self.place, self.offsets, self.forward, self.steps, self.powers,
+                heights, self.volume, self.place, self.blocks, self.forward, self.steps, self.beside, self.powers,
                 self.height_power, *self.work,
             )  # fmt: skip
             if found[0] >= 0:
@@ -482,7 +599,14 @@ class Enhancer:
         out = np.zeros(len(self.place))
         if len(self.place):
             self.volume[self.place] = self._scaled(t)
-            _whole(self.volume, self.place, self.offsets, self.powers, self.height_power, out)
+            _whole(
+                self.volume,
+                self.place,
+                np.concatenate([-self.forward, self.forward]),
+                self.powers,
+                self.height_power,
+                out,
+            )
         return out
 
 
