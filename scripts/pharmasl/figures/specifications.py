@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.lines import Line2D
 
-from pharmasl import tables
 from pharmasl.figures import style
 from pharmasl.figures.findings import number, p_text
-from pharmasl.sensitivity import naming
-from pharmasl.sensitivity.columns import ALL
+from pharmasl.sensitivity import columns, naming
 
 WIDTH = 10.0
 # Inches: the names of the choices at the left, a row of choices, the estimates, and around them.
@@ -107,20 +105,11 @@ def read(table, curve):
     -------
     list of Curve
     """
-    rows, summaries = tables.read_table(table), tables.read_table(curve)
     found = []
-    for total in summaries:
-        if total["dimension"] != ALL:
-            continue
-        own = [row for row in rows if row["answer"] == total["answer"]]
-        choices = [
-            (row["dimension"], row["value"])
-            for row in summaries
-            if row["answer"] == total["answer"] and row["dimension"] != ALL
-        ]
+    for total, own, choices in columns.read(table, curve):
         run = sorted((row for row in own if row["rank"]), key=lambda row: int(row["rank"]))
         reasons = list(dict.fromkeys(row["status"] for row in own if not row["rank"]))
-        found.append(Curve(total, choices, run, reasons))
+        found.append(Curve(total, [(row["dimension"], row["value"]) for row in choices], run, reasons))
     return found
 
 

@@ -16,8 +16,8 @@ from pharmasl.report.words import (
     plain,
     signed,
 )
-from pharmasl.sensitivity import naming
-from pharmasl.sensitivity.columns import ALL, DIMENSIONS, WHOLE_BRAIN
+from pharmasl.sensitivity import columns, naming
+from pharmasl.sensitivity.columns import DIMENSIONS, WHOLE_BRAIN
 
 CI = f"95{HARD}%{HARD}CI"
 DAGGER = "\u2020"
@@ -78,14 +78,7 @@ def read(table, curve):
     -------
     list of Answer
     """
-    rows, summaries = tables.read_table(table), tables.read_table(curve)
-    found = []
-    for total in summaries:
-        if total["dimension"] == ALL:
-            own = [row for row in rows if row["answer"] == total["answer"]]
-            choices = [row for row in summaries if row["answer"] == total["answer"] and row["dimension"] != ALL]
-            found.append(Answer(total, own, choices))
-    return found
+    return [Answer(*each) for each in columns.read(table, curve)]
 
 
 def largest_shift(answer):

@@ -1,5 +1,7 @@
 """Columns of the two tables of the specification curve."""
 
+from pharmasl import tables
+
 # The row of curve.tsv that is about all specifications of an answer.
 ALL = "all"
 
@@ -120,3 +122,29 @@ def curve(permutations, seed):
         "shift_high": "Greatest such difference",
         "pairs": "Number of such pairs",
     }
+
+
+def read(table, curve):
+    """Read the two tables, answer by answer.
+
+    Parameters
+    ----------
+    table, curve : path-like
+        ``specifications.tsv`` and ``curve.tsv``.
+
+    Yields
+    ------
+    total : dict
+        The answer's row of all specifications together.
+    rows : list of dict
+        Its specifications.
+    choices : list of dict
+        Its rows of the values of each choice.
+    """
+    specifications, summaries = tables.read_table(table), tables.read_table(curve)
+    for total in summaries:
+        if total["dimension"] == ALL:
+            rows, choices = (
+                [row for row in each if row["answer"] == total["answer"]] for each in (specifications, summaries)
+            )
+            yield total, rows, [row for row in choices if row["dimension"] != ALL]
