@@ -195,6 +195,7 @@ rule allocation_log:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         state=lambda wildcards: allocation_log.state(SETTINGS, VERSIONS),
+        code=code("allocation_log"),
     message:
         "Recording the code, the configuration and the blinded report that are frozen"
     script:

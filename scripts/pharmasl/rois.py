@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 CUTS = tuple(f"{axis}_{side}" for axis in "xyz" for side in ("above", "below"))
 _KINDS = {"cluster": {"analysis", "cluster"}, "atlas": {"atlas"}, "sphere": {"sphere", "radius"}, "image": {"image"}}
 _OPTIONAL = {"image": {"label"}}
+# Keys that tell how a region is read, not what it is.
+READING = ("statistic", "space")
 STATISTICS = {
     "mean": "Mean",
     "median": "Median",
@@ -85,14 +87,33 @@ def nearest(volume, affine, grid):
     """
     if volume.shape == grid.shape and np.allclose(affine, grid.affine, atol=1e-5):
         return volume
+    index = nearest_index(points(grid), affine, volume.shape)
+    return np.where(index >= 0, volume.ravel()[index], np.zeros(1, dtype=volume.dtype))
+
+
+def nearest_index(coordinates, affine, shape):
+    """The voxel in which each point lies.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (..., 3)
+        mm; NaN lies nowhere.
+    affine : ndarray of shape (4, 4)
+        Voxel to mm.
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray of int, shape ``coordinates.shape[:-1]``
+        Flat index (the last axis runs fastest); -1 outside the field of view.
+    """
     matrix = np.linalg.inv(affine)
-    coordinates = points(grid) @ matrix[:3, :3].T + matrix[:3, 3]
+    voxel = np.einsum("ij,...j->...i", matrix[:3, :3], coordinates) + matrix[:3, 3]
     # A centre midway between two voxels goes to the upper one, whatever the rounding error of the affines.
-    index = np.floor(np.round(coordinates, 4) + 0.5).astype(np.intp)
-    inside = ((index >= 0) & (index < volume.shape)).all(axis=-1)
-    out = np.zeros(grid.shape, dtype=volume.dtype)
-    out[inside] = volume[tuple(index[inside].T)]
-    return out
+    voxel = np.floor(np.round(voxel, 4) + 0.5)
+    inside = ((voxel >= 0) & (voxel < shape)).all(axis=-1)
+    index = np.where(inside[..., None], voxel, 0).astype(np.intp)
+    return np.where(inside, np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), shape), -1)
 
 
 def kind(definition):
@@ -103,7 +124,7 @@ def kind(definition):
     InputError
         If keys are missing, unknown, or of more than one kind.
     """
-    keys = set(definition) - set(CUTS) - {"statistic"}
+    keys = set(definition) - set(CUTS) - set(READING)
     for name, needed in _KINDS.items():
         if needed <= keys <= needed | _OPTIONAL.get(name, set()):
             return name
@@ -247,7 +268,7 @@ def write_mask(reference, roi, mask_path, sidecar_path, atlas=(), clusters=(), i
         {
             "Description": "Region of interest, 1 inside",
             "kind": form,
-            "definition": {key: value for key, value in roi.items() if key != "statistic"},
+            "definition": {key: value for key, value in roi.items() if key not in READING},
             "empty": n == 0,
             "n_voxels": n,
             "volume_mm3": round(n * volume, 6),

@@ -1,6 +1,5 @@
 """The profile for Slurm: its keys, its groups of jobs, and one job through a real queue where there is one."""
 
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -16,10 +15,7 @@ from pharmasl import provenance
 
 FOLDER = ROOT / "profiles/slurm"
 PROFILE = yaml.safe_load((FOLDER / "config.yaml").read_text())
-PLUGIN = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
 TABLES = ("results/study/scans.tsv", "results/study/participants.tsv", "results/dataset_description.json")
-
-needs_plugin = pytest.mark.skipif(not PLUGIN, reason="needs snakemake-executor-plugin-slurm beside Snakemake")
 
 
 def why_not_slurm():
@@ -74,13 +70,11 @@ def test_a_group_that_leaves_out_a_rule_between_its_own_is_refused(several_delay
     assert "Error in group scan" in done.stdout + done.stderr
 
 
-@needs_plugin
 def test_the_plugin_takes_the_profile(small):
     done = small.snakemake("-n", "--quiet", "rules", "--workflow-profile", str(FOLDER))
     assert "study_tables" in done.stdout
 
 
-@needs_plugin
 def test_the_plugin_refuses_a_key_that_it_does_not_know(small, tmp_path):
     folder = tmp_path / "wrong"
     folder.mkdir()
@@ -107,7 +101,6 @@ def test_the_environments_versions_are_read_from_their_files():
     assert found["pharmasl"] == provenance.versions()["pharmasl"]
 
 
-@needs_plugin
 @pytest.mark.slow
 def test_a_job_goes_through_the_queue_and_writes_what_a_local_run_writes():
     if reason := why_not_slurm():

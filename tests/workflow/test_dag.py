@@ -85,6 +85,39 @@ def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_
     assert "craving.mediation" in done.stdout + done.stderr
 
 
+def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(small):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+    for roi in config["rois"].values():
+        roi["space"] = "native"
+    # A region of the analysis whose seed is a native cluster of another: read all at once, they would wait for themselves.
+    config["rois"]["cue_cluster"] = {"analysis": "dlpfc_to_cue", "cluster": 1, "space": "native", "statistic": "median"}
+    config["craving"]["rois"] += ["dlpfc_cluster", "cue_cluster"]
+    small.configure(config)
+    plan = small.snakemake("-n").stdout
+    counts = jobs(plan)
+    # 24 scans; regions of the atlas, of rest_interaction and of dlpfc_to_cue.
+    assert counts["native_regions"] == 24 * 3
+    assert counts["native_roi_values"] == 4
+    assert "roi_values" not in counts
+    # What is sought anew without each participant lies on the template.
+    assert "roi_left_out" not in counts
+    job = plan[plan.index("Reading regions in the scan's own space (a-priori): sub-01/ses-T1") :].split("Job ")[0]
+    for part in (
+        "from-T1w_to-MNI152NLin2009aSym", "from-MNI152NLin2009aSym_to-T1w", "from-aslref_to-T1w", "rest_cbf.nii.gz",
+        "vmpfc_mask", "anterior_ventral_insula_mask",
+    ):  # fmt: skip
+        assert part in job
+    assert "cluster_mask" not in job
+    config["perfusion"]["partial_volume"] = {"use": True}
+    del config["rois"]["vmpfc"]["space"]
+    small.configure(config)
+    plan = small.snakemake("-n").stdout
+    assert (jobs(plan)["native_roi_values"], jobs(plan)["roi_values"]) == (3, 1)
+    job = plan[plan.index("Reading regions in the scan's own space (a-priori): sub-01/ses-T1") :].split("Job ")[0]
+    assert "desc-pvcGM_cbf" in job
+    assert "vmpfc_mask" not in job
+
+
 def test_a_sensitivity_analysis_shares_all_that_its_specifications_have_in_common(small):
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
     config["sensitivity"] = {

@@ -232,6 +232,8 @@ def notes(found, config):
         told.append(
             f"The seed is cluster {source['cluster']} of the analysis {source['analysis']}, chosen by these data."
         )
+    if source.get("space") == "native":
+        told.append("The seed was read in each scan's own space, in its unsmoothed CBF.")
     return told
 
 

@@ -260,6 +260,30 @@ def lower(text):
     return text[0].lower() + text[1:]
 
 
+def upper(text):
+    """Text with a capital first letter."""
+    return text[0].upper() + text[1:]
+
+
+READINGS = {"mean": "mean CBF", "median": "median CBF", "gm_weighted": "mean CBF weighted by grey matter"}
+
+
+def regional(config, names, contrast):
+    """What was read in regions and, where one is read in native space, in which space each: the start of a sentence."""
+    read = {}
+    for name in names:
+        roi = config["rois"].get(name, {})
+        read.setdefault((roi.get("statistic", "mean"), roi.get("space", "template")), []).append(plain(name))
+    where = {"native": " (unsmoothed, in each scan's own space)", "template": " (smoothed, on the template)"}
+    if all(space == "template" for _, space in read):
+        where["template"] = ""
+    parts = [
+        f"{READINGS[statistic] if number else upper(READINGS[statistic])} ({contrast}) of {listed(among)}{where[space]}"
+        for number, ((statistic, space), among) in enumerate(read.items())
+    ]
+    return listed(parts)
+
+
 def craving(config, related):
     """Craving and its relation to perfusion."""
     settings = config["craving"]
@@ -277,13 +301,14 @@ def craving(config, related):
     )
     if related:
         text += (
-            f" Mean CBF ({settings['contrast']}) of {listed(map(plain, settings['rois']))} was correlated with cue-elicited "
+            f" {regional(config, settings['rois'], settings['contrast'])} was correlated with cue-elicited "
             "craving: Pearson, Spearman and percentage bend, over both arms adjusted for arm and within arms, p by "
             "permutation within arms, corrected for the number of tests by Holm's and by Benjamini and Hochberg's method "
             "and by the permutation distribution of the family's largest |r|; Pearson intervals by Fisher's z, the others' "
             "by the BCa bootstrap. The arms' slopes were compared by their interaction."
         )
-        if any("analysis" in config["rois"].get(roi, {}) for roi in settings["rois"]):
+        clusters = [config["rois"][roi] for roi in settings["rois"] if "analysis" in config["rois"].get(roi, {})]
+        if any(roi.get("space") != "native" for roi in clusters):
             text += (
                 " A region that is a cluster of these data was read a second time, in each participant from the cluster "
                 "found again without them."

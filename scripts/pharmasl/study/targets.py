@@ -261,8 +261,8 @@ class Targets:
         return [name for name, roi in self.study.config["rois"].items() if roi["space"] == space]
 
     def defined_by(self, roi):
-        """What a region is defined by: ``"study"``, or the analysis whose cluster it is."""
-        return self.study.config["rois"][roi].get("analysis", "study")
+        """What a region is defined by: ``"a-priori"`` (no name of an analysis), or the analysis whose cluster it is."""
+        return self.study.config["rois"][roi].get("analysis", "a-priori")
 
     def native_regions(self, wildcards):
         """The native regions that one source defines, each with its statistic."""
