@@ -104,6 +104,16 @@ def test_those_who_do_not_have_the_allocation_give_its_sizes(root):
         trial.read_study(blinded(root, sham={"sizes": {"ketamine": 3, "placebo": 5}}))
 
 
+@pytest.mark.parametrize(("given", "expected"), [("true", True), ("false", False), (True, True)])
+def test_the_key_may_come_from_the_command_line(root, given, expected):
+    assert trial.read_study({**skeleton.config(root), "blinded": given}).config["blinded"] is expected
+
+
+def test_a_key_that_is_neither_is_refused(root):
+    with pytest.raises(InputErrors, match="blinded"):
+        trial.read_study({**skeleton.config(root), "blinded": "perhaps"})
+
+
 def test_who_has_no_arm_gets_none(root):
     with_arms(root, ["n/a", *["baclofen", "placebo"] * 3, "placebo"])
     study = trial.read_study(blinded(root))
