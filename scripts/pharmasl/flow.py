@@ -216,8 +216,7 @@ class _Block(NamedTuple):
 
 
 def _states(contrasts, analysis):
-    names = [analysis["contrast"], *([analysis["seed"]["contrast"]] if analysis.get("seed") else [])]
-    return list(dict.fromkeys(state for name in names for state in contrasts[name]))
+    return list(dict.fromkeys(state for name in study_arms.contrasts(analysis) for state in contrasts[name]))
 
 
 def _session_labels(analysis, sessions):
@@ -234,7 +233,7 @@ def _scans(trial, sessions, contrasts, analyses):
         yield _Block("scanned", None, label, {who: trial.absent(who, label, labels) for who in trial.arm})
     taken = {}
     for analysis in analyses.values():
-        for name in (analysis["contrast"], *([analysis["seed"]["contrast"]] if analysis.get("seed") else [])):
+        for name in study_arms.contrasts(analysis):
             taken.setdefault(name, set()).update(_session_labels(analysis, sessions))
     for name in contrasts:
         for label in labels or [None]:

@@ -7,11 +7,6 @@ from pharmasl import flow
 from pharmasl.report.words import MISSING, Table, count, fixed, listed, plain, short
 
 
-def bare(label, prefix):
-    """A label without its entity prefix."""
-    return None if label is None else str(label).removeprefix(prefix)
-
-
 def distinct(values):
     """Values in order of their first appearance."""
     return list(dict.fromkeys(values))

@@ -18,7 +18,7 @@ from pharmasl.errors import InputError
 SHAM, REAL = "sham", "real"
 
 DESCRIPTION = (
-    "Each state of code and configuration that was run, oldest first. sham: the blinded report was complete (ReportSHA256). "
+    "Each state of code and configuration that was run, oldest first. sham: the blinded report was complete (report_sha256). "
     "real: a run with the trial's own allocation began; the first of them is the unblinding. Settings leave out the key "
     "blinded, which is what unblinding changes; files are those of the workflow, with a BLAKE2 digest each."
 )

@@ -1,4 +1,4 @@
-"""Which arms, sessions and columns of the participants' table an analysis concerns."""
+"""Which arms, sessions, contrasts and columns of the participants' table an analysis concerns."""
 
 # Effects that compare all arms or hold them apart, and those that look at baseline alone.
 ALL_ARMS = ("between_arms", "regression")
@@ -23,6 +23,12 @@ def concerned(analysis, arms):
         return [analysis["arm"]]
     both = [arms["treatment"], arms["control"]]
     return [*both, *arms.get("others", [])] if analysis["effect"] in ALL_ARMS else both
+
+
+def contrasts(analysis):
+    """The contrasts of which an analysis takes maps or values: its own, and its seed's if it has one; each once."""
+    seed = [analysis["seed"]["contrast"]] if "seed" in analysis else []
+    return list(dict.fromkeys([analysis["contrast"], *seed]))
 
 
 def sessions(analysis, study):

@@ -33,7 +33,8 @@ def resolve(config):
         # The craving table holds those who are not among the participants asked for; they are no mistake then.
         complete["craving"].setdefault("unknown", "ignore")
     # On the command line, --config blinded=true gives text.
-    complete |= {"blinded": complete["blinded"] == "true"} if complete.get("blinded") in ("true", "false") else {}
+    if complete.get("blinded") in ("true", "false"):
+        complete["blinded"] = complete["blinded"] == "true"
     perfusion = complete.setdefault("perfusion", {})
     if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in calibrations.names():
         complete["perfusion"] = calibrations.fill(perfusion, perfusion["calibration"])

@@ -170,13 +170,12 @@ class Study:
     def _missing(self, subject, analysis):
         """Why a participant does not enter an analysis; empty if it does."""
         part, arms = self.config["analyses"][analysis], self.config["arms"]
-        contrasts = {part["contrast"], *([part["seed"]["contrast"]] if "seed" in part else [])}
         row = self.participants[subject]
         sessions = list(self.analysis_sessions(analysis).values())
         reasons = [
             f"no {contrast} at {label}"
             for label in sessions
-            for contrast in sorted(contrasts)
+            for contrast in sorted(study_arms.contrasts(part))
             if not self.contrast_scans((subject, label), contrast)
         ]
         if part["method"] == "mixed_model" and len(reasons) < len(sessions):
