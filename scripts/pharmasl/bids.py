@@ -52,6 +52,10 @@ class File:
         """Whether this is a NIfTI image."""
         return self.extension in (".nii", ".nii.gz")
 
+    def is_image_of(self, suffix):
+        """Whether this is a NIfTI image with a suffix."""
+        return self.is_image and self.suffix == suffix
+
 
 def parse(name):
     """Split a BIDS file name into entities, suffix and extension; None if it is no BIDS name."""
@@ -95,7 +99,15 @@ class Dataset:
 
     def images(self, suffix):
         """All images with a suffix, in the order of their paths."""
-        return [file for file in self.files if file.suffix == suffix and file.is_image]
+        return list(self._images.get(suffix, ()))
+
+    def images_beside(self, image, suffix):
+        """The images with a suffix in the folder of an image, in the order of their paths."""
+        return [file for file in self._by_folder.get(os.path.dirname(image.path), ()) if file.is_image_of(suffix)]
+
+    def images_of_visit(self, image):
+        """All images of an image's participant and session, in the order of their paths."""
+        return list(self._by_visit.get((image.entities.get("sub"), image.entities.get("ses")), ()))
 
     def metadata(self, image, suffix, extension):
         """The metadata files that apply to an image by BIDS' inheritance principle, the farthest first.
@@ -111,20 +123,37 @@ class Dataset:
         list of File
             A file applies if it lies in the image's folder or above it and all its entities are the image's too.
         """
-        found = [
-            file
-            for file in self._by_kind.get((suffix, extension), ())
-            if file.entities.items() <= image.entities.items()
-            and image.path.startswith(os.path.dirname(file.path) + os.sep)
-        ]
-        return sorted(found, key=lambda file: (file.depth, len(file.entities)))
+        folder, applying = os.path.dirname(image.path), []
+        for _ in range(image.depth + 1):
+            applying += [
+                file
+                for file in self._by_folder.get(folder, ())
+                if (file.suffix, file.extension) == (suffix, extension)
+                and file.entities.items() <= image.entities.items()
+            ]
+            folder = os.path.dirname(folder)
+        return sorted(applying, key=lambda file: (file.depth, len(file.entities)))
 
     @functools.cached_property
-    def _by_kind(self):
-        kinds = {}
-        for file in self.files:
-            kinds.setdefault((file.suffix, file.extension), []).append(file)
-        return kinds
+    def _by_folder(self):
+        return _grouped(self.files, lambda file: os.path.dirname(file.path))
+
+    @functools.cached_property
+    def _images(self):
+        return _grouped((file for file in self.files if file.is_image), lambda file: file.suffix)
+
+    @functools.cached_property
+    def _by_visit(self):
+        images = (file for file in self.files if file.is_image)
+        return _grouped(images, lambda file: (file.entities.get("sub"), file.entities.get("ses")))
+
+
+def _grouped(files, key):
+    """Lists of files by a key, each in the order of the files."""
+    groups = {}
+    for file in files:
+        groups.setdefault(key(file), []).append(file)
+    return groups
 
 
 def read_dataset(root):

@@ -67,3 +67,16 @@ def test_derived_names_are_those_of_the_design():
     assert bids.derivative("r", "a", "timeseries", desc="confounds") == "r/a_desc-confounds_timeseries.tsv"
     with pytest.raises(KeyError, match="hue"):
         bids.derivative("r", "a", "cbf", hue="red")
+
+
+def test_images_are_found_by_folder_and_by_visit(tmp_path):
+    for session in "ab":
+        folder = tmp_path / "sub-01" / f"ses-{session}"
+        skeleton.run(folder / "perf", f"sub-01_ses-{session}")
+        skeleton.image(folder / "perf" / f"sub-01_ses-{session}_m0scan.nii.gz", (3, 3, 3))
+        skeleton.image(folder / "fmap" / f"sub-01_ses-{session}_dir-PA_m0scan.nii.gz", (3, 3, 3))
+    dataset = bids.read_dataset(tmp_path)
+    asl = dataset.images("asl")[1]
+    assert [file.path for file in dataset.images_beside(asl, "m0scan")] == [asl.path.replace("_asl", "_m0scan")]
+    visit = [file.path.rsplit("/", 1)[1] for file in dataset.images_of_visit(asl)]
+    assert visit == ["sub-01_ses-b_dir-PA_m0scan.nii.gz", "sub-01_ses-b_asl.nii.gz", "sub-01_ses-b_m0scan.nii.gz"]

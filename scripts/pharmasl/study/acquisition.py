@@ -82,7 +82,7 @@ class _Resolver:
     def _separate_m0(self, dataset):
         """The M0 image that names the run, else the one with its entities, else the only one beside it."""
         asl = self.asl
-        beside = [f for f in dataset.images("m0scan") if os.path.dirname(f.path) == os.path.dirname(asl.path)]
+        beside = dataset.images_beside(asl, "m0scan")
         intended = [file for file in beside if self._is_intended(dataset, file)]
         same = [file for file in beside if file.entities == asl.entities]
         for candidates in (intended, same, beside):
@@ -98,13 +98,10 @@ class _Resolver:
 
     def _fieldmaps(self, dataset):
         """Names of the images by which this run's distortion could be corrected."""
-        visit = {key: self.asl.entities.get(key) for key in ("sub", "ses")}
         return sorted(
             os.path.basename(file.path)
-            for file in dataset.files
-            if file.is_image
-            and file.suffix in _FIELD_MAPS | {"m0scan"}
-            and all(file.entities.get(key) == label for key, label in visit.items())
+            for file in dataset.images_of_visit(self.asl)
+            if file.suffix in _FIELD_MAPS | {"m0scan"}
             # An M0 image tells of the distortion only if it was acquired in another direction.
             and (file.suffix != "m0scan" or file.entities.get("dir") != self.asl.entities.get("dir"))
         )

@@ -221,8 +221,9 @@ def read_study(config):
     participants, randomised = _participants(dataset, config, subjects, errors, exclusions)
     scans = _scans(dataset, config, participants, errors, exclusions)
     t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
+    scanned = {scan.subject for scan in scans.values()}
     for subject in participants:
-        if not any(scan.subject == subject for scan in scans.values()):
+        if subject not in scanned:
             exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
     study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
     if not errors:
