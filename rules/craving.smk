@@ -21,7 +21,7 @@ rule craving_scores:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        craving=SETTINGS.get("craving"),
+        craving=TARGETS.craving_ratings(),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         blinded=SETTINGS["blinded"],
@@ -47,7 +47,6 @@ rule craving_model:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        craving=SETTINGS.get("craving"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         blinded=SETTINGS["blinded"],

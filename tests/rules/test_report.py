@@ -641,7 +641,9 @@ def test_a_blinded_page_says_so_on_top_and_at_every_table(study):
 def test_the_page_tells_what_was_frozen_before_the_allocation_was_used(study):
     record = study.here / "allocation_log.json"
     settings = {"blinded": True, "sham": {"seed": 7}}
-    allocation_log.record(record, allocation_log.state(settings, {}), study.here / "participants.tsv")
+    # The mark as a page really carries it, escaped.
+    write(study, "blinded.html", {**study.config, "blinded": True})
+    allocation_log.record(record, allocation_log.state(settings, {}), study.here / "blinded.html")
     allocation_log.record(record, allocation_log.state({**settings, "blinded": False}, {}))
     try:
         text = write(study)

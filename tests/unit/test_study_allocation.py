@@ -1,6 +1,7 @@
 """The sham allocation of a blinded run, and the record of what was frozen before the trial's own was used."""
 
 import hashlib
+import html
 import itertools
 import json
 
@@ -150,10 +151,19 @@ SETTINGS = {"blinded": True, "sham": {"seed": 7}, "perfusion": {"smoothing_fwhm"
 def log(tmp_path):
     """A workflow frozen twice with a sham allocation."""
     path, report = tmp_path / "log.json", tmp_path / "index.html"
-    report.write_text("BLINDED")
+    report.write_text(f"<p>{blinding.MARK}: {html.escape(blinding.TEXT)}</p>")
     allocation_log.record(path, allocation_log.state(SETTINGS | {"title": "old"}, VERSIONS), report)
     allocation_log.record(path, allocation_log.state(SETTINGS, VERSIONS), report)
     return path
+
+
+@pytest.mark.parametrize("page", ["<p>the trial's own arms</p>", "<h1>BLINDED</h1>", ""])
+def test_a_page_without_the_mark_is_not_recorded_as_blinded(log, tmp_path, page):
+    before, report = log.read_bytes(), tmp_path / "index.html"
+    report.write_text(page)
+    with pytest.raises(InputError, match="own allocation"):
+        allocation_log.record(log, allocation_log.state(SETTINGS | {"title": "new"}, VERSIONS), report)
+    assert log.read_bytes() == before
 
 
 def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
@@ -165,7 +175,7 @@ def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
     # The same again is no news.
     allocation_log.record(log, allocation_log.state(SETTINGS | {"blinded": False}, VERSIONS))
     assert len(allocation_log.read(log)) == 3
-    assert entries[1]["report_sha256"] == hashlib.sha256(b"BLINDED").hexdigest()
+    assert entries[1]["report_sha256"] == hashlib.sha256((log.parent / "index.html").read_bytes()).hexdigest()
     found = allocation_log.history(log)
     assert found["frozen"] == entries[1]
     assert found["files"] == found["settings"] == []

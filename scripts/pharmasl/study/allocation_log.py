@@ -7,12 +7,13 @@ added, never changed. An entry holds the time, so this is the one file that diff
 
 import datetime
 import hashlib
+import html
 import itertools
 import json
 import os
 from pathlib import Path
 
-from pharmasl import provenance, tables
+from pharmasl import blinding, provenance, tables
 from pharmasl.errors import InputError
 
 SHAM, REAL = "sham", "real"
@@ -74,11 +75,23 @@ def record(path, now, report=None):
         As :func:`state` gives it.
     report : path-like, optional
         The blinded report that was frozen with it.
+
+    Raises
+    ------
+    InputError
+        If that report does not carry the mark of a sham allocation: it was written with the trial's own.
     """
     path = Path(path)
+    page = Path(report).read_bytes() if report else b""
+    if report and f"{blinding.MARK}: {blinding.TEXT}" not in html.unescape(page.decode("utf-8", "replace")):
+        raise InputError(
+            report, blinding.MARK, "no mark of a sham allocation", "a page that was written blinded",
+            "It was written with the trial's own allocation and is not recorded as a blinded report. Remove the results "
+            "that depend on the arms (study, group, rois, craving, sensitivity, report), or name another output_dir.",
+        )  # fmt: skip
     entries = read(path) if path.is_file() else []
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    seen = {"report_sha256": hashlib.sha256(Path(report).read_bytes()).hexdigest()} if report else {}
+    seen = {"report_sha256": hashlib.sha256(page).hexdigest()} if report else {}
     entry = {"time": time, **now, **seen}
     if entries and {**entries[-1], "time": time} == entry:
         return

@@ -9,6 +9,9 @@ from pharmasl.study import own_template, sheets
 # Effects on change that are one column of the design.
 _ONE_TERM = ("group_by_time", "association", "association_by_arm", "regression")
 
+# Settings of craving that its ratings are read by.
+_RATINGS = ("before", "after", "range", "condition", "unknown", "covariates")
+
 
 class Targets:
     """Paths of outputs by what they are needed for.
@@ -368,6 +371,11 @@ class Targets:
     def craving_table(self, wildcards):
         """The raw craving table."""
         return f"{self.study.config['bids_dir'].rstrip('/')}/{self.study.config['craving']['table']}"
+
+    def craving_ratings(self):
+        """The settings of craving that say how the ratings are read."""
+        craving = self.study.config.get("craving", {})
+        return {key: craving[key] for key in _RATINGS if key in craving}
 
     def of_conjunction(self, pattern):
         """An input function: a pattern with ``{analysis}`` for every analysis of a conjunction."""
