@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 
 from pharmasl import blinding
+from pharmasl.space import header
 
 Grid = namedtuple("Grid", "shape affine")
 
@@ -20,6 +21,8 @@ nibabel.openers.Opener.default_compresslevel = 1
 def load(path, dtype=np.float32):
     """Read an image's voxels, scaled.
 
+    A compressed file is read to its end, so that its checksum is verified: a damaged one never passes for another image.
+
     Parameters
     ----------
     path : path-like
@@ -28,15 +31,24 @@ def load(path, dtype=np.float32):
 
     Returns
     -------
-    data : ndarray
-        Shape as stored, trailing axes of length one beyond the third removed.
+    data : ndarray of shape (X, Y, Z) or (X, Y, Z, T)
     affine : ndarray of shape (4, 4), float64
+        RAS+ millimetres.
+
+    Raises
+    ------
+    InputErrors
+        If the file is damaged, or its header one of those that :mod:`pharmasl.space.header` refuses.
     """
-    image = nibabel.load(path)
-    data = np.asanyarray(image.dataobj).astype(dtype, copy=False)
-    while data.ndim > 3 and data.shape[-1] == 1:
-        data = data[..., 0]
-    return np.ascontiguousarray(data), np.asarray(image.affine, dtype=np.float64)
+    content = header.content(path)
+    known = header.parse(path, content)
+    header.check_length(known, len(content))
+    shape = known.shape if known.volumes == 1 else (*known.shape, known.volumes)
+    stored = np.frombuffer(content, known.dtype, count=int(np.prod(shape, dtype=np.int64)), offset=known.offset)
+    stored = stored.reshape(shape, order="F")
+    if (known.slope, known.intercept) != (1.0, 0.0):
+        stored = stored * np.float64(known.slope) + np.float64(known.intercept)
+    return np.array(stored, dtype=dtype, order="C"), known.affine
 
 
 def grid(path):
@@ -45,10 +57,15 @@ def grid(path):
     Returns
     -------
     Grid
-        ``shape`` (3 integers) and ``affine`` (4 x 4, float64).
+        ``shape`` (3 integers) and ``affine`` (4 x 4, float64, RAS+ millimetres).
+
+    Raises
+    ------
+    InputErrors
+        As :func:`load`.
     """
-    image = nibabel.load(path)
-    return Grid(tuple(int(n) for n in image.shape[:3]), np.asarray(image.affine, dtype=np.float64))
+    known = header.read(path)
+    return Grid(known.shape, known.affine)
 
 
 def save(path, data, affine, *, time_step=None, dtype=np.float32, intent=None):

@@ -301,7 +301,10 @@ def test_a_templates_files_and_name_are_asked_for(root, tmp_path):
     assert problems(root, template={**template, "gm": "no.nii"})["template.gm"].found == "no.nii"
     text = tmp_path / "text.nii.gz"
     text.write_text("no image")
-    assert problems(root, template={**template, "wm": str(text)})["template.wm"].found == "no image"
+    assert (
+        problems(root, template={**template, "wm": str(text)})["template.wm"].found
+        == "sizeof_hdr a file that begins with 'no image'"
+    )
     # Another affine is another grid.
     image = nibabel.load(template["gm"])
     moved = image.affine + np.array([[0, 0, 0, 0.5], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])

@@ -2,11 +2,9 @@
 
 import os
 
-import nibabel
-
 from pharmasl import physiology, tables
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, schemas
+from pharmasl.study import calibrations, headers, schemas
 
 # The volumes that perfusion is computed from.
 _PERFUSION = frozenset({"control", "label", "deltam"})
@@ -136,6 +134,7 @@ class _Resolver:
         computed = "cbf" in volume_types and not _PERFUSION & set(volume_types)
         self._check_schema(self.fields, self.sidecar_path, optional=_LABELING if computed else ())
         if self.m0scan:
+            self._header(self.m0scan.path)
             self._check_schema(self.m0_fields, self._m0_path(), optional=_LABELING)
         if self.fields.get("LookLocker"):
             self._error(
@@ -198,19 +197,16 @@ class _Resolver:
         for number, row in enumerate(rows, start=2):
             self.errors += schemas.check(row, "aslcontext", path, prefix=f"line {number}, ")
         types = [row.get("volume_type") or "n/a" for row in rows]
-        try:
-            shape = nibabel.load(self.asl.path).shape
-        except Exception as error:
-            self._error(self.asl.path, "(image)", str(error), "a NIfTI image", "Convert or copy the image again.")
+        series = self._header(self.asl.path)
+        if series is None:
             return types
-        volumes = shape[3] if len(shape) > 3 else 1
-        self.n_slices = shape[2] if len(shape) > 2 else 1
-        if len(types) != volumes:
+        self.n_slices = series.shape[2]
+        if len(types) != series.volumes:
             self._error(
                 path,
                 "volume_type",
                 f"{len(types)} rows",
-                f"{volumes}, one a volume of {self.asl.path}",
+                f"{series.volumes}, one a volume of {self.asl.path}",
                 "Correct the table.",
             )
         perfusion = {"control", "label"} <= set(types) or {"deltam", "cbf"} & set(types)
@@ -220,6 +216,14 @@ class _Resolver:
                 "Correct the table; a run without them holds no perfusion signal that this workflow can quantify.",
             )  # fmt: skip
         return types
+
+    def _header(self, path):
+        """The header of a raw image; None, with its errors noted, where it cannot be used."""
+        try:
+            return headers.read(path)
+        except InputErrors as several:
+            self.errors += several.errors
+            return None
 
     def _values(self, field, value, volume_types, kinds):
         """One value a volume, None at volumes of other kinds; None altogether if the array does not fit."""

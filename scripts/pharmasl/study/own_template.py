@@ -2,10 +2,10 @@
 
 import os
 
-import nibabel
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, InputErrors
+from pharmasl.space import header
 
 FILES = ("t1w", "mask", "gm", "wm", "csf")
 NEEDED = ("gm", "wm")  # beside t1w
@@ -81,18 +81,24 @@ def check(settings):
             )  # fmt: skip
             continue
         try:
-            image = nibabel.load(path)
-        except nibabel.filebasedimages.ImageFileError:
-            yield InputError(path, f"template.{kind}", "no image", "a NIfTI image", "Give another file.")
+            image = header.read(path)
+        except InputErrors as several:
+            yield from (
+                InputError(path, f"template.{kind}", f"{error.field} {error.found}", error.expected, error.mend)
+                for error in several.errors
+            )
             continue
-        shape = tuple(image.shape[:3]) + tuple(n for n in image.shape[3:] if n > 1)
-        if len(shape) != 3:
+        if image.volumes > 1:
+            shape = (*image.shape, image.volumes)
             yield InputError(path, f"template.{kind}", f"shape {shape}", "three dimensions", "Give one volume.")
             continue
         if first is None:
-            first = kind, shape, image.affine
-        elif shape != first[1] or not np.allclose(image.affine, first[2], rtol=0, atol=_GRID_TOLERANCE):
+            first = kind, image
+        elif image.shape != first[1].shape or not np.allclose(
+            image.affine, first[1].affine, rtol=0, atol=_GRID_TOLERANCE
+        ):
             yield InputError(
-                path, f"template.{kind}", f"shape {shape}, or another affine", f"the grid of {first[0]}: {first[1]}",
+                path, f"template.{kind}", f"shape {image.shape}, or another affine",
+                f"the grid of {first[0]}: {first[1].shape}",
                 "Resample the template's files to one grid.",
             )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pharmasl import bids
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import acquisition, analyses, own_template, settings
+from pharmasl.study import acquisition, analyses, headers, own_template, settings
 from pharmasl.study import arms as study_arms
 from pharmasl.study import participants as participants_table
 
@@ -222,6 +222,7 @@ def read_study(config):
     participants, randomised = participants_table.read(dataset, config, subjects, errors, exclusions)
     scans = _scans(dataset, config, participants, errors, exclusions)
     t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
+    errors += headers.check_t1w(t1w)
     scanned = {scan.subject for scan in scans.values()}
     for subject in participants:
         if subject not in scanned:
