@@ -45,6 +45,14 @@ def warp(points):
     return points + np.stack([0.02 * points[..., 1] + 3, -0.0005 * points[..., 2] ** 2, 0.01 * points[..., 0] - 2], -1)
 
 
+def distinct(volumes):
+    """Volumes as a series in which no two are alike and none is constant, as in a measured one: by a corner's voxel."""
+    series = np.stack([np.array(volume, dtype=np.float32) for volume in volumes], axis=3)
+    series[0, 0, 0] *= 1 + 1e-3 * np.arange(1, series.shape[3] + 1, dtype=np.float32)
+    series[0, 0, 0] += 1e-3 * np.arange(1, series.shape[3] + 1, dtype=np.float32)
+    return series
+
+
 class Files:
     """A scan on disk, and what becomes of it."""
 
@@ -59,7 +67,7 @@ class Files:
                 here = transforms.apply(np.linalg.inv(matrix), points)
                 signal = {"label": -difference(here), "deltam": difference(here)}.get(kind, 0.0)
                 volumes.append((0 if kind == "deltam" else 1000) + signal + 0 * here[..., 0])
-        images.save(self.path("asl"), np.stack(volumes, axis=3), ASL.affine)
+        images.save(self.path("asl"), distinct(volumes), ASL.affine)
         transforms.write_affines(self.path("motion", ".txt"), self.motion)
         transforms.write_affines(self.path("m0_motion", ".txt"), np.eye(4))
         transforms.write_affines(self.path("coregistration", ".txt"), TO_ASL)

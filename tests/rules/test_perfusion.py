@@ -194,6 +194,22 @@ def test_motion_correction_can_be_switched_off_and_one_pair_is_enough(tmp_path, 
     assert grey > 2 * white > 0
 
 
+def test_an_empty_volume_costs_its_pair_and_nothing_else(tmp_path, anatomy, tissues):
+    data = series(tissues, PLAIN)
+    data[..., 3] = 0
+    aligned, made = run(tmp_path, anatomy, data)
+    assert np.array_equal(transforms.read_affines(aligned.motion)[3], np.eye(4))
+    assert max(error for number, error in enumerate(pose_errors(aligned)) if number != 3) < 0.5
+    rows = tables.read_table(aligned.confounds)
+    assert [set(row.values()) == {None} for row in rows] == [False, False, False, True, False]
+    # The control after it is compared with the label before it.
+    assert float(rows[4]["framewise_displacement"]) > 1
+    assert [row["no_signal"] for row in tables.read_table(made.repeats)] == ["false", "true"]
+    grey, white, _ = tissue_means(made)
+    assert grey == pytest.approx(60, abs=6)
+    assert white == pytest.approx(20, abs=6)
+
+
 def test_deltam_series(tmp_path, anatomy, tissues):
     data = series(tissues, PLAIN)
     deltas = np.stack([data[..., 0], *[tissues[1] @ (CBF / 8630.0 * PLAIN)] * 2], axis=3)

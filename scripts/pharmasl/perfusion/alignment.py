@@ -115,7 +115,8 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
     images.save(outputs["aslref"], found.reference, grid_affine)
     grid = images.Grid(data.shape[:3], grid_affine)
     brain = coregistration.carry(tissues.maps.sum(axis=0), tissues.affine, grid, found.to_t1w, parts=2)
-    tables.write_table(outputs["confounds"], confounds(data, grid_affine, found.motion, types, brain, delay), CONFOUNDS)
+    used = ["n/a" if number in of.lost else kind for number, kind in enumerate(types)]
+    tables.write_table(outputs["confounds"], confounds(data, grid_affine, found.motion, used, brain, delay), CONFOUNDS)
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,9 @@ class _Scan:
 
 def _groups(data, of, delay):
     """The controls and labels of each delay, that of the brightest controls first: it is the others' reference."""
-    groups = [of.moving[delay[of.moving] == number] for number in np.unique(delay[of.moving])]
+    # A delay that has lost all its controls has nothing to be realigned to.
+    with_control = np.unique(delay[of.control])
+    groups = [of.moving[delay[of.moving] == number] for number in with_control]
     return sorted(groups, key=lambda members: -data[..., np.intersect1d(members, of.control)].mean(dtype=np.float64))
 
 

@@ -70,6 +70,7 @@ REPEATS = {
     "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made"},
     "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
     "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
+    "no_signal": {"Description": "Whether the repeat holds no measurement, so that nothing was computed from it"},
 }
 
 
@@ -165,18 +166,30 @@ def _carry(given, grid, to_t1w):
 def _choose(found, cbf, tissue, positions, settings):
     """The repeats that make the mean."""
     several = found.timing is not None and found.timing.several
+    alive = found.repeats.alive
+    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement(found, positions)[alive]
     if several:
         # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
-        cbf = cbf.copy()
-        for number in range(len(found.timing.delay)):
-            members = found.repeats.of_group(number)
+        for number in np.unique(found.repeats.group[alive]):
+            members = found.repeats.of_group(number)[alive]
             cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)
         cbf += np.nanmedian(cbf, axis=1, keepdims=True)
     limits = {key: settings[key] for key in artefacts.LIMITS}
     rules = [rule for rule in settings["rules"] if not (several and rule == "enable")]
-    return artefacts.choose(
-        cbf, *tissue, displacement=_displacement(found, positions), rule=rules or "none", settings=limits
-    )
+    choice = artefacts.choose(cbf, *tissue, displacement=displacement, rule=rules or "none", settings=limits)
+    return _with_lost(choice, found.repeats)
+
+
+def _with_lost(choice, repeats):
+    """The choice among the repeats that hold a measurement, and those that hold none between them."""
+    numbers = np.flatnonzero(repeats.alive)
+    kept, reasons = np.zeros(repeats.number, dtype=bool), list(repeats.lost)
+    empty = dict.fromkeys(artefacts.COLUMNS)
+    rows = [{**empty, "repeat": n, "excluded": True, "reason": reason} for n, reason in enumerate(reasons)]
+    for number, row, reason, used in zip(numbers, choice.rows, choice.reasons, choice.kept):
+        kept[number], reasons[number] = used, reason
+        rows[number] = {**row, "repeat": int(number)}
+    return artefacts.Choice(kept, reasons, rows, choice.notes)
 
 
 def _displacement(found, positions):
@@ -185,7 +198,8 @@ def _displacement(found, positions):
         return np.full(found.repeats.number, np.nan)
     since = np.full(len(found.motion), np.nan)
     since[found.of.moving] = motion.framewise_displacement(positions[found.of.moving])
-    within = [motion.framewise_displacement(positions[pair])[1] for pair in found.repeats.pairs]
+    within = np.array([motion.framewise_displacement(positions[pair])[1] for pair in found.repeats.pairs])
+    within[~found.repeats.alive] = np.nan
     # The very first volume has none before it.
     return np.fmax(np.fmax.reduce(since[found.repeats.pairs], axis=1), within)
 
@@ -239,4 +253,7 @@ def _rows(found, choice, weight):
     for number, (row, pair) in enumerate(zip(choice.rows, found.repeats.pairs)):
         delay = None if found.timing is None else float(found.timing.delay[found.repeats.group[number]])
         label = int(pair[1]) if pair[1] >= 0 else None
-        yield {**row, "control": int(pair[0]), "label": label, "post_labeling_delay": delay, "weight": weight[number]}
+        yield {
+            **row, "control": int(pair[0]), "label": label, "post_labeling_delay": delay, "weight": weight[number],
+            "no_signal": bool(found.repeats.lost[number]),
+        }  # fmt: skip

@@ -64,6 +64,7 @@ def sidecar(found, acquisition, settings, choice, regression):
         "NumberOfRepeats": found.repeats.number,
         "NumberOfRepeatsUsed": int(choice.kept.sum()),
         "TotalAcquiredPairs": acquisition.get("total_acquired_pairs"),
+        "VolumesWithoutMeasurement": {str(number): reason for number, reason in found.of.lost.items()},
         "UnpairedVolumes": [int(n) for n in found.of.unpaired],
         "Outliers": {
             "Rules": settings["outliers"]["rules"],

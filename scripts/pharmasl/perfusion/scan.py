@@ -209,6 +209,7 @@ def differences_at(scan, place):
             values = scan.samples(scan.data[..., number], scan.affine, place.points, matrix)
         for row in np.flatnonzero(scan.repeats.weights[:, number]):
             out[row] += np.float32(scan.repeats.weights[row, number]) * values
+    out[~scan.repeats.alive] = np.nan
     return np.ascontiguousarray(out.T)
 
 
@@ -238,9 +239,9 @@ def m0_at(scan, place):
     m0 = scan.m0
     if m0.estimate is not None:
         return np.full((len(place.points), 1), m0.estimate)
+    used = np.arange(len(m0.motion)) if not m0.of_pair else np.flatnonzero(scan.repeats.alive)
     sampled = [
-        scan.samples(m0.data[..., number], m0.affine, place.points, motion @ place.matrix)
-        for number, motion in enumerate(m0.motion)
+        scan.samples(m0.data[..., number], m0.affine, place.points, m0.motion[number] @ place.matrix) for number in used
     ]
     if not m0.of_pair:
         stack = np.stack(sampled)
@@ -254,4 +255,8 @@ def m0_at(scan, place):
         )[place.mask]
         for values in sampled
     ]  # fmt: skip
-    return np.stack(prepared, axis=1).astype(np.float64)
+    if not m0.of_pair:
+        return prepared[0][:, np.newaxis].astype(np.float64)
+    out = np.full((len(place.points), scan.repeats.number), np.nan)
+    out[:, used] = np.stack(prepared, axis=1)
+    return out

@@ -5,7 +5,7 @@ import numpy as np
 from pharmasl import images
 from pharmasl.errors import InputError
 from pharmasl.perfusion import acquisition as parameters
-from pharmasl.perfusion import volumes
+from pharmasl.perfusion import signal, volumes
 
 
 def load(path, volume_types):
@@ -19,16 +19,22 @@ def load(path, volume_types):
     Returns
     -------
     data : ndarray of shape (X, Y, Z, T), float32
-        Voxels that are not finite are zero.
+        Voxels that are not finite are zero; so are volumes that hold no measurement (``of.lost``).
     affine : ndarray of shape (4, 4)
     of : pharmasl.perfusion.volumes.Volumes
 
     Raises
     ------
     InputError
-        If the numbers of volumes and of types differ.
+        If the numbers of volumes and of types differ, or no volume is left to compute perfusion from.
     """
-    data, affine = load_m0(path)
+    data, affine = _read(path, volume_types)
+    return _sorted(data, affine, path, volume_types, None)
+
+
+def _read(path, volume_types):
+    data, affine = images.load(path)
+    data = data.reshape((*data.shape[:3], -1))
     if data.shape[3] != len(volume_types):
         raise InputError(
             path,
@@ -37,7 +43,20 @@ def load(path, volume_types):
             f"{len(volume_types)}, as many as the series' aslcontext.tsv has rows",
             "Mend the aslcontext.tsv.",
         )
-    return data, affine, volumes.sort(volume_types, path)
+    return data, affine
+
+
+def _sorted(data, affine, path, volume_types, group):
+    """The series without its lost volumes' values, and its volumes by type."""
+    lost = signal.lost_volumes(data, volume_types, group)
+    signal.tell(lost, path)
+    # What a lost volume holds must reach nothing: damaged values would spread in any interpolation.
+    data[..., list(lost)] = 0
+    return (
+        np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0),
+        affine,
+        volumes.sort(volume_types, path, group, lost),
+    )
 
 
 def load_acquired(path, acquisition, q2tips="consensus"):
@@ -61,18 +80,21 @@ def load_acquired(path, acquisition, q2tips="consensus"):
     Raises
     ------
     InputError
-        As :func:`load` and :func:`pharmasl.perfusion.acquisition.timing`.
+        As :func:`load` and :func:`pharmasl.perfusion.acquisition.timing`; and if M0 is to come from volumes of the
+        series that are all lost.
     """
     types = list(acquisition["volume_types"])
-    data, affine, of = load(path, types)
-    if acquisition.get("labeling_type") is None:
-        return data, affine, of, None
-    timing = parameters.timing(acquisition, path, data.shape[2], q2tips)
-    return data, affine, volumes.sort(types, path, timing.group), timing
+    data, affine = _read(path, types)
+    known = acquisition.get("labeling_type") is not None
+    timing = parameters.timing(acquisition, path, data.shape[2], q2tips) if known else None
+    data, affine, of = _sorted(data, affine, path, types, timing.group if known else None)
+    if acquisition.get("m0_type") == "Included" and "m0scan" in types and of.kind != "cbf":
+        volumes.require_m0(of.m0scan, {i: reason for i, reason in of.lost.items() if types[i] == "m0scan"}, path)
+    return data, affine, of, timing
 
 
 def load_m0(path):
-    """An M0 image of one or more volumes.
+    """An M0 image of one or more volumes, without those that hold no measurement.
 
     Parameters
     ----------
@@ -83,7 +105,17 @@ def load_m0(path):
     data : ndarray of shape (X, Y, Z, T), float32
         Voxels that are not finite are zero.
     affine : ndarray of shape (4, 4)
+
+    Raises
+    ------
+    InputError
+        If none is left.
     """
     data, affine = images.load(path)
     data = data.reshape((*data.shape[:3], -1))
-    return np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0), affine
+    types = ["m0scan"] * data.shape[3]
+    lost = signal.lost_volumes(data, types)
+    signal.tell(lost, path)
+    left = [number for number in range(len(types)) if number not in lost]
+    volumes.require_m0(left, lost, path)
+    return np.nan_to_num(data[..., left], nan=0.0, posinf=0.0, neginf=0.0), affine

@@ -32,16 +32,24 @@ class Differences:
         Control and label of each repeat; for a series without controls the volume and -1.
     group : ndarray of int, shape (N,)
         Which of the series' delays each repeat belongs to.
+    lost : tuple of str, length N
+        Why a repeat holds no measurement; empty where it does. The weights of one that does not are zero.
     """
 
     weights: np.ndarray
     pairs: np.ndarray
     group: np.ndarray
+    lost: tuple
 
     @property
     def number(self):
         """N."""
         return len(self.pairs)
+
+    @property
+    def alive(self):
+        """The repeats that hold a measurement: ndarray of bool, shape (N,)."""
+        return np.array([not reason for reason in self.lost], dtype=bool)
 
     def of_group(self, number):
         """The repeats of one delay: ndarray of bool, shape (N,)."""
@@ -72,23 +80,39 @@ def differences(volumes, method, group, series):
     """
     group = np.asarray(group)
     if volumes.kind != "pairs":
-        chosen = volumes.deltam if volumes.kind == "deltam" else volumes.cbf
-        pairs = np.stack([chosen, np.full(len(chosen), -1)], axis=1)
-        return Differences(np.eye(len(group))[chosen], pairs, group[chosen])
-    pairs = volumes.pairs
+        chosen = volumes.acquired[:, 0]
+        return _without_lost(np.eye(len(group))[chosen], volumes.acquired, group[chosen], volumes.lost)
+    pairs = volumes.acquired
+    alive = ~np.isin(pairs, list(volumes.lost)).any(axis=1)
     weights = np.zeros((len(pairs), len(group)))
     weights[np.arange(len(pairs)), pairs[:, 0]] = 1
     for row, (control, label) in enumerate(pairs):
-        same = pairs[group[pairs[:, 0]] == group[control], 1]
-        if method == "surround":
+        delay = group[pairs[:, 0]] == group[control]
+        same = pairs[delay & alive, 1]
+        if row not in np.flatnonzero(alive):
+            weights[row, label] = -1
+        elif method == "surround":
             before, after = same[same < control], same[same > control]
             nearest = [*before[-1:], *after[:1]]
             weights[row, nearest] -= 1 / len(nearest)
         elif method == "sinc":
-            np.add.at(weights[row], *_sinc(np.sort(same), control, series))
+            # Labels that are lost within the series would leave it uneven: they stay, and with them go those that need them.
+            even = not np.ptp(np.diff(np.sort(same))) if len(same) > 1 else True
+            np.add.at(weights[row], *_sinc(np.sort(same if even else pairs[delay, 1]), control, series))
         else:
             weights[row, label] -= 1
-    return Differences(weights, pairs, group[pairs[:, 0]])
+    return _without_lost(weights, pairs, group[pairs[:, 0]], volumes.lost)
+
+
+def _without_lost(weights, pairs, group, lost):
+    """The repeats, those that any lost volume would enter without weights and with the reason."""
+    reasons = []
+    for row in weights:
+        entering = [number for number in np.flatnonzero(row) if number in lost]
+        reasons.append("; ".join(f"no measurement: volume {number} {lost[number]}" for number in entering))
+        if entering:
+            row[:] = 0
+    return Differences(weights, pairs, group, tuple(reasons))
 
 
 def _sinc(labels, control, series):

@@ -1,13 +1,18 @@
 """What each volume of a perfusion series is, and which label belongs to which control."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pharmasl.errors import InputError
+from pharmasl.perfusion import signal
 
 # The volume types of a BIDS aslcontext.tsv; "noRF" and "n/a" (dummy) volumes take no part in anything.
 TYPES = ("control", "label", "m0scan", "deltam", "cbf", "noRF", "n/a")
+RESTORE = (
+    "Restore the image from its source (volumes count from 0), correct its aslcontext.tsv, or take the run out of the "
+    "dataset."
+)
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,17 @@ class Volumes:
     Attributes
     ----------
     control, label, m0scan, deltam, cbf : ndarray of int
+        Without the lost ones.
     pairs : ndarray of int, shape (N, 2)
-        Control and label of each pair, in order of acquisition.
+        Control and label of each pair without a lost volume, in order of acquisition.
     unpaired : ndarray of int
         Controls and labels without a partner.
     kind : str
         What perfusion is computed from: ``"pairs"`` before ``"deltam"`` before ``"cbf"``.
+    acquired : ndarray of int, shape (M, 2)
+        Volumes of each repeat as acquired, the lost ones among them: control and label, or the volume and -1.
+    lost : dict of int to str
+        Volumes that hold no measurement, with the reason: :func:`pharmasl.perfusion.signal.lost_volumes`.
     """
 
     control: np.ndarray
@@ -33,11 +43,8 @@ class Volumes:
     pairs: np.ndarray
     unpaired: np.ndarray
     kind: str
-
-    @property
-    def repeats(self):
-        """Number of estimates of perfusion in the series: pairs, deltaM volumes or CBF volumes."""
-        return len({"pairs": self.pairs, "deltam": self.deltam, "cbf": self.cbf}[self.kind])
+    acquired: np.ndarray
+    lost: dict = field(default_factory=dict)
 
     @property
     def moving(self):
@@ -45,7 +52,7 @@ class Volumes:
         return np.sort(np.concatenate([self.control, self.label])) if self.kind == "pairs" else np.array([], dtype=int)
 
 
-def sort(volume_types, series, group=None):
+def sort(volume_types, series, group=None, lost=None):
     """Sort the volumes of a series by type, and pair its controls and labels.
 
     Parameters
@@ -56,6 +63,8 @@ def sort(volume_types, series, group=None):
         The image, named in errors.
     group : sequence of int, optional
         Number of each volume's delay: only a control and a label of the same one are partners.
+    lost : dict of int to str, optional
+        Volumes that hold no measurement. They keep their partner, so that no volume is paired anew, and both are left out.
 
     Returns
     -------
@@ -64,7 +73,7 @@ def sort(volume_types, series, group=None):
     Raises
     ------
     InputError
-        If a type is unknown, or no volume holds perfusion.
+        If a type is unknown, or no volume holds perfusion, by its type or because it is lost.
     """
     unknown = sorted(set(volume_types) - set(TYPES))
     if unknown:
@@ -93,7 +102,42 @@ def sort(volume_types, series, group=None):
             "Mend the series' aslcontext.tsv, or leave the scan out.",
         )
     unpaired = np.setdiff1d(np.concatenate([of["control"], of["label"]]), pairs)
-    return Volumes(of["control"], of["label"], of["m0scan"], of["deltam"], of["cbf"], pairs, unpaired, kind)
+    acquired = pairs if kind == "pairs" else np.stack([of[kind], np.full(len(of[kind]), -1)], axis=1)
+    lost = lost or {}
+    alive = ~np.isin(acquired, list(lost)).any(axis=1)
+    if not alive.any():
+        raise InputError(
+            series, "volumes", signal.in_words(lost), "at least one repeat that holds a measurement", RESTORE
+        )
+    left = {name: np.setdiff1d(members, list(lost)).astype(int) for name, members in of.items()}
+    return Volumes(
+        *(left[name] for name in ("control", "label", "m0scan", "deltam", "cbf")),
+        pairs=acquired[alive] if kind == "pairs" else pairs,
+        unpaired=unpaired,
+        kind=kind,
+        acquired=acquired,
+        lost=lost,
+    )
+
+
+def require_m0(left, lost, path):
+    """Refuse a scan whose M0 volumes are all lost.
+
+    Parameters
+    ----------
+    left : sequence of int
+        M0 volumes that hold a measurement.
+    lost : dict of int to str
+        Those that do not, with the reason.
+    path : path-like
+        The image, named in the error.
+
+    Raises
+    ------
+    InputError
+    """
+    if not len(left):
+        raise InputError(path, "m0scan", signal.in_words(lost), "at least one M0 volume that holds signal", RESTORE)
 
 
 def pair(control, label):

@@ -109,6 +109,12 @@ METRICS = {
         "Description": "Label-control pairs, or deltaM or CBF volumes, acquired",
         "Units": "1",
     },
+    "pairs_without_signal": {
+        "LongName": "Repeats without signal",
+        "Description": "Repeats acquired of which a volume holds no measurement (empty, damaged, a copy); the scan's "
+        "_desc-repeats_timeseries.tsv says which and why",
+        "Units": "1",
+    },
     "delays": {
         "LongName": "Post-labelling delays",
         "Description": "Number of different post-labelling delays; what is formed across repeats is formed across those "

@@ -24,6 +24,7 @@ _BANDS = {
     "coverage": ((0.85, None), "assumed"),
     "registration_overlap": ((0.8, None), "assumed: the limit below which a registration is not accepted"),
     "template_correlation": ((0.3, None), "assumed"),
+    "pairs_without_signal": ((None, 0), "none is expected to be empty, damaged or a copy"),
 }
 BANDS = {name: limits for name, (limits, _) in _BANDS.items()}
 SOURCES = {name: source for name, (_, source) in _BANDS.items()}

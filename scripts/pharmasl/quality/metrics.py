@@ -269,6 +269,7 @@ def scan_metrics(
     template_gm,
     overlap=float("nan"),
     delays=None,
+    without_signal=0,
 ):
     """All measures of one scan.
 
@@ -291,6 +292,8 @@ def scan_metrics(
         Of the scan's brain with the anatomy's after registration, 0 to 1; NaN where it is not known.
     delays : ndarray of shape (pairs,), optional
         Post-labelling delay of each pair; one for all unless given.
+    without_signal : int
+        Pairs that hold no measurement.
 
     Returns
     -------
@@ -327,6 +330,7 @@ def scan_metrics(
         "registration_overlap": float(overlap),
         "pairs_used": int(np.count_nonzero(kept)),
         "pairs": int(series.shape[-1]),
+        "pairs_without_signal": int(without_signal),
         "delays": len(np.unique(delays)),
         "gm_voxels": int(grey.sum()),
         "gm_threshold": gm_threshold,

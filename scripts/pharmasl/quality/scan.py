@@ -36,6 +36,8 @@ def read_repeats(path, count):
     kept : ndarray of bool, shape (count,)
     delays : ndarray of shape (count,)
         Seconds, 0 where the table has none.
+    without_signal : int
+        How many hold no measurement (column ``no_signal``).
 
     Raises
     ------
@@ -52,7 +54,8 @@ def read_repeats(path, count):
     if strange:
         raise InputError(path, "excluded", strange[0], "1 or 0", mend)
     delays = [float(row.get("post_labeling_delay") or 0) for row in rows]
-    return np.array([meanings[value] for value in told], dtype=bool), np.array(delays)
+    without_signal = sum(row.get("no_signal") == "true" for row in rows)
+    return np.array([meanings[value] for value in told], dtype=bool), np.array(delays), without_signal
 
 
 def assess(
@@ -104,7 +107,7 @@ def assess(
     """
     cbf, affine = images.load(cbf)
     series = load_series(timeseries)
-    kept, delays = read_repeats(repeats, series.shape[3])
+    kept, delays, without_signal = read_repeats(repeats, series.shape[3])
     registration = tables.read_json(registration)
     overlap = registration["Overlap"]
     brain, gm, wm, csf = (images.load(path)[0] for path in (brain_mask, gm, wm, csf))
@@ -130,6 +133,7 @@ def assess(
         template_gm,
         float("nan") if overlap is None else overlap,
         delays,
+        without_signal,
     )
     found = flags(measures, resolve(bands))
     excluded = judgement.reasons(rule, found, measures["pairs_used"], measures["pairs"], registration, own_exclusion)

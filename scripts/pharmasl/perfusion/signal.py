@@ -1,0 +1,159 @@
+"""Which volumes of a raw series hold no measurement: empty, damaged, copied, or of another kind than they are called.
+
+Everything is measured on the volumes as they lie in memory, before anything is realigned or averaged. Volumes are
+compared within a *family*, whose volumes show the same static tissue: controls and labels of one delay, M0 volumes,
+deltaM volumes, CBF volumes.
+
+The limits are far from what scans do. In the seven real series at hand and two simulated ones, 423 volumes, the level of a
+volume was 0.965 to 1.035 times its family's median, its largest value 0.88 to 1.07 times, and no voxel of the head was
+exactly zero (the program and its table: docs/perfusion.md).
+"""
+
+import logging
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+FAMILIES = {"control": "pairs", "label": "pairs", "m0scan": "m0scan", "deltam": "deltam", "cbf": "cbf"}
+# Magnitude images of a head that no sequence leaves without signal; differences and CBF maps may be zero anywhere.
+MAGNITUDES = ("pairs", "m0scan")
+# The head: voxels whose mean over the family is above this share of its 98th percentile.
+HEAD = 0.25
+# A volume's mean absolute value in the head over the median of its family. Labelling changes static tissue by some
+# percent; below the first there is no signal, beyond the others the volume is of another kind (M0 called control).
+LEAST_LEVEL = 0.1
+LEVELS = (0.5, 2.0)
+# Below this number of volumes the median does not say which is the odd one.
+LEAST_FAMILY = 3
+# Share of the head by which a volume may hold more zeros than its family does (median): less than a slice of fifty, and
+# for maps, which are often masked and whose masks move with the head, a tenth.
+ZEROS = {True: 0.02, False: 0.1}
+# Times the (lower) median of the family's largest values, and by itself: no coil's spike reaches the first and no scanner's
+# scale the second; a damaged exponent exceeds them at once.
+ABSURD = 100.0
+ABSURD_VALUE = 1e12
+
+
+def lost_volumes(data, volume_types, group=None):
+    """Volumes that hold no measurement, with the reason.
+
+    Parameters
+    ----------
+    data : ndarray of shape (X, Y, Z, T)
+        As read: values that are not finite are still there. Voxels that are not finite in most volumes of a family are
+        its background.
+    volume_types : sequence of str
+        Of :data:`pharmasl.perfusion.volumes.TYPES`; dummies and ``noRF`` volumes take no part.
+    group : sequence of int, optional
+        Number of each volume's delay: suppressed static tissue differs between delays.
+
+    Returns
+    -------
+    dict of int to str
+        Number of the volume, from 0, to the reason in words ("holds nothing but the value 0").
+    """
+    flat = data.reshape(-1, data.shape[3])
+    group = np.zeros(data.shape[3], dtype=int) if group is None else np.asarray(group)
+    lost = {}
+    for name, delay in dict.fromkeys(_family(kind, number) for kind, number in zip(volume_types, group)):
+        if name is None:
+            continue
+        members = [i for i, kind in enumerate(volume_types) if _family(kind, group[i]) == (name, delay)]
+        lost |= _lost_of(flat[:, members], members, name)
+    # Copies are looked for over all delays: a copy of another delay's volume is none the better.
+    for name in dict.fromkeys(FAMILIES.values()):
+        members = [i for i, kind in enumerate(volume_types) if FAMILIES.get(kind) == name and i not in lost]
+        if name != "m0scan":
+            lost |= _copies(flat, members)
+    return dict(sorted(lost.items()))
+
+
+def _family(kind, delay):
+    name = FAMILIES.get(kind)
+    return name, int(delay) if name == "pairs" else 0
+
+
+def _lost_of(values, members, name):
+    """The lost volumes of one family; ``values`` of shape (voxels, members)."""
+    finite = np.isfinite(values)
+    background = finite.mean(axis=1) < 0.5
+    lost, peaks = {}, np.zeros(len(members))
+    for column, number in enumerate(members):
+        here = values[:, column] if finite[:, column].all() else values[finite[:, column], column]
+        if not here.size:
+            lost[number] = "holds no finite value"
+        elif here.min() == here.max():
+            lost[number] = f"holds nothing but the value {here[0]:g}"
+        else:
+            peaks[column] = np.abs([here.min(), here.max()], dtype=np.float64).max()
+    alive = peaks > 0
+    if not alive.any():
+        return lost
+    usual = np.sort(peaks[alive])[(alive.sum() - 1) // 2]
+    for column in np.flatnonzero(alive & (peaks > min(ABSURD * usual, ABSURD_VALUE))):
+        lost[members[column]] = f"is damaged: it holds values of {peaks[column]:.3g}"
+    kept = [column for column in np.flatnonzero(alive) if members[column] not in lost]
+    return lost | _odd(values, finite | background[:, None], [members[i] for i in kept], kept, name)
+
+
+def _odd(values, valid, members, kept, name):
+    """Of volumes with values: those without signal in the head, with holes, or of another level."""
+    if not kept:
+        return {}
+    size = np.abs(np.where(np.isfinite(values[:, kept]), values[:, kept], 0))
+    mean = size.mean(axis=1, dtype=np.float64)
+    head = mean > HEAD * np.percentile(mean, 98)
+    size = size[head]
+    level, zeros = size.mean(axis=0, dtype=np.float64), (size == 0).mean(axis=0)
+    holes = (~valid[:, kept][head]).mean(axis=0)
+    level_usual, zeros_usual = np.median(level), np.median(zeros)
+    lost = {}
+    for column, number in enumerate(members):
+        ratio = level[column] / level_usual
+        if holes[column] > 0:
+            lost[number] = f"is damaged: {holes[column]:.2%} of the head's voxels hold no finite value"
+        elif ratio < LEAST_LEVEL:
+            lost[number] = f"holds no signal: its level in the head is {ratio:.2g} of its kind's median"
+        elif zeros[column] > zeros_usual + ZEROS[name in MAGNITUDES]:
+            lost[number] = f"is incomplete: {zeros[column]:.1%} of the head's voxels are exactly zero"
+        elif name == "pairs" and len(members) >= LEAST_FAMILY and not LEVELS[0] <= ratio <= LEVELS[1]:
+            lost[number] = (
+                f"is of another kind: its level in the head is {ratio:.2g} times the median of controls and labels"
+            )
+    return lost
+
+
+def _copies(flat, members):
+    """Volumes that are, voxel by voxel, copies of an earlier one: noise never repeats itself."""
+    lost, seen = {}, {}
+    totals = np.sum(flat[:, members], axis=0, dtype=np.float64, where=np.isfinite(flat[:, members]))
+    for number, total in zip(members, totals):
+        for earlier in seen.setdefault(float(total), []):
+            if np.array_equal(flat[:, number], flat[:, earlier], equal_nan=True):
+                lost[number] = f"is a copy of volume {earlier}"
+                break
+        else:
+            seen[float(total)].append(number)
+    return lost
+
+
+# Reasons named in one message.
+MOST_REASONS = 5
+
+
+def in_words(lost):
+    """Lost volumes and their reasons in one line, those of one reason together."""
+    members = {}
+    for number, reason in lost.items():
+        members.setdefault(reason, []).append(str(number))
+    told = [f"volume{'s' * (len(numbers) > 1)} {', '.join(numbers)}: {reason}" for reason, numbers in members.items()]
+    return "; ".join(told[:MOST_REASONS]) + f"; and {len(told) - MOST_REASONS} more reasons" * (
+        len(told) > MOST_REASONS
+    )
+
+
+def tell(lost, path):
+    """Log the lost volumes, if there are any."""
+    if lost:
+        log.warning("%s: left out, for they hold no measurement: %s", path, in_words(lost))
