@@ -149,7 +149,7 @@ def test_both_columns_of_a_change_are_needed(root):
         ({"effect": "group_by_time", "inference": {"neighbours": 7}}, {}, "analyses.a.inference.neighbours"),
         ({"effect": "group_by_time", "inference": {"threshold": 3.1}}, {}, "analyses.a.inference"),
         ({"effect": "group_by_time"}, {"conjunctions": {"both": ["a", "b"]}}, "conjunctions.both"),
-        ({"effect": "group_by_time"}, {"arms": {**ARMS, "others": []}}, "arm of sub-02"),
+        ({"effect": "group_by_time"}, {"arms": {**ARMS, "others": []}}, "arm of sub-02, sub-05, sub-08"),
     ],
 )
 def test_what_does_not_fit_is_named(root, analysis, changes, field):

@@ -20,6 +20,8 @@ COLUMNS = {
     "after": "Craving rated after the cues",
     "cue_elicited": "Cue-elicited craving: after minus before; n/a unless both were rated",
 }
+# BIDS calls the column of a session so; `session` is taken too.
+SESSION = "session_id"
 RATINGS = ("before", "after", "cue_elicited")
 
 
@@ -59,33 +61,40 @@ def _rating(table, line, column, text, limits):
     except ValueError:
         value = math.nan
     low, high = limits
-    if not low <= value <= high:
+    if not (low <= value <= high and math.isfinite(value)):
         raise InputError(
             table,
             f"line {line}, {column}",
             text,
             f"a number from {low:g} to {high:g}, or n/a",
-            "Mend the rating, or set craving.range to the scale's ends.",
+            "Correct the rating (numbers have a decimal point), or set craving.range to the scale's ends.",
         )
     return value
 
 
 def _rows(table, craving):
     """Read the table's rows of the chosen conditions, each with its line number and condition (None without one)."""
-    rows = [(line, row) for line, row in enumerate(tables.read_table(table), start=2)]
-    if not rows:
+    sheet = tables.read_sheet(table)
+    if not sheet.rows:
         raise InputError(table, "rows", "none", "one row a participant and session", "Fill in the craving table.")
-    columns = list(rows[0][1])
-    needed = ["participant_id", "session", *items(craving, "before"), *items(craving, "after")]
+    columns = list(sheet.columns)
+    named = "session" if "session" in columns or SESSION not in columns else SESSION
+    if {"session", SESSION} <= set(columns):
+        raise InputError(table, "columns", f"session and {SESSION}", "one of them", "Remove or rename the other.")
+    rows = [(line, {**row, "session": row.get(named)}) for line, row in zip(sheet.lines, sheet.rows)]
+    needed = ["participant_id", named, *items(craving, "before"), *items(craving, "after")]
     asked = conditions(craving)
     if asked != [None]:
         needed.append("condition")
     absent = [name for name in needed if name not in columns]
     if absent:
         raise InputErrors(
-            InputError(table, "columns", columns, f"a column {name}", "Name the table's columns in craving.")
+            InputError(
+                table, f"column {name}", f"columns {', '.join(columns)}", f"a column {name}",
+                "Name the table's columns in craving of the configuration.",
+            )
             for name in absent
-        )
+        )  # fmt: skip
     if asked == [None]:
         return [(line, row, None) for line, row in rows]
     for condition in asked:
@@ -103,7 +112,7 @@ def read_scores(table, participants, craving, sessions, arms):
     Parameters
     ----------
     table : path-like
-        TSV with ``participant_id`` (with or without ``sub-``), ``session`` (with or without ``ses-``), the two columns
+        TSV with ``participant_id`` (with or without ``sub-``), ``session`` or ``session_id`` (with or without ``ses-``), the two columns
         of ratings that ``craving`` names and, where ``craving`` has a ``condition``, a column ``condition``.
     participants : path-like
         ``results/study/participants.tsv``: ``participant_id``, ``arm`` (may be missing), and the covariates.
@@ -140,11 +149,13 @@ def read_scores(table, participants, craving, sessions, arms):
         known[_label(row["participant_id"], "sub-")] = row
         if row["arm"] not in (None, arms["treatment"], arms["control"], *(arms.get("others") or [])):
             expected = " or ".join([arms["treatment"], arms["control"], *(arms.get("others") or [])])
-            errors.append(InputError(participants, f"arm of {row['participant_id']}", row["arm"], expected, "Mend it."))
+            errors.append(
+                InputError(participants, f"arm of {row['participant_id']}", row["arm"], expected, "Correct it.")
+            )
     covariates = list(craving.get("covariates") or [])
     for name in covariates:
         if any(name not in row for row in known.values()):
-            mend = "Mend craving.covariates."
+            mend = "Correct craving.covariates."
             errors.append(InputError(participants, "craving.covariates", name, "a column of participants.tsv", mend))
     labels = [_label(sessions["baseline"], "ses-"), _label(sessions["followup"], "ses-")]
     elsewhere = {_label(session, "ses-") for session in sessions.get("others") or []}
@@ -163,7 +174,7 @@ def read_scores(table, participants, craving, sessions, arms):
                 f"line {line}, {column}",
                 value,
                 expected,
-                "Mend it, or set craving.unknown to ignore to leave such rows out.",
+                "Correct it, or set craving.unknown to ignore to leave such rows out.",
             )
             for column, value, accepted, expected in (
                 ("participant_id", participant, known, "a participant of the study"),

@@ -56,7 +56,7 @@ def covariate_columns(rows, names, name, file):
         both = [covariate_columns(rows, names, part, file)[0] for part in parts]
         for part, (term, _, _) in zip(parts, both):
             if term != part:
-                raise InputError(file, part, "words", "numbers, of which a change can be taken", "Mend the table.")
+                raise InputError(file, part, "words", "numbers, of which a change can be taken", "Correct the table.")
         change = both[0][1] - both[1][1]
         return [(name, change, f"{name} of participants.tsv, minus its mean")]
     if name not in rows[0]:
@@ -80,7 +80,7 @@ def covariate_columns(rows, names, name, file):
         return [(name, column, f"{name} of participants.tsv minus its mean, {np.mean(numbers):.6g}")]
     if len(words) < len(values):
         raise InputError(
-            file, name, ", ".join(words), "a number, as the other participants have", "Mend the value in the table."
+            file, name, ", ".join(words), "a number, as the other participants have", "Correct the value in the table."
         )
     return indicator_columns(values, name, file)
 
@@ -246,7 +246,9 @@ def arm_labels(rows, participants, wanted, file):
     """
     strange = [f"{name}: {row.get('arm')}" for name, row in zip(participants, rows) if row.get("arm") not in wanted]
     if strange:
-        raise InputError(file, "arm", ", ".join(strange), " or ".join(wanted), "Mend the table or arms in the config.")
+        raise InputError(
+            file, "arm", ", ".join(strange), " or ".join(wanted), "Correct the table or arms in the config."
+        )
     labels = [row["arm"] for row in rows]
     for arm in wanted:
         if labels.count(arm) < 2:

@@ -1,5 +1,6 @@
 """The participants' table: its rows, the arm of everyone in it, and the sham allocation of a blinded run."""
 
+import difflib
 import os
 
 from pharmasl import tables
@@ -7,88 +8,139 @@ from pharmasl.errors import InputError
 from pharmasl.study import allocation, schemas
 from pharmasl.study import arms as study_arms
 
+ID = "participant_id"
+
 
 def read(dataset, config, subjects, errors, exclusions):
-    """The table's rows of the participants with a folder, by subject label, and the arm of everyone in the table."""
+    """Read the participants' table.
+
+    Parameters
+    ----------
+    dataset : pharmasl.bids.Dataset
+    config : dict
+        Complete.
+    subjects : list of str
+        Labels of the participants asked for that have a folder.
+    errors, exclusions : list
+        What is found is appended.
+
+    Returns
+    -------
+    rows : dict
+        Label to the table's row, of the participants with a folder.
+    randomised : dict
+        Label to the arm of everyone in the table; None where the table has none.
+    """
     path = os.path.join(dataset.root, config["participants_table"])
     arms = config.get("arms")
-    if not os.path.isfile(path):
-        if arms:
-            errors.append(
-                InputError(path, "(whole file)", "no such file", "the participants' table, for the arms", "Add it.")
-            )
-        return {subject: {"participant_id": f"sub-{subject}"} for subject in subjects}, {}
-    rows = tables.read_table(path)
-    found = {}
-    for number, row in enumerate(rows, start=2):
-        problems = schemas.check(
-            {k: v for k, v in row.items() if v is not None}, "participants", path, prefix=f"line {number}, "
-        )
-        errors += problems
-        if problems:
-            continue
-        subject = row["participant_id"].removeprefix("sub-")
-        if subject in found:
+    nobody = {subject: {ID: f"sub-{subject}"} for subject in subjects}
+    named = named_columns(config)
+    wanted = [*([arms["column"]] if arms else []), *named]
+    if not os.path.lexists(path):
+        if wanted:
             errors.append(
                 InputError(
-                    path,
-                    f"line {number}, participant_id",
-                    row["participant_id"],
-                    "each participant once",
-                    "Remove the copy.",
+                    path, "(whole file)", "no such file", f"the participants' table, for {', '.join(wanted)}", "Add it."
                 )
             )
-        found[subject] = row
-        if subject not in dataset.subjects and config.get("participants") is None:
-            exclusions.append({"participant_id": row["participant_id"], "reason": "no folder in the dataset"})
-    covariates = {column for part in config["analyses"].values() for column in study_arms.all_columns(part)}
-    haematocrit = config["perfusion"]["haematocrit"]
+        return nobody, {}
+    try:
+        sheet = tables.read_sheet(path)
+        known = _by_label(sheet, errors)
+    except InputError as error:
+        errors.append(error)
+        return nobody, {}
+    chosen = config.get("participants")
+    exclusions += [
+        {ID: row[ID], "reason": "no folder in the dataset"}
+        for label, row in known.items()
+        if label not in dataset.subjects and chosen is None
+    ]
+    everyone = {label: row for label, row in known.items() if chosen is None or label in chosen}
+    columns = set(sheet.columns)
+    if arms and config["blinded"] and _blind(everyone, config, columns, named, path, errors):
+        columns.add(arms["column"])
+    for column in sorted(set(wanted) - columns, key=wanted.index):
+        errors.append(_no_column(path, column, sheet.columns))
+    if wanted:
+        errors += _no_rows(path, subjects, known)
+    if arms and arms["column"] in columns:
+        errors += _unknown_arms(path, arms, {label: known[label] for label in subjects if label in known})
+    rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
+    return rows, {label: row.get(arms["column"]) if arms else None for label, row in everyone.items()}
+
+
+def named_columns(config):
+    """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
+    columns = {column for part in config["analyses"].values() for column in study_arms.all_columns(part)}
     terms = [config.get("craving", {}).get("covariates", [])]
     terms += config.get("sensitivity", {}).get("covariates", {}).values()
-    covariates |= {column for each in terms for term in each for column in study_arms.columns(term)}
-    named = sorted(covariates | ({haematocrit} if haematocrit else set()))
-    columns = set(rows[0]) if rows else set()
-    chosen = config.get("participants")
-    everyone = {label: row for label, row in found.items() if chosen is None or label in chosen}
-    if arms and config["blinded"] and _blind(everyone, config, columns, named, path, errors):
-        columns = columns | {arms["column"]}
-    wanted = [*([arms["column"]] if arms else []), *named]
-    for column in wanted:
-        if column not in columns:
+    columns |= {column for part in terms for term in part for column in study_arms.columns(term)}
+    haematocrit = config["perfusion"]["haematocrit"]
+    return sorted(columns | ({haematocrit} if haematocrit else set()))
+
+
+def _by_label(sheet, errors):
+    """The rows by label; ``01`` and ``sub-01`` are one."""
+    if ID not in sheet.columns:
+        raise _no_column(sheet.path, ID, sheet.columns)
+    known, first = {}, {}
+    for line, row in zip(sheet.lines, sheet.rows):
+        label = (row[ID] or "").removeprefix("sub-")
+        row = {**row, ID: f"sub-{label}" if label else None}
+        present = {name: value for name, value in row.items() if value is not None}
+        problems = schemas.check(present, "participants", sheet.path, prefix=f"line {line}, ")
+        if problems:
+            errors += problems
+        elif label in known:
             errors.append(
                 InputError(
-                    path, column, "no such column", "a column the configuration names", "Add it, or correct the name."
+                    sheet.path, f"line {line}, {ID}", f"sub-{label} again, first in line {first[label]}",
+                    "each participant once", "Remove one of the two rows.",
                 )
-            )
-    result = {}
-    for subject in subjects:
-        if subject not in found:
-            if wanted:
-                errors.append(
-                    InputError(
-                        path,
-                        "participant_id",
-                        f"no row for sub-{subject}",
-                        "a row for every scanned participant",
-                        "Add the row.",
-                    )
-                )
-            result[subject] = {"participant_id": f"sub-{subject}"}
-            continue
-        row = result[subject] = found[subject]
-        arm = row.get(arms["column"]) if arms else None
-        if arm is not None and arm not in (known := [arms["treatment"], arms["control"], *arms["others"]]):
-            errors.append(
-                InputError(
-                    path,
-                    f"{arms['column']} of sub-{subject}",
-                    arm,
-                    " or ".join(known),
-                    "Correct the table, or arms in the configuration.",
-                )
-            )
-    randomised = {label: row.get(arms["column"]) if arms else None for label, row in everyone.items()}
-    return result, randomised
+            )  # fmt: skip
+        else:
+            known[label], first[label] = row, line
+    return known
+
+
+def _no_column(path, column, columns):
+    close = difflib.get_close_matches(column.casefold(), {name.casefold() for name in columns}, n=1, cutoff=0.6)
+    name = next((name for name in columns if close and name.casefold() == close[0]), None)
+    hint = f" Did you mean {name}?" if name else ""
+    return InputError(
+        path, column, f"no such column, of {', '.join(columns)}", "a column that the configuration names",
+        f"Add it, or correct the name.{hint}",
+    )  # fmt: skip
+
+
+def _no_rows(path, subjects, known):
+    """One error for all participants with a folder and no row."""
+    absent = [subject for subject in subjects if subject not in known]
+    if not absent:
+        return
+    # A spreadsheet takes 01 for a number and writes 1.
+    short = {label.lstrip("0"): label for label in known}
+    numbers = [f"{short[name.lstrip('0')]} for {name}" for name in absent if name.lstrip("0") in short]
+    hint = f" It has {', '.join(numbers[:5])}: write the zeros in front." if numbers else ""
+    listed = ", ".join(f"sub-{name}" for name in absent[:10]) + (f" and {len(absent) - 10} more" * (len(absent) > 10))
+    yield InputError(
+        path, ID, f"no row for {listed}", "a row for every participant with a folder",
+        f"Add the row, or name those to use in participants of the configuration.{hint}",
+    )  # fmt: skip
+
+
+def _unknown_arms(path, arms, rows):
+    """One error for each value of the arm that the configuration does not have."""
+    names, column = [arms["treatment"], arms["control"], *arms["others"]], arms["column"]
+    strange = {}
+    for label, row in rows.items():
+        if row.get(column) is not None and row[column] not in names:
+            strange.setdefault(row[column], []).append(f"sub-{label}")
+    for value, people in strange.items():
+        listed = ", ".join(people[:10]) + (f" and {len(people) - 10} more" if len(people) > 10 else "")
+        field = f"{column} of {listed}"
+        yield InputError(path, field, value, " or ".join(names), "Correct the table, or arms in the configuration.")
 
 
 def _blind(rows, config, columns, named, path, errors):

@@ -288,6 +288,9 @@ def _scans(dataset, config, participants, errors, exclusions):
         except InputErrors as several:
             errors += several.errors
             continue
+        except InputError as error:
+            errors.append(error)
+            continue
         stem = bids.stem(asl.entities, "perf")
         scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
     return scans
