@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pharmasl import images, tables, transforms
-from pharmasl.perfusion import acceptance, calibration, coregistration, motion, series, spline
+from pharmasl.perfusion import acceptance, calibration, coregistration, mirror, motion, series, spline
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,13 @@ REGISTRATION = {
     "accounts for, in the image where it is clearest (ContrastImage)",
     "ContrastImage": "That image",
     "ContrastDisplaced": f"The mean of such shares with the tissues {coregistration.DISPLACED:g} mm away",
+    "ContrastMirrored": "Contrast in that image of the tissues' mirror image, fitted anew; only where the tissues are the "
+    "participant's own",
+    "LeftRight": f"Whether left and right of T1w and scan {mirror.AGREE} (Contrast is at least {mirror.MARGIN} times "
+    f"ContrastMirrored), {mirror.CONTRADICT} (the other way round), or are {mirror.UNDECIDED}",
     "Starts": "Number of places from which the registration was begun",
     "Accepted": f"Whether Overlap is at least {acceptance.LEAST_OVERLAP}, Contrast at least {acceptance.LEAST_CONTRAST} "
-    f"and {acceptance.LEAST_RATIO} times ContrastDisplaced",
+    f"and {acceptance.LEAST_RATIO} times ContrastDisplaced, and LeftRight does not {mirror.CONTRADICT}",
     "Reason": "Why it is not accepted",
 }
 
@@ -135,6 +139,8 @@ class Alignment:
         The image by which the scan was registered, on the series' grid.
     registration : dict
         Keys of :data:`REGISTRATION`.
+    shown : dict of str to ndarray of shape (X, Y, Z)
+        The images by which the registration was judged, on the series' grid.
     """
 
     motion: np.ndarray
@@ -142,6 +148,7 @@ class Alignment:
     to_t1w: np.ndarray
     reference: np.ndarray
     registration: dict = field(default_factory=dict)
+    shown: dict = field(default_factory=dict)
 
 
 def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate, stretch=False, delay=None):
@@ -186,6 +193,9 @@ def solve(data, affine, of, m0_data, m0_affine, tissues, *, correct, separate, s
             if other.registration["Accepted"]:
                 found, shape = other, anew
                 break
+    if not stretch:
+        verdict = mirror.confront(found.registration, found.shown, tissues, scan.grid, found.to_t1w)
+        found = replace(found, registration=verdict)
     record = {**found.registration, "Target": "template" if stretch else "T1w", "Starts": tried}
     if stretch:
         record["Stretch"] = [round(float(value), 4) for value in np.diag(shape)[:3]]
@@ -300,8 +310,8 @@ def _attempt(scan, tissues, start=None, image=None):
         by_mean = start if image == "deltaM" else _register("the series", scan.mean, affine, tissues, starts)
         if scan.realigned:
             matrices = _again(scan, _anatomy(tissues, grid, by_mean.matrix))
-        record = _record(scan, tissues, by_mean, image or scan.mean_name, matrices, scan.mean, None)
-        return Alignment(matrices, np.empty((0, 4, 4)), by_mean.matrix, scan.mean, record)
+        judged = _record(scan, tissues, by_mean, image or scan.mean_name, matrices, scan.mean, None)
+        return Alignment(matrices, np.empty((0, 4, 4)), by_mean.matrix, scan.mean, *judged)
 
     by_m0 = _register("M0", scan.m0_mean, scan.m0_affine, tissues, starts)
     m0_matrices, chosen, name, to_t1w = scan.m0_matrices, by_m0, "M0", by_m0.matrix
@@ -325,12 +335,15 @@ def _attempt(scan, tissues, start=None, image=None):
     if not scan.separate:
         matrices[of.m0scan] = m0_matrices
     shown = motion.mean(scan.m0_volumes, scan.m0_affine, m0_matrices, grid)
-    record = _record(scan, tissues, replace(chosen, matrix=to_t1w), name, matrices, scan.mean, shown)
-    return Alignment(matrices, m0_matrices, to_t1w, shown if name == "M0" else scan.mean, record)
+    judged = _record(scan, tissues, replace(chosen, matrix=to_t1w), name, matrices, scan.mean, shown)
+    return Alignment(matrices, m0_matrices, to_t1w, shown if name == "M0" else scan.mean, *judged)
 
 
 def _record(scan, tissues, fit, name, matrices, mean, m0):
-    """What the scan's sidecar says of its registration; deltaM is made only where the other images do not convince."""
+    """What the scan's sidecar says of its registration, and the images that it is judged by.
+
+    deltaM is made only where the other images do not convince.
+    """
     shown = {} if m0 is None else {"M0": m0}
     if scan.of.kind == "pairs" or m0 is None:
         shown[scan.mean_name] = mean
@@ -339,13 +352,14 @@ def _record(scan, tissues, fit, name, matrices, mean, m0):
         shown["deltaM"] = scan.deltam(matrices)
         verdict = acceptance.judge(shown, tissues, scan.grid, fit.matrix)
     uncertainty = round(fit.uncertainty, 4) if np.isfinite(fit.uncertainty) else None
-    return {
+    record = {
         "Image": name,
         "Unexplained": round(fit.unexplained, 4),
         "Uncertainty": {"Value": uncertainty, "Unit": "mm"},
         "Starts": fit.starts,
         **verdict,
     }
+    return record, shown
 
 
 def _anatomy(tissues, grid, to_t1w):

@@ -442,7 +442,7 @@ def stretched(tissues, matrix):
 
 def average_size(tissues):
     """The map from a brain of average size to the template: a stretch about the maps' centre, (4, 4)."""
-    return _about(np.exp(SIZE) * np.eye(3), _centre(tissues))
+    return _about(np.exp(SIZE) * np.eye(3), middle(tissues))
 
 
 def fit_stretch(image, affine, tissues, start):
@@ -464,7 +464,7 @@ def fit_stretch(image, affine, tissues, start):
     rigid : ndarray of shape (4, 4)
         Maps points of the image to points of that head: the whole is ``stretch @ rigid``.
     """
-    bright, centre = float(np.percentile(image, 98)), _centre(tissues)
+    bright, centre = float(np.percentile(image, 98)), middle(tissues)
     if not bright > 0:
         return average_size(tissues), np.eye(4)
     image, found = (image / bright).astype(np.float32), []
@@ -493,13 +493,14 @@ def _rimmed(tissues):
     return replace(tissues, maps=np.concatenate([tissues.maps, rim[None]]), blurred=tuple(blurred))
 
 
-def _centre(tissues):
+def middle(tissues):
+    """The centre of mass of tissue maps, RAS+ mm: ndarray of shape (3,)."""
     return transforms.apply(tissues.affine, np.array(ndimage.center_of_mass(tissues.maps.sum(axis=0))))
 
 
 def _fan(image, affine, tissues, shifts, tilts):
     centre_of_image = transforms.apply(affine, np.array(ndimage.center_of_mass(np.clip(image, 0, 1))))
-    centre_of_maps = _centre(tissues)
+    centre_of_maps = middle(tissues)
     starts = []
     for offset in (np.zeros(3), centre_of_maps - centre_of_image):
         for shift in shifts:
