@@ -18,6 +18,7 @@ rule scan_quality:
         confounds=rules.align_perfusion.output.confounds,
         repeats=rules.quantify_perfusion.output.repeats,
         registration=rules.align_perfusion.output.registration,
+        sidecar=rules.quantify_perfusion.output.sidecar,
         coverage=rules.quantify_perfusion.output.coverage,
         template_cbf=rules.quantify_perfusion.output.template_cbf,
         template_mask=rules.template.output.mask,
@@ -39,6 +40,7 @@ rule scan_quality:
         bands=SETTINGS["quality"]["bands"],
         rule=judgement.rule(SETTINGS["quality"]),
         own_exclusion=TARGETS.own_exclusion,
+        own_acceptance=TARGETS.own_acceptance,
         code=code("scan_quality"),
     message:
         "Judging the scan: {wildcards.scan}"

@@ -17,6 +17,7 @@ def main(snakemake):
         confounds=source.confounds,
         repeats=source.repeats,
         registration=source.registration,
+        sidecar=source.sidecar,
         coverage=source.coverage,
         template_cbf=source.template_cbf,
         template_mask=source.template_mask,
@@ -27,6 +28,7 @@ def main(snakemake):
         bands=snakemake.params.bands,
         rule=snakemake.params.rule,
         own_exclusion=snakemake.params.own_exclusion,
+        own_acceptance=snakemake.params.own_acceptance,
     )
 
 

@@ -96,6 +96,7 @@ def _and(words):
 def kind(reason):
     """The kind of a scan's exclusion: the quality stage's reason without the numbers that are the scan's own."""
     reason = re.sub(r"\b\d+ of \d+ repeats usable, fewer than (\d+)", r"fewer than \1 repeats usable", reason or "")
+    reason = re.sub(r" \([^()]*\d[^()]*\)", "", reason)
     return re.sub(r"registration not accepted: .*?(?=; |$)", "registration not accepted", reason) or "no reason given"
 
 

@@ -14,7 +14,11 @@ AFFINE = np.diag([4.0, 4, 6, 1])
 TEMPLATE = np.array([[4.0, 0, 0, -40], [0, 4, 0, -48], [0, 0, 4, -40], [0, 0, 0, 1]])
 
 
-RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True}
+RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
+GOOD = {
+    "M0OverControl": 5.0, "M0OverControlLeast": 1.2, "M0Spread": 1.0, "GainStep": 1.01, "GainStepVolume": 4,
+    "ZeroShare": 0.0, "BackgroundSuppression": True,
+}  # fmt: skip
 
 
 def write_repeats(path, excluded, delays=None):
@@ -50,6 +54,7 @@ def scan(tmp_path):
     rows = [{"framewise_displacement": None, "dvars": None}] + 9 * [{"framewise_displacement": 0.8, "dvars": 1.5}]
     tables.write_table(tmp_path / "confounds.tsv", rows, {"framewise_displacement": "mm", "dvars": "percent"})
     write_repeats(tmp_path / "repeats.tsv", [0] * 5)
+    tables.write_json(tmp_path / "cbf.json", {"Consistency": GOOD})
     tables.write_json(tmp_path / "registration.json", {"Overlap": 0.91, "Accepted": True, "Reason": None})
     names = [
         "cbf",
@@ -68,13 +73,15 @@ def scan(tmp_path):
         confounds=tmp_path / "confounds.tsv",
         repeats=tmp_path / "repeats.tsv",
         registration=tmp_path / "registration.json",
+        sidecar=tmp_path / "cbf.json",
     )
 
 
-def run(scan, where, participant="sub-01", rule=(), own=None, **bands):
+def run(scan, where, participant="sub-01", rule=(), own=None, accepted=None, **bands):
     label = {"participant_id": participant, "session": "T1", "condition": "rest", "scan": "sub-01_ses-T1_asl"}
     output = SimpleNamespace(table=where / f"{participant}.tsv", figure=where / f"{participant}.png")
-    params = SimpleNamespace(scan=label, bands=bands, rule={**RULE, **dict(rule)}, own_exclusion=own)
+    judged_by = {"rule": {**RULE, **dict(rule)}, "own_exclusion": own, "own_acceptance": accepted}
+    params = SimpleNamespace(scan=label, bands=bands, **judged_by)
     script("scan_quality").main(SimpleNamespace(input=scan, output=output, params=params))
     return output
 
@@ -196,3 +203,43 @@ def test_study_quality_lists_the_excluded_with_their_reasons(scan, tmp_path):
     (row,) = tables.read_table(output.exclusions)
     assert list(row) == list(EXCLUSIONS)
     assert (row["participant_id"], row["condition"], row["reason"]) == ("sub-02", "rest", "spoilt")
+
+
+def change_cbf(scan, factor):
+    for name in ("cbf", "timeseries"):
+        data, affine = images.load(getattr(scan, name))
+        images.save(getattr(scan, name), factor * data, affine)
+
+
+def test_label_and_control_exchanged_exclude_with_the_cause_and_can_be_accepted(scan, tmp_path):
+    change_cbf(scan, -1)
+    row = judged(scan, tmp_path)
+    assert row["usable"] == "no"
+    assert row["exclusion_reason"] == row["implausible"]
+    assert row["implausible"].startswith("grey-matter CBF is clearly below zero (-57.4 mL/100 g/min, z ")
+    assert "label and control are exchanged in the aslcontext.tsv" in row["implausible"]
+    assert judged(scan, tmp_path, rule={"exclude_implausible": False})["usable"] == "yes"
+    row = judged(scan, tmp_path, accepted="steal, seen on the angiogram")
+    assert (row["usable"], row["exclusion_reason"]) == ("yes", None)
+    assert row["accepted_by_hand"] == "steal, seen on the angiogram"
+    assert row["overruled"] == row["implausible"]
+    # A person's exclusion goes before a person's acceptance.
+    row = judged(scan, tmp_path, own="spoilt", accepted="fine")
+    assert (row["usable"], row["accepted_by_hand"], row["overruled"]) == ("no", None, None)
+
+
+def test_cbf_of_exactly_zero_is_no_result_and_cannot_be_accepted(scan, tmp_path):
+    change_cbf(scan, 0)
+    for accepted in (None, "it looks fine"):
+        row = judged(scan, tmp_path, accepted=accepted)
+        assert (row["usable"], row["exclusion_reason"]) == ("no", "no CBF is known in grey matter")
+        assert row["accepted_by_hand"] is None
+
+
+def test_what_the_quantification_measured_is_judged(scan, tmp_path):
+    tables.write_json(scan.sidecar, {"Consistency": {**GOOD, "M0OverControl": 1.02, "GainStep": 2.0}})
+    row = judged(scan, tmp_path)
+    assert (row["m0_over_control"], row["gain_step"], row["m0_spread"]) == ("1.02", "2.0", "1.0")
+    first, second = row["exclusion_reason"].split("; ")
+    assert first.startswith("M0 is no brighter than the suppressed controls (1.02 times, at least 1.2 expected)")
+    assert second.startswith("the level of controls and labels steps midway (by a factor of 2.00 at volume 4")

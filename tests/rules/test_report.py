@@ -144,6 +144,7 @@ def study(tmp_path_factory):
             flag = "fd_mean:high" if (name, session) == (HOSTILE, "T2") else ""
             lost = "registration not accepted: <u>14 mm</u>" if (name, session) == ("sub-03", "T2") else None
             judgement = {"registration": "accepted", "usable": "no" if lost else "yes", "exclusion_reason": lost}
+            judgement |= {"implausible": None, "accepted_by_hand": None, "overruled": None}
             quality.append({**label, **measures, "flags": flag, **judgement})
             before, change = float(rng.normal(40, 5)), float(rng.normal(10, 5))
             score = {"participant_id": name, "arm": arm[name], "session": session, "before": before}
@@ -433,6 +434,16 @@ def test_excluded_scans_are_counted_listed_and_missing_from_what_follows(whole):
     assert "Nothing was left out." not in text
     # Mean grey-matter CBF by arm is that of usable scans.
     assert "Grey-matter CBF of usable scans" in text
+
+
+def test_scans_accepted_by_hand_are_told_with_the_reason_and_what_it_overrules(study):
+    rows = tables.read_table(study.here / "quality.tsv")
+    rows[4] |= {"accepted_by_hand": "seen <b>by eye</b>", "overruled": "the M0 volumes disagree"}
+    tables.write_table(study.here / "accepted.tsv", rows, QUALITY)
+    text = Page(write(study, "accepted.html", quality=study.here / "accepted.tsv")).text
+    told = "seen <b>by eye</b> (in spite of: the M0 volumes disagree)"
+    assert f"1 scan was accepted by hand: sub-03 T1 rest: {told}." in text
+    assert f"sub-03 T1 rest accepted by hand: {told}" in text  # beside its picture
 
 
 def test_the_flow_of_participants_is_told_by_arm_with_every_loss(whole):

@@ -22,10 +22,14 @@ def good(seed=0, types=TYPES, level=300.0, noise=6.0):
     return np.stack(out, axis=3).astype(np.float32), body > 0
 
 
+def lost(reasons):
+    return signal.Signal(reasons, np.empty(0))
+
+
 def test_good_volumes_are_kept():
     for seed in range(20):
         data, _ = good(seed)
-        assert signal.lost_volumes(data, TYPES) == {}
+        assert signal.examine(data, TYPES).lost == {}
 
 
 @pytest.mark.parametrize("number", [1, 4, 9])
@@ -36,7 +40,7 @@ def test_each_fault_is_found_in_its_volume_alone_and_named(number):
     def planted(change):
         data = clean.copy()
         change(data[..., number])
-        return signal.lost_volumes(data, TYPES)
+        return signal.examine(data, TYPES).lost
 
     def put(value, where=...):
         return lambda volume: volume.__setitem__(where, value)
@@ -58,35 +62,35 @@ def test_each_fault_is_found_in_its_volume_alone_and_named(number):
 def test_volumes_of_another_level_or_copied_are_found():
     data, _ = good()
     data[..., 4] = data[..., 0] + 1
-    assert signal.lost_volumes(data, TYPES)[4].startswith("is of another kind: its level in the head is 5 times")
+    assert signal.examine(data, TYPES).lost[4].startswith("is of another kind: its level in the head is 5 times")
     data, _ = good()
     data[..., 7] = data[..., 4]
-    assert signal.lost_volumes(data, TYPES) == {7: "is a copy of volume 4"}
+    assert signal.examine(data, TYPES).lost == {7: "is a copy of volume 4"}
     # M0 volumes enter as their mean, which copies leave as it is.
     data[..., 1] = data[..., 0]
-    assert signal.lost_volumes(data, TYPES) == {7: "is a copy of volume 4"}
+    assert signal.examine(data, TYPES).lost == {7: "is a copy of volume 4"}
 
 
 def test_what_most_volumes_miss_is_background():
     data, body = good()
     data[~body] = np.nan
-    assert signal.lost_volumes(data, TYPES) == {}
+    assert signal.examine(data, TYPES).lost == {}
     data[~body] = 0
-    assert signal.lost_volumes(data, TYPES) == {}
+    assert signal.examine(data, TYPES).lost == {}
 
 
 def test_most_of_a_series_may_be_empty():
     data, _ = good()
     data[..., 4:] = 0
-    assert sorted(signal.lost_volumes(data, TYPES)) == [4, 5, 6, 7, 8, 9]
+    assert sorted(signal.examine(data, TYPES).lost) == [4, 5, 6, 7, 8, 9]
 
 
 def test_levels_are_compared_within_a_delay():
     types, group = ["control", "label"] * 6, np.repeat([0, 1] * 3, 2)
     data, _ = good(types=types)
     data *= np.where(group, 5, 1)
-    assert signal.lost_volumes(data, types, group) == {}
-    assert len(signal.lost_volumes(data, types)) > 0
+    assert signal.examine(data, types, group).lost == {}
+    assert len(signal.examine(data, types).lost) > 0
 
 
 def test_dummies_may_be_empty_and_maps_masked():
@@ -94,35 +98,35 @@ def test_dummies_may_be_empty_and_maps_masked():
     data, body = good(types=types)
     data[..., :2] = 0
     data[~body] = 0
-    assert signal.lost_volumes(data, types) == {}
+    assert signal.examine(data, types).lost == {}
     data[..., 3] = 0
-    assert list(signal.lost_volumes(data, types)) == [3]
+    assert list(signal.examine(data, types).lost) == [3]
 
 
 def test_a_lost_volume_takes_its_partner_with_it_and_no_other_is_paired_anew():
     types = ["control", "label"] * 4
-    of = volumes.sort(types, "x", lost={2: "is empty"})
+    of = volumes.sort(types, "x", examined=lost({2: "is empty"}))
     assert of.pairs.tolist() == [[0, 1], [4, 5], [6, 7]]
     assert of.acquired.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert of.control.tolist() == [0, 4, 6]
     assert of.unpaired.tolist() == []
-    of = volumes.sort(["deltam"] * 3, "x", lost={0: "is empty"})
+    of = volumes.sort(["deltam"] * 3, "x", examined=lost({0: "is empty"}))
     assert (of.kind, of.deltam.tolist(), of.acquired[:, 0].tolist()) == ("deltam", [1, 2], [0, 1, 2])
 
 
 def test_subtraction_of_neighbours_goes_round_lost_labels():
     types = ["control", "label"] * 4
-    found = subtraction.differences(volumes.sort(types, "x", lost={3: "is empty"}), "surround", [0] * 8, "x")
+    found = subtraction.differences(volumes.sort(types, "x", examined=lost({3: "is empty"})), "surround", [0] * 8, "x")
     assert found.alive.tolist() == [True, False, True, True]
     assert found.lost[1] == "no measurement: volume 3 is empty"
     assert found.weights[2].tolist() == [0, -0.5, 0, 0, 1, -0.5, 0, 0]
     # A padded end leaves an even series, and a shorter one gives the same weights.
     short = subtraction.differences(volumes.sort(types[:6], "x"), "sinc", [0] * 6, "x")
-    padded = subtraction.differences(volumes.sort(types, "x", lost={6: "e", 7: "e"}), "sinc", [0] * 8, "x")
+    padded = subtraction.differences(volumes.sort(types, "x", examined=lost({6: "e", 7: "e"})), "sinc", [0] * 8, "x")
     assert np.array_equal(padded.weights[:3, :6], short.weights)
     assert padded.alive.tolist() == [True, True, True, False]
     many = ["control", "label"] * 12
-    gap = subtraction.differences(volumes.sort(many, "x", lost={13: "is empty"}), "sinc", [0] * 24, "x")
+    gap = subtraction.differences(volumes.sort(many, "x", examined=lost({13: "is empty"})), "sinc", [0] * 24, "x")
     assert gap.alive.sum() == 12 - 6
     assert not gap.weights[~gap.alive].any()
 
@@ -131,7 +135,7 @@ def test_a_series_without_any_repeat_left_is_refused_with_the_cause():
     data, _ = good()
     data[..., 2:] = data[..., 2:3]
     with pytest.raises(InputError, match=r"asl: volumes: found 'volumes 3, 4, .*: is a copy of volume 2'"):
-        volumes.sort(TYPES, "asl", lost=signal.lost_volumes(data, TYPES))
+        volumes.sort(TYPES, "asl", examined=signal.examine(data, TYPES))
 
 
 LONG = ["m0scan", *["control", "label"] * 5]
@@ -245,4 +249,4 @@ def test_no_volume_of_a_real_scan_is_lost(place):
     folder = shared_data(*place[:-1])
     types = (folder / f"{place[-1]}_aslcontext.tsv").read_text().split()[1:]
     data, _ = images.load(folder / f"{place[-1]}_asl.nii.gz")
-    assert signal.lost_volumes(data, types) == {}
+    assert signal.examine(data, types).lost == {}

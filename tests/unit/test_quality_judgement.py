@@ -10,18 +10,20 @@ from loading import ROOT, shared_data
 from pharmasl import images, resample, tables, template, transforms
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.perfusion import acceptance
-from pharmasl.quality import columns, flags, judgement, metrics
+from pharmasl.quality import columns, flags, judgement, metrics, verdicts
 from pharmasl.study import settings, trial
 from pharmasl.study.targets import Targets
 from scipy import ndimage, stats
 
-DEFAULT = {"bands": {}, "exclude": [], "least_pairs": 2, "exclude_failed_registration": True}
+DEFAULT = {
+    "bands": {}, "exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True,
+}  # fmt: skip
 GOOD = {"Accepted": True, "Reason": None}
 
 
 def test_the_default_rule_is_that_of_the_schema(tmp_path):
     quality = settings.resolve({"bids_dir": "a", "output_dir": "b", "conditions": {"rest": {}}})["quality"]
-    assert quality == {**DEFAULT, "exclude_scans": {}}
+    assert quality == {**DEFAULT, "exclude_scans": {}, "accept_scans": {}}
     assert judgement.rule(quality) == {name: DEFAULT[name] for name in DEFAULT if name != "bands"}
 
 
@@ -52,12 +54,13 @@ def test_a_rule_that_could_never_exclude_is_refused():
 
 
 def test_the_rule_in_words():
-    rule = judgement.rule({**DEFAULT, "exclude": ["fd_mean", "qei"]})
+    rule = judgement.rule({**DEFAULT, "exclude": ["fd_mean", "qei"], "exclude_implausible": False})
     assert judgement.in_words(rule) == (
         "A scan was excluded if named in the configuration, or if fewer than 2 repeats were usable (or its only one was "
         "not), or if its registration was not accepted, or if mean framewise displacement lay outside its band, or if "
-        "quality evaluation index lay outside its band."
+        "quality evaluation index lay outside its band, unless accepted by name in the configuration, with a reason."
     )
+    assert f"or if {verdicts.in_words()}, unless" in judgement.in_words(judgement.rule(DEFAULT))
 
 
 def test_the_schema_knows_the_measures():
@@ -95,6 +98,18 @@ def test_a_misspelt_name_is_an_error_with_close_names(tmp_path):
     assert len(caught.value.errors) == 1
     with pytest.raises(InputErrors, match="none is similar"):
         read(root, {"xyz": "motion"})
+
+
+def test_scans_accepted_by_name_are_the_studys_own_and_not_excluded_too(tmp_path):
+    root = skeleton.dataset(tmp_path / "bids")
+    name = "sub-01_ses-T1_acq-rest"
+    study = read(root, {}, quality={"accept_scans": {name: "seen by eye"}})
+    wildcards = type("Wildcards", (), {"scan": f"sub-01/ses-T1/perf/{name}"})
+    assert Targets(study, "results").own_acceptance(wildcards) == "seen by eye"
+    with pytest.raises(InputErrors, match=r"quality\.accept_scans\.sub-01_ses-T1_acq-rset.*Close names"):
+        read(root, {}, quality={"accept_scans": {"sub-01_ses-T1_acq-rset": "seen"}})
+    with pytest.raises(InputErrors, match=r"accept_scans\.sub-01_ses-T1_acq-rest: found 'in exclude_scans too'"):
+        read(root, {}, quality={"accept_scans": {name: "good"}, "exclude_scans": {name: "bad"}})
 
 
 def test_a_study_cut_down_to_some_participants_keeps_its_list(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pharmasl.errors import InputError
 from pharmasl.quality import columns, flags, metrics
+from pharmasl.quality.scan import CONSISTENCY
 from scipy import ndimage, stats
 
 
@@ -153,7 +154,7 @@ def test_scan_metrics_of_a_planted_scan(brain):
     found = scan(brain, cbf, series)
     share = len(negative) / len(grey)
     mean = 60 * (1 - 2 * share)
-    assert set(found) == set(columns.METRICS)
+    assert set(found) | set(CONSISTENCY) == set(columns.METRICS)
     assert found["negative_gm_share"] == pytest.approx(share)
     assert found["gm_cbf"] == pytest.approx(mean, rel=1e-4)
     assert found["wm_cbf"] == pytest.approx(20, rel=1e-3)

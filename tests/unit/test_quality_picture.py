@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pharmasl.quality import picture
 from pharmasl.quality.columns import METRICS
+from pharmasl.quality.judgement import Verdict
 from PIL import Image
 
 
@@ -53,7 +54,10 @@ def test_bounds_of_an_empty_mask_are_the_whole_grid():
     assert picture.bounds(np.zeros((3, 4), dtype=bool)) == (slice(0, 3), slice(0, 4))
 
 
-def draw(path, flags=()):
+GOOD = Verdict([], None, [])
+
+
+def draw(path, flags=(), verdict=GOOD):
     rng = np.random.default_rng(0)
     brain = np.zeros((20, 24, 9), dtype=np.float32)
     brain[3:17, 3:21, 1:8] = 1
@@ -69,11 +73,28 @@ def draw(path, flags=()):
         {"participant_id": "sub-01", "session": None, "condition": "rest"},
         measures,
         list(flags),
+        verdict,
         native=(cbf, brain, gm, affine),
         template=(60 * big, big, big, template_affine),
         displacement=np.array([np.nan, 0.1, 0.2, 0.1]),
         pair_cbf=np.full(3, np.nan),
     )
+
+
+def test_the_verdict_stands_in_words_above_the_flags(tmp_path):
+    assert picture.words(GOOD, []) == ["no flags"]
+    assert picture.words(Verdict(["M0 dark", "few"], None, []), ["fd_mean:high"]) == [
+        "excluded: M0 dark; few",
+        "flagged: mean framewise displacement high",
+    ]
+    assert picture.words(Verdict([], "seen", ["M0 dark"]), []) == [
+        "accepted by hand: seen (in spite of: M0 dark)",
+        "no flags",
+    ]
+    assert picture.words(Verdict([], "seen", []), [])[0] == "accepted by hand: seen"
+    draw(tmp_path / "a.png")
+    draw(tmp_path / "b.png", verdict=Verdict(["M0 dark"], None, []))
+    assert Image.open(tmp_path / "b.png").height == Image.open(tmp_path / "a.png").height + 20
 
 
 def test_same_input_same_bytes_and_flags_are_seen(tmp_path):

@@ -128,7 +128,7 @@ def test_the_main_plan_is_the_studys_own(study):
     }  # fmt: skip
     assert (craving["analysis"], craving["contrast"]) == (None, "cue")
     assert plan["exclusion"] == {
-        "rule": {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True}, "scans": {},
+        "rule": RULE, "scans": {}, "accepted": {},
     }  # fmt: skip
     assert plan["regions"] == {"ball": "gm_weighted", "found": "mean"}
     first = plan["visits"][0]
@@ -149,7 +149,7 @@ def test_other_covariates_choose_their_own_participants(study):
 
 def test_another_rule_of_exclusion_is_laid_over_the_studys_own(study):
     assert chosen(study, quality="strict")["exclusion"]["rule"] == {
-        "exclude": ["fd_mean"], "least_pairs": 3, "exclude_failed_registration": True,
+        **RULE, "exclude": ["fd_mean"], "least_pairs": 3,
     }  # fmt: skip
 
 
@@ -168,13 +168,14 @@ def test_a_misspelt_scan_of_an_alternative_is_refused(tmp_path):
 def quality_table(path, **values):
     row = {
         "scan": "sub-01_acq-rest", "condition": "rest", "flags": "fd_mean:high,qei:low", "pairs_used": 3, "pairs": 8,
-        "registration": "accepted", "usable": "yes", "exclusion_reason": None, **values,
+        "registration": "accepted", "usable": "yes", "exclusion_reason": None,
+        "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5, **values,
     }  # fmt: skip
     tables.write_table(path, [row], dict.fromkeys(row, ""))
     return path
 
 
-RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True}
+RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
 
 
 @pytest.mark.parametrize(
@@ -189,15 +190,29 @@ RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True}
 )
 def test_a_scan_is_judged_again_by_another_rule(tmp_path, rule, scans, reason):
     path = quality_table(tmp_path / "q.tsv")
-    row = answers.judged(path, {"rule": {**RULE, **rule}, "scans": scans})
+    row = answers.judged(path, {"rule": {**RULE, **rule}, "scans": scans, "accepted": {}})
     assert (row["usable"], row["exclusion_reason"]) == (("yes", "") if reason is None else ("no", reason))
 
 
 def test_a_scan_that_the_study_excludes_may_be_taken_under_another_rule(tmp_path):
     path = quality_table(tmp_path / "q.tsv", registration="not accepted", usable="no", exclusion_reason="x", flags=None)
-    assert answers.judged(path, {"rule": RULE, "scans": {}})["exclusion_reason"] == "registration not accepted"
-    lenient = {**RULE, "exclude_failed_registration": False}
-    assert answers.judged(path, {"rule": lenient, "scans": {}})["usable"] == "yes"
+    own = {"rule": RULE, "scans": {}, "accepted": {}}
+    assert answers.judged(path, own)["exclusion_reason"] == "registration not accepted"
+    lenient = {**own, "rule": {**RULE, "exclude_failed_registration": False}}
+    assert answers.judged(path, lenient)["usable"] == "yes"
+
+
+def test_what_is_implausible_or_accepted_by_hand_is_so_under_another_rule_too(tmp_path):
+    path = quality_table(tmp_path / "q.tsv", implausible="below zero; M0 dark", flags=None)
+    own = {"rule": RULE, "scans": {}, "accepted": {}}
+    assert answers.judged(path, own)["exclusion_reason"] == "below zero; M0 dark"
+    assert answers.judged(path, {**own, "rule": {**RULE, "exclude_implausible": False}})["usable"] == "yes"
+    accepted = {**own, "accepted": {"sub-01_acq-rest": "seen"}}
+    row = answers.judged(path, accepted)
+    assert (row["usable"], row["accepted_by_hand"], row["overruled"]) == ("yes", "seen", "below zero; M0 dark")
+    assert answers.judged(path, {**accepted, "scans": {"sub-01_acq-rest": "bad"}})["usable"] == "no"
+    empty = quality_table(tmp_path / "e.tsv", implausible="no CBF", gm_cbf=None)
+    assert answers.judged(empty, accepted)["exclusion_reason"] == "no CBF"
 
 
 # Maps.

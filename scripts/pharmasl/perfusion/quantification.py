@@ -16,8 +16,10 @@ from pharmasl import fields, images, resample, tables, transforms
 from pharmasl.errors import InputError
 from pharmasl.perfusion import (
     artefacts,
+    consistency,
     coregistration,
     estimation,
+    far_off,
     motion,
     partial_volume,
     plausibility,
@@ -147,6 +149,7 @@ def quantify(given, made, *, acquisition, settings):
         save(made["template_att"], template_place.on_grid(template.att))
     tables.write_table(made["repeats"], list(_rows(found, choice, own.weight)), REPEATS)
     told = record.sidecar(found, acquisition, settings, choice, regression)
+    told["Consistency"] = consistency.measure(found, native, own.cbf, acquisition).record()
     told["MeanBrainCBF"] = float(np.nanmean(own.cbf)) if own.covered.any() else None
     told["TemplateCoverage"] = float(covered.sum() / max(template_place.mask.sum(), 1))
     tables.write_json(made["sidecar"], told)
@@ -177,7 +180,7 @@ def _choose(found, cbf, tissue, positions, settings):
     limits = {key: settings[key] for key in artefacts.LIMITS}
     rules = [rule for rule in settings["rules"] if not (several and rule == "enable")]
     choice = artefacts.choose(cbf, *tissue, displacement=displacement, rule=rules or "none", settings=limits)
-    return _with_lost(choice, found.repeats)
+    return _with_lost(far_off.without_far_off(choice), found.repeats)
 
 
 def _with_lost(choice, repeats):

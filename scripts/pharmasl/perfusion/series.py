@@ -48,14 +48,14 @@ def _read(path, volume_types):
 
 def _sorted(data, affine, path, volume_types, group):
     """The series without its lost volumes' values, and its volumes by type."""
-    lost = signal.lost_volumes(data, volume_types, group)
-    signal.tell(lost, path)
+    examined = signal.examine(data, volume_types, group)
+    signal.tell(examined.lost, path)
     # What a lost volume holds must reach nothing: damaged values would spread in any interpolation.
-    data[..., list(lost)] = 0
+    data[..., list(examined.lost)] = 0
     return (
         np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0),
         affine,
-        volumes.sort(volume_types, path, group, lost),
+        volumes.sort(volume_types, path, group, examined),
     )
 
 
@@ -114,7 +114,7 @@ def load_m0(path):
     data, affine = images.load(path)
     data = data.reshape((*data.shape[:3], -1))
     types = ["m0scan"] * data.shape[3]
-    lost = signal.lost_volumes(data, types)
+    lost = signal.examine(data, types).lost
     signal.tell(lost, path)
     left = [number for number in range(len(types)) if number not in lost]
     volumes.require_m0(left, lost, path)

@@ -10,6 +10,7 @@ exactly zero (the program and its table: docs/perfusion.md).
 """
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,8 +36,24 @@ ABSURD = 100.0
 ABSURD_VALUE = 1e12
 
 
-def lost_volumes(data, volume_types, group=None):
-    """Volumes that hold no measurement, with the reason.
+@dataclass(frozen=True)
+class Signal:
+    """What the volumes of a series hold.
+
+    Attributes
+    ----------
+    lost : dict of int to str
+        Number of each volume that holds no measurement, from 0, to the reason in words ("holds nothing but the value 0").
+    level : ndarray of shape (T,)
+        Mean absolute value in the head of its family; NaN for dummies and for what holds no signal or is damaged.
+    """
+
+    lost: dict
+    level: np.ndarray
+
+
+def examine(data, volume_types, group=None):
+    """Find the volumes that hold no measurement, and measure the level of the others.
 
     Parameters
     ----------
@@ -50,23 +67,34 @@ def lost_volumes(data, volume_types, group=None):
 
     Returns
     -------
-    dict of int to str
-        Number of the volume, from 0, to the reason in words ("holds nothing but the value 0").
+    Signal
     """
     flat = data.reshape(-1, data.shape[3])
     group = np.zeros(data.shape[3], dtype=int) if group is None else np.asarray(group)
-    lost = {}
+    lost, level = {}, np.full(data.shape[3], np.nan)
     for name, delay in dict.fromkeys(_family(kind, number) for kind, number in zip(volume_types, group)):
         if name is None:
             continue
         members = [i for i, kind in enumerate(volume_types) if _family(kind, group[i]) == (name, delay)]
-        lost |= _lost_of(flat[:, members], members, name)
+        lost |= _lost_of(flat[:, members], members, name, level)
     # Copies are looked for over all delays: a copy of another delay's volume is none the better.
     for name in dict.fromkeys(FAMILIES.values()):
         members = [i for i, kind in enumerate(volume_types) if FAMILIES.get(kind) == name and i not in lost]
         if name != "m0scan":
             lost |= _copies(flat, members)
-    return dict(sorted(lost.items()))
+    return Signal(dict(sorted(lost.items())), level)
+
+
+def levels(data):
+    """The level of volumes of one family, none of them lost: ndarray of shape (T,). ``data`` of shape (X, Y, Z, T)."""
+    flat = np.abs(data.reshape(-1, data.shape[3]))
+    return flat[_head(flat)].mean(axis=0, dtype=np.float64)
+
+
+def _head(size):
+    """Voxels of the head: where the mean of absolute values (voxels, volumes) is above its threshold."""
+    mean = size.mean(axis=1, dtype=np.float64)
+    return mean > HEAD * np.percentile(mean, 98)
 
 
 def _family(kind, delay):
@@ -74,8 +102,8 @@ def _family(kind, delay):
     return name, int(delay) if name == "pairs" else 0
 
 
-def _lost_of(values, members, name):
-    """The lost volumes of one family; ``values`` of shape (voxels, members)."""
+def _lost_of(values, members, name, levels_out):
+    """The lost volumes of one family; ``values`` of shape (voxels, members). Levels are written into ``levels_out``."""
     finite = np.isfinite(values)
     background = finite.mean(axis=1) < 0.5
     lost, peaks = {}, np.zeros(len(members))
@@ -94,29 +122,32 @@ def _lost_of(values, members, name):
     for column in np.flatnonzero(alive & (peaks > min(ABSURD * usual, ABSURD_VALUE))):
         lost[members[column]] = f"is damaged: it holds values of {peaks[column]:.3g}"
     kept = [column for column in np.flatnonzero(alive) if members[column] not in lost]
-    return lost | _odd(values, finite | background[:, None], [members[i] for i in kept], kept, name)
+    return lost | _odd(values, finite | background[:, None], [members[i] for i in kept], kept, name, levels_out)
 
 
-def _odd(values, valid, members, kept, name):
+def _odd(values, valid, members, kept, name, levels_out):
     """Of volumes with values: those without signal in the head, with holes, or of another level."""
     if not kept:
         return {}
     size = np.abs(np.where(np.isfinite(values[:, kept]), values[:, kept], 0))
-    mean = size.mean(axis=1, dtype=np.float64)
-    head = mean > HEAD * np.percentile(mean, 98)
+    head = _head(size)
     size = size[head]
     level, zeros = size.mean(axis=0, dtype=np.float64), (size == 0).mean(axis=0)
     holes = (~valid[:, kept][head]).mean(axis=0)
     level_usual, zeros_usual = np.median(level), np.median(zeros)
+    levels_out[members] = level
     lost = {}
     for column, number in enumerate(members):
         ratio = level[column] / level_usual
         if holes[column] > 0:
             lost[number] = f"is damaged: {holes[column]:.2%} of the head's voxels hold no finite value"
+            levels_out[number] = np.nan
         elif ratio < LEAST_LEVEL:
             lost[number] = f"holds no signal: its level in the head is {ratio:.2g} of its kind's median"
+            levels_out[number] = np.nan
         elif zeros[column] > zeros_usual + ZEROS[name in MAGNITUDES]:
             lost[number] = f"is incomplete: {zeros[column]:.1%} of the head's voxels are exactly zero"
+            levels_out[number] = np.nan
         elif name == "pairs" and len(members) >= LEAST_FAMILY and not LEVELS[0] <= ratio <= LEVELS[1]:
             lost[number] = (
                 f"is of another kind: its level in the head is {ratio:.2g} times the median of controls and labels"

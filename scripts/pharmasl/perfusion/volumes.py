@@ -32,7 +32,9 @@ class Volumes:
     acquired : ndarray of int, shape (M, 2)
         Volumes of each repeat as acquired, the lost ones among them: control and label, or the volume and -1.
     lost : dict of int to str
-        Volumes that hold no measurement, with the reason: :func:`pharmasl.perfusion.signal.lost_volumes`.
+        Volumes that hold no measurement, with the reason: :class:`pharmasl.perfusion.signal.Signal`.
+    level : ndarray of shape (T,) or None
+        Of each volume in the head, of the same class; None where the volumes were not looked at.
     """
 
     control: np.ndarray
@@ -45,6 +47,7 @@ class Volumes:
     kind: str
     acquired: np.ndarray
     lost: dict = field(default_factory=dict)
+    level: np.ndarray | None = None
 
     @property
     def moving(self):
@@ -52,7 +55,7 @@ class Volumes:
         return np.sort(np.concatenate([self.control, self.label])) if self.kind == "pairs" else np.array([], dtype=int)
 
 
-def sort(volume_types, series, group=None, lost=None):
+def sort(volume_types, series, group=None, examined=None):
     """Sort the volumes of a series by type, and pair its controls and labels.
 
     Parameters
@@ -63,8 +66,8 @@ def sort(volume_types, series, group=None, lost=None):
         The image, named in errors.
     group : sequence of int, optional
         Number of each volume's delay: only a control and a label of the same one are partners.
-    lost : dict of int to str, optional
-        Volumes that hold no measurement. They keep their partner, so that no volume is paired anew, and both are left out.
+    examined : pharmasl.perfusion.signal.Signal, optional
+        Volumes that hold no measurement keep their partner, so that no volume is paired anew, and both are left out.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def sort(volume_types, series, group=None, lost=None):
         )
     unpaired = np.setdiff1d(np.concatenate([of["control"], of["label"]]), pairs)
     acquired = pairs if kind == "pairs" else np.stack([of[kind], np.full(len(of[kind]), -1)], axis=1)
-    lost = lost or {}
+    lost = {} if examined is None else examined.lost
     alive = ~np.isin(acquired, list(lost)).any(axis=1)
     if not alive.any():
         raise InputError(
@@ -117,6 +120,7 @@ def sort(volume_types, series, group=None, lost=None):
         kind=kind,
         acquired=acquired,
         lost=lost,
+        level=None if examined is None else examined.level,
     )
 
 

@@ -115,6 +115,28 @@ METRICS = {
         "_desc-repeats_timeseries.tsv says which and why",
         "Units": "1",
     },
+    "m0_over_control": {
+        "LongName": "M0 over control",
+        "Description": "Median over the brain of M0 as it was stored (times perfusion.m0.scale) over the mean control; under "
+        "background suppression M0 is clearly brighter",
+        "Units": "1",
+    },
+    "m0_spread": {
+        "LongName": "Spread of the M0 volumes",
+        "Description": "Mean signal of the brightest M0 volume over that of the dimmest, in the head",
+        "Units": "1",
+    },
+    "gain_step": {
+        "LongName": "Step of the signal level",
+        "Description": "Factor by which the mean signal of controls and labels steps from one pair to the next and stays "
+        "changed",
+        "Units": "1",
+    },
+    "zero_cbf_share": {
+        "LongName": "CBF of exactly zero",
+        "Description": "Share of the brain's voxels with CBF of exactly 0, among those whose CBF is known",
+        "Units": "1",
+    },
     "delays": {
         "LongName": "Post-labelling delays",
         "Description": "Number of different post-labelling delays; what is formed across repeats is formed across those "
@@ -151,6 +173,8 @@ FLAGS = {
 }
 
 JUDGEMENT = {
+    "implausible": "What in the scan no brain and no scanner makes, with the likely cause, causes separated by semicolons; "
+    "n/a where there is nothing",
     "registration": {
         "Description": "Whether the registration to the anatomy was accepted",
         "Levels": {"accepted": "Accepted", "not accepted": "Its transform is not to be trusted"},
@@ -160,6 +184,8 @@ JUDGEMENT = {
         "Levels": {"yes": "It does", "no": "Excluded, for the reason beside"},
     },
     "exclusion_reason": "Why the scan is excluded, reasons separated by semicolons; n/a for a usable scan",
+    "accepted_by_hand": "The reason for which a person accepted the scan (quality.accept_scans); n/a where nobody did",
+    "overruled": "The reasons for which the scan would be excluded, had nobody accepted it; n/a where there are none",
 }
 
 COLUMNS = {**SCAN, **METRICS, **FLAGS, **JUDGEMENT}

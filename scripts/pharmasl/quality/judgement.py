@@ -1,12 +1,15 @@
 """Whether a scan is usable: by the rule that the configuration declares, and by nothing else.
 
 A scan is excluded if a person has excluded it by name, if too few of its repeats are usable, if its registration was not
-accepted, or if a measure lies outside its band that the configuration lists as excluding. Whatever else is odd is a
-flag, which asks for a look. No rule knows the arm or the outcome.
+accepted, if it shows what no brain and no scanner makes, or if a measure lies outside its band that the configuration
+lists as excluding. Whatever else is odd is a flag, which asks for a look. A person may accept a scan in spite of all rules,
+by name and with a reason. No rule knows the arm or the outcome.
 """
 
+from dataclasses import dataclass
+
 from pharmasl.errors import InputError
-from pharmasl.quality import flags
+from pharmasl.quality import flags, verdicts
 from pharmasl.quality.columns import METRICS
 
 
@@ -16,12 +19,13 @@ def rule(quality):
     Parameters
     ----------
     quality : dict
-        Of the configuration: ``bands``, ``exclude`` (measures), ``least_pairs``, ``exclude_failed_registration``.
+        Of the configuration: ``bands``, ``exclude`` (measures), ``least_pairs``, ``exclude_failed_registration``,
+        ``exclude_implausible``.
 
     Returns
     -------
     dict
-        ``exclude``, ``least_pairs``, ``exclude_failed_registration``.
+        Without ``bands``.
 
     Raises
     ------
@@ -40,10 +44,11 @@ def rule(quality):
                 f"a measure with a band: {', '.join(bands)}",
                 f"Give limits in quality.bands.{name}; without them no scan could be excluded by it.",
             )
-    return {name: quality[name] for name in ("exclude", "least_pairs", "exclude_failed_registration")}
+    names = ("exclude", "least_pairs", "exclude_failed_registration", "exclude_implausible")
+    return {name: quality[name] for name in names}
 
 
-def reasons(rule, flagged, pairs_used, pairs, registration, own=None):
+def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausible=()):
     """Why a scan is excluded.
 
     Parameters
@@ -59,6 +64,8 @@ def reasons(rule, flagged, pairs_used, pairs, registration, own=None):
         ``Accepted`` and ``Reason``.
     own : str, optional
         The user's reason for excluding this scan by name.
+    implausible : sequence of str
+        As :func:`pharmasl.quality.verdicts.causes` returns.
 
     Returns
     -------
@@ -66,6 +73,8 @@ def reasons(rule, flagged, pairs_used, pairs, registration, own=None):
         Empty for a usable scan.
     """
     found = [own] if own else []
+    if rule["exclude_implausible"]:
+        found += implausible
     least = 1 if pairs == 1 else rule["least_pairs"]
     if pairs_used < least:
         found.append(f"{pairs_used} of {pairs} repeats usable, fewer than {least}")
@@ -75,10 +84,64 @@ def reasons(rule, flagged, pairs_used, pairs, registration, own=None):
     return found + [flags.describe(flag) for flag in flagged if flag.split(":")[0] in rule["exclude"]]
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a scan is used.
+
+    Attributes
+    ----------
+    reasons : list of str
+        Why it is not; empty for a usable scan.
+    accepted : str or None
+        The user's reason for accepting it by name, where that holds.
+    overruled : list of str
+        For what it would be excluded, had it not been accepted.
+    """
+
+    reasons: list
+    accepted: str | None
+    overruled: list
+
+    def row(self):
+        """Its columns of the quality table."""
+        return {
+            "usable": "no" if self.reasons else "yes",
+            "exclusion_reason": "; ".join(self.reasons),
+            "accepted_by_hand": self.accepted,
+            "overruled": "; ".join(self.overruled),
+        }
+
+
+def decide(reasons, *, own, accepted, without_result):
+    """The verdict on a scan: a person's exclusion goes before a person's acceptance, and that before all rules.
+
+    Parameters
+    ----------
+    reasons : list of str
+        Of :func:`reasons`.
+    own, accepted : str or None
+        The user's reasons for excluding and for accepting this scan by name.
+    without_result : bool
+        Whether it has no CBF at all, which nobody can accept.
+
+    Returns
+    -------
+    Verdict
+    """
+    if own or without_result or not accepted:
+        return Verdict(reasons, None, [])
+    return Verdict([], accepted, reasons)
+
+
 def in_words(rule):
     """The rule as a sentence, for the methods and the report."""
     parts = [f"fewer than {rule['least_pairs']} repeats were usable (or its only one was not)"]
     if rule["exclude_failed_registration"]:
         parts.append("its registration was not accepted")
+    if rule["exclude_implausible"]:
+        parts.append(verdicts.in_words())
     parts += [f"{flags.plain(name)} lay outside its band" for name in rule["exclude"]]
-    return f"A scan was excluded if named in the configuration, or if {', or if '.join(parts)}."
+    return (
+        f"A scan was excluded if named in the configuration, or if {', or if '.join(parts)}, unless accepted by name in the "
+        "configuration, with a reason."
+    )

@@ -290,7 +290,27 @@ def section(canvas, top, title, tiles, size, legend=None):
     return panel[3] + 16
 
 
-def draw(path, scan, measures, flags, excluded=(), *, native, template, displacement, pair_cbf):
+def words(verdict, flags):
+    """The verdict and the flags as lines of the picture.
+
+    Parameters
+    ----------
+    verdict : pharmasl.quality.judgement.Verdict
+    flags : list of str
+        As :func:`pharmasl.quality.flags.flags` returns.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = textwrap.wrap("excluded: " + "; ".join(verdict.reasons), 140) if verdict.reasons else []
+    if verdict.accepted:
+        overruled = f" (in spite of: {'; '.join(verdict.overruled)})" if verdict.overruled else ""
+        lines += textwrap.wrap(f"accepted by hand: {verdict.accepted}{overruled}", 140)
+    return lines + textwrap.wrap("flagged: " + ", ".join(map(describe, flags)) if flags else "no flags", 150)
+
+
+def draw(path, scan, measures, flags, verdict, *, native, template, displacement, pair_cbf):
     """Draw a scan: CBF on its own grid, CBF on the template, motion and grey-matter CBF over time.
 
     Parameters
@@ -303,8 +323,7 @@ def draw(path, scan, measures, flags, excluded=(), *, native, template, displace
         As :func:`pharmasl.quality.metrics.scan_metrics` returns.
     flags : list of str
         As :func:`pharmasl.quality.flags.flags` returns.
-    excluded : list of str
-        Why the scan is excluded; empty for a usable scan.
+    verdict : pharmasl.quality.judgement.Verdict
     native, template : (cbf, brain, gm, affine)
         Volumes of one grid and its affine.
     displacement : ndarray of shape (volumes,)
@@ -317,9 +336,8 @@ def draw(path, scan, measures, flags, excluded=(), *, native, template, displace
     above = native_tiles(*native, size, 2 * COLUMNS)
     below = template_tiles(*template, size)
     rows = math.ceil(len(above) / COLUMNS)
-    verdict = textwrap.wrap("excluded: " + "; ".join(excluded), 140) if excluded else []
-    verdict += textwrap.wrap("flagged: " + ", ".join(map(describe, flags)) if flags else "no flags", 150)
-    below_verdict = 50 + 20 * len(verdict)
+    lines = words(verdict, flags)
+    below_verdict = 50 + 20 * len(lines)
     canvas = Image.new(
         "RGB", (WIDTH, below_verdict + 58 + (rows + 1) * (size[1] + GAP) + 2 * (42 + GAP) + 196), "white"
     )
@@ -329,8 +347,9 @@ def draw(path, scan, measures, flags, excluded=(), *, native, template, displace
         part for part in (scan["participant_id"], session and f"session {session}", scan.get("condition")) if part
     )
     pen.text((MARGIN, 16), heading, fill=INK, font=font(24))
-    for line, text in enumerate(verdict):
-        pen.text((MARGIN, 48 + 20 * line), text, fill=WARNING if flags or excluded else GOOD, font=font(15))
+    colour = WARNING if flags or verdict.reasons or verdict.accepted else GOOD
+    for line, text in enumerate(lines):
+        pen.text((MARGIN, 48 + 20 * line), text, fill=colour, font=font(15))
     x = MARGIN
     for name, value in facts(measures):
         pen.text((x, below_verdict + 4), name, fill=MUTED, font=font(13))

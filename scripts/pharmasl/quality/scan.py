@@ -4,9 +4,21 @@ import numpy as np
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.quality import columns, judgement, picture
+from pharmasl.quality import columns, judgement, picture, verdicts
 from pharmasl.quality.flags import flags, resolve
 from pharmasl.quality.metrics import scan_metrics
+
+# Measures of the quality table that the quantification took, as they stand in its sidecar.
+CONSISTENCY = {
+    "m0_over_control": "M0OverControl",
+    "m0_spread": "M0Spread",
+    "gain_step": "GainStep",
+    "zero_cbf_share": "ZeroShare",
+}
+
+
+def _number(value):
+    return float("nan") if value is None else float(value)
 
 
 def numbers(rows, name):
@@ -69,6 +81,7 @@ def assess(
     confounds,
     repeats,
     registration,
+    sidecar,
     coverage,
     template_cbf,
     template_mask,
@@ -79,6 +92,7 @@ def assess(
     bands,
     rule,
     own_exclusion=None,
+    own_acceptance=None,
 ):
     """Measure one scan, flag what lies outside the bands, judge whether it is usable and draw its picture.
 
@@ -92,6 +106,8 @@ def assess(
         Table of the scan's repeats: which are in its mean CBF.
     registration : path-like
         JSON of the registration to the anatomy: ``Overlap``, ``Accepted`` and ``Reason``.
+    sidecar : path-like
+        JSON of the scan's CBF: ``Consistency``.
     coverage, template_cbf, template_mask, template_gm : path-like
         Images on the template grid.
     table, figure : path-like
@@ -102,14 +118,15 @@ def assess(
         Measure to ``[low, high]``, laid over :data:`pharmasl.quality.flags.BANDS`; None for no band.
     rule : dict
         As :func:`pharmasl.quality.judgement.rule` returns.
-    own_exclusion : str, optional
-        The user's reason for excluding this scan by name.
+    own_exclusion, own_acceptance : str, optional
+        The user's reasons for excluding and for accepting this scan by name.
     """
     cbf, affine = images.load(cbf)
     series = load_series(timeseries)
     kept, delays, without_signal = read_repeats(repeats, series.shape[3])
     registration = tables.read_json(registration)
     overlap = registration["Overlap"]
+    consistency = tables.read_json(sidecar)["Consistency"]
     brain, gm, wm, csf = (images.load(path)[0] for path in (brain_mask, gm, wm, csf))
     rows = tables.read_table(confounds)
     displacement, dvars = numbers(rows, "framewise_displacement"), numbers(rows, "dvars")
@@ -135,14 +152,19 @@ def assess(
         delays,
         without_signal,
     )
+    measures |= {name: _number(consistency[key]) for name, key in CONSISTENCY.items()}
     found = flags(measures, resolve(bands))
-    excluded = judgement.reasons(rule, found, measures["pairs_used"], measures["pairs"], registration, own_exclusion)
+    implausible = verdicts.causes(measures, consistency)
+    counted = measures["pairs_used"], measures["pairs"]
+    reasons = judgement.reasons(rule, found, *counted, registration, own_exclusion, implausible)
+    without = verdicts.is_without_result(measures)
+    verdict = judgement.decide(reasons, own=own_exclusion, accepted=own_acceptance, without_result=without)
     picture.draw(
         figure,
         scan,
         measures,
         found,
-        excluded,
+        verdict,
         native=(cbf, brain, gm, affine),
         template=(template_cbf, template_mask, template_gm, template_affine),
         displacement=displacement,
@@ -153,7 +175,7 @@ def assess(
         **measures,
         "flags": ",".join(found),
         "registration": "accepted" if registration["Accepted"] else "not accepted",
-        "usable": "no" if excluded else "yes",
-        "exclusion_reason": "; ".join(excluded),
+        "implausible": "; ".join(implausible),
+        **verdict.row(),
     }
     tables.write_table(table, [row], columns.COLUMNS)

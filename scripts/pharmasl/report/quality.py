@@ -22,8 +22,18 @@ def found_flags(row):
 
 
 def reasons(row):
-    """Why a scan is excluded: none or one text."""
-    return [f"excluded: {row['exclusion_reason']}"] if row["usable"] == "no" else []
+    """Why a scan is excluded, or accepted by hand: none or one text."""
+    if row["usable"] == "no":
+        return [f"excluded: {row['exclusion_reason']}"]
+    return [f"accepted by hand: {acceptance(row)}"] if row["accepted_by_hand"] else []
+
+
+def acceptance(row):
+    """The reason for which a scan was accepted, and in spite of what; empty where nobody accepted it."""
+    if not row["accepted_by_hand"]:
+        return ""
+    overruled = f" (in spite of: {row['overruled']})" if row["overruled"] else ""
+    return f"{row['accepted_by_hand']}{overruled}"
 
 
 def verdict(rows):
@@ -80,7 +90,7 @@ def summary(rows, bands):
 
 def every(rows):
     """One row a scan."""
-    heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason"]
+    heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason", "Accepted by hand"]
     cells = [
         [
             name_of(row),
@@ -88,11 +98,12 @@ def every(rows):
             "; ".join(map(flags.describe, found_flags(row))),
             row["usable"],
             row["exclusion_reason"] or "",
+            acceptance(row),
         ]
         for row in rows
     ]
-    marked = {k for k, row in enumerate(rows) if found_flags(row) or row["usable"] == "no"}
-    return Table("Every scan", heads, cells, {0, len(heads) - 3, len(heads) - 2, len(heads) - 1}, marked)
+    marked = {k for k, row in enumerate(rows) if found_flags(row) or reasons(row)}
+    return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked)
 
 
 def global_cbf(rows, people, config):
@@ -136,6 +147,10 @@ def section(rows, people, figure, scan_figures, config):
         f"{verdict(rows)[0].upper()}{verdict(rows)[1:]} {judgement.in_words(judgement.rule(config['quality']))}",
         f"{count(len(flagged), 'scan')} of {len(rows)} {lie} outside a band. Beyond that rule, a flag asks for a look.",
     ]
+    accepted = [f"{name_of(row)}: {acceptance(row)}" for row in rows if row["accepted_by_hand"]]
+    if accepted:
+        verb = "was" if len(accepted) == 1 else "were"
+        sentences.append(f"{count(len(accepted), 'scan')} {verb} accepted by hand: {'; '.join(accepted)}.")
     values = [number(row["gm_cbf"]) for row in rows if row["gm_cbf"] is not None]
     if values:
         sentences.append(f"Mean grey-matter CBF over all scans is {fixed(statistics.fmean(values), 1)} mL/100 g/min.")

@@ -15,7 +15,7 @@ from pharmasl.craving import correlations
 from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
 from pharmasl.group import analysis, questions
-from pharmasl.quality import judgement
+from pharmasl.quality import judgement, verdicts
 from pharmasl.study import arms as study_arms
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ def judged(path, exclusion):
     path : path-like
         The scan's quality table.
     exclusion : dict
-        ``rule``, as :func:`pharmasl.quality.judgement.rule` returns, and ``scans``: those excluded by name, to the reason.
+        ``rule``, as :func:`pharmasl.quality.judgement.rule` returns, and ``scans`` and
+        ``accepted``: those excluded and accepted by name, to the reason.
 
     Returns
     -------
@@ -63,15 +64,18 @@ def judged(path, exclusion):
         The row, with ``usable`` and ``exclusion_reason`` by that rule.
     """
     (row,) = contrasts.read_quality([path])
+    own = exclusion["scans"].get(row["scan"])
     reasons = judgement.reasons(
         exclusion["rule"],
         row["flags"].split(",") if row["flags"] else [],
         int(float(row["pairs_used"])),
         int(float(row["pairs"])),
         {"Accepted": row["registration"] == "accepted"},
-        exclusion["scans"].get(row["scan"]),
+        own,
+        row["implausible"].split("; ") if row["implausible"] else [],
     )
-    return {**row, "usable": "no" if reasons else "yes", "exclusion_reason": "; ".join(reasons)}
+    accepted, without = exclusion["accepted"].get(row["scan"]), verdicts.is_without_result(row)
+    return {**row, **judgement.decide(reasons, own=own, accepted=accepted, without_result=without).row()}
 
 
 def _volumes(path):

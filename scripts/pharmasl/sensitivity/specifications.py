@@ -128,7 +128,11 @@ def plan(study, specification):
         "specification": dict(specification),
         "main": is_main(config, specification),
         "visits": [_visit(study, visit, sorted(contrasts)) for visit in study.visits],
-        "exclusion": {"rule": judgement.rule(quality), "scans": quality["exclude_scans"]},
+        "exclusion": {
+            "rule": judgement.rule(quality),
+            "scans": quality["exclude_scans"],
+            "accepted": quality["accept_scans"],
+        },
         "answers": answers,
         "regions": {name: config["rois"][name]["statistic"] for name in regions(config)},
         "craving": craving if relates_craving(config) else None,

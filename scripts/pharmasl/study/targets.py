@@ -97,6 +97,10 @@ class Targets:
         """The user's reason for excluding a scan by name; None for the others."""
         return self.study.config["quality"]["exclude_scans"].get(self.study.scans[wildcards.scan].name)
 
+    def own_acceptance(self, wildcards):
+        """The user's reason for accepting a scan by name; None for the others."""
+        return self.study.config["quality"]["accept_scans"].get(self.study.scans[wildcards.scan].name)
+
     def anatomy_of(self, pattern):
         """An input function: the anatomy's file that a scan needs, from a pattern with the wildcard ``{anat}``."""
         return lambda wildcards: pattern.replace("{anat}", self._anatomy(wildcards))

@@ -343,7 +343,10 @@ def _sources(files, which):
 
 
 def _unknown_exclusions(dataset, study):
-    """Scans that the user excludes by name and that are not there: a misspelt name would exclude nothing, silently."""
+    """Scans that the user excludes or accepts by name and that are not there, or that are to be both.
+
+    A misspelt name would exclude nothing, silently.
+    """
     names = [scan.name for scan in study.scans.values()]
     # A configuration cut down to some participants may still name the scans of the others.
     chosen = study.config.get("participants")
@@ -351,12 +354,24 @@ def _unknown_exclusions(dataset, study):
     quality = {"quality": study.config["quality"]}
     for alternative, part in study.config.get("sensitivity", {}).get("quality", {}).items():
         quality[f"sensitivity.quality.{alternative}"] = part
-    for field, name in ((field, name) for field, part in quality.items() for name in part.get("exclude_scans", {})):
+    for field, part in quality.items():
+        for name in sorted(set(part.get("exclude_scans", {})) & set(part.get("accept_scans", {}))):
+            yield InputError(
+                "config", f"{field}.accept_scans.{name}", "in exclude_scans too", "a scan in one of the two",
+                "Remove it from either.",
+            )  # fmt: skip
+    named = [
+        (f"{field}.{key}", name)
+        for field, part in quality.items()
+        for key in ("exclude_scans", "accept_scans")
+        for name in part.get(key, {})
+    ]
+    for field, name in named:
         subject = name.split("_")[0].removeprefix("sub-")
         if name in names or subject in left_out:
             continue
         close = difflib.get_close_matches(name, names, n=5, cutoff=0.6)
         yield InputError(
-            "config", f"{field}.exclude_scans.{name}", name, "the name of a scan of the study",
+            "config", f"{field}.{name}", name, "the name of a scan of the study",
             f"Close names: {', '.join(close) or 'none is similar'}.",
         )  # fmt: skip

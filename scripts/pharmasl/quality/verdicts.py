@@ -1,0 +1,128 @@
+"""What in a scan no brain and no scanner makes: causes for which it is not used, unless a person accepts it.
+
+Each is a measure and a limit. The limits lie where physics or the sign of perfusion puts them, far outside what scans of
+any quality do; docs/perfusion.md has a table of both. What is merely odd is a flag (:mod:`pharmasl.quality.flags`).
+"""
+
+import math
+
+# Grey-matter CBF this many standard errors below zero (normal quantile): perfusion is negative, not weak.
+NEGATIVE_Z = -3.0
+# Share of grey matter below zero, where the repeats are too few to tell by their spread; noise alone leaves one half.
+NEGATIVE_SHARE = 0.75
+# M0 volumes of one scan differ by noise and a little motion, 1 % in the scan at hand that has ten.
+M0_SPREAD = 1.5
+# A step by a tenth at half time is an error of five percent; levels of neighbouring pairs differ by 1 % (3D GRASE: 2 %).
+GAIN_STEP = 1.1
+# No brain has a CBF of exactly zero; a scanner's map may be cut at zero in some of the white matter.
+ZERO_SHARE = 0.5
+
+
+def causes(measures, consistency):
+    """Why a scan's numbers are no measurement of perfusion.
+
+    Parameters
+    ----------
+    measures : dict
+        As :func:`pharmasl.quality.metrics.scan_metrics` returns.
+    consistency : dict
+        ``Consistency`` of the scan's sidecar: :meth:`pharmasl.perfusion.consistency.Consistency.record`.
+
+    Returns
+    -------
+    list of str
+        Empty for a good scan; what explains the others first.
+    """
+    return [
+        cause for judge in (_m0, _m0_volumes, _gain, _sign, _zeros, _missing) for cause in judge(measures, consistency)
+    ]
+
+
+def is_without_result(measures):
+    """Whether there is no CBF at all, so that nobody can accept the scan.
+
+    Parameters
+    ----------
+    measures : dict
+        As for :func:`causes`, or a row of the quality table.
+
+    Returns
+    -------
+    bool
+    """
+    return _unknown(measures["gm_cbf"]) or _unknown(measures["template_correlation"])
+
+
+def _unknown(value):
+    return value is None or not math.isfinite(float(value))
+
+
+def _m0(measures, consistency):
+    value, least = consistency["M0OverControl"], consistency["M0OverControlLeast"]
+    if value is None or value >= least:
+        return
+    if consistency["BackgroundSuppression"]:
+        yield (
+            f"M0 is no brighter than the suppressed controls ({value:.2f} times, at least {least:g} expected): the m0scan is "
+            "a control, or BackgroundSuppression is wrong"
+        )
+    else:
+        yield (
+            f"M0 is darker than the controls ({value:.2f} times as bright, at least {least:.2f} expected): the m0scan is no "
+            "M0 image, or not on the series' scale (perfusion.m0.scale)"
+        )
+
+
+def _m0_volumes(measures, consistency):
+    value = consistency["M0Spread"]
+    if value is not None and value > M0_SPREAD:
+        yield (
+            f"the M0 volumes disagree (the brightest is {value:.1f} times the dimmest, at most {M0_SPREAD:g} expected): one of "
+            "them is no M0, or the gain changed"
+        )
+
+
+def _gain(measures, consistency):
+    value = consistency["GainStep"]
+    if value is not None and value > GAIN_STEP:
+        yield (
+            f"the level of controls and labels steps midway (by a factor of {value:.2f} at volume "
+            f"{consistency['GainStepVolume']}, at most {GAIN_STEP:g} expected): the gain changed, or volumes of another kind "
+            "(M0) are called control and label"
+        )
+
+
+def _sign(measures, consistency):
+    middle, z, share = measures["gm_cbf"], measures["gm_cbf_z"], measures["negative_gm_share"]
+    if _unknown(middle) or middle >= 0:
+        return
+    if not _unknown(z) and z < NEGATIVE_Z:
+        how = f"z {z:.1f}, below {NEGATIVE_Z:g}"
+    elif not _unknown(share) and share > NEGATIVE_SHARE:
+        how = f"{share:.0%} of its voxels below zero, more than {NEGATIVE_SHARE:.0%}"
+    else:
+        return
+    yield (
+        f"grey-matter CBF is clearly below zero ({middle:.1f} mL/100 g/min, {how}): label and control are exchanged in the "
+        "aslcontext.tsv, or its rows are off by one"
+    )
+
+
+def _zeros(measures, consistency):
+    value = consistency["ZeroShare"]
+    if value is not None and value > ZERO_SHARE:
+        yield f"CBF is exactly 0 in much of the brain ({value:.0%}, at most {ZERO_SHARE:.0%} expected)"
+
+
+def _missing(measures, consistency):
+    if is_without_result(measures):
+        where = "grey matter" if _unknown(measures["gm_cbf"]) else "the template's brain"
+        yield f"no CBF is known in {where}"
+
+
+def in_words():
+    """The causes as part of a sentence, for the methods and the report."""
+    return (
+        "what it shows is no perfusion (grey-matter CBF clearly below zero, exactly zero or unknown, M0 not brighter than "
+        "physics asks or of volumes that disagree, a gain that stepped)"
+    )
