@@ -10,15 +10,22 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
+from snakemake.utils import Paramspace
 
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
 try:
     from pharmasl import bids, provenance
     from pharmasl.errors import InputErrors, InputError
+    from pharmasl.quality import judgement
+    from pharmasl.sensitivity import specifications
     from pharmasl.study import allocation_log, targets, trial
+
+    if config.get("sensitivity"):
+        from pandas import DataFrame
 except ModuleNotFoundError as error:
-    # The plan is made from the images' headers, before any rule's own environment is there.
+    # The plan is made from the images' headers, before any rule's own environment is there: what is imported here and in
+    # the other rule files needs nibabel alone, and pandas where specifications are crossed.
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
     ) from None
@@ -26,7 +33,7 @@ except ModuleNotFoundError as error:
 try:
     STUDY = trial.read_study(config)
 except (InputError, InputErrors) as error:
-    # One message, no traceback: the user can mend it.
+    # One message, no traceback: the user can fix it.
     raise WorkflowError(str(error)) from None
 
 SETTINGS = STUDY.config

@@ -7,8 +7,6 @@ Also the regions of interest: masks and values, since a cluster of one analysis 
 slopes of the regions' changes on the seeds'. A region is read in the contrast maps, or in each scan's own space.
 """
 
-from pharmasl import rois
-
 
 rule group_statistics:
     input:
@@ -135,9 +133,7 @@ rule roi_mask:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        roi=lambda wildcards: {
-            key: value for key, value in SETTINGS["rois"][wildcards.roi].items() if key not in rois.READING
-        },
+        roi=TARGETS.roi_definition,
         # Only a cluster of an analysis depends on the arms.
         blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
         code=code("roi_mask"),

@@ -4,8 +4,6 @@ Needs each run's CBF, repeats, motion, registration and coverage. Gives one row 
 figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
 """
 
-from pharmasl.quality import judgement
-
 
 rule scan_quality:
     input:

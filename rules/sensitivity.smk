@@ -6,11 +6,6 @@ are made from what these left, and are removed when every specification has been
 configuration has `sensitivity`.
 """
 
-from pandas import DataFrame
-from snakemake.utils import Paramspace
-
-from pharmasl.sensitivity import specifications
-
 IMAGES = Paramspace(DataFrame(specifications.images(SETTINGS)))
 SPECIFICATIONS = Paramspace(DataFrame(specifications.rows(SETTINGS)))
 REGIONS = specifications.regions(SETTINGS)

@@ -20,11 +20,16 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from pharmasl import bids, provenance
-from pharmasl.errors import InputErrors
-from pharmasl.simulate.regions import REGIONS
-from pharmasl.simulate.trial import CONDITIONS
-from pharmasl.study import schemas, settings
+try:
+    from pharmasl import bids, provenance
+    from pharmasl.errors import InputErrors
+    from pharmasl.simulate.regions import REGIONS
+    from pharmasl.simulate.trial import CONDITIONS
+    from pharmasl.study import schemas, settings
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
+    ) from None
 
 # Without the section there is no truth_dir, and nothing is simulated: a real study's dataset is never written into.
 SIMULATE = deepcopy(config.get("simulate", {}))

@@ -14,6 +14,7 @@ class Workflow:
 
     def __init__(self, folder, root=ROOT):
         self.folder, self.root = Path(folder), root
+        self.python = [sys.executable]
         self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def configure(self, config):
@@ -21,7 +22,7 @@ class Workflow:
 
     def snakemake(self, *arguments, check=True, snakefile="Snakefile"):
         command = [
-            sys.executable,
+            *self.python,
             "-m",
             "snakemake",
             "-s",

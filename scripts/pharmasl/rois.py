@@ -25,14 +25,13 @@ import numpy as np
 from pharmasl import atlas as atlases
 from pharmasl import images, tables
 from pharmasl.errors import InputError
+from pharmasl.study.region_settings import READING
 
 log = logging.getLogger(__name__)
 
 CUTS = tuple(f"{axis}_{side}" for axis in "xyz" for side in ("above", "below"))
 _KINDS = {"cluster": {"analysis", "cluster"}, "atlas": {"atlas"}, "sphere": {"sphere", "radius"}, "image": {"image"}}
 _OPTIONAL = {"image": {"label"}}
-# Keys that tell how a region is read, not what it is.
-READING = ("statistic", "space")
 STATISTICS = {
     "mean": "Mean",
     "median": "Median",

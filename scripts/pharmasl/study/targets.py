@@ -5,6 +5,7 @@ import types
 
 from pharmasl import bids
 from pharmasl.study import own_template, sheets
+from pharmasl.study.region_settings import READING
 
 # Effects on change that are one column of the design.
 _ONE_TERM = ("group_by_time", "association", "association_by_arm", "regression")
@@ -211,6 +212,10 @@ class Targets:
             return []
 
         return paths
+
+    def roi_definition(self, wildcards):
+        """What a region is, without how it is read."""
+        return {key: value for key, value in self.study.config["rois"][wildcards.roi].items() if key not in READING}
 
     def seed_slope_rois(self):
         """The regions whose slopes on a seed are told: those related to craving, or all where none are."""

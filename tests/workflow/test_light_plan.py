@@ -1,0 +1,163 @@
+"""A Snakemake with nibabel and pandas beside it, and nothing else, plans every kind of study."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+
+import pytest
+import skeleton
+import yaml
+from calling import Workflow
+from loading import ROOT
+from packaging.requirements import Requirement
+
+# What the README asks for where rules compute in environments of their own.
+BESIDE_SNAKEMAKE = ("snakemake", "nibabel", "pandas")
+
+
+def needs(*names):
+    """The distributions that these need, directly or not, themselves included, as pip would install them."""
+    pending, complete = list(names), {}
+    while pending:
+        name = pending.pop()
+        try:
+            dist = distribution(name)
+        except PackageNotFoundError:
+            continue
+        if dist.name.lower() not in complete:
+            complete[dist.name.lower()] = dist
+            requirements = map(Requirement, dist.requires or ())
+            pending += [each.name for each in requirements if not each.marker or each.marker.evaluate({"extra": ""})]
+    return complete.values()
+
+
+def install(folder, *names):
+    """Links to these distributions and to all that they need, in a folder to import from."""
+    folder.mkdir()
+    for dist in needs(*names):
+        for top in {file.parts[0] for file in dist.files or ()} - {"..", "__pycache__"}:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(dist.locate_file(top))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """A trial's folder whose Snakemake finds those packages alone."""
+    folder = tmp_path_factory.mktemp("light")
+    packages = install(folder / "packages", *BESIDE_SNAKEMAKE)
+    workflow = Workflow(folder)
+    # Without its site module, Python does not see what else is installed here.
+    workflow.python = [sys.executable, "-S"]
+    workflow.environment["PYTHONPATH"] = str(packages)
+    skeleton.dataset(folder / "bids")
+    return workflow
+
+
+def test_the_packages_that_compute_are_out_of_reach(light):
+    code = "import snakemake, nibabel, pandas, sys, importlib.util as u\nprint(*(n for n in sys.argv[1:] if u.find_spec(n)))"
+    names = ("numba", "scipy", "matplotlib", "SimpleITK", "onnxruntime", "nilearn", "PIL", "statsmodels", "llvmlite")
+    done = subprocess.run(
+        [*light.python, "-c", code, *names], env=light.environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def shipped(**changes):
+    """The configuration that the project ships, for the skeleton."""
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"} | changes
+
+
+def sensitivity():
+    config = shipped()
+    config["sensitivity"] = {
+        "answers": {
+            "rest": {"analysis": "rest_interaction", "roi": "dlpfc_cluster"},
+            "craving": {"roi": "vmpfc", "contrast": "cue"},
+        },
+        "scaling": ["global"], "smoothing_fwhm": [4], "partial_volume": [True], "covariates": {"none": []},
+        "quality": {"strict": {"exclude": ["fd_mean"]}},
+    }  # fmt: skip
+    return config, "specification_curve"
+
+
+def native_regions():
+    config = shipped()
+    for region in config["rois"].values():
+        region |= {"space": "native", "statistic": "gm_weighted"}
+    return config, "native_regions"
+
+
+def left_out_and_mediated():
+    config = shipped(conjunctions={"both": ["rest_interaction", "cue_interaction"]})
+    config["craving"]["rois"].append("dlpfc_cluster")
+    config["craving"]["mediation"] = {"mediators": [{"roi": "vmpfc", "contrast": "cue"}]}
+    return config, "roi_left_out"
+
+
+def blinded():
+    return shipped(blinded=True), "allocation_log"
+
+
+def other_models():
+    config = shipped()
+    config["analyses"] |= {
+        "published": {"contrast": "rest", "effect": "group_by_time", "method": "full_factorial"},
+        "mixed": {"contrast": "rest", "effect": "group_by_time", "method": "mixed_model"},
+        "slopes": {
+            "contrast": "cue", "effect": "association_by_arm", "seed": {"roi": "dlpfc_cluster", "contrast": "rest"}
+        },
+        "within": {"contrast": "cue", "effect": "group_by_time", "within": "anterior_ventral_insula"},
+    }  # fmt: skip
+    config["anatomy"] = {"registration": {"backend": "ants"}}
+    return config, "seed_slopes"
+
+
+def one_scan():
+    config = yaml.safe_load((ROOT / "config/single_scan.yaml").read_text())
+    return {**config, "bids_dir": "bids", "conditions": {"rest": {"acquisition": "rest"}}}, "study_quality"
+
+
+@pytest.mark.parametrize(
+    "study",
+    [sensitivity, native_regions, left_out_and_mediated, blinded, other_models, one_scan],
+    ids=lambda f: f.__name__,
+)
+def test_it_plans(light, study):
+    config, rule = study()
+    light.configure(config)
+    assert f"\n{rule} " in light.snakemake("-n", "--quiet", "rules").stdout
+
+
+def test_it_plans_several_delays(light):
+    delays = [1.2, 1.2, 1.2, 1.8, 1.8, 2.4, 2.4]
+    runs = list(light.folder.glob("bids/sub-*/ses-*/perf/*_acq-rest_asl.json"))
+    before = {path: path.read_text() for path in runs}
+    try:
+        for path in runs:
+            skeleton.write(path, json.dumps({**skeleton.SIDECAR, "PostLabelingDelay": [0, *delays[1:]]}))
+        light.configure(shipped())
+        assert "\nfit_perfusion " in light.snakemake("-n", "--quiet", "rules").stdout
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def test_it_plans_the_simulation(light):
+    light.configure(yaml.safe_load((ROOT / "config/demo.yaml").read_text()))
+    plan = light.snakemake("-n", "--quiet", "rules", "--", "trial", snakefile="rules/simulate.smk").stdout
+    assert "\nsimulate_participant " in plan
+
+
+def test_a_missing_package_is_named(tmp_path):
+    workflow = Workflow(tmp_path)
+    workflow.python = [sys.executable, "-S"]
+    workflow.environment["PYTHONPATH"] = str(install(tmp_path / "packages", "snakemake"))
+    skeleton.dataset(tmp_path / "bids", participants=1)
+    workflow.configure(one_scan()[0])
+    done = workflow.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert re.search("Planning needs the package (nibabel|numpy) beside Snakemake", done.stdout + done.stderr)
+    assert "Traceback" not in done.stdout + done.stderr
