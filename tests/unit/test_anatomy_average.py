@@ -159,6 +159,15 @@ def test_another_contrast_and_another_surrounding_do_not_move_the_brain():
     assert correlation > 0.9
 
 
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+def test_a_mirrored_image_is_refused_by_that_name(heads, tilt):
+    turn = transforms.rigid_matrix([5, 0, 3], [0, tilt, 0.5 * tilt], [0, 0, 0])
+    affine = turn @ np.diag([-1.0, 1, 1, 1]) @ heads[1].affine
+    mirrored = average.Image("mirrored", heads[1].head, heads[1].mask, affine)
+    with pytest.raises(InputError, match=r"mirrored: left and right: found 'correlation 0\.\d+ with 0, and 0\.9\d"):
+        average.mean([heads[0], mirrored])
+
+
 def test_images_that_do_not_show_one_brain_are_refused():
     one = image("sub-01_T1w.nii.gz", GRID, np.eye(4))
     # A part of the brain will do.

@@ -9,7 +9,7 @@ A *pose* is the rigid matrix (4 x 4) that maps points of the midway space to poi
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -23,6 +23,9 @@ LEVELS = ((8.0, 12.0), (4.0, 6.0), (2.0, 3.0))
 # Of the brains of two aligned images, smoothed by 3 mm: images of one person correlate by 0.94 or more, also where contrast
 # or noise differ much; those of two people by 0.55 (two real heads) and 0.60 (two that were simulated).
 LEAST_CORRELATION = 0.8
+# One that is mirrored correlates by 0.72 and 0.75 with the image it is made of (the same two heads), by up to 0.80 where it
+# is smoothed besides: below this, the mirror image is tried too.
+SURE_CORRELATION = 0.9
 
 _MARGIN = 20.0  # mm around the brain that the alignment sees
 _TOLERANCE = 1e-3  # mm at the surface of the brain
@@ -73,7 +76,7 @@ def mean(images):
     Raises
     ------
     InputError
-        If two images are too unlike to be aligned.
+        If two images are too unlike to be aligned, or one is like the other's mirror image.
     """
     count = len(images)
     between = np.broadcast_to(np.eye(4), (count, count, 4, 4)).copy()
@@ -81,6 +84,8 @@ def mean(images):
     for i, j in itertools.combinations(range(count), 2):
         between[i, j], correlations[i, j] = align(images[i], images[j])
         between[j, i], correlations[j, i] = np.linalg.inv(between[i, j]), correlations[i, j]
+        if correlations[i, j] < SURE_CORRELATION:
+            _refuse_mirrored(images[i], images[j], correlations[i, j])
         if not correlations[i, j] >= LEAST_CORRELATION:
             raise InputError(
                 images[j].name,
@@ -98,6 +103,20 @@ def mean(images):
         total += values
         reached += inside
     return (total / np.maximum(reached, 1)).astype(np.float32), grid.affine, found, correlations
+
+
+def _refuse_mirrored(first, second, correlation):
+    """Raise an error if the second image is like the first one once its left and right are exchanged, and only then."""
+    _, other = align(first, replace(second, affine=np.diag([-1.0, 1.0, 1.0, 1.0]) @ second.affine))
+    if other >= max(correlation, LEAST_CORRELATION):
+        raise InputError(
+            second.name,
+            "left and right",
+            f"correlation {correlation:.2f} with {first.name}, and {other:.2f} of its mirror image",
+            "images of one person with the same sides",
+            "One of the two was mirrored when it was converted: find out which, convert it again, or take it out of the "
+            "dataset.",
+        )
 
 
 def align(first, second):
