@@ -105,6 +105,10 @@ class Dataset:
         """The images with a suffix in the folder of an image, in the order of their paths."""
         return [file for file in self._by_folder.get(os.path.dirname(image.path), ()) if file.is_image_of(suffix)]
 
+    def images_of_participant(self, image):
+        """All images of an image's participant, in the order of their paths."""
+        return list(self._by_participant.get(image.entities.get("sub"), ()))
+
     def images_of_visit(self, image):
         """All images of an image's participant and session, in the order of their paths."""
         return list(self._by_visit.get((image.entities.get("sub"), image.entities.get("ses")), ()))
@@ -141,6 +145,10 @@ class Dataset:
     @functools.cached_property
     def _images(self):
         return _grouped((file for file in self.files if file.is_image), lambda file: file.suffix)
+
+    @functools.cached_property
+    def _by_participant(self):
+        return _grouped((file for file in self.files if file.is_image), lambda file: file.entities.get("sub"))
 
     @functools.cached_property
     def _by_visit(self):

@@ -191,24 +191,29 @@ PASL = {
 
 def test_constants_of_both_families():
     found = acquisition.constants(PCASL, "x")
-    times = acquisition.timing(PCASL, "x", 5)
+    times = acquisition.timing(PCASL, "x", (5, 5, 5))
     assert found.factor(times.delay[0], times.duration[0]) == pytest.approx(8630, abs=0.5)
     found = acquisition.constants(PASL, "x")
-    times = acquisition.timing(PASL, "x", 5)
+    times = acquisition.timing(PASL, "x", (5, 5, 5))
     assert found.factor(times.delay[0], times.duration[0]) == kinetics.pulsed(1.8, 0.7, 0.85, 1.65, 0.9)
 
 
 def test_a_pulsed_series_without_a_cut_off_lets_in_all_blood():
     fair = {**PASL, "bolus_cutoff_delay": None, "bolus_cutoff_technique": None}
-    assert acquisition.timing(fair, "x", 5).duration.tolist() == [1.8]
+    assert acquisition.timing(fair, "x", (5, 5, 5)).duration.tolist() == [1.8]
     several = {**fair, "post_labeling_delay": [1.0, 1.0, 1.8, 1.8], "volume_types": ["control", "label"] * 2}
-    times = acquisition.timing(several, "x", 5)
+    times = acquisition.timing(several, "x", (5, 5, 5))
     assert times.delay.tolist() == [1.0, 1.8]
     assert times.duration.tolist() == [np.inf, np.inf]
 
 
+def test_the_bolus_is_uncut_at_inversion_times_before_the_cut_off():
+    several = {**PASL, "post_labeling_delay": [0.6, 0.6, 1.8, 1.8], "volume_types": ["control", "label"] * 2}
+    assert acquisition.timing(several, "x", (5, 5, 5)).duration.tolist() == [np.inf, 0.7]
+
+
 def checked(given, series):
-    return acquisition.timing(given, series, 5), acquisition.constants(given, series)
+    return acquisition.timing(given, series, (5, 5, 5)), acquisition.constants(given, series)
 
 
 @pytest.mark.parametrize(

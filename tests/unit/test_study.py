@@ -126,8 +126,9 @@ def test_pasl_with_quipss_ii(root):
 
 
 def test_suppressed_controls_never_stand_in_for_m0(root):
+    skeleton.run(root / "sub-01/ses-T1/perf", "sub-01_ses-T1_acq-rest", context=["control", "label"] * 3)
     edit(root, M0Type="Absent", BackgroundSuppression=True)
-    assert "M0" in problems(root)["M0Type"].expected
+    assert "suppression the control" in problems(root)["M0Type"].expected
 
 
 def test_the_separate_m0_is_found_by_intended_for(root):
@@ -162,7 +163,7 @@ def test_a_missing_context_is_named(root):
 def test_an_unknown_volume_type_is_named_with_its_line(root):
     path = root / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_aslcontext.tsv"
     path.write_text("volume_type\nm0scan\n" + "control\ntag\n" * 3)
-    assert problems(root)["line 4, volume_type"].found == "tag"
+    assert problems(root)["volume_type"].found == "tag (line 4, ...)"
 
 
 def test_problems_of_all_scans_come_at_once(root):

@@ -81,8 +81,10 @@ class Timing:
         Post-labelling delay of each, or inversion time, seconds.
     duration : ndarray of shape (P,)
         Labelling duration of each, or bolus duration (infinite where nothing cuts it off), seconds.
-    offset : ndarray of shape (Z,)
+    offset : ndarray of shape (slices,)
         Readout of each slice after the first one's, seconds.
+    axis : int
+        Of the image's axes, that of the slices: 0, 1 or 2.
     fixed : float or None
         Time over which the label decays, where a formula takes one for all voxels.
     """
@@ -91,6 +93,7 @@ class Timing:
     delay: np.ndarray
     duration: np.ndarray
     offset: np.ndarray
+    axis: int = 2
     fixed: float | None = None
 
     @property
@@ -99,7 +102,7 @@ class Timing:
         return len(self.delay) > 1
 
 
-def timing(acquisition, series, n_slices, q2tips="consensus"):
+def timing(acquisition, series, shape, q2tips="consensus"):
     """The delays of a series.
 
     Parameters
@@ -109,8 +112,9 @@ def timing(acquisition, series, n_slices, q2tips="consensus"):
         volume with None where it does not apply.
     series : path-like
         Named in errors.
-    n_slices : int
-        Slices along the third axis.
+    shape : tuple of int
+        Voxels along the three axes of the image; ``acquisition["slice_axis"]`` says which is that of the slices (the
+        third unless told).
     q2tips : str
         Of :func:`kinetics.decay_time`.
 
@@ -153,7 +157,9 @@ def timing(acquisition, series, n_slices, q2tips="consensus"):
         fixed = None if last is None else float(last)
     else:
         duration = np.array([pair[1] for pair in distinct])
-    return Timing(group, delay, duration, _offsets(acquisition, series, n_slices), fixed)
+    axis = acquisition.get("slice_axis")
+    axis = 2 if axis is None else axis
+    return Timing(group, delay, duration, _offsets(acquisition, series, shape[axis]), axis, fixed)
 
 
 def _each(acquisition, name, count, series):
@@ -173,7 +179,7 @@ def _offsets(acquisition, series, n_slices):
             series,
             "SliceTiming",
             times,
-            f"{n_slices} times, one for each slice along the third axis, in seconds",
+            f"{n_slices} times, one for each slice, in seconds",
             "Mend the sidecar of the series.",
         )
     return kinetics.slice_delays(0.0, times, n_slices)
@@ -186,6 +192,9 @@ def _bolus(acquisition, series, inversion_time, several):
         return np.inf if several else inversion_time
     first = delay[0] if isinstance(delay, list | tuple) and delay else delay
     positive({"bolus_cutoff_delay": first}, "bolus_cutoff_delay", series, 10)
+    if several and first >= inversion_time:
+        # The readout begins before the cut-off: the label still flows in (Buxton 1998).
+        return np.inf
     try:
         duration = kinetics.bolus_duration(technique, first, inversion_time)
     except KeyError:

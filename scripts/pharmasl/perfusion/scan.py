@@ -224,7 +224,8 @@ def delays_at(scan, place):
     if np.ptp(offset) == 0:
         return float(offset[0])
     to_voxel = np.linalg.inv(scan.affine) @ place.matrix
-    height = place.points @ to_voxel[2, :3] + to_voxel[2, 3]
+    axis = scan.timing.axis
+    height = place.points @ to_voxel[axis, :3] + to_voxel[axis, 3]
     return np.interp(height, np.arange(len(offset)), offset)
 
 

@@ -86,7 +86,7 @@ def load_acquired(path, acquisition, q2tips="consensus"):
     types = list(acquisition["volume_types"])
     data, affine = _read(path, types)
     known = acquisition.get("labeling_type") is not None
-    timing = parameters.timing(acquisition, path, data.shape[2], q2tips) if known else None
+    timing = parameters.timing(acquisition, path, data.shape[:3], q2tips) if known else None
     data, affine, of = _sorted(data, affine, path, types, timing.group if known else None)
     if acquisition.get("m0_type") == "Included" and "m0scan" in types and of.kind != "cbf":
         volumes.require_m0(of.m0scan, {i: reason for i, reason in of.lost.items() if types[i] == "m0scan"}, path)

@@ -34,6 +34,11 @@ def _validator(name, fill):
     return (_Filling if fill else Draft202012Validator)(schema)
 
 
+def properties(name):
+    """The properties that a schema describes: name to its part of the schema."""
+    return _validator(name, False).schema["properties"]
+
+
 def check(content, name, file, prefix="", fill=False):
     """Check content against a schema.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pharmasl import bids
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import acquisition, analyses, headers, own_template, settings
+from pharmasl.study import acquisition, analyses, headers, own_template, settings, sidecar
 from pharmasl.study import arms as study_arms
 from pharmasl.study import participants as participants_table
 
@@ -231,8 +231,13 @@ def read_study(config):
     if not errors:
         errors += [*_unknown_exclusions(dataset, study), *analyses.check(dataset, study)]
     if errors:
-        raise InputErrors(errors)
+        raise InputErrors(_once(errors))
     return study
+
+
+def _once(errors):
+    """The errors without repetitions: a shared sidecar or a field of the configuration is wrong once, for however many scans."""
+    return list({(error.file, error.field, str(error.found)): error for error in reversed(errors)}.values())[::-1]
 
 
 def _subjects(dataset, config, errors):
@@ -270,6 +275,9 @@ def _condition(config, entities, path, errors):
 
 def _scans(dataset, config, participants, errors, exclusions):
     sessions = set(study_arms.labels(config["sessions"])) if "sessions" in config else None
+    asked = sidecar.overrides(config["perfusion"]["override"])
+    errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
+    overrides = sidecar.usable(asked)
     scans = {}
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
@@ -284,7 +292,7 @@ def _scans(dataset, config, participants, errors, exclusions):
             exclusions.append({**row, "reason": f"{os.path.basename(asl.path)} matches no condition"})
             continue
         try:
-            resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject])
+            resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject], overrides)
         except InputErrors as several:
             errors += several.errors
             continue

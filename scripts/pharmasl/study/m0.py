@@ -1,0 +1,112 @@
+"""Which M0 image belongs to a perfusion series."""
+
+import os
+from dataclasses import dataclass
+
+from pharmasl.errors import InputError
+from pharmasl.study import sidecar
+
+SUFFIX = "m0scan"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The M0 image of a series.
+
+    Attributes
+    ----------
+    image : bids.File or None
+    reason : str
+        How it was chosen; empty without an image.
+    errors : tuple of InputError
+        Why none could be chosen, or what cannot be read.
+    others : tuple of str
+        Names of M0 images beside the series that are meant for other series.
+    """
+
+    image: object = None
+    reason: str = ""
+    errors: tuple = ()
+    others: tuple = ()
+
+
+def choose(dataset, asl):
+    """The separate M0 image of a series.
+
+    ``IntendedFor`` decides where any M0 image of the participant names the series; of several that do, the one of the
+    series' own phase-encoding direction is meant, the others show the distortion. Of the M0 images that name nothing, the
+    one with the series' entities is taken, or the only one in its folder. An image that names other series alone is theirs.
+
+    Parameters
+    ----------
+    dataset : bids.Dataset
+    asl : bids.File
+
+    Returns
+    -------
+    Choice
+    """
+    everywhere = [file for file in dataset.images_of_participant(asl) if file.suffix == SUFFIX]
+    if not everywhere:
+        return Choice()
+    targets, errors = {}, []
+    for file in everywhere:
+        metadata = sidecar.read(dataset, file, SUFFIX)
+        errors += metadata.errors
+        targets[file.path] = intended(metadata)
+    naming = [file for file in everywhere if any(_names(target, dataset.root, asl) for target in targets[file.path])]
+    if naming:
+        return _of_one_direction(asl, naming, errors)
+    folder = os.path.dirname(asl.path)
+    beside = [file for file in everywhere if os.path.dirname(file.path) == folder]
+    free = [file for file in beside if not targets[file.path]]
+    others = tuple(os.path.basename(file.path) for file in beside if targets[file.path])
+    same = [file for file in free if _same(file.entities, asl.entities)]
+    for candidates, reason in (
+        (same, "the M0 image with the entities of the run"),
+        (free, "the only M0 image beside the run"),
+    ):
+        if len(candidates) == 1:
+            return Choice(candidates[0], reason, tuple(errors), others)
+    if free:
+        errors.append(_several(asl, free, "Name the run in IntendedFor of the right _m0scan.json."))
+    return Choice(errors=tuple(errors), others=others)
+
+
+def intended(metadata):
+    """The files that an M0 image is meant for, as its sidecar writes them (list of str)."""
+    value = metadata.fields.get("IntendedFor", [])
+    return [str(target) for target in (value if isinstance(value, list) else [value])]
+
+
+def _names(target, root, asl):
+    """Whether a text of ``IntendedFor`` names a series: a BIDS URI, a path below dataset or participant, or a bare name."""
+    parts = [part for part in target.replace("\\", "/").removeprefix("bids::").split("/") if part not in ("", ".")]
+    if parts and parts[0].startswith("bids:"):
+        # bids:name:path, where the name is this dataset's in the links of its description.
+        parts[0] = parts[0].rsplit(":", 1)[-1]
+    path = os.path.relpath(asl.path, root).replace(os.sep, "/").split("/")
+    return bool(parts) and path[-len(parts) :] == parts
+
+
+def _of_one_direction(asl, naming, errors):
+    direction = asl.entities.get("dir")
+    own = [file for file in naming if file.entities.get("dir") == direction]
+    if len(naming) == 1 or len(own) == 1:
+        return Choice((own if len(own) == 1 else naming)[0], "IntendedFor of the M0 image", tuple(errors))
+    fix = (
+        "Leave the run in the IntendedFor of one of them, or give series and M0 images their dir- entity: the M0 image of "
+        "the run's own direction is then taken."
+    )
+    return Choice(errors=(*errors, _several(asl, naming, fix)))
+
+
+def _several(asl, files, fix):
+    names = ", ".join(os.path.basename(file.path) for file in files)
+    return InputError(asl.path, SUFFIX, names, "one M0 image for the run", fix)
+
+
+def _same(first, second):
+    return {**first, "run": str(first.get("run", "")).lstrip("0")} == {
+        **second, "run": str(second.get("run", "")).lstrip("0"),
+    }  # fmt: skip

@@ -1,0 +1,316 @@
+"""JSON sidecars: read strictly, merged by BIDS' inheritance, and overridden by the configuration."""
+
+import difflib
+import json
+import math
+from dataclasses import dataclass, field, replace
+
+from pharmasl import tables
+from pharmasl.errors import InputError
+from pharmasl.study import schemas
+
+OVERRIDE = "perfusion.override"
+# What an override can be limited to: the configuration's word, and the entity of the file's name.
+WHERE = {
+    "participant": "sub", "session": "ses", "acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec",
+    "direction": "dir", "echo": "echo", "part": "part",
+}  # fmt: skip
+# Where a label is put before a label: sub-01, ses-T1.
+_PREFIXES = ("sub-", "ses-")
+# Fields whose numbers are seconds.
+_SECONDS = frozenset({
+    "PostLabelingDelay", "LabelingDuration", "RepetitionTimePreparation", "RepetitionTime", "EchoTime",
+    "BolusCutOffDelayTime", "SliceTiming", "BackgroundSuppressionPulseTime",
+})  # fmt: skip
+# How alike two names must be for one to be taken for a misspelling of the other (difflib's ratio).
+_ALIKE = 0.85
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The metadata of one image.
+
+    Attributes
+    ----------
+    path : str
+        The nearest file, or where it would be: named where a field is missing.
+    fields : dict of str to JSON value
+        Nearer files win over farther ones. A field that is null is one that is not known: it is left out.
+    origin : dict of str to str
+        The file, or the part of the configuration, that each field was taken from.
+    errors : tuple of InputError
+        Of files that cannot be read. Then nothing is known of the fields that are missing.
+    """
+
+    path: str
+    fields: dict
+    origin: dict
+    errors: tuple = ()
+
+
+@dataclass(frozen=True)
+class Override:
+    """Fields of the configuration that replace those of sidecars.
+
+    Attributes
+    ----------
+    name : str
+        Its place in the configuration.
+    where : dict of str to str
+        Entity to label of the scans that it is for; empty for all.
+    fields : dict of str to JSON value
+        None takes the field away.
+    """
+
+    name: str
+    where: dict = field(default_factory=dict)
+    fields: dict = field(default_factory=dict)
+
+    def applies(self, entities):
+        """Whether it is for a scan with these entities (key to label) in its name."""
+        return all(_label(entities.get(key)) == _label(label) for key, label in self.where.items())
+
+
+def _label(label):
+    """A label as it is compared: an index is a number, however many zeros stand before it."""
+    text = str(label)
+    for prefix in _PREFIXES:
+        text = text.removeprefix(prefix)
+    return str(int(text)) if text.isascii() and text.isdigit() else text
+
+
+def read_object(path):
+    """Read a sidecar: one JSON object.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    dict
+        Without the fields that are null.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no JSON, holds another value than an object, a field twice, or a number that
+        JSON does not have (NaN, Infinity).
+    """
+    text = tables.read_text(path)
+    twice, strange = [], []
+
+    def unique(pairs):
+        names = [name for name, _ in pairs]
+        twice.extend(sorted({name for name in names if names.count(name) > 1}))
+        return dict(pairs)
+
+    try:
+        content = json.loads(text, object_pairs_hook=unique, parse_constant=strange.append)
+    except ValueError as error:
+        found = "an empty file" if not text.strip() else str(error)
+        raise InputError(path, "(whole file)", found, "valid JSON", "Correct the file.") from None
+    if strange:
+        raise InputError(
+            path, "(whole file)", ", ".join(dict.fromkeys(strange)), "numbers: JSON has no such value",
+            "Write the number, or null where it is not known.",
+        )  # fmt: skip
+    if not isinstance(content, dict):
+        raise InputError(
+            path, "(whole file)", f"a {type(content).__name__}", "a JSON object: fields and values between braces",
+            "Correct the file.",
+        )  # fmt: skip
+    if twice:
+        raise InputError(
+            path, ", ".join(twice), "the field twice", "each field once", "Remove the one that is not meant."
+        )
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def read(dataset, image, suffix):
+    """The sidecar of an image, merged from all files that apply to it.
+
+    Parameters
+    ----------
+    dataset : bids.Dataset
+    image : bids.File
+    suffix : str
+        ``asl`` or ``m0scan``.
+
+    Returns
+    -------
+    Sidecar
+    """
+    files = dataset.metadata(image, suffix, ".json")
+    path = files[-1].path if files else image.path.removesuffix(image.extension) + ".json"
+    fields, origin, errors = {}, {}, []
+    for file in files:
+        try:
+            content = read_object(file.path)
+        except InputError as error:
+            errors.append(error)
+            continue
+        fields.update(content)
+        origin.update(dict.fromkeys(content, file.path))
+    return Sidecar(path, fields, origin, tuple(errors))
+
+
+def overridden(sidecar, overrides, entities):
+    """A sidecar with the configuration's fields in place of its own.
+
+    Parameters
+    ----------
+    sidecar : Sidecar
+    overrides : sequence of Override
+        Later ones win.
+    entities : dict
+        Of the image's name.
+
+    Returns
+    -------
+    Sidecar
+    """
+    fields, origin = dict(sidecar.fields), dict(sidecar.origin)
+    for override in overrides:
+        if not override.applies(entities):
+            continue
+        for name, value in override.fields.items():
+            if value is None:
+                fields.pop(name, None)
+            else:
+                fields[name], origin[name] = value, f"config {override.name}"
+    return replace(sidecar, fields=fields, origin=origin)
+
+
+def overrides(settings):
+    """The overrides that a configuration asks for.
+
+    Parameters
+    ----------
+    settings : dict or list
+        ``perfusion.override`` of the configuration: fields for all scans, or a list of groups of scans with their fields.
+
+    Returns
+    -------
+    list of Override
+    """
+    if isinstance(settings, dict):
+        return [Override(OVERRIDE, {}, settings)] if settings else []
+    return [
+        Override(f"{OVERRIDE}[{number}]", {WHERE[key]: label for key, label in part["where"].items()}, part["fields"])
+        for number, part in enumerate(settings)
+    ]
+
+
+def check_overrides(asked, names):
+    """What is wrong with the overrides of a study.
+
+    Parameters
+    ----------
+    asked : sequence of Override
+    names : sequence of dict
+        Entities of the name of every scan.
+
+    Yields
+    ------
+    InputError
+        For unknown fields, impossible values and overrides that no scan matches; each once, at the configuration.
+    """
+    known = schemas.properties("asl")
+    for override in asked:
+        for name in override.fields:
+            if name not in known:
+                close = nearest(name, known)
+                yield InputError(
+                    "config", f"{override.name}.{name}", name, "a field of BIDS that quantification reads",
+                    f"Did you mean {close}?" if close else f"Known are {', '.join(sorted(known))}.",
+                )  # fmt: skip
+        values = {name: value for name, value in override.fields.items() if name in known and value is not None}
+        for error in impossible(values):
+            yield InputError("config", f"{override.name}.{error.field}", error.found, error.expected, error.mend)
+        if names and not any(override.applies(entities) for entities in names):
+            yield InputError(
+                "config", f"{override.name}.where", override.where, "entities that a scan of the study has",
+                "Correct the labels, or remove the override.",
+            )  # fmt: skip
+
+
+def usable(asked):
+    """The overrides without the fields that :func:`check_overrides` refuses: those are not blamed on any scan."""
+    known = schemas.properties("asl")
+    kept = []
+    for override in asked:
+        fields = {name: value for name, value in override.fields.items() if name in known}
+        wrong = {error.field for error in impossible({k: v for k, v in fields.items() if v is not None})}
+        kept.append(replace(override, fields={name: value for name, value in fields.items() if name not in wrong}))
+    return kept
+
+
+def impossible(fields):
+    """The errors of fields whose values the schema refuses, with a guess at what was meant; missing ones are no errors.
+
+    Parameters
+    ----------
+    fields : dict
+        Of a sidecar.
+
+    Returns
+    -------
+    list of InputError
+        Their file is empty; their field is a name of BIDS.
+    """
+    errors = {}
+    for error in schemas.check(fields, "asl", ""):
+        name = error.field.split(".")[0]
+        # A list has one unit: its first impossible value stands for all.
+        if error.found != "nothing" and name not in errors:
+            guess = _meant(name, error.found)
+            errors[name] = InputError("", name, error.found, error.expected, guess or "Correct the value.")
+    return list(errors.values())
+
+
+def _meant(name, value):
+    """What a value of a wrong unit or type was probably meant to be, as a sentence; empty where it cannot be told."""
+    if isinstance(value, list) and value:
+        numbers = [each for each in value if isinstance(each, int | float) and not isinstance(each, bool)]
+        value = max(numbers) if len(numbers) == len(value) else value[0]
+    if isinstance(value, str):
+        return _meant_text(name, value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return ""
+    units = {"MagneticFieldStrength": ((1e4, "gauss", "tesla"), (1e3, "millitesla", "tesla"))}
+    units |= {"LabelingEfficiency": ((100, "percent", "a share"),)}
+    units |= dict.fromkeys(_SECONDS, ((1e3, "milliseconds", "seconds"),))
+    for factor, wrong, right in units.get(name, ()):
+        scaled = value / factor
+        plausible = scaled < 15 if name != "MagneticFieldStrength" else 0.5 <= scaled <= 15
+        if plausible and all(error.found == "nothing" for error in schemas.check({name: scaled}, "asl", "")):
+            return f"It looks like {wrong}: in {right} it is {scaled:g}."
+    return ""
+
+
+def _meant_text(name, value):
+    part = schemas.properties("asl").get(name, {})
+    if "enum" in part:
+        close = [str(each) for each in part["enum"] if str(each).lower() == value.strip().lower()]
+        return f"Write {close[0]}." if close else ""
+    if part.get("type") == "boolean" and value.strip().lower() in ("true", "false", "yes", "no", "0", "1"):
+        return "Write true or false, without quotation marks."
+    try:
+        float(value.strip().replace(",", "."))
+    except ValueError:
+        return ""
+    return "Write the number without quotation marks, with a decimal point."
+
+
+def nearest(name, names):
+    """The name that another one was probably meant to be; None where none is alike."""
+    lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
+    return lower[close[0]] if close else None
+
+
+def misspelt(name, fields):
+    """A field of a sidecar that is probably a misspelling of a missing one; None if there is none."""
+    known = schemas.properties("asl")
+    return nearest(name, [each for each in fields if each not in known])

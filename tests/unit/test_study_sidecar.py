@@ -1,0 +1,387 @@
+"""Sidecars as people's data have them: encodings, units, spelling, contradictions; each cause is told once."""
+
+import json
+
+import pytest
+import skeleton
+from pharmasl.errors import InputErrors
+from pharmasl.study import sidecar, trial
+
+STEM = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return skeleton.dataset(tmp_path / "bids", participants=1, sessions=("T1",), conditions=("rest",))
+
+
+def path(root, ending="_asl.json"):
+    return root / f"{STEM}{ending}"
+
+
+def edit(root, stem=STEM, **fields):
+    file = root / f"{stem}_asl.json"
+    content = {**json.loads(file.read_text()), **fields}
+    file.write_text(json.dumps({key: value for key, value in content.items() if value != "gone"}))
+
+
+def series(root, types, stem=STEM, shape=(3, 3, 3)):
+    skeleton.image(root / f"{stem}_asl.nii.gz", (*shape, len(types)))
+    skeleton.write(root / f"{stem}_aslcontext.tsv", "\n".join(["volume_type", *types]) + "\n")
+
+
+def read(root, **perfusion):
+    config = {"bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {}}, "perfusion": perfusion}
+    return trial.read_study(config)
+
+
+def resolve(root, **perfusion):
+    return read(root, **perfusion).scans[STEM].acquisition
+
+
+def only(root, **perfusion):
+    """The one error that the study's reading gives."""
+    with pytest.raises(InputErrors) as caught:
+        read(root, **perfusion)
+    (error,) = caught.value.errors
+    return error
+
+
+class TestFiles:
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_encodings_that_can_be_told(self, root, encoding):
+        text = json.dumps({**skeleton.SIDECAR, "InstitutionName": "Universität"}, ensure_ascii=False)
+        path(root).write_bytes(text.encode(encoding))
+        assert resolve(root)["post_labeling_delay"] == 1.8
+
+    def test_latin1_is_one_error(self, root):
+        text = json.dumps({"InstitutionName": "Universität", **skeleton.SIDECAR}, ensure_ascii=False, indent=1)
+        path(root).write_bytes(text.encode("latin-1"))
+        error = only(root)
+        assert (error.file, error.field) == (str(path(root)), "line 2")
+        assert "UTF-8" in error.mend
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("[]", "a list"),
+            ("3", "a int"),
+            ("", "an empty file"),
+            ("{", "Expecting"),
+            ('{"PostLabelingDelay": NaN}', "NaN"),
+            ('{"PostLabelingDelay": [1.8, -Infinity]}', "-Infinity"),
+        ],
+    )
+    def test_what_is_no_object_is_one_error(self, root, text, found):
+        path(root).write_text(text)
+        error = only(root)
+        assert (error.file, error.field) == (str(path(root)), "(whole file)")
+        assert str(error.found).startswith(found)
+
+    def test_a_field_twice_is_refused(self, root):
+        text = json.dumps(skeleton.SIDECAR)
+        path(root).write_text(text[:-1] + ', "PostLabelingDelay": 0.7}')
+        assert (only(root).field, only(root).expected) == ("PostLabelingDelay", "each field once")
+
+    def test_null_is_not_known(self, root):
+        text = json.dumps({**skeleton.SIDECAR, "LabelingEfficiency": None, "BackgroundSuppressionNumberPulses": None})
+        path(root).write_text(text)
+        assert resolve(root)["labeling_efficiency"] == 0.85
+        path(root).write_text(json.dumps({**skeleton.SIDECAR, "PostLabelingDelay": None}))
+        assert (only(root).field, only(root).found) == ("PostLabelingDelay", "nothing")
+
+    def test_a_shared_sidecar_is_wrong_once(self, tmp_path):
+        root = skeleton.dataset(tmp_path / "many", participants=3, conditions=("rest",))
+        for file in root.rglob("*_asl.json"):
+            file.unlink()
+        (root / "asl.json").write_text(json.dumps({**skeleton.SIDECAR, "LabelingEfficiency": 85}))
+        error = only(root)
+        assert error.file == str(root / "asl.json")
+
+
+class TestValues:
+    def test_all_missing_fields_come_in_one_round(self, root):
+        path(root).write_text("{}")
+        with pytest.raises(InputErrors) as caught:
+            read(root)
+        fields = [error.field for error in caught.value.errors]
+        wanted = {
+            "ArterialSpinLabelingType", "PostLabelingDelay", "M0Type", "BackgroundSuppression", "MagneticFieldStrength",
+            "MRAcquisitionType",
+        }  # fmt: skip
+        assert set(fields) == wanted
+        assert len(fields) == len(wanted)
+
+    @pytest.mark.parametrize(
+        ("field", "value", "hint"),
+        [
+            ("PostLabelingDelay", 1800, "1.8"),
+            ("PostLabelingDelay", [0] + [1800] * 6, "1.8"),
+            ("LabelingDuration", 1800, "1.8"),
+            ("RepetitionTimePreparation", 4000, "seconds it is 4"),
+            ("EchoTime", 12, "0.012"),
+            ("LabelingEfficiency", 85, "0.85"),
+            ("MagneticFieldStrength", 30000, "gauss"),
+            ("MagneticFieldStrength", 3000, "millitesla"),
+            ("PostLabelingDelay", "1,8", "without quotation marks"),
+            ("BackgroundSuppression", "true", "without quotation marks"),
+            ("ArterialSpinLabelingType", "pCASL", "Write PCASL"),
+            ("M0Type", "included", "Write Included"),
+            ("PostLabelingDelay", -1, "Correct"),
+        ],
+    )
+    def test_a_wrong_unit_or_type_is_guessed(self, root, field, value, hint):
+        edit(root, **{field: value})
+        error = only(root)
+        assert (error.file, error.field) == (str(path(root)), field)
+        assert hint in error.mend
+
+    @pytest.mark.parametrize(
+        ("wrong", "right"),
+        [("PostLabellingDelay", "PostLabelingDelay"), ("labelingduration", "LabelingDuration"), ("M0type", "M0Type")],
+    )
+    def test_a_misspelt_field_is_named(self, root, wrong, right):
+        edit(root, **{right: "gone", wrong: skeleton.SIDECAR[right]})
+        error = only(root)
+        assert (error.field, error.mend) == (right, f"Is {wrong} meant to be {right}? Rename it.")
+
+    def test_the_likely_repetition_time_is_named(self, root):
+        edit(root, RepetitionTimePreparation=0, RepetitionTime=4.0)
+        assert "RepetitionTime is 4 s" in only(root).mend
+
+    def test_whether_the_readout_is_2d_is_asked_for(self, root):
+        edit(root, MRAcquisitionType="gone")
+        assert only(root).field == "MRAcquisitionType"
+
+    @pytest.mark.parametrize(
+        ("fields", "wrong"),
+        [
+            ({"LabelingDuration": 3.0, "PostLabelingDelay": 3.5}, "RepetitionTimePreparation"),
+            ({"MRAcquisitionType": "2D", "SliceTiming": [0, 3.0, 6.5]}, "SliceTiming"),
+            ({"MRAcquisitionType": "2D", "SliceTiming": [0, 0.5]}, "SliceTiming"),
+            ({"EchoTime": [0.012, 0.03, 0.012, 0.03, 0.012, 0.03, 0.012]}, "EchoTime"),
+            ({"TimeEncodedMatrixSize": 8}, "TimeEncodedMatrixSize"),
+            ({"HadamardMatrixType": "Walsh"}, "HadamardMatrixType"),
+            ({"LookLocker": True}, "LookLocker"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, root, fields, wrong):
+        edit(root, **fields)
+        assert only(root).field == wrong
+
+    def test_equal_echo_times_are_one(self, root):
+        edit(root, EchoTime=[0.012] * 7)
+        assert resolve(root)["echo_time"] == 0.012
+
+    @pytest.mark.parametrize(
+        ("direction", "shape", "axis", "times"),
+        [
+            (None, (3, 3, 4), 2, [0, 0.04, 0.08, 0.12]),
+            ("k", (3, 3, 4), 2, [0, 0.04, 0.08, 0.12]),
+            ("k-", (3, 3, 4), 2, [0.12, 0.08, 0.04, 0]),
+            ("j", (3, 4, 3), 1, [0, 0.04, 0.08, 0.12]),
+            ("j-", (3, 4, 3), 1, [0.12, 0.08, 0.04, 0]),
+            ("i", (4, 3, 3), 0, [0, 0.04, 0.08, 0.12]),
+            ("i-", (4, 3, 3), 0, [0.12, 0.08, 0.04, 0]),
+        ],
+    )
+    def test_slices_run_as_their_direction_says(self, root, direction, shape, axis, times):
+        series(root, skeleton.CONTEXT, shape=shape)
+        edit(
+            root, MRAcquisitionType="2D", SliceTiming=[0, 0.04, 0.08, 0.12], SliceEncodingDirection=direction or "gone"
+        )
+        acquisition = resolve(root)
+        assert (acquisition["slice_axis"], acquisition["slice_timing"]) == (axis, times)
+
+    def test_the_length_is_that_of_the_slices_axis(self, root):
+        series(root, skeleton.CONTEXT, shape=(3, 3, 4))
+        edit(root, MRAcquisitionType="2D", SliceTiming=[0, 0.04, 0.08, 0.12], SliceEncodingDirection="j")
+        assert only(root).field == "SliceTiming"
+
+
+class TestContext:
+    @pytest.mark.parametrize(
+        ("lines", "field", "hint"),
+        [
+            (skeleton.CONTEXT, "header", "add the line volume_type"),
+            (["type", *skeleton.CONTEXT], "header", "Name the column"),
+            (["volume_type", "M0scan", *["Control", "Label"] * 3], "volume_type", "lower case"),
+            (["volume_type", "m0scan", *["control", "tag"] * 3], "volume_type", "Correct the table"),
+            (["volume_type", *["control", "label"] * 3], "volume_type", "cut short"),
+            (["volume_type", *["control"] * 7], "volume_type", "a run without them"),
+            ([], "(whole file)", "Fill in"),
+        ],
+    )
+    def test_one_cause_is_one_error(self, root, lines, field, hint):
+        path(root, "_aslcontext.tsv").write_text("\n".join([*lines, ""]))
+        error = only(root)
+        assert (error.file, error.field) == (str(path(root, "_aslcontext.tsv")), field)
+        assert hint in error.mend
+
+
+class TestPulsed:
+    @pytest.fixture
+    def pulsed(self, root):
+        edit(
+            root, ArterialSpinLabelingType="PASL", LabelingDuration="gone", BolusCutOffFlag=True,
+            BolusCutOffTechnique="QUIPSSII", BolusCutOffDelayTime=0.8,
+        )  # fmt: skip
+        return root
+
+    def test_inversion_times_before_the_cut_off_are_fitted(self, pulsed):
+        edit(pulsed, PostLabelingDelay=[0, 0.6, 0.6, 1.2, 1.2, 1.8, 1.8])
+        assert resolve(pulsed)["post_labeling_delay"] == [None, 0.6, 0.6, 1.2, 1.2, 1.8, 1.8]
+
+    def test_all_before_it_are_not(self, pulsed):
+        edit(pulsed, PostLabelingDelay=0.7)
+        assert only(pulsed).field == "BolusCutOffDelayTime"
+
+    def test_no_cut_off_is_no_missing_field(self, pulsed):
+        edit(pulsed, BolusCutOffFlag=False, PASLType="PICORE", BolusCutOffTechnique="gone", BolusCutOffDelayTime="gone")
+        error = only(pulsed)
+        assert error.field == "BolusCutOffFlag"
+        assert "leave the run out" in error.mend
+
+    def test_what_a_cut_off_lacks_is_asked_for_at_once(self, pulsed):
+        edit(pulsed, BolusCutOffTechnique="gone", BolusCutOffDelayTime="gone")
+        with pytest.raises(InputErrors) as caught:
+            read(pulsed)
+        assert {error.field for error in caught.value.errors} == {"BolusCutOffTechnique", "BolusCutOffDelayTime"}
+
+
+class TestM0:
+    @pytest.fixture
+    def separate(self, root):
+        series(root, ["control", "label"] * 3)
+        edit(root, M0Type="Separate")
+        return root
+
+    @staticmethod
+    def m0(root, name="sub-01_ses-T1", session="T1", **fields):
+        folder = root / f"sub-01/ses-{session}/perf"
+        skeleton.image(folder / f"{name}_m0scan.nii.gz", (3, 3, 3))
+        skeleton.write(folder / f"{name}_m0scan.json", {"RepetitionTimePreparation": 10, **fields})
+        return str(folder / f"{name}_m0scan.nii.gz")
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            f"{STEM}_asl.nii.gz",
+            "ses-T1/perf/sub-01_ses-T1_acq-rest_asl.nii.gz",
+            "sub-01_ses-T1_acq-rest_asl.nii.gz",
+            f"bids::{STEM}_asl.nii.gz",
+            f"bids:raw:{STEM}_asl.nii.gz",
+            "ses-T1\\perf\\sub-01_ses-T1_acq-rest_asl.nii.gz",
+            ["elsewhere.nii.gz", f"./{STEM}_asl.nii.gz"],
+        ],
+    )
+    def test_it_is_named_in_every_form(self, separate, target):
+        wanted = self.m0(separate, "sub-01_ses-T1_acq-m0", IntendedFor=target)
+        self.m0(separate, "sub-01_ses-T1_acq-rest")
+        assert read(separate).scans[STEM].m0 == wanted
+
+    @pytest.mark.parametrize("target", [None, []])
+    def test_a_name_that_is_not_there_leaves_the_only_one(self, separate, target):
+        wanted = self.m0(separate, IntendedFor=target)
+        study = read(separate)
+        assert study.scans[STEM].m0 == wanted
+        assert "only M0" in study.scans[STEM].acquisition["sources"]["m0_image"]
+
+    def test_one_that_names_another_run_is_not_this_ones(self, separate):
+        self.m0(separate, IntendedFor="ses-T1/perf/sub-01_ses-T1_acq-other_asl.nii.gz")
+        error = only(separate)
+        assert error.field == "M0Type"
+        assert "name other runs" in error.expected
+
+    def test_a_name_in_another_folder_is_not_the_runs(self, separate):
+        self.m0(separate, IntendedFor="ses-T2/perf/sub-01_ses-T1_acq-rest_asl.nii.gz")
+        assert "name other runs" in only(separate).expected
+
+    def test_of_another_session_it_is_taken_where_it_is_meant(self, separate):
+        wanted = self.m0(separate, "sub-01_ses-T0", "T0", IntendedFor=[f"bids::{STEM}_asl.nii.gz"])
+        assert read(separate).scans[STEM].m0 == wanted
+
+    def test_of_another_session_it_is_not_taken_unasked(self, separate):
+        self.m0(separate, "sub-01_ses-T0", "T0")
+        assert only(separate).field == "M0Type"
+
+    def test_of_two_directions_the_runs_own_is_taken(self, separate):
+        stem = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_dir-AP"
+        for ending in ("_asl.nii.gz", "_asl.json", "_aslcontext.tsv"):
+            path(separate, ending).rename(separate / f"{stem}{ending}")
+        target = f"{stem}_asl.nii.gz"
+        wanted = self.m0(separate, "sub-01_ses-T1_dir-AP", IntendedFor=target)
+        self.m0(separate, "sub-01_ses-T1_dir-PA", IntendedFor=target)
+        assert read(separate).scans[stem].m0 == wanted
+
+    def test_two_of_one_direction_are_refused(self, separate):
+        for run in (1, 2):
+            self.m0(separate, f"sub-01_ses-T1_run-{run}", IntendedFor=f"{STEM}_asl.nii.gz")
+        assert only(separate).field == "m0scan"
+
+    def test_absent_beside_volumes_or_an_image_is_a_contradiction(self, root):
+        edit(root, M0Type="Absent")
+        assert "Included" in only(root).expected
+        series(root, ["control", "label"] * 3)
+        assert resolve(root)["m0_type"] == "Absent"
+        self.m0(root, IntendedFor=f"{STEM}_asl.nii.gz")
+        assert "Separate" in only(root).expected
+
+    def test_its_repetition_time_is_asked_for_only_where_it_is_used(self, separate):
+        self.m0(separate, RepetitionTimePreparation=None)
+        assert only(separate).field == "RepetitionTimePreparation"
+        assert resolve(separate, m0={"t1_recovery": False})["m0_repetition_time"] is None
+        edit(separate, M0Type="Estimate", M0Estimate=1000.0)
+        assert resolve(separate)["m0_repetition_time"] is None
+
+    def test_a_saturation_recovery_says_that_it_is_one(self, separate):
+        self.m0(separate, RepetitionTimePreparation=[0.5, 2.0, 6.0])
+        assert "saturation recovery" in only(separate).mend.lower()
+        assert resolve(separate, m0={"t1_recovery": False})["m0_repetition_time"] is None
+
+    def test_an_unreadable_sidecar_of_m0_is_one_error(self, separate):
+        image = self.m0(separate)
+        file = image.replace(".nii.gz", ".json")
+        with open(file, "w") as stream:
+            stream.write("[]")
+        assert only(separate).file == file
+
+
+class TestOverride:
+    def test_an_unknown_field_is_named_with_the_nearest(self, root):
+        error = only(root, override={"LabellingDuration": 1.8})
+        assert (error.file, error.field) == ("config", "perfusion.override.LabellingDuration")
+        assert "LabelingDuration?" in error.mend
+
+    def test_a_wrong_value_blames_the_configuration_once(self, tmp_path):
+        root = skeleton.dataset(tmp_path / "many", participants=4, conditions=("rest",))
+        error = only(root, override={"PostLabelingDelay": 1800})
+        assert (error.file, error.field) == ("config", "perfusion.override.PostLabelingDelay")
+        assert "1.8" in error.mend
+        error = only(root, override={"SliceTiming": [0.0, 0.1], "MRAcquisitionType": "2D"})
+        assert (error.file, error.field) == ("config", "perfusion.override.SliceTiming")
+
+    def test_a_field_can_be_taken_away(self, root):
+        edit(root, LabelingEfficiency=0.5)
+        assert resolve(root, override={"LabelingEfficiency": None})["labeling_efficiency"] == 0.85
+
+    def test_a_field_that_the_sidecar_lacks_can_be_given(self, root):
+        edit(root, MRAcquisitionType="gone")
+        assert resolve(root, override={"MRAcquisitionType": "3D"})["slice_timing"] is None
+
+    def test_it_can_be_for_some_scans_alone(self, tmp_path):
+        root = skeleton.dataset(tmp_path / "many", participants=2, conditions=("rest", "smoking"))
+        where = {"session": "T2", "acquisition": "rest"}
+        study = read(root, override=[{"where": where, "fields": {"PostLabelingDelay": 1.5}}])
+        changed = {stem for stem, scan in study.scans.items() if scan.acquisition["post_labeling_delay"] == 1.5}
+        assert changed == {f"sub-0{n}/ses-T2/perf/sub-0{n}_ses-T2_acq-rest" for n in (1, 2)}
+        source = study.scans[min(changed)].acquisition["sources"]["post_labeling_delay"]
+        assert source == "PostLabelingDelay of config perfusion.override[0]"
+
+    def test_one_that_matches_nothing_is_refused(self, root):
+        error = only(root, override=[{"where": {"session": "T9"}, "fields": {"PostLabelingDelay": 1.5}}])
+        assert error.field == "perfusion.override[0].where"
+
+    def test_an_index_has_no_zeros(self):
+        assert sidecar.Override("x", {"run": 1}).applies({"run": "01"})
+        assert not sidecar.Override("x", {"run": "1"}).applies({"run": "10"})
