@@ -15,11 +15,11 @@ from snakemake.utils import Paramspace
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
 try:
-    from pharmasl import bids, provenance
+    from pharmasl import bids, plan, provenance
     from pharmasl.errors import InputErrors, InputError
     from pharmasl.quality import judgement
     from pharmasl.sensitivity import specifications
-    from pharmasl.study import allocation_log, targets, trial
+    from pharmasl.study import allocation_log, targets
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -31,11 +31,12 @@ except ModuleNotFoundError as error:
     ) from None
 
 try:
-    STUDY = trial.read_study(config)
+    READING = plan.read(config)
 except (InputError, InputErrors) as error:
     # One message, no traceback: the user can fix it.
     raise WorkflowError(str(error)) from None
 
+STUDY = READING.study
 SETTINGS = STUDY.config
 OUTPUT = SETTINGS["output_dir"].rstrip("/")
 SPACE = SETTINGS["template"]["space"]
@@ -61,6 +62,15 @@ group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "{analysis}")
 conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "{conjunction}")
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
+
+
+def checked_trial(wildcards):
+    """No file: an input function that refuses a trial which cannot be analysed, once an output of the trial is asked for."""
+    try:
+        plan.check_trial(READING)
+    except InputErrors as errors:
+        raise WorkflowError(str(errors)) from None
+    return []
 
 
 wildcard_constraints:

@@ -6,6 +6,9 @@ Gives the study's tables and the template in the results' folder.
 
 
 rule study_tables:
+    input:
+        # Scans alone (cbf, quality, contrasts) need neither arms nor ratings; all that does needs these tables.
+        trial=checked_trial,
     output:
         description=f"{OUTPUT}/dataset_description.json",
         scans=f"{OUTPUT}/study/scans.tsv",

@@ -107,7 +107,9 @@ def test_what_does_not_vary_is_refused():
 
 def test_a_saturated_design_and_a_lonely_arm_are_refused():
     codes = [f"c{k}" for k in range(12)]
-    assert "more participants than terms" in refused(people(code=codes), ["code"])
+    assert "a few levels" in refused(people(code=codes), ["code"])
+    numbers = {f"x{j}": [str((k * j) % 13) for k in range(12)] for j in range(1, 12)}
+    assert "more participants than terms" in refused(people(**numbers), list(numbers))
     assert "arm baclofen: found '1 participant(s)'" in refused(full_table(), names=NAMES[4:])
 
 

@@ -290,8 +290,12 @@ def test_what_cannot_be_asked_is_refused():
     assert "site named once" in refused(effects.group_by_time, NAMES, TABLE, ARMS, "p.tsv", ["site"], site="site")
     assert "site's column" in refused(effects.group_by_time, NAMES, TABLE, ARMS, "p.tsv", site="hospital")
     assert "used twice" in refused(effects.regression, NAMES, TABLE, "age", "p.tsv", covariates=["age"])
-    assert "more participants than terms" in refused(
+    assert "a few levels" in refused(
         effects.within_arm, NAMES[:8], people(code=[f"c{k}" for k in range(N)]), "drug", "p.tsv", ["code"]
+    )
+    numbers = {f"x{j}": [str(k**j % 31) for k in range(N)] for j in range(1, 5)}
+    assert "more participants than terms" in refused(
+        effects.within_arm, NAMES[:8], people(**numbers), "drug", "p.tsv", list(numbers)
     )
     table = people(site=SITE)
     table[3]["site"] = None

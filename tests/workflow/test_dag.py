@@ -305,3 +305,12 @@ def test_every_rule_that_follows_from_the_arms_marks_a_blinded_run(small):
     assert "specification" in reached
     makers = reached & {name for name, text in rules.items() if "output:" in text}
     assert {name for name in makers if "blinded=" not in rules[name]} == set()
+
+
+def test_scans_alone_of_one_participant_need_no_analysis(small):
+    """The configuration of a whole trial serves to look at one participant; its analyses are not asked for."""
+    one = ("-n", "--config", 'participants=["01"]', "--")
+    assert jobs(small.snakemake(*one[:1], "--quiet", "rules", *one[1:], "cbf").stdout)["quantify_perfusion"] == 6
+    refused = small.snakemake(*one, "all", check=False)
+    assert refused.returncode
+    assert "2 or more in each" in refused.stdout + refused.stderr

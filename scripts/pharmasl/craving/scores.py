@@ -138,6 +138,35 @@ def read_scores(table, participants, craving, sessions, arms):
         For a missing column; a rating that is no number or outside the scale; two rows of one participant and
         session; a participant, session or arm that the study does not have. All rows are checked before it is raised.
     """
+    people = tables.read_table(participants, of_arms=True)
+    scores, answered = score(table, people, participants, craving, sessions, arms)
+    for which in ("before", "after"):
+        rows = [values for (_, rating), values in answered.items() if rating == which]
+        missing = {name: sum(values[k] is None for values in rows) for k, name in enumerate(items(craving, which))}
+        partial = sum(0 < values.count(None) < len(values) for values in rows)
+        if partial:
+            log.warning("%s: %d of %d sums missing for want of some items: %s", table, partial, len(rows), missing)
+    return scores
+
+
+def score(table, people, file, craving, sessions, arms):
+    """The scores of people whose rows are known; see :func:`read_scores`, of which this is the part without a log.
+
+    Parameters
+    ----------
+    table : path-like
+    people : list of dict
+        Rows of the participants: ``participant_id``, ``arm``, covariates.
+    file : path-like
+        Where they come from, for messages.
+    craving, sessions, arms : dict
+
+    Returns
+    -------
+    scores : list of dict
+    answered : dict
+        (participant, session, condition) and ``before`` or ``after`` to the items' values.
+    """
     known = {}
     errors = []
     counts = [len(items(craving, which)) for which in ("before", "after")]
@@ -145,18 +174,16 @@ def read_scores(table, participants, craving, sessions, arms):
         raise InputError(
             "config", "craving.after", f"{counts[1]} columns", f"{counts[0]}, as craving.before", "Sum the same items."
         )
-    for row in tables.read_table(participants, of_arms=True):
+    for row in people:
         known[_label(row["participant_id"], "sub-")] = row
         if row["arm"] not in (None, arms["treatment"], arms["control"], *(arms.get("others") or [])):
             expected = " or ".join([arms["treatment"], arms["control"], *(arms.get("others") or [])])
-            errors.append(
-                InputError(participants, f"arm of {row['participant_id']}", row["arm"], expected, "Correct it.")
-            )
+            errors.append(InputError(file, f"arm of {row['participant_id']}", row["arm"], expected, "Correct it."))
     covariates = list(craving.get("covariates") or [])
     for name in covariates:
         if any(name not in row for row in known.values()):
             mend = "Correct craving.covariates."
-            errors.append(InputError(participants, "craving.covariates", name, "a column of participants.tsv", mend))
+            errors.append(InputError(file, "craving.covariates", name, "a column of participants.tsv", mend))
     labels = [_label(sessions["baseline"], "ses-"), _label(sessions["followup"], "ses-")]
     elsewhere = {_label(session, "ses-") for session in sessions.get("others") or []}
     limits = craving.get("range") or (-math.inf, math.inf)
@@ -219,21 +246,14 @@ def read_scores(table, participants, craving, sessions, arms):
     scores = []
     for participant, row in known.items():
         for session in labels:
-            score = {"participant_id": row["participant_id"], "arm": row["arm"], "session": session}
+            line = {"participant_id": row["participant_id"], "arm": row["arm"], "session": session}
             for condition in (first, *others):
                 _, before, after = found.get((participant, session, condition), (None, None, None))
                 elicited = None if before is None or after is None else after - before
                 named = zip(RATINGS, (before, after, elicited))
-                score |= {name if condition == first else column(name, condition): value for name, value in named}
-            scores.append(score | {name: row[name] for name in covariates})
-    for which in ("before", "after"):
-        names = items(craving, which)
-        rows = [values for (_, each), values in answered.items() if each == which]
-        missing = {name: sum(values[k] is None for values in rows) for k, name in enumerate(names)}
-        partial = sum(0 < values.count(None) < len(values) for values in rows)
-        if partial:
-            log.warning("%s: %d of %d sums missing for want of some items: %s", table, partial, len(rows), missing)
-    return scores
+                line |= {name if condition == first else column(name, condition): value for name, value in named}
+            scores.append(line | {name: row[name] for name in covariates})
+    return scores, answered
 
 
 def write_scores(table, participants, scores_path, craving, sessions, arms):

@@ -11,6 +11,7 @@ import numpy as np
 
 from pharmasl import tables
 from pharmasl.errors import InputError
+from pharmasl.group import factors
 from pharmasl.study import arms as study_arms
 
 
@@ -49,7 +50,8 @@ def covariate_columns(rows, names, name, file):
     Raises
     ------
     InputError
-        If the column is absent, a participant has no value, or numbers and words are mixed.
+        If the column is absent, a participant has no value, numbers and words are mixed, or the words are no levels (see
+        :func:`pharmasl.group.factors.check_values`).
     """
     parts = study_arms.columns(name)
     if len(parts) == 2:
@@ -78,7 +80,9 @@ def covariate_columns(rows, names, name, file):
     if not words:
         column = np.array(numbers) - np.mean(numbers)
         return [(name, column, f"{name} of participants.tsv minus its mean, {np.mean(numbers):.6g}")]
-    if len(words) < len(values):
+    if len(words) == len(values):
+        factors.check_values(values, names, name, file)
+    else:
         raise InputError(
             file, name, ", ".join(words), "a number, as the other participants have", "Correct the value in the table."
         )

@@ -41,7 +41,7 @@ import numpy as np
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import design
+from pharmasl.group import design, factors
 
 # A tested term whose variance the other terms multiply by more than this is hardly told apart from them.
 _INFLATION = 10.0
@@ -223,7 +223,9 @@ def _site_levels(rows, participants, site, file):
             file, site, f"n/a for {', '.join(missing)}", "a site for every participant", "Complete the table."
         )
     # As words, whatever they look like: sites 1, 2 and 3 are no scale.
-    return [str(row[site]) for row in rows]
+    found = [str(row[site]) for row in rows]
+    factors.check_levels(found, participants, site, file)
+    return found
 
 
 def _intercept(n):

@@ -4,18 +4,17 @@ from pharmasl.errors import InputError
 from pharmasl.study import arms as study_arms
 
 
-def check(dataset, study):
-    """What leaves nothing to do, or an analysis too small to be one."""
-    if not study.scans:
-        reasons = "; ".join(sorted({row["reason"] for row in study.exclusions}))[:500]
-        yield InputError(
-            dataset.root,
-            "perf/*_asl.nii.gz",
-            "no run that a condition matches",
-            "at least one",
-            f"Check conditions and sessions. {reasons}",
-        )
-        return
+def check(study):
+    """The analyses that have too few participants.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+
+    Yields
+    ------
+    InputError
+    """
     arms = study.config.get("arms")
     for name, part in study.config["analyses"].items():
         labels = study_arms.concerned(part, arms)

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from dataclasses import dataclass, field
 
 from pharmasl import tables
 from pharmasl.errors import InputError
@@ -11,7 +12,15 @@ from pharmasl.study import arms as study_arms
 ID = "participant_id"
 
 
-def read(dataset, config, subjects, errors, exclusions):
+@dataclass
+class Problems:
+    """What is wrong with the table: for every target, and for the trial's answers alone."""
+
+    errors: list[InputError] = field(default_factory=list)
+    trial_errors: list[InputError] = field(default_factory=list)
+
+
+def read(dataset, config, subjects, exclusions):
     """Read the participants' table.
 
     Parameters
@@ -21,8 +30,8 @@ def read(dataset, config, subjects, errors, exclusions):
         Complete.
     subjects : list of str
         Labels of the participants asked for that have a folder.
-    errors, exclusions : list
-        What is found is appended.
+    exclusions : list of dict
+        Rows of those without a folder are appended.
 
     Returns
     -------
@@ -30,26 +39,28 @@ def read(dataset, config, subjects, errors, exclusions):
         Label to the table's row, of the participants with a folder.
     randomised : dict
         Label to the arm of everyone in the table; None where the table has none.
+    problems : Problems
     """
     path = os.path.join(dataset.root, config["participants_table"])
-    arms = config.get("arms")
+    arms, haematocrit, problems = config.get("arms"), config["perfusion"]["haematocrit"], Problems()
     nobody = {subject: {ID: f"sub-{subject}"} for subject in subjects}
     named = named_columns(config)
     wanted = [*([arms["column"]] if arms else []), *named]
     if not os.path.lexists(path):
         if wanted:
+            errors = problems.errors if haematocrit else problems.trial_errors
             errors.append(
                 InputError(
                     path, "(whole file)", "no such file", f"the participants' table, for {', '.join(wanted)}", "Add it."
                 )
             )
-        return nobody, {}
+        return nobody, {}, problems
     try:
         sheet = tables.read_sheet(path)
-        known = _by_label(sheet, errors)
+        known = _by_label(sheet, problems.errors)
     except InputError as error:
-        errors.append(error)
-        return nobody, {}
+        problems.errors.append(error)
+        return nobody, {}, problems
     chosen = config.get("participants")
     exclusions += [
         {ID: row[ID], "reason": "no folder in the dataset"}
@@ -58,16 +69,20 @@ def read(dataset, config, subjects, errors, exclusions):
     ]
     everyone = {label: row for label, row in known.items() if chosen is None or label in chosen}
     columns = set(sheet.columns)
-    if arms and config["blinded"] and _blind(everyone, config, columns, named, path, errors):
-        columns.add(arms["column"])
+    if arms and config["blinded"]:
+        columns = _blinded(everyone, config, columns, named, path, problems.trial_errors)
+    elif arms and arms["column"] in columns:
+        problems.trial_errors += _unknown_arms(
+            path, arms, {label: everyone[label] for label in subjects if label in everyone}
+        )
     for column in sorted(set(wanted) - columns, key=wanted.index):
+        errors = problems.errors if column == haematocrit else problems.trial_errors
         errors.append(_no_column(path, column, sheet.columns))
     if wanted:
+        errors = problems.errors if haematocrit else problems.trial_errors
         errors += _no_rows(path, subjects, known)
-    if arms and arms["column"] in columns:
-        errors += _unknown_arms(path, arms, {label: known[label] for label in subjects if label in known})
     rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
-    return rows, {label: row.get(arms["column"]) if arms else None for label, row in everyone.items()}
+    return rows, {label: row.get(arms["column"]) if arms else None for label, row in everyone.items()}, problems
 
 
 def named_columns(config):
@@ -139,39 +154,52 @@ def _unknown_arms(path, arms, rows):
             strange.setdefault(row[column], []).append(f"sub-{label}")
     for value, people in strange.items():
         listed = ", ".join(people[:10]) + (f" and {len(people) - 10} more" if len(people) > 10 else "")
-        field = f"{column} of {listed}"
-        yield InputError(path, field, value, " or ".join(names), "Correct the table, or arms in the configuration.")
+        where = f"{column} of {listed}"
+        yield InputError(path, where, value, " or ".join(names), "Correct the table, or arms in the configuration.")
 
 
-def _blind(rows, config, columns, named, path, errors):
+def _blinded(rows, config, columns, named, path, errors):
     """Put a sham allocation in the place of the arms, and take away what the configuration does not name.
 
-    Returns whether there is one; False where the table or the sizes do not allow it.
+    Where the table or the sizes do not allow it, an error is appended and nobody has an arm.
+
+    Returns
+    -------
+    set of str
+        The columns that there are now.
     """
+    arms, column = config["arms"], config["arms"]["column"]
+    dealt = _dealt(rows, config, columns, path, errors)
+    for label, row in rows.items():
+        kept = {name: row.get(name) for name in (ID, *named) if name in columns}
+        row.clear()
+        row.update(kept)
+        row[column] = dealt.get(label)
+    # A column of arms that is missing is reported as any other is; with sizes of their own it may be.
+    return columns | {arms["column"]} if dealt else columns
+
+
+def _dealt(rows, config, columns, path, errors):
+    """The sham allocation, label to arm; empty where there cannot be one."""
     arms, sham = config["arms"], config["sham"]
     column, names = arms["column"], [arms["treatment"], arms["control"], *arms["others"]]
-    given = sham.get("sizes")
-    if given is None and column not in columns:
-        return False  # reported as any missing column
-    real = None if given else {label: row[column] for label, row in rows.items() if row.get(column) is not None}
-    unknown = sorted(set(given or real.values()) - set(names))
-    if unknown:
-        if given:
-            errors.append(
-                InputError("config", "sham.sizes", ", ".join(unknown), " or ".join(names), "Correct it, or the arms.")
-            )
-        return False  # the table's are reported one by one
-    sizes = given or allocation.sizes(real.values(), names)
+    own = sham.get("sizes")
+    if own is None and column not in columns:
+        return {}
+    real = None if own else {label: row[column] for label, row in rows.items() if row.get(column) is not None}
+    if own is None and (unknown := list(_unknown_arms(path, arms, rows))):
+        errors += unknown
+        return {}
+    if own and (strange := sorted(set(own) - set(names))):
+        errors.append(
+            InputError("config", "sham.sizes", ", ".join(strange), " or ".join(names), "Correct it, or the arms.")
+        )
+        return {}
+    sizes = own or allocation.sizes(real.values(), names)
     try:
-        dealt = allocation.sham(real or rows, sizes, sham["seed"], real)
+        return allocation.sham(real or rows, sizes, sham["seed"], real)
     except ValueError as reason:
         errors.append(
             InputError("config", "sham.sizes", str(reason), f"as many as {path} has participants", "Correct the sizes.")
         )
-        return False
-    for label, row in rows.items():
-        kept = {name: row.get(name) for name in ("participant_id", *named) if name in columns}
-        row.clear()
-        row.update(kept)
-        row[column] = dealt.get(label)
-    return True
+        return {}

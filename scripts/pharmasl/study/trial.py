@@ -198,6 +198,65 @@ class Study:
         ]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A study as it was read, with what is wrong with it.
+
+    Attributes
+    ----------
+    study : Study
+    errors : tuple of InputError
+        Of what every target needs: scans, anatomies, the participants asked for.
+    trial_errors : tuple of InputError
+        Of what the trial's answers need beside: arms, covariates, members of the analyses.
+    """
+
+    study: Study
+    errors: tuple[InputError, ...]
+    trial_errors: tuple[InputError, ...]
+
+
+def collect(config):
+    """Read a study with all its problems.
+
+    Parameters
+    ----------
+    config : dict
+        The user's configuration.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    InputErrors
+        With every problem of the configuration itself.
+    """
+    config = settings.resolve(config)
+    dataset = bids.read_dataset(config["bids_dir"])
+    errors, trial_errors, exclusions = list(own_template.check(config["template"])), [], []
+    subjects = _subjects(dataset, config, errors)
+    participants, randomised, problems = participants_table.read(dataset, config, subjects, exclusions)
+    errors += problems.errors
+    trial_errors += problems.trial_errors
+    scans = _scans(dataset, config, participants, errors, exclusions)
+    t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
+    errors += headers.check_t1w(t1w)
+    scanned = {scan.subject for scan in scans.values()}
+    for subject in participants:
+        if subject not in scanned:
+            exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
+    study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
+    if not study.scans and not errors:
+        errors.append(_nothing_to_do(dataset, study))
+    if not errors:
+        errors += _unknown_exclusions(dataset, study)
+    if not errors and not trial_errors:
+        trial_errors += analyses.check(study)
+    return Reading(study, tuple(_once(errors)), tuple(trial_errors))
+
+
 def read_study(config):
     """Read a study.
 
@@ -215,24 +274,19 @@ def read_study(config):
     InputErrors
         With every problem of configuration, sheets and sidecars that was found, before any image is touched.
     """
-    config = settings.resolve(config)
-    dataset = bids.read_dataset(config["bids_dir"])
-    errors, exclusions = list(own_template.check(config["template"])), []
-    subjects = _subjects(dataset, config, errors)
-    participants, randomised = participants_table.read(dataset, config, subjects, errors, exclusions)
-    scans = _scans(dataset, config, participants, errors, exclusions)
-    t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
-    errors += headers.check_t1w(t1w)
-    scanned = {scan.subject for scan in scans.values()}
-    for subject in participants:
-        if subject not in scanned:
-            exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
-    study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
-    if not errors:
-        errors += [*_unknown_exclusions(dataset, study), *analyses.check(dataset, study)]
-    if errors:
-        raise InputErrors(_once(errors))
-    return study
+    reading = collect(config)
+    if reading.errors or reading.trial_errors:
+        raise InputErrors([*reading.errors, *reading.trial_errors])
+    return reading.study
+
+
+def _nothing_to_do(dataset, study):
+    """The error of a study without a scan."""
+    reasons = "; ".join(sorted({row["reason"] for row in study.exclusions}))[:500]
+    return InputError(
+        dataset.root, "perf/*_asl.nii.gz", "no run that a condition matches", "at least one",
+        f"Check conditions and sessions. {reasons}",
+    )  # fmt: skip
 
 
 def _once(errors):

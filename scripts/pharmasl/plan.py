@@ -1,0 +1,165 @@
+"""What the sheets and the configuration tell before the first job: covariates, ratings and regions, checked as the jobs do.
+
+The checks are the jobs' own functions, called on the participants' table and the craving table. Nothing here opens an
+image's data or needs more than nibabel.
+"""
+
+import math
+import os
+
+import numpy as np
+
+from pharmasl.craving import scores
+from pharmasl.errors import InputError, InputErrors
+from pharmasl.group import design, questions
+from pharmasl.study import arms as study_arms
+from pharmasl.study import trial
+
+
+def read(config):
+    """Read a study, and refuse it where its scans cannot be processed.
+
+    Parameters
+    ----------
+    config : dict
+        The user's configuration.
+
+    Returns
+    -------
+    pharmasl.study.trial.Reading
+        Its trial is not checked yet: :func:`check_trial` does that where an output needs it.
+
+    Raises
+    ------
+    InputErrors
+        With every problem that was found, of the trial's sheets too.
+    """
+    reading = trial.collect(config)
+    if reading.errors:
+        raise InputErrors([*reading.errors, *trial_problems(reading)])
+    return reading
+
+
+def check_trial(reading):
+    """Refuse a study whose trial cannot be analysed.
+
+    Parameters
+    ----------
+    reading : pharmasl.study.trial.Reading
+
+    Raises
+    ------
+    InputErrors
+    """
+    if problems := trial_problems(reading):
+        raise InputErrors(problems)
+
+
+def trial_problems(reading):
+    """What is wrong with arms, covariates, analyses and ratings, each cause once.
+
+    Returns
+    -------
+    list of InputError
+    """
+    errors = list(reading.trial_errors)
+    if not errors and not reading.errors:
+        errors += covariates(reading.study)
+    if not reading.trial_errors:
+        errors += ratings(reading.study)
+    # A cause that several analyses share is one problem.
+    return list({str(error): error for error in errors}.values())
+
+
+def _table(study):
+    """Where the participants' table is, and its rows with the arm under one name."""
+    arms = study.config["arms"]
+    rows = [{**row, "arm": row.get(arms["column"])} for row in study.participants.values()]
+    return os.path.join(study.config["bids_dir"], study.config["participants_table"]), rows
+
+
+def covariates(study):
+    """What is wrong with the designs of the analyses: covariates, sites, arms, more terms than people.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+
+    Yields
+    ------
+    InputError
+    """
+    if "arms" not in study.config:
+        return
+    file, rows = _table(study)
+    for name, part in study.config["analyses"].items():
+        yield from _design(study, name, part, file, rows)
+    asked = study.config.get("sensitivity", {})
+    for own in asked.get("covariates", {}).values():
+        for answer in asked["answers"].values():
+            if "analysis" in answer:
+                part = {**study.config["analyses"][answer["analysis"]], "covariates": own}
+                yield from _design(study, answer["analysis"], part, file, rows)
+
+
+def _design(study, name, part, file, rows):
+    """The error of an analysis' design, if there is one."""
+    arms, known = study.config["arms"], {row["participant_id"]: row for row in rows}
+    columns = study_arms.all_columns(part)
+    people = [f"sub-{member}" for member in study.members(name)]
+    people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
+    # In place of the seed's values, which no sheet tells: numbers that no column combines to.
+    seed = [math.modf(0.618033988749895 * (number + 1))[0] for number in range(len(people))]
+    try:
+        if part["method"] == "differences":
+            questions.build(part, arms, people, rows, file, np.array(seed))
+        else:
+            chosen = design.participant_rows(people, rows, file)
+            for covariate in part["covariates"]:
+                design.covariate_columns(chosen, people, covariate, file)
+    except InputError as error:
+        yield error
+
+
+def ratings(study):
+    """What is wrong with the craving table and the covariates of the correlations with craving.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+
+    Yields
+    ------
+    InputError
+    """
+    craving = study.config.get("craving")
+    if not craving:
+        return
+    path = os.path.join(study.config["bids_dir"], craving["table"])
+    if not os.path.lexists(path):
+        yield InputError(
+            "config",
+            "craving.table",
+            path,
+            "an existing table",
+            "Add it, or correct the path, which is below bids_dir.",
+        )
+        return
+    file, rows = _table(study)
+    try:
+        found, _ = scores.score(path, rows, file, craving, study.config["sessions"], study.config["arms"])
+    except InputError as error:
+        yield error
+        return
+    except InputErrors as several:
+        yield from several.errors
+        return
+    rated = {row["participant_id"] for row in found if row["cue_elicited"] is not None}
+    for term in craving["covariates"]:
+        columns = study_arms.columns(term)
+        chosen = [row for row in rows if row["participant_id"] in rated and all(row.get(name) for name in columns)]
+        if chosen:
+            try:
+                design.covariate_columns(chosen, [row["participant_id"] for row in chosen], term, file)
+            except InputError as error:
+                yield error
