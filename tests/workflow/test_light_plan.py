@@ -52,7 +52,7 @@ def light(tmp_path_factory):
     # Without its site module, Python does not see what else is installed here.
     workflow.python = [sys.executable, "-S"]
     workflow.environment["PYTHONPATH"] = str(packages)
-    skeleton.dataset(folder / "bids")
+    skeleton.dataset(folder / "bids", participants=6)
     return workflow
 
 
