@@ -143,8 +143,9 @@ def measured(case):
     choice = far_off.without_far_off(artefacts.Choice(np.ones(len(rows), dtype=bool), [""] * len(rows), rows, []))
     kept = choice.kept
     mean = cbf[:, kept].mean(axis=1)
-    control = data[..., of.control].mean(axis=3)
-    here = case.brain & (control > 0.1 * np.median(control[case.brain]))
+    control = consistency.brightest(data[case.brain], of.pairs[:, 0], delays)
+    here = control > consistency.DARK * np.median(control)
+    quotient = float(np.median(static[case.brain][here] / control[here]))
     step, volume = consistency.gain_step(of, case.group[of.acquired[:, 0]])
     level = signal.levels(m0)
     values = {
@@ -152,16 +153,14 @@ def measured(case):
         "repeat's deviation (robust SD)": float(np.nanmax(np.abs(away)))
         if len(away) >= far_off.LEAST
         else float("nan"),
-        "M0 over suppressed control" if case.suppressed else "M0 over control": float(
-            np.median(static[here] / control[here])
-        ),
+        "M0 over suppressed control" if case.suppressed else "M0 over control": quotient,
         "spread of M0 volumes": float(level.max() / level.min()) if len(level) > 1 else float("nan"),
         "step of the level": step,
         "z of grey-matter CBF": metrics.repeats_z(cbf[:, kept].mean(axis=0), delays[kept]),
         "share of negative grey matter": float((mean < 0).mean()),
     }
     record = {
-        "M0OverControl": float(np.median(static[here] / control[here])),
+        "M0OverControl": quotient,
         "M0OverControlLeast": consistency.least_m0(case.suppressed, case.m0_repetition_time, 1.6),
         "M0Spread": float(level.max() / level.min()),
         "GainStep": step, "GainStepVolume": volume, "ZeroShare": float((mean == 0).mean()),
@@ -316,7 +315,7 @@ def main():
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     ranges, lost_good, count = defaultdict(list), [], {"real": 0, "simulated": 0}
-    planted, total, out = defaultdict(int), defaultdict(int), []
+    planted, total, missed, out = defaultdict(int), defaultdict(int), defaultdict(list), []
 
     def good(case, kind):
         values, lost = measured(case)
@@ -334,7 +333,10 @@ def main():
                 continue
             values, lost = measured(spoilt)
             total[name] += 1
-            planted[name] += bool(lost or values.get("causes") or "refused" in values)
+            if lost or values.get("causes") or "refused" in values:
+                planted[name] += 1
+            else:
+                missed[name].append(case.name)
 
     for case in real(options.data.resolve(), options.results.resolve()):
         if case.name.startswith(PHANTOM):
@@ -357,8 +359,16 @@ def main():
         spans = [ranges[kind, name] for kind in ("real", "simulated")]
         spans = [f"{min(span):.3g} to {max(span):.3g}" if span else "" for span in spans]
         lines.append(f"| {name} | {limit} | {spans[0]} | {spans[1]} |")
-    lines += ["", "| planted fault | found |", "|---|---|"]
-    lines += [f"| {name} | {planted[name]} of {total[name]} |" for name in total]
+    lines += ["", "| planted fault | found | not found in |", "|---|---|---|"]
+    for name in total:
+        where = (
+            "; ".join(missed[name])
+            if len(missed[name]) < 4
+            else "several"
+            if planted[name]
+            else "all: within the limit"
+        )
+        lines.append(f"| {name} | {planted[name]} of {total[name]} | {where} |")
     lines += [
         "",
         *out,

@@ -78,6 +78,12 @@ def test_m0_over_control_is_the_planted_quotient(tmp_path):
     assert record(files)["M0OverControl"] == pytest.approx(1, rel=1e-5)
 
 
+def test_of_several_delays_the_brightest_controls_count():
+    values = np.tile(np.array([300.0, 0, 100, 0, 310, 0, 90, 0]), (5, 1))
+    control, group = np.array([0, 2, 4, 6]), np.array([0, 1, 0, 1])
+    assert consistency.brightest(values, control, group) == pytest.approx(np.full(5, 305))
+
+
 def test_m0_of_its_own_grid_and_of_a_number(tmp_path):
     images.save(tmp_path / "m0.nii.gz", np.stack([np.full((20, 20, 20), v) + np.arange(20) * 1e-3 for v in (2000.0, 500)], 3),
                 np.diag([8.0, 8, 8, 1]) - np.pad(np.full((3, 1), 80.0), ((0, 1), (3, 0))))  # fmt: skip

@@ -103,12 +103,14 @@ def measure(found, place, cbf, acquisition):
 
 
 def m0_over_control(found, place):
-    """Median over the brain of M0 (times the configured gain) over the mean control; NaN without both."""
+    """Median over the brain of M0 (times the configured gain) over the mean control; NaN without both.
+
+    Of several delays, that of the brightest controls counts: their suppression is the weakest, and M0 is brighter still.
+    """
     m0 = found.m0
-    control = found.of.control
-    if m0.origin not in ("separate", "included", "estimate") or not len(control) or not len(place.points):
+    if m0.origin not in ("separate", "included", "estimate") or found.of.kind != "pairs" or not len(place.points):
         return float("nan")
-    mean = place.series[place.mask][:, control].mean(axis=1, dtype=np.float64)
+    mean = brightest(place.series[place.mask], found.of.pairs[:, 0], found.repeats.group[found.repeats.alive])
     if m0.origin == "estimate":
         level = np.full(len(mean), m0.estimate)
     else:
@@ -119,6 +121,24 @@ def m0_over_control(found, place):
         return float("nan")
     usable &= mean > DARK * np.median(mean[usable])
     return float(np.median(level[usable] / mean[usable])) if usable.any() else float("nan")
+
+
+def brightest(values, control, group):
+    """The mean of the controls of that delay at which they are brightest.
+
+    Parameters
+    ----------
+    values : ndarray of shape (V, T)
+        The series in the voxels of the brain.
+    control, group : ndarray of int, shape (N,)
+        Volumes and the delay of each.
+
+    Returns
+    -------
+    ndarray of shape (V,)
+    """
+    means = [values[:, control[group == number]].mean(axis=1, dtype=np.float64) for number in np.unique(group)]
+    return max(means, key=np.nanmedian)
 
 
 def least_m0(suppressed, repetition_time, t1):

@@ -27,9 +27,9 @@ LEAST_LEVEL = 0.1
 LEVELS = (0.5, 2.0)
 # Below this number of volumes the median does not say which is the odd one.
 LEAST_FAMILY = 3
-# Share of the head by which a volume may hold more zeros than its family does (median): less than a slice of fifty, and
-# for maps, which are often masked and whose masks move with the head, a tenth.
-ZEROS = {True: 0.02, False: 0.1}
+# Share of the head by which a volume may hold more zeros than its family does (median): magnitudes are hardly ever exactly
+# zero there; maps are often masked, and their masks move with the head.
+ZEROS = {True: 0.005, False: 0.1}
 # Times the (lower) median of the family's largest values, and by itself: no coil's spike reaches the first and no scanner's
 # scale the second; a damaged exponent exceeds them at once.
 ABSURD = 100.0
