@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pharmasl import images, tables, transforms
+from pharmasl.errors import InputError
 from pharmasl.perfusion import acceptance, calibration, coregistration, mirror, motion, series, spline
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
     Raises
     ------
     InputError
-        If the volumes are not what the acquisition says, or M0 is missing.
+        If the volumes are not what the acquisition says, M0 is missing, or the slab is too thin to realign its volumes.
     """
     types = list(acquisition["volume_types"])
     data, grid_affine, of, timing = series.load_acquired(asl, acquisition)
@@ -99,18 +100,16 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
         m0_data = m0_data[..., :0]
     maps, (maps_affine, *_) = zip(*(images.load(path) for path in (gm, wm, csf)))
     tissues = coregistration.reduce(maps, maps_affine)
-    found = solve(
-        data,
-        grid_affine,
-        of,
-        m0_data,
-        m0_affine,
-        tissues,
-        correct=correct,
-        separate=origin == "separate",
-        stretch=affine,
-        delay=delay,
-    )
+    try:
+        found = solve(
+            data, grid_affine, of, m0_data, m0_affine, tissues, correct=correct, separate=origin == "separate",
+            stretch=affine, delay=delay,
+        )  # fmt: skip
+    except motion.TooThinError as error:
+        raise InputError(
+            asl, "dim", " x ".join(map(str, data.shape[:3])), "a slab thick enough to realign its volumes",
+            "Set perfusion.motion.correct to false, or leave the scan out: a slab this thin does not show how the head moved.",
+        ) from error  # fmt: skip
 
     transforms.write_affines(outputs["motion"], found.motion)
     transforms.write_affines(outputs["m0_motion"], found.m0_motion if len(found.m0_motion) else np.eye(4))

@@ -34,6 +34,10 @@ _ITERATIONS = 40
 _CONTRASTS = 4
 
 
+class TooThinError(ValueError):
+    """An image has too few voxels along an axis for volumes to be realigned to it."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """What a volume is fitted to.
@@ -82,6 +86,8 @@ def reference(image, affine, weight, maps=(), spacing=SPACING):
     chosen[:: step[0], :: step[1], :: step[2]] = True
     # The spline is mirrored at the outermost voxels: its derivative across the border is none of the head's.
     chosen[[0, -1]] = chosen[:, [0, -1]] = chosen[:, :, [0, -1]] = False
+    if not chosen.any():
+        raise TooThinError("no voxel lies inside the outermost ones")
     chosen &= weight > 0
     points = transforms.apply(affine, np.argwhere(chosen).astype(np.float64))
     weights = weight[chosen].astype(np.float64)
