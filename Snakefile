@@ -4,7 +4,9 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
-if not config:
+CONFIGURED = bool(config)
+
+if not CONFIGURED:
 
     configfile: workflow.source_path("config/config.yaml")
 

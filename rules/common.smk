@@ -4,7 +4,10 @@ Needs the configuration. Gives STUDY (who was scanned, with which files), TARGET
 one short name a kind of path: anat, scan, visit, template, roi and group build patterns, each with its wildcard.
 """
 
+import atexit
+import shutil
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +18,11 @@ from snakemake.utils import Paramspace
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
 try:
-    from pharmasl import bids, plan, provenance
-    from pharmasl.errors import InputErrors, InputError
+    from pharmasl import bids, failures, plan, provenance
+    from pharmasl.errors import InputErrors, InputError, wrapped
     from pharmasl.quality import judgement
     from pharmasl.sensitivity import specifications
-    from pharmasl.study import allocation_log, targets
+    from pharmasl.study import allocation_log, example, targets
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -30,11 +33,23 @@ except ModuleNotFoundError as error:
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
     ) from None
 
+# Without a configuration and data, the plan is that of an example, so that it, the rules and a linter's opinion can be seen.
+EXAMPLE = not CONFIGURED and not Path(config["bids_dir"]).exists()
+if EXAMPLE:
+    NO_DATA = (
+        f"No configuration was named (--configfile), and the shipped one's {config['bids_dir']} is not there. Copy "
+        "config/config.yaml, change it, and name your copy."
+    )
+    print(wrapped(f"{NO_DATA} What follows is the plan of an example of twelve people."), file=sys.stderr)
+    config["bids_dir"] = tempfile.mkdtemp(prefix="pharmasl-example-")
+    atexit.register(shutil.rmtree, config["bids_dir"], ignore_errors=True)
+    example.write(config["bids_dir"], config)
+
 try:
     READING = plan.read(config)
 except (InputError, InputErrors) as error:
     # One message, no traceback: the user can fix it.
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(wrapped(error)) from None
 
 STUDY = READING.study
 SETTINGS = STUDY.config
@@ -84,11 +99,20 @@ wildcard_constraints:
 
 
 onstart:
+    if EXAMPLE:
+        raise WorkflowError(wrapped(NO_DATA))
     # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
     # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
     # machine, nothing needs limiting.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+    failures.forget(f"{OUTPUT}/logs")
     # Before the first job of an unblinded run, whatever its target.
     if "arms" in SETTINGS and not SETTINGS["blinded"]:
         allocation_log.record(ALLOCATION_LOG, allocation_log.state(SETTINGS, VERSIONS))
+
+
+onerror:
+    # Jobs on other machines have left their reasons beside their logs.
+    if reasons := failures.summary(f"{OUTPUT}/logs"):
+        print(f"\n{reasons}", file=sys.stderr)

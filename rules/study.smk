@@ -59,7 +59,7 @@ rule template:
         resolution=SETTINGS["template"]["resolution"],
         code=code("template"),
     message:
-        "Preparing the template {SPACE}"
+        f"Preparing the template {SPACE}"
     script:
         "../scripts/template.py"
 

@@ -1,4 +1,6 @@
-"""The one error that bad input raises: it names the file, the field, what was found, what was expected and how to mend it."""
+"""The one error that bad input raises: it names the file, the field, what was found, what was expected and how to fix it."""
+
+import textwrap
 
 
 class InputError(ValueError):
@@ -24,9 +26,32 @@ class InputError(ValueError):
 
 
 class InputErrors(ValueError):
-    """Several :class:`InputError` found in one pass, so that a user can mend them together."""
+    """Several :class:`InputError` found in one pass, so that a user can fix them together."""
 
     def __init__(self, errors):
         self.errors = list(errors)
         lines = "\n".join(f"  - {error}" for error in self.errors)
         super().__init__(f"{len(self.errors)} problem(s) in the input:\n{lines}")
+
+
+def wrapped(message, width=120):
+    """A message in lines that a screen holds; names without blanks, such as paths, stay whole.
+
+    Parameters
+    ----------
+    message : object
+        Anything with text, such as an error.
+    width : int
+        Characters in a line.
+
+    Returns
+    -------
+    str
+    """
+    lines = []
+    for line in str(message).splitlines():
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        lines += textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, tabsize=4
+        ) or [""]
+    return "\n".join(lines)

@@ -5,8 +5,10 @@ import logging
 import os
 import sys
 import traceback
+from pathlib import Path
 
-from pharmasl import blinding
+from pharmasl import blinding, failures
+from pharmasl.errors import InputError, InputErrors, wrapped
 
 
 @contextlib.contextmanager
@@ -43,10 +45,22 @@ def job(main, snakemake):
     Raises
     ------
     SystemExit
-        With status 1 after an exception of ``main``, which stands in the log and, in one line, on the terminal.
+        With status 1 after an exception of ``main``, whose message stands in the log, on the terminal and in the marker
+        of :mod:`pharmasl.failures`; a traceback stands in the log unless the input is at fault. Also, without calling
+        ``main``, where the same input was found at fault before.
     """
-    failure = None
     path = snakemake.log[0]
+    name = f"{getattr(snakemake, 'rule', main.__module__)} {Path(path).stem}"
+    attempted = failures.attempted(getattr(snakemake, "input", ()), list(getattr(snakemake.params, "items", dict)()))
+    before = failures.read(failures.marker(path))
+    if before and before.of_input and before.attempted == attempted:
+        # Another attempt with the same input would say the same: after a failure Snakemake tries once more, for memory.
+        with open(path, "a", encoding="utf-8") as log:
+            if not log.tell():  # Snakemake empties the log before an attempt
+                print(wrapped(before.reason), file=log)
+        raise SystemExit(wrapped(before.reason))
+    failures.record(path, failures.Failure(name, failures.KILLED, False, attempted))
+    failure = None
     open(path, "w").close()
     # Appending, since compiled libraries write to the same file behind Python's back.
     with open(path, "a", buffering=1, encoding="utf-8") as log, _streams_to(log):
@@ -55,11 +69,17 @@ def job(main, snakemake):
         try:
             with blinding.marking(getattr(snakemake.params, "blinded", False)):
                 main(snakemake)
+        except (InputError, InputErrors) as error:
+            # The user's to fix, and told in full by the error: where in the program it arose helps nobody.
+            print(wrapped(error))
+            failure = failures.Failure(name, str(error), True, attempted)
         except Exception as error:
             traceback.print_exc()
-            failure = f"{type(error).__name__}: {error}"
+            failure = failures.Failure(name, f"{type(error).__name__}: {error}", False, attempted)
         finally:
             logging.captureWarnings(False)
             logging.basicConfig(handlers=[logging.NullHandler()], force=True)
     if failure:
-        raise SystemExit(failure)
+        failures.record(path, failure)
+        raise SystemExit(wrapped(failure.reason))
+    failures.clear(path)

@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 from loading import ROOT
-from pharmasl import images, provenance, tables, template
+from pharmasl import failures, images, provenance, tables, template
 from pharmasl.errors import InputError
 from pharmasl.job import job
 
@@ -49,20 +49,66 @@ def test_a_column_that_nothing_describes_is_refused(tmp_path):
         tables.write_table(tmp_path / "t.tsv", [{"d": 1}], {"a": "first"})
 
 
-def test_a_failing_job_leaves_its_reason_in_the_log(tmp_path):
-    log = tmp_path / "log.txt"
+def called(folder, main, **changes):
+    """Call a script's function as Snakemake would; the log's path."""
+    log = folder / "rule" / "scan.log"
+    log.parent.mkdir(exist_ok=True)
+    job(main, SimpleNamespace(log=[str(log)], rule="rule", input=[], params={"code": 1, **changes}, threads=1))
+    return log
+
+
+def test_a_job_whose_input_is_at_fault_says_so_plainly_and_is_not_tried_twice(tmp_path):
+    calls = []
 
     def main(snakemake):
+        calls.append(1)
         print("started")
         os.write(2, b"from a compiled library\n")
-        raise InputError("f.json", "TR", 0, "more than 0", "Mend it.")
+        raise InputError("f.json", "TR", 0, "more than 0", "Correct it. " + "word " * 100)
 
-    with pytest.raises(SystemExit, match=r"f\.json: TR"):
-        job(main, SimpleNamespace(log=[str(log)], params=SimpleNamespace(), threads=1))
-    text = log.read_text()
-    assert "started" in text
-    assert "Traceback" in text
-    assert "from a compiled library" in text
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"f\.json: TR") as stopped:
+            called(tmp_path, main)
+        assert max(map(len, str(stopped.value).splitlines())) <= 120
+    text = (tmp_path / "rule/scan.log").read_text()
+    assert text.startswith("started\nfrom a compiled library\nf.json: TR: found 0, expected more than 0.")
+    assert max(map(len, text.splitlines())) <= 120
+    assert "Traceback" not in text
+    assert len(calls) == 1
+    # With other input it is tried.
+    with pytest.raises(SystemExit):
+        called(tmp_path, main, more=1)
+    assert len(calls) == 2
+
+
+def test_an_unexpected_error_leaves_its_traceback_in_the_log_and_is_tried_again(tmp_path):
+    calls = []
+
+    def main(snakemake):
+        calls.append(1)
+        if len(calls) < 3:
+            raise KeyError("lost")
+
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="KeyError: 'lost'"):
+            called(tmp_path, main)
+        assert "Traceback" in (tmp_path / "rule/scan.log").read_text()
+    assert "rule scan\n  KeyError: 'lost'\n" in failures.summary(tmp_path)
+    called(tmp_path, main)
+    assert len(calls) == 3
+    assert failures.summary(tmp_path) == ""
+
+
+def test_failures_are_told_once_a_reason(tmp_path):
+    for number, reason in enumerate(["p.tsv: age: missing", "p.tsv: age: missing", failures.KILLED]):
+        failures.record(tmp_path / f"{number}.log", failures.Failure(f"rule {number}", reason, True, ""))
+    assert failures.summary(tmp_path) == (
+        "3 jobs failed; what does not depend on them was done:\n"
+        f"\nrule 0, rule 1\n  p.tsv: age: missing\n  log: {tmp_path}/0.log\n"
+        f"\nrule 2\n  {failures.KILLED}\n  log: {tmp_path}/2.log\n"
+    )
+    failures.forget(tmp_path)
+    assert failures.summary(tmp_path) == ""
 
 
 def test_the_template_is_complete_and_symmetric():
