@@ -93,26 +93,26 @@ def write(trial, here):
     participants = _table(here / "participants.tsv", own, ("participant_id", "arm", "age"))
     scans, unusable, exclusions = [], [], []
     for k, (who, person) in enumerate(people.items()):
-        at = {"participant_id": who, "session": None, "condition": None, "analysis": None}
+        at = {"participant_id": who, "session_id": None, "condition": None, "analysis": None}
         if not person.folder:
             exclusions.append({**at, "reason": "no folder in the dataset"})
         elif not person.runs:
-            exclusions.append({**at, "session": "T9", "reason": "the session is none of T1, T2, T3"})
+            exclusions.append({**at, "session_id": "T9", "reason": "the session is none of T1, T2, T3"})
             exclusions.append({**at, "reason": "no perfusion run of any condition"})
         for (session, state), runs in person.runs.items():
             for run, good in enumerate(runs, start=1):
                 name = f"{who}_ses-{session}_acq-{state}_run-{run}"
-                row = {"participant_id": who, "session": session, "condition": state}
+                row = {"participant_id": who, "session_id": session, "condition": state}
                 scans.append({**row, "scan": f"{who}/ses-{session}/perf/{name}"})
                 if not good:
                     unusable.append({**row, "scan": name, "reason": REASONS[k % len(REASONS)]})
-    columns = ("participant_id", "session", "condition", "analysis", "reason")
+    columns = ("participant_id", "session_id", "condition", "analysis", "reason")
     designs, inferences = [], []
     for name in ANALYSES:
         inside = [who for who, person in people.items() if enters(name, person, arms)]
         times = (0, 1) if name == "rest_mixed" else (0,)
-        design = [{"participant_id": who, "session": k} for who in inside for k in times]
-        designs.append(_table(here / f"{name}_design.tsv", design, ("participant_id", "session")))
+        design = [{"participant_id": who, "session_id": k} for who in inside for k in times]
+        designs.append(_table(here / f"{name}_design.tsv", design, ("participant_id", "session_id")))
         status = "not run: too few participants" if name == "too_few" else "run"
         lost = [
             {"participant_id": who, "reason": "no CBF of rest at T1: the scan is excluded or covers nothing"}
@@ -122,7 +122,7 @@ def write(trial, here):
         inferences.append(here / f"{name}_inference.json")
         tables.write_json(inferences[-1], {"status": status, "excluded": lost})
     scores = [
-        {"participant_id": who, "arm": p.arm, "session": session, "cue_elicited": p.scores.get(session)}
+        {"participant_id": who, "arm": p.arm, "session_id": session, "cue_elicited": p.scores.get(session)}
         for who, p in people.items()
         if p.folder
         for session in ("T1", "T2")
@@ -132,7 +132,7 @@ def write(trial, here):
     return flow.Files(
         randomised=randomised,
         participants=participants,
-        scans=_table(here / "scans.tsv", scans, ("participant_id", "session", "condition", "scan")),
+        scans=_table(here / "scans.tsv", scans, ("participant_id", "session_id", "condition", "scan")),
         exclusions=_table(here / "exclusions.tsv", exclusions, columns),
         quality_exclusions=_table(here / "unusable.tsv", unusable, EXCLUSIONS),
         designs=designs,

@@ -42,7 +42,7 @@ COLUMNS = {
         "Levels": STAGES,
     },
     "of": "Contrast (usable), analysis, or craving; n/a where the stage is about none",
-    "session": "Session; n/a where the stage is about all",
+    "session_id": "Session; n/a where the stage is about all",
     "arm": "Arm; n/a for participants without one in the dataset's table",
     "n": "Number of participants",
     "cause": {"Description": "Earliest cause of the loss", "Levels": CAUSES},
@@ -112,7 +112,7 @@ class _Trial:
         self.row = {row["participant_id"]: row for row in tables.read_table(files.participants, of_arms=True)}
         self.runs = {}
         for row in tables.read_table(files.scans):
-            states = self.runs.setdefault((row["participant_id"], _bare(row["session"])), {})
+            states = self.runs.setdefault((row["participant_id"], _bare(row["session_id"])), {})
             states.setdefault(row["condition"], []).append(row["scan"].rsplit("/", 1)[-1])
         self.excluded = {
             row["scan"].rsplit("/", 1)[-1]: kind(row["reason"]) for row in tables.read_table(files.quality_exclusions)
@@ -120,7 +120,7 @@ class _Trial:
         self.never = {
             row["participant_id"]: row["reason"]
             for row in reversed(tables.read_table(files.exclusions))
-            if not any(row.get(name) for name in ("session", "condition", "analysis"))
+            if not any(row.get(name) for name in ("session_id", "condition", "analysis"))
         }
         seen = {who for who, _ in self.runs}
         self.known(seen, files.scans)
@@ -286,8 +286,8 @@ def _craving(trial, arms, sessions, scores, model):
     rated = {}
     for row in tables.read_table(scores):
         known = rated.setdefault(row["participant_id"], set())
-        if row["cue_elicited"] is not None and _bare(row["session"]) in labels:
-            known.add(_bare(row["session"]))
+        if row["cue_elicited"] is not None and _bare(row["session_id"]) in labels:
+            known.add(_bare(row["session_id"]))
     trial.known(rated, scores)
 
     def loss(who, wanted, enough):
@@ -330,7 +330,7 @@ def _rows(block, trial, order):
         members = {who: loss for who, loss in block.fate.items() if trial.arm[who] == arm}
         if not any(trial.arm[who] == arm for who in block.fate):
             continue
-        at = {"of": block.of, "session": block.session, "arm": arm}
+        at = {"of": block.of, "session_id": block.session, "arm": arm}
         kept = [who for who, loss in members.items() if loss is None]
         yield {"stage": block.stage, **at, "n": len(kept), "participants": " ".join(kept)}
         lost = {}
@@ -413,7 +413,7 @@ def verify(rows):
             randomised[row["arm"]] = sorted(names)
         else:
             stage = lost.get(row["stage"], row["stage"])
-            blocks.setdefault((stage, row["of"], row["session"], row["arm"]), []).extend(names)
+            blocks.setdefault((stage, row["of"], row["session_id"], row["arm"]), []).extend(names)
     for (stage, of, session, arm), names in blocks.items():
         if sorted(names) != randomised[arm]:
             odd = sorted(set(names) ^ set(randomised[arm])) or sorted({who for who in names if names.count(who) > 1})

@@ -82,7 +82,7 @@ def write(scans, quality, rows, roi, path, *, statistic="mean", minimum_coverage
     quality : sequence of path-like
         The scans' quality tables, in the same order.
     rows : sequence of dict
-        ``participant_id``, ``session``, ``arm``, ``contrast``; ``scans`` (places in ``scans``) and their ``weights``.
+        ``participant_id``, ``session_id``, ``arm``, ``contrast``; ``scans`` (places in ``scans``) and their ``weights``.
     roi : str
     path : path-like
         The table to write; columns as :data:`pharmasl.rois.VALUE_COLUMNS`.
@@ -102,9 +102,9 @@ def write(scans, quality, rows, roi, path, *, statistic="mean", minimum_coverage
     for row in rows:
         at = row["scans"]
         value, coverage, n = combine([found[k] for k in at], row["weights"], [judged[k] for k in at], minimum_coverage)
-        named = {key: row[key] for key in ("participant_id", "session", "arm", "contrast")}
+        named = {key: row[key] for key in ("participant_id", "session_id", "arm", "contrast")}
         if value is None and coverage is not None:
-            who = " ".join(str(each) for each in (row["participant_id"], row["session"], row["contrast"]) if each)
+            who = " ".join(str(each) for each in (row["participant_id"], row["session_id"], row["contrast"]) if each)
             log.warning("%s: %s covers %.0f %% of %s: n/a", roi, who, 100 * coverage, roi)
         out.append({**named, "roi": roi, "cbf": value, "coverage": coverage, "n_voxels": n})
     tables.write_table(path, out, columns(statistic))

@@ -40,7 +40,7 @@ STATISTICS = {
 
 VALUE_COLUMNS = {
     "participant_id": "Participant",
-    "session": "Session label, without ses-",
+    "session_id": "Session label, without ses-",
     "arm": "Arm of the trial",
     "contrast": "Contrast of conditions whose map was averaged",
     "roi": "Region of interest",
@@ -380,7 +380,7 @@ def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5, s
     maps : sequence of path-like
         Contrast maps on the mask's grid, mL/100 g/min.
     rows : sequence of dict
-        ``participant_id``, ``session``, ``arm``, ``contrast``, one dict a map, in the maps' order.
+        ``participant_id``, ``session_id``, ``arm``, ``contrast``, one dict a map, in the maps' order.
     roi : str
         The region's name.
     table_path : path-like
@@ -411,6 +411,6 @@ def write_values(mask_path, maps, rows, roi, table_path, minimum_coverage=0.5, s
         mean, coverage, n = summary(values[inside], statistic, weights, minimum_coverage)
         if mean is None and coverage is not None:
             log.warning("%s: %s covers %.0f %% of %s: n/a", roi, path, 100 * coverage, roi)
-        named = {key: row.get(key) for key in ("participant_id", "session", "arm", "contrast")}
+        named = {key: row.get(key) for key in ("participant_id", "session_id", "arm", "contrast")}
         out.append({**named, "roi": roi, "cbf": mean, "coverage": coverage, "n_voxels": n})
     tables.write_table(table_path, out, value_columns(statistic))

@@ -61,7 +61,13 @@ def chain(tmp_path):
         for session in ("T1", "T2"):
             now = cbf - (session == "T2") * drop
             values.append(
-                {"participant_id": f"sub-{k:02d}", "session": session, "arm": arm, "contrast": "cue", "roi": "insula"}
+                {
+                    "participant_id": f"sub-{k:02d}",
+                    "session_id": session,
+                    "arm": arm,
+                    "contrast": "cue",
+                    "roi": "insula",
+                }
                 | {"cbf": now, "coverage": 1.0, "n_voxels": 100}
             )
             before = rng.integers(20, 30)
@@ -82,7 +88,7 @@ def chain(tmp_path):
 
 def test_the_trials_truth_is_found(chain):
     model = {
-        (row["analysis"], row["term"], row["arm"], row["session"]): row
+        (row["analysis"], row["term"], row["arm"], row["session_id"]): row
         for row in tables.read_table(chain / "craving_model.tsv")
     }
     interaction = model["mixed_model", "arm:session", None, None]

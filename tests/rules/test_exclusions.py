@@ -40,7 +40,7 @@ def trial(tmp_path_factory):
             images.save(folder / f"{stem}_error.nii.gz", np.ones(SHAPE), AFFINE)
             images.save(folder / f"{stem}_covered.nii.gz", np.ones(SHAPE), AFFINE, dtype=np.uint8)
             reason = REASON if (name, session) == LOST else None
-            row = {"participant_id": name, "session": session, "condition": "rest", "scan": stem}
+            row = {"participant_id": name, "session_id": session, "condition": "rest", "scan": stem}
             row |= {"usable": "no" if reason else "yes", "exclusion_reason": reason}
             tables.write_table(folder / f"{stem}_quality.tsv", [row], COLUMNS)
             contrast(folder, stem)
@@ -66,7 +66,7 @@ def contrast(folder, stem):
 
 def regions(folder):
     visits = [(name, session) for name in NAMES for session in SESSIONS.values()]
-    rows = [{"participant_id": n, "session": s, "arm": arm(n), "contrast": "rest"} for n, s in visits]
+    rows = [{"participant_id": n, "session_id": s, "arm": arm(n), "contrast": "rest"} for n, s in visits]
     script("roi_values").main(
         SimpleNamespace(
             input=SimpleNamespace(
@@ -115,7 +115,7 @@ def test_the_contrast_is_empty_and_says_why(trial):
 
 
 def test_the_region_has_no_value(trial):
-    rows = {(row["participant_id"], row["session"]): row for row in tables.read_table(trial / "values.tsv")}
+    rows = {(row["participant_id"], row["session_id"]): row for row in tables.read_table(trial / "values.tsv")}
     assert rows[LOST]["cbf"] is None
     assert (rows[LOST]["coverage"], rows[LOST]["n_voxels"]) == ("0.0", "0")
     assert sum(row["cbf"] is None for row in rows.values()) == 1
@@ -146,7 +146,7 @@ def test_correlations_with_craving_count_the_participant_as_missing(trial, tmp_p
     for name in NAMES:
         for session in SESSIONS.values():
             before, after = rng.normal(40, 5), rng.normal(50, 5)
-            row = {"participant_id": name, "arm": arm(name), "session": session, "before": before, "after": after}
+            row = {"participant_id": name, "arm": arm(name), "session_id": session, "before": before, "after": after}
             rows.append({**row, "cue_elicited": after - before})
     tables.write_table(tmp_path / "scores.tsv", rows, scores.COLUMNS)
     craving = {

@@ -94,8 +94,8 @@ def test_the_diagram_tells_the_tables_numbers_and_its_boxes_hold_their_text(mess
     for row in rows:
         if row["stage"] == "analysed" and row["arm"] is not None:
             assert f"{diagram.words(row['of'])} (n = {row['n']})" in told
-        if row["stage"] == "scanned" and row["session"] and row["arm"] is not None:
-            assert f"Scanned at {row['session']} (n = {row['n']})" in told
+        if row["stage"] == "scanned" and row["session_id"] and row["arm"] is not None:
+            assert f"Scanned at {row['session_id']} (n = {row['n']})" in told
     assert (
         f"No arm recorded (n = {sum(r['n'] for r in rows if r['stage'] == 'randomised' and r['arm'] is None)})" in told
     )

@@ -60,7 +60,7 @@ def trial(tmp_path_factory):
             paths[key].append(str(path))
             value = 50 + (seed_change[i] if key == "followup" else 0)
             values.append(
-                {"participant_id": name, "session": session, "contrast": "rest", "roi": "dlpfc", "cbf": value}
+                {"participant_id": name, "session_id": session, "contrast": "rest", "roi": "dlpfc", "cbf": value}
             )
         arm = "baclofen" if TREATED[i] else "placebo"
         age, sex = int(rng.integers(20, 60)), "FM"[i % 3 == 0]
@@ -288,7 +288,7 @@ def test_a_seed_in_one_arm_alone_is_enough_within_it(trial, tmp_path):
 def change_seed(trial, folder, missing):
     rows = tables.read_table(trial.folder / "dlpfc_values.tsv")
     for row in rows:
-        if row["participant_id"] in missing and row["session"] == "ses-T2":
+        if row["participant_id"] in missing and row["session_id"] == "ses-T2":
             row["cbf"] = None
     tables.write_table(folder / "other_values.tsv", rows, dict.fromkeys(rows[0], ""))
     return {"seed": [str(folder / "other_values.tsv")]}

@@ -44,7 +44,7 @@ def trial(tmp_path_factory):
             paths[which].append(str(folder / f"{name}_{session}.nii.gz"))
             images.save(paths[which][-1], cbf.astype(np.float32), affine)
             value = 50 + (which == "followup") * seed_change[i]
-            values.append({"participant_id": name, "session": session, "contrast": "rest", "roi": "s", "cbf": value})
+            values.append({"participant_id": name, "session_id": session, "contrast": "rest", "roi": "s", "cbf": value})
     tables.write_table(folder / "participants.tsv", rows, dict.fromkeys(rows[0], ""))
     tables.write_table(folder / "seed.tsv", values, dict.fromkeys(values[0], ""))
     return SimpleNamespace(folder=folder, affine=affine, **paths)
@@ -79,7 +79,12 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
     outputs = {name: str(tmp_path / f"{name}.out") for name in ("values", "regions", "test")}
     maps = [path for pair in zip(trial.baseline, trial.followup) for path in pair]
     rows = [
-        {"participant_id": name, "session": session, "arm": "baclofen" if TREATED[k] else "placebo", "contrast": "rest"}
+        {
+            "participant_id": name,
+            "session_id": session,
+            "arm": "baclofen" if TREATED[k] else "placebo",
+            "contrast": "rest",
+        }
         for k, name in enumerate(NAMES)
         for session in ("T1", "T2")
     ]
@@ -104,7 +109,9 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
     # The model and the threshold are the analysis' own: the cluster of all is the same voxel for voxel.
     assert test["dice_with_the_analysis"] == 1
     assert (test["status"], test["n"], test["p"]) == ("run", len(members), 0.01)
-    cbf = {(row["participant_id"], row["session"]): float(row["cbf"]) for row in tables.read_table(outputs["values"])}
+    cbf = {
+        (row["participant_id"], row["session_id"]): float(row["cbf"]) for row in tables.read_table(outputs["values"])
+    }
     change = np.array([cbf[name, "T2"] - cbf[name, "T1"] for name in NAMES])
     # Beside it, what the region of all participants would have said: as the analysis' own model of its mean has it.
     region = images.load(tmp_path / "m.nii.gz")[0] > 0

@@ -142,7 +142,7 @@ def test_contrasts_of_the_scans_tables(files):
         images.save(files / "cbf.nii.gz", cbf * scale, affine)
         read(files, name=f"scan{number}.tsv")
         scans.append(str(files / f"scan{number}.tsv"))
-    who = {"participant_id": "sub-01", "session": "T1", "arm": "baclofen"}
+    who = {"participant_id": "sub-01", "session_id": "T1", "arm": "baclofen"}
     rows = [
         {**who, "contrast": "rest", "scans": [0], "weights": [1]},
         {**who, "contrast": "cue", "scans": [0, 1], "weights": [1, -1]},

@@ -134,7 +134,12 @@ def study(tmp_path_factory):
     scans, quality, scores, values = [], [], [], []
     for name in names:
         for session in ("T1", "T2"):
-            label = {"participant_id": name, "session": session, "condition": "rest", "scan": f"{name}_ses-{session}"}
+            label = {
+                "participant_id": name,
+                "session_id": session,
+                "condition": "rest",
+                "scan": f"{name}_ses-{session}",
+            }
             source = (
                 f"LabelingDuration of /home/jane doe/bids/{label['scan'].replace('<', '').replace('/', '')}_asl.json"
             )
@@ -147,11 +152,17 @@ def study(tmp_path_factory):
             judgement |= {"implausible": None, "accepted_by_hand": None, "overruled": None}
             quality.append({**label, **measures, "flags": flag, **judgement})
             before, change = float(rng.normal(40, 5)), float(rng.normal(10, 5))
-            score = {"participant_id": name, "arm": arm[name], "session": session, "before": before}
+            score = {"participant_id": name, "arm": arm[name], "session_id": session, "before": before}
             scores.append({**score, "after": before + change, "cue_elicited": change})
-            value = {"participant_id": name, "session": session, "arm": arm[name], "contrast": "rest", "roi": "insula"}
+            value = {
+                "participant_id": name,
+                "session_id": session,
+                "arm": arm[name],
+                "contrast": "rest",
+                "roi": "insula",
+            }
             values.append({**value, "cbf": float(rng.normal(50, 5)), "analysis_defined": False})
-    excluded = [{"participant_id": "sub-99", "session": None, "condition": None, "analysis": None}]
+    excluded = [{"participant_id": "sub-99", "session_id": None, "condition": None, "analysis": None}]
     excluded[0]["reason"] = "<img src=http://evil.example/x onerror=alert(1)>"
     tables.write_table(here / "scans.tsv", scans, describe(scans))
     tables.write_table(here / "participants.tsv", people, describe(people))
@@ -518,7 +529,7 @@ def test_a_single_scan_without_group_analyses(study):
     config = settings.resolve(single)
     here = study.here
     for name in ("scans", "quality"):
-        row = {**tables.read_table(here / f"{name}.tsv")[0], "session": None}
+        row = {**tables.read_table(here / f"{name}.tsv")[0], "session_id": None}
         tables.write_table(here / f"one_{name}.tsv", [row], describe([row]))
     tables.write_table(here / "one_participants.tsv", [{"participant_id": HOSTILE}], {"participant_id": "p"})
     tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})

@@ -69,7 +69,7 @@ def test_cluster_that_was_not_found_gives_an_empty_mask_and_values_n_a(files):
     assert sidecar["centre_of_mass_mm"] is None
     assert images.load(mask)[0].sum() == 0
     images.save(files / "map.nii.gz", np.full((11, 11, 11), 50), AFFINE)
-    row = {"participant_id": "sub-01", "session": "T1", "arm": "baclofen", "contrast": "rest"}
+    row = {"participant_id": "sub-01", "session_id": "T1", "arm": "baclofen", "contrast": "rest"}
     (line,) = values(files, mask, [files / "map.nii.gz"], [row])
     assert (line["cbf"], line["coverage"], line["n_voxels"]) == (None, None, "0")
 
@@ -78,7 +78,7 @@ def test_values_of_a_sphere(files):
     mask, _ = make(files, {"sphere": [0, 0, 0], "radius": 4})
     x = np.arange(11) * 2.0 - 10
     images.save(files / "map.nii.gz", np.broadcast_to(x[:, None, None], (11, 11, 11)) + 40, AFFINE)
-    row = {"participant_id": "sub-01", "session": "T1", "arm": "baclofen", "contrast": "rest"}
+    row = {"participant_id": "sub-01", "session_id": "T1", "arm": "baclofen", "contrast": "rest"}
     (line,) = values(files, mask, [files / "map.nii.gz"], [row])
     assert float(line["cbf"]) == pytest.approx(40)
     assert line["n_voxels"] == "33"

@@ -124,7 +124,7 @@ class Trial:
         # One scan of few pairs is excluded by the study's own rule.
         few = scan.name == "sub-10_ses-T2_acq-neutral"
         row = {
-            "participant_id": f"sub-{scan.subject}", "session": scan.session, "condition": scan.condition,
+            "participant_id": f"sub-{scan.subject}", "session_id": scan.session, "condition": scan.condition,
             "scan": scan.name, "flags": "fd_mean:high" if moved else None, "pairs_used": 1 if few else 8, "pairs": 8,
             "registration": "accepted", "usable": "no" if few else "yes", "exclusion_reason": "few" if few else None,
             "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5,
@@ -177,7 +177,7 @@ class Trial:
             rois.write_mask(self.template_mask, definition, self.masks[name], self.sidecars[name], clusters=clusters)
             self.values[name] = str(self.root / f"{name}_values.tsv")
             rows = [
-                {"participant_id": f"sub-{subject}", "session": session, "contrast": contrast}
+                {"participant_id": f"sub-{subject}", "session_id": session, "contrast": contrast}
                 for subject, session, contrast in self.contrasts
             ]
             rois.write_values(
@@ -311,7 +311,7 @@ def test_the_main_specifications_correlation_is_the_craving_stages_row(tiny, mai
 
 def test_baseline_and_one_arm(tiny, main):
     values = {
-        (row["participant_id"], row["session"]): float(row["cbf"])
+        (row["participant_id"], row["session_id"]): float(row["cbf"])
         for row in tables.read_table(tiny.values["voxel"])
         if row["contrast"] == "rest"
     }

@@ -236,7 +236,7 @@ def trial(seed, rho=0.8, n=(21, 22)):
         {
             "participant_id": name,
             "arm": arm[k],
-            "session": session,
+            "session_id": session,
             "cue_elicited": float(start[k, 1] + (session == "T2") * change[k, 1]),
             "age": str(20 + k),
             "sex": "FM"[k % 2],
@@ -420,7 +420,7 @@ def test_the_familys_largest_r_against_enumeration():
     observed = [abs(stats.pearsonr(x, y).statistic) for x in regions]
     exact = [(null.max(axis=1) >= each - 1e-12).mean() for each in observed]
     scores = [
-        {"participant_id": f"sub-{k}", "arm": "baclofen", "session": session, "cue_elicited": float(later * y[k])}
+        {"participant_id": f"sub-{k}", "arm": "baclofen", "session_id": session, "cue_elicited": float(later * y[k])}
         for k in range(6)
         for later, session in enumerate(("T1", "T2"))
     ]

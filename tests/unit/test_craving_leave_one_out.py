@@ -8,7 +8,7 @@ from pharmasl.group import clusters
 from scipy import stats
 from scipy.special import stdtrit
 
-ROW = {"session": "T1", "arm": "drug", "contrast": "rest"}
+ROW = {"session_id": "T1", "arm": "drug", "contrast": "rest"}
 
 
 def test_updates_are_refits():
@@ -134,7 +134,7 @@ def analysed(tmp_path):
             images.save(path, values.reshape(8, 8, 6).astype(np.float32), affine)
             given[which].append(path)
             given["maps"].append(path)
-            rows.append({**ROW, "participant_id": name, "session": {"baseline": "T1", "followup": "T2"}[which]})
+            rows.append({**ROW, "participant_id": name, "session_id": {"baseline": "T1", "followup": "T2"}[which]})
     images.save(tmp_path / "other.nii.gz", np.full((8, 8, 6), 7, dtype=np.float32), affine)
     given["maps"].append(tmp_path / "other.nii.gz")
     rows.append({**ROW, "participant_id": "sub-99"})
@@ -178,7 +178,7 @@ def test_values_of_files_are_those_of_the_regions_found_without_each(analysed, t
     _, _, members, data, x, region = analysed
     values, regions, test = run(analysed, tmp_path)
     found = leave_one_out.left_out(data, x, np.ones((20, 1)), chooser_of((8, 8, 6), 20, 0.001))
-    cbf = {(row["participant_id"], row["session"]): float(row["cbf"]) for row in values}
+    cbf = {(row["participant_id"], row["session_id"]): float(row["cbf"]) for row in values}
     change = np.array([cbf[name, "T2"] - cbf[name, "T1"] for name in members])
     np.testing.assert_allclose(change, found.values, atol=1e-4)
     assert [int(row["voxels"]) for row in regions] == [len(each) for each in found.regions]

@@ -86,7 +86,7 @@ def written(tmp_path, without=()):
             later = session == "T2"
             elicited = None if (k, session) in without else float(10 + later * y[k])
             arm = "baclofen" if x[k] else "placebo"
-            who = {"participant_id": f"sub-{k:02d}", "arm": arm, "session": session}
+            who = {"participant_id": f"sub-{k:02d}", "arm": arm, "session_id": session}
             rows.append({**who, "before": 0.0, "after": elicited, "cue_elicited": elicited})
             for name, change in (("a", m1), ("b", m2)):
                 cbf = float(50 + later * change[k])

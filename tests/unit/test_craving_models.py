@@ -28,7 +28,7 @@ def rows_of(values, arm):
         {
             "participant_id": f"sub-{k:02d}",
             "arm": arm[k],
-            "session": session,
+            "session_id": session,
             "cue_elicited": None if math.isnan(values[k, j]) else float(values[k, j]),
         }
         for k in range(len(arm))
@@ -42,7 +42,7 @@ def find(rows, analysis, term, arm=None, session=None):
         for r in rows
         if (r["analysis"], r["term"]) == (analysis, term)
         and (arm is None or r["arm"] == arm)
-        and (session is None or r["session"] == session)
+        and (session is None or r["session_id"] == session)
     ]
     assert len(found) == 1
     return found[0]
@@ -206,7 +206,7 @@ def test_three_way_model_is_least_squares_with_participants_as_columns():
         {
             "participant_id": f"sub-{k}",
             "arm": "baclofen" if arm else "placebo",
-            "session": session,
+            "session_id": session,
             "before": own[s][0],
             "after": own[s][1],
             "cue_elicited": own[s][1] - own[s][0],
@@ -229,7 +229,7 @@ def test_three_way_model_is_least_squares_with_participants_as_columns():
     assert find(rows, "mixed_model_ratings", "arm")["n"] == 95
     assert find(rows, "mixed_model", "arm")["n"] == 47
     # The ratings themselves are described, each with its own missing ones.
-    own = [each["before"] for each in scores if (each["arm"], each["session"]) == ("placebo", "T2")]
+    own = [each["before"] for each in scores if (each["arm"], each["session_id"]) == ("placebo", "T2")]
     row = find(rows, "descriptive_before", "mean", "placebo", "T2")
     assert row["estimate"] == pytest.approx(np.mean(own), rel=1e-12)
     assert find(rows, "descriptive_before", "missing", scores[0]["arm"], "T1")["estimate"] == 0
@@ -246,7 +246,7 @@ def test_cue_types_are_compared():
     row = find(models.analyse(scores, ARMS, SESSIONS), "mixed_model_cues", "arm:session:cue")
     wide = {}
     for each in scores:
-        wide[each["participant_id"], each["session"]] = each["cue_elicited"] - each["cue_elicited_neutral"]
+        wide[each["participant_id"], each["session_id"]] = each["cue_elicited"] - each["cue_elicited_neutral"]
     change = np.array([wide[f"sub-{k:02d}", "T2"] - wide[f"sub-{k:02d}", "T1"] for k in range(43)])
     expected = change[arm == "baclofen"].mean() - change[arm == "placebo"].mean()
     assert row["estimate"] == pytest.approx(expected, rel=1e-9)

@@ -30,7 +30,7 @@ def read(path, participants, **changes):
 def test_difference_order_and_missing(tmp_path, participants):
     path = table(tmp_path, "02 ses-T2 10 35.5", "sub-01 T1 20 15", "sub-01 ses-T2 n/a 3", "sub-02 T1 0 100")
     rows = read(path, participants)
-    assert [(r["participant_id"], r["session"]) for r in rows] == [
+    assert [(r["participant_id"], r["session_id"]) for r in rows] == [
         (f"sub-0{k}", session) for k in (1, 2, 3) for session in ("T1", "T2")
     ]
     assert [r["cue_elicited"] for r in rows] == [-5, None, 100, 25.5, None, None]
@@ -117,7 +117,7 @@ def test_written_table_counts_the_missing(tmp_path, participants):
     out = tmp_path / "scores.tsv"
     scores.write_scores(path, participants, out, {**CRAVING, "covariates": ["age"]}, SESSIONS, ARMS)
     header = out.read_text().splitlines()[0].split("\t")
-    assert header == ["participant_id", "arm", "session", "before", "after", "cue_elicited", "age"]
+    assert header == ["participant_id", "arm", "session_id", "before", "after", "cue_elicited", "age"]
     sidecar = tables.read_json(out.with_suffix(".json"))
     assert [sidecar[name]["Missing"] for name in ("before", "after", "cue_elicited")] == [4, 3, 4]
     rows = scores.read_written(out)
@@ -181,5 +181,5 @@ def test_other_arms_and_sessions_of_the_study_are_no_mistake(tmp_path, participa
         read(path, participants)
     arms, sessions = ARMS | {"others": ["naltrexone"]}, SESSIONS | {"others": ["ses-T3"]}
     rows = scores.read_scores(path, participants, CRAVING, sessions, arms)
-    assert {row["session"] for row in rows} == {"T1", "T2"}
+    assert {row["session_id"] for row in rows} == {"T1", "T2"}
     assert [row["cue_elicited"] for row in rows if row["participant_id"] == "sub-04"] == [1, None]

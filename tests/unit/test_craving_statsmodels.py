@@ -36,7 +36,7 @@ def test_ancova_is_ordinary_least_squares():
     before = rng.normal(20, 8, 27)
     after = 5 + 0.6 * before - 7 * (arm == "a") + rng.normal(0, 4, 27)
     scores = [
-        {"participant_id": f"sub-{k}", "arm": arm[k], "session": session, "cue_elicited": float(value[k])}
+        {"participant_id": f"sub-{k}", "arm": arm[k], "session_id": session, "cue_elicited": float(value[k])}
         for k in range(27)
         for session, value in (("T1", before), ("T2", after))
     ]
@@ -96,7 +96,7 @@ def scattered(rng, n, sd):
     value = [level + rng.normal(size=2 * n) * np.repeat(both, n) for both in (sd[:2], sd[2:])]
     arm = np.repeat(["a", "b"], n)
     scores = [
-        {"participant_id": f"sub-{k}", "arm": arm[k], "session": session, "cue_elicited": float(value[s][k])}
+        {"participant_id": f"sub-{k}", "arm": arm[k], "session_id": session, "cue_elicited": float(value[s][k])}
         for k in range(2 * n)
         for s, session in enumerate(("T1", "T2"))
     ]

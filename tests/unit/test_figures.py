@@ -171,7 +171,7 @@ def craving_tables(tmp_path):
     for k in range(8):
         arm = ARMS["treatment"] if k % 2 else ARMS["control"]
         for session in ("T1", "T2"):
-            row = {"participant_id": f"sub-{k}", "arm": arm, "session": session}
+            row = {"participant_id": f"sub-{k}", "arm": arm, "session_id": session}
             scores.append({**row, "cue_elicited": None if (k, session) == (3, "T2") else float(rng.normal())})
             values.append({**row, "roi": "insula_$x$", "contrast": "cue", "cbf": float(rng.normal())})
     tables.write_table(tmp_path / "scores.tsv", scores, {key: key for key in scores[0]})
@@ -221,7 +221,7 @@ def test_quality_figure_is_deterministic_and_takes_missing_values(tmp_path):
             "dvars_mean": None,
             "flags": "qei:low" if not k else None,
         }
-        rows.append({**row, "participant_id": f"sub-{k}", "session": None, "condition": "rest"})
+        rows.append({**row, "participant_id": f"sub-{k}", "session_id": None, "condition": "rest"})
     rows[2]["gm_cbf"] = None
     for name in ("a.png", "b.png"):
         quality.draw(rows, {"qei": (0.05, None)}, tmp_path / name)

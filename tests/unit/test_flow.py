@@ -13,7 +13,7 @@ def names(row):
 
 
 def of(rows, stage, of=None, session=None):
-    return [row for row in rows if (row["stage"], row["of"], row["session"]) == (stage, of, session)]
+    return [row for row in rows if (row["stage"], row["of"], row["session_id"]) == (stage, of, session)]
 
 
 def everyone(rows):
@@ -28,7 +28,7 @@ def case(request, tmp_path_factory):
     trial = trials.draw(seed, number, others, lost=0.1 + 0.1 * (seed % 3))
     trial.files = trials.write(trial, tmp_path_factory.mktemp("trial"))
     rows = flow.flow(trial.files, arms=trial.arms, **SETTINGS)
-    trial.rows = [{"of": None, "session": None, **row} for row in rows]
+    trial.rows = [{"of": None, "session_id": None, **row} for row in rows]
     return trial
 
 
@@ -40,7 +40,7 @@ def test_kept_and_lost_are_those_randomised_at_every_stage_and_arm(case):
     for row in case.rows:
         if row["stage"] != "randomised":
             stage = next(kept for kept, lost in flow.LOST.items() if row["stage"] in (kept, lost))
-            key = (stage, row["of"], row["session"], row["arm"])
+            key = (stage, row["of"], row["session_id"], row["arm"])
             totals[key] = totals.get(key, 0) + row["n"]
     assert len(totals) > 40
     for key, total in totals.items():
@@ -128,7 +128,7 @@ def small(tmp_path, **changes):
         ],
         "participants": [{"participant_id": "sub-1", "arm": "drug"}, {"participant_id": "sub-2", "arm": "placebo"}],
         "scans": [
-            {"participant_id": who, "session": at, "condition": state, "scan": f"{who}_{at}_{state}"}
+            {"participant_id": who, "session_id": at, "condition": state, "scan": f"{who}_{at}_{state}"}
             for who in ("sub-1", "sub-2")
             for at in ("T1", "T2")
             for state in ("smoking", "neutral")
@@ -166,7 +166,7 @@ def test_reasons_in_words(tmp_path):
 def test_an_earlier_obstacle_outranks_a_later_one_at_the_other_session(tmp_path):
     def scans(*left_out):
         return [
-            {"participant_id": who, "session": at, "condition": state, "scan": f"{who}_{at}_{state}"}
+            {"participant_id": who, "session_id": at, "condition": state, "scan": f"{who}_{at}_{state}"}
             for who in ("sub-1", "sub-2")
             for at in ("T1", "T2")
             for state in ("smoking", "neutral")
@@ -242,7 +242,7 @@ def test_a_craving_model_of_other_scores_is_refused(tmp_path):
 
 def test_someone_lost_from_the_table_or_counted_twice_is_noticed(tmp_path):
     rows = flow.flow(small(tmp_path), **ONE)
-    rows = [{"of": None, "session": None, **row} for row in rows]
+    rows = [{"of": None, "session_id": None, **row} for row in rows]
     flow.verify(rows)
     with pytest.raises(ValueError, match="accounted for once: sub-2"):
         flow.verify([row for row in rows if row["stage"] != "left out"])

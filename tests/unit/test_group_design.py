@@ -136,7 +136,7 @@ def test_the_digest_tells_designs_apart_and_the_table_holds_the_numbers(tmp_path
 
 
 def seed_table(path, rows):
-    columns = dict.fromkeys(("participant_id", "session", "arm", "contrast", "roi", "cbf", "coverage"), "")
+    columns = dict.fromkeys(("participant_id", "session_id", "arm", "contrast", "roi", "cbf", "coverage"), "")
     tables.write_table(path, [dict(zip(columns, row)) for row in rows], columns)
     return path
 

@@ -47,7 +47,7 @@ def files(tmp_path):
             base = float(rng.normal(50, 5))
             for session, value in (("ses-T1", base), ("ses-T2", base + change[k])):
                 lost = (roi, k, session) == ("insula", 3, "ses-T2")
-                row = {"participant_id": name, "session": session, "contrast": contrast, "roi": roi}
+                row = {"participant_id": name, "session_id": session, "contrast": contrast, "roi": roi}
                 rows.append({**row, "cbf": None if lost else value})
         tables.write_table(tmp_path / f"{roi}_values.tsv", rows, dict.fromkeys(rows[0], ""))
         tables.write_json(tmp_path / f"{roi}_mask.json", {"analysis_defined": roi == "dlpfc"})

@@ -70,7 +70,7 @@ def draw(path, flags=(), verdict=GOOD):
     measures = dict.fromkeys(METRICS, 0.5) | {"pairs": 3, "qei": float("nan"), "coverage": float("nan")}
     picture.draw(
         path,
-        {"participant_id": "sub-01", "session": None, "condition": "rest"},
+        {"participant_id": "sub-01", "session_id": None, "condition": "rest"},
         measures,
         list(flags),
         verdict,

@@ -201,7 +201,7 @@ def test_values_table(tmp_path):
         images.save(tmp_path / f"{k}.nii.gz", map_, GRID.affine)
         maps.append(tmp_path / f"{k}.nii.gz")
         data.append(map_)
-    rows = [{"participant_id": f"sub-{k}", "session": "T1", "arm": "placebo", "contrast": "cue"} for k in range(3)]
+    rows = [{"participant_id": f"sub-{k}", "session_id": "T1", "arm": "placebo", "contrast": "cue"} for k in range(3)]
     rois.write_values(tmp_path / "m_mask.nii.gz", maps, rows, "m", tmp_path / "values.tsv", 0.5)
     table = tables.read_table(tmp_path / "values.tsv")
     assert list(table[0]) == list(rois.VALUE_COLUMNS)
@@ -247,7 +247,7 @@ def test_weighted_values_of_maps(tmp_path):
     cbf, gm = rng.uniform(20, 80, inside.shape), rng.uniform(0, 1, inside.shape)
     for name, data in (("m", inside), ("cbf", cbf), ("gm", gm)):
         images.save(tmp_path / f"{name}.nii.gz", data.astype(np.float32), AFFINE)
-    row = {"participant_id": "sub-01", "session": "T1", "arm": "a", "contrast": "rest"}
+    row = {"participant_id": "sub-01", "session_id": "T1", "arm": "a", "contrast": "rest"}
 
     def run(statistic, gm_path="gm.nii.gz"):
         rois.write_values(

@@ -100,7 +100,7 @@ def test_craving_follows_the_insula(drawn):
 def test_scans_hold_what_participants_hold(drawn):
     participants, scans, _ = drawn
     assert len(scans) == 16 * 2 * 3
-    found = {(row["participant_id"], row["session"], row["condition"]): row for row in scans}
+    found = {(row["participant_id"], row["session_id"], row["condition"]): row for row in scans}
     for row in participants:
         name = row["participant_id"]
         for condition in trial.CONDITIONS:
@@ -112,7 +112,7 @@ def test_scans_hold_what_participants_hold(drawn):
                 for session in ("T1", "T2")
             ]
             assert cue[1] - cue[0] == pytest.approx(row[f"{region}_cue_change"], abs=1e-9)
-    baseline = [row["insula"] for row in scans if (row["session"], row["condition"]) == ("T1", "smoking")]
+    baseline = [row["insula"] for row in scans if (row["session_id"], row["condition"]) == ("T1", "smoking")]
     assert np.mean(baseline) == pytest.approx(defaults()["effects"]["cue_response"], rel=1e-9)
 
 
@@ -122,7 +122,7 @@ def test_craving_table_is_the_rounded_truth_within_the_scale(drawn):
     for row in craving:
         assert 0 <= row["craving_pre"] <= row["craving_pre"] + 100
         assert 0 <= row["craving_post"] <= 100
-        planted = truth[row["participant_id"]]["craving_baseline" if row["session"] == "T1" else "craving_followup"]
+        planted = truth[row["participant_id"]]["craving_baseline" if row["session_id"] == "T1" else "craving_followup"]
         # Two roundings, of half a point each.
         assert abs(row["craving_post"] - row["craving_pre"] - planted) <= 1
 

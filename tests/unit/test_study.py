@@ -236,7 +236,7 @@ def test_each_session_has_its_own_anatomy_on_request(root):
         assert path_of(SimpleNamespace(scan=stem)) == expected
         assert not found.assumed(SimpleNamespace(scan=stem))
     # Whose anatomy each scan uses is declared.
-    words = {(row["participant_id"], row["session"]): row["anatomy"] for row in found.sheets()["scans"]}
+    words = {(row["participant_id"], row["session_id"]): row["anatomy"] for row in found.sheets()["scans"]}
     assert words["sub-02", "T2"] == words["sub-01", "T1"] == "the session's own"
     assert "sub-01_ses-T1" in words["sub-01", "T2"]
     assert "another session" in words["sub-01", "T2"]

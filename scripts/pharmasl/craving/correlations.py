@@ -594,7 +594,7 @@ class Sample:
         self.arm = np.array([first[name]["arm"] for name in self.participants])
         self.covariates = _coded(list(first.values()), list(craving.get("covariates") or []))
         self.elicited = {
-            (row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")): (
+            (row["participant_id"].removeprefix("sub-"), row["session_id"].removeprefix("ses-")): (
                 math.nan if row["cue_elicited"] is None else row["cue_elicited"]
             )
             for row in scores
@@ -662,7 +662,7 @@ def read_values(paths, sidecars):
             # None (not NaN) is how the tables hold a value that coverage made n/a.
             value = math.nan if row["cbf"] is None else float(row["cbf"])
             table = cbf.setdefault((row["roi"], row["contrast"]), {})
-            table[row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")] = value
+            table[row["participant_id"].removeprefix("sub-"), row["session_id"].removeprefix("ses-")] = value
             defined[row["roi"]] = bool(tables.read_json(sidecar)["analysis_defined"])
     return cbf, defined
 
@@ -853,7 +853,7 @@ def write_correlations(scores_path, values_paths, sidecar_paths, table_path, cra
         for row in tables.read_table(path):
             table = others.setdefault((row["roi"], row["contrast"]), {})
             value = math.nan if row["cbf"] is None else float(row["cbf"])
-            table[row["participant_id"].removeprefix("sub-"), row["session"].removeprefix("ses-")] = value
+            table[row["participant_id"].removeprefix("sub-"), row["session_id"].removeprefix("ses-")] = value
     scores = scoring.read_written(scores_path)
     for name in craving.get("covariates") or []:
         if name not in scores[0]:

@@ -20,7 +20,7 @@ from pharmasl import mixed_model
 COLUMNS = {
     "participant_id": "Participant",
     "arm": "Arm of the trial",
-    "session": "Session label, without ses-",
+    "session_id": "Session label, without ses-",
     "cue_elicited": "Cue-elicited craving, points",
     "fitted": "Fitted by the random-intercept model, the participant's predicted intercept included, points",
     "residual": "Cue-elicited craving minus fitted, points",

@@ -114,7 +114,7 @@ def write(given, outputs, *, roi, name, rows, members, inference, minimum_covera
         inside = region_of.get(row["participant_id"], np.nonzero(whole))
         weights = None if gm is None else gm[inside]
         value, coverage, n = rois.summary(data[inside], statistic, weights, minimum_coverage)
-        named = {key: row.get(key) for key in ("participant_id", "session", "arm", "contrast")}
+        named = {key: row.get(key) for key in ("participant_id", "session_id", "arm", "contrast")}
         out.append({**named, "roi": name, "cbf": value, "coverage": coverage, "n_voxels": n})
     columns = rois.value_columns(statistic)
     columns["roi"] = "Region of interest, found again without the participant"

@@ -83,7 +83,7 @@ COLUMNS = {
         },
     },
     "arm": "Arm that the row is about, where it is about one",
-    "session": "Session that the row is about, where it is about one",
+    "session_id": "Session that the row is about, where it is about one",
     "estimate": "Estimate, in points of the craving scale; dz, the slope and ratios of variances have no unit, variances "
     "are squared points",
     "se": "Standard error of the estimate",
@@ -157,8 +157,8 @@ def effect_size_interval(t, n, level=0.95):
 _WITHOUT = ("without_one_low", "without_one_high")
 
 
-def _row(analysis, term, *, arm=None, session=None, n=None, method=None, test=None, **values):
-    row = {"analysis": analysis, "term": term, "arm": arm, "session": session, "n": n, "method": method, **values}
+def _row(analysis, term, *, arm=None, session_id=None, n=None, method=None, test=None, **values):
+    row = {"analysis": analysis, "term": term, "arm": arm, "session_id": session_id, "n": n, "method": method, **values}
     if test is not None:
         row.update({name: getattr(test, name) for name in ("estimate", "se", "df", "t", "p", "ci_low", "ci_high")})
     # An infinite t (no variation) is no number that a reader can use.
@@ -202,11 +202,11 @@ def descriptive(scores, arms, sessions, which="cue_elicited", analysis="descript
     rows = []
     for arm in (arms["treatment"], arms["control"]):
         for session in (sessions["baseline"], sessions["followup"]):
-            values = np.array([r[which] for r in scores if (r["arm"], r["session"]) == (arm, session)], float)
+            values = np.array([r[which] for r in scores if (r["arm"], r["session_id"]) == (arm, session)], float)
             values = values[np.isfinite(values)]
             n = len(values)
-            at = {"arm": arm, "session": session, "n": n}
-            lost = sum((r["arm"], r["session"], r[which]) == (arm, session, None) for r in scores)
+            at = {"arm": arm, "session_id": session, "n": n}
+            lost = sum((r["arm"], r["session_id"], r[which]) == (arm, session, None) for r in scores)
             rows.append(_row(analysis, "missing", **at, estimate=lost, method="count"))
             if n == 0:
                 rows.append(_row(analysis, "mean", **at, method="no score"))
@@ -232,7 +232,7 @@ def pairs(scores, sessions):
     found = {}
     for row in scores:
         if row["cue_elicited"] is not None:
-            found.setdefault((row["participant_id"], row["arm"]), {})[row["session"]] = row["cue_elicited"]
+            found.setdefault((row["participant_id"], row["arm"]), {})[row["session_id"]] = row["cue_elicited"]
     return [
         (participant, arm, by_session[sessions["baseline"]], by_session[sessions["followup"]])
         for (participant, arm), by_session in found.items()
@@ -287,7 +287,7 @@ def _used(scores, arms, sessions):
         np.array([row["cue_elicited"] for row in used], dtype=float),
         [row["participant_id"] for row in used],
         np.array([row["arm"] == arms["treatment"] for row in used], dtype=float),
-        np.array([row["session"] == sessions["followup"] for row in used], dtype=float),
+        np.array([row["session_id"] == sessions["followup"] for row in used], dtype=float),
     )
 
 
@@ -379,7 +379,7 @@ def ratings(scores, arms, sessions):
     if not all("before" in row and "after" in row for row in scores):
         return []
     long = [
-        (row["participant_id"], row["arm"], row["session"], occasion, row[which])
+        (row["participant_id"], row["arm"], row["session_id"], occasion, row[which])
         for row in scores
         for occasion, which in enumerate(("before", "after"))
     ]
@@ -394,7 +394,7 @@ def cues(scores, arms, sessions):
     rows = []
     for condition in scoring.further_conditions(scores[0]) if scores else []:
         long = [
-            (row["participant_id"], row["arm"], row["session"], k, row[name])
+            (row["participant_id"], row["arm"], row["session_id"], k, row[name])
             for row in scores
             for k, name in enumerate((scoring.column("cue_elicited", condition), "cue_elicited"))
         ]
@@ -447,7 +447,7 @@ def equal_variance(scores, arms, sessions):
     n, rows = len(found), []
     groups = {"variance of change": (after - before, treated)}
     for which, term in (("baseline", "variance at baseline"), ("followup", "variance at follow-up")):
-        own = [row for row in scores if row["session"] == sessions[which] and row["cue_elicited"] is not None]
+        own = [row for row in scores if row["session_id"] == sessions[which] and row["cue_elicited"] is not None]
         arm = np.array([row["arm"] == arms["treatment"] for row in own], dtype=bool)
         groups[term] = np.array([row["cue_elicited"] for row in own], dtype=float), arm
     for term, (values, arm) in groups.items():
@@ -570,7 +570,7 @@ def influence_rows(scores, influence):
     """
     out, k = [], 0
     for row in scores:
-        own = {name: row[name] for name in ("participant_id", "arm", "session", "cue_elicited")}
+        own = {name: row[name] for name in ("participant_id", "arm", "session_id", "cue_elicited")}
         if row["cue_elicited"] is None:
             out.append({**own, "note": "no score"})
         elif influence is None:

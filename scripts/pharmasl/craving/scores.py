@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 COLUMNS = {
     "participant_id": "Participant",
     "arm": "Arm of the trial",
-    "session": "Session label, without ses-",
+    "session_id": "Session label, without ses-",
     "before": "Craving rated before the cues",
     "after": "Craving rated after the cues",
     "cue_elicited": "Cue-elicited craving: after minus before; n/a unless both were rated",
@@ -81,7 +81,7 @@ def _rows(table, craving):
     named = "session" if "session" in columns or SESSION not in columns else SESSION
     if {"session", SESSION} <= set(columns):
         raise InputError(table, "columns", f"session and {SESSION}", "one of them", "Remove or rename the other.")
-    rows = [(line, {**row, "session": row.get(named)}) for line, row in zip(sheet.lines, sheet.rows)]
+    rows = [(line, {**row, SESSION: row.get(named)}) for line, row in zip(sheet.lines, sheet.rows)]
     needed = ["participant_id", named, *items(craving, "before"), *items(craving, "after")]
     asked = conditions(craving)
     if asked != [None]:
@@ -192,7 +192,7 @@ def score(table, people, file, craving, sessions, arms):
     found = {}
     answered = {}
     for line, row, condition in _rows(table, craving):
-        participant, session = _label(row["participant_id"], "sub-"), _label(row["session"], "ses-")
+        participant, session = _label(row["participant_id"], "sub-"), _label(row[SESSION], "ses-")
         if session in elsewhere:
             continue  # another session of the study, which no craving analysis uses
         unknown = [
@@ -246,7 +246,7 @@ def score(table, people, file, craving, sessions, arms):
     scores = []
     for participant, row in known.items():
         for session in labels:
-            line = {"participant_id": row["participant_id"], "arm": row["arm"], "session": session}
+            line = {"participant_id": row["participant_id"], "arm": row["arm"], SESSION: session}
             for condition in (first, *others):
                 _, before, after = found.get((participant, session, condition), (None, None, None))
                 elicited = None if before is None or after is None else after - before

@@ -65,7 +65,7 @@ def line(x, y, at):
 def by_participant(rows, value):
     """Values by participant and session, missing ones left out."""
     return {
-        (row["participant_id"], row["session"].removeprefix("ses-")): float(row[value])
+        (row["participant_id"], row["session_id"].removeprefix("ses-")): float(row[value])
         for row in rows
         if row[value] is not None
     }
@@ -206,7 +206,7 @@ def diagnostics(path, table, arms):
         axes.set_xlabel("Participant, in the table's order")
     residuals = {}
     for row in rows:
-        residuals.setdefault((row["arm"], row["session"]), []).append(float(row["residual"]))
+        residuals.setdefault((row["arm"], row["session_id"]), []).append(float(row["residual"]))
     places = list(residuals)
     panels[5].boxplot([residuals[place] for place in places], widths=0.5)
     panels[5].set_xticks(range(1, len(places) + 1), [f"{arm}\n{session}" for arm, session in places])

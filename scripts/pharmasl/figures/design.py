@@ -27,7 +27,7 @@ def draw(path, name, design, inference):
     if not rows:
         style.placeholder(path, f"Design of {name}", block["status"])
         return
-    terms = [term for term in rows[0] if term not in ("participant_id", "session")]
+    terms = [term for term in rows[0] if term not in ("participant_id", "session_id")]
     matrix = np.array([[float(row[term]) for term in terms] for row in rows])
     # Each column in its own range: what matters is how terms go together, not their units.
     spread = np.abs(matrix).max(axis=0)
@@ -40,7 +40,7 @@ def draw(path, name, design, inference):
     axes.set_xticks(range(len(terms)), terms, rotation=30, ha="right")
     for label, term in zip(axes.get_xticklabels(), terms):
         label.set_fontweight("bold" if term in tested else "normal")
-    people = [row["participant_id"] + (f" {row['session']}" if "session" in row else "") for row in rows]
+    people = [row["participant_id"] + (f" {row['session_id']}" if "session_id" in row else "") for row in rows]
     axes.set_yticks(range(len(rows)), people, fontsize=6.5)
     axes.tick_params(length=0)
     blocks = f", exchanged within {block['model']['blocks']} sites" if block["model"].get("blocks") else ""

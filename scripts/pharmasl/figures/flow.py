@@ -139,7 +139,7 @@ def allocation(arm):
 
 def session_boxes(rows, session, arm):
     """Lines of those scanned at a session, and of those not; the second empty if there are none."""
-    where = {"session": session, "of": None, "arm": arm}
+    where = {"session_id": session, "of": None, "arm": arm}
     at = "" if session is None else f" at {session}"
     kept = [Line(f"Scanned{at} (n = {_sum(_of(rows, 'scanned', **where))})", bold=True)]
     lost = _of(rows, "not scanned", **where)
@@ -160,7 +160,7 @@ def analysis_lines(rows, name, arm):
 def rating_lines(rows, arm):
     """Lines of the craving ratings: at each session, and at both."""
     return [
-        Line(f"Rated at {row['session']} (n = {row['n']})", small=True)
+        Line(f"Rated at {row['session_id']} (n = {row['n']})", small=True)
         for row in _of(rows, "rated", of="craving", arm=arm)
     ]
 
@@ -226,7 +226,7 @@ def draw(path, table, arms):
     randomised = _of(rows, "randomised")
     order = flow.configured(arms)
     colours = dict(zip(order, itertools.cycle(TINTS)))
-    sessions = list(dict.fromkeys(row["session"] for row in rows if row["stage"] == "scanned" and row["session"]))
+    sessions = list(dict.fromkeys(row["session_id"] for row in rows if row["stage"] == "scanned" and row["session_id"]))
     names = list(dict.fromkeys(row["of"] for row in rows if row["stage"] == "analysed"))
     craving = [name for name in names if name in (flow.CRAVING_MODEL, flow.CRAVING_CHANGE)]
 

@@ -19,10 +19,12 @@ def spread(positions, gap):
 def groups(rows):
     """Scans by condition and session, in the order in which they first appear: labels, each row's group, conditions."""
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
-    sessions = list(dict.fromkeys(row["session"] for row in rows))
-    keys = [(c, s) for c in conditions for s in sessions if any((r["condition"], r["session"]) == (c, s) for r in rows)]
+    sessions = list(dict.fromkeys(row["session_id"] for row in rows))
+    keys = [
+        (c, s) for c in conditions for s in sessions if any((r["condition"], r["session_id"]) == (c, s) for r in rows)
+    ]
     labels = ["\n".join(part for part in (session, condition) if part) for condition, session in keys]
-    return labels, [keys.index((row["condition"], row["session"])) for row in rows], conditions
+    return labels, [keys.index((row["condition"], row["session_id"])) for row in rows], conditions
 
 
 def _panel(axes, rows, name, group, labels, colours, band):

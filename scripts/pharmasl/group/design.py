@@ -287,7 +287,7 @@ def seed_changes(path, participants, contrast, sessions):
     """
     found = {}
     for row in tables.read_table(path):
-        key = (bare(row["participant_id"], "sub-"), bare(row["session"], "ses-"), row["contrast"])
+        key = (bare(row["participant_id"], "sub-"), bare(row["session_id"], "ses-"), row["contrast"])
         if key in found:
             raise InputError(path, "participant_id, session, contrast", key, "one row each", "Make the table again.")
         found[key] = row["cbf"]

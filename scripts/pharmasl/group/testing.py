@@ -299,10 +299,10 @@ def by_mixed_model(question, plan, found, fit):
 
     def write_design(path):
         written = [
-            {"participant_id": name, "session": int(session), **dict(zip(plan.names, row.tolist()))}
+            {"participant_id": name, "session_id": int(session), **dict(zip(plan.names, row.tolist()))}
             for name, session, row in zip(plan.participants, plan.sessions, plan.matrix)
         ]
-        columns = {"participant_id": "Participant", "session": "0 baseline, 1 follow-up"}
+        columns = {"participant_id": "Participant", "session_id": "0 baseline, 1 follow-up"}
         tables.write_table(path, written, columns | dict.fromkeys(plan.names, "Term of the model"))
 
     return Found(maps, found.mask, found.affine, labels, rows, None, summary, write_design)

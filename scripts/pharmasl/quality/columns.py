@@ -2,7 +2,7 @@
 
 SCAN = {
     "participant_id": "Participant",
-    "session": "Session",
+    "session_id": "Session",
     "condition": "State of the scan, as the configuration names it",
     "scan": "File stem of the scan below the output folder",
 }

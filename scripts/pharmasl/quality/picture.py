@@ -318,7 +318,7 @@ def draw(path, scan, measures, flags, verdict, *, native, template, displacement
     path : path-like
         PNG to write.
     scan : dict
-        ``participant_id``, ``session``, ``condition``.
+        ``participant_id``, ``session_id``, ``condition``.
     measures : dict
         As :func:`pharmasl.quality.metrics.scan_metrics` returns.
     flags : list of str
@@ -342,7 +342,7 @@ def draw(path, scan, measures, flags, verdict, *, native, template, displacement
         "RGB", (WIDTH, below_verdict + 58 + (rows + 1) * (size[1] + GAP) + 2 * (42 + GAP) + 196), "white"
     )
     pen = ImageDraw.Draw(canvas)
-    session = scan.get("session")
+    session = scan.get("session_id")
     heading = "  ".join(
         part for part in (scan["participant_id"], session and f"session {session}", scan.get("condition")) if part
     )

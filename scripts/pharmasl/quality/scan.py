@@ -113,7 +113,7 @@ def assess(
     table, figure : path-like
         Written: TSV of one row with its JSON sidecar, and PNG.
     scan : dict
-        ``participant_id``, ``session``, ``condition`` and ``scan``: the first columns of the row.
+        ``participant_id``, ``session_id``, ``condition`` and ``scan``: the first columns of the row.
     bands : dict
         Measure to ``[low, high]``, laid over :data:`pharmasl.quality.flags.BANDS`; None for no band.
     rule : dict

@@ -67,7 +67,7 @@ def model_table(rows):
         [
             plain(row["analysis"]),
             row["term"],
-            " ".join(part for part in (row["arm"], row["session"]) if part),
+            " ".join(part for part in (row["arm"], row["session_id"]) if part),
             fixed(row["estimate"]),
             fixed(row["se"]),
             short(row["df"]),

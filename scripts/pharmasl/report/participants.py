@@ -14,8 +14,8 @@ def distinct(values):
 
 def groups(scans):
     """Conditions and sessions that have scans: by condition, then session, each in order of its first appearance."""
-    conditions, sessions = (distinct(row[name] for row in scans) for name in ("condition", "session"))
-    met = {(row["condition"], row["session"]) for row in scans}
+    conditions, sessions = (distinct(row[name] for row in scans) for name in ("condition", "session_id"))
+    met = {(row["condition"], row["session_id"]) for row in scans}
     return [(condition, session) for condition in conditions for session in sessions if (condition, session) in met]
 
 
@@ -31,7 +31,7 @@ def scan_counts(scans, participants, unusable, config):
     rows = []
     for condition, session in groups(scans):
         own, lost = (
-            [row for row in each if (row["condition"], row["session"]) == (condition, session)]
+            [row for row in each if (row["condition"], row["session_id"]) == (condition, session)]
             for each in (scans, unusable)
         )
         cells = [
@@ -111,7 +111,7 @@ def exclusions(rows, unusable=()):
     cells = [
         [
             row["participant_id"] or "all",
-            row.get("session") or "all",
+            row.get("session_id") or "all",
             row.get("condition") or "all",
             row.get("analysis") or "whole study",
             row["reason"] or MISSING,
@@ -120,7 +120,7 @@ def exclusions(rows, unusable=()):
     ] + [
         [
             row["participant_id"],
-            row["session"] or MISSING,
+            row["session_id"] or MISSING,
             row["condition"] or MISSING,
             "contrasts and analyses",
             row["reason"] or MISSING,
@@ -143,7 +143,7 @@ def _stage_words(row):
     """The name of a flow's stage, whichever of those kept and those lost a row counts."""
     kept = {lost: stage for stage, lost in flow.LOST.items()}.get(row["stage"], row["stage"])
     words = _STAGES[kept].format(of=plain(row["of"] or ""))
-    return words + (f" at {row['session']}" if row["session"] else "")
+    return words + (f" at {row['session_id']}" if row["session_id"] else "")
 
 
 def flow_counts(rows):
@@ -184,7 +184,7 @@ def flow_losses(rows):
     cells = [
         [_stage_words(row), row["arm"] or "No arm recorded", row["reason"], str(row["n"]), row["participants"]]
         for row in rows
-        if row["stage"] == "left out" or (row["stage"], row["session"]) == ("not scanned", None)
+        if row["stage"] == "left out" or (row["stage"], row["session_id"]) == ("not scanned", None)
     ]
     heads = ["Lost at", "Arm", "Reason", "n", "Participants"]
     return Table(
@@ -198,7 +198,7 @@ def flow_losses(rows):
 def flow_sentences(rows):
     """The flow in words: how many were randomised and scanned, by arm."""
     randomised = [row for row in rows if row["stage"] == "randomised"]
-    scanned = [row for row in rows if row["stage"] == "scanned" and row["session"] is None]
+    scanned = [row for row in rows if row["stage"] == "scanned" and row["session_id"] is None]
     parts = [
         f"{row['n']} {'without a recorded arm' if row['arm'] is None else 'to ' + row['arm']}" for row in randomised
     ]
@@ -228,11 +228,11 @@ def section(scans, participants, exclusion_rows, unusable, config, flow_rows=())
         # Who is left out of which analysis stands among the losses.
         exclusion_rows = [row for row in exclusion_rows if not row.get("analysis")]
     people = distinct(row["participant_id"] for row in scans)
-    sessions = distinct(row["session"] for row in scans if row["session"])
+    sessions = distinct(row["session_id"] for row in scans if row["session_id"])
     conditions = distinct(row["condition"] for row in scans if row["condition"])
     text = f"{count(len(scans), 'perfusion scan')} of {count(len(people), 'participant')} were quantified"
     if sessions:
-        text += f", at {count(len(sessions), 'session')} ({listed(sessions)})"
+        text += f", at {count(len(sessions), 'session_id')} ({listed(sessions)})"
     if conditions:
         text += f", in {count(len(conditions), 'condition')} ({listed(conditions)})"
     lost = len(exclusion_rows) + len(unusable)

@@ -13,7 +13,7 @@ SHOWN_OPEN = 2  # scans whose pictures stand open on the page
 
 def name_of(row):
     """A scan in words."""
-    return " ".join(part for part in (row["participant_id"], row["session"], row["condition"]) if part)
+    return " ".join(part for part in (row["participant_id"], row["session_id"], row["condition"]) if part)
 
 
 def found_flags(row):
@@ -113,7 +113,7 @@ def global_cbf(rows, people, config):
     names = [config["arms"]["treatment"], config["arms"]["control"]] if "arms" in config else [None]
     cells = []
     for condition, session in participants.groups(rows):
-        own = [row for row in rows if (row["condition"], row["session"]) == (condition, session) and row["gm_cbf"]]
+        own = [row for row in rows if (row["condition"], row["session_id"]) == (condition, session) and row["gm_cbf"]]
         cell = []
         for name in names:
             values = [number(row["gm_cbf"]) for row in own if name in (None, arms.get(row["participant_id"]))]

@@ -119,12 +119,12 @@ class _Specification:
                 # Not compressed: read several times, and soon gone.
                 out = self.folder / f"{number}_{name}.nii"
                 images.save(out, effect, affine)
-                found[visit["participant_id"], visit["session"], name] = str(out)
+                found[visit["participant_id"], visit["session_id"], name] = str(out)
         return found
 
     def _regional_values(self):
         """(region, contrast) to (participant, session) to CBF, and each region's table, as the group stage reads it."""
-        rows = [dict(zip(("participant_id", "session", "contrast"), key)) for key in self.maps]
+        rows = [dict(zip(("participant_id", "session_id", "contrast"), key)) for key in self.maps]
         gm = self.given["gm"][0] if self.given["gm"] else None
         paths = {}
         for name, statistic in self.plan["regions"].items():

@@ -102,7 +102,7 @@ def plan(study, specification):
     Returns
     -------
     dict
-        ``specification``, ``main``; ``visits`` (in the study's order: ``participant_id``, ``session``, ``scans`` by name,
+        ``specification``, ``main``; ``visits`` (in the study's order: ``participant_id``, ``session_id``, ``scans`` by name,
         ``contrasts`` to the weights of those scans); ``exclusion`` (``rule`` and ``scans`` excluded by name);
         ``answers`` (``answer``, ``roi``, ``contrast``, ``analysis`` by name or None, its ``settings``, ``inference``,
         ``members``, ``sessions``); ``regions`` to the statistic read in each; ``craving`` with the alternative's
@@ -173,7 +173,7 @@ def _visit(study, visit, contrasts):
     weights = {name: study.contrast_scans(visit, name) for name in contrasts}
     return {
         "participant_id": f"sub-{visit[0]}",
-        "session": visit[1],
+        "session_id": visit[1],
         "scans": [scan.name for scan in scans],
         "contrasts": {
             name: [[place[scan.stem], weight] for scan, weight in pairs] for name, pairs in weights.items() if pairs

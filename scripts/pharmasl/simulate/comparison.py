@@ -166,7 +166,7 @@ class TruthMaps:
         for scan, path in zip(scans, paths, strict=True):
             data, self.affine = images.load(path)
             smooth = resample.smooth(data, self.affine, fwhm)
-            self._maps[scan["participant_id"], scan["session"], scan["condition"]] = smooth
+            self._maps[scan["participant_id"], scan["session_id"], scan["condition"]] = smooth
         self.points = transforms.points(images.Grid(smooth.shape, self.affine))
 
     def change(self, participants, sessions, weights):

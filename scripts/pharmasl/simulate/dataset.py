@@ -268,7 +268,7 @@ def write_participant(settings, plan, scans, template, outputs):
     pattern = np.float32(flow["pattern"]) * np.clip(pattern, -3, 3)
     placements, regional = {}, {}
     for number, scan in enumerate(scans):
-        session = scan["session"]
+        session = scan["session_id"]
         if session not in placements:
             placements[session] = _placement(_stream(seed, index, _PLACEMENT, number), brain_centre)
             field = random_fields.sample(_stream(seed, index, _REGIONAL, number), head.template_points, 18.0, low, high)

@@ -42,7 +42,7 @@ PARTICIPANT_COLUMNS = {
 
 SCAN_COLUMNS = {
     "participant_id": "Participant",
-    "session": "Session label",
+    "session_id": "Session label",
     "condition": "State during the run, the acq- label",
     "run": "Number that seeds the run's random draws",
     "gm_cbf": {"Description": "CBF of grey matter in this run, away from planted effects", "Units": "mL/100 g/min"},
@@ -57,7 +57,7 @@ SCAN_COLUMNS = {
 
 CRAVING_COLUMNS = {
     "participant_id": "Participant",
-    "session": "Session label",
+    "session_id": "Session label",
     "craving_pre": {"Description": "Craving before the cues, visual analogue scale 0 to 100", "Units": "points"},
     "craving_post": {"Description": "Craving after the cues, visual analogue scale 0 to 100", "Units": "points"},
 }
@@ -164,7 +164,7 @@ def plan(settings, arms, sessions):
                 scans.append(
                     {
                         "participant_id": name,
-                        "session": session,
+                        "session_id": session,
                         "condition": condition,
                         "run": j * len(CONDITIONS) + k,
                         "gm_cbf": float(level),
@@ -179,7 +179,7 @@ def plan(settings, arms, sessions):
             craving.append(
                 {
                     "participant_id": name,
-                    "session": session,
+                    "session_id": session,
                     "craving_pre": round(first),
                     "craving_post": round(min(max(second, 0), 100)),
                 }

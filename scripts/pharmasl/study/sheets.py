@@ -32,7 +32,7 @@ _ACQUISITION = {
 }
 _SCANS = {
     "participant_id": "Participant",
-    "session": "Session",
+    "session_id": "Session",
     "condition": "State, as the configuration names it",
     "scan": "Stem of the outputs",
     "asl": "Raw ASL image",
@@ -51,7 +51,7 @@ _RANDOMISED = {
 }
 _EXCLUSIONS = {
     "participant_id": "Participant",
-    "session": "Session; n/a for all",
+    "session_id": "Session; n/a for all",
     "condition": "State; n/a for all",
     "analysis": "Analysis that the participant does not enter; n/a for the whole study",
     "reason": "Why",
@@ -65,7 +65,7 @@ def scan_rows(study):
         types, timing, sources = acquisition["volume_types"], acquisition["slice_timing"], acquisition["sources"]
         yield {
             "participant_id": f"sub-{scan.subject}",
-            "session": scan.session,
+            "session_id": scan.session,
             "condition": scan.condition,
             "scan": scan.stem,
             "asl": scan.asl,

@@ -89,7 +89,7 @@ class Targets:
         scan = self.study.scans[wildcards.scan]
         return {
             "participant_id": f"sub-{scan.subject}",
-            "session": scan.session,
+            "session_id": scan.session,
             "condition": scan.condition,
             "scan": scan.name,
         }
@@ -261,7 +261,7 @@ class Targets:
         return [
             {
                 "participant_id": f"sub-{visit[0]}",
-                "session": visit[1],
+                "session_id": visit[1],
                 "arm": self.study.participants[visit[0]].get(arms["column"]) if arms else None,
                 "contrast": contrast,
             }

@@ -78,7 +78,7 @@ class Study:
     anatomies : dict
         (subject, session) of each visit to the stem of the anatomy that its scans use.
     exclusions : list of dict
-        ``participant_id``, ``session``, ``condition``, ``analysis``, ``reason`` of all that is left out.
+        ``participant_id``, ``session_id``, ``condition``, ``analysis``, ``reason`` of all that is left out.
     """
 
     config: dict
@@ -337,7 +337,7 @@ def _scans(dataset, config, participants, errors, exclusions):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         if subject not in participants:
             continue
-        row = {"participant_id": f"sub-{subject}", "session": session}
+        row = {"participant_id": f"sub-{subject}", "session_id": session}
         if sessions and session not in sessions:
             exclusions.append({**row, "reason": f"the session is none of {', '.join(sorted(sessions))}"})
             continue
