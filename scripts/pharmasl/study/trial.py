@@ -240,8 +240,8 @@ def collect(config):
     participants, randomised, problems = participants_table.read(dataset, config, subjects, exclusions)
     errors += problems.errors
     trial_errors += problems.trial_errors
-    scans = _scans(dataset, config, participants, errors, exclusions)
-    t1w, anatomies = _anatomies(dataset, [scan.visit for scan in scans.values()], config["anatomy"], errors)
+    scans, visits = _scans(dataset, config, participants, errors, exclusions)
+    t1w, anatomies = _anatomies(dataset, visits, config["anatomy"], errors)
     errors += headers.check_t1w(t1w)
     scanned = {scan.subject for scan in scans.values()}
     for subject in participants:
@@ -328,11 +328,12 @@ def _condition(config, entities, path, errors):
 
 
 def _scans(dataset, config, participants, errors, exclusions):
+    """The scans by stem, and every visit of a run that is wanted, whether or not the run has errors of its own."""
     sessions = set(study_arms.labels(config["sessions"])) if "sessions" in config else None
     asked = sidecar.overrides(config["perfusion"]["override"])
     errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
     overrides = sidecar.usable(asked)
-    scans = {}
+    scans, visits = {}, set()
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         if subject not in participants:
@@ -345,6 +346,7 @@ def _scans(dataset, config, participants, errors, exclusions):
         if condition is None:
             exclusions.append({**row, "reason": f"{os.path.basename(asl.path)} matches no condition"})
             continue
+        visits.add((subject, session))
         try:
             resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject], overrides)
         except InputErrors as several:
@@ -355,7 +357,7 @@ def _scans(dataset, config, participants, errors, exclusions):
             continue
         stem = bids.stem(asl.entities, "perf")
         scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
-    return scans
+    return scans, visits
 
 
 def _anatomies(dataset, visits, settings, errors):
@@ -369,7 +371,7 @@ def _anatomies(dataset, visits, settings, errors):
             session = file.entities.get("ses") if settings["per"] == "session" else None
             images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
     t1w, anatomies, missing = {}, {}, {}
-    for visit in sorted(set(visits), key=lambda visit: tuple(part or "" for part in visit)):
+    for visit in sorted(visits, key=lambda visit: tuple(part or "" for part in visit)):
         subject, session = visit
         own = images.get(subject)
         if own is None:
