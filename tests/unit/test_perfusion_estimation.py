@@ -234,8 +234,6 @@ def test_a_scanners_cbf_comes_in_standard_units(tmp_path, units, factor):
     [
         ([0.45] * 2, ["cbf"] * 2, {"labeling_type": None, "m0_type": None, "units": None}, "Units"),
         ([0.45] * 2, ["cbf"] * 2, {"labeling_type": None, "m0_type": None, "units": "percent"}, "Units"),
-        # M0 a thirty-second of the series' scale, as one manufacturer's gains have it.
-        ([1000 / 32, 1000, 990], ["m0scan", "control", "label"], {}, "median CBF of grey matter"),
     ],
 )
 def test_implausible_units_are_refused_and_nothing_is_written(tmp_path, volumes, types, change, field):
@@ -244,6 +242,14 @@ def test_implausible_units_are_refused_and_nothing_is_written(tmp_path, volumes,
         scan.quantify()
     assert error.value.field == field
     assert not list(tmp_path.glob("out_*"))
+
+
+def test_m0_of_another_scale_is_computed_and_measured(tmp_path):
+    # M0 a thirty-second of the series' scale, as one manufacturer's gains have it.
+    scan = files(tmp_path, [1000 / 32, 1000, 990], volume_types=["m0scan", "control", "label"])
+    found = tables.read_json(scan.quantify()["sidecar"])["Consistency"]
+    assert found["GreyMatterMedian"] == pytest.approx(0.32 * FACTOR, rel=1e-3)
+    assert found["M0OverControl"] == pytest.approx(1 / 32, rel=1e-4)
 
 
 def test_a_gain_of_the_series_over_m0_is_configured(tmp_path):

@@ -45,6 +45,8 @@ class Consistency:
         Number of the first volume after that step.
     zero_share : float
         Share of the brain's voxels with CBF of exactly 0, among those whose CBF is known.
+    grey_median : float
+        Median CBF of grey matter, mL/100 g/min.
     """
 
     m0_over_control: float
@@ -54,6 +56,7 @@ class Consistency:
     gain_step: float
     gain_step_volume: int | None
     zero_share: float
+    grey_median: float
 
     def record(self):
         """As it stands in the scan's sidecar: JSON-able, None where a measure does not apply."""
@@ -63,6 +66,7 @@ class Consistency:
             "M0Spread": self.m0_spread,
             "GainStep": self.gain_step,
             "ZeroShare": self.zero_share,
+            "GreyMatterMedian": self.grey_median,
         }
         return {
             **{name: float(value) if np.isfinite(value) else None for name, value in values.items()},
@@ -71,7 +75,7 @@ class Consistency:
         }
 
 
-def measure(found, place, cbf, acquisition):
+def measure(found, place, cbf, acquisition, grey_median):
     """Measure a scan.
 
     Parameters
@@ -83,6 +87,8 @@ def measure(found, place, cbf, acquisition):
         Mean CBF in the voxels of the place, NaN where it is not known.
     acquisition : dict
         As the study stage resolves it.
+    grey_median : float or None
+        Of :func:`pharmasl.perfusion.plausibility.plausible`.
 
     Returns
     -------
@@ -99,6 +105,7 @@ def measure(found, place, cbf, acquisition):
         gain_step=step,
         gain_step_volume=volume,
         zero_share=float((known == 0).mean()) if known.size else float("nan"),
+        grey_median=float("nan") if grey_median is None else grey_median,
     )
 
 

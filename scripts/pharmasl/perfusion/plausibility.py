@@ -15,6 +15,12 @@ GREY = 0.5
 # No grey matter has a median CBF above this, mL/100 g/min: resting adults have 40 to 100, children and anaemic patients
 # up to twice that. A mistaken gain or unit (factors of 10, 32, 100, 6000) takes what is above 30 beyond it.
 MOST = 300.0
+# What makes it so, and what to set.
+SCALE = (
+    "M0 and the series are not on one scale, or the unit is another. Set perfusion.m0.scale to the gain of the series over the "
+    "M0 image (GE's 3D sequence: 32 times the number of averages; Philips: the ratio of the rescale slopes), give the "
+    "M0Estimate that belongs to the series, or, for CBF as the scanner computed it, the Units of its sidecar (such as mL/g/min)"
+)
 # CBF of undeclared unit is taken to be in mL/100 g/min between these. In mL/g/min, grey matter has 0.2 to 2.
 LIKELY = (5.0, 200.0)
 # Of brain, g/mL: what CBF by volume of tissue is divided by.
@@ -50,9 +56,10 @@ def grey_median(cbf, gm):
 
 
 def plausible(cbf, gm, path):
-    """Refuse CBF that no brain has: that of a wrong gain, unit or M0.
+    """Warn of CBF that no brain has: that of a wrong gain, unit or M0, or of label and control exchanged.
 
-    Nothing low is refused: a phantom has none. What is below :data:`LIKELY` is warned of.
+    What is above :data:`MOST` is not usable (:mod:`pharmasl.quality.verdicts`), but is computed and drawn. What is below
+    :data:`LIKELY` is only warned of: a phantom has none.
 
     Parameters
     ----------
@@ -61,31 +68,19 @@ def plausible(cbf, gm, path):
     gm : ndarray of shape (X, Y, Z)
         Shares of grey matter.
     path : path-like
-        The series, named in the error.
+        The series, named in the warning.
 
     Returns
     -------
     float or None
         The median over grey matter; None if there is none to judge by.
-
-    Raises
-    ------
-    InputError
-        If the median is above :data:`MOST`.
     """
     middle = grey_median(cbf, gm)
     if middle is None:
         log.warning("%s: no grey matter to judge the scale of CBF by", path)
     elif middle > MOST:
-        raise InputError(
-            path,
-            "median CBF of grey matter",
-            float(f"{middle:.4g}"),
-            f"at most {MOST:g} {UNIT}",
-            "M0 and the series are not on one scale, or the unit is another. Set perfusion.m0.scale to the gain of the "
-            "series over the M0 image (GE's 3D sequence: 32 times the number of averages; Philips: the ratio of the "
-            "rescale slopes), give the M0Estimate that belongs to the series, or, for CBF as the scanner computed it, "
-            "the Units of its sidecar (such as mL/g/min).",
+        log.warning(
+            "%s: median CBF of grey matter is %.4g, at most %g %s expected: %s", path, middle, MOST, UNIT, SCALE
         )
     elif middle < 0:
         log.warning(

@@ -114,7 +114,7 @@ def quantify(given, made, *, acquisition, settings):
     cbf_map = native.on_grid(own.cbf)
     if found.of.kind == "cbf" and not acquisition.get("units"):
         plausibility.undeclared(cbf_map, shares["gm"], found.path)
-    plausibility.plausible(cbf_map, shares["gm"], found.path)
+    grey_median = plausibility.plausible(cbf_map, shares["gm"], found.path)
     kernel = settings["partial_volume"]["kernel"]
     corrected = partial_volume.correct(cbf_map, shares["gm"], shares["wm"], brain, kernel=kernel)
 
@@ -149,7 +149,7 @@ def quantify(given, made, *, acquisition, settings):
         save(made["template_att"], template_place.on_grid(template.att))
     tables.write_table(made["repeats"], list(_rows(found, choice, own.weight)), REPEATS)
     told = record.sidecar(found, acquisition, settings, choice, regression)
-    told["Consistency"] = consistency.measure(found, native, own.cbf, acquisition).record()
+    told["Consistency"] = consistency.measure(found, native, own.cbf, acquisition, grey_median).record()
     told["MeanBrainCBF"] = float(np.nanmean(own.cbf)) if own.covered.any() else None
     told["TemplateCoverage"] = float(covered.sum() / max(template_place.mask.sum(), 1))
     tables.write_json(made["sidecar"], told)

@@ -6,6 +6,8 @@ any quality do; docs/perfusion.md has a table of both. What is merely odd is a f
 
 import math
 
+from pharmasl.perfusion import plausibility
+
 # Grey-matter CBF this many standard errors below zero (normal quantile): perfusion is negative, not weak.
 NEGATIVE_Z = -3.0
 # Share of grey matter below zero, where the repeats are too few to tell by their spread; noise alone leaves one half.
@@ -34,7 +36,9 @@ def causes(measures, consistency):
         Empty for a good scan; what explains the others first.
     """
     return [
-        cause for judge in (_m0, _m0_volumes, _gain, _sign, _zeros, _missing) for cause in judge(measures, consistency)
+        cause
+        for judge in (_m0, _m0_volumes, _gain, _sign, _scale, _zeros, _missing)
+        for cause in judge(measures, consistency)
     ]
 
 
@@ -108,6 +112,15 @@ def _sign(measures, consistency):
     )
 
 
+def _scale(measures, consistency):
+    value = consistency["GreyMatterMedian"]
+    if value is not None and value > plausibility.MOST:
+        yield (
+            f"grey-matter CBF is higher than any brain's (median {value:.4g} mL/100 g/min, at most {plausibility.MOST:g} "
+            "expected): M0 and the series are not on one scale (perfusion.m0.scale, M0Estimate), or the unit is another (Units)"
+        )
+
+
 def _zeros(measures, consistency):
     value = consistency["ZeroShare"]
     if value is not None and value > ZERO_SHARE:
@@ -123,6 +136,6 @@ def _missing(measures, consistency):
 def in_words():
     """The causes as part of a sentence, for the methods and the report."""
     return (
-        "what it shows is no perfusion (grey-matter CBF clearly below zero, exactly zero or unknown, M0 not brighter than "
+        "what it shows is no perfusion (grey-matter CBF clearly below zero, above any brain's, exactly zero or unknown, M0 not brighter than "
         "physics asks or of volumes that disagree, a gain that stepped)"
     )
