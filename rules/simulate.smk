@@ -69,8 +69,8 @@ ANSWERS = {
     question: dict(
         effect=result_of(stem, "statmap", stat="effect"),
         t=result_of(stem, "statmap", stat="t"),
-        voxel_pfwe=result_of(stem, "statmap", desc="voxel", stat="pfwe"),
-        cluster_pfwe=result_of(stem, "statmap", desc="cluster", stat="pfwe"),
+        voxel_pfwe=result_of(stem, "statmap", desc="voxel", stat="logpfwe"),
+        cluster_pfwe=result_of(stem, "statmap", desc="cluster", stat="logpfwe"),
         clusters=result_of(stem, "dseg", desc="clusters"),
         table=result_of(stem, "clusters", ".tsv"),
     )

@@ -63,7 +63,10 @@ def test_stems_keep_the_raw_entities_in_order():
 def test_derived_names_are_those_of_the_design():
     path = bids.derivative("results", "sub-01/anat/sub-01", "xfm", mode="image", to="MNI", from_="T1w")
     assert path == "results/sub-01/anat/sub-01_from-T1w_to-MNI_mode-image_xfm.nii.gz"
-    assert bids.derivative("r", "a", "statmap", stat="pfwe", desc="voxel") == "r/a_desc-voxel_stat-pfwe_statmap.nii.gz"
+    assert (
+        bids.derivative("r", "a", "statmap", stat="logpfwe", desc="voxel")
+        == "r/a_desc-voxel_stat-logpfwe_statmap.nii.gz"
+    )
     assert bids.derivative("r", "a", "timeseries", desc="confounds") == "r/a_desc-confounds_timeseries.tsv"
     with pytest.raises(KeyError, match="hue"):
         bids.derivative("r", "a", "cbf", hue="red")

@@ -5,7 +5,17 @@ from threadpoolctl import threadpool_limits
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.group import definitions, design, differences, full_factorial, maps, mixed_maps, questions, testing
+from pharmasl.group import (
+    definitions,
+    design,
+    differences,
+    full_factorial,
+    map_sidecars,
+    maps,
+    mixed_maps,
+    questions,
+    testing,
+)
 
 MAPS = (
     "effect", "percent", "hedges_g", "t", "z", "voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce", "tfce_pfwe", "qfdr",
@@ -313,6 +323,7 @@ def _write(found, outputs):
     rows = ({"relabelling": b, **{name: values[b].item() for name, values in columns.items()}} for b in range(number))
     tables.write_table(outputs.null, rows, NULL_COLUMNS)
     tables.write_json(outputs.inference, found.summary)
+    map_sidecars.write(outputs, found.summary)
 
 
 def _label_type(number):
@@ -328,4 +339,6 @@ def _write_nothing(question, reason, outputs):
     images.save(outputs.clusters, np.zeros(voxels.shape), affine, dtype=np.int16)
     tables.write_table(outputs.design, [], {"participant_id": "Participant"})
     tables.write_table(outputs.null, [], NULL_COLUMNS)
-    tables.write_json(outputs.inference, definitions.block(question, f"not run: {reason}", []))
+    summary = definitions.block(question, f"not run: {reason}", [])
+    tables.write_json(outputs.inference, summary)
+    map_sidecars.write(outputs, summary)

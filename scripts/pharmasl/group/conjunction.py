@@ -4,7 +4,7 @@ import numpy as np
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.group import false_discovery
+from pharmasl.group import false_discovery, map_sidecars
 
 
 def write(statistics, p_values, inferences, outputs, *, name, analyses):
@@ -67,3 +67,4 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
             "peak_mm": peak,
         },
     )  # fmt: skip
+    map_sidecars.write_conjunction(outputs, analyses, alpha)

@@ -1,0 +1,74 @@
+"""A JSON file beside each map of an analysis: what its values are, in which unit, and where its threshold lies."""
+
+import math
+from pathlib import Path
+
+from pharmasl import tables
+
+_LOG10 = "-log10 of the {}: 1.3 is .05, 2 is .01, and larger is stronger evidence; {}"
+_FAMILY_WISE = _LOG10.format("family-wise corrected p of {}", "corrected over the search volume (mask)")
+# What each map of an analysis holds, by the name of the rule's output, and its unit (None: the effect's own).
+_MAPS = {
+    "effect": ("Estimate of the tested effect", None),
+    "percent": ("Estimate of the tested effect in percent of the mean baseline CBF", "%"),
+    "hedges_g": ("Estimate of the tested effect as Hedges' g", "1"),
+    "t": ("t of the tested effect", "1"),
+    "z": ("z with the same p as the t of the tested effect", "1"),
+    "tfce": ("Threshold-free cluster enhancement of t, with t's sign", "1"),
+    "voxel_pfwe": (_FAMILY_WISE.format("the voxel's statistic"), "1"),
+    "cluster_pfwe": (_FAMILY_WISE.format("the extent of the voxel's cluster; 0 outside clusters"), "1"),
+    "mass_pfwe": (_FAMILY_WISE.format("the mass of the voxel's cluster; 0 outside clusters"), "1"),
+    "tfce_pfwe": (_FAMILY_WISE.format("the voxel's enhanced value"), "1"),
+    "qfdr": (_LOG10.format("q of the voxel", "false discovery rate over the voxels of the search volume (mask)"), "1"),
+}
+
+
+def beside(image):
+    """The sidecar's path of an image."""
+    return Path(str(image).removesuffix(".gz").removesuffix(".nii") + ".json")
+
+
+def write(outputs, summary):
+    """Write the sidecars of an analysis' maps, of the search volume and of the clusters.
+
+    Parameters
+    ----------
+    outputs : object
+        An attribute for each map, with its path.
+    summary : dict
+        What the analysis' ``_inference.json`` holds: ``status``, ``contrast``, ``effect``, ``alpha`` and, if it was run,
+        ``model``.
+    """
+    model = summary.get("model") or {}
+    common = {
+        "Status": summary["status"],
+        "Contrast": summary["contrast"],
+        "Effect": summary["effect"]["meaning"],
+        "Details": Path(outputs.inference).name,
+    }
+    for name, (text, unit) in _MAPS.items():
+        content = {"Description": text, "Units": unit or summary["effect"]["unit"], **common}
+        if name in ("t", "z") and "formula" in model:
+            content["Model"], content["TestedTerm"] = model["formula"], model.get("tested_term")
+        if name == "t" and isinstance(model.get("df"), (int, float)) and math.isfinite(model["df"]):
+            content["DegreesOfFreedom"] = model["df"]
+        if text.startswith("-log10"):
+            content |= {"Alpha": summary["alpha"], "Threshold": round(-math.log10(summary["alpha"]), 6)}
+        tables.write_json(beside(getattr(outputs, name)), content)
+    tables.write_json(beside(outputs.mask), {"Description": "Search volume: 1 where the effect was tested", **common})
+    tables.write_json(
+        beside(outputs.clusters),
+        {"Description": "Number of the voxel's cluster in the table of clusters, largest first; 0 outside", **common},
+    )
+
+
+def write_conjunction(outputs, analyses, alpha):
+    """Write the sidecars of a conjunction's two maps."""
+    common = {"Analyses": list(analyses), "Details": Path(outputs.inference).name}
+    tables.write_json(
+        beside(outputs.z),
+        {"Description": "The z nearest to 0 where all analyses have one sign, 0 elsewhere", "Units": "1", **common},
+    )
+    text = _LOG10.format("largest of the analyses' family-wise p", "of an effect in every one of them")
+    threshold = {"Alpha": alpha, "Threshold": round(-math.log10(alpha), 6)}
+    tables.write_json(beside(outputs.pfwe), {"Description": text, "Units": "1", **common, **threshold})

@@ -1,0 +1,65 @@
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pharmasl.group import analysis, map_sidecars
+
+SUMMARY = {
+    "status": "run", "contrast": "rest", "alpha": 0.05, "effect": {"meaning": "the arms' changes", "unit": "mL/100 g/min"},
+    "model": {"formula": "change ~ arm", "tested_term": "arm", "df": 17.0},
+}  # fmt: skip
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    names = (*analysis.MAPS, "mask", "clusters")
+    return SimpleNamespace(
+        **{name: str(tmp_path / f"{name}.nii.gz") for name in names}, inference=str(tmp_path / "a_inference.json")
+    )
+
+
+def read(outputs, name):
+    return json.loads(Path(getattr(outputs, name).replace(".nii.gz", ".json")).read_text())
+
+
+def test_every_map_of_an_analysis_says_what_it_holds(outputs):
+    map_sidecars.write(outputs, SUMMARY)
+    for name in (*analysis.MAPS, "mask", "clusters"):
+        content = read(outputs, name)
+        assert content["Description"]
+        assert content["Effect"] == "the arms' changes"
+        # These are entities of BIDS' readers, which take the keys of a sidecar for them.
+        assert not {"session", "run", "subject", "task", "space", "label", "desc"} & set(content)
+    assert read(outputs, "effect")["Units"] == "mL/100 g/min"
+    assert read(outputs, "percent")["Units"] == "%"
+    assert read(outputs, "t")["DegreesOfFreedom"] == 17
+    for name in ("voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce_pfwe", "qfdr"):
+        content = read(outputs, name)
+        assert content["Description"].startswith("-log10 of the ")
+        assert 10 ** -content["Threshold"] == pytest.approx(0.05, rel=1e-5)
+    assert "Threshold" not in read(outputs, "t")
+
+
+def test_an_analysis_that_was_not_run_says_so_beside_its_maps(outputs):
+    map_sidecars.write(outputs, {**SUMMARY, "status": "not run: too few", "model": None})
+    assert read(outputs, "t")["Status"] == "not run: too few"
+    assert "DegreesOfFreedom" not in read(outputs, "t")
+
+
+def test_degrees_of_freedom_that_are_no_number_are_left_out(outputs):
+    map_sidecars.write(outputs, {**SUMMARY, "model": {"df": math.nan}})
+    assert "DegreesOfFreedom" not in read(outputs, "t")
+
+
+def test_the_maps_of_a_conjunction_too(tmp_path):
+    outputs = SimpleNamespace(
+        z=str(tmp_path / "c_stat-z_statmap.nii.gz"), pfwe=str(tmp_path / "c_stat-logpfwe_statmap.nii.gz"),
+        inference=str(tmp_path / "c_inference.json"),
+    )  # fmt: skip
+    map_sidecars.write_conjunction(outputs, ["one", "other"], 0.01)
+    content = json.loads((tmp_path / "c_stat-logpfwe_statmap.json").read_text())
+    assert content["Threshold"] == 2
+    assert content["Analyses"] == ["one", "other"]
+    assert "-log10" in content["Description"]
