@@ -101,7 +101,7 @@ def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(smal
     config["rois"]["cue_cluster"] = {"analysis": "dlpfc_to_cue", "cluster": 1, "space": "native", "statistic": "median"}
     config["craving"]["rois"] += ["dlpfc_cluster", "cue_cluster"]
     small.configure(config)
-    plan = small.snakemake("-n").stdout
+    plan = small.snakemake("-n", "--quiet", "host").stdout
     counts = jobs(plan)
     # 24 scans; regions of the atlas, of rest_interaction and of dlpfc_to_cue.
     assert counts["native_regions"] == 24 * 3
@@ -121,7 +121,7 @@ def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(smal
     config["perfusion"]["partial_volume"] = {"use": True}
     del config["rois"]["vmpfc"]["space"]
     small.configure(config)
-    plan = small.snakemake("-n").stdout
+    plan = small.snakemake("-n", "--quiet", "host").stdout
     assert (jobs(plan)["native_roi_values"], jobs(plan)["roi_values"]) == (3, 1)
     job = plan[plan.index("Reading regions in the scan's own space (a-priori)") :].split("Job ")[0]
     assert "desc-pvcGM_cbf" in job
@@ -146,7 +146,7 @@ def test_a_sensitivity_analysis_shares_all_that_its_specifications_have_in_commo
         for scaling in ("absolute", "global") for fwhm in (6, 4) for corrected in ("false", "true")
         for quality in ("own", "strict") for covariates in ("own", "none")
     ]  # fmt: skip
-    plan = small.snakemake("-n", *answers).stdout
+    plan = small.snakemake("-n", "--quiet", "host", "--", *answers).stdout
     counts = jobs(plan)
     assert counts["specification"] == 32
     # Two visits of four participants, whatever the number of specifications; 24 scans are quantified once.
@@ -173,6 +173,12 @@ def test_one_scan_needs_no_trial(small):
     assert counts["quantify_perfusion"] == 8
     assert "group_statistics" not in counts
     assert counts["report"] == 1
+
+
+def test_no_line_of_a_plan_is_longer_than_a_few_rows_of_a_screen(small):
+    done = small.snakemake("-n")
+    # The longest are Snakemake's own lists of the workflow's rules, whatever the number of participants.
+    assert max(map(len, (done.stdout + done.stderr).splitlines())) < 500
 
 
 def test_partial_targets(small):

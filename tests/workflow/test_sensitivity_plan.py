@@ -20,7 +20,7 @@ def test_one_table_one_figure_and_the_report_wait_for_all_specifications(small):
     config["sensitivity"] = {"answers": {"vmpfc_craving": {"roi": "vmpfc", "contrast": "cue"}}, "scaling": ["global"]}
     config["sensitivity"]["covariates"] = {"none": []}
     small.configure(config)
-    plan = small.snakemake("-n").stdout
+    plan = small.snakemake("-n", "--quiet", "host").stdout
     folder = "results/sensitivity/specifications"
     needed = waits_for(plan, "Testing all specifications together")
     for scaling in ("absolute", "global"):
