@@ -46,7 +46,8 @@ if EXAMPLE:
     example.write(config["bids_dir"], config)
 
 try:
-    READING = plan.read(config)
+    # The files once more, which a job's own process leaves to the one before it.
+    READING = plan.read(config, workflow.configfiles if workflow.is_main_process else ())
 except (InputError, InputErrors) as error:
     # One message, no traceback: the user can fix it.
     raise WorkflowError(wrapped(error)) from None
@@ -76,16 +77,9 @@ template = partial(bids.derivative, f"{OUTPUT}/template", f"tpl-{SPACE}")
 group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "{analysis}")
 conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "{conjunction}")
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
+# Refuses a trial that cannot be analysed, once an output of the trial is asked for.
+checked_trial = plan.checking_trial(READING)
 benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
-
-
-def checked_trial(wildcards):
-    """No file: an input function that refuses a trial which cannot be analysed, once an output of the trial is asked for."""
-    try:
-        plan.check_trial(READING)
-    except InputErrors as errors:
-        raise WorkflowError(str(errors)) from None
-    return []
 
 
 wildcard_constraints:

@@ -13,16 +13,18 @@ from pharmasl.craving import scores
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.group import design, questions
 from pharmasl.study import arms as study_arms
-from pharmasl.study import trial
+from pharmasl.study import trial, written
 
 
-def read(config):
+def read(config, files=()):
     """Read a study, and refuse it where its scans cannot be processed.
 
     Parameters
     ----------
     config : dict
         The user's configuration.
+    files : iterable of path-like
+        Where it was read from; keys that stand there twice are refused.
 
     Returns
     -------
@@ -34,6 +36,8 @@ def read(config):
     InputErrors
         With every problem that was found, of the trial's sheets too.
     """
+    if repeated := list(written.repeated_keys(files)):
+        raise InputErrors(repeated)
     reading = trial.collect(config)
     if reading.errors:
         raise InputErrors([*reading.errors, *trial_problems(reading)])
@@ -53,6 +57,16 @@ def check_trial(reading):
     """
     if problems := trial_problems(reading):
         raise InputErrors(problems)
+
+
+def checking_trial(reading):
+    """An input function of no files that calls :func:`check_trial`."""
+
+    def no_files(wildcards):
+        check_trial(reading)
+        return []
+
+    return no_files
 
 
 def trial_problems(reading):

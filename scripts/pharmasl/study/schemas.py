@@ -1,5 +1,6 @@
 """Checks against the JSON schemas of ``config/schemas``, with messages a user can act on."""
 
+import difflib
 import functools
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 
 from pharmasl.errors import InputError
+from pharmasl.study import written
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "schemas"
 
@@ -29,9 +31,18 @@ _Filling = _with_defaults(Draft202012Validator)
 
 
 @functools.cache
+def _schema(name):
+    return yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def as_wanted(content, name):
+    """The content with texts read as the numbers, booleans and lists that a schema wants; see :mod:`.written`."""
+    return written.as_wanted(content, _schema(name), _schema(name).get("$defs", {}))
+
+
+@functools.cache
 def _validator(name, fill):
-    schema = yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    return (_Filling if fill else Draft202012Validator)(schema)
+    return (_Filling if fill else Draft202012Validator)(_schema(name))
 
 
 def properties(name):
@@ -76,12 +87,23 @@ def _explain(error, file, prefix):
     if kind == "additionalProperties" and isinstance(error.instance, dict):
         known = sorted(schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known), key=str)
+        close = [difflib.get_close_matches(str(name), known, n=1) for name in unknown]
+        hint = f" Did you mean {', '.join(match[0] for match in close if match)}?" if any(close) else ""
         return InputError(
-            file, where, ", ".join(map(str, unknown)), f"only {', '.join(known)}", "Correct or remove it."
+            file, where, ", ".join(map(str, unknown)), f"only {', '.join(known)}", f"Correct or remove it.{hint}"
         )
     if kind in ("oneOf", "not") and isinstance(error.instance, dict):
         return InputError(file, where, sorted(error.instance), _expected(schema), "Choose one of the forms.")
-    return InputError(file, where, error.instance, _expected(schema, error.message), "Correct the value.")
+    advice = "Correct the value."
+    if kind == "type" and value == "string" and isinstance(error.instance, int | float):
+        # Nobody wrote what stands in the message: YAML reads 01 as 1, 010 as 8, off as false.
+        last = path.rsplit(".", 1)[-1]
+        advice = (
+            f'Write it in quotes, such as {last}: "01"; without them YAML reads 01 as 1, 010 as 8 and off as false.'
+        )
+    if kind == "enum" and (close := difflib.get_close_matches(str(error.instance), map(str, value), n=1)):
+        advice = f"Correct the value. Did you mean {close[0]}?"
+    return InputError(file, where, error.instance, _expected(schema, error.message), advice)
 
 
 def _expected(schema, otherwise="a value"):
@@ -92,6 +114,7 @@ def _expected(schema, otherwise="a value"):
         words = {
             "type": "{}", "minimum": "at least {}", "exclusiveMinimum": "above {}", "maximum": "at most {}",
             "pattern": "matching {}", "minItems": "{} or more items", "maxItems": "{} or fewer items",
+            "maxLength": "at most {} characters",
         }  # fmt: skip
         limits = ", ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
     description = schema.get("description", "").rstrip(".")

@@ -3,7 +3,7 @@
 import copy
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, own_template, schemas
+from pharmasl.study import calibrations, own_template, schemas, written
 
 FILE = "config"
 
@@ -28,20 +28,24 @@ def resolve(config):
         With every problem at once: unknown keys, impossible values, names that nothing defines, ROIs and analyses that
         need each other in a circle.
     """
-    complete = copy.deepcopy(config)
+    # On the command line, --config gives text for all that stands in braces.
+    complete = schemas.as_wanted(copy.deepcopy(dict(config)), "config")
+    written.expand_paths(complete)
     if "participants" in complete and isinstance(complete.get("craving"), dict):
         # The craving table holds those who are not among the participants asked for; they are no mistake then.
         complete["craving"].setdefault("unknown", "ignore")
-    # On the command line, --config blinded=true gives text.
-    if complete.get("blinded") in ("true", "false"):
-        complete["blinded"] = complete["blinded"] == "true"
     perfusion = complete.setdefault("perfusion", {})
     if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in calibrations.names():
         complete["perfusion"] = calibrations.fill(perfusion, perfusion["calibration"])
     errors = schemas.check(complete, "config", FILE, fill=True)
     if not errors:
         named = "space" in (config.get("template") or {})
-        errors = [*_references(complete), *_circles(complete), *own_template.names(complete["template"], named)]
+        errors = [
+            *written.check(complete, FILE),
+            *_references(complete),
+            *_circles(complete),
+            *own_template.names(complete["template"], named),
+        ]
     if errors:
         raise InputErrors(errors)
     for name, analysis in complete["analyses"].items():

@@ -1,5 +1,6 @@
 """Which outputs follow from a study: the lists that the rules' input functions hand on."""
 
+import os
 import re
 import types
 
@@ -379,7 +380,7 @@ class Targets:
 
     def craving_table(self, wildcards):
         """The raw craving table."""
-        return f"{self.study.config['bids_dir'].rstrip('/')}/{self.study.config['craving']['table']}"
+        return os.path.join(self.study.config["bids_dir"], self.study.config["craving"]["table"])
 
     def craving_ratings(self):
         """The settings of craving that say how the ratings are read."""

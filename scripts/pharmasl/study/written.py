@@ -1,0 +1,267 @@
+"""The configuration as it was written: keys twice, values as text, paths, names; what no schema can say."""
+
+import math
+import os
+
+import yaml
+
+from pharmasl.errors import InputError
+
+_LIMITED = ("analyses", "contrasts", "rois", "conditions")
+# Settings that are paths, by the keys that lead to them.
+_PATHS = (
+    ("bids_dir",), ("output_dir",), ("participants_table",), ("craving", "table"), ("template", "t1w"),
+    ("template", "mask"), ("template", "gm"), ("template", "wm"), ("template", "csf"),
+)  # fmt: skip
+_DERIVATIVES = "derivatives"
+
+
+def repeated_keys(paths):
+    """Keys that a configuration file has twice: YAML keeps the last without a word.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+
+    Yields
+    ------
+    InputError
+    """
+    for path in paths:
+        with open(path, encoding="utf-8-sig") as file:
+            root = yaml.compose(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        pending = [((), root)]
+        while pending:
+            keys, node = pending.pop()
+            if isinstance(node, yaml.SequenceNode):
+                pending += [((*keys, str(number)), child) for number, child in enumerate(node.value)]
+            if not isinstance(node, yaml.MappingNode):
+                continue
+            first = {}
+            for key, child in node.value:
+                here = (*keys, str(key.value))
+                line = key.start_mark.line + 1
+                if key.value in first and key.tag != "tag:yaml.org,2002:merge":
+                    yield InputError(
+                        path, ".".join(here), f"twice, in lines {first[key.value]} and {line}", "each key once",
+                        "Remove or rename one: only the last would be read.",
+                    )  # fmt: skip
+                first.setdefault(key.value, line)
+                pending.append((here, child))
+
+
+def as_wanted(value, schema, definitions):
+    """A value as its schema wants it, where the command line gave text for a number, or YAML a number for a text.
+
+    Parameters
+    ----------
+    value : object
+        Of the configuration.
+    schema : dict
+        Its JSON schema.
+    definitions : dict
+        ``$defs`` of the whole schema.
+
+    Returns
+    -------
+    object
+        A copy where anything differs; values that fit no type stay as they are, for the schema's own message.
+    """
+    if "$ref" in schema:
+        schema = {**definitions[schema["$ref"].rsplit("/", 1)[-1]], **schema}
+    options = [schema, *schema.get("anyOf", []), *schema.get("oneOf", [])]
+    options = [definitions[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part for part in options]
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        others = others if isinstance(others, dict) else {}
+        return {key: as_wanted(child, known.get(key, others), definitions) for key, child in value.items()}
+    if isinstance(value, list):
+        items = next((part["items"] for part in options if "items" in part), {})
+        return [as_wanted(child, items, definitions) for child in value]
+    types = {name for part in options for name in _types(part)}
+    if isinstance(value, str) and types and "string" not in types:
+        return _read(value, types, schema, definitions)
+    # A label is refused: YAML reads 01 as 1, and nobody knows which was written.
+    if types == {"string"} and isinstance(value, int) and not isinstance(value, bool) and "pattern" not in schema:
+        return str(value)
+    return value
+
+
+def _types(schema):
+    if "type" in schema:
+        return [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    return ["string" if isinstance(value, str) else "number" for value in schema.get("enum", [])]
+
+
+def _read(text, types, schema, definitions):
+    """A text as a value of other types, if YAML reads it as one."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    kinds = {
+        "boolean": isinstance(value, bool),
+        "null": value is None,
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "array": isinstance(value, list),
+        "object": isinstance(value, dict),
+    }
+    if not any(kinds.get(name) for name in types):
+        return text
+    return as_wanted(value, schema, definitions) if isinstance(value, list | dict) else value
+
+
+def expand_paths(config):
+    """Write ``~`` out and the paths in their shortest form, in place: ``./results/`` and ``results`` are one folder."""
+    for *above, last in _PATHS:
+        part = config
+        for key in above:
+            part = part.get(key) if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(part.get(last), str) and part[last]:
+            part[last] = _path(part[last])
+    atlas, rois = config.get("atlas"), config.get("rois")
+    regions = list(rois.values()) if isinstance(rois, dict) else []
+    for part in [*regions, *([atlas] if isinstance(atlas, dict) and "package" not in atlas else [])]:
+        for key in ("image", "labels"):
+            if isinstance(part, dict) and isinstance(part.get(key), str) and part[key]:
+                part[key] = _path(part[key])
+
+
+def _path(text):
+    return os.path.normpath(os.path.expanduser(text))
+
+
+def check(config, file):
+    """What a complete configuration says that cannot be meant.
+
+    Parameters
+    ----------
+    config : dict
+        Complete, with its paths expanded.
+    file : str
+        Named in the messages.
+
+    Yields
+    ------
+    InputError
+    """
+    yield from _numbers_and_braces((), config, file)
+    yield from _names(config, file)
+    yield from _output(config, file)
+    yield from _sessions(config, file)
+    yield from _pairs(config, file)
+    for name, weights in config["contrasts"].items():
+        if any(weight == 0 for weight in weights.values()):
+            yield InputError(
+                file, f"contrasts.{name}", weights, "weights other than 0", "Take out the conditions that do not count."
+            )
+    craving = config.get("craving")
+    if craving:
+        before, after = ([part] if isinstance(part, str) else part for part in (craving["before"], craving["after"]))
+        if both := sorted(set(before) & set(after)):
+            yield InputError(
+                file, "craving.after", ", ".join(both), "other columns than craving.before",
+                "Name the ratings after the cues: the change would be 0.",
+            )  # fmt: skip
+    for name, parts in config["conjunctions"].items():
+        for part in parts:
+            if config["analyses"].get(part, {}).get("method") == "mixed_model":
+                yield InputError(
+                    file, f"conjunctions.{name}", f"{part}, of method mixed_model", "analyses with a family-wise p",
+                    "Name others, or take the method differences: the mixed model has a false discovery rate alone.",
+                )  # fmt: skip
+
+
+def _numbers_and_braces(keys, value, file):
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _numbers_and_braces((*keys, str(key)), child, file)
+    elif isinstance(value, list):
+        for number, child in enumerate(value):
+            yield from _numbers_and_braces((*keys, str(number)), child, file)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield InputError(file, ".".join(keys), value, "a finite number", "Correct the value.")
+    elif isinstance(value, str) and ("{" in value or "}" in value) and _is_path_or_title(keys):
+        yield InputError(
+            file, ".".join(keys), value, "a text without braces", "Rename it: Snakemake takes { and } for wildcards."
+        )
+
+
+def _is_path_or_title(keys):
+    return keys == ("title",) or keys in _PATHS or (keys[0] in ("rois", "atlas") and keys[-1] in ("image", "labels"))
+
+
+def _names(config, file):
+    """Names that are one folder where case does not count, or that take another's file."""
+    for kind in _LIMITED:
+        first = {}
+        names = [*config[kind], *(config["conjunctions"] if kind == "analyses" else [])]
+        for name in names:
+            other = first.setdefault(name.casefold(), name)
+            if other != name:
+                yield InputError(
+                    file, f"{kind}.{name}", f"{other} and {name}", "names that differ in more than case",
+                    "Rename one: both are one file where case does not count (macOS, Windows).",
+                )  # fmt: skip
+    for name in config["rois"]:
+        if name.endswith("_leftout") and name.removesuffix("_leftout") in config["rois"]:
+            yield InputError(
+                file, f"rois.{name}", name, "a name that does not end in _leftout",
+                f"Rename it: {name}_values.tsv holds {name.removesuffix('_leftout')} without each participant.",
+            )  # fmt: skip
+
+
+def _output(config, file):
+    """The results' folder is no file, and neither the dataset, above it, nor among its raw folders."""
+    bids, output = (os.path.realpath(config[key]) for key in ("bids_dir", "output_dir"))
+    advice = f"Give a folder of its own, such as {config['bids_dir']}/{_DERIVATIVES}/pharmasl."
+    if os.path.exists(output) and not os.path.isdir(output):
+        yield InputError(file, "output_dir", config["output_dir"], "a folder; it is a file", advice)
+    inside = os.path.relpath(output, bids).split(os.sep)
+    if output == bids:
+        yield InputError(file, "output_dir", config["output_dir"], "another folder than bids_dir", advice)
+    elif os.path.commonpath([bids, output]) == output:
+        yield InputError(file, "output_dir", config["output_dir"], "a folder that does not hold the dataset", advice)
+    elif inside[0] not in (os.pardir, _DERIVATIVES):
+        yield InputError(file, "output_dir", config["output_dir"], "no folder within the raw dataset", advice)
+
+
+def _sessions(config, file):
+    study = config.get("sessions")
+    places = [("sessions", study)] if study else []
+    places += [(f"analyses.{name}.sessions", part.get("sessions")) for name, part in config["analyses"].items()]
+    for field, sessions in places:
+        if sessions and sessions["baseline"] == sessions["followup"]:
+            yield InputError(
+                file, f"{field}.followup", sessions["followup"], "another session than baseline",
+                "Name the later session: all changes would be 0.",
+            )  # fmt: skip
+    for label in study["others"] if study else []:
+        if label in (study["baseline"], study["followup"]):
+            yield InputError(
+                file, "sessions.others", label, "sessions beside baseline and followup", "Take it out of others."
+            )
+
+
+def _pairs(config, file):
+    """Limits whose lower end is not below the upper one, and kernels without a middle."""
+    limits = {
+        "perfusion.outliers.global_limits": config["perfusion"]["outliers"]["global_limits"],
+        "craving.range": (config.get("craving") or {}).get("range"),
+        **{f"quality.bands.{name}": band for name, band in config["quality"]["bands"].items()},
+    }
+    for field, pair in limits.items():
+        if pair and None not in pair and not pair[0] < pair[1]:
+            yield InputError(file, field, pair, "the lower limit before the higher", "Exchange or correct the two.")
+    for name, roi in config["rois"].items():
+        for axis in "xyz":
+            low, high = roi.get(f"{axis}_above"), roi.get(f"{axis}_below")
+            if low is not None and high is not None and not low < high:
+                yield InputError(
+                    file, f"rois.{name}", f"{axis}_above {low:g} and {axis}_below {high:g}", "a part between the planes",
+                    "Exchange or correct the two: nothing is left of the region.",
+                )  # fmt: skip
+    kernel = config["perfusion"]["partial_volume"]["kernel"]
+    if any(size % 2 == 0 for size in kernel):
+        yield InputError(file, "perfusion.partial_volume.kernel", kernel, "odd numbers", "Correct the even ones.")
