@@ -1,6 +1,7 @@
 """Skeleton BIDS datasets: real names and sidecars, images of a few voxels."""
 
 import json
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -32,7 +33,9 @@ def write(path, content):
 def image(path, shape):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.float32), np.diag([4.0, 4, 4, 1])), path)
+    # No two scans are alike: copies are refused.
+    data = np.full(shape, 1 + zlib.crc32(path.name.encode()) % 2**24, np.float32)
+    nibabel.save(nibabel.Nifti1Image(data, np.diag([4.0, 4, 4, 1])), path)
     return path
 
 

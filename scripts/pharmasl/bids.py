@@ -7,7 +7,7 @@ suffix and extension, relative to the dataset or to the results, such as ``sub-0
 import functools
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pharmasl.errors import InputError
@@ -20,6 +20,13 @@ DERIVED_ENTITIES = ("from", "to", "mode", "space", "res", "contrast", "label", "
 
 _NAME = re.compile(r"(?P<entities>(?:[a-zA-Z]+-[a-zA-Z0-9+]+_)*)(?P<suffix>[a-zA-Z0-9]+)(?P<extension>\.[a-zA-Z0-9.]+)")
 _FOLDER = {key: re.compile(rf"{key}-([a-zA-Z0-9+]+)") for key in ("sub", "ses")}
+IMAGE_EXTENSIONS = (".nii", ".nii.gz")
+# Entities whose labels are whole numbers: run-1 and run-01 are one run.
+INDICES = ("run", "echo")
+# Folders of a participant or session that are read; the others are looked through for files that should lie in these.
+DATATYPES = ("anat", "fmap", "perf")
+# What a folder's name begins with that was probably meant to be a participant's or a session's.
+_NEARLY = {key: re.compile(rf"{key}[-_ ].*", re.IGNORECASE) for key in ("sub", "ses")}
 _EXTENSION = {"xfm": ".nii.gz", "timeseries": ".tsv"}
 
 
@@ -39,6 +46,10 @@ class File:
         With its dots: ``.nii.gz``, ``.json``, ``.tsv``.
     depth : int
         0 for the dataset's root, growing towards the data: nearer metadata win.
+    datatype : str or None
+        The folder below the participant's or the session's that it lies in: ``perf``, ``anat`` ...
+    place : dict
+        ``sub`` and ``ses`` of the folders that it lies in, as far as there are any.
     """
 
     path: str
@@ -46,11 +57,23 @@ class File:
     suffix: str
     extension: str
     depth: int
+    datatype: str | None = None
+    place: dict = field(default_factory=dict)
 
     @property
     def is_image(self):
         """Whether this is a NIfTI image."""
-        return self.extension in (".nii", ".nii.gz")
+        return self.extension.lower() in IMAGE_EXTENSIONS
+
+    @property
+    def name(self):
+        """The file's name without its folder."""
+        return os.path.basename(self.path)
+
+    @property
+    def index(self):
+        """Entities as they are compared: a run's or echo's number without zeros before it."""
+        return {key: number(label) if key in INDICES else label for key, label in self.entities.items()}
 
     def is_image_of(self, suffix):
         """Whether this is a NIfTI image with a suffix."""
@@ -66,18 +89,42 @@ def parse(name):
     return dict(pairs), match["suffix"], match["extension"]
 
 
-def _files(folder, depth):
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        parsed = parse(entry.name) if entry.is_file() else None
+def number(label):
+    """The label of an index without zeros before it; another label as it is."""
+    return str(int(label)) if label is not None and label.isascii() and label.isdigit() else label
+
+
+def _entries(folder):
+    return sorted(os.scandir(folder), key=lambda entry: entry.name)
+
+
+def _files(folder, depth, datatype=None, place=None):
+    """The files of a folder whose names are BIDS names; links that lead nowhere are files whose content is elsewhere."""
+    for entry in _entries(folder):
+        if not (entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))):
+            continue
+        parsed = parse(entry.name)
         if parsed:
-            yield File(entry.path, *parsed, depth)
+            yield File(entry.path, *parsed, depth, datatype, place or {})
 
 
-def _folders(folder, key):
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+def _unparsed(folder):
+    """Images of a folder whose names are no BIDS names."""
+    for entry in _entries(folder):
+        if not entry.name.lower().endswith(IMAGE_EXTENSIONS) or entry.is_dir():
+            continue
+        parsed = parse(entry.name)
+        if parsed is None or parsed[2].lower() not in IMAGE_EXTENSIONS:
+            yield entry.path
+
+
+def _folders(folder, key, misnamed):
+    for entry in _entries(folder):
         match = _FOLDER[key].fullmatch(entry.name)
         if match and entry.is_dir():
             yield entry.path, match[1]
+        elif _NEARLY[key].fullmatch(entry.name) and entry.is_dir():
+            misnamed.append(entry.path)
 
 
 @dataclass(frozen=True)
@@ -90,12 +137,23 @@ class Dataset:
     subjects : tuple of str
         Labels of all ``sub-`` folders, with or without perfusion images.
     files : tuple of File
-        Of the ``anat`` and ``perf`` folders, with the metadata above them.
+        Of the ``anat``, ``fmap`` and ``perf`` folders, with the metadata above them, and images in other places.
+    unparsed : tuple of str
+        Paths of images in ``anat`` and ``perf`` folders whose names are no BIDS names.
+    misnamed : tuple of str
+        Folders that are named almost as a participant's or a session's.
     """
 
     root: str
     subjects: tuple
     files: tuple
+    unparsed: tuple = ()
+    misnamed: tuple = ()
+
+    @functools.cached_property
+    def sessions(self):
+        """Labels of all ``ses-`` folders, sorted."""
+        return sorted({file.place["ses"] for file in self.files if file.place.get("ses")})
 
     def images(self, suffix):
         """All images with a suffix, in the order of their paths."""
@@ -183,23 +241,32 @@ def read_dataset(root):
     root = str(root)
     if not os.path.isdir(root):
         raise InputError("config", "bids_dir", root, "an existing folder with a BIDS dataset", "Correct the path.")
-    files, subjects = list(_files(root, 0)), []
-    for subject_folder, subject in _folders(root, "sub"):
+    files, subjects, unparsed, misnamed = list(_files(root, 0)), [], [], []
+    for subject_folder, subject in _folders(root, "sub", misnamed):
         subjects.append(subject)
-        visits = list(_folders(subject_folder, "ses")) or [(subject_folder, None)]
-        if visits[0][1] is not None:
-            files += _files(subject_folder, 1)
-        for visit_folder, _ in visits:
-            files += _files(visit_folder, 2)
-            for datatype in ("anat", "fmap", "perf"):
-                folder = os.path.join(visit_folder, datatype)
-                if os.path.isdir(folder):
-                    files += _files(folder, 3)
+        _visit(subject_folder, 1, {"sub": subject}, files, unparsed)
+        for visit_folder, session in _folders(subject_folder, "ses", misnamed):
+            _visit(visit_folder, 2, {"sub": subject, "ses": session}, files, unparsed)
     if not subjects:
         raise InputError(
             root, "sub-<label>", "no such folder", "one folder a participant", "Point bids_dir at the dataset's root."
         )
-    return Dataset(root, tuple(subjects), tuple(files))
+    return Dataset(root, tuple(subjects), tuple(files), tuple(unparsed), tuple(misnamed))
+
+
+def _visit(folder, depth, place, files, unparsed):
+    """Add what a participant's or session's folder holds; below a participant the sessions' folders are left."""
+    files += _files(folder, depth, None, place)
+    for entry in _entries(folder):
+        if not entry.is_dir() or _NEARLY["ses"].fullmatch(entry.name):
+            continue
+        inside = _files(entry.path, 3, entry.name, place)
+        if entry.name in DATATYPES:
+            files += inside
+        else:
+            files += (file for file in inside if file.is_image)
+        if entry.name in ("anat", "perf"):
+            unparsed += _unparsed(entry.path)
 
 
 def folder(entities, datatype):

@@ -247,12 +247,13 @@ def test_sessions_share_a_t1w_above_them_and_the_template_where_there_is_none(ro
         path.unlink()
     above = t1w(root, "03", None)
     settings = {"per": "session", "missing_t1w": "template"}
-    # BIDS has no anat folder above the sessions; where one is met it is not looked into.
     study = read(root, anatomy=settings)
-    assert above not in {path for paths in study.t1w.values() for path in paths}
+    assert study.t1w["sub-03/anat/sub-03"] == (above,)
+    assert study.anatomy(("03", "T1")) == study.anatomy(("03", "T2")) == "sub-03/anat/sub-03"
+    assert study.anatomy_origin(("03", "T1")) == "the participant's, of no session"
     assert study.t1w["sub-04/anat/sub-04"] == ()
     assert study.anatomy(("04", "T1")) == study.anatomy(("04", "T2")) == "sub-04/anat/sub-04"
-    assert Targets(study, "results").anatomies(assumed=True) == ["sub-03/anat/sub-03", "sub-04/anat/sub-04"]
+    assert Targets(study, "results").anatomies(assumed=True) == ["sub-04/anat/sub-04"]
     assert "sub-04" in " ".join(error.file for error in _errors(root, anatomy={"per": "session"}))
 
 

@@ -2,18 +2,23 @@
 
 import difflib
 import functools
-import os
 from dataclasses import dataclass
 
 from pharmasl import bids
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import acquisition, analyses, headers, own_template, settings, sidecar
+from pharmasl.study import (
+    acquisition,
+    analyses,
+    conditions,
+    copies,
+    headers,
+    inventory,
+    own_template,
+    settings,
+    sidecar,
+)
 from pharmasl.study import arms as study_arms
 from pharmasl.study import participants as participants_table
-
-_SELECTORS = {"acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir"}
-# Images that BIDS calls T1w and that show no T1-weighted magnitude.
-_NO_MAGNITUDE = frozenset({"phase", "real", "imag"})
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Study:
             return "the participant's"
         if stem == bids.stem({"sub": subject, "ses": session}, "anat"):
             return "the session's own"
+        if stem == bids.stem({"sub": subject}, "anat"):
+            return "the participant's, of no session"
         return f"another session's ({stem.rsplit('/', 1)[-1]}), for want of a T1w of its own"
 
     @functools.cached_property
@@ -234,9 +241,19 @@ def collect(config):
         With every problem of the configuration itself.
     """
     config = settings.resolve(config)
-    dataset = bids.read_dataset(config["bids_dir"])
-    errors, trial_errors, exclusions = list(own_template.check(config["template"])), [], []
-    subjects = _subjects(dataset, config, errors)
+    listed = bids.read_dataset(config["bids_dir"])
+    errors, trial_errors = (
+        [
+            *conditions.unmatched(config["conditions"], listed.images("asl")),
+            *_unknown_sessions(listed, config),
+            *own_template.check(config["template"]),
+        ],
+        [],
+    )
+    subjects = _subjects(listed, config, errors)
+    stock = inventory.take(listed, subjects, [selector.get("part") for selector in config["conditions"].values()])
+    dataset, exclusions = stock.dataset, list(stock.exclusions)
+    errors += stock.errors
     participants, randomised, problems = participants_table.read(dataset, config, subjects, exclusions)
     errors += problems.errors
     trial_errors += problems.trial_errors
@@ -254,7 +271,7 @@ def collect(config):
         errors += _unknown_exclusions(dataset, study)
     if not errors and not trial_errors:
         trial_errors += analyses.check(study)
-    return Reading(study, tuple(_once(errors)), tuple(trial_errors))
+    return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors))
 
 
 def read_study(config):
@@ -289,9 +306,35 @@ def _nothing_to_do(dataset, study):
     )  # fmt: skip
 
 
-def _once(errors):
+# How many files that were not fetched are named one by one.
+_MOST_ABSENT = 5
+
+
+def _once(errors, dataset):
     """The errors without repetitions: a shared sidecar or a field of the configuration is wrong once, for however many scans."""
-    return list({(error.file, error.field, str(error.found)): error for error in reversed(errors)}.values())[::-1]
+    errors = list({(error.file, error.field, str(error.found)): error for error in reversed(errors)}.values())[::-1]
+    absent = [error for error in errors if str(error.found).startswith("a link to")]
+    if len(absent) <= _MOST_ABSENT:
+        return errors
+    rest = {id(error) for error in absent[_MOST_ABSENT:]}
+    summary = InputError(
+        dataset.root, "(whole files)", f"{len(rest)} more links to files that are not there", "the files themselves",
+        f"Fetch them all: datalad get -d {dataset.root} {dataset.root}",
+    )  # fmt: skip
+    return [*(error for error in errors if id(error) not in rest), summary]
+
+
+def _unknown_sessions(dataset, config):
+    """Sessions that the configuration names and no folder has."""
+    for role, label in config.get("sessions", {}).items():
+        for name in label if isinstance(label, list) else [label]:
+            if name not in dataset.sessions:
+                close = difflib.get_close_matches(name, dataset.sessions, n=1)
+                yield InputError(
+                    "config", f"sessions.{role}", name,
+                    f"a session of the dataset: {', '.join(dataset.sessions) or 'it has no ses- folders'}",
+                    f"Did you mean {close[0]}?" if close else "Correct the label, without ses-.",
+                )  # fmt: skip
 
 
 def _subjects(dataset, config, errors):
@@ -308,45 +351,42 @@ def _subjects(dataset, config, errors):
     return [label for label in dataset.subjects if label in wanted]
 
 
-def _condition(config, entities, path, errors):
-    names = [
-        name
-        for name, selector in config["conditions"].items()
-        if all(entities.get(_SELECTORS[key]) == label for key, label in selector.items())
-    ]
-    if len(names) > 1:
-        errors.append(
-            InputError(
-                "config",
-                "conditions",
-                f"{' and '.join(names)} both match {path}",
-                "one condition a run",
-                "Make the selectors distinct.",
-            )
-        )
-    return names[0] if names else None
-
-
 def _scans(dataset, config, participants, errors, exclusions):
     """The scans by stem, and every visit of a run that is wanted, whether or not the run has errors of its own."""
     sessions = set(study_arms.labels(config["sessions"])) if "sessions" in config else None
     asked = sidecar.overrides(config["perfusion"]["override"])
     errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
     overrides = sidecar.usable(asked)
-    scans, visits = {}, set()
+    scans, files = {}, []
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         if subject not in participants:
             continue
         row = {"participant_id": f"sub-{subject}", "session_id": session}
         if sessions and session not in sessions:
-            exclusions.append({**row, "reason": f"the session is none of {', '.join(sorted(sessions))}"})
+            known = ", ".join(sorted(sessions))
+            reason = (
+                f"the session is none of {known}" if session else f"{asl.name} lies in none of the sessions ({known})"
+            )
+            exclusions.append({**row, "reason": reason})
             continue
-        condition = _condition(config, asl.entities, asl.path, errors)
-        if condition is None:
-            exclusions.append({**row, "reason": f"{os.path.basename(asl.path)} matches no condition"})
+        names = conditions.matching(config["conditions"], asl.entities)
+        if not names:
+            exclusions.append({**row, "reason": f"{asl.name} matches no condition"})
             continue
-        visits.add((subject, session))
+        if len(names) > 1:
+            errors.append(
+                InputError(
+                    "config", "conditions", f"{' and '.join(names)} both match {asl.path}", "one condition a run",
+                    "Make the selectors distinct.",
+                )
+            )  # fmt: skip
+            continue
+        files.append((names[0], asl))
+    ambiguous = list(conditions.ambiguous(files))
+    errors += ambiguous or copies.find(file.path for _, file in files)
+    for condition, asl in files:
+        subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         try:
             resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject], overrides)
         except InputErrors as several:
@@ -357,7 +397,7 @@ def _scans(dataset, config, participants, errors, exclusions):
             continue
         stem = bids.stem(asl.entities, "perf")
         scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
-    return scans, visits
+    return scans, {(asl.entities.get("sub"), asl.entities.get("ses")) for _, asl in files}
 
 
 def _anatomies(dataset, visits, settings, errors):
@@ -367,9 +407,8 @@ def _anatomies(dataset, visits, settings, errors):
     """
     images = {}
     for file in dataset.images("T1w"):
-        if file.entities.get("part") not in _NO_MAGNITUDE:
-            session = file.entities.get("ses") if settings["per"] == "session" else None
-            images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
+        session = file.entities.get("ses") if settings["per"] == "session" else None
+        images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
     t1w, anatomies, missing = {}, {}, {}
     for visit in sorted(visits, key=lambda visit: tuple(part or "" for part in visit)):
         subject, session = visit
@@ -379,10 +418,12 @@ def _anatomies(dataset, visits, settings, errors):
             missing[subject] = t1w[stem] = ()
         else:
             if session not in own:
-                session = next(iter(own))
+                # A T1w above the sessions serves them all.
+                session = None if None in own else next(iter(own))
             stem = bids.stem({"sub": subject, "ses": session}, "anat")
             t1w[stem] = _sources(own[session], settings["t1w"])
         anatomies[visit] = stem
+    uniform = {file.entities.get("sub") for file in dataset.images("UNIT1")}
     for subject in missing:
         if settings["missing_t1w"] == "template":
             continue
@@ -390,7 +431,7 @@ def _anatomies(dataset, visits, settings, errors):
             InputError(
                 f"{dataset.root}/sub-{subject}",
                 "anat/*_T1w.nii.gz",
-                "no such file",
+                "no such file, but a UNIT1, which is not used" if subject in uniform else "no such file",
                 "a T1-weighted image of each participant",
                 "Add it, leave the participant out by participants in the configuration, or set anatomy.missing_t1w "
                 "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",

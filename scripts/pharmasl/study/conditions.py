@@ -1,0 +1,90 @@
+"""Which state each perfusion run was scanned in."""
+
+import difflib
+import os
+
+from pharmasl import bids
+from pharmasl.errors import InputError
+
+SELECTORS = {
+    "acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir", "echo": "echo",
+    "part": "part",
+}  # fmt: skip
+# Entities that tell images of one acquisition apart, with the selector that chooses among them; averaging such images as
+# if they were repetitions would give a number that nobody measured.
+ONE_ACQUISITION = {"echo": "echo", "rec": "reconstruction", "part": "part", "chunk": None}
+
+
+def matching(conditions, entities):
+    """Names of the conditions whose selectors a run's entities (key to label) meet."""
+    return [
+        name
+        for name, selector in conditions.items()
+        if all(_same(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in selector.items())
+    ]
+
+
+def _same(key, label, wanted):
+    if label is None:
+        return False
+    return bids.number(label) == bids.number(str(wanted)) if key in bids.INDICES else label == str(wanted)
+
+
+def unmatched(conditions, runs):
+    """Conditions that no run of the dataset meets: a misspelt label, most likely.
+
+    Parameters
+    ----------
+    conditions : dict of str to dict
+        Of the configuration.
+    runs : sequence of bids.File
+        All perfusion images of the dataset.
+
+    Yields
+    ------
+    InputError
+    """
+    matched = {name for run in runs for name in matching(conditions, run.entities)}
+    for name, selector in conditions.items():
+        if name in matched or not runs:
+            continue
+        parts, close = [], []
+        for key, wanted in selector.items():
+            labels = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
+            parts.append(f"{key} {', '.join(labels) or '(no run has one)'}")
+            close += [label for label in difflib.get_close_matches(str(wanted), labels, n=1) if label != str(wanted)]
+        yield InputError(
+            "config", f"conditions.{name}", ", ".join(f"{key}: {label}" for key, label in selector.items()),
+            f"labels that a perfusion run of the dataset has together; there are {'; '.join(parts)}",
+            f"Did you mean {' and '.join(close)}?" if close else "Correct the labels, or remove the condition.",
+        )  # fmt: skip
+
+
+def ambiguous(scans):
+    """Images of one acquisition that a condition takes together.
+
+    Parameters
+    ----------
+    scans : sequence of (condition, bids.File)
+
+    Yields
+    ------
+    InputError
+        One a condition and entity, with the first images concerned.
+    """
+    groups = {}
+    for condition, file in scans:
+        groups.setdefault((condition, file.place.get("sub"), file.place.get("ses")), []).append(file)
+    seen = set()
+    for (condition, *_), files in groups.items():
+        for key, selector in ONE_ACQUISITION.items():
+            labels = {file.index.get(key) or ("mag" if key == "part" else None) for file in files}
+            if len(labels) < 2 or (condition, key) in seen:
+                continue
+            seen.add((condition, key))
+            names = " and ".join(os.path.basename(file.path) for file in files[:3])
+            fix = f"Choose one by conditions.{condition}: {{{selector}: {min(label for label in labels if label)}}}."
+            yield InputError(
+                "config", f"conditions.{condition}", names, f"images of one {key}: these are no repetitions",
+                fix if selector else "Join the chunks to one image: they are not assembled by this workflow.",
+            )  # fmt: skip
