@@ -37,7 +37,7 @@ def read_names(path):
         parts = [part.strip() for part in (line.split("\t") if "\t" in line else line.split())]
         if len(parts) < 2 or not parts[0].isdigit() or int(parts[0]) == 0:
             continue
-        label, name = int(parts[0]), parts[1]
+        label, name = int(parts[0]), parts[1] if "\t" in line else _words(parts[1:])
         if names.setdefault(label, name) != name:
             raise InputError(
                 path, f"label {label}", [names[label], name], "one name a label", "Remove the second line."
@@ -45,6 +45,12 @@ def read_names(path):
     if not names:
         raise InputError(path, "labels", "no line 'index name'", "a line for each region", "Check atlas.labels.")
     return names
+
+
+def _words(parts):
+    """A name of one or several words, up to the numbers that follow it in colour tables and AAL3.txt."""
+    numbers = [number for number, part in enumerate(parts) if number and part.replace(".", "", 1).isdigit()]
+    return " ".join(parts[: numbers[0]] if numbers else parts)
 
 
 class Atlas:
@@ -66,7 +72,8 @@ class Atlas:
     """
 
     def __init__(self, image, labels):
-        voxels, self.affine = images.load(image)
+        # Decimals of 64 bits hold every label of 32 exactly; those of 32 bits merge labels above 16,777,216.
+        voxels, self.affine = images.load(image, dtype=np.float64)
         if voxels.ndim != 3 or not np.array_equal(voxels, np.round(voxels)):
             raise InputError(
                 image, "voxels", f"{voxels.ndim}-D, not all integers", "3-D integer labels", "Check atlas.image."
@@ -164,7 +171,7 @@ def write_atlas(settings, image_path, labels_path):
     settings : dict
         ``atlas`` of the configuration: ``image``, ``labels`` and, where a Python package carries them, ``package``.
     image_path, labels_path : path-like
-        The outputs: a NIfTI image of int16 labels, and a TSV with the columns ``index`` and ``name``.
+        The outputs: a NIfTI image of int32 labels, and a TSV with the columns ``index`` and ``name``.
 
     Raises
     ------
@@ -174,6 +181,6 @@ def write_atlas(settings, image_path, labels_path):
     names = settings["image"], settings["labels"]
     paths = [package_file(settings["package"], name) for name in names] if "package" in settings else names
     atlas = Atlas(*paths)
-    images.save(image_path, atlas.labels, atlas.affine, dtype=np.int16)
+    images.save(image_path, atlas.labels, atlas.affine, dtype=np.int32)
     rows = [{"index": label, "name": name} for label, name in sorted(atlas.names.items())]
     tables.write_table(labels_path, rows, {"index": "Label in the image", "name": "Region"})

@@ -9,7 +9,7 @@ A region's *definition* is a dict, one of
 ``{"sphere": [x, y, z], "radius": r}``
     voxel centres within ``r`` mm of a template point;
 ``{"image": path}`` or ``{"image": path, "label": k}``
-    the non-zero voxels of an image, or those of value ``k``.
+    the non-zero voxels of an image of two values, those of value ``k``, or with ``"threshold": t`` those of ``t`` and above.
 
 Each may add *cuts*, template mm in RAS+ (x grows to the right, y to the front, z upwards): ``x_above``, ``y_above``,
 ``z_above`` keep voxel centres at or beyond the value, ``x_below``, ``y_below``, ``z_below`` those before it. The two
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 CUTS = tuple(f"{axis}_{side}" for axis in "xyz" for side in ("above", "below"))
 _KINDS = {"cluster": {"analysis", "cluster"}, "atlas": {"atlas"}, "sphere": {"sphere", "radius"}, "image": {"image"}}
-_OPTIONAL = {"image": {"label"}}
+_OPTIONAL = {"image": {"label", "threshold"}}
 STATISTICS = {
     "mean": "Mean",
     "median": "Median",
@@ -154,15 +154,18 @@ def _atlas_mask(names, paths, grid):
     names = [names] if isinstance(names, str) else list(names)
     atlas = atlases.Atlas(image, text)
     labels = atlas.names
-    by_name = {name.casefold(): index for index, name in labels.items()}
+    by_name = {}
+    for index, name in labels.items():
+        by_name.setdefault(name.casefold(), []).append(index)
     chosen = []
     for name in names:
         if str(name).casefold() not in by_name:
             close = difflib.get_close_matches(str(name).casefold(), by_name, n=5, cutoff=0.5)
             close += [key for key in by_name if str(name).casefold() in key and key not in close][:5]
-            hint = ", ".join(labels[by_name[key]] for key in close) or "none is similar"
+            hint = ", ".join(labels[by_name[key][0]] for key in close) or "none is similar"
             raise InputError(text, "rois: atlas", name, "the name of an atlas label", f"Close names: {hint}.")
-        chosen.append(by_name[str(name).casefold()])
+        # A name of several labels, such as those of both sides, is all of them.
+        chosen += by_name[str(name).casefold()]
     return np.isin(atlas.lookup(points(grid)), chosen)
 
 
@@ -177,6 +180,28 @@ def _sphere_mask(centre, radius, grid):
         )
     distance2 = ((points(grid) - np.asarray(centre, dtype=float)) ** 2).sum(axis=-1)
     return distance2 <= radius**2 * (1 + 1e-9)
+
+
+def _image_mask(definition, path, grid):
+    """The voxels of an image of zeros and one other value, of one of its labels, or at or above its threshold."""
+    volume, affine = images.load(path, dtype=np.float64)
+    if volume.ndim != 3:
+        raise InputError(
+            path, "rois: image", f"{volume.ndim}-D, {volume.shape}", "one volume", "Take one volume out of it."
+        )
+    sampled = np.nan_to_num(nearest(volume, affine, grid))
+    if definition.get("label") is not None:
+        return sampled == definition["label"]
+    if definition.get("threshold") is not None:
+        return sampled >= definition["threshold"]
+    values = np.unique(volume[np.isfinite(volume) & (volume != 0)])
+    if len(values) > 1:
+        shown = ", ".join(f"{value:g}" for value in values[:5]) + (" ..." if len(values) > 5 else "")
+        raise InputError(
+            path, "rois: image", f"the values {shown}", "0 and one other value, or label or threshold beside the image",
+            "Name the label that is meant, or the threshold from which a probability counts, in the region.",
+        )  # fmt: skip
+    return sampled != 0
 
 
 def mask(definition, grid, atlas=(), clusters=(), image=()):
@@ -214,10 +239,7 @@ def mask(definition, grid, atlas=(), clusters=(), image=()):
     elif form == "sphere":
         inside = _sphere_mask(definition["sphere"], definition["radius"], grid)
     else:
-        volume, affine = images.load(_only(image, "image", definition)[0])
-        sampled = nearest(volume, affine, grid)
-        label = definition.get("label")
-        inside = np.isfinite(sampled) & (sampled != 0) if label is None else sampled == label
+        inside = _image_mask(definition, _only(image, "image", definition)[0], grid)
     found = bool(inside.any())
 
     centres = points(grid)

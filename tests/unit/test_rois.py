@@ -93,7 +93,7 @@ def test_image_with_and_without_label(tmp_path):
         rois.mask({"image": "own", "label": 3}, GRID, image=[tmp_path / "own.nii.gz"]), box(2, 5)
     )
     np.testing.assert_array_equal(
-        rois.mask({"image": "own"}, GRID, image=[tmp_path / "own.nii.gz"]), box(2, 5) | box(6, 8)
+        rois.mask({"image": "own", "threshold": 1}, GRID, image=[tmp_path / "own.nii.gz"]), box(2, 5) | box(6, 8)
     )
 
 
