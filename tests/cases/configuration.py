@@ -1,0 +1,107 @@
+"""Cases of the configuration and of paths."""
+
+from wrong_input import Case, resolved
+
+
+def _set(dotted, value):
+    """Set a key (dots between levels) of the configuration; ``...`` takes it away."""
+
+    def change(trial):
+        *parents, last = dotted.split(".")
+        part = trial.config
+        for name in parents:
+            part = part.setdefault(name, {})
+        if value is ...:
+            part.pop(last, None)
+        else:
+            part[last] = value
+
+    return change
+
+
+def _case(name, key, value, words, outcome="refused", **more):
+    return Case(f"configuration: {name}", "configuration", _set(key, value), outcome, words, **more)
+
+
+def _keys():
+    yield _case("a key misspelt", "anatomi", {}, "anatomi.*anatomy")
+    yield _case("no conditions", "conditions", ..., "conditions")
+    yield _case("a condition that matches nothing", "conditions.rest.acquisition", "sleep", "sleep|rest")
+    yield _case("two conditions that match one run", "conditions.again", {"acquisition": "rest"}, "again")
+    yield _case("a contrast of no condition", "contrasts.rest", {"sleep": 1}, "sleep")
+    yield _case("a contrast whose weights are 0", "contrasts.rest", {"rest": 0}, "contrasts.rest")
+    yield _case("a contrast of NaN", "contrasts.rest", {"rest": float("nan")}, "contrasts.rest")
+    yield _case("an analysis of no contrast", "analyses.rest_change.contrast", "cue", "cue")
+    yield _case("an analysis with a covariate misspelt", "analyses.rest_change.covariates", ["agee"], "agee")
+    yield _case("the arm as covariate", "analyses.rest_change.covariates", ["arm"], "arm")
+    yield _case(
+        "a name of 240 letters", "analyses." + "a1" * 120, {"contrast": "rest", "effect": "group_by_time"}, "analyses"
+    )
+    yield _case("names alike but for their case", "analyses.Rest_change", {"contrast": "rest", "effect": "group_by_time"},
+                "Rest_change|rest_change")  # fmt: skip
+    yield _case("one session twice", "sessions.followup", "T1", "sessions")
+    yield _case("a session that nobody has", "sessions.followup", "T3", "T3")
+    yield _case("arms exchanged for one", "arms.control", "baclofen", "arms")
+    yield _case("an arm that nobody has", "arms.control", "sugar", "sugar|placebo")
+    yield _case("a participant that is not there", "participants", ["99"], "99")
+    yield _case("a participant with sub-", "participants", ["sub-01"], "sub-")
+    yield _case("a participant as number", "participants", [1], "quotes|text|string")
+    yield _case("a run as number", "conditions.rest.run", 1, "quotes|run|index")
+    yield _case("before and after alike", "craving.after", "craving_pre", "craving.after|craving_pre")
+    yield _case("a range upside down", "craving.range", [100, 0], "range")
+    yield _case("a region of craving that is not there", "craving.rois", ["insula"], "insula")
+    yield _case("a craving table that is not there", "craving.table", "phenotype/none.tsv", "none.tsv")
+    yield _case("permutations as text", "inference.permutations", "500", "", "accepted")
+    yield _case("permutations in words", "inference.permutations", "many", "permutations")
+    yield _case("a smoothing below 0", "perfusion.smoothing_fwhm", -6, "smoothing_fwhm")
+    yield _case("a smoothing of NaN", "perfusion.smoothing_fwhm", float("nan"), "smoothing_fwhm")
+    yield _case("alpha of 5 (percent)", "inference.alpha", 5, "alpha")
+    yield _case("a band upside down", "quality.bands", {"fd_mean": [2, 0.5]}, "fd_mean")
+    yield _case(
+        "a scan excluded that is not there", "quality.exclude_scans", {"sub-01_ses-T1_acq-sleep": "eyes"}, "acq-sleep"
+    )
+
+
+def _override():
+    yield _case(
+        "an override misspelt", "perfusion.override", {"LabellingDuration": 1.8}, "LabellingDuration.*LabelingDuration"
+    )
+    yield _case(
+        "an override in milliseconds", "perfusion.override", {"PostLabelingDelay": 1800}, "override.*millisecond"
+    )
+    yield _case("an override NaN", "perfusion.override", {"PostLabelingDelay": float("nan")}, "PostLabelingDelay")
+    yield _case("an override", "perfusion.override", {"PostLabelingDelay": 1.5}, "", "accepted",
+                holds=lambda study: resolved(study)["post_labeling_delay"] == 1.5)  # fmt: skip
+    yield _case(
+        "an override that takes a field away", "perfusion.override", {"LabelingEfficiency": None}, "", "accepted"
+    )
+
+
+def _regions():
+    yield _case("a sphere in the air", "rois.vmpfc", {"sphere": [0, -20, 108], "radius": 6}, "vmpfc")
+    yield _case("a sphere off the grid", "rois.vmpfc", {"sphere": [0, 0, 300], "radius": 6}, "vmpfc")
+    yield _case("a radius of 0", "rois.vmpfc", {"sphere": [0, 44, -12], "radius": 0}, "radius")
+    yield _case("a radius below a voxel", "rois.vmpfc", {"sphere": [1, 45, -11], "radius": 0.1}, "vmpfc")
+    yield _case("a label the atlas has not", "rois.vmpfc", {"atlas": ["Insula_Left"]}, "Insula_L")
+    yield _case("planes that leave nothing", "rois.vmpfc", {"atlas": ["Insula_L"], "y_above": 200}, "vmpfc")
+    yield _case("an image that is not there", "rois.vmpfc", {"image": "none.nii.gz"}, "none.nii.gz")
+    yield _case("a cluster of no analysis", "rois.vmpfc", {"analysis": "cue", "cluster": 1}, "cue")
+
+
+def _paths():
+    yield _case("a dataset that is not there", "bids_dir", "none", "none")
+    yield _case("a dataset without people", "bids_dir", "bids/phenotype", "sub-")
+    yield _case("results in the dataset", "output_dir", "bids", "output_dir")
+    yield _case("results in a person's folder", "output_dir", "bids/sub-01", "output_dir")
+    yield _case("results in derivatives", "output_dir", "bids/derivatives/pharmasl", "", "accepted")
+    yield _case("braces in the results' path", "output_dir", "results_{date}", r"output_dir")
+    yield _case("braces in the dataset's path", "bids_dir", "bids{v1}", r"bids_dir")
+    yield _case("./ before a path", "output_dir", "./results", "", "accepted",
+                holds=lambda study: study.config["output_dir"] == "results")  # fmt: skip
+    yield _case("~ in a path", "output_dir", "~/results", "", "accepted",
+                holds=lambda study: "~" not in study.config["output_dir"])  # fmt: skip
+    yield _case("braces in the title", "title", "{x} $(date)", "title.*braces")
+    yield _case("markup and shell in the title", "title", "<b>x</b> $(date)", "", "accepted")
+
+
+CASES = [*_keys(), *_override(), *_regions(), *_paths()]
