@@ -19,7 +19,7 @@ rule prepare_anatomy:
     benchmark:
         benchmark_of("prepare_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -49,7 +49,7 @@ rule normalise_anatomy:
     benchmark:
         benchmark_of("normalise_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
     conda:
         "../envs/ants.yaml" if SETTINGS["anatomy"]["registration"]["backend"] == "ants" else "../envs/imaging.yaml"
     threads: 1
@@ -86,7 +86,7 @@ rule segment_anatomy:
     benchmark:
         benchmark_of("segment_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.pattern(TARGETS.anatomies(assumed=False)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -126,7 +126,7 @@ rule assume_anatomy:
     log:
         log_of("assume_anatomy", "{anat}"),
     wildcard_constraints:
-        anat=TARGETS.pattern(TARGETS.anatomies(assumed=True)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=True)),
     conda:
         "../envs/imaging.yaml"
     threads: 1

@@ -83,9 +83,9 @@ benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 
 
 wildcard_constraints:
-    anat=TARGETS.pattern(STUDY.t1w),
-    scan=TARGETS.pattern(STUDY.scans),
-    visit=TARGETS.pattern(STUDY.visit_stem(visit) for visit in STUDY.visits),
+    anat=TARGETS.stems("anat"),
+    scan=TARGETS.stems("perf"),
+    visit=TARGETS.stems("contrasts"),
     contrast=TARGETS.pattern(SETTINGS["contrasts"]),
     analysis=TARGETS.pattern(SETTINGS["analyses"]),
     conjunction=TARGETS.pattern(SETTINGS["conjunctions"]),

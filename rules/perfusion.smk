@@ -77,7 +77,7 @@ rule quantify_perfusion:
     benchmark:
         benchmark_of("quantify_perfusion", "{scan}")
     wildcard_constraints:
-        scan=TARGETS.pattern(TARGETS.scans(several_delays=False)),
+        scan=TARGETS.stems("perf", TARGETS.scans(several_delays=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -106,7 +106,7 @@ rule fit_perfusion:
     benchmark:
         benchmark_of("fit_perfusion", "{scan}")
     wildcard_constraints:
-        scan=TARGETS.pattern(TARGETS.scans(several_delays=True)),
+        scan=TARGETS.stems("perf", TARGETS.scans(several_delays=True)),
     conda:
         "../envs/imaging.yaml"
     threads: 1

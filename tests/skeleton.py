@@ -59,7 +59,7 @@ def dataset(
         rows.append(f"{subject}\t{arms[number % len(arms)]}\t{30 + number}\t{'MF'[number // 2 % 2]}")
         image(root / subject / f"ses-{sessions[0]}" / "anat" / f"{subject}_ses-{sessions[0]}_T1w.nii.gz", (3, 3, 3))
         for session in sessions:
-            craving.append(f"{subject}\t{session}\t{20 + number}\t{50 - number}")
+            craving.append(f"{subject}\t{session}\t{20 + number % 50}\t{50 - number % 50}")
             for condition in conditions:
                 run(root / subject / f"ses-{session}" / "perf", f"{subject}_ses-{session}_acq-{condition}")
     write(root / "participants.tsv", "\n".join(rows) + "\n")

@@ -281,6 +281,13 @@ def stem(entities, datatype):
     return f"{folder(entities, datatype)}/{name}"
 
 
+def stem_pattern(datatype):
+    """A regular expression of the stems of a datatype, as :func:`stem` makes them; it ends before derived entities."""
+    label = "[a-zA-Z0-9+]+"
+    entities = "|".join(RAW_ENTITIES[1:])
+    return f"sub-{label}/(?:ses-{label}/)?{datatype}/sub-{label}(?:_(?:{entities})-{label})*"
+
+
 def derivative(root, prefix, suffix, extension=None, **entities):
     """The path of an output.
 

@@ -2,6 +2,8 @@
 
 import textwrap
 
+MOST_ALIKE = 3
+
 
 class InputError(ValueError):
     """Input that the workflow cannot use.
@@ -26,12 +28,23 @@ class InputError(ValueError):
 
 
 class InputErrors(ValueError):
-    """Several :class:`InputError` found in one pass, so that a user can fix them together."""
+    """Several :class:`InputError` found in one pass, so that a user can fix them together.
+
+    The message names the first :data:`MOST_ALIKE` of those that expect one thing of one file, and counts the others: a column
+    in another unit is one cause, however many rows it has.
+    """
 
     def __init__(self, errors):
         self.errors = list(errors)
-        lines = "\n".join(f"  - {error}" for error in self.errors)
-        super().__init__(f"{len(self.errors)} problem(s) in the input:\n{lines}")
+        alike = {}
+        for error in self.errors:
+            alike.setdefault((error.file, error.expected, error.mend), []).append(error)
+        lines = []
+        for group in alike.values():
+            lines += [f"  - {error}" for error in group[:MOST_ALIKE]]
+            if len(group) > MOST_ALIKE:
+                lines.append(f"  - {group[0].file}: and {len(group) - MOST_ALIKE} more like these")
+        super().__init__("\n".join([f"{len(self.errors)} problem(s) in the input:", *lines]))
 
 
 def wrapped(message, width=120):

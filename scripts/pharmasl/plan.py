@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from pharmasl.craving import scores
-from pharmasl.errors import InputError, InputErrors
+from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.group import design, questions
 from pharmasl.study import arms as study_arms
 from pharmasl.study import trial, written
@@ -63,7 +63,11 @@ def checking_trial(reading):
     """An input function of no files that calls :func:`check_trial`."""
 
     def no_files(wildcards):
-        check_trial(reading)
+        try:
+            check_trial(reading)
+        except InputErrors as errors:
+            # Snakemake would wrap any other exception in a traceback of the program.
+            raise SystemExit(wrapped(errors)) from None
         return []
 
     return no_files

@@ -11,8 +11,18 @@ import numpy as np
 import pytest
 from loading import ROOT
 from pharmasl import failures, images, provenance, tables, template
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, InputErrors
 from pharmasl.job import job
+
+
+def test_many_problems_of_one_cause_are_named_once():
+    alike = [InputError("craving.tsv", f"line {line}, pre", 999, "0 to 100", "Correct it.") for line in range(2, 90)]
+    other = InputError("craving.tsv", "columns", "pre", "post", "Name it.")
+    message = str(InputErrors([*alike, other]))
+    assert message.count("line ") == 3
+    assert "and 85 more like these" in message
+    assert str(other) in message
+    assert message.startswith("89 problem(s)")
 
 
 def test_saved_images_say_where_they_are(tmp_path):

@@ -1,4 +1,5 @@
 import json
+import re
 from types import SimpleNamespace
 
 import nibabel
@@ -414,3 +415,12 @@ def test_wildcards_match_only_the_studys_own_names(root):
     targets = Targets(read(root), "results")
     assert targets.pattern(["a.b", "c"]) == r"a\.b|c"
     assert targets.pattern([]) == "(?!)"
+    stems = re.compile(targets.stems("perf"))
+    assert all(stems.fullmatch(stem) for stem in targets.study.scans)
+    assert not stems.fullmatch("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_desc-smooth")
+    assert not stems.fullmatch("sub-01/ses-T1/anat/sub-01_ses-T1")
+    # Where another rule makes the other scans' files, these are named one by one.
+    assert targets.stems("perf", ["a.b"]) == r"a\.b"
+    assert targets.stems("perf", list(targets.study.scans)) == targets.stems("perf")
+    with pytest.raises(SystemExit, match="sub-99"):
+        targets.asl(SimpleNamespace(scan="sub-99/perf/sub-99"))

@@ -1,5 +1,6 @@
 """Which outputs follow from a study: the lists that the rules' input functions hand on."""
 
+import difflib
 import os
 import re
 import types
@@ -15,6 +16,16 @@ _ONE_TERM = ("group_by_time", "association", "association_by_arm", "regression")
 _RATINGS = ("before", "after", "range", "condition", "unknown", "covariates")
 
 
+class _Known(dict):
+    """What belongs to each stem of the study; the plan ends with a plain message at a stem that it does not have."""
+
+    def __missing__(self, stem):
+        close = difflib.get_close_matches(stem, self, n=3)
+        hint = f"Close names: {', '.join(close)}." if close else "The study's scans stand in study/scans.tsv."
+        # Snakemake would wrap an ordinary exception in a traceback of the program.
+        raise SystemExit(f"{stem}: asked for, but no scan, visit or anatomy of the study. {hint}")
+
+
 class Targets:
     """Paths of outputs by what they are needed for.
 
@@ -28,12 +39,31 @@ class Targets:
     def __init__(self, study, root):
         self.study, self.root = study, root
         self.space = study.config["template"]["space"]
-        self._visit_of_stem = {study.visit_stem(visit): visit for visit in study.visits}
+        self._scans = _Known(study.scans)
+        self._t1w = _Known(study.t1w)
+        self._visit_of_stem = _Known({study.visit_stem(visit): visit for visit in study.visits})
 
     @staticmethod
     def pattern(names):
         """A regular expression that matches these names and nothing else."""
         return "|".join(re.escape(name) for name in names) or "(?!)"
+
+    def stems(self, datatype, chosen=None):
+        """A regular expression of the stems of a datatype, or of some of them.
+
+        Snakemake compiles it into every pattern with the wildcard: the naming rule is short however many people there
+        are. Only where two rules make the same files of different scans are the scans named one by one.
+
+        Parameters
+        ----------
+        datatype : {"anat", "perf", "contrasts"}
+        chosen : sequence of str, optional
+            All stems of the datatype unless given.
+        """
+        known = {"anat": self.study.t1w, "perf": self.study.scans, "contrasts": self._visit_of_stem}[datatype]
+        if chosen is None or len(chosen) == len(known):
+            return bids.stem_pattern(datatype)
+        return self.pattern(chosen)
 
     def sheets(self):
         """What the study's tables hold."""
@@ -41,7 +71,7 @@ class Targets:
 
     def t1w(self, wildcards):
         """The raw T1-weighted images that an anatomy is made of."""
-        return list(self.study.t1w[wildcards.anat])
+        return list(self._t1w[wildcards.anat])
 
     def anatomies(self, assumed):
         """The stems of those anatomies that are (not) the template's for want of a T1w."""
@@ -52,20 +82,20 @@ class Targets:
         return not self.study.t1w[self._anatomy(wildcards)]
 
     def _anatomy(self, wildcards):
-        return self.study.anatomy(self.study.scans[wildcards.scan].visit)
+        return self.study.anatomy(self._scans[wildcards.scan].visit)
 
     def asl(self, wildcards):
         """The raw series of a scan."""
-        return self.study.scans[wildcards.scan].asl
+        return self._scans[wildcards.scan].asl
 
     def m0(self, wildcards):
         """The separate M0 of a scan: a list of one path, or empty."""
-        path = self.study.scans[wildcards.scan].m0
+        path = self._scans[wildcards.scan].m0
         return [path] if path else []
 
     def acquisition(self, wildcards):
         """How a scan was acquired, without the words about where each value was found."""
-        return self.study.scans[wildcards.scan].acquisition
+        return self._scans[wildcards.scan].acquisition
 
     def scans(self, several_delays):
         """The stems of the scans with several delays (or labelling durations), or of those with one."""
@@ -87,7 +117,7 @@ class Targets:
 
     def label(self, wildcards):
         """Who and what a scan is, for tables and pages."""
-        scan = self.study.scans[wildcards.scan]
+        scan = self._scans[wildcards.scan]
         return {
             "participant_id": f"sub-{scan.subject}",
             "session_id": scan.session,
@@ -97,11 +127,11 @@ class Targets:
 
     def own_exclusion(self, wildcards):
         """The user's reason for excluding a scan by name; None for the others."""
-        return self.study.config["quality"]["exclude_scans"].get(self.study.scans[wildcards.scan].name)
+        return self.study.config["quality"]["exclude_scans"].get(self._scans[wildcards.scan].name)
 
     def own_acceptance(self, wildcards):
         """The user's reason for accepting a scan by name; None for the others."""
-        return self.study.config["quality"]["accept_scans"].get(self.study.scans[wildcards.scan].name)
+        return self.study.config["quality"]["accept_scans"].get(self._scans[wildcards.scan].name)
 
     def anatomy_of(self, pattern):
         """An input function: the anatomy's file that a scan needs, from a pattern with the wildcard ``{anat}``."""
