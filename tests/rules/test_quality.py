@@ -22,9 +22,14 @@ GOOD = {
 
 
 def write_repeats(path, excluded, delays=None):
-    rows = [{"excluded": value, "reason": "motion" if value else None} for value in excluded]
+    rows = [
+        {"excluded": value, "passed": {0: 1, 1: 0}.get(value, value), "reason": "motion: 2 mm" if value else None}
+        for value in excluded
+    ]
     rows = [{**row, "post_labeling_delay": delay} for row, delay in zip(rows, delays or [1.8] * len(rows))]
-    tables.write_table(path, rows, {"excluded": "1 or 0", "reason": "Why", "post_labeling_delay": "s"})
+    tables.write_table(
+        path, rows, {"excluded": "1 or 0", "passed": "1 or 0", "reason": "Why", "post_labeling_delay": "s"}
+    )
 
 
 @pytest.fixture
@@ -140,7 +145,8 @@ def test_only_the_repeats_kept_are_measured(scan, tmp_path):
     write_repeats(scan.repeats, [0] * 5 + [1])
     after = judged(scan, tmp_path)
     assert (after["pairs_used"], after["pairs"]) == ("5", "6")
-    assert {**after, "pairs": "5"} == before
+    assert after["left_out_by"] == "motion 1"
+    assert {**after, "pairs": "5", "left_out_by": None} == before
     # Taken in, the sixth would show: this is no test that cannot fail.
     write_repeats(scan.repeats, [0] * 6)
     assert float(judged(scan, tmp_path)["gm_cbf_z"]) < 0.5 * float(before["gm_cbf_z"])
@@ -170,7 +176,8 @@ def test_a_table_of_repeats_that_does_not_fit_is_refused(scan, tmp_path):
 def test_too_few_repeats_a_failed_registration_and_the_users_word_exclude(scan, tmp_path):
     write_repeats(scan.repeats, [1, 1, 1, 1, 0])
     row = judged(scan, tmp_path)
-    assert (row["usable"], row["exclusion_reason"]) == ("no", "1 of 5 repeats usable, fewer than 2")
+    assert (row["usable"], row["exclusion_reason"]) == ("no", "1 of 5 repeats usable, fewer than 2: motion")
+    assert (row["pairs_used"], row["left_out_by"]) == ("1", "motion 4")
     assert judged(scan, tmp_path, rule={"least_pairs": 1})["usable"] == "yes"
     write_repeats(scan.repeats, [0] * 5)
 

@@ -127,7 +127,7 @@ class Trial:
             "participant_id": f"sub-{scan.subject}", "session_id": scan.session, "condition": scan.condition,
             "scan": scan.name, "flags": "fd_mean:high" if moved else None, "pairs_used": 1 if few else 8, "pairs": 8,
             "registration": "accepted", "usable": "no" if few else "yes", "exclusion_reason": "few" if few else None,
-            "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5,
+            "left_out_by": None, "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5,
         }  # fmt: skip
         path = str(self.root / f"{scan.name}_quality.tsv")
         tables.write_table(path, [row], dict.fromkeys(row, ""))

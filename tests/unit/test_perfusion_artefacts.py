@@ -192,11 +192,56 @@ def test_motion_leaves_alone_what_is_unknown():
     choice = choose(series, "motion", np.full(10, np.nan))
     assert choice.kept.all()
     assert choice.notes == ["motion: not applied, no displacement is known"]
-    # A rule that would leave a single repeat is not applied.
+
+
+def test_a_rule_marks_however_few_it_leaves():
+    series, _ = simulate(7, 10)
     choice = choose(series, "motion", 0.5 + np.arange(10.0))
+    assert list(np.flatnonzero(choice.passed)) == list(np.flatnonzero(choice.kept)) == [0]
+    assert choice.mean_of == "the 1 of 10 repeats that pass"
+    assert [row["motion_drop"] for row in choice.rows] == [False] + [True] * 9
+    # Of a scan without a good repeat there is still a map, of all of them, and none of them counts.
+    choice = choose(series, "motion", 1.5 + np.arange(10.0))
+    assert not choice.passed.any()
     assert choice.kept.all()
-    assert choice.notes == ["motion: not applied, it would leave 1 of 10 repeats"]
-    assert all(row["motion_drop"] is False for row in choice.rows)
+    assert choice.mean_of == "10 of 10 repeats, none of which passes"
+    assert all(row["excluded"] is row["passed"] is False for row in choice.rows)
+    assert choice.reasons[0] == "motion: displacement 1.50 mm, above 1 mm"
+
+
+@pytest.mark.parametrize(
+    "rules", [["motion"], ["global"], ["motion", "global"], ["motion", "score"], ["global", "motion", "score"]]
+)
+def test_a_repeat_that_moves_more_never_raises_the_number_that_pass(rules):
+    """Whatever the scan, and however many are left; SCORE compares repeats with one another, and does not see motion."""
+    rng = np.random.default_rng(len(rules))
+    for seed in range(40):
+        repeats = int(rng.integers(1, 14))
+        series, _ = simulate(seed, repeats, repeats // 3, 200.0)
+        displacement = rng.gamma(1, 1, repeats)
+        before = choose(series, rules, displacement).passed
+        for _ in range(6):
+            worse = int(rng.integers(repeats))
+            displacement[worse] += rng.gamma(1, 1)
+            after = choose(series, rules, displacement).passed
+            assert not (after & ~before).any()
+            before = after
+
+
+def test_a_repeat_of_a_stranger_mean_never_raises_the_number_that_pass():
+    rng = np.random.default_rng(3)
+    for seed in range(40):
+        repeats = int(rng.integers(1, 14))
+        series, _ = simulate(seed, repeats)
+        middle = np.mean(LIMITS["global_limits"])
+        before = choose(series, ["global", "motion"]).passed
+        for _ in range(6):
+            worse = int(rng.integers(repeats))
+            # Further from the middle of the limits than it is.
+            series[:, worse] += np.sign(series[:, worse].mean() - middle) * rng.uniform(0, 80)
+            after = choose(series, ["global", "motion"]).passed
+            assert not (after & ~before).any()
+            before = after
 
 
 def test_global_limits():
@@ -244,7 +289,7 @@ def test_enable_keeps_half_and_needs_six():
     assert choose(series, "enable", np.full(20, np.nan)).notes == ["enable: not applied, no displacement is known"]
 
 
-def test_rules_follow_one_another():
+def test_each_rule_judges_all_repeats():
     series, _ = simulate(12, 14, fluctuation=0.02)
     displacement = np.full(14, 0.1)
     series[:, 2] += 500
@@ -254,15 +299,21 @@ def test_rules_follow_one_another():
     assert choice.reasons[2].startswith("motion: ")
     assert choice.reasons[6].startswith("score: ")
     assert choose(series, ["score", "motion"], displacement).reasons[2].startswith("score: ")
-    # Six repeats are too few for the second rule once the first has taken one.
+    # The second rule is not switched off by what the first leaves: both judge all six.
     few = choose(series[:, :6], ["motion", "score"], displacement[:6])
-    assert few.notes == ["score: not applied, 5 repeats where it needs 6"]
+    assert few.notes == []
+    assert choose(series[:, :5], ["motion", "score"], displacement[:5]).notes == [
+        "score: not applied, 5 repeats where it needs 6"
+    ]
+    for rules in (["motion", "score"], ["score", "motion"]):
+        alone = [choose(series, rule, displacement).passed for rule in rules]
+        assert np.array_equal(choose(series, rules, displacement).passed, alone[0] & alone[1])
 
 
 def test_detection_does_not_depend_on_exclusion(tmp_path):
     series, _ = simulate(13, 14, 2, 100.0)
     displacement = np.linspace(0, 1.3, 14)
-    outcomes = ("excluded", "reason")
+    outcomes = ("passed", "excluded", "reason")
     tables_of = []
     for rule in ("none", "motion", "score", "enable", "global", ["global", "score"]):
         choice = choose(series, rule, displacement)

@@ -193,14 +193,29 @@ def test_motion_in_a_pair_is_told_and_left_out(tmp_path):
     scan = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan"] + ["control", "label"] * 2})
     rows = tables.read_table(scan.quantify(outliers={"rules": ["motion"]})["repeats"])
     assert [float(row["displacement"]) for row in rows] == pytest.approx([0, 2], abs=1e-6)
-    # Leaving out one of two would leave one: the rule says so and keeps both.
+    assert [(row["passed"], row["excluded"]) for row in rows] == [("true", "false"), ("false", "true")]
     scan = Files(
         tmp_path,
         motion=[*motion, np.eye(4), np.eye(4)],
         acquisition={"volume_types": ["m0scan"] + ["control", "label"] * 3},
     )
     made = scan.quantify(outliers={"rules": ["motion"]})
-    assert list(tables.read_json(made["sidecar"])["Outliers"]["Excluded"]) == ["1"]
+    record = tables.read_json(made["sidecar"])
+    assert list(record["Outliers"]["Excluded"]) == ["1"]
+    assert record["MeanOf"] == "the 2 of 3 repeats that pass"
+
+
+def test_a_scan_of_which_no_pair_passes_is_quantified_and_says_so(tmp_path):
+    motion = [np.eye(4), *(transforms.rigid_matrix((0, 2.0 * k, 0), (0, 0, 0), (0, 0, 0)) for k in range(4))]
+    scan = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan"] + ["control", "label"] * 2})
+    made = scan.quantify(outliers={"rules": ["motion"]})
+    record = tables.read_json(made["sidecar"])
+    assert record["MeanOf"] == "2 of 2 repeats, none of which passes"
+    assert (record["NumberOfRepeatsPassed"], record["NumberOfRepeatsUsed"]) == (0, 2)
+    rows = tables.read_table(made["repeats"])
+    assert {row["passed"] for row in rows} == {row["excluded"] for row in rows} == {"false"}
+    assert all(row["reason"].startswith("motion: displacement") for row in rows)
+    assert (load(made, "cbf")[inside(made)] > 0).all()
 
 
 def test_partial_volume_correction_parts_grey_from_white(tmp_path):

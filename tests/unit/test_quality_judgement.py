@@ -36,6 +36,15 @@ def test_repeats_that_must_be_left(used, acquired, usable):
     assert (found == []) is usable
 
 
+def test_fewer_repeats_are_never_judged_better_and_the_cause_is_told():
+    rule = judgement.rule({**DEFAULT, "least_pairs": 4})
+    for acquired in range(1, 12):
+        usable = [not judgement.reasons(rule, [], used, acquired, GOOD) for used in range(acquired + 1)]
+        assert usable == sorted(usable)
+    found = judgement.reasons(rule, [], 1, 10, GOOD, left_out_by="motion 8, far off 1")
+    assert found == ["1 of 10 repeats usable, fewer than 4: motion, far off"]
+
+
 def test_no_flag_excludes_by_default_and_each_does_where_listed():
     every = [f"{name}:{side}" for name in flags.BANDS for side in ("low", "high", "missing")]
     assert judgement.reasons(judgement.rule(DEFAULT), every, 30, 30, GOOD) == []

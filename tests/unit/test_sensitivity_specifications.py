@@ -169,7 +169,7 @@ def quality_table(path, **values):
     row = {
         "scan": "sub-01_acq-rest", "condition": "rest", "flags": "fd_mean:high,qei:low", "pairs_used": 3, "pairs": 8,
         "registration": "accepted", "usable": "yes", "exclusion_reason": None,
-        "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5, **values,
+        "left_out_by": None, "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5, **values,
     }  # fmt: skip
     tables.write_table(path, [row], dict.fromkeys(row, ""))
     return path
@@ -192,6 +192,12 @@ def test_a_scan_is_judged_again_by_another_rule(tmp_path, rule, scans, reason):
     path = quality_table(tmp_path / "q.tsv")
     row = answers.judged(path, {"rule": {**RULE, **rule}, "scans": scans, "accepted": {}})
     assert (row["usable"], row["exclusion_reason"]) == (("yes", "") if reason is None else ("no", reason))
+
+
+def test_too_few_repeats_are_told_with_their_cause_under_another_rule_too(tmp_path):
+    path = quality_table(tmp_path / "q.tsv", left_out_by="motion 4, far off 1")
+    row = answers.judged(path, {"rule": {**RULE, "least_pairs": 4}, "scans": {}, "accepted": {}})
+    assert row["exclusion_reason"] == "3 of 8 repeats usable, fewer than 4: motion, far off"
 
 
 def test_a_scan_that_the_study_excludes_may_be_taken_under_another_rule(tmp_path):

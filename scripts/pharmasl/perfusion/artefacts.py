@@ -1,7 +1,9 @@
 """Artefacts in the repeats of a perfusion series: what tells of them, and rules that leave repeats out.
 
 A repeat is one estimate of perfusion: a label-control pair, or a deltaM or CBF volume. Detection is apart from
-exclusion: every detector's figures are there for every repeat, whatever the rule.
+exclusion: every detector's figures are there for every repeat, whatever the rule. Every rule judges all repeats and always
+marks, however few it leaves: whatever happens to one repeat, no rule is switched off by it, and a scan with fewer good
+repeats never counts more of them. Whether those that pass are enough is the quality stage's to decide.
 
 ``motion``
     The head moved further than a limit between the repeat's two volumes or since the repeat before.
@@ -48,7 +50,7 @@ DEFAULTS = {
 
 # Fewest repeats to which each rule is applied. With five values a MAD says little; ASLPrep, too, asks for more.
 LEAST = {"motion": 2, "score": 6, "global": 1}
-# A rule that would leave fewer repeats than these is not applied.
+# ENABLE keeps at least so many.
 LEAST_KEPT = 2
 SCORE_LIMIT = 2.5
 SCORE_MAD = 0.675
@@ -85,30 +87,61 @@ COLUMNS = {
     "score_drop": {"Description": f"score: {_ALONE}"},
     "enable_drop": {"Description": f"enable: {_ALONE}"},
     "global_drop": {"Description": f"global: {_ALONE}"},
-    "excluded": {"Description": "Whether the repeat is left out of the mean"},
-    "reason": {"Description": "The rule that leaves it out, and the figure by which it does"},
+    "passed": {"Description": "Whether the repeat holds a measurement and no rule in force marks it"},
+    "excluded": {
+        "Description": "Whether the repeat is left out of the mean: it does not pass, and others do. Where none passes, "
+        "the mean is made of all that hold a measurement"
+    },
+    "reason": {"Description": "The first rule that marks it, and the figure by which it does"},
 }
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which repeats make the mean.
+    """Which repeats pass, and which make the mean.
 
     Attributes
     ----------
-    kept : ndarray of bool, shape (N,)
+    passed : ndarray of bool, shape (N,)
     reasons : list of str
-        Why a repeat is left out; empty where it is kept.
-    rows : list of dict
-        One a repeat, with the keys of :data:`COLUMNS`.
+        Why a repeat does not pass; empty where it does.
+    figures : list of dict
+        What was measured, one a repeat.
     notes : list of str
         What could not be done as asked: a rule not applied, a tissue's threshold lowered.
+    measured : ndarray of bool, shape (N,), optional
+        Those that hold a measurement; all unless given.
     """
 
-    kept: np.ndarray
+    passed: np.ndarray
     reasons: list
-    rows: list
+    figures: list
     notes: list
+    measured: np.ndarray | None = None
+
+    @property
+    def kept(self):
+        """The repeats that make the mean, ndarray of bool, shape (N,): those that pass, or all measured where none does."""
+        if self.passed.any():
+            return self.passed
+        return np.ones(len(self.passed), dtype=bool) if self.measured is None else self.measured
+
+    @property
+    def rows(self):
+        """One dict a repeat, with the keys of :data:`COLUMNS`."""
+        outcomes = zip(self.figures, self.passed, self.kept, self.reasons, strict=True)
+        return [
+            {**figures, "passed": bool(passed), "excluded": not kept, "reason": reason}
+            for figures, passed, kept, reason in outcomes
+        ]
+
+    @property
+    def mean_of(self):
+        """Of which repeats the mean is made, in words."""
+        count, passed = len(self.passed), int(self.passed.sum())
+        if not passed:
+            return f"{int(self.kept.sum())} of {count} repeats, none of which passes"
+        return f"all {count} repeats" if passed == count else f"the {passed} of {count} repeats that pass"
 
 
 def choose(series, gm, wm, csf, *, displacement, rule, settings):
@@ -123,7 +156,8 @@ def choose(series, gm, wm, csf, *, displacement, rule, settings):
     displacement : ndarray of shape (N,)
         mm; NaN where unknown.
     rule : str or sequence of str
-        ``"none"``, one of :data:`RULES`, or several of them, each applied to what the one before has left.
+        ``"none"``, one of :data:`RULES`, or several of them. Each judges all repeats, so that their order matters only for
+        the reason that is told of a repeat that several mark.
     settings : dict
         ``motion_limit`` (mm), ``global_limits`` (mL/100 g/min), and what is to stand in place of :data:`DEFAULTS`.
 
@@ -138,22 +172,22 @@ def choose(series, gm, wm, csf, *, displacement, rule, settings):
     """
     rules, settings = check(rule, settings)
     measured = measure(series, gm, wm, csf, displacement, settings)
-    everything = np.ones(measured.repeats, dtype=bool)
-    alone = {name: _apply(name, measured, everything, settings) for name in RULES}
-    kept, reasons, notes = everything.copy(), [""] * measured.repeats, []
-    for position, name in enumerate(rules):
-        dropped, note = alone[name] if position == 0 else _apply(name, measured, kept, settings)
+    marks = {name: _apply(name, measured, settings) for name in RULES}
+    reasons, notes = [""] * measured.repeats, []
+    for name in rules:
+        marked, note = marks[name]
         if name == "score":
             notes += measured.notes
         notes += [note] if note else []
-        for number, reason in dropped.items():
-            kept[number], reasons[number] = False, reason
-    rows = []
-    for number in range(measured.repeats):
-        row = {"repeat": number, **{name: float(values[number]) for name, values in measured.figures.items()}}
-        row |= {f"{name}_drop": number in alone[name][0] for name in RULES}
-        rows.append({**row, "excluded": not bool(kept[number]), "reason": reasons[number]})
-    return Choice(kept, reasons, rows, notes)
+        for number, reason in marked.items():
+            reasons[number] = reasons[number] or reason
+    figures = [
+        {"repeat": number}
+        | {name: float(values[number]) for name, values in measured.figures.items()}
+        | {f"{name}_drop": number in marks[name][0] for name in RULES}
+        for number in range(measured.repeats)
+    ]
+    return Choice(np.array([not reason for reason in reasons], dtype=bool), reasons, figures, notes)
 
 
 def check(rule, settings):
@@ -292,41 +326,35 @@ def _mean_over_voxels(values):
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _apply(name, measured, alive, settings):
-    """One rule on the repeats still there: reasons by number of those it leaves out, and a note or an empty string."""
+def _apply(name, measured, settings):
+    """One rule on all repeats: reasons by number of those it marks, and a note or an empty string."""
     least = settings["enable_least"] if name == "enable" else LEAST[name]
-    if alive.sum() < least:
-        return {}, f"{name}: not applied, {alive.sum()} repeats where it needs {least}"
-    dropped, note = {"motion": _motion, "score": _score, "enable": _enable, "global": _global}[name](
-        measured, alive, settings
-    )
-    if alive.sum() - len(dropped) < LEAST_KEPT <= alive.sum():
-        left = alive.sum() - len(dropped)
-        return {}, f"{name}: not applied, it would leave {left} of {alive.sum()} repeats"
-    return dropped, note
+    if measured.repeats < least:
+        return {}, f"{name}: not applied, {measured.repeats} repeats where it needs {least}"
+    return {"motion": _motion, "score": _score, "enable": _enable, "global": _global}[name](measured, settings)
 
 
-def _motion(measured, alive, settings):
+def _motion(measured, settings):
     moved, limit = measured.figures["displacement"], settings["motion_limit"]
-    if not np.isfinite(moved[alive]).any():
+    if not np.isfinite(moved).any():
         return {}, "motion: not applied, no displacement is known"
     # NaN, unknown, is not above the limit.
-    found = np.flatnonzero(alive & (moved > limit))
+    found = np.flatnonzero(moved > limit)
     return {int(i): f"motion: displacement {moved[i]:.2f} mm, above {limit:g} mm" for i in found}, ""
 
 
-def _global(measured, alive, settings):
+def _global(measured, settings):
     values, (low, high) = measured.figures["global_cbf"], settings["global_limits"]
-    found = np.flatnonzero(alive & ~((values >= low) & (values <= high)))
+    found = np.flatnonzero(~((values >= low) & (values <= high)))
     return {int(i): f"global: mean CBF {values[i]:.1f}, outside {low:g} to {high:g} mL/100 g/min" for i in found}, ""
 
 
-def _score(measured, alive, settings):
+def _score(measured, settings):
     grey, values, tissue = measured.figures["gm_cbf"], measured.values, measured.tissue
     if (tissue == 0).sum() < 2:
         return {}, "score: not applied, no grey matter"
-    dropped = {int(i): "score: reaches no grey matter" for i in np.flatnonzero(alive & ~np.isfinite(grey))}
-    kept = alive & np.isfinite(grey)
+    dropped = {int(i): "score: reaches no grey matter" for i in np.flatnonzero(~np.isfinite(grey))}
+    kept = np.isfinite(grey)
     if not kept.any():
         return dropped, ""
     far, middle = deviation(grey, kept), np.median(grey[kept])
@@ -354,13 +382,13 @@ def _score(measured, alive, settings):
     return dropped, ""
 
 
-def _enable(measured, alive, settings):
+def _enable(measured, settings):
     moved = measured.figures["displacement"]
     grey = measured.values[measured.tissue == 0]
-    if not np.isfinite(moved[alive]).any() or not len(grey):
+    if not np.isfinite(moved).any() or not len(grey):
         return {}, f"enable: not applied, no {'grey matter' if not len(grey) else 'displacement'} is known"
     # The first repeat's volumes may have none before them: it counts as still, as in ExploreASL.
-    order = [int(i) for i in np.argsort(np.nan_to_num(moved), kind="stable") if alive[i]]
+    order = [int(i) for i in np.argsort(np.nan_to_num(moved), kind="stable")]
     t = np.zeros(len(order) + 1)
     total, squares, count = np.zeros(len(grey)), np.zeros(len(grey)), np.zeros(len(grey))
     for number, i in enumerate(order, start=1):

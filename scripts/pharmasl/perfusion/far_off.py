@@ -17,23 +17,22 @@ def without_far_off(choice):
     Parameters
     ----------
     choice : pharmasl.perfusion.artefacts.Choice
-        Its rows hold ``gm_deviation``.
+        Its figures hold ``gm_deviation``.
 
     Returns
     -------
     pharmasl.perfusion.artefacts.Choice
         The same one for fewer than :data:`LEAST` repeats.
     """
-    if len(choice.rows) < LEAST:
+    if len(choice.figures) < LEAST:
         return choice
-    kept, reasons, rows = choice.kept.copy(), list(choice.reasons), list(choice.rows)
-    for number, row in enumerate(rows):
+    passed, reasons = choice.passed.copy(), list(choice.reasons)
+    for number, row in enumerate(choice.figures):
         away = abs(row["gm_deviation"])
-        if np.isfinite(away) and away > LIMIT and kept[number]:
-            kept[number] = False
+        if np.isfinite(away) and away > LIMIT and passed[number]:
+            passed[number] = False
             reasons[number] = (
                 f"far off: grey-matter CBF {row['gm_cbf']:.1f} mL/100 g/min is {away:.0f} robust standard deviations "
                 f"from the median, more than {LIMIT:g}"
             )
-            rows[number] = {**row, "excluded": True, "reason": reasons[number]}
-    return replace(choice, kept=kept, reasons=reasons, rows=rows)
+    return replace(choice, passed=passed, reasons=reasons)

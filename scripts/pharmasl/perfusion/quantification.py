@@ -186,13 +186,12 @@ def _choose(found, cbf, tissue, positions, settings):
 def _with_lost(choice, repeats):
     """The choice among the repeats that hold a measurement, and those that hold none between them."""
     numbers = np.flatnonzero(repeats.alive)
-    kept, reasons = np.zeros(repeats.number, dtype=bool), list(repeats.lost)
-    empty = dict.fromkeys(artefacts.COLUMNS)
-    rows = [{**empty, "repeat": n, "excluded": True, "reason": reason} for n, reason in enumerate(reasons)]
-    for number, row, reason, used in zip(numbers, choice.rows, choice.reasons, choice.kept):
-        kept[number], reasons[number] = used, reason
-        rows[number] = {**row, "repeat": int(number)}
-    return artefacts.Choice(kept, reasons, rows, choice.notes)
+    passed, reasons = np.zeros(repeats.number, dtype=bool), list(repeats.lost)
+    figures = [{**dict.fromkeys(artefacts.COLUMNS), "repeat": number} for number in range(repeats.number)]
+    for number, row, reason, good in zip(numbers, choice.figures, choice.reasons, choice.passed):
+        passed[number], reasons[number] = good, reason
+        figures[number] = {**row, "repeat": int(number)}
+    return artefacts.Choice(passed, reasons, figures, choice.notes, repeats.alive)
 
 
 def _displacement(found, positions):

@@ -62,7 +62,9 @@ def sidecar(found, acquisition, settings, choice, regression):
         if found.of.kind == "pairs"
         else {"deltam": "done by the scanner", "cbf": "none"}[found.of.kind],
         "NumberOfRepeats": found.repeats.number,
+        "NumberOfRepeatsPassed": int(choice.passed.sum()),
         "NumberOfRepeatsUsed": int(choice.kept.sum()),
+        "MeanOf": choice.mean_of,
         "TotalAcquiredPairs": acquisition.get("total_acquired_pairs"),
         "VolumesWithoutMeasurement": {str(number): reason for number, reason in found.of.lost.items()},
         "UnpairedVolumes": [int(n) for n in found.of.unpaired],

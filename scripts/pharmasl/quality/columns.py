@@ -100,8 +100,9 @@ METRICS = {
         "Units": "1",
     },
     "pairs_used": {
-        "LongName": "Repeats used",
-        "Description": "Label-control pairs, or deltaM or CBF volumes, in the mean CBF",
+        "LongName": "Repeats that pass",
+        "Description": "Label-control pairs, or deltaM or CBF volumes, that hold a measurement and that no rule in force "
+        "marks: the mean CBF is made of them, or, where there are none, of all",
         "Units": "1",
     },
     "pairs": {
@@ -173,6 +174,7 @@ FLAGS = {
 }
 
 JUDGEMENT = {
+    "left_out_by": "For what repeats do not pass, each with their number, separated by commas; n/a where all pass",
     "implausible": "What in the scan no brain and no scanner makes, with the likely cause, causes separated by semicolons; "
     "n/a where there is nothing",
     "registration": {

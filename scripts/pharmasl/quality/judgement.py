@@ -48,7 +48,7 @@ def rule(quality):
     return {name: quality[name] for name in names}
 
 
-def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausible=()):
+def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausible=(), left_out_by=None):
     """Why a scan is excluded.
 
     Parameters
@@ -58,7 +58,7 @@ def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausibl
     flagged : list of str
         As :func:`pharmasl.quality.flags.flags` returns.
     pairs_used, pairs : int
-        Repeats kept and acquired. The scanner's own single difference or CBF image is itself a mean, so a scan
+        Repeats that pass and repeats acquired. The scanner's own single difference or CBF image is itself a mean, so a scan
         acquired as one repeat needs no more than that one.
     registration : dict
         ``Accepted`` and ``Reason``.
@@ -66,6 +66,8 @@ def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausibl
         The user's reason for excluding this scan by name.
     implausible : sequence of str
         As :func:`pharmasl.quality.verdicts.causes` returns.
+    left_out_by : str, optional
+        For what the others do not pass, as the quality table has it: ``"motion 9, score 1"``.
 
     Returns
     -------
@@ -77,7 +79,8 @@ def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausibl
         found += implausible
     least = 1 if pairs == 1 else rule["least_pairs"]
     if pairs_used < least:
-        found.append(f"{pairs_used} of {pairs} repeats usable, fewer than {least}")
+        causes = ", ".join(cause.rpartition(" ")[0] for cause in left_out_by.split(", ")) if left_out_by else ""
+        found.append(f"{pairs_used} of {pairs} repeats usable, fewer than {least}" + (f": {causes}" if causes else ""))
     if rule["exclude_failed_registration"] and not registration["Accepted"]:
         told = registration.get("Reason")
         found.append("registration not accepted" + (f": {told}" if told else ""))

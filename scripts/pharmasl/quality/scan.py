@@ -1,5 +1,8 @@
 """The quality of one scan: a table of one row and a picture."""
 
+from collections import Counter
+from dataclasses import dataclass
+
 import numpy as np
 
 from pharmasl import images, tables
@@ -32,24 +35,45 @@ def load_series(path):
     return series if series.ndim == 4 else series[..., np.newaxis]
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """The repeats of a scan.
+
+    Attributes
+    ----------
+    kept : ndarray of bool, shape (N,)
+        Those in its mean CBF.
+    passed : ndarray of bool, shape (N,)
+        Those that no rule marks.
+    delays : ndarray of shape (N,)
+        Seconds, 0 where the table has none.
+    without_signal : int
+        How many hold no measurement.
+    left_out_by : str
+        For what the others do not pass, each with their number; empty where all pass.
+    """
+
+    kept: np.ndarray
+    passed: np.ndarray
+    delays: np.ndarray
+    without_signal: int
+    left_out_by: str
+
+
 def read_repeats(path, count):
-    """Which repeats of a scan are in its mean CBF, and at which delay each was acquired.
+    """Read the table of a scan's repeats.
 
     Parameters
     ----------
     path : path-like
-        Table of one row a repeat, with the column ``excluded`` (1 or 0) and, where the delays differ,
-        ``post_labeling_delay``.
+        Table of one row a repeat, with the columns ``excluded`` and ``passed`` (1 or 0), ``reason`` and, where the delays
+        differ, ``post_labeling_delay``.
     count : int
         Repeats in the series.
 
     Returns
     -------
-    kept : ndarray of bool, shape (count,)
-    delays : ndarray of shape (count,)
-        Seconds, 0 where the table has none.
-    without_signal : int
-        How many hold no measurement (column ``no_signal``).
+    Repeats
 
     Raises
     ------
@@ -57,17 +81,25 @@ def read_repeats(path, count):
         If the table has no such column, another value in it, or not one row a repeat.
     """
     rows = tables.read_table(path)
-    mend = "Quantify the scan again."
+    fix = "Quantify the scan again."
     if len(rows) != count:
-        raise InputError(path, "rows", len(rows), f"{count}, one a repeat of the series", mend)
-    meanings = {"1": False, "true": False, "0": True, "false": True}
-    told = [row.get("excluded") for row in rows]
-    strange = [value for value in told if value not in meanings]
-    if strange:
-        raise InputError(path, "excluded", strange[0], "1 or 0", mend)
-    delays = [float(row.get("post_labeling_delay") or 0) for row in rows]
-    without_signal = sum(row.get("no_signal") == "true" for row in rows)
-    return np.array([meanings[value] for value in told], dtype=bool), np.array(delays), without_signal
+        raise InputError(path, "rows", len(rows), f"{count}, one a repeat of the series", fix)
+    meanings = {"1": True, "true": True, "0": False, "false": False}
+    told = {}
+    for name in ("excluded", "passed"):
+        strange = [row.get(name) for row in rows if row.get(name) not in meanings]
+        if strange:
+            raise InputError(path, name, strange[0], "1 or 0", fix)
+        told[name] = np.array([meanings[row[name]] for row in rows], dtype=bool)
+    silent = [row.get("no_signal") == "true" for row in rows]
+    causes = Counter(
+        "no signal" if empty else (row["reason"] or "unknown").split(":")[0]
+        for row, empty, passed in zip(rows, silent, told["passed"])
+        if not passed
+    )
+    left_out_by = ", ".join(f"{cause} {number}" for cause, number in causes.items())
+    delays = np.array([float(row.get("post_labeling_delay") or 0) for row in rows])
+    return Repeats(~told["excluded"], told["passed"], delays, sum(silent), left_out_by)
 
 
 def assess(
@@ -103,7 +135,7 @@ def assess(
     confounds : path-like
         Table with ``framewise_displacement`` (mm) and ``dvars``, a row a volume.
     repeats : path-like
-        Table of the scan's repeats: which are in its mean CBF.
+        Table of the scan's repeats: which pass, and which are in its mean CBF.
     registration : path-like
         JSON of the registration to the anatomy: ``Overlap``, ``Accepted`` and ``Reason``.
     sidecar : path-like
@@ -123,7 +155,7 @@ def assess(
     """
     cbf, affine = images.load(cbf)
     series = load_series(timeseries)
-    kept, delays, without_signal = read_repeats(repeats, series.shape[3])
+    repeats = read_repeats(repeats, series.shape[3])
     registration = tables.read_json(registration)
     overlap = registration["Overlap"]
     consistency = tables.read_json(sidecar)["Consistency"]
@@ -137,7 +169,7 @@ def assess(
         cbf,
         affine,
         series,
-        kept,
+        repeats.kept,
         brain,
         gm,
         wm,
@@ -149,14 +181,15 @@ def assess(
         template_mask,
         template_gm,
         float("nan") if overlap is None else overlap,
-        delays,
-        without_signal,
+        repeats.delays,
+        repeats.without_signal,
     )
+    measures["pairs_used"] = int(repeats.passed.sum())
     measures |= {name: _number(consistency[key]) for name, key in CONSISTENCY.items()}
     found = flags(measures, resolve(bands))
     implausible = verdicts.causes(measures, consistency)
     counted = measures["pairs_used"], measures["pairs"]
-    reasons = judgement.reasons(rule, found, *counted, registration, own_exclusion, implausible)
+    reasons = judgement.reasons(rule, found, *counted, registration, own_exclusion, implausible, repeats.left_out_by)
     without = verdicts.is_without_result(measures)
     verdict = judgement.decide(reasons, own=own_exclusion, accepted=own_acceptance, without_result=without)
     picture.draw(
@@ -168,13 +201,14 @@ def assess(
         native=(cbf, brain, gm, affine),
         template=(template_cbf, template_mask, template_gm, template_affine),
         displacement=displacement,
-        pair_cbf=picture.pair_means(series, gm, brain, kept),
+        pair_cbf=picture.pair_means(series, gm, brain, repeats.kept),
     )
     row = {
         **scan,
         **measures,
         "flags": ",".join(found),
         "registration": "accepted" if registration["Accepted"] else "not accepted",
+        "left_out_by": repeats.left_out_by,
         "implausible": "; ".join(implausible),
         **verdict.row(),
     }

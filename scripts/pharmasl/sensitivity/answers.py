@@ -73,6 +73,7 @@ def judged(path, exclusion):
         {"Accepted": row["registration"] == "accepted"},
         own,
         row["implausible"].split("; ") if row["implausible"] else [],
+        row["left_out_by"],
     )
     accepted, without = exclusion["accepted"].get(row["scan"]), verdicts.is_without_result(row)
     return {**row, **judgement.decide(reasons, own=own, accepted=accepted, without_result=without).row()}
