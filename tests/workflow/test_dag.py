@@ -80,7 +80,7 @@ def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_
     mediators = [{"roi": "dlpfc_cluster", "contrast": "rest"}, {"roi": "vmpfc", "contrast": "cue"}]
     config["craving"]["mediation"] = {"mediators": mediators}
     small.configure(config)
-    plan = small.snakemake("-n").stdout
+    plan = small.snakemake("-n", "--quiet", "host").stdout
     counts = jobs(plan)
     # Of three regions one is a cluster.
     assert counts["roi_values"] == 3
@@ -258,7 +258,7 @@ def test_a_template_of_ones_own_gives_its_name_to_all_files(small):
     for path in files.values():
         skeleton.image(path, (4, 4, 4))
     changed(small, template={"space": "Elderly", **files})
-    plan = small.snakemake("-n").stdout
+    plan = small.snakemake("-n", "--quiet", "host").stdout
     assert "MNI152" not in plan
     assert "results/template/tpl-Elderly_res-2_T1w.nii.gz" in plan
     assert "_from-T1w_to-Elderly_mode-image_xfm.nii.gz" in plan
