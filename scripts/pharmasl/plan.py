@@ -83,7 +83,9 @@ def trial_problems(reading):
     errors = list(reading.trial_errors)
     if not errors and not reading.errors:
         errors += covariates(reading.study)
-    if not reading.trial_errors:
+    # Rows of sessions and people that the configuration or a folder misspells are not wrong themselves.
+    misspelt = any(error.file == "config" or error.field == "folder" for error in reading.errors)
+    if not reading.trial_errors and not misspelt:
         errors += ratings(reading.study)
     # A cause that several analyses share is one problem.
     return list({str(error): error for error in errors}.values())

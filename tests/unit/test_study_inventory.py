@@ -78,6 +78,14 @@ class TestNames:
         path.rename(path.with_name(path.name.replace(".nii.gz", ".NII.GZ")))
         assert read(root).scans[STEM].asl.endswith(".NII.GZ")
 
+    @pytest.mark.parametrize(("folder", "right", "wrong"), [("perf", "asl", "ASL"), ("anat", "T1w", "t1w")])
+    def test_a_suffix_in_other_capitals_is_refused(self, root, folder, right, wrong):
+        path = next((root / "sub-01/ses-T1" / folder).glob(f"*_{right}.nii.gz"))
+        path.rename(str(path).replace(f"_{right}.", f"_{wrong}."))
+        with pytest.raises(InputErrors) as caught:
+            read(root)
+        assert ("suffix", wrong, right) in [(error.field, error.found, error.expected) for error in caught.value.errors]
+
     @pytest.mark.parametrize("name", ["Sub-06", "sub_06", "SUB-06"])
     def test_a_folder_named_almost_right_is_refused(self, root, name):
         (root / name).mkdir()

@@ -149,6 +149,16 @@ def read_scores(table, participants, craving, sessions, arms):
     return scores
 
 
+def _strange(table, column, expected, rows):
+    """The error of rows (line and value) whose participant or session the study does not have."""
+    values = list(dict.fromkeys(str(value) for _, value in rows))
+    lines = f"line {rows[0][0]}" + f" and {len(rows) - 1} more" * (len(rows) > 1)
+    return InputError(
+        table, f"{lines}, {column}", ", ".join(values[:5]) + ", ..." * (len(values) > 5), expected,
+        "Correct it, or set craving.unknown to ignore to leave such rows out.",
+    )  # fmt: skip
+
+
 def score(table, people, file, craving, sessions, arms):
     """The scores of people whose rows are known; see :func:`read_scores`, of which this is the part without a log.
 
@@ -189,31 +199,30 @@ def score(table, people, file, craving, sessions, arms):
     limits = craving.get("range") or (-math.inf, math.inf)
     ignore = craving.get("unknown", "error") == "ignore"
 
-    found = {}
+    found, strangers = {}, {}
     answered = {}
     for line, row, condition in _rows(table, craving):
         participant, session = _label(row["participant_id"], "sub-"), _label(row[SESSION], "ses-")
         if session in elsewhere:
             continue  # another session of the study, which no craving analysis uses
-        unknown = [
-            InputError(
-                table,
-                f"line {line}, {column}",
-                value,
-                expected,
-                "Correct it, or set craving.unknown to ignore to leave such rows out.",
-            )
-            for column, value, accepted, expected in (
+        unknown = {
+            (name, expected): value
+            for name, value, accepted, expected in (
                 ("participant_id", participant, known, "a participant of the study"),
                 ("session", session, labels, f"one of {labels}"),
             )
             if value not in accepted
-        ]
+        }
+        if unknown and ignore:
+            log.info("line %d of %s left out: %s, %s is not in the study", line, table, participant, session)
+        elif unknown:
+            for kind, value in unknown.items():
+                # One error for all such rows, in the place of the first.
+                if kind not in strangers:
+                    strangers[kind] = len(errors), []
+                    errors.append(None)
+                strangers[kind][1].append((line, value))
         if unknown:
-            if ignore:
-                log.info("line %d of %s left out: %s, %s is not in the study", line, table, participant, session)
-            else:
-                errors += unknown
             continue
         key = (participant, session, condition)
         if key in found:
@@ -239,6 +248,8 @@ def score(table, people, file, craving, sessions, arms):
             answered[key, which] = values
             ratings.append(None if None in values else sum(values))
         found[key] = (line, *ratings)
+    for (name, expected), (place, rows) in strangers.items():
+        errors[place] = _strange(table, name, expected, rows)
     if errors:
         raise errors[0] if len(errors) == 1 else InputErrors(errors)
 

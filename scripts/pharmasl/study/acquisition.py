@@ -83,6 +83,12 @@ class _Resolver(FieldReader):
             self.m0scan = None
         if self.m0scan:
             self._header(self.m0scan.path)
+        if not computed and not self.fields and not self.refused and not os.path.lexists(self.sidecar_path):
+            self._error(
+                self.sidecar_path, "(whole file)", "no such file", "the run's sidecar", "Add it, or give its fields by "
+                "perfusion.override in the configuration.",
+            )  # fmt: skip
+            self.unreadable = True
         self._unsupported()
         acquisition = {"volume_types": volume_types, "units": self.fields.get("Units")}
         acquisition |= dict.fromkeys(_LABELED) if computed else self._labeling(volume_types)

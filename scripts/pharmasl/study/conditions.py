@@ -51,7 +51,7 @@ def unmatched(conditions, runs):
         parts, close = [], []
         for key, wanted in selector.items():
             labels = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
-            parts.append(f"{key} {', '.join(labels) or '(no run has one)'}")
+            parts.append(f"{key}: {', '.join(labels) or 'none in any name'}")
             close += [label for label in difflib.get_close_matches(str(wanted), labels, n=1) if label != str(wanted)]
         yield InputError(
             "config", f"conditions.{name}", ", ".join(f"{key}: {label}" for key, label in selector.items()),

@@ -9,6 +9,7 @@ from pharmasl.errors import InputError
 
 # Where each kind of image belongs.
 FOLDERS = {"asl": ("perf",), "m0scan": ("perf", "fmap"), "T1w": ("anat",), "UNIT1": ("anat",)}
+_LOWER = {suffix.lower(): suffix for suffix in FOLDERS}
 # Parts of a complex image that are no magnitude.
 NO_MAGNITUDE = frozenset({"phase", "real", "imag"})
 _RAW = frozenset(bids.RAW_ENTITIES)
@@ -50,6 +51,17 @@ def take(dataset, subjects, parts=()):
     wanted, kept, exclusions, errors = set(subjects), [], [], []
     for file in dataset.files:
         subject = file.place.get("sub")
+        if file.is_image and subject in wanted and file.suffix not in FOLDERS and file.suffix.lower() in _LOWER:
+            errors.append(
+                InputError(
+                    file.path,
+                    "suffix",
+                    file.suffix,
+                    _LOWER[file.suffix.lower()],
+                    "Rename the file: BIDS minds capitals.",
+                )
+            )
+            continue
         if file.suffix not in FOLDERS or not file.is_image:
             if file.datatype in (None, *bids.DATATYPES):
                 kept.append(file)

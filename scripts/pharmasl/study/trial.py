@@ -357,7 +357,7 @@ def _scans(dataset, config, participants, errors, exclusions):
     asked = sidecar.overrides(config["perfusion"]["override"])
     errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
     overrides = sidecar.usable(asked)
-    scans, files = {}, []
+    scans, files, several = {}, [], {}
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         if subject not in participants:
@@ -374,23 +374,24 @@ def _scans(dataset, config, participants, errors, exclusions):
         if not names:
             exclusions.append({**row, "reason": f"{asl.name} matches no condition"})
             continue
-        if len(names) > 1:
-            errors.append(
-                InputError(
-                    "config", "conditions", f"{' and '.join(names)} both match {asl.path}", "one condition a run",
-                    "Make the selectors distinct.",
-                )
-            )  # fmt: skip
-            continue
         files.append((names[0], asl))
+        if len(names) > 1:
+            several.setdefault(tuple(names), []).append(asl.path)
+    errors += [
+        InputError(
+            "config", "conditions", f"{' and '.join(names)} both match {paths[0]}" + ", ..." * (len(paths) > 1),
+            "one condition a run", "Make the selectors distinct.",
+        )
+        for names, paths in several.items()
+    ]  # fmt: skip
     ambiguous = list(conditions.ambiguous(files))
     errors += ambiguous or copies.find(file.path for _, file in files)
     for condition, asl in files:
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         try:
             resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject], overrides)
-        except InputErrors as several:
-            errors += several.errors
+        except InputErrors as problems:
+            errors += problems.errors
             continue
         except InputError as error:
             errors.append(error)
