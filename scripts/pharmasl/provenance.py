@@ -4,7 +4,6 @@ Snakemake notices a changed script but not a changed module behind it. The diges
 an edit of a module reruns the rules that use it, while touching a file or moving the repository reruns nothing.
 """
 
-import ast
 import functools
 import hashlib
 import platform
@@ -34,16 +33,22 @@ def _module_file(name):
     return None
 
 
+# An import statement of this package: a regular expression, as parsing all files would take a third of a job's start. It may
+# see one in a docstring, which makes a digest cover more than it needs to.
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:from[ \t]+(?P<module>{PACKAGE.name}[\w.]*)[ \t]+)?import[ \t]+(?P<members>\([^)]*\)|[^\n#]*)",
+    re.MULTILINE,
+)
+
+
 @functools.cache
 def _imports(path):
     """Modules of the package that a file names in its import statements, the packages that hold them included."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    for line in _IMPORT.finditer(path.read_text(encoding="utf-8")):
+        module, members = line["module"], re.findall(r"[\w.]+", line["members"])
+        # "as" and its name are no modules, and find no file.
+        names.update([module, *(f"{module}.{name}" for name in members)] if module else members)
     ours = {name for name in names if name.split(".")[0] == PACKAGE.name}
     ours |= {name.rsplit(".", k)[0] for name in ours for k in range(1, name.count(".") + 1)}
     return frozenset(file for file in map(_module_file, ours) if file)
