@@ -24,7 +24,15 @@ class InputError(ValueError):
 
     def __init__(self, file, field, found, expected, mend):
         self.file, self.field, self.found, self.expected, self.mend = str(file), field, found, expected, mend
-        super().__init__(f"{file}: {field}: found {found!r}, expected {expected}. {mend}")
+        super().__init__(f"{file}: {field}: found {_short(repr(found))}, expected {expected}. {mend}")
+
+
+# Characters of what was found that a message shows: a whole array or a name of hundreds helps nobody.
+MOST_SHOWN = 160
+
+
+def _short(text):
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 50]} ... {text[-45:]}"
 
 
 class InputErrors(ValueError):
