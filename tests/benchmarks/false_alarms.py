@@ -164,7 +164,7 @@ def measured(case):
         "M0OverControlLeast": consistency.least_m0(case.suppressed, case.m0_repetition_time, 1.6),
         "M0Spread": float(level.max() / level.min()),
         "GainStep": step, "GainStepVolume": volume, "ZeroShare": float((mean == 0).mean()),
-        "BackgroundSuppression": case.suppressed, "GreyMatterMedian": None,
+        "BackgroundSuppression": case.suppressed, "GreyMatterMedian": None, "EffectiveDelay": None, "EffectiveDelayLeast": None,
     }  # fmt: skip
     judged = {
         "gm_cbf": float(mean.mean()), "gm_cbf_z": values["z of grey-matter CBF"], "template_correlation": 1.0,

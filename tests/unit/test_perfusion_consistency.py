@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from pharmasl import images, tables, transforms
+from pharmasl.perfusion import acquisition as parameters
 from pharmasl.perfusion import artefacts, consistency, far_off, signal, volumes
 from quantified import ASL, Files
 
@@ -144,3 +145,28 @@ def test_the_workflow_leaves_out_a_pair_of_another_scale_by_itself(tmp_path):
     assert rows[3]["reason"].startswith("far off")
     assert images.load(made["cbf"])[0] == pytest.approx(expected, abs=15)
     assert np.median((images.load(made["cbf"])[0] - expected)[expected > 0]) == pytest.approx(0, abs=1)
+
+
+def timing(delay, duration, offset=(0.0,)):
+    arrays = (np.asarray(values, dtype=float) for values in (delay, duration, offset))
+    return parameters.Timing(np.zeros(2, dtype=int), *arrays)
+
+
+@pytest.mark.parametrize(
+    ("times", "pulsed", "expected"),
+    [
+        (timing([1.8], [1.8]), False, 1.8),
+        (timing([0.2], [1.8], [0.0, 0.04, 0.08]), False, 0.24),
+        (timing([0.25, 1.5], [1.4, 1.4]), False, 1.5),
+        (timing([2.0], [0.8]), True, 1.2),
+        (timing([1.8], [np.inf]), True, 1.8),
+        # QUIPSS: what arrives after TI1 counts, TI2 - TI1 of the bolus.
+        (timing([1.4], [0.7]), True, 0.7),
+    ],
+)
+def test_the_effective_delay_is_what_the_last_blood_had(times, pulsed, expected):
+    assert consistency.effective_delay(times, pulsed) == pytest.approx(expected)
+
+
+def test_half_of_the_mean_transit_is_the_least():
+    assert (consistency.least_delay(False), consistency.least_delay(True)) == (0.65, 0.35)

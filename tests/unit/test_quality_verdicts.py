@@ -9,7 +9,7 @@ from pharmasl.quality import judgement, verdicts
 MEASURES = {"gm_cbf": 55.0, "gm_cbf_z": 9.0, "negative_gm_share": 0.02, "template_correlation": 0.5}
 CONSISTENCY = {
     "M0OverControl": 5.0, "M0OverControlLeast": 1.2, "M0Spread": 1.0, "GainStep": 1.01, "GainStepVolume": 20,
-    "ZeroShare": 0.0, "BackgroundSuppression": True, "GreyMatterMedian": 55.0,
+    "ZeroShare": 0.0, "BackgroundSuppression": True, "GreyMatterMedian": 55.0, "EffectiveDelay": 1.8, "EffectiveDelayLeast": 0.65,
 }  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def test_a_good_scan_and_one_of_which_little_is_known_have_none():
         ({}, {"ZeroShare": 0.51}, "CBF is exactly 0 in much of the brain (51%, at most 50% expected)"),
         ({"gm_cbf": -58.0, "gm_cbf_z": -3.1}, {}, "grey-matter CBF is clearly below zero (-58.0 mL/100 g/min, z -3.1, "),
         ({"gm_cbf": -58.0, "gm_cbf_z": math.nan, "negative_gm_share": 0.9}, {}, "grey-matter CBF is clearly below zero"),
+        ({}, {"EffectiveDelay": 0.2}, "the delay is shorter than blood's way to grey matter (0.2 s, at least 0.65 s expected)"),
         ({}, {"GreyMatterMedian": 301.0}, "grey-matter CBF is higher than any brain's (median 301 mL/100 g/min, at most 300"),
         ({"gm_cbf": math.nan}, {}, "no CBF is known in grey matter"),
         ({"template_correlation": math.nan}, {}, "no CBF is known in the template's brain"),
@@ -67,6 +68,8 @@ def test_each_cause_alone(measures, consistency, cause):
         ({}, {"GainStep": 1.1}),
         ({}, {"ZeroShare": 0.5}),
         ({}, {"GreyMatterMedian": 300.0}),
+        ({}, {"EffectiveDelay": 0.65}),
+        ({}, {"EffectiveDelay": None, "EffectiveDelayLeast": None}),
     ],
 )
 def test_what_is_weak_or_at_the_limit_is_no_cause(measures, consistency):

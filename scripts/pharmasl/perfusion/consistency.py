@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl import resample
-from pharmasl.perfusion import signal
+from pharmasl.perfusion import estimation, signal
 
 # Under background suppression static tissue has lost most of its signal, so that M0 is at least this many times as bright
 # as the controls. A control that is called M0 is 1.0 times as bright.
@@ -21,6 +21,9 @@ UNKNOWN_SHARE = 0.6
 # A pair's level differs from the next one's by less than a third of its series' range in noise: fewer pairs than four
 # leave one on a side.
 LEAST_SIDE = 2
+# Share of grey matter's mean transit time that a delay must leave to the blood. Transit differs from region to region and from
+# person to person by tens of per cent, not by half: at a shorter delay the label is in the arteries everywhere.
+LEAST_TRANSIT = 0.5
 # A voxel of the brain with less than this share of the controls' median is left out of the quotient.
 DARK = 0.1
 
@@ -47,6 +50,10 @@ class Consistency:
         Share of the brain's voxels with CBF of exactly 0, among those whose CBF is known.
     grey_median : float
         Median CBF of grey matter, mL/100 g/min.
+    effective_delay : float
+        Of :func:`effective_delay`, seconds.
+    effective_delay_least : float
+        :data:`LEAST_TRANSIT` of grey matter's mean transit time for this kind of labelling, seconds.
     """
 
     m0_over_control: float
@@ -57,6 +64,8 @@ class Consistency:
     gain_step_volume: int | None
     zero_share: float
     grey_median: float
+    effective_delay: float
+    effective_delay_least: float
 
     def record(self):
         """As it stands in the scan's sidecar: JSON-able, None where a measure does not apply."""
@@ -67,6 +76,8 @@ class Consistency:
             "GainStep": self.gain_step,
             "ZeroShare": self.zero_share,
             "GreyMatterMedian": self.grey_median,
+            "EffectiveDelay": self.effective_delay,
+            "EffectiveDelayLeast": self.effective_delay_least,
         }
         return {
             **{name: float(value) if np.isfinite(value) else None for name, value in values.items()},
@@ -106,7 +117,34 @@ def measure(found, place, cbf, acquisition, grey_median):
         gain_step_volume=volume,
         zero_share=float((known == 0).mean()) if known.size else float("nan"),
         grey_median=float("nan") if grey_median is None else grey_median,
+        effective_delay=float("nan") if found.timing is None else effective_delay(found.timing, found.constants.pulsed),
+        effective_delay_least=float("nan") if found.timing is None else least_delay(found.constants.pulsed),
     )
+
+
+def effective_delay(timing, pulsed):
+    """The time that the blood labelled last has had to reach the tissue: of the longest delay, at the median slice.
+
+    After continuous labelling this is the post-labelling delay. After a pulse it is the inversion time less the bolus, the
+    condition of QUIPSS II (Wong et al. 1998, doi 10.1002/mrm.1910390506), and the whole inversion time of an uncut bolus.
+
+    Parameters
+    ----------
+    timing : pharmasl.perfusion.acquisition.Timing
+    pulsed : bool
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
+    bolus = np.where(np.isfinite(timing.duration), timing.duration, 0.0) if pulsed else 0.0
+    return float(np.max(timing.delay - bolus) + np.median(timing.offset))
+
+
+def least_delay(pulsed):
+    """The effective delay, seconds, below which no grey matter is reached: see :data:`LEAST_TRANSIT`."""
+    return LEAST_TRANSIT * estimation.TRANSIT["pulsed" if pulsed else "continuous"]
 
 
 def m0_over_control(found, place):

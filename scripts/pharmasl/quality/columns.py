@@ -138,6 +138,12 @@ METRICS = {
         "Description": "Share of the brain's voxels with CBF of exactly 0, among those whose CBF is known",
         "Units": "1",
     },
+    "effective_delay": {
+        "LongName": "Effective delay",
+        "Description": "Time that the blood labelled last had to reach the tissue, at the longest delay and the median slice: "
+        "the post-labelling delay, or the inversion time less the bolus",
+        "Units": "s",
+    },
     "delays": {
         "LongName": "Post-labelling delays",
         "Description": "Number of different post-labelling delays; what is formed across repeats is formed across those "

@@ -17,6 +17,7 @@ CONSISTENCY = {
     "m0_spread": "M0Spread",
     "gain_step": "GainStep",
     "zero_cbf_share": "ZeroShare",
+    "effective_delay": "EffectiveDelay",
 }
 
 

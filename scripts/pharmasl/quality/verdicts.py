@@ -37,7 +37,7 @@ def causes(measures, consistency):
     """
     return [
         cause
-        for judge in (_m0, _m0_volumes, _gain, _sign, _scale, _zeros, _missing)
+        for judge in (_delay, _m0, _m0_volumes, _gain, _sign, _scale, _zeros, _missing)
         for cause in judge(measures, consistency)
     ]
 
@@ -59,6 +59,15 @@ def is_without_result(measures):
 
 def _unknown(value):
     return value is None or not math.isfinite(float(value))
+
+
+def _delay(measures, consistency):
+    value, least = consistency["EffectiveDelay"], consistency["EffectiveDelayLeast"]
+    if value is not None and value < least:
+        yield (
+            f"the delay is shorter than blood's way to grey matter ({value:.2g} s, at least {least:.2g} s expected): the map "
+            "shows arteries, not perfusion"
+        )
 
 
 def _m0(measures, consistency):
@@ -136,6 +145,6 @@ def _missing(measures, consistency):
 def in_words():
     """The causes as part of a sentence, for the methods and the report."""
     return (
-        "what it shows is no perfusion (grey-matter CBF clearly below zero, above any brain's, exactly zero or unknown, M0 not brighter than "
+        "what it shows is no perfusion (a delay shorter than blood's way to grey matter, grey-matter CBF clearly below zero, above any brain's, exactly zero or unknown, M0 not brighter than "
         "physics asks or of volumes that disagree, a gain that stepped)"
     )
