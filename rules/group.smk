@@ -118,6 +118,7 @@ rule conjunction:
 rule roi_mask:
     input:
         reference=rules.template.output.t1w,
+        template_mask=rules.template.output.mask,
         clusters=TARGETS.roi_sources("clusters"),
         atlas=TARGETS.roi_sources("atlas", [rules.atlas.output.image, rules.atlas.output.labels]),
         image=TARGETS.roi_sources("image"),
@@ -134,6 +135,7 @@ rule roi_mask:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         roi=TARGETS.roi_definition,
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
         # Only a cluster of an analysis depends on the arms.
         blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
         code=code("roi_mask"),

@@ -1,15 +1,17 @@
 """Write the mask of one region of interest on the template's analysis grid."""
 
-from pharmasl import rois
+from pharmasl import roi_masks
 from pharmasl.job import job
 
 
 def main(snakemake):
-    rois.write_mask(
+    roi_masks.write_mask(
         snakemake.input.reference,
         snakemake.params.roi,
         snakemake.output.mask,
         snakemake.output.sidecar,
+        brain=snakemake.input.template_mask,
+        minimum_coverage=snakemake.params.minimum_coverage,
         atlas=snakemake.input.atlas,
         clusters=snakemake.input.clusters,
         image=snakemake.input.image,

@@ -5,13 +5,11 @@ another template than the study's (AAL3: the Colin 27 brain in MNI space) is off
 is an orientation for the reader, not a measurement.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.template import package_file
+from pharmasl.packaged import package_file
 
 UNLABELLED = "unlabelled"
 
@@ -30,10 +28,10 @@ def read_names(path):
     Raises
     ------
     InputError
-        If no line begins with an index, or one label has two names.
+        If it cannot be read as text, no line begins with an index, or one label has two names.
     """
     names = {}
-    for line in Path(path).read_text(encoding="utf-8-sig").splitlines():
+    for line in tables.read_text(path).splitlines():
         parts = [part.strip() for part in (line.split("\t") if "\t" in line else line.split())]
         if len(parts) < 2 or not parts[0].isdigit() or int(parts[0]) == 0:
             continue

@@ -68,6 +68,15 @@ def grid(path):
     return Grid(known.shape, known.affine)
 
 
+def coarser(grid, resolution):
+    """A grid with cubic voxels over the same field of view, the first voxel's centre kept, as nilearn resamples."""
+    shape, affine = grid
+    factor = resolution / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    scaled = affine.copy()
+    scaled[:3, :3] = affine[:3, :3] * factor
+    return Grid(tuple(int(np.ceil(n / f)) for n, f in zip(shape, factor)), scaled)
+
+
 def save(path, data, affine, *, time_step=None, dtype=np.float32, intent=None):
     """Write a NIfTI-1 image with qform and sform set and millimetre units.
 

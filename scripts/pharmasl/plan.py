@@ -1,7 +1,7 @@
-"""What the sheets and the configuration tell before the first job: covariates, ratings and regions, checked as the jobs do.
+"""What the sheets and the configuration tell before the first job: covariates, ratings and regions, checked as jobs do.
 
 The checks are the jobs' own functions, called on the participants' table and the craving table. Nothing here opens an
-image's data or needs more than nibabel.
+image's data, but of a region's own image, or needs more than nibabel.
 """
 
 import math
@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 
+from pharmasl import region_checks
 from pharmasl.craving import scores
 from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.group import design, questions
@@ -74,7 +75,7 @@ def checking_trial(reading):
 
 
 def trial_problems(reading):
-    """What is wrong with arms, covariates, analyses and ratings, each cause once.
+    """What is wrong with arms, covariates, analyses, ratings, regions and the atlas, each cause once.
 
     Returns
     -------
@@ -87,6 +88,7 @@ def trial_problems(reading):
     misspelt = any(error.file == "config" or error.field == "folder" for error in reading.errors)
     if not reading.trial_errors and not misspelt:
         errors += ratings(reading.study)
+    errors += region_checks.problems(reading.study.config)
     # A cause that several analyses share is one problem.
     return list({str(error): error for error in errors}.values())
 

@@ -149,11 +149,26 @@ def _labels(path):
     return np.rint(np.nan_to_num(volume)).astype(np.int32), affine
 
 
-def _atlas_mask(names, paths, grid):
-    image, text = _only(paths, "atlas", {"atlas": names})
-    names = [names] if isinstance(names, str) else list(names)
-    atlas = atlases.Atlas(image, text)
-    labels = atlas.names
+def atlas_labels(names, labels, text):
+    """The labels that have some names, in whatever case these are written.
+
+    Parameters
+    ----------
+    names : list of str
+    labels : dict of int to str
+        The atlas' names.
+    text : path-like
+        The file that they come from.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        If a name is no label's, with the nearest that are.
+    """
     by_name = {}
     for index, name in labels.items():
         by_name.setdefault(name.casefold(), []).append(index)
@@ -166,6 +181,13 @@ def _atlas_mask(names, paths, grid):
             raise InputError(text, "rois: atlas", name, "the name of an atlas label", f"Close names: {hint}.")
         # A name of several labels, such as those of both sides, is all of them.
         chosen += by_name[str(name).casefold()]
+    return chosen
+
+
+def _atlas_mask(names, paths, grid):
+    image, text = _only(paths, "atlas", {"atlas": names})
+    atlas = atlases.Atlas(image, text)
+    chosen = atlas_labels([names] if isinstance(names, str) else names, atlas.names, text)
     return np.isin(atlas.lookup(points(grid)), chosen)
 
 
@@ -178,6 +200,12 @@ def _sphere_mask(centre, radius, grid):
             "three template coordinates and a radius above 0, in mm",
             "Write for example sphere: [0, 44, -12], radius: 10.",
         )
+    voxel = float(np.sqrt((grid.affine[:3, :3] ** 2).sum(axis=0)).min())
+    if radius < voxel / 2:
+        raise InputError(
+            "config", "rois: radius", radius, f"{voxel / 2:g} mm or more: half a voxel of the template grid",
+            "Whether a smaller sphere holds a voxel is chance. Radii are in mm.",
+        )  # fmt: skip
     distance2 = ((points(grid) - np.asarray(centre, dtype=float)) ** 2).sum(axis=-1)
     return distance2 <= radius**2 * (1 + 1e-9)
 
@@ -189,6 +217,13 @@ def _image_mask(definition, path, grid):
         raise InputError(
             path, "rois: image", f"{volume.ndim}-D, {volume.shape}", "one volume", "Take one volume out of it."
         )
+    # What programs write that were given an array without its place: the first voxel at 0, 0, 0, and no turn.
+    placeless = np.diag([*np.abs(affine.diagonal()[:3]), 1])
+    if np.allclose(affine, placeless, atol=1e-5) and not np.allclose(grid.affine, placeless, atol=1e-5):
+        raise InputError(
+            path, "rois: image", "an affine that puts the first voxel at 0, 0, 0 mm", "the affine of template space",
+            "The image does not say where it is: save it with the affine of the image on which it was drawn.",
+        )  # fmt: skip
     sampled = np.nan_to_num(nearest(volume, affine, grid))
     if definition.get("label") is not None:
         return sampled == definition["label"]
@@ -259,46 +294,6 @@ def mask(definition, grid, atlas=(), clusters=(), image=()):
             else "Nothing of it lies on the grid; check coordinates, label and the image's space.",
         )
     return inside
-
-
-def write_mask(reference, roi, mask_path, sidecar_path, atlas=(), clusters=(), image=()):
-    """Write a region's mask and the sidecar that says what it is.
-
-    Parameters
-    ----------
-    reference : path-like
-        An image on the template grid of the analyses.
-    roi : dict
-        The definition.
-    mask_path, sidecar_path : path-like
-        The uint8 mask and its JSON to write.
-    atlas, clusters, image : sequence of path-like
-        See :func:`mask`.
-    """
-    grid = images.grid(reference)
-    inside = mask(roi, grid, atlas=atlas, clusters=clusters, image=image)
-    n = int(inside.sum())
-    volume = abs(np.linalg.det(grid.affine[:3, :3]))
-    centre = points(grid)[inside].mean(axis=0) if n else None
-    form = kind(roi)
-    if not n:
-        log.warning("cluster %s of %s does not exist: the mask is empty", roi["cluster"], roi["analysis"])
-    images.save(mask_path, inside, grid.affine, dtype=np.uint8)
-    tables.write_json(
-        sidecar_path,
-        {
-            "Description": "Region of interest, 1 inside",
-            "kind": form,
-            "definition": {key: value for key, value in roi.items() if key not in READING},
-            "empty": n == 0,
-            "n_voxels": n,
-            "volume_mm3": round(n * volume, 6),
-            "centre_of_mass_mm": None if centre is None else [round(float(c), 3) for c in centre],
-            # A value read from such a region and tested against data that shaped it is circular.
-            "analysis_defined": form == "cluster",
-            "resampling": "nearest neighbour",
-        },
-    )
 
 
 def mean_in_mask(values, minimum_coverage=0.5):

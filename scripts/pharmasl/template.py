@@ -1,12 +1,10 @@
 """The template: nilearn's ICBM 2009a symmetric brain, read from the installed package without importing it, or one's own."""
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
 
 from pharmasl import images, resample, transforms
 from pharmasl.errors import InputError
+from pharmasl.packaged import nilearn_file
 
 TISSUES = ("GM", "WM", "CSF")
 
@@ -16,26 +14,8 @@ LEAST_EMPTY = 0.2
 PROBABILITY_TOLERANCE = 0.02
 
 
-def package_file(package, name):
-    """The path of a data file that an installed Python package carries; the package is not imported.
-
-    Raises
-    ------
-    InputError
-        If the package is not installed or has no such file.
-    """
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder, name)
-        if path.is_file():
-            return path
-    raise InputError(
-        f"Python package {package}", name, "not installed", "the file in the environment", f"Install {package}."
-    )
-
-
 def _nilearn(kind):
-    return images.load(package_file("nilearn", f"datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"))
+    return images.load(nilearn_file(kind))
 
 
 def tissue_maps():
@@ -120,15 +100,6 @@ def _shares(maps, mask):
     return shares
 
 
-def coarser(grid, resolution):
-    """A grid with cubic voxels over the same field of view, the first voxel's centre kept, as nilearn resamples."""
-    shape, affine = grid
-    factor = resolution / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    scaled = affine.copy()
-    scaled[:3, :3] = affine[:3, :3] * factor
-    return images.Grid(tuple(int(np.ceil(n / f)) for n, f in zip(shape, factor)), scaled)
-
-
 def write_template(fine, coarse, resolution, own=None):
     """Write the template at its own resolution (nilearn's: 1 mm) and at the analysis'.
 
@@ -147,7 +118,7 @@ def write_template(fine, coarse, resolution, own=None):
         As :func:`own_maps`.
     """
     t1w, mask, maps, affine = own_maps(own) if own else tissue_maps()
-    grid = coarser(images.Grid(t1w.shape, affine), resolution)
+    grid = images.coarser(images.Grid(t1w.shape, affine), resolution)
     points = transforms.points(grid)
 
     def average(data):

@@ -34,7 +34,7 @@ from loading import script
 from peers import Peers
 from pharmasl import fields, images, resample, tables, template, transforms
 from pharmasl.anatomy import bias, brain_mask, normalisation, segmentation
-from pharmasl.images import Grid
+from pharmasl.images import Grid, coarser
 from pharmasl.perfusion import coregistration, motion
 
 DATA = ROOT.parent / "shared" / "data"
@@ -313,7 +313,7 @@ def planted(seed=4, noise=0.03, strength=4.0, average=None):
         ``truth`` (RAS+ mm in the template of each voxel), ``affine``, ``displacement`` (mean over the brain, mm).
     """
     t1w, mask, maps, affine = template.tissue_maps()
-    grid, coarse = Grid(t1w.shape, affine), template.coarser(Grid(t1w.shape, affine), 3.0)
+    grid, coarse = Grid(t1w.shape, affine), coarser(Grid(t1w.shape, affine), 3.0)
     rng = np.random.default_rng(seed)
 
     def smooth(width):

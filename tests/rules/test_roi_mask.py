@@ -15,6 +15,10 @@ AFFINE[:3, 3] = [-10, -10, -10]
 @pytest.fixture
 def files(tmp_path):
     images.save(tmp_path / "reference.nii.gz", np.zeros((11, 11, 11)), AFFINE)
+    # Of a brain, all but the two uppermost planes.
+    brain = np.ones((11, 11, 11))
+    brain[..., 9:] = 0
+    images.save(tmp_path / "brain.nii.gz", brain, AFFINE, dtype=np.uint8)
     clusters = np.zeros((11, 11, 11))
     clusters[2:5, 2:5, 2:5] = 1
     images.save(tmp_path / "dseg.nii.gz", clusters, AFFINE, dtype=np.int16)
@@ -28,9 +32,11 @@ def make(folder, definition, name="roi", **inputs):
     given = {"atlas": [], "clusters": [], "image": [], **inputs}
     script("roi_mask").main(
         SimpleNamespace(
-            input=SimpleNamespace(reference=str(folder / "reference.nii.gz"), **given),
+            input=SimpleNamespace(
+                reference=str(folder / "reference.nii.gz"), template_mask=str(folder / "brain.nii.gz"), **given
+            ),
             output=SimpleNamespace(mask=str(folder / f"{name}_mask.nii.gz"), sidecar=str(folder / f"{name}_mask.json")),
-            params=SimpleNamespace(roi=definition),
+            params=SimpleNamespace(roi=definition, minimum_coverage=0.5),
         )
     )
     return folder / f"{name}_mask.nii.gz", tables.read_json(folder / f"{name}_mask.json")
@@ -88,3 +94,14 @@ def test_no_mask_is_written_for_an_unknown_region(files):
     with pytest.raises(InputError, match="Frontal_Mid_2_R"):
         make(files, {"atlas": ["Frontal_Mid_R"]}, atlas=[str(files / "atlas.nii.gz"), str(files / "atlas.txt")])
     assert not (files / "roi_mask.nii.gz").exists()
+
+
+def test_a_region_outside_the_brain_is_refused(files):
+    # Planes z = 8 and 10 are outside.
+    with pytest.raises(InputError, match=r"0 % of .* within the template's brain.*minimum_roi_coverage"):
+        make(files, {"sphere": [0, 0, 10], "radius": 2})
+    # Centre and four neighbours on z = 8, one below and one above it: 1 of 7 within.
+    with pytest.raises(InputError, match="14 % of"):
+        make(files, {"sphere": [0, 0, 8], "radius": 2})
+    # One plane lower it is 6 of 7.
+    assert make(files, {"sphere": [0, 0, 6], "radius": 2})[1]["n_voxels"] == 7

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from pharmasl import resample, template, transforms
 from pharmasl.anatomy import bias
-from pharmasl.images import Grid
+from pharmasl.images import Grid, coarser
 
 
 @pytest.fixture(scope="module")
 def brain():
     """The template at 3 mm with a planted field of 12 %: image, mask, affine, log of the field."""
     t1w, _, _, affine = template.tissue_maps()
-    grid = template.coarser(Grid(t1w.shape, affine), 3.0)
+    grid = coarser(Grid(t1w.shape, affine), 3.0)
     clean = np.nan_to_num(resample.resample(t1w, affine, transforms.points(grid), fill=0))
     mask = clean > 0.2
     x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in clean.shape], indexing="ij")

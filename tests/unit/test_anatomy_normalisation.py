@@ -10,7 +10,7 @@ from loading import ROOT
 from pharmasl import fields, images, resample, tables, template, transforms
 from pharmasl.anatomy import ants_fit, normalisation
 from pharmasl.errors import InputError
-from pharmasl.images import Grid
+from pharmasl.images import Grid, coarser
 
 # At 4 mm the levels lie at 8 and 4 mm, so that a fit takes a second.
 QUICK = {"resolution": 2, "affine_iterations": "60x0x0", "warp_iterations": "60x30x0"}
@@ -26,7 +26,7 @@ def planted_map(points):
 @pytest.fixture(scope="module")
 def small_template():
     t1w, _, _, affine = template.tissue_maps()
-    grid = template.coarser(Grid(t1w.shape, affine), 4.0)
+    grid = coarser(Grid(t1w.shape, affine), 4.0)
     blurred = resample.smooth(t1w, affine, 4.0)
     return np.nan_to_num(resample.resample(blurred, affine, transforms.points(grid), fill=0)), grid.affine
 

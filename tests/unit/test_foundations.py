@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 from loading import ROOT
-from pharmasl import failures, images, provenance, tables, template
+from pharmasl import failures, images, packaged, provenance, tables, template
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.job import job
 
@@ -129,14 +129,14 @@ def test_the_template_is_complete_and_symmetric():
     assert mask.sum() == 1886539  # nilearn's own mask of the same image
     assert affine[0, 0] == 1
     assert 0.999 < np.corrcoef(t1w.ravel(), t1w[::-1].ravel())[0, 1] <= 1
-    grid = template.coarser(images.Grid(t1w.shape, affine), 2)
+    grid = images.coarser(images.Grid(t1w.shape, affine), 2)
     assert grid.shape == (99, 117, 95)
     np.testing.assert_array_equal(grid.affine[:3, 3], affine[:3, 3])
 
 
 def test_a_missing_package_is_named():
     with pytest.raises(InputError, match="no_such_package"):
-        template.package_file("no_such_package", "x")
+        packaged.package_file("no_such_package", "x")
 
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))

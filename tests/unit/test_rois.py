@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from pharmasl import images, rois, tables
+from pharmasl import images, roi_masks, rois, tables
 from pharmasl.errors import InputError
-from pharmasl.template import package_file
+from pharmasl.packaged import package_file
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = [-20, -24, -16]
@@ -146,7 +146,11 @@ def test_label_on_the_list_but_not_in_the_image_is_refused(made):
 def test_written_mask_and_sidecar(tmp_path):
     images.save(tmp_path / "reference.nii.gz", np.zeros(GRID.shape), GRID.affine)
     definition = {"sphere": [4, -2, 0], "radius": 6}
-    rois.write_mask(tmp_path / "reference.nii.gz", definition, tmp_path / "m.nii.gz", tmp_path / "m.json")
+    images.save(tmp_path / "brain.nii.gz", np.ones(GRID.shape), GRID.affine)
+    roi_masks.write_mask(
+        tmp_path / "reference.nii.gz", definition, tmp_path / "m.nii.gz", tmp_path / "m.json",
+        brain=tmp_path / "brain.nii.gz",
+    )  # fmt: skip
     data, affine = images.load(tmp_path / "m.nii.gz")
     np.testing.assert_array_equal(data > 0, rois.mask(definition, GRID))
     np.testing.assert_array_equal(affine, GRID.affine)
