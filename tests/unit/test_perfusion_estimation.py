@@ -187,9 +187,64 @@ def test_a_spike_is_found_left_out_and_told(tmp_path, average):
         assert weights[4] == min(weights) < 0.5
 
 
+def moved(by):
+    """A pose shifted by so many mm."""
+    return transforms.rigid_matrix((0, by, 0), (0, 0, 0), (0, 0, 0))
+
+
+def displacements(made, column="displacement"):
+    """A column of the table of repeats."""
+    return [np.nan if row[column] is None else float(row[column]) for row in tables.read_table(made["repeats"])]
+
+
+@pytest.mark.parametrize("first", ["control", "label"])
+def test_pairs_that_moved_as_a_whole_are_kept_and_told(tmp_path, first):
+    second = {"control": "label", "label": "control"}[first]
+    poses = [by for pair in range(10) for by in 2 * [5.0 * (pair % 2)]]
+    motion = [np.eye(4), *map(moved, poses)]
+    scan = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan"] + [first, second] * 10})
+    made = scan.quantify(outliers={"rules": ["motion"]})
+    assert displacements(made) == pytest.approx(np.zeros(10), abs=1e-6)
+    assert displacements(made, "displacement_before") == pytest.approx([np.nan] + [5] * 9, abs=1e-6, nan_ok=True)
+    assert tables.read_json(made["sidecar"])["NumberOfRepeatsPassed"] == 10
+    # Every other label elsewhere than its control: those pairs go, and no others.
+    motion = [np.eye(4), *(moved(5.0 * (number % 4 == 3)) for number in range(20))]
+    made = Files(tmp_path, motion=motion, acquisition=scan.acquisition).quantify(outliers={"rules": ["motion"]})
+    assert displacements(made) == pytest.approx([0, 5] * 5, abs=1e-6)
+    assert [row["passed"] for row in tables.read_table(made["repeats"])] == ["true", "false"] * 5
+
+
+def test_displacement_counts_every_label_that_a_difference_is_made_of(tmp_path):
+    motion = [np.eye(4), *(moved(by) for by in (0, 0, 3, 3, 3, 3, 3, 3))]
+    scan = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan"] + ["control", "label"] * 4})
+    assert displacements(scan.quantify()) == pytest.approx([0, 0, 0, 0], abs=1e-6)
+    # The second control has the mean of the labels before and after it taken away, of which the former lay elsewhere.
+    assert displacements(scan.quantify(subtraction="surround")) == pytest.approx([0, 1.5, 0, 0], abs=1e-6)
+
+
+def test_a_label_without_measurement_costs_its_own_pair_alone(tmp_path):
+    motion = [np.eye(4), np.eye(4), np.eye(4), *[moved(4.0)] * 4]
+    types = ["m0scan"] + ["control", "label"] * 3
+    scan = Files(tmp_path, motion=motion, acquisition={"volume_types": types})
+    data, affine = images.load(scan.path("asl"))
+    data[..., 4] = 0
+    images.save(scan.path("asl"), data, affine)
+    made = scan.quantify(outliers={"rules": ["motion"]})
+    assert displacements(made) == pytest.approx([0, np.nan, 0], abs=1e-6, nan_ok=True)
+    # Of the volumes that hold a measurement the one before the third pair is the second control, in the same place.
+    assert displacements(made, "displacement_before") == pytest.approx([np.nan, 4, 0], abs=1e-6, nan_ok=True)
+    assert [row["passed"] for row in tables.read_table(made["repeats"])] == ["true", "false", "true"]
+
+
+def test_a_difference_that_the_scanner_made_has_no_displacement(tmp_path):
+    motion = [np.eye(4), np.eye(4), moved(4.0)]
+    made = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan", "deltam", "deltam"]}).quantify()
+    assert np.isnan([*displacements(made), *displacements(made, "displacement_before")]).all()
+
+
 def test_motion_in_a_pair_is_told_and_left_out(tmp_path):
     motion = [np.eye(4)] * 5
-    motion[3] = transforms.rigid_matrix((0, 2.0, 0), (0, 0, 0), (0, 0, 0))
+    motion[3] = moved(2.0)
     scan = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan"] + ["control", "label"] * 2})
     rows = tables.read_table(scan.quantify(outliers={"rules": ["motion"]})["repeats"])
     assert [float(row["displacement"]) for row in rows] == pytest.approx([0, 2], abs=1e-6)
@@ -206,7 +261,7 @@ def test_motion_in_a_pair_is_told_and_left_out(tmp_path):
 
 
 def test_a_scan_of_which_no_pair_passes_is_quantified_and_says_so(tmp_path):
-    motion = [np.eye(4), *(transforms.rigid_matrix((0, 2.0 * k, 0), (0, 0, 0), (0, 0, 0)) for k in range(4))]
+    motion = [np.eye(4), *(moved(2.0 * k) for k in range(4))]
     scan = Files(tmp_path, motion=motion, acquisition={"volume_types": ["m0scan"] + ["control", "label"] * 2})
     made = scan.quantify(outliers={"rules": ["motion"]})
     record = tables.read_json(made["sidecar"])

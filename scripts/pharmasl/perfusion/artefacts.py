@@ -6,7 +6,7 @@ marks, however few it leaves: whatever happens to one repeat, no rule is switche
 repeats never counts more of them. Whether those that pass are enough is the quality stage's to decide.
 
 ``motion``
-    The head moved further than a limit between the repeat's two volumes or since the repeat before.
+    The head lay further apart than a limit in the repeat's control and label, whose static tissue then does not cancel.
 ``score``
     SCORE, structural correlation based outlier rejection (Dolui et al. 2017, J Magn Reson Imaging, doi
     10.1002/jmri.25436), step by step as its authors' program has it. First go the repeats whose mean grey-matter CBF
@@ -63,7 +63,7 @@ _ALONE = "whether the rule alone, applied to all repeats, would leave the repeat
 COLUMNS = {
     "repeat": {"Description": "Number of the repeat, from 0, in order of acquisition"},
     "displacement": {
-        "Description": "Framewise displacement between the repeat's volumes or since the repeat before, the larger",
+        "Description": "Framewise displacement between the repeat's control and label (labels, each by its weight)",
         "Units": "mm",
     },
     "gm_cbf": {"Description": "Mean CBF of grey matter", "Units": "mL/100 g/min"},
@@ -154,7 +154,7 @@ def choose(series, gm, wm, csf, *, displacement, rule, settings):
     gm, wm, csf : ndarray of shape (V,)
         Share of each tissue, 0 to 1.
     displacement : ndarray of shape (N,)
-        mm; NaN where unknown.
+        Between control and label, mm; NaN where unknown.
     rule : str or sequence of str
         ``"none"``, one of :data:`RULES`, or several of them. Each judges all repeats, so that their order matters only for
         the reason that is told of a repeat that several mark.
@@ -387,7 +387,7 @@ def _enable(measured, settings):
     grey = measured.values[measured.tissue == 0]
     if not np.isfinite(moved).any() or not len(grey):
         return {}, f"enable: not applied, no {'grey matter' if not len(grey) else 'displacement'} is known"
-    # The first repeat's volumes may have none before them: it counts as still, as in ExploreASL.
+    # A repeat whose displacement is not known counts as still, as in ExploreASL.
     order = [int(i) for i in np.argsort(np.nan_to_num(moved), kind="stable")]
     t = np.zeros(len(order) + 1)
     total, squares, count = np.zeros(len(grey)), np.zeros(len(grey)), np.zeros(len(grey))

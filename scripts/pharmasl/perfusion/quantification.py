@@ -72,6 +72,11 @@ REPEATS = {
     "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made"},
     "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
     "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
+    "displacement_before": {
+        "Description": "Framewise displacement of the repeat's first volume since the volume before it. Realignment "
+        "corrects it, and no rule judges it",
+        "Units": "mm",
+    },
     "no_signal": {"Description": "Whether the repeat holds no measurement, so that nothing was computed from it"},
 }
 
@@ -147,7 +152,7 @@ def quantify(given, made, *, acquisition, settings):
     save(made["error"], np.where(covered, template_place.on_grid(template.error), 0))
     if template.att is not None:
         save(made["template_att"], template_place.on_grid(template.att))
-    tables.write_table(made["repeats"], list(_rows(found, choice, own.weight)), REPEATS)
+    tables.write_table(made["repeats"], list(_rows(found, choice, own.weight, positions)), REPEATS)
     told = record.sidecar(found, acquisition, settings, choice, regression)
     told["Consistency"] = consistency.measure(found, native, own.cbf, acquisition, grey_median).record()
     told["MeanBrainCBF"] = float(np.nanmean(own.cbf)) if own.covered.any() else None
@@ -170,7 +175,7 @@ def _choose(found, cbf, tissue, positions, settings):
     """The repeats that make the mean."""
     several = found.timing is not None and found.timing.several
     alive = found.repeats.alive
-    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement(found, positions)[alive]
+    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement_within(found, positions)[alive]
     if several:
         # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
         for number in np.unique(found.repeats.group[alive]):
@@ -194,16 +199,32 @@ def _with_lost(choice, repeats):
     return artefacts.Choice(passed, reasons, figures, choice.notes, repeats.alive)
 
 
-def _displacement(found, positions):
-    """How far the head moved in each repeat: between its volumes or since the volume before, the larger, mm."""
+def _displacement_within(found, positions):
+    """How far apart the head lay in the volumes that each repeat subtracts, mm; NaN for a difference of the scanner.
+
+    For control minus label it is the framewise displacement from the one to the other. Where several labels are
+    interpolated to the control's time, the sum of theirs, each by its weight: what they leave is at most of that size.
+    Where whole repeats moved, realignment leaves no more than a few percent of perfusion (docs/perfusion.md), but what it
+    leaves of static tissue between a control and its label is of perfusion's own size.
+    """
+    if found.of.kind != "pairs":
+        return np.full(found.repeats.number, np.nan)
+    # The volumes that hold no measurement have no weight, and a position that means nothing.
+    within = np.zeros(found.repeats.number)
+    for number, ((control, _), weights) in enumerate(zip(found.repeats.pairs, found.repeats.weights)):
+        for volume in np.flatnonzero(weights):
+            apart = motion.framewise_displacement(positions[[control, volume]])[1]
+            within[number] += abs(weights[volume]) * apart
+    return np.where(found.repeats.alive, within, np.nan)
+
+
+def _displacement_before(found, positions):
+    """How far the head moved to each repeat's first volume since the volume before, mm; NaN where there is none."""
     if found.of.kind != "pairs":
         return np.full(found.repeats.number, np.nan)
     since = np.full(len(found.motion), np.nan)
     since[found.of.moving] = motion.framewise_displacement(positions[found.of.moving])
-    within = np.array([motion.framewise_displacement(positions[pair])[1] for pair in found.repeats.pairs])
-    within[~found.repeats.alive] = np.nan
-    # The very first volume has none before it.
-    return np.fmax(np.fmax.reduce(since[found.repeats.pairs], axis=1), within)
+    return since[found.repeats.pairs.min(axis=1)]
 
 
 def _on_template(found, given, coregistered, shares, kept, positions, settings):
@@ -251,11 +272,12 @@ def _series(place, cbf):
     return out
 
 
-def _rows(found, choice, weight):
+def _rows(found, choice, weight, positions):
+    before = _displacement_before(found, positions)
     for number, (row, pair) in enumerate(zip(choice.rows, found.repeats.pairs)):
         delay = None if found.timing is None else float(found.timing.delay[found.repeats.group[number]])
         label = int(pair[1]) if pair[1] >= 0 else None
         yield {
             **row, "control": int(pair[0]), "label": label, "post_labeling_delay": delay, "weight": weight[number],
-            "no_signal": bool(found.repeats.lost[number]),
+            "displacement_before": before[number], "no_signal": bool(found.repeats.lost[number]),
         }  # fmt: skip

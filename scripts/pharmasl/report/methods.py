@@ -118,7 +118,7 @@ def perfusion(config, sidecars):
 
 
 RULES = {
-    "motion": "those whose framewise displacement (Power et al. 2012) exceeded {MotionLimit}",
+    "motion": "those whose framewise displacement between control and label (Power et al. 2012) exceeded {MotionLimit}",
     "score": "those that SCORE rejected (Dolui et al. 2017)",
     "enable": "those that motion set apart by ENABLE's criterion (Shirzadi et al. 2018)",
     "global": "those whose mean CBF of the brain was outside {GlobalLimits}",
