@@ -42,6 +42,29 @@ def test_the_foreground_may_be_cut_by_the_field_of_view():
     assert 2 * (found & brain).sum() / (found.sum() + brain.sum()) > 0.95
 
 
+def test_the_body_of_a_map_of_perfusion_is_the_brain_though_white_matter_is_dark():
+    tissue = scanned()
+    brain = tissue[..., :3].sum(axis=3) > 0.5
+    for signal in (DELTAM, np.array([60.0, 5.0, 0.0, 0.0])):
+        shown = acceptance.body(tissue @ signal, ASL.affine)
+        assert acceptance.overlap(shown, brain) > 0.92
+    assert not acceptance.body(np.zeros(ASL.shape), ASL.affine).any()
+
+
+@pytest.mark.parametrize("name", acceptance.PERFUSION)
+def test_a_series_of_perfusion_alone_is_accepted_where_it_lies_and_not_elsewhere(name):
+    rng = np.random.default_rng(5)
+    tissue = scanned()
+    image = tissue @ np.array([60.0, 10.0, 0.0, 0.0]) + rng.normal(0, 15, ASL.shape)
+    verdict = acceptance.judge({name: image}, maps(), ASL, TRUE)
+    assert (verdict["Accepted"], verdict["ContrastImage"]) == (True, name)
+    for move in ((12, 0, 0), (0, 16, 0), (0, 0, 30)):
+        wrong = TRUE @ transforms.rigid_matrix(move, (0, 0, 0), (0, 0, 0))
+        assert not acceptance.judge({name: image}, maps(), ASL, wrong)["Accepted"]
+    noise = rng.normal(0, 15, ASL.shape)
+    assert not acceptance.judge({name: noise}, maps(), ASL, TRUE)["Accepted"]
+
+
 def test_the_right_pose_is_accepted():
     verdict = acceptance.judge({"M0": scanned() @ M0}, maps(), ASL, TRUE)
     assert verdict["Accepted"]

@@ -41,7 +41,8 @@ REGISTRATION = {
     "Stretch": "How many times larger the template is than this head, along left-right, posterior-anterior, foot-head",
     "Unexplained": "Share of the image that the tissue model leaves over, 0 to 1, robustly counted",
     "Uncertainty": "Root mean square displacement of the brain that the residuals let expect: to compare images by",
-    "Overlap": "Dice of the brain carried to the scan with the largest bright body that the scan itself shows",
+    "Overlap": "Dice of the brain carried to the scan with the largest bright body that the scan itself shows; deltaM and CBF, "
+    "whose white matter is dark, are smoothed and closed to one",
     "Contrast": "Share (partial R squared) of the variation within the brain that the pattern of grey and white matter "
     "accounts for, in the image where it is clearest (ContrastImage)",
     "ContrastImage": "That image",
