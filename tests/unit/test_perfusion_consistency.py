@@ -170,3 +170,11 @@ def test_the_effective_delay_is_what_the_last_blood_had(times, pulsed, expected)
 
 def test_half_of_the_mean_transit_is_the_least():
     assert (consistency.least_delay(False), consistency.least_delay(True)) == (0.65, 0.35)
+
+
+def test_a_bolus_that_nothing_cuts_off_leaves_the_whole_inversion_time():
+    uncut = {"volume_types": ["control", "label"], "labeling_type": "PASL", "post_labeling_delay": 1.8}
+    several = {**uncut, "volume_types": ["control", "label"] * 2, "post_labeling_delay": [0.9, 0.9, 1.8, 1.8]}
+    for acquired in (uncut, several):
+        times = parameters.timing(acquired, "x", (4, 4, 5))
+        assert consistency.effective_delay(times, pulsed=True) == pytest.approx(1.8)

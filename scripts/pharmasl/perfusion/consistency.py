@@ -138,7 +138,8 @@ def effective_delay(timing, pulsed):
     float
         Seconds.
     """
-    bolus = np.where(np.isfinite(timing.duration), timing.duration, 0.0) if pulsed else 0.0
+    # An uncut bolus is infinite among several delays, and as long as the inversion time at a single one.
+    bolus = np.where(timing.duration < timing.delay, timing.duration, 0.0) if pulsed else 0.0
     return float(np.max(timing.delay - bolus) + np.median(timing.offset))
 
 
