@@ -130,7 +130,7 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
             {"analyses": {"a": ANALYSIS, "b": {**ANALYSIS, "method": "mixed_model"}}, "conjunctions": {"c": ["a", "b"]}},
             "conjunctions.c", "mixed_model",
         ),
-        ({"conditions": {"rest": {"run": 1}}}, "conditions.rest.run", 'in quotes, such as run: "01"'),
+        ({"conditions": {"rest": {"acquisition": 1}}}, "conditions.rest.acquisition", 'such as acquisition: "01"'),
         ({"participants": [8]}, "participants.0", "YAML reads 01 as 1"),
         ({"sessions": {"baseline": False, "followup": "T2"}}, "sessions.baseline", "off as false"),
         ({"smothing": 3, "analysis": {}}, "(top level)", "Did you mean analyses"),
