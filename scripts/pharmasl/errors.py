@@ -18,13 +18,13 @@ class InputError(ValueError):
         What stands there.
     expected : str
         What should stand there.
-    mend : str
+    fix : str
         What the user can do about it.
     """
 
-    def __init__(self, file, field, found, expected, mend):
-        self.file, self.field, self.found, self.expected, self.mend = str(file), field, found, expected, mend
-        super().__init__(f"{file}: {field}: found {_short(repr(found))}, expected {expected}. {mend}")
+    def __init__(self, file, field, found, expected, fix):
+        self.file, self.field, self.found, self.expected, self.fix = str(file), field, found, expected, fix
+        super().__init__(f"{file}: {field}: found {_short(repr(found))}, expected {expected}. {fix}")
 
 
 # Characters of what was found that a message shows: a whole array or a name of hundreds helps nobody.
@@ -46,7 +46,7 @@ class InputErrors(ValueError):
         self.errors = list(errors)
         alike = {}
         for error in self.errors:
-            alike.setdefault((error.file, error.expected, error.mend), []).append(error)
+            alike.setdefault((error.file, error.expected, error.fix), []).append(error)
         lines = []
         for group in alike.values():
             lines += [f"  - {error}" for error in group[:MOST_ALIKE]]

@@ -117,7 +117,7 @@ def _labels(name, asked, labels, path):
             rois.atlas_labels([label], labels, path)
         except InputError as error:
             expected = f"{error.expected} ({os.path.basename(path)})"
-            yield InputError("config", f"rois.{name}.atlas", label, expected, error.mend)
+            yield InputError("config", f"rois.{name}.atlas", label, expected, error.fix)
 
 
 def _voxels(name, definition, grid, box, minimum):
@@ -157,4 +157,4 @@ def _named(name, error):
         field, found = f"rois.{name}" + error.field.removeprefix("rois").replace(": ", "."), error.found
     else:
         field, found = f"rois.{name}.image", f"{error.field}: {error.found}"
-    return InputError(error.file, field, found, error.expected, error.mend)
+    return InputError(error.file, field, found, error.expected, error.fix)

@@ -176,4 +176,4 @@ def test_images_that_do_not_show_one_brain_are_refused():
     noise = np.random.default_rng(0).normal(100, 20, one.head.shape).astype(np.float32)
     with pytest.raises(InputError, match="correlation with sub-01_T1w") as caught:
         average.mean([one, average.Image("other", noise, one.mask, one.affine)])
-    assert "anatomy.t1w" in caught.value.mend
+    assert "anatomy.t1w" in caught.value.fix

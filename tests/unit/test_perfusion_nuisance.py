@@ -131,8 +131,8 @@ def test_voxels_that_some_repeats_miss():
     holed[60:70, :25] = np.nan
     cleaned, _ = nuisance.regress(holed, parameters, consecutive(40))
     assert np.array_equal(np.isnan(cleaned), np.isnan(holed))
-    plain, mended = (np.nanmean(x, axis=1)[:60] - truth[:60] for x in (holed, cleaned))
-    assert rms(mended) < 0.5 * rms(plain)
+    plain, fixed = (np.nanmean(x, axis=1)[:60] - truth[:60] for x in (holed, cleaned))
+    assert rms(fixed) < 0.5 * rms(plain)
     assert cleaned[70:] == pytest.approx(whole[70:], abs=1.0)
     # Fifteen of forty repeats are not enough.
     assert np.array_equal(cleaned[60:70], holed[60:70], equal_nan=True)

@@ -94,7 +94,7 @@ def test_planes_that_contradict_each_other_are_refused():
 def test_every_unknown_label_is_a_problem():
     errors = problems({"a": {"atlas": ["Insula_Left", "Insula_L", "Precuneos_L"]}})
     assert [error.found for error in errors] == ["Insula_Left", "Precuneos_L"]
-    assert "Precuneus_L" in errors[1].mend
+    assert "Precuneus_L" in errors[1].fix
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_an_atlas_of_ones_own_is_checked(tmp_path, key, change, words):
     regions = {"a": {"atlas": ["left insula"]}}
     assert problems(regions, atlas=atlas) == []
     (error,) = problems({"a": {"atlas": ["Left"]}}, atlas=atlas)
-    assert "Left Insula" in error.mend
+    assert "Left Insula" in error.fix
     change(files[key])
     (error,) = problems(regions, atlas=atlas)
     assert words in str(error)

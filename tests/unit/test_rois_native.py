@@ -249,7 +249,7 @@ def test_a_native_region_is_none_for_the_sensitivity_analysis():
         settings.resolve(config)
     (error,) = caught.value.errors
     assert error.field == "sensitivity.answers.one.roi"
-    assert "space: template" in error.mend
+    assert "space: template" in error.fix
     config["rois"]["vmpfc"]["space"] = "template"
     assert settings.resolve(config)["rois"]["vmpfc"]["statistic"] == "mean"
     del config["sensitivity"], config["rois"]["vmpfc"]["space"]

@@ -88,7 +88,7 @@ def test_an_impossible_field_is_named_with_file_and_mend(root, field, value):
     error = problems(root)[field]
     assert error.file == str(path)
     assert error.expected
-    assert error.mend
+    assert error.fix
 
 
 def test_a_slice_timing_that_does_not_fit_is_named(root):
@@ -177,7 +177,7 @@ def test_a_missing_t1w_is_named(root):
     (root / "sub-03/ses-T1/anat/sub-03_ses-T1_T1w.nii.gz").unlink()
     problem = problems(root)["anat/*_T1w.nii.gz"]
     assert "sub-03" in problem.file
-    assert "anatomy.missing_t1w" in problem.mend
+    assert "anatomy.missing_t1w" in problem.fix
 
 
 def test_the_template_may_stand_in_for_a_missing_t1w(root):

@@ -75,7 +75,7 @@ def test_the_constants_of_asltbx(root):
 
 def test_asltbx_never_takes_a_suppressed_control_for_m0(root):
     edit(root, BackgroundSuppression=True)
-    assert "m0.source" in problems(root, calibration="asltbx")["M0Type"].mend
+    assert "m0.source" in problems(root, calibration="asltbx")["M0Type"].fix
     assert resolve(root, calibration="asltbx", m0={"source": "sidecar"})["m0_type"] == "Included"
 
 

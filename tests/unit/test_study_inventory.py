@@ -183,7 +183,7 @@ class TestConditions:
             return
         error = only(root, conditions=conditions)
         assert error.field == "conditions.rest"
-        assert selector in error.mend
+        assert selector in error.fix
 
     def test_one_of_them_can_be_chosen(self, root):
         for label in ("rec-moco_echo-1", "rec-orig_echo-1", "rec-orig_echo-02"):
@@ -205,7 +205,7 @@ class TestConditions:
         first = caught.value.errors[0]
         assert first.field == "conditions.cue"
         assert "rest, smoking" in first.expected
-        assert first.mend == "Did you mean smoking?"
+        assert first.fix == "Did you mean smoking?"
 
     def test_a_session_that_is_not_there_comes_with_those_that_are(self, root):
         error = only(root, sessions={"baseline": "T1", "followup": "T02"})
@@ -226,7 +226,7 @@ class TestLinks:
         error = only(root)
         assert error.file == str(path)
         assert str(error.found).startswith("a link to")
-        assert "datalad get" in error.mend
+        assert "datalad get" in error.fix
 
     def test_nor_is_its_t1w_or_m0(self, root):
         path = self.dangle(root / "sub-01/ses-T1/anat/sub-01_ses-T1_T1w.nii.gz")
@@ -254,7 +254,7 @@ class TestLinks:
             read(root)
         assert len(caught.value.errors) == 6
         assert str(caught.value.errors[-1].found).startswith("15 more links")
-        assert f"datalad get -d {root}" in caught.value.errors[-1].mend
+        assert f"datalad get -d {root}" in caught.value.errors[-1].fix
 
 
 class TestCopies:

@@ -68,13 +68,13 @@ def test_lost_zeros_are_explained(root):
     rewrite(root, "sub-0", "")
     (error,) = [error for error in problems(root) if error.field == "participant_id"]
     assert "sub-01, sub-02, sub-03, sub-04" in error.found
-    assert "1 for 01" in error.mend
+    assert "1 for 01" in error.fix
 
 
 def test_a_column_that_differs_in_case_is_suggested(root):
     rewrite(root, "\tage\t", "\tAge\t")
     error = next(error for error in problems(root) if error.field == "age")
-    assert error.mend.endswith("Did you mean Age?")
+    assert error.fix.endswith("Did you mean Age?")
 
 
 def test_an_arm_that_nobody_defined_is_one_message_with_its_people(root):
@@ -88,4 +88,4 @@ def test_a_table_in_another_encoding_is_one_message(root):
     path = root / "participants.tsv"
     path.write_bytes(path.read_text().replace("\tM", "\tmännlich").encode("cp1252"))
     (error,) = problems(root)
-    assert "UTF-8" in error.mend
+    assert "UTF-8" in error.fix

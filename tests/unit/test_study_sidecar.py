@@ -59,7 +59,7 @@ class TestFiles:
         path(root).write_bytes(text.encode("latin-1"))
         error = only(root)
         assert (error.file, error.field) == (str(path(root)), "line 2")
-        assert "UTF-8" in error.mend
+        assert "UTF-8" in error.fix
 
     @pytest.mark.parametrize(
         ("text", "found"),
@@ -134,7 +134,7 @@ class TestValues:
         edit(root, **{field: value})
         error = only(root)
         assert (error.file, error.field) == (str(path(root)), field)
-        assert hint in error.mend
+        assert hint in error.fix
 
     @pytest.mark.parametrize(
         ("wrong", "right"),
@@ -143,11 +143,11 @@ class TestValues:
     def test_a_misspelt_field_is_named(self, root, wrong, right):
         edit(root, **{right: "gone", wrong: skeleton.SIDECAR[right]})
         error = only(root)
-        assert (error.field, error.mend) == (right, f"Is {wrong} meant to be {right}? Rename it.")
+        assert (error.field, error.fix) == (right, f"Is {wrong} meant to be {right}? Rename it.")
 
     def test_the_likely_repetition_time_is_named(self, root):
         edit(root, RepetitionTimePreparation=0, RepetitionTime=4.0)
-        assert "RepetitionTime is 4 s" in only(root).mend
+        assert "RepetitionTime is 4 s" in only(root).fix
 
     def test_whether_the_readout_is_2d_is_asked_for(self, root):
         edit(root, MRAcquisitionType="gone")
@@ -216,7 +216,7 @@ class TestContext:
         path(root, "_aslcontext.tsv").write_text("\n".join([*lines, ""]))
         error = only(root)
         assert (error.file, error.field) == (str(path(root, "_aslcontext.tsv")), field)
-        assert hint in error.mend
+        assert hint in error.fix
 
 
 class TestPulsed:
@@ -240,7 +240,7 @@ class TestPulsed:
         edit(pulsed, BolusCutOffFlag=False, PASLType="PICORE", BolusCutOffTechnique="gone", BolusCutOffDelayTime="gone")
         error = only(pulsed)
         assert error.field == "BolusCutOffFlag"
-        assert "leave the run out" in error.mend
+        assert "leave the run out" in error.fix
 
     def test_what_a_cut_off_lacks_is_asked_for_at_once(self, pulsed):
         edit(pulsed, BolusCutOffTechnique="gone", BolusCutOffDelayTime="gone")
@@ -336,7 +336,7 @@ class TestM0:
 
     def test_a_saturation_recovery_says_that_it_is_one(self, separate):
         self.m0(separate, RepetitionTimePreparation=[0.5, 2.0, 6.0])
-        assert "saturation recovery" in only(separate).mend.lower()
+        assert "saturation recovery" in only(separate).fix.lower()
         assert resolve(separate, m0={"t1_recovery": False})["m0_repetition_time"] is None
 
     def test_an_unreadable_sidecar_of_m0_is_one_error(self, separate):
@@ -351,13 +351,13 @@ class TestOverride:
     def test_an_unknown_field_is_named_with_the_nearest(self, root):
         error = only(root, override={"LabellingDuration": 1.8})
         assert (error.file, error.field) == ("config", "perfusion.override.LabellingDuration")
-        assert "LabelingDuration?" in error.mend
+        assert "LabelingDuration?" in error.fix
 
     def test_a_wrong_value_blames_the_configuration_once(self, tmp_path):
         root = skeleton.dataset(tmp_path / "many", participants=4, conditions=("rest",))
         error = only(root, override={"PostLabelingDelay": 1800})
         assert (error.file, error.field) == ("config", "perfusion.override.PostLabelingDelay")
-        assert "1.8" in error.mend
+        assert "1.8" in error.fix
         error = only(root, override={"SliceTiming": [0.0, 0.1], "MRAcquisitionType": "2D"})
         assert (error.file, error.field) == ("config", "perfusion.override.SliceTiming")
 

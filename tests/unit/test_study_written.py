@@ -87,7 +87,7 @@ def test_results_never_lie_in_the_raw_dataset(tmp_path, output, accepted):
         return
     (error,) = problems(tmp_path, output_dir=f"{tmp_path}/{output}")
     assert error.field == "output_dir"
-    assert "derivatives/pharmasl" in error.mend
+    assert "derivatives/pharmasl" in error.fix
 
 
 ANALYSIS = {"contrast": "rest", "effect": "group_by_time"}

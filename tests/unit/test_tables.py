@@ -70,7 +70,7 @@ def test_another_encoding_names_line_byte_and_the_fix(tmp_path, encoding):
     assert error.field == "line 3"
     assert "0xFC" in error.found
     assert "Müller" in error.found
-    assert "UTF-8" in error.mend
+    assert "UTF-8" in error.fix
 
 
 @pytest.mark.parametrize(

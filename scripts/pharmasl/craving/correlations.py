@@ -676,7 +676,7 @@ def _require(cbf, rois, contrasts):
                     "craving",
                     f"{roi}, {contrast}",
                     f"one of the pairs {sorted(cbf)}",
-                    "Mend craving.rois or craving.contrast.",
+                    "Correct craving.rois or craving.contrast.",
                 )
 
 
@@ -857,7 +857,9 @@ def write_correlations(scores_path, values_paths, sidecar_paths, table_path, cra
     scores = scoring.read_written(scores_path)
     for name in craving.get("covariates") or []:
         if name not in scores[0]:
-            raise InputError(scores_path, "craving.covariates", name, f"one of {list(scores[0])}", "Mend the config.")
+            raise InputError(
+                scores_path, "craving.covariates", name, f"one of {list(scores[0])}", "Correct the config."
+            )
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     resamples, seed = int(craving.get("resamples", RESAMPLES)), int(craving.get("seed", SEED))
     columns["p"].update(Permutations=resamples, Seed=seed)

@@ -238,7 +238,11 @@ def write_mediation(scores_path, values_paths, sidecar_paths, table_path, cravin
     for each in craving["mediation"]["mediators"]:
         if (each["roi"], each["contrast"]) not in cbf:
             raise InputError(
-                "config", "craving.mediation", f"{each['roi']}, {each['contrast']}", f"one of {sorted(cbf)}", "Mend it."
+                "config",
+                "craving.mediation",
+                f"{each['roi']}, {each['contrast']}",
+                f"one of {sorted(cbf)}",
+                "Correct it.",
             )
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     for name in ("percentile_low", "percentile_high", "bca_low", "bca_high"):

@@ -192,8 +192,8 @@ def score(table, people, file, craving, sessions, arms):
     covariates = list(craving.get("covariates") or [])
     for name in covariates:
         if any(name not in row for row in known.values()):
-            mend = "Correct craving.covariates."
-            errors.append(InputError(file, "craving.covariates", name, "a column of participants.tsv", mend))
+            fix = "Correct craving.covariates."
+            errors.append(InputError(file, "craving.covariates", name, "a column of participants.tsv", fix))
     labels = [_label(sessions["baseline"], "ses-"), _label(sessions["followup"], "ses-")]
     elsewhere = {_label(session, "ses-") for session in sessions.get("others") or []}
     limits = craving.get("range") or (-math.inf, math.inf)

@@ -45,7 +45,7 @@ def check_inference(inference):
     for key, (good, expected) in rules.items():
         if key not in inference or not good(inference[key]):
             raise InputError(
-                "configuration", f"inference.{key}", inference.get(key), expected, "Mend inference in the config."
+                "configuration", f"inference.{key}", inference.get(key), expected, "Correct inference in the config."
             )
 
 

@@ -64,7 +64,7 @@ def positive(acquisition, name, series, most=math.inf):
             field,
             value,
             f"one number {limit} ({unit})",
-            "Mend the sidecar, or set the value in the configuration.",
+            "Correct the sidecar, or set the value in the configuration.",
         )
     return number
 
@@ -131,7 +131,7 @@ def timing(acquisition, series, shape, q2tips="consensus"):
     types, kind = acquisition["volume_types"], acquisition.get("labeling_type")
     if kind not in ("PCASL", "CASL", "PASL"):
         raise InputError(
-            series, "ArterialSpinLabelingType", kind, "PCASL, CASL or PASL", "Mend the sidecar of the series."
+            series, "ArterialSpinLabelingType", kind, "PCASL, CASL or PASL", "Correct the sidecar of the series."
         )
     pulsed = kind == "PASL"
     delays = _each(acquisition, "post_labeling_delay", len(types), series)
@@ -168,7 +168,9 @@ def _each(acquisition, name, count, series):
         return [value] * count
     if len(value) != count:
         field, unit = FIELDS[name]
-        raise InputError(series, field, f"{len(value)} values", f"{count}, one a volume ({unit})", "Mend the sidecar.")
+        raise InputError(
+            series, field, f"{len(value)} values", f"{count}, one a volume ({unit})", "Correct the sidecar."
+        )
     return list(value)
 
 
@@ -180,7 +182,7 @@ def _offsets(acquisition, series, n_slices):
             "SliceTiming",
             times,
             f"{n_slices} times, one for each slice, in seconds",
-            "Mend the sidecar of the series.",
+            "Correct the sidecar of the series.",
         )
     return kinetics.slice_delays(0.0, times, n_slices)
 

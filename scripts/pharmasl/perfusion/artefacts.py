@@ -210,7 +210,7 @@ def check(rule, settings):
     """
 
     def wrong(field, found, expected):
-        return InputError("config", f"perfusion.outliers.{field}", found, expected, "Mend the configuration.")
+        return InputError("config", f"perfusion.outliers.{field}", found, expected, "Correct the configuration.")
 
     rules = [rule] if isinstance(rule, str) else list(rule)
     rules = [] if rules == ["none"] else rules

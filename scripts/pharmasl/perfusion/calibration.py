@@ -56,7 +56,9 @@ def source(acquisition, volumes, series, m0):
     else:
         missing = "Separate, Included, Estimate or Absent"
     if missing:
-        raise InputError(series, "M0Type", kind, missing, "Mend the sidecar, add the M0 image, or leave the scan out.")
+        raise InputError(
+            series, "M0Type", kind, missing, "Correct the sidecar, add the M0 image, or leave the scan out."
+        )
     return {"Separate": "separate", "Included": "included", "Estimate": "estimate", "Absent": "control"}[kind]
 
 

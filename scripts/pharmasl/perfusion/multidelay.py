@@ -149,10 +149,10 @@ def fit(
     mean, deviation = (0.0, math.inf) if att_prior is None else (float(value) for value in att_prior)
     if att_prior is not None and not (math.isfinite(mean) and 0 < deviation < math.inf):
         raise InputError(
-            SERIES, "prior of ATT", att_prior, "a mean and a standard deviation above 0", "Mend the prior."
+            SERIES, "prior of ATT", att_prior, "a mean and a standard deviation above 0", "Correct the prior."
         )
     if not 0 <= arterial_gain < math.inf:
-        raise InputError(SERIES, "gain by label in arteries", arterial_gain, "a number from 0", "Mend the call.")
+        raise InputError(SERIES, "gain by label in arteries", arterial_gain, "a number from 0", "Correct the call.")
     if (att_prior is not None or arterial_gain > 0) and noise is None:
         raise InputError(SERIES, "noise", None, "the noise of each voxel, to weigh data against beliefs", "Give it.")
     if noise is None:
@@ -177,13 +177,13 @@ def fit(
 def _positive(value, field, most=math.inf):
     if not 0 < value <= most or math.isinf(value):
         limit = "a number above 0" if math.isinf(most) else f"a number above 0 and at most {most:g}"
-        raise InputError(SERIES, field, value, limit, "Mend the acquisition parameters.")
+        raise InputError(SERIES, field, value, limit, "Correct the acquisition parameters.")
 
 
 def _bounds(given):
     least, most = (float(bound) for bound in given)
     if not 0 <= least < most < math.inf:
-        raise InputError(SERIES, "bounds of ATT", given, "0 <= least < largest, in seconds", "Mend the bounds.")
+        raise InputError(SERIES, "bounds of ATT", given, "0 <= least < largest, in seconds", "Correct the bounds.")
     return least, most
 
 
@@ -201,7 +201,7 @@ def _checked(relative, delays, kind, bolus, weights, parameters):
         )
     voxels, count = relative.shape
     if kind not in ("continuous", "pulsed"):
-        raise InputError(SERIES, "kind", kind, "continuous or pulsed", "Mend the call.")
+        raise InputError(SERIES, "kind", kind, "continuous or pulsed", "Correct the call.")
     weights = np.ones(count) if weights is None else weights
     shared = []
     for name, values in (("PostLabelingDelay", delays), ("weights", weights)):
@@ -210,13 +210,13 @@ def _checked(relative, delays, kind, bolus, weights, parameters):
             expected = f"({count},) or ({voxels}, {count})"
             raise InputError(SERIES, name, values.shape, expected, "Give one value a delay.")
         if (values < 0).any() or not np.isfinite(values).all():
-            raise InputError(SERIES, name, "a negative or missing value", "numbers from 0", "Mend the sidecar.")
+            raise InputError(SERIES, name, "a negative or missing value", "numbers from 0", "Correct the sidecar.")
         shared.append(values)
     bolus = np.asarray(bolus, dtype=np.float64)
     if bolus.shape not in ((), (1,), (count,)):
         raise InputError(SERIES, "bolus", bolus.shape, f"one number, or {count}", "Give one value a delay.")
     if not (bolus > 0).all() or (kind == "continuous" and np.isinf(bolus).any()):
-        raise InputError(SERIES, "bolus", bolus.tolist(), "durations above 0 in seconds", "Mend the sidecar.")
+        raise InputError(SERIES, "bolus", bolus.tolist(), "durations above 0 in seconds", "Correct the sidecar.")
     return relative, shared[0], np.full(count, bolus), shared[1]
 
 

@@ -126,6 +126,6 @@ def _reach(kernel):
             "perfusion.partial_volume.kernel",
             kernel,
             "three odd numbers of voxels, such as [5, 5, 1]",
-            "Mend the configuration.",
+            "Correct the configuration.",
         )
     return tuple(int(size) // 2 for size in sizes)

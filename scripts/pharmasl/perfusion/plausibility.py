@@ -178,7 +178,7 @@ def unit_factor(units, path):
             "Units",
             units,
             f"a unit of CBF, such as {UNIT} or mL/g/min",
-            "Mend the Units in the sidecar.",
+            "Correct the Units in the sidecar.",
         ) from None
 
 

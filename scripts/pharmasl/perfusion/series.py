@@ -41,7 +41,7 @@ def _read(path, volume_types):
             "number of volumes",
             data.shape[3],
             f"{len(volume_types)}, as many as the series' aslcontext.tsv has rows",
-            "Mend the aslcontext.tsv.",
+            "Correct the aslcontext.tsv.",
         )
     return data, affine
 

@@ -81,7 +81,7 @@ def sort(volume_types, series, group=None, examined=None):
     unknown = sorted(set(volume_types) - set(TYPES))
     if unknown:
         raise InputError(
-            series, "volume_type", unknown, f"one of {', '.join(TYPES)}", "Mend the series' aslcontext.tsv."
+            series, "volume_type", unknown, f"one of {', '.join(TYPES)}", "Correct the series' aslcontext.tsv."
         )
     of = {kind: np.array([i for i, t in enumerate(volume_types) if t == kind], dtype=int) for kind in TYPES}
     group = np.zeros(len(volume_types)) if group is None else np.asarray(group)
@@ -102,7 +102,7 @@ def sort(volume_types, series, group=None, examined=None):
             "volume_type",
             sorted(set(volume_types)),
             "control and label, deltam, or cbf volumes",
-            "Mend the series' aslcontext.tsv, or leave the scan out.",
+            "Correct the series' aslcontext.tsv, or leave the scan out.",
         )
     unpaired = np.setdiff1d(np.concatenate([of["control"], of["label"]]), pairs)
     acquired = pairs if kind == "pairs" else np.stack([of[kind], np.full(len(of[kind]), -1)], axis=1)

@@ -46,7 +46,7 @@ class FieldReader:
             and beside
         ):
             return f"RepetitionTime is {beside:g} s in the same sidecar: if that is the time from volume to volume, write it."
-        return error.mend
+        return error.fix
 
     def _error(self, *arguments):
         self.errors.append(InputError(*arguments))

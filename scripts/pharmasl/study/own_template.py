@@ -84,7 +84,7 @@ def check(settings):
             image = header.read(path)
         except InputErrors as several:
             yield from (
-                InputError(path, f"template.{kind}", f"{error.field} {error.found}", error.expected, error.mend)
+                InputError(path, f"template.{kind}", f"{error.field} {error.found}", error.expected, error.fix)
                 for error in several.errors
             )
             continue

@@ -53,7 +53,7 @@ def resolve(config):
         analysis["inference"] = {**complete["inference"], **own}
         # What an analysis says of its own inference follows the common one's rules.
         errors += [
-            InputError(FILE, f"analyses.{name}.{error.field}", error.found, error.expected, error.mend)
+            InputError(FILE, f"analyses.{name}.{error.field}", error.found, error.expected, error.fix)
             for error in schemas.check({**_LEAST, "inference": own}, "config", FILE)
         ]
     if errors:

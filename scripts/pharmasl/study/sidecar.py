@@ -227,7 +227,7 @@ def check_overrides(asked, names):
                 )  # fmt: skip
         values = {name: value for name, value in override.fields.items() if name in known and value is not None}
         for error in impossible(values):
-            yield InputError("config", f"{override.name}.{error.field}", error.found, error.expected, error.mend)
+            yield InputError("config", f"{override.name}.{error.field}", error.found, error.expected, error.fix)
         if names and not any(override.applies(entities) for entities in names):
             yield InputError(
                 "config", f"{override.name}.where", override.where, "entities that a scan of the study has",
