@@ -81,12 +81,13 @@ class File:
 
 
 def parse(name):
-    """Split a BIDS file name into entities, suffix and extension; None if it is no BIDS name."""
+    """Split a BIDS file name into entities, suffix and extension; None if it is no BIDS name, as with an entity twice."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
     pairs = [pair.split("-", 1) for pair in match["entities"].split("_")[:-1]]
-    return dict(pairs), match["suffix"], match["extension"]
+    entities = dict(pairs)
+    return (entities, match["suffix"], match["extension"]) if len(entities) == len(pairs) else None
 
 
 def number(label):

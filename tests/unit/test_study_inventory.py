@@ -113,6 +113,7 @@ class TestListed:
             ("perf/sub-01_ses-T1_acq-rest_part-phase_asl.nii.gz", "no magnitude"),
             ("perf/sub-01_ses-T1_acq-rest_part-imag_m0scan.nii.gz", "no magnitude"),
             ("perf/sub-01_ses-T1_asl (1).nii.gz", "no name of BIDS"),
+            ("perf/sub-01_ses-T1_acq-rest_acq-smoking_asl.nii.gz", "no name of BIDS"),
             ("perf/sub-01_ses-T1_asl.final.nii.gz", "no name of BIDS"),
             ("anat/sub-01_ses-T1_part-phase_T1w.nii.gz", "no magnitude"),
             ("anat/sub-01_ses-T1_desc-defaced_T1w.nii.gz", "the entity desc"),
