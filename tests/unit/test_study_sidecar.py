@@ -70,6 +70,9 @@ class TestFiles:
             ("{", "Expecting"),
             ('{"PostLabelingDelay": NaN}', "NaN"),
             ('{"PostLabelingDelay": [1.8, -Infinity]}', "-Infinity"),
+            ('{"M0Estimate": 1e999}', "1e999"),
+            ('{"M0Estimate": 1' + 400 * "0" + "}", "1000"),
+            ('{"a": ' + 100000 * "[", "thousands of nested brackets"),
         ],
     )
     def test_what_is_no_object_is_one_error(self, root, text, found):
@@ -77,6 +80,12 @@ class TestFiles:
         error = only(root)
         assert (error.file, error.field) == (str(path(root)), "(whole file)")
         assert str(error.found).startswith(found)
+
+    def test_a_sidecar_that_is_not_there_or_is_a_folder_is_one_error(self, root):
+        path(root).unlink()
+        assert (only(root).field, only(root).found) == ("(whole file)", "no such file")
+        path(root).mkdir()
+        assert (only(root).field, only(root).found) == ("(whole file)", "no such file")
 
     def test_a_field_twice_is_refused(self, root):
         text = json.dumps(skeleton.SIDECAR)
@@ -128,6 +137,11 @@ class TestValues:
             ("ArterialSpinLabelingType", "pCASL", "Write PCASL"),
             ("M0Type", "included", "Write Included"),
             ("PostLabelingDelay", -1, "Correct"),
+            # One value of 0 or below it says nothing of the others' unit.
+            ("RepetitionTimePreparation", [0] + [4.0] * 6, "Correct"),
+            ("PostLabelingDelay", [-1] + [1.8] * 6, "Correct"),
+            ("SliceTiming", [-0.04, 0, 0.04], "Correct"),
+            ("SliceTiming", [0, 400, 800], "0.8"),
         ],
     )
     def test_a_wrong_unit_or_type_is_guessed(self, root, field, value, hint):
@@ -145,6 +159,30 @@ class TestValues:
         error = only(root)
         assert (error.field, error.fix) == (right, f"Is {wrong} meant to be {right}? Rename it.")
 
+    @pytest.mark.parametrize(
+        ("wrong", "right", "value"),
+        [
+            ("LabellingEfficiency", "LabelingEfficiency", 0.6),
+            ("BackgroundSuppressionNumberOfPulses", "BackgroundSuppressionNumberPulses", 4),
+            ("SliceEncodingDirecton", "SliceEncodingDirection", "k-"),
+            ("looklocker", "LookLocker", True),
+        ],
+    )
+    def test_a_misspelt_field_that_a_default_would_replace_is_refused(self, root, wrong, right, value):
+        edit(root, **{right: "gone", wrong: value})
+        error = only(root)
+        assert (error.field, error.expected) == (wrong, f"the field {right}")
+        edit(root, **{right: "gone", wrong: "gone"})
+        resolve(root)
+
+    def test_fields_of_the_scanner_that_are_spelt_alike_are_left_alone(self, root):
+        alike = {
+            "PhaseEncodingDirection": "j-", "PostLabelDelay": 1.7, "PCASLType": "balanced", "EchoTime1": 0.01,
+            "RepetitionTimeExcitation": 0.01, "BackgroundSuppressionPulseDuration": 0.01,
+        }  # fmt: skip
+        edit(root, LabelingEfficiency="gone", **alike)
+        assert resolve(root)["post_labeling_delay"] == 1.8
+
     def test_the_likely_repetition_time_is_named(self, root):
         edit(root, RepetitionTimePreparation=0, RepetitionTime=4.0)
         assert "RepetitionTime is 4 s" in only(root).fix
@@ -158,6 +196,7 @@ class TestValues:
         [
             ({"LabelingDuration": 3.0, "PostLabelingDelay": 3.5}, "RepetitionTimePreparation"),
             ({"MRAcquisitionType": "2D", "SliceTiming": [0, 3.0, 6.5]}, "SliceTiming"),
+            ({"MRAcquisitionType": "2D", "SliceTiming": [0, 1.2, 2.5]}, "RepetitionTimePreparation"),
             ({"MRAcquisitionType": "2D", "SliceTiming": [0, 0.5]}, "SliceTiming"),
             ({"EchoTime": [0.012, 0.03, 0.012, 0.03, 0.012, 0.03, 0.012]}, "EchoTime"),
             ({"TimeEncodedMatrixSize": 8}, "TimeEncodedMatrixSize"),
@@ -280,7 +319,7 @@ class TestM0:
         self.m0(separate, "sub-01_ses-T1_acq-rest")
         assert read(separate).scans[STEM].m0 == wanted
 
-    @pytest.mark.parametrize("target", [None, []])
+    @pytest.mark.parametrize("target", [None, [], "", [""]])
     def test_a_name_that_is_not_there_leaves_the_only_one(self, separate, target):
         wanted = self.m0(separate, IntendedFor=target)
         study = read(separate)
@@ -291,7 +330,9 @@ class TestM0:
         self.m0(separate, IntendedFor="ses-T1/perf/sub-01_ses-T1_acq-other_asl.nii.gz")
         error = only(separate)
         assert error.field == "M0Type"
-        assert "name other runs" in error.expected
+        assert (
+            "name other runs: sub-01_ses-T1_m0scan.nii.gz is for ses-T1/perf/sub-01_ses-T1_acq-other" in error.expected
+        )
 
     def test_a_name_in_another_folder_is_not_the_runs(self, separate):
         self.m0(separate, IntendedFor="ses-T2/perf/sub-01_ses-T1_acq-rest_asl.nii.gz")
@@ -334,6 +375,10 @@ class TestM0:
         edit(separate, M0Type="Estimate", M0Estimate=1000.0)
         assert resolve(separate)["m0_repetition_time"] is None
 
+    def test_a_misspelt_repetition_time_is_named(self, separate):
+        self.m0(separate, RepetitionTimePreparation=None, RepetitionTimePreperation=10)
+        assert "RepetitionTimePreperation" in only(separate).fix
+
     def test_a_saturation_recovery_says_that_it_is_one(self, separate):
         self.m0(separate, RepetitionTimePreparation=[0.5, 2.0, 6.0])
         assert "saturation recovery" in only(separate).fix.lower()
@@ -364,6 +409,19 @@ class TestOverride:
     def test_a_field_can_be_taken_away(self, root):
         edit(root, LabelingEfficiency=0.5)
         assert resolve(root, override={"LabelingEfficiency": None})["labeling_efficiency"] == 0.85
+
+    def test_a_contradiction_or_a_field_taken_away_blames_the_configuration_once(self, tmp_path):
+        root = skeleton.dataset(tmp_path / "many", participants=4, conditions=("rest",))
+        for value in (None, 5.9, 0):
+            error = only(root, override={"PostLabelingDelay": value})
+            assert (error.file, error.field) == ("config", "perfusion.override.PostLabelingDelay")
+
+    def test_what_a_sidecar_never_had_is_not_blamed_on_the_configuration(self, root):
+        edit(root, MRAcquisitionType="gone")
+        assert only(root, override={"MRAcquisitionType": None}).file == str(path(root))
+
+    def test_a_field_of_m0_images_is_not_one_of_a_series(self, root):
+        assert only(root, override={"IntendedFor": "x"}).field == "perfusion.override.IntendedFor"
 
     def test_a_field_that_the_sidecar_lacks_can_be_given(self, root):
         edit(root, MRAcquisitionType="gone")

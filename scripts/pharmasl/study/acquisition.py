@@ -83,7 +83,7 @@ class _Resolver(FieldReader):
             self.m0scan = None
         if self.m0scan:
             self._header(self.m0scan.path)
-        if not computed and not self.fields and not self.refused and not os.path.lexists(self.sidecar_path):
+        if not (computed or self.fields or self.refused or self.unreadable or os.path.isfile(self.sidecar_path)):
             self._error(
                 self.sidecar_path, "(whole file)", "no such file", "the run's sidecar", "Add it, or give its fields by "
                 "perfusion.override in the configuration.",
@@ -100,6 +100,7 @@ class _Resolver(FieldReader):
 
     def _unsupported(self):
         """Kinds of series that would be quantified wrongly."""
+        self._misspelt()
         if self.fields.get("LookLocker"):
             self._contradiction(
                 "LookLocker", "false or absent",
@@ -205,7 +206,7 @@ class _Resolver(FieldReader):
         return distinct.pop() if len(distinct) == 1 else values
 
     def _fits(self, durations, delays, slices, repetition, volume_types):
-        """Labelling, delay and readout have to pass before the next volume begins."""
+        """Labelling, delay and the readout of all slices have to pass before the next volume begins."""
         count, latest = len(volume_types), max(slices or [0.0])
         durations, delays = (
             values if isinstance(values, list) else [values] * count for values in (durations, delays)
@@ -216,21 +217,18 @@ class _Resolver(FieldReader):
                 continue
             if latest >= time:
                 self._contradiction(
-                    "SliceTiming",
-                    f"times below the repetition time, {time:g} s ({field})",
+                    "SliceTiming", f"times below the repetition time, {time:g} s ({field})",
                     "Correct it; it is in seconds.",
-                )
+                )  # fmt: skip
                 return
             # Sidecars round: a hundredth of the time is no contradiction.
-            if delay is not None and (duration or 0) + delay > 1.01 * time:
-                needed = f"LabelingDuration and PostLabelingDelay ({duration:g} + {delay:g} s)" if duration else (
-                    f"PostLabelingDelay ({delay:g} s)"
-                )  # fmt: skip
+            if delay is not None and (duration or 0) + delay + latest > 1.01 * time:
+                parts = {"LabelingDuration": duration, "PostLabelingDelay": delay, "SliceTiming": latest}
+                needed = " + ".join(f"{name} {value:g}" for name, value in parts.items() if value)
                 self._contradiction(
-                    field,
-                    f"at least {needed}, which pass within it",
-                    "Correct whichever is wrong; RepetitionTimePreparation is the time from one volume to the next.",
-                )
+                    self._responsible(field, *parts), f"{needed} s within {field} ({time:g} s)",
+                    "Correct whichever is wrong; the latter is the time from one volume to the next.",
+                )  # fmt: skip
                 return
 
     def _bolus(self, kind):
@@ -350,7 +348,11 @@ class _Resolver(FieldReader):
             self.errors += choice.errors
             self.sources["m0_image"] = choice.reason
         if kind == "Separate" and choice.image is None and not choice.errors:
-            meant = f"; {', '.join(choice.others)} beside it name other runs in IntendedFor" if choice.others else ""
+            meant = (
+                f"; in IntendedFor, those beside it name other runs: {', '.join(choice.others)}"
+                if choice.others
+                else ""
+            )
             self._contradiction(
                 "M0Type", f"an m0scan image for the run{meant}",
                 "Write M0Type Included: aslcontext.tsv has m0scan volumes."
@@ -394,8 +396,10 @@ class _Resolver(FieldReader):
             return float(values[0]) if len(set(values)) == 1 else None
         unreadable = any(error.file == self.m0_path for error in self.errors)
         if needed and not unreadable and "RepetitionTimePreparation" not in self.m0_refused:
+            typo = sidecar.misspelt("RepetitionTimePreparation", self.m0_fields)
             self._error(
                 self.m0_path, "RepetitionTimePreparation", "nothing", "seconds above 0, at most 60",
+                f"Is {typo} meant to be it? Rename it." if typo else
                 "Add it: M0 is corrected for incomplete recovery, unless perfusion.m0.t1_recovery is false.",
             )  # fmt: skip
         return None

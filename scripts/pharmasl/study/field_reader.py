@@ -3,6 +3,12 @@
 from pharmasl.errors import InputError
 from pharmasl.study import schemas, sidecar
 
+# Fields without which a series is still quantified, and otherwise: misspelt, they would be passed over without a word.
+_TELLING = (
+    "LabelingEfficiency", "BackgroundSuppressionNumberPulses", "BackgroundSuppressionPulseTime", "SliceEncodingDirection",
+    "LookLocker",
+)  # fmt: skip
+
 
 class FieldReader:
     """Takes fields of a sidecar and notes what is wrong with them.
@@ -69,6 +75,12 @@ class FieldReader:
         if field in self.refused or self.unreadable:
             return
         self.refused.add(field)
+        if field in self.origin:
+            self._error(
+                *self._place(field), "null", expected, "Give its value, or limit the override to the scans that can do "
+                "without.",
+            )  # fmt: skip
+            return
         typo = sidecar.misspelt(field, self.fields)
         hint = f"Is {typo} meant to be {field}? Rename it." if typo else (
             f"Add {field} to the sidecar, or to perfusion.override in the configuration."
@@ -79,6 +91,17 @@ class FieldReader:
         """Record a value's source and return the value."""
         self.sources[key] = f"{field} of {self.origin[field]}"
         return self.fields[field]
+
+    def _misspelt(self):
+        """Fields that would change the result and are there under a name that is not theirs."""
+        for field in _TELLING:
+            typo = None if field in self.origin else sidecar.misspelt(field, self.fields, surely=True)
+            if typo:
+                self._error(self.origin[typo], typo, self.fields[typo], f"the field {field}", "Rename it.")
+
+    def _responsible(self, *fields):
+        """Of several fields that contradict each other, the first that the configuration set; else the first."""
+        return next((name for name in fields if self.origin.get(name, "").startswith("config ")), fields[0])
 
     def _need(self, key, field):
         """A required value, None where it is missing or refused."""

@@ -21,7 +21,7 @@ class Choice:
     errors : tuple of InputError
         Why none could be chosen, or what cannot be read.
     others : tuple of str
-        Names of M0 images beside the series that are meant for other series.
+        Of the M0 images beside the series that are meant for other files: name, and the first file that each is for.
     """
 
     image: object = None
@@ -60,7 +60,9 @@ def choose(dataset, asl):
     folder = os.path.dirname(asl.path)
     beside = [file for file in everywhere if os.path.dirname(file.path) == folder]
     free = [file for file in beside if not targets[file.path]]
-    others = tuple(os.path.basename(file.path) for file in beside if targets[file.path])
+    others = tuple(
+        f"{os.path.basename(file.path)} is for {targets[file.path][0]}" for file in beside if targets[file.path]
+    )
     same = [file for file in free if _same(file.entities, asl.entities)]
     for candidates, reason in (
         (same, "the M0 image with the entities of the run"),
@@ -74,9 +76,9 @@ def choose(dataset, asl):
 
 
 def intended(metadata):
-    """The files that an M0 image is meant for, as its sidecar writes them (list of str)."""
+    """The files that an M0 image is meant for, as its sidecar writes them (list of str); empty ones, of converters, are none."""
     value = metadata.fields.get("IntendedFor", [])
-    return [str(target) for target in (value if isinstance(value, list) else [value])]
+    return [str(target) for target in (value if isinstance(value, list) else [value]) if str(target).strip()]
 
 
 def _names(target, root, asl):

@@ -24,6 +24,8 @@ _SECONDS = frozenset({
 })  # fmt: skip
 # How alike two names must be for one to be taken for a misspelling of the other (difflib's ratio).
 _ALIKE = 0.85
+# And to be refused for it: PhaseEncodingDirection, of 0.86, is no misspelling of SliceEncodingDirection.
+_SURELY_ALIKE = 0.93
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Sidecar:
     fields : dict of str to JSON value
         Nearer files win over farther ones. A field that is null is one that is not known: it is left out.
     origin : dict of str to str
-        The file, or the part of the configuration, that each field was taken from.
+        The file, or the part of the configuration, that each field was taken from, or by which it was taken away.
     errors : tuple of InputError
         Of files that cannot be read. Then nothing is known of the fields that are missing.
     """
@@ -100,19 +102,39 @@ def read_object(path):
     text = tables.read_text(path)
     twice, strange = [], []
 
+    def number(kind):
+        # 1e999 and an integer of 400 digits are JSON, and more than a number can hold.
+        def parse(text):
+            if not math.isfinite(float(text)):
+                strange.append(text if len(text) < 20 else f"{text[:10]}...")
+                return math.nan
+            return kind(text)
+
+        return parse
+
     def unique(pairs):
         names = [name for name, _ in pairs]
         twice.extend(sorted({name for name in names if names.count(name) > 1}))
         return dict(pairs)
 
     try:
-        content = json.loads(text, object_pairs_hook=unique, parse_constant=strange.append)
+        content = json.loads(
+            text,
+            object_pairs_hook=unique,
+            parse_constant=strange.append,
+            parse_float=number(float),
+            parse_int=number(int),
+        )
+    except RecursionError:
+        raise InputError(
+            path, "(whole file)", "thousands of nested brackets", "a sidecar", "Correct the file."
+        ) from None
     except ValueError as error:
         found = "an empty file" if not text.strip() else str(error)
         raise InputError(path, "(whole file)", found, "valid JSON", "Correct the file.") from None
     if strange:
         raise InputError(
-            path, "(whole file)", ", ".join(dict.fromkeys(strange)), "numbers: JSON has no such value",
+            path, "(whole file)", ", ".join(dict.fromkeys(strange)), "finite numbers",
             "Write the number, or null where it is not known.",
         )  # fmt: skip
     if not isinstance(content, dict):
@@ -175,10 +197,12 @@ def overridden(sidecar, overrides, entities):
         if not override.applies(entities):
             continue
         for name, value in override.fields.items():
-            if value is None:
-                fields.pop(name, None)
-            else:
-                fields[name], origin[name] = value, f"config {override.name}"
+            if value is not None:
+                fields[name] = value
+            elif fields.pop(name, None) is None:
+                # What is not there is not taken away: the sidecar lacks it.
+                continue
+            origin[name] = f"config {override.name}"
     return replace(sidecar, fields=fields, origin=origin)
 
 
@@ -202,6 +226,11 @@ def overrides(settings):
     ]
 
 
+def _of_series():
+    """The schema's fields that a series has; an M0 image says by itself which series it is for."""
+    return {name: part for name, part in schemas.properties("asl").items() if name != "IntendedFor"}
+
+
 def check_overrides(asked, names):
     """What is wrong with the overrides of a study.
 
@@ -216,7 +245,7 @@ def check_overrides(asked, names):
     InputError
         For unknown fields, impossible values and overrides that no scan matches; each once, at the configuration.
     """
-    known = schemas.properties("asl")
+    known = _of_series()
     for override in asked:
         for name in override.fields:
             if name not in known:
@@ -237,7 +266,7 @@ def check_overrides(asked, names):
 
 def usable(asked):
     """The overrides without the fields that :func:`check_overrides` refuses: those are not blamed on any scan."""
-    known = schemas.properties("asl")
+    known = _of_series()
     kept = []
     for override in asked:
         fields = {name: value for name, value in override.fields.items() if name in known}
@@ -264,19 +293,29 @@ def impossible(fields):
         name = error.field.split(".")[0]
         # A list has one unit: its first impossible value stands for all.
         if error.found != "nothing" and name not in errors:
-            guess = _meant(name, error.found)
+            guess = _meant(name, fields[name])
             errors[name] = InputError("", name, error.found, error.expected, guess or "Correct the value.")
     return list(errors.values())
 
 
 def _meant(name, value):
     """What a value of a wrong unit or type was probably meant to be, as a sentence; empty where it cannot be told."""
-    if isinstance(value, list) and value:
+    several = isinstance(value, list) and bool(value)
+    if several:
         numbers = [each for each in value if isinstance(each, int | float) and not isinstance(each, bool)]
         value = max(numbers) if len(numbers) == len(value) else value[0]
     if isinstance(value, str):
         return _meant_text(name, value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return ""
+
+    def possible(number):
+        return all(
+            error.found == "nothing" for error in schemas.check({name: [number] if several else number}, "asl", "")
+        )
+
+    # In a list of one 0 or negative number the others say nothing of the unit.
+    if possible(value):
         return ""
     units = {"MagneticFieldStrength": ((1e4, "gauss", "tesla"), (1e3, "millitesla", "tesla"))}
     units |= {"LabelingEfficiency": ((100, "percent", "a share"),)}
@@ -284,7 +323,7 @@ def _meant(name, value):
     for factor, wrong, right in units.get(name, ()):
         scaled = value / factor
         plausible = scaled < 15 if name != "MagneticFieldStrength" else 0.5 <= scaled <= 15
-        if plausible and all(error.found == "nothing" for error in schemas.check({name: scaled}, "asl", "")):
+        if plausible and possible(scaled):
             return f"It looks like {wrong}: in {right} it is {scaled:g}."
     return ""
 
@@ -303,14 +342,14 @@ def _meant_text(name, value):
     return "Write the number without quotation marks, with a decimal point."
 
 
-def nearest(name, names):
+def nearest(name, names, alike=_ALIKE):
     """The name that another one was probably meant to be; None where none is alike."""
     lower = {each.lower(): each for each in names}
-    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
+    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=alike)
     return lower[close[0]] if close else None
 
 
-def misspelt(name, fields):
-    """A field of a sidecar that is probably a misspelling of a missing one; None if there is none."""
+def misspelt(name, fields, surely=False):
+    """A field of a sidecar that is probably (or surely) a misspelling of a missing one; None if there is none."""
     known = schemas.properties("asl")
-    return nearest(name, [each for each in fields if each not in known])
+    return nearest(name, [each for each in fields if each not in known], _SURELY_ALIKE if surely else _ALIKE)
