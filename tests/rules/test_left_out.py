@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from loading import script
-from pharmasl import images, rois, tables
+from pharmasl import images, roi_masks, tables
 from pharmasl.group import analysis
 from scipy import ndimage
 
@@ -73,8 +73,9 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
         threads=1,
     )
     roi = {"analysis": question, "cluster": 1}
-    rois.write_mask(
-        trial.folder / "mask.nii.gz", roi, tmp_path / "m.nii.gz", tmp_path / "m.json", clusters=[files["clusters"]]
+    mask = trial.folder / "mask.nii.gz"
+    roi_masks.write_mask(
+        mask, roi, tmp_path / "m.nii.gz", tmp_path / "m.json", brain=mask, clusters=[files["clusters"]]
     )
     outputs = {name: str(tmp_path / f"{name}.out") for name in ("values", "regions", "test")}
     maps = [path for pair in zip(trial.baseline, trial.followup) for path in pair]

@@ -7,7 +7,7 @@ import pytest
 import skeleton
 import statsmodels.api as sm
 from loading import script
-from pharmasl import contrasts, images, rois, tables
+from pharmasl import contrasts, images, roi_masks, rois, tables
 from pharmasl.craving import correlations
 from pharmasl.craving import scores as scoring
 from pharmasl.group import analysis
@@ -174,7 +174,10 @@ class Trial:
             self.masks[name] = str(self.root / f"{name}_mask.nii.gz")
             self.sidecars[name] = str(self.root / f"{name}_mask.json")
             clusters = [self.found["rest_interaction"].clusters]
-            rois.write_mask(self.template_mask, definition, self.masks[name], self.sidecars[name], clusters=clusters)
+            roi_masks.write_mask(
+                self.template_mask, definition, self.masks[name], self.sidecars[name],
+                brain=self.template_mask, minimum_coverage=0, clusters=clusters,
+            )  # fmt: skip
             self.values[name] = str(self.root / f"{name}_values.tsv")
             rows = [
                 {"participant_id": f"sub-{subject}", "session_id": session, "contrast": contrast}
