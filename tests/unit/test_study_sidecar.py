@@ -443,3 +443,11 @@ class TestOverride:
     def test_an_index_has_no_zeros(self):
         assert sidecar.Override("x", {"run": 1}).applies({"run": "01"})
         assert not sidecar.Override("x", {"run": "1"}).applies({"run": "10"})
+
+    def test_other_labels_keep_theirs(self):
+        # Participants 1 and 01 are two people.
+        for label in ("01", "sub-01"):
+            assert sidecar.Override("x", {"sub": label}).applies({"sub": "01"})
+            assert not sidecar.Override("x", {"sub": label}).applies({"sub": "1"})
+        assert sidecar.Override("x", {"ses": "ses-T1"}).applies({"ses": "T1"})
+        assert not sidecar.Override("x", {"acq": "a"}).applies({})

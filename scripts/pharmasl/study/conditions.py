@@ -20,11 +20,15 @@ def matching(conditions, entities):
     return [
         name
         for name, selector in conditions.items()
-        if all(_same(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in selector.items())
+        if all(same_label(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in selector.items())
     ]
 
 
-def _same(key, label, wanted):
+def same_label(key, label, wanted):
+    """Whether the label of an entity in a name, None without it, is the one that the configuration writes.
+
+    Those of indices are numbers (``run-01`` is 1); others are compared letter by letter.
+    """
     if label is None:
         return False
     return bids.number(label) == bids.number(str(wanted)) if key in bids.INDICES else label == str(wanted)

@@ -63,7 +63,7 @@ def choose(dataset, asl):
     others = tuple(
         f"{os.path.basename(file.path)} is for {targets[file.path][0]}" for file in beside if targets[file.path]
     )
-    same = [file for file in free if _same(file.entities, asl.entities)]
+    same = [file for file in free if file.index == asl.index]
     for candidates, reason in (
         (same, "the M0 image with the entities of the run"),
         (free, "the only M0 image beside the run"),
@@ -106,9 +106,3 @@ def _of_one_direction(asl, naming, errors):
 def _several(asl, files, fix):
     names = ", ".join(os.path.basename(file.path) for file in files)
     return InputError(asl.path, SUFFIX, names, "one M0 image for the run", fix)
-
-
-def _same(first, second):
-    return {**first, "run": str(first.get("run", "")).lstrip("0")} == {
-        **second, "run": str(second.get("run", "")).lstrip("0"),
-    }  # fmt: skip

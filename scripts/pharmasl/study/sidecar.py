@@ -7,16 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.study import schemas
+from pharmasl.study import conditions, schemas
 
 OVERRIDE = "perfusion.override"
 # What an override can be limited to: the configuration's word, and the entity of the file's name.
-WHERE = {
-    "participant": "sub", "session": "ses", "acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec",
-    "direction": "dir", "echo": "echo", "part": "part",
-}  # fmt: skip
-# Where a label is put before a label: sub-01, ses-T1.
-_PREFIXES = ("sub-", "ses-")
+WHERE = {"participant": "sub", "session": "ses", **conditions.SELECTORS}
 # Fields whose numbers are seconds.
 _SECONDS = frozenset({
     "PostLabelingDelay", "LabelingDuration", "RepetitionTimePreparation", "RepetitionTime", "EchoTime",
@@ -70,15 +65,10 @@ class Override:
 
     def applies(self, entities):
         """Whether it is for a scan with these entities (key to label) in its name."""
-        return all(_label(entities.get(key)) == _label(label) for key, label in self.where.items())
-
-
-def _label(label):
-    """A label as it is compared: an index is a number, however many zeros stand before it."""
-    text = str(label)
-    for prefix in _PREFIXES:
-        text = text.removeprefix(prefix)
-    return str(int(text)) if text.isascii() and text.isdigit() else text
+        return all(
+            conditions.same_label(key, entities.get(key), str(label).removeprefix(f"{key}-"))
+            for key, label in self.where.items()
+        )
 
 
 def read_object(path):
