@@ -96,35 +96,38 @@ def number(label):
 
 
 def _entries(folder):
-    return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    """The entries of a folder by name: its folders, and its files, links that lead nowhere among them."""
+    with os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    folders, files = [], []
+    for entry in listed:
+        (folders if entry.is_dir() else files).append(entry)
+    return folders, files
 
 
-def _files(folder, depth, datatype=None, place=None):
-    """The files of a folder whose names are BIDS names; links that lead nowhere are files whose content is elsewhere."""
-    for entry in _entries(folder):
-        if not (entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))):
-            continue
+def _files(entries, depth, datatype=None, place=None):
+    """The files whose names are BIDS names."""
+    for entry in entries:
         parsed = parse(entry.name)
         if parsed:
             yield File(entry.path, *parsed, depth, datatype, place or {})
 
 
-def _unparsed(folder):
-    """Images of a folder whose names are no BIDS names."""
-    for entry in _entries(folder):
-        if not entry.name.lower().endswith(IMAGE_EXTENSIONS) or entry.is_dir():
-            continue
-        parsed = parse(entry.name)
-        if parsed is None or parsed[2].lower() not in IMAGE_EXTENSIONS:
-            yield entry.path
+def _unparsed(entries):
+    """Images whose names are no BIDS names."""
+    for entry in entries:
+        if entry.name.lower().endswith(IMAGE_EXTENSIONS):
+            parsed = parse(entry.name)
+            if parsed is None or parsed[2].lower() not in IMAGE_EXTENSIONS:
+                yield entry.path
 
 
-def _folders(folder, key, misnamed):
-    for entry in _entries(folder):
+def _folders(folders, key, misnamed):
+    for entry in folders:
         match = _FOLDER[key].fullmatch(entry.name)
-        if match and entry.is_dir():
+        if match:
             yield entry.path, match[1]
-        elif _NEARLY[key].fullmatch(entry.name) and entry.is_dir():
+        elif _NEARLY[key].fullmatch(entry.name):
             misnamed.append(entry.path)
 
 
@@ -242,11 +245,12 @@ def read_dataset(root):
     root = str(root)
     if not os.path.isdir(root):
         raise InputError("config", "bids_dir", root, "an existing folder with a BIDS dataset", "Correct the path.")
-    files, subjects, unparsed, misnamed = list(_files(root, 0)), [], [], []
-    for subject_folder, subject in _folders(root, "sub", misnamed):
+    folders, entries = _entries(root)
+    files, subjects, unparsed, misnamed = list(_files(entries, 0)), [], [], []
+    for subject_folder, subject in _folders(folders, "sub", misnamed):
         subjects.append(subject)
-        _visit(subject_folder, 1, {"sub": subject}, files, unparsed)
-        for visit_folder, session in _folders(subject_folder, "ses", misnamed):
+        inside = _visit(subject_folder, 1, {"sub": subject}, files, unparsed)
+        for visit_folder, session in _folders(inside, "ses", misnamed):
             _visit(visit_folder, 2, {"sub": subject, "ses": session}, files, unparsed)
     if not subjects:
         raise InputError(
@@ -256,18 +260,18 @@ def read_dataset(root):
 
 
 def _visit(folder, depth, place, files, unparsed):
-    """Add what a participant's or session's folder holds; below a participant the sessions' folders are left."""
-    files += _files(folder, depth, None, place)
-    for entry in _entries(folder):
-        if not entry.is_dir() or _NEARLY["ses"].fullmatch(entry.name):
+    """Add what a participant's or session's folder holds, without its sessions' folders; returns its folders."""
+    folders, entries = _entries(folder)
+    files += _files(entries, depth, None, place)
+    for entry in folders:
+        if _NEARLY["ses"].fullmatch(entry.name):
             continue
-        inside = _files(entry.path, 3, entry.name, place)
-        if entry.name in DATATYPES:
-            files += inside
-        else:
-            files += (file for file in inside if file.is_image)
+        _, below = _entries(entry.path)
+        inside = _files(below, 3, entry.name, place)
+        files += inside if entry.name in DATATYPES else (file for file in inside if file.is_image)
         if entry.name in ("anat", "perf"):
-            unparsed += _unparsed(entry.path)
+            unparsed += _unparsed(below)
+    return folders
 
 
 def folder(entities, datatype):

@@ -42,6 +42,10 @@ def test_the_foreground_may_be_cut_by_the_field_of_view():
     assert 2 * (found & brain).sum() / (found.sum() + brain.sum()) > 0.95
 
 
+def test_the_images_of_perfusion_are_called_as_the_alignment_calls_them():
+    assert set(acceptance.PERFUSION) == {alignment.MEANS["deltam"], alignment.MEANS["cbf"]}
+
+
 def test_the_body_of_a_map_of_perfusion_is_the_brain_though_white_matter_is_dark():
     tissue = scanned()
     brain = tissue[..., :3].sum(axis=3) > 0.5

@@ -19,6 +19,7 @@ then overlap by 0.91 to 0.98, by brightness as it is 0.78 to 0.95 (docs/anatomy.
 import numpy as np
 from scipy import ndimage
 
+from pharmasl import resample
 from pharmasl.perfusion import coregistration
 
 # Images in which white matter is dark.
@@ -82,9 +83,7 @@ def body(image, affine):
         Empty if nothing is bright.
     """
     voxel = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    sigma = SMOOTHING / np.sqrt(8 * np.log(2)) / voxel
-    calm = ndimage.gaussian_filter(np.maximum(image, 0).astype(np.float32), sigma)
-    bright = foreground(calm, affine)
+    bright = foreground(resample.smooth(np.maximum(image, 0), affine, SMOOTHING), affine)
     if not bright.any():
         return bright
     margin = [(width, width) for width in np.ceil(CLOSING / voxel).astype(int) + 1]

@@ -242,21 +242,18 @@ def collect(config):
     """
     config = settings.resolve(config)
     listed = bids.read_dataset(config["bids_dir"])
-    errors, trial_errors = (
-        [
-            *conditions.unmatched(config["conditions"], listed.images("asl")),
-            *_unknown_sessions(listed, config),
-            *own_template.check(config["template"]),
-        ],
-        [],
-    )
+    errors = [
+        *conditions.unmatched(config["conditions"], listed.images("asl")),
+        *_unknown_sessions(listed, config),
+        *own_template.check(config["template"]),
+    ]
     subjects = _subjects(listed, config, errors)
     stock = inventory.take(listed, subjects, [selector.get("part") for selector in config["conditions"].values()])
     dataset, exclusions = stock.dataset, list(stock.exclusions)
     errors += stock.errors
     participants, randomised, problems = participants_table.read(dataset, config, subjects, exclusions)
     errors += problems.errors
-    trial_errors += problems.trial_errors
+    trial_errors = list(problems.trial_errors)
     scans, visits = _scans(dataset, config, participants, errors, exclusions)
     t1w, anatomies = _anatomies(dataset, visits, config["anatomy"], errors)
     errors += headers.check_t1w(t1w)
@@ -352,7 +349,7 @@ def _subjects(dataset, config, errors):
 
 
 def _scans(dataset, config, participants, errors, exclusions):
-    """The scans by stem, and every visit of a run that is wanted, whether or not the run has errors of its own."""
+    """The scans by stem, and the visits of all runs that are wanted, those of runs with errors of their own too."""
     sessions = set(study_arms.labels(config["sessions"])) if "sessions" in config else None
     asked = sidecar.overrides(config["perfusion"]["override"])
     errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
