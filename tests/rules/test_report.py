@@ -328,6 +328,12 @@ def test_the_page_is_well_formed_and_every_tag_is_closed(whole):
     assert Page(whole).open == []
 
 
+def test_names_of_columns_stay_in_the_tables_files(whole):
+    text = Page(whole).text
+    assert re.search(r"were quantified, at 2 sessions \(T1 and T2\)", text)
+    assert not re.search("session_id|participant_id|volume_type|exclusion_reason", text)
+
+
 def test_questions_stand_in_the_configured_order(whole):
     headings = Page(whole).headings
     assert headings == [

@@ -232,7 +232,7 @@ def section(scans, participants, exclusion_rows, unusable, config, flow_rows=())
     conditions = distinct(row["condition"] for row in scans if row["condition"])
     text = f"{count(len(scans), 'perfusion scan')} of {count(len(people), 'participant')} were quantified"
     if sessions:
-        text += f", at {count(len(sessions), 'session_id')} ({listed(sessions)})"
+        text += f", at {count(len(sessions), 'session')} ({listed(sessions)})"
     if conditions:
         text += f", in {count(len(conditions), 'condition')} ({listed(conditions)})"
     lost = len(exclusion_rows) + len(unusable)
