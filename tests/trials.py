@@ -87,7 +87,9 @@ def _table(path, rows, columns=()):
 def write(trial, here):
     """Write the tables; returns their paths as :class:`pharmasl.flow.Files`."""
     people, arms = trial.people, trial.arms
-    rows = [{"participant_id": who, "arm": p.arm, "scanned": bool(p.runs)} for who, p in people.items()]
+    rows = [
+        {"participant_id": who, "arm": p.arm, "selected": True, "scanned": bool(p.runs)} for who, p in people.items()
+    ]
     randomised = _table(here / "randomised.tsv", rows)
     own = [{"participant_id": who, "arm": p.arm, "age": p.age} for who, p in people.items() if p.folder]
     participants = _table(here / "participants.tsv", own, ("participant_id", "arm", "age"))

@@ -14,6 +14,7 @@ from pharmasl.study import arms as study_arms
 
 # What participants are lost by, in the order in which it happens to them.
 CAUSES = {
+    "not selected": "Not among the participants that the configuration names",
     "not scanned": "No perfusion run of any condition at any session",
     "no session": "Scanned, and not at a session that is needed",
     "no state": "Scanned at the session, and not in a state that is needed",
@@ -24,6 +25,8 @@ CAUSES = {
 }
 STAGES = {
     "randomised": "In the dataset's table of participants",
+    "selected": "Named by the configuration's participants; the stage is there where it names some",
+    "not selected": "The others",
     "scanned": "With a perfusion run of a condition: at any session (session n/a), or at this one",
     "not scanned": "The others",
     "usable": "With every state of the contrast at the session in a scan that its quality does not exclude",
@@ -34,7 +37,13 @@ STAGES = {
     "left out": "The others of the arms that the analysis concerns",
 }
 # The stage of those kept to the stage of those lost.
-LOST = {"scanned": "not scanned", "usable": "not usable", "rated": "not rated", "analysed": "left out"}
+LOST = {
+    "selected": "not selected",
+    "scanned": "not scanned",
+    "usable": "not usable",
+    "rated": "not rated",
+    "analysed": "left out",
+}
 CRAVING_MODEL, CRAVING_CHANGE = "craving, mixed model", "craving, change"
 COLUMNS = {
     "stage": {
@@ -124,6 +133,7 @@ class _Trial:
         }
         seen = {who for who, _ in self.runs}
         self.known(seen, files.scans)
+        self.unselected = {row["participant_id"] for row in rows if row["selected"] == "false"}
         told = {row["participant_id"] for row in rows if row["scanned"] == "true"}
         if told != seen:
             odd = ", ".join(sorted(told ^ seen))
@@ -138,8 +148,15 @@ class _Trial:
                 file, "participant_id", ", ".join(strangers), f"participants of {self.file}", "Run the study again."
             )
 
+    def unselected_loss(self, who):
+        """The loss of someone whom the configuration does not name; None for the others."""
+        reason = "not among the participants that the configuration names"
+        return Loss("not selected", reason) if who in self.unselected else None
+
     def unscanned(self, who):
-        """The loss of someone never scanned; None for the others."""
+        """The loss of someone not selected or never scanned; None for the others."""
+        if loss := self.unselected_loss(who):
+            return loss
         if who in self.scanned:
             return None
         return Loss("not scanned", self.never.get(who) or "no perfusion run of any condition")
@@ -228,6 +245,8 @@ def _session_labels(analysis, sessions):
 
 def _scans(trial, sessions, contrasts, analyses):
     """Scanned at all, at each session; then usable for each contrast that an analysis takes, at its sessions."""
+    if trial.unselected:
+        yield _Block("selected", None, None, {who: trial.unselected_loss(who) for who in trial.arm})
     yield _Block("scanned", None, None, {who: trial.unscanned(who) for who in trial.arm})
     labels = [_bare(label) for label in study_arms.labels(sessions)] if sessions else []
     for label in labels:

@@ -165,6 +165,29 @@ def test_one_arm_concerned_no_craving_and_nobody_lost(tmp_path, monkeypatch):
     assert "Craving" not in told
 
 
+def test_whom_the_configuration_does_not_name_stands_in_one_box(messy, tmp_path, monkeypatch):
+    rows = []
+    for row in tables.read_table(messy):
+        row = dict(row)
+        if row["stage"] == "randomised" and row["arm"] == "drug":
+            kept = {"stage": "selected", "arm": "drug", "n": row["n"], "participants": row["participants"]}
+            row |= {"n": int(row["n"]) + 2, "participants": f"{row['participants']} sub-98 sub-99"}
+            lost = {"n": 2, "cause": "not selected", "reason": "not among them", "participants": "sub-98 sub-99"}
+            after = [{**lost, "stage": stage, "arm": "drug"} for stage in ("not selected", "not scanned", "left out")]
+            after[1] |= {"session_id": "T1"}
+            after[2] |= {"of": "rest_interaction"}
+            rows += [row, kept, *after]
+        elif row["stage"] == "randomised" and row["arm"]:
+            rows += [row, {**row, "stage": "selected"}]
+        else:
+            rows.append(row)
+    tables.write_table(tmp_path / "flow.tsv", rows, flow.COLUMNS)
+    told = check_layout(monkeypatch, tmp_path / "flow.tsv")
+    assert told.count("Not selected (n = 2)") == 1
+    assert not any("not among them" in text for text in told)
+    assert "Randomised (n = 45)" in told
+
+
 def test_without_analyses_the_diagram_ends_with_the_scans(tmp_path, monkeypatch):
     empty = {"craving_scores": [], "craving_model": [], "designs": [], "inferences": []}
     told = check_layout(monkeypatch, table(tmp_path, trials.draw(5, 12, lost=0.1), {}, **empty))

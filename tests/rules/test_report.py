@@ -16,8 +16,8 @@ from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.columns import COLUMNS as QUALITY
 from pharmasl.quality.columns import EXCLUSIONS, METRICS
-from pharmasl.report import methods, page
-from pharmasl.study import allocation_log, settings
+from pharmasl.report import methods, page, participants
+from pharmasl.study import allocation_log, settings, sheets
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
@@ -144,7 +144,10 @@ def study(tmp_path_factory):
                 f"LabelingDuration of /home/jane doe/bids/{label['scan'].replace('<', '').replace('/', '')}_asl.json"
             )
             asl = "/home/jane doe/bids/x_asl.nii.gz"
-            scans.append({**label, "asl": asl, "labeling_duration": 1.45, "labeling_duration_source": source})
+            anatomy = "the participant's"
+            scans.append(
+                {**label, "anatomy": anatomy, "asl": asl, "labeling_duration": 1.45, "labeling_duration_source": source}
+            )
             measures = {measure: float(rng.uniform(0.4, 0.6)) for measure in METRICS} | {"gm_cbf": 55.0, "pairs": 30}
             flag = "fd_mean:high" if (name, session) == (HOSTILE, "T2") else ""
             lost = "registration not accepted: <u>14 mm</u>" if (name, session) == ("sub-03", "T2") else None
@@ -511,7 +514,38 @@ def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
     config = settings.resolve(CONFIG)
-    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods.perfusion(config, [one, other, one])
+    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods.perfusion(
+        config, [one, other, one], [{"anatomy": "the participant's"}] * 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("without", "words"),
+    [
+        (0, "Each scan was registered rigidly to the tissue maps of the participant's T1-weighted image."),
+        (
+            2,
+            "1 scan was registered rigidly to the tissue maps of the participant's T1-weighted image, 2 fitted by an affine",
+        ),
+        (
+            3,
+            "Each scan was fitted by an affine transform to the template's tissue maps, for want of a T1-weighted image.",
+        ),
+    ],
+)
+def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
+    scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
+    text = methods.perfusion(settings.resolve(CONFIG), [sidecar()] * 3, scans)
+    assert words in text
+    paragraphs = methods.paragraphs(settings.resolve(CONFIG), scans, [sidecar()] * 3, {}, False, False, {})
+    assert any("N4" in paragraph for paragraph in paragraphs) == (without < 3)
+
+
+def test_nothing_was_left_out_is_not_said_above_a_loss():
+    nobody = [{"stage": "not scanned", "participants": "sub-1"}]
+    assert participants.left_out(0, []) == "Nothing was left out."
+    assert participants.left_out(0, nobody).startswith("No scan was left out; 1 participant is lost")
+    assert participants.left_out(2, nobody).startswith("2 exclusions are listed")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_each_is_lost_once_by_the_earliest_cause(case):
                 met.add(row["cause"])
     assert {"not scanned", "no session"} <= met
     if len(case.people) >= 43:
-        assert met == set(flow.CAUSES) - {"not rated"}
+        assert met == set(flow.CAUSES) - {"not rated", "not selected"}
 
 
 def test_sessions_and_contrasts_count_what_was_scanned_and_usable(case):
@@ -123,8 +123,8 @@ def small(tmp_path, **changes):
     """Two participants, the second not analysed; tables that a test replaces."""
     given = {
         "randomised": [
-            {"participant_id": "sub-1", "arm": "drug", "scanned": True},
-            {"participant_id": "sub-2", "arm": "placebo", "scanned": True},
+            {"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True},
+            {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": True},
         ],
         "participants": [{"participant_id": "sub-1", "arm": "drug"}, {"participant_id": "sub-2", "arm": "placebo"}],
         "scans": [
@@ -192,11 +192,11 @@ def test_an_analysis_that_was_not_run_leaves_out_all_who_could_have_been_in_it(t
         ({"quality_exclusions": []}, "no sub-2"),
         ({"design": [{"participant_id": "sub-1"}, {"participant_id": "sub-2"}]}, "sub-2, of whom the tables say"),
         ({"design": [{"participant_id": "sub-9"}]}, "sub-9"),
-        ({"randomised": [{"participant_id": "sub-1", "arm": "drug", "scanned": True}]}, "sub-2"),
+        ({"randomised": [{"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True}]}, "sub-2"),
         (
             {"randomised": [
-                {"participant_id": "sub-1", "arm": "drug", "scanned": True},
-                {"participant_id": "sub-2", "arm": "placebo", "scanned": False},
+                {"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True},
+                {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": False},
             ]},
             "not as in the table of scans: sub-2",
         ),
@@ -209,14 +209,28 @@ def test_tables_that_contradict_one_another_are_refused(tmp_path, changes, told)
 
 def test_an_arm_that_the_configuration_does_not_know_is_counted_and_in_no_analysis(tmp_path):
     rows = [
-        {"participant_id": "sub-1", "arm": "drug", "scanned": True},
-        {"participant_id": "sub-2", "arm": "placebo", "scanned": True},
-        {"participant_id": "sub-3", "arm": "screening only", "scanned": False},
+        {"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True},
+        {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": True},
+        {"participant_id": "sub-3", "arm": "screening only", "selected": True, "scanned": False},
     ]
     found = flow.flow(small(tmp_path, randomised=rows), **ONE)
     own = [row for row in found if row["arm"] == "screening only"]
     assert [row["n"] for row in own if row["stage"] == "randomised"] == [1]
     assert {row["stage"] for row in own} == {"randomised", "scanned", "not scanned", "usable", "not usable"}
+
+
+def test_whom_the_configuration_does_not_name_is_randomised_all_the_same(tmp_path):
+    rows = [
+        {"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True},
+        {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": True},
+        {"participant_id": "sub-3", "arm": "placebo", "selected": False, "scanned": False},
+    ]
+    found = flow.flow(small(tmp_path, randomised=rows), **ONE)
+    assert [(row["arm"], row["n"]) for row in found if row["stage"] == "randomised"] == [("drug", 1), ("placebo", 2)]
+    own = [row for row in found if row["participants"] == "sub-3"]
+    # Of both sessions, of usable scans at both, of the analysis and of all before them: once each, by the one cause.
+    assert [row["stage"] for row in own] == ["not selected", *["not scanned"] * 3, *["not usable"] * 2, "left out"]
+    assert {row["cause"] for row in own} == {"not selected"}
 
 
 def test_an_analysed_participant_of_another_arm_is_refused(tmp_path):

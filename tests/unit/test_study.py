@@ -424,3 +424,22 @@ def test_wildcards_match_only_the_studys_own_names(root):
     assert targets.stems("perf", list(targets.study.scans)) == targets.stems("perf")
     with pytest.raises(SystemExit, match="sub-99"):
         targets.asl(SimpleNamespace(scan="sub-99/perf/sub-99"))
+
+
+def test_scans_stand_in_the_order_of_the_trials_sessions(tmp_path):
+    root = skeleton.dataset(tmp_path / "bids", participants=4)
+    config = skeleton.config(root)
+    usual = [(scan.subject, scan.session) for scan in trial.read_study(config).scans.values()]
+    later = {
+        **config["sessions"],
+        "baseline": config["sessions"]["followup"],
+        "followup": config["sessions"]["baseline"],
+    }
+    turned = [(scan.subject, scan.session) for scan in trial.read_study({**config, "sessions": later}).scans.values()]
+    people = list(dict.fromkeys(subject for subject, _ in usual))
+    assert list(dict.fromkeys(subject for subject, _ in turned)) == people
+    first = later["baseline"]
+    for subject in people:
+        own = [session for who, session in turned if who == subject]
+        assert own == sorted(own, key=lambda session: session != first)
+        assert own != [session for who, session in usual if who == subject]

@@ -82,6 +82,20 @@ def test_nothing_of_a_blinded_plan_depends_on_who_is_in_which_arm(root):
     }
 
 
+def test_those_not_selected_are_randomised_too_and_lose_their_arm_in_a_blinded_run(root):
+    names = [name.removeprefix("sub-") for name in sorted(path.name for path in root.glob("sub-*"))]
+    for config, others in ((skeleton.config(root), None), (blinded(root), [None, None])):
+        study = trial.read_study({**config, "participants": names[:6]})
+        content = sheets.content(study)
+        assert [row["selected"] for row in content["randomised"]] == [True] * 6 + [False] * 2
+        arms = [row["arm"] for row in content["randomised"][6:]]
+        assert arms == (
+            others or [row.split("\t")[1] for row in (root / "participants.tsv").read_text().split("\n")[7:9]]
+        )
+        lost = [row for row in content["exclusions"] if row["reason"] == "not among the configuration's participants"]
+        assert [row["participant_id"] for row in lost] == [f"sub-{name}" for name in names[6:]]
+
+
 def test_a_column_that_nothing_names_stays_behind(root):
     path = root / "participants.tsv"
     lines = path.read_text().splitlines()

@@ -23,6 +23,7 @@ LEADING = 1.32
 REASONS = 4
 # What several reasons of one cause have in common.
 CAUSES = {
+    "not selected": "not selected",
     "not scanned": "never scanned",
     "no session": "no scan at a session",
     "no state": "a state not scanned at a session",
@@ -119,8 +120,14 @@ def reasons(rows, indent=0.0):
 
 
 def _of(rows, stage, **where):
-    """The rows of a stage."""
-    return [row for row in rows if row["stage"] == stage and all(row[name] == value for name, value in where.items())]
+    """The rows of a stage; whom the configuration does not name is lost once, at its own stage."""
+    return [
+        row
+        for row in rows
+        if row["stage"] == stage
+        and (row["cause"] != "not selected" or stage == "not selected")
+        and all(row[name] == value for name, value in where.items())
+    ]
 
 
 def _sum(rows):
@@ -135,6 +142,13 @@ def words(name):
 def allocation(arm):
     """To which arm, in words."""
     return "No arm recorded" if arm is None else f"Allocated to {arm}"
+
+
+def selected_boxes(rows, arm):
+    """Lines of those whom the configuration names, and of those whom it does not; the second empty if it names all."""
+    kept, lost = (_sum(_of(rows, stage, arm=arm)) for stage in ("selected", "not selected"))
+    lines = [Line(f"Not selected (n = {lost})")] if lost else []
+    return [Line(f"Selected for this run (n = {kept})", bold=True)], lines
 
 
 def session_boxes(rows, session, arm):
@@ -254,6 +268,10 @@ def draw(path, table, arms):
         )
         for session in sessions or [None]
     ]
+    selected = bool(_of(rows, "selected"))
+    if selected:
+        some = each(lambda arm: selected_boxes(rows, arm)[0]), each(lambda arm: selected_boxes(rows, arm)[1], room)
+        visits.insert(0, some)
     panels = [
         (
             "Analysed",
@@ -321,7 +339,7 @@ def draw(path, table, arms):
             for block, (start, tall) in zip(blocks, where):
                 page.box(left, start, COLUMN, block[arm], tall=tall, edge=edge)
     needed = writer.width(Line("Scanned", bold=True)) + 2 * PAD
-    page.rail(min(branches[0], sum(places[-1]) - needed), sum(places[-1]), "Scanned")
+    page.rail(min(branches[int(selected)], sum(places[-1]) - needed), sum(places[-1]), "Scanned")
     for name, _, _, begin, end in areas:
         page.rail(begin, end, name)
     style.save(page.figure, path)

@@ -8,6 +8,7 @@ from collections import Counter
 from pharmasl.quality import judgement
 from pharmasl.report.participants import distinct
 from pharmasl.report.words import count, fixed, listed, plain, short
+from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
 CONSTANTS = {
     "post_labeling_delay": "post-labelling delay",
@@ -75,18 +76,33 @@ def iterations(text):
     return listed(str(text).split("x"))
 
 
-def perfusion(config, sidecars):
+def registered_to(scans):
+    """What the perfusion scans were registered to, in a sentence.
+
+    Parameters
+    ----------
+    scans : list of dict
+        Rows of ``scans.tsv``.
+    """
+    without = sum(row["anatomy"] == TEMPLATE_ANATOMY for row in scans)
+    own = "registered rigidly to the tissue maps of the participant's T1-weighted image"
+    fitted = "fitted by an affine transform to the template's tissue maps, for want of a T1-weighted image"
+    if not without:
+        return f"Each scan was {own}."
+    if without == len(scans):
+        return f"Each scan was {fitted}."
+    return f"{count(len(scans) - without, 'scan was', 'scans were')} {own}, {without} {fitted}, which is less exact."
+
+
+def perfusion(config, sidecars, scans):
     """The perfusion scans up to CBF."""
-    told = []
+    told = ["Volumes were not realigned."]
     if config["perfusion"]["motion"]["correct"]:
-        told.append(
+        told = [
             "Control and label volumes of a scan were realigned rigidly, first to the control most like their median, then "
-            "to the mean control; the scan was registered rigidly to the tissue maps of the participant's T1-weighted image."
-        )
-    else:
-        told.append(
-            "Volumes were not realigned; each scan was registered rigidly to the participant's T1-weighted image."
-        )
+            "to the mean control."
+        ]
+    told.append(registered_to(scans))
     told.append(f"Resampling: {agreed(sidecar['Resampling'] for sidecar in sidecars)}.")
     told.append(f"Subtraction: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.")
     told.append(repeats(sidecars))
@@ -327,12 +343,14 @@ def software(versions):
     )
 
 
-def paragraphs(config, sidecars, blocks, has_craving, related, versions):
+def paragraphs(config, scans, sidecars, blocks, has_craving, related, versions):
     """The whole text.
 
     Parameters
     ----------
     config : dict
+    scans : list of dict
+        Rows of ``scans.tsv``.
     sidecars : list of dict
         ``_cbf.json`` of every scan.
     blocks : dict
@@ -344,7 +362,13 @@ def paragraphs(config, sidecars, blocks, has_craving, related, versions):
     -------
     list of str
     """
-    found = [anatomy(config), perfusion(config, sidecars), quality(config), contrasts(config) if blocks else None]
+    imaged = any(row["anatomy"] != TEMPLATE_ANATOMY for row in scans)
+    found = [
+        anatomy(config) if imaged else None,
+        perfusion(config, sidecars, scans),
+        quality(config),
+        contrasts(config) if blocks else None,
+    ]
     found += groups(blocks)
     found += [craving(config, related) if has_craving else None, software(versions)]
     return [text for text in found if text]

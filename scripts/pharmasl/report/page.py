@@ -128,7 +128,7 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     slopes = seeds.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])
     curves = _sensitivity(paths)
     clean = without_paths(config)
-    text = methods.paragraphs(clean, sidecars, inference, bool(mood), bool(relations), versions)
+    text = methods.paragraphs(clean, scans, sidecars, inference, bool(mood), bool(relations), versions)
     if curves:
         text.insert(len(text) - 1, curves["method"])  # before the software
     judged, unusable = tables.read_table(paths["quality"]), tables.read_table(paths["quality_exclusions"])

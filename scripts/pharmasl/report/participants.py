@@ -132,6 +132,7 @@ def exclusions(rows, unusable=()):
 
 
 _STAGES = {
+    "selected": "Selected (participants of the configuration)",
     "scanned": "Scanned",
     "usable": "Usable scans of {of}",
     "rated": "Craving rated",
@@ -184,11 +185,13 @@ def flow_losses(rows):
     cells = [
         [_stage_words(row), row["arm"] or "No arm recorded", row["reason"], str(row["n"]), row["participants"]]
         for row in rows
-        if row["stage"] == "left out" or (row["stage"], row["session_id"]) == ("not scanned", None)
+        if row["stage"] in ("left out", "not selected") or (row["stage"], row["session_id"]) == ("not scanned", None)
+        # Whom the configuration does not name is told once.
+        if row["cause"] != "not selected" or row["stage"] == "not selected"
     ]
     heads = ["Lost at", "Arm", "Reason", "n", "Participants"]
     return Table(
-        "Never scanned, and left out of each analysis: each participant once, by the earliest reason",
+        "Not selected, never scanned, and left out of each analysis: each participant once, by the earliest reason",
         heads,
         cells,
         {0, 1, 2, 4},
@@ -203,7 +206,20 @@ def flow_sentences(rows):
         f"{row['n']} {'without a recorded arm' if row['arm'] is None else 'to ' + row['arm']}" for row in randomised
     ]
     told = f"{count(sum(row['n'] for row in randomised), 'participant')} randomised ({listed(parts)})"
-    return f"{told}, {sum(row['n'] for row in scanned)} of them scanned."
+    unnamed = sum(row["n"] for row in rows if row["stage"] == "not selected")
+    named = f"; {unnamed} were not selected by participants of the configuration" if unnamed else ""
+    return f"{told}, {sum(row['n'] for row in scanned)} of them scanned{named}."
+
+
+def left_out(exclusions, flow_rows):
+    """Whether anything was left out, in a sentence that the flow does not contradict."""
+    if exclusions:
+        return f"{count(exclusions, 'exclusion is', 'exclusions are')} listed below, each with its reason."
+    stages = set(flow.LOST.values())
+    lost = {who for row in flow_rows if row["stage"] in stages for who in (row["participants"] or "").split()}
+    if lost:
+        return f"No scan was left out; {count(len(lost), 'participant is', 'participants are')} lost at some stage of the flow below."
+    return "Nothing was left out."
 
 
 def section(scans, participants, exclusion_rows, unusable, config, flow_rows=()):
@@ -236,12 +252,7 @@ def section(scans, participants, exclusion_rows, unusable, config, flow_rows=())
     if conditions:
         text += f", in {count(len(conditions), 'condition')} ({listed(conditions)})"
     lost = len(exclusion_rows) + len(unusable)
-    sentences = [
-        text + ".",
-        "Nothing was left out."
-        if not lost
-        else f"{count(lost, 'exclusion is', 'exclusions are')} listed below, each with its reason.",
-    ]
+    sentences = [f"{text}.", left_out(lost, flow_rows)]
     found = [scan_counts(scans, participants, unusable, config), characteristics(scans, participants, config)]
     found += [exclusions(exclusion_rows, unusable)] if lost else []
     told = {

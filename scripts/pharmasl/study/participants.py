@@ -31,7 +31,7 @@ def read(dataset, config, subjects, exclusions):
     subjects : list of str
         Labels of the participants asked for that have a folder.
     exclusions : list of dict
-        Rows of those without a folder are appended.
+        Rows of those without a folder, and of those whom the configuration does not select, are appended.
 
     Returns
     -------
@@ -62,18 +62,20 @@ def read(dataset, config, subjects, exclusions):
         problems.errors.append(error)
         return nobody, {}, problems
     chosen = config.get("participants")
+    selected = {label: row for label, row in known.items() if chosen is None or label in chosen}
+    others = {label: row for label, row in known.items() if label not in selected}
+    exclusions += [{ID: row[ID], "reason": "not among the configuration's participants"} for row in others.values()]
     exclusions += [
         {ID: row[ID], "reason": "no folder in the dataset"}
         for label, row in known.items()
         if label not in dataset.subjects and chosen is None
     ]
-    everyone = {label: row for label, row in known.items() if chosen is None or label in chosen}
     columns = set(sheet.columns)
     if arms and config["blinded"]:
-        columns = _blinded(everyone, config, columns, named, path, problems.trial_errors)
+        columns = _blinded(selected, others, config, columns, named, path, problems.trial_errors)
     elif arms and arms["column"] in columns:
         problems.trial_errors += _unknown_arms(
-            path, arms, {label: everyone[label] for label in subjects if label in everyone}
+            path, arms, {label: known[label] for label in subjects if label in known}
         )
     for column in sorted(set(wanted) - columns, key=wanted.index):
         errors = problems.errors if column == haematocrit else problems.trial_errors
@@ -82,7 +84,7 @@ def read(dataset, config, subjects, exclusions):
         errors = problems.errors if haematocrit else problems.trial_errors
         errors += _no_rows(path, subjects, known)
     rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
-    return rows, {label: row.get(arms["column"]) if arms else None for label, row in everyone.items()}, problems
+    return rows, {label: row.get(arms["column"]) if arms else None for label, row in known.items()}, problems
 
 
 def named_columns(config):
@@ -158,9 +160,10 @@ def _unknown_arms(path, arms, rows):
         yield InputError(path, where, value, " or ".join(names), "Correct the table, or arms in the configuration.")
 
 
-def _blinded(rows, config, columns, named, path, errors):
+def _blinded(selected, others, config, columns, named, path, errors):
     """Put a sham allocation in the place of the arms, and take away what the configuration does not name.
 
+    Those whom the configuration does not select lose their arm: dealt among a few, a sham one would tell of it.
     Where the table or the sizes do not allow it, an error is appended and nobody has an arm.
 
     Returns
@@ -169,8 +172,8 @@ def _blinded(rows, config, columns, named, path, errors):
         The columns that there are now.
     """
     arms, column = config["arms"], config["arms"]["column"]
-    dealt = _dealt(rows, config, columns, path, errors)
-    for label, row in rows.items():
+    dealt = _dealt(selected, config, columns, path, errors)
+    for label, row in {**selected, **others}.items():
         kept = {name: row.get(name) for name in (ID, *named) if name in columns}
         row.clear()
         row.update(kept)

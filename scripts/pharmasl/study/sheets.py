@@ -30,6 +30,8 @@ _ACQUISITION = {
     "t2_star": {"Description": "T2* of tissue for an M0 of another echo time", "Units": "s"},
     "partition_coefficient": {"Description": "Partition coefficient", "Units": "mL/g"},
 }
+# In the column anatomy.
+TEMPLATE_ANATOMY = "no T1w: the template"
 _SCANS = {
     "participant_id": "Participant",
     "session_id": "Session",
@@ -47,6 +49,7 @@ _SCANS = {
 _RANDOMISED = {
     "participant_id": "Participant",
     "arm": "Arm; n/a where the dataset's table has none",
+    "selected": "Whether the configuration's participants name them; true where it names nobody",
     "scanned": "Whether there is a perfusion run of any condition",
 }
 _EXCLUSIONS = {
@@ -116,12 +119,18 @@ def content(study):
     # Whatever the dataset calls it, the column of the arm is called so from here on.
     arm = (lambda row: {"arm": row.get(arms["column"])}) if arms else (lambda row: {})
     scanned = {scan.subject for scan in study.scans.values()}
+    chosen = study.config.get("participants")
     return {
         "bids_dir": study.config["bids_dir"],
         "scans": list(scan_rows(study)),
         "participants": [{**row, **arm(row)} for row in study.participants.values()],
         "randomised": [
-            {"participant_id": f"sub-{label}", "arm": allotted, "scanned": label in scanned}
+            {
+                "participant_id": f"sub-{label}",
+                "arm": allotted,
+                "selected": chosen is None or label in chosen,
+                "scanned": label in scanned,
+            }
             for label, allotted in study.randomised.items()
         ],
         "exclusions": [*study.exclusions, *study.incomplete()],

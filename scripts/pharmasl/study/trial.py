@@ -15,6 +15,7 @@ from pharmasl.study import (
     inventory,
     own_template,
     settings,
+    sheets,
     sidecar,
 )
 from pharmasl.study import arms as study_arms
@@ -76,7 +77,7 @@ class Study:
     randomised : dict
         Label to arm (None where the table has none) of everyone in the table, scanned or not.
     scans : dict
-        Stem to :class:`Scan`, in the order of the paths.
+        Stem to :class:`Scan`, in the order of the participants, of the trial's sessions, and of the paths.
     t1w : dict
         Stem of an anatomy to the raw T1-weighted images (tuple of str) it is made of; empty where the template is
         assumed for want of any.
@@ -103,7 +104,7 @@ class Study:
         subject, session = visit
         stem = self.anatomies[visit]
         if not self.t1w[stem]:
-            return "no T1w: the template"
+            return sheets.TEMPLATE_ANATOMY
         if self.config["anatomy"]["per"] == "participant":
             return "the participant's"
         if stem == bids.stem({"sub": subject, "ses": session}, "anat"):
@@ -395,7 +396,17 @@ def _scans(dataset, config, participants, errors, exclusions):
             continue
         stem = bids.stem(asl.entities, "perf")
         scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
-    return scans, {(asl.entities.get("sub"), asl.entities.get("ses")) for _, asl in files}
+    return _in_order(scans, config.get("sessions")), {
+        (asl.entities.get("sub"), asl.entities.get("ses")) for _, asl in files
+    }
+
+
+def _in_order(scans, sessions):
+    """The scans, those of a participant in the order of the trial's sessions: their names may sort otherwise."""
+    rank = {label: k for k, label in enumerate(study_arms.labels(sessions) if sessions else ())}
+    people = {scan.subject: k for k, scan in reversed(list(enumerate(scans.values())))}
+    order = sorted(scans, key=lambda stem: (people[scans[stem].subject], rank.get(scans[stem].session, 0)))
+    return {stem: scans[stem] for stem in order}
 
 
 def _anatomies(dataset, visits, settings, errors):
