@@ -443,3 +443,13 @@ def test_scans_stand_in_the_order_of_the_trials_sessions(tmp_path):
         own = [session for who, session in turned if who == subject]
         assert own == sorted(own, key=lambda session: session != first)
         assert own != [session for who, session in usual if who == subject]
+
+
+def test_a_label_that_repeats_itself_until_snakemake_stops_is_refused(tmp_path):
+    root = skeleton.dataset(tmp_path / "bids", participants=4)
+    for path in sorted(root.rglob("*acq-rest*")):
+        path.rename(path.with_name(path.name.replace("acq-rest", "acq-" + "ab" * 20)))
+    config = skeleton.config(root)
+    config["conditions"]["rest"] = {"acquisition": "ab" * 20}
+    with pytest.raises(InputErrors, match="ab twenty times or more"):
+        trial.read_study(config)

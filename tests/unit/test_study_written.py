@@ -116,6 +116,7 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
             "rois.v_leftout", "_leftout",
         ),
         ({"analyses": {"a" * 61: ANALYSIS}}, "analyses", "60"),
+        ({"analyses": {"x" + "ab" * 20: ANALYSIS}}, f"analyses.x{'ab' * 20}", "ab twenty times"),
         ({"title": "Study {date}"}, "title", "braces"),
         ({"output_dir": "results_{date}"}, "output_dir", "braces"),
         ({"rois": {"v": {"image": "a{b}.nii"}}}, "rois.v.image", "braces"),

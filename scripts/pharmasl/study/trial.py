@@ -17,6 +17,7 @@ from pharmasl.study import (
     settings,
     sheets,
     sidecar,
+    written,
 )
 from pharmasl.study import arms as study_arms
 from pharmasl.study import participants as participants_table
@@ -258,6 +259,14 @@ def collect(config):
     scans, visits = _scans(dataset, config, participants, errors, exclusions)
     t1w, anatomies = _anatomies(dataset, visits, config["anatomy"], errors)
     errors += headers.check_t1w(t1w)
+    errors += [
+        InputError(
+            stem, "(file name)", f"{piece} twenty times or more", "labels without such a repetition",
+            "Shorten the last label: Snakemake stops at it.",
+        )
+        for stem in [*scans, *t1w]
+        if (piece := written.repetition(stem))
+    ]  # fmt: skip
     scanned = {scan.subject for scan in scans.values()}
     for subject in participants:
         if subject not in scanned:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 
 import yaml
 
@@ -14,6 +15,8 @@ _PATHS = (
     ("template", "mask"), ("template", "gm"), ("template", "wm"), ("template", "csf"),
 )  # fmt: skip
 _DERIVATIVES = "derivatives"
+# A name that ends so stops Snakemake, which takes it for a rule that feeds itself.
+_REPETITION = re.compile(r"(.+)\1{19,}$")
 
 
 def repeated_keys(paths):
@@ -173,6 +176,12 @@ def check(config, file):
                 )  # fmt: skip
 
 
+def repetition(name):
+    """The piece that a name ends with twenty times or more, at which Snakemake stops; None where there is none."""
+    found = _REPETITION.search(name)
+    return found[1] if found else None
+
+
 def _numbers_and_braces(keys, value, file):
     if isinstance(value, dict):
         for key, child in value.items():
@@ -193,11 +202,16 @@ def _is_path_or_title(keys):
 
 
 def _names(config, file):
-    """Names that are one folder where case does not count, or that take another's file."""
+    """Names that are one folder where case does not count, that take another's file, or that end in a repetition."""
     for kind in _LIMITED:
         first = {}
         names = [*config[kind], *(config["conjunctions"] if kind == "analyses" else [])]
         for name in names:
+            if piece := repetition(name):
+                yield InputError(
+                    file, f"{kind}.{name}", f"{piece} twenty times or more", "a name without such a repetition",
+                    "Shorten it: Snakemake stops at it.",
+                )  # fmt: skip
             other = first.setdefault(name.casefold(), name)
             if other != name:
                 yield InputError(
