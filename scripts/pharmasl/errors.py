@@ -1,6 +1,8 @@
 """The one error that bad input raises: it names the file, the field, what was found, what was expected and how to fix it."""
 
+import difflib
 import textwrap
+from collections.abc import Iterable
 
 MOST_ALIKE = 3
 
@@ -53,6 +55,41 @@ class InputErrors(ValueError):
             if len(group) > MOST_ALIKE:
                 lines.append(f"  - {group[0].file}: and {len(group) - MOST_ALIKE} more like these")
         super().__init__("\n".join([f"{len(self.errors)} problem(s) in the input:", *lines]))
+
+
+# How alike two names are, 0 to 1, of which one may be meant for the other (difflib's own limit).
+ALIKE = 0.6
+
+
+def similar(name: str, names: Iterable[str], most: int = 1, alike: float = ALIKE) -> list[str]:
+    """The names that another one was probably meant to be, the nearest first, whatever their case.
+
+    Parameters
+    ----------
+    name : str
+    names : iterable of str
+        Those that there are.
+    most : int
+        At most so many.
+    alike : float
+        Least likeness, 0 to 1.
+
+    Returns
+    -------
+    list of str
+        Empty where none is alike.
+    """
+    by_case = {str(known).casefold(): str(known) for known in names}
+    close = difflib.get_close_matches(str(name).casefold(), by_case, n=most, cutoff=alike)
+    return [by_case[key] for key in close]
+
+
+def did_you_mean(close: Iterable[str], otherwise: str = "") -> str:
+    """Ask for the names that were probably meant, as a sentence; ``otherwise`` where there are none."""
+    *others, last = close or [None]
+    if last is None:
+        return otherwise
+    return f"Did you mean {', '.join(others)} or {last}?" if others else f"Did you mean {last}?"
 
 
 def wrapped(message, width=120):

@@ -16,7 +16,6 @@ Each may add *cuts*, template mm in RAS+ (x grows to the right, y to the front, 
 sides of a cut therefore share no voxel and lose none.
 """
 
-import difflib
 import logging
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import numpy as np
 
 from pharmasl import atlas as atlases
 from pharmasl import images, tables
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.study.region_settings import READING
 
 log = logging.getLogger(__name__)
@@ -175,10 +174,11 @@ def atlas_labels(names, labels, text):
     chosen = []
     for name in names:
         if str(name).casefold() not in by_name:
-            close = difflib.get_close_matches(str(name).casefold(), by_name, n=5, cutoff=0.5)
-            close += [key for key in by_name if str(name).casefold() in key and key not in close][:5]
-            hint = ", ".join(labels[by_name[key][0]] for key in close) or "none is similar"
-            raise InputError(text, "rois: atlas", name, "the name of an atlas label", f"Close names: {hint}.")
+            # A part of a name is not alike to the whole of a long one.
+            holders = [known for known in labels.values() if str(name).casefold() in known.casefold()]
+            close = list(dict.fromkeys([*similar(name, labels.values(), most=5), *holders[:5]]))
+            fix = did_you_mean(close, "The atlas' own table has them all.")
+            raise InputError(text, "rois: atlas", name, "the name of an atlas label", fix)
         # A name of several labels, such as those of both sides, is all of them.
         chosen += by_name[str(name).casefold()]
     return chosen

@@ -1,10 +1,9 @@
 """Which state each perfusion run was scanned in."""
 
-import difflib
 import os
 
 from pharmasl import bids
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, did_you_mean, similar
 
 SELECTORS = {
     "acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir", "echo": "echo",
@@ -56,11 +55,11 @@ def unmatched(conditions, runs):
         for key, wanted in selector.items():
             labels = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
             parts.append(f"{key}: {', '.join(labels) or 'none in any name'}")
-            close += [label for label in difflib.get_close_matches(str(wanted), labels, n=1) if label != str(wanted)]
+            close += [label for label in similar(wanted, labels) if label != str(wanted)]
         yield InputError(
             "config", f"conditions.{name}", ", ".join(f"{key}: {label}" for key, label in selector.items()),
             f"labels that a perfusion run of the dataset has together; there are {'; '.join(parts)}",
-            f"Did you mean {' and '.join(close)}?" if close else "Correct the labels, or remove the condition.",
+            did_you_mean(close, "Correct the labels, or remove the condition."),
         )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The volumes of a perfusion series by type, as its aslcontext.tsv tells them."""
 
 from pharmasl import tables
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, similar
 from pharmasl.study import schemas, sidecar
 
 
@@ -67,7 +67,7 @@ def _check_types(path, lines, types, known):
             strange.setdefault(kind, []).append(line)
     if not strange:
         return
-    misspelt = all(sidecar.nearest(kind, [name for name in known if name]) for kind in strange)
+    misspelt = all(similar(kind, filter(None, known), alike=sidecar.FIELDS_ALIKE) for kind in strange)
     raise InputError(
         path, "volume_type",
         ", ".join(f"{kind} (line {places[0]}{', ...' * (len(places) > 1)})" for kind, places in strange.items()),

@@ -1,11 +1,10 @@
 """The participants' table: its rows, the arm of everyone in it, and the sham allocation of a blinded run."""
 
-import difflib
 import os
 from dataclasses import dataclass, field
 
 from pharmasl import tables
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.study import allocation, schemas
 from pharmasl.study import arms as study_arms
 
@@ -122,12 +121,10 @@ def _by_label(sheet, errors):
 
 
 def _no_column(path, column, columns):
-    close = difflib.get_close_matches(column.casefold(), {name.casefold() for name in columns}, n=1, cutoff=0.6)
-    name = next((name for name in columns if close and name.casefold() == close[0]), None)
-    hint = f" Did you mean {name}?" if name else ""
+    hint = did_you_mean(similar(column, columns))
     return InputError(
         path, column, f"no such column, of {', '.join(columns)}", "a column that the configuration names",
-        f"Add it, or correct the name.{hint}",
+        f"Add it, or correct the name. {hint}".rstrip(),
     )  # fmt: skip
 
 

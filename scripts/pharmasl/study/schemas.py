@@ -1,13 +1,12 @@
 """Checks against the JSON schemas of ``config/schemas``, with messages a user can act on."""
 
-import difflib
 import functools
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator, validators
 
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.study import written
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "schemas"
@@ -87,11 +86,9 @@ def _explain(error, file, prefix):
     if kind == "additionalProperties" and isinstance(error.instance, dict):
         known = sorted(schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known), key=str)
-        close = [difflib.get_close_matches(str(name), known, n=1) for name in unknown]
-        hint = f" Did you mean {', '.join(match[0] for match in close if match)}?" if any(close) else ""
-        return InputError(
-            file, where, ", ".join(map(str, unknown)), f"only {', '.join(known)}", f"Correct or remove it.{hint}"
-        )
+        hint = did_you_mean([close for name in unknown for close in similar(name, known)])
+        fix = f"Correct or remove it. {hint}".rstrip()
+        return InputError(file, where, ", ".join(map(str, unknown)), f"only {', '.join(known)}", fix)
     if kind in ("oneOf", "not") and isinstance(error.instance, dict):
         return InputError(file, where, sorted(error.instance), _expected(schema), "Choose one of the forms.")
     advice = "Correct the value."
@@ -101,8 +98,8 @@ def _explain(error, file, prefix):
         advice = (
             f'Write it in quotes, such as {last}: "01"; without them YAML reads 01 as 1, 010 as 8 and off as false.'
         )
-    if kind == "enum" and (close := difflib.get_close_matches(str(error.instance), map(str, value), n=1)):
-        advice = f"Correct the value. Did you mean {close[0]}?"
+    if kind == "enum":
+        advice = f"{advice} {did_you_mean(similar(error.instance, value))}".rstrip()
     return InputError(file, where, error.instance, _expected(schema, error.message), advice)
 
 

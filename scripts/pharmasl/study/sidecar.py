@@ -1,12 +1,11 @@
 """JSON sidecars: read strictly, merged by BIDS' inheritance, and overridden by the configuration."""
 
-import difflib
 import json
 import math
 from dataclasses import dataclass, field, replace
 
 from pharmasl import tables
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.study import conditions, schemas
 
 OVERRIDE = "perfusion.override"
@@ -17,10 +16,10 @@ _SECONDS = frozenset({
     "PostLabelingDelay", "LabelingDuration", "RepetitionTimePreparation", "RepetitionTime", "EchoTime",
     "BolusCutOffDelayTime", "SliceTiming", "BackgroundSuppressionPulseTime",
 })  # fmt: skip
-# How alike two names must be for one to be taken for a misspelling of the other (difflib's ratio).
-_ALIKE = 0.85
+# How alike two fields must be for one to be taken for a misspelling of the other (difflib's ratio).
+FIELDS_ALIKE = 0.85
 # And to be refused for it: PhaseEncodingDirection, of 0.86, is no misspelling of SliceEncodingDirection.
-_SURELY_ALIKE = 0.93
+SURELY_ALIKE = 0.93
 
 
 @dataclass(frozen=True)
@@ -239,10 +238,10 @@ def check_overrides(asked, names):
     for override in asked:
         for name in override.fields:
             if name not in known:
-                close = nearest(name, known)
+                close = similar(name, known, alike=FIELDS_ALIKE)
                 yield InputError(
                     "config", f"{override.name}.{name}", name, "a field of BIDS that quantification reads",
-                    f"Did you mean {close}?" if close else f"Known are {', '.join(sorted(known))}.",
+                    did_you_mean(close, f"Known are {', '.join(sorted(known))}."),
                 )  # fmt: skip
         values = {name: value for name, value in override.fields.items() if name in known and value is not None}
         for error in impossible(values):
@@ -332,14 +331,8 @@ def _meant_text(name, value):
     return "Write the number without quotation marks, with a decimal point."
 
 
-def nearest(name, names, alike=_ALIKE):
-    """The name that another one was probably meant to be; None where none is alike."""
-    lower = {each.lower(): each for each in names}
-    close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=alike)
-    return lower[close[0]] if close else None
-
-
 def misspelt(name, fields, surely=False):
     """A field of a sidecar that is probably (or surely) a misspelling of a missing one; None if there is none."""
     known = schemas.properties("asl")
-    return nearest(name, [each for each in fields if each not in known], _SURELY_ALIKE if surely else _ALIKE)
+    unknown = [field for field in fields if field not in known]
+    return next(iter(similar(name, unknown, alike=SURELY_ALIKE if surely else FIELDS_ALIKE)), None)

@@ -1,11 +1,11 @@
 """Which outputs follow from a study: the lists that the rules' input functions hand on."""
 
-import difflib
 import os
 import re
 import types
 
 from pharmasl import bids
+from pharmasl.errors import did_you_mean, similar
 from pharmasl.study import own_template, sheets
 from pharmasl.study.region_settings import READING
 
@@ -20,8 +20,7 @@ class _Known(dict):
     """What belongs to each stem of the study; the plan ends with a plain message at a stem that it does not have."""
 
     def __missing__(self, stem):
-        close = difflib.get_close_matches(stem, self, n=3)
-        hint = f"Close names: {', '.join(close)}." if close else "The study's scans stand in study/scans.tsv."
+        hint = did_you_mean(similar(stem, self, most=3), "The study's scans stand in study/scans.tsv.")
         # Snakemake would wrap an ordinary exception in a traceback of the program.
         raise SystemExit(f"{stem}: asked for, but no scan, visit or anatomy of the study. {hint}")
 

@@ -1,11 +1,10 @@
 """The study: who was scanned in which state, with which files, and who enters which analysis."""
 
-import difflib
 import functools
 from dataclasses import dataclass
 
 from pharmasl import bids
-from pharmasl.errors import InputError, InputErrors
+from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
 from pharmasl.study import (
     acquisition,
     analyses,
@@ -336,11 +335,10 @@ def _unknown_sessions(dataset, config):
     for role, label in config.get("sessions", {}).items():
         for name in label if isinstance(label, list) else [label]:
             if name not in dataset.sessions:
-                close = difflib.get_close_matches(name, dataset.sessions, n=1)
                 yield InputError(
                     "config", f"sessions.{role}", name,
                     f"a session of the dataset: {', '.join(dataset.sessions) or 'it has no ses- folders'}",
-                    f"Did you mean {close[0]}?" if close else "Correct the label, without ses-.",
+                    did_you_mean(similar(name, dataset.sessions), "Correct the label, without ses-."),
                 )  # fmt: skip
 
 
@@ -493,8 +491,7 @@ def _unknown_exclusions(dataset, study):
         subject = name.split("_")[0].removeprefix("sub-")
         if name in names or subject in left_out:
             continue
-        close = difflib.get_close_matches(name, names, n=5, cutoff=0.6)
         yield InputError(
             "config", f"{field}.{name}", name, "the name of a scan of the study",
-            f"Close names: {', '.join(close) or 'none is similar'}.",
+            did_you_mean(similar(name, names, most=5), "The study's scans stand in study/scans.tsv."),
         )  # fmt: skip
