@@ -130,3 +130,11 @@ def test_nothing_names_this_machine():
     assert len(tracked) > 30
     for path in tracked:
         assert str(Path.home()) + "/" not in path.read_text(), path
+
+
+def test_the_hooks_before_a_commit_are_those_of_the_lock():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    names = {"ruff-pre-commit": "ruff", "snakefmt": "snakefmt"}
+    assert {names[hook["repo"].rsplit("/", 1)[1]]: hook["rev"].removeprefix("v") for hook in hooks} == {
+        name: PINS[name] for name in names.values()
+    }
