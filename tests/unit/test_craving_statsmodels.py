@@ -9,7 +9,6 @@ from pharmasl.craving import correlations, diagnostics, models
 
 sm = pytest.importorskip("statsmodels.api")
 MixedLM = pytest.importorskip("statsmodels.regression.mixed_linear_model")
-multitest = pytest.importorskip("statsmodels.stats.multitest")
 
 
 def test_mixed_model_optimum_is_the_one_of_statsmodels():
@@ -50,20 +49,6 @@ def test_ancova_is_ordinary_least_squares():
         assert row["p"] == pytest.approx(fit.pvalues[k], rel=1e-8)
         assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(interval[k]), rel=1e-9)
         assert (row["df"], row["n"]) == (24, 27)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_corrections_for_multiplicity(seed):
-    rng = np.random.default_rng(seed)
-    p = np.round(rng.uniform(0, 1, 13) ** 3, 3)
-    p[4] = p[7]
-    for method, ours in (("holm", correlations.holm), ("fdr_bh", correlations.benjamini_hochberg)):
-        expected = multitest.multipletests(p, method=method)[1]
-        np.testing.assert_allclose(ours(p), expected, rtol=1e-12)
-        # A p that is n/a takes no part in the correction of the others.
-        with_missing = ours(np.insert(p, 3, math.nan))
-        np.testing.assert_allclose(np.delete(with_missing, 3), expected, rtol=1e-12)
-        assert math.isnan(with_missing[3])
 
 
 def test_partial_correlation_p_is_the_regression_slope_p():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from loading import shared_data
 from pharmasl.errors import InputError
-from pharmasl.group import clusters, false_discovery, glm, random_fields
+from pharmasl.group import clusters, glm, random_fields
+from pharmasl.statistics import multiplicity
 from scipy import ndimage, special, stats
 
 
@@ -83,7 +84,7 @@ def test_false_discovery_rates_of_clusters_are_spms(design, contrast, forming_p)
     counts, df, threshold = np.array(spm["R_resels"]), spm["erdf"], rows[0]["u"]
     heads = [row for row in rows if not np.isnan(row["k"])]
     p = random_fields.cluster_p([row["k"] for row in heads], threshold, df, counts, spm["FWHM_voxels"]).uncorrected
-    np.testing.assert_allclose(false_discovery.q_values(p), [row["cluster_qFDR"] for row in heads], rtol=1e-10)
+    np.testing.assert_allclose(multiplicity.q_values(p), [row["cluster_qFDR"] for row in heads], rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["tt", "ttc"])

@@ -100,10 +100,8 @@ def test_slopes_are_statsmodels_within_arms_over_both_and_between(files):
     p = {(row["roi"], row["group"]): float(row["p_permutation"]) for row in rows}
     assert p["insula", "drug - placebo"] == pytest.approx(1 / 999)
     assert p["vmpfc", "drug - placebo"] > 0.1
-    for group in GROUPS:
-        own = [row for row in rows if row["group"] == group]
-        expected = multipletests([float(row["p_permutation"]) for row in own], method="holm")[1]
-        np.testing.assert_allclose([float(row["p_holm"]) for row in own], expected, rtol=1e-12)
+    expected = multipletests([float(row["p_permutation"]) for row in rows], method="holm")[1]
+    np.testing.assert_allclose([float(row["p_holm"]) for row in rows], expected, rtol=1e-12)
 
 
 def test_difference_of_slopes_is_the_arms_own_without_covariates(files):
@@ -166,7 +164,11 @@ def test_without_enough_values_a_row_says_so_and_a_missing_table_row_is_an_error
         if ARM[NAMES.index(row["participant_id"])] == "drug":
             row["cbf"] = None
     tables.write_table(files / "vmpfc_values.tsv", rows, dict.fromkeys(rows[0], ""))
-    found = {row["group"]: row for row in told(files) if row["roi"] == "vmpfc"}
+    slopes = told(files)
+    # Two of the eight slopes could not be answered: all eight were asked.
+    least = min(float(row["p_permutation"]) for row in slopes if row["p_permutation"] is not None)
+    assert min(float(row["p_holm"]) for row in slopes if row["p_holm"] is not None) == pytest.approx(8 * least)
+    found = {row["group"]: row for row in slopes if row["roi"] == "vmpfc"}
     assert found["drug"]["note"] == "not tested: arm drug: 0 participant(s)"
     assert found["placebo"]["note"] is None
     assert found["drug - placebo"]["slope"] is found["drug - placebo"]["p_holm"] is None
@@ -184,7 +186,7 @@ def test_the_reports_section_compares_the_arms_and_marks_what_the_data_chose(fil
     assert found["sentences"][0].startswith("insula (cue) on dlpfc (rest) \u2020: slope +")
     assert "on drug (n = 13), slope +" in found["sentences"][0]
     assert "; difference +" in found["sentences"][0]
-    assert "p\u00a0=\u00a00.001, corrected p\u00a0=\u00a00.002" in found["sentences"][0]
+    assert "p\u00a0=\u00a00.001, corrected p\u00a0=\u00a00.008" in found["sentences"][0]
     assert found["table"].marked == {3, 7}
     assert len(found["table"].rows) == 8
     assert all(len(row) == len(found["table"].heads) for row in found["table"].rows)

@@ -27,6 +27,7 @@ from pharmasl import tables
 from pharmasl.craving import robust
 from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
+from pharmasl.statistics import multiplicity
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ COLUMNS = {
     "n": "Participants with both values",
     "adjusted_for": "What was regressed out of both variables",
     "family": "Tests that were corrected together",
-    "family_size": "Number of tests in the family that gave a p",
+    "family_size": "Number of tests in the family; one that could not be answered stays in it",
     "p_holm": "p corrected for the family by Holm's method (family-wise error)",
     "p_fdr": "p corrected for the family by the method of Benjamini and Hochberg (false discovery rate)",
     "p_max": "p corrected for the family by permutation: share of orders in which the largest absolute correlation of the "
@@ -111,31 +112,11 @@ class Correlation(NamedTuple):
 
 
 def ranks(values):
-    """Ranks along the last axis, ties averaged.
+    """Ranks along the last axis, ties averaged, of values of shape (..., n)."""
+    # Imported where it is needed: it costs half a second, and most who use this module rank nothing.
+    from scipy.stats import rankdata
 
-    Parameters
-    ----------
-    values : ndarray of shape (..., n)
-
-    Returns
-    -------
-    ndarray of shape (..., n), float64
-        1 for the least.
-    """
-    values = np.asarray(values)
-    order = np.argsort(values, axis=-1, kind="stable")
-    ordered = np.take_along_axis(values, order, axis=-1)
-    n = values.shape[-1]
-    position = np.broadcast_to(np.arange(n), values.shape)
-    # A run of ties starts at the last change and ends before the next one; its rank is the middle.
-    changes = ordered[..., 1:] != ordered[..., :-1]
-    edge = np.ones((*values.shape[:-1], 1), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.concatenate([edge, changes], axis=-1), position, 0), axis=-1)
-    last = np.where(np.concatenate([changes, edge], axis=-1), position, n - 1)
-    last = np.flip(np.minimum.accumulate(np.flip(last, axis=-1), axis=-1), axis=-1)
-    out = np.empty(values.shape)
-    np.put_along_axis(out, order, (first + last) / 2 + 1, axis=-1)
-    return out
+    return rankdata(values, axis=-1)
 
 
 def _residuals(values, nuisance):
@@ -510,44 +491,6 @@ def compare(first, second, adjusted=(0, 0)):
     return Correlation(difference, low, high, float(2 * ndtr(-abs(z))), math.nan, n)
 
 
-def holm(p):
-    """P values corrected by Holm's step-down method (1979); NaN take no part.
-
-    Parameters
-    ----------
-    p : sequence of float
-
-    Returns
-    -------
-    ndarray of float
-    """
-    return _corrected(p, lambda ordered, m: np.maximum.accumulate(ordered * (m - np.arange(m))))
-
-
-def benjamini_hochberg(p):
-    """P values corrected by Benjamini and Hochberg's step-up method (1995); NaN take no part.
-
-    Parameters
-    ----------
-    p : sequence of float
-
-    Returns
-    -------
-    ndarray of float
-    """
-    return _corrected(p, lambda ordered, m: np.minimum.accumulate((ordered * m / np.arange(1, m + 1))[::-1])[::-1])
-
-
-def _corrected(p, step):
-    p = np.asarray(p, dtype=np.float64)
-    out = np.full(p.shape, np.nan)
-    index = np.flatnonzero(np.isfinite(p))
-    if len(index):
-        order = index[np.argsort(p[index], kind="stable")]
-        out[order] = np.minimum(step(p[order], len(order)), 1)
-    return out
-
-
 def _coded(rows, names):
     """Covariates as numbers, (k, n): numeric columns as they are, text as one 0/1 column a level beyond the first.
 
@@ -819,8 +762,8 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
     for family in dict.fromkeys(row["family"] for row in out):
         members = [row for row in out if row["family"] == family]
         p = [row["p"] for row in members]
-        for row, each, rate in zip(members, holm(p), benjamini_hochberg(p)):
-            row.update(family_size=int(np.isfinite(p).sum()), p_holm=float(each), p_fdr=float(rate))
+        for row, each, rate in zip(members, multiplicity.holm(p), multiplicity.q_values(p)):
+            row.update(family_size=len(p), p_holm=float(each), p_fdr=float(rate))
     return out
 
 

@@ -13,7 +13,7 @@ is then the safer one. Scores that are missing are taken as missing at random: a
 import math
 
 import numpy as np
-from scipy.special import gammaln, ndtr, stdtr, stdtrit, xlogy
+from scipy.special import stdtr, stdtrit
 
 from pharmasl import mixed_model, tables
 from pharmasl.craving import diagnostics
@@ -97,61 +97,6 @@ COLUMNS = {
     "n": "Number of scores (descriptive), of pairs (paired_t, ancova, effect_size) or of scores in the model (mixed_model)",
     "method": "Method, and why a value is n/a",
 }
-
-
-def noncentral_t_cdf(t, df, noncentrality):
-    """Distribution function of the noncentral t, by integration over the scale's chi distribution.
-
-    Used in place of the incomplete-beta series, which fails far in the tails.
-
-    Parameters
-    ----------
-    t, df, noncentrality : float
-
-    Returns
-    -------
-    float
-    """
-    half_width = 10 / math.sqrt(2 * df)
-    scale, step = np.linspace(max(1 - half_width, 0), 1 + half_width, 2001, retstep=True)
-    constant = math.log(2) + df / 2 * math.log(df / 2) - gammaln(df / 2)
-    density = np.exp(constant + xlogy(df - 1, scale) - df / 2 * scale**2)
-    weights = np.ones_like(scale)
-    weights[1:-1:2], weights[2:-1:2] = 4, 2
-    return float((density * ndtr(t * scale - noncentrality) * weights).sum() * step / 3)
-
-
-def effect_size_interval(t, n, level=0.95):
-    """Confidence interval of dz, the mean difference of pairs over its standard deviation.
-
-    The ends are those noncentralities, divided by the root of n, at which the observed t lies on a tail of the
-    noncentral t distribution (Cumming & Finch 2001, doi 10.1177/0013164401614002).
-
-    Parameters
-    ----------
-    t : float
-        The paired t statistic.
-    n : int
-        Number of pairs.
-    level : float
-
-    Returns
-    -------
-    low, high : float
-    """
-    ends = []
-    for probability in ((1 + level) / 2, (1 - level) / 2):
-        reach = 10 + 10 * abs(t) / math.sqrt(n - 1)
-        low, high = t - reach, t + reach
-        for _ in range(50):
-            middle = (low + high) / 2
-            # The probability of a smaller t falls as the noncentrality grows.
-            if noncentral_t_cdf(t, n - 1, middle) > probability:
-                low = middle
-            else:
-                high = middle
-        ends.append((low + high) / 2 / math.sqrt(n))
-    return tuple(ends)
 
 
 _WITHOUT = ("without_one_low", "without_one_high")
@@ -261,7 +206,8 @@ def paired_t(scores, arms, sessions):
             _row("paired_t", "change", arm=arm, n=n, method=method, test=test, **dict(zip(_WITHOUT, ends)))
         )  # fmt: skip
         if sd > 0:
-            low, high = effect_size_interval(test.t, n)
+            # Cumming and Finch (2001, doi 10.1177/0013164401614002).
+            low, high = (float(each) / math.sqrt(n) for each in effect_sizes.noncentrality_interval(test.t, n - 1))
             method = "mean change over its standard deviation; interval by the noncentral t"
             rows.append(
                 _row("paired_t", "dz", arm=arm, n=n, method=method, estimate=mean / sd, ci_low=low, ci_high=high)

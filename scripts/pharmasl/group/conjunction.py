@@ -4,7 +4,8 @@ import numpy as np
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.group import false_discovery, map_sidecars
+from pharmasl.group import map_sidecars
+from pharmasl.statistics import multiplicity
 
 
 def write(statistics, p_values, inferences, outputs, *, name, analyses):
@@ -42,8 +43,8 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     shared = np.isfinite(stack).all(axis=0) & np.isfinite(p).all(axis=0)
     z = np.full(shared.shape, np.nan)
     joint = np.full(shared.shape, np.nan)
-    z[shared] = false_discovery.conjunction(stack[:, shared].astype(np.float64))
-    joint[shared] = false_discovery.conjunction_p(p[:, shared], stack[:, shared])
+    z[shared] = multiplicity.conjunction(stack[:, shared].astype(np.float64))
+    joint[shared] = multiplicity.conjunction_p(p[:, shared], stack[:, shared])
     images.save(outputs.z, z, affine)
     images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine)
     alpha = max(block["alpha"] for block in blocks)

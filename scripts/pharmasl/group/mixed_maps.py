@@ -19,7 +19,7 @@ complete data off the boundary, and on the boundary Kenward and Roger's stay nea
 
 There are no permutation or random-field p: residuals of incomplete participants are not exchangeable, and the degrees
 of freedom differ from voxel to voxel. Maps of z, which share one scale, and of p take false discovery rates
-(:mod:`pharmasl.group.false_discovery`).
+(:mod:`pharmasl.statistics.multiplicity`).
 """
 
 from typing import NamedTuple

@@ -11,8 +11,8 @@ the data are looked at the same model needs no search, and its slope can be told
 
 Covariates and site are the analysis' own. p by the t distribution stands beside p by permutation of the participants'
 changes (Freedman and Lane's residuals, within sites where there are several): a region is tested as a voxel of the
-analysis is, with the same orders of participants where those who take part are the same. Holm's p corrects for the
-regions asked about in one analysis and group.
+analysis is, with the same orders of participants where those who take part are the same. Holm's p corrects for
+all that the table asks: every analysis, region and group.
 """
 
 import math
@@ -23,7 +23,8 @@ from scipy import special
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import design, effect_sizes, false_discovery, glm, permutation, questions
+from pharmasl.group import design, effect_sizes, glm, permutation, questions
+from pharmasl.statistics import multiplicity
 
 COLUMNS = {
     "analysis": "Analysis whose seed, contrasts, covariates, site and sessions are taken",
@@ -40,7 +41,7 @@ COLUMNS = {
     "ci_high": "Upper end of the 95 % confidence interval",
     "p": "Two-sided p by the t distribution, uncorrected",
     "p_permutation": "Two-sided p by permutation (Freedman and Lane), the observed order counted, uncorrected",
-    "p_holm": "p_permutation corrected by Holm's method for the regions of the same analysis and group",
+    "p_holm": "p_permutation corrected by Holm's method for all rows of this table, those without a p counted",
     "n": "Participants with both changes",
     "adjusted_for": "Other terms of the model, the intercept apart",
     "seed_defined_by_same_data": "true: the seed is a cluster of an analysis of this trial",
@@ -190,11 +191,10 @@ def rows(analyses, rois, values, defined, arms, participants, file):
                     continue
                 own = np.array([of[who] for who in plan.participants])
                 mine.append({**row, **slope(plan, own, inference["permutations"], inference["seed"])})
-        for group in dict.fromkeys(row["group"] for row in mine):
-            tested = [row for row in mine if row["group"] == group and row.get("p_permutation") is not None]
-            for row, p in zip(tested, false_discovery.holm([row["p_permutation"] for row in tested])):
-                row["p_holm"] = float(p)
         found += mine
+    asked_p = [row.get("p_permutation", math.nan) for row in found]
+    for row, p in zip(found, multiplicity.holm(asked_p)):
+        row["p_holm"] = _finite(p)
     return [{name: row.get(name) for name in COLUMNS} for row in found]
 
 

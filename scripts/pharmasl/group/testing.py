@@ -14,13 +14,13 @@ from pharmasl.group import (
     definitions,
     differences,
     effect_sizes,
-    false_discovery,
     glm,
     permutation,
     questions,
     random_fields,
     tfce,
 )
+from pharmasl.statistics import multiplicity
 
 # A baseline below this, mL/100 g/min, is no CBF of tissue: a contrast of two states has none to divide by.
 LEAST_BASELINE = 10.0
@@ -329,7 +329,7 @@ def _percent(effect, baseline):
 def _discovered(p, inference):
     """False discovery rate of voxels: q, and what it means, the largest uncorrected p that is declared, and how many voxels are."""
     method, level = inference.get("fdr", "bh"), inference["alpha"]
-    q, critical = false_discovery.q_values(p, method), false_discovery.critical_p(p, level, method)
+    q, critical = multiplicity.q_values(p, method), multiplicity.critical_p(p, level, method)
     return q, {
         "method": {"bh": "Benjamini and Hochberg (1995)", "by": "Benjamini and Yekutieli (2001)"}[method],
         "level": level,

@@ -20,9 +20,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import nctdtrinc, ndtri, stdtr, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 from pharmasl.craving.correlations import fisher_interval
+from pharmasl.group import effect_sizes
 
 ALPHA = 0.05
 # Relabellings made and computed at a time: bounds the memory.
@@ -89,11 +90,8 @@ def _partial_r_interval(t, df):
     """Ends of the 95 % interval of ``t / sqrt(t^2 + df)``, from the noncentralities that put t at 97.5 and 2.5 %."""
     if not math.isfinite(t):
         return (math.copysign(1.0, t),) * 2
-    ends = []
-    for probability in (1 - ALPHA / 2, ALPHA / 2):
-        noncentrality = float(nctdtrinc(df, probability, t))
-        ends.append(noncentrality / math.sqrt(noncentrality**2 + df))
-    return tuple(ends)
+    ends = effect_sizes.noncentrality_interval(t, df, 1 - ALPHA)
+    return tuple(float(end) / math.sqrt(float(end) ** 2 + df) for end in ends)
 
 
 def fit(participants, response, tested, nuisance, kind="effect"):

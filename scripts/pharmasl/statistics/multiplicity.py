@@ -7,6 +7,11 @@
 - A conjunction asks for an effect in *each* of several analyses: the minimum statistic against the conjunction null
   (Nichols et al. 2005, NeuroImage 25:653), so that the p is the largest of the single p.
 - Several analyses of one question, such as all pairs of arms, share a family: Holm's step-down p.
+
+A p that could not be computed is NaN. Its test was asked all the same: it stays in the family, where it counts as one
+that shows nothing (p = 1), and its own corrected p is NaN. What was not asked, such as a voxel outside the mask, is left
+out before. The corrections are written out here, and tested against statsmodels and scipy.stats: importing either costs
+every job half a second.
 """
 
 import numpy as np
@@ -18,8 +23,7 @@ def q_values(p, method="bh"):
     Parameters
     ----------
     p : array_like
-        Uncorrected p, any shape: of one test each, two-sided for tests of both signs. NaN is no test: it stays NaN and
-        does not count.
+        Uncorrected p, any shape: of one test each, two-sided for tests of both signs. NaN: asked and not answered.
     method : {"bh", "by"}
         Benjamini-Hochberg or Benjamini-Yekutieli.
 
@@ -36,21 +40,22 @@ def q_values(p, method="bh"):
     if method not in ("bh", "by"):
         raise ValueError(f"{method!r} is neither 'bh' nor 'by'")
     p = np.asarray(p, dtype=np.float64)
-    tested = ~np.isnan(p)
-    values = p[tested]
-    if ((values < 0) | (values > 1)).any():
-        raise ValueError("p must lie between 0 and 1")
-    q = np.full(p.shape, np.nan)
+    values = _answered(p).ravel()
     if not len(values):
-        return q
+        return np.full(p.shape, np.nan)
     order = np.argsort(values, kind="stable")
     rank = np.arange(1, len(values) + 1)
     penalty = 1.0 if method == "bh" else float(np.sum(1 / rank))
-    stepped = np.minimum.accumulate((values[order] * (len(values) * penalty / rank))[::-1])[::-1]
-    found = np.empty(len(values))
-    found[order] = np.minimum(stepped, 1)
-    q[tested] = found
-    return q
+    q = np.empty(len(values))
+    q[order] = np.minimum.accumulate((values[order] * (len(values) * penalty / rank))[::-1])[::-1]
+    return np.where(np.isnan(p), np.nan, np.minimum(q, 1).reshape(p.shape))
+
+
+def _answered(p):
+    """P with 1 where a test could not be answered; ValueError for what is no p."""
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError("p must lie between 0 and 1")
+    return np.where(np.isnan(p), 1.0, p)
 
 
 def critical_p(p, level=0.05, method="bh"):
@@ -77,20 +82,26 @@ def holm(p):
     Parameters
     ----------
     p : array_like of shape (K,) or (K, ...)
-        One test a row; for maps, family-wise p of each test's own search volume.
+        One test a row; for maps, family-wise p of each test's own search volume. NaN: asked and not answered.
 
     Returns
     -------
     ndarray
-        Shape of ``p``, at most 1; NaN where one is NaN.
+        Shape of ``p``, at most 1; NaN where p is.
+
+    Raises
+    ------
+    ValueError
+        For p outside 0 to 1.
     """
     p = np.asarray(p, dtype=np.float64)
-    order = np.argsort(p, axis=0, kind="stable")
+    values = _answered(p)
+    order = np.argsort(values, axis=0, kind="stable")
     left = (len(p) - np.arange(len(p))).reshape(-1, *([1] * (p.ndim - 1)))
-    stepped = np.maximum.accumulate(np.take_along_axis(p, order, axis=0) * left, axis=0)
+    stepped = np.maximum.accumulate(np.take_along_axis(values, order, axis=0) * left, axis=0)
     out = np.empty(p.shape)
     np.put_along_axis(out, order, np.minimum(stepped, 1), axis=0)
-    return np.where(np.isnan(p).any(axis=0), np.nan, out)
+    return np.where(np.isnan(p), np.nan, out)
 
 
 def conjunction(statistics):

@@ -1,8 +1,8 @@
-"""False discovery rate against scipy and statsmodels; conjunctions against their definitions."""
+"""Holm and false discovery rate against scipy and statsmodels; conjunctions against their definitions."""
 
 import numpy as np
 import pytest
-from pharmasl.group import false_discovery
+from pharmasl.statistics import multiplicity
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -17,28 +17,35 @@ def test_q_values_are_scipys_and_statsmodels(method, kind):
         "ties": np.round(rng.random(800) ** 3, 2),
         "zeros and ones": np.array([0.0, 1.0, 0.0, 0.3, 1.0]),
     }[kind]
-    q = false_discovery.q_values(p, method)
+    q = multiplicity.q_values(p, method)
     np.testing.assert_allclose(q, stats.false_discovery_control(p, method=method), rtol=1e-13)
     rejected, adjusted, *_ = multipletests(p, 0.05, method=f"fdr_{method}")
     np.testing.assert_allclose(q, adjusted, rtol=1e-12)
     assert ((q <= 0.05) == rejected).all()
-    critical = false_discovery.critical_p(p, 0.05, method)
+    critical = multiplicity.critical_p(p, 0.05, method)
     assert ((p <= critical) == rejected).all()
 
 
-def test_voxels_outside_the_mask_are_no_tests():
-    p = np.array([[0.001, np.nan], [0.2, 0.03]])
-    q = false_discovery.q_values(p)
-    assert np.isnan(q[0, 1])
-    np.testing.assert_allclose(q[~np.isnan(p)], stats.false_discovery_control(p[~np.isnan(p)]))
-    assert np.isnan(false_discovery.q_values(np.full(3, np.nan))).all()
-    assert np.isnan(false_discovery.critical_p([0.5, 0.9]))
+@pytest.mark.parametrize("correct", [multiplicity.holm, multiplicity.q_values])
+def test_a_test_that_was_asked_and_not_answered_stays_in_the_family(correct):
+    p = np.array([0.011, np.nan, 0.2, 0.03, 0.04])
+    found = correct(p)
+    # The others are corrected as if it had shown nothing; it has no p of its own.
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(p))
+    np.testing.assert_allclose(found[~np.isnan(p)], correct(np.nan_to_num(p, nan=1.0))[~np.isnan(p)], rtol=0)
+    assert found[0] == pytest.approx(5 * 0.011)
+    assert np.isnan(correct(np.full(3, np.nan))).all()
+    assert correct(np.empty(0)).shape == (0,)
+
+
+def test_no_voxel_is_declared_where_none_reaches_the_rate():
+    assert np.isnan(multiplicity.critical_p([0.5, 0.9]))
 
 
 @pytest.mark.parametrize(("p", "method"), [([1.2], "bh"), ([-0.1], "by"), ([0.5], "holm")])
 def test_what_is_no_p_or_no_method_is_refused(p, method):
     with pytest.raises(ValueError, match=r"between|neither"):
-        false_discovery.q_values(p, method)
+        multiplicity.q_values(p, method)
 
 
 def test_false_discoveries_stay_at_the_level():
@@ -47,7 +54,7 @@ def test_false_discoveries_stay_at_the_level():
     z = rng.normal(size=(2000, 50)) + np.r_[np.full(10, 3.0), np.zeros(40)]
     p = 2 * stats.norm.sf(np.abs(z))
     for method, level in (("bh", 0.1), ("by", 0.1)):
-        declared = np.stack([false_discovery.q_values(each, method) <= level for each in p])
+        declared = np.stack([multiplicity.q_values(each, method) <= level for each in p])
         share = declared[:, 10:].sum(axis=1) / np.maximum(declared.sum(axis=1), 1)
         error = share.std() / np.sqrt(len(share))
         nominal = level * 0.8 / (1 if method == "bh" else np.sum(1 / np.arange(1, 51)))
@@ -56,32 +63,35 @@ def test_false_discoveries_stay_at_the_level():
 
 def test_holm_is_statsmodels_test_by_test_and_voxel_by_voxel():
     p = np.random.default_rng(5).random((4, 12)) ** 3
-    found = false_discovery.holm(p)
+    found = multiplicity.holm(p)
     for v in range(12):
         np.testing.assert_allclose(found[:, v], multipletests(p[:, v], method="holm")[1], rtol=1e-12)
-    np.testing.assert_allclose(false_discovery.holm(p[:, 0]), found[:, 0])
+    np.testing.assert_allclose(multiplicity.holm(p[:, 0]), found[:, 0])
     p[2, 7] = np.nan
-    assert np.isnan(false_discovery.holm(p)[:, 7]).all()
+    assert np.isnan(multiplicity.holm(p)).sum() == 1
+    np.testing.assert_allclose(multiplicity.holm(p)[:, 8], found[:, 8])
+    with pytest.raises(ValueError, match="between"):
+        multiplicity.holm([0.2, 1.2])
 
 
 def test_conjunction_is_the_lesser_effect_and_the_larger_p():
     t = np.array([[3.0, -2.0, 4.0, np.nan, 0.0], [2.5, -5.0, -4.0, 1.0, 3.0]])
-    np.testing.assert_array_equal(false_discovery.conjunction(t), [2.5, -2.0, 0.0, np.nan, 0.0])
+    np.testing.assert_array_equal(multiplicity.conjunction(t), [2.5, -2.0, 0.0, np.nan, 0.0])
     p = 2 * stats.t.sf(np.abs(t), 30)
-    found = false_discovery.conjunction_p(p, t)
+    found = multiplicity.conjunction_p(p, t)
     np.testing.assert_allclose(found, [p[1, 0], p[0, 1], 1.0, np.nan, 1.0])
-    np.testing.assert_allclose(false_discovery.conjunction_p(p), p.max(axis=0))
+    np.testing.assert_allclose(multiplicity.conjunction_p(p), p.max(axis=0))
     # The p of the minimum statistic is the maximum of p where the degrees of freedom are equal.
     same = [0, 1]
-    np.testing.assert_allclose(found[same], 2 * stats.t.sf(np.abs(false_discovery.conjunction(t)[same]), 30))
+    np.testing.assert_allclose(found[same], 2 * stats.t.sf(np.abs(multiplicity.conjunction(t)[same]), 30))
     with pytest.raises(ValueError, match="shape"):
-        false_discovery.conjunction_p(p, t[:1])
+        multiplicity.conjunction_p(p, t[:1])
 
 
 def test_conjunction_holds_its_level_when_one_effect_alone_is_real():
     # The conjunction null: a large effect in one analysis, none in the other. The *global* null would give p^2.
     rng = np.random.default_rng(4)
     z = np.stack([rng.normal(size=20000) + 8, rng.normal(size=20000)])
-    rate = (false_discovery.conjunction_p(2 * stats.norm.sf(np.abs(z)), z) <= 0.05).mean()
+    rate = (multiplicity.conjunction_p(2 * stats.norm.sf(np.abs(z)), z) <= 0.05).mean()
     # Two-sided with the sign of the real effect: half of the other's 5 %.
     assert abs(rate - 0.025) < 3.3 * np.sqrt(0.025 * 0.975 / 20000)

@@ -1,0 +1,1 @@
+"""Statistics that no stage owns: corrections for several tests."""
