@@ -155,7 +155,7 @@ def test_correlations_with_craving_count_the_participant_as_missing(trial, tmp_p
         "seed": 1,
         "resamples": 100,
         "covariates": [],
-        "family": "question",
+        "family": "test",
     }
     correlations.write_correlations(
         tmp_path / "scores.tsv",

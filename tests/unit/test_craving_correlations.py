@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pharmasl.craving import correlations, robust
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
 ARMS = {"treatment": "baclofen", "control": "placebo"}
@@ -290,33 +291,47 @@ def test_planted_correlation_is_recovered_and_not_the_arms_effect():
     assert abs(find(rows, "baseline", "all", "pearson")["estimate"]) < 0.45
 
 
-def test_families_and_their_corrections():
+def test_the_declared_test_of_all_regions_is_the_family_and_the_rest_describe():
     scores, cbf, _, _ = trial(2, rho=0.3)
     rows = analyse(scores, cbf, rois=["a", "b"])
-    families = {row["family"]: row["family_size"] for row in rows}
-    assert families == {
-        "change, all participants, pearson": 2,
-        "change, all participants, spearman": 2,
-        "change, within arms, pearson": 4,
-        "change, within arms, spearman": 4,
-        "change, all participants, percentage_bend": 2,
-        "change, within arms, percentage_bend": 4,
-        "arms compared, pearson difference": 2,
-        "arms compared, slope interaction": 2,
-        "each session, pearson": 12,
-        "each session, spearman": 12,
-        "each session, percentage_bend": 12,
-    }
-    row = find(rows, "change", "all", "pearson")
-    twin = find(rows, "change", "all", "pearson", "b")
+    tested = [row for row in rows if row["role"] == "tested"]
+    assert [(row["roi"], row["timing"], row["group"], row["method"]) for row in tested] == [
+        ("a", "change", "all", "pearson"), ("b", "change", "all", "pearson"),
+    ]  # fmt: skip
+    assert {(row["family"], row["family_size"]) for row in tested} == {("change, all participants, pearson", 2)}
+    row, twin = tested
     assert row["p_holm"] == pytest.approx(min(1, 2 * min(row["p"], twin["p"])))
-    assert {row["family"] for row in analyse(scores, cbf, family="all")} == {
-        "all tests, pearson",
-        "all tests, spearman",
-        "all tests, percentage_bend",
-        "all tests, pearson difference",
-        "all tests, slope interaction",
-    }
+    for row in rows:
+        if row["role"] == "described":
+            assert row["family"] is row["family_size"] is None
+            assert math.isnan(row["p_holm"])
+            assert math.isnan(row["p_fdr"])
+            assert row["p_max"] is None or math.isnan(row["p_max"])
+            assert math.isfinite(row["p"])
+
+
+def test_another_declared_test_has_the_same_p_and_a_family_of_its_own():
+    scores, cbf, _, _ = trial(2, rho=0.3)
+    plain = analyse(scores, cbf, rois=["a", "b"])
+    for test, key in (
+        ({"timing": "baseline", "group": "treatment", "method": "spearman"}, ("baseline", "baclofen", "spearman")),
+        ({"method": "slope_interaction"}, ("change", "baclofen - placebo", "slope_interaction")),
+    ):
+        rows = analyse(scores, cbf, rois=["a", "b"], test=test)
+        tested = [row for row in rows if row["role"] == "tested"]
+        assert {(row["timing"], row["group"], row["method"]) for row in tested} == {key}
+        assert [row["family_size"] for row in tested] == [2, 2]
+        for row in tested:
+            assert row["p"] == find(plain, *key, roi=row["roi"])["p"]
+
+
+def test_where_everything_is_asked_everything_is_one_family():
+    scores, cbf, _, _ = trial(2, rho=0.3)
+    rows = analyse(scores, cbf, rois=["a", "b"], family="all")
+    assert {row["role"] for row in rows} == {"tested"}
+    assert {row["family_size"] for row in rows} == {len(rows)} == {58}
+    expected = multipletests([row["p"] for row in rows], method="holm")[1]
+    np.testing.assert_allclose([row["p_holm"] for row in rows], expected, rtol=1e-12)
 
 
 def test_results_of_a_region_do_not_depend_on_the_others_and_repeat():
@@ -368,9 +383,11 @@ def test_participants_without_an_arm_take_no_part():
 
 def test_too_few_constant_or_no_values_are_n_a_with_a_reason():
     scores, cbf, _, _ = trial(6, n=(3, 4))
-    rows = analyse(scores, cbf)
+    rows = analyse(scores, cbf, family="all")
     assert "fewer than 4" in find(rows, "change", "baclofen", "pearson")["note"]
     assert math.isnan(find(rows, "change", "baclofen", "pearson")["p_holm"])
+    # It was asked: the family keeps its size.
+    assert find(rows, "change", "all", "pearson")["family_size"] == len(rows)
     assert math.isfinite(find(rows, "change", "placebo", "pearson")["estimate"])
     assert "one of the arms" in find(rows, "change", "baclofen - placebo", "pearson_difference")["note"]
     scores, cbf, _, _ = trial(6)
@@ -515,12 +532,15 @@ def test_left_out_values_stand_beside_those_of_the_region_of_all():
     others = [row for row in rows if row["region_of"] == "others"]
     assert {row["roi"] for row in others} == {"a"}
     assert len(others) == 29
-    assert all("without the participant" in row["family"] for row in others)
+    # The region is tested as it is read without each participant; its reading in everybody's cluster describes.
+    tested = [(row["roi"], row["region_of"]) for row in rows if row["role"] == "tested"]
+    assert tested == [("b", "all"), ("a", "others")]
+    everything = correlations.analyse(scores, found, defined, {**settings, "family": "all"}, ARMS, SESSIONS, left_out)
+    assert {(row["roi"], row["region_of"]) for row in everything if row["role"] == "described"} == {("a", "all")}
     # Those of all participants are what they are without them.
     plain = correlations.analyse(scores, found, defined, settings, ARMS, SESSIONS)
     kept = [row for row in rows if row["region_of"] == "all"]
     for ours, before in zip(kept, plain, strict=True):
-        assert ours["family"] == before["family"]
         np.testing.assert_array_equal(
-            [ours[name] for name in ("p", "ci_low", "p_holm")], [before[name] for name in ("p", "ci_low", "p_holm")]
+            [ours[name] for name in ("p", "ci_low")], [before[name] for name in ("p", "ci_low")]
         )

@@ -178,6 +178,7 @@ def craving_tables(tmp_path):
     tables.write_table(tmp_path / "values.tsv", values, {key: key for key in values[0]})
     relation = {"roi": "insula_$x$", "contrast": "cue", "timing": "change", "group": "all", "method": "pearson"}
     relation |= {"estimate": -0.5, "p": 0.1, "p_holm": 0.2, "roi_defined_by_same_data": True, "note": None}
+    relation |= {"role": "tested", "region_of": "all"}
     tables.write_table(tmp_path / "roi.tsv", [relation], {key: key for key in relation})
     return tmp_path
 
@@ -202,10 +203,14 @@ def test_craving_figures_are_deterministic(craving_tables):
 
 def test_the_verdict_tells_the_adjusted_correlation(craving_tables):
     rows = tables.read_table(craving_tables / "roi.tsv")
-    text, chosen = craving.verdict(rows, "insula_$x$", "cue")
+    text, chosen = craving.verdict(rows, "insula_$x$", "cue", {}, ARMS)
     assert text == "r = \u22120.50 within arms, p = 0.1 (Holm 0.2)"
     assert chosen
-    assert craving.verdict(rows, "absent", "cue") == ("", False)
+    assert craving.verdict(rows, "absent", "cue", {}, ARMS) == ("", False)
+    # Another declared test has no row here; a description has no p.
+    assert craving.verdict(rows, "insula_$x$", "cue", {"test": {"method": "spearman"}}, ARMS) == ("", False)
+    rows[0]["role"] = "described"
+    assert craving.verdict(rows, "insula_$x$", "cue", {}, ARMS)[0] == "r = \u22120.50 within arms"
 
 
 def test_labels_are_moved_apart_and_stay_centred():

@@ -10,7 +10,9 @@ Pearson's r of residuals from arm and covariates is the partial correlation; wit
 ranked too) it is the partial Spearman correlation; the percentage bend correlation of those residuals withstands single
 wild values.
 
-All permutations of a table come from one list of orders, the same participants' for every test. The largest |r| of a
+One of these is declared as the test; the others describe (:mod:`pharmasl.craving.families`).
+
+All permutations of a table come from one list of orders, the same participants' for every test. The largest |r| of the
 family in each order therefore has the dependence of the tests in it, and ``p_max`` controls the family-wise error with
 more power than Holm's method (Westfall & Young 1993).
 """
@@ -24,10 +26,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pharmasl import tables
-from pharmasl.craving import robust
+from pharmasl.craving import families, robust
 from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
-from pharmasl.statistics import multiplicity
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,20 @@ COLUMNS = {
     "p_t": "Two-sided p by the t distribution, uncorrected",
     "n": "Participants with both values",
     "adjusted_for": "What was regressed out of both variables",
-    "family": "Tests that were corrected together",
+    "role": {
+        "Description": "What the row is for",
+        "Levels": {
+            "tested": "A test of the family, whose p is corrected",
+            "described": "Stands beside the tests: estimate, interval and uncorrected p, of which none is a test",
+        },
+    },
+    "family": "Tests that were corrected together: the declared test of every region, or all; n/a for a description",
     "family_size": "Number of tests in the family; one that could not be answered stays in it",
-    "p_holm": "p corrected for the family by Holm's method (family-wise error)",
-    "p_fdr": "p corrected for the family by the method of Benjamini and Hochberg (false discovery rate)",
+    "p_holm": "p corrected for the family by Holm's method (family-wise error); n/a for a description",
+    "p_fdr": "p corrected for the family by the method of Benjamini and Hochberg (false discovery rate); n/a for a "
+    "description",
     "p_max": "p corrected for the family by permutation: share of orders in which the largest absolute correlation of the "
-    "family reaches this one; n/a for comparisons of the arms",
+    "family reaches this one; n/a for comparisons of the arms and for a description",
     "region_of": {
         "Description": "Whose region each participant's CBF was read from",
         "Levels": {
@@ -571,17 +580,6 @@ class Sample:
         return adjust[np.ptp(adjust, axis=1) > 0] if chosen.any() else adjust[:0]
 
 
-def _family(timing, group, method, arms, settings):
-    comparison = method in ("pearson_difference", "slope_interaction")
-    if settings.get("family", "question") == "all":
-        return f"all tests, {method}" if not comparison else f"all tests, {method.replace('_', ' ')}"
-    if comparison:
-        return f"arms compared, {method.replace('_', ' ')}"
-    if timing != "change":
-        return f"each session, {method}"
-    return f"change, {'within arms' if group in arms else 'all participants'}, {method}"
-
-
 def read_values(paths, sidecars):
     """Read tables of regional values.
 
@@ -640,23 +638,24 @@ class _Test:
         self.reached, self.reached_max = 1, 1
 
 
-def _permute(tests, sample, families, resamples, seed):
+def _permute(tests, sample, of_family, resamples, seed):
     """Count for every test the orders that reach it, alone and as the largest of its family."""
     for block, size in enumerate(_blocks(resamples)):
         # One key for each participant: all tests of a block see the participants in the same orders, as far as they
         # have the same participants.
         keys = np.random.default_rng([seed, 0x6B65, block]).random((size, len(sample.participants)))
         greatest = {}
-        for test, family in zip(tests, families):
+        for test, family in zip(tests, of_family):
             if math.isnan(test.estimate):
                 continue
             null = permuted(
                 test.x, test.y, test.nuisance, orders_within(keys[:, test.chosen], test.strata), test.method
             )
             test.reached += int(reaches(null, test.estimate).sum())
-            greatest[family] = np.fmax(greatest[family], null) if family in greatest else null
-        for test, family in zip(tests, families):
-            if not math.isnan(test.estimate):
+            if family:
+                greatest[family] = np.fmax(greatest[family], null) if family in greatest else null
+        for test, family in zip(tests, of_family):
+            if family and not math.isnan(test.estimate):
                 test.reached_max += int(reaches(greatest[family], test.estimate).sum())
 
 
@@ -672,12 +671,12 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
     defined : dict
         Region to whether it is a cluster of an analysis of the trial.
     craving : dict
-        ``rois`` (names), ``contrast`` (a name or a list); optional ``covariates``, ``resamples``, ``seed`` and
-        ``family`` (``"question"``: see :data:`COLUMNS`; ``"all"``: one family a method).
+        ``rois`` (names), ``contrast`` (a name or a list); optional ``covariates``, ``resamples``, ``seed``, ``test``
+        and ``family`` (see :mod:`pharmasl.craving.families`).
     arms, sessions : dict
     left_out : dict, optional
         As ``cbf``, of values read from regions found without each participant; they give rows of their own beside
-        those of the region of all participants, with ``region_of`` "others", in families of their own.
+        those of the region of all participants, with ``region_of`` "others".
 
     Returns
     -------
@@ -707,12 +706,11 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
                                 _Test(name, x[chosen], y[chosen], adjust, sample.arm[chosen], chosen, covariates)
                             )
 
-    def family_of(region_of, timing, group, method):
-        family = _family(timing, group, method, (treatment, control), craving)
-        return family if region_of == "all" else f"{family}, regions without the participant"
+    def family_of(row):
+        return families.family(row, craving, arms, left_out or {})
 
-    families = [family_of(test.region_of, test.timing, test.group, test.method) for test in tests]
-    _permute(tests, sample, families, resamples, seed)
+    of_family = [family_of(vars(test)) for test in tests]
+    _permute(tests, sample, of_family, resamples, seed)
 
     def stream(*label):
         # A stream of its own for each test: adding a region changes no other result.
@@ -720,7 +718,7 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
 
     out, found = [], {}
 
-    def add(test, group, method, result, family, p_max):
+    def add(test, group, method, result, p_max):
         adjusted = (["arm"] if group == "all" else []) + list(craving.get("covariates") or [])
         out.append(
             {
@@ -732,38 +730,34 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
                 "region_of": test.region_of,
                 **result._asdict(),
                 "adjusted_for": ", ".join(adjusted) or None,
-                "family": family,
                 "p_max": p_max,
                 "roi_defined_by_same_data": defined[test.roi],
             }
         )
+        out[-1]["family"] = family_of(out[-1])
 
-    for test, family in zip(tests, families):
+    for test, family in zip(tests, of_family):
         label = (test.roi, test.contrast, test.timing, test.group, test.method)
         label = label if test.region_of == "all" else (*label, test.region_of)
         result = correlate(
             test.x, test.y, test.nuisance, test.strata, test.method, stream(*label), resamples,
             p=test.reached / (resamples + 1),
         )  # fmt: skip
-        known = not math.isnan(result.estimate)
-        add(test, test.group, test.method, result, family, test.reached_max / (resamples + 1) if known else math.nan)
+        known = family and not math.isnan(result.estimate)
+        add(test, test.group, test.method, result, test.reached_max / (resamples + 1) if known else math.nan)
         found[test.group, test.method] = (result, len(test.nuisance), test)
         if (test.timing, test.group, test.method) == ("change", control, "percentage_bend"):
             (one, k, _), (two, m, _) = found[treatment, "pearson"], found[control, "pearson"]
             both, everyone = f"{treatment} - {control}", found["all", "pearson"][2]
             method = "pearson_difference"
-            add(test, both, method, compare(one, two, (k, m)), family_of(test.region_of, "change", both, method), None)
+            add(test, both, method, compare(one, two, (k, m)), None)
             method = "slope_interaction"
             result = slope_interaction(
                 everyone.x, everyone.y, everyone.strata == treatment, everyone.covariates,
                 stream(test.roi, test.contrast, "change", both, method, test.region_of), resamples,
             )  # fmt: skip
-            add(test, both, method, result, family_of(test.region_of, "change", both, method), None)
-    for family in dict.fromkeys(row["family"] for row in out):
-        members = [row for row in out if row["family"] == family]
-        p = [row["p"] for row in members]
-        for row, each, rate in zip(members, multiplicity.holm(p), multiplicity.q_values(p)):
-            row.update(family_size=len(p), p_holm=float(each), p_fdr=float(rate))
+            add(test, both, method, result, None)
+    families.correct(out)
     return out
 
 

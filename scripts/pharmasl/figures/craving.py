@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from pharmasl import tables
+from pharmasl.craving import families
 from pharmasl.figures import style
 from pharmasl.figures.findings import number, p_text
 
@@ -226,23 +227,24 @@ def changes(craving, cbf, labels):
     ]
 
 
-def verdict(rows, roi, contrast):
-    """The correlation over both arms, adjusted for arm, in a line; and whether the region was chosen by these data."""
+def verdict(rows, roi, contrast, craving, arms):
+    """The declared test of a region in a line; and whether the region was chosen by these data."""
     text, chosen = "", False
+    test = families.declared(craving)
+    start = "r = {} within arms" if test == families.Declared() else f"{test.words(arms)}: {{}}"
     for row in rows:
-        key = (row["roi"], row["contrast"], row["timing"], row["group"], row["method"])
-        if key == (roi, contrast, "change", "all", "pearson"):
+        if (row["roi"], row["contrast"]) == (roi, contrast) and test.fits(row, arms):
             estimate = row["note"] or "not available"
             if row["estimate"] is not None:
-                estimate = f"{float(row['estimate']):.2f}".replace("-", "\u2212")
-            if row.get("region_of") == "others":
+                estimate = start.format(f"{float(row['estimate']):.2f}".replace("-", "\u2212"))
+            if row["role"] == families.TESTED and row["estimate"] is not None:
+                p, corrected = number(row["p"]), number(row["p_holm"])
+                estimate += f", {p_text(p)}"
+                estimate += f" (Holm {corrected:.2g})" if not math.isnan(corrected) else ""
+            if row["region_of"] == "others":
                 # Stands after the row of the region of all participants.
                 return f"{text}\nregion without the participant: {estimate}", chosen
             chosen, text = row["roi_defined_by_same_data"] == "true", estimate
-            if row["estimate"] is not None:
-                p, corrected = number(row["p"]), number(row["p_holm"])
-                text = f"r = {estimate} within arms, {p_text(p)}"
-                text += f" (Holm {corrected:.2g})" if not math.isnan(corrected) else ""
     return text, chosen
 
 
@@ -300,7 +302,7 @@ def relations(path, scores_table, values, correlations, craving, arms, sessions)
         own = [row for row in everything if (row["roi"], row["contrast"]) == (roi, contrast)]
         names, (x, y) = changes(elicited, by_participant(own, "cbf"), labels)
         arm = np.array([arm_of.get(name) for name in names])
-        text, chosen = verdict(results, roi, contrast)
+        text, chosen = verdict(results, roi, contrast, craving, arms)
         marked |= chosen
         _panel(axes, roi.replace("_", " "), text, chosen, x, y, arm, arms)
         axes.set_xlabel(f"\u0394 CBF, {contrast} (mL/100 g/min)")

@@ -1,6 +1,7 @@
 """What craving did, and how it goes with regional perfusion."""
 
-from pharmasl.report.words import HARD, MISSING, Table, fixed, number, p_value, p_words, plain, short, signed
+from pharmasl.craving import families
+from pharmasl.report.words import HARD, MISSING, Table, count, fixed, number, p_value, p_words, plain, short, signed
 
 CI = f"95{HARD}%{HARD}CI"
 TIMINGS = {"change": "change", "baseline": "baseline", "followup": "follow-up"}
@@ -100,28 +101,48 @@ def notes(rows):
     return list(dict.fromkeys(told))
 
 
-def relation_sentences(rows):
-    """Say for each region whether its CBF change goes with the craving change."""
-    told = []
+def relation_words(rows, config):
+    """What the table of correlations tests, and what it describes."""
+    test, arms = families.declared(config["craving"]), config["arms"]
+    what = {
+        "change": "Change of CBF with change of cue-elicited craving",
+        "baseline": "CBF with cue-elicited craving, both at baseline",
+        "followup": "CBF with cue-elicited craving, both at follow-up",
+    }["change" if test.method in families.COMPARISONS else test.timing]
+    who = "over both arms and adjusted for arm" if test.group == "all" else f"on {arms[test.group]}"
+    who = "the arms compared" if test.method in families.COMPARISONS else who
+    number = next((int(row["family_size"]) for row in rows if row["role"] == families.TESTED), 0)
+    if config["craving"]["family"] == "all":
+        return (
+            f"{what}, {who}. All {number} correlations and comparisons of the table are one family, corrected together:"
+        )
+    return (
+        f"{what}, {who} ({METHODS[test.method]}): the declared test, corrected together for {count(number, 'region')}. All other "
+        "correlations describe: their p are uncorrected and no tests."
+    )
+
+
+def relation_sentences(rows, config):
+    """Say for each region what the declared test of its CBF with craving found."""
+    test, told = families.declared(config["craving"]), []
+    symbol = "r" if test.method == "pearson" else METHODS[test.method]
     for row in rows:
-        if (row["timing"], row["group"], row["method"]) != ("change", "all", "pearson"):
+        if not test.fits(row, config["arms"]):
             continue
         name = f"{plain(row['roi'])} ({row['contrast']})"
-        if row.get("region_of") == "others":
+        if row["region_of"] == "others":
             name += ", region found without the participant"
         elif row["roi_defined_by_same_data"] == "true":
             name += ", a cluster of these data"
         if row["estimate"] is None:
             told.append(f"{name}: not tested, {row['note'] or 'no values'}.")
             continue
-        told.append(
-            f"{name}: r = {fixed(row['estimate'])} ({CI} {interval(row, 2)}, n = {row['n']}), {p_words(row['p'])}"
-            + (
-                f", corrected for {row['family_size']} tests {p_words(row['p_holm'])}."
-                if row["family_size"] != "1"
-                else "."
-            )
-        )
+        found = f"{name}: {symbol} = {fixed(row['estimate'])} ({CI} {interval(row, 2)}, n = {row['n']})"
+        if row["role"] == families.DESCRIBED:
+            told.append(f"{found}, a description.")
+            continue
+        corrected = f", corrected for {row['family_size']} tests {p_words(row['p_holm'])}"
+        told.append(f"{found}, {p_words(row['p'])}{corrected if row['family_size'] != '1' else ''}.")
     return told
 
 
@@ -130,8 +151,11 @@ def relation_table(rows, everything):
     kept = [
         row
         for row in rows
-        if everything or (row["timing"] == "change" and row["method"] not in ("spearman", "percentage_bend"))
+        if everything
+        or row["role"] == families.TESTED
+        or (row["timing"] == "change" and row["method"] not in ("spearman", "percentage_bend"))
     ]
+    marked = {k for k, row in enumerate(kept) if row["role"] == families.TESTED}
     cells = [
         [
             plain(row["roi"])
@@ -144,9 +168,7 @@ def relation_table(rows, everything):
             fixed(row["estimate"]),
             interval(row, 2),
             p_value(row["p"]),
-            p_value(row["p_holm"]),
-            p_value(row["p_fdr"]),
-            p_value(row["p_max"]) if row.get("p_max") is not None else NONE,
+            *(NONE if row[name] is None else p_value(row[name]) for name in ("p_holm", "p_fdr", "p_max")),
             NONE
             if row.get("without_one_low") is None
             else f"{fixed(row['without_one_low'])} to {fixed(row['without_one_high'])}",
@@ -173,11 +195,14 @@ def relation_table(rows, everything):
     ]
     text = {0, 1, 2, 3, 4, 13}
     if not everything:
-        cells, heads, text = [row[:2] + row[3:] for row in cells], heads[:2] + heads[3:], {0, 1, 2, 3, 12}
-    caption = (
-        "All correlations of CBF and craving" if everything else "Change of CBF with change of cue-elicited craving"
-    )
-    return Table(caption, heads, cells, text)
+        caption = "Change of CBF with change of cue-elicited craving"
+        if all(row["timing"] == "change" for row in kept):
+            cells, heads, text = [row[:2] + row[3:] for row in cells], heads[:2] + heads[3:], {0, 1, 2, 3, 12}
+        else:
+            caption += ", and the tests"
+    else:
+        caption = "All correlations of CBF and craving"
+    return Table(f"{caption} (tests in bold, the others describe)", heads, cells, text, marked)
 
 
 def mediation_table(rows):

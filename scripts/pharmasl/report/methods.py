@@ -5,6 +5,7 @@ A sentence stands here only if its values come from those, or if the step has no
 
 from collections import Counter
 
+from pharmasl.craving import families
 from pharmasl.quality import judgement
 from pharmasl.report.participants import distinct
 from pharmasl.report.words import count, fixed, listed, plain, short
@@ -300,6 +301,14 @@ def regional(config, names, contrast):
     return listed(parts)
 
 
+def _tested(config):
+    """Which of the correlations with craving is a test."""
+    if config["craving"]["family"] == "all":
+        return "All of them, and the comparisons of the arms, are one family of tests."
+    words = families.declared(config["craving"]).words(config["arms"])
+    return f"One of them was declared as the test ({words}), in all regions together; the others describe."
+
+
 def craving(config, related):
     """Craving and its relation to perfusion."""
     settings = config["craving"]
@@ -319,9 +328,9 @@ def craving(config, related):
         text += (
             f" {regional(config, settings['rois'], settings['contrast'])} was correlated with cue-elicited "
             "craving: Pearson, Spearman and percentage bend, over both arms adjusted for arm and within arms, p by "
-            "permutation within arms, corrected for the number of tests by Holm's and by Benjamini and Hochberg's method "
-            "and by the permutation distribution of the family's largest |r|; Pearson intervals by Fisher's z, the others' "
-            "by the BCa bootstrap. The arms' slopes were compared by their interaction."
+            f"permutation within arms; Pearson intervals by Fisher's z, the others' by the BCa bootstrap. {_tested(config)} The "
+            "p of the family are corrected by Holm's and by Benjamini and Hochberg's method and by the permutation "
+            "distribution of its largest |r|. The arms' slopes were compared by their interaction."
         )
         clusters = [config["rois"][roi] for roi in settings["rois"] if "analysis" in config["rois"].get(roi, {})]
         if any(roi.get("space") != "native" for roi in clusters):

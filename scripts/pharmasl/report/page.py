@@ -76,10 +76,11 @@ def _relations(paths, config):
     if not paths["roi_craving"]:
         return None
     rows = tables.read_table(paths["roi_craving"][0])
-    told = craving.relation_sentences(rows)
+    told = craving.relation_sentences(rows, config)
     tests = {Path(path).name.removesuffix(left_out.SUFFIX): tables.read_json(path) for path in paths["left_out_tests"]}
     return {
         "left_out": left_out.section(tests, config),
+        "asked": craving.relation_words(rows, config),
         "sentences": told,
         "table": craving.relation_table(rows, False),
         "all": craving.relation_table(rows, True),
