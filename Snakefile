@@ -54,3 +54,6 @@ rule contrasts:
 rule group:
     input:
         expand(rules.cluster_table.output.table, analysis=STUDY.config["analyses"]),
+
+
+fingerprints.bind(workflow.rules, workflow.current_basedir.get_path_or_uri(secret_free=True))

@@ -8,7 +8,7 @@ both directions of the deformation. For a participant without a T1w (only if the
 
 rule prepare_anatomy:
     input:
-        t1w=TARGETS.t1w,
+        t1w=raw(TARGETS.t1w),
     output:
         preproc=anat("T1w", desc="preproc"),
         mask=anat("mask", desc="brain"),
@@ -28,6 +28,7 @@ rule prepare_anatomy:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         bias=SETTINGS["anatomy"]["bias"],
+        t1w=content_of(TARGETS.t1w),
         code=code("prepare_anatomy"),
     message:
         "Correcting bias and masking the brain: {wildcards.anat}"

@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import ancient, sourcecache_entry
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import Paramspace
 
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
 try:
-    from pharmasl import bids, failures, plan, provenance
+    from pharmasl import bids, contents, failures, fingerprints, plan, provenance
     from pharmasl.errors import InputErrors, InputError, wrapped
     from pharmasl.quality import judgement
     from pharmasl.sensitivity import specifications
@@ -80,6 +81,12 @@ log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 # Refuses a trial that cannot be analysed, once an output of the trial is asked for.
 checked_trial = plan.checking_trial(READING)
 benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
+
+if workflow.is_main_process:
+    atexit.register(contents.shared().save)
+# Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
+raw = partial(TARGETS.raw, mark=lambda path, name: ancient(sourcecache_entry(path, name)))
+content_of = partial(TARGETS.content_of, compared=workflow.is_main_process)
 
 
 wildcard_constraints:

@@ -8,8 +8,8 @@ cluster found without them.
 
 rule craving_scores:
     input:
-        table=TARGETS.craving_table,
-        participants=rules.study_tables.output.participants,
+        table=raw(TARGETS.craving_table),
+        participants=TARGETS.participants_of("craving"),
     output:
         table=f"{OUTPUT}/craving/craving_scores.tsv",
     log:
@@ -22,6 +22,7 @@ rule craving_scores:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         craving=TARGETS.craving_ratings(),
+        scores=lambda wildcards: plan.scores(READING.study),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         blinded=SETTINGS["blinded"],

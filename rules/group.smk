@@ -12,7 +12,7 @@ rule group_statistics:
     input:
         baseline=TARGETS.session_maps("baseline"),
         followup=TARGETS.session_maps("followup"),
-        participants=rules.study_tables.output.participants,
+        participants=TARGETS.participants_of("analyses/{analysis}"),
         template_mask=rules.template.output.mask,
         seed=TARGETS.seed,
         within=TARGETS.within,
@@ -121,7 +121,7 @@ rule roi_mask:
         template_mask=rules.template.output.mask,
         clusters=TARGETS.roi_sources("clusters"),
         atlas=TARGETS.roi_sources("atlas", [rules.atlas.output.image, rules.atlas.output.labels]),
-        image=TARGETS.roi_sources("image"),
+        image=raw(TARGETS.roi_sources("image")),
     output:
         mask=f"{OUTPUT}/rois/{{roi}}_mask.nii.gz",
         sidecar=f"{OUTPUT}/rois/{{roi}}_mask.json",
@@ -135,6 +135,7 @@ rule roi_mask:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         roi=TARGETS.roi_definition,
+        image=content_of(TARGETS.roi_sources("image")),
         minimum_coverage=SETTINGS["minimum_roi_coverage"],
         # Only a cluster of an analysis depends on the arms.
         blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
@@ -245,7 +246,7 @@ rule native_roi_values:
 
 rule seed_slopes:
     input:
-        participants=rules.study_tables.output.participants,
+        participants=TARGETS.participants_of("seed_slopes"),
         values=TARGETS.seed_slope_regions(rules.roi_values.output.table),
         sidecars=TARGETS.seed_slope_regions(rules.roi_mask.output.sidecar),
     output:

@@ -7,8 +7,8 @@ Gives motion and registration transforms, CBF maps with every constant in the si
 
 rule align_perfusion:
     input:
-        asl=TARGETS.asl,
-        m0=TARGETS.m0,
+        asl=raw(TARGETS.asl),
+        m0=raw(TARGETS.m0),
         gm=TARGETS.anatomy_of(rules.segment_anatomy.output.gm),
         wm=TARGETS.anatomy_of(rules.segment_anatomy.output.wm),
         csf=TARGETS.anatomy_of(rules.segment_anatomy.output.csf),
@@ -30,7 +30,9 @@ rule align_perfusion:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        acquisition=TARGETS.acquisition,
+        acquisition=TARGETS.acquisition_of_alignment,
+        asl=content_of(TARGETS.asl),
+        m0=content_of(TARGETS.m0),
         # Without a T1w of their own, the template is fitted to the scan in size and shape too.
         affine=TARGETS.assumed,
         motion={"correct": SETTINGS["perfusion"]["motion"]["correct"]},
@@ -43,8 +45,8 @@ rule align_perfusion:
 
 rule quantify_perfusion:
     input:
-        asl=TARGETS.asl,
-        m0=TARGETS.m0,
+        asl=raw(TARGETS.asl),
+        m0=raw(TARGETS.m0),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         coregistration=rules.align_perfusion.output.coregistration,
@@ -86,6 +88,8 @@ rule quantify_perfusion:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         acquisition=TARGETS.acquisition,
+        asl=content_of(TARGETS.asl),
+        m0=content_of(TARGETS.m0),
         settings=TARGETS.quantification(),
         code=code("quantify_perfusion"),
     message:
@@ -115,6 +119,8 @@ rule fit_perfusion:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         acquisition=TARGETS.acquisition,
+        asl=content_of(TARGETS.asl),
+        m0=content_of(TARGETS.m0),
         settings=TARGETS.quantification(),
         code=code("fit_perfusion"),
     message:

@@ -54,7 +54,7 @@ rule specification:
     input:
         maps=expand(alternative(IMAGES.wildcard_pattern), visit=TARGETS.visit_stems(), allow_missing=True),
         quality=TARGETS.of_scans(rules.scan_quality.output.table),
-        participants=rules.study_tables.output.participants,
+        participants=TARGETS.participants_of("sensitivity/{covariates}"),
         template_mask=rules.template.output.mask,
         masks=expand(rules.roi_mask.output.mask, roi=REGIONS),
         sidecars=expand(rules.roi_mask.output.sidecar, roi=REGIONS),

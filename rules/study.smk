@@ -33,9 +33,35 @@ rule study_tables:
         "../scripts/study_tables.py"
 
 
+rule participant_rows:
+    input:
+        trial=checked_trial,
+    output:
+        # For each model a table of its own: what another looks at is no reason to fit this one anew.
+        table=f"{OUTPUT}/study/participants/{{use}}.tsv",
+    log:
+        log_of("participant_rows", "{use}"),
+    wildcard_constraints:
+        use=TARGETS.pattern(TARGETS.uses),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        rows=lambda wildcards: TARGETS.uses[wildcards.use],
+        blinded=SETTINGS["blinded"],
+        code=code("participant_rows"),
+    message:
+        "Writing who takes part, with the columns at stake: {wildcards.use}"
+    script:
+        "../scripts/participant_rows.py"
+
+
 rule template:
     input:
-        **TARGETS.own_template(),
+        **{kind: raw(path) for kind, path in TARGETS.own_template().items()},
     output:
         fine_t1w=template("T1w", res="1"),
         fine_mask=template("mask", res="1", desc="brain"),
@@ -57,6 +83,7 @@ rule template:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         resolution=SETTINGS["template"]["resolution"],
+        own=content_of(list(TARGETS.own_template().values())),
         code=code("template"),
     message:
         f"Preparing the template {SPACE}"
@@ -66,7 +93,7 @@ rule template:
 
 rule atlas:
     input:
-        own=TARGETS.own_atlas(),
+        own=raw(TARGETS.own_atlas()),
     output:
         image=template("dseg", desc="atlas"),
         labels=template("dseg", ".tsv", desc="atlas"),
@@ -80,6 +107,7 @@ rule atlas:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         atlas=SETTINGS["atlas"],
+        own=content_of(TARGETS.own_atlas()),
         code=code("atlas"),
     message:
         "Preparing the atlas that names clusters"

@@ -274,6 +274,11 @@ def _visit(folder, depth, place, files, unparsed):
     return folders
 
 
+def place(path, root):
+    """Where a file lies in a dataset: its path below the dataset's folder, with ``/``."""
+    return os.path.relpath(path, root).replace(os.sep, "/")
+
+
 def folder(entities, datatype):
     """The folder of a derivative: ``sub-01/ses-T1/perf``, without ``ses-`` where there is no session."""
     parts = [f"{key}-{entities[key]}" for key in ("sub", "ses") if entities.get(key)]

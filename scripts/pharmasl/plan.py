@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from pharmasl import region_checks
-from pharmasl.craving import scores
+from pharmasl.craving import scores as craving_scores
 from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.group import design, questions
 from pharmasl.study import arms as study_arms
@@ -95,9 +95,7 @@ def trial_problems(reading):
 
 def _table(study):
     """Where the participants' table is, and its rows with the arm under one name."""
-    arms = study.config["arms"]
-    rows = [{**row, "arm": row.get(arms["column"])} for row in study.participants.values()]
-    return os.path.join(study.config["bids_dir"], study.config["participants_table"]), rows
+    return os.path.join(study.config["bids_dir"], study.config["participants_table"]), study.people()
 
 
 def covariates(study):
@@ -143,6 +141,24 @@ def _design(study, name, part, file, rows):
         yield error
 
 
+def scores(study):
+    """The scores that the craving stage makes of the ratings: what of the craving table counts.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+        With craving, and without a problem in the ratings.
+
+    Returns
+    -------
+    list of dict
+        As :func:`pharmasl.craving.scores.score` gives them.
+    """
+    craving, (file, rows) = study.config["craving"], _table(study)
+    path = os.path.join(study.config["bids_dir"], craving["table"])
+    return craving_scores.score(path, rows, file, craving, study.config["sessions"], study.config["arms"])[0]
+
+
 def ratings(study):
     """What is wrong with the craving table and the covariates of the correlations with craving.
 
@@ -169,7 +185,7 @@ def ratings(study):
         return
     file, rows = _table(study)
     try:
-        found, _ = scores.score(path, rows, file, craving, study.config["sessions"], study.config["arms"])
+        found, _ = craving_scores.score(path, rows, file, craving, study.config["sessions"], study.config["arms"])
     except InputError as error:
         yield error
         return

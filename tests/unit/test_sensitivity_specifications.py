@@ -133,7 +133,7 @@ def test_the_main_plan_is_the_studys_own(study):
     assert plan["regions"] == {"ball": "gm_weighted", "found": "mean"}
     first = plan["visits"][0]
     assert first["scans"] == [f"sub-01_ses-T1_acq-{name}" for name in ("neutral", "rest", "smoking")]
-    assert first["contrasts"] == {"cue": [[2, 1], [0, -1]], "rest": [[1, 1]]}
+    assert first["contrasts"] == {"cue": [[0, -1], [2, 1]], "rest": [[1, 1]]}
 
 
 def test_other_covariates_choose_their_own_participants(study):

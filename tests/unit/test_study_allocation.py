@@ -100,10 +100,9 @@ def test_a_column_that_nothing_names_stays_behind(root):
     path = root / "participants.tsv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0] + "\tdose", *(line + "\t80" for line in lines[1:])]) + "\n")
-    rows = sheets.content(trial.read_study(blinded(root)))["participants"]
-    assert set(rows[0]) == {"participant_id", "arm", "age"}
-    rows = sheets.content(trial.read_study(skeleton.config(root)))["participants"]
-    assert rows[0]["dose"] == "80"
+    for config in (blinded(root), skeleton.config(root)):
+        rows = sheets.content(trial.read_study(config))["participants"]
+        assert set(rows[0]) == {"participant_id", "arm", "age"}
 
 
 def test_those_who_do_not_have_the_allocation_give_its_sizes(root):

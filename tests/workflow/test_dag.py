@@ -308,7 +308,7 @@ def test_every_rule_that_follows_from_the_arms_marks_a_blinded_run(small):
     followers = {}
     for before, after in re.findall(r"(id\d+) --> (id\d+)", graph):
         followers.setdefault(names[before], set()).add(names[after])
-    reached, pending = set(), ["study_tables"]
+    reached, pending = set(), ["study_tables", "participant_rows"]
     while pending:
         rule = pending.pop()
         if rule not in reached:

@@ -16,6 +16,7 @@ from pharmasl.group import (
     questions,
     testing,
 )
+from pharmasl.study import arms as study_arms
 
 MAPS = (
     "effect", "percent", "hedges_g", "t", "z", "voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce", "tfce_pfwe", "qfdr",
@@ -118,7 +119,8 @@ def _asked(given, analysis, inference, arms, participants, sessions):
                 "one each",
                 "Run the study's tables again.",
             )
-    table = tables.read_table(given["participants"], of_arms=True)
+    # What the plan compares with the last run is no more than these columns.
+    table = study_arms.used(tables.read_table(given["participants"], of_arms=True), study_arms.all_columns(analysis))
     given, participants = dict(given), dict(participants)
     for which in ("baseline", "followup"):
         concerned = set(questions.members(analysis, arms, participants[which], table))

@@ -25,6 +25,7 @@ from pharmasl import tables
 from pharmasl.errors import InputError
 from pharmasl.group import design, effect_sizes, glm, permutation, questions
 from pharmasl.statistics import multiplicity
+from pharmasl.study import arms as study_arms
 
 COLUMNS = {
     "analysis": "Analysis whose seed, contrasts, covariates, site and sessions are taken",
@@ -164,7 +165,8 @@ def rows(analyses, rois, values, defined, arms, participants, file):
     for name, asked in analyses.items():
         analysis, sessions = asked["settings"], asked["sessions"]
         inference, seed = analysis["inference"], analysis["seed"]
-        members = questions.members(analysis, arms, asked["members"], participants)
+        table = study_arms.used(participants, study_arms.all_columns(analysis))
+        members = questions.members(analysis, arms, asked["members"], table)
         seed_change = design.seed_changes(values[seed["roi"]], members, seed["contrast"], sessions)
         mine = []
         for roi in (roi for roi in rois if roi != seed["roi"]):
@@ -184,7 +186,7 @@ def rows(analyses, rois, values, defined, arms, participants, file):
                     "roi_defined_by_same_data": defined[roi],
                 }
                 try:
-                    plan = questions.build(question, arms, people, participants, file, seed_change[known])
+                    plan = questions.build(question, arms, people, table, file, seed_change[known])
                 except InputError as error:
                     # What is wrong with the table itself has stopped the analysis over the brain before.
                     mine.append({**row, "note": f"not tested: {error.field}: {error.found}"})

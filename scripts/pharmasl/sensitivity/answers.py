@@ -16,6 +16,7 @@ from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
 from pharmasl.group import analysis, questions
 from pharmasl.quality import judgement, verdicts
+from pharmasl.sensitivity import specifications
 from pharmasl.study import arms as study_arms
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ class _Specification:
 
     def __init__(self, given, plan, folder, threads):
         self.given, self.plan, self.folder, self.threads = given, plan, folder, threads
-        self.table = tables.read_table(given["participants"], of_arms=True)
+        people = tables.read_table(given["participants"], of_arms=True)
+        self.table = study_arms.used(people, specifications.terms(plan))
         self.sidecars = {name: tables.read_json(each) for name, each in zip(plan["regions"], given["sidecars"])}
         self.masks = dict(zip(plan["regions"], given["masks"], strict=True))
         self.maps = self._contrast_maps()

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 
 from pharmasl.quality import judgement
+from pharmasl.study import arms as study_arms
 
 IMAGE = ("scaling", "smoothing_fwhm", "partial_volume")
 DIMENSIONS = (*IMAGE, "quality", "covariates")
@@ -105,8 +106,8 @@ def plan(study, specification):
         ``specification``, ``main``; ``visits`` (in the study's order: ``participant_id``, ``session_id``, ``scans`` by name,
         ``contrasts`` to the weights of those scans); ``exclusion`` (``rule`` and ``scans`` excluded by name);
         ``answers`` (``answer``, ``roi``, ``contrast``, ``analysis`` by name or None, its ``settings``, ``inference``,
-        ``members``, ``sessions``); ``regions`` to the statistic read in each; ``craving`` with the alternative's
-        covariates; ``sessions``, ``arms``, ``minimum_coverage``.
+        ``members``, ``sessions``); ``regions`` to the statistic read in each; ``craving``, None unless an answer asks for
+        it, with the alternative's ``covariates``; ``sessions``, ``arms``, ``minimum_coverage``.
     """
     config = study.config
     asked = config["sensitivity"]
@@ -135,11 +136,29 @@ def plan(study, specification):
         },
         "answers": answers,
         "regions": {name: config["rois"][name]["statistic"] for name in regions(config)},
-        "craving": craving if relates_craving(config) else None,
+        "craving": {"covariates": craving["covariates"]} if relates_craving(config) else None,
         "sessions": {name: config["sessions"][name] for name in ("baseline", "followup")},
         "arms": config["arms"],
         "minimum_coverage": config["minimum_roi_coverage"],
     }
+
+
+def terms(plan):
+    """The columns of the participants' table, or changes of one, that a specification's answers take.
+
+    Parameters
+    ----------
+    plan : dict
+        As :func:`plan` gives it.
+
+    Returns
+    -------
+    list of str
+    """
+    found = list(plan["craving"]["covariates"]) if plan["craving"] else []
+    for answer in plan["answers"]:
+        found += study_arms.all_columns(answer["settings"]) if answer["settings"] else []
+    return found
 
 
 def _answer(study, name, part):

@@ -50,7 +50,7 @@ def resolve(dataset, asl, settings, participant=None, overrides=()):
 class _Resolver(FieldReader):
     def __init__(self, dataset, asl, settings, participant, overrides):
         super().__init__(sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities))
-        self.asl, self.settings, self.participant = asl, settings, participant
+        self.root, self.asl, self.settings, self.participant = dataset.root, asl, settings, participant
         # The control of each pair stands in for whatever M0 there is.
         self.of_pair = settings["m0"]["source"] == "control"
         self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl)
@@ -96,7 +96,9 @@ class _Resolver(FieldReader):
         acquisition["fieldmaps"] = self.fieldmaps
         if self.errors:
             raise InputErrors(self.errors)
-        return {**acquisition, "sources": self.sources}
+        # Of the dataset's files by their place in it: where it lies says nothing of the scan.
+        root = os.path.join(self.root, "")
+        return {**acquisition, "sources": {key: text.replace(root, "") for key, text in self.sources.items()}}
 
     def _unsupported(self):
         """Kinds of series that would be quantified wrongly."""

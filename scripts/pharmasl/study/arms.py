@@ -59,7 +59,26 @@ def columns(term):
     return [part.strip() for part in term.split(" - ")]
 
 
+def used(rows, terms):
+    """The rows of the participants' table with what a model may look at: a job that reads them so needs nothing else.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        With ``participant_id`` and ``arm``, and columns of the dataset.
+    terms : iterable of str
+        Columns that the model takes, or the change of one, ``b - a``.
+
+    Returns
+    -------
+    list of dict
+        A column that a row does not have is missing there too.
+    """
+    names = dict.fromkeys(["participant_id", "arm", *(column for term in terms for column in columns(term))])
+    return [{name: row[name] for name in names if name in row} for row in rows]
+
+
 def all_columns(analysis):
     """Every column that an analysis takes beside the arm's."""
-    terms = [*analysis["covariates"], *(analysis[key] for key in ("site", "predictor") if key in analysis)]
+    terms = [*(analysis.get("covariates") or []), *(analysis[key] for key in ("site", "predictor") if key in analysis)]
     return [column for term in terms for column in columns(term)]

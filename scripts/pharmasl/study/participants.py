@@ -117,7 +117,8 @@ def _by_label(sheet, errors):
             )  # fmt: skip
         else:
             known[label], first[label] = row, line
-    return known
+    # The order of the rows in the file says nothing.
+    return dict(sorted(known.items()))
 
 
 def _no_column(path, column, columns):

@@ -1,8 +1,10 @@
 """The study's tables: one row a scan, a participant, an exclusion."""
 
+import functools
 from pathlib import Path
 
 from pharmasl import __version__, bids, blinding, tables
+from pharmasl.study.participants import ID, named_columns
 
 _ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
@@ -37,9 +39,9 @@ _SCANS = {
     "session_id": "Session",
     "condition": "State, as the configuration names it",
     "scan": "Stem of the outputs",
-    "asl": "Raw ASL image",
-    "m0": "Raw separate M0 image",
-    "t1w": "Raw T1-weighted images that the scan's anatomy is made of, separated by blanks",
+    "asl": "Raw ASL image, below the dataset",
+    "m0": "Raw separate M0 image, below the dataset",
+    "t1w": "Raw T1-weighted images that the scan's anatomy is made of, below the dataset, separated by blanks",
     "anatomy": "Whose anatomy the scan uses",
     "volumes": "Number of volumes",
     "pairs": "Number of label and control pairs, or of deltaM or CBF volumes",
@@ -62,7 +64,8 @@ _EXCLUSIONS = {
 
 
 def scan_rows(study):
-    """One dict a scan, keys as in ``scans.tsv``."""
+    """One dict a scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
+    below = functools.partial(bids.place, root=study.config["bids_dir"])
     for scan in study.scans.values():
         acquisition = scan.acquisition
         types, timing, sources = acquisition["volume_types"], acquisition["slice_timing"], acquisition["sources"]
@@ -71,9 +74,9 @@ def scan_rows(study):
             "session_id": scan.session,
             "condition": scan.condition,
             "scan": scan.stem,
-            "asl": scan.asl,
-            "m0": scan.m0,
-            "t1w": " ".join(study.t1w[study.anatomy(scan.visit)]) or None,
+            "asl": below(scan.asl),
+            "m0": below(scan.m0) if scan.m0 else None,
+            "t1w": " ".join(map(below, study.t1w[study.anatomy(scan.visit)])) or None,
             "anatomy": study.anatomy_origin(scan.visit),
             "volumes": len(types),
             "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
@@ -113,17 +116,30 @@ def write_sheets(content, description, scans, participants, randomised, exclusio
     tables.write_table(exclusions, content["exclusions"], _EXCLUSIONS)
 
 
+def write_rows(rows, table):
+    """Write rows of the participants' table.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As :attr:`pharmasl.study.targets.Targets.uses` gives them.
+    table : path-like
+    """
+    columns = dict.fromkeys([ID, "arm", *(name for row in rows for name in row)])
+    tables.write_table(table, rows, {name: f"As in the dataset: {name}" for name in columns})
+
+
 def content(study):
     """What the tables of a study hold: plain lists and dicts."""
     arms = study.config.get("arms")
-    # Whatever the dataset calls it, the column of the arm is called so from here on.
-    arm = (lambda row: {"arm": row.get(arms["column"])}) if arms else (lambda row: {})
     scanned = {scan.subject for scan in study.scans.values()}
     chosen = study.config.get("participants")
+    # Columns that the configuration does not name say nothing of the results.
+    wanted = {ID, *named_columns(study.config)} | ({arms["column"], "arm"} if arms else set())
     return {
         "bids_dir": study.config["bids_dir"],
         "scans": list(scan_rows(study)),
-        "participants": [{**row, **arm(row)} for row in study.participants.values()],
+        "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],
         "randomised": [
             {
                 "participant_id": f"sub-{label}",

@@ -95,6 +95,12 @@ class Study:
     anatomies: dict
     exclusions: list
 
+    def people(self, labels=None):
+        """Rows of the participants' table, of all or of some labels, with the arm under the name ``arm``."""
+        column = self.config.get("arms", {}).get("column")
+        chosen = self.participants if labels is None else labels
+        return [{**self.participants[label], "arm": self.participants[label].get(column)} for label in chosen]
+
     def anatomy(self, visit):
         """The stem of the anatomy that the scans of a visit (subject, session) use."""
         return self.anatomies[visit]
@@ -131,7 +137,9 @@ class Study:
         Returns
         -------
         list of (Scan, float)
-            Each with its weight; several runs of one state share the state's weight. Empty if a state is missing.
+            Each with its weight; several runs of one state share the state's weight. Empty if a state is missing. In
+            the order of the scans, whichever state the configuration names first: the order of the weights tells then
+            which scan has which.
         """
         pairs = []
         for condition, weight in self.config["contrasts"][contrast].items():
@@ -139,14 +147,14 @@ class Study:
             if not runs:
                 return []
             pairs += [(scan, weight / len(runs)) for scan in runs]
-        return pairs
+        return sorted(pairs, key=lambda pair: pair[0].stem)
 
     def available_contrasts(self):
-        """All (visit, contrast) that the scans allow, in order."""
+        """All (visit, contrast) that the scans allow, in the order of the visits and of the contrasts' names."""
         return [
             (visit, name)
             for visit in self.visits
-            for name in self.config["contrasts"]
+            for name in sorted(self.config["contrasts"])
             if self.contrast_scans(visit, name)
         ]
 

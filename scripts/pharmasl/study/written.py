@@ -14,6 +14,7 @@ _PATHS = (
     ("bids_dir",), ("output_dir",), ("participants_table",), ("craving", "table"), ("template", "t1w"),
     ("template", "mask"), ("template", "gm"), ("template", "wm"), ("template", "csf"),
 )  # fmt: skip
+_OF_DATASET = ("participants_table", "table")
 _DERIVATIVES = "derivatives"
 # A name that ends so stops Snakemake, which takes it for a rule that feeds itself.
 _REPETITION = re.compile(r"(.+)\1{19,}$")
@@ -122,7 +123,8 @@ def expand_paths(config):
         for key in above:
             part = part.get(key) if isinstance(part, dict) else None
         if isinstance(part, dict) and isinstance(part.get(last), str) and part[last]:
-            part[last] = _path(part[last])
+            # Tables are found below the dataset.
+            part[last] = _path(part[last]) if last not in _OF_DATASET else os.path.normpath(part[last])
     atlas, rois = config.get("atlas"), config.get("rois")
     regions = list(rois.values()) if isinstance(rois, dict) else []
     for part in [*regions, *([atlas] if isinstance(atlas, dict) and "package" not in atlas else [])]:
@@ -132,7 +134,18 @@ def expand_paths(config):
 
 
 def _path(text):
-    return os.path.normpath(os.path.expanduser(text))
+    """A path in its shortest form: one below the folder of the run as it is from there, however it was written."""
+    path = os.path.normpath(os.path.expanduser(text))
+    if not path.startswith((os.sep, os.pardir)):
+        return path
+    # By the folders themselves, not by their names: a link may lead here too.
+    above, below = os.path.abspath(path), []
+    while above != os.path.dirname(above):
+        if os.path.isdir(above) and os.path.samefile(above, os.curdir):
+            return os.path.join(*below) if below else os.curdir
+        above, name = os.path.split(above)
+        below.insert(0, name)
+    return path
 
 
 def check(config, file):
