@@ -19,6 +19,7 @@ include: "rules/quality.smk"
 include: "rules/contrasts.smk"
 include: "rules/group.smk"
 include: "rules/craving.smk"
+include: "rules/trial.smk"
 
 
 if SETTINGS.get("sensitivity"):

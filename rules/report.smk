@@ -150,6 +150,7 @@ rule report:
         craving_mediation=TARGETS.if_mediation([rules.craving_mediation.output.table]),
         roi_craving=TARGETS.if_craving_rois([rules.roi_craving.output.table]),
         roi_figure=TARGETS.if_craving_rois([f"{OUTPUT}/craving/roi_craving.png"]),
+        trial_verdict=TARGETS.if_declared("any", [rules.trial_verdict.output.table]),
         sensitivity_table=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/specifications.tsv"]),
         sensitivity_curve=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/curve.tsv"]),
         sensitivity_figure=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/specifications.png"]),

@@ -29,6 +29,7 @@ INPUTS = (
     "craving_diagnostics",
     "craving_mediation",
     "roi_craving",
+    "trial_verdict",
     "roi_figure",
     "sensitivity_table",
     "sensitivity_curve",

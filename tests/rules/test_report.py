@@ -9,6 +9,7 @@ import pytest
 import yaml
 from loading import ROOT, script
 from pharmasl import flow, images, tables
+from pharmasl.conduct.verdict import COLUMNS
 from pharmasl.craving import correlations, models
 from pharmasl.craving import scores as scoring
 from pharmasl.group import definitions, seed_slopes, tfce
@@ -268,6 +269,7 @@ def inputs(study, **changes):
         "craving_mediation": [],
         "roi_craving": [here / "roi_craving.tsv"],
         "roi_figure": [here / "picture.png"],
+        "trial_verdict": [],
         "sensitivity_table": [],
         "sensitivity_curve": [],
         "sensitivity_figure": [],
@@ -430,7 +432,7 @@ def test_craving_is_told_from_the_models(whole, study):
         for row in tables.read_table(study.here / "roi_craving.tsv")
         if (row["timing"], row["group"], row["method"]) == ("change", "all", "pearson")
     )
-    assert f"insula (rest): r = {float(row['estimate']):.2f}".replace("-", "\u2212") in text
+    assert f"insula (rest, exploratory): r = {float(row['estimate']):.2f}".replace("-", "\u2212") in text
 
 
 def test_flagged_scans_stand_out(whole):
@@ -608,6 +610,46 @@ def test_a_single_scan_without_group_analyses(study):
     ]
     assert "Nothing was left out." in page.text
     assert [a["src"][:15] for tag, a in page.elements if tag == "img"] == ["data:image/webp"]
+
+
+def test_the_verdict_of_the_trial_comes_first_and_every_answer_has_its_role(study):
+    def words(given):
+        return " ".join(given.text.replace("\u00a0", " ").split())
+
+    page = Page(write(study, "undeclared.html"))
+    assert "No primary answer was declared: this study is exploratory." in page.text
+    assert "Analysis rest_interaction , exploratory" in words(page)
+    assert "The verdict of the trial" not in page.text
+    asked = {"answers": ["rest_interaction", "seed_link", "craving"], "secondary": ["craving.insula"]}
+    config = settings.resolve({**CONFIG, "primary": asked})
+    row = {"kind": "analysis", "role": "primary", "test": "<u>test</u>", "status": "answered"}
+    row |= {"correction": "holm", "alpha": 0.05}
+    rows = [
+        row | {"answer": "rest_interaction", "p": 0.012, "p_corrected": 0.036, "significant": "yes"},
+        row
+        | {"answer": "seed_link", "p": None, "p_corrected": None, "significant": "no", "status": "not run: no scans"},
+        row | {"answer": "craving", "kind": "endpoint", "p": 0.2, "p_corrected": 0.4, "significant": "no"},
+        row | {"answer": "craving.insula", "role": "secondary", "p": 0.03, "correction": None, "alpha": None},
+    ]
+    tables.write_table(study.here / "verdict.tsv", rows, COLUMNS)
+    page = Page(write(study, "declared.html", config, trial_verdict=[study.here / "verdict.tsv"]))
+    text = words(page)
+    short = text[text.index("In short") : text.index("Participants and scans", text.index("In short"))]
+    told = (
+        "The trial shows, at family-wise error 0.05 over 3 primary answers, by Holm's step-down method: rest interaction, "
+        "p = 0.036 (p = 0.012 by itself)."
+    )
+    assert short.index("The verdict of the trial") < short.index(told) < short.index("Image quality")
+    assert "Seed link was not answered (not run: no scans); it counts as not shown." in short
+    assert "Secondary, each at its own level and deciding nothing: insula with craving." in short
+    assert page.headings[1][1:] == "The verdict of the trial" or "The verdict of the trial" in [
+        h[1:] for h in page.headings
+    ]
+    assert "Analysis rest_interaction , primary" in text
+    assert "In the verdict of the trial, corrected over 3 primary answers: p = 0.036, shown." in text
+    assert "corrected over 3 primary answers: p = 0.4, not shown." in text
+    assert "insula (rest, secondary)" in text
+    assert "<u>test</u>" in text
 
 
 def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):

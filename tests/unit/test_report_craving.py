@@ -14,7 +14,8 @@ DESCRIBED = dict.fromkeys(("p_holm", "p_fdr", "p_max", "family_size")) | {"role"
 
 
 def config(**settings):
-    return {"craving": {"family": "test", "test": {}, **settings}, "arms": ARMS}
+    primary = {"answers": ["craving.insula"], "secondary": []}
+    return {"craving": {"family": "test", "test": {}, **settings}, "arms": ARMS, "primary": primary}
 
 
 def rows():
@@ -34,9 +35,9 @@ def plain(text):
 def test_the_declared_test_is_told_with_its_correction_and_a_description_without_p():
     told = [plain(text) for text in craving.relation_sentences(rows(), config())]
     assert told == [
-        "insula (cue): r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, corrected for 2 tests p = 0.002.",
-        "dlpfc (cue), a cluster of these data: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), a description.",
-        "dlpfc (cue), region found without the participant: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, "
+        "insula (cue, primary): r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, corrected for 2 tests p = 0.002.",
+        "dlpfc (cue, exploratory), a cluster of these data: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), a description.",
+        "dlpfc (cue, exploratory), region found without the participant: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, "
         "corrected for 2 tests p = 0.04.",
     ]
     asked = craving.relation_words(rows(), config())
@@ -53,22 +54,24 @@ def test_another_declared_test_is_the_one_that_is_told():
         for row in rows()
     ]
     (told,) = craving.relation_sentences(table, other)
-    assert told.startswith("insula (cue): Spearman = ")
+    assert told.startswith("insula (cue, primary): Spearman = ")
     assert craving.relation_words(table, other).startswith(
         "CBF with cue-elicited craving, both at baseline, over both arms"
     )
     compared = config(test={"method": "slope_interaction"})
     assert "the arms compared" in craving.relation_words(table, compared)
     # The tests stand in the table that is open, whatever their timing.
-    shown = craving.relation_table(table, False)
+    shown = craving.relation_table(table, False, other)
     assert {row[2] for row in shown.rows} == {"change", "baseline"}
 
 
 @pytest.mark.parametrize("everything", [True, False])
 def test_tests_are_bold_and_a_description_has_no_corrected_p(everything):
-    table = craving.relation_table(rows(), everything)
+    table = craving.relation_table(rows(), everything, config())
     place = table.heads.index("p Holm")
     bold = [k for k, row in enumerate(table.rows) if row[place] != craving.NONE]
     assert set(bold) == table.marked
     assert len(bold) == 2
     assert "tests in bold" in table.caption
+    roles = [row[table.heads.index("Role")] for row in table.rows]
+    assert roles == ["primary", *["exploratory"] * (len(roles) - 1)]

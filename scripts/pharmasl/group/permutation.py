@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 # Two relabellings that only swap equal participants give one t up to the order of a sum in double precision.
-_TIE = 1e-9
+TIE = 1e-9
 
 # Permutations and voxels of one matrix product: its result stays in a core's cache. Whole maps take memory.
 _BATCH, _TILE, _MAPS = 128, 512, 32
@@ -332,7 +332,7 @@ def null_distribution(
     return Null(out[:, 0], out[:, 1], extents[:, 0], extents[:, 1], *masses, *enhanced)
 
 
-def family_wise_p(observed, null, tie=_TIE):
+def family_wise_p(observed, null, tie=TIE):
     """The share of relabellings whose maximum is at least the observed value; equal values count.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from pharmasl.craving import families
 from pharmasl.report.words import HARD, MISSING, Table, count, fixed, number, p_value, p_words, plain, short, signed
+from pharmasl.study import primary
 
 CI = f"95{HARD}%{HARD}CI"
 TIMINGS = {"change": "change", "baseline": "baseline", "followup": "follow-up"}
@@ -122,6 +123,12 @@ def relation_words(rows, config):
     )
 
 
+def role(row, config):
+    """The role of a correlation; what only describes is exploratory."""
+    asked = families.declared(config["craving"]).fits(row, config["arms"]) and row["role"] == families.TESTED
+    return primary.role(config, primary.correlation(row["roi"])) if asked else primary.EXPLORATORY
+
+
 def relation_sentences(rows, config):
     """Say for each region what the declared test of its CBF with craving found."""
     test, told = families.declared(config["craving"]), []
@@ -129,7 +136,7 @@ def relation_sentences(rows, config):
     for row in rows:
         if not test.fits(row, config["arms"]):
             continue
-        name = f"{plain(row['roi'])} ({row['contrast']})"
+        name = f"{plain(row['roi'])} ({row['contrast']}, {role(row, config)})"
         if row["region_of"] == "others":
             name += ", region found without the participant"
         elif row["roi_defined_by_same_data"] == "true":
@@ -146,7 +153,7 @@ def relation_sentences(rows, config):
     return told
 
 
-def relation_table(rows, everything):
+def relation_table(rows, everything, config):
     """The correlations: those of changes over both arms and within each, or all."""
     kept = [
         row
@@ -165,6 +172,7 @@ def relation_table(rows, everything):
             TIMINGS.get(row["timing"], row["timing"]),
             row["group"].replace(" - ", " \u2212 "),
             METHODS.get(row["method"], row["method"]),
+            role(row, config),
             fixed(row["estimate"]),
             interval(row, 2),
             p_value(row["p"]),
@@ -183,6 +191,7 @@ def relation_table(rows, everything):
         "When",
         "Group",
         "Method",
+        "Role",
         "Estimate",
         "95 % CI",
         "p",
@@ -193,11 +202,11 @@ def relation_table(rows, everything):
         "n",
         "Note",
     ]
-    text = {0, 1, 2, 3, 4, 13}
+    text = {0, 1, 2, 3, 4, 5, 14}
     if not everything:
         caption = "Change of CBF with change of cue-elicited craving"
         if all(row["timing"] == "change" for row in kept):
-            cells, heads, text = [row[:2] + row[3:] for row in cells], heads[:2] + heads[3:], {0, 1, 2, 3, 12}
+            cells, heads, text = [row[:2] + row[3:] for row in cells], heads[:2] + heads[3:], {0, 1, 2, 3, 4, 13}
         else:
             caption += ", and the tests"
     else:

@@ -18,7 +18,9 @@ from pharmasl.report import (
     quality,
     seeds,
     sensitivity,
+    trial,
 )
+from pharmasl.study import primary
 
 TEMPLATE = "page.html.j2"
 
@@ -63,6 +65,7 @@ def _craving(paths, config):
     rows = tables.read_table(paths["craving_model"][0])
     told = craving.model_sentences(rows, config["arms"])
     return {
+        "role": primary.role(config, primary.CRAVING),
         "sentences": told,
         "table": craving.model_table(rows),
         "notes": craving.notes(rows),
@@ -82,8 +85,8 @@ def _relations(paths, config):
         "left_out": left_out.section(tests, config),
         "asked": craving.relation_words(rows, config),
         "sentences": told,
-        "table": craving.relation_table(rows, False),
-        "all": craving.relation_table(rows, True),
+        "table": craving.relation_table(rows, False, config),
+        "all": craving.relation_table(rows, True, config),
         "figure": pictures.png(paths["roi_figure"][0]) if paths["roi_figure"] else None,
         "alt": "Change of craving against change of CBF in each region. " + " ".join(told),
         "chosen": any(row["roi_defined_by_same_data"] == "true" for row in rows),
@@ -107,7 +110,7 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     paths : dict
         ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_exclusions``, ``quality_figure``; lists ``participant_flow``, ``flow_figure``, ``scan_figures``,
         ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``analyses_designs``, ``conjunctions``, ``seed_slopes``, ``left_out_tests``, ``craving_scores``,
-        ``craving_model``, ``roi_craving``, ``craving_figure``, ``roi_figure``, ``sensitivity_table``, ``sensitivity_curve``, ``sensitivity_figure``, empty where the study does not ask.
+        ``craving_model``, ``roi_craving``, ``trial_verdict``, ``craving_figure``, ``roi_figure``, ``sensitivity_table``, ``sensitivity_curve``, ``sensitivity_figure``, empty where the study does not ask.
     title : str
     analyses_names, conjunctions_names : list of str
         In the order of the lists.
@@ -124,6 +127,9 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     groups = zip(analyses_names, *(paths[f"analyses_{kind}"] for kind in kinds), strict=True)
     found = [analyses.section(*group, config) for group in groups]
     inference = {section["name"]: section.pop("inference") for section in found}
+    verdict = trial.section(paths["trial_verdict"])
+    for section in found:
+        section["role"] = primary.role(config, section["name"])
     sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
     mood, relations = _craving(paths, config), _relations(paths, config)
     slopes = seeds.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])
@@ -133,7 +139,8 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     if curves:
         text.insert(len(text) - 1, curves["method"])  # before the software
     judged, unusable = tables.read_table(paths["quality"]), tables.read_table(paths["quality_exclusions"])
-    sections = [("participants", "Participants and scans"), ("quality", "Image quality")]
+    sections = [("trial", "The verdict of the trial")] if verdict["table"] else []
+    sections += [("participants", "Participants and scans"), ("quality", "Image quality")]
     sections += [(f"analysis-{k}", section["heading"]) for k, section in enumerate(found, start=1)]
     sections += [("seeds", "Regional change with a seed's change, by arm")] if slopes else []
     sections += [("craving", "Cue-elicited craving")] if mood else []
@@ -148,6 +155,7 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
         "verdict": quality.verdict(judged),
         "participants": _participants(paths, scans, people, unusable, config),
         "quality": quality.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
+        "trial": verdict,
         "analyses": found,
         "conjunctions": [
             analyses.conjunction(name, path)

@@ -6,7 +6,9 @@
   declared is allowed to be false: nothing is said about a single voxel, nor about a cluster.
 - A conjunction asks for an effect in *each* of several analyses: the minimum statistic against the conjunction null
   (Nichols et al. 2005, NeuroImage 25:653), so that the p is the largest of the single p.
-- Several analyses of one question, such as all pairs of arms, share a family: Holm's step-down p.
+- Several analyses of one question, such as all pairs of arms, share a family: Holm's step-down p; a sequence fixed in
+  advance, each test at the full level while all before it are shown; or, where one list of relabellings serves them all,
+  the step-down p of the least p (Westfall and Young 1993), which takes their dependence from the relabellings.
 
 A p that could not be computed is NaN. Its test was asked all the same: it stays in the family, where it counts as one
 that shows nothing (p = 1), and its own corrected p is NaN. What was not asked, such as a voxel outside the mask, is left
@@ -102,6 +104,64 @@ def holm(p):
     out = np.empty(p.shape)
     np.put_along_axis(out, order, np.minimum(stepped, 1), axis=0)
     return np.where(np.isnan(p), np.nan, out)
+
+
+def fixed_sequence(p: np.ndarray) -> np.ndarray:
+    """Family-wise p of tests in an order fixed in advance: the largest p so far (Maurer, Hothorn and Lehmacher 1995).
+
+    Each is tested at the full level as long as all before it are shown, so that a test behind one that is not shown
+    cannot be shown.
+
+    Parameters
+    ----------
+    p : array_like of shape (K,)
+        NaN: asked and not answered; it stops the sequence.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        NaN where ``p`` is.
+
+    Raises
+    ------
+    ValueError
+        For p outside 0 to 1.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    return np.where(np.isnan(p), np.nan, np.maximum.accumulate(_answered(p)))
+
+
+def joint(p: np.ndarray) -> np.ndarray:
+    """Family-wise p of tests that share their relabellings: step-down min-p (Westfall and Young 1993, section 2.6).
+
+    In each relabelling the least p of the tests that are left is taken; the corrected p of the least observed p is the
+    share of relabellings whose least p is no larger. That test is then taken out, and the next has no smaller p than it.
+    Exact where each test is: each relabelling is as likely as the observed labelling under the null of every subset.
+
+    Parameters
+    ----------
+    p : array_like of shape (B, K)
+        Uncorrected p of each test in each relabelling, the observed labelling in row 0. A test that could not be answered
+        is NaN in all rows.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        Multiples of 1/B; NaN for what could not be answered.
+
+    Raises
+    ------
+    ValueError
+        For p outside 0 to 1.
+    """
+    p = np.asarray(p, dtype=np.float64)
+    values, out = _answered(p), np.full(p.shape[1], np.nan)
+    order, least = np.argsort(values[0], kind="stable"), 0.0
+    for step, test in enumerate(order):
+        smallest = values[:, order[step:]].min(axis=1)
+        least = max(least, float((smallest <= values[0, test] * (1 + 1e-12)).mean()))
+        out[test] = least
+    return np.where(np.isnan(p[0]), np.nan, out)
 
 
 def conjunction(statistics):

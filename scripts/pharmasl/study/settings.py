@@ -3,7 +3,7 @@
 import copy
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, own_template, schemas, written
+from pharmasl.study import calibrations, own_template, primary, schemas, written
 
 FILE = "config"
 
@@ -43,11 +43,14 @@ def resolve(config):
         errors = [
             *written.check(complete, FILE),
             *_references(complete),
+            *primary.check(complete),
             *_circles(complete),
             *own_template.names(complete["template"], named),
         ]
     if errors:
         raise InputErrors(errors)
+    if "primary" in complete:
+        complete["primary"].setdefault("alpha", complete["inference"]["alpha"])
     for name, analysis in complete["analyses"].items():
         own = analysis.get("inference", {})
         analysis["inference"] = {**complete["inference"], **own}

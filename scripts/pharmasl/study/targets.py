@@ -8,7 +8,7 @@ import types
 from pharmasl import bids, contents
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.study import arms as study_arms
-from pharmasl.study import own_template, sheets
+from pharmasl.study import own_template, primary, sheets
 from pharmasl.study.region_settings import READING
 
 # Effects on change that are one column of the design.
@@ -516,6 +516,29 @@ class Targets:
     def of_scans(self, pattern):
         """A pattern with ``{scan}`` for every scan, in order."""
         return [pattern.replace("{scan}", stem) for stem in self.study.scans]
+
+    def declared_analyses(self):
+        """The analyses among the primary and secondary answers, in their order."""
+        return primary.of_analyses(self.study.config)
+
+    def of_declared(self, pattern):
+        """A pattern with ``{analysis}`` for each of those analyses."""
+        return [pattern.replace("{analysis}", name) for name in self.declared_analyses()]
+
+    def if_declared(self, kind, paths):
+        """These paths if an answer that is declared needs them, else none.
+
+        Parameters
+        ----------
+        kind : {"any", "endpoint", "correlation"}
+        paths : list of str
+        """
+        config = self.study.config
+        asked = config.get("primary") or {"answers": [], "secondary": []}
+        names = [*asked["answers"], *asked["secondary"]]
+        correlations = [primary.correlation(roi) for roi in config.get("craving", {}).get("rois", [])]
+        wanted = {"any": names, "endpoint": [primary.CRAVING], "correlation": correlations}[kind]
+        return list(paths) if any(name in wanted for name in names) else []
 
     def if_arms(self, paths):
         """These paths if the configuration has arms, else none."""

@@ -1,0 +1,1 @@
+"""Conduct of the trial: what was declared, and what the declared answers say together."""

@@ -1,0 +1,128 @@
+"""The p of each answer on which a trial rests or which supports it, read from the files that tell it."""
+
+import math
+from dataclasses import dataclass
+
+from pharmasl import tables
+from pharmasl.craving import families
+from pharmasl.errors import InputError
+from pharmasl.study import primary
+
+ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
+ANSWERED = "answered"
+# The row of the craving models that answers the trial's question: do the arms' changes differ?
+CRAVING_TEST = {"analysis": "mixed_model", "term": "arm:session"}
+CRAVING_WORDS = "craving model, group by time"
+STATISTICS = {
+    "extent": "extent of clusters",
+    "mass": "mass of clusters",
+    "voxel": "largest t",
+    "tfce": "threshold-free cluster enhancement",
+    "any": "the four statistics together",
+    "false_discovery": "voxels",
+}
+FAMILY_WISE = "family-wise error"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    Attributes
+    ----------
+    name : str
+        As in ``primary`` of the configuration.
+    kind : {"analysis", "endpoint", "correlation"}
+    test : str
+        What its p is, in words.
+    p : float
+        Two-sided unless the analysis is one-sided; corrected for the search of the brain, not for the other answers. NaN
+        where it could not be answered.
+    status : str
+        ``answered``, or why not.
+    least : float
+        The smallest p that it could have; 0 where there is no such limit.
+    """
+
+    name: str
+    kind: str
+    test: str = ""
+    p: float = math.nan
+    status: str = ANSWERED
+    least: float = 0.0
+
+
+def analysis(name, path):
+    """The answer of a whole-brain analysis.
+
+    Parameters
+    ----------
+    name : str
+    path : path-like
+        ``{analysis}_inference.json``.
+
+    Returns
+    -------
+    Answer
+    """
+    block = tables.read_json(path)
+    if block["status"] != "run":
+        return Answer(name, ANALYSIS, status=block["status"])
+    verdict = block["verdict"]
+    test = f"{STATISTICS[verdict['statistic']]}, {verdict['error_rate']}"
+    if verdict["error_rate"] != FAMILY_WISE or verdict["p"] is None:
+        return Answer(name, ANALYSIS, test, status=f"no family-wise p: {verdict['error_rate']}")
+    return Answer(name, ANALYSIS, test, float(verdict["p"]), least=float(verdict["smallest_attainable_p"] or 0))
+
+
+def craving(path):
+    """The answer of the craving models: the difference of the arms' changes.
+
+    Parameters
+    ----------
+    path : path-like
+        ``craving_model.tsv``.
+
+    Returns
+    -------
+    Answer
+    """
+    rows = [row for row in tables.read_table(path) if all(row[key] == value for key, value in CRAVING_TEST.items())]
+    if len(rows) != 1:
+        raise InputError(path, "rows", len(rows), f"one row of {CRAVING_TEST}", "Run craving_model again.")
+    p, why = rows[0]["p"], rows[0]["method"]
+    if p is None:
+        return Answer(primary.CRAVING, ENDPOINT, CRAVING_WORDS, status=f"not answered: {why or 'no p'}")
+    return Answer(primary.CRAVING, ENDPOINT, CRAVING_WORDS, float(p))
+
+
+def correlation(name, path, settings, arms):
+    """The answer of a region's declared correlation with craving.
+
+    Parameters
+    ----------
+    name : str
+        ``craving.<roi>``.
+    path : path-like
+        ``roi_craving.tsv``.
+    settings, arms : dict
+        ``craving`` and ``arms`` of the configuration.
+
+    Returns
+    -------
+    Answer
+    """
+    test = families.declared(settings)
+    rows = [
+        row
+        for row in tables.read_table(path)
+        if primary.correlation(row["roi"]) == name and row["role"] == families.TESTED and test.fits(row, arms)
+    ]
+    if len(rows) != 1:
+        raise InputError(path, "rows", len(rows), f"one declared test for {name}", "Run roi_craving again.")
+    words, row = f"correlation with craving ({test.words(arms)})", rows[0]
+    if row["p"] is None:
+        return Answer(name, CORRELATION, words, status=f"not answered: {row['note'] or 'no p'}")
+    # The comparison of two correlations has its p by Fisher's z; all others by permutation, the observed order counted.
+    least = 0.0 if test.method == "pearson_difference" else 1 / (int(settings["resamples"]) + 1)
+    return Answer(name, CORRELATION, words, float(row["p"]), least=least)
