@@ -7,6 +7,7 @@ from collections import Counter
 
 from pharmasl.craving import families
 from pharmasl.quality import judgement
+from pharmasl.report import trial
 from pharmasl.report.participants import distinct
 from pharmasl.report.words import count, fixed, listed, plain, short
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
@@ -379,5 +380,6 @@ def paragraphs(config, scans, sidecars, blocks, has_craving, related, versions):
         contrasts(config) if blocks else None,
     ]
     found += groups(blocks)
-    found += [craving(config, related) if has_craving else None, software(versions)]
+    found += [craving(config, related) if has_craving else None]
+    found += [trial.method(config) if blocks or has_craving else None, software(versions)]
     return [text for text in found if text]

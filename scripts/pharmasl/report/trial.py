@@ -90,6 +90,21 @@ def table(rows):
     return Table("The declared answers; those shown in bold", heads, cells, {0, 1, 2, 5, 6}, marked)
 
 
+def method(config):
+    """What was declared, for the methods' text."""
+    asked = config.get("primary")
+    if not asked:
+        return "No primary answer was declared; all analyses are exploratory, each at its own error rate."
+    first, second = ([name_in_words(name) for name in asked[part]] for part in ("answers", "secondary"))
+    text = f"The trial rests on {count(len(first), 'answer')} declared in the configuration: {listed(first)}"
+    if len(first) > 1:
+        text += f", corrected together by {CORRECTIONS[asked['correction']]} at family-wise error {asked['alpha']:g}"
+    else:
+        text += f", tested at {asked['alpha']:g}"
+    support = f" Secondary answers, {listed(second)}, are told at their own level." if second else ""
+    return f"{text}; what could not be answered counts as not shown.{support} All others are exploratory."
+
+
 def section(paths):
     """The verdict.
 
