@@ -86,7 +86,11 @@ if workflow.is_main_process:
     atexit.register(contents.shared().save)
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
 raw = partial(TARGETS.raw, mark=lambda path, name: ancient(sourcecache_entry(path, name)))
-content_of = partial(TARGETS.content_of, compared=workflow.is_main_process)
+# Nothing is compared in a job's own process, nor in a dry run without results.
+content_of = partial(
+    TARGETS.content_of,
+    compared=lambda: workflow.is_main_process and (Path(OUTPUT).exists() or not workflow.dryrun),
+)
 
 
 wildcard_constraints:

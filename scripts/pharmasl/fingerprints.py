@@ -7,6 +7,7 @@ same, keys in another order seem a change, and a list of participants fills a sc
 
 import functools
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
@@ -82,10 +83,17 @@ def bind(rules, folder):
         texts = []
         for number, (name, value) in enumerate(rule.params.items()):
             function = value if callable(value) else functools.partial(_constant, value)
-            rule.params[number] = functools.partial(_untracked, function)
+            rule.params[number] = _signed(functools.partial(_untracked, function), _untracked)
             rule.params._set_name(name, number)
-            texts.append(functools.partial(_text_of, name, function))
+            texts.append(_signed(functools.partial(_text_of, name, function), _text_of))
         rule.set_params(*texts)
+
+
+def _signed(made, function):
+    """A partial function with its signature at hand: Snakemake asks for it several times a job."""
+    given = len(made.args)
+    made.__signature__ = inspect.Signature(list(inspect.signature(function).parameters.values())[given:])
+    return made
 
 
 def _constant(value, wildcards):

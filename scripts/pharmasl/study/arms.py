@@ -82,3 +82,13 @@ def all_columns(analysis):
     """Every column that an analysis takes beside the arm's."""
     terms = [*(analysis.get("covariates") or []), *(analysis[key] for key in ("site", "predictor") if key in analysis)]
     return [column for term in terms for column in columns(term)]
+
+
+def named_columns(config):
+    """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
+    columns = {column for part in config["analyses"].values() for column in all_columns(part)}
+    terms = [config.get("craving", {}).get("covariates", [])]
+    terms += config.get("sensitivity", {}).get("covariates", {}).values()
+    columns |= {column for part in terms for term in part for column in columns(term)}
+    haematocrit = config["perfusion"]["haematocrit"]
+    return sorted(columns | ({haematocrit} if haematocrit else set()))

@@ -43,7 +43,7 @@ def read(dataset, config, subjects, exclusions):
     path = os.path.join(dataset.root, config["participants_table"])
     arms, haematocrit, problems = config.get("arms"), config["perfusion"]["haematocrit"], Problems()
     nobody = {subject: {ID: f"sub-{subject}"} for subject in subjects}
-    named = named_columns(config)
+    named = study_arms.named_columns(config)
     wanted = [*([arms["column"]] if arms else []), *named]
     if not os.path.lexists(path):
         if wanted:
@@ -84,16 +84,6 @@ def read(dataset, config, subjects, exclusions):
         errors += _no_rows(path, subjects, known)
     rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
     return rows, {label: row.get(arms["column"]) if arms else None for label, row in known.items()}, problems
-
-
-def named_columns(config):
-    """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
-    columns = {column for part in config["analyses"].values() for column in study_arms.all_columns(part)}
-    terms = [config.get("craving", {}).get("covariates", [])]
-    terms += config.get("sensitivity", {}).get("covariates", {}).values()
-    columns |= {column for part in terms for term in part for column in study_arms.columns(term)}
-    haematocrit = config["perfusion"]["haematocrit"]
-    return sorted(columns | ({haematocrit} if haematocrit else set()))
 
 
 def _by_label(sheet, errors):

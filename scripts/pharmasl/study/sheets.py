@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from pharmasl import __version__, bids, blinding, tables
-from pharmasl.study.participants import ID, named_columns
+from pharmasl.study import arms as study_arms
 
 _ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
@@ -125,7 +125,7 @@ def write_rows(rows, table):
         As :attr:`pharmasl.study.targets.Targets.uses` gives them.
     table : path-like
     """
-    columns = dict.fromkeys([ID, "arm", *(name for row in rows for name in row)])
+    columns = dict.fromkeys(["participant_id", "arm", *(name for row in rows for name in row)])
     tables.write_table(table, rows, {name: f"As in the dataset: {name}" for name in columns})
 
 
@@ -135,7 +135,7 @@ def content(study):
     scanned = {scan.subject for scan in study.scans.values()}
     chosen = study.config.get("participants")
     # Columns that the configuration does not name say nothing of the results.
-    wanted = {ID, *named_columns(study.config)} | ({arms["column"], "arm"} if arms else set())
+    wanted = {"participant_id", *study_arms.named_columns(study.config)} | ({arms["column"], "arm"} if arms else set())
     return {
         "bids_dir": study.config["bids_dir"],
         "scans": list(scan_rows(study)),

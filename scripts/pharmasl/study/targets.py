@@ -104,12 +104,12 @@ class Targets:
 
     @staticmethod
     def content_of(paths, compared):
-        """A function for params: digests of those files, in their order; None where nothing is compared with them."""
+        """A function for params: digests of those files, in their order; None where, by then, nothing is to be ``compared``."""
 
         def digests(wildcards):
             named = paths(wildcards) if callable(paths) else paths
             named = [named] if isinstance(named, str) else named
-            return [contents.shared().digest(path) for path in named] if compared else None
+            return [contents.shared().digest(path) for path in named] if compared() else None
 
         return digests
 
