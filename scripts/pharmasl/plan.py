@@ -84,6 +84,7 @@ def trial_problems(reading):
     errors = list(reading.trial_errors)
     if not errors and not reading.errors:
         errors += covariates(reading.study)
+        errors += joint_people(reading.study)
     # Rows of sessions and people that the configuration or a folder misspells are not wrong themselves.
     misspelt = any(error.file == "config" or error.field == "folder" for error in reading.errors)
     if not reading.trial_errors and not misspelt:
@@ -139,6 +140,30 @@ def _design(study, name, part, file, rows):
                 design.covariate_columns(chosen, people, covariate, file)
     except InputError as error:
         yield error
+
+
+def joint_people(study):
+    """People who enter some of the analyses that are to be corrected jointly, and not all.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+
+    Yields
+    ------
+    InputError
+    """
+    asked = study.config.get("primary")
+    if not asked or asked["correction"] != "joint":
+        return
+    first, *others = ((name, set(study.members(name))) for name in asked["answers"])
+    for name, people in others:
+        if apart := sorted(people ^ first[1]):
+            yield InputError(
+                "config", "primary.correction", f"joint, and {', '.join(f'sub-{who}' for who in apart)} in {first[0]} or "
+                f"{name} alone", "analyses of the same people",
+                "Take holm or sequence, or leave them out of all by participants.",
+            )  # fmt: skip
 
 
 def scores(study):

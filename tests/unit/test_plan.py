@@ -199,3 +199,17 @@ def test_planning_stays_light():
     hidden = "".join(f"sys.modules[{name!r}] = None; " for name in ("numba", "scipy", "matplotlib"))
     path = str(plan.__file__).rsplit("/pharmasl/", 1)[0]
     subprocess.run([sys.executable, "-c", f"import sys; {hidden}import pharmasl.plan"], cwd=path, check=True)
+
+
+def test_analyses_of_other_people_are_not_corrected_jointly(tmp_path):
+    root = skeleton.dataset(tmp_path / "bids", participants=6)
+    for path in (root / "sub-03/ses-T2/perf").glob("*acq-smoking*"):
+        path.unlink()
+    part = {"effect": "group_by_time", "covariates": ["age"]}
+    config = skeleton.config(root, tmp_path / "results")
+    config["analyses"] = {"rest": {"contrast": "rest", **part}, "cue": {"contrast": "cue", **part}}
+    config["primary"] = {"answers": ["rest", "cue"], "correction": "joint"}
+    (error,) = problems(config)
+    assert (error.field, error.found) == ("primary.correction", "joint, and sub-03 in rest or cue alone")
+    sound({**config, "primary": {"answers": ["rest", "cue"]}})
+    sound({**config, "participants": ["01", "02", "04", "05", "06"]})
