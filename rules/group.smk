@@ -28,6 +28,7 @@ rule group_statistics:
         tfce=group("statmap", stat="tfce"),
         tfce_pfwe=group("statmap", desc="tfce", stat="logpfwe"),
         qfdr=group("statmap", desc="voxel", stat="logqfdr"),
+        verdict=group("statmap", desc="verdict", stat="logp"),
         mask=group("mask", desc="brain"),
         clusters=group("dseg", desc="clusters"),
         design=group("design", ".tsv"),
@@ -90,11 +91,11 @@ rule cluster_table:
 rule conjunction:
     input:
         z=TARGETS.of_conjunction(rules.group_statistics.output.z),
-        pfwe=TARGETS.of_conjunction(rules.group_statistics.output.voxel_pfwe),
+        pfwe=TARGETS.of_conjunction(rules.group_statistics.output.verdict),
         inference=TARGETS.of_conjunction(rules.group_statistics.output.inference),
     output:
         z=conjunction("statmap", stat="z"),
-        pfwe=conjunction("statmap", desc="voxel", stat="logpfwe"),
+        pfwe=conjunction("statmap", desc="verdict", stat="logp"),
         inference=conjunction("inference", ".json"),
     log:
         log_of("conjunction", "{conjunction}"),

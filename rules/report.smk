@@ -8,10 +8,7 @@ rule group_figure:
     input:
         reference=rules.template.output.t1w,
         t=rules.group_statistics.output.t,
-        effect=rules.group_statistics.output.effect,
-        voxel_pfwe=rules.group_statistics.output.voxel_pfwe,
-        cluster_pfwe=rules.group_statistics.output.cluster_pfwe,
-        clusters=rules.group_statistics.output.clusters,
+        verdict=rules.group_statistics.output.verdict,
         table=rules.cluster_table.output.table,
         design=rules.group_statistics.output.design,
         inference=rules.group_statistics.output.inference,

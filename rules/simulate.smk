@@ -69,10 +69,10 @@ ANSWERS = {
     question: dict(
         effect=result_of(stem, "statmap", stat="effect"),
         t=result_of(stem, "statmap", stat="t"),
-        voxel_pfwe=result_of(stem, "statmap", desc="voxel", stat="logpfwe"),
-        cluster_pfwe=result_of(stem, "statmap", desc="cluster", stat="logpfwe"),
+        verdict=result_of(stem, "statmap", desc="verdict", stat="logp"),
         clusters=result_of(stem, "dseg", desc="clusters"),
         table=result_of(stem, "clusters", ".tsv"),
+        inference=result_of(stem, "inference", ".json"),
     )
     for question, stem in (
         (question, f"group/{COMPARE[question]}/{COMPARE[question]}") for question in ("rest", "association")

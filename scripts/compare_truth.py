@@ -3,7 +3,7 @@
 from pharmasl.job import job
 from pharmasl.simulate import comparison
 
-MAPS = ("effect", "t", "voxel_pfwe", "cluster_pfwe", "clusters", "table")
+RESULTS = ("effect", "t", "verdict", "clusters", "table", "inference")
 PERSON = ("truth_mask", "truth_field", "mask", "field")
 RUN = ("truth_motion", "truth_coregistration", "motion", "coregistration")
 
@@ -13,7 +13,7 @@ def main(snakemake):
     names = ("plan", "scans", "effects", "truth_cbf", "cbf", "model", "correlations", "gm")
     files = {name: getattr(given, name) for name in names}
     for question in ("rest", "association"):
-        files[question] = {name: getattr(given, f"{question}_{name}") for name in MAPS}
+        files[question] = {name: getattr(given, f"{question}_{name}") for name in RESULTS}
     files["people"] = [dict(zip(PERSON, paths)) for paths in zip(*(getattr(given, name) for name in PERSON))]
     runs_each = len(given.motion) // len(given.mask)
     files["runs"] = [

@@ -13,7 +13,7 @@ def main(snakemake):
         name=snakemake.params.analysis,
         reference=source.reference,
         t=source.t,
-        clusters=source.clusters,
+        deciding=source.verdict,
         table=source.table,
         inference=source.inference,
     )

@@ -23,6 +23,7 @@ NAMES = [f"sub-{k:02d}" for k in range(1, 15)]
 TREATED = np.arange(14) < 7
 PLACE, SEED_PLACE = (10, 9, 7), (4, 9, 7)
 INFERENCE = {
+    "primary": "extent",
     "permutations": 400, "seed": 3, "cluster_forming_p": 0.005, "neighbours": 18, "two_sided": True, "alpha": 0.05,
 }  # fmt: skip
 ARMS = {"column": "group", "treatment": "baclofen", "control": "placebo"}
@@ -130,7 +131,16 @@ def test_planted_interaction_is_found_with_sign_place_and_size(trial, interactio
     assert np.linalg.norm([float(first[axis]) for axis in "xyz"] - centre) <= 8
     summary = tables.read_json(interaction.inference)
     assert summary["status"] == "run"
-    assert summary["result"]["significant_clusters"] >= 1
+    decided = summary["verdict"]
+    assert (decided["statistic"], decided["error_rate"], decided["significant"]) == (
+        "extent",
+        "family-wise error",
+        True,
+    )
+    assert decided["p"] == pytest.approx(min(float(row["p_fwe_cluster"]) for row in summary["clusters"]))
+    assert decided["significant_clusters"] == sum(row["p_fwe_cluster"] <= 0.05 for row in summary["clusters"]) >= 1
+    assert first["significant"] == "yes"
+    assert first["p_verdict"] == first["p_fwe_cluster"]
 
 
 def test_maps_hold_together(trial, interaction):
@@ -446,8 +456,8 @@ def test_table_of_a_cluster_with_three_peaks(tmp_path):
     nothing = np.full(t.shape, np.nan)
     maps = {"effect": 2 * t, "t": t, "z": t / 2, "tfce_pfwe": nothing, "qfdr": np.full(t.shape, 1.0)}
     maps["voxel_pfwe"] = np.where(t > 8, -np.log10(0.02), 0)
-    told = [{"cluster": 1, "p_fwe_cluster": 0.005, "effect_mean": 7.4, "hedges_g": 0.8}]
-    told.append({"cluster": 2, "p_fwe_cluster": 1.0, "p_rft_cluster": None})
+    told = [{"cluster": 1, "p_fwe_cluster": 0.005, "effect_mean": 7.4, "hedges_g": 0.8, "significant": True}]
+    told.append({"cluster": 2, "p_fwe_cluster": 1.0, "p_rft_cluster": None, "significant": False})
     fields = {"status": "known", "df": 40.0, "resels": [1.0, 10.0, 50.0, 100.0], "voxels": 5000, "tails": 2}
     names = types.SimpleNamespace(nearest=lambda point: ("A", 0.0), shares=lambda points: [("A", 0.996), ("B", 0.004)])
     rows = table.rows(maps, labels, affine, {"clusters": told, "random_fields": fields}, names)
@@ -455,6 +465,7 @@ def test_table_of_a_cluster_with_three_peaks(tmp_path):
     first, second, _, last = rows
     assert (first["x"], first["y"], first["z"]) == (-16, -10, -10)
     assert (first["size_voxels"], first["volume_mm3"]) == (18, 144)
+    assert [row.get("significant") for row in rows] == ["yes", None, None, "no"]
     assert (first["p_fwe_cluster"], first["p_fwe_voxel"]) == (0.005, 0.02)
     assert (first["effect"], first["z_score"], first["sign"]) == (18, 4.5, "+")
     assert (first["effect_mean"], first["hedges_g"], first["q_fdr"], first["p_fwe_tfce"]) == (7.4, 0.8, 0.1, None)

@@ -12,12 +12,13 @@ from pharmasl import flow, images, tables
 from pharmasl.conduct.verdict import COLUMNS
 from pharmasl.craving import correlations, models
 from pharmasl.craving import scores as scoring
-from pharmasl.group import definitions, seed_slopes, tfce
+from pharmasl.figures import findings
+from pharmasl.group import definitions, seed_slopes, tfce, verdict
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.columns import COLUMNS as QUALITY
 from pharmasl.quality.columns import EXCLUSIONS, METRICS
-from pharmasl.report import methods, page, participants
+from pharmasl.report import analyses, methods, page, participants
 from pharmasl.study import allocation_log, settings, sheets
 from PIL import Image
 
@@ -88,6 +89,11 @@ def inference(analysis, status="run"):
     block["model"] = {"formula": "change ~ arm", "tested_term": "arm", "statistic": "Student's t", "df": 6, "n": 8}
     block["model"] |= {"n_treatment": 4, "n_control": 4, "design_sha256": "0", "notes": ["site one: a single person"]}
     volume = {"definition": "template brain mask", "voxels": 900, "template_voxels": 1000, "voxel_size_mm": [4.0] * 3}
+    decided = verdict.Verdict(
+        statistic="extent", error_rate=verdict.FAMILY_WISE, alpha=0.05, p=2 / 70, smallest_attainable_p=2 / 70,
+        can_reach_alpha=True, significant=True, significant_voxels=90, significant_clusters=1, voxels_outside_clusters=0,
+    )  # fmt: skip
+    block["verdict"] = decided.block()
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
     plan = SimpleNamespace(exchange="permute", blocks=None)
     block["permutation"] = definitions.permutation(plan, 70, True, 1.85, settings, 2 / 70)
@@ -192,6 +198,8 @@ def study(tmp_path_factory):
     row = {"cluster": 1, "peak": 1, "x": -4.0, "y": 8.0, "z": 4.0, "sign": "-", "size_voxels": 27}
     row |= {
         "volume_mm3": 1728.0,
+        "p_verdict": 2 / 70,
+        "significant": "yes",
         "p_fwe_cluster": 2 / 70,
         "p_fwe_voxel": 0.2,
         "p_fwe_tfce": 0.031,
@@ -411,14 +419,66 @@ def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     assert (
         "From T1 to T2, in a cluster of 27 voxels (1.7 mL) at Frontal Mid 2 R (\u22124, 8, 4), the change of CBF was on "
         "average 7.2 mL/100 g/min lower on baclofen than on placebo (Hedges' g \u22120.90, 95 % interval \u22121.60 to "
-        "\u22120.20): family-wise p = 0.029 for its extent, p = 0.2 for its highest peak, p = 0.031 for its threshold-free "
-        "enhancement (t = \u22126.10)."
+        "\u22120.20; an overestimate, as the same data chose the cluster): family-wise p = 0.029 by cluster extent "
+        "(t = \u22126.10 at the peak)."
     ) in text
-    assert "12 voxels at family-wise p \u2264 0.05 in every one; the highest at (40, 36, \u22128)." in text
+    assert (
+        "12 voxels are significant in every one, each by what decides it (family-wise p \u2264 0.05); the highest at "
+        "(40, 36, \u22128)."
+    ) in text
+    assert "Cluster extent, family-wise p \u2264 0.05; every other p of this analysis is secondary" in text
+    assert "Cluster extent decides, at 0.05 of family-wise error; the other statistics are secondary." in text
     assert "Site one: a single person." in text
     assert "smoothness 4.1 x 4.2 x 4.3 voxels, 44 resels; in doubt: rough" in text
     assert "This analysis was not run: seed cluster_one has no values." in text
     assert f"most by {HOSTILE} (50)." in text
+
+
+def analysed(path, rows=(), **decided):
+    """The findings of an analysis of which something else is decided."""
+    block = inference({"contrast": "rest", "effect": "group_by_time"})
+    block["verdict"] |= decided
+    tables.write_table(path.with_suffix(".tsv"), rows, CLUSTERS)
+    tables.write_json(path.with_suffix(".json"), block)
+    return findings.Findings(path.with_suffix(".tsv"), path.with_suffix(".json"))
+
+
+CLUSTER = {
+    "cluster": 1, "peak": 1, "x": 4, "y": 8, "z": 0, "sign": "+", "size_voxels": 27, "volume_mm3": 1728.0, "t": 6.1,
+    "z_score": 4.0, "effect": 7.0, "effect_mean": 7.0, "p_fwe_cluster": 0.02, "p_verdict": 0.3, "significant": "no",
+}  # fmt: skip
+
+
+def test_an_analysis_that_could_not_reach_its_level_is_no_absence_of_an_effect(tmp_path):
+    decided = {"can_reach_alpha": False, "smallest_attainable_p": 1 / 3, "significant": False, "p": 1 / 3}
+    (sentence,) = analyses.sentences(analysed(tmp_path / "few", [CLUSTER], **decided), None)
+    assert sentence.startswith("This analysis could not have been significant: the smallest p that its 70 relabellings")
+    assert "0.33, above 0.05. It says nothing for or against an effect." in sentence
+    assert "significant at" not in sentence
+
+
+def test_a_method_without_a_family_wise_p_speaks_of_its_own_rate(tmp_path):
+    decided = {"statistic": "false_discovery", "error_rate": verdict.FALSE_DISCOVERY, "smallest_attainable_p": None}
+    good = {**CLUSTER, "p_verdict": 0.004, "significant": "yes", "p_fwe_cluster": None}
+    (sentence,) = analyses.sentences(analysed(tmp_path / "mixed", [good], **decided), None)
+    sentence = sentence.replace("\u00a0", " ")
+    assert "q = 0.004 by the false discovery rate of voxels" in sentence
+    assert "family-wise" not in sentence
+    (sentence,) = analyses.sentences(analysed(tmp_path / "none", [{**good, "significant": "no"}], **decided), None)
+    assert sentence.startswith("No cluster was significant at false discovery rate q \u2264 0.05")
+    assert "family-wise" not in sentence
+
+
+def test_what_does_not_decide_makes_nothing_significant_and_voxels_outside_clusters_are_told(tmp_path):
+    # Extent would be: p .02; the declared statistic says .3.
+    (sentence,) = analyses.sentences(analysed(tmp_path / "voxel", [CLUSTER], statistic="voxel"), None)
+    assert sentence.startswith("No cluster was significant at family-wise p \u2264 0.05 by the height of the peak")
+    assert "family-wise p = 0.3" in sentence.replace("\u00a0", " ")
+    found = analysed(tmp_path / "tfce", [CLUSTER], statistic="tfce", voxels_outside_clusters=12)
+    (sentence,) = analyses.sentences(found, None)
+    assert sentence.startswith(
+        "12 voxels are significant at family-wise p \u2264 0.05 by threshold-free cluster enhancement"
+    )
 
 
 def test_craving_is_told_from_the_models(whole, study):
@@ -709,7 +769,8 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
     brain[3:17, 3:19, 2:14] = 100
     t = np.where(brain > 0, np.random.default_rng(0).normal(size=brain.shape), np.nan)
     t[9, 12, 8] = -6.1
-    for name, data in (("reference", brain), ("t", t), ("clusters", t == -6.1), ("missing", np.full(t.shape, np.nan))):
+    p = np.where(t == -6.1, 1.54, np.where(brain > 0, 0, np.nan))
+    for name, data in (("reference", brain), ("t", t), ("p", p), ("missing", np.full(t.shape, np.nan))):
         images.save(here / f"{name}.nii.gz", data, affine)
     people = [{"participant_id": f"sub-{k}", "arm": k % 2, "intercept": 1.0} for k in range(8)]
     tables.write_table(here / "design_inference.tsv", people, describe(people))
@@ -720,7 +781,7 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
             {
                 "reference": here / "reference.nii.gz",
                 "t": here / f"{values}.nii.gz",
-                "clusters": here / "clusters.nii.gz",
+                "verdict": here / "p.nii.gz",
                 "table": here / f"{table}.tsv",
                 "design": here / f"design_{block}.tsv",
                 "inference": here / f"{block}.json",

@@ -203,7 +203,7 @@ def test_holm_over_analyses_endpoint_and_correlation(tmp_path):
     assert found["craving.empty"]["role"] == "secondary"
     assert found["craving.empty"]["status"] == "not answered: fewer than 4 participants"
     assert found["craving.empty"]["p_corrected"] is found["craving.empty"]["significant"] is None
-    assert found["rest"]["test"] == "extent of clusters, family-wise error"
+    assert found["rest"]["test"] == "cluster extent, family-wise error"
 
 
 def test_a_sequence_stops_at_the_first_that_is_not_shown(tmp_path):

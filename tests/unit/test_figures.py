@@ -10,9 +10,14 @@ from pharmasl.figures import craving, findings, quality, statmap, style
 from PIL import Image
 from scipy import stats
 
+VERDICT = {
+    "statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05, "p": 0.02, "smallest_attainable_p": 1 / 462,
+    "can_reach_alpha": True, "significant": True, "significant_voxels": 30, "significant_clusters": 1,
+    "voxels_outside_clusters": 0,
+}  # fmt: skip
 ARMS = {"treatment": "drug", "control": "placebo"}
 SESSIONS = {"baseline": "ses-T1", "followup": "T2"}
-CLUSTER_COLUMNS = "cluster peak x y z sign size_voxels volume_mm3 p_fwe_cluster p_fwe_voxel t z_score effect effect_mean region regions"
+CLUSTER_COLUMNS = "cluster peak x y z sign size_voxels volume_mm3 p_verdict significant p_fwe_cluster p_fwe_voxel t z_score effect effect_mean region regions"
 
 
 def cluster_table(path, rows):
@@ -28,6 +33,7 @@ def inference(path, **changes):
         "seed": None,
         "arms": ARMS,
         "alpha": 0.05,
+        "verdict": VERDICT,
         "model": {"df": 9, "n_treatment": 6, "n_control": 5},
         "permutation": {"number": 462},
         "tests": {"two_sided": True, "cluster": {"forming_p": 0.001, "forming_t": 4.3, "neighbours": 18}},
@@ -44,17 +50,19 @@ def peak(cluster, number, **values):
 @pytest.fixture
 def found(tmp_path):
     rows = [
-        peak(1, 1, size_voxels=30, p_fwe_cluster=0.02),
+        peak(1, 1, size_voxels=30, p_fwe_cluster=0.02, p_verdict=0.02, significant="yes"),
         peak(1, 2, p_fwe_voxel=0.7),
-        peak(2, 1, size_voxels=12, p_fwe_cluster=0.3),
+        peak(2, 1, size_voxels=12, p_fwe_cluster=0.3, p_verdict=0.3, significant="no"),
         peak(2, 2, p_fwe_voxel=0.05),
-        peak(3, 1, size_voxels=2, p_fwe_cluster=0.9),
+        peak(3, 1, size_voxels=2, p_fwe_cluster=0.9, p_verdict=0.9, significant="no"),
     ]
     return findings.Findings(cluster_table(tmp_path / "c.tsv", rows), inference(tmp_path / "i.json"))
 
 
-def test_significant_by_extent_or_by_any_peak(found):
-    assert list(found.significant()) == [1, 2]
+def test_significant_by_what_decides_alone(found):
+    # The second cluster's peak has a family-wise p of .05, which does not decide here.
+    assert list(found.significant()) == [1]
+    assert (found.decides, found.level) == ("cluster extent", "family-wise p \u2264 0.05")
     assert found.threshold == 4.3
     assert found.people == "6 on drug, 5 on placebo"
     assert [row["p_fwe_voxel"] for row in found.peaks(1)] == ["0.4", "0.7"]
@@ -93,20 +101,20 @@ def maps(tmp_path):
     rng = np.random.default_rng(0)
     t = np.where(inside, rng.normal(size=inside.shape), np.nan)
     t[16:19, 16:19, 9:12] = 6
-    clusters = (t == 6).astype(np.int16)
     images.save(tmp_path / "t1w.nii.gz", 100.0 * inside, affine)
     images.save(tmp_path / "t.nii.gz", t, affine)
-    images.save(tmp_path / "clusters.nii.gz", clusters, affine, dtype=np.int16)
+    images.save(tmp_path / "p.nii.gz", np.where(t == 6, 2.0, np.where(inside, 0.0, np.nan)), affine)
+    images.save(tmp_path / "no_p.nii.gz", np.where(inside, 0.0, np.nan), affine)
     return tmp_path
 
 
-def draw(maps, name, rows, **changes):
+def draw(maps, name, rows, p="p.nii.gz", **changes):
     statmap.draw(
         maps / name,
         name="rest_interaction",
         reference=maps / "t1w.nii.gz",
         t=maps / "t.nii.gz",
-        clusters=maps / "clusters.nii.gz",
+        deciding=maps / p,
         table=cluster_table(maps / "c.tsv", rows),
         inference=inference(maps / "i.json", **changes),
     )
@@ -114,11 +122,11 @@ def draw(maps, name, rows, **changes):
 
 
 def test_the_map_is_deterministic_and_outlines_what_is_significant(maps):
-    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, p_fwe_cluster=0.01)
+    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, p_verdict=0.01, significant="yes")
     first = draw(maps, "a.png", [row])
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
         assert draw(maps, "b.png", [row]) == first
-    assert draw(maps, "c.png", [{**row, "p_fwe_cluster": 0.5}]) != first
+    assert draw(maps, "c.png", [{**row, "p_verdict": 0.5, "significant": "no"}], p="no_p.nii.gz") != first
     assert draw(maps, "d.png", []) != first
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pharmasl.report import trial
 
-ROW = {"kind": "analysis", "role": "primary", "test": "extent of clusters, family-wise error", "status": "answered"}
+ROW = {"kind": "analysis", "role": "primary", "test": "cluster extent, family-wise error", "status": "answered"}
 ROW |= {"correction": "holm", "alpha": "0.05"}
 
 

@@ -64,16 +64,18 @@ def analysis(folder, name, effect, t, regions, p=0.001):
         for centre in region.centres:
             number += 1
             clusters[comparison.part(region, centre).weight(POINTS) > 0.3] = number
-    files = {key: folder / f"{name}_{key}.nii.gz" for key in ("effect", "t", "cluster_pfwe", "voxel_pfwe", "clusters")}
+    files = {key: folder / f"{name}_{key}.nii.gz" for key in ("effect", "t", "verdict", "clusters")}
     images.save(files["effect"], effect, AFFINE)
     images.save(files["t"], t, AFFINE)
-    images.save(files["cluster_pfwe"], -np.log10(np.where(clusters > 0, p, 1)), AFFINE)
-    images.save(files["voxel_pfwe"], np.zeros(SHAPE), AFFINE)
+    images.save(files["verdict"], -np.log10(np.where(clusters > 0, p, 1)), AFFINE)
     images.save(files["clusters"], clusters, AFFINE, dtype=np.int16)
     files["table"] = folder / f"{name}_clusters.tsv"
     rows = [{"cluster": k, "x": 0.0, "y": 0.0, "z": 0.0, "region": f"Region_{k}"} for k in range(1, number + 1)]
     tables.write_table(files["table"], rows, dict.fromkeys(("cluster", "x", "y", "z", "region"), "-"))
-    return comparison.Analysis(files, 0.05)
+    files["inference"] = folder / f"{name}_inference.json"
+    decided = {"statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05}
+    tables.write_json(files["inference"], {"verdict": decided})
+    return comparison.Analysis(files)
 
 
 def perfect(planted, folder, sign=1.0, p=0.001):
@@ -138,7 +140,7 @@ def test_craving_rows_read_the_right_tests(planted):
         {"roi": "vmpfc", "timing": "change", "group": "all", "method": "pearson", "estimate": "-0.5", "p": "0.01"},
     ]
     rows = comparison.craving_rows(participants, model, correlations, ARMS, COMPARE, 0.05)
-    assert [row["verdict"] for row in rows] == ["found", "none", "not significant", "not tested", "wrong sign"]
+    assert [row["verdict"] for row in rows] == ["described", "described", "not significant", "not tested", "wrong sign"]
     assert rows[2]["planted"] == pytest.approx(-0.8 * 28, rel=1e-3)
     # Noise of 2 points beside 6.4 = 0.8 * 8 of the insula.
     assert rows[3]["planted"] == pytest.approx(np.sqrt(1 / (1 + 4 / (6.4**2 + 0.25))), abs=0.02)
@@ -189,9 +191,10 @@ def test_script_writes_table_and_text(planted, tmp_path):
     dataset_columns = dict.fromkeys(("effect", "x", "y", "z", "amount"), "-")
     tables.write_table(given.effects, effect_rows(), dataset_columns)
     for question, name in (("rest", "rest"), ("association", "cue")):
-        for key in ("effect", "t", "cluster_pfwe", "voxel_pfwe", "clusters"):
+        for key in ("effect", "t", "verdict", "clusters"):
             setattr(given, f"{question}_{key}", tmp_path / f"{name}_{key}.nii.gz")
         setattr(given, f"{question}_table", tmp_path / f"{name}_clusters.tsv")
+        setattr(given, f"{question}_inference", tmp_path / f"{name}_inference.json")
     given.truth_cbf = []
     for number, scan in enumerate(scans):
         cbf = scan["gm_cbf"] * (1 + 0.1 * np.sin(POINTS[..., 0]))
@@ -222,7 +225,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
 
     rows = tables.read_table(output.table)
     assert [row["verdict"] for row in rows][:6] == ["found", "none", "found", "found", "found", "none"]
-    assert [row["verdict"] for row in rows][6:11] == ["not tested", "not tested", "found", "not tested", "not tested"]
+    assert [row["verdict"] for row in rows][6:11] == ["described", "described", "found", "not tested", "not tested"]
     found = {row["effect"]: row["found"] for row in rows}
     assert float(found["CBF map with the truth, mean over scans"]) == 1
     assert float(found["brain mask, mean over participants"]) == 1

@@ -3,7 +3,7 @@
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import trial
+from pharmasl.study import arms, trial
 
 
 @pytest.fixture
@@ -89,3 +89,13 @@ def test_a_table_in_another_encoding_is_one_message(root):
     path.write_bytes(path.read_text().replace("\tM", "\tmännlich").encode("cp1252"))
     (error,) = problems(root)
     assert "UTF-8" in error.fix
+
+
+def test_columns_are_named_by_analyses_craving_sensitivity_and_haematocrit():
+    config = {
+        "analyses": {"a": {"covariates": ["weight_T2 - weight_T1"], "site": "centre"}},
+        "craving": {"covariates": ["age"]},
+        "sensitivity": {"covariates": {"more": ["sex"]}},
+        "perfusion": {"haematocrit": "hct"},
+    }
+    assert arms.named_columns(config) == ["age", "centre", "hct", "sex", "weight_T1", "weight_T2"]

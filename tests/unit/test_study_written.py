@@ -121,6 +121,18 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
         ({"output_dir": "results_{date}"}, "output_dir", "braces"),
         ({"rois": {"v": {"image": "a{b}.nii"}}}, "rois.v.image", "braces"),
         ({"craving": {**RATED, "after": "a"}}, "craving.after", "other columns"),
+        (
+            {"inference": {"primary": "tfce", "statistics": ["extent"]}, "analyses": {"a": ANALYSIS}},
+            "analyses.a.inference.primary", "Add tfce to statistics",
+        ),
+        (
+            {"analyses": {"a": {**ANALYSIS, "method": "full_factorial", "inference": {"primary": "any"}}}},
+            "analyses.a.inference.primary", "extent or voxel",
+        ),
+        (
+            {"inference": {"permutations": 100, "alpha": 0.005}, "analyses": {"a": ANALYSIS}},
+            "inference.permutations", "no p could reach alpha",
+        ),
         ({"craving": {**RATED, "before": ["a", "b"], "after": ["c", "b"]}}, "craving.after", "other columns"),
         ({"craving": {**RATED, "range": [100, 0]}}, "craving.range", "Exchange"),
         ({"quality": {"bands": {"qei": [1, 0]}}}, "quality.bands.qei", "Exchange"),

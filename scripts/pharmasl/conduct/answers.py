@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pharmasl import tables
 from pharmasl.craving import families
 from pharmasl.errors import InputError
+from pharmasl.group import verdict
 from pharmasl.study import primary
 
 ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
@@ -13,15 +14,6 @@ ANSWERED = "answered"
 # The row of the craving models that answers the trial's question: do the arms' changes differ?
 CRAVING_TEST = {"analysis": "mixed_model", "term": "arm:session"}
 CRAVING_WORDS = "craving model, group by time"
-STATISTICS = {
-    "extent": "extent of clusters",
-    "mass": "mass of clusters",
-    "voxel": "largest t",
-    "tfce": "threshold-free cluster enhancement",
-    "any": "the four statistics together",
-    "false_discovery": "voxels",
-}
-FAMILY_WISE = "family-wise error"
 
 
 @dataclass(frozen=True)
@@ -68,11 +60,11 @@ def analysis(name, path):
     block = tables.read_json(path)
     if block["status"] != "run":
         return Answer(name, ANALYSIS, status=block["status"])
-    verdict = block["verdict"]
-    test = f"{STATISTICS[verdict['statistic']]}, {verdict['error_rate']}"
-    if verdict["error_rate"] != FAMILY_WISE or verdict["p"] is None:
-        return Answer(name, ANALYSIS, test, status=f"no family-wise p: {verdict['error_rate']}")
-    return Answer(name, ANALYSIS, test, float(verdict["p"]), least=float(verdict["smallest_attainable_p"] or 0))
+    decided = block["verdict"]
+    test = f"{verdict.WORDS[decided['statistic']]}, {decided['error_rate']}"
+    if decided["error_rate"] != verdict.FAMILY_WISE:
+        return Answer(name, ANALYSIS, test, status=f"no family-wise p: {decided['error_rate']}")
+    return Answer(name, ANALYSIS, test, float(decided["p"]), least=float(decided["smallest_attainable_p"] or 0))
 
 
 def craving(path):

@@ -3,6 +3,7 @@
 import math
 
 from pharmasl import tables
+from pharmasl.group import verdict
 
 
 def number(text):
@@ -89,33 +90,35 @@ class Findings:
             + (f" on {arm}" if arm else ""),
         }[effect]
 
-    def passes(self, p):
-        """Whether a p is significant; the tables hold six digits of it."""
-        return p <= self.alpha * (1 + 1e-5)
+    @property
+    def verdict(self):
+        """What decides the analysis, and what it says: the block ``verdict``."""
+        return self.inference["verdict"]
+
+    @property
+    def decides(self):
+        """What decides, in words that follow "by"."""
+        return verdict.WORDS[self.verdict["statistic"]]
+
+    @property
+    def level(self):
+        """The error rate that the analysis holds, in words: "family-wise p ≤ 0.05"."""
+        q = self.verdict["error_rate"] == verdict.FALSE_DISCOVERY
+        return f"{'false discovery rate q' if q else 'family-wise p'} ≤ {self.alpha:g}"
 
     def peaks(self, cluster):
         """All rows of a cluster."""
         return [row for row in self.rows if int(row["cluster"]) == cluster]
 
     def significant(self):
-        """Clusters significant by their extent or mass, or by a peak's t or TFCE, in the table's order.
+        """Clusters significant by the statistic that decides the analysis, in the table's order.
 
         Returns
         -------
         dict
             Cluster number to its first row.
         """
-        return {
-            cluster: row
-            for cluster, row in self.clusters.items()
-            if self.passes(number(row["p_fwe_cluster"]))
-            or self.passes(number(row.get("p_fwe_mass")))
-            or any(
-                self.passes(number(peak.get(name)))
-                for peak in self.peaks(cluster)
-                for name in ("p_fwe_voxel", "p_fwe_tfce")
-            )
-        }
+        return {cluster: row for cluster, row in self.clusters.items() if row["significant"] == "yes"}
 
 
 def point(row):

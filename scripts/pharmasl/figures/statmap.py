@@ -133,7 +133,7 @@ def _bar(axes, threshold, top):
 
 
 @style.styled
-def draw(path, *, name, reference, t, clusters, table, inference):
+def draw(path, *, name, reference, t, deciding, table, inference):
     """Draw an analysis: axial slices, a projection, and cuts through the strongest peak.
 
     Parameters
@@ -142,8 +142,8 @@ def draw(path, *, name, reference, t, clusters, table, inference):
         PNG to write.
     name : str
         Of the analysis.
-    reference, t, clusters : path-like
-        Template, t map and labels of the suprathreshold clusters, on one grid.
+    reference, t, deciding : path-like
+        Template, t map and map of the p that decides (-log10), on one grid.
     table, inference : path-like
         Cluster table and what was tested, as the group stage writes them. For an analysis that was not run a page with
         the reason is drawn.
@@ -156,12 +156,12 @@ def draw(path, *, name, reference, t, clusters, table, inference):
     threshold, significant = found.threshold, found.significant()
     values, _ = images.load(t)
     template = Template(reference)
-    template = Template(reference)
-    labels = template.crop(images.load(clusters, np.int16)[0])
+    p = 10.0 ** -template.crop(images.load(deciding)[0]).astype(np.float64)
     values = template.crop(values)
     top = max(math.ceil(2 * float(np.nanmax(np.abs(values)))) / 2, threshold + 1)
     rgba = overlay(values, threshold, top)
-    outline = np.isin(labels, list(significant))
+    # The map is in single precision.
+    outline = np.nan_to_num(p, nan=1.0) <= found.alpha * (1 + 1e-5)
 
     # The strongest peak of each significant cluster, else the strongest of the map.
     peaks = sorted(significant.values(), key=lambda row: -abs(float(row["t"])))
@@ -213,14 +213,18 @@ def draw(path, *, name, reference, t, clusters, table, inference):
 
 def caption(found):
     """Tell in two lines what was tested, on whom and at which threshold."""
-    cluster, count = found.inference["tests"]["cluster"], len(found.significant())
+    cluster, number = found.inference["tests"]["cluster"], len(found.significant())
     sides = "two-sided" if found.inference["tests"]["two_sided"] else "one-sided"
-    verdict = "no cluster" if not count else "1 cluster" if count == 1 else f"{count} clusters"
+    outlined = "no cluster is" if not number else "1 cluster is" if number == 1 else f"{number} clusters are"
     draws, fields = found.inference["permutation"], found.inference.get("random_fields")
-    how = f"{draws['number']:,} permutations" if draws else "random fields" if fields else "no family-wise test"
+    how = f"{draws['number']:,} permutations, " if draws else "random fields, " if fields else ""
+    verdict = (
+        f"Outlined in black: what is significant at {found.level} by {found.decides} ({outlined}; {sides}, {how}"
+        f"{cluster['neighbours']} neighbours)."
+    )
+    if not found.verdict["can_reach_alpha"]:
+        verdict = f"Nothing could have been significant: the relabellings allow no p below {found.verdict['smallest_attainable_p']:.2g}."
     return (
         f"{found.people}; t with {found.inference['model']['df']:g} degrees of freedom; full colour above "
-        f"|t| = {found.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n"
-        f"Outlined in black: {verdict} significant at family-wise p \u2264 {found.alpha:g} "
-        f"({sides}, {how}, {cluster['neighbours']} neighbours)."
+        f"|t| = {found.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n{verdict}"
     )

@@ -15,11 +15,12 @@ from pharmasl.group import (
     mixed_maps,
     questions,
     testing,
+    verdict,
 )
 from pharmasl.study import arms as study_arms
 
 MAPS = (
-    "effect", "percent", "hedges_g", "t", "z", "voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce", "tfce_pfwe", "qfdr",
+    "effect", "percent", "hedges_g", "t", "z", "voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce", "tfce_pfwe", "qfdr", "verdict",
 )  # fmt: skip
 NULL_COLUMNS = {
     "relabelling": "0 is the observed labelling",
@@ -42,6 +43,7 @@ def check_inference(inference):
         "cluster_forming_p": (lambda v: 0 < v <= 0.1, "above 0, at most 0.1"),
         "neighbours": (lambda v: v in (6, 18, 26), "6, 18 or 26"),
         "alpha": (lambda v: 0 < v < 1, "between 0 and 1"),
+        "primary": (lambda v: v in verdict.PRIMARY, " or ".join(verdict.PRIMARY)),
     }
     for key, (good, expected) in rules.items():
         if key not in inference or not good(inference[key]):

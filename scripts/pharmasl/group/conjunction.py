@@ -4,7 +4,7 @@ import numpy as np
 
 from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.group import map_sidecars
+from pharmasl.group import map_sidecars, verdict
 from pharmasl.statistics import multiplicity
 
 
@@ -16,7 +16,7 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     statistics : list of path-like
         z maps, one an analysis.
     p_values : list of path-like
-        Family-wise p of voxels, as -log10.
+        Corrected p of voxels by what decides each analysis, as -log10.
     inferences : list of path-like
         Blocks of definitions.
     outputs : object
@@ -27,17 +27,17 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     Raises
     ------
     InputError
-        If an analysis has no family-wise p of voxels, or the grids differ.
+        If an analysis has no family-wise p.
     """
     blocks = [tables.read_json(path) for path in inferences]
     loaded = [images.load(path) for path in statistics]
     stack, affine = np.stack([data for data, _ in loaded]), loaded[0][1]
     p = np.stack([10.0 ** -images.load(path)[0].astype(np.float64) for path in p_values])
     ran = [block["status"] == "run" for block in blocks]
-    for label, here, values in zip(analyses, ran, p):
-        if here and not np.isfinite(values).any():
+    for label, here, block in zip(analyses, ran, blocks):
+        if here and block["verdict"]["error_rate"] != verdict.FAMILY_WISE:
             raise InputError(
-                "configuration", f"conjunctions.{name}", label, "analyses with family-wise p of voxels",
+                "configuration", f"conjunctions.{name}", label, "analyses with a family-wise p",
                 "Take analyses of the method differences or full_factorial.",
             )  # fmt: skip
     shared = np.isfinite(stack).all(axis=0) & np.isfinite(p).all(axis=0)
@@ -48,7 +48,8 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     images.save(outputs.z, z, affine)
     images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine)
     alpha = max(block["alpha"] for block in blocks)
-    significant = joint <= alpha + 1e-12
+    # The maps are in single precision.
+    significant = joint <= alpha * (1 + 1e-5)
     peak = None
     if significant.any():
         where = np.unravel_index(np.nanargmax(np.where(significant, np.abs(z), np.nan)), z.shape)
@@ -61,7 +62,8 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
             ),
             "analyses": list(analyses),
             "statistic": "the z nearest to 0 where all have one sign, 0 elsewhere",
-            "p": "the largest of the analyses' family-wise p: of an effect in every one of them (conjunction null)",
+            "p": "the largest of the analyses' deciding p: of an effect in every one of them (conjunction null)",
+            "decided_by": [block["verdict"]["statistic"] if here else None for here, block in zip(ran, blocks)],
             "alpha": alpha,
             "voxels": int(shared.sum()),
             "significant_voxels": int(significant.sum()),

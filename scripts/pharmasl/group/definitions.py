@@ -78,6 +78,8 @@ def block(question, status, participants):
         "participants": list(participants),
         "excluded": list(question.excluded),
         "alpha": question.inference["alpha"],
+        # Of an analysis that was run.
+        "verdict": None,
         "notes": notes,
         "software": software(),
     }

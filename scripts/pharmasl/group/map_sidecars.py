@@ -19,6 +19,13 @@ _MAPS = {
     "cluster_pfwe": (_FAMILY_WISE.format("the extent of the voxel's cluster; 0 outside clusters"), "1"),
     "mass_pfwe": (_FAMILY_WISE.format("the mass of the voxel's cluster; 0 outside clusters"), "1"),
     "tfce_pfwe": (_FAMILY_WISE.format("the voxel's enhanced value"), "1"),
+    "verdict": (
+        _LOG10.format(
+            "corrected p of the statistic that decides the analysis, or its q",
+            "which one stands in the file of Details",
+        ),
+        "1",
+    ),
     "qfdr": (_LOG10.format("q of the voxel", "false discovery rate over the voxels of the search volume (mask)"), "1"),
 }
 
@@ -69,6 +76,6 @@ def write_conjunction(outputs, analyses, alpha):
         beside(outputs.z),
         {"Description": "The z nearest to 0 where all analyses have one sign, 0 elsewhere", "Units": "1", **common},
     )
-    text = _LOG10.format("largest of the analyses' family-wise p", "of an effect in every one of them")
+    text = _LOG10.format("largest of the analyses' deciding p", "of an effect in every one of them")
     threshold = {"Alpha": alpha, "Threshold": round(-math.log10(alpha), 6)}
     tables.write_json(beside(outputs.pfwe), {"Description": text, "Units": "1", **common, **threshold})

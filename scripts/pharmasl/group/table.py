@@ -12,6 +12,9 @@ from pharmasl.group import random_fields
 # As SPM's results table: at most three peaks a cluster, at least 8 mm apart.
 PEAKS, PEAK_DISTANCE = 3, 8.0
 
+# Of every size of an effect in a cluster.
+_CHOSEN = "an overestimate, as the same data chose the cluster"
+
 COLUMNS = {
     "cluster": "Label in the clusters image; 1 is the largest cluster, so the one with the smallest p",
     "peak": "1 is the cluster's largest |t|; then local maxima of |t| at least 8 mm from all before, three at most",
@@ -21,6 +24,11 @@ COLUMNS = {
     "sign": {"Description": "Direction of the effect", "Levels": {"+": "t above 0", "-": "t below 0"}},
     "size_voxels": "Voxels of the cluster; on its first peak only, as all columns of the cluster",
     "volume_mm3": {"Description": "Volume of the cluster", "Units": "mm^3"},
+    "p_verdict": (
+        "Corrected p by the statistic that decides the analysis (verdict in inference.json), the least within the cluster; q "
+        "where the analysis has a false discovery rate alone"
+    ),
+    "significant": {"Description": "Whether that p is at most alpha", "Levels": {"yes": "it is", "no": "it is not"}},
     "p_fwe_cluster": "Family-wise p of the cluster's extent",
     "p_fwe_mass": "Family-wise p of the cluster's mass, by permutation",
     "p_rft_cluster": "Family-wise p of the cluster's extent by random fields, as SPM has it (doubled for two tails)",
@@ -31,11 +39,14 @@ COLUMNS = {
     "t": "Student's t at the peak",
     "z_score": "Standard normal quantile with the tail probability of t",
     "effect": "Tested coefficient at the peak; its unit stands in the analysis' inference.json",
-    "effect_mean": "Tested coefficient of the cluster's mean",
-    "effect_low": "Lower limit of its 95 % interval; too high in size where the same data chose the cluster",
+    "effect_mean": f"Tested coefficient of the cluster's mean; {_CHOSEN}",
+    "effect_low": "Lower limit of its 95 % interval, which the choice is not in",
     "effect_high": "Upper limit of its 95 % interval",
-    "percent_mean": {"Description": "The same over the mean baseline of all participants analysed", "Units": "percent"},
-    "hedges_g": "The same in standard deviations of change, free of small-sample bias (Hedges 1981)",
+    "percent_mean": {
+        "Description": f"The same over the mean baseline of all participants analysed; {_CHOSEN}",
+        "Units": "percent",
+    },
+    "hedges_g": f"The same in standard deviations of change, free of small-sample bias (Hedges 1981); {_CHOSEN}",
     "hedges_g_low": "Lower limit of its 95 % interval (noncentral t)",
     "hedges_g_high": "Upper limit of its 95 % interval",
     "region": (
@@ -93,7 +104,7 @@ def _short(value, digits=6):
 
 # Of a cluster, as the inference block has them.
 _OF_CLUSTER = (
-    "p_fwe_cluster", "p_fwe_mass", "p_rft_cluster", "effect_mean", "effect_low", "effect_high", "percent_mean",
+    "p_verdict", "p_fwe_cluster", "p_fwe_mass", "p_rft_cluster", "effect_mean", "effect_low", "effect_high", "percent_mean",
     "hedges_g", "hedges_g_low", "hedges_g_high",
 )  # fmt: skip
 # Of a peak that is no peak of t but of -log10 p.
@@ -151,6 +162,7 @@ def rows(maps, clusters, affine, inference, atlas=None):
                 row["volume_mm3"] = _short(len(where) * volume, 9)
                 own = told.get(int(clusters[at]), {})
                 row |= {key: None if own.get(key) is None else _short(own[key]) for key in _OF_CLUSTER}
+                row["significant"] = "yes" if own["significant"] else "no"
             row = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
             if atlas is not None:
                 name, distance = atlas.nearest(places[k])

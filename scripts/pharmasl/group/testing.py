@@ -11,6 +11,7 @@ from pharmasl import tables
 from pharmasl.errors import InputError
 from pharmasl.group import (
     clusters,
+    combination,
     definitions,
     differences,
     effect_sizes,
@@ -19,11 +20,16 @@ from pharmasl.group import (
     questions,
     random_fields,
     tfce,
+    verdict,
 )
 from pharmasl.statistics import multiplicity
 
 # A baseline below this, mL/100 g/min, is no CBF of tissue: a contrast of two states has none to divide by.
 LEAST_BASELINE = 10.0
+# The map of each statistic's family-wise p.
+_FAMILY_WISE = {"voxel": "voxel_pfwe", "extent": "cluster_pfwe", "mass": "mass_pfwe", "tfce": "tfce_pfwe"}
+# Of a p that underflows.
+_LEAST = 1e-300
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,9 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     labels, sizes = clusters.label(t if two_sided else np.maximum(t, 0), threshold, lattice)
     rows = [{"cluster": number, "size_voxels": int(size)} for number, size in enumerate(sizes, start=1)]
     extent_p = permutation.family_wise_p(sizes, null.largest_extent(two_sided))
-    maps = {"voxel_pfwe": -np.log10(voxel_p), "cluster_pfwe": _of_clusters(extent_p, labels)}
+    p = {"voxel": voxel_p, "extent": _of_clusters(extent_p, labels)}
     _add(rows, "p_fwe_cluster", extent_p)
+    maps = {}
     if mass:
         heights = t if scale == "t" else glm.t_to_z(t, fitted.df)
         base = 0.0
@@ -118,14 +125,19 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
             base = threshold if scale == "t" else float(glm.t_to_z(np.array(threshold), fitted.df))
         masses = clusters.masses(labels, heights, base)
         mass_p = permutation.family_wise_p(masses, null.largest_mass(two_sided))
-        maps["mass_pfwe"] = _of_clusters(mass_p, labels)
+        p["mass"] = _of_clusters(mass_p, labels)
         _add(rows, "mass", masses)
         _add(rows, "p_fwe_mass", mass_p)
     if enhancement is not None:
         maps["tfce"] = tfce.enhance(t, found.mask, enhancement, fitted.df)
         tested = np.abs(maps["tfce"]) if two_sided else maps["tfce"]
-        tfce_p = permutation.family_wise_p(tested, null.largest_tfce(two_sided), tfce.TIE)
-        maps["tfce_pfwe"] = -np.log10(tfce_p)
+        p["tfce"] = permutation.family_wise_p(tested, null.largest_tfce(two_sided), tfce.TIE)
+    smallest = permutation.smallest_p(fitted, permutations, two_sided, signs)
+    decided = _decide(
+        combination.deciding_p(p, inference["primary"], null, two_sided), rows, labels, maps,
+        statistic=inference["primary"], alpha=inference["alpha"], smallest=smallest,
+    )  # fmt: skip
+    maps |= {_FAMILY_WISE[name]: -np.log10(values) for name, values in p.items()}
     smoothed = found.mask if whole is None else whole.mask
     data = fit.tile if whole is None else lambda start, stop: whole.values[:, start:stop].T
     residuals = random_fields.residual_rows(data, plan.matrix)
@@ -140,8 +152,7 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     summary["model"] = definitions.model(plan)
     summary["search_volume"] = definitions.search_volume(found, question, plan.participants, constant)
     summary["permutation"] = definitions.permutation(
-        plan, len(signs if permutations is None else permutations), exhaustive, distinct, inference,
-        permutation.smallest_p(fitted, permutations, two_sided, signs),
+        plan, len(signs if permutations is None else permutations), exhaustive, distinct, inference, smallest,
     )  # fmt: skip
     summary["tests"] = definitions.statistics(inference, threshold, two_sided, mass, enhancement)
     summary["tests"]["false_discovery"] = discovery
@@ -151,18 +162,8 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     for name, (key, largest) in limits.items():
         summary["tests"][name][key] = _finite(permutation.critical_value(largest(two_sided), inference["alpha"]))
     summary["random_fields"] = fields
-    least = inference["alpha"] + 1e-12
-    summary["result"] = {
-        "clusters": len(sizes),
-        "significant_clusters": int((extent_p <= least).sum()),
-        "significant_voxels": int((voxel_p <= least).sum()),
-        "largest_t": float(t.max()),
-        "smallest_t": float(t.min()),
-    }
-    if mass:
-        summary["result"]["significant_clusters_by_mass"] = int((mass_p <= least).sum())
-    if enhancement is not None:
-        summary["result"]["significant_voxels_by_tfce"] = int((tfce_p <= least).sum())
+    summary["verdict"] = decided.block()
+    summary["result"] = _result(rows, t, p)
     summary["clusters"] = rows
     return Found(maps, found.mask, found.affine, labels, rows, null, summary, plan.write)
 
@@ -196,10 +197,15 @@ def by_random_fields(question, plan, found, fit, residuals, whole):
         )  # fmt: skip
     counts, voxels = np.array(fields["resels"]), int(found.mask.sum())
     p = random_fields.peak_p(np.abs(fit.t) if question.two_sided else fit.t, df, counts, voxels)
-    p = np.minimum(p * (2 if question.two_sided else 1), 1)
     cluster_p = np.array([row["p_rft_cluster"] for row in rows])
-    maps = {"voxel_pfwe": -np.log10(np.maximum(p, 1e-300)), "cluster_pfwe": _of_clusters(cluster_p, labels)}
     _add(rows, "p_fwe_cluster", cluster_p)
+    p = {
+        "voxel": np.maximum(np.minimum(p * (2 if question.two_sided else 1), 1), _LEAST),
+        "extent": np.maximum(_of_clusters(cluster_p, labels), _LEAST),
+    }
+    maps = {_FAMILY_WISE[name]: -np.log10(values) for name, values in p.items()}
+    primary = inference["primary"]
+    decided = _decide(p[primary], rows, labels, maps, statistic=primary, alpha=inference["alpha"])
     estimates, discovery = _estimates(question, fit.effect, fit.t, df, found.baseline, None, plan.name)
     maps |= estimates
     for row in rows:
@@ -221,14 +227,8 @@ def by_random_fields(question, plan, found, fit, residuals, whole):
     summary["tests"] = definitions.statistics(inference, threshold, question.two_sided, None, None, fields=True)
     summary["tests"]["false_discovery"] = discovery
     summary["random_fields"] = fields
-    least = inference["alpha"] + 1e-12
-    summary["result"] = {
-        "clusters": len(sizes),
-        "significant_clusters": int((cluster_p <= least).sum()),
-        "significant_voxels": int((p <= least).sum()),
-        "largest_t": float(fit.t.max()),
-        "smallest_t": float(fit.t.min()),
-    }
+    summary["verdict"] = decided.block()
+    summary["result"] = _result(rows, fit.t, p)
     summary["clusters"] = rows
     return Found(maps, found.mask, found.affine, labels, rows, None, summary, plan.write)
 
@@ -262,7 +262,11 @@ def by_mixed_model(question, plan, found, fit):
     baseline = found.values[first].mean(axis=0, dtype=np.float64)
     maps = {"effect": fit.effect, "t": fit.t, "z": fit.z, "percent": _percent(fit.effect, baseline)}
     q, discovery = _discovered(fit.p, inference)
-    maps["qfdr"] = -np.log10(np.maximum(q, 1e-300))
+    q = np.maximum(np.nan_to_num(q, nan=1.0), _LEAST)
+    maps["qfdr"] = -np.log10(q)
+    decided = _decide(
+        q, rows, labels, maps, statistic="false_discovery", alpha=inference["alpha"], error_rate=verdict.FALSE_DISCOVERY
+    )
     summary = definitions.block(question, "run", people)
     arm = {row["participant_id"]: row.get("arm") for row in question.table}
     summary["model"] = {
@@ -288,13 +292,8 @@ def by_mixed_model(question, plan, found, fit):
     summary["tests"] = definitions.statistics(inference, threshold, question.two_sided, None, None, scale="z")
     summary["tests"]["false_discovery"] = discovery
     summary["random_fields"] = None
-    summary["result"] = {
-        "clusters": len(sizes),
-        "significant_clusters": 0,
-        "significant_voxels": int((q <= inference["alpha"]).sum()),
-        "largest_t": float(np.nanmax(fit.t)),
-        "smallest_t": float(np.nanmin(fit.t)),
-    }
+    summary["verdict"] = decided.block()
+    summary["result"] = _result(rows, fit.t, {})
     summary["clusters"] = rows
 
     def write_design(path):
@@ -314,8 +313,28 @@ def _add(rows, name, values):
 
 
 def _of_clusters(p, labels):
-    """-log10 of each voxel's cluster's p; 0 outside clusters."""
-    return -np.log10(np.concatenate([[1.0], np.maximum(p, 1e-300)])[labels])
+    """Each voxel's cluster's p; 1 outside clusters."""
+    return np.concatenate([[1.0], np.asarray(p, dtype=np.float64)])[labels]
+
+
+def _decide(p, rows, labels, maps, **how):
+    """Decide the analysis; the p that decides becomes a map, and a value of each cluster."""
+    decided, of_clusters = verdict.decide(p, labels, len(rows), **how)
+    maps["verdict"] = -np.log10(p)
+    _add(rows, "p_verdict", of_clusters)
+    for row, good in zip(rows, verdict.passes(of_clusters, decided.alpha)):
+        row["significant"] = bool(good)
+    return decided
+
+
+def _result(rows, t, p):
+    """The map in a few numbers, and the least p of each statistic, whichever decides."""
+    return {
+        "clusters": len(rows),
+        "largest_t": float(np.nanmax(t)),
+        "smallest_t": float(np.nanmin(t)),
+        "least_p": {name: float(values.min()) for name, values in p.items()},
+    }
 
 
 def _finite(value):

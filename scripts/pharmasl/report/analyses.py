@@ -2,8 +2,9 @@
 
 from pharmasl import tables
 from pharmasl.figures import findings
+from pharmasl.group import verdict
 from pharmasl.report import pictures
-from pharmasl.report.words import MISSING, Table, count, fixed, listed, p_value, p_words, plain, short, signed
+from pharmasl.report.words import MISSING, Table, count, fixed, listed, p_value, p_words, plain, short, signed, upper
 
 SHOWN = 10  # clusters in the table that is always open
 
@@ -35,48 +36,80 @@ def direction(found, row):
     return f"CBF {goes} by {slope} mL/100 g/min for each mL/100 g/min by which the seed rose, {held}"
 
 
+def could_not(found):
+    """That an analysis could not have been significant, in a sentence; empty where it could."""
+    if found.verdict["can_reach_alpha"]:
+        return ""
+    return (
+        f"This analysis could not have been significant: the smallest p that its {found.inference['permutation']['number']:,} "
+        f"relabellings allow is {p_value(found.verdict['smallest_attainable_p'])}, above {found.alpha:g}. It says nothing for "
+        "or against an effect."
+    )
+
+
 def sentences(found, sessions):
     """Say what was found: sign, place, size and p of each significant cluster, or that there is none."""
     if not found.ran:
         return [f"This analysis was {found.status}."]
+    if reason := could_not(found):
+        return [reason]
     significant = found.significant()
-    if not significant:
-        text = f"No cluster was significant at family-wise p \u2264 {found.alpha:g}."
+    outside = outside_clusters(found)
+    if not significant and not outside:
+        text = f"No cluster was significant at {found.level} by {found.decides}."
         if found.clusters:
-            cluster, row = next(iter(found.clusters.items()))
-            text += f" The largest lay at {findings.place(row)}, {count(int(row['size_voxels']), 'voxel')}, {p_words(row['p_fwe_cluster'])}."
-        return [text + " Absence of evidence is no evidence of absence."]
+            row = min(found.clusters.values(), key=lambda row: float(row["p_verdict"]))
+            text += (
+                f" The nearest lay at {findings.place(row)}, {count(int(row['size_voxels']), 'voxel')}, "
+                f"{deciding_p(found, row)}."
+            )
+        return [f"{text} Absence of evidence is no evidence of absence."]
     when = f"From {sessions['baseline']} to {sessions['followup']}, in" if sessions else "In"
     told = []
-    for cluster, row in list(significant.items())[:SHOWN]:
+    for row in list(significant.values())[:SHOWN]:
         told.append(
             f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
-            f"{findings.place(row)}, {direction(found, row)}{size(row)}: family-wise "
-            f"{', '.join(tested_by(row, found.peaks(cluster)))} (t = {fixed(row['t'])})."
+            f"{findings.place(row)}, {direction(found, row)}{size(row)}: {deciding_p(found, row)} by {found.decides} "
+            f"(t = {fixed(row['t'])} at the peak)."
         )
     if len(significant) > SHOWN:
         told.append(f"{len(significant) - SHOWN} more clusters are significant; the table has them.")
-    return told
+    return told + outside
+
+
+def outside_clusters(found):
+    """That voxels are significant where no cluster was formed, as a list of no or one sentence."""
+    number = found.verdict["voxels_outside_clusters"]
+    if not number:
+        return []
+    return [
+        f"{count(number, 'voxel is', 'voxels are')} significant at {found.level} by {found.decides} outside all clusters formed "
+        f"at p < {found.inference['tests']['cluster']['forming_p']:g}; the map of the deciding p shows where."
+    ]
+
+
+def deciding_p(found, row):
+    """The p (or q) of a cluster by the statistic that decides, in words."""
+    words = p_words(row["p_verdict"])
+    if found.verdict["error_rate"] == verdict.FALSE_DISCOVERY:
+        return words.replace("p", "q", 1)
+    return f"family-wise {words}"
+
+
+# Of every size of an effect in a cluster.
+CHOSEN = "an overestimate, as the same data chose the cluster"
 
 
 def size(row):
-    """The standardised effect of a cluster, where there is one."""
+    """The standardised effect of a cluster, where there is one, and what its size is worth."""
     if row.get("hedges_g") is None:
-        return ""
-    return f" (Hedges' g {fixed(row['hedges_g'])}, 95 % interval {fixed(row['hedges_g_low'])} to {fixed(row['hedges_g_high'])})"
+        return f" ({CHOSEN})"
+    interval = f"95 % interval {fixed(row['hedges_g_low'])} to {fixed(row['hedges_g_high'])}"
+    return f" (Hedges' g {fixed(row['hedges_g'])}, {interval}; {CHOSEN})"
 
 
-def tested_by(row, peaks):
-    """The family-wise p of a cluster by each statistic, in words."""
-    told = []
-    for name, words in (("p_fwe_cluster", "extent"), ("p_fwe_mass", "mass")):
-        if row.get(name) is not None:
-            told.append(f"{p_words(row[name])} for its {words}")
-    for name, words in (("p_fwe_voxel", "highest peak"), ("p_fwe_tfce", "threshold-free enhancement")):
-        values = [float(peak[name]) for peak in peaks if peak.get(name) is not None]
-        if values:
-            told.append(f"{p_words(min(values))} for its {words}")
-    return told
+# What decides, in the head of a column.
+SHORT = {"voxel": "peak", "tfce": "TFCE", "any": "any, corrected", "false_discovery": "FDR"}
 
 
 def clusters(found, unit, everything=False):
@@ -98,6 +131,7 @@ def clusters(found, unit, everything=False):
                 *(fixed(value, 0) for value in findings.point(row)),
                 "+" if row["sign"] == "+" else "\u2212",
                 row["size_voxels"] if first else "",
+                p_value(row["p_verdict"]) if first else "",
                 p_value(row["p_fwe_cluster"]) if first else "",
                 p_value(row.get("p_fwe_mass")) if first else "",
                 p_value(row.get("p_rft_cluster")) if first else "",
@@ -120,6 +154,7 @@ def clusters(found, unit, everything=False):
         "z (mm)",
         "Sign",
         "Voxels",
+        f"{'q' if found.verdict['error_rate'] == verdict.FALSE_DISCOVERY else 'p'} that decides ({SHORT.get(found.verdict['statistic'], found.verdict['statistic'])})",
         "p FWE, extent",
         "p FWE, mass",
         "p RFT, extent",
@@ -134,7 +169,13 @@ def clusters(found, unit, everything=False):
         "Regions",
     ]
     which = "All clusters" if everything else "Significant clusters (in bold) and the largest others"
-    return Table(f"{which}; effect in {unit}", heads, rows, {1, len(heads) - 1}, marked)
+    return Table(
+        f"{which}; the p that decides first, the others are secondary; effect in {unit}",
+        heads,
+        rows,
+        {1, len(heads) - 1},
+        marked,
+    )
 
 
 def left_out(found):
@@ -153,7 +194,9 @@ def tested(found):
         return pairs
     model, volume, draws, tests = (block[key] for key in ("model", "search_volume", "permutation", "tests"))
     cluster, voxel = tests["cluster"], tests["voxel"]
+    decides = f"{upper(found.decides)}, {found.level}; every other p of this analysis is secondary"
     pairs += [
+        ("Decided by", decides),
         ("Participants", f"{found.people}{left_out(found)}; {short(model['df'])} degrees of freedom"),
         ("Model", f"{model['formula']}; {model['statistic']}"),
         (
@@ -219,8 +262,6 @@ def notes(found, config):
     if not found.ran:
         return told
     told += [f"{text[0].upper()}{text[1:]}.".replace("..", ".") for text in found.inference["model"].get("notes", [])]
-    if found.significant():
-        told.append("The size of an effect in a cluster that the same data chose is an overestimate.")
     lost = {name: n for name, n in found.inference["search_volume"]["uncovered_voxels"].items() if n}
     if lost:
         worst = sorted(lost.items(), key=lambda item: -item[1])[:3]
@@ -244,11 +285,11 @@ def conjunction(name, inference):
     if block["status"] != "run":
         return f"{told}{block['status']}."
     if not block["significant_voxels"]:
-        return f"{told}no voxel at family-wise p \u2264 {block['alpha']:g} in every one."
+        return f"{told}no voxel significant in every one, each by what decides it."
     where = ", ".join(fixed(value, 0) for value in block["peak_mm"])
     return (
-        f"{told}{count(block['significant_voxels'], 'voxel')} at family-wise p \u2264 {block['alpha']:g} in every one; the "
-        f"highest at ({where})."
+        f"{told}{count(block['significant_voxels'], 'voxel is', 'voxels are')} significant in every one, each by what decides it "
+        f"(family-wise p \u2264 {block['alpha']:g}); the highest at ({where})."
     )
 
 

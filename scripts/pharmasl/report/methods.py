@@ -6,10 +6,11 @@ A sentence stands here only if its values come from those, or if the step has no
 from collections import Counter
 
 from pharmasl.craving import families
+from pharmasl.group import verdict
 from pharmasl.quality import judgement
 from pharmasl.report import trial
 from pharmasl.report.participants import distinct
-from pharmasl.report.words import count, fixed, listed, plain, short
+from pharmasl.report.words import count, fixed, listed, plain, short, upper
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
 CONSTANTS = {
@@ -232,10 +233,14 @@ def inference(block):
     """How a whole-brain analysis was tested."""
     draws, tests, fields = block["permutation"], block["tests"], block["random_fields"]
     cluster = tests["cluster"]
+    decided = (
+        f" {upper(verdict.WORDS[block['verdict']['statistic']])} decides, at {block['alpha']:g} of "
+        f"{block['verdict']['error_rate']}; the other statistics are secondary."
+    )
     formed = (
         f"clusters were formed at p < {cluster['forming_p']:g} ({cluster['forming_p_meaning']}) with "
         f"{cluster['neighbours']} neighbours. {'Two-sided' if tests['two_sided'] else 'One-sided'}, error rate "
-        f"{block['alpha']:g} {tests['correction']}."
+        f"{block['alpha']:g} {tests['correction']}.{decided}"
     )
     if draws is None and fields is None:
         return f"voxels were declared by their false discovery rate; {formed}"
@@ -276,11 +281,6 @@ def groups(blocks):
 def lower(text):
     """Text with a small first letter."""
     return text[0].lower() + text[1:]
-
-
-def upper(text):
-    """Text with a capital first letter."""
-    return text[0].upper() + text[1:]
 
 
 READINGS = {"mean": "mean CBF", "median": "median CBF", "gm_weighted": "mean CBF weighted by grey matter"}

@@ -94,3 +94,8 @@ class Table:
     rows: list
     text: set = field(default_factory=lambda: {0})
     marked: set = field(default_factory=set)
+
+
+def upper(text):
+    """Text with a capital first letter."""
+    return text[0].upper() + text[1:]

@@ -21,8 +21,7 @@ COLUMNS = {
     "expected": "What a perfect workflow would find, in the measure of the column found",
     "found": "What the workflow found",
     "p": "p of what was found",
-    "p_kind": "Which p: family-wise over the brain of the cluster at the peak, or of a single test",
-    "p_voxel": "Family-wise p over the brain of the peak voxel",
+    "p_kind": "Which p: family-wise over the brain at the peak by the statistic that decides, or of a single test",
     "planted_at": {"Description": "Planted centre in the template, x y z", "Units": "mm"},
     "found_at": {
         "Description": "Largest |t| of the planted sign among the significant voxels within 20 mm",
@@ -30,7 +29,8 @@ COLUMNS = {
     },
     "distance": {"Description": "From the planted centre to the found peak", "Units": "mm"},
     "found_region": "Atlas region of the found cluster's nearest peak",
-    "verdict": "found: significant and of the planted sign; or what it is instead",
+    "verdict": "found: significant and of the planted sign; or what it is instead. A change within one arm is described: it is "
+    "no test of the drug",
 }
 
 _REACH = 20.0
@@ -51,22 +51,21 @@ class Analysis:
     Parameters
     ----------
     files : mapping
-        Paths: ``effect``, ``t``, ``cluster_pfwe``, ``voxel_pfwe``, ``clusters``, ``table``.
-    alpha : float
-        Family-wise error rate.
+        Paths: ``effect``, ``t``, ``verdict``, ``clusters``, ``table``, ``inference``.
     """
 
-    def __init__(self, files, alpha):
+    def __init__(self, files):
         self.effect, self.affine = images.load(files["effect"])
         self.t, _ = images.load(files["t"])
-        self.cluster_p = 10.0 ** -images.load(files["cluster_pfwe"])[0]
-        self.voxel_p = 10.0 ** -images.load(files["voxel_pfwe"])[0]
+        self.p = 10.0 ** -images.load(files["verdict"])[0].astype(np.float64)
+        self.decided = tables.read_json(files["inference"])["verdict"]
         self.clusters = images.load(files["clusters"], dtype=np.int32)[0]
         self.rows = tables.read_table(files["table"])
         self.points = transforms.points(images.Grid(self.t.shape, self.affine))
         self.finite = np.isfinite(self.t) & np.isfinite(self.effect)
-        with np.errstate(invalid="ignore"):
-            self.significant = self.finite & (((self.clusters > 0) & (self.cluster_p < alpha)) | (self.voxel_p < alpha))
+        # The map is in single precision; an analysis that was not run has no verdict.
+        alpha = self.decided["alpha"] if self.decided else 0.0
+        self.significant = self.finite & (np.nan_to_num(self.p, nan=1.0) <= alpha * (1 + 1e-5))
 
     def mean(self, centre, region):
         """Mean effect over the part of a region around one centre, by weight."""
@@ -119,9 +118,8 @@ def _place_row(effect, region, centre, unit, planted, expected, analysis):
         return {**row, "verdict": "wrong sign" if wrong else "not found"}
     return {
         **row,
-        "p": _rounded(float(analysis.cluster_p[at] if analysis.clusters[at] else analysis.voxel_p[at])),
-        "p_kind": "cluster, family-wise" if analysis.clusters[at] else "voxel, family-wise",
-        "p_voxel": _rounded(float(analysis.voxel_p[at])),
+        "p": _rounded(float(analysis.p[at])),
+        "p_kind": f"{analysis.decided['statistic']}, {analysis.decided['error_rate']}",
         "found_at": " ".join(f"{value:g}" for value in analysis.points[at]),
         "distance": round(float(np.linalg.norm(analysis.points[at] - centre)), 1),
         "found_region": analysis.region_name(at),
@@ -325,6 +323,7 @@ def craving_rows(participants, model, correlations, arms, compare, alpha):
     for name, amount, wanted in tests:
         amount = round(float(amount), 6) + 0.0
         found, p = _single(first(model, **wanted))
+        within = "arm" in wanted
         rows.append(
             {
                 "effect": f"cue-elicited craving: {name}",
@@ -333,9 +332,9 @@ def craving_rows(participants, model, correlations, arms, compare, alpha):
                 "planted": _rounded(amount),
                 "expected": _rounded(amount),
                 "found": found,
-                "p": p,
-                "p_kind": "single test",
-                "verdict": _verdict(amount, found, p, alpha),
+                "p": None if within else p,
+                "p_kind": None if within else "single test",
+                "verdict": "described" if within else _verdict(amount, found, p, alpha),
             }
         )
     for name in ("insula", "vmpfc"):
@@ -532,11 +531,11 @@ def write_comparison(files, outputs, arms, sessions, compare, fwhm, alpha):
     fwhm : float
         Of the workflow's smoothing, mm.
     alpha : float
-        Family-wise error rate of the analyses.
+        Level of the tests of craving.
     """
     participants, effects, scans = (tables.read_table(files[name]) for name in ("plan", "effects", "scans"))
     truth = TruthMaps(scans, files["truth_cbf"], fwhm)
-    rest, association = Analysis(files["rest"], alpha), Analysis(files["association"], alpha)
+    rest, association = Analysis(files["rest"]), Analysis(files["association"])
     rows = brain_rows(participants, effects, truth, rest, association, arms, sessions)
     rows += craving_rows(
         participants, tables.read_table(files["model"]), tables.read_table(files["correlations"]), arms, compare, alpha

@@ -86,9 +86,9 @@ def all_columns(analysis):
 
 def named_columns(config):
     """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
-    columns = {column for part in config["analyses"].values() for column in all_columns(part)}
+    named = {column for part in config["analyses"].values() for column in all_columns(part)}
     terms = [config.get("craving", {}).get("covariates", [])]
     terms += config.get("sensitivity", {}).get("covariates", {}).values()
-    columns |= {column for part in terms for term in part for column in columns(term)}
+    named |= {column for part in terms for term in part for column in columns(term)}
     haematocrit = config["perfusion"]["haematocrit"]
-    return sorted(columns | ({haematocrit} if haematocrit else set()))
+    return sorted(named | ({haematocrit} if haematocrit else set()))

@@ -59,6 +59,8 @@ def resolve(config):
             InputError(FILE, f"analyses.{name}.{error.field}", error.found, error.expected, error.fix)
             for error in schemas.check({**_LEAST, "inference": own}, "config", FILE)
         ]
+    if not errors:
+        errors = list(_verdicts(complete))
     if errors:
         raise InputErrors(errors)
     return complete
@@ -139,6 +141,29 @@ def _references(config):
             yield unknown("craving.contrast", craving.get("contrast"), "contrasts")
     if "sensitivity" in config:
         yield from _sensitivity(config, unknown)
+
+
+def _verdicts(config):
+    """Analyses that could not be decided: by a statistic that is not computed, or by too few relabellings."""
+    for name, analysis in config["analyses"].items():
+        inference, method = analysis["inference"], analysis["method"]
+        primary, least = inference["primary"], 1 / inference["permutations"]
+        field = f"analyses.{name}.inference"
+        if method == "full_factorial" and primary not in ("extent", "voxel"):
+            yield InputError(
+                FILE, f"{field}.primary", f"{primary}, for {name} of method full_factorial", "extent or voxel",
+                f"Set analyses.{name}.inference.primary: random fields have a p of clusters' extent and of voxels alone.",
+            )  # fmt: skip
+        elif method == "differences" and primary in ("mass", "tfce") and primary not in inference["statistics"]:
+            yield InputError(
+                FILE, f"{field}.primary", f"{primary}, which statistics of {name} leaves out",
+                "a statistic that is computed", f"Add {primary} to statistics, or name another.",
+            )  # fmt: skip
+        if method == "differences" and least > inference["alpha"]:
+            yield InputError(
+                FILE, "inference.permutations", f"{inference['permutations']}, alpha {inference['alpha']:g} for {name}",
+                f"more than {1 / inference['alpha']:g} relabellings", "Take more: no p could reach alpha.",
+            )  # fmt: skip
 
 
 def _sensitivity(config, unknown):

@@ -1,0 +1,73 @@
+"""The corrected p by the statistic that decides an analysis, or by any of them.
+
+``any`` decides by all statistics together: the least of their p, corrected by the distribution of that least p over the same
+relabellings (min-p: Westfall and Young 1993, Resampling-based multiple testing, ch. 2; Tippett's combination, Pesarin 2001).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pharmasl.group import permutation, tfce
+from pharmasl.group.permutation import Null
+from pharmasl.group.verdict import ROUNDING
+
+
+def least_p(null: Null, two_sided: bool) -> np.ndarray:
+    """The least p of each relabelling over the statistics that were computed.
+
+    Parameters
+    ----------
+    null : pharmasl.group.permutation.Null
+    two_sided : bool
+
+    Returns
+    -------
+    ndarray of shape (B,), float64
+        Each statistic's maximum as its p among all B relabellings, the least of them taken.
+    """
+    maxima = [(null.largest_t(two_sided), permutation.TIE), (null.largest_extent(two_sided), permutation.TIE)]
+    if null.mass_positive is not None:
+        maxima.append((null.largest_mass(two_sided), permutation.TIE))
+    if null.tfce_positive is not None:
+        maxima.append((null.largest_tfce(two_sided), tfce.TIE))
+    return np.min([permutation.family_wise_p(largest, largest, tie) for largest, tie in maxima], axis=0)
+
+
+def combined_p(p: np.ndarray, null: Null, two_sided: bool) -> np.ndarray:
+    """Correct the least of several statistics' p for their number.
+
+    Parameters
+    ----------
+    p : ndarray
+        The least family-wise p of each voxel over the statistics.
+    null : pharmasl.group.permutation.Null
+    two_sided : bool
+
+    Returns
+    -------
+    ndarray
+        The share of relabellings whose own least p is no larger; equal values count.
+    """
+    ordered = np.sort(least_p(null, two_sided))
+    return np.searchsorted(ordered, np.asarray(p) + ROUNDING, side="right") / len(ordered)
+
+
+def deciding_p(p: Mapping[str, np.ndarray], primary: str, null: Null, two_sided: bool) -> np.ndarray:
+    """The corrected p of each voxel by the statistic that decides.
+
+    Parameters
+    ----------
+    p : mapping of str to ndarray of shape (V,)
+        Family-wise p of each voxel by each statistic that was computed; 1 outside clusters for those of clusters.
+    primary : {"extent", "mass", "voxel", "tfce", "any"}
+    null : pharmasl.group.permutation.Null
+    two_sided : bool
+
+    Returns
+    -------
+    ndarray of shape (V,)
+    """
+    if primary != "any":
+        return p[primary]
+    return combined_p(np.min(list(p.values()), axis=0), null, two_sided)
