@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from loading import script
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import effects, glm, seed_slopes
+from pharmasl.group import effects, seed_slopes
 from pharmasl.report import left_out, seeds
 from statsmodels.stats.multitest import multipletests
 
@@ -82,17 +82,38 @@ def by_statsmodels(roi, group):
     return sm.OLS(CHANGE[roi][keep], sm.add_constant(np.column_stack([*columns, AGE[keep]]))).fit()
 
 
+def by_arm(fit, drug):
+    """Standard error of the first slope with a residual variance in each arm, from statsmodels' fit; and their ratio.
+
+    The variances are those with which both arms' residual sums of squares are what they are expected to be.
+    """
+    x = fit.model.exog
+    maker = np.eye(len(x)) - x @ np.linalg.pinv(x)
+    parts = [maker @ np.diag(each.astype(float)) @ maker for each in (drug, ~drug)]
+    traces = [[np.trace(part @ np.diag(each.astype(float))) for each in (drug, ~drug)] for part in parts]
+    drug_variance, placebo_variance = np.linalg.solve(
+        traces, [fit.resid[drug] @ fit.resid[drug], fit.resid[~drug] @ fit.resid[~drug]]
+    )
+    covariance = np.linalg.pinv(x) @ np.diag(np.where(drug, drug_variance, placebo_variance)) @ np.linalg.pinv(x).T
+    return {"se": np.sqrt(covariance[1, 1]), "variance_ratio": drug_variance / placebo_variance}
+
+
 def test_slopes_are_statsmodels_within_arms_over_both_and_between(files):
     rows = told(files)
     # The seed is no region of its own.
     assert [(row["roi"], row["group"]) for row in rows] == [(roi, group) for roi in CHANGE for group in GROUPS]
     for row in rows:
         fit = by_statsmodels(row["roi"], row["group"])
-        for name, expected in (
-            ("slope", fit.params[1]), ("se", fit.bse[1]), ("t", fit.tvalues[1]), ("df", fit.df_resid),
-            ("p", fit.pvalues[1]), ("ci_low", fit.conf_int()[1][0]), ("ci_high", fit.conf_int()[1][1]),
-        ):  # fmt: skip
-            assert float(row[name]) == pytest.approx(expected, rel=1e-8), (row["roi"], row["group"], name)
+        expected = {"slope": fit.params[1]}
+        if row["group"] in ("drug", "placebo"):
+            low, high = fit.conf_int()[1]
+            expected |= {"se": fit.bse[1], "t": fit.tvalues[1], "df": fit.df_resid, "p": fit.pvalues[1]}
+            expected |= {"ci_low": low, "ci_high": high}
+            assert row["variance_ratio"] is None
+        else:
+            expected |= by_arm(fit, DRUG if fit.nobs == N else np.delete(DRUG, 3))
+        for name, value in expected.items():
+            assert float(row[name]) == pytest.approx(value, rel=1e-8), (row["roi"], row["group"], name)
         assert int(row["n"]) == fit.nobs
         assert (row["seed_defined_by_same_data"], row["roi_defined_by_same_data"]) == ("true", "false")
         assert row["adjusted_for"].endswith("age")
@@ -113,22 +134,46 @@ def test_difference_of_slopes_is_the_arms_own_without_covariates(files):
         assert rows[roi, "all"]["adjusted_for"] == "arm"
 
 
-def test_permutation_p_is_that_of_residuals_permuted_and_refitted():
-    plan = effects.association(
-        NAMES, [{"participant_id": n, "arm": a, "age": str(g)} for n, a, g in zip(NAMES, ARM, AGE)], ARMS, SEED, "p.tsv",
-        ["age"],
-    )  # fmt: skip
+def test_permutation_p_is_that_of_residuals_permuted_within_arms_and_refitted():
+    plan = effects.association_by_arm(
+        NAMES, [{"participant_id": n, "arm": a} for n, a in zip(NAMES, ARM)], ARMS, SEED, "p.tsv"
+    )
     rng = np.random.default_rng(0)
-    y = 0.25 * SEED + 3 * DRUG + rng.normal(0, 4, N)
-    orders = np.stack([np.arange(N), *(rng.permutation(N) for _ in range(299))])
-    nuisance = plan.matrix[:, 1:]
-    residual = sm.OLS(y, nuisance).fit().resid
-    # Freedman and Lane: residuals of the reduced model, permuted, in the place of the outcome of the full model.
-    # The design is permuted against the residuals, which is the residuals permuted the other way round.
-    null = [abs(sm.OLS(residual[np.argsort(order)], plan.matrix).fit().tvalues[0]) for order in orders]
+    y = 0.25 * SEED * (1 + DRUG) + 3 * DRUG + rng.normal(0, 4, N) * (1 + DRUG)
+    found = seed_slopes.slope(plan, y, ARM, 300, 5)["p_permutation"]
+    residual = sm.OLS(y, sm.add_constant(np.column_stack([SEED, DRUG]))).fit().resid
+    blocks = [np.flatnonzero(DRUG), np.flatnonzero(~DRUG)]
+    null = []
+    for _ in range(2000):
+        own = residual.copy()
+        if null:
+            for members in blocks:
+                own[members] = residual[rng.permutation(members)]
+        lines = [sm.OLS(own[members], sm.add_constant(SEED[members])).fit() for members in blocks]
+        gap = lines[0].params[1] - lines[1].params[1]
+        null.append(abs(gap) / np.hypot(lines[0].bse[1], lines[1].bse[1]))
+    # Other orders are drawn here: the two shares differ by their Monte Carlo error alone.
     expected = np.mean(np.array(null) >= null[0] * (1 - 1e-9))
     assert 0.01 < expected < 0.6
-    assert seed_slopes.permutation_p(y, glm.model(*plan.partition()), orders) == pytest.approx(expected, abs=1e-12)
+    assert abs(found - expected) < 3.3 * np.sqrt(expected * (1 - expected) * (1 / 300 + 1 / 2000))
+
+
+@pytest.mark.parametrize("deviation", [1, 3])
+def test_of_arms_that_scatter_differently_p_is_even(deviation):
+    """Six on the drug, whose residuals scatter ``deviation`` times as much, 18 on placebo: 600 null regions."""
+    rng, names = np.random.default_rng(5), NAMES[:24]
+    arm = np.array(["drug"] * 6 + ["placebo"] * 18)
+    table = [{"participant_id": n, "arm": a} for n, a in zip(names, arm)]
+    p = []
+    for _ in range(600):
+        seed = rng.normal(size=24)
+        plan = effects.association_by_arm(names, table, ARMS, seed, "p.tsv")
+        y = 0.5 * seed + rng.normal(size=24) * np.where(arm == "drug", deviation, 1)
+        row = seed_slopes.slope(plan, y, arm, 60, 1)
+        p.append([row["p"], row["p_permutation"]])
+    by_t, by_permutation = (np.array(p) <= 0.1).mean(axis=0)
+    assert abs(by_t - 0.1) < 3.3 * np.sqrt(0.09 / 600)
+    assert abs(by_permutation - 0.1) < 3.3 * np.sqrt(0.09 / 600)
 
 
 def test_of_a_null_seed_p_is_even():
@@ -140,7 +185,7 @@ def test_of_a_null_seed_p_is_even():
         seed = rng.normal(size=16)
         plan = effects.association_by_arm(names, table, ARMS, seed, "p.tsv")
         y = 0.5 * seed + 2 * DRUG[:16] + rng.normal(size=16)
-        small.append(seed_slopes.slope(plan, y, 100, 1)["p_permutation"])
+        small.append(seed_slopes.slope(plan, y, ARM[:16], 100, 1)["p_permutation"])
     small = np.array(small)
     for level in (0.1, 0.5):
         assert abs((small <= level).mean() - level) < 3.3 * np.sqrt(level * (1 - level) / 400)

@@ -10,8 +10,9 @@ the data are looked at the same model needs no search, and its slope can be told
   this row does.
 
 Covariates and site are the analysis' own. p by the t distribution stands beside p by permutation of the participants'
-changes (Freedman and Lane's residuals, within sites where there are several): a region is tested as a voxel of the
-analysis is, with the same orders of participants where those who take part are the same. Holm's p corrects for
+changes (Freedman and Lane's residuals, within arms, and within sites where there are several). Each arm has a residual
+variance of its own (:mod:`pharmasl.statistics.arm_variances`), in the standard error and in every order: arms that
+scatter differently make no false difference of slopes. Holm's p corrects for
 all that the table asks: every analysis, region and group.
 """
 
@@ -19,12 +20,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-from scipy import special
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import design, effect_sizes, glm, permutation, questions
-from pharmasl.statistics import multiplicity
+from pharmasl.group import design, permutation, questions
+from pharmasl.statistics import arm_variances, multiplicity
 from pharmasl.study import arms as study_arms
 
 COLUMNS = {
@@ -36,13 +36,14 @@ COLUMNS = {
     "group": "all (arm held fixed), the arm within which, or 'treatment - control': the difference of the arms' slopes",
     "slope": {"Description": "Slope, or difference of slopes", "Units": "mL/100 g/min per mL/100 g/min of the seed"},
     "se": {"Description": "Standard error of the slope", "Units": "mL/100 g/min per mL/100 g/min of the seed"},
-    "t": "Student's t of the slope",
-    "df": "Residual degrees of freedom",
+    "t": "Slope over its standard error, in which each arm has its own residual variance",
+    "df": "Degrees of freedom: residual ones within an arm, Satterthwaite's over two arms",
     "ci_low": "Lower end of the 95 % confidence interval, by the t distribution",
     "ci_high": "Upper end of the 95 % confidence interval",
     "p": "Two-sided p by the t distribution, uncorrected",
-    "p_permutation": "Two-sided p by permutation (Freedman and Lane), the observed order counted, uncorrected",
+    "p_permutation": "Two-sided p by permutation within arms (Freedman and Lane), the observed order counted, uncorrected",
     "p_holm": "p_permutation corrected by Holm's method for all rows of this table, those without a p counted",
+    "variance_ratio": "Residual variance in the treatment arm over that in the control arm",
     "n": "Participants with both changes",
     "adjusted_for": "Other terms of the model, the intercept apart",
     "seed_defined_by_same_data": "true: the seed is a cluster of an analysis of this trial",
@@ -52,30 +53,28 @@ COLUMNS = {
 }
 
 
-def permutation_p(change, model, orders):
+def permutation_p(change, model, nuisance, orders):
     """Two-sided p of one outcome's tested term by permutation of its residuals (Freedman and Lane 1983).
 
     Parameters
     ----------
     change : ndarray of shape (n,)
-    model : pharmasl.group.glm.Model
+    model : pharmasl.statistics.arm_variances.ArmVariances
+    nuisance : ndarray of shape (n, terms)
+        The model's other terms.
     orders : ndarray of int, shape (B, n)
-        The observed order among them.
+        The observed order first; each keeps to the arms. Participant i's residual meets row ``orders[b, i]``.
 
     Returns
     -------
     float
     """
-    fit = glm.fit(np.array(change, dtype=np.float64)[None], model)
-    residual = fit.residuals[0]
-    b = model.x[orders] @ residual
-    explained = sum(((column[orders] @ residual) ** 2 for column in model.basis.T), np.zeros(len(orders)))
-    with np.errstate(divide="ignore"):
-        null = np.abs(b) * np.sqrt(model.df / np.maximum(1 - explained - b * b, 0))
-    return float(permutation.family_wise_p(np.abs(fit.t), null)[0])
+    residual = change - nuisance @ np.linalg.lstsq(nuisance, change, rcond=None)[0]
+    null = np.abs(model.t(residual[np.argsort(orders, axis=1)]))
+    return float(permutation.family_wise_p(null[:1], null)[0])
 
 
-def slope(plan, change, permutations, seed):
+def slope(plan, change, arm, permutations, seed):
     """Estimate, interval and p of a design's tested term for one region.
 
     Parameters
@@ -83,6 +82,8 @@ def slope(plan, change, permutations, seed):
     plan : pharmasl.group.effects.Effect
     change : ndarray of shape (n,)
         Of the plan's participants, mL/100 g/min.
+    arm : ndarray of str, shape (n,)
+        Their arms, each with a residual variance of its own; orders keep to them.
     permutations, seed : int
         Orders, the observed one among them, and the seed they are drawn with.
 
@@ -91,25 +92,34 @@ def slope(plan, change, permutations, seed):
     dict
         The numbers of :data:`COLUMNS`.
     """
-    model = glm.model(*plan.partition())
-    fit = glm.fit(np.array(change, dtype=np.float64)[None], model)
+    change = np.asarray(change, dtype=np.float64)
+    x, nuisance = plan.partition()
     terms = [name for name, weight in zip(plan.names, plan.contrast) if not weight and name != "intercept"]
-    told = {"df": model.df, "n": len(plan.participants), "adjusted_for": ", ".join(terms) or None}
-    if not fit.varies[0]:
+    told = {"n": len(plan.participants), "adjusted_for": ", ".join(terms) or None}
+    rest = change - nuisance @ np.linalg.lstsq(nuisance, change, rcond=None)[0]
+    if rest @ rest <= 1e-20 * (change @ change):
         return {**told, "note": "the region's change does not vary beyond the model's other terms"}
-    if not np.isfinite(fit.t[0]):
-        return {**told, "slope": float(fit.effect[0]), "note": "no p: the fit is perfect"}
-    low, high = effect_sizes.interval(fit.effect, fit.t, model.df)
-    orders, _ = permutation.relabellings(plan.matrix, permutations, seed, plan.blocks)
+    try:
+        model = arm_variances.ArmVariances(np.column_stack([x, nuisance]), np.eye(1 + nuisance.shape[1])[0], arm)
+    except ValueError as error:
+        return {**told, "note": f"not tested: {error}"}
+    test = model.test(change)
+    if not test.se > 0:
+        return {**told, "slope": test.estimate, "note": "no p: the fit is perfect"}
+    sites = np.zeros(len(arm)) if plan.blocks is None else plan.blocks
+    blocks = [f"{a}, {b}" for a, b in zip(arm, sites)]
+    orders, _ = permutation.relabellings(plan.matrix, permutations, seed, blocks)
     return {
         **told,
-        "slope": float(fit.effect[0]),
-        "se": float(fit.effect[0] / fit.t[0]) if fit.t[0] else None,
-        "t": float(fit.t[0]),
-        "ci_low": _finite(low[0]),
-        "ci_high": _finite(high[0]),
-        "p": float(2 * special.stdtr(model.df, -abs(fit.t[0]))),
-        "p_permutation": permutation_p(change, model, orders),
+        "slope": test.estimate,
+        "se": test.se,
+        "t": test.t,
+        "df": test.df,
+        "ci_low": test.ci_low,
+        "ci_high": test.ci_high,
+        "p": test.p,
+        "p_permutation": permutation_p(change, model, nuisance, orders),
+        "variances": test.variances,
     }
 
 
@@ -167,6 +177,7 @@ def rows(analyses, rois, values, defined, arms, participants, file):
         inference, seed = analysis["inference"], analysis["seed"]
         table = study_arms.used(participants, study_arms.all_columns(analysis))
         members = questions.members(analysis, arms, asked["members"], table)
+        arm_of = {row["participant_id"]: row["arm"] for row in table}
         seed_change = design.seed_changes(values[seed["roi"]], members, seed["contrast"], sessions)
         mine = []
         for roi in (roi for roi in rois if roi != seed["roi"]):
@@ -192,7 +203,12 @@ def rows(analyses, rois, values, defined, arms, participants, file):
                     mine.append({**row, "note": f"not tested: {error.field}: {error.found}"})
                     continue
                 own = np.array([of[who] for who in plan.participants])
-                mine.append({**row, **slope(plan, own, inference["permutations"], inference["seed"])})
+                arm = np.array([arm_of[who] for who in plan.participants])
+                row |= slope(plan, own, arm, inference["permutations"], inference["seed"])
+                variances = row.pop("variances", {})
+                if len(variances) == 2:
+                    row["variance_ratio"] = _finite(arm_variances.ratio(variances, arms["treatment"], arms["control"]))
+                mine.append(row)
         found += mine
     asked_p = [row.get("p_permutation", math.nan) for row in found]
     for row, p in zip(found, multiplicity.holm(asked_p)):

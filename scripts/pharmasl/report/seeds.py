@@ -63,6 +63,7 @@ def table(rows):
             p_value(row["p"]),
             p_value(row["p_permutation"]),
             p_value(row["p_holm"]),
+            NONE if row["variance_ratio"] is None else fixed(row["variance_ratio"]),
             row["n"] or MISSING,
             row["adjusted_for"] or NONE,
             row["note"] or "",
@@ -70,12 +71,12 @@ def table(rows):
         for row in rows
     ]
     heads = [
-        "Analysis", "Seed", "Region", "Group", "Slope", "SE", "t", "df", "95 % CI", "p", "p permutation", "p Holm", "n",
-        "Adjusted for", "Note",
+        "Analysis", "Seed", "Region", "Group", "Slope", "SE", "t", "df", "95 % CI", "p", "p permutation", "p Holm",
+        "Variance ratio of the arms", "n", "Adjusted for", "Note",
     ]  # fmt: skip
     caption = "Slope of a region's change of CBF on the seed's, mL/100 g/min per mL/100 g/min"
     marked = {k for k, row in enumerate(rows) if " - " in row["group"]}
-    return Table(caption, heads, cells, {0, 1, 2, 3, 13, 14}, marked)
+    return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked)
 
 
 def section(rows):

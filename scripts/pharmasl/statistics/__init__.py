@@ -1,1 +1,1 @@
-"""Statistics that no stage owns: corrections for several tests."""
+"""Statistics that no stage owns: corrections for several tests, arms of unequal variance, repeated measurements."""
