@@ -23,7 +23,7 @@ try:
     from pharmasl.errors import InputErrors, InputError, wrapped
     from pharmasl.quality import judgement
     from pharmasl.sensitivity import specifications
-    from pharmasl.study import allocation_log, example, targets
+    from pharmasl.study import allocation_log, example, raw_files, recorded, targets
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -85,10 +85,12 @@ benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 if workflow.is_main_process:
     atexit.register(contents.shared().save)
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
-raw = partial(TARGETS.raw, mark=lambda path, name: ancient(sourcecache_entry(path, name)))
+raw = partial(
+    raw_files.inputs, root=SETTINGS["bids_dir"], mark=lambda path, name: ancient(sourcecache_entry(path, name))
+)
 # Nothing is compared in a job's own process, nor in a dry run without results.
 content_of = partial(
-    TARGETS.content_of,
+    raw_files.content,
     compared=lambda: workflow.is_main_process and (Path(OUTPUT).exists() or not workflow.dryrun),
 )
 

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import inspect
 import json
-from pathlib import Path
 
 # Longer values are shown as their digest.
 _LONGEST = 60
@@ -64,7 +63,7 @@ def text(name, value):
     return f"{name}: {short if len(short) <= _LONGEST else digest(value)}"
 
 
-def bind(rules, folder):
+def bind(rules):
     """Have Snakemake compare and print each param of its rules by name, as :func:`text` shows it.
 
     A function that takes a job's input is not compared. So each param becomes one, and beside it stands a function that gives
@@ -74,12 +73,8 @@ def bind(rules, folder):
     ----------
     rules : iterable of snakemake.rules.Rule
         Changed in place.
-    folder : path-like
-        Only rules of files below it are changed: as a module, the workflow stands beside others.
     """
     for rule in rules:
-        if not Path(rule.snakefile).is_relative_to(folder):
-            continue
         texts = []
         for number, (name, value) in enumerate(rule.params.items()):
             function = value if callable(value) else functools.partial(_constant, value)

@@ -47,8 +47,8 @@ class Params(list):
         assert self.names[number] == name
 
 
-def rule(snakefile, **params):
-    made = types.SimpleNamespace(snakefile=snakefile, params=Params(**params))
+def rule(**params):
+    made = types.SimpleNamespace(params=Params(**params))
     made.set_params = lambda *values: made.params.extend(values)
     return made
 
@@ -59,16 +59,10 @@ def shown(made):
 
 
 def test_params_that_exchange_their_values_are_seen():
-    first = rule("/here/rules/a.smk", exclusion="moved", acceptance=lambda wildcards: None)
-    second = rule("/here/rules/a.smk", exclusion=None, acceptance=lambda wildcards: "moved")
-    fingerprints.bind([first, second], "/here")
+    first = rule(exclusion="moved", acceptance=lambda wildcards: None)
+    second = rule(exclusion=None, acceptance=lambda wildcards: "moved")
+    fingerprints.bind([first, second])
     assert shown(first) == {'exclusion: "moved"', "acceptance: null"}
     assert shown(second) == {"exclusion: null", 'acceptance: "moved"'}
     # The job still gets the values, as functions of the input.
     assert [function("wildcards", "input") for function in first.params[:2]] == ["moved", None]
-
-
-def test_rules_of_other_workflows_are_left_alone():
-    other = rule("/elsewhere/Snakefile", a=1)
-    fingerprints.bind([other], "/here")
-    assert other.params == [1]

@@ -259,6 +259,16 @@ def participant_more(case):
         file.write("sub-07\tT1\t20\t40\nsub-07\tT2\t20\t30\n")
 
 
+def removed(path):
+    return lambda case: (case.folder / "results" / path).unlink()
+
+
+def craving_taken_away(case):
+    """What the configuration does not ask for any more is not missed. (Slopes are told of all regions then.)"""
+    del case.config["craving"], case.config["sensitivity"]
+    shutil.rmtree(case.folder / "results/craving")
+
+
 def together(*parts):
     """Jobs by rule of several lists, where those of a later one replace those of an earlier one."""
     return {name: count for part in parts for name, count in part.items()}
@@ -365,6 +375,25 @@ CHANGES = {
         together(MAPS, TABLES, {"quantify_perfusion": 1}, REST),
     ),
     "a module of the group stage": (module_edited, GROUP),
+    "a final map deleted": (
+        removed("group/cue_interaction/cue_interaction_stat-tfce_statmap.nii.gz"),
+        {"group_statistics": 1, "cluster_table": 1, "group_figure": 1, **FLOW},
+    ),
+    "a map of the analysis that gives the seed deleted": (
+        removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
+        together(GROUP, {"group_statistics": 2, "cluster_table": 2, "group_figure": 2}),
+    ),
+    "a scan's CBF deleted": (
+        removed("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.nii.gz"),
+        together(MAPS, {"quantify_perfusion": 1}, REST),
+    ),
+    "a table of a region deleted": (
+        removed("rois/vmpfc_values.tsv"),
+        {"roi_values": 1, "seed_slopes": 1, **CRAVING, **PAGE},
+    ),
+    "the page deleted": (removed("report/index.html"), PAGE),
+    "a figure deleted": (removed("quality/scans.png"), {"study_quality": 1, **FLOW}),
+    "craving and its results taken away": (craving_taken_away, {"seed_slopes": 1, **FLOW}),
 }
 
 

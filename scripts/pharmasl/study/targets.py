@@ -5,10 +5,9 @@ import os
 import re
 import types
 
-from pharmasl import bids, contents
+from pharmasl import bids
 from pharmasl.errors import did_you_mean, similar
-from pharmasl.study import arms as study_arms
-from pharmasl.study import own_template, primary, sheets
+from pharmasl.study import model_rows, own_template, primary, sheets
 from pharmasl.study.region_settings import READING
 
 # Effects on change that are one column of the design.
@@ -33,11 +32,6 @@ class _Known(dict):
         hint = did_you_mean(similar(stem, self, most=3), "The study's scans stand in study/scans.tsv.")
         # Snakemake would wrap an ordinary exception in a traceback of the program.
         raise SystemExit(f"{stem}: asked for, but no scan, visit or anatomy of the study. {hint}")
-
-
-def _with(analysis, covariates):
-    """An analysis with other covariates; None leaves it its own."""
-    return analysis if covariates is None else {**analysis, "covariates": covariates}
 
 
 class Targets:
@@ -82,36 +76,6 @@ class Targets:
     def sheets(self):
         """What the study's tables hold."""
         return sheets.content(self.study)
-
-    def raw(self, paths, mark):
-        """An input function: raw files that Snakemake is to know by their place in the dataset and by what they hold.
-
-        Parameters
-        ----------
-        paths : str, list of str, or a function of the wildcards that gives either
-        mark : callable
-            Takes a path and the name that Snakemake compares and prints in its place: the file's BIDS URI wherever the
-            dataset lies, or the path of a file outside of it.
-        """
-
-        def marked(named):
-            if not isinstance(named, str):
-                return [marked(path) for path in named]
-            below = bids.place(named, root=self.study.config["bids_dir"])
-            return mark(named, named if below.startswith("../") else f"bids::{below}")
-
-        return lambda wildcards: marked(paths(wildcards) if callable(paths) else paths)
-
-    @staticmethod
-    def content_of(paths, compared):
-        """A function for params: digests of those files, in their order; None where, by then, nothing is to be ``compared``."""
-
-        def digests(wildcards):
-            named = paths(wildcards) if callable(paths) else paths
-            named = [named] if isinstance(named, str) else named
-            return [contents.shared().digest(path) for path in named] if compared() else None
-
-        return digests
 
     def t1w(self, wildcards):
         """The raw T1-weighted images that an anatomy is made of."""
@@ -253,33 +217,8 @@ class Targets:
 
     @functools.cached_property
     def uses(self):
-        """What each model may look at of the participants' table, by the name of its own table: rows of those columns.
-
-        Analyses of the configuration take the rows of their members, craving and the sensitivity analysis those of all.
-        """
-        config, uses = self.study.config, {}
-        analyses, seeded = config["analyses"], self.seed_slopes()
-        for name, analysis in analyses.items():
-            uses[f"analyses/{name}"] = self._rows(study_arms.all_columns(analysis), self.study.members(name))
-        if seeded:
-            uses["seed_slopes"] = self._rows(
-                [term for name in seeded for term in study_arms.all_columns(analyses[name])],
-                dict.fromkeys(member for name in seeded for member in self.study.members(name)),
-            )
-        ratings = config.get("craving", {}).get("covariates", [])
-        if "craving" in config:
-            uses["craving"] = self._rows(ratings)
-        if "sensitivity" in config:
-            asked = config["sensitivity"]
-            named = [analyses[answer["analysis"]] for answer in asked["answers"].values() if "analysis" in answer]
-            for covariates, terms in {"own": None, **asked["covariates"]}.items():
-                # A covariate that takes the place of the study's own does so everywhere.
-                own = [term for part in named for term in study_arms.all_columns(_with(part, terms))]
-                uses[f"sensitivity/{covariates}"] = self._rows([*own, *(ratings if terms is None else terms)])
-        return uses
-
-    def _rows(self, terms, labels=None):
-        return study_arms.used(self.study.people(labels), terms)
+        """What each model may look at of the participants' table: see :func:`pharmasl.study.model_rows.tables`."""
+        return model_rows.tables(self.study, list(self.seed_slopes()))
 
     def participants_of(self, use):
         """The table of :attr:`uses` under a name, or a pattern of names."""
