@@ -35,8 +35,7 @@ rule all:
     input:
         rules.report.output,
         rules.allocation_log.output if SETTINGS["blinded"] and "arms" in SETTINGS else [],
-        # What was made and is gone is made again, also where nothing that is asked for needs it.
-        lambda wildcards: recorded.lost(TARGETS, OWN_RULES, recorded.names()),
+        lost_results,
 
 
 rule cbf:
@@ -57,9 +56,3 @@ rule contrasts:
 rule group:
     input:
         expand(rules.cluster_table.output.table, analysis=STUDY.config["analyses"]),
-
-
-# As a module, this workflow stands beside the rules of others.
-FOLDER = workflow.current_basedir.get_path_or_uri(secret_free=True)
-OWN_RULES = [each for each in workflow.rules if Path(each.snakefile).is_relative_to(FOLDER)]
-fingerprints.bind(OWN_RULES)

@@ -84,6 +84,10 @@ benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 
 if workflow.is_main_process:
     atexit.register(contents.shared().save)
+# As a module, this workflow stands beside the rules of others.
+own_rules = partial(recorded.own, workflow, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent)
+# What was made and is gone is made again, also where nothing that is asked for needs it.
+lost_results = lambda wildcards: recorded.lost(TARGETS, own_rules(), recorded.names())
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
 raw = partial(
     raw_files.inputs, root=SETTINGS["bids_dir"], mark=lambda path, name: ancient(sourcecache_entry(path, name))

@@ -114,7 +114,7 @@ rule roi_craving:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        craving=SETTINGS.get("craving"),
+        craving=TARGETS.craving_without("mediation", "left_out_permutations"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         blinded=SETTINGS["blinded"],
@@ -141,7 +141,7 @@ rule craving_mediation:
         mem_mb=lambda wildcards, attempt: 1200 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        craving=SETTINGS.get("craving"),
+        craving=TARGETS.craving_without("rois", "contrast", "test", "family", "left_out_permutations"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         blinded=SETTINGS["blinded"],

@@ -52,7 +52,7 @@ rule craving_figure:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        craving=SETTINGS.get("craving"),
+        craving=TARGETS.craving_without("mediation", "left_out_permutations", "seed", "resamples"),
         sessions=SETTINGS.get("sessions"),
         arms=SETTINGS.get("arms"),
         blinded=SETTINGS["blinded"],
@@ -198,3 +198,7 @@ rule allocation_log:
         "Recording the code, the configuration and the blinded report that are frozen"
     script:
         "../scripts/allocation_log.py"
+
+
+# The last rules with params stand above.
+fingerprints.bind(own_rules())

@@ -312,6 +312,14 @@ CHANGES = {
         region_more,
         {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, **CRAVING, **PAGE},
     ),
+    "a mediation": (
+        set_to("craving", "mediation", value={"mediators": [{"roi": "vmpfc", "contrast": "rest"}]}),
+        {"craving_mediation": 1, **PAGE},
+    ),
+    "the scale of the ratings": (
+        set_to("craving", "range", value=[0, 110]),
+        together(SCORES, SENSITIVITY, FLOW),
+    ),
     "one more analysis": (
         analysis_more,
         {"participant_rows": 1, "group_statistics": 1, "cluster_table": 1, "group_figure": 1, **FLOW},

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from pathlib import Path
 
 
 def names(folder=".snakemake/metadata"):
@@ -24,6 +25,11 @@ def names(folder=".snakemake/metadata"):
                 yield base64.urlsafe_b64decode(code).decode()
             except ValueError:
                 continue  # no record of Snakemake's
+
+
+def own(workflow, folder):
+    """The rules (list of snakemake.rules.Rule) of a workflow so far whose files lie below a folder."""
+    return [rule for rule in workflow.rules if Path(rule.snakefile).is_relative_to(folder)]
 
 
 def lost(targets, rules, made):

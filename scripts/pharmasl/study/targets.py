@@ -15,6 +15,8 @@ _ONE_TERM = ("group_by_time", "association", "association_by_arm", "regression")
 
 # Settings of craving that its ratings are read by.
 _RATINGS = ("before", "after", "range", "condition", "unknown", "covariates")
+# Those by which they become scores: what comes after reads the scores.
+_SCORING = frozenset({"table", "before", "after", "range", "condition", "unknown"})
 
 
 # What of a scan's acquisition has no part in its alignment.
@@ -437,6 +439,11 @@ class Targets:
         """The settings of craving that say how the ratings are read."""
         craving = self.study.config.get("craving", {})
         return {key: craving[key] for key in _RATINGS if key in craving}
+
+    def craving_without(self, *others):
+        """The settings of craving for what reads the scores, without some that it does not look at; None without craving."""
+        craving = self.study.config.get("craving")
+        return craving and {key: value for key, value in craving.items() if key not in _SCORING.union(others)}
 
     def of_conjunction(self, pattern):
         """An input function: a pattern with ``{analysis}`` for every analysis of a conjunction."""
