@@ -11,7 +11,6 @@ from pharmasl import blinding, tables
 from pharmasl.conduct import answers, joint, verdict
 from pharmasl.craving import correlations
 from pharmasl.errors import InputError
-from pharmasl.group import tfce
 
 ARMS = {"treatment": "baclofen", "control": "placebo"}
 NULL = ("max_t", "min_t", "extent_positive", "extent_negative", "mass_positive", "mass_negative", "tfce_positive", "tfce_negative")  # fmt: skip
@@ -115,7 +114,6 @@ def test_the_p_of_a_relabelling_is_by_the_primary_statistic(tmp_path, statistic)
     np.testing.assert_allclose(joint.relabelling_p(path, statistic, True), expected, rtol=0, atol=1e-12)
     positive = joint.relabelling_p(path, "voxel", False)
     assert positive[0] == (np.maximum(maps, 0).max(axis=1) >= max(maps[0].max(), 0) - 1e-9).mean()
-    assert joint._COLUMNS["tfce"][2] == tfce.TIE
 
 
 def test_two_identical_analyses_are_one(tmp_path):

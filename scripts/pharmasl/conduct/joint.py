@@ -4,18 +4,20 @@ Two analyses of the same people with the same design draw the same relabellings:
 the same labelling. Only then may their dependence be taken from these rows.
 """
 
+import dataclasses
+
 import numpy as np
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import permutation, tfce
+from pharmasl.group import combination, permutation, tfce
 
-# Columns of the maxima of positive and negative effects, and up to which relative difference two are equal.
-_COLUMNS = {
-    "voxel": ("max_t", "min_t", permutation.TIE),
-    "extent": ("extent_positive", "extent_negative", permutation.TIE),
-    "mass": ("mass_positive", "mass_negative", permutation.TIE),
-    "tfce": ("tfce_positive", "tfce_negative", tfce.TIE),
+# The largest of each relabelling by each statistic, and up to which relative difference two are equal.
+_LARGEST = {
+    "voxel": (permutation.Null.largest_t, permutation.TIE),
+    "extent": (permutation.Null.largest_extent, permutation.TIE),
+    "mass": (permutation.Null.largest_mass, permutation.TIE),
+    "tfce": (permutation.Null.largest_tfce, tfce.TIE),
 }
 
 
@@ -31,7 +33,7 @@ def relabelling_p(path: str, statistic: str, two_sided: bool) -> np.ndarray:
     path : path-like
         ``{analysis}_desc-permutations_null.tsv``, the observed labelling in its first row.
     statistic : {"voxel", "extent", "mass", "tfce", "any"}
-        ``any``: the least p of those that the table has, against the least p of all relabellings.
+        By which the analysis is decided.
     two_sided : bool
 
     Returns
@@ -39,20 +41,21 @@ def relabelling_p(path: str, statistic: str, two_sided: bool) -> np.ndarray:
     ndarray of shape (B,)
         Multiples of 1/B.
     """
+    null = _null(path)
+    if statistic == "any":
+        return combination.combined_p(combination.least_p(null, two_sided), null, two_sided)
+    largest, tie = _LARGEST[statistic]
+    values = largest(null, two_sided)
+    return permutation.family_wise_p(values, values, tie)
+
+
+def _null(path):
+    """The maxima of a table; those that were not computed are None."""
     rows = tables.read_table(path)
-    kept = [name for name in _COLUMNS if rows and rows[0][_COLUMNS[name][0]] is not None]
-    wanted = kept if statistic == "any" else [statistic]
-    p = []
-    for name in wanted:
-        positive, negative, tie = _COLUMNS[name]
-        values = np.array([float(row[positive]) for row in rows])
-        if two_sided:
-            values = np.maximum(values, np.abs([float(row[negative]) for row in rows]))
-        p.append(permutation.family_wise_p(values, values, tie))
-    if statistic != "any":
-        return p[0]
-    least = -np.min(p, axis=0)
-    return permutation.family_wise_p(least, least)
+    values = {field.name: [row[field.name] for row in rows] for field in dataclasses.fields(permutation.Null)}
+    return permutation.Null(
+        **{name: None if None in column else np.array(column, dtype=np.float64) for name, column in values.items()}
+    )
 
 
 def _drawn(block):
