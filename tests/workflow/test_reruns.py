@@ -281,11 +281,12 @@ TABLES = {"study_tables": 1, **FLOW}
 SENSITIVITY = {
     "alternative_maps": 2 * PARTICIPANTS, "specification": 4, "specification_curve": 1, "specification_figure": 1, **PAGE
 }  # fmt: skip
-ANALYSES = {"group_statistics": 3, "cluster_table": 3, "group_figure": 3, **FLOW}
+VERDICT = {"trial_verdict": 1}
+ANALYSES = {"group_statistics": 3, "cluster_table": 3, "group_figure": 3, **VERDICT, **FLOW}
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
 CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1}
 GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
-CRAVING = {"roi_craving": 1, "craving_figure": 1}
+CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
 # From contrast maps on.
 MAPS = together(GROUP, CRAVING, {"roi_values": 3, "study_quality": 1})
