@@ -83,14 +83,12 @@ def process():
         yield process
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, process):
-    """Results of all jobs, as a folder to be copied."""
-    folder = tmp_path_factory.mktemp("finished")
+def finish(folder, process, root=ROOT):
+    """Results of all jobs: a folder ``study`` to be copied, and a ``checkout`` of the project in ``root`` beside it."""
     case = Case(folder / "study", settings(), folder / "checkout")
     case.checkout.mkdir(parents=True)
     for name in CHECKOUT:
-        source = ROOT / name
+        source = root / name
         if source.is_dir():
             shutil.copytree(source, case.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -118,10 +116,20 @@ def finished(tmp_path_factory, process):
     return case
 
 
+def copied(finished, folder):
+    """Finished results of one's own."""
+    shutil.copytree(finished.folder, folder / "study", symlinks=True)
+    return Case(folder / "study", copy.deepcopy(finished.config), finished.checkout)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, process):
+    return finish(tmp_path_factory.mktemp("finished"), process)
+
+
 @pytest.fixture
 def case(finished, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
-    return Case(tmp_path / "study", copy.deepcopy(finished.config), finished.checkout)
+    return copied(finished, tmp_path)
 
 
 def test_nothing_is_planned_when_nothing_changed(case, process):
