@@ -20,6 +20,7 @@ import pytest
 import skeleton
 import yaml
 from loading import ROOT
+from pharmasl import tables
 
 PARTICIPANTS = 6
 CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -136,6 +137,14 @@ def test_nothing_is_planned_when_nothing_changed(case, process):
     jobs, text = case.plan(process)
     assert jobs == {}
     assert "Nothing to be done" in text
+
+
+def test_every_param_of_every_rule_is_compared_by_name(finished):
+    records = [path for path in (finished.folder / ".snakemake/metadata").rglob("*") if path.is_file()]
+    compared = {record["rule"]: record["params"] for record in map(tables.read_json, records)}
+    assert len(compared) > 25
+    assert {rule for rule, params in compared.items() if not any("code: " in text for text in params)} == set()
+    assert [text for params in compared.values() for text in params if not re.match(r"['\"]\w+: ", text)] == []
 
 
 def default_written_out(case):

@@ -47,4 +47,3 @@ def _short(path):
         size = os.fstat(file.fileno()).st_size
         file.seek(max(0, size - _TRAILER))
         return size, file.read()
-
