@@ -23,7 +23,7 @@ NAMES = [f"sub-{k:02d}" for k in range(1, 15)]
 TREATED = np.arange(14) < 7
 PLACE, SEED_PLACE = (10, 9, 7), (4, 9, 7)
 INFERENCE = {
-    "primary": "extent",
+    "primary": "extent", "variance": "equal",
     "permutations": 400, "seed": 3, "cluster_forming_p": 0.005, "neighbours": 18, "two_sided": True, "alpha": 0.05,
 }  # fmt: skip
 ARMS = {"column": "group", "treatment": "baclofen", "control": "placebo"}
@@ -681,3 +681,36 @@ def test_the_mixed_model_takes_those_with_one_session(trial, tmp_path):
     assert q[PLACE] < 0.05
     with pytest.raises(InputError, match="mixed_model"):
         call(trial, tmp_path, participants=participants, given=given)
+
+
+def test_variances_by_arm_are_told_and_used(trial, tmp_path):
+    """The treatment arm's noise three times as large: told where one variance is assumed, used where each arm has its own."""
+    (tmp_path / "equal").mkdir()
+    (tmp_path / "own").mkdir()
+    noisy = []
+    arm = {row["participant_id"]: row["arm"] for row in tables.read_table(trial.folder / "participants.tsv")}
+    rng = np.random.default_rng(0)
+    for name, path in zip(NAMES, trial.followup):
+        data, affine = images.load(path)
+        if arm[name] == "baclofen":
+            data = np.where(data != 0, data + rng.normal(0, 12, data.shape), 0)
+        noisy.append(str(tmp_path / f"{name}.nii.gz"))
+        images.save(noisy[-1], data, affine)
+    results = {}
+    for kind in ("equal", "own"):
+        settings = {"variance": "by_arm" if kind == "own" else "equal", "permutations": 200, **EVERYTHING}
+        output = call(trial, tmp_path / kind, inference=settings, given={"followup": noisy})
+        results[kind] = tables.read_json(output.inference)
+        maps = {name: images.load(getattr(output, name))[0] for name in ("t", "z", "tfce", "voxel_pfwe")}
+        assert np.isfinite(maps["voxel_pfwe"][np.isfinite(maps["t"])]).all()
+    equal, own = results["equal"], results["own"]
+    assert equal["variance"]["larger"] == own["variance"]["larger"] == "baclofen"
+    assert equal["variance"]["ratio"] == own["variance"]["ratio"] > 3
+    assert any("set inference.variance to by_arm" in note for note in equal["model"]["notes"])
+    assert any("each arm has a variance of its own here" in note for note in own["model"]["notes"])
+    assert own["model"]["statistic"].startswith("Aspin-Welch v")
+    low, high = own["model"]["df_range"]
+    assert low < own["model"]["df"] < high <= equal["model"]["df"] + 1
+    assert own["tests"]["cluster"]["forming_t"] == pytest.approx(stats.norm.isf(INFERENCE["cluster_forming_p"]))
+    assert own["tests"]["voxel"]["statistic"].startswith("largest |z of v| in the mask")
+    assert own["random_fields"]["status"].startswith("not known")

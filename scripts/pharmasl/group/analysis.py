@@ -14,6 +14,7 @@ from pharmasl.group import (
     maps,
     mixed_maps,
     questions,
+    statistic,
     testing,
     verdict,
 )
@@ -43,6 +44,7 @@ def check_inference(inference):
         "cluster_forming_p": (lambda v: 0 < v <= 0.1, "above 0, at most 0.1"),
         "neighbours": (lambda v: v in (6, 18, 26), "6, 18 or 26"),
         "alpha": (lambda v: 0 < v < 1, "between 0 and 1"),
+        "variance": (lambda v: v in (statistic.EQUAL, statistic.BY_ARM), "equal or by_arm"),
         "primary": (lambda v: v in verdict.PRIMARY, " or ".join(verdict.PRIMARY)),
     }
     for key, (good, expected) in rules.items():

@@ -3,7 +3,7 @@
 from importlib import metadata
 
 import pharmasl
-from pharmasl.group import questions
+from pharmasl.group import questions, statistic
 
 METHODS = {
     "group_by_time": (
@@ -85,19 +85,23 @@ def block(question, status, participants):
     }
 
 
-def model(plan):
-    """The linear model and its degrees of freedom."""
+def model(plan, observed=None):
+    """The linear model and its degrees of freedom; ``observed`` is its statistic, where it is one of a permutation."""
+    kind = statistic.EQUAL if observed is None else observed.kind
+    df, df_range = (plan.df, None) if observed is None else statistic.median_df(observed)
+    told_variance = None if observed is None else statistic.note(observed.variances, kind)
     tested = [name for name, weight in zip(plan.names, plan.contrast) if weight]
     told = {
         "formula": plan.formula.split(";")[0],
         "meaning": plan.meaning,
         "tested_term": " - ".join(tested),
-        "statistic": "Student's t, ordinary least squares, one residual variance for all",
-        "df": plan.df,
+        "statistic": statistic.WORDS[kind],
+        "df": df,
+        **({} if df_range is None else {"df_range": df_range}),
         "n": len(plan.participants),
         "blocks": None if plan.blocks is None else int(plan.blocks.max()) + 1,
         "design_sha256": plan.digest(),
-        "notes": list(plan.notes),
+        "notes": [*plan.notes, *filter(None, [told_variance])],
     }
     if "arm" in plan.names:
         treated = plan.matrix[:, plan.names.index("arm")] > 0
@@ -146,14 +150,14 @@ def permutation(plan, number, exhaustive, log10_distinct, inference, smallest):
     }
 
 
-def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=False, scale="t"):
+def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=False, scale="t", heights="t"):
     """The test statistics and what is taken over the mask, each choice with a program that makes the same one."""
     tails = "both signs, apart" if two_sided else "positive only"
     how = "by random fields (as SPM)" if fields else "over relabellings"
-    largest = "largest |t| in the mask" if two_sided else "largest t in the mask"
+    largest = f"largest |{heights}| in the mask" if two_sided else f"largest {heights} in the mask"
     forming = {
         "forming_p": inference["cluster_forming_p"],
-        "forming_p_meaning": f"one-sided, on {scale}, uncorrected, for either tail",
+        "forming_p_meaning": f"one-sided, on {heights if scale == 't' else scale}, uncorrected, for either tail",
         "forming_t": threshold,
         "signs": tails,
         "neighbours": inference["neighbours"],
@@ -170,7 +174,7 @@ def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=Fal
     if mass:
         base = "above the cluster-forming threshold (as nilearn)" if mass == "excess" else "in all (as FSL)"
         told["mass"] = {
-            "statistic": f"mass of the heaviest cluster: sum of |{inference.get('scale', 't')}| {base}", **forming,
+            "statistic": f"mass of the heaviest cluster: sum of |{inference.get('scale', 't') if heights == 't' else heights}| {base}", **forming,
         }  # fmt: skip
     if enhancement is not None:
         told["tfce"] = {
@@ -178,6 +182,6 @@ def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=Fal
             "extent_power": enhancement.extent_power,
             "height_power": enhancement.height_power,
             "neighbours": enhancement.neighbours,
-            "scale": enhancement.scale,
+            "scale": enhancement.scale if heights == "t" else heights,
         }
     return told

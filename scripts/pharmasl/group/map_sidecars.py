@@ -12,7 +12,7 @@ _MAPS = {
     "effect": ("Estimate of the tested effect", None),
     "percent": ("Estimate of the tested effect in percent of the mean baseline CBF", "%"),
     "hedges_g": ("Estimate of the tested effect as Hedges' g", "1"),
-    "t": ("t of the tested effect", "1"),
+    "t": ("t of the tested effect (v where each arm has a variance of its own)", "1"),
     "z": ("z with the same p as the t of the tested effect", "1"),
     "tfce": ("Threshold-free cluster enhancement of t, with t's sign", "1"),
     "voxel_pfwe": (_FAMILY_WISE.format("the voxel's statistic"), "1"),

@@ -36,7 +36,7 @@ COLUMNS = {
     "p_fwe_tfce": "Family-wise p of the threshold-free cluster enhancement at the peak, by permutation",
     "p_rft_peak": "Family-wise p of the peak's t by random fields, as SPM has it (doubled for two tails)",
     "q_fdr": "False discovery rate at which the peak's voxel is declared",
-    "t": "Student's t at the peak",
+    "t": "Student's t at the peak; Aspin-Welch v where each arm has a variance of its own",
     "z_score": "Standard normal quantile with the tail probability of t",
     "effect": "Tested coefficient at the peak; its unit stands in the analysis' inference.json",
     "effect_mean": f"Tested coefficient of the cluster's mean; {_CHOSEN}",

@@ -19,6 +19,7 @@ from pharmasl.group import (
     permutation,
     questions,
     random_fields,
+    statistic,
     tfce,
     verdict,
 )
@@ -90,7 +91,6 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     """
     inference, two_sided = question.inference, question.two_sided
     statistics = inference.get("statistics", ["extent"])
-    threshold = float(special.stdtrit(fitted.df, 1 - inference["cluster_forming_p"]))
     lattice = clusters.Lattice(found.mask, inference["neighbours"])
     permutations = signs = None
     number, seed = inference["permutations"], inference["seed"]
@@ -101,16 +101,26 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
         permutations, exhaustive = permutation.relabellings(plan.matrix, number, seed, plan.blocks)
         distinct = permutation.log10_distinct(plan.matrix, plan.blocks)
     mass = inference.get("mass", "excess") if "mass" in statistics else None
-    scale = inference.get("scale", "t")
+    observed = statistic.observe(
+        plan, question.table, fitted, fit, permutations, variance=inference["variance"],
+        forming_p=inference["cluster_forming_p"],
+    )  # fmt: skip
+    t, threshold = observed.heights, observed.threshold
+    # What is a z already is not scaled again.
+    scale = inference.get("scale", "t") if observed.on == "t" else "t"
     enhancement = None
     if "tfce" in statistics:
         enhancement = tfce.Enhancement(**{"scale": scale, **inference.get("tfce", {})})
-    null = permutation.null_distribution(
-        fit, fitted, permutations, lattice, threshold, signs=signs, mass=mass, scale=scale, enhancement=enhancement,
-        threads=threads,
-    )  # fmt: skip
+    if observed.by_arm is None:
+        null = permutation.null_distribution(
+            fit, fitted, permutations, lattice, threshold, signs=signs, mass=mass, scale=scale, enhancement=enhancement,
+            threads=threads,
+        )  # fmt: skip
+    else:
+        null = observed.by_arm.null(
+            permutations, lattice, threshold, mass=mass, enhancement=enhancement, threads=threads
+        )
 
-    t = fit.t
     voxel_p = permutation.family_wise_p(np.abs(t) if two_sided else t, null.largest_t(two_sided))
     labels, sizes = clusters.label(t if two_sided else np.maximum(t, 0), threshold, lattice)
     rows = [{"cluster": number, "size_voxels": int(size)} for number, size in enumerate(sizes, start=1)]
@@ -140,21 +150,31 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     maps |= {_FAMILY_WISE[name]: -np.log10(values) for name, values in p.items()}
     smoothed = found.mask if whole is None else whole.mask
     data = fit.tile if whole is None else lambda start, stop: whole.values[:, start:stop].T
-    residuals = random_fields.residual_rows(data, plan.matrix)
-    fields = _random_fields(
-        question, rows, threshold, found.mask, residuals, len(plan.participants), fitted.df, smoothed
+    if observed.by_arm is None:
+        residuals = random_fields.residual_rows(data, plan.matrix)
+        fields = _random_fields(
+            question, rows, threshold, found.mask, residuals, len(plan.participants), fitted.df, smoothed
+        )
+    else:
+        fields = {"status": "not known: random fields take one residual variance for all"}
+    estimates, discovery = _estimates(
+        question, fit.effect, observed.t, observed.z, observed.df, found.baseline, plan.name
     )
-    estimates, discovery = _estimates(question, fit.effect, t, fitted.df, found.baseline, fitted.scale, plan.name)
     maps |= estimates
-    _sizes(rows, labels, fitted, found, plan.name)
+    if plan.name not in questions.SLOPES:
+        # In standard deviations of all arms together, whatever the test takes for their variances.
+        maps["hedges_g"] = effect_sizes.hedges_g(fit.t, fitted.scale, fitted.df).g
+    _sizes(rows, labels, fitted, found, plan.name, observed)
 
     summary = definitions.block(question, "run", plan.participants)
-    summary["model"] = definitions.model(plan)
+    summary["model"] = definitions.model(plan, observed)
     summary["search_volume"] = definitions.search_volume(found, question, plan.participants, constant)
     summary["permutation"] = definitions.permutation(
         plan, len(signs if permutations is None else permutations), exhaustive, distinct, inference, smallest,
     )  # fmt: skip
-    summary["tests"] = definitions.statistics(inference, threshold, two_sided, mass, enhancement)
+    summary["tests"] = definitions.statistics(
+        inference, threshold, two_sided, mass, enhancement, heights="z of v" if observed.on == "z" else "t"
+    )
     summary["tests"]["false_discovery"] = discovery
     limits = {"voxel": ("critical_t", null.largest_t), "cluster": ("critical_extent_voxels", null.largest_extent)}
     limits |= {"mass": ("critical_mass", null.largest_mass)} if mass else {}
@@ -162,8 +182,9 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     for name, (key, largest) in limits.items():
         summary["tests"][name][key] = _finite(permutation.critical_value(largest(two_sided), inference["alpha"]))
     summary["random_fields"] = fields
+    summary["variance"] = observed.variances
     summary["verdict"] = decided.block()
-    summary["result"] = _result(rows, t, p)
+    summary["result"] = _result(rows, observed.t, p)
     summary["clusters"] = rows
     return Found(maps, found.mask, found.affine, labels, rows, null, summary, plan.write)
 
@@ -206,7 +227,7 @@ def by_random_fields(question, plan, found, fit, residuals, whole):
     maps = {_FAMILY_WISE[name]: -np.log10(values) for name, values in p.items()}
     primary = inference["primary"]
     decided = _decide(p[primary], rows, labels, maps, statistic=primary, alpha=inference["alpha"])
-    estimates, discovery = _estimates(question, fit.effect, fit.t, df, found.baseline, None, plan.name)
+    estimates, discovery = _estimates(question, fit.effect, fit.t, glm.t_to_z(fit.t, df), df, found.baseline, plan.name)
     maps |= estimates
     for row in rows:
         row["effect_mean"] = float(fit.effect[labels == row["cluster"]].mean())
@@ -357,16 +378,14 @@ def _discovered(p, inference):
     }
 
 
-def _estimates(question, effect, t, df, baseline, scale, name):
-    """The maps of the effect (coefficient, percent of baseline, Hedges' g, t, z, q), and what its q mean."""
+def _estimates(question, effect, t, z, df, baseline, name):
+    """The maps of the effect (coefficient, percent of baseline, t, z, q), and what its q mean."""
     p = special.stdtr(df, -np.abs(t)) * 2 if question.two_sided else special.stdtr(df, -t)
     q, discovery = _discovered(p, question.inference)
-    maps = {"effect": effect, "t": t, "z": glm.t_to_z(t, df), "qfdr": -np.log10(np.maximum(q, 1e-300))}
+    maps = {"effect": effect, "t": t, "z": z, "qfdr": -np.log10(np.maximum(q, 1e-300))}
     # A slope is no difference of means, whatever it is divided by.
     if name not in questions.SLOPES:
         maps["percent"] = _percent(effect, baseline)
-        if scale is not None:
-            maps["hedges_g"] = effect_sizes.hedges_g(t, scale, df).g
     return maps, discovery
 
 
@@ -402,14 +421,18 @@ def _random_fields(question, rows, threshold, mask, residuals, n, df, whole):
     }
 
 
-def _sizes(rows, labels, fitted, found, name):
+def _sizes(rows, labels, fitted, found, name, observed):
     """Each cluster's mean effect with its interval, in the maps' unit, in percent and as Hedges' g."""
     if not rows:
         return
     means = effect_sizes.cluster_means(np.asarray(found.values).T, labels, len(rows))
     of = differences.fit(means.T, fitted)
     baseline = np.bincount(labels, found.baseline, len(rows) + 1)[1:] / np.bincount(labels, minlength=len(rows) + 1)[1:]
-    low, high = effect_sizes.interval(of.effect, of.t, fitted.df)
+    t, df = of.t, fitted.df
+    if observed.by_arm is not None:
+        of_means = observed.by_arm.of(of).observed(np.arange(len(fitted.x))[None])
+        t, df = of_means.v, of_means.df
+    low, high = effect_sizes.interval(of.effect, t, df)
     _add(rows, "effect_mean", of.effect)
     _add(rows, "effect_low", low)
     _add(rows, "effect_high", high)

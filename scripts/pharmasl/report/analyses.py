@@ -213,6 +213,8 @@ def tested(found):
                 f"{number}{draws['number']:,} relabellings{seed}: {draws['method']}; smallest attainable p {p_value(draws['smallest_attainable_p'])}",
             )
         )
+    if block.get("variance"):
+        pairs.append(("Variances", variances(block["variance"])))
     pairs += [
         ("Voxel test", f"{voxel['statistic']}; critical t {short(voxel.get('critical_t'))}"),
         (
@@ -252,6 +254,15 @@ def tested(found):
         ("Error rate", f"{found.alpha:g} {tests['correction']}; {'two-sided' if tests['two_sided'] else 'one-sided'}")
     )
     return pairs
+
+
+def variances(told):
+    """How far the arms' residual variances differ, in words."""
+    low, high = told["ratio_range"]
+    return (
+        f"residual variance of {told['larger']} over that of {told['smaller']}: {short(told['ratio'])} (median over voxels; 5 to "
+        f"95 %: {short(low)} to {short(high)}); in {100 * told['beyond']:.0f} % of voxels beyond what equal variances give in 5 %"
+    )
 
 
 def notes(found, config):

@@ -159,6 +159,11 @@ def _verdicts(config):
                 FILE, f"{field}.primary", f"{primary}, which statistics of {name} leaves out",
                 "a statistic that is computed", f"Add {primary} to statistics, or name another.",
             )  # fmt: skip
+        if method != "differences" and inference["variance"] == "by_arm":
+            yield InputError(
+                FILE, f"{field}.variance", f"by_arm, for {name} of method {method}", "equal, but for the method differences",
+                f"Set analyses.{name}.inference.variance to equal, or take the method differences.",
+            )  # fmt: skip
         if method == "differences" and least > inference["alpha"]:
             yield InputError(
                 FILE, "inference.permutations", f"{inference['permutations']}, alpha {inference['alpha']:g} for {name}",
