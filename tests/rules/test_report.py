@@ -700,7 +700,7 @@ def test_the_verdict_of_the_trial_comes_first_and_every_answer_has_its_role(stud
         "p = 0.036 (p = 0.012 by itself)."
     )
     assert short.index("The verdict of the trial") < short.index(told) < short.index("Image quality")
-    assert "Seed link was not answered (not run: no scans); it counts as not shown." in short
+    assert "Not answered, and counted as not shown: seed link (no scans)." in short
     assert "Secondary, each at its own level and deciding nothing: insula with craving." in short
     assert page.headings[1][1:] == "The verdict of the trial" or "The verdict of the trial" in [
         h[1:] for h in page.headings

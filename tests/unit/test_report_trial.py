@@ -40,8 +40,19 @@ def test_what_could_not_be_answered_is_said_apart_and_never_told_as_absence(stat
         row("rest", "0.4", None if "not run" in status else "0.6", status=status), row("craving", "0.01", "0.02")
     )
     assert told[0].endswith("cue-elicited craving, p = 0.02 (p = 0.01 by itself).")
-    assert told[1] == f"Rest was not answered ({status}); it counts as not shown."
+    assert told[1] == f"Not answered, and counted as not shown: rest ({status.removeprefix('not run: ')})."
     assert "Absence" not in " ".join(told)
+
+
+def test_a_trial_that_could_answer_nothing_says_that_first():
+    told = words(
+        row("rest", None, None, status="not run: no scans"), row("craving", None, None, status="not answered: flat")
+    )
+    assert told[0] == (
+        "The trial could not answer what it rests on, at family-wise error 0.05 over 2 primary answers, by Holm's step-down "
+        "method: it says nothing for or against an effect."
+    )
+    assert told[1] == "Not answered, and counted as not shown: rest (no scans); cue-elicited craving (flat)."
 
 
 def test_the_table_and_the_lines_of_the_sections(tmp_path):

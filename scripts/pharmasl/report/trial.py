@@ -31,6 +31,11 @@ def _found(row):
     return f"{name_in_words(row['answer'])}, {p}{own}"
 
 
+def _reason(row):
+    """Why an answer could not be given, without the words that say so."""
+    return row["status"].removeprefix("not answered: ").removeprefix("not run: ")
+
+
 def sentences(rows):
     """Say what the trial shows, what it does not, and what it could not answer.
 
@@ -53,16 +58,17 @@ def sentences(rows):
     told = []
     if shown:
         told.append(f"The trial shows, {how}: {'; '.join(_found(row) for row in shown)}.")
-    else:
+    elif open_:
         told.append(f"The trial shows none of its primary answers, {how}.")
+    else:
+        told.append(f"The trial could not answer what it rests on, {how}: it says nothing for or against an effect.")
     if open_:
         told.append(
             f"Not shown: {'; '.join(_found(row) for row in open_)}. Absence of evidence is no evidence of absence."
         )
-    told += [
-        f"{name_in_words(row['answer']).capitalize()} was not answered ({row['status']}); it counts as not shown."
-        for row in failed
-    ]
+    if failed:
+        reasons = "; ".join(f"{name_in_words(row['answer'])} ({_reason(row)})" for row in failed)
+        told.append(f"Not answered, and counted as not shown: {reasons}.")
     second = [name_in_words(row["answer"]) for row in rows if row["role"] == primary.SECONDARY]
     told.append(
         (f"Secondary, each at its own level and deciding nothing: {listed(second)}. " if second else "")
