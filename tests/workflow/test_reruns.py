@@ -20,6 +20,7 @@ import pytest
 import skeleton
 import yaml
 from loading import ROOT
+from pharmasl import tables
 
 PARTICIPANTS = 6
 CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -83,14 +84,12 @@ def process():
         yield process
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, process):
-    """Results of all jobs, as a folder to be copied."""
-    folder = tmp_path_factory.mktemp("finished")
+def finish(folder, process, root=ROOT):
+    """Results of all jobs: a folder ``study`` to be copied, and a ``checkout`` of the project in ``root`` beside it."""
     case = Case(folder / "study", settings(), folder / "checkout")
     case.checkout.mkdir(parents=True)
     for name in CHECKOUT:
-        source = ROOT / name
+        source = root / name
         if source.is_dir():
             shutil.copytree(source, case.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -118,16 +117,34 @@ def finished(tmp_path_factory, process):
     return case
 
 
+def copied(finished, folder):
+    """Finished results of one's own."""
+    shutil.copytree(finished.folder, folder / "study", symlinks=True)
+    return Case(folder / "study", copy.deepcopy(finished.config), finished.checkout)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, process):
+    return finish(tmp_path_factory.mktemp("finished"), process)
+
+
 @pytest.fixture
 def case(finished, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "study", symlinks=True)
-    return Case(tmp_path / "study", copy.deepcopy(finished.config), finished.checkout)
+    return copied(finished, tmp_path)
 
 
 def test_nothing_is_planned_when_nothing_changed(case, process):
     jobs, text = case.plan(process)
     assert jobs == {}
     assert "Nothing to be done" in text
+
+
+def test_every_param_of_every_rule_is_compared_by_name(finished):
+    records = [path for path in (finished.folder / ".snakemake/metadata").rglob("*") if path.is_file()]
+    compared = {record["rule"]: record["params"] for record in map(tables.read_json, records)}
+    assert len(compared) > 25
+    assert {rule for rule, params in compared.items() if not any("code: " in text for text in params)} == set()
+    assert [text for params in compared.values() for text in params if not re.match(r"['\"]\w+: ", text)] == []
 
 
 def default_written_out(case):

@@ -1,11 +1,10 @@
 """Raw images that are copies of one another: one scan under two names is no second measurement."""
 
-import hashlib
 import os
 
+from pharmasl import contents
 from pharmasl.errors import InputError
 
-_BLOCK = 1 << 20
 # Checksum and length at the end of a gzip file (RFC 1952).
 _TRAILER = 8
 
@@ -28,7 +27,7 @@ def find(paths):
     """
     suspects = _grouped((path for path in paths if os.path.isfile(path)), _short)
     for group in suspects:
-        for same in _grouped(group, _digest):
+        for same in _grouped(group, contents.shared().digest):
             yield InputError(
                 same[0], "(whole file)", f"the same content as {', '.join(same[1:])}", "a scan of its own under each name",
                 "Restore the right image from its source; until then take one of the runs out of the dataset.",
@@ -48,11 +47,3 @@ def _short(path):
         size = os.fstat(file.fileno()).st_size
         file.seek(max(0, size - _TRAILER))
         return size, file.read()
-
-
-def _digest(path):
-    digest = hashlib.blake2b()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.digest()
