@@ -17,7 +17,7 @@ TREATED = np.arange(8) < 4
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
 INFERENCE = {
     "permutations": 500, "seed": 3, "cluster_forming_p": 0.05, "neighbours": 18, "two_sided": True, "alpha": 0.05,
-    "statistics": ["extent", "mass", "tfce"], "variance": "equal",
+    "statistics": ["extent", "mass", "tfce"],
 }  # fmt: skip
 # All 70 ways to deal four of eight people to the treatment.
 DEALS = [np.isin(np.arange(8), deal) for deal in itertools.combinations(range(8), 4)]
@@ -45,7 +45,7 @@ def trial(tmp_path_factory):
     return types.SimpleNamespace(folder=folder, changes=changes, paths=paths)
 
 
-def analyse(trial, folder, contrast, primary, people=NAMES):
+def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
     """Run the group stage's script; the folder holds what the verdict reads."""
     folder.mkdir()
     keep = [NAMES.index(name) for name in people]
@@ -56,7 +56,7 @@ def analyse(trial, folder, contrast, primary, people=NAMES):
     }
     params = types.SimpleNamespace(
         analysis={"effect": "group_by_time", "contrast": contrast, "covariates": []}, arms=ARMS,
-        inference={**INFERENCE, "primary": primary}, sessions={"baseline": "T1", "followup": "T2"},
+        inference={**INFERENCE, "primary": primary, "variance": variance}, sessions={"baseline": "T1", "followup": "T2"},
         participants={which: list(people) for which in ("baseline", "followup")},
     )  # fmt: skip
     output = {name: str(folder / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
@@ -115,11 +115,12 @@ def test_the_joint_verdict_is_that_of_all_relabellings_recomputed_here(trial, tm
     assert all(float(j["p_corrected"]) <= float(h["p_corrected"]) + 1e-12 for j, h in zip(rows, holm))
 
 
+@pytest.mark.parametrize("variance", ["equal", "by_arm"])
 @pytest.mark.parametrize("statistic", ["mass", "tfce", "any"])
-def test_the_tables_of_maxima_give_back_the_p_that_decides(trial, tmp_path, statistic):
+def test_the_tables_of_maxima_give_back_the_p_that_decides(trial, tmp_path, statistic, variance):
     """The p of the observed relabelling is the analysis' own, which is refused otherwise."""
     for contrast in trial.changes:
-        analyse(trial, tmp_path / contrast, contrast, statistic)
+        analyse(trial, tmp_path / contrast, contrast, statistic, variance=variance)
     for row, name in zip(verdict(tmp_path), trial.changes):
         own = tables.read_json(tmp_path / name / "inference.json")["verdict"]
         assert own["statistic"] == statistic
