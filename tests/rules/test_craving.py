@@ -95,6 +95,10 @@ def test_the_trials_truth_is_found(chain):
     assert float(interaction["ci_low"]) < -15 < float(interaction["ci_high"])
     assert float(interaction["p"]) < 1e-6
     assert interaction["n"] == "49"
+    decides = model["difference_of_changes", "arm:session", None, None]
+    assert float(decides["ci_low"]) < -15 < float(decides["ci_high"])
+    assert float(decides["p"]) < 1e-6
+    assert decides["n"] == "24"
     assert float(model["paired_t", "change", "baclofen", None]["p"]) < 1e-6
     assert model["paired_t", "change", "placebo", None]["n"] == "12"
     assert model["descriptive", "mean", "placebo", "T2"]["n"] == "12"
@@ -114,7 +118,7 @@ def test_every_column_is_described(chain):
     levels = tables.read_json(chain / "craving_model.json")
     # Without a second cue type there is no model of cue types.
     assert {row["term"] for row in rows} == {each for each in levels["term"]["Levels"] if "cue" not in each}
-    assert {row["analysis"] for row in rows} == set(levels["analysis"]["Levels"]) - {"mixed_model_cues"}
+    assert {row["analysis"] for row in rows} == set(levels["analysis"]["Levels"]) - {"contrasts_cues"}
 
 
 def test_the_same_bytes_again(chain):

@@ -484,7 +484,7 @@ def test_what_does_not_decide_makes_nothing_significant_and_voxels_outside_clust
 def test_craving_is_told_from_the_models(whole, study):
     text = Page(whole).text.replace("\u00a0", " ")
     rows = tables.read_table(study.here / "craving_model.tsv")
-    (row,) = (row for row in rows if (row["analysis"], row["term"]) == ("mixed_model", "arm:session"))
+    (row,) = (row for row in rows if (row["analysis"], row["term"]) == ("difference_of_changes", "arm:session"))
     side = "lower" if float(row["estimate"]) < 0 else "higher"
     assert f"The change on baclofen was {abs(float(row['estimate'])):.1f} points {side} than on placebo" in text
     (row,) = (

@@ -170,7 +170,7 @@ def files(tmp_path, **p):
     for name, value in p.items():
         inference(tmp_path / f"{name}.json", value)
     model = [{"analysis": "paired_t", "term": "change", "arm": "baclofen", "p": 0.001, "method": None},
-             {"analysis": "mixed_model", "term": "arm:session", "arm": None, "p": 0.02, "method": "REML"}]  # fmt: skip
+             {"analysis": "difference_of_changes", "term": "arm:session", "arm": None, "p": 0.02, "method": "REML"}]  # fmt: skip
     tables.write_table(tmp_path / "model.tsv", model, dict.fromkeys(model[0], ""))
     row = {
         "roi": "vmpfc",

@@ -193,8 +193,7 @@ def test_too_few_and_constant_data_are_n_a_with_a_reason():
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "craving.json").read_text())
 
 
-def test_three_way_model_is_least_squares_with_participants_as_columns():
-    """Complete data: within-participant terms of the mixed model are those of statsmodels' OLS, df 24 * 4 - 30."""
+def test_ratings_and_their_differences_agree_and_are_described():
     stored = REFERENCE["three_way"]
     scores = [
         {
@@ -209,18 +208,21 @@ def test_three_way_model_is_least_squares_with_participants_as_columns():
         for s, session in enumerate(("T1", "T2"))
     ]
     rows = models.analyse(scores, ARMS, SESSIONS)
-    for term, (estimate, se, p) in stored["terms"].items():
-        row = find(rows, "mixed_model_ratings", term)
-        assert (row["estimate"], row["se"], row["p"]) == pytest.approx((estimate, se, p), rel=1e-6, abs=1e-9)
-        assert row["df"] == pytest.approx(stored["df"], rel=1e-6)
-    # The three-way interaction of ratings estimates what the interaction of their differences does.
-    two_way = find(rows, "mixed_model", "arm:session")
-    three_way = find(rows, "mixed_model_ratings", "arm:session:occasion")
-    assert three_way["estimate"] == pytest.approx(two_way["estimate"], rel=1e-9)
-    # A rating without its partner takes part; the difference is missing.
+    # Least squares with participants as columns gives the same estimates; its se take all residuals as one kind.
+    for term in ("session:occasion", "arm:session:occasion"):
+        assert find(rows, "contrasts_ratings", term)["estimate"] == pytest.approx(stored["terms"][term][0], rel=1e-6)
+    two_way, three_way = (
+        find(rows, "difference_of_changes", "arm:session"),
+        find(rows, "contrasts_ratings", "arm:session:occasion"),
+    )
+    for name in ("estimate", "se", "df", "p", "n"):
+        assert three_way[name] == pytest.approx(two_way[name], rel=1e-9)
+    # A rating without its partner takes part where its contrast needs no other.
     scores[0]["after"] = scores[0]["cue_elicited"] = None
     rows = models.analyse(scores, ARMS, SESSIONS)
-    assert find(rows, "mixed_model_ratings", "arm")["n"] == 95
+    assert find(rows, "contrasts_ratings", "arm:session")["n"] == 24
+    assert find(rows, "contrasts_ratings", "arm:occasion")["n"] == 23
+    assert find(rows, "contrasts_ratings", "arm:session:occasion")["left_out"] == "sub-0"
     assert find(rows, "mixed_model", "arm")["n"] == 47
     # The ratings themselves are described, each with its own missing ones.
     own = [each["before"] for each in scores if (each["arm"], each["session_id"]) == ("placebo", "T2")]
@@ -237,7 +239,7 @@ def test_cue_types_are_compared():
     rng = np.random.default_rng(6)
     for row in scores:
         row |= {"before_neutral": 0.0, "after_neutral": 0.0, "cue_elicited_neutral": float(rng.normal(2, 3))}
-    row = find(models.analyse(scores, ARMS, SESSIONS), "mixed_model_cues", "arm:session:cue")
+    row = find(models.analyse(scores, ARMS, SESSIONS), "contrasts_cues", "arm:session:cue")
     wide = {}
     for each in scores:
         wide[each["participant_id"], each["session_id"]] = each["cue_elicited"] - each["cue_elicited_neutral"]

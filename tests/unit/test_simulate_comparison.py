@@ -134,7 +134,7 @@ def test_craving_rows_read_the_right_tests(planted):
     model = [
         {"analysis": "paired_t", "term": "change", "arm": "baclofen", "estimate": "-21", "p": "0.001"},
         {"analysis": "paired_t", "term": "change", "arm": "placebo", "estimate": "0.5", "p": "0.7"},
-        {"analysis": "mixed_model", "term": "arm:session", "arm": None, "estimate": "-21.5", "p": "0.2"},
+        {"analysis": "difference_of_changes", "term": "arm:session", "arm": None, "estimate": "-21.5", "p": "0.2"},
     ]
     correlations = [
         {"roi": "vmpfc", "timing": "change", "group": "all", "method": "pearson", "estimate": "-0.5", "p": "0.01"},
@@ -214,7 +214,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
     given.model, given.correlations = tmp_path / "model.tsv", tmp_path / "correlations.tsv"
-    model = [{"analysis": "mixed_model", "term": "arm:session", "estimate": -22.0, "p": 0.001}]
+    model = [{"analysis": "difference_of_changes", "term": "arm:session", "estimate": -22.0, "p": 0.001}]
     tables.write_table(given.model, model, dict.fromkeys(("analysis", "term", "arm", "estimate", "p"), "-"))
     tables.write_table(
         given.correlations, [], dict.fromkeys(("roi", "timing", "group", "method", "estimate", "p"), "-")

@@ -11,8 +11,8 @@ from pharmasl.study import primary
 
 ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
 ANSWERED = "answered"
-# The row of the craving models that answers the trial's question: do the arms' changes differ?
-CRAVING_TEST = {"analysis": "mixed_model", "term": "arm:session"}
+# The row of the craving models (pharmasl.craving.comparisons) that answers the trial's question: do the arms' changes differ?
+CRAVING_TEST = {"analysis": "difference_of_changes", "term": "arm:session"}
 CRAVING_WORDS = "craving model, group by time"
 
 

@@ -1,5 +1,6 @@
 """What craving did, and how it goes with regional perfusion."""
 
+from pharmasl.conduct import answers
 from pharmasl.craving import families
 from pharmasl.report.words import HARD, MISSING, Table, count, fixed, number, p_value, p_words, plain, short, signed
 from pharmasl.study import primary
@@ -40,14 +41,15 @@ def model_sentences(rows, arms):
             f"On {arm}, cue-elicited craving changed by {signed(row['estimate'], 1)} points ({CI} "
             f"{interval(row, 1)}; n = {row['n']}, t = {fixed(row['t'])}, {p_words(row['p'])})."
         )
-    row = find(rows, analysis="mixed_model", term="arm:session")
+    row = find(rows, **answers.CRAVING_TEST)
     if row is None or row["estimate"] is None or row["p"] is None:
         told.append("The arms' changes could not be compared.")
     else:
         lower = "lower" if number(row["estimate"]) < 0 else "higher"
         told.append(
             f"The change on {arms['treatment']} was {fixed(abs(number(row['estimate'])), 1)} points {lower} than on "
-            f"{arms['control']} (group by time in the mixed model, {CI} {interval(row, 1)}, {p_words(row['p'])}). "
+            f"{arms['control']} (group by time: Welch's test of the changes, {CI} {interval(row, 1)}, n = {row['n']}, "
+            f"{p_words(row['p'])}). "
             "This row answers the trial's question; a p below 0.05 in one arm alone does not."
         )
         if row.get("without_one_low") is not None:
@@ -55,6 +57,12 @@ def model_sentences(rows, arms):
                 f" Without any one participant it lies between {signed(row['without_one_low'], 1)} and "
                 f"{signed(row['without_one_high'], 1)}."
             )
+        if row.get("variance_ratio") is not None:
+            told[-1] += (
+                f" The changes' variance on {arms['treatment']} was {fixed(row['variance_ratio'])} times that on {arms['control']}."
+            )
+        if row.get("left_out") is not None:
+            told[-1] += f" Without a score at both sessions, and so not in this test: {row['left_out']}."
         size = find(rows, analysis="effect_size", term="g of change")
         if size is not None and size["estimate"] is not None:
             told[-1] += f" Hedges' g of the changes {fixed(size['estimate'])} ({CI} {interval(size, 2)})."
@@ -63,7 +71,7 @@ def model_sentences(rows, arms):
 
 def model_table(rows):
     """The rows of the craving models; of those with three factors the tested interaction alone."""
-    long = ("mixed_model_ratings", "mixed_model_cues")
+    long = ("contrasts_ratings", "contrasts_cues")
     rows = [row for row in rows if row["analysis"] not in long or row["term"].count(":") == 2]
     cells = [
         [
@@ -97,7 +105,7 @@ def notes(rows):
             told.append(
                 f"The mixed model takes scores to scatter alike, but {row['term']}: ratio {fixed(row['estimate'])}, "
                 f"{p_words(row['p'])} ({row['method'].split('; ')[1]}). Its p of the interaction is approximate then, the more "
-                "so the more the arms differ in size."
+                "so the more the arms differ in size; the test of the difference of changes does not lean on it."
             )
     return list(dict.fromkeys(told))
 

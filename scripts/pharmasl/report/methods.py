@@ -319,9 +319,11 @@ def craving(config, related):
     }
     text = (
         f"Cue-elicited craving is the rating after the cues ({columns['after']}) minus the one before "
-        f"({columns['before']}). Its change was tested within arms by paired t tests and between arms by a mixed model with "
+        f"({columns['before']}). Its change was tested within arms by paired t tests and between arms by Welch's test, in "
+        "participants with both sessions. Beside it stand a mixed model with "
         "a random intercept for each participant (REML, Kenward-Roger standard errors and degrees of freedom), to which "
-        "participants with one session contribute, and by an analysis of covariance adjusted for the score at baseline. "
+        "participants with one session contribute, and an analysis of covariance adjusted for the score at baseline, with "
+        "a residual variance for each arm. Ratings and cue types were compared by one contrast a participant for each term. "
         "Whether scores scatter alike in both arms was asked by Breusch and Pagan's test in Koenker's form, and at both "
         "sessions by Pitman and Morgan's."
     )

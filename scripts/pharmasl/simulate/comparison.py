@@ -317,7 +317,7 @@ def craving_rows(participants, model, correlations, arms, compare, alpha):
         (
             "group by time",
             change[treated].mean() - change[~treated].mean(),
-            {"analysis": "mixed_model", "term": "arm:session"},
+            {"analysis": "difference_of_changes", "term": "arm:session"},
         ),
     ]
     for name, amount, wanted in tests:
