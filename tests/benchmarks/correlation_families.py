@@ -1,6 +1,6 @@
 """How often a table of correlations has a corrected p of .05 or less somewhere, in studies where nothing is related.
 
-    PYTHONPATH=scripts python tests/benchmarks/correlation_families.py [studies] [family ...]
+    python tests/benchmarks/correlation_families.py [studies] [family ...]
 
 21 and 22 participants; two regions whose CBF correlates by .5, each of two sessions; craving of two sessions, unrelated.
 One line a family: share of studies whose table has any p_holm, any p_fdr and any p_max of .05 or less, with the Monte
@@ -9,8 +9,12 @@ Carlo standard error of a rate of .05; beside them any uncorrected p. 999 permut
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
 from pharmasl.craving import correlations
 
 ARMS, SESSIONS = {"treatment": "baclofen", "control": "placebo"}, {"baseline": "T1", "followup": "T2"}

@@ -1,6 +1,6 @@
 """How often a trial's verdict shows something where nothing is, and shows an effect that is there, by each correction.
 
-    PYTHONPATH=scripts python tests/benchmarks/trial_verdict.py [studies]
+    python tests/benchmarks/trial_verdict.py [studies]
 
 Three primary answers: whole-brain analyses of the same people (largest |t| of 200 voxels, permutation of the arms). Their
 noise is independent, half shared, or one and the same. Each study gives the p of all its relabellings, and any of them may
@@ -12,8 +12,12 @@ labelling alone. One line a size, dependence and correction, with the closed for
 import itertools
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
 from pharmasl.statistics import multiplicity
 
 ALPHA, VOXELS, ANSWERS, DRAWN = 0.05, 200, 3, 1000

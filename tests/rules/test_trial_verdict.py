@@ -136,5 +136,10 @@ def test_where_exclusions_made_people_differ_no_joint_verdict_is_made(trial, tmp
         "not run: no joint correction, since rest and cue differ in participants: sub-7 in one alone"
     }
     assert {row["significant"] for row in rows} == {"no"}
-    # Holm's method asks for nothing in common.
-    assert {row["status"] for row in verdict(tmp_path, "holm")} == {"answered"}
+    # Holm's method asks for nothing in common; but of 4 v 4 and 4 v 3 no p is small enough for two answers.
+    assert {row["status"] for row in verdict(tmp_path, "holm")} == {
+        "could not reach 0.05: its smallest attainable p is 0.057"
+    }
+    assert {row["status"] for row in verdict(tmp_path, "sequence")} <= {
+        "answered", "could not reach 0.05: its smallest attainable p is 0.057"
+    }  # fmt: skip

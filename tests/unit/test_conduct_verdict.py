@@ -229,6 +229,22 @@ def test_an_answer_that_could_not_reach_the_level_says_so(tmp_path):
     assert found["significant"] == "no"
 
 
+def test_a_level_that_the_correction_puts_out_of_reach_is_told(tmp_path):
+    """Three answers whose p are multiples of 1/40: Holm's first step asks for .05/3, which is less."""
+    given = files(tmp_path, a=1 / 40, b=1 / 40, c=0.5)
+    for name, p in (("a", 1 / 40), ("b", 1 / 40), ("c", 0.5)):
+        block = tables.read_json(tmp_path / f"{name}.json")["verdict"]
+        inference(tmp_path / f"{name}.json", p, verdict={**block, "smallest_attainable_p": 1 / 40})
+    found = run(tmp_path, asked("a", "b", "c"), "abc", **given)
+    assert {row["status"] for row in found.values()} == {"could not reach 0.05: its smallest attainable p is 0.075"}
+    # A sequence pays nothing; and with craving, whose p has no least, the others' turn comes.
+    assert {
+        row["status"] for row in run(tmp_path, asked("a", "b", "c", correction="sequence"), "abc", **given).values()
+    } == {"answered"}
+    found = run(tmp_path, asked("a", "b", "craving"), "ab", **given)
+    assert {row["status"] for row in found.values()} == {"answered"}
+
+
 def test_a_rate_of_false_discoveries_is_no_family_wise_p(tmp_path):
     given = files(tmp_path, rest=0.01)
     block = {"statistic": "false_discovery", "error_rate": "false discovery rate", "alpha": 0.05, "p": None}
@@ -270,7 +286,5 @@ def test_error_of_the_verdict_of_independent_answers():
     rng, m, studies = np.random.default_rng(7), 3, 20_000
     p = rng.random((studies, m))
     for correction, nominal in (("holm", 1 - (1 - 0.05 / m) ** m), ("sequence", 0.05)):
-        hits = np.array(
-            [(verdict.corrected([SimpleNamespace(p=v) for v in row], correction) <= 0.05).any() for row in p]
-        )
+        hits = np.array([(verdict.corrected(row, correction) <= 0.05).any() for row in p])
         assert abs(hits.mean() - nominal) < 3.5 * math.sqrt(nominal * (1 - nominal) / studies)

@@ -15,7 +15,7 @@ COLUMNS = {
         "Description": "Where its p comes from",
         "Levels": {
             "analysis": "Whole-brain analysis: the smallest p of its primary statistic, corrected over the brain",
-            "endpoint": "Difference of the arms' changes of cue-elicited craving: arm:session of the mixed model",
+            "endpoint": "Difference of the arms' changes of cue-elicited craving, as craving_model.tsv tests it",
             "correlation": "Declared correlation of a region's CBF with craving, uncorrected for other regions",
         },
     },
@@ -43,31 +43,39 @@ COLUMNS = {
 }
 
 
-def corrected(found, correction, shares=None):
+def corrected(p, correction, shares=None):
     """Corrected p of the primary answers.
 
     Parameters
     ----------
-    found : list of pharmasl.conduct.answers.Answer
-        In the declared order.
+    p : ndarray of shape (K,)
+        Of each by itself, in the declared order; NaN where it could not be answered: it stays in the family all the same.
     correction : {"holm", "sequence", "joint"}
     shares : ndarray of shape (B, K), optional
-        Of :func:`pharmasl.conduct.joint.together`, for ``joint``.
+        Of :func:`pharmasl.conduct.joint.together`, for ``joint``; its first row is ``p``.
 
     Returns
     -------
     ndarray of shape (K,)
-        NaN for what could not be answered; it stays in the family all the same.
+        NaN where ``p`` is.
     """
     if correction == "joint":
         return multiplicity.joint(shares)
-    p = np.array([answer.p for answer in found])
     return (multiplicity.holm if correction == "holm" else multiplicity.fixed_sequence)(p)
 
 
-def _status(answer, alpha):
-    if answer.least > alpha + 1e-12:
-        return f"could not reach {alpha:g}: its smallest attainable p is {answer.least:.2g}"
+def attainable(least, correction):
+    """The smallest corrected p that each answer could have had; ``least`` as ``p`` of :func:`corrected`.
+
+    Corrected p fall with every p, so that they are smallest where all are. Jointly it depends on the data; no corrected p
+    is smaller than its own.
+    """
+    return least if correction == "joint" else corrected(least, correction)
+
+
+def _status(answer, least, alpha):
+    if least > alpha + 1e-12:
+        return f"could not reach {alpha:g}: its smallest attainable p is {least:.2g}"
     return answer.status
 
 
@@ -90,16 +98,17 @@ def rows(found, asked, shares=None, why_not=None):
         Keys of :data:`COLUMNS`.
     """
     alpha, first = asked["alpha"], [found[name] for name in asked["answers"]]
-    p = np.full(len(first), math.nan) if why_not else corrected(first, asked["correction"], shares)
+    p, least = np.array([(answer.p, math.nan if math.isnan(answer.p) else answer.least) for answer in first]).T
+    p = np.full(len(first), math.nan) if why_not else corrected(p, asked["correction"], shares)
     told = []
-    for answer, value in zip(first, p):
-        status = f"not run: no joint correction, since {why_not}" if why_not else _status(answer, alpha)
+    for answer, value, bound in zip(first, p, attainable(least, asked["correction"])):
+        status = f"not run: no joint correction, since {why_not}" if why_not else _status(answer, bound, alpha)
         told.append(_row(answer, primary.PRIMARY, asked, status) | {
             "p_corrected": None if math.isnan(value) else float(value),
             "significant": "yes" if value <= alpha + 1e-12 else "no",
         })  # fmt: skip
     others = (found[name] for name in asked["secondary"])
-    return told + [_row(answer, primary.SECONDARY, asked, _status(answer, alpha)) for answer in others]
+    return told + [_row(answer, primary.SECONDARY, asked, _status(answer, answer.least, alpha)) for answer in others]
 
 
 def _row(answer, role, asked, status):
