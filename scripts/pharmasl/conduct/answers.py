@@ -13,7 +13,7 @@ ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
 ANSWERED = "answered"
 # The row of the craving models (pharmasl.craving.comparisons) that answers the trial's question: do the arms' changes differ?
 CRAVING_TEST = {"analysis": "difference_of_changes", "term": "arm:session"}
-CRAVING_WORDS = "craving model, group by time"
+CRAVING_WORDS = "difference of the arms' changes, Welch's t"
 
 
 @dataclass(frozen=True)
