@@ -131,3 +131,24 @@ def test_what_does_not_vary_has_no_size():
     low, _ = effect_sizes.interval([0.0, 2.0], [0.0, 4.0], 10)
     assert np.isnan(low[0])
     assert np.isfinite(low[1])
+
+
+@pytest.mark.parametrize("df", [3, 10, 41])
+def test_limits_of_a_large_t_join_those_of_a_small_one_and_go_as_chi(df):
+    """Beyond 1,000 the limits follow d^2 = t^2 u^2 - c: held to bisection at 3,000 to 6,000, and to the quantile far out."""
+    t = np.array([1500.0, 3000.0, 6000.0])
+    for side, probability in enumerate((0.975, 0.025)):
+        exact = effect_sizes._bisect(t, np.full(3, float(df)), probability)
+        assert effect_sizes.noncentrality_interval(t, df)[side] == pytest.approx(exact, rel=2e-8)
+        assert effect_sizes.noncentrality_interval(-t, df)[1 - side] == pytest.approx(-exact, rel=2e-8)
+        far = effect_sizes.noncentrality_interval(np.array([1e6]), df)[side][0]
+        u = np.sqrt(stats.chi2.isf(probability, df) / df)
+        assert far == pytest.approx(1e6 * u, rel=1e-8)
+
+
+def test_where_no_variance_is_left_there_is_no_standardised_size():
+    size = effect_sizes.two_groups([5.0, 5.0, 5.0], [0.5, 0.5, 0.5])
+    assert all(np.isnan(value) for value in (size.g, size.d, size.low, size.high))
+    size = effect_sizes.hedges_g(np.array([2.0, 1e9, -1e9, np.inf]), 1.5, 20)
+    assert np.isfinite(size.g[0])
+    assert np.isnan([size.g[1:], size.low[1:], size.high[1:]]).all()

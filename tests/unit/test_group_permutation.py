@@ -718,3 +718,25 @@ def test_false_positive_rate_of_sign_flips_is_the_nominal_one():
     # 5 of 100 with the identity among them: exactly 5 % but for ties; a flip of all signs has probability 2^-9.
     allowed = LIMIT_99 * np.sqrt(0.05 * 0.95 / studies)
     assert np.abs(hits / studies - 0.05).max() < allowed, hits / studies
+
+
+@pytest.mark.parametrize("scale", [1e-11, 1e-300, 1.0, 1e12])
+def test_relabellings_do_not_depend_on_the_unit_of_a_column(scale):
+    """A predictor of any unit within one arm: all orders of its distinct values, and the same random ones."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=5)
+    rows = np.column_stack([values * scale, np.ones(5)])
+    orders, exhaustive = permutation.relabellings(rows, 1000, 1)
+    assert (len(orders), exhaustive) == (120, True)
+    assert permutation.log10_distinct(rows) == pytest.approx(np.log10(120))
+    drawn, _ = permutation.relabellings(rows, 50, 1)
+    plain, _ = permutation.relabellings(np.column_stack([values, np.ones(5)]), 50, 1)
+    assert np.array_equal(drawn, plain)
+    # Of two columns the one in a small unit alone tells who may be flipped.
+    signs, _ = permutation.flips(np.column_stack([[0, 0, 1e6], np.array([1.0, 0, 0]) * scale]), 1000, 1)
+    assert len(signs) == 4
+
+
+def test_rows_that_differ_by_rounding_alone_are_one():
+    rows = np.column_stack([[0.1 + 0.2, 0.3, 0.3, 1.0], [1.0, 1.0 + 1e-15, 1.0, 1.0]])
+    assert permutation.log10_distinct(rows) == pytest.approx(np.log10(4))

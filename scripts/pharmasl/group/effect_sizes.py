@@ -60,8 +60,30 @@ def bias_factor(df):
     return np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
 
 
+# Above this t the distribution function takes ever more terms, in the end without an end; the limit is then known otherwise.
+_LARGE = 1000.0
+# A model that leaves less than this share of the variance has no standard deviation to measure an effect by.
+_NOTHING_LEFT = 1e-12
+
+
 def _solve(t, df, probability):
-    """Noncentrality at which a noncentral t below ``t`` has this probability, by bisection; t and df of one shape."""
+    """Noncentrality at which a noncentral t below ``t`` has this probability; t and df of one shape.
+
+    A noncentral t is (d + Z) / U, U^2 a chi-square over its degrees of freedom. Where d is large, Z matters little and the
+    limit is t times U's quantile u; more nearly, d^2 = t^2 u^2 - c with a c that does not depend on t, but for a share of
+    the order of t^-4. So a t above :data:`_LARGE` takes its c from the limit there.
+    """
+    edge = np.clip(t, -_LARGE, _LARGE)
+    limit = _bisect(edge, df, probability)
+    # U above u where t is above 0, below it where t is below.
+    tail = np.where(t > 0, probability, 1 - probability)
+    u = np.sqrt(special.chdtri(df, tail) / df)
+    square = limit**2 + (t**2 - edge**2) * u**2
+    return np.where(np.abs(t) > _LARGE, np.sign(t) * np.sqrt(square), limit)
+
+
+def _bisect(t, df, probability):
+    """The same by bisection of the distribution function."""
     # Normal approximation of the limit, then widened until it brackets: the probability falls as noncentrality grows.
     reach = 4 * np.sqrt(1 + t * t / (2 * df))
     low, high = t - reach, t + reach
@@ -132,8 +154,11 @@ def hedges_g(t, scale, df, level=0.95):
     Returns
     -------
     Size
+        NaN where the model leaves no residual variance: there is no standard deviation to measure by.
     """
     t = np.asarray(t, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        t = np.where(np.isfinite(t) & (np.asarray(df) / np.square(t) > _NOTHING_LEFT), t, np.nan)
     low, high = noncentrality_interval(t, df, level)
     d = t / scale
     return Size(bias_factor(df) * d, d, low / scale, high / scale)

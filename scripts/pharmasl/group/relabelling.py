@@ -18,8 +18,12 @@ _ROWS = 256
 
 def _kinds(rows):
     """Number the distinct rows of a design, in order of their first appearance."""
-    # Rounded: a row that came out of a decomposition equals its twin to 15 digits only.
-    keys = [tuple(row) for row in np.round(np.asarray(rows, dtype=np.float64), 9) + 0.0]
+    rows = np.asarray(rows, dtype=np.float64)
+    # A column's unit is nobody's business: each is measured by its own range. Rounded, as a row that came out of a
+    # decomposition equals its twin to 15 digits only; a range within that rounding is none.
+    least, spread = rows.min(axis=0), np.ptp(rows, axis=0)
+    spread = np.where(spread > 1e-13 * np.abs(rows).max(axis=0), spread, np.inf)
+    keys = [tuple(row) for row in np.round((rows - least) / spread, 9) + 0.0]
     first = {}
     return np.array([first.setdefault(key, len(first)) for key in keys])
 
@@ -140,7 +144,9 @@ def flips(rows, number, seed):
     exhaustive : bool
     """
     rows = np.asarray(rows, dtype=np.float64)
-    free = np.flatnonzero((np.abs(rows) > 1e-9 * np.abs(rows).max()).any(axis=1))
+    # Measured column by column: a column in a small unit counts as any other.
+    size = np.abs(rows)
+    free = np.flatnonzero((size > 1e-9 * size.max(axis=0)).any(axis=1))
     n, m = len(rows), len(free)
     if m * math.log10(2) <= math.log10(number) + 1e-9:
         signs = np.ones((2**m, n), dtype=np.int8)
