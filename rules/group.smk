@@ -50,6 +50,8 @@ rule group_statistics:
         arms=SETTINGS.get("arms"),
         sessions=TARGETS.analysis_sessions,
         participants=TARGETS.members,
+        is_cbf=TARGETS.is_cbf,
+        shared=TARGETS.shared_data,
         blinded=SETTINGS["blinded"],
         code=code("group_statistics"),
     message:

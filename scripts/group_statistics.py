@@ -22,6 +22,8 @@ def main(snakemake):
         arms=params.arms,
         participants=params.participants,
         sessions=params.sessions,
+        is_cbf=params.is_cbf,
+        shared=params.shared,
         threads=snakemake.threads,
     )
 

@@ -84,7 +84,7 @@ def outputs(folder):
     )
 
 
-def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, **settings):
+def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, is_cbf=True, shared=(), **settings):
     settings = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **settings}
     seed = [str(trial.folder / "dlpfc_values.tsv")] if "seed" in settings else []
     inputs = {
@@ -94,7 +94,7 @@ def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES
     params = types.SimpleNamespace(
         analysis=settings, inference={**INFERENCE, **dict(inference)}, arms=ARMS,
         participants=participants if isinstance(participants, dict) else dict.fromkeys(trial_sessions, participants),
-        sessions={"baseline": "T1", "followup": "T2"},
+        sessions={"baseline": "T1", "followup": "T2"}, is_cbf=is_cbf, shared=list(shared),
     )  # fmt: skip
     output = outputs(folder)
     group_statistics(
@@ -338,7 +338,6 @@ def test_too_few_seeds_are_a_reason_not_to_run_but_a_faulty_table_stays_an_error
     assert summary["status"].startswith("not run: too few participants have a value of seed dlpfc")
     assert "arm baclofen: found '1 participant(s)'" in summary["status"]
     assert len(summary["excluded"]) == 6
-    assert "correlates with itself" in summary["notes"][0]
     with pytest.raises(InputError, match="weight"):
         call(trial, tmp_path, given=given, **{**settings, "covariates": ["weight"]})
 
@@ -714,3 +713,16 @@ def test_variances_by_arm_are_told_and_used(trial, tmp_path):
     assert own["tests"]["cluster"]["forming_t"] == pytest.approx(stats.norm.isf(INFERENCE["cluster_forming_p"]))
     assert own["tests"]["voxel"]["statistic"].startswith("largest |z of v| in the mask")
     assert own["random_fields"]["status"].startswith("not known")
+
+
+def test_a_contrast_of_states_has_no_percentage(trial, interaction, tmp_path):
+    """Whatever its maps look like: these are a CBF's, and its weights decide."""
+    output = call(trial, tmp_path, is_cbf=False, shared=["they share it; take others"])
+    assert np.isnan(images.load(output.percent)[0]).all()
+    assert np.isfinite(images.load(interaction.percent)[0]).any()
+    summary, usual = (tables.read_json(each.inference) for each in (output, interaction))
+    assert summary["percent"].startswith("none: a contrast of states")
+    assert (usual["percent"], usual["notes"]) == (None, [])
+    assert summary["notes"] == ["they share it; take others"]
+    assert all("percent_mean" not in row for row in summary["clusters"])
+    assert all("percent_mean" in row for row in usual["clusters"])

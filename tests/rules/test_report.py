@@ -82,7 +82,7 @@ def sidecar():
 def inference(analysis, status="run"):
     settings = {"alpha": 0.05, "cluster_forming_p": 0.001, "neighbours": 18, "seed": 7}
     lost = [{"participant_id": "sub-03", "reason": "no CBF of rest at T2: the scan is excluded or covers nothing"}]
-    question = SimpleNamespace(analysis=analysis, inference=settings, arms=ARMS, excluded=lost)
+    question = SimpleNamespace(analysis=analysis, inference=settings, arms=ARMS, excluded=lost, shared=[], is_cbf=True)
     block = definitions.block(question, status, ["sub-02"])
     if status != "run":
         return block
@@ -469,6 +469,14 @@ def test_a_method_without_a_family_wise_p_speaks_of_its_own_rate(tmp_path):
     assert "family-wise" not in sentence
 
 
+def test_what_seed_and_outcome_share_stands_with_the_result(tmp_path):
+    found = analysed(tmp_path / "shared", [{**CLUSTER, "significant": "yes"}])
+    found.inference["notes"] = ["seed and outcome share the scans of rest: their noise stands in both"]
+    (sentence,) = analyses.sentences(found, None)
+    assert sentence.endswith("Mind: seed and outcome share the scans of rest: their noise stands in both.")
+    assert "Seed and outcome share the scans of rest: their noise stands in both." in analyses.notes(found, {})
+
+
 def test_what_does_not_decide_makes_nothing_significant_and_voxels_outside_clusters_are_told(tmp_path):
     # Extent would be: p .02; the declared statistic says .3.
     (sentence,) = analyses.sentences(analysed(tmp_path / "voxel", [CLUSTER], statistic="voxel"), None)
@@ -681,7 +689,14 @@ def test_the_verdict_of_the_trial_comes_first_and_every_answer_has_its_role(stud
     assert "Analysis rest_interaction , exploratory" in words(page)
     assert "The verdict of the trial" not in page.text
     asked = {"answers": ["rest_interaction", "seed_link", "craving"], "secondary": ["craving.insula"]}
-    config = settings.resolve({**CONFIG, "primary": asked})
+    # A seed of other scans than the outcome's: of the same it could not be primary.
+    link = {**CONFIG["analyses"]["seed_link"], "seed": {"roi": "cluster_one", "contrast": "other"}}
+    states = {"rest": {"acquisition": "rest"}, "other": {"acquisition": "other"}}
+    changes = {
+        "conditions": states, "contrasts": {"rest": {"rest": 1}, "other": {"other": 1}},
+        "analyses": {**CONFIG["analyses"], "seed_link": link},
+    }  # fmt: skip
+    config = settings.resolve({**CONFIG, **changes, "primary": asked})
     row = {"kind": "analysis", "role": "primary", "test": "<u>test</u>", "status": "answered"}
     row |= {"correction": "holm", "alpha": 0.05}
     rows = [

@@ -54,7 +54,7 @@ def check_inference(inference):
             )
 
 
-def run(given, outputs, *, analysis, inference, arms, participants, sessions=None, threads=1):
+def run(given, outputs, *, analysis, inference, arms, participants, sessions=None, is_cbf=True, shared=(), threads=1):
     """Test an effect at every voxel.
 
     Parameters
@@ -77,6 +77,10 @@ def run(given, outputs, *, analysis, inference, arms, participants, sessions=Non
         incomplete participants.
     sessions : dict, optional
         ``baseline``, ``followup``: labels.
+    is_cbf : bool
+        Whether the contrast is a CBF, not a difference of states: only then has a percentage a meaning.
+    shared : sequence of str
+        What the analysis shares with its seed or its region, of :mod:`pharmasl.study.shared_data`.
     threads : int
 
     Raises
@@ -85,6 +89,7 @@ def run(given, outputs, *, analysis, inference, arms, participants, sessions=Non
         For maps, tables, designs or settings that cannot be used; nothing is written then.
     """
     question, participants = _asked(given, analysis, inference, arms, participants, sessions)
+    question.is_cbf, question.shared = is_cbf, list(shared)
     try:
         found = _found(question, participants, threads)
     except NotRunError as reason:
@@ -152,6 +157,7 @@ class _Question:
         self.table, self.sessions = table, sessions
         self.file = given["participants"]
         self.excluded, self.want = [], []
+        self.is_cbf, self.shared = True, []
         self.within = None
         if given["within"]:
             region, _ = images.load(given["within"][0])

@@ -56,11 +56,6 @@ def block(question, status, participants):
     """
     analysis, arms = question.analysis, question.arms
     effect, seed = analysis["effect"], analysis.get("seed")
-    notes = []
-    if seed and seed["contrast"] == analysis["contrast"]:
-        notes.append(
-            "seed and outcome are the same contrast: inside the seed region the outcome correlates with itself"
-        )
     meaning = (WITHIN_ONE_ARM if analysis.get("arm") else METHODS).get(effect, METHODS[effect])
     return {
         "status": status,
@@ -80,7 +75,8 @@ def block(question, status, participants):
         "alpha": question.inference["alpha"],
         # Of an analysis that was run.
         "verdict": None,
-        "notes": notes,
+        "notes": list(question.shared),
+        "percent": None if question.is_cbf else "none: a contrast of states has no baseline to be a percentage of",
         "software": software(),
     }
 

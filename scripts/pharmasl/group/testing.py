@@ -25,7 +25,7 @@ from pharmasl.group import (
 )
 from pharmasl.statistics import multiplicity
 
-# A baseline below this, mL/100 g/min, is no CBF of tissue: a contrast of two states has none to divide by.
+# A baseline below this, mL/100 g/min, is no CBF of tissue.
 LEAST_BASELINE = 10.0
 # The map of each statistic's family-wise p.
 _FAMILY_WISE = {"voxel": "voxel_pfwe", "extent": "cluster_pfwe", "mass": "mass_pfwe", "tfce": "tfce_pfwe"}
@@ -164,7 +164,7 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     if plan.name not in questions.SLOPES:
         # In standard deviations of all arms together, whatever the test takes for their variances.
         maps["hedges_g"] = effect_sizes.hedges_g(fit.t, fitted.scale, fitted.df).g
-    _sizes(rows, labels, fitted, found, plan.name, observed)
+    _sizes(rows, labels, fitted, found, plan.name, observed, question.is_cbf)
 
     summary = definitions.block(question, "run", plan.participants)
     summary["model"] = definitions.model(plan, observed)
@@ -281,7 +281,9 @@ def by_mixed_model(question, plan, found, fit):
     people = list(scans)
     first = np.array(plan.sessions) == 0
     baseline = found.values[first].mean(axis=0, dtype=np.float64)
-    maps = {"effect": fit.effect, "t": fit.t, "z": fit.z, "percent": _percent(fit.effect, baseline)}
+    maps = {"effect": fit.effect, "t": fit.t, "z": fit.z}
+    if question.is_cbf:
+        maps["percent"] = _percent(fit.effect, baseline)
     q, discovery = _discovered(fit.p, inference)
     q = np.maximum(np.nan_to_num(q, nan=1.0), _LEAST)
     maps["qfdr"] = -np.log10(q)
@@ -384,7 +386,7 @@ def _estimates(question, effect, t, z, df, baseline, name):
     q, discovery = _discovered(p, question.inference)
     maps = {"effect": effect, "t": t, "z": z, "qfdr": -np.log10(np.maximum(q, 1e-300))}
     # A slope is no difference of means, whatever it is divided by.
-    if name not in questions.SLOPES:
+    if name not in questions.SLOPES and question.is_cbf:
         maps["percent"] = _percent(effect, baseline)
     return maps, discovery
 
@@ -421,7 +423,7 @@ def _random_fields(question, rows, threshold, mask, residuals, n, df, whole):
     }
 
 
-def _sizes(rows, labels, fitted, found, name, observed):
+def _sizes(rows, labels, fitted, found, name, observed, is_cbf):
     """Each cluster's mean effect with its interval, in the maps' unit, in percent and as Hedges' g."""
     if not rows:
         return
@@ -439,8 +441,9 @@ def _sizes(rows, labels, fitted, found, name, observed):
     if name in questions.SLOPES:
         return
     size = effect_sizes.hedges_g(of.t, fitted.scale, fitted.df)
+    if is_cbf:
+        _add(rows, "percent_mean", _percent(of.effect, baseline))
     for key, values in (
-        ("percent_mean", _percent(of.effect, baseline)),
         ("hedges_g", size.g),
         ("hedges_g_low", size.low),
         ("hedges_g_high", size.high),

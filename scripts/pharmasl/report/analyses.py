@@ -74,7 +74,10 @@ def sentences(found, sessions):
         )
     if len(significant) > SHOWN:
         told.append(f"{len(significant) - SHOWN} more clusters are significant; the table has them.")
-    return told + outside
+    told += outside
+    # With the first sentence: it is what a result may be made of.
+    told[0] += "".join(f" Mind: {text}." for text in found.inference.get("notes", []))
+    return told
 
 
 def outside_clusters(found):
@@ -272,7 +275,8 @@ def notes(found, config):
         told.append(f"{row['participant_id']} does not enter: {row['reason']}.")
     if not found.ran:
         return told
-    told += [f"{text[0].upper()}{text[1:]}.".replace("..", ".") for text in found.inference["model"].get("notes", [])]
+    own = [*found.inference.get("notes", []), *found.inference["model"].get("notes", [])]
+    told += [f"{upper(text)}.".replace("..", ".") for text in own]
     lost = {name: n for name, n in found.inference["search_volume"]["uncovered_voxels"].items() if n}
     if lost:
         worst = sorted(lost.items(), key=lambda item: -item[1])[:3]

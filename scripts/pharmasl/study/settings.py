@@ -3,7 +3,7 @@
 import copy
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, own_template, primary, schemas, written
+from pharmasl.study import calibrations, own_template, primary, schemas, shared_data, written
 
 FILE = "config"
 
@@ -60,7 +60,7 @@ def resolve(config):
             for error in schemas.check({**_LEAST, "inference": own}, "config", FILE)
         ]
     if not errors:
-        errors = list(_verdicts(complete))
+        errors = [*_verdicts(complete), *shared_data.check(complete)]
     if errors:
         raise InputErrors(errors)
     return complete

@@ -7,7 +7,7 @@ import types
 
 from pharmasl import bids
 from pharmasl.errors import did_you_mean, similar
-from pharmasl.study import model_rows, own_template, primary, sheets
+from pharmasl.study import model_rows, own_template, primary, shared_data, sheets
 from pharmasl.study.region_settings import READING
 
 # Effects on change that are one column of the design.
@@ -225,6 +225,15 @@ class Targets:
     def participants_of(self, use):
         """The table of :attr:`uses` under a name, or a pattern of names."""
         return f"{self.root}/study/participants/{use}.tsv"
+
+    def is_cbf(self, wildcards):
+        """Whether the contrast of an analysis is a CBF."""
+        contrast = self.study.config["analyses"][wildcards.analysis]["contrast"]
+        return shared_data.is_cbf(self.study.config["contrasts"][contrast])
+
+    def shared_data(self, wildcards):
+        """What an analysis shares with its seed or its region, in words."""
+        return shared_data.of_analysis(self.study.config, wildcards.analysis)
 
     def analysis_sessions(self, wildcards):
         """The labels of those sessions."""
