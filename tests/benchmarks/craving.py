@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 from pharmasl import mixed_model
-from pharmasl.craving import correlations, mediation, models
+from pharmasl.craving import association, mediation, models
 from pharmasl.group import effect_sizes
 
 N, RHO, RESAMPLES = (21, 22), 0.5, 999
@@ -54,13 +54,13 @@ def main(trials=300):
         x, noise = rng.normal(size=(2, sum(N)))
         y = RHO * x + math.sqrt(1 - RHO**2) * noise
         for method, value in truth.items():
-            result = correlations.correlate(x, y, arm[None], arm, method, rng, RESAMPLES)
+            result = association.correlate(x, y, arm[None], arm, method, rng, RESAMPLES)
             found.setdefault(f"{method}, interval", []).append(result.ci_low <= value <= result.ci_high)
             found.setdefault(f"{method}, BCa interval", []).append(result.bca_low <= value <= result.bca_high)
         for method in ("pearson", "spearman", "percentage_bend"):
-            result = correlations.correlate(x, noise + 2 * arm, arm[None], arm, method, rng, RESAMPLES)
+            result = association.correlate(x, noise + 2 * arm, arm[None], arm, method, rng, RESAMPLES)
             found.setdefault(f"{method}, permutation p without relation", []).append(result.p <= 0.05)
-        result = correlations.slope_interaction(x, x + noise, arm > 0, none, rng, RESAMPLES)
+        result = association.slope_interaction(x, x + noise, arm > 0, none, rng, RESAMPLES)
         found.setdefault("slope interaction, permutation p", []).append(result.p <= 0.05)
         found.setdefault("slope interaction, interval", []).append(result.ci_low <= 0 <= result.ci_high)
         first, second = rng.normal(0.8, 1, N[0]), rng.normal(0, 1, N[1])

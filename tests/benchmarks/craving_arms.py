@@ -1,14 +1,18 @@
 """Error and power of the craving models where arms differ in size and variance, and of the models of three factors.
 
-    PYTHONPATH=scripts python tests/benchmarks/craving_arms.py [endpoint|factors] [studies]
+    PYTHONPATH=scripts python tests/benchmarks/craving_arms.py [endpoint|factors|relations] [studies] [correlation]
 
 Prints the tables of docs/statistics.md. Normal scores; seed 1.
 
 endpoint: the arms' difference of the change. The treatment arm's variance is a third, once or three times the control
-arm's; the two scores of a participant correlate by .5; 0 or 15 % of the participants came once (three of four of them to
+arm's; the two scores of a participant correlate by .5, unless another correlation is named; 0 or 15 % of the participants came once (three of four of them to
 the first session). Power: an effect that Welch's test shows in about .8 of studies with equal variances and complete data.
 
 factors: the ratings before and after the cues at two sessions, without any effect; the interaction of all three.
+
+relations: the correlation over both arms, adjusted for arm, and the difference of the arms' slopes. The standard deviations
+of CBF and craving in the treatment arm are once or three times those in the control arm. Errors without relation (slopes: a
+common slope of .5), coverage with a correlation of .5 within each arm; 199 permutations.
 """
 
 import math
@@ -16,6 +20,7 @@ import sys
 
 import numpy as np
 from pharmasl import mixed_model
+from pharmasl.craving import association
 from pharmasl.statistics import arm_variances
 from scipy import stats
 
@@ -62,11 +67,12 @@ def attendance(n, share, rng):
             return keep
 
 
-def endpoint_p(n, ratio, share, effect, rng):
+def endpoint_p(n, ratio, share, effect, rng, correlation):
     """P of every test for a batch of studies: dict of name to ndarray of shape (BATCH,)."""
     total = sum(n)
     treated = (np.arange(total) < n[0]).astype(float)
-    y = math.sqrt(0.5) * (rng.normal(size=(total, 1, BATCH)) + rng.normal(size=(total, 2, BATCH)))
+    shared, own = rng.normal(size=(total, 1, BATCH)), rng.normal(size=(total, 2, BATCH))
+    y = math.sqrt(correlation) * shared + math.sqrt(1 - correlation) * own
     y *= np.where(treated > 0, math.sqrt(ratio), 1)[:, None, None]
     y[: n[0], 1] += effect
     keep = attendance(n, share, rng)
@@ -87,20 +93,20 @@ def endpoint_p(n, ratio, share, effect, rng):
     }
 
 
-def endpoint(studies):
+def endpoint(studies, correlation=0.5):
     """Error / power of the tests of the arms' difference."""
     rng = np.random.default_rng(1)
     names = ("mixed, equal", "mixed, by arm", "Welch", "ANCOVA, equal", "ANCOVA, by arm", "ANCOVA, HC3")
     print("| sizes | variance ratio | came once | " + " | ".join(names) + " |")
     print("|---|---|---|" + "---|" * len(names))
     for n in SIZES:
-        # The change has variance 1 with equal variances.
-        effect = 2.8 * math.sqrt(1 / n[0] + 1 / n[1])
+        spread = math.sqrt(2 * (1 - correlation))
+        effect = 2.8 * spread * math.sqrt(1 / n[0] + 1 / n[1])
         for ratio in (1 / 3, 1, 3):
             for share in (0, 0.15):
                 shares = []
                 for size in (0, effect):
-                    batches = [endpoint_p(n, ratio, share, size, rng) for _ in range(studies // BATCH)]
+                    batches = [endpoint_p(n, ratio, share, size, rng, correlation) for _ in range(studies // BATCH)]
                     shares.append({name: np.mean([batch[name] <= 0.05 for batch in batches]) for name in names})
                 cells = [f"{shares[0][name]:.3f} / {shares[1][name]:.2f}" for name in names]
                 label = {1: "1", 3: "3"}.get(ratio, "1/3")
@@ -142,5 +148,64 @@ def factors(studies):
             )
 
 
+def slope_before(x, y, arm, order):
+    """P of the difference of slopes with one residual variance: by t, and by permutation of the partial correlation."""
+    nuisance = np.stack([arm, x])
+    r = float(association.partial_correlation(arm * x, y, nuisance))
+    null = association.permuted(arm * x, y, nuisance, order)
+    reached = 1 + association.reaches(null, r).sum()
+    return association.t_p_value(r, len(x) - 4), reached / (1 + len(order))
+
+
+def relation(n, spread, rng):
+    """One study: what came out of each procedure, as 0 and 1."""
+    arm = np.repeat([1.0, 0.0], n)
+    total, (sx, sy) = sum(n), (np.where(arm > 0, each, 1.0) for each in spread)
+    x, noise = rng.normal(size=(2, total))
+    adjust = arm[None]
+    # The correlation in the population, arm regressed out.
+    share = np.array(n) / total
+    rho = 0.5 * (share[0] * spread[0] * spread[1] + share[1])
+    rho /= math.sqrt((share[0] * spread[0] ** 2 + share[1]) * (share[0] * spread[1] ** 2 + share[1]))
+    y = (0.5 * x + math.sqrt(0.75) * noise) * sy
+    x, noise = x * sx, noise * sy
+    r = float(association.partial_correlation(x, y, adjust))
+    left = [association.residuals(each, adjust) for each in (x, y)]
+    scale = association.by_arm_scale(*left, r, arm, 1)
+    intervals = [association.fisher_interval(r, total, 1, scale=each) for each in (1.0, scale)]
+    order = association.orders_within(rng.random((199, total)), arm)
+    null_r = float(association.partial_correlation(x, noise, adjust))
+    found = [low <= rho <= high for low, high in intervals]
+    found.append(association.t_p_value(null_r, total - 3) <= 0.05)
+    design = np.column_stack([x, np.ones(total), arm])
+    found.append(arm_variances.ArmVariances(design, (1, 0, 0), arm).test(noise).p <= 0.05)
+    for method in ("pearson", "spearman", "percentage_bend"):
+        observed = float(association.statistic(x, noise, adjust, method))
+        null = association.permuted(x, noise, adjust, order, method)
+        found.append((1 + association.reaches(null, observed).sum()) / 200 <= 0.05)
+    sloped = 0.5 * x + noise
+    found += [p <= 0.05 for p in slope_before(x, sloped, arm, order)]
+    now = association.slope_interaction(x, sloped, arm > 0, np.empty((0, total)), rng, 199)
+    return [*found, now.p_t <= 0.05, now.p <= 0.05]
+
+
+def relations(studies):
+    """Coverage and error of correlations and of the difference of slopes."""
+    rng = np.random.default_rng(1)
+    heads = ["sizes", "SD ratio CBF, craving", "interval covers, Fisher (before) / by arm (now)", "p by t, one variance / by arm",
+             "p by permutation, Pearson / Spearman / percentage bend", "slopes, p by t, before / now",
+             "slopes, p by permutation, before / now"]  # fmt: skip
+    print("| " + " | ".join(heads) + " |")
+    print("|" + "---|" * len(heads))
+    for n in SIZES:
+        for spread in ((1, 1), (1, 3), (3, 3)):
+            s = np.mean([relation(n, spread, rng) for _ in range(studies)], axis=0)
+            parts = [s[0:2], s[2:4], s[4:7], s[[7, 9]], s[[8, 10]]]
+            cells = [" / ".join(f"{each:.3f}" for each in part) for part in parts]
+            print(f"| {n[0]} v {n[1]} | {spread[0]}, {spread[1]} | " + " | ".join(cells) + " |", flush=True)
+
+
 if __name__ == "__main__":
-    {"endpoint": endpoint, "factors": factors}[sys.argv[1]](*(int(each) for each in sys.argv[2:3] or ["4000"]))
+    {"endpoint": endpoint, "factors": factors, "relations": relations}[sys.argv[1]](
+        *(kind(each) for kind, each in zip((int, float), sys.argv[2:] or ["4000"]))
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pharmasl.craving import correlations, robust
+from pharmasl.craving import association, correlations, robust
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -25,28 +25,28 @@ def pair(seed, n=30, rho=0.5):
 def test_ranks_with_ties():
     rng = np.random.default_rng(0)
     values = rng.integers(0, 6, (50, 17)).astype(float)
-    np.testing.assert_array_equal(correlations.ranks(values), stats.rankdata(values, axis=1))
+    np.testing.assert_array_equal(association.ranks(values), stats.rankdata(values, axis=1))
     values = rng.normal(size=(3, 4, 9))
-    np.testing.assert_array_equal(correlations.ranks(values), stats.rankdata(values, axis=-1))
+    np.testing.assert_array_equal(association.ranks(values), stats.rankdata(values, axis=-1))
 
 
 def test_pearson_and_its_interval():
     x, y = pair(1)
     expected = stats.pearsonr(x, y)
     interval = expected.confidence_interval()
-    r = float(correlations.partial_correlation(x, y, NONE))
+    r = float(association.partial_correlation(x, y, NONE))
     assert r == pytest.approx(expected.statistic, rel=1e-12)
-    assert correlations.fisher_interval(r, 30) == pytest.approx((interval.low, interval.high), rel=1e-12)
-    assert correlations.t_p_value(r, 28) == pytest.approx(expected.pvalue, rel=1e-10)
+    assert association.fisher_interval(r, 30) == pytest.approx((interval.low, interval.high), rel=1e-12)
+    assert association.t_p_value(r, 28) == pytest.approx(expected.pvalue, rel=1e-10)
 
 
 def test_spearman_with_ties():
     x, y = pair(2)
     x, y = np.round(x, 1), np.round(y)
     expected = stats.spearmanr(x, y)
-    rho = float(correlations.partial_correlation(x, y, NONE, rank=True))
+    rho = float(association.partial_correlation(x, y, NONE, rank=True))
     assert rho == pytest.approx(expected.statistic, rel=1e-12)
-    assert correlations.t_p_value(rho, 28) == pytest.approx(expected.pvalue, rel=1e-10)
+    assert association.t_p_value(rho, 28) == pytest.approx(expected.pvalue, rel=1e-10)
 
 
 def test_partial_correlation_is_that_of_residuals():
@@ -60,30 +60,30 @@ def test_partial_correlation_is_that_of_residuals():
         return v - design @ np.linalg.lstsq(design, v)[0]
 
     expected = stats.pearsonr(residual(x), residual(y)).statistic
-    assert correlations.partial_correlation(x, y, nuisance) == pytest.approx(expected, rel=1e-12)
+    assert association.partial_correlation(x, y, nuisance) == pytest.approx(expected, rel=1e-12)
     # A nuisance that repeats another one takes nothing more away.
     doubled = np.vstack([nuisance, nuisance[0] * 3 - 1])
-    assert correlations.partial_correlation(x, y, doubled) == pytest.approx(expected, rel=1e-10)
+    assert association.partial_correlation(x, y, doubled) == pytest.approx(expected, rel=1e-10)
     # A first-order partial correlation has a closed form of the three correlations.
     rxy, rxz, ryz = (stats.pearsonr(*p).statistic for p in ((x, y), (x, nuisance[1]), (y, nuisance[1])))
     closed = (rxy - rxz * ryz) / math.sqrt((1 - rxz**2) * (1 - ryz**2))
-    assert correlations.partial_correlation(x, y, nuisance[1:]) == pytest.approx(closed, rel=1e-12)
+    assert association.partial_correlation(x, y, nuisance[1:]) == pytest.approx(closed, rel=1e-12)
 
 
 def test_bca_interval_is_that_of_scipy_on_the_same_samples():
     x, y = pair(4, 25)
     resamples = 2000
     strata = np.zeros(25)
-    index = correlations.resample_indices(strata, resamples, np.random.default_rng(99))
+    index = association.resample_indices(strata, resamples, np.random.default_rng(99))
     none = np.empty((0, 25))
-    resampled = correlations.partial_correlation(x[index], y[index], np.empty((resamples, 0, 25)), rank=True)
+    resampled = association.partial_correlation(x[index], y[index], np.empty((resamples, 0, 25)), rank=True)
     without = np.array([np.delete(np.arange(25), i) for i in range(25)])
-    jackknife = correlations.partial_correlation(x[without], y[without], np.empty((25, 0, 24)), rank=True)
-    rho = float(correlations.partial_correlation(x, y, none, rank=True))
-    ours = correlations.bca_interval(rho, resampled, jackknife)
+    jackknife = association.partial_correlation(x[without], y[without], np.empty((25, 0, 24)), rank=True)
+    rho = float(association.partial_correlation(x, y, none, rank=True))
+    ours = association.bca_interval(rho, resampled, jackknife)
 
     def statistic(a, b, axis=-1):
-        return correlations.partial_correlation(a, b, np.empty((*a.shape[:-1], 0, a.shape[-1])), rank=True)
+        return association.partial_correlation(a, b, np.empty((*a.shape[:-1], 0, a.shape[-1])), rank=True)
 
     expected = stats.bootstrap(
         (x, y),
@@ -107,7 +107,7 @@ def test_bca_interval_covers_in_simulation():
     covered = 0
     for k in range(trials):
         x, y = pair(1000 + k, n, rho)
-        result = correlations.correlate(x, y, np.empty((0, n)), np.zeros(n), "spearman", rng, resamples=600)
+        result = association.correlate(x, y, np.empty((0, n)), np.zeros(n), "spearman", rng, resamples=600)
         covered += result.ci_low <= truth <= result.ci_high
     # Monte Carlo standard error 0.018; BCa at n = 40 is known to be near but not exactly nominal.
     assert 0.95 - 3 * 0.018 < covered / trials <= 1
@@ -115,7 +115,7 @@ def test_bca_interval_covers_in_simulation():
 
 def test_stratified_resampling_keeps_arm_sizes():
     strata = np.array(["a"] * 5 + ["b"] * 8)
-    index = correlations.resample_indices(strata, 300, np.random.default_rng(0))
+    index = association.resample_indices(strata, 300, np.random.default_rng(0))
     assert (strata[index] == strata).all()
     assert np.unique(index).size == 13
 
@@ -129,7 +129,7 @@ def test_permutation_p_against_enumeration():
     orders = np.array(list(itertools.permutations(range(6))))
     null = np.abs([stats.pearsonr(x, y[order]).statistic for order in orders])
     exact = (null >= abs(stats.pearsonr(x, y).statistic) - 1e-12).mean()
-    ours = correlations.permutation_p_value(x, y, np.empty((0, 6)), np.zeros(6), 40_000, np.random.default_rng(1))
+    ours = association.permutation_p_value(x, y, np.empty((0, 6)), np.zeros(6), 40_000, np.random.default_rng(1))
     assert ours == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
 
 
@@ -139,14 +139,14 @@ def test_permutation_within_arms_against_enumeration():
     arm = np.repeat([0.0, 1.0], 4)
     x, y = rng.normal(size=(2, 8)) + 3 * arm
     orders = list(itertools.permutations(range(4)))
-    observed = abs(float(correlations.partial_correlation(x, y, arm[None])))
+    observed = abs(float(association.partial_correlation(x, y, arm[None])))
     null = [
-        abs(float(correlations.partial_correlation(x, y[[*a, *(4 + k for k in b)]], arm[None])))
+        abs(float(association.partial_correlation(x, y[[*a, *(4 + k for k in b)]], arm[None])))
         for a in orders
         for b in orders
     ]
     exact = (np.array(null) >= observed - 1e-12).mean()
-    ours = correlations.permutation_p_value(x, y, arm[None], arm, 40_000, np.random.default_rng(1))
+    ours = association.permutation_p_value(x, y, arm[None], arm, 40_000, np.random.default_rng(1))
     assert ours == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
 
 
@@ -172,7 +172,7 @@ def test_freedman_lane_against_enumeration():
     orders = np.array(list(itertools.permutations(range(7))))
     null = np.array([t(residual[order]) for order in orders])
     exact = (null >= t(y) * (1 - 1e-9)).mean()
-    ours = correlations.permutation_p_value(x, y, age[None], np.zeros(7), 40_000, np.random.default_rng(2))
+    ours = association.permutation_p_value(x, y, age[None], np.zeros(7), 40_000, np.random.default_rng(2))
     assert ours == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
 
 
@@ -188,8 +188,8 @@ def test_permutation_p_is_uniform_under_the_null_with_arm_and_covariate(method):
         y = rng.standard_t(4, size=n) - 3 * arm - age
         nuisance = np.vstack([arm, age])
         if method == "spearman":
-            x, y, nuisance = correlations.ranks(x), correlations.ranks(y), correlations.ranks(nuisance)
-        small += correlations.permutation_p_value(x, y, nuisance, arm, 199, rng) <= 0.1
+            x, y, nuisance = association.ranks(x), association.ranks(y), association.ranks(nuisance)
+        small += association.permutation_p_value(x, y, nuisance, arm, 199, rng) <= 0.1
     assert abs(small / trials - 0.1) < 3.5 * math.sqrt(0.09 / trials)
 
 
@@ -197,15 +197,15 @@ def test_comparison_of_two_correlations():
     """z 1.975, p .048 for .5 in 21 against -.1 in 22, by Fisher's z worked by hand."""
     found = []
     for r, n in ((0.5, 21), (-0.1, 22)):
-        low, high = correlations.fisher_interval(r, n)
-        found.append(correlations.Correlation(r, low, high, math.nan, math.nan, n))
-    result = correlations.compare(*found)
+        low, high = association.fisher_interval(r, n)
+        found.append(association.Correlation(r, low, high, math.nan, math.nan, n))
+    result = association.compare(*found)
     z = (math.atanh(0.5) - math.atanh(-0.1)) / math.sqrt(1 / 18 + 1 / 19)
     assert z == pytest.approx(1.975, abs=5e-4)
     assert result.p == pytest.approx(2 * stats.norm.sf(z), rel=1e-12)
     assert result.estimate == pytest.approx(0.6)
     assert result.n == 43
-    swapped = correlations.compare(*found[::-1])
+    swapped = association.compare(*found[::-1])
     assert (swapped.ci_low, swapped.ci_high) == pytest.approx((-result.ci_high, -result.ci_low))
 
 
@@ -216,9 +216,9 @@ def test_interval_of_the_difference_covers_in_simulation():
     for rho, n in ((0.5, 21), (-0.1, 22)):
         x, noise = rng.normal(size=(2, trials, n))
         y = rho * x + math.sqrt(1 - rho**2) * noise
-        found = correlations.partial_correlation(x, y, np.empty((trials, 0, n)))
-        r.append([correlations.Correlation(e, *correlations.fisher_interval(e, n), 0.5, 0.5, n) for e in found])
-    results = [correlations.compare(*both) for both in zip(*r)]
+        found = association.partial_correlation(x, y, np.empty((trials, 0, n)))
+        r.append([association.Correlation(e, *association.fisher_interval(e, n), 0.5, 0.5, n) for e in found])
+    results = [association.compare(*both) for both in zip(*r)]
     covered = np.mean([result.ci_low <= 0.6 <= result.ci_high for result in results])
     # Monte Carlo standard error 0.0034; Zou's interval is an approximation, close at these sizes.
     assert abs(covered - 0.95) < 4 * 0.0034
@@ -275,7 +275,23 @@ def test_planted_correlation_is_recovered_and_not_the_arms_effect():
     assert everyone["estimate"] == pytest.approx(stats.pearsonr(*centred.T).statistic, rel=1e-9)
     assert everyone["ci_low"] < 0.8 < everyone["ci_high"]
     assert (everyone["n"], everyone["adjusted_for"]) == (43, "arm")
-    half = 1.959963984540054 / math.sqrt(43 - 1 - 3)
+    # Within an arm Fisher's interval; over both the variance of z is made of the arms' own (each moment written out).
+    own = find(rows, "change", "baclofen", "pearson")
+    half = math.atanh(own["ci_high"]) - math.atanh(own["estimate"])
+    assert half == pytest.approx(1.959963984540054 / math.sqrt(21 - 3), rel=1e-9)
+    r = everyone["estimate"]
+    x, y = (each / math.sqrt((each**2).sum() / 41) for each in centred.T)
+    parts = []
+    for name, left in (("baclofen", 20), ("placebo", 21)):
+        sxx, syy, sxy = ((a[arm == name] * b[arm == name]).sum() / left for a, b in ((x, x), (y, y), (x, y)))
+        of_product, of_squares = sxx * syy + sxy**2, 2 * sxx**2 + 2 * syy**2 + 4 * sxy**2
+        variance = of_product + r**2 / 4 * of_squares - r * (2 * sxx * sxy + 2 * syy * sxy)
+        parts.append((left, left / 41 * variance / (1 - r * r) ** 2))
+    total = sum(part for _, part in parts)
+    df = total**2 / sum(part**2 / left for left, part in parts)
+    half = (
+        1.959963984540054 / math.sqrt(43 - 1 - 3) * math.sqrt(total) * stats.t.ppf(0.975, df) / stats.t.ppf(0.975, 41)
+    )
     assert math.atanh(everyone["ci_high"]) - math.atanh(everyone["estimate"]) == pytest.approx(half, rel=1e-9)
     for name, n in (("baclofen", 21), ("placebo", 22)):
         expected = stats.pearsonr(*change[arm == name].T)
@@ -462,11 +478,11 @@ def test_familywise_error_of_p_max_under_the_null():
         x = rng.normal(size=(4, n)) + rng.normal(size=n)
         y = rng.normal(size=n)
         keys = rng.random((resamples, n))
-        order = correlations.orders_within(keys, np.repeat([0, 1], n // 2))
+        order = association.orders_within(keys, np.repeat([0, 1], n // 2))
         arm = np.repeat([[0.0, 1.0]], n // 2, axis=1).reshape(1, n)
-        null = np.max([correlations.permuted(each, y, arm, order) for each in x], axis=0)
-        best = max(abs(float(correlations.partial_correlation(each, y, arm))) for each in x)
-        hits += (1 + correlations.reaches(null, best).sum()) / (resamples + 1) <= 0.05
+        null = np.max([association.permuted(each, y, arm, order) for each in x], axis=0)
+        best = max(abs(float(association.partial_correlation(each, y, arm))) for each in x)
+        hits += (1 + association.reaches(null, best).sum()) / (resamples + 1) <= 0.05
     # Monte Carlo standard error 0.020.
     assert abs(hits / trials - 0.05) < 3.5 * 0.020
 
@@ -478,14 +494,22 @@ def test_slope_interaction_is_that_of_the_full_regression():
         scores[2 * k + 1]["cue_elicited"] = scores[2 * k]["cue_elicited"] + change[k, 1]
     row = find(analyse(scores, cbf), "change", "baclofen - placebo", "slope_interaction")
     treated = (arm == "baclofen").astype(float)
-    design = np.column_stack([np.ones(43), treated, change[:, 0], treated * change[:, 0]])
-    b, rest, *_ = np.linalg.lstsq(design, change[:, 1])
-    error = math.sqrt(rest[0] / 39 * np.linalg.inv(design.T @ design)[3, 3])
-    assert row["estimate"] == pytest.approx(b[3], rel=1e-7)
-    assert row["p_t"] == pytest.approx(2 * stats.t.sf(abs(b[3] / error), 39), rel=1e-6)
-    half = stats.t.ppf(0.975, 39) * error
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx((b[3] - half, b[3] + half), rel=1e-7)
+    # Two lines with variances of their own: each arm's regression by itself, put together as Welch does.
+    lines = [stats.linregress(*change[treated == value].T) for value in (1, 0)]
+    squares = [line.stderr**2 for line in lines]
+    df = sum(squares) ** 2 / (squares[0] ** 2 / 19 + squares[1] ** 2 / 20)
+    difference, error = lines[0].slope - lines[1].slope, math.sqrt(sum(squares))
+    assert row["estimate"] == pytest.approx(difference, rel=1e-7)
+    assert row["p_t"] == pytest.approx(2 * stats.t.sf(abs(difference / error), df), rel=1e-6)
+    rest = [
+        change[treated == v, 1] - line.intercept - line.slope * change[treated == v, 0]
+        for v, line in zip((1, 0), lines)
+    ]
+    assert row["variance_ratio"] == pytest.approx((rest[0] @ rest[0] / 19) / (rest[1] @ rest[1] / 20), rel=1e-6)
+    half = stats.t.ppf(0.975, df) * error
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((difference - half, difference + half), rel=1e-6)
     assert row["p"] == pytest.approx(row["p_t"], abs=0.04)
+    design = np.column_stack([np.ones(43), treated, change[:, 0], treated * change[:, 0]])
     without = [np.linalg.lstsq(np.delete(design, i, 0), np.delete(change[:, 1], i))[0][3] for i in range(43)]
     assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(without), max(without)), rel=1e-6)
 
@@ -498,8 +522,8 @@ def test_slope_interaction_holds_its_level_and_finds_with_the_power_that_theory_
     null = power = 0
     for _ in range(trials):
         x, noise = rng.normal(size=(2, n))
-        null += correlations.slope_interaction(x, 2 * treated + x + noise, treated, none, rng, 99).p <= 0.05
-        power += correlations.slope_interaction(x, 0.9 * treated * x + noise, treated, none, rng, 1).p_t <= 0.05
+        null += association.slope_interaction(x, 2 * treated + x + noise, treated, none, rng, 99).p <= 0.05
+        power += association.slope_interaction(x, 0.9 * treated * x + noise, treated, none, rng, 1).p_t <= 0.05
     assert abs(null / trials - 0.05) < 3.5 * 0.0178
     # The noncentral t at the expected information: n1 and n2 less one, halved harmonically.
     expected = 0.9 / math.sqrt(1 / 20 + 1 / 21)
@@ -544,3 +568,31 @@ def test_left_out_values_stand_beside_those_of_the_region_of_all():
         np.testing.assert_array_equal(
             [ours[name] for name in ("p", "ci_low")], [before[name] for name in ("p", "ci_low")]
         )
+
+
+@pytest.mark.parametrize(("n", "spread"), [((10, 33), 3.0), ((33, 10), 3.0), ((10, 33), 1.0), ((10, 10), 3.0)])
+def test_intervals_and_p_hold_with_variances_that_differ_between_the_arms(n, spread):
+    """Both variables scatter three times as much in the first arm; Fisher's interval covers .79 for 10 v 33."""
+    rng = np.random.default_rng(4)
+    arm = np.repeat([1.0, 0.0], n)
+    size, studies, covered, small = np.where(arm > 0, spread, 1.0), 1000, 0, 0
+    for _ in range(studies):
+        x, noise = rng.normal(size=(2, len(arm))) * size
+        y = 0.5 * x + math.sqrt(0.75) * noise
+        r = float(association.partial_correlation(x, y, arm[None]))
+        left = [association.residuals(v, arm[None]) for v in (x, y)]
+        low, high = association.fisher_interval(r, len(arm), 1, scale=association.by_arm_scale(*left, r, arm, 1))
+        covered += low <= 0.5 <= high
+        small += association._by_arm_test(x, noise, arm[None], arm, "pearson").p <= 0.05
+    error = math.sqrt(0.05 * 0.95 / studies)
+    assert abs(covered / studies - 0.955) < 0.006 + 2.5 * error
+    assert abs(small / studies - 0.05) < 0.006 + 2.5 * error
+
+
+def test_an_arm_of_one_has_no_interval_over_both_arms_and_says_so():
+    rng = np.random.default_rng(6)
+    arm, (x, y) = np.repeat([1.0, 0.0], (1, 12)), rng.normal(size=(2, 13))
+    found = association.correlate(x, y, arm[None], arm, "pearson", rng, 99)
+    assert math.isnan(found.ci_low)
+    assert math.isnan(found.p_t)
+    assert found.note.startswith("no interval: too few participants in an arm")

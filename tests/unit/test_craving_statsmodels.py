@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from pharmasl import mixed_model
-from pharmasl.craving import correlations, diagnostics, models
+from pharmasl.craving import association, diagnostics, models
 
 sm = pytest.importorskip("statsmodels.api")
 MixedLM = pytest.importorskip("statsmodels.regression.mixed_linear_model")
@@ -66,9 +66,9 @@ def test_partial_correlation_p_is_the_regression_slope_p():
     x = rng.normal(size=40) + arm + 0.05 * age
     y = 0.5 * x - 2 * arm + 0.1 * age + rng.normal(size=40)
     nuisance = np.vstack([arm, age])
-    r = float(correlations.partial_correlation(x, y, nuisance))
+    r = float(association.partial_correlation(x, y, nuisance))
     fit = sm.OLS(y, np.column_stack([np.ones(40), x, arm, age])).fit()
-    assert correlations.t_p_value(r, 36) == pytest.approx(fit.pvalues[1], rel=1e-9)
+    assert association.t_p_value(r, 36) == pytest.approx(fit.pvalues[1], rel=1e-9)
     assert r == pytest.approx(fit.tvalues[1] / math.sqrt(fit.tvalues[1] ** 2 + 36), rel=1e-9)
 
 

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from loading import ROOT
 from pharmasl import tables
-from pharmasl.craving import correlations
+from pharmasl.craving import association
 from pharmasl.errors import InputError
 from pharmasl.sensitivity import curve, curve_table
 from scipy import stats
@@ -56,7 +56,7 @@ def test_a_correlation_is_the_craving_stage_s(named):
     x = np.random.default_rng(1).normal(size=24) + 0.5 * y
     adjusted = np.column_stack([arm, nuisance[:, 1]])
     found = curve.fit(NAMES, y, x, np.column_stack([np.ones(24), adjusted]) if named else adjusted, "correlation")
-    reference = correlations.correlate(
+    reference = association.correlate(
         x, y, adjusted.T, np.zeros(24), "pearson", np.random.default_rng(0), 100
     )  # fmt: skip
     assert found.estimate == pytest.approx(reference.estimate, rel=1e-12)

@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from pharmasl import tables
-from pharmasl.craving import correlations
+from pharmasl.craving import association, correlations
 from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
 
@@ -117,7 +117,7 @@ def paths(x, mediators, y, covariates):
     }
 
 
-def mediate(x, mediators, y, covariates, rng, resamples=correlations.RESAMPLES, level=0.95):
+def mediate(x, mediators, y, covariates, rng, resamples=association.RESAMPLES, level=0.95):
     """All effects with their bootstrap intervals.
 
     Parameters
@@ -144,8 +144,8 @@ def mediate(x, mediators, y, covariates, rng, resamples=correlations.RESAMPLES, 
 
     found = at(np.arange(n))
     drawn = {name: [] for name in found}
-    for start in range(0, resamples, correlations.BLOCK):
-        index = correlations.resample_indices(x, min(correlations.BLOCK, resamples - start), rng)
+    for start in range(0, resamples, association.BLOCK):
+        index = association.resample_indices(x, min(association.BLOCK, resamples - start), rng)
         for name, values in at(index).items():
             drawn[name].append(values)
     jackknife = at(np.array([np.delete(np.arange(n), i) for i in range(n)]))
@@ -159,7 +159,7 @@ def mediate(x, mediators, y, covariates, rng, resamples=correlations.RESAMPLES, 
         out[name] = (
             float(estimate),
             *ends,
-            *correlations.bca_interval(float(estimate), sample, jackknife[name], level),
+            *association.bca_interval(float(estimate), sample, jackknife[name], level),
         )
     return out
 
@@ -201,10 +201,10 @@ def analyse(scores, cbf, defined, craving, arms, sessions):
     if keep.sum() < least or min((x == 0).sum(), (x == 1).sum()) < 2:
         note = f"fewer than {least} participants with all values, or fewer than 2 in an arm"
         return [{"effect": "total", **shared, "note": note}]
-    rng = np.random.default_rng([int(craving.get("seed", correlations.SEED)), 0x6D65])
+    rng = np.random.default_rng([int(craving.get("seed", association.SEED)), 0x6D65])
     found = mediate(
         x, [change[keep] for change in changes], y[keep], covariates, rng,
-        int(craving.get("resamples", correlations.RESAMPLES)),
+        int(craving.get("resamples", association.RESAMPLES)),
     )  # fmt: skip
     fields = ("estimate", "percentile_low", "percentile_high", "bca_low", "bca_high")
     rows = []
@@ -247,8 +247,8 @@ def write_mediation(scores_path, values_paths, sidecar_paths, table_path, cravin
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     for name in ("percentile_low", "percentile_high", "bca_low", "bca_high"):
         columns[name].update(
-            BootstrapSamples=int(craving.get("resamples", correlations.RESAMPLES)),
-            Seed=int(craving.get("seed", correlations.SEED)),
+            BootstrapSamples=int(craving.get("resamples", association.RESAMPLES)),
+            Seed=int(craving.get("seed", association.SEED)),
         )
     rows = analyse(scoring.read_written(scores_path), cbf, defined, craving, arms, sessions)
     tables.write_table(table_path, rows, columns)

@@ -331,9 +331,11 @@ def craving(config, related):
         text += (
             f" {regional(config, settings['rois'], settings['contrast'])} was correlated with cue-elicited "
             "craving: Pearson, Spearman and percentage bend, over both arms adjusted for arm and within arms, p by "
-            f"permutation within arms; Pearson intervals by Fisher's z, the others' by the BCa bootstrap. {_tested(config)} The "
+            f"permutation within arms; Pearson intervals by Fisher's z (over both arms with variances of each arm's own), the "
+            f"others' by the BCa bootstrap. {_tested(config)} The "
             "p of the family are corrected by Holm's and by Benjamini and Hochberg's method and by the permutation "
-            "distribution of its largest |r|. The arms' slopes were compared by their interaction."
+            "distribution of its largest |r|. The arms' slopes were compared by their interaction, with a "
+            "residual variance for each arm."
         )
         clusters = [config["rois"][roi] for roi in settings["rois"] if "analysis" in config["rois"].get(roi, {})]
         if any(roi.get("space") != "native" for roi in clusters):

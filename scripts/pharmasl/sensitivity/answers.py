@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pharmasl import contrasts, images, rois, tables
-from pharmasl.craving import correlations
+from pharmasl.craving import association, correlations
 from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputError
 from pharmasl.group import analysis, questions
@@ -223,10 +223,10 @@ class _Specification:
         chosen = sample.complete(cbf, elicited)
         adjusted = sample.adjustment(chosen, arms["treatment"])
         x, y = cbf[chosen], elicited[chosen]
-        least = max(correlations.MINIMUM_N, len(adjusted) + 4)
+        least = max(association.MINIMUM_N, len(adjusted) + 4)
         if len(x) < least:
             raise _NotRunError(f"{len(x)} participants with both values, fewer than {least}")
-        if np.isnan(correlations.partial_correlation(x, y, adjusted)):
+        if np.isnan(association.partial_correlation(x, y, adjusted)):
             raise _NotRunError("a variable does not vary beyond what is adjusted for")
         return {
             "meaning": _MEANING,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from pharmasl.craving.correlations import fisher_interval
+from pharmasl.craving.association import fisher_interval
 from pharmasl.group import effect_sizes
 
 ALPHA = 0.05
