@@ -26,9 +26,9 @@ PARTICIPANTS = 6
 CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 
 
-def settings():
+def settings(root=ROOT):
     """The configuration that the project ships, with a sensitivity analysis."""
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+    config = yaml.safe_load((root / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
     for analysis in config["analyses"].values():
         analysis["covariates"] = ["age"]
     answers = {
@@ -86,7 +86,7 @@ def process():
 
 def finish(folder, process, root=ROOT):
     """Results of all jobs: a folder ``study`` to be copied, and a ``checkout`` of the project in ``root`` beside it."""
-    case = Case(folder / "study", settings(), folder / "checkout")
+    case = Case(folder / "study", settings(root), folder / "checkout")
     case.checkout.mkdir(parents=True)
     for name in CHECKOUT:
         source = root / name
