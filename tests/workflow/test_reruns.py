@@ -282,7 +282,8 @@ def removed(path):
 
 def craving_taken_away(case):
     """What the configuration does not ask for any more is not missed. (Slopes are told of all regions then.)"""
-    del case.config["craving"], case.config["sensitivity"]
+    for name in ("craving", "sensitivity", "primary"):
+        case.config.pop(name, None)
     shutil.rmtree(case.folder / "results/craving")
 
 
@@ -403,7 +404,7 @@ CHANGES = {
     "a module of the group stage": (module_edited, GROUP),
     "a final map deleted": (
         removed("group/cue_interaction/cue_interaction_stat-tfce_statmap.nii.gz"),
-        {"group_statistics": 1, "cluster_table": 1, "group_figure": 1, **FLOW},
+        {"group_statistics": 1, "cluster_table": 1, "group_figure": 1, "trial_verdict": 1, **FLOW},
     ),
     "a map of the analysis that gives the seed deleted": (
         removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
