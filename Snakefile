@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.20")
+min_version("9.27")
 
 CONFIGURED = bool(config)
 
@@ -12,6 +12,7 @@ if not CONFIGURED:
 
 
 include: "rules/common.smk"
+include: "rules/records.smk"
 include: "rules/study.smk"
 include: "rules/anat.smk"
 include: "rules/perfusion.smk"

@@ -5,6 +5,7 @@ one short name a kind of path: anat, scan, visit, template, roi and group build 
 """
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
@@ -59,6 +60,8 @@ OUTPUT = SETTINGS["output_dir"].rstrip("/")
 SPACE = SETTINGS["template"]["space"]
 RESOLUTION = str(SETTINGS["template"]["resolution"])
 TARGETS = targets.Targets(STUDY, OUTPUT)
+# What the results do not depend on: where they and the dataset lie.
+PLACES = ("bids_dir", "output_dir")
 ALLOCATION_LOG = f"{OUTPUT}/study/allocation_log.json"
 
 # What computes, for the report: with --sdm conda the rules' own environments do.
@@ -112,6 +115,8 @@ wildcard_constraints:
 onstart:
     if EXAMPLE:
         raise WorkflowError(wrapped(NO_DATA))
+    Path(OUTPUT).mkdir(parents=True, exist_ok=True)
+    lock_results()
     # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
     # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
     # machine, nothing needs limiting.

@@ -165,11 +165,12 @@ rule report:
         title=SETTINGS["title"],
         analyses=list(SETTINGS["analyses"]),
         conjunctions=list(SETTINGS["conjunctions"]),
-        config=SETTINGS,
+        # The page names folders, not where they lie.
+        config={**SETTINGS, **{name: os.path.basename(os.path.abspath(SETTINGS[name])) for name in PLACES}},
         versions=VERSIONS,
         state=lambda wildcards: allocation_log.digests(SETTINGS),
-        # Not an input: in an unblinded run it is written before the first job.
-        allocation_log=ALLOCATION_LOG,
+        # Not an input: in an unblinded run it is written before the first job. From the page's folder.
+        allocation_log="../study/allocation_log.json",
         blinded=SETTINGS["blinded"],
         code=code("report"),
     message:

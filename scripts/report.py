@@ -41,7 +41,8 @@ def main(snakemake):
     """Map the rule's files onto :func:`pharmasl.report.page.write`."""
     params = snakemake.params
     # A study without arms has no such record, nor has a blinded one before its first freeze.
-    record = [params.allocation_log] if Path(params.allocation_log).is_file() and not params.blinded else []
+    path = Path(snakemake.output.page).parent / params.allocation_log
+    record = [path] if path.is_file() and not params.blinded else []
     page.write(
         snakemake.output.page,
         {name: getattr(snakemake.input, name) for name in INPUTS} | {"allocation_log": record},

@@ -69,6 +69,12 @@ class Contents:
             self._changed.add(place)
         return found
 
+    def is_altered(self, path):
+        """Whether a file is remembered in another state than it is in now; False where it is not remembered."""
+        place, name = os.path.split(os.path.realpath(path))
+        known = self._of(place).get(name)
+        return known is not None and known[:-1] != _state(os.path.join(place, name))
+
     def _shard(self, place):
         return self._folder / f"{hashlib.blake2b(os.fsencode(place), digest_size=16).hexdigest()}.json"
 

@@ -21,10 +21,10 @@ SHAM, REAL = "sham", "real"
 DESCRIPTION = (
     "Each state of code and configuration that was run, oldest first. sham: the blinded report was complete (report_sha256). "
     "real: a run with the trial's own allocation began; the first of them is the unblinding. Settings leave out the key "
-    "blinded, which is what unblinding changes; files are those of the workflow, with a BLAKE2 digest each."
+    "blinded, which is what unblinding changes, and where dataset and results lie; files are those of the workflow, with a BLAKE2 digest each."
 )
-# What unblinding itself changes.
-_UNBLINDING = ("blinded",)
+# What unblinding itself changes, and where dataset and results lie.
+_LEFT_OUT = ("blinded", "bids_dir", "output_dir")
 
 
 def state(settings, versions):
@@ -57,7 +57,7 @@ def digests(settings):
 
 
 def _kept(settings):
-    return {key: value for key, value in settings.items() if key not in _UNBLINDING}
+    return {key: value for key, value in settings.items() if key not in _LEFT_OUT}
 
 
 def _digest(content):

@@ -1,5 +1,7 @@
 """Raw files as a rule's input and params: known by their place in the dataset and by what they hold, not by path and date."""
 
+import os
+
 from pharmasl import bids, contents
 
 
@@ -13,14 +15,14 @@ def inputs(paths, root, mark):
         The dataset's folder.
     mark : callable
         Takes a path and the name that Snakemake is to compare and print in its place: the file's BIDS URI wherever the
-        dataset lies, or the path of a file outside of it.
+        dataset lies, or the name of a file outside of it.
     """
 
     def marked(named):
         if not isinstance(named, str):
             return [marked(path) for path in named]
         below = bids.place(named, root)
-        return mark(named, named if below.startswith("../") else f"bids::{below}")
+        return mark(named, f"file::{os.path.basename(named)}" if below.startswith("../") else f"bids::{below}")
 
     return lambda wildcards: marked(_given(paths, wildcards))
 

@@ -1,6 +1,7 @@
 """The study's tables: one row a scan, a participant, an exclusion."""
 
 import functools
+import os
 from pathlib import Path
 
 from pharmasl import __version__, bids, blinding, tables
@@ -108,8 +109,10 @@ def write_sheets(content, description, scans, participants, randomised, exclusio
     with blinding.marking(False):
         tables.write_json(description, bids.dataset_description("pharmasl results", __version__, [content["bids_dir"]]))
         tables.write_table(scans, content["scans"], _SCANS)
-    # Logs and benchmarks lie beside the derivatives and are not BIDS.
-    Path(description).with_name(".bidsignore").write_text("logs/\nbenchmarks/\nreport/\n", encoding="utf-8")
+    # Logs, benchmarks and the manifest lie beside the derivatives and are not BIDS.
+    Path(description).with_name(".bidsignore").write_text(
+        "logs/\nbenchmarks/\nreport/\nmanifest.json\n", encoding="utf-8"
+    )
     columns = dict.fromkeys(name for row in content["participants"] for name in row)
     tables.write_table(participants, content["participants"], {name: f"As in the dataset: {name}" for name in columns})
     tables.write_table(randomised, content["randomised"], _RANDOMISED)
@@ -137,7 +140,10 @@ def content(study):
     # Columns that the configuration does not name say nothing of the results.
     wanted = {"participant_id", *study_arms.named_columns(study.config)} | ({arms["column"], "arm"} if arms else set())
     return {
-        "bids_dir": study.config["bids_dir"],
+        # From the results' folder, wherever the two lie.
+        "bids_dir": bids.place(
+            os.path.realpath(study.config["bids_dir"]), os.path.realpath(study.config["output_dir"])
+        ),
         "scans": list(scan_rows(study)),
         "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],
         "randomised": [
