@@ -115,8 +115,7 @@ wildcard_constraints:
 onstart:
     if EXAMPLE:
         raise WorkflowError(wrapped(NO_DATA))
-    Path(OUTPUT).mkdir(parents=True, exist_ok=True)
-    lock_results()
+    RESULTS_GUARD.lock()
     # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
     # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
     # machine, nothing needs limiting.
