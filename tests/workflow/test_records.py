@@ -13,8 +13,9 @@ import plans
 import pytest
 import skeleton
 from pharmasl import folder_lock, manifest, verify
+from snakemake import api  # noqa: F401 - before snakemake.workflow, which imports it
+from snakemake import workflow as snakemake_workflow
 from snakemake.persistence import MetadataRecord, PersistenceBase
-from snakemake.workflow import Workflow
 
 PARTICIPANTS = 4
 
@@ -237,8 +238,8 @@ def test_the_manifest_names_no_machine_and_no_arm(kept):
 
 def test_snakemake_still_has_what_the_records_are_put_back_by():
     """The workflow wraps a method of Snakemake's and writes its records; a new version may call these otherwise."""
-    assert "self._prepare_dag(" in inspect.getsource(Workflow.execute)
-    assert "self._persistence = " in inspect.getsource(Workflow._prepare_dag)
+    assert "self._prepare_dag(" in inspect.getsource(snakemake_workflow.Workflow.execute)
+    assert "self._persistence = " in inspect.getsource(snakemake_workflow.Workflow._prepare_dag)
     needed = {
         "rule",
         "params",
