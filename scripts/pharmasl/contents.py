@@ -69,11 +69,10 @@ class Contents:
             self._changed.add(place)
         return found
 
-    def is_altered(self, path):
-        """Whether a file is remembered in another state than it is in now; False where it is not remembered."""
+    def is_remembered(self, path):
+        """Whether a file was read here before, in whatever state it was then."""
         place, name = os.path.split(os.path.realpath(path))
-        known = self._of(place).get(name)
-        return known is not None and known[:-1] != _state(os.path.join(place, name))
+        return name in self._of(place)
 
     def _shard(self, place):
         return self._folder / f"{hashlib.blake2b(os.fsencode(place), digest_size=16).hexdigest()}.json"

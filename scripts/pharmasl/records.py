@@ -107,11 +107,11 @@ class _Folder:
         return self.known.files.get(path) if self.known else None
 
     def holds(self, path: str, content: Content) -> bool:
-        """Whether a file holds what it held: by size and date, or where these do not tell, by its digest."""
+        """Whether a file holds what it held: by its digest, or where it was never read here, by size and date."""
         if path not in self.files or self.files[path][0] != content.size:
             return False
         file = os.path.join(self.root, path)
-        if self.files[path][1] == content.date and not self.contents.is_altered(file):
+        if self.files[path][1] == content.date and not self.contents.is_remembered(file):
             return True
         return self.contents.digest(file) == content.sha256
 
@@ -119,7 +119,7 @@ class _Folder:
         """What a file holds; it is read only where it is not as ``before``."""
         size, date = self.files[path]
         file = os.path.join(self.root, path)
-        if before and (before.size, before.date) == (size, date) and not self.contents.is_altered(file):
+        if before and (before.size, before.date) == (size, date) and not self.contents.is_remembered(file):
             return before
         return Content(size, date, self.contents.digest(file))
 

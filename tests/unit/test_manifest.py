@@ -141,7 +141,9 @@ def test_a_change_with_date_and_size_kept_is_seen_where_the_content_is_remembere
     time.sleep(0.05)  # the system's own dates count in steps
     path.write_bytes(b"a\n2\n")
     os.utime(path, (1.6e9, 1.6e9))
-    assert restored(folder, folder.memory)[0] == ["rois/v.tsv"]
+    # In this plan and the next.
+    for known in (folder.memory, folder.memory, memory()):
+        assert restored(folder, known)[0] == ["rois/v.tsv"]
 
 
 def test_a_tables_sidecar_belongs_to_it(folder):
