@@ -218,11 +218,38 @@ def ratings(study):
         yield from several.errors
         return
     rated = {row["participant_id"] for row in found if row["cue_elicited"] is not None}
+    problems = []
     for term in craving["covariates"]:
-        columns = study_arms.columns(term)
-        chosen = [row for row in rows if row["participant_id"] in rated and all(row.get(name) for name in columns)]
+        chosen = _complete(rows, rated, [term])
         if chosen:
             try:
                 design.covariate_columns(chosen, [row["participant_id"] for row in chosen], term, file)
             except InputError as error:
-                yield error
+                problems.append(error)
+    yield from problems
+    chosen = _complete(rows, rated, craving["covariates"])
+    if chosen and craving["covariates"] and not problems:
+        try:
+            _adjusted(chosen, craving["covariates"], study.config["arms"], file)
+        except InputError as error:
+            yield error
+
+
+def _complete(rows, rated, terms):
+    """The rows of rated participants that have every column of the terms."""
+    columns = [column for term in terms for column in study_arms.columns(term)]
+    return [row for row in rows if row["participant_id"] in rated and all(row.get(name) for name in columns)]
+
+
+def _adjusted(rows, terms, arms, file):
+    """Refuse covariates of the correlations that are combinations of one another, of the arm and of the mean."""
+    names = [row["participant_id"] for row in rows]
+    columns = [
+        ("intercept", np.ones(len(rows))),
+        ("arm", np.array([row["arm"] == arms["treatment"] for row in rows], float)),
+    ]
+    columns += [column[:2] for term in terms for column in design.covariate_columns(rows, names, term, file)]
+    # Where all are of one arm, the arm is no term.
+    columns = [column for column in columns if column[0] != "arm" or np.ptp(column[1]) > 0]
+    if len(columns) < len(rows):
+        design.check_rank(np.column_stack([values for _, values in columns]), [name for name, _ in columns], file)

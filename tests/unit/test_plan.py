@@ -5,7 +5,8 @@ import sys
 
 import pytest
 import skeleton
-from pharmasl import plan
+from pharmasl import plan, tables
+from pharmasl.craving import scores as scoring
 from pharmasl.errors import InputErrors
 
 CRAVING = {"table": "phenotype/craving.tsv", "before": "craving_pre", "after": "craving_post", "range": [0, 100]}
@@ -213,3 +214,44 @@ def test_analyses_of_other_people_are_not_corrected_jointly(tmp_path):
     assert (error.field, error.found) == ("primary.correction", "joint, and sub-03 in rest or cue alone")
     sound({**config, "primary": {"answers": ["rest", "cue"]}})
     sound({**config, "participants": ["01", "02", "04", "05", "06"]})
+
+
+@pytest.mark.parametrize(
+    ("covariates", "words"),
+    [
+        (["w1"], None),
+        (["w2 - w1"], None),
+        (["w1", "w3"], "confounded.*w3 = "),
+        (["w2 - w9"], "w9"),
+        (["same"], "one value for all participants"),
+    ],
+)
+def test_covariates_of_craving_are_checked_together_and_may_be_changes(tmp_path, covariates, words):
+    """w3 is 2 w1 + 3; `same` does not vary."""
+    root = skeleton.dataset(tmp_path / "bids", participants=8)
+    path = root / "participants.tsv"
+    head, *lines = path.read_text().splitlines()
+    lines = [f"{line}\t{60 + k}\t{61 + 2 * k % 5}\t{2 * (60 + k) + 3}\t7" for k, line in enumerate(lines)]
+    path.write_text("\n".join([f"{head}\tw1\tw2\tw3\tsame", *lines]) + "\n")
+    ratings = [f"sub-{k:02d}\t{at}\t{40 + k}\t{50 + k * 2 % 7}" for k in range(1, 9) for at in ("T1", "T2")]
+    (root / "phenotype").mkdir(exist_ok=True)
+    (root / "phenotype/craving.tsv").write_text("\n".join(["participant_id\tsession_id\tpre\tpost", *ratings]) + "\n")
+    craving = {"table": "phenotype/craving.tsv", "before": "pre", "after": "post", "rois": [], "covariates": covariates}
+    reading = plan.read({**skeleton.config(root), "craving": craving})
+    if words is None:
+        plan.check_trial(reading)
+        rows = [{**row, "arm": row["arm"]} for row in reading.study.participants.values()]
+        scores = scoring.read_scores(
+            root / "phenotype/craving.tsv", write_rows(tmp_path / "p.tsv", rows), {**craving, "range": [0, 100]},
+            reading.study.config["sessions"], reading.study.config["arms"],
+        )  # fmt: skip
+        if covariates == ["w2 - w1"]:
+            assert float(scores[0]["w2 - w1"]) == 61 - 60
+        return
+    with pytest.raises(InputErrors, match=words):
+        plan.check_trial(reading)
+
+
+def write_rows(path, rows):
+    tables.write_table(path, rows, dict.fromkeys(rows[0], "c"))
+    return path

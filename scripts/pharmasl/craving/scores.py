@@ -9,6 +9,7 @@ import math
 
 from pharmasl import tables
 from pharmasl.errors import InputError, InputErrors
+from pharmasl.study import arms as study_arms
 
 log = logging.getLogger(__name__)
 
@@ -191,9 +192,12 @@ def score(table, people, file, craving, sessions, arms):
             errors.append(InputError(file, f"arm of {row['participant_id']}", row["arm"], expected, "Correct it."))
     covariates = list(craving.get("covariates") or [])
     for name in covariates:
-        if any(name not in row for row in known.values()):
-            fix = "Correct craving.covariates."
-            errors.append(InputError(file, "craving.covariates", name, "a column of participants.tsv", fix))
+        absent = [each for each in study_arms.columns(name) if any(each not in row for row in known.values())]
+        if absent:
+            expected = "a column of participants.tsv, or the change of one, such as weight_T2 - weight_T1"
+            errors.append(
+                InputError(file, "craving.covariates", " and ".join(absent), expected, "Correct craving.covariates.")
+            )
     labels = [_label(sessions["baseline"], "ses-"), _label(sessions["followup"], "ses-")]
     elsewhere = {_label(session, "ses-") for session in sessions.get("others") or []}
     limits = craving.get("range") or (-math.inf, math.inf)
@@ -263,7 +267,7 @@ def score(table, people, file, craving, sessions, arms):
                 elicited = None if before is None or after is None else after - before
                 named = zip(RATINGS, (before, after, elicited))
                 line |= {name if condition == first else column(name, condition): value for name, value in named}
-            scores.append(line | {name: row[name] for name in covariates})
+            scores.append(line | {name: study_arms.value(row, name) for name in covariates})
     return scores, answered
 
 

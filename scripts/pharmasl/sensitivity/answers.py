@@ -304,11 +304,6 @@ def with_covariates(scores, covariates, table):
         The rows, each covariate as text, None where missing.
     """
     known = {row["participant_id"]: row for row in table}
-    return [{**row, **{name: _covariate(known[row["participant_id"]], name) for name in covariates}} for row in scores]
-
-
-def _covariate(row, name):
-    parts = [row[column] for column in study_arms.columns(name)]
-    if len(parts) == 1:
-        return parts[0]
-    return None if None in parts else repr(float(parts[0]) - float(parts[1]))
+    return [
+        {**row, **{name: study_arms.value(known[row["participant_id"]], name) for name in covariates}} for row in scores
+    ]

@@ -59,6 +59,14 @@ def columns(term):
     return [part.strip() for part in term.split(" - ")]
 
 
+def value(row, term):
+    """The value of a covariate in a row of the participants' table, as text; None where it, or one of its columns, is missing."""
+    parts = [row[column] for column in columns(term)]
+    if len(parts) == 1:
+        return parts[0]
+    return None if None in parts else repr(float(parts[0]) - float(parts[1]))
+
+
 def used(rows, terms):
     """The rows of the participants' table with what a model may look at: a job that reads them so needs nothing else.
 
