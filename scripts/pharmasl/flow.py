@@ -340,6 +340,14 @@ def _craving(trial, arms, sessions, scores, model):
                 raise InputError(model, f"n of {name}", row["n"], expected, "Run the craving models again.")
             if row["estimate"] is None:
                 fate.update(dict.fromkeys(members, Loss("other", row["method"])))
+        # The test that decides the endpoint rests on the same participants, both arms together.
+        compared = rows["difference_of_changes", "arm:session", None]
+        number = sum(trial.arm[who] in pair for who in kept)
+        if enough == 2 and int(compared["n"]) != number:
+            expected = f"{number}, as in the craving scores"
+            raise InputError(
+                model, "n of difference_of_changes", compared["n"], expected, "Run the craving models again."
+            )
         yield _Block("analysed", name, None, fate)
 
 

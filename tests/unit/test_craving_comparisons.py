@@ -121,6 +121,15 @@ def test_the_deciding_row_is_welchs_test_of_the_changes():
     assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(without), max(without)), rel=1e-9)
 
 
+def test_an_arm_without_variation_is_told():
+    ratings = np.random.default_rng(1).normal(30, 5, (12, 2, 2))
+    ratings[6:, 1] = ratings[6:, 0] + 2
+    (row,) = comparisons.difference_of_changes(scores_of(ratings, (6, 6)), ARMS, SESSIONS)
+    assert row["df"] == pytest.approx(5)
+    assert row["variance_ratio"] is None
+    assert row["method"].startswith("no variation in placebo: the other arm's variance alone; Welch's test")
+
+
 def test_what_cannot_be_compared_says_why():
     same = np.full((6, 2, 2), 3.0)
     (row,) = comparisons.difference_of_changes(scores_of(same, (3, 3)), ARMS, SESSIONS)

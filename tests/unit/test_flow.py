@@ -252,6 +252,11 @@ def test_a_craving_model_of_other_scores_is_refused(tmp_path):
     tables.write_table(tmp_path / "model.tsv", rows, dict.fromkeys(rows[0], "c"))
     with pytest.raises(InputError, match="n of craving, mixed model"):
         flow.flow(files, arms=trial.arms, **SETTINGS)
+    for row in rows:
+        row["n"] = int(row["n"]) + {"mixed_model": -1, "difference_of_changes": 1}.get(row["analysis"], 0)
+    tables.write_table(tmp_path / "model.tsv", rows, dict.fromkeys(rows[0], "c"))
+    with pytest.raises(InputError, match="n of difference_of_changes"):
+        flow.flow(files, arms=trial.arms, **SETTINGS)
 
 
 def test_someone_lost_from_the_table_or_counted_twice_is_noticed(tmp_path):

@@ -56,6 +56,8 @@ def _compare(analysis, term, values, arm, arms, *, between, what="", left_out=()
     method = "Welch's test" if between else "Student's t in the control arm"
     if between:
         about["variance_ratio"] = arm_variances.ratio(test.variances, arms["treatment"], arms["control"])
+        still = [label for label, variance in test.variances.items() if not variance > 0]
+        what += "".join(f"no variation in {label}: the other arm's variance alone; " for label in still)
     return make_row(analysis, term, **about, method=f"{what}{method}, one contrast a participant", test=test)
 
 

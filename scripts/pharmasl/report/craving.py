@@ -98,7 +98,7 @@ def notes(rows):
     told = [
         row["method"]
         for row in rows
-        if row["method"] and ("not fitted" in row["method"] or "boundary" in row["method"])
+        if row["method"] and any(words in row["method"] for words in ("not fitted", "boundary", "no variation in "))
     ]
     for row in rows:
         if row["analysis"] == "equal_variance" and row["p"] is not None and number(row["p"]) < 0.05:
