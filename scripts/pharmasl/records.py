@@ -222,6 +222,8 @@ def update(
     is_complete : bool
         Whether all that the configuration asks for is there: what is missing is not asked for any more, and not missed.
     """
+    # Snakemake keeps what it read of a record before it wrote it, of the last jobs.
+    memory.forget_cache()
     folder = _folder(root, memory, contents)
     now = fingerprints.digest(versions)
     new = Manifest(versions={**(folder.known.versions if folder.known else {}), now: versions})

@@ -12,7 +12,7 @@ import numpy as np
 import plans
 import pytest
 import skeleton
-from pharmasl import folder_lock, manifest, verify
+from pharmasl import contents, folder_lock, manifest, verify
 from snakemake import api  # noqa: F401 - before snakemake.workflow, which imports it
 from snakemake import workflow as snakemake_workflow
 from snakemake.persistence import MetadataRecord, PersistenceBase
@@ -197,6 +197,21 @@ def test_a_second_run_is_refused_wherever_it_starts(study, process):
         assert start.plan(process)[0]["group_statistics"] == 1
     lock.release()
     assert not (study.folder / "results/.lock").exists()
+
+
+def test_what_a_run_made_is_written_down_and_known_without_its_memory(study, process):
+    sheet(study)
+    target = "results/study/participants.tsv"
+    status, text = study.run(process, "--cores", "1", target)
+    assert status == 0, text[-2000:]
+    results = study.folder / "results"
+    known = manifest.read(results)
+    assert known.files["study/participants.tsv"].content.sha256 == contents.read(results / "study/participants.tsv")
+    assert known.sidecars["study/participants.json"].sha256 == contents.read(results / "study/participants.json")
+    assert verify.main([str(results)]) == 0
+    forgotten(study)
+    _, text = study.run(process, "-n", target)
+    assert "Nothing to be done" in text
 
 
 def test_verify_tells_without_snakemake(study, capsys):
