@@ -101,6 +101,8 @@ def group(trial, folder, names, analysis):
                 arms=ARMS,
                 participants={"baseline": names, "followup": names},
                 sessions=SESSIONS,
+                is_cbf=True,
+                shared=[],
             ),
             threads=1,
         )
