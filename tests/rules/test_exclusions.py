@@ -84,6 +84,7 @@ def group(trial, folder, names, analysis):
     out = {name: folder / f"{name}.nii.gz" for name in maps} | {n: folder / f"{n}.tsv" for n in ("design", "null")}
     output = SimpleNamespace(**out, inference=folder / "inference.json")
     inference = {"permutations": 60, "seed": 1, "cluster_forming_p": 0.01, "neighbours": 18, "alpha": 0.05}
+    inference |= {"primary": "extent", "variance": "equal"}
     script("group_statistics").main(
         SimpleNamespace(
             input=SimpleNamespace(
