@@ -14,7 +14,15 @@ SHAPE, N = (14, 14, 10), 16
 NAMES = [f"sub-{k:02d}" for k in range(1, N + 1)]
 TREATED = np.arange(N) < 8
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
-INFERENCE = {"permutations": 100, "seed": 3, "cluster_forming_p": 0.005, "neighbours": 18, "alpha": 0.05}
+INFERENCE = {
+    "primary": "extent",
+    "variance": "equal",
+    "permutations": 100,
+    "seed": 3,
+    "cluster_forming_p": 0.005,
+    "neighbours": 18,
+    "alpha": 0.05,
+}
 SETTINGS = {
     "interaction": {"effect": "group_by_time", "contrast": "rest", "covariates": ["age"]},
     "association": {"effect": "association", "contrast": "rest", "seed": {"roi": "s", "contrast": "rest"}},
