@@ -123,8 +123,8 @@ class _Folder:
             return before
         return Content(size, date, self.contents.digest(file))
 
-    def making(self, path: str) -> tuple[Making, float] | None:
-        """How a file was made and its date, s, by Snakemake's record or the manifest; None where neither is of its content."""
+    def making(self, path: str) -> tuple[Making, float, bool] | None:
+        """How a file was made, its date, s, and whether Snakemake knows so; None where no record is of its content."""
         size, date = self.files[path]
         entry, record = self.entry(path), self.memory.read(path)
         if record and record[0].rule == UNKNOWN.rule:
@@ -132,11 +132,11 @@ class _Folder:
         content = entry.content if entry else None
         of_manifest = content is not None and (content.size, content.date) == (size, date)
         if record and abs(record[1] - date / 1e9) < _SAME_DATE and (not of_manifest or self.holds(path, content)):
-            return record if self._sidecar_is_whole(path) or not of_manifest else None
+            return (*record, True) if self._sidecar_is_whole(path) or not of_manifest else None
         if content and self.holds(path, content) and self._sidecar_is_whole(path):
-            return entry.making, content.date / 1e9
+            return entry.making, content.date / 1e9, False
         # Results of before there were manifests: Snakemake's word is all that there is.
-        return record if record and (self.known is None or (entry and not content)) else None
+        return (*record, True) if record and (self.known is None or (entry and not content)) else None
 
     def _sidecar_is_whole(self, path: str) -> bool:
         beside = manifest.sidecar(path)
@@ -178,10 +178,11 @@ def restore(
     for path, (_, date) in folder.files.items():
         making = folder.making(path)
         if making:
-            if memory.read(path) != making:
-                memory.write(path, *making)
+            how, then, is_remembered = making
+            if not is_remembered:
+                memory.write(path, how, then)
             content = folder.entry(path).content if folder.entry(path) else None
-            if set_dates and content and making[1] == content.date / 1e9 and date != content.date:
+            if set_dates and content and then == content.date / 1e9 and date != content.date:
                 _set_date(os.path.join(root, path), content.date)
         elif together := outputs_with(path):
             unknown.append(path)
