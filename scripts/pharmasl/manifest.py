@@ -107,8 +107,11 @@ class Manifest:
 
 
 def sidecar(path: str) -> str | None:
-    """The name of the JSON file beside a table; None for another kind of file."""
-    return f"{path.removesuffix('.tsv')}.json" if path.endswith(".tsv") else None
+    """The name of the JSON file that may lie beside a table or an image; None for another kind of file."""
+    for ending in (".tsv", ".nii.gz", ".nii"):
+        if path.endswith(ending):
+            return f"{path.removesuffix(ending)}.json"
+    return None
 
 
 def listing(root: str | os.PathLike) -> dict[str, tuple[int, int]]:

@@ -54,6 +54,7 @@ def folder(tmp_path):
     results = tmp_path / "results"
     for name, content in (
         ("group/t.nii.gz", gzip.compress(b"t" * 99)),
+        ("group/t.json", b"{}"),
         ("rois/v.tsv", b"a\n1\n"),
         ("rois/v.json", b"{}"),
     ):
@@ -146,9 +147,11 @@ def test_a_change_with_date_and_size_kept_is_seen_where_the_content_is_remembere
         assert restored(folder, known)[0] == ["rois/v.tsv"]
 
 
-def test_a_tables_sidecar_belongs_to_it(folder):
-    (folder.root / "rois/v.json").unlink()
-    assert restored(folder)[0] == ["rois/v.tsv"]
+@pytest.mark.parametrize(("sidecar", "owner"), [("rois/v.json", "rois/v.tsv"), ("group/t.json", "group/t.nii.gz")])
+def test_the_sidecar_of_a_table_or_an_image_belongs_to_it(folder, sidecar, owner):
+    assert sidecar in manifest.read(folder.root).sidecars
+    (folder.root / sidecar).unlink()
+    assert restored(folder)[0] == [owner]
 
 
 def test_what_is_made_after_the_manifest_is_known_by_snakemake_alone(folder):
@@ -198,7 +201,7 @@ def test_versions_are_those_that_made_each_file(folder):
 
 def test_verify_names_what_is_not_whole(folder, capsys):
     assert verify.main([str(folder.root)]) == 0
-    assert "3 files hold what they held" in capsys.readouterr().out
+    assert "4 files hold what they held" in capsys.readouterr().out
     path = folder.root / "group/t.nii.gz"
     whole = path.read_bytes()
     path.write_bytes(whole[:-8] + bytes(8))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from calling import Workflow
 from loading import ROOT, shared_data
-from pharmasl import images, tables
+from pharmasl import images, tables, verify
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,11 @@ def test_grey_matter_perfusion_is_what_was_simulated(run):
 
 def test_a_finished_run_has_nothing_to_do(run):
     assert dry(run) == set()
+
+
+def test_a_finished_run_is_whole(run):
+    """Every file is tied to the job that made it, sidecars of tables and images too."""
+    assert verify.main([str(run.folder / "demo/results")]) == 0
 
 
 def test_a_touched_module_reruns_nothing(run):
