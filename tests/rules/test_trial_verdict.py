@@ -56,7 +56,7 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
     }
     params = types.SimpleNamespace(
         analysis={"effect": "group_by_time", "contrast": contrast, "covariates": []}, arms=ARMS,
-        inference={**INFERENCE, "primary": primary, "variance": variance}, sessions={"baseline": "T1", "followup": "T2"},
+        inference={**INFERENCE, "primary": primary, "variance": variance}, sessions={"baseline": "T1", "followup": "T2"}, is_cbf=True, shared=[],
         participants={which: list(people) for which in ("baseline", "followup")},
     )  # fmt: skip
     output = {name: str(folder / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
