@@ -42,14 +42,9 @@ def rates(rng, mask, treated, control):
         fit.residuals, model, orders, clusters.Lattice(mask, 18), threshold, mass="excess",
         enhancement=tfce.Enhancement(), threads=2,
     )  # fmt: skip
-    ties = {"extent": permutation.TIE, "voxel": permutation.TIE, "mass": permutation.TIE, "tfce": tfce.TIE}
-    maxima = {
-        "extent": null.largest_extent(), "voxel": null.largest_t(), "mass": null.largest_mass(), "tfce": null.largest_tfce(),
-    }  # fmt: skip
-    p = {name: permutation.family_wise_p(values, values, ties[name]) for name, values in maxima.items()}
-    p["any"] = combination.combined_p(combination.least_p(null, True), null, True)
+    p = {name: combination.relabelling_p(null, name, True) for name in verdict.PRIMARY}
     called = {name: verdict.passes(values, ALPHA) for name, values in p.items()}
-    old = np.any([called[name] for name in maxima], axis=0)
+    old = np.any([called[name] for name in verdict.PRIMARY if name != "any"], axis=0)
     return {**{name: values.mean() for name, values in called.items()}, "old": old.mean()}, len(orders), exhaustive
 
 

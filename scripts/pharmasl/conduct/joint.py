@@ -10,15 +10,7 @@ import numpy as np
 
 from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import combination, permutation, tfce
-
-# The largest of each relabelling by each statistic, and up to which relative difference two are equal.
-_LARGEST = {
-    "voxel": (permutation.Null.largest_t, permutation.TIE),
-    "extent": (permutation.Null.largest_extent, permutation.TIE),
-    "mass": (permutation.Null.largest_mass, permutation.TIE),
-    "tfce": (permutation.Null.largest_tfce, tfce.TIE),
-}
+from pharmasl.group import combination, permutation
 
 
 class NotJointError(Exception):
@@ -41,12 +33,7 @@ def relabelling_p(path: str, statistic: str, two_sided: bool) -> np.ndarray:
     ndarray of shape (B,)
         Multiples of 1/B.
     """
-    null = _null(path)
-    if statistic == "any":
-        return combination.combined_p(combination.least_p(null, two_sided), null, two_sided)
-    largest, tie = _LARGEST[statistic]
-    values = largest(null, two_sided)
-    return permutation.family_wise_p(values, values, tie)
+    return combination.relabelling_p(_null(path), statistic, two_sided)
 
 
 def _null(path):

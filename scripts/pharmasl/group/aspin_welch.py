@@ -184,11 +184,12 @@ class ByArm:
         n = weights.shape[-1]
         return weights.reshape(-1, n), inside.reshape(-1, n)
 
-    def _batch(self, orders: np.ndarray, work: list[np.ndarray]) -> None:
-        """Fill z, v, df (B, V) and variances (B, G, V) of a batch of relabellings."""
+    def _batch(self, orders: np.ndarray, z: np.ndarray) -> Observed:
+        """Fill z (B, V) of a batch of relabellings; all there is of the first of them."""
         batch, terms = len(orders), self.basis.shape[1]
         weights, inside = self._weights(orders)
         projector, voxels = self.model.projector, len(self.data.square)
+        first = Observed(np.empty(voxels), z[0], np.empty(voxels), np.empty((self.number, voxels)))
         for start in range(0, voxels, _TILE):
             stop = min(start + _TILE, voxels)
             residuals = self.data.tile(start, stop).astype(np.float64).T
@@ -197,28 +198,28 @@ class ByArm:
                 residuals = residuals - projector @ (projector.T @ residuals)
             sums = (weights @ residuals).reshape(batch, self.number, terms, stop - start)
             squares = (inside @ residuals**2).reshape(batch, self.number, stop - start)
-            z, v, df, variances = (array[..., start:stop] for array in work)
+            # Of the size of a tile: only z is kept for every relabelling.
+            v, df = np.empty((2, batch, stop - start))
+            variances = np.empty((batch, self.number, stop - start))
             _finish(
-                sums, squares, self.data.square[start:stop], self.parts, self.freedom, self.sizes, z, v, df, variances
-            )
-
-    def _work(self, batch: int) -> list[np.ndarray]:
-        voxels = len(self.data.square)
-        return [*(np.empty((batch, voxels)) for _ in range(3)), np.empty((batch, self.number, voxels))]
+                sums, squares, self.data.square[start:stop], self.parts, self.freedom, self.sizes, z[:, start:stop], v, df,
+                variances,
+            )  # fmt: skip
+            first.v[start:stop], first.df[start:stop], first.variances[:, start:stop] = v[0], df[0], variances[0]
+        return first
 
     def observed(self, permutations: np.ndarray) -> Observed:
-        """The observed labelling, the first of the relabellings, by the very products that :meth:`null` makes.
+        """The observed labelling, the first of the relabellings, by the very products that :meth:`null` makes of them.
 
         Parameters
         ----------
         permutations : ndarray of shape (B, n)
+            The identity alone will do where no null distribution is compared with it.
         """
+        orders = permutations[:_BATCH]
         with threadpool_limits(1, user_api="blas"):
-            orders = permutations[:_BATCH]
-            work = self._work(len(orders))
-            self._batch(orders, work)
-        z, v, df, variances = work
-        return Observed(v[0].copy(), z[0].copy(), df[0].copy(), variances[0].copy())
+            first = self._batch(orders, np.empty((len(orders), len(self.data.square))))
+        return Observed(first.v, first.z.copy(), first.df, first.variances)
 
     def null(
         self,
@@ -255,14 +256,13 @@ class ByArm:
         base = threshold if mass == "excess" else 0.0
 
         def run(starts):
-            work = self._work(min(_BATCH, number))
+            room = np.empty((min(_BATCH, number), len(self.data.square)))
             slot = np.full(lattice.size, -1, dtype=np.int32)
             enhancer = None if enhancement is None else tfce.Enhancer(lattice.mask, enhancement)
             for start in starts:
                 orders = permutations[start : start + _BATCH]
-                parts = [array[: len(orders)] for array in work]
-                self._batch(orders, parts)
-                for result, z in zip(out[start : start + len(orders)], parts[0]):
+                self._batch(orders, room[: len(orders)])
+                for result, z in zip(out[start : start + len(orders)], room):
                     _maxima(z, threshold, base, lattice, slot, result)
                     if enhancer is not None:
                         result[6:8] = enhancer.maximum(z.astype(np.float32))

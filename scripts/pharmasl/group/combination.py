@@ -13,6 +13,19 @@ from pharmasl.group.permutation import Null
 from pharmasl.group.verdict import ROUNDING
 
 
+def _maxima(null: Null, two_sided: bool) -> dict[str, tuple[np.ndarray, float]]:
+    """The maxima of each statistic that was computed, and up to which relative difference two are equal."""
+    maxima = {
+        "voxel": (null.largest_t(two_sided), permutation.TIE),
+        "extent": (null.largest_extent(two_sided), permutation.TIE),
+    }
+    if null.mass_positive is not None:
+        maxima["mass"] = (null.largest_mass(two_sided), permutation.TIE)
+    if null.tfce_positive is not None:
+        maxima["tfce"] = (null.largest_tfce(two_sided), tfce.TIE)
+    return maxima
+
+
 def least_p(null: Null, two_sided: bool) -> np.ndarray:
     """The least p of each relabelling over the statistics that were computed.
 
@@ -26,12 +39,28 @@ def least_p(null: Null, two_sided: bool) -> np.ndarray:
     ndarray of shape (B,), float64
         Each statistic's maximum as its p among all B relabellings, the least of them taken.
     """
-    maxima = [(null.largest_t(two_sided), permutation.TIE), (null.largest_extent(two_sided), permutation.TIE)]
-    if null.mass_positive is not None:
-        maxima.append((null.largest_mass(two_sided), permutation.TIE))
-    if null.tfce_positive is not None:
-        maxima.append((null.largest_tfce(two_sided), tfce.TIE))
+    maxima = _maxima(null, two_sided).values()
     return np.min([permutation.family_wise_p(largest, largest, tie) for largest, tie in maxima], axis=0)
+
+
+def relabelling_p(null: Null, statistic: str, two_sided: bool) -> np.ndarray:
+    """The p that an analysis would have had, had each relabelling been the observed labelling.
+
+    Parameters
+    ----------
+    null : pharmasl.group.permutation.Null
+    statistic : {"extent", "mass", "voxel", "tfce", "any"}
+    two_sided : bool
+
+    Returns
+    -------
+    ndarray of shape (B,)
+        Multiples of 1/B.
+    """
+    if statistic == "any":
+        return combined_p(least_p(null, two_sided), null, two_sided)
+    largest, tie = _maxima(null, two_sided)[statistic]
+    return permutation.family_wise_p(largest, largest, tie)
 
 
 def combined_p(p: np.ndarray, null: Null, two_sided: bool) -> np.ndarray:

@@ -112,7 +112,8 @@ def observe(
     if several:
         try:
             model = ByArm(fit, fitted, groups, names)
-            observed = model.observed(permutations)
+            # With one variance for all it is only told how far the arms' differ: one pass over the data.
+            observed = model.observed(permutations if variance == BY_ARM else permutations[:1])
             told = _variances(model, observed, names)
         except InputError:
             if variance == BY_ARM:
