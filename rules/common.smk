@@ -20,11 +20,14 @@ from snakemake.utils import Paramspace
 sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
 
 try:
-    from pharmasl import bids, contents, failures, fingerprints, plan, provenance
+    from pharmasl.conduct import allocation_log
     from pharmasl.errors import InputErrors, InputError, wrapped
+    from pharmasl.files import bids, contents
     from pharmasl.quality import judgement
+    from pharmasl.records import fingerprints, provenance
     from pharmasl.sensitivity import specifications
-    from pharmasl.study import allocation_log, example, raw_files, recorded, targets
+    from pharmasl.study import example
+    from pharmasl.workflow import failures, plan, raw_files, recorded, targets
 
     if config.get("sensitivity"):
         from pandas import DataFrame

@@ -6,7 +6,7 @@ results from their manifest; when the run ends, however it does, it writes the m
 
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 
-from pharmasl import results_guard
+from pharmasl.records import results_guard
 
 RESULTS_GUARD = results_guard.ResultsGuard(workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION)
 

@@ -21,10 +21,11 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 try:
-    from pharmasl import bids, provenance
     from pharmasl.errors import InputErrors
-    from pharmasl.simulate.regions import REGIONS
-    from pharmasl.simulate.trial import CONDITIONS
+    from pharmasl.files import bids
+    from pharmasl.records import provenance
+    from pharmasl.simulate.planted_regions import REGIONS
+    from pharmasl.simulate.virtual_trial import CONDITIONS
     from pharmasl.study import schemas, settings
 except ModuleNotFoundError as error:
     raise WorkflowError(

@@ -1,7 +1,7 @@
 """Realign the volumes of a perfusion series and register it to the participant's T1-weighted image."""
 
-from pharmasl.job import job
 from pharmasl.perfusion import alignment
+from pharmasl.workflow.job import job
 
 MADE = ("motion", "coregistration", "registration", "m0_motion", "aslref", "confounds")
 

@@ -1,7 +1,7 @@
 """Record what is frozen with a blinded report: code and configuration."""
 
-from pharmasl.job import job
-from pharmasl.study import allocation_log
+from pharmasl.conduct import allocation_log
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Write the template as the anatomy of a participant who has no T1-weighted image."""
 
 from pharmasl.anatomy import assumed
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Copy the configured atlas, from its package or the user's files, into the results."""
 
-from pharmasl import atlas
-from pharmasl.job import job
+from pharmasl.space import atlas
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Table the clusters of an analysis: size, place, anatomical name, effect and p."""
 
 from pharmasl.group import table
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Put what the workflow found beside what was planted."""
 
-from pharmasl.job import job
 from pharmasl.simulate import comparison
+from pharmasl.workflow.job import job
 
 RESULTS = ("effect", "t", "verdict", "clusters", "table", "inference")
 PERSON = ("truth_mask", "truth_field", "mask", "field")

@@ -1,7 +1,7 @@
 """Find where several analyses all show an effect of one sign."""
 
 from pharmasl.group import conjunction
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

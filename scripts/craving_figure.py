@@ -1,16 +1,16 @@
 """Draw cue-elicited craving and its relation to regional perfusion."""
 
-from pharmasl.figures import craving
-from pharmasl.job import job
+from pharmasl.figures import craving_plot
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
     """Draw the scores, the model's residuals and influence and, where regions are related to craving, the relations."""
     source, params = snakemake.input, snakemake.params
-    craving.scores(snakemake.output.craving, source.scores, params.arms, params.sessions)
-    craving.diagnostics(snakemake.output.diagnostics, source.influence, params.arms)
+    craving_plot.scores(snakemake.output.craving, source.scores, params.arms, params.sessions)
+    craving_plot.diagnostics(snakemake.output.diagnostics, source.influence, params.arms)
     for path in snakemake.output.roi:
-        craving.relations(
+        craving_plot.relations(
             path,
             source.scores,
             source["values"],

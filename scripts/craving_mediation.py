@@ -1,7 +1,7 @@
 """Ask, exploratorily, whether treatment acts on craving by way of regional CBF."""
 
-from pharmasl.craving import mediation
-from pharmasl.job import job
+from pharmasl.endpoints import mediation
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Test the effect of treatment on cue-elicited craving."""
 
-from pharmasl.craving import models
-from pharmasl.job import job
+from pharmasl.endpoints import models
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Check the craving ratings and write cue-elicited craving, one row a participant and session."""
 
-from pharmasl.craving import scores
-from pharmasl.job import job
+from pharmasl.endpoints import scores
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

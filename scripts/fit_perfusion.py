@@ -1,7 +1,7 @@
 """Fit CBF and arterial transit time of one scan of several delays, on its own grid and on the template's."""
 
-from pharmasl.job import job
 from pharmasl.perfusion import quantification
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

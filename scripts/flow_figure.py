@@ -1,11 +1,11 @@
 """Draw the flow of participants through the trial."""
 
-from pharmasl.figures import flow
-from pharmasl.job import job
+from pharmasl.figures import flow_diagram
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    flow.draw(snakemake.output.figure, snakemake.input.flow, snakemake.params.arms)
+    flow_diagram.draw(snakemake.output.figure, snakemake.input.flow, snakemake.params.arms)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Draw the statistical map and the design of a whole-brain analysis."""
 
-from pharmasl.figures import design, statmap
-from pharmasl.job import job
+from pharmasl.figures import design_plot, statmap
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
     """Map the rule's files onto the two figures."""
     source = snakemake.input
-    design.draw(snakemake.output.design, snakemake.params.analysis, source.design, source.inference)
+    design_plot.draw(snakemake.output.design, snakemake.params.analysis, source.design, source.inference)
     statmap.draw(
         snakemake.output.figure,
         name=snakemake.params.analysis,

@@ -1,7 +1,7 @@
 """Test an effect on change at every voxel: maps, permutation p, clusters and the definitions behind them."""
 
 from pharmasl.group import analysis
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

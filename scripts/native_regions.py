@@ -1,7 +1,7 @@
 """Read template regions in the CBF of one scan, in its own space."""
 
-from pharmasl import native_regions
-from pharmasl.job import job
+from pharmasl.regions import native_regions
+from pharmasl.workflow.job import job
 
 GIVEN = ("cbf", "brain_mask", "gm", "coregistration", "forward", "inverse", "coverage", "template_gm", "masks")
 

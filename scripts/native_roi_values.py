@@ -1,7 +1,7 @@
 """Combine one region's values in the scans, read in their own space, to those of every contrast."""
 
-from pharmasl import native_values
-from pharmasl.job import job
+from pharmasl.regions import native_values
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Fit a T1-weighted image to the template; write the deformation in both directions."""
 
 from pharmasl.anatomy import normalisation
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,11 +1,11 @@
 """Count the participants at every stage of the trial: randomised, scanned, usable, analysed; lost, and why."""
 
-from pharmasl import flow
-from pharmasl.job import job
+from pharmasl.conduct import flow
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    """Map the rule's files onto :func:`pharmasl.flow.write_flow`."""
+    """Map the rule's files onto :func:`pharmasl.conduct.flow.write_flow`."""
     params = snakemake.params
     flow.write_flow(
         snakemake.output.table,

@@ -1,7 +1,7 @@
 """Write the rows and columns of the participants' table that one model looks at."""
 
-from pharmasl.job import job
 from pharmasl.study import sheets
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

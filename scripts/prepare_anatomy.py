@@ -1,7 +1,7 @@
 """Mask the brain of raw T1-weighted images, correct their bias fields and average them."""
 
 from pharmasl.anatomy import preparation
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

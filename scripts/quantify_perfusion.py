@@ -1,7 +1,7 @@
 """Quantify the cerebral blood flow of one scan, on its own grid and on the template's."""
 
-from pharmasl.job import job
 from pharmasl.perfusion import quantification
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pharmasl.job import job
 from pharmasl.report import page
+from pharmasl.workflow.job import job
 
 INPUTS = (
     "scans",

@@ -1,7 +1,7 @@
 """Correlate regional CBF with cue-elicited craving."""
 
-from pharmasl.craving import correlations
-from pharmasl.job import job
+from pharmasl.endpoints import correlations
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Read a cluster's region of interest in each participant from the cluster found without them, and test it."""
 
-from pharmasl.craving import left_out_regions
-from pharmasl.job import job
+from pharmasl.regions import left_out_regions
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

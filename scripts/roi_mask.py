@@ -1,7 +1,7 @@
 """Write the mask of one region of interest on the template's analysis grid."""
 
-from pharmasl import roi_masks
-from pharmasl.job import job
+from pharmasl.regions import roi_masks
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Read one region of interest in every contrast map: mean, median or mean weighted by grey matter."""
 
-from pharmasl import rois
-from pharmasl.job import job
+from pharmasl.regions import rois
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

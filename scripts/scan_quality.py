@@ -1,13 +1,13 @@
 """Measure the quality of one scan and draw its picture."""
 
-from pharmasl.job import job
-from pharmasl.quality import scan
+from pharmasl.quality import scan_measures
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    """Map the rule's files onto :func:`pharmasl.quality.scan.assess`."""
+    """Map the rule's files onto :func:`pharmasl.quality.scan_measures.assess`."""
     source = snakemake.input
-    scan.assess(
+    scan_measures.assess(
         cbf=source.cbf,
         timeseries=source.timeseries,
         brain_mask=source.brain_mask,

@@ -1,7 +1,7 @@
 """Tell the slopes of regions' changes on the seeds' changes, within each arm and between the arms."""
 
-from pharmasl.group import seed_slopes
-from pharmasl.job import job
+from pharmasl.regions import seed_slopes
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,7 +1,7 @@
 """Divide the brain of a T1-weighted image into grey matter, white matter and CSF; carry it to the template."""
 
 from pharmasl.anatomy import segmentation
-from pharmasl.job import job
+from pharmasl.workflow.job import job
 
 GIVEN = ("preproc", "mask", "forward", "inverse", "priors_gm", "priors_wm", "priors_csf", "reference")
 MADE = ("gm", "wm", "csf", "template_t1w", "template_gm")

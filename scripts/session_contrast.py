@@ -1,12 +1,12 @@
 """Compute one contrast of the states' CBF maps at one visit."""
 
-from pharmasl import contrasts
-from pharmasl.job import job
+from pharmasl.contrasts import contrast_maps
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
     given, out = snakemake.input, snakemake.output
-    contrasts.write_contrast(
+    contrast_maps.write_contrast(
         given.maps,
         given.errors,
         given.coverages,

@@ -1,8 +1,8 @@
 """Simulate the images of one participant."""
 
-from pharmasl import tables
-from pharmasl.job import job
-from pharmasl.simulate import anatomy, dataset
+from pharmasl.files import tables
+from pharmasl.simulate import dataset, participant_anatomy
+from pharmasl.workflow.job import job
 
 LISTS = ("asl", "asl_sidecar", "aslcontext", "motion", "coregistration", "cbf")
 FILES = ("t1w", "t1w_sidecar", "mask", "gm", "wm", "field")
@@ -13,7 +13,7 @@ def main(snakemake):
     plan = next(row for row in tables.read_table(snakemake.input.plan) if row["participant_id"] == name)
     scans = [row for row in tables.read_table(snakemake.input.scans) if row["participant_id"] == name]
     outputs = {key: getattr(snakemake.output, key) for key in (*FILES, *LISTS)}
-    dataset.write_participant(snakemake.params.settings, plan, scans, anatomy.read_template(), outputs)
+    dataset.write_participant(snakemake.params.settings, plan, scans, participant_anatomy.read_template(), outputs)
 
 
 if __name__ == "__main__":

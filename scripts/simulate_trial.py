@@ -1,8 +1,8 @@
 """Draw the simulated trial: who gets what, the tables of the dataset, and what is planted where."""
 
-from pharmasl.job import job
 from pharmasl.simulate import dataset
-from pharmasl.simulate.regions import REGIONS
+from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

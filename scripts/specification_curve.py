@@ -1,7 +1,7 @@
 """Put the specifications' answers in a table, and test those of each question together."""
 
-from pharmasl.job import job
 from pharmasl.sensitivity import curve_table
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

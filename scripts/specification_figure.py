@@ -1,11 +1,11 @@
 """Draw the specification curves."""
 
-from pharmasl.figures import specifications
-from pharmasl.job import job
+from pharmasl.figures import specification_plot
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    specifications.draw(snakemake.output.figure, snakemake.input.table, snakemake.input.curve)
+    specification_plot.draw(snakemake.output.figure, snakemake.input.table, snakemake.input.curve)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Gather the quality of all scans into one table and one figure, and list those excluded."""
 
-from pharmasl.figures import quality
-from pharmasl.job import job
-from pharmasl.quality import flags, study
+from pharmasl.figures import quality_plot
+from pharmasl.quality import flags, study_table
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
     """Write the tables, then draw the first."""
-    rows = study.gather(snakemake.input.tables, snakemake.output.table, snakemake.output.exclusions)
-    quality.draw(rows, flags.resolve(snakemake.params.bands), snakemake.output.figure)
+    rows = study_table.gather(snakemake.input.tables, snakemake.output.table, snakemake.output.exclusions)
+    quality_plot.draw(rows, flags.resolve(snakemake.params.bands), snakemake.output.figure)
 
 
 if __name__ == "__main__":

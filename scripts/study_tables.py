@@ -1,7 +1,7 @@
 """Write the study's tables: scans, participants, everyone randomised, exclusions."""
 
-from pharmasl.job import job
 from pharmasl.study import sheets
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

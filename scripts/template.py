@@ -1,7 +1,7 @@
 """Write the template and its tissue maps, at its own resolution and at that of the group analyses."""
 
-from pharmasl import template
-from pharmasl.job import job
+from pharmasl.space import template
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):

@@ -1,12 +1,12 @@
 """Correct the answers on which the trial rests together."""
 
-from pharmasl.conduct import verdict
-from pharmasl.job import job
+from pharmasl.conduct import trial_verdict
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
     given, params = snakemake.input, snakemake.params
-    verdict.write(
+    trial_verdict.write(
         {name: list(getattr(given, name)) for name in ("inferences", "nulls", "craving_model", "roi_craving")},
         snakemake.output.table,
         analyses=params.analyses,

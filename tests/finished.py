@@ -14,7 +14,7 @@ import plans
 import skeleton
 import yaml
 from loading import ROOT
-from pharmasl.study import recorded
+from pharmasl.workflow import recorded
 
 CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 

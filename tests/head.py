@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from pharmasl import images, transforms
+from pharmasl.space import images, transforms
 
 # Half axes of the brain, mm.
 _AXES = np.array([62.0, 78.0, 55.0])

@@ -5,8 +5,8 @@ from pathlib import Path
 import head
 import numpy as np
 from perfusion_settings import perfusion
-from pharmasl import images, transforms
 from pharmasl.perfusion import quantification
+from pharmasl.space import images, transforms
 
 ASL = head.centred((30, 34, 24), (4.0, 4.0, 5.0), shift=(2, -3, 4))
 T1W = head.centred((44, 48, 40), (3.0, 3.0, 3.0), shift=(-4, 1, 0))

@@ -3,10 +3,11 @@
 import random
 from types import SimpleNamespace
 
-from pharmasl import flow, tables
-from pharmasl.craving import models
-from pharmasl.craving import scores as scoring
-from pharmasl.quality.columns import EXCLUSIONS
+from pharmasl.conduct import flow
+from pharmasl.endpoints import models
+from pharmasl.endpoints import scores as scoring
+from pharmasl.files import tables
+from pharmasl.quality.measure_columns import EXCLUSIONS
 
 SESSIONS = {"baseline": "T1", "followup": "T2", "others": ["T3"]}
 CONTRASTS = {"rest": {"rest": 1}, "cue": {"smoking": 1, "neutral": -1}}
@@ -85,7 +86,7 @@ def _table(path, rows, columns=()):
 
 
 def write(trial, here):
-    """Write the tables; returns their paths as :class:`pharmasl.flow.Files`."""
+    """Write the tables; returns their paths as :class:`pharmasl.conduct.flow.Files`."""
     people, arms = trial.people, trial.arms
     rows = [
         {"participant_id": who, "arm": p.arm, "selected": True, "scanned": bool(p.runs)} for who, p in people.items()

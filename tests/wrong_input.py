@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import skeleton
-from pharmasl import plan
 from pharmasl.errors import InputError, InputErrors
+from pharmasl.workflow import plan
 
 RUN = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
 T1W = "sub-01/ses-T1/anat/sub-01_ses-T1_T1w.nii.gz"

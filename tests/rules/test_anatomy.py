@@ -6,10 +6,11 @@ import nibabel
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images, tables, template, transforms
 from pharmasl.anatomy import preparation
 from pharmasl.errors import InputError
-from pharmasl.simulate import anatomy, deformation
+from pharmasl.files import tables
+from pharmasl.simulate import deformation, participant_anatomy
+from pharmasl.space import images, template, transforms
 
 REGISTRATION = {"resolution": 2, "affine_iterations": "50x0x0", "warp_iterations": "60x0x0", "seed": 1}
 
@@ -21,10 +22,12 @@ def chain(tmp_path_factory):
     names = ("t1w", "mask", "GM", "WM", "CSF")
     fine, coarse = ({name: folder / f"{size}_{name}.nii.gz" for name in names} for size in ("fine", "coarse"))
     template.write_template(fine, coarse, 3.0)
-    known = anatomy.read_template(step=2)
+    known = participant_anatomy.read_template(step=2)
     shape = deformation.draw(np.random.default_rng(3), known.low, known.high, known.centre, 4.0)
-    head = anatomy.head(np.random.default_rng(4), known, shape, anatomy.t1w_grid(known, shape, 4.0))
-    t1w = anatomy.scanned(np.random.default_rng(5), head, 0.2, 0.03)
+    head = participant_anatomy.head(
+        np.random.default_rng(4), known, shape, participant_anatomy.t1w_grid(known, shape, 4.0)
+    )
+    t1w = participant_anatomy.scanned(np.random.default_rng(5), head, 0.2, 0.03)
     images.save(folder / "t1w.nii.gz", t1w, head.grid.affine, dtype=np.int16)
 
     given = {
@@ -154,14 +157,18 @@ def test_a_second_scan_of_the_head_in_another_pose_is_averaged_midway(chain, tmp
     """Another bias field, contrast scale and noise; the head has turned by 6 degrees and moved by a centimetre."""
     turned = transforms.rigid_matrix([6, -5, 8], [0.08, -0.05, 0.04], [0, 0, 0])
     grid = chain.head.grid
-    known = anatomy.read_template(step=2)
+    known = participant_anatomy.read_template(step=2)
     # The same head, rendered anew on the same grid: its own place in the template lies behind the turn.
     shape = SimpleNamespace(
         matrix=chain.shape.matrix @ turned,
         to_template=lambda points: chain.shape.to_template(transforms.apply(turned, points)),
     )
-    moved = anatomy.head(np.random.default_rng(4), known, shape, grid)
-    images.save(tmp_path / "again.nii.gz", 3 * anatomy.scanned(np.random.default_rng(6), moved, 0.2, 0.03), grid.affine)
+    moved = participant_anatomy.head(np.random.default_rng(4), known, shape, grid)
+    images.save(
+        tmp_path / "again.nii.gz",
+        3 * participant_anatomy.scanned(np.random.default_rng(6), moved, 0.2, 0.03),
+        grid.affine,
+    )
     paths = [str(chain.paths["t1w"]), str(tmp_path / "again.nii.gz")]
     made = prepared(tmp_path / "both", paths)
     poses = transforms.read_affines(made["poses"])

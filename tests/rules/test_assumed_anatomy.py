@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images, tables, transforms
+from pharmasl.files import tables
+from pharmasl.space import images, transforms
 
 FINE = images.Grid((21, 25, 19), np.diag([1.0, 1, 1, 1]))
 COARSE = images.Grid((11, 13, 10), np.diag([2.0, 2, 2, 1]))

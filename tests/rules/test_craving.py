@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loading import ROOT, script
-from pharmasl import rois, tables
 from pharmasl.errors import InputError
+from pharmasl.files import tables
+from pharmasl.regions import rois
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images, tables
-from pharmasl.craving import correlations, scores
+from pharmasl.endpoints import correlations, scores
+from pharmasl.files import tables
 from pharmasl.group import analysis as analysis_module
-from pharmasl.quality.columns import COLUMNS
+from pharmasl.quality.measure_columns import COLUMNS
+from pharmasl.space import images
 
 AFFINE = np.diag([4.0, 4, 4, 1])
 SHAPE = (8, 8, 8)

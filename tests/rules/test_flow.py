@@ -9,10 +9,11 @@ import trials
 from loading import script
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
-from pharmasl import blinding, flow, tables
-from pharmasl.figures import flow as diagram
+from pharmasl.conduct import flow
+from pharmasl.figures import flow_diagram as diagram
 from pharmasl.figures import style
-from pharmasl.quality.columns import EXCLUSIONS
+from pharmasl.files import blinding, tables
+from pharmasl.quality.measure_columns import EXCLUSIONS
 from pharmasl.study import sheets, trial
 from PIL import Image
 

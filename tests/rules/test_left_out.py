@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from loading import script
-from pharmasl import images, roi_masks, tables
+from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.regions import roi_masks
+from pharmasl.space import images
 from scipy import ndimage
 
 SHAPE, N = (14, 14, 10), 16

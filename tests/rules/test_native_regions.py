@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from head import centred
 from loading import ROOT, script
-from pharmasl import images, rois, tables, transforms
 from pharmasl.anatomy import assumed
 from pharmasl.errors import InputError
+from pharmasl.files import tables
+from pharmasl.regions import rois
+from pharmasl.space import images, transforms
 
 TEMPLATE = centred((30, 34, 28), (2, 2, 2))
 SCAN = centred((20, 22, 14), (3.5, 3.5, 5), shift=(3, -4, 5))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from loading import script
 from perfusion_settings import perfusion
-from pharmasl import images, tables, transforms
+from pharmasl.files import tables
 from pharmasl.perfusion import kinetics, quantification
+from pharmasl.space import images, transforms
 
 T1W = head.centred((70, 84, 62), (2.4, 2.4, 2.4), shift=(2, 5, -3))
 ASL = head.centred((36, 42, 17), (4.2, 4.2, 6.0), shift=(-2, 4, 6))

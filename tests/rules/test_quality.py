@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images, tables
 from pharmasl.errors import InputError
-from pharmasl.quality.columns import COLUMNS, EXCLUSIONS
+from pharmasl.files import tables
+from pharmasl.quality.measure_columns import COLUMNS, EXCLUSIONS
+from pharmasl.space import images
 from PIL import Image
 
 AFFINE = np.diag([4.0, 4, 6, 1])

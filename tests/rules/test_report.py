@@ -8,18 +8,22 @@ import numpy as np
 import pytest
 import yaml
 from loading import ROOT, script
-from pharmasl import flow, images, tables
-from pharmasl.conduct.verdict import COLUMNS
-from pharmasl.craving import correlations, models
-from pharmasl.craving import scores as scoring
+from pharmasl.conduct import allocation_log, flow
+from pharmasl.conduct.trial_verdict import COLUMNS
+from pharmasl.endpoints import correlations, models
+from pharmasl.endpoints import scores as scoring
 from pharmasl.figures import findings
-from pharmasl.group import definitions, seed_slopes, tfce, verdict
+from pharmasl.files import tables
+from pharmasl.group import definitions, verdict
+from pharmasl.group.engine import tfce
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
-from pharmasl.quality.columns import COLUMNS as QUALITY
-from pharmasl.quality.columns import EXCLUSIONS, METRICS
-from pharmasl.report import analyses, methods, page, participants
-from pharmasl.study import allocation_log, settings, sheets
+from pharmasl.quality.measure_columns import COLUMNS as QUALITY
+from pharmasl.quality.measure_columns import EXCLUSIONS, METRICS
+from pharmasl.regions import seed_slopes
+from pharmasl.report import analyses_section, methods_section, page, participants_section
+from pharmasl.space import images
+from pharmasl.study import settings, sheets
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
@@ -451,7 +455,7 @@ CLUSTER = {
 
 def test_an_analysis_that_could_not_reach_its_level_is_no_absence_of_an_effect(tmp_path):
     decided = {"can_reach_alpha": False, "smallest_attainable_p": 1 / 3, "significant": False, "p": 1 / 3}
-    (sentence,) = analyses.sentences(analysed(tmp_path / "few", [CLUSTER], **decided), None)
+    (sentence,) = analyses_section.sentences(analysed(tmp_path / "few", [CLUSTER], **decided), None)
     assert sentence.startswith("This analysis could not have been significant: the smallest p that its 70 relabellings")
     assert "0.33, above 0.05. It says nothing for or against an effect." in sentence
     assert "significant at" not in sentence
@@ -460,11 +464,13 @@ def test_an_analysis_that_could_not_reach_its_level_is_no_absence_of_an_effect(t
 def test_a_method_without_a_family_wise_p_speaks_of_its_own_rate(tmp_path):
     decided = {"statistic": "false_discovery", "error_rate": verdict.FALSE_DISCOVERY, "smallest_attainable_p": None}
     good = {**CLUSTER, "p_verdict": 0.004, "significant": "yes", "p_fwe_cluster": None}
-    (sentence,) = analyses.sentences(analysed(tmp_path / "mixed", [good], **decided), None)
+    (sentence,) = analyses_section.sentences(analysed(tmp_path / "mixed", [good], **decided), None)
     sentence = sentence.replace("\u00a0", " ")
     assert "q = 0.004 by the false discovery rate of voxels" in sentence
     assert "family-wise" not in sentence
-    (sentence,) = analyses.sentences(analysed(tmp_path / "none", [{**good, "significant": "no"}], **decided), None)
+    (sentence,) = analyses_section.sentences(
+        analysed(tmp_path / "none", [{**good, "significant": "no"}], **decided), None
+    )
     assert sentence.startswith("No cluster was significant at false discovery rate q \u2264 0.05")
     assert "family-wise" not in sentence
 
@@ -472,18 +478,18 @@ def test_a_method_without_a_family_wise_p_speaks_of_its_own_rate(tmp_path):
 def test_what_seed_and_outcome_share_stands_with_the_result(tmp_path):
     found = analysed(tmp_path / "shared", [{**CLUSTER, "significant": "yes"}])
     found.inference["notes"] = ["seed and outcome share the scans of rest: their noise stands in both"]
-    (sentence,) = analyses.sentences(found, None)
+    (sentence,) = analyses_section.sentences(found, None)
     assert sentence.endswith("Mind: seed and outcome share the scans of rest: their noise stands in both.")
-    assert "Seed and outcome share the scans of rest: their noise stands in both." in analyses.notes(found, {})
+    assert "Seed and outcome share the scans of rest: their noise stands in both." in analyses_section.notes(found, {})
 
 
 def test_what_does_not_decide_makes_nothing_significant_and_voxels_outside_clusters_are_told(tmp_path):
     # Extent would be: p .02; the declared statistic says .3.
-    (sentence,) = analyses.sentences(analysed(tmp_path / "voxel", [CLUSTER], statistic="voxel"), None)
+    (sentence,) = analyses_section.sentences(analysed(tmp_path / "voxel", [CLUSTER], statistic="voxel"), None)
     assert sentence.startswith("No cluster was significant at family-wise p \u2264 0.05 by the height of the peak")
     assert "family-wise p = 0.3" in sentence.replace("\u00a0", " ")
     found = analysed(tmp_path / "tfce", [CLUSTER], statistic="tfce", voxels_outside_clusters=12)
-    (sentence,) = analyses.sentences(found, None)
+    (sentence,) = analyses_section.sentences(found, None)
     assert sentence.startswith(
         "12 voxels are significant at family-wise p \u2264 0.05 by threshold-free cluster enhancement"
     )
@@ -584,7 +590,7 @@ def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
     config = settings.resolve(CONFIG)
-    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods.perfusion(
+    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_section.perfusion(
         config, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
 
@@ -605,17 +611,17 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    text = methods.perfusion(settings.resolve(CONFIG), [sidecar()] * 3, scans)
+    text = methods_section.perfusion(settings.resolve(CONFIG), [sidecar()] * 3, scans)
     assert words in text
-    paragraphs = methods.paragraphs(settings.resolve(CONFIG), scans, [sidecar()] * 3, {}, False, False, {})
+    paragraphs = methods_section.paragraphs(settings.resolve(CONFIG), scans, [sidecar()] * 3, {}, False, False, {})
     assert any("N4" in paragraph for paragraph in paragraphs) == (without < 3)
 
 
 def test_nothing_was_left_out_is_not_said_above_a_loss():
     nobody = [{"stage": "not scanned", "participants": "sub-1"}]
-    assert participants.left_out(0, []) == "Nothing was left out."
-    assert participants.left_out(0, nobody).startswith("No scan was left out; 1 participant is lost")
-    assert participants.left_out(2, nobody).startswith("2 exclusions are listed")
+    assert participants_section.left_out(0, []) == "Nothing was left out."
+    assert participants_section.left_out(0, nobody).startswith("No scan was left out; 1 participant is lost")
+    assert participants_section.left_out(2, nobody).startswith("2 exclusions are listed")
 
 
 @pytest.mark.parametrize(
@@ -627,7 +633,7 @@ def test_nothing_was_left_out_is_not_said_above_a_loss():
     ],
 )
 def test_contrasts_in_words(weights, words):
-    assert methods.weighted(weights) == words
+    assert methods_section.weighted(weights) == words
 
 
 def test_same_results_same_page(study, whole):

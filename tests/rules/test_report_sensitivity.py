@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import blinding, tables
-from pharmasl.report import page, sensitivity
+from pharmasl.files import blinding, tables
+from pharmasl.report import page, sensitivity_section
 from PIL import Image
 
 NAMES = [f"sub-{i:02d}" for i in range(1, 21)]
@@ -74,7 +74,7 @@ def made(tmp_path_factory):
 def test_each_answer_is_told_in_words_from_the_tables(made):
     table, curve, _ = made
     rows = [row for row in tables.read_table(table) if row["answer"] == "dlpfc_rest"]
-    told = text_of(sensitivity.section(*made)["answers"][0]["sentences"])
+    told = text_of(sensitivity_section.section(*made)["answers"][0]["sentences"])
     estimates = [float(row["estimate"]) for row in rows]
     (main,) = (row for row in rows if row["main"] == "true")
     same = sum(value * float(main["estimate"]) > 0 for value in estimates)
@@ -99,7 +99,7 @@ def test_each_answer_is_told_in_words_from_the_tables(made):
 
 
 def test_the_tables_show_the_main_the_extremes_and_every_specification(made):
-    found = sensitivity.section(*made)
+    found = sensitivity_section.section(*made)
     extremes = found["extremes"]
     assert [row[:2] for row in extremes.rows] == [
         [name, which] for name in ("dlpfc rest \u2020", "insula craving") for which in ("main", "lowest", "highest")
@@ -122,7 +122,7 @@ def test_the_tables_show_the_main_the_extremes_and_every_specification(made):
 
 def page_of(made):
     """The section in the page's own template; everything else of the page left out."""
-    found = sensitivity.section(*made)
+    found = sensitivity_section.section(*made)
     sections = {
         name: (k, name) for k, name in enumerate(("participants", "quality", "sensitivity", "methods", "provenance"), 1)
     }
@@ -158,7 +158,7 @@ def test_whole_brain_results_and_those_who_stay_in_place_are_told(made, tmp_path
     summaries[0] |= {"exchanged": "18"}
     for path, changed in ((tmp_path / "s.tsv", rows), (tmp_path / "c.tsv", summaries)):
         tables.write_table(path, changed, tables.read_json((table if changed is rows else curve).with_suffix(".json")))
-    found = sensitivity.section(tmp_path / "s.tsv", tmp_path / "c.tsv", figure)
+    found = sensitivity_section.section(tmp_path / "s.tsv", tmp_path / "c.tsv", figure)
     told = text_of(found["answers"][0]["sentences"])
     assert "reaches into the region has a family-wise p below 0.05 in 2 of 8." in told
     assert "18 of 20 participants change places in the relabellings" in told
@@ -180,7 +180,7 @@ def test_the_page_has_the_section_only_where_it_is_asked_for(made):
 
 def test_different_units_are_said_to_be_compared_by_partial_correlations(tmp_path):
     made = run(tmp_path, mixed=True)
-    found = sensitivity.section(*made)
+    found = sensitivity_section.section(*made)
     assert found["unit_free"]
     told = text_of(found["answers"][0]["sentences"])
     assert "The main specification's partial correlation (the estimates differ in unit) is +0." in told
@@ -191,7 +191,7 @@ def test_different_units_are_said_to_be_compared_by_partial_correlations(tmp_pat
 def test_what_was_not_run_is_told_with_its_reason(tmp_path):
     lost = {("dlpfc_rest", 0), *(("insula_craving", k) for k in range(8))}
     made = run(tmp_path, lost=lost)
-    found = sensitivity.section(*made)
+    found = sensitivity_section.section(*made)
     first, second = (text_of(each["sentences"]) for each in found["answers"])
     estimates = [float(r["estimate"]) for r in tables.read_table(made[0]) if r["answer"] == "dlpfc_rest" and r["rank"]]
     same = sum(value * np.median(estimates) > 0 for value in estimates)

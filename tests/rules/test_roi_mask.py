@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images, tables
 from pharmasl.errors import InputError
+from pharmasl.files import tables
+from pharmasl.space import images
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = [-10, -10, -10]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import yaml
 from loading import ROOT, script
-from pharmasl import bids, images, resample, tables, transforms
-from pharmasl.simulate import anatomy, dataset, trial
+from pharmasl.files import bids, tables
+from pharmasl.simulate import dataset, participant_anatomy, virtual_trial
+from pharmasl.space import images, resample, transforms
 from pharmasl.study import schemas
 
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
@@ -49,7 +50,7 @@ def trial_outputs(root):
 
 def participant_outputs(root, name):
     head = root / "bids" / name / "ses-T1" / "anat"
-    stems = [f"ses-{s}/perf/{name}_ses-{s}_acq-{c}" for s in ("T1", "T2") for c in trial.CONDITIONS]
+    stems = [f"ses-{s}/perf/{name}_ses-{s}_acq-{c}" for s in ("T1", "T2") for c in virtual_trial.CONDITIONS]
     for folder in (
         head,
         root / "truth" / name,
@@ -92,11 +93,11 @@ def simulate(root):
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     root = tmp_path_factory.mktemp("trial")
-    whole, small = anatomy.read_template, anatomy.read_template(step=4)
+    whole, small = participant_anatomy.read_template, participant_anatomy.read_template(step=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(anatomy, "read_template", lambda: small)
+        patch.setattr(participant_anatomy, "read_template", lambda: small)
         made = simulate(root), simulate(tmp_path_factory.mktemp("again"))
-    assert anatomy.read_template is whole
+    assert participant_anatomy.read_template is whole
     return root, *made, small
 
 
@@ -116,7 +117,7 @@ def test_dataset_is_read_by_its_names(simulated):
     assert len(found.images("T1w")) == 1
     runs = found.images("asl")
     assert [(f.entities["ses"], f.entities["acq"]) for f in runs] == sorted(
-        (session, condition) for session in ("T1", "T2") for condition in trial.CONDITIONS
+        (session, condition) for session in ("T1", "T2") for condition in virtual_trial.CONDITIONS
     )
 
 

@@ -7,11 +7,14 @@ import pytest
 import skeleton
 import statsmodels.api as sm
 from loading import script
-from pharmasl import contrasts, images, roi_masks, rois, tables
-from pharmasl.craving import correlations
-from pharmasl.craving import scores as scoring
+from pharmasl.contrasts import contrast_maps
+from pharmasl.endpoints import correlations
+from pharmasl.endpoints import scores as scoring
+from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.regions import roi_masks, rois
 from pharmasl.sensitivity import specifications
+from pharmasl.space import images
 from pharmasl.study import sheets, trial
 from scipy import ndimage
 
@@ -162,7 +165,7 @@ class Trial:
             pairs = self.study.contrast_scans(visit, name)
             stems = [scan.stem for scan, _ in pairs]
             effect = str(self.root / f"{'_'.join(visit)}_{name}.nii.gz")
-            contrasts.write_contrast(
+            contrast_maps.write_contrast(
                 *([each[stem] for stem in stems] for each in (smooth, smooth, self.coverage)),
                 [weight for _, weight in pairs], [self.quality[stem] for stem in stems], effect,
                 str(self.root / "error.nii.gz"), str(self.root / "contrast.json"),

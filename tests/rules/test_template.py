@@ -6,8 +6,8 @@ import head
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images
 from pharmasl.errors import InputError
+from pharmasl.space import images
 
 GRID = head.centred((64, 78, 58), (2.5, 2.5, 2.5), shift=(1, -2, 3))
 NAMES = {"t1w": "t1w", "mask": "mask", "gm": "gm", "wm": "wm", "csf": "csf"}

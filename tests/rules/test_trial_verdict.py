@@ -6,8 +6,9 @@ import types
 import numpy as np
 import pytest
 from loading import script
-from pharmasl import images, tables
+from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.space import images
 from scipy import ndimage
 
 AFFINE = np.diag([4.0, 4, 4, 1])

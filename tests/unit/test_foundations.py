@@ -10,9 +10,12 @@ import nibabel
 import numpy as np
 import pytest
 from loading import ROOT
-from pharmasl import failures, images, packaged, provenance, tables, template
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.job import job
+from pharmasl.files import tables
+from pharmasl.records import provenance
+from pharmasl.space import images, packaged, template
+from pharmasl.workflow import failures
+from pharmasl.workflow.job import job
 
 
 def test_many_problems_of_one_cause_are_named_once():

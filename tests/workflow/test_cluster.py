@@ -11,7 +11,7 @@ import skeleton
 import yaml
 from calling import Workflow
 from loading import ROOT
-from pharmasl import provenance
+from pharmasl.records import provenance
 
 FOLDER = ROOT / "profiles/slurm"
 PROFILE = yaml.safe_load((FOLDER / "config.yaml").read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from loading import ROOT
-from pharmasl import provenance
+from pharmasl.records import provenance
 
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {name.lower(): version for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)", LOCK, re.MULTILINE)}

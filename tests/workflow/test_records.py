@@ -12,7 +12,8 @@ import numpy as np
 import plans
 import pytest
 import skeleton
-from pharmasl import contents, folder_lock, manifest, verify
+from pharmasl.files import contents
+from pharmasl.records import folder_lock, manifest, verify
 from snakemake import api  # noqa: F401 - before snakemake.workflow, which imports it
 from snakemake import workflow as snakemake_workflow
 from snakemake.persistence import MetadataRecord, PersistenceBase
@@ -89,7 +90,7 @@ def image(study):
 def code(study):
     shutil.copytree(study.checkout, study.folder.parent / "checkout")
     study.checkout = study.folder.parent / "checkout"
-    module = study.checkout / "scripts/pharmasl/group/tfce.py"
+    module = study.checkout / "scripts/pharmasl/group/engine/tfce.py"
     module.write_text(module.read_text() + "\n# Changed.\n")
 
 
@@ -231,7 +232,7 @@ def test_the_command_needs_no_workflow(study):
     path = study.folder / "results/report/index.html"
     path.unlink()
     run = subprocess.run(
-        ["python", "-m", "pharmasl.verify", "results"], cwd=study.folder, capture_output=True, text=True,
+        ["python", "-m", "pharmasl.records.verify", "results"], cwd=study.folder, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(study.checkout / "scripts")},
     )  # fmt: skip
     assert run.returncode == 1

@@ -20,7 +20,7 @@ import pytest
 import skeleton
 import yaml
 from loading import ROOT
-from pharmasl import tables
+from pharmasl.files import tables
 
 PARTICIPANTS = 6
 CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
@@ -264,7 +264,7 @@ def sidecar_edited(case):
 def module_edited(case):
     shutil.copytree(case.checkout, case.folder.parent / "checkout")
     case.checkout = case.folder.parent / "checkout"
-    module = case.checkout / "scripts/pharmasl/group/tfce.py"
+    module = case.checkout / "scripts/pharmasl/group/engine/tfce.py"
     before = module.stat()
     module.write_text(module.read_text() + "\n# Changed.\n")
     os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))

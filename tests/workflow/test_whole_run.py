@@ -11,7 +11,9 @@ import pytest
 import yaml
 from calling import Workflow
 from loading import ROOT, shared_data
-from pharmasl import images, tables, verify
+from pharmasl.files import tables
+from pharmasl.records import verify
+from pharmasl.space import images
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -105,12 +107,12 @@ def test_a_finished_run_is_whole(run):
 
 
 def test_a_touched_module_reruns_nothing(run):
-    (run.folder / "scripts/pharmasl/contrasts.py").touch()
+    (run.folder / "scripts/pharmasl/contrasts/contrast_maps.py").touch()
     assert dry(run) == set()
 
 
 def test_an_edited_module_reruns_the_rules_that_use_it(run):
-    path = run.folder / "scripts/pharmasl/contrasts.py"
+    path = run.folder / "scripts/pharmasl/contrasts/contrast_maps.py"
     before = path.read_text()
     path.write_text(before + "\n# edited\n")
     try:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pharmasl import transforms
 from pharmasl.errors import InputError
+from pharmasl.space import transforms
 
 TRANSFORM = "antsRegistrationSyNQuick[s]"
 

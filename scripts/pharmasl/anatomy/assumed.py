@@ -9,9 +9,10 @@ import shutil
 
 import numpy as np
 
-from pharmasl import images, tables, transforms
 from pharmasl.anatomy import normalisation, preparation
-from pharmasl.images import Grid
+from pharmasl.files import tables
+from pharmasl.space import images, transforms
+from pharmasl.space.images import Grid
 
 WARNING = "No T1w of this participant: the template stands in for it, and shares of tissue are those of other people"
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from pharmasl import resample, transforms
 from pharmasl.errors import InputError
-from pharmasl.images import Grid
+from pharmasl.space import resample, transforms
+from pharmasl.space.images import Grid
 
 # (spacing of the points compared, smoothing as full width at half maximum), mm, coarse to fine.
 LEVELS = ((8.0, 12.0), (4.0, 6.0), (2.0, 3.0))

@@ -16,10 +16,11 @@ from importlib import metadata
 import numpy as np
 from scipy import ndimage
 
-from pharmasl import fields, images, resample, tables, transforms
 from pharmasl.anatomy import ants_fit
 from pharmasl.errors import InputError
-from pharmasl.images import Grid
+from pharmasl.files import tables
+from pharmasl.space import fields, images, resample, transforms
+from pharmasl.space.images import Grid
 
 LOG = logging.getLogger(__name__)
 

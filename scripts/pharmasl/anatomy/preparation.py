@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pharmasl import images, tables, transforms
 from pharmasl.anatomy import average, brain_mask
 from pharmasl.anatomy import bias as bias_module
 from pharmasl.errors import InputError
+from pharmasl.files import tables
+from pharmasl.space import images, transforms
 
 BRAIN_MEDIAN = 100.0  # intensity that the brain's median becomes
 _INTENSITY_STEP = 2.0**-6  # of which stored intensities are multiples: far below noise, and a third of the file's size

@@ -15,8 +15,8 @@ import logging
 import numpy as np
 from numba import njit
 
-from pharmasl import fields, images, resample, transforms
 from pharmasl.errors import InputError
+from pharmasl.space import fields, images, resample, transforms
 
 LOG = logging.getLogger(__name__)
 

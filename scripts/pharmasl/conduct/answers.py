@@ -3,15 +3,15 @@
 import math
 from dataclasses import dataclass
 
-from pharmasl import tables
-from pharmasl.craving import families
+from pharmasl.endpoints import families
 from pharmasl.errors import InputError
+from pharmasl.files import tables
 from pharmasl.group import verdict
 from pharmasl.study import primary
 
 ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
 ANSWERED = "answered"
-# The row of the craving models (pharmasl.craving.comparisons) that answers the trial's question: do the arms' changes differ?
+# The row of the craving models (pharmasl.endpoints.comparisons) that answers the trial's question: do the arms' changes differ?
 CRAVING_TEST = {"analysis": "difference_of_changes", "term": "arm:session"}
 CRAVING_WORDS = "difference of the arms' changes, Welch's t"
 

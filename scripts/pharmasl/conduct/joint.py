@@ -8,9 +8,10 @@ import dataclasses
 
 import numpy as np
 
-from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import combination, permutation
+from pharmasl.files import tables
+from pharmasl.group import combination
+from pharmasl.group.engine import permutation
 
 
 class NotJointError(Exception):

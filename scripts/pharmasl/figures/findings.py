@@ -2,7 +2,7 @@
 
 import math
 
-from pharmasl import tables
+from pharmasl.files import tables
 from pharmasl.group import verdict
 
 

@@ -9,8 +9,8 @@ import math
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
-from pharmasl import images
 from pharmasl.figures import findings, style
+from pharmasl.space import images
 
 # Two hue families of rising lightness, told apart without colour vision.
 POSITIVE = LinearSegmentedColormap.from_list("positive", ["#a50f26", "#e34a33", "#fd8d3c", "#fed976"])

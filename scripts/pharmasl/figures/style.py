@@ -5,7 +5,7 @@ import functools
 import matplotlib
 from matplotlib.figure import Figure
 
-from pharmasl import blinding
+from pharmasl.files import blinding
 
 INK, MUTED, RULE = "#1c2026", "#606872", "#d6dae0"
 

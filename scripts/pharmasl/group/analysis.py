@@ -3,21 +3,21 @@
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pharmasl import images, tables
 from pharmasl.errors import InputError
+from pharmasl.files import tables
 from pharmasl.group import (
     definitions,
     design,
-    differences,
     full_factorial,
     map_sidecars,
     maps,
     mixed_maps,
     questions,
-    statistic,
     testing,
     verdict,
 )
+from pharmasl.group.engine import differences, statistic
+from pharmasl.space import images
 from pharmasl.study import arms as study_arms
 
 MAPS = (

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pharmasl.group import permutation, tfce
-from pharmasl.group.permutation import Null
+from pharmasl.group.engine import permutation, tfce
+from pharmasl.group.engine.permutation import Null
 from pharmasl.group.verdict import ROUNDING
 
 
@@ -31,7 +31,7 @@ def least_p(null: Null, two_sided: bool) -> np.ndarray:
 
     Parameters
     ----------
-    null : pharmasl.group.permutation.Null
+    null : pharmasl.group.engine.permutation.Null
     two_sided : bool
 
     Returns
@@ -48,7 +48,7 @@ def relabelling_p(null: Null, statistic: str, two_sided: bool) -> np.ndarray:
 
     Parameters
     ----------
-    null : pharmasl.group.permutation.Null
+    null : pharmasl.group.engine.permutation.Null
     statistic : {"extent", "mass", "voxel", "tfce", "any"}
     two_sided : bool
 
@@ -70,7 +70,7 @@ def combined_p(p: np.ndarray, null: Null, two_sided: bool) -> np.ndarray:
     ----------
     p : ndarray
         The least family-wise p of each voxel over the statistics.
-    null : pharmasl.group.permutation.Null
+    null : pharmasl.group.engine.permutation.Null
     two_sided : bool
 
     Returns
@@ -90,7 +90,7 @@ def deciding_p(p: Mapping[str, np.ndarray], primary: str, null: Null, two_sided:
     p : mapping of str to ndarray of shape (V,)
         Family-wise p of each voxel by each statistic that was computed; 1 outside clusters for those of clusters.
     primary : {"extent", "mass", "voxel", "tfce", "any"}
-    null : pharmasl.group.permutation.Null
+    null : pharmasl.group.engine.permutation.Null
     two_sided : bool
 
     Returns

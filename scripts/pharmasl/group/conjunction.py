@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from pharmasl import images, tables
 from pharmasl.errors import InputError
+from pharmasl.files import tables
 from pharmasl.group import map_sidecars, verdict
+from pharmasl.space import images
 from pharmasl.statistics import multiplicity
 
 

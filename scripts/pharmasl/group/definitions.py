@@ -3,7 +3,8 @@
 from importlib import metadata
 
 import pharmasl
-from pharmasl.group import questions, statistic
+from pharmasl.group import questions
+from pharmasl.group.engine import statistic
 
 METHODS = {
     "group_by_time": (

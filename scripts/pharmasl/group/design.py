@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import factors
+from pharmasl.files import tables
+from pharmasl.statistics import factors
 from pharmasl.study import arms as study_arms
 
 
@@ -51,7 +51,7 @@ def covariate_columns(rows, names, name, file):
     ------
     InputError
         If the column is absent, a participant has no value, numbers and words are mixed, or the words are no levels (see
-        :func:`pharmasl.group.factors.check_values`).
+        :func:`pharmasl.statistics.factors.check_values`).
     """
     parts = study_arms.columns(name)
     if len(parts) == 2:

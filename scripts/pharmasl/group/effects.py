@@ -39,9 +39,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import design, factors
+from pharmasl.files import tables
+from pharmasl.group import design
+from pharmasl.statistics import factors
 
 # A tested term whose variance the other terms multiply by more than this is hardly told apart from them.
 _INFLATION = 10.0
@@ -115,7 +116,7 @@ class Effect:
         tables.write_table(path, rows, {"participant_id": "Participant", **self.descriptions})
 
     def partition(self):
-        """The model as one tested column and the others, for :func:`pharmasl.group.glm.model`.
+        """The model as one tested column and the others, for :func:`pharmasl.group.engine.glm.model`.
 
         The other columns span all of the model in which the contrast is 0, and the coefficient of the tested column is
         the contrast (Ridgway's form; Winkler et al. 2014, NeuroImage 92:381).

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from pharmasl import tables
+from pharmasl.files import tables
 
 _LOG10 = "-log10 of the {}: 1.3 is .05, 2 is .01, and larger is stronger evidence; {}"
 _FAMILY_WISE = _LOG10.format("family-wise corrected p of {}", "corrected over the search volume (mask)")

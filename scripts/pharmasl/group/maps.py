@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl import images
 from pharmasl.errors import InputError
+from pharmasl.space import images
 
 # Changes of more bytes than this lie in a temporary file: two thousand participants at 2 mm are 1.9 GB.
 IN_MEMORY = 1_000_000_000

@@ -1,7 +1,7 @@
 """Group by time at every voxel when participants miss a session: the random-intercept model.
 
 All scans enter, ``y ~ arm + time + arm:time (+ covariate + covariate:time) + (1 | participant)``, fitted by REML voxel
-by voxel (:mod:`pharmasl.mixed_model`: the exact optimum in one variance ratio). A participant with one session still
+by voxel (:mod:`pharmasl.statistics.mixed_model`: the exact optimum in one variance ratio). A participant with one session still
 tells something about the means and a little about change, which the test on differences leaves out. What is missing
 must be missing at random: sessions lost *because* of their CBF bias this model too.
 
@@ -26,9 +26,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pharmasl import mixed_model
 from pharmasl.errors import InputError
-from pharmasl.group import design, glm
+from pharmasl.group import design
+from pharmasl.group.engine import glm
+from pharmasl.statistics import mixed_model
 
 # Voxels fitted at a time: bounds the memory.
 _TILE = 4096

@@ -4,10 +4,11 @@ import itertools
 
 import numpy as np
 
-from pharmasl import images, tables
-from pharmasl.atlas import Atlas
 from pharmasl.errors import InputError
+from pharmasl.files import tables
 from pharmasl.group import random_fields
+from pharmasl.space import images
+from pharmasl.space.atlas import Atlas
 
 # As SPM's results table: at most three peaks a cluster, at least 8 mm apart.
 PEAKS, PEAK_DISTANCE = 3, 8.0

@@ -7,23 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.group import (
-    clusters,
-    combination,
-    definitions,
-    differences,
-    effect_sizes,
-    glm,
-    permutation,
-    questions,
-    random_fields,
-    statistic,
-    tfce,
-    verdict,
-)
-from pharmasl.statistics import multiplicity
+from pharmasl.files import tables
+from pharmasl.group import combination, definitions, questions, random_fields, verdict
+from pharmasl.group.engine import clusters, differences, glm, permutation, statistic, tfce
+from pharmasl.statistics import effect_sizes, multiplicity
 
 # A baseline below this, mL/100 g/min, is no CBF of tissue.
 LEAST_BASELINE = 10.0
@@ -46,7 +34,7 @@ class Found:
     labels : ndarray of int, shape (V,)
     clusters : list of dict
         One a cluster, in the order of the labels.
-    null : pharmasl.group.permutation.Null or None
+    null : pharmasl.group.engine.permutation.Null or None
     summary : dict
         The definitions block, with the results.
     write_design : callable
@@ -76,9 +64,9 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     question : object
         Of :mod:`pharmasl.group.analysis`.
     plan : pharmasl.group.effects.Effect
-    fitted : pharmasl.group.glm.Model
+    fitted : pharmasl.group.engine.glm.Model
     found : pharmasl.group.maps.Maps
-    fit : pharmasl.group.differences.Differences
+    fit : pharmasl.group.engine.differences.Differences
     constant : int
         Voxels left out because nothing varies.
     threads : int

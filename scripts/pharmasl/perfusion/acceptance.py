@@ -19,8 +19,8 @@ then overlap by 0.91 to 0.98, by brightness as it is 0.78 to 0.95 (docs/anatomy.
 import numpy as np
 from scipy import ndimage
 
-from pharmasl import resample
 from pharmasl.perfusion import coregistration
+from pharmasl.space import resample
 
 # Images in which white matter is dark.
 PERFUSION = ("deltaM", "CBF")
@@ -131,7 +131,7 @@ def judge(images, tissues, grid, to_t1w):
         Images of the scan in the reference's place (M0, mean control, deltaM, CBF); by the first the brain's outline is found,
         of :data:`PERFUSION` as :func:`body` has it.
     tissues : pharmasl.perfusion.coregistration.Tissues
-    grid : pharmasl.images.Grid
+    grid : pharmasl.space.images.Grid
         Of the images.
     to_t1w : ndarray of shape (4, 4)
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pharmasl import images, tables, transforms
 from pharmasl.errors import InputError
-from pharmasl.perfusion import acceptance, calibration, coregistration, mirror, motion, series, spline
+from pharmasl.files import tables
+from pharmasl.perfusion import acceptance, calibration, coregistration, mirror, motion, series
+from pharmasl.space import images, spline, transforms
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pharmasl import resample
 from pharmasl.errors import InputError
-from pharmasl.perfusion import acquisition as parameters
+from pharmasl.perfusion import timing as parameters
+from pharmasl.space import resample
 
 # A voxel whose M0 is below this share of the brain's median holds no tissue to speak of: its quotient is noise.
 LEAST_SHARE = 0.1

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl import resample
 from pharmasl.perfusion import estimation, signal
+from pharmasl.space import resample
 
 # Under background suppression static tissue has lost most of its signal, so that M0 is at least this many times as bright
 # as the controls. A control that is called M0 is 1.0 times as bright.
@@ -130,7 +130,7 @@ def effective_delay(timing, pulsed):
 
     Parameters
     ----------
-    timing : pharmasl.perfusion.acquisition.Timing
+    timing : pharmasl.perfusion.timing.Timing
     pulsed : bool
 
     Returns

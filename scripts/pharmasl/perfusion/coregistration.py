@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from pharmasl import resample, transforms
 from pharmasl.errors import InputError
+from pharmasl.space import resample, transforms
 
 log = logging.getLogger(__name__)
 
@@ -517,7 +517,7 @@ def carry(image, affine, grid, matrix, *, where=None, parts=3):
     image : ndarray of shape (X, Y, Z)
     affine : ndarray of shape (4, 4)
         Voxel to RAS+ mm of ``image``.
-    grid : pharmasl.images.Grid
+    grid : pharmasl.space.images.Grid
     matrix : ndarray of shape (4, 4)
         Maps points of ``grid`` to points of ``image``.
     where : ndarray of bool, shape ``grid.shape``, optional

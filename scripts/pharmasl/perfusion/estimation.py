@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.perfusion import multidelay, nuisance, robust, scan, subtraction
+from pharmasl.perfusion import multidelay, nuisance, robust_average, scan, subtraction
 
 # Least share of the repeats used that must reach a voxel.
 LEAST_REPEATS = 0.5
@@ -129,8 +129,8 @@ def _average(cbf, weights, kept, average, tissue):
     here = np.isfinite(values)
     count = here.sum(axis=1)
     if average != "mean":
-        prior = robust.tissue_prior(cbf, kept, *tissue) if average == "scrub" else None
-        return *robust.mean(cbf, kept, prior=prior), count
+        prior = robust_average.tissue_prior(cbf, kept, *tissue) if average == "scrub" else None
+        return *robust_average.mean(cbf, kept, prior=prior), count
     total = np.where(here, values, 0).sum(axis=1, dtype=np.float64)
     mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     squares = (np.where(here, values - mean[:, None], 0) ** 2).sum(axis=1)
@@ -158,7 +158,7 @@ def _fit(found, place, cbf, factor, kept, average, settings):
             weight[members] = 1
         else:
             # Each delay has its own perfusion, so no one prior holds for all.
-            relative[:, number], _, weights = robust.mean(quotient, members)
+            relative[:, number], _, weights = robust_average.mean(quotient, members)
             weight[members] = weights[members]
         squares += (np.where(here, values - relative[:, [number]], 0) ** 2).sum(axis=1)
         degrees += np.maximum(count[:, number] - 1, 0)

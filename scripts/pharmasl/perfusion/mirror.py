@@ -50,7 +50,7 @@ def confront(verdict, images, tissues, grid, to_t1w):
         The same that the verdict is on.
     tissues : pharmasl.perfusion.coregistration.Tissues
         Of the participant's own T1-weighted image.
-    grid : pharmasl.images.Grid
+    grid : pharmasl.space.images.Grid
         Of the images.
     to_t1w : ndarray of shape (4, 4)
 

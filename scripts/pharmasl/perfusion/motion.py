@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pharmasl import images, resample, transforms
-from pharmasl.perfusion import spline
+from pharmasl.space import images, resample, spline, transforms
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ def fit(coefficients, affine, target, start):
     Parameters
     ----------
     coefficients : ndarray of shape (X, Y, Z)
-        Of :func:`pharmasl.perfusion.spline.coefficients`.
+        Of :func:`pharmasl.space.spline.coefficients`.
     affine : ndarray of shape (4, 4)
         Of the volume; its grid need not be the reference's.
     target : Reference
@@ -251,7 +250,7 @@ def mean(volumes, affine, matrices, grid):
         Of the volumes.
     matrices : ndarray of shape (N, 4, 4)
         Maps points of ``grid`` to points of each volume.
-    grid : pharmasl.images.Grid
+    grid : pharmasl.space.images.Grid
 
     Returns
     -------

@@ -12,8 +12,8 @@ import logging
 
 import numpy as np
 
-from pharmasl import fields, images, resample, tables, transforms
 from pharmasl.errors import InputError
+from pharmasl.files import tables
 from pharmasl.perfusion import (
     artefacts,
     consistency,
@@ -27,6 +27,7 @@ from pharmasl.perfusion import (
     scan,
     smoothing,
 )
+from pharmasl.space import fields, images, resample, transforms
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 import pharmasl
-from pharmasl.perfusion import acquisition as parameters
 from pharmasl.perfusion import calibration, estimation, kinetics, subtraction
+from pharmasl.perfusion import timing as parameters
 
 _M0 = {
     "separate": "separate M0 image",

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl import images, resample, transforms
 from pharmasl.errors import InputError
-from pharmasl.perfusion import acquisition as parameters
-from pharmasl.perfusion import calibration, plausibility, series, spline, subtraction
+from pharmasl.perfusion import calibration, plausibility, series, subtraction
+from pharmasl.perfusion import timing as parameters
+from pharmasl.space import images, resample, spline, transforms
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Scan:
     repeats : pharmasl.perfusion.subtraction.Differences
     motion : ndarray of shape (T, 4, 4)
         Maps points of the reference to points of each volume.
-    timing : pharmasl.perfusion.acquisition.Timing or None
+    timing : pharmasl.perfusion.timing.Timing or None
         None for a series that the scanner quantified; so are ``constants``.
-    constants : pharmasl.perfusion.acquisition.Constants or None
+    constants : pharmasl.perfusion.timing.Constants or None
     m0 : M0
     unit : float
         What the values of a series that the scanner quantified are multiplied with to give mL/100 g/min; else 1.
@@ -79,7 +79,7 @@ class Scan:
 
     @property
     def grid(self):
-        """Of the series: :class:`pharmasl.images.Grid`."""
+        """Of the series: :class:`pharmasl.space.images.Grid`."""
         return images.Grid(self.data.shape[:3], self.affine)
 
     def samples(self, volume, affine, points, matrix):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pharmasl import images
 from pharmasl.errors import InputError
-from pharmasl.perfusion import acquisition as parameters
 from pharmasl.perfusion import signal, volumes
+from pharmasl.perfusion import timing as parameters
+from pharmasl.space import images
 
 
 def load(path, volume_types):
@@ -74,13 +74,13 @@ def load_acquired(path, acquisition, q2tips="consensus"):
     -------
     data, affine, of
         As of :func:`load`.
-    timing : pharmasl.perfusion.acquisition.Timing or None
+    timing : pharmasl.perfusion.timing.Timing or None
         None where nothing is known of the labelling: the scanner computed CBF.
 
     Raises
     ------
     InputError
-        As :func:`load` and :func:`pharmasl.perfusion.acquisition.timing`; and if M0 is to come from volumes of the
+        As :func:`load` and :func:`pharmasl.perfusion.timing.timing`; and if M0 is to come from volumes of the
         series that are all lost.
     """
     types = list(acquisition["volume_types"])

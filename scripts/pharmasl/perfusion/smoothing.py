@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pharmasl import resample
+from pharmasl.space import resample
 
 # A template voxel whose smoothed share of grey matter is below this has no corrected CBF to speak of.
 LEAST_GREY = 0.1

@@ -3,7 +3,7 @@
 import math
 
 from pharmasl.errors import InputError
-from pharmasl.quality.columns import ACROSS_REPEATS, METRICS
+from pharmasl.quality.measure_columns import ACROSS_REPEATS, METRICS
 
 # Limits included in the band, and where they come from. A flag asks for a look, so the bands are wide. The limits
 # marked assumed are ours: no published one was found.

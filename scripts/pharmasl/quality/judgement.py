@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pharmasl.errors import InputError
 from pharmasl.quality import flags, verdicts
-from pharmasl.quality.columns import METRICS
+from pharmasl.quality.measure_columns import METRICS
 
 
 def rule(quality):

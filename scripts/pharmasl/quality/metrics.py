@@ -7,7 +7,7 @@ CBF is in mL/100 g/min throughout. A measure that cannot be formed (no voxel, on
 import numpy as np
 from scipy import special
 
-from pharmasl import resample
+from pharmasl.space import resample
 
 # Tissue masks of the mean CBF (OSIPI challenge entries: GM > 0.7, WM > 0.9). Perfusion voxels are large, so thin tissue
 # may hardly reach them; the mask then falls back in these steps, and the row tells which one was used.
@@ -298,7 +298,7 @@ def scan_metrics(
     Returns
     -------
     dict
-        Keys as in :data:`pharmasl.quality.columns.METRICS`.
+        Keys as in :data:`pharmasl.quality.measure_columns.METRICS`.
     """
     # Maps hold zero where CBF is not known; a measured CBF is never exactly zero.
     inside = (brain > 0) & np.isfinite(cbf) & (cbf != 0)

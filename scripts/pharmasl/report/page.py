@@ -6,19 +6,20 @@ from pathlib import Path, PurePath
 import jinja2
 import yaml
 
-from pharmasl import blinding, flow, tables
+from pharmasl.conduct import flow
+from pharmasl.files import blinding, tables
 from pharmasl.report import (
-    allocation,
-    analyses,
-    craving,
-    left_out,
-    methods,
-    participants,
+    allocation_section,
+    analyses_section,
+    craving_section,
+    left_out_section,
+    methods_section,
+    participants_section,
     pictures,
-    quality,
-    seeds,
-    sensitivity,
-    trial,
+    quality_section,
+    seeds_section,
+    sensitivity_section,
+    trial_section,
 )
 from pharmasl.study import primary
 
@@ -53,7 +54,7 @@ def without_paths(value, key=None):
 
 def _participants(paths, scans, people, unusable, config):
     rows = flow.read_flow(paths["participant_flow"][0]) if paths["participant_flow"] else []
-    told = participants.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config, rows)
+    told = participants_section.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config, rows)
     if told["flow"]:
         told["flow"]["figure"] = pictures.png(paths["flow_figure"][0])
     return told
@@ -63,12 +64,12 @@ def _craving(paths, config):
     if not paths["craving_model"]:
         return None
     rows = tables.read_table(paths["craving_model"][0])
-    told = craving.model_sentences(rows, config["arms"])
+    told = craving_section.model_sentences(rows, config["arms"])
     return {
         "role": primary.role(config, primary.CRAVING),
         "sentences": told,
-        "table": craving.model_table(rows),
-        "notes": craving.notes(rows),
+        "table": craving_section.model_table(rows),
+        "notes": craving_section.notes(rows),
         "figure": pictures.png(paths["craving_figure"][0]),
         "alt": "Cue-elicited craving by arm and session. " + " ".join(told),
         "diagnostics": pictures.png(paths["craving_diagnostics"][0]) if paths.get("craving_diagnostics") else None,
@@ -79,18 +80,21 @@ def _relations(paths, config):
     if not paths["roi_craving"]:
         return None
     rows = tables.read_table(paths["roi_craving"][0])
-    told = craving.relation_sentences(rows, config)
-    tests = {Path(path).name.removesuffix(left_out.SUFFIX): tables.read_json(path) for path in paths["left_out_tests"]}
+    told = craving_section.relation_sentences(rows, config)
+    tests = {
+        Path(path).name.removesuffix(left_out_section.SUFFIX): tables.read_json(path)
+        for path in paths["left_out_tests"]
+    }
     return {
-        "left_out": left_out.section(tests, config),
-        "asked": craving.relation_words(rows, config),
+        "left_out": left_out_section.section(tests, config),
+        "asked": craving_section.relation_words(rows, config),
         "sentences": told,
-        "table": craving.relation_table(rows, False, config),
-        "all": craving.relation_table(rows, True, config),
+        "table": craving_section.relation_table(rows, False, config),
+        "all": craving_section.relation_table(rows, True, config),
         "figure": pictures.png(paths["roi_figure"][0]) if paths["roi_figure"] else None,
         "alt": "Change of craving against change of CBF in each region. " + " ".join(told),
         "chosen": any(row["roi_defined_by_same_data"] == "true" for row in rows),
-        "mediation": craving.mediation_table(tables.read_table(paths["craving_mediation"][0]))
+        "mediation": craving_section.mediation_table(tables.read_table(paths["craving_mediation"][0]))
         if paths.get("craving_mediation")
         else None,
     }
@@ -99,7 +103,7 @@ def _relations(paths, config):
 def _sensitivity(paths):
     if not paths.get("sensitivity_table"):
         return None
-    return sensitivity.section(*(paths[f"sensitivity_{kind}"][0] for kind in ("table", "curve", "figure")))
+    return sensitivity_section.section(*(paths[f"sensitivity_{kind}"][0] for kind in ("table", "curve", "figure")))
 
 
 def content(paths, *, title, analyses_names, conjunctions_names, config, versions, state):
@@ -125,17 +129,17 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     scans, people = tables.read_table(paths["scans"]), tables.read_table(paths["participants"], of_arms=True)
     kinds = ("tables", "inference", "figures", "designs")
     groups = zip(analyses_names, *(paths[f"analyses_{kind}"] for kind in kinds), strict=True)
-    found = [analyses.section(*group, config) for group in groups]
+    found = [analyses_section.section(*group, config) for group in groups]
     inference = {section["name"]: section.pop("inference") for section in found}
-    verdict = trial.section(paths["trial_verdict"])
+    verdict = trial_section.section(paths["trial_verdict"])
     for section in found:
         section["role"] = primary.role(config, section["name"])
     sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
     mood, relations = _craving(paths, config), _relations(paths, config)
-    slopes = seeds.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])
+    slopes = seeds_section.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])
     curves = _sensitivity(paths)
     clean = without_paths(config)
-    text = methods.paragraphs(clean, scans, sidecars, inference, bool(mood), bool(relations), versions)
+    text = methods_section.paragraphs(clean, scans, sidecars, inference, bool(mood), bool(relations), versions)
     if curves:
         text.insert(len(text) - 1, curves["method"])  # before the software
     judged, unusable = tables.read_table(paths["quality"]), tables.read_table(paths["quality_exclusions"])
@@ -150,15 +154,15 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     return {
         "title": title,
         "blinded": f"{blinding.MARK}: {blinding.TEXT}" if config.get("blinded") else None,
-        "allocation": [line for path in paths["allocation_log"] for line in allocation.sentences(path)],
+        "allocation": [line for path in paths["allocation_log"] for line in allocation_section.sentences(path)],
         "sections": {anchor: (number, heading) for number, (anchor, heading) in enumerate(sections, start=1)},
-        "verdict": quality.verdict(judged),
+        "verdict": quality_section.verdict(judged),
         "participants": _participants(paths, scans, people, unusable, config),
-        "quality": quality.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
+        "quality": quality_section.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
         "trial": verdict,
         "analyses": found,
         "conjunctions": [
-            analyses.conjunction(name, path)
+            analyses_section.conjunction(name, path)
             for name, path in zip(conjunctions_names, paths["conjunctions"], strict=True)
         ],
         "seeds": slopes,

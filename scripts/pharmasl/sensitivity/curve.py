@@ -12,7 +12,7 @@ NeuroImage 92:381). Specifications may differ in their participants, since a sca
 kept by another. Participants then change places only with those who are in the same specifications: each relabelling is
 one of all specifications at once, and leaves their dependence as it is. (One permutation of everybody, followed in each
 specification until it lands on one of its own participants, is uniform in each but loosens what they share: at 5 % it
-finds 6 to 8 % where nothing is, see ``tests/benchmarks/specification_curve.py``.) A specification's own p exchanges all
+finds 6 to 8 % where nothing is, see ``benchmarks/specification_curve.py``.) A specification's own p exchanges all
 its participants.
 """
 
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from pharmasl.craving.association import fisher_interval
-from pharmasl.group import effect_sizes
+from pharmasl.statistics import effect_sizes
+from pharmasl.statistics.partial_correlation import fisher_interval
 
 ALPHA = 0.05
 # Relabellings made and computed at a time: bounds the memory.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from threadpoolctl import threadpool_limits
 
-from pharmasl import tables
 from pharmasl.errors import InputError
-from pharmasl.sensitivity import columns, curve
+from pharmasl.files import tables
+from pharmasl.sensitivity import curve, curve_columns
 
 _TOLD = ("kind", "unit", "meaning", "roi", "contrast", "analysis", "defined_by_same_data", "status")
 
@@ -154,7 +154,7 @@ def summarise(name, rows, exchange, permutations, seed):
     Returns
     -------
     list of dict
-        Rows of :func:`pharmasl.sensitivity.columns.curve`: all specifications first, then each value of each choice that varies.
+        Rows of :func:`pharmasl.sensitivity.curve_columns.curve`: all specifications first, then each value of each choice that varies.
     """
     run = [row for row in rows if row.fit is not None]
     units = {row.told["unit"] for row in run}
@@ -162,7 +162,7 @@ def summarise(name, rows, exchange, permutations, seed):
     head = {"answer": name, "scale": scale, "unit": "1" if scale == "partial_r" else rows[0].told["unit"]}
     main = next((row for row in rows if row.main), None)
     reference = (main or rows[0]).specification
-    total = {**head, "dimension": columns.ALL, "value": columns.ALL}
+    total = {**head, "dimension": curve_columns.ALL, "value": curve_columns.ALL}
     direction = sign = 0
     if run:
         head["unit"] = total["unit"] = "1" if scale == "partial_r" else run[0].told["unit"]
@@ -235,11 +235,11 @@ def write(paths, table_path, curve_path, permutations, seed):
     with threadpool_limits(1, user_api="blas"):  # the same bytes on any number of cores
         answers = read(paths)
         summaries = [summarise(name, rows, exchange, permutations, seed) for name, (rows, exchange) in answers.items()]
-    dimensions = list(next(iter(answers.values()))[0][0].specification) if answers else list(columns.DIMENSIONS)
+    dimensions = list(next(iter(answers.values()))[0][0].specification) if answers else list(curve_columns.DIMENSIONS)
     ordered = [
         specification_row(name, row)
         for name, (rows, _) in answers.items()
         for row in sorted(rows, key=lambda row: row.columns.get("rank", math.inf))
     ]
-    tables.write_table(table_path, ordered, columns.specifications(dimensions, permutations, seed))
-    tables.write_table(curve_path, itertools.chain.from_iterable(summaries), columns.curve(permutations, seed))
+    tables.write_table(table_path, ordered, curve_columns.specifications(dimensions, permutations, seed))
+    tables.write_table(curve_path, itertools.chain.from_iterable(summaries), curve_columns.curve(permutations, seed))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pharmasl import images, resample, tables, transforms
-from pharmasl.simulate.regions import REGIONS
+from pharmasl.files import tables
+from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.space import images, resample, transforms
 
 COLUMNS = {
     "effect": "What was planted, or a measure of the workflow's accuracy",

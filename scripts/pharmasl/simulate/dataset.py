@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pharmasl import images, tables, transforms
-from pharmasl.simulate import anatomy, deformation, random_fields, series, trial
-from pharmasl.simulate.regions import REGIONS
+from pharmasl.files import tables
+from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise, virtual_trial
+from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.space import images, transforms
 
 _README = """\
 A simulated trial: it was made by pharmasl's simulator, and nobody was scanned.
@@ -47,7 +48,7 @@ def write_trial(settings, arms, sessions, outputs):
         ``description``, ``readme``, ``ignore``, ``participants``, ``craving`` of the dataset; ``plan``, ``scans``, ``effects`` of the
         truth. Sidecars of the tables are written beside them.
     """
-    participants, scans, craving = trial.plan(settings, arms, sessions)
+    participants, scans, craving = virtual_trial.plan(settings, arms, sessions)
     tables.write_json(
         outputs["description"],
         {
@@ -61,7 +62,7 @@ def write_trial(settings, arms, sessions, outputs):
     )
     Path(outputs["readme"]).write_text(_README, encoding="utf-8")
     Path(outputs["ignore"]).write_text(_IGNORE, encoding="utf-8")
-    columns = trial.PARTICIPANT_COLUMNS
+    columns = virtual_trial.PARTICIPANT_COLUMNS
     levels = {arms["treatment"]: "active drug", arms["control"]: "control"}
     tables.write_table(
         outputs["participants"],
@@ -76,9 +77,9 @@ def write_trial(settings, arms, sessions, outputs):
             "sex": columns["sex"],
         },
     )
-    tables.write_table(outputs["craving"], craving, trial.CRAVING_COLUMNS)
+    tables.write_table(outputs["craving"], craving, virtual_trial.CRAVING_COLUMNS)
     tables.write_table(outputs["plan"], participants, columns)
-    tables.write_table(outputs["scans"], scans, trial.SCAN_COLUMNS)
+    tables.write_table(outputs["scans"], scans, virtual_trial.SCAN_COLUMNS)
     tables.write_table(outputs["effects"], _effect_rows(settings), _EFFECT_COLUMNS)
 
 
@@ -159,7 +160,7 @@ def write_truth_maps(outputs, spacing=2):
     spacing : int
         mm.
     """
-    volume = images.grid(anatomy.template_folder() / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz")
+    volume = images.grid(participant_anatomy.template_folder() / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz")
     grid = _coarser(volume, spacing)
     points = transforms.points(grid)
     for name, region in REGIONS.items():
@@ -178,7 +179,7 @@ def scanner(settings):
     values = dict(settings["perfusion"])
     for key in ("matrix", "voxel_size"):
         values[key] = tuple(values[key])
-    return series.Scanner(**values)
+    return label_control_series.Scanner(**values)
 
 
 def _t1w_sidecar():
@@ -245,9 +246,9 @@ def write_participant(settings, plan, scans, template, outputs):
         _stream(seed, index, _SHAPE), template.low, template.high, template.centre, settings["anatomy"]["warp"]
     )
     rng = _stream(seed, index, _HEAD)
-    grid = anatomy.t1w_grid(template, shape, settings["anatomy"]["voxel_size"])
-    head = anatomy.head(rng, template, shape, grid)
-    t1w = anatomy.scanned(rng, head, settings["anatomy"]["bias"], settings["anatomy"]["noise"])
+    grid = participant_anatomy.t1w_grid(template, shape, settings["anatomy"]["voxel_size"])
+    head = participant_anatomy.head(rng, template, shape, grid)
+    t1w = participant_anatomy.scanned(rng, head, settings["anatomy"]["bias"], settings["anatomy"]["noise"])
     images.save(outputs["t1w"], t1w, grid.affine, dtype=np.int16)
     tables.write_json(outputs["t1w_sidecar"], _t1w_sidecar())
 
@@ -259,33 +260,37 @@ def write_participant(settings, plan, scans, template, outputs):
         # In steps of 1/256, which packs to a tenth of the size.
         images.save(outputs[name], np.rint(256 * head.fractions[name]) / 256, grid.affine)
 
-    magnetisation = series.magnetisation(head, machine)
+    magnetisation = label_control_series.magnetisation(head, machine)
     brain_centre = shape.from_template(template.centre)
     low, high = template.low - 60, template.high + 60
     flow = settings["blood_flow"]
     # Three deviations at most, so that no tissue's flow turns negative.
-    pattern = random_fields.sample(_stream(seed, index, _PATTERN), head.template_points, 10.0, low, high)
+    pattern = smooth_noise.sample(_stream(seed, index, _PATTERN), head.template_points, 10.0, low, high)
     pattern = np.float32(flow["pattern"]) * np.clip(pattern, -3, 3)
     placements, regional = {}, {}
     for number, scan in enumerate(scans):
         session = scan["session_id"]
         if session not in placements:
             placements[session] = _placement(_stream(seed, index, _PLACEMENT, number), brain_centre)
-            field = random_fields.sample(_stream(seed, index, _REGIONAL, number), head.template_points, 18.0, low, high)
+            field = smooth_noise.sample(_stream(seed, index, _REGIONAL, number), head.template_points, 18.0, low, high)
             regional[session] = pattern + np.float32(flow["regional"]) * field
         gains = {name: float(scan[name]) for name in REGIONS}
-        multiple = series.modulation(head.template_points, REGIONS, gains, float(scan["gm_cbf"]), regional[session])
+        multiple = label_control_series.modulation(
+            head.template_points, REGIONS, gains, float(scan["gm_cbf"]), regional[session]
+        )
         levels = {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
-        tissue = series.Tissue(grid.affine, magnetisation, series.perfusion(head, levels, multiple, machine))
+        tissue = label_control_series.Tissue(
+            grid.affine, magnetisation, label_control_series.perfusion(head, levels, multiple, machine)
+        )
 
         rng = _stream(seed, index, _RUN, int(scan["run"]))
         # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.
         placement = placements[session] @ _small_motion(rng, 0.6, 0.5, brain_centre)
         asl_grid = machine.grid(transforms.apply(np.linalg.inv(placements[session]), brain_centre))
-        motions = series.motion_matrices(
-            series.drift(rng, machine), asl_grid.affine[:3] @ [*((np.array(asl_grid.shape) - 1) / 2), 1]
+        motions = label_control_series.motion_matrices(
+            label_control_series.drift(rng, machine), asl_grid.affine[:3] @ [*((np.array(asl_grid.shape) - 1) / 2), 1]
         )
-        run = series.acquire(rng, machine, tissue, asl_grid, placement, motions)
+        run = label_control_series.acquire(rng, machine, tissue, asl_grid, placement, motions)
         images.save(
             outputs["asl"][number],
             np.minimum(run, 32767),
@@ -299,7 +304,7 @@ def write_participant(settings, plan, scans, template, outputs):
         )
         transforms.write_affines(outputs["motion"][number], motions)
         transforms.write_affines(outputs["coregistration"][number], np.linalg.inv(placement))
-        images.save(outputs["cbf"][number], series.apparent_cbf(tissue, back), coarse.affine)
+        images.save(outputs["cbf"][number], label_control_series.apparent_cbf(tissue, back), coarse.affine)
 
 
 def _small_motion(rng, translation, rotation, centre):

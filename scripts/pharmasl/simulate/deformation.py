@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl import resample, transforms
-from pharmasl.images import Grid
-from pharmasl.simulate import random_fields
+from pharmasl.simulate import smooth_noise
+from pharmasl.space import resample, transforms
+from pharmasl.space.images import Grid
 
 _SPACING = 5.0
 # Doublings of the exponential: the first step of a 10 mm warp is then a tenth of a millimetre.
@@ -104,10 +104,10 @@ def draw(rng, low, high, centre, warp, size=0.04, tilt=4.0, shift=5.0):
     Deformation
     """
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    grid = random_fields.box(low - 40, high + 40, _SPACING)
+    grid = smooth_noise.box(low - 40, high + 40, _SPACING)
     # Two scales: lobes are moved as a whole, gyri shifted among each other.
     velocity = np.stack(
-        [random_fields.gaussian(rng, grid, 24.0) + 0.5 * random_fields.gaussian(rng, grid, 11.0) for _ in range(3)]
+        [smooth_noise.gaussian(rng, grid, 24.0) + 0.5 * smooth_noise.gaussian(rng, grid, 11.0) for _ in range(3)]
     )
     points = transforms.points(grid)
     outside = np.maximum(np.maximum(low - points, points - high), 0).max(axis=-1)

@@ -2,9 +2,8 @@
 
 import os
 
-from pharmasl import physiology
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, context, headers, m0, sidecar
+from pharmasl.study import context, headers, m0, named_constants, physiology, sidecar
 from pharmasl.study.field_reader import FieldReader
 
 # The volumes that perfusion is computed from.
@@ -271,7 +270,7 @@ class _Resolver(FieldReader):
             return int(self._take("suppression_pulses", "BackgroundSuppressionNumberPulses"))
         if self.fields.get("BackgroundSuppressionPulseTime"):
             return len(self._take("suppression_pulses", "BackgroundSuppressionPulseTime"))
-        self.sources["suppression_pulses"] = calibrations.source(self.settings, "suppression_pulses")
+        self.sources["suppression_pulses"] = named_constants.source(self.settings, "suppression_pulses")
         return self.settings["suppression_pulses"]
 
     def _slice_timing(self):
@@ -305,13 +304,13 @@ class _Resolver(FieldReader):
         if kind is None:
             return None
         key = f"labeling_efficiency.{kind}"
-        self.sources["labeling_efficiency"] = calibrations.source(self.settings, key)
+        self.sources["labeling_efficiency"] = named_constants.source(self.settings, key)
         efficiency = self.settings["labeling_efficiency"][kind]
         if pulses:
             survival = self.settings["suppression_efficiency"]
             self.sources["labeling_efficiency"] += (
                 f", times {survival:g} for each of {pulses} suppression pulses "
-                f"({calibrations.source(self.settings, 'suppression_efficiency')})"
+                f"({named_constants.source(self.settings, 'suppression_efficiency')})"
             )
             efficiency *= physiology.suppression_efficiency(pulses, survival)
         return efficiency
@@ -319,7 +318,7 @@ class _Resolver(FieldReader):
     def _m0(self, volume_types):
         if self.of_pair:
             kind = "Absent"
-            self.sources["m0_type"] = calibrations.source(self.settings, "m0.source") + ": the control of each pair"
+            self.sources["m0_type"] = named_constants.source(self.settings, "m0.source") + ": the control of each pair"
         else:
             kind = self._need("m0_type", "M0Type")
             self._m0_contradictions(kind, volume_types)
@@ -441,7 +440,7 @@ class _Resolver(FieldReader):
             return {}
         strength = float(strength)
         result = {"field_strength": strength, "partition_coefficient": self.settings["partition_coefficient"]}
-        self.sources["partition_coefficient"] = calibrations.source(self.settings, "partition_coefficient")
+        self.sources["partition_coefficient"] = named_constants.source(self.settings, "partition_coefficient")
         haematocrit = self._haematocrit()
         correction = self.settings["m0"]
         needed = {
@@ -487,7 +486,7 @@ class _Resolver(FieldReader):
                 "MagneticFieldStrength", f"one of {', '.join(f'{tesla:g}' for tesla in sorted(known))} T",
                 f"Add {strength:g} to perfusion.{key} in the configuration.",
             )  # fmt: skip
-        self.sources[key] = f"{calibrations.source(self.settings, key)}; at {nearest:g} T"
+        self.sources[key] = f"{named_constants.source(self.settings, key)}; at {nearest:g} T"
         return known[nearest]
 
 

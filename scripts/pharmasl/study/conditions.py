@@ -2,8 +2,8 @@
 
 import os
 
-from pharmasl import bids
 from pharmasl.errors import InputError, did_you_mean, similar
+from pharmasl.files import bids
 
 SELECTORS = {
     "acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir", "echo": "echo",

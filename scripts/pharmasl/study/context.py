@@ -1,7 +1,7 @@
 """The volumes of a perfusion series by type, as its aslcontext.tsv tells them."""
 
-from pharmasl import tables
 from pharmasl.errors import InputError, similar
+from pharmasl.files import tables
 from pharmasl.study import schemas, sidecar
 
 

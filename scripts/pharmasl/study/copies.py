@@ -2,8 +2,8 @@
 
 import os
 
-from pharmasl import contents
 from pharmasl.errors import InputError
+from pharmasl.files import contents
 
 # Checksum and length at the end of a gzip file (RFC 1952).
 _TRAILER = 8

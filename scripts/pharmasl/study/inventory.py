@@ -4,8 +4,8 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from pharmasl import bids
 from pharmasl.errors import InputError
+from pharmasl.files import bids
 
 # Where each kind of image belongs.
 FOLDERS = {"asl": ("perf",), "m0scan": ("perf", "fmap"), "T1w": ("anat",), "UNIT1": ("anat",)}

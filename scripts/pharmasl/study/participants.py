@@ -3,10 +3,10 @@
 import os
 from dataclasses import dataclass, field
 
-from pharmasl import tables
 from pharmasl.errors import InputError, did_you_mean, similar
-from pharmasl.study import allocation, schemas
+from pharmasl.files import tables
 from pharmasl.study import arms as study_arms
+from pharmasl.study import schemas, sham_allocation
 
 ID = "participant_id"
 
@@ -24,7 +24,7 @@ def read(dataset, config, subjects, exclusions):
 
     Parameters
     ----------
-    dataset : pharmasl.bids.Dataset
+    dataset : pharmasl.files.bids.Dataset
     config : dict
         Complete.
     subjects : list of str
@@ -186,9 +186,9 @@ def _dealt(rows, config, columns, path, errors):
             InputError("config", "sham.sizes", ", ".join(strange), " or ".join(names), "Correct it, or the arms.")
         )
         return {}
-    sizes = own or allocation.sizes(real.values(), names)
+    sizes = own or sham_allocation.sizes(real.values(), names)
     try:
-        return allocation.sham(real or rows, sizes, sham["seed"], real)
+        return sham_allocation.sham(real or rows, sizes, sham["seed"], real)
     except ValueError as reason:
         errors.append(
             InputError("config", "sham.sizes", str(reason), f"as many as {path} has participants", "Correct the sizes.")

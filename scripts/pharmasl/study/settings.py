@@ -3,7 +3,7 @@
 import copy
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import calibrations, own_template, primary, schemas, shared_data, written
+from pharmasl.study import named_constants, own_template, primary, schemas, shared_data, written
 
 FILE = "config"
 
@@ -35,8 +35,8 @@ def resolve(config):
         # The craving table holds those who are not among the participants asked for; they are no mistake then.
         complete["craving"].setdefault("unknown", "ignore")
     perfusion = complete.setdefault("perfusion", {})
-    if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in calibrations.names():
-        complete["perfusion"] = calibrations.fill(perfusion, perfusion["calibration"])
+    if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in named_constants.names():
+        complete["perfusion"] = named_constants.fill(perfusion, perfusion["calibration"])
     errors = schemas.check(complete, "config", FILE, fill=True)
     if not errors:
         named = "space" in (config.get("template") or {})

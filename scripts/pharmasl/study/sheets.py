@@ -4,7 +4,8 @@ import functools
 import os
 from pathlib import Path
 
-from pharmasl import __version__, bids, blinding, tables
+from pharmasl import __version__
+from pharmasl.files import bids, blinding, tables
 from pharmasl.study import arms as study_arms
 
 _ACQUISITION = {
@@ -125,7 +126,7 @@ def write_rows(rows, table):
     Parameters
     ----------
     rows : list of dict
-        As :attr:`pharmasl.study.targets.Targets.uses` gives them.
+        As :attr:`pharmasl.workflow.targets.Targets.uses` gives them.
     table : path-like
     """
     columns = dict.fromkeys(["participant_id", "arm", *(name for row in rows for name in row)])

@@ -4,8 +4,8 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 
-from pharmasl import tables
 from pharmasl.errors import InputError, did_you_mean, similar
+from pharmasl.files import tables
 from pharmasl.study import conditions, schemas
 
 OVERRIDE = "perfusion.override"

@@ -3,8 +3,8 @@
 import functools
 from dataclasses import dataclass
 
-from pharmasl import bids
 from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
+from pharmasl.files import bids
 from pharmasl.study import (
     acquisition,
     analyses,

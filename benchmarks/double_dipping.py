@@ -1,0 +1,74 @@
+"""How often noise passes for a finding when a region is chosen by the data it is tested on.
+
+    PYTHONPATH=scripts python benchmarks/double_dipping.py [trials] [permutations]
+
+43 participants, maps of pure noise, a score that has nothing to do with them. The region is chosen by the map's relation
+with the score: the 50 strongest of 2,000 independent voxels, or the largest cluster of smooth maps. Printed are the mean
+and spread of the correlation of region and score, and the share of trials with p <= 0.05: with one region for all
+(double dipping), with each participant's value from the region found without them and the textbook's p, and with the
+p that permutes the choice of the region too.
+"""
+
+import sys
+import time
+
+import numpy as np
+from pharmasl.group.engine import clusters
+from pharmasl.regions import leave_one_out
+from scipy.ndimage import gaussian_filter
+from scipy.special import stdtr, stdtrit
+
+N = 43
+SHAPE, FORMING_P, SMOOTHING = (16, 16, 12), 0.005, 1.0
+
+
+def textbook(r):
+    """Two-sided p of a correlation."""
+    return 2 * stdtr(N - 2, -abs(r) * np.sqrt((N - 2) / (1 - r * r)))
+
+
+def strongest():
+    """Independent voxels, and the choice of the 50 strongest."""
+    return lambda rng: rng.normal(size=(N, 2000)), leave_one_out.Strongest(50)
+
+
+def cluster():
+    """Smooth maps, and the choice of their largest cluster."""
+    lattice = clusters.Lattice(np.ones(SHAPE, dtype=bool), 18)
+
+    def label(df):
+        threshold = float(stdtrit(df, 1 - FORMING_P))
+        return lambda t: clusters.label(t, threshold, lattice)[0]
+
+    def draw(rng):
+        return np.stack([gaussian_filter(rng.normal(size=SHAPE), SMOOTHING).ravel() for _ in range(N)])
+
+    return draw, leave_one_out.Cluster(label(N - 2), 1, label(N - 3))
+
+
+def main(trials=300, permutations=39):
+    """Print one line a choice."""
+    one = np.ones((N, 1))
+    for name, (draw, chooser) in (("50 strongest voxels", strongest()), ("largest cluster", cluster())):
+        start, rows = time.process_time(), []
+        for trial in range(trials):
+            rng = np.random.default_rng(trial)
+            maps, score = draw(rng), rng.normal(size=N)
+            t = leave_one_out.Updates(score, one).fit(maps)
+            region = chooser.full(t)
+            dipped = np.corrcoef(maps[:, region].mean(axis=1), score)[0, 1] if len(region) else 0.0
+            result = leave_one_out.permutation_test(maps, score, one, chooser, permutations, trial)
+            rows.append([dipped, textbook(dipped), result.r, result.p_naive, result.p])
+        dipped, p_dipped, r, p_naive, p = np.array(rows).T
+        error = np.sqrt(0.05 * 0.95 / trials)
+        print(
+            f"{name}: one region for all, mean |r| {np.abs(dipped).mean():.2f}, p <= .05 in {100 * np.mean(p_dipped <= 0.05):.0f} %; "
+            f"left out, mean r {np.nanmean(r):.3f}, sd {np.nanstd(r):.3f}, textbook p {100 * np.mean(p_naive <= 0.05):.1f} %, "
+            f"whole procedure permuted {100 * np.mean(p <= 0.05):.1f} % (nominal 5, Monte Carlo standard error {100 * error:.1f}); "
+            f"{time.process_time() - start:.0f} s",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(*(int(each) for each in sys.argv[1:3]))

@@ -1,1 +1,0 @@
-"""Cue-elicited craving by arm and session, and its correlation with regional CBF."""

@@ -1,0 +1,1 @@
+"""Clinical endpoints: craving ratings, their scores, models and correlations with regional CBF."""

@@ -1,0 +1,49 @@
+"""The design matrix of an analysis as a picture: a row a participant, a column a term, the tested one in bold."""
+
+import numpy as np
+
+from pharmasl.figures import style
+from pharmasl.files import tables
+
+HEIGHT, WIDTH = 0.14, 0.8  # inches a participant, and a term
+
+
+@style.styled
+def draw(path, name, design, inference):
+    """Draw the design.
+
+    Parameters
+    ----------
+    path : path-like
+        Written: PNG.
+    name : str
+        The analysis.
+    design : path-like
+        ``{analysis}_design.tsv``.
+    inference : path-like
+        ``{analysis}_inference.json``.
+    """
+    rows, block = tables.read_table(design), tables.read_json(inference)
+    if not rows:
+        style.placeholder(path, f"Design of {name}", block["status"])
+        return
+    terms = [term for term in rows[0] if term not in ("participant_id", "session_id")]
+    matrix = np.array([[float(row[term]) for term in terms] for row in rows])
+    # Each column in its own range: what matters is how terms go together, not their units.
+    spread = np.abs(matrix).max(axis=0)
+    drawn = style.figure(2.2 + WIDTH * len(terms), 1.7 + HEIGHT * len(rows))
+    axes = drawn.subplots()
+    axes.imshow(
+        matrix / np.where(spread > 0, spread, 1), aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"
+    )
+    tested = block["model"]["tested_term"].split(" - ")
+    axes.set_xticks(range(len(terms)), terms, rotation=30, ha="right")
+    for label, term in zip(axes.get_xticklabels(), terms):
+        label.set_fontweight("bold" if term in tested else "normal")
+    people = [row["participant_id"] + (f" {row['session_id']}" if "session_id" in row else "") for row in rows]
+    axes.set_yticks(range(len(rows)), people, fontsize=6.5)
+    axes.tick_params(length=0)
+    blocks = f", exchanged within {block['model']['blocks']} sites" if block["model"].get("blocks") else ""
+    axes.set_title(f"Design of {name}\nTested: {block['model']['tested_term']}{blocks}")
+    drawn.tight_layout()
+    style.save(drawn, path)

@@ -1,0 +1,1 @@
+"""The tests over the brain: linear models, relabellings, clusters, threshold-free enhancement."""

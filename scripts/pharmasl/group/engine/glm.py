@@ -1,0 +1,153 @@
+"""The linear model at every voxel, in the form that permutation wants.
+
+With x the tested term and Z the others (the intercept among them), let x~ be x without its projection on Z, scaled to
+length 1, Q an orthonormal basis of what Z holds beside the intercept, and r a voxel's data without their projection on
+Z, scaled to length 1. Student's t of x in ``y ~ x + Z`` is then
+
+    t = b sqrt(df / (1 - a - b^2)),   b = x~ . r,   a = |Q' r|^2,
+
+where a = 0 for the labels as observed. In the scheme of Freedman and Lane (1983, J Bus Econ Stat 1:292) the residuals
+r are permuted against x and Z; permuting the rows of x~ and Q the other way round is the same, costs two small matrix
+products a permutation and leaves the data in place (the intercept is the same in every order).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from pharmasl.group.engine import kernels
+
+# Voxels residualised at a time: bounds the temporary memory.
+_TILE = 16384
+
+
+@dataclass(frozen=True)
+class Model:
+    """A design in partial-correlation form.
+
+    Attributes
+    ----------
+    x : ndarray of shape (n,)
+        The tested term, orthogonal to all others, length 1.
+    scale : float
+        Length of the tested term before it was scaled, so that effect = x . y / scale.
+    basis : ndarray of shape (n, k)
+        Orthonormal basis of the other terms, the intercept removed.
+    projector : ndarray of shape (n, k + 1)
+        Orthonormal basis of the other terms with the intercept.
+    df : int
+        Residual degrees of freedom.
+    """
+
+    x: np.ndarray
+    scale: float
+    basis: np.ndarray
+    projector: np.ndarray
+    df: int
+
+
+def model(x, nuisance):
+    """Bring a design into partial-correlation form.
+
+    Parameters
+    ----------
+    x : array_like of shape (n,)
+        The tested term.
+    nuisance : array_like of shape (n, terms)
+        The other terms; their span holds the constant.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError
+        If ``nuisance`` does not hold the constant: the algebra above would not hold.
+    """
+    x, nuisance = np.asarray(x, dtype=np.float64), np.asarray(nuisance, dtype=np.float64)
+    n = len(x)
+    # Column scales do not matter to the span but do to its numerical rank.
+    left, singular, _ = np.linalg.svd(nuisance / np.sqrt((nuisance**2).sum(axis=0)), full_matrices=False)
+    projector = left[:, singular > 1e-10 * singular[0]]
+    one = np.full(n, 1 / np.sqrt(n))
+    if abs(np.linalg.norm(projector.T @ one) - 1) > 1e-10:
+        raise ValueError("the nuisance terms must hold the intercept")
+    # The part of the span orthogonal to the constant: rotate the constant into the first direction and drop it.
+    rotation = np.linalg.qr(np.column_stack([projector.T @ one, np.eye(projector.shape[1])]))[0]
+    basis = projector @ rotation[:, 1:]
+    residual = x - projector @ (projector.T @ x)
+    residual -= projector @ (projector.T @ residual)
+    scale = float(np.linalg.norm(residual))
+    return Model(residual / scale, scale, np.ascontiguousarray(basis), projector, n - projector.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the model says at every voxel.
+
+    Attributes
+    ----------
+    residuals : ndarray of shape (V, n), float64
+        Data without the nuisance terms, each voxel of length 1 (0 where the data do not vary).
+    effect : ndarray of shape (V,), float64
+        Coefficient of the tested term.
+    t : ndarray of shape (V,), float64
+    varies : ndarray of bool, shape (V,)
+        False where the data are the same for all participants once the nuisance terms are out: no t exists.
+    """
+
+    residuals: np.ndarray
+    effect: np.ndarray
+    t: np.ndarray
+    varies: np.ndarray
+
+
+def fit(data, model):
+    """Fit the model at every voxel.
+
+    Parameters
+    ----------
+    data : ndarray of shape (V, n), float64
+        One row a voxel, one column a participant. **Overwritten**: it becomes ``residuals``.
+    model : Model
+
+    Returns
+    -------
+    Fit
+    """
+    voxels = len(data)
+    length = np.empty(voxels)
+    varies = np.empty(voxels, dtype=bool)
+    for start in range(0, voxels, _TILE):
+        tile = data[start : start + _TILE]
+        raw = np.sqrt((tile * tile).sum(axis=1))
+        # Twice: the second projection removes what rounding left of a large mean.
+        for _ in range(2):
+            tile -= (tile @ model.projector) @ model.projector.T
+        size = np.sqrt((tile * tile).sum(axis=1))
+        good = size > 1e-10 * raw
+        tile[good] /= size[good, None]
+        tile[~good] = 0
+        length[start : start + _TILE], varies[start : start + _TILE] = size, good
+    t, b = np.empty(voxels), np.empty(voxels)
+    kernels.statistics(data, model.x, model.basis, float(model.df), t, b)
+    return Fit(data, b * length / model.scale, t, varies)
+
+
+def t_to_z(t, df):
+    """The standard normal quantile with the same tail probability as t, sign kept, accurate in the far tails.
+
+    Parameters
+    ----------
+    t : ndarray
+    df : float
+
+    Returns
+    -------
+    ndarray
+    """
+    # The lower tail of -|t| keeps its relative precision where 1 - p would round to 1.
+    tail = np.maximum(special.stdtr(df, -np.abs(t)), np.finfo(np.float64).tiny)
+    return np.where(np.isnan(t), np.nan, -np.sign(t) * special.ndtri(tail))

@@ -1,0 +1,195 @@
+"""The statistic of an analysis by permutation: Student's t with one residual variance, or v with one for each arm."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from pharmasl.errors import InputError
+from pharmasl.group.effects import Effect
+from pharmasl.group.engine import aspin_welch, glm
+from pharmasl.group.engine.aspin_welch import ByArm
+from pharmasl.group.engine.differences import Differences
+from pharmasl.group.engine.glm import Model
+
+EQUAL, BY_ARM = "equal", "by_arm"
+# A ratio of variances in this share of voxels or more is beyond what equal variances give in 5 %: told with a note.
+MANY = 0.2
+WORDS = {
+    EQUAL: "Student's t, ordinary least squares, one residual variance for all",
+    BY_ARM: "Aspin-Welch v, ordinary least squares, a residual variance for each arm (Winkler et al. 2014), compared as z",
+}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """The statistic at every voxel of the observed labelling.
+
+    Attributes
+    ----------
+    kind : {"equal", "by_arm"}
+    t : ndarray of shape (V,)
+        Student's t, or v.
+    df : float or ndarray of shape (V,)
+    z : ndarray of shape (V,)
+        With the same tail probability.
+    heights : ndarray of shape (V,)
+        What is searched for maxima and clusters: t, or the z of v.
+    threshold : float
+        Cluster-forming height.
+    on : {"t", "z"}
+        What heights are.
+    by_arm : pharmasl.group.engine.aspin_welch.ByArm or None
+    variances : dict or None
+        What is told of the arms' variances; None where there is one arm.
+    """
+
+    kind: str
+    t: np.ndarray
+    df: float | np.ndarray
+    z: np.ndarray
+    heights: np.ndarray
+    threshold: float
+    on: str
+    by_arm: ByArm | None
+    variances: dict | None
+
+
+def arms_of(plan: Effect, table: Sequence[dict]) -> tuple[np.ndarray, list[str]]:
+    """The arm of each row of a design.
+
+    Parameters
+    ----------
+    plan : pharmasl.group.effects.Effect
+    table : sequence of dict
+        Rows of the participants' table.
+
+    Returns
+    -------
+    groups : ndarray of int, shape (n,)
+    names : list of str
+        Of group 0, 1, ..., in order of their first appearance.
+    """
+    arm = {row["participant_id"]: row.get("arm") for row in table}
+    labels = [arm.get(name) for name in plan.participants]
+    names = list(dict.fromkeys(labels))
+    return np.array([names.index(label) for label in labels]), names
+
+
+def observe(
+    plan: Effect, table: Sequence[dict], fitted: Model, fit: Differences, permutations: np.ndarray | None,
+    *, variance: str, forming_p: float,
+) -> Statistic:  # fmt: skip
+    """The statistic of the observed labelling.
+
+    Parameters
+    ----------
+    plan : pharmasl.group.effects.Effect
+    table : sequence of dict
+        Rows of the participants' table.
+    fitted : pharmasl.group.engine.glm.Model
+    fit : pharmasl.group.engine.differences.Differences
+    permutations : ndarray of shape (B, n) or None
+        None where signs are flipped: there is one arm then.
+    variance : {"equal", "by_arm"}
+    forming_p : float
+        One-sided p of the cluster-forming height.
+
+    Returns
+    -------
+    Statistic
+
+    Raises
+    ------
+    InputError
+        If an arm is too small for a variance of its own and is to have one.
+    """
+    groups, names = arms_of(plan, table)
+    several = permutations is not None and len(names) > 1 and fitted.projector.shape[1] == fitted.basis.shape[1] + 1
+    model = observed = told = None
+    if several:
+        try:
+            model = ByArm(fit, fitted, groups, names)
+            # With one variance for all it is only told how far the arms' differ: one pass over the data.
+            observed = model.observed(permutations if variance == BY_ARM else permutations[:1])
+            told = _variances(model, observed, names)
+        except InputError:
+            if variance == BY_ARM:
+                raise
+    if variance == BY_ARM and several:
+        threshold = float(-special.ndtri(forming_p))
+        return Statistic(
+            kind=BY_ARM, t=observed.v, df=observed.df, z=observed.z, heights=observed.z, threshold=threshold, on="z",
+            by_arm=model, variances=told,
+        )  # fmt: skip
+    threshold = float(special.stdtrit(fitted.df, 1 - forming_p))
+    return Statistic(
+        kind=EQUAL, t=fit.t, df=fitted.df, z=glm.t_to_z(fit.t, fitted.df), heights=fit.t, threshold=threshold, on="t",
+        by_arm=None, variances=told,
+    )  # fmt: skip
+
+
+def _variances(model: ByArm, observed: aspin_welch.Observed, names: list[str]) -> dict:
+    """The arms' residual variances beside one another, over the voxels that vary.
+
+    Returns
+    -------
+    dict
+        ``arms`` (each with its people, residual degrees of freedom and the median over voxels of its variance over the
+        mean variance of the arms); and of the arm with the largest median over that with the smallest: ``ratio`` (median over
+        voxels), ``ratio_range`` (5th and 95th percentile), ``beyond`` (share of voxels whose ratio lies outside the central
+        95 % of F: .05 where variances are equal and errors normal).
+    """
+    variances = observed.variances[:, observed.df > 0][:, (observed.variances > 0).all(axis=0)]
+    relative = np.median(variances / variances.mean(axis=0), axis=1)
+    high, low = int(relative.argmax()), int(relative.argmin())
+    ratio = variances[high] / variances[low]
+    tail = special.fdtr(model.freedom[high], model.freedom[low], ratio)
+    return {
+        "arms": {
+            name: {"participants": int(size), "df": float(freedom), "relative_variance": float(value)}
+            for name, size, freedom, value in zip(names, model.sizes, model.freedom, relative)
+        },
+        "larger": names[high],
+        "smaller": names[low],
+        "ratio": float(np.median(ratio)),
+        "ratio_range": [float(value) for value in np.quantile(ratio, [0.05, 0.95])],
+        "beyond": float(np.mean((tail < 0.025) | (tail > 0.975))),
+    }
+
+
+def note(variances: dict | None, kind: str) -> str | None:
+    """What unequal variances do to the test with one variance, in a sentence without a full stop; None where they do not.
+
+    With the larger variance in the smaller arm it errs too often, in the larger arm too seldom; with arms of one size
+    hardly at all on means, and too often in the tails of a search.
+    """
+    if variances is None or variances["beyond"] < MANY:
+        return None
+    arms = variances["arms"]
+    larger, smaller = arms[variances["larger"]], arms[variances["smaller"]]
+    text = (
+        f"the residual variance of {variances['larger']} is {variances['ratio']:.2g} times that of {variances['smaller']} "
+        f"(median over voxels; beyond what chance gives in {100 * variances['beyond']:.0f} % of them)"
+    )
+    if kind == BY_ARM:
+        return f"{text}; each arm has a variance of its own here"
+    if larger["participants"] < smaller["participants"]:
+        effect = "errs too often: the more variable arm is the smaller"
+    elif larger["participants"] > smaller["participants"]:
+        effect = "errs too seldom and loses power: the more variable arm is the larger"
+    else:
+        effect = "errs somewhat too often over a whole brain, though the arms are of one size"
+    return f"{text}: a test with one variance {effect}; set inference.variance to by_arm"
+
+
+def median_df(statistic: Statistic) -> tuple[float, list[float] | None]:
+    """The degrees of freedom as one number, and their range over the voxels where they differ."""
+    if np.ndim(statistic.df) == 0:
+        return float(statistic.df), None
+    alive = statistic.df[np.isfinite(statistic.df) & (statistic.t != 0)]
+    if not len(alive):
+        return math.nan, None
+    return float(np.median(alive)), [float(alive.min()), float(alive.max())]

@@ -1,0 +1,130 @@
+"""What a run does for its results' folder beside its jobs: it holds the folder alone, knows its records, and writes them down.
+
+Snakemake has no place for what is to be done between the reading of its records and the plan, nor after a run however it ends. So
+its preparation of the plan is wrapped, and the manifest is written when the process ends.
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pharmasl.errors import InputError, wrapped
+from pharmasl.files import contents
+from pharmasl.records import folder_lock, manifest, results_record
+
+# Results that a line names.
+_MOST = 3
+
+
+class ResultsGuard:
+    """The guard of the results' folder of one run.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    root : str
+        The results' folder as the rules' outputs are written.
+    rules : callable
+        Gives the workflow's own rules.
+    versions : dict of str to str
+        Of the software that computes.
+    record : type
+    version : int
+        As for :class:`pharmasl.records.results_record.Memory`.
+    """
+
+    def __init__(
+        self, workflow: Any, root: str, rules: Callable[[], list], versions: dict[str, str], record: type, version: int
+    ) -> None:
+        self._workflow, self._root, self._rules, self._versions = workflow, root, rules, versions
+        self._record = record, version
+        # As it is now: at the end, Snakemake has gone back to the folder that it was started in.
+        self._folder = os.path.abspath(root)
+        self._lock = folder_lock.FolderLock(self._folder)
+        self._is_refused = False
+
+    def watch(self) -> None:
+        """Begin: Snakemake's next preparation of a plan knows the records, and the end of the process writes the manifest."""
+        prepare = self._workflow._prepare_dag
+
+        def prepare_with_records(*arguments, **named):
+            if os.path.isdir(self._folder):
+                self.lock()
+            prepare(*arguments, **named)
+            if os.path.isdir(self._folder):
+                self._restore()
+
+        self._workflow._prepare_dag = prepare_with_records
+        atexit.register(self._finish)
+
+    @property
+    def _runs(self) -> bool:
+        """Whether jobs are to be run: dry runs and other looks at the plan write nothing."""
+        return self._workflow.executor_plugin is not None and not self._workflow.dryrun
+
+    def lock(self) -> None:
+        """Refuse a second run on the folder, which is made if it is not there.
+
+        Raises
+        ------
+        SystemExit
+            With the reason; Snakemake would wrap another exception in a traceback of the program.
+        """
+        if not self._runs or not self._workflow.execution_settings.lock:
+            return
+        is_new = not os.path.isdir(self._folder)
+        os.makedirs(self._folder, exist_ok=True)
+        try:
+            self._lock.acquire()
+            if is_new and os.path.exists(os.path.join(self._folder, manifest.NAME)):
+                raise InputError(
+                    self._root, "run", "results of another run that ended since this one was planned",
+                    "a folder that this run makes", "Start again: what is there may be all that is asked for.",
+                )  # fmt: skip
+        except InputError as error:
+            self._is_refused = True
+            raise SystemExit(wrapped(error)) from None
+
+    def _memory(self) -> results_record.Memory:
+        return results_record.Memory(self._workflow.persistence, *self._record, self._root)
+
+    def _outputs_with(self, path: str) -> list[str]:
+        """The results of the job that makes one of them, by their paths below the folder; none for another file."""
+        spelt = f"{self._root}/{path}"
+        for rule in self._rules():
+            if rule.is_producer(spelt):
+                outputs, *_ = rule.expand_output(rule.get_wildcards(spelt))
+                return [str(output).removeprefix(f"{self._root}/") for output in outputs]
+        return []
+
+    def _restore(self) -> None:
+        # A look at the plan while another run writes changes no file.
+        dates = not self._lock.is_held_by_another()
+        unknown = results_record.restore(self._folder, self._memory(), contents.shared(), self._outputs_with, dates)
+        if unknown:
+            some = ", ".join(unknown[:_MOST]) + (", ..." if len(unknown) > _MOST else "")
+            said = (
+                f"{self._root}: {len(unknown)} file(s) of which no record tells how they were made, or that were changed since; "
+                f"where they are asked for they are made again: {some}"
+            )
+            print(wrapped(said), file=sys.stderr)
+
+    def _finish(self) -> None:
+        """Write down what was made, however the run ended."""
+        workflow = self._workflow
+        if self._is_refused or workflow.persistence is None or not self._runs or not os.path.isdir(self._folder):
+            return
+        jobs = list(workflow.dag.jobs) if workflow.dag else []
+        outputs = [str(path) for job in jobs for path in job.output]
+        made = [path.removeprefix(f"{self._root}/") for path in outputs if path.startswith(f"{self._root}/")]
+        # With a name before it where the workflow is a module of another.
+        is_planned = workflow.scheduler is not None and any(job.rule.name.endswith("all") for job in jobs)
+        is_complete = is_planned and not any(workflow.dag.needrun_jobs())
+        try:
+            results_record.update(self._folder, self._memory(), contents.shared(), self._versions, made, is_complete)
+        except OSError as error:
+            print(wrapped(f"{self._root}/{manifest.NAME} could not be written: {error}"), file=sys.stderr)
+        finally:
+            self._lock.release()

@@ -1,0 +1,278 @@
+"""Heads: tissue of the ICBM template carried into a person's own shape, with a scalp, a skull and a face around it."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from pharmasl.simulate import smooth_noise
+from pharmasl.space import images, resample, transforms
+from pharmasl.space.images import Grid
+
+TISSUES = ("gm", "wm", "csf")
+
+# T1-weighted intensities at 3 T, white matter 100 (MPRAGE-like).
+_T1W = {"gm": 66.0, "wm": 100.0, "csf": 22.0}
+
+# What the T1w image shows below and above the brain's box, mm: scalp, and neck and face.
+_MARGIN = np.array([[26.0, 26.0, 52.0], [26.0, 34.0, 24.0]])
+
+# Voxels (mm) on which the distance to the brain is computed: it is smooth.
+_HULL_SPACING = 3.0
+
+
+@dataclass(frozen=True)
+class Template:
+    """The template's tissue.
+
+    Attributes
+    ----------
+    grid : images.Grid
+    fractions : dict of ndarray
+        ``gm``, ``wm``, ``csf``: shares of the voxel, summing to one in the brain.
+    texture : ndarray
+        What the template's T1w shows beyond its tissue shares, relative to white matter.
+    hull : ndarray
+        Signed distance (mm, positive outside) to the brain's closed hull, on ``hull_grid``.
+    hull_grid : images.Grid
+        Reaches 60 mm beyond ``grid``.
+    low, high : ndarray of shape (3,)
+        Corners (mm) of the brain's box.
+    centre : ndarray of shape (3,)
+        Its middle.
+    """
+
+    grid: Grid
+    fractions: dict
+    texture: np.ndarray
+    hull: np.ndarray
+    hull_grid: Grid
+    low: np.ndarray
+    high: np.ndarray
+    centre: np.ndarray
+
+
+@dataclass(frozen=True)
+class Head:
+    """A person's head on the grid of the T1w image.
+
+    Attributes
+    ----------
+    grid : images.Grid
+    fractions : dict of ndarray
+        ``gm``, ``wm``, ``csf`` and ``other`` (scalp, muscle, marrow: what else gives signal).
+    mask : ndarray of bool
+        The brain, its fluid included.
+    t1w : ndarray
+        Without bias field and noise, white matter 100.
+    template_points : ndarray of shape (X, Y, Z, 3)
+        Where each voxel lies in the template, mm.
+    """
+
+    grid: Grid
+    fractions: dict
+    mask: np.ndarray
+    t1w: np.ndarray
+    template_points: np.ndarray
+
+
+def template_folder():
+    """The folder of the template files that nilearn carries, found without importing nilearn."""
+    package = importlib.util.find_spec("nilearn").submodule_search_locations[0]
+    return Path(package) / "datasets" / "data"
+
+
+def read_template(step=1):
+    """Read nilearn's ICBM 152 2009a symmetric template.
+
+    Parameters
+    ----------
+    step : int
+        Keep every ``step``-th voxel along each axis, for tests.
+
+    Returns
+    -------
+    Template
+    """
+    volumes = {}
+    for name in ("t1", "gm", "wm"):
+        data, affine = images.load(template_folder() / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
+        volumes[name] = data[::step, ::step, ::step] / np.float32(255)
+    affine = affine @ np.diag([step, step, step, 1.0])
+    return make_template(volumes["t1"], volumes["gm"], volumes["wm"], affine)
+
+
+def make_template(t1, gm, wm, affine):
+    """A :class:`Template` of a T1w image and tissue shares, all from 0 to 1 and of one shape (X, Y, Z)."""
+    brain = (t1 > 0) | (gm + wm > 0.5)
+    csf = np.clip(1 - gm - wm, 0, 1) * brain
+    # The template is a mean of many brains, and its cortex is blurred; squares make it as crisp as one person's.
+    squares = {"gm": gm * gm, "wm": wm * wm, "csf": csf * csf}
+    total = sum(squares.values())
+    scale = np.where(brain, 1 / np.maximum(total, 1e-6), 0).astype(np.float32)
+    fractions = {name: square * scale for name, square in squares.items()}
+    expected = sum(
+        share * t1[brain & (share > 0.95)].mean() for share in fractions.values() if (brain & (share > 0.95)).any()
+    )
+    texture = np.where(brain, t1 - expected, 0) / t1[brain].max()
+
+    corners = np.argwhere(brain)
+    ends = transforms.apply(affine, np.stack([corners.min(axis=0), corners.max(axis=0)]).astype(np.float64))
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    hull_grid = smooth_noise.box(low - 60, high + 60, _HULL_SPACING)
+    inside = resample.resample(brain, affine, transforms.points(hull_grid), fill=0.0) > 0.5
+    inside = ndimage.binary_closing(inside, iterations=3)
+    hull = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
+    hull = ndimage.gaussian_filter(hull * _HULL_SPACING, 1.0)
+    return Template(
+        Grid(brain.shape, affine), fractions, texture.astype(np.float32), hull, hull_grid, low, high, (low + high) / 2
+    )
+
+
+def _band(distance, start, end, width=1.2):
+    """One between two distances (mm), zero elsewhere, with edges as wide as a voxel."""
+    return np.clip((distance - start) / width + 0.5, 0, 1) * np.clip((end - distance) / width + 0.5, 0, 1)
+
+
+def _ellipsoid(points, centre, radii):
+    """Signed distance to an ellipsoid, to first order, mm."""
+    relative = np.sqrt((((points - centre) / radii) ** 2).sum(axis=-1))
+    return (relative - 1) * np.mean(radii)
+
+
+def _surroundings(rng, template, points):
+    """Intensity (white matter 100) of all that is not brain, at template points; and the share that gives EPI signal."""
+    low, high = template.low - 55, template.high + 55
+    inside_box = transforms.apply(template.hull_grid.affine, np.array(template.hull_grid.shape) - 1.0)
+    distance = resample.resample(
+        template.hull, template.hull_grid.affine, np.clip(points, template.hull_grid.affine[:3, 3], inside_box)
+    )
+    thickness = 1 + 0.15 * smooth_noise.sample(rng, points, 20.0, low, high)
+    layer = distance / np.clip(thickness, 0.6, 1.5)
+
+    face = _ellipsoid(points, (0.0, 42.0, -72.0), (62.0, 52.0, 62.0))
+    neck = _ellipsoid(points, (0.0, -38.0, -115.0), (58.0, 62.0, 90.0))
+    # The neck begins below the occiput.
+    neck = np.maximum(neck, points[..., 2] + 45)
+    outside = np.minimum(np.minimum(layer - 14, face), neck)
+
+    muscle = 48 + 9 * smooth_noise.sample(rng, points, 4.0, low, high)
+    fat = 112 + 8 * smooth_noise.sample(rng, points, 6.0, low, high)
+    tissue = muscle + (fat - muscle) * _band(outside, -5.5, -1.5)
+    tissue *= np.clip(0.5 - outside / 1.2, 0, 1)
+
+    # Compact bone, marrow between its tables; at the skull's base the bone is there too, under face and neck.
+    marrow = 48 + 10 * smooth_noise.sample(rng, points, 8.0, low, high)
+    bone = 7 + (marrow - 7) * _band(layer, 3.8, 6.6)
+    skull = _band(layer, 1.8, 8.6)
+    tissue += (bone - tissue) * skull
+    fluid = np.clip((1.8 - layer) / 1.2 + 0.5, 0, 1)
+    tissue += (_T1W["csf"] - tissue) * fluid
+
+    soft = np.clip(0.5 - outside / 1.2, 0, 1) * (1 - skull) * (1 - fluid) + 0.5 * skull * _band(layer, 3.8, 6.6)
+    for side in (-1.0, 1.0):
+        orbit = _ellipsoid(points, (32.0 * side, 58.0, -38.0), (18.0, 24.0, 18.0))
+        eye = _ellipsoid(points, (32.0 * side, 66.0, -37.0), (12.0, 12.0, 12.0))
+        free = layer > 3
+        for part, value in ((orbit, 96.0), (eye, 20.0)):
+            share = np.clip(0.5 - part / 1.2, 0, 1) * free
+            tissue += (value - tissue) * share
+        soft = np.maximum(soft, np.clip(0.5 - orbit / 1.2, 0, 1) * free * 0.6)
+    for centre, radii in (((0.0, 62.0, -62.0), (13.0, 20.0, 24.0)), ((0.0, 20.0, -92.0), (11.0, 14.0, 30.0))):
+        air = np.clip(0.5 - _ellipsoid(points, centre, radii) / 1.2, 0, 1) * (layer > 4)
+        tissue *= 1 - air
+        soft *= 1 - air
+    return np.clip(tissue, 0, None).astype(np.float32), soft.astype(np.float32)
+
+
+def t1w_grid(template, shape, voxel_size):
+    """The grid of a T1w image, centred so that the whole head lies in it.
+
+    Parameters
+    ----------
+    template : Template
+    shape : deformation.Deformation
+    voxel_size : float
+        mm, isotropic.
+
+    Returns
+    -------
+    images.Grid
+        Slightly oblique, as scanners' grids are.
+    """
+    low, high = template.low - _MARGIN[0], template.high + _MARGIN[1]
+    extent = (high - low) * 1.04
+    centre = transforms.apply(np.linalg.inv(shape.matrix), (low + high) / 2)
+    counts = np.ceil(extent / voxel_size).astype(int)
+    affine = transforms.rigid_matrix(np.zeros(3), np.deg2rad([3.0, -1.5, 1.0]), np.zeros(3)) @ np.diag(
+        [voxel_size] * 3 + [1.0]
+    )
+    affine[:3, 3] = centre - affine[:3, :3] @ ((counts - 1) / 2)
+    return Grid(tuple(int(n) for n in counts), affine)
+
+
+def head(rng, template, shape, grid):
+    """A person's head.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    template : Template
+    shape : deformation.Deformation
+    grid : images.Grid
+        Of the T1w image.
+
+    Returns
+    -------
+    Head
+    """
+    points = shape.to_template(transforms.points(grid))
+
+    def carried(volume):
+        return resample.resample(volume, template.grid.affine, points, fill=0.0)
+
+    fractions = {name: carried(template.fractions[name]) for name in TISSUES}
+    brain = np.minimum(sum(fractions.values()), 1)
+    texture = carried(template.texture)
+    surroundings, soft = _surroundings(rng, template, points)
+    t1w = sum(fractions[name] * _T1W[name] for name in TISSUES) + 60 * texture + (1 - brain) * surroundings
+    fractions["other"] = (1 - brain) * soft
+    return Head(grid, fractions, brain > 0.5, np.clip(t1w, 0, None).astype(np.float32), points)
+
+
+def scanned(rng, head, bias, noise):
+    """The T1w image as the scanner gives it: with a receive field and Rician noise.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    head : Head
+    bias : float
+        Largest departure of the receive field from one.
+    noise : float
+        Standard deviation of the noise of each channel, as a share of white matter.
+
+    Returns
+    -------
+    ndarray of int16
+        White matter about 1000.
+    """
+    field = receive_field(rng, head.grid, bias)
+    deviation = np.float32(100 * noise)
+    real = head.t1w * field
+    real += deviation * rng.standard_normal(real.shape, dtype=np.float32)
+    imaginary = deviation * rng.standard_normal(real.shape, dtype=np.float32)
+    return np.rint(10 * np.hypot(real, imaginary)).astype(np.int16)
+
+
+def receive_field(rng, grid, amplitude):
+    """A smooth field between ``1 - amplitude`` and ``1 + amplitude`` on a grid, float32."""
+    corners = transforms.apply(grid.affine, np.array([[0.0, 0, 0], np.array(grid.shape) - 1.0]))
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    coarse = smooth_noise.box(low, high, 20.0)
+    field = smooth_noise.gaussian(rng, coarse, 50.0)
+    field = 1 + amplitude * (2 * (field - field.min()) / np.ptp(field) - 1)
+    points = np.clip(transforms.points(grid), low, high)
+    return resample.resample(field, coarse.affine, points)

@@ -1,0 +1,55 @@
+"""Raw files as a rule's input and params: known by their place in the dataset and by what they hold, not by path and date."""
+
+import os
+
+from pharmasl.files import bids, contents
+
+
+def inputs(paths, root, mark):
+    """An input function for raw files.
+
+    Parameters
+    ----------
+    paths : str, list of str, or a function of the wildcards that gives either
+    root : path-like
+        The dataset's folder.
+    mark : callable
+        Takes a path and the name that Snakemake is to compare and print in its place: the file's BIDS URI wherever the
+        dataset lies, or the name of a file outside of it.
+    """
+
+    def marked(named):
+        if not isinstance(named, str):
+            return [marked(path) for path in named]
+        below = bids.place(named, root)
+        return mark(named, f"file::{os.path.basename(named)}" if below.startswith("../") else f"bids::{below}")
+
+    return lambda wildcards: marked(_given(paths, wildcards))
+
+
+def content(paths, compared):
+    """A function for params: digests of raw files.
+
+    Parameters
+    ----------
+    paths
+        As for :func:`inputs`.
+    compared : callable
+        Whether the digests will be compared with others: files are not read for nothing.
+
+    Returns
+    -------
+    callable
+        Gives a list of str in the order of the paths; None where nothing is compared.
+    """
+
+    def digests(wildcards):
+        named = _given(paths, wildcards)
+        named = [named] if isinstance(named, str) else named
+        return [contents.shared().digest(path) for path in named] if compared() else None
+
+    return digests
+
+
+def _given(paths, wildcards):
+    return paths(wildcards) if callable(paths) else paths

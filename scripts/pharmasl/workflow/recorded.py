@@ -1,0 +1,80 @@
+"""Outputs that an earlier run made and that are gone: Snakemake asks for no file that its target does not need."""
+
+import base64
+import os
+from pathlib import Path
+
+
+def names(folder=".snakemake/metadata"):
+    """The files of which Snakemake keeps a record.
+
+    Parameters
+    ----------
+    folder : path-like
+        Its records: each is named by the base64 code of its file's path, in pieces that begin with ``@`` where it is long.
+
+    Yields
+    ------
+    str
+    """
+    for above, _, files in os.walk(folder):
+        pieces = [] if above == folder else os.path.relpath(above, folder).split(os.sep)
+        for name in files:
+            code = "".join([*(piece.removeprefix("@") for piece in pieces), name])
+            try:
+                yield base64.urlsafe_b64decode(code).decode()
+            except ValueError:
+                continue  # no record of Snakemake's
+
+
+def own(workflow, folder):
+    """The rules (list of snakemake.rules.Rule) of a workflow so far whose files lie below a folder."""
+    return [rule for rule in workflow.rules if Path(rule.snakefile).is_relative_to(folder)]
+
+
+def lost(targets, rules, made):
+    """The outputs that are not there any more, of those that the configuration still asks for.
+
+    Parameters
+    ----------
+    targets : pharmasl.workflow.targets.Targets
+    rules : iterable of snakemake.rules.Rule
+    made : iterable of str
+        As :func:`names` gives them.
+
+    Returns
+    -------
+    list of str
+        Sorted. What has served its turn (the maps of the sensitivity analysis' alternatives) is not missed.
+    """
+    root, temporary = os.path.join(targets.root, ""), f"{targets.root}/sensitivity/maps/"
+    gone = [
+        path for path in made if path.startswith(root) and not path.startswith(temporary) and not os.path.lexists(path)
+    ]
+    return sorted(path for path in gone if any(_makes(rule, path, targets) for rule in rules))
+
+
+def _makes(rule, path, targets):
+    return rule.is_producer(path) and _asked(targets, rule.name, rule.get_wildcards(path))
+
+
+def _asked(targets, name, wildcards):
+    """Whether the configuration asks for a rule's output for some wildcards, of those that would make files."""
+    study = targets.study
+    optional = {
+        "craving_scores": targets.if_craving, "craving_model": targets.if_craving,
+        "craving_figure": targets.if_craving, "roi_craving": targets.if_craving_rois,
+        "craving_mediation": targets.if_mediation, "seed_slopes": targets.if_seed_slopes,
+        "participant_flow": targets.if_arms, "flow_figure": targets.if_arms, "allocation_log": lambda paths: [],
+        "trial_verdict": lambda paths: targets.if_declared("any", paths),
+    }  # fmt: skip
+    if name in optional:
+        return bool(optional[name]([name]))
+    if name == "roi_left_out":
+        return wildcards["roi"] in targets.left_out_rois()
+    visits = {study.visit_stem(visit): visit for visit in study.visits}
+    if name == "session_contrast":
+        visit = visits.get(wildcards["visit"])
+        return visit is not None and bool(study.contrast_scans(visit, wildcards["contrast"]))
+    known = {"scan": study.scans, "anat": study.t1w, "visit": visits, "use": targets.uses}
+    return all(wildcards[key] in values for key, values in known.items() if key in wildcards)

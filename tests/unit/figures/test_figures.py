@@ -1,0 +1,249 @@
+"""Figures: what they compute, and that the same input gives the same bytes."""
+
+import math
+
+import matplotlib
+import numpy as np
+import pytest
+from pharmasl.figures import craving_plot, findings, quality_plot, statmap, style
+from pharmasl.files import tables
+from pharmasl.space import images
+from PIL import Image
+from scipy import stats
+
+VERDICT = {
+    "statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05, "p": 0.02, "smallest_attainable_p": 1 / 462,
+    "can_reach_alpha": True, "significant": True, "significant_voxels": 30, "significant_clusters": 1,
+    "voxels_outside_clusters": 0,
+}  # fmt: skip
+ARMS = {"treatment": "drug", "control": "placebo"}
+SESSIONS = {"baseline": "ses-T1", "followup": "T2"}
+CLUSTER_COLUMNS = "cluster peak x y z sign size_voxels volume_mm3 p_verdict significant p_fwe_cluster p_fwe_voxel t z_score effect effect_mean region regions"
+
+
+def cluster_table(path, rows):
+    tables.write_table(path, rows, {name: name for name in CLUSTER_COLUMNS.split()})
+    return path
+
+
+def inference(path, **changes):
+    block = {
+        "status": "run",
+        "contrast": "rest",
+        "effect": {"name": "group_by_time", "meaning": "M", "unit": "mL/100 g/min"},
+        "seed": None,
+        "arms": ARMS,
+        "alpha": 0.05,
+        "verdict": VERDICT,
+        "model": {"df": 9, "n_treatment": 6, "n_control": 5},
+        "permutation": {"number": 462},
+        "tests": {"two_sided": True, "cluster": {"forming_p": 0.001, "forming_t": 4.3, "neighbours": 18}},
+    }
+    tables.write_json(path, {**block, **changes})
+    return path
+
+
+def peak(cluster, number, **values):
+    row = {"cluster": cluster, "peak": number, "x": 4, "y": -8, "z": 0, "sign": "+", "p_fwe_voxel": 0.4, "t": 5.0}
+    return {**row, "region": "Frontal_Mid_2_R", **values}
+
+
+@pytest.fixture
+def found(tmp_path):
+    rows = [
+        peak(1, 1, size_voxels=30, p_fwe_cluster=0.02, p_verdict=0.02, significant="yes"),
+        peak(1, 2, p_fwe_voxel=0.7),
+        peak(2, 1, size_voxels=12, p_fwe_cluster=0.3, p_verdict=0.3, significant="no"),
+        peak(2, 2, p_fwe_voxel=0.05),
+        peak(3, 1, size_voxels=2, p_fwe_cluster=0.9, p_verdict=0.9, significant="no"),
+    ]
+    return findings.Findings(cluster_table(tmp_path / "c.tsv", rows), inference(tmp_path / "i.json"))
+
+
+def test_significant_by_what_decides_alone(found):
+    # The second cluster's peak has a family-wise p of .05, which does not decide here.
+    assert list(found.significant()) == [1]
+    assert (found.decides, found.level) == ("cluster extent", "family-wise p \u2264 0.05")
+    assert found.threshold == 4.3
+    assert found.people == "6 on drug, 5 on placebo"
+    assert [row["p_fwe_voxel"] for row in found.peaks(1)] == ["0.4", "0.7"]
+
+
+def test_places_are_words(found):
+    assert findings.place(found.rows[0]).replace("\u00a0", " ") == "Frontal Mid 2 R (4, \u22128, 0)"
+    assert findings.p_text(0.00002) == "p < 0.0001"
+    assert findings.p_text(0.0004) == "p = 0.0004"
+    assert findings.p_text(math.nan) == "p n/a"
+
+
+def test_overlay_fades_below_the_threshold_and_hides_missing():
+    rgba = statmap.overlay(np.array([0.0, 2, 4, -4, 6, np.nan]), 4.0, 6.0)
+    assert rgba[:, 3] == pytest.approx([0, 0.5**statmap.FADE, 1, 1, 1, 0])
+    assert rgba[2, :3] == pytest.approx(statmap.POSITIVE(0.0)[:3])
+    assert rgba[3, :3] == pytest.approx(statmap.NEGATIVE(0.0)[:3])
+    assert rgba[4, :3] == pytest.approx(statmap.POSITIVE(1.0)[:3])
+
+
+def luminance(rgb):
+    return np.asarray(rgb)[..., :3] @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("colours", [statmap.POSITIVE, statmap.NEGATIVE])
+def test_lightness_alone_orders_the_colours_of_a_sign(colours):
+    assert (np.diff(luminance(colours(np.linspace(0, 1, 50)))) > 0).all()
+
+
+@pytest.fixture
+def maps(tmp_path):
+    affine = np.diag([4.0, 4, 4, 1])
+    affine[:3, 3] = [-48, -60, -40]
+    index = np.stack(np.meshgrid(*map(np.arange, (25, 31, 21)), indexing="ij"), -1)
+    inside = np.linalg.norm((index - [12, 15, 10]) / [11, 14, 9], axis=-1) < 1
+    rng = np.random.default_rng(0)
+    t = np.where(inside, rng.normal(size=inside.shape), np.nan)
+    t[16:19, 16:19, 9:12] = 6
+    images.save(tmp_path / "t1w.nii.gz", 100.0 * inside, affine)
+    images.save(tmp_path / "t.nii.gz", t, affine)
+    images.save(tmp_path / "p.nii.gz", np.where(t == 6, 2.0, np.where(inside, 0.0, np.nan)), affine)
+    images.save(tmp_path / "no_p.nii.gz", np.where(inside, 0.0, np.nan), affine)
+    return tmp_path
+
+
+def draw(maps, name, rows, p="p.nii.gz", **changes):
+    statmap.draw(
+        maps / name,
+        name="rest_interaction",
+        reference=maps / "t1w.nii.gz",
+        t=maps / "t.nii.gz",
+        deciding=maps / p,
+        table=cluster_table(maps / "c.tsv", rows),
+        inference=inference(maps / "i.json", **changes),
+    )
+    return (maps / name).read_bytes()
+
+
+def test_the_map_is_deterministic_and_outlines_what_is_significant(maps):
+    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, p_verdict=0.01, significant="yes")
+    first = draw(maps, "a.png", [row])
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
+        assert draw(maps, "b.png", [row]) == first
+    assert draw(maps, "c.png", [{**row, "p_verdict": 0.5, "significant": "no"}], p="no_p.nii.gz") != first
+    assert draw(maps, "d.png", []) != first
+
+
+def test_an_analysis_that_was_not_run_gets_a_page_with_the_reason(maps):
+    one = draw(maps, "a.png", [], status="not run: seed x has no values")
+    other = draw(maps, "b.png", [], status="not run: another reason")
+    assert one != other
+    assert Image.open(maps / "a.png").size == Image.open(maps / "b.png").size
+
+
+def test_slices_go_through_the_peaks(maps):
+    template = statmap.Template(maps / "t1w.nii.gz")
+    level = template.index([20, 8, 4])[2]
+    assert template.millimetres(2, level) == 4
+    levels = template.levels(12, [level])
+    assert level in levels
+    assert len(levels) == 12
+
+
+def test_interval_and_line_agree_with_scipy():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=14)
+    y = 2 * x + rng.normal(size=14)
+    mean, half = craving_plot.interval(y)
+    low, high = stats.t.interval(0.95, 13, loc=y.mean(), scale=stats.sem(y))
+    assert (mean - half, mean + half) == pytest.approx((low, high), rel=1e-10)
+    reference = stats.linregress(x, y)
+    at = np.array([0.0, 1.0])
+    fitted, band = craving_plot.line(x, y, at)
+    assert fitted == pytest.approx(reference.intercept + reference.slope * at, rel=1e-10)
+    # At x = 0 the fitted value is the intercept, and the band its confidence interval.
+    assert band[0] == pytest.approx(stats.t.ppf(0.975, 12) * reference.intercept_stderr, rel=1e-10)
+    assert craving_plot.line(x[:2], y[:2], at) == (None, None)
+    assert math.isnan(craving_plot.interval(np.array([]))[0])
+    assert math.isnan(craving_plot.interval(np.array([1.0]))[1])
+
+
+def test_changes_are_followup_minus_baseline_of_complete_participants():
+    scores = {("a", "T1"): 5.0, ("a", "T2"): 3.0, ("b", "T1"): 1.0, ("c", "T1"): 1.0, ("c", "T2"): 2.0}
+    cbf = {("a", "T1"): 10.0, ("a", "T2"): 14.0, ("b", "T1"): 1.0, ("b", "T2"): 2.0}
+    names, (x, y) = craving_plot.changes(scores, cbf, ["T1", "T2"])
+    assert names == ["a"]
+    assert (x[0], y[0]) == (4, -2)
+
+
+@pytest.fixture
+def craving_tables(tmp_path):
+    rng = np.random.default_rng(5)
+    scores, values = [], []
+    for k in range(8):
+        arm = ARMS["treatment"] if k % 2 else ARMS["control"]
+        for session in ("T1", "T2"):
+            row = {"participant_id": f"sub-{k}", "arm": arm, "session_id": session}
+            scores.append({**row, "cue_elicited": None if (k, session) == (3, "T2") else float(rng.normal())})
+            values.append({**row, "roi": "insula_$x$", "contrast": "cue", "cbf": float(rng.normal())})
+    tables.write_table(tmp_path / "scores.tsv", scores, {key: key for key in scores[0]})
+    tables.write_table(tmp_path / "values.tsv", values, {key: key for key in values[0]})
+    relation = {"roi": "insula_$x$", "contrast": "cue", "timing": "change", "group": "all", "method": "pearson"}
+    relation |= {"estimate": -0.5, "p": 0.1, "p_holm": 0.2, "roi_defined_by_same_data": True, "note": None}
+    relation |= {"role": "tested", "region_of": "all"}
+    tables.write_table(tmp_path / "roi.tsv", [relation], {key: key for key in relation})
+    return tmp_path
+
+
+def test_craving_figures_are_deterministic(craving_tables):
+    here = craving_tables
+    for name in ("a", "b"):
+        craving_plot.scores(here / f"{name}1.png", here / "scores.tsv", ARMS, SESSIONS)
+        settings = {"rois": ["insula_$x$", "absent"], "contrast": "cue"}
+        craving_plot.relations(
+            here / f"{name}2.png",
+            here / "scores.tsv",
+            [here / "values.tsv"],
+            here / "roi.tsv",
+            settings,
+            ARMS,
+            SESSIONS,
+        )
+    assert (here / "a1.png").read_bytes() == (here / "b1.png").read_bytes()
+    assert (here / "a2.png").read_bytes() == (here / "b2.png").read_bytes()
+
+
+def test_the_verdict_tells_the_adjusted_correlation(craving_tables):
+    rows = tables.read_table(craving_tables / "roi.tsv")
+    text, chosen = craving_plot.verdict(rows, "insula_$x$", "cue", {}, ARMS)
+    assert text == "r = \u22120.50 within arms, p = 0.1 (Holm 0.2)"
+    assert chosen
+    assert craving_plot.verdict(rows, "absent", "cue", {}, ARMS) == ("", False)
+    # Another declared test has no row here; a description has no p.
+    assert craving_plot.verdict(rows, "insula_$x$", "cue", {"test": {"method": "spearman"}}, ARMS) == ("", False)
+    rows[0]["role"] = "described"
+    assert craving_plot.verdict(rows, "insula_$x$", "cue", {}, ARMS)[0] == "r = \u22120.50 within arms"
+
+
+def test_labels_are_moved_apart_and_stay_centred():
+    moved = quality_plot.spread([1.0, 1.0, 1.1, 5.0], 0.5)
+    assert (np.diff(moved) >= 0.5 - 1e-12).all()
+    assert moved.mean() == pytest.approx(np.mean([1, 1, 1.1, 5]))
+
+
+def test_quality_figure_is_deterministic_and_takes_missing_values(tmp_path):
+    rows = []
+    for k in range(6):
+        row = dict.fromkeys(quality_plot.MEASURES, str(0.1 * k)) | {
+            "dvars_mean": None,
+            "flags": "qei:low" if not k else None,
+        }
+        rows.append({**row, "participant_id": f"sub-{k}", "session_id": None, "condition": "rest"})
+    rows[2]["gm_cbf"] = None
+    for name in ("a.png", "b.png"):
+        quality_plot.draw(rows, {"qei": (0.05, None)}, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    quality_plot.draw([], {}, tmp_path / "none.png")
+    assert (tmp_path / "none.png").stat().st_size > 1000
+
+
+def test_no_time_and_no_version_stands_in_a_figure(tmp_path):
+    style.placeholder(tmp_path / "a.png", "Title", "reason")
+    assert not {"Software", "Creation Time"} & set(Image.open(tmp_path / "a.png").info)

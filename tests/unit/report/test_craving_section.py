@@ -1,0 +1,77 @@
+"""What the report says of correlations with craving: the declared test, and what only describes."""
+
+import pytest
+from pharmasl.report import craving_section
+
+ARMS = {"treatment": "baclofen", "control": "placebo"}
+ROW = {
+    "roi": "insula", "contrast": "cue", "timing": "change", "group": "all", "method": "pearson", "region_of": "all",
+    "estimate": "-0.5", "ci_low": "-0.7", "ci_high": "-0.2", "n": "43", "p": "0.001", "p_holm": "0.002", "p_fdr": "0.002",
+    "p_max": "0.002", "family_size": "2", "role": "tested", "roi_defined_by_same_data": "false", "note": None,
+    "without_one_low": None, "without_one_high": None,
+}  # fmt: skip
+DESCRIBED = dict.fromkeys(("p_holm", "p_fdr", "p_max", "family_size")) | {"role": "described"}
+
+
+def config(**settings):
+    primary = {"answers": ["craving.insula"], "secondary": []}
+    return {"craving": {"family": "test", "test": {}, **settings}, "arms": ARMS, "primary": primary}
+
+
+def rows():
+    return [
+        ROW,
+        {**ROW, "group": "baclofen", **DESCRIBED},
+        {**ROW, "timing": "baseline", "method": "spearman", **DESCRIBED},
+        {**ROW, "roi": "dlpfc", "roi_defined_by_same_data": "true", **DESCRIBED},
+        {**ROW, "roi": "dlpfc", "roi_defined_by_same_data": "true", "region_of": "others", "p_holm": "0.04"},
+    ]
+
+
+def plain(text):
+    return text.replace("\u00a0", " ").replace("\u2212", "-")
+
+
+def test_the_declared_test_is_told_with_its_correction_and_a_description_without_p():
+    told = [plain(text) for text in craving_section.relation_sentences(rows(), config())]
+    assert told == [
+        "insula (cue, primary): r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, corrected for 2 tests p = 0.002.",
+        "dlpfc (cue, exploratory), a cluster of these data: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), a description.",
+        "dlpfc (cue, exploratory), region found without the participant: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, "
+        "corrected for 2 tests p = 0.04.",
+    ]
+    asked = craving_section.relation_words(rows(), config())
+    assert (
+        "over both arms and adjusted for arm (Pearson): the declared test, corrected together for 2 regions." in asked
+    )
+    assert "All other correlations describe" in asked
+
+
+def test_another_declared_test_is_the_one_that_is_told():
+    other = config(test={"timing": "baseline", "method": "spearman"})
+    table = [
+        {**row, **({"role": "tested", "family_size": "1"} if row["method"] == "spearman" else DESCRIBED)}
+        for row in rows()
+    ]
+    (told,) = craving_section.relation_sentences(table, other)
+    assert told.startswith("insula (cue, primary): Spearman = ")
+    assert craving_section.relation_words(table, other).startswith(
+        "CBF with cue-elicited craving, both at baseline, over both arms"
+    )
+    compared = config(test={"method": "slope_interaction"})
+    assert "the arms compared" in craving_section.relation_words(table, compared)
+    # The tests stand in the table that is open, whatever their timing.
+    shown = craving_section.relation_table(table, False, other)
+    assert {row[2] for row in shown.rows} == {"change", "baseline"}
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_tests_are_bold_and_a_description_has_no_corrected_p(everything):
+    table = craving_section.relation_table(rows(), everything, config())
+    place = table.heads.index("p Holm")
+    bold = [k for k, row in enumerate(table.rows) if row[place] != craving_section.NONE]
+    assert set(bold) == table.marked
+    assert len(bold) == 2
+    assert "tests in bold" in table.caption
+    roles = [row[table.heads.index("Role")] for row in table.rows]
+    assert roles == ["primary", *["exploratory"] * (len(roles) - 1)]

@@ -1,0 +1,235 @@
+"""The comparison with the truth: right results are called found, wrong ones are not."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from loading import script
+from pharmasl.files import tables
+from pharmasl.simulate import comparison, virtual_trial
+from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.space import images, transforms
+
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+SESSIONS = {"baseline": "T1", "followup": "T2"}
+AFFINE = np.diag([4.0, 4, 4, 1])
+AFFINE[:3, 3] = (-70, -20, -40)
+SHAPE = (36, 24, 24)
+POINTS = transforms.points(images.Grid(SHAPE, AFFINE))
+COMPARE = {"insula": "anterior_ventral_insula", "vmpfc": "vmpfc"}
+SETTINGS = {
+    "seed": 1,
+    "participants_per_arm": 4,
+    "blood_flow": {"grey": 60.0, "white": 20.0, "grey_spread": 7.0, "between_sessions": 0.0, "between_runs": 0.0},
+    "effects": {"resting_rise": 28.0, "resting_spread": 8.0, "cue_response": 15.0, "cue_spread": 0.5, "slope": -0.8},
+    "craving": {
+        "before": 30.0,
+        "before_spread": 8.0,
+        "elicited": 30.0,
+        "elicited_spread": 5.0,
+        "slope": 1.0,
+        "noise": 2.0,
+    },
+}
+
+
+def effect_rows():
+    rows = [
+        ("resting group by time", "dlpfc", 28.0),
+        *(("association with the dlPFC's change", r, -0.8) for r in ("insula", "vmpfc")),
+    ]
+    return [
+        {"effect": effect, "x": repr(x), "y": repr(y), "z": repr(z), "amount": repr(amount)}
+        for effect, region, amount in rows
+        for x, y, z in REGIONS[region].centres
+    ]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A trial whose scanner resolves everything: the maps are the planted sums."""
+    folder = tmp_path_factory.mktemp("truth")
+    participants, scans, _ = virtual_trial.plan(SETTINGS, ARMS, SESSIONS)
+    paths = []
+    for number, scan in enumerate(scans):
+        cbf = scan["gm_cbf"] + sum(scan[name] * region.weight(POINTS) for name, region in REGIONS.items())
+        paths.append(folder / f"{number}.nii.gz")
+        images.save(paths[-1], cbf, AFFINE)
+    return participants, scans, comparison.TruthMaps(scans, paths, 0.0)
+
+
+def analysis(folder, name, effect, t, regions, p=0.001):
+    """An analysis as the workflow writes it, with a cluster at each centre of some regions."""
+    clusters, number = np.zeros(SHAPE, np.int16), 0
+    for region in regions:
+        for centre in region.centres:
+            number += 1
+            clusters[comparison.part(region, centre).weight(POINTS) > 0.3] = number
+    files = {key: folder / f"{name}_{key}.nii.gz" for key in ("effect", "t", "verdict", "clusters")}
+    images.save(files["effect"], effect, AFFINE)
+    images.save(files["t"], t, AFFINE)
+    images.save(files["verdict"], -np.log10(np.where(clusters > 0, p, 1)), AFFINE)
+    images.save(files["clusters"], clusters, AFFINE, dtype=np.int16)
+    files["table"] = folder / f"{name}_clusters.tsv"
+    rows = [{"cluster": k, "x": 0.0, "y": 0.0, "z": 0.0, "region": f"Region_{k}"} for k in range(1, number + 1)]
+    tables.write_table(files["table"], rows, dict.fromkeys(("cluster", "x", "y", "z", "region"), "-"))
+    files["inference"] = folder / f"{name}_inference.json"
+    decided = {"statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05}
+    tables.write_json(files["inference"], {"verdict": decided})
+    return comparison.Analysis(files)
+
+
+def perfect(planted, folder, sign=1.0, p=0.001):
+    participants, _, truth = planted
+    treated = np.array([row["arm"] == "baclofen" for row in participants], dtype=float)
+    rest = truth.change(participants, SESSIONS, {"rest": 1})
+    cue = truth.change(participants, SESSIONS, {"smoking": 1, "neutral": -1})
+    design = np.column_stack([np.ones(len(treated)), treated])
+    effect = comparison.ordinary_least_squares(design, rest.reshape(len(rest), -1))[1].reshape(SHAPE)
+    seed = rest[:, REGIONS["dlpfc"].weight(POINTS) > 0.3].mean(axis=1)
+    slope = comparison.ordinary_least_squares(np.column_stack([design, seed]), cue.reshape(len(cue), -1))[2].reshape(
+        SHAPE
+    )
+    return (
+        analysis(folder, "rest", sign * effect, sign * effect, [REGIONS["dlpfc"]], p),
+        analysis(folder, "cue", sign * slope, 10 * sign * slope, [REGIONS["insula"], REGIONS["vmpfc"]], p),
+    )
+
+
+def test_what_was_planted_is_found_where_it_was_planted(planted, tmp_path):
+    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], *perfect(planted, tmp_path), ARMS, SESSIONS)
+    effects = [row for row in rows if "planted_at" in row]
+    assert len(effects) == 4
+    for row in effects:
+        assert row["verdict"] == "found"
+        assert row["found"] == pytest.approx(row["expected"], rel=2e-3)
+        assert row["p"] == pytest.approx(0.001, rel=1e-3)
+        # The weight is one over 8 mm about the centre.
+        assert row["distance"] <= 9
+        assert row["found_region"].startswith("Region_")
+    assert [row["planted"] for row in effects] == [28.0, -0.8, -0.8, -0.8]
+    assert [row["found"] for row in rows if "planted_at" not in row] == [0, 0]
+
+
+def test_the_other_sign_is_not_found(planted, tmp_path):
+    found = perfect(planted, tmp_path, sign=-1.0)
+    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], *found, ARMS, SESSIONS)
+    assert {row["verdict"] for row in rows if "planted_at" in row} == {"wrong sign"}
+
+
+def test_what_is_not_significant_is_not_found(planted, tmp_path):
+    found = perfect(planted, tmp_path, p=0.2)
+    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], *found, ARMS, SESSIONS)
+    assert {row["verdict"] for row in rows if "planted_at" in row} == {"not found"}
+
+
+def test_stray_clusters_are_counted(planted, tmp_path):
+    t = np.ones(SHAPE)
+    stray = analysis(tmp_path, "stray", t, t, [REGIONS["dlpfc"], REGIONS["vmpfc"]])
+    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], stray, stray, ARMS, SESSIONS)
+    assert [row["found"] for row in rows if "planted_at" not in row] == [1, 1]
+
+
+def test_craving_rows_read_the_right_tests(planted):
+    participants = planted[0]
+    model = [
+        {"analysis": "paired_t", "term": "change", "arm": "baclofen", "estimate": "-21", "p": "0.001"},
+        {"analysis": "paired_t", "term": "change", "arm": "placebo", "estimate": "0.5", "p": "0.7"},
+        {"analysis": "difference_of_changes", "term": "arm:session", "arm": None, "estimate": "-21.5", "p": "0.2"},
+    ]
+    correlations = [
+        {"roi": "vmpfc", "timing": "change", "group": "all", "method": "pearson", "estimate": "-0.5", "p": "0.01"},
+    ]
+    rows = comparison.craving_rows(participants, model, correlations, ARMS, COMPARE, 0.05)
+    assert [row["verdict"] for row in rows] == ["described", "described", "not significant", "not tested", "wrong sign"]
+    assert rows[2]["planted"] == pytest.approx(-0.8 * 28, rel=1e-3)
+    # Noise of 2 points beside 6.4 = 0.8 * 8 of the insula.
+    assert rows[3]["planted"] == pytest.approx(np.sqrt(1 / (1 + 4 / (6.4**2 + 0.25))), abs=0.02)
+
+
+def test_map_and_geometry_rows_measure_known_errors(tmp_path):
+    rng = np.random.default_rng(2)
+    truth = rng.uniform(20, 60, SHAPE).astype(np.float32)
+    paths = [tmp_path / name for name in ("truth.nii.gz", "found.nii.gz", "gm.nii.gz")]
+    for path, data in zip(paths, (truth, 1.1 * truth, np.ones(SHAPE))):
+        images.save(path, data, AFFINE)
+    level, similarity = comparison.map_rows(paths[:1], paths[1:2], paths[2])
+    assert level["found"] == pytest.approx(1.1 * level["expected"], rel=1e-3)
+    assert similarity["found"] == pytest.approx(1)
+
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[4:20, 4:20, 4:20] = 1
+    images.save(tmp_path / "mask.nii.gz", mask, AFFINE, dtype=np.uint8)
+    images.save(tmp_path / "moved.nii.gz", np.roll(mask, 2, axis=0), AFFINE, dtype=np.uint8)
+    transforms.write_field(tmp_path / "truth_field.nii.gz", POINTS, AFFINE)
+    transforms.write_field(tmp_path / "field.nii.gz", POINTS + np.array([0, 3.0, 4.0]), AFFINE)
+    shifted = np.repeat(np.eye(4)[None], 2, axis=0)
+    shifted[1, 0, 3] = 1.0
+    transforms.write_affines(tmp_path / "still.txt", np.repeat(np.eye(4)[None], 2, axis=0))
+    transforms.write_affines(tmp_path / "shifted.txt", shifted)
+    transforms.write_affines(tmp_path / "one.txt", np.eye(4))
+    people = [{"truth_mask": tmp_path / "mask.nii.gz", "mask": tmp_path / "moved.nii.gz",
+               "truth_field": tmp_path / "truth_field.nii.gz", "field": tmp_path / "field.nii.gz"}]  # fmt: skip
+    runs = [{"truth_motion": tmp_path / "still.txt", "motion": tmp_path / "shifted.txt", "person": 0,
+             "truth_coregistration": tmp_path / "one.txt", "coregistration": tmp_path / "one.txt"}]  # fmt: skip
+    dice, warp, placement = comparison.geometry_rows(people, runs, paths[2])
+    assert dice["found"] == pytest.approx(14 / 16)
+    assert warp["found"] == pytest.approx(5, rel=1e-4)
+    # One millimetre in one of two volumes.
+    assert placement["found"] == pytest.approx(np.sqrt(0.5), rel=1e-4)
+
+
+class Names(SimpleNamespace):
+    """Files with names, as Snakemake gives."""
+
+
+def test_script_writes_table_and_text(planted, tmp_path):
+    participants, scans, _ = planted
+    perfect(planted, tmp_path)
+    given = Names(plan=tmp_path / "plan.tsv", scans=tmp_path / "scans.tsv", effects=tmp_path / "effects.tsv")
+    tables.write_table(given.plan, participants, virtual_trial.PARTICIPANT_COLUMNS)
+    tables.write_table(given.scans, scans, virtual_trial.SCAN_COLUMNS)
+    dataset_columns = dict.fromkeys(("effect", "x", "y", "z", "amount"), "-")
+    tables.write_table(given.effects, effect_rows(), dataset_columns)
+    for question, name in (("rest", "rest"), ("association", "cue")):
+        for key in ("effect", "t", "verdict", "clusters"):
+            setattr(given, f"{question}_{key}", tmp_path / f"{name}_{key}.nii.gz")
+        setattr(given, f"{question}_table", tmp_path / f"{name}_clusters.tsv")
+        setattr(given, f"{question}_inference", tmp_path / f"{name}_inference.json")
+    given.truth_cbf = []
+    for number, scan in enumerate(scans):
+        cbf = scan["gm_cbf"] * (1 + 0.1 * np.sin(POINTS[..., 0]))
+        cbf += sum(scan[name] * region.weight(POINTS) for name, region in REGIONS.items())
+        given.truth_cbf.append(tmp_path / f"truth_{number}.nii.gz")
+        images.save(given.truth_cbf[-1], cbf, AFFINE)
+    given.cbf = given.truth_cbf
+    given.gm = tmp_path / "gm.nii.gz"
+    images.save(given.gm, np.ones(SHAPE), AFFINE)
+    images.save(tmp_path / "mask.nii.gz", np.ones(SHAPE), AFFINE, dtype=np.uint8)
+    transforms.write_field(tmp_path / "field.nii.gz", POINTS.copy(), AFFINE)
+    transforms.write_affines(tmp_path / "one.txt", np.eye(4))
+    for key, name in (("mask", "mask.nii.gz"), ("field", "field.nii.gz")):
+        setattr(given, key, [tmp_path / name] * len(participants))
+        setattr(given, f"truth_{key}", [tmp_path / name] * len(participants))
+    for key in ("motion", "coregistration"):
+        setattr(given, key, [tmp_path / "one.txt"] * len(scans))
+        setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
+    given.model, given.correlations = tmp_path / "model.tsv", tmp_path / "correlations.tsv"
+    model = [{"analysis": "difference_of_changes", "term": "arm:session", "estimate": -22.0, "p": 0.001}]
+    tables.write_table(given.model, model, dict.fromkeys(("analysis", "term", "arm", "estimate", "p"), "-"))
+    tables.write_table(
+        given.correlations, [], dict.fromkeys(("roi", "timing", "group", "method", "estimate", "p"), "-")
+    )
+    output = Names(table=tmp_path / "comparison.tsv", text=tmp_path / "comparison.txt")
+    params = Names(arms=ARMS, sessions=SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
+    script("compare_truth").main(Names(input=given, output=output, params=params, threads=1))
+
+    rows = tables.read_table(output.table)
+    assert [row["verdict"] for row in rows][:6] == ["found", "none", "found", "found", "found", "none"]
+    assert [row["verdict"] for row in rows][6:11] == ["described", "described", "found", "not tested", "not tested"]
+    found = {row["effect"]: row["found"] for row in rows}
+    assert float(found["CBF map with the truth, mean over scans"]) == 1
+    assert float(found["brain mask, mean over participants"]) == 1
+    text = output.text.read_text(encoding="utf-8")
+    assert "peak at (" in text
+    assert len(text.splitlines()) > 3 * 10

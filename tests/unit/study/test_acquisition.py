@@ -1,0 +1,196 @@
+"""How a run's sidecar becomes the values of its quantification: precedence, defaults and their sources."""
+
+import json
+
+import pytest
+import skeleton
+from pharmasl.errors import InputErrors
+from pharmasl.study import named_constants, physiology, settings, trial
+
+
+@pytest.fixture
+def root(tmp_path):
+    return skeleton.dataset(tmp_path / "bids", participants=4, conditions=("rest",))
+
+
+STEM = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
+
+
+def edit(root, **fields):
+    path = root / f"{STEM}_asl.json"
+    content = {**json.loads(path.read_text()), **fields}
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def context(root, types):
+    name = STEM.rsplit("/", 1)[-1]
+    sidecar = json.loads((root / f"{STEM}_asl.json").read_text())
+    skeleton.run(root / "sub-01/ses-T1/perf", name, sidecar, types)
+
+
+def resolve(root, **perfusion):
+    config = {
+        "bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {"acquisition": "rest"}},
+        "participants": ["01"], "perfusion": perfusion,
+    }  # fmt: skip
+    return trial.read_study(config).scans[STEM].acquisition
+
+
+def problems(root, **perfusion):
+    with pytest.raises(InputErrors) as caught:
+        resolve(root, **perfusion)
+    return {error.field: error for error in caught.value.errors}
+
+
+# Alsop et al. 2015, table of recommended values; Wang et al. 2005 for CASL; Garcia et al. 2005 for suppression.
+DEFAULTS = {
+    "labeling_efficiency": {"PCASL": 0.85, "CASL": 0.68, "PASL": 0.98},
+    "suppression_efficiency": 0.95,
+    "partition_coefficient": 0.9,
+    "t1_blood": {"1.5": 1.35, "3": 1.65, "7": 2.087},
+    "t1_tissue": {"1.5": 1.197, "3": 1.607, "7": 1.939},
+    "t2_star": {"1.5": 0.062, "3": 0.0473, "7": 0.0356},
+}
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_the_consensus_constants(key):
+    assert named_constants.load("consensus")[key] == DEFAULTS[key]
+
+
+def test_the_constants_of_asltbx(root):
+    edit(root, LabelingEfficiency=None)
+    found = resolve(root, calibration="asltbx")
+    assert found["t1_blood"] == 1.664
+    assert found["labeling_efficiency"] == 0.85
+    assert (found["m0_type"], found["m0_of_pair"]) == ("Absent", True)
+    assert found["sources"]["t1_blood"] == "calibration asltbx (ASLtbx); at 3 T"
+    complete = settings.resolve({"bids_dir": "x", "output_dir": "y", "conditions": {}, "perfusion": {"calibration": "asltbx"}}
+                                | {"conditions": {"rest": {}}})["perfusion"]  # fmt: skip
+    assert complete["outliers"]["rules"] == ["global"]
+    assert complete["outliers"]["global_limits"] == [-40, 150]
+    assert complete["m0"]["t1_recovery"] is False
+
+
+def test_asltbx_never_takes_a_suppressed_control_for_m0(root):
+    edit(root, BackgroundSuppression=True)
+    assert "m0.source" in problems(root, calibration="asltbx")["M0Type"].fix
+    assert resolve(root, calibration="asltbx", m0={"source": "sidecar"})["m0_type"] == "Included"
+
+
+def test_what_the_study_says_wins_over_the_calibration_and_the_sidecar_over_both(root):
+    own = {"PCASL": 0.8}
+    assert resolve(root, labeling_efficiency=own)["labeling_efficiency"] == 0.85
+    edit(root, LabelingEfficiency=None)
+    found = resolve(root, labeling_efficiency=own, t1_blood={"3": 1.6})
+    assert (found["labeling_efficiency"], found["t1_blood"]) == (0.8, 1.6)
+    assert found["sources"]["labeling_efficiency"] == "config perfusion.labeling_efficiency.PCASL"
+    assert found["sources"]["t1_blood"] == "config perfusion.t1_blood; at 3 T"
+    assert resolve(root, override={"LabelingEfficiency": 0.7})["labeling_efficiency"] == 0.7
+
+
+def test_an_unknown_calibration_is_named(root):
+    assert "consensus" in problems(root, calibration="spm")["perfusion.calibration"].expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "efficiency"),
+    [
+        ({"BackgroundSuppressionNumberPulses": 4}, 0.85 * 0.95**4),
+        ({"BackgroundSuppressionPulseTime": [0.5, 1.0, 1.5]}, 0.85 * 0.95**3),
+        ({"BackgroundSuppressionNumberPulses": 0}, 0.85),
+        ({}, 0.85 * 0.95**2),
+        ({"LabelingEfficiency": 0.72, "BackgroundSuppressionNumberPulses": 4}, 0.72),
+    ],
+)
+def test_suppression_pulses_cost_efficiency_unless_the_sidecar_knows_better(root, fields, efficiency):
+    edit(root, **{"LabelingEfficiency": None, "BackgroundSuppression": True, **fields})
+    found = resolve(root)
+    assert found["labeling_efficiency"] == pytest.approx(efficiency, rel=1e-12)
+    if not fields:
+        assert "assumed" in found["sources"]["suppression_pulses"]
+
+
+def test_t1_of_blood_by_haematocrit(root):
+    path = root / "participants.tsv"
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    values = ["hct", "47", "0.41", "n/a", "300"]
+    path.write_text("\n".join("\t".join([*row, value]) for row, value in zip(rows, values)) + "\n")
+    found = resolve(root, haematocrit="hct")
+    assert found["t1_blood"] == physiology.blood_t1(0.47, 3.0)
+    assert "Hales" in found["sources"]["t1_blood"]
+    config = {
+        "bids_dir": str(root),
+        "output_dir": "out",
+        "conditions": {"rest": {}},
+        "perfusion": {"haematocrit": "hct"},
+    }
+    study = {**config, "participants": ["03"]}
+    scans = trial.read_study(study).scans.values()
+    assert {scan.acquisition["t1_blood"] for scan in scans} == {1.65}
+    with pytest.raises(InputErrors) as caught:
+        trial.read_study({**config, "participants": ["04"]})
+    assert caught.value.errors[0].field == "hct of sub-04"
+    with pytest.raises(InputErrors, match="haematocrit"):
+        trial.read_study({**config, "perfusion": {"haematocrit": "haematocrit"}})
+
+
+def test_several_delays_are_told_volume_by_volume(root):
+    context(root, ["m0scan", *["label", "control"] * 2])
+    edit(root, PostLabelingDelay=[0, 0.5, 0.5, 1.5, 1.5], LabelingDuration=[0, 1.4, 1.4, 1.4, 1.4])
+    found = resolve(root)
+    assert found["post_labeling_delay"] == [None, 0.5, 0.5, 1.5, 1.5]
+    assert found["labeling_duration"] == 1.4
+
+
+def test_a_series_of_cbf_needs_no_labelling(root):
+    context(root, ["cbf", "cbf"])
+    edit(
+        root,
+        ArterialSpinLabelingType=None,
+        PostLabelingDelay=None,
+        M0Type=None,
+        BackgroundSuppression=None,
+        Units="mL/g/min",
+    )
+    found = resolve(root)
+    assert (found["labeling_type"], found["units"]) == (None, "mL/g/min")
+    context(root, ["deltam", "deltam"])
+    assert {"ArterialSpinLabelingType", "PostLabelingDelay"} <= set(problems(root))
+
+
+def test_fair_without_a_cut_off_says_what_it_assumes(root):
+    pasl = {"ArterialSpinLabelingType": "PASL", "LabelingDuration": None}
+    edit(root, **pasl, PASLType="FAIR")
+    found = resolve(root)
+    assert found["bolus_cutoff_delay"] is None
+    assert "assumed" in found["sources"]["bolus_cutoff_technique"]
+    edit(root, **pasl, PASLType="PICORE")
+    assert "BolusCutOffFlag" in problems(root)
+
+
+def test_all_saturations_of_q2tips_are_kept(root):
+    edit(
+        root, ArterialSpinLabelingType="PASL", LabelingDuration=None, BolusCutOffFlag=True,
+        BolusCutOffTechnique="Q2TIPS", BolusCutOffDelayTime=[0.7, 1.6],
+    )  # fmt: skip
+    assert resolve(root)["bolus_cutoff_delay"] == [0.7, 1.6]
+
+
+def test_echo_times_of_series_and_separate_m0(root):
+    edit(root, M0Type="Separate", EchoTime=0.012)
+    folder = root / "sub-01/ses-T1/perf"
+    skeleton.image(folder / "sub-01_ses-T1_acq-rest_m0scan.nii.gz", (3, 3, 3))
+    skeleton.write(folder / "sub-01_ses-T1_acq-rest_m0scan.json", {"RepetitionTimePreparation": 10, "EchoTime": 0.02})
+    found = resolve(root)
+    assert (found["echo_time"], found["m0_echo_time"], found["t2_star"]) == (0.012, 0.02, 0.0473)
+    assert resolve(root, m0={"echo_time_correction": False})["t2_star"] is None
+
+
+def test_field_maps_are_told(root):
+    skeleton.image(root / "sub-01/ses-T1/fmap/sub-01_ses-T1_phasediff.nii.gz", (3, 3, 3))
+    skeleton.image(root / "sub-02/ses-T1/fmap/sub-02_ses-T1_phasediff.nii.gz", (3, 3, 3))
+    skeleton.image(root / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_dir-PA_m0scan.nii.gz", (3, 3, 3))
+    assert resolve(root)["fieldmaps"] == [
+        "sub-01_ses-T1_acq-rest_dir-PA_m0scan.nii.gz", "sub-01_ses-T1_phasediff.nii.gz",
+    ]  # fmt: skip
