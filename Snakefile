@@ -14,13 +14,15 @@ if not CONFIGURED:
 include: "rules/common.smk"
 include: "rules/records.smk"
 include: "rules/study.smk"
+include: "rules/template.smk"
 include: "rules/anat.smk"
 include: "rules/perfusion.smk"
 include: "rules/quality.smk"
 include: "rules/contrasts.smk"
 include: "rules/group.smk"
-include: "rules/craving.smk"
-include: "rules/trial.smk"
+include: "rules/regions.smk"
+include: "rules/endpoints.smk"
+include: "rules/conduct.smk"
 
 
 if SETTINGS.get("sensitivity"):

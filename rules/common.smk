@@ -65,6 +65,7 @@ RESOLUTION = str(SETTINGS["template"]["resolution"])
 TARGETS = targets.Targets(STUDY, OUTPUT)
 # What the results do not depend on: where they and the dataset lie.
 PLACES = ("bids_dir", "output_dir")
+PAGE = f"{OUTPUT}/report/index.html"
 ALLOCATION_LOG = f"{OUTPUT}/study/allocation_log.json"
 
 # What computes, for the report: with --sdm conda the rules' own environments do.

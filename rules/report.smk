@@ -63,63 +63,6 @@ rule craving_figure:
         "../scripts/craving_figure.py"
 
 
-rule participant_flow:
-    input:
-        randomised=rules.study_tables.output.randomised,
-        participants=rules.study_tables.output.participants,
-        scans=rules.study_tables.output.scans,
-        exclusions=rules.study_tables.output.exclusions,
-        quality_exclusions=rules.study_quality.output.exclusions,
-        designs=TARGETS.of_analyses(rules.group_statistics.output.design),
-        inferences=TARGETS.of_analyses(rules.group_statistics.output.inference),
-        craving_scores=TARGETS.if_craving([rules.craving_scores.output.table]),
-        craving_model=TARGETS.if_craving([rules.craving_model.output.table]),
-    output:
-        table=f"{OUTPUT}/study/flow.tsv",
-    log:
-        log_of("participant_flow", "study"),
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        arms=SETTINGS.get("arms"),
-        sessions=SETTINGS.get("sessions"),
-        contrasts=SETTINGS["contrasts"],
-        analyses=SETTINGS["analyses"],
-        blinded=SETTINGS["blinded"],
-        code=code("participant_flow"),
-    message:
-        "Counting the participants at every stage"
-    script:
-        "../scripts/participant_flow.py"
-
-
-rule flow_figure:
-    input:
-        flow=rules.participant_flow.output.table,
-    output:
-        figure=f"{OUTPUT}/study/flow.png",
-    log:
-        log_of("flow_figure", "study"),
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
-        code=code("flow_figure"),
-    message:
-        "Drawing the flow of participants"
-    script:
-        "../scripts/flow_figure.py"
-
-
 rule report:
     input:
         scans=rules.study_tables.output.scans,
@@ -152,7 +95,7 @@ rule report:
         sensitivity_curve=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/curve.tsv"]),
         sensitivity_figure=TARGETS.if_sensitivity([f"{OUTPUT}/sensitivity/specifications.png"]),
     output:
-        page=f"{OUTPUT}/report/index.html",
+        page=PAGE,
     log:
         log_of("report", "study"),
     conda:
@@ -177,28 +120,6 @@ rule report:
         "Writing the report"
     script:
         "../scripts/report.py"
-
-
-rule allocation_log:
-    input:
-        report=rules.report.output.page,
-    output:
-        log=update(ALLOCATION_LOG),
-    log:
-        log_of("allocation_log", "study"),
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
-    params:
-        state=lambda wildcards: allocation_log.state(SETTINGS, VERSIONS),
-        code=code("allocation_log"),
-    message:
-        "Recording the code, the configuration and the blinded report that are frozen"
-    script:
-        "../scripts/allocation_log.py"
 
 
 # The last rules with params stand above.

@@ -145,7 +145,7 @@ def test_a_region_or_contrast_without_values_is_refused(chain):
 def test_craving_stages_import_no_heavy_library():
     code = (
         "import sys; sys.path.insert(0, 'scripts');"
-        "from pharmasl.craving import scores, models, correlations;"
+        "from pharmasl.endpoints import scores, models, correlations;"
         "print(sorted({'pandas', 'statsmodels', 'scipy.stats', 'nibabel', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

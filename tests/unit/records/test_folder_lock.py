@@ -15,7 +15,7 @@ from pharmasl.records import folder_lock
 
 HOLDER = """
 import sys, time
-from pharmasl.folder_lock import FolderLock
+from pharmasl.records.folder_lock import FolderLock
 lock = FolderLock(sys.argv[1])
 lock.acquire()
 print("held", flush=True)

@@ -235,6 +235,6 @@ def test_only_a_trial_needs_its_regions(tmp_path):
 def test_checking_regions_stays_light():
     hidden = "".join(f"sys.modules[{name!r}] = None; " for name in ("numba", "scipy", "matplotlib"))
     path = str(plan.__file__).rsplit("/pharmasl/", 1)[0]
-    code = "from pharmasl import region_checks; region_checks._template_grid({'resolution': 2})"
+    code = "from pharmasl.regions import region_checks; region_checks._template_grid({'resolution': 2})"
     subprocess.run([sys.executable, "-c", f"import sys; {hidden}{code}"], cwd=path, check=True)
     assert nilearn_file("t1").is_file()

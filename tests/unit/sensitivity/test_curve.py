@@ -178,7 +178,7 @@ def test_places_are_changed_among_participants_of_the_same_specifications():
 
 def studies(number, effect, exchange):
     """Joint p values of simulated studies, (number, 3), as the benchmark has them."""
-    path = ROOT / "tests" / "benchmarks" / "specification_curve.py"
+    path = ROOT / "benchmarks" / "specification_curve.py"
     spec = importlib.util.spec_from_file_location("benchmark_specification_curve", path)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)

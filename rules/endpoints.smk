@@ -1,8 +1,7 @@
-"""Craving: the trial's clinical answers.
+"""Clinical endpoints: craving ratings around the cues.
 
 Needs the dataset's craving table and the regions' values. Gives scores, models, correlations with perfusion and, where
-asked for, a mediation. A region that is a cluster of an analysis is read a second time, in each participant from the
-cluster found without them.
+asked for, a mediation.
 """
 
 
@@ -56,45 +55,6 @@ rule craving_model:
         "Modelling cue-elicited craving"
     script:
         "../scripts/craving_model.py"
-
-
-rule roi_left_out:
-    input:
-        baseline=TARGETS.defining_maps("baseline"),
-        followup=TARGETS.defining_maps("followup"),
-        design=TARGETS.of_defining(rules.group_statistics.output.design),
-        inference=TARGETS.of_defining(rules.group_statistics.output.inference),
-        search=TARGETS.of_defining(rules.group_statistics.output.mask),
-        mask=rules.roi_mask.output.mask,
-        maps=TARGETS.roi_maps,
-        gm=TARGETS.if_weighted([rules.template.output.gm]),
-    output:
-        values=f"{OUTPUT}/rois/{{roi}}_leftout_values.tsv",
-        regions=f"{OUTPUT}/rois/{{roi}}_leftout_regions.tsv",
-        test=f"{OUTPUT}/rois/{{roi}}_leftout_test.json",
-    log:
-        log_of("roi_left_out", "{roi}"),
-    conda:
-        "../envs/statistics.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, input, attempt: (1000 + 15 * len(input.baseline)) * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
-    params:
-        roi=lambda wildcards: SETTINGS["rois"][wildcards.roi],
-        name=lambda wildcards: wildcards.roi,
-        rows=TARGETS.roi_rows,
-        members=TARGETS.defining_members,
-        inference=TARGETS.defining_inference,
-        minimum_coverage=SETTINGS["minimum_roi_coverage"],
-        permutations=SETTINGS.get("craving", {}).get("left_out_permutations"),
-        seed=SETTINGS.get("craving", {}).get("seed"),
-        blinded=SETTINGS["blinded"],
-        code=code("roi_left_out"),
-    message:
-        "Reading the region without each participant's own part in it: {wildcards.roi}"
-    script:
-        "../scripts/roi_left_out.py"
 
 
 rule roi_craving:

@@ -1,0 +1,201 @@
+"""Regions of interest: their masks and values, on the template and in each scan's own space.
+
+Needs the contrast maps and, for a region that is a cluster, the analysis that found it. A cluster of one analysis may be
+the seed of another. Also the slopes of the regions' changes on the seeds', and a cluster related to craving read a second
+time, in each participant from the cluster found without them.
+"""
+
+
+rule roi_mask:
+    input:
+        reference=rules.template.output.t1w,
+        template_mask=rules.template.output.mask,
+        clusters=TARGETS.roi_sources("clusters"),
+        atlas=TARGETS.roi_sources("atlas", [rules.atlas.output.image, rules.atlas.output.labels]),
+        image=raw(TARGETS.roi_sources("image")),
+    output:
+        mask=f"{OUTPUT}/rois/{{roi}}_mask.nii.gz",
+        sidecar=f"{OUTPUT}/rois/{{roi}}_mask.json",
+    log:
+        log_of("roi_mask", "{roi}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        roi=TARGETS.roi_definition,
+        image=content_of(TARGETS.roi_sources("image")),
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        # Only a cluster of an analysis depends on the arms.
+        blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
+        code=code("roi_mask"),
+    message:
+        "Defining the region: {wildcards.roi}"
+    script:
+        "../scripts/roi_mask.py"
+
+
+rule roi_values:
+    input:
+        mask=rules.roi_mask.output.mask,
+        maps=TARGETS.roi_maps,
+        gm=TARGETS.if_weighted([rules.template.output.gm]),
+    output:
+        table=f"{OUTPUT}/rois/{{roi}}_values.tsv",
+    log:
+        log_of("roi_values", "{roi}"),
+    wildcard_constraints:
+        roi=TARGETS.pattern(TARGETS.regions("template")),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        roi=lambda wildcards: wildcards.roi,
+        rows=TARGETS.roi_rows,
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
+        blinded=SETTINGS["blinded"],
+        code=code("roi_values"),
+    message:
+        "Reading the region's values: {wildcards.roi}"
+    script:
+        "../scripts/roi_values.py"
+
+
+rule native_regions:
+    input:
+        cbf=(
+            rules.quantify_perfusion.output.gm_cbf
+            if SETTINGS["perfusion"]["partial_volume"]["use"]
+            else rules.quantify_perfusion.output.cbf
+        ),
+        brain_mask=rules.quantify_perfusion.output.brain_mask,
+        gm=rules.quantify_perfusion.output.gm,
+        coregistration=rules.align_perfusion.output.coregistration,
+        forward=TARGETS.anatomy_of(rules.normalise_anatomy.output.forward),
+        inverse=TARGETS.anatomy_of(rules.normalise_anatomy.output.inverse),
+        coverage=rules.quantify_perfusion.output.coverage,
+        template_gm=TARGETS.anatomy_of(rules.segment_anatomy.output.template_gm),
+        masks=TARGETS.native_masks(rules.roi_mask.output.mask),
+    output:
+        table=f"{OUTPUT}/rois/native/{{source}}/{{scan}}_regions.tsv",
+    log:
+        log_of("native_regions", "{source}/{scan}"),
+    wildcard_constraints:
+        source=TARGETS.pattern({TARGETS.defined_by(roi) for roi in TARGETS.regions("native")}),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        regions=TARGETS.native_regions,
+        # Only a cluster of an analysis depends on the arms; those of one analysis are read together, and apart from the
+        # others', whose values may be a seed of that analysis.
+        blinded=lambda wildcards: SETTINGS["blinded"] and wildcards.source in SETTINGS["analyses"],
+        code=code("native_regions"),
+    message:
+        "Reading regions in the scan's own space ({wildcards.source}): {wildcards.scan}"
+    script:
+        "../scripts/native_regions.py"
+
+
+rule native_roi_values:
+    input:
+        scans=TARGETS.of_contrasts(rules.native_regions.output.table),
+        quality=TARGETS.of_contrasts(rules.scan_quality.output.table),
+    output:
+        table=rules.roi_values.output.table,
+    log:
+        log_of("native_roi_values", "{roi}"),
+    wildcard_constraints:
+        roi=TARGETS.pattern(TARGETS.regions("native")),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        roi=lambda wildcards: wildcards.roi,
+        rows=TARGETS.native_rows,
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
+        blinded=SETTINGS["blinded"],
+        code=code("native_roi_values"),
+    message:
+        "Combining the region's values of the scans: {wildcards.roi}"
+    script:
+        "../scripts/native_roi_values.py"
+
+
+rule seed_slopes:
+    input:
+        participants=TARGETS.participants_of("seed_slopes"),
+        values=TARGETS.seed_slope_regions(rules.roi_values.output.table),
+        sidecars=TARGETS.seed_slope_regions(rules.roi_mask.output.sidecar),
+    output:
+        table=f"{OUTPUT}/rois/seed_slopes.tsv",
+    log:
+        log_of("seed_slopes", "study"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        analyses=TARGETS.seed_slopes,
+        rois=TARGETS.seed_slope_rois(),
+        arms=SETTINGS.get("arms"),
+        blinded=SETTINGS["blinded"],
+        code=code("seed_slopes"),
+    message:
+        "Telling the regions' slopes on the seeds"
+    script:
+        "../scripts/seed_slopes.py"
+
+
+rule roi_left_out:
+    input:
+        baseline=TARGETS.defining_maps("baseline"),
+        followup=TARGETS.defining_maps("followup"),
+        design=TARGETS.of_defining(rules.group_statistics.output.design),
+        inference=TARGETS.of_defining(rules.group_statistics.output.inference),
+        search=TARGETS.of_defining(rules.group_statistics.output.mask),
+        mask=rules.roi_mask.output.mask,
+        maps=TARGETS.roi_maps,
+        gm=TARGETS.if_weighted([rules.template.output.gm]),
+    output:
+        values=f"{OUTPUT}/rois/{{roi}}_leftout_values.tsv",
+        regions=f"{OUTPUT}/rois/{{roi}}_leftout_regions.tsv",
+        test=f"{OUTPUT}/rois/{{roi}}_leftout_test.json",
+    log:
+        log_of("roi_left_out", "{roi}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, input, attempt: (1000 + 15 * len(input.baseline)) * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        roi=lambda wildcards: SETTINGS["rois"][wildcards.roi],
+        name=lambda wildcards: wildcards.roi,
+        rows=TARGETS.roi_rows,
+        members=TARGETS.defining_members,
+        inference=TARGETS.defining_inference,
+        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        permutations=SETTINGS.get("craving", {}).get("left_out_permutations"),
+        seed=SETTINGS.get("craving", {}).get("seed"),
+        blinded=SETTINGS["blinded"],
+        code=code("roi_left_out"),
+    message:
+        "Reading the region without each participant's own part in it: {wildcards.roi}"
+    script:
+        "../scripts/roi_left_out.py"

@@ -1,0 +1,60 @@
+"""Template: the space of the group analyses and the atlas that names what lies in it.
+
+Needs the packages that carry them, or the user's own files. Gives both in the results' folder, on the grid of the analyses.
+"""
+
+
+rule template:
+    input:
+        **{kind: raw(path) for kind, path in TARGETS.own_template().items()},
+    output:
+        fine_t1w=template("T1w", res="1"),
+        fine_mask=template("mask", res="1", desc="brain"),
+        fine_gm=template("probseg", res="1", label="GM"),
+        fine_wm=template("probseg", res="1", label="WM"),
+        fine_csf=template("probseg", res="1", label="CSF"),
+        t1w=template("T1w", res=RESOLUTION),
+        mask=template("mask", res=RESOLUTION, desc="brain"),
+        gm=template("probseg", res=RESOLUTION, label="GM"),
+        wm=template("probseg", res=RESOLUTION, label="WM"),
+        csf=template("probseg", res=RESOLUTION, label="CSF"),
+    log:
+        log_of("template", SPACE),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        resolution=SETTINGS["template"]["resolution"],
+        own=content_of(list(TARGETS.own_template().values())),
+        code=code("template"),
+    message:
+        f"Preparing the template {SPACE}"
+    script:
+        "../scripts/template.py"
+
+
+rule atlas:
+    input:
+        own=raw(TARGETS.own_atlas()),
+    output:
+        image=template("dseg", desc="atlas"),
+        labels=template("dseg", ".tsv", desc="atlas"),
+    log:
+        log_of("atlas", SPACE),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        atlas=SETTINGS["atlas"],
+        own=content_of(TARGETS.own_atlas()),
+        code=code("atlas"),
+    message:
+        "Preparing the atlas that names clusters"
+    script:
+        "../scripts/atlas.py"
