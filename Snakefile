@@ -12,7 +12,6 @@ if not CONFIGURED:
 
 
 include: "rules/common.smk"
-include: "rules/records.smk"
 include: "rules/study.smk"
 include: "rules/template.smk"
 include: "rules/anat.smk"

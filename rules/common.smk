@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import ancient, sourcecache_entry
+from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import Paramspace
 
@@ -24,7 +25,7 @@ try:
     from pharmasl.errors import InputErrors, InputError, wrapped
     from pharmasl.files import bids, contents
     from pharmasl.quality import judgement
-    from pharmasl.records import fingerprints, provenance
+    from pharmasl.records import fingerprints, provenance, results_guard
     from pharmasl.sensitivity import specifications
     from pharmasl.study import example
     from pharmasl.workflow import failures, plan, raw_files, recorded, targets
@@ -93,6 +94,11 @@ if workflow.is_main_process:
     atexit.register(contents.shared().save)
 # As a module, this workflow stands beside the rules of others.
 own_rules = partial(recorded.own, workflow, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent)
+# Before a plan is made, it puts back what Snakemake does not know of the results from their manifest; when the run ends,
+# however it does, it writes the manifest. A run holds the results' folder alone.
+RESULTS_GUARD = results_guard.ResultsGuard(workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION)
+if workflow.is_main_process:
+    RESULTS_GUARD.watch()
 # What was made and is gone is made again, also where nothing that is asked for needs it.
 lost_results = lambda wildcards: recorded.lost(TARGETS, own_rules(), recorded.names())
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
