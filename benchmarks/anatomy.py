@@ -284,9 +284,12 @@ def on_phantom(arguments, peers, folder):
         errors.append(np.sqrt((error**2).sum(axis=1).mean()))
         costs.append(spent)
     found, facts = peers.run(
-        "ants_rigid", fixed=preproc * mask, fixed_affine=affine, moving=scan.m0,
+        "ants_rigid",
+        fixed=preproc * mask,
+        fixed_affine=affine,
+        moving=scan.m0,
         moving_affine=displaced[0] @ scan.grid.affine,
-    )  # fmt: skip
+    )
     theirs = facts
     if found is not None:
         error = transforms.apply(found["matrix"], points) - transforms.apply(displaced[0], points)
@@ -391,9 +394,13 @@ def on_planted(arguments, peers, _):
         normalisation.register, subject.brain, subject.affine, target, affine, **arguments.registration
     )
     found, told = peers.run(
-        "ants_normalisation", brain=subject.brain, affine=subject.affine, template=target, template_affine=affine,
+        "ants_normalisation",
+        brain=subject.brain,
+        affine=subject.affine,
+        template=target,
+        template_affine=affine,
         resolution=arguments.registration["resolution"],
-    )  # fmt: skip
+    )
     theirs = told
     if found is not None:
         theirs = (

@@ -128,9 +128,17 @@ def factors(studies):
         who, session, occasion = (each.ravel() for each in np.indices((total, 2, 2)))
         arm = (who < n[0]).astype(float)
         design = np.column_stack(
-            [np.ones(len(who)), arm, session, occasion, arm * session, arm * occasion, session * occasion,
-             arm * session * occasion]
-        )  # fmt: skip
+            [
+                np.ones(len(who)),
+                arm,
+                session,
+                occasion,
+                arm * session,
+                arm * occasion,
+                session * occasion,
+                arm * session * occasion,
+            ]
+        )
         for name, spread in shapes.items():
             y = rng.normal(size=(total, 2, 2, studies)) + spread[0] * rng.normal(size=(total, 1, 1, studies))
             y += spread[1] * rng.normal(size=(total, 2, 1, studies)) + spread[2] * rng.normal(
@@ -190,9 +198,15 @@ def relation(n, spread, rng):
 def relations(studies):
     """Coverage and error of correlations and of the difference of slopes."""
     rng = np.random.default_rng(1)
-    heads = ["sizes", "SD ratio CBF, craving", "interval covers, Fisher (before) / by arm (now)", "p by t, one variance / by arm",
-             "p by permutation, Pearson / Spearman / percentage bend", "slopes, p by t, before / now",
-             "slopes, p by permutation, before / now"]  # fmt: skip
+    heads = [
+        "sizes",
+        "SD ratio CBF, craving",
+        "interval covers, Fisher (before) / by arm (now)",
+        "p by t, one variance / by arm",
+        "p by permutation, Pearson / Spearman / percentage bend",
+        "slopes, p by t, before / now",
+        "slopes, p by permutation, before / now",
+    ]
     print("| " + " | ".join(heads) + " |")
     print("|" + "---|" * len(heads))
     for n in SIZES:

@@ -73,9 +73,11 @@ def main():
         plain = acceptance.judge({"difference": image}, tissues, grid, pose)
         centre = (pose @ affine @ [*((np.array(image.shape) - 1) / 2), 1])[:3]
         cells = [
-            name, "accepted" if right["Accepted"] else "refused", f"{right['Overlap']:.2f} ({plain['Overlap']:.2f})",
+            name,
+            "accepted" if right["Accepted"] else "refused",
+            f"{right['Overlap']:.2f} ({plain['Overlap']:.2f})",
             f"{right['Contrast']:.2f}, {right['Contrast'] / max(right['ContrastDisplaced'], 1e-9):.1f}",
-        ]  # fmt: skip
+        ]
         for move, turn in MOVES.values():
             verdicts = [
                 acceptance.judge({"deltaM": image}, tissues, grid, wrong)["Accepted"]

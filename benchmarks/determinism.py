@@ -28,9 +28,12 @@ STEPS = (
 )
 RUNS = (("1 thread", 1), ("1 thread, again", 1), ("2 threads", 2), ("2 threads, again", 2))
 VARIABLES = (
-    "NUMBA_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
-)  # fmt: skip
+)
 
 
 def run(folder, bids, threads, arguments):
@@ -45,11 +48,27 @@ def run(folder, bids, threads, arguments):
     )
     rules = dict.fromkeys(rule for _, rule, _ in STEPS)
     command = [
-        sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", str(threads), "--quiet", "rules",
-        "--configfile", str(ROOT / "config" / "single_scan.yaml"), str(config),
-        "--config", f"bids_dir={bids}", "output_dir=results", "title=determinism",
-        "--set-threads", *(f"{rule}={threads}" for rule in rules), "--", "quality",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(ROOT / "Snakefile"),
+        "--cores",
+        str(threads),
+        "--quiet",
+        "rules",
+        "--configfile",
+        str(ROOT / "config" / "single_scan.yaml"),
+        str(config),
+        "--config",
+        f"bids_dir={bids}",
+        "output_dir=results",
+        "title=determinism",
+        "--set-threads",
+        *(f"{rule}={threads}" for rule in rules),
+        "--",
+        "quality",
+    ]
     environment = {**os.environ, **dict.fromkeys(VARIABLES, str(threads))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with open(folder / "run.log", "w") as log:

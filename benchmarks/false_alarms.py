@@ -78,9 +78,17 @@ def real(data, results):
         factor = 6000 * 0.9 * np.exp(delays / t1) / (2 * efficiency * t1)
         m0 = series_data[..., [kind == "m0scan" for kind in types]]
         yield Case(
-            f"{name} {Path(stem).name}", series_data, types, group, m0, bool(sidecar.get("BackgroundSuppression")),
-            None, brain > 0, (brain > 0) & (grey > 0.7), factor,
-        )  # fmt: skip
+            f"{name} {Path(stem).name}",
+            series_data,
+            types,
+            group,
+            m0,
+            bool(sidecar.get("BackgroundSuppression")),
+            None,
+            brain > 0,
+            (brain > 0) & (grey > 0.7),
+            factor,
+        )
 
 
 def simulated(seeds):
@@ -115,9 +123,17 @@ def simulated(seeds):
             motions = label_control_series.motion_matrices(label_control_series.drift(rng, scanner), centre)
             run = label_control_series.acquire(rng, scanner, tissue, asl, np.eye(4), motions)
             yield Case(
-                f"simulated, {name}, {seed}", run, scanner.volume_types, np.zeros(run.shape[3], dtype=int), run[..., :1],
-                scanner.static_signal < 1, scanner.m0_repetition_time, brain, grey & brain, factor,
-            )  # fmt: skip
+                f"simulated, {name}, {seed}",
+                run,
+                scanner.volume_types,
+                np.zeros(run.shape[3], dtype=int),
+                run[..., :1],
+                scanner.static_signal < 1,
+                scanner.m0_repetition_time,
+                brain,
+                grey & brain,
+                factor,
+            )
 
 
 def measured(case):
@@ -165,13 +181,20 @@ def measured(case):
         "M0OverControl": quotient,
         "M0OverControlLeast": consistency.least_m0(case.suppressed, case.m0_repetition_time, 1.6),
         "M0Spread": float(level.max() / level.min()),
-        "GainStep": step, "GainStepVolume": volume, "ZeroShare": float((mean == 0).mean()),
-        "BackgroundSuppression": case.suppressed, "GreyMatterMedian": None, "EffectiveDelay": None, "EffectiveDelayLeast": None,
-    }  # fmt: skip
+        "GainStep": step,
+        "GainStepVolume": volume,
+        "ZeroShare": float((mean == 0).mean()),
+        "BackgroundSuppression": case.suppressed,
+        "GreyMatterMedian": None,
+        "EffectiveDelay": None,
+        "EffectiveDelayLeast": None,
+    }
     judged = {
-        "gm_cbf": float(mean.mean()), "gm_cbf_z": values["z of grey-matter CBF"], "template_correlation": 1.0,
+        "gm_cbf": float(mean.mean()),
+        "gm_cbf_z": values["z of grey-matter CBF"],
+        "template_correlation": 1.0,
         "negative_gm_share": values["share of negative grey matter"],
-    }  # fmt: skip
+    }
     record = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in record.items()}
     lost = {**examined.lost, **{f"M0 {k}": reason for k, reason in lost_m0.items()}}
     lost |= {f"repeat {k}": reason for k, reason in enumerate(choice.reasons) if reason}
@@ -354,9 +377,11 @@ def main():
 
     lines = [
         f"**Measures of the signal: {count['real']} real and reference scans, {count['simulated']} simulated ones; good scans "
-        f"of which anything was lost: {len(lost_good)}**", "",
-        "| measure | limit | real scans | simulated scans |", "|---|---|---|---|",
-    ]  # fmt: skip
+        f"of which anything was lost: {len(lost_good)}**",
+        "",
+        "| measure | limit | real scans | simulated scans |",
+        "|---|---|---|---|",
+    ]
     for name, limit in LIMITS.items():
         spans = [ranges[kind, name] for kind in ("real", "simulated")]
         spans = [f"{min(span):.3g} to {max(span):.3g}" if span else "" for span in spans]

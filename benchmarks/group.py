@@ -104,9 +104,15 @@ def against_nilearn(mask, maps, age, repeats, found):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 permuted_ols(
-                    arm[:, None], target, age[:, None], n_perm=number, n_jobs=1, random_state=0, two_sided_test=True,
+                    arm[:, None],
+                    target,
+                    age[:, None],
+                    n_perm=number,
+                    n_jobs=1,
+                    random_state=0,
+                    two_sided_test=True,
                     **settings,
-                )  # fmt: skip
+                )
 
         with threadpool_limits(1):
             middle, low, high = slope(run, few, many, 1 if "tfce" in settings else repeats)
@@ -186,9 +192,15 @@ def calibrate(studies):
             maxima = []
             for scale in ("t", "z"):
                 null = permutation.null_distribution(
-                    fitted, model, orders, lattice, float(special.stdtrit(model.df, 0.98)), signs=signs,
-                    mass="excess", enhancement=tfce.Enhancement(scale=scale),
-                )  # fmt: skip
+                    fitted,
+                    model,
+                    orders,
+                    lattice,
+                    float(special.stdtrit(model.df, 0.98)),
+                    signs=signs,
+                    mass="excess",
+                    enhancement=tfce.Enhancement(scale=scale),
+                )
                 maxima += [null.largest_t(), null.largest_extent(), null.largest_mass()] if scale == "t" else []
                 maxima.append(null.largest_tfce())
             for k, values_of_one in enumerate(maxima):

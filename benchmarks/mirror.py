@@ -58,9 +58,7 @@ class Scan:
         data, affine, of = series.load(path, types)
         first = data[..., of.control[0]]
         chosen = of.pairs.ravel()
-        matrices = motion.realign(
-            [data[..., i] for i in chosen], affine, first, affine, motion.head(first), fine=False
-        )  # fmt: skip
+        matrices = motion.realign([data[..., i] for i in chosen], affine, first, affine, motion.head(first), fine=False)
         grid = images.Grid(first.shape, affine)
         placed = np.stack(
             [motion.mean([data[..., i]], affine, matrix[None], grid) for i, matrix in zip(chosen, matrices)], axis=-1
@@ -101,9 +99,7 @@ def conditions(scan, draws, kinds=WHICH):
         centre = transforms.apply(scan.affine, (np.array(scan.control.shape[:3]) - 1) / 2)
         for _ in range(draws):
             shift, turn = (v / np.linalg.norm(v) for v in rng.normal(size=(2, 3)))
-            moved = transforms.rigid_matrix(
-                shift * rng.uniform(0, 40), turn * np.radians(rng.uniform(0, 20)), centre
-            )  # fmt: skip
+            moved = transforms.rigid_matrix(shift * rng.uniform(0, 40), turn * np.radians(rng.uniform(0, 20)), centre)
             yield f"{which}, header displaced", whole, moved @ scan.affine
 
 

@@ -107,9 +107,13 @@ def osipy(y, delays):
     from osipy.asl.quantification import multi_pld
 
     params = multi_pld.MultiPLDParams(
-        plds=1000 * delays, label_duration=1000 * DURATION, t1_blood=1650.0, t1_tissue=1650.0,
-        partition_coefficient=0.9, labeling_efficiency=0.85,
-    )  # fmt: skip
+        plds=1000 * delays,
+        label_duration=1000 * DURATION,
+        t1_blood=1650.0,
+        t1_tissue=1650.0,
+        partition_coefficient=0.9,
+        labeling_efficiency=0.85,
+    )
     blood = np.full((len(y), 1, 1), 1 / CONSTANTS["partition_coefficient"])
     found = multi_pld.quantify_multi_pld(y[:, None, None], blood, params)
     return np.ravel(found.cbf_map.values), np.ravel(found.att_map.values) / 1000
@@ -163,15 +167,23 @@ def main():
                 report(f"{name}, prior", seconds() - start, arguments.voxels, truth, found.cbf, found.att)
         beside("scipy curve_fit", lambda y: curve_fit(y, False), few, noise, rates[False])
         beside(
-            "scipy curve_fit, label in arteries too", lambda y: curve_fit(y, True), few, noise, rates[True],
+            "scipy curve_fit, label in arteries too",
+            lambda y: curve_fit(y, True),
+            few,
+            noise,
+            rates[True],
             arterial=True,
-        )  # fmt: skip
+        )
         beside("asltk", asltk, few, noise, rates[False], t1_tissue=outflow(0.98))
         for name, delays in (("as asked", DELAYS), ("plus the duration", DELAYS + DURATION)):
             beside(
-                f"osipy, delays {name}", lambda y, d=delays: osipy(y, d), 10 * few, noise, rates[False],
+                f"osipy, delays {name}",
+                lambda y, d=delays: osipy(y, d),
+                10 * few,
+                noise,
+                rates[False],
                 t1_tissue=outflow(0.9),
-            )  # fmt: skip
+            )
 
 
 if __name__ == "__main__":

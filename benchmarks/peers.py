@@ -233,16 +233,22 @@ def worst(found, truth):
 def closed_forms(report, runs, peers):
     rng = np.random.default_rng(1)
     draw = {
-        "cbf": rng.uniform(5, 150, 2000), "att": rng.uniform(0.1, 3, 2000), "pld": rng.uniform(0.1, 3, 2000),
-        "duration": rng.uniform(0.5, 2.5, 2000), "t1_blood": rng.choice([1.35, 1.65, 2.09], 2000),
-        "t1_tissue": rng.uniform(0.7, 2.2, 2000), "efficiency": rng.uniform(0.5, 1, 2000),
-    }  # fmt: skip
+        "cbf": rng.uniform(5, 150, 2000),
+        "att": rng.uniform(0.1, 3, 2000),
+        "pld": rng.uniform(0.1, 3, 2000),
+        "duration": rng.uniform(0.5, 2.5, 2000),
+        "t1_blood": rng.choice([1.35, 1.65, 2.09], 2000),
+        "t1_tissue": rng.uniform(0.7, 2.2, 2000),
+        "efficiency": rng.uniform(0.5, 1, 2000),
+    }
     keys = ("cbf", "att", "pld", "duration", "t1_blood", "t1_tissue", "efficiency")
     rows = list(zip(*(draw[key] for key in keys)))
     report.table(
         "Closed forms: largest relative error against quadrature of the kinetic model, 2000 sets of parameters",
-        "function", "ours", "peers",
-    )  # fmt: skip
+        "function",
+        "ours",
+        "peers",
+    )
 
     truth = [quadrature(f, a, 0, d, p + d, e, b, t, 0.9, False) for f, a, p, d, b, t, e in rows]
     f, a, p, d, b, t, e = (draw[key] for key in keys)
@@ -258,20 +264,34 @@ def closed_forms(report, runs, peers):
         return np.array(out)
 
     notes = [
-        beside(peers, "pyasl_model", "pyasl (MRICloud)", lambda x: worst(x["deltam"], model(True, 0.9, 0, 1)), {"rows": few}),
         beside(
-            peers, "asltk_model", "asltk",
-            lambda x: f"{worst(x['deltam'], model(True, 0.9, 0.98, 1))}; M0 taken as that of blood, "
-            f"{worst(x['deltam'], model(True, 1, 0.98, 1))}",
+            peers,
+            "pyasl_model",
+            "pyasl (MRICloud)",
+            lambda x: worst(x["deltam"], model(True, 0.9, 0, 1)),
             {"rows": few},
         ),
         beside(
-            peers, "osipy_model", "osipy",
-            lambda x: f"{worst(x['deltam'], model(True, 0.9, 0.9, 1))}; M0 taken as that of blood and delays counted from the "
-            f"start of labelling, {worst(x['deltam'], model(False, 1, 0.9, 1))}",
+            peers,
+            "asltk_model",
+            "asltk",
+            lambda x: (
+                f"{worst(x['deltam'], model(True, 0.9, 0.98, 1))}; M0 taken as that of blood, "
+                f"{worst(x['deltam'], model(True, 1, 0.98, 1))}"
+            ),
             {"rows": few},
         ),
-    ]  # fmt: skip
+        beside(
+            peers,
+            "osipy_model",
+            "osipy",
+            lambda x: (
+                f"{worst(x['deltam'], model(True, 0.9, 0.9, 1))}; M0 taken as that of blood and delays counted from the "
+                f"start of labelling, {worst(x['deltam'], model(False, 1, 0.9, 1))}"
+            ),
+            {"rows": few},
+        ),
+    ]
     report.row("deltaM, continuous labelling", worst(ours, truth), "; ".join(notes))
 
     truth = [quadrature(f, a, 0, d, p + a, e, b, t, 0.9, True) for f, a, p, d, b, t, e in rows]
@@ -284,21 +304,29 @@ def closed_forms(report, runs, peers):
     few = rates[:500]
     ours = kinetics.continuous(p, d, e, b, 0.9)
     report.row(
-        "CBF over deltaM / M0, continuous (Alsop 2015, equation 1)", worst(ours, 1 / np.array(arrived)),
+        "CBF over deltaM / M0, continuous (Alsop 2015, equation 1)",
+        worst(ours, 1 / np.array(arrived)),
         beside(
-            peers, "osipy_continuous", "osipy",
-            lambda x: worst(x["factor"], 1 / np.array(arrived[:500])), {"rows": few},
+            peers,
+            "osipy_continuous",
+            "osipy",
+            lambda x: worst(x["factor"], 1 / np.array(arrived[:500])),
+            {"rows": few},
         ),
-    )  # fmt: skip
+    )
     bolus = np.minimum(d, 0.9 * p)
     arrived = [quadrature(1.0, 0.0, 0, c, i, e, b, b, 0.9, True) for c, i, e, b in zip(bolus, p, e, b)]
     report.row(
-        "CBF over deltaM / M0, pulsed (equation 2)", worst(kinetics.pulsed(p, bolus, e, b, 0.9), 1 / np.array(arrived)),
+        "CBF over deltaM / M0, pulsed (equation 2)",
+        worst(kinetics.pulsed(p, bolus, e, b, 0.9), 1 / np.array(arrived)),
         beside(
-            peers, "osipy_pulsed", "osipy", lambda x: worst(x["factor"], 1 / np.array(arrived[:500])),
+            peers,
+            "osipy_pulsed",
+            "osipy",
+            lambda x: worst(x["factor"], 1 / np.array(arrived[:500])),
             {"rows": np.stack([p, bolus, e, b], axis=1)[:500]},
         ),
-    )  # fmt: skip
+    )
 
 
 # Data with known truth
@@ -309,9 +337,13 @@ def asldro(report, runs, peers):
     runs.folder(name)
     report.table(
         "Digital reference object (asldro): CBF of voxels of one tissue, mL/100 g/min (standard error)",
-        "subject, tissue", "truth planted", "kinetic model predicts", "ours, whole workflow", "ours, formula on the raw series",
+        "subject, tissue",
+        "truth planted",
+        "kinetic model predicts",
+        "ours, whole workflow",
+        "ours, formula on the raw series",
         "peers on the raw series",
-    )  # fmt: skip
+    )
     factor = kinetics.continuous(1.8, 1.8, 0.85, 1.65, 0.9)
     constants = {"pld": 1.8, "duration": 1.8, "efficiency": 0.85, "t1_blood": 1.65, "partition": 0.9}
     tissues = {"grey": (1, 60.0, 0.8, 1.33), "white": (2, 20.0, 1.2, 0.83)}
@@ -360,9 +392,14 @@ def asldro(report, runs, peers):
             ]
         )
         report.row(
-            f"{scan[4:]}, workflow less prediction", "", "", f"grey {off[0]:+.2f} %, white {off[1]:+.2f} %, "
-            f"their ratio {100 * (ratio[2] / ratio[1] - 1):+.2f} %, median of all voxels {100 * (np.median(both) - 1):+.2f} % (aim: within 2 %)", "", "",
-        )  # fmt: skip
+            f"{scan[4:]}, workflow less prediction",
+            "",
+            "",
+            f"grey {off[0]:+.2f} %, white {off[1]:+.2f} %, "
+            f"their ratio {100 * (ratio[2] / ratio[1] - 1):+.2f} %, median of all voxels {100 * (np.median(both) - 1):+.2f} % (aim: within 2 %)",
+            "",
+            "",
+        )
 
 
 CBF_PEERS = {
@@ -407,9 +444,11 @@ def ds000240(report, runs, peers):
         report.row(f"ds000240, grey and white, {what}", known, ours, "; ".join(theirs) if run == name else "")
     found = runs.image("ds000240-still", scan, "cbf")[runs.image("ds000240-still", scan, "desc-brain_mask") > 0]
     report.row(
-        "ds000240, brain median and 90th percentile, not realigned", "41 and 64 (README)",
-        f"{np.median(found):.1f} and {np.quantile(found, 0.9):.1f}", "",
-    )  # fmt: skip
+        "ds000240, brain median and 90th percentile, not realigned",
+        "41 and 64 (README)",
+        f"{np.median(found):.1f} and {np.quantile(found, 0.9):.1f}",
+        "",
+    )
     lit, m0 = bright(series, types)
     report.row("ds000240, (c-l)/c", "4.8 % (README)", f"{share(control, label, lit):.2f} %", "")
     report.row("ds000240, (c-l)/M0", "about 0.5 % (README)", f"{share(control, label, lit, m0):.2f} %", "")
@@ -451,9 +490,10 @@ def others(report, runs, peers):
         att = runs.image(name, "sub-01", "att")
         grey = (runs.image(name, "sub-01", "label-GM_probseg") > row_number(row, "gm_threshold")) & mask
         report.row(
-            "Oxford, grey and white CBF; ATT of grey matter, median", "none",
+            "Oxford, grey and white CBF; ATT of grey matter, median",
+            "none",
             f"{tissues_of(row)}; {np.nanmedian(att[grey]):.2f} s",
-        )  # fmt: skip
+        )
     name = "siemens-prisma-multiasl"
     if there(report, runs, name):
         for scan, label_name, known in (
@@ -491,13 +531,15 @@ def others(report, runs, peers):
         error = each.std(ddof=1) / np.sqrt(len(each))
         row = runs.quality(name, "sub-phantom")
         report.row(
-            "water phantom, mean CBF (standard error over pairs)", "0",
+            "water phantom, mean CBF (standard error over pairs)",
+            "0",
             f"{each.mean():.2f} ({error:.2f}); t = {each.mean() / error:.1f} of {len(each) - 1} degrees of freedom",
-        )  # fmt: skip
+        )
         report.row(
-            "water phantom, usable; registration; QEI", "no; not accepted; near 0",
+            "water phantom, usable; registration; QEI",
+            "no; not accepted; near 0",
             f"{row['usable']}; {row['registration']}; {row_number(row, 'qei'):.3f}",
-        )  # fmt: skip
+        )
 
 
 def there(report, runs, name):
@@ -525,8 +567,10 @@ def brain(runs, name, scan, series):
 def template(report, runs, peers):
     report.table(
         "Template space: correlation with the relative CBF of 291 controls (rcbf-template-mni), both smoothed 12 mm",
-        "map", "in the brain", "10 mm and more inside it (the reference was smoothed across its edge)",
-    )  # fmt: skip
+        "map",
+        "in the brain",
+        "10 mm and more inside it (the reference was smoothed across its edge)",
+    )
     folder = runs.data / "rcbf-template-mni"
     if not folder.exists():
         report.row("rcbf-template-mni", "not there", "")
@@ -578,8 +622,12 @@ def template(report, runs, peers):
 def costs(report, runs, peers):
     report.table(
         "Each rule's processes on the real scans: CPU seconds (largest memory, MB); two figures are two scans",
-        "data set", "align_perfusion", "quantify_ or fit_perfusion", "scan_quality", "anatomy (three rules)",
-    )  # fmt: skip
+        "data set",
+        "align_perfusion",
+        "quantify_ or fit_perfusion",
+        "scan_quality",
+        "anatomy (three rules)",
+    )
     for name, (scans, _) in SCANS.items():
         # The last ones, if some of it was made again.
         used = {rule: taken[-len(scans) :] for rule, taken in runs.usage(name).items()}
@@ -605,9 +653,12 @@ def costs(report, runs, peers):
 
 def steps(report, runs, peers):
     report.table(
-        "The same step on the same arrays, each in a process of its own", "step", "ours: CPU s (memory, MB)",
-        "peer: CPU s (memory, MB)", "peer / ours, time",
-    )  # fmt: skip
+        "The same step on the same arrays, each in a process of its own",
+        "step",
+        "ours: CPU s (memory, MB)",
+        "peer: CPU s (memory, MB)",
+        "peer / ours, time",
+    )
     name, scan = "openneuro-ds000240-sub01", "sub-01"
     series, types = runs.image(name, scan, "desc-preproc_asl"), volume_types(runs.data / name, scan)
     control, label = paired(series, types)
@@ -650,8 +701,11 @@ def steps(report, runs, peers):
             lower = (cost["theirs"] < cost["ours"] * (1 - 1e-6))[known].mean()
             report.row(
                 f"residual sum of squares: the peer's is higher in {100 * higher:.0f} % of {known.sum()} "
-                f"voxels, lower in {100 * lower:.1f} %", "", "", "",
-            )  # fmt: skip
+                f"voxels, lower in {100 * lower:.1f} %",
+                "",
+                "",
+                "",
+            )
 
     name = "openneuro-ds000240-sub01"
     raw, affine = images.load(runs.data / name / "sub-01" / "perf" / "sub-01_asl.nii.gz")
@@ -757,8 +811,11 @@ def eighty(report, runs, peers):
     used = runs.usage("ds000240-80")
     report.table(
         "A run of 80 volumes (and 10 of M0), raw to template CBF, one core, 64 x 57 x 16 voxels: CPU seconds (memory, MB)",
-        "align_perfusion", "quantify_perfusion", "both, processes' start included", "aim",
-    )  # fmt: skip
+        "align_perfusion",
+        "quantify_perfusion",
+        "both, processes' start included",
+        "aim",
+    )
     rules = [used.get(rule, [(np.nan, np.nan)])[-1] for rule in ("align_perfusion", "quantify_perfusion")]
     cells = [f"{cpu:.1f} ({peak:.0f})" for cpu, peak in rules]
     report.row(*cells, f"{sum(cpu for cpu, _ in rules):.1f} ({max(peak for _, peak in rules):.0f})", "20")

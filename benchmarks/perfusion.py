@@ -87,11 +87,22 @@ def main():
                 n: str(folder / f"{n}.nii.gz") for n in ("asl", "gm", "wm", "csf", "mask", "forward", "template_mask")
             }
             acquisition = {
-                "volume_types": types, "labeling_type": "PCASL", "labeling_duration": 1.8, "post_labeling_delay": 1.8,
-                "slice_timing": None, "labeling_efficiency": 0.85, "background_suppression": suppressed,
-                "m0_type": "Included", "m0_estimate": None, "m0_repetition_time": 6.0, "repetition_time": 4.0,
-                "t1_blood": 1.65, "t1_tissue": 1.607, "partition_coefficient": 0.9, "sources": {},
-            }  # fmt: skip
+                "volume_types": types,
+                "labeling_type": "PCASL",
+                "labeling_duration": 1.8,
+                "post_labeling_delay": 1.8,
+                "slice_timing": None,
+                "labeling_efficiency": 0.85,
+                "background_suppression": suppressed,
+                "m0_type": "Included",
+                "m0_estimate": None,
+                "m0_repetition_time": 6.0,
+                "repetition_time": 4.0,
+                "t1_blood": 1.65,
+                "t1_tissue": 1.607,
+                "partition_coefficient": 0.9,
+                "sources": {},
+            }
             xfms = {n: str(folder / f"{n}.txt") for n in ("motion", "m0_motion", "coregistration")}
             aligned = {**xfms, "aslref": str(folder / "ref.nii.gz"), "confounds": str(folder / "confounds.tsv")}
             aligned["registration"] = str(folder / "registration.json")

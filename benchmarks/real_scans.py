@@ -17,9 +17,16 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {
-    "usable": str, "registration": str, "gm_cbf": "{:.2f}", "wm_cbf": "{:.2f}", "spatial_cov": "{:.3f}", "qei": "{:.3f}",
-    "pairs_used": str, "pairs": str, "registration_overlap": "{:.3f}",
-}  # fmt: skip
+    "usable": str,
+    "registration": str,
+    "gm_cbf": "{:.2f}",
+    "wm_cbf": "{:.2f}",
+    "spatial_cov": "{:.3f}",
+    "qei": "{:.3f}",
+    "pairs_used": str,
+    "pairs": str,
+    "registration_overlap": "{:.3f}",
+}
 
 
 def configuration(dataset, results):
@@ -40,9 +47,20 @@ def analyse(dataset, checkout, work):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(configuration(dataset, folder / "results")))
     command = [
-        sys.executable, "-m", "snakemake", "-s", str(checkout / "Snakefile"), "--configfile", "config.yaml",
-        "--cores", "2", "--quiet", "all", "--", "quality",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(checkout / "Snakefile"),
+        "--configfile",
+        "config.yaml",
+        "--cores",
+        "2",
+        "--quiet",
+        "all",
+        "--",
+        "quality",
+    ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True)
     if done.returncode:

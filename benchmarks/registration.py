@@ -43,9 +43,7 @@ def main():
         types = (DATA / f"{name}_aslcontext.tsv").read_text().split()[1:]
         data, affine, of = series.load(DATA / f"{name}_asl.nii.gz", types)
         control = data[..., of.control].mean(axis=3)
-        start = average @ coregistration.coregister(
-            control, affine, coregistration.stretched(general, average)
-        ).matrix  # fmt: skip
+        start = average @ coregistration.coregister(control, affine, coregistration.stretched(general, average)).matrix
         stretch, rigid = coregistration.fit_stretch(control, affine, general, start)
         tissues = coregistration.stretched(general, stretch)
         best = coregistration.coregister(control, affine, tissues, [rigid]).matrix

@@ -86,9 +86,11 @@ def error(p, correction):
 def main(studies=100):
     """Print the table."""
     print(f"{studies} studies a line, seed 1; {ANSWERS} answers, alpha {ALPHA}")
-    print(f"closed forms for independent answers: none {1 - (1 - ALPHA) ** ANSWERS:.4f}, holm "
-          f"{1 - (1 - ALPHA / ANSWERS) ** ANSWERS:.4f}, sequence {ALPHA}, joint {ALPHA}; for one and the same: none {ALPHA}, "
-          f"holm {ALPHA / ANSWERS:.4f}, sequence {ALPHA}, joint {ALPHA}")  # fmt: skip
+    print(
+        f"closed forms for independent answers: none {1 - (1 - ALPHA) ** ANSWERS:.4f}, holm "
+        f"{1 - (1 - ALPHA / ANSWERS) ** ANSWERS:.4f}, sequence {ALPHA}, joint {ALPHA}; for one and the same: none {ALPHA}, "
+        f"holm {ALPHA / ANSWERS:.4f}, sequence {ALPHA}, joint {ALPHA}"
+    )
     heads = "size      noise  correction  some shown, no effect  one shown, first / last  three shown, all / any"
     print(heads)
     for (n1, n2), size in (((6, 6), 1.9), ((21, 22), 0.7)):

@@ -15,17 +15,24 @@ ANALYSES = {
     "rest_interaction": {"contrast": "rest", "effect": "group_by_time", "covariates": ["age"]},
     "cue_interaction": {"contrast": "cue", "effect": "group_by_time", "covariates": ["age"]},
     "rest_to_cue": {
-        "contrast": "cue", "effect": "association", "covariates": [], "seed": {"roi": "dlpfc", "contrast": "rest"},
+        "contrast": "cue",
+        "effect": "association",
+        "covariates": [],
+        "seed": {"roi": "dlpfc", "contrast": "rest"},
     },
     "rest_mixed": {"contrast": "rest", "effect": "group_by_time", "method": "mixed_model", "covariates": []},
     "rest_on_drug": {"contrast": "rest", "effect": "within_arm", "arm": "drug", "covariates": []},
     "all_arms": {
-        "contrast": "rest", "effect": "between_arms", "pair": ["drug", "placebo"], "covariates": [], "method": "differences",
+        "contrast": "rest",
+        "effect": "between_arms",
+        "pair": ["drug", "placebo"],
+        "covariates": [],
+        "method": "differences",
         "sessions": {"baseline": "T1", "followup": "T3"},
     },
     "at_baseline": {"contrast": "cue", "effect": "baseline_difference", "covariates": []},
     "too_few": {"contrast": "rest", "effect": "regression", "arm": "drug", "predictor": "age", "covariates": []},
-}  # fmt: skip
+}
 REASONS = ("3 of 30 repeats usable, fewer than 10", "registration not accepted: 14 mm, off", "spatial CoV high")
 
 

@@ -37,8 +37,12 @@ def _keys():
     yield _case(
         "a name of 240 letters", "analyses." + "a1" * 120, {"contrast": "rest", "effect": "group_by_time"}, "analyses"
     )
-    yield _case("names alike but for their case", "analyses.Rest_change", {"contrast": "rest", "effect": "group_by_time"},
-                "Rest_change|rest_change")  # fmt: skip
+    yield _case(
+        "names alike but for their case",
+        "analyses.Rest_change",
+        {"contrast": "rest", "effect": "group_by_time"},
+        "Rest_change|rest_change",
+    )
     yield _case("one session twice", "sessions.followup", "T1", "sessions")
     yield _case("a session that nobody has", "sessions.followup", "T3", "T3")
     yield _case("arms exchanged for one", "arms.control", "baclofen", "arms")
@@ -70,8 +74,14 @@ def _override():
         "an override in milliseconds", "perfusion.override", {"PostLabelingDelay": 1800}, "override.*millisecond"
     )
     yield _case("an override NaN", "perfusion.override", {"PostLabelingDelay": float("nan")}, "PostLabelingDelay")
-    yield _case("an override", "perfusion.override", {"PostLabelingDelay": 1.5}, "", "accepted",
-                holds=lambda study: resolved(study)["post_labeling_delay"] == 1.5)  # fmt: skip
+    yield _case(
+        "an override",
+        "perfusion.override",
+        {"PostLabelingDelay": 1.5},
+        "",
+        "accepted",
+        holds=lambda study: resolved(study)["post_labeling_delay"] == 1.5,
+    )
     yield _case(
         "an override that takes a field away", "perfusion.override", {"LabelingEfficiency": None}, "", "accepted"
     )
@@ -96,10 +106,22 @@ def _paths():
     yield _case("results in derivatives", "output_dir", "bids/derivatives/pharmasl", "", "accepted")
     yield _case("braces in the results' path", "output_dir", "results_{date}", r"output_dir")
     yield _case("braces in the dataset's path", "bids_dir", "bids{v1}", r"bids_dir")
-    yield _case("./ before a path", "output_dir", "./results", "", "accepted",
-                holds=lambda study: study.config["output_dir"] == "results")  # fmt: skip
-    yield _case("~ in a path", "output_dir", "~/results", "", "accepted",
-                holds=lambda study: "~" not in study.config["output_dir"])  # fmt: skip
+    yield _case(
+        "./ before a path",
+        "output_dir",
+        "./results",
+        "",
+        "accepted",
+        holds=lambda study: study.config["output_dir"] == "results",
+    )
+    yield _case(
+        "~ in a path",
+        "output_dir",
+        "~/results",
+        "",
+        "accepted",
+        holds=lambda study: "~" not in study.config["output_dir"],
+    )
     yield _case("braces in the title", "title", "{x} $(date)", "title.*braces")
     yield _case("markup and shell in the title", "title", "<b>x</b> $(date)", "", "accepted")
 

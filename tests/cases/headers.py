@@ -114,8 +114,12 @@ def _series():
     def case(kind, change, outcome="refused", words="", **more):
         return Case(f"series: {kind}", "image", change, outcome, words, **more)
 
-    yield case("5-D, time last", _save(ASL, data=lambda d: d[:, :, :, None, :]), "accepted",
-               holds=lambda study: len(resolved(study)["volume_types"]) == 7)  # fmt: skip
+    yield case(
+        "5-D, time last",
+        _save(ASL, data=lambda d: d[:, :, :, None, :]),
+        "accepted",
+        holds=lambda study: len(resolved(study)["volume_types"]) == 7,
+    )
     yield case("5-D, two by seven", _save(ASL, data=lambda d: np.stack([d, d], axis=3)), "refused", "dim: found")
     yield case("an uncompressed file cut short", _uncompressed, "refused", "short|trunc|bytes|end")
     yield case("without volumes", _save(ASL, data=lambda d: d[..., 0]), "refused", "7 rows")
@@ -134,8 +138,12 @@ def _uncompressed(trial):
 
 
 def _links():
-    for what, name in {"sidecar": f"{RUN}_asl.json", "aslcontext": f"{RUN}_aslcontext.tsv", "participants": "participants.tsv",
-                       "craving table": "phenotype/craving.tsv"}.items():  # fmt: skip
+    for what, name in {
+        "sidecar": f"{RUN}_asl.json",
+        "aslcontext": f"{RUN}_aslcontext.tsv",
+        "participants": "participants.tsv",
+        "craving table": "phenotype/craving.tsv",
+    }.items():
         yield Case(
             f"{what}: a dangling link", "link", lambda t, n=name: dangling(t.path(n)), "refused", "link|datalad get"
         )

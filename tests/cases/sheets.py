@@ -54,9 +54,11 @@ def _both_tables():
         yield case("a column missing", _sub(name, rf"\b{column}\b", "other"), rf"{column}")
         yield case("a column in capitals", _sub(name, rf"\b{column}\b", column.upper()), rf"{column}")
         yield case("a column twice", _sub(name, r"^(participant_id.*)$", rf"\1\t{column}"), rf"{column} .2 times")
-        yield case("a column twice, all cells there",
-                   lambda t, n=name, c=column: (t.sub(n, r"$(?<!\n)", "\tx"), t.sub(n, r"\A(.*)\tx", rf"\1\t{c}", 1)),
-                   rf"{column} .2 times")  # fmt: skip
+        yield case(
+            "a column twice, all cells there",
+            lambda t, n=name, c=column: (t.sub(n, r"$(?<!\n)", "\tx"), t.sub(n, r"\A(.*)\tx", rf"\1\t{c}", 1)),
+            rf"{column} .2 times",
+        )
         yield case("a cell too many", _sub(name, rf"\t{cell}\t", f"\t\t{cell}\t"), "line .*cells")
         yield case("a cell too few", _sub(name, r"\t[^\t\n]+\n\Z", "\n"), "line .*cells")
         yield case("empty cells at the ends", _sub(name, r"$(?<!\n)", "\t", 0), "", "accepted")

@@ -7,9 +7,15 @@ from wrong_input import Case, resolved
 # Field: what may be missing from a 3D PCASL series with its own M0; a value a thousandfold too large; whether a list of one
 # value a volume is allowed; a number below the allowed ones.
 REQUIRED = (
-    "ArterialSpinLabelingType", "PostLabelingDelay", "LabelingDuration", "BackgroundSuppression", "M0Type",
-    "RepetitionTimePreparation", "MagneticFieldStrength", "MRAcquisitionType",
-)  # fmt: skip
+    "ArterialSpinLabelingType",
+    "PostLabelingDelay",
+    "LabelingDuration",
+    "BackgroundSuppression",
+    "M0Type",
+    "RepetitionTimePreparation",
+    "MagneticFieldStrength",
+    "MRAcquisitionType",
+)
 OPTIONAL = ("LabelingEfficiency", "EchoTime", "TotalAcquiredPairs", "SliceEncodingDirection", "Units", "PASLType")
 SECONDS = {"PostLabelingDelay": 1800, "LabelingDuration": 1800, "RepetitionTimePreparation": 6000, "EchoTime": 12}
 ABOVE_ZERO = (
@@ -57,8 +63,13 @@ def _fields():
         yield _case(field, "1 for true", 1, "refused")
     yield _case("PostLabelingDelay", "zero", 0, "refused", "PostLabelingDelay.*more than 0")
     yield _case("LabelingDuration", "zero", 0, "refused", "LabelingDuration.*more than 0")
-    yield _case("PostLabelingDelay", "one value a volume", [0] + [1.8] * 6, "accepted",
-                holds=lambda study: resolved(study)["post_labeling_delay"] == 1.8)  # fmt: skip
+    yield _case(
+        "PostLabelingDelay",
+        "one value a volume",
+        [0] + [1.8] * 6,
+        "accepted",
+        holds=lambda study: resolved(study)["post_labeling_delay"] == 1.8,
+    )
     yield _case("PostLabelingDelay", "unlike for label and control", [0] + [1.8, 1.5] * 3, "refused", "same for both")
     yield _case("LabelingEfficiency", "percent", 85, "refused", "LabelingEfficiency.*percent")
     yield _case("MagneticFieldStrength", "gauss", 30000, "refused", "MagneticFieldStrength.*gauss")
@@ -94,18 +105,32 @@ def _slices():
     )
     for direction in ("j", "j-", "i", "i-"):
         # A cube: the axis is as long as the slices are many, so that nothing but the field tells which it is.
-        yield Case(f"2D: direction {direction}", "slices", change(SliceEncodingDirection=direction), "accepted",
-                   holds=lambda study, direction=direction: _along(study, direction))  # fmt: skip
+        yield Case(
+            f"2D: direction {direction}",
+            "slices",
+            change(SliceEncodingDirection=direction),
+            "accepted",
+            holds=lambda study, direction=direction: _along(study, direction),
+        )
     yield Case(
         "2D without SliceTiming", "slices", lambda t: t.sidecar(MRAcquisitionType="2D"), "refused", "SliceTiming"
     )
     for kind, value in {
-        "one slice too few": [0, 0.04], "milliseconds": [0, 40, 80], "NaN": [0, float("nan"), 0.08], "text": "ascending",
-        "negative": [-0.04, 0, 0.04], "beyond the repetition time": [0, 4, 8], "a number": 0.04,
-    }.items():  # fmt: skip
-        yield Case(f"SliceTiming: {kind}", "slices",
-                   lambda trial, value=value: trial.sidecar(MRAcquisitionType="2D", SliceTiming=value), "refused",
-                   "NaN" if kind == "NaN" else "SliceTiming")  # fmt: skip
+        "one slice too few": [0, 0.04],
+        "milliseconds": [0, 40, 80],
+        "NaN": [0, float("nan"), 0.08],
+        "text": "ascending",
+        "negative": [-0.04, 0, 0.04],
+        "beyond the repetition time": [0, 4, 8],
+        "a number": 0.04,
+    }.items():
+        yield Case(
+            f"SliceTiming: {kind}",
+            "slices",
+            lambda trial, value=value: trial.sidecar(MRAcquisitionType="2D", SliceTiming=value),
+            "refused",
+            "NaN" if kind == "NaN" else "SliceTiming",
+        )
 
 
 def _along(study, direction):
@@ -117,9 +142,14 @@ def _along(study, direction):
 
 def _pasl(**fields):
     base = {
-        "ArterialSpinLabelingType": "PASL", "LabelingDuration": ..., "PASLType": "PICORE", "BolusCutOffFlag": True,
-        "BolusCutOffTechnique": "QUIPSSII", "BolusCutOffDelayTime": 0.7, "LabelingEfficiency": 0.98,
-    }  # fmt: skip
+        "ArterialSpinLabelingType": "PASL",
+        "LabelingDuration": ...,
+        "PASLType": "PICORE",
+        "BolusCutOffFlag": True,
+        "BolusCutOffTechnique": "QUIPSSII",
+        "BolusCutOffDelayTime": 0.7,
+        "LabelingEfficiency": 0.98,
+    }
     return lambda trial: trial.sidecar(**{**base, **fields})
 
 
@@ -138,9 +168,13 @@ def _pulsed():
     yield Case(
         "PASL: cut-off after the inversion time", "PASL", _pasl(BolusCutOffDelayTime=2), "refused", "BolusCutOffDelay"
     )
-    yield Case("PASL: some inversion times before the cut-off", "PASL",
-               _pasl(PostLabelingDelay=[0, 0.6, 0.6, 1.2, 1.2, 1.8, 1.8]), "accepted",
-               holds=lambda study: resolved(study)["post_labeling_delay"][1] == 0.6)  # fmt: skip
+    yield Case(
+        "PASL: some inversion times before the cut-off",
+        "PASL",
+        _pasl(PostLabelingDelay=[0, 0.6, 0.6, 1.2, 1.2, 1.8, 1.8]),
+        "accepted",
+        holds=lambda study: resolved(study)["post_labeling_delay"][1] == 0.6,
+    )
 
 
 def _files():
@@ -158,17 +192,31 @@ def _files():
     yield Case("sidecar empty", "sidecar file", write(b""), "refused", "_asl.json")
     yield Case("sidecar a list", "sidecar file", write(b"[1, 2]"), "refused", "JSON object")
     yield Case("sidecar broken off", "sidecar file", write(lambda text: text[:40].encode()), "refused", "JSON")
-    yield Case("sidecar with a trailing comma", "sidecar file", write(lambda t: t.replace("}", ",}").encode()), "refused",
-               "JSON")  # fmt: skip
+    yield Case(
+        "sidecar with a trailing comma",
+        "sidecar file",
+        write(lambda t: t.replace("}", ",}").encode()),
+        "refused",
+        "JSON",
+    )
     umlaut = '{"InstitutionName": "Universität", '
     yield Case(
         "sidecar in Latin-1", "sidecar file", write(lambda t: (umlaut + t[1:]).encode("latin-1")), "refused", "UTF-8"
     )
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
-        yield Case(f"sidecar in {encoding}", "sidecar file",
-                   write(lambda t, encoding=encoding: (umlaut + t[1:]).encode(encoding)), "accepted")  # fmt: skip
-    yield Case("sidecar with a field twice", "sidecar file",
-               write(lambda t: t.replace("{", '{"PostLabelingDelay": 0.7, ', 1).encode()), "refused", "twice")  # fmt: skip
+        yield Case(
+            f"sidecar in {encoding}",
+            "sidecar file",
+            write(lambda t, encoding=encoding: (umlaut + t[1:]).encode(encoding)),
+            "accepted",
+        )
+    yield Case(
+        "sidecar with a field twice",
+        "sidecar file",
+        write(lambda t: t.replace("{", '{"PostLabelingDelay": 0.7, ', 1).encode()),
+        "refused",
+        "twice",
+    )
 
 
 CASES = [*_fields(), *_slices(), *_pulsed(), *_files()]

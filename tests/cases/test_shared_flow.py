@@ -12,11 +12,27 @@ from pharmasl.study import written
 
 # Part of the folder's name, and of the only error.
 REFUSED = {
-    "01-": "arm .2 times", "02-": "craving_post .2 times", "03-": "5 cells in line 2", "04-": "cells in line 4", "05-": "NA",
-    "06-": "sex", "07-": "decimal point", "08-": "NA", "09-": "UTF-8", "10-": "tabs between the columns", "12-": "another folder than bids_dir",
-    "14-": "braces", "15-": "sessions", "16-": "contrasts", "17-": "craving.after", "18-": "Rest|rest", "32-": "run: none in any name", "34-": "60 at most",
-    "38-": "air", "39-": "999",
-}  # fmt: skip
+    "01-": "arm .2 times",
+    "02-": "craving_post .2 times",
+    "03-": "5 cells in line 2",
+    "04-": "cells in line 4",
+    "05-": "NA",
+    "06-": "sex",
+    "07-": "decimal point",
+    "08-": "NA",
+    "09-": "UTF-8",
+    "10-": "tabs between the columns",
+    "12-": "another folder than bids_dir",
+    "14-": "braces",
+    "15-": "sessions",
+    "16-": "contrasts",
+    "17-": "craving.after",
+    "18-": "Rest|rest",
+    "32-": "run: none in any name",
+    "34-": "60 at most",
+    "38-": "air",
+    "39-": "999",
+}
 ACCEPTED = ("13-", "30-", "35-", "36-")
 CRAVING = {"table": "phenotype/craving.tsv", "before": "craving_pre", "after": "craving_post", "range": [0, 100]}
 

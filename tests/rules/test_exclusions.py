@@ -55,9 +55,12 @@ def contrast(folder, stem):
     given = {
         name: [folder / f"{stem}_{end}"]
         for name, end in (
-            ("maps", "map.nii.gz"), ("errors", "error.nii.gz"), ("coverages", "covered.nii.gz"), ("quality", "quality.tsv"),
+            ("maps", "map.nii.gz"),
+            ("errors", "error.nii.gz"),
+            ("coverages", "covered.nii.gz"),
+            ("quality", "quality.tsv"),
         )
-    }  # fmt: skip
+    }
     out = {"effect": f"{stem}.nii.gz", "error": f"{stem}_se.nii.gz", "sidecar": f"{stem}.json"}
     output = SimpleNamespace(**{name: folder / path for name, path in out.items()})
     script("session_contrast").main(

@@ -26,10 +26,8 @@ def table(here, trial, analyses=trials.ANALYSES, **changes):
         arms=trial.arms, sessions=trials.SESSIONS, contrasts=trials.CONTRASTS, analyses=dict(analyses)
     )
     script("participant_flow").main(
-        SimpleNamespace(
-            input=SimpleNamespace(**named), output=SimpleNamespace(table=here / "flow.tsv"), params=params
-        )
-    )  # fmt: skip
+        SimpleNamespace(input=SimpleNamespace(**named), output=SimpleNamespace(table=here / "flow.tsv"), params=params)
+    )
     return here / "flow.tsv"
 
 
@@ -44,9 +42,7 @@ ARMS = {"treatment": "drug", "control": "placebo", "others": []}
 def draw(path, output):
     given = SimpleNamespace(flow=path)
     params = SimpleNamespace(arms=ARMS)
-    script("flow_figure").main(
-        SimpleNamespace(input=given, output=SimpleNamespace(figure=output), params=params)
-    )  # fmt: skip
+    script("flow_figure").main(SimpleNamespace(input=given, output=SimpleNamespace(figure=output), params=params))
 
 
 def drawn(monkeypatch, path, arms):
@@ -156,9 +152,14 @@ def test_one_arm_concerned_no_craving_and_nobody_lost(tmp_path, monkeypatch):
     k = list(trials.ANALYSES).index("rest_interaction")
     files = trials.write(trial, tmp_path)
     path = table(
-        tmp_path, trial, analyses, craving_scores=[], craving_model=[], designs=[files.designs[k]],
+        tmp_path,
+        trial,
+        analyses,
+        craving_scores=[],
+        craving_model=[],
+        designs=[files.designs[k]],
         inferences=[files.inferences[k]],
-    )  # fmt: skip
+    )
     rows = flow.read_flow(path)
     assert {row["stage"] for row in rows} == {"randomised", "scanned", "usable", "analysed"}
     told = check_layout(monkeypatch, path)

@@ -24,9 +24,15 @@ NAMES = [f"sub-{k:02d}" for k in range(1, 15)]
 TREATED = np.arange(14) < 7
 PLACE, SEED_PLACE = (10, 9, 7), (4, 9, 7)
 INFERENCE = {
-    "primary": "extent", "variance": "equal",
-    "permutations": 400, "seed": 3, "cluster_forming_p": 0.005, "neighbours": 18, "two_sided": True, "alpha": 0.05,
-}  # fmt: skip
+    "primary": "extent",
+    "variance": "equal",
+    "permutations": 400,
+    "seed": 3,
+    "cluster_forming_p": 0.005,
+    "neighbours": 18,
+    "two_sided": True,
+    "alpha": 0.05,
+}
 ARMS = {"column": "group", "treatment": "baclofen", "control": "placebo"}
 MAPS = ("effect", "t", "z", "voxel_pfwe", "cluster_pfwe")
 EVERY = analysis.MAPS
@@ -89,14 +95,23 @@ def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES
     settings = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **settings}
     seed = [str(trial.folder / "dlpfc_values.tsv")] if "seed" in settings else []
     inputs = {
-        "baseline": trial.baseline, "followup": trial.followup, "participants": str(trial.folder / "participants.tsv"),
-        "template_mask": str(trial.folder / "mask.nii.gz"), "seed": seed, "within": [], **dict(given),
-    }  # fmt: skip
+        "baseline": trial.baseline,
+        "followup": trial.followup,
+        "participants": str(trial.folder / "participants.tsv"),
+        "template_mask": str(trial.folder / "mask.nii.gz"),
+        "seed": seed,
+        "within": [],
+        **dict(given),
+    }
     params = types.SimpleNamespace(
-        analysis=settings, inference={**INFERENCE, **dict(inference)}, arms=ARMS,
+        analysis=settings,
+        inference={**INFERENCE, **dict(inference)},
+        arms=ARMS,
         participants=participants if isinstance(participants, dict) else dict.fromkeys(trial_sessions, participants),
-        sessions={"baseline": "T1", "followup": "T2"}, is_cbf=is_cbf, shared=list(shared),
-    )  # fmt: skip
+        sessions={"baseline": "T1", "followup": "T2"},
+        is_cbf=is_cbf,
+        shared=list(shared),
+    )
     output = outputs(folder)
     group_statistics(
         types.SimpleNamespace(input=types.SimpleNamespace(**inputs), output=output, params=params, threads=threads)
@@ -322,9 +337,14 @@ def test_without_a_seed_the_association_is_not_run_and_says_so(trial, tmp_path):
 def test_a_participant_without_seed_is_left_out_and_named(trial, tmp_path):
     given = change_seed(trial, tmp_path, ["sub-04"])
     output = call(
-        trial, tmp_path, given=given, effect="association", contrast="cue", covariates=[],
+        trial,
+        tmp_path,
+        given=given,
+        effect="association",
+        contrast="cue",
+        covariates=[],
         seed={"roi": "dlpfc", "contrast": "rest"},
-    )  # fmt: skip
+    )
     summary = tables.read_json(output.inference)
     assert [entry["participant_id"] for entry in summary["excluded"]] == ["sub-04"]
     assert summary["model"]["n"] == 13
@@ -602,10 +622,15 @@ def test_random_fields_of_a_region_have_the_brains_smoothness_and_the_regions_re
     density = [
         stats.t.sf(t, df),
         np.sqrt(4 * np.log(2)) / (2 * np.pi) * (1 + t * t / df) ** (-(df - 1) / 2),
-        4 * np.log(2) / (2 * np.pi) ** 1.5 * np.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2))
-        / np.sqrt(df / 2) * t * (1 + t * t / df) ** (-(df - 1) / 2),
+        4
+        * np.log(2)
+        / (2 * np.pi) ** 1.5
+        * np.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2))
+        / np.sqrt(df / 2)
+        * t
+        * (1 + t * t / df) ** (-(df - 1) / 2),
         (4 * np.log(2)) ** 1.5 / (2 * np.pi) ** 2 * (1 + t * t / df) ** (-(df - 1) / 2) * ((df - 1) / df * t * t - 1),
-    ]  # fmt: skip
+    ]
     expected = 2 * min(1 - np.exp(-np.dot(ours["resels"], density)), 80 * density[0])
     assert float(row["p_rft_peak"]) == pytest.approx(expected, rel=1e-4)
     # Fewer resels, smaller p of the same peak.

@@ -127,9 +127,11 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
     # Beside it, what the region of all participants would have said: as the analysis' own model of its mean has it.
     region = images.load(tmp_path / "m.nii.gz")[0] > 0
     mean = np.array(
-        [images.load(b)[0][region].mean(dtype=float) - images.load(a)[0][region].mean(dtype=float)
-         for a, b in zip(given["baseline"], given["followup"])]
-    )  # fmt: skip
+        [
+            images.load(b)[0][region].mean(dtype=float) - images.load(a)[0][region].mean(dtype=float)
+            for a, b in zip(given["baseline"], given["followup"])
+        ]
+    )
     rows = tables.read_table(files["design"])
     matrix = np.array([[float(row[name]) for name in rows[0] if name != "participant_id"] for row in rows])
     expected = sm.OLS(mean, matrix).fit()

@@ -17,9 +17,17 @@ TEMPLATE = np.array([[4.0, 0, 0, -40], [0, 4, 0, -48], [0, 0, 4, -40], [0, 0, 0,
 
 RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
 GOOD = {
-    "M0OverControl": 5.0, "M0OverControlLeast": 1.2, "M0Spread": 1.0, "GainStep": 1.01, "GainStepVolume": 4,
-    "ZeroShare": 0.0, "BackgroundSuppression": True, "GreyMatterMedian": 55.0, "EffectiveDelay": 1.8, "EffectiveDelayLeast": 0.65,
-}  # fmt: skip
+    "M0OverControl": 5.0,
+    "M0OverControlLeast": 1.2,
+    "M0Spread": 1.0,
+    "GainStep": 1.01,
+    "GainStepVolume": 4,
+    "ZeroShare": 0.0,
+    "BackgroundSuppression": True,
+    "GreyMatterMedian": 55.0,
+    "EffectiveDelay": 1.8,
+    "EffectiveDelayLeast": 0.65,
+}
 
 
 def write_repeats(path, excluded, delays=None):

@@ -448,9 +448,22 @@ def analysed(path, rows=(), **decided):
 
 
 CLUSTER = {
-    "cluster": 1, "peak": 1, "x": 4, "y": 8, "z": 0, "sign": "+", "size_voxels": 27, "volume_mm3": 1728.0, "t": 6.1,
-    "z_score": 4.0, "effect": 7.0, "effect_mean": 7.0, "p_fwe_cluster": 0.02, "p_verdict": 0.3, "significant": "no",
-}  # fmt: skip
+    "cluster": 1,
+    "peak": 1,
+    "x": 4,
+    "y": 8,
+    "z": 0,
+    "sign": "+",
+    "size_voxels": 27,
+    "volume_mm3": 1728.0,
+    "t": 6.1,
+    "z_score": 4.0,
+    "effect": 7.0,
+    "effect_mean": 7.0,
+    "p_fwe_cluster": 0.02,
+    "p_verdict": 0.3,
+    "significant": "no",
+}
 
 
 def test_an_analysis_that_could_not_reach_its_level_is_no_absence_of_an_effect(tmp_path):
@@ -699,9 +712,10 @@ def test_the_verdict_of_the_trial_comes_first_and_every_answer_has_its_role(stud
     link = {**CONFIG["analyses"]["seed_link"], "seed": {"roi": "cluster_one", "contrast": "other"}}
     states = {"rest": {"acquisition": "rest"}, "other": {"acquisition": "other"}}
     changes = {
-        "conditions": states, "contrasts": {"rest": {"rest": 1}, "other": {"other": 1}},
+        "conditions": states,
+        "contrasts": {"rest": {"rest": 1}, "other": {"other": 1}},
         "analyses": {**CONFIG["analyses"], "seed_link": link},
-    }  # fmt: skip
+    }
     config = settings.resolve({**CONFIG, **changes, "primary": asked})
     row = {"kind": "analysis", "role": "primary", "test": "<u>test</u>", "status": "answered"}
     row |= {"correction": "holm", "alpha": 0.05}
@@ -746,9 +760,11 @@ def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):
     test |= {"n": 7, "participants": 8, "permutations": 999, "tested_term": "arm"}
     tables.write_json(here / "cluster_one_leftout_test.json", test)
     text = write(
-        study, "slopes.html", seed_slopes=[here / "seed_slopes.tsv"],
+        study,
+        "slopes.html",
+        seed_slopes=[here / "seed_slopes.tsv"],
         left_out_tests=[here / "cluster_one_leftout_test.json"],
-    )  # fmt: skip
+    )
     page = Page(text)
     assert page.open == []
     assert "Regional change with a seed's change, by arm" in [heading[1:] for heading in page.headings]

@@ -28,15 +28,26 @@ def answers(folder, lost=(), effect=2.0, mixed=False):
         told = []
         for name, kind in (("dlpfc_rest", "effect"), ("insula_craving", "correlation")):
             y = base[name] + 0.2 * rng.normal(size=20) - 1.5 * ARM * (scaling == "global")
-            told.append({
-                "answer": name, "kind": kind, "unit": "%" if mixed and scaling == "global" else "mL/100 g/min",
-                "meaning": HOSTILE, "roi": name.split("_")[0], "contrast": "rest", "analysis": None,
-                "defined_by_same_data": name == "dlpfc_rest",
-                "status": "not run: only <two> participants" if (name, number) in lost else "run",
-                "participants": [NAMES[i] for i in kept], "response": y[kept].tolist(),
-                "tested": tested[name][kept].tolist(), "nuisance": [[1.0]] * len(kept), "exchange": "permute",
-                "blocks": None, "whole_brain": None,
-            })  # fmt: skip
+            told.append(
+                {
+                    "answer": name,
+                    "kind": kind,
+                    "unit": "%" if mixed and scaling == "global" else "mL/100 g/min",
+                    "meaning": HOSTILE,
+                    "roi": name.split("_")[0],
+                    "contrast": "rest",
+                    "analysis": None,
+                    "defined_by_same_data": name == "dlpfc_rest",
+                    "status": "not run: only <two> participants" if (name, number) in lost else "run",
+                    "participants": [NAMES[i] for i in kept],
+                    "response": y[kept].tolist(),
+                    "tested": tested[name][kept].tolist(),
+                    "nuisance": [[1.0]] * len(kept),
+                    "exchange": "permute",
+                    "blocks": None,
+                    "whole_brain": None,
+                }
+            )
         path = folder / f"{number}" / "answers.json"
         path.parent.mkdir()
         choice = {"scaling": scaling, "smoothing_fwhm": smoothing, "partial_volume": "false", "quality": quality}
@@ -87,9 +98,13 @@ def test_each_answer_is_told_in_words_from_the_tables(made):
     total = tables.read_table(curve)[0]
     assert f"joint p = {float(total['p_median']):.2g} by the median" in told
     # Planted: the scaling takes 1.5 away.
-    pairs = [float(a["estimate"]) - float(b["estimate"]) for a in rows for b in rows
-             if (a["scaling"], b["scaling"]) == ("global", "absolute")
-             and all(a[name] == b[name] for name in ("smoothing_fwhm", "quality"))]  # fmt: skip
+    pairs = [
+        float(a["estimate"]) - float(b["estimate"])
+        for a in rows
+        for b in rows
+        if (a["scaling"], b["scaling"]) == ("global", "absolute")
+        and all(a[name] == b[name] for name in ("smoothing_fwhm", "quality"))
+    ]
     assert len(pairs) == 4
     assert np.median(pairs) == pytest.approx(-1.5, abs=0.2)
     assert (

@@ -42,8 +42,13 @@ CONFIG = {
         "outside": {"sphere": mm((0, 0, 0)), "radius": 3},
     },
     "craving": {
-        "table": "phenotype/craving.tsv", "before": "craving_pre", "after": "craving_post", "rois": ["seeded"],
-        "contrast": "cue", "covariates": ["age"], "resamples": 199,
+        "table": "phenotype/craving.tsv",
+        "before": "craving_pre",
+        "after": "craving_post",
+        "rois": ["seeded"],
+        "contrast": "cue",
+        "covariates": ["age"],
+        "resamples": 199,
     },
     "inference": {"permutations": PERMUTATIONS, "cluster_forming_p": 0.005, "statistics": ["extent", "tfce"]},
     "sensitivity": {
@@ -62,14 +67,17 @@ CONFIG = {
         "covariates": {"none": [], "sex": ["sex"]},
         "permutations": PERMUTATIONS,
     },
-}  # fmt: skip
+}
 ANALYSES = {
     "seed_to_cue": {
-        "contrast": "cue", "effect": "association", "seed": {"roi": "voxel", "contrast": "rest"}, "covariates": ["age"],
+        "contrast": "cue",
+        "effect": "association",
+        "seed": {"roi": "voxel", "contrast": "rest"},
+        "covariates": ["age"],
     },
     "baseline": {"contrast": "rest", "effect": "baseline_difference"},
     "one_arm": {"contrast": "rest", "effect": "within_arm", "arm": "baclofen"},
-}  # fmt: skip
+}
 
 
 def scan_map(rng, person, session, condition, treated):
@@ -127,11 +135,21 @@ class Trial:
         # One scan of few pairs is excluded by the study's own rule.
         few = scan.name == "sub-10_ses-T2_acq-neutral"
         row = {
-            "participant_id": f"sub-{scan.subject}", "session_id": scan.session, "condition": scan.condition,
-            "scan": scan.name, "flags": "fd_mean:high" if moved else None, "pairs_used": 1 if few else 8, "pairs": 8,
-            "registration": "accepted", "usable": "no" if few else "yes", "exclusion_reason": "few" if few else None,
-            "left_out_by": None, "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5,
-        }  # fmt: skip
+            "participant_id": f"sub-{scan.subject}",
+            "session_id": scan.session,
+            "condition": scan.condition,
+            "scan": scan.name,
+            "flags": "fd_mean:high" if moved else None,
+            "pairs_used": 1 if few else 8,
+            "pairs": 8,
+            "registration": "accepted",
+            "usable": "no" if few else "yes",
+            "exclusion_reason": "few" if few else None,
+            "left_out_by": None,
+            "implausible": None,
+            "gm_cbf": 50.0,
+            "template_correlation": 0.5,
+        }
         path = str(self.root / f"{scan.name}_quality.tsv")
         tables.write_table(path, [row], dict.fromkeys(row, ""))
         return path
@@ -142,9 +160,15 @@ class Trial:
         for visit, scans in self.study.visits.items():
             outputs = [str(self.root / f"{'_'.join(visit)}_{number}.nii.gz") for number in range(len(wanted))]
             given = SimpleNamespace(
-                cbf=[self.cbf[scan.stem] for scan in scans], coverage=[self.coverage[scan.stem] for scan in scans],
-                grey=[], gm_cbf=[], gm=[], coregistration=[], forward=[], template_mask=self.template_mask,
-            )  # fmt: skip
+                cbf=[self.cbf[scan.stem] for scan in scans],
+                coverage=[self.coverage[scan.stem] for scan in scans],
+                grey=[],
+                gm_cbf=[],
+                gm=[],
+                coregistration=[],
+                forward=[],
+                template_mask=self.template_mask,
+            )
             params = SimpleNamespace(alternatives=wanted)
             script("alternative_maps").main(
                 SimpleNamespace(input=given, output=SimpleNamespace(maps=outputs), params=params)
@@ -167,9 +191,12 @@ class Trial:
             effect = str(self.root / f"{'_'.join(visit)}_{name}.nii.gz")
             contrast_maps.write_contrast(
                 *([each[stem] for stem in stems] for each in (smooth, smooth, self.coverage)),
-                [weight for _, weight in pairs], [self.quality[stem] for stem in stems], effect,
-                str(self.root / "error.nii.gz"), str(self.root / "contrast.json"),
-            )  # fmt: skip
+                [weight for _, weight in pairs],
+                [self.quality[stem] for stem in stems],
+                effect,
+                str(self.root / "error.nii.gz"),
+                str(self.root / "contrast.json"),
+            )
             self.contrasts[(*visit, name)] = effect
         self.found = {"rest_interaction": self.analyse("rest_interaction")}
         self.masks, self.sidecars, self.values = {}, {}, {}
@@ -182,9 +209,13 @@ class Trial:
             grid = images.grid(self.template_mask)
             images.save(everywhere, np.ones(grid.shape), grid.affine, dtype=np.uint8)
             roi_masks.write_mask(
-                self.template_mask, definition, self.masks[name], self.sidecars[name],
-                brain=everywhere, clusters=clusters,
-            )  # fmt: skip
+                self.template_mask,
+                definition,
+                self.masks[name],
+                self.sidecars[name],
+                brain=everywhere,
+                clusters=clusters,
+            )
             self.values[name] = str(self.root / f"{name}_values.tsv")
             rows = [
                 {"participant_id": f"sub-{subject}", "session_id": session, "contrast": contrast}
@@ -201,9 +232,14 @@ class Trial:
             table, self.participants, self.scores, config["craving"], config["sessions"], config["arms"]
         )
         correlations.write_correlations(
-            self.scores, [self.values["seeded"]], [self.sidecars["seeded"]], self.related, config["craving"],
-            config["arms"], config["sessions"],
-        )  # fmt: skip
+            self.scores,
+            [self.values["seeded"]],
+            [self.sidecars["seeded"]],
+            self.related,
+            config["craving"],
+            config["arms"],
+            config["sessions"],
+        )
 
     def analyse(self, name):
         config = self.study.config
@@ -211,8 +247,10 @@ class Trial:
         folder.mkdir()
         output = SimpleNamespace(
             **{each: str(folder / f"{each}.nii.gz") for each in (*analysis.MAPS, "mask", "clusters")},
-            design=str(folder / "design.tsv"), null=str(folder / "null.tsv"), inference=str(folder / "inference.json"),
-        )  # fmt: skip
+            design=str(folder / "design.tsv"),
+            null=str(folder / "null.tsv"),
+            inference=str(folder / "inference.json"),
+        )
         settings, members = config["analyses"][name], self.study.members(name)
         sessions = self.study.analysis_sessions(name)
         given = {
@@ -222,9 +260,14 @@ class Trial:
         given |= {"participants": self.participants, "template_mask": self.template_mask, "within": []}
         given["seed"] = [self.values[settings["seed"]["roi"]]] if "seed" in settings else []
         analysis.run(
-            given, output, analysis=settings, inference=settings["inference"], arms=config["arms"],
-            participants={which: [f"sub-{member}" for member in members] for which in sessions}, sessions=sessions,
-        )  # fmt: skip
+            given,
+            output,
+            analysis=settings,
+            inference=settings["inference"],
+            arms=config["arms"],
+            participants={which: [f"sub-{member}" for member in members] for which in sessions},
+            sessions=sessions,
+        )
         return output
 
     def specify(self, **values):
@@ -233,10 +276,15 @@ class Trial:
         key = tuple(chosen[name] for name in specifications.IMAGE)
         regions = specifications.regions(self.study.config)
         given = SimpleNamespace(
-            maps=[self.maps[visit][key] for visit in self.study.visits], quality=list(self.quality.values()),
-            participants=self.participants, template_mask=self.template_mask, gm=[], scores=[self.scores],
-            masks=[self.masks[name] for name in regions], sidecars=[self.sidecars[name] for name in regions],
-        )  # fmt: skip
+            maps=[self.maps[visit][key] for visit in self.study.visits],
+            quality=list(self.quality.values()),
+            participants=self.participants,
+            template_mask=self.template_mask,
+            gm=[],
+            scores=[self.scores],
+            masks=[self.masks[name] for name in regions],
+            sidecars=[self.sidecars[name] for name in regions],
+        )
         path = str(self.root / "answers.json")
         params = SimpleNamespace(plan=specifications.plan(self.study, chosen))
         script("specification").main(

@@ -17,9 +17,14 @@ NAMES = [f"sub-{k}" for k in range(8)]
 TREATED = np.arange(8) < 4
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
 INFERENCE = {
-    "permutations": 500, "seed": 3, "cluster_forming_p": 0.05, "neighbours": 18, "two_sided": True, "alpha": 0.05,
+    "permutations": 500,
+    "seed": 3,
+    "cluster_forming_p": 0.05,
+    "neighbours": 18,
+    "two_sided": True,
+    "alpha": 0.05,
     "statistics": ["extent", "mass", "tfce"],
-}  # fmt: skip
+}
 # All 70 ways to deal four of eight people to the treatment.
 DEALS = [np.isin(np.arange(8), deal) for deal in itertools.combinations(range(8), 4)]
 
@@ -56,10 +61,14 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
         "template_mask": str(trial.folder / "mask.nii.gz"),
     }
     params = types.SimpleNamespace(
-        analysis={"effect": "group_by_time", "contrast": contrast, "covariates": []}, arms=ARMS,
-        inference={**INFERENCE, "primary": primary, "variance": variance}, sessions={"baseline": "T1", "followup": "T2"}, is_cbf=True, shared=[],
+        analysis={"effect": "group_by_time", "contrast": contrast, "covariates": []},
+        arms=ARMS,
+        inference={**INFERENCE, "primary": primary, "variance": variance},
+        sessions={"baseline": "T1", "followup": "T2"},
+        is_cbf=True,
+        shared=[],
         participants={which: list(people) for which in ("baseline", "followup")},
-    )  # fmt: skip
+    )
     output = {name: str(folder / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
     output |= {"design": folder / "design.tsv", "null": folder / "null.tsv", "inference": folder / "inference.json"}
     source = types.SimpleNamespace(**given, seed=[], within=[])
@@ -71,8 +80,10 @@ def verdict(folder, correction="joint"):
     names = ["rest", "cue"]
     given = types.SimpleNamespace(
         inferences=[folder / name / "inference.json" for name in names],
-        nulls=[folder / name / "null.tsv" for name in names], craving_model=[], roi_craving=[],
-    )  # fmt: skip
+        nulls=[folder / name / "null.tsv" for name in names],
+        craving_model=[],
+        roi_craving=[],
+    )
     asked = {"answers": names, "secondary": [], "correction": correction, "alpha": 0.05}
     params = types.SimpleNamespace(analyses=names, primary=asked, craving={"test": {}, "resamples": None}, arms=ARMS)
     output = types.SimpleNamespace(table=folder / "verdict.tsv")

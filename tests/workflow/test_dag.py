@@ -52,12 +52,19 @@ def test_the_readme_shows_the_rule_graph(edges):
 
 def test_the_rule_graph_reads_like_the_design(edges):
     for edge in (
-        ("prepare_anatomy", "normalise_anatomy"), ("normalise_anatomy", "segment_anatomy"),
-        ("segment_anatomy", "align_perfusion"), ("align_perfusion", "quantify_perfusion"),
-        ("quantify_perfusion", "session_contrast"), ("session_contrast", "group_statistics"),
-        ("group_statistics", "cluster_table"), ("group_statistics", "roi_mask"), ("roi_values", "group_statistics"),
-        ("roi_values", "roi_craving"), ("craving_scores", "craving_model"), ("report", "all"),
-    ):  # fmt: skip
+        ("prepare_anatomy", "normalise_anatomy"),
+        ("normalise_anatomy", "segment_anatomy"),
+        ("segment_anatomy", "align_perfusion"),
+        ("align_perfusion", "quantify_perfusion"),
+        ("quantify_perfusion", "session_contrast"),
+        ("session_contrast", "group_statistics"),
+        ("group_statistics", "cluster_table"),
+        ("group_statistics", "roi_mask"),
+        ("roi_values", "group_statistics"),
+        ("roi_values", "roi_craving"),
+        ("craving_scores", "craving_model"),
+        ("report", "all"),
+    ):
         assert edge in edges
 
 
@@ -113,9 +120,13 @@ def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(smal
     first = "Reading regions in the scan's own space (a-priori): sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest\n"
     job = plan[plan.index(first) :].split("Job ")[0]
     for part in (
-        "from-T1w_to-MNI152NLin2009aSym", "from-MNI152NLin2009aSym_to-T1w", "from-aslref_to-T1w", "rest_cbf.nii.gz",
-        "vmpfc_mask", "anterior_ventral_insula_mask",
-    ):  # fmt: skip
+        "from-T1w_to-MNI152NLin2009aSym",
+        "from-MNI152NLin2009aSym_to-T1w",
+        "from-aslref_to-T1w",
+        "rest_cbf.nii.gz",
+        "vmpfc_mask",
+        "anterior_ventral_insula_mask",
+    ):
         assert part in job
     assert "cluster_mask" not in job
     config["perfusion"]["partial_volume"] = {"use": True}
@@ -136,16 +147,22 @@ def test_a_sensitivity_analysis_shares_all_that_its_specifications_have_in_commo
             "insula_cue": {"analysis": "dlpfc_to_cue", "roi": "anterior_ventral_insula"},
             "vmpfc_craving": {"roi": "vmpfc", "contrast": "cue"},
         },
-        "scaling": ["absolute", "global"], "smoothing_fwhm": [4, 6], "partial_volume": [True],
-        "quality": {"strict": {"exclude": ["fd_mean"]}}, "covariates": {"none": []},
-    }  # fmt: skip
+        "scaling": ["absolute", "global"],
+        "smoothing_fwhm": [4, 6],
+        "partial_volume": [True],
+        "quality": {"strict": {"exclude": ["fd_mean"]}},
+        "covariates": {"none": []},
+    }
     small.configure(config)
     answers = [
         f"results/sensitivity/specifications/scaling~{scaling}/smoothing_fwhm~{fwhm}/partial_volume~{corrected}"
         f"/quality~{quality}/covariates~{covariates}/answers.json"
-        for scaling in ("absolute", "global") for fwhm in (6, 4) for corrected in ("false", "true")
-        for quality in ("own", "strict") for covariates in ("own", "none")
-    ]  # fmt: skip
+        for scaling in ("absolute", "global")
+        for fwhm in (6, 4)
+        for corrected in ("false", "true")
+        for quality in ("own", "strict")
+        for covariates in ("own", "none")
+    ]
     plan = small.snakemake("-n", "--quiet", "host", "--", *answers).stdout
     counts = jobs(plan)
     assert counts["specification"] == 32

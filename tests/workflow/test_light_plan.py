@@ -77,9 +77,12 @@ def sensitivity():
             "rest": {"analysis": "rest_interaction", "roi": "dlpfc_cluster"},
             "craving": {"roi": "vmpfc", "contrast": "cue"},
         },
-        "scaling": ["global"], "smoothing_fwhm": [4], "partial_volume": [True], "covariates": {"none": []},
+        "scaling": ["global"],
+        "smoothing_fwhm": [4],
+        "partial_volume": [True],
+        "covariates": {"none": []},
         "quality": {"strict": {"exclude": ["fd_mean"]}},
-    }  # fmt: skip
+    }
     return config, "specification_curve"
 
 
@@ -107,10 +110,12 @@ def other_models():
         "published": {"contrast": "rest", "effect": "group_by_time", "method": "full_factorial"},
         "mixed": {"contrast": "rest", "effect": "group_by_time", "method": "mixed_model"},
         "slopes": {
-            "contrast": "cue", "effect": "association_by_arm", "seed": {"roi": "dlpfc_cluster", "contrast": "rest"}
+            "contrast": "cue",
+            "effect": "association_by_arm",
+            "seed": {"roi": "dlpfc_cluster", "contrast": "rest"},
         },
         "within": {"contrast": "cue", "effect": "group_by_time", "within": "anterior_ventral_insula"},
-    }  # fmt: skip
+    }
     config["anatomy"] = {"registration": {"backend": "ants"}}
     return config, "seed_slopes"
 

@@ -33,8 +33,13 @@ def kept(tmp_path_factory, process):
     config = skeleton.config("bids")
     config["rois"] = {"vmpfc": {"sphere": [0, 46, -8], "radius": 8}}
     config["craving"] = {
-        "table": "phenotype/craving.tsv", "before": "craving_pre", "after": "craving_post", "range": [0, 100], "rois": ["vmpfc"], "contrast": "cue",
-    }  # fmt: skip
+        "table": "phenotype/craving.tsv",
+        "before": "craving_pre",
+        "after": "craving_post",
+        "range": [0, 100],
+        "rois": ["vmpfc"],
+        "contrast": "cue",
+    }
     config["sensitivity"] = {"answers": {"cue": {"roi": "vmpfc", "contrast": "cue"}}, "scaling": ["global"]}
     return finished.make(tmp_path_factory.mktemp("records"), config, process, PARTICIPANTS)
 
@@ -95,9 +100,14 @@ def code(study):
 
 
 CHANGES = {
-    arms_exchanged: "group_statistics", smoothing: "quantify_perfusion", permutations: "group_statistics",
-    blinded: "allocation_log", sheet: "participant_rows", image: "align_perfusion", code: "group_statistics",
-}  # fmt: skip
+    arms_exchanged: "group_statistics",
+    smoothing: "quantify_perfusion",
+    permutations: "group_statistics",
+    blinded: "allocation_log",
+    sheet: "participant_rows",
+    image: "align_perfusion",
+    code: "group_statistics",
+}
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -232,9 +242,12 @@ def test_the_command_needs_no_workflow(study):
     path = study.folder / "results/report/index.html"
     path.unlink()
     run = subprocess.run(
-        ["python", "-m", "pharmasl.records.verify", "results"], cwd=study.folder, capture_output=True, text=True,
+        ["python", "-m", "pharmasl.records.verify", "results"],
+        cwd=study.folder,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(study.checkout / "scripts")},
-    )  # fmt: skip
+    )
     assert run.returncode == 1
     assert "1 missing" in run.stdout
     assert "report/index.html" in run.stdout

@@ -300,8 +300,12 @@ FLOW = {"participant_flow": 1, "flow_figure": 1, **PAGE}
 TABLES = {"study_tables": 1, **FLOW}
 # Temporary maps are made anew for any specification, and Snakemake repeats all that read them.
 SENSITIVITY = {
-    "alternative_maps": 2 * PARTICIPANTS, "specification": 4, "specification_curve": 1, "specification_figure": 1, **PAGE
-}  # fmt: skip
+    "alternative_maps": 2 * PARTICIPANTS,
+    "specification": 4,
+    "specification_curve": 1,
+    "specification_figure": 1,
+    **PAGE,
+}
 VERDICT = {"trial_verdict": 1}
 ANALYSES = {"group_statistics": 3, "cluster_table": 3, "group_figure": 3, **VERDICT, **FLOW}
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
@@ -437,10 +441,19 @@ def test_a_change_plans_the_jobs_that_need_it(case, process, name):
 
 # Of each kind one or two.
 WITHOUT_RECORDS = (
-    "keys in another order", "bids_dir absolute", "rows of the sheets in another order", "one more region related to craving",
-    "the arms exchanged", "smoothing", "permutations", "a contrast turned round", "a covariate's value, with its date kept",
-    "an older scan in place of one", "a module of the group stage", "a final map deleted",
-)  # fmt: skip
+    "keys in another order",
+    "bids_dir absolute",
+    "rows of the sheets in another order",
+    "one more region related to craving",
+    "the arms exchanged",
+    "smoothing",
+    "permutations",
+    "a contrast turned round",
+    "a covariate's value, with its date kept",
+    "an older scan in place of one",
+    "a module of the group stage",
+    "a final map deleted",
+)
 
 
 def without_records(case):

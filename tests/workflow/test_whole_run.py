@@ -186,9 +186,11 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
     blinded = digests(results)
     # The arms of the trial and the sham ones are not the same, so neither is anything that follows from them.
     assert {name for name in before if before[name] != blinded[name]} >= {
-        "study/participants.tsv", "group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz",
-        "craving/craving_model.tsv", "report/index.html",
-    }  # fmt: skip
+        "study/participants.tsv",
+        "group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz",
+        "craving/craving_model.tsv",
+        "report/index.html",
+    }
     apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json"}
     regions = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask")  # a sphere and an atlas' label
     files = [
@@ -212,8 +214,9 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
     after = digests(results)
     assert {name for name in before if after[name] != before[name]} == {"study/allocation_log.json"}
     assert [entry["allocation"] for entry in tables.read_json(record)["Entries"]] == [
-        *(entry["allocation"] for entry in entries), "real",
-    ]  # fmt: skip
+        *(entry["allocation"] for entry in entries),
+        "real",
+    ]
     assert dry(run) == set()
 
 

@@ -94,9 +94,12 @@ def _same_kind(paths, masking):
     stripped = [Path(path).name for path, facts in zip(paths, masking) if facts["brain_only"]]
     if 0 < len(stripped) < len(paths):
         raise InputError(
-            paths[0], "skull", f"removed in {', '.join(stripped)}, not in the others", "images of one kind",
+            paths[0],
+            "skull",
+            f"removed in {', '.join(stripped)}, not in the others",
+            "images of one kind",
             "Take the ones or the others out of the dataset, or set anatomy.t1w to first.",
-        )  # fmt: skip
+        )
 
 
 def _average(matrices, correlations, centre):

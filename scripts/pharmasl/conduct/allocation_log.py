@@ -86,10 +86,13 @@ def record(path, now, report=None):
     page = Path(report).read_bytes() if report else b""
     if report and f"{blinding.MARK}: {blinding.TEXT}" not in html.unescape(page.decode("utf-8", "replace")):
         raise InputError(
-            report, blinding.MARK, "no mark of a sham allocation", "a page that was written blinded",
+            report,
+            blinding.MARK,
+            "no mark of a sham allocation",
+            "a page that was written blinded",
             "It was written with the trial's own allocation and is not recorded as a blinded report. Remove the results "
             "that depend on the arms (study, group, rois, craving, sensitivity, report), or name another output_dir.",
-        )  # fmt: skip
+        )
     entries = read(path) if path.is_file() else []
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     seen = {"report_sha256": hashlib.sha256(page).hexdigest()} if report else {}
@@ -131,9 +134,12 @@ def history(path):
     real = [entry for entry in entries if entry["allocation"] == REAL]
     if not real:
         raise InputError(
-            path, "Entries", "sham allocations alone", "an entry with the trial's own",
+            path,
+            "Entries",
+            "sham allocations alone",
+            "an entry with the trial's own",
             "Start the workflow by its Snakefile: it keeps the record.",
-        )  # fmt: skip
+        )
     first = entries.index(real[0])
     frozen, now = entries[first - 1] if first else None, real[-1]
     states = [(entry["code"], entry["configuration"]) for entry in real]

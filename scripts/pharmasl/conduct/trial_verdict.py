@@ -103,10 +103,13 @@ def rows(found, asked, shares=None, why_not=None):
     told = []
     for answer, value, bound in zip(first, p, attainable(least, asked["correction"])):
         status = f"not run: no joint correction, since {why_not}" if why_not else _status(answer, bound, alpha)
-        told.append(_row(answer, primary.PRIMARY, asked, status) | {
-            "p_corrected": None if math.isnan(value) else float(value),
-            "significant": "yes" if value <= alpha + 1e-12 else "no",
-        })  # fmt: skip
+        told.append(
+            _row(answer, primary.PRIMARY, asked, status)
+            | {
+                "p_corrected": None if math.isnan(value) else float(value),
+                "significant": "yes" if value <= alpha + 1e-12 else "no",
+            }
+        )
     others = (found[name] for name in asked["secondary"])
     return told + [_row(answer, primary.SECONDARY, asked, _status(answer, answer.least, alpha)) for answer in others]
 

@@ -280,9 +280,16 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
         label = (test.roi, test.contrast, test.timing, test.group, test.method)
         label = label if test.region_of == "all" else (*label, test.region_of)
         result = partial_correlation.correlate(
-            test.x, test.y, test.nuisance, test.strata, test.method, stream(*label), resamples,
-            p=test.reached / (resamples + 1), treatment=treatment,
-        )  # fmt: skip
+            test.x,
+            test.y,
+            test.nuisance,
+            test.strata,
+            test.method,
+            stream(*label),
+            resamples,
+            p=test.reached / (resamples + 1),
+            treatment=treatment,
+        )
         known = family and not math.isnan(result.estimate)
         add(test, test.group, test.method, result, test.reached_max / (resamples + 1) if known else math.nan)
         found[test.group, test.method] = (result, len(test.nuisance), test)
@@ -293,9 +300,13 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
             add(test, both, method, partial_correlation.compare(one, two, (k, m)), None)
             method = "slope_interaction"
             result = partial_correlation.slope_interaction(
-                everyone.x, everyone.y, everyone.strata == treatment, everyone.covariates,
-                stream(test.roi, test.contrast, "change", both, method, test.region_of), resamples,
-            )  # fmt: skip
+                everyone.x,
+                everyone.y,
+                everyone.strata == treatment,
+                everyone.covariates,
+                stream(test.roi, test.contrast, "change", both, method, test.region_of),
+                resamples,
+            )
             add(test, both, method, result, None)
     families.correct(out)
     return out

@@ -97,9 +97,13 @@ def paths(x, mediators, y, covariates):
         a = slopes(mediators[0], x)[..., 0]
         direct, b = np.moveaxis(slopes(y, x, mediators[0]), -1, 0)
         return {
-            "total": total, "direct": direct, "indirect": a * b, "arm -> m1": a, "m1 -> craving": b,
+            "total": total,
+            "direct": direct,
+            "indirect": a * b,
+            "arm -> m1": a,
+            "m1 -> craving": b,
             "arm -> m1 -> craving": a * b,
-        }  # fmt: skip
+        }
     a1 = slopes(mediators[0], x)[..., 0]
     a2, d = np.moveaxis(slopes(mediators[1], x, mediators[0]), -1, 0)
     direct, b1, b2 = np.moveaxis(slopes(y, x, *mediators), -1, 0)
@@ -204,9 +208,13 @@ def analyse(scores, cbf, defined, craving, arms, sessions):
         return [{"effect": "total", **shared, "note": note}]
     rng = np.random.default_rng([int(craving.get("seed", partial_correlation.SEED)), 0x6D65])
     found = mediate(
-        x, [change[keep] for change in changes], y[keep], covariates, rng,
+        x,
+        [change[keep] for change in changes],
+        y[keep],
+        covariates,
+        rng,
         int(craving.get("resamples", partial_correlation.RESAMPLES)),
-    )  # fmt: skip
+    )
     fields = ("estimate", "percentile_low", "percentile_high", "bca_low", "bca_high")
     rows = []
     for name, values in found.items():

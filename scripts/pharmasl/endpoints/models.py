@@ -80,9 +80,7 @@ def paired_t(scores, arms, sessions):
         test = t_test(mean, sd / math.sqrt(n), n - 1)
         method = "paired t test, follow-up minus baseline" if sd > 0 else "no variation of the changes"
         ends = diagnostics.extremes((change.sum() - change) / (n - 1))
-        rows.append(
-            make_row("paired_t", "change", arm=arm, n=n, method=method, test=test, **dict(zip(WITHOUT, ends)))
-        )  # fmt: skip
+        rows.append(make_row("paired_t", "change", arm=arm, n=n, method=method, test=test, **dict(zip(WITHOUT, ends))))
         if sd > 0:
             # Cumming and Finch (2001, doi 10.1177/0013164401614002).
             low, high = (float(each) / math.sqrt(n) for each in effect_sizes.noncentrality_interval(test.t, n - 1))

@@ -91,11 +91,14 @@ def _rows(table, craving):
     if absent:
         raise InputErrors(
             InputError(
-                table, f"column {name}", f"columns {', '.join(columns)}", f"a column {name}",
+                table,
+                f"column {name}",
+                f"columns {', '.join(columns)}",
+                f"a column {name}",
                 "Name the table's columns in craving of the configuration.",
             )
             for name in absent
-        )  # fmt: skip
+        )
     if asked == [None]:
         return [(line, row, None) for line, row in rows]
     for condition in asked:
@@ -155,9 +158,12 @@ def _strange(table, column, expected, rows):
     values = list(dict.fromkeys(str(value) for _, value in rows))
     lines = f"line {rows[0][0]}" + f" and {len(rows) - 1} more" * (len(rows) > 1)
     return InputError(
-        table, f"{lines}, {column}", ", ".join(values[:5]) + ", ..." * (len(values) > 5), expected,
+        table,
+        f"{lines}, {column}",
+        ", ".join(values[:5]) + ", ..." * (len(values) > 5),
+        expected,
         "Correct it, or set craving.unknown to ignore to leave such rows out.",
-    )  # fmt: skip
+    )
 
 
 def score(table, people, file, craving, sessions, arms):
@@ -301,9 +307,9 @@ def write_scores(table, participants, scores_path, craving, sessions, arms):
             columns[name]["Cues"] = first
         names = items(craving, "after" if rating == "after" else "before")
         if len(names) > 1 or rating == "cue_elicited":
-            columns[name]["Items"] = names if rating != "cue_elicited" else {
-                which: items(craving, which) for which in ("before", "after")
-            }  # fmt: skip
+            columns[name]["Items"] = (
+                names if rating != "cue_elicited" else {which: items(craving, which) for which in ("before", "after")}
+            )
         if craving.get("range"):
             low, high = craving["range"]
             scale = f"points of a scale from {low:g} to {high:g}"

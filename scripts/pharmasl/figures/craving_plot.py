@@ -181,9 +181,14 @@ def diagnostics(path, table, arms):
     for arm in (arms["control"], arms["treatment"]):
         own = [row for row in rows if row["arm"] == arm]
         panels[0].scatter(
-            [float(row["fitted"]) for row in own], [float(row["residual"]) for row in own], s=18, linewidths=0,
-            color=palette[arm], alpha=0.7, label=arm,
-        )  # fmt: skip
+            [float(row["fitted"]) for row in own],
+            [float(row["residual"]) for row in own],
+            s=18,
+            linewidths=0,
+            color=palette[arm],
+            alpha=0.7,
+            label=arm,
+        )
     panels[0].axhline(0, color=style.MUTED, linewidth=0.8)
     panels[0].set_title("Residuals")
     panels[0].set_xlabel("Fitted (points)")
@@ -201,8 +206,14 @@ def diagnostics(path, table, arms):
             axes.vlines(np.arange(len(values)), 0, values, color=style.RULE, linewidth=1, zorder=1)
         axes.scatter(np.arange(len(values)), values, s=18, color=[palette[row["arm"]] for row in shown], linewidths=0)
         for k in np.argsort(-np.abs(values - (np.median(values) if len(values) else 0)))[:2]:
-            axes.annotate(shown[k]["participant_id"], (k, values[k]), fontsize=7.5, color=style.MUTED, xytext=(3, 3),
-                          textcoords="offset points")  # fmt: skip
+            axes.annotate(
+                shown[k]["participant_id"],
+                (k, values[k]),
+                fontsize=7.5,
+                color=style.MUTED,
+                xytext=(3, 3),
+                textcoords="offset points",
+            )
         axes.set_title(title)
         axes.set_xlabel("Participant, in the table's order")
     residuals = {}
@@ -252,8 +263,15 @@ def _panel(axes, title, text, chosen, x, y, arm, arms):
     axes.set_title(title + (" \u2020" if chosen else ""), pad=18 + 10 * text.count("\n"))
     axes.text(0, 1.02, text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
     if not len(x):
-        axes.text(0.5, 0.5, "no values: the region is empty\nor not covered", ha="center", va="center",
-                  transform=axes.transAxes, color=style.MUTED)  # fmt: skip
+        axes.text(
+            0.5,
+            0.5,
+            "no values: the region is empty\nor not covered",
+            ha="center",
+            va="center",
+            transform=axes.transAxes,
+            color=style.MUTED,
+        )
         axes.set_xticks([])
         axes.set_yticks([])
         return

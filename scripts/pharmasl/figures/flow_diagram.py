@@ -34,8 +34,11 @@ CAUSES = {
 }
 # Edge and face of the arms' boxes: treatment vermillion and control blue as in the other figures, then the further arms.
 TINTS = (
-    (style.VERMILLION, "#fdf1e8"), (style.BLUE, "#eaf3f9"), (style.GREEN, "#e8f5f0"), (style.PURPLE, "#faf0f6"),
-)  # fmt: skip
+    (style.VERMILLION, "#fdf1e8"),
+    (style.BLUE, "#eaf3f9"),
+    (style.GREEN, "#e8f5f0"),
+    (style.PURPLE, "#faf0f6"),
+)
 
 
 class Line(NamedTuple):
@@ -218,8 +221,15 @@ class _Page:
         """The name of a stage, written upwards at the left."""
         self.axes.add_patch(Rectangle((MARGIN, top), RAIL, bottom - top, facecolor=style.RULE, edgecolor="none"))
         self.axes.text(
-            MARGIN + RAIL / 2, (top + bottom) / 2, text, rotation=90, ha="center", va="center", fontsize=SIZE, weight="bold"
-        )  # fmt: skip
+            MARGIN + RAIL / 2,
+            (top + bottom) / 2,
+            text,
+            rotation=90,
+            ha="center",
+            va="center",
+            fontsize=SIZE,
+            weight="bold",
+        )
 
 
 @style.styled

@@ -177,9 +177,16 @@ def _estimates(axes, each, colour, size):
     if each.main is not None:
         axes.vlines(x[each.main], low[each.main], high[each.main], color=style.VERMILLION, lw=max(width, 1.2))
         axes.plot(
-            x[each.main], value[each.main], ls="none", marker="D", ms=max(size + 1.5, 5.5), mew=1.4, zorder=4,
-            mec=style.VERMILLION, mfc=style.VERMILLION if significant[each.main] else "white",
-        )  # fmt: skip
+            x[each.main],
+            value[each.main],
+            ls="none",
+            marker="D",
+            ms=max(size + 1.5, 5.5),
+            mew=1.4,
+            zorder=4,
+            mec=style.VERMILLION,
+            mfc=style.VERMILLION if significant[each.main] else "white",
+        )
     axes.set_ylim(*limits(value, low, high))
     axes.set_ylabel(each.unit)
     axes.tick_params(axis="x", length=0, labelbottom=False)
@@ -195,9 +202,14 @@ def _matrix(axes, each, colour, size):
         y -= _ROW + (_GAP if previous not in (None, dimension) else 0)
         if previous != dimension:
             axes.text(
-                -2.2 / (WIDTH - _LEFT - _RIGHT), y, naming.dimension(dimension), transform=axes.get_yaxis_transform(),
-                va="center", fontsize=8.5, weight="bold",
-            )  # fmt: skip
+                -2.2 / (WIDTH - _LEFT - _RIGHT),
+                y,
+                naming.dimension(dimension),
+                transform=axes.get_yaxis_transform(),
+                va="center",
+                fontsize=8.5,
+                weight="bold",
+            )
         previous = dimension
         marks.append((y, naming.value(dimension, name)))
         shade = "#f0f2f4" if k % 2 else "#f8f9fa"
@@ -212,9 +224,16 @@ def _matrix(axes, each, colour, size):
             continue
         for which, face, edge in ((p < 0.05, colour, colour), (p >= 0.05, "white", style.MUTED)):
             axes.plot(
-                x[chosen & which], np.full((chosen & which).sum(), y), ls="none", marker="o", ms=size, mfc=face, mec=edge,
-                mew=max(0.7, size / 6), zorder=3,
-            )  # fmt: skip
+                x[chosen & which],
+                np.full((chosen & which).sum(), y),
+                ls="none",
+                marker="o",
+                ms=size,
+                mfc=face,
+                mec=edge,
+                mew=max(0.7, size / 6),
+                zorder=3,
+            )
     axes.set_ylim(y - _ROW / 2, -_ROW / 2)
     axes.set_yticks([y for y, _ in marks], [textwrap.shorten(name, 20, placeholder="\u2026") for _, name in marks])
     axes.tick_params(axis="y", length=0, pad=4)
@@ -266,9 +285,14 @@ def _legend(drawn, height):
         Line2D([], [], color=style.MUTED, lw=1, ls=(0, (4, 3)), label="median"),
     ]
     drawn.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0.008, 1 - 0.05 / height), ncols=5, borderaxespad=0,
-        handletextpad=0.5, columnspacing=1.6,
-    )  # fmt: skip
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.008, 1 - 0.05 / height),
+        ncols=5,
+        borderaxespad=0,
+        handletextpad=0.5,
+        columnspacing=1.6,
+    )
 
 
 def _panel(drawn, each, top, height, box):

@@ -62,13 +62,30 @@ def save(drawn, path):
     if blinding.active():
         told["Description"] = f"{blinding.MARK}: {blinding.TEXT}"
         drawn.text(
-            0.5, 0.5, blinding.MARK, ha="center", va="center", rotation=20, fontsize=64, weight="bold", color=VERMILLION,
-            alpha=0.16, zorder=1000,
-        )  # fmt: skip
+            0.5,
+            0.5,
+            blinding.MARK,
+            ha="center",
+            va="center",
+            rotation=20,
+            fontsize=64,
+            weight="bold",
+            color=VERMILLION,
+            alpha=0.16,
+            zorder=1000,
+        )
         drawn.text(
-            0.995, 0.005, f"{blinding.MARK}: sham allocation", ha="right", va="bottom", fontsize=9, weight="bold",
-            color="white", zorder=1001, bbox={"facecolor": VERMILLION, "edgecolor": "none", "pad": 2},
-        )  # fmt: skip
+            0.995,
+            0.005,
+            f"{blinding.MARK}: sham allocation",
+            ha="right",
+            va="bottom",
+            fontsize=9,
+            weight="bold",
+            color="white",
+            zorder=1001,
+            bbox={"facecolor": VERMILLION, "edgecolor": "none", "pad": 2},
+        )
     drawn.savefig(path, format="png", dpi=DPI, metadata=told)
 
 

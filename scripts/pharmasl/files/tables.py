@@ -124,10 +124,12 @@ def read_text(path):
         around = content[max(0, error.start - 10) : error.end + 10].splitlines()
         word = next((part for part in around if content[error.start : error.end] in part), b"")
         raise InputError(
-            path, f"line {line}", f"byte 0x{content[error.start]:02X} in {word.decode('cp1252', 'replace')!r}",
+            path,
+            f"line {line}",
+            f"byte 0x{content[error.start]:02X} in {word.decode('cp1252', 'replace')!r}",
             f"text in {encoding.removesuffix('-sig').upper()}",
             "Save the file as UTF-8 (in Excel: Save as, Text, Encoding: UTF-8); it looks like Windows-1252 or Latin-1.",
-        ) from None  # fmt: skip
+        ) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(
@@ -145,9 +147,12 @@ def _unreadable(path, error):
     path = Path(path)
     if path.is_symlink() and not path.exists():
         return InputError(
-            path, "(whole file)", f"a link to {os.readlink(path)}, which is not there", "the file's content",
+            path,
+            "(whole file)",
+            f"a link to {os.readlink(path)}, which is not there",
+            "the file's content",
             "Fetch it, by datalad get or git annex get.",
-        )  # fmt: skip
+        )
     reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
     return InputError(path, "(whole file)", reason, "a table that can be read", "Add it, or correct its name.")
 
@@ -183,9 +188,12 @@ def _parse(path, text, line_breaks):
         row = [cell.strip(_BLANKS) for cell in row]
         if not line_breaks and any("\n" in cell or "\r" in cell or "\t" in cell for cell in row):
             raise InputError(
-                path, f"line {start}", "a quoted cell that holds a tab or runs over the line's end", "one row a line",
+                path,
+                f"line {start}",
+                "a quoted cell that holds a tab or runs over the line's end",
+                "one row a line",
                 "Close or remove the quotation mark.",
-            )  # fmt: skip
+            )
         if any(row):
             lines.append(start)
             cells.append(row)
@@ -214,24 +222,33 @@ def _check_separator(path, header):
     for separator, word in {",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}.items():
         if separator in header:
             raise InputError(
-                path, "header", f"one column {header!r}", "tabs between the columns",
+                path,
+                "header",
+                f"one column {header!r}",
+                "tabs between the columns",
                 f"Save the table separated by tabs; it is separated by {word}.",
-            )  # fmt: skip
+            )
 
 
 def _check_header(path, header, rows):
     twice = [f"{name} ({count} times)" for name, count in Counter(header).items() if count > 1 and name]
     if twice:
         raise InputError(
-            path, "header", ", ".join(twice), "each column once",
+            path,
+            "header",
+            ", ".join(twice),
+            "each column once",
             "Remove or rename one: which of them is meant cannot be told.",
-        )  # fmt: skip
+        )
     for number, name in enumerate(header):
         if not name and any(row[number] for row in rows if len(row) > number):
             raise InputError(
-                path, f"header, column {number + 1}", "no name above a column with values", "a name of each column",
+                path,
+                f"header, column {number + 1}",
+                "no name above a column with values",
+                "a name of each column",
                 "Name the column, or remove it.",
-            )  # fmt: skip
+            )
 
 
 def _check_lengths(path, header, rows, lines):
@@ -243,9 +260,12 @@ def _check_lengths(path, header, rows, lines):
     if wrong:
         listed = ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more lines" if len(wrong) > 5 else "")
         raise InputError(
-            path, "rows", listed, f"{len(header)} cells, as the header has",
+            path,
+            "rows",
+            listed,
+            f"{len(header)} cells, as the header has",
             f"Correct the tabs of these lines; an empty cell is written {MISSING}.",
-        )  # fmt: skip
+        )
 
 
 def read_table(path, of_arms=False):

@@ -21,8 +21,19 @@ from pharmasl.space import images
 from pharmasl.study import arms as study_arms
 
 MAPS = (
-    "effect", "percent", "hedges_g", "t", "z", "voxel_pfwe", "cluster_pfwe", "mass_pfwe", "tfce", "tfce_pfwe", "qfdr", "verdict",
-)  # fmt: skip
+    "effect",
+    "percent",
+    "hedges_g",
+    "t",
+    "z",
+    "voxel_pfwe",
+    "cluster_pfwe",
+    "mass_pfwe",
+    "tfce",
+    "tfce_pfwe",
+    "qfdr",
+    "verdict",
+)
 NULL_COLUMNS = {
     "relabelling": "0 is the observed labelling",
     "max_t": "Largest t in the mask; 0 where none is positive",
@@ -234,9 +245,12 @@ def _differences(question, participants, threads):
     names = participants["baseline"]
     if len(whiches) == 2 and participants["followup"] != names:
         raise InputError(
-            "configuration", "participants", "other participants at follow-up than at baseline",
-            "the same", "Take the method mixed_model for incomplete participants.",
-        )  # fmt: skip
+            "configuration",
+            "participants",
+            "other participants at follow-up than at baseline",
+            "the same",
+            "Take the method mixed_model for incomplete participants.",
+        )
     # What is wrong with the table or the configuration is wrong for all, and found before the maps are read; what fails
     # below for those who are left fails for want of seeds or of usable scans.
     plain = analysis
@@ -310,9 +324,12 @@ def _mixed_model(question, participants, threads):
     found = question.region(found)
     fit = mixed_maps.fit(
         lambda start, stop: np.ascontiguousarray(found.values[:, start:stop].T, dtype=np.float64),
-        plan.matrix, plan.contrast, plan.participants, voxels=found.values.shape[1],
+        plan.matrix,
+        plan.contrast,
+        plan.participants,
+        voxels=found.values.shape[1],
         method=question.inference.get("degrees_of_freedom", "satterthwaite"),
-    )  # fmt: skip
+    )
     return testing.by_mixed_model(question, plan, found, fit)
 
 

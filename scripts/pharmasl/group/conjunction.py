@@ -38,9 +38,12 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     for label, here, block in zip(analyses, ran, blocks):
         if here and block["verdict"]["error_rate"] != verdict.FAMILY_WISE:
             raise InputError(
-                "configuration", f"conjunctions.{name}", label, "analyses with a family-wise p",
+                "configuration",
+                f"conjunctions.{name}",
+                label,
+                "analyses with a family-wise p",
                 "Take analyses of the method differences or full_factorial.",
-            )  # fmt: skip
+            )
     shared = np.isfinite(stack).all(axis=0) & np.isfinite(p).all(axis=0)
     z = np.full(shared.shape, np.nan)
     joint = np.full(shared.shape, np.nan)
@@ -58,7 +61,10 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     tables.write_json(
         outputs.inference,
         {
-            "status": "run" if all(ran) else "not run: " + "; ".join(
+            "status": "run"
+            if all(ran)
+            else "not run: "
+            + "; ".join(
                 f"{label} was {block['status']}" for label, block in zip(analyses, blocks) if block["status"] != "run"
             ),
             "analyses": list(analyses),
@@ -70,5 +76,5 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
             "significant_voxels": int(significant.sum()),
             "peak_mm": peak,
         },
-    )  # fmt: skip
+    )
     map_sidecars.write_conjunction(outputs, analyses, alpha)

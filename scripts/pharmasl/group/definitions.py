@@ -171,8 +171,9 @@ def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=Fal
     if mass:
         base = "above the cluster-forming threshold (as nilearn)" if mass == "excess" else "in all (as FSL)"
         told["mass"] = {
-            "statistic": f"mass of the heaviest cluster: sum of |{inference.get('scale', 't') if heights == 't' else heights}| {base}", **forming,
-        }  # fmt: skip
+            "statistic": f"mass of the heaviest cluster: sum of |{inference.get('scale', 't') if heights == 't' else heights}| {base}",
+            **forming,
+        }
     if enhancement is not None:
         told["tfce"] = {
             "statistic": "largest threshold-free cluster enhancement, integrated exactly (Smith and Nichols 2009)",

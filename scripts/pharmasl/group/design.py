@@ -149,8 +149,11 @@ def dependencies(matrix, terms):
             weights = np.linalg.lstsq(matrix[:, independent] / lengths, column, rcond=None)[0]
             rest = column - (matrix[:, independent] / lengths) @ weights
             if np.linalg.norm(rest) < 1e-8 * size:
-                parts = [(w / length, terms[k]) for w, length, k in zip(weights, lengths, independent)
-                         if abs(w) > 1e-7 * size]  # fmt: skip
+                parts = [
+                    (w / length, terms[k])
+                    for w, length, k in zip(weights, lengths, independent)
+                    if abs(w) > 1e-7 * size
+                ]
                 text = " ".join(f"{'-' if w < 0 else '+'} {_factor(abs(w))}{name}" for w, name in parts)
                 found.append(f"{term} = {text.removeprefix('+ ')}")
                 continue

@@ -284,9 +284,18 @@ def group_by_time(participants, table, arms, file, covariates=(), site=None):
     """
     rows, labels = _two_arms(participants, table, arms, file)
     return _make(
-        "group_by_time", "change", participants, rows, [_arm(labels, arms), _intercept(len(rows))], {"arm": 1},
-        "permute", f"change of {arms['treatment']} minus change of {arms['control']}", file, covariates, site,
-    )  # fmt: skip
+        "group_by_time",
+        "change",
+        participants,
+        rows,
+        [_arm(labels, arms), _intercept(len(rows))],
+        {"arm": 1},
+        "permute",
+        f"change of {arms['treatment']} minus change of {arms['control']}",
+        file,
+        covariates,
+        site,
+    )
 
 
 def baseline_difference(participants, table, arms, file, covariates=(), site=None):
@@ -296,10 +305,18 @@ def baseline_difference(participants, table, arms, file, covariates=(), site=Non
     """
     rows, labels = _two_arms(participants, table, arms, file)
     return _make(
-        "baseline_difference", "baseline", participants, rows, [_arm(labels, arms), _intercept(len(rows))],
-        {"arm": 1}, "permute", f"baseline of {arms['treatment']} minus baseline of {arms['control']}", file,
-        covariates, site,
-    )  # fmt: skip
+        "baseline_difference",
+        "baseline",
+        participants,
+        rows,
+        [_arm(labels, arms), _intercept(len(rows))],
+        {"arm": 1},
+        "permute",
+        f"baseline of {arms['treatment']} minus baseline of {arms['control']}",
+        file,
+        covariates,
+        site,
+    )
 
 
 def between_arms(participants, table, labels, pair, file, covariates=(), site=None, outcome="change"):
@@ -331,9 +348,12 @@ def between_arms(participants, table, labels, pair, file, covariates=(), site=No
     labels, (first, second) = list(labels), pair
     if first == second or first not in labels or second not in labels or len(set(labels)) < len(labels):
         raise InputError(
-            "configuration", "arms", f"{first} and {second} of {', '.join(labels)}", "two different ones of the arms",
+            "configuration",
+            "arms",
+            f"{first} and {second} of {', '.join(labels)}",
+            "two different ones of the arms",
             "Name them.",
-        )  # fmt: skip
+        )
     rows = design.participant_rows(participants, table, file)
     arms = design.arm_labels(rows, participants, labels, file)
     columns = [
@@ -341,9 +361,18 @@ def between_arms(participants, table, labels, pair, file, covariates=(), site=No
         for label in labels
     ]
     return _make(
-        "between_arms", outcome, participants, rows, columns, {f"arm[{first}]": 1, f"arm[{second}]": -1}, "permute",
-        f"{outcome} of {first} minus {outcome} of {second}", file, covariates, site,
-    )  # fmt: skip
+        "between_arms",
+        outcome,
+        participants,
+        rows,
+        columns,
+        {f"arm[{first}]": 1, f"arm[{second}]": -1},
+        "permute",
+        f"{outcome} of {first} minus {outcome} of {second}",
+        file,
+        covariates,
+        site,
+    )
 
 
 def pairs(labels):
@@ -384,9 +413,18 @@ def within_arm(participants, table, arm, file, covariates=(), site=None):
     """
     rows, chosen = _one_arm(participants, table, arm, file)
     return _make(
-        "within_arm", "change", [participants[k] for k in chosen], rows, [_intercept(len(rows))], {"intercept": 1}, "flip",
-        f"mean change of {arm}", file, covariates, site,
-    )  # fmt: skip
+        "within_arm",
+        "change",
+        [participants[k] for k in chosen],
+        rows,
+        [_intercept(len(rows))],
+        {"intercept": 1},
+        "flip",
+        f"mean change of {arm}",
+        file,
+        covariates,
+        site,
+    )
 
 
 def regression(participants, table, predictor, file, arms=None, covariates=(), site=None):
@@ -421,9 +459,18 @@ def regression(participants, table, predictor, file, arms=None, covariates=(), s
         columns += design.indicator_columns(labels, "arm", file)
         held = ", arm held fixed"
     return _make(
-        "regression", "change", participants, rows, columns, {predictor: 1}, "permute",
-        f"slope of the change on {predictor}{held}", file, covariates, site,
-    )  # fmt: skip
+        "regression",
+        "change",
+        participants,
+        rows,
+        columns,
+        {predictor: 1},
+        "permute",
+        f"slope of the change on {predictor}{held}",
+        file,
+        covariates,
+        site,
+    )
 
 
 def _seed(participants, values):
@@ -462,15 +509,33 @@ def association(participants, table, arms, seed_change, file, covariates=(), sit
         rows, chosen = _one_arm(participants, table, arm, file)
         participants, seed_change = [participants[k] for k in chosen], np.asarray(seed_change)[chosen]
         return _make(
-            "association", "change", participants, rows, [_seed(participants, seed_change), _intercept(len(rows))],
-            {"seed_change": 1}, "permute", f"slope of the change on the seed's change on {arm}", file, covariates, site,
-        )  # fmt: skip
+            "association",
+            "change",
+            participants,
+            rows,
+            [_seed(participants, seed_change), _intercept(len(rows))],
+            {"seed_change": 1},
+            "permute",
+            f"slope of the change on the seed's change on {arm}",
+            file,
+            covariates,
+            site,
+        )
     rows, labels = _two_arms(participants, table, arms, file)
     columns = [_seed(participants, seed_change), _arm(labels, arms), _intercept(len(rows))]
     return _make(
-        "association", "change", participants, rows, columns, {"seed_change": 1}, "permute",
-        "slope of the change on the seed's change, arm held fixed", file, covariates, site,
-    )  # fmt: skip
+        "association",
+        "change",
+        participants,
+        rows,
+        columns,
+        {"seed_change": 1},
+        "permute",
+        "slope of the change on the seed's change, arm held fixed",
+        file,
+        covariates,
+        site,
+    )
 
 
 def association_by_arm(participants, table, arms, seed_change, file, covariates=(), site=None):
@@ -479,10 +544,18 @@ def association_by_arm(participants, table, arms, seed_change, file, covariates=
     seed, arm = _seed(participants, seed_change), _arm(labels, arms)
     product = ("seed_change:arm", seed[1] * arm[1], f"seed_change in {arms['treatment']}, 0 in {arms['control']}")
     return _make(
-        "association_by_arm", "change", participants, rows, [product, seed, arm, _intercept(len(rows))],
-        {"seed_change:arm": 1}, "permute",
-        f"slope on the seed's change in {arms['treatment']} minus that in {arms['control']}", file, covariates, site,
-    )  # fmt: skip
+        "association_by_arm",
+        "change",
+        participants,
+        rows,
+        [product, seed, arm, _intercept(len(rows))],
+        {"seed_change:arm": 1},
+        "permute",
+        f"slope on the seed's change in {arms['treatment']} minus that in {arms['control']}",
+        file,
+        covariates,
+        site,
+    )
 
 
 # By the name that a configuration gives.

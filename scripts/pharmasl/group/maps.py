@@ -49,9 +49,14 @@ class Maps:
         mask = self.mask.copy()
         mask[mask] = keep
         return Maps(
-            _columns(self.values, keep), mask, self.affine, self.template_voxels, self.lost, self.empty,
+            _columns(self.values, keep),
+            mask,
+            self.affine,
+            self.template_voxels,
+            self.lost,
+            self.empty,
             self.baseline[keep],
-        )  # fmt: skip
+        )
 
 
 def covered(data):

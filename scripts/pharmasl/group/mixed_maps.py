@@ -213,9 +213,16 @@ def fit(data, matrix, contrast, participants, voxels=None, method="satterthwaite
         else:
             test = mixed_model.kenward_roger(model, matrix, participants, contrast)
         values = (
-            test.estimate, test.se, test.t, test.df, test.p, glm.t_to_z(np.atleast_1d(test.t), np.atleast_1d(test.df)),
-            model.boundary, model.subject_variance, model.residual_variance,
-        )  # fmt: skip
+            test.estimate,
+            test.se,
+            test.t,
+            test.df,
+            test.p,
+            glm.t_to_z(np.atleast_1d(test.t), np.atleast_1d(test.df)),
+            model.boundary,
+            model.subject_variance,
+            model.residual_variance,
+        )
         for name, value in zip(MixedMap._fields, values):
             out[name][here] = value
     return MixedMap(**out)

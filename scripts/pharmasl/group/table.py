@@ -105,9 +105,18 @@ def _short(value, digits=6):
 
 # Of a cluster, as the inference block has them.
 _OF_CLUSTER = (
-    "p_verdict", "p_fwe_cluster", "p_fwe_mass", "p_rft_cluster", "effect_mean", "effect_low", "effect_high", "percent_mean",
-    "hedges_g", "hedges_g_low", "hedges_g_high",
-)  # fmt: skip
+    "p_verdict",
+    "p_fwe_cluster",
+    "p_fwe_mass",
+    "p_rft_cluster",
+    "effect_mean",
+    "effect_low",
+    "effect_high",
+    "percent_mean",
+    "hedges_g",
+    "hedges_g_low",
+    "hedges_g_high",
+)
 # Of a peak that is no peak of t but of -log10 p.
 _LOGARITHMS = {"p_fwe_voxel": "voxel_pfwe", "p_fwe_tfce": "tfce_pfwe", "q_fdr": "qfdr"}
 

@@ -90,9 +90,14 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
         distinct = permutation.log10_distinct(plan.matrix, plan.blocks)
     mass = inference.get("mass", "excess") if "mass" in statistics else None
     observed = statistic.observe(
-        plan, question.table, fitted, fit, permutations, variance=inference["variance"],
+        plan,
+        question.table,
+        fitted,
+        fit,
+        permutations,
+        variance=inference["variance"],
         forming_p=inference["cluster_forming_p"],
-    )  # fmt: skip
+    )
     t, threshold = observed.heights, observed.threshold
     # What is a z already is not scaled again.
     scale = inference.get("scale", "t") if observed.on == "t" else "t"
@@ -101,9 +106,17 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
         enhancement = tfce.Enhancement(**{"scale": scale, **inference.get("tfce", {})})
     if observed.by_arm is None:
         null = permutation.null_distribution(
-            fit, fitted, permutations, lattice, threshold, signs=signs, mass=mass, scale=scale, enhancement=enhancement,
+            fit,
+            fitted,
+            permutations,
+            lattice,
+            threshold,
+            signs=signs,
+            mass=mass,
+            scale=scale,
+            enhancement=enhancement,
             threads=threads,
-        )  # fmt: skip
+        )
     else:
         null = observed.by_arm.null(
             permutations, lattice, threshold, mass=mass, enhancement=enhancement, threads=threads
@@ -132,9 +145,14 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
         p["tfce"] = permutation.family_wise_p(tested, null.largest_tfce(two_sided), tfce.TIE)
     smallest = permutation.smallest_p(fitted, permutations, two_sided, signs)
     decided = _decide(
-        combination.deciding_p(p, inference["primary"], null, two_sided), rows, labels, maps,
-        statistic=inference["primary"], alpha=inference["alpha"], smallest=smallest,
-    )  # fmt: skip
+        combination.deciding_p(p, inference["primary"], null, two_sided),
+        rows,
+        labels,
+        maps,
+        statistic=inference["primary"],
+        alpha=inference["alpha"],
+        smallest=smallest,
+    )
     maps |= {_FAMILY_WISE[name]: -np.log10(values) for name, values in p.items()}
     smoothed = found.mask if whole is None else whole.mask
     data = fit.tile if whole is None else lambda start, stop: whole.values[:, start:stop].T
@@ -158,8 +176,13 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
     summary["model"] = definitions.model(plan, observed)
     summary["search_volume"] = definitions.search_volume(found, question, plan.participants, constant)
     summary["permutation"] = definitions.permutation(
-        plan, len(signs if permutations is None else permutations), exhaustive, distinct, inference, smallest,
-    )  # fmt: skip
+        plan,
+        len(signs if permutations is None else permutations),
+        exhaustive,
+        distinct,
+        inference,
+        smallest,
+    )
     summary["tests"] = definitions.statistics(
         inference, threshold, two_sided, mass, enhancement, heights="z of v" if observed.on == "z" else "t"
     )
@@ -201,9 +224,12 @@ def by_random_fields(question, plan, found, fit, residuals, whole):
     fields = _random_fields(question, rows, threshold, found.mask, residuals, residuals.shape[1], df, whole)
     if fields["status"] != "known":
         raise InputError(
-            "configuration", f"analyses: method full_factorial of {question.analysis['contrast']}", fields["status"],
-            "maps smooth enough for random fields", "Smooth more, or take the method differences.",
-        )  # fmt: skip
+            "configuration",
+            f"analyses: method full_factorial of {question.analysis['contrast']}",
+            fields["status"],
+            "maps smooth enough for random fields",
+            "Smooth more, or take the method differences.",
+        )
     counts, voxels = np.array(fields["resels"]), int(found.mask.sum())
     p = random_fields.peak_p(np.abs(fit.t) if question.two_sided else fit.t, df, counts, voxels)
     cluster_p = np.array([row["p_rft_cluster"] for row in rows])

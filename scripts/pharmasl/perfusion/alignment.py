@@ -104,14 +104,25 @@ def align(asl, m0, gm, wm, csf, outputs, *, acquisition, affine=False, correct=T
     tissues = coregistration.reduce(maps, maps_affine)
     try:
         found = solve(
-            data, grid_affine, of, m0_data, m0_affine, tissues, correct=correct, separate=origin == "separate",
-            stretch=affine, delay=delay,
-        )  # fmt: skip
+            data,
+            grid_affine,
+            of,
+            m0_data,
+            m0_affine,
+            tissues,
+            correct=correct,
+            separate=origin == "separate",
+            stretch=affine,
+            delay=delay,
+        )
     except motion.TooThinError as error:
         raise InputError(
-            asl, "dim", " x ".join(map(str, data.shape[:3])), "a slab thick enough to realign its volumes",
+            asl,
+            "dim",
+            " x ".join(map(str, data.shape[:3])),
+            "a slab thick enough to realign its volumes",
             "Set perfusion.motion.correct to false, or leave the scan out: a slab this thin does not show how the head moved.",
-        ) from error  # fmt: skip
+        ) from error
 
     transforms.write_affines(outputs["motion"], found.motion)
     transforms.write_affines(outputs["m0_motion"], found.m0_motion if len(found.m0_motion) else np.eye(4))

@@ -290,8 +290,13 @@ class _Level:
         )
 
         def shares(move):
-            _evaluate(self.maps, self.points, self.to_maps @ transforms.rigid_matrix(move, (0, 0, 0), (0, 0, 0)) @ matrix,
-                      values, gradients)  # fmt: skip
+            _evaluate(
+                self.maps,
+                self.points,
+                self.to_maps @ transforms.rigid_matrix(move, (0, 0, 0), (0, 0, 0)) @ matrix,
+                values,
+                gradients,
+            )
             return values.copy()
 
         own = shares((0, 0, 0))

@@ -76,8 +76,10 @@ def confront(verdict, images, tissues, grid, to_t1w):
     if sides == UNDECIDED:
         log.warning(
             "the T1w fits the scan no better (%.2f) than its mirror image (%.2f): left and right cannot be told, or the T1w "
-            "is another person's", own, here,
-        )  # fmt: skip
+            "is another person's",
+            own,
+            here,
+        )
     verdict = {**verdict, "ContrastMirrored": round(here, 4), "LeftRight": sides}
     if sides == CONTRADICT:
         reasons = [REASON.format(own=own, other=here), verdict["Reason"]]

@@ -164,9 +164,23 @@ def fit(
     scale = PER_MINUTE_AND_100_G * partition_coefficient / (2 * labeling_efficiency)
     out = np.full((len(relative), 7), np.nan)
     _fit(
-        relative, delays, bolus, weights, noise, kind == "continuous", float(t1_blood), float(t1_tissue), bool(arterial),
-        least, most, mean, deviation, float(arterial_gain), scale, out,
-    )  # fmt: skip
+        relative,
+        delays,
+        bolus,
+        weights,
+        noise,
+        kind == "continuous",
+        float(t1_blood),
+        float(t1_tissue),
+        bool(arterial),
+        least,
+        most,
+        mean,
+        deviation,
+        float(arterial_gain),
+        scale,
+        out,
+    )
     out[:, 4] /= PER_MINUTE_AND_100_G
     cbf, att, cbf_error, att_error, abv, abat, residual = np.ascontiguousarray(out.T)
     if not arterial:

@@ -279,6 +279,11 @@ def _rows(found, choice, weight, positions):
         delay = None if found.timing is None else float(found.timing.delay[found.repeats.group[number]])
         label = int(pair[1]) if pair[1] >= 0 else None
         yield {
-            **row, "control": int(pair[0]), "label": label, "post_labeling_delay": delay, "weight": weight[number],
-            "displacement_before": before[number], "no_signal": bool(found.repeats.lost[number]),
-        }  # fmt: skip
+            **row,
+            "control": int(pair[0]),
+            "label": label,
+            "post_labeling_delay": delay,
+            "weight": weight[number],
+            "displacement_before": before[number],
+            "no_signal": bool(found.repeats.lost[number]),
+        }

@@ -251,11 +251,16 @@ def m0_at(scan, place):
         sampled = [np.where(count > 0, mean, np.nan)]
     prepared = [
         calibration.prepare(
-            place.on_grid(values), place.affine, place.mask, m0.settings["smoothing_fwhm"], m0.factors.product,
-            scan.path, edge=m0.settings["edge"],
+            place.on_grid(values),
+            place.affine,
+            place.mask,
+            m0.settings["smoothing_fwhm"],
+            m0.factors.product,
+            scan.path,
+            edge=m0.settings["edge"],
         )[place.mask]
         for values in sampled
-    ]  # fmt: skip
+    ]
     if not m0.of_pair:
         return prepared[0][:, np.newaxis].astype(np.float64)
     out = np.full((len(place.points), scan.repeats.number), np.nan)

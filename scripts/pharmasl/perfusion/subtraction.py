@@ -120,9 +120,12 @@ def _sinc(labels, control, series):
     spacing = np.diff(labels)
     if len(labels) > 1 and np.ptp(spacing):
         raise InputError(
-            series, "volume_type", f"labels {sorted(set(spacing.tolist()))} volumes apart", "labels evenly spaced",
+            series,
+            "volume_type",
+            f"labels {sorted(set(spacing.tolist()))} volumes apart",
+            "labels evenly spaced",
             "Sinc subtraction needs an even series: choose surround or pairwise in perfusion.subtraction.",
-        )  # fmt: skip
+        )
     step = spacing[0] if len(labels) > 1 else 1
     place = (control - labels[0]) / step
     near = np.arange(np.floor(place) - SINC_SIDE + 1, np.floor(place) + SINC_SIDE + 1)

@@ -49,9 +49,12 @@ class FolderLock:
                 file.close()
                 if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                     raise InputError(
-                        self._path, "run", holder, "no other run that writes into this folder",
+                        self._path,
+                        "run",
+                        holder,
+                        "no other run that writes into this folder",
                         "Wait until it has ended or stop it. The lock ends with its process; the file need not be removed.",
-                    ) from None  # fmt: skip
+                    ) from None
                 if error.errno not in _NO_LOCKS:
                     raise
                 print(

@@ -157,9 +157,12 @@ def read(root: str | os.PathLike) -> Manifest | None:
         return _parsed(written)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            path, "Format", f"{type(error).__name__}: {error}"[:200], f"a manifest of format {_FORMAT}, whole",
+            path,
+            "Format",
+            f"{type(error).__name__}: {error}"[:200],
+            f"a manifest of format {_FORMAT}, whole",
             "Put a copy back, or remove it: results of which nothing else tells how they were made are then made again.",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _parsed(written: dict) -> Manifest:

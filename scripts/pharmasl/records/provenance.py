@@ -17,9 +17,19 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SCRIPTS = PACKAGE.parent
 
 _PACKAGES = (
-    "snakemake", "antspyx", "nibabel", "nilearn", "numba", "numpy", "onnxruntime", "pandas", "picsl-greedy", "scipy",
-    "SimpleITK", "statsmodels",
-)  # fmt: skip
+    "snakemake",
+    "antspyx",
+    "nibabel",
+    "nilearn",
+    "numba",
+    "numpy",
+    "onnxruntime",
+    "pandas",
+    "picsl-greedy",
+    "scipy",
+    "SimpleITK",
+    "statsmodels",
+)
 # Folders whose files decide what the workflow does, and kinds of files that running it leaves there.
 _WORKFLOW = ("rules", "scripts", "envs", "config/calibrations", "config/schemas")
 _MADE = (".pyc", ".nbi", ".nbc")
@@ -150,9 +160,10 @@ def pinned(environments):
         for package, number in re.findall(r"^ *- ([\w.-]+)={1,2}([^\s#]+)", text, re.MULTILINE):
             found.setdefault(package.lower(), {}).setdefault(number, []).append(name.removesuffix(".yaml"))
     said = {
-        package: next(iter(numbers)) if len(numbers) == 1
+        package: next(iter(numbers))
+        if len(numbers) == 1
         else ", ".join(f"{number} ({', '.join(where)})" for number, where in numbers.items())
         for package, numbers in found.items()
-    }  # fmt: skip
+    }
     named = {name: said[name.lower()] for name in ("python", *_PACKAGES) if name.lower() in said}
     return {**{name: number for name, number in versions().items() if name in ("pharmasl", "snakemake")}, **named}

@@ -80,9 +80,12 @@ class ResultsGuard:
             self._lock.acquire()
             if is_new and os.path.exists(os.path.join(self._folder, manifest.NAME)):
                 raise InputError(
-                    self._root, "run", "results of another run that ended since this one was planned",
-                    "a folder that this run makes", "Start again: what is there may be all that is asked for.",
-                )  # fmt: skip
+                    self._root,
+                    "run",
+                    "results of another run that ended since this one was planned",
+                    "a folder that this run makes",
+                    "Start again: what is there may be all that is asked for.",
+                )
         except InputError as error:
             self._is_refused = True
             raise SystemExit(wrapped(error)) from None

@@ -144,9 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = manifest.read(root) if os.path.isdir(root) else None
         if known is None:
             raise InputError(
-                root, manifest.NAME, "none", "a results folder with its manifest",
+                root,
+                manifest.NAME,
+                "none",
+                "a results folder with its manifest",
                 "Run the workflow on it: a run writes the manifest, also where nothing is to be done.",
-            )  # fmt: skip
+            )
         if given.files:
             whole = [_file(root, name, known) for name in given.files]
             return 0 if all(whole) else 1

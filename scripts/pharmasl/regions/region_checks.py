@@ -55,18 +55,24 @@ def _own_atlas(atlas):
     for key in ("image", "labels"):
         if not os.path.lexists(atlas[key]):
             yield InputError(
-                "config", f"atlas.{key}", atlas[key], "an existing file",
+                "config",
+                f"atlas.{key}",
+                atlas[key],
+                "an existing file",
                 "Correct the path: it is relative to the folder you run in.",
-            )  # fmt: skip
+            )
             continue
         try:
             if key == "labels":
                 atlases.read_names(atlas[key])
             elif (known := header.read(atlas[key])).volumes != 1:
                 yield InputError(
-                    atlas[key], "atlas.image", f"{known.volumes} volumes", "one volume of integer labels",
+                    atlas[key],
+                    "atlas.image",
+                    f"{known.volumes} volumes",
+                    "one volume of integer labels",
                     "Take an atlas that gives each place one label (a maximum-probability map).",
-                )  # fmt: skip
+                )
         except InputError as error:
             yield error
         except InputErrors as several:
@@ -104,10 +110,12 @@ def _cuts(name, definition, grid):
         ):
             if outside:
                 yield InputError(
-                    "config", f"rois.{name}.{axis}_{side}", definition[f"{axis}_{side}"],
+                    "config",
+                    f"rois.{name}.{axis}_{side}",
+                    definition[f"{axis}_{side}"],
                     f"a plane within the template, {low:g} to {high:g} mm",
                     "It leaves nothing of the region; correct it.",
-                )  # fmt: skip
+                )
 
 
 def _labels(name, asked, labels, path):

@@ -204,9 +204,12 @@ def _sphere_mask(centre, radius, grid):
     voxel = float(np.sqrt((grid.affine[:3, :3] ** 2).sum(axis=0)).min())
     if radius < voxel / 2:
         raise InputError(
-            "config", "rois: radius", radius, f"{voxel / 2:g} mm or more: half a voxel of the template grid",
+            "config",
+            "rois: radius",
+            radius,
+            f"{voxel / 2:g} mm or more: half a voxel of the template grid",
             "Whether a smaller sphere holds a voxel is chance. Radii are in mm.",
-        )  # fmt: skip
+        )
     distance2 = ((points(grid) - np.asarray(centre, dtype=float)) ** 2).sum(axis=-1)
     return distance2 <= radius**2 * (1 + 1e-9)
 
@@ -222,9 +225,12 @@ def _image_mask(definition, path, grid):
     placeless = np.diag([*np.abs(affine.diagonal()[:3]), 1])
     if np.allclose(affine, placeless, atol=1e-5) and not np.allclose(grid.affine, placeless, atol=1e-5):
         raise InputError(
-            path, "rois: image", "an affine that puts the first voxel at 0, 0, 0 mm", "the affine of template space",
+            path,
+            "rois: image",
+            "an affine that puts the first voxel at 0, 0, 0 mm",
+            "the affine of template space",
             "The image does not say where it is: save it with the affine of the image on which it was drawn.",
-        )  # fmt: skip
+        )
     sampled = np.nan_to_num(nearest(volume, affine, grid))
     if definition.get("label") is not None:
         return sampled == definition["label"]
@@ -234,9 +240,12 @@ def _image_mask(definition, path, grid):
     if len(values) > 1:
         shown = ", ".join(f"{value:g}" for value in values[:5]) + (" ..." if len(values) > 5 else "")
         raise InputError(
-            path, "rois: image", f"the values {shown}", "0 and one other value, or label or threshold beside the image",
+            path,
+            "rois: image",
+            f"the values {shown}",
+            "0 and one other value, or label or threshold beside the image",
             "Name the label that is meant, or the threshold from which a probability counts, in the region.",
-        )  # fmt: skip
+        )
     return sampled != 0
 
 

@@ -48,9 +48,15 @@ def table(tests, config):
             ]
         )
     heads = [
-        "Region", "Analysis", "Found without the participant", "r, left out", "p, whole procedure (one-sided)",
-        "p, textbook (too small)", "r, same region (circular)", "p, same region (circular)",
-    ]  # fmt: skip
+        "Region",
+        "Analysis",
+        "Found without the participant",
+        "r, left out",
+        "p, whole procedure (one-sided)",
+        "p, textbook (too small)",
+        "r, same region (circular)",
+        "p, same region (circular)",
+    ]
     return Table("The effect that chose a region, in regions found without each participant", heads, cells, {0, 1})
 
 

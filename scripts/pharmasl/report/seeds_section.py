@@ -71,9 +71,23 @@ def table(rows):
         for row in rows
     ]
     heads = [
-        "Analysis", "Seed", "Region", "Group", "Slope", "SE", "t", "df", "95 % CI", "p", "p permutation", "p Holm",
-        "Variance ratio of the arms", "n", "Adjusted for", "Note",
-    ]  # fmt: skip
+        "Analysis",
+        "Seed",
+        "Region",
+        "Group",
+        "Slope",
+        "SE",
+        "t",
+        "df",
+        "95 % CI",
+        "p",
+        "p permutation",
+        "p Holm",
+        "Variance ratio of the arms",
+        "n",
+        "Adjusted for",
+        "Note",
+    ]
     caption = "Slope of a region's change of CBF on the seed's, mL/100 g/min per mL/100 g/min"
     marked = {k for k, row in enumerate(rows) if " - " in row["group"]}
     return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked)

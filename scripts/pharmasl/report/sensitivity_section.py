@@ -264,9 +264,7 @@ def every(answer, dimensions):
             marked.add(k)
         status = row["status"].removeprefix("not run: ") if not row["rank"] else ""
         choices = [naming.value(name, row[name]) for name in dimensions]
-        cells.append(
-            [row["rank"] or NONE, *choices, *_estimates(row), *(_whole_brain(row) if brain else []), status]
-        )  # fmt: skip
+        cells.append([row["rank"] or NONE, *choices, *_estimates(row), *(_whole_brain(row) if brain else []), status])
     heads = [
         "Rank",
         *(naming.dimension(name) for name in dimensions),
@@ -302,7 +300,17 @@ def choices(answers):
                     f"{row['significant']} of {row['specifications']}",
                 ]
             )
-    heads = ["Answer", "Choice", "Value", "Unit", "Median", "Lowest to highest", "Shift from the main value, all else equal", "Pairs", "Significant"]  # fmt: skip
+    heads = [
+        "Answer",
+        "Choice",
+        "Value",
+        "Unit",
+        "Median",
+        "Lowest to highest",
+        "Shift from the main value, all else equal",
+        "Pairs",
+        "Significant",
+    ]
     return Table("What each choice does (the main specification's values in bold)", heads, cells, {0, 1, 2, 3}, marked)
 
 

@@ -153,9 +153,21 @@ def fit(participants, response, tested, nuisance, kind="effect"):
         low, high = estimate - half, estimate + half
         r_low, r_high = _partial_r_interval(t, df)
     return Fit(
-        tuple(participants), kind, estimate, se, t, float(2 * stdtr(df, -abs(t))), low, high, df, r, r_low, r_high,
-        residual, np.column_stack([direction, basis]),
-    )  # fmt: skip
+        tuple(participants),
+        kind,
+        estimate,
+        se,
+        t,
+        float(2 * stdtr(df, -abs(t))),
+        low,
+        high,
+        df,
+        r,
+        r_low,
+        r_high,
+        residual,
+        np.column_stack([direction, basis]),
+    )
 
 
 def z_of_t(t, df):
@@ -395,6 +407,11 @@ def joint(fits, exchange, blocks, number, seed, unit_free=False):
         medians, _, counts, zs = statistics(values, null, df)
         reached += [_reaches(medians, median).sum(), (counts >= significant).sum(), _reaches(zs, mean_z).sum()]
     return Joint(
-        float(median), int(direction), int(significant), float(mean_z), *(float(each) for each in reached / number),
-        len(everyone), sum(keys.count(key) > 1 for key in keys) if exchange == "permute" else len(everyone),
-    )  # fmt: skip
+        float(median),
+        int(direction),
+        int(significant),
+        float(mean_z),
+        *(float(each) for each in reached / number),
+        len(everyone),
+        sum(keys.count(key) > 1 for key in keys) if exchange == "permute" else len(everyone),
+    )

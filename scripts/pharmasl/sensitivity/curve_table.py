@@ -207,8 +207,19 @@ def specification_row(name, row):
     if fit is not None:
         found = {
             each: getattr(fit, each)
-            for each in ("estimate", "se", "ci_low", "ci_high", "df", "t", "p", "partial_r", "partial_r_low", "partial_r_high")
-        }  # fmt: skip
+            for each in (
+                "estimate",
+                "se",
+                "ci_low",
+                "ci_high",
+                "df",
+                "t",
+                "p",
+                "partial_r",
+                "partial_r_low",
+                "partial_r_high",
+            )
+        }
         found["n"] = len(fit.participants)
     return {"answer": name, **row.specification, "main": row.main, **found, **row.columns, **row.told}
 

@@ -137,9 +137,15 @@ class _Specification:
         for name, statistic in self.plan["regions"].items():
             paths[name] = str(self.folder / f"{name}_values.tsv")
             rois.write_values(
-                self.masks[name], list(self.maps.values()), rows, name, paths[name], self.plan["minimum_coverage"],
-                statistic, gm,
-            )  # fmt: skip
+                self.masks[name],
+                list(self.maps.values()),
+                rows,
+                name,
+                paths[name],
+                self.plan["minimum_coverage"],
+                statistic,
+                gm,
+            )
         values, _ = correlations.read_values(paths.values(), self.given["sidecars"])
         return values, paths
 
@@ -277,10 +283,14 @@ class _Specification:
             given["within"] = [self.masks[settings["within"]]] if "within" in settings else []
             try:
                 self.searched[name] = analysis.find(
-                    given, analysis=settings, inference=part["inference"], arms=self.plan["arms"],
-                    participants={"baseline": [], "followup": [], **members}, sessions=part["sessions"],
+                    given,
+                    analysis=settings,
+                    inference=part["inference"],
+                    arms=self.plan["arms"],
+                    participants={"baseline": [], "followup": [], **members},
+                    sessions=part["sessions"],
                     threads=self.threads,
-                )  # fmt: skip
+                )
             except (analysis.NotRunError, InputError) as reason:
                 log.warning("%s over the whole brain: not run: %s", name, reason)
                 self.searched[name] = None

@@ -165,9 +165,15 @@ def _answer(study, name, part):
     config = study.config
     if "analysis" not in part:
         return {
-            "answer": name, "roi": part["roi"], "contrast": part["contrast"], "analysis": None, "settings": None,
-            "inference": None, "members": None, "sessions": None,
-        }  # fmt: skip
+            "answer": name,
+            "roi": part["roi"],
+            "contrast": part["contrast"],
+            "analysis": None,
+            "settings": None,
+            "inference": None,
+            "members": None,
+            "sessions": None,
+        }
     settings = config["analyses"][part["analysis"]]
     inference = None
     if config["sensitivity"]["whole_brain"]:

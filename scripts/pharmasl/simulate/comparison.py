@@ -173,11 +173,13 @@ class TruthMaps:
         first, second = sessions["baseline"], sessions["followup"]
         return np.stack(
             [
-                sum(w * (self._maps[row["participant_id"], second, c] - self._maps[row["participant_id"], first, c])
-                    for c, w in weights.items())
+                sum(
+                    w * (self._maps[row["participant_id"], second, c] - self._maps[row["participant_id"], first, c])
+                    for c, w in weights.items()
+                )
                 for row in participants
             ]
-        )  # fmt: skip
+        )
 
     def mean(self, volume, region, centre):
         """Mean over the part of a region around a centre, by weight, of maps of shape (..., X, Y, Z)."""

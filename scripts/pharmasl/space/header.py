@@ -188,9 +188,12 @@ def _readable(path):
         if not os.path.islink(path):
             _refuse(path, "(whole file)", "no such file", "an image", "Correct the path, or add the file.")
         _refuse(
-            path, "(whole file)", f"a link to {os.readlink(path)}, which is not there", "the image itself",
+            path,
+            "(whole file)",
+            f"a link to {os.readlink(path)}, which is not there",
+            "the image itself",
             f"Fetch it: {_fetch(path)}.",
-        )  # fmt: skip
+        )
     except OSError as error:
         _refuse(path, "(whole file)", error.strerror, "a file that can be read", "Check the path and its permissions.")
 
@@ -222,9 +225,12 @@ def _raw(path, block):
         )
     if b"/annex/objects/" in block[:200]:
         _refuse(
-            path, "(whole file)", "a git-annex pointer in place of the image", "the image itself",
+            path,
+            "(whole file)",
+            "a git-annex pointer in place of the image",
+            "the image itself",
             f"Fetch it: {_fetch(path)}.",
-        )  # fmt: skip
+        )
     versions = ((348, nibabel.Nifti1Header, slice(344, 348)), (540, nibabel.Nifti2Header, slice(4, 8)))
     for length, kind, magic in versions:
         order = {length.to_bytes(4, "little"): "<", length.to_bytes(4, "big"): ">"}.get(block[:4])
@@ -235,9 +241,12 @@ def _raw(path, block):
         if block[magic][:3] in (b"n+1", b"n+2"):
             return kind(block[:length], order, check=False)
         _refuse(
-            path, "magic", block[magic][:3].decode("latin-1"), "n+1 or n+2, one file of header and image",
+            path,
+            "magic",
+            block[magic][:3].decode("latin-1"),
+            "n+1 or n+2, one file of header and image",
             f"{_CONVERT}: this is a header of ANALYZE or of a pair of files, which may leave left and right open.",
-        )  # fmt: skip
+        )
     start = block[:16].decode("ascii", "replace").rstrip("\x00")
     return _refuse(path, "sizeof_hdr", f"a file that begins with {start!r}", "348 or 540: a NIfTI image", _COPY_AGAIN)
 
@@ -251,9 +260,11 @@ def _dimensions(raw, problems):
     beyond = [length for length in lengths[3:] if length > 1]
     if len(beyond) > 1:
         problems.add(
-            "dim", lengths[:count], "three spatial axes and one of volumes",
+            "dim",
+            lengths[:count],
+            "three spatial axes and one of volumes",
             f"{_CONVERT}, one series a file (echoes, phases and coils each in their own).",
-        )  # fmt: skip
+        )
         return None, None
     return tuple(lengths[:3]), beyond[0] if beyond else 1
 
@@ -265,14 +276,18 @@ def _data_type(raw, problems):
     found = f"{code} ({known.label[code]})" if code in known.dtype else code
     if dtype.names:
         problems.add(
-            "datatype", found, "one number a voxel",
+            "datatype",
+            found,
+            "one number a voxel",
             "This is a picture in colours, not a measurement: take the series that it was made from.",
-        )  # fmt: skip
+        )
     elif dtype.kind == "c":
         problems.add(
-            "datatype", found, "real numbers",
+            "datatype",
+            found,
+            "real numbers",
             "Save the magnitude of the complex image, and give that.",
-        )  # fmt: skip
+        )
     elif dtype.kind not in "iuf":
         problems.add("datatype", found, "a data type of NIfTI", _COPY_AGAIN)
     return dtype
@@ -306,9 +321,11 @@ def _affine(raw, shape, problems):
     unit, voxel = _unit(raw, problems)
     if not any(code > 0 for code in codes.values()):
         problems.add(
-            "qform_code, sform_code", f"{codes['qform']}, {codes['sform']}", "one of them above 0",
+            "qform_code, sform_code",
+            f"{codes['qform']}, {codes['sform']}",
+            "one of them above 0",
             f"Left and right are unknown without. {_CONVERT}, or set a code where you know the affine to be right.",
-        )  # fmt: skip
+        )
         return None, None
     forms = {}
     if codes["sform"] > 0:
@@ -341,9 +358,11 @@ def _unit(raw, problems):
     voxel = sizes * _UNITS[code]
     if not ((voxel >= LEAST_VOXEL) & (voxel <= MOST_VOXEL)).all():
         problems.add(
-            "pixdim, xyzt_units", f"voxels of {_sizes(voxel)} mm ({_sizes(sizes)} {_UNIT_NAMES[code]})",
-            f"{LEAST_VOXEL:g} to {MOST_VOXEL:g} mm", "Correct the unit in xyzt_units, or the sizes.",
-        )  # fmt: skip
+            "pixdim, xyzt_units",
+            f"voxels of {_sizes(voxel)} mm ({_sizes(sizes)} {_UNIT_NAMES[code]})",
+            f"{LEAST_VOXEL:g} to {MOST_VOXEL:g} mm",
+            "Correct the unit in xyzt_units, or the sizes.",
+        )
     return _UNITS[code], voxel
 
 
@@ -360,9 +379,11 @@ def _sform(raw, unit, problems):
     # The volume of a voxel over that of a brick with its edges: 0 if the axes lie in one plane.
     if not (lengths > 0).all() or abs(np.linalg.det(matrix[:3, :3] / lengths)) < MOST_SKEW:
         problems.add(
-            "srow_x, srow_y, srow_z", matrix[:3].tolist(), "three axes in space",
+            "srow_x, srow_y, srow_z",
+            matrix[:3].tolist(),
+            "three axes in space",
             f"{_CONVERT}; where the qform is right, setting sform_code to 0 is enough.",
-        )  # fmt: skip
+        )
         return None
     matrix[:3] *= unit
     return matrix
@@ -400,18 +421,22 @@ def _square(matrix, problems):
     skew = float(max(abs(np.einsum("a,a->", axes[:, i], axes[:, j])) for i, j in ((0, 1), (0, 2), (1, 2))))
     if skew > MOST_SKEW:
         problems.add(
-            "srow_x, srow_y, srow_z", f"axes at {np.degrees(np.arccos(skew)):.1f} degrees", "90 degrees",
+            "srow_x, srow_y, srow_z",
+            f"axes at {np.degrees(np.arccos(skew)):.1f} degrees",
+            "90 degrees",
             "Resample the image to a grid with square axes, or convert it again.",
-        )  # fmt: skip
+        )
 
 
 def _same_size(matrix, voxel, problems):
     own = np.sqrt((matrix[:3, :3] ** 2).sum(axis=0))
     if voxel is not None and (np.abs(own / voxel - 1) > SIZE_TOLERANCE).any():
         problems.add(
-            "pixdim, srow_x, srow_y, srow_z", f"voxels of {_sizes(voxel)} mm and of {_sizes(own)} mm", "one size",
+            "pixdim, srow_x, srow_y, srow_z",
+            f"voxels of {_sizes(voxel)} mm and of {_sizes(own)} mm",
+            "one size",
             f"{_CONVERT}: programs differ in which of the two they read.",
-        )  # fmt: skip
+        )
 
 
 def _agree(qform, sform, problems):
@@ -426,9 +451,11 @@ def _agree(qform, sform, problems):
             return
         found = f"axes to {_orientation(qform)} and to {_orientation(sform)}, {angle:.0f} degrees apart"
     problems.add(
-        "qform, sform", found, f"one handedness and at most {MOST_TURN:g} degrees",
+        "qform, sform",
+        found,
+        f"one handedness and at most {MOST_TURN:g} degrees",
         f"{_CONVERT}; where you know one to be right, set the code of the other to 0.",
-    )  # fmt: skip
+    )
 
 
 def _orientation(matrix):

@@ -67,9 +67,12 @@ def own_maps(files):
         mask = t1w > 0
         if mask.mean() > 1 - LEAST_EMPTY:
             raise InputError(
-                files["t1w"], "template.t1w", f"{100 * mask.mean():.0f} % of its voxels above 0",
-                "a brain without skull, 0 around it", "Give template.mask, its brain mask.",
-            )  # fmt: skip
+                files["t1w"],
+                "template.t1w",
+                f"{100 * mask.mean():.0f} % of its voxels above 0",
+                "a brain without skull, 0 around it",
+                "Give template.mask, its brain mask.",
+            )
     maps = {}
     for label in TISSUES:
         kind = label.lower()
@@ -78,9 +81,12 @@ def own_maps(files):
             low, high = float(np.nanmin(data)), float(np.nanmax(data))
             if low < -PROBABILITY_TOLERANCE or not 0.5 < high <= 1 + PROBABILITY_TOLERANCE:
                 raise InputError(
-                    files[kind], f"template.{kind}", f"values from {low:g} to {high:g}", "probabilities, 0 to 1",
+                    files[kind],
+                    f"template.{kind}",
+                    f"values from {low:g} to {high:g}",
+                    "probabilities, 0 to 1",
                     "Divide the map by what stands for certainty in it (100, 255 ...), or give another file.",
-                )  # fmt: skip
+                )
             maps[label] = np.clip(np.nan_to_num(data), 0, 1)
     return (np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, _shares(maps, mask), affine
 

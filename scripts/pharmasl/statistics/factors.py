@@ -52,16 +52,22 @@ def check_values(values, names, column, file):
     units = [_WITH_UNIT.fullmatch(value) for value in values]
     if all(units) and len({match[1] for match in units}) == 1 and len(set(values)) > 2:
         raise InputError(
-            file, column, _some([_of(value, who) for value, who in zip(values, names)]), "numbers without a unit",
+            file,
+            column,
+            _some([_of(value, who) for value, who in zip(values, names)]),
+            "numbers without a unit",
             f"Take {units[0][1]} out of the cells; where they are names of groups, begin them with a letter.",
-        )  # fmt: skip
+        )
     check_levels(values, names, column, file)
     levels = len(set(values))
     if levels > max(_FEW, len(values) / 2):
         raise InputError(
-            file, column, f"{levels} different words for {len(values)} participants: {_some(sorted(set(values)))}",
-            "numbers, or a few levels", "Correct the table, or take the column out of the covariates.",
-        )  # fmt: skip
+            file,
+            column,
+            f"{levels} different words for {len(values)} participants: {_some(sorted(set(values)))}",
+            "numbers, or a few levels",
+            "Correct the table, or take the column out of the covariates.",
+        )
 
 
 def check_levels(values, names, column, file):

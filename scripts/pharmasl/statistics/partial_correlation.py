@@ -451,10 +451,16 @@ def slope_interaction(x, y, treated, covariates, rng, resamples=RESAMPLES):
     without = diagnostics.least_squares_without(design, y, np.eye(design.shape[1])[0])
     ends = diagnostics.extremes(without)
     return Correlation(
-        test.estimate, test.ci_low, test.ci_high, reached / (resamples + 1), test.p, n,
-        without_one_low=ends[0], without_one_high=ends[1],
+        test.estimate,
+        test.ci_low,
+        test.ci_high,
+        reached / (resamples + 1),
+        test.p,
+        n,
+        without_one_low=ends[0],
+        without_one_high=ends[1],
         variance_ratio=arm_variances.ratio(test.variances, "True", "False"),
-    )  # fmt: skip
+    )
 
 
 def compare(first, second, adjusted=(0, 0)):

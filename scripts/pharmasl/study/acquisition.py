@@ -84,9 +84,12 @@ class _Resolver(FieldReader):
             self._header(self.m0scan.path)
         if not (computed or self.fields or self.refused or self.unreadable or os.path.isfile(self.sidecar_path)):
             self._error(
-                self.sidecar_path, "(whole file)", "no such file", "the run's sidecar", "Add it, or give its fields by "
-                "perfusion.override in the configuration.",
-            )  # fmt: skip
+                self.sidecar_path,
+                "(whole file)",
+                "no such file",
+                "the run's sidecar",
+                "Add it, or give its fields by perfusion.override in the configuration.",
+            )
             self.unreadable = True
         self._unsupported()
         acquisition = {"volume_types": volume_types, "units": self.fields.get("Units")}
@@ -104,23 +107,28 @@ class _Resolver(FieldReader):
         self._misspelt()
         if self.fields.get("LookLocker"):
             self._contradiction(
-                "LookLocker", "false or absent",
+                "LookLocker",
+                "false or absent",
                 "Look-Locker readouts are not quantified by this workflow: leave the run out.",
-            )  # fmt: skip
+            )
         for name, value in self.fields.items():
             if name.lower().startswith(_TIME_ENCODED) and value:
                 self._contradiction(
-                    name, "a series of controls and labels, or of differences",
+                    name,
+                    "a series of controls and labels, or of differences",
                     "Time-encoded series are not decoded by this workflow: decode it first, or leave the run out.",
-                )  # fmt: skip
+                )
         for fields, origin in ((self.fields, self.origin), (self.m0_fields, self.m0_origin)):
             times = fields.get("EchoTime")
             if isinstance(times, list) and len(set(times)) > 1:
                 self._error(
-                    origin["EchoTime"], "EchoTime", sorted(set(times)), "one echo time for all volumes",
+                    origin["EchoTime"],
+                    "EchoTime",
+                    sorted(set(times)),
+                    "one echo time for all volumes",
                     "Series of several echoes are not quantified by this workflow: give the volumes of one echo in a "
                     "file of their own, or leave the run out.",
-                )  # fmt: skip
+                )
 
     def _labeling(self, volume_types):
         kind = self._need("labeling_type", "ArterialSpinLabelingType")
@@ -201,35 +209,36 @@ class _Resolver(FieldReader):
         ]
         if lonely:
             self._contradiction(
-                field, f"the same for both of a pair, but {lonely[0]:g} s stands at controls or labels alone",
+                field,
+                f"the same for both of a pair, but {lonely[0]:g} s stands at controls or labels alone",
                 "Correct the array, or the aslcontext.tsv.",
-            )  # fmt: skip
+            )
         return distinct.pop() if len(distinct) == 1 else values
 
     def _fits(self, durations, delays, slices, repetition, volume_types):
         """Labelling, delay and the readout of all slices have to pass before the next volume begins."""
         count, latest = len(volume_types), max(slices or [0.0])
-        durations, delays = (
-            values if isinstance(values, list) else [values] * count for values in (durations, delays)
-        )  # fmt: skip
+        durations, delays = (values if isinstance(values, list) else [values] * count for values in (durations, delays))
         field = self._repetition_field()
         for duration, delay, time in zip(durations, delays, repetition):
             if time is None:
                 continue
             if latest >= time:
                 self._contradiction(
-                    "SliceTiming", f"times below the repetition time, {time:g} s ({field})",
+                    "SliceTiming",
+                    f"times below the repetition time, {time:g} s ({field})",
                     "Correct it; it is in seconds.",
-                )  # fmt: skip
+                )
                 return
             # Sidecars round: a hundredth of the time is no contradiction.
             if delay is not None and (duration or 0) + delay + latest > 1.01 * time:
                 parts = {"LabelingDuration": duration, "PostLabelingDelay": delay, "SliceTiming": latest}
                 needed = " + ".join(f"{name} {value:g}" for name, value in parts.items() if value)
                 self._contradiction(
-                    self._responsible(field, *parts), f"{needed} s within {field} ({time:g} s)",
+                    self._responsible(field, *parts),
+                    f"{needed} s within {field} ({time:g} s)",
                     "Correct whichever is wrong; the latter is the time from one volume to the next.",
-                )  # fmt: skip
+                )
                 return
 
     def _bolus(self, kind):
@@ -244,9 +253,10 @@ class _Resolver(FieldReader):
             return none
         if cut is False:
             self._contradiction(
-                "BolusCutOffFlag", "a bolus cut-off, or PASLType FAIR",
+                "BolusCutOffFlag",
+                "a bolus cut-off, or PASLType FAIR",
                 "How long the bolus of this run lasts is unknown, so that it cannot be quantified: leave the run out.",
-            )  # fmt: skip
+            )
             return none
         needed = ("BolusCutOffFlag", "BolusCutOffTechnique", "BolusCutOffDelayTime")
         if [name for name in needed if self._need("", name) is None]:
@@ -260,9 +270,10 @@ class _Resolver(FieldReader):
         # At inversion times before the cut-off the bolus is not cut yet, which the fit of several knows.
         if times and min(delays) >= max(times):
             self._contradiction(
-                "BolusCutOffDelayTime", f"less than an inversion time (PostLabelingDelay: {max(times):g} s)",
+                "BolusCutOffDelayTime",
+                f"less than an inversion time (PostLabelingDelay: {max(times):g} s)",
                 "Correct whichever is wrong; both are in seconds since the labelling pulse.",
-            )  # fmt: skip
+            )
         return {"bolus_cutoff_delay": delays if len(delays) > 1 else delays[0], "bolus_cutoff_technique": technique}
 
     def _suppression_pulses(self):
@@ -289,7 +300,7 @@ class _Resolver(FieldReader):
                 "SliceTiming",
                 f"{self.series.shape[axis]} values, one a slice along {direction[0]} of {self.asl.path}; found {len(timing)}",
                 "Correct the array, or SliceEncodingDirection.",
-            )  # fmt: skip
+            )
             return None, axis
         if "SliceEncodingDirection" in self.fields:
             self.sources["slice_timing"] += f", along {direction} (SliceEncodingDirection)"
@@ -325,11 +336,12 @@ class _Resolver(FieldReader):
         estimate = float(self._need("m0_estimate", "M0Estimate") or 0) or None if kind == "Estimate" else None
         if kind == "Absent" and self.fields.get("BackgroundSuppression"):
             self._contradiction(
-                "M0Type", "an M0: with background suppression the control image cannot stand in for it",
+                "M0Type",
+                "an M0: with background suppression the control image cannot stand in for it",
                 "Set perfusion.m0.source to sidecar, or take the consensus calibration."
                 if self.of_pair
                 else "Add an M0 scan, or give M0Type Estimate with M0Estimate.",
-            )  # fmt: skip
+            )
         if kind == "Absent" and volume_types and "control" not in volume_types:
             self._contradiction(
                 "M0Type", "an M0: without control volumes there is nothing in its place", "Add an M0 scan."
@@ -355,11 +367,12 @@ class _Resolver(FieldReader):
                 else ""
             )
             self._contradiction(
-                "M0Type", f"an m0scan image for the run{meant}",
+                "M0Type",
+                f"an m0scan image for the run{meant}",
                 "Write M0Type Included: aslcontext.tsv has m0scan volumes."
                 if included
                 else "Add the _m0scan image, or name the run in its IntendedFor, or correct M0Type.",
-            )  # fmt: skip
+            )
         if kind == "Included" and volume_types and not included:
             self._contradiction("M0Type", "an m0scan volume in aslcontext.tsv", "Correct M0Type or the table.")
         if kind == "Absent" and included:
@@ -399,18 +412,25 @@ class _Resolver(FieldReader):
         if needed and not unreadable and "RepetitionTimePreparation" not in self.m0_refused:
             typo = sidecar.misspelt("RepetitionTimePreparation", self.m0_fields)
             self._error(
-                self.m0_path, "RepetitionTimePreparation", "nothing", "seconds above 0, at most 60",
-                f"Is {typo} meant to be it? Rename it." if typo else
-                "Add it: M0 is corrected for incomplete recovery, unless perfusion.m0.t1_recovery is false.",
-            )  # fmt: skip
+                self.m0_path,
+                "RepetitionTimePreparation",
+                "nothing",
+                "seconds above 0, at most 60",
+                f"Is {typo} meant to be it? Rename it."
+                if typo
+                else "Add it: M0 is corrected for incomplete recovery, unless perfusion.m0.t1_recovery is false.",
+            )
         return None
 
     def _several_m0_times(self, file, field, values):
         self._error(
-            file, field, sorted(set(values)), "one repetition time for all M0 volumes",
+            file,
+            field,
+            sorted(set(values)),
+            "one repetition time for all M0 volumes",
             "A saturation recovery (M0 at several repetition times) is not fitted by this workflow: give the volumes of "
             "the longest time, or set perfusion.m0.t1_recovery to false.",
-        )  # fmt: skip
+        )
 
     def _repetition_field(self):
         """The field that holds the repetition time."""
@@ -472,9 +492,12 @@ class _Resolver(FieldReader):
             return physiology.haematocrit(value)
         except ValueError as error:
             self._error(
-                "the participants' table", f"{column} of {self.participant.get('participant_id')}", value, str(error),
+                "the participants' table",
+                f"{column} of {self.participant.get('participant_id')}",
+                value,
+                str(error),
                 "Correct the table.",
-            )  # fmt: skip
+            )
             return None
 
     def _by_field_strength(self, key, strength):
@@ -483,17 +506,37 @@ class _Resolver(FieldReader):
         nearest = min(known, key=lambda tesla: abs(tesla - strength))
         if abs(nearest - strength) > 0.15:
             self._contradiction(
-                "MagneticFieldStrength", f"one of {', '.join(f'{tesla:g}' for tesla in sorted(known))} T",
+                "MagneticFieldStrength",
+                f"one of {', '.join(f'{tesla:g}' for tesla in sorted(known))} T",
                 f"Add {strength:g} to perfusion.{key} in the configuration.",
-            )  # fmt: skip
+            )
         self.sources[key] = f"{named_constants.source(self.settings, key)}; at {nearest:g} T"
         return known[nearest]
 
 
 # What is not known of a series that the scanner quantified.
 _LABELED = (
-    "labeling_type", "labeling_duration", "post_labeling_delay", "bolus_cutoff_delay", "bolus_cutoff_technique",
-    "slice_timing", "slice_axis", "background_suppression", "suppression_pulses", "labeling_efficiency", "m0_type", "m0_of_pair",
-    "m0_estimate", "m0_repetition_time", "repetition_time", "echo_time", "m0_echo_time", "field_strength",
-    "partition_coefficient", "t1_blood", "t1_tissue", "t2_star", "haematocrit",
-)  # fmt: skip
+    "labeling_type",
+    "labeling_duration",
+    "post_labeling_delay",
+    "bolus_cutoff_delay",
+    "bolus_cutoff_technique",
+    "slice_timing",
+    "slice_axis",
+    "background_suppression",
+    "suppression_pulses",
+    "labeling_efficiency",
+    "m0_type",
+    "m0_of_pair",
+    "m0_estimate",
+    "m0_repetition_time",
+    "repetition_time",
+    "echo_time",
+    "m0_echo_time",
+    "field_strength",
+    "partition_coefficient",
+    "t1_blood",
+    "t1_tissue",
+    "t2_star",
+    "haematocrit",
+)

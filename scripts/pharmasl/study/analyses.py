@@ -22,7 +22,9 @@ def check(study):
         counts = [found.count(label) for label in labels]
         if min(counts) < 2:
             yield InputError(
-                "config", f"analyses.{name}",
+                "config",
+                f"analyses.{name}",
                 " and ".join(f"{count} complete participants of {label}" for count, label in zip(counts, labels)),
-                "2 or more in each", "Check the sessions' labels and the arms, or remove the analysis.",
-            )  # fmt: skip
+                "2 or more in each",
+                "Check the sessions' labels and the arms, or remove the analysis.",
+            )

@@ -6,9 +6,14 @@ from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import bids
 
 SELECTORS = {
-    "acquisition": "acq", "run": "run", "task": "task", "reconstruction": "rec", "direction": "dir", "echo": "echo",
+    "acquisition": "acq",
+    "run": "run",
+    "task": "task",
+    "reconstruction": "rec",
+    "direction": "dir",
+    "echo": "echo",
     "part": "part",
-}  # fmt: skip
+}
 # Entities that tell images of one acquisition apart, with the selector that chooses among them; averaging such images as
 # if they were repetitions would give a number that nobody measured.
 ONE_ACQUISITION = {"echo": "echo", "rec": "reconstruction", "part": "part", "chunk": None}
@@ -57,10 +62,12 @@ def unmatched(conditions, runs):
             parts.append(f"{key}: {', '.join(labels) or 'none in any name'}")
             close += [label for label in similar(wanted, labels) if label != str(wanted)]
         yield InputError(
-            "config", f"conditions.{name}", ", ".join(f"{key}: {label}" for key, label in selector.items()),
+            "config",
+            f"conditions.{name}",
+            ", ".join(f"{key}: {label}" for key, label in selector.items()),
             f"labels that a perfusion run of the dataset has together; there are {'; '.join(parts)}",
             did_you_mean(close, "Correct the labels, or remove the condition."),
-        )  # fmt: skip
+        )
 
 
 def ambiguous(scans):
@@ -88,6 +95,9 @@ def ambiguous(scans):
             names = " and ".join(os.path.basename(file.path) for file in files[:3])
             fix = f"Choose one by conditions.{condition}: {{{selector}: {min(label for label in labels if label)}}}."
             yield InputError(
-                "config", f"conditions.{condition}", names, f"images of one {key}: these are no repetitions",
+                "config",
+                f"conditions.{condition}",
+                names,
+                f"images of one {key}: these are no repetitions",
                 fix if selector else "Join the chunks to one image: they are not assembled by this workflow.",
-            )  # fmt: skip
+            )

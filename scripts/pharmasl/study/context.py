@@ -9,9 +9,12 @@ def missing(asl):
     """The error of a series (bids.File) without a table."""
     path = asl.path.removesuffix(f"_asl{asl.extension}") + "_aslcontext.tsv"
     return InputError(
-        path, "(whole file)", "no such file", "a table with the column volume_type and a row a volume",
+        path,
+        "(whole file)",
+        "no such file",
+        "a table with the column volume_type and a row a volume",
         "Write it; without it label and control are unknown.",
-    )  # fmt: skip
+    )
 
 
 def read(path, image, volumes):
@@ -41,22 +44,31 @@ def read(path, image, volumes):
     if "volume_type" not in sheet.columns:
         lost = any(name in known for name in sheet.columns)
         raise InputError(
-            path, "header", ", ".join(sheet.columns), "volume_type",
+            path,
+            "header",
+            ", ".join(sheet.columns),
+            "volume_type",
             "The first line is a volume: add the line volume_type above it." if lost else "Name the column so.",
-        )  # fmt: skip
+        )
     types = [row["volume_type"] for row in sheet.rows]
     _check_types(path, sheet.lines, types, known)
     types = [kind or "n/a" for kind in types]
     if not ({"control", "label"} <= set(types) or {"deltam", "cbf"} & set(types)):
         raise InputError(
-            path, "volume_type", sorted(set(types)), "control and label, deltam, or cbf volumes",
+            path,
+            "volume_type",
+            sorted(set(types)),
+            "control and label, deltam, or cbf volumes",
             "Correct the table; a run without them holds no perfusion signal that this workflow can quantify.",
-        )  # fmt: skip
+        )
     if volumes is not None and len(types) != volumes:
         raise InputError(
-            path, "volume_type", f"{len(types)} rows", f"{volumes}, one a volume of {image}",
+            path,
+            "volume_type",
+            f"{len(types)} rows",
+            f"{volumes}, one a volume of {image}",
             "Correct whichever is wrong: the image may be cut short, or the table not be this run's.",
-        )  # fmt: skip
+        )
     return types
 
 
@@ -69,8 +81,9 @@ def _check_types(path, lines, types, known):
         return
     misspelt = all(similar(kind, filter(None, known), alike=sidecar.FIELDS_ALIKE) for kind in strange)
     raise InputError(
-        path, "volume_type",
+        path,
+        "volume_type",
         ", ".join(f"{kind} (line {places[0]}{', ...' * (len(places) > 1)})" for kind, places in strange.items()),
         f"one of {', '.join(name or 'n/a' for name in known)}",
         "Mind the spelling and lower case." if misspelt else "Correct the table.",
-    )  # fmt: skip
+    )

@@ -29,9 +29,12 @@ def find(paths):
     for group in suspects:
         for same in _grouped(group, contents.shared().digest):
             yield InputError(
-                same[0], "(whole file)", f"the same content as {', '.join(same[1:])}", "a scan of its own under each name",
+                same[0],
+                "(whole file)",
+                f"the same content as {', '.join(same[1:])}",
+                "a scan of its own under each name",
                 "Restore the right image from its source; until then take one of the runs out of the dataset.",
-            )  # fmt: skip
+            )
 
 
 def _grouped(paths, key):

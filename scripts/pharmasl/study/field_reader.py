@@ -5,9 +5,12 @@ from pharmasl.study import schemas, sidecar
 
 # Fields without which a series is still quantified, and otherwise: misspelt, they would be passed over without a word.
 _TELLING = (
-    "LabelingEfficiency", "BackgroundSuppressionNumberPulses", "BackgroundSuppressionPulseTime", "SliceEncodingDirection",
+    "LabelingEfficiency",
+    "BackgroundSuppressionNumberPulses",
+    "BackgroundSuppressionPulseTime",
+    "SliceEncodingDirection",
     "LookLocker",
-)  # fmt: skip
+)
 
 
 class FieldReader:
@@ -77,14 +80,18 @@ class FieldReader:
         self.refused.add(field)
         if field in self.origin:
             self._error(
-                *self._place(field), "null", expected, "Give its value, or limit the override to the scans that can do "
-                "without.",
-            )  # fmt: skip
+                *self._place(field),
+                "null",
+                expected,
+                "Give its value, or limit the override to the scans that can do without.",
+            )
             return
         typo = sidecar.misspelt(field, self.fields)
-        hint = f"Is {typo} meant to be {field}? Rename it." if typo else (
-            f"Add {field} to the sidecar, or to perfusion.override in the configuration."
-        )  # fmt: skip
+        hint = (
+            f"Is {typo} meant to be {field}? Rename it."
+            if typo
+            else (f"Add {field} to the sidecar, or to perfusion.override in the configuration.")
+        )
         self._error(self.sidecar_path, field, "nothing", expected, hint)
 
     def _take(self, key, field):

@@ -29,17 +29,23 @@ def read(path, one_volume=False):
     if min(known.shape) < LEAST_LENGTH:
         errors.append(
             InputError(
-                path, "dim", " x ".join(map(str, known.shape)), f"{LEAST_LENGTH} or more voxels along each axis",
+                path,
+                "dim",
+                " x ".join(map(str, known.shape)),
+                f"{LEAST_LENGTH} or more voxels along each axis",
                 "A single slice can be neither realigned nor registered in space: leave the image out.",
             )
-        )  # fmt: skip
+        )
     if one_volume and known.volumes > 1:
         errors.append(
             InputError(
-                path, "dim", f"{known.volumes} volumes", "one",
+                path,
+                "dim",
+                f"{known.volumes} volumes",
+                "one",
                 "Give a single volume: echoes, inversions and repetitions each in a file of their own.",
             )
-        )  # fmt: skip
+        )
     if errors:
         raise InputErrors(errors)
     return known

@@ -110,9 +110,12 @@ def _contradiction(file):
             named = f"{key}-{label}" if label else f"no {key}-"
             expected = f"{key}-{folder}" if folder else f"no {key}-"
             return InputError(
-                file.path, key, f"{named} in the name", f"{expected}, as the folders have it",
+                file.path,
+                key,
+                f"{named} in the name",
+                f"{expected}, as the folders have it",
                 f"Name and folder contradict each other: move or rename the file to the {kind} that it is of.",
-            )  # fmt: skip
+            )
     return None
 
 
@@ -136,9 +139,12 @@ def _misnamed(dataset):
     for path in dataset.misnamed:
         key = "sub" if os.path.dirname(path) == dataset.root.rstrip(os.sep) else "ses"
         yield InputError(
-            path, "folder", os.path.basename(path), f"{key}-<label>, letters and digits",
+            path,
+            "folder",
+            os.path.basename(path),
+            f"{key}-<label>, letters and digits",
             "Rename it, or move it out of the dataset: what lies in it is not read under this name.",
-        )  # fmt: skip
+        )
 
 
 def _same_folder(subjects):
@@ -147,9 +153,12 @@ def _same_folder(subjects):
     for lower in [lower for lower, count in counts.items() if count > 1]:
         names = [f"sub-{subject}" for subject in subjects if subject.lower() == lower]
         yield InputError(
-            "bids_dir", "sub-<label>", " and ".join(names), "labels that differ in more than capital letters",
+            "bids_dir",
+            "sub-<label>",
+            " and ".join(names),
+            "labels that differ in more than capital letters",
             "Rename one: on macOS and Windows they are one folder.",
-        )  # fmt: skip
+        )
 
 
 def _twice(files):
@@ -160,6 +169,9 @@ def _twice(files):
     for same in groups.values():
         if len(same) > 1:
             yield InputError(
-                same[0].path, "name", " and ".join(file.name for file in same), "one image of this name",
+                same[0].path,
+                "name",
+                " and ".join(file.name for file in same),
+                "one image of this name",
                 "Remove or rename all but one: they are the same run (run-1 is run-01), and which is meant cannot be told.",
-            )  # fmt: skip
+            )

@@ -42,21 +42,30 @@ def names(settings, named):
     if not own:
         if settings["space"] != "MNI152NLin2009aSym":
             yield InputError(
-                "config", "template.space", settings["space"], "MNI152NLin2009aSym, the template at hand",
+                "config",
+                "template.space",
+                settings["space"],
+                "MNI152NLin2009aSym, the template at hand",
                 "Give the files of another template by template.t1w, gm and wm, or leave template.space out.",
-            )  # fmt: skip
+            )
         return
     for kind in ("t1w", *NEEDED):
         if kind not in own:
             yield InputError(
-                "config", f"template.{kind}", "nothing", f"a file beside template.{next(iter(own))}",
+                "config",
+                f"template.{kind}",
+                "nothing",
+                f"a file beside template.{next(iter(own))}",
                 "A template of your own needs t1w, gm and wm at least; give all three or none.",
-            )  # fmt: skip
+            )
     if not named:
         yield InputError(
-            "config", "template.space", "nothing", "the name of the template, letters and digits",
+            "config",
+            "template.space",
+            "nothing",
+            "the name of the template, letters and digits",
             "Name it: the name stands in the names of all files in that space.",
-        )  # fmt: skip
+        )
 
 
 def check(settings):
@@ -76,9 +85,12 @@ def check(settings):
     for kind, path in files(settings).items():
         if not os.path.isfile(path):
             yield InputError(
-                "config", f"template.{kind}", path, "an existing file",
+                "config",
+                f"template.{kind}",
+                path,
+                "an existing file",
                 "Correct the path: it is relative to the folder you run in.",
-            )  # fmt: skip
+            )
             continue
         try:
             image = header.read(path)
@@ -98,7 +110,9 @@ def check(settings):
             image.affine, first[1].affine, rtol=0, atol=_GRID_TOLERANCE
         ):
             yield InputError(
-                path, f"template.{kind}", f"shape {image.shape}, or another affine",
+                path,
+                f"template.{kind}",
+                f"shape {image.shape}, or another affine",
                 f"the grid of {first[0]}: {first[1].shape}",
                 "Resample the template's files to one grid.",
-            )  # fmt: skip
+            )

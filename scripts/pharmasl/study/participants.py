@@ -101,10 +101,13 @@ def _by_label(sheet, errors):
         elif label in known:
             errors.append(
                 InputError(
-                    sheet.path, f"line {line}, {ID}", f"sub-{label} again, first in line {first[label]}",
-                    "each participant once", "Remove one of the two rows.",
+                    sheet.path,
+                    f"line {line}, {ID}",
+                    f"sub-{label} again, first in line {first[label]}",
+                    "each participant once",
+                    "Remove one of the two rows.",
                 )
-            )  # fmt: skip
+            )
         else:
             known[label], first[label] = row, line
     # The order of the rows in the file says nothing.
@@ -114,9 +117,12 @@ def _by_label(sheet, errors):
 def _no_column(path, column, columns):
     hint = did_you_mean(similar(column, columns))
     return InputError(
-        path, column, f"no such column, of {', '.join(columns)}", "a column that the configuration names",
+        path,
+        column,
+        f"no such column, of {', '.join(columns)}",
+        "a column that the configuration names",
         f"Add it, or correct the name. {hint}".rstrip(),
-    )  # fmt: skip
+    )
 
 
 def _no_rows(path, subjects, known):
@@ -130,9 +136,12 @@ def _no_rows(path, subjects, known):
     hint = f" It has {', '.join(numbers[:5])}: write the zeros in front." if numbers else ""
     listed = ", ".join(f"sub-{name}" for name in absent[:10]) + (f" and {len(absent) - 10} more" * (len(absent) > 10))
     yield InputError(
-        path, ID, f"no row for {listed}", "a row for every participant with a folder",
+        path,
+        ID,
+        f"no row for {listed}",
+        "a row for every participant with a folder",
         f"Add the row, or name those to use in participants of the configuration.{hint}",
-    )  # fmt: skip
+    )
 
 
 def _unknown_arms(path, arms, rows):

@@ -62,24 +62,35 @@ def check(config: dict) -> Iterator[InputError]:
     names = known(config)
     if CRAVING in config["analyses"] and "craving" in config:
         yield InputError(
-            FILE, f"analyses.{CRAVING}", CRAVING, "another name beside craving, which primary calls so",
+            FILE,
+            f"analyses.{CRAVING}",
+            CRAVING,
+            "another name beside craving, which primary calls so",
             "Rename the analysis.",
-        )  # fmt: skip
+        )
     for field in ("answers", "secondary"):
         for name in asked[field]:
             if name not in names:
                 yield InputError(
-                    FILE, f"primary.{field}", name, f"one of: {', '.join(names) or 'none'}",
-                    did_you_mean(similar(name, names), "Correct the name, or add the analysis or the region to craving.rois."),
-                )  # fmt: skip
+                    FILE,
+                    f"primary.{field}",
+                    name,
+                    f"one of: {', '.join(names) or 'none'}",
+                    did_you_mean(
+                        similar(name, names), "Correct the name, or add the analysis or the region to craving.rois."
+                    ),
+                )
             if field == "secondary" and name in asked["answers"]:
                 yield InputError(FILE, "primary.secondary", name, "no primary answer", "Leave it in one of the lists.")
     for name in of_analyses(config, ("answers",)):
         if config["analyses"][name]["method"] == "mixed_model":
             yield InputError(
-                FILE, "primary.answers", f"{name}, of method mixed_model", "analyses with a family-wise p",
+                FILE,
+                "primary.answers",
+                f"{name}, of method mixed_model",
+                "analyses with a family-wise p",
                 "Take the method differences, or name it in primary.secondary.",
-            )  # fmt: skip
+            )
     if asked["correction"] == "joint":
         yield from _joint(config, asked["answers"])
 
@@ -91,16 +102,22 @@ def _joint(config, answers):
         what = "an endpoint" if name not in analyses else f"of method {analyses[name]['method']}"
         if name not in analyses or analyses[name]["method"] != "differences":
             yield InputError(
-                FILE, "primary.correction", f"joint, and {name} is {what}", "analyses of method differences alone",
+                FILE,
+                "primary.correction",
+                f"joint, and {name} is {what}",
+                "analyses of method differences alone",
                 "Take holm or sequence, or leave it out of primary.answers.",
-            )  # fmt: skip
+            )
     first, *others = [name for name in answers if name in analyses] or [None]
     for name in others:
         for key, one, other in _differences(analyses[first], analyses[name], config["inference"]):
             yield InputError(
-                FILE, "primary.correction", f"joint, and {key} is {_shown(one)} in {first}, {_shown(other)} in {name}",
-                "analyses of the same people, design and relabellings", "Make them alike, or take holm or sequence.",
-            )  # fmt: skip
+                FILE,
+                "primary.correction",
+                f"joint, and {key} is {_shown(one)} in {first}, {_shown(other)} in {name}",
+                "analyses of the same people, design and relabellings",
+                "Make them alike, or take holm or sequence.",
+            )
 
 
 def _differences(one, other, common):

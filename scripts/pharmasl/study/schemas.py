@@ -109,10 +109,15 @@ def _expected(schema, otherwise="a value"):
         limits = "one of " + ", ".join("n/a" if value is None else str(value) for value in schema["enum"])
     else:
         words = {
-            "type": "{}", "minimum": "at least {}", "exclusiveMinimum": "above {}", "maximum": "at most {}",
-            "pattern": "matching {}", "minItems": "{} or more items", "maxItems": "{} or fewer items",
+            "type": "{}",
+            "minimum": "at least {}",
+            "exclusiveMinimum": "above {}",
+            "maximum": "at most {}",
+            "pattern": "matching {}",
+            "minItems": "{} or more items",
+            "maxItems": "{} or fewer items",
             "maxLength": "at most {} characters",
-        }  # fmt: skip
+        }
         limits = ", ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
     description = schema.get("description", "").rstrip(".")
     return "; ".join(part for part in (limits, description) if part) or otherwise

@@ -95,9 +95,12 @@ def _references(config):
         yield from _arms_and_sessions(config, name, analysis)
         if analysis["method"] != "differences" and (analysis["effect"] != "group_by_time" or "site" in analysis):
             yield InputError(
-                FILE, f"analyses.{name}.method", analysis["method"], "differences, but for group_by_time without a site",
+                FILE,
+                f"analyses.{name}.method",
+                analysis["method"],
+                "differences, but for group_by_time without a site",
                 "Take the default.",
-            )  # fmt: skip
+            )
         if analysis["method"] == "mixed_model" and any(" - " in term for term in analysis["covariates"]):
             yield InputError(
                 FILE,
@@ -151,24 +154,36 @@ def _verdicts(config):
         field = f"analyses.{name}.inference"
         if method == "full_factorial" and primary not in ("extent", "voxel"):
             yield InputError(
-                FILE, f"{field}.primary", f"{primary}, for {name} of method full_factorial", "extent or voxel",
+                FILE,
+                f"{field}.primary",
+                f"{primary}, for {name} of method full_factorial",
+                "extent or voxel",
                 f"Set analyses.{name}.inference.primary: random fields have a p of clusters' extent and of voxels alone.",
-            )  # fmt: skip
+            )
         elif method == "differences" and primary in ("mass", "tfce") and primary not in inference["statistics"]:
             yield InputError(
-                FILE, f"{field}.primary", f"{primary}, which statistics of {name} leaves out",
-                "a statistic that is computed", f"Add {primary} to statistics, or name another.",
-            )  # fmt: skip
+                FILE,
+                f"{field}.primary",
+                f"{primary}, which statistics of {name} leaves out",
+                "a statistic that is computed",
+                f"Add {primary} to statistics, or name another.",
+            )
         if method != "differences" and inference["variance"] == "by_arm":
             yield InputError(
-                FILE, f"{field}.variance", f"by_arm, for {name} of method {method}", "equal, but for the method differences",
+                FILE,
+                f"{field}.variance",
+                f"by_arm, for {name} of method {method}",
+                "equal, but for the method differences",
                 f"Set analyses.{name}.inference.variance to equal, or take the method differences.",
-            )  # fmt: skip
+            )
         if method == "differences" and least > inference["alpha"]:
             yield InputError(
-                FILE, "inference.permutations", f"{inference['permutations']}, alpha {inference['alpha']:g} for {name}",
-                f"more than {1 / inference['alpha']:g} relabellings", "Take more: no p could reach alpha.",
-            )  # fmt: skip
+                FILE,
+                "inference.permutations",
+                f"{inference['permutations']}, alpha {inference['alpha']:g} for {name}",
+                f"more than {1 / inference['alpha']:g} relabellings",
+                "Take more: no p could reach alpha.",
+            )
 
 
 def _sensitivity(config, unknown):
@@ -181,9 +196,12 @@ def _sensitivity(config, unknown):
             yield unknown(f"{field}.roi", answer["roi"], "rois")
         elif config["rois"][answer["roi"]]["space"] == "native":
             yield InputError(
-                FILE, f"{field}.roi", f"{answer['roi']}, read in native space", "a region read in template space",
+                FILE,
+                f"{field}.roi",
+                f"{answer['roi']}, read in native space",
+                "a region read in template space",
                 "Its alternatives are maps on the template: add the same region with space: template, and name that.",
-            )  # fmt: skip
+            )
         if "analysis" not in answer:
             if answer["contrast"] not in config["contrasts"]:
                 yield unknown(f"{field}.contrast", answer["contrast"], "contrasts")
@@ -198,15 +216,21 @@ def _sensitivity(config, unknown):
         analysis = analyses[answer["analysis"]]
         if analysis["method"] != "differences":
             yield InputError(
-                FILE, f"{field}.analysis", f"{answer['analysis']}, of method {analysis['method']}",
-                "an analysis of method differences", "Name another, or add one of that method.",
-            )  # fmt: skip
+                FILE,
+                f"{field}.analysis",
+                f"{answer['analysis']}, of method {analysis['method']}",
+                "an analysis of method differences",
+                "Name another, or add one of that method.",
+            )
         for key in ("site", "predictor"):
             if analysis.get(key) in terms:
                 yield InputError(
-                    FILE, "sensitivity.covariates", analysis[key], f"no {key} of {answer['analysis']}",
+                    FILE,
+                    "sensitivity.covariates",
+                    analysis[key],
+                    f"no {key} of {answer['analysis']}",
                     "Take it out: it is in the model anyway.",
-                )  # fmt: skip
+                )
     for dimension in ("quality", "covariates"):
         if "own" in asked[dimension]:
             yield InputError(
@@ -217,9 +241,12 @@ def _sensitivity(config, unknown):
             # The band may be taken away by the configuration: then no scan could be excluded by it.
             if config["quality"]["bands"].get(measure, ()) is None:
                 yield InputError(
-                    FILE, f"sensitivity.quality.{name}.exclude", measure, "a measure with a band",
+                    FILE,
+                    f"sensitivity.quality.{name}.exclude",
+                    measure,
+                    "a measure with a band",
                     f"Give limits in quality.bands.{measure}.",
-                )  # fmt: skip
+                )
 
 
 def _arms_and_sessions(config, name, analysis):
@@ -230,18 +257,24 @@ def _arms_and_sessions(config, name, analysis):
             for label in analysis.get("pair", []) if field == "pair" else [analysis.get("arm")]:
                 if label is not None and label not in arms:
                     yield InputError(
-                        FILE, f"analyses.{name}.{field}", label, f"one of the arms: {', '.join(arms)}",
+                        FILE,
+                        f"analyses.{name}.{field}",
+                        label,
+                        f"one of the arms: {', '.join(arms)}",
                         "Correct the name or add it to arms.others.",
-                    )  # fmt: skip
+                    )
     if "sessions" in config:
         sessions = config["sessions"]
         known = [sessions["baseline"], sessions["followup"], *sessions["others"]]
         for label in analysis.get("sessions", {}).values():
             if label not in known:
                 yield InputError(
-                    FILE, f"analyses.{name}.sessions", label, f"one of the sessions: {', '.join(known)}",
+                    FILE,
+                    f"analyses.{name}.sessions",
+                    label,
+                    f"one of the sessions: {', '.join(known)}",
                     "Correct the label or add it to sessions.others.",
-                )  # fmt: skip
+                )
 
 
 def _circles(config):

@@ -121,14 +121,19 @@ def check(config: Mapping) -> Iterator[InputError]:
             predictor = config["analyses"][name].get("predictor")
             if predictor and predictor not in craving.get("covariates", []):
                 yield InputError(
-                    FILE, field, f"{roi}, a cluster that {name} chose by its relation to {predictor}",
+                    FILE,
+                    field,
+                    f"{roi}, a cluster that {name} chose by its relation to {predictor}",
                     "a region that no participant's number chose",
                     f"Where {predictor} goes with craving, so does the region, whatever the brain does: take a region of the atlas "
                     f"or of an analysis of the arms, or add {predictor} to craving.covariates.",
-                )  # fmt: skip
+                )
     for name in (config.get("primary") or {}).get("answers", []):
         if name in config["analyses"] and (shared := of_analysis(config, name)):
             yield InputError(
-                FILE, "primary.answers", f"{name}: {shared[0].split(';')[0]}", "analyses that share no data with what they test",
+                FILE,
+                "primary.answers",
+                f"{name}: {shared[0].split(';')[0]}",
+                "analyses that share no data with what they test",
                 f"{shared[0].split('; ')[-1].capitalize()}, or name it in primary.secondary.",
-            )  # fmt: skip
+            )

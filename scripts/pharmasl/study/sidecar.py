@@ -12,10 +12,18 @@ OVERRIDE = "perfusion.override"
 # What an override can be limited to: the configuration's word, and the entity of the file's name.
 WHERE = {"participant": "sub", "session": "ses", **conditions.SELECTORS}
 # Fields whose numbers are seconds.
-_SECONDS = frozenset({
-    "PostLabelingDelay", "LabelingDuration", "RepetitionTimePreparation", "RepetitionTime", "EchoTime",
-    "BolusCutOffDelayTime", "SliceTiming", "BackgroundSuppressionPulseTime",
-})  # fmt: skip
+_SECONDS = frozenset(
+    {
+        "PostLabelingDelay",
+        "LabelingDuration",
+        "RepetitionTimePreparation",
+        "RepetitionTime",
+        "EchoTime",
+        "BolusCutOffDelayTime",
+        "SliceTiming",
+        "BackgroundSuppressionPulseTime",
+    }
+)
 # How alike two fields must be for one to be taken for a misspelling of the other (difflib's ratio).
 FIELDS_ALIKE = 0.85
 # And to be refused for it: PhaseEncodingDirection, of 0.86, is no misspelling of SliceEncodingDirection.
@@ -123,14 +131,20 @@ def read_object(path):
         raise InputError(path, "(whole file)", found, "valid JSON", "Correct the file.") from None
     if strange:
         raise InputError(
-            path, "(whole file)", ", ".join(dict.fromkeys(strange)), "finite numbers",
+            path,
+            "(whole file)",
+            ", ".join(dict.fromkeys(strange)),
+            "finite numbers",
             "Write the number, or null where it is not known.",
-        )  # fmt: skip
+        )
     if not isinstance(content, dict):
         raise InputError(
-            path, "(whole file)", f"a {type(content).__name__}", "a JSON object: fields and values between braces",
+            path,
+            "(whole file)",
+            f"a {type(content).__name__}",
+            "a JSON object: fields and values between braces",
             "Correct the file.",
-        )  # fmt: skip
+        )
     if twice:
         raise InputError(
             path, ", ".join(twice), "the field twice", "each field once", "Remove the one that is not meant."
@@ -240,17 +254,23 @@ def check_overrides(asked, names):
             if name not in known:
                 close = similar(name, known, alike=FIELDS_ALIKE)
                 yield InputError(
-                    "config", f"{override.name}.{name}", name, "a field of BIDS that quantification reads",
+                    "config",
+                    f"{override.name}.{name}",
+                    name,
+                    "a field of BIDS that quantification reads",
                     did_you_mean(close, f"Known are {', '.join(sorted(known))}."),
-                )  # fmt: skip
+                )
         values = {name: value for name, value in override.fields.items() if name in known and value is not None}
         for error in impossible(values):
             yield InputError("config", f"{override.name}.{error.field}", error.found, error.expected, error.fix)
         if names and not any(override.applies(entities) for entities in names):
             yield InputError(
-                "config", f"{override.name}.where", override.where, "entities that a scan of the study has",
+                "config",
+                f"{override.name}.where",
+                override.where,
+                "entities that a scan of the study has",
                 "Correct the labels, or remove the override.",
-            )  # fmt: skip
+            )
 
 
 def usable(asked):

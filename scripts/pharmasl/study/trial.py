@@ -268,12 +268,15 @@ def collect(config):
     errors += headers.check_t1w(t1w)
     errors += [
         InputError(
-            stem, "(file name)", f"{piece} twenty times or more", "labels without such a repetition",
+            stem,
+            "(file name)",
+            f"{piece} twenty times or more",
+            "labels without such a repetition",
             "Shorten the last label: Snakemake stops at it.",
         )
         for stem in [*scans, *t1w]
         if (piece := written.repetition(stem))
-    ]  # fmt: skip
+    ]
     scanned = {scan.subject for scan in scans.values()}
     for subject in participants:
         if subject not in scanned:
@@ -315,9 +318,12 @@ def _nothing_to_do(dataset, study):
     """The error of a study without a scan."""
     reasons = "; ".join(sorted({row["reason"] for row in study.exclusions}))[:500]
     return InputError(
-        dataset.root, "perf/*_asl.nii.gz", "no run that a condition matches", "at least one",
+        dataset.root,
+        "perf/*_asl.nii.gz",
+        "no run that a condition matches",
+        "at least one",
         f"Check conditions and sessions. {reasons}",
-    )  # fmt: skip
+    )
 
 
 # How many files that were not fetched are named one by one.
@@ -332,9 +338,12 @@ def _once(errors, dataset):
         return errors
     rest = {id(error) for error in absent[_MOST_ABSENT:]}
     summary = InputError(
-        dataset.root, "(whole files)", f"{len(rest)} more links to files that are not there", "the files themselves",
+        dataset.root,
+        "(whole files)",
+        f"{len(rest)} more links to files that are not there",
+        "the files themselves",
         f"Fetch them all: datalad get -d {dataset.root} {dataset.root}",
-    )  # fmt: skip
+    )
     return [*(error for error in errors if id(error) not in rest), summary]
 
 
@@ -344,10 +353,12 @@ def _unknown_sessions(dataset, config):
         for name in label if isinstance(label, list) else [label]:
             if name not in dataset.sessions:
                 yield InputError(
-                    "config", f"sessions.{role}", name,
+                    "config",
+                    f"sessions.{role}",
+                    name,
                     f"a session of the dataset: {', '.join(dataset.sessions) or 'it has no ses- folders'}",
                     did_you_mean(similar(name, dataset.sessions), "Correct the label, without ses-."),
-                )  # fmt: skip
+                )
 
 
 def _subjects(dataset, config, errors):
@@ -392,11 +403,14 @@ def _scans(dataset, config, participants, errors, exclusions):
             several.setdefault(tuple(names), []).append(asl.path)
     errors += [
         InputError(
-            "config", "conditions", f"{' and '.join(names)} both match {paths[0]}" + ", ..." * (len(paths) > 1),
-            "one condition a run", "Make the selectors distinct.",
+            "config",
+            "conditions",
+            f"{' and '.join(names)} both match {paths[0]}" + ", ..." * (len(paths) > 1),
+            "one condition a run",
+            "Make the selectors distinct.",
         )
         for names, paths in several.items()
-    ]  # fmt: skip
+    ]
     ambiguous = list(conditions.ambiguous(files))
     errors += ambiguous or copies.find(file.path for _, file in files)
     for condition, asl in files:
@@ -486,9 +500,12 @@ def _unknown_exclusions(dataset, study):
     for field, part in quality.items():
         for name in sorted(set(part.get("exclude_scans", {})) & set(part.get("accept_scans", {}))):
             yield InputError(
-                "config", f"{field}.accept_scans.{name}", "in exclude_scans too", "a scan in one of the two",
+                "config",
+                f"{field}.accept_scans.{name}",
+                "in exclude_scans too",
+                "a scan in one of the two",
                 "Remove it from either.",
-            )  # fmt: skip
+            )
     named = [
         (f"{field}.{key}", name)
         for field, part in quality.items()
@@ -500,6 +517,9 @@ def _unknown_exclusions(dataset, study):
         if name in names or subject in left_out:
             continue
         yield InputError(
-            "config", f"{field}.{name}", name, "the name of a scan of the study",
+            "config",
+            f"{field}.{name}",
+            name,
+            "the name of a scan of the study",
             did_you_mean(similar(name, names, most=5), "The study's scans stand in study/scans.tsv."),
-        )  # fmt: skip
+        )

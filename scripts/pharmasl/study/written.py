@@ -11,9 +11,16 @@ from pharmasl.errors import InputError
 _LIMITED = ("analyses", "contrasts", "rois", "conditions")
 # Settings that are paths, by the keys that lead to them.
 _PATHS = (
-    ("bids_dir",), ("output_dir",), ("participants_table",), ("craving", "table"), ("template", "t1w"),
-    ("template", "mask"), ("template", "gm"), ("template", "wm"), ("template", "csf"),
-)  # fmt: skip
+    ("bids_dir",),
+    ("output_dir",),
+    ("participants_table",),
+    ("craving", "table"),
+    ("template", "t1w"),
+    ("template", "mask"),
+    ("template", "gm"),
+    ("template", "wm"),
+    ("template", "csf"),
+)
 _OF_DATASET = ("participants_table", "table")
 _DERIVATIVES = "derivatives"
 # A name that ends so stops Snakemake, which takes it for a rule that feeds itself.
@@ -47,9 +54,12 @@ def repeated_keys(paths):
                 line = key.start_mark.line + 1
                 if key.value in first and key.tag != "tag:yaml.org,2002:merge":
                     yield InputError(
-                        path, ".".join(here), f"twice, in lines {first[key.value]} and {line}", "each key once",
+                        path,
+                        ".".join(here),
+                        f"twice, in lines {first[key.value]} and {line}",
+                        "each key once",
                         "Remove or rename one: only the last would be read.",
-                    )  # fmt: skip
+                    )
                 first.setdefault(key.value, line)
                 pending.append((here, child))
 
@@ -177,16 +187,22 @@ def check(config, file):
         before, after = ([part] if isinstance(part, str) else part for part in (craving["before"], craving["after"]))
         if both := sorted(set(before) & set(after)):
             yield InputError(
-                file, "craving.after", ", ".join(both), "other columns than craving.before",
+                file,
+                "craving.after",
+                ", ".join(both),
+                "other columns than craving.before",
                 "Name the ratings after the cues: the change would be 0.",
-            )  # fmt: skip
+            )
     for name, parts in config["conjunctions"].items():
         for part in parts:
             if config["analyses"].get(part, {}).get("method") == "mixed_model":
                 yield InputError(
-                    file, f"conjunctions.{name}", f"{part}, of method mixed_model", "analyses with a family-wise p",
+                    file,
+                    f"conjunctions.{name}",
+                    f"{part}, of method mixed_model",
+                    "analyses with a family-wise p",
                     "Name others, or take the method differences: the mixed model has a false discovery rate alone.",
-                )  # fmt: skip
+                )
 
 
 def repetition(name):
@@ -222,21 +238,30 @@ def _names(config, file):
         for name in names:
             if piece := repetition(name):
                 yield InputError(
-                    file, f"{kind}.{name}", f"{piece} twenty times or more", "a name without such a repetition",
+                    file,
+                    f"{kind}.{name}",
+                    f"{piece} twenty times or more",
+                    "a name without such a repetition",
                     "Shorten it: Snakemake stops at it.",
-                )  # fmt: skip
+                )
             other = first.setdefault(name.casefold(), name)
             if other != name:
                 yield InputError(
-                    file, f"{kind}.{name}", f"{other} and {name}", "names that differ in more than case",
+                    file,
+                    f"{kind}.{name}",
+                    f"{other} and {name}",
+                    "names that differ in more than case",
                     "Rename one: both are one file where case does not count (macOS, Windows).",
-                )  # fmt: skip
+                )
     for name in config["rois"]:
         if name.endswith("_leftout") and name.removesuffix("_leftout") in config["rois"]:
             yield InputError(
-                file, f"rois.{name}", name, "a name that does not end in _leftout",
+                file,
+                f"rois.{name}",
+                name,
+                "a name that does not end in _leftout",
                 f"Rename it: {name}_values.tsv holds {name.removesuffix('_leftout')} without each participant.",
-            )  # fmt: skip
+            )
 
 
 def _output(config, file):
@@ -261,9 +286,12 @@ def _sessions(config, file):
     for field, sessions in places:
         if sessions and sessions["baseline"] == sessions["followup"]:
             yield InputError(
-                file, f"{field}.followup", sessions["followup"], "another session than baseline",
+                file,
+                f"{field}.followup",
+                sessions["followup"],
+                "another session than baseline",
                 "Name the later session: all changes would be 0.",
-            )  # fmt: skip
+            )
     for label in study["others"] if study else []:
         if label in (study["baseline"], study["followup"]):
             yield InputError(
@@ -286,9 +314,12 @@ def _pairs(config, file):
             low, high = roi.get(f"{axis}_above"), roi.get(f"{axis}_below")
             if low is not None and high is not None and not low < high:
                 yield InputError(
-                    file, f"rois.{name}", f"{axis}_above {low:g} and {axis}_below {high:g}", "a part between the planes",
+                    file,
+                    f"rois.{name}",
+                    f"{axis}_above {low:g} and {axis}_below {high:g}",
+                    "a part between the planes",
                     "Exchange or correct the two: nothing is left of the region.",
-                )  # fmt: skip
+                )
     kernel = config["perfusion"]["partial_volume"]["kernel"]
     if any(size % 2 == 0 for size in kernel):
         yield InputError(file, "perfusion.partial_volume.kernel", kernel, "odd numbers", "Correct the even ones.")

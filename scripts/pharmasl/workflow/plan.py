@@ -160,10 +160,12 @@ def joint_people(study):
     for name, people in others:
         if apart := sorted(people ^ first[1]):
             yield InputError(
-                "config", "primary.correction", f"joint, and {', '.join(f'sub-{who}' for who in apart)} in {first[0]} or "
-                f"{name} alone", "analyses of the same people",
+                "config",
+                "primary.correction",
+                f"joint, and {', '.join(f'sub-{who}' for who in apart)} in {first[0]} or {name} alone",
+                "analyses of the same people",
                 "Take holm or sequence, or leave them out of all by participants.",
-            )  # fmt: skip
+            )
 
 
 def scores(study):

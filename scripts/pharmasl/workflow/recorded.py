@@ -62,12 +62,17 @@ def _asked(targets, name, wildcards):
     """Whether the configuration asks for a rule's output for some wildcards, of those that would make files."""
     study = targets.study
     optional = {
-        "craving_scores": targets.if_craving, "craving_model": targets.if_craving,
-        "craving_figure": targets.if_craving, "roi_craving": targets.if_craving_rois,
-        "craving_mediation": targets.if_mediation, "seed_slopes": targets.if_seed_slopes,
-        "participant_flow": targets.if_arms, "flow_figure": targets.if_arms, "allocation_log": lambda paths: [],
+        "craving_scores": targets.if_craving,
+        "craving_model": targets.if_craving,
+        "craving_figure": targets.if_craving,
+        "roi_craving": targets.if_craving_rois,
+        "craving_mediation": targets.if_mediation,
+        "seed_slopes": targets.if_seed_slopes,
+        "participant_flow": targets.if_arms,
+        "flow_figure": targets.if_arms,
+        "allocation_log": lambda paths: [],
         "trial_verdict": lambda paths: targets.if_declared("any", paths),
-    }  # fmt: skip
+    }
     if name in optional:
         return bool(optional[name]([name]))
     if name == "roi_left_out":

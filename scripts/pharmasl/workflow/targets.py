@@ -21,11 +21,27 @@ _SCORING = frozenset({"table", "before", "after", "range", "condition", "unknown
 
 
 # What of a scan's acquisition has no part in its alignment.
-_QUANTIFICATION = frozenset({
-    "sources", "units", "labeling_efficiency", "suppression_pulses", "m0_repetition_time", "m0_echo_time", "m0_scale",
-    "repetition_time", "echo_time", "field_strength", "t1_blood", "haematocrit", "t1_tissue", "t2_star",
-    "partition_coefficient", "total_acquired_pairs", "fieldmaps",
-})  # fmt: skip
+_QUANTIFICATION = frozenset(
+    {
+        "sources",
+        "units",
+        "labeling_efficiency",
+        "suppression_pulses",
+        "m0_repetition_time",
+        "m0_echo_time",
+        "m0_scale",
+        "repetition_time",
+        "echo_time",
+        "field_strength",
+        "t1_blood",
+        "haematocrit",
+        "t1_tissue",
+        "t2_star",
+        "partition_coefficient",
+        "total_acquired_pairs",
+        "fieldmaps",
+    }
+)
 
 
 class _Known(dict):
@@ -125,9 +141,16 @@ class Targets:
         """The settings of the quantification, without those that have done their work when it begins."""
         settings = self.study.config["perfusion"]
         used = (
-            "calibration", "q2tips", "m0", "subtraction", "outliers", "delays", "partial_volume", "smoothing_fwhm",
+            "calibration",
+            "q2tips",
+            "m0",
+            "subtraction",
+            "outliers",
+            "delays",
+            "partial_volume",
+            "smoothing_fwhm",
             "interpolation",
-        )  # fmt: skip
+        )
         return {**{key: settings[key] for key in used}, "motion": {"regress": settings["motion"]["regress"]}}
 
     def label(self, wildcards):

@@ -148,9 +148,14 @@ def test_no_brain_at_all_is_refused(network):
 
 @pytest.mark.parametrize(
     ("centre", "face"),
-    [((8, 35, 32), "left"), ((51, 35, 32), "right"), ((30, 8, 32), "back"), ((30, 61, 32), "front"),
-     ((30, 35, 55), "top")],
-)  # fmt: skip
+    [
+        ((8, 35, 32), "left"),
+        ((51, 35, 32), "right"),
+        ((30, 8, 32), "back"),
+        ((30, 61, 32), "front"),
+        ((30, 35, 55), "top"),
+    ],
+)
 def test_a_field_of_view_that_cuts_the_brain_is_refused(network, centre, face):
     brain, affine = ball(centre=centre, radius=72.0)
     network(brain)

@@ -157,9 +157,12 @@ def reason(files):
 def test_reasons_in_words(tmp_path):
     assert reason(small(tmp_path)) == ("scan excluded", "smoking scan at T2 excluded: spatial CoV high")
     lost = [
-        {"scan": f"sub-2_{at}_smoking", "reason": f"{n} of 30 repeats usable, fewer than 10; registration not accepted: {n} mm"}
+        {
+            "scan": f"sub-2_{at}_smoking",
+            "reason": f"{n} of 30 repeats usable, fewer than 10; registration not accepted: {n} mm",
+        }
         for at, n in (("T1", 3), ("T2", 4))
-    ]  # fmt: skip
+    ]
     told = "smoking scan at T1 and T2 excluded: fewer than 10 repeats usable; registration not accepted"
     assert reason(small(tmp_path, quality_exclusions=lost)) == ("scan excluded", told)
 
@@ -180,9 +183,7 @@ def test_an_earlier_obstacle_outranks_a_later_one_at_the_other_session(tmp_path)
 
 
 def test_an_analysis_that_was_not_run_leaves_out_all_who_could_have_been_in_it(tmp_path):
-    files = small(
-        tmp_path, quality_exclusions=[], design=[], inference={"status": "not run: no seed", "excluded": []}
-    )  # fmt: skip
+    files = small(tmp_path, quality_exclusions=[], design=[], inference={"status": "not run: no seed", "excluded": []})
     rows = [row for row in flow.flow(files, **ONE) if row["stage"] == "left out"]
     assert [(row["n"], row["cause"], row["reason"]) for row in rows] == [(1, "other", "analysis not run: no seed")] * 2
 
@@ -195,14 +196,16 @@ def test_an_analysis_that_was_not_run_leaves_out_all_who_could_have_been_in_it(t
         ({"design": [{"participant_id": "sub-9"}]}, "sub-9"),
         ({"randomised": [{"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True}]}, "sub-2"),
         (
-            {"randomised": [
-                {"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True},
-                {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": False},
-            ]},
+            {
+                "randomised": [
+                    {"participant_id": "sub-1", "arm": "drug", "selected": True, "scanned": True},
+                    {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": False},
+                ]
+            },
             "not as in the table of scans: sub-2",
         ),
     ],
-)  # fmt: skip
+)
 def test_tables_that_contradict_one_another_are_refused(tmp_path, changes, told):
     with pytest.raises(InputError, match=told):
         flow.flow(small(tmp_path, **changes), **ONE)

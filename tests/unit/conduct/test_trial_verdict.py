@@ -13,7 +13,16 @@ from pharmasl.errors import InputError
 from pharmasl.files import blinding, tables
 
 ARMS = {"treatment": "baclofen", "control": "placebo"}
-NULL = ("max_t", "min_t", "extent_positive", "extent_negative", "mass_positive", "mass_negative", "tfce_positive", "tfce_negative")  # fmt: skip
+NULL = (
+    "max_t",
+    "min_t",
+    "extent_positive",
+    "extent_negative",
+    "mass_positive",
+    "mass_negative",
+    "tfce_positive",
+    "tfce_negative",
+)
 PEOPLE = [f"sub-{k}" for k in range(8)]
 # All 70 ways to deal 4 of 8 people to the treatment, the observed one first.
 DEALS = np.array(list(itertools.combinations(range(8), 4)))
@@ -21,13 +30,22 @@ DEALS = np.array(list(itertools.combinations(range(8), 4)))
 
 def inference(path, p, *, statistic="extent", **changes):
     block = {
-        "status": "run", "participants": PEOPLE, "alpha": 0.05, "model": {"design_sha256": "d0"},
-        "permutation": {"number": 70, "seed": None}, "tests": {"two_sided": True},
+        "status": "run",
+        "participants": PEOPLE,
+        "alpha": 0.05,
+        "model": {"design_sha256": "d0"},
+        "permutation": {"number": 70, "seed": None},
+        "tests": {"two_sided": True},
         "verdict": {
-            "statistic": statistic, "error_rate": "family-wise error", "alpha": 0.05, "p": p, "smallest_attainable_p": 1 / 70,
-            "can_reach_alpha": True, "significant": p is not None and p <= 0.05,
+            "statistic": statistic,
+            "error_rate": "family-wise error",
+            "alpha": 0.05,
+            "p": p,
+            "smallest_attainable_p": 1 / 70,
+            "can_reach_alpha": True,
+            "significant": p is not None and p <= 0.05,
         },
-    }  # fmt: skip
+    }
     tables.write_json(path, block | changes)
     return path
 
@@ -35,10 +53,15 @@ def inference(path, p, *, statistic="extent", **changes):
 def null(path, values):
     """A table of maxima of one statistic, the observed labelling first: ``values`` of shape (B, V), a voxel a column."""
     rows = [
-        {"relabelling": b, "max_t": float(max(row.max(), 0)), "min_t": float(min(row.min(), 0)),
-         "extent_positive": int((row > 1.5).sum()), "extent_negative": int((row < -1.5).sum())}
+        {
+            "relabelling": b,
+            "max_t": float(max(row.max(), 0)),
+            "min_t": float(min(row.min(), 0)),
+            "extent_positive": int((row > 1.5).sum()),
+            "extent_negative": int((row < -1.5).sum()),
+        }
         for b, row in enumerate(values)
-    ]  # fmt: skip
+    ]
     tables.write_table(path, rows, dict.fromkeys(("relabelling", *NULL), ""))
     return path
 
@@ -78,8 +101,10 @@ def test_the_joint_p_is_that_of_every_relabelling_counted_by_hand(tmp_path):
     """Two contrasts of eight people whose noise is shared in part: all 70 relabellings of both at once."""
     rng = np.random.default_rng(3)
     shared = rng.normal(size=(8, 5))
-    maps = {name: t_maps(shared + rng.normal(size=(8, 5)) + effect * np.isin(np.arange(8), DEALS[0])[:, None])
-            for name, effect in (("a", 2.0), ("b", 0.8))}  # fmt: skip
+    maps = {
+        name: t_maps(shared + rng.normal(size=(8, 5)) + effect * np.isin(np.arange(8), DEALS[0])[:, None])
+        for name, effect in (("a", 2.0), ("b", 0.8))
+    }
     largest = np.stack([np.abs(maps[name]).max(axis=1) for name in "ab"], axis=1)
     single = (largest[:, None] >= largest[None] - 1e-9).mean(axis=0)  # [r, k]: p of analysis k, had r been observed
     for k, name in enumerate("ab"):
@@ -169,8 +194,10 @@ def files(tmp_path, **p):
     """Analyses with these p; the craving model and one region's correlations."""
     for name, value in p.items():
         inference(tmp_path / f"{name}.json", value)
-    model = [{"analysis": "paired_t", "term": "change", "arm": "baclofen", "p": 0.001, "method": None},
-             {"analysis": "difference_of_changes", "term": "arm:session", "arm": None, "p": 0.02, "method": "REML"}]  # fmt: skip
+    model = [
+        {"analysis": "paired_t", "term": "change", "arm": "baclofen", "p": 0.001, "method": None},
+        {"analysis": "difference_of_changes", "term": "arm:session", "arm": None, "p": 0.02, "method": "REML"},
+    ]
     tables.write_table(tmp_path / "model.tsv", model, dict.fromkeys(model[0], ""))
     row = {
         "roi": "vmpfc",
@@ -269,9 +296,15 @@ def test_the_rows_are_those_that_the_stages_write(tmp_path):
     rng = np.random.default_rng(1)
     names = [f"{k:02d}" for k in range(12)]
     scores = [
-        {"participant_id": f"sub-{n}", "arm": ("baclofen", "placebo")[k % 2], "session_id": s, "cue_elicited": float(rng.normal())}
-        for k, n in enumerate(names) for s in ("T1", "T2")
-    ]  # fmt: skip
+        {
+            "participant_id": f"sub-{n}",
+            "arm": ("baclofen", "placebo")[k % 2],
+            "session_id": s,
+            "cue_elicited": float(rng.normal()),
+        }
+        for k, n in enumerate(names)
+        for s in ("T1", "T2")
+    ]
     cbf = {("vmpfc", "cue"): {(n, s): float(rng.normal()) for n in names for s in ("T1", "T2")}}
     craving = {"rois": ["vmpfc"], "contrast": "cue", "resamples": 199}
     rows = correlations.analyse(scores, cbf, {"vmpfc": False}, craving, ARMS, {"baseline": "T1", "followup": "T2"})

@@ -88,8 +88,9 @@ def test_files(tmp_path):
     np.testing.assert_array_equal(images.load(visit.effect)[1], visit.affine)
     assert sidecar["Missing"] is None
     assert [(each["Scan"], each["Weight"], each["Excluded"]) for each in sidecar["Scans"]] == [
-        ("a", 1, None), ("b", -1, None),
-    ]  # fmt: skip
+        ("a", 1, None),
+        ("b", -1, None),
+    ]
 
 
 def test_an_excluded_scan_leaves_an_empty_contrast_that_says_why(tmp_path):

@@ -23,11 +23,14 @@ def scores_of(ratings, n):
             before, after = (None if math.isnan(v) else float(v) for v in own[s])
             rows.append(
                 {
-                    "participant_id": f"sub-{k:02d}", "arm": "drug" if k < n[0] else "placebo", "session_id": session,
-                    "before": before, "after": after,
+                    "participant_id": f"sub-{k:02d}",
+                    "arm": "drug" if k < n[0] else "placebo",
+                    "session_id": session,
+                    "before": before,
+                    "after": after,
                     "cue_elicited": None if None in (before, after) else after - before,
                 }
-            )  # fmt: skip
+            )
     return rows
 
 
@@ -103,8 +106,11 @@ def test_the_deciding_row_is_welchs_test_of_the_changes():
     ratings[:10] = 30 + 3 * (ratings[:10] - 30)
     ratings[4, 1, 0] = math.nan
     scores = scores_of(ratings, n)
-    (row,) = (row for row in models.analyse(scores, ARMS, SESSIONS)
-              if all(row[key] == value for key, value in answers.CRAVING_TEST.items()))  # fmt: skip
+    (row,) = (
+        row
+        for row in models.analyse(scores, ARMS, SESSIONS)
+        if all(row[key] == value for key, value in answers.CRAVING_TEST.items())
+    )
     elicited = ratings[:, :, 1] - ratings[:, :, 0]
     change = elicited[:, 1] - elicited[:, 0]
     first, second = change[:10][np.isfinite(change[:10])], change[10:]

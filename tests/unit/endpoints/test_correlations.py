@@ -321,8 +321,9 @@ def test_the_declared_test_of_all_regions_is_the_family_and_the_rest_describe():
     rows = analyse(scores, cbf, rois=["a", "b"])
     tested = [row for row in rows if row["role"] == "tested"]
     assert [(row["roi"], row["timing"], row["group"], row["method"]) for row in tested] == [
-        ("a", "change", "all", "pearson"), ("b", "change", "all", "pearson"),
-    ]  # fmt: skip
+        ("a", "change", "all", "pearson"),
+        ("b", "change", "all", "pearson"),
+    ]
     assert {(row["family"], row["family_size"]) for row in tested} == {("change, all participants, pearson", 2)}
     row, twin = tested
     assert row["p_holm"] == pytest.approx(min(1, 2 * min(row["p"], twin["p"])))
@@ -548,9 +549,14 @@ def test_range_without_one_participant_and_bca_of_pearson():
     without = [stats.pearsonr(*np.delete(own, i, 0).T).statistic for i in range(len(own))]
     assert (row["without_one_low"], row["without_one_high"]) == pytest.approx((min(without), max(without)), rel=1e-9)
     expected = stats.bootstrap(
-        own.T, lambda a, b: stats.pearsonr(a, b).statistic, paired=True, vectorized=False, n_resamples=999, method="BCa",
+        own.T,
+        lambda a, b: stats.pearsonr(a, b).statistic,
+        paired=True,
+        vectorized=False,
+        n_resamples=999,
+        method="BCa",
         rng=np.random.default_rng(0),
-    ).confidence_interval  # fmt: skip
+    ).confidence_interval
     assert (row["bca_low"], row["bca_high"]) == pytest.approx((expected.low, expected.high), abs=0.06)
 
 

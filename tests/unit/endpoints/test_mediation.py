@@ -102,9 +102,14 @@ def run(tmp_path, *mediators, **more):
     paths = [tmp_path / f"{name}.tsv" for name in ("a", "b")]
     craving = {"mediation": {"mediators": [dict(zip(("roi", "contrast"), m)) for m in mediators]}, "resamples": 499}
     mediation.write_mediation(
-        tmp_path / "scores.tsv", paths, [path.with_suffix(".json") for path in paths], tmp_path / "out.tsv",
-        craving | more, ARMS, SESSIONS,
-    )  # fmt: skip
+        tmp_path / "scores.tsv",
+        paths,
+        [path.with_suffix(".json") for path in paths],
+        tmp_path / "out.tsv",
+        craving | more,
+        ARMS,
+        SESSIONS,
+    )
     return {row["effect"]: row for row in tables.read_table(tmp_path / "out.tsv")}
 
 

@@ -138,8 +138,11 @@ def test_items_are_summed_and_a_missing_item_makes_the_sum_missing(tmp_path, par
     craving = {"before": ["a1", "a2", "a3"], "after": ["b1", "b2", "b3"], "range": [1, 7]}
     rows = scores.read_scores(path, participants, craving, SESSIONS, ARMS)
     assert [(r["before"], r["after"], r["cue_elicited"]) for r in rows[:4]] == [
-        (6, 15, 9), (None, 16, None), (None, 3, None), (21, 3, -18),
-    ]  # fmt: skip
+        (6, 15, 9),
+        (None, 16, None),
+        (None, 3, None),
+        (21, 3, -18),
+    ]
     scores.write_scores(path, participants, tmp_path / "out.tsv", craving, SESSIONS, ARMS)
     sidecar = tables.read_json(tmp_path / "out.json")
     # Two sums want items, and the participant without rows has none at all.

@@ -12,10 +12,17 @@ from PIL import Image
 from scipy import stats
 
 VERDICT = {
-    "statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05, "p": 0.02, "smallest_attainable_p": 1 / 462,
-    "can_reach_alpha": True, "significant": True, "significant_voxels": 30, "significant_clusters": 1,
+    "statistic": "extent",
+    "error_rate": "family-wise error",
+    "alpha": 0.05,
+    "p": 0.02,
+    "smallest_attainable_p": 1 / 462,
+    "can_reach_alpha": True,
+    "significant": True,
+    "significant_voxels": 30,
+    "significant_clusters": 1,
     "voxels_outside_clusters": 0,
-}  # fmt: skip
+}
 ARMS = {"treatment": "drug", "control": "placebo"}
 SESSIONS = {"baseline": "ses-T1", "followup": "T2"}
 CLUSTER_COLUMNS = "cluster peak x y z sign size_voxels volume_mm3 p_verdict significant p_fwe_cluster p_fwe_voxel t z_score effect effect_mean region regions"

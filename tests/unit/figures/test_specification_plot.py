@@ -13,9 +13,12 @@ from pharmasl.sensitivity import curve_columns, naming
 from PIL import Image
 
 VALUES = {
-    "scaling": ["absolute", "global"], "smoothing_fwhm": ["6", "0", "8", "10"], "partial_volume": ["false", "true"],
-    "quality": ["own", "strict", "lenient", "a_rule_with_a_very_long_name"], "covariates": ["own", "none", "age"],
-}  # fmt: skip
+    "scaling": ["absolute", "global"],
+    "smoothing_fwhm": ["6", "0", "8", "10"],
+    "partial_volume": ["false", "true"],
+    "quality": ["own", "strict", "lenient", "a_rule_with_a_very_long_name"],
+    "covariates": ["own", "none", "age"],
+}
 
 
 def curves(folder, sizes, answers=("dlpfc_rest",), scale="estimate", lost=(), seed=0):
@@ -86,8 +89,13 @@ def test_every_specification_is_a_point_filled_if_significant_and_a_dot_for_each
         assert filled == (float(row["p"]) < 0.05)
     # Choices that do not vary have no row.
     assert [text.get_text() for text in lower.get_yticklabels()] == [
-        "absolute", "to the global mean", "6 mm", "0 mm", "study's own", "strict",
-    ]  # fmt: skip
+        "absolute",
+        "to the global mean",
+        "6 mm",
+        "0 mm",
+        "study's own",
+        "strict",
+    ]
     assert upper.get_xlim() == lower.get_xlim()
 
 

@@ -144,10 +144,13 @@ def seed_table(path, rows):
 
 def test_seed_changes_are_followup_minus_baseline_of_the_contrast(tmp_path):
     rows = [
-        ("sub-01", "ses-T1", "a", "rest", "r", 50.0, 1), ("sub-01", "ses-T2", "a", "rest", "r", 43.5, 1),
-        ("sub-01", "ses-T1", "a", "cue", "r", 1.0, 1), ("sub-01", "ses-T2", "a", "cue", "r", 2.0, 1),
-        ("sub-02", "ses-T1", "a", "rest", "r", None, 0), ("sub-02", "ses-T2", "a", "rest", "r", 40.0, 1),
-    ]  # fmt: skip
+        ("sub-01", "ses-T1", "a", "rest", "r", 50.0, 1),
+        ("sub-01", "ses-T2", "a", "rest", "r", 43.5, 1),
+        ("sub-01", "ses-T1", "a", "cue", "r", 1.0, 1),
+        ("sub-01", "ses-T2", "a", "cue", "r", 2.0, 1),
+        ("sub-02", "ses-T1", "a", "rest", "r", None, 0),
+        ("sub-02", "ses-T2", "a", "rest", "r", 40.0, 1),
+    ]
     path = seed_table(tmp_path / "r_values.tsv", rows)
     sessions = {"baseline": "T1", "followup": "T2"}
     np.testing.assert_array_equal(design.seed_changes(path, ["02", "01"], "rest", sessions), [np.nan, -6.5])

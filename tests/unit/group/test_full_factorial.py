@@ -116,8 +116,9 @@ def test_the_closed_form_is_the_iterated_one(arms):
     np.testing.assert_allclose(found.effect, effect, rtol=1e-9)
     np.testing.assert_allclose(found.t, t, rtol=1e-9)
     white = full_factorial.whitened_residuals(first, second, [f"arm{k}" for k in code], found.covariance)
-    order = np.concatenate([np.concatenate([np.flatnonzero(code == g), n + np.flatnonzero(code == g)])
-                            for g in range(len(arms))])  # fmt: skip
+    order = np.concatenate(
+        [np.concatenate([np.flatnonzero(code == g), n + np.flatnonzero(code == g)]) for g in range(len(arms))]
+    )
     np.testing.assert_allclose(white, residuals.T[:, order], atol=1e-4)
 
 

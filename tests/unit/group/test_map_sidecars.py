@@ -7,9 +7,12 @@ import pytest
 from pharmasl.group import analysis, map_sidecars
 
 SUMMARY = {
-    "status": "run", "contrast": "rest", "alpha": 0.05, "effect": {"meaning": "the arms' changes", "unit": "mL/100 g/min"},
+    "status": "run",
+    "contrast": "rest",
+    "alpha": 0.05,
+    "effect": {"meaning": "the arms' changes", "unit": "mL/100 g/min"},
     "model": {"formula": "change ~ arm", "tested_term": "arm", "df": 17.0},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -55,9 +58,10 @@ def test_degrees_of_freedom_that_are_no_number_are_left_out(outputs):
 
 def test_the_maps_of_a_conjunction_too(tmp_path):
     outputs = SimpleNamespace(
-        z=str(tmp_path / "c_stat-z_statmap.nii.gz"), pfwe=str(tmp_path / "c_stat-logpfwe_statmap.nii.gz"),
+        z=str(tmp_path / "c_stat-z_statmap.nii.gz"),
+        pfwe=str(tmp_path / "c_stat-logpfwe_statmap.nii.gz"),
         inference=str(tmp_path / "c_inference.json"),
-    )  # fmt: skip
+    )
     map_sidecars.write_conjunction(outputs, ["one", "other"], 0.01)
     content = json.loads((tmp_path / "c_stat-logpfwe_statmap.json").read_text())
     assert content["Threshold"] == 2

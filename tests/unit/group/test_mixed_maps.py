@@ -61,9 +61,12 @@ def test_maps_are_lme4s(case, form):
     assert found.boundary.tolist() == [fit["singular"] == "1" for fit in fits]
     assert found.boundary.any()
     small_sample = mixed_maps.fit(
-        np.array([stored["Y"][s, t, voxels] for s, t in kept]).T, plan.matrix, plan.contrast, plan.participants,
+        np.array([stored["Y"][s, t, voxels] for s, t in kept]).T,
+        plan.matrix,
+        plan.contrast,
+        plan.participants,
         method="kenward-roger",
-    )  # fmt: skip
+    )
     for name, column in (("se", "se_kr"), ("t", "t_kr"), ("df", "df_kr"), ("p", "p_kr")):
         np.testing.assert_allclose(getattr(small_sample, name), lme4(column), rtol=1e-5, atol=1e-7)
     tail = stats.norm.sf(np.abs(found.z))

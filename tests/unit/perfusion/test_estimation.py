@@ -49,9 +49,12 @@ def delayed(folder, kind="PCASL", timing=None, types=("label", "control"), att=N
     change = {"volume_types": ["m0scan", *types * 12], "post_labeling_delay": each, "background_suppression": True}
     if kind == "PASL":
         change |= {
-            "labeling_type": "PASL", "labeling_duration": None, "labeling_efficiency": 0.98,
-            "bolus_cutoff_delay": 0.7, "bolus_cutoff_technique": "QUIPSSII",
-        }  # fmt: skip
+            "labeling_type": "PASL",
+            "labeling_duration": None,
+            "labeling_efficiency": 0.98,
+            "bolus_cutoff_delay": 0.7,
+            "bolus_cutoff_technique": "QUIPSSII",
+        }
     else:
         change["labeling_duration"] = [None] + [1.4] * (len(each) - 1)
     return files(folder, volumes, slice_timing=timing, **change), cbf, att
@@ -129,19 +132,30 @@ def test_the_arterial_term_takes_the_blood_that_passes(tmp_path):
 
 def test_fair_without_a_cut_off_counts_what_the_inversion_time_lets_in(tmp_path):
     scan = files(
-        tmp_path, [1000, 1000, 990], volume_types=["m0scan", "control", "label"], labeling_type="PASL",
-        labeling_duration=None, labeling_efficiency=0.98, post_labeling_delay=1.5,
-    )  # fmt: skip
+        tmp_path,
+        [1000, 1000, 990],
+        volume_types=["m0scan", "control", "label"],
+        labeling_type="PASL",
+        labeling_duration=None,
+        labeling_efficiency=0.98,
+        post_labeling_delay=1.5,
+    )
     made = scan.quantify()
     assert load(made, "cbf")[inside(made)] == pytest.approx(0.01 * kinetics.pulsed(1.5, 1.5, 0.98, 1.65, 0.9), rel=1e-4)
 
 
 def test_q2tips_as_the_manufacturer_counts(tmp_path):
     scan = files(
-        tmp_path, [1000, 1000, 990], volume_types=["m0scan", "control", "label"], labeling_type="PASL",
-        labeling_duration=None, labeling_efficiency=0.98, post_labeling_delay=2.0, bolus_cutoff_delay=[0.7, 1.6],
+        tmp_path,
+        [1000, 1000, 990],
+        volume_types=["m0scan", "control", "label"],
+        labeling_type="PASL",
+        labeling_duration=None,
+        labeling_efficiency=0.98,
+        post_labeling_delay=2.0,
+        bolus_cutoff_delay=[0.7, 1.6],
         bolus_cutoff_technique="Q2TIPS",
-    )  # fmt: skip
+    )
     for choice, time in (("consensus", 2.0), ("commercial", 1.6)):
         made = scan.quantify(q2tips=choice)
         expected = 0.01 * kinetics.pulsed(time, 0.7, 0.98, 1.65, 0.9)

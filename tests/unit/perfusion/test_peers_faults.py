@@ -47,9 +47,12 @@ def resolve(root, **fields):
     content = {**json.loads(path.read_text()), **fields}
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
     config = {
-        "bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {"acquisition": "rest"}},
-        "participants": ["01"], "perfusion": {},
-    }  # fmt: skip
+        "bids_dir": str(root),
+        "output_dir": "out",
+        "conditions": {"rest": {"acquisition": "rest"}},
+        "participants": ["01"],
+        "perfusion": {},
+    }
     return trial.read_study(config).scans[STEM].acquisition
 
 
@@ -85,9 +88,14 @@ def test_units_and_m0_of_the_fit():
     # Label that has wholly arrived at 0.1 s: equation 1 of Alsop 2015 backwards, of 60 mL/100 g/min, by hand.
     relative = 60 / 6000 / 0.9 * 2 * 0.85 * 1.65 * np.exp(-delays / 1.65) * (1 - np.exp(-1.8 / 1.65))
     found = multidelay.fit(
-        relative[None], delays, kind="continuous", bolus=1.8, labeling_efficiency=0.85, t1_blood=1.65,
+        relative[None],
+        delays,
+        kind="continuous",
+        bolus=1.8,
+        labeling_efficiency=0.85,
+        t1_blood=1.65,
         partition_coefficient=0.9,
-    )  # fmt: skip
+    )
     assert found.cbf[0] == pytest.approx(60, rel=1e-9)
 
 

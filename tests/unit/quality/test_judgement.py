@@ -17,8 +17,12 @@ from pharmasl.workflow.targets import Targets
 from scipy import ndimage, stats
 
 DEFAULT = {
-    "bands": {}, "exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True,
-}  # fmt: skip
+    "bands": {},
+    "exclude": [],
+    "least_pairs": 2,
+    "exclude_failed_registration": True,
+    "exclude_implausible": True,
+}
 GOOD = {"Accepted": True, "Reason": None}
 
 
@@ -193,9 +197,22 @@ def raw_measures(folder):
     series = np.where(inside[..., np.newaxis], 8630 * difference / np.where(inside, m0, 1)[..., np.newaxis], 0)
     grey, nothing = inside.astype(np.float32), np.zeros(inside.shape, dtype=np.float32)
     return metrics.scan_metrics(
-        series.mean(axis=3), affine, series, np.ones(series.shape[3], dtype=bool), inside, grey, nothing, nothing,
-        np.array([0.1]), np.array([1.0]), series.mean(axis=3), inside, inside, grey, 0.9,
-    )  # fmt: skip
+        series.mean(axis=3),
+        affine,
+        series,
+        np.ones(series.shape[3], dtype=bool),
+        inside,
+        grey,
+        nothing,
+        nothing,
+        np.array([0.1]),
+        np.array([1.0]),
+        series.mean(axis=3),
+        inside,
+        inside,
+        grey,
+        0.9,
+    )
 
 
 def test_a_water_phantom_has_no_perfusion_signal_and_a_brain_of_the_same_protocol_has():
@@ -223,9 +240,22 @@ def test_the_mean_of_291_people_is_within_the_bands_and_the_same_map_displaced_i
 
     def found(values):
         measures = metrics.scan_metrics(
-            values, grid.affine, values[..., np.newaxis], np.ones(1, dtype=bool), brain, gm, wm, csf,
-            np.array([0.1]), np.array([1.0]), values, values > 0, inside, gm, 0.9,
-        )  # fmt: skip
+            values,
+            grid.affine,
+            values[..., np.newaxis],
+            np.ones(1, dtype=bool),
+            brain,
+            gm,
+            wm,
+            csf,
+            np.array([0.1]),
+            np.array([1.0]),
+            values,
+            values > 0,
+            inside,
+            gm,
+            0.9,
+        )
         return flags.flags(measures, flags.BANDS)
 
     # Its field of view has fewer slices than the template; all else is as it should be.

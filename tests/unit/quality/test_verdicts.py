@@ -8,9 +8,17 @@ from pharmasl.quality import judgement, verdicts
 
 MEASURES = {"gm_cbf": 55.0, "gm_cbf_z": 9.0, "negative_gm_share": 0.02, "template_correlation": 0.5}
 CONSISTENCY = {
-    "M0OverControl": 5.0, "M0OverControlLeast": 1.2, "M0Spread": 1.0, "GainStep": 1.01, "GainStepVolume": 20,
-    "ZeroShare": 0.0, "BackgroundSuppression": True, "GreyMatterMedian": 55.0, "EffectiveDelay": 1.8, "EffectiveDelayLeast": 0.65,
-}  # fmt: skip
+    "M0OverControl": 5.0,
+    "M0OverControlLeast": 1.2,
+    "M0Spread": 1.0,
+    "GainStep": 1.01,
+    "GainStepVolume": 20,
+    "ZeroShare": 0.0,
+    "BackgroundSuppression": True,
+    "GreyMatterMedian": 55.0,
+    "EffectiveDelay": 1.8,
+    "EffectiveDelayLeast": 0.65,
+}
 
 
 def causes(measures=None, **consistency):
@@ -35,19 +43,43 @@ def test_a_good_scan_and_one_of_which_little_is_known_have_none():
 @pytest.mark.parametrize(
     ("measures", "consistency", "cause"),
     [
-        ({}, {"M0OverControl": 1.19}, "M0 is no brighter than the suppressed controls (1.19 times, at least 1.2 expected): "),
+        (
+            {},
+            {"M0OverControl": 1.19},
+            "M0 is no brighter than the suppressed controls (1.19 times, at least 1.2 expected): ",
+        ),
         ({}, {"M0OverControl": 0.45, "M0OverControlLeast": 0.5, "BackgroundSuppression": False}, "M0 is darker than"),
-        ({}, {"M0Spread": 10.0}, "the M0 volumes disagree (the brightest is 10.0 times the dimmest, at most 1.5 expected)"),
+        (
+            {},
+            {"M0Spread": 10.0},
+            "the M0 volumes disagree (the brightest is 10.0 times the dimmest, at most 1.5 expected)",
+        ),
         ({}, {"GainStep": 1.11}, "the level of controls and labels steps midway (by a factor of 1.11 at volume 20, "),
         ({}, {"ZeroShare": 0.51}, "CBF is exactly 0 in much of the brain (51%, at most 50% expected)"),
-        ({"gm_cbf": -58.0, "gm_cbf_z": -3.1}, {}, "grey-matter CBF is clearly below zero (-58.0 mL/100 g/min, z -3.1, "),
-        ({"gm_cbf": -58.0, "gm_cbf_z": math.nan, "negative_gm_share": 0.9}, {}, "grey-matter CBF is clearly below zero"),
-        ({}, {"EffectiveDelay": 0.2}, "the delay is shorter than blood's way to grey matter (0.2 s, at least 0.65 s expected)"),
-        ({}, {"GreyMatterMedian": 301.0}, "grey-matter CBF is higher than any brain's (median 301 mL/100 g/min, at most 300"),
+        (
+            {"gm_cbf": -58.0, "gm_cbf_z": -3.1},
+            {},
+            "grey-matter CBF is clearly below zero (-58.0 mL/100 g/min, z -3.1, ",
+        ),
+        (
+            {"gm_cbf": -58.0, "gm_cbf_z": math.nan, "negative_gm_share": 0.9},
+            {},
+            "grey-matter CBF is clearly below zero",
+        ),
+        (
+            {},
+            {"EffectiveDelay": 0.2},
+            "the delay is shorter than blood's way to grey matter (0.2 s, at least 0.65 s expected)",
+        ),
+        (
+            {},
+            {"GreyMatterMedian": 301.0},
+            "grey-matter CBF is higher than any brain's (median 301 mL/100 g/min, at most 300",
+        ),
         ({"gm_cbf": math.nan}, {}, "no CBF is known in grey matter"),
         ({"template_correlation": math.nan}, {}, "no CBF is known in the template's brain"),
     ],
-)  # fmt: skip
+)
 def test_each_cause_alone(measures, consistency, cause):
     (found,) = causes(measures, **consistency)
     assert found.startswith(cause)

@@ -26,9 +26,11 @@ time.sleep(60)
 @pytest.fixture
 def holder(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", HOLDER, tmp_path],
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
-    )  # fmt: skip
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()

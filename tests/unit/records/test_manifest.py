@@ -14,9 +14,13 @@ from pharmasl.records import manifest, results_record, verify
 from pharmasl.records.manifest import Content, Entry, Making, Manifest
 
 MAKING = Making(
-    "group_statistics", ("code: \"0123\"", "inference: {\"alpha\":0.05}"), ("bids::sub-01/a.nii.gz", "contrasts/b.nii.gz"),
-    ("logs/group/c.log",), "e", (("contrasts/b.nii.gz", "sha256:1"),),
-)  # fmt: skip
+    "group_statistics",
+    ('code: "0123"', 'inference: {"alpha":0.05}'),
+    ("bids::sub-01/a.nii.gz", "contrasts/b.nii.gz"),
+    ("logs/group/c.log",),
+    "e",
+    (("contrasts/b.nii.gz", "sha256:1"),),
+)
 
 
 @dataclass
@@ -84,9 +88,14 @@ def restored(folder, known=None):
 def test_it_is_read_as_it_was_written(tmp_path):
     content = Content(3, 1_700_000_000_123_456_789, "a" * 64)
     written = Manifest(
-        {"b.tsv": Entry(MAKING, content, "v"), "a.nii.gz": Entry(MAKING, None, "v"), "c": Entry(Making("r"), content, "v")},
-        {"b.json": content}, {"v": {"numpy": "2"}},
-    )  # fmt: skip
+        {
+            "b.tsv": Entry(MAKING, content, "v"),
+            "a.nii.gz": Entry(MAKING, None, "v"),
+            "c": Entry(Making("r"), content, "v"),
+        },
+        {"b.json": content},
+        {"v": {"numpy": "2"}},
+    )
     manifest.write(tmp_path, written)
     assert manifest.read(tmp_path) == written
     first = (tmp_path / manifest.NAME).read_bytes()
@@ -119,8 +128,9 @@ def test_what_snakemake_forgot_is_put_back(folder):
 def test_another_spelling_of_the_folder_is_the_present_one(folder):
     _, known = restored(folder, memory("/data/results"))
     assert known.persistence.known["/data/results/group/t.nii.gz"].input == [
-        "/data/results/contrasts/b.nii.gz", "bids::sub-01/a.nii.gz",
-    ]  # fmt: skip
+        "/data/results/contrasts/b.nii.gz",
+        "bids::sub-01/a.nii.gz",
+    ]
 
 
 def test_a_date_that_a_copy_lost_is_set_again(folder):

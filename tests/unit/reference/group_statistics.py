@@ -51,9 +51,14 @@ def regressions():
             "df": int(fits[0].df_resid),
         }
     return {
-        "arm": arm, "age": age, "sex": sex, "site": site, "seed_change": seed.tolist(), "change": data.tolist(),
+        "arm": arm,
+        "age": age,
+        "sex": sex,
+        "site": site,
+        "seed_change": seed.tolist(),
+        "change": data.tolist(),
         "results": results,
-    }  # fmt: skip
+    }
 
 
 def z_of_t(t, df):

@@ -150,9 +150,12 @@ def test_written_mask_and_sidecar(tmp_path):
     definition = {"sphere": [4, -2, 0], "radius": 6}
     images.save(tmp_path / "brain.nii.gz", np.ones(GRID.shape), GRID.affine)
     roi_masks.write_mask(
-        tmp_path / "reference.nii.gz", definition, tmp_path / "m.nii.gz", tmp_path / "m.json",
+        tmp_path / "reference.nii.gz",
+        definition,
+        tmp_path / "m.nii.gz",
+        tmp_path / "m.json",
         brain=tmp_path / "brain.nii.gz",
-    )  # fmt: skip
+    )
     data, affine = images.load(tmp_path / "m.nii.gz")
     np.testing.assert_array_equal(data > 0, rois.mask(definition, GRID))
     np.testing.assert_array_equal(affine, GRID.affine)
@@ -257,9 +260,15 @@ def test_weighted_values_of_maps(tmp_path):
 
     def run(statistic, gm_path="gm.nii.gz"):
         rois.write_values(
-            tmp_path / "m.nii.gz", [tmp_path / "cbf.nii.gz"], [row], "m", tmp_path / "v.tsv", 0.5, statistic,
+            tmp_path / "m.nii.gz",
+            [tmp_path / "cbf.nii.gz"],
+            [row],
+            "m",
+            tmp_path / "v.tsv",
+            0.5,
+            statistic,
             tmp_path / gm_path,
-        )  # fmt: skip
+        )
         (found,) = tables.read_table(tmp_path / "v.tsv")
         return float(found["cbf"]), tables.read_json(tmp_path / "v.json")["cbf"]
 

@@ -78,8 +78,11 @@ def by_statsmodels(roi, group):
         keep &= group == ARM
     seed, drug = SEED[keep], DRUG[keep].astype(float)
     columns = {
-        "drug": [seed], "placebo": [seed], "all": [seed, drug], "drug - placebo": [seed * drug, seed, drug],
-    }[group]  # fmt: skip
+        "drug": [seed],
+        "placebo": [seed],
+        "all": [seed, drug],
+        "drug - placebo": [seed * drug, seed, drug],
+    }[group]
     return sm.OLS(CHANGE[roi][keep], sm.add_constant(np.column_stack([*columns, AGE[keep]]))).fit()
 
 
@@ -241,9 +244,17 @@ def test_the_reports_section_compares_the_arms_and_marks_what_the_data_chose(fil
 
 def test_the_reports_left_out_test_gives_every_p_its_worth():
     test = {
-        "status": "run", "r": 0.42, "p": 0.031, "p_naive": 0.004, "r_same_region": 0.71, "p_same_region": 2e-6,
-        "n": 40, "participants": 43, "permutations": 999, "tested_term": "arm",
-    }  # fmt: skip
+        "status": "run",
+        "r": 0.42,
+        "p": 0.031,
+        "p_naive": 0.004,
+        "r_same_region": 0.71,
+        "p_same_region": 2e-6,
+        "n": 40,
+        "participants": 43,
+        "permutations": 999,
+        "tested_term": "arm",
+    }
     config = {"rois": {name: {"analysis": "rest_interaction", "cluster": 1} for name in ("one", "two", "three")}}
     tests = {
         "one": test,

@@ -5,11 +5,27 @@ from pharmasl.report import craving_section
 
 ARMS = {"treatment": "baclofen", "control": "placebo"}
 ROW = {
-    "roi": "insula", "contrast": "cue", "timing": "change", "group": "all", "method": "pearson", "region_of": "all",
-    "estimate": "-0.5", "ci_low": "-0.7", "ci_high": "-0.2", "n": "43", "p": "0.001", "p_holm": "0.002", "p_fdr": "0.002",
-    "p_max": "0.002", "family_size": "2", "role": "tested", "roi_defined_by_same_data": "false", "note": None,
-    "without_one_low": None, "without_one_high": None,
-}  # fmt: skip
+    "roi": "insula",
+    "contrast": "cue",
+    "timing": "change",
+    "group": "all",
+    "method": "pearson",
+    "region_of": "all",
+    "estimate": "-0.5",
+    "ci_low": "-0.7",
+    "ci_high": "-0.2",
+    "n": "43",
+    "p": "0.001",
+    "p_holm": "0.002",
+    "p_fdr": "0.002",
+    "p_max": "0.002",
+    "family_size": "2",
+    "role": "tested",
+    "roi_defined_by_same_data": "false",
+    "note": None,
+    "without_one_low": None,
+    "without_one_high": None,
+}
 DESCRIBED = dict.fromkeys(("p_holm", "p_fdr", "p_max", "family_size")) | {"role": "described"}
 
 

@@ -56,9 +56,7 @@ def test_a_correlation_is_the_craving_stage_s(named):
     x = np.random.default_rng(1).normal(size=24) + 0.5 * y
     adjusted = np.column_stack([arm, nuisance[:, 1]])
     found = curve.fit(NAMES, y, x, np.column_stack([np.ones(24), adjusted]) if named else adjusted, "correlation")
-    reference = partial_correlation.correlate(
-        x, y, adjusted.T, np.zeros(24), "pearson", np.random.default_rng(0), 100
-    )  # fmt: skip
+    reference = partial_correlation.correlate(x, y, adjusted.T, np.zeros(24), "pearson", np.random.default_rng(0), 100)
     assert found.estimate == pytest.approx(reference.estimate, rel=1e-12)
     assert (found.ci_low, found.ci_high, found.p) == pytest.approx(
         (reference.ci_low, reference.ci_high, reference.p_t), rel=1e-10
@@ -214,12 +212,28 @@ def specification(folder, number, scaling, quality, main=False, shift=0.0, unit=
     y, arm, nuisance = data()
     kept = [i for i in range(24) if quality == "own" or i not in (3, 20)]
     answer = {
-        "answer": "dlpfc_rest", "kind": "effect", "unit": unit, "meaning": "more on drug", "roi": "dlpfc",
-        "contrast": "rest", "analysis": "rest_interaction", "defined_by_same_data": True, "status": "run",
-        "participants": [NAMES[i] for i in kept], "response": (y + shift * arm)[kept].tolist(),
-        "tested": arm[kept].tolist(), "nuisance": nuisance[kept].tolist(), "exchange": "permute", "blocks": None,
-        "whole_brain": {"p_fwe_cluster_in_region": 0.03, "p_fwe_cluster_smallest": None, "p_fwe_voxel_smallest": 0.2, "sign_in_region": -1},
-    }  # fmt: skip
+        "answer": "dlpfc_rest",
+        "kind": "effect",
+        "unit": unit,
+        "meaning": "more on drug",
+        "roi": "dlpfc",
+        "contrast": "rest",
+        "analysis": "rest_interaction",
+        "defined_by_same_data": True,
+        "status": "run",
+        "participants": [NAMES[i] for i in kept],
+        "response": (y + shift * arm)[kept].tolist(),
+        "tested": arm[kept].tolist(),
+        "nuisance": nuisance[kept].tolist(),
+        "exchange": "permute",
+        "blocks": None,
+        "whole_brain": {
+            "p_fwe_cluster_in_region": 0.03,
+            "p_fwe_cluster_smallest": None,
+            "p_fwe_voxel_smallest": 0.2,
+            "sign_in_region": -1,
+        },
+    }
     path = folder / f"{number}" / "answers.json"
     path.parent.mkdir()
     chosen = {"scaling": scaling, "smoothing_fwhm": "6", "partial_volume": "false", "quality": quality}

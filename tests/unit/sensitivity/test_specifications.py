@@ -16,8 +16,11 @@ from quantified import TEMPLATE, Files
 def configured(root="bids", **sensitivity):
     config = skeleton.config(root)
     config["analyses"]["seeded"] = {
-        "contrast": "cue", "effect": "association", "seed": {"roi": "found", "contrast": "rest"}, "covariates": ["age"],
-    }  # fmt: skip
+        "contrast": "cue",
+        "effect": "association",
+        "seed": {"roi": "found", "contrast": "rest"},
+        "covariates": ["age"],
+    }
     config["rois"] = {
         "found": {"analysis": "rest_interaction", "cluster": 1},
         "ball": {"sphere": [0, 44, -12], "radius": 10, "statistic": "gm_weighted"},
@@ -125,12 +128,15 @@ def test_the_main_plan_is_the_studys_own(study):
     assert len(rest["members"]) == 6
     assert rest["settings"]["covariates"] == ["age"]
     assert rest["inference"] == study.config["analyses"]["rest_interaction"]["inference"] | {
-        "statistics": ["extent"], "permutations": 1000,
-    }  # fmt: skip
+        "statistics": ["extent"],
+        "permutations": 1000,
+    }
     assert (craving["analysis"], craving["contrast"]) == (None, "cue")
     assert plan["exclusion"] == {
-        "rule": RULE, "scans": {}, "accepted": {},
-    }  # fmt: skip
+        "rule": RULE,
+        "scans": {},
+        "accepted": {},
+    }
     assert plan["regions"] == {"ball": "gm_weighted", "found": "mean"}
     first = plan["visits"][0]
     assert first["scans"] == [f"sub-01_ses-T1_acq-{name}" for name in ("neutral", "rest", "smoking")]
@@ -150,8 +156,10 @@ def test_other_covariates_choose_their_own_participants(study):
 
 def test_another_rule_of_exclusion_is_laid_over_the_studys_own(study):
     assert chosen(study, quality="strict")["exclusion"]["rule"] == {
-        **RULE, "exclude": ["fd_mean"], "least_pairs": 3,
-    }  # fmt: skip
+        **RULE,
+        "exclude": ["fd_mean"],
+        "least_pairs": 3,
+    }
 
 
 @pytest.mark.parametrize("change", [{"covariates": {"more": ["height"]}}, {"covariates": {"c": ["age - height"]}}])
@@ -168,10 +176,20 @@ def test_a_misspelt_scan_of_an_alternative_is_refused(tmp_path):
 
 def quality_table(path, **values):
     row = {
-        "scan": "sub-01_acq-rest", "condition": "rest", "flags": "fd_mean:high,qei:low", "pairs_used": 3, "pairs": 8,
-        "registration": "accepted", "usable": "yes", "exclusion_reason": None,
-        "left_out_by": None, "implausible": None, "gm_cbf": 50.0, "template_correlation": 0.5, **values,
-    }  # fmt: skip
+        "scan": "sub-01_acq-rest",
+        "condition": "rest",
+        "flags": "fd_mean:high,qei:low",
+        "pairs_used": 3,
+        "pairs": 8,
+        "registration": "accepted",
+        "usable": "yes",
+        "exclusion_reason": None,
+        "left_out_by": None,
+        "implausible": None,
+        "gm_cbf": 50.0,
+        "template_correlation": 0.5,
+        **values,
+    }
     tables.write_table(path, [row], dict.fromkeys(row, ""))
     return path
 
@@ -245,10 +263,15 @@ def quantified(tmp_path_factory):
 
 def given(files, made):
     return {
-        "cbf": [made["template_cbf"]], "coverage": [made["coverage"]], "grey": [made["template_gm_cbf"]],
-        "gm_cbf": [made["gm_cbf"]], "gm": [made["gm"]], "coregistration": [files.path("coregistration", ".txt")],
-        "forward": [files.path("forward")], "template_mask": files.path("template_mask"),
-    }  # fmt: skip
+        "cbf": [made["template_cbf"]],
+        "coverage": [made["coverage"]],
+        "grey": [made["template_gm_cbf"]],
+        "gm_cbf": [made["gm_cbf"]],
+        "gm": [made["gm"]],
+        "coregistration": [files.path("coregistration", ".txt")],
+        "forward": [files.path("forward")],
+        "template_mask": files.path("template_mask"),
+    }
 
 
 @pytest.mark.parametrize("own", OWN)

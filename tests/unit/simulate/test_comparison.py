@@ -168,10 +168,23 @@ def test_map_and_geometry_rows_measure_known_errors(tmp_path):
     transforms.write_affines(tmp_path / "still.txt", np.repeat(np.eye(4)[None], 2, axis=0))
     transforms.write_affines(tmp_path / "shifted.txt", shifted)
     transforms.write_affines(tmp_path / "one.txt", np.eye(4))
-    people = [{"truth_mask": tmp_path / "mask.nii.gz", "mask": tmp_path / "moved.nii.gz",
-               "truth_field": tmp_path / "truth_field.nii.gz", "field": tmp_path / "field.nii.gz"}]  # fmt: skip
-    runs = [{"truth_motion": tmp_path / "still.txt", "motion": tmp_path / "shifted.txt", "person": 0,
-             "truth_coregistration": tmp_path / "one.txt", "coregistration": tmp_path / "one.txt"}]  # fmt: skip
+    people = [
+        {
+            "truth_mask": tmp_path / "mask.nii.gz",
+            "mask": tmp_path / "moved.nii.gz",
+            "truth_field": tmp_path / "truth_field.nii.gz",
+            "field": tmp_path / "field.nii.gz",
+        }
+    ]
+    runs = [
+        {
+            "truth_motion": tmp_path / "still.txt",
+            "motion": tmp_path / "shifted.txt",
+            "person": 0,
+            "truth_coregistration": tmp_path / "one.txt",
+            "coregistration": tmp_path / "one.txt",
+        }
+    ]
     dice, warp, placement = comparison.geometry_rows(people, runs, paths[2])
     assert dice["found"] == pytest.approx(14 / 16)
     assert warp["found"] == pytest.approx(5, rel=1e-4)

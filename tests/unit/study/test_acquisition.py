@@ -30,9 +30,12 @@ def context(root, types):
 
 def resolve(root, **perfusion):
     config = {
-        "bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {"acquisition": "rest"}},
-        "participants": ["01"], "perfusion": perfusion,
-    }  # fmt: skip
+        "bids_dir": str(root),
+        "output_dir": "out",
+        "conditions": {"rest": {"acquisition": "rest"}},
+        "participants": ["01"],
+        "perfusion": perfusion,
+    }
     return trial.read_study(config).scans[STEM].acquisition
 
 
@@ -65,8 +68,10 @@ def test_the_constants_of_asltbx(root):
     assert found["labeling_efficiency"] == 0.85
     assert (found["m0_type"], found["m0_of_pair"]) == ("Absent", True)
     assert found["sources"]["t1_blood"] == "calibration asltbx (ASLtbx); at 3 T"
-    complete = settings.resolve({"bids_dir": "x", "output_dir": "y", "conditions": {}, "perfusion": {"calibration": "asltbx"}}
-                                | {"conditions": {"rest": {}}})["perfusion"]  # fmt: skip
+    complete = settings.resolve(
+        {"bids_dir": "x", "output_dir": "y", "conditions": {}, "perfusion": {"calibration": "asltbx"}}
+        | {"conditions": {"rest": {}}}
+    )["perfusion"]
     assert complete["outliers"]["rules"] == ["global"]
     assert complete["outliers"]["global_limits"] == [-40, 150]
     assert complete["m0"]["t1_recovery"] is False
@@ -171,9 +176,13 @@ def test_fair_without_a_cut_off_says_what_it_assumes(root):
 
 def test_all_saturations_of_q2tips_are_kept(root):
     edit(
-        root, ArterialSpinLabelingType="PASL", LabelingDuration=None, BolusCutOffFlag=True,
-        BolusCutOffTechnique="Q2TIPS", BolusCutOffDelayTime=[0.7, 1.6],
-    )  # fmt: skip
+        root,
+        ArterialSpinLabelingType="PASL",
+        LabelingDuration=None,
+        BolusCutOffFlag=True,
+        BolusCutOffTechnique="Q2TIPS",
+        BolusCutOffDelayTime=[0.7, 1.6],
+    )
     assert resolve(root)["bolus_cutoff_delay"] == [0.7, 1.6]
 
 
@@ -192,5 +201,6 @@ def test_field_maps_are_told(root):
     skeleton.image(root / "sub-02/ses-T1/fmap/sub-02_ses-T1_phasediff.nii.gz", (3, 3, 3))
     skeleton.image(root / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_dir-PA_m0scan.nii.gz", (3, 3, 3))
     assert resolve(root)["fieldmaps"] == [
-        "sub-01_ses-T1_acq-rest_dir-PA_m0scan.nii.gz", "sub-01_ses-T1_phasediff.nii.gz",
-    ]  # fmt: skip
+        "sub-01_ses-T1_acq-rest_dir-PA_m0scan.nii.gz",
+        "sub-01_ses-T1_phasediff.nii.gz",
+    ]

@@ -19,9 +19,11 @@ def root(tmp_path):
     """A trial in which one run has a separate M0, on a grid of its own and of several volumes, as is legal."""
     root = skeleton.dataset(tmp_path / "bids")
     skeleton.run(
-        root / "sub-01/ses-T1/perf", "sub-01_ses-T1_acq-rest", {**skeleton.SIDECAR, "M0Type": "Separate"},
+        root / "sub-01/ses-T1/perf",
+        "sub-01_ses-T1_acq-rest",
+        {**skeleton.SIDECAR, "M0Type": "Separate"},
         ["control", "label"] * 3,
-    )  # fmt: skip
+    )
     skeleton.image(root / M0, (5, 6, 4, 2))
     skeleton.write(root / M0.replace(".nii.gz", ".json"), {"RepetitionTimePreparation": 6.0, "EchoTime": 0.012})
     return root

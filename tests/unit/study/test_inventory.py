@@ -235,9 +235,11 @@ class TestLinks:
         shutil.rmtree(path.parent)
         skeleton.image(root / "sub-01/ses-T2/anat/sub-01_ses-T2_T1w.nii.gz", (3, 3, 3))
         skeleton.run(
-            root / "sub-01/ses-T1/perf", "sub-01_ses-T1_acq-rest", {**skeleton.SIDECAR, "M0Type": "Separate"},
+            root / "sub-01/ses-T1/perf",
+            "sub-01_ses-T1_acq-rest",
+            {**skeleton.SIDECAR, "M0Type": "Separate"},
             ["control", "label"] * 3,
-        )  # fmt: skip
+        )
         m0 = skeleton.image(root / f"{STEM}_m0scan.nii.gz", (3, 3, 3))
         skeleton.write(root / f"{STEM}_m0scan.json", {"RepetitionTimePreparation": 9})
         self.dangle(m0)

@@ -37,9 +37,13 @@ def test_answers_have_roles_and_defaults():
     assert primary.known(found) == ["rest", "cue", "link", "mixed", "craving", "craving.vmpfc"]
     roles = {name: primary.role(found, name) for name in primary.known(found)}
     assert roles == {
-        "rest": "primary", "cue": "exploratory", "link": "exploratory", "mixed": "secondary", "craving": "primary",
+        "rest": "primary",
+        "cue": "exploratory",
+        "link": "exploratory",
+        "mixed": "secondary",
+        "craving": "primary",
         "craving.vmpfc": "secondary",
-    }  # fmt: skip
+    }
     assert primary.of_analyses(found) == ["rest", "mixed"]
     undeclared = config(asked)
     del undeclared["primary"]
@@ -58,12 +62,17 @@ def test_answers_have_roles_and_defaults():
         ({"answers": ["rest"], "secondary": ["nothing_of_it"]}, "primary.secondary", "nothing_of_it", "craving.rois"),
         ({"answers": ["rest"], "secondary": ["rest"]}, "primary.secondary", "rest", "one of the lists"),
         ({"answers": ["mixed"]}, "primary.answers", "mixed, of method mixed_model", "primary.secondary"),
-        ({"answers": ["rest", "craving"], "correction": "joint"}, "primary.correction", "joint, and craving is an endpoint", "holm"),
+        (
+            {"answers": ["rest", "craving"], "correction": "joint"},
+            "primary.correction",
+            "joint, and craving is an endpoint",
+            "holm",
+        ),
         ({"answers": ["rest", "rest"]}, "primary.answers", ["rest", "rest"], ""),
         ({"answers": []}, "primary.answers", [], ""),
         ({"answers": ["rest"], "correction": "bonferroni"}, "primary.correction", "bonferroni", ""),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_decide_a_trial_is_refused(asked, field, found, fix):
     (error,) = problems(asked)
     assert (error.field, error.found) == (field, found)
@@ -87,12 +96,20 @@ def test_what_is_known_to_differ_is_not_corrected_jointly():
         ({"site": "site"}, "site is nothing in rest, site in other"),
         ({"inference": {"permutations": 1000}}, "inference.permutations is 5000 in rest, 1000 in other"),
         ({"inference": {"seed": 1}}, "inference.seed is 20200218 in rest, 1 in other"),
-        ({"effect": "between_arms", "pair": ["baclofen", "placebo"]}, "effect is group_by_time in rest, between_arms in other"),
-    ):  # fmt: skip
+        (
+            {"effect": "between_arms", "pair": ["baclofen", "placebo"]},
+            "effect is group_by_time in rest, between_arms in other",
+        ),
+    ):
         found = [error.found for error in problems(joint("rest", "other"), other={**own, **change})]
         assert any(words in each for each in found), found
     # What does not touch the relabellings may differ.
     settings.resolve(config(joint("rest", "other"), other={**own, "contrast": "cue", "within": "insula"}))
     full = {"contrast": "rest", "effect": "group_by_time", "method": "full_factorial"}
     assert any("of method full_factorial" in e.found for e in problems(joint("rest", "other"), other=full))
-    assert any("seed is" in e.found for e in problems(joint("link", "other"), other={**own, "effect": "association", "seed": SEED | {"contrast": "cue"}}))  # fmt: skip
+    assert any(
+        "seed is" in e.found
+        for e in problems(
+            joint("link", "other"), other={**own, "effect": "association", "seed": SEED | {"contrast": "cue"}}
+        )
+    )

@@ -223,7 +223,13 @@ def test_a_trial_that_was_never_blinded_says_so(tmp_path):
 
 def test_the_digest_covers_the_workflow():
     files = allocation_log.state(SETTINGS, VERSIONS)["files"]
-    for name in ("Snakefile", "rules/group.smk", "scripts/report.py", "scripts/pharmasl/report/page.html.j2",
-                 "config/schemas/config.schema.yaml", "envs/report.yaml"):  # fmt: skip
+    for name in (
+        "Snakefile",
+        "rules/group.smk",
+        "scripts/report.py",
+        "scripts/pharmasl/report/page.html.j2",
+        "config/schemas/config.schema.yaml",
+        "envs/report.yaml",
+    ):
         assert name in files
     assert not any(name.endswith((".pyc", ".nbi", ".nbc")) for name in files)

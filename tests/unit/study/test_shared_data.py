@@ -9,15 +9,21 @@ ARMS = {"column": "arm", "treatment": "drug", "control": "placebo"}
 
 def config(**changes):
     base = {
-        "bids_dir": "bids", "output_dir": "results", "sessions": {"baseline": "T1", "followup": "T2"}, "arms": ARMS,
+        "bids_dir": "bids",
+        "output_dir": "results",
+        "sessions": {"baseline": "T1", "followup": "T2"},
+        "arms": ARMS,
         "conditions": {name: {"acquisition": name} for name in ("rest", "smoking", "neutral")},
         "contrasts": {
-            "rest": {"rest": 1}, "again": {"rest": 2}, "cue": {"smoking": 1, "neutral": -1},
-            "change": {"smoking": 1, "rest": -1}, "all": {"rest": 0.5, "neutral": 0.5},
+            "rest": {"rest": 1},
+            "again": {"rest": 2},
+            "cue": {"smoking": 1, "neutral": -1},
+            "change": {"smoking": 1, "rest": -1},
+            "all": {"rest": 0.5, "neutral": 0.5},
         },
         "rois": {"seed": {"analysis": "rest", "cluster": 1}, "atlas": {"sphere": [0, 0, 0], "radius": 5}},
         "analyses": {"rest": {"contrast": "rest", "effect": "group_by_time"}},
-    }  # fmt: skip
+    }
     base["analyses"] = {**base["analyses"], **changes.pop("analyses", {})}
     base["rois"] = {**base["rois"], **changes.pop("rois", {})}
     return {**base, **changes}
@@ -68,8 +74,10 @@ def test_a_search_region_that_the_same_scans_chose_is_told_through_the_chain():
 
 
 CRAVING = {"table": "craving.tsv", "before": "pre", "after": "post", "contrast": "cue"}
-CHOSEN = {"analyses": {"slope": {"contrast": "rest", "effect": "regression", "predictor": "craving_change"}},
-          "rois": {"chosen": {"analysis": "slope", "cluster": 1}}}  # fmt: skip
+CHOSEN = {
+    "analyses": {"slope": {"contrast": "rest", "effect": "regression", "predictor": "craving_change"}},
+    "rois": {"chosen": {"analysis": "slope", "cluster": 1}},
+}
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,13 @@ class TestValues:
             read(root)
         fields = [error.field for error in caught.value.errors]
         wanted = {
-            "ArterialSpinLabelingType", "PostLabelingDelay", "M0Type", "BackgroundSuppression", "MagneticFieldStrength",
+            "ArterialSpinLabelingType",
+            "PostLabelingDelay",
+            "M0Type",
+            "BackgroundSuppression",
+            "MagneticFieldStrength",
             "MRAcquisitionType",
-        }  # fmt: skip
+        }
         assert set(fields) == wanted
         assert len(fields) == len(wanted)
 
@@ -177,9 +181,13 @@ class TestValues:
 
     def test_fields_of_the_scanner_that_are_spelt_alike_are_left_alone(self, root):
         alike = {
-            "PhaseEncodingDirection": "j-", "PostLabelDelay": 1.7, "PCASLType": "balanced", "EchoTime1": 0.01,
-            "RepetitionTimeExcitation": 0.01, "BackgroundSuppressionPulseDuration": 0.01,
-        }  # fmt: skip
+            "PhaseEncodingDirection": "j-",
+            "PostLabelDelay": 1.7,
+            "PCASLType": "balanced",
+            "EchoTime1": 0.01,
+            "RepetitionTimeExcitation": 0.01,
+            "BackgroundSuppressionPulseDuration": 0.01,
+        }
         edit(root, LabelingEfficiency="gone", **alike)
         assert resolve(root)["post_labeling_delay"] == 1.8
 
@@ -262,9 +270,13 @@ class TestPulsed:
     @pytest.fixture
     def pulsed(self, root):
         edit(
-            root, ArterialSpinLabelingType="PASL", LabelingDuration="gone", BolusCutOffFlag=True,
-            BolusCutOffTechnique="QUIPSSII", BolusCutOffDelayTime=0.8,
-        )  # fmt: skip
+            root,
+            ArterialSpinLabelingType="PASL",
+            LabelingDuration="gone",
+            BolusCutOffFlag=True,
+            BolusCutOffTechnique="QUIPSSII",
+            BolusCutOffDelayTime=0.8,
+        )
         return root
 
     def test_inversion_times_before_the_cut_off_are_fitted(self, pulsed):

@@ -119,9 +119,14 @@ def test_pasl_needs_a_known_bolus(root, changes):
 
 def test_pasl_with_quipss_ii(root):
     edit(
-        root, ArterialSpinLabelingType="PASL", LabelingDuration=None, LabelingEfficiency=None, BolusCutOffFlag=True,
-        BolusCutOffTechnique="QUIPSSII", BolusCutOffDelayTime=0.7,
-    )  # fmt: skip
+        root,
+        ArterialSpinLabelingType="PASL",
+        LabelingDuration=None,
+        LabelingEfficiency=None,
+        BolusCutOffFlag=True,
+        BolusCutOffTechnique="QUIPSSII",
+        BolusCutOffDelayTime=0.7,
+    )
     acquisition = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition
     assert acquisition["bolus_cutoff_delay"] == 0.7
     assert acquisition["labeling_efficiency"] == 0.98

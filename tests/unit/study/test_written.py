@@ -34,11 +34,15 @@ def test_a_key_twice_is_named_with_its_lines(tmp_path):
 def test_text_of_the_command_line_is_taken_as_the_schema_wants_it(tmp_path):
     found = settings.resolve(
         config(
-            tmp_path, inference={"permutations": "500", "two_sided": "false", "alpha": "0.01", "statistics": "[mass]"},
-            quality={"bands": {"fd_mean": ["null", "0.5"]}}, title=2024, blinded="true",
-            perfusion={"delays": {"transit_sd": "null"}, "smoothing_fwhm": "6"}, template={"resolution": "3"},
+            tmp_path,
+            inference={"permutations": "500", "two_sided": "false", "alpha": "0.01", "statistics": "[mass]"},
+            quality={"bands": {"fd_mean": ["null", "0.5"]}},
+            title=2024,
+            blinded="true",
+            perfusion={"delays": {"transit_sd": "null"}, "smoothing_fwhm": "6"},
+            template={"resolution": "3"},
         )
-    )  # fmt: skip
+    )
     inference = found["inference"]
     assert (inference["permutations"], inference["two_sided"], inference["alpha"]) == (500, False, 0.01)
     assert inference["statistics"] == ["mass"]
@@ -101,7 +105,8 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
         ({"sessions": {"baseline": "T1", "followup": "T2", "others": ["T2"]}}, "sessions.others", "beside"),
         (
             {"analyses": {"a": {**ANALYSIS, "sessions": {"baseline": "T2", "followup": "T2"}}}},
-            "analyses.a.sessions.followup", "would be 0",
+            "analyses.a.sessions.followup",
+            "would be 0",
         ),
         ({"contrasts": {"rest": {"rest": 0}}}, "contrasts.rest", "other than 0"),
         ({"contrasts": {"rest": {"rest": 1, "neutral": 0}}}, "contrasts.rest", "other than 0"),
@@ -110,10 +115,15 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
         ({"perfusion": {"smoothing_fwhm": float("nan")}}, "perfusion.smoothing_fwhm", "finite"),
         ({"analyses": {"Rest": ANALYSIS, "rest": ANALYSIS}}, "analyses.rest", "case"),
         ({"analyses": {"a": ANALYSIS, "c": ANALYSIS}, "conjunctions": {"A": ["a", "c"]}}, "analyses.A", "case"),
-        ({"rois": {"v": {"sphere": [0, 0, 0], "radius": 5}, "V": {"sphere": [0, 0, 0], "radius": 5}}}, "rois.V", "case"),
+        (
+            {"rois": {"v": {"sphere": [0, 0, 0], "radius": 5}, "V": {"sphere": [0, 0, 0], "radius": 5}}},
+            "rois.V",
+            "case",
+        ),
         (
             {"rois": {"v": {"sphere": [0, 0, 0], "radius": 5}, "v_leftout": {"sphere": [0, 0, 0], "radius": 5}}},
-            "rois.v_leftout", "_leftout",
+            "rois.v_leftout",
+            "_leftout",
         ),
         ({"analyses": {"a" * 61: ANALYSIS}}, "analyses", "60"),
         ({"analyses": {"x" + "ab" * 20: ANALYSIS}}, f"analyses.x{'ab' * 20}", "ab twenty times"),
@@ -123,15 +133,18 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
         ({"craving": {**RATED, "after": "a"}}, "craving.after", "other columns"),
         (
             {"inference": {"primary": "tfce", "statistics": ["extent"]}, "analyses": {"a": ANALYSIS}},
-            "analyses.a.inference.primary", "Add tfce to statistics",
+            "analyses.a.inference.primary",
+            "Add tfce to statistics",
         ),
         (
             {"analyses": {"a": {**ANALYSIS, "method": "full_factorial", "inference": {"primary": "any"}}}},
-            "analyses.a.inference.primary", "extent or voxel",
+            "analyses.a.inference.primary",
+            "extent or voxel",
         ),
         (
             {"inference": {"permutations": 100, "alpha": 0.005}, "analyses": {"a": ANALYSIS}},
-            "inference.permutations", "no p could reach alpha",
+            "inference.permutations",
+            "no p could reach alpha",
         ),
         ({"craving": {**RATED, "before": ["a", "b"], "after": ["c", "b"]}}, "craving.after", "other columns"),
         ({"craving": {**RATED, "range": [100, 0]}}, "craving.range", "Exchange"),
@@ -140,18 +153,26 @@ RATED = {"table": "c.tsv", "before": "a", "after": "b"}
         ({"perfusion": {"partial_volume": {"kernel": [4, 5, 1]}}}, "perfusion.partial_volume.kernel", "odd"),
         ({"rois": {"v": {"sphere": [0, 0, 0], "radius": 5, "x_above": 2, "x_below": -2}}}, "rois.v", "Exchange"),
         (
-            {"analyses": {"a": ANALYSIS, "b": {**ANALYSIS, "method": "mixed_model"}}, "conjunctions": {"c": ["a", "b"]}},
-            "conjunctions.c", "mixed_model",
+            {
+                "analyses": {"a": ANALYSIS, "b": {**ANALYSIS, "method": "mixed_model"}},
+                "conjunctions": {"c": ["a", "b"]},
+            },
+            "conjunctions.c",
+            "mixed_model",
         ),
         ({"conditions": {"rest": {"acquisition": 1}}}, "conditions.rest.acquisition", 'such as acquisition: "01"'),
         ({"participants": [8]}, "participants.0", "YAML reads 01 as 1"),
         ({"sessions": {"baseline": False, "followup": "T2"}}, "sessions.baseline", "off as false"),
         ({"smothing": 3, "analysis": {}}, "(top level)", "Did you mean analyses"),
         ({"perfusion": {"smoothing_fwm": 3}}, "perfusion", "Did you mean smoothing_fwhm?"),
-        ({"analyses": {"a": {**ANALYSIS, "effect": "group_by_tim"}}}, "analyses.a.effect", "Did you mean group_by_time?"),
+        (
+            {"analyses": {"a": {**ANALYSIS, "effect": "group_by_tim"}}},
+            "analyses.a.effect",
+            "Did you mean group_by_time?",
+        ),
         ({"inference": {"permutations": "many"}}, "inference.permutations", "integer"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_meant_is_one_message(tmp_path, changes, field, text):
     base = {} if "conditions" not in changes else {"contrasts": {}, "analyses": {}}
     (error,) = problems(tmp_path, **base, **changes)

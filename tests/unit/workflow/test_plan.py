@@ -243,9 +243,12 @@ def test_covariates_of_craving_are_checked_together_and_may_be_changes(tmp_path,
         plan.check_trial(reading)
         rows = [{**row, "arm": row["arm"]} for row in reading.study.participants.values()]
         scores = scoring.read_scores(
-            root / "phenotype/craving.tsv", write_rows(tmp_path / "p.tsv", rows), {**craving, "range": [0, 100]},
-            reading.study.config["sessions"], reading.study.config["arms"],
-        )  # fmt: skip
+            root / "phenotype/craving.tsv",
+            write_rows(tmp_path / "p.tsv", rows),
+            {**craving, "range": [0, 100]},
+            reading.study.config["sessions"],
+            reading.study.config["arms"],
+        )
         if covariates == ["w2 - w1"]:
             assert float(scores[0]["w2 - w1"]) == 61 - 60
         return

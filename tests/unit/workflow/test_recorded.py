@@ -56,8 +56,15 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         rule("alternative_maps", "results/sensitivity/maps/"),
     ]
     made = [
-        "results/group/gone.tsv", "results/group/there.tsv", "results/group/link.tsv", "results/known_cbf.nii.gz",
-        "results/stranger_cbf.nii.gz", "results/craving/scores.tsv", "results/sensitivity/maps/a.nii.gz",
-        "results/of_an_older_version.tsv", "elsewhere/group/gone.tsv", "resultsgroup/gone.tsv",
-    ]  # fmt: skip
+        "results/group/gone.tsv",
+        "results/group/there.tsv",
+        "results/group/link.tsv",
+        "results/known_cbf.nii.gz",
+        "results/stranger_cbf.nii.gz",
+        "results/craving/scores.tsv",
+        "results/sensitivity/maps/a.nii.gz",
+        "results/of_an_older_version.tsv",
+        "elsewhere/group/gone.tsv",
+        "resultsgroup/gone.tsv",
+    ]
     assert recorded.lost(found, rules, made) == ["results/group/gone.tsv", "results/known_cbf.nii.gz"]

@@ -166,10 +166,12 @@ class ByArm:
         for name, size, freedom in zip(names, self.sizes, self.freedom):
             if freedom < LEAST_FREEDOM:
                 raise InputError(
-                    "configuration", "inference.variance", f"by_arm, and {size:.0f} participants of {name}",
+                    "configuration",
+                    "inference.variance",
+                    f"by_arm, and {size:.0f} participants of {name}",
                     "enough participants for a variance of their own beside the model's terms",
                     "Take fewer covariates, or variance: equal.",
-                )  # fmt: skip
+                )
 
     def of(self, data: Differences) -> "ByArm":
         """The same model of other data of the same rows."""
@@ -202,9 +204,17 @@ class ByArm:
             v, df = np.empty((2, batch, stop - start))
             variances = np.empty((batch, self.number, stop - start))
             _finish(
-                sums, squares, self.data.square[start:stop], self.parts, self.freedom, self.sizes, z[:, start:stop], v, df,
+                sums,
+                squares,
+                self.data.square[start:stop],
+                self.parts,
+                self.freedom,
+                self.sizes,
+                z[:, start:stop],
+                v,
+                df,
                 variances,
-            )  # fmt: skip
+            )
             first.v[start:stop], first.df[start:stop], first.variances[:, start:stop] = v[0], df[0], variances[0]
         return first
 

@@ -108,9 +108,16 @@ def fit(values, model, tile=_TILE):
     for start in range(0, voxels, tile):
         part = slice(start, min(start + tile, voxels))
         kernels.measure(
-            _tile(values, part.start, part.stop), projector, observed, float(model.df), _LEAST,
-            square[part], raw[part], t[part], b[part],
-        )  # fmt: skip
+            _tile(values, part.start, part.stop),
+            projector,
+            observed,
+            float(model.df),
+            _LEAST,
+            square[part],
+            raw[part],
+            t[part],
+            b[part],
+        )
     if not math.isfinite(raw.sum()):
         raise ValueError("differences must be finite")
     return Differences(values, np.where(square > 0, b / model.scale, 0.0), t, square, raw)

@@ -143,9 +143,25 @@ def _matters(b, c, with_c, b_scale, c_scale, scale, delta, rest, positive, negat
 
 @njit(cache=True, nogil=True)
 def screen(
-    products, row_scale, scale, delta, square32, ceiling, best, data, weights, square, df, threshold, first, extremes,
-    counts, voxels, values, work,
-):  # fmt: skip
+    products,
+    row_scale,
+    scale,
+    delta,
+    square32,
+    ceiling,
+    best,
+    data,
+    weights,
+    square,
+    df,
+    threshold,
+    first,
+    extremes,
+    counts,
+    voxels,
+    values,
+    work,
+):
     """Decide, for each permutation, the voxels of a tile that may be its maximum or in a cluster.
 
     Parameters

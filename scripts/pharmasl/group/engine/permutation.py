@@ -282,9 +282,23 @@ def null_distribution(
                     else:
                         packed.multiply(small, first, len(values), self.products)
                     kernels.screen(
-                        product, scales[0], scales[1][part], off[part], square32[part], ceiling, best, values,
-                        *common, df, forming, first, extremes, counts, *lists, self.rest,
-                    )  # fmt: skip
+                        product,
+                        scales[0],
+                        scales[1][part],
+                        off[part],
+                        square32[part],
+                        ceiling,
+                        best,
+                        values,
+                        *common,
+                        df,
+                        forming,
+                        first,
+                        extremes,
+                        counts,
+                        *lists,
+                        self.rest,
+                    )
                 else:
                     kernels.whole_maps(values, *common, df, forming, first, extremes, counts, *lists, maps)
 

@@ -79,9 +79,15 @@ def arms_of(plan: Effect, table: Sequence[dict]) -> tuple[np.ndarray, list[str]]
 
 
 def observe(
-    plan: Effect, table: Sequence[dict], fitted: Model, fit: Differences, permutations: np.ndarray | None,
-    *, variance: str, forming_p: float,
-) -> Statistic:  # fmt: skip
+    plan: Effect,
+    table: Sequence[dict],
+    fitted: Model,
+    fit: Differences,
+    permutations: np.ndarray | None,
+    *,
+    variance: str,
+    forming_p: float,
+) -> Statistic:
     """The statistic of the observed labelling.
 
     Parameters
@@ -121,14 +127,28 @@ def observe(
     if variance == BY_ARM and several:
         threshold = float(-special.ndtri(forming_p))
         return Statistic(
-            kind=BY_ARM, t=observed.v, df=observed.df, z=observed.z, heights=observed.z, threshold=threshold, on="z",
-            by_arm=model, variances=told,
-        )  # fmt: skip
+            kind=BY_ARM,
+            t=observed.v,
+            df=observed.df,
+            z=observed.z,
+            heights=observed.z,
+            threshold=threshold,
+            on="z",
+            by_arm=model,
+            variances=told,
+        )
     threshold = float(special.stdtrit(fitted.df, 1 - forming_p))
     return Statistic(
-        kind=EQUAL, t=fit.t, df=fitted.df, z=glm.t_to_z(fit.t, fitted.df), heights=fit.t, threshold=threshold, on="t",
-        by_arm=None, variances=told,
-    )  # fmt: skip
+        kind=EQUAL,
+        t=fit.t,
+        df=fitted.df,
+        z=glm.t_to_z(fit.t, fitted.df),
+        heights=fit.t,
+        threshold=threshold,
+        on="t",
+        by_arm=None,
+        variances=told,
+    )
 
 
 def _variances(model: ByArm, observed: aspin_welch.Observed, names: list[str]) -> dict:

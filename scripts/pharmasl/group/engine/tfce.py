@@ -384,9 +384,31 @@ def _sweep(key, n, merges, count, ends, number, powers, height_power, root, foll
 
 @njit(cache=True, nogil=True)
 def _maximum(
-    t, f, place, blocks, forward, steps, beside, powers, height_power, up, to, basin, key, other,
-    root, following, tail, size, total, last, positive, links, links2, ends,
-):  # fmt: skip
+    t,
+    f,
+    place,
+    blocks,
+    forward,
+    steps,
+    beside,
+    powers,
+    height_power,
+    up,
+    to,
+    basin,
+    key,
+    other,
+    root,
+    following,
+    tail,
+    size,
+    total,
+    last,
+    positive,
+    links,
+    links2,
+    ends,
+):
     """Largest integral among positive and negative voxels; -1 first if there was too little room for links."""
     for k in range(place.size):
         f[place[k]] = t[k]
@@ -549,12 +571,19 @@ class Enhancer:
     def _allocate(self, links):
         cells, voxels = self.volume.size, len(self.place)
         self.work = (
-            np.zeros(cells, np.int32), np.zeros(cells, np.uint32), np.full(cells, -1, np.int32),
-            np.empty(voxels + 1, np.uint64), np.empty(voxels + 1, np.uint64),
-            *(np.empty(voxels + 1, np.uint32) for _ in range(4)), np.empty(voxels), np.empty(voxels),
+            np.zeros(cells, np.int32),
+            np.zeros(cells, np.uint32),
+            np.full(cells, -1, np.int32),
+            np.empty(voxels + 1, np.uint64),
+            np.empty(voxels + 1, np.uint64),
+            *(np.empty(voxels + 1, np.uint32) for _ in range(4)),
+            np.empty(voxels),
+            np.empty(voxels),
             np.empty(voxels + 1, np.bool_),
-            np.empty(links, np.uint64), np.empty(links, np.uint64), np.empty((links, 2), np.uint32),
-        )  # fmt: skip
+            np.empty(links, np.uint64),
+            np.empty(links, np.uint64),
+            np.empty((links, 2), np.uint32),
+        )
 
     def maximum(self, t):
         """The largest integral of either sign.
@@ -576,9 +605,17 @@ class Enhancer:
         heights = self._scaled(t)
         while True:
             found = _maximum(
-                heights, self.volume, self.place, self.blocks, self.forward, self.steps, self.beside, self.powers,
-                self.height_power, *self.work,
-            )  # fmt: skip
+                heights,
+                self.volume,
+                self.place,
+                self.blocks,
+                self.forward,
+                self.steps,
+                self.beside,
+                self.powers,
+                self.height_power,
+                *self.work,
+            )
             if found[0] >= 0:
                 return found
             # Rough maps have more links; there are never more than neighbours.

@@ -448,9 +448,15 @@ def test_all_statistics_are_freedman_lane_done_plainly(covariates, flipped):
         order, _ = permutation.relabellings(np.column_stack([x, nuisance]), 30, 2)
     fit = differences.fit(np.ascontiguousarray(data.T), model)
     null = permutation.null_distribution(
-        fit, model, None if flipped else order, clusters.Lattice(mask), 2.0,
-        signs=signs if flipped else None, mass="excess", enhancement=tfce.Enhancement(),
-    )  # fmt: skip
+        fit,
+        model,
+        None if flipped else order,
+        clusters.Lattice(mask),
+        2.0,
+        signs=signs if flipped else None,
+        mass="excess",
+        enhancement=tfce.Enhancement(),
+    )
     expected = [plain_mass_and_tfce(data, x, nuisance, o, s, 2.0, mask) for o, s in zip(order, signs)]
     ours = table(null, ("max_t", "min_t", *MASSES, *ENHANCED)).T
     np.testing.assert_allclose(ours[:, :4], np.array(expected)[:, :4], rtol=1e-8, atol=1e-12)
