@@ -26,7 +26,7 @@ try:
     from pharmasl.records import provenance
     from pharmasl.simulate.planted_regions import REGIONS
     from pharmasl.simulate.virtual_trial import CONDITIONS
-    from pharmasl.study import schemas, settings
+    from pharmasl.study import schemas, configuration
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
@@ -38,7 +38,7 @@ PROBLEMS = schemas.check(SIMULATE, "simulate", "config", prefix="simulate.", fil
 if PROBLEMS:
     raise WorkflowError(str(InputErrors(PROBLEMS)))
 try:
-    SETTINGS = settings.resolve(config)
+    SETTINGS = configuration.resolve(config)
 except InputErrors as error:
     raise WorkflowError(str(error)) from None
 

@@ -1,8 +1,12 @@
 """The one error that bad input raises: it names the file, the field, what was found, what was expected and how to fix it."""
 
 import difflib
+import os
 import textwrap
 from collections.abc import Iterable
+
+# A file, as functions take it.
+FilePath = str | os.PathLike[str]
 
 MOST_ALIKE = 3
 

@@ -23,7 +23,7 @@ from pharmasl.quality.measure_columns import EXCLUSIONS, METRICS
 from pharmasl.regions import seed_slopes
 from pharmasl.report import analyses_section, methods_section, page, participants_section
 from pharmasl.space import images
-from pharmasl.study import settings, sheets
+from pharmasl.study import configuration, sheets
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
@@ -137,7 +137,7 @@ CONFIG = {
 def study(tmp_path_factory):
     """All inputs of the report of a study of eight, one of whom has a hostile name."""
     here = tmp_path_factory.mktemp("report")
-    config = settings.resolve(CONFIG)
+    config = configuration.resolve(CONFIG)
     rng = np.random.default_rng(0)
     names = [HOSTILE, *(f"sub-{k:02d}" for k in range(2, 9))]
     arm = {name: ("baclofen", "placebo")[k % 2] for k, name in enumerate(names)}
@@ -602,7 +602,7 @@ def test_methods_are_what_was_run(whole):
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
-    config = settings.resolve(CONFIG)
+    config = configuration.resolve(CONFIG)
     assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_section.perfusion(
         config, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
@@ -624,9 +624,9 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    text = methods_section.perfusion(settings.resolve(CONFIG), [sidecar()] * 3, scans)
+    text = methods_section.perfusion(configuration.resolve(CONFIG), [sidecar()] * 3, scans)
     assert words in text
-    paragraphs = methods_section.paragraphs(settings.resolve(CONFIG), scans, [sidecar()] * 3, {}, False, False, {})
+    paragraphs = methods_section.paragraphs(configuration.resolve(CONFIG), scans, [sidecar()] * 3, {}, False, False, {})
     assert any("N4" in paragraph for paragraph in paragraphs) == (without < 3)
 
 
@@ -655,7 +655,7 @@ def test_same_results_same_page(study, whole):
 
 def test_a_single_scan_without_group_analyses(study):
     single = yaml.safe_load((ROOT / "config" / "single_scan.yaml").read_text(encoding="utf-8"))
-    config = settings.resolve(single)
+    config = configuration.resolve(single)
     here = study.here
     for name in ("scans", "quality"):
         row = {**tables.read_table(here / f"{name}.tsv")[0], "session_id": None}
@@ -716,7 +716,7 @@ def test_the_verdict_of_the_trial_comes_first_and_every_answer_has_its_role(stud
         "contrasts": {"rest": {"rest": 1}, "other": {"other": 1}},
         "analyses": {**CONFIG["analyses"], "seed_link": link},
     }
-    config = settings.resolve({**CONFIG, **changes, "primary": asked})
+    config = configuration.resolve({**CONFIG, **changes, "primary": asked})
     row = {"kind": "analysis", "role": "primary", "test": "<u>test</u>", "status": "answered"}
     row |= {"correction": "holm", "alpha": 0.05}
     rows = [

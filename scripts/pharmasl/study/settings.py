@@ -1,302 +1,491 @@
-"""The configuration: defaults filled in, and every name it refers to found."""
+"""The settings of a study as typed, frozen objects, a class for each section of the configuration.
 
-import copy
+The configuration's schema (``config/schemas/config.schema.yaml``) alone has the defaults, limits, units and meanings: no class
+here has a default. What the schema leaves open is None where the user did not set it. :func:`build` makes the objects from a
+complete configuration or from the plain values of a rule's params, :func:`plain` the plain values from an object.
+"""
 
-from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import named_constants, own_template, primary, schemas, shared_data, written
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-FILE = "config"
+Plain = Mapping[str, Any]
+Section = TypeVar("Section")
+
+_settings = dataclass(frozen=True, kw_only=True)
 
 
-def resolve(config):
-    """A complete configuration.
+@_settings
+class SessionPair:
+    """Labels of the two sessions that an analysis compares."""
+
+    baseline: str
+    followup: str
+
+
+@_settings
+class Sessions(SessionPair):
+    """Labels of the trial's sessions, without ``ses-``."""
+
+    others: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, baseline and follow-up first."""
+        return (self.baseline, self.followup, *self.others)
+
+
+@_settings
+class Arms:
+    """The arms of the trial: values of a column of the participants' table."""
+
+    column: str
+    treatment: str
+    control: str
+    others: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All arms, treatment and control first."""
+        return (self.treatment, self.control, *self.others)
+
+
+@_settings
+class Sham:
+    """The sham allocation of a blinded run."""
+
+    seed: int
+    sizes: Mapping[str, int] | None
+
+
+@_settings
+class Condition:
+    """The entities that a run of this state has in its name."""
+
+    name: str
+    acquisition: str | None
+    run: str | int | None
+    task: str | None
+    reconstruction: str | None
+    direction: str | None
+    echo: str | int | None
+    part: str | None
+
+
+@_settings
+class Template:
+    """The space of the group analyses; the files are those of a template of the user's own."""
+
+    space: str
+    resolution: int
+    t1w: str | None
+    mask: str | None
+    gm: str | None
+    wm: str | None
+    csf: str | None
+
+
+@_settings
+class Bias:
+    """The correction of the T1w's bias field."""
+
+    shrink: int
+    iterations: tuple[int, ...]
+
+
+@_settings
+class Registration:
+    """The fit of the T1w to the template."""
+
+    backend: str
+    ants_transform: str
+    resolution: float
+    affine_iterations: str
+    warp_iterations: str
+    seed: int
+
+
+@_settings
+class Anatomy:
+    """The processing of the T1-weighted images."""
+
+    missing_t1w: str
+    t1w: str
+    per: str
+    bias: Bias
+    registration: Registration
+
+
+@_settings
+class M0:
+    """Where M0 comes from and what is done to it."""
+
+    source: str
+    t1_recovery: bool
+    echo_time_correction: bool
+    scale: float
+    smoothing_fwhm: float
+    edge: float
+
+
+@_settings
+class Motion:
+    """Realignment of a run's volumes, and what it leaves in the differences."""
+
+    correct: bool
+    regress: bool
+
+
+@_settings
+class Outliers:
+    """Which pairs are left out, and how the others are averaged."""
+
+    rules: tuple[str, ...]
+    motion_limit: float
+    global_limits: tuple[float, ...]
+    average: str
+
+
+@_settings
+class Delays:
+    """The fit of series of several post-labelling delays."""
+
+    arterial: bool
+    transit_sd: float | None
+    longest_transit: float
+
+
+@_settings
+class PartialVolume:
+    """The correction for partial volumes of tissue."""
+
+    use: bool
+    kernel: tuple[int, ...]
+
+
+@_settings
+class Perfusion:
+    """The quantification, with the constants of the named calibration."""
+
+    calibration: str
+    override: Any  # BIDS fields of any type, or a list of them by group of scans
+    labeling_efficiency: Mapping[str, float]
+    suppression_efficiency: float
+    suppression_pulses: int
+    partition_coefficient: float
+    t1_blood: Mapping[str, float]
+    haematocrit: str | None
+    t1_tissue: Mapping[str, float]
+    t2_star: Mapping[str, float]
+    q2tips: str
+    m0: M0
+    motion: Motion
+    interpolation: str
+    subtraction: str
+    outliers: Outliers
+    delays: Delays
+    partial_volume: PartialVolume
+    smoothing_fwhm: float
+
+
+@_settings
+class QualityRules:
+    """Which scans are flagged and which are excluded."""
+
+    bands: Mapping[str, tuple[float | None, ...] | None]
+    exclude: tuple[str, ...]
+    least_pairs: int
+    exclude_failed_registration: bool
+    exclude_implausible: bool
+    exclude_scans: Mapping[str, str]
+    accept_scans: Mapping[str, str]
+
+
+@_settings
+class Enhancement:
+    """Threshold-free cluster enhancement."""
+
+    extent_power: float
+    height_power: float
+    neighbours: int
+
+
+@_settings
+class Inference:
+    """How the maps of an analysis are tested."""
+
+    permutations: int
+    seed: int
+    primary: str
+    variance: str
+    statistics: tuple[str, ...]
+    cluster_forming_p: float
+    neighbours: int
+    two_sided: bool
+    mass: str
+    scale: str
+    tfce: Enhancement
+    fdr: str
+    degrees_of_freedom: str
+    alpha: float
+
+
+@_settings
+class Seed:
+    """The region whose change of a contrast is a term of an association."""
+
+    roi: str
+    contrast: str
+
+
+@_settings
+class Analysis:
+    """A whole-brain question: an effect on a contrast, and how it is tested."""
+
+    name: str
+    contrast: str
+    effect: str
+    method: str
+    arm: str | None
+    pair: tuple[str, ...] | None
+    predictor: str | None
+    covariates: tuple[str, ...]
+    site: str | None
+    sessions: SessionPair | None
+    within: str | None
+    seed: Seed | None
+    inference: Inference
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Contrasts whose maps or values the analysis takes: its own and its seed's, each once."""
+        return tuple(dict.fromkeys([self.contrast, *([self.seed.contrast] if self.seed else [])]))
+
+
+@_settings
+class Atlas:
+    """The labelled image that names clusters and defines regions by label."""
+
+    package: str | None
+    image: str
+    labels: str
+
+
+@_settings
+class Region:
+    """A region of interest: how it is defined, and how it is read."""
+
+    name: str
+    analysis: str | None
+    cluster: int | None
+    atlas: tuple[str, ...] | None
+    sphere: tuple[float, ...] | None
+    radius: float | None
+    image: str | None
+    label: int | None
+    threshold: float | None
+    statistic: str
+    space: str
+    x_above: float | None
+    x_below: float | None
+    y_above: float | None
+    y_below: float | None
+    z_above: float | None
+    z_below: float | None
+
+
+@_settings
+class Primary:
+    """The answers on which the trial rests, and how they are corrected together."""
+
+    answers: tuple[str, ...]
+    correction: str
+    alpha: float
+    secondary: tuple[str, ...]
+
+
+@_settings
+class DeclaredCorrelation:
+    """The correlation of regional CBF with craving that is tested in all regions together."""
+
+    timing: str
+    group: str
+    method: str
+
+
+@_settings
+class Mediator:
+    """A region's change of a contrast by way of which the arm may change craving."""
+
+    roi: str
+    contrast: str
+
+
+@_settings
+class Mediation:
+    """The mediators, in the order of the chain."""
+
+    mediators: tuple[Mediator, ...]
+
+
+@_settings
+class Craving:
+    """The ratings of craving, and what is asked of them."""
+
+    table: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    condition: tuple[str, ...] | None
+    range: tuple[float, ...] | None
+    unknown: str
+    covariates: tuple[str, ...]
+    test: DeclaredCorrelation
+    family: str
+    rois: tuple[str, ...]
+    contrast: str | None
+    seed: int
+    resamples: int
+    left_out_permutations: int
+    mediation: Mediation | None
+
+
+@_settings
+class Answer:
+    """What is asked under each specification: an analysis' effect in a region, or a correlation with craving."""
+
+    name: str
+    roi: str
+    analysis: str | None
+    contrast: str | None
+
+
+@_settings
+class QualityAlternative:
+    """Rules of exclusion laid over the study's own; None is the study's."""
+
+    name: str
+    exclude: tuple[str, ...] | None
+    least_pairs: int | None
+    exclude_failed_registration: bool | None
+    exclude_implausible: bool | None
+    exclude_scans: Mapping[str, str] | None
+    accept_scans: Mapping[str, str] | None
+
+
+@_settings
+class Sensitivity:
+    """The declared alternatives under which the answers are asked again."""
+
+    answers: Mapping[str, Answer]
+    scaling: tuple[str, ...]
+    smoothing_fwhm: tuple[float, ...]
+    partial_volume: tuple[bool, ...]
+    quality: Mapping[str, QualityAlternative]
+    covariates: Mapping[str, tuple[str, ...]]
+    permutations: int
+    whole_brain: bool
+
+
+@_settings
+class Settings:
+    """All settings of a study."""
+
+    bids_dir: str
+    output_dir: str
+    title: str
+    participants_table: str
+    participants: tuple[str, ...] | None
+    sessions: Sessions | None
+    arms: Arms | None
+    blinded: bool
+    sham: Sham
+    conditions: Mapping[str, Condition]
+    contrasts: Mapping[str, Mapping[str, float]]
+    template: Template
+    anatomy: Anatomy
+    perfusion: Perfusion
+    quality: QualityRules
+    inference: Inference
+    analyses: Mapping[str, Analysis]
+    conjunctions: Mapping[str, tuple[str, ...]]
+    atlas: Atlas
+    rois: Mapping[str, Region]
+    primary: Primary | None
+    minimum_roi_coverage: float
+    craving: Craving | None
+    sensitivity: Sensitivity | None
+
+
+def build(section: type[Section], values: Plain) -> Section:
+    """A section of the settings from plain values.
 
     Parameters
     ----------
-    config : dict
-        As the user wrote it. It is not changed.
+    section : type
+        One of the classes of this module.
+    values : Mapping
+        Each setting that the class names, complete as :func:`pharmasl.study.configuration.resolve` gives it or as a rule's
+        params hold it. Settings that may be None may be absent; those that the class does not have are refused.
 
     Returns
     -------
-    dict
-        With the calibration's values and the schema's defaults, and each analysis' own inference laid over the common
-        one.
+    section
 
     Raises
     ------
-    InputErrors
-        With every problem at once: unknown keys, impossible values, names that nothing defines, ROIs and analyses that
-        need each other in a circle.
+    TypeError
+        If a setting is missing or unknown. Values are not checked: the schema has done that.
     """
-    # On the command line, --config gives text for all that stands in braces.
-    complete = schemas.as_wanted(copy.deepcopy(dict(config)), "config")
-    written.expand_paths(complete)
-    if "participants" in complete and isinstance(complete.get("craving"), dict):
-        # The craving table holds those who are not among the participants asked for; they are no mistake then.
-        complete["craving"].setdefault("unknown", "ignore")
-    perfusion = complete.setdefault("perfusion", {})
-    if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in named_constants.names():
-        complete["perfusion"] = named_constants.fill(perfusion, perfusion["calibration"])
-    errors = schemas.check(complete, "config", FILE, fill=True)
-    if not errors:
-        named = "space" in (config.get("template") or {})
-        errors = [
-            *written.check(complete, FILE),
-            *_references(complete),
-            *primary.check(complete),
-            *_circles(complete),
-            *own_template.names(complete["template"], named),
-        ]
-    if errors:
-        raise InputErrors(errors)
-    if "primary" in complete:
-        complete["primary"].setdefault("alpha", complete["inference"]["alpha"])
-    for name, analysis in complete["analyses"].items():
-        own = analysis.get("inference", {})
-        analysis["inference"] = {**complete["inference"], **own}
-        # What an analysis says of its own inference follows the common one's rules.
-        errors += [
-            InputError(FILE, f"analyses.{name}.{error.field}", error.found, error.expected, error.fix)
-            for error in schemas.check({**_LEAST, "inference": own}, "config", FILE)
-        ]
-    if not errors:
-        errors = [*_verdicts(complete), *shared_data.check(complete)]
-    if errors:
-        raise InputErrors(errors)
-    return complete
+    hints = typing.get_type_hints(section)
+    if strange := [name for name in values if name not in hints]:
+        raise TypeError(f"{section.__name__} has no setting {', '.join(strange)}")
+    if missing := [name for name, kind in hints.items() if name not in values and not _optional(kind)]:
+        raise TypeError(f"{section.__name__} needs {', '.join(missing)}")
+    return section(**{name: _typed(kind, values.get(name)) for name, kind in hints.items()})
 
 
-_LEAST = {"bids_dir": "x", "output_dir": "y", "conditions": {"rest": {}}}
+def plain(section: Any) -> dict[str, Any]:
+    """The plain values of a section, as a rule's params hold them: lists for tuples, and nothing for None."""
+    return {
+        field.name: _plain(value)
+        for field in dataclasses.fields(section)
+        if (value := getattr(section, field.name)) is not None
+    }
 
 
-def _references(config):
-    def unknown(field, name, kind):
-        names = ", ".join(config[kind]) or "none"
-        return InputError(FILE, field, name, f"one of the {kind}: {names}", f"Correct the name or add it to {kind}.")
-
-    for contrast, weights in config["contrasts"].items():
-        for condition in weights:
-            if condition not in config["conditions"]:
-                yield unknown(f"contrasts.{contrast}", condition, "conditions")
-    for name, analysis in config["analyses"].items():
-        for part in ("sessions", "arms"):
-            if part not in config:
-                yield InputError(
-                    FILE,
-                    part,
-                    "nothing",
-                    f"the {part}, for the analysis {name}",
-                    f"Add {part}, or remove the analysis.",
-                )
-        if analysis["contrast"] not in config["contrasts"]:
-            yield unknown(f"analyses.{name}.contrast", analysis["contrast"], "contrasts")
-        if "within" in analysis and analysis["within"] not in config["rois"]:
-            yield unknown(f"analyses.{name}.within", analysis["within"], "rois")
-        yield from _arms_and_sessions(config, name, analysis)
-        if analysis["method"] != "differences" and (analysis["effect"] != "group_by_time" or "site" in analysis):
-            yield InputError(
-                FILE,
-                f"analyses.{name}.method",
-                analysis["method"],
-                "differences, but for group_by_time without a site",
-                "Take the default.",
-            )
-        if analysis["method"] == "mixed_model" and any(" - " in term for term in analysis["covariates"]):
-            yield InputError(
-                FILE,
-                f"analyses.{name}.covariates",
-                analysis["covariates"],
-                "columns that do not change, with mixed_model",
-                "Remove them, or take the method differences.",
-            )
-        if analysis["method"] == "full_factorial" and analysis["covariates"]:
-            yield InputError(
-                FILE, f"analyses.{name}.covariates", analysis["covariates"], "none with full_factorial", "Remove them."
-            )
-        if "seed" in analysis:
-            if analysis["seed"]["contrast"] not in config["contrasts"]:
-                yield unknown(f"analyses.{name}.seed.contrast", analysis["seed"]["contrast"], "contrasts")
-            if analysis["seed"]["roi"] not in config["rois"]:
-                yield unknown(f"analyses.{name}.seed.roi", analysis["seed"]["roi"], "rois")
-    for name, parts in config["conjunctions"].items():
-        for part in parts:
-            if part not in config["analyses"]:
-                yield unknown(f"conjunctions.{name}", part, "analyses")
-        if name in config["analyses"]:
-            yield InputError(FILE, f"conjunctions.{name}", name, "another name than an analysis", "Rename it.")
-    for name, roi in config["rois"].items():
-        if "analysis" in roi and roi["analysis"] not in config["analyses"]:
-            yield unknown(f"rois.{name}.analysis", roi["analysis"], "analyses")
-    craving = config.get("craving")
-    if craving:
-        for part in ("sessions", "arms"):
-            if part not in config:
-                yield InputError(FILE, part, "nothing", f"the {part}, for craving", f"Add {part}, or remove craving.")
-        for roi in craving["rois"]:
-            if roi not in config["rois"]:
-                yield unknown("craving.rois", roi, "rois")
-        for mediator in craving.get("mediation", {}).get("mediators", []):
-            if mediator["roi"] not in config["rois"]:
-                yield unknown("craving.mediation", mediator["roi"], "rois")
-            if mediator["contrast"] not in config["contrasts"]:
-                yield unknown("craving.mediation", mediator["contrast"], "contrasts")
-        if craving["rois"] and craving.get("contrast") not in config["contrasts"]:
-            yield unknown("craving.contrast", craving.get("contrast"), "contrasts")
-    if "sensitivity" in config:
-        yield from _sensitivity(config, unknown)
+def _optional(kind: Any) -> bool:
+    return kind is Any or type(None) in typing.get_args(kind)
 
 
-def _verdicts(config):
-    """Analyses that could not be decided: by a statistic that is not computed, or by too few relabellings."""
-    for name, analysis in config["analyses"].items():
-        inference, method = analysis["inference"], analysis["method"]
-        primary, least = inference["primary"], 1 / inference["permutations"]
-        field = f"analyses.{name}.inference"
-        if method == "full_factorial" and primary not in ("extent", "voxel"):
-            yield InputError(
-                FILE,
-                f"{field}.primary",
-                f"{primary}, for {name} of method full_factorial",
-                "extent or voxel",
-                f"Set analyses.{name}.inference.primary: random fields have a p of clusters' extent and of voxels alone.",
-            )
-        elif method == "differences" and primary in ("mass", "tfce") and primary not in inference["statistics"]:
-            yield InputError(
-                FILE,
-                f"{field}.primary",
-                f"{primary}, which statistics of {name} leaves out",
-                "a statistic that is computed",
-                f"Add {primary} to statistics, or name another.",
-            )
-        if method != "differences" and inference["variance"] == "by_arm":
-            yield InputError(
-                FILE,
-                f"{field}.variance",
-                f"by_arm, for {name} of method {method}",
-                "equal, but for the method differences",
-                f"Set analyses.{name}.inference.variance to equal, or take the method differences.",
-            )
-        if method == "differences" and least > inference["alpha"]:
-            yield InputError(
-                FILE,
-                "inference.permutations",
-                f"{inference['permutations']}, alpha {inference['alpha']:g} for {name}",
-                f"more than {1 / inference['alpha']:g} relabellings",
-                "Take more: no p could reach alpha.",
-            )
+def _typed(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
+        # The settings' unions are a kind and None, or plain values alone.
+        kinds = [part for part in typing.get_args(kind) if part is not type(None)]
+        return _typed(kinds[0], value) if len(kinds) == 1 else value
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return build(kind, value)
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        # One name may stand without the brackets of a list.
+        items = [value] if isinstance(value, str) else value
+        return tuple(_typed(typing.get_args(kind)[0], item) for item in items)
+    if origin is Mapping:
+        inner = typing.get_args(kind)[1]
+        named = dataclasses.is_dataclass(inner) and "name" in typing.get_type_hints(inner)
+        return {str(key): _typed(inner, {"name": key, **item} if named else item) for key, item in value.items()}
+    return value
 
 
-def _sensitivity(config, unknown):
-    """What the sensitivity analysis names and nothing defines, or cannot be varied."""
-    asked, analyses = config["sensitivity"], config["analyses"]
-    terms = {term for each in asked["covariates"].values() for term in each}
-    for name, answer in asked["answers"].items():
-        field = f"sensitivity.answers.{name}"
-        if answer["roi"] not in config["rois"]:
-            yield unknown(f"{field}.roi", answer["roi"], "rois")
-        elif config["rois"][answer["roi"]]["space"] == "native":
-            yield InputError(
-                FILE,
-                f"{field}.roi",
-                f"{answer['roi']}, read in native space",
-                "a region read in template space",
-                "Its alternatives are maps on the template: add the same region with space: template, and name that.",
-            )
-        if "analysis" not in answer:
-            if answer["contrast"] not in config["contrasts"]:
-                yield unknown(f"{field}.contrast", answer["contrast"], "contrasts")
-            if "craving" not in config:
-                yield InputError(
-                    FILE, "craving", "nothing", f"the craving ratings, for {field}", "Add craving, or name an analysis."
-                )
-            continue
-        if answer["analysis"] not in analyses:
-            yield unknown(f"{field}.analysis", answer["analysis"], "analyses")
-            continue
-        analysis = analyses[answer["analysis"]]
-        if analysis["method"] != "differences":
-            yield InputError(
-                FILE,
-                f"{field}.analysis",
-                f"{answer['analysis']}, of method {analysis['method']}",
-                "an analysis of method differences",
-                "Name another, or add one of that method.",
-            )
-        for key in ("site", "predictor"):
-            if analysis.get(key) in terms:
-                yield InputError(
-                    FILE,
-                    "sensitivity.covariates",
-                    analysis[key],
-                    f"no {key} of {answer['analysis']}",
-                    "Take it out: it is in the model anyway.",
-                )
-    for dimension in ("quality", "covariates"):
-        if "own" in asked[dimension]:
-            yield InputError(
-                FILE, f"sensitivity.{dimension}", "own", "another name: own is the study's own choice", "Rename it."
-            )
-    for name, part in asked["quality"].items():
-        for measure in part.get("exclude", []):
-            # The band may be taken away by the configuration: then no scan could be excluded by it.
-            if config["quality"]["bands"].get(measure, ()) is None:
-                yield InputError(
-                    FILE,
-                    f"sensitivity.quality.{name}.exclude",
-                    measure,
-                    "a measure with a band",
-                    f"Give limits in quality.bands.{measure}.",
-                )
-
-
-def _arms_and_sessions(config, name, analysis):
-    """Arms and sessions that an analysis names and the study does not."""
-    if "arms" in config:
-        arms = [config["arms"]["treatment"], config["arms"]["control"], *config["arms"]["others"]]
-        for field in ("arm", "pair"):
-            for label in analysis.get("pair", []) if field == "pair" else [analysis.get("arm")]:
-                if label is not None and label not in arms:
-                    yield InputError(
-                        FILE,
-                        f"analyses.{name}.{field}",
-                        label,
-                        f"one of the arms: {', '.join(arms)}",
-                        "Correct the name or add it to arms.others.",
-                    )
-    if "sessions" in config:
-        sessions = config["sessions"]
-        known = [sessions["baseline"], sessions["followup"], *sessions["others"]]
-        for label in analysis.get("sessions", {}).values():
-            if label not in known:
-                yield InputError(
-                    FILE,
-                    f"analyses.{name}.sessions",
-                    label,
-                    f"one of the sessions: {', '.join(known)}",
-                    "Correct the label or add it to sessions.others.",
-                )
-
-
-def _circles(config):
-    """An analysis whose seed or search region is a cluster of an analysis ... whose seed is a cluster of the first."""
-    rois, analyses = config["rois"], config["analyses"]
-
-    def needed(name):
-        part = analyses.get(name, {})
-        regions = (part.get("seed", {}).get("roi"), part.get("within"))
-        return {rois[region]["analysis"] for region in regions if "analysis" in rois.get(region, {})}
-
-    for start in analyses:
-        # Breadth first, each analysis with the way by which it was reached.
-        ways, edge = {}, [[start]]
-        while edge:
-            edge = [[*way, name] for way in edge for name in sorted(needed(way[-1])) if name not in ways]
-            ways |= {way[-1]: way for way in edge}
-        if start in ways:
-            yield InputError(
-                FILE,
-                f"analyses.{start}",
-                " -> ".join(ways[start]),
-                "a seed and a region that do not depend on the analysis",
-                "Take another ROI.",
-            )
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -9,11 +9,11 @@ from pharmasl.study import (
     acquisition,
     analyses,
     conditions,
+    configuration,
     copies,
     headers,
     inventory,
     own_template,
-    settings,
     sheets,
     sidecar,
     written,
@@ -70,7 +70,7 @@ class Study:
     Attributes
     ----------
     config : dict
-        Complete, see :func:`pharmasl.study.settings.resolve`.
+        Complete, see :func:`pharmasl.study.configuration.resolve`.
     participants : dict
         Subject label to its row of the participants' table (text; None where missing). In a blinded run the arm is the
         sham one, and columns that the configuration does not name are gone.
@@ -249,7 +249,7 @@ def collect(config):
     InputErrors
         With every problem of the configuration itself.
     """
-    config = settings.resolve(config)
+    config = configuration.resolve(config)
     listed = bids.read_dataset(config["bids_dir"])
     errors = [
         *conditions.unmatched(config["conditions"], listed.images("asl")),

@@ -12,7 +12,7 @@ from pharmasl.files import tables
 from pharmasl.perfusion import acceptance
 from pharmasl.quality import flags, judgement, measure_columns, metrics, verdicts
 from pharmasl.space import images, resample, template, transforms
-from pharmasl.study import settings, trial
+from pharmasl.study import configuration, trial
 from pharmasl.workflow.targets import Targets
 from scipy import ndimage, stats
 
@@ -27,7 +27,7 @@ GOOD = {"Accepted": True, "Reason": None}
 
 
 def test_the_default_rule_is_that_of_the_schema(tmp_path):
-    quality = settings.resolve({"bids_dir": "a", "output_dir": "b", "conditions": {"rest": {}}})["quality"]
+    quality = configuration.resolve({"bids_dir": "a", "output_dir": "b", "conditions": {"rest": {}}})["quality"]
     assert quality == {**DEFAULT, "exclude_scans": {}, "accept_scans": {}}
     assert judgement.rule(quality) == {name: DEFAULT[name] for name in DEFAULT if name != "bands"}
 
@@ -83,7 +83,7 @@ def test_the_schema_knows_the_measures():
     base = {"bids_dir": "a", "output_dir": "b", "conditions": {"rest": {}}}
     for quality in ({"bands": {"qie": [0, 1]}}, {"exclude": ["qie"]}, {"least_pairs": 0}, {"exclude_scans": {"a": ""}}):
         with pytest.raises(InputErrors, match="quality"):
-            settings.resolve({**base, "quality": quality})
+            configuration.resolve({**base, "quality": quality})
 
 
 def read(root, names, **changes):

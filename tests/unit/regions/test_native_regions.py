@@ -8,7 +8,7 @@ from pharmasl.regions import native_regions, native_values
 from pharmasl.report import methods_section
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
-from pharmasl.study import settings
+from pharmasl.study import configuration
 
 TEMPLATE = centred((44, 48, 40), (2, 2, 2))
 T1W = centred((50, 54, 46), (2, 2, 2), shift=(3, -2, 4))
@@ -247,11 +247,11 @@ def test_a_native_region_is_none_for_the_sensitivity_analysis():
         "sensitivity": {"answers": {"one": {"analysis": "change", "roi": "vmpfc"}}},
     }
     with pytest.raises(InputErrors) as caught:
-        settings.resolve(config)
+        configuration.resolve(config)
     (error,) = caught.value.errors
     assert error.field == "sensitivity.answers.one.roi"
     assert "space: template" in error.fix
     config["rois"]["vmpfc"]["space"] = "template"
-    assert settings.resolve(config)["rois"]["vmpfc"]["statistic"] == "mean"
+    assert configuration.resolve(config)["rois"]["vmpfc"]["statistic"] == "mean"
     del config["sensitivity"], config["rois"]["vmpfc"]["space"]
-    assert settings.resolve(config)["rois"]["vmpfc"]["space"] == "template"
+    assert configuration.resolve(config)["rois"]["vmpfc"]["space"] == "template"

@@ -11,7 +11,7 @@ from pharmasl.errors import InputError, InputErrors
 from pharmasl.regions import region_checks, roi_masks, rois
 from pharmasl.space import images, template
 from pharmasl.space.packaged import nilearn_file
-from pharmasl.study import settings
+from pharmasl.study import configuration
 from pharmasl.workflow import plan
 
 # The default template: the brain of nilearn at 2 mm.
@@ -19,7 +19,7 @@ GRID = images.Grid((99, 117, 95), np.array([[2.0, 0, 0, -98], [0, 2, 0, -134], [
 
 
 def problems(regions, **more):
-    config = settings.resolve(
+    config = configuration.resolve(
         {"bids_dir": "bids", "output_dir": "results", "conditions": {"rest": {}}, "rois": regions, **more}
     )
     return list(region_checks.problems(config))

@@ -9,7 +9,7 @@ from pharmasl.errors import InputErrors
 from pharmasl.files import tables
 from pharmasl.sensitivity import alternative_maps, specification_answers, specifications
 from pharmasl.space import images, transforms
-from pharmasl.study import settings, trial
+from pharmasl.study import configuration, trial
 from quantified import TEMPLATE, Files
 
 
@@ -46,7 +46,7 @@ ALL = {
 
 
 def test_the_studys_own_choice_is_first_in_each_dimension_and_stands_once():
-    config = settings.resolve(configured(**ALL))
+    config = configuration.resolve(configured(**ALL))
     assert specifications.dimensions(config) == {
         "scaling": ["absolute", "global"],
         "smoothing_fwhm": ["6", "4", "7.5"],
@@ -57,7 +57,7 @@ def test_the_studys_own_choice_is_first_in_each_dimension_and_stands_once():
 
 
 def test_all_values_are_crossed_and_one_specification_is_the_main_one():
-    config = settings.resolve(configured(**ALL))
+    config = configuration.resolve(configured(**ALL))
     rows = specifications.rows(config)
     assert len(rows) == len({tuple(row.items()) for row in rows}) == 2 * 3 * 2 * 2 * 3
     assert [specifications.is_main(config, row) for row in rows] == [True] + [False] * 71
@@ -67,7 +67,7 @@ def test_all_values_are_crossed_and_one_specification_is_the_main_one():
 
 
 def test_without_alternatives_there_is_the_main_specification_alone():
-    config = settings.resolve(configured())
+    config = configuration.resolve(configured())
     (row,) = specifications.rows(config)
     assert specifications.is_main(config, row)
     assert not specifications.corrects_partial_volume(config)
@@ -95,7 +95,7 @@ def test_what_cannot_be_varied_is_refused_by_name(change, field):
     config["analyses"]["rest_interaction"]["site"] = "centre"
     config["analyses"]["full"] = {"contrast": "rest", "effect": "group_by_time", "method": "full_factorial"}
     with pytest.raises(InputErrors) as errors:
-        settings.resolve(config)
+        configuration.resolve(config)
     assert [error.field for error in errors.value.errors] == [field]
 
 
@@ -103,7 +103,7 @@ def test_craving_is_needed_where_no_analysis_is_named():
     config = configured()
     del config["craving"]
     with pytest.raises(InputErrors, match=r"sensitivity\.answers\.craving"):
-        settings.resolve(config)
+        configuration.resolve(config)
 
 
 @pytest.fixture(scope="module")

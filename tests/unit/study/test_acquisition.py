@@ -5,7 +5,7 @@ import json
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import named_constants, physiology, settings, trial
+from pharmasl.study import configuration, named_constants, physiology, trial
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_constants_of_asltbx(root):
     assert found["labeling_efficiency"] == 0.85
     assert (found["m0_type"], found["m0_of_pair"]) == ("Absent", True)
     assert found["sources"]["t1_blood"] == "calibration asltbx (ASLtbx); at 3 T"
-    complete = settings.resolve(
+    complete = configuration.resolve(
         {"bids_dir": "x", "output_dir": "y", "conditions": {}, "perfusion": {"calibration": "asltbx"}}
         | {"conditions": {"rest": {}}}
     )["perfusion"]

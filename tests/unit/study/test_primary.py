@@ -3,7 +3,7 @@
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import primary, settings
+from pharmasl.study import configuration, primary
 
 SEED = {"roi": "insula", "contrast": "rest"}
 
@@ -26,13 +26,13 @@ def config(asked, **analyses):
 
 def problems(asked, **analyses):
     with pytest.raises(InputErrors) as caught:
-        settings.resolve(config(asked, **analyses))
+        configuration.resolve(config(asked, **analyses))
     return caught.value.errors
 
 
 def test_answers_have_roles_and_defaults():
     asked = {"answers": ["rest", "craving"], "secondary": ["mixed", "craving.vmpfc"]}
-    found = settings.resolve(config(asked) | {"inference": {"alpha": 0.01}})
+    found = configuration.resolve(config(asked) | {"inference": {"alpha": 0.01}})
     assert found["primary"] == asked | {"correction": "holm", "alpha": 0.01}
     assert primary.known(found) == ["rest", "cue", "link", "mixed", "craving", "craving.vmpfc"]
     roles = {name: primary.role(found, name) for name in primary.known(found)}
@@ -47,7 +47,7 @@ def test_answers_have_roles_and_defaults():
     assert primary.of_analyses(found) == ["rest", "mixed"]
     undeclared = config(asked)
     del undeclared["primary"]
-    undeclared = settings.resolve(undeclared)
+    undeclared = configuration.resolve(undeclared)
     assert "primary" not in undeclared
     assert primary.role(undeclared, "rest") == "exploratory"
 
@@ -88,7 +88,7 @@ def test_what_is_known_to_differ_is_not_corrected_jointly():
     def joint(*answers):
         return {"answers": list(answers), "correction": "joint"}
 
-    settings.resolve(config(joint("rest", "cue")))
+    configuration.resolve(config(joint("rest", "cue")))
     own = {"contrast": "rest", "effect": "group_by_time", "covariates": ["age"]}
     for change, words in (
         ({"covariates": ["age", "sex"]}, "covariates is ['age'] in rest, ['age', 'sex'] in other"),
@@ -104,7 +104,7 @@ def test_what_is_known_to_differ_is_not_corrected_jointly():
         found = [error.found for error in problems(joint("rest", "other"), other={**own, **change})]
         assert any(words in each for each in found), found
     # What does not touch the relabellings may differ.
-    settings.resolve(config(joint("rest", "other"), other={**own, "contrast": "cue", "within": "insula"}))
+    configuration.resolve(config(joint("rest", "other"), other={**own, "contrast": "cue", "within": "insula"}))
     full = {"contrast": "rest", "effect": "group_by_time", "method": "full_factorial"}
     assert any("of method full_factorial" in e.found for e in problems(joint("rest", "other"), other=full))
     assert any(

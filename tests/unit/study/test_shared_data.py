@@ -2,7 +2,7 @@
 
 import pytest
 from pharmasl.errors import InputErrors
-from pharmasl.study import settings, shared_data
+from pharmasl.study import configuration, shared_data
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo"}
 
@@ -35,7 +35,7 @@ def link(contrast, seed, roi="seed", **more):
 
 def problems(**changes):
     with pytest.raises(InputErrors) as caught:
-        settings.resolve(config(**changes))
+        configuration.resolve(config(**changes))
     return caught.value.errors
 
 
@@ -51,7 +51,7 @@ def problems(**changes):
     ],
 )
 def test_seed_and_outcome_are_compared_by_their_states(contrast, seed, words):
-    complete = settings.resolve(config(analyses={"link": link(contrast, seed)}))
+    complete = configuration.resolve(config(analyses={"link": link(contrast, seed)}))
     found = shared_data.of_analysis(complete, "link")
     assert len(found) == (words is not None)
     if words:
@@ -66,7 +66,7 @@ def test_a_search_region_that_the_same_scans_chose_is_told_through_the_chain():
         "link": link("cue", "rest"),
         "deep": {"contrast": "change", "effect": "group_by_time", "within": "linked"},
     }
-    complete = settings.resolve(config(analyses=analyses, rois={"linked": {"analysis": "link", "cluster": 1}}))
+    complete = configuration.resolve(config(analyses=analyses, rois={"linked": {"analysis": "link", "cluster": 1}}))
     assert "chosen by the analysis rest in scans" in shared_data.of_analysis(complete, "within")[0]
     assert shared_data.of_analysis(complete, "apart") == []
     # The cluster of link, which shares smoking, and the cluster of rest that was link's seed, which shares rest.
@@ -99,8 +99,8 @@ def test_a_region_that_a_participants_number_chose_is_not_related_to_craving(mor
 
 def test_with_that_number_held_fixed_it_may_be_and_so_may_a_region_of_the_arms():
     held = {**CRAVING, "rois": ["chosen"], "covariates": ["craving_change"]}
-    assert settings.resolve(config(**CHOSEN, craving=held))
-    assert settings.resolve(config(craving={**CRAVING, "rois": ["seed", "atlas"]}))
+    assert configuration.resolve(config(**CHOSEN, craving=held))
+    assert configuration.resolve(config(craving={**CRAVING, "rois": ["seed", "atlas"]}))
 
 
 def test_what_shares_data_with_its_seed_is_no_primary_answer():
@@ -108,7 +108,7 @@ def test_what_shares_data_with_its_seed_is_no_primary_answer():
     assert error.field == "primary.answers"
     assert "share the scans of rest" in error.found
     assert "primary.secondary" in error.fix
-    assert settings.resolve(
+    assert configuration.resolve(
         config(analyses={"link": link("change", "rest")}, primary={"answers": ["rest"], "secondary": ["link"]})
     )
 

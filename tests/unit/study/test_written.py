@@ -5,7 +5,7 @@ import os
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import settings, written
+from pharmasl.study import configuration, written
 
 
 def config(tmp_path, **changes):
@@ -16,7 +16,7 @@ def config(tmp_path, **changes):
 
 def problems(tmp_path, **changes):
     with pytest.raises(InputErrors) as caught:
-        settings.resolve(config(tmp_path, **changes))
+        configuration.resolve(config(tmp_path, **changes))
     return caught.value.errors
 
 
@@ -32,7 +32,7 @@ def test_a_key_twice_is_named_with_its_lines(tmp_path):
 
 
 def test_text_of_the_command_line_is_taken_as_the_schema_wants_it(tmp_path):
-    found = settings.resolve(
+    found = configuration.resolve(
         config(
             tmp_path,
             inference={"permutations": "500", "two_sided": "false", "alpha": "0.01", "statistics": "[mass]"},
@@ -54,15 +54,15 @@ def test_text_of_the_command_line_is_taken_as_the_schema_wants_it(tmp_path):
 
 
 def test_arms_may_be_numbers_in_yaml(tmp_path):
-    found = settings.resolve(config(tmp_path, arms={"column": "arm", "treatment": 1, "control": 0}))
+    found = configuration.resolve(config(tmp_path, arms={"column": "arm", "treatment": 1, "control": 0}))
     assert (found["arms"]["treatment"], found["arms"]["control"]) == ("1", "0")
 
 
 def test_paths_are_written_out_and_short(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    found = settings.resolve(config(tmp_path, output_dir="./results/../results/", bids_dir=f"{tmp_path}//bids/"))
+    found = configuration.resolve(config(tmp_path, output_dir="./results/../results/", bids_dir=f"{tmp_path}//bids/"))
     assert (found["output_dir"], found["bids_dir"]) == ("results", str(tmp_path / "bids"))
-    found = settings.resolve(config(tmp_path, output_dir="~/out", rois={"r": {"image": "~/r.nii.gz"}}))
+    found = configuration.resolve(config(tmp_path, output_dir="~/out", rois={"r": {"image": "~/r.nii.gz"}}))
     assert found["output_dir"] == str(tmp_path / "home/out")
     assert found["rois"]["r"]["image"] == str(tmp_path / "home/r.nii.gz")
 
@@ -87,7 +87,7 @@ def test_results_never_lie_in_the_raw_dataset(tmp_path, output, accepted):
     (tmp_path / "bids").mkdir()
     os.symlink(tmp_path / "bids", tmp_path / "link")
     if accepted:
-        settings.resolve(config(tmp_path, output_dir=f"{tmp_path}/{output}"))
+        configuration.resolve(config(tmp_path, output_dir=f"{tmp_path}/{output}"))
         return
     (error,) = problems(tmp_path, output_dir=f"{tmp_path}/{output}")
     assert error.field == "output_dir"

@@ -1,0 +1,31 @@
+"""Sections of the settings, complete as a study's are: what a test does not name is the schema's default."""
+
+from pharmasl.study import configuration, settings
+
+SESSIONS = {"baseline": "T1", "followup": "T2"}
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+
+
+def study(**sections):
+    """All settings of a study with these sections."""
+    least = {"bids_dir": "bids", "output_dir": "results", "conditions": {"rest": {}, "cue": {}}}
+    return settings.build(settings.Settings, configuration.resolve({**least, **sections}))
+
+
+def inference(**changes):
+    """The settings of the tests over the brain, with changes."""
+    return study(inference=changes).inference
+
+
+def analysis(*, name="rest_interaction", arms=None, rois=None, **changes):
+    """An analysis of the contrast rest, with changes; its inference is among them."""
+    stated = {"contrast": "rest", "effect": "group_by_time", **changes}
+    contrasts = {contrast: {"rest": 1} for contrast in ("rest", stated["contrast"])}
+    regions = dict(rois or {})
+    if "seed" in stated:
+        contrasts.setdefault(stated["seed"]["contrast"], {"rest": 1})
+        regions.setdefault(stated["seed"]["roi"], {"sphere": [0, 0, 0], "radius": 6})
+    if "within" in stated:
+        regions.setdefault(stated["within"], {"sphere": [0, 0, 0], "radius": 6})
+    whole = study(sessions=SESSIONS, arms=arms or ARMS, contrasts=contrasts, rois=regions, analyses={name: stated})
+    return whole.analyses[name]
