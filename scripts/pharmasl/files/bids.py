@@ -7,6 +7,7 @@ suffix and extension, relative to the dataset or to the results, such as ``sub-0
 import functools
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,6 +89,28 @@ def parse(name):
     pairs = [pair.split("-", 1) for pair in match["entities"].split("_")[:-1]]
     entities = dict(pairs)
     return (entities, match["suffix"], match["extension"]) if len(entities) == len(pairs) else None
+
+
+def bare_label(label: str | int, entity: str) -> str:
+    """The label without its entity: ``01`` of ``sub-01`` and of ``01``.
+
+    Parameters
+    ----------
+    label : str or int
+        As a table or the configuration has it; a number stands for its digits.
+    entity : str
+        ``sub``, ``ses`` ...
+
+    Returns
+    -------
+    str
+    """
+    return str(label).removeprefix(f"{entity}-")
+
+
+def scan_labels(row: Mapping[str, str]) -> tuple[str, str]:
+    """The bare labels of participant and session in a table's row, its columns ``participant_id`` and ``session_id``."""
+    return bare_label(row["participant_id"], "sub"), bare_label(row["session_id"], "ses")
 
 
 def number(label):

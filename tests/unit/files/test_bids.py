@@ -18,6 +18,24 @@ def test_parse_refuses_what_is_no_bids_name(name):
     assert bids.parse(name) is None
 
 
+@pytest.mark.parametrize(
+    ("label", "entity", "bare"),
+    [
+        ("sub-01", "sub", "01"),
+        ("01", "sub", "01"),
+        ("ses-T1", "ses", "T1"),
+        (1, "ses", "1"),
+        ("sub-sub-1", "sub", "sub-1"),
+    ],
+)
+def test_a_label_is_read_with_and_without_its_entity(label, entity, bare):
+    assert bids.bare_label(label, entity) == bare
+
+
+def test_the_labels_of_a_row_name_its_scan():
+    assert bids.scan_labels({"participant_id": "sub-01", "session_id": "T1"}) == ("01", "T1")
+
+
 def test_images_are_found_with_and_without_sessions(tmp_path):
     skeleton.run(tmp_path / "sub-01" / "perf", "sub-01")
     skeleton.run(tmp_path / "sub-02" / "ses-a" / "perf", "sub-02_ses-a_run-1")
