@@ -4,6 +4,7 @@ import math
 
 from pharmasl.files import tables
 from pharmasl.group import verdict
+from pharmasl.study.effect_kinds import KINDS
 
 
 def number(text):
@@ -75,20 +76,7 @@ class Findings:
     @property
     def question(self):
         """What was asked, as a heading."""
-        effect, contrast = self.inference["effect"]["name"], self.inference["contrast"]
-        seed, arm = self.inference["seed"], self.inference.get("arm")
-        if seed:
-            how = ", by arm" if effect == "association_by_arm" else f" on {arm}" if arm else ""
-            region = seed["roi"].replace("_", " ")
-            return f"Change of CBF ({contrast}) with the change of {region} ({seed['contrast']}){how}"
-        return {
-            "group_by_time": f"Group-by-time interaction of CBF ({contrast})",
-            "between_arms": f"Change of CBF ({contrast}): {' against '.join(self.inference.get('pair') or [])}",
-            "within_arm": f"Change of CBF ({contrast}) on {arm}",
-            "baseline_difference": f"Arms at baseline: CBF ({contrast})",
-            "regression": f"Change of CBF ({contrast}) with {self.inference.get('predictor')}"
-            + (f" on {arm}" if arm else ""),
-        }[effect]
+        return KINDS[self.inference["effect"]["name"]].headline(self.inference)
 
     @property
     def verdict(self):

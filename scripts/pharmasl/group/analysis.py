@@ -19,6 +19,7 @@ from pharmasl.group import (
 from pharmasl.group.engine import differences, statistic
 from pharmasl.space import images
 from pharmasl.study import arms as study_arms
+from pharmasl.study.effect_kinds import KINDS
 
 MAPS = (
     "effect",
@@ -202,7 +203,7 @@ class _Question:
 
     def seeds(self, participants):
         """Each participant's seed change, and who has one."""
-        if self.analysis["effect"] not in questions.SEEDED:
+        if not KINDS[self.analysis["effect"]].is_seeded:
             return None, np.ones(len(participants), dtype=bool)
         if not self.given["seed"] or not self.sessions:
             raise InputError(
@@ -241,7 +242,7 @@ def _chosen(names, keep):
 def _differences(question, participants, threads):
     """The model of changes (or of baselines), one row a participant; inference by permutation."""
     analysis, given = question.analysis, question.given
-    whiches = ("baseline",) if analysis["effect"] in questions.BASELINE else ("baseline", "followup")
+    whiches = KINDS[analysis["effect"]].sessions
     names = participants["baseline"]
     if len(whiches) == 2 and participants["followup"] != names:
         raise InputError(
@@ -254,7 +255,7 @@ def _differences(question, participants, threads):
     # What is wrong with the table or the configuration is wrong for all, and found before the maps are read; what fails
     # below for those who are left fails for want of seeds or of usable scans.
     plain = analysis
-    if analysis["effect"] in questions.SEEDED:
+    if KINDS[analysis["effect"]].is_seeded:
         plain = {**analysis, "effect": "within_arm" if analysis.get("arm") else "group_by_time"}
     questions.build(plain, question.arms, names, question.table, question.file)
     change, known = question.seeds(names)

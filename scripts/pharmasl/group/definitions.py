@@ -3,29 +3,9 @@
 from importlib import metadata
 
 import pharmasl
-from pharmasl.group import questions
 from pharmasl.group.engine import statistic
+from pharmasl.study.effect_kinds import KINDS
 
-METHODS = {
-    "group_by_time": (
-        "Group-by-time interaction estimated on within-person differences: (followup - baseline) of the treatment arm "
-        "minus that of the control arm"
-    ),
-    "between_arms": "Difference of two arms' changes (followup - baseline), all arms in the model",
-    "within_arm": "Mean change (followup - baseline) within one arm; no comparison with another",
-    "baseline_difference": "Difference of the arms at baseline; in a randomised trial it is chance",
-    "regression": "Slope of a participant's change (followup - baseline) on a predictor",
-    "association": "Slope of a participant's change on the same person's change of the seed region, arm held fixed",
-    "association_by_arm": (
-        "Difference between the arms of the slopes of a participant's change on the same person's change of the seed region"
-    ),
-}
-WITHIN_ONE_ARM = {
-    "association": (
-        "Slope of a participant's change on the same person's change of the seed region, within one arm; no comparison "
-        "with another"
-    ),
-}
 ESTIMATORS = {
     "differences": "within-person differences, ordinary least squares",
     "full_factorial": "all scans in one model with one covariance for the brain (SPM's full factorial)",
@@ -56,12 +36,11 @@ def block(question, status, participants):
     dict
     """
     analysis, arms = question.analysis, question.arms
-    effect, seed = analysis["effect"], analysis.get("seed")
-    meaning = (WITHIN_ONE_ARM if analysis.get("arm") else METHODS).get(effect, METHODS[effect])
+    kind, seed = KINDS[analysis["effect"]], analysis.get("seed")
     return {
         "status": status,
         "contrast": analysis["contrast"],
-        "effect": {"name": effect, "meaning": meaning, "unit": questions.UNITS[effect]},
+        "effect": {"name": kind.name, "meaning": kind.meaning_of(analysis.get("arm")), "unit": kind.unit},
         "method": ESTIMATORS[analysis.get("method", "differences")],
         "seed": seed,
         "within": analysis.get("within"),

@@ -3,16 +3,7 @@
 from pharmasl.errors import InputError
 from pharmasl.group import effects
 from pharmasl.study import arms as study_arms
-
-SLOPES = ("regression", "association", "association_by_arm")
-BASELINE = study_arms.BASELINE
-SEEDED = ("association", "association_by_arm")
-
-UNITS = {
-    **dict.fromkeys(effects.EFFECTS, "mL/100 g/min"),
-    "regression": "mL/100 g/min per unit of the predictor",
-    **dict.fromkeys(SEEDED, "mL/100 g/min per mL/100 g/min of the seed"),
-}
+from pharmasl.study.effect_kinds import KINDS
 
 
 def members(analysis, arms, participants, table):
@@ -62,6 +53,8 @@ def build(analysis, arms, participants, table, file, seed_change=None):
         As the effect does.
     """
     effect = analysis["effect"]
+    if effect not in KINDS:
+        raise InputError("configuration", "effect", effect, f"one of {', '.join(KINDS)}", "Correct the name.")
     common = {"covariates": analysis.get("covariates") or [], "site": analysis.get("site")}
     if effect == "within_arm":
         return effects.within_arm(participants, table, analysis["arm"], file, **common)
@@ -75,8 +68,6 @@ def build(analysis, arms, participants, table, file, seed_change=None):
     if effect == "association":
         one = analysis.get("arm")
         return effects.association(participants, table, arms, seed_change, file, **common, arm=one)
-    if effect in SEEDED:
+    if KINDS[effect].is_seeded:
         return effects.EFFECTS[effect](participants, table, arms, seed_change, file, **common)
-    if effect not in effects.EFFECTS:
-        raise InputError("configuration", "effect", effect, f"one of {', '.join(effects.EFFECTS)}", "Correct the name.")
     return effects.EFFECTS[effect](participants, table, arms, file, **common)

@@ -9,9 +9,10 @@ from scipy import special
 
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.group import combination, definitions, questions, random_fields, verdict
+from pharmasl.group import combination, definitions, random_fields, verdict
 from pharmasl.group.engine import clusters, differences, glm, permutation, statistic, tfce
 from pharmasl.statistics import effect_sizes, multiplicity
+from pharmasl.study.effect_kinds import KINDS
 
 # A baseline below this, mL/100 g/min, is no CBF of tissue.
 LEAST_BASELINE = 10.0
@@ -167,7 +168,7 @@ def by_permutation(question, plan, fitted, found, fit, constant, threads, whole=
         question, fit.effect, observed.t, observed.z, observed.df, found.baseline, plan.name
     )
     maps |= estimates
-    if plan.name not in questions.SLOPES:
+    if not KINDS[plan.name].is_slope:
         # In standard deviations of all arms together, whatever the test takes for their variances.
         maps["hedges_g"] = effect_sizes.hedges_g(fit.t, fitted.scale, fitted.df).g
     _sizes(rows, labels, fitted, found, plan.name, observed, question.is_cbf)
@@ -400,7 +401,7 @@ def _estimates(question, effect, t, z, df, baseline, name):
     q, discovery = _discovered(p, question.inference)
     maps = {"effect": effect, "t": t, "z": z, "qfdr": -np.log10(np.maximum(q, 1e-300))}
     # A slope is no difference of means, whatever it is divided by.
-    if name not in questions.SLOPES and question.is_cbf:
+    if not KINDS[name].is_slope and question.is_cbf:
         maps["percent"] = _percent(effect, baseline)
     return maps, discovery
 
@@ -452,7 +453,7 @@ def _sizes(rows, labels, fitted, found, name, observed, is_cbf):
     _add(rows, "effect_mean", of.effect)
     _add(rows, "effect_low", low)
     _add(rows, "effect_high", high)
-    if name in questions.SLOPES:
+    if KINDS[name].is_slope:
         return
     size = effect_sizes.hedges_g(of.t, fitted.scale, fitted.df)
     if is_cbf:

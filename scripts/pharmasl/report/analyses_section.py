@@ -5,35 +5,15 @@ from pharmasl.files import tables
 from pharmasl.group import verdict
 from pharmasl.report import pictures
 from pharmasl.report.words import MISSING, Table, count, fixed, listed, p_value, p_words, plain, short, signed, upper
+from pharmasl.study.effect_kinds import KINDS
 
 SHOWN = 10  # clusters in the table that is always open
 
 
 def direction(found, row):
     """How the effect of a cluster reads, its sign in words."""
-    arms = found.inference["arms"]
-    higher = "higher" if row["sign"] == "+" else "lower"
-    size = fixed(abs(float(row["effect_mean"])), 1)
-    name = found.inference["effect"]["name"]
-    first, second = found.inference.get("pair") or (arms["treatment"], arms["control"])
-    if name in ("group_by_time", "between_arms"):
-        return f"the change of CBF was on average {size} mL/100 g/min {higher} on {first} than on {second}"
-    if name == "baseline_difference":
-        return f"CBF at baseline was on average {size} mL/100 g/min {higher} on {first} than on {second}"
-    if name == "within_arm":
-        return (
-            f"CBF on {found.inference['arm']} was on average {size} mL/100 g/min {higher} at follow-up than at baseline"
-        )
-    if name == "regression":
-        slope = fixed(abs(float(row["effect_mean"])), 2)
-        return f"the change of CBF was {slope} mL/100 g/min {higher} for each unit of {found.inference['predictor']}"
-    if name == "association_by_arm":
-        slope = fixed(abs(float(row["effect_mean"])), 2)
-        return f"the slope on the seed's change was {slope} {higher} on {first} than on {second}"
-    goes = "rose" if row["sign"] == "+" else "fell"
-    held = f"on {found.inference['arm']}" if found.inference.get("arm") else "arm held fixed"
-    slope = fixed(abs(float(row["effect_mean"])), 2)
-    return f"CBF {goes} by {slope} mL/100 g/min for each mL/100 g/min by which the seed rose, {held}"
+    kind = KINDS[found.inference["effect"]["name"]]
+    return kind.finding(found.inference, size=float(row["effect_mean"]), positive=row["sign"] == "+")
 
 
 def could_not(found):

@@ -22,6 +22,7 @@ from pharmasl.sensitivity import specifications
 from pharmasl.space import images
 from pharmasl.statistics import partial_correlation
 from pharmasl.study import arms as study_arms
+from pharmasl.study.effect_kinds import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +163,7 @@ class _Specification:
         told = {
             "answer": part["answer"],
             "kind": "effect" if effect else "correlation",
-            "unit": questions.UNITS[part["settings"]["effect"]] if effect else "1",
+            "unit": KINDS[part["settings"]["effect"]].unit if effect else "1",
             "meaning": None,
             "roi": part["roi"],
             "contrast": part["contrast"],
@@ -204,7 +205,7 @@ class _Specification:
         else:
             response = self._at(names, part["roi"], part["contrast"], sessions["baseline"])
         known, seed = np.isfinite(response), None
-        if settings["effect"] in questions.SEEDED:
+        if KINDS[settings["effect"]].is_seeded:
             seed = self._change(names, settings["seed"]["roi"], settings["seed"]["contrast"], sessions)
             known &= np.isfinite(seed)
         if not known.any():

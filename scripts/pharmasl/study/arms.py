@@ -1,8 +1,6 @@
 """Which arms, sessions, contrasts and columns of the participants' table an analysis concerns."""
 
-# Effects that compare all arms or hold them apart, and those that look at baseline alone.
-ALL_ARMS = ("between_arms", "regression")
-BASELINE = ("baseline_difference",)
+from pharmasl.study.effect_kinds import KINDS
 
 
 def concerned(analysis, arms):
@@ -22,7 +20,7 @@ def concerned(analysis, arms):
     if analysis.get("arm"):
         return [analysis["arm"]]
     both = [arms["treatment"], arms["control"]]
-    return [*both, *arms.get("others", [])] if analysis["effect"] in ALL_ARMS else both
+    return [*both, *arms.get("others", [])] if KINDS[analysis["effect"]].all_arms else both
 
 
 def contrasts(analysis):
@@ -45,8 +43,7 @@ def sessions(analysis, study):
     dict
     """
     own = analysis.get("sessions", study)
-    names = ("baseline",) if analysis["effect"] in BASELINE else ("baseline", "followup")
-    return {name: own[name] for name in names}
+    return {name: own[name] for name in KINDS[analysis["effect"]].sessions}
 
 
 def labels(study):

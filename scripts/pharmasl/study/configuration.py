@@ -4,6 +4,7 @@ import copy
 
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.study import named_constants, own_template, primary, schemas, shared_data, written
+from pharmasl.study.effect_kinds import KINDS
 
 FILE = "config"
 
@@ -93,7 +94,9 @@ def _references(config):
         if "within" in analysis and analysis["within"] not in config["rois"]:
             yield unknown(f"analyses.{name}.within", analysis["within"], "rois")
         yield from _arms_and_sessions(config, name, analysis)
-        if analysis["method"] != "differences" and (analysis["effect"] != "group_by_time" or "site" in analysis):
+        if analysis["method"] != "differences" and (
+            analysis["method"] not in KINDS[analysis["effect"]].methods or "site" in analysis
+        ):
             yield InputError(
                 FILE,
                 f"analyses.{name}.method",

@@ -8,11 +8,9 @@ import types
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import own_template, primary, shared_data, sheets
+from pharmasl.study.effect_kinds import KINDS
 from pharmasl.study.region_settings import READING
 from pharmasl.workflow import model_rows
-
-# Effects on change that are one column of the design.
-_ONE_TERM = ("group_by_time", "association", "association_by_arm", "regression")
 
 # Settings of craving that its ratings are read by.
 _RATINGS = ("before", "after", "range", "condition", "unknown", "covariates")
@@ -420,7 +418,7 @@ class Targets:
             ordinary = analysis.get("method", "differences") == "differences" and not analysis.get("within")
             # The region is sought anew in the maps of the others: that, and what is read in it, is of the template.
             ordinary &= config["rois"][roi]["space"] == "template"
-            if ordinary and analysis.get("effect") in _ONE_TERM:
+            if ordinary and analysis and KINDS[analysis["effect"]].one_column:
                 found.append(roi)
         return found
 

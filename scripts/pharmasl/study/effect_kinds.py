@@ -1,0 +1,220 @@
+"""The effects that an analysis of the brain may ask for, a record each: all that is true of an effect in any study.
+
+Planning, the designs (:mod:`pharmasl.group.effects`), the tests, the figures, the report and the sensitivity analysis read these
+records. What depends on a study's arms and participants is the ``Model`` of an analysis.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+CHANGE, BASELINE = "change", "baseline"
+PERMUTE, FLIP = "permute", "flip"
+DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL = "differences", "full_factorial", "mixed_model"
+
+_CBF = "mL/100 g/min"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectKind:
+    """An effect by its name in the configuration.
+
+    Attributes
+    ----------
+    name : str
+    outcome : {"change", "baseline"}
+        What of a participant the model explains: follow-up minus baseline, or the baseline session alone.
+    formula : str
+        The model before covariates and site, as in R.
+    test : str
+        The tested term or, of two, their difference.
+    exchange : {"permute", "flip"}
+        Whether a relabelling exchanges participants or flips the signs of their changes.
+    unit : str
+    meaning : str
+        What the effect says; ``meaning_within_arm`` where it is asked of one arm and the words differ.
+    heading, sentence : str
+        Templates of :meth:`headline` and :meth:`finding`.
+    needs : tuple of str
+        Settings that the analysis must have: ``arm``, ``pair``, ``predictor``, ``seed``.
+    takes : tuple of str
+        Settings that it may have.
+    methods : tuple of str
+    all_arms : bool
+        All arms of the trial enter, not the treatment and the control arm alone.
+    is_slope : bool
+        The effect is a slope or a difference of slopes: neither a percentage nor a standardised difference of means.
+    one_column : bool
+        The tested term is one column of a design of changes.
+    """
+
+    name: str
+    formula: str
+    test: str
+    meaning: str
+    heading: str
+    sentence: str
+    meaning_within_arm: str | None = None
+    outcome: str = CHANGE
+    exchange: str = PERMUTE
+    unit: str = _CBF
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    methods: tuple[str, ...] = (DIFFERENCES,)
+    all_arms: bool = False
+    is_slope: bool = False
+    one_column: bool = False
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """The sessions whose maps the effect takes, ``baseline`` and ``followup`` or ``baseline`` alone."""
+        return ("baseline",) if self.outcome == BASELINE else ("baseline", "followup")
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether a seed region's change is a term of the model."""
+        return "seed" in self.needs
+
+    def meaning_of(self, arm: str | None) -> str:
+        """The meaning of the effect, within one arm if that is named."""
+        return self.meaning if arm is None or self.meaning_within_arm is None else self.meaning_within_arm
+
+    def headline(self, inference: Mapping[str, Any]) -> str:
+        """The heading of an analysis.
+
+        Parameters
+        ----------
+        inference : mapping
+            Content of the analysis' ``_inference.json``: ``contrast``, ``arm``, ``pair``, ``predictor``, ``seed``.
+        """
+        seed, arm = inference.get("seed"), inference.get("arm")
+        return self.heading.format(
+            contrast=inference["contrast"],
+            arm=arm,
+            on_arm=f" on {arm}" if arm else "",
+            pair=" against ".join(inference.get("pair") or []),
+            predictor=inference.get("predictor"),
+            seed=seed["roi"].replace("_", " ") if seed else None,
+            seed_contrast=seed["contrast"] if seed else None,
+        )
+
+    def finding(self, inference: Mapping[str, Any], *, size: float, positive: bool) -> str:
+        """How large an effect was and in which direction, as a clause.
+
+        Parameters
+        ----------
+        inference : mapping
+            Content of the analysis' ``_inference.json``: ``arms``, ``arm``, ``pair``, ``predictor``.
+        size : float
+            Of the effect, in its unit.
+        positive : bool
+            Its sign.
+        """
+        arms, arm = inference["arms"], inference.get("arm")
+        first, second = inference.get("pair") or (arms["treatment"], arms["control"])
+        return self.sentence.format(
+            size=f"{abs(size):.{2 if self.is_slope else 1}f}",
+            higher="higher" if positive else "lower",
+            rose="rose" if positive else "fell",
+            first=first,
+            second=second,
+            arm=arm,
+            held=f"on {arm}" if arm else "arm held fixed",
+            predictor=inference.get("predictor"),
+        )
+
+
+_SLOPE_ON_SEED = f"{_CBF} per {_CBF} of the seed"
+
+_EVERY = (
+    EffectKind(
+        name="group_by_time",
+        formula="change ~ arm",
+        test="arm",
+        meaning=(
+            "Group-by-time interaction estimated on within-person differences: (followup - baseline) of the treatment arm "
+            "minus that of the control arm"
+        ),
+        heading="Group-by-time interaction of CBF ({contrast})",
+        sentence=f"the change of CBF was on average {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        methods=(DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL),
+        one_column=True,
+    ),
+    EffectKind(
+        name="between_arms",
+        formula="change ~ 0 + arm",
+        test="first arm - second arm",
+        meaning="Difference of two arms' changes (followup - baseline), all arms in the model",
+        heading="Change of CBF ({contrast}): {pair}",
+        sentence=f"the change of CBF was on average {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        needs=("pair",),
+        all_arms=True,
+    ),
+    EffectKind(
+        name="within_arm",
+        formula="change ~ 1",
+        test="1",
+        exchange=FLIP,
+        meaning="Mean change (followup - baseline) within one arm; no comparison with another",
+        heading="Change of CBF ({contrast}) on {arm}",
+        sentence=f"CBF on {{arm}} was on average {{size}} {_CBF} {{higher}} at follow-up than at baseline",
+        needs=("arm",),
+    ),
+    EffectKind(
+        name="baseline_difference",
+        outcome=BASELINE,
+        formula="baseline ~ arm",
+        test="arm",
+        meaning="Difference of the arms at baseline; in a randomised trial it is chance",
+        heading="Arms at baseline: CBF ({contrast})",
+        sentence=f"CBF at baseline was on average {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+    ),
+    EffectKind(
+        name="regression",
+        formula="change ~ predictor + arm",
+        test="predictor",
+        unit=f"{_CBF} per unit of the predictor",
+        meaning="Slope of a participant's change (followup - baseline) on a predictor",
+        heading="Change of CBF ({contrast}) with {predictor}{on_arm}",
+        sentence=f"the change of CBF was {{size}} {_CBF} {{higher}} for each unit of {{predictor}}",
+        needs=("predictor",),
+        takes=("arm",),
+        all_arms=True,
+        is_slope=True,
+        one_column=True,
+    ),
+    EffectKind(
+        name="association",
+        formula="change ~ seed_change + arm",
+        test="seed_change",
+        unit=_SLOPE_ON_SEED,
+        meaning="Slope of a participant's change on the same person's change of the seed region, arm held fixed",
+        meaning_within_arm=(
+            "Slope of a participant's change on the same person's change of the seed region, within one arm; no comparison "
+            "with another"
+        ),
+        heading="Change of CBF ({contrast}) with the change of {seed} ({seed_contrast}){on_arm}",
+        sentence=f"CBF {{rose}} by {{size}} {_CBF} for each {_CBF} by which the seed rose, {{held}}",
+        needs=("seed",),
+        takes=("arm",),
+        is_slope=True,
+        one_column=True,
+    ),
+    EffectKind(
+        name="association_by_arm",
+        formula="change ~ seed_change * arm",
+        test="seed_change:arm",
+        unit=_SLOPE_ON_SEED,
+        meaning=(
+            "Difference between the arms of the slopes of a participant's change on the same person's change of the seed region"
+        ),
+        heading="Change of CBF ({contrast}) with the change of {seed} ({seed_contrast}), by arm",
+        sentence="the slope on the seed's change was {size} {higher} on {first} than on {second}",
+        needs=("seed",),
+        is_slope=True,
+        one_column=True,
+    ),
+)
+
+KINDS: Mapping[str, EffectKind] = MappingProxyType({kind.name: kind for kind in _EVERY})
