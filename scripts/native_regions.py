@@ -1,14 +1,18 @@
 """Read template regions in the CBF of one scan, in its own space."""
 
-from pharmasl.regions import native_regions
-from pharmasl.workflow.job import job
+from dataclasses import fields
 
-GIVEN = ("cbf", "brain_mask", "gm", "coregistration", "forward", "inverse", "coverage", "template_gm", "masks")
+from pharmasl.regions import native_values
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    native_regions.write(
-        {name: getattr(snakemake.input, name) for name in GIVEN}, snakemake.output.table, snakemake.params.regions
+    files = {field.name: getattr(snakemake.input, field.name) for field in fields(native_values.ScanFiles)}
+    native_values.write_scan_values(
+        snakemake.output.table,
+        native_values.ScanFiles(**files),
+        masks=snakemake.input.masks,
+        statistics=snakemake.params.regions,
     )
 
 

@@ -1,18 +1,20 @@
 """Combine one region's values in the scans, read in their own space, to those of every contrast."""
 
-from pharmasl.regions import native_values
+from pharmasl.regions import native_contrasts
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    native_values.write(
-        snakemake.input.scans,
-        snakemake.input.quality,
-        snakemake.params.rows,
-        snakemake.params.roi,
+    files, params = snakemake.input, snakemake.params
+    native_contrasts.write_contrast_values(
         snakemake.output.table,
-        statistic=snakemake.params.statistic,
-        minimum_coverage=snakemake.params.minimum_coverage,
+        params.roi,
+        scans=files.scans,
+        quality=files.quality,
+        contrasts=[settings.build(native_contrasts.ScansContrast, row) for row in params.rows],
+        statistic=params.statistic,
+        minimum_coverage=params.minimum_coverage,
     )
 
 

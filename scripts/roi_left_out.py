@@ -1,6 +1,7 @@
 """Read a cluster's region of interest in each participant from the cluster found without them, and test it."""
 
-from pharmasl.regions import left_out_regions
+from pharmasl.regions import left_out_regions, region_values
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
@@ -10,9 +11,8 @@ def main(snakemake):
     left_out_regions.write(
         {**{name: given[name] for name in names}, "gm": next(iter(given.gm), None)},
         {name: snakemake.output[name] for name in ("values", "regions", "test")},
-        roi=params.roi,
-        name=params.name,
-        rows=params.rows,
+        roi=settings.build(settings.Region, {"name": params.name, **params.roi}),
+        rows=[settings.build(region_values.VisitContrast, row) for row in params.rows],
         members=list(params.members),
         inference=params.inference,
         minimum_coverage=params.minimum_coverage,

@@ -1,20 +1,22 @@
 """Write the mask of one region of interest on the template's analysis grid."""
 
-from pharmasl.regions import roi_masks
+from pharmasl.regions import region_masks
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    roi_masks.write_mask(
-        snakemake.input.reference,
-        snakemake.params.roi,
+    files = snakemake.input
+    region_masks.write_mask(
         snakemake.output.mask,
         snakemake.output.sidecar,
-        brain=snakemake.input.template_mask,
+        settings.build(settings.RegionDefinition, snakemake.params.roi),
+        reference=files.reference,
+        brain=files.template_mask,
         minimum_coverage=snakemake.params.minimum_coverage,
-        atlas=snakemake.input.atlas,
-        clusters=snakemake.input.clusters,
-        image=snakemake.input.image,
+        atlas=files.atlas,
+        clusters=files.clusters,
+        image=files.image,
     )
 
 

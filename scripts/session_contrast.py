@@ -5,16 +5,16 @@ from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given, out = snakemake.input, snakemake.output
+    files, outputs = snakemake.input, snakemake.output
     contrast_maps.write_contrast(
-        given.maps,
-        given.errors,
-        given.coverages,
-        snakemake.params.weights,
-        given.quality,
-        out.effect,
-        out.error,
-        out.sidecar,
+        maps=files.maps,
+        errors=files.errors,
+        coverages=files.coverages,
+        quality=files.quality,
+        weights=snakemake.params.weights,
+        effect_path=outputs.effect,
+        error_path=outputs.error,
+        sidecar_path=outputs.sidecar,
     )
 
 

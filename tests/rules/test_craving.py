@@ -9,7 +9,7 @@ import pytest
 from loading import ROOT, script
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.regions import rois
+from pharmasl.regions import region_values
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
@@ -77,7 +77,7 @@ def chain(tmp_path):
     (tmp_path / "participants.tsv").write_text("\n".join(participants) + "\n")
     (tmp_path / "craving.tsv").write_text("\n".join(craving) + "\n")
     tables.write_json(tmp_path / "insula_mask.json", {"analysis_defined": False})
-    tables.write_table(tmp_path / "insula_values.tsv", values, rois.VALUE_COLUMNS)
+    tables.write_table(tmp_path / "insula_values.tsv", values, region_values.VALUE_COLUMNS)
     given = {"craving": CRAVING, "arms": ARMS, "sessions": SESSIONS}
     raw = {"table": str(tmp_path / "craving.tsv"), "participants": str(tmp_path / "participants.tsv")}
     run("craving_scores", raw, tmp_path / "craving_scores.tsv", **given)

@@ -8,8 +8,9 @@ import statsmodels.api as sm
 from loading import script
 from pharmasl.files import tables
 from pharmasl.group import analysis
-from pharmasl.regions import roi_masks
+from pharmasl.regions import region_masks
 from pharmasl.space import images
+from pharmasl.study import settings
 from scipy import ndimage
 
 SHAPE, N = (14, 14, 10), 16
@@ -82,10 +83,17 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
         sessions={"baseline": "T1", "followup": "T2"},
         threads=1,
     )
-    roi = {"analysis": question, "cluster": 1}
+    definition = {"analysis": question, "cluster": 1}
+    roi = {**definition, "statistic": "mean", "space": "template"}
     mask = trial.folder / "mask.nii.gz"
-    roi_masks.write_mask(
-        mask, roi, tmp_path / "m.nii.gz", tmp_path / "m.json", brain=mask, clusters=[files["clusters"]]
+    region_masks.write_mask(
+        tmp_path / "m.nii.gz",
+        tmp_path / "m.json",
+        settings.build(settings.RegionDefinition, definition),
+        reference=mask,
+        brain=mask,
+        minimum_coverage=0.5,
+        clusters=[files["clusters"]],
     )
     outputs = {name: str(tmp_path / f"{name}.out") for name in ("values", "regions", "test")}
     maps = [path for pair in zip(trial.baseline, trial.followup) for path in pair]

@@ -12,7 +12,7 @@ from loading import ROOT, script
 from pharmasl.anatomy import assumed
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.regions import rois
+from pharmasl.regions import region_values
 from pharmasl.space import images, transforms
 
 TEMPLATE = centred((30, 34, 28), (2, 2, 2))
@@ -167,7 +167,7 @@ def test_contrasts_of_the_scans_tables(files):
     found = run("yes")
     assert [float(row["cbf"]) for row in found] == pytest.approx([80, 40], rel=1e-6)
     # Whatever reads values of the template reads these.
-    assert list(found[0]) == list(rois.VALUE_COLUMNS)
+    assert list(found[0]) == list(region_values.VALUE_COLUMNS)
     assert {row["coverage"] for row in found} == {"1.0"}
     told = tables.read_json(files / "values.json")
     assert (told["cbf"]["Space"], told["cbf"]["Statistic"]) == ("native", "mean")

@@ -12,10 +12,10 @@ from pharmasl.endpoints import correlations
 from pharmasl.endpoints import scores as scoring
 from pharmasl.files import tables
 from pharmasl.group import analysis
-from pharmasl.regions import roi_masks, rois
+from pharmasl.regions import region_masks, region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.space import images
-from pharmasl.study import sheets, trial
+from pharmasl.study import settings, sheets, trial
 from scipy import ndimage
 
 AFFINE = np.array([[-4.0, 0, 0, 26], [0, 4, 0, -26], [0, 0, 4, -22], [0, 0, 0, 1]])
@@ -190,17 +190,20 @@ class Trial:
             stems = [scan.stem for scan, _ in pairs]
             effect = str(self.root / f"{'_'.join(visit)}_{name}.nii.gz")
             contrast_maps.write_contrast(
-                *([each[stem] for stem in stems] for each in (smooth, smooth, self.coverage)),
-                [weight for _, weight in pairs],
-                [self.quality[stem] for stem in stems],
-                effect,
-                str(self.root / "error.nii.gz"),
-                str(self.root / "contrast.json"),
+                maps=[smooth[stem] for stem in stems],
+                errors=[smooth[stem] for stem in stems],
+                coverages=[self.coverage[stem] for stem in stems],
+                weights=[weight for _, weight in pairs],
+                quality=[self.quality[stem] for stem in stems],
+                effect_path=effect,
+                error_path=str(self.root / "error.nii.gz"),
+                sidecar_path=str(self.root / "contrast.json"),
             )
             self.contrasts[(*visit, name)] = effect
         self.found = {"rest_interaction": self.analyse("rest_interaction")}
         self.masks, self.sidecars, self.values = {}, {}, {}
-        for name, definition in self.study.config["rois"].items():
+        for name, values in self.study.config["rois"].items():
+            region = settings.build(settings.Region, {"name": name, **values})
             self.masks[name] = str(self.root / f"{name}_mask.nii.gz")
             self.sidecars[name] = str(self.root / f"{name}_mask.json")
             clusters = [self.found["rest_interaction"].clusters]
@@ -208,21 +211,29 @@ class Trial:
             everywhere = str(self.root / "everywhere.nii.gz")
             grid = images.grid(self.template_mask)
             images.save(everywhere, np.ones(grid.shape), grid.affine, dtype=np.uint8)
-            roi_masks.write_mask(
-                self.template_mask,
-                definition,
+            region_masks.write_mask(
                 self.masks[name],
                 self.sidecars[name],
+                region.definition,
+                reference=self.template_mask,
                 brain=everywhere,
+                minimum_coverage=0.5,
                 clusters=clusters,
             )
             self.values[name] = str(self.root / f"{name}_values.tsv")
-            rows = [
-                {"participant_id": f"sub-{subject}", "session_id": session, "contrast": contrast}
-                for subject, session, contrast in self.contrasts
-            ]
-            rois.write_values(
-                self.masks[name], self.contrasts.values(), rows, name, self.values[name], 0.5, definition["statistic"]
+            region_values.write_values(
+                self.values[name],
+                name,
+                mask=self.masks[name],
+                maps=list(self.contrasts.values()),
+                contrasts=[
+                    region_values.VisitContrast(
+                        participant_id=f"sub-{subject}", session_id=session, arm=None, contrast=contrast
+                    )
+                    for subject, session, contrast in self.contrasts
+                ],
+                statistic=region.statistic,
+                minimum_coverage=0.5,
             )
         self.found["seed_to_cue"] = self.analyse("seed_to_cue")
         config = self.study.config

@@ -1,13 +1,42 @@
 """Contrasts: weighted sums of the states' CBF maps at one visit."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.space import images
 
+log = logging.getLogger(__name__)
 
-def combine(maps, errors, covered, weights):
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedScan:
+    """A scan of a state, and whether it may be used.
+
+    Attributes
+    ----------
+    scan : str
+        Its name.
+    condition : str
+        The state.
+    is_usable : bool
+    exclusion_reason : str or None
+        Why it is not usable.
+    """
+
+    scan: str
+    condition: str
+    is_usable: bool
+    exclusion_reason: str | None = None
+
+
+def combine(
+    maps: Sequence[np.ndarray], errors: Sequence[np.ndarray], covered: Sequence[np.ndarray], weights: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """A weighted sum of maps and its standard error.
 
     Parameters
@@ -21,90 +50,127 @@ def combine(maps, errors, covered, weights):
     Returns
     -------
     effect, error : ndarray, float32
-        NaN where any state with a weight other than 0 is not covered. The states are scanned apart, so their errors are
-        independent: variances add with the squared weights.
+        NaN where any state with a weight other than 0 is not covered. The states are scanned separately, so their errors
+        are independent: variances add with the squared weights.
     """
     inside = np.logical_and.reduce(list(covered))
     effect = sum(w * np.asarray(m, dtype=np.float64) for w, m in zip(weights, maps))
     variance = sum((w * np.asarray(e, dtype=np.float64)) ** 2 for w, e in zip(weights, errors))
     inside &= np.isfinite(effect)
-    return tuple(np.where(inside, data, np.nan).astype(np.float32) for data in (effect, np.sqrt(variance)))
+    return (
+        np.where(inside, effect, np.nan).astype(np.float32),
+        np.where(inside, np.sqrt(variance), np.nan).astype(np.float32),
+    )
 
 
-def usable_weights(weights, quality):
-    """The scans that make a contrast once the excluded ones are gone.
+def usable_weights(weights: Sequence[float], scans: Sequence[JudgedScan]) -> list[float] | None:
+    """The weights of a contrast's scans once the excluded ones are left out.
 
     Parameters
     ----------
     weights : sequence of float
-        One a scan; the runs of one state share the state's weight evenly.
-    quality : sequence of dict
-        Row of each scan's quality table: ``condition``, ``usable`` (yes or no).
+        One per scan; the runs of one state share the state's weight evenly.
+    scans : sequence of JudgedScan
 
     Returns
     -------
-    kept : list of float or None
-        One a scan: 0 for an excluded one, the others' share grown so that each state keeps its weight. None where a state
-        has no usable run: there is no contrast then.
+    list of float or None
+        One per scan: 0 for an excluded one, the others' share increased so that each state keeps its weight. None where a
+        state has no usable run: the contrast cannot be formed then.
     """
-    runs, usable = {}, {}
-    for row in quality:
-        runs[row["condition"]] = runs.get(row["condition"], 0) + 1
-        usable[row["condition"]] = usable.get(row["condition"], 0) + (row["usable"] == "yes")
+    runs: dict[str, int] = {}
+    usable: dict[str, int] = {}
+    for scan in scans:
+        runs[scan.condition] = runs.get(scan.condition, 0) + 1
+        usable[scan.condition] = usable.get(scan.condition, 0) + scan.is_usable
     if not all(usable.values()):
         return None
-    return [
-        0.0
-        if row["usable"] != "yes"
-        # Untouched where nothing is excluded: not a bit of such a contrast depends on this rule.
-        else weight
-        if usable[row["condition"]] == runs[row["condition"]]
-        else weight * runs[row["condition"]] / usable[row["condition"]]
-        for weight, row in zip(weights, quality)
-    ]
+    kept = []
+    for weight, scan in zip(weights, scans):
+        number, number_usable = runs[scan.condition], usable[scan.condition]
+        if not scan.is_usable:
+            kept.append(0.0)
+        # Not multiplied where nothing is excluded: such a contrast keeps every bit.
+        elif number == number_usable:
+            kept.append(weight)
+        else:
+            kept.append(weight * number / number_usable)
+    return kept
 
 
-def read_quality(paths):
-    """The quality row of each scan; raises an InputError for a table that does not judge one scan."""
-    rows = []
+def read_quality(paths: Sequence[FilePath]) -> list[JudgedScan]:
+    """The judgement on each scan, from its quality table.
+
+    Raises
+    ------
+    InputError
+        For a table that does not judge exactly one scan.
+    """
+    scans = []
     for path in paths:
         table = tables.read_table(path)
         if len(table) != 1 or table[0].get("usable") not in ("yes", "no"):
-            found = f"{len(table)} rows, usable: {[row.get('usable') for row in table]}"
-            raise InputError(path, "usable", found, "one row, yes or no", "Judge the scan again.")
-        rows += table
-    return rows
+            raise InputError(
+                file=path,
+                field="usable",
+                found=f"{len(table)} rows, usable: {[row.get('usable') for row in table]}",
+                expected="one row, yes or no",
+                fix="Judge the scan again.",
+            )
+        (row,) = table
+        scans.append(
+            JudgedScan(
+                scan=row["scan"],
+                condition=row["condition"],
+                is_usable=row["usable"] == "yes",
+                exclusion_reason=row["exclusion_reason"],
+            )
+        )
+    return scans
 
 
-def write_contrast(maps, errors, coverages, weights, quality, effect_path, error_path, sidecar_path):
+def write_contrast(
+    *,
+    maps: Sequence[FilePath],
+    errors: Sequence[FilePath],
+    coverages: Sequence[FilePath],
+    quality: Sequence[FilePath],
+    weights: Sequence[float],
+    effect_path: FilePath,
+    error_path: FilePath,
+    sidecar_path: FilePath,
+) -> None:
     """Write a contrast and its standard error from the files of its scans.
 
     Parameters
     ----------
-    maps, errors, coverages, quality : list of path-like
-        Of each scan, in one order: CBF, its standard error, where it holds data, and the table of its quality.
-    weights : list of float
+    maps, errors, coverages, quality : sequence of path-like
+        CBF of each scan, its standard error, where it holds data, and the table of its quality, in one order.
+    weights : sequence of float
         See :func:`usable_weights`.
     effect_path, error_path : path-like
         Written: both NaN everywhere where a state has no usable scan.
     sidecar_path : path-like
-        Written: each scan with its weight, and why one has none.
+        Written: each scan with its weight, and why it has none.
     """
-    rows, affine = read_quality(quality), images.grid(maps[0]).affine
-    kept = usable_weights(weights, rows)
+    scans, grid = read_quality(quality), images.grid(maps[0])
+    kept = usable_weights(weights, scans)
     if kept is None:
-        missing = np.full(images.grid(maps[0]).shape, np.nan, dtype=np.float32)
+        missing = np.full(grid.shape, np.nan, dtype=np.float32)
         effect, error = missing, missing
     else:
         # An excluded scan is not even read: where it has no data, the others' are not lost.
-        taken = [k for k, row in enumerate(rows) if row["usable"] == "yes"]
-        volumes = [[images.load(paths[k])[0] for k in taken] for paths in (maps, errors)]
-        covered = [images.load(coverages[k])[0] > 0.5 for k in taken]
-        effect, error = combine(*volumes, covered, [kept[k] for k in taken])
-    images.save(effect_path, effect, affine)
-    images.save(error_path, error, affine)
-    lost = [row for row in rows if row["usable"] != "yes"]
-    told = "; ".join(f"{row['scan']}: {row['exclusion_reason']}" for row in lost)
+        used = [number for number, scan in enumerate(scans) if scan.is_usable]
+        effect, error = combine(
+            maps=[images.load(maps[k])[0] for k in used],
+            errors=[images.load(errors[k])[0] for k in used],
+            covered=[images.load(coverages[k])[0] > 0.5 for k in used],
+            weights=[kept[k] for k in used],
+        )
+    images.save(effect_path, effect, grid.affine)
+    images.save(error_path, error, grid.affine)
+    excluded = "; ".join(f"{scan.scan}: {scan.exclusion_reason}" for scan in scans if not scan.is_usable)
+    log.info("%d scans, excluded: %s", len(scans), excluded or "none")
     tables.write_json(
         sidecar_path,
         {
@@ -112,13 +178,13 @@ def write_contrast(maps, errors, coverages, weights, quality, effect_path, error
             "Units": "mL/100 g/min",
             "Scans": [
                 {
-                    "Scan": row["scan"],
-                    "Condition": row["condition"],
-                    "Weight": 0.0 if kept is None else kept[k],
-                    "Excluded": row["exclusion_reason"] if row["usable"] != "yes" else None,
+                    "Scan": scan.scan,
+                    "Condition": scan.condition,
+                    "Weight": 0.0 if kept is None else kept[number],
+                    "Excluded": None if scan.is_usable else scan.exclusion_reason,
                 }
-                for k, row in enumerate(rows)
+                for number, scan in enumerate(scans)
             ],
-            "Missing": f"a state has no usable scan: {told}" if kept is None else None,
+            "Missing": f"a state has no usable scan: {excluded}" if kept is None else None,
         },
     )

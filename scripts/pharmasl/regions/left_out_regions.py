@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.group.engine import clusters
-from pharmasl.regions import leave_one_out, rois
+from pharmasl.regions import definitions, leave_one_out, region_values
 from pharmasl.space import images
 
 log = logging.getLogger(__name__)
@@ -61,15 +61,10 @@ def _design(path, inference):
 def _cuts(roi, mask, affine):
     """Voxels of the mask that a region's cuts keep."""
     centres = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
-    keep = np.ones(len(centres), dtype=bool)
-    for cut in rois.CUTS:
-        if roi.get(cut) is not None:
-            position, value = centres[:, "xyz".index(cut[0])], float(roi[cut])
-            keep &= position >= value if cut.endswith("above") else position < value
-    return keep
+    return definitions.within_cuts(roi, centres)
 
 
-def write(given, outputs, *, roi, name, rows, members, inference, minimum_coverage, permutations, seed):
+def write(given, outputs, *, roi, rows, members, inference, minimum_coverage, permutations, seed):
     """Read every contrast map in the region found without its participant, and test the defining effect there.
 
     Parameters
@@ -79,13 +74,10 @@ def write(given, outputs, *, roi, name, rows, members, inference, minimum_covera
         files), ``search`` (mask of the voxels tested), ``mask`` (the region of all participants, for those who took no
         part in the analysis), ``maps`` (contrast maps to read), ``gm`` (template's grey matter, or None).
     outputs : dict
-        ``values``: as ``rois.write_values``; ``regions``: :data:`REGION_COLUMNS`; ``test``: JSON.
-    roi : dict
-        The region's definition.
-    name : str
-        Its name.
-    rows : list of dict
-        One a map of ``maps``.
+        ``values``: as ``region_values.write_values``; ``regions``: :data:`REGION_COLUMNS`; ``test``: JSON.
+    roi : Region
+    rows : list of VisitContrast
+        One per map of ``maps``.
     members : list of str
         One a map of ``baseline``, ``sub-`` included.
     inference : dict
@@ -99,28 +91,27 @@ def write(given, outputs, *, roi, name, rows, members, inference, minimum_covera
         If the tested term is not one column of the design, or a map is on another grid.
     """
     told = tables.read_json(given["inference"])
-    statistic = roi.get("statistic", "mean")
     volume, affine = images.load(given["mask"], dtype=np.uint8)
     whole = volume > 0
-    gm = rois.template_weights(given["gm"], affine, whole.shape) if statistic == "gm_weighted" else None
+    grid = images.Grid(whole.shape, affine)
+    gm = region_values.template_weights(given["gm"], grid) if roi.statistic == "gm_weighted" else None
     region_of, regions, test = {}, [], {"status": told["status"]}
     if told["status"] == "run" and whole.any():
         region_of, regions, test = _find(given, told, roi, members, inference, permutations, seed, whole)
     out = []
     for path, row in zip(given["maps"], rows, strict=True):
-        data, own_affine = images.load(path)
-        if data.shape != whole.shape or not np.allclose(own_affine, affine, atol=1e-4):
-            raise InputError(path, "grid", data.shape, f"the mask's grid {whole.shape}", "Rerun the contrast stage.")
+        data = region_values.load_on_grid(path, grid)
         # Who took no part in the analysis took no part in the choice of its region either.
-        inside = region_of.get(row["participant_id"], np.nonzero(whole))
+        inside = region_of.get(row.participant_id, np.nonzero(whole))
         weights = None if gm is None else gm[inside]
-        value, coverage, n = rois.summary(data[inside], statistic, weights, minimum_coverage)
-        named = {key: row.get(key) for key in ("participant_id", "session_id", "arm", "contrast")}
-        out.append({**named, "roi": name, "cbf": value, "coverage": coverage, "n_voxels": n})
-    columns = rois.value_columns(statistic)
+        value = region_values.summarise(
+            data[inside], statistic=roi.statistic, minimum_coverage=minimum_coverage, weights=weights
+        )
+        out.append({**row.row(), "roi": roi.name, **value._asdict()})
+    columns = region_values.value_columns(roi.statistic)
     columns["roi"] = "Region of interest, found again without the participant"
     tables.write_table(outputs["values"], out, columns)
-    arm_of = {row["participant_id"]: row.get("arm") for row in rows}
+    arm_of = {row.participant_id: row.arm for row in rows}
     for row in regions:
         row["arm"] = arm_of.get(row["participant_id"])
     tables.write_table(outputs["regions"], regions, REGION_COLUMNS)
@@ -143,13 +134,13 @@ def _find(given, told, roi, members, inference, permutations, seed, whole):
         threshold = float(stdtrit(df, 1 - inference["cluster_forming_p"]))
         return lambda t: clusters.label(t, threshold, lattice)[0]
 
-    chooser = leave_one_out.Cluster(labeller(n - p), int(roi["cluster"]), labeller(n - 1 - p))
+    chooser = leave_one_out.Cluster(labeller(n - p), int(roi.cluster), labeller(n - 1 - p))
     chooser = _Within(chooser, _cuts(roi, search, affine))
     # What the model's other terms explain is taken out once, so that permuted maps are exchangeable.
     residual = (data - nuisance @ (np.linalg.pinv(nuisance) @ data)).astype(np.float32)
     found = leave_one_out.left_out(residual, x, nuisance, chooser)
     if found is None:
-        return {}, [], {"status": f"not run: cluster {roi['cluster']} was not found again"}
+        return {}, [], {"status": f"not run: cluster {roi.cluster} was not found again"}
     agreement = _dice(found.first, whole[search])
     if agreement < 0.999:
         log.warning("the cluster found again overlaps the analysis' one by a Dice coefficient of %.3f", agreement)

@@ -1,112 +1,177 @@
-"""The CBF of a region in every contrast, from what was read of it in each scan's own space."""
+"""CBF of template regions in a scan's own voxels, without smoothing or resampling of its CBF."""
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pharmasl.contrasts import contrast_maps
-from pharmasl.errors import InputError
+import numpy as np
+
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.regions import native_regions, rois
+from pharmasl.regions.native_shares import COVERAGE_STEP, Deformation, RegionsInScan
+from pharmasl.regions.region_values import RegionValue
+from pharmasl.space import images, transforms
 
 log = logging.getLogger(__name__)
 
+# The median is taken over voxels of which at least this share lies in the region.
+LEAST_SHARE = 0.5
 
-def columns(statistic):
-    """The columns of :data:`pharmasl.regions.rois.VALUE_COLUMNS`, which say how the value was taken."""
-    how = native_regions.COLUMNS["statistic"]["Levels"][statistic]
-    of_scan = native_regions.COLUMNS["coverage"]["Description"].removesuffix("; n/a for an empty region")
-    return {
-        **rois.VALUE_COLUMNS,
-        "contrast": "Contrast of conditions, taken of the scans' values",
-        "cbf": {
-            "Description": "Weighted sum of the scans' values, read in each scan's own space, without smoothing or resampling "
-            f"of CBF. {how}; n/a where a state has no usable scan or a scan's coverage is too low",
-            "Units": "mL/100 g/min",
-            "Statistic": statistic,
-            "Space": "native",
+COLUMNS: dict[str, Any] = {
+    "roi": "Region of interest",
+    "statistic": {
+        "Description": "How the region's value is taken from the scan's own voxels, without smoothing or resampling of CBF",
+        "Levels": {
+            "mean": "Mean, each voxel weighted by the share of it that lies in the region",
+            "median": f"Median of the voxels of which at least {LEAST_SHARE:g} lies in the region",
+            "gm_weighted": "Mean, each voxel weighted by that share times the scan's own share of grey matter",
         },
-        "coverage": {
-            "Description": f"{of_scan}; the least of the scans used, 0 without any; n/a for an empty region",
-            "Units": "1",
-        },
-        "n_voxels": f"{native_regions.COLUMNS['n_voxels']}; the least of the scans used",
-    }
+    },
+    "cbf": {
+        "Description": "CBF of the region in this scan, over voxels of the brain with data; n/a where there is none",
+        "Units": "mL/100 g/min",
+    },
+    "coverage": {
+        "Description": "Share of the region's volume on the template (for gm_weighted, of the participant's grey matter in "
+        f"it), in parts of at most {COVERAGE_STEP:g} mm, that lies in voxels of this scan's brain with data; n/a for an empty region",
+        "Units": "1",
+    },
+    "n_voxels": "Effective number of the scan's voxels behind the value: the squared sum of their weights over the sum of "
+    "the squares; for the median their number",
+}
 
 
-def combine(found, weights, quality, minimum_coverage):
-    """A contrast of one region's values in several scans.
+@dataclass(frozen=True, kw_only=True)
+class ScanFiles:
+    """The files of a scan and its participant in which regions are read.
+
+    Attributes
+    ----------
+    cbf : path-like
+        CBF, or corrected grey-matter CBF.
+    brain_mask, gm : path-like
+        Brain and probability of grey matter on the scan's grid.
+    coregistration : path-like
+        ITK affine, T1w to scan.
+    forward, inverse : path-like
+        ITK fields over the template and over the T1w.
+    coverage : path-like
+        Where the scan's maps on the template's grid hold data.
+    template_gm : path-like
+        The participant's grey matter on the template's grid.
+    """
+
+    cbf: FilePath
+    brain_mask: FilePath
+    gm: FilePath
+    coregistration: FilePath
+    forward: FilePath
+    inverse: FilePath
+    coverage: FilePath
+    template_gm: FilePath
+
+
+def summarise(
+    values: np.ndarray, share: np.ndarray, *, statistic: str, grey: np.ndarray | None = None
+) -> tuple[float | None, float]:
+    """One value for a region from a scan's voxels.
 
     Parameters
     ----------
-    found : sequence of dict
-        Of each scan: ``cbf``, ``coverage``, ``n_voxels``, numbers or None.
-    weights : sequence of float
-    quality : sequence of dict
-        See :func:`pharmasl.contrasts.contrast_maps.usable_weights`.
-    minimum_coverage : float
-        Of each scan that is used.
+    values : ndarray of shape (n,)
+        CBF, of voxels with data alone.
+    share : ndarray of shape (n,)
+        Share of each voxel that lies in the region.
+    statistic : {"mean", "median", "gm_weighted"}
+        Levels of :data:`COLUMNS`' ``statistic``.
+    grey : ndarray of shape (n,), optional
+        Share of each voxel that is grey matter, for ``"gm_weighted"``.
 
     Returns
     -------
-    cbf : float or None
-        None where a state has no usable scan, or one that is used covers too little.
-    coverage : float or None
-        The least of the scans used; 0 without any, None for an empty region.
+    value : float or None
+        None where no voxel has a weight.
     n : float
-        The least of the scans used.
+        Effective number of voxels (Kish 1965): the number of equally weighted voxels whose mean is as precise.
     """
-    if any(each["coverage"] is None for each in found):
-        return None, None, 0.0
-    kept = contrast_maps.usable_weights(weights, quality)
-    if kept is None:
-        return None, 0.0, 0.0
-    used = [(weight, each) for weight, each, row in zip(kept, found, quality) if row["usable"] == "yes"]
-    coverage, n = (min(each[name] for _, each in used) for name in ("coverage", "n_voxels"))
-    if coverage < minimum_coverage or any(each["cbf"] is None for _, each in used):
-        return None, coverage, n
-    return sum(weight * each["cbf"] for weight, each in used), coverage, n
+    values = np.asarray(values, dtype=np.float64)
+    if statistic == "median":
+        chosen = values[share >= LEAST_SHARE]
+        return (float(np.median(chosen)) if len(chosen) else None), float(len(chosen))
+    weight = np.asarray(share, dtype=np.float64)
+    if statistic == "gm_weighted":
+        weight = weight * np.asarray(grey)
+    total = float(weight.sum())
+    if not total > 0:
+        return None, 0.0
+    return float((weight * values).sum() / total), total**2 / float((weight**2).sum())
 
 
-def _read(path, roi, statistic):
-    """A region's row of a scan's table, in numbers."""
-    for row in tables.read_table(path):
-        if (row["roi"], row["statistic"]) == (roi, statistic):
-            return {name: None if row[name] is None else float(row[name]) for name in ("cbf", "coverage", "n_voxels")}
-    raise InputError(path, "roi", "no such row", f"a row of {roi}, {statistic}", "Read the scan's regions again.")
-
-
-def write(scans, quality, rows, roi, path, *, statistic="mean", minimum_coverage=0.5):
-    """Write the CBF of a region in each contrast.
+def write_scan_values(
+    table_path: FilePath, files: ScanFiles, masks: Sequence[FilePath], statistics: Mapping[str, str]
+) -> None:
+    """Write the CBF of template regions in one scan.
 
     Parameters
     ----------
-    scans : sequence of path-like
-        Tables of :func:`pharmasl.regions.native_regions.write`, one a scan.
-    quality : sequence of path-like
-        The scans' quality tables, in the same order.
-    rows : sequence of dict
-        ``participant_id``, ``session_id``, ``arm``, ``contrast``; ``scans`` (places in ``scans``) and their ``weights``.
-    roi : str
-    path : path-like
-        The table to write; columns as :data:`pharmasl.regions.rois.VALUE_COLUMNS`.
-    statistic : str
-        As the scans' tables have it.
-    minimum_coverage : float
-        Of each scan that is used.
+    table_path : path-like
+        The table to write; columns as :data:`COLUMNS`.
+    files : ScanFiles
+    masks : sequence of path-like
+        The regions' masks on the template's grid.
+    statistics : mapping of str to str
+        Region to its statistic, in the masks' order.
 
     Raises
     ------
     InputError
-        If a scan's table does not have the region, or its quality table no judgement.
+        If images that must share a grid do not.
     """
-    found = [_read(scan, roi, statistic) for scan in scans]
-    judged = contrast_maps.read_quality(quality)
-    out = []
-    for row in rows:
-        at = row["scans"]
-        value, coverage, n = combine([found[k] for k in at], row["weights"], [judged[k] for k in at], minimum_coverage)
-        named = {key: row[key] for key in ("participant_id", "session_id", "arm", "contrast")}
-        if value is None and coverage is not None:
-            who = " ".join(str(each) for each in (row["participant_id"], row["session_id"], row["contrast"]) if each)
-            log.warning("%s: %s covers %.0f %% of %s: n/a", roi, who, 100 * coverage, roi)
-        out.append({**named, "roi": roi, "cbf": value, "coverage": coverage, "n_voxels": n})
-    tables.write_table(path, out, columns(statistic))
+    cbf, affine = images.load(files.cbf)
+    grid = images.Grid(cbf.shape, affine)
+    brain = _load_on_grid(files.brain_mask, grid) > 0.5
+    grey = _load_on_grid(files.gm, grid)
+    template = images.grid(files.template_gm)
+    template_grey = np.nan_to_num(_load_on_grid(files.template_gm, template))
+    inverse, inverse_grid = transforms.read_field(files.inverse)
+    forward, forward_grid = transforms.read_field(files.forward)
+    regions = RegionsInScan(
+        masks=np.stack([_load_on_grid(mask, template) > 0.5 for mask in masks]),
+        affine=template.affine,
+        grid=grid,
+        to_t1w=np.linalg.inv(transforms.read_affines(files.coregistration)[0]),
+        to_template=Deformation(inverse, inverse_grid.affine),
+        from_template=Deformation(forward, forward_grid.affine),
+    )
+
+    valid = brain & np.isfinite(cbf)
+    # Missing CBF is stored as 0, but the fit of several delays also gives 0 where label only passes through.
+    zero = valid & (cbf == 0)
+    if zero.any():
+        valid[zero] = regions.in_template_mask(_load_on_grid(files.coverage, template) > 0.5, zero)
+
+    shares = regions.shares(valid)
+    rows = []
+    for number, (name, statistic) in enumerate(statistics.items()):
+        cbf_in_region, n = summarise(cbf[valid], shares[number], statistic=statistic, grey=grey[valid])
+        coverage = regions.coverage(number, valid, template_grey if statistic == "gm_weighted" else None)
+        if cbf_in_region is None and coverage:
+            log.warning("%s: no voxel of the scan's own lies far enough in it", name)
+        value = RegionValue(cbf_in_region, coverage, n)
+        rows.append({"roi": name, "statistic": statistic, **value._asdict()})
+    log.info("%d regions in %d voxels with data", len(rows), int(valid.sum()))
+    tables.write_table(table_path, rows, COLUMNS)
+
+
+def _load_on_grid(path: FilePath, grid: images.Grid) -> np.ndarray:
+    data, affine = images.load(path)
+    if data.shape != grid.shape or not np.allclose(affine, grid.affine, atol=1e-4):
+        raise InputError(
+            file=path,
+            field="grid",
+            found=data.shape,
+            expected=f"the grid {grid.shape} of the images beside it",
+            fix="Make it again.",
+        )
+    return data

@@ -17,7 +17,7 @@ from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.group import analysis, questions
 from pharmasl.quality import judgement, verdicts
-from pharmasl.regions import rois
+from pharmasl.regions import region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.space import images
 from pharmasl.statistics import partial_correlation
@@ -69,7 +69,7 @@ def judged(path, exclusion):
     dict
         The row, with ``usable`` and ``exclusion_reason`` by that rule.
     """
-    (row,) = contrast_maps.read_quality([path])
+    (row,) = tables.read_table(path)
     own = exclusion["scans"].get(row["scan"])
     reasons = judgement.reasons(
         exclusion["rule"],
@@ -115,12 +115,17 @@ class _Specification:
                     path, "volumes", volumes.shape[3], f"{len(visit['scans'])}, one a scan", "Make the maps again."
                 )
             for name, pairs in visit["contrasts"].items():
-                quality = [rows[visit["scans"][place]] for place, _ in pairs]
+                quality = [
+                    contrast_maps.JudgedScan(
+                        scan=row["scan"], condition=row["condition"], is_usable=row["usable"] == "yes"
+                    )
+                    for row in (rows[visit["scans"][place]] for place, _ in pairs)
+                ]
                 kept = contrast_maps.usable_weights([weight for _, weight in pairs], quality)
                 if kept is None:
                     effect = np.full(volumes.shape[:3], np.nan, dtype=np.float32)
                 else:
-                    taken = [k for k, row in enumerate(quality) if row["usable"] == "yes"]
+                    taken = [k for k, row in enumerate(quality) if row.is_usable]
                     of = [volumes[..., pairs[k][0]] for k in taken]
                     covered = [np.isfinite(volume) for volume in of]
                     effect, _ = contrast_maps.combine(of, [], covered, [kept[k] for k in taken])
@@ -132,20 +137,23 @@ class _Specification:
 
     def _regional_values(self):
         """(region, contrast) to (participant, session) to CBF, and each region's table, as the group stage reads it."""
-        rows = [dict(zip(("participant_id", "session_id", "contrast"), key)) for key in self.maps]
+        contrasts = [
+            region_values.VisitContrast(participant_id=who, session_id=session, arm=None, contrast=contrast)
+            for who, session, contrast in self.maps
+        ]
         gm = self.given["gm"][0] if self.given["gm"] else None
         paths = {}
         for name, statistic in self.plan["regions"].items():
             paths[name] = str(self.folder / f"{name}_values.tsv")
-            rois.write_values(
-                self.masks[name],
-                list(self.maps.values()),
-                rows,
-                name,
+            region_values.write_values(
                 paths[name],
-                self.plan["minimum_coverage"],
-                statistic,
-                gm,
+                name,
+                mask=self.masks[name],
+                maps=list(self.maps.values()),
+                contrasts=contrasts,
+                statistic=statistic,
+                minimum_coverage=self.plan["minimum_coverage"],
+                gm=gm,
             )
         values, _ = correlations.read_values(paths.values(), self.given["sidecars"])
         return values, paths

@@ -275,10 +275,9 @@ class Atlas:
 
 
 @_settings
-class Region:
-    """A region of interest: how it is defined, and how it is read."""
+class RegionDefinition:
+    """What a region of interest is: one kind of definition, and planes that cut it."""
 
-    name: str
     analysis: str | None
     cluster: int | None
     atlas: tuple[str, ...] | None
@@ -287,14 +286,26 @@ class Region:
     image: str | None
     label: int | None
     threshold: float | None
-    statistic: str
-    space: str
     x_above: float | None
     x_below: float | None
     y_above: float | None
     y_below: float | None
     z_above: float | None
     z_below: float | None
+
+
+@_settings
+class Region(RegionDefinition):
+    """A region of interest: how it is defined, and how it is read."""
+
+    name: str
+    statistic: str
+    space: str
+
+    @property
+    def definition(self) -> RegionDefinition:
+        """What the region is, without how it is read."""
+        return build(RegionDefinition, {name: getattr(self, name) for name in typing.get_type_hints(RegionDefinition)})
 
 
 @_settings

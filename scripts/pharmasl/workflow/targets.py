@@ -7,9 +7,8 @@ import types
 
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import own_template, primary, shared_data, sheets
+from pharmasl.study import own_template, primary, settings, shared_data, sheets
 from pharmasl.study.effect_kinds import KINDS
-from pharmasl.study.region_settings import READING
 from pharmasl.workflow import model_rows
 
 # Settings of craving that its ratings are read by.
@@ -300,7 +299,8 @@ class Targets:
 
     def roi_definition(self, wildcards):
         """What a region is, without how it is read."""
-        return {key: value for key, value in self.study.config["rois"][wildcards.roi].items() if key not in READING}
+        region = {"name": wildcards.roi, **self.study.config["rois"][wildcards.roi]}
+        return settings.plain(settings.build(settings.Region, region).definition)
 
     def seed_slope_rois(self):
         """The regions whose slopes on a seed are told: those related to craving, or all where none are."""
@@ -310,11 +310,11 @@ class Targets:
     def seed_slopes(self, wildcards=None):
         """The analyses with a seed, each with its settings, members and sessions; of those with another region."""
         found = {}
-        for name, settings in self.study.config["analyses"].items():
-            if "seed" in settings and any(roi != settings["seed"]["roi"] for roi in self.seed_slope_rois()):
+        for name, analysis in self.study.config["analyses"].items():
+            if "seed" in analysis and any(roi != analysis["seed"]["roi"] for roi in self.seed_slope_rois()):
                 members = self.members(types.SimpleNamespace(analysis=name))["baseline"]
                 sessions = self.study.analysis_sessions(name)
-                found[name] = {"settings": settings, "members": members, "sessions": sessions}
+                found[name] = {"settings": analysis, "members": members, "sessions": sessions}
         return found
 
     def seed_slope_regions(self, pattern):

@@ -32,7 +32,10 @@ def test_what_one_state_does_not_cover_is_missing():
 
 
 def judged(*states):
-    return [{"condition": condition, "usable": usable} for condition, usable in states]
+    return [
+        contrast_maps.JudgedScan(scan="", condition=condition, is_usable=usable == "yes")
+        for condition, usable in states
+    ]
 
 
 def test_an_excluded_run_gives_its_weight_to_the_other_runs_of_its_state():
@@ -76,7 +79,13 @@ class Visit:
             [self.folder / f"{name}{end}" for name in self.names]
             for end in (".nii.gz", "_error.nii.gz", "_covered.nii.gz", ".tsv")
         ]
-        contrast_maps.write_contrast(*paths[:3], weights, paths[3], self.effect, self.error, self.sidecar)
+        contrast_maps.write_contrast(
+            **dict(zip(("maps", "errors", "coverages", "quality"), paths)),
+            weights=weights,
+            effect_path=self.effect,
+            error_path=self.error,
+            sidecar_path=self.sidecar,
+        )
         return images.load(self.effect)[0], images.load(self.error)[0], tables.read_json(self.sidecar)
 
 

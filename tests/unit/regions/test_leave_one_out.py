@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from pharmasl.files import tables
 from pharmasl.group.engine import clusters
-from pharmasl.regions import leave_one_out, left_out_regions, rois
+from pharmasl.regions import leave_one_out, left_out_regions, region_values
 from pharmasl.space import images
+from pharmasl.study import settings
 from scipy import stats
 from scipy.special import stdtrit
 
@@ -153,15 +154,17 @@ def analysed(tmp_path):
     return given, rows, members, data, x, region > 0
 
 
+REGION = {"name": "found", "analysis": "a", "cluster": 1, "statistic": "mean", "space": "template"}
+
+
 def run(analysed, folder, **roi):
     given, rows, members, *_ = analysed
     outputs = {"values": folder / "v.tsv", "regions": folder / "r.tsv", "test": folder / "t.json"}
     left_out_regions.write(
         given,
         outputs,
-        roi={"analysis": "a", "cluster": 1, **roi},
-        name="found",
-        rows=rows,
+        roi=settings.build(settings.Region, {**REGION, **roi}),
+        rows=[region_values.VisitContrast(**row) for row in rows],
         members=members,
         inference={"cluster_forming_p": 0.001, "neighbours": 18},
         minimum_coverage=0.5,
@@ -188,7 +191,7 @@ def test_values_of_files_are_those_of_the_regions_found_without_each(analysed, t
     assert int(values[-1]["n_voxels"]) == region.sum()
     assert (test["status"], test["n"], test["p"]) == ("run", 20, 0.01)
     assert test["dice_with_the_analysis"] == 1
-    assert list(values[0]) == list(rois.VALUE_COLUMNS)
+    assert list(values[0]) == list(region_values.VALUE_COLUMNS)
 
 
 def test_cuts_and_absent_clusters(analysed, tmp_path):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from head import centred
+from pharmasl.contrasts.contrast_maps import JudgedScan
 from pharmasl.errors import InputErrors
-from pharmasl.regions import native_regions, native_values
+from pharmasl.regions import native_contrasts, native_shares, native_values
+from pharmasl.regions.region_values import RegionValue
 from pharmasl.report import methods_section
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
@@ -51,8 +53,13 @@ def sphere(radius=RADIUS):
 
 def chain(masks, grid=SCAN, height=3.0):
     back, forward = to_template(transforms.points(T1W), height), to_t1w(transforms.points(TEMPLATE), height)
-    return native_regions.Region(
-        np.array(masks), TEMPLATE.affine, grid, np.linalg.inv(POSE), (back, T1W.affine), (forward, TEMPLATE.affine)
+    return native_shares.RegionsInScan(
+        masks=np.array(masks),
+        affine=TEMPLATE.affine,
+        grid=grid,
+        to_t1w=np.linalg.inv(POSE),
+        to_template=native_shares.Deformation(back, T1W.affine),
+        from_template=native_shares.Deformation(forward, TEMPLATE.affine),
     )
 
 
@@ -77,12 +84,16 @@ def warped():
     return region, region.shares(everywhere).reshape(2, *SCAN.shape)
 
 
+def summary(values, share, statistic="mean", grey=None):
+    return native_values.summarise(values, share, statistic=statistic, grey=grey)
+
+
 def mean(cbf, share):
-    return native_regions.summary(cbf.ravel(), share.ravel())[0]
+    return summary(cbf.ravel(), share.ravel())[0]
 
 
 def test_parts_fill_a_voxel():
-    offsets = native_regions.parts(SCAN.affine[:3, :3], 1)
+    offsets = native_shares.part_offsets(SCAN.affine[:3, :3], 1)
     # 3.5, 3.5 and 5 mm in parts of at most 1 mm.
     assert len(offsets) == 4 * 4 * 5
     np.testing.assert_allclose(offsets.mean(axis=0), 0, atol=1e-12)
@@ -121,7 +132,7 @@ def test_cbf_that_is_constant_is_found_exactly(warped):
     assert mean(np.full(SCAN.shape, 52.5), share) == pytest.approx(52.5, rel=1e-14)
     grey = np.random.default_rng(0).uniform(size=SCAN.shape)
     for statistic in ("median", "gm_weighted"):
-        found, _ = native_regions.summary(np.full(share.size, 52.5), share.ravel(), statistic, grey.ravel())
+        found, _ = summary(np.full(share.size, 52.5), share.ravel(), statistic, grey.ravel())
         assert found == pytest.approx(52.5, rel=1e-14)
 
 
@@ -136,7 +147,7 @@ def test_a_planted_pattern_is_read_with_no_more_than_its_partial_volumes(warped)
     assert 60 < expected < 75
     assert mean(20 + 60 * true, share) == pytest.approx(expected, abs=0.1)
     # The nearest-neighbour reading, whole voxels whose centre is inside, would have other mixtures.
-    middle, _ = native_regions.summary((20 + 60 * true).ravel(), share.ravel(), "median")
+    middle, _ = summary((20 + 60 * true).ravel(), share.ravel(), "median")
     assert middle == np.median((20 + 60 * true)[share >= 0.5])
     assert middle > expected
 
@@ -157,9 +168,9 @@ def test_a_linear_field_gives_its_value_at_the_regions_centroid():
 def test_coverage_is_the_share_of_the_region_that_lies_in_voxels_with_data(warped):
     region, _ = warped
     whole = np.ones(SCAN.shape, dtype=bool)
-    assert region.covered(0, whole) == 1
-    assert region.covered(1, whole) is None
-    assert region.covered(0, ~whole) == 0
+    assert region.coverage(0, whole) == 1
+    assert region.coverage(1, whole) is None
+    assert region.coverage(0, ~whole) == 0
     # Data above a slice alone: the region's points there, by the chain itself.
     half = whole.copy()
     half[:, :, :9] = False
@@ -168,23 +179,23 @@ def test_coverage_is_the_share_of_the_region_that_lies_in_voxels_with_data(warpe
     in_scan = transforms.apply(np.linalg.inv(SCAN.affine) @ POSE, to_t1w(where))
     expected = (in_scan[..., 2] >= 8.5).mean()
     assert 0.3 < expected < 0.7
-    assert region.covered(0, half) == pytest.approx(expected, abs=0.005)
+    assert region.coverage(0, half) == pytest.approx(expected, abs=0.005)
     # What lies outside the field of view is as little covered as what lies outside the brain.
     affine = SCAN.affine.copy()
     affine[:3, 3] += SCAN.affine[:3, :3] @ [0, 0, 9]
     cut = chain([sphere()], grid=Grid((28, 30, 11), affine))
-    assert cut.covered(0, np.ones((28, 30, 11), dtype=bool)) == region.covered(0, half)
+    assert cut.coverage(0, np.ones((28, 30, 11), dtype=bool)) == region.coverage(0, half)
     # Weighted: grey matter in the upper part alone is covered as far as it goes.
     weights = np.zeros(TEMPLATE.shape)
     weights[sphere()] = np.where((in_scan[..., 2] > 10).all(axis=1), 0.8, 0)
-    assert region.covered(0, half, weights) == 1
-    assert region.covered(0, half, 0 * weights) is None
+    assert region.coverage(0, half, weights) == 1
+    assert region.coverage(0, half, 0 * weights) is None
 
 
 def test_shares_do_not_depend_on_which_voxels_are_asked_for_nor_on_how_many_at_once(warped, monkeypatch):
     region, (share, _) = warped
     some = np.random.default_rng(2).uniform(size=SCAN.shape) < 0.3
-    monkeypatch.setattr(native_regions, "AT_ONCE", 7000)
+    monkeypatch.setattr(native_shares, "AT_ONCE", 7000)
     np.testing.assert_array_equal(region.shares(some)[0], share[some])
     # Nor do voxels far from the region, or none at all, bear a share.
     assert not region.shares(share == 0).any()
@@ -193,36 +204,36 @@ def test_shares_do_not_depend_on_which_voxels_are_asked_for_nor_on_how_many_at_o
 
 def test_effective_number_and_statistics_by_hand():
     values, share = np.array([10.0, 20, 30, 40]), np.array([1, 0.5, 0.25, 0])
-    value, n = native_regions.summary(values, share)
+    value, n = summary(values, share)
     assert value == pytest.approx((10 + 10 + 7.5) / 1.75)
     assert n == pytest.approx(1.75**2 / (1 + 0.25 + 0.0625))
-    assert native_regions.summary(values, share, "median") == (15, 2)
-    value, n = native_regions.summary(values, share, "gm_weighted", np.array([0, 1, 1, 1]))
+    assert summary(values, share, "median") == (15, 2)
+    value, n = summary(values, share, "gm_weighted", np.array([0, 1, 1, 1]))
     assert value == pytest.approx((10 + 7.5) / 0.75)
     assert n == pytest.approx(0.75**2 / (0.25 + 0.0625))
-    assert native_regions.summary(values, 0 * share) == (None, 0)
-    assert native_regions.summary(values, 0.4 * share, "median") == (None, 0)
+    assert summary(values, 0 * share) == (None, 0)
+    assert summary(values, 0.4 * share, "median") == (None, 0)
 
 
 def judged(*pairs):
-    return [{"condition": condition, "usable": usable} for condition, usable in pairs]
+    return [JudgedScan(scan="", condition=condition, is_usable=usable == "yes") for condition, usable in pairs]
 
 
 def test_a_contrast_of_scans_follows_the_rule_of_the_contrast_maps():
-    scans = [{"cbf": cbf, "coverage": c, "n_voxels": n} for cbf, c, n in ((60, 1, 40), (50, 0.8, 30), (30, 0.9, 35))]
+    scans = [RegionValue(60, 1, 40), RegionValue(50, 0.8, 30), RegionValue(30, 0.9, 35)]
     quality = judged(("a", "yes"), ("a", "yes"), ("b", "yes"))
-    assert native_values.combine(scans, [0.5, 0.5, -1], quality, 0.5) == (25, 0.8, 30)
+    assert native_contrasts.combine(scans, [0.5, 0.5, -1], quality, 0.5) == (25, 0.8, 30)
     # An excluded run leaves its weight to the state's other, and is not asked for its coverage.
-    quality[1]["usable"] = "no"
-    assert native_values.combine(scans, [0.5, 0.5, -1], quality, 0.85) == (30, 0.9, 35)
-    quality[2]["usable"] = "no"
-    assert native_values.combine(scans, [0.5, 0.5, -1], quality, 0.5) == (None, 0, 0)
+    quality = judged(("a", "yes"), ("a", "no"), ("b", "yes"))
+    assert native_contrasts.combine(scans, [0.5, 0.5, -1], quality, 0.85) == (30, 0.9, 35)
+    quality = judged(("a", "yes"), ("a", "no"), ("b", "no"))
+    assert native_contrasts.combine(scans, [0.5, 0.5, -1], quality, 0.5) == (None, 0, 0)
     quality = judged(("a", "yes"), ("a", "yes"), ("b", "yes"))
-    assert native_values.combine(scans, [0.5, 0.5, -1], quality, 0.85) == (None, 0.8, 30)
-    scans[0]["cbf"] = None
-    assert native_values.combine(scans, [0.5, 0.5, -1], quality, 0.5) == (None, 0.8, 30)
-    empty = [{"cbf": None, "coverage": None, "n_voxels": 0}] * 3
-    assert native_values.combine(empty, [0.5, 0.5, -1], quality, 0.5) == (None, None, 0)
+    assert native_contrasts.combine(scans, [0.5, 0.5, -1], quality, 0.85) == (None, 0.8, 30)
+    scans[0] = RegionValue(None, 1, 40)
+    assert native_contrasts.combine(scans, [0.5, 0.5, -1], quality, 0.5) == (None, 0.8, 30)
+    empty = [RegionValue(None, None, 0)] * 3
+    assert native_contrasts.combine(empty, [0.5, 0.5, -1], quality, 0.5) == (None, None, 0)
 
 
 def test_the_methods_say_in_which_space_each_region_was_read():

@@ -7,11 +7,12 @@ import nibabel
 import numpy as np
 import pytest
 import skeleton
+from complete_settings import study
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.regions import region_checks, roi_masks, rois
-from pharmasl.space import images, template
+from pharmasl.regions import region_checks, region_masks
+from pharmasl.space import images, template, transforms
 from pharmasl.space.packaged import nilearn_file
-from pharmasl.study import configuration
+from pharmasl.study import configuration, settings
 from pharmasl.workflow import plan
 
 # The default template: the brain of nilearn at 2 mm.
@@ -22,7 +23,11 @@ def problems(regions, **more):
     config = configuration.resolve(
         {"bids_dir": "bids", "output_dir": "results", "conditions": {"rest": {}}, "rois": regions, **more}
     )
-    return list(region_checks.problems(config))
+    return list(region_checks.problems(settings.build(settings.Settings, config)))
+
+
+def sphere(centre, radius):
+    return settings.build(settings.RegionDefinition, {"sphere": centre, "radius": radius})
 
 
 def image(folder, data, affine=GRID.affine, code=2):
@@ -42,7 +47,7 @@ def block(values=1, dtype=np.uint8):
 
 
 def test_the_grid_is_the_templates():
-    grid = region_checks._template_grid({"resolution": 2})
+    grid = region_checks.template_grid(study().template)
     assert grid.shape == GRID.shape
     assert np.array_equal(grid.affine, GRID.affine)
     mask, affine = template.tissue_maps()[1::2]
@@ -150,10 +155,10 @@ def test_part_of_the_grid_holds_the_whole_sphere():
     turned[:2, :2] = 2 * np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
     for grid in (GRID, images.Grid((40, 50, 30), turned)):
         for _ in range(5):
-            centre = rois.points(grid)[tuple(rng.integers(0, grid.shape))] + rng.uniform(-1, 1, 3)
-            definition = {"sphere": centre.tolist(), "radius": float(rng.uniform(3, 15))}
-            part = region_checks._around(centre, definition["radius"], grid)
-            assert rois.mask(definition, part).sum() == rois.mask(definition, grid).sum()
+            centre = transforms.points(grid)[tuple(rng.integers(0, grid.shape))] + rng.uniform(-1, 1, 3)
+            definition = sphere(centre.tolist(), float(rng.uniform(3, 15)))
+            part = region_checks._part_around(centre, definition.radius, grid)
+            assert region_masks.mask(definition, part).sum() == region_masks.mask(definition, grid).sum()
 
 
 def test_the_box_never_refuses_what_the_brain_covers():
@@ -165,12 +170,12 @@ def test_the_box_never_refuses_what_the_brain_covers():
         problems({"a": {"sphere": highest.round().tolist(), "radius": 3}, "b": {"sphere": [0, 0, 84], "radius": 1}})
         == []
     )
-    definition = {"sphere": [0, 0, 108], "radius": 6}
-    inside = rois.mask(definition, GRID)
+    definition = sphere([0, 0, 108], 6)
+    inside = region_masks.mask(definition, GRID)
     for minimum in (0, 0.5):
         with pytest.raises(InputError, match="0 %"):
-            roi_masks.check_coverage(definition, inside, np.zeros(GRID.shape, bool), minimum)
-    roi_masks.check_coverage(definition, inside, inside, 1)
+            region_masks.check_coverage(definition, inside, np.zeros(GRID.shape, bool), minimum=minimum)
+    region_masks.check_coverage(definition, inside, inside, minimum=1)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +240,6 @@ def test_only_a_trial_needs_its_regions(tmp_path):
 def test_checking_regions_stays_light():
     hidden = "".join(f"sys.modules[{name!r}] = None; " for name in ("numba", "scipy", "matplotlib"))
     path = str(plan.__file__).rsplit("/pharmasl/", 1)[0]
-    code = "from pharmasl.regions import region_checks; region_checks._template_grid({'resolution': 2})"
+    code = "from pharmasl.regions import region_checks"
     subprocess.run([sys.executable, "-c", f"import sys; {hidden}{code}"], cwd=path, check=True)
     assert nilearn_file("t1").is_file()

@@ -4,8 +4,9 @@ import nibabel
 import numpy as np
 import pytest
 from pharmasl.errors import InputError
-from pharmasl.regions import rois
+from pharmasl.regions import region_masks
 from pharmasl.space import atlas, images
+from pharmasl.study import settings
 
 GRID = images.Grid((4, 4, 4), np.diag([2.0, 2, 2, 1]))
 
@@ -17,7 +18,8 @@ def image(folder, data):
 
 
 def region(folder, data, **more):
-    return rois.mask({"image": "x", **more}, GRID, image=[image(folder, data)])
+    definition = settings.build(settings.RegionDefinition, {"image": "x", **more})
+    return region_masks.mask(definition, GRID, image=[image(folder, data)])
 
 
 def test_several_values_need_a_label_or_a_threshold(tmp_path):
@@ -43,4 +45,5 @@ def test_labels_of_32_bits_stay_apart(tmp_path):
     paths = [tmp_path / "atlas.nii.gz", tmp_path / "atlas.tsv"]
     atlas.write_atlas({"image": str(image(tmp_path, data)), "labels": str(names)}, *paths)
     for name, expected in (("Left Insula", data == 1), ("right insula", data == 65537), ("Both", data >= 16777216)):
-        assert np.array_equal(rois.mask({"atlas": [name]}, GRID, atlas=paths), expected)
+        definition = settings.build(settings.RegionDefinition, {"atlas": [name]})
+        assert np.array_equal(region_masks.mask(definition, GRID, atlas=paths), expected)

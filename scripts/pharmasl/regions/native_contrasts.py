@@ -1,0 +1,158 @@
+"""CBF of a region in each contrast, from the values read in each scan's own space."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pharmasl.contrasts import contrast_maps
+from pharmasl.errors import FilePath, InputError
+from pharmasl.files import tables
+from pharmasl.regions import native_values
+from pharmasl.regions.region_values import VALUE_COLUMNS, RegionValue, VisitContrast
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScansContrast(VisitContrast):
+    """A contrast at one visit, with the scans that it is made of.
+
+    Attributes
+    ----------
+    scans : tuple of int
+        Places among all scans.
+    weights : tuple of float
+        Weight of each of these scans.
+    """
+
+    scans: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+def columns(statistic: str) -> dict[str, Any]:
+    """The columns of :data:`pharmasl.regions.region_values.VALUE_COLUMNS`, described for values of scans."""
+    how = native_values.COLUMNS["statistic"]["Levels"][statistic]
+    of_scan = native_values.COLUMNS["coverage"]["Description"].removesuffix("; n/a for an empty region")
+    return {
+        **VALUE_COLUMNS,
+        "contrast": "Contrast of conditions, taken of the scans' values",
+        "cbf": {
+            "Description": "Weighted sum of the scans' values, read in each scan's own space, without smoothing or resampling "
+            f"of CBF. {how}; n/a where a state has no usable scan or a scan's coverage is too low",
+            "Units": "mL/100 g/min",
+            "Statistic": statistic,
+            "Space": "native",
+        },
+        "coverage": {
+            "Description": f"{of_scan}; the least of the scans used, 0 without any; n/a for an empty region",
+            "Units": "1",
+        },
+        "n_voxels": f"{native_values.COLUMNS['n_voxels']}; the least of the scans used",
+    }
+
+
+def combine(
+    values: Sequence[RegionValue],
+    weights: Sequence[float],
+    scans: Sequence[contrast_maps.JudgedScan],
+    minimum_coverage: float,
+) -> RegionValue:
+    """A contrast of one region's values in several scans.
+
+    Parameters
+    ----------
+    values : sequence of RegionValue
+        One per scan.
+    weights : sequence of float
+        One per scan.
+    scans : sequence of JudgedScan
+    minimum_coverage : float
+        Of each scan that is used.
+
+    Returns
+    -------
+    RegionValue
+        ``cbf`` is None where a state has no usable scan, or a scan that is used covers too little. ``coverage`` and
+        ``n_voxels`` are the least of the scans used; ``coverage`` is 0 without any, None for an empty region.
+    """
+    if any(value.coverage is None for value in values):
+        return RegionValue(None, None, 0.0)
+    usable_weights = contrast_maps.usable_weights(weights, scans)
+    if usable_weights is None:
+        return RegionValue(None, 0.0, 0.0)
+    used = [(weight, value) for weight, value, scan in zip(usable_weights, values, scans) if scan.is_usable]
+    coverage = min(value.coverage for _, value in used if value.coverage is not None)
+    n = min(value.n_voxels for _, value in used)
+    weighted = [weight * value.cbf for weight, value in used if value.cbf is not None]
+    if coverage < minimum_coverage or len(weighted) < len(used):
+        return RegionValue(None, coverage, n)
+    return RegionValue(sum(weighted), coverage, n)
+
+
+def _read(path: FilePath, roi: str, statistic: str) -> RegionValue:
+    """A region's row of a scan's table, in numbers."""
+    for row in tables.read_table(path):
+        if (row["roi"], row["statistic"]) == (roi, statistic):
+            cbf, coverage = (None if row[name] is None else float(row[name]) for name in ("cbf", "coverage"))
+            return RegionValue(cbf, coverage, float(row["n_voxels"]))
+    raise InputError(
+        file=path,
+        field="roi",
+        found="no such row",
+        expected=f"a row of {roi}, {statistic}",
+        fix="Read the scan's regions again.",
+    )
+
+
+def write_contrast_values(
+    table_path: FilePath,
+    roi: str,
+    *,
+    scans: Sequence[FilePath],
+    quality: Sequence[FilePath],
+    contrasts: Sequence[ScansContrast],
+    statistic: str,
+    minimum_coverage: float,
+) -> None:
+    """Write the CBF of a region in each contrast.
+
+    Parameters
+    ----------
+    table_path : path-like
+        The table to write; columns as :data:`pharmasl.regions.region_values.VALUE_COLUMNS`.
+    roi : str
+    scans : sequence of path-like
+        Tables of :func:`pharmasl.regions.native_values.write_scan_values`, one per scan.
+    quality : sequence of path-like
+        The scans' quality tables, in the same order.
+    contrasts : sequence of ScansContrast
+        Their ``scans`` are places in ``scans``.
+    statistic : str
+        One that the scans' tables have.
+    minimum_coverage : float
+        Of each scan that is used.
+
+    Raises
+    ------
+    InputError
+        If a scan's table does not have the region, or its quality table no judgement.
+    """
+    values = [_read(scan, roi, statistic) for scan in scans]
+    judgements = contrast_maps.read_quality(quality)
+    rows = []
+    for contrast in contrasts:
+        value = combine(
+            [values[place] for place in contrast.scans],
+            contrast.weights,
+            [judgements[place] for place in contrast.scans],
+            minimum_coverage,
+        )
+        if value.cbf is None and value.coverage is not None:
+            where = (contrast.participant_id, contrast.session_id, contrast.contrast)
+            log.warning(
+                "%s: %s covers %.0f %% of it: n/a", roi, " ".join(name for name in where if name), 100 * value.coverage
+            )
+        rows.append({**contrast.row(), "roi": roi, **value._asdict()})
+    log.info("%s: %s in %d contrasts of %d scans", roi, statistic, len(rows), len(scans))
+    tables.write_table(table_path, rows, columns(statistic))
