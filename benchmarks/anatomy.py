@@ -73,7 +73,8 @@ def template_files(folder):
         names = {"t1w": "T1w", "mask": "mask", "GM": "GM", "WM": "WM", "CSF": "CSF"}
         paths.append({key: str(folder / f"tpl_{size}_{name}.nii.gz") for key, name in names.items()})
     if not Path(paths[1]["CSF"]).exists():
-        template.write_template(*paths, 2.0)
+        fine, coarse = (template.TemplateFiles(**{key.lower(): path for key, path in size.items()}) for size in paths)
+        template.write_template(fine, coarse, 2.0)
     return paths
 
 

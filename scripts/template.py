@@ -6,8 +6,10 @@ from pharmasl.workflow.job import job
 
 def main(snakemake):
     out = snakemake.output
-    fine = {"t1w": out.fine_t1w, "mask": out.fine_mask, "GM": out.fine_gm, "WM": out.fine_wm, "CSF": out.fine_csf}
-    coarse = {"t1w": out.t1w, "mask": out.mask, "GM": out.gm, "WM": out.wm, "CSF": out.csf}
+    fine = template.TemplateFiles(
+        t1w=out.fine_t1w, mask=out.fine_mask, gm=out.fine_gm, wm=out.fine_wm, csf=out.fine_csf
+    )
+    coarse = template.TemplateFiles(t1w=out.t1w, mask=out.mask, gm=out.gm, wm=out.wm, csf=out.csf)
     template.write_template(fine, coarse, snakemake.params.resolution, own=dict(snakemake.input.items()))
 
 

@@ -19,8 +19,11 @@ REGISTRATION = {"resolution": 2, "affine_iterations": "50x0x0", "warp_iterations
 def chain(tmp_path_factory):
     """A head of 4 mm through all three scripts: the truth, and the paths of everything."""
     folder = tmp_path_factory.mktemp("anatomy")
-    names = ("t1w", "mask", "GM", "WM", "CSF")
-    fine, coarse = ({name: folder / f"{size}_{name}.nii.gz" for name in names} for size in ("fine", "coarse"))
+    names = {"t1w": "t1w", "mask": "mask", "gm": "GM", "wm": "WM", "csf": "CSF"}
+    fine, coarse = (
+        template.TemplateFiles(**{field: folder / f"{size}_{name}.nii.gz" for field, name in names.items()})
+        for size in ("fine", "coarse")
+    )
     template.write_template(fine, coarse, 3.0)
     known = participant_anatomy.read_template(step=2)
     shape = deformation.draw(np.random.default_rng(3), known.low, known.high, known.centre, 4.0)
@@ -32,11 +35,11 @@ def chain(tmp_path_factory):
 
     given = {
         "t1w": folder / "t1w.nii.gz",
-        "template": fine["t1w"],
-        "priors_gm": fine["GM"],
-        "priors_wm": fine["WM"],
-        "priors_csf": fine["CSF"],
-        "reference": coarse["t1w"],
+        "template": fine.t1w,
+        "priors_gm": fine.gm,
+        "priors_wm": fine.wm,
+        "priors_csf": fine.csf,
+        "reference": coarse.t1w,
     }
     made = {
         "prepare_anatomy": {

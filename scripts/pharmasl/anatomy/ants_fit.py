@@ -34,11 +34,11 @@ def package():
         import ants
     except ImportError as error:
         raise InputError(
-            "configuration",
-            "anatomy: registration: backend",
-            "ants",
-            f"the Python package antspyx in the environment of this rule ({error})",
-            "Run with --sdm conda, which makes that environment from envs/ants.yaml, or take backend: greedy.",
+            file="configuration",
+            field="anatomy: registration: backend",
+            found="ants",
+            expected=f"the Python package antspyx in the environment of this rule ({error})",
+            fix="Run with --sdm conda, which makes that environment from envs/ants.yaml, or take backend: greedy.",
         ) from error
     return ants
 

@@ -88,11 +88,11 @@ def mean(images):
             _refuse_mirrored(images[i], images[j], correlations[i, j])
         if not correlations[i, j] >= LEAST_CORRELATION:
             raise InputError(
-                images[j].name,
-                f"correlation with {images[i].name} after their alignment",
-                f"{correlations[i, j]:.2f}",
-                f"at least {LEAST_CORRELATION}, as images of one brain have",
-                "Look at both: another participant's image, another contrast or strong motion must not enter the mean. "
+                file=images[j].name,
+                field=f"correlation with {images[i].name} after their alignment",
+                found=f"{correlations[i, j]:.2f}",
+                expected=f"at least {LEAST_CORRELATION}, as images of one brain have",
+                fix="Look at both: another participant's image, another contrast or strong motion must not enter the mean. "
                 "Take the wrong one out of the dataset, or set anatomy.t1w to first.",
             )
     found = poses(between)
@@ -110,11 +110,11 @@ def _refuse_mirrored(first, second, correlation):
     _, other = align(first, replace(second, affine=np.diag([-1.0, 1.0, 1.0, 1.0]) @ second.affine))
     if other >= max(correlation, LEAST_CORRELATION):
         raise InputError(
-            second.name,
-            "left and right",
-            f"correlation {correlation:.2f} with {first.name}, and {other:.2f} of its mirror image",
-            "images of one person with the same sides",
-            "One of the two was mirrored when it was converted: find out which, convert it again, or take it out of the "
+            file=second.name,
+            field="left and right",
+            found=f"correlation {correlation:.2f} with {first.name}, and {other:.2f} of its mirror image",
+            expected="images of one person with the same sides",
+            fix="One of the two was mirrored when it was converted: find out which, convert it again, or take it out of the "
             "dataset.",
         )
 

@@ -171,11 +171,11 @@ def _check(mask, volume, size, file):
     low, high = PLAUSIBLE_VOLUME
     if not low <= volume <= high:
         raise InputError(
-            file,
-            "brain volume",
-            f"{volume:.0f} mL",
-            f"{low:.0f} to {high:.0f} mL",
-            "Look at the image: it must be a T1-weighted scan of a whole head (or brain) with a right voxel size and "
+            file=file,
+            field="brain volume",
+            found=f"{volume:.0f} mL",
+            expected=f"{low:.0f} to {high:.0f} mL",
+            fix="Look at the image: it must be a T1-weighted scan of a whole head (or brain) with a right voxel size and "
             "orientation in its header, not another contrast, a phantom or a part of a head.",
         )
     faces = {"left": (0, 0), "right": (0, -1), "back": (1, 0), "front": (1, -1), "top": (2, -1)}
@@ -186,9 +186,9 @@ def _check(mask, volume, size, file):
         section = max(float(mask.take(i, axis=axis).sum()) * pixel for i in (index, 1 if index == 0 else -2))
         if section > PLAUSIBLE_SECTION:
             raise InputError(
-                file,
-                "field of view",
-                f"{section:.0f} cm2 of brain on its {name} face",
-                f"at most {PLAUSIBLE_SECTION:.0f} cm2",
-                "The field of view cuts the brain: give a T1-weighted scan that covers all of it.",
+                file=file,
+                field="field of view",
+                found=f"{section:.0f} cm2 of brain on its {name} face",
+                expected=f"at most {PLAUSIBLE_SECTION:.0f} cm2",
+                fix="The field of view cuts the brain: give a T1-weighted scan that covers all of it.",
             )

@@ -80,11 +80,11 @@ def normalise(preproc, mask, template, forward, inverse, sidecar, **registration
     facts["inverse_unconverged_share"] = failed / np.prod(grid.shape)
     if facts["template_correlation"] < LOWEST_CORRELATION:
         raise InputError(
-            preproc,
-            "correlation with the template after registration",
-            f"{facts['template_correlation']:.2f}",
-            f"at least {LOWEST_CORRELATION}",
-            "Look at the T1w, its brain mask and the orientation in its header: the head may lie on its side or be "
+            file=preproc,
+            field="correlation with the template after registration",
+            found=f"{facts['template_correlation']:.2f}",
+            expected=f"at least {LOWEST_CORRELATION}",
+            fix="Look at the T1w, its brain mask and the orientation in its header: the head may lie on its side or be "
             "mirrored there.",
         )
     if facts["folded_share"] > TOLERATED_FOLDS:

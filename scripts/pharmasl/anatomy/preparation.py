@@ -77,10 +77,18 @@ def _corrected(path, settings, threads):
     """One raw image without its bias field, at a brain median of 100; facts of the mask; the field's range."""
     head, affine = images.load(path)
     if head.ndim != 3:
-        raise InputError(path, "dimensions", head.shape, "three", "Give one T1-weighted volume.")
+        raise InputError(
+            file=path, field="dimensions", found=head.shape, expected="three", fix="Give one T1-weighted volume."
+        )
     head = np.nan_to_num(head, nan=0.0, posinf=0.0, neginf=0.0)
     if head.max() <= head.min():
-        raise InputError(path, "intensities", f"all {head.max():g}", "an image", "The file is empty: export it again.")
+        raise InputError(
+            file=path,
+            field="intensities",
+            found=f"all {head.max():g}",
+            expected="an image",
+            fix="The file is empty: export it again.",
+        )
     inside, facts = brain_mask.brain_mask(head, affine, path, threads)
     field = bias_module.bias_field(head, inside, affine, **settings)
     corrected = head / field
@@ -94,11 +102,11 @@ def _same_kind(paths, masking):
     stripped = [Path(path).name for path, facts in zip(paths, masking) if facts["brain_only"]]
     if 0 < len(stripped) < len(paths):
         raise InputError(
-            paths[0],
-            "skull",
-            f"removed in {', '.join(stripped)}, not in the others",
-            "images of one kind",
-            "Take the ones or the others out of the dataset, or set anatomy.t1w to first.",
+            file=paths[0],
+            field="skull",
+            found=f"removed in {', '.join(stripped)}, not in the others",
+            expected="images of one kind",
+            fix="Take the ones or the others out of the dataset, or set anatomy.t1w to first.",
         )
 
 

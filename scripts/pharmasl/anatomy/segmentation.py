@@ -62,11 +62,11 @@ def segment(files, made, **settings):
         found, facts = shares(head, mask, affine, priors, **settings)
     except ValueError as error:
         raise InputError(
-            files["preproc"],
-            "tissue contrast",
-            str(error),
-            "CSF < GM < WM",
-            "The image must be T1-weighted: look at it.",
+            file=files["preproc"],
+            field="tissue contrast",
+            found=str(error),
+            expected="CSF < GM < WM",
+            fix="The image must be T1-weighted: look at it.",
         ) from error
     LOG.info("segmentation: %s", facts)
 

@@ -1,4 +1,4 @@
-"""The BIDS names: which files a dataset holds, and how every output is called.
+"""BIDS names: the files of a dataset, and the names of the outputs.
 
 An *entity* is a ``key-label`` pair of a file name (``sub-01``, ``ses-T1``, ``acq-rest``); a *stem* is a path without
 suffix and extension, relative to the dataset or to the results, such as ``sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest``.
@@ -7,16 +7,17 @@ suffix and extension, relative to the dataset or to the results, such as ``sub-0
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 
-# The entities BIDS allows for raw perfusion and anatomical images; `task` is not among them for perf but is met.
+# The entities that BIDS allows for raw perfusion and anatomical images; it does not allow `task` for perf, but it occurs.
 RAW_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "part", "chunk")
 
-# What derivatives add, in the order in which they are written.
+# Entities of derivatives, in the order in which they are written.
 DERIVED_ENTITIES = ("from", "to", "mode", "space", "res", "contrast", "label", "desc", "stat")
 
 _NAME = re.compile(r"(?P<entities>(?:[a-zA-Z]+-[a-zA-Z0-9+]+_)*)(?P<suffix>[a-zA-Z0-9]+)(?P<extension>\.[a-zA-Z0-9.]+)")
@@ -24,9 +25,9 @@ _FOLDER = {key: re.compile(rf"{key}-([a-zA-Z0-9+]+)") for key in ("sub", "ses")}
 IMAGE_EXTENSIONS = (".nii", ".nii.gz")
 # Entities whose labels are whole numbers: run-1 and run-01 are one run.
 INDICES = ("run", "echo")
-# Folders of a participant or session that are read; the others are looked through for files that should lie in these.
+# Folders of a participant or session that are read; the others are searched for files that belong in these.
 DATATYPES = ("anat", "fmap", "perf")
-# What a folder's name begins with that was probably meant to be a participant's or a session's.
+# Names of folders that were probably meant to be a participant's or a session's.
 _NEARLY = {key: re.compile(rf"{key}[-_ ].*", re.IGNORECASE) for key in ("sub", "ses")}
 _EXTENSION = {"xfm": ".nii.gz", "timeseries": ".tsv"}
 
@@ -38,9 +39,9 @@ class File:
     Attributes
     ----------
     path : str
-        As found, below the dataset's folder as the user wrote it.
-    entities : dict
-        Key to label, of the file name.
+        Below the dataset's folder as the user wrote it.
+    entities : dict of str to str
+        Labels in the file name by key.
     suffix : str
         ``asl``, ``m0scan``, ``aslcontext``, ``T1w`` ...
     extension : str
@@ -48,47 +49,55 @@ class File:
     depth : int
         0 for the dataset's root, growing towards the data: nearer metadata win.
     datatype : str or None
-        The folder below the participant's or the session's that it lies in: ``perf``, ``anat`` ...
-    place : dict
-        ``sub`` and ``ses`` of the folders that it lies in, as far as there are any.
+        The folder in which it lies, below the participant's or the session's: ``perf``, ``anat`` ...
+    place : dict of str to str
+        Labels (``sub`` and ``ses``) of the folders in which it lies, as far as there are any.
     """
 
     path: str
-    entities: dict
+    entities: dict[str, str]
     suffix: str
     extension: str
     depth: int
     datatype: str | None = None
-    place: dict = field(default_factory=dict)
+    place: dict[str, str] = field(default_factory=dict)
 
     @property
-    def is_image(self):
+    def is_image(self) -> bool:
         """Whether this is a NIfTI image."""
         return self.extension.lower() in IMAGE_EXTENSIONS
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The file's name without its folder."""
         return os.path.basename(self.path)
 
     @property
-    def index(self):
-        """Entities as they are compared: a run's or echo's number without zeros before it."""
+    def index(self) -> dict[str, str]:
+        """Entities as they are compared: the number of a run or echo without leading zeros."""
         return {key: number(label) if key in INDICES else label for key, label in self.entities.items()}
 
-    def is_image_of(self, suffix):
+    def is_image_of(self, suffix: str) -> bool:
         """Whether this is a NIfTI image with a suffix."""
         return self.is_image and self.suffix == suffix
 
 
-def parse(name):
-    """Split a BIDS file name into entities, suffix and extension; None if it is no BIDS name, as with an entity twice."""
+class Name(NamedTuple):
+    """The parts of a BIDS file name."""
+
+    entities: dict[str, str]
+    suffix: str
+    extension: str
+
+
+def parse(name: str) -> Name | None:
+    """The parts of a BIDS file name; None if it is not one, for instance because an entity occurs twice."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
-    pairs = [pair.split("-", 1) for pair in match["entities"].split("_")[:-1]]
-    entities = dict(pairs)
-    return (entities, match["suffix"], match["extension"]) if len(entities) == len(pairs) else None
+    pairs = [pair.partition("-") for pair in match["entities"].split("_")[:-1]]
+    entities = {key: label for key, _, label in pairs}
+    return Name(entities, match["suffix"], match["extension"]) if len(entities) == len(pairs) else None
 
 
 def bare_label(label: str | int, entity: str) -> str:
@@ -108,27 +117,33 @@ def bare_label(label: str | int, entity: str) -> str:
     return str(label).removeprefix(f"{entity}-")
 
 
-def scan_labels(row: Mapping[str, str]) -> tuple[str, str]:
+def scan_labels(row: Mapping[str, Any]) -> tuple[str, str]:
     """The bare labels of participant and session in a table's row, its columns ``participant_id`` and ``session_id``."""
     return bare_label(row["participant_id"], "sub"), bare_label(row["session_id"], "ses")
 
 
-def number(label):
-    """The label of an index without zeros before it; another label as it is."""
+def number(label: str) -> str:
+    """The label of an index without leading zeros; any other label unchanged."""
     return str(int(label)) if label is not None and label.isascii() and label.isdigit() else label
 
 
-def _entries(folder):
-    """The entries of a folder by name: its folders, and its files, links that lead nowhere among them."""
+_Entries = list[os.DirEntry[str]]
+
+
+def _entries(folder: FilePath) -> tuple[_Entries, _Entries]:
+    """The folders and the files (broken links among them) of a folder, sorted by name."""
     with os.scandir(folder) as entries:
         listed = sorted(entries, key=lambda entry: entry.name)
-    folders, files = [], []
+    folders: _Entries = []
+    files: _Entries = []
     for entry in listed:
         (folders if entry.is_dir() else files).append(entry)
     return folders, files
 
 
-def _files(entries, depth, datatype=None, place=None):
+def _files(
+    entries: _Entries, depth: int, datatype: str | None = None, place: dict[str, str] | None = None
+) -> Iterator[File]:
     """The files whose names are BIDS names."""
     for entry in entries:
         parsed = parse(entry.name)
@@ -136,16 +151,17 @@ def _files(entries, depth, datatype=None, place=None):
             yield File(entry.path, *parsed, depth, datatype, place or {})
 
 
-def _unparsed(entries):
-    """Images whose names are no BIDS names."""
+def _unparsed(entries: _Entries) -> Iterator[str]:
+    """Images whose names are not BIDS names."""
     for entry in entries:
         if entry.name.lower().endswith(IMAGE_EXTENSIONS):
             parsed = parse(entry.name)
-            if parsed is None or parsed[2].lower() not in IMAGE_EXTENSIONS:
+            if parsed is None or parsed.extension.lower() not in IMAGE_EXTENSIONS:
                 yield entry.path
 
 
-def _folders(folders, key, misnamed):
+def _folders(folders: _Entries, key: str, misnamed: list[str]) -> Iterator[tuple[str, str]]:
+    """Paths and labels of a participant's or session's folders; near misses are added to ``misnamed``."""
     for entry in folders:
         match = _FOLDER[key].fullmatch(entry.name)
         if match:
@@ -164,55 +180,56 @@ class Dataset:
     subjects : tuple of str
         Labels of all ``sub-`` folders, with or without perfusion images.
     files : tuple of File
-        Of the ``anat``, ``fmap`` and ``perf`` folders, with the metadata above them, and images in other places.
+        Files of the ``anat``, ``fmap`` and ``perf`` folders, the metadata above them, and images in other folders.
     unparsed : tuple of str
-        Paths of images in ``anat`` and ``perf`` folders whose names are no BIDS names.
+        Paths of images in ``anat`` and ``perf`` folders whose names are not BIDS names.
     misnamed : tuple of str
-        Folders that are named almost as a participant's or a session's.
+        Folders whose names are almost those of a participant or a session.
     """
 
     root: str
-    subjects: tuple
-    files: tuple
-    unparsed: tuple = ()
-    misnamed: tuple = ()
+    subjects: tuple[str, ...]
+    files: tuple[File, ...]
+    unparsed: tuple[str, ...] = ()
+    misnamed: tuple[str, ...] = ()
 
     @functools.cached_property
-    def sessions(self):
+    def sessions(self) -> list[str]:
         """Labels of all ``ses-`` folders, sorted."""
         return sorted({file.place["ses"] for file in self.files if file.place.get("ses")})
 
-    def images(self, suffix):
+    def images(self, suffix: str) -> list[File]:
         """All images with a suffix, in the order of their paths."""
         return list(self._images.get(suffix, ()))
 
-    def images_beside(self, image, suffix):
+    def images_beside(self, image: File, suffix: str) -> list[File]:
         """The images with a suffix in the folder of an image, in the order of their paths."""
         return [file for file in self._by_folder.get(os.path.dirname(image.path), ()) if file.is_image_of(suffix)]
 
-    def images_of_participant(self, image):
+    def images_of_participant(self, image: File) -> list[File]:
         """All images of an image's participant, in the order of their paths."""
         return list(self._by_participant.get(image.entities.get("sub"), ()))
 
-    def images_of_visit(self, image):
+    def images_of_visit(self, image: File) -> list[File]:
         """All images of an image's participant and session, in the order of their paths."""
         return list(self._by_visit.get((image.entities.get("sub"), image.entities.get("ses")), ()))
 
-    def metadata(self, image, suffix, extension):
+    def metadata(self, image: File, suffix: str, extension: str) -> list[File]:
         """The metadata files that apply to an image by BIDS' inheritance principle, the farthest first.
 
         Parameters
         ----------
         image : File
         suffix, extension : str
-            Of the metadata wanted, such as ``asl`` and ``.json``, or ``aslcontext`` and ``.tsv``.
+            Of the metadata, such as ``asl`` and ``.json``, or ``aslcontext`` and ``.tsv``.
 
         Returns
         -------
         list of File
-            A file applies if it lies in the image's folder or above it and all its entities are the image's too.
+            A file applies if it lies in the image's folder or above it and all its entities are also the image's.
         """
-        folder, applying = os.path.dirname(image.path), []
+        folder = os.path.dirname(image.path)
+        applying: list[File] = []
         for _ in range(image.depth + 1):
             applying += [
                 file
@@ -224,33 +241,36 @@ class Dataset:
         return sorted(applying, key=lambda file: (file.depth, len(file.entities)))
 
     @functools.cached_property
-    def _by_folder(self):
+    def _by_folder(self) -> dict[str, list[File]]:
         return _grouped(self.files, lambda file: os.path.dirname(file.path))
 
     @functools.cached_property
-    def _images(self):
+    def _images(self) -> dict[str, list[File]]:
         return _grouped((file for file in self.files if file.is_image), lambda file: file.suffix)
 
     @functools.cached_property
-    def _by_participant(self):
+    def _by_participant(self) -> dict[str | None, list[File]]:
         return _grouped((file for file in self.files if file.is_image), lambda file: file.entities.get("sub"))
 
     @functools.cached_property
-    def _by_visit(self):
+    def _by_visit(self) -> dict[tuple[str | None, str | None], list[File]]:
         images = (file for file in self.files if file.is_image)
         return _grouped(images, lambda file: (file.entities.get("sub"), file.entities.get("ses")))
 
 
-def _grouped(files, key):
-    """Lists of files by a key, each in the order of the files."""
-    groups = {}
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def _grouped(files: Iterable[File], key: Callable[[File], _Key]) -> dict[_Key, list[File]]:
+    """Lists of files by a key, in the order of the files."""
+    groups: dict[_Key, list[File]] = {}
     for file in files:
         groups.setdefault(key(file), []).append(file)
     return groups
 
 
-def read_dataset(root):
-    """Index a raw BIDS dataset from its folder listing alone; no image and no sidecar is opened.
+def read_dataset(root: FilePath) -> Dataset:
+    """Index a raw BIDS dataset by its file names alone; no image and no sidecar is opened.
 
     Parameters
     ----------
@@ -267,9 +287,18 @@ def read_dataset(root):
     """
     root = str(root)
     if not os.path.isdir(root):
-        raise InputError("config", "bids_dir", root, "an existing folder with a BIDS dataset", "Correct the path.")
+        raise InputError(
+            file="config",
+            field="bids_dir",
+            found=root,
+            expected="an existing folder with a BIDS dataset",
+            fix="Correct the path.",
+        )
     folders, entries = _entries(root)
-    files, subjects, unparsed, misnamed = list(_files(entries, 0)), [], [], []
+    files = list(_files(entries, 0))
+    subjects: list[str] = []
+    unparsed: list[str] = []
+    misnamed: list[str] = []
     for subject_folder, subject in _folders(folders, "sub", misnamed):
         subjects.append(subject)
         inside = _visit(subject_folder, 1, {"sub": subject}, files, unparsed)
@@ -277,13 +306,17 @@ def read_dataset(root):
             _visit(visit_folder, 2, {"sub": subject, "ses": session}, files, unparsed)
     if not subjects:
         raise InputError(
-            root, "sub-<label>", "no such folder", "one folder a participant", "Point bids_dir at the dataset's root."
+            file=root,
+            field="sub-<label>",
+            found="no such folder",
+            expected="one folder per participant",
+            fix="Point bids_dir at the dataset's root.",
         )
     return Dataset(root, tuple(subjects), tuple(files), tuple(unparsed), tuple(misnamed))
 
 
-def _visit(folder, depth, place, files, unparsed):
-    """Add what a participant's or session's folder holds, without its sessions' folders; returns its folders."""
+def _visit(folder: str, depth: int, place: dict[str, str], files: list[File], unparsed: list[str]) -> _Entries:
+    """Add the files of a participant's or session's folder, but not those of its sessions; returns its folders."""
     folders, entries = _entries(folder)
     files += _files(entries, depth, None, place)
     for entry in folders:
@@ -297,31 +330,31 @@ def _visit(folder, depth, place, files, unparsed):
     return folders
 
 
-def place(path, root):
-    """Where a file lies in a dataset: its path below the dataset's folder, with ``/``."""
+def place(path: FilePath, root: FilePath) -> str:
+    """The path of a file below its dataset's folder, with ``/``."""
     return os.path.relpath(path, root).replace(os.sep, "/")
 
 
-def folder(entities, datatype):
+def folder(entities: Mapping[str, str | None], datatype: str) -> str:
     """The folder of a derivative: ``sub-01/ses-T1/perf``, without ``ses-`` where there is no session."""
     parts = [f"{key}-{entities[key]}" for key in ("sub", "ses") if entities.get(key)]
     return "/".join([*parts, datatype])
 
 
-def stem(entities, datatype):
+def stem(entities: Mapping[str, str | None], datatype: str) -> str:
     """The stem of a derivative, with the raw file's entities in BIDS' order."""
     name = "_".join(f"{key}-{entities[key]}" for key in RAW_ENTITIES if entities.get(key))
     return f"{folder(entities, datatype)}/{name}"
 
 
-def stem_pattern(datatype):
-    """A regular expression of the stems of a datatype, as :func:`stem` makes them; it ends before derived entities."""
+def stem_pattern(datatype: str) -> str:
+    """A regular expression that matches the stems that :func:`stem` gives for a datatype, without derived entities."""
     label = "[a-zA-Z0-9+]+"
     entities = "|".join(RAW_ENTITIES[1:])
     return f"sub-{label}/(?:ses-{label}/)?{datatype}/sub-{label}(?:_(?:{entities})-{label})*"
 
 
-def derivative(root, prefix, suffix, extension=None, **entities):
+def derivative(root: str, prefix: str, suffix: str, extension: str | None = None, **entities: str) -> str:
     """The path of an output.
 
     Parameters
@@ -333,7 +366,7 @@ def derivative(root, prefix, suffix, extension=None, **entities):
     suffix : str
         ``cbf``, ``probseg``, ``statmap`` ...
     extension : str, optional
-        ``.nii.gz`` unless told, ``.tsv`` for ``timeseries``.
+        By default ``.nii.gz``, and ``.tsv`` for ``timeseries``.
     **entities : str
         Derived entities (``from_`` for ``from``), in any order.
 
@@ -344,7 +377,7 @@ def derivative(root, prefix, suffix, extension=None, **entities):
     Raises
     ------
     KeyError
-        If an entity is none of :data:`DERIVED_ENTITIES`.
+        If an entity is not one of :data:`DERIVED_ENTITIES`.
     """
     labels = {key.rstrip("_"): label for key, label in entities.items()}
     unknown = set(labels) - set(DERIVED_ENTITIES)
@@ -354,7 +387,7 @@ def derivative(root, prefix, suffix, extension=None, **entities):
     return f"{root}/{'_'.join(parts)}{extension or _EXTENSION.get(suffix, '.nii.gz')}"
 
 
-def dataset_description(name, version, sources):
+def dataset_description(name: str, version: str, sources: Iterable[FilePath]) -> dict[str, Any]:
     """The content of ``dataset_description.json`` of the results."""
     return {
         "Name": name,

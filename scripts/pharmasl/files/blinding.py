@@ -1,9 +1,10 @@
-"""Whether what is written now rests on a sham allocation, so that every table, figure, map and page says so itself.
+"""The mark that every table, figure, map and page carries where the arms are a sham allocation.
 
-A mark in the writers, not in their callers: no analysis can forget it.
+The writers set it, not their callers, so that no analysis can forget it.
 """
 
 import contextlib
+from collections.abc import Iterator
 
 MARK = "BLINDED"
 TEXT = "the arms are a sham allocation, drawn at random, not the trial's"
@@ -12,8 +13,8 @@ _marking = False
 
 
 @contextlib.contextmanager
-def marking(blinded):
-    """Within it, all that is written carries the mark, if ``blinded``."""
+def marking(blinded: bool) -> Iterator[None]:
+    """A context in which everything that is written carries the mark, if ``blinded``."""
     global _marking
     before, _marking = _marking, bool(blinded)
     try:
@@ -22,6 +23,6 @@ def marking(blinded):
         _marking = before
 
 
-def active():
-    """Whether the mark is due."""
+def active() -> bool:
+    """Whether what is written now must carry the mark."""
     return _marking

@@ -124,7 +124,9 @@ def fit(coefficients, affine, target, start):
     """
     matrix = start
     for _ in range(_ITERATIONS):
-        right, lost, total = spline.project(coefficients, affine, target.points, matrix, target.design, target.weight)
+        right, lost, total = spline.project(
+            coefficients, affine, target.points, matrix, design=target.design, weight=target.weight
+        )
         try:
             solution = np.linalg.solve(target.normal - lost, right)
         except np.linalg.LinAlgError:

@@ -1,9 +1,11 @@
-"""Dense maps between spaces: reading them between their nodes, undoing them, and their Jacobian.
+"""Dense maps between spaces: interpolation, inversion and Jacobian.
 
-A *field* here is what :func:`pharmasl.space.transforms.read_field` returns: RAS+ coordinates (mm) of shape (X, Y, Z, 3) to
-which the nodes of a grid are mapped. Between nodes the displacement is interpolated linearly; beyond the outermost nodes
-it keeps its value there, so that a field is defined everywhere, unless what lies there is asked to be missing.
+A *field* is what :func:`pharmasl.space.transforms.read_field` returns: RAS+ coordinates (mm) of shape (X, Y, Z, 3) to
+which the nodes of a grid are mapped. Between nodes the displacement is interpolated linearly. Beyond the outermost nodes
+it keeps the value of the nearest one, so that a field is defined everywhere, unless a caller asks for missing values.
 """
+
+from typing import Literal
 
 import numpy as np
 from numba import njit
@@ -16,7 +18,7 @@ _LONGEST_STEP = 20.0  # mm, of Newton's method
 
 @njit(cache=True, nogil=True)
 def _read(displacement, voxel, steps, value, slope):
-    """Displacement at one voxel coordinate, and its derivative by voxel coordinate where ``slope`` is wanted."""
+    """Displacement at one voxel coordinate and, if ``steps``, its derivative by voxel coordinate (``slope``)."""
     low = np.empty(3, dtype=np.int64)
     part = np.empty(3)
     for k in range(3):
@@ -131,8 +133,10 @@ def _invert(displacement, to_voxel, targets, starts, tolerance, iterations, out)
     return failed
 
 
-def sample(field, affine, points, beyond="hold"):
-    """Where a field maps points.
+def sample(
+    field: np.ndarray, affine: np.ndarray, points: np.ndarray, beyond: Literal["hold", "missing"] = "hold"
+) -> np.ndarray:
+    """The points to which a field maps points.
 
     Parameters
     ----------
@@ -143,8 +147,8 @@ def sample(field, affine, points, beyond="hold"):
     points : ndarray of shape (..., 3)
         RAS+ mm.
     beyond : {"hold", "missing"}
-        Of points beyond the outermost nodes: the displacement there holds on; or, farther out than half a node's
-        distance, NaN, as for a volume's samples outside its field of view.
+        Points beyond the outermost nodes get the displacement of the nearest ones; or NaN, if they lie farther out than
+        half the distance of two nodes, as samples of a volume outside its field of view.
 
     Returns
     -------
@@ -157,8 +161,10 @@ def sample(field, affine, points, beyond="hold"):
     return out.reshape(np.shape(points))
 
 
-def invert(field, affine, points, tolerance=0.002, iterations=60):
-    """The points that a field maps to given points.
+def invert(
+    field: np.ndarray, affine: np.ndarray, points: np.ndarray, tolerance: float = 0.002, iterations: int = 60
+) -> tuple[np.ndarray, int]:
+    """The points that a field maps to other points.
 
     Parameters
     ----------
@@ -167,18 +173,18 @@ def invert(field, affine, points, tolerance=0.002, iterations=60):
     affine : ndarray of shape (4, 4)
         Of the field's grid.
     points : ndarray of shape (..., 3)
-        RAS+ mm, where the field ends.
+        RAS+ mm, to which the field maps.
     tolerance : float
-        mm, between the field's value and the wanted point.
+        Largest distance (mm) between the field's value and the point.
     iterations : int
-        Newton steps at most.
+        Largest number of Newton steps.
 
     Returns
     -------
     starts : ndarray of shape (..., 3), float64
-        RAS+ mm, where the field starts; the closest found where the tolerance was not reached.
+        RAS+ mm, from which the field maps; the closest ones where the tolerance was not reached.
     failed : int
-        Number of points that did not reach it.
+        Number of points at which it was not.
     """
     nodes = transforms.points(Grid(field.shape[:3], affine))
     displacement = field - nodes
@@ -189,8 +195,8 @@ def invert(field, affine, points, tolerance=0.002, iterations=60):
     return out.reshape(np.shape(points)), int(failed)
 
 
-def affine_part(field, affine):
-    """The affine map (4 x 4) closest to a field in the least squares of all its nodes."""
+def affine_part(field: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The affine map (4 x 4) closest to a field, by least squares over its nodes."""
     nodes = transforms.points(Grid(field.shape[:3], affine)).reshape(-1, 3)
     ends = field.reshape(-1, 3)
     centre, end_centre = nodes.mean(axis=0), ends.mean(axis=0)
@@ -203,19 +209,19 @@ def affine_part(field, affine):
     return matrix
 
 
-def jacobian(field, affine):
-    """Determinant of a field's Jacobian: the local volume of its image over its own, by central differences.
+def jacobian(field: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Determinant of a field's Jacobian by central differences: the factor by which it changes volumes.
 
     Returns
     -------
     ndarray of shape (X, Y, Z)
-        1 where volumes are kept; 0 or less where the field folds.
+        1 where volumes are unchanged; 0 or less where the field folds.
     """
     slopes = np.stack(np.gradient(field, axis=(0, 1, 2)), axis=-1)
     return np.linalg.det(slopes) / np.linalg.det(affine[:3, :3])
 
 
-def rounded(field, affine, step=2.0**-8):
-    """A field whose displacements are multiples of ``step`` (mm): half a step is lost, and the file is much smaller."""
+def rounded(field: np.ndarray, affine: np.ndarray, step: float = 2.0**-8) -> np.ndarray:
+    """A field with its displacements rounded to multiples of ``step`` (mm), which makes its file much smaller."""
     nodes = transforms.points(Grid(field.shape[:3], affine))
     return nodes + np.round((field - nodes) / step) * step

@@ -1,33 +1,42 @@
-"""NIfTI images in and out.
+"""Reading and writing of NIfTI images.
 
-An *image* here is nibabel's: an array of voxels and an affine, the 4 x 4 matrix that maps voxel indices to scanner or
-template millimetres in RAS+ orientation. A *grid* is a shape and an affine without voxels.
+An *image* is, as in nibabel, an array of voxels and an affine, the 4 x 4 matrix that maps voxel indices to millimetres of
+the scanner or the template in RAS+ orientation. A *grid* is a shape and an affine without voxels.
 """
 
-from collections import namedtuple
+from typing import NamedTuple
 
 import nibabel
 import numpy as np
+from nibabel.affines import voxel_sizes
+from numpy.typing import ArrayLike, DTypeLike
 
+from pharmasl.errors import FilePath
 from pharmasl.files import blinding
 from pharmasl.space import header
 
-Grid = namedtuple("Grid", "shape affine")
+
+class Grid(NamedTuple):
+    """A shape and an affine without voxels."""
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+
 
 # Level 1 costs a fifth of the default's time for files a few per cent larger.
 nibabel.openers.Opener.default_compresslevel = 1
 
 
-def load(path, dtype=np.float32):
-    """Read an image's voxels, scaled.
+def load(path: FilePath, dtype: DTypeLike = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """The scaled voxels of an image, and its affine.
 
-    A compressed file is read to its end, so that its checksum is verified: a damaged one never passes for another image.
+    A compressed file is read to its end, so that its checksum is verified.
 
     Parameters
     ----------
     path : path-like
     dtype : numpy dtype
-        float32 unless told.
+        Of the voxels returned.
 
     Returns
     -------
@@ -38,7 +47,7 @@ def load(path, dtype=np.float32):
     Raises
     ------
     InputErrors
-        If the file is damaged, or its header one of those that :mod:`pharmasl.space.header` refuses.
+        If the file is damaged, or :mod:`pharmasl.space.header` refuses its header.
     """
     content = header.content(path)
     known = header.parse(path, content)
@@ -51,7 +60,7 @@ def load(path, dtype=np.float32):
     return np.array(stored, dtype=dtype, order="C"), known.affine
 
 
-def grid(path):
+def grid(path: FilePath) -> Grid:
     """The spatial shape and affine of an image, from its header alone.
 
     Returns
@@ -68,16 +77,35 @@ def grid(path):
     return Grid(known.shape, known.affine)
 
 
-def coarser(grid, resolution):
-    """A grid with cubic voxels over the same field of view, the first voxel's centre kept, as nilearn resamples."""
+def coarser(grid: Grid, resolution: float) -> Grid:
+    """A grid with cubic voxels over the same field of view, with the first voxel's centre kept, as nilearn resamples.
+
+    Parameters
+    ----------
+    grid : Grid
+    resolution : float
+        Voxel size, mm.
+
+    Returns
+    -------
+    Grid
+    """
     shape, affine = grid
-    factor = resolution / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    factor = resolution / voxel_sizes(affine)
     scaled = affine.copy()
     scaled[:3, :3] = affine[:3, :3] * factor
     return Grid(tuple(int(np.ceil(n / f)) for n, f in zip(shape, factor)), scaled)
 
 
-def save(path, data, affine, *, time_step=None, dtype=np.float32, intent=None):
+def save(
+    path: FilePath,
+    data: ArrayLike,
+    affine: np.ndarray,
+    *,
+    time_step: float | None = None,
+    dtype: DTypeLike = np.float32,
+    intent: str | None = None,
+) -> None:
     """Write a NIfTI-1 image with qform and sform set and millimetre units.
 
     Parameters
@@ -89,7 +117,7 @@ def save(path, data, affine, *, time_step=None, dtype=np.float32, intent=None):
     time_step : float, optional
         Seconds between volumes.
     dtype : numpy dtype
-        float32 unless told; masks and labels want ``uint8`` or ``int16``.
+        Of the stored voxels: ``uint8`` or ``int16`` for masks and labels.
     intent : str, optional
         A NIfTI intent name, such as ``"vector"``.
     """

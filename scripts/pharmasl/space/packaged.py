@@ -1,4 +1,4 @@
-"""Files that installed Python packages carry: the template and the atlas. Light, because the plan needs them too."""
+"""Data files of installed Python packages: the template and the atlas. No package is imported, since planning needs them."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from pharmasl.errors import InputError
 
 
-def package_file(package, name):
-    """The path of a data file that an installed Python package carries; the package is not imported.
+def package_file(package: str, name: str) -> Path:
+    """The path of a data file of an installed Python package.
 
     Raises
     ------
@@ -20,12 +20,16 @@ def package_file(package, name):
         if path.is_file():
             return path
     raise InputError(
-        f"Python package {package}", name, "not installed", "the file in the environment", f"Install {package}."
+        file=f"Python package {package}",
+        field=name,
+        found="not installed",
+        expected="the file in the environment",
+        fix=f"Install {package}.",
     )
 
 
-def nilearn_file(kind):
-    """The path of nilearn's template: ``t1``, ``gm`` or ``wm``.
+def nilearn_file(kind: str) -> Path:
+    """The path of an image of nilearn's template, the ICBM 152 2009a symmetric: ``t1``, ``gm`` or ``wm``.
 
     Raises
     ------

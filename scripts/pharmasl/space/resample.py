@@ -1,6 +1,7 @@
-"""Sampling of volumes at arbitrary points, once, and smoothing that knows where data are missing."""
+"""Trilinear sampling of volumes at arbitrary points, and smoothing that leaves missing voxels out."""
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 from numba import njit
 from scipy import ndimage
 
@@ -33,8 +34,14 @@ def _linear(volume, coordinates, matrix, fill, out):
         out[i] = low * (1 - fx) + high * fx
 
 
-def resample(volume, affine, coordinates, matrix=None, fill=np.nan):
-    """Trilinear samples of a volume at given points.
+def resample(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    coordinates: np.ndarray,
+    matrix: np.ndarray | None = None,
+    fill: float = np.nan,
+) -> np.ndarray:
+    """Trilinear samples of a volume at arbitrary points.
 
     Parameters
     ----------
@@ -44,10 +51,10 @@ def resample(volume, affine, coordinates, matrix=None, fill=np.nan):
     coordinates : ndarray of shape (..., 3)
         RAS+ mm.
     matrix : ndarray of shape (4, 4), optional
-        Maps ``coordinates`` to ``volume``'s RAS+ space before sampling (rigid transforms composed into one), so that
-        a dense field and any number of matrices cost one interpolation.
+        Maps ``coordinates`` to ``volume``'s RAS+ space before sampling, so that a dense field and any number of
+        matrices cost one interpolation.
     fill : float
-        Value of points outside the field of view; NaN unless told, so that missing data stay visible.
+        Value of points outside the field of view; by default NaN, so that missing data stay visible.
 
     Returns
     -------
@@ -60,8 +67,14 @@ def resample(volume, affine, coordinates, matrix=None, fill=np.nan):
     return out.reshape(coordinates.shape[:-1])
 
 
-def smooth(volume, affine, fwhm, mask=None, onto=None):
-    """Gaussian smoothing within a mask by normalised convolution; missing (non-finite) voxels take no part.
+def smooth(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    fwhm: float,
+    mask: np.ndarray | None = None,
+    onto: np.ndarray | None = None,
+) -> np.ndarray:
+    """A volume after Gaussian smoothing within a mask by normalised convolution; non-finite voxels are left out.
 
     Parameters
     ----------
@@ -70,10 +83,10 @@ def smooth(volume, affine, fwhm, mask=None, onto=None):
     fwhm : float
         Full width at half maximum, mm; 0 returns a copy.
     mask : ndarray of bool, shape (X, Y, Z), optional
-        Voxels that take part and are returned; all unless given.
+        Voxels that are averaged and returned; by default all.
     onto : ndarray of bool, shape (X, Y, Z), optional
-        Voxels that are returned, where those are others than take part: the rest of them are extrapolated, as far as
-        the kernel reaches (three standard deviations along each axis).
+        Voxels that are returned, if they are not those that are averaged: the others are extrapolated, as far as the
+        kernel reaches (three standard deviations along each axis).
 
     Returns
     -------
@@ -85,7 +98,7 @@ def smooth(volume, affine, fwhm, mask=None, onto=None):
         inside &= mask
     if fwhm == 0:
         return np.where(inside, volume, np.nan).astype(np.float32)
-    sigma = fwhm / FWHM_PER_SIGMA / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    sigma = fwhm / FWHM_PER_SIGMA / voxel_sizes(affine)
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma, mode="constant", truncate=3)
     total = ndimage.gaussian_filter(np.where(inside, volume, 0).astype(np.float32), sigma, mode="constant", truncate=3)
     with np.errstate(invalid="ignore", divide="ignore"):

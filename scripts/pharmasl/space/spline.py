@@ -1,4 +1,4 @@
-"""Cubic B-spline sampling of a volume, once, and the sums that least-squares realignment takes over the samples.
+"""Cubic B-spline sampling of volumes, and the sums over the samples that least-squares realignment needs.
 
 Linear interpolation of a displaced volume blurs it by an amount that depends on the displacement. Between a label and
 a control that differ by a percent, at the edges of the brain, that difference of blur exceeds perfusion.
@@ -9,8 +9,8 @@ from numba import njit
 from scipy import ndimage
 
 
-def coefficients(volume):
-    """The B-spline coefficients of a volume: what the other functions here sample. Float32, C order."""
+def coefficients(volume: np.ndarray) -> np.ndarray:
+    """The B-spline coefficients of a volume, which the other functions sample: float32, C order."""
     return np.ascontiguousarray(ndimage.spline_filter(volume, order=3, output=np.float32, mode="mirror"))
 
 
@@ -75,7 +75,7 @@ def _project(volume, points, matrix, design, weight, right, lost):
         x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
         y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
         z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
-        # An edge value that does not change with position would tell against motion.
+        # An edge value that does not change with position would be evidence against motion.
         value = _value(volume, x, y, z, 0.0)
         if np.isnan(value):
             for a in range(p):
@@ -89,8 +89,8 @@ def _project(volume, points, matrix, design, weight, right, lost):
     return total
 
 
-def sample(volume, affine, points, matrix=None):
-    """Cubic samples of a volume at given points.
+def sample(volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray | None = None) -> np.ndarray:
+    """Cubic samples of a volume at arbitrary points.
 
     Parameters
     ----------
@@ -114,8 +114,16 @@ def sample(volume, affine, points, matrix=None):
     return out.reshape(points.shape[:-1])
 
 
-def project(volume, affine, points, matrix, design, weight):
-    """Weighted products of a design with a volume's samples, as normal equations need them.
+def project(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    points: np.ndarray,
+    matrix: np.ndarray,
+    *,
+    design: np.ndarray,
+    weight: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The sums over a volume's samples that the normal equations of a weighted regression on a design need.
 
     Parameters
     ----------

@@ -1,8 +1,12 @@
-"""The template: nilearn's ICBM 2009a symmetric brain, read from the installed package without importing it, or one's own."""
+"""The template: the user's own, or nilearn's ICBM 2009a symmetric, whose files are read without importing nilearn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.space import images, resample, transforms
 from pharmasl.space.packaged import nilearn_file
 
@@ -14,88 +18,129 @@ LEAST_EMPTY = 0.2
 PROBABILITY_TOLERANCE = 0.02
 
 
-def _nilearn(kind):
-    return images.load(nilearn_file(kind))
+class Template(NamedTuple):
+    """The images of a template on one grid.
 
-
-def tissue_maps():
-    """The template's tissue maps at 1 mm.
-
-    Returns
-    -------
-    t1w : ndarray of shape (197, 233, 189)
+    Attributes
+    ----------
+    t1w : ndarray of shape (X, Y, Z), float32
         Brain only, 0 outside, largest value 1.
-    mask : ndarray of bool
+    mask : ndarray of bool, shape (X, Y, Z)
     maps : dict of str to ndarray
-        ``GM``, ``WM``, ``CSF``: probabilities that add up to 1 in the mask. The package has no CSF map: it is what grey
-        and white leave.
+        ``GM``, ``WM``, ``CSF``: probabilities that add up to 1 in the mask.
     affine : ndarray of shape (4, 4)
     """
-    t1w, affine = _nilearn("t1")
+
+    t1w: np.ndarray
+    mask: np.ndarray
+    maps: dict[str, np.ndarray]
+    affine: np.ndarray
+
+
+@dataclass(frozen=True)
+class TemplateFiles:
+    """Paths of the images of a template at one resolution."""
+
+    t1w: FilePath
+    mask: FilePath
+    gm: FilePath
+    wm: FilePath
+    csf: FilePath
+
+    @property
+    def tissues(self) -> dict[str, FilePath]:
+        """The tissue maps by label."""
+        return {"GM": self.gm, "WM": self.wm, "CSF": self.csf}
+
+
+def tissue_maps() -> Template:
+    """Nilearn's template at 1 mm, of shape (197, 233, 189).
+
+    The package has no map of CSF: it is what grey and white matter leave.
+    """
+    t1w, affine = images.load(nilearn_file("t1"))
     maps = {}
     for label, kind in (("GM", "gm"), ("WM", "wm")):
-        data, _ = _nilearn(kind)
+        data, _ = images.load(nilearn_file(kind))
         maps[label] = np.clip(data / max(1.0, float(data.max())), 0, 1)
     mask = t1w > 0
-    return (t1w / t1w.max()).astype(np.float32), mask, _shares(maps, mask), affine
+    return Template((t1w / t1w.max()).astype(np.float32), mask, _shares(maps, mask), affine)
 
 
-def own_maps(files):
-    """A user's own template: as :func:`tissue_maps`, on the grid of its files.
+def own_maps(files: Mapping[str, FilePath]) -> Template:
+    """The user's own template, on the grid of its files.
 
     Parameters
     ----------
-    files : dict of str to path-like
-        ``t1w``, ``gm``, ``wm`` and, where there are such, ``mask`` and ``csf``; all on one grid.
+    files : mapping of str to path-like
+        ``t1w``, ``gm``, ``wm`` and, if there are such, ``mask`` and ``csf``; all on one grid.
 
     Raises
     ------
     InputError
-        If the T1w holds more than a brain and there is no mask, if a mask is empty, or a map is no probability.
+        If the T1w shows more than a brain and there is no mask, if a mask is empty, or if a map does not hold
+        probabilities.
     """
     t1w, affine = images.load(files["t1w"])
     t1w = np.maximum(np.nan_to_num(t1w, posinf=0), 0)
     if not t1w.any():
-        raise InputError(files["t1w"], "template.t1w", "no value above 0", "a T1-weighted brain", "Give another file.")
+        raise InputError(
+            file=files["t1w"],
+            field="template.t1w",
+            found="no value above 0",
+            expected="a T1-weighted brain",
+            fix="Give another file.",
+        )
+    mask = _own_mask(files, t1w)
+    maps = {label: _probabilities(files, label.lower()) for label in TISSUES if label.lower() in files}
+    return Template((np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, _shares(maps, mask), affine)
+
+
+def _own_mask(files: Mapping[str, FilePath], t1w: np.ndarray) -> np.ndarray:
+    """The brain mask of the user's own template: that of a file, or the T1w above 0."""
     if "mask" in files:
         mask = np.nan_to_num(images.load(files["mask"])[0]) > 0.5
         if not (mask & (t1w > 0)).any():
             raise InputError(
-                files["mask"], "template.mask", "no voxel of the T1w", "a brain mask", "Give another file."
+                file=files["mask"],
+                field="template.mask",
+                found="no voxel of the T1w",
+                expected="a brain mask",
+                fix="Give another file.",
             )
-    else:
-        mask = t1w > 0
-        if mask.mean() > 1 - LEAST_EMPTY:
-            raise InputError(
-                files["t1w"],
-                "template.t1w",
-                f"{100 * mask.mean():.0f} % of its voxels above 0",
-                "a brain without skull, 0 around it",
-                "Give template.mask, its brain mask.",
-            )
-    maps = {}
-    for label in TISSUES:
-        kind = label.lower()
-        if kind in files:
-            data, _ = images.load(files[kind])
-            low, high = float(np.nanmin(data)), float(np.nanmax(data))
-            if low < -PROBABILITY_TOLERANCE or not 0.5 < high <= 1 + PROBABILITY_TOLERANCE:
-                raise InputError(
-                    files[kind],
-                    f"template.{kind}",
-                    f"values from {low:g} to {high:g}",
-                    "probabilities, 0 to 1",
-                    "Divide the map by what stands for certainty in it (100, 255 ...), or give another file.",
-                )
-            maps[label] = np.clip(np.nan_to_num(data), 0, 1)
-    return (np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, _shares(maps, mask), affine
+        return mask
+    mask = t1w > 0
+    if mask.mean() > 1 - LEAST_EMPTY:
+        raise InputError(
+            file=files["t1w"],
+            field="template.t1w",
+            found=f"{100 * mask.mean():.0f} % of its voxels above 0",
+            expected="a brain without skull, 0 around it",
+            fix="Give template.mask, its brain mask.",
+        )
+    return mask
 
 
-def _shares(maps, mask):
-    """Maps of grey and white matter, and of CSF where there is one, made shares that add up to 1 in a mask."""
+def _probabilities(files: Mapping[str, FilePath], kind: str) -> np.ndarray:
+    """A tissue map of the user's own template, held to 0 to 1."""
+    data, _ = images.load(files[kind])
+    low, high = float(np.nanmin(data)), float(np.nanmax(data))
+    if low < -PROBABILITY_TOLERANCE or not 0.5 < high <= 1 + PROBABILITY_TOLERANCE:
+        raise InputError(
+            file=files[kind],
+            field=f"template.{kind}",
+            found=f"values from {low:g} to {high:g}",
+            expected="probabilities, 0 to 1",
+            fix="Divide the map by the value that stands for certainty (100, 255 ...), or give another file.",
+        )
+    return np.clip(np.nan_to_num(data), 0, 1)
+
+
+def _shares(maps: Mapping[str, np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Maps of grey matter, white matter and perhaps CSF as shares of all three that add up to 1 in a mask."""
     if "CSF" in maps:
-        total = sum(maps.values())
-        # A voxel of the brain to which no map gives a tissue is fluid.
+        total = sum(maps.values(), start=np.float32(0))
+        # A voxel of the brain in which no map shows a tissue is fluid.
         scale = np.where(total > 0, total, 1)
         shares = {label: np.where(mask, data / scale, 0).astype(np.float32) for label, data in maps.items()}
         shares["CSF"][mask & ~(total > 0)] = 1
@@ -106,36 +151,41 @@ def _shares(maps, mask):
     return shares
 
 
-def write_template(fine, coarse, resolution, own=None):
-    """Write the template at its own resolution (nilearn's: 1 mm) and at the analysis'.
+def write_template(
+    fine: TemplateFiles, coarse: TemplateFiles, resolution: float, own: Mapping[str, FilePath] | None = None
+) -> None:
+    """Write the template at its own resolution (nilearn's: 1 mm) and at that of the group analyses.
 
     Parameters
     ----------
-    fine, coarse : dict of str to path-like
-        ``t1w``, ``mask``, ``GM``, ``WM``, ``CSF``.
+    fine, coarse : TemplateFiles
+        The outputs at either resolution.
     resolution : float
         Voxel size of ``coarse``, mm. Its values are means over the voxel, not samples, so that tissue shares stay shares.
-    own : dict of str to path-like, optional
-        Of :func:`own_maps`; nilearn's template unless given.
+    own : mapping of str to path-like, optional
+        The files of :func:`own_maps`; by default nilearn's template.
 
     Raises
     ------
     InputError
         As :func:`own_maps`.
     """
-    t1w, mask, maps, affine = own_maps(own) if own else tissue_maps()
-    grid = images.coarser(images.Grid(t1w.shape, affine), resolution)
+    template = own_maps(own) if own else tissue_maps()
+    grid = images.coarser(images.Grid(template.t1w.shape, template.affine), resolution)
     points = transforms.points(grid)
 
-    def average(data):
-        blurred = resample.smooth(data, affine, resolution)
-        return np.nan_to_num(resample.resample(blurred, affine, points, fill=0.0))
+    def averaged(data: np.ndarray) -> np.ndarray:
+        blurred = resample.smooth(data, template.affine, resolution)
+        return np.nan_to_num(resample.resample(blurred, template.affine, points, fill=0.0))
 
-    for paths, data, where in (
-        (fine, {"t1w": t1w, **maps}, affine),
-        (coarse, {"t1w": average(t1w), **{label: average(maps[label]) for label in TISSUES}}, grid.affine),
-    ):
-        for name, values in data.items():
-            images.save(paths[name], values, where)
-    images.save(fine["mask"], mask, affine, dtype=np.uint8)
-    images.save(coarse["mask"], average(mask.astype(np.float32)) > 0.5, grid.affine, dtype=np.uint8)
+    mask = averaged(template.mask.astype(np.float32)) > 0.5
+    maps = {label: averaged(data) for label, data in template.maps.items()}
+    _write(fine, template)
+    _write(coarse, Template(averaged(template.t1w), mask, maps, grid.affine))
+
+
+def _write(files: TemplateFiles, template: Template) -> None:
+    images.save(files.t1w, template.t1w, template.affine)
+    for label, path in files.tissues.items():
+        images.save(path, template.maps[label], template.affine)
+    images.save(files.mask, template.mask, template.affine, dtype=np.uint8)

@@ -90,7 +90,7 @@ def test_another_encoding_names_line_byte_and_the_fix(tmp_path, encoding):
         ("a  b\n1  2\n", "header", "one column 'a  b'"),
         ('a\tb\n"1\t2\n3\t4\n', "line 2", "a quoted cell that holds a tab or runs over the line's end"),
         (PLAIN.encode("utf-16-le"), "line 1", "a byte of 0"),
-        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "(whole file)", "a pointer of git-lfs"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "(whole file)", "a Git LFS pointer"),
     ],
 )
 def test_what_could_be_read_in_two_ways_is_refused(tmp_path, content, field, found):

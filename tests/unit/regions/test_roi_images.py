@@ -43,7 +43,7 @@ def test_labels_of_32_bits_stay_apart(tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("1 Left Insula 220 0\n65537 Right Insula\n16777216\tBoth\n16777217\tboth\n")
     paths = [tmp_path / "atlas.nii.gz", tmp_path / "atlas.tsv"]
-    atlas.write_atlas({"image": str(image(tmp_path, data)), "labels": str(names)}, *paths)
+    atlas.write_atlas(str(image(tmp_path, data)), str(names), image_path=paths[0], labels_path=paths[1])
     for name, expected in (("Left Insula", data == 1), ("right insula", data == 65537), ("Both", data >= 16777216)):
         definition = settings.build(settings.RegionDefinition, {"atlas": [name]})
         assert np.array_equal(region_masks.mask(definition, GRID, atlas=paths), expected)
