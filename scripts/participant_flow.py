@@ -1,20 +1,26 @@
 """Count the participants at every stage of the trial: randomised, scanned, usable, analysed; lost, and why."""
 
 from pharmasl.conduct import flow
+from pharmasl.conduct.flow_stages import FlowSettings
+from pharmasl.conduct.losses import FlowFiles
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
+from pharmasl.workflow.rule_files import rule_files
 
 
 def main(snakemake):
-    """Map the rule's files onto :func:`pharmasl.conduct.flow.write_flow`."""
+    """Map the rule's files and settings onto :func:`pharmasl.conduct.flow.write_flow`."""
     params = snakemake.params
-    flow.write_flow(
-        snakemake.output.table,
-        flow.Files(**{name: getattr(snakemake.input, name) for name in flow.Files._fields}),
-        arms=params.arms,
-        sessions=params.sessions,
+    design = FlowSettings(
+        arms=settings.build(settings.Arms, params.arms),
+        sessions=settings.build(settings.Sessions, params.sessions) if params.sessions else None,
         contrasts=params.contrasts,
-        analyses=params.analyses,
+        analyses={
+            name: settings.build(settings.Analysis, {"name": name, **section})
+            for name, section in params.analyses.items()
+        },
     )
+    flow.write_flow(snakemake.output.table, rule_files(FlowFiles, snakemake.input), design)
 
 
 if __name__ == "__main__":

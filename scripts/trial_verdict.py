@@ -1,18 +1,28 @@
 """Correct the answers on which the trial rests together."""
 
 from pharmasl.conduct import trial_verdict
+from pharmasl.conduct.answers import CorrelationTest
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
+from pharmasl.workflow.rule_files import rule_files
 
 
 def main(snakemake):
-    given, params = snakemake.input, snakemake.params
+    """Map the rule's files and settings onto :func:`pharmasl.conduct.trial_verdict.write`."""
+    params = snakemake.params
+    correlation = None
+    if params.craving["test"] is not None:
+        correlation = CorrelationTest(
+            declared=settings.build(settings.DeclaredCorrelation, params.craving["test"]),
+            resamples=params.craving["resamples"],
+            arms=settings.build(settings.Arms, params.arms),
+        )
     trial_verdict.write(
-        {name: list(getattr(given, name)) for name in ("inferences", "nulls", "craving_model", "roi_craving")},
+        rule_files(trial_verdict.VerdictFiles, snakemake.input),
         snakemake.output.table,
         analyses=params.analyses,
-        asked=params.primary,
-        craving=params.craving,
-        arms=params.arms,
+        declared=settings.build(settings.Primary, params.primary),
+        correlation=correlation,
     )
 
 

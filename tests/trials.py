@@ -3,7 +3,9 @@
 import random
 from types import SimpleNamespace
 
-from pharmasl.conduct import flow
+import complete_settings
+from pharmasl.conduct.flow_stages import FlowSettings
+from pharmasl.conduct.losses import FlowFiles
 from pharmasl.endpoints import models
 from pharmasl.endpoints import scores as scoring
 from pharmasl.files import tables
@@ -36,6 +38,26 @@ ANALYSES = {
 REASONS = ("3 of 30 repeats usable, fewer than 10", "registration not accepted: 14 mm, off", "spatial CoV high")
 
 
+def study(arms, analyses=None, **sections):
+    """All settings of such a trial, with changes."""
+    common = {
+        "conditions": {state: {} for state in ("rest", "smoking", "neutral")},
+        "sessions": SESSIONS,
+        "contrasts": CONTRASTS,
+        "rois": {"dlpfc": {"sphere": [0, 0, 0], "radius": 6}},
+        "analyses": ANALYSES if analyses is None else analyses,
+    }
+    return complete_settings.study(**{**common, "arms": arms, **sections})
+
+
+def design(arms, analyses=None, **sections):
+    """What the flow takes of these settings."""
+    settings = study(arms, analyses, **sections)
+    return FlowSettings(
+        arms=settings.arms, sessions=settings.sessions, contrasts=settings.contrasts, analyses=settings.analyses
+    )
+
+
 def draw(seed, number, others=(), lost=0.12, no_arm=True):
     """What happened to each participant of a trial.
 
@@ -46,7 +68,7 @@ def draw(seed, number, others=(), lost=0.12, no_arm=True):
         run is usable), ``age``, ``scores`` (by session), ``seed`` and ``covered`` (whether its maps hold values).
     """
     rng = random.Random(seed)
-    arms = {"treatment": "drug", "control": "placebo", "others": list(others)}
+    arms = {"column": "arm", "treatment": "drug", "control": "placebo", "others": list(others)}
     people = {}
     for k in range(1, number + 1):
         arm = rng.choice(["drug", "placebo", *others])
@@ -93,7 +115,7 @@ def _table(path, rows, columns=()):
 
 
 def write(trial, here):
-    """Write the tables; returns their paths as :class:`pharmasl.conduct.flow.Files`."""
+    """Write the tables; returns their paths as :class:`pharmasl.conduct.losses.FlowFiles`."""
     people, arms = trial.people, trial.arms
     rows = [
         {"participant_id": who, "arm": p.arm, "selected": True, "scanned": bool(p.runs)} for who, p in people.items()
@@ -139,7 +161,7 @@ def write(trial, here):
     ]
     _table(here / "scores.tsv", scores, scoring.COLUMNS)
     models.write_models(here / "scores.tsv", here / "model.tsv", here / "influence.tsv", arms, SESSIONS)
-    return flow.Files(
+    return FlowFiles(
         randomised=randomised,
         participants=participants,
         scans=_table(here / "scans.tsv", scans, ("participant_id", "session_id", "condition", "scan")),
@@ -147,6 +169,6 @@ def write(trial, here):
         quality_exclusions=_table(here / "unusable.tsv", unusable, EXCLUSIONS),
         designs=designs,
         inferences=inferences,
-        craving_scores=[here / "scores.tsv"],
-        craving_model=[here / "model.tsv"],
+        craving_scores=here / "scores.tsv",
+        craving_model=here / "model.tsv",
     )

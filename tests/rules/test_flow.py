@@ -10,20 +10,26 @@ from loading import script
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 from pharmasl.conduct import flow
+from pharmasl.conduct.flow_stages import FlowSettings
+from pharmasl.conduct.losses import CAUSES, FlowFiles
 from pharmasl.figures import flow_diagram as diagram
 from pharmasl.figures import style
 from pharmasl.files import blinding, tables
 from pharmasl.quality.measure_columns import EXCLUSIONS
-from pharmasl.study import sheets, trial
+from pharmasl.study import settings, sheets, trial
 from PIL import Image
 
 
 def table(here, trial, analyses=trials.ANALYSES, **changes):
     """Run the table's script on the tables of a made-up trial."""
     files = trials.write(trial, here)
-    named = {**files._asdict(), **changes}
+    named = {**vars(files), **changes}
+    whole = trials.study(trial.arms, analyses)
     params = SimpleNamespace(
-        arms=trial.arms, sessions=trials.SESSIONS, contrasts=trials.CONTRASTS, analyses=dict(analyses)
+        arms=settings.plain(whole.arms),
+        sessions=settings.plain(whole.sessions),
+        contrasts=whole.contrasts,
+        analyses={name: settings.plain(analysis) for name, analysis in whole.analyses.items()},
     )
     script("participant_flow").main(
         SimpleNamespace(input=SimpleNamespace(**named), output=SimpleNamespace(table=here / "flow.tsv"), params=params)
@@ -111,7 +117,7 @@ def test_the_losses_that_a_box_lists_add_up_to_its_number(others, tmp_path):
                 assert numbers[0] + numbers[1] == sum(
                     r["n"] for r in rows if (r["stage"], r["arm"]) == ("randomised", arm)
                 )
-                assert len(numbers) - 2 <= len(flow.CAUSES)
+                assert len(numbers) - 2 <= len(CAUSES)
 
 
 @pytest.mark.parametrize("others", [("half dose",), ("half dose", "double dose")])
@@ -216,7 +222,7 @@ def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
     sheet.write_text("\n".join([*lines, "sub-16\tplacebo\t40\tF", "sub-17\tscreening\t40\tF"]) + "\n")
     rest, group = {"contrast": "rest"}, {"effect": "group_by_time"}
     cue = {"contrast": "cue", "effect": "association", "seed": {"roi": "sphere", "contrast": "rest"}}
-    settings = skeleton.config(root) | {
+    config = skeleton.config(root) | {
         "rois": {"sphere": {"sphere": [0, 0, 0], "radius": 5}},
         "arms": {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": ["varenicline"]},
         "analyses": {
@@ -228,7 +234,7 @@ def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
             "first": {"contrast": "cue", "effect": "baseline_difference"},
         },
     }
-    study = trial.read_study(settings)
+    study = trial.read_study(config)
     names = ("description", "scans", "participants", "randomised", "exclusions")
     paths = {name: tmp_path / f"{name}.tsv" for name in names} | {"description": tmp_path / "description.json"}
     sheets.write_sheets(sheets.content(study), **paths)
@@ -243,17 +249,17 @@ def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
     quality = tmp_path / "quality.tsv"
     tables.write_table(quality, [], EXCLUSIONS)
     del paths["description"]
-    files = flow.Files(
-        **paths, quality_exclusions=quality, designs=designs, inferences=inferences, craving_scores=[], craving_model=[]
+    files = FlowFiles(
+        **paths,
+        quality_exclusions=quality,
+        designs=designs,
+        inferences=inferences,
+        craving_scores=None,
+        craving_model=None,
     )
-    config = study.config
-    rows = flow.flow(
-        files,
-        arms=config["arms"],
-        sessions=config["sessions"],
-        contrasts=config["contrasts"],
-        analyses=config["analyses"],
-    )
+    whole = settings.build(settings.Settings, study.config)
+    design = FlowSettings(arms=whole.arms, sessions=whole.sessions, contrasts=whole.contrasts, analyses=whole.analyses)
+    rows = flow.flow(files, design)
     lost = {
         (row["of"], who): row["reason"]
         for row in rows
@@ -268,7 +274,7 @@ def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
     assert lost["three", "sub-05"] == "no perfusion run of any condition"
     assert lost["first", "sub-06"] == "no neutral scan at T1"
     assert not any(who == "sub-17" for _, who in lost)
-    sent = {name: {f"sub-{subject}" for subject in study.members(name)} for name in config["analyses"]}
+    sent = {name: {f"sub-{subject}" for subject in study.members(name)} for name in whole.analyses}
     for name, members in sent.items():
         kept = [row for row in rows if row["stage"] == "analysed" and row["of"] == name]
         assert {who for row in kept for who in row["participants"].split()} == members

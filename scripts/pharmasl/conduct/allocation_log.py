@@ -11,9 +11,12 @@ import html
 import itertools
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NotRequired, TypedDict
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import blinding, tables
 from pharmasl.records import provenance
 
@@ -28,52 +31,110 @@ DESCRIPTION = (
 _LEFT_OUT = ("blinded", "bids_dir", "output_dir")
 
 
-def state(settings, versions):
-    """What is to be frozen: configuration and code, each with one digest over all.
+class Digests(TypedDict):
+    """One digest over all code, and one over the configuration."""
+
+    code: str
+    configuration: str
+
+
+class State(Digests):
+    """What is frozen.
+
+    Attributes
+    ----------
+    allocation : {"sham", "real"}
+    files : dict
+        Digest of each file of the workflow, by its path.
+    settings : dict
+        The configuration, without what unblinding changes and without the folders.
+    versions : dict
+        Version of each package that computes.
+    """
+
+    allocation: str
+    files: dict[str, str]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+
+class Entry(State):
+    """An entry of the log: a state with its time (UTC) and, where it was frozen, the digest of the blinded report."""
+
+    time: str
+    report_sha256: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class History:
+    """What the log says of a trial's unblinding.
+
+    Attributes
+    ----------
+    unblinded : Entry
+        The first with the trial's own allocation.
+    frozen : Entry or None
+        The last with a sham allocation before it.
+    latest : Entry
+        The last with the trial's own allocation.
+    changed_files, changed_settings : list of str
+        What differs between ``frozen`` and ``latest``, sorted.
+    changes : int
+        How often code or configuration changed between runs with the trial's own allocation.
+    """
+
+    unblinded: Entry
+    frozen: Entry | None
+    latest: Entry
+    changed_files: list[str]
+    changed_settings: list[str]
+    changes: int
+
+
+def state(configuration: Mapping[str, Any], versions: dict[str, str]) -> State:
+    """The state of code and configuration, each with one digest over all of it.
 
     Parameters
     ----------
-    settings : dict
-        The complete configuration.
+    configuration : Mapping
+        The complete configuration as plain values.
     versions : dict
         Of the packages that compute.
 
     Returns
     -------
-    dict
-        ``allocation``, ``code`` and ``configuration`` (digests), ``files`` (path to digest), ``settings``, ``versions``.
+    State
     """
     return {
-        "allocation": SHAM if settings["blinded"] else REAL,
-        **digests(settings),
+        "allocation": SHAM if configuration["blinded"] else REAL,
+        **digests(configuration),
         "files": provenance.files(),
-        "settings": _kept(settings),
+        "settings": _frozen_part(configuration),
         "versions": versions,
     }
 
 
-def digests(settings):
-    """One digest over all code, ``code``, and one over the configuration, ``configuration``."""
-    return {"code": _digest(provenance.files()), "configuration": _digest(_kept(settings))}
+def digests(configuration: Mapping[str, Any]) -> Digests:
+    """One digest over all code, and one over the configuration."""
+    return {"code": _digest(provenance.files()), "configuration": _digest(_frozen_part(configuration))}
 
 
-def _kept(settings):
-    return {key: value for key, value in settings.items() if key not in _LEFT_OUT}
+def _frozen_part(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in configuration.items() if key not in _LEFT_OUT}
 
 
-def _digest(content):
+def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def record(path, now, report=None):
+def record(path: FilePath, current: State, report: FilePath | None = None) -> None:
     """Add an entry to the log, unless its last one says the same.
 
     Parameters
     ----------
     path : path-like
-        Made if it is not there. It is replaced at once, so that a run that is cut off leaves the old or the new one.
-    now : dict
-        As :func:`state` gives it.
+        Made if it does not exist, and replaced as a whole, so that a run that is cut off leaves the old or the new log.
+    current : State
     report : path-like, optional
         The blinded report that was frozen with it.
 
@@ -82,7 +143,6 @@ def record(path, now, report=None):
     InputError
         If that report does not carry the mark of a sham allocation: it was written with the trial's own.
     """
-    path = Path(path)
     page = Path(report).read_bytes() if report else b""
     if report and f"{blinding.MARK}: {blinding.TEXT}" not in html.unescape(page.decode("utf-8", "replace")):
         raise InputError(
@@ -93,25 +153,26 @@ def record(path, now, report=None):
             "It was written with the trial's own allocation and is not recorded as a blinded report. Remove the results "
             "that depend on the arms (study, group, rois, craving, sensitivity, report), or name another output_dir.",
         )
-    entries = read(path) if path.is_file() else []
-    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    seen = {"report_sha256": hashlib.sha256(page).hexdigest()} if report else {}
-    entry = {"time": time, **now, **seen}
-    if entries and {**entries[-1], "time": time} == entry:
+    log = Path(path)
+    entries = read(log) if log.is_file() else []
+    entry: Entry = {"time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), **current}
+    if report:
+        entry["report_sha256"] = hashlib.sha256(page).hexdigest()
+    if entries and {**entries[-1], "time": entry["time"]} == entry:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    new = log.with_name(log.name + ".new")
     tables.write_json(new, {"Description": DESCRIPTION, "Entries": [*entries, entry]})
-    os.replace(new, path)
+    os.replace(new, log)
 
 
-def read(path):
+def read(path: FilePath) -> list[Entry]:
     """The entries of a log, oldest first."""
     return tables.read_json(path)["Entries"]
 
 
-def history(path):
-    """What the log tells of a trial's unblinding.
+def history(path: FilePath) -> History:
+    """When the trial's own allocation was first used, and what has changed since the freeze.
 
     Parameters
     ----------
@@ -119,11 +180,7 @@ def history(path):
 
     Returns
     -------
-    dict
-        ``unblinded`` (the first entry with the trial's allocation), ``frozen`` (the last with a sham one before it; None
-        if there is none), ``now`` (the last entry with the trial's allocation), ``files`` and ``settings`` (sorted names
-        of what differs between ``frozen`` and ``now``) and ``changes`` (how often code or configuration changed between
-        runs with the trial's allocation).
+    History
 
     Raises
     ------
@@ -141,28 +198,29 @@ def history(path):
             "Start the workflow by its Snakefile: it keeps the record.",
         )
     first = entries.index(real[0])
-    frozen, now = entries[first - 1] if first else None, real[-1]
+    frozen, latest = entries[first - 1] if first else None, real[-1]
     states = [(entry["code"], entry["configuration"]) for entry in real]
-    return {
-        "unblinded": real[0],
-        "frozen": frozen,
-        "now": now,
-        "files": _differing(frozen["files"], now["files"]) if frozen else [],
-        "settings": _differing(_flat(frozen["settings"]), _flat(now["settings"])) if frozen else [],
-        "changes": sum(before != after for before, after in itertools.pairwise(states)),
-    }
+    return History(
+        unblinded=real[0],
+        frozen=frozen,
+        latest=latest,
+        changed_files=_differing(frozen["files"], latest["files"]) if frozen else [],
+        changed_settings=_differing(_flat(frozen["settings"]), _flat(latest["settings"])) if frozen else [],
+        changes=sum(before != after for before, after in itertools.pairwise(states)),
+    )
 
 
-def _differing(before, after):
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names, sorted, of what one of two states has not, or has otherwise."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
-def _flat(settings, prefix=""):
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by their dotted names."""
-    found = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict) and value:
-            found |= _flat(value, f"{prefix}{key}.")
+            flat |= _flat(value, f"{prefix}{key}.")
         else:
-            found[prefix + key] = value
-    return found
+            flat[prefix + key] = value
+    return flat

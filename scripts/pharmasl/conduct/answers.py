@@ -1,13 +1,14 @@
-"""The p of each answer on which a trial rests or which supports it, read from the files that tell it."""
+"""The p of each answer on which a trial rests or which supports it, read from the results of its stage."""
 
 import math
 from dataclasses import dataclass
 
 from pharmasl.endpoints import families
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import verdict
 from pharmasl.study import primary
+from pharmasl.study.settings import Arms, DeclaredCorrelation, plain
 
 ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
 ANSWERED = "answered"
@@ -18,7 +19,7 @@ CRAVING_WORDS = "difference of the arms' changes, Welch's t"
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer.
+    """An answer of the trial: a p, or the reason why there is none.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Answer:
     least: float = 0.0
 
 
-def analysis(name, path):
+def analysis(name: str, path: FilePath) -> Answer:
     """The answer of a whole-brain analysis.
 
     Parameters
@@ -67,7 +68,7 @@ def analysis(name, path):
     return Answer(name, ANALYSIS, test, float(decided["p"]), least=float(decided["smallest_attainable_p"] or 0))
 
 
-def craving(path):
+def craving(path: FilePath) -> Answer:
     """The answer of the craving models: the difference of the arms' changes.
 
     Parameters
@@ -78,6 +79,11 @@ def craving(path):
     Returns
     -------
     Answer
+
+    Raises
+    ------
+    InputError
+        If the table does not have exactly one such row.
     """
     rows = [row for row in tables.read_table(path) if all(row[key] == value for key, value in CRAVING_TEST.items())]
     if len(rows) != 1:
@@ -88,7 +94,24 @@ def craving(path):
     return Answer(primary.CRAVING, ENDPOINT, CRAVING_WORDS, float(p))
 
 
-def correlation(name, path, settings, arms):
+@dataclass(frozen=True, kw_only=True)
+class CorrelationTest:
+    """The correlation with craving that is tested in all regions together.
+
+    Attributes
+    ----------
+    declared : DeclaredCorrelation
+    resamples : int
+        Relabellings of its permutation test.
+    arms : Arms
+    """
+
+    declared: DeclaredCorrelation
+    resamples: int
+    arms: Arms
+
+
+def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
     """The answer of a region's declared correlation with craving.
 
     Parameters
@@ -97,14 +120,18 @@ def correlation(name, path, settings, arms):
         ``craving.<roi>``.
     path : path-like
         ``roi_craving.tsv``.
-    settings, arms : dict
-        ``craving`` and ``arms`` of the configuration.
+    tested : CorrelationTest
 
     Returns
     -------
     Answer
+
+    Raises
+    ------
+    InputError
+        If the table does not have exactly one such test.
     """
-    test = families.declared(settings)
+    test, arms = families.declared({"test": plain(tested.declared)}), plain(tested.arms)
     rows = [
         row
         for row in tables.read_table(path)
@@ -116,5 +143,5 @@ def correlation(name, path, settings, arms):
     if row["p"] is None:
         return Answer(name, CORRELATION, words, status=f"not answered: {row['note'] or 'no p'}")
     # The comparison of two correlations has its p by Fisher's z; all others by permutation, the observed order counted.
-    least = 0.0 if test.method == "pearson_difference" else 1 / (int(settings["resamples"]) + 1)
+    least = 0.0 if test.method == "pearson_difference" else 1 / (tested.resamples + 1)
     return Answer(name, CORRELATION, words, float(row["p"]), least=least)

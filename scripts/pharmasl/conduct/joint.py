@@ -1,14 +1,16 @@
-"""The p of several analyses in each of their common relabellings, from the tables of maxima that they have kept.
+"""The p of several analyses in each of their common relabellings, from their tables of maxima.
 
-Two analyses of the same people with the same design draw the same relabellings: row b of either's table of maxima is of
-the same labelling. Only then may their dependence be taken from these rows.
+Two analyses of the same participants with the same design draw the same relabellings: row b of either's table of maxima
+is of the same labelling. Only then may their dependence be taken from these rows.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import combination
 from pharmasl.group.engine import permutation
@@ -18,7 +20,7 @@ class NotJointError(Exception):
     """The analyses have no relabellings in common; the message says why."""
 
 
-def relabelling_p(path: str, statistic: str, two_sided: bool) -> np.ndarray:
+def relabelling_p(path: FilePath, statistic: str, two_sided: bool) -> np.ndarray:
     """The p that an analysis would have had, had each relabelling been the observed labelling.
 
     Parameters
@@ -26,7 +28,7 @@ def relabelling_p(path: str, statistic: str, two_sided: bool) -> np.ndarray:
     path : path-like
         ``{analysis}_desc-permutations_null.tsv``, the observed labelling in its first row.
     statistic : {"voxel", "extent", "mass", "tfce", "any"}
-        By which the analysis is decided.
+        What decides the analysis.
     two_sided : bool
 
     Returns
@@ -37,17 +39,18 @@ def relabelling_p(path: str, statistic: str, two_sided: bool) -> np.ndarray:
     return combination.relabelling_p(_null(path), statistic, two_sided)
 
 
-def _null(path):
-    """The maxima of a table; those that were not computed are None."""
+def _null(path: FilePath) -> permutation.Null:
+    """The maxima in a table; those that were not computed are None."""
     rows = tables.read_table(path)
-    values = {field.name: [row[field.name] for row in rows] for field in dataclasses.fields(permutation.Null)}
-    return permutation.Null(
-        **{name: None if None in column else np.array(column, dtype=np.float64) for name, column in values.items()}
-    )
+    columns: dict[str, Any] = {}
+    for field in dataclasses.fields(permutation.Null):
+        cells = [row[field.name] for row in rows]
+        columns[field.name] = None if None in cells else np.array(cells, dtype=np.float64)
+    return permutation.Null(**columns)
 
 
-def _drawn(block):
-    """What decides the relabellings of an analysis, each part with its value."""
+def _relabelling_basis(block: dict[str, Any]) -> dict[str, Any]:
+    """What determines the relabellings of an analysis, by name."""
     draws = block["permutation"]
     return {
         "participants": block["participants"],
@@ -57,13 +60,13 @@ def _drawn(block):
     }
 
 
-def together(names: list[str], inferences: list[str], nulls: list[str]) -> np.ndarray:
+def together(names: Sequence[str], inferences: Sequence[FilePath], nulls: Sequence[FilePath]) -> np.ndarray:
     """The p of each analysis in each common relabelling.
 
     Parameters
     ----------
-    names : list of str
-    inferences, nulls : list of path-like
+    names : sequence of str
+    inferences, nulls : sequence of path-like
         ``{analysis}_inference.json`` and the tables of maxima, in the same order.
 
     Returns
@@ -74,7 +77,7 @@ def together(names: list[str], inferences: list[str], nulls: list[str]) -> np.nd
     Raises
     ------
     NotJointError
-        If analyses that were run differ in their people, design or relabellings, or none was run.
+        If analyses that were run differ in their participants, design or relabellings, or none was run.
     InputError
         If a table does not belong to its inference file.
     """
@@ -82,11 +85,12 @@ def together(names: list[str], inferences: list[str], nulls: list[str]) -> np.nd
     ran = [k for k, block in enumerate(blocks) if block["status"] == "run"]
     if not ran:
         raise NotJointError("none of the analyses was run")
-    first = _drawn(blocks[ran[0]])
+    first = _relabelling_basis(blocks[ran[0]])
     for k in ran[1:]:
-        for what, value in _drawn(blocks[k]).items():
-            if value != first[what]:
-                raise NotJointError(f"{names[ran[0]]} and {names[k]} differ in {what}{_whom(what, first, value)}")
+        for part, value in _relabelling_basis(blocks[k]).items():
+            if value != first[part]:
+                alone = _in_one_alone(first[part], value) if part == "participants" else ""
+                raise NotJointError(f"{names[ran[0]]} and {names[k]} differ in {part}{alone}")
     columns = {}
     for k in ran:
         verdict = blocks[k]["verdict"]
@@ -105,8 +109,6 @@ def together(names: list[str], inferences: list[str], nulls: list[str]) -> np.nd
     return out
 
 
-def _whom(what, first, value):
-    """Who takes part in one of two analyses alone, in words."""
-    if what != "participants":
-        return ""
-    return f": {', '.join(sorted(set(first[what]) ^ set(value)))} in one alone"
+def _in_one_alone(first: Sequence[str], second: Sequence[str]) -> str:
+    """The participants of only one of two analyses, in words."""
+    return f": {', '.join(sorted(set(first) ^ set(second)))} in one alone"

@@ -1,13 +1,19 @@
 """The verdict of a trial: its primary answers corrected together, and the secondary ones beside them."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pharmasl.conduct import answers, joint
+from pharmasl.conduct.answers import Answer, CorrelationTest
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.statistics import multiplicity
 from pharmasl.study import primary
+from pharmasl.study.settings import Primary
 
 COLUMNS = {
     "answer": "Name of the answer, as in primary of the configuration",
@@ -43,7 +49,31 @@ COLUMNS = {
 }
 
 
-def corrected(p, correction, shares=None):
+# Corrected p are sums of multiples of 1 over the relabellings, as far as double precision holds them.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictFiles:
+    """The results that hold the declared answers.
+
+    Attributes
+    ----------
+    inferences : sequence of path-like
+        ``{analysis}_inference.json`` of each declared analysis.
+    nulls : sequence of path-like
+        Their tables of maxima, read for the joint correction alone.
+    craving_model, roi_craving : path-like or None
+        None where no answer needs it.
+    """
+
+    inferences: Sequence[FilePath]
+    nulls: Sequence[FilePath]
+    craving_model: FilePath | None
+    roi_craving: FilePath | None
+
+
+def corrected(p: np.ndarray, correction: str, relabelled: np.ndarray | None = None) -> np.ndarray:
     """Corrected p of the primary answers.
 
     Parameters
@@ -51,45 +81,67 @@ def corrected(p, correction, shares=None):
     p : ndarray of shape (K,)
         Of each by itself, in the declared order; NaN where it could not be answered: it stays in the family all the same.
     correction : {"holm", "sequence", "joint"}
-    shares : ndarray of shape (B, K), optional
+    relabelled : ndarray of shape (B, K), optional
         Of :func:`pharmasl.conduct.joint.together`, for ``joint``; its first row is ``p``.
 
     Returns
     -------
     ndarray of shape (K,)
         NaN where ``p`` is.
+
+    Raises
+    ------
+    ValueError
+        If the p of the relabellings are missing for the joint correction.
     """
     if correction == "joint":
-        return multiplicity.joint(shares)
+        if relabelled is None:
+            raise ValueError("a joint correction needs the p of each relabelling")
+        return multiplicity.joint(relabelled)
     return (multiplicity.holm if correction == "holm" else multiplicity.fixed_sequence)(p)
 
 
-def attainable(least, correction):
-    """The smallest corrected p that each answer could have had; ``least`` as ``p`` of :func:`corrected`.
+def attainable(least: np.ndarray, correction: str) -> np.ndarray:
+    """The smallest corrected p that each answer could have had.
 
     Corrected p fall with every p, so that they are smallest where all are. Jointly it depends on the data; no corrected p
     is smaller than its own.
+
+    Parameters
+    ----------
+    least : ndarray of shape (K,)
+        The smallest p that each could have had by itself, NaN where it could not be answered.
+    correction : {"holm", "sequence", "joint"}
+
+    Returns
+    -------
+    ndarray of shape (K,)
     """
     return least if correction == "joint" else corrected(least, correction)
 
 
-def _status(answer, least, alpha):
-    if least > alpha + 1e-12:
+def _status(answer: Answer, least: float, alpha: float) -> str:
+    if least > alpha + _ROUNDING:
         return f"could not reach {alpha:g}: its smallest attainable p is {least:.2g}"
     return answer.status
 
 
-def rows(found, asked, shares=None, why_not=None):
-    """The table's rows.
+def rows(
+    by_name: Mapping[str, Answer],
+    declared: Primary,
+    relabelled: np.ndarray | None = None,
+    not_joint: str | None = None,
+) -> list[dict[str, Any]]:
+    """The table's rows: the primary answers, then the secondary ones.
 
     Parameters
     ----------
-    found : dict
-        Name to Answer, of all primary and secondary answers.
-    asked : dict
-        ``primary`` of the configuration: ``answers``, ``secondary``, ``correction``, ``alpha``.
-    shares : ndarray of shape (B, K), optional
-    why_not : str, optional
+    by_name : Mapping
+        Name to answer, of all primary and secondary answers.
+    declared : Primary
+    relabelled : ndarray of shape (B, K), optional
+        Of :func:`pharmasl.conduct.joint.together`, for the joint correction.
+    not_joint : str, optional
         Why the joint correction could not be made.
 
     Returns
@@ -97,70 +149,79 @@ def rows(found, asked, shares=None, why_not=None):
     list of dict
         Keys of :data:`COLUMNS`.
     """
-    alpha, first = asked["alpha"], [found[name] for name in asked["answers"]]
-    p, least = np.array([(answer.p, math.nan if math.isnan(answer.p) else answer.least) for answer in first]).T
-    p = np.full(len(first), math.nan) if why_not else corrected(p, asked["correction"], shares)
-    told = []
-    for answer, value, bound in zip(first, p, attainable(least, asked["correction"])):
-        status = f"not run: no joint correction, since {why_not}" if why_not else _status(answer, bound, alpha)
-        told.append(
-            _row(answer, primary.PRIMARY, asked, status)
+    alpha, first = declared.alpha, [by_name[name] for name in declared.answers]
+    p = np.array([answer.p for answer in first])
+    least = np.array([math.nan if math.isnan(answer.p) else answer.least for answer in first])
+    p = np.full(len(first), math.nan) if not_joint else corrected(p, declared.correction, relabelled)
+    table = []
+    for answer, value, bound in zip(first, p, attainable(least, declared.correction)):
+        status = f"not run: no joint correction, since {not_joint}" if not_joint else _status(answer, bound, alpha)
+        table.append(
+            _row(answer, primary.PRIMARY, status)
             | {
+                "correction": declared.correction,
+                "alpha": alpha,
                 "p_corrected": None if math.isnan(value) else float(value),
-                "significant": "yes" if value <= alpha + 1e-12 else "no",
+                "significant": "yes" if value <= alpha + _ROUNDING else "no",
             }
         )
-    others = (found[name] for name in asked["secondary"])
-    return told + [_row(answer, primary.SECONDARY, asked, _status(answer, answer.least, alpha)) for answer in others]
+    secondary = (by_name[name] for name in declared.secondary)
+    return table + [_row(answer, primary.SECONDARY, _status(answer, answer.least, alpha)) for answer in secondary]
 
 
-def _row(answer, role, asked, status):
-    row = dict.fromkeys(COLUMNS) | {
+def _row(answer: Answer, role: str, status: str) -> dict[str, Any]:
+    return dict.fromkeys(COLUMNS) | {
         "answer": answer.name,
         "kind": answer.kind,
         "role": role,
         "test": answer.test or None,
+        "p": None if math.isnan(answer.p) else answer.p,
+        "status": status,
     }
-    row |= {"p": None if math.isnan(answer.p) else answer.p, "status": status}
-    return row | ({"correction": asked["correction"], "alpha": asked["alpha"]} if role == primary.PRIMARY else {})
 
 
-def write(given, output, *, analyses, asked, craving, arms):
+def write(
+    files: VerdictFiles,
+    output: FilePath,
+    *,
+    analyses: Sequence[str],
+    declared: Primary,
+    correlation: CorrelationTest | None,
+) -> None:
     """Write the verdict.
 
     Parameters
     ----------
-    given : dict
-        Lists of paths: ``inferences`` (``{analysis}_inference.json``, one a declared analysis), ``nulls`` (their tables of
-        maxima; read for the joint correction alone), ``craving_model`` and ``roi_craving`` (one, or none where no answer
-        needs it).
+    files : VerdictFiles
     output : path-like
-    analyses : list of str
+        ``verdict.tsv``.
+    analyses : sequence of str
         The declared analyses, in the order of their files.
-    asked : dict
-        ``primary`` of the configuration.
-    craving, arms : dict
-        Of the configuration; ``test`` and ``resamples`` of craving.
+    declared : Primary
+    correlation : CorrelationTest or None
+        None where the study has no craving.
 
     Raises
     ------
     InputError
         If a file does not hold what it should.
     """
-    inferences = dict(zip(analyses, given["inferences"], strict=True))
-    found = {}
-    for name in [*asked["answers"], *asked["secondary"]]:
+    inferences = dict(zip(analyses, files.inferences, strict=True))
+    by_name = {}
+    for name in (*declared.answers, *declared.secondary):
         if name in inferences:
-            found[name] = answers.analysis(name, inferences[name])
-        elif name == primary.CRAVING:
-            found[name] = answers.craving(given["craving_model"][0])
+            by_name[name] = answers.analysis(name, inferences[name])
+        elif name == primary.CRAVING and files.craving_model is not None:
+            by_name[name] = answers.craving(files.craving_model)
+        elif correlation is not None and files.roi_craving is not None:
+            by_name[name] = answers.correlation(name, files.roi_craving, correlation)
         else:
-            found[name] = answers.correlation(name, given["roi_craving"][0], craving, arms)
-    shares = why_not = None
-    if asked["correction"] == "joint":
-        names, nulls = asked["answers"], dict(zip(analyses, given["nulls"], strict=True))
+            raise InputError("config", "primary", name, "an answer of this study", "Correct the name.")
+    relabelled = not_joint = None
+    if declared.correction == "joint":
+        names, nulls = declared.answers, dict(zip(analyses, files.nulls, strict=True))
         try:
-            shares = joint.together(names, [inferences[name] for name in names], [nulls[name] for name in names])
+            relabelled = joint.together(names, [inferences[name] for name in names], [nulls[name] for name in names])
         except joint.NotJointError as reason:
-            why_not = str(reason)
-    tables.write_table(output, rows(found, asked, shares, why_not), COLUMNS)
+            not_joint = str(reason)
+    tables.write_table(output, rows(by_name, declared, relabelled, not_joint), COLUMNS)

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from pharmasl.conduct import flow
+from pharmasl.conduct import flow, flow_stages
 from pharmasl.figures import style
 
 # Inches.
@@ -248,11 +248,11 @@ def draw(path, table, arms):
     """
     rows, writer = flow.read_flow(table), Writer()
     randomised = _of(rows, "randomised")
-    order = flow.configured(arms)
+    order = [arms["treatment"], arms["control"], *(arms.get("others") or [])]
     colours = dict(zip(order, itertools.cycle(TINTS)))
     sessions = list(dict.fromkeys(row["session_id"] for row in rows if row["stage"] == "scanned" and row["session_id"]))
     names = list(dict.fromkeys(row["of"] for row in rows if row["stage"] == "analysed"))
-    craving = [name for name in names if name in (flow.CRAVING_MODEL, flow.CRAVING_CHANGE)]
+    craving = [name for name in names if name in (flow_stages.CRAVING_MODEL, flow_stages.CRAVING_CHANGE)]
 
     # The arrow runs down the left part of a column, the losses hang at its right.
     axis, side, room = 0.3, BRANCH, COLUMN - BRANCH

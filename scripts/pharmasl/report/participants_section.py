@@ -142,7 +142,7 @@ _STAGES = {
 
 def _stage_words(row):
     """The name of a flow's stage, whichever of those kept and those lost a row counts."""
-    kept = {lost: stage for stage, lost in flow.LOST.items()}.get(row["stage"], row["stage"])
+    kept = flow.KEPT.get(row["stage"], row["stage"])
     words = _STAGES[kept].format(of=plain(row["of"] or ""))
     return words + (f" at {row['session_id']}" if row["session_id"] else "")
 

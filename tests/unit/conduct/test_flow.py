@@ -2,11 +2,10 @@
 
 import pytest
 import trials
-from pharmasl.conduct import flow
+from pharmasl.conduct import flow, flow_stages
+from pharmasl.conduct.losses import CAUSES, FlowFiles
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-
-SETTINGS = {"sessions": trials.SESSIONS, "contrasts": trials.CONTRASTS, "analyses": trials.ANALYSES}
 
 
 def names(row):
@@ -28,7 +27,7 @@ def case(request, tmp_path_factory):
     seed, number, others = request.param
     trial = trials.draw(seed, number, others, lost=0.1 + 0.1 * (seed % 3))
     trial.files = trials.write(trial, tmp_path_factory.mktemp("trial"))
-    rows = flow.flow(trial.files, arms=trial.arms, **SETTINGS)
+    rows = flow.flow(trial.files, trials.design(trial.arms))
     trial.rows = [{"of": None, "session_id": None, **row} for row in rows]
     return trial
 
@@ -87,7 +86,7 @@ def test_each_is_lost_once_by_the_earliest_cause(case):
                 met.add(row["cause"])
     assert {"not scanned", "no session"} <= met
     if len(case.people) >= 43:
-        assert met == set(flow.CAUSES) - {"not rated", "not selected"}
+        assert met == set(CAUSES) - {"not rated", "not selected"}
 
 
 def test_sessions_and_contrasts_count_what_was_scanned_and_usable(case):
@@ -108,16 +107,20 @@ def test_craving_counts_ratings_and_who_enters_its_models(case):
     both = {who for who, at in rated.items() if len(at) == 2}
     assert everyone(of(case.rows, "rated", "craving", "T1 and T2")) == both
     pair = {who for who, p in case.people.items() if p.arm in ("drug", "placebo")}
-    assert everyone(of(case.rows, "analysed", flow.CRAVING_CHANGE)) == both & pair
-    assert everyone(of(case.rows, "analysed", flow.CRAVING_MODEL)) == {who for who in pair if rated.get(who)}
+    assert everyone(of(case.rows, "analysed", flow_stages.CRAVING_CHANGE)) == both & pair
+    assert everyone(of(case.rows, "analysed", flow_stages.CRAVING_MODEL)) == {who for who in pair if rated.get(who)}
 
 
-ONE = {
-    "arms": {"treatment": "drug", "control": "placebo"},
-    "sessions": {"baseline": "T1", "followup": "T2"},
-    "contrasts": {"cue": {"smoking": 1, "neutral": -1}},
-    "analyses": {"cue": {"contrast": "cue", "effect": "group_by_time", "covariates": []}},
-}
+def one(**analysis):
+    """A single analysis in two arms at two sessions."""
+    analyses = {"cue": {"contrast": "cue", "effect": "group_by_time", "covariates": [], **analysis}}
+    sections = {
+        "arms": {"column": "arm", "treatment": "drug", "control": "placebo"},
+        "sessions": {"baseline": "T1", "followup": "T2"},
+        "contrasts": {"cue": {"smoking": 1, "neutral": -1}},
+        "rois": {},
+    }
+    return trials.design(analyses=analyses, **sections)
 
 
 def small(tmp_path, **changes):
@@ -145,12 +148,12 @@ def small(tmp_path, **changes):
     tables.write_json(tmp_path / "inference.json", inference)
     paths = {name: tmp_path / f"{name}.tsv" for name in given}
     design = paths.pop("design")
-    empty = {"craving_scores": [], "craving_model": []}
-    return flow.Files(**paths, **empty, designs=[design], inferences=[tmp_path / "inference.json"])
+    empty = {"craving_scores": None, "craving_model": None}
+    return FlowFiles(**paths, **empty, designs=[design], inferences=[tmp_path / "inference.json"])
 
 
 def reason(files):
-    (row,) = (row for row in flow.flow(files, **ONE) if row["stage"] == "left out")
+    (row,) = (row for row in flow.flow(files, one()) if row["stage"] == "left out")
     return row["cause"], row["reason"]
 
 
@@ -184,7 +187,7 @@ def test_an_earlier_obstacle_outranks_a_later_one_at_the_other_session(tmp_path)
 
 def test_an_analysis_that_was_not_run_leaves_out_all_who_could_have_been_in_it(tmp_path):
     files = small(tmp_path, quality_exclusions=[], design=[], inference={"status": "not run: no seed", "excluded": []})
-    rows = [row for row in flow.flow(files, **ONE) if row["stage"] == "left out"]
+    rows = [row for row in flow.flow(files, one()) if row["stage"] == "left out"]
     assert [(row["n"], row["cause"], row["reason"]) for row in rows] == [(1, "other", "analysis not run: no seed")] * 2
 
 
@@ -208,7 +211,7 @@ def test_an_analysis_that_was_not_run_leaves_out_all_who_could_have_been_in_it(t
 )
 def test_tables_that_contradict_one_another_are_refused(tmp_path, changes, told):
     with pytest.raises(InputError, match=told):
-        flow.flow(small(tmp_path, **changes), **ONE)
+        flow.flow(small(tmp_path, **changes), one())
 
 
 def test_an_arm_that_the_configuration_does_not_know_is_counted_and_in_no_analysis(tmp_path):
@@ -217,7 +220,7 @@ def test_an_arm_that_the_configuration_does_not_know_is_counted_and_in_no_analys
         {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": True},
         {"participant_id": "sub-3", "arm": "screening only", "selected": True, "scanned": False},
     ]
-    found = flow.flow(small(tmp_path, randomised=rows), **ONE)
+    found = flow.flow(small(tmp_path, randomised=rows), one())
     own = [row for row in found if row["arm"] == "screening only"]
     assert [row["n"] for row in own if row["stage"] == "randomised"] == [1]
     assert {row["stage"] for row in own} == {"randomised", "scanned", "not scanned", "usable", "not usable"}
@@ -229,7 +232,7 @@ def test_whom_the_configuration_does_not_name_is_randomised_all_the_same(tmp_pat
         {"participant_id": "sub-2", "arm": "placebo", "selected": True, "scanned": True},
         {"participant_id": "sub-3", "arm": "placebo", "selected": False, "scanned": False},
     ]
-    found = flow.flow(small(tmp_path, randomised=rows), **ONE)
+    found = flow.flow(small(tmp_path, randomised=rows), one())
     assert [(row["arm"], row["n"]) for row in found if row["stage"] == "randomised"] == [("drug", 1), ("placebo", 2)]
     own = [row for row in found if row["participants"] == "sub-3"]
     # Of both sessions, of usable scans at both, of the analysis and of all before them: once each, by the one cause.
@@ -238,12 +241,8 @@ def test_whom_the_configuration_does_not_name_is_randomised_all_the_same(tmp_pat
 
 
 def test_an_analysed_participant_of_another_arm_is_refused(tmp_path):
-    within = {
-        **ONE,
-        "analyses": {"cue": {"contrast": "cue", "effect": "within_arm", "arm": "placebo", "covariates": []}},
-    }
     with pytest.raises(InputError, match="sub-1 of arm drug"):
-        flow.flow(small(tmp_path), **within)
+        flow.flow(small(tmp_path), one(effect="within_arm", arm="placebo"))
 
 
 def test_a_craving_model_of_other_scores_is_refused(tmp_path):
@@ -255,16 +254,16 @@ def test_a_craving_model_of_other_scores_is_refused(tmp_path):
             row["n"] = int(row["n"]) + 1
     tables.write_table(tmp_path / "model.tsv", rows, dict.fromkeys(rows[0], "c"))
     with pytest.raises(InputError, match="n of craving, mixed model"):
-        flow.flow(files, arms=trial.arms, **SETTINGS)
+        flow.flow(files, trials.design(trial.arms))
     for row in rows:
         row["n"] = int(row["n"]) + {"mixed_model": -1, "difference_of_changes": 1}.get(row["analysis"], 0)
     tables.write_table(tmp_path / "model.tsv", rows, dict.fromkeys(rows[0], "c"))
     with pytest.raises(InputError, match="n of difference_of_changes"):
-        flow.flow(files, arms=trial.arms, **SETTINGS)
+        flow.flow(files, trials.design(trial.arms))
 
 
 def test_someone_lost_from_the_table_or_counted_twice_is_noticed(tmp_path):
-    rows = flow.flow(small(tmp_path), **ONE)
+    rows = flow.flow(small(tmp_path), one())
     rows = [{"of": None, "session_id": None, **row} for row in rows]
     flow.verify(rows)
     with pytest.raises(ValueError, match="accounted for once: sub-2"):
@@ -279,9 +278,9 @@ def test_someone_lost_from_the_table_or_counted_twice_is_noticed(tmp_path):
 def test_the_table_is_read_as_it_was_written(tmp_path):
     trial = trials.draw(7, 43)
     files = trials.write(trial, tmp_path)
-    flow.write_flow(tmp_path / "flow.tsv", files, arms=trial.arms, **SETTINGS)
+    flow.write_flow(tmp_path / "flow.tsv", files, trials.design(trial.arms))
     rows = flow.read_flow(tmp_path / "flow.tsv")
     flow.verify(rows)
     assert {row["stage"] for row in rows} <= set(flow.STAGES)
-    assert {row["cause"] for row in rows} - {None} <= set(flow.CAUSES)
-    assert tables.read_json(tmp_path / "flow.json")["cause"]["Levels"] == flow.CAUSES
+    assert {row["cause"] for row in rows} - {None} <= set(CAUSES)
+    assert tables.read_json(tmp_path / "flow.json")["cause"]["Levels"] == CAUSES

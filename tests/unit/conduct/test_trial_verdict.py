@@ -11,8 +11,10 @@ from pharmasl.conduct import answers, joint, trial_verdict
 from pharmasl.endpoints import correlations
 from pharmasl.errors import InputError
 from pharmasl.files import blinding, tables
+from pharmasl.study import settings
 
-ARMS = {"treatment": "baclofen", "control": "placebo"}
+ARMS = {"column": "arm", "others": [], "treatment": "baclofen", "control": "placebo"}
+DECLARED = {"timing": "change", "group": "all", "method": "pearson"}
 NULL = (
     "max_t",
     "min_t",
@@ -90,7 +92,7 @@ def run(tmp_path, question, analyses, **paths):
         **paths,
     }
     params = SimpleNamespace(
-        analyses=list(analyses), primary=question, craving={"test": {}, "resamples": 999}, arms=ARMS
+        analyses=list(analyses), primary=question, craving={"test": DECLARED, "resamples": 999}, arms=ARMS
     )
     output = SimpleNamespace(table=tmp_path / "verdict.tsv")
     script("trial_verdict").main(SimpleNamespace(input=SimpleNamespace(**given), output=output, params=params))
@@ -310,7 +312,12 @@ def test_the_rows_are_those_that_the_stages_write(tmp_path):
     rows = correlations.analyse(scores, cbf, {"vmpfc": False}, craving, ARMS, {"baseline": "T1", "followup": "T2"})
     tables.write_table(tmp_path / "roi.tsv", rows, correlations.COLUMNS)
     (tested,) = [row for row in rows if row["role"] == "tested"]
-    found = answers.correlation("craving.vmpfc", tmp_path / "roi.tsv", craving, ARMS)
+    tested_in_all = answers.CorrelationTest(
+        declared=settings.build(settings.DeclaredCorrelation, DECLARED),
+        resamples=craving["resamples"],
+        arms=settings.build(settings.Arms, ARMS),
+    )
+    found = answers.correlation("craving.vmpfc", tmp_path / "roi.tsv", tested_in_all)
     assert (found.p, found.least, found.status) == (tested["p"], 1 / 200, "answered")
 
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from pharmasl.conduct.flow import kind
+from pharmasl.conduct.losses import exclusion_kind
 from pharmasl.quality import judgement, verdicts
 
 MEASURES = {"gm_cbf": 55.0, "gm_cbf_z": 9.0, "negative_gm_share": 0.02, "template_correlation": 0.5}
@@ -85,7 +85,8 @@ def test_each_cause_alone(measures, consistency, cause):
     assert found.startswith(cause)
     # In the flow of participants scans of one cause are one group, whatever their numbers.
     assert not any(
-        character.isdigit() for character in kind(found).replace("M0", "").replace("m0", "").replace("exactly 0", "")
+        character.isdigit()
+        for character in exclusion_kind(found).replace("M0", "").replace("m0", "").replace("exactly 0", "")
     )
 
 

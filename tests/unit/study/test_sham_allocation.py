@@ -191,8 +191,8 @@ def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
     assert len(allocation_log.read(log)) == 3
     assert entries[1]["report_sha256"] == hashlib.sha256((log.parent / "index.html").read_bytes()).hexdigest()
     found = allocation_log.history(log)
-    assert found["frozen"] == entries[1]
-    assert found["files"] == found["settings"] == []
+    assert found.frozen == entries[1]
+    assert found.changed_files == found.changed_settings == []
     text = " ".join(told.sentences(log))
     assert "rests on what was frozen: neither code nor configuration has changed" in text
     assert entries[1]["code"][:16] in text
