@@ -1,9 +1,11 @@
 """Figures of the source code of a checkout, or of two side by side: how it is divided, typed and named.
 
     python benchmarks/house.py [FOLDER [FOLDER]] [--list]
+    python benchmarks/house.py --layers
 
 Prints a markdown table; a second folder gives a column before and a column after. ``--list`` prints where each counted thing
-stands in the last folder. Code is read, never imported, so any state of the project can be counted.
+stands in the last folder. Code is read, never imported, so any state of the project can be counted. ``--layers`` prints the
+picture and the table of rooms that stand in docs/architecture.md.
 
 How the figures are counted:
 
@@ -39,8 +41,10 @@ label readers
 
 import argparse
 import ast
+import itertools
 import re
 import subprocess
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -295,6 +299,17 @@ class Checkout:
             for number, line in enumerate(self.text(path).splitlines(), 1)
             if pattern.search(line)
         ]
+
+    def layers(self):
+        """The layers of the package, top down, each a list of its rooms, as the contract in ``pyproject.toml`` has them."""
+        contracts = tomllib.loads(self.text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+        contract = next(contract for contract in contracts if contract["type"] == "layers")
+        return [[name.strip() for name in layer.split("|")] for layer in contract["layers"]]
+
+    def purpose(self, room):
+        """The first line of a room's docstring."""
+        path = Path(room, "__init__.py") if Path(room, "__init__.py") in self.trees else Path(f"{room}.py")
+        return ast.get_docstring(self.trees[path]).splitlines()[0]
 
     def lines_by_area(self):
         """Lines of text files by area of the project."""
@@ -563,6 +578,16 @@ def measures(checkout):
     }
 
 
+def layers(checkout):
+    """The layers of a checkout as a mermaid drawing, and a markdown table of their rooms."""
+    levels = checkout.layers()
+    lines = ["```mermaid", "flowchart TB"]
+    lines += [f"  {' & '.join(above)} --> {' & '.join(below)}" for above, below in itertools.pairwise(levels)]
+    lines += ["```", "", "| room | what is in it |", "|---|---|"]
+    lines += [f"| `{room}` | {checkout.purpose(room)} |" for level in levels for room in level]
+    return "\n".join(lines)
+
+
 def table(columns):
     """A markdown table.
 
@@ -584,7 +609,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, default=[ROOT], help="one or two checkouts")
     parser.add_argument("--list", action="store_true", help="where each counted thing stands, in the last folder")
+    parser.add_argument(
+        "--layers", action="store_true", help="the picture and the table of rooms in docs/architecture.md"
+    )
     options = parser.parse_args()
+    if options.layers:
+        print(layers(Checkout(ROOT)))
+        return
     if len(options.folders) > 2:
         parser.error("one folder, or two")
     figures = [measures(Checkout(folder)) for folder in options.folders]

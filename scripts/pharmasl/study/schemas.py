@@ -61,7 +61,7 @@ def check(content, name, file, prefix="", fill=False):
     file : path-like
         Named in the messages.
     prefix : str
-        Put before each field's name, such as ``row 3, ``.
+        Put before each field's name, such as ``row 3,`` and a space.
     fill : bool
 
     Returns

@@ -1,0 +1,68 @@
+"""Pages for people who work on the project: built from the docstrings, and true to the code they speak of."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from loading import ROOT, benchmark
+
+house = benchmark("house")
+PACKAGE = ROOT / "scripts/pharmasl"
+FOLDERS = (
+    "study",
+    "space",
+    "files",
+    "statistics",
+    "records",
+    "workflow",
+    "perfusion",
+    "anatomy",
+    "quality",
+    "contrasts",
+)
+FOLDERS += ("simulate", "group", "regions", "endpoints", "sensitivity", "conduct", "figures", "report")
+
+
+@pytest.mark.slow
+def test_the_pages_of_the_functions_are_built(tmp_path):
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", tmp_path / "html"]
+    done = subprocess.run([*command, "-d", tmp_path / "doctrees"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "pharmasl.space.transforms" in (tmp_path / "html/api/space.html").read_text()
+
+
+def test_every_room_has_a_page_in_the_order_of_the_layers():
+    index = (ROOT / "docs/index.rst").read_text()
+    listed = [name.replace("_", "/") for name in re.findall(r"^   api/(\w+)$", index, re.MULTILINE)]
+    layers = [room for layer in house.Checkout(ROOT).layers() for room in layer]
+    assert [name for name in listed if "/" not in name] == layers
+    folders = {path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("__init__.py")} - {"."}
+    assert {*listed} - {"errors"} == folders
+    for name in listed:
+        assert (ROOT / f"docs/api/{name.replace('/', '_')}.rst").exists()
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_layers():
+    """As ``python benchmarks/house.py --layers`` prints it."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    picture = page.split("<!-- layers -->\n")[1].split("\n<!-- end -->")[0]
+    assert picture == house.layers(house.Checkout(ROOT))
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
+def test_files_that_a_page_names_are_there(page):
+    text = (ROOT / page).read_text()
+    tops = {path.name for path in (*PACKAGE.iterdir(), *ROOT.iterdir()) if path.is_dir()}
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|ya?ml|smk|md))`", text))
+    missing = [name for name in named if not ((ROOT / name).exists() or (PACKAGE / name).exists())]
+    assert [name for name in missing if name.split("/")[0] in tops] == []
+
+
+def test_modules_that_the_architecture_names_are_there():
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = {name.split("/")[-1] for name in re.findall(r"`([\w/]+\.py)`", text)}
+    known = {path.name for folder in ("scripts", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")}
+    assert named <= known
