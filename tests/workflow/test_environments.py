@@ -139,6 +139,7 @@ def test_nothing_names_this_machine():
 
 def test_the_hooks_before_a_commit_are_those_of_the_lock():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook for hook in hooks if hook["repo"] != "local"]  # these run in the project's own environment
     names = {"ruff-pre-commit": "ruff", "snakefmt": "snakefmt"}
     assert {names[hook["repo"].rsplit("/", 1)[1]]: hook["rev"].removeprefix("v") for hook in hooks} == {
         name: PINS[name] for name in names.values()
