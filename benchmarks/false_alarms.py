@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from pharmasl.errors import InputError
 from pharmasl.perfusion import artefacts, consistency, far_off, signal, volumes
-from pharmasl.quality import metrics, verdicts
+from pharmasl.quality import implausible, metrics
 from pharmasl.simulate import dataset, deformation, label_control_series, participant_anatomy
 from pharmasl.space import images, resample, transforms
 from pharmasl.study import schemas
@@ -198,7 +198,7 @@ def measured(case):
     record = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in record.items()}
     lost = {**examined.lost, **{f"M0 {k}": reason for k, reason in lost_m0.items()}}
     lost |= {f"repeat {k}": reason for k, reason in enumerate(choice.reasons) if reason}
-    return values | {"causes": verdicts.causes(judged, record)}, lost
+    return values | {"causes": implausible.causes(judged, record)}, lost
 
 
 def signal_levels(case, examined):
@@ -216,10 +216,10 @@ LIMITS = {
     "repeat's deviation (robust SD)": f"at most {far_off.LIMIT:g}",
     "M0 over suppressed control": f"at least {consistency.SUPPRESSED:g}",
     "M0 over control": f"at least {consistency.TOLERANCE:g} (1 - exp(-TR / T1))",
-    "spread of M0 volumes": f"at most {verdicts.M0_SPREAD:g}",
-    "step of the level": f"at most {verdicts.GAIN_STEP:g}",
-    "z of grey-matter CBF": f"at least {verdicts.NEGATIVE_Z:g}",
-    "share of negative grey matter": f"at most {verdicts.NEGATIVE_SHARE:g}",
+    "spread of M0 volumes": f"at most {implausible.M0_SPREAD:g}",
+    "step of the level": f"at most {implausible.GAIN_STEP:g}",
+    "z of grey-matter CBF": f"at least {implausible.NEGATIVE_Z:g}",
+    "share of negative grey matter": f"at most {implausible.NEGATIVE_SHARE:g}",
 }
 
 

@@ -24,7 +24,6 @@ try:
     from pharmasl.conduct import allocation_log
     from pharmasl.errors import InputErrors, InputError, wrapped
     from pharmasl.files import bids, contents
-    from pharmasl.quality import judgement
     from pharmasl.records import fingerprints, provenance, results_guard
     from pharmasl.sensitivity import specifications
     from pharmasl.study import example

@@ -35,8 +35,7 @@ rule scan_quality:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         scan=TARGETS.label,
-        bands=SETTINGS["quality"]["bands"],
-        rule=judgement.rule(SETTINGS["quality"]),
+        rules=TARGETS.scan_rules(),
         own_exclusion=TARGETS.own_exclusion,
         own_acceptance=TARGETS.own_acceptance,
         code=code("scan_quality"),

@@ -1,34 +1,23 @@
 """Measure the quality of one scan and draw its picture."""
 
-from pharmasl.quality import scan_measures
+from dataclasses import fields
+
+from pharmasl.quality import assessment
+from pharmasl.quality.scan_maps import QualityFiles
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    """Map the rule's files onto :func:`pharmasl.quality.scan_measures.assess`."""
-    source = snakemake.input
-    scan_measures.assess(
-        cbf=source.cbf,
-        timeseries=source.timeseries,
-        brain_mask=source.brain_mask,
-        gm=source.gm,
-        wm=source.wm,
-        csf=source.csf,
-        confounds=source.confounds,
-        repeats=source.repeats,
-        registration=source.registration,
-        sidecar=source.sidecar,
-        coverage=source.coverage,
-        template_cbf=source.template_cbf,
-        template_mask=source.template_mask,
-        template_gm=source.template_gm,
-        table=snakemake.output.table,
-        figure=snakemake.output.figure,
-        scan=snakemake.params.scan,
-        bands=snakemake.params.bands,
-        rule=snakemake.params.rule,
-        own_exclusion=snakemake.params.own_exclusion,
-        own_acceptance=snakemake.params.own_acceptance,
+    params = snakemake.params
+    assessment.assess(
+        snakemake.output.table,
+        snakemake.output.figure,
+        scan=settings.build(assessment.ScanLabel, params.scan),
+        files=QualityFiles(**{field.name: getattr(snakemake.input, field.name) for field in fields(QualityFiles)}),
+        rules=settings.build(settings.ScanRules, params.rules),
+        own_exclusion=params.own_exclusion,
+        own_acceptance=params.own_acceptance,
     )
 
 

@@ -6,7 +6,6 @@ from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    """Write the tables, then draw the first."""
     rows = study_table.gather(snakemake.input.tables, snakemake.output.table, snakemake.output.exclusions)
     quality_plot.draw(rows, flags.resolve(snakemake.params.bands), snakemake.output.figure)
 

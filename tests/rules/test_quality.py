@@ -94,8 +94,8 @@ def scan(tmp_path):
 def run(scan, where, participant="sub-01", rule=(), own=None, accepted=None, **bands):
     label = {"participant_id": participant, "session_id": "T1", "condition": "rest", "scan": "sub-01_ses-T1_asl"}
     output = SimpleNamespace(table=where / f"{participant}.tsv", figure=where / f"{participant}.png")
-    judged_by = {"rule": {**RULE, **dict(rule)}, "own_exclusion": own, "own_acceptance": accepted}
-    params = SimpleNamespace(scan=label, bands=bands, **judged_by)
+    judged_by = {"rules": {**RULE, **dict(rule), "bands": bands}, "own_exclusion": own, "own_acceptance": accepted}
+    params = SimpleNamespace(scan=label, **judged_by)
     script("scan_quality").main(SimpleNamespace(input=scan, output=output, params=params))
     return output
 

@@ -1,6 +1,6 @@
 """What a scan's controls, its M0 and its CBF say about one another: measures of what physics does not allow.
 
-They are measured here, on what lies in memory, and judged with the scan's quality (:mod:`pharmasl.quality.verdicts`).
+They are measured here, on what lies in memory, and judged with the scan's quality (:mod:`pharmasl.quality.implausible`).
 """
 
 from dataclasses import dataclass

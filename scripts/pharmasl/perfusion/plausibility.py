@@ -58,7 +58,7 @@ def grey_median(cbf, gm):
 def plausible(cbf, gm, path):
     """Warn of CBF that no brain has: that of a wrong gain, unit or M0, or of label and control exchanged.
 
-    What is above :data:`MOST` is not usable (:mod:`pharmasl.quality.verdicts`), but is computed and drawn. What is below
+    What is above :data:`MOST` is not usable (:mod:`pharmasl.quality.implausible`), but is computed and drawn. What is below
     :data:`LIKELY` is only warned of: a phantom has none.
 
     Parameters

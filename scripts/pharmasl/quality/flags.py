@@ -1,13 +1,23 @@
 """Bands of acceptable quality, and the measures that leave them."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pharmasl.errors import InputError
 from pharmasl.quality.measure_columns import ACROSS_REPEATS, METRICS
 
-# Limits included in the band, and where they come from. A flag asks for a look, so the bands are wide. The limits
-# marked assumed are ours: no published one was found.
-_BANDS = {
+
+class Band(NamedTuple):
+    """The range in which a measure raises no flag, limits included; None leaves a side open."""
+
+    low: float | None
+    high: float | None
+
+
+# The bands, and where they come from. A flag asks for a look, so the bands are wide. The limits marked assumed are this
+# project's: no published one is known.
+_BANDS: dict[str, tuple[tuple[float | None, float | None], str]] = {
     "qei": (
         (0.5, None),
         "assumed: no cut-off is published; midway between poor (1/3) and average (2/3) on the raters' scale to which "
@@ -26,75 +36,94 @@ _BANDS = {
     "template_correlation": ((0.3, None), "assumed"),
     "pairs_without_signal": ((None, 0), "none is expected to be empty, damaged or a copy"),
 }
-BANDS = {name: limits for name, (limits, _) in _BANDS.items()}
+BANDS = {name: Band(*limits) for name, (limits, _) in _BANDS.items()}
 SOURCES = {name: source for name, (_, source) in _BANDS.items()}
 
 
-def resolve(overrides):
-    """Lay the configured bands over the built-in ones.
+def resolve(overrides: Mapping[str, Sequence[float | None] | None]) -> dict[str, Band]:
+    """The configured bands, and the built-in ones of all other measures.
 
     Parameters
     ----------
-    overrides : dict
+    overrides : mapping
         Measure to ``[low, high]``, or to None for no band.
 
     Returns
     -------
-    dict
-        Measure to ``(low, high)``, limits included in the band; None leaves a side open.
+    dict of str to Band
 
     Raises
     ------
     InputError
         If a key is no measure, or a value no pair of limits in order.
     """
-    for name, band in overrides.items():
+    bands: dict[str, Band] = dict(BANDS)
+    for name, limits in overrides.items():
         field = f"quality.bands.{name}"
         if name not in METRICS:
-            raise InputError("config", field, name, f"one of {', '.join(METRICS)}", "Correct the name.")
-        if band is not None and (len(band) != 2 or (None not in band and band[0] > band[1])):
-            raise InputError("config", field, band, "[low, high]", "Give two limits; null leaves a side open.")
-    bands = {**BANDS, **overrides}
-    return {name: tuple(band) for name, band in bands.items() if band is not None}
+            raise InputError(
+                file="config",
+                field=field,
+                found=name,
+                expected=f"one of {', '.join(METRICS)}",
+                fix="Correct the name.",
+            )
+        if limits is None:
+            bands.pop(name, None)
+            continue
+        if len(limits) != 2 or not _in_order(*limits):
+            raise InputError(
+                file="config",
+                field=field,
+                found=limits,
+                expected="[low, high]",
+                fix="Give two limits; null leaves a side open.",
+            )
+        bands[name] = Band(*limits)
+    return bands
 
 
-def flags(metrics, bands):
+def _in_order(low: float | None, high: float | None) -> bool:
+    return low is None or high is None or low <= high
+
+
+def flags(measures: Mapping[str, float], bands: Mapping[str, Band]) -> list[str]:
     """The measures of a scan that lie outside their bands.
 
     Parameters
     ----------
-    metrics : dict
+    measures : mapping
         Measure to value.
-    bands : dict
+    bands : mapping
         As :func:`resolve` returns.
 
     Returns
     -------
     list of str
-        ``measure:low``, ``measure:high`` or, where the measure could not be formed, ``measure:missing``. A scan of
-        one repeat a delay by acquisition lacks what is formed across repeats by design, and is not flagged for it.
+        ``measure:low``, ``measure:high`` or, where the measure could not be formed, ``measure:missing``. A scan that was
+        acquired with one repeat per delay lacks what is formed across repeats, and is not flagged for it.
     """
-    found = []
+    raised = []
     for name, (low, high) in bands.items():
-        value = metrics[name]
+        value = measures[name]
         if value is None or math.isnan(value):
-            if name in ACROSS_REPEATS and metrics["pairs"] == metrics["delays"]:
+            if name in ACROSS_REPEATS and measures["pairs"] == measures["delays"]:
                 continue
-            found.append(f"{name}:missing")
+            raised.append(f"{name}:missing")
         elif low is not None and value < low:
-            found.append(f"{name}:low")
+            raised.append(f"{name}:low")
         elif high is not None and value > high:
-            found.append(f"{name}:high")
-    return found
+            raised.append(f"{name}:high")
+    return raised
 
 
-def describe(flag):
+def describe(flag: str) -> str:
     """A flag in words: ``fd_mean:high`` gives "mean framewise displacement high"."""
     name, side = flag.split(":")
     return f"{plain(name)} {side}"
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A measure in words, as they stand within a sentence."""
     words = METRICS[name]["LongName"]
     return words if words[1].isupper() else words[0].lower() + words[1:]

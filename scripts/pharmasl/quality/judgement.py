@@ -1,90 +1,108 @@
-"""Whether a scan is usable: by the rule that the configuration declares, and by nothing else.
+"""Whether a scan is usable, by the configuration's rule alone.
 
 A scan is excluded if a person has excluded it by name, if too few of its repeats are usable, if its registration was not
-accepted, if it shows what no brain and no scanner makes, or if a measure lies outside its band that the configuration
-lists as excluding. Whatever else is odd is a flag, which asks for a look. A person may accept a scan in spite of all rules,
-by name and with a reason. No rule knows the arm or the outcome.
+accepted, if it shows what no brain and no scanner can produce, or if a measure lies outside its band that the configuration
+lists as excluding. Everything else that is unusual is a flag, which asks for a look. A person may accept a scan in spite of
+all rules, by name and with a reason. No rule knows the arm or the outcome.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import InputError
-from pharmasl.quality import flags, verdicts
+from pharmasl.quality import flags, implausible
 from pharmasl.quality.measure_columns import METRICS
+from pharmasl.study.settings import ScanRules
 
 
-def rule(quality):
-    """The rule, checked.
-
-    Parameters
-    ----------
-    quality : dict
-        Of the configuration: ``bands``, ``exclude`` (measures), ``least_pairs``, ``exclude_failed_registration``,
-        ``exclude_implausible``.
-
-    Returns
-    -------
-    dict
-        Without ``bands``.
+def check(rules: ScanRules) -> None:
+    """Refuse rules that name a measure which could never exclude a scan.
 
     Raises
     ------
     InputError
-        If a measure that should exclude is no measure, or has no band and so would never exclude.
+        If a measure that should exclude is no measure, or has no band and so would never exclude; as
+        :func:`pharmasl.quality.flags.resolve` for the bands.
     """
-    bands = flags.resolve(quality["bands"])
-    for name in quality["exclude"]:
+    bands = flags.resolve(rules.bands)
+    for name in rules.exclude:
         if name not in METRICS:
-            raise InputError("config", "quality.exclude", name, f"one of {', '.join(METRICS)}", "Correct the name.")
+            raise InputError(
+                file="config",
+                field="quality.exclude",
+                found=name,
+                expected=f"one of {', '.join(METRICS)}",
+                fix="Correct the name.",
+            )
         if name not in bands:
             raise InputError(
-                "config",
-                "quality.exclude",
-                name,
-                f"a measure with a band: {', '.join(bands)}",
-                f"Give limits in quality.bands.{name}; without them no scan could be excluded by it.",
+                file="config",
+                field="quality.exclude",
+                found=name,
+                expected=f"a measure with a band: {', '.join(bands)}",
+                fix=f"Give limits in quality.bands.{name}; without them no scan could be excluded by it.",
             )
-    names = ("exclude", "least_pairs", "exclude_failed_registration", "exclude_implausible")
-    return {name: quality[name] for name in names}
 
 
-def reasons(rule, flagged, pairs_used, pairs, registration, own=None, implausible=(), left_out_by=None):
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the rules judge a scan by.
+
+    Attributes
+    ----------
+    flags : sequence of str
+        As :func:`pharmasl.quality.flags.flags` returns.
+    implausible : sequence of str
+        As :func:`pharmasl.quality.implausible.causes` returns.
+    pairs_used, pairs : int
+        Repeats that pass and repeats acquired.
+    left_out_by : str or None
+        Why the others do not pass, as the quality table has it: ``"motion 9, score 1"``.
+    registration_accepted : bool
+    registration_reason : str or None
+        Why it was not accepted.
+    """
+
+    flags: Sequence[str]
+    pairs_used: int
+    pairs: int
+    registration_accepted: bool
+    registration_reason: str | None = None
+    implausible: Sequence[str] = ()
+    left_out_by: str | None = None
+
+
+def reasons(rules: ScanRules, findings: Findings, own: str | None = None) -> list[str]:
     """Why a scan is excluded.
 
     Parameters
     ----------
-    rule : dict
-        As :func:`rule` returns.
-    flagged : list of str
-        As :func:`pharmasl.quality.flags.flags` returns.
-    pairs_used, pairs : int
-        Repeats that pass and repeats acquired. The scanner's own single difference or CBF image is itself a mean, so a scan
-        acquired as one repeat needs no more than that one.
-    registration : dict
-        ``Accepted`` and ``Reason``.
+    rules : ScanRules
+    findings : Findings
     own : str, optional
         The user's reason for excluding this scan by name.
-    implausible : sequence of str
-        As :func:`pharmasl.quality.verdicts.causes` returns.
-    left_out_by : str, optional
-        For what the others do not pass, as the quality table has it: ``"motion 9, score 1"``.
 
     Returns
     -------
     list of str
         Empty for a usable scan.
     """
-    found = [own] if own else []
-    if rule["exclude_implausible"]:
-        found += implausible
-    least = 1 if pairs == 1 else rule["least_pairs"]
-    if pairs_used < least:
-        causes = ", ".join(cause.rpartition(" ")[0] for cause in left_out_by.split(", ")) if left_out_by else ""
-        found.append(f"{pairs_used} of {pairs} repeats usable, fewer than {least}" + (f": {causes}" if causes else ""))
-    if rule["exclude_failed_registration"] and not registration["Accepted"]:
-        told = registration.get("Reason")
-        found.append("registration not accepted" + (f": {told}" if told else ""))
-    return found + [flags.describe(flag) for flag in flagged if flag.split(":")[0] in rule["exclude"]]
+    causes = [own] if own else []
+    if rules.exclude_implausible:
+        causes += findings.implausible
+    # The scanner's own single difference or CBF image is itself a mean: a scan acquired as one repeat needs only that one.
+    least = 1 if findings.pairs == 1 else rules.least_pairs
+    if findings.pairs_used < least:
+        left_out = findings.left_out_by.split(", ") if findings.left_out_by else []
+        why = ", ".join(part.rpartition(" ")[0] for part in left_out)
+        causes.append(
+            f"{findings.pairs_used} of {findings.pairs} repeats usable, fewer than {least}"
+            + (f": {why}" if why else "")
+        )
+    if rules.exclude_failed_registration and not findings.registration_accepted:
+        reason = findings.registration_reason
+        causes.append("registration not accepted" + (f": {reason}" if reason else ""))
+    return causes + [flags.describe(flag) for flag in findings.flags if flag.split(":")[0] in rules.exclude]
 
 
 @dataclass(frozen=True)
@@ -98,30 +116,35 @@ class Verdict:
     accepted : str or None
         The user's reason for accepting it by name, where that holds.
     overruled : list of str
-        For what it would be excluded, had it not been accepted.
+        Why it would be excluded if it had not been accepted.
     """
 
-    reasons: list
+    reasons: list[str]
     accepted: str | None
-    overruled: list
+    overruled: list[str]
 
-    def row(self):
+    @property
+    def is_usable(self) -> bool:
+        """Whether the scan enters contrasts and analyses."""
+        return not self.reasons
+
+    def row(self) -> dict[str, str | None]:
         """Its columns of the quality table."""
         return {
-            "usable": "no" if self.reasons else "yes",
+            "usable": "yes" if self.is_usable else "no",
             "exclusion_reason": "; ".join(self.reasons),
             "accepted_by_hand": self.accepted,
             "overruled": "; ".join(self.overruled),
         }
 
 
-def decide(reasons, *, own, accepted, without_result):
+def decide(reasons: list[str], *, own: str | None, accepted: str | None, without_result: bool) -> Verdict:
     """The verdict on a scan: a person's exclusion goes before a person's acceptance, and that before all rules.
 
     Parameters
     ----------
     reasons : list of str
-        Of :func:`reasons`.
+        As :func:`reasons` returns.
     own, accepted : str or None
         The user's reasons for excluding and for accepting this scan by name.
     without_result : bool
@@ -136,14 +159,14 @@ def decide(reasons, *, own, accepted, without_result):
     return Verdict([], accepted, reasons)
 
 
-def in_words(rule):
-    """The rule as a sentence, for the methods and the report."""
-    parts = [f"fewer than {rule['least_pairs']} repeats were usable (or its only one was not)"]
-    if rule["exclude_failed_registration"]:
+def in_words(rules: ScanRules) -> str:
+    """The rule of exclusion as a sentence, for the methods and the report."""
+    parts = [f"fewer than {rules.least_pairs} repeats were usable (or its only one was not)"]
+    if rules.exclude_failed_registration:
         parts.append("its registration was not accepted")
-    if rule["exclude_implausible"]:
-        parts.append(verdicts.in_words())
-    parts += [f"{flags.plain(name)} lay outside its band" for name in rule["exclude"]]
+    if rules.exclude_implausible:
+        parts.append(implausible.in_words())
+    parts += [f"{flags.plain(name)} lay outside its band" for name in rules.exclude]
     return (
         f"A scan was excluded if named in the configuration, or if {', or if '.join(parts)}, unless accepted by name in the "
         "configuration, with a reason."

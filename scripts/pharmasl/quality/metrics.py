@@ -1,16 +1,21 @@
-"""The measures of one scan's quality, each a number from arrays.
+"""The measures of a scan's quality, each a number from arrays.
 
 CBF is in mL/100 g/min throughout. A measure that cannot be formed (no voxel, one pair, zero mean) is NaN: it is written
 ``n/a`` and never passes for a value.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import special
 
+from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from pharmasl.space import resample
 
+NAN = float("nan")
+
 # Tissue masks of the mean CBF (OSIPI challenge entries: GM > 0.7, WM > 0.9). Perfusion voxels are large, so thin tissue
-# may hardly reach them; the mask then falls back in these steps, and the row tells which one was used.
+# may hardly reach them; the mask then falls back in these steps, and the row says which one was used.
 GM_THRESHOLDS = (0.7, 0.6, 0.5)
 WM_THRESHOLDS = (0.9, 0.8, 0.7)
 MINIMUM_VOXELS = 50
@@ -26,7 +31,9 @@ QEI_FWHM = 5.0
 QEI_GM_WEIGHT = 2.5
 
 
-def tissue_mask(probability, inside, thresholds, minimum=MINIMUM_VOXELS):
+def tissue_mask(
+    probability: np.ndarray, inside: np.ndarray, thresholds: Sequence[float], minimum: int = MINIMUM_VOXELS
+) -> tuple[np.ndarray, float]:
     """Voxels of a tissue, by the strictest threshold that leaves enough of them.
 
     Parameters
@@ -37,7 +44,7 @@ def tissue_mask(probability, inside, thresholds, minimum=MINIMUM_VOXELS):
     thresholds : sequence of float
         From strict to lenient; a voxel must lie above.
     minimum : int
-        Voxels that are enough.
+        Least number of voxels.
 
     Returns
     -------
@@ -52,14 +59,14 @@ def tissue_mask(probability, inside, thresholds, minimum=MINIMUM_VOXELS):
     return mask, threshold
 
 
-def mean(values):
+def mean(values: np.ndarray) -> float:
     """Mean of the finite values, NaN if there is none."""
     values = np.asarray(values, dtype=np.float64)
     values = values[np.isfinite(values)]
-    return float(values.mean()) if values.size else float("nan")
+    return float(values.mean()) if values.size else NAN
 
 
-def spatial_cov(cbf):
+def spatial_cov(cbf: np.ndarray) -> float:
     """Spatial coefficient of variation: SD over mean of the voxels (Mutsaerts et al. 2017, J Cereb Blood Flow Metab).
 
     Parameters
@@ -74,18 +81,18 @@ def spatial_cov(cbf):
     """
     cbf = np.asarray(cbf, dtype=np.float64)
     if cbf.size < 2 or not cbf.mean() > 0:
-        return float("nan")
+        return NAN
     return float(cbf.std(ddof=1) / cbf.mean())
 
 
-def spread_across(series, delays=None):
+def spread_across(series: np.ndarray, delays: np.ndarray | None = None) -> tuple[np.ndarray | None, int]:
     """Standard deviation across repeats, and its degrees of freedom.
 
     Parameters
     ----------
     series : ndarray of shape (..., repeats)
     delays : ndarray of shape (repeats,), optional
-        Post-labelling delay of each repeat: what differs between delays is no noise, so the deviations are those from the
+        Post-labelling delay of each repeat: differences between delays are not noise, so deviations are taken from the
         mean of the repeats of the same delay.
 
     Returns
@@ -95,7 +102,7 @@ def spread_across(series, delays=None):
     freedom : int
         Repeats minus delays.
     """
-    kinds = [] if delays is None else np.unique(delays)
+    kinds = np.zeros(1) if delays is None else np.unique(delays)
     if len(kinds) < 2:
         freedom = series.shape[-1] - 1
         return (series.std(axis=-1, ddof=1) if freedom > 0 else None), freedom
@@ -107,7 +114,7 @@ def spread_across(series, delays=None):
     return (np.sqrt(squares / freedom) if freedom > 0 else None), freedom
 
 
-def temporal_snr(series, delays=None):
+def temporal_snr(series: np.ndarray, delays: np.ndarray | None = None) -> float:
     """Temporal signal-to-noise ratio: the median over voxels of mean over SD across pairs.
 
     Parameters
@@ -119,19 +126,19 @@ def temporal_snr(series, delays=None):
     Returns
     -------
     float
-        NaN with no two pairs of one delay or no voxel that varies.
+        NaN without two pairs of one delay or without a voxel that varies.
     """
     series = np.asarray(series, dtype=np.float64)
     if series.ndim != 2 or series.shape[0] == 0:
-        return float("nan")
+        return NAN
     spread, _ = spread_across(series, delays)
     if spread is None:
-        return float("nan")
+        return NAN
     varies = spread > 0
-    return float(np.median(series.mean(axis=1)[varies] / spread[varies])) if varies.any() else float("nan")
+    return float(np.median(series.mean(axis=1)[varies] / spread[varies])) if varies.any() else NAN
 
 
-def repeats_z(repeats, delays=None):
+def repeats_z(repeats: np.ndarray, delays: np.ndarray | None = None) -> float:
     """How far the mean of repeated estimates lies from zero: the normal quantile that matches its t.
 
     The mean over its standard error is a Student's t of n - 1 degrees of freedom (n less the number of delays), which
@@ -148,29 +155,29 @@ def repeats_z(repeats, delays=None):
     Returns
     -------
     float
-        NaN with no two repeats of one delay or where they do not vary.
+        NaN without two repeats of one delay or where they do not vary.
     """
     repeats = np.asarray(repeats, dtype=np.float64)
     spread, freedom = spread_across(repeats, delays)
     if spread is None or not spread > 0:
-        return float("nan")
+        return NAN
     t = repeats.mean() / (spread / np.sqrt(repeats.size))
     # The lower tail keeps its relative precision where 1 - p would round to 1.
     tail = max(special.stdtr(freedom, -abs(t)), np.finfo(np.float64).tiny)
     return float(-np.sign(t) * special.ndtri(tail))
 
 
-def correlation(a, b):
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Pearson correlation of two sets of voxels, NaN where one of them is constant or has fewer than three."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.size < 3:
-        return float("nan")
+        return NAN
     a, b = a - a.mean(), b - b.mean()
     scale = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / scale) if scale > 0 else float("nan")
+    return float(a @ b / scale) if scale > 0 else NAN
 
 
-def dispersion_index(groups):
+def dispersion_index(groups: Sequence[np.ndarray]) -> float:
     """Pooled variance within tissues over the magnitude of the mean of the first (Dolui et al. 2024).
 
     Parameters
@@ -186,13 +193,13 @@ def dispersion_index(groups):
     """
     pooled = [np.asarray(group, dtype=np.float64) for group in groups if len(group) > 1]
     if len(groups[0]) < 2 or not groups[0].mean():
-        return float("nan")
+        return NAN
     degrees = sum(group.size - 1 for group in pooled)
     within = sum((group.size - 1) * group.var(ddof=1) for group in pooled) / degrees
     return float(within / abs(np.asarray(groups[0], dtype=np.float64).mean()))
 
 
-def quality_evaluation_index(structural_similarity, dispersion, negative_share):
+def quality_evaluation_index(structural_similarity: float, dispersion: float, negative_share: float) -> float:
     """Quality evaluation index (QEI) of a CBF map, 0 (noise) to 1 (Dolui et al. 2024, J Magn Reson Imaging).
 
     Parameters
@@ -207,131 +214,99 @@ def quality_evaluation_index(structural_similarity, dispersion, negative_share):
     Returns
     -------
     float
-        The geometric mean of three terms, one an argument.
+        The geometric mean of three terms, one per argument.
     """
     similarity = 1 - np.exp(-3.0126 * max(structural_similarity, 0.0) ** 2.4419)
     penalty = np.exp(-(0.054 * dispersion**0.9272 + 2.8478 * negative_share**0.5196))
     return float(np.cbrt(similarity * penalty))
 
 
-def qei_terms(cbf, affine, inside, gm, wm, csf):
-    """Smooth a CBF map and form what the quality evaluation index is made of.
+def qei_terms(native: NativeMaps, inside: np.ndarray) -> dict[str, float]:
+    """The quality evaluation index of a CBF map, and the terms that it is made of.
 
     Parameters
     ----------
-    cbf, gm, wm, csf : ndarray of shape (X, Y, Z)
-        The map and the tissue probabilities on its grid.
-    affine : ndarray of shape (4, 4)
+    native : NativeMaps
     inside : ndarray of bool, shape (X, Y, Z)
         Brain voxels with finite CBF. Smoothing (Gaussian, 5 mm FWHM) is normalised within them.
 
     Returns
     -------
-    dict
+    dict of str to float
         ``qei``, ``structural_similarity``, ``dispersion_index``; NaN without grey matter.
     """
-    smooth = resample.smooth(cbf, affine, QEI_FWHM, inside)
-    groups = [smooth[inside & (tissue > QEI_TISSUE)] for tissue in (gm, wm, csf)]
-    similarity = correlation(smooth[inside], (QEI_GM_WEIGHT * gm + wm)[inside])
+    smooth = resample.smooth(native.cbf, native.affine, QEI_FWHM, inside)
+    groups = [smooth[inside & (tissue > QEI_TISSUE)] for tissue in (native.gm, native.wm, native.csf)]
+    similarity = correlation(smooth[inside], (QEI_GM_WEIGHT * native.gm + native.wm)[inside])
     dispersion = dispersion_index(groups)
     negative = mean(groups[0] < 0)
     terms = {"structural_similarity": similarity, "dispersion_index": dispersion}
     complete = np.isfinite([similarity, dispersion, negative]).all()
-    return {"qei": quality_evaluation_index(similarity, dispersion, negative) if complete else float("nan"), **terms}
+    return {"qei": quality_evaluation_index(similarity, dispersion, negative) if complete else NAN, **terms}
 
 
-def coverage_share(coverage, template_mask):
+def coverage_share(coverage: np.ndarray, template_mask: np.ndarray) -> float:
     """Share of the template's brain that the scan's field of view holds, 0 to 1."""
     brain = template_mask > 0
     return mean((coverage > 0)[brain])
 
 
-def complete_series(series, mask):
-    """Take from a series (X, Y, Z, pairs) the voxels of a mask that every pair reaches: shape (voxels, pairs)."""
+def complete_series(series: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The voxels of a mask in which every repeat of a series (X, Y, Z, N) has a value: shape (voxels, N)."""
     inside = series[mask]
     return inside[(np.isfinite(inside) & (inside != 0)).all(axis=1)]
 
 
 def scan_metrics(
-    cbf,
-    affine,
-    series,
-    kept,
-    brain,
-    gm,
-    wm,
-    csf,
-    displacement,
-    dvars,
-    template_cbf,
-    coverage,
-    template_mask,
-    template_gm,
-    overlap=float("nan"),
-    delays=None,
-    without_signal=0,
-):
-    """All measures of one scan.
+    *, native: NativeMaps, repeats: Repeats, motion: Motion, template: TemplateMaps, overlap: float = NAN
+) -> dict[str, float]:
+    """All measures of a scan that come from its maps.
 
     Parameters
     ----------
-    cbf : ndarray of shape (X, Y, Z)
-        Mean CBF on the perfusion scan's own grid.
-    affine : ndarray of shape (4, 4)
-    series : ndarray of shape (X, Y, Z, pairs)
-        CBF of each label-control pair.
-    kept : ndarray of bool, shape (pairs,)
-        Pairs that the mean CBF is of.
-    brain, gm, wm, csf : ndarray of shape (X, Y, Z)
-        Brain mask and tissue probabilities on the same grid.
-    displacement, dvars : ndarray of shape (volumes,)
-        Framewise displacement (mm) and DVARS; NaN where a volume has none.
-    template_cbf, coverage, template_mask, template_gm : ndarray of shape (I, J, K)
-        On the template grid; ``template_gm`` is the template's own grey-matter probability.
+    native : NativeMaps
+    repeats : Repeats
+    motion : Motion
+    template : TemplateMaps
     overlap : float
         Of the scan's brain with the anatomy's after registration, 0 to 1; NaN where it is not known.
-    delays : ndarray of shape (pairs,), optional
-        Post-labelling delay of each pair; one for all unless given.
-    without_signal : int
-        Pairs that hold no measurement.
 
     Returns
     -------
-    dict
+    dict of str to float
         Keys as in :data:`pharmasl.quality.measure_columns.METRICS`.
     """
     # Maps hold zero where CBF is not known; a measured CBF is never exactly zero.
-    inside = (brain > 0) & np.isfinite(cbf) & (cbf != 0)
-    grey, gm_threshold = tissue_mask(gm, inside, GM_THRESHOLDS)
-    white, wm_threshold = tissue_mask(wm, inside, WM_THRESHOLDS)
+    cbf = native.cbf
+    inside = (native.brain > 0) & np.isfinite(cbf) & (cbf != 0)
+    grey, gm_threshold = tissue_mask(native.gm, inside, GM_THRESHOLDS)
+    white, wm_threshold = tissue_mask(native.wm, inside, WM_THRESHOLDS)
     gm_cbf, wm_cbf = mean(cbf[grey]), mean(cbf[white])
-    grey_series = complete_series(series[..., kept], grey)
-    delays = np.zeros(series.shape[-1]) if delays is None else np.asarray(delays)
-    own_delays = delays[kept]
-    moved = displacement[np.isfinite(displacement)]
-    shared = (template_mask > 0) & (coverage > 0) & np.isfinite(template_cbf)
+    grey_series = complete_series(native.series[..., repeats.kept], grey)
+    grey_means = grey_series.mean(axis=0, dtype=np.float64) if len(grey_series) else np.empty(0)
+    delays = repeats.delays[repeats.kept]
+    displacement = motion.displacement[np.isfinite(motion.displacement)]
+    shared = (template.brain > 0) & (template.coverage > 0) & np.isfinite(template.cbf)
     return {
-        **qei_terms(cbf, affine, inside, gm, wm, csf),
+        **qei_terms(native, inside),
         "negative_gm_share": mean(cbf[grey] < 0),
         "high_cbf_share": mean(cbf[grey] > HIGH_CBF),
         "spatial_cov": spatial_cov(cbf[grey]),
         "gm_cbf": gm_cbf,
-        "gm_cbf_z": repeats_z(grey_series.mean(axis=0, dtype=np.float64), own_delays)
-        if len(grey_series)
-        else float("nan"),
+        "gm_cbf_z": repeats_z(grey_means, delays) if len(grey_means) else NAN,
         "wm_cbf": wm_cbf,
-        "gm_wm_ratio": gm_cbf / wm_cbf if wm_cbf > 0 else float("nan"),
-        "temporal_snr": temporal_snr(grey_series, own_delays),
-        "fd_mean": mean(moved),
-        "fd_max": float(moved.max()) if moved.size else float("nan"),
-        "dvars_mean": mean(dvars),
-        "coverage": coverage_share(coverage, template_mask),
-        "template_correlation": correlation(template_cbf[shared], template_gm[shared]),
+        "gm_wm_ratio": gm_cbf / wm_cbf if wm_cbf > 0 else NAN,
+        "temporal_snr": temporal_snr(grey_series, delays),
+        "fd_mean": mean(displacement),
+        "fd_max": float(displacement.max()) if displacement.size else NAN,
+        "dvars_mean": mean(motion.dvars),
+        "coverage": coverage_share(template.coverage, template.brain),
+        "template_correlation": correlation(template.cbf[shared], template.gm[shared]),
         "registration_overlap": float(overlap),
-        "pairs_used": int(np.count_nonzero(kept)),
-        "pairs": int(series.shape[-1]),
-        "pairs_without_signal": int(without_signal),
-        "delays": len(np.unique(delays)),
+        "pairs_used": int(np.count_nonzero(repeats.passed)),
+        "pairs": int(native.series.shape[-1]),
+        "pairs_without_signal": int(repeats.without_signal),
+        "delays": len(np.unique(repeats.delays)),
         "gm_voxels": int(grey.sum()),
         "gm_threshold": gm_threshold,
         "wm_voxels": int(white.sum()),

@@ -11,6 +11,7 @@ from pharmasl.quality import judgement
 from pharmasl.report import trial_section
 from pharmasl.report.participants_section import distinct
 from pharmasl.report.words import count, fixed, listed, plain, short, upper
+from pharmasl.study.settings import QualityRules, build
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
 CONSTANTS = {
@@ -192,7 +193,7 @@ def quality(config):
         "(Mutsaerts et al. 2017), CBF in grey and white matter, the share of negative and of high values, temporal "
         "signal-to-noise ratio and perfusion signal over its standard error, framewise displacement and DVARS (Power et al. "
         "2012), overlap with the anatomy, coverage of the template's brain and correlation with its grey matter. Scans "
-        f"outside a band were flagged. {judgement.in_words(judgement.rule(config['quality']))}"
+        f"outside a band were flagged. {judgement.in_words(build(QualityRules, config['quality']))}"
     )
 
 

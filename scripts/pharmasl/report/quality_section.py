@@ -6,6 +6,7 @@ from pharmasl.quality import flags, judgement
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 from pharmasl.report import participants_section, pictures
 from pharmasl.report.words import MISSING, Table, count, fixed, number, short
+from pharmasl.study.settings import QualityRules, build
 
 SUMMARY = (*MEASURES, "pairs_used")
 SHOWN_OPEN = 2  # scans whose pictures stand open on the page
@@ -144,7 +145,7 @@ def section(rows, people, figure, scan_figures, config):
     flagged = [row for row in rows if found_flags(row)]
     lie = "lies" if len(flagged) == 1 else "lie"
     sentences = [
-        f"{verdict(rows)[0].upper()}{verdict(rows)[1:]} {judgement.in_words(judgement.rule(config['quality']))}",
+        f"{verdict(rows)[0].upper()}{verdict(rows)[1:]} {judgement.in_words(build(QualityRules, config['quality']))}",
         f"{count(len(flagged), 'scan')} of {len(rows)} {lie} outside a band. Beyond that rule, a flag asks for a look.",
     ]
     accepted = [f"{name_of(row)}: {acceptance(row)}" for row in rows if row["accepted_by_hand"]]

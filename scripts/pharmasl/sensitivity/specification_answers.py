@@ -16,12 +16,13 @@ from pharmasl.endpoints import scores as scoring
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.group import analysis, questions
-from pharmasl.quality import judgement, verdicts
+from pharmasl.quality import implausible, judgement
 from pharmasl.regions import region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.space import images
 from pharmasl.statistics import partial_correlation
 from pharmasl.study import arms as study_arms
+from pharmasl.study import settings
 from pharmasl.study.effect_kinds import KINDS
 
 log = logging.getLogger(__name__)
@@ -71,17 +72,16 @@ def judged(path, exclusion):
     """
     (row,) = tables.read_table(path)
     own = exclusion["scans"].get(row["scan"])
-    reasons = judgement.reasons(
-        exclusion["rule"],
-        row["flags"].split(",") if row["flags"] else [],
-        int(float(row["pairs_used"])),
-        int(float(row["pairs"])),
-        {"Accepted": row["registration"] == "accepted"},
-        own,
-        row["implausible"].split("; ") if row["implausible"] else [],
-        row["left_out_by"],
+    findings = judgement.Findings(
+        flags=row["flags"].split(",") if row["flags"] else [],
+        implausible=row["implausible"].split("; ") if row["implausible"] else [],
+        pairs_used=int(float(row["pairs_used"])),
+        pairs=int(float(row["pairs"])),
+        left_out_by=row["left_out_by"],
+        registration_accepted=row["registration"] == "accepted",
     )
-    accepted, without = exclusion["accepted"].get(row["scan"]), verdicts.is_without_result(row)
+    reasons = judgement.reasons(settings.build(settings.ScanRules, exclusion["rule"]), findings, own)
+    accepted, without = exclusion["accepted"].get(row["scan"]), implausible.is_without_result(row)
     return {**row, **judgement.decide(reasons, own=own, accepted=accepted, without_result=without).row()}
 
 

@@ -9,8 +9,8 @@ in all is the *main* one, whose answers are those of the rest of the study.
 import dataclasses
 import itertools
 
-from pharmasl.quality import judgement
 from pharmasl.study import arms as study_arms
+from pharmasl.study import settings
 
 IMAGE = ("scaling", "smoothing_fwhm", "partial_volume")
 DIMENSIONS = (*IMAGE, "quality", "covariates")
@@ -130,7 +130,7 @@ def plan(study, specification):
         "main": is_main(config, specification),
         "visits": [_visit(study, visit, sorted(contrasts)) for visit in study.visits],
         "exclusion": {
-            "rule": judgement.rule(quality),
+            "rule": settings.plain(settings.build(settings.QualityRules, quality).scan_rules),
             "scans": quality["exclude_scans"],
             "accepted": quality["accept_scans"],
         },

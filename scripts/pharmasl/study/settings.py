@@ -192,16 +192,27 @@ class Perfusion:
 
 
 @_settings
-class QualityRules:
-    """Which scans are flagged and which are excluded."""
+class ScanRules:
+    """By which measures a scan is flagged, and what excludes it."""
 
     bands: Mapping[str, tuple[float | None, ...] | None]
     exclude: tuple[str, ...]
     least_pairs: int
     exclude_failed_registration: bool
     exclude_implausible: bool
+
+
+@_settings
+class QualityRules(ScanRules):
+    """Which scans are flagged and which are excluded, by rule and by name."""
+
     exclude_scans: Mapping[str, str]
     accept_scans: Mapping[str, str]
+
+    @property
+    def scan_rules(self) -> ScanRules:
+        """The rules by which every scan is judged, without the scans that the user names."""
+        return build(ScanRules, {name: getattr(self, name) for name in typing.get_type_hints(ScanRules)})
 
 
 @_settings

@@ -12,6 +12,7 @@ import numpy as np
 from pharmasl.endpoints import scores as craving_scores
 from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.group import design, questions
+from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings, trial, written
@@ -40,9 +41,28 @@ def read(config, files=()):
     if repeated := list(written.repeated_keys(files)):
         raise InputErrors(repeated)
     reading = trial.collect(config)
-    if reading.errors:
-        raise InputErrors([*reading.errors, *trial_problems(reading)])
+    errors = [*reading.errors, *quality_problems(reading.study.config)]
+    if errors:
+        raise InputErrors([*errors, *trial_problems(reading)])
     return reading
+
+
+def quality_problems(config):
+    """What is wrong with the rules by which scans are excluded.
+
+    Parameters
+    ----------
+    config : dict
+        Complete.
+
+    Yields
+    ------
+    InputError
+    """
+    try:
+        judgement.check(settings.build(settings.QualityRules, config["quality"]))
+    except InputError as error:
+        yield error
 
 
 def check_trial(reading):

@@ -160,6 +160,10 @@ class Targets:
             "scan": scan.name,
         }
 
+    def scan_rules(self):
+        """The rules by which every scan is judged, as plain values."""
+        return settings.plain(settings.build(settings.QualityRules, self.study.config["quality"]).scan_rules)
+
     def own_exclusion(self, wildcards):
         """The user's reason for excluding a scan by name; None for the others."""
         return self.study.config["quality"]["exclude_scans"].get(self._scans[wildcards.scan].name)

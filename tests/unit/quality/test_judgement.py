@@ -10,9 +10,10 @@ from loading import ROOT, shared_data
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import tables
 from pharmasl.perfusion import acceptance
-from pharmasl.quality import flags, judgement, measure_columns, metrics, verdicts
+from pharmasl.quality import flags, implausible, judgement, measure_columns, metrics
+from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from pharmasl.space import images, resample, template, transforms
-from pharmasl.study import configuration, trial
+from pharmasl.study import configuration, settings, trial
 from pharmasl.workflow.targets import Targets
 from scipy import ndimage, stats
 
@@ -23,13 +24,21 @@ DEFAULT = {
     "exclude_failed_registration": True,
     "exclude_implausible": True,
 }
-GOOD = {"Accepted": True, "Reason": None}
+
+
+def rules(**changes):
+    return settings.build(settings.ScanRules, {**DEFAULT, **changes})
+
+
+def reasons(rules, raised, used, acquired, **more):
+    findings = judgement.Findings(flags=raised, pairs_used=used, pairs=acquired, registration_accepted=True, **more)
+    return judgement.reasons(rules, findings)
 
 
 def test_the_default_rule_is_that_of_the_schema(tmp_path):
     quality = configuration.resolve({"bids_dir": "a", "output_dir": "b", "conditions": {"rest": {}}})["quality"]
     assert quality == {**DEFAULT, "exclude_scans": {}, "accept_scans": {}}
-    assert judgement.rule(quality) == {name: DEFAULT[name] for name in DEFAULT if name != "bands"}
+    assert settings.build(settings.QualityRules, quality).scan_rules == rules()
 
 
 @pytest.mark.parametrize(
@@ -37,44 +46,44 @@ def test_the_default_rule_is_that_of_the_schema(tmp_path):
     [(2, 2, True), (2, 40, True), (1, 40, False), (1, 2, False), (0, 40, False), (1, 1, True), (0, 1, False)],
 )
 def test_repeats_that_must_be_left(used, acquired, usable):
-    found = judgement.reasons(judgement.rule(DEFAULT), [], used, acquired, GOOD)
+    found = reasons(rules(), [], used, acquired)
     assert (found == []) is usable
 
 
 def test_fewer_repeats_are_never_judged_better_and_the_cause_is_told():
-    rule = judgement.rule({**DEFAULT, "least_pairs": 4})
+    rule = rules(least_pairs=4)
     for acquired in range(1, 12):
-        usable = [not judgement.reasons(rule, [], used, acquired, GOOD) for used in range(acquired + 1)]
+        usable = [not reasons(rule, [], used, acquired) for used in range(acquired + 1)]
         assert usable == sorted(usable)
-    found = judgement.reasons(rule, [], 1, 10, GOOD, left_out_by="motion 8, far off 1")
+    found = reasons(rule, [], 1, 10, left_out_by="motion 8, far off 1")
     assert found == ["1 of 10 repeats usable, fewer than 4: motion, far off"]
 
 
 def test_no_flag_excludes_by_default_and_each_does_where_listed():
     every = [f"{name}:{side}" for name in flags.BANDS for side in ("low", "high", "missing")]
-    assert judgement.reasons(judgement.rule(DEFAULT), every, 30, 30, GOOD) == []
+    assert reasons(rules(), every, 30, 30) == []
     for name in flags.BANDS:
-        rule = judgement.rule({**DEFAULT, "exclude": [name]})
-        assert len(judgement.reasons(rule, every, 30, 30, GOOD)) == 3
-        assert judgement.reasons(rule, [], 30, 30, GOOD) == []
+        rule = rules(exclude=[name])
+        assert len(reasons(rule, every, 30, 30)) == 3
+        assert reasons(rule, [], 30, 30) == []
 
 
 def test_a_rule_that_could_never_exclude_is_refused():
     with pytest.raises(InputError, match=r"quality\.exclude: found 'temporal_snr'.*quality\.bands\.temporal_snr"):
-        judgement.rule({**DEFAULT, "exclude": ["temporal_snr"]})
-    judgement.rule({**DEFAULT, "exclude": ["temporal_snr"], "bands": {"temporal_snr": [1, None]}})
+        judgement.check(rules(exclude=["temporal_snr"]))
+    judgement.check(rules(exclude=["temporal_snr"], bands={"temporal_snr": [1, None]}))
     with pytest.raises(InputError, match="gm_cbf"):
-        judgement.rule({**DEFAULT, "exclude": ["gm_cbf"], "bands": {"gm_cbf": None}})
+        judgement.check(rules(exclude=["gm_cbf"], bands={"gm_cbf": None}))
 
 
 def test_the_rule_in_words():
-    rule = judgement.rule({**DEFAULT, "exclude": ["fd_mean", "qei"], "exclude_implausible": False})
+    rule = rules(exclude=["fd_mean", "qei"], exclude_implausible=False)
     assert judgement.in_words(rule) == (
         "A scan was excluded if named in the configuration, or if fewer than 2 repeats were usable (or its only one was "
         "not), or if its registration was not accepted, or if mean framewise displacement lay outside its band, or if "
         "quality evaluation index lay outside its band, unless accepted by name in the configuration, with a reason."
     )
-    assert f"or if {verdicts.in_words()}, unless" in judgement.in_words(judgement.rule(DEFAULT))
+    assert f"or if {implausible.in_words()}, unless" in judgement.in_words(rules())
 
 
 def test_the_schema_knows_the_measures():
@@ -196,22 +205,13 @@ def raw_measures(folder):
     # Alsop 2015 with a labelling duration and delay of 1.8 s at 3 T.
     series = np.where(inside[..., np.newaxis], 8630 * difference / np.where(inside, m0, 1)[..., np.newaxis], 0)
     grey, nothing = inside.astype(np.float32), np.zeros(inside.shape, dtype=np.float32)
+    cbf, kept = series.mean(axis=3), np.ones(series.shape[3], dtype=bool)
     return metrics.scan_metrics(
-        series.mean(axis=3),
-        affine,
-        series,
-        np.ones(series.shape[3], dtype=bool),
-        inside,
-        grey,
-        nothing,
-        nothing,
-        np.array([0.1]),
-        np.array([1.0]),
-        series.mean(axis=3),
-        inside,
-        inside,
-        grey,
-        0.9,
+        native=NativeMaps(cbf=cbf, series=series, brain=inside, gm=grey, wm=nothing, csf=nothing, affine=affine),
+        repeats=Repeats(kept=kept, passed=kept, delays=np.zeros(len(kept))),
+        motion=Motion(displacement=np.array([0.1]), dvars=np.array([1.0])),
+        template=TemplateMaps(cbf=cbf, coverage=inside, brain=inside, gm=grey, affine=affine),
+        overlap=0.9,
     )
 
 
@@ -239,22 +239,15 @@ def test_the_mean_of_291_people_is_within_the_bands_and_the_same_map_displaced_i
     inside = resample.resample(mask.astype(np.float32), fine, points, fill=0) > 0.5
 
     def found(values):
+        one = np.ones(1, dtype=bool)
         measures = metrics.scan_metrics(
-            values,
-            grid.affine,
-            values[..., np.newaxis],
-            np.ones(1, dtype=bool),
-            brain,
-            gm,
-            wm,
-            csf,
-            np.array([0.1]),
-            np.array([1.0]),
-            values,
-            values > 0,
-            inside,
-            gm,
-            0.9,
+            native=NativeMaps(
+                cbf=values, series=values[..., np.newaxis], brain=brain, gm=gm, wm=wm, csf=csf, affine=grid.affine
+            ),
+            repeats=Repeats(kept=one, passed=one, delays=np.zeros(1)),
+            motion=Motion(displacement=np.array([0.1]), dvars=np.array([1.0])),
+            template=TemplateMaps(cbf=values, coverage=values > 0, brain=inside, gm=gm, affine=grid.affine),
+            overlap=0.9,
         )
         return flags.flags(measures, flags.BANDS)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pharmasl.errors import InputError
 from pharmasl.quality import flags, measure_columns, metrics
-from pharmasl.quality.scan_measures import CONSISTENCY
+from pharmasl.quality.assessment import CONSISTENCY
+from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from scipy import ndimage, stats
 
 
@@ -23,23 +24,27 @@ def brain():
 def scan(brain, cbf, series=None, **changes):
     affine, inside, gm, wm, csf = brain
     series = cbf[..., np.newaxis] if series is None else series
-    given = {
-        "cbf": cbf,
-        "affine": affine,
-        "series": series,
-        "kept": np.ones(series.shape[3], dtype=bool),
-        "brain": inside,
-        "gm": gm,
-        "wm": wm,
-        "csf": csf,
-        "displacement": np.array([np.nan, 0.1, 0.4]),
-        "dvars": np.array([np.nan, 2.0, 4.0]),
-        "template_cbf": cbf,
-        "coverage": inside,
-        "template_mask": inside,
-        "template_gm": gm,
-    }
-    return metrics.scan_metrics(**{**given, **changes})
+    kept = changes.pop("kept", np.ones(series.shape[3], dtype=bool))
+    on_template = {name: changes.pop(name, default) for name, default in (("template_cbf", cbf), ("coverage", inside))}
+    native = NativeMaps(
+        **{
+            **{"cbf": cbf, "series": series, "brain": inside, "gm": gm, "wm": wm, "csf": csf, "affine": affine},
+            **changes,
+        }
+    )
+    return metrics.scan_metrics(
+        native=native,
+        repeats=Repeats(kept=kept, passed=kept, delays=np.zeros(len(kept))),
+        motion=Motion(displacement=np.array([np.nan, 0.1, 0.4]), dvars=np.array([np.nan, 2.0, 4.0])),
+        template=TemplateMaps(
+            cbf=on_template["template_cbf"], coverage=on_template["coverage"], brain=inside, gm=gm, affine=affine
+        ),
+    )
+
+
+def qei(cbf, affine, inside, gm, wm, csf):
+    native = NativeMaps(cbf=cbf, series=cbf[..., np.newaxis], brain=inside, gm=gm, wm=wm, csf=csf, affine=affine)
+    return metrics.qei_terms(native, inside)
 
 
 def test_spatial_cov_is_sd_over_mean():
@@ -100,7 +105,7 @@ def test_qei_of_a_map_equals_a_direct_computation(brain):
     affine, inside, gm, wm, csf = brain
     rng = np.random.default_rng(2)
     cbf = (60 * gm + 20 * wm + rng.normal(0, 40, gm.shape)).astype(np.float32) * inside
-    found = metrics.qei_terms(cbf, affine, inside, gm, wm, csf)
+    found = qei(cbf, affine, inside, gm, wm, csf)
 
     sigma = 5 / (2 * math.sqrt(2 * math.log(2))) / np.array([3, 3, 4])
     weight = ndimage.gaussian_filter(inside.astype(float), sigma, mode="constant", truncate=3)
@@ -124,7 +129,7 @@ def test_qei_falls_with_noise(brain):
     rng = np.random.default_rng(3)
     noise = rng.normal(0, 1, gm.shape)
     values = [
-        metrics.qei_terms((60 * gm + 20 * wm + s * noise).astype(np.float32), affine, inside, gm, wm, csf)["qei"]
+        qei((60 * gm + 20 * wm + s * noise).astype(np.float32), affine, inside, gm, wm, csf)["qei"]
         for s in (1, 50, 200, 2000)
     ]
     assert values == sorted(values, reverse=True)

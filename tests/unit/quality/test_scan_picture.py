@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pharmasl.quality import picture
+from pharmasl.quality import scan_picture as picture
 from pharmasl.quality.judgement import Verdict
 from pharmasl.quality.measure_columns import METRICS
 from PIL import Image
@@ -70,28 +70,28 @@ def draw(path, flags=(), verdict=GOOD):
     measures = dict.fromkeys(METRICS, 0.5) | {"pairs": 3, "qei": float("nan"), "coverage": float("nan")}
     picture.draw(
         path,
-        {"participant_id": "sub-01", "session_id": None, "condition": "rest"},
-        measures,
-        list(flags),
-        verdict,
-        native=(cbf, brain, gm, affine),
-        template=(60 * big, big, big, template_affine),
+        heading=picture.heading("sub-01", None, "rest"),
+        measures=measures,
+        flags=list(flags),
+        verdict=verdict,
+        native=picture.Slices(cbf, brain, gm, affine),
+        template=picture.Slices(60 * big, big, big, template_affine),
         displacement=np.array([np.nan, 0.1, 0.2, 0.1]),
         pair_cbf=np.full(3, np.nan),
     )
 
 
 def test_the_verdict_stands_in_words_above_the_flags(tmp_path):
-    assert picture.words(GOOD, []) == ["no flags"]
-    assert picture.words(Verdict(["M0 dark", "few"], None, []), ["fd_mean:high"]) == [
+    assert picture.verdict_lines(GOOD, []) == ["no flags"]
+    assert picture.verdict_lines(Verdict(["M0 dark", "few"], None, []), ["fd_mean:high"]) == [
         "excluded: M0 dark; few",
         "flagged: mean framewise displacement high",
     ]
-    assert picture.words(Verdict([], "seen", ["M0 dark"]), []) == [
+    assert picture.verdict_lines(Verdict([], "seen", ["M0 dark"]), []) == [
         "accepted by hand: seen (in spite of: M0 dark)",
         "no flags",
     ]
-    assert picture.words(Verdict([], "seen", []), [])[0] == "accepted by hand: seen"
+    assert picture.verdict_lines(Verdict([], "seen", []), [])[0] == "accepted by hand: seen"
     draw(tmp_path / "a.png")
     draw(tmp_path / "b.png", verdict=Verdict(["M0 dark"], None, []))
     assert Image.open(tmp_path / "b.png").height == Image.open(tmp_path / "a.png").height + 20

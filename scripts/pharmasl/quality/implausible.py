@@ -1,16 +1,22 @@
-"""What in a scan no brain and no scanner makes: causes for which it is not used, unless a person accepts it.
+"""What no brain and no scanner can produce: causes for which a scan is not used, unless a person accepts it.
 
 Each is a measure and a limit. The limits lie where physics or the sign of perfusion puts them, far outside what scans of
-any quality do; docs/perfusion.md has a table of both. What is merely odd is a flag (:mod:`pharmasl.quality.flags`).
+any quality show; docs/perfusion.md has a table of both. What is merely unusual is a flag (:mod:`pharmasl.quality.flags`).
 """
 
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pharmasl.perfusion import plausibility
 
+# Measures by name, as numbers or as text of the quality table, and ``Consistency`` of the scan's sidecar.
+Measures = Mapping[str, Any]
+Record = Mapping[str, Any]
+
 # Grey-matter CBF this many standard errors below zero (normal quantile): perfusion is negative, not weak.
 NEGATIVE_Z = -3.0
-# Share of grey matter below zero, where the repeats are too few to tell by their spread; noise alone leaves one half.
+# Share of grey matter below zero, where the repeats are too few to judge by their spread; noise alone leaves one half.
 NEGATIVE_SHARE = 0.75
 # M0 volumes of one scan differ by noise and a little motion, 1 % in the scan at hand that has ten.
 M0_SPREAD = 1.5
@@ -20,20 +26,20 @@ GAIN_STEP = 1.1
 ZERO_SHARE = 0.5
 
 
-def causes(measures, consistency):
+def causes(measures: Measures, consistency: Record) -> list[str]:
     """Why a scan's numbers are no measurement of perfusion.
 
     Parameters
     ----------
-    measures : dict
+    measures : mapping
         As :func:`pharmasl.quality.metrics.scan_metrics` returns.
-    consistency : dict
+    consistency : mapping
         ``Consistency`` of the scan's sidecar: :meth:`pharmasl.perfusion.consistency.Consistency.record`.
 
     Returns
     -------
     list of str
-        Empty for a good scan; what explains the others first.
+        Empty for a good scan; causes that explain others come first.
     """
     return [
         cause
@@ -42,12 +48,12 @@ def causes(measures, consistency):
     ]
 
 
-def is_without_result(measures):
+def is_without_result(measures: Measures) -> bool:
     """Whether there is no CBF at all, so that nobody can accept the scan.
 
     Parameters
     ----------
-    measures : dict
+    measures : mapping
         As for :func:`causes`, or a row of the quality table.
 
     Returns
@@ -57,11 +63,11 @@ def is_without_result(measures):
     return _unknown(measures["gm_cbf"]) or _unknown(measures["template_correlation"])
 
 
-def _unknown(value):
+def _unknown(value: float | str | None) -> bool:
     return value is None or not math.isfinite(float(value))
 
 
-def _delay(measures, consistency):
+def _delay(measures: Measures, consistency: Record) -> Iterator[str]:
     value, least = consistency["EffectiveDelay"], consistency["EffectiveDelayLeast"]
     if value is not None and value < least:
         yield (
@@ -70,7 +76,7 @@ def _delay(measures, consistency):
         )
 
 
-def _m0(measures, consistency):
+def _m0(measures: Measures, consistency: Record) -> Iterator[str]:
     value, least = consistency["M0OverControl"], consistency["M0OverControlLeast"]
     if value is None or value >= least:
         return
@@ -86,7 +92,7 @@ def _m0(measures, consistency):
         )
 
 
-def _m0_volumes(measures, consistency):
+def _m0_volumes(measures: Measures, consistency: Record) -> Iterator[str]:
     value = consistency["M0Spread"]
     if value is not None and value > M0_SPREAD:
         yield (
@@ -95,7 +101,7 @@ def _m0_volumes(measures, consistency):
         )
 
 
-def _gain(measures, consistency):
+def _gain(measures: Measures, consistency: Record) -> Iterator[str]:
     value = consistency["GainStep"]
     if value is not None and value > GAIN_STEP:
         yield (
@@ -105,7 +111,7 @@ def _gain(measures, consistency):
         )
 
 
-def _sign(measures, consistency):
+def _sign(measures: Measures, consistency: Record) -> Iterator[str]:
     middle, z, share = measures["gm_cbf"], measures["gm_cbf_z"], measures["negative_gm_share"]
     if _unknown(middle) or middle >= 0:
         return
@@ -121,7 +127,7 @@ def _sign(measures, consistency):
     )
 
 
-def _scale(measures, consistency):
+def _scale(measures: Measures, consistency: Record) -> Iterator[str]:
     value = consistency["GreyMatterMedian"]
     if value is not None and value > plausibility.MOST:
         yield (
@@ -130,19 +136,19 @@ def _scale(measures, consistency):
         )
 
 
-def _zeros(measures, consistency):
+def _zeros(measures: Measures, consistency: Record) -> Iterator[str]:
     value = consistency["ZeroShare"]
     if value is not None and value > ZERO_SHARE:
         yield f"CBF is exactly 0 in much of the brain ({value:.0%}, at most {ZERO_SHARE:.0%} expected)"
 
 
-def _missing(measures, consistency):
+def _missing(measures: Measures, consistency: Record) -> Iterator[str]:
     if is_without_result(measures):
         where = "grey matter" if _unknown(measures["gm_cbf"]) else "the template's brain"
         yield f"no CBF is known in {where}"
 
 
-def in_words():
+def in_words() -> str:
     """The causes as part of a sentence, for the methods and the report."""
     return (
         "what it shows is no perfusion (a delay shorter than blood's way to grey matter, grey-matter CBF clearly below zero, above any brain's, exactly zero or unknown, M0 not brighter than "

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from pharmasl.conduct.losses import exclusion_kind
-from pharmasl.quality import judgement, verdicts
+from pharmasl.quality import implausible, judgement
 
 MEASURES = {"gm_cbf": 55.0, "gm_cbf_z": 9.0, "negative_gm_share": 0.02, "template_correlation": 0.5}
 CONSISTENCY = {
@@ -22,7 +22,7 @@ CONSISTENCY = {
 
 
 def causes(measures=None, **consistency):
-    return verdicts.causes({**MEASURES, **(measures or {})}, {**CONSISTENCY, **consistency})
+    return implausible.causes({**MEASURES, **(measures or {})}, {**CONSISTENCY, **consistency})
 
 
 def test_a_good_scan_and_one_of_which_little_is_known_have_none():

@@ -1,0 +1,114 @@
+"""The quality of one scan: a table of one row and a picture."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+
+from pharmasl.errors import FilePath
+from pharmasl.files import tables
+from pharmasl.quality import flags, implausible, judgement, measure_columns, scan_maps, scan_picture
+from pharmasl.quality.metrics import scan_metrics
+from pharmasl.study.settings import ScanRules
+
+log = logging.getLogger(__name__)
+
+# Measures of the quality table that come from the quantification, by their keys in its sidecar.
+CONSISTENCY = {
+    "m0_over_control": "M0OverControl",
+    "m0_spread": "M0Spread",
+    "gain_step": "GainStep",
+    "zero_cbf_share": "ZeroShare",
+    "effective_delay": "EffectiveDelay",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanLabel:
+    """Whose scan it is, and of what: the first columns of the quality table."""
+
+    participant_id: str
+    session_id: str | None
+    condition: str
+    scan: str
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def assess(
+    table_path: FilePath,
+    figure_path: FilePath,
+    *,
+    scan: ScanLabel,
+    files: scan_maps.QualityFiles,
+    rules: ScanRules,
+    own_exclusion: str | None = None,
+    own_acceptance: str | None = None,
+) -> None:
+    """Measure one scan, flag what lies outside the bands, judge whether it is usable and draw its picture.
+
+    Parameters
+    ----------
+    table_path, figure_path : path-like
+        Written: TSV of one row with its JSON sidecar, and PNG.
+    scan : ScanLabel
+    files : QualityFiles
+    rules : ScanRules
+        Which measures are flagged, and what excludes a scan.
+    own_exclusion, own_acceptance : str, optional
+        The user's reasons for excluding and for accepting this scan by name.
+    """
+    native, template = scan_maps.load_native(files), scan_maps.load_template(files)
+    repeats = scan_maps.read_repeats(files.repeats, native.series.shape[3])
+    motion = scan_maps.read_motion(files.confounds)
+    registration = tables.read_json(files.registration)
+    consistency = tables.read_json(files.sidecar)["Consistency"]
+
+    measures = scan_metrics(
+        native=native, repeats=repeats, motion=motion, template=template, overlap=_number(registration["Overlap"])
+    )
+    measures |= {name: _number(consistency[key]) for name, key in CONSISTENCY.items()}
+    raised = flags.flags(measures, flags.resolve(rules.bands))
+    causes = implausible.causes(measures, consistency)
+    reasons = judgement.reasons(
+        rules,
+        judgement.Findings(
+            flags=raised,
+            implausible=causes,
+            pairs_used=int(measures["pairs_used"]),
+            pairs=int(measures["pairs"]),
+            left_out_by=repeats.left_out_by,
+            registration_accepted=registration["Accepted"],
+            registration_reason=registration.get("Reason"),
+        ),
+        own_exclusion,
+    )
+    verdict = judgement.decide(
+        reasons,
+        own=own_exclusion,
+        accepted=own_acceptance,
+        without_result=implausible.is_without_result(measures),
+    )
+    log.info("%s: %s", scan.scan, "; ".join(scan_picture.verdict_lines(verdict, raised)))
+    scan_picture.draw(
+        figure_path,
+        heading=scan_picture.heading(scan.participant_id, scan.session_id, scan.condition),
+        measures=measures,
+        flags=raised,
+        verdict=verdict,
+        native=scan_picture.Slices(native.cbf, native.brain, native.gm, native.affine),
+        template=scan_picture.Slices(template.cbf, template.brain, template.gm, template.affine),
+        displacement=motion.displacement,
+        pair_cbf=scan_picture.pair_means(native, repeats.kept),
+    )
+    row = {
+        **dataclasses.asdict(scan),
+        **measures,
+        "flags": ",".join(raised),
+        "registration": "accepted" if registration["Accepted"] else "not accepted",
+        "left_out_by": repeats.left_out_by,
+        "implausible": "; ".join(causes),
+        **verdict.row(),
+    }
+    tables.write_table(table_path, [row], measure_columns.COLUMNS)
