@@ -41,9 +41,11 @@ label readers
 
 import argparse
 import ast
+import io
 import itertools
 import re
 import subprocess
+import tokenize
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -290,14 +292,14 @@ class Checkout:
         return self.places(lambda path, tree: [] if path.as_posix() in ("files/bids.py", "bids.py") else _strips(tree))
 
     def skips(self):
-        """Lines that the formatter leaves alone."""
+        """Comments that keep the formatter away."""
         pattern = re.compile(r"#\s*fmt:\s*(?:skip|off)")
         return [
-            Place(str(path), number, line.strip())
+            Place(str(path), token.start[0], token.line.strip())
             for path in self.python("scripts", "tests", "benchmarks")
-            if path.name not in ("house.py", "test_house.py")
-            for number, line in enumerate(self.text(path).splitlines(), 1)
-            if pattern.search(line)
+            if "fmt:" in (text := self.text(path))
+            for token in tokenize.generate_tokens(io.StringIO(text).readline)
+            if token.type == tokenize.COMMENT and pattern.match(token.string)
         ]
 
     def layers(self):

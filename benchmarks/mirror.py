@@ -170,10 +170,23 @@ def person(number, model):
     grid = simulated.t1w_grid(model, shape, 2.0)
     drawn = simulated.head(rng, model, shape, grid)
     machine = scanner.Scanner(
-        matrix=(56, 64, 20), voxel_size=(3.75, 3.75, 6.0), pairs=12, labeling_duration=1.8, post_labeling_delay=1.8,
-        slice_time=0.04, labeling_efficiency=0.85, m0_repetition_time=10.0, repetition_time=5.0, static_signal=0.2,
-        noise=0.15, fluctuation=0.0005, perfusion_fluctuation=0.05, translation=0.1, rotation=0.1, receive_bias=0.15,
-    )  # fmt: skip
+        matrix=(56, 64, 20),
+        voxel_size=(3.75, 3.75, 6.0),
+        pairs=12,
+        labeling_duration=1.8,
+        post_labeling_delay=1.8,
+        slice_time=0.04,
+        labeling_efficiency=0.85,
+        m0_repetition_time=10.0,
+        repetition_time=5.0,
+        static_signal=0.2,
+        noise=0.15,
+        fluctuation=0.0005,
+        perfusion_fluctuation=0.05,
+        translation=0.1,
+        rotation=0.1,
+        receive_bias=0.15,
+    )
     magnetisation = scanner.magnetisation(drawn, machine)
     flow = scanner.perfusion(drawn, {"gm": 60.0, "wm": 20.0}, np.ones(grid.shape, np.float32), machine)
     middle = shape.from_template(model.centre)

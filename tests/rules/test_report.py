@@ -94,9 +94,17 @@ def inference(analysis, status="run"):
     block["model"] |= {"n_treatment": 4, "n_control": 4, "design_sha256": "0", "notes": ["site one: a single person"]}
     volume = {"definition": "template brain mask", "voxels": 900, "template_voxels": 1000, "voxel_size_mm": [4.0] * 3}
     decided = verdict.Verdict(
-        statistic="extent", error_rate=verdict.FAMILY_WISE, alpha=0.05, p=2 / 70, smallest_attainable_p=2 / 70,
-        can_reach_alpha=True, significant=True, significant_voxels=90, significant_clusters=1, voxels_outside_clusters=0,
-    )  # fmt: skip
+        statistic="extent",
+        error_rate=verdict.FAMILY_WISE,
+        alpha=0.05,
+        p=2 / 70,
+        smallest_attainable_p=2 / 70,
+        can_reach_alpha=True,
+        significant=True,
+        significant_voxels=90,
+        significant_clusters=1,
+        voxels_outside_clusters=0,
+    )
     block["verdict"] = decided.block()
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
     plan = SimpleNamespace(exchange="permute", blocks=None)

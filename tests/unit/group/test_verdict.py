@@ -99,8 +99,16 @@ def test_clusters_take_the_least_of_their_voxels_and_voxels_outside_are_counted(
     decided, of_clusters = verdict.decide(p, labels, 2, statistic="tfce", alpha=0.05, smallest=0.01)
     assert of_clusters.tolist() == [0.04, 0.3]
     assert decided == verdict.Verdict(
-        statistic="tfce", error_rate="family-wise error", alpha=0.05, p=0.01, smallest_attainable_p=0.01,
-        can_reach_alpha=True, significant=True, significant_voxels=2, significant_clusters=1, voxels_outside_clusters=1,
-    )  # fmt: skip
+        statistic="tfce",
+        error_rate="family-wise error",
+        alpha=0.05,
+        p=0.01,
+        smallest_attainable_p=0.01,
+        can_reach_alpha=True,
+        significant=True,
+        significant_voxels=2,
+        significant_clusters=1,
+        voxels_outside_clusters=1,
+    )
     none, of_clusters = verdict.decide(np.ones(5), np.zeros(5, int), 0, statistic="extent", alpha=0.05, smallest=1 / 3)
     assert (none.significant, none.can_reach_alpha, len(of_clusters)) == (False, False, 0)

@@ -87,8 +87,11 @@ def test_of_several_delays_the_brightest_controls_count():
 
 
 def test_m0_of_its_own_grid_and_of_a_number(tmp_path):
-    images.save(tmp_path / "m0.nii.gz", np.stack([np.full((20, 20, 20), v) + np.arange(20) * 1e-3 for v in (2000.0, 500)], 3),
-                np.diag([8.0, 8, 8, 1]) - np.pad(np.full((3, 1), 80.0), ((0, 1), (3, 0))))  # fmt: skip
+    images.save(
+        tmp_path / "m0.nii.gz",
+        np.stack([np.full((20, 20, 20), v) + np.arange(20) * 1e-3 for v in (2000.0, 500)], 3),
+        np.diag([8.0, 8, 8, 1]) - np.pad(np.full((3, 1), 80.0), ((0, 1), (3, 0))),
+    )
     change = {"volume_types": ["control", "label"] * 3, "m0_type": "Separate"}
     files = Files(tmp_path, acquisition=change, m0=[tmp_path / "m0.nii.gz"])
     transforms.write_affines(files.path("m0_motion", ".txt"), [np.eye(4)] * 2)
