@@ -2,21 +2,14 @@
 
 from pharmasl.figures import design_plot, statmap
 from pharmasl.workflow.job import job
+from pharmasl.workflow.rule_files import rule_files
 
 
 def main(snakemake):
     """Map the rule's files onto the two figures."""
-    source = snakemake.input
-    design_plot.draw(snakemake.output.design, snakemake.params.analysis, source.design, source.inference)
-    statmap.draw(
-        snakemake.output.figure,
-        name=snakemake.params.analysis,
-        reference=source.reference,
-        t=source.t,
-        deciding=source.verdict,
-        table=source.table,
-        inference=source.inference,
-    )
+    source, name = snakemake.input, snakemake.params.analysis
+    design_plot.draw(snakemake.output.design, name, source.design, source.inference)
+    statmap.draw(snakemake.output.figure, name, rule_files(statmap.StatmapFiles, source))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 from pharmasl.conduct import flow
 from pharmasl.conduct.flow_stages import FlowSettings
 from pharmasl.conduct.losses import CAUSES, FlowFiles
+from pharmasl.figures import flow_boxes, style
 from pharmasl.figures import flow_diagram as diagram
-from pharmasl.figures import style
 from pharmasl.files import blinding, tables
 from pharmasl.quality.measure_columns import EXCLUSIONS
 from pharmasl.study import settings, sheets, trial
@@ -42,7 +42,7 @@ def messy(tmp_path_factory):
     return table(tmp_path_factory.mktemp("messy"), trials.draw(5, 43, lost=0.06))
 
 
-ARMS = {"treatment": "drug", "control": "placebo", "others": []}
+ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
 
 
 def draw(path, output):
@@ -55,7 +55,7 @@ def drawn(monkeypatch, path, arms):
     """Boxes and texts of the diagram as drawn, in pixels: arrays of (left, bottom, right, top)."""
     kept = []
     monkeypatch.setattr(style, "save", lambda figure, path: kept.append(figure))
-    diagram.draw(None, path, arms)
+    diagram.draw(None, path, settings.build(settings.Arms, arms))
     (figure,) = kept
     figure.set_dpi(style.DPI)
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -96,7 +96,7 @@ def test_the_diagram_tells_the_tables_numbers_and_its_boxes_hold_their_text(mess
     assert told.count("Randomised (n = 43)") == 1
     for row in rows:
         if row["stage"] == "analysed" and row["arm"] is not None:
-            assert f"{diagram.words(row['of'])} (n = {row['n']})" in told
+            assert f"{flow_boxes.plain(row['of'])} (n = {row['n']})" in told
         if row["stage"] == "scanned" and row["session_id"] and row["arm"] is not None:
             assert f"Scanned at {row['session_id']} (n = {row['n']})" in told
     assert (
@@ -110,7 +110,7 @@ def test_the_losses_that_a_box_lists_add_up_to_its_number(others, tmp_path):
     rows = flow.read_flow(path)
     for arm in ("drug", "placebo", *others):
         for name in trials.ANALYSES:
-            lines = diagram.analysis_lines(rows, name, arm)
+            lines = flow_boxes.analysis_lines(rows, name, arm)
             if len(lines) > 1:
                 numbers = [int(line.text.rsplit("(", 1)[1].removeprefix("n = ").rstrip(")")) for line in lines]
                 assert numbers[1] == sum(numbers[2:])

@@ -799,7 +799,8 @@ def test_craving_figure_script_draws_both(study):
         }
     )
     output = SimpleNamespace(craving=here / "craving.png", diagnostics=here / "diagnostics.png", roi=[here / "roi.png"])
-    params = SimpleNamespace(craving=study.config["craving"], arms=ARMS, sessions=study.config["sessions"])
+    config = study.config
+    params = SimpleNamespace(craving=config["craving"], arms=config["arms"], sessions=config["sessions"])
     script("craving_figure").main(SimpleNamespace(input=source, output=output, params=params))
     assert Image.open(output.craving).width > 1000
     assert Image.open(output.diagnostics).width > 1000

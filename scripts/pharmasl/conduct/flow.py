@@ -40,7 +40,7 @@ LOST = {
     "analysed": "left out",
 }
 KEPT = {lost: kept for kept, lost in LOST.items()}
-COLUMNS = {
+COLUMNS: tables.Columns = {
     "stage": {
         "Description": "Stage; in every stage but the first, for each arm, those kept and those lost make up those randomised",
         "Levels": STAGES,

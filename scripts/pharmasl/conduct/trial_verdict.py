@@ -15,7 +15,7 @@ from pharmasl.statistics import multiplicity
 from pharmasl.study import primary
 from pharmasl.study.settings import Primary
 
-COLUMNS = {
+COLUMNS: tables.Columns = {
     "answer": "Name of the answer, as in primary of the configuration",
     "kind": {
         "Description": "Where its p comes from",

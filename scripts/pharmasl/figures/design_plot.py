@@ -1,23 +1,24 @@
-"""The design matrix of an analysis as a picture: a row a participant, a column a term, the tested one in bold."""
+"""The design matrix of an analysis as a picture: a row per participant, a column per term, the tested one in bold."""
 
 import numpy as np
 
+from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.files import tables
 
-HEIGHT, WIDTH = 0.14, 0.8  # inches a participant, and a term
+HEIGHT, WIDTH = 0.14, 0.8  # inches per row, and per term
 
 
 @style.styled
-def draw(path, name, design, inference):
+def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> None:
     """Draw the design.
 
     Parameters
     ----------
     path : path-like
-        Written: PNG.
+        PNG to write.
     name : str
-        The analysis.
+        Of the analysis.
     design : path-like
         ``{analysis}_design.tsv``.
     inference : path-like
@@ -29,7 +30,7 @@ def draw(path, name, design, inference):
         return
     terms = [term for term in rows[0] if term not in ("participant_id", "session_id")]
     matrix = np.array([[float(row[term]) for term in terms] for row in rows])
-    # Each column in its own range: what matters is how terms go together, not their units.
+    # Each column in its own range, since terms differ in unit.
     spread = np.abs(matrix).max(axis=0)
     drawn = style.figure(2.2 + WIDTH * len(terms), 1.7 + HEIGHT * len(rows))
     axes = drawn.subplots()

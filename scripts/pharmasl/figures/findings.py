@@ -1,18 +1,22 @@
-"""What a whole-brain analysis found, read from its cluster table and its inference block."""
+"""The results of a whole-brain analysis, read from its cluster table and its inference block."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
+from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.study.effect_kinds import KINDS
 
 
-def number(text):
+def number(text: str | None) -> float:
     """A cell of a table as a float, NaN where missing."""
     return math.nan if text is None else float(text)
 
 
-def p_text(p):
+def p_text(p: float) -> str:
     """A p value in words: two significant digits, never zero."""
     if math.isnan(p):
         return "p n/a"
@@ -22,7 +26,7 @@ def p_text(p):
 
 
 class Findings:
-    """An analysis as its files tell it.
+    """An analysis: what was tested, and the clusters with their peaks.
 
     Parameters
     ----------
@@ -32,94 +36,89 @@ class Findings:
     Attributes
     ----------
     inference : dict
-    rows : list of dict
+        Content of ``{analysis}_inference.json``.
+    rows : list of Row
         Peaks, text as in the table.
     clusters : dict
         Cluster number to its first row, which alone has the cluster's own columns; the largest cluster first.
     """
 
-    def __init__(self, table, inference):
+    def __init__(self, table: FilePath, inference: FilePath) -> None:
         self.inference = tables.read_json(inference)
         self.rows = tables.read_table(table)
-        self.clusters = {}
+        self.clusters: dict[int, Row] = {}
         for row in self.rows:
             self.clusters.setdefault(int(row["cluster"]), row)
 
     @property
-    def status(self):
+    def status(self) -> str:
         """``run``, or ``not run:`` and the reason."""
         return self.inference["status"]
 
     @property
-    def ran(self):
-        """Whether there is a result."""
+    def ran(self) -> bool:
+        """Whether the analysis was run."""
         return self.status == "run"
 
     @property
-    def alpha(self):
-        """Family-wise error rate."""
+    def alpha(self) -> float:
+        """Level of the error rate that decides."""
         return float(self.inference["alpha"])
 
     @property
-    def threshold(self):
+    def threshold(self) -> float:
         """Cluster-forming t."""
         return float(self.inference["tests"]["cluster"]["forming_t"])
 
     @property
-    def people(self):
-        """Who was analysed, in words."""
+    def people(self) -> str:
+        """How many participants were analysed, in words."""
         model, arms = self.inference["model"], self.inference["arms"]
         if "n_treatment" not in model:
             return f"{model['n']} participants" + (f" of {self.inference['arm']}" if self.inference.get("arm") else "")
         return f"{model['n_treatment']} on {arms['treatment']}, {model['n_control']} on {arms['control']}"
 
     @property
-    def question(self):
-        """What was asked, as a heading."""
+    def question(self) -> str:
+        """The question of the analysis, as a heading."""
         return KINDS[self.inference["effect"]["name"]].headline(self.inference)
 
     @property
-    def verdict(self):
-        """What decides the analysis, and what it says: the block ``verdict``."""
+    def verdict(self) -> Mapping[str, Any]:
+        """The statistic that decides the analysis and its p: the block ``verdict``."""
         return self.inference["verdict"]
 
     @property
-    def decides(self):
-        """What decides, in words that follow "by"."""
+    def decides(self) -> str:
+        """The statistic that decides, in words that follow "by"."""
         return verdict.WORDS[self.verdict["statistic"]]
 
     @property
-    def level(self):
+    def level(self) -> str:
         """The error rate that the analysis holds, in words: "family-wise p ≤ 0.05"."""
         q = self.verdict["error_rate"] == verdict.FALSE_DISCOVERY
         return f"{'false discovery rate q' if q else 'family-wise p'} ≤ {self.alpha:g}"
 
-    def peaks(self, cluster):
+    def peaks(self, cluster: int) -> list[Row]:
         """All rows of a cluster."""
         return [row for row in self.rows if int(row["cluster"]) == cluster]
 
-    def significant(self):
-        """Clusters significant by the statistic that decides the analysis, in the table's order.
-
-        Returns
-        -------
-        dict
-            Cluster number to its first row.
-        """
+    def significant(self) -> dict[int, Row]:
+        """Clusters significant by the statistic that decides, in the table's order: number to first row."""
         return {cluster: row for cluster, row in self.clusters.items() if row["significant"] == "yes"}
 
 
-def point(row):
+def point(row: Row) -> list[float]:
     """A peak's coordinates, mm."""
     return [float(row[axis]) for axis in ("x", "y", "z")]
 
 
-def region(row):
+def region(row: Row) -> str:
     """A peak's region in words; empty where there was no atlas."""
     return (row.get("region") or "").replace("_", " ")
 
 
-def place(row):
-    """A peak's region and coordinates in words, the coordinates in one piece."""
+def place(row: Row) -> str:
+    """A peak's region and coordinates in words, the coordinates without a break."""
     where = "(" + ",\u00a0".join(f"{value:.0f}".replace("-", "\u2212") for value in point(row)) + ")"
     return f"{region(row)} {where}".strip()

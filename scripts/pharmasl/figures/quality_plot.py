@@ -1,55 +1,78 @@
 """The distribution of each quality measure over a study's scans."""
 
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from matplotlib.axes import Axes
+
+from pharmasl.errors import FilePath
 from pharmasl.figures import style
+from pharmasl.files.tables import Row
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 
 COLUMNS = 3
+# Lower and upper limit of a measure, None where a side is open; nothing where it has no band.
+Band = tuple[float | None, ...]
 
 
-def spread(positions, gap):
-    """Move sorted positions apart until neighbours are ``gap`` apart; their mean stays."""
+def spread(positions: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
+    """Sorted positions moved apart until neighbours are ``gap`` apart; their mean stays."""
     moved = np.array(positions, dtype=float)
     for k in range(1, len(moved)):
         moved[k] = max(moved[k], moved[k - 1] + gap)
     return moved - (moved.mean() - np.mean(positions)) if len(moved) else moved
 
 
-def groups(rows):
-    """Scans by condition and session, in the order in which they first appear: labels, each row's group, conditions."""
+@dataclass(frozen=True)
+class Groups:
+    """The scans by condition and session, each in the order in which it first appears.
+
+    Attributes
+    ----------
+    labels : list of str
+        Of the groups.
+    members : ndarray of shape (S,)
+        The group of each scan.
+    colours : ndarray of shape (S,)
+        The colour of each scan, by its condition.
+    """
+
+    labels: list[str]
+    members: np.ndarray
+    colours: np.ndarray
+
+
+def groups(rows: Sequence[Row]) -> Groups:
+    """The groups of a study's scans."""
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     sessions = list(dict.fromkeys(row["session_id"] for row in rows))
-    keys = [
-        (c, s) for c in conditions for s in sessions if any((r["condition"], r["session_id"]) == (c, s) for r in rows)
-    ]
-    labels = ["\n".join(part for part in (session, condition) if part) for condition, session in keys]
-    return labels, [keys.index((row["condition"], row["session_id"])) for row in rows], conditions
+    present = {(row["condition"], row["session_id"]) for row in rows}
+    keys = [(condition, session) for condition in conditions for session in sessions if (condition, session) in present]
+    palette = [style.SERIES[k % len(style.SERIES)] for k in (0, 2, 4, 5, 3)]
+    return Groups(
+        labels=["\n".join(part for part in (session, condition) if part) for condition, session in keys],
+        members=np.array([keys.index((row["condition"], row["session_id"])) for row in rows]),
+        colours=np.array([palette[conditions.index(row["condition"]) % len(palette)] for row in rows]),
+    )
 
 
-def _panel(axes, rows, name, group, labels, colours, band):
+def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band) -> None:
+    """One measure: a point per scan, those flagged ringed and named, those excluded crossed out."""
     values = np.array([float("nan") if row[name] is None else float(row[name]) for row in rows])
     flagged = np.array([any(flag.split(":")[0] == name for flag in (row["flags"] or "").split(",")) for row in rows])
-    group = np.array(group)
     known = np.isfinite(values)
-    # Points of a group stand side by side in the order of the table: no random jitter.
-    across = np.zeros(len(rows))
-    for k in range(len(labels)):
-        members = np.flatnonzero(group == k)
-        across[members] = k + (np.linspace(-0.28, 0.28, len(members)) if len(members) > 1 else 0)
-        if known[members].any():
-            middle = np.median(values[members][known[members]])
-            axes.plot([k - 0.36, k + 0.36], [middle, middle], color=style.INK, linewidth=1.6, zorder=3)
+    across = _positions(axes, values, scans)
     plain = known & ~flagged
-    axes.scatter(across[plain], values[plain], s=13, c=np.array(colours)[plain], alpha=0.75, linewidths=0, zorder=2)
+    axes.scatter(across[plain], values[plain], s=13, c=scans.colours[plain], alpha=0.75, linewidths=0, zorder=2)
     marked = np.flatnonzero(known & flagged)
     axes.scatter(
         across[marked], values[marked], s=34, facecolors="white", edgecolors=style.VERMILLION, linewidths=1.6, zorder=4
     )
     lost = known & np.array([row.get("usable") == "no" for row in rows])
     axes.scatter(across[lost], values[lost], s=60, c=style.INK, marker="x", linewidths=1.2, zorder=5)
-    axes.set_xlim(-0.6, len(labels) - 0.4)
-    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xlim(-0.6, len(scans.labels) - 0.4)
+    axes.set_xticks(range(len(scans.labels)), scans.labels)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="y", color=style.RULE, linewidth=0.7)
     axes.margins(y=0.12)
@@ -59,11 +82,33 @@ def _panel(axes, rows, name, group, labels, colours, band):
     if not known.any():
         axes.text(0.5, 0.5, "not available", transform=axes.transAxes, ha="center", color=style.MUTED)
         return
+    _names(axes, rows, marked, across, values, scans)
+    _limits(axes, band)
+
+
+def _positions(axes: Axes, values: np.ndarray, scans: Groups) -> np.ndarray:
+    """Where each scan stands across a panel; draws the median of each group."""
+    # Points of a group stand side by side in the order of the table: no random jitter.
+    known = np.isfinite(values)
+    across = np.zeros(len(values))
+    for k in range(len(scans.labels)):
+        members = np.flatnonzero(scans.members == k)
+        across[members] = k + (np.linspace(-0.28, 0.28, len(members)) if len(members) > 1 else 0)
+        if known[members].any():
+            middle = np.median(values[members][known[members]])
+            axes.plot([k - 0.36, k + 0.36], [middle, middle], color=style.INK, linewidth=1.6, zorder=3)
+    return across
+
+
+def _names(
+    axes: Axes, rows: Sequence[Row], marked: np.ndarray, across: np.ndarray, values: np.ndarray, scans: Groups
+) -> None:
+    """Name the flagged scans beside their points, and widen the axis to hold the names."""
     low, high = axes.get_ylim()
-    for k in range(len(labels)):
-        members = marked[group[marked] == k]
+    for k in range(len(scans.labels)):
+        members = marked[scans.members[marked] == k]
         members = members[np.argsort(values[members], kind="stable")]
-        right = k > len(labels) / 2 - 0.5
+        right = k > len(scans.labels) / 2 - 0.5
         for row, height in zip(members, spread(values[members], 0.075 * (high - low))):
             axes.annotate(
                 rows[row]["participant_id"],
@@ -75,7 +120,12 @@ def _panel(axes, rows, name, group, labels, colours, band):
                 zorder=5,
             )
             low, high = min(low, height - 0.04 * (high - low)), max(high, height + 0.04 * (high - low))
-    # A limit is drawn where the data come near it; a far one would squeeze them.
+    axes.set_ylim(low, high)
+
+
+def _limits(axes: Axes, band: Band) -> None:
+    """Draw the limits of a band that the data come near; a far one would squeeze them."""
+    low, high = axes.get_ylim()
     near = [limit for limit in band if limit is not None and low - (high - low) < limit < high + (high - low)]
     for limit in near:
         axes.axhline(limit, color=style.VERMILLION, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
@@ -84,29 +134,28 @@ def _panel(axes, rows, name, group, labels, colours, band):
 
 
 @style.styled
-def draw(rows, bands, path):
-    """Draw one panel a measure: a point a scan, a line at the median, flagged scans ringed and named, excluded ones
-    crossed out, limits dashed.
+def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None:
+    """Draw a panel per measure: a point per scan, a line at the median, the limits dashed.
+
+    Flagged scans are ringed and named, excluded ones crossed out.
 
     Parameters
     ----------
-    rows : list of dict
+    rows : sequence of Row
         The study's quality table.
-    bands : dict
-        As :func:`pharmasl.quality.flags.resolve` returns.
+    bands : Mapping
+        Measure to its limits, as :func:`pharmasl.quality.flags.resolve` returns.
     path : path-like
         PNG to write.
     """
     if not rows:
         style.placeholder(path, "Image quality", "No scan was quantified.")
         return
-    labels, group, conditions = groups(rows)
-    palette = [style.SERIES[k % len(style.SERIES)] for k in (0, 2, 4, 5, 3)]
-    colours = [palette[conditions.index(row["condition"]) % len(palette)] for row in rows]
+    scans = groups(rows)
     count = -(-len(MEASURES) // COLUMNS)
     drawn = style.figure(12.5, 2.75 * count)
     panels = drawn.subplots(count, COLUMNS, squeeze=False)
     for axes, name in zip(panels.flat, MEASURES):
-        _panel(axes, rows, name, group, labels, colours, bands.get(name, ()))
+        _panel(axes, rows, name, scans, bands.get(name, ()))
     drawn.tight_layout(h_pad=1.6, w_pad=1.6)
     style.save(drawn, path)

@@ -2,13 +2,19 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.figures.findings import number, p_text
+from pharmasl.files.tables import Row
 from pharmasl.sensitivity import curve_columns, naming
 
 WIDTH = 10.0
@@ -22,42 +28,58 @@ _FEWEST = 10
 _MOST_DOTS = 64
 
 
-@dataclass
+class Choice(NamedTuple):
+    """A value of a dimension, such as 6 mm of smoothing."""
+
+    dimension: str
+    value: str
+
+
+class Estimates(NamedTuple):
+    """Estimates of specifications by rank, with 95 % confidence intervals and p; each of shape (S,)."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+
+
+@dataclass(frozen=True)
 class Curve:
-    """One answer's curve, as the two tables tell it.
+    """The specification curve of one answer.
 
     Attributes
     ----------
-    total : dict
+    total : Row
         The row of ``curve.tsv`` about all specifications.
-    choices : list of (str, str)
-        Dimension and value, for each row of the matrix; values that all specifications share are left out.
-    rows : list of dict
+    choices : sequence of Choice
+        A row of the matrix each; values that all specifications share are left out.
+    rows : sequence of Row
         Rows of ``specifications.tsv`` with an estimate, by rank.
-    reasons : list of str
+    reasons : sequence of str
         Why the others have none, each reason once.
     """
 
-    total: dict
-    choices: list
-    rows: list
-    reasons: list
+    total: Row
+    choices: Sequence[Choice]
+    rows: Sequence[Row]
+    reasons: Sequence[str]
 
     @property
-    def main(self):
+    def main(self) -> int | None:
         """Position of the main specification, or None."""
         return next((k for k, row in enumerate(self.rows) if row["main"] == "true"), None)
 
-    def values(self):
-        """Estimates, their 95 % intervals and p values: ndarray of shape (4, S)."""
+    def estimates(self) -> Estimates:
+        """The estimates on the scale of the curve."""
         names = ("partial_r", "partial_r_low", "partial_r_high")
         if self.total["scale"] == "estimate":
             names = ("estimate", "ci_low", "ci_high")
-        return np.array([[number(row[name]) for row in self.rows] for name in (*names, "p")])
+        return Estimates(*(np.array([number(row[name]) for row in self.rows]) for name in (*names, "p")))
 
     @property
-    def unit(self):
-        """What the vertical axis shows."""
+    def unit(self) -> str:
+        """The label of the vertical axis."""
         if self.total["scale"] == "partial_r":
             return "Partial correlation\n(units differ)"
         if self.rows and self.rows[0]["kind"] == "correlation":
@@ -65,7 +87,7 @@ class Curve:
         return "\n".join(textwrap.wrap(f"Estimate ({self.total['unit']})", 26))
 
     @property
-    def heading(self):
+    def heading(self) -> list[str]:
         """The answer's name and what a positive estimate means, in lines; the first is the name."""
         meaning = next((row["meaning"] for row in self.rows if row["meaning"]), None)
         chosen = any(row["defined_by_same_data"] == "true" for row in self.rows)
@@ -74,14 +96,14 @@ class Curve:
         return [name, *textwrap.wrap(f"{meaning or ''}{note}", 125)]
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """The joint test in one line."""
         total, n = self.total, len(self.rows)
-        told = f"{n} specification{'s' * (n != 1)}"
+        text = f"{n} specification{'s' * (n != 1)}"
         if int(total["not_run"]):
-            told += f" ({total['not_run']} not run)"
+            text += f" ({total['not_run']} not run)"
         if not n:
-            return told
+            return text
         joint = ", ".join(
             f"{p_text(number(total[column])).removeprefix('p = ').removeprefix('p ')} ({name})"
             for name, column in (
@@ -90,10 +112,10 @@ class Curve:
                 ("mean z", "p_mean_z"),
             )
         )
-        return f"{told}, {total['significant']} significant in the median's direction. Joint p: {joint}"
+        return f"{text}, {total['significant']} significant in the median's direction. Joint p: {joint}"
 
 
-def read(table, curve):
+def read(table: FilePath, curve: FilePath) -> list[Curve]:
     """Read the curves of all answers.
 
     Parameters
@@ -105,16 +127,16 @@ def read(table, curve):
     -------
     list of Curve
     """
-    found = []
+    curves = []
     for total, own, choices in curve_columns.read(table, curve):
         run = sorted((row for row in own if row["rank"]), key=lambda row: int(row["rank"]))
         reasons = list(dict.fromkeys(row["status"] for row in own if not row["rank"]))
-        found.append(Curve(total, [(row["dimension"], row["value"]) for row in choices], run, reasons))
-    return found
+        curves.append(Curve(total, [Choice(row["dimension"], row["value"]) for row in choices], run, reasons))
+    return curves
 
 
-def limits(values, low, high):
-    """Ends of the vertical axis: all estimates, zero and the usual intervals; a few very wide ones are cut.
+def limits(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
+    """Ends of the vertical axis: all estimates, zero and most intervals; a few very wide ones are cut.
 
     Parameters
     ----------
@@ -133,36 +155,36 @@ def limits(values, low, high):
     return bottom - margin, top + margin
 
 
-def _matrix_height(each):
-    gaps = len({dimension for dimension, _ in each.choices}) - 1
-    return _ROW * len(each.choices) + _GAP * gaps if each.choices else 0.0
+def _matrix_height(curve: Curve) -> float:
+    gaps = len({choice.dimension for choice in curve.choices}) - 1
+    return _ROW * len(curve.choices) + _GAP * gaps if curve.choices else 0.0
 
 
-def _height(each):
-    content = _ESTIMATES + _SPACE + _matrix_height(each) if each.rows else _LINE * len(_reasons(each))
-    return _LINE * (len(each.heading) + 1) + 0.12 + content + _FOOT
+def _height(curve: Curve) -> float:
+    content = _ESTIMATES + _SPACE + _matrix_height(curve) if curve.rows else _LINE * len(_reasons(curve))
+    return _LINE * (len(curve.heading) + 1) + 0.12 + content + _FOOT
 
 
-def _reasons(each):
-    return textwrap.wrap("; ".join(each.reasons), 125)
+def _reasons(curve: Curve) -> list[str]:
+    return textwrap.wrap("; ".join(curve.reasons), 125)
 
 
-def _span(n):
+def _span(n: int) -> tuple[float, float]:
     """Ends of the horizontal axis for n specifications."""
     room = max(_FEWEST - n, 0) / 2
     return 0.4 - room, n + 0.6 + room
 
 
-def _estimates(axes, each, colour, size):
-    """Estimates with their intervals; filled where significant, the main one ringed."""
-    value, low, high, p = each.values()
+def _draw_estimates(axes: Axes, curve: Curve, size: float) -> None:
+    """Estimates with their intervals; filled where significant, the main one a diamond."""
+    value, low, high, p = curve.estimates()
     x = np.arange(1, len(value) + 1)
     significant = p < 0.05
     axes.axhline(0, color=style.INK, lw=0.9)
-    axes.axhline(number(each.total["median"]), color=style.MUTED, lw=0.8, ls=(0, (4, 3)))
+    axes.axhline(number(curve.total["median"]), color=style.MUTED, lw=0.8, ls=(0, (4, 3)))
     width = float(np.clip(size / 3.2, 0.5, 1.4))
-    axes.vlines(x, low, high, color=np.where(significant, colour, _FAINT), lw=width)
-    for chosen, face, edge in ((significant, colour, colour), (~significant, "white", style.MUTED)):
+    axes.vlines(x, low, high, color=np.where(significant, style.BLUE, _FAINT), lw=width)
+    for chosen, face, edge in ((significant, style.BLUE, style.BLUE), (~significant, "white", style.MUTED)):
         axes.plot(
             x[chosen],
             value[chosen],
@@ -174,107 +196,131 @@ def _estimates(axes, each, colour, size):
             mew=max(0.5, size / 7),
             zorder=3,
         )
-    if each.main is not None:
-        axes.vlines(x[each.main], low[each.main], high[each.main], color=style.VERMILLION, lw=max(width, 1.2))
+    main = curve.main
+    if main is not None:
+        axes.vlines(x[main], low[main], high[main], color=style.VERMILLION, lw=max(width, 1.2))
         axes.plot(
-            x[each.main],
-            value[each.main],
+            x[main],
+            value[main],
             ls="none",
             marker="D",
             ms=max(size + 1.5, 5.5),
             mew=1.4,
             zorder=4,
             mec=style.VERMILLION,
-            mfc=style.VERMILLION if significant[each.main] else "white",
+            mfc=style.VERMILLION if significant[main] else "white",
         )
     axes.set_ylim(*limits(value, low, high))
-    axes.set_ylabel(each.unit)
+    axes.set_ylabel(curve.unit)
     axes.tick_params(axis="x", length=0, labelbottom=False)
     axes.spines["bottom"].set_visible(False)
 
 
-def _matrix(axes, each, colour, size):
+def _draw_matrix(axes: Axes, curve: Curve, size: float) -> None:
     """A dot for each specification in the row of each of its choices."""
-    value, _, _, p = each.values() if each.rows else np.empty((4, 0))
-    n, y, marks = len(value), 0.0, []
-    previous = None
-    for k, (dimension, name) in enumerate(each.choices):
-        y -= _ROW + (_GAP if previous not in (None, dimension) else 0)
-        if previous != dimension:
+    y, previous = 0.0, None
+    heights, names = [], []
+    for k, choice in enumerate(curve.choices):
+        y -= _ROW + (_GAP if previous not in (None, choice.dimension) else 0)
+        if previous != choice.dimension:
             axes.text(
                 -2.2 / (WIDTH - _LEFT - _RIGHT),
                 y,
-                naming.dimension(dimension),
+                naming.dimension(choice.dimension),
                 transform=axes.get_yaxis_transform(),
                 va="center",
                 fontsize=8.5,
                 weight="bold",
             )
-        previous = dimension
-        marks.append((y, naming.value(dimension, name)))
+        previous = choice.dimension
+        heights.append(y)
+        names.append(textwrap.shorten(naming.value(*choice), 20, placeholder="\u2026"))
         shade = "#f0f2f4" if k % 2 else "#f8f9fa"
         axes.axhspan(y - _ROW / 2, y + _ROW / 2, color=shade, lw=0, zorder=0.1)
-        chosen = np.array([row[dimension] == name for row in each.rows], dtype=bool)
-        x = np.arange(1, n + 1)
-        if n > _MOST_DOTS:
-            # Taller where significant, so that colour is not all that tells.
-            for which, tint, half in ((p < 0.05, colour, 0.46), (p >= 0.05, style.MUTED, 0.26)):
-                at = x[chosen & which]
-                axes.bar(at, np.full(len(at), 2 * half * _ROW), 0.72, y - half * _ROW, color=tint, lw=0, zorder=3)
-            continue
-        for which, face, edge in ((p < 0.05, colour, colour), (p >= 0.05, "white", style.MUTED)):
-            axes.plot(
-                x[chosen & which],
-                np.full((chosen & which).sum(), y),
-                ls="none",
-                marker="o",
-                ms=size,
-                mfc=face,
-                mec=edge,
-                mew=max(0.7, size / 6),
-                zorder=3,
-            )
+        _draw_choice(axes, curve, choice, y, size)
     axes.set_ylim(y - _ROW / 2, -_ROW / 2)
-    axes.set_yticks([y for y, _ in marks], [textwrap.shorten(name, 20, placeholder="\u2026") for _, name in marks])
+    axes.set_yticks(heights, names)
     axes.tick_params(axis="y", length=0, pad=4)
     for spine in ("left", "bottom"):
         axes.spines[spine].set_visible(False)
 
 
+def _draw_choice(axes: Axes, curve: Curve, choice: Choice, y: float, size: float) -> None:
+    """One row of the matrix, at the height ``y``: the specifications that made a choice."""
+    p = curve.estimates().p
+    x = np.arange(1, len(p) + 1)
+    chosen = np.array([row[choice.dimension] == choice.value for row in curve.rows], dtype=bool)
+    if len(p) > _MOST_DOTS:
+        # Taller where significant, so that the difference does not rest on colour.
+        for which, tint, half in ((p < 0.05, style.BLUE, 0.46), (p >= 0.05, style.MUTED, 0.26)):
+            at = x[chosen & which]
+            axes.bar(at, np.full(len(at), 2 * half * _ROW), 0.72, y - half * _ROW, color=tint, lw=0, zorder=3)
+        return
+    for which, face, edge in ((p < 0.05, style.BLUE, style.BLUE), (p >= 0.05, "white", style.MUTED)):
+        at = x[chosen & which]
+        axes.plot(
+            at,
+            np.full(len(at), y),
+            ls="none",
+            marker="o",
+            ms=size,
+            mfc=face,
+            mec=edge,
+            mew=max(0.7, size / 6),
+            zorder=3,
+        )
+
+
 @style.styled
-def draw(path, table, curve):
+def draw(path: FilePath, table: FilePath, curve: FilePath) -> None:
     """Draw the specification curves, one below the other.
 
     Parameters
     ----------
     path : path-like
+        PNG to write.
     table, curve : path-like
         ``specifications.tsv`` and ``curve.tsv``.
     """
     curves = read(table, curve)
-    if not any(each.rows for each in curves):
-        reasons = list(dict.fromkeys(reason for each in curves for reason in each.reasons))
+    if not any(own.rows for own in curves):
+        reasons = list(dict.fromkeys(reason for own in curves for reason in own.reasons))
         style.placeholder(path, "Specification curve", "; ".join(reasons) or "no answers were asked for")
         return
-    legend = 0.34
-    height = legend + sum(_height(each) for each in curves)
-    drawn = style.figure(WIDTH, height)
-
-    def box(top, tall):
-        return _LEFT / WIDTH, 1 - (top + tall) / height, (WIDTH - _LEFT - _RIGHT) / WIDTH, tall / height
-
-    _legend(drawn, height)
-    top = legend
-    for each in curves:
-        _panel(drawn, each, top, height, box)
-        top += _height(each)
-    style.save(drawn, path)
+    top = 0.34  # of the legend
+    sheet = _Sheet(style.figure(WIDTH, top + sum(map(_height, curves))))
+    _draw_legend(sheet)
+    for own in curves:
+        _draw_curve(sheet, own, top)
+        top += _height(own)
+    style.save(sheet.figure, path)
 
 
-def _legend(drawn, height):
+class _Sheet:
+    """A figure in inches from its top.
+
+    Parameters
+    ----------
+    figure : Figure
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure, self.height = figure, figure.get_figheight()
+
+    def text(self, top: float, text: str, *, size: float, color: str = style.INK, weight: str = "normal") -> None:
+        """Text at the left margin."""
+        self.figure.text(0.15 / WIDTH, 1 - top / self.height, text, va="top", fontsize=size, color=color, weight=weight)
+
+    def axes(self, top: float, tall: float, sharex: Axes | None = None) -> Axes:
+        """Axes beside the names of the choices."""
+        box = (_LEFT / WIDTH, 1 - (top + tall) / self.height, (WIDTH - _LEFT - _RIGHT) / WIDTH, tall / self.height)
+        return self.figure.add_axes(box, sharex=sharex)
+
+
+def _draw_legend(sheet: _Sheet) -> None:
     """What the marks mean, on one line at the top."""
 
-    def mark(marker, face, edge, label):
+    def mark(marker: str, face: str, edge: str, label: str) -> Line2D:
         return Line2D([], [], ls="none", marker=marker, ms=6, mfc=face, mec=edge, mew=1.2, label=label)
 
     handles = [
@@ -284,10 +330,10 @@ def _legend(drawn, height):
         Line2D([], [], color=style.MUTED, lw=1, label="95 % CI"),
         Line2D([], [], color=style.MUTED, lw=1, ls=(0, (4, 3)), label="median"),
     ]
-    drawn.legend(
+    sheet.figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(0.008, 1 - 0.05 / height),
+        bbox_to_anchor=(0.008, 1 - 0.05 / sheet.height),
         ncols=5,
         borderaxespad=0,
         handletextpad=0.5,
@@ -295,37 +341,35 @@ def _legend(drawn, height):
     )
 
 
-def _panel(drawn, each, top, height, box):
+def _draw_curve(sheet: _Sheet, curve: Curve, top: float) -> None:
     """One answer: its lines of text, its estimates, its choices."""
-    name, *meaning = each.heading
-    left = 0.15 / WIDTH
+    name, *meaning = curve.heading
     top += 0.06
-    drawn.text(left, 1 - top / height, name, va="top", fontsize=11, weight="bold")
+    sheet.text(top, name, size=11, weight="bold")
     for line in meaning:
         top += _LINE
-        drawn.text(left, 1 - top / height, line, va="top", fontsize=8.5, color=style.MUTED)
+        sheet.text(top, line, size=8.5, color=style.MUTED)
     top += _LINE
-    drawn.text(left, 1 - top / height, each.verdict, va="top", fontsize=9)
+    sheet.text(top, curve.verdict, size=9)
     top += _LINE + 0.06
-    n = len(each.rows)
+    n = len(curve.rows)
+    if not n:
+        sheet.text(top, "\n".join(_reasons(curve)), size=9, color=style.MUTED)
+        return
     step = (WIDTH - _LEFT - _RIGHT) * 72 / max(n, _FEWEST)
     size = float(np.clip(0.62 * step, 1.5, 6.0))
-    if not n:
-        drawn.text(left, 1 - top / height, "\n".join(_reasons(each)), va="top", fontsize=9, color=style.MUTED)
-        return
-    upper = drawn.add_axes(box(top, _ESTIMATES))
+    upper = sheet.axes(top, _ESTIMATES)
     upper.set_xlim(*_span(n))
-    _estimates(upper, each, style.BLUE, size)
+    _draw_estimates(upper, curve, size)
     shown = [upper]
     top += _ESTIMATES + _SPACE
-    if each.choices:
-        lower = drawn.add_axes(box(top, _matrix_height(each)), sharex=upper)
-        _matrix(lower, each, style.BLUE, min(size, 5.0))
+    if curve.choices:
+        lower = sheet.axes(top, _matrix_height(curve), sharex=upper)
+        _draw_matrix(lower, curve, min(size, 5.0))
         lower.tick_params(axis="x", bottom=False, labelbottom=False)
         shown.append(lower)
-    if each.main is not None:
+    main = curve.main
+    if main is not None:
         half = 0.25 if n <= _FEWEST else max(0.5, 0.004 * n)
         for axes in shown:
-            axes.axvspan(
-                each.main + 1 - half, each.main + 1 + half, color=style.VERMILLION, alpha=0.13, lw=0, zorder=0.5
-            )
+            axes.axvspan(main + 1 - half, main + 1 + half, color=style.VERMILLION, alpha=0.13, lw=0, zorder=0.5)

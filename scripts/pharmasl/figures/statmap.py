@@ -1,25 +1,32 @@
 """The figure of a whole-brain analysis: its t map on the template, with what was significant outlined.
 
-Voxels below the cluster-forming threshold fade with their t instead of vanishing, so that a reader sees how near they
-came (Taylor et al. 2023, doi 10.1016/j.neuroimage.2023.120138). Left in a slice is the participant's left.
+Voxels below the cluster-forming threshold fade with their t instead of vanishing, so that a reader sees how close they
+are to it (Taylor et al. 2023, doi 10.1016/j.neuroimage.2023.120138). Left in a slice is the participant's left.
 """
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 
+from pharmasl.errors import FilePath
 from pharmasl.figures import findings, style
+from pharmasl.figures.findings import Findings
+from pharmasl.files.tables import Row
 from pharmasl.space import images
 
-# Two hue families of rising lightness, told apart without colour vision.
+# Two families of hues of rising lightness, which can be told apart with any colour vision.
 POSITIVE = LinearSegmentedColormap.from_list("positive", ["#a50f26", "#e34a33", "#fd8d3c", "#fed976"])
 NEGATIVE = LinearSegmentedColormap.from_list("negative", ["#08519c", "#2b8cbe", "#4dc3d9", "#c6f1f5"])
 COLUMNS, ROWS = 6, 2
 FADE = 4  # power of |t| / threshold below the threshold
 
 
-def overlay(t, threshold, top):
+def overlay(t: np.ndarray, threshold: float, top: float) -> np.ndarray:
     """Colours and opacities of a t map.
 
     Parameters
@@ -43,7 +50,7 @@ def overlay(t, threshold, top):
     return rgba
 
 
-def plane(volume, axis, index):
+def plane(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
     """A slice with its horizontal axis first: sagittal (y, z), coronal (x, z) or axial (x, y)."""
     return np.take(volume, index, axis=axis)
 
@@ -57,7 +64,7 @@ class Template:
         Brain-only T1-weighted image, axes along right, anterior and superior.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: FilePath) -> None:
         data, self.affine = images.load(path)
         brain = data > 0.05 * np.percentile(data, 99.5)
         edges = [np.flatnonzero(brain.any(axis=tuple(k for k in range(3) if k != axis))) for axis in range(3)]
@@ -67,25 +74,25 @@ class Template:
         self.brain = brain[self.box]
         self.step = np.diag(self.affine)[:3]
 
-    def crop(self, volume):
-        """Cut a volume of the template's grid to the brain's box."""
+    def crop(self, volume: np.ndarray) -> np.ndarray:
+        """A volume on the template's grid, cut to the brain's box."""
         return volume[self.box]
 
-    def index(self, point):
+    def index(self, point: Iterable[float]) -> np.ndarray:
         """Voxel of the box nearest to a point in mm."""
         voxel = np.linalg.inv(self.affine) @ [*point, 1.0]
         return np.clip(np.rint(voxel[:3]).astype(int) - self.first, 0, np.array(self.data.shape) - 1)
 
-    def millimetres(self, axis, index):
+    def millimetres(self, axis: int, index: int) -> float:
         """Coordinate of a slice, mm."""
         return self.affine[axis, 3] + self.step[axis] * (index + self.first[axis])
 
-    def levels(self, count, must):
-        """``count`` axial slices spread over the brain, those nearest to ``must`` moved onto it."""
+    def levels(self, count: int, wanted: Iterable[int]) -> np.ndarray:
+        """``count`` axial slices spread over the brain, of which the nearest are moved onto the wanted ones."""
         filled = np.flatnonzero(self.brain.sum(axis=(0, 1)) > 0.2 * self.brain.sum(axis=(0, 1)).max())
         levels = np.linspace(filled[0], filled[-1], count).round().astype(int)
-        moved = set()
-        for index in must:
+        moved: set[int] = set()
+        for index in wanted:
             free = [k for k in range(count) if k not in moved]
             if free and index not in levels:
                 nearest = min(free, key=lambda k: abs(int(levels[k]) - index))
@@ -94,33 +101,55 @@ class Template:
         return np.sort(levels)
 
 
-def _slice(axes, template, rgba, outline, axis, index):
-    background = plane(template.data, axis, index)
+@dataclass(frozen=True)
+class _Shown:
+    """What all slices show.
+
+    Attributes
+    ----------
+    template : Template
+    t, rgba, outline : ndarray
+        The t map, its colours, and whether a voxel is significant; on the brain's box of the template.
+    threshold, top : float
+        |t| from which colours are full, and |t| of the brightest.
+    """
+
+    template: Template
+    t: np.ndarray
+    rgba: np.ndarray
+    outline: np.ndarray
+    threshold: float
+    top: float
+
+
+def _slice(axes: Axes, shown: _Shown, axis: int, index: int) -> None:
+    background = plane(shown.template.data, axis, index)
     axes.imshow(background.T, origin="lower", cmap="gray", vmin=-0.15, vmax=1.25, interpolation="bilinear")
-    axes.imshow(plane(rgba, axis, index).transpose(1, 0, 2), origin="lower", interpolation="nearest")
-    edge = plane(outline, axis, index)
+    axes.imshow(plane(shown.rgba, axis, index).transpose(1, 0, 2), origin="lower", interpolation="nearest")
+    edge = plane(shown.outline, axis, index)
     if edge.any():
         axes.contour(edge.T.astype(float), levels=[0.5], colors="black", linewidths=1.2)
     axes.set_axis_off()
 
 
-def _glass(axes, template, t, threshold, top, outline, axis):
+def _glass(axes: Axes, shown: _Shown, axis: int) -> None:
     """Largest |t| along an axis, inside the brain's silhouette."""
-    silhouette = np.pad(template.brain.any(axis=axis), 1).astype(float)
-    size = np.where(np.isfinite(t), np.abs(t), -1.0)
-    strongest = np.take_along_axis(t, np.expand_dims(size.argmax(axis=axis), axis), axis=axis).squeeze(axis)
-    rgba = overlay(np.where(np.abs(strongest) > threshold, strongest, np.nan), threshold, top)
+    silhouette = np.pad(shown.template.brain.any(axis=axis), 1).astype(float)
+    size = np.where(np.isfinite(shown.t), np.abs(shown.t), -1.0)
+    strongest = np.take_along_axis(shown.t, np.expand_dims(size.argmax(axis=axis), axis), axis=axis).squeeze(axis)
+    rgba = overlay(np.where(np.abs(strongest) > shown.threshold, strongest, np.nan), shown.threshold, shown.top)
     rows, columns = (np.arange(n) - 1 for n in silhouette.shape)
     axes.contourf(rows, columns, silhouette.T, levels=[0.5, 2], colors=["#f0f1f3"], zorder=0)
     axes.contour(rows, columns, silhouette.T, levels=[0.5], colors=style.MUTED, linewidths=0.9)
     axes.imshow(rgba.transpose(1, 0, 2), origin="lower", interpolation="nearest", zorder=1)
-    edge = outline.any(axis=axis)
+    edge = shown.outline.any(axis=axis)
     if edge.any():
         axes.contour(edge.T.astype(float), levels=[0.5], colors="black", linewidths=1.2)
     axes.set_axis_off()
 
 
-def _bar(axes, threshold, top):
+def _bar(axes: Axes, threshold: float, top: float) -> None:
+    """The scale of the colours."""
     span = np.linspace(-top, top, 513)
     axes.imshow(np.full((513, 1, 3), 0.75), origin="lower", aspect="auto", extent=(0, 1, -top, top))
     axes.imshow(overlay(span, threshold, top)[:, np.newaxis], origin="lower", aspect="auto", extent=(0, 1, -top, top))
@@ -132,87 +161,111 @@ def _bar(axes, threshold, top):
     axes.set_title("t", loc="center", weight="normal")
 
 
+@dataclass(frozen=True, kw_only=True)
+class StatmapFiles:
+    """The files that the figure shows.
+
+    Attributes
+    ----------
+    reference, t, verdict : path-like
+        Template, t map and map of the p that decides (-log10), on one grid.
+    table, inference : path-like
+        Cluster table and what was tested, as the group stage writes them.
+    """
+
+    reference: FilePath
+    t: FilePath
+    verdict: FilePath
+    table: FilePath
+    inference: FilePath
+
+
+# Figure fractions: width of a column of slices, and the left edge of the first.
+_WIDTH, _LEFT = 0.152, 0.012
+
+
 @style.styled
-def draw(path, *, name, reference, t, deciding, table, inference):
+def draw(path: FilePath, name: str, files: StatmapFiles) -> None:
     """Draw an analysis: axial slices, a projection, and cuts through the strongest peak.
 
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        PNG to write; a page with the reason for an analysis that was not run.
     name : str
         Of the analysis.
-    reference, t, deciding : path-like
-        Template, t map and map of the p that decides (-log10), on one grid.
-    table, inference : path-like
-        Cluster table and what was tested, as the group stage writes them. For an analysis that was not run a page with
-        the reason is drawn.
+    files : StatmapFiles
     """
-    found = findings.Findings(table, inference)
+    found = Findings(files.table, files.inference)
     title = f"{name}: {found.question[0].lower()}{found.question[1:]}"
     if not found.ran:
         style.placeholder(path, title, found.status)
         return
-    threshold, significant = found.threshold, found.significant()
-    values, _ = images.load(t)
-    template = Template(reference)
-    p = 10.0 ** -template.crop(images.load(deciding)[0]).astype(np.float64)
-    values = template.crop(values)
-    top = max(math.ceil(2 * float(np.nanmax(np.abs(values)))) / 2, threshold + 1)
-    rgba = overlay(values, threshold, top)
-    # The map is in single precision.
-    outline = np.nan_to_num(p, nan=1.0) <= found.alpha * (1 + 1e-5)
-
-    # The strongest peak of each significant cluster, else the strongest of the map.
-    peaks = sorted(significant.values(), key=lambda row: -abs(float(row["t"])))
-    if peaks:
-        focus = template.index(findings.point(peaks[0]))
-    else:
-        focus = np.array(np.unravel_index(np.nanargmax(np.abs(values)), values.shape))
+    shown = _shown(files, found)
+    # The strongest peak of each significant cluster, else the strongest voxel of the map.
+    peaks = sorted(found.significant().values(), key=lambda row: -abs(float(row["t"])))
     drawn = style.figure(12, 8.3)
     drawn.text(0.015, 0.972, title, fontsize=14, weight="bold", va="top")
     drawn.text(0.015, 0.928, caption(found), fontsize=10, color=style.MUTED, va="top")
-    width, left = 0.152, 0.012
-    must = [template.index(findings.point(row))[2] for row in peaks[:COLUMNS]]
-    for k, level in enumerate(template.levels(ROWS * COLUMNS, must)):
-        axes = drawn.add_axes((left + (k % COLUMNS) * width, 0.615 - (k // COLUMNS) * 0.272, width - 0.006, 0.25))
-        _slice(axes, template, rgba, outline, 2, level)
+    _axial_slices(drawn, shown, peaks)
+    _projections_and_cuts(drawn, shown, peaks)
+    _bar(drawn.add_axes((0.945, 0.4, 0.014, 0.4)), shown.threshold, shown.top)
+    style.save(drawn, path)
+
+
+def _shown(files: StatmapFiles, found: Findings) -> _Shown:
+    """The maps of an analysis, cut to the brain."""
+    template = Template(files.reference)
+    p = 10.0 ** -template.crop(images.load(files.verdict)[0]).astype(np.float64)
+    t = template.crop(images.load(files.t)[0])
+    top = max(math.ceil(2 * float(np.nanmax(np.abs(t)))) / 2, found.threshold + 1)
+    # The map of p is in single precision.
+    outline = np.nan_to_num(p, nan=1.0) <= found.alpha * (1 + 1e-5)
+    return _Shown(template, t, overlay(t, found.threshold, top), outline, found.threshold, top)
+
+
+def _axial_slices(drawn: Figure, shown: _Shown, peaks: list[Row]) -> None:
+    """Two rows of axial slices, through the peaks where there are any."""
+    template = shown.template
+    wanted = [template.index(findings.point(row))[2] for row in peaks[:COLUMNS]]
+    for k, level in enumerate(template.levels(ROWS * COLUMNS, wanted)):
+        axes = drawn.add_axes((_LEFT + (k % COLUMNS) * _WIDTH, 0.615 - (k // COLUMNS) * 0.272, _WIDTH - 0.006, 0.25))
+        _slice(axes, shown, 2, level)
         axes.set_title(f"z = {template.millimetres(2, level):.0f}", loc="center", fontsize=8.5, weight="normal", pad=2)
         if k == 0:
             axes.text(0.0, 0.96, "L", transform=axes.transAxes, fontsize=9)
             axes.text(1.0, 0.96, "R", transform=axes.transAxes, fontsize=9, ha="right")
-    heads = (
-        (0, "Largest |t| through the brain, above the threshold"),
-        (
-            3,
-            "Strongest significant peak: " + findings.place(peaks[0])
-            if peaks
-            else "Largest |t|; no cluster is significant",
-        ),
-    )
-    for column, text in heads:
-        drawn.text(left + column * width + 0.004, 0.305, text, fontsize=10, weight="bold", va="top")
-    span = max(values.shape) + 2
-    for k, axis in enumerate((0, 1, 2)):
-        across, up = (c for c in range(3) if c != axis)
-        glass = drawn.add_axes((left + k * width, 0.02, width - 0.008, 0.235))
-        _glass(glass, template, values, threshold, top, outline, axis)
-        axes = drawn.add_axes((left + (k + 3) * width, 0.02, width - 0.008, 0.235))
-        _slice(axes, template, rgba, outline, axis, focus[axis])
-        axes.plot([0, values.shape[across] - 1], [focus[up]] * 2, color=style.INK, linewidth=0.5, alpha=0.6)
-        axes.plot([focus[across]] * 2, [0, values.shape[up] - 1], color=style.INK, linewidth=0.5, alpha=0.6)
-        name = "xyz"[axis]
-        text = f"{name} = {template.millimetres(axis, focus[axis]):.0f}"
-        axes.set_title(text, loc="center", fontsize=8.5, weight="normal", pad=2)
-        for each in (axes, glass):
-            each.set_xlim((values.shape[across] - span) / 2, (values.shape[across] + span) / 2)
-            each.set_ylim((values.shape[up] - span) / 2, (values.shape[up] + span) / 2)
-    _bar(drawn.add_axes((0.945, 0.4, 0.014, 0.4)), threshold, top)
-    style.save(drawn, path)
 
 
-def caption(found):
-    """Tell in two lines what was tested, on whom and at which threshold."""
+def _projections_and_cuts(drawn: Figure, shown: _Shown, peaks: list[Row]) -> None:
+    """The bottom row: the largest |t| along each axis, and three cuts through the strongest peak."""
+    template, shape = shown.template, shown.t.shape
+    if peaks:
+        focus = template.index(findings.point(peaks[0]))
+        cuts = "Strongest significant peak: " + findings.place(peaks[0])
+    else:
+        focus = np.array(np.unravel_index(np.nanargmax(np.abs(shown.t)), shape))
+        cuts = "Largest |t|; no cluster is significant"
+    for column, text in ((0, "Largest |t| through the brain, above the threshold"), (3, cuts)):
+        drawn.text(_LEFT + column * _WIDTH + 0.004, 0.305, text, fontsize=10, weight="bold", va="top")
+    span = max(shape) + 2
+    for axis in range(3):
+        across, up = (other for other in range(3) if other != axis)
+        glass = drawn.add_axes((_LEFT + axis * _WIDTH, 0.02, _WIDTH - 0.008, 0.235))
+        _glass(glass, shown, axis)
+        cut = drawn.add_axes((_LEFT + (axis + 3) * _WIDTH, 0.02, _WIDTH - 0.008, 0.235))
+        _slice(cut, shown, axis, focus[axis])
+        cut.plot([0, shape[across] - 1], [focus[up]] * 2, color=style.INK, linewidth=0.5, alpha=0.6)
+        cut.plot([focus[across]] * 2, [0, shape[up] - 1], color=style.INK, linewidth=0.5, alpha=0.6)
+        text = f"{'xyz'[axis]} = {template.millimetres(axis, focus[axis]):.0f}"
+        cut.set_title(text, loc="center", fontsize=8.5, weight="normal", pad=2)
+        for axes in (cut, glass):
+            axes.set_xlim((shape[across] - span) / 2, (shape[across] + span) / 2)
+            axes.set_ylim((shape[up] - span) / 2, (shape[up] + span) / 2)
+
+
+def caption(found: Findings) -> str:
+    """What was tested, on whom and at which threshold, in two lines."""
     cluster, number = found.inference["tests"]["cluster"], len(found.significant())
     sides = "two-sided" if found.inference["tests"]["two_sided"] else "one-sided"
     outlined = "no cluster is" if not number else "1 cluster is" if number == 1 else f"{number} clusters are"

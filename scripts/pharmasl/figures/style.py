@@ -1,20 +1,26 @@
 """How all figures look, and how they are written: the same input gives the same bytes."""
 
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from pharmasl.errors import FilePath
 from pharmasl.files import blinding
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 INK, MUTED, RULE = "#1c2026", "#606872", "#d6dae0"
 
-# Okabe and Ito's palette: told apart without colour vision.
+# Okabe and Ito's palette, which can be told apart with any colour vision.
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7"
 SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DPI = 150
 
-_SETTINGS = {
+_SETTINGS: "dict[RcKeyType, Any]" = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
@@ -38,11 +44,15 @@ _SETTINGS = {
 }
 
 
-def styled(function):
-    """Run a function with the project's settings, whatever the user's own are."""
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def styled(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Run a function with the project's settings of matplotlib, whatever the user's own are."""
 
     @functools.wraps(function)
-    def call(*arguments, **options):
+    def call(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(_SETTINGS)
@@ -51,16 +61,16 @@ def styled(function):
     return call
 
 
-def figure(width, height):
-    """Make an empty white figure, inches, bound to no window system."""
+def figure(width: float, height: float) -> Figure:
+    """An empty white figure of this size (inches), bound to no window system."""
     return Figure(figsize=(width, height), facecolor="white")
 
 
-def save(drawn, path):
-    """Write a figure as PNG without the version of matplotlib in it, and with the mark of a sham allocation if due."""
-    told = {"Software": None}
+def save(drawn: Figure, path: FilePath) -> None:
+    """Write a figure as PNG, without matplotlib's version in it; in a blinded run with the mark of a sham allocation."""
+    metadata: dict[str, str | None] = {"Software": None}
     if blinding.active():
-        told["Description"] = f"{blinding.MARK}: {blinding.TEXT}"
+        metadata["Description"] = f"{blinding.MARK}: {blinding.TEXT}"
         drawn.text(
             0.5,
             0.5,
@@ -86,18 +96,12 @@ def save(drawn, path):
             zorder=1001,
             bbox={"facecolor": VERMILLION, "edgecolor": "none", "pad": 2},
         )
-    drawn.savefig(path, format="png", dpi=DPI, metadata=told)
+    drawn.savefig(path, format="png", dpi=DPI, metadata=metadata)
 
 
 @styled
-def placeholder(path, title, reason):
-    """Draw a page that says why there is no figure.
-
-    Parameters
-    ----------
-    path : path-like
-    title, reason : str
-    """
+def placeholder(path: FilePath, title: str, reason: str) -> None:
+    """Draw a page that says why there is no figure."""
     drawn = figure(10, 3)
     box = drawn.add_axes((0.02, 0.06, 0.96, 0.88), xticks=[], yticks=[], facecolor="#f5f6f8")
     for spine in box.spines.values():

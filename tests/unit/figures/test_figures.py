@@ -5,9 +5,10 @@ import math
 import matplotlib
 import numpy as np
 import pytest
-from pharmasl.figures import craving_plot, findings, quality_plot, statmap, style
+from pharmasl.figures import craving_plot, findings, quality_plot, relations_plot, statmap, style
 from pharmasl.files import tables
 from pharmasl.space import images
+from pharmasl.study import settings
 from PIL import Image
 from scipy import stats
 
@@ -24,7 +25,8 @@ VERDICT = {
     "voxels_outside_clusters": 0,
 }
 ARMS = {"treatment": "drug", "control": "placebo"}
-SESSIONS = {"baseline": "ses-T1", "followup": "T2"}
+BOTH_ARMS = settings.Arms(column="arm", **ARMS, others=())
+SESSIONS = settings.SessionPair(baseline="ses-T1", followup="T2")
 CLUSTER_COLUMNS = "cluster peak x y z sign size_voxels volume_mm3 p_verdict significant p_fwe_cluster p_fwe_voxel t z_score effect effect_mean region regions"
 
 
@@ -117,15 +119,14 @@ def maps(tmp_path):
 
 
 def draw(maps, name, rows, p="p.nii.gz", **changes):
-    statmap.draw(
-        maps / name,
-        name="rest_interaction",
+    files = statmap.StatmapFiles(
         reference=maps / "t1w.nii.gz",
         t=maps / "t.nii.gz",
-        deciding=maps / p,
+        verdict=maps / p,
         table=cluster_table(maps / "c.tsv", rows),
         inference=inference(maps / "i.json", **changes),
     )
+    statmap.draw(maps / name, "rest_interaction", files)
     return (maps / name).read_bytes()
 
 
@@ -163,11 +164,11 @@ def test_interval_and_line_agree_with_scipy():
     assert (mean - half, mean + half) == pytest.approx((low, high), rel=1e-10)
     reference = stats.linregress(x, y)
     at = np.array([0.0, 1.0])
-    fitted, band = craving_plot.line(x, y, at)
+    fitted, band = relations_plot.fit(x, y, at)
     assert fitted == pytest.approx(reference.intercept + reference.slope * at, rel=1e-10)
     # At x = 0 the fitted value is the intercept, and the band its confidence interval.
     assert band[0] == pytest.approx(stats.t.ppf(0.975, 12) * reference.intercept_stderr, rel=1e-10)
-    assert craving_plot.line(x[:2], y[:2], at) == (None, None)
+    assert relations_plot.fit(x[:2], y[:2], at) is None
     assert math.isnan(craving_plot.interval(np.array([]))[0])
     assert math.isnan(craving_plot.interval(np.array([1.0]))[1])
 
@@ -175,7 +176,7 @@ def test_interval_and_line_agree_with_scipy():
 def test_changes_are_followup_minus_baseline_of_complete_participants():
     scores = {("a", "T1"): 5.0, ("a", "T2"): 3.0, ("b", "T1"): 1.0, ("c", "T1"): 1.0, ("c", "T2"): 2.0}
     cbf = {("a", "T1"): 10.0, ("a", "T2"): 14.0, ("b", "T1"): 1.0, ("b", "T2"): 2.0}
-    names, (x, y) = craving_plot.changes(scores, cbf, ["T1", "T2"])
+    names, x, y = relations_plot.changes(scores, cbf, ("T1", "T2"))
     assert names == ["a"]
     assert (x[0], y[0]) == (4, -2)
 
@@ -199,34 +200,33 @@ def craving_tables(tmp_path):
     return tmp_path
 
 
+def relations(*rois, **declared):
+    test = {"timing": "change", "group": "all", "method": "pearson", **declared}
+    return relations_plot.Relations(rois=rois, contrast="cue", test=settings.build(settings.DeclaredCorrelation, test))
+
+
 def test_craving_figures_are_deterministic(craving_tables):
     here = craving_tables
+    files = relations_plot.RelationFiles(
+        scores=here / "scores.tsv", values=[here / "values.tsv"], correlations=here / "roi.tsv"
+    )
     for name in ("a", "b"):
-        craving_plot.scores(here / f"{name}1.png", here / "scores.tsv", ARMS, SESSIONS)
-        settings = {"rois": ["insula_$x$", "absent"], "contrast": "cue"}
-        craving_plot.relations(
-            here / f"{name}2.png",
-            here / "scores.tsv",
-            [here / "values.tsv"],
-            here / "roi.tsv",
-            settings,
-            ARMS,
-            SESSIONS,
-        )
+        craving_plot.scores(here / f"{name}1.png", here / "scores.tsv", BOTH_ARMS, SESSIONS)
+        relations_plot.draw(here / f"{name}2.png", files, relations("insula_$x$", "absent"), BOTH_ARMS, SESSIONS)
     assert (here / "a1.png").read_bytes() == (here / "b1.png").read_bytes()
     assert (here / "a2.png").read_bytes() == (here / "b2.png").read_bytes()
 
 
 def test_the_verdict_tells_the_adjusted_correlation(craving_tables):
     rows = tables.read_table(craving_tables / "roi.tsv")
-    text, chosen = craving_plot.verdict(rows, "insula_$x$", "cue", {}, ARMS)
+    text, chosen = relations_plot.verdict(rows, "insula_$x$", relations(), BOTH_ARMS)
     assert text == "r = \u22120.50 within arms, p = 0.1 (Holm 0.2)"
     assert chosen
-    assert craving_plot.verdict(rows, "absent", "cue", {}, ARMS) == ("", False)
+    assert relations_plot.verdict(rows, "absent", relations(), BOTH_ARMS) == ("", False)
     # Another declared test has no row here; a description has no p.
-    assert craving_plot.verdict(rows, "insula_$x$", "cue", {"test": {"method": "spearman"}}, ARMS) == ("", False)
+    assert relations_plot.verdict(rows, "insula_$x$", relations(method="spearman"), BOTH_ARMS) == ("", False)
     rows[0]["role"] = "described"
-    assert craving_plot.verdict(rows, "insula_$x$", "cue", {}, ARMS)[0] == "r = \u22120.50 within arms"
+    assert relations_plot.verdict(rows, "insula_$x$", relations(), BOTH_ARMS)[0] == "r = \u22120.50 within arms"
 
 
 def test_labels_are_moved_apart_and_stay_centred():

@@ -1,0 +1,243 @@
+"""The figure of regional perfusion and craving: the change of one against the change of the other, a panel per region."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from scipy.special import stdtrit
+
+from pharmasl.endpoints import families
+from pharmasl.errors import FilePath
+from pharmasl.figures import style
+from pharmasl.figures.craving_plot import Scores, Values, by_participant
+from pharmasl.figures.findings import number, p_text
+from pharmasl.files import tables
+from pharmasl.files.tables import Row
+from pharmasl.study.settings import Arms, DeclaredCorrelation, SessionPair, plain
+
+COLUMNS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relations:
+    """What is related to craving: regions, the contrast whose CBF is read in them, and the test that was declared."""
+
+    rois: Sequence[str]
+    contrast: str
+    test: DeclaredCorrelation
+
+
+class Fit(NamedTuple):
+    """A line at the points asked for, and half the width of the 95 % confidence band of its mean; each of shape (m,)."""
+
+    line: np.ndarray
+    half: np.ndarray
+
+
+def fit(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> Fit | None:
+    """A least-squares line and the 95 % confidence band of its mean.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n,)
+    at : ndarray of shape (m,)
+
+    Returns
+    -------
+    Fit or None
+        None with fewer than three points or no spread in x.
+    """
+    n = len(x)
+    if n < 3 or np.ptp(x) == 0:
+        return None
+    centred = x - x.mean()
+    spread = float(centred @ centred)
+    slope = float(centred @ y) / spread
+    residual = y - y.mean() - slope * centred
+    variance = float(residual @ residual) / (n - 2)
+    half = stdtrit(n - 2, 0.975) * np.sqrt(variance * (1 / n + (at - x.mean()) ** 2 / spread))
+    return Fit(y.mean() + slope * (at - x.mean()), half)
+
+
+class Changes(NamedTuple):
+    """Participants with all four values, and the changes of their CBF and of their craving, each of shape (n,)."""
+
+    participants: list[str]
+    cbf: np.ndarray
+    craving: np.ndarray
+
+
+def changes(craving: Values, cbf: Values, sessions: tuple[str, str]) -> Changes:
+    """The changes from the first to the second session of participants who have both values at both.
+
+    Parameters
+    ----------
+    craving, cbf : Mapping
+        By participant and session.
+    sessions : tuple of str
+
+    Returns
+    -------
+    Changes
+    """
+    first, second = sessions
+    names = list(dict.fromkeys(name for name, _ in cbf))
+    complete = [n for n in names if all((n, label) in values for label in sessions for values in (cbf, craving))]
+
+    def change(values: Values) -> np.ndarray:
+        return np.array([values[name, second] - values[name, first] for name in complete])
+
+    return Changes(complete, change(cbf), change(craving))
+
+
+class Verdict(NamedTuple):
+    """The declared test of a region in words, and whether the region was chosen by the same data."""
+
+    text: str
+    chosen: bool
+
+
+def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms) -> Verdict:
+    """The declared test of a region.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Of ``roi_craving.tsv``.
+    roi : str
+    relations : Relations
+    arms : Arms
+
+    Returns
+    -------
+    Verdict
+        Two lines where the region was also read in each participant from the others' cluster; empty without a test.
+    """
+    text, chosen = "", False
+    test, arm_names = families.declared({"test": plain(relations.test)}), plain(arms)
+    start = "r = {} within arms" if test == families.Declared() else f"{test.words(arm_names)}: {{}}"
+    for row in rows:
+        if (row["roi"], row["contrast"]) != (roi, relations.contrast) or not test.fits(row, arm_names):
+            continue
+        estimate = _estimate(row, start)
+        if row["region_of"] == "others":
+            # Stands after the row of the region of all participants.
+            return Verdict(f"{text}\nregion without the participant: {estimate}", chosen)
+        chosen, text = row["roi_defined_by_same_data"] == "true", estimate
+    return Verdict(text, chosen)
+
+
+def _estimate(row: Row, start: str) -> str:
+    """The estimate of a row in words, with its p where it is a test."""
+    if row["estimate"] is None:
+        return row["note"] or "not available"
+    text = start.format(f"{float(row['estimate']):.2f}".replace("-", "\u2212"))
+    if row["role"] == families.TESTED:
+        corrected = number(row["p_holm"])
+        text += f", {p_text(number(row['p']))}"
+        text += f" (Holm {corrected:.2g})" if not math.isnan(corrected) else ""
+    return text
+
+
+def _empty_panel(axes: Axes) -> None:
+    axes.text(
+        0.5,
+        0.5,
+        "no values: the region is empty\nor not covered",
+        ha="center",
+        va="center",
+        transform=axes.transAxes,
+        color=style.MUTED,
+    )
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _panel(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms) -> None:
+    """The points of each arm with their line."""
+    for name, colour, marker in ((arms.control, style.BLUE, "o"), (arms.treatment, style.VERMILLION, "^")):
+        own = arm_of == name
+        x, y = points.cbf[own], points.craving[own]
+        axes.scatter(x, y, s=24, color=colour, marker=marker, alpha=0.75, linewidths=0, label=name)
+        if own.sum() > 2:
+            at = np.linspace(x.min(), x.max(), 60)
+            fitted = fit(x, y, at)
+            if fitted is not None:
+                axes.plot(at, fitted.line, color=colour, linewidth=1.6)
+                low, high = fitted.line - fitted.half, fitted.line + fitted.half
+                axes.fill_between(at, low, high, color=colour, alpha=0.14, linewidth=0)
+    axes.axhline(0, color=style.RULE, linewidth=0.8, zorder=0)
+    axes.axvline(0, color=style.RULE, linewidth=0.8, zorder=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationFiles:
+    """The tables that the figure shows.
+
+    Attributes
+    ----------
+    scores : path-like
+        ``craving_scores.tsv``.
+    values : sequence of path-like
+        ``{roi}_values.tsv`` of each region.
+    correlations : path-like
+        ``roi_craving.tsv``.
+    """
+
+    scores: FilePath
+    values: Sequence[FilePath]
+    correlations: FilePath
+
+
+@style.styled
+def draw(path: FilePath, files: RelationFiles, relations: Relations, arms: Arms, sessions: SessionPair) -> None:
+    """Draw the change of craving against the change of CBF, a panel per region.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG to write.
+    files : RelationFiles
+    relations : Relations
+    arms : Arms
+    sessions : SessionPair
+    """
+    known = Scores.read(files.scores, sessions)
+    results = tables.read_table(files.correlations)
+    everything = [row for table in files.values for row in tables.read_table(table)]
+    columns = min(COLUMNS, len(relations.rois))
+    count = -(-len(relations.rois) // columns)
+    drawn = style.figure(max(3.9 * columns, 5.5), 3.7 * count + 0.5)
+    panels = drawn.subplots(count, columns, squeeze=False)
+    marked, handles = False, list[Artist]()
+    for axes, roi in zip(panels.flat, relations.rois):
+        own = [row for row in everything if (row["roi"], row["contrast"]) == (roi, relations.contrast)]
+        points = changes(known.values, by_participant(own, "cbf"), known.sessions)
+        told = verdict(results, roi, relations, arms)
+        marked |= told.chosen
+        title = roi.replace("_", " ") + (" \u2020" if told.chosen else "")
+        axes.set_title(title, pad=18 + 10 * told.text.count("\n"))
+        axes.text(0, 1.02, told.text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
+        if points.participants:
+            _panel(axes, points, np.array([known.arms.get(name) for name in points.participants]), arms)
+        else:
+            _empty_panel(axes)
+        axes.set_xlabel(f"\u0394 CBF, {relations.contrast} (mL/100 g/min)")
+        axes.set_ylabel("\u0394 cue-elicited craving (points)")
+        handles = handles or axes.get_legend_handles_labels()[0]
+    for axes in panels.flat[len(relations.rois) :]:
+        axes.set_visible(False)
+    first, second = known.sessions
+    note = f"\u0394: {second} \u2212 {first}. Lines: least squares in each arm, band: 95 % confidence of the mean."
+    if marked:
+        note += "\n\u2020 A cluster of this trial's own analysis: chosen by the same data."
+    drawn.text(0.01, 0.012, note, color=style.MUTED)
+    if handles:
+        drawn.legend(handles=handles, loc="upper right", ncols=2, bbox_to_anchor=(0.995, 0.998))
+    inch = 1 / drawn.get_figheight()
+    drawn.tight_layout(rect=(0, 0.25 * inch * (1.7 if marked else 1), 1, 1 - 0.3 * inch), w_pad=2)
+    style.save(drawn, path)
