@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 from pharmasl.endpoints import mediation, models
-from pharmasl.statistics import effect_sizes, mixed_model, partial_correlation
+from pharmasl.statistics import correlation_tests, effect_sizes, mixed_model
+from pharmasl.statistics.partial_correlation import METHODS, Observations
 
 N, RHO, RESAMPLES = (21, 22), 0.5, 999
 
@@ -53,13 +54,15 @@ def main(trials=300):
         x, noise = rng.normal(size=(2, sum(N)))
         y = RHO * x + math.sqrt(1 - RHO**2) * noise
         for method, value in truth.items():
-            result = partial_correlation.correlate(x, y, arm[None], arm, method, rng, RESAMPLES)
+            result = correlation_tests.correlate(Observations(x, y, arm[None], arm), method, rng, RESAMPLES)
             found.setdefault(f"{method}, interval", []).append(result.ci_low <= value <= result.ci_high)
             found.setdefault(f"{method}, BCa interval", []).append(result.bca_low <= value <= result.bca_high)
-        for method in ("pearson", "spearman", "percentage_bend"):
-            result = partial_correlation.correlate(x, noise + 2 * arm, arm[None], arm, method, rng, RESAMPLES)
+        for method in METHODS:
+            result = correlation_tests.correlate(
+                Observations(x, noise + 2 * arm, arm[None], arm), method, rng, RESAMPLES
+            )
             found.setdefault(f"{method}, permutation p without relation", []).append(result.p <= 0.05)
-        result = partial_correlation.slope_interaction(x, x + noise, arm > 0, none, rng, RESAMPLES)
+        result = correlation_tests.slope_interaction(x, x + noise, arm > 0, none, rng, RESAMPLES)
         found.setdefault("slope interaction, permutation p", []).append(result.p <= 0.05)
         found.setdefault("slope interaction, interval", []).append(result.ci_low <= 0 <= result.ci_high)
         first, second = rng.normal(0.8, 1, N[0]), rng.normal(0, 1, N[1])

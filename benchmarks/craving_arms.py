@@ -19,8 +19,16 @@ import math
 import sys
 
 import numpy as np
-from pharmasl.statistics import arm_variances, mixed_model, partial_correlation
+from pharmasl.statistics import (
+    arm_variances,
+    correlation_intervals,
+    correlation_tests,
+    mixed_model,
+    partial_correlation,
+)
+from pharmasl.statistics.partial_correlation import METHODS, Observations
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
 SIZES = ((10, 10), (10, 33), (33, 10), (21, 22))
 BATCH = 100
@@ -42,15 +50,10 @@ def by_arm(response, treated, session, who):
 def ancova(before, after, treated):
     """P of the arms' difference at follow-up, adjusted for baseline; equal variances, by arm, HC3. One study."""
     design = np.column_stack([np.ones(len(before)), treated, before - before.mean()])
-    hat = np.linalg.pinv(design)
-    b = hat @ after
-    rest = after - design @ b
-    df = len(after) - 3
-    pooled = math.sqrt(rest @ rest / df * (hat[1] @ hat[1]))
-    leverage = (design * hat.T).sum(axis=1)
-    third = math.sqrt((hat[1] ** 2 * (rest / (1 - leverage)) ** 2).sum())
+    fit = OLS(after, design).fit()
+    third = OLS(after, design).fit(cov_type="HC3", use_t=True)
     ours = arm_variances.ArmVariances(design, (0, 1, 0), treated).test(after).p
-    return (2 * stats.t.sf(abs(b[1]) / pooled, df), ours, 2 * stats.t.sf(abs(b[1]) / third, df))
+    return fit.pvalues[1], ours, third.pvalues[1]
 
 
 def attendance(n, share, rng):
@@ -158,9 +161,9 @@ def slope_before(x, y, arm, order):
     """P of the difference of slopes with one residual variance: by t, and by permutation of the partial correlation."""
     nuisance = np.stack([arm, x])
     r = float(partial_correlation.partial_correlation(arm * x, y, nuisance))
-    null = partial_correlation.permuted(arm * x, y, nuisance, order)
+    null = partial_correlation.permuted(Observations(arm * x, y, nuisance, arm), order)
     reached = 1 + partial_correlation.reaches(null, r).sum()
-    return partial_correlation.t_p_value(r, len(x) - 4), reached / (1 + len(order))
+    return correlation_intervals.t_p_value(r, len(x) - 4), reached / (1 + len(order))
 
 
 def relation(n, spread, rng):
@@ -177,21 +180,21 @@ def relation(n, spread, rng):
     x, noise = x * sx, noise * sy
     r = float(partial_correlation.partial_correlation(x, y, adjust))
     left = [partial_correlation.residuals(each, adjust) for each in (x, y)]
-    scale = partial_correlation.by_arm_scale(*left, r, arm, 1)
-    intervals = [partial_correlation.fisher_interval(r, total, 1, scale=each) for each in (1.0, scale)]
+    scale = correlation_intervals.by_arm_scale(*left, r, arm, 1)
+    intervals = [correlation_intervals.fisher_interval(r, total, 1, scale=each) for each in (1.0, scale)]
     order = partial_correlation.orders_within(rng.random((199, total)), arm)
     null_r = float(partial_correlation.partial_correlation(x, noise, adjust))
     found = [low <= rho <= high for low, high in intervals]
-    found.append(partial_correlation.t_p_value(null_r, total - 3) <= 0.05)
+    found.append(correlation_intervals.t_p_value(null_r, total - 3) <= 0.05)
     design = np.column_stack([x, np.ones(total), arm])
     found.append(arm_variances.ArmVariances(design, (1, 0, 0), arm).test(noise).p <= 0.05)
-    for method in ("pearson", "spearman", "percentage_bend"):
+    for method in METHODS:
         observed = float(partial_correlation.statistic(x, noise, adjust, method))
-        null = partial_correlation.permuted(x, noise, adjust, order, method)
+        null = partial_correlation.permuted(Observations(x, noise, adjust, arm), order, method)
         found.append((1 + partial_correlation.reaches(null, observed).sum()) / 200 <= 0.05)
     sloped = 0.5 * x + noise
     found += [p <= 0.05 for p in slope_before(x, sloped, arm, order)]
-    now = partial_correlation.slope_interaction(x, sloped, arm > 0, np.empty((0, total)), rng, 199)
+    now = correlation_tests.slope_interaction(x, sloped, arm > 0, np.empty((0, total)), rng, 199)
     return [*found, now.p_t <= 0.05, now.p <= 0.05]
 
 

@@ -142,11 +142,11 @@ def test_a_region_or_contrast_without_values_is_refused(chain):
     assert not (chain / "x.tsv").exists()
 
 
-def test_craving_stages_import_no_heavy_library():
+def test_what_planning_and_pages_read_of_craving_imports_no_heavy_library():
     code = (
         "import sys; sys.path.insert(0, 'scripts');"
-        "from pharmasl.endpoints import scores, models, correlations;"
-        "print(sorted({'pandas', 'statsmodels', 'scipy.stats', 'nibabel', 'numba'} & set(sys.modules)))"
+        "from pharmasl.endpoints import families, scores;"
+        "print(sorted({'pandas', 'statsmodels', 'scipy', 'nibabel', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -179,7 +179,14 @@ def test_the_left_out_script_hands_its_files_on(monkeypatch, tmp_path):
     module, seen = script("roi_left_out"), {}
     monkeypatch.setattr(module.left_out_regions, "write", lambda given, outputs, **more: seen.update(given, **more))
     names = ("baseline", "followup", "design", "inference", "search", "mask", "maps")
-    params = {"roi": {}, "name": "a", "rows": [], "members": ("sub-01",), "inference": {}, "minimum_coverage": 0.5}
+    params = {
+        "roi": {"statistic": "mean", "space": "template"},
+        "name": "a",
+        "rows": [],
+        "members": ("sub-01",),
+        "inference": {},
+        "minimum_coverage": 0.5,
+    }
     outputs = {name: name for name in ("values", "regions", "test")}
     module.main(
         SimpleNamespace(

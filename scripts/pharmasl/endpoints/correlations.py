@@ -28,7 +28,7 @@ from pharmasl.endpoints import scores as scoring
 from pharmasl.endpoints.correlation_table import COLUMNS
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.statistics import partial_correlation
+from pharmasl.statistics import correlation_tests, multiplicity, partial_correlation
 
 log = logging.getLogger(__name__)
 
@@ -163,11 +163,11 @@ class _Test:
 
     def __init__(self, name, x, y, nuisance, strata, chosen, covariates):
         self.roi, self.contrast, self.timing, self.group, self.method, self.region_of = name
-        self.x, self.y, self.nuisance, self.strata, self.chosen = x, y, nuisance, strata, chosen
+        self.data, self.chosen = partial_correlation.Observations(x, y, nuisance, strata), chosen
         self.covariates = covariates
         self.estimate = math.nan
-        if len(x) >= partial_correlation.MINIMUM_N and len(x) - len(nuisance) - 3 > 0:
-            self.estimate = float(partial_correlation.statistic(x, y, nuisance, self.method))
+        if correlation_tests.too_few(len(x), len(nuisance)) is None:
+            self.estimate = float(self.data.statistic(self.method))
         self.reached, self.reached_max = 1, 1
 
 
@@ -182,11 +182,7 @@ def _permute(tests, sample, of_family, resamples, seed):
             if math.isnan(test.estimate):
                 continue
             null = partial_correlation.permuted(
-                test.x,
-                test.y,
-                test.nuisance,
-                partial_correlation.orders_within(keys[:, test.chosen], test.strata),
-                test.method,
+                test.data, partial_correlation.orders_within(keys[:, test.chosen], test.data.strata), test.method
             )
             test.reached += int(partial_correlation.reaches(null, test.estimate).sum())
             if family:
@@ -224,8 +220,8 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
     treatment, control = arms["treatment"], arms["control"]
     sample = Sample(scores, craving, arms, sessions)
     resamples, seed = (
-        int(craving.get("resamples", partial_correlation.RESAMPLES)),
-        int(craving.get("seed", partial_correlation.SEED)),
+        int(craving.get("resamples", 9999)),
+        int(craving.get("seed", 20200218)),
     )
     tests = []
     for region_of, values in (("all", cbf), ("others", left_out or {})):
@@ -268,7 +264,7 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
                 "group": group,
                 "method": method,
                 "region_of": test.region_of,
-                **result._asdict(),
+                **vars(result),
                 "adjusted_for": ", ".join(adjusted) or None,
                 "p_max": p_max,
                 "roi_defined_by_same_data": defined[test.roi],
@@ -279,11 +275,8 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
     for test, family in zip(tests, of_family):
         label = (test.roi, test.contrast, test.timing, test.group, test.method)
         label = label if test.region_of == "all" else (*label, test.region_of)
-        result = partial_correlation.correlate(
-            test.x,
-            test.y,
-            test.nuisance,
-            test.strata,
+        result = correlation_tests.correlate(
+            test.data,
             test.method,
             stream(*label),
             resamples,
@@ -292,24 +285,43 @@ def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
         )
         known = family and not math.isnan(result.estimate)
         add(test, test.group, test.method, result, test.reached_max / (resamples + 1) if known else math.nan)
-        found[test.group, test.method] = (result, len(test.nuisance), test)
+        found[test.group, test.method] = (result, len(test.data.nuisance), test)
         if (test.timing, test.group, test.method) == ("change", control, "percentage_bend"):
             (one, k, _), (two, m, _) = found[treatment, "pearson"], found[control, "pearson"]
             both, everyone = f"{treatment} - {control}", found["all", "pearson"][2]
             method = "pearson_difference"
-            add(test, both, method, partial_correlation.compare(one, two, (k, m)), None)
+            add(test, both, method, correlation_tests.difference(one, two, (k, m)), None)
             method = "slope_interaction"
-            result = partial_correlation.slope_interaction(
-                everyone.x,
-                everyone.y,
-                everyone.strata == treatment,
+            result = correlation_tests.slope_interaction(
+                everyone.data.x,
+                everyone.data.y,
+                everyone.data.strata == treatment,
                 everyone.covariates,
                 stream(test.roi, test.contrast, "change", both, method, test.region_of),
                 resamples,
             )
             add(test, both, method, result, None)
-    families.correct(out)
+    _correct(out)
     return out
+
+
+def _correct(rows):
+    """Write role, size of the family and the corrected p into rows that have ``p`` and ``family``.
+
+    A test without a p stays in its family; a description has no corrected p.
+    """
+    for row in rows:
+        row.update(
+            role=families.TESTED if row["family"] else families.DESCRIBED,
+            family_size=None,
+            p_holm=math.nan,
+            p_fdr=math.nan,
+        )
+    for name in dict.fromkeys(row["family"] for row in rows if row["family"]):
+        members = [row for row in rows if row["family"] == name]
+        p = [row["p"] for row in members]
+        for row, holm, rate in zip(members, multiplicity.holm(p), multiplicity.q_values(p)):
+            row.update(family_size=len(p), p_holm=float(holm), p_fdr=float(rate))
 
 
 def write_correlations(scores_path, values_paths, sidecar_paths, table_path, craving, arms, sessions, left_out=()):
@@ -350,8 +362,8 @@ def write_correlations(scores_path, values_paths, sidecar_paths, table_path, cra
             )
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     resamples, seed = (
-        int(craving.get("resamples", partial_correlation.RESAMPLES)),
-        int(craving.get("seed", partial_correlation.SEED)),
+        int(craving.get("resamples", 9999)),
+        int(craving.get("seed", 20200218)),
     )
     columns["p"].update(Permutations=resamples, Seed=seed)
     columns["p_max"].update(Permutations=resamples, Seed=seed)

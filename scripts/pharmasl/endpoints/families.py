@@ -9,10 +9,7 @@ A region that is a cluster of these data and was read again in each participant 
 read from the others; its reading in the cluster of all is a description.
 """
 
-import math
 from dataclasses import dataclass
-
-from pharmasl.statistics import multiplicity
 
 TESTED, DESCRIBED = "tested", "described"
 # Methods that compare the arms' changes, whatever timing and group say.
@@ -89,17 +86,3 @@ def family(row, craving, arms, reread):
         return ALL
     test = declared(craving)
     return test.words(arms) if test.fits(row, arms) else None
-
-
-def correct(rows):
-    """Write role, size of the family and the corrected p into rows that have ``p`` and ``family``.
-
-    A test without a p stays in its family; a description has no corrected p.
-    """
-    for row in rows:
-        row.update(role=TESTED if row["family"] else DESCRIBED, family_size=None, p_holm=math.nan, p_fdr=math.nan)
-    for name in dict.fromkeys(row["family"] for row in rows if row["family"]):
-        members = [row for row in rows if row["family"] == name]
-        p = [row["p"] for row in members]
-        for row, holm, rate in zip(members, multiplicity.holm(p), multiplicity.q_values(p)):
-            row.update(family_size=len(p), p_holm=float(holm), p_fdr=float(rate))

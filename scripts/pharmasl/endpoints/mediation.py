@@ -27,7 +27,7 @@ from pharmasl.endpoints import correlations
 from pharmasl.endpoints import scores as scoring
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.statistics import partial_correlation
+from pharmasl.statistics.bootstrap import Bootstrap
 
 COLUMNS = {
     "effect": {
@@ -122,7 +122,7 @@ def paths(x, mediators, y, covariates):
     }
 
 
-def mediate(x, mediators, y, covariates, rng, resamples=partial_correlation.RESAMPLES, level=0.95):
+def mediate(x, mediators, y, covariates, rng, resamples=9999, level=0.95):
     """All effects with their bootstrap intervals.
 
     Parameters
@@ -142,31 +142,17 @@ def mediate(x, mediators, y, covariates, rng, resamples=partial_correlation.RESA
     dict of str to (estimate, percentile_low, percentile_high, bca_low, bca_high)
         Intervals are NaN where an effect is undefined in more than 5 % of the samples.
     """
-    n = len(x)
+    arrays = {}
 
     def at(index):
-        return paths(x[index], [m[index] for m in mediators], y[index], np.moveaxis(covariates[:, index], 0, -2))
-
-    found = at(np.arange(n))
-    drawn = {name: [] for name in found}
-    for start in range(0, resamples, partial_correlation.BLOCK):
-        index = partial_correlation.resample_indices(x, min(partial_correlation.BLOCK, resamples - start), rng)
-        for name, values in at(index).items():
-            drawn[name].append(values)
-    jackknife = at(np.array([np.delete(np.arange(n), i) for i in range(n)]))
-    out = {}
-    for name, estimate in found.items():
-        sample = np.concatenate(drawn[name])
-        kept = sample[np.isfinite(sample)]
-        ends = (math.nan, math.nan)
-        if len(kept) >= 0.95 * len(sample):
-            ends = tuple(float(end) for end in np.percentile(kept, [50 * (1 - level), 50 * (1 + level)]))
-        out[name] = (
-            float(estimate),
-            *ends,
-            *partial_correlation.bca_interval(float(estimate), sample, jackknife[name], level),
+        arrays.update(
+            paths(x[index], [m[index] for m in mediators], y[index], np.moveaxis(covariates[:, index], 0, -2))
         )
-    return out
+        return np.stack(list(arrays.values()))
+
+    drawn = Bootstrap(at, x, resamples, rng)
+    ends = np.column_stack([drawn.estimates, drawn.intervals("percentile", level), drawn.intervals("BCa", level)])
+    return {name: tuple(row) for name, row in zip(arrays, ends.tolist())}
 
 
 def analyse(scores, cbf, defined, craving, arms, sessions):
@@ -206,14 +192,14 @@ def analyse(scores, cbf, defined, craving, arms, sessions):
     if keep.sum() < least or min((x == 0).sum(), (x == 1).sum()) < 2:
         note = f"fewer than {least} participants with all values, or fewer than 2 in an arm"
         return [{"effect": "total", **shared, "note": note}]
-    rng = np.random.default_rng([int(craving.get("seed", partial_correlation.SEED)), 0x6D65])
+    rng = np.random.default_rng([int(craving.get("seed", 20200218)), 0x6D65])
     found = mediate(
         x,
         [change[keep] for change in changes],
         y[keep],
         covariates,
         rng,
-        int(craving.get("resamples", partial_correlation.RESAMPLES)),
+        int(craving.get("resamples", 9999)),
     )
     fields = ("estimate", "percentile_low", "percentile_high", "bca_low", "bca_high")
     rows = []
@@ -256,8 +242,8 @@ def write_mediation(scores_path, values_paths, sidecar_paths, table_path, cravin
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     for name in ("percentile_low", "percentile_high", "bca_low", "bca_high"):
         columns[name].update(
-            BootstrapSamples=int(craving.get("resamples", partial_correlation.RESAMPLES)),
-            Seed=int(craving.get("seed", partial_correlation.SEED)),
+            BootstrapSamples=int(craving.get("resamples", 9999)),
+            Seed=int(craving.get("seed", 20200218)),
         )
     rows = analyse(scoring.read_written(scores_path), cbf, defined, craving, arms, sessions)
     tables.write_table(table_path, rows, columns)

@@ -3,9 +3,6 @@
 import math
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
-
-from pharmasl.statistics import mixed_model
 
 COLUMNS = {
     "analysis": {
@@ -96,6 +93,21 @@ COLUMNS = {
     "method": "Method, and why a value is n/a",
 }
 
+INFLUENCE_COLUMNS = {
+    "participant_id": "Participant",
+    "arm": "Arm of the trial",
+    "session_id": "Session label, without ses-",
+    "cue_elicited": "Cue-elicited craving, points",
+    "fitted": "Fitted by the random-intercept model, the participant's predicted intercept included, points",
+    "residual": "Cue-elicited craving minus fitted, points",
+    "residual_standardised": "Residual over the residual standard deviation",
+    "random_intercept": "Predicted intercept of the participant (best linear unbiased prediction), points",
+    "cooks_distance": "Cook's distance of the participant, all fixed effects together, the model refitted without them",
+    "estimate_without": "Group-by-time interaction without the participant, points",
+    "p_without": "Two-sided p of the interaction without the participant (Kenward-Roger)",
+    "note": "Why values are n/a",
+}
+
 WITHOUT = ("without_one_low", "without_one_high")
 
 
@@ -111,15 +123,6 @@ def deviation(values):
     """Return the standard deviation with n - 1, exactly 0 for values that differ by rounding only."""
     sd = float(values.std(ddof=1))
     return sd if sd > 1e-12 * float(np.abs(values).max()) else 0.0
-
-
-def t_test(estimate, se, df):
-    """T test and 95 % interval of an estimate; without variation (``se`` 0) there is no t, p or interval."""
-    if not se > 0:
-        return mixed_model.Test(estimate, se, df, math.nan, math.nan, math.nan, math.nan)
-    t = estimate / se
-    half = float(stdtrit(df, 0.975)) * se
-    return mixed_model.Test(estimate, se, df, t, float(2 * stdtr(df, -abs(t))), estimate - half, estimate + half)
 
 
 def pairs(scores, sessions):

@@ -16,9 +16,10 @@ import numpy as np
 
 from pharmasl.endpoints import comparisons
 from pharmasl.endpoints import scores as scoring
-from pharmasl.endpoints.model_table import COLUMNS, WITHOUT, deviation, make_row, pairs, t_test
+from pharmasl.endpoints.model_table import COLUMNS, INFLUENCE_COLUMNS, WITHOUT, deviation, make_row, pairs
 from pharmasl.files import tables
 from pharmasl.statistics import arm_variances, diagnostics, effect_sizes, mixed_model
+from pharmasl.statistics.t_tests import t_test
 
 
 def descriptive(scores, arms, sessions, which="cue_elicited", analysis="descriptive"):
@@ -147,10 +148,10 @@ def _mixed(scores, arms, sessions, influence):
         boundary = "; boundary: variance between participants estimated as 0, so the scores count as independent"
     found = None
     if influence:
-        found = diagnostics.of_mixed_model(model, design, response, participants, MIXED_TERMS["arm:session"])
+        found = diagnostics.mixed_model_influence(model, design, response, participants, MIXED_TERMS["arm:session"])
     rows = []
     for term, weights in MIXED_TERMS.items():
-        test = mixed_model.kenward_roger(model, design, participants, weights)
+        test = mixed_model.kenward_roger(model, design, participants, weights).single()
         named = f"{method}, Kenward-Roger{boundary}"
         rows.append(make_row("mixed_model", term, n=n, method=named, test=test))
     variances = (float(model.subject_variance[0]), float(model.residual_variance[0]))
@@ -158,7 +159,7 @@ def _mixed(scores, arms, sessions, influence):
         make_row("mixed_model", term, n=n, method=f"{method}{boundary}", estimate=variance)
         for term, variance in zip(terms[-2:], variances)
     ]
-    test = mixed_model.contrast(model, MIXED_TERMS["arm:session"])
+    test = mixed_model.contrast(model, MIXED_TERMS["arm:session"]).single()
     named = f"{method}, Satterthwaite degrees of freedom{boundary}"
     rows.append(make_row("mixed_model_satterthwaite", "arm:session", n=n, method=named, test=test))
     return [*rows, _mixed_by_arm(response, participants, arm, session)], found
@@ -183,7 +184,7 @@ def _mixed_by_arm(response, participants, arm, session):
             method += (
                 "; boundary: variance between an arm's participants estimated as 0, so its scores count as independent"
             )
-        tests.append(mixed_model.kenward_roger(model, design, names, (0, 1)))
+        tests.append(mixed_model.kenward_roger(model, design, names, (0, 1)).single())
         variances.append(float(model.residual_variance[0]))
     squares = [test.se**2 for test in tests]
     df = sum(squares) ** 2 / sum(square**2 / test.df for square, test in zip(squares, tests))
@@ -218,7 +219,7 @@ def ancova(scores, arms, sessions):
         ratio = arm_variances.ratio(test.variances, arms["treatment"], arms["control"])
         method = "least squares, a residual variance for each arm; baseline score centred on its mean"
         rows.append(make_row("ancova", term, n=n, method=method, test=test, variance_ratio=ratio))
-    ends = diagnostics.extremes(diagnostics.least_squares_without(design, followup, (0, 1, 0)))
+    ends = diagnostics.extremes(diagnostics.estimates_without_one(design, followup, (0, 1, 0)))
     rows[1].update((name, None if math.isnan(end) else end) for name, end in zip(WITHOUT, ends))
     return rows
 
@@ -360,7 +361,7 @@ def influence_rows(scores, influence):
     Returns
     -------
     list of dict
-        Rows of ``diagnostics.COLUMNS``.
+        Rows of ``model_table.INFLUENCE_COLUMNS``.
     """
     out, k = [], 0
     for row in scores:
@@ -393,10 +394,10 @@ def write_models(scores_path, table_path, influence_path, arms, sessions):
     scores_path : path-like
         As ``craving_scores`` writes it.
     table_path, influence_path : path-like
-        Columns as :data:`COLUMNS` and ``diagnostics.COLUMNS``.
+        Columns as :data:`COLUMNS` and ``model_table.INFLUENCE_COLUMNS``.
     arms, sessions : dict
     """
     sessions, scores = _prepared(scoring.read_written(scores_path), arms, sessions)
     rows, influence = _analyse(scores, arms, sessions)
     tables.write_table(table_path, rows, COLUMNS)
-    tables.write_table(influence_path, influence_rows(scores, influence), diagnostics.COLUMNS)
+    tables.write_table(influence_path, influence_rows(scores, influence), INFLUENCE_COLUMNS)

@@ -6,7 +6,7 @@ from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.group import map_sidecars, verdict
 from pharmasl.space import images
-from pharmasl.statistics import multiplicity
+from pharmasl.statistics import conjunctions
 
 
 def write(statistics, p_values, inferences, outputs, *, name, analyses):
@@ -47,8 +47,8 @@ def write(statistics, p_values, inferences, outputs, *, name, analyses):
     shared = np.isfinite(stack).all(axis=0) & np.isfinite(p).all(axis=0)
     z = np.full(shared.shape, np.nan)
     joint = np.full(shared.shape, np.nan)
-    z[shared] = multiplicity.conjunction(stack[:, shared].astype(np.float64))
-    joint[shared] = multiplicity.conjunction_p(p[:, shared], stack[:, shared])
+    z[shared] = conjunctions.minimum_statistic(stack[:, shared].astype(np.float64))
+    joint[shared] = conjunctions.largest_p(p[:, shared], stack[:, shared])
     images.save(outputs.z, z, affine)
     images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine)
     alpha = max(block["alpha"] for block in blocks)

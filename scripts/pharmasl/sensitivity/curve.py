@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
 from pharmasl.statistics import effect_sizes
-from pharmasl.statistics.partial_correlation import fisher_interval
+from pharmasl.statistics.correlation_intervals import fisher_interval
 
 ALPHA = 0.05
 # Relabellings made and computed at a time: bounds the memory.

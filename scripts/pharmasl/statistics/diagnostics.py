@@ -1,78 +1,76 @@
-"""Do a model's assumptions hold, and does one participant make its result? Residuals and influence.
+"""Do a model's assumptions hold, and does one participant decide its result? Residuals and influence.
 
-Influence is by deletion of whole participants with the model refitted, variances included, not by a one-step formula.
-Cook's distance of participant i is ``(b - b_i)' V^-1 (b - b_i) / p``, b the fixed effects of all participants, V their
-covariance, b_i those without participant i.
+The influence in the mixed model is by deletion of whole participants with the model refitted, variances included, not by a
+one-step formula. Cook's distance of participant i is ``(b - b_i)' V^-1 (b - b_i) / p``, where b are the fixed effects of all
+participants, V their covariance, and b_i the fixed effects without participant i.
 
-Whether scores scatter alike is asked where observations are independent, one a participant: of the changes and of each
-session's scores by arm (Breusch and Pagan 1979 in the form of Koenker 1981, which does not lean on normal errors), and
-of the two sessions by the correlation of a participant's sum with their difference (Pitman 1939, Morgan 1939). The two
-residuals of a participant in the random-intercept model are no such observations: they are nearly opposite.
+Equal variances are tested where observations are independent, one per participant: of the changes and of each session's
+scores by arm (Breusch and Pagan 1979 in the form of Koenker 1981, which does not rest on normal errors), and of the two
+sessions by the correlation of each participant's sum and difference (Pitman 1939, Morgan 1939). The two residuals of a
+participant in the random-intercept model are not independent: they are nearly opposite.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc, stdtr
+from numpy.typing import ArrayLike
+from scipy.special import stdtr
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.diagnostic import het_breuschpagan
 
 from pharmasl.statistics import mixed_model
 
-COLUMNS = {
-    "participant_id": "Participant",
-    "arm": "Arm of the trial",
-    "session_id": "Session label, without ses-",
-    "cue_elicited": "Cue-elicited craving, points",
-    "fitted": "Fitted by the random-intercept model, the participant's predicted intercept included, points",
-    "residual": "Cue-elicited craving minus fitted, points",
-    "residual_standardised": "Residual over the residual standard deviation",
-    "random_intercept": "Predicted intercept of the participant (best linear unbiased prediction), points",
-    "cooks_distance": "Cook's distance of the participant, all fixed effects together, the model refitted without them",
-    "estimate_without": "Group-by-time interaction without the participant, points",
-    "p_without": "Two-sided p of the interaction without the participant (Kenward-Roger)",
-    "note": "Why values are n/a",
-}
 
-
-class Influence(NamedTuple):
-    """A fitted model's residuals, one an observation, and each participant's influence, one a participant.
+@dataclass(frozen=True)
+class Influence:
+    """The residuals of a mixed model, one per observation, and the influence of each participant.
 
     Attributes
     ----------
     fitted, residual, standardised : ndarray of shape (n,)
-    participants : list
+        ``standardised`` over the residual standard deviation; ``fitted`` with the predicted random intercept.
+    participants : tuple of str
     intercepts, cooks_distance, estimates, p : ndarray of shape (participants,)
-        ``estimates`` and ``p`` of the tested contrast without the participant; NaN where no model is left.
+        Predicted random intercept; Cook's distance; ``estimates`` and ``p`` of the tested contrast without the participant,
+        NaN where the model cannot be fitted without them.
     """
 
     fitted: np.ndarray
     residual: np.ndarray
     standardised: np.ndarray
-    participants: list
+    participants: tuple[str, ...]
     intercepts: np.ndarray
     cooks_distance: np.ndarray
     estimates: np.ndarray
     p: np.ndarray
 
 
-def of_mixed_model(model, design, response, subject, weights):
+def mixed_model_influence(
+    model: mixed_model.Fit,
+    design: np.ndarray,
+    response: np.ndarray,
+    subject: Sequence[str] | np.ndarray,
+    weights: ArrayLike,
+) -> Influence:
     """Residuals and influence of a random-intercept model.
 
     Parameters
     ----------
     model : mixed_model.Fit
-        Of the arrays below, one response.
+        Of the arrays below, a single response.
     design : ndarray of shape (n, p)
     response : ndarray of shape (n,)
     subject : sequence of length n
-    weights : sequence of length p
-        The contrast whose estimates are wanted.
+    weights : array_like of shape (p,)
+        The contrast whose estimates are returned.
 
     Returns
     -------
     Influence
     """
     subject = np.asarray(subject)
-    participants = list(dict.fromkeys(subject.tolist()))
+    participants = tuple(dict.fromkeys(subject.tolist()))
     b = model.coefficients[:, 0]
     ratio, variance = float(model.ratio[0]), float(model.residual_variance[0])
     marginal = response - design @ b
@@ -94,14 +92,23 @@ def of_mixed_model(model, design, response, subject, weights):
             continue
         moved = b - without.coefficients[:, 0]
         distance[k] = moved @ precision @ moved / len(b)
-        test = mixed_model.kenward_roger(without, design[keep], subject[keep], weights)
+        test = mixed_model.kenward_roger(without, design[keep], subject[keep], weights).single()
         estimates[k], p[k] = test.estimate, test.p
     residual = response - fitted
-    return Influence(fitted, residual, residual / np.sqrt(variance), participants, intercepts, distance, estimates, p)
+    return Influence(
+        fitted=fitted,
+        residual=residual,
+        standardised=residual / np.sqrt(variance),
+        participants=participants,
+        intercepts=intercepts,
+        cooks_distance=distance,
+        estimates=estimates,
+        p=p,
+    )
 
 
-def breusch_pagan(residual, regressors):
-    """Whether the variance of a regression's residuals goes with some variables: n R2 of the squared residuals.
+def breusch_pagan(residual: np.ndarray, regressors: np.ndarray) -> tuple[float, float]:
+    """Test whether the variance of a regression's residuals depends on some variables, in Koenker's form.
 
     Parameters
     ----------
@@ -113,20 +120,19 @@ def breusch_pagan(residual, regressors):
     Returns
     -------
     statistic, p : float
-        By the chi-square distribution with k degrees of freedom; NaN where the squares do not vary.
+        The Lagrange multiplier, n R2 of the squared residuals, and its p by the chi-square distribution with k degrees of
+        freedom; NaN where the squares do not vary.
     """
     square = np.asarray(residual, dtype=np.float64) ** 2
     total = float(((square - square.mean()) ** 2).sum())
     if not total > 1e-20 * float((square**2).sum()):
         return np.nan, np.nan
-    design = np.column_stack([np.ones(len(square)), regressors])
-    rest = square - design @ np.linalg.lstsq(design, square)[0]
-    statistic = len(square) * (1 - float(rest @ rest) / total)
-    return statistic, float(chdtrc(np.linalg.matrix_rank(design) - 1, statistic))
+    statistic, p, *_ = het_breuschpagan(residual, np.column_stack([np.ones(len(square)), regressors]))
+    return float(statistic), float(p)
 
 
-def pitman_morgan(first, second, nuisance):
-    """Whether two measurements of the same participants have one variance: the partial correlation of sum and difference.
+def pitman_morgan(first: np.ndarray, second: np.ndarray, nuisance: np.ndarray) -> tuple[float, float, float]:
+    """Test whether two measurements of the same participants have equal variances: the correlation of sum and difference.
 
     Parameters
     ----------
@@ -156,29 +162,30 @@ def pitman_morgan(first, second, nuisance):
     return float(squares[1] / squares[0]), float(t), float(2 * stdtr(df, -abs(t)))
 
 
-def least_squares_without(design, response, weights):
-    """A contrast of an ordinary least-squares fit without each observation.
+def estimates_without_one(design: np.ndarray, response: np.ndarray, weights: ArrayLike) -> np.ndarray:
+    """A contrast of an ordinary least-squares fit with each observation left out in turn.
 
     Parameters
     ----------
     design : ndarray of shape (n, p)
     response : ndarray of shape (n,)
-    weights : sequence of length p
+    weights : array_like of shape (p,)
 
     Returns
     -------
     ndarray of shape (n,)
         NaN where the design has dependent columns without the observation.
     """
-    inverse = np.linalg.inv(design.T @ design)
-    hat = inverse @ design.T
-    leverage = (design * hat.T).sum(axis=1)
-    b = hat @ response
-    left = np.where(leverage < 1 - 1e-10, 1 - leverage, np.nan)
-    return np.asarray(weights) @ b - (np.asarray(weights) @ hat) * (response - design @ b) / left
+    model = OLS(response, design)
+    fit = model.fit()
+    influence, weights = fit.get_influence(), np.asarray(weights, dtype=np.float64)
+    # In closed form by the press residuals e / (1 - h): statsmodels' own params_not_obsi refits n times.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = (weights @ model.pinv_wexog) * influence.resid_press
+    return np.where(influence.hat_matrix_diag < 1 - 1e-10, weights @ fit.params - moved, np.nan)
 
 
-def extremes(values):
+def extremes(values: ArrayLike) -> tuple[float, float]:
     """Least and greatest of the leave-one-out estimates, NaN if one is unknown."""
     values = np.asarray(values)
     return (float(values.min()), float(values.max())) if len(values) and np.isfinite(values).all() else (np.nan, np.nan)

@@ -1,31 +1,33 @@
-"""How large is an effect: in the maps' unit, in per cent of baseline, and in standard deviations of change.
+"""Effect sizes: in the maps' unit, in per cent of baseline, and in standard deviations of change.
 
 - The coefficient of the tested term, mL/100 g/min, with its confidence interval.
 - Per cent of baseline: the coefficient over the mean baseline of *all* participants analysed, both arms, at that voxel
-  (or over that cluster). The baseline is taken as known: the interval carries over by the same division.
-- Hedges' g: the difference of two arms' mean changes over the pooled standard deviation *of the changes*, free of its
+  (or over that cluster). The baseline is taken as known: the limits of the interval are divided by it too.
+- Hedges' g: the difference of two arms' mean changes over the pooled standard deviation *of the changes*, corrected for
   small-sample bias by the exact factor (Hedges 1981, J Educ Stat 6:107). With covariates the adjusted difference over
-  the residual standard deviation. Standard deviations of change are smaller or larger than those of baseline as the
-  sessions correlate: a g of change scores is not one of raw scores and must not be compared with one (Morris 2008,
-  doi 10.1177/1094428106291059).
+  the residual standard deviation. Whether changes vary more or less than baseline values depends on the correlation of the
+  sessions: a g of change scores must not be compared with a g of raw scores (Morris 2008, doi 10.1177/1094428106291059).
 - Its interval is exact under the model: t follows the noncentral t distribution, whose noncentrality is the population
   effect over the ``scale`` of the design (Hedges and Olkin 1985; Steiger and Fouladi 1997). It is an interval for the
-  population's effect and is not multiplied by the bias factor.
+  population's effect and is not multiplied by the bias factor. The limits are found by bisection of the distribution
+  function: scipy.special.nctdtrinc, its inverse, is right to about seven digits, and to four for a t of some hundreds.
 
-A size averaged over a cluster that was found in the same data is too large (selection); one in a region chosen before
+An effect size averaged over a cluster defined by the same data is too large (selection); one in a region chosen in advance
 is not.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
-# Up to so many values are solved one by one; more are read off a Chebyshev series fitted to so many solved ones.
+# Up to this many values are solved one by one; more are taken from a Chebyshev series through this many solved values.
 _DIRECT, _NODES = 400, 120
 
 
-class Size(NamedTuple):
+@dataclass(frozen=True)
+class StandardisedEffect:
     """Standardised effects; arrays in the shape of t.
 
     Attributes
@@ -33,7 +35,7 @@ class Size(NamedTuple):
     g : ndarray
         Hedges' g, unbiased.
     d : ndarray
-        The same without the correction (Cohen's d with pooled standard deviation).
+        Without the correction for bias (Cohen's d with pooled standard deviation).
     low, high : ndarray
         Confidence limits of the population's standardised effect.
     """
@@ -44,7 +46,7 @@ class Size(NamedTuple):
     high: np.ndarray
 
 
-def bias_factor(df):
+def bias_factor(df: ArrayLike) -> np.ndarray:
     """Hedges' exact factor J: gamma(df / 2) / (sqrt(df / 2) gamma((df - 1) / 2)).
 
     Parameters
@@ -60,18 +62,19 @@ def bias_factor(df):
     return np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
 
 
-# Above this t the distribution function takes ever more terms, in the end without an end; the limit is then known otherwise.
+# Above this t the series of the distribution function needs ever more terms, in the end without converging; the limit is then
+# computed from the one at this t.
 _LARGE = 1000.0
 # A model that leaves less than this share of the variance has no standard deviation to measure an effect by.
 _NOTHING_LEFT = 1e-12
 
 
-def _solve(t, df, probability):
+def _solve(t: np.ndarray, df: np.ndarray, probability: float) -> np.ndarray:
     """Noncentrality at which a noncentral t below ``t`` has this probability; t and df of one shape.
 
     A noncentral t is (d + Z) / U, U^2 a chi-square over its degrees of freedom. Where d is large, Z matters little and the
-    limit is t times U's quantile u; more nearly, d^2 = t^2 u^2 - c with a c that does not depend on t, but for a share of
-    the order of t^-4. So a t above :data:`_LARGE` takes its c from the limit there.
+    limit is t times U's quantile u; more precisely, d^2 = t^2 u^2 - c with a c that depends on t by a relative amount of
+    the order of t^-4 only. So a t above :data:`_LARGE` takes its c from the limit there.
     """
     edge = np.clip(t, -_LARGE, _LARGE)
     limit = _bisect(edge, df, probability)
@@ -82,8 +85,8 @@ def _solve(t, df, probability):
     return np.where(np.abs(t) > _LARGE, np.sign(t) * np.sqrt(square), limit)
 
 
-def _bisect(t, df, probability):
-    """The same by bisection of the distribution function."""
+def _bisect(t: np.ndarray, df: np.ndarray, probability: float) -> np.ndarray:
+    """Noncentrality at which a noncentral t below ``t`` has this probability, by bisection; t not above :data:`_LARGE`."""
     # Normal approximation of the limit, then widened until it brackets: the probability falls as noncentrality grows.
     reach = 4 * np.sqrt(1 + t * t / (2 * df))
     low, high = t - reach, t + reach
@@ -100,7 +103,7 @@ def _bisect(t, df, probability):
     return (low + high) / 2
 
 
-def noncentrality_interval(t, df, level=0.95):
+def noncentrality_interval(t: ArrayLike, df: ArrayLike, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Confidence limits of the noncentrality of an observed t.
 
     Parameters
@@ -108,13 +111,13 @@ def noncentrality_interval(t, df, level=0.95):
     t : array_like
         NaN stays NaN.
     df : float or array_like
-        One for all, or one a t.
+        One for all, or one per t.
     level : float
 
     Returns
     -------
     low, high : ndarray
-        Shape of ``t``. Of many t with one df the limits are interpolated, to about 1e-9.
+        Shape of ``t``. For many t with one df the limits are interpolated, to about 1e-9.
     """
     t = np.asarray(t, dtype=np.float64)
     df = np.asarray(df, dtype=np.float64)
@@ -136,7 +139,7 @@ def noncentrality_interval(t, df, level=0.95):
     return out[0], out[1]
 
 
-def hedges_g(t, scale, df, level=0.95):
+def hedges_g(t: ArrayLike, scale: float, df: float, level: float = 0.95) -> StandardisedEffect:
     """Standardised effects of a linear model's tested term.
 
     Parameters
@@ -144,7 +147,7 @@ def hedges_g(t, scale, df, level=0.95):
     t : array_like
         Student's t of the term.
     scale : float
-        Length of the tested term once the other terms are out, ``glm.Model.scale``: 1 / sqrt(c (X'X)^-1 c'). For two
+        Length of the tested term after the other terms are regressed out, ``glm.Model.scale``: 1 / sqrt(c (X'X)^-1 c'). For two
         arms without covariates that is sqrt(n1 n2 / (n1 + n2)).
     df : float
         Residual degrees of freedom, above 1.
@@ -153,7 +156,7 @@ def hedges_g(t, scale, df, level=0.95):
 
     Returns
     -------
-    Size
+    StandardisedEffect
         NaN where the model leaves no residual variance: there is no standard deviation to measure by.
     """
     t = np.asarray(t, dtype=np.float64)
@@ -161,10 +164,10 @@ def hedges_g(t, scale, df, level=0.95):
         t = np.where(np.isfinite(t) & (np.asarray(df) / np.square(t) > _NOTHING_LEFT), t, np.nan)
     low, high = noncentrality_interval(t, df, level)
     d = t / scale
-    return Size(bias_factor(df) * d, d, low / scale, high / scale)
+    return StandardisedEffect(g=bias_factor(df) * d, d=d, low=low / scale, high=high / scale)
 
 
-def two_groups(first, second, level=0.95):
+def two_groups(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> StandardisedEffect:
     """Hedges' g of two independent groups' change scores, ``first`` minus ``second``.
 
     Parameters
@@ -175,17 +178,17 @@ def two_groups(first, second, level=0.95):
 
     Returns
     -------
-    Size
+    StandardisedEffect
 
     Raises
     ------
     ValueError
-        If there are fewer than four participants in all or one in a group.
+        If there are fewer than four participants in all, or none in a group.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     n1, n2 = len(first), len(second)
     if min(n1, n2) < 1 or n1 + n2 < 4:
-        raise ValueError(f"groups of {n1} and {n2} have no standard deviation to speak of")
+        raise ValueError(f"groups of {n1} and {n2} are too small for a standard deviation")
     df = n1 + n2 - 2
     squares = ((first - first.mean(axis=0)) ** 2).sum(axis=0) + ((second - second.mean(axis=0)) ** 2).sum(axis=0)
     scale = np.sqrt(n1 * n2 / (n1 + n2))
@@ -194,7 +197,7 @@ def two_groups(first, second, level=0.95):
     return hedges_g(t, scale, df, level)
 
 
-def interval(effect, t, df, level=0.95):
+def interval(effect: ArrayLike, t: ArrayLike, df: float, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Confidence interval of a coefficient, in its own unit.
 
     Parameters
@@ -207,7 +210,7 @@ def interval(effect, t, df, level=0.95):
     Returns
     -------
     low, high : ndarray
-        NaN where t is 0: the ratio tells nothing there.
+        NaN where t is 0: the ratio is undefined there.
     """
     effect, t = np.asarray(effect, dtype=np.float64), np.asarray(t, dtype=np.float64)
     error = np.divide(effect, t, out=np.full(effect.shape, np.nan), where=t != 0)
@@ -215,7 +218,7 @@ def interval(effect, t, df, level=0.95):
     return effect - half, effect + half
 
 
-def percent_of_baseline(effect, baseline, least):
+def percent_of_baseline(effect: ArrayLike, baseline: ArrayLike, least: float) -> np.ndarray:
     """The effect in per cent of the mean baseline.
 
     Parameters
@@ -224,10 +227,10 @@ def percent_of_baseline(effect, baseline, least):
         mL/100 g/min; also its confidence limits.
     baseline : array_like
         Mean over the participants analysed, both arms, of the baseline session's CBF there,
-        mL/100 g/min. Of a cluster give the means over its voxels of both, so that the result is a ratio of means.
+        mL/100 g/min. For a cluster pass the means of both over its voxels, so that the result is a ratio of means.
     least : float
-        Baselines below this, mL/100 g/min, give NaN: a ratio to nearly nothing says nothing. For CBF maps a value
-        below any tissue's, such as 10, serves. Contrasts of two states have no baseline in this sense: divide by that
+        Baselines below this, mL/100 g/min, give NaN: a ratio to almost no perfusion is meaningless. For CBF maps a value
+        below any tissue's is suitable, such as 10. A contrast of two states has no baseline in this sense: divide by that
         of the CBF itself.
 
     Returns
@@ -240,8 +243,8 @@ def percent_of_baseline(effect, baseline, least):
     return np.divide(100 * effect, baseline, out=np.full(effect.shape, np.nan), where=baseline >= least)
 
 
-def cluster_means(data, labels, number):
-    """Each participant's mean over each cluster: give them to ``glm.fit`` for the cluster's effect, t and g.
+def cluster_means(data: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
+    """Each participant's mean over each cluster; ``glm.fit`` of them gives the cluster's effect, t and g.
 
     Parameters
     ----------

@@ -1,11 +1,12 @@
-"""The percentage bend correlation (Wilcox 1994, Psychometrika 59:601): values far from the median count only so much."""
+"""The percentage bend correlation (Wilcox 1994, Psychometrika 59:601): values far from the median have bounded influence."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 BEND = 0.2
 
 
-def bent(values, bend=BEND):
+def bent_scores(values: ArrayLike, bend: float = BEND) -> np.ndarray:
     """Scores whose correlation is the percentage bend correlation; vectorised over leading axes.
 
     A value is measured from the percentage bend midpoint in units of ``omega``, the (1 - bend) quantile of the
@@ -13,7 +14,7 @@ def bent(values, bend=BEND):
 
     Parameters
     ----------
-    values : ndarray of shape (..., n)
+    values : array_like of shape (..., n)
     bend : float
         Share of the values, 0 to 0.5, that may be cut; 0.2 is Wilcox's.
 
@@ -39,24 +40,24 @@ def bent(values, bend=BEND):
     return np.clip((values - midpoint) / omega, -1, 1)
 
 
-def correlation_of_scores(a, b):
+def correlation_of_scores(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``sum(a b) / sqrt(sum(a^2) sum(b^2))`` along the last axis: the scores are centred by their midpoint, not mean."""
     with np.errstate(invalid="ignore", divide="ignore"):
         r = (a * b).sum(axis=-1) / np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
     return np.clip(r, -1, 1)
 
 
-def percentage_bend(x, y, bend=BEND):
+def percentage_bend(x: ArrayLike, y: ArrayLike, bend: float = BEND) -> np.ndarray:
     """Percentage bend correlation of two variables; vectorised over leading axes.
 
     Parameters
     ----------
-    x, y : ndarray of shape (..., n)
+    x, y : array_like of shape (..., n)
     bend : float
 
     Returns
     -------
     ndarray of shape (...)
-        NaN where :func:`bent` is.
+        NaN where the scores of :func:`bent_scores` are.
     """
-    return correlation_of_scores(bent(x, bend), bent(y, bend))
+    return correlation_of_scores(bent_scores(x, bend), bent_scores(y, bend))

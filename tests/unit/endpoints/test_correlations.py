@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pharmasl.endpoints import correlations
-from pharmasl.statistics import partial_correlation, percentage_bend
+from pharmasl.statistics import (
+    bootstrap,
+    correlation_intervals,
+    correlation_tests,
+    partial_correlation,
+    percentage_bend,
+)
+from pharmasl.statistics.partial_correlation import Observations
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
@@ -37,8 +44,8 @@ def test_pearson_and_its_interval():
     interval = expected.confidence_interval()
     r = float(partial_correlation.partial_correlation(x, y, NONE))
     assert r == pytest.approx(expected.statistic, rel=1e-12)
-    assert partial_correlation.fisher_interval(r, 30) == pytest.approx((interval.low, interval.high), rel=1e-12)
-    assert partial_correlation.t_p_value(r, 28) == pytest.approx(expected.pvalue, rel=1e-10)
+    assert correlation_intervals.fisher_interval(r, 30) == pytest.approx((interval.low, interval.high), rel=1e-12)
+    assert correlation_intervals.t_p_value(r, 28) == pytest.approx(expected.pvalue, rel=1e-10)
 
 
 def test_spearman_with_ties():
@@ -47,7 +54,7 @@ def test_spearman_with_ties():
     expected = stats.spearmanr(x, y)
     rho = float(partial_correlation.partial_correlation(x, y, NONE, rank=True))
     assert rho == pytest.approx(expected.statistic, rel=1e-12)
-    assert partial_correlation.t_p_value(rho, 28) == pytest.approx(expected.pvalue, rel=1e-10)
+    assert correlation_intervals.t_p_value(rho, 28) == pytest.approx(expected.pvalue, rel=1e-10)
 
 
 def test_partial_correlation_is_that_of_residuals():
@@ -74,14 +81,11 @@ def test_partial_correlation_is_that_of_residuals():
 def test_bca_interval_is_that_of_scipy_on_the_same_samples():
     x, y = pair(4, 25)
     resamples = 2000
-    strata = np.zeros(25)
-    index = partial_correlation.resample_indices(strata, resamples, np.random.default_rng(99))
-    none = np.empty((0, 25))
-    resampled = partial_correlation.partial_correlation(x[index], y[index], np.empty((resamples, 0, 25)), rank=True)
-    without = np.array([np.delete(np.arange(25), i) for i in range(25)])
-    jackknife = partial_correlation.partial_correlation(x[without], y[without], np.empty((25, 0, 24)), rank=True)
-    rho = float(partial_correlation.partial_correlation(x, y, none, rank=True))
-    ours = partial_correlation.bca_interval(rho, resampled, jackknife)
+    data = Observations(x, y, np.empty((0, 25)), np.zeros(25))
+    drawn = bootstrap.Bootstrap(
+        lambda index: data.statistic("spearman", index)[None], data.strata, resamples, np.random.default_rng(99)
+    )
+    resampled, ours = drawn.distributions[0], tuple(drawn.intervals()[0])
 
     def statistic(a, b, axis=-1):
         return partial_correlation.partial_correlation(a, b, np.empty((*a.shape[:-1], 0, a.shape[-1])), rank=True)
@@ -108,15 +112,23 @@ def test_bca_interval_covers_in_simulation():
     covered = 0
     for k in range(trials):
         x, y = pair(1000 + k, n, rho)
-        result = partial_correlation.correlate(x, y, np.empty((0, n)), np.zeros(n), "spearman", rng, resamples=600)
+        result = correlation_tests.correlate(
+            Observations(x, y, np.empty((0, n)), np.zeros(n)), "spearman", rng, resamples=600
+        )
         covered += result.ci_low <= truth <= result.ci_high
     # Monte Carlo standard error 0.018; BCa at n = 40 is known to be near but not exactly nominal.
     assert 0.95 - 3 * 0.018 < covered / trials <= 1
 
 
 def test_stratified_resampling_keeps_arm_sizes():
-    strata = np.array(["a"] * 5 + ["b"] * 8)
-    index = partial_correlation.resample_indices(strata, 300, np.random.default_rng(0))
+    strata, drawn = np.array(["a"] * 5 + ["b"] * 8), []
+
+    def statistics(index):
+        drawn.append(index)
+        return index.mean(axis=-1)[None]
+
+    bootstrap.Bootstrap(statistics, strata, 300, np.random.default_rng(0))
+    index = next(each for each in drawn if each.shape == (300, 13))
     assert (strata[index] == strata).all()
     assert np.unique(index).size == 13
 
@@ -131,7 +143,7 @@ def test_permutation_p_against_enumeration():
     null = np.abs([stats.pearsonr(x, y[order]).statistic for order in orders])
     exact = (null >= abs(stats.pearsonr(x, y).statistic) - 1e-12).mean()
     ours = partial_correlation.permutation_p_value(
-        x, y, np.empty((0, 6)), np.zeros(6), 40_000, np.random.default_rng(1)
+        Observations(x, y, np.empty((0, 6)), np.zeros(6)), 40_000, np.random.default_rng(1)
     )
     assert ours == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
 
@@ -149,7 +161,7 @@ def test_permutation_within_arms_against_enumeration():
         for b in orders
     ]
     exact = (np.array(null) >= observed - 1e-12).mean()
-    ours = partial_correlation.permutation_p_value(x, y, arm[None], arm, 40_000, np.random.default_rng(1))
+    ours = partial_correlation.permutation_p_value(Observations(x, y, arm[None], arm), 40_000, np.random.default_rng(1))
     assert ours == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
 
 
@@ -175,7 +187,9 @@ def test_freedman_lane_against_enumeration():
     orders = np.array(list(itertools.permutations(range(7))))
     null = np.array([t(residual[order]) for order in orders])
     exact = (null >= t(y) * (1 - 1e-9)).mean()
-    ours = partial_correlation.permutation_p_value(x, y, age[None], np.zeros(7), 40_000, np.random.default_rng(2))
+    ours = partial_correlation.permutation_p_value(
+        Observations(x, y, age[None], np.zeros(7)), 40_000, np.random.default_rng(2)
+    )
     assert ours == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
 
 
@@ -196,7 +210,7 @@ def test_permutation_p_is_uniform_under_the_null_with_arm_and_covariate(method):
                 partial_correlation.ranks(y),
                 partial_correlation.ranks(nuisance),
             )
-        small += partial_correlation.permutation_p_value(x, y, nuisance, arm, 199, rng) <= 0.1
+        small += partial_correlation.permutation_p_value(Observations(x, y, nuisance, arm), 199, rng) <= 0.1
     assert abs(small / trials - 0.1) < 3.5 * math.sqrt(0.09 / trials)
 
 
@@ -204,15 +218,15 @@ def test_comparison_of_two_correlations():
     """z 1.975, p .048 for .5 in 21 against -.1 in 22, by Fisher's z worked by hand."""
     found = []
     for r, n in ((0.5, 21), (-0.1, 22)):
-        low, high = partial_correlation.fisher_interval(r, n)
-        found.append(partial_correlation.Correlation(r, low, high, math.nan, math.nan, n))
-    result = partial_correlation.compare(*found)
+        low, high = correlation_intervals.fisher_interval(r, n)
+        found.append(correlation_tests.Correlation(r, low, high, math.nan, math.nan, n))
+    result = correlation_tests.difference(*found)
     z = (math.atanh(0.5) - math.atanh(-0.1)) / math.sqrt(1 / 18 + 1 / 19)
     assert z == pytest.approx(1.975, abs=5e-4)
     assert result.p == pytest.approx(2 * stats.norm.sf(z), rel=1e-12)
     assert result.estimate == pytest.approx(0.6)
     assert result.n == 43
-    swapped = partial_correlation.compare(*found[::-1])
+    swapped = correlation_tests.difference(*found[::-1])
     assert (swapped.ci_low, swapped.ci_high) == pytest.approx((-result.ci_high, -result.ci_low))
 
 
@@ -225,9 +239,9 @@ def test_interval_of_the_difference_covers_in_simulation():
         y = rho * x + math.sqrt(1 - rho**2) * noise
         found = partial_correlation.partial_correlation(x, y, np.empty((trials, 0, n)))
         r.append(
-            [partial_correlation.Correlation(e, *partial_correlation.fisher_interval(e, n), 0.5, 0.5, n) for e in found]
+            [correlation_tests.Correlation(e, *correlation_intervals.fisher_interval(e, n), 0.5, 0.5, n) for e in found]
         )
-    results = [partial_correlation.compare(*both) for both in zip(*r)]
+    results = [correlation_tests.difference(*both) for both in zip(*r)]
     covered = np.mean([result.ci_low <= 0.6 <= result.ci_high for result in results])
     # Monte Carlo standard error 0.0034; Zou's interval is an approximation, close at these sizes.
     assert abs(covered - 0.95) < 4 * 0.0034
@@ -490,7 +504,7 @@ def test_familywise_error_of_p_max_under_the_null():
         keys = rng.random((resamples, n))
         order = partial_correlation.orders_within(keys, np.repeat([0, 1], n // 2))
         arm = np.repeat([[0.0, 1.0]], n // 2, axis=1).reshape(1, n)
-        null = np.max([partial_correlation.permuted(each, y, arm, order) for each in x], axis=0)
+        null = np.max([partial_correlation.permuted(Observations(each, y, arm, arm[0]), order) for each in x], axis=0)
         best = max(abs(float(partial_correlation.partial_correlation(each, y, arm))) for each in x)
         hits += (1 + partial_correlation.reaches(null, best).sum()) / (resamples + 1) <= 0.05
     # Monte Carlo standard error 0.020.
@@ -532,8 +546,8 @@ def test_slope_interaction_holds_its_level_and_finds_with_the_power_that_theory_
     null = power = 0
     for _ in range(trials):
         x, noise = rng.normal(size=(2, n))
-        null += partial_correlation.slope_interaction(x, 2 * treated + x + noise, treated, none, rng, 99).p <= 0.05
-        power += partial_correlation.slope_interaction(x, 0.9 * treated * x + noise, treated, none, rng, 1).p_t <= 0.05
+        null += correlation_tests.slope_interaction(x, 2 * treated + x + noise, treated, none, rng, 99).p <= 0.05
+        power += correlation_tests.slope_interaction(x, 0.9 * treated * x + noise, treated, none, rng, 1).p_t <= 0.05
     assert abs(null / trials - 0.05) < 3.5 * 0.0178
     # The noncentral t at the expected information: n1 and n2 less one, halved harmonically.
     expected = 0.9 / math.sqrt(1 / 20 + 1 / 21)
@@ -596,11 +610,11 @@ def test_intervals_and_p_hold_with_variances_that_differ_between_the_arms(n, spr
         y = 0.5 * x + math.sqrt(0.75) * noise
         r = float(partial_correlation.partial_correlation(x, y, arm[None]))
         left = [partial_correlation.residuals(v, arm[None]) for v in (x, y)]
-        low, high = partial_correlation.fisher_interval(
-            r, len(arm), 1, scale=partial_correlation.by_arm_scale(*left, r, arm, 1)
+        low, high = correlation_intervals.fisher_interval(
+            r, len(arm), 1, scale=correlation_intervals.by_arm_scale(*left, r, arm, 1)
         )
         covered += low <= 0.5 <= high
-        small += partial_correlation._by_arm_test(x, noise, arm[None], arm, "pearson").p <= 0.05
+        small += correlation_tests.by_arm_test(Observations(x, noise, arm[None], arm), "pearson").p <= 0.05
     error = math.sqrt(0.05 * 0.95 / studies)
     assert abs(covered / studies - 0.955) < 0.006 + 2.5 * error
     assert abs(small / studies - 0.05) < 0.006 + 2.5 * error
@@ -609,7 +623,7 @@ def test_intervals_and_p_hold_with_variances_that_differ_between_the_arms(n, spr
 def test_an_arm_of_one_has_no_interval_over_both_arms_and_says_so():
     rng = np.random.default_rng(6)
     arm, (x, y) = np.repeat([1.0, 0.0], (1, 12)), rng.normal(size=(2, 13))
-    found = partial_correlation.correlate(x, y, arm[None], arm, "pearson", rng, 99)
+    found = correlation_tests.correlate(Observations(x, y, arm[None], arm), "pearson", rng, 99)
     assert math.isnan(found.ci_low)
     assert math.isnan(found.p_t)
     assert found.note.startswith("no interval: too few participants in an arm")

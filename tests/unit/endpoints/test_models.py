@@ -314,7 +314,7 @@ def test_an_outlier_is_seen_in_cooks_distance():
 
 def test_least_squares_without_each_is_statsmodels():
     stored = REFERENCE["influence"]
-    ours = diagnostics.least_squares_without(np.array(stored["design"]), np.array(stored["y"]), (0, 1, 0))
+    ours = diagnostics.estimates_without_one(np.array(stored["design"]), np.array(stored["y"]), (0, 1, 0))
     np.testing.assert_allclose(ours, stored["without"], rtol=1e-9)
 
 

@@ -12,7 +12,7 @@ from loading import ROOT
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.sensitivity import curve, curve_table
-from pharmasl.statistics import partial_correlation
+from pharmasl.statistics import correlation_tests, partial_correlation
 from scipy import stats
 
 NAMES = [f"sub-{i:02d}" for i in range(1, 25)]
@@ -56,7 +56,8 @@ def test_a_correlation_is_the_craving_stage_s(named):
     x = np.random.default_rng(1).normal(size=24) + 0.5 * y
     adjusted = np.column_stack([arm, nuisance[:, 1]])
     found = curve.fit(NAMES, y, x, np.column_stack([np.ones(24), adjusted]) if named else adjusted, "correlation")
-    reference = partial_correlation.correlate(x, y, adjusted.T, np.zeros(24), "pearson", np.random.default_rng(0), 100)
+    observed = partial_correlation.Observations(x, y, adjusted.T, np.zeros(24))
+    reference = correlation_tests.correlate(observed, "pearson", np.random.default_rng(0), 100)
     assert found.estimate == pytest.approx(reference.estimate, rel=1e-12)
     assert (found.ci_low, found.ci_high, found.p) == pytest.approx(
         (reference.ci_low, reference.ci_high, reference.p_t), rel=1e-10

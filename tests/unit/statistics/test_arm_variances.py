@@ -49,7 +49,7 @@ def test_variance_of_a_shared_slope_is_right_on_average_and_its_test_nominal(dev
     model = ArmVariances(design, [1, 0, 0], arm)
     spread = np.where(arm == "b", deviation, 1.0)
     responses = rng.normal(size=(4000, 36)) * spread
-    _, variance, _ = model.statistics(responses)
+    _, variance, _ = model.estimates(responses)
     assert variance.mean() == pytest.approx(float((model.weights**2) @ spread**2), rel=0.04)
     p = np.array([model.test(each).p for each in responses])
     assert abs((p <= 0.05).mean() - 0.05) < 0.0125
@@ -67,5 +67,5 @@ def test_without_variation_there_is_no_test_and_without_observations_no_model():
     assert ArmVariances(design, [0, 1], ARM).test(y).df == pytest.approx(21)
     with pytest.raises(ValueError, match="dependent columns"):
         ArmVariances(np.column_stack([design, design[:, 1]]), [0, 1, 0], ARM)
-    with pytest.raises(ValueError, match="arm c has no observations left"):
+    with pytest.raises(ValueError, match="arm c has too few observations"):
         ArmVariances(design[:4] + np.eye(4)[:, [3, 0]], [0, 1], ["a", "a", "a", "c"])

@@ -66,9 +66,10 @@ def test_voxels_clusters_and_scalars_agree():
     sizes = effect_sizes.two_groups(first, second)
     model = glm.model(np.repeat([1.0, 0.0], [9, 12]), np.ones((21, 1)))
     fit = glm.fit(np.concatenate([first, second]).T.copy(), model)
-    for found, expected in zip(effect_sizes.hedges_g(fit.t, model.scale, model.df), sizes):
+    sizes = vars(sizes).values()
+    for found, expected in zip(vars(effect_sizes.hedges_g(fit.t, model.scale, model.df)).values(), sizes):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
-    for found, expected in zip(effect_sizes.two_groups(first[:, 4], second[:, 4]), sizes):
+    for found, expected in zip(vars(effect_sizes.two_groups(first[:, 4], second[:, 4])).values(), sizes):
         np.testing.assert_allclose(found, expected[4], rtol=1e-12)
 
 

@@ -118,7 +118,7 @@ def test_boundary_is_ordinary_least_squares_and_reported():
     assert model.subject_variance[0] == 0
     coefficients, residual, *_ = np.linalg.lstsq(design, response[:, 0])
     variance = residual[0] / (len(response) - 4)
-    test = mixed_model.contrast(model, [0, 0, 0, 1])
+    test = mixed_model.contrast(model, [0, 0, 0, 1]).single()
     np.testing.assert_allclose(test.estimate, coefficients[3], rtol=1e-10)
     np.testing.assert_allclose(test.se, np.sqrt(variance * np.linalg.inv(design.T @ design)[3, 3]), rtol=1e-10)
     assert test.df == len(response) - 4
@@ -179,7 +179,7 @@ def test_unbalanced_counts_against_the_definition():
         ]
     )
     df = 2 * variance(theta) ** 2 / (gradient @ (2 * np.linalg.inv(hessian)) @ gradient)
-    test = mixed_model.contrast(model, weights)
+    test = mixed_model.contrast(model, weights).single()
     assert test.df == pytest.approx(df, rel=1e-4)
     assert test.se == pytest.approx(np.sqrt(variance(theta)), rel=1e-10)
     assert test.p == pytest.approx(2 * stats.t.sf(abs(test.t), test.df), rel=1e-10)
@@ -194,7 +194,7 @@ def test_many_responses_equal_one_at_a_time_and_order_is_free():
         alone = mixed_model.contrast(
             mixed_model.fit(design[shuffled], response[shuffled, k], [f"sub-{s}" for s in subject[shuffled]]),
             [0, 0, 0, 1],
-        )
+        ).single()
         assert isinstance(alone.t, float)
         assert alone.t == pytest.approx(together.t[k], rel=1e-9)
         assert alone.df == pytest.approx(together.df[k], rel=1e-7)
@@ -202,8 +202,8 @@ def test_many_responses_equal_one_at_a_time_and_order_is_free():
 
 def test_scale_and_shift_of_the_response_change_nothing():
     design, response, subject, _ = simulate(np.random.default_rng(9))
-    one = mixed_model.contrast(mixed_model.fit(design, response, subject), [0, 0, 0, 1])
-    two = mixed_model.contrast(mixed_model.fit(design, 1e-4 * response + 3, subject), [0, 0, 0, 1])
+    one = mixed_model.contrast(mixed_model.fit(design, response, subject), [0, 0, 0, 1]).single()
+    two = mixed_model.contrast(mixed_model.fit(design, 1e-4 * response + 3, subject), [0, 0, 0, 1]).single()
     assert two.t == pytest.approx(one.t, rel=1e-7)
     assert two.df == pytest.approx(one.df, rel=1e-6)
 
@@ -213,7 +213,7 @@ def test_no_residual_variation_has_no_test():
     response[1::2] = response[::2] + 3
     model = mixed_model.fit(design, response, subject)
     assert model.degenerate[0]
-    assert np.isnan(mixed_model.contrast(model, [0, 0, 0, 1]).t)
+    assert np.isnan(mixed_model.contrast(model, [0, 0, 0, 1]).single().t)
 
 
 def test_refusals():
@@ -224,7 +224,7 @@ def test_refusals():
         mixed_model.fit(design, np.where(response > 60, np.nan, response), subject)
     with pytest.raises(ValueError, match="dependent"):
         mixed_model.fit(np.column_stack([design, design[:, 1]]), response, subject)
-    with pytest.raises(ValueError, match="within- from between"):
+    with pytest.raises(ValueError, match="variances within and between"):
         mixed_model.fit(design, response, np.arange(len(subject)))
 
 
@@ -252,5 +252,5 @@ def test_kenward_roger_is_pbkrtests(case, form):
     np.testing.assert_allclose(test.t, stored("t_kr"), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(test.p, stored("p_kr"), rtol=1e-6)
     # A single response gives numbers, not arrays.
-    one = mixed_model.kenward_roger(mixed_model.fit(design, response[:, 7], subject), design, subject, weights)
+    one = mixed_model.kenward_roger(mixed_model.fit(design, response[:, 7], subject), design, subject, weights).single()
     assert one.p == pytest.approx(test.p[7], rel=1e-12)
