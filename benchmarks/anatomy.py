@@ -30,6 +30,7 @@ from scipy import ndimage
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
+import complete_settings
 from loading import script
 from peers import Peers
 from pharmasl.anatomy import bias, brain_mask, normalisation, segmentation
@@ -37,6 +38,7 @@ from pharmasl.files import tables
 from pharmasl.perfusion import coregistration, motion
 from pharmasl.space import fields, images, resample, template, transforms
 from pharmasl.space.images import Grid, coarser
+from pharmasl.study import settings
 
 DATA = ROOT.parent / "shared" / "data"
 HEAD = DATA / "openneuro-ds000240-sub01" / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
@@ -93,7 +95,7 @@ def run(t1w, folder, registration):
         "normalise_anatomy": ("forward.nii.gz", "inverse.nii.gz", "sidecar.json"),
         "segment_anatomy": ("gm.nii.gz", "wm.nii.gz", "csf.nii.gz", "template_t1w.nii.gz", "template_gm.nii.gz"),
     }
-    params = SimpleNamespace(bias={}, registration=registration, segmentation={})
+    params = SimpleNamespace(bias=settings.plain(complete_settings.bias()), registration=settings.plain(registration))
     seconds = {}
     for name, files in steps.items():
         made = {file.split(".")[0]: str(folder / f"{name}_{file}") for file in files}
@@ -140,7 +142,7 @@ def phantom(path):
     """T1w of 1 mm on an oblique grid, the shares that it was made of, and its mask."""
     head, affine = images.load(path)
     mask, _ = brain_mask.brain_mask(head, affine, path)
-    head = head / bias.bias_field(head, mask, affine)
+    head = head / bias.bias_field(head, mask, affine, complete_settings.bias())
     label = np.zeros(head.shape, dtype=int)
     label[mask], means = k_means(ndimage.median_filter(head, 3)[mask])
     label[mask] += 1
@@ -356,7 +358,7 @@ def planted(seed=4, noise=0.03, strength=4.0, average=None):
     brain = (np.where(here, brain, 0) / np.percentile(brain[here], 98)) ** 0.85
     head = 500 * rician(rng, brain * smooth_gain(rng, grid.shape, 0.2), noise)
     return SimpleNamespace(
-        brain=(head / bias.bias_field(head, here, affine) * here).astype(np.float32),
+        brain=(head / bias.bias_field(head, here, affine, complete_settings.bias()) * here).astype(np.float32),
         mask=here,
         gm=carried(maps["GM"]),
         wm=carried(maps["WM"]),
@@ -392,7 +394,10 @@ def on_planted(arguments, peers, _):
     row("---", "---", "---")
     target, affine = template.tissue_maps()[0], template.tissue_maps()[3]
     (field, where), spent = timed(
-        normalisation.register, subject.brain, subject.affine, target, affine, **arguments.registration
+        normalisation.register,
+        images.Volume(subject.brain, subject.affine),
+        images.Volume(target, affine),
+        arguments.registration,
     )
     found, told = peers.run(
         "ants_normalisation",
@@ -400,7 +405,7 @@ def on_planted(arguments, peers, _):
         affine=subject.affine,
         template=target,
         template_affine=affine,
-        resolution=arguments.registration["resolution"],
+        resolution=arguments.registration.resolution,
     )
     theirs = told
     if found is not None:
@@ -454,18 +459,17 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--peers", action="append", default=[])
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--resolution", type=int, default=normalisation.DEFAULTS["greedy"]["resolution"])
-    parser.add_argument("--affine", default=normalisation.DEFAULTS["greedy"]["affine_iterations"])
-    parser.add_argument("--warp", default=normalisation.DEFAULTS["greedy"]["warp_iterations"])
+    usual = complete_settings.registration()
+    parser.add_argument("--resolution", type=int, default=usual.resolution)
+    parser.add_argument("--affine", default=usual.affine_iterations)
+    parser.add_argument("--warp", default=usual.warp_iterations)
     parser.add_argument("--volumes", type=int, default=40)
     parser.add_argument("--template-average", type=Path)
     parser.add_argument("--t1w", nargs="+")
     arguments = parser.parse_args()
-    arguments.registration = {
-        "resolution": arguments.resolution,
-        "affine_iterations": arguments.affine,
-        "warp_iterations": arguments.warp,
-    }
+    arguments.registration = complete_settings.registration(
+        resolution=arguments.resolution, affine_iterations=arguments.affine, warp_iterations=arguments.warp
+    )
     folder = (arguments.folder or Path(tempfile.mkdtemp())).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     template_files(folder)

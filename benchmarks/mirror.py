@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 import anatomy as chain
+import complete_settings
 import head as analytic
-from pharmasl.anatomy import normalisation
 from pharmasl.perfusion import acceptance, coregistration, mirror, motion, series
 from pharmasl.simulate import deformation
 from pharmasl.simulate import label_control_series as scanner
@@ -158,7 +158,7 @@ def real_tissues(path, folder, mirrored):
         images.save(source, np.asanyarray(image.dataobj), np.diag([-1.0, 1, 1, 1]) @ image.affine)
     expected = [made / f"segment_anatomy_{tissue}.nii.gz" for tissue in ("gm", "wm", "csf")]
     if not all(file.exists() for file in expected):
-        chain.run(source, made, dict(normalisation.DEFAULTS["greedy"]))
+        chain.run(source, made, complete_settings.registration())
     maps, affines = zip(*(images.load(file) for file in expected))
     return coregistration.reduce(maps, affines[0])
 

@@ -95,7 +95,6 @@ rule segment_anatomy:
         mem_mb=lambda wildcards, attempt: 2500 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        segmentation={},
         code=code("segment_anatomy"),
     message:
         "Segmenting grey matter, white matter and CSF: {wildcards.anat}"

@@ -5,7 +5,9 @@ from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    assumed.assume(dict(snakemake.input.items()), dict(snakemake.output.items()), space=snakemake.params.space)
+    template = assumed.TemplateImages(**dict(snakemake.input.items()))
+    anatomy = assumed.AnatomyFiles(**dict(snakemake.output.items()))
+    assumed.assume(template, anatomy, space=snakemake.params.space)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """Fit a T1-weighted image to the template; write the deformation in both directions."""
 
 from pharmasl.anatomy import normalisation
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given, out = snakemake.input, snakemake.output
+    source, out = snakemake.input, snakemake.output
     normalisation.normalise(
-        given.preproc,
-        given.mask,
-        given.template,
-        out.forward,
-        out.inverse,
-        out.sidecar,
-        **snakemake.params.registration,
+        source.preproc,
+        source.mask,
+        source.template,
+        forward=out.forward,
+        inverse=out.inverse,
+        sidecar=out.sidecar,
+        registration=settings.build(settings.Registration, snakemake.params.registration),
     )
 
 

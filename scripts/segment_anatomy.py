@@ -1,17 +1,16 @@
 """Divide the brain of a T1-weighted image into grey matter, white matter and CSF; carry it to the template."""
 
+from dataclasses import fields
+
 from pharmasl.anatomy import segmentation
 from pharmasl.workflow.job import job
 
-GIVEN = ("preproc", "mask", "forward", "inverse", "priors_gm", "priors_wm", "priors_csf", "reference")
-MADE = ("gm", "wm", "csf", "template_t1w", "template_gm")
-
 
 def main(snakemake):
+    sources, outputs = segmentation.SegmentationInput, segmentation.SegmentationOutput
     segmentation.segment(
-        {name: getattr(snakemake.input, name) for name in GIVEN},
-        {name: getattr(snakemake.output, name) for name in MADE},
-        **snakemake.params.segmentation,
+        sources(**{field.name: getattr(snakemake.input, field.name) for field in fields(sources)}),
+        outputs(**{field.name: getattr(snakemake.output, field.name) for field in fields(outputs)}),
     )
 
 

@@ -12,6 +12,16 @@ def study(**sections):
     return settings.build(settings.Settings, configuration.resolve({**least, **sections}))
 
 
+def bias(**changes):
+    """The settings of the correction of the bias field, with changes."""
+    return study(anatomy={"bias": changes}).anatomy.bias
+
+
+def registration(**changes):
+    """The settings of the fit to the template, with changes."""
+    return study(anatomy={"registration": changes}).anatomy.registration
+
+
 def inference(**changes):
     """The settings of the tests over the brain, with changes."""
     return study(inference=changes).inference

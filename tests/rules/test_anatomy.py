@@ -2,17 +2,21 @@
 
 from types import SimpleNamespace
 
+import complete_settings
 import nibabel
 import numpy as np
 import pytest
 from loading import script
-from pharmasl.anatomy import preparation
+from pharmasl.anatomy import brain_mask, preparation
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.simulate import deformation, participant_anatomy
 from pharmasl.space import images, template, transforms
+from pharmasl.study import settings
 
-REGISTRATION = {"resolution": 2, "affine_iterations": "50x0x0", "warp_iterations": "60x0x0", "seed": 1}
+CHOSEN = {"resolution": 2, "affine_iterations": "50x0x0", "warp_iterations": "60x0x0", "seed": 1}
+REGISTRATION = complete_settings.registration(**CHOSEN)
+BIAS = {"shrink": 4, "iterations": [20, 20, 20]}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +55,7 @@ def chain(tmp_path_factory):
         "normalise_anatomy": {"forward": "forward.nii.gz", "inverse": "inverse.nii.gz", "sidecar": "forward.json"},
         "segment_anatomy": {name: f"{name}.nii.gz" for name in ("gm", "wm", "csf", "template_t1w", "template_gm")},
     }
-    params = SimpleNamespace(
-        bias={"shrink": 4, "iterations": [20, 20, 20]}, registration=REGISTRATION, segmentation={}, code="unused"
-    )
+    params = SimpleNamespace(bias=BIAS, registration=settings.plain(REGISTRATION), code="unused")
     paths = dict(given)
     for name, files in made.items():
         output = {key: folder / file for key, file in files.items()}
@@ -131,7 +133,7 @@ def test_sidecars_tell_what_was_done(chain):
     np.testing.assert_array_equal(transforms.read_affines(chain.paths["poses"]), np.eye(4)[None])
     assert preparation["BiasCorrection"]["Settings"]["iterations"] == [20, 20, 20]
     registration = tables.read_json(chain.paths["registration"])
-    assert registration["Settings"] == REGISTRATION
+    assert registration["Settings"] == CHOSEN
     assert registration["Checks"]["folded_share"] == 0
     assert registration["Checks"]["inverse_error_mm"][0] < 0.1
 
@@ -147,9 +149,8 @@ def prepared(folder, paths):
     names = {"preproc": ".nii.gz", "mask": ".nii.gz", "sidecar": ".json", "poses": ".txt"}
     folder.mkdir()
     output = {name: folder / f"{name}{ending}" for name, ending in names.items()}
-    bias = {"shrink": 4, "iterations": [20, 20, 20]}
     snakemake = SimpleNamespace(
-        input=SimpleNamespace(t1w=paths), output=SimpleNamespace(**output), params=SimpleNamespace(bias=bias), threads=1
+        input=SimpleNamespace(t1w=paths), output=SimpleNamespace(**output), params=SimpleNamespace(bias=BIAS), threads=1
     )
     script("prepare_anatomy").main(snakemake)
     return output
@@ -196,7 +197,8 @@ def test_a_second_scan_of_the_head_in_another_pose_is_averaged_midway(chain, tmp
 
 def test_heads_and_brains_are_not_averaged(tmp_path, monkeypatch):
     def corrected(path, *_):
-        return None, {"brain_only": path.endswith("brain.nii.gz")}, None
+        facts = brain_mask.MaskFacts(method="", brain_only=path.endswith("brain.nii.gz"), volume_ml=1200.0)
+        return preparation.Corrected(None, facts, [1.0, 1.0])
 
     monkeypatch.setattr(preparation, "_corrected", corrected)
     with pytest.raises(InputError, match=r"removed in brain\.nii\.gz") as caught:
@@ -212,7 +214,7 @@ def test_an_image_that_is_none_is_refused_and_nothing_written(tmp_path, data, fi
     images.save(tmp_path / "t1w.nii.gz", data, np.eye(4))
     output = SimpleNamespace(**{n: tmp_path / f"{n}.nii.gz" for n in ("preproc", "mask", "sidecar", "poses")})
     snakemake = SimpleNamespace(
-        input=SimpleNamespace(t1w=tmp_path / "t1w.nii.gz"), output=output, params=SimpleNamespace(bias={}), threads=1
+        input=SimpleNamespace(t1w=tmp_path / "t1w.nii.gz"), output=output, params=SimpleNamespace(bias=BIAS), threads=1
     )
     with pytest.raises(InputError) as caught:
         script("prepare_anatomy").main(snakemake)

@@ -39,7 +39,7 @@ def files(tmp_path):
     paths |= {name: tmp_path / f"made_{name}.nii.gz" for name in ("mask", "gm", "wm", "csf")}
     given = {name: tmp_path / f"{name}.nii.gz" for name in ("t1w", "mask", "gm", "wm", "csf")}
     given |= {name: tmp_path / f"{name}.nii.gz" for name in ("reference_t1w", "reference_gm")}
-    assumed.assume(given, paths, "template")
+    assumed.assume(assumed.TemplateImages(**given), assumed.AnatomyFiles(**paths), "template")
 
     masks = [ball(TEMPLATE, CENTRES[name], 6) for name in CENTRES] + [np.zeros(TEMPLATE.shape)]
     for name, mask in zip(STATISTICS, masks):

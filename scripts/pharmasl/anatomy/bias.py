@@ -1,12 +1,19 @@
 """Bias field of a T1-weighted image by N4 (Tustison et al. 2010, doi 10.1109/TMI.2010.2046908), fitted within the brain."""
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 
-# No voxel of the fit is larger than this (mm): the field is smooth, but the brain's outline must stay one.
+from pharmasl.study.settings import Bias
+
+# Largest voxel (mm) of the shrunken image: the field is smooth, but the outline of the brain must be kept.
 COARSEST = 6.0
+# A fitting level ends when the field's coefficient of variation between two iterations is below this.
+CONVERGENCE = 0.001
 
 
-def bias_field(head, mask, affine, shrink=4, iterations=(50, 50, 50, 50), convergence=0.001):
+def bias_field(
+    head: np.ndarray, mask: np.ndarray, affine: np.ndarray, settings: Bias, convergence: float = CONVERGENCE
+) -> np.ndarray:
     """The smooth multiplicative bias field of an image, by SimpleITK's N4.
 
     Parameters
@@ -14,37 +21,36 @@ def bias_field(head, mask, affine, shrink=4, iterations=(50, 50, 50, 50), conver
     head : ndarray of shape (X, Y, Z)
         T1-weighted intensities.
     mask : ndarray of bool, shape (X, Y, Z)
-        The voxels that are fitted.
+        Voxels to which the field is fitted.
     affine : ndarray of shape (4, 4)
-        Voxel to RAS+ mm; N4 needs the voxel size alone.
-    shrink : int
-        Take every n-th voxel of each axis for the fit, or every m-th with m < n where these would lie more than
-        6 mm apart.
-    iterations : sequence of int
-        At most, for each of the fitting levels; every level doubles the number of spline control points.
+        Voxel to RAS+ mm; N4 needs only the voxel size.
+    settings : settings.Bias
+        ``shrink``: the field is fitted to every n-th voxel along each axis, or to every m-th with m < n where these would
+        lie more than :data:`COARSEST` apart. ``iterations``: largest number per fitting level; every level doubles the
+        number of spline control points.
     convergence : float
-        Stop a level when the field's coefficient of variation between iterations is below this.
+        A level ends when the field's coefficient of variation between two iterations is below this.
 
     Returns
     -------
     ndarray of shape (X, Y, Z), float32
-        Positive, with geometric mean 1 within the mask. The spline goes on outside it, held to the range within.
+        Positive, with geometric mean 1 within the mask. Outside it, the spline continues within the range inside.
     """
     import SimpleITK as sitk
 
-    size = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    factors = [int(min(shrink, max(1, COARSEST / length))) for length in size]
+    size = voxel_sizes(affine)
+    factors = [int(min(settings.shrink, max(1, COARSEST / length))) for length in size]
 
-    def image(array):
+    def image(array: np.ndarray) -> sitk.Image:
         out = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
         out.SetSpacing(size.tolist())
         return out
 
     whole, inside = image(head.astype(np.float32)), image((mask & (head > 0)).astype(np.uint8))
     fitter = sitk.N4BiasFieldCorrectionImageFilter()
-    fitter.SetMaximumNumberOfIterations([int(n) for n in iterations])
+    fitter.SetMaximumNumberOfIterations([int(n) for n in settings.iterations])
     fitter.SetConvergenceThreshold(convergence)
-    # N4's sums depend on the number of threads in their last digits, and its inner filters only heed the global number.
+    # The last digits of N4's sums depend on the number of threads, and its inner filters follow the global number only.
     threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:

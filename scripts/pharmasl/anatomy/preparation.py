@@ -1,80 +1,115 @@
-"""Raw T1-weighted images made ready: brain mask, bias field, intensity scale, and the mean of several."""
+"""Preparation of raw T1-weighted images: brain mask, bias field, intensity scale, and the mean of several."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pharmasl.anatomy import average, brain_mask
-from pharmasl.anatomy import bias as bias_module
-from pharmasl.errors import InputError
+from pharmasl.anatomy.bias import bias_field
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.space import images, transforms
+from pharmasl.study import settings
 
-BRAIN_MEDIAN = 100.0  # intensity that the brain's median becomes
-_INTENSITY_STEP = 2.0**-6  # of which stored intensities are multiples: far below noise, and a third of the file's size
+LOG = logging.getLogger(__name__)
+
+BRAIN_MEDIAN = 100.0  # median intensity of the brain after scaling
+_INTENSITY_STEP = 2.0**-6  # stored intensities are multiples of it: far below noise, and a third of the file's size
 
 
-def prepare(t1w, preproc, mask, sidecar, poses, bias=None, threads=1):
-    """Mask the brain of raw T1w and correct their bias fields; average several; write the result.
+@dataclass(frozen=True)
+class Corrected:
+    """A raw image after the correction of its bias field.
+
+    Attributes
+    ----------
+    image : average.Image
+        At a brain median of 100.
+    facts : brain_mask.MaskFacts
+    field_range : list of float
+        Percentiles 1 and 99 of the bias field in the brain.
+    """
+
+    image: average.Image
+    facts: brain_mask.MaskFacts
+    field_range: list[float]
+
+
+def prepare(
+    t1w: Sequence[FilePath],
+    *,
+    preproc: FilePath,
+    mask: FilePath,
+    sidecar: FilePath,
+    poses: FilePath,
+    bias: settings.Bias,
+    threads: int = 1,
+) -> None:
+    """Mask the brain of raw T1w, correct their bias fields, average several, and write the result.
 
     Parameters
     ----------
-    t1w : path-like, or sequence of path-like
+    t1w : sequence of path-like
         Raw images of one person, of a whole head or already without skull. A single one keeps its grid; several are
         averaged midway between them (:mod:`pharmasl.anatomy.average`).
     preproc, mask, sidecar : path-like
-        Written: the whole head corrected, float32, with a brain median of 100; the mask, uint8; JSON of both.
+        Written: the corrected head, float32, with a brain median of 100; the mask, uint8; a JSON record of both.
     poses : path-like
-        Written: ITK affines, one a raw image in the order given, that bring each onto ``preproc``.
-    bias : dict, optional
-        Settings of :func:`pharmasl.anatomy.bias.bias_field`.
+        Written: ITK affines, one per raw image in their order, that bring the images onto ``preproc``.
+    bias : settings.Bias
     threads : int
-        For the mask's networks; no output depends on them.
+        For the networks of the mask; no output depends on them.
 
     Raises
     ------
     InputError
-        If an image is none, or holds no plausible brain; if images of one person are too unlike, or some show a head
+        If a file is not an image or shows no plausible brain; if images of one person are too unlike, or some show a head
         and some a brain alone.
     """
-    paths = [t1w] if isinstance(t1w, (str, Path)) else list(t1w)
-    settings = {"shrink": 4, "iterations": [50, 50, 50, 50], **(bias or {})}
-    corrected, masking, ranges = zip(*(_corrected(path, settings, threads) for path in paths))
-    told = {
+    raw = [_corrected(path, bias, threads) for path in t1w]
+    record: dict[str, Any] = {
         "Description": f"T1w with its bias field divided out, scaled to a brain median of {BRAIN_MEDIAN:g}",
-        "Sources": [Path(path).name for path in paths],
+        "Sources": [Path(path).name for path in t1w],
     }
-    if len(paths) == 1:
-        (image,), (facts,), (field_range,) = corrected, masking, ranges
-        head, inside, affine, matrices = image.head, image.mask, image.affine, np.eye(4)[None]
+    field_range: list[float] | list[list[float]]
+    if len(raw) == 1:
+        (only,) = raw
+        image, facts, field_range, matrices = only.image, only.facts, only.field_range, np.eye(4)[None]
     else:
-        _same_kind(paths, masking)
-        head, affine, matrices, correlations = average.mean(corrected)
-        inside, facts = brain_mask.brain_mask(head, affine, f"mean of {', '.join(told['Sources'])}", threads)
-        head = head * np.float32(BRAIN_MEDIAN / np.median(head[inside]))
-        field_range = list(ranges)
-        told["Description"] += ", and averaged over all sources"
-        told["Average"] = _average(matrices, correlations, transforms.apply(affine, np.argwhere(inside).mean(axis=0)))
-    images.save(preproc, np.round(head / _INTENSITY_STEP) * _INTENSITY_STEP, affine)
-    images.save(mask, inside, affine, dtype=np.uint8)
+        _check_same_kind(t1w, raw)
+        mean = average.mean([one.image for one in raw])
+        matrices = mean.poses
+        name = f"mean of {', '.join(record['Sources'])}"
+        inside, facts = brain_mask.brain_mask(mean.head, mean.affine, name, threads)
+        image = average.Image(
+            name, mean.head * np.float32(BRAIN_MEDIAN / np.median(mean.head[inside])), inside, mean.affine
+        )
+        field_range = [one.field_range for one in raw]
+        record["Description"] += ", and averaged over all sources"
+        centre = transforms.apply(mean.affine, np.argwhere(inside).mean(axis=0))
+        record["Average"] = _average_record(matrices, mean.correlations, centre)
+    LOG.info("%d T1w: brain of %.1f mL, mask by %s", len(raw), facts.volume_ml, facts.method)
+    images.save(preproc, np.round(image.head / _INTENSITY_STEP) * _INTENSITY_STEP, image.affine)
+    images.save(mask, image.mask, image.affine, dtype=np.uint8)
     transforms.write_affines(poses, matrices)
-    tables.write_json(
-        sidecar,
-        {
-            **told,
-            "SkullStripped": facts["brain_only"],
-            "BrainMask": {"Method": facts["method"], "Volume": facts["volume_ml"], "VolumeUnits": "mL"},
-            "BiasCorrection": {
-                "Method": "N4 (SimpleITK), fitted within the brain mask",
-                "Settings": settings,
-                "FieldPercentiles1And99": field_range,
-            },
+    record |= {
+        "SkullStripped": facts.brain_only,
+        "BrainMask": {"Method": facts.method, "Volume": facts.volume_ml, "VolumeUnits": "mL"},
+        "BiasCorrection": {
+            "Method": "N4 (SimpleITK), fitted within the brain mask",
+            "Settings": settings.plain(bias),
+            "FieldPercentiles1And99": field_range,
         },
-    )
+    }
+    tables.write_json(sidecar, record)
 
 
-def _corrected(path, settings, threads):
-    """One raw image without its bias field, at a brain median of 100; facts of the mask; the field's range."""
+def _corrected(path: FilePath, bias: settings.Bias, threads: int) -> Corrected:
+    """One raw image after the correction of its bias field."""
     head, affine = images.load(path)
     if head.ndim != 3:
         raise InputError(
@@ -90,27 +125,29 @@ def _corrected(path, settings, threads):
             fix="The file is empty: export it again.",
         )
     inside, facts = brain_mask.brain_mask(head, affine, path, threads)
-    field = bias_module.bias_field(head, inside, affine, **settings)
+    field = bias_field(head, inside, affine, bias)
     corrected = head / field
     corrected *= BRAIN_MEDIAN / np.median(corrected[inside])
     low, high = np.percentile(field[inside], [1, 99])
     image = average.Image(Path(path).name, corrected, inside, affine)
-    return image, facts, [round(float(low), 4), round(float(high), 4)]
+    return Corrected(image, facts, [round(float(low), 4), round(float(high), 4)])
 
 
-def _same_kind(paths, masking):
-    stripped = [Path(path).name for path, facts in zip(paths, masking) if facts["brain_only"]]
+def _check_same_kind(paths: Sequence[FilePath], raw: Sequence[Corrected]) -> None:
+    """Refuse to average heads and brains without skull."""
+    stripped = [Path(path).name for path, one in zip(paths, raw) if one.facts.brain_only]
     if 0 < len(stripped) < len(paths):
         raise InputError(
             file=paths[0],
             field="skull",
             found=f"removed in {', '.join(stripped)}, not in the others",
             expected="images of one kind",
-            fix="Take the ones or the others out of the dataset, or set anatomy.t1w to first.",
+            fix="Remove the ones or the others from the dataset, or set anatomy.t1w to first.",
         )
 
 
-def _average(matrices, correlations, centre):
+def _average_record(matrices: np.ndarray, correlations: np.ndarray, centre: np.ndarray) -> dict[str, Any]:
+    """The sidecar's record of the average: the motion of each source about the brain's centre."""
     moved = [transforms.rigid_parameters(matrix, centre) for matrix in matrices]
     apart = ~np.eye(len(matrices), dtype=bool)
     return {

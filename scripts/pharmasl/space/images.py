@@ -23,11 +23,23 @@ class Grid(NamedTuple):
     affine: np.ndarray
 
 
+class Volume(NamedTuple):
+    """An image: its voxels and its affine."""
+
+    data: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def grid(self) -> Grid:
+        """The spatial shape and the affine."""
+        return Grid(self.data.shape[:3], self.affine)
+
+
 # Level 1 costs a fifth of the default's time for files a few per cent larger.
 nibabel.openers.Opener.default_compresslevel = 1
 
 
-def load(path: FilePath, dtype: DTypeLike = np.float32) -> tuple[np.ndarray, np.ndarray]:
+def load(path: FilePath, dtype: DTypeLike = np.float32) -> Volume:
     """The scaled voxels of an image, and its affine.
 
     A compressed file is read to its end, so that its checksum is verified.
@@ -57,7 +69,7 @@ def load(path: FilePath, dtype: DTypeLike = np.float32) -> tuple[np.ndarray, np.
     stored = stored.reshape(shape, order="F")
     if (known.slope, known.intercept) != (1.0, 0.0):
         stored = stored * np.float64(known.slope) + np.float64(known.intercept)
-    return np.array(stored, dtype=dtype, order="C"), known.affine
+    return Volume(np.array(stored, dtype=dtype, order="C"), known.affine)
 
 
 def grid(path: FilePath) -> Grid:

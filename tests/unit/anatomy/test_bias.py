@@ -1,5 +1,6 @@
 """The bias field against one that was planted into the template's brain."""
 
+import complete_settings
 import numpy as np
 import pytest
 from pharmasl.anatomy import bias
@@ -23,7 +24,7 @@ def brain():
 @pytest.fixture(scope="module")
 def found(brain):
     image, mask, affine, _ = brain
-    return bias.bias_field(image, mask, affine)
+    return bias.bias_field(image, mask, affine, complete_settings.bias())
 
 
 def test_a_planted_field_is_found(found, brain):
@@ -44,7 +45,7 @@ def test_threads_change_no_byte(brain):
     import SimpleITK as sitk
 
     image, mask, affine, _ = brain
-    short = {"iterations": (10, 10), "convergence": 1e-7}
+    short = {"settings": complete_settings.bias(iterations=[10, 10]), "convergence": 1e-7}
     once = bias.bias_field(image, mask, affine, **short)
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     try:

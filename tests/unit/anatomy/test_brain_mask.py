@@ -47,7 +47,7 @@ def test_a_real_head_is_masked_as_deepbet_does():
     stored = np.load(REFERENCE / "xa30_mask.npz")
     expected = np.unpackbits(stored["bits"], count=int(np.prod(stored["shape"]))).reshape(stored["shape"]) > 0
     mask, facts = brain_mask.brain_mask(head, affine, path)
-    assert not facts["brain_only"]
+    assert not facts.brain_only
     assert 2 * (mask & expected).sum() / (mask.sum() + expected.sum()) > 0.9999
 
 
@@ -95,7 +95,7 @@ def test_the_largest_component_without_holes_is_kept(network):
     head = np.ones(brain.shape, dtype=np.float32)
     mask, facts = brain_mask.brain_mask(head, affine)
     assert (mask == brain).all()
-    assert facts["volume_ml"] == pytest.approx(brain.sum() * 0.027, abs=0.05)
+    assert facts.volume_ml == pytest.approx(brain.sum() * 0.027, abs=0.05)
 
 
 def test_the_mask_comes_back_in_the_images_own_orientation(network):
@@ -117,7 +117,7 @@ def test_a_brain_without_a_head_is_its_foreground(network, background):
     noise = np.abs(np.random.default_rng(0).normal(0, background, brain.shape))
     head = np.where(brain, 1000.0, noise).astype(np.float32)
     mask, facts = brain_mask.brain_mask(head, affine)
-    assert facts["brain_only"]
+    assert facts.brain_only
     assert (mask == brain).all()
 
 
@@ -126,7 +126,7 @@ def test_a_head_about_the_brain_is_seen(network):
     outside, _ = ball(radius=90.0)
     network(brain)
     mask, facts = brain_mask.brain_mask(np.where(outside, 1000.0, 0.0).astype(np.float32), affine)
-    assert not facts["brain_only"]
+    assert not facts.brain_only
     assert (mask == brain).all()
 
 

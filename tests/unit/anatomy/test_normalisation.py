@@ -3,6 +3,7 @@
 import sys
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
 import yaml
@@ -15,6 +16,13 @@ from pharmasl.space.images import Grid, coarser
 
 # At 4 mm the levels lie at 8 and 4 mm, so that a fit takes a second.
 QUICK = {"resolution": 2, "affine_iterations": "60x0x0", "warp_iterations": "60x30x0"}
+FIT = complete_settings.registration(**QUICK)
+ANTS = complete_settings.registration(resolution=2, backend="ants")
+
+
+def normalise(given, made, registration):
+    forward, inverse, sidecar = made
+    normalisation.normalise(*given, forward=forward, inverse=inverse, sidecar=sidecar, registration=registration)
 
 
 def planted_map(points):
@@ -29,7 +37,8 @@ def small_template():
     t1w, _, _, affine = template.tissue_maps()
     grid = coarser(Grid(t1w.shape, affine), 4.0)
     blurred = resample.smooth(t1w, affine, 4.0)
-    return np.nan_to_num(resample.resample(blurred, affine, transforms.points(grid), fill=0)), grid.affine
+    data = np.nan_to_num(resample.resample(blurred, affine, transforms.points(grid), fill=0))
+    return images.Volume(data, grid.affine)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +51,13 @@ def subject():
     blurred = resample.smooth(t1w, affine, 4.0)
     brain = np.nan_to_num(resample.resample(blurred, affine, planted_map(transforms.points(grid)), fill=0))
     noise = np.random.default_rng(0).normal(0, 10, brain.shape)
-    return np.where(brain > 0.15, 700 * brain**1.3 + noise, 0).clip(0).astype(np.float32), grid.affine
+    data = np.where(brain > 0.15, 700 * brain**1.3 + noise, 0).clip(0).astype(np.float32)
+    return images.Volume(data, grid.affine)
 
 
 @pytest.fixture(scope="module")
 def fit(subject, small_template):
-    return normalisation.register(*subject, *small_template, **QUICK)
+    return normalisation.register(subject, small_template, FIT)
 
 
 def test_a_planted_warp_is_recovered(fit, small_template):
@@ -79,10 +89,10 @@ def test_our_reading_of_greedys_transforms_is_greedys_own(subject, small_templat
 
     monkeypatch.setattr(picsl_greedy, "Greedy3D", Kept)
     monkeypatch.setattr(normalisation, "FIELD_SPACING", 4.0)
-    settings = {**QUICK, "affine_iterations": "20x0x0", "warp_iterations": "20x0x0"}
-    field, affine = normalisation.register(*subject, *small_template, **settings)
-    moving = normalisation._itk(*subject)
-    fixed = normalisation._itk(*small_template)
+    settings = complete_settings.registration(**{**QUICK, "affine_iterations": "20x0x0", "warp_iterations": "20x0x0"})
+    field, affine = normalisation.register(subject, small_template, settings)
+    moving = normalisation._itk(subject)
+    fixed = normalisation._itk(small_template)
     made[0].execute("-V 0 -threads 1 -rf whole -rm raw resliced -r warp matrix", whole=fixed, raw=moving, resliced=None)
     theirs = sitk.GetArrayFromImage(made[0]["resliced"]).T
     ours = resample.resample(*subject, field, fill=0)
@@ -94,7 +104,7 @@ def test_our_reading_of_greedys_transforms_is_greedys_own(subject, small_templat
 
 
 def test_the_same_input_gives_the_same_field(fit, subject, small_template):
-    again, _ = normalisation.register(*subject, *small_template, **QUICK)
+    again, _ = normalisation.register(subject, small_template, FIT)
     assert again.tobytes() == fit[0].tobytes()
 
 
@@ -105,7 +115,7 @@ def test_files_hold_both_directions_and_their_checks(tmp_path, subject, small_te
     images.save(tmp_path / "template.nii.gz", *small_template)
     made = [tmp_path / name for name in ("forward.nii.gz", "inverse.nii.gz", "forward.json")]
     given = [tmp_path / name for name in ("t1w.nii.gz", "mask.nii.gz", "template.nii.gz")]
-    normalisation.normalise(*given, *made, **QUICK)
+    normalise(given, made, FIT)
 
     forward, forward_grid = transforms.read_field(made[0])
     inverse, inverse_grid = transforms.read_field(made[1])
@@ -130,16 +140,16 @@ def test_noise_is_no_brain(tmp_path, small_template):
         images.save(tmp_path / f"{name}.nii.gz", data, affine)
     made = [tmp_path / name for name in ("forward.nii.gz", "inverse.nii.gz", "forward.json")]
     given = [tmp_path / f"{name}.nii.gz" for name in ("t1w", "mask", "template")]
-    quick = {**QUICK, "warp_iterations": "5x0x0"}
+    quick = complete_settings.registration(**{**QUICK, "warp_iterations": "5x0x0"})
     with pytest.raises(InputError, match="correlation with the template"):
-        normalisation.normalise(*given, *made, **quick)
+        normalise(given, made, quick)
     assert not any(path.exists() for path in made)
 
 
 def test_ants_recovers_the_planted_warp_too(subject, small_template):
     """Where antspyx is installed: the same map, and twice the same bytes."""
     pytest.importorskip("ants")
-    fits = [normalisation.register(*subject, *small_template, resolution=2, backend="ants") for _ in range(2)]
+    fits = [normalisation.register(subject, small_template, ANTS) for _ in range(2)]
     field, affine = fits[0]
     assert fits[1][0].tobytes() == field.tobytes()
     points = transforms.points(Grid(field.shape[:3], affine))
@@ -160,7 +170,7 @@ def test_an_absent_backend_is_named_with_the_way_to_get_it(tmp_path, subject, sm
     made = [tmp_path / name for name in ("forward.nii.gz", "inverse.nii.gz", "forward.json")]
     given = [tmp_path / name for name in ("t1w.nii.gz", "mask.nii.gz", "template.nii.gz")]
     with pytest.raises(InputError, match=r"backend: found 'ants'.*antspyx.*envs/ants\.yaml"):
-        normalisation.normalise(*given, *made, resolution=2, backend="ants")
+        normalise(given, made, ANTS)
     assert not any(path.exists() for path in made)
 
 
@@ -178,14 +188,11 @@ def test_our_reading_of_itks_affine_transforms_is_itks_own():
         np.testing.assert_allclose(transforms.apply(ants_fit._matrix(read), point), expected, rtol=0, atol=1e-10)
 
 
-def test_the_schemas_defaults_are_the_codes():
+def test_each_setting_of_the_registration_is_used_by_a_backend():
     schema = yaml.safe_load((ROOT / "config" / "schemas" / "config.schema.yaml").read_text())
     keys = schema["properties"]["anatomy"]["properties"]["registration"]["properties"]
-    defaults = {key: value["default"] for key, value in keys.items()}
-    for backend in keys["backend"]["enum"]:
-        assert normalisation.chosen(**{**defaults, "backend": backend}) == (backend, normalisation.DEFAULTS[backend])
-    assert set(defaults) - {"backend"} == set().union(*normalisation.DEFAULTS.values())
-    assert ants_fit.TRANSFORM in keys["ants_transform"]["enum"]
+    assert set(keys["backend"]["enum"]) == set(normalisation.SETTINGS) == set(normalisation.SOFTWARE)
+    assert set(keys) - {"backend"} == set().union(*normalisation.SETTINGS.values())
 
 
 @pytest.mark.parametrize(("shape", "size"), [((96, 128, 128), 2.0), ((100, 81, 7), 1.5), ((192, 256, 160), 0.9765625)])

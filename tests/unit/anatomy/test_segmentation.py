@@ -73,23 +73,23 @@ def test_tissue_volumes_are_right(found, phantom):
 
 
 def test_the_tissues_intensities_are_found(found):
-    _, facts = found
+    _, fit = found
     # To a twentieth of the contrast between fluid and white matter.
-    np.testing.assert_allclose(facts["means"], SIGNAL, rtol=0, atol=0.05 * (SIGNAL[2] - SIGNAL[0]))
+    np.testing.assert_allclose(fit.means, SIGNAL, rtol=0, atol=0.05 * (SIGNAL[2] - SIGNAL[0]))
 
 
 def test_the_bias_that_is_left_is_modelled(found, phantom):
     image, brain, truth, priors, _ = phantom
-    without, _ = segmentation.shares(image, brain, AFFINE, priors, bias_degree=0)
+    without, _ = segmentation.shares(image, brain, AFFINE, priors, segmentation.Options(bias_degree=0))
     assert rms(without, truth)[2] > 1.3 * rms(found[0], truth)[2]
 
 
 def test_a_scale_of_intensities_changes_no_byte(found, phantom):
     image, brain, _, priors, _ = phantom
-    scaled, facts = segmentation.shares(image * np.float32(8), brain, AFFINE, priors)
+    scaled, fit = segmentation.shares(image * np.float32(8), brain, AFFINE, priors)
     # A power of two: every float keeps its digits, so a second run, and a scaled one, must be the first again.
     assert scaled.tobytes() == found[0].tobytes()
-    np.testing.assert_allclose(facts["means"], 8 * np.array(found[1]["means"]), rtol=1e-4)
+    np.testing.assert_allclose(fit.means, 8 * np.array(found[1].means), rtol=1e-4)
 
 
 def test_mirrored_axes_change_nothing(found, phantom):
@@ -134,6 +134,7 @@ def test_an_image_without_contrast_is_refused(image, tmp_path):
         files[name] = tmp_path / f"{name}.nii.gz"
         transforms.write_field(files[name], points, affine)
     made = {name: tmp_path / f"made_{name}.nii.gz" for name in ("gm", "wm", "csf", "template_t1w", "template_gm")}
+    sources, outputs = segmentation.SegmentationInput(**files), segmentation.SegmentationOutput(**made)
     with pytest.raises(InputError, match="tissue contrast"):
-        segmentation.segment(files, made)
+        segmentation.segment(sources, outputs)
     assert not any(path.exists() for path in made.values())
