@@ -24,7 +24,7 @@ include: "rules/endpoints.smk"
 include: "rules/conduct.smk"
 
 
-if SETTINGS.get("sensitivity"):
+if SETTINGS.sensitivity:
 
     include: "rules/sensitivity.smk"
 
@@ -36,7 +36,7 @@ rule all:
     default_target: True
     input:
         rules.report.output,
-        rules.allocation_log.output if SETTINGS["blinded"] and "arms" in SETTINGS else [],
+        rules.allocation_log.output if SETTINGS.blinded and SETTINGS.arms else [],
         lost_results,
 
 
@@ -57,4 +57,4 @@ rule contrasts:
 
 rule group:
     input:
-        expand(rules.cluster_table.output.table, analysis=STUDY.config["analyses"]),
+        expand(rules.cluster_table.output.table, analysis=SETTINGS.analyses),

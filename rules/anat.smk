@@ -8,7 +8,7 @@ both directions of the deformation. For a participant without a T1w (only if the
 
 rule prepare_anatomy:
     input:
-        t1w=raw(TARGETS.t1w),
+        t1w=raw(per("anat", TARGETS.t1w)),
     output:
         preproc=anat("T1w", desc="preproc"),
         mask=anat("mask", desc="brain"),
@@ -27,8 +27,8 @@ rule prepare_anatomy:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        bias=SETTINGS["anatomy"]["bias"],
-        t1w=content_of(TARGETS.t1w),
+        bias=plain(SETTINGS.anatomy.bias),
+        t1w=content_of(per("anat", TARGETS.t1w)),
         code=code("prepare_anatomy"),
     message:
         "Correcting bias and masking the brain: {wildcards.anat}"
@@ -52,13 +52,13 @@ rule normalise_anatomy:
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
     conda:
-        "../envs/ants.yaml" if SETTINGS["anatomy"]["registration"]["backend"] == "ants" else "../envs/imaging.yaml"
+        "../envs/ants.yaml" if SETTINGS.anatomy.registration.backend == "ants" else "../envs/imaging.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        registration=SETTINGS["anatomy"]["registration"],
+        registration=plain(SETTINGS.anatomy.registration),
         code=code("normalise_anatomy"),
     message:
         "Fitting the anatomy to the template: {wildcards.anat}"

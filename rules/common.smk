@@ -1,7 +1,7 @@
 """What all rules share: the study, the names of its files, digests of the code.
 
-Needs the configuration. Gives STUDY (who was scanned, with which files), TARGETS (which outputs follow from it) and
-one short name a kind of path: anat, scan, visit, template, roi and group build patterns, each with its wildcard.
+Needs the configuration. Gives STUDY (who was scanned, with which files), SETTINGS (of the study, typed), TARGETS (which outputs
+follow from them), PATHS (of the files that several rules name) and one short name per kind of path: anat, scan, visit, template, roi and group build patterns, each with its wildcard.
 """
 
 import atexit
@@ -27,7 +27,8 @@ try:
     from pharmasl.records import fingerprints, provenance, results_guard
     from pharmasl.sensitivity import specifications
     from pharmasl.study import example
-    from pharmasl.workflow import failures, plan, raw_files, recorded, targets
+    from pharmasl.study.settings import plain
+    from pharmasl.workflow import failures, paths, plan, raw_files, recorded, targets
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -58,21 +59,23 @@ except (InputError, InputErrors) as error:
     raise WorkflowError(wrapped(error)) from None
 
 STUDY = READING.study
-SETTINGS = STUDY.config
-OUTPUT = SETTINGS["output_dir"].rstrip("/")
-SPACE = SETTINGS["template"]["space"]
-RESOLUTION = str(SETTINGS["template"]["resolution"])
-TARGETS = targets.Targets(STUDY, OUTPUT)
+SETTINGS = STUDY.settings
+OUTPUT = SETTINGS.output_dir.rstrip("/")
+SPACE = SETTINGS.template.space
+RESOLUTION = str(SETTINGS.template.resolution)
+PATHS = paths.Paths(OUTPUT, SPACE)
+TARGETS = targets.Targets(STUDY, PATHS)
+# The sections that many rules' params hold; None where the study does not have them.
+ARMS = SETTINGS.arms and plain(SETTINGS.arms)
+SESSIONS = SETTINGS.sessions and plain(SETTINGS.sessions)
 # What the results do not depend on: where they and the dataset lie.
 PLACES = ("bids_dir", "output_dir")
-PAGE = f"{OUTPUT}/report/index.html"
-ALLOCATION_LOG = f"{OUTPUT}/study/allocation_log.json"
 
 # What computes, for the report: with --sdm conda the rules' own environments do.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     VERSIONS = provenance.pinned(
         ["imaging.yaml", "statistics.yaml", "report.yaml"]
-        + ["ants.yaml"] * (SETTINGS["anatomy"]["registration"]["backend"] == "ants")
+        + ["ants.yaml"] * (SETTINGS.anatomy.registration.backend == "ants")
     )
 else:
     VERSIONS = provenance.versions()
@@ -98,12 +101,20 @@ own_rules = partial(recorded.own, workflow, Path(workflow.current_basedir.get_pa
 RESULTS_GUARD = results_guard.ResultsGuard(workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION)
 if workflow.is_main_process:
     RESULTS_GUARD.watch()
+
+
+def per(names, function, *arguments):
+    """An input function, or a function for params, of names of the study: those that some wildcards have in a job.
+
+    ``per("scan", TARGETS.anatomy_file, pattern)`` calls ``TARGETS.anatomy_file(pattern, scan)``.
+    """
+    return lambda wildcards: function(*arguments, *(getattr(wildcards, name) for name in names.split()))
+
+
 # What was made and is gone is made again, also where nothing that is asked for needs it.
 lost_results = lambda wildcards: recorded.lost(TARGETS, own_rules(), recorded.names())
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
-raw = partial(
-    raw_files.inputs, root=SETTINGS["bids_dir"], mark=lambda path, name: ancient(sourcecache_entry(path, name))
-)
+raw = partial(raw_files.inputs, root=SETTINGS.bids_dir, mark=lambda path, name: ancient(sourcecache_entry(path, name)))
 # Nothing is compared in a job's own process, nor in a dry run without results.
 content_of = partial(
     raw_files.content,
@@ -115,10 +126,10 @@ wildcard_constraints:
     anat=TARGETS.stems("anat"),
     scan=TARGETS.stems("perf"),
     visit=TARGETS.stems("contrasts"),
-    contrast=TARGETS.pattern(SETTINGS["contrasts"]),
-    analysis=TARGETS.pattern(SETTINGS["analyses"]),
-    conjunction=TARGETS.pattern(SETTINGS["conjunctions"]),
-    roi=TARGETS.pattern(SETTINGS["rois"]),
+    contrast=TARGETS.pattern(SETTINGS.contrasts),
+    analysis=TARGETS.pattern(SETTINGS.analyses),
+    conjunction=TARGETS.pattern(SETTINGS.conjunctions),
+    roi=TARGETS.pattern(SETTINGS.rois),
 
 
 onstart:
@@ -132,8 +143,8 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     failures.forget(f"{OUTPUT}/logs")
     # Before the first job of an unblinded run, whatever its target.
-    if "arms" in SETTINGS and not SETTINGS["blinded"]:
-        allocation_log.record(ALLOCATION_LOG, allocation_log.state(SETTINGS, VERSIONS))
+    if SETTINGS.arms and not SETTINGS.blinded:
+        allocation_log.record(PATHS.allocation_log, allocation_log.state(STUDY.config, VERSIONS))
 
 
 onerror:

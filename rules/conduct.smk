@@ -12,10 +12,10 @@ rule participant_flow:
         scans=rules.study_tables.output.scans,
         exclusions=rules.study_tables.output.exclusions,
         quality_exclusions=rules.study_quality.output.exclusions,
-        designs=TARGETS.of_analyses(rules.group_statistics.output.design),
-        inferences=TARGETS.of_analyses(rules.group_statistics.output.inference),
-        craving_scores=TARGETS.if_craving([rules.craving_scores.output.table]),
-        craving_model=TARGETS.if_craving([rules.craving_model.output.table]),
+        designs=TARGETS.analysis_files(rules.group_statistics.output.design),
+        inferences=TARGETS.analysis_files(rules.group_statistics.output.inference),
+        craving_scores=[rules.craving_scores.output.table] if SETTINGS.craving else [],
+        craving_model=[rules.craving_model.output.table] if SETTINGS.craving else [],
     output:
         table=f"{OUTPUT}/study/flow.tsv",
     log:
@@ -27,11 +27,11 @@ rule participant_flow:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        arms=SETTINGS.get("arms"),
-        sessions=SETTINGS.get("sessions"),
-        contrasts=SETTINGS["contrasts"],
-        analyses=SETTINGS["analyses"],
-        blinded=SETTINGS["blinded"],
+        arms=ARMS,
+        sessions=SESSIONS,
+        contrasts=plain(SETTINGS)["contrasts"],
+        analyses=plain(SETTINGS)["analyses"],
+        blinded=SETTINGS.blinded,
         code=code("participant_flow"),
     message:
         "Counting the participants at every stage"
@@ -53,8 +53,8 @@ rule flow_figure:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("flow_figure"),
     message:
         "Drawing the flow of participants"
@@ -64,10 +64,10 @@ rule flow_figure:
 
 rule trial_verdict:
     input:
-        inferences=TARGETS.of_declared(rules.group_statistics.output.inference),
-        nulls=TARGETS.of_declared(rules.group_statistics.output.null),
-        craving_model=TARGETS.if_declared("endpoint", [rules.craving_model.output.table]),
-        roi_craving=TARGETS.if_declared("correlation", [rules.roi_craving.output.table]),
+        inferences=TARGETS.declared_files(rules.group_statistics.output.inference),
+        nulls=TARGETS.declared_files(rules.group_statistics.output.null),
+        craving_model=[rules.craving_model.output.table] if TARGETS.declares_endpoint() else [],
+        roi_craving=[rules.roi_craving.output.table] if TARGETS.declares_correlation() else [],
     output:
         table=f"{OUTPUT}/trial/verdict.tsv",
     log:
@@ -79,11 +79,11 @@ rule trial_verdict:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        primary=SETTINGS.get("primary"),
+        primary=SETTINGS.primary and plain(SETTINGS.primary),
         analyses=TARGETS.declared_analyses(),
-        craving={key: SETTINGS.get("craving", {}).get(key) for key in ("test", "resamples")},
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        craving=TARGETS.craving_settings("test", "resamples"),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("trial_verdict"),
     message:
         "Correcting the answers on which the trial rests"
@@ -93,9 +93,9 @@ rule trial_verdict:
 
 rule allocation_log:
     input:
-        report=PAGE,
+        report=PATHS.page,
     output:
-        log=update(ALLOCATION_LOG),
+        log=update(PATHS.allocation_log),
     log:
         log_of("allocation_log", "study"),
     conda:
@@ -105,7 +105,7 @@ rule allocation_log:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        state=lambda wildcards: allocation_log.state(SETTINGS, VERSIONS),
+        state=lambda wildcards: allocation_log.state(STUDY.config, VERSIONS),
         code=code("allocation_log"),
     message:
         "Recording the code, the configuration and the blinded report that are frozen"

@@ -8,10 +8,10 @@ and its within-session standard error.
 
 rule session_contrast:
     input:
-        maps=TARGETS.states(rules.quantify_perfusion.output.smooth),
-        errors=TARGETS.states(rules.quantify_perfusion.output.error),
-        coverages=TARGETS.states(rules.quantify_perfusion.output.coverage),
-        quality=TARGETS.states(rules.scan_quality.output.table),
+        maps=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.smooth),
+        errors=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.error),
+        coverages=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.coverage),
+        quality=per("visit contrast", TARGETS.state_files, rules.scan_quality.output.table),
     output:
         effect=visit("cbf", space=SPACE, contrast="{contrast}"),
         sidecar=visit("cbf", ".json", space=SPACE, contrast="{contrast}"),
@@ -25,7 +25,7 @@ rule session_contrast:
         mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        weights=TARGETS.weights,
+        weights=per("visit contrast", TARGETS.weights),
         code=code("session_contrast"),
     message:
         "Contrast {wildcards.contrast}: {wildcards.visit}"

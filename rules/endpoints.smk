@@ -7,10 +7,10 @@ asked for, a mediation.
 
 rule craving_scores:
     input:
-        table=raw(TARGETS.craving_table),
-        participants=TARGETS.participants_of("craving"),
+        table=raw(lambda wildcards: TARGETS.craving_table()),
+        participants=PATHS.participants("craving"),
     output:
-        table=f"{OUTPUT}/craving/craving_scores.tsv",
+        table=PATHS.craving("craving_scores.tsv"),
     log:
         log_of("craving_scores", "study"),
     conda:
@@ -20,11 +20,11 @@ rule craving_scores:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        craving=TARGETS.craving_ratings(),
+        craving=TARGETS.craving_settings("before", "after", "range", "condition", "unknown", "covariates"),
         scores=lambda wildcards: plan.scores(READING.study),
-        sessions=SETTINGS.get("sessions"),
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        sessions=SESSIONS,
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("craving_scores"),
     message:
         "Reading the craving scores"
@@ -36,8 +36,8 @@ rule craving_model:
     input:
         scores=rules.craving_scores.output.table,
     output:
-        table=f"{OUTPUT}/craving/craving_model.tsv",
-        influence=f"{OUTPUT}/craving/craving_influence.tsv",
+        table=PATHS.craving("craving_model.tsv"),
+        influence=PATHS.craving("craving_influence.tsv"),
     log:
         log_of("craving_model", "study"),
     conda:
@@ -47,9 +47,9 @@ rule craving_model:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        sessions=SETTINGS.get("sessions"),
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        sessions=SESSIONS,
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("craving_model"),
     message:
         "Modelling cue-elicited craving"
@@ -60,11 +60,11 @@ rule craving_model:
 rule roi_craving:
     input:
         scores=rules.craving_scores.output.table,
-        values=TARGETS.craving_values,
-        sidecars=TARGETS.craving_masks,
-        left_out=TARGETS.left_out_values,
+        values=expand(PATHS.region_values("{roi}"), roi=TARGETS.craving_rois()),
+        sidecars=expand(rules.roi_mask.output.sidecar, roi=TARGETS.craving_rois()),
+        left_out=TARGETS.left_out_files("values.tsv"),
     output:
-        table=f"{OUTPUT}/craving/roi_craving.tsv",
+        table=PATHS.craving("roi_craving.tsv"),
     log:
         log_of("roi_craving", "study"),
     conda:
@@ -74,10 +74,10 @@ rule roi_craving:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        craving=TARGETS.craving_without("mediation", "left_out_permutations"),
-        sessions=SETTINGS.get("sessions"),
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        craving=TARGETS.craving_settings("covariates", "test", "family", "rois", "contrast", "seed", "resamples"),
+        sessions=SESSIONS,
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("roi_craving"),
     message:
         "Relating the regions' perfusion to craving"
@@ -88,10 +88,10 @@ rule roi_craving:
 rule craving_mediation:
     input:
         scores=rules.craving_scores.output.table,
-        values=TARGETS.mediators(rules.roi_values.output.table),
-        sidecars=TARGETS.mediators(rules.roi_mask.output.sidecar),
+        values=TARGETS.mediator_files(rules.roi_values.output.table),
+        sidecars=TARGETS.mediator_files(rules.roi_mask.output.sidecar),
     output:
-        table=f"{OUTPUT}/craving/craving_mediation.tsv",
+        table=PATHS.craving("craving_mediation.tsv"),
     log:
         log_of("craving_mediation", "study"),
     conda:
@@ -101,10 +101,10 @@ rule craving_mediation:
         mem_mb=lambda wildcards, attempt: 1200 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        craving=TARGETS.craving_without("rois", "contrast", "test", "family", "left_out_permutations"),
-        sessions=SETTINGS.get("sessions"),
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        craving=TARGETS.craving_settings("covariates", "seed", "resamples", "mediation"),
+        sessions=SESSIONS,
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("craving_mediation"),
     message:
         "Following the effect of treatment on craving by way of regional perfusion"

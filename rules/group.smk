@@ -8,12 +8,12 @@ Gives effect, t and z maps, family-wise corrected p by permutation, and a table 
 
 rule group_statistics:
     input:
-        baseline=TARGETS.session_maps("baseline"),
-        followup=TARGETS.session_maps("followup"),
-        participants=TARGETS.participants_of("analyses/{analysis}"),
+        baseline=per("analysis", TARGETS.session_maps, "baseline"),
+        followup=per("analysis", TARGETS.session_maps, "followup"),
+        participants=PATHS.participants("analyses/{analysis}"),
         template_mask=rules.template.output.mask,
-        seed=TARGETS.seed,
-        within=TARGETS.within,
+        seed=per("analysis", TARGETS.seed_values),
+        within=per("analysis", TARGETS.search_region),
     output:
         effect=group("statmap", stat="effect"),
         percent=group("statmap", stat="percent"),
@@ -43,14 +43,14 @@ rule group_statistics:
         mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.baseline)) * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        analysis=lambda wildcards: SETTINGS["analyses"][wildcards.analysis],
-        inference=lambda wildcards: SETTINGS["analyses"][wildcards.analysis]["inference"],
-        arms=SETTINGS.get("arms"),
-        sessions=TARGETS.analysis_sessions,
-        participants=TARGETS.members,
-        is_cbf=TARGETS.is_cbf,
-        shared=TARGETS.shared_data,
-        blinded=SETTINGS["blinded"],
+        analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
+        inference=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis].inference),
+        arms=ARMS,
+        sessions=per("analysis", TARGETS.analysis_sessions),
+        participants=per("analysis", TARGETS.members),
+        is_cbf=per("analysis", TARGETS.is_cbf),
+        shared=per("analysis", TARGETS.shared_data),
+        blinded=SETTINGS.blinded,
         code=code("group_statistics"),
     message:
         "Testing over the whole brain: {wildcards.analysis}"
@@ -80,7 +80,7 @@ rule cluster_table:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        blinded=SETTINGS["blinded"],
+        blinded=SETTINGS.blinded,
         code=code("cluster_table"),
     message:
         "Naming the clusters: {wildcards.analysis}"
@@ -90,9 +90,9 @@ rule cluster_table:
 
 rule conjunction:
     input:
-        z=TARGETS.of_conjunction(rules.group_statistics.output.z),
-        pfwe=TARGETS.of_conjunction(rules.group_statistics.output.verdict),
-        inference=TARGETS.of_conjunction(rules.group_statistics.output.inference),
+        z=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.z),
+        pfwe=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.verdict),
+        inference=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.inference),
     output:
         z=conjunction("statmap", stat="z"),
         pfwe=conjunction("statmap", desc="verdict", stat="logp"),
@@ -107,8 +107,8 @@ rule conjunction:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         name=lambda wildcards: wildcards.conjunction,
-        analyses=lambda wildcards: SETTINGS["conjunctions"][wildcards.conjunction],
-        blinded=SETTINGS["blinded"],
+        analyses=lambda wildcards: list(SETTINGS.conjunctions[wildcards.conjunction]),
+        blinded=SETTINGS.blinded,
         code=code("conjunction"),
     message:
         "Where analyses agree: {wildcards.conjunction}"

@@ -7,11 +7,11 @@ Gives motion and registration transforms, CBF maps with every constant in the si
 
 rule align_perfusion:
     input:
-        asl=raw(TARGETS.asl),
-        m0=raw(TARGETS.m0),
-        gm=TARGETS.anatomy_of(rules.segment_anatomy.output.gm),
-        wm=TARGETS.anatomy_of(rules.segment_anatomy.output.wm),
-        csf=TARGETS.anatomy_of(rules.segment_anatomy.output.csf),
+        asl=raw(per("scan", TARGETS.asl)),
+        m0=raw(per("scan", TARGETS.m0)),
+        gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
+        csf=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.csf),
     output:
         motion=scan("xfm", ".txt", from_="orig", to="aslref", mode="image"),
         m0_motion=scan("xfm", ".txt", from_="m0scan", to="aslref", mode="image"),
@@ -30,12 +30,12 @@ rule align_perfusion:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        acquisition=TARGETS.acquisition_of_alignment,
-        asl=content_of(TARGETS.asl),
-        m0=content_of(TARGETS.m0),
+        acquisition=per("scan", TARGETS.acquisition_of_alignment),
+        asl=content_of(per("scan", TARGETS.asl)),
+        m0=content_of(per("scan", TARGETS.m0)),
         # Without a T1w of their own, the template is fitted to the scan in size and shape too.
-        affine=TARGETS.assumed,
-        motion={"correct": SETTINGS["perfusion"]["motion"]["correct"]},
+        affine=per("scan", TARGETS.is_assumed),
+        motion={"correct": SETTINGS.perfusion.motion.correct},
         code=code("align_perfusion"),
     message:
         "Realigning and registering to the T1w: {wildcards.scan}"
@@ -45,16 +45,16 @@ rule align_perfusion:
 
 rule quantify_perfusion:
     input:
-        asl=raw(TARGETS.asl),
-        m0=raw(TARGETS.m0),
+        asl=raw(per("scan", TARGETS.asl)),
+        m0=raw(per("scan", TARGETS.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         coregistration=rules.align_perfusion.output.coregistration,
-        forward=TARGETS.anatomy_of(rules.normalise_anatomy.output.forward),
-        gm=TARGETS.anatomy_of(rules.segment_anatomy.output.gm),
-        wm=TARGETS.anatomy_of(rules.segment_anatomy.output.wm),
-        csf=TARGETS.anatomy_of(rules.segment_anatomy.output.csf),
-        mask=TARGETS.anatomy_of(rules.prepare_anatomy.output.mask),
+        forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
+        gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
+        csf=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.csf),
+        mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
         reference=rules.template.output.t1w,
         template_mask=rules.template.output.mask,
     output:
@@ -87,9 +87,9 @@ rule quantify_perfusion:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        acquisition=TARGETS.acquisition,
-        asl=content_of(TARGETS.asl),
-        m0=content_of(TARGETS.m0),
+        acquisition=per("scan", TARGETS.acquisition),
+        asl=content_of(per("scan", TARGETS.asl)),
+        m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
         code=code("quantify_perfusion"),
     message:
@@ -118,9 +118,9 @@ rule fit_perfusion:
         mem_mb=lambda wildcards, attempt: 2500 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        acquisition=TARGETS.acquisition,
-        asl=content_of(TARGETS.asl),
-        m0=content_of(TARGETS.m0),
+        acquisition=per("scan", TARGETS.acquisition),
+        asl=content_of(per("scan", TARGETS.asl)),
+        m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
         code=code("fit_perfusion"),
     message:

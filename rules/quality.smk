@@ -34,10 +34,10 @@ rule scan_quality:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        scan=TARGETS.label,
-        rules=TARGETS.scan_rules(),
-        own_exclusion=TARGETS.own_exclusion,
-        own_acceptance=TARGETS.own_acceptance,
+        scan=per("scan", TARGETS.label),
+        rules=plain(SETTINGS.quality.scan_rules),
+        own_exclusion=per("scan", TARGETS.exclusion_reason),
+        own_acceptance=per("scan", TARGETS.acceptance_reason),
         code=code("scan_quality"),
     message:
         "Judging the scan: {wildcards.scan}"
@@ -47,7 +47,7 @@ rule scan_quality:
 
 rule study_quality:
     input:
-        tables=TARGETS.of_scans(rules.scan_quality.output.table),
+        tables=TARGETS.scan_files(rules.scan_quality.output.table),
     output:
         table=f"{OUTPUT}/quality/scans.tsv",
         exclusions=f"{OUTPUT}/quality/exclusions.tsv",
@@ -61,7 +61,7 @@ rule study_quality:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        bands=SETTINGS["quality"]["bands"],
+        bands=plain(SETTINGS.quality)["bands"],
         code=code("study_quality"),
     message:
         "Gathering the quality of all scans"

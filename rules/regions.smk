@@ -10,12 +10,12 @@ rule roi_mask:
     input:
         reference=rules.template.output.t1w,
         template_mask=rules.template.output.mask,
-        clusters=TARGETS.roi_sources("clusters"),
-        atlas=TARGETS.roi_sources("atlas", [rules.atlas.output.image, rules.atlas.output.labels]),
-        image=raw(TARGETS.roi_sources("image")),
+        clusters=per("roi", TARGETS.defining_clusters),
+        atlas=per("roi", TARGETS.defining_atlas, [rules.atlas.output.image, rules.atlas.output.labels]),
+        image=raw(per("roi", TARGETS.defining_image)),
     output:
-        mask=f"{OUTPUT}/rois/{{roi}}_mask.nii.gz",
-        sidecar=f"{OUTPUT}/rois/{{roi}}_mask.json",
+        mask=PATHS.region_mask("{roi}"),
+        sidecar=PATHS.region_definition("{roi}"),
     log:
         log_of("roi_mask", "{roi}"),
     conda:
@@ -25,11 +25,11 @@ rule roi_mask:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        roi=TARGETS.roi_definition,
-        image=content_of(TARGETS.roi_sources("image")),
-        minimum_coverage=SETTINGS["minimum_roi_coverage"],
+        roi=per("roi", TARGETS.region_definition),
+        image=content_of(per("roi", TARGETS.defining_image)),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
         # Only a cluster of an analysis depends on the arms.
-        blinded=lambda wildcards: SETTINGS["blinded"] and "analysis" in SETTINGS["rois"][wildcards.roi],
+        blinded=lambda wildcards: SETTINGS.blinded and SETTINGS.rois[wildcards.roi].analysis is not None,
         code=code("roi_mask"),
     message:
         "Defining the region: {wildcards.roi}"
@@ -40,10 +40,10 @@ rule roi_mask:
 rule roi_values:
     input:
         mask=rules.roi_mask.output.mask,
-        maps=TARGETS.roi_maps,
-        gm=TARGETS.if_weighted([rules.template.output.gm]),
+        maps=TARGETS.contrasts(),
+        gm=per("roi", TARGETS.weighting, rules.template.output.gm),
     output:
-        table=f"{OUTPUT}/rois/{{roi}}_values.tsv",
+        table=PATHS.region_values("{roi}"),
     log:
         log_of("roi_values", "{roi}"),
     wildcard_constraints:
@@ -56,10 +56,10 @@ rule roi_values:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
-        rows=TARGETS.roi_rows,
-        minimum_coverage=SETTINGS["minimum_roi_coverage"],
-        statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
-        blinded=SETTINGS["blinded"],
+        rows=lambda wildcards: TARGETS.region_rows(),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
+        statistic=lambda wildcards: SETTINGS.rois[wildcards.roi].statistic,
+        blinded=SETTINGS.blinded,
         code=code("roi_values"),
     message:
         "Reading the region's values: {wildcards.roi}"
@@ -71,23 +71,23 @@ rule native_regions:
     input:
         cbf=(
             rules.quantify_perfusion.output.gm_cbf
-            if SETTINGS["perfusion"]["partial_volume"]["use"]
+            if SETTINGS.perfusion.partial_volume.use
             else rules.quantify_perfusion.output.cbf
         ),
         brain_mask=rules.quantify_perfusion.output.brain_mask,
         gm=rules.quantify_perfusion.output.gm,
         coregistration=rules.align_perfusion.output.coregistration,
-        forward=TARGETS.anatomy_of(rules.normalise_anatomy.output.forward),
-        inverse=TARGETS.anatomy_of(rules.normalise_anatomy.output.inverse),
+        forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
+        inverse=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.inverse),
         coverage=rules.quantify_perfusion.output.coverage,
-        template_gm=TARGETS.anatomy_of(rules.segment_anatomy.output.template_gm),
-        masks=TARGETS.native_masks(rules.roi_mask.output.mask),
+        template_gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.template_gm),
+        masks=per("source", TARGETS.native_masks, rules.roi_mask.output.mask),
     output:
         table=f"{OUTPUT}/rois/native/{{source}}/{{scan}}_regions.tsv",
     log:
         log_of("native_regions", "{source}/{scan}"),
     wildcard_constraints:
-        source=TARGETS.pattern({TARGETS.defined_by(roi) for roi in TARGETS.regions("native")}),
+        source=TARGETS.pattern({TARGETS.source(roi) for roi in TARGETS.regions("native")}),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -95,10 +95,10 @@ rule native_regions:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        regions=TARGETS.native_regions,
+        regions=per("source", TARGETS.native_regions),
         # Only a cluster of an analysis depends on the arms; those of one analysis are read together, and apart from the
         # others', whose values may be a seed of that analysis.
-        blinded=lambda wildcards: SETTINGS["blinded"] and wildcards.source in SETTINGS["analyses"],
+        blinded=lambda wildcards: SETTINGS.blinded and wildcards.source in SETTINGS.analyses,
         code=code("native_regions"),
     message:
         "Reading regions in the scan's own space ({wildcards.source}): {wildcards.scan}"
@@ -108,8 +108,8 @@ rule native_regions:
 
 rule native_roi_values:
     input:
-        scans=TARGETS.of_contrasts(rules.native_regions.output.table),
-        quality=TARGETS.of_contrasts(rules.scan_quality.output.table),
+        scans=per("roi", TARGETS.native_files, rules.native_regions.output.table),
+        quality=TARGETS.contrast_files(rules.scan_quality.output.table),
     output:
         table=rules.roi_values.output.table,
     log:
@@ -124,10 +124,10 @@ rule native_roi_values:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
-        rows=TARGETS.native_rows,
-        minimum_coverage=SETTINGS["minimum_roi_coverage"],
-        statistic=lambda wildcards: SETTINGS["rois"][wildcards.roi]["statistic"],
-        blinded=SETTINGS["blinded"],
+        rows=lambda wildcards: TARGETS.native_rows(),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
+        statistic=lambda wildcards: SETTINGS.rois[wildcards.roi].statistic,
+        blinded=SETTINGS.blinded,
         code=code("native_roi_values"),
     message:
         "Combining the region's values of the scans: {wildcards.roi}"
@@ -137,9 +137,9 @@ rule native_roi_values:
 
 rule seed_slopes:
     input:
-        participants=TARGETS.participants_of("seed_slopes"),
-        values=TARGETS.seed_slope_regions(rules.roi_values.output.table),
-        sidecars=TARGETS.seed_slope_regions(rules.roi_mask.output.sidecar),
+        participants=PATHS.participants("seed_slopes"),
+        values=TARGETS.seed_slope_files(rules.roi_values.output.table),
+        sidecars=TARGETS.seed_slope_files(rules.roi_mask.output.sidecar),
     output:
         table=f"{OUTPUT}/rois/seed_slopes.tsv",
     log:
@@ -151,10 +151,10 @@ rule seed_slopes:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        analyses=TARGETS.seed_slopes,
-        rois=TARGETS.seed_slope_rois(),
-        arms=SETTINGS.get("arms"),
-        blinded=SETTINGS["blinded"],
+        analyses=TARGETS.seed_slopes(),
+        rois=TARGETS.seed_slope_regions(),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
         code=code("seed_slopes"),
     message:
         "Telling the regions' slopes on the seeds"
@@ -164,18 +164,18 @@ rule seed_slopes:
 
 rule roi_left_out:
     input:
-        baseline=TARGETS.defining_maps("baseline"),
-        followup=TARGETS.defining_maps("followup"),
-        design=TARGETS.of_defining(rules.group_statistics.output.design),
-        inference=TARGETS.of_defining(rules.group_statistics.output.inference),
-        search=TARGETS.of_defining(rules.group_statistics.output.mask),
+        baseline=per("roi", TARGETS.defining_maps, "baseline"),
+        followup=per("roi", TARGETS.defining_maps, "followup"),
+        design=per("roi", TARGETS.defining_file, rules.group_statistics.output.design),
+        inference=per("roi", TARGETS.defining_file, rules.group_statistics.output.inference),
+        search=per("roi", TARGETS.defining_file, rules.group_statistics.output.mask),
         mask=rules.roi_mask.output.mask,
-        maps=TARGETS.roi_maps,
-        gm=TARGETS.if_weighted([rules.template.output.gm]),
+        maps=TARGETS.contrasts(),
+        gm=per("roi", TARGETS.weighting, rules.template.output.gm),
     output:
-        values=f"{OUTPUT}/rois/{{roi}}_leftout_values.tsv",
-        regions=f"{OUTPUT}/rois/{{roi}}_leftout_regions.tsv",
-        test=f"{OUTPUT}/rois/{{roi}}_leftout_test.json",
+        values=PATHS.left_out("{roi}", "values.tsv"),
+        regions=PATHS.left_out("{roi}", "regions.tsv"),
+        test=PATHS.left_out("{roi}", "test.json"),
     log:
         log_of("roi_left_out", "{roi}"),
     conda:
@@ -185,15 +185,15 @@ rule roi_left_out:
         mem_mb=lambda wildcards, input, attempt: (1000 + 15 * len(input.baseline)) * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        roi=lambda wildcards: SETTINGS["rois"][wildcards.roi],
+        roi=lambda wildcards: plain(SETTINGS.rois[wildcards.roi]),
         name=lambda wildcards: wildcards.roi,
-        rows=TARGETS.roi_rows,
-        members=TARGETS.defining_members,
-        inference=TARGETS.defining_inference,
-        minimum_coverage=SETTINGS["minimum_roi_coverage"],
-        permutations=SETTINGS.get("craving", {}).get("left_out_permutations"),
-        seed=SETTINGS.get("craving", {}).get("seed"),
-        blinded=SETTINGS["blinded"],
+        rows=lambda wildcards: TARGETS.region_rows(),
+        members=per("roi", TARGETS.defining_members),
+        inference=per("roi", TARGETS.defining_inference),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
+        permutations=SETTINGS.craving and SETTINGS.craving.left_out_permutations,
+        seed=SETTINGS.craving and SETTINGS.craving.seed,
+        blinded=SETTINGS.blinded,
         code=code("roi_left_out"),
     message:
         "Reading the region without each participant's own part in it: {wildcards.roi}"

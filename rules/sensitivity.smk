@@ -6,28 +6,30 @@ are made from what these left, and are removed when every specification has been
 configuration has `sensitivity`.
 """
 
-IMAGES = Paramspace(DataFrame(specifications.images(SETTINGS)))
-SPECIFICATIONS = Paramspace(DataFrame(specifications.rows(SETTINGS)))
-REGIONS = specifications.regions(SETTINGS)
-CORRECTED = specifications.corrects_partial_volume(SETTINGS)
+IMAGES = Paramspace(DataFrame(specifications.images(STUDY.config)))
+SPECIFICATIONS = Paramspace(DataFrame(specifications.rows(STUDY.config)))
+REGIONS = specifications.regions(STUDY.config)
+CORRECTED = specifications.corrects_partial_volume(STUDY.config)
 
 # The maps of a visit under an image alternative.
 alternative = partial("{0}/sensitivity/maps/{2}/{{visit}}_space-{1}_cbf.nii.gz".format, OUTPUT, SPACE)
 
 
 wildcard_constraints:
-    **{name: TARGETS.pattern(values) for name, values in specifications.dimensions(SETTINGS).items()},
+    **{name: TARGETS.pattern(values) for name, values in specifications.dimensions(STUDY.config).items()},
 
 
 rule alternative_maps:
     input:
-        cbf=TARGETS.of_visit(rules.quantify_perfusion.output.template_cbf),
-        coverage=TARGETS.of_visit(rules.quantify_perfusion.output.coverage),
-        grey=TARGETS.of_visit(rules.quantify_perfusion.output.template_gm_cbf, CORRECTED),
-        gm_cbf=TARGETS.of_visit(rules.quantify_perfusion.output.gm_cbf, CORRECTED),
-        gm=TARGETS.of_visit(rules.quantify_perfusion.output.gm, CORRECTED),
-        coregistration=TARGETS.of_visit(rules.align_perfusion.output.coregistration, CORRECTED),
-        forward=TARGETS.anatomy_of_visit(rules.normalise_anatomy.output.forward, CORRECTED),
+        cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_cbf),
+        coverage=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.coverage),
+        grey=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_gm_cbf) if CORRECTED else [],
+        gm_cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.gm_cbf) if CORRECTED else [],
+        gm=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.gm) if CORRECTED else [],
+        coregistration=(
+            per("visit", TARGETS.visit_files, rules.align_perfusion.output.coregistration) if CORRECTED else []
+        ),
+        forward=per("visit", TARGETS.visit_anatomy_file, rules.normalise_anatomy.output.forward) if CORRECTED else [],
         template_mask=rules.template.output.mask,
     output:
         maps=temp([alternative(instance) for instance in IMAGES.instance_patterns]),
@@ -42,7 +44,7 @@ rule alternative_maps:
         mem_mb=lambda wildcards, input, attempt: (600 + 100 * len(input.cbf)) * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        alternatives=specifications.images(SETTINGS),
+        alternatives=specifications.images(STUDY.config),
         code=code("alternative_maps"),
     message:
         "Smoothing, scaling and correcting otherwise: {wildcards.visit}"
@@ -53,13 +55,13 @@ rule alternative_maps:
 rule specification:
     input:
         maps=expand(alternative(IMAGES.wildcard_pattern), visit=TARGETS.visit_stems(), allow_missing=True),
-        quality=TARGETS.of_scans(rules.scan_quality.output.table),
-        participants=TARGETS.participants_of("sensitivity/{covariates}"),
+        quality=TARGETS.scan_files(rules.scan_quality.output.table),
+        participants=PATHS.participants("sensitivity/{covariates}"),
         template_mask=rules.template.output.mask,
         masks=expand(rules.roi_mask.output.mask, roi=REGIONS),
         sidecars=expand(rules.roi_mask.output.sidecar, roi=REGIONS),
-        gm=[rules.template.output.gm] if specifications.is_weighted(SETTINGS) else [],
-        scores=[rules.craving_scores.output.table] if specifications.relates_craving(SETTINGS) else [],
+        gm=[rules.template.output.gm] if specifications.is_weighted(STUDY.config) else [],
+        scores=[rules.craving_scores.output.table] if specifications.relates_craving(STUDY.config) else [],
     output:
         answers=f"{OUTPUT}/sensitivity/specifications/{SPECIFICATIONS.wildcard_pattern}/answers.json",
     log:
@@ -74,7 +76,7 @@ rule specification:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         plan=lambda wildcards: specifications.plan(STUDY, dict(SPECIFICATIONS.instance(wildcards))),
-        blinded=SETTINGS["blinded"],
+        blinded=SETTINGS.blinded,
         code=code("specification"),
     message:
         "Answering under {wildcards.scaling} CBF, {wildcards.smoothing_fwhm} mm, partial volumes {wildcards.partial_volume}, quality {wildcards.quality}, covariates {wildcards.covariates}"
@@ -88,8 +90,8 @@ rule specification_curve:
             f"{OUTPUT}/sensitivity/specifications/{{instance}}/answers.json", instance=SPECIFICATIONS.instance_patterns
         ),
     output:
-        table=f"{OUTPUT}/sensitivity/specifications.tsv",
-        curve=f"{OUTPUT}/sensitivity/curve.tsv",
+        table=PATHS.sensitivity("specifications.tsv"),
+        curve=PATHS.sensitivity("curve.tsv"),
     log:
         log_of("specification_curve", "study"),
     benchmark:
@@ -101,9 +103,9 @@ rule specification_curve:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        permutations=SETTINGS["sensitivity"]["permutations"],
-        seed=SETTINGS["inference"]["seed"],
-        blinded=SETTINGS["blinded"],
+        permutations=SETTINGS.sensitivity.permutations,
+        seed=SETTINGS.inference.seed,
+        blinded=SETTINGS.blinded,
         code=code("specification_curve"),
     message:
         "Testing all specifications together"
@@ -116,7 +118,7 @@ rule specification_figure:
         table=rules.specification_curve.output.table,
         curve=rules.specification_curve.output.curve,
     output:
-        figure=f"{OUTPUT}/sensitivity/specifications.png",
+        figure=PATHS.sensitivity("specifications.png"),
     log:
         log_of("specification_figure", "study"),
     conda:
@@ -126,7 +128,7 @@ rule specification_figure:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        blinded=SETTINGS["blinded"],
+        blinded=SETTINGS.blinded,
         code=code("specification_figure"),
     message:
         "Drawing the specification curves"

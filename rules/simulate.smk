@@ -26,7 +26,8 @@ try:
     from pharmasl.records import provenance
     from pharmasl.simulate.planted_regions import REGIONS
     from pharmasl.simulate.virtual_trial import CONDITIONS
-    from pharmasl.study import schemas, configuration
+    from pharmasl.study import configuration, schemas
+    from pharmasl.study.settings import plain
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
@@ -38,15 +39,15 @@ PROBLEMS = schemas.check(SIMULATE, "simulate", "config", prefix="simulate.", fil
 if PROBLEMS:
     raise WorkflowError(str(InputErrors(PROBLEMS)))
 try:
-    SETTINGS = configuration.resolve(config)
+    SETTINGS = configuration.read(configuration.resolve(config))
 except InputErrors as error:
     raise WorkflowError(str(error)) from None
 
-BIDS = Path(SETTINGS["bids_dir"]).as_posix()
-OUTPUT = Path(SETTINGS["output_dir"]).as_posix()
+BIDS = Path(SETTINGS.bids_dir).as_posix()
+OUTPUT = Path(SETTINGS.output_dir).as_posix()
 TRUTH = Path(SIMULATE["truth_dir"]).as_posix()
-SPACE = SETTINGS["template"]["space"]
-SESSIONS = [SETTINGS["sessions"]["baseline"], SETTINGS["sessions"]["followup"]]
+SPACE = SETTINGS.template.space
+SESSIONS = [SETTINGS.sessions.baseline, SETTINGS.sessions.followup]
 SUBJECTS = [f"{number:02d}" for number in range(1, 2 * SIMULATE["participants_per_arm"] + 1)]
 COMPARE = SIMULATE["compare"]
 
@@ -118,8 +119,8 @@ rule simulate_trial:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         settings={name: SIMULATE[name] for name in ("seed", "participants_per_arm", "blood_flow", "effects", "craving")},
-        arms=SETTINGS["arms"],
-        sessions=SETTINGS["sessions"],
+        arms=plain(SETTINGS.arms),
+        sessions=plain(SETTINGS.sessions),
         code=code("simulate_trial"),
     message:
         "Drawing the trial"
@@ -216,11 +217,11 @@ rule compare_truth:
         mem_mb=lambda wildcards, attempt: 2500 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        arms=SETTINGS["arms"],
-        sessions=SETTINGS["sessions"],
+        arms=plain(SETTINGS.arms),
+        sessions=plain(SETTINGS.sessions),
         compare=COMPARE,
-        smoothing_fwhm=SETTINGS["perfusion"]["smoothing_fwhm"],
-        alpha=SETTINGS["inference"]["alpha"],
+        smoothing_fwhm=SETTINGS.perfusion.smoothing_fwhm,
+        alpha=SETTINGS.inference.alpha,
         code=code("compare_truth"),
     message:
         "Comparing what was found with what was planted"

@@ -25,7 +25,7 @@ rule study_tables:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         content=lambda wildcards: TARGETS.sheets(),
-        blinded=SETTINGS["blinded"],
+        blinded=SETTINGS.blinded,
         code=code("study_tables"),
     message:
         "Writing the study's tables"
@@ -38,11 +38,11 @@ rule participant_rows:
         trial=checked_trial,
     output:
         # For each model a table of its own: what another looks at is no reason to fit this one anew.
-        table=f"{OUTPUT}/study/participants/{{use}}.tsv",
+        table=PATHS.participants("{model}"),
     log:
-        log_of("participant_rows", "{use}"),
+        log_of("participant_rows", "{model}"),
     wildcard_constraints:
-        use=TARGETS.pattern(TARGETS.uses),
+        model=TARGETS.pattern(TARGETS.models),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -50,10 +50,10 @@ rule participant_rows:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        rows=lambda wildcards: TARGETS.uses[wildcards.use],
-        blinded=SETTINGS["blinded"],
+        rows=lambda wildcards: TARGETS.models[wildcards.model],
+        blinded=SETTINGS.blinded,
         code=code("participant_rows"),
     message:
-        "Writing who takes part, with the columns at stake: {wildcards.use}"
+        "Writing who takes part, with the columns at stake: {wildcards.model}"
     script:
         "../scripts/participant_rows.py"

@@ -27,7 +27,7 @@ rule template:
         mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        resolution=SETTINGS["template"]["resolution"],
+        resolution=SETTINGS.template.resolution,
         own=content_of(list(TARGETS.own_template().values())),
         code=code("template"),
     message:
@@ -51,7 +51,7 @@ rule atlas:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        atlas=SETTINGS["atlas"],
+        atlas=plain(SETTINGS.atlas),
         own=content_of(TARGETS.own_atlas()),
         code=code("atlas"),
     message:

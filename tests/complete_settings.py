@@ -1,6 +1,8 @@
 """Sections of the settings, complete as a study's are: what a test does not name is the schema's default."""
 
 from pharmasl.study import configuration, settings
+from pharmasl.workflow.paths import Paths
+from pharmasl.workflow.targets import Targets
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
@@ -39,3 +41,8 @@ def analysis(*, name="rest_interaction", arms=None, rois=None, **changes):
         regions.setdefault(stated["within"], {"sphere": [0, 0, 0], "radius": 6})
     whole = study(sessions=SESSIONS, arms=arms or ARMS, contrasts=contrasts, rois=regions, analyses={name: stated})
     return whole.analyses[name]
+
+
+def targets(study):
+    """The targets of a study whose results go to ``results``."""
+    return Targets(study, Paths("results", study.settings.template.space))

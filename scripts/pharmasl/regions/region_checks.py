@@ -37,9 +37,8 @@ def problems(study: settings.Settings) -> Iterator[InputError]:
     broken = list(_own_atlas(study.atlas))
     yield from broken
     labels = None if broken else _atlas_names(study.atlas)
-    template = settings.plain(study.template)
     grid = template_grid(study.template)
-    box = None if own_template.files(template) else BRAIN
+    box = None if own_template.files(study.template) else BRAIN
     for name, region in study.rois.items():
         cuts = list(_cuts(name, region, grid)) if grid else []
         yield from cuts
@@ -91,7 +90,7 @@ def _atlas_names(atlas: settings.Atlas) -> tuple[dict[int, str], str] | None:
 
 def template_grid(template: settings.Template) -> images.Grid | None:
     """The grid of the analyses; None where it cannot be known before the jobs."""
-    own = own_template.files(settings.plain(template))
+    own = own_template.files(template)
     try:
         return images.coarser(images.grid(own["t1w"] if own else nilearn_file("t1")), template.resolution)
     # Only the jobs' environment has the package, or the template's own check says what is wrong with it.

@@ -134,7 +134,7 @@ def relation_words(rows, config):
 def role(row, config):
     """The role of a correlation; what only describes is exploratory."""
     asked = families.declared(config["craving"]).fits(row, config["arms"]) and row["role"] == families.TESTED
-    return primary.role(config, primary.correlation(row["roi"])) if asked else primary.EXPLORATORY
+    return primary.role(primary.declared(config), primary.correlation(row["roi"])) if asked else primary.EXPLORATORY
 
 
 def relation_sentences(rows, config):

@@ -66,7 +66,7 @@ def _craving(paths, config):
     rows = tables.read_table(paths["craving_model"][0])
     told = craving_section.model_sentences(rows, config["arms"])
     return {
-        "role": primary.role(config, primary.CRAVING),
+        "role": primary.role(primary.declared(config), primary.CRAVING),
         "sentences": told,
         "table": craving_section.model_table(rows),
         "notes": craving_section.notes(rows),
@@ -133,7 +133,7 @@ def content(paths, *, title, analyses_names, conjunctions_names, config, version
     inference = {section["name"]: section.pop("inference") for section in found}
     verdict = trial_section.section(paths["trial_verdict"])
     for section in found:
-        section["role"] = primary.role(config, section["name"])
+        section["role"] = primary.role(primary.declared(config), section["name"])
     sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
     mood, relations = _craving(paths, config), _relations(paths, config)
     slopes = seeds_section.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])

@@ -15,11 +15,11 @@ def check(study):
     ------
     InputError
     """
-    arms = study.config.get("arms")
-    for name, part in study.config["analyses"].items():
-        labels = study_arms.concerned(part, arms)
-        found = [study.participants[member][arms["column"]] for member in study.members(name)]
-        counts = [found.count(label) for label in labels]
+    arms = study.settings.arms
+    for name, analysis in study.settings.analyses.items():
+        labels = study_arms.concerned(analysis, arms)
+        members = [study.participants[member][arms.column] for member in study.members(name)]
+        counts = [members.count(label) for label in labels]
         if min(counts) < 2:
             yield InputError(
                 "config",

@@ -1,75 +1,59 @@
 """Which arms, sessions, contrasts and columns of the participants' table an analysis concerns."""
 
+from collections.abc import Iterable, Mapping
+
 from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study.settings import Analysis, Arms, SessionPair, Sessions, Settings
 
 
-def concerned(analysis, arms):
-    """The arms that an analysis concerns.
-
-    Parameters
-    ----------
-    analysis : dict
-        ``effect``, and ``arm`` where it is about one.
-    arms : dict
-        ``treatment``, ``control``, ``others``.
-
-    Returns
-    -------
-    list of str
-    """
-    if analysis.get("arm"):
-        return [analysis["arm"]]
-    both = [arms["treatment"], arms["control"]]
-    return [*both, *arms.get("others", [])] if KINDS[analysis["effect"]].all_arms else both
+def _value(section, name):
+    return section.get(name) if isinstance(section, Mapping) else getattr(section, name)
 
 
-def contrasts(analysis):
+def concerned(analysis: Analysis, arms: Arms) -> list[str]:
+    """The arms that take part in an analysis."""
+    if _value(analysis, "arm"):
+        return [_value(analysis, "arm")]
+    both = [_value(arms, "treatment"), _value(arms, "control")]
+    return [*both, *(_value(arms, "others") or ())] if KINDS[_value(analysis, "effect")].all_arms else both
+
+
+def contrasts(analysis: Analysis) -> list[str]:
     """The contrasts of which an analysis takes maps or values: its own, and its seed's if it has one; each once."""
-    seed = [analysis["seed"]["contrast"]] if "seed" in analysis else []
-    return list(dict.fromkeys([analysis["contrast"], *seed]))
+    seed = _value(analysis, "seed")
+    return list(dict.fromkeys([_value(analysis, "contrast"), *([_value(seed, "contrast")] if seed else [])]))
 
 
-def sessions(analysis, study):
-    """The sessions of which an analysis takes maps: ``baseline`` and ``followup``, or ``baseline`` alone, to labels.
-
-    Parameters
-    ----------
-    analysis : dict
-    study : dict
-        ``sessions`` of the study.
-
-    Returns
-    -------
-    dict
-    """
-    own = analysis.get("sessions", study)
-    return {name: own[name] for name in KINDS[analysis["effect"]].sessions}
+def sessions(analysis: Analysis, study: Sessions) -> dict[str, str]:
+    """The sessions of which an analysis takes maps: ``baseline`` and ``followup``, or ``baseline`` alone, to labels."""
+    own: SessionPair = _value(analysis, "sessions") or study
+    return {name: _value(own, name) for name in KINDS[_value(analysis, "effect")].sessions}
 
 
-def labels(study):
+def labels(study: Sessions) -> list[str]:
     """All session labels of a study, baseline and follow-up first."""
-    return [study["baseline"], study["followup"], *study.get("others", [])]
+    return [_value(study, "baseline"), _value(study, "followup"), *(_value(study, "others") or ())]
 
 
-def columns(term):
+def columns(term: str) -> list[str]:
     """The columns that a covariate is made of: itself, or the two of a change, ``weight_T2 - weight_T1``."""
     return [part.strip() for part in term.split(" - ")]
 
 
-def value(row, term):
+def value(row: Mapping[str, str | None], term: str) -> str | None:
     """The value of a covariate in a row of the participants' table, as text; None where it, or one of its columns, is missing."""
-    parts = [row[column] for column in columns(term)]
-    if len(parts) == 1:
-        return parts[0]
-    return None if None in parts else repr(float(parts[0]) - float(parts[1]))
+    first, *others = [row[column] for column in columns(term)]
+    if not others:
+        return first
+    return None if first is None or others[0] is None else repr(float(first) - float(others[0]))
 
 
-def used(rows, terms):
+def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list[dict[str, str | None]]:
     """The rows of the participants' table with what a model may look at: a job that reads them so needs nothing else.
 
     Parameters
     ----------
-    rows : iterable of dict
+    rows : iterable of Mapping
         With ``participant_id`` and ``arm``, and columns of the dataset.
     terms : iterable of str
         Columns that the model takes, or the change of one, ``b - a``.
@@ -83,17 +67,17 @@ def used(rows, terms):
     return [{name: row[name] for name in names if name in row} for row in rows]
 
 
-def all_columns(analysis):
+def all_columns(analysis: Analysis) -> list[str]:
     """Every column that an analysis takes beside the arm's."""
-    terms = [*(analysis.get("covariates") or []), *(analysis[key] for key in ("site", "predictor") if key in analysis)]
-    return [column for term in terms for column in columns(term)]
+    terms = [*(_value(analysis, "covariates") or ()), *(_value(analysis, key) for key in ("site", "predictor"))]
+    return [column for term in terms if term is not None for column in columns(term)]
 
 
-def named_columns(config):
+def named_columns(study: Settings) -> list[str]:
     """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
-    named = {column for part in config["analyses"].values() for column in all_columns(part)}
-    terms = [config.get("craving", {}).get("covariates", [])]
-    terms += config.get("sensitivity", {}).get("covariates", {}).values()
-    named |= {column for part in terms for term in part for column in columns(term)}
-    haematocrit = config["perfusion"]["haematocrit"]
-    return sorted(named | ({haematocrit} if haematocrit else set()))
+    named = {column for analysis in study.analyses.values() for column in all_columns(analysis)}
+    covariates = [*(study.craving.covariates if study.craving else ())]
+    if study.sensitivity:
+        covariates += [term for terms in study.sensitivity.covariates.values() for term in terms]
+    named |= {column for term in covariates for column in columns(term)}
+    return sorted(named | ({study.perfusion.haematocrit} if study.perfusion.haematocrit else set()))

@@ -1,9 +1,11 @@
 """Which state each perfusion run was scanned in."""
 
 import os
+from collections.abc import Mapping
 
 from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import bids
+from pharmasl.study.settings import Condition
 
 SELECTORS = {
     "acquisition": "acq",
@@ -19,13 +21,20 @@ SELECTORS = {
 ONE_ACQUISITION = {"echo": "echo", "rec": "reconstruction", "part": "part", "chunk": None}
 
 
-def matching(conditions, entities):
+def matching(conditions: Mapping[str, Condition], entities: Mapping[str, str]) -> list[str]:
     """Names of the conditions whose selectors a run's entities (key to label) meet."""
     return [
         name
         for name, selector in conditions.items()
-        if all(same_label(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in selector.items())
+        if all(
+            same_label(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in _labels(selector).items()
+        )
     ]
+
+
+def _labels(condition: Condition) -> dict[str, str | int]:
+    """The labels that a condition asks for, by the configuration's word for the entity."""
+    return {key: getattr(condition, key) for key in SELECTORS if getattr(condition, key) is not None}
 
 
 def same_label(key, label, wanted):
@@ -43,8 +52,7 @@ def unmatched(conditions, runs):
 
     Parameters
     ----------
-    conditions : dict of str to dict
-        Of the configuration.
+    conditions : Mapping of str to Condition
     runs : sequence of bids.File
         All perfusion images of the dataset.
 
@@ -57,14 +65,14 @@ def unmatched(conditions, runs):
         if name in matched or not runs:
             continue
         parts, close = [], []
-        for key, wanted in selector.items():
+        for key, wanted in _labels(selector).items():
             labels = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
             parts.append(f"{key}: {', '.join(labels) or 'none in any name'}")
             close += [label for label in similar(wanted, labels) if label != str(wanted)]
         yield InputError(
             "config",
             f"conditions.{name}",
-            ", ".join(f"{key}: {label}" for key, label in selector.items()),
+            ", ".join(f"{key}: {label}" for key, label in _labels(selector).items()),
             f"labels that a perfusion run of the dataset has together; there are {'; '.join(parts)}",
             did_you_mean(close, "Correct the labels, or remove the condition."),
         )

@@ -1,11 +1,13 @@
 """A template of the user's own: whether its files are there and lie on one grid, from their headers alone."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.space import header
+from pharmasl.study.settings import Template
 
 FILES = ("t1w", "mask", "gm", "wm", "csf")
 NEEDED = ("gm", "wm")  # beside t1w
@@ -13,24 +15,18 @@ NEEDED = ("gm", "wm")  # beside t1w
 _GRID_TOLERANCE = 1e-3  # mm
 
 
-def files(settings):
-    """The paths of the user's own template by kind, those that are given; empty where nilearn's is used.
-
-    Parameters
-    ----------
-    settings : dict
-        ``template`` of the configuration.
-    """
-    return {kind: settings[kind] for kind in FILES if kind in settings}
+def files(template: Template) -> dict[str, str]:
+    """The paths of the user's own template by kind, those that are given; empty where nilearn's is used."""
+    paths = {kind: getattr(template, kind) for kind in FILES}
+    return {kind: path for kind, path in paths.items() if path is not None}
 
 
-def names(settings, named):
+def names(template: Template, named: bool) -> Iterator[InputError]:
     """What a configuration's own template lacks or has too much of.
 
     Parameters
     ----------
-    settings : dict
-        ``template`` of the configuration, complete.
+    template : Template
     named : bool
         Whether the user gave the space a name.
 
@@ -38,13 +34,13 @@ def names(settings, named):
     ------
     InputError
     """
-    own = files(settings)
+    own = files(template)
     if not own:
-        if settings["space"] != "MNI152NLin2009aSym":
+        if template.space != "MNI152NLin2009aSym":
             yield InputError(
                 "config",
                 "template.space",
-                settings["space"],
+                template.space,
                 "MNI152NLin2009aSym, the template at hand",
                 "Give the files of another template by template.t1w, gm and wm, or leave template.space out.",
             )
@@ -68,13 +64,12 @@ def names(settings, named):
         )
 
 
-def check(settings):
+def check(template: Template) -> Iterator[InputError]:
     """What is wrong with the files of a user's own template.
 
     Parameters
     ----------
-    settings : dict
-        ``template`` of the configuration, complete.
+    template : Template
 
     Yields
     ------
@@ -82,7 +77,7 @@ def check(settings):
         For every file that is missing, is no three-dimensional image, or lies on another grid than ``t1w``.
     """
     first = None
-    for kind, path in files(settings).items():
+    for kind, path in files(template).items():
         if not os.path.isfile(path):
             yield InputError(
                 "config",

@@ -7,6 +7,7 @@ from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import tables
 from pharmasl.study import arms as study_arms
 from pharmasl.study import schemas, sham_allocation
+from pharmasl.study.settings import Arms, Settings
 
 ID = "participant_id"
 
@@ -19,14 +20,13 @@ class Problems:
     trial_errors: list[InputError] = field(default_factory=list)
 
 
-def read(dataset, config, subjects, exclusions):
+def read(dataset, study: Settings, subjects, exclusions):
     """Read the participants' table.
 
     Parameters
     ----------
     dataset : pharmasl.files.bids.Dataset
-    config : dict
-        Complete.
+    study : Settings
     subjects : list of str
         Labels of the participants asked for that have a folder.
     exclusions : list of dict
@@ -40,11 +40,11 @@ def read(dataset, config, subjects, exclusions):
         Label to the arm of everyone in the table; None where the table has none.
     problems : Problems
     """
-    path = os.path.join(dataset.root, config["participants_table"])
-    arms, haematocrit, problems = config.get("arms"), config["perfusion"]["haematocrit"], Problems()
+    path = os.path.join(dataset.root, study.participants_table)
+    arms, haematocrit, problems = study.arms, study.perfusion.haematocrit, Problems()
     nobody = {subject: {ID: f"sub-{subject}"} for subject in subjects}
-    named = study_arms.named_columns(config)
-    wanted = [*([arms["column"]] if arms else []), *named]
+    named = study_arms.named_columns(study)
+    wanted = [*([arms.column] if arms else []), *named]
     if not os.path.lexists(path):
         if wanted:
             errors = problems.errors if haematocrit else problems.trial_errors
@@ -60,7 +60,7 @@ def read(dataset, config, subjects, exclusions):
     except InputError as error:
         problems.errors.append(error)
         return nobody, {}, problems
-    chosen = config.get("participants")
+    chosen = study.participants
     selected = {label: row for label, row in known.items() if chosen is None or label in chosen}
     others = {label: row for label, row in known.items() if label not in selected}
     exclusions += [{ID: row[ID], "reason": "not among the configuration's participants"} for row in others.values()]
@@ -70,9 +70,9 @@ def read(dataset, config, subjects, exclusions):
         if label not in dataset.subjects and chosen is None
     ]
     columns = set(sheet.columns)
-    if arms and config["blinded"]:
-        columns = _blinded(selected, others, config, columns, named, path, problems.trial_errors)
-    elif arms and arms["column"] in columns:
+    if arms and study.blinded:
+        columns = _blinded(selected, others, study, columns, named, path, problems.trial_errors)
+    elif arms and arms.column in columns:
         problems.trial_errors += _unknown_arms(
             path, arms, {label: known[label] for label in subjects if label in known}
         )
@@ -83,7 +83,7 @@ def read(dataset, config, subjects, exclusions):
         errors = problems.errors if haematocrit else problems.trial_errors
         errors += _no_rows(path, subjects, known)
     rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
-    return rows, {label: row.get(arms["column"]) if arms else None for label, row in known.items()}, problems
+    return rows, {label: row.get(arms.column) if arms else None for label, row in known.items()}, problems
 
 
 def _by_label(sheet, errors):
@@ -144,10 +144,10 @@ def _no_rows(path, subjects, known):
     )
 
 
-def _unknown_arms(path, arms, rows):
+def _unknown_arms(path, arms: Arms, rows):
     """One error for each value of the arm that the configuration does not have."""
-    names, column = [arms["treatment"], arms["control"], *arms["others"]], arms["column"]
-    strange = {}
+    names, column = arms.labels, arms.column
+    strange: dict[str, list[str]] = {}
     for label, row in rows.items():
         if row.get(column) is not None and row[column] not in names:
             strange.setdefault(row[column], []).append(f"sub-{label}")
@@ -157,7 +157,7 @@ def _unknown_arms(path, arms, rows):
         yield InputError(path, where, value, " or ".join(names), "Correct the table, or arms in the configuration.")
 
 
-def _blinded(selected, others, config, columns, named, path, errors):
+def _blinded(selected, others, study, columns, named, path, errors):
     """Put a sham allocation in the place of the arms, and take away what the configuration does not name.
 
     Those whom the configuration does not select lose their arm: dealt among a few, a sham one would tell of it.
@@ -168,22 +168,21 @@ def _blinded(selected, others, config, columns, named, path, errors):
     set of str
         The columns that there are now.
     """
-    arms, column = config["arms"], config["arms"]["column"]
-    dealt = _dealt(selected, config, columns, path, errors)
+    column = study.arms.column
+    dealt = _dealt(selected, study, columns, path, errors)
     for label, row in {**selected, **others}.items():
         kept = {name: row.get(name) for name in (ID, *named) if name in columns}
         row.clear()
         row.update(kept)
         row[column] = dealt.get(label)
     # A column of arms that is missing is reported as any other is; with sizes of their own it may be.
-    return columns | {arms["column"]} if dealt else columns
+    return columns | {column} if dealt else columns
 
 
-def _dealt(rows, config, columns, path, errors):
+def _dealt(rows, study, columns, path, errors):
     """The sham allocation, label to arm; empty where there cannot be one."""
-    arms, sham = config["arms"], config["sham"]
-    column, names = arms["column"], [arms["treatment"], arms["control"], *arms["others"]]
-    own = sham.get("sizes")
+    arms, own = study.arms, study.sham.sizes
+    column, names = arms.column, arms.labels
     if own is None and column not in columns:
         return {}
     real = None if own else {label: row[column] for label, row in rows.items() if row.get(column) is not None}
@@ -197,7 +196,7 @@ def _dealt(rows, config, columns, path, errors):
         return {}
     sizes = own or sham_allocation.sizes(real.values(), names)
     try:
-        return sham_allocation.sham(real or rows, sizes, sham["seed"], real)
+        return sham_allocation.sham(real or rows, sizes, study.sham.seed, real)
     except ValueError as reason:
         errors.append(
             InputError("config", "sham.sizes", str(reason), f"as many as {path} has participants", "Correct the sizes.")

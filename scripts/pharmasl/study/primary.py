@@ -5,9 +5,12 @@ region's CBF with craving (``craving.<roi>``). ``primary.answers`` decide the tr
 support them, each at its own level; whatever is in neither list, and everything where nothing is declared, is exploratory.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pharmasl.errors import InputError, did_you_mean, similar
+from pharmasl.study.settings import Analysis, Primary, Seed, Settings, build, plain
 
 FILE = "config"
 CRAVING = "craving"
@@ -23,44 +26,47 @@ def correlation(roi: str) -> str:
     return f"{CRAVING}.{roi}"
 
 
-def known(config: dict) -> list[str]:
+def known(study: Settings) -> list[str]:
     """The names of all answers of a study."""
-    craving = config.get("craving")
-    endpoints = [CRAVING, *(correlation(roi) for roi in craving["rois"])] if craving else []
-    return [*config["analyses"], *endpoints]
+    endpoints = [CRAVING, *(correlation(roi) for roi in study.craving.rois)] if study.craving else []
+    return [*study.analyses, *endpoints]
 
 
-def role(config: dict, name: str) -> str:
+def declared(config: Mapping[str, Any]) -> Primary | None:
+    """What a complete configuration declares."""
+    return build(Primary, config["primary"]) if config.get("primary") else None
+
+
+def role(declared: Primary | None, name: str) -> str:
     """The role of an answer, ``"primary"``, ``"secondary"`` or ``"exploratory"``."""
-    asked = config.get("primary") or {"answers": [], "secondary": []}
-    if name in asked["answers"]:
+    if declared and name in declared.answers:
         return PRIMARY
-    return SECONDARY if name in asked["secondary"] else EXPLORATORY
+    return SECONDARY if declared and name in declared.secondary else EXPLORATORY
 
 
-def of_analyses(config: dict, which: tuple[str, ...] = ("answers", "secondary")) -> list[str]:
-    """The declared answers that are analyses, in their order."""
-    asked = config.get("primary") or {}
-    return [name for part in which for name in asked.get(part, []) if name in config["analyses"]]
+def declared_analyses(study: Settings) -> list[str]:
+    """The primary and then the secondary answers that are analyses, in their order."""
+    declared = study.primary
+    return [name for name in (*declared.answers, *declared.secondary) if name in study.analyses] if declared else []
 
 
-def check(config: dict) -> Iterator[InputError]:
+def check(study: Settings) -> Iterator[InputError]:
     """What is declared and cannot decide a trial.
 
     Parameters
     ----------
-    config : dict
-        Defaults filled in, its references to analyses and regions not checked.
+    study : Settings
+        References to analyses and regions need not exist.
 
     Yields
     ------
     InputError
     """
-    asked = config.get("primary")
-    if not asked:
+    declared = study.primary
+    if not declared:
         return
-    names = known(config)
-    if CRAVING in config["analyses"] and "craving" in config:
+    names = known(study)
+    if CRAVING in study.analyses and study.craving:
         yield InputError(
             FILE,
             f"analyses.{CRAVING}",
@@ -68,8 +74,8 @@ def check(config: dict) -> Iterator[InputError]:
             "another name beside craving, which primary calls so",
             "Rename the analysis.",
         )
-    for field in ("answers", "secondary"):
-        for name in asked[field]:
+    for field, answers in (("answers", declared.answers), ("secondary", declared.secondary)):
+        for name in answers:
             if name not in names:
                 yield InputError(
                     FILE,
@@ -80,10 +86,10 @@ def check(config: dict) -> Iterator[InputError]:
                         similar(name, names), "Correct the name, or add the analysis or the region to craving.rois."
                     ),
                 )
-            if field == "secondary" and name in asked["answers"]:
+            if field == "secondary" and name in declared.answers:
                 yield InputError(FILE, "primary.secondary", name, "no primary answer", "Leave it in one of the lists.")
-    for name in of_analyses(config, ("answers",)):
-        if config["analyses"][name]["method"] == "mixed_model":
+    for name in declared.answers:
+        if name in study.analyses and study.analyses[name].method == "mixed_model":
             yield InputError(
                 FILE,
                 "primary.answers",
@@ -91,16 +97,16 @@ def check(config: dict) -> Iterator[InputError]:
                 "analyses with a family-wise p",
                 "Take the method differences, or name it in primary.secondary.",
             )
-    if asked["correction"] == "joint":
-        yield from _joint(config, asked["answers"])
+    if declared.correction == "joint":
+        yield from _joint(study, declared.answers)
 
 
-def _joint(config, answers):
+def _joint(study: Settings, answers: tuple[str, ...]) -> Iterator[InputError]:
     """Answers that no relabelling has in common."""
-    analyses = config["analyses"]
+    analyses = study.analyses
     for name in answers:
-        what = "an endpoint" if name not in analyses else f"of method {analyses[name]['method']}"
-        if name not in analyses or analyses[name]["method"] != "differences":
+        what = "an endpoint" if name not in analyses else f"of method {analyses[name].method}"
+        if name not in analyses or analyses[name].method != "differences":
             yield InputError(
                 FILE,
                 "primary.correction",
@@ -108,9 +114,9 @@ def _joint(config, answers):
                 "analyses of method differences alone",
                 "Take holm or sequence, or leave it out of primary.answers.",
             )
-    first, *others = [name for name in answers if name in analyses] or [None]
-    for name in others:
-        for key, one, other in _differences(analyses[first], analyses[name], config["inference"]):
+    common = [name for name in answers if name in analyses]
+    for first, name in itertools.product(common[:1], common[1:]):
+        for key, one, other in _differences(analyses[first], analyses[name]):
             yield InputError(
                 FILE,
                 "primary.correction",
@@ -120,15 +126,19 @@ def _joint(config, answers):
             )
 
 
-def _differences(one, other, common):
+def _differences(one: Analysis, other: Analysis) -> Iterator[tuple[str, Any, Any]]:
     for key in _SHARED:
-        if one.get(key) != other.get(key):
-            yield key, one.get(key), other.get(key)
+        if getattr(one, key) != getattr(other, key):
+            yield key, getattr(one, key), getattr(other, key)
     for key in _SHARED_INFERENCE:
-        values = [{**common, **each.get("inference", {})}[key] for each in (one, other)]
+        values = [getattr(each.inference, key) for each in (one, other)]
         if values[0] != values[1]:
             yield f"inference.{key}", *values
 
 
-def _shown(value):
-    return "nothing" if value in (None, []) else value
+def _shown(value: Any) -> Any:
+    if value is None or value == ():
+        return "nothing"
+    if isinstance(value, Seed):
+        return plain(value)
+    return list(value) if isinstance(value, tuple) else value

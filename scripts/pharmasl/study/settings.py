@@ -15,10 +15,8 @@ from typing import Any, TypeVar
 Plain = Mapping[str, Any]
 Section = TypeVar("Section")
 
-_settings = dataclass(frozen=True, kw_only=True)
 
-
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class SessionPair:
     """Labels of the two sessions that an analysis compares."""
 
@@ -26,7 +24,7 @@ class SessionPair:
     followup: str
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Sessions(SessionPair):
     """Labels of the trial's sessions, without ``ses-``."""
 
@@ -38,7 +36,7 @@ class Sessions(SessionPair):
         return (self.baseline, self.followup, *self.others)
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Arms:
     """The arms of the trial: values of a column of the participants' table."""
 
@@ -53,7 +51,7 @@ class Arms:
         return (self.treatment, self.control, *self.others)
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Sham:
     """The sham allocation of a blinded run."""
 
@@ -61,7 +59,7 @@ class Sham:
     sizes: Mapping[str, int] | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """The entities that a run of this state has in its name."""
 
@@ -75,7 +73,7 @@ class Condition:
     part: str | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Template:
     """The space of the group analyses; the files are those of a template of the user's own."""
 
@@ -88,7 +86,7 @@ class Template:
     csf: str | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Bias:
     """The correction of the T1w's bias field."""
 
@@ -96,7 +94,7 @@ class Bias:
     iterations: tuple[int, ...]
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Registration:
     """The fit of the T1w to the template."""
 
@@ -108,7 +106,7 @@ class Registration:
     seed: int
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Anatomy:
     """The processing of the T1-weighted images."""
 
@@ -119,7 +117,7 @@ class Anatomy:
     registration: Registration
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class M0:
     """Where M0 comes from and what is done to it."""
 
@@ -131,7 +129,7 @@ class M0:
     edge: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Motion:
     """Realignment of a run's volumes, and what it leaves in the differences."""
 
@@ -139,7 +137,7 @@ class Motion:
     regress: bool
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Outliers:
     """Which pairs are left out, and how the others are averaged."""
 
@@ -149,7 +147,7 @@ class Outliers:
     average: str
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Delays:
     """The fit of series of several post-labelling delays."""
 
@@ -158,7 +156,7 @@ class Delays:
     longest_transit: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class PartialVolume:
     """The correction for partial volumes of tissue."""
 
@@ -166,7 +164,7 @@ class PartialVolume:
     kernel: tuple[int, ...]
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Perfusion:
     """The quantification, with the constants of the named calibration."""
 
@@ -191,7 +189,7 @@ class Perfusion:
     smoothing_fwhm: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class ScanRules:
     """By which measures a scan is flagged, and what excludes it."""
 
@@ -202,7 +200,7 @@ class ScanRules:
     exclude_implausible: bool
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class QualityRules(ScanRules):
     """Which scans are flagged and which are excluded, by rule and by name."""
 
@@ -215,7 +213,7 @@ class QualityRules(ScanRules):
         return build(ScanRules, {name: getattr(self, name) for name in typing.get_type_hints(ScanRules)})
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Enhancement:
     """Threshold-free cluster enhancement."""
 
@@ -224,7 +222,7 @@ class Enhancement:
     neighbours: int
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Inference:
     """How the maps of an analysis are tested."""
 
@@ -244,7 +242,7 @@ class Inference:
     alpha: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Seed:
     """The region whose change of a contrast is a term of an association."""
 
@@ -252,7 +250,7 @@ class Seed:
     contrast: str
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Analysis:
     """A whole-brain question: an effect on a contrast, and how it is tested."""
 
@@ -276,7 +274,7 @@ class Analysis:
         return tuple(dict.fromkeys([self.contrast, *([self.seed.contrast] if self.seed else [])]))
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Atlas:
     """The labelled image that names clusters and defines regions by label."""
 
@@ -285,7 +283,7 @@ class Atlas:
     labels: str
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class RegionDefinition:
     """What a region of interest is: one kind of definition, and planes that cut it."""
 
@@ -305,7 +303,7 @@ class RegionDefinition:
     z_below: float | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Region(RegionDefinition):
     """A region of interest: how it is defined, and how it is read."""
 
@@ -319,7 +317,7 @@ class Region(RegionDefinition):
         return build(RegionDefinition, {name: getattr(self, name) for name in typing.get_type_hints(RegionDefinition)})
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Primary:
     """The answers on which the trial rests, and how they are corrected together."""
 
@@ -329,7 +327,7 @@ class Primary:
     secondary: tuple[str, ...]
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class DeclaredCorrelation:
     """The correlation of regional CBF with craving that is tested in all regions together."""
 
@@ -338,7 +336,7 @@ class DeclaredCorrelation:
     method: str
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Mediator:
     """A region's change of a contrast by way of which the arm may change craving."""
 
@@ -346,14 +344,14 @@ class Mediator:
     contrast: str
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Mediation:
     """The mediators, in the order of the chain."""
 
     mediators: tuple[Mediator, ...]
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Craving:
     """The ratings of craving, and what is asked of them."""
 
@@ -374,7 +372,7 @@ class Craving:
     mediation: Mediation | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What is asked under each specification: an analysis' effect in a region, or a correlation with craving."""
 
@@ -384,7 +382,7 @@ class Answer:
     contrast: str | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class QualityAlternative:
     """Rules of exclusion laid over the study's own; None is the study's."""
 
@@ -397,7 +395,7 @@ class QualityAlternative:
     accept_scans: Mapping[str, str] | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Sensitivity:
     """The declared alternatives under which the answers are asked again."""
 
@@ -411,7 +409,7 @@ class Sensitivity:
     whole_brain: bool
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings of a study."""
 

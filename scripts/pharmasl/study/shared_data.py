@@ -8,6 +8,7 @@ analysis carries all that chose it, through however many clusters.
 from collections.abc import Iterator, Mapping
 
 from pharmasl.errors import InputError
+from pharmasl.study.settings import Settings
 
 FILE = "config"
 
@@ -17,27 +18,27 @@ def is_cbf(weights: Mapping[str, float]) -> bool:
     return all(weight > 0 for weight in weights.values())
 
 
-def states(config: Mapping, contrast: str) -> set[str]:
+def states(study: Settings, contrast: str) -> set[str]:
     """The states whose scans a contrast takes."""
-    return set(config["contrasts"].get(contrast, ()))
+    return set(study.contrasts.get(contrast, ()))
 
 
-def same(config: Mapping, one: str, other: str) -> bool:
+def same(study: Settings, one: str, other: str) -> bool:
     """Whether two contrasts are one, up to a factor."""
-    first, second = (config["contrasts"].get(name, {}) for name in (one, other))
+    first, second = (study.contrasts.get(name, {}) for name in (one, other))
     if set(first) != set(second) or not first:
         return False
     ratios = [first[state] / second[state] for state in first]
     return all(abs(ratio - ratios[0]) <= 1e-12 * abs(ratios[0]) for ratio in ratios)
 
 
-def chain(config: Mapping, region: str) -> list[str]:
+def chain(study: Settings, region: str) -> list[str]:
     """The analyses that chose a region: the one whose cluster it is, those that chose that one's seed or search, and so on.
 
     Parameters
     ----------
-    config : dict
-        Its references may be wrong.
+    study : Settings
+        References need not exist.
     region : str
 
     Returns
@@ -45,23 +46,24 @@ def chain(config: Mapping, region: str) -> list[str]:
     list of str
         The nearest first; empty for a region that no analysis chose.
     """
-    found, edge = [], [region]
+    chosen_by: list[str] = []
+    edge = [region]
     while edge:
-        name = config["rois"].get(edge.pop(0), {}).get("analysis")
-        if name in config["analyses"] and name not in found:
-            found.append(name)
-            part = config["analyses"][name]
-            edge += [each for each in (part.get("seed", {}).get("roi"), part.get("within")) if each]
-    return found
+        defined = study.rois.get(edge.pop(0))
+        name = defined.analysis if defined else None
+        if name is not None and name in study.analyses and name not in chosen_by:
+            chosen_by.append(name)
+            analysis = study.analyses[name]
+            edge += [roi for roi in (analysis.seed and analysis.seed.roi, analysis.within) if roi]
+    return chosen_by
 
 
-def of_analysis(config: Mapping, name: str) -> list[str]:
+def of_analysis(study: Settings, name: str) -> list[str]:
     """What an analysis shares with its own seed and its own search region.
 
     Parameters
     ----------
-    config : dict
-        Complete.
+    study : Settings
     name : str
 
     Returns
@@ -69,38 +71,37 @@ def of_analysis(config: Mapping, name: str) -> list[str]:
     list of str
         Sentences without a full stop, each with its remedy; empty where nothing is shared.
     """
-    part = config["analyses"][name]
-    contrast, told = part["contrast"], []
-    if seed := part.get("seed"):
-        common = sorted(states(config, contrast) & states(config, seed["contrast"]))
-        if same(config, contrast, seed["contrast"]):
-            told.append(
+    analysis = study.analyses[name]
+    contrast, sentences = analysis.contrast, []
+    if seed := analysis.seed:
+        common = sorted(states(study, contrast) & states(study, seed.contrast))
+        if same(study, contrast, seed.contrast):
+            sentences.append(
                 "seed and outcome are the same contrast: inside and around the seed region the outcome goes with itself; read "
                 "what lies elsewhere, or take a seed of other scans"
             )
         elif common:
-            told.append(
+            sentences.append(
                 f"seed and outcome share the scans of {' and '.join(common)}: their noise stands in both, so that a slope in and "
                 "around the seed region, and wherever a scan is brighter as a whole, is expected without any effect; take a seed "
                 "and an outcome of different scans"
             )
-    if within := part.get("within"):
-        for chosen_by in chain(config, within):
-            if states(config, contrast) & states(config, config["analyses"][chosen_by]["contrast"]):
-                told.append(
+    if analysis.within:
+        for chosen_by in chain(study, analysis.within):
+            if states(study, contrast) & states(study, study.analyses[chosen_by].contrast):
+                sentences.append(
                     f"the region searched was chosen by the analysis {chosen_by} in scans that this one tests again: its p is too "
                     "small; take a region of other data"
                 )
-    return told
+    return sentences
 
 
-def check(config: Mapping) -> Iterator[InputError]:
+def check(study: Settings) -> Iterator[InputError]:
     """Circles that no mark makes good.
 
     Parameters
     ----------
-    config : dict
-        Complete.
+    study : Settings
 
     Yields
     ------
@@ -108,18 +109,22 @@ def check(config: Mapping) -> Iterator[InputError]:
         For a region that was chosen by its relation to a number of each participant and is related to craving, unless that
         number is among the covariates of the correlation; and for a primary answer that shares data with its seed or region.
     """
-    craving = config.get("craving") or {}
-    asked = [("craving.rois", roi) for roi in craving.get("rois", [])]
-    asked += [("craving.mediation", part["roi"]) for part in craving.get("mediation", {}).get("mediators", [])]
-    asked += [
-        (f"sensitivity.answers.{name}", answer["roi"])
-        for name, answer in config.get("sensitivity", {}).get("answers", {}).items()
-        if "analysis" not in answer
-    ]
+    craving, asked = study.craving, []
+    if craving:
+        asked += [("craving.rois", roi) for roi in craving.rois]
+        asked += [
+            ("craving.mediation", each.roi) for each in (craving.mediation.mediators if craving.mediation else ())
+        ]
+    if study.sensitivity:
+        asked += [
+            (f"sensitivity.answers.{answer.name}", answer.roi)
+            for answer in study.sensitivity.answers.values()
+            if answer.analysis is None
+        ]
     for field, roi in asked:
-        for name in chain(config, roi):
-            predictor = config["analyses"][name].get("predictor")
-            if predictor and predictor not in craving.get("covariates", []):
+        for name in chain(study, roi):
+            predictor = study.analyses[name].predictor
+            if predictor and not (craving and predictor in craving.covariates):
                 yield InputError(
                     FILE,
                     field,
@@ -128,8 +133,8 @@ def check(config: Mapping) -> Iterator[InputError]:
                     f"Where {predictor} goes with craving, so does the region, whatever the brain does: take a region of the atlas "
                     f"or of an analysis of the arms, or add {predictor} to craving.covariates.",
                 )
-    for name in (config.get("primary") or {}).get("answers", []):
-        if name in config["analyses"] and (shared := of_analysis(config, name)):
+    for name in study.primary.answers if study.primary else ():
+        if name in study.analyses and (shared := of_analysis(study, name)):
             yield InputError(
                 FILE,
                 "primary.answers",

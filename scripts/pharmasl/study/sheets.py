@@ -67,7 +67,7 @@ _EXCLUSIONS = {
 
 def scan_rows(study):
     """One dict a scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
-    below = functools.partial(bids.place, root=study.config["bids_dir"])
+    below = functools.partial(bids.place, root=study.settings.bids_dir)
     for scan in study.scans.values():
         acquisition = scan.acquisition
         types, timing, sources = acquisition["volume_types"], acquisition["slice_timing"], acquisition["sources"]
@@ -135,16 +135,14 @@ def write_rows(rows, table):
 
 def content(study):
     """What the tables of a study hold: plain lists and dicts."""
-    arms = study.config.get("arms")
+    arms = study.settings.arms
     scanned = {scan.subject for scan in study.scans.values()}
-    chosen = study.config.get("participants")
+    chosen = study.settings.participants
     # Columns that the configuration does not name say nothing of the results.
-    wanted = {"participant_id", *study_arms.named_columns(study.config)} | ({arms["column"], "arm"} if arms else set())
+    wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
     return {
         # From the results' folder, wherever the two lie.
-        "bids_dir": bids.place(
-            os.path.realpath(study.config["bids_dir"]), os.path.realpath(study.config["output_dir"])
-        ),
+        "bids_dir": bids.place(os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)),
         "scans": list(scan_rows(study)),
         "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],
         "randomised": [

@@ -20,6 +20,7 @@ from pharmasl.study import (
 )
 from pharmasl.study import arms as study_arms
 from pharmasl.study import participants as participants_table
+from pharmasl.study.settings import Sessions, Settings
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Study:
     Attributes
     ----------
     config : dict
-        Complete, see :func:`pharmasl.study.configuration.resolve`.
+        The complete configuration, see :func:`pharmasl.study.configuration.resolve`; :attr:`settings` are the same, typed.
     participants : dict
         Subject label to its row of the participants' table (text; None where missing). In a blinded run the arm is the
         sham one, and columns that the configuration does not name are gone.
@@ -95,9 +96,14 @@ class Study:
     anatomies: dict
     exclusions: list
 
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The configuration, typed."""
+        return configuration.read(self.config)
+
     def people(self, labels=None):
         """Rows of the participants' table, of all or of some labels, with the arm under the name ``arm``."""
-        column = self.config.get("arms", {}).get("column")
+        column = self.settings.arms.column if self.settings.arms else None
         chosen = self.participants if labels is None else labels
         return [{**self.participants[label], "arm": self.participants[label].get(column)} for label in chosen]
 
@@ -111,7 +117,7 @@ class Study:
         stem = self.anatomies[visit]
         if not self.t1w[stem]:
             return sheets.TEMPLATE_ANATOMY
-        if self.config["anatomy"]["per"] == "participant":
+        if self.settings.anatomy.per == "participant":
             return "the participant's"
         if stem == bids.stem({"sub": subject, "ses": session}, "anat"):
             return "the session's own"
@@ -142,7 +148,7 @@ class Study:
             which scan has which.
         """
         pairs = []
-        for condition, weight in self.config["contrasts"][contrast].items():
+        for condition, weight in self.settings.contrasts[contrast].items():
             runs = [scan for scan in self.visits.get(visit, ()) if scan.condition == condition]
             if not runs:
                 return []
@@ -154,7 +160,7 @@ class Study:
         return [
             (visit, name)
             for visit in self.visits
-            for name in sorted(self.config["contrasts"])
+            for name in sorted(self.settings.contrasts)
             if self.contrast_scans(visit, name)
         ]
 
@@ -177,16 +183,16 @@ class Study:
         if which is None:
             return found
         label = self.analysis_sessions(analysis).get(which)
-        contrast = self.config["analyses"][analysis]["contrast"]
+        contrast = self.settings.analyses[analysis].contrast
         return [subject for subject in found if self.contrast_scans((subject, label), contrast)]
 
     def analysis_sessions(self, analysis):
         """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""
-        return study_arms.sessions(self.config["analyses"][analysis], self.config["sessions"])
+        return study_arms.sessions(self.settings.analyses[analysis], self.settings.sessions)
 
     def _missing(self, subject, analysis):
         """Why a participant does not enter an analysis; empty if it does."""
-        part, arms = self.config["analyses"][analysis], self.config["arms"]
+        part, arms = self.settings.analyses[analysis], self.settings.arms
         row = self.participants[subject]
         sessions = list(self.analysis_sessions(analysis).values())
         reasons = [
@@ -195,11 +201,11 @@ class Study:
             for contrast in sorted(study_arms.contrasts(part))
             if not self.contrast_scans((subject, label), contrast)
         ]
-        if part["method"] == "mixed_model" and len(reasons) < len(sessions):
+        if part.method == "mixed_model" and len(reasons) < len(sessions):
             reasons = []
-        columns = [arms["column"], *study_arms.all_columns(part)]
+        columns = [arms.column, *study_arms.all_columns(part)]
         reasons += [f"no {column}" for column in columns if row.get(column) is None]
-        arm = row.get(arms["column"])
+        arm = row.get(arms.column)
         if arm is not None and arm not in study_arms.concerned(part, arms):
             reasons.append(f"the arm {arm} is not part of it")
         return reasons
@@ -208,7 +214,7 @@ class Study:
         """Exclusions from analyses, as rows like :attr:`exclusions`."""
         return [
             {"participant_id": f"sub-{subject}", "analysis": name, "reason": "; ".join(reasons)}
-            for name in self.config["analyses"]
+            for name in self.settings.analyses
             for subject in self.participants
             if (reasons := self._missing(subject, name))
         ]
@@ -250,21 +256,22 @@ def collect(config):
         With every problem of the configuration itself.
     """
     config = configuration.resolve(config)
-    listed = bids.read_dataset(config["bids_dir"])
+    study_settings = configuration.read(config)
+    listed = bids.read_dataset(study_settings.bids_dir)
     errors = [
-        *conditions.unmatched(config["conditions"], listed.images("asl")),
-        *_unknown_sessions(listed, config),
-        *own_template.check(config["template"]),
+        *conditions.unmatched(study_settings.conditions, listed.images("asl")),
+        *_unknown_sessions(listed, study_settings.sessions),
+        *own_template.check(study_settings.template),
     ]
-    subjects = _subjects(listed, config, errors)
-    stock = inventory.take(listed, subjects, [selector.get("part") for selector in config["conditions"].values()])
+    subjects = _subjects(listed, study_settings.participants, errors)
+    stock = inventory.take(listed, subjects, [condition.part for condition in study_settings.conditions.values()])
     dataset, exclusions = stock.dataset, list(stock.exclusions)
     errors += stock.errors
-    participants, randomised, problems = participants_table.read(dataset, config, subjects, exclusions)
+    participants, randomised, problems = participants_table.read(dataset, study_settings, subjects, exclusions)
     errors += problems.errors
     trial_errors = list(problems.trial_errors)
-    scans, visits = _scans(dataset, config, participants, errors, exclusions)
-    t1w, anatomies = _anatomies(dataset, visits, config["anatomy"], errors)
+    scans, visits = _scans(dataset, study_settings, config["perfusion"], participants, errors, exclusions)
+    t1w, anatomies = _anatomies(dataset, visits, study_settings.anatomy, errors)
     errors += headers.check_t1w(t1w)
     errors += [
         InputError(
@@ -347,10 +354,13 @@ def _once(errors, dataset):
     return [*(error for error in errors if id(error) not in rest), summary]
 
 
-def _unknown_sessions(dataset, config):
+def _unknown_sessions(dataset, sessions: Sessions | None):
     """Sessions that the configuration names and no folder has."""
-    for role, label in config.get("sessions", {}).items():
-        for name in label if isinstance(label, list) else [label]:
+    if not sessions:
+        return
+    roles = {"baseline": [sessions.baseline], "followup": [sessions.followup], "others": sessions.others}
+    for role, labels in roles.items():
+        for name in labels:
             if name not in dataset.sessions:
                 yield InputError(
                     "config",
@@ -361,8 +371,7 @@ def _unknown_sessions(dataset, config):
                 )
 
 
-def _subjects(dataset, config, errors):
-    wanted = config.get("participants")
+def _subjects(dataset, wanted, errors):
     if wanted is None:
         return list(dataset.subjects)
     for label in wanted:
@@ -375,10 +384,10 @@ def _subjects(dataset, config, errors):
     return [label for label in dataset.subjects if label in wanted]
 
 
-def _scans(dataset, config, participants, errors, exclusions):
+def _scans(dataset, study_settings, perfusion, participants, errors, exclusions):
     """The scans by stem, and the visits of all runs that are wanted, those of runs with errors of their own too."""
-    sessions = set(study_arms.labels(config["sessions"])) if "sessions" in config else None
-    asked = sidecar.overrides(config["perfusion"]["override"])
+    sessions = set(study_settings.sessions.labels) if study_settings.sessions else None
+    asked = sidecar.overrides(perfusion["override"])
     errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
     overrides = sidecar.usable(asked)
     scans, files, several = {}, [], {}
@@ -394,7 +403,7 @@ def _scans(dataset, config, participants, errors, exclusions):
             )
             exclusions.append({**row, "reason": reason})
             continue
-        names = conditions.matching(config["conditions"], asl.entities)
+        names = conditions.matching(study_settings.conditions, asl.entities)
         if not names:
             exclusions.append({**row, "reason": f"{asl.name} matches no condition"})
             continue
@@ -416,7 +425,7 @@ def _scans(dataset, config, participants, errors, exclusions):
     for condition, asl in files:
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         try:
-            resolved, m0scan = acquisition.resolve(dataset, asl, config["perfusion"], participants[subject], overrides)
+            resolved, m0scan = acquisition.resolve(dataset, asl, perfusion, participants[subject], overrides)
         except InputErrors as problems:
             errors += problems.errors
             continue
@@ -425,27 +434,27 @@ def _scans(dataset, config, participants, errors, exclusions):
             continue
         stem = bids.stem(asl.entities, "perf")
         scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
-    return _in_order(scans, config.get("sessions")), {
+    return _in_order(scans, study_settings.sessions), {
         (asl.entities.get("sub"), asl.entities.get("ses")) for _, asl in files
     }
 
 
 def _in_order(scans, sessions):
     """The scans, those of a participant in the order of the trial's sessions: their names may sort otherwise."""
-    rank = {label: k for k, label in enumerate(study_arms.labels(sessions) if sessions else ())}
+    rank = {label: k for k, label in enumerate(sessions.labels if sessions else ())}
     people = {scan.subject: k for k, scan in reversed(list(enumerate(scans.values())))}
     order = sorted(scans, key=lambda stem: (people[scans[stem].subject], rank.get(scans[stem].session, 0)))
     return {stem: scans[stem] for stem in order}
 
 
-def _anatomies(dataset, visits, settings, errors):
+def _anatomies(dataset, visits, anatomy, errors):
     """The anatomies' raw T1w by stem, and the stem of each visit; an error where there is none and none is allowed.
 
     A session without a T1w of its own takes the one of the participant that comes first in the dataset's order.
     """
     images = {}
     for file in dataset.images("T1w"):
-        session = file.entities.get("ses") if settings["per"] == "session" else None
+        session = file.entities.get("ses") if anatomy.per == "session" else None
         images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
     t1w, anatomies, missing = {}, {}, {}
     for visit in sorted(visits, key=lambda visit: tuple(part or "" for part in visit)):
@@ -459,11 +468,11 @@ def _anatomies(dataset, visits, settings, errors):
                 # A T1w above the sessions serves them all.
                 session = None if None in own else next(iter(own))
             stem = bids.stem({"sub": subject, "ses": session}, "anat")
-            t1w[stem] = _sources(own[session], settings["t1w"])
+            t1w[stem] = _sources(own[session], anatomy.t1w)
         anatomies[visit] = stem
     uniform = {file.entities.get("sub") for file in dataset.images("UNIT1")}
     for subject in missing:
-        if settings["missing_t1w"] == "template":
+        if anatomy.missing_t1w == "template":
             continue
         errors.append(
             InputError(
@@ -492,13 +501,13 @@ def _unknown_exclusions(dataset, study):
     """
     names = [scan.name for scan in study.scans.values()]
     # A configuration cut down to some participants may still name the scans of the others.
-    chosen = study.config.get("participants")
+    chosen = study.settings.participants
     left_out = set() if chosen is None else set(dataset.subjects) - set(chosen)
-    quality = {"quality": study.config["quality"]}
-    for alternative, part in study.config.get("sensitivity", {}).get("quality", {}).items():
-        quality[f"sensitivity.quality.{alternative}"] = part
-    for field, part in quality.items():
-        for name in sorted(set(part.get("exclude_scans", {})) & set(part.get("accept_scans", {}))):
+    rules = {"quality": study.settings.quality}
+    if study.settings.sensitivity:
+        rules |= {f"sensitivity.quality.{name}": part for name, part in study.settings.sensitivity.quality.items()}
+    for field, part in rules.items():
+        for name in sorted(set(part.exclude_scans or ()) & set(part.accept_scans or ())):
             yield InputError(
                 "config",
                 f"{field}.accept_scans.{name}",
@@ -508,9 +517,9 @@ def _unknown_exclusions(dataset, study):
             )
     named = [
         (f"{field}.{key}", name)
-        for field, part in quality.items()
+        for field, part in rules.items()
         for key in ("exclude_scans", "accept_scans")
-        for name in part.get(key, {})
+        for name in getattr(part, key) or ()
     ]
     for field, name in named:
         subject = name.split("_")[0].removeprefix("sub-")

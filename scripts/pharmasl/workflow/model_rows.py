@@ -1,51 +1,56 @@
 """What each model looks at of the participants' table: a table for each, so that a change reruns the models that it touches."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 from pharmasl.study import arms as study_arms
+from pharmasl.study.trial import Study
+
+Rows = list[dict[str, str | None]]
 
 
-def tables(study, seeded):
-    """The rows and columns of the participants' table at stake, by what takes them.
+def tables(study: Study, seeded: Sequence[str]) -> dict[str, Rows]:
+    """The rows and columns of the participants' table at stake, by the model that takes them.
 
     Parameters
     ----------
     study : pharmasl.study.trial.Study
-    seeded : list of str
-        Analyses with a seed whose slopes are told.
+    seeded : sequence of str
+        Analyses with a seed on which slopes are estimated.
 
     Returns
     -------
-    dict
+    dict of str to list of dict
         ``analyses/<name>`` (rows of the analysis' members), ``seed_slopes`` (of those of all analyses with a seed),
-        ``craving`` and ``sensitivity/<covariates>`` (of everyone) to a list of dict: ``participant_id``, ``arm`` and the
-        columns of the models' terms.
+        ``craving`` and ``sensitivity/<covariates>`` (of everyone) to rows of ``participant_id``, ``arm`` and the columns of
+        the models' terms.
     """
-    config, found = study.config, {}
-    analyses = config["analyses"]
-    for name, analysis in analyses.items():
-        found[f"analyses/{name}"] = _rows(study, study_arms.all_columns(analysis), study.members(name))
+    analyses, craving, sensitivity = study.settings.analyses, study.settings.craving, study.settings.sensitivity
+    rows = {
+        f"analyses/{name}": _rows(study, study_arms.all_columns(analysis), study.members(name))
+        for name, analysis in analyses.items()
+    }
     if seeded:
-        found["seed_slopes"] = _rows(
+        rows["seed_slopes"] = _rows(
             study,
             [term for name in seeded for term in study_arms.all_columns(analyses[name])],
             dict.fromkeys(member for name in seeded for member in study.members(name)),
         )
-    ratings = config.get("craving", {}).get("covariates", [])
-    if "craving" in config:
-        found["craving"] = _rows(study, ratings)
-    if "sensitivity" in config:
-        asked = config["sensitivity"]
-        named = [analyses[answer["analysis"]] for answer in asked["answers"].values() if "analysis" in answer]
-        for covariates, terms in {"own": None, **asked["covariates"]}.items():
+    ratings = craving.covariates if craving else ()
+    if craving:
+        rows["craving"] = _rows(study, ratings)
+    if sensitivity:
+        answered = [analyses[answer.analysis] for answer in sensitivity.answers.values() if answer.analysis]
+        rows["sensitivity/own"] = _rows(
+            study, [*(term for analysis in answered for term in study_arms.all_columns(analysis)), *ratings]
+        )
+        for name, covariates in sensitivity.covariates.items():
             # Covariates that take the place of the study's own do so in all that it answers.
-            own = [term for part in named for term in study_arms.all_columns(_with(part, terms))]
-            found[f"sensitivity/{covariates}"] = _rows(study, [*own, *(ratings if terms is None else terms)])
-    return found
+            varied = [replace(analysis, covariates=covariates) for analysis in answered]
+            terms = [term for analysis in varied for term in study_arms.all_columns(analysis)]
+            rows[f"sensitivity/{name}"] = _rows(study, [*terms, *covariates])
+    return rows
 
 
-def _rows(study, terms, labels=None):
+def _rows(study: Study, terms: Iterable[str], labels: Iterable[str] | None = None) -> Rows:
     return study_arms.used(study.people(labels), terms)
-
-
-def _with(analysis, covariates):
-    """An analysis with other covariates; None leaves it its own."""
-    return analysis if covariates is None else {**analysis, "covariates": covariates}

@@ -15,7 +15,7 @@ from pharmasl.group import design, questions
 from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.study import arms as study_arms
-from pharmasl.study import settings, trial, written
+from pharmasl.study import trial, written
 
 
 def read(config, files=()):
@@ -109,7 +109,7 @@ def trial_problems(reading):
     misspelt = any(error.file == "config" or error.field == "folder" for error in reading.errors)
     if not reading.trial_errors and not misspelt:
         errors += ratings(reading.study)
-    errors += region_checks.problems(settings.build(settings.Settings, reading.study.config))
+    errors += region_checks.problems(reading.study.settings)
     # A cause that several analyses share is one problem.
     return list({str(error): error for error in errors}.values())
 

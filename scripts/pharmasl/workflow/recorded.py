@@ -47,7 +47,7 @@ def lost(targets, rules, made):
     list of str
         Sorted. What has served its turn (the maps of the sensitivity analysis' alternatives) is not missed.
     """
-    root, temporary = os.path.join(targets.root, ""), f"{targets.root}/sensitivity/maps/"
+    root, temporary = os.path.join(targets.paths.root, ""), targets.paths.sensitivity("maps/")
     gone = [
         path for path in made if path.startswith(root) and not path.startswith(temporary) and not os.path.lexists(path)
     ]
@@ -61,25 +61,26 @@ def _makes(rule, path, targets):
 def _asked(targets, name, wildcards):
     """Whether the configuration asks for a rule's output for some wildcards, of those that would make files."""
     study = targets.study
+    craving, arms = study.settings.craving, study.settings.arms
     optional = {
-        "craving_scores": targets.if_craving,
-        "craving_model": targets.if_craving,
-        "craving_figure": targets.if_craving,
-        "roi_craving": targets.if_craving_rois,
-        "craving_mediation": targets.if_mediation,
-        "seed_slopes": targets.if_seed_slopes,
-        "participant_flow": targets.if_arms,
-        "flow_figure": targets.if_arms,
-        "allocation_log": lambda paths: [],
-        "trial_verdict": lambda paths: targets.if_declared("any", paths),
+        "craving_scores": craving,
+        "craving_model": craving,
+        "craving_figure": craving,
+        "roi_craving": targets.craving_rois(),
+        "craving_mediation": targets.mediators(),
+        "seed_slopes": targets.seeded_analyses(),
+        "participant_flow": arms,
+        "flow_figure": arms,
+        "allocation_log": None,
+        "trial_verdict": study.settings.primary,
     }
     if name in optional:
-        return bool(optional[name]([name]))
+        return bool(optional[name])
     if name == "roi_left_out":
         return wildcards["roi"] in targets.left_out_rois()
     visits = {study.visit_stem(visit): visit for visit in study.visits}
     if name == "session_contrast":
         visit = visits.get(wildcards["visit"])
         return visit is not None and bool(study.contrast_scans(visit, wildcards["contrast"]))
-    known = {"scan": study.scans, "anat": study.t1w, "visit": visits, "use": targets.uses}
+    known = {"scan": study.scans, "anat": study.t1w, "visit": visits, "model": targets.models}
     return all(wildcards[key] in values for key, values in known.items() if key in wildcards)

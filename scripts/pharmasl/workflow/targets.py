@@ -1,21 +1,23 @@
-"""Which outputs follow from a study: the lists that the rules' input functions hand on."""
+"""Which outputs follow from a study: the lists that the rules' input functions and params hand on.
+
+Every method takes names (of a scan, a visit, an analysis, a region), never Snakemake's wildcards.
+"""
 
 import functools
 import os
 import re
-import types
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import own_template, primary, settings, shared_data, sheets
 from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study.trial import Scan, Study
 from pharmasl.workflow import model_rows
+from pharmasl.workflow.paths import Paths
 
-# Settings of craving that its ratings are read by.
-_RATINGS = ("before", "after", "range", "condition", "unknown", "covariates")
-# Those by which they become scores: what comes after reads the scores.
-_SCORING = frozenset({"table", "before", "after", "range", "condition", "unknown"})
-
+Value = TypeVar("Value")
 
 # What of a scan's acquisition has no part in its alignment.
 _QUANTIFICATION = frozenset(
@@ -41,38 +43,56 @@ _QUANTIFICATION = frozenset(
 )
 
 
-class _Known(dict):
+class _Known(dict[str, Value]):
     """What belongs to each stem of the study; the plan ends with a plain message at a stem that it does not have."""
 
-    def __missing__(self, stem):
+    def __missing__(self, stem: str) -> Value:
         hint = did_you_mean(similar(stem, self, most=3), "The study's scans stand in study/scans.tsv.")
         # Snakemake would wrap an ordinary exception in a traceback of the program.
         raise SystemExit(f"{stem}: asked for, but no scan, visit or anatomy of the study. {hint}")
 
 
 class Targets:
-    """Paths of outputs by what they are needed for.
+    """What each output is made of, by the names of the study.
 
     Parameters
     ----------
     study : pharmasl.study.trial.Study
-    root : str
-        The results' folder.
+    paths : pharmasl.workflow.paths.Paths
     """
 
-    def __init__(self, study, root):
-        self.study, self.root = study, root
-        self.space = study.config["template"]["space"]
-        self._scans = _Known(study.scans)
-        self._t1w = _Known(study.t1w)
-        self._visit_of_stem = _Known({study.visit_stem(visit): visit for visit in study.visits})
+    def __init__(self, study: Study, paths: Paths) -> None:
+        self.study, self.settings, self.paths = study, study.settings, paths
+        self._scans: _Known[Scan] = _Known(study.scans)
+        self._t1w: _Known[tuple[str, ...]] = _Known(study.t1w)
+        self._visits: _Known[tuple[str, str | None]] = _Known(
+            {study.visit_stem(visit): visit for visit in study.visits}
+        )
 
     @staticmethod
-    def pattern(names):
+    def pattern(names: Iterable[str]) -> str:
         """A regular expression that matches these names and nothing else."""
         return "|".join(re.escape(name) for name in names) or "(?!)"
 
-    def stems(self, datatype, chosen=None):
+    @staticmethod
+    def filled(pattern: str, wildcard: str, names: Iterable[str]) -> list[str]:
+        """A pattern with each name in the place of one wildcard; its other wildcards stay."""
+        return [pattern.replace(f"{{{wildcard}}}", name) for name in names]
+
+    # The study
+
+    def sheets(self) -> dict[str, Any]:
+        """What the study's tables hold."""
+        return sheets.content(self.study)
+
+    @functools.cached_property
+    def models(self) -> dict[str, model_rows.Rows]:
+        """What each model may look at of the participants' table: see :func:`pharmasl.workflow.model_rows.tables`."""
+        return model_rows.tables(self.study, self.seeded_analyses())
+
+    # Anatomies and scans
+
+    def stems(self, datatype: str, chosen: Collection[str] | None = None) -> str:
         """A regular expression of the stems of a datatype, or of some of them.
 
         Snakemake compiles it into every pattern with the wildcard: the naming rule is short however many people there
@@ -81,51 +101,53 @@ class Targets:
         Parameters
         ----------
         datatype : {"anat", "perf", "contrasts"}
-        chosen : sequence of str, optional
+        chosen : collection of str, optional
             All stems of the datatype unless given.
         """
-        known = {"anat": self.study.t1w, "perf": self.study.scans, "contrasts": self._visit_of_stem}[datatype]
+        known: Mapping[str, Any] = {"anat": self.study.t1w, "perf": self.study.scans, "contrasts": self._visits}[
+            datatype
+        ]
         if chosen is None or len(chosen) == len(known):
             return bids.stem_pattern(datatype)
         return self.pattern(chosen)
 
-    def sheets(self):
-        """What the study's tables hold."""
-        return sheets.content(self.study)
-
-    def t1w(self, wildcards):
+    def t1w(self, anatomy: str) -> list[str]:
         """The raw T1-weighted images that an anatomy is made of."""
-        return list(self._t1w[wildcards.anat])
+        return list(self._t1w[anatomy])
 
-    def anatomies(self, assumed):
-        """The stems of those anatomies that are (not) the template's for want of a T1w."""
+    def anatomies(self, *, assumed: bool) -> list[str]:
+        """The stems of the anatomies that have (or lack) a T1w; without one, the template is assumed."""
         return [stem for stem, paths in self.study.t1w.items() if (not paths) == assumed]
 
-    def assumed(self, wildcards):
-        """Whether a scan's participant has no T1w of their own."""
-        return not self.study.t1w[self._anatomy(wildcards)]
+    def is_assumed(self, scan: str) -> bool:
+        """Whether a scan's participant has no T1w, so that the template is its anatomy."""
+        return not self.study.t1w[self._anatomy(scan)]
 
-    def _anatomy(self, wildcards):
-        return self.study.anatomy(self._scans[wildcards.scan].visit)
+    def _anatomy(self, scan: str) -> str:
+        return self.study.anatomy(self._scans[scan].visit)
 
-    def asl(self, wildcards):
+    def anatomy_file(self, pattern: str, scan: str) -> str:
+        """The file of the anatomy that a scan uses, from a pattern with the wildcard ``{anat}``."""
+        return pattern.replace("{anat}", self._anatomy(scan))
+
+    def asl(self, scan: str) -> str:
         """The raw series of a scan."""
-        return self._scans[wildcards.scan].asl
+        return self._scans[scan].asl
 
-    def m0(self, wildcards):
-        """The separate M0 of a scan: a list of one path, or empty."""
-        path = self._scans[wildcards.scan].m0
+    def m0(self, scan: str) -> list[str]:
+        """The separate M0 of a scan: one path, or none."""
+        path = self._scans[scan].m0
         return [path] if path else []
 
-    def acquisition(self, wildcards):
+    def acquisition(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, with where each value was found."""
-        return self._scans[wildcards.scan].acquisition
+        return self._scans[scan].acquisition
 
-    def acquisition_of_alignment(self, wildcards):
+    def acquisition_of_alignment(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, without what serves its quantification alone."""
-        return {key: value for key, value in self.acquisition(wildcards).items() if key not in _QUANTIFICATION}
+        return {key: value for key, value in self.acquisition(scan).items() if key not in _QUANTIFICATION}
 
-    def scans(self, several_delays):
+    def scans(self, *, several_delays: bool) -> list[str]:
         """The stems of the scans with several delays (or labelling durations), or of those with one."""
         return [
             stem
@@ -134,9 +156,9 @@ class Targets:
             == any(isinstance(scan.acquisition[name], list) for name in ("post_labeling_delay", "labeling_duration"))
         ]
 
-    def quantification(self):
+    def quantification(self) -> dict[str, Any]:
         """The settings of the quantification, without those that have done their work when it begins."""
-        settings = self.study.config["perfusion"]
+        perfusion = settings.plain(self.settings.perfusion)
         used = (
             "calibration",
             "q2tips",
@@ -148,391 +170,308 @@ class Targets:
             "smoothing_fwhm",
             "interpolation",
         )
-        return {**{key: settings[key] for key in used}, "motion": {"regress": settings["motion"]["regress"]}}
+        return {**{key: perfusion[key] for key in used}, "motion": {"regress": perfusion["motion"]["regress"]}}
 
-    def label(self, wildcards):
+    def label(self, scan: str) -> dict[str, str | None]:
         """Who and what a scan is, for tables and pages."""
-        scan = self._scans[wildcards.scan]
+        run = self._scans[scan]
         return {
-            "participant_id": f"sub-{scan.subject}",
-            "session_id": scan.session,
-            "condition": scan.condition,
-            "scan": scan.name,
+            "participant_id": f"sub-{run.subject}",
+            "session_id": run.session,
+            "condition": run.condition,
+            "scan": run.name,
         }
 
-    def scan_rules(self):
-        """The rules by which every scan is judged, as plain values."""
-        return settings.plain(settings.build(settings.QualityRules, self.study.config["quality"]).scan_rules)
-
-    def own_exclusion(self, wildcards):
+    def exclusion_reason(self, scan: str) -> str | None:
         """The user's reason for excluding a scan by name; None for the others."""
-        return self.study.config["quality"]["exclude_scans"].get(self._scans[wildcards.scan].name)
+        return self.settings.quality.exclude_scans.get(self._scans[scan].name)
 
-    def own_acceptance(self, wildcards):
+    def acceptance_reason(self, scan: str) -> str | None:
         """The user's reason for accepting a scan by name; None for the others."""
-        return self.study.config["quality"]["accept_scans"].get(self._scans[wildcards.scan].name)
+        return self.settings.quality.accept_scans.get(self._scans[scan].name)
 
-    def anatomy_of(self, pattern):
-        """An input function: the anatomy's file that a scan needs, from a pattern with the wildcard ``{anat}``."""
-        return lambda wildcards: pattern.replace("{anat}", self._anatomy(wildcards))
+    def scan_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{scan}`` for every scan, in order."""
+        return self.filled(pattern, "scan", self.study.scans)
 
-    def states(self, pattern):
-        """An input function: the scans' files that a contrast at a visit needs, from a pattern with ``{scan}``."""
+    # Visits and their contrasts
 
-        def paths(wildcards):
-            pairs = self.study.contrast_scans(self._visit_of_stem[wildcards.visit], wildcards.contrast)
-            return [pattern.replace("{scan}", scan.stem) for scan, _ in pairs]
-
-        return paths
-
-    def visit_stems(self):
+    def visit_stems(self) -> list[str]:
         """The stems of all visits, in order."""
-        return list(self._visit_of_stem)
+        return list(self._visits)
 
-    def of_visit(self, pattern, wanted=True):
-        """An input function: a pattern with ``{scan}`` for every scan of a visit, in order; none unless wanted."""
+    def visit_files(self, pattern: str, visit: str) -> list[str]:
+        """A pattern with ``{scan}`` for every scan of a visit, in order."""
+        return self.filled(pattern, "scan", [scan.stem for scan in self.study.visits[self._visits[visit]]])
 
-        def paths(wildcards):
-            scans = self.study.visits[self._visit_of_stem[wildcards.visit]] if wanted else []
-            return [pattern.replace("{scan}", scan.stem) for scan in scans]
+    def visit_anatomy_file(self, pattern: str, visit: str) -> str:
+        """The file of the anatomy that a visit's scans use, from a pattern with ``{anat}``."""
+        return pattern.replace("{anat}", self.study.anatomy(self._visits[visit]))
 
-        return paths
+    def _weighted_scans(self, visit: str, contrast: str) -> list[tuple[Scan, float]]:
+        return self.study.contrast_scans(self._visits[visit], contrast)
 
-    def anatomy_of_visit(self, pattern, wanted=True):
-        """An input function: the file of the anatomy that a visit's scans use, of a pattern with ``{anat}``, as a list."""
+    def state_files(self, pattern: str, visit: str, contrast: str) -> list[str]:
+        """The scans' files that a contrast at a visit needs, from a pattern with ``{scan}``."""
+        return self.filled(pattern, "scan", [scan.stem for scan, _ in self._weighted_scans(visit, contrast)])
 
-        def paths(wildcards):
-            anatomy = self.study.anatomy(self._visit_of_stem[wildcards.visit])
-            return [pattern.replace("{anat}", anatomy)] if wanted else []
+    def weights(self, visit: str, contrast: str) -> list[float]:
+        """The weights of the scans of a contrast, in the order of :meth:`state_files`."""
+        return [weight for _, weight in self._weighted_scans(visit, contrast)]
 
-        return paths
-
-    def weights(self, wildcards):
-        """The weights of those files."""
-        pairs = self.study.contrast_scans(self._visit_of_stem[wildcards.visit], wildcards.contrast)
-        return [weight for _, weight in pairs]
-
-    def _contrast(self, visit, contrast, **entities):
-        return bids.derivative(
-            self.root, self.study.visit_stem(visit), "cbf", space=self.space, contrast=contrast, **entities
-        )
-
-    def contrasts(self):
+    def contrasts(self) -> list[str]:
         """All contrast maps."""
-        return [self._contrast(visit, contrast) for visit, contrast in self.study.available_contrasts()]
-
-    def session_maps(self, which):
-        """An input function: the members' contrast maps of an analysis at the baseline or the follow-up session."""
-
-        def paths(wildcards):
-            name = wildcards.analysis
-            label = self.study.analysis_sessions(name).get(which)
-            contrast = self.study.config["analyses"][name]["contrast"]
-            members = self.study.members(name, which) if label else []
-            return [self._contrast((subject, label), contrast) for subject in members]
-
-        return paths
-
-    def members(self, wildcards):
-        """Whose maps those are, session by session."""
-        name = wildcards.analysis
-        sessions = self.study.analysis_sessions(name)
-        return {
-            which: [f"sub-{subject}" for subject in self.study.members(name, which)] if which in sessions else []
-            for which in ("baseline", "followup")
-        }
-
-    @functools.cached_property
-    def uses(self):
-        """What each model may look at of the participants' table: see :func:`pharmasl.workflow.model_rows.tables`."""
-        return model_rows.tables(self.study, list(self.seed_slopes()))
-
-    def participants_of(self, use):
-        """The table of :attr:`uses` under a name, or a pattern of names."""
-        return f"{self.root}/study/participants/{use}.tsv"
-
-    def is_cbf(self, wildcards):
-        """Whether the contrast of an analysis is a CBF."""
-        contrast = self.study.config["analyses"][wildcards.analysis]["contrast"]
-        return shared_data.is_cbf(self.study.config["contrasts"][contrast])
-
-    def shared_data(self, wildcards):
-        """What an analysis shares with its seed or its region, in words."""
-        return shared_data.of_analysis(self.study.config, wildcards.analysis)
-
-    def analysis_sessions(self, wildcards):
-        """The labels of those sessions."""
-        return self.study.analysis_sessions(wildcards.analysis)
-
-    def within(self, wildcards):
-        """The mask of the region to which an analysis is restricted: a list of one path, or empty."""
-        region = self.study.config["analyses"][wildcards.analysis].get("within")
-        return [f"{self.root}/rois/{region}_mask.nii.gz"] if region else []
-
-    def seed(self, wildcards):
-        """The seed's values that an association needs: a list of one path, or empty."""
-        seed = self.study.config["analyses"][wildcards.analysis].get("seed")
-        return [self.roi_values(seed["roi"])] if seed else []
-
-    def roi_values(self, roi):
-        """The table of a region's values."""
-        return f"{self.root}/rois/{roi}_values.tsv"
-
-    def roi_sources(self, kind, given=()):
-        """An input function: the files that define a region, of one kind.
-
-        Parameters
-        ----------
-        kind : {"clusters", "atlas", "image"}
-        given : list of str
-            The atlas' files, for the regions that need them.
-        """
-
-        def paths(wildcards):
-            roi = self.study.config["rois"][wildcards.roi]
-            if kind == "clusters" and "analysis" in roi:
-                name = roi["analysis"]
-                return [bids.derivative(f"{self.root}/group/{name}", name, "dseg", desc="clusters")]
-            if kind == "atlas" and "atlas" in roi:
-                return list(given)
-            if kind == "image" and "image" in roi:
-                return [roi["image"]]
-            return []
-
-        return paths
-
-    def roi_definition(self, wildcards):
-        """What a region is, without how it is read."""
-        region = {"name": wildcards.roi, **self.study.config["rois"][wildcards.roi]}
-        return settings.plain(settings.build(settings.Region, region).definition)
-
-    def seed_slope_rois(self):
-        """The regions whose slopes on a seed are told: those related to craving, or all where none are."""
-        config = self.study.config
-        return list(config.get("craving", {}).get("rois") or config["rois"])
-
-    def seed_slopes(self, wildcards=None):
-        """The analyses with a seed, each with its settings, members and sessions; of those with another region."""
-        found = {}
-        for name, analysis in self.study.config["analyses"].items():
-            if "seed" in analysis and any(roi != analysis["seed"]["roi"] for roi in self.seed_slope_rois()):
-                members = self.members(types.SimpleNamespace(analysis=name))["baseline"]
-                sessions = self.study.analysis_sessions(name)
-                found[name] = {"settings": analysis, "members": members, "sessions": sessions}
-        return found
-
-    def seed_slope_regions(self, pattern):
-        """A pattern with ``{roi}`` for each of those regions and seeds, once."""
-        analyses = self.study.config["analyses"]
-        rois = [*self.seed_slope_rois(), *(analyses[name]["seed"]["roi"] for name in self.seed_slopes())]
-        return [pattern.replace("{roi}", roi) for roi in dict.fromkeys(rois)]
-
-    def if_seed_slopes(self, paths):
-        """These paths if an analysis has a seed and another region to tell of, else none."""
-        return list(paths) if self.seed_slopes() else []
-
-    def own_template(self):
-        """The user's own template by kind of file (``t1w``, ``mask``, ``gm``, ``wm``, ``csf``); empty for nilearn's."""
-        return own_template.files(self.study.config["template"])
-
-    def own_atlas(self):
-        """The user's own atlas files; none where a package carries them."""
-        atlas = self.study.config["atlas"]
-        return [] if "package" in atlas else [atlas["image"], atlas["labels"]]
-
-    def roi_maps(self, wildcards):
-        """The contrast maps whose values a region's table holds, of all visits."""
-        return self.contrasts()
-
-    def roi_rows(self, wildcards):
-        """Who and what each of those maps is."""
-        arms = self.study.config.get("arms")
         return [
-            {
-                "participant_id": f"sub-{visit[0]}",
-                "session_id": visit[1],
-                "arm": self.study.participants[visit[0]].get(arms["column"]) if arms else None,
-                "contrast": contrast,
-            }
+            self.paths.contrast(self.study.visit_stem(visit), contrast)
             for visit, contrast in self.study.available_contrasts()
         ]
 
-    def regions(self, space):
-        """The regions read in a space, ``"template"`` or ``"native"``."""
-        return [name for name, roi in self.study.config["rois"].items() if roi["space"] == space]
+    # Analyses
 
-    def defined_by(self, roi):
-        """What a region is defined by: ``"a-priori"`` (no name of an analysis), or the analysis whose cluster it is."""
-        return self.study.config["rois"][roi].get("analysis", "a-priori")
+    def analysis_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{analysis}`` for every analysis, in the configuration's order."""
+        return self.filled(pattern, "analysis", self.settings.analyses)
 
-    def native_regions(self, wildcards):
-        """The native regions that one source defines, each with its statistic."""
-        rois = self.study.config["rois"]
+    def session_maps(self, which: str, analysis: str) -> list[str]:
+        """The contrast maps of an analysis' members at the baseline or the follow-up session."""
+        label = self.study.analysis_sessions(analysis).get(which)
+        members = self.study.members(analysis, which) if label else []
+        contrast = self.settings.analyses[analysis].contrast
+        return [self.paths.contrast(self.study.visit_stem((subject, label)), contrast) for subject in members]
+
+    def members(self, analysis: str) -> dict[str, list[str]]:
+        """Whose maps enter an analysis, by session (``baseline``, ``followup``); in the order of :meth:`session_maps`."""
+        sessions = self.study.analysis_sessions(analysis)
         return {
-            roi: rois[roi]["statistic"] for roi in self.regions("native") if self.defined_by(roi) == wildcards.source
+            which: [f"sub-{subject}" for subject in self.study.members(analysis, which)] if which in sessions else []
+            for which in ("baseline", "followup")
         }
 
-    def native_masks(self, pattern):
-        """An input function: a pattern with ``{roi}`` for each of those regions."""
-        return lambda wildcards: [pattern.replace("{roi}", roi) for roi in self.native_regions(wildcards)]
+    def analysis_sessions(self, analysis: str) -> dict[str, str]:
+        """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""
+        return self.study.analysis_sessions(analysis)
 
-    def contrast_stems(self):
+    def is_cbf(self, analysis: str) -> bool:
+        """Whether the contrast of an analysis is a CBF."""
+        return shared_data.is_cbf(self.settings.contrasts[self.settings.analyses[analysis].contrast])
+
+    def shared_data(self, analysis: str) -> list[str]:
+        """What an analysis shares with its seed or its search region, in words."""
+        return shared_data.of_analysis(self.settings, analysis)
+
+    def search_region(self, analysis: str) -> list[str]:
+        """The mask of the region to which an analysis is restricted: one path, or none."""
+        region = self.settings.analyses[analysis].within
+        return [self.paths.region_mask(region)] if region else []
+
+    def seed_values(self, analysis: str) -> list[str]:
+        """The seed's values that an association needs: one path, or none."""
+        seed = self.settings.analyses[analysis].seed
+        return [self.paths.region_values(seed.roi)] if seed else []
+
+    def conjunction_files(self, pattern: str, conjunction: str) -> list[str]:
+        """A pattern with ``{analysis}`` for every analysis of a conjunction."""
+        return self.filled(pattern, "analysis", self.settings.conjunctions[conjunction])
+
+    # Regions of interest
+
+    def own_template(self) -> dict[str, str]:
+        """The user's own template by kind of file (``t1w``, ``mask``, ``gm``, ``wm``, ``csf``); empty for nilearn's."""
+        return own_template.files(self.settings.template)
+
+    def own_atlas(self) -> list[str]:
+        """The user's own atlas files; none where a package carries them."""
+        atlas = self.settings.atlas
+        return [] if atlas.package else [atlas.image, atlas.labels]
+
+    def defining_clusters(self, roi: str) -> list[str]:
+        """The clusters that define a region: one path, or none."""
+        analysis = self.settings.rois[roi].analysis
+        return [self.paths.clusters(analysis)] if analysis else []
+
+    def defining_atlas(self, atlas: Sequence[str], roi: str) -> list[str]:
+        """The atlas' files if labels of it define a region."""
+        return list(atlas) if self.settings.rois[roi].atlas else []
+
+    def defining_image(self, roi: str) -> list[str]:
+        """The user's image that defines a region: one path, or none."""
+        image = self.settings.rois[roi].image
+        return [image] if image else []
+
+    def region_definition(self, roi: str) -> dict[str, Any]:
+        """What a region is, without how it is read: a change of the one makes no other mask."""
+        return settings.plain(self.settings.rois[roi].definition)
+
+    def region_rows(self) -> list[dict[str, Any]]:
+        """Who and what each of the contrast maps is whose values a region's table holds: see :meth:`contrasts`."""
+        arms = self.settings.arms
+        return [
+            {
+                "participant_id": f"sub-{subject}",
+                "session_id": session,
+                "arm": self.study.participants[subject].get(arms.column) if arms else None,
+                "contrast": contrast,
+            }
+            for (subject, session), contrast in self.study.available_contrasts()
+        ]
+
+    def regions(self, space: str) -> list[str]:
+        """The regions read in a space, ``"template"`` or ``"native"``."""
+        return [name for name, region in self.settings.rois.items() if region.space == space]
+
+    def weighting(self, grey_matter: str, roi: str) -> list[str]:
+        """The template's grey matter if it weights a region's value."""
+        return [grey_matter] if self.settings.rois[roi].statistic == "gm_weighted" else []
+
+    def source(self, roi: str) -> str:
+        """What a region is defined by: ``"a-priori"`` (no name of an analysis), or the analysis whose cluster it is."""
+        return self.settings.rois[roi].analysis or "a-priori"
+
+    def native_regions(self, source: str) -> dict[str, str]:
+        """The native regions that one source defines, each with its statistic."""
+        return {roi: self.settings.rois[roi].statistic for roi in self.regions("native") if self.source(roi) == source}
+
+    def native_masks(self, pattern: str, source: str) -> list[str]:
+        """A pattern with ``{roi}`` for each of the native regions that one source defines."""
+        return self.filled(pattern, "roi", self.native_regions(source))
+
+    def contrast_stems(self) -> list[str]:
         """The stems of the scans that enter a contrast, once, in order."""
-        pairs = (self.study.contrast_scans(*each) for each in self.study.available_contrasts())
-        return list(dict.fromkeys(scan.stem for each in pairs for scan, _ in each))
+        pairs = (self.study.contrast_scans(*available) for available in self.study.available_contrasts())
+        return list(dict.fromkeys(scan.stem for weighted in pairs for scan, _ in weighted))
 
-    def of_contrasts(self, pattern):
-        """An input function: a pattern with ``{scan}``, and maybe ``{source}`` of the region, for each of those scans."""
+    def contrast_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{scan}`` for each scan that enters a contrast."""
+        return self.filled(pattern, "scan", self.contrast_stems())
 
-        def paths(wildcards):
-            source = self.defined_by(wildcards.roi)
-            return [pattern.replace("{source}", source).replace("{scan}", stem) for stem in self.contrast_stems()]
+    def native_files(self, pattern: str, roi: str) -> list[str]:
+        """A pattern with ``{scan}`` and ``{source}`` of a region for each scan that enters a contrast."""
+        return self.contrast_files(pattern.replace("{source}", self.source(roi)))
 
-        return paths
-
-    def native_rows(self, wildcards):
-        """:meth:`roi_rows`, with the places of the contrast's scans among :meth:`contrast_stems`, and their weights."""
+    def native_rows(self) -> list[dict[str, Any]]:
+        """:meth:`region_rows`, with the places of the contrast's scans among :meth:`contrast_stems`, and their weights."""
         place = {stem: number for number, stem in enumerate(self.contrast_stems())}
         rows = []
-        for row, each in zip(self.roi_rows(wildcards), self.study.available_contrasts()):
-            pairs = self.study.contrast_scans(*each)
+        for row, available in zip(self.region_rows(), self.study.available_contrasts()):
+            pairs = self.study.contrast_scans(*available)
             scans, weights = [place[scan.stem] for scan, _ in pairs], [weight for _, weight in pairs]
             rows.append({**row, "scans": scans, "weights": weights})
         return rows
 
-    def craving_values(self, wildcards):
-        """The region tables that the craving relations need."""
-        return [self.roi_values(roi) for roi in self.study.config["craving"]["rois"]]
+    # Slopes on a seed
 
-    def craving_masks(self, wildcards):
-        """The definitions of those regions."""
-        return [f"{self.root}/rois/{roi}_mask.json" for roi in self.study.config["craving"]["rois"]]
+    def seed_slope_regions(self) -> list[str]:
+        """The regions whose slopes on a seed are estimated: those related to craving, or all where none are."""
+        craving = self.settings.craving
+        return list((craving.rois if craving else ()) or self.settings.rois)
 
-    def if_weighted(self, paths):
-        """An input function: these paths if a region's value is weighted by grey matter, else none."""
-        rois = self.study.config["rois"]
-        return lambda wildcards: list(paths) if rois[wildcards.roi]["statistic"] == "gm_weighted" else []
-
-    def left_out_rois(self):
-        """The regions related to craving that are clusters of an analysis that can be repeated without a participant."""
-        config = self.study.config
-        found = []
-        for roi in config.get("craving", {}).get("rois", []):
-            analysis = config["analyses"].get(config["rois"][roi].get("analysis"), {})
-            ordinary = analysis.get("method", "differences") == "differences" and not analysis.get("within")
-            # The region is sought anew in the maps of the others: that, and what is read in it, is of the template.
-            ordinary &= config["rois"][roi]["space"] == "template"
-            if ordinary and analysis and KINDS[analysis["effect"]].one_column:
-                found.append(roi)
-        return found
-
-    def left_out_values(self, wildcards):
-        """Their values, each participant's from the region found without them."""
-        return [f"{self.root}/rois/{roi}_leftout_values.tsv" for roi in self.left_out_rois()]
-
-    def left_out_tests(self):
-        """The tests of the whole procedure in those regions."""
-        return [f"{self.root}/rois/{roi}_leftout_test.json" for roi in self.left_out_rois()]
-
-    def of_defining(self, pattern):
-        """An input function: a pattern with ``{analysis}`` for the analysis whose cluster a region is."""
-        return lambda wildcards: pattern.replace("{analysis}", self.study.config["rois"][wildcards.roi]["analysis"])
-
-    def defining_maps(self, which):
-        """An input function: the maps of that analysis, as :meth:`session_maps`."""
-
-        def paths(wildcards):
-            name = self.study.config["rois"][wildcards.roi]["analysis"]
-            return self.session_maps(which)(types.SimpleNamespace(analysis=name))
-
-        return paths
-
-    def defining_members(self, wildcards):
-        """The members of that analysis."""
-        name = self.study.config["rois"][wildcards.roi]["analysis"]
-        return self.members(types.SimpleNamespace(analysis=name))["baseline"]
-
-    def defining_inference(self, wildcards):
-        """How that analysis forms its clusters."""
-        inference = self.study.config["analyses"][self.study.config["rois"][wildcards.roi]["analysis"]]["inference"]
-        return {name: inference[name] for name in ("cluster_forming_p", "neighbours")}
-
-    def mediators(self, pattern):
-        """A pattern with ``{roi}`` for each region of the craving mediation, once."""
-        asked = self.study.config.get("craving", {}).get("mediation", {}).get("mediators", [])
-        return [pattern.replace("{roi}", roi) for roi in dict.fromkeys(each["roi"] for each in asked)]
-
-    def if_mediation(self, paths):
-        """These paths if the configuration asks for a mediation, else none."""
-        return list(paths) if self.study.config.get("craving", {}).get("mediation") else []
-
-    def craving_table(self, wildcards):
-        """The raw craving table."""
-        return os.path.join(self.study.config["bids_dir"], self.study.config["craving"]["table"])
-
-    def craving_ratings(self):
-        """The settings of craving that say how the ratings are read."""
-        craving = self.study.config.get("craving", {})
-        return {key: craving[key] for key in _RATINGS if key in craving}
-
-    def craving_without(self, *others):
-        """The settings of craving for what reads the scores, without some that it does not look at; None without craving."""
-        craving = self.study.config.get("craving")
-        return craving and {key: value for key, value in craving.items() if key not in _SCORING.union(others)}
-
-    def of_conjunction(self, pattern):
-        """An input function: a pattern with ``{analysis}`` for every analysis of a conjunction."""
-        return lambda wildcards: [
-            pattern.replace("{analysis}", name) for name in self.study.config["conjunctions"][wildcards.conjunction]
+    def seeded_analyses(self) -> list[str]:
+        """The analyses with a seed, where there is another region than the seed."""
+        return [
+            name
+            for name, analysis in self.settings.analyses.items()
+            if analysis.seed and any(roi != analysis.seed.roi for roi in self.seed_slope_regions())
         ]
 
-    def of_conjunctions(self, pattern):
-        """A pattern with ``{conjunction}`` for every conjunction."""
-        return [pattern.replace("{conjunction}", name) for name in self.study.config["conjunctions"]]
+    def seed_slopes(self) -> dict[str, Any]:
+        """The analyses with a seed, each with its settings, members and sessions."""
+        return {
+            name: {
+                "settings": settings.plain(self.settings.analyses[name]),
+                "members": self.members(name)["baseline"],
+                "sessions": self.study.analysis_sessions(name),
+            }
+            for name in self.seeded_analyses()
+        }
 
-    def of_analyses(self, pattern):
-        """A pattern with ``{analysis}`` for every analysis, in the configuration's order."""
-        return [pattern.replace("{analysis}", name) for name in self.study.config["analyses"]]
+    def seed_slope_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{roi}`` for each region of the slopes and each seed, once."""
+        seeds = [self.settings.analyses[name].seed for name in self.seeded_analyses()]
+        rois = [*self.seed_slope_regions(), *(seed.roi for seed in seeds if seed)]
+        return self.filled(pattern, "roi", dict.fromkeys(rois))
 
-    def of_scans(self, pattern):
-        """A pattern with ``{scan}`` for every scan, in order."""
-        return [pattern.replace("{scan}", stem) for stem in self.study.scans]
+    # Craving
 
-    def declared_analyses(self):
+    def craving_table(self) -> str:
+        """The raw craving table."""
+        return os.path.join(self.settings.bids_dir, self._craving.table)
+
+    @property
+    def _craving(self) -> settings.Craving:
+        if self.settings.craving is None:
+            raise SystemExit(
+                "craving: asked for, but the configuration does not name it. Add craving to the configuration."
+            )
+        return self.settings.craving
+
+    def craving_settings(self, *names: str) -> dict[str, Any]:
+        """Some of the settings of craving; empty without it."""
+        craving = settings.plain(self.settings.craving) if self.settings.craving else {}
+        return {name: craving[name] for name in names if name in craving}
+
+    def craving_rois(self) -> list[str]:
+        """The regions related to craving."""
+        return list(self.settings.craving.rois) if self.settings.craving else []
+
+    def mediator_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{roi}`` for each region of the craving mediation, once."""
+        return self.filled(pattern, "roi", dict.fromkeys(mediator.roi for mediator in self.mediators()))
+
+    def mediators(self) -> tuple[settings.Mediator, ...]:
+        """The mediators of craving, in the order of the chain."""
+        craving = self.settings.craving
+        return craving.mediation.mediators if craving and craving.mediation else ()
+
+    def left_out_rois(self) -> list[str]:
+        """The regions related to craving that are clusters of an analysis that can be repeated without a participant."""
+        return [roi for roi in self.craving_rois() if self._can_leave_out(self.settings.rois[roi])]
+
+    def _can_leave_out(self, region: settings.Region) -> bool:
+        # The region is sought anew in the maps of the others: that, and what is read in it, is of the template.
+        if region.analysis is None or region.space != "template":
+            return False
+        analysis = self.settings.analyses[region.analysis]
+        return KINDS[analysis.effect].one_column and analysis.method == "differences" and not analysis.within
+
+    def left_out_files(self, name: str) -> list[str]:
+        """What was read of each region that was sought without each participant, such as ``values.tsv``."""
+        return [self.paths.left_out(roi, name) for roi in self.left_out_rois()]
+
+    def defining_file(self, pattern: str, roi: str) -> str:
+        """A pattern with ``{analysis}`` for the analysis whose cluster a region is."""
+        return pattern.replace("{analysis}", self.source(roi))
+
+    def defining_maps(self, which: str, roi: str) -> list[str]:
+        """The maps of the analysis whose cluster a region is, as :meth:`session_maps`."""
+        return self.session_maps(which, self.source(roi))
+
+    def defining_members(self, roi: str) -> list[str]:
+        """The members of the analysis whose cluster a region is."""
+        return self.members(self.source(roi))["baseline"]
+
+    def defining_inference(self, roi: str) -> dict[str, float]:
+        """How the analysis whose cluster a region is forms its clusters."""
+        inference = self.settings.analyses[self.source(roi)].inference
+        return {"cluster_forming_p": inference.cluster_forming_p, "neighbours": inference.neighbours}
+
+    # The trial's answers
+
+    def declared_analyses(self) -> list[str]:
         """The analyses among the primary and secondary answers, in their order."""
-        return primary.of_analyses(self.study.config)
+        return primary.declared_analyses(self.settings)
 
-    def of_declared(self, pattern):
-        """A pattern with ``{analysis}`` for each of those analyses."""
-        return [pattern.replace("{analysis}", name) for name in self.declared_analyses()]
+    def declared_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{analysis}`` for each analysis among the declared answers."""
+        return self.filled(pattern, "analysis", self.declared_analyses())
 
-    def if_declared(self, kind, paths):
-        """These paths if an answer that is declared needs them, else none.
+    def declares_endpoint(self) -> bool:
+        """Whether the arms' difference of craving is a declared answer."""
+        return primary.CRAVING in self._declared()
 
-        Parameters
-        ----------
-        kind : {"any", "endpoint", "correlation"}
-        paths : list of str
-        """
-        config = self.study.config
-        asked = config.get("primary") or {"answers": [], "secondary": []}
-        names = [*asked["answers"], *asked["secondary"]]
-        correlations = [primary.correlation(roi) for roi in config.get("craving", {}).get("rois", [])]
-        wanted = {"any": names, "endpoint": [primary.CRAVING], "correlation": correlations}[kind]
-        return list(paths) if any(name in wanted for name in names) else []
+    def declares_correlation(self) -> bool:
+        """Whether the correlation of a region with craving is a declared answer."""
+        return any(primary.correlation(roi) in self._declared() for roi in self.craving_rois())
 
-    def if_arms(self, paths):
-        """These paths if the configuration has arms, else none."""
-        return list(paths) if "arms" in self.study.config else []
-
-    def if_craving(self, paths):
-        """These paths if the configuration asks for craving, else none."""
-        return list(paths) if "craving" in self.study.config else []
-
-    def if_sensitivity(self, paths):
-        """These paths if the configuration asks for a sensitivity analysis, else none."""
-        return list(paths) if "sensitivity" in self.study.config else []
-
-    def if_craving_rois(self, paths):
-        """These paths if the configuration relates regions to craving, else none."""
-        return list(paths) if self.study.config.get("craving", {}).get("rois") else []
+    def _declared(self) -> tuple[str, ...]:
+        declared = self.settings.primary
+        return (*declared.answers, *declared.secondary) if declared else ()

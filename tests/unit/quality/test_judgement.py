@@ -2,6 +2,7 @@
 
 import math
 
+import complete_settings
 import numpy as np
 import pytest
 import skeleton
@@ -14,7 +15,6 @@ from pharmasl.quality import flags, implausible, judgement, measure_columns, met
 from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from pharmasl.space import images, resample, template, transforms
 from pharmasl.study import configuration, settings, trial
-from pharmasl.workflow.targets import Targets
 from scipy import ndimage, stats
 
 DEFAULT = {
@@ -105,10 +105,10 @@ def test_a_scan_excluded_by_name_stays_in_the_plan_with_its_reason(tmp_path):
     study = read(root, {"sub-01_ses-T1_acq-rest": "label lost halfway"})
     assert len(study.scans) == len(trial.read_study(skeleton.config(root)).scans)
     assert study.members("rest_interaction") == ["01", "02", "03", "04"]
-    targets = Targets(study, "results")
+    targets = complete_settings.targets(study)
 
     def reason(name):
-        return targets.own_exclusion(type("Wildcards", (), {"scan": f"sub-01/ses-T1/perf/{name}"}))
+        return targets.exclusion_reason(f"sub-01/ses-T1/perf/{name}")
 
     assert reason("sub-01_ses-T1_acq-rest") == "label lost halfway"
     assert reason("sub-01_ses-T1_acq-smoking") is None
@@ -127,8 +127,7 @@ def test_scans_accepted_by_name_are_the_studys_own_and_not_excluded_too(tmp_path
     root = skeleton.dataset(tmp_path / "bids")
     name = "sub-01_ses-T1_acq-rest"
     study = read(root, {}, quality={"accept_scans": {name: "seen by eye"}})
-    wildcards = type("Wildcards", (), {"scan": f"sub-01/ses-T1/perf/{name}"})
-    assert Targets(study, "results").own_acceptance(wildcards) == "seen by eye"
+    assert complete_settings.targets(study).acceptance_reason(f"sub-01/ses-T1/perf/{name}") == "seen by eye"
     with pytest.raises(InputErrors, match=r"quality\.accept_scans\.sub-01_ses-T1_acq-rset.*Did you mean"):
         read(root, {}, quality={"accept_scans": {"sub-01_ses-T1_acq-rset": "seen"}})
     with pytest.raises(InputErrors, match=r"accept_scans\.sub-01_ses-T1_acq-rest: found 'in exclude_scans too'"):

@@ -1,10 +1,10 @@
 """Who enters which analysis: arms, sessions, methods."""
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
 from pharmasl.study import trial
-from pharmasl.workflow import targets
 
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": ["varenicline"]}
 
@@ -59,32 +59,29 @@ def test_an_association_is_of_both_arms_or_of_one_and_its_slopes_are_told_in_the
     arms = {name: {study.participants[m]["arm"] for m in study.members(name)} for name in analyses}
     assert arms["both"] == arms["plain"] == {"baclofen", "placebo"}
     assert arms["own"] == {"varenicline"}
-    found = targets.Targets(study, "results")
-    assert found.seed_slope_rois() == ["seed", "one", "two"]
+    found = complete_settings.targets(study)
+    assert found.seed_slope_regions() == ["seed", "one", "two"]
     slopes = found.seed_slopes()
     assert list(slopes) == ["both", "own"]
     assert slopes["own"]["members"] == [f"sub-{subject}" for subject in study.members("own")]
     assert slopes["own"]["sessions"] == {"baseline": "T1", "followup": "T2"}
     assert slopes["both"]["settings"]["inference"]["permutations"] == 5000
     craving = {"table": "c.tsv", "before": "a", "after": "b", "contrast": "rest"}
-    found = targets.Targets(read(root, analyses, rois=rois, craving={**craving, "rois": ["two"]}), "results")
-    assert found.seed_slope_regions("{roi}.tsv") == ["two.tsv", "seed.tsv"]
+    found = complete_settings.targets(read(root, analyses, rois=rois, craving={**craving, "rois": ["two"]}))
+    assert found.seed_slope_files("{roi}.tsv") == ["two.tsv", "seed.tsv"]
     # With the seed alone there is nothing to tell.
     for rest in ({"rois": {"seed": rois["seed"]}}, {"rois": rois, "craving": {**craving, "rois": ["seed"]}}):
-        found = targets.Targets(read(root, analyses, **rest), "results")
-        assert found.if_seed_slopes(["table"]) == []
-    assert targets.Targets(read(root, {"a": {"effect": "group_by_time"}}, rois=rois), "results").seed_slopes() == {}
+        found = complete_settings.targets(read(root, analyses, **rest))
+        assert found.seeded_analyses() == []
+    assert complete_settings.targets(read(root, {"a": {"effect": "group_by_time"}}, rois=rois)).seed_slopes() == {}
 
 
 def test_an_analysis_can_name_its_own_sessions(root):
     study = read(root, {"late": {"effect": "group_by_time", "sessions": {"baseline": "T1", "followup": "T3"}}})
     assert study.analysis_sessions("late") == {"baseline": "T1", "followup": "T3"}
-    paths = targets.Targets(study, "results").session_maps("followup")
-
-    class Wildcards:
-        analysis = "late"
-
-    assert all("ses-T3" in path for path in paths(Wildcards))
+    paths = complete_settings.targets(study).session_maps("followup", "late")
+    assert paths
+    assert all("ses-T3" in path for path in paths)
 
 
 def test_incomplete_participants_enter_where_the_method_takes_them(root):
@@ -104,19 +101,16 @@ def test_incomplete_participants_enter_where_the_method_takes_them(root):
     # What concerns the baseline alone needs no follow-up.
     assert "01" in study.members("first")
 
-    class Wildcards:
-        analysis = "first"
-
-    found = targets.Targets(study, "results")
-    assert found.session_maps("followup")(Wildcards) == []
-    assert found.members(Wildcards)["followup"] == []
+    found = complete_settings.targets(study)
+    assert found.session_maps("followup", "first") == []
+    assert found.members("first")["followup"] == []
 
 
 def test_the_arm_is_called_arm_whatever_the_dataset_calls_it(root):
     path = root / "participants.tsv"
     path.write_text(path.read_text().replace("\tarm\t", "\tgroup\t"))
     study = read(root, {"interaction": {"effect": "group_by_time"}}, arms={**ARMS, "column": "group"})
-    rows = targets.Targets(study, "results").sheets()["participants"]
+    rows = complete_settings.targets(study).sheets()["participants"]
     assert {row["arm"] for row in rows} == {"baclofen", "placebo", "varenicline"}
 
 

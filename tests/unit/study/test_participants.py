@@ -1,5 +1,6 @@
 """The participants' table: rows, labels and arms, right or refused before the first job."""
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
@@ -92,10 +93,21 @@ def test_a_table_in_another_encoding_is_one_message(root):
 
 
 def test_columns_are_named_by_analyses_craving_sensitivity_and_haematocrit():
-    config = {
-        "analyses": {"a": {"covariates": ["weight_T2 - weight_T1"], "site": "centre"}},
-        "craving": {"covariates": ["age"]},
-        "sensitivity": {"covariates": {"more": ["sex"]}},
-        "perfusion": {"haematocrit": "hct"},
-    }
-    assert arms.named_columns(config) == ["age", "centre", "hct", "sex", "weight_T1", "weight_T2"]
+    study = complete_settings.study(
+        sessions=complete_settings.SESSIONS,
+        arms=complete_settings.ARMS,
+        contrasts={"rest": {"rest": 1}},
+        rois={"acc": {"sphere": [0, 0, 0], "radius": 6}},
+        analyses={
+            "a": {
+                "contrast": "rest",
+                "effect": "group_by_time",
+                "covariates": ["weight_T2 - weight_T1"],
+                "site": "centre",
+            }
+        },
+        craving={"table": "c.tsv", "before": "a", "after": "b", "covariates": ["age"]},
+        sensitivity={"answers": {"a": {"analysis": "a", "roi": "acc"}}, "covariates": {"more": ["sex"]}},
+        perfusion={"haematocrit": "hct"},
+    )
+    assert arms.named_columns(study) == ["age", "centre", "hct", "sex", "weight_T1", "weight_T2"]

@@ -34,8 +34,9 @@ def test_answers_have_roles_and_defaults():
     asked = {"answers": ["rest", "craving"], "secondary": ["mixed", "craving.vmpfc"]}
     found = configuration.resolve(config(asked) | {"inference": {"alpha": 0.01}})
     assert found["primary"] == asked | {"correction": "holm", "alpha": 0.01}
-    assert primary.known(found) == ["rest", "cue", "link", "mixed", "craving", "craving.vmpfc"]
-    roles = {name: primary.role(found, name) for name in primary.known(found)}
+    study = configuration.read(found)
+    assert primary.known(study) == ["rest", "cue", "link", "mixed", "craving", "craving.vmpfc"]
+    roles = {name: primary.role(study.primary, name) for name in primary.known(study)}
     assert roles == {
         "rest": "primary",
         "cue": "exploratory",
@@ -44,12 +45,12 @@ def test_answers_have_roles_and_defaults():
         "craving": "primary",
         "craving.vmpfc": "secondary",
     }
-    assert primary.of_analyses(found) == ["rest", "mixed"]
+    assert primary.declared_analyses(study) == ["rest", "mixed"]
     undeclared = config(asked)
     del undeclared["primary"]
     undeclared = configuration.resolve(undeclared)
     assert "primary" not in undeclared
-    assert primary.role(undeclared, "rest") == "exploratory"
+    assert primary.role(None, "rest") == "exploratory"
 
 
 @pytest.mark.parametrize(

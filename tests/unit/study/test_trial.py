@@ -1,14 +1,13 @@
 import json
 import re
-from types import SimpleNamespace
 
+import complete_settings
 import nibabel
 import numpy as np
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
 from pharmasl.study import sheets, trial
-from pharmasl.workflow.targets import Targets
 
 
 @pytest.fixture
@@ -190,11 +189,11 @@ def test_a_missing_t1w_is_named(root):
 def test_the_template_may_stand_in_for_a_missing_t1w(root):
     (root / "sub-03/ses-T1/anat/sub-03_ses-T1_T1w.nii.gz").unlink()
     study = read(root, anatomy={"missing_t1w": "template"})
-    found = Targets(study, "results")
+    found = complete_settings.targets(study)
     assert found.anatomies(assumed=True) == ["sub-03/anat/sub-03"]
     assert set(found.anatomies(assumed=False)) == {f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "04")}
     for stem, scan in study.scans.items():
-        assert found.assumed(SimpleNamespace(scan=stem)) == (scan.subject == "03")
+        assert found.is_assumed(stem) == (scan.subject == "03")
     # The study's table of scans says so too.
     assert {row["participant_id"] for row in found.sheets()["scans"] if row["t1w"] is None} == {"sub-03"}
 
@@ -210,14 +209,14 @@ def test_all_t1w_of_a_participant_make_one_anatomy(root):
     others = [t1w(root, "02", "T1", "run-2_"), t1w(root, "02", "T2")]
     t1w(root, "02", "T2", "part-phase_")
     t1w(root, "02", "T2", "ce-gad_")
-    found = Targets(read(root), "results")
-    here = SimpleNamespace(anat="sub-02/anat/sub-02")
+    found = complete_settings.targets(read(root))
+    here = "sub-02/anat/sub-02"
     assert sorted(found.t1w(here)) == sorted([first, *others])
     assert found.anatomies(assumed=False) == [f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "03", "04")]
     rows = [row for row in found.sheets()["scans"] if row["participant_id"] == "sub-02"]
     assert {row["t1w"] for row in rows} == {" ".join(path.removeprefix(f"{root}/") for path in found.t1w(here))}
     assert {row["anatomy"] for row in rows} == {"the participant's"}
-    assert len(Targets(read(root, anatomy={"t1w": "first"}), "results").t1w(here)) == 1
+    assert len(complete_settings.targets(read(root, anatomy={"t1w": "first"})).t1w(here)) == 1
 
 
 def test_an_image_with_contrast_agent_is_taken_where_there_is_no_other(root):
@@ -230,19 +229,19 @@ def test_an_image_with_contrast_agent_is_taken_where_there_is_no_other(root):
 def test_each_session_has_its_own_anatomy_on_request(root):
     own = [t1w(root, "02", "T2"), t1w(root, "02", "T2", "run-2_")]
     study = read(root, anatomy={"per": "session"})
-    found = Targets(study, "results")
+    found = complete_settings.targets(study)
     assert set(study.t1w) == {f"sub-{k}/ses-T1/anat/sub-{k}_ses-T1" for k in ("01", "02", "03", "04")} | {
         "sub-02/ses-T2/anat/sub-02_ses-T2"
     }
     assert sorted(study.t1w["sub-02/ses-T2/anat/sub-02_ses-T2"]) == sorted(own)
-    path_of = found.anatomy_of("results/{anat}_desc-brain_mask.nii.gz")
+    pattern = "results/{anat}_desc-brain_mask.nii.gz"
     for stem, scan in study.scans.items():
         session = scan.session if scan.subject == "02" else "T1"
         expected = (
             f"results/sub-{scan.subject}/ses-{session}/anat/sub-{scan.subject}_ses-{session}_desc-brain_mask.nii.gz"
         )
-        assert path_of(SimpleNamespace(scan=stem)) == expected
-        assert not found.assumed(SimpleNamespace(scan=stem))
+        assert found.anatomy_file(pattern, stem) == expected
+        assert not found.is_assumed(stem)
     # Whose anatomy each scan uses is declared.
     words = {(row["participant_id"], row["session_id"]): row["anatomy"] for row in found.sheets()["scans"]}
     assert words["sub-02", "T2"] == words["sub-01", "T1"] == "the session's own"
@@ -261,7 +260,7 @@ def test_sessions_share_a_t1w_above_them_and_the_template_where_there_is_none(ro
     assert study.anatomy_origin(("03", "T1")) == "the participant's, of no session"
     assert study.t1w["sub-04/anat/sub-04"] == ()
     assert study.anatomy(("04", "T1")) == study.anatomy(("04", "T2")) == "sub-04/anat/sub-04"
-    assert Targets(study, "results").anatomies(assumed=True) == ["sub-04/anat/sub-04"]
+    assert complete_settings.targets(study).anatomies(assumed=True) == ["sub-04/anat/sub-04"]
     assert "sub-04" in " ".join(error.file for error in _errors(root, anatomy={"per": "session"}))
 
 
@@ -284,10 +283,10 @@ def own_template(folder, **changes):
 
 def test_a_template_of_ones_own_is_named_and_found(root, tmp_path):
     template = own_template(tmp_path)
-    found = Targets(read(root, template=template), "results")
+    found = complete_settings.targets(read(root, template=template))
     assert found.own_template() == {kind: template[kind] for kind in ("t1w", "mask", "gm", "wm")}
     assert all("space-Own" in path for path in found.contrasts())
-    assert Targets(read(root), "results").own_template() == {}
+    assert complete_settings.targets(read(root)).own_template() == {}
 
 
 @pytest.mark.parametrize(
@@ -419,7 +418,7 @@ def test_a_byte_order_mark_and_crlf_are_read(root):
 
 
 def test_wildcards_match_only_the_studys_own_names(root):
-    targets = Targets(read(root), "results")
+    targets = complete_settings.targets(read(root))
     assert targets.pattern(["a.b", "c"]) == r"a\.b|c"
     assert targets.pattern([]) == "(?!)"
     stems = re.compile(targets.stems("perf"))
@@ -430,7 +429,7 @@ def test_wildcards_match_only_the_studys_own_names(root):
     assert targets.stems("perf", ["a.b"]) == r"a\.b"
     assert targets.stems("perf", list(targets.study.scans)) == targets.stems("perf")
     with pytest.raises(SystemExit, match="sub-99"):
-        targets.asl(SimpleNamespace(scan="sub-99/perf/sub-99"))
+        targets.asl("sub-99/perf/sub-99")
 
 
 def test_scans_stand_in_the_order_of_the_trials_sessions(tmp_path):

@@ -4,10 +4,11 @@ import base64
 import os
 from types import SimpleNamespace
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.study import trial
-from pharmasl.workflow import recorded, targets
+from pharmasl.workflow import recorded
 
 
 def record(folder, path, piece=250):
@@ -46,7 +47,7 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
     (tmp_path / "results/group").mkdir(parents=True)
     (tmp_path / "results/group/there.tsv").touch()
     os.symlink("nowhere", "results/group/link.tsv")
-    found = targets.Targets(trial.read_study(skeleton.config("bids")), "results")
+    found = complete_settings.targets(trial.read_study(skeleton.config("bids")))
     scan = next(iter(found.study.scans))
     rules = [
         rule("cluster_table", "results/group/", analysis="rest_interaction"),

@@ -1,0 +1,228 @@
+"""What a configuration names and nothing defines: contrasts, conditions, analyses, regions, arms and sessions."""
+
+from collections.abc import Container, Iterator, Mapping
+from typing import Any
+
+from pharmasl.errors import InputError
+from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study.settings import Analysis, Answer, Settings
+
+FILE = "config"
+
+
+def check(study: Settings) -> Iterator[InputError]:
+    """Every name that nothing defines, and what cannot be asked together.
+
+    Parameters
+    ----------
+    study : Settings
+        Complete; its references need not exist.
+
+    Yields
+    ------
+    InputError
+    """
+    for contrast, weights in study.contrasts.items():
+        yield from _undefined(f"contrasts.{contrast}", weights, study.conditions, "conditions")
+    for analysis in study.analyses.values():
+        yield from _analysis(study, analysis)
+    yield from _conjunctions(study)
+    for region in study.rois.values():
+        yield from _undefined(f"rois.{region.name}.analysis", _given(region.analysis), study.analyses, "analyses")
+    yield from _craving(study)
+    yield from _sensitivity(study)
+    yield from _circles(study)
+
+
+def _given(name: str | None) -> list[str]:
+    return [] if name is None else [name]
+
+
+def _undefined(field: str, names: Any, defined: Mapping[str, Any], kind: str) -> Iterator[InputError]:
+    for name in names:
+        if name not in defined:
+            known = ", ".join(defined) or "none"
+            yield InputError(FILE, field, name, f"one of the {kind}: {known}", f"Correct the name or add it to {kind}.")
+
+
+def _part(study: Settings, name: str, who: str, remedy: str) -> Iterator[InputError]:
+    """The error of a study without arms or sessions that something needs."""
+    if getattr(study, name) is None:
+        yield InputError(FILE, name, "nothing", f"the {name}, for {who}", f"Add {name}, or remove {remedy}.")
+
+
+def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
+    field = f"analyses.{analysis.name}"
+    for part in ("sessions", "arms"):
+        yield from _part(study, part, f"the analysis {analysis.name}", "the analysis")
+    yield from _undefined(f"{field}.contrast", [analysis.contrast], study.contrasts, "contrasts")
+    yield from _undefined(f"{field}.within", _given(analysis.within), study.rois, "rois")
+    yield from _arms_and_sessions(study, analysis)
+    yield from _method(analysis)
+    if analysis.seed:
+        yield from _undefined(f"{field}.seed.contrast", [analysis.seed.contrast], study.contrasts, "contrasts")
+        yield from _undefined(f"{field}.seed.roi", [analysis.seed.roi], study.rois, "rois")
+
+
+def _method(analysis: Analysis) -> Iterator[InputError]:
+    """What the method of an analysis does not take."""
+    field, method = f"analyses.{analysis.name}", analysis.method
+    if method != "differences" and (method not in KINDS[analysis.effect].methods or analysis.site is not None):
+        yield InputError(
+            FILE,
+            f"{field}.method",
+            method,
+            "differences, but for group_by_time without a site",
+            "Take the default.",
+        )
+    if method == "mixed_model" and any(" - " in term for term in analysis.covariates):
+        yield InputError(
+            FILE,
+            f"{field}.covariates",
+            list(analysis.covariates),
+            "columns that do not change, with mixed_model",
+            "Remove them, or take the method differences.",
+        )
+    if method == "full_factorial" and analysis.covariates:
+        yield InputError(
+            FILE, f"{field}.covariates", list(analysis.covariates), "none with full_factorial", "Remove them."
+        )
+
+
+def _arms_and_sessions(study: Settings, analysis: Analysis) -> Iterator[InputError]:
+    """Arms and sessions that an analysis names and the study does not."""
+    if study.arms:
+        for field, labels in (("arm", _given(analysis.arm)), ("pair", analysis.pair or ())):
+            yield from _no_label(analysis, field, labels, study.arms.labels, "arms", "Correct the name")
+    if study.sessions and analysis.sessions:
+        labels = (analysis.sessions.baseline, analysis.sessions.followup)
+        yield from _no_label(analysis, "sessions", labels, study.sessions.labels, "sessions", "Correct the label")
+
+
+def _no_label(
+    analysis: Analysis, field: str, labels: Any, known: tuple[str, ...], kind: str, fix: str
+) -> Iterator[InputError]:
+    for label in labels:
+        if label not in known:
+            yield InputError(
+                FILE,
+                f"analyses.{analysis.name}.{field}",
+                label,
+                f"one of the {kind}: {', '.join(known)}",
+                f"{fix} or add it to {kind}.others.",
+            )
+
+
+def _conjunctions(study: Settings) -> Iterator[InputError]:
+    for name, analyses in study.conjunctions.items():
+        yield from _undefined(f"conjunctions.{name}", analyses, study.analyses, "analyses")
+        if name in study.analyses:
+            yield InputError(FILE, f"conjunctions.{name}", name, "another name than an analysis", "Rename it.")
+
+
+def _craving(study: Settings) -> Iterator[InputError]:
+    craving = study.craving
+    if not craving:
+        return
+    for part in ("sessions", "arms"):
+        yield from _part(study, part, "craving", "craving")
+    yield from _undefined("craving.rois", craving.rois, study.rois, "rois")
+    for mediator in craving.mediation.mediators if craving.mediation else ():
+        yield from _undefined("craving.mediation", [mediator.roi], study.rois, "rois")
+        yield from _undefined("craving.mediation", [mediator.contrast], study.contrasts, "contrasts")
+    if craving.rois:
+        yield from _undefined("craving.contrast", [craving.contrast], study.contrasts, "contrasts")
+
+
+def _sensitivity(study: Settings) -> Iterator[InputError]:
+    """What the sensitivity analysis names and nothing defines, or cannot be varied."""
+    varied = study.sensitivity
+    if not varied:
+        return
+    terms = {term for each in varied.covariates.values() for term in each}
+    for answer in varied.answers.values():
+        yield from _answer(study, answer, terms)
+    for dimension, names in (("quality", varied.quality), ("covariates", varied.covariates)):
+        if "own" in names:
+            yield InputError(
+                FILE, f"sensitivity.{dimension}", "own", "another name: own is the study's own choice", "Rename it."
+            )
+    for name, rules in varied.quality.items():
+        for measure in rules.exclude or ():
+            # The band may be taken away by the configuration: then no scan could be excluded by it.
+            if study.quality.bands.get(measure, ()) is None:
+                yield InputError(
+                    FILE,
+                    f"sensitivity.quality.{name}.exclude",
+                    measure,
+                    "a measure with a band",
+                    f"Give limits in quality.bands.{measure}.",
+                )
+
+
+def _answer(study: Settings, answer: Answer, covariates: Container[str]) -> Iterator[InputError]:
+    field = f"sensitivity.answers.{answer.name}"
+    yield from _undefined(f"{field}.roi", [answer.roi], study.rois, "rois")
+    if answer.roi in study.rois and study.rois[answer.roi].space == "native":
+        yield InputError(
+            FILE,
+            f"{field}.roi",
+            f"{answer.roi}, read in native space",
+            "a region read in template space",
+            "Its alternatives are maps on the template: add the same region with space: template, and name that.",
+        )
+    if answer.analysis is None:
+        yield from _undefined(f"{field}.contrast", _given(answer.contrast), study.contrasts, "contrasts")
+        if not study.craving:
+            yield InputError(
+                FILE, "craving", "nothing", f"the craving ratings, for {field}", "Add craving, or name an analysis."
+            )
+        return
+    yield from _undefined(f"{field}.analysis", [answer.analysis], study.analyses, "analyses")
+    analysis = study.analyses.get(answer.analysis)
+    if not analysis:
+        return
+    if analysis.method != "differences":
+        yield InputError(
+            FILE,
+            f"{field}.analysis",
+            f"{answer.analysis}, of method {analysis.method}",
+            "an analysis of method differences",
+            "Name another, or add one of that method.",
+        )
+    for key, term in (("site", analysis.site), ("predictor", analysis.predictor)):
+        if term in covariates:
+            yield InputError(
+                FILE,
+                "sensitivity.covariates",
+                term,
+                f"no {key} of {answer.analysis}",
+                "Take it out: it is in the model anyway.",
+            )
+
+
+def _circles(study: Settings) -> Iterator[InputError]:
+    """An analysis whose seed or search region is a cluster of an analysis ... whose seed is a cluster of the first."""
+
+    def needed(name: str) -> set[str]:
+        analysis = study.analyses.get(name)
+        if not analysis:
+            return set()
+        regions = [study.rois.get(roi) for roi in (analysis.seed and analysis.seed.roi, analysis.within) if roi]
+        return {region.analysis for region in regions if region and region.analysis}
+
+    for start in study.analyses:
+        # Breadth first, each analysis with the way by which it was reached.
+        ways: dict[str, list[str]] = {}
+        edge = [[start]]
+        while edge:
+            edge = [[*way, name] for way in edge for name in sorted(needed(way[-1])) if name not in ways]
+            ways |= {way[-1]: way for way in edge}
+        if start in ways:
+            yield InputError(
+                FILE,
+                f"analyses.{start}",
+                " -> ".join(ways[start]),
+                "a seed and a region that do not depend on the analysis",
+                "Take another ROI.",
+            )

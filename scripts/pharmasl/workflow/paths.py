@@ -1,0 +1,67 @@
+"""Where the files lie that more than one rule, or a rule and the plan, name: each path is spelled here once."""
+
+from dataclasses import dataclass
+
+from pharmasl.files import bids
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths of outputs below the results' folder; any name may be a wildcard such as ``{roi}``.
+
+    Attributes
+    ----------
+    root : str
+        The results' folder.
+    space : str
+        Name of the template's space.
+    """
+
+    root: str
+    space: str
+
+    def contrast(self, visit: str, contrast: str, extension: str = ".nii.gz", **entities: str) -> str:
+        """The map of a contrast at a visit (its stem), or what belongs to it."""
+        return bids.derivative(self.root, visit, "cbf", extension, space=self.space, contrast=contrast, **entities)
+
+    def clusters(self, analysis: str) -> str:
+        """The labelled clusters of an analysis."""
+        return bids.derivative(f"{self.root}/group/{analysis}", analysis, "dseg", desc="clusters")
+
+    def participants(self, model: str) -> str:
+        """What a model may look at of the participants' table."""
+        return f"{self.root}/study/participants/{model}.tsv"
+
+    def region_mask(self, roi: str) -> str:
+        """The mask of a region on the template."""
+        return f"{self.root}/rois/{roi}_mask.nii.gz"
+
+    def region_definition(self, roi: str) -> str:
+        """How a region was defined: the sidecar of its mask."""
+        return f"{self.root}/rois/{roi}_mask.json"
+
+    def region_values(self, roi: str) -> str:
+        """A region's values in all contrast maps."""
+        return f"{self.root}/rois/{roi}_values.tsv"
+
+    def left_out(self, roi: str, name: str) -> str:
+        """What is read of a region that was sought without each participant: ``values.tsv``, ``test.json`` ..."""
+        return f"{self.root}/rois/{roi}_leftout_{name}"
+
+    def craving(self, name: str) -> str:
+        """A file of the craving stage."""
+        return f"{self.root}/craving/{name}"
+
+    def sensitivity(self, name: str) -> str:
+        """A file of the sensitivity analysis."""
+        return f"{self.root}/sensitivity/{name}"
+
+    @property
+    def page(self) -> str:
+        """The report."""
+        return f"{self.root}/report/index.html"
+
+    @property
+    def allocation_log(self) -> str:
+        """The record of when the trial's own allocation was used."""
+        return f"{self.root}/study/allocation_log.json"
