@@ -6,24 +6,31 @@ image's data, but of a region's own image, or needs more than nibabel.
 
 import math
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from pharmasl.endpoints import scores as craving_scores
-from pharmasl.errors import InputError, InputErrors, wrapped
+from pharmasl.errors import FilePath, InputError, InputErrors, wrapped
 from pharmasl.group import design, questions
 from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.study import arms as study_arms
-from pharmasl.study import trial, written
+from pharmasl.study import settings, trial, written
+from pharmasl.study.settings import Analysis, Arms, QualityRules
+from pharmasl.study.trial import Reading, Study
+
+Rows = list[dict[str, Any]]
 
 
-def read(config, files=()):
+def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
     """Read a study, and refuse it where its scans cannot be processed.
 
     Parameters
     ----------
-    config : dict
+    config : Mapping
         The user's configuration.
     files : iterable of path-like
         Where it was read from; keys that stand there twice are refused.
@@ -41,31 +48,30 @@ def read(config, files=()):
     if repeated := list(written.repeated_keys(files)):
         raise InputErrors(repeated)
     reading = trial.collect(config)
-    errors = [*reading.errors, *quality_problems(reading.study.config)]
+    errors = [*reading.errors, *quality_problems(reading.study.settings.quality)]
     if errors:
         raise InputErrors([*errors, *trial_problems(reading)])
     return reading
 
 
-def quality_problems(config):
+def quality_problems(rules: QualityRules) -> Iterator[InputError]:
     """What is wrong with the rules by which scans are excluded.
 
     Parameters
     ----------
-    config : dict
-        Complete.
+    rules : QualityRules
 
     Yields
     ------
     InputError
     """
     try:
-        judgement.check(settings.build(settings.QualityRules, config["quality"]))
+        judgement.check(rules)
     except InputError as error:
         yield error
 
 
-def check_trial(reading):
+def check_trial(reading: Reading) -> None:
     """Refuse a study whose trial cannot be analysed.
 
     Parameters
@@ -80,7 +86,7 @@ def check_trial(reading):
         raise InputErrors(problems)
 
 
-def checking_trial(reading):
+def checking_trial(reading: Reading) -> Callable[[Any], list[str]]:
     """An input function of no files that calls :func:`check_trial`."""
 
     def no_files(wildcards):
@@ -94,7 +100,7 @@ def checking_trial(reading):
     return no_files
 
 
-def trial_problems(reading):
+def trial_problems(reading: Reading) -> list[InputError]:
     """What is wrong with arms, covariates, analyses, ratings, regions and the atlas, each cause once.
 
     Returns
@@ -114,12 +120,12 @@ def trial_problems(reading):
     return list({str(error): error for error in errors}.values())
 
 
-def _table(study):
+def _table(study: Study) -> tuple[str, Rows]:
     """Where the participants' table is, and its rows with the arm under one name."""
-    return os.path.join(study.config["bids_dir"], study.config["participants_table"]), study.people()
+    return os.path.join(study.settings.bids_dir, study.settings.participants_table), study.people()
 
 
-def covariates(study):
+def covariates(study: Study) -> Iterator[InputError]:
     """What is wrong with the designs of the analyses: covariates, sites, arms, more terms than people.
 
     Parameters
@@ -130,39 +136,40 @@ def covariates(study):
     ------
     InputError
     """
-    if "arms" not in study.config:
+    if study.settings.arms is None:
         return
-    file, rows = _table(study)
-    for name, part in study.config["analyses"].items():
-        yield from _design(study, name, part, file, rows)
-    asked = study.config.get("sensitivity", {})
-    for own in asked.get("covariates", {}).values():
-        for answer in asked["answers"].values():
-            if "analysis" in answer:
-                part = {**study.config["analyses"][answer["analysis"]], "covariates": own}
-                yield from _design(study, answer["analysis"], part, file, rows)
+    for analysis in study.settings.analyses.values():
+        yield from _design(study, analysis)
+    sensitivity = study.settings.sensitivity
+    if sensitivity:
+        for terms in sensitivity.covariates.values():
+            for answer in sensitivity.answers.values():
+                if answer.analysis:
+                    yield from _design(study, replace(study.settings.analyses[answer.analysis], covariates=terms))
 
 
-def _design(study, name, part, file, rows):
+def _design(study: Study, analysis: Analysis) -> Iterator[InputError]:
     """The error of an analysis' design, if there is one."""
-    arms, known = study.config["arms"], {row["participant_id"]: row for row in rows}
-    columns = study_arms.all_columns(part)
-    people = [f"sub-{member}" for member in study.members(name)]
+    file, rows = _table(study)
+    known = {row["participant_id"]: row for row in rows}
+    columns = study_arms.all_columns(analysis)
+    people = [f"sub-{member}" for member in study.members(analysis.name)]
     people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
     # In place of the seed's values, which no sheet tells: numbers that no column combines to.
     seed = [math.modf(0.618033988749895 * (number + 1))[0] for number in range(len(people))]
     try:
-        if part["method"] == "differences":
-            questions.build(part, arms, people, rows, file, np.array(seed))
+        if analysis.method == "differences":
+            plain_arms = settings.plain(study.settings.arms)
+            questions.build(settings.plain(analysis), plain_arms, people, rows, file, np.array(seed))
         else:
             chosen = design.participant_rows(people, rows, file)
-            for covariate in part["covariates"]:
+            for covariate in analysis.covariates:
                 design.covariate_columns(chosen, people, covariate, file)
     except InputError as error:
         yield error
 
 
-def joint_people(study):
+def joint_people(study: Study) -> Iterator[InputError]:
     """People who enter some of the analyses that are to be corrected jointly, and not all.
 
     Parameters
@@ -173,10 +180,10 @@ def joint_people(study):
     ------
     InputError
     """
-    asked = study.config.get("primary")
-    if not asked or asked["correction"] != "joint":
+    declared = study.settings.primary
+    if not declared or declared.correction != "joint":
         return
-    first, *others = ((name, set(study.members(name))) for name in asked["answers"])
+    first, *others = ((name, set(study.members(name))) for name in declared.answers)
     for name, people in others:
         if apart := sorted(people ^ first[1]):
             yield InputError(
@@ -188,7 +195,7 @@ def joint_people(study):
             )
 
 
-def scores(study):
+def scores(study: Study) -> Rows:
     """The scores that the craving stage makes of the ratings: what of the craving table counts.
 
     Parameters
@@ -201,12 +208,18 @@ def scores(study):
     list of dict
         As :func:`pharmasl.endpoints.scores.score` gives them.
     """
-    craving, (file, rows) = study.config["craving"], _table(study)
-    path = os.path.join(study.config["bids_dir"], craving["table"])
-    return craving_scores.score(path, rows, file, craving, study.config["sessions"], study.config["arms"])[0]
+    whole = study.settings
+    file, rows = _table(study)
+    parts = (settings.plain(part) for part in (whole.craving, whole.sessions, whole.arms))
+    return craving_scores.score(_craving_table(study), rows, file, *parts)[0]
 
 
-def ratings(study):
+def _craving_table(study: Study) -> str:
+    craving = study.settings.craving
+    return os.path.join(study.settings.bids_dir, craving.table) if craving else ""
+
+
+def ratings(study: Study) -> Iterator[InputError]:
     """What is wrong with the craving table and the covariates of the correlations with craving.
 
     Parameters
@@ -217,10 +230,10 @@ def ratings(study):
     ------
     InputError
     """
-    craving = study.config.get("craving")
-    if not craving:
+    craving, arms = study.settings.craving, study.settings.arms
+    if not craving or not arms:
         return
-    path = os.path.join(study.config["bids_dir"], craving["table"])
+    path = _craving_table(study)
     if not os.path.lexists(path):
         yield InputError(
             "config",
@@ -230,48 +243,50 @@ def ratings(study):
             "Add it, or correct the path, which is below bids_dir.",
         )
         return
-    file, rows = _table(study)
     try:
-        found, _ = craving_scores.score(path, rows, file, craving, study.config["sessions"], study.config["arms"])
+        rated = {row["participant_id"] for row in scores(study) if row["cue_elicited"] is not None}
     except InputError as error:
         yield error
         return
     except InputErrors as several:
         yield from several.errors
         return
-    rated = {row["participant_id"] for row in found if row["cue_elicited"] is not None}
-    problems = []
-    for term in craving["covariates"]:
-        chosen = _complete(rows, rated, [term])
-        if chosen:
-            try:
-                design.covariate_columns(chosen, [row["participant_id"] for row in chosen], term, file)
-            except InputError as error:
-                problems.append(error)
+    file, rows = _table(study)
+    problems = [
+        error for term in craving.covariates for error in _raised(_coded, _complete(rows, rated, [term]), [term], file)
+    ]
     yield from problems
-    chosen = _complete(rows, rated, craving["covariates"])
-    if chosen and craving["covariates"] and not problems:
-        try:
-            _adjusted(chosen, craving["covariates"], study.config["arms"], file)
-        except InputError as error:
-            yield error
+    if craving.covariates and not problems:
+        chosen = _complete(rows, rated, craving.covariates)
+        yield from _raised(_check_adjustment, chosen, craving.covariates, arms, file)
 
 
-def _complete(rows, rated, terms):
+def _raised(check: Callable[..., Any], rows: Rows, *arguments: Any) -> Iterator[InputError]:
+    """The error that a check of some rows raises; none without rows."""
+    try:
+        if rows:
+            check(rows, *arguments)
+    except InputError as error:
+        yield error
+
+
+def _complete(rows: Rows, rated: set[str], terms: Sequence[str]) -> Rows:
     """The rows of rated participants that have every column of the terms."""
     columns = [column for term in terms for column in study_arms.columns(term)]
     return [row for row in rows if row["participant_id"] in rated and all(row.get(name) for name in columns)]
 
 
-def _adjusted(rows, terms, arms, file):
-    """Refuse covariates of the correlations that are combinations of one another, of the arm and of the mean."""
+def _coded(rows: Rows, terms: Sequence[str], file: FilePath) -> list[tuple[str, np.ndarray]]:
+    """The columns of a design that covariates are coded by, each with its name."""
     names = [row["participant_id"] for row in rows]
-    columns = [
-        ("intercept", np.ones(len(rows))),
-        ("arm", np.array([row["arm"] == arms["treatment"] for row in rows], float)),
-    ]
-    columns += [column[:2] for term in terms for column in design.covariate_columns(rows, names, term, file)]
-    # Where all are of one arm, the arm is no term.
-    columns = [column for column in columns if column[0] != "arm" or np.ptp(column[1]) > 0]
+    return [column[:2] for term in terms for column in design.covariate_columns(rows, names, term, file)]
+
+
+def _check_adjustment(rows: Rows, terms: Sequence[str], arms: Arms, file: FilePath) -> None:
+    """Refuse covariates of the correlations that are combinations of one another, of the arm and of the mean."""
+    arm = np.array([row["arm"] == arms.treatment for row in rows], float)
+    columns = [("intercept", np.ones(len(rows))), *_coded(rows, terms, file)]
+    if np.ptp(arm) > 0:  # where all are of one arm, the arm is no term
+        columns.insert(1, ("arm", arm))
     if len(columns) < len(rows):
         design.check_rank(np.column_stack([values for _, values in columns]), [name for name, _ in columns], file)
