@@ -157,7 +157,7 @@ def test_results_without_any_record_are_made_again(study, process):
     jobs, text = study.plan(process)
     assert jobs["quantify_perfusion"] == 6 * PARTICIPANTS
     assert jobs["template"] == jobs["report"] == 1
-    assert "no record tells how they were made" in " ".join(text.split())
+    assert "no record says how they were made" in " ".join(text.split())
     # Told each time, until they are made.
     assert study.plan(process)[0] == jobs
 

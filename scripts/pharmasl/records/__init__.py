@@ -1,1 +1,1 @@
-"""What a results folder was made of, and whether it still is that."""
+"""How the files of a results folder were made, and whether they are still as they were."""

@@ -1,20 +1,22 @@
-"""What a value is, in a few letters: the same for two spellings of one setting, another for every other value.
+"""Short texts that identify a value: equal for two spellings of one setting, different for different values.
 
 Snakemake compares a job's parameters with those of its last run as a set of texts, ``repr`` of each, and prints what differs.
-Neither their names nor the order of a mapping's keys is right there: two parameters that exchange their values seem the
-same, keys in another order seem a change, and a list of participants fills a screen. :func:`text` is what it is shown instead.
+That ignores the parameters' names and heeds the order of a mapping's keys: two parameters that exchange their values seem
+the same, keys in another order seem a change, and a list of participants fills a screen. It is given :func:`text` instead.
 """
 
 import functools
 import hashlib
 import inspect
 import json
+from collections.abc import Callable, Iterable
+from typing import Any
 
 # Longer values are shown as their digest.
 _LONGEST = 60
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """The value as JSON has it; 6 and 6.0 are one number, a tuple is a list."""
     if isinstance(value, dict):
         return {str(key): _plain(child) for key, child in value.items()}
@@ -25,18 +27,18 @@ def _plain(value):
     return value
 
 
-def _canonical(value):
+def _canonical(value: Any) -> str:
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def digest(value):
+def digest(value: Any) -> str:
     """A digest of a value of plain data.
 
     Parameters
     ----------
-    value : object
-        Of dicts, lists, tuples, texts, numbers, booleans and None. The order of a dict's keys does not count, nor whether
-        a whole number is written 6 or 6.0.
+    value
+        Made of dicts, lists, tuples, texts, numbers, booleans and None. The order of a dict's keys does not count, nor
+        whether a whole number is written 6 or 6.0.
 
     Returns
     -------
@@ -46,12 +48,12 @@ def digest(value):
     Raises
     ------
     TypeError
-        For a value of another kind: what its text form leaves out would be left out here too.
+        For a value of another kind, whose text form might leave something out.
     """
     return hashlib.blake2b(_canonical(value).encode(), digest_size=8).hexdigest()
 
 
-def text(name, value):
+def text(name: str, value: Any) -> str:
     """A named value for Snakemake to compare and to print: the value itself where it is short, else its digest.
 
     Examples
@@ -63,11 +65,11 @@ def text(name, value):
     return f"{name}: {short if len(short) <= _LONGEST else digest(value)}"
 
 
-def bind(rules):
+def bind(rules: Iterable[Any]) -> None:
     """Have Snakemake compare and print each param of its rules by name, as :func:`text` shows it.
 
-    A function that takes a job's input is not compared. So each param becomes one, and beside it stands a function that gives
-    its text, without a name.
+    Snakemake does not compare a param that is a function of a job's input. So each param becomes such a function, beside an
+    unnamed one that returns its text.
 
     Parameters
     ----------
@@ -84,20 +86,21 @@ def bind(rules):
         rule.set_params(*texts)
 
 
-def _signed(made, function):
-    """A partial function with its signature at hand: Snakemake asks for it several times a job."""
-    given = len(made.args)
-    made.__signature__ = inspect.Signature(list(inspect.signature(function).parameters.values())[given:])
+def _signed(made: functools.partial[Any], function: Callable[..., Any]) -> functools.partial[Any]:
+    """A partial function with its signature at hand: Snakemake asks for it several times per job."""
+    bound = len(made.args)
+    signature = inspect.Signature(list(inspect.signature(function).parameters.values())[bound:])
+    vars(made)["__signature__"] = signature
     return made
 
 
-def _constant(value, wildcards):
+def _constant(value: Any, wildcards: Any) -> Any:
     return value
 
 
-def _untracked(function, wildcards, input):
+def _untracked(function: Callable[[Any], Any], wildcards: Any, input: Any) -> Any:
     return function(wildcards)
 
 
-def _text_of(name, function, wildcards):
+def _text_of(name: str, function: Callable[[Any], Any], wildcards: Any) -> str:
     return text(name, function(wildcards))

@@ -11,9 +11,10 @@ import json
 import os
 import socket
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
-from pharmasl.errors import InputError, wrapped
+from pharmasl.errors import FilePath, InputError, wrapped
 
 NAME = ".lock"
 # File systems that cannot lock: some network shares.
@@ -28,9 +29,9 @@ class FolderLock:
     folder : path-like
     """
 
-    def __init__(self, folder: str | os.PathLike) -> None:
+    def __init__(self, folder: FilePath) -> None:
         self._path = Path(folder).absolute() / NAME
-        self._file = None
+        self._file: TextIOWrapper | None = None
 
     def acquire(self) -> None:
         """Lock the folder, which exists; nothing happens where this process holds it already.
@@ -49,16 +50,16 @@ class FolderLock:
                 file.close()
                 if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                     raise InputError(
-                        self._path,
-                        "run",
-                        holder,
-                        "no other run that writes into this folder",
-                        "Wait until it has ended or stop it. The lock ends with its process; the file need not be removed.",
+                        file=self._path,
+                        field="run",
+                        found=holder,
+                        expected="no other run that writes into this folder",
+                        fix="Wait until it has ended or stop it. The lock ends with its process; the file need not be removed.",
                     ) from None
                 if error.errno not in _NO_LOCKS:
                     raise
                 print(
-                    wrapped(f"{self._path}: this file system has no locks. See to it that no other run writes here."),
+                    wrapped(f"{self._path}: this file system has no locks. Make sure that no other run writes here."),
                     file=sys.stderr,
                 )
                 return
@@ -83,7 +84,7 @@ class FolderLock:
         return False
 
     def release(self) -> None:
-        """Give the folder free; nothing happens where it is not held."""
+        """Free the folder; nothing happens where it is not held."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._path.unlink()
@@ -91,14 +92,16 @@ class FolderLock:
             self._file = None
 
 
-def _is_at(file, path: Path) -> bool:
+def _is_at(file: TextIOWrapper, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
 
 
-def _holder(file) -> str:
+def _holder(file: TextIOWrapper) -> str:
+    """Who holds a lock, in words."""
     try:
         file.seek(0)
         known = json.loads(file.read())

@@ -1,24 +1,26 @@
 """The manifest of a results folder: what each file holds and how it was made, kept with the files wherever they go.
 
-``manifest.json`` lies in the results' folder. Paths in it are relative to that folder; raw files are named by their BIDS URI. It
-holds digests of what the jobs were given, not the values where these are long, so nothing of the allocation beyond what the
-tables of the same folder show.
+``manifest.json`` lies in the results' folder. Paths in it are relative to that folder; raw files are named by their BIDS URI.
+Long values of the jobs' parameters stand there as digests, so that the manifest reveals no more of the allocation than the
+tables of the same folder do.
 """
 
 import gzip
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 
 NAME = "manifest.json"
-# Adds to itself, and is written outside of jobs too: its own entries say how it came about.
+# Grows, and is written outside of jobs too: its own entries say how it was made.
 ALLOCATION_LOG = "study/allocation_log.json"
-# What a run leaves beside its results.
+# What a run leaves next to its results.
 _BESIDE = ("logs", "benchmarks")
 _FORMAT = 1
 
@@ -39,13 +41,13 @@ class Content:
         Bytes.
     date : int
         Of the last change, in ns since 1970.
-    sha256 : str
-        64 hexadecimal digits.
+    sha256 : str or None
+        64 hexadecimal digits; None of a file that was removed before it could be read.
     """
 
     size: int
     date: int
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Making:
         Each ``name: value``, or a digest in the value's place; ``code`` among them.
     inputs, log : tuple of str
         Paths below the results' folder, BIDS URIs, or other names with ``::``.
-    environment : str
+    environment : str or None
         Snakemake's digest of the rule's software environment.
     checksums : tuple of (str, str)
         Inputs that are newer than the files made from them, with the checksum that they had.
@@ -73,14 +75,24 @@ class Making:
     checksums: tuple[tuple[str, str], ...] = ()
 
     @property
-    def code(self):
+    def code(self) -> str | None:
         """The digest of the code; None where there is none."""
         return next((text.partition(": ")[2].strip('"') for text in self.params if text.startswith("code: ")), None)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of the manifest: how it was made, and what it holds (None where it has served its turn and is gone)."""
+    """A file of the manifest.
+
+    Attributes
+    ----------
+    making : Making
+        How it was made.
+    content : Content or None
+        What it holds; None for a temporary file that has been removed.
+    versions : str
+        Name of the versions of the software that made it, see :class:`Manifest`.
+    """
 
     making: Making
     content: Content | None
@@ -114,14 +126,21 @@ def sidecar(path: str) -> str | None:
     return None
 
 
-def listing(root: str | os.PathLike) -> dict[str, tuple[int, int]]:
-    """The results below a folder: path to size (bytes) and date (ns), without logs, benchmarks, records and hidden files."""
+class FileState(NamedTuple):
+    """Size in bytes and date of the last change, in ns since 1970, of a file as it lies in the folder."""
+
+    size: int
+    date: int
+
+
+def listing(root: FilePath) -> dict[str, FileState]:
+    """The results below a folder by path, without logs, benchmarks, records and hidden files."""
     return dict(_listed(os.fspath(root), ""))
 
 
-def _listed(folder: str, above: str) -> Iterator[tuple[str, tuple[int, int]]]:
+def _listed(folder: str, above: str) -> Iterator[tuple[str, FileState]]:
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
+        for entry in sorted(entries, key=lambda item: item.name):
             path = f"{above}{entry.name}"
             if entry.name.startswith(".") or path in (*_BESIDE, NAME, ALLOCATION_LOG):
                 continue
@@ -129,10 +148,10 @@ def _listed(folder: str, above: str) -> Iterator[tuple[str, tuple[int, int]]]:
                 yield from _listed(entry.path, f"{path}/")
             elif entry.is_file():
                 state = entry.stat()
-                yield path, (state.st_size, state.st_mtime_ns)
+                yield path, FileState(state.st_size, state.st_mtime_ns)
 
 
-def read(root: str | os.PathLike) -> Manifest | None:
+def read(root: FilePath) -> Manifest | None:
     """Read the manifest of a results folder.
 
     Returns
@@ -157,43 +176,46 @@ def read(root: str | os.PathLike) -> Manifest | None:
         return _parsed(written)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            path,
-            "Format",
-            f"{type(error).__name__}: {error}"[:200],
-            f"a manifest of format {_FORMAT}, whole",
-            "Put a copy back, or remove it: results of which nothing else tells how they were made are then made again.",
+            file=path,
+            field="Format",
+            found=f"{type(error).__name__}: {error}"[:200],
+            expected=f"a complete manifest of format {_FORMAT}",
+            fix="Restore it from a copy, or remove it: results whose origin nothing else records are then made again.",
         ) from None
 
 
-def _parsed(written: dict) -> Manifest:
-    found = Manifest(versions=written["Versions"])
+def _parsed(written: dict[str, Any]) -> Manifest:
+    manifest = Manifest(versions=written["Versions"])
     for job in written["Jobs"]:
         checksums = tuple(sorted(job.get("checksums", {}).items()))
         making = Making(
-            job["rule"], tuple(job["params"]), tuple(job["inputs"]), tuple(job["log"]), job["environment"], checksums
+            rule=job["rule"],
+            params=tuple(job["params"]),
+            inputs=tuple(job["inputs"]),
+            log=tuple(job["log"]),
+            environment=job["environment"],
+            checksums=checksums,
         )
         for path, content in job["files"].items():
-            found.files[path] = Entry(making, Content(*content) if content else None, job["versions"])
-        found.sidecars |= {path: Content(*content) for path, content in job.get("sidecars", {}).items()}
-    return found
+            manifest.files[path] = Entry(making, Content(*content) if content else None, job["versions"])
+        manifest.sidecars |= {path: Content(*content) for path, content in job.get("sidecars", {}).items()}
+    return manifest
 
 
-def write(root: str | os.PathLike, manifest: Manifest) -> None:
+def write(root: FilePath, manifest: Manifest) -> None:
     """Write the manifest of a results folder; it is replaced at once, and only if it says something else."""
     jobs: dict[tuple[Making, str], dict[str, Content | None]] = {}
-    for path, entry in sorted(manifest.files.items()):
-        jobs.setdefault((entry.making, entry.versions), {})[path] = entry.content
+    for name, entry in sorted(manifest.files.items()):
+        jobs.setdefault((entry.making, entry.versions), {})[name] = entry.content
     lines = []
-    for (making, versions), files in sorted(jobs.items(), key=lambda job: min(job[1])):
-        beside = {
-            sidecar(path): manifest.sidecars[sidecar(path)] for path in files if sidecar(path) in manifest.sidecars
-        }
-        job = {"rule": making.rule, "params": making.params, "inputs": making.inputs, "log": making.log}
-        job |= {"environment": making.environment, "versions": versions, "files": _contents(files)}
+    for (making, software), files in sorted(jobs.items(), key=lambda job: min(job[1])):
+        beside = {path: manifest.sidecars[path] for path in map(sidecar, files) if path in manifest.sidecars}
+        job: dict[str, Any] = {"rule": making.rule, "params": making.params, "inputs": making.inputs, "log": making.log}
+        job |= {"environment": making.environment, "versions": software, "files": _contents(files)}
         job |= {"sidecars": _contents(beside)} if beside else {}
         job |= {"checksums": dict(making.checksums)} if making.checksums else {}
         lines.append(json.dumps(job, ensure_ascii=False))
-    used = {versions for _, versions in jobs}
+    used = {software for _, software in jobs}
     versions = {name: known for name, known in sorted(manifest.versions.items()) if name in used}
     head = {"Description": _DESCRIPTION, "Format": _FORMAT, "Versions": versions}
     text = json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "Jobs": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
@@ -215,11 +237,11 @@ def write(root: str | os.PathLike, manifest: Manifest) -> None:
         raise
 
 
-def _contents(files: dict[str, Content | None]) -> dict[str, list | None]:
+def _contents(files: Mapping[str, Content | None]) -> dict[str, list[int | str | None] | None]:
     return {path: [held.size, held.date, held.sha256] if held else None for path, held in files.items()}
 
 
-def is_readable(path: str | os.PathLike) -> bool:
+def is_readable(path: FilePath) -> bool:
     """Whether a compressed file can be read to its end, its checksum included; True for other files."""
     if not os.fspath(path).endswith(".gz"):
         return True
@@ -227,6 +249,6 @@ def is_readable(path: str | os.PathLike) -> bool:
         with gzip.open(path) as file:
             while file.read(2**20):
                 pass
-    except (OSError, EOFError, ValueError, gzip.zlib.error):
+    except (OSError, EOFError, ValueError, zlib.error):
         return False
     return True

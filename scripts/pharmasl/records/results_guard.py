@@ -1,7 +1,7 @@
-"""What a run does for its results' folder beside its jobs: it holds the folder alone, knows its records, and writes them down.
+"""What a run does for its results' folder outside its jobs: locks it, restores its records before the plan, saves them after.
 
-Snakemake has no place for what is to be done between the reading of its records and the plan, nor after a run however it ends. So
-its preparation of the plan is wrapped, and the manifest is written when the process ends.
+Snakemake has no hook between the reading of its records and the plan, nor one after a run however it ends. So its
+preparation of the plan is wrapped, and the manifest is written when the process ends.
 """
 
 import atexit
@@ -14,7 +14,7 @@ from pharmasl.errors import InputError, wrapped
 from pharmasl.files import contents
 from pharmasl.records import folder_lock, manifest, results_record
 
-# Results that a line names.
+# Results named in a line.
 _MOST = 3
 
 
@@ -27,29 +27,36 @@ class ResultsGuard:
     root : str
         The results' folder as the rules' outputs are written.
     rules : callable
-        Gives the workflow's own rules.
+        Returns the workflow's own rules.
     versions : dict of str to str
         Of the software that computes.
     record : type
+        Snakemake's class of a record of a file.
     version : int
-        As for :class:`pharmasl.records.results_record.Memory`.
+        Of the format of these records.
     """
 
     def __init__(
-        self, workflow: Any, root: str, rules: Callable[[], list], versions: dict[str, str], record: type, version: int
+        self,
+        workflow: Any,
+        root: str,
+        rules: Callable[[], list[Any]],
+        versions: dict[str, str],
+        record: Callable[..., Any],
+        version: int,
     ) -> None:
         self._workflow, self._root, self._rules, self._versions = workflow, root, rules, versions
-        self._record = record, version
-        # As it is now: at the end, Snakemake has gone back to the folder that it was started in.
+        self._record, self._record_version = record, version
+        # Absolute: at the end, Snakemake has gone back to the folder that it was started in.
         self._folder = os.path.abspath(root)
         self._lock = folder_lock.FolderLock(self._folder)
         self._is_refused = False
 
     def watch(self) -> None:
-        """Begin: Snakemake's next preparation of a plan knows the records, and the end of the process writes the manifest."""
+        """Restore the records before Snakemake's next plan, and write the manifest when the process ends."""
         prepare = self._workflow._prepare_dag
 
-        def prepare_with_records(*arguments, **named):
+        def prepare_with_records(*arguments: Any, **named: Any) -> None:
             if os.path.isdir(self._folder):
                 self.lock()
             prepare(*arguments, **named)
@@ -80,42 +87,45 @@ class ResultsGuard:
             self._lock.acquire()
             if is_new and os.path.exists(os.path.join(self._folder, manifest.NAME)):
                 raise InputError(
-                    self._root,
-                    "run",
-                    "results of another run that ended since this one was planned",
-                    "a folder that this run makes",
-                    "Start again: what is there may be all that is asked for.",
+                    file=self._root,
+                    field="run",
+                    found="results of another run that ended since this one was planned",
+                    expected="a folder that this run makes",
+                    fix="Start again: what is there may be all that is asked for.",
                 )
         except InputError as error:
             self._is_refused = True
             raise SystemExit(wrapped(error)) from None
 
     def _memory(self) -> results_record.Memory:
-        return results_record.Memory(self._workflow.persistence, *self._record, self._root)
+        return results_record.Memory(self._workflow.persistence, self._record, self._record_version, self._root)
 
     def _outputs_with(self, path: str) -> list[str]:
         """The results of the job that makes one of them, by their paths below the folder; none for another file."""
-        spelt = f"{self._root}/{path}"
+        full_path = f"{self._root}/{path}"
         for rule in self._rules():
-            if rule.is_producer(spelt):
-                outputs, *_ = rule.expand_output(rule.get_wildcards(spelt))
+            if rule.is_producer(full_path):
+                outputs, *_ = rule.expand_output(rule.get_wildcards(full_path))
                 return [str(output).removeprefix(f"{self._root}/") for output in outputs]
         return []
 
     def _restore(self) -> None:
+        """Restore Snakemake's records from the manifest, and report the files that have none."""
         # A look at the plan while another run writes changes no file.
-        dates = not self._lock.is_held_by_another()
-        unknown = results_record.restore(self._folder, self._memory(), contents.shared(), self._outputs_with, dates)
+        set_dates = not self._lock.is_held_by_another()
+        unknown = results_record.restore(
+            self._folder, self._memory(), contents.shared(), self._outputs_with, set_dates=set_dates
+        )
         if unknown:
             some = ", ".join(unknown[:_MOST]) + (", ..." if len(unknown) > _MOST else "")
-            said = (
-                f"{self._root}: {len(unknown)} file(s) of which no record tells how they were made, or that were changed since; "
+            message = (
+                f"{self._root}: {len(unknown)} file(s) of which no record says how they were made, or that were changed since; "
                 f"where they are asked for they are made again: {some}"
             )
-            print(wrapped(said), file=sys.stderr)
+            print(wrapped(message), file=sys.stderr)
 
     def _finish(self) -> None:
-        """Write down what was made, however the run ended."""
+        """Write the manifest of what was made, however the run ended."""
         workflow = self._workflow
         if self._is_refused or workflow.persistence is None or not self._runs or not os.path.isdir(self._folder):
             return
@@ -126,7 +136,14 @@ class ResultsGuard:
         is_planned = workflow.scheduler is not None and any(job.rule.name.endswith("all") for job in jobs)
         is_complete = is_planned and not any(workflow.dag.needrun_jobs())
         try:
-            results_record.update(self._folder, self._memory(), contents.shared(), self._versions, made, is_complete)
+            results_record.update(
+                self._folder,
+                self._memory(),
+                contents.shared(),
+                versions=self._versions,
+                outputs=made,
+                is_complete=is_complete,
+            )
         except OSError as error:
             print(wrapped(f"{self._root}/{manifest.NAME} could not be written: {error}"), file=sys.stderr)
         finally:

@@ -1,27 +1,36 @@
-"""Snakemake's memory of a results folder, kept with the results.
+"""Snakemake's records of a results folder, restored from the manifest and saved to it.
 
-Snakemake remembers how it made a file in the folder that it was started in, by the file's path as it was written. Results that
-were copied, are reached from another folder or by another path, or whose ``.snakemake`` is gone are files of which it knows
-the dates alone, and it finds nothing to do, whatever settings they were made with. So before the plan, what it does not know of
-these files is put back from their manifest, and it decides as if it had always known. A file of which nobody knows how it was
-made, or which does not hold what it held, gets a record that matches no job: it is made again.
+Snakemake records how it made a file in the folder that it was started in, by the file's path as it was written. Of results
+that were copied, are reached from another folder or by another path, or whose ``.snakemake`` is gone it knows only the dates,
+and it finds nothing to do, whatever settings they were made with. So before the plan, missing records are restored from the
+results' manifest. A file whose origin is not known, or whose content has changed, gets a record that matches no job: it is
+made again.
 """
 
 import ast
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pharmasl.errors import InputError
 from pharmasl.files.contents import Contents
 from pharmasl.records import fingerprints, manifest
-from pharmasl.records.manifest import Content, Entry, Making, Manifest
+from pharmasl.records.manifest import Content, Entry, FileState, Making, Manifest
 
 # A rule that does not exist.
 UNKNOWN = Making("unknown", params=("origin: unknown, or changed since it was made",))
 # Dates are kept as floating-point seconds by Snakemake and cut by some file systems; s.
 _SAME_DATE = 1e-3
+
+
+class Origin(NamedTuple):
+    """How a file was made, its date then, in s since 1970, and whether Snakemake has a record of it."""
+
+    making: Making
+    date: float
+    is_recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -32,45 +41,45 @@ class Memory:
     ----------
     persistence : snakemake.persistence.PersistenceBase
     record : type
-        Of a record there.
+        Snakemake's class of a record of a file.
     version : int
-        Of its format.
+        Of the format of these records.
     root : str
         The results' folder as the rules' outputs are written.
     """
 
     persistence: Any
-    record: type
+    record: Callable[..., Any]
     version: int
     root: str
 
-    def read(self, path: str) -> tuple[Making, float] | None:
-        """How a file was made, and its date then, s; None where Snakemake does not know."""
-        known = self.persistence._read_record(self._spelt(path))
+    def read(self, path: str) -> Origin | None:
+        """The origin of a file; None where Snakemake has no record of it."""
+        known = self.persistence._read_record(self._full_name(path))
         if known is None or known.params is None or known.endtime is None:
             return None
         checksums = {self._below(name): checksum for name, checksum in (known.input_checksums or {}).items()}
         making = Making(
-            known.rule,
-            tuple(str(ast.literal_eval(param)) for param in known.params),
-            tuple(self._below(name) for name in known.input or ()),
-            tuple(self._below(name) for name in known.log or ()),
-            known.software_stack_hash,
-            tuple(sorted(checksums.items())),
+            rule=known.rule,
+            params=tuple(str(ast.literal_eval(param)) for param in known.params),
+            inputs=tuple(self._below(name) for name in known.input or ()),
+            log=tuple(self._below(name) for name in known.log or ()),
+            environment=known.software_stack_hash,
+            checksums=tuple(sorted(checksums.items())),
         )
-        return making, known.endtime
+        return Origin(making, known.endtime)
 
     def write(self, path: str, making: Making, date: float) -> None:
-        """Have Snakemake know how a file was made."""
+        """Write Snakemake's record of how a file was made."""
         self.persistence._write_record(
-            self._spelt(path),
+            self._full_name(path),
             self.record(
                 rule=making.rule,
                 params=sorted(map(repr, making.params)),
-                input=sorted(map(self._spelt, making.inputs)),
-                log=sorted(map(self._spelt, making.log)),
+                input=sorted(map(self._full_name, making.inputs)),
+                log=sorted(map(self._full_name, making.log)),
                 software_stack_hash=making.environment,
-                input_checksums={self._spelt(name): checksum for name, checksum in making.checksums},
+                input_checksums={self._full_name(name): checksum for name, checksum in making.checksums},
                 starttime=date,
                 endtime=date,
                 incomplete=False,
@@ -79,7 +88,7 @@ class Memory:
         )
 
     def forget_cache(self) -> None:
-        """Have Snakemake read its records anew."""
+        """Have Snakemake read its records again."""
         self.persistence._clear_cache()
 
     def _below(self, name: str) -> str:
@@ -87,7 +96,7 @@ class Memory:
             return name.removeprefix(f"{self.root}/")
         return name if "::" in name else f"path::{name}"
 
-    def _spelt(self, name: str) -> str:
+    def _full_name(self, name: str) -> str:
         if name.startswith("path::"):
             return name.removeprefix("path::")
         return name if "::" in name else f"{self.root}/{name}"
@@ -100,18 +109,18 @@ class _Folder:
     root: str
     memory: Memory
     contents: Contents
-    files: dict[str, tuple[int, int]]
+    files: dict[str, FileState]
     known: Manifest | None
 
     def entry(self, path: str) -> Entry | None:
         return self.known.files.get(path) if self.known else None
 
     def holds(self, path: str, content: Content) -> bool:
-        """Whether a file holds what it held: by its digest, or where it was never read here, by size and date."""
-        if path not in self.files or self.files[path][0] != content.size:
+        """Whether a file is unchanged: by its digest, or where it was never read on this machine, by size and date."""
+        if path not in self.files or self.files[path].size != content.size:
             return False
         file = os.path.join(self.root, path)
-        if self.files[path][1] == content.date and not self.contents.is_remembered(file):
+        if self.files[path].date == content.date and not self.contents.is_remembered(file):
             return True
         return self.contents.digest(file) == content.sha256
 
@@ -123,25 +132,25 @@ class _Folder:
             return before
         return Content(size, date, self.contents.digest(file))
 
-    def making(self, path: str) -> tuple[Making, float, bool] | None:
-        """How a file was made, its date, s, and whether Snakemake knows so; None where no record is of its content."""
+    def origin(self, path: str) -> Origin | None:
+        """The origin of a file; None where no record is of its present content."""
         size, date = self.files[path]
         entry, record = self.entry(path), self.memory.read(path)
-        if record and record[0].rule == UNKNOWN.rule:
+        if record and record.making.rule == UNKNOWN.rule:
             record = None
         content = entry.content if entry else None
-        of_manifest = content is not None and (content.size, content.date) == (size, date)
-        if record and abs(record[1] - date / 1e9) < _SAME_DATE and (not of_manifest or self.holds(path, content)):
-            return (*record, True) if self._sidecar_is_whole(path) or not of_manifest else None
-        if content and self.holds(path, content) and self._sidecar_is_whole(path):
-            return entry.making, content.date / 1e9, False
-        # Results of before there were manifests: Snakemake's word is all that there is.
-        return (*record, True) if record and (self.known is None or (entry and not content)) else None
+        listed = content if content and (content.size, content.date) == (size, date) else None
+        if record and abs(record.date - date / 1e9) < _SAME_DATE and (not listed or self.holds(path, listed)):
+            return record if self._sidecar_is_whole(path) or not listed else None
+        if entry and content and self.holds(path, content) and self._sidecar_is_whole(path):
+            return Origin(entry.making, content.date / 1e9, is_recorded=False)
+        # Results from before there were manifests: only Snakemake's records say how they were made.
+        return record if record and (self.known is None or (entry and not content)) else None
 
     def _sidecar_is_whole(self, path: str) -> bool:
         beside = manifest.sidecar(path)
-        content = self.known.sidecars.get(beside) if self.known else None
-        return content is None or self.holds(beside, content)
+        content = self.known.sidecars.get(beside) if self.known and beside else None
+        return beside is None or content is None or self.holds(beside, content)
 
 
 def _folder(root: str, memory: Memory, contents: Contents) -> _Folder:
@@ -153,11 +162,14 @@ def _folder(root: str, memory: Memory, contents: Contents) -> _Folder:
 
 
 def restore(
-    root: str, memory: Memory, contents: Contents, outputs_with: Callable[[str], list[str]], set_dates: bool = True
+    root: str,
+    memory: Memory,
+    contents: Contents,
+    outputs_with: Callable[[str], list[str]],
+    *,
+    set_dates: bool = True,
 ) -> list[str]:
-    """Have Snakemake know of the files of a results folder what their manifest tells.
-
-    Dates of files that a copy has changed are set to what they were, unless another run may be writing them.
+    """Restore Snakemake's records of the files of a results folder from their manifest.
 
     Parameters
     ----------
@@ -166,23 +178,24 @@ def restore(
     memory : Memory
     contents : pharmasl.files.contents.Contents
     outputs_with : callable
-        Gives the outputs of the job that makes a file, itself among them; none for a file that no rule makes.
+        Returns the outputs of the job that makes a file, itself among them; none for a file that no rule makes.
     set_dates : bool
+        Whether to set the dates of files that a copy has changed to what they were; not while another run writes.
 
     Returns
     -------
     list of str
-        Paths of outputs of which nobody knows how they were made, or that were changed since: they will be made again.
+        Paths of outputs whose origin is not known, or that were changed since: they will be made again.
     """
     folder, unknown = _folder(root, memory, contents), []
     for path, (_, date) in folder.files.items():
-        making = folder.making(path)
-        if making:
-            how, then, is_remembered = making
-            if not is_remembered:
-                memory.write(path, how, then)
-            content = folder.entry(path).content if folder.entry(path) else None
-            if set_dates and content and then == content.date / 1e9 and date != content.date:
+        origin = folder.origin(path)
+        if origin:
+            if not origin.is_recorded:
+                memory.write(path, origin.making, origin.date)
+            entry = folder.entry(path)
+            content = entry.content if entry else None
+            if set_dates and content and origin.date == content.date / 1e9 and date != content.date:
                 _set_date(os.path.join(root, path), content.date)
         elif together := outputs_with(path):
             unknown.append(path)
@@ -191,7 +204,7 @@ def restore(
             for other in together:
                 if other not in folder.files and not folder.entry(other) and memory.read(other) is None:
                     memory.write(other, UNKNOWN, 0)
-    # What is gone: Snakemake looks for what was made and is missing.
+    # Files that are gone: Snakemake looks for what was made and is missing.
     for path, entry in folder.known.files.items() if folder.known else ():
         if path not in folder.files and memory.read(path) is None:
             memory.write(path, entry.making, entry.content.date / 1e9 if entry.content else 0)
@@ -208,9 +221,15 @@ def _set_date(path: str, date: int) -> None:
 
 
 def update(
-    root: str, memory: Memory, contents: Contents, versions: dict[str, str], outputs: Iterable[str], is_complete: bool
+    root: str,
+    memory: Memory,
+    contents: Contents,
+    *,
+    versions: dict[str, str],
+    outputs: Iterable[str],
+    is_complete: bool,
 ) -> None:
-    """Write down in the manifest of a results folder how its files were made.
+    """Update the manifest of a results folder: how its files were made.
 
     Parameters
     ----------
@@ -221,9 +240,9 @@ def update(
     outputs : iterable of str
         Paths below the folder of the outputs of the plan.
     is_complete : bool
-        Whether all that the configuration asks for is there: what is missing is not asked for any more, and not missed.
+        Whether all that the configuration asks for is there: files that are gone then leave the manifest.
     """
-    # Snakemake keeps what it read of a record before it wrote it, of the last jobs.
+    # Of the last jobs, Snakemake still holds the records that it read before it wrote them.
     memory.forget_cache()
     folder = _folder(root, memory, contents)
     now = fingerprints.digest(versions)
@@ -232,29 +251,28 @@ def update(
     for path in sorted({*folder.files, *listed, *outputs, manifest.ALLOCATION_LOG}):
         before = listed.get(path)
         if path in folder.files:
-            making = folder.making(path)
-            if making:
+            if origin := folder.origin(path):
                 content = folder.content(path, before.content if before else None)
-                kept = before is not None and before.content == content
-                new.files[path] = Entry(_narrow(folder, making[0], content), content, before.versions if kept else now)
+                made_with = before.versions if before and before.content == content else now
+                new.files[path] = Entry(_narrow(folder, origin.making, content), content, made_with)
                 beside = manifest.sidecar(path)
-                if beside in folder.files and beside not in outputs:
+                if beside and beside in folder.files and beside not in outputs:
                     known = folder.known.sidecars.get(beside) if folder.known else None
                     new.sidecars[beside] = folder.content(beside, known)
         elif before and before.content and not is_complete:
             new.files[path] = before
         elif (not before or not before.content) and (record := memory.read(path)):
-            new.files[path] = Entry(_narrow(folder, record[0], None), None, before.versions if before else now)
+            new.files[path] = Entry(_narrow(folder, record.making, None), None, before.versions if before else now)
     # A sidecar that is an output of its own has its own entry.
     new.sidecars = {path: content for path, content in new.sidecars.items() if path not in new.files}
     manifest.write(root, new)
 
 
 def _narrow(folder: _Folder, making: Making, content: Content | None) -> Making:
-    """Without the checksums of inputs whose dates say enough: those that are older than the file."""
+    """How a file was made, without the checksums of inputs that are older than it: for those the dates suffice."""
     kept = tuple(
         (name, checksum)
         for name, checksum in making.checksums
-        if content and name in folder.files and folder.files[name][1] > content.date
+        if content and name in folder.files and folder.files[name].date > content.date
     )
-    return Making(making.rule, making.params, making.inputs, making.log, making.environment, kept)
+    return dataclasses.replace(making, checksums=kept)

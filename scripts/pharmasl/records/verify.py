@@ -1,4 +1,4 @@
-"""Whether a results folder is whole, and how each of its files was made; Snakemake and its memory are not needed.
+"""Whether a results folder is complete and unchanged, and how each of its files was made, without Snakemake's own records.
 
 ./run verify results
 ./run verify results group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz
@@ -7,6 +7,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,24 +15,24 @@ from pathlib import Path
 
 import yaml
 
-from pharmasl.errors import InputError, wrapped
+from pharmasl.errors import FilePath, InputError, wrapped
 from pharmasl.files import contents
 from pharmasl.records import manifest
 from pharmasl.records.manifest import Content, Entry, Manifest
 
-# Names of a list that are printed.
+# Names printed of each list.
 _MOST = 10
 _FIX = {
-    "missing": "Run the workflow again: it makes what it asks for and is gone.",
-    "changed": "Put a copy back, or run the workflow again: it makes them anew.",
-    "damaged": "They cannot be read to their end. Put a copy back, or run the workflow again: it makes them anew.",
-    "unknown": "No record tells how they were made. Take them out of the folder if they are no results.",
+    "missing": "Run the workflow again: it makes those that it still needs.",
+    "changed": "Restore them from a copy, or run the workflow again: it makes them again.",
+    "damaged": "They cannot be read to their end. Restore them from a copy, or run the workflow again: it makes them again.",
+    "unknown": "No record says how they were made. Move them out of the folder if they are no results.",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a results folder holds, against its manifest; lists of paths below it.
+    """The files of a results folder compared with its manifest; lists of paths below the folder.
 
     Attributes
     ----------
@@ -49,26 +50,26 @@ class Finding:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing but whole files was found."""
+        """Whether every file is as the manifest has it."""
         return not (self.missing or self.changed or self.damaged or self.unknown)
 
 
-def check(root: str | os.PathLike, known: Manifest) -> Finding:
-    """Hold every file of a results folder against its manifest; each is read whole."""
+def check(root: FilePath, known: Manifest) -> Finding:
+    """Compare every file of a results folder with its manifest; each is read to its end."""
     held: dict[str, Content] = {path: entry.content for path, entry in known.files.items() if entry.content}
     held = {path: content for path, content in {**held, **known.sidecars}.items() if path != manifest.ALLOCATION_LOG}
-    found, there = Finding(), manifest.listing(root)
+    finding, there = Finding(), manifest.listing(root)
     for path, content in sorted(held.items()):
         if path not in there:
-            found.missing.append(path)
+            finding.missing.append(path)
         elif contents.read(Path(root, path)) == content.sha256:
-            found.whole.append(path)
+            finding.whole.append(path)
         elif manifest.is_readable(Path(root, path)):
-            found.changed.append(path)
+            finding.changed.append(path)
         else:
-            found.damaged.append(path)
-    found.unknown.extend(path for path in there if path not in held)
-    return found
+            finding.damaged.append(path)
+    finding.unknown.extend(path for path in there if path not in held)
+    return finding
 
 
 def described(path: str, entry: Entry, versions: dict[str, dict[str, str]]) -> str:
@@ -86,27 +87,29 @@ def described(path: str, entry: Entry, versions: dict[str, dict[str, str]]) -> s
 
 
 def _report(root: str, known: Manifest) -> bool:
-    found = check(root, known)
+    finding = check(root, known)
     for kind, fix in _FIX.items():
-        paths = getattr(found, kind)
+        paths = getattr(finding, kind)
         if paths:
             more = [f"  and {len(paths) - _MOST} more"] if len(paths) > _MOST else []
             print(
                 "\n".join([wrapped(f"{root}: {len(paths)} {kind}. {fix}"), *(f"  {p}" for p in paths[:_MOST]), *more])
             )
-    rest = "nothing else is there, and nothing is missing" if found.is_whole else "the folder is not whole"
-    print(f"{root}: {len(found.whole)} files hold what they held when they were made; {rest}.")
-    return found.is_whole
+    rest = "nothing else is there, and nothing is missing" if finding.is_whole else "the folder is not whole"
+    print(f"{root}: {len(finding.whole)} files hold what they held when they were made; {rest}.")
+    return finding.is_whole
 
 
 def _file(root: str, name: str, known: Manifest) -> bool:
-    """Tell of one file, given by its path below the results' folder or from here."""
+    """Print how one file was made, named by its path below the results' folder or from the working directory."""
     below = os.path.relpath(os.path.realpath(name), os.path.realpath(root)).replace(os.sep, "/")
-    path = next((each for each in (name, below) if each in known.files), None)
+    path = next((candidate for candidate in (name, below) if candidate in known.files), None)
     if path is None:
         beside = next((p for p in known.files if manifest.sidecar(p) in (name, below)), None)
         fix = f"It is the sidecar of {beside}: ask for that." if beside else "Give its path below the results' folder."
-        raise InputError(manifest.NAME, name, "no such file", "a file of this results folder", fix)
+        raise InputError(
+            file=manifest.NAME, field=name, found="no such file", expected="a file of this results folder", fix=fix
+        )
     entry = known.files[path]
     print(described(path, entry, known.versions))
     file = Path(root, path)
@@ -126,32 +129,36 @@ def _folder(arguments: argparse.Namespace) -> str:
         return os.path.expanduser(config["output_dir"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise InputError(
-            path, "output_dir", str(error), "a configuration that names its results' folder", "Give the folder instead."
+            file=path,
+            field="output_dir",
+            found=str(error),
+            expected="a configuration that names its results' folder",
+            fix="Name the folder instead.",
         ) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns 0 where all that was asked for is whole, 1 where it is not, 2 where it cannot be told."""
-    parser = argparse.ArgumentParser(prog="./run verify", description=__doc__.splitlines()[0])
+    """Run the command; returns 0 if all that was asked for is whole, 1 if it is not, 2 if that cannot be determined."""
+    parser = argparse.ArgumentParser(prog="./run verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", nargs="?", help="the results' folder (results, if no configuration is given)")
     parser.add_argument("files", nargs="*", help="files of it: how they were made")
     parser.add_argument("--configfile", help="a configuration: its output_dir is the results' folder")
-    given = parser.parse_args(arguments)
-    if given.configfile and given.results:
-        given.results, given.files = None, [given.results, *given.files]
+    options = parser.parse_args(arguments)
+    if options.configfile and options.results:
+        options.results, options.files = None, [options.results, *options.files]
     try:
-        root = _folder(given)
+        root = _folder(options)
         known = manifest.read(root) if os.path.isdir(root) else None
         if known is None:
             raise InputError(
-                root,
-                manifest.NAME,
-                "none",
-                "a results folder with its manifest",
-                "Run the workflow on it: a run writes the manifest, also where nothing is to be done.",
+                file=root,
+                field=manifest.NAME,
+                found="none",
+                expected="a results folder with its manifest",
+                fix="Run the workflow on it: a run writes the manifest, even where nothing is to be done.",
             )
-        if given.files:
-            whole = [_file(root, name, known) for name in given.files]
+        if options.files:
+            whole = [_file(root, name, known) for name in options.files]
             return 0 if all(whole) else 1
         return 0 if _report(root, known) else 1
     except InputError as error:
@@ -160,4 +167,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Ends quietly, as other commands do, where the reader of its output has ended (| head).
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

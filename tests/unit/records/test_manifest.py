@@ -3,8 +3,12 @@
 import gzip
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -73,7 +77,12 @@ def folder(tmp_path):
     made.write("rois/v.tsv", Making("roi_values", ('code: "4"',)), 1.6e9)
     made.write("maps/gone.nii.gz", Making("alternative_maps"), 1.5e9)
     results_record.update(
-        str(results), made, hold, {"numpy": "2"}, ["maps/gone.nii.gz", "group/t.nii.gz", "rois/v.tsv"], True
+        str(results),
+        made,
+        hold,
+        versions={"numpy": "2"},
+        outputs=["maps/gone.nii.gz", "group/t.nii.gz", "rois/v.tsv"],
+        is_complete=True,
     )
     return SimpleNamespace(root=results, memory=made, contents=hold)
 
@@ -197,7 +206,14 @@ def test_a_job_one_of_whose_outputs_is_unknown_is_compared_whole(folder):
 def test_what_is_missing_stays_on_record_until_nothing_asks_for_it(folder):
     (folder.root / "group/t.nii.gz").unlink()
     for complete in (False, True):
-        results_record.update(str(folder.root), folder.memory, folder.contents, {"numpy": "2"}, [], complete)
+        results_record.update(
+            str(folder.root),
+            folder.memory,
+            folder.contents,
+            versions={"numpy": "2"},
+            outputs=[],
+            is_complete=complete,
+        )
         assert ("group/t.nii.gz" in manifest.read(folder.root).files) is not complete
 
 
@@ -206,7 +222,9 @@ def test_versions_are_those_that_made_each_file(folder):
     path.write_bytes(b"newer")
     os.utime(path, (1.7e9, 1.7e9))
     folder.memory.write("group/t.nii.gz", MAKING, 1.7e9)
-    results_record.update(str(folder.root), folder.memory, folder.contents, {"numpy": "3"}, [], True)
+    results_record.update(
+        str(folder.root), folder.memory, folder.contents, versions={"numpy": "3"}, outputs=[], is_complete=True
+    )
     known = manifest.read(folder.root)
     assert known.versions[known.files["group/t.nii.gz"].versions] == {"numpy": "3"}
     assert known.versions[known.files["rois/v.tsv"].versions] == {"numpy": "2"}
@@ -248,3 +266,14 @@ def test_verify_explains_what_it_cannot_tell(folder, tmp_path, capsys):
     (tmp_path / "study.yaml").write_text(json.dumps({"output_dir": str(folder.root)}))
     assert verify.main(["--configfile", str(tmp_path / "study.yaml")]) == 0
     assert verify.main(["--configfile", str(tmp_path / "study.yaml"), "rois/v.tsv"]) == 0
+
+
+def test_verify_ends_quietly_where_its_reader_has_ended(folder):
+    command = [sys.executable, "-m", "pharmasl.records.verify", str(folder.root), "group/t.nii.gz"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(verify.__file__).parents[2])}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == -signal.SIGPIPE
