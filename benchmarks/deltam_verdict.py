@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import complete_settings
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,7 +19,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from pharmasl.perfusion import acceptance, coregistration
 from pharmasl.space import images, transforms
-from pharmasl.study import trial
 
 POSES = 10
 MOVES = {
@@ -34,7 +34,7 @@ def scans(folder, results):
     """Name, mean difference, affine, tissues and pose of every scan with a T1w of its own."""
     for dataset in sorted(path.parent for path in folder.glob("*/dataset_description.json")):
         config = {"bids_dir": str(dataset), "output_dir": "out", "conditions": {"rest": {}}}
-        study = trial.read_study({**config, "anatomy": {"missing_t1w": "template"}})
+        study = complete_settings.read({**config, "anatomy": {"missing_t1w": "template"}})
         for stem, scan in study.scans.items():
             anatomy = study.anatomy(scan.visit)
             types = np.array(scan.acquisition["volume_types"])

@@ -5,10 +5,7 @@ from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    out = snakemake.output
-    sheets.write_sheets(
-        snakemake.params.content, out.description, out.scans, out.participants, out.randomised, out.exclusions
-    )
+    sheets.write_sheets(snakemake.params.content, **dict(snakemake.output.items()))
 
 
 if __name__ == "__main__":

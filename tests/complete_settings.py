@@ -1,6 +1,7 @@
 """Sections of the settings, complete as a study's are: what a test does not name is the schema's default."""
 
-from pharmasl.study import configuration, settings
+from pharmasl.errors import InputErrors
+from pharmasl.study import configuration, reading, settings
 from pharmasl.workflow.paths import Paths
 from pharmasl.workflow.targets import Targets
 
@@ -41,6 +42,14 @@ def analysis(*, name="rest_interaction", arms=None, rois=None, **changes):
         regions.setdefault(stated["within"], {"sphere": [0, 0, 0], "radius": 6})
     whole = study(sessions=SESSIONS, arms=arms or ARMS, contrasts=contrasts, rois=regions, analyses={name: stated})
     return whole.analyses[name]
+
+
+def read(config):
+    """A study whose configuration, sheets and sidecars are without a problem; all problems at once otherwise."""
+    result = reading.collect(config)
+    if result.errors or result.trial_errors:
+        raise InputErrors([*result.errors, *result.trial_errors])
+    return result.study
 
 
 def targets(study):

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
 import skeleton
@@ -16,7 +17,7 @@ from pharmasl.figures import flow_boxes, style
 from pharmasl.figures import flow_diagram as diagram
 from pharmasl.files import blinding, tables
 from pharmasl.quality.measure_columns import EXCLUSIONS
-from pharmasl.study import settings, sheets, trial
+from pharmasl.study import settings, sheets
 from PIL import Image
 
 
@@ -234,7 +235,7 @@ def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
             "first": {"contrast": "cue", "effect": "baseline_difference"},
         },
     }
-    study = trial.read_study(config)
+    study = complete_settings.read(config)
     names = ("description", "scans", "participants", "randomised", "exclusions")
     paths = {name: tmp_path / f"{name}.tsv" for name in names} | {"description": tmp_path / "description.json"}
     sheets.write_sheets(sheets.content(study), **paths)

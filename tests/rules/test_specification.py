@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
 import skeleton
@@ -15,7 +16,7 @@ from pharmasl.group import analysis
 from pharmasl.regions import region_masks, region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.space import images
-from pharmasl.study import settings, sheets, trial
+from pharmasl.study import settings, sheets
 from scipy import ndimage
 
 AFFINE = np.array([[-4.0, 0, 0, 26], [0, 4, 0, -26], [0, 0, 4, -22], [0, 0, 0, 1]])
@@ -106,7 +107,7 @@ class Trial:
                 felt = 30 + rng.normal(0, 1.5) + 1.2 * person["rise"] * (session == "T2")
                 lines.append(f"sub-{name}\t{session}\t20\t{20 + felt:.3f}")
         (bids / "phenotype/craving.tsv").write_text("\n".join(lines) + "\n")
-        self.study = trial.read_study(config)
+        self.study = complete_settings.read(config)
         self.template_mask = str(root / "mask.nii.gz")
         images.save(self.template_mask, MASK, AFFINE, dtype=np.uint8)
         content = sheets.content(self.study)

@@ -1,8 +1,11 @@
 """How a run was acquired: every value that quantification needs, each with where it came from."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
+from pharmasl.files import bids
 from pharmasl.study import context, headers, m0, named_constants, physiology, sidecar
 from pharmasl.study.field_reader import FieldReader
 
@@ -13,7 +16,13 @@ _FIELD_MAPS = frozenset({"phasediff", "phase1", "fieldmap", "epi"})
 _TIME_ENCODED = ("timeencoded", "hadamard")
 
 
-def resolve(dataset, asl, settings, participant=None, overrides=()):
+def resolve(
+    dataset: bids.Dataset,
+    asl: bids.File,
+    settings: Mapping[str, Any],
+    participant: Mapping[str, str | None] | None = None,
+    overrides: Sequence[sidecar.Override] = (),
+) -> tuple[dict[str, Any], bids.File | None]:
     """The acquisition of one run.
 
     Parameters

@@ -1,10 +1,13 @@
 """Whether the analyses can be made of the participants and scans that there are."""
 
+from collections.abc import Iterator
+
 from pharmasl.errors import InputError
 from pharmasl.study import arms as study_arms
+from pharmasl.study.trial import Study
 
 
-def check(study):
+def check(study: "Study") -> Iterator[InputError]:
     """The analyses that have too few participants.
 
     Parameters
@@ -15,7 +18,9 @@ def check(study):
     ------
     InputError
     """
-    arms = study.settings.arms
+    if not study.settings.analyses:
+        return
+    arms = study.arms
     for name, analysis in study.settings.analyses.items():
         labels = study_arms.concerned(analysis, arms)
         members = [study.participants[member][arms.column] for member in study.members(name)]

@@ -1,7 +1,7 @@
 """Which state each perfusion run was scanned in."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import bids
@@ -37,7 +37,7 @@ def _labels(condition: Condition) -> dict[str, str | int]:
     return {key: getattr(condition, key) for key in SELECTORS if getattr(condition, key) is not None}
 
 
-def same_label(key, label, wanted):
+def same_label(key: str, label: str | None, wanted: str | int) -> bool:
     """Whether the label of an entity in a name, None without it, is the one that the configuration writes.
 
     Those of indices are numbers (``run-01`` is 1); others are compared letter by letter.
@@ -47,7 +47,7 @@ def same_label(key, label, wanted):
     return bids.number(label) == bids.number(str(wanted)) if key in bids.INDICES else label == str(wanted)
 
 
-def unmatched(conditions, runs):
+def unmatched(conditions: Mapping[str, Condition], runs: Sequence[bids.File]) -> Iterator[InputError]:
     """Conditions that no run of the dataset meets: a misspelt label, most likely.
 
     Parameters
@@ -64,11 +64,12 @@ def unmatched(conditions, runs):
     for name, selector in conditions.items():
         if name in matched or not runs:
             continue
-        parts, close = [], []
+        parts: list[str] = []
+        close: list[str] = []
         for key, wanted in _labels(selector).items():
             labels = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
             parts.append(f"{key}: {', '.join(labels) or 'none in any name'}")
-            close += [label for label in similar(wanted, labels) if label != str(wanted)]
+            close += [label for label in similar(str(wanted), labels) if label != str(wanted)]
         yield InputError(
             "config",
             f"conditions.{name}",
@@ -78,7 +79,7 @@ def unmatched(conditions, runs):
         )
 
 
-def ambiguous(scans):
+def ambiguous(scans: Sequence[tuple[str, bids.File]]) -> Iterator[InputError]:
     """Images of one acquisition that a condition takes together.
 
     Parameters
@@ -90,7 +91,7 @@ def ambiguous(scans):
     InputError
         One a condition and entity, with the first images concerned.
     """
-    groups = {}
+    groups: dict[tuple[str, str | None, str | None], list[bids.File]] = {}
     for condition, file in scans:
         groups.setdefault((condition, file.place.get("sub"), file.place.get("ses")), []).append(file)
     seen = set()

@@ -1,11 +1,11 @@
 """The volumes of a perfusion series by type, as its aslcontext.tsv tells them."""
 
-from pharmasl.errors import InputError, similar
-from pharmasl.files import tables
+from pharmasl.errors import FilePath, InputError, similar
+from pharmasl.files import bids, tables
 from pharmasl.study import schemas, sidecar
 
 
-def missing(asl):
+def missing(asl: bids.File) -> InputError:
     """The error of a series (bids.File) without a table."""
     path = asl.path.removesuffix(f"_asl{asl.extension}") + "_aslcontext.tsv"
     return InputError(
@@ -17,7 +17,7 @@ def missing(asl):
     )
 
 
-def read(path, image, volumes):
+def read(path: FilePath, image: FilePath, volumes: int | None) -> list[str]:
     """The type of each volume of a series.
 
     Parameters
@@ -50,9 +50,9 @@ def read(path, image, volumes):
             "volume_type",
             "The first line is a volume: add the line volume_type above it." if lost else "Name the column so.",
         )
-    types = [row["volume_type"] for row in sheet.rows]
-    _check_types(path, sheet.lines, types, known)
-    types = [kind or "n/a" for kind in types]
+    written = [row["volume_type"] for row in sheet.rows]
+    _check_types(path, sheet.lines, written, known)
+    types = [kind or "n/a" for kind in written]
     if not ({"control", "label"} <= set(types) or {"deltam", "cbf"} & set(types)):
         raise InputError(
             path,

@@ -1,6 +1,7 @@
 """Raw images that are copies of one another: one scan under two names is no second measurement."""
 
 import os
+from collections.abc import Iterable, Iterator
 
 from pharmasl.errors import InputError
 from pharmasl.files import contents
@@ -9,7 +10,7 @@ from pharmasl.files import contents
 _TRAILER = 8
 
 
-def find(paths):
+def find(paths: Iterable[str]) -> Iterator[InputError]:
     """Which images have the same content.
 
     Files are compared by size, then by their last bytes (of a compressed file the checksum of its content), and only

@@ -3,10 +3,14 @@
 import itertools
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
+
+from pharmasl.errors import FilePath
 
 _PAIRS = 2
 _SIDECAR = {
@@ -37,7 +41,7 @@ def _table(path, columns, rows):
     path.write_text("".join("\t".join(map(str, row)) + "\n" for row in (columns, *rows)), encoding="utf-8")
 
 
-def write(root, config, participants=12):
+def write(root: FilePath, config: Mapping[str, Any], participants: int = 12) -> None:
     """Write the dataset.
 
     Parameters

@@ -31,9 +31,10 @@ class FieldReader:
         Where each value that was taken comes from.
     """
 
-    def __init__(self, metadata):
+    def __init__(self, metadata: sidecar.Sidecar) -> None:
         self.sidecar_path, self.origin = metadata.path, metadata.origin
-        self.errors, self.sources = list(metadata.errors), {}
+        self.errors: list[InputError] = list(metadata.errors)
+        self.sources: dict[str, str] = {}
         # What cannot be read lacks no field.
         self.unreadable = bool(metadata.errors)
         self.fields, self.refused = self._possible(metadata)

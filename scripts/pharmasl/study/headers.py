@@ -1,13 +1,15 @@
 """Headers of the raw images, looked at before any of them is processed."""
 
-from pharmasl.errors import InputError, InputErrors
+from collections.abc import Mapping, Sequence
+
+from pharmasl.errors import FilePath, InputError, InputErrors
 from pharmasl.space import header
 
 # Fewer voxels along an axis show neither where a head lies nor whether it moved.
 LEAST_LENGTH = 2
 
 
-def read(path, one_volume=False):
+def read(path: FilePath, one_volume: bool = False) -> header.Header:
     """The header of a raw image that is to be realigned or registered.
 
     Parameters
@@ -25,7 +27,8 @@ def read(path, one_volume=False):
     InputErrors
         As :func:`pharmasl.space.header.read`; if the image is a single slice, or has more volumes than it may have.
     """
-    known, errors = header.read(path), []
+    known = header.read(path)
+    errors: list[InputError] = []
     if min(known.shape) < LEAST_LENGTH:
         errors.append(
             InputError(
@@ -51,7 +54,7 @@ def read(path, one_volume=False):
     return known
 
 
-def check_t1w(t1w):
+def check_t1w(t1w: Mapping[str, Sequence[str]]) -> list[InputError]:
     """What is wrong with the T1-weighted images of a study.
 
     Parameters
@@ -63,7 +66,7 @@ def check_t1w(t1w):
     -------
     list of InputError
     """
-    errors = []
+    errors: list[InputError] = []
     for path in sorted({path for paths in t1w.values() for path in paths}):
         try:
             read(path, one_volume=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pharmasl.errors import InputError
@@ -29,11 +30,11 @@ class Inventory:
     """
 
     dataset: bids.Dataset
-    exclusions: list
-    errors: list
+    exclusions: list[dict[str, str | None]]
+    errors: list[InputError]
 
 
-def take(dataset, subjects, parts=()):
+def take(dataset: bids.Dataset, subjects: Sequence[str], parts: Iterable[str | None] = ()) -> Inventory:
     """Sort a dataset's perfusion, M0 and T1-weighted images.
 
     Parameters
@@ -48,7 +49,10 @@ def take(dataset, subjects, parts=()):
     -------
     Inventory
     """
-    wanted, kept, exclusions, errors = set(subjects), [], [], []
+    wanted = set(subjects)
+    kept: list[bids.File] = []
+    exclusions: list[dict[str, str | None]] = []
+    errors: list[InputError] = []
     for file in dataset.files:
         subject = file.place.get("sub")
         if file.is_image and subject in wanted and file.suffix not in FOLDERS and file.suffix.lower() in _LOWER:

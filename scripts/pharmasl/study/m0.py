@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from pharmasl.errors import InputError
+from pharmasl.files import bids
 from pharmasl.study import sidecar
 
 SUFFIX = "m0scan"
@@ -24,13 +25,13 @@ class Choice:
         Of the M0 images beside the series that are meant for other files: name, and the first file that each is for.
     """
 
-    image: object = None
+    image: bids.File | None = None
     reason: str = ""
-    errors: tuple = ()
-    others: tuple = ()
+    errors: tuple[InputError, ...] = ()
+    others: tuple[str, ...] = ()
 
 
-def choose(dataset, asl):
+def choose(dataset: bids.Dataset, asl: bids.File) -> Choice:
     """The separate M0 image of a series.
 
     ``IntendedFor`` decides where any M0 image of the participant names the series; of several that do, the one of the
@@ -49,7 +50,8 @@ def choose(dataset, asl):
     everywhere = [file for file in dataset.images_of_participant(asl) if file.suffix == SUFFIX]
     if not everywhere:
         return Choice()
-    targets, errors = {}, []
+    targets: dict[str, list[str]] = {}
+    errors: list[InputError] = []
     for file in everywhere:
         metadata = sidecar.read(dataset, file, SUFFIX)
         errors += metadata.errors
@@ -75,7 +77,7 @@ def choose(dataset, asl):
     return Choice(errors=tuple(errors), others=others)
 
 
-def intended(metadata):
+def intended(metadata: sidecar.Sidecar) -> list[str]:
     """The files that an M0 image is meant for, as its sidecar writes them (list of str); empty ones, of converters, are none."""
     value = metadata.fields.get("IntendedFor", [])
     return [str(target) for target in (value if isinstance(value, list) else [value]) if str(target).strip()]

@@ -2,6 +2,8 @@
 
 import copy
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
@@ -11,7 +13,7 @@ _FOLDER = FOLDER.parent / "calibrations"
 
 
 @functools.cache
-def load(name):
+def load(name: str) -> dict[str, Any]:
     """A calibration.
 
     Parameters
@@ -27,12 +29,12 @@ def load(name):
     return yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def names():
+def names() -> list[str]:
     """The calibrations there are."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
-def fill(settings, name):
+def fill(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Lay a study's own settings over a calibration.
 
     Parameters
@@ -53,7 +55,7 @@ def fill(settings, name):
     return base
 
 
-def source(settings, key):
+def source(settings: Mapping[str, Any], key: str) -> str:
     """Where a value of a study's settings comes from, in words.
 
     Parameters

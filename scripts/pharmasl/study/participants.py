@@ -1,15 +1,17 @@
 """The participants' table: its rows, the arm of everyone in it, and the sham allocation of a blinded run."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pharmasl.errors import InputError, did_you_mean, similar
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
 from pharmasl.study import arms as study_arms
 from pharmasl.study import schemas, sham_allocation
 from pharmasl.study.settings import Arms, Settings
 
 ID = "participant_id"
+Row = dict[str, str | None]
 
 
 @dataclass
@@ -20,7 +22,9 @@ class Problems:
     trial_errors: list[InputError] = field(default_factory=list)
 
 
-def read(dataset, study: Settings, subjects, exclusions):
+def read(
+    dataset: bids.Dataset, study: Settings, subjects: Sequence[str], exclusions: list[dict[str, str | None]]
+) -> tuple[dict[str, Row], dict[str, str | None], Problems]:
     """Read the participants' table.
 
     Parameters
@@ -42,7 +46,7 @@ def read(dataset, study: Settings, subjects, exclusions):
     """
     path = os.path.join(dataset.root, study.participants_table)
     arms, haematocrit, problems = study.arms, study.perfusion.haematocrit, Problems()
-    nobody = {subject: {ID: f"sub-{subject}"} for subject in subjects}
+    nobody: dict[str, Row] = {subject: {ID: f"sub-{subject}"} for subject in subjects}
     named = study_arms.named_columns(study)
     wanted = [*([arms.column] if arms else []), *named]
     if not os.path.lexists(path):

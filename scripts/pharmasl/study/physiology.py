@@ -8,7 +8,7 @@ IN_VIVO_OFFSET = 0.108
 HAEMOGLOBIN, CELL_WATER, PLASMA_WATER = 5.15, 0.70, 0.95
 
 
-def haematocrit(value):
+def haematocrit(value: str) -> float:
     """A haematocrit as a fraction.
 
     Parameters
@@ -38,7 +38,7 @@ def haematocrit(value):
     raise ValueError(f"a haematocrit is a fraction of 0.2 to 0.7 or a percentage of 20 to 70, not {value!r}")
 
 
-def blood_t1(haematocrit, field_strength, saturation=0.97, offset=0.0):
+def blood_t1(haematocrit: float, field_strength: float, saturation: float = 0.97, offset: float = 0.0) -> float:
     """T1 of blood by haematocrit, oxygen saturation and field strength (Hales 2016).
 
     The relaxation rates of the water of red cells and of plasma, each falling with field strength and that of the cells
@@ -89,7 +89,7 @@ def blood_t1(haematocrit, field_strength, saturation=0.97, offset=0.0):
     return 1 / (share * of_cells + (1 - share) * of_plasma) + offset
 
 
-def suppression_efficiency(pulses, per_pulse=0.95):
+def suppression_efficiency(pulses: int, per_pulse: float) -> float:
     """The share of the label that outlives the background-suppression pulses.
 
     Each inversion after the labelling is imperfect in the labelled blood too (0.95 a pulse: Garcia et al.

@@ -1,12 +1,14 @@
 """Checks against the JSON schemas of ``config/schemas``, with messages a user can act on."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, validators
 
-from pharmasl.errors import InputError, did_you_mean, similar
+from pharmasl.errors import FilePath, InputError, did_you_mean, similar
 from pharmasl.study import written
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "schemas"
@@ -34,7 +36,7 @@ def _schema(name):
     return yaml.safe_load((FOLDER / f"{name}.schema.yaml").read_text(encoding="utf-8"))
 
 
-def as_wanted(content, name):
+def as_wanted(content: Any, name: str) -> Any:
     """The content with texts read as the numbers, booleans and lists that a schema wants; see :mod:`.written`."""
     return written.as_wanted(content, _schema(name), _schema(name).get("$defs", {}))
 
@@ -44,12 +46,14 @@ def _validator(name, fill):
     return (_Filling if fill else Draft202012Validator)(_schema(name))
 
 
-def properties(name):
+def properties(name: str) -> dict[str, Any]:
     """The properties that a schema describes: name to its part of the schema."""
     return _validator(name, False).schema["properties"]
 
 
-def check(content, name, file, prefix="", fill=False):
+def check(
+    content: Mapping[str, Any], name: str, file: FilePath, prefix: str = "", fill: bool = False
+) -> list[InputError]:
     """Check content against a schema.
 
     Parameters

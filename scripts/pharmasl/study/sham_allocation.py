@@ -5,12 +5,15 @@ can work back from the one to the other.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 
 # The chance to draw the trial's own allocation is next to nothing in a trial, not in a trial run of a few people.
 _DRAWS = 20
 
 
-def sham(participants, sizes, seed, real=None):
+def sham(
+    participants: Iterable[str], sizes: Mapping[str, int], seed: int, real: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Deal the arms.
 
     Parameters
@@ -53,7 +56,7 @@ def _the_same(dealt, real):
     return len(pairs) == len({first for first, _ in pairs}) == len({second for _, second in pairs})
 
 
-def sizes(labels, arms):
+def sizes(labels: Iterable[str | None], arms: Iterable[str]) -> dict[str, int]:
     """How many have each arm.
 
     Parameters

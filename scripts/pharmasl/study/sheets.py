@@ -2,11 +2,17 @@
 
 import functools
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pharmasl import __version__
+from pharmasl.errors import FilePath
 from pharmasl.files import bids, blinding, tables
 from pharmasl.study import arms as study_arms
+
+if TYPE_CHECKING:
+    from pharmasl.study.trial import Study
 
 _ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
@@ -65,7 +71,7 @@ _EXCLUSIONS = {
 }
 
 
-def scan_rows(study):
+def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
     """One dict a scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
     below = functools.partial(bids.place, root=study.settings.bids_dir)
     for scan in study.scans.values():
@@ -95,7 +101,15 @@ def _text(value):
     return " ".join(f"{each:g}" for each in dict.fromkeys(value) if each is not None)
 
 
-def write_sheets(content, description, scans, participants, randomised, exclusions):
+def write_sheets(
+    content: Mapping[str, Any],
+    *,
+    description: FilePath,
+    scans: FilePath,
+    participants: FilePath,
+    randomised: FilePath,
+    exclusions: FilePath,
+) -> None:
     """Write the study's tables.
 
     Parameters
@@ -120,7 +134,7 @@ def write_sheets(content, description, scans, participants, randomised, exclusio
     tables.write_table(exclusions, content["exclusions"], _EXCLUSIONS)
 
 
-def write_rows(rows, table):
+def write_rows(rows: Sequence[Mapping[str, Any]], table: FilePath) -> None:
     """Write rows of the participants' table.
 
     Parameters
@@ -133,7 +147,7 @@ def write_rows(rows, table):
     tables.write_table(table, rows, {name: f"As in the dataset: {name}" for name in columns})
 
 
-def content(study):
+def content(study: "Study") -> dict[str, Any]:
     """What the tables of a study hold: plain lists and dicts."""
     arms = study.settings.arms
     scanned = {scan.subject for scan in study.scans.values()}

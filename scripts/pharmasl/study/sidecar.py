@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from pharmasl.errors import InputError, did_you_mean, similar
-from pharmasl.files import tables
+from pharmasl.errors import FilePath, InputError, did_you_mean, similar
+from pharmasl.files import bids, tables
 from pharmasl.study import conditions, schemas
 
 OVERRIDE = "perfusion.override"
@@ -47,9 +49,9 @@ class Sidecar:
     """
 
     path: str
-    fields: dict
-    origin: dict
-    errors: tuple = ()
+    fields: dict[str, Any]
+    origin: dict[str, str]
+    errors: tuple[InputError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Override:
     """
 
     name: str
-    where: dict = field(default_factory=dict)
-    fields: dict = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
 
-    def applies(self, entities):
+    def applies(self, entities: Mapping[str, str]) -> bool:
         """Whether it is for a scan with these entities (key to label) in its name."""
         return all(
             conditions.same_label(key, entities.get(key), str(label).removeprefix(f"{key}-"))
@@ -78,7 +80,7 @@ class Override:
         )
 
 
-def read_object(path):
+def read_object(path: FilePath) -> dict[str, Any]:
     """Read a sidecar: one JSON object.
 
     Parameters
@@ -152,7 +154,7 @@ def read_object(path):
     return {name: value for name, value in content.items() if value is not None}
 
 
-def read(dataset, image, suffix):
+def read(dataset: bids.Dataset, image: bids.File, suffix: str) -> Sidecar:
     """The sidecar of an image, merged from all files that apply to it.
 
     Parameters
@@ -168,7 +170,9 @@ def read(dataset, image, suffix):
     """
     files = dataset.metadata(image, suffix, ".json")
     path = files[-1].path if files else image.path.removesuffix(image.extension) + ".json"
-    fields, origin, errors = {}, {}, []
+    fields: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    errors: list[InputError] = []
     for file in files:
         try:
             content = read_object(file.path)
@@ -180,7 +184,7 @@ def read(dataset, image, suffix):
     return Sidecar(path, fields, origin, tuple(errors))
 
 
-def overridden(sidecar, overrides, entities):
+def overridden(sidecar: Sidecar, overrides: Iterable[Override], entities: Mapping[str, str]) -> Sidecar:
     """A sidecar with the configuration's fields in place of its own.
 
     Parameters
@@ -209,7 +213,7 @@ def overridden(sidecar, overrides, entities):
     return replace(sidecar, fields=fields, origin=origin)
 
 
-def overrides(settings):
+def overrides(settings: Any) -> list[Override]:
     """The overrides that a configuration asks for.
 
     Parameters
@@ -234,7 +238,7 @@ def _of_series():
     return {name: part for name, part in schemas.properties("asl").items() if name != "IntendedFor"}
 
 
-def check_overrides(asked, names):
+def check_overrides(asked: Sequence[Override], names: Sequence[Mapping[str, str]]) -> Iterator[InputError]:
     """What is wrong with the overrides of a study.
 
     Parameters
@@ -273,7 +277,7 @@ def check_overrides(asked, names):
             )
 
 
-def usable(asked):
+def usable(asked: Iterable[Override]) -> list[Override]:
     """The overrides without the fields that :func:`check_overrides` refuses: those are not blamed on any scan."""
     known = _of_series()
     kept = []
@@ -284,7 +288,7 @@ def usable(asked):
     return kept
 
 
-def impossible(fields):
+def impossible(fields: Mapping[str, Any]) -> list[InputError]:
     """The errors of fields whose values the schema refuses, with a guess at what was meant; missing ones are no errors.
 
     Parameters
@@ -351,7 +355,7 @@ def _meant_text(name, value):
     return "Write the number without quotation marks, with a decimal point."
 
 
-def misspelt(name, fields, surely=False):
+def misspelt(name: str, fields: Mapping[str, Any], surely: bool = False) -> str | None:
     """A field of a sidecar that is probably (or surely) a misspelling of a missing one; None if there is none."""
     known = schemas.properties("asl")
     unknown = [field for field in fields if field not in known]

@@ -1,26 +1,17 @@
 """The study: who was scanned in which state, with which files, and who enters which analysis."""
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import (
-    acquisition,
-    analyses,
-    conditions,
-    configuration,
-    copies,
-    headers,
-    inventory,
-    own_template,
-    sheets,
-    sidecar,
-    written,
-)
 from pharmasl.study import arms as study_arms
-from pharmasl.study import participants as participants_table
-from pharmasl.study.settings import Sessions, Settings
+from pharmasl.study import configuration, sheets
+from pharmasl.study.settings import Arms, Sessions, Settings
+
+# Subject and session (None in a dataset without sessions).
+Visit = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -51,15 +42,15 @@ class Scan:
     stem: str
     asl: str
     m0: str | None
-    acquisition: dict
+    acquisition: dict[str, Any]
 
     @property
-    def visit(self):
+    def visit(self) -> Visit:
         """Subject and session, the unit of a contrast."""
         return self.subject, self.session
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The last part of the stem."""
         return self.stem.rsplit("/", 1)[-1]
 
@@ -81,37 +72,51 @@ class Study:
         Stem to :class:`Scan`, in the order of the participants, of the trial's sessions, and of the paths.
     t1w : dict
         Stem of an anatomy to the raw T1-weighted images (tuple of str) it is made of; empty where the template is
-        assumed for want of any.
+        assumed because there is none.
     anatomies : dict
         (subject, session) of each visit to the stem of the anatomy that its scans use.
     exclusions : list of dict
         ``participant_id``, ``session_id``, ``condition``, ``analysis``, ``reason`` of all that is left out.
     """
 
-    config: dict
-    participants: dict
-    randomised: dict
-    scans: dict
-    t1w: dict
-    anatomies: dict
-    exclusions: list
+    config: dict[str, Any]
+    participants: dict[str, dict[str, str | None]]
+    randomised: dict[str, str | None]
+    scans: dict[str, Scan]
+    t1w: dict[str, tuple[str, ...]]
+    anatomies: dict[Visit, str]
+    exclusions: list[dict[str, str | None]]
 
     @functools.cached_property
     def settings(self) -> Settings:
         """The configuration, typed."""
         return configuration.read(self.config)
 
-    def people(self, labels=None):
+    @property
+    def arms(self) -> Arms:
+        """The arms, of a study that has them; whatever compares arms is refused otherwise."""
+        if self.settings.arms is None:
+            raise ValueError("the study has no arms")
+        return self.settings.arms
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions, of a study that has them; whatever compares sessions is refused otherwise."""
+        if self.settings.sessions is None:
+            raise ValueError("the study has no sessions")
+        return self.settings.sessions
+
+    def people(self, labels: Iterable[str] | None = None) -> list[dict[str, str | None]]:
         """Rows of the participants' table, of all or of some labels, with the arm under the name ``arm``."""
-        column = self.settings.arms.column if self.settings.arms else None
+        column = self.settings.arms.column if self.settings.arms else ""
         chosen = self.participants if labels is None else labels
         return [{**self.participants[label], "arm": self.participants[label].get(column)} for label in chosen]
 
-    def anatomy(self, visit):
+    def anatomy(self, visit: Visit) -> str:
         """The stem of the anatomy that the scans of a visit (subject, session) use."""
         return self.anatomies[visit]
 
-    def anatomy_origin(self, visit):
+    def anatomy_origin(self, visit: Visit) -> str:
         """Whose anatomy that is, in words."""
         subject, session = visit
         stem = self.anatomies[visit]
@@ -126,18 +131,18 @@ class Study:
         return f"another session's ({stem.rsplit('/', 1)[-1]}), for want of a T1w of its own"
 
     @functools.cached_property
-    def visits(self):
+    def visits(self) -> dict[Visit, list[Scan]]:
         """(subject, session) to the scans of it, in order."""
-        found = {}
+        scans: dict[Visit, list[Scan]] = {}
         for scan in self.scans.values():
-            found.setdefault(scan.visit, []).append(scan)
-        return found
+            scans.setdefault(scan.visit, []).append(scan)
+        return scans
 
-    def visit_stem(self, visit):
+    def visit_stem(self, visit: Visit) -> str:
         """The stem of a visit's contrasts."""
         return bids.stem({"sub": visit[0], "ses": visit[1]}, "contrasts")
 
-    def contrast_scans(self, visit, contrast):
+    def contrast_scans(self, visit: Visit, contrast: str) -> list[tuple[Scan, float]]:
         """The scans that a contrast takes at a visit.
 
         Returns
@@ -155,7 +160,7 @@ class Study:
             pairs += [(scan, weight / len(runs)) for scan in runs]
         return sorted(pairs, key=lambda pair: pair[0].stem)
 
-    def available_contrasts(self):
+    def available_contrasts(self) -> list[tuple[Visit, str]]:
         """All (visit, contrast) that the scans allow, in the order of the visits and of the contrasts' names."""
         return [
             (visit, name)
@@ -164,7 +169,7 @@ class Study:
             if self.contrast_scans(visit, name)
         ]
 
-    def members(self, analysis, which=None):
+    def members(self, analysis: str, which: str | None = None) -> list[str]:
         """Who enters an analysis.
 
         Parameters
@@ -179,20 +184,20 @@ class Study:
             Subject labels: of an arm that the analysis concerns, every covariate known, each contrast of the analysis
             available at its sessions (at one of them at least, for a method that takes incomplete participants).
         """
-        found = [subject for subject in self.participants if not self._missing(subject, analysis)]
+        complete = [subject for subject in self.participants if not self._missing(subject, analysis)]
         if which is None:
-            return found
+            return complete
         label = self.analysis_sessions(analysis).get(which)
         contrast = self.settings.analyses[analysis].contrast
-        return [subject for subject in found if self.contrast_scans((subject, label), contrast)]
+        return [subject for subject in complete if self.contrast_scans((subject, label), contrast)]
 
-    def analysis_sessions(self, analysis):
+    def analysis_sessions(self, analysis: str) -> dict[str, str]:
         """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""
-        return study_arms.sessions(self.settings.analyses[analysis], self.settings.sessions)
+        return study_arms.sessions(self.settings.analyses[analysis], self.sessions)
 
-    def _missing(self, subject, analysis):
+    def _missing(self, subject: str, analysis: str) -> list[str]:
         """Why a participant does not enter an analysis; empty if it does."""
-        part, arms = self.settings.analyses[analysis], self.settings.arms
+        part, arms = self.settings.analyses[analysis], self.arms
         row = self.participants[subject]
         sessions = list(self.analysis_sessions(analysis).values())
         reasons = [
@@ -210,7 +215,7 @@ class Study:
             reasons.append(f"the arm {arm} is not part of it")
         return reasons
 
-    def incomplete(self):
+    def incomplete(self) -> list[dict[str, str | None]]:
         """Exclusions from analyses, as rows like :attr:`exclusions`."""
         return [
             {"participant_id": f"sub-{subject}", "analysis": name, "reason": "; ".join(reasons)}
@@ -218,317 +223,3 @@ class Study:
             for subject in self.participants
             if (reasons := self._missing(subject, name))
         ]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A study as it was read, with what is wrong with it.
-
-    Attributes
-    ----------
-    study : Study
-    errors : tuple of InputError
-        Of what every target needs: scans, anatomies, the participants asked for.
-    trial_errors : tuple of InputError
-        Of what the trial's answers need beside: arms, covariates, members of the analyses.
-    """
-
-    study: Study
-    errors: tuple[InputError, ...]
-    trial_errors: tuple[InputError, ...]
-
-
-def collect(config):
-    """Read a study with all its problems.
-
-    Parameters
-    ----------
-    config : dict
-        The user's configuration.
-
-    Returns
-    -------
-    Reading
-
-    Raises
-    ------
-    InputErrors
-        With every problem of the configuration itself.
-    """
-    config = configuration.resolve(config)
-    study_settings = configuration.read(config)
-    listed = bids.read_dataset(study_settings.bids_dir)
-    errors = [
-        *conditions.unmatched(study_settings.conditions, listed.images("asl")),
-        *_unknown_sessions(listed, study_settings.sessions),
-        *own_template.check(study_settings.template),
-    ]
-    subjects = _subjects(listed, study_settings.participants, errors)
-    stock = inventory.take(listed, subjects, [condition.part for condition in study_settings.conditions.values()])
-    dataset, exclusions = stock.dataset, list(stock.exclusions)
-    errors += stock.errors
-    participants, randomised, problems = participants_table.read(dataset, study_settings, subjects, exclusions)
-    errors += problems.errors
-    trial_errors = list(problems.trial_errors)
-    scans, visits = _scans(dataset, study_settings, config["perfusion"], participants, errors, exclusions)
-    t1w, anatomies = _anatomies(dataset, visits, study_settings.anatomy, errors)
-    errors += headers.check_t1w(t1w)
-    errors += [
-        InputError(
-            stem,
-            "(file name)",
-            f"{piece} twenty times or more",
-            "labels without such a repetition",
-            "Shorten the last label: Snakemake stops at it.",
-        )
-        for stem in [*scans, *t1w]
-        if (piece := written.repetition(stem))
-    ]
-    scanned = {scan.subject for scan in scans.values()}
-    for subject in participants:
-        if subject not in scanned:
-            exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
-    study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
-    if not study.scans and not errors:
-        errors.append(_nothing_to_do(dataset, study))
-    if not errors:
-        errors += _unknown_exclusions(dataset, study)
-    if not errors and not trial_errors:
-        trial_errors += analyses.check(study)
-    return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors))
-
-
-def read_study(config):
-    """Read a study.
-
-    Parameters
-    ----------
-    config : dict
-        The user's configuration.
-
-    Returns
-    -------
-    Study
-
-    Raises
-    ------
-    InputErrors
-        With every problem of configuration, sheets and sidecars that was found, before any image is touched.
-    """
-    reading = collect(config)
-    if reading.errors or reading.trial_errors:
-        raise InputErrors([*reading.errors, *reading.trial_errors])
-    return reading.study
-
-
-def _nothing_to_do(dataset, study):
-    """The error of a study without a scan."""
-    reasons = "; ".join(sorted({row["reason"] for row in study.exclusions}))[:500]
-    return InputError(
-        dataset.root,
-        "perf/*_asl.nii.gz",
-        "no run that a condition matches",
-        "at least one",
-        f"Check conditions and sessions. {reasons}",
-    )
-
-
-# How many files that were not fetched are named one by one.
-_MOST_ABSENT = 5
-
-
-def _once(errors, dataset):
-    """The errors without repetitions: a shared sidecar or a field of the configuration is wrong once, for however many scans."""
-    errors = list({(error.file, error.field, str(error.found)): error for error in reversed(errors)}.values())[::-1]
-    absent = [error for error in errors if str(error.found).startswith("a link to")]
-    if len(absent) <= _MOST_ABSENT:
-        return errors
-    rest = {id(error) for error in absent[_MOST_ABSENT:]}
-    summary = InputError(
-        dataset.root,
-        "(whole files)",
-        f"{len(rest)} more links to files that are not there",
-        "the files themselves",
-        f"Fetch them all: datalad get -d {dataset.root} {dataset.root}",
-    )
-    return [*(error for error in errors if id(error) not in rest), summary]
-
-
-def _unknown_sessions(dataset, sessions: Sessions | None):
-    """Sessions that the configuration names and no folder has."""
-    if not sessions:
-        return
-    roles = {"baseline": [sessions.baseline], "followup": [sessions.followup], "others": sessions.others}
-    for role, labels in roles.items():
-        for name in labels:
-            if name not in dataset.sessions:
-                yield InputError(
-                    "config",
-                    f"sessions.{role}",
-                    name,
-                    f"a session of the dataset: {', '.join(dataset.sessions) or 'it has no ses- folders'}",
-                    did_you_mean(similar(name, dataset.sessions), "Correct the label, without ses-."),
-                )
-
-
-def _subjects(dataset, wanted, errors):
-    if wanted is None:
-        return list(dataset.subjects)
-    for label in wanted:
-        if label not in dataset.subjects:
-            errors.append(
-                InputError(
-                    "config", "participants", label, f"a sub- folder of {dataset.root}", "Correct or remove the label."
-                )
-            )
-    return [label for label in dataset.subjects if label in wanted]
-
-
-def _scans(dataset, study_settings, perfusion, participants, errors, exclusions):
-    """The scans by stem, and the visits of all runs that are wanted, those of runs with errors of their own too."""
-    sessions = set(study_settings.sessions.labels) if study_settings.sessions else None
-    asked = sidecar.overrides(perfusion["override"])
-    errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
-    overrides = sidecar.usable(asked)
-    scans, files, several = {}, [], {}
-    for asl in dataset.images("asl"):
-        subject, session = asl.entities.get("sub"), asl.entities.get("ses")
-        if subject not in participants:
-            continue
-        row = {"participant_id": f"sub-{subject}", "session_id": session}
-        if sessions and session not in sessions:
-            known = ", ".join(sorted(sessions))
-            reason = (
-                f"the session is none of {known}" if session else f"{asl.name} lies in none of the sessions ({known})"
-            )
-            exclusions.append({**row, "reason": reason})
-            continue
-        names = conditions.matching(study_settings.conditions, asl.entities)
-        if not names:
-            exclusions.append({**row, "reason": f"{asl.name} matches no condition"})
-            continue
-        files.append((names[0], asl))
-        if len(names) > 1:
-            several.setdefault(tuple(names), []).append(asl.path)
-    errors += [
-        InputError(
-            "config",
-            "conditions",
-            f"{' and '.join(names)} both match {paths[0]}" + ", ..." * (len(paths) > 1),
-            "one condition a run",
-            "Make the selectors distinct.",
-        )
-        for names, paths in several.items()
-    ]
-    ambiguous = list(conditions.ambiguous(files))
-    errors += ambiguous or copies.find(file.path for _, file in files)
-    for condition, asl in files:
-        subject, session = asl.entities.get("sub"), asl.entities.get("ses")
-        try:
-            resolved, m0scan = acquisition.resolve(dataset, asl, perfusion, participants[subject], overrides)
-        except InputErrors as problems:
-            errors += problems.errors
-            continue
-        except InputError as error:
-            errors.append(error)
-            continue
-        stem = bids.stem(asl.entities, "perf")
-        scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
-    return _in_order(scans, study_settings.sessions), {
-        (asl.entities.get("sub"), asl.entities.get("ses")) for _, asl in files
-    }
-
-
-def _in_order(scans, sessions):
-    """The scans, those of a participant in the order of the trial's sessions: their names may sort otherwise."""
-    rank = {label: k for k, label in enumerate(sessions.labels if sessions else ())}
-    people = {scan.subject: k for k, scan in reversed(list(enumerate(scans.values())))}
-    order = sorted(scans, key=lambda stem: (people[scans[stem].subject], rank.get(scans[stem].session, 0)))
-    return {stem: scans[stem] for stem in order}
-
-
-def _anatomies(dataset, visits, anatomy, errors):
-    """The anatomies' raw T1w by stem, and the stem of each visit; an error where there is none and none is allowed.
-
-    A session without a T1w of its own takes the one of the participant that comes first in the dataset's order.
-    """
-    images = {}
-    for file in dataset.images("T1w"):
-        session = file.entities.get("ses") if anatomy.per == "session" else None
-        images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
-    t1w, anatomies, missing = {}, {}, {}
-    for visit in sorted(visits, key=lambda visit: tuple(part or "" for part in visit)):
-        subject, session = visit
-        own = images.get(subject)
-        if own is None:
-            stem = bids.stem({"sub": subject}, "anat")
-            missing[subject] = t1w[stem] = ()
-        else:
-            if session not in own:
-                # A T1w above the sessions serves them all.
-                session = None if None in own else next(iter(own))
-            stem = bids.stem({"sub": subject, "ses": session}, "anat")
-            t1w[stem] = _sources(own[session], anatomy.t1w)
-        anatomies[visit] = stem
-    uniform = {file.entities.get("sub") for file in dataset.images("UNIT1")}
-    for subject in missing:
-        if anatomy.missing_t1w == "template":
-            continue
-        errors.append(
-            InputError(
-                f"{dataset.root}/sub-{subject}",
-                "anat/*_T1w.nii.gz",
-                "no such file, but a UNIT1, which is not used" if subject in uniform else "no such file",
-                "a T1-weighted image of each participant",
-                "Add it, leave the participant out by participants in the configuration, or set anatomy.missing_t1w "
-                "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",
-            )
-        )
-    return t1w, anatomies
-
-
-def _sources(files, which):
-    """The raw images (tuple of str) that make an anatomy, of all that could."""
-    # Contrast agent changes the tissues' contrast: such an image is no repetition of one without.
-    plain = [file for file in files if "ce" not in file.entities] or files
-    return tuple(file.path for file in (plain if which == "average" else plain[:1]))
-
-
-def _unknown_exclusions(dataset, study):
-    """Scans that the user excludes or accepts by name and that are not there, or that are to be both.
-
-    A misspelt name would exclude nothing, silently.
-    """
-    names = [scan.name for scan in study.scans.values()]
-    # A configuration cut down to some participants may still name the scans of the others.
-    chosen = study.settings.participants
-    left_out = set() if chosen is None else set(dataset.subjects) - set(chosen)
-    rules = {"quality": study.settings.quality}
-    if study.settings.sensitivity:
-        rules |= {f"sensitivity.quality.{name}": part for name, part in study.settings.sensitivity.quality.items()}
-    for field, part in rules.items():
-        for name in sorted(set(part.exclude_scans or ()) & set(part.accept_scans or ())):
-            yield InputError(
-                "config",
-                f"{field}.accept_scans.{name}",
-                "in exclude_scans too",
-                "a scan in one of the two",
-                "Remove it from either.",
-            )
-    named = [
-        (f"{field}.{key}", name)
-        for field, part in rules.items()
-        for key in ("exclude_scans", "accept_scans")
-        for name in getattr(part, key) or ()
-    ]
-    for field, name in named:
-        subject = name.split("_")[0].removeprefix("sub-")
-        if name in names or subject in left_out:
-            continue
-        yield InputError(
-            "config",
-            f"{field}.{name}",
-            name,
-            "the name of a scan of the study",
-            did_you_mean(similar(name, names, most=5), "The study's scans stand in study/scans.tsv."),
-        )

@@ -3,10 +3,12 @@
 import math
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import yaml
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 
 _LIMITED = ("analyses", "contrasts", "rois", "conditions")
 # Settings that are paths, by the keys that lead to them.
@@ -27,7 +29,7 @@ _DERIVATIVES = "derivatives"
 _REPETITION = re.compile(r"(.+)\1{19,}$")
 
 
-def repeated_keys(paths):
+def repeated_keys(paths: Iterable[FilePath]) -> Iterator[InputError]:
     """Keys that a configuration file has twice: YAML keeps the last without a word.
 
     Parameters
@@ -41,14 +43,14 @@ def repeated_keys(paths):
     for path in paths:
         with open(path, encoding="utf-8-sig") as file:
             root = yaml.compose(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        pending = [((), root)]
+        pending: list[tuple[tuple[str, ...], yaml.Node | None]] = [((), root)]
         while pending:
             keys, node = pending.pop()
             if isinstance(node, yaml.SequenceNode):
                 pending += [((*keys, str(number)), child) for number, child in enumerate(node.value)]
             if not isinstance(node, yaml.MappingNode):
                 continue
-            first = {}
+            first: dict[str, int] = {}
             for key, child in node.value:
                 here = (*keys, str(key.value))
                 line = key.start_mark.line + 1
@@ -64,7 +66,7 @@ def repeated_keys(paths):
                 pending.append((here, child))
 
 
-def as_wanted(value, schema, definitions):
+def as_wanted(value: Any, schema: Any, definitions: Mapping[str, Any]) -> Any:
     """A value as its schema wants it, where the command line gave text for a number, or YAML a number for a text.
 
     Parameters
@@ -90,7 +92,7 @@ def as_wanted(value, schema, definitions):
         others = others if isinstance(others, dict) else {}
         return {key: as_wanted(child, known.get(key, others), definitions) for key, child in value.items()}
     if isinstance(value, list):
-        items = next((part["items"] for part in options if "items" in part), {})
+        items: Any = next((part["items"] for part in options if "items" in part), {})
         return [as_wanted(child, items, definitions) for child in value]
     types = {name for part in options for name in _types(part)}
     if isinstance(value, str) and types and "string" not in types:
@@ -126,10 +128,10 @@ def _read(text, types, schema, definitions):
     return as_wanted(value, schema, definitions) if isinstance(value, list | dict) else value
 
 
-def expand_paths(config):
+def expand_paths(config: dict[str, Any]) -> None:
     """Write ``~`` out and the paths in their shortest form, in place: ``./results/`` and ``results`` are one folder."""
     for *above, last in _PATHS:
-        part = config
+        part: Any = config
         for key in above:
             part = part.get(key) if isinstance(part, dict) else None
         if isinstance(part, dict) and isinstance(part.get(last), str) and part[last]:
@@ -158,7 +160,7 @@ def _path(text):
     return path
 
 
-def check(config, file):
+def check(config: Mapping[str, Any], file: str) -> Iterator[InputError]:
     """What a complete configuration says that cannot be meant.
 
     Parameters
@@ -205,7 +207,7 @@ def check(config, file):
                 )
 
 
-def repetition(name):
+def repetition(name: str) -> str | None:
     """The piece that a name ends with twenty times or more, at which Snakemake stops; None where there is none."""
     found = _REPETITION.search(name)
     return found[1] if found else None

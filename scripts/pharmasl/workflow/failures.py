@@ -7,10 +7,12 @@ fails, and is removed when it succeeds. One that holds no reason is of a job tha
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from pharmasl.errors import wrapped
+from pharmasl.errors import FilePath, wrapped
 
 _SUFFIX = ".failed"
 _SUMMARY = "failures.txt"
@@ -39,12 +41,12 @@ class Failure:
     attempted: str
 
 
-def marker(log):
+def marker(log: FilePath) -> Path:
     """The path of the marker beside a job's log."""
     return Path(log).with_suffix(_SUFFIX)
 
 
-def attempted(inputs, params):
+def attempted(inputs: Iterable[str], params: Any) -> str:
     """A digest of what a job is given: its parameters, and path, size and date of its input files.
 
     Parameters
@@ -64,12 +66,12 @@ def attempted(inputs, params):
     return hashlib.blake2b(repr((files, str(params))).encode(), digest_size=8).hexdigest()
 
 
-def record(log, failure):
+def record(log: FilePath, failure: Failure) -> None:
     """Write a job's marker."""
     marker(log).write_text(json.dumps(asdict(failure), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read(path):
+def read(path: FilePath) -> Failure | None:
     """Read a marker; None where it is gone or was cut off."""
     try:
         return Failure(**json.loads(Path(path).read_text(encoding="utf-8")))
@@ -77,19 +79,19 @@ def read(path):
         return None
 
 
-def clear(log):
+def clear(log: FilePath) -> None:
     """Remove a job's marker, if any."""
     marker(log).unlink(missing_ok=True)
 
 
-def forget(logs):
+def forget(logs: FilePath) -> None:
     """Remove the summary and all markers below a folder: they are of an earlier run."""
     Path(logs, _SUMMARY).unlink(missing_ok=True)
     for path in Path(logs).rglob(f"*{_SUFFIX}"):
         path.unlink(missing_ok=True)
 
 
-def summary(logs):
+def summary(logs: FilePath) -> str:
     """All failures below a folder as text, also in ``failures.txt`` there: each reason once, with its jobs and a log.
 
     Parameters
@@ -101,7 +103,8 @@ def summary(logs):
     str
         Empty where no job failed.
     """
-    jobs, first = {}, {}
+    jobs: dict[str, list[str]] = {}
+    first: dict[str, Path] = {}
     for path in sorted(Path(logs).rglob(f"*{_SUFFIX}")):
         failure = read(path)
         if failure:
@@ -109,7 +112,7 @@ def summary(logs):
             first.setdefault(failure.reason, path.with_suffix(".log"))
     if not jobs:
         return ""
-    number = sum(map(len, jobs.values()))
+    number = sum(len(names) for names in jobs.values())
     lines = [f"{number} job{'s' if number > 1 else ''} failed; what does not depend on them was done:"]
     for reason, names in jobs.items():
         lines += [

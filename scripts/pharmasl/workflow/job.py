@@ -5,7 +5,9 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.files import blinding
@@ -32,7 +34,7 @@ def _streams_to(log):
             os.close(copy)
 
 
-def job(main, snakemake):
+def job(main: Callable[[Any], None], snakemake: Any) -> None:
     """Call ``main(snakemake)`` with everything it prints, logs or raises written to ``snakemake.log[0]``.
 
     Parameters

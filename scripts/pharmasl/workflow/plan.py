@@ -18,9 +18,10 @@ from pharmasl.group import design, questions
 from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.study import arms as study_arms
-from pharmasl.study import settings, trial, written
+from pharmasl.study import reading, settings, written
+from pharmasl.study.reading import Reading
 from pharmasl.study.settings import Analysis, Arms, QualityRules
-from pharmasl.study.trial import Reading, Study
+from pharmasl.study.trial import Study
 
 Rows = list[dict[str, Any]]
 
@@ -37,7 +38,7 @@ def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
 
     Returns
     -------
-    pharmasl.study.trial.Reading
+    pharmasl.study.reading.Reading
         Its trial is not checked yet: :func:`check_trial` does that where an output needs it.
 
     Raises
@@ -47,11 +48,11 @@ def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
     """
     if repeated := list(written.repeated_keys(files)):
         raise InputErrors(repeated)
-    reading = trial.collect(config)
-    errors = [*reading.errors, *quality_problems(reading.study.settings.quality)]
+    result = reading.collect(config)
+    errors = [*result.errors, *quality_problems(result.study.settings.quality)]
     if errors:
-        raise InputErrors([*errors, *trial_problems(reading)])
-    return reading
+        raise InputErrors([*errors, *trial_problems(result)])
+    return result
 
 
 def quality_problems(rules: QualityRules) -> Iterator[InputError]:
@@ -76,7 +77,7 @@ def check_trial(reading: Reading) -> None:
 
     Parameters
     ----------
-    reading : pharmasl.study.trial.Reading
+    reading : pharmasl.study.reading.Reading
 
     Raises
     ------

@@ -1,11 +1,17 @@
 """Raw files as a rule's input and params: known by their place in the dataset and by what they hold, not by path and date."""
 
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from pharmasl.errors import FilePath
 from pharmasl.files import bids, contents
 
+# One path or several, or a function of the wildcards that gives them.
+Named = str | Sequence[str] | Callable[[Any], str | Sequence[str]]
 
-def inputs(paths, root, mark):
+
+def inputs(paths: Named, root: FilePath, mark: Callable[[str, str], Any]) -> Callable[[Any], Any]:
     """An input function for raw files.
 
     Parameters
@@ -27,7 +33,7 @@ def inputs(paths, root, mark):
     return lambda wildcards: marked(_given(paths, wildcards))
 
 
-def content(paths, compared):
+def content(paths: Named, compared: Callable[[], bool]) -> Callable[[Any], list[str] | None]:
     """A function for params: digests of raw files.
 
     Parameters

@@ -2,10 +2,15 @@
 
 import base64
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from pharmasl.errors import FilePath
+from pharmasl.workflow.targets import Targets
 
 
-def names(folder=".snakemake/metadata"):
+def names(folder: str = ".snakemake/metadata") -> Iterator[str]:
     """The files of which Snakemake keeps a record.
 
     Parameters
@@ -27,12 +32,12 @@ def names(folder=".snakemake/metadata"):
                 continue  # no record of Snakemake's
 
 
-def own(workflow, folder):
+def own(workflow: Any, folder: FilePath) -> list[Any]:
     """The rules (list of snakemake.rules.Rule) of a workflow so far whose files lie below a folder."""
     return [rule for rule in workflow.rules if Path(rule.snakefile).is_relative_to(folder)]
 
 
-def lost(targets, rules, made):
+def lost(targets: Targets, rules: Sequence[Any], made: Iterable[str]) -> list[str]:
     """The outputs that are not there any more, of those that the configuration still asks for.
 
     Parameters

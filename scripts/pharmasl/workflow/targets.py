@@ -104,9 +104,12 @@ class Targets:
         chosen : collection of str, optional
             All stems of the datatype unless given.
         """
-        known: Mapping[str, Any] = {"anat": self.study.t1w, "perf": self.study.scans, "contrasts": self._visits}[
-            datatype
-        ]
+        every: dict[str, Mapping[Any, Any]] = {
+            "anat": self.study.t1w,
+            "perf": self.study.scans,
+            "contrasts": self._visits,
+        }
+        known = every[datatype]
         if chosen is None or len(chosen) == len(known):
             return bids.stem_pattern(datatype)
         return self.pattern(chosen)

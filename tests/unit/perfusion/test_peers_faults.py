@@ -23,6 +23,7 @@ Those that another test covers already:
 import ast
 import json
 
+import complete_settings
 import numpy as np
 import pytest
 import skeleton
@@ -30,7 +31,6 @@ from loading import ROOT
 from pharmasl.errors import InputErrors
 from pharmasl.perfusion import kinetics, multidelay, robust_average
 from pharmasl.space import images
-from pharmasl.study import trial
 from quantified import ASL, Files
 
 FACTOR = 6000 * 0.9 * np.exp(1.8 / 1.65) / (2 * 0.85 * 1.65 * (1 - np.exp(-1.8 / 1.65)))
@@ -53,7 +53,7 @@ def resolve(root, **fields):
         "participants": ["01"],
         "perfusion": {},
     }
-    return trial.read_study(config).scans[STEM].acquisition
+    return complete_settings.read(config).scans[STEM].acquisition
 
 
 def quantified(folder, difference):

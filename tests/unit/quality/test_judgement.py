@@ -14,7 +14,7 @@ from pharmasl.perfusion import acceptance
 from pharmasl.quality import flags, implausible, judgement, measure_columns, metrics
 from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from pharmasl.space import images, resample, template, transforms
-from pharmasl.study import configuration, settings, trial
+from pharmasl.study import configuration, settings
 from scipy import ndimage, stats
 
 DEFAULT = {
@@ -97,13 +97,13 @@ def test_the_schema_knows_the_measures():
 
 def read(root, names, **changes):
     config = {**skeleton.config(root), "quality": {"exclude_scans": names}, **changes}
-    return trial.read_study(config)
+    return complete_settings.read(config)
 
 
 def test_a_scan_excluded_by_name_stays_in_the_plan_with_its_reason(tmp_path):
     root = skeleton.dataset(tmp_path / "bids")
     study = read(root, {"sub-01_ses-T1_acq-rest": "label lost halfway"})
-    assert len(study.scans) == len(trial.read_study(skeleton.config(root)).scans)
+    assert len(study.scans) == len(complete_settings.read(skeleton.config(root)).scans)
     assert study.members("rest_interaction") == ["01", "02", "03", "04"]
     targets = complete_settings.targets(study)
 

@@ -2,6 +2,7 @@
 
 import copy
 
+import complete_settings
 import numpy as np
 import pytest
 import skeleton
@@ -9,7 +10,7 @@ from pharmasl.errors import InputErrors
 from pharmasl.files import tables
 from pharmasl.sensitivity import alternative_maps, specification_answers, specifications
 from pharmasl.space import images, transforms
-from pharmasl.study import configuration, trial
+from pharmasl.study import configuration
 from quantified import TEMPLATE, Files
 
 
@@ -113,7 +114,7 @@ def study(tmp_path_factory):
     # One without a sex: complete for the study's own covariates, not for the alternative.
     rows = path.read_text().splitlines()
     path.write_text("\n".join([*rows[:-1], rows[-1][:-1] + "n/a"]) + "\n")
-    return trial.read_study(configured(root, **ALL))
+    return complete_settings.read(configured(root, **ALL))
 
 
 def chosen(study, **values):
@@ -165,13 +166,13 @@ def test_another_rule_of_exclusion_is_laid_over_the_studys_own(study):
 @pytest.mark.parametrize("change", [{"covariates": {"more": ["height"]}}, {"covariates": {"c": ["age - height"]}}])
 def test_a_covariate_that_the_table_lacks_is_refused(tmp_path, change):
     with pytest.raises(InputErrors, match="height"):
-        trial.read_study(configured(skeleton.dataset(tmp_path), **change))
+        complete_settings.read(configured(skeleton.dataset(tmp_path), **change))
 
 
 def test_a_misspelt_scan_of_an_alternative_is_refused(tmp_path):
     quality = {"eye": {"exclude_scans": {"sub-01_ses-T1_acq-rset": "label lost"}}}
     with pytest.raises(InputErrors, match=r"sensitivity\.quality\.eye\.exclude_scans.*sub-01_ses-T1_acq-rest"):
-        trial.read_study(configured(skeleton.dataset(tmp_path), quality=quality))
+        complete_settings.read(configured(skeleton.dataset(tmp_path), quality=quality))
 
 
 def quality_table(path, **values):

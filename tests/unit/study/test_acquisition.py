@@ -2,10 +2,11 @@
 
 import json
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import configuration, named_constants, physiology, trial
+from pharmasl.study import configuration, named_constants, physiology
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def resolve(root, **perfusion):
         "participants": ["01"],
         "perfusion": perfusion,
     }
-    return trial.read_study(config).scans[STEM].acquisition
+    return complete_settings.read(config).scans[STEM].acquisition
 
 
 def problems(root, **perfusion):
@@ -131,13 +132,13 @@ def test_t1_of_blood_by_haematocrit(root):
         "perfusion": {"haematocrit": "hct"},
     }
     study = {**config, "participants": ["03"]}
-    scans = trial.read_study(study).scans.values()
+    scans = complete_settings.read(study).scans.values()
     assert {scan.acquisition["t1_blood"] for scan in scans} == {1.65}
     with pytest.raises(InputErrors) as caught:
-        trial.read_study({**config, "participants": ["04"]})
+        complete_settings.read({**config, "participants": ["04"]})
     assert caught.value.errors[0].field == "hct of sub-04"
     with pytest.raises(InputErrors, match="haematocrit"):
-        trial.read_study({**config, "perfusion": {"haematocrit": "haematocrit"}})
+        complete_settings.read({**config, "perfusion": {"haematocrit": "haematocrit"}})
 
 
 def test_several_delays_are_told_volume_by_volume(root):

@@ -4,7 +4,6 @@ import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import trial
 
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": ["varenicline"]}
 
@@ -25,7 +24,7 @@ def read(root, analyses, **changes):
         "analyses": {name: {"contrast": "rest", **part} for name, part in analyses.items()},
         **changes,
     }
-    return trial.read_study(config)
+    return complete_settings.read(config)
 
 
 def remove(root, number, session):

@@ -2,12 +2,12 @@
 
 import gzip
 
+import complete_settings
 import nibabel
 import numpy as np
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import trial
 
 SERIES = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_asl.nii.gz"
 M0 = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_m0scan.nii.gz"
@@ -31,7 +31,7 @@ def root(tmp_path):
 
 def problems(root):
     with pytest.raises(InputErrors) as caught:
-        trial.read_study(skeleton.config(root))
+        complete_settings.read(skeleton.config(root))
     return {(str(error.file).removeprefix(f"{root}/"), error.field): error for error in caught.value.errors}
 
 
@@ -43,7 +43,7 @@ def write(path, data, **codes):
 
 
 def test_a_sound_dataset_plans(root):
-    assert trial.read_study(skeleton.config(root)).scans
+    assert complete_settings.read(skeleton.config(root)).scans
 
 
 @pytest.mark.parametrize("name", [SERIES, M0, T1W])
@@ -80,7 +80,7 @@ def test_a_series_and_its_t1w_are_named_in_one_round(root):
 
 def test_time_on_the_fifth_axis_is_a_series(root):
     write(root / SERIES, np.ones((3, 3, 3, 1, 6), np.float32))
-    assert trial.read_study(skeleton.config(root)).scans
+    assert complete_settings.read(skeleton.config(root)).scans
     write(root / SERIES, np.ones((3, 3, 3, 2, 6), np.float32))
     assert list(problems(root)) == [(SERIES, "dim")]
 

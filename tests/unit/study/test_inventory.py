@@ -4,10 +4,10 @@ import json
 import os
 import shutil
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import trial
 
 STEM = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
 
@@ -19,7 +19,7 @@ def root(tmp_path):
 
 def read(root, **changes):
     config = {"bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {"acquisition": "rest"}}}
-    return trial.read_study({**config, **changes})
+    return complete_settings.read({**config, **changes})
 
 
 def only(root, **changes):

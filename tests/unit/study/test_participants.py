@@ -4,7 +4,7 @@ import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import arms, trial
+from pharmasl.study import arms
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def root(tmp_path):
 
 
 def read(root, **changes):
-    return trial.read_study({**skeleton.config(root), **changes})
+    return complete_settings.read({**skeleton.config(root), **changes})
 
 
 def problems(root, **changes):

@@ -68,13 +68,15 @@ def test_what_is_no_haematocrit_is_refused(value):
 
 
 def test_suppression_pulses_cost_label():
-    assert physiology.suppression_efficiency(0) == 1
-    assert physiology.suppression_efficiency(2) == pytest.approx(0.9025)
+    assert physiology.suppression_efficiency(0, 0.95) == 1
+    assert physiology.suppression_efficiency(2, 0.95) == pytest.approx(0.9025)
     assert physiology.suppression_efficiency(5, 0.93) == pytest.approx(0.93**5)
     assert physiology.suppression_efficiency(4, 1) == 1
 
 
-@pytest.mark.parametrize("values", [(-1,), (1.5,), (True,), (float("nan"),), (2, 0), (2, 1.1), (2, float("nan"))])
+@pytest.mark.parametrize(
+    "values", [(-1, 0.95), (1.5, 0.95), (True, 0.95), (float("nan"), 0.95), (2, 0), (2, 1.1), (2, float("nan"))]
+)
 def test_senseless_suppression_is_refused(values):
     with pytest.raises(ValueError, match="suppression pulse"):
         physiology.suppression_efficiency(*values)

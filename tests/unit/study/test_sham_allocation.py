@@ -5,13 +5,14 @@ import html
 import itertools
 import json
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.conduct import allocation_log
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import blinding, tables
 from pharmasl.report import allocation_section as told
-from pharmasl.study import sham_allocation, sheets, trial
+from pharmasl.study import sham_allocation, sheets
 
 NAMES = [f"{k:02d}" for k in range(1, 13)]
 
@@ -70,7 +71,7 @@ def test_nothing_of_a_blinded_plan_depends_on_who_is_in_which_arm(root):
     for number, arms in enumerate(itertools.permutations(["baclofen"] * 3 + ["placebo"] * 5)):
         if number % 977 == 0 and list(arms) != list(first.values())[:8]:
             with_arms(root, arms, "sub-99\tplacebo\t40\tF\n")
-            study = trial.read_study(blinded(root))
+            study = complete_settings.read(blinded(root))
             seen.append(json.dumps([sheets.content(study), study.randomised]))
     assert len(seen) > 40
     assert len(set(seen)) == 1
@@ -86,7 +87,7 @@ def test_nothing_of_a_blinded_plan_depends_on_who_is_in_which_arm(root):
 def test_those_not_selected_are_randomised_too_and_lose_their_arm_in_a_blinded_run(root):
     names = [name.removeprefix("sub-") for name in sorted(path.name for path in root.glob("sub-*"))]
     for config, others in ((skeleton.config(root), None), (blinded(root), [None, None])):
-        study = trial.read_study({**config, "participants": names[:6]})
+        study = complete_settings.read({**config, "participants": names[:6]})
         content = sheets.content(study)
         assert [row["selected"] for row in content["randomised"]] == [True] * 6 + [False] * 2
         arms = [row["arm"] for row in content["randomised"][6:]]
@@ -102,7 +103,7 @@ def test_a_column_that_nothing_names_stays_behind(root):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0] + "\tdose", *(line + "\t80" for line in lines[1:])]) + "\n")
     for config in (blinded(root), skeleton.config(root)):
-        rows = sheets.content(trial.read_study(config))["participants"]
+        rows = sheets.content(complete_settings.read(config))["participants"]
         assert set(rows[0]) == {"participant_id", "arm", "age"}
 
 
@@ -110,28 +111,28 @@ def test_those_who_do_not_have_the_allocation_give_its_sizes(root):
     path = root / "participants.tsv"
     path.write_text(path.read_text().replace("\tarm", "\twithheld"))
     with pytest.raises(InputErrors, match=r"arm.*no such column"):
-        trial.read_study(blinded(root))
-    study = trial.read_study(blinded(root, sham={"sizes": {"baclofen": 3, "placebo": 5}}))
+        complete_settings.read(blinded(root))
+    study = complete_settings.read(blinded(root, sham={"sizes": {"baclofen": 3, "placebo": 5}}))
     assert [row["arm"] for row in study.participants.values()].count("baclofen") == 3
     with pytest.raises(InputErrors, match=r"sham\.sizes.*9 places for 8"):
-        trial.read_study(blinded(root, sham={"sizes": {"baclofen": 4, "placebo": 5}}))
+        complete_settings.read(blinded(root, sham={"sizes": {"baclofen": 4, "placebo": 5}}))
     with pytest.raises(InputErrors, match=r"sham\.sizes.*ketamine"):
-        trial.read_study(blinded(root, sham={"sizes": {"ketamine": 3, "placebo": 5}}))
+        complete_settings.read(blinded(root, sham={"sizes": {"ketamine": 3, "placebo": 5}}))
 
 
 @pytest.mark.parametrize(("given", "expected"), [("true", True), ("false", False), (True, True)])
 def test_the_key_may_come_from_the_command_line(root, given, expected):
-    assert trial.read_study({**skeleton.config(root), "blinded": given}).config["blinded"] is expected
+    assert complete_settings.read({**skeleton.config(root), "blinded": given}).config["blinded"] is expected
 
 
 def test_a_key_that_is_neither_is_refused(root):
     with pytest.raises(InputErrors, match="blinded"):
-        trial.read_study({**skeleton.config(root), "blinded": "perhaps"})
+        complete_settings.read({**skeleton.config(root), "blinded": "perhaps"})
 
 
 def test_who_has_no_arm_gets_none(root):
     with_arms(root, ["n/a", *["baclofen", "placebo"] * 3, "placebo"])
-    study = trial.read_study(blinded(root))
+    study = complete_settings.read(blinded(root))
     assert study.participants["01"]["arm"] is None
     assert sorted(row["arm"] for row in study.participants.values() if row["arm"]) == ["baclofen"] * 3 + ["placebo"] * 4
 

@@ -2,10 +2,11 @@
 
 import json
 
+import complete_settings
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import sidecar, trial
+from pharmasl.study import sidecar
 
 STEM = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
 
@@ -32,7 +33,7 @@ def series(root, types, stem=STEM, shape=(3, 3, 3)):
 
 def read(root, **perfusion):
     config = {"bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {}}, "perfusion": perfusion}
-    return trial.read_study(config)
+    return complete_settings.read(config)
 
 
 def resolve(root, **perfusion):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import sheets, trial
+from pharmasl.study import sheets
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def root(tmp_path):
 
 
 def read(root, **changes):
-    return trial.read_study({**skeleton.config(root), **changes})
+    return complete_settings.read({**skeleton.config(root), **changes})
 
 
 def problems(root, **changes):
@@ -393,7 +393,7 @@ def test_several_runs_of_a_state_share_its_weight(tmp_path):
     skeleton.image(tmp_path / "sub-01/anat/sub-01_T1w.nii.gz", (3, 3, 3))
     skeleton.run(folder, "sub-01_run-1")
     skeleton.run(folder, "sub-01_run-2")
-    study = trial.read_study(
+    study = complete_settings.read(
         {"bids_dir": str(tmp_path), "output_dir": "r", "conditions": {"rest": {}}, "contrasts": {"rest": {"rest": 1}}}
     )
     assert [weight for _, weight in study.contrast_scans(("01", None), "rest")] == [0.5, 0.5]
@@ -405,7 +405,8 @@ def test_sheets_hold_a_row_a_scan(root, tmp_path):
         tmp_path / name
         for name in ("dataset_description.json", "scans.tsv", "participants.tsv", "randomised.tsv", "exclusions.tsv")
     ]
-    sheets.write_sheets(content, *paths)
+    names = ("description", "scans", "participants", "randomised", "exclusions")
+    sheets.write_sheets(content, **dict(zip(names, paths)))
     assert len(paths[1].read_text().splitlines()) == 1 + 24
     assert json.loads(paths[1].with_suffix(".json").read_text())["post_labeling_delay"]["Units"] == "s"
     assert json.loads(paths[0].read_text())["DatasetType"] == "derivative"
@@ -435,13 +436,15 @@ def test_wildcards_match_only_the_studys_own_names(root):
 def test_scans_stand_in_the_order_of_the_trials_sessions(tmp_path):
     root = skeleton.dataset(tmp_path / "bids", participants=4)
     config = skeleton.config(root)
-    usual = [(scan.subject, scan.session) for scan in trial.read_study(config).scans.values()]
+    usual = [(scan.subject, scan.session) for scan in complete_settings.read(config).scans.values()]
     later = {
         **config["sessions"],
         "baseline": config["sessions"]["followup"],
         "followup": config["sessions"]["baseline"],
     }
-    turned = [(scan.subject, scan.session) for scan in trial.read_study({**config, "sessions": later}).scans.values()]
+    turned = [
+        (scan.subject, scan.session) for scan in complete_settings.read({**config, "sessions": later}).scans.values()
+    ]
     people = list(dict.fromkeys(subject for subject, _ in usual))
     assert list(dict.fromkeys(subject for subject, _ in turned)) == people
     first = later["baseline"]
@@ -458,4 +461,4 @@ def test_a_label_that_repeats_itself_until_snakemake_stops_is_refused(tmp_path):
     config = skeleton.config(root)
     config["conditions"]["rest"] = {"acquisition": "ab" * 20}
     with pytest.raises(InputErrors, match="ab twenty times or more"):
-        trial.read_study(config)
+        complete_settings.read(config)

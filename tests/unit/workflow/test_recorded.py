@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import complete_settings
 import pytest
 import skeleton
-from pharmasl.study import trial
 from pharmasl.workflow import recorded
 
 
@@ -47,7 +46,7 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
     (tmp_path / "results/group").mkdir(parents=True)
     (tmp_path / "results/group/there.tsv").touch()
     os.symlink("nowhere", "results/group/link.tsv")
-    found = complete_settings.targets(trial.read_study(skeleton.config("bids")))
+    found = complete_settings.targets(complete_settings.read(skeleton.config("bids")))
     scan = next(iter(found.study.scans))
     rules = [
         rule("cluster_table", "results/group/", analysis="rest_interaction"),
