@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
+import simulation
 from pharmasl.errors import InputError
 from pharmasl.perfusion import artefacts, consistency, far_off, signal, volumes
 from pharmasl.quality import implausible, metrics
-from pharmasl.simulate import dataset, deformation, label_control_series, participant_anatomy
+from pharmasl.simulate import deformation, label_control_series, participant_anatomy
 from pharmasl.space import images, resample, transforms
-from pharmasl.study import schemas
 
 # Good as scans go; the phantom has no perfusion and is judged apart.
 PHANTOM = "phantom-xa30-pcasl"
@@ -93,15 +93,14 @@ def real(data, results):
 
 def simulated(seeds):
     """Runs of one simulated head on several scanners."""
-    settings = {"truth_dir": "x"}
-    assert not schemas.check(settings, "simulate", "simulate", fill=True)
+    settings = simulation.participant()
     template = participant_anatomy.read_template()
     shape = deformation.draw(
-        np.random.default_rng(1), template.low, template.high, template.centre, settings["anatomy"]["warp"]
+        np.random.default_rng(1), template.low, template.high, template.centre, settings.anatomy.warp
     )
     grid = participant_anatomy.t1w_grid(template, shape, 3.0)
     head = participant_anatomy.head(np.random.default_rng(2), template, shape, grid)
-    base = dataset.scanner(settings)
+    base = settings.perfusion
     for name, change in SCANNERS.items():
         change = {**change, **({"noise": change["noise"] * base.noise} if "noise" in change else {})}
         scanner = replace(base, **{"pairs": min(base.pairs, 12), **change})

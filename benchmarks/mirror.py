@@ -32,6 +32,7 @@ from pharmasl.perfusion import acceptance, coregistration, mirror, motion, serie
 from pharmasl.simulate import deformation
 from pharmasl.simulate import label_control_series as scanner
 from pharmasl.simulate import participant_anatomy as simulated
+from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.space import images, transforms
 
 DATA = ROOT.parent / "shared" / "data"
@@ -169,7 +170,7 @@ def person(number, model):
     shape = deformation.draw(rng, model.low, model.high, model.centre, 4.0)
     grid = simulated.t1w_grid(model, shape, 2.0)
     drawn = simulated.head(rng, model, shape, grid)
-    machine = scanner.Scanner(
+    machine = Scanner(
         matrix=(56, 64, 20),
         voxel_size=(3.75, 3.75, 6.0),
         pairs=12,

@@ -1,11 +1,14 @@
 """The simulator's scripts on a trial of two and a head of 8 mm voxels."""
 
+import copy
+import dataclasses
 import hashlib
 from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pytest
+import simulation
 import yaml
 from loading import ROOT, script
 from pharmasl.files import bids, tables
@@ -13,19 +16,11 @@ from pharmasl.simulate import dataset, participant_anatomy, virtual_trial
 from pharmasl.space import images, resample, transforms
 from pharmasl.study import schemas
 
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-
-
-def settings():
-    values = {
-        "truth_dir": "truth",
-        "participants_per_arm": 1,
-        "anatomy": {"voxel_size": 8},
-        "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2, "slice_time": 0.05},
-    }
-    assert not schemas.check(values, "simulate", "config", fill=True)
-    return values
+SMALL = {
+    "participants_per_arm": 1,
+    "anatomy": {"voxel_size": 8},
+    "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2, "slice_time": 0.05},
+}
 
 
 class Namespace(SimpleNamespace):
@@ -75,7 +70,11 @@ def participant_outputs(root, name):
 
 
 def simulate(root):
-    params = Namespace(settings=settings(), arms=ARMS, sessions=SESSIONS)
+    params = Namespace(
+        settings=simulation.params(simulation.TRIAL, **copy.deepcopy(SMALL)),
+        arms=simulation.ARMS,
+        sessions=simulation.SESSIONS,
+    )
     drawn = trial_outputs(root)
     script("simulate_trial").main(Namespace(input=Namespace(), output=drawn, params=params, threads=1))
     made = participant_outputs(root, "sub-01")
@@ -83,7 +82,7 @@ def simulate(root):
         Namespace(
             input=Namespace(plan=drawn.plan, scans=drawn.scans),
             output=made,
-            params=Namespace(subject="01", settings=settings()),
+            params=Namespace(subject="01", settings=simulation.params(simulation.PARTICIPANT, **copy.deepcopy(SMALL))),
             threads=1,
         )
     )
@@ -144,12 +143,11 @@ def test_runs_and_their_metadata_agree(simulated):
 
 
 def test_sidecar_tells_the_readout():
-    fields = dataset.asl_sidecar(dataset.scanner(settings()))
+    scanner = simulation.participant(**copy.deepcopy(SMALL)).perfusion
+    fields = dataset.asl_sidecar(scanner)
     assert fields["MRAcquisitionType"] == "2D"
     assert fields["SliceTiming"][-1] == pytest.approx(0.4)
-    whole = settings()
-    whole["perfusion"] |= {"slice_time": 0, "static_signal": 1}
-    fields = dataset.asl_sidecar(dataset.scanner(whole))
+    fields = dataset.asl_sidecar(dataclasses.replace(scanner, slice_time=0, static_signal=1))
     assert fields["MRAcquisitionType"] == "3D"
     assert "SliceTiming" not in fields
     assert fields["BackgroundSuppression"] is False

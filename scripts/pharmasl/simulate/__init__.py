@@ -1,5 +1,6 @@
 """A trial with known truth, written as a plain BIDS dataset; no other stage knows that it is simulated.
 
-``regions`` say where effects are planted, ``trial`` how large they are in whom, ``anatomy`` makes heads, ``series`` makes
-ASL runs of them, ``dataset`` writes both as BIDS, and ``comparison`` puts what was found beside what was planted.
+``planted_regions`` has the places of the effects and ``virtual_trial`` their sizes in each participant;
+``participant_anatomy`` makes heads and ``label_control_series`` ASL runs of them; ``dataset`` writes both as BIDS; and
+``comparison`` compares the results of the workflow with the planted effects.
 """

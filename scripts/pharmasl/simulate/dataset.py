@@ -1,13 +1,23 @@
-"""The trial as files: a plain BIDS dataset, and beside it what was planted."""
+"""The trial as files: a plain BIDS dataset, and the planted truth beside it."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
+from pharmasl.files.tables import Columns, Row
 from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.simulate.scanner_model import Scanner
+from pharmasl.simulate.simulation_settings import ParticipantSettings, TrialSettings
 from pharmasl.space import images, transforms
+from pharmasl.space.images import Grid
+from pharmasl.space.packaged import nilearn_file
+from pharmasl.study.settings import Arms, SessionPair
 
 _README = """\
 A simulated trial: it was made by pharmasl's simulator, and nobody was scanned.
@@ -19,71 +29,90 @@ acq-neutral). Each run is pCASL, an M0 volume first and control/label pairs afte
 What was planted is not in this dataset; it lies in a folder of its own.
 """
 
-# BIDS knows phenotype tables of one row a participant; the validator (schema of 2025) refuses one row a visit.
+# BIDS allows phenotype tables of one row per participant; the validator (schema of 2025) refuses one row per visit.
 _IGNORE = "phenotype/craving.*\n"
 
-# Streams of random numbers, one for each purpose, so that a change in one leaves the others as they were.
+# Streams of random numbers, one per purpose, so that a change of one leaves the others unchanged.
 _TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN = range(7)
 
 # mm: the truth in template space is kept on every fourth millimetre, which is finer than what the scanner resolves.
 _TRUTH_SPACING = 4
+# mm around the template's tissue over which random fields of CBF are drawn.
+_FIELD_MARGIN = 60
 
 
-def _stream(seed, index, purpose, *more):
+def _stream(seed: int, index: int, purpose: int, *more: int) -> np.random.Generator:
     return np.random.default_rng([seed, index, purpose, *more])
 
 
-def write_trial(settings, arms, sessions, outputs):
+@dataclass(frozen=True)
+class TrialFiles:
+    """Paths of the trial's tables; the sidecars of tables are written beside them.
+
+    Attributes
+    ----------
+    description, readme, ignore, participants, craving : path-like
+        Of the dataset.
+    plan, scans, effects : path-like
+        Of the truth.
+    """
+
+    description: FilePath
+    readme: FilePath
+    ignore: FilePath
+    participants: FilePath
+    craving: FilePath
+    plan: FilePath
+    scans: FilePath
+    effects: FilePath
+
+
+def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outputs: TrialFiles) -> None:
     """Draw the trial and write its tables.
 
     Parameters
     ----------
-    settings : dict
-        The ``simulate`` section of the configuration.
-    arms : dict
-        ``column``, ``treatment``, ``control``.
-    sessions : dict
-        ``baseline``, ``followup``.
-    outputs : mapping of str to path
-        ``description``, ``readme``, ``ignore``, ``participants``, ``craving`` of the dataset; ``plan``, ``scans``, ``effects`` of the
-        truth. Sidecars of the tables are written beside them.
+    settings : simulation_settings.TrialSettings
+    arms : settings.Arms
+    sessions : settings.SessionPair
+    outputs : TrialFiles
     """
-    participants, scans, craving = virtual_trial.plan(settings, arms, sessions)
+    trial = virtual_trial.draw(settings, arms, sessions)
     tables.write_json(
-        outputs["description"],
+        outputs.description,
         {
             "Name": "Simulated trial of baclofen in smokers (pharmasl demo)",
             "BIDSVersion": "1.10.0",
             "DatasetType": "raw",
             "License": "CC0",
             "Authors": ["pharmasl simulator"],
-            "GeneratedBy": [{"Name": "pharmasl simulate", "Description": f"seed {settings['seed']}"}],
+            "GeneratedBy": [{"Name": "pharmasl simulate", "Description": f"seed {settings.seed}"}],
         },
     )
-    Path(outputs["readme"]).write_text(_README, encoding="utf-8")
-    Path(outputs["ignore"]).write_text(_IGNORE, encoding="utf-8")
+    Path(outputs.readme).write_text(_README, encoding="utf-8")
+    Path(outputs.ignore).write_text(_IGNORE, encoding="utf-8")
     columns = virtual_trial.PARTICIPANT_COLUMNS
-    levels = {arms["treatment"]: "active drug", arms["control"]: "control"}
+    levels = {arms.treatment: "active drug", arms.control: "control"}
     tables.write_table(
-        outputs["participants"],
+        outputs.participants,
         [
-            {"participant_id": row["participant_id"], arms["column"]: row["arm"], "age": row["age"], "sex": row["sex"]}
-            for row in participants
+            {"participant_id": row["participant_id"], arms.column: row["arm"], "age": row["age"], "sex": row["sex"]}
+            for row in trial.participants
         ],
         {
             "participant_id": "Participant",
-            arms["column"]: {"Description": "Arm of the trial", "Levels": levels},
+            arms.column: {"Description": "Arm of the trial", "Levels": levels},
             "age": columns["age"],
             "sex": columns["sex"],
         },
     )
-    tables.write_table(outputs["craving"], craving, virtual_trial.CRAVING_COLUMNS)
-    tables.write_table(outputs["plan"], participants, columns)
-    tables.write_table(outputs["scans"], scans, virtual_trial.SCAN_COLUMNS)
-    tables.write_table(outputs["effects"], _effect_rows(settings), _EFFECT_COLUMNS)
+    tables.write_table(outputs.craving, trial.craving, virtual_trial.CRAVING_COLUMNS)
+    tables.write_table(outputs.plan, trial.participants, columns)
+    tables.write_table(outputs.scans, trial.scans, virtual_trial.SCAN_COLUMNS)
+    tables.write_table(outputs.effects, _effect_rows(settings), _EFFECT_COLUMNS)
 
 
-_EFFECT_COLUMNS = {
+_EFFECT_COLUMNS: Columns = {
     "effect": "Effect",
     "region": "Region, or what the effect is seen in",
     "x": {"Description": "Centre in the template, RAS+", "Units": "mm"},
@@ -95,94 +124,88 @@ _EFFECT_COLUMNS = {
 }
 
 
-def _effect_rows(settings):
-    effects, scores = settings["effects"], settings["craving"]
+def _effect_rows(settings: TrialSettings) -> list[Row]:
+    """Rows of the planted effects."""
+    effects, slope = settings.effects, settings.craving.slope
     flow_unit, slope_unit = "mL/100 g/min", "mL/100 g/min per mL/100 g/min"
-    rows = []
-    for x, y, z in REGIONS["dlpfc"].centres:
-        place = {"region": REGIONS["dlpfc"].label, "x": x, "y": y, "z": z}
-        rows.append(
+    group_by_time = "change from baseline to follow-up in the treatment arm minus the same in the control arm"
+    rows = [
+        {
+            **place,
+            "effect": "resting group by time",
+            "amount": effects.resting_rise,
+            "unit": flow_unit,
+            "meaning": group_by_time,
+        }
+        for place in _places("dlpfc")
+    ]
+    for place in (place for name in virtual_trial.CUE_REGIONS for place in _places(name)):
+        rows += [
             {
                 **place,
-                "effect": "resting group by time",
-                "amount": effects["resting_rise"],
+                "effect": "cue response at baseline",
+                "amount": effects.cue_response,
                 "unit": flow_unit,
-                "meaning": "change from baseline to follow-up in the treatment arm minus the same in the control arm",
-            }
-        )
-    for name in ("insula", "vmpfc"):
-        for x, y, z in REGIONS[name].centres:
-            place = {"region": REGIONS[name].label, "x": x, "y": y, "z": z}
-            rows += [
-                {
-                    **place,
-                    "effect": "cue response at baseline",
-                    "amount": effects["cue_response"],
-                    "unit": flow_unit,
-                    "meaning": "smoking minus neutral, mean of all participants",
-                },
-                {
-                    **place,
-                    "effect": "association with the dlPFC's change",
-                    "amount": effects["slope"],
-                    "unit": slope_unit,
-                    "meaning": "change of the cue response for each unit of change in the dlPFC, in both arms",
-                },
-            ]
-    rows.append(
+                "meaning": "smoking minus neutral, mean of all participants",
+            },
+            {
+                **place,
+                "effect": "association with the dlPFC's change",
+                "amount": effects.slope,
+                "unit": slope_unit,
+                "meaning": "change of the cue response for each unit of change in the dlPFC, in both arms",
+            },
+        ]
+    return [
+        *rows,
         {
             "effect": "cue-elicited craving group by time",
             "region": "craving",
-            "amount": scores["slope"] * effects["slope"] * effects["resting_rise"],
+            "amount": slope * effects.slope * effects.resting_rise,
             "unit": "points",
-            "meaning": "change from baseline to follow-up in the treatment arm minus the same in the control arm",
-        }
-    )
-    rows.append(
+            "meaning": group_by_time,
+        },
         {
             "effect": "craving with the insula's cue response",
             "region": "craving",
-            "amount": scores["slope"],
+            "amount": slope,
             "unit": "points per mL/100 g/min",
             "meaning": "change of cue-elicited craving for each unit of change of the insula's cue response",
-        }
-    )
-    return rows
+        },
+    ]
 
 
-def write_truth_maps(outputs, spacing=2):
-    """Write each region's weight on every ``spacing``-th millimetre of the template.
+def _places(name: str) -> list[Row]:
+    """The label and the centres of a region."""
+    region = REGIONS[name]
+    return [{"region": region.label, "x": x, "y": y, "z": z} for x, y, z in region.centres]
+
+
+def write_truth_maps(outputs: Mapping[str, FilePath], spacing: int = 2) -> None:
+    """Write the weights of the regions on a grid of ``spacing`` mm over the template.
 
     Parameters
     ----------
     outputs : mapping of str to path
-        One for each name in :data:`regions.REGIONS`.
+        By the names of :data:`planted_regions.REGIONS`.
     spacing : int
         mm.
     """
-    volume = images.grid(participant_anatomy.template_folder() / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz")
+    volume = images.grid(nilearn_file("t1"))
     grid = _coarser(volume, spacing)
     points = transforms.points(grid)
     for name, region in REGIONS.items():
         images.save(outputs[name], region.weight(points), grid.affine)
 
 
-def _coarser(grid, spacing):
-    """Every voxel of a grid that lies on a multiple of ``spacing`` mm from its first."""
+def _coarser(grid: Grid, spacing: int) -> Grid:
+    """The voxels of a grid that lie at multiples of ``spacing`` mm from its first."""
     step = round(spacing / np.linalg.norm(grid.affine[:3, 0]))
     shape = tuple(-(-n // step) for n in grid.shape)
-    return images.Grid(shape, grid.affine @ np.diag([step, step, step, 1.0]))
+    return Grid(shape, grid.affine @ np.diag([step, step, step, 1.0]))
 
 
-def scanner(settings):
-    """The :class:`series.Scanner` of the ``simulate`` section of the configuration."""
-    values = dict(settings["perfusion"])
-    for key in ("matrix", "voxel_size"):
-        values[key] = tuple(values[key])
-    return label_control_series.Scanner(**values)
-
-
-def _t1w_sidecar():
+def _t1w_sidecar() -> dict[str, Any]:
     return {
         "Manufacturer": "pharmasl simulator",
         "MagneticFieldStrength": 3,
@@ -194,11 +217,11 @@ def _t1w_sidecar():
     }
 
 
-def asl_sidecar(scanner):
-    """The BIDS metadata of a run: dict."""
+def asl_sidecar(scanner: Scanner) -> dict[str, Any]:
+    """The BIDS metadata of a run."""
     suppressed, slices = scanner.static_signal < 1, scanner.slice_time > 0
     volumes = len(scanner.volume_types)
-    sidecar = {
+    sidecar: dict[str, Any] = {
         "Manufacturer": "pharmasl simulator",
         "MagneticFieldStrength": 3,
         "MRAcquisitionType": "2D" if slices else "3D",
@@ -224,95 +247,176 @@ def asl_sidecar(scanner):
     return sidecar
 
 
-def write_participant(settings, plan, scans, template, outputs):
+@dataclass(frozen=True)
+class ParticipantFiles:
+    """Paths of a participant's files; those of runs are lists in the order of the scans.
+
+    Attributes
+    ----------
+    t1w, t1w_sidecar, asl, asl_sidecar, aslcontext : path-like or list of path-like
+        Of the dataset.
+    mask, gm, wm, field, motion, coregistration, cbf : path-like or list of path-like
+        Of the truth.
+    """
+
+    t1w: FilePath
+    t1w_sidecar: FilePath
+    asl: Sequence[FilePath]
+    asl_sidecar: Sequence[FilePath]
+    aslcontext: Sequence[FilePath]
+    mask: FilePath
+    gm: FilePath
+    wm: FilePath
+    field: FilePath
+    motion: Sequence[FilePath]
+    coregistration: Sequence[FilePath]
+    cbf: Sequence[FilePath]
+
+
+def write_participant(
+    settings: ParticipantSettings,
+    index: int,
+    scans: Sequence[Row],
+    template: participant_anatomy.Template,
+    outputs: ParticipantFiles,
+) -> None:
     """Simulate one participant and write the images.
 
     Parameters
     ----------
-    settings : dict
-        The ``simulate`` section of the configuration.
-    plan : dict
-        The participant's row of :data:`trial.PARTICIPANT_COLUMNS`, as text or numbers.
-    scans : list of dict
-        The participant's rows of :data:`trial.SCAN_COLUMNS`.
-    template : anatomy.Template
-    outputs : mapping
-        ``t1w``, ``t1w_sidecar``; ``asl``, ``asl_sidecar``, ``aslcontext`` (lists, in the order of ``scans``); of the truth
-        ``mask``, ``gm``, ``wm``, ``field``, and the lists ``motion``, ``coregistration``, ``cbf``.
+    settings : simulation_settings.ParticipantSettings
+    index : int
+        The number that seeds the participant's random draws.
+    scans : sequence of dict
+        The participant's rows of :data:`virtual_trial.SCAN_COLUMNS`, as text or numbers.
+    template : participant_anatomy.Template
+    outputs : ParticipantFiles
     """
-    seed, index = settings["seed"], int(plan["index"])
-    machine = scanner(settings)
-    shape = deformation.draw(
-        _stream(seed, index, _SHAPE), template.low, template.high, template.centre, settings["anatomy"]["warp"]
-    )
-    rng = _stream(seed, index, _HEAD)
-    grid = participant_anatomy.t1w_grid(template, shape, settings["anatomy"]["voxel_size"])
-    head = participant_anatomy.head(rng, template, shape, grid)
-    t1w = participant_anatomy.scanned(rng, head, settings["anatomy"]["bias"], settings["anatomy"]["noise"])
-    images.save(outputs["t1w"], t1w, grid.affine, dtype=np.int16)
-    tables.write_json(outputs["t1w_sidecar"], _t1w_sidecar())
+    person = _Person.draw(settings, index, template)
+    grid, head = person.head.grid, person.head
+    images.save(outputs.t1w, person.t1w, grid.affine, dtype=np.int16)
+    tables.write_json(outputs.t1w_sidecar, _t1w_sidecar())
 
     coarse = _coarser(template.grid, _TRUTH_SPACING)
-    back = shape.from_template(transforms.points(coarse))
-    transforms.write_field(outputs["field"], back, coarse.affine)
-    images.save(outputs["mask"], head.mask, grid.affine, dtype=np.uint8)
-    for name in ("gm", "wm"):
-        # In steps of 1/256, which packs to a tenth of the size.
-        images.save(outputs[name], np.rint(256 * head.fractions[name]) / 256, grid.affine)
+    back = person.shape.from_template(transforms.points(coarse))
+    transforms.write_field(outputs.field, back, coarse.affine)
+    images.save(outputs.mask, head.mask, grid.affine, dtype=np.uint8)
+    for name, path in (("gm", outputs.gm), ("wm", outputs.wm)):
+        # In steps of 1/256, which compress to a tenth of the size.
+        images.save(path, np.rint(256 * head.fractions[name]) / 256, grid.affine)
 
-    magnetisation = label_control_series.magnetisation(head, machine)
-    brain_centre = shape.from_template(template.centre)
-    low, high = template.low - 60, template.high + 60
-    flow = settings["blood_flow"]
-    # Three deviations at most, so that no tissue's flow turns negative.
-    pattern = smooth_noise.sample(_stream(seed, index, _PATTERN), head.template_points, 10.0, low, high)
-    pattern = np.float32(flow["pattern"]) * np.clip(pattern, -3, 3)
-    placements, regional = {}, {}
+    scanner, sessions = settings.perfusion, {}
     for number, scan in enumerate(scans):
-        session = scan["session_id"]
-        if session not in placements:
-            placements[session] = _placement(_stream(seed, index, _PLACEMENT, number), brain_centre)
-            field = smooth_noise.sample(_stream(seed, index, _REGIONAL, number), head.template_points, 18.0, low, high)
-            regional[session] = pattern + np.float32(flow["regional"]) * field
-        gains = {name: float(scan[name]) for name in REGIONS}
-        multiple = label_control_series.modulation(
-            head.template_points, REGIONS, gains, float(scan["gm_cbf"]), regional[session]
-        )
-        levels = {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
-        tissue = label_control_series.Tissue(
-            grid.affine, magnetisation, label_control_series.perfusion(head, levels, multiple, machine)
-        )
-
-        rng = _stream(seed, index, _RUN, int(scan["run"]))
-        # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.
-        placement = placements[session] @ _small_motion(rng, 0.6, 0.5, brain_centre)
-        asl_grid = machine.grid(transforms.apply(np.linalg.inv(placements[session]), brain_centre))
-        motions = label_control_series.motion_matrices(
-            label_control_series.drift(rng, machine), asl_grid.affine[:3] @ [*((np.array(asl_grid.shape) - 1) / 2), 1]
-        )
-        run = label_control_series.acquire(rng, machine, tissue, asl_grid, placement, motions)
+        if scan["session_id"] not in sessions:
+            sessions[scan["session_id"]] = person.session(number)
+        run = person.run(scan, sessions[scan["session_id"]])
         images.save(
-            outputs["asl"][number],
-            np.minimum(run, 32767),
-            asl_grid.affine,
-            time_step=machine.repetition_time,
+            outputs.asl[number],
+            np.minimum(run.data, 32767),
+            run.grid.affine,
+            time_step=scanner.repetition_time,
             dtype=np.int16,
         )
-        tables.write_json(outputs["asl_sidecar"][number], asl_sidecar(machine))
-        Path(outputs["aslcontext"][number]).write_text(
-            "\n".join(["volume_type", *machine.volume_types]) + "\n", encoding="utf-8"
+        tables.write_json(outputs.asl_sidecar[number], asl_sidecar(scanner))
+        context = "\n".join(["volume_type", *scanner.volume_types]) + "\n"
+        Path(outputs.aslcontext[number]).write_text(context, encoding="utf-8")
+        transforms.write_affines(outputs.motion[number], run.motions)
+        transforms.write_affines(outputs.coregistration[number], np.linalg.inv(run.placement))
+        images.save(outputs.cbf[number], label_control_series.apparent_cbf(run.tissue, back), coarse.affine)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """A visit: the placement of the ASL frame in the T1w frame, and CBF as a multiple of the tissue's."""
+
+    placement: np.ndarray
+    regional: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run and its truth."""
+
+    data: np.ndarray
+    grid: Grid
+    tissue: label_control_series.Tissue
+    placement: np.ndarray
+    motions: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A participant, ready to be scanned."""
+
+    settings: ParticipantSettings
+    index: int
+    template: participant_anatomy.Template
+    shape: deformation.Deformation
+    head: participant_anatomy.Head
+    t1w: np.ndarray
+    magnetisation: dict[str, np.ndarray]
+    pattern: np.ndarray
+
+    @classmethod
+    def draw(cls, settings: ParticipantSettings, index: int, template: participant_anatomy.Template) -> "_Person":
+        """A participant's shape, head, T1w image, and pattern of CBF."""
+        anatomy = settings.anatomy
+        shape = deformation.draw(
+            _stream(settings.seed, index, _SHAPE), template.low, template.high, template.centre, anatomy.warp
         )
-        transforms.write_affines(outputs["motion"][number], motions)
-        transforms.write_affines(outputs["coregistration"][number], np.linalg.inv(placement))
-        images.save(outputs["cbf"][number], label_control_series.apparent_cbf(tissue, back), coarse.affine)
+        rng = _stream(settings.seed, index, _HEAD)
+        grid = participant_anatomy.t1w_grid(template, shape, anatomy.voxel_size)
+        head = participant_anatomy.head(rng, template, shape, grid)
+        t1w = participant_anatomy.scanned(rng, head, anatomy.bias, anatomy.noise)
+        magnetisation = label_control_series.magnetisation(head, settings.perfusion)
+        low, high = template.low - _FIELD_MARGIN, template.high + _FIELD_MARGIN
+        pattern = smooth_noise.sample(_stream(settings.seed, index, _PATTERN), head.template_points, 10.0, low, high)
+        # Three standard deviations at most, so that no tissue's CBF becomes negative.
+        pattern = np.float32(settings.blood_flow.pattern) * np.clip(pattern, -3, 3)
+        return cls(settings, index, template, shape, head, t1w, magnetisation, pattern)
+
+    @property
+    def centre(self) -> np.ndarray:
+        """The brain's centre in the T1w frame, mm."""
+        return self.shape.from_template(self.template.centre)
+
+    def session(self, number: int) -> _Session:
+        """The visit whose first run has this number."""
+        seed, index = self.settings.seed, self.index
+        low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
+        placement = _placement(_stream(seed, index, _PLACEMENT, number), self.centre)
+        rng = _stream(seed, index, _REGIONAL, number)
+        field = smooth_noise.sample(rng, self.head.template_points, 18.0, low, high)
+        return _Session(placement, self.pattern + np.float32(self.settings.blood_flow.regional) * field)
+
+    def run(self, scan: Row, session: _Session) -> _Run:
+        """One run, by its row of the truth's scans."""
+        scanner, head, centre = self.settings.perfusion, self.head, self.centre
+        levels = {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
+        gains = {name: float(scan[name]) for name in REGIONS}
+        multiple = label_control_series.modulation(head.template_points, REGIONS, gains, levels["gm"], session.regional)
+        tissue = label_control_series.Tissue(
+            head.grid.affine,
+            self.magnetisation,
+            label_control_series.perfusion(head, levels, multiple, scanner),
+        )
+        rng = _stream(self.settings.seed, self.index, _RUN, int(scan["run"]))
+        # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.
+        placement = session.placement @ _small_motion(rng, 0.6, 0.5, centre)
+        grid = scanner.grid(transforms.apply(np.linalg.inv(session.placement), centre))
+        middle = grid.affine[:3] @ [*((np.array(grid.shape) - 1) / 2), 1]
+        motions = label_control_series.motion_matrices(label_control_series.drift(rng, scanner), middle)
+        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions)
+        return _Run(data, grid, tissue, placement, motions)
 
 
-def _small_motion(rng, translation, rotation, centre):
+def _small_motion(rng: np.random.Generator, translation: float, rotation: float, centre: np.ndarray) -> np.ndarray:
+    """A rigid motion about a centre, drawn with these standard deviations (mm, degrees)."""
     return transforms.rigid_matrix(
         translation * rng.standard_normal(3), np.deg2rad(rotation * rng.standard_normal(3)), centre
     )
 
 
-def _placement(rng, centre):
-    """Where the ASL frame lies in the T1w frame: the head has moved between the scans, and the headers do not know."""
+def _placement(rng: np.random.Generator, centre: np.ndarray) -> np.ndarray:
+    """The place of the ASL frame in the T1w frame: the head has moved between the scans, unknown to the headers."""
     return _small_motion(rng, 1.5, 1.0, centre)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pharmasl.simulate import smooth_noise
 from pharmasl.space import resample, transforms
@@ -13,8 +14,8 @@ _SPACING = 5.0
 _DOUBLINGS = 7
 
 
-def exponential(velocity, grid):
-    """The displacement that a stationary velocity field makes in unit time, by scaling and squaring.
+def exponential(velocity: np.ndarray, grid: Grid) -> np.ndarray:
+    """The displacement by a stationary velocity field in unit time, computed by scaling and squaring.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ def exponential(velocity, grid):
     return displacement
 
 
-def sampled(displacement, grid, points):
+def sampled(displacement: np.ndarray, grid: Grid, points: np.ndarray) -> np.ndarray:
     """Displacements of shape (3, ...) at points of shape (..., 3); zero beyond the grid."""
     return np.stack([resample.resample(part, grid.affine, points, fill=0.0) for part in displacement])
 
@@ -47,7 +48,7 @@ class Deformation:
     Attributes
     ----------
     matrix : ndarray of shape (4, 4)
-        T1w millimetres to the template's, before the warp.
+        Maps T1w millimetres to the template's, before the warp.
     forward, inverse : ndarray of shape (3, X, Y, Z)
         Displacements (mm) of the warp and of its inverse, on ``grid``, in template space.
     grid : images.Grid
@@ -58,37 +59,47 @@ class Deformation:
     inverse: np.ndarray
     grid: Grid
 
-    def to_template(self, points):
+    def to_template(self, points: np.ndarray) -> np.ndarray:
         """Template points (mm) of T1w points (mm), both of shape (..., 3)."""
         straight = transforms.apply(self.matrix, points)
         return straight + np.moveaxis(sampled(self.forward, self.grid, straight), 0, -1)
 
-    def from_template(self, points):
+    def from_template(self, points: ArrayLike) -> np.ndarray:
         """T1w points (mm) of template points (mm), both of shape (..., 3)."""
-        points = np.asarray(points, dtype=np.float64)
-        warped = points + np.moveaxis(sampled(self.inverse, self.grid, points), 0, -1)
-        # The two sampled fields undo each other to 0.2 mm; these steps solve warped + forward(warped) = points.
+        targets = np.asarray(points, dtype=np.float64)
+        warped = targets + np.moveaxis(sampled(self.inverse, self.grid, targets), 0, -1)
+        # The two sampled fields are inverses to 0.2 mm; these steps solve warped + forward(warped) = points.
         for _ in range(3):
-            warped = points - np.moveaxis(sampled(self.forward, self.grid, warped), 0, -1)
+            warped = targets - np.moveaxis(sampled(self.forward, self.grid, warped), 0, -1)
         return transforms.apply(np.linalg.inv(self.matrix), warped)
 
-    def jacobian(self):
-        """Determinant of the warp's Jacobian at the nodes of its grid: above zero where the warp can be undone."""
+    def jacobian(self) -> np.ndarray:
+        """Determinant of the warp's Jacobian at the nodes of its grid: above zero where the warp can be inverted."""
         spacing = np.linalg.norm(self.grid.affine[:3, 0])
         gradient = np.stack([np.stack(np.gradient(part, spacing), axis=-1) for part in self.forward], axis=-2)
         return np.linalg.det(gradient + np.eye(3))
 
 
-def draw(rng, low, high, centre, warp, size=0.04, tilt=4.0, shift=5.0):
-    """Draw a person's shape.
+def draw(
+    rng: np.random.Generator,
+    low: ArrayLike,
+    high: ArrayLike,
+    centre: np.ndarray,
+    warp: float,
+    *,
+    size: float = 0.04,
+    tilt: float = 4.0,
+    shift: float = 5.0,
+) -> Deformation:
+    """A person's shape, drawn at random.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     low, high : array_like of shape (3,)
-        Corners (mm) of the template's box of tissue; the warp fades to nothing 40 mm outside it.
-    centre : array_like of shape (3,)
-        The point (mm) about which the head is turned and sized.
+        Corners (mm) of the box around the template's tissue; the warp fades to zero 40 mm outside it.
+    centre : ndarray of shape (3,)
+        The point (mm) about which the head is rotated and scaled.
     warp : float
         Root mean square displacement (mm) of the velocity field over the box.
     size : float
@@ -103,14 +114,14 @@ def draw(rng, low, high, centre, warp, size=0.04, tilt=4.0, shift=5.0):
     -------
     Deformation
     """
-    low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-    grid = smooth_noise.box(low - 40, high + 40, _SPACING)
-    # Two scales: lobes are moved as a whole, gyri shifted among each other.
+    first, last = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    grid = smooth_noise.box(first - 40, last + 40, _SPACING)
+    # Two scales: lobes move as a whole, gyri relative to each other.
     velocity = np.stack(
         [smooth_noise.gaussian(rng, grid, 24.0) + 0.5 * smooth_noise.gaussian(rng, grid, 11.0) for _ in range(3)]
     )
     points = transforms.points(grid)
-    outside = np.maximum(np.maximum(low - points, points - high), 0).max(axis=-1)
+    outside = np.maximum(np.maximum(first - points, points - last), 0).max(axis=-1)
     velocity *= 0.5 + 0.5 * np.cos(np.pi * np.clip(outside / 35, 0, 1))
     velocity *= warp / np.sqrt((velocity[:, outside == 0] ** 2).sum(axis=0).mean())
 

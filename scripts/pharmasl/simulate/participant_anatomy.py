@@ -1,39 +1,40 @@
-"""Heads: tissue of the ICBM template carried into a person's own shape, with a scalp, a skull and a face around it."""
+"""Heads: the tissues of the ICBM template in a person's shape, with a scalp, a skull and a face around them."""
 
-import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
 from pharmasl.simulate import smooth_noise
+from pharmasl.simulate.deformation import Deformation
 from pharmasl.space import images, resample, transforms
 from pharmasl.space.images import Grid
+from pharmasl.space.packaged import nilearn_file
 
 TISSUES = ("gm", "wm", "csf")
 
 # T1-weighted intensities at 3 T, white matter 100 (MPRAGE-like).
 _T1W = {"gm": 66.0, "wm": 100.0, "csf": 22.0}
 
-# What the T1w image shows below and above the brain's box, mm: scalp, and neck and face.
+# Margins of the T1w image below and above the brain's box, mm: scalp, and neck and face.
 _MARGIN = np.array([[26.0, 26.0, 52.0], [26.0, 34.0, 24.0]])
 
-# Voxels (mm) on which the distance to the brain is computed: it is smooth.
+# Voxel size (mm) at which the distance to the brain is computed: it is smooth.
 _HULL_SPACING = 3.0
 
 
 @dataclass(frozen=True)
 class Template:
-    """The template's tissue.
+    """The template's tissues.
 
     Attributes
     ----------
     grid : images.Grid
-    fractions : dict of ndarray
-        ``gm``, ``wm``, ``csf``: shares of the voxel, summing to one in the brain.
+    fractions : mapping of str to ndarray
+        ``gm``, ``wm``, ``csf``: shares of the voxel with sum one in the brain.
     texture : ndarray
-        What the template's T1w shows beyond its tissue shares, relative to white matter.
+        What the tissue shares do not explain of the template's T1w, relative to white matter.
     hull : ndarray
         Signed distance (mm, positive outside) to the brain's closed hull, on ``hull_grid``.
     hull_grid : images.Grid
@@ -41,11 +42,11 @@ class Template:
     low, high : ndarray of shape (3,)
         Corners (mm) of the brain's box.
     centre : ndarray of shape (3,)
-        Its middle.
+        Of the box.
     """
 
     grid: Grid
-    fractions: dict
+    fractions: Mapping[str, np.ndarray]
     texture: np.ndarray
     hull: np.ndarray
     hull_grid: Grid
@@ -61,31 +62,25 @@ class Head:
     Attributes
     ----------
     grid : images.Grid
-    fractions : dict of ndarray
-        ``gm``, ``wm``, ``csf`` and ``other`` (scalp, muscle, marrow: what else gives signal).
+    fractions : mapping of str to ndarray
+        ``gm``, ``wm``, ``csf`` and ``other`` (scalp, muscle, marrow).
     mask : ndarray of bool
-        The brain, its fluid included.
+        The brain with its CSF.
     t1w : ndarray
         Without bias field and noise, white matter 100.
     template_points : ndarray of shape (X, Y, Z, 3)
-        Where each voxel lies in the template, mm.
+        The voxels' places in the template, mm.
     """
 
     grid: Grid
-    fractions: dict
+    fractions: Mapping[str, np.ndarray]
     mask: np.ndarray
     t1w: np.ndarray
     template_points: np.ndarray
 
 
-def template_folder():
-    """The folder of the template files that nilearn carries, found without importing nilearn."""
-    package = importlib.util.find_spec("nilearn").submodule_search_locations[0]
-    return Path(package) / "datasets" / "data"
-
-
-def read_template(step=1):
-    """Read nilearn's ICBM 152 2009a symmetric template.
+def read_template(step: int = 1) -> Template:
+    """The template of nilearn, the ICBM 152 2009a symmetric.
 
     Parameters
     ----------
@@ -98,23 +93,24 @@ def read_template(step=1):
     """
     volumes = {}
     for name in ("t1", "gm", "wm"):
-        data, affine = images.load(template_folder() / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
+        data, affine = images.load(nilearn_file(name))
         volumes[name] = data[::step, ::step, ::step] / np.float32(255)
     affine = affine @ np.diag([step, step, step, 1.0])
     return make_template(volumes["t1"], volumes["gm"], volumes["wm"], affine)
 
 
-def make_template(t1, gm, wm, affine):
-    """A :class:`Template` of a T1w image and tissue shares, all from 0 to 1 and of one shape (X, Y, Z)."""
+def make_template(t1: np.ndarray, gm: np.ndarray, wm: np.ndarray, affine: np.ndarray) -> Template:
+    """A template from a T1w image and tissue shares, all from 0 to 1 and of one shape (X, Y, Z)."""
     brain = (t1 > 0) | (gm + wm > 0.5)
     csf = np.clip(1 - gm - wm, 0, 1) * brain
     # The template is a mean of many brains, and its cortex is blurred; squares make it as crisp as one person's.
     squares = {"gm": gm * gm, "wm": wm * wm, "csf": csf * csf}
-    total = sum(squares.values())
+    total = sum(squares.values(), start=np.float32(0))
     scale = np.where(brain, 1 / np.maximum(total, 1e-6), 0).astype(np.float32)
     fractions = {name: square * scale for name, square in squares.items()}
     expected = sum(
-        share * t1[brain & (share > 0.95)].mean() for share in fractions.values() if (brain & (share > 0.95)).any()
+        (share * t1[brain & (share > 0.95)].mean() for share in fractions.values() if (brain & (share > 0.95)).any()),
+        start=np.zeros((), dtype=np.float32),
     )
     texture = np.where(brain, t1 - expected, 0) / t1[brain].max()
 
@@ -131,19 +127,19 @@ def make_template(t1, gm, wm, affine):
     )
 
 
-def _band(distance, start, end, width=1.2):
-    """One between two distances (mm), zero elsewhere, with edges as wide as a voxel."""
+def _band(distance: np.ndarray, start: float, end: float, width: float = 1.2) -> np.ndarray:
+    """One between two distances (mm), zero elsewhere, with edges about as wide as a voxel."""
     return np.clip((distance - start) / width + 0.5, 0, 1) * np.clip((end - distance) / width + 0.5, 0, 1)
 
 
-def _ellipsoid(points, centre, radii):
+def _ellipsoid(points: np.ndarray, centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
     """Signed distance to an ellipsoid, to first order, mm."""
     relative = np.sqrt((((points - centre) / radii) ** 2).sum(axis=-1))
     return (relative - 1) * np.mean(radii)
 
 
-def _surroundings(rng, template, points):
-    """Intensity (white matter 100) of all that is not brain, at template points; and the share that gives EPI signal."""
+def _surroundings(rng: np.random.Generator, template: Template, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intensity (white matter 100) around the brain at template points, and the share that gives signal in EPI."""
     low, high = template.low - 55, template.high + 55
     inside_box = transforms.apply(template.hull_grid.affine, np.array(template.hull_grid.shape) - 1.0)
     distance = resample.resample(
@@ -172,6 +168,12 @@ def _surroundings(rng, template, points):
     tissue += (_T1W["csf"] - tissue) * fluid
 
     soft = np.clip(0.5 - outside / 1.2, 0, 1) * (1 - skull) * (1 - fluid) + 0.5 * skull * _band(layer, 3.8, 6.6)
+    soft = _add_face(points, layer, tissue, soft)
+    return np.clip(tissue, 0, None).astype(np.float32), soft.astype(np.float32)
+
+
+def _add_face(points: np.ndarray, layer: np.ndarray, tissue: np.ndarray, soft: np.ndarray) -> np.ndarray:
+    """Add orbits, eyes and the air of nose and throat to ``tissue``; returns the soft tissue with them."""
     for side in (-1.0, 1.0):
         orbit = _ellipsoid(points, (32.0 * side, 58.0, -38.0), (18.0, 24.0, 18.0))
         eye = _ellipsoid(points, (32.0 * side, 66.0, -37.0), (12.0, 12.0, 12.0))
@@ -184,10 +186,10 @@ def _surroundings(rng, template, points):
         air = np.clip(0.5 - _ellipsoid(points, centre, radii) / 1.2, 0, 1) * (layer > 4)
         tissue *= 1 - air
         soft *= 1 - air
-    return np.clip(tissue, 0, None).astype(np.float32), soft.astype(np.float32)
+    return soft
 
 
-def t1w_grid(template, shape, voxel_size):
+def t1w_grid(template: Template, shape: Deformation, voxel_size: float) -> Grid:
     """The grid of a T1w image, centred so that the whole head lies in it.
 
     Parameters
@@ -213,7 +215,7 @@ def t1w_grid(template, shape, voxel_size):
     return Grid(tuple(int(n) for n in counts), affine)
 
 
-def head(rng, template, shape, grid):
+def head(rng: np.random.Generator, template: Template, shape: Deformation, grid: Grid) -> Head:
     """A person's head.
 
     Parameters
@@ -230,20 +232,22 @@ def head(rng, template, shape, grid):
     """
     points = shape.to_template(transforms.points(grid))
 
-    def carried(volume):
+    def warped(volume: np.ndarray) -> np.ndarray:
         return resample.resample(volume, template.grid.affine, points, fill=0.0)
 
-    fractions = {name: carried(template.fractions[name]) for name in TISSUES}
-    brain = np.minimum(sum(fractions.values()), 1)
-    texture = carried(template.texture)
+    fractions = {name: warped(template.fractions[name]) for name in TISSUES}
+    nothing = np.float32(0)
+    brain = np.minimum(sum(fractions.values(), start=nothing), 1)
+    texture = warped(template.texture)
     surroundings, soft = _surroundings(rng, template, points)
-    t1w = sum(fractions[name] * _T1W[name] for name in TISSUES) + 60 * texture + (1 - brain) * surroundings
+    t1w = sum((fractions[name] * _T1W[name] for name in TISSUES), start=nothing)
+    t1w = t1w + 60 * texture + (1 - brain) * surroundings
     fractions["other"] = (1 - brain) * soft
     return Head(grid, fractions, brain > 0.5, np.clip(t1w, 0, None).astype(np.float32), points)
 
 
-def scanned(rng, head, bias, noise):
-    """The T1w image as the scanner gives it: with a receive field and Rician noise.
+def scanned(rng: np.random.Generator, head: Head, bias: float, noise: float) -> np.ndarray:
+    """The T1w image with a receive field and Rician noise.
 
     Parameters
     ----------
@@ -267,7 +271,7 @@ def scanned(rng, head, bias, noise):
     return np.rint(10 * np.hypot(real, imaginary)).astype(np.int16)
 
 
-def receive_field(rng, grid, amplitude):
+def receive_field(rng: np.random.Generator, grid: Grid, amplitude: float) -> np.ndarray:
     """A smooth field between ``1 - amplitude`` and ``1 + amplitude`` on a grid, float32."""
     corners = transforms.apply(grid.affine, np.array([[0.0, 0, 0], np.array(grid.shape) - 1.0]))
     low, high = corners.min(axis=0), corners.max(axis=0)

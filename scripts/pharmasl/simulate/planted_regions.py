@@ -1,33 +1,38 @@
 """Where the trial's effects are planted, in template millimetres (RAS+)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
 class Region:
-    """A sphere with a soft edge, or several of one name.
+    """A sphere with a soft edge, or several spheres of one name.
 
     Attributes
     ----------
     name : str
     label : str
-        As a reader knows it.
+        The region's name for readers.
     centres : tuple of tuple of float
         mm; two for a bilateral region.
     core, edge : float
-        mm: the weight is one up to ``core`` from a centre, zero beyond ``edge``.
+        mm; the weight is one up to ``core`` from a centre and zero beyond ``edge``.
     """
 
     name: str
     label: str
-    centres: tuple
+    centres: tuple[tuple[float, ...], ...]
     core: float
     edge: float
 
-    def weight(self, points):
-        """The share of the planted amplitude at some points.
+    def around(self, centre: tuple[float, ...]) -> "Region":
+        """The part of the region around one of its centres."""
+        return replace(self, centres=(centre,))
+
+    def weight(self, points: ArrayLike) -> np.ndarray:
+        """The share of the planted amplitude at points.
 
         Parameters
         ----------
@@ -42,10 +47,10 @@ class Region:
         fall = np.clip((nearest - self.core) / (self.edge - self.core), 0, 1)
         return (0.5 + 0.5 * np.cos(np.pi * fall)).astype(np.float32)
 
-    def distance(self, points):
+    def distance(self, points: ArrayLike) -> np.ndarray:
         """Distance (mm) of points of shape (..., 3) to the nearest centre."""
-        points = np.asarray(points, dtype=np.float64)
-        squares = [((points - centre) ** 2).sum(axis=-1) for centre in self.centres]
+        places = np.asarray(points, dtype=np.float64)
+        squares = [((places - centre) ** 2).sum(axis=-1) for centre in self.centres]
         return np.sqrt(np.minimum.reduce(squares))
 
 

@@ -1,13 +1,14 @@
-"""Smooth random fields, drawn on coarse grids and sampled where they are wanted."""
+"""Smooth random fields, drawn on coarse grids and sampled at arbitrary points."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from pharmasl.space import resample, transforms
 from pharmasl.space.images import Grid
 
 
-def box(low, high, spacing):
+def box(low: ArrayLike, high: ArrayLike, spacing: float) -> Grid:
     """A grid of cubes that covers a box of RAS+ millimetres.
 
     Parameters
@@ -21,14 +22,14 @@ def box(low, high, spacing):
     -------
     images.Grid
     """
-    low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    first, last = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = low
-    return Grid(tuple(int(n) for n in np.ceil((high - low) / spacing) + 1), affine)
+    affine[:3, 3] = first
+    return Grid(tuple(int(n) for n in np.ceil((last - first) / spacing) + 1), affine)
 
 
-def gaussian(rng, grid, scale):
-    """White noise smoothed to a given scale, with mean zero and standard deviation one over the grid.
+def gaussian(rng: np.random.Generator, grid: Grid, scale: float) -> np.ndarray:
+    """Smoothed white noise with mean zero and standard deviation one over the grid.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ def gaussian(rng, grid, scale):
     return field / field.std()
 
 
-def sample(rng, points, scale, low, high):
-    """A new field of unit standard deviation at some points.
+def sample(rng: np.random.Generator, points: np.ndarray, scale: float, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Values of a new field of unit standard deviation.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def sample(rng, points, scale, low, high):
     scale : float
         Standard deviation of the Gaussian kernel, mm.
     low, high : array_like of shape (3,)
-        The box (mm) over which the field is drawn; outside, its edge value holds.
+        The box (mm) over which the field is drawn; outside, it has the value at the nearest point of the box.
 
     Returns
     -------

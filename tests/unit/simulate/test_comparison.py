@@ -4,25 +4,26 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import simulation
 from loading import script
 from pharmasl.files import tables
-from pharmasl.simulate import comparison, virtual_trial
+from pharmasl.simulate import accuracy, brain_comparison, craving_comparison, simulation_settings, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.space import images, transforms
+from pharmasl.study import settings
 
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
-SESSIONS = {"baseline": "T1", "followup": "T2"}
+ARMS, SESSIONS = simulation.arms(), simulation.sessions()
 AFFINE = np.diag([4.0, 4, 4, 1])
 AFFINE[:3, 3] = (-70, -20, -40)
 SHAPE = (36, 24, 24)
 POINTS = transforms.points(images.Grid(SHAPE, AFFINE))
-COMPARE = {"insula": "anterior_ventral_insula", "vmpfc": "vmpfc"}
-SETTINGS = {
-    "seed": 1,
-    "participants_per_arm": 4,
-    "blood_flow": {"grey": 60.0, "white": 20.0, "grey_spread": 7.0, "between_sessions": 0.0, "between_runs": 0.0},
-    "effects": {"resting_rise": 28.0, "resting_spread": 8.0, "cue_response": 15.0, "cue_spread": 0.5, "slope": -0.8},
-    "craving": {
+COMPARE = simulation.section()["compare"]
+SETTINGS = simulation.trial(
+    seed=1,
+    participants_per_arm=4,
+    blood_flow={"grey": 60.0, "white": 20.0, "grey_spread": 7.0, "between_sessions": 0.0, "between_runs": 0.0},
+    effects={"resting_rise": 28.0, "resting_spread": 8.0, "cue_response": 15.0, "cue_spread": 0.5, "slope": -0.8},
+    craving={
         "before": 30.0,
         "before_spread": 8.0,
         "elicited": 30.0,
@@ -30,7 +31,7 @@ SETTINGS = {
         "slope": 1.0,
         "noise": 2.0,
     },
-}
+)
 
 
 def effect_rows():
@@ -49,13 +50,13 @@ def effect_rows():
 def planted(tmp_path_factory):
     """A trial whose scanner resolves everything: the maps are the planted sums."""
     folder = tmp_path_factory.mktemp("truth")
-    participants, scans, _ = virtual_trial.plan(SETTINGS, ARMS, SESSIONS)
+    participants, scans, _ = virtual_trial.draw(SETTINGS, ARMS, SESSIONS)
     paths = []
     for number, scan in enumerate(scans):
         cbf = scan["gm_cbf"] + sum(scan[name] * region.weight(POINTS) for name, region in REGIONS.items())
         paths.append(folder / f"{number}.nii.gz")
         images.save(paths[-1], cbf, AFFINE)
-    return participants, scans, comparison.TruthMaps(scans, paths, 0.0)
+    return participants, scans, brain_comparison.TruthMaps(scans, paths, 0.0)
 
 
 def analysis(folder, name, effect, t, regions, p=0.001):
@@ -64,7 +65,7 @@ def analysis(folder, name, effect, t, regions, p=0.001):
     for region in regions:
         for centre in region.centres:
             number += 1
-            clusters[comparison.part(region, centre).weight(POINTS) > 0.3] = number
+            clusters[region.around(centre).weight(POINTS) > 0.3] = number
     files = {key: folder / f"{name}_{key}.nii.gz" for key in ("effect", "t", "verdict", "clusters")}
     images.save(files["effect"], effect, AFFINE)
     images.save(files["t"], t, AFFINE)
@@ -76,7 +77,7 @@ def analysis(folder, name, effect, t, regions, p=0.001):
     files["inference"] = folder / f"{name}_inference.json"
     decided = {"statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05}
     tables.write_json(files["inference"], {"verdict": decided})
-    return comparison.Analysis(files)
+    return brain_comparison.AnalysisResult(brain_comparison.AnalysisFiles(**files))
 
 
 def perfect(planted, folder, sign=1.0, p=0.001):
@@ -85,49 +86,54 @@ def perfect(planted, folder, sign=1.0, p=0.001):
     rest = truth.change(participants, SESSIONS, {"rest": 1})
     cue = truth.change(participants, SESSIONS, {"smoking": 1, "neutral": -1})
     design = np.column_stack([np.ones(len(treated)), treated])
-    effect = comparison.ordinary_least_squares(design, rest.reshape(len(rest), -1))[1].reshape(SHAPE)
+    effect = brain_comparison.ordinary_least_squares(design, rest.reshape(len(rest), -1))[1].reshape(SHAPE)
     seed = rest[:, REGIONS["dlpfc"].weight(POINTS) > 0.3].mean(axis=1)
-    slope = comparison.ordinary_least_squares(np.column_stack([design, seed]), cue.reshape(len(cue), -1))[2].reshape(
-        SHAPE
-    )
+    slope = brain_comparison.ordinary_least_squares(np.column_stack([design, seed]), cue.reshape(len(cue), -1))[
+        2
+    ].reshape(SHAPE)
     return (
         analysis(folder, "rest", sign * effect, sign * effect, [REGIONS["dlpfc"]], p),
         analysis(folder, "cue", sign * slope, 10 * sign * slope, [REGIONS["insula"], REGIONS["vmpfc"]], p),
     )
 
 
+def brain_rows(planted, rest, association):
+    truth = brain_comparison.Truth(planted[0], effect_rows(), planted[2])
+    return brain_comparison.brain_rows(truth, rest, association, arms=ARMS, sessions=SESSIONS)
+
+
 def test_what_was_planted_is_found_where_it_was_planted(planted, tmp_path):
-    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], *perfect(planted, tmp_path), ARMS, SESSIONS)
-    effects = [row for row in rows if "planted_at" in row]
+    rows = brain_rows(planted, *perfect(planted, tmp_path))
+    effects = [row for row in rows if row.planted_at]
     assert len(effects) == 4
     for row in effects:
-        assert row["verdict"] == "found"
-        assert row["found"] == pytest.approx(row["expected"], rel=2e-3)
-        assert row["p"] == pytest.approx(0.001, rel=1e-3)
+        assert row.verdict == "found"
+        assert row.found == pytest.approx(row.expected, rel=2e-3)
+        assert row.p == pytest.approx(0.001, rel=1e-3)
         # The weight is one over 8 mm about the centre.
-        assert row["distance"] <= 9
-        assert row["found_region"].startswith("Region_")
-    assert [row["planted"] for row in effects] == [28.0, -0.8, -0.8, -0.8]
-    assert [row["found"] for row in rows if "planted_at" not in row] == [0, 0]
+        assert row.distance <= 9
+        assert row.found_region.startswith("Region_")
+    assert [row.planted for row in effects] == [28.0, -0.8, -0.8, -0.8]
+    assert [row.found for row in rows if not row.planted_at] == [0, 0]
 
 
 def test_the_other_sign_is_not_found(planted, tmp_path):
     found = perfect(planted, tmp_path, sign=-1.0)
-    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], *found, ARMS, SESSIONS)
-    assert {row["verdict"] for row in rows if "planted_at" in row} == {"wrong sign"}
+    rows = brain_rows(planted, *found)
+    assert {row.verdict for row in rows if row.planted_at} == {"wrong sign"}
 
 
 def test_what_is_not_significant_is_not_found(planted, tmp_path):
     found = perfect(planted, tmp_path, p=0.2)
-    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], *found, ARMS, SESSIONS)
-    assert {row["verdict"] for row in rows if "planted_at" in row} == {"not found"}
+    rows = brain_rows(planted, *found)
+    assert {row.verdict for row in rows if row.planted_at} == {"not found"}
 
 
 def test_stray_clusters_are_counted(planted, tmp_path):
     t = np.ones(SHAPE)
     stray = analysis(tmp_path, "stray", t, t, [REGIONS["dlpfc"], REGIONS["vmpfc"]])
-    rows = comparison.brain_rows(planted[0], effect_rows(), planted[2], stray, stray, ARMS, SESSIONS)
-    assert [row["found"] for row in rows if "planted_at" not in row] == [1, 1]
+    rows = brain_rows(planted, stray, stray)
+    assert [row.found for row in rows if not row.planted_at] == [1, 1]
 
 
 def test_craving_rows_read_the_right_tests(planted):
@@ -140,11 +146,18 @@ def test_craving_rows_read_the_right_tests(planted):
     correlations = [
         {"roi": "vmpfc", "timing": "change", "group": "all", "method": "pearson", "estimate": "-0.5", "p": "0.01"},
     ]
-    rows = comparison.craving_rows(participants, model, correlations, ARMS, COMPARE, 0.05)
-    assert [row["verdict"] for row in rows] == ["described", "described", "not significant", "not tested", "wrong sign"]
-    assert rows[2]["planted"] == pytest.approx(-0.8 * 28, rel=1e-3)
+    rows = craving_comparison.craving_rows(
+        participants,
+        model=model,
+        correlations=correlations,
+        arms=ARMS,
+        compare=settings.build(simulation_settings.Compare, COMPARE),
+        alpha=0.05,
+    )
+    assert [row.verdict for row in rows] == ["described", "described", "not significant", "not tested", "wrong sign"]
+    assert rows[2].planted == pytest.approx(-0.8 * 28, rel=1e-3)
     # Noise of 2 points beside 6.4 = 0.8 * 8 of the insula.
-    assert rows[3]["planted"] == pytest.approx(np.sqrt(1 / (1 + 4 / (6.4**2 + 0.25))), abs=0.02)
+    assert rows[3].planted == pytest.approx(np.sqrt(1 / (1 + 4 / (6.4**2 + 0.25))), abs=0.02)
 
 
 def test_map_and_geometry_rows_measure_known_errors(tmp_path):
@@ -153,9 +166,9 @@ def test_map_and_geometry_rows_measure_known_errors(tmp_path):
     paths = [tmp_path / name for name in ("truth.nii.gz", "found.nii.gz", "gm.nii.gz")]
     for path, data in zip(paths, (truth, 1.1 * truth, np.ones(SHAPE))):
         images.save(path, data, AFFINE)
-    level, similarity = comparison.map_rows(paths[:1], paths[1:2], paths[2])
-    assert level["found"] == pytest.approx(1.1 * level["expected"], rel=1e-3)
-    assert similarity["found"] == pytest.approx(1)
+    level, similarity = accuracy.map_rows(paths[:1], paths[1:2], paths[2])
+    assert level.found == pytest.approx(1.1 * level.expected, rel=1e-3)
+    assert similarity.found == pytest.approx(1)
 
     mask = np.zeros(SHAPE, np.uint8)
     mask[4:20, 4:20, 4:20] = 1
@@ -169,27 +182,27 @@ def test_map_and_geometry_rows_measure_known_errors(tmp_path):
     transforms.write_affines(tmp_path / "shifted.txt", shifted)
     transforms.write_affines(tmp_path / "one.txt", np.eye(4))
     people = [
-        {
-            "truth_mask": tmp_path / "mask.nii.gz",
-            "mask": tmp_path / "moved.nii.gz",
-            "truth_field": tmp_path / "truth_field.nii.gz",
-            "field": tmp_path / "field.nii.gz",
-        }
+        accuracy.PersonFiles(
+            truth_mask=tmp_path / "mask.nii.gz",
+            mask=tmp_path / "moved.nii.gz",
+            truth_field=tmp_path / "truth_field.nii.gz",
+            field=tmp_path / "field.nii.gz",
+        )
     ]
     runs = [
-        {
-            "truth_motion": tmp_path / "still.txt",
-            "motion": tmp_path / "shifted.txt",
-            "person": 0,
-            "truth_coregistration": tmp_path / "one.txt",
-            "coregistration": tmp_path / "one.txt",
-        }
+        accuracy.RunFiles(
+            truth_motion=tmp_path / "still.txt",
+            motion=tmp_path / "shifted.txt",
+            person=0,
+            truth_coregistration=tmp_path / "one.txt",
+            coregistration=tmp_path / "one.txt",
+        )
     ]
-    dice, warp, placement = comparison.geometry_rows(people, runs, paths[2])
-    assert dice["found"] == pytest.approx(14 / 16)
-    assert warp["found"] == pytest.approx(5, rel=1e-4)
+    dice, warp, placement = accuracy.geometry_rows(people, runs, paths[2])
+    assert dice.found == pytest.approx(14 / 16)
+    assert warp.found == pytest.approx(5, rel=1e-4)
     # One millimetre in one of two volumes.
-    assert placement["found"] == pytest.approx(np.sqrt(0.5), rel=1e-4)
+    assert placement.found == pytest.approx(np.sqrt(0.5), rel=1e-4)
 
 
 class Names(SimpleNamespace):
@@ -234,7 +247,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
         given.correlations, [], dict.fromkeys(("roi", "timing", "group", "method", "estimate", "p"), "-")
     )
     output = Names(table=tmp_path / "comparison.tsv", text=tmp_path / "comparison.txt")
-    params = Names(arms=ARMS, sessions=SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
+    params = Names(arms=simulation.ARMS, sessions=simulation.SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
     script("compare_truth").main(Names(input=given, output=output, params=params, threads=1))
 
     rows = tables.read_table(output.table)

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 from pharmasl.perfusion import kinetics
-from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise
+from pharmasl.simulate import deformation, label_control_series, participant_anatomy, scanner_model, smooth_noise
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
 
-SCANNER = label_control_series.Scanner(
+SCANNER = scanner_model.Scanner(
     matrix=(8, 8, 5),
     voxel_size=(4.0, 4.0, 6.0),
     pairs=3,
@@ -51,9 +51,7 @@ def head(template, shape):
 def uniform(fractions, levels, multiple=1.0):
     """Tissue without structure, larger than the field of view."""
     grid = smooth_noise.box([-40.0] * 3, [40.0] * 3, 4.0)
-    magnetisation = {
-        name: np.full(grid.shape, label_control_series.M0[name] * share) for name, share in fractions.items()
-    }
+    magnetisation = {name: np.full(grid.shape, scanner_model.M0[name] * share) for name, share in fractions.items()}
     flow = sum(levels.get(name, 0) * magnetisation[name] for name in fractions) * multiple
     return label_control_series.Tissue(grid.affine, magnetisation, flow)
 
@@ -69,8 +67,8 @@ def quantified(run, scanner):
                 delay,
                 scanner.labeling_duration,
                 scanner.labeling_efficiency,
-                label_control_series.T1_BLOOD,
-                label_control_series.PARTITION,
+                scanner_model.T1_BLOOD,
+                scanner_model.PARTITION,
             )
             for delay in delays
         ]
@@ -82,8 +80,7 @@ def quantified(run, scanner):
 def test_label_signal_is_the_inverse_of_the_formula(tissue):
     delays = kinetics.slice_delays(1.8, SCANNER.slice_timing, 5)
     factor = [
-        kinetics.continuous(delay, 1.8, 0.85, label_control_series.T1_BLOOD, label_control_series.PARTITION)
-        for delay in delays
+        kinetics.continuous(delay, 1.8, 0.85, scanner_model.T1_BLOOD, scanner_model.PARTITION) for delay in delays
     ]
     np.testing.assert_allclose(60 * SCANNER.label_signal() * np.array(factor), 60, rtol=1e-12)
 
@@ -95,14 +92,14 @@ def test_pure_tissue_gives_back_its_cbf(tissue, cbf, static):
     run = label_control_series.acquire(
         None, scanner, uniform({tissue: 1.0}, {tissue: cbf}), scanner.grid(np.zeros(3)), np.eye(4), STILL
     )
-    m0 = run[..., 0] / (1 - np.exp(-scanner.m0_repetition_time / label_control_series.T1[tissue]))
-    np.testing.assert_allclose(m0, label_control_series.M0[tissue], rtol=1e-6)
+    m0 = run[..., 0] / (1 - np.exp(-scanner.m0_repetition_time / scanner_model.T1[tissue]))
+    np.testing.assert_allclose(m0, scanner_model.M0[tissue], rtol=1e-6)
     # A label volume is single precision: a difference of a few thousandths of the static signal keeps four digits.
     rounding = (
         np.finfo(np.float32).eps
-        * label_control_series.M0[tissue]
+        * scanner_model.M0[tissue]
         * static
-        / (cbf * label_control_series.M0[tissue] * scanner.label_signal().min())
+        / (cbf * scanner_model.M0[tissue] * scanner.label_signal().min())
     )
     np.testing.assert_allclose(quantified(run, scanner) / m0, cbf, rtol=max(4 * rounding, 1e-6))
 
@@ -110,7 +107,7 @@ def test_pure_tissue_gives_back_its_cbf(tissue, cbf, static):
 def test_mixed_voxel_gives_the_mean_weighted_by_magnetisation():
     shares, levels = {"gm": 0.5, "wm": 0.3, "csf": 0.2}, {"gm": 60.0, "wm": 20.0}
     tissue = uniform(shares, levels)
-    weight = {name: label_control_series.M0[name] * share for name, share in shares.items()}
+    weight = {name: scanner_model.M0[name] * share for name, share in shares.items()}
     wanted = (60 * weight["gm"] + 20 * weight["wm"]) / sum(weight.values())
     np.testing.assert_allclose(label_control_series.apparent_cbf(tissue, np.zeros((1, 3))), wanted, rtol=1e-6)
     run = label_control_series.acquire(None, SCANNER, tissue, SCANNER.grid(np.zeros(3)), np.eye(4), STILL)
@@ -120,7 +117,7 @@ def test_mixed_voxel_gives_the_mean_weighted_by_magnetisation():
 def test_static_signal_recovers_from_suppression():
     share = SCANNER.static_share("gm")
     assert share[0] == pytest.approx(0.2)
-    assert share[4] == pytest.approx(1 - 0.8 * np.exp(-0.16 / label_control_series.T1["gm"]), rel=1e-12)
+    assert share[4] == pytest.approx(1 - 0.8 * np.exp(-0.16 / scanner_model.T1["gm"]), rel=1e-12)
     np.testing.assert_array_equal(dataclasses.replace(SCANNER, static_signal=1.0).static_share("csf"), 1)
 
 

@@ -1,28 +1,24 @@
-"""The plan of the simulated trial: what is declared is what is planted."""
+"""The draw of the simulated trial: what is declared is what is planted."""
 
 import copy
 
 import numpy as np
 import pytest
+import simulation
 import yaml
 from loading import ROOT
 from pharmasl.simulate import virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.study import schemas
 
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-
-
-def defaults(**changes):
-    settings = {"truth_dir": "truth", **changes}
-    assert not schemas.check(settings, "simulate", "config", fill=True)
-    return settings
-
 
 @pytest.fixture(scope="module")
 def drawn():
-    return virtual_trial.plan(defaults(), ARMS, SESSIONS)
+    return draw()
+
+
+def draw(**changes):
+    return virtual_trial.draw(simulation.trial(**changes), simulation.arms(), simulation.sessions())
 
 
 def column(rows, name):
@@ -62,7 +58,7 @@ def test_arms_are_of_one_size_and_alike_in_sex(drawn):
 def test_arm_difference_of_the_resting_change_is_as_declared(drawn):
     participants = drawn[0]
     change, arm = column(participants, "dlpfc_change"), treated(participants)
-    effects = defaults()["effects"]
+    effects = simulation.section()["effects"]
     assert change[arm].mean() == pytest.approx(effects["resting_rise"], abs=1e-9)
     assert change[~arm].mean() == pytest.approx(0, abs=1e-9)
     residual = change - np.where(arm, change[arm].mean(), change[~arm].mean())
@@ -82,7 +78,7 @@ def test_slope_adjusted_for_arm_age_and_sex_is_as_declared(drawn, region):
         ]
     ).astype(float)
     slope = np.linalg.lstsq(design, column(participants, f"{region}_cue_change"), rcond=None)[0][-1]
-    assert slope == pytest.approx(defaults()["effects"]["slope"], rel=1e-9)
+    assert slope == pytest.approx(simulation.section()["effects"]["slope"], rel=1e-9)
 
 
 def test_craving_follows_the_insula(drawn):
@@ -91,7 +87,7 @@ def test_craving_follows_the_insula(drawn):
     design = np.column_stack([np.ones(16), treated(participants), column(participants, "insula_cue_change")])
     assert np.linalg.lstsq(design, change, rcond=None)[0][-1] == pytest.approx(1.0, rel=1e-9)
     arm = treated(participants)
-    effects = defaults()["effects"]
+    effects = simulation.section()["effects"]
     assert change[arm].mean() - change[~arm].mean() == pytest.approx(
         effects["slope"] * effects["resting_rise"], rel=1e-9
     )
@@ -113,7 +109,7 @@ def test_scans_hold_what_participants_hold(drawn):
             ]
             assert cue[1] - cue[0] == pytest.approx(row[f"{region}_cue_change"], abs=1e-9)
     baseline = [row["insula"] for row in scans if (row["session_id"], row["condition"]) == ("T1", "smoking")]
-    assert np.mean(baseline) == pytest.approx(defaults()["effects"]["cue_response"], rel=1e-9)
+    assert np.mean(baseline) == pytest.approx(simulation.section()["effects"]["cue_response"], rel=1e-9)
 
 
 def test_craving_table_is_the_rounded_truth_within_the_scale(drawn):
@@ -128,13 +124,13 @@ def test_craving_table_is_the_rounded_truth_within_the_scale(drawn):
 
 
 def test_seed_decides(drawn):
-    assert virtual_trial.plan(defaults(), ARMS, SESSIONS) == drawn
-    assert virtual_trial.plan(defaults(seed=1), ARMS, SESSIONS) != drawn
+    assert draw() == drawn
+    assert draw(seed=1) != drawn
 
 
 @pytest.mark.parametrize("per_arm", [1, 2, 3])
 def test_tiny_trials_can_be_drawn(per_arm):
-    participants, scans, craving = virtual_trial.plan(defaults(participants_per_arm=per_arm), ARMS, SESSIONS)
+    participants, scans, craving = draw(participants_per_arm=per_arm)
     assert len(participants) == 2 * per_arm
     assert np.isfinite([row["gm_cbf"] for row in scans]).all()
     assert len(craving) == 4 * per_arm

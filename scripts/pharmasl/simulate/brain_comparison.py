@@ -1,0 +1,281 @@
+"""The whole-brain effects of the simulated trial: planted, expected and found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pharmasl.errors import FilePath
+from pharmasl.files import tables
+from pharmasl.files.tables import Row
+from pharmasl.simulate.comparison_table import Comparison, rounded
+from pharmasl.simulate.planted_regions import REGIONS, Region
+from pharmasl.space import images, resample, transforms
+from pharmasl.study.settings import Arms, SessionPair
+
+Point = tuple[float, ...]
+Index = tuple[np.intp, ...]
+
+# Distance (mm) from a planted centre within which a peak counts as found there.
+REACH = 20.0
+RESTING, ASSOCIATION = "resting CBF: group by time", "cue response: association with the dlPFC's change"
+
+
+def ordinary_least_squares(design: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Coefficients of shape (K, V) of data of shape (N, V) on a design of shape (N, K)."""
+    return np.linalg.lstsq(design, data, rcond=None)[0]
+
+
+@dataclass(frozen=True)
+class AnalysisFiles:
+    """Paths of the outputs of a whole-brain analysis."""
+
+    effect: FilePath
+    t: FilePath
+    verdict: FilePath
+    clusters: FilePath
+    table: FilePath
+    inference: FilePath
+
+
+class AnalysisResult:
+    """The outputs of a whole-brain analysis.
+
+    Parameters
+    ----------
+    files : AnalysisFiles
+    """
+
+    def __init__(self, files: AnalysisFiles) -> None:
+        self.effect, self.affine = images.load(files.effect)
+        self.t = images.load(files.t).data
+        self.p = 10.0 ** -images.load(files.verdict).data.astype(np.float64)
+        self.decision = tables.read_json(files.inference)["verdict"]
+        self.clusters = images.load(files.clusters, dtype=np.int32).data
+        self.rows = tables.read_table(files.table)
+        self.points = transforms.points(images.Grid(self.t.shape, self.affine))
+        self.finite = np.isfinite(self.t) & np.isfinite(self.effect)
+        # The map is in single precision; an analysis that was not run has no verdict.
+        alpha = self.decision["alpha"] if self.decision else 0.0
+        self.significant = self.finite & (np.nan_to_num(self.p, nan=1.0) <= alpha * (1 + 1e-5))
+
+    def mean(self, region: Region) -> float:
+        """Mean effect over a region, by its weight."""
+        weight = region.weight(self.points) * self.finite
+        return float((weight * np.where(self.finite, self.effect, 0)).sum() / weight.sum()) if weight.any() else np.nan
+
+    def peak(self, centre: Point, sign: float) -> Index | None:
+        """The indices of the strongest significant voxel of a sign near a point, or None."""
+        near = ((self.points - centre) ** 2).sum(axis=-1) < REACH**2
+        score = np.where(self.significant & near, sign * self.t, -np.inf)
+        index = np.unravel_index(np.argmax(score), score.shape)
+        return index if score[index] > 0 else None
+
+    def region_name(self, index: Index) -> str | None:
+        """The atlas region of the listed peak of a voxel's cluster that is nearest to the voxel."""
+        rows = [row for row in self.rows if row["cluster"] == str(self.clusters[index])]
+        if not rows or "region" not in rows[0]:
+            return None
+        place = self.points[index]
+        distances = [np.linalg.norm([float(row[axis]) - value for axis, value in zip("xyz", place)]) for row in rows]
+        return rows[int(np.argmin(distances))]["region"]
+
+
+class TruthMaps:
+    """The truth's CBF maps, smoothed as by the workflow.
+
+    Parameters
+    ----------
+    scans : sequence of dict
+        Rows of the truth's ``scans.tsv``.
+    paths : sequence of path-like
+        The maps, in the order of ``scans``.
+    fwhm : float
+        Of the workflow's smoothing, mm.
+    """
+
+    def __init__(self, scans: Sequence[Row], paths: Sequence[FilePath], fwhm: float) -> None:
+        self._maps = {}
+        for scan, path in zip(scans, paths, strict=True):
+            data, self.affine = images.load(path)
+            smooth = resample.smooth(data, self.affine, fwhm)
+            self._maps[scan["participant_id"], scan["session_id"], scan["condition"]] = smooth
+        self.points = transforms.points(images.Grid(smooth.shape, self.affine))
+
+    def change(self, participants: Sequence[Row], sessions: SessionPair, weights: Mapping[str, float]) -> np.ndarray:
+        """Follow-up minus baseline of a weighted sum of conditions: ndarray of shape (N, X, Y, Z)."""
+        first, second = sessions.baseline, sessions.followup
+        return np.stack(
+            [
+                sum(
+                    (
+                        w * (self._maps[row["participant_id"], second, c] - self._maps[row["participant_id"], first, c])
+                        for c, w in weights.items()
+                    ),
+                    start=np.float32(0),
+                )
+                for row in participants
+            ]
+        )
+
+    def mean(self, volume: np.ndarray, region: Region) -> np.ndarray:
+        """Mean over a region, by its weight, of maps of shape (..., X, Y, Z)."""
+        weight = region.weight(self.points)
+        finite = np.isfinite(volume).reshape(-1, *weight.shape).all(axis=0)
+        weight = weight * finite
+        return (np.where(finite, volume, 0) * weight).sum(axis=(-3, -2, -1)) / weight.sum()
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was planted.
+
+    Attributes
+    ----------
+    participants, effects : sequence of dict
+        Rows of the truth's tables.
+    maps : TruthMaps
+    """
+
+    participants: Sequence[Row]
+    effects: Sequence[Row]
+    maps: TruthMaps
+
+    def amount(self, effect: str, centre: Point) -> float:
+        """The planted amount of an effect at a centre."""
+        place = [repr(float(value)) for value in centre]
+        (amount,) = {
+            float(row["amount"])
+            for row in self.effects
+            if row["effect"] == effect and [row["x"], row["y"], row["z"]] == place
+        }
+        return amount
+
+    def design(self, arms: Arms) -> np.ndarray:
+        """Intercept and treatment of the participants: ndarray of shape (N, 2)."""
+        treated = np.array([row["arm"] == arms.treatment for row in self.participants], dtype=float)
+        return np.column_stack([np.ones(len(treated)), treated])
+
+
+def brain_rows(
+    truth: Truth, rest: AnalysisResult, association: AnalysisResult, *, arms: Arms, sessions: SessionPair
+) -> list[Comparison]:
+    """Rows of the whole-brain effects.
+
+    Parameters
+    ----------
+    truth : Truth
+    rest : AnalysisResult
+        Group by time of CBF at rest.
+    association : AnalysisResult
+        Change of the cue response with the dlPFC's change at rest.
+    arms : settings.Arms
+    sessions : settings.SessionPair
+
+    Returns
+    -------
+    list of Comparison
+    """
+    design = truth.design(arms)
+    resting = truth.maps.change(truth.participants, sessions, {"rest": 1})
+    cue = truth.maps.change(truth.participants, sessions, {"smoking": 1, "neutral": -1})
+    dlpfc = REGIONS["dlpfc"]
+    rows = []
+    for centre in dlpfc.centres:
+        change = truth.maps.mean(resting, dlpfc.around(centre))
+        expected = ordinary_least_squares(design, change[:, None])[1, 0]
+        planted = truth.amount("resting group by time", centre)
+        rows.append(_place_row(RESTING, dlpfc, centre, rest, unit="mL/100 g/min", planted=planted, expected=expected))
+    rows.append(_elsewhere(RESTING, [dlpfc], rest))
+
+    seeded = np.column_stack([design, _seed_change(truth.maps, resting, rest)])
+    for name in ("insula", "vmpfc"):
+        for centre in REGIONS[name].centres:
+            change = truth.maps.mean(cue, REGIONS[name].around(centre))
+            rows.append(
+                _place_row(
+                    ASSOCIATION,
+                    REGIONS[name],
+                    centre,
+                    association,
+                    unit="mL/100 g/min per mL/100 g/min",
+                    planted=truth.amount("association with the dlPFC's change", centre),
+                    expected=ordinary_least_squares(seeded, change[:, None])[2, 0],
+                )
+            )
+    rows.append(_elsewhere(ASSOCIATION, [REGIONS["insula"], REGIONS["vmpfc"]], association))
+    return rows
+
+
+def _seed_change(maps: TruthMaps, resting: np.ndarray, rest: AnalysisResult) -> np.ndarray:
+    """The seed's true change (N,): over the cluster that was found, or over the region itself if none was found."""
+    dlpfc = REGIONS["dlpfc"]
+    index = rest.peak(dlpfc.centres[0], 1.0)
+    if index is None or not rest.clusters[index]:
+        return maps.mean(resting, dlpfc.around(dlpfc.centres[0]))
+    cluster = (rest.clusters == rest.clusters[index]).astype(np.float32)
+    inside = resample.resample(cluster, rest.affine, maps.points, fill=0.0) > 0.5
+    inside &= np.isfinite(resting).all(axis=0)
+    return resting[:, inside].mean(axis=1)
+
+
+def _side(region: Region, centre: Point) -> str:
+    if len(region.centres) == 1:
+        return region.label
+    return f"{region.label.split(',')[0]}, {'right' if centre[0] > 0 else 'left'}"
+
+
+def _place_row(
+    effect: str,
+    region: Region,
+    centre: Point,
+    analysis: AnalysisResult,
+    *,
+    unit: str,
+    planted: float,
+    expected: float,
+) -> Comparison:
+    """The row of an effect at one centre of a region."""
+    sign = np.sign(planted) or 1.0
+    found = analysis.mean(region.around(centre))
+    row = Comparison(
+        effect=effect,
+        region=_side(region, centre),
+        unit=unit,
+        planted=planted,
+        expected=rounded(expected),
+        found=rounded(found),
+        planted_at=" ".join(f"{value:g}" for value in centre),
+        verdict="not found",
+    )
+    index = analysis.peak(centre, sign)
+    if index is None:
+        wrong = np.isfinite(found) and analysis.peak(centre, -sign) is not None
+        return replace(row, verdict="wrong sign") if wrong else row
+    return replace(
+        row,
+        p=rounded(float(analysis.p[index])),
+        p_kind=f"{analysis.decision['statistic']}, {analysis.decision['error_rate']}",
+        found_at=" ".join(f"{value:g}" for value in analysis.points[index]),
+        distance=round(float(np.linalg.norm(analysis.points[index] - centre)), 1),
+        found_region=analysis.region_name(index),
+        verdict="found",
+    )
+
+
+def _elsewhere(effect: str, regions: Sequence[Region], analysis: AnalysisResult) -> Comparison:
+    """The row of significant clusters that touch no planted region: there should be none."""
+    planted = np.maximum.reduce([region.weight(analysis.points) for region in regions]) > 0
+    labels = set(np.unique(analysis.clusters[analysis.significant])) - {0}
+    stray = sorted(labels - set(np.unique(analysis.clusters[planted])))
+    voxel = abs(np.linalg.det(analysis.affine[:3, :3]))
+    volume = voxel * np.isin(analysis.clusters, stray).sum() / 1000 if stray else 0
+    return Comparison(
+        effect=effect,
+        region="clusters that touch no planted region",
+        unit="significant clusters",
+        planted=0,
+        expected=0,
+        found=len(stray),
+        verdict="none" if not stray else f"{volume:.1f} mL by chance or by error",
+    )

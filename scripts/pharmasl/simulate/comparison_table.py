@@ -1,0 +1,86 @@
+"""The rows of the comparison of planted and found effects, as a table and as text."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from pharmasl.errors import FilePath
+from pharmasl.files import tables
+from pharmasl.files.tables import Columns
+
+COLUMNS: Columns = {
+    "effect": "What was planted, or a measure of the workflow's accuracy",
+    "region": "Where, or in what",
+    "unit": "Unit of planted, expected and found",
+    "planted": "Amount planted in grey matter, at the centre of the region",
+    "expected": "What a perfect workflow would find, in the measure of the column found",
+    "found": "What the workflow found",
+    "p": "p of what was found",
+    "p_kind": "Which p: family-wise over the brain at the peak by the statistic that decides, or of a single test",
+    "planted_at": {"Description": "Planted centre in the template, x y z", "Units": "mm"},
+    "found_at": {
+        "Description": "Largest |t| of the planted sign among the significant voxels within 20 mm",
+        "Units": "mm",
+    },
+    "distance": {"Description": "From the planted centre to the found peak", "Units": "mm"},
+    "found_region": "Atlas region of the found cluster's nearest peak",
+    "verdict": "found: significant and of the planted sign; or what it is instead. A change within one arm is described: it is "
+    "no test of the drug",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A planted effect, or a measure of accuracy, beside what the workflow found; fields as in :data:`COLUMNS`."""
+
+    effect: str
+    region: str
+    unit: str
+    planted: float | None = None
+    expected: float | None = None
+    found: float | None = None
+    p: float | None = None
+    p_kind: str | None = None
+    planted_at: str | None = None
+    found_at: str | None = None
+    distance: float | None = None
+    found_region: str | None = None
+    verdict: str
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    """A number with so many significant digits; None where it is missing or not finite."""
+    return None if value is None or not np.isfinite(value) else float(f"{value:.{digits}g}")
+
+
+def write_table(path: FilePath, rows: Sequence[Comparison]) -> None:
+    """Write the comparison as a table with its sidecar."""
+    tables.write_table(path, [asdict(row) for row in rows], COLUMNS)
+
+
+def text(rows: Sequence[Comparison], title: str) -> str:
+    """The comparison as text for a terminal."""
+    lines = [title, "=" * len(title), ""]
+    for row in rows:
+        numbers = {"planted": row.planted, "expected": row.expected, "found": row.found}
+        values = "   ".join(f"{name} {value:g}" for name, value in numbers.items() if value is not None)
+        lines.append(f"{row.effect} — {row.region}")
+        lines.append(f"    {values} ({row.unit})   -> {row.verdict}")
+        details = []
+        if row.p is not None:
+            details.append(f"p = {row.p:.2g} ({row.p_kind})")
+        if row.found_at:
+            details.append(
+                f"peak at ({row.found_at}), {row.distance:g} mm from the planted ({row.planted_at}): "
+                f"{row.found_region or 'no atlas name'}"
+            )
+        if details:
+            lines.append("    " + "; ".join(details))
+    lines += [
+        "",
+        "planted: in grey matter at the centre. expected: what a perfect workflow would find, through the scanner's",
+        "resolution and the maps' smoothing, as a mean over the region. found: the same mean of the workflow's map.",
+        "",
+    ]
+    return "\n".join(lines)

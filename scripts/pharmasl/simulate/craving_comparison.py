@@ -1,0 +1,125 @@
+"""The effects on craving of the simulated trial: planted and found."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pharmasl.files.tables import Row
+from pharmasl.simulate.brain_comparison import ordinary_least_squares
+from pharmasl.simulate.comparison_table import Comparison, rounded
+from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.simulate.simulation_settings import Compare
+from pharmasl.study.settings import Arms
+
+
+def craving_rows(
+    participants: Sequence[Row],
+    *,
+    model: Sequence[Row],
+    correlations: Sequence[Row],
+    arms: Arms,
+    compare: Compare,
+    alpha: float,
+) -> list[Comparison]:
+    """Rows of the effects on craving.
+
+    Parameters
+    ----------
+    participants : sequence of dict
+        Of the truth.
+    model, correlations : sequence of dict
+        Rows of ``craving_model.tsv`` and ``roi_craving.tsv``.
+    arms : settings.Arms
+    compare : simulation_settings.Compare
+    alpha : float
+        Level of the tests.
+
+    Returns
+    -------
+    list of Comparison
+    """
+    treated = np.array([row["arm"] == arms.treatment for row in participants])
+    change = _numbers(participants, "craving_followup") - _numbers(participants, "craving_baseline")
+    means = {"treatment": change[treated].mean(), "control": change[~treated].mean()}
+    rows = []
+    for name, arm in (("treatment", arms.treatment), ("control", arms.control)):
+        found, _ = _estimate(_first(model, analysis="paired_t", term="change", arm=arm))
+        rows.append(_model_row(f"change in the {name} arm", means[name], found, verdict="described"))
+    found, p = _estimate(_first(model, analysis="difference_of_changes", term="arm:session"))
+    amount = means["treatment"] - means["control"]
+    rows.append(
+        replace(
+            _model_row("group by time", amount, found, verdict=_verdict(_clean(amount), found, p, alpha)),
+            p=p,
+            p_kind="single test",
+        )
+    )
+    for name, roi in (("insula", compare.insula), ("vmpfc", compare.vmpfc)):
+        planted = _partial_correlation(_numbers(participants, f"{name}_cue_change"), change, treated)
+        found, p = _estimate(_first(correlations, roi=roi, timing="change", group="all", method="pearson"))
+        rows.append(
+            Comparison(
+                effect="craving with the cue response: correlation of the changes, adjusted for arm",
+                region=REGIONS[name].label,
+                unit="Pearson's r",
+                planted=rounded(planted),
+                found=found,
+                p=p,
+                p_kind="single test, permutation",
+                verdict=_verdict(planted, found, p, alpha),
+            )
+        )
+    return rows
+
+
+def _numbers(rows: Sequence[Row], name: str) -> np.ndarray:
+    return np.array([float(row[name]) for row in rows])
+
+
+def _first(table: Sequence[Row], **values: str) -> Row | None:
+    """The first row with these values."""
+    return next((row for row in table if all(row[name] == value for name, value in values.items())), None)
+
+
+def _estimate(row: Row | None) -> tuple[float | None, float | None]:
+    """The estimate and the p of a row, None where missing."""
+    if row is None:
+        return None, None
+    estimate, p = (None if row[name] is None else float(row[name]) for name in ("estimate", "p"))
+    return estimate, p
+
+
+def _clean(amount: float) -> float:
+    """An amount without rounding errors, and without the sign of a zero."""
+    return round(float(amount), 6) + 0.0
+
+
+def _model_row(name: str, amount: float, found: float | None, *, verdict: str) -> Comparison:
+    return Comparison(
+        effect=f"cue-elicited craving: {name}",
+        region="craving",
+        unit="points",
+        planted=rounded(_clean(amount)),
+        expected=rounded(_clean(amount)),
+        found=found,
+        verdict=verdict,
+    )
+
+
+def _partial_correlation(first: np.ndarray, second: np.ndarray, treated: np.ndarray) -> float:
+    """Correlation of two changes adjusted for arm."""
+    design = np.column_stack([np.ones(len(first)), treated])
+    left, right = ((v[:, None] - design @ ordinary_least_squares(design, v[:, None]))[:, 0] for v in (first, second))
+    length = np.linalg.norm(left) * np.linalg.norm(right)
+    return float(left @ right / length) if length > 0 else np.nan
+
+
+def _verdict(planted: float, found: float | None, p: float | None, alpha: float) -> str:
+    if found is None or p is None:
+        return "not tested"
+    if planted == 0:
+        return "none" if p >= alpha else "significant, though none was planted"
+    if p >= alpha:
+        return "not significant"
+    return "found" if np.sign(planted) == np.sign(found) else "wrong sign"

@@ -1,0 +1,100 @@
+"""The simulated scanner: the acquisition of the runs, the kinetic model and the recovery of the static signal.
+
+The kinetic model is the consensus formula's own (Alsop et al. 2015, doi 10.1002/mrm.25197) with arrival before the
+post-labelling delay, so that without noise its inversion gives back the planted CBF exactly::
+
+    deltaM = CBF / 6000 * 2 alpha T1b / lambda * M0 * exp(-PLD / T1b) * (1 - exp(-tau / T1b))
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pharmasl.space import transforms
+from pharmasl.space.images import Grid
+
+# Fluid's equilibrium magnetisation is 100; values of the digital reference phantom ASLDRO at 3 T, T1 in seconds.
+M0 = {"gm": 75.0, "wm": 65.0, "csf": 100.0, "other": 25.0}
+T1 = {"gm": 1.33, "wm": 0.83, "csf": 3.0, "other": 0.5}
+T1_BLOOD = 1.65
+PARTITION = 0.9
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """The acquisition of the runs.
+
+    Attributes
+    ----------
+    matrix : tuple of int
+        Voxels along each axis.
+    voxel_size : tuple of float
+        mm; slices or partitions along the third axis, without gap.
+    pairs : int
+    labeling_duration, post_labeling_delay, slice_time : float
+        Seconds; slice k is read ``k * slice_time`` after the first; zero for a 3D readout.
+    labeling_efficiency : float
+    m0_repetition_time, repetition_time : float
+        Seconds.
+    static_signal : float
+        Share of the static signal that background suppression leaves in the first slice; 1 for none.
+    noise : float
+        Standard deviation of the thermal noise of each channel, in units of M0 (fluid 100).
+    fluctuation : float
+        Standard deviation, as a share of the static signal, of either part of the physiological noise: a slow drift of
+        the whole head, and smooth patches.
+    perfusion_fluctuation : float
+        Standard deviation of the perfusion of a pair about the run's, as a share.
+    translation, rotation : float
+        Standard deviation of the head's slow drift along (mm) and about (degrees) each axis.
+    receive_bias : float
+        Largest departure of the receive field from one.
+    """
+
+    matrix: tuple[int, ...]
+    voxel_size: tuple[float, ...]
+    pairs: int
+    labeling_duration: float
+    post_labeling_delay: float
+    slice_time: float
+    labeling_efficiency: float
+    m0_repetition_time: float
+    repetition_time: float
+    static_signal: float
+    noise: float
+    fluctuation: float
+    perfusion_fluctuation: float
+    translation: float
+    rotation: float
+    receive_bias: float
+
+    @property
+    def volume_types(self) -> list[str]:
+        """The type of each volume: ``m0scan``, ``control`` or ``label``."""
+        return ["m0scan"] + ["control", "label"] * self.pairs
+
+    @property
+    def slice_timing(self) -> list[float]:
+        """Start of each slice's readout after the first's, seconds."""
+        return [round(k * self.slice_time, 6) for k in range(self.matrix[2])]
+
+    def grid(self, centre: np.ndarray) -> Grid:
+        """The grid of the images, tilted towards the line between the commissures and centred at a point (mm)."""
+        tilt = transforms.rigid_matrix(np.zeros(3), np.deg2rad([-6.0, 1.0, -1.0]), np.zeros(3))
+        affine = tilt @ np.diag([*self.voxel_size, 1.0])
+        affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(self.matrix) - 1) / 2)
+        return Grid(tuple(self.matrix), affine)
+
+    def label_signal(self) -> np.ndarray:
+        """DeltaM per unit of CBF and of M0, by slice: ndarray of shape (slices,)."""
+        delay = self.post_labeling_delay + np.array(self.slice_timing)
+        bolus = 1 - np.exp(-self.labeling_duration / T1_BLOOD)
+        return 2 * self.labeling_efficiency * T1_BLOOD / (6000 * PARTITION) * np.exp(-delay / T1_BLOOD) * bolus
+
+    def static_share(self, tissue: str) -> np.ndarray:
+        """Share of a tissue's M0 that control and label volumes show, by slice: ndarray of shape (slices,).
+
+        All tissues have ``static_signal`` at the first readout and recover from there with their T1. In a 2D readout the
+        head's motion across slices then mimics perfusion: a fault of such sequences that is simulated, too.
+        """
+        return 1 - (1 - self.static_signal) * np.exp(-np.array(self.slice_timing) / T1[tissue])
