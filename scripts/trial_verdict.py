@@ -11,7 +11,7 @@ def main(snakemake):
     """Map the rule's files and settings onto :func:`pharmasl.conduct.trial_verdict.write`."""
     params = snakemake.params
     correlation = None
-    if params.craving["test"] is not None:
+    if params.craving:
         correlation = CorrelationTest(
             declared=settings.build(settings.DeclaredCorrelation, params.craving["test"]),
             resamples=params.craving["resamples"],

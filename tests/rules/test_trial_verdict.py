@@ -85,7 +85,7 @@ def verdict(folder, correction="joint"):
         roi_craving=[],
     )
     asked = {"answers": names, "secondary": [], "correction": correction, "alpha": 0.05}
-    params = types.SimpleNamespace(analyses=names, primary=asked, craving={"test": None, "resamples": None}, arms=ARMS)
+    params = types.SimpleNamespace(analyses=names, primary=asked, craving={}, arms=ARMS)
     output = types.SimpleNamespace(table=folder / "verdict.tsv")
     script("trial_verdict").main(types.SimpleNamespace(input=given, output=output, params=params))
     return tables.read_table(output.table)

@@ -7,7 +7,7 @@ from pharmasl.conduct.losses import Loss, TrialRecords, joined, session_label
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import bids, tables
 from pharmasl.study import arms as study_arms
-from pharmasl.study.settings import Analysis, Arms, Sessions, plain
+from pharmasl.study.settings import Analysis, Arms, Sessions
 
 CRAVING_MODEL, CRAVING_CHANGE = "craving, mixed model", "craving, change"
 
@@ -58,10 +58,10 @@ class FlowSettings:
 
     def labels(self, analysis: Analysis) -> list[str | None]:
         """The sessions whose scans an analysis takes; None alone in a study without sessions."""
-        if self.sessions is None and analysis.sessions is None:
+        pair = analysis.sessions or self.sessions
+        if pair is None:
             return [None]
-        own = study_arms.sessions(plain(analysis), plain(self.sessions))
-        return [bids.bare_label(label, "ses") for label in own.values()]
+        return [bids.bare_label(label, "ses") for label in study_arms.sessions(analysis, pair).values()]
 
 
 def scan_stages(trial: TrialRecords, design: FlowSettings) -> Iterator[StageOutcome]:
@@ -107,7 +107,7 @@ def analysis_stage(
     InputError
         If someone is analysed of whom the study's tables say that they cannot be, or is left out without a reason.
     """
-    taking_part = {*study_arms.concerned(plain(analysis), plain(design.arms)), None}
+    taking_part = {*study_arms.concerned(analysis, design.arms), None}
     analysed = {row["participant_id"] for row in tables.read_table(design_file)}
     trial.require_randomised(analysed, design_file)
     block = tables.read_json(inference_file)
@@ -125,7 +125,7 @@ def analysis_stage(
                 raise InputError(design_file, "participant_id", f"{who} of arm {arm}", expected, again)
             continue
         loss = trial.without_usable_scans(who, labels, states, one_is_enough=analysis.method == "mixed_model")
-        loss = loss or trial.incomplete(who, study_arms.all_columns(plain(analysis)))
+        loss = loss or trial.incomplete(who, study_arms.all_columns(analysis))
         if who in analysed:
             if loss:
                 contradiction = f"{who}, of whom the tables say: {loss.reason}"

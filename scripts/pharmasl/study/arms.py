@@ -24,7 +24,7 @@ def contrasts(analysis: Analysis) -> list[str]:
     return list(dict.fromkeys([_value(analysis, "contrast"), *([_value(seed, "contrast")] if seed else [])]))
 
 
-def sessions(analysis: Analysis, study: Sessions) -> dict[str, str]:
+def sessions(analysis: Analysis, study: SessionPair) -> dict[str, str]:
     """The sessions of which an analysis takes maps: ``baseline`` and ``followup``, or ``baseline`` alone, to labels."""
     own: SessionPair = _value(analysis, "sessions") or study
     return {name: _value(own, name) for name in KINDS[_value(analysis, "effect")].sessions}
