@@ -52,7 +52,7 @@ rule craving_figure:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        craving=TARGETS.craving_settings("covariates", "test", "family", "rois", "contrast"),
+        craving=TARGETS.craving_settings("test", "rois", "contrast"),
         sessions=SESSIONS,
         arms=ARMS,
         blinded=SETTINGS.blinded,
@@ -105,9 +105,6 @@ rule report:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        title=SETTINGS.title,
-        analyses=list(SETTINGS.analyses),
-        conjunctions=list(SETTINGS.conjunctions),
         # The page names folders, not where they lie.
         config=STUDY.config | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
         versions=VERSIONS,

@@ -11,7 +11,7 @@ from pharmasl.figures import findings
 from pharmasl.files import tables
 from pharmasl.group import analysis, random_fields, table
 from pharmasl.report import analyses_section as report
-from pharmasl.report import methods_section
+from pharmasl.report import methods_group
 from pharmasl.space import images
 from scipy import ndimage, special, stats
 
@@ -296,7 +296,7 @@ def test_association_within_one_arm_is_of_its_participants_alone(trial, tmp_path
     assert found.question == "Change of CBF (cue) with the change of dlpfc (rest) on placebo"
     assert found.people == "7 participants of placebo"
     assert "by which the seed rose, on placebo" in report.direction(found, {"sign": "+", "effect_mean": "1.5"})
-    assert "7 participants on placebo" in methods_section.group("a", summary)
+    assert "7 participants on placebo" in methods_group.group("a", summary)
 
 
 def test_a_seed_in_one_arm_alone_is_enough_within_it(trial, tmp_path):

@@ -1,5 +1,6 @@
 """The scripts of the figures and of the report, from the tables that the other stages write."""
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -21,9 +22,10 @@ from pharmasl.perfusion import kinetics
 from pharmasl.quality.measure_columns import COLUMNS as QUALITY
 from pharmasl.quality.measure_columns import EXCLUSIONS, METRICS
 from pharmasl.regions import seed_slopes
-from pharmasl.report import analyses_section, methods_section, page, participants_section
+from pharmasl.report import analyses_section, methods_perfusion, methods_section, page, participants_section
+from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
-from pharmasl.study import configuration, sheets
+from pharmasl.study import configuration, settings, sheets
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
@@ -129,6 +131,7 @@ CONFIG = {
         "rest_interaction": {"contrast": "rest", "effect": "group_by_time", "covariates": ["age", "sex"]},
         "seed_link": {"contrast": "rest", "effect": "association", "seed": {"roi": "cluster_one", "contrast": "rest"}},
     },
+    "conjunctions": {"both": ["rest_interaction", "seed_link"]},
     "rois": {"cluster_one": {"analysis": "rest_interaction", "cluster": 1}, "insula": {"atlas": ["Insula_L"]}},
     "craving": {
         "table": "phenotype/craving.tsv",
@@ -280,29 +283,20 @@ def inputs(study, **changes):
         "analyses_figures": [here / "picture.png"] * 2,
         "analyses_designs": [here / "picture.png"] * 2,
         "conjunctions": [here / "conjunction.json"],
-        "seed_slopes": [],
-        "left_out_tests": [],
         "craving_scores": [here / "craving_scores.tsv"],
         "craving_model": [here / "craving_model.tsv"],
         "craving_figure": [here / "picture.png"],
         "craving_diagnostics": [here / "picture.png"],
-        "craving_mediation": [],
         "roi_craving": [here / "roi_craving.tsv"],
         "roi_figure": [here / "picture.png"],
-        "trial_verdict": [],
-        "sensitivity_table": [],
-        "sensitivity_curve": [],
-        "sensitivity_figure": [],
     }
-    return Inputs({**given, **changes})
+    nothing = {field.name: [] for field in dataclasses.fields(ReportFiles)}
+    return Inputs({**nothing, **given, **changes})
 
 
 def write(study, name="index.html", config=None, **changes):
     config = config or study.config
     params = SimpleNamespace(
-        title=config["title"],
-        analyses=list(config["analyses"]) if changes.get("analyses_tables") != [] else [],
-        conjunctions=["both"] if changes.get("conjunctions") != [] else [],
         config=config,
         versions={"pharmasl": "0.1.0", "numpy": "2.4.0"},
         state={"code": "c0de", "configuration": "c0f"},
@@ -610,9 +604,9 @@ def test_methods_are_what_was_run(whole):
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
-    config = configuration.resolve(CONFIG)
-    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_section.perfusion(
-        config, [one, other, one], [{"anatomy": "the participant's"}] * 3
+    perfusion = settings.build(settings.Settings, configuration.resolve(CONFIG)).perfusion
+    assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_perfusion.perfusion(
+        perfusion, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
 
 
@@ -632,9 +626,12 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    text = methods_section.perfusion(configuration.resolve(CONFIG), [sidecar()] * 3, scans)
+    study = settings.build(settings.Settings, configuration.resolve(CONFIG))
+    text = methods_perfusion.perfusion(study.perfusion, [sidecar()] * 3, scans)
     assert words in text
-    paragraphs = methods_section.paragraphs(configuration.resolve(CONFIG), scans, [sidecar()] * 3, {}, False, False, {})
+    paragraphs = methods_section.paragraphs(
+        study, scans, [sidecar()] * 3, {}, has_craving=False, has_relations=False, versions={}
+    )
     assert any("N4" in paragraph for paragraph in paragraphs) == (without < 3)
 
 
@@ -864,3 +861,12 @@ def test_the_page_tells_what_was_frozen_before_the_allocation_was_used(study):
     assert "rests on what was frozen" in text
     assert "c0de" in text
     assert "rests on what was frozen" not in write(study)
+
+
+def test_the_rule_names_every_file_of_the_page():
+    """Beside them it waits for the contrasts, which the page does not read."""
+    text = (ROOT / "rules" / "report.smk").read_text(encoding="utf-8")
+    inputs = text[text.index("rule report:") :]
+    inputs = inputs[inputs.index("input:") : inputs.index("output:")]
+    names = re.findall(r"^        (\w+)=", inputs, flags=re.MULTILINE)
+    assert [name for name in names if name != "contrasts"] == [field.name for field in dataclasses.fields(ReportFiles)]

@@ -1,5 +1,6 @@
 """The scripts of the specification curve and their section of the report, from the specifications' answers on."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -10,6 +11,8 @@ import pytest
 from loading import script
 from pharmasl.files import blinding, tables
 from pharmasl.report import page, sensitivity_section
+from pharmasl.report.report_files import ReportFiles
+from pharmasl.workflow.rule_files import rule_files
 from PIL import Image
 
 NAMES = [f"sub-{i:02d}" for i in range(1, 21)]
@@ -85,7 +88,7 @@ def made(tmp_path_factory):
 def test_each_answer_is_told_in_words_from_the_tables(made):
     table, curve, _ = made
     rows = [row for row in tables.read_table(table) if row["answer"] == "dlpfc_rest"]
-    told = text_of(sensitivity_section.section(*made)["answers"][0]["sentences"])
+    told = text_of(sensitivity_section.section(*made).answers[0].sentences)
     estimates = [float(row["estimate"]) for row in rows]
     (main,) = (row for row in rows if row["main"] == "true")
     same = sum(value * float(main["estimate"]) > 0 for value in estimates)
@@ -115,7 +118,7 @@ def test_each_answer_is_told_in_words_from_the_tables(made):
 
 def test_the_tables_show_the_main_the_extremes_and_every_specification(made):
     found = sensitivity_section.section(*made)
-    extremes = found["extremes"]
+    extremes = found.extremes
     assert [row[:2] for row in extremes.rows] == [
         [name, which] for name in ("dlpfc rest \u2020", "insula craving") for which in ("main", "lowest", "highest")
     ]
@@ -123,16 +126,16 @@ def test_the_tables_show_the_main_the_extremes_and_every_specification(made):
     assert all(len(row) == len(extremes.heads) for row in extremes.rows)
     rows = tables.read_table(made[0])
     assert extremes.rows[1][3] == f"{min(float(r['estimate']) for r in rows[:8]):.2f}".replace("-", "\u2212")
-    for each in found["every"]:
+    for each in found.every:
         assert len(each.rows) == 8
         assert all(len(row) == len(each.heads) for row in each.rows)
         assert [row[0] for row in each.rows] == list("12345678")
-    (k,) = found["every"][0].marked
-    assert found["every"][0].rows[k][1:4] == ["absolute", "6 mm", "not corrected"]
-    assert all(len(row) == len(found["choices"].heads) for row in found["choices"].rows)
-    assert len(found["choices"].rows) == 12
-    assert found["chosen"]
-    assert not found["unit_free"]
+    (k,) = found.every[0].marked
+    assert found.every[0].rows[k][1:4] == ["absolute", "6 mm", "not corrected"]
+    assert all(len(row) == len(found.choices.heads) for row in found.choices.rows)
+    assert len(found.choices.rows) == 12
+    assert found.chosen
+    assert not found.unit_free
 
 
 def page_of(made):
@@ -174,30 +177,31 @@ def test_whole_brain_results_and_those_who_stay_in_place_are_told(made, tmp_path
     for path, changed in ((tmp_path / "s.tsv", rows), (tmp_path / "c.tsv", summaries)):
         tables.write_table(path, changed, tables.read_json((table if changed is rows else curve).with_suffix(".json")))
     found = sensitivity_section.section(tmp_path / "s.tsv", tmp_path / "c.tsv", figure)
-    told = text_of(found["answers"][0]["sentences"])
+    told = text_of(found.answers[0].sentences)
     assert "reaches into the region has a family-wise p below 0.05 in 2 of 8." in told
     assert "18 of 20 participants change places in the relabellings" in told
-    assert "whole brain" not in text_of(found["answers"][1]["sentences"])
-    assert len(found["every"][0].heads) == len(found["every"][1].heads) + 4
-    method = found["method"]
+    assert "whole brain" not in text_of(found.answers[1].sentences)
+    assert len(found.every[0].heads) == len(found.every[1].heads) + 4
+    method = found.method
     assert "2 questions answered in 8 specifications each (scaling, smoothing and scan quality)" in method
     assert "200 relabellings of the participants (the observed one counted; seed 3)" in method
 
 
 def test_the_page_has_the_section_only_where_it_is_asked_for(made):
-    assert page._sensitivity({"sensitivity_table": []}) is None
-    assert page._sensitivity({}) is None
+    nothing = {field.name: [] for field in dataclasses.fields(ReportFiles)}
+    absent = {"scans": "s", "participants": "p", "exclusions": "e", "quality": "q", "quality_exclusions": "x"}
+    inputs = {**nothing, **absent, "quality_figure": "f"}
+    assert page._sensitivity(rule_files(ReportFiles, SimpleNamespace(**inputs))) is None
     paths = dict(zip(("sensitivity_table", "sensitivity_curve", "sensitivity_figure"), ([path] for path in made)))
-    found = page._sensitivity(paths)
-    assert found["verdicts"][0].startswith("dlpfc rest \u2020: the sign of the main specification in ")
-    assert set(paths) <= set(script("report").INPUTS)
+    found = page._sensitivity(rule_files(ReportFiles, SimpleNamespace(**{**inputs, **paths})))
+    assert found.verdicts[0].startswith("dlpfc rest \u2020: the sign of the main specification in ")
 
 
 def test_different_units_are_said_to_be_compared_by_partial_correlations(tmp_path):
     made = run(tmp_path, mixed=True)
     found = sensitivity_section.section(*made)
-    assert found["unit_free"]
-    told = text_of(found["answers"][0]["sentences"])
+    assert found.unit_free
+    told = text_of(found.answers[0].sentences)
     assert "The main specification's partial correlation (the estimates differ in unit) is +0." in told
     assert "mL/100 g/min" not in told
     assert "its curve, its median and its shifts are those of partial correlations" in page_of(made)
@@ -207,15 +211,15 @@ def test_what_was_not_run_is_told_with_its_reason(tmp_path):
     lost = {("dlpfc_rest", 0), *(("insula_craving", k) for k in range(8))}
     made = run(tmp_path, lost=lost)
     found = sensitivity_section.section(*made)
-    first, second = (text_of(each["sentences"]) for each in found["answers"])
+    first, second = (text_of(each.sentences) for each in found.answers)
     estimates = [float(r["estimate"]) for r in tables.read_table(made[0]) if r["answer"] == "dlpfc_rest" and r["rank"]]
     same = sum(value * np.median(estimates) > 0 for value in estimates)
     assert f"gave no estimate. In {same} of 7 specifications the estimate has the sign of their median" in first
     assert "1 further specification gave no estimate." in first
     assert second == "None of 8 specifications gave an estimate: only <two> participants."
-    assert found["every"][1].rows[0][-1] == "only <two> participants"
-    assert [row[1] for row in found["extremes"].rows] == ["lowest", "highest"]
-    assert "no specification gave an estimate" in found["verdicts"][1]
+    assert found.every[1].rows[0][-1] == "only <two> participants"
+    assert [row[1] for row in found.extremes.rows] == ["lowest", "highest"]
+    assert "no specification gave an estimate" in found.verdicts[1]
 
 
 def test_of_a_blinded_run_tables_and_figure_say_so(tmp_path, made):

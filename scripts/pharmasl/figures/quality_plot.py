@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.files.tables import Row
+from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 
 COLUMNS = 3
-# Lower and upper limit of a measure, None where a side is open; nothing where it has no band.
-Band = tuple[float | None, ...]
 
 
 def spread(positions: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
@@ -57,7 +56,7 @@ def groups(rows: Sequence[Row]) -> Groups:
     )
 
 
-def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band) -> None:
+def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band | None) -> None:
     """One measure: a point per scan, those flagged ringed and named, those excluded crossed out."""
     values = np.array([float("nan") if row[name] is None else float(row[name]) for row in rows])
     flagged = np.array([any(flag.split(":")[0] == name for flag in (row["flags"] or "").split(",")) for row in rows])
@@ -123,10 +122,10 @@ def _names(
     axes.set_ylim(low, high)
 
 
-def _limits(axes: Axes, band: Band) -> None:
+def _limits(axes: Axes, band: Band | None) -> None:
     """Draw the limits of a band that the data come near; a far one would squeeze them."""
     low, high = axes.get_ylim()
-    near = [limit for limit in band if limit is not None and low - (high - low) < limit < high + (high - low)]
+    near = [limit for limit in band or () if limit is not None and low - (high - low) < limit < high + (high - low)]
     for limit in near:
         axes.axhline(limit, color=style.VERMILLION, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         low, high = min(low, limit - 0.04 * (high - low)), max(high, limit + 0.04 * (high - low))
@@ -156,6 +155,6 @@ def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None
     drawn = style.figure(12.5, 2.75 * count)
     panels = drawn.subplots(count, COLUMNS, squeeze=False)
     for axes, name in zip(panels.flat, MEASURES):
-        _panel(axes, rows, name, scans, bands.get(name, ()))
+        _panel(axes, rows, name, scans, bands.get(name))
     drawn.tight_layout(h_pad=1.6, w_pad=1.6)
     style.save(drawn, path)

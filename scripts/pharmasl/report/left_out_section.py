@@ -1,38 +1,61 @@
 """The effect that chose a region, tested in regions that each participant did not help to choose."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from pharmasl.report.words import MISSING, Table, count, fixed, p_value, p_words, plain
 
 SUFFIX = "_leftout_test.json"
+# Region to the content of its ``_leftout_test.json``.
+Tests = Mapping[str, Mapping[str, Any]]
 
 
-def sentences(tests, config):
-    """Say for each region how many had one of their own, what r is there, and what each p is worth."""
-    told = []
-    for name, test in tests.items():
-        analysis = plain(config["rois"][name]["analysis"])
-        start = f"{plain(name)} is a cluster of the analysis {analysis}"
-        if test["status"] != "run":
-            told.append(f"{start}; its own effect was not tested again without each participant: {test['status']}.")
-            continue
-        found = f"each participant left out in turn, it was found again for {test['n']} of {test['participants']}"
-        if test["r"] is None:
-            told.append(f"{start}; {found}, too few to test its effect.")
-            continue
-        told.append(
-            f"{start}; {found}. With {plain(test['tested_term'])}, the variable that chose it, the change of CBF read there "
-            f"has r = {fixed(test['r'])}, {p_words(test['p'])} (one-sided; map, choice of the cluster and test all repeated in "
-            f"{count(test['permutations'], 'permutation')}). The p of the textbook for the same r ({p_words(test['p_naive'])}) "
-            "is too small, since participants share most of the data that chose their clusters; "
-            f"r = {fixed(test['r_same_region'])} in the one cluster of all participants is circular."
-        )
-    return told
+@dataclass(frozen=True)
+class LeftOutSection:
+    """Sentences and table of these tests."""
+
+    sentences: Sequence[str]
+    table: Table
 
 
-def table(tests, config):
+def sentences(tests: Tests, chosen_by: Mapping[str, str]) -> list[str]:
+    """For each region: for how many participants it was found again, r there, and what each p is worth.
+
+    Parameters
+    ----------
+    tests : Mapping
+    chosen_by : Mapping
+        Region to the analysis that found it.
+
+    Returns
+    -------
+    list of str
+    """
+    return [_sentence(plain(name), plain(chosen_by[name]), test) for name, test in tests.items()]
+
+
+def _sentence(region: str, analysis: str, test: Mapping[str, Any]) -> str:
+    start = f"{region} is a cluster of the analysis {analysis}"
+    if test["status"] != "run":
+        return f"{start}; its own effect was not tested again without each participant: {test['status']}."
+    start += f"; each participant left out in turn, it was found again for {test['n']} of {test['participants']}"
+    if test["r"] is None:
+        return f"{start}, too few to test its effect."
+    return (
+        f"{start}. With {plain(test['tested_term'])}, the variable that chose it, the change of CBF read there "
+        f"has r = {fixed(test['r'])}, {p_words(test['p'])} (one-sided; map, choice of the cluster and test all repeated in "
+        f"{count(test['permutations'], 'permutation')}). The p of the textbook for the same r ({p_words(test['p_naive'])}) "
+        "is too small, since participants share most of the data that chose their clusters; "
+        f"r = {fixed(test['r_same_region'])} in the one cluster of all participants is circular."
+    )
+
+
+def table(tests: Tests, chosen_by: Mapping[str, str]) -> Table:
     """The same numbers, the circular ones beside the honest one."""
     cells = []
     for name, test in tests.items():
-        start = [plain(name), plain(config["rois"][name]["analysis"])]
+        start = [plain(name), plain(chosen_by[name])]
         if test["status"] != "run":
             cells.append([*start, *[MISSING] * 6])
             continue
@@ -60,18 +83,6 @@ def table(tests, config):
     return Table("The effect that chose a region, in regions found without each participant", heads, cells, {0, 1})
 
 
-def section(tests, config):
-    """Sentences and table.
-
-    Parameters
-    ----------
-    tests : dict
-        Region to its ``_leftout_test.json``.
-    config : dict
-
-    Returns
-    -------
-    dict or None
-        None where there are none.
-    """
-    return {"sentences": sentences(tests, config), "table": table(tests, config)} if tests else None
+def section(tests: Tests, chosen_by: Mapping[str, str]) -> LeftOutSection | None:
+    """Sentences and table; None where there are no tests. Parameters as of :func:`sentences`."""
+    return LeftOutSection(sentences(tests, chosen_by), table(tests, chosen_by)) if tests else None

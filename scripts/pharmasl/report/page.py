@@ -1,27 +1,41 @@
 """The report: content gathered from the results, laid out by a template that escapes every value."""
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 import jinja2
 import yaml
 
 from pharmasl.conduct import flow
+from pharmasl.conduct.allocation_log import Digests
+from pharmasl.errors import FilePath
 from pharmasl.files import blinding, tables
 from pharmasl.report import (
     allocation_section,
     analyses_section,
     craving_section,
-    left_out_section,
     methods_section,
     participants_section,
-    pictures,
     quality_section,
+    relations_section,
     seeds_section,
     sensitivity_section,
     trial_section,
 )
+from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
+from pharmasl.report.craving_section import CravingFiles, CravingSection
+from pharmasl.report.participants_section import ParticipantsSection, ParticipantTables
+from pharmasl.report.quality_section import QualitySection
+from pharmasl.report.relations_section import RelationResults, RelationsSection, RelationTest
+from pharmasl.report.report_files import ReportFiles
+from pharmasl.report.seeds_section import SeedsSection
+from pharmasl.report.sensitivity_section import SensitivitySection
+from pharmasl.report.trial_section import TrialSection
 from pharmasl.study import primary
+from pharmasl.study.settings import Plain, Settings, build
 
 TEMPLATE = "page.html.j2"
 
@@ -30,18 +44,20 @@ _PATH_KEYS = {"bids_dir", "output_dir", "participants_table", "table", "image", 
 _ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
 
 
-def without_paths(value, key=None):
-    """Cut every path of a configuration to its last part.
+def without_paths(value: Any, key: str | None = None) -> Any:
+    """A configuration, or a part of it, with every path cut to its last part.
 
     Parameters
     ----------
-    value : dict, list, str or other
+    value : Any
+        Plain values: a dict, list, str, number or None.
     key : str, optional
         Under which ``value`` stands.
 
     Returns
     -------
-    Same type
+    Any
+        Plain values, lists for tuples.
     """
     if isinstance(value, dict):
         return {name: without_paths(entry, name) for name, entry in value.items()}
@@ -52,131 +68,210 @@ def without_paths(value, key=None):
     return value
 
 
-def _participants(paths, scans, people, unusable, config):
-    rows = flow.read_flow(paths["participant_flow"][0]) if paths["participant_flow"] else []
-    told = participants_section.section(scans, people, tables.read_table(paths["exclusions"]), unusable, config, rows)
-    if told["flow"]:
-        told["flow"]["figure"] = pictures.png(paths["flow_figure"][0])
-    return told
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What the page rests on beside its files.
+
+    Attributes
+    ----------
+    versions : Mapping
+        Version of each package that computes.
+    state : Digests
+        Of code and configuration.
+    allocation_log : path-like or None
+        None where no allocation of the arms is on record, or it must not be told yet.
+    """
+
+    versions: Mapping[str, str]
+    state: Digests
+    allocation_log: FilePath | None
 
 
-def _craving(paths, config):
-    if not paths["craving_model"]:
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """All that the page shows; the template reads these names. A section is None where the study does not ask for it.
+
+    Attributes
+    ----------
+    title : str
+    blinded : str or None
+        The mark of a sham allocation.
+    allocation : sequence of str
+        When the trial's own allocation was first used.
+    sections : Mapping
+        Anchor of each section to its number and heading, in order.
+    participants, quality, trial, analyses, seeds, craving, relations, sensitivity
+        The sections.
+    conjunctions, methods : sequence of str
+        Sentences; paragraphs.
+    versions, state : Mapping
+        As :class:`Provenance` has them.
+    config : str
+        The configuration in YAML.
+    """
+
+    title: str
+    blinded: str | None
+    allocation: list[str]
+    sections: Mapping[str, tuple[int, str]]
+    participants: ParticipantsSection
+    quality: QualitySection
+    trial: TrialSection
+    analyses: list[AnalysisSection]
+    conjunctions: list[str]
+    seeds: SeedsSection | None
+    craving: CravingSection | None
+    relations: RelationsSection | None
+    sensitivity: SensitivitySection | None
+    methods: list[str]
+    versions: Mapping[str, str]
+    state: Mapping[str, str]
+    config: str
+
+
+def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSection]:
+    paths = (files.analyses_tables, files.analyses_inference, files.analyses_figures, files.analyses_designs)
+    for name, table, inference, figure, design in zip(settings.analyses, *paths, strict=True):
+        own = AnalysisFiles(table=table, inference=inference, figure=figure, design=design)
+        role = primary.role(settings.primary, name)
+        yield analyses_section.section(name, own, role=role, sessions=settings.sessions, regions=settings.rois)
+
+
+def _craving(files: ReportFiles, settings: Settings) -> CravingSection | None:
+    if files.craving_model is None or files.craving_figure is None or settings.arms is None:
         return None
-    rows = tables.read_table(paths["craving_model"][0])
-    told = craving_section.model_sentences(rows, config["arms"])
-    return {
-        "role": primary.role(primary.declared(config), primary.CRAVING),
-        "sentences": told,
-        "table": craving_section.model_table(rows),
-        "notes": craving_section.notes(rows),
-        "figure": pictures.png(paths["craving_figure"][0]),
-        "alt": "Cue-elicited craving by arm and session. " + " ".join(told),
-        "diagnostics": pictures.png(paths["craving_diagnostics"][0]) if paths.get("craving_diagnostics") else None,
-    }
+    own = CravingFiles(model=files.craving_model, figure=files.craving_figure, diagnostics=files.craving_diagnostics)
+    role = primary.role(settings.primary, primary.CRAVING)
+    return craving_section.section(own, role=role, arms=settings.arms)
 
 
-def _relations(paths, config):
-    if not paths["roi_craving"]:
+def _relations(files: ReportFiles, settings: Settings) -> RelationsSection | None:
+    if files.roi_craving is None or settings.craving is None or settings.arms is None:
         return None
-    rows = tables.read_table(paths["roi_craving"][0])
-    told = craving_section.relation_sentences(rows, config)
-    tests = {
-        Path(path).name.removesuffix(left_out_section.SUFFIX): tables.read_json(path)
-        for path in paths["left_out_tests"]
-    }
-    return {
-        "left_out": left_out_section.section(tests, config),
-        "asked": craving_section.relation_words(rows, config),
-        "sentences": told,
-        "table": craving_section.relation_table(rows, False, config),
-        "all": craving_section.relation_table(rows, True, config),
-        "figure": pictures.png(paths["roi_figure"][0]) if paths["roi_figure"] else None,
-        "alt": "Change of craving against change of CBF in each region. " + " ".join(told),
-        "chosen": any(row["roi_defined_by_same_data"] == "true" for row in rows),
-        "mediation": craving_section.mediation_table(tables.read_table(paths["craving_mediation"][0]))
-        if paths.get("craving_mediation")
-        else None,
-    }
+    results = RelationResults(
+        correlations=files.roi_craving,
+        figure=files.roi_figure,
+        mediation=files.craving_mediation,
+        left_out_tests=files.left_out_tests,
+    )
+    asked = RelationTest(
+        declared=settings.craving.test,
+        family=settings.craving.family,
+        arms=settings.arms,
+        primary=settings.primary,
+    )
+    chosen_by = {name: region.analysis for name, region in settings.rois.items() if region.analysis}
+    return relations_section.section(results, asked, chosen_by)
 
 
-def _sensitivity(paths):
-    if not paths.get("sensitivity_table"):
+def _sensitivity(files: ReportFiles) -> SensitivitySection | None:
+    table, curve, figure = files.sensitivity_table, files.sensitivity_curve, files.sensitivity_figure
+    if table is None or curve is None or figure is None:
         return None
-    return sensitivity_section.section(*(paths[f"sensitivity_{kind}"][0] for kind in ("table", "curve", "figure")))
+    return sensitivity_section.section(table, curve, figure)
 
 
-def content(paths, *, title, analyses_names, conjunctions_names, config, versions, state):
+def _headings(
+    trial: TrialSection,
+    analyses: list[AnalysisSection],
+    *,
+    seeds: bool,
+    craving: bool,
+    relations: bool,
+    sensitivity: bool,
+) -> dict[str, tuple[int, str]]:
+    """Anchor of each section to its number and heading."""
+    headings = {"trial": "The verdict of the trial"} if trial.table else {}
+    headings |= {"participants": "Participants and scans", "quality": "Image quality"}
+    headings |= {f"analysis-{k}": section.heading for k, section in enumerate(analyses, start=1)}
+    headings |= {"seeds": "Regional change with a seed's change, by arm"} if seeds else {}
+    headings |= {"craving": "Cue-elicited craving"} if craving else {}
+    headings |= {"relations": "Regional perfusion and craving"} if relations else {}
+    headings |= {"sensitivity": "Sensitivity to the choices of the analysis"} if sensitivity else {}
+    headings |= {"methods": "Methods", "provenance": "Provenance"}
+    return {anchor: (number, heading) for number, (anchor, heading) in enumerate(headings.items(), start=1)}
+
+
+def content(files: ReportFiles, configuration: Plain, provenance: Provenance) -> Page:
     """Gather all that the page shows.
 
     Parameters
     ----------
-    paths : dict
-        ``scans``, ``participants``, ``exclusions``, ``quality``, ``quality_exclusions``, ``quality_figure``; lists ``participant_flow``, ``flow_figure``, ``scan_figures``,
-        ``cbf_sidecars``, ``analyses_tables``, ``analyses_inference``, ``analyses_figures``, ``analyses_designs``, ``conjunctions``, ``seed_slopes``, ``left_out_tests``, ``craving_scores``,
-        ``craving_model``, ``roi_craving``, ``trial_verdict``, ``craving_figure``, ``roi_figure``, ``sensitivity_table``, ``sensitivity_curve``, ``sensitivity_figure``, empty where the study does not ask.
-    title : str
-    analyses_names, conjunctions_names : list of str
-        In the order of the lists.
-    config, versions : dict
-    state : dict
-        Digests of ``code`` and ``configuration``.
+    files : ReportFiles
+    configuration : Mapping
+        The complete configuration as plain values, as it is printed at the end of the page.
+    provenance : Provenance
 
     Returns
     -------
-    dict
+    Page
     """
-    scans, people = tables.read_table(paths["scans"]), tables.read_table(paths["participants"], of_arms=True)
-    kinds = ("tables", "inference", "figures", "designs")
-    groups = zip(analyses_names, *(paths[f"analyses_{kind}"] for kind in kinds), strict=True)
-    found = [analyses_section.section(*group, config) for group in groups]
-    inference = {section["name"]: section.pop("inference") for section in found}
-    verdict = trial_section.section(paths["trial_verdict"])
-    for section in found:
-        section["role"] = primary.role(primary.declared(config), section["name"])
-    sidecars = [tables.read_json(path) for path in paths["cbf_sidecars"]]
-    mood, relations = _craving(paths, config), _relations(paths, config)
-    slopes = seeds_section.section([row for path in paths["seed_slopes"] for row in tables.read_table(path)])
-    curves = _sensitivity(paths)
-    clean = without_paths(config)
-    text = methods_section.paragraphs(clean, scans, sidecars, inference, bool(mood), bool(relations), versions)
-    if curves:
-        text.insert(len(text) - 1, curves["method"])  # before the software
-    judged, unusable = tables.read_table(paths["quality"]), tables.read_table(paths["quality_exclusions"])
-    sections = [("trial", "The verdict of the trial")] if verdict["table"] else []
-    sections += [("participants", "Participants and scans"), ("quality", "Image quality")]
-    sections += [(f"analysis-{k}", section["heading"]) for k, section in enumerate(found, start=1)]
-    sections += [("seeds", "Regional change with a seed's change, by arm")] if slopes else []
-    sections += [("craving", "Cue-elicited craving")] if mood else []
-    sections += [("relations", "Regional perfusion and craving")] if relations else []
-    sections += [("sensitivity", "Sensitivity to the choices of the analysis")] if curves else []
-    sections += [("methods", "Methods"), ("provenance", "Provenance")]
-    return {
-        "title": title,
-        "blinded": f"{blinding.MARK}: {blinding.TEXT}" if config.get("blinded") else None,
-        "allocation": [line for path in paths["allocation_log"] for line in allocation_section.sentences(path)],
-        "sections": {anchor: (number, heading) for number, (anchor, heading) in enumerate(sections, start=1)},
-        "verdict": quality_section.verdict(judged),
-        "participants": _participants(paths, scans, people, unusable, config),
-        "quality": quality_section.section(judged, people, paths["quality_figure"], paths["scan_figures"], config),
-        "trial": verdict,
-        "analyses": found,
-        "conjunctions": [
+    printed = without_paths(dict(configuration))
+    settings = build(Settings, printed)
+    scans, people = tables.read_table(files.scans), tables.read_table(files.participants, of_arms=True)
+    analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict)
+    craving, relations = _craving(files, settings), _relations(files, settings)
+    seeds = seeds_section.section(tables.read_table(files.seed_slopes)) if files.seed_slopes else None
+    sensitivity = _sensitivity(files)
+    methods = methods_section.paragraphs(
+        settings,
+        scans,
+        [tables.read_json(path) for path in files.cbf_sidecars],
+        {section.name: section.inference for section in analyses},
+        has_craving=craving is not None,
+        has_relations=relations is not None,
+        sensitivity=sensitivity.method if sensitivity else None,
+        versions=provenance.versions,
+    )
+    participants = ParticipantTables(
+        scans=scans,
+        participants=people,
+        exclusions=tables.read_table(files.exclusions),
+        unusable=tables.read_table(files.quality_exclusions),
+        flow=flow.read_flow(files.participant_flow) if files.participant_flow else [],
+    )
+    log = provenance.allocation_log
+    return Page(
+        title=str(configuration["title"]),
+        blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
+        allocation=allocation_section.sentences(log) if log else [],
+        sections=_headings(
+            trial,
+            analyses,
+            seeds=seeds is not None,
+            craving=craving is not None,
+            relations=relations is not None,
+            sensitivity=sensitivity is not None,
+        ),
+        participants=participants_section.section(
+            participants, files.flow_figure, arms=settings.arms, analyses=settings.analyses
+        ),
+        quality=quality_section.section(
+            tables.read_table(files.quality),
+            people,
+            figure=files.quality_figure,
+            scan_figures=files.scan_figures,
+            rules=settings.quality,
+            arms=settings.arms,
+        ),
+        trial=trial,
+        analyses=analyses,
+        conjunctions=[
             analyses_section.conjunction(name, path)
-            for name, path in zip(conjunctions_names, paths["conjunctions"], strict=True)
+            for name, path in zip(settings.conjunctions, files.conjunctions, strict=True)
         ],
-        "seeds": slopes,
-        "craving": mood,
-        "relations": relations,
-        "sensitivity": curves,
-        "methods": text,
-        "versions": versions,
-        "state": state,
-        "config": yaml.safe_dump(clean, sort_keys=False, allow_unicode=True, width=110),
-    }
+        seeds=seeds,
+        craving=craving,
+        relations=relations,
+        sensitivity=sensitivity,
+        methods=methods,
+        versions=provenance.versions,
+        state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
+        config=yaml.safe_dump(printed, sort_keys=False, allow_unicode=True, width=110),
+    )
 
 
-def render(values):
+def render(page: Page) -> str:
     """The page as text; every value is escaped, and a missing one is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -185,9 +280,9 @@ def render(values):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(values)
+    return environment.get_template(TEMPLATE).render(vars(page))
 
 
-def write(output, paths, **settings):
-    """Write the report; parameters as :func:`content`, ``output`` the HTML file."""
-    Path(output).write_text(render(content(paths, **settings)), encoding="utf-8")
+def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance: Provenance) -> None:
+    """Write the report as HTML; other parameters as of :func:`content`."""
+    Path(output).write_text(render(content(files, configuration, provenance)), encoding="utf-8")

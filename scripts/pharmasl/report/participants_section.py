@@ -2,80 +2,98 @@
 
 import re
 import statistics
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from pharmasl.conduct import flow
-from pharmasl.report.words import MISSING, Table, count, fixed, listed, plain, short
+from pharmasl.conduct.flow import FlowRow
+from pharmasl.errors import FilePath
+from pharmasl.files.tables import Row
+from pharmasl.report import pictures
+from pharmasl.report.words import MISSING, NONE, Table, count, fixed, listed, plain, short
+from pharmasl.study.settings import Analysis, Arms
+
+Value = TypeVar("Value", bound=Hashable)
 
 
-def distinct(values):
+def distinct(values: Iterable[Value]) -> list[Value]:
     """Values in order of their first appearance."""
     return list(dict.fromkeys(values))
 
 
-def groups(scans):
+def groups(scans: Sequence[Row]) -> list[tuple[str, str]]:
     """Conditions and sessions that have scans: by condition, then session, each in order of its first appearance."""
     conditions, sessions = (distinct(row[name] for row in scans) for name in ("condition", "session_id"))
-    met = {(row["condition"], row["session_id"]) for row in scans}
-    return [(condition, session) for condition in conditions for session in sessions if (condition, session) in met]
+    present = {(row["condition"], row["session_id"]) for row in scans}
+    return [(condition, session) for condition in conditions for session in sessions if (condition, session) in present]
 
 
-def arm_of(participants):
+def arm_of(participants: Iterable[Row]) -> dict[str, str | None]:
     """Participant to arm."""
     return {row["participant_id"]: row.get("arm") for row in participants}
 
 
-def scan_counts(scans, participants, unusable, config):
+def both(arms: Arms | None) -> list[str]:
+    """Treatment and control; none in a study without arms."""
+    return [arms.treatment, arms.control] if arms else []
+
+
+def scan_counts(scans: Sequence[Row], participants: Sequence[Row], unusable: Sequence[Row], arms: Arms | None) -> Table:
     """Scans by condition and session, and by arm where there are arms, with how many of each were excluded."""
-    arms = arm_of(participants)
-    names = [a for a in (config.get("arms", {}).get("treatment"), config.get("arms", {}).get("control")) if a]
-    rows = []
-    for condition, session in groups(scans):
-        own, lost = (
-            [row for row in each if (row["condition"], row["session_id"]) == (condition, session)]
-            for each in (scans, unusable)
-        )
-        cells = [
-            [sum(name in (None, arms.get(row["participant_id"])) for row in each) for each in (own, lost)]
-            for name in (None, *names)
-        ]
-        told = [f"{n} ({out} excluded)" if out else str(n) for n, out in cells]
-        rows.append([condition or MISSING, session or MISSING, *told])
-    return Table("Scans by condition and session", ["Condition", "Session", "Scans", *names], rows, {0, 1})
+    own_arm, rows = arm_of(participants), []
+    for group in groups(scans):
+        cells = []
+        for arm in (None, *both(arms)):
+            total, lost = (
+                sum(
+                    (row["condition"], row["session_id"]) == group and arm in (None, own_arm.get(row["participant_id"]))
+                    for row in table
+                )
+                for table in (scans, unusable)
+            )
+            cells.append(f"{total} ({lost} excluded)" if lost else str(total))
+        rows.append([*(label or MISSING for label in group), *cells])
+    return Table("Scans by condition and session", ["Condition", "Session", "Scans", *both(arms)], rows, {0, 1})
 
 
-def characteristics(scans, participants, config):
-    """Each covariate of the analyses by arm: mean and SD, or counts. Single participants' values stay off the page."""
-    if "arms" not in config:
+def characteristics(
+    scans: Sequence[Row], participants: Sequence[Row], arms: Arms | None, covariates: Iterable[str]
+) -> Table | None:
+    """Each covariate by arm: mean and SD, or counts. Single participants' values stay off the page.
+
+    Parameters
+    ----------
+    scans, participants : sequence of Row
+    arms : Arms or None
+    covariates : iterable of str
+        Columns of the participants.
+
+    Returns
+    -------
+    Table or None
+        None in a study without arms.
+    """
+    if arms is None:
         return None
     scanned = {row["participant_id"] for row in scans}
     people = [row for row in participants if row["participant_id"] in scanned]
-    arms = [config["arms"]["treatment"], config["arms"]["control"]]
-    rows = [["Participants", *[str(sum(row["arm"] == arm for row in people)) for arm in arms]]]
-    names = distinct(
-        name for analysis in config.get("analyses", {}).values() for name in analysis.get("covariates") or []
-    )
-    for name in names:
+    rows = [["Participants", *(str(sum(row["arm"] == arm for row in people)) for arm in both(arms))]]
+    for name in covariates:
+        values = {
+            arm: [row[name] for row in people if row["arm"] == arm and row.get(name) is not None] for arm in both(arms)
+        }
         known = [row[name] for row in people if row.get(name) is not None]
-        numeric = all(_is_number(value) for value in known)
-        levels = [None] if numeric else sorted(set(known))
-        for level in levels:
-            cells = []
-            for arm in arms:
-                own = [row.get(name) for row in people if row["arm"] == arm and row.get(name) is not None]
-                if not own:
-                    cells.append(MISSING)
-                elif numeric:
-                    numbers = [float(value) for value in own]
-                    spread = f" (SD {fixed(statistics.stdev(numbers), 1)})" if len(numbers) > 1 else ""
-                    cells.append(f"{fixed(statistics.fmean(numbers), 1)}{spread}")
-                else:
-                    share = sum(value == level for value in own)
-                    cells.append(f"{share} ({100 * share / len(own):.0f} %)")
-            rows.append([f"{name}, mean" if numeric else f"{name}: {level}", *cells])
-    return Table("Participants with at least one scan, by arm", ["", *arms], rows)
+        if all(map(_is_number, known)):
+            rows.append([f"{name}, mean", *map(_mean, values.values())])
+        else:
+            rows += [
+                [f"{name}: {level}", *(_share(own, level) for own in values.values())] for level in sorted(set(known))
+            ]
+    return Table("Participants with at least one scan, by arm", ["", *both(arms)], rows)
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
@@ -83,13 +101,33 @@ def _is_number(text):
     return True
 
 
-def found_in(source):
-    """Where a value was found, without the folder and without whose scan it was: one entry for a whole study."""
+def _mean(values: Sequence[str]) -> str:
+    if not values:
+        return MISSING
+    numbers = list(map(float, values))
+    spread = f" (SD {fixed(statistics.stdev(numbers), 1)})" if len(numbers) > 1 else ""
+    return f"{fixed(statistics.fmean(numbers), 1)}{spread}"
+
+
+def _share(values: Sequence[str], level: str) -> str:
+    if not values:
+        return MISSING
+    number = sum(value == level for value in values)
+    return f"{number} ({100 * number / len(values):.0f} %)"
+
+
+def covariates_of(analyses: Iterable[Analysis]) -> list[str]:
+    """The covariates of analyses, each once."""
+    return distinct(name for analysis in analyses for name in analysis.covariates)
+
+
+def source_words(source: str) -> str:
+    """The source of a value, without the folder and the scan: one entry for a whole study."""
     return re.sub(r"\bsub-[A-Za-z0-9+]+", "sub-*", re.sub(r" of .*[/\\]", " of ", source))
 
 
-def acquisition(scans):
-    """Each acquisition parameter: the values met, for how many scans, and where they were found."""
+def acquisition(scans: Sequence[Row]) -> Table:
+    """Each acquisition parameter: its values, for how many scans each, and where they were found."""
     rows = []
     for name in scans[0] if scans else ():
         if f"{name}_source" not in scans[0]:
@@ -97,16 +135,16 @@ def acquisition(scans):
         values = [short(row[name]) for row in scans if row[name] is not None]
         if not values:
             continue
-        told = distinct(found_in(row[f"{name}_source"]) for row in scans if row[f"{name}_source"])
-        where = "; ".join(told[:2]) + (f"; and {len(told) - 2} more" if len(told) > 2 else "")
+        sources = distinct(source_words(row[f"{name}_source"]) for row in scans if row[f"{name}_source"])
+        where = "; ".join(sources[:2]) + (f"; and {len(sources) - 2} more" if len(sources) > 2 else "")
         tally = [(value, values.count(value)) for value in distinct(values)]
         cell = tally[0][0] if len(tally) == 1 else "; ".join(f"{value} ({count(n, 'scan')})" for value, n in tally[:6])
-        rows.append([name.replace("_", " "), cell, where or MISSING])
+        rows.append([plain(name), cell, where or MISSING])
     caption = "Acquisition parameters as quantified (seconds, tesla, mL/g), and where each was found"
     return Table(caption, ["Parameter", "Value", "Source"], rows, {0, 1, 2})
 
 
-def exclusions(rows, unusable=()):
+def exclusions(rows: Iterable[Row], unusable: Iterable[Row] = ()) -> Table:
     """Everything that was left out, with the reason: before any image was read, and scans that are not usable."""
     cells = [
         [
@@ -140,53 +178,49 @@ _STAGES = {
 }
 
 
-def _stage_words(row):
-    """The name of a flow's stage, whichever of those kept and those lost a row counts."""
+def _stage_words(row: FlowRow) -> str:
+    """The name of a flow's stage, whether a row counts those kept or those lost."""
     kept = flow.KEPT.get(row["stage"], row["stage"])
     words = _STAGES[kept].format(of=plain(row["of"] or ""))
     return words + (f" at {row['session_id']}" if row["session_id"] else "")
 
 
-def flow_counts(rows):
-    """The participants at every stage: how many are kept in all and by arm, and how many of those randomised are lost.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Of :func:`pharmasl.conduct.flow.read_flow`.
-
-    Returns
-    -------
-    Table
-    """
+def flow_counts(rows: Sequence[FlowRow]) -> Table:
+    """The participants at every stage: how many are kept in all and by arm, and how many of those randomised are lost."""
     randomised = {row["arm"]: row["n"] for row in rows if row["stage"] == "randomised"}
-    cells = [["Randomised", *[str(n) for n in (sum(randomised.values()), *randomised.values())]]]
-    stages = {}
+    cells = [["Randomised", *map(str, (sum(randomised.values()), *randomised.values()))]]
+    stages: dict[str, tuple[dict[str | None, int], dict[str | None, int]]] = {}
     for row in rows:
         if row["stage"] != "randomised":
             kept, lost = stages.setdefault(_stage_words(row), ({}, {}))
             by_arm = kept if row["stage"] in flow.LOST else lost
             by_arm[row["arm"]] = by_arm.get(row["arm"], 0) + row["n"]
     for words, (kept, lost) in stages.items():
-        pairs = [(sum(kept.values()), sum(lost.values()))]
-        pairs += [(kept[arm], lost.get(arm, 0)) if arm in kept else None for arm in randomised]
-        told = [
-            "\u2013" if pair is None else f"{pair[0]} ({pair[1]} lost)" if pair[1] else f"{pair[0]}" for pair in pairs
-        ]
-        cells.append([words, *told])
-    heads = ["Stage", "All", *[arm or "No arm recorded" for arm in randomised]]
+        counts = [_kept_and_lost(kept[arm], lost.get(arm, 0)) if arm in kept else NONE for arm in randomised]
+        cells.append([words, _kept_and_lost(sum(kept.values()), sum(lost.values())), *counts])
+    heads = ["Stage", "All", *(arm or "No arm recorded" for arm in randomised)]
     return Table(
         "Participants at every stage, and how many are lost of those randomised (\u2013: not of this arm)", heads, cells
     )
 
 
-def flow_losses(rows):
+def _kept_and_lost(kept: int, lost: int) -> str:
+    return f"{kept} ({lost} lost)" if lost else str(kept)
+
+
+def flow_losses(rows: Iterable[FlowRow]) -> Table:
     """Who was never scanned, and who is left out of each analysis, with the reason; the other stages are in the file."""
     cells = [
-        [_stage_words(row), row["arm"] or "No arm recorded", row["reason"], str(row["n"]), row["participants"]]
+        [
+            _stage_words(row),
+            row["arm"] or "No arm recorded",
+            row["reason"] or MISSING,
+            str(row["n"]),
+            row["participants"] or MISSING,
+        ]
         for row in rows
         if row["stage"] in ("left out", "not selected") or (row["stage"], row["session_id"]) == ("not scanned", None)
-        # Whom the configuration does not name is told once.
+        # Participants whom the configuration does not name stand here once.
         if row["cause"] != "not selected" or row["stage"] == "not selected"
     ]
     heads = ["Lost at", "Arm", "Reason", "n", "Participants"]
@@ -198,51 +232,116 @@ def flow_losses(rows):
     )
 
 
-def flow_sentences(rows):
+def flow_sentence(rows: Sequence[FlowRow]) -> str:
     """The flow in words: how many were randomised and scanned, by arm."""
     randomised = [row for row in rows if row["stage"] == "randomised"]
     scanned = [row for row in rows if row["stage"] == "scanned" and row["session_id"] is None]
     parts = [
         f"{row['n']} {'without a recorded arm' if row['arm'] is None else 'to ' + row['arm']}" for row in randomised
     ]
-    told = f"{count(sum(row['n'] for row in randomised), 'participant')} randomised ({listed(parts)})"
+    text = f"{count(sum(row['n'] for row in randomised), 'participant')} randomised ({listed(parts)})"
     unnamed = sum(row["n"] for row in rows if row["stage"] == "not selected")
     named = f"; {unnamed} were not selected by participants of the configuration" if unnamed else ""
-    return f"{told}, {sum(row['n'] for row in scanned)} of them scanned{named}."
+    return f"{text}, {sum(row['n'] for row in scanned)} of them scanned{named}."
 
 
-def left_out(exclusions, flow_rows):
+def left_out(exclusions: int, flow_rows: Iterable[FlowRow]) -> str:
     """Whether anything was left out, in a sentence that the flow does not contradict."""
     if exclusions:
         return f"{count(exclusions, 'exclusion is', 'exclusions are')} listed below, each with its reason."
-    stages = set(flow.LOST.values())
-    lost = {who for row in flow_rows if row["stage"] in stages for who in (row["participants"] or "").split()}
+    lost = {who for row in flow_rows if row["stage"] in flow.KEPT for who in (row["participants"] or "").split()}
     if lost:
         return f"No scan was left out; {count(len(lost), 'participant is', 'participants are')} lost at some stage of the flow below."
     return "Nothing was left out."
 
 
-def section(scans, participants, exclusion_rows, unusable, config, flow_rows=()):
-    """The first section: sentences and tables.
+@dataclass(frozen=True, kw_only=True)
+class ParticipantTables:
+    """What the section is made of.
+
+    Attributes
+    ----------
+    scans, participants, exclusions : sequence of Row
+        Tables of the study.
+    unusable : sequence of Row
+        Scans that were quantified and excluded for their quality.
+    flow : sequence of FlowRow
+        Empty in a study without arms.
+    """
+
+    scans: Sequence[Row]
+    participants: Sequence[Row]
+    exclusions: Sequence[Row]
+    unusable: Sequence[Row]
+    flow: Sequence[FlowRow]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The flow of participants: a sentence, two tables, the diagram."""
+
+    sentence: str
+    counts: Table
+    losses: Table
+    figure: str
+
+
+@dataclass(frozen=True)
+class ParticipantsSection:
+    """The section of participants and scans; ``flow`` is None in a study without arms."""
+
+    sentences: Sequence[str]
+    flow: Flow | None
+    tables: Sequence[Table]
+    acquisition: Table
+
+
+def section(
+    content: ParticipantTables, flow_figure: FilePath | None, *, arms: Arms | None, analyses: Mapping[str, Analysis]
+) -> ParticipantsSection:
+    """The section of participants and scans.
 
     Parameters
     ----------
-    scans, participants, exclusion_rows : list of dict
-        Rows of the study's tables.
-    unusable : list of dict
-        Rows of the quality stage's exclusions: scans that were quantified and enter nothing.
-    config : dict
-    flow_rows : list of dict
-        Of :func:`pharmasl.conduct.flow.read_flow`; empty for a study without arms.
+    content : ParticipantTables
+    flow_figure : path-like or None
+        None in a study without arms.
+    arms : Arms or None
+    analyses : Mapping
 
     Returns
     -------
-    dict
-        ``sentences``, ``flow`` (None, or ``sentence``, ``counts`` and ``losses``), ``tables`` and ``acquisition``.
+    ParticipantsSection
     """
-    if flow_rows:
+    scans, unusable, excluded = content.scans, content.unusable, content.exclusions
+    if content.flow:
         # Who is left out of which analysis stands among the losses.
-        exclusion_rows = [row for row in exclusion_rows if not row.get("analysis")]
+        excluded = [row for row in excluded if not row.get("analysis")]
+    lost = len(excluded) + len(unusable)
+    covariates = covariates_of(analyses.values())
+    own = [
+        scan_counts(scans, content.participants, unusable, arms),
+        characteristics(scans, content.participants, arms, covariates),
+        exclusions(excluded, unusable) if lost else None,
+    ]
+    diagram = None
+    if content.flow and flow_figure is not None:
+        diagram = Flow(
+            flow_sentence(content.flow),
+            flow_counts(content.flow),
+            flow_losses(content.flow),
+            pictures.png(flow_figure),
+        )
+    return ParticipantsSection(
+        sentences=[_quantified(scans), left_out(lost, content.flow)],
+        flow=diagram,
+        tables=[table for table in own if table],
+        acquisition=acquisition(scans),
+    )
+
+
+def _quantified(scans: Sequence[Row]) -> str:
+    """How many scans of how many participants, sessions and conditions there are, in a sentence."""
     people = distinct(row["participant_id"] for row in scans)
     sessions = distinct(row["session_id"] for row in scans if row["session_id"])
     conditions = distinct(row["condition"] for row in scans if row["condition"])
@@ -251,18 +350,4 @@ def section(scans, participants, exclusion_rows, unusable, config, flow_rows=())
         text += f", at {count(len(sessions), 'session')} ({listed(sessions)})"
     if conditions:
         text += f", in {count(len(conditions), 'condition')} ({listed(conditions)})"
-    lost = len(exclusion_rows) + len(unusable)
-    sentences = [f"{text}.", left_out(lost, flow_rows)]
-    found = [scan_counts(scans, participants, unusable, config), characteristics(scans, participants, config)]
-    found += [exclusions(exclusion_rows, unusable)] if lost else []
-    told = {
-        "sentence": flow_sentences(flow_rows),
-        "counts": flow_counts(flow_rows),
-        "losses": flow_losses(flow_rows),
-    }
-    return {
-        "sentences": sentences,
-        "flow": told if flow_rows else None,
-        "tables": [table for table in found if table],
-        "acquisition": acquisition(scans),
-    }
+    return f"{text}."

@@ -1,4 +1,4 @@
-"""Pictures inside the page: ``data:`` addresses, so that the page needs nothing but itself."""
+"""Pictures inside the page: ``data:`` addresses, so that the page needs no other file."""
 
 import base64
 import io
@@ -6,15 +6,17 @@ from pathlib import Path
 
 from PIL import Image
 
-SCAN_WIDTH, SCAN_QUALITY = 1000, 60
+from pharmasl.errors import FilePath
+
+SCAN_WIDTH, SCAN_QUALITY = 1000, 60  # pixels; percent
 
 
-def png(path):
+def png(path: FilePath) -> str:
     """A PNG file as it is."""
     return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
-def compact(path):
+def compact(path: FilePath) -> str:
     """A picture of a scan made small (WebP): a study has dozens, and the PNG itself lies beside the scan."""
     picture = Image.open(path).convert("RGB")
     if picture.width > SCAN_WIDTH:

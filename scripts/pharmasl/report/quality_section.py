@@ -1,35 +1,42 @@
 """The quality of the scans: a summary, what was flagged, and every scan."""
 
 import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from pharmasl.errors import FilePath
+from pharmasl.files.tables import Row
 from pharmasl.quality import flags, judgement
+from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 from pharmasl.report import participants_section, pictures
-from pharmasl.report.words import MISSING, Table, count, fixed, number, short
-from pharmasl.study.settings import QualityRules, build
+from pharmasl.report.words import MISSING, Table, count, fixed, number, short, upper
+from pharmasl.study.settings import Arms, QualityRules
 
 SUMMARY = (*MEASURES, "pairs_used")
 SHOWN_OPEN = 2  # scans whose pictures stand open on the page
+# Measures shown with one decimal.
+_COARSE = ("gm_cbf", "gm_cbf_z", "wm_cbf", "dvars_mean")
 
 
-def name_of(row):
+def scan_name(row: Row) -> str:
     """A scan in words."""
     return " ".join(part for part in (row["participant_id"], row["session_id"], row["condition"]) if part)
 
 
-def found_flags(row):
+def flags_of(row: Row) -> list[str]:
     """The flags of a scan."""
     return [flag for flag in (row["flags"] or "").split(",") if flag]
 
 
-def reasons(row):
-    """Why a scan is excluded, or accepted by hand: none or one text."""
+def reasons(row: Row) -> list[str]:
+    """Why a scan is excluded, or accepted by hand: no or one text."""
     if row["usable"] == "no":
         return [f"excluded: {row['exclusion_reason']}"]
     return [f"accepted by hand: {acceptance(row)}"] if row["accepted_by_hand"] else []
 
 
-def acceptance(row):
+def acceptance(row: Row) -> str:
     """The reason for which a scan was accepted, and in spite of what; empty where nobody accepted it."""
     if not row["accepted_by_hand"]:
         return ""
@@ -37,7 +44,7 @@ def acceptance(row):
     return f"{row['accepted_by_hand']}{overruled}"
 
 
-def verdict(rows):
+def verdict(rows: Sequence[Row]) -> str:
     """How many scans were excluded, in a sentence."""
     lost = sum(row["usable"] == "no" for row in rows)
     scans = count(len(rows), "scan")
@@ -46,7 +53,7 @@ def verdict(rows):
     return f"{lost} of {scans} {'was' if lost == 1 else 'were'} excluded from contrasts and all that follows from them."
 
 
-def limits(band):
+def limits(band: Band | None) -> str:
     """A band in words."""
     if band is None:
         return "none"
@@ -56,68 +63,66 @@ def limits(band):
     return f"at least {short(low)}" if high is None else f"{short(low)} to {short(high)}"
 
 
-def source(name, bands):
-    """Where a band comes from."""
+def source(name: str, bands: Mapping[str, Band]) -> str:
+    """Where the band of a measure comes from."""
     if name not in bands:
         return ""
     return flags.SOURCES[name] if bands[name] == flags.BANDS.get(name) else "the configuration"
 
 
-def summary(rows, bands):
+def summary(rows: Sequence[Row], bands: Mapping[str, Band]) -> Table:
     """Each measure over all scans: median, range, band, number flagged, and where the band comes from."""
-    cells = []
-    for name in SUMMARY:
-        values = sorted(number(row[name]) for row in rows if row[name] is not None)
-        entry = METRICS[name]
-        unit = "" if entry["Units"] == "1" else f" ({entry['Units']})"
-        digits = 0 if name == "pairs_used" else 1 if name in ("gm_cbf", "gm_cbf_z", "wm_cbf", "dvars_mean") else 2
-        spread = f"{fixed(values[0], digits)} to {fixed(values[-1], digits)}" if values else MISSING
-        middle = fixed(statistics.median(values), digits) if values else MISSING
-        flagged = sum(any(flag.split(":")[0] == name for flag in found_flags(row)) for row in rows)
-        cells.append(
-            [
-                entry["LongName"] + unit,
-                middle,
-                spread,
-                limits(bands.get(name)),
-                str(flagged) if name in bands else "",
-                source(name, bands),
-            ]
-        )
+    cells = [_measure(rows, name, bands) for name in SUMMARY]
     heads = ["Measure", "Median", "Range", "Band", "Flagged", "Band from"]
     marked = {k for k, row in enumerate(cells) if row[4] not in ("", "0")}
     return Table("Quality over all scans", heads, cells, {0, 3, 5}, marked)
 
 
-def every(rows):
-    """One row a scan."""
+def _measure(rows: Sequence[Row], name: str, bands: Mapping[str, Band]) -> list[str]:
+    values = sorted(number(row[name]) for row in rows if row[name] is not None)
+    entry = METRICS[name]
+    unit = "" if entry["Units"] == "1" else f" ({entry['Units']})"
+    digits = 0 if name == "pairs_used" else 1 if name in _COARSE else 2
+    flagged = sum(any(flag.split(":")[0] == name for flag in flags_of(row)) for row in rows)
+    return [
+        entry["LongName"] + unit,
+        fixed(statistics.median(values), digits) if values else MISSING,
+        f"{fixed(values[0], digits)} to {fixed(values[-1], digits)}" if values else MISSING,
+        limits(bands.get(name)),
+        str(flagged) if name in bands else "",
+        source(name, bands),
+    ]
+
+
+def every(rows: Sequence[Row]) -> Table:
+    """One row per scan."""
     heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason", "Accepted by hand"]
     cells = [
         [
-            name_of(row),
+            scan_name(row),
             *(short(row[name]) for name in SUMMARY),
-            "; ".join(map(flags.describe, found_flags(row))),
+            "; ".join(map(flags.describe, flags_of(row))),
             row["usable"],
             row["exclusion_reason"] or "",
             acceptance(row),
         ]
         for row in rows
     ]
-    marked = {k for k, row in enumerate(rows) if found_flags(row) or reasons(row)}
+    marked = {k for k, row in enumerate(rows) if flags_of(row) or reasons(row)}
     return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked)
 
 
-def global_cbf(rows, people, config):
+def global_cbf(rows: Sequence[Row], people: Sequence[Row], arms: Arms | None) -> Table:
     """Mean grey-matter CBF of the usable scans and its SD by condition and session, in each arm."""
-    rows = [row for row in rows if row["usable"] == "yes"]
-    arms = participants_section.arm_of(people)
-    names = [config["arms"]["treatment"], config["arms"]["control"]] if "arms" in config else [None]
+    usable = [row for row in rows if row["usable"] == "yes"]
+    own_arm = participants_section.arm_of(people)
+    names: list[str | None] = [*participants_section.both(arms)] or [None]
     cells = []
-    for condition, session in participants_section.groups(rows):
-        own = [row for row in rows if (row["condition"], row["session_id"]) == (condition, session) and row["gm_cbf"]]
+    for condition, session in participants_section.groups(usable):
+        own = [row for row in usable if (row["condition"], row["session_id"]) == (condition, session) and row["gm_cbf"]]
         cell = []
         for name in names:
-            values = [number(row["gm_cbf"]) for row in own if name in (None, arms.get(row["participant_id"]))]
+            values = [number(row["gm_cbf"]) for row in own if name in (None, own_arm.get(row["participant_id"]))]
             spread = f" ({fixed(statistics.stdev(values), 1)})" if len(values) > 1 else ""
             cell.append(fixed(statistics.fmean(values), 1) + spread if values else MISSING)
         cells.append([condition or MISSING, session or MISSING, *cell])
@@ -125,58 +130,121 @@ def global_cbf(rows, people, config):
     return Table("Grey-matter CBF of usable scans, mean (SD), mL/100 g/min", heads, cells, {0, 1})
 
 
-def section(rows, people, figure, scan_figures, config):
-    """The second section.
+@dataclass(frozen=True, kw_only=True)
+class ScanPicture:
+    """The picture of a scan.
+
+    Attributes
+    ----------
+    participant, name : str
+    flags : sequence of str
+        Its flags and the reasons for which it is excluded or accepted, in words.
+    image : str
+    open : bool
+        Whether it stands open on the page.
+    """
+
+    participant: str
+    name: str
+    flags: Sequence[str]
+    image: str
+    open: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualitySection:
+    """The section of image quality.
+
+    Attributes
+    ----------
+    verdict : str
+        How many scans were excluded.
+    sentences : sequence of str
+    summary, global_cbf, every : Table
+    figure : str or None
+        All measures; None of a study of so few scans that their pictures stand open.
+    apart : sequence of ScanPicture
+        Pictures beside their flags.
+    rest : Mapping
+        The others, folded away, by participant.
+    """
+
+    verdict: str
+    sentences: Sequence[str]
+    summary: Table
+    global_cbf: Table
+    every: Table
+    figure: str | None
+    apart: Sequence[ScanPicture]
+    rest: Mapping[str, Sequence[ScanPicture]]
+
+
+def section(
+    rows: Sequence[Row],
+    people: Sequence[Row],
+    *,
+    figure: FilePath,
+    scan_figures: Sequence[FilePath],
+    rules: QualityRules,
+    arms: Arms | None,
+) -> QualitySection:
+    """The section of image quality.
 
     Parameters
     ----------
-    rows, people : list of dict
+    rows, people : sequence of Row
         The study's quality table and participants.
     figure : path-like
-    scan_figures : list of path-like
+    scan_figures : sequence of path-like
         In the order of the rows.
-    config : dict
+    rules : QualityRules
+    arms : Arms or None
 
     Returns
     -------
-    dict
+    QualitySection
     """
-    bands = flags.resolve(config["quality"]["bands"])
-    flagged = [row for row in rows if found_flags(row)]
-    lie = "lies" if len(flagged) == 1 else "lie"
-    sentences = [
-        f"{verdict(rows)[0].upper()}{verdict(rows)[1:]} {judgement.in_words(build(QualityRules, config['quality']))}",
-        f"{count(len(flagged), 'scan')} of {len(rows)} {lie} outside a band. Beyond that rule, a flag asks for a look.",
-    ]
-    accepted = [f"{name_of(row)}: {acceptance(row)}" for row in rows if row["accepted_by_hand"]]
-    if accepted:
-        verb = "was" if len(accepted) == 1 else "were"
-        sentences.append(f"{count(len(accepted), 'scan')} {verb} accepted by hand: {'; '.join(accepted)}.")
-    values = [number(row["gm_cbf"]) for row in rows if row["gm_cbf"] is not None]
-    if values:
-        sentences.append(f"Mean grey-matter CBF over all scans is {fixed(statistics.fmean(values), 1)} mL/100 g/min.")
+    bands = flags.resolve(rules.bands)
     shown = [
-        {
-            "participant": row["participant_id"],
-            "name": name_of(row),
-            "flags": reasons(row) + [flags.describe(flag) for flag in found_flags(row)],
-            "image": pictures.compact(path),
-            "open": len(rows) <= SHOWN_OPEN,
-        }
+        ScanPicture(
+            participant=row["participant_id"],
+            name=scan_name(row),
+            flags=reasons(row) + [flags.describe(flag) for flag in flags_of(row)],
+            image=pictures.compact(path),
+            open=len(rows) <= SHOWN_OPEN,
+        )
         for row, path in zip(rows, scan_figures)
     ]
-    # A flagged scan's picture stands beside its flags; the others are folded away, a participant at a time.
-    apart = [scan for scan in shown if scan["flags"] or scan["open"]]
-    rest = {}
+    # A flagged scan's picture stands beside its flags; the others are folded away, participant by participant.
+    apart = [scan for scan in shown if scan.flags or scan.open]
+    rest: dict[str, list[ScanPicture]] = {}
     for scan in shown:
         if scan not in apart:
-            rest.setdefault(scan["participant"], []).append(scan)
-    return {
-        "sentences": sentences,
-        "summary": summary(rows, bands),
-        "global_cbf": global_cbf(rows, people, config),
-        "every": every(rows),
-        "figure": pictures.png(figure) if len(rows) > SHOWN_OPEN else None,
-        "apart": apart,
-        "rest": rest,
-    }
+            rest.setdefault(scan.participant, []).append(scan)
+    return QualitySection(
+        verdict=verdict(rows),
+        sentences=sentences(rows, rules),
+        summary=summary(rows, bands),
+        global_cbf=global_cbf(rows, people, arms),
+        every=every(rows),
+        figure=pictures.png(figure) if len(rows) > SHOWN_OPEN else None,
+        apart=apart,
+        rest=rest,
+    )
+
+
+def sentences(rows: Sequence[Row], rules: QualityRules) -> list[str]:
+    """How many scans were excluded and by which rule, how many are flagged or were accepted by hand, and their mean CBF."""
+    flagged = sum(bool(flags_of(row)) for row in rows)
+    text = [
+        f"{upper(verdict(rows))} {judgement.in_words(rules)}",
+        f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Beyond that rule, a flag asks for a look.",
+    ]
+    accepted = [f"{scan_name(row)}: {acceptance(row)}" for row in rows if row["accepted_by_hand"]]
+    if accepted:
+        verb = "was" if len(accepted) == 1 else "were"
+        text.append(f"{count(len(accepted), 'scan')} {verb} accepted by hand: {'; '.join(accepted)}.")
+    values = [number(row["gm_cbf"]) for row in rows if row["gm_cbf"] is not None]
+    if values:
+        text.append(f"Mean grey-matter CBF over all scans is {fixed(statistics.fmean(values), 1)} mL/100 g/min.")
+    return text

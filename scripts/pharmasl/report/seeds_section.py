@@ -1,65 +1,87 @@
-"""How regions' changes went with a seed's change, within each arm and between the arms."""
+"""How regions' changes go with a seed's change, within each arm and between the arms."""
 
-from pharmasl.report.words import HARD, MISSING, Table, fixed, p_value, p_words, plain, short, signed
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-NONE = "\u2013"
-CI = f"95{HARD}%{HARD}CI"
+from pharmasl.files.tables import Row
+from pharmasl.report.words import (
+    CI,
+    DAGGER,
+    MINUS,
+    MISSING,
+    NONE,
+    Table,
+    between,
+    fixed,
+    p_value,
+    p_words,
+    plain,
+    short,
+    signed,
+)
 
 
-def named(row, which):
-    """A region or a seed with its contrast; a dagger marks one that the same data chose."""
+@dataclass(frozen=True)
+class SeedsSection:
+    """The section of the slopes; ``chosen`` says whether a region or a seed was chosen by the same data."""
+
+    sentences: Sequence[str]
+    table: Table
+    chosen: bool
+
+
+def named(row: Row, which: str) -> str:
+    """A region (``roi``) or a seed with its contrast; a dagger marks one that the same data chose."""
     contrast = row["seed_contrast" if which == "seed" else "contrast"]
-    dagger = " \u2020" if row[f"{which}_defined_by_same_data"] == "true" else ""
+    dagger = f" {DAGGER}" if row[f"{which}_defined_by_same_data"] == "true" else ""
     return f"{plain(row[which])} ({contrast}){dagger}"
 
 
-def sentences(rows):
-    """Say for each analysis and region the slope in each arm, and whether the arms' slopes differ."""
-    told, pairs = [], dict.fromkeys((row["analysis"], row["roi"]) for row in rows)
-    for pair in pairs:
-        own = [row for row in rows if (row["analysis"], row["roi"]) == pair]
-        parts, difference = [], None
-        for row in own:
-            if row["group"] == "all":
-                continue
-            if " - " in row["group"]:
-                difference = row
-            elif row["slope"] is None:
-                parts.append(f"not tested on {row['group']}")
-            else:
-                parts.append(f"slope {signed(row['slope'])} on {row['group']} (n = {row['n']})")
-        text = f"{named(own[0], 'roi')} on {named(own[0], 'seed')}: {', '.join(parts)}"
-        if difference is not None and difference["slope"] is not None:
-            text += (
-                f"; difference {signed(difference['slope'])} ({CI} {interval(difference)}, by permutation "
-                f"{p_words(difference['p_permutation'])}, corrected {p_words(difference['p_holm'])})"
-            )
-        elif difference is not None:
-            text += "; the arms' slopes could not be compared"
-        told.append(f"{text}.")
-    return told
+def sentences(rows: Sequence[Row]) -> list[str]:
+    """For each analysis and region: the slope in each arm, and whether the arms' slopes differ."""
+    pairs = dict.fromkeys((row["analysis"], row["roi"]) for row in rows)
+    return [_sentence([row for row in rows if (row["analysis"], row["roi"]) == pair]) for pair in pairs]
 
 
-def interval(row):
-    """A 95 % confidence interval in words."""
-    if row["ci_low"] is None:
-        return MISSING
-    return f"{fixed(row['ci_low'])} to {fixed(row['ci_high'])}"
+def _sentence(rows: Sequence[Row]) -> str:
+    parts, difference = [], None
+    for row in rows:
+        if row["group"] == "all":
+            continue
+        if " - " in row["group"]:
+            difference = row
+        elif row["slope"] is None:
+            parts.append(f"not tested on {row['group']}")
+        else:
+            parts.append(f"slope {signed(row['slope'])} on {row['group']} (n = {row['n']})")
+    text = f"{named(rows[0], 'roi')} on {named(rows[0], 'seed')}: {', '.join(parts)}"
+    if difference is not None and difference["slope"] is not None:
+        text += (
+            f"; difference {signed(difference['slope'])} ({CI} {_interval(difference)}, by permutation "
+            f"{p_words(difference['p_permutation'])}, corrected {p_words(difference['p_holm'])})"
+        )
+    elif difference is not None:
+        text += "; the arms' slopes could not be compared"
+    return f"{text}."
 
 
-def table(rows):
+def _interval(row: Row) -> str:
+    return between(row["ci_low"], row["ci_high"])
+
+
+def table(rows: Sequence[Row]) -> Table:
     """Every slope with its standard error, t, interval and p."""
     cells = [
         [
             plain(row["analysis"]),
             named(row, "seed"),
             named(row, "roi"),
-            row["group"].replace(" - ", " \u2212 "),
+            row["group"].replace(" - ", f" {MINUS} "),
             fixed(row["slope"]),
             fixed(row["se"]),
             fixed(row["t"]),
             short(row["df"]),
-            interval(row),
+            _interval(row),
             p_value(row["p"]),
             p_value(row["p_permutation"]),
             p_value(row["p_holm"]),
@@ -93,20 +115,9 @@ def table(rows):
     return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked)
 
 
-def section(rows):
-    """The section of the slopes.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Of ``rois/seed_slopes.tsv``.
-
-    Returns
-    -------
-    dict or None
-        None where the table has no rows.
-    """
+def section(rows: Sequence[Row]) -> SeedsSection | None:
+    """The section of the slopes in the rows of ``seed_slopes.tsv``; None where there are no rows."""
     if not rows:
         return None
     chosen = any("true" in (row["roi_defined_by_same_data"], row["seed_defined_by_same_data"]) for row in rows)
-    return {"sentences": sentences(rows), "table": table(rows), "chosen": chosen}
+    return SeedsSection(sentences(rows), table(rows), chosen)

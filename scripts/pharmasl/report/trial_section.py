@@ -1,11 +1,16 @@
-"""The verdict of the trial in words, and the role of every answer: primary, secondary or exploratory."""
+"""The verdict of the trial in words: what its primary answers show, corrected together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pharmasl.conduct import answers
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.report.words import MISSING, Table, count, listed, p_value, p_words, plain
+from pharmasl.files.tables import Row
+from pharmasl.report.words import MISSING, NONE, Table, count, listed, p_value, p_words, plain
 from pharmasl.study import primary
+from pharmasl.study.settings import Primary
 
-NONE = "\u2013"
 CORRECTIONS = {
     "holm": "Holm's step-down method",
     "sequence": "the fixed sequence, each at the full level until the first that is not shown",
@@ -17,7 +22,25 @@ UNDECLARED = (
 )
 
 
-def name_in_words(name):
+@dataclass(frozen=True)
+class TrialSection:
+    """The section of the verdict.
+
+    Attributes
+    ----------
+    sentences : sequence of str
+    table : Table or None
+        None where no primary answer was declared.
+    lines : Mapping
+        A sentence for the section of each primary answer, by its name.
+    """
+
+    sentences: Sequence[str]
+    table: Table | None
+    lines: Mapping[str, str]
+
+
+def name_in_words(name: str) -> str:
     """An answer's name as the page says it."""
     if name == primary.CRAVING:
         return "cue-elicited craving"
@@ -25,24 +48,24 @@ def name_in_words(name):
     return plain(name) if roi == name else f"{plain(roi)} with craving"
 
 
-def _found(row):
+def _with_p(row: Row) -> str:
     p = p_words(row["p_corrected"])
     own = "" if row["p"] == row["p_corrected"] else f" ({p_words(row['p'])} by itself)"
     return f"{name_in_words(row['answer'])}, {p}{own}"
 
 
-def _reason(row):
+def _reason(row: Row) -> str:
     """Why an answer could not be given, without the words that say so."""
     return row["status"].removeprefix("not answered: ").removeprefix("not run: ")
 
 
-def sentences(rows):
-    """Say what the trial shows, what it does not, and what it could not answer.
+def sentences(rows: Sequence[Row]) -> list[str]:
+    """What the trial shows, what it does not, and what it could not answer.
 
     Parameters
     ----------
-    rows : list of dict
-        Of ``trial/verdict.tsv``.
+    rows : sequence of Row
+        Of ``verdict.tsv``.
 
     Returns
     -------
@@ -54,30 +77,28 @@ def sentences(rows):
     how += f", by {CORRECTIONS[correction]}" if len(first) > 1 else ""
     shown = [row for row in first if row["significant"] == "yes"]
     failed = [row for row in first if row["p_corrected"] is None or row["status"] != answers.ANSWERED]
-    open_ = [row for row in first if row not in shown and row not in failed]
-    told = []
+    not_shown = [row for row in first if row not in shown and row not in failed]
+    text = []
     if shown:
-        told.append(f"The trial shows, {how}: {'; '.join(_found(row) for row in shown)}.")
-    elif open_:
-        told.append(f"The trial shows none of its primary answers, {how}.")
+        text.append(f"The trial shows, {how}: {'; '.join(map(_with_p, shown))}.")
+    elif not_shown:
+        text.append(f"The trial shows none of its primary answers, {how}.")
     else:
-        told.append(f"The trial could not answer what it rests on, {how}: it says nothing for or against an effect.")
-    if open_:
-        told.append(
-            f"Not shown: {'; '.join(_found(row) for row in open_)}. Absence of evidence is no evidence of absence."
-        )
+        text.append(f"The trial could not answer what it rests on, {how}: it says nothing for or against an effect.")
+    if not_shown:
+        text.append(f"Not shown: {'; '.join(map(_with_p, not_shown))}. Absence of evidence is no evidence of absence.")
     if failed:
         reasons = "; ".join(f"{name_in_words(row['answer'])} ({_reason(row)})" for row in failed)
-        told.append(f"Not answered, and counted as not shown: {reasons}.")
+        text.append(f"Not answered, and counted as not shown: {reasons}.")
     second = [name_in_words(row["answer"]) for row in rows if row["role"] == primary.SECONDARY]
-    told.append(
+    text.append(
         (f"Secondary, each at its own level and deciding nothing: {listed(second)}. " if second else "")
         + "Everything else on this page is exploratory."
     )
-    return told
+    return text
 
 
-def table(rows):
+def table(rows: Sequence[Row]) -> Table:
     """The answers, their p by themselves and corrected."""
     cells = [
         [
@@ -96,43 +117,31 @@ def table(rows):
     return Table("The declared answers; those shown in bold", heads, cells, {0, 1, 2, 5, 6}, marked)
 
 
-def method(config):
+def method(declared: Primary | None) -> str:
     """What was declared, for the methods' text."""
-    asked = config.get("primary")
-    if not asked:
+    if declared is None:
         return "No primary answer was declared; all analyses are exploratory, each at its own error rate."
-    first, second = ([name_in_words(name) for name in asked[part]] for part in ("answers", "secondary"))
+    first, second = (list(map(name_in_words, names)) for names in (declared.answers, declared.secondary))
     text = f"The trial rests on {count(len(first), 'answer')} declared in the configuration: {listed(first)}"
     if len(first) > 1:
-        text += f", corrected together by {CORRECTIONS[asked['correction']]} at family-wise error {asked['alpha']:g}"
+        text += f", corrected together by {CORRECTIONS[declared.correction]} at family-wise error {declared.alpha:g}"
     else:
-        text += f", tested at {asked['alpha']:g}"
+        text += f", tested at {declared.alpha:g}"
     support = f" Secondary answers, {listed(second)}, are told at their own level." if second else ""
     return f"{text}; what could not be answered counts as not shown.{support} All others are exploratory."
 
 
-def section(paths):
-    """The verdict.
-
-    Parameters
-    ----------
-    paths : list of path-like
-        ``trial/verdict.tsv``, or none where nothing is declared.
-
-    Returns
-    -------
-    dict
-        ``sentences``; ``table`` or None; ``lines``, a sentence for the section of each primary answer by its name.
-    """
-    if not paths:
-        return {"sentences": [UNDECLARED], "table": None, "lines": {}}
-    rows = tables.read_table(paths[0])
-    number = sum(row["role"] == primary.PRIMARY for row in rows)
+def section(verdict: FilePath | None) -> TrialSection:
+    """The verdict in ``verdict.tsv``, or that nothing is declared where there is none."""
+    if verdict is None:
+        return TrialSection([UNDECLARED], None, {})
+    rows = tables.read_table(verdict)
+    first = [row for row in rows if row["role"] == primary.PRIMARY]
     lines = {}
-    for row in rows if number > 1 else []:
-        if row["role"] == primary.PRIMARY and row["p_corrected"] is not None:
-            verdict = "shown" if row["significant"] == "yes" else "not shown"
+    for row in first if len(first) > 1 else []:
+        if row["p_corrected"] is not None:
+            shown = "shown" if row["significant"] == "yes" else "not shown"
             lines[row["answer"]] = (
-                f"In the verdict of the trial, corrected over {number} primary answers: {p_words(row['p_corrected'])}, {verdict}."
+                f"In the verdict of the trial, corrected over {len(first)} primary answers: {p_words(row['p_corrected'])}, {shown}."
             )
-    return {"sentences": sentences(rows), "table": table(rows), "lines": lines}
+    return TrialSection(sentences(rows), table(rows), lines)

@@ -1,87 +1,111 @@
 """Numbers as a reader wants them, and tables as the page takes them."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 MINUS = "\u2212"
+NONE = "\u2013"  # a cell to which nothing belongs
+DAGGER = "\u2020"
 MISSING = "n/a"
 HARD = "\u00a0"  # a space at which no line is broken
+CI = f"95{HARD}%{HARD}CI"
+
+# A number, or a table's cell that holds one; None where it is missing.
+Number = str | float | None
 
 
-def number(text):
+def number(value: Number) -> float:
     """A table's cell as a float, NaN where missing."""
-    return math.nan if text is None else float(text)
+    return math.nan if value is None else float(value)
 
 
-def fixed(value, digits=2, unit=""):
+def fixed(value: Number, digits: int = 2, unit: str = "") -> str:
     """A number with a fixed count of decimals and a true minus sign."""
-    value = number(value)
-    if math.isnan(value):
+    size = number(value)
+    if math.isnan(size):
         return MISSING
-    text = f"{value:.{digits}f}"
+    text = f"{size:.{digits}f}"
     if float(text) == 0:
         text = text.removeprefix("-")
     return text.replace("-", MINUS) + unit
 
 
-def signed(value, digits=2):
+def signed(value: Number, digits: int = 2) -> str:
     """A number with its sign, plus included."""
     text = fixed(value, digits)
     return text if text == MISSING or text.startswith(MINUS) else f"+{text}"
 
 
-def short(value):
+def between(low: Number, high: Number, digits: int = 2) -> str:
+    """An interval in words: "1.20 to 3.40"; missing if an end is."""
+    return MISSING if low is None or high is None else f"{fixed(low, digits)} to {fixed(high, digits)}"
+
+
+def short(value: bool | Number) -> str:
     """A number with four significant digits at most; other values as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        return MISSING if value is None else str(value)
-    return f"{value:.4g}".replace("-", MINUS)
-
-
-def p_value(value):
-    """A p value: two significant digits, never zero."""
-    value = number(value)
-    if math.isnan(value):
+    if value is None:
         return MISSING
-    if value < 0.0001:
+    try:
+        return f"{float(value):.4g}".replace("-", MINUS)
+    except ValueError:
+        return str(value)
+
+
+def p_value(value: Number) -> str:
+    """A p value: two significant digits, never zero."""
+    p = number(value)
+    if math.isnan(p):
+        return MISSING
+    if p < 0.0001:
         return "< 0.0001"
-    return f"{value:.2g}" if value >= 0.001 else f"{value:.1g}"
+    return f"{p:.2g}" if p >= 0.001 else f"{p:.1g}"
 
 
-def p_words(value):
-    """A p value with its letter: "p = 0.012", "p < 0.0001", in one piece."""
+def p_words(value: Number) -> str:
+    """A p value with its letter, in one piece: "p = 0.012", "p < 0.0001"."""
     text = p_value(value)
     return f"p {text}".replace(" ", HARD) if text.startswith("<") else f"p{HARD}={HARD}{text}"
 
 
-def count(number, noun, plural=None):
+def count(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def listed(items):
-    """Words in a row: "a, b and c"."""
-    items = [str(item) for item in items]
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
+def listed(items: Iterable[object]) -> str:
+    """Words in a row: "a, b and c"; "none" without any."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A name of the configuration as words."""
     return str(name).replace("_", " ")
 
 
-@dataclass
+def upper(text: str) -> str:
+    """Text with a capital first letter."""
+    return text[0].upper() + text[1:]
+
+
+def lower(text: str) -> str:
+    """Text with a small first letter."""
+    return text[0].lower() + text[1:]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of the page.
 
     Attributes
     ----------
     caption : str
-    heads : list of str
-    rows : list of list of str
+    heads : sequence of str
+    rows : sequence of sequence of str
         The first cell names the row.
     text : set of int
         Columns of words, set to the left; all others are numbers.
@@ -90,12 +114,7 @@ class Table:
     """
 
     caption: str
-    heads: list
-    rows: list
-    text: set = field(default_factory=lambda: {0})
-    marked: set = field(default_factory=set)
-
-
-def upper(text):
-    """Text with a capital first letter."""
-    return text[0].upper() + text[1:]
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text: AbstractSet[int] = frozenset({0})
+    marked: AbstractSet[int] = frozenset()

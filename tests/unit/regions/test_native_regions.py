@@ -1,5 +1,6 @@
 """Regions in native space against a known chain of transforms: a rigid pose, a smooth warp, and where a region goes."""
 
+import complete_settings
 import numpy as np
 import pytest
 from head import centred
@@ -237,9 +238,14 @@ def test_a_contrast_of_scans_follows_the_rule_of_the_contrast_maps():
 
 
 def test_the_methods_say_in_which_space_each_region_was_read():
-    config = {"rois": {"vmpfc": {"space": "native", "statistic": "median"}, "left_insula": {"space": "template"}}}
-    assert methods_section.regional(config, ["left_insula"], "cue") == "Mean CBF (cue) of left insula"
-    assert methods_section.regional(config, ["left_insula", "vmpfc"], "cue") == (
+    sphere = {"sphere": [0, 0, 0], "radius": 6}
+    rois = {
+        "vmpfc": {**sphere, "space": "native", "statistic": "median"},
+        "left_insula": {**sphere, "space": "template"},
+    }
+    regions = complete_settings.study(rois=rois).rois
+    assert methods_section.regional(regions, ["left_insula"], "cue") == "Mean CBF (cue) of left insula"
+    assert methods_section.regional(regions, ["left_insula", "vmpfc"], "cue") == (
         "Mean CBF (cue) of left insula (smoothed, on the template) and median CBF (cue) of vmpfc (unsmoothed, in each "
         "scan's own space)"
     )

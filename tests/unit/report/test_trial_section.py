@@ -2,6 +2,7 @@
 
 import pytest
 from pharmasl.report import trial_section
+from pharmasl.study import settings
 
 ROW = {"kind": "analysis", "role": "primary", "test": "cluster extent, family-wise error", "status": "answered"}
 ROW |= {"correction": "holm", "alpha": "0.05"}
@@ -60,20 +61,20 @@ def test_the_table_and_the_lines_of_the_sections(tmp_path):
     table = trial_section.table(rows)
     assert [cells[0] for cells in table.rows] == ["rest", "vmpfc with craving"]
     assert [cells[5] for cells in table.rows] == ["not shown", trial_section.NONE]
-    assert trial_section.section([])["sentences"] == [trial_section.UNDECLARED]
+    assert trial_section.section(None).sentences == [trial_section.UNDECLARED]
 
 
 def test_the_methods_say_what_was_declared():
     asked = {"answers": ["rest", "craving"], "correction": "joint", "alpha": 0.01, "secondary": ["craving.vmpfc"]}
-    text = trial_section.method({"primary": asked})
+    text = trial_section.method(settings.build(settings.Primary, asked))
     assert text.startswith(
         "The trial rests on 2 answers declared in the configuration: rest and cue-elicited craving, corrected"
     )
     assert "relabellings that the analyses have in common at family-wise error 0.01" in text
     assert "Secondary answers, vmpfc with craving, are told" in text
-    one = trial_section.method({"primary": {**asked, "answers": ["rest"], "secondary": []}})
+    one = trial_section.method(settings.build(settings.Primary, {**asked, "answers": ["rest"], "secondary": []}))
     assert one == (
         "The trial rests on 1 answer declared in the configuration: rest, tested at 0.01; what could not be answered counts "
         "as not shown. All others are exploratory."
     )
-    assert "No primary answer was declared" in trial_section.method({})
+    assert "No primary answer was declared" in trial_section.method(None)

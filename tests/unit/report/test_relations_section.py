@@ -1,9 +1,10 @@
 """What the report says of correlations with craving: the declared test, and what only describes."""
 
 import pytest
-from pharmasl.report import craving_section
+from pharmasl.report import relations_section
+from pharmasl.study import settings
 
-ARMS = {"treatment": "baclofen", "control": "placebo"}
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
 ROW = {
     "roi": "insula",
     "contrast": "cue",
@@ -29,9 +30,15 @@ ROW = {
 DESCRIBED = dict.fromkeys(("p_holm", "p_fdr", "p_max", "family_size")) | {"role": "described"}
 
 
-def config(**settings):
-    primary = {"answers": ["craving.insula"], "secondary": []}
-    return {"craving": {"family": "test", "test": {}, **settings}, "arms": ARMS, "primary": primary}
+def asked(**test):
+    declared = {"timing": "change", "group": "all", "method": "pearson", **test}
+    primary = {"answers": ["craving.insula"], "secondary": [], "correction": "holm", "alpha": 0.05}
+    return relations_section.RelationTest(
+        declared=settings.build(settings.DeclaredCorrelation, declared),
+        family="test",
+        arms=settings.build(settings.Arms, ARMS),
+        primary=settings.build(settings.Primary, primary),
+    )
 
 
 def rows():
@@ -49,43 +56,43 @@ def plain(text):
 
 
 def test_the_declared_test_is_told_with_its_correction_and_a_description_without_p():
-    told = [plain(text) for text in craving_section.relation_sentences(rows(), config())]
+    told = [plain(text) for text in relations_section.sentences(rows(), asked())]
     assert told == [
         "insula (cue, primary): r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, corrected for 2 tests p = 0.002.",
         "dlpfc (cue, exploratory), a cluster of these data: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), a description.",
         "dlpfc (cue, exploratory), region found without the participant: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, "
         "corrected for 2 tests p = 0.04.",
     ]
-    asked = craving_section.relation_words(rows(), config())
+    topic = relations_section.introduction(rows(), asked())
     assert (
-        "over both arms and adjusted for arm (Pearson): the declared test, corrected together for 2 regions." in asked
+        "over both arms and adjusted for arm (Pearson): the declared test, corrected together for 2 regions." in topic
     )
-    assert "All other correlations describe" in asked
+    assert "All other correlations describe" in topic
 
 
 def test_another_declared_test_is_the_one_that_is_told():
-    other = config(test={"timing": "baseline", "method": "spearman"})
+    other = asked(timing="baseline", method="spearman")
     table = [
         {**row, **({"role": "tested", "family_size": "1"} if row["method"] == "spearman" else DESCRIBED)}
         for row in rows()
     ]
-    (told,) = craving_section.relation_sentences(table, other)
+    (told,) = relations_section.sentences(table, other)
     assert told.startswith("insula (cue, primary): Spearman = ")
-    assert craving_section.relation_words(table, other).startswith(
+    assert relations_section.introduction(table, other).startswith(
         "CBF with cue-elicited craving, both at baseline, over both arms"
     )
-    compared = config(test={"method": "slope_interaction"})
-    assert "the arms compared" in craving_section.relation_words(table, compared)
+    compared = asked(method="slope_interaction")
+    assert "the arms compared" in relations_section.introduction(table, compared)
     # The tests stand in the table that is open, whatever their timing.
-    shown = craving_section.relation_table(table, False, other)
+    shown = relations_section.table(table, False, other)
     assert {row[2] for row in shown.rows} == {"change", "baseline"}
 
 
 @pytest.mark.parametrize("everything", [True, False])
 def test_tests_are_bold_and_a_description_has_no_corrected_p(everything):
-    table = craving_section.relation_table(rows(), everything, config())
+    table = relations_section.table(rows(), everything, asked())
     place = table.heads.index("p Holm")
-    bold = [k for k, row in enumerate(table.rows) if row[place] != craving_section.NONE]
+    bold = [k for k, row in enumerate(table.rows) if row[place] != relations_section.NONE]
     assert set(bold) == table.marked
     assert len(bold) == 2
     assert "tests in bold" in table.caption

@@ -1,0 +1,94 @@
+"""The table of an analysis' clusters."""
+
+from collections.abc import Sequence
+
+from pharmasl.figures import findings
+from pharmasl.figures.findings import Findings
+from pharmasl.files.tables import Row
+from pharmasl.group import verdict
+from pharmasl.report.words import MINUS, MISSING, Table, fixed, p_value, plain, signed
+
+SHOWN = 10  # clusters in the table that is always open
+# What decides, in the head of a column.
+SHORT = {"voxel": "peak", "tfce": "TFCE", "any": "any, corrected", "false_discovery": "FDR"}
+
+
+def clusters(found: Findings, unit: str, everything: bool = False) -> Table:
+    """The cluster table: significant clusters and the largest others, or all.
+
+    Parameters
+    ----------
+    found : Findings
+    unit : str
+        Of the effect.
+    everything : bool
+        Whether all clusters are shown.
+
+    Returns
+    -------
+    Table
+    """
+    significant = found.significant()
+    shown = [number for number in found.clusters if everything or number in significant or number <= SHOWN]
+    rows = [row for row in found.rows if int(row["cluster"]) in shown]
+    heads = _heads(found)
+    which = "All clusters" if everything else "Significant clusters (in bold) and the largest others"
+    return Table(
+        f"{which}; the p that decides first, the others are secondary; effect in {unit}",
+        heads,
+        [_cells(row) for row in rows],
+        {1, len(heads) - 1},
+        {k for k, row in enumerate(rows) if int(row["cluster"]) in significant},
+    )
+
+
+def _heads(found: Findings) -> Sequence[str]:
+    statistic, rate = found.verdict["statistic"], found.verdict["error_rate"]
+    letter = "q" if rate == verdict.FALSE_DISCOVERY else "p"
+    return [
+        "Cluster",
+        "Region at the peak",
+        "x",
+        "y",
+        "z (mm)",
+        "Sign",
+        "Voxels",
+        f"{letter} that decides ({SHORT.get(statistic, statistic)})",
+        "p FWE, extent",
+        "p FWE, mass",
+        "p RFT, extent",
+        "p FWE, peak",
+        "p FWE, TFCE",
+        "q FDR",
+        "t",
+        "z score",
+        "Effect at peak",
+        "Mean effect",
+        "Hedges' g",
+        "Regions",
+    ]
+
+
+def _cells(row: Row) -> Sequence[str]:
+    """A peak; what belongs to its cluster stands at the first peak alone."""
+    first = row["peak"] == "1"
+    return [
+        str(int(row["cluster"])) if first else "",
+        findings.region(row) or MISSING,
+        *(fixed(value, 0) for value in findings.point(row)),
+        "+" if row["sign"] == "+" else MINUS,
+        row["size_voxels"] if first else "",
+        p_value(row["p_verdict"]) if first else "",
+        p_value(row["p_fwe_cluster"]) if first else "",
+        p_value(row.get("p_fwe_mass")) if first else "",
+        p_value(row.get("p_rft_cluster")) if first else "",
+        p_value(row["p_fwe_voxel"]),
+        p_value(row.get("p_fwe_tfce")),
+        p_value(row.get("q_fdr")),
+        fixed(row["t"]),
+        fixed(row["z_score"]),
+        signed(row["effect"]),
+        signed(row["effect_mean"]) if first else "",
+        signed(row.get("hedges_g")) if first else "",
+        plain(row.get("regions") or "") if first else "",
+    ]

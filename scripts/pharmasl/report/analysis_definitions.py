@@ -1,0 +1,115 @@
+"""What was tested in an analysis: its definitions, as terms with a text each."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pharmasl.figures.findings import Findings
+from pharmasl.report.words import count, fixed, listed, p_value, p_words, plain, short, upper
+
+# A part of an analysis' inference block.
+Block = Mapping[str, Any]
+
+
+class Definition(NamedTuple):
+    """A term and what it stands for."""
+
+    term: str
+    text: str
+
+
+def tested(found: Findings) -> list[Definition]:
+    """What p means in an analysis: model, search volume and each statistic."""
+    block = found.inference
+    definitions = [Definition("Effect", block["effect"]["meaning"])]
+    if block.get("seed"):
+        definitions.append(Definition("Seed", f"{plain(block['seed']['roi'])}, contrast {block['seed']['contrast']}"))
+    if not found.ran:
+        return definitions
+    return [*definitions, *_model(found), *_statistics(block["tests"]), *_fields(block), *_error_rates(found)]
+
+
+def left_out(found: Findings) -> str:
+    """How many of those who were to be analysed are not, as a continuation; empty if none."""
+    lost = len(found.inference.get("excluded") or [])
+    return f"; {count(lost, 'participant')} left out" if lost else ""
+
+
+def _model(found: Findings) -> Iterator[Definition]:
+    block = found.inference
+    model, volume, draws = block["model"], block["search_volume"], block["permutation"]
+    yield Definition(
+        "Decided by", f"{upper(found.decides)}, {found.level}; every other p of this analysis is secondary"
+    )
+    yield Definition("Participants", f"{found.people}{left_out(found)}; {short(model['df'])} degrees of freedom")
+    yield Definition("Model", f"{model['formula']}; {model['statistic']}")
+    size = " x ".join(map(short, volume["voxel_size_mm"]))
+    yield Definition(
+        "Search volume",
+        f"{volume['voxels']:,} of {volume['template_voxels']:,} template voxels of {size} mm: {volume['definition']}",
+    )
+    if draws:
+        number = "all " if draws["exhaustive"] else ""
+        seed = "" if draws["seed"] is None else f"; seed {draws['seed']}"
+        least = p_value(draws["smallest_attainable_p"])
+        yield Definition(
+            "Permutation",
+            f"{number}{draws['number']:,} relabellings{seed}: {draws['method']}; smallest attainable p {least}",
+        )
+    if block.get("variance"):
+        yield Definition("Variances", variances(block["variance"]))
+
+
+def _statistics(tests: Block) -> Iterator[Definition]:
+    voxel, cluster = tests["voxel"], tests["cluster"]
+    yield Definition("Voxel test", f"{voxel['statistic']}; critical t {short(voxel.get('critical_t'))}")
+    formed = f"formed at {fixed(cluster['forming_t'])} (p < {cluster['forming_p']:g}, {cluster['forming_p_meaning']})"
+    critical = f"critical extent {short(cluster.get('critical_extent_voxels'))} voxels"
+    yield Definition(
+        "Cluster test", f"{cluster['statistic']}; {formed}; {cluster['neighbours']} neighbours; {critical}"
+    )
+    if "mass" in tests:
+        mass = tests["mass"]
+        yield Definition("Mass test", f"{mass['statistic']}; critical mass {short(mass.get('critical_mass'))}")
+    if "tfce" in tests:
+        tfce = tests["tfce"]
+        yield Definition(
+            "TFCE",
+            f"{tfce['statistic']}; E {short(tfce['extent_power'])}, H {short(tfce['height_power'])}, "
+            f"{tfce['neighbours']} neighbours, of {tfce['scale']}; critical value {short(tfce.get('critical_tfce'))}",
+        )
+
+
+def _fields(block: Block) -> Iterator[Definition]:
+    """What the p of random fields rest on."""
+    fields = block.get("random_fields")
+    if not fields or fields["status"] != "known":
+        return
+    doubts = f"; in doubt: {listed(fields['doubts'])}" if fields["doubts"] else ""
+    sizes = " x ".join(fixed(size, 1) for size in fields["fwhm_voxels"])
+    if block.get("within"):
+        sizes += " (of the whole brain)"
+    yield Definition("Random fields", f"smoothness {sizes} voxels, {fixed(fields['resels'][3], 0)} resels{doubts}")
+    if "p_set" in fields:
+        chance = f"{fields['clusters']} or more by chance: {p_words(fields['p_set'])} (random fields)"
+        yield Definition("Set of clusters", chance)
+
+
+def _error_rates(found: Findings) -> Iterator[Definition]:
+    tests = found.inference["tests"]
+    rate = tests.get("false_discovery")
+    if rate:
+        largest = "no voxel"
+        if rate["critical_p"] is not None:
+            largest = f"{count(rate['voxels'], 'voxel')}, of uncorrected p up to {rate['critical_p']:.2g},"
+        yield Definition("False discovery rate", f"{largest} at q \u2264 {rate['level']:g} ({rate['method']})")
+    sides = "two-sided" if tests["two_sided"] else "one-sided"
+    yield Definition("Error rate", f"{found.alpha:g} {tests['correction']}; {sides}")
+
+
+def variances(block: Block) -> str:
+    """How far the arms' residual variances differ, in words."""
+    low, high = block["ratio_range"]
+    return (
+        f"residual variance of {block['larger']} over that of {block['smaller']}: {short(block['ratio'])} (median over voxels; 5 to "
+        f"95 %: {short(low)} to {short(high)}); in {100 * block['beyond']:.0f} % of voxels beyond what equal variances give in 5 %"
+    )

@@ -1,0 +1,96 @@
+"""The methods text of the whole-brain analyses, from their inference blocks."""
+
+from collections.abc import Mapping
+
+from pharmasl.group import verdict
+from pharmasl.report.analysis_definitions import Block
+from pharmasl.report.words import fixed, listed, lower, plain, short, upper
+
+
+def groups(blocks: Mapping[str, Block]) -> list[str]:
+    """All whole-brain analyses; how they were tested stands once where it is the same for all.
+
+    Parameters
+    ----------
+    blocks : Mapping
+        Analysis to its inference block.
+
+    Returns
+    -------
+    list of str
+        A paragraph for each analysis, then how they were tested.
+    """
+    text = [group(name, block) for name, block in blocks.items()]
+    tests = {name: inference(block) for name, block in blocks.items() if block["status"] == "run"}
+    if len(set(tests.values())) == 1:
+        return [*text, f"In {'this analysis' if len(tests) == 1 else 'these analyses'}, {next(iter(tests.values()))}"]
+    return text + [f"{plain(name).capitalize()}: {test}" for name, test in tests.items()]
+
+
+def group(name: str, block: Block) -> str:
+    """The question of a whole-brain analysis, and its model."""
+    text = f"{plain(name).capitalize()} (contrast {block['contrast']}): {lower(block['effect']['meaning'])}."
+    if block["status"] != "run":
+        return f"{text} It was {block['status']}."
+    model = block["model"]
+    covariates = f" Covariates: {listed(block['covariates'])}." if block["covariates"] else ""
+    people = f"{model['n']} participants" + (f" on {block['arm']}" if block.get("arm") else "")
+    if "n_treatment" in model:
+        people = (
+            f"{model['n_treatment']} participants on {block['arms']['treatment']} and {model['n_control']} on "
+            f"{block['arms']['control']}"
+        )
+    within = f" The search was restricted to {plain(block['within'])}." if block.get("within") else ""
+    return f"{text}{covariates} Model: {model['formula']}; {people}, {short(model['df'])} degrees of freedom.{within}"
+
+
+def inference(block: Block) -> str:
+    """How a whole-brain analysis was tested."""
+    draws, tests, fields = block["permutation"], block["tests"], block["random_fields"]
+    formed = _formed(block)
+    if draws is None and fields is None:
+        return f"voxels were declared by their false discovery rate; {formed}"
+    smooth = _smoothness(block)
+    if draws is None:
+        return f"p values are family-wise, by random fields; {formed}{smooth}"
+    number = "all " if draws["exhaustive"] else ""
+    seed = "" if draws["seed"] is None else f", seed {draws['seed']}"
+    return (
+        f"p values are family-wise, by permutation ({number}{draws['number']:,} relabellings{seed}): {draws['method']}. "
+        f"Voxels were tested by the {tests['voxel']['statistic']}, clusters by their {tests['cluster']['statistic']}"
+        f"{_other_statistics(tests)}; {formed}{smooth}"
+    )
+
+
+def _formed(block: Block) -> str:
+    """How clusters were formed, the error rate, and what decides."""
+    tests, decided = block["tests"], block["verdict"]
+    cluster = tests["cluster"]
+    return (
+        f"clusters were formed at p < {cluster['forming_p']:g} ({cluster['forming_p_meaning']}) with "
+        f"{cluster['neighbours']} neighbours. {'Two-sided' if tests['two_sided'] else 'One-sided'}, error rate "
+        f"{block['alpha']:g} {tests['correction']}. {upper(verdict.WORDS[decided['statistic']])} decides, at {block['alpha']:g} of "
+        f"{decided['error_rate']}; the other statistics are secondary."
+    )
+
+
+def _smoothness(block: Block) -> str:
+    """The smoothness on which the p of random fields rest; empty where it is not known."""
+    fields = block["random_fields"]
+    if not fields or fields["status"] != "known":
+        return ""
+    sizes = " by ".join(fixed(size, 1) for size in fields["fwhm_voxels"])
+    where = ", estimated over the whole brain" if block.get("within") else ""
+    return f" Random-field p, as SPM has them, rest on a smoothness of {sizes} voxels (FWHM){where}."
+
+
+def _other_statistics(tests: Block) -> str:
+    """Mass and TFCE, as the sentence goes on."""
+    text = f", their {tests['mass']['statistic']}" if "mass" in tests else ""
+    if "tfce" in tests:
+        tfce = tests["tfce"]
+        text += (
+            f", and voxels besides by the {tfce['statistic']} (E {short(tfce['extent_power'])}, H "
+            f"{short(tfce['height_power'])}, {tfce['neighbours']} neighbours)"
+        )
+    return text

@@ -1,0 +1,71 @@
+"""The files that the page is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pharmasl.errors import FilePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFiles:
+    """The inputs of the rule ``report``, by the names that it gives them.
+
+    A study that does not ask for something has None, or an empty sequence, in its place. Files of scans are in the order of the
+    table of scans; files of analyses and of conjunctions in the order of the configuration.
+
+    Attributes
+    ----------
+    scans, participants, exclusions : path-like
+        Tables of the study.
+    participant_flow, flow_figure : path-like or None
+        ``flow.tsv`` and its picture.
+    quality, quality_exclusions, quality_figure : path-like
+        The quality of all scans, those excluded for it, and the picture of all measures.
+    scan_figures, cbf_sidecars : sequence of path-like
+        The picture and the ``_cbf.json`` of each scan.
+    analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
+        ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
+    conjunctions : sequence of path-like
+        ``_inference.json`` of each conjunction.
+    seed_slopes : path-like or None
+        ``seed_slopes.tsv``.
+    left_out_tests : sequence of path-like
+        ``_leftout_test.json`` of regions that are clusters.
+    craving_scores, craving_model, craving_figure, craving_diagnostics, craving_mediation : path-like or None
+        Tables of scores, models and mediation, and two pictures.
+    roi_craving, roi_figure : path-like or None
+        ``roi_craving.tsv`` and its picture.
+    trial_verdict : path-like or None
+        ``verdict.tsv``.
+    sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
+        ``specifications.tsv``, ``curve.tsv`` and their picture.
+    """
+
+    scans: FilePath
+    participants: FilePath
+    exclusions: FilePath
+    participant_flow: FilePath | None
+    flow_figure: FilePath | None
+    quality: FilePath
+    quality_exclusions: FilePath
+    quality_figure: FilePath
+    scan_figures: Sequence[FilePath]
+    cbf_sidecars: Sequence[FilePath]
+    analyses_tables: Sequence[FilePath]
+    analyses_inference: Sequence[FilePath]
+    analyses_figures: Sequence[FilePath]
+    analyses_designs: Sequence[FilePath]
+    conjunctions: Sequence[FilePath]
+    seed_slopes: FilePath | None
+    left_out_tests: Sequence[FilePath]
+    craving_scores: FilePath | None
+    craving_model: FilePath | None
+    craving_figure: FilePath | None
+    craving_diagnostics: FilePath | None
+    craving_mediation: FilePath | None
+    roi_craving: FilePath | None
+    roi_figure: FilePath | None
+    trial_verdict: FilePath | None
+    sensitivity_table: FilePath | None
+    sensitivity_curve: FilePath | None
+    sensitivity_figure: FilePath | None
