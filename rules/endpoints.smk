@@ -40,6 +40,8 @@ rule craving_model:
         influence=PATHS.craving("craving_influence.tsv"),
     log:
         log_of("craving_model", "study"),
+    benchmark:
+        benchmark_of("craving_model", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -67,6 +69,8 @@ rule roi_craving:
         table=PATHS.craving("roi_craving.tsv"),
     log:
         log_of("roi_craving", "study"),
+    benchmark:
+        benchmark_of("roi_craving", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -94,6 +98,8 @@ rule craving_mediation:
         table=PATHS.craving("craving_mediation.tsv"),
     log:
         log_of("craving_mediation", "study"),
+    benchmark:
+        benchmark_of("craving_mediation", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1

@@ -27,6 +27,8 @@ rule scan_quality:
         figure=scan("cbf", ".png", desc="qualitycontrol"),
     log:
         log_of("scan_quality", "{scan}"),
+    benchmark:
+        benchmark_of("scan_quality", "{scan}")
     conda:
         "../envs/imaging.yaml"
     threads: 1

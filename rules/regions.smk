@@ -86,6 +86,8 @@ rule native_regions:
         table=f"{OUTPUT}/rois/native/{{source}}/{{scan}}_regions.tsv",
     log:
         log_of("native_regions", "{source}/{scan}"),
+    benchmark:
+        benchmark_of("native_regions", "{source}/{scan}")
     wildcard_constraints:
         source=TARGETS.pattern({TARGETS.source(roi) for roi in TARGETS.regions("native")}),
     conda:
@@ -178,6 +180,8 @@ rule roi_left_out:
         test=PATHS.left_out("{roi}", "test.json"),
     log:
         log_of("roi_left_out", "{roi}"),
+    benchmark:
+        benchmark_of("roi_left_out", "{roi}")
     conda:
         "../envs/statistics.yaml"
     threads: 1

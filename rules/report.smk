@@ -17,6 +17,8 @@ rule group_figure:
         design=group("design", ".png"),
     log:
         log_of("group_figure", "{analysis}"),
+    benchmark:
+        benchmark_of("group_figure", "{analysis}")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -45,6 +47,8 @@ rule craving_figure:
         roi=[PATHS.craving("roi_craving.png")] if TARGETS.craving_rois() else [],
     log:
         log_of("craving_figure", "study"),
+    benchmark:
+        benchmark_of("craving_figure", "study")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -98,6 +102,8 @@ rule report:
         page=PATHS.page,
     log:
         log_of("report", "study"),
+    benchmark:
+        benchmark_of("report", "study")
     conda:
         "../envs/report.yaml"
     threads: 1

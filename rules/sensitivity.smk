@@ -121,6 +121,8 @@ rule specification_figure:
         figure=PATHS.sensitivity("specifications.png"),
     log:
         log_of("specification_figure", "study"),
+    benchmark:
+        benchmark_of("specification_figure", "study")
     conda:
         "../envs/report.yaml"
     threads: 1

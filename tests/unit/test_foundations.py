@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 from loading import ROOT
+from pharmasl import __version__
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import tables
 from pharmasl.records import provenance
@@ -84,7 +85,9 @@ def test_a_job_whose_input_is_at_fault_says_so_plainly_and_is_not_tried_twice(tm
             called(tmp_path, main)
         assert max(map(len, str(stopped.value).splitlines())) <= 120
     text = (tmp_path / "rule/scan.log").read_text()
-    assert text.startswith("started\nfrom a compiled library\nf.json: TR: found 0, expected more than 0.")
+    first, rest = text.split("\n", 1)
+    assert first.endswith(f"rule, pharmasl {__version__}")
+    assert rest.startswith("started\nfrom a compiled library\nf.json: TR: found 0, expected more than 0.")
     assert max(map(len, text.splitlines())) <= 120
     assert "Traceback" not in text
     assert len(calls) == 1
@@ -92,6 +95,24 @@ def test_a_job_whose_input_is_at_fault_says_so_plainly_and_is_not_tried_twice(tm
     with pytest.raises(SystemExit):
         called(tmp_path, main, more=1)
     assert len(calls) == 2
+
+
+def test_a_log_says_what_the_job_read_and_wrote(tmp_path):
+    maps = [tmp_path / f"{number}.nii" for number in range(2)]
+    for path in maps:
+        path.write_bytes(bytes(1_500_000))
+    table = tmp_path / "table.tsv"
+
+    log = tmp_path / "rule.log"
+    snakemake = SimpleNamespace(
+        log=[str(log)], params={}, input={"maps": list(map(str, maps)), "seed": []}, output={"table": str(table)}
+    )
+    job(lambda _: table.write_text("a\n"), snakemake)
+    text = log.read_text()
+    assert f"reads maps: 2 files, first {maps[0]} (3 MB)" in text
+    assert f"wrote table: {table} (2e-06 MB)" in text
+    assert "reads seed" not in text
+    assert "of processor time" in text
 
 
 def test_an_unexpected_error_leaves_its_traceback_in_the_log_and_is_tried_again(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.files import blinding
-from pharmasl.workflow import failures
+from pharmasl.workflow import failures, job_log
 
 
 @contextlib.contextmanager
@@ -70,8 +70,10 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)
         logging.captureWarnings(True)
         try:
+            job_log.begin(snakemake)
             with blinding.marking(getattr(snakemake.params, "blinded", False)):
                 main(snakemake)
+            job_log.end(snakemake)
         except (InputError, InputErrors) as error:
             # The user's to fix, and told in full by the error: where in the program it arose helps nobody.
             print(wrapped(error))
