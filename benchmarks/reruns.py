@@ -42,7 +42,7 @@ def main():
         for number, (name, (change, wanted)) in enumerate(reruns.CHANGES.items()):
             planned = []
             for (state, _), results in zip(states, finished):
-                case = reruns.copied(results, folder / f"{state}{number}")
+                case = results.copy(folder / f"{state}{number}/study")
                 change(case)
                 planned.append(case.plan(process)[0])
             counts = " | ".join(str(sum(jobs.values())) for jobs in [wanted, *planned])

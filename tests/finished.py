@@ -6,10 +6,13 @@ A plan looks no further: it does not read what lies in a file.
 import copy
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
 import plans
 import skeleton
 import yaml
@@ -17,6 +20,18 @@ from loading import ROOT
 from pharmasl.workflow import recorded
 
 CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
+
+
+def checkout(folder, root=ROOT):
+    """Copy what a run needs of the project into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in CHECKOUT:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    return folder
 
 
 @dataclass
@@ -48,8 +63,37 @@ class Study:
         shutil.copytree(self.folder, folder, symlinks=True)
         return Study(folder, copy.deepcopy(self.config), self.checkout)
 
+    def write(self, path, content):
+        """Write a text, keeping the file's date."""
+        path = self.folder / path
+        before = path.stat()
+        path.write_text(content, encoding="utf-8")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-def make(folder, config, process, participants=6):
+    def edit(self, path, old, new):
+        """Replace a text in a file once, keeping its date."""
+        text = (self.folder / path).read_text(encoding="utf-8")
+        assert old in text
+        self.write(path, text.replace(old, new, 1))
+
+    def replace_image(self, path, value):
+        """Put an image of another content, and an older date, in the place of one."""
+        path = self.folder / path
+        image = nibabel.load(path)
+        data = np.full(image.shape, value, np.float32)
+        nibabel.save(nibabel.Nifti1Image(data, image.affine, image.header), path)
+        os.utime(path, (1e9, 1e9))
+
+
+def make(
+    folder: Path,
+    config: dict[str, Any],
+    process: plans.Plans,
+    participants: int = 6,
+    *,
+    prepare: Callable[[Path], None] = lambda dataset: None,
+    root: Path = ROOT,
+) -> Study:
     """Finished results of a skeleton dataset, with their manifest.
 
     Parameters
@@ -60,20 +104,18 @@ def make(folder, config, process, participants=6):
         With ``bids_dir: bids`` and ``output_dir: results``.
     process : plans.Plans
     participants : int
+    prepare : callable
+        Takes the dataset's folder and changes the dataset before the first plan.
+    root : pathlib.Path
+        The state of the project that makes the results.
 
     Returns
     -------
     Study
     """
-    study = Study(folder / "study", config, folder / "checkout")
-    study.checkout.mkdir(parents=True)
-    for name in CHECKOUT:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, study.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, study.checkout / name)
+    study = Study(folder / "study", config, checkout(folder / "checkout", root))
     skeleton.dataset(study.folder / "bids", participants=participants)
+    prepare(study.folder / "bids")
     _touch(study, process)
     for path in recorded.names(study.folder / ".snakemake/metadata"):
         if not path.startswith("results/sensitivity/maps/"):  # temporary: gone when all is done

@@ -1,25 +1,12 @@
 """Skeleton BIDS datasets: real names and sidecars, images of a few voxels."""
 
 import json
-import zlib
 from pathlib import Path
 
-import nibabel
-import numpy as np
+from pharmasl.study import example
 
-SIDECAR = {
-    "ArterialSpinLabelingType": "PCASL",
-    "LabelingDuration": 1.8,
-    "PostLabelingDelay": 1.8,
-    "LabelingEfficiency": 0.85,
-    "BackgroundSuppression": False,
-    "M0Type": "Included",
-    "RepetitionTimePreparation": 6.0,
-    "MagneticFieldStrength": 3,
-    "MRAcquisitionType": "3D",
-    "EchoTime": 0.012,
-    "TotalAcquiredPairs": 3,
-}
+SIDECAR = {**example.SIDECAR, "LabelingEfficiency": 0.85, "TotalAcquiredPairs": 3}
+image = example.image
 CONTEXT = ["m0scan"] + ["control", "label"] * 3
 
 
@@ -27,15 +14,6 @@ def write(path, content):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return path
-
-
-def image(path, shape):
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # No two scans are alike: copies are refused.
-    data = np.full(shape, 1 + zlib.crc32(path.name.encode()) % 2**24, np.float32)
-    nibabel.save(nibabel.Nifti1Image(data, np.diag([4.0, 4, 4, 1])), path)
     return path
 
 

@@ -4,17 +4,11 @@ Each row of :data:`CHANGES` is made to finished results, a copy of its own, and 
 results are files without content, with Snakemake's records of how they were made: a plan looks no further.
 """
 
-import base64
-import copy
 import os
 import re
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import nibabel
-import numpy as np
+import finished
 import plans
 import pytest
 import skeleton
@@ -23,7 +17,6 @@ from loading import ROOT
 from pharmasl.files import tables
 
 PARTICIPANTS = 6
-CHECKOUT = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 
 
 def settings(root=ROOT):
@@ -39,101 +32,33 @@ def settings(root=ROOT):
     return config
 
 
-@dataclass
-class Case:
-    """Finished results, to be changed: a folder with dataset, configuration and results."""
-
-    folder: Path
-    config: dict[str, Any]
-    checkout: Path
-
-    def write(self, path, content):
-        """Write a text, keeping the file's date."""
-        path = self.folder / path
-        before = path.stat()
-        path.write_text(content, encoding="utf-8")
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-    def edit(self, path, old, new):
-        """Replace a text in a file once, keeping its date."""
-        text = (self.folder / path).read_text(encoding="utf-8")
-        assert old in text
-        self.write(path, text.replace(old, new, 1))
-
-    def replace_image(self, path, value):
-        """Put an image of another content, and an older date, in the place of one."""
-        path = self.folder / path
-        image = nibabel.load(path)
-        data = np.full(image.shape, value, np.float32)
-        nibabel.save(nibabel.Nifti1Image(data, image.affine, image.header), path)
-        os.utime(path, (1e9, 1e9))
-
-    def plan(self, process):
-        """Jobs by rule of a dry run, and its text."""
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
-        caches = {"XDG_CACHE_HOME": str(self.folder.parent / "caches")}
-        command = ["-s", self.checkout / "Snakefile", "--configfile", "config.yaml"]
-        status, text = process.run(self.folder, *command, "-n", "--quiet", "host", environment=caches)
-        assert status == 0, text[-3000:]
-        return plans.jobs(text), text
-
-
 @pytest.fixture(scope="module")
 def process():
     with plans.Plans() as process:
         yield process
 
 
-def finish(folder, process, root=ROOT):
-    """Results of all jobs: a folder ``study`` to be copied, and a ``checkout`` of the project in ``root`` beside it."""
-    case = Case(folder / "study", settings(root), folder / "checkout")
-    case.checkout.mkdir(parents=True)
-    for name in CHECKOUT:
-        source = root / name
-        if source.is_dir():
-            shutil.copytree(source, case.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, case.checkout / name)
-    skeleton.dataset(case.folder / "bids", participants=PARTICIPANTS)
-    table = case.folder / "bids/participants.tsv"
+def with_weights(dataset):
+    """Add a column to the participants' table that no model uses."""
+    table = dataset / "participants.tsv"
     header, *rows = table.read_text().splitlines()
     rows = [f"{row}\t{60 + number}" for number, row in enumerate(rows)]
     table.write_text("\n".join([f"{header}\tweight", *rows, ""]))
-    case.plan(process)
-    command = ["-s", case.checkout / "Snakefile", "--configfile", "config.yaml", "--touch", "--cores", "1"]
-    status, text = process.run(case.folder, *command, "--quiet", "all")
-    assert status == 0, text[-3000:]
-    records = case.folder / ".snakemake/metadata"
-    for record in [path for path in records.rglob("*") if path.is_file()]:
-        # Snakemake names its record of a file by the file's own name, in pieces where it is long.
-        name = "".join(record.relative_to(records).parts).replace("@", "")
-        output = case.folder / base64.urlsafe_b64decode(name).decode()
-        if "/sensitivity/maps/" in str(output):
-            continue  # temporary: gone when all is done
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.touch()
-    for output in (case.folder / "results").rglob("*"):
-        os.utime(output, (2e9, 2e9))
-    # The files being there, their manifest is written.
-    status, text = process.run(case.folder, *command, "--quiet", "all")
-    assert status == 0, text[-3000:]
-    return case
 
 
-def copied(finished, folder):
-    """Finished results of one's own."""
-    shutil.copytree(finished.folder, folder / "study", symlinks=True)
-    return Case(folder / "study", copy.deepcopy(finished.config), finished.checkout)
+def finish(folder, process, root=ROOT):
+    """Finished results of the project in ``root``."""
+    return finished.make(folder, settings(root), process, PARTICIPANTS, prepare=with_weights, root=root)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, process):
+def results(tmp_path_factory, process):
     return finish(tmp_path_factory.mktemp("finished"), process)
 
 
 @pytest.fixture
-def case(finished, tmp_path):
-    return copied(finished, tmp_path)
+def case(results, tmp_path):
+    return results.copy(tmp_path / "study")
 
 
 def test_nothing_is_planned_when_nothing_changed(case, process):
@@ -142,8 +67,8 @@ def test_nothing_is_planned_when_nothing_changed(case, process):
     assert "Nothing to be done" in text
 
 
-def test_every_param_of_every_rule_is_compared_by_name(finished):
-    records = [path for path in (finished.folder / ".snakemake/metadata").rglob("*") if path.is_file()]
+def test_every_param_of_every_rule_is_compared_by_name(results):
+    records = [path for path in (results.folder / ".snakemake/metadata").rglob("*") if path.is_file()]
     compared = {record["rule"]: record["params"] for record in map(tables.read_json, records)}
     assert len(compared) > 25
     assert {rule for rule, params in compared.items() if not any("code: " in text for text in params)} == set()

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import finished
 import nibabel
 import numpy as np
 import pytest
@@ -41,12 +42,7 @@ CHANGED = {
 def run(tmp_path_factory):
     """The repository copied elsewhere, with a finished run of a trial of four in coarse images."""
     folder = tmp_path_factory.mktemp("whole")
-    for name in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / name)
+    finished.checkout(folder)
     config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     config["inference"]["permutations"] = 100
     config["anatomy"]["registration"] |= {"affine_iterations": "40x0x0", "warp_iterations": "30x0x0"}

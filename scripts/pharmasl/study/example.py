@@ -13,7 +13,7 @@ import numpy as np
 from pharmasl.errors import FilePath
 
 _PAIRS = 2
-_SIDECAR = {
+SIDECAR = {
     "ArterialSpinLabelingType": "PCASL",
     "LabelingDuration": 1.8,
     "PostLabelingDelay": 1.8,
@@ -27,13 +27,16 @@ _SIDECAR = {
 }
 
 
-def _image(path, shape):
+def image(path: FilePath, shape: tuple[int, ...]) -> Path:
+    """Write an image of one value, which depends on the file's name, in voxels of 4 mm; returns its path."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # No two scans are alike: copies are refused.
     data = np.full(shape, 1 + zlib.crc32(path.name.encode()) % 2**24, np.float32)
-    image = nibabel.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0]))
-    image.header.set_xyzt_units("mm", "sec")
-    nibabel.save(image, path)
+    made = nibabel.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0]))
+    made.header.set_xyzt_units("mm", "sec")
+    nibabel.save(made, path)
+    return path
 
 
 def _table(path, columns, rows):
@@ -59,17 +62,15 @@ def write(root: FilePath, config: Mapping[str, Any], participants: int = 12) -> 
     states = [selector["acquisition"] for selector in config["conditions"].values()]
     arms, craving = config["arms"], config["craving"]
     (root / "dataset_description.json").write_text(json.dumps({"Name": "example", "BIDSVersion": "1.10.0"}))
-    (root / "asl.json").write_text(json.dumps(_SIDECAR))
+    (root / "asl.json").write_text(json.dumps(SIDECAR))
     volumes = ["m0scan", *["control", "label"] * _PAIRS]
     _table(root / "aslcontext.tsv", ["volume_type"], [[each] for each in volumes])
     for person, session in itertools.product(people, sessions):
         stem = f"{person}_ses-{session}"
         if session == sessions[0]:
-            _image(root / person / f"ses-{session}" / "anat" / f"{stem}_T1w.nii.gz", (8, 8, 8))
+            image(root / person / f"ses-{session}" / "anat" / f"{stem}_T1w.nii.gz", (8, 8, 8))
         for state in states:
-            _image(
-                root / person / f"ses-{session}" / "perf" / f"{stem}_acq-{state}_asl.nii.gz", (8, 8, 8, len(volumes))
-            )
+            image(root / person / f"ses-{session}" / "perf" / f"{stem}_acq-{state}_asl.nii.gz", (8, 8, 8, len(volumes)))
     _table(
         root / "participants.tsv",
         ["participant_id", arms["column"], "age", "sex"],
