@@ -5,6 +5,7 @@ template, both deformations are the identity, and the tissue shares are the temp
 people are left to the affine fit of the perfusion scan, and the sidecars say that the anatomy is assumed.
 """
 
+import logging
 import shutil
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from pharmasl.anatomy import normalisation, preparation
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.space import images, transforms
+
+LOG = logging.getLogger(__name__)
 
 WARNING = "No T1w of this participant: the template stands in for it, and shares of tissue are those of other people"
 
@@ -67,6 +70,7 @@ def assume(template: TemplateImages, anatomy: AnatomyFiles, space: str) -> None:
     space : str
         The template's name.
     """
+    LOG.info(WARNING)
     brain = images.load(template.t1w)
     scale = preparation.BRAIN_MEDIAN / np.median(brain.data[brain.data > 0])
     images.save(anatomy.preproc, brain.data * scale, brain.affine)

@@ -37,7 +37,14 @@ def _terms(position, exponents, out):
 
 
 @njit(cache=True, nogil=True)
-def equations(log_intensity, position, posterior, mean, deviation, exponents):
+def equations(
+    log_intensity: np.ndarray,
+    position: np.ndarray,
+    posterior: np.ndarray,
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    exponents: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Normal equations of the polynomial that explains log intensity minus log tissue mean.
 
     Parameters
@@ -78,7 +85,9 @@ def equations(log_intensity, position, posterior, mean, deviation, exponents):
 
 
 @njit(cache=True, nogil=True)
-def divide(intensity, position, exponents, bias, out):
+def divide(
+    intensity: np.ndarray, position: np.ndarray, exponents: np.ndarray, bias: np.ndarray, out: np.ndarray
+) -> None:
     """Divide intensities by the exponential of the polynomial; ``out`` is filled.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pharmasl.anatomy import average, brain_mask
+from pharmasl.anatomy import average, brain_mask, rigid_alignment
 from pharmasl.anatomy.bias import bias_field
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
@@ -27,14 +27,14 @@ class Corrected:
 
     Attributes
     ----------
-    image : average.Image
+    image : rigid_alignment.Image
         At a brain median of 100.
     facts : brain_mask.MaskFacts
     field_range : list of float
         Percentiles 1 and 99 of the bias field in the brain.
     """
 
-    image: average.Image
+    image: rigid_alignment.Image
     facts: brain_mask.MaskFacts
     field_range: list[float]
 
@@ -85,7 +85,7 @@ def prepare(
         matrices = mean.poses
         name = f"mean of {', '.join(record['Sources'])}"
         inside, facts = brain_mask.brain_mask(mean.head, mean.affine, name, threads)
-        image = average.Image(
+        image = rigid_alignment.Image(
             name, mean.head * np.float32(BRAIN_MEDIAN / np.median(mean.head[inside])), inside, mean.affine
         )
         field_range = [one.field_range for one in raw]
@@ -129,7 +129,7 @@ def _corrected(path: FilePath, bias: settings.Bias, threads: int) -> Corrected:
     corrected = head / field
     corrected *= BRAIN_MEDIAN / np.median(corrected[inside])
     low, high = np.percentile(field[inside], [1, 99])
-    image = average.Image(Path(path).name, corrected, inside, affine)
+    image = rigid_alignment.Image(Path(path).name, corrected, inside, affine)
     return Corrected(image, facts, [round(float(low), 4), round(float(high), 4)])
 
 

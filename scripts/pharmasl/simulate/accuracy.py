@@ -51,7 +51,7 @@ def map_rows(truth_paths: Sequence[FilePath], result_paths: Sequence[FilePath], 
     -------
     list of Comparison
     """
-    planted, found, correlation = [], [], []
+    planted, measured, correlation = [], [], []
     grey = None
     for truth_path, result_path in zip(truth_paths, result_paths, strict=True):
         truth = images.load(truth_path)
@@ -62,15 +62,15 @@ def map_rows(truth_paths: Sequence[FilePath], result_paths: Sequence[FilePath], 
         both = np.isfinite(truth.data) & np.isfinite(result)
         correlation.append(np.corrcoef(truth.data[both], result[both])[0, 1])
         planted.append(truth.data[both & grey].mean())
-        found.append(result[both & grey].mean())
-    ratio = np.array(found) / np.array(planted)
+        measured.append(result[both & grey].mean())
+    ratio = np.array(measured) / np.array(planted)
     return [
         Comparison(
             effect="CBF of grey matter, mean over scans",
             region="template grey matter above 0.7",
             unit="mL/100 g/min",
             expected=rounded(float(np.mean(planted))),
-            found=rounded(float(np.mean(found))),
+            found=rounded(float(np.mean(measured))),
             verdict=f"each scan {100 * (ratio.min() - 1):+.1f} to {100 * (ratio.max() - 1):+.1f} %",
         ),
         Comparison(
@@ -153,18 +153,18 @@ def _registration(person: PersonFiles, grey: np.ndarray) -> _Fit:
     planted, grid = transforms.read_field(person.truth_field)
     points = transforms.points(grid)[grey]
     field, field_grid = transforms.read_field(person.field)
-    found = np.stack([resample.resample(field[..., k], field_grid.affine, points) for k in range(3)], axis=-1)
-    distance = np.linalg.norm(found - planted[grey], axis=-1)
+    fitted = np.stack([resample.resample(field[..., k], field_grid.affine, points) for k in range(3)], axis=-1)
+    distance = np.linalg.norm(fitted - planted[grey], axis=-1)
     return _Fit(np.nanmean(distance), planted[grey][::23])
 
 
 def _placement_error(run: RunFiles, points: np.ndarray) -> float:
     """Root mean square over volumes of the displacement (mm) of points by wrong motion and coregistration."""
     truth = transforms.read_affines(run.truth_motion) @ transforms.read_affines(run.truth_coregistration)[0]
-    found = transforms.read_affines(run.motion) @ transforms.read_affines(run.coregistration)[0]
+    result = transforms.read_affines(run.motion) @ transforms.read_affines(run.coregistration)[0]
     squares = [
         ((transforms.apply(a, points) - transforms.apply(b, points)) ** 2).sum(axis=-1).mean()
-        for a, b in zip(truth, found)
+        for a, b in zip(truth, result)
     ]
     return np.sqrt(np.mean(squares))
 

@@ -237,20 +237,20 @@ def _place_row(
 ) -> Comparison:
     """The row of an effect at one centre of a region."""
     sign = np.sign(planted) or 1.0
-    found = analysis.mean(region.around(centre))
+    estimate = analysis.mean(region.around(centre))
     row = Comparison(
         effect=effect,
         region=_side(region, centre),
         unit=unit,
         planted=planted,
         expected=rounded(expected),
-        found=rounded(found),
+        found=rounded(estimate),
         planted_at=" ".join(f"{value:g}" for value in centre),
         verdict="not found",
     )
     index = analysis.peak(centre, sign)
     if index is None:
-        wrong = np.isfinite(found) and analysis.peak(centre, -sign) is not None
+        wrong = np.isfinite(estimate) and analysis.peak(centre, -sign) is not None
         return replace(row, verdict="wrong sign") if wrong else row
     return replace(
         row,

@@ -6,6 +6,7 @@ resolution, smoothed as the workflow smooths, estimated by the same least square
 *Found* is the same average of the workflow's own map.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from pharmasl.simulate.accuracy import PersonFiles, RunFiles
 from pharmasl.simulate.brain_comparison import AnalysisFiles, AnalysisResult
 from pharmasl.simulate.simulation_settings import Compare
 from pharmasl.study.settings import Arms, SessionPair
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,5 +97,7 @@ def write_comparison(
         *accuracy.map_rows(files.truth_cbf, files.cbf, files.gm),
         *accuracy.geometry_rows(files.people, files.runs, files.gm),
     ]
+    for row in rows:
+        LOG.info("%s, %s: %s", row.effect, row.region, row.verdict)
     comparison_table.write_table(table, rows)
     Path(text).write_text(comparison_table.text(rows, "Planted and found"), encoding="utf-8")

@@ -44,30 +44,30 @@ def craving_rows(
     means = {"treatment": change[treated].mean(), "control": change[~treated].mean()}
     rows = []
     for name, arm in (("treatment", arms.treatment), ("control", arms.control)):
-        found, _ = _estimate(_first(model, analysis="paired_t", term="change", arm=arm))
-        rows.append(_model_row(f"change in the {name} arm", means[name], found, verdict="described"))
-    found, p = _estimate(_first(model, analysis="difference_of_changes", term="arm:session"))
+        estimate, _ = _estimate_of(_first(model, analysis="paired_t", term="change", arm=arm))
+        rows.append(_model_row(f"change in the {name} arm", means[name], estimate, verdict="described"))
+    estimate, p = _estimate_of(_first(model, analysis="difference_of_changes", term="arm:session"))
     amount = means["treatment"] - means["control"]
     rows.append(
         replace(
-            _model_row("group by time", amount, found, verdict=_verdict(_clean(amount), found, p, alpha)),
+            _model_row("group by time", amount, estimate, verdict=_verdict(_clean(amount), estimate, p, alpha)),
             p=p,
             p_kind="single test",
         )
     )
     for name, roi in (("insula", compare.insula), ("vmpfc", compare.vmpfc)):
         planted = _partial_correlation(_numbers(participants, f"{name}_cue_change"), change, treated)
-        found, p = _estimate(_first(correlations, roi=roi, timing="change", group="all", method="pearson"))
+        estimate, p = _estimate_of(_first(correlations, roi=roi, timing="change", group="all", method="pearson"))
         rows.append(
             Comparison(
                 effect="craving with the cue response: correlation of the changes, adjusted for arm",
                 region=REGIONS[name].label,
                 unit="Pearson's r",
                 planted=rounded(planted),
-                found=found,
+                found=estimate,
                 p=p,
                 p_kind="single test, permutation",
-                verdict=_verdict(planted, found, p, alpha),
+                verdict=_verdict(planted, estimate, p, alpha),
             )
         )
     return rows
@@ -82,7 +82,7 @@ def _first(table: Sequence[Row], **values: str) -> Row | None:
     return next((row for row in table if all(row[name] == value for name, value in values.items())), None)
 
 
-def _estimate(row: Row | None) -> tuple[float | None, float | None]:
+def _estimate_of(row: Row | None) -> tuple[float | None, float | None]:
     """The estimate and the p of a row, None where missing."""
     if row is None:
         return None, None
@@ -95,14 +95,14 @@ def _clean(amount: float) -> float:
     return round(float(amount), 6) + 0.0
 
 
-def _model_row(name: str, amount: float, found: float | None, *, verdict: str) -> Comparison:
+def _model_row(name: str, amount: float, estimate: float | None, *, verdict: str) -> Comparison:
     return Comparison(
         effect=f"cue-elicited craving: {name}",
         region="craving",
         unit="points",
         planted=rounded(_clean(amount)),
         expected=rounded(_clean(amount)),
-        found=found,
+        found=estimate,
         verdict=verdict,
     )
 
@@ -115,11 +115,11 @@ def _partial_correlation(first: np.ndarray, second: np.ndarray, treated: np.ndar
     return float(left @ right / length) if length > 0 else np.nan
 
 
-def _verdict(planted: float, found: float | None, p: float | None, alpha: float) -> str:
-    if found is None or p is None:
+def _verdict(planted: float, estimate: float | None, p: float | None, alpha: float) -> str:
+    if estimate is None or p is None:
         return "not tested"
     if planted == 0:
         return "none" if p >= alpha else "significant, though none was planted"
     if p >= alpha:
         return "not significant"
-    return "found" if np.sign(planted) == np.sign(found) else "wrong sign"
+    return "found" if np.sign(planted) == np.sign(estimate) else "wrong sign"

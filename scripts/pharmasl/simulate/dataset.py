@@ -1,5 +1,6 @@
 """The trial as files: a plain BIDS dataset, and the planted truth beside it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,17 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Columns, Row
-from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise, virtual_trial
+from pharmasl.simulate import label_control_series, participant_anatomy, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.simulate.scanned_person import Person
 from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.simulate.simulation_settings import ParticipantSettings, TrialSettings
 from pharmasl.space import images, transforms
 from pharmasl.space.images import Grid
 from pharmasl.space.packaged import nilearn_file
 from pharmasl.study.settings import Arms, SessionPair
+
+LOG = logging.getLogger(__name__)
 
 _README = """\
 A simulated trial: it was made by pharmasl's simulator, and nobody was scanned.
@@ -32,17 +36,8 @@ What was planted is not in this dataset; it lies in a folder of its own.
 # BIDS allows phenotype tables of one row per participant; the validator (schema of 2025) refuses one row per visit.
 _IGNORE = "phenotype/craving.*\n"
 
-# Streams of random numbers, one per purpose, so that a change of one leaves the others unchanged.
-_TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN = range(7)
-
 # mm: the truth in template space is kept on every fourth millimetre, which is finer than what the scanner resolves.
 _TRUTH_SPACING = 4
-# mm around the template's tissue over which random fields of CBF are drawn.
-_FIELD_MARGIN = 60
-
-
-def _stream(seed: int, index: int, purpose: int, *more: int) -> np.random.Generator:
-    return np.random.default_rng([seed, index, purpose, *more])
 
 
 @dataclass(frozen=True)
@@ -78,6 +73,7 @@ def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outp
     outputs : TrialFiles
     """
     trial = virtual_trial.draw(settings, arms, sessions)
+    LOG.info("seed %d: %d participants, %d scans", settings.seed, len(trial.participants), len(trial.scans))
     tables.write_json(
         outputs.description,
         {
@@ -292,8 +288,9 @@ def write_participant(
     template : participant_anatomy.Template
     outputs : ParticipantFiles
     """
-    person = _Person.draw(settings, index, template)
+    person = Person.draw(settings, index, template)
     grid, head = person.head.grid, person.head
+    LOG.info("participant %d: T1w of %s voxels, %d ASL runs", index, grid.shape, len(scans))
     images.save(outputs.t1w, person.t1w, grid.affine, dtype=np.int16)
     tables.write_json(outputs.t1w_sidecar, _t1w_sidecar())
 
@@ -323,100 +320,3 @@ def write_participant(
         transforms.write_affines(outputs.motion[number], run.motions)
         transforms.write_affines(outputs.coregistration[number], np.linalg.inv(run.placement))
         images.save(outputs.cbf[number], label_control_series.apparent_cbf(run.tissue, back), coarse.affine)
-
-
-@dataclass(frozen=True)
-class _Session:
-    """A visit: the placement of the ASL frame in the T1w frame, and CBF as a multiple of the tissue's."""
-
-    placement: np.ndarray
-    regional: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A run and its truth."""
-
-    data: np.ndarray
-    grid: Grid
-    tissue: label_control_series.Tissue
-    placement: np.ndarray
-    motions: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Person:
-    """A participant, ready to be scanned."""
-
-    settings: ParticipantSettings
-    index: int
-    template: participant_anatomy.Template
-    shape: deformation.Deformation
-    head: participant_anatomy.Head
-    t1w: np.ndarray
-    magnetisation: dict[str, np.ndarray]
-    pattern: np.ndarray
-
-    @classmethod
-    def draw(cls, settings: ParticipantSettings, index: int, template: participant_anatomy.Template) -> "_Person":
-        """A participant's shape, head, T1w image, and pattern of CBF."""
-        anatomy = settings.anatomy
-        shape = deformation.draw(
-            _stream(settings.seed, index, _SHAPE), template.low, template.high, template.centre, anatomy.warp
-        )
-        rng = _stream(settings.seed, index, _HEAD)
-        grid = participant_anatomy.t1w_grid(template, shape, anatomy.voxel_size)
-        head = participant_anatomy.head(rng, template, shape, grid)
-        t1w = participant_anatomy.scanned(rng, head, anatomy.bias, anatomy.noise)
-        magnetisation = label_control_series.magnetisation(head, settings.perfusion)
-        low, high = template.low - _FIELD_MARGIN, template.high + _FIELD_MARGIN
-        pattern = smooth_noise.sample(_stream(settings.seed, index, _PATTERN), head.template_points, 10.0, low, high)
-        # Three standard deviations at most, so that no tissue's CBF becomes negative.
-        pattern = np.float32(settings.blood_flow.pattern) * np.clip(pattern, -3, 3)
-        return cls(settings, index, template, shape, head, t1w, magnetisation, pattern)
-
-    @property
-    def centre(self) -> np.ndarray:
-        """The brain's centre in the T1w frame, mm."""
-        return self.shape.from_template(self.template.centre)
-
-    def session(self, number: int) -> _Session:
-        """The visit whose first run has this number."""
-        seed, index = self.settings.seed, self.index
-        low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
-        placement = _placement(_stream(seed, index, _PLACEMENT, number), self.centre)
-        rng = _stream(seed, index, _REGIONAL, number)
-        field = smooth_noise.sample(rng, self.head.template_points, 18.0, low, high)
-        return _Session(placement, self.pattern + np.float32(self.settings.blood_flow.regional) * field)
-
-    def run(self, scan: Row, session: _Session) -> _Run:
-        """One run, by its row of the truth's scans."""
-        scanner, head, centre = self.settings.perfusion, self.head, self.centre
-        levels = {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
-        gains = {name: float(scan[name]) for name in REGIONS}
-        multiple = label_control_series.modulation(head.template_points, REGIONS, gains, levels["gm"], session.regional)
-        tissue = label_control_series.Tissue(
-            head.grid.affine,
-            self.magnetisation,
-            label_control_series.perfusion(head, levels, multiple, scanner),
-        )
-        rng = _stream(self.settings.seed, self.index, _RUN, int(scan["run"]))
-        # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.
-        placement = session.placement @ _small_motion(rng, 0.6, 0.5, centre)
-        grid = scanner.grid(transforms.apply(np.linalg.inv(session.placement), centre))
-        middle = grid.affine[:3] @ [*((np.array(grid.shape) - 1) / 2), 1]
-        motions = label_control_series.motion_matrices(label_control_series.drift(rng, scanner), middle)
-        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions)
-        return _Run(data, grid, tissue, placement, motions)
-
-
-def _small_motion(rng: np.random.Generator, translation: float, rotation: float, centre: np.ndarray) -> np.ndarray:
-    """A rigid motion about a centre, drawn with these standard deviations (mm, degrees)."""
-    return transforms.rigid_matrix(
-        translation * rng.standard_normal(3), np.deg2rad(rotation * rng.standard_normal(3)), centre
-    )
-
-
-def _placement(rng: np.random.Generator, centre: np.ndarray) -> np.ndarray:
-    """The place of the ASL frame in the T1w frame: the head has moved between the scans, unknown to the headers."""
-    return _small_motion(rng, 1.5, 1.0, centre)

@@ -5,6 +5,8 @@ another template than the study's (AAL3: the Colin 27 brain in MNI space) is off
 is an orientation for the reader, not a measurement.
 """
 
+import logging
+
 import numpy as np
 from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
@@ -13,6 +15,8 @@ from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.space import images
 from pharmasl.space.packaged import package_file
+
+LOG = logging.getLogger(__name__)
 
 UNLABELLED = "unlabelled"
 
@@ -196,6 +200,7 @@ def write_atlas(
         If a file is missing or has other content than it should.
     """
     atlas = Atlas(package_file(package, image), package_file(package, labels)) if package else Atlas(image, labels)
+    LOG.info("atlas: %s, %d regions, %s voxels", image, len(atlas.names), atlas.labels.shape)
     images.save(image_path, atlas.labels, atlas.affine, dtype=np.int32)
     rows = [{"index": label, "name": name} for label, name in sorted(atlas.names.items())]
     tables.write_table(labels_path, rows, {"index": "Label in the image", "name": "Region"})

@@ -145,15 +145,15 @@ def check_length(header: Header, length: int) -> None:
     volume = header.volume_size
     if length < header.size:
         held = max(0, length - header.offset) // volume
-        found = f"{length} bytes (room for {held} of {header.volumes} volumes): cut off"
+        actual = f"{length} bytes (room for {held} of {header.volumes} volumes): cut off"
     elif length >= header.size + volume:
-        found = f"{length} bytes: room for {(length - header.offset) // volume} volumes where dim has {header.volumes}"
+        actual = f"{length} bytes: room for {(length - header.offset) // volume} volumes where dim has {header.volumes}"
     else:
         return
     raise refusal(
         header.path,
         field="(whole file)",
-        found=found,
+        found=actual,
         expected=f"{header.size} bytes, for dim and datatype of its header",
         fix=COPY_AGAIN,
     )
@@ -324,23 +324,23 @@ def _data_type(raw: nibabel.Nifti1Header, problems: Problems) -> np.dtype[Any]:
     code = int(raw["datatype"])
     known: Any = nibabel.nifti1.data_type_codes  # the types of its values are unknown to the checker
     dtype = known.dtype[code].newbyteorder(raw.endianness) if code in known.dtype else np.dtype("V")
-    found = f"{code} ({known.label[code]})" if code in known.dtype else code
+    kind = f"{code} ({known.label[code]})" if code in known.dtype else code
     if dtype.names:
         problems.add(
             field="datatype",
-            found=found,
+            found=kind,
             expected="one number per voxel",
             fix="This is a picture in colours, not a measurement: take the series that it was made from.",
         )
     elif dtype.kind == "c":
         problems.add(
             field="datatype",
-            found=found,
+            found=kind,
             expected="real numbers",
             fix="Save the magnitude of the complex image, and give that.",
         )
     elif dtype.kind not in "iuf":
-        problems.add(field="datatype", found=found, expected="a data type of NIfTI", fix=COPY_AGAIN)
+        problems.add(field="datatype", found=kind, expected="a data type of NIfTI", fix=COPY_AGAIN)
     return dtype
 
 

@@ -176,17 +176,17 @@ def _check_sizes(matrix: np.ndarray, voxel: np.ndarray | None, problems: Problem
 def _check_agreement(qform: np.ndarray, sform: np.ndarray, problems: Problems) -> None:
     turns = [matrix[:3, :3] / voxel_sizes(matrix) for matrix in (qform, sform)]
     if np.linalg.det(turns[0]) * np.linalg.det(turns[1]) < 0:
-        found = f"axes to {_axis_codes(qform)} and to {_axis_codes(sform)}: mirror images of each other"
+        difference = f"axes to {_axis_codes(qform)} and to {_axis_codes(sform)}: mirror images of each other"
     else:
         # Of the rotation between the two, trace = 1 + 2 cos(angle).
         cosine = (np.einsum("ab,ab->", *turns) - 1) / 2
         angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
         if angle <= MOST_TURN:
             return
-        found = f"axes to {_axis_codes(qform)} and to {_axis_codes(sform)}, {angle:.0f} degrees apart"
+        difference = f"axes to {_axis_codes(qform)} and to {_axis_codes(sform)}, {angle:.0f} degrees apart"
     problems.add(
         field="qform, sform",
-        found=found,
+        found=difference,
         expected=f"one handedness and at most {MOST_TURN:g} degrees",
         fix=f"{CONVERT}; where you know one to be right, set the code of the other to 0.",
     )

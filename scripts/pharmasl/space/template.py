@@ -1,5 +1,6 @@
 """The template: the user's own, or nilearn's ICBM 2009a symmetric, whose files are read without importing nilearn."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,6 +10,8 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError
 from pharmasl.space import images, resample, transforms
 from pharmasl.space.packaged import nilearn_file
+
+LOG = logging.getLogger(__name__)
 
 TISSUES = ("GM", "WM", "CSF")
 
@@ -172,6 +175,14 @@ def write_template(
     """
     template = own_maps(own) if own else tissue_maps()
     grid = images.coarser(images.Grid(template.t1w.shape, template.affine), resolution)
+    source = own["t1w"] if own else "nilearn's"
+    LOG.info(
+        "template: %s, %s voxels; for the group analyses %s of %g mm",
+        source,
+        template.t1w.shape,
+        grid.shape,
+        resolution,
+    )
     points = transforms.points(grid)
 
     def averaged(data: np.ndarray) -> np.ndarray:

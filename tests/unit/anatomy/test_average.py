@@ -5,7 +5,7 @@ import itertools
 import head
 import numpy as np
 import pytest
-from pharmasl.anatomy import average
+from pharmasl.anatomy import average, rigid_alignment
 from pharmasl.errors import InputError
 from pharmasl.space import transforms
 
@@ -25,7 +25,7 @@ def image(name, grid, pose, noise=0.0, seed=0, parts=1):
     data = tissue @ LEVELS
     data *= 100 / np.median(data[mask])
     data = data + np.random.default_rng(seed).normal(0, noise, data.shape)
-    return average.Image(name, data.astype(np.float32), mask, grid.affine)
+    return rigid_alignment.Image(name, data.astype(np.float32), mask, grid.affine)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_noise_falls_with_the_square_root_of_their_number():
     # A part of the brain will do for the alignment.
     ball = np.linalg.norm(transforms.points(GRID), axis=-1) < 45
     noisy = [image(f"{k}", GRID, np.eye(4), noise=6.0, seed=10 + k) for k in range(3)]
-    noisy = [average.Image(one.name, one.head, one.mask & ball, one.affine) for one in noisy]
+    noisy = [rigid_alignment.Image(one.name, one.head, one.mask & ball, one.affine) for one in noisy]
     levels = []
     for count in (2, 3):
         mean, affine, _, _ = average.mean(noisy[:count])
@@ -151,8 +151,8 @@ def test_another_contrast_and_another_surrounding_do_not_move_the_brain():
     changed = 100 * np.clip(other.head / 100, 0, None) ** 0.7
     face = transforms.apply(turned, transforms.points(GRID))[..., 1] > 50
     changed[face & ~other.mask] = 0
-    changed = average.Image("changed", changed.astype(np.float32), other.mask, other.affine)
-    matrix, correlation = average.align(one, changed)
+    changed = rigid_alignment.Image("changed", changed.astype(np.float32), other.mask, other.affine)
+    matrix, correlation = rigid_alignment.align(one, changed)
     distance, angle = apart(matrix, np.linalg.inv(turned))
     assert distance < 0.1
     assert angle < 0.1
@@ -163,7 +163,7 @@ def test_another_contrast_and_another_surrounding_do_not_move_the_brain():
 def test_a_mirrored_image_is_refused_by_that_name(heads, tilt):
     turn = transforms.rigid_matrix([5, 0, 3], [0, tilt, 0.5 * tilt], [0, 0, 0])
     affine = turn @ np.diag([-1.0, 1, 1, 1]) @ heads[1].affine
-    mirrored = average.Image("mirrored", heads[1].head, heads[1].mask, affine)
+    mirrored = rigid_alignment.Image("mirrored", heads[1].head, heads[1].mask, affine)
     with pytest.raises(InputError, match=r"mirrored: left and right: found 'correlation 0\.\d+ with 0, and 0\.9\d"):
         average.mean([heads[0], mirrored])
 
@@ -172,8 +172,8 @@ def test_images_that_do_not_show_one_brain_are_refused():
     one = image("sub-01_T1w.nii.gz", GRID, np.eye(4))
     # A part of the brain will do.
     ball = np.linalg.norm(transforms.points(GRID), axis=-1) < 35
-    one = average.Image(one.name, one.head, one.mask & ball, one.affine)
+    one = rigid_alignment.Image(one.name, one.head, one.mask & ball, one.affine)
     noise = np.random.default_rng(0).normal(100, 20, one.head.shape).astype(np.float32)
     with pytest.raises(InputError, match="correlation with sub-01_T1w") as caught:
-        average.mean([one, average.Image("other", noise, one.mask, one.affine)])
+        average.mean([one, rigid_alignment.Image("other", noise, one.mask, one.affine)])
     assert "anatomy.t1w" in caught.value.fix

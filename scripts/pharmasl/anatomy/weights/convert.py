@@ -1,4 +1,4 @@
-"""Convert deepbet's two TorchScript networks to the ONNX files that stand beside this script.
+"""Convert deepbet's two TorchScript networks to the ONNX files beside this script.
 
 Run once, in an environment of its own (the workflow needs neither torch nor onnx); README.md gives the versions::
 
@@ -15,12 +15,12 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-# Name of ours, file of deepbet's, edge of the cube that the network is fed.
+# Name here, deepbet's file, and edge of the network's input cube.
 NETWORKS = (("bounding_box", "bbox_model.pt", 128), ("brain", "model.pt", 256))
 
 
-def store_half(model):
-    """Keep the large float32 constants as float16, cast back at load: half the file, the same float32 arithmetic."""
+def store_half(model: onnx.ModelProto) -> None:
+    """Store the large float32 constants as float16, cast back at load: half the file, the same float32 arithmetic."""
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
@@ -33,7 +33,8 @@ def store_half(model):
         model.graph.node.insert(0, node)
 
 
-def main(source, target):
+def main(source: str, target: str) -> None:
+    """Convert both networks from one folder to another."""
     for name, file, edge in NETWORKS:
         network = torch.jit.load(Path(source) / file, map_location="cpu").eval()
         path = Path(target) / f"{name}.onnx"
