@@ -492,7 +492,7 @@ def test_a_method_without_a_family_wise_p_speaks_of_its_own_rate(tmp_path):
 
 def test_what_seed_and_outcome_share_stands_with_the_result(tmp_path):
     found = analysed(tmp_path / "shared", [{**CLUSTER, "significant": "yes"}])
-    found.inference["notes"] = ["seed and outcome share the scans of rest: their noise stands in both"]
+    found.block["notes"] = ["seed and outcome share the scans of rest: their noise stands in both"]
     (sentence,) = analyses_section.sentences(found, None)
     assert sentence.endswith("Mind: seed and outcome share the scans of rest: their noise stands in both.")
     assert "Seed and outcome share the scans of rest: their noise stands in both." in analyses_section.notes(found, {})

@@ -91,13 +91,13 @@ class History:
     changes: int
 
 
-def state(configuration: Mapping[str, Any], versions: dict[str, str]) -> State:
+def state(complete: Mapping[str, Any], versions: dict[str, str]) -> State:
     """The state of code and configuration, each with one digest over all of it.
 
     Parameters
     ----------
-    configuration : Mapping
-        The complete configuration as plain values.
+    complete : Mapping
+        The complete configuration as plain values, of which the record is made.
     versions : dict
         Of the packages that compute.
 
@@ -106,21 +106,21 @@ def state(configuration: Mapping[str, Any], versions: dict[str, str]) -> State:
     State
     """
     return {
-        "allocation": SHAM if configuration["blinded"] else REAL,
-        **digests(configuration),
+        "allocation": SHAM if complete["blinded"] else REAL,
+        **digests(complete),
         "files": provenance.files(),
-        "settings": _frozen_part(configuration),
+        "settings": _frozen_part(complete),
         "versions": versions,
     }
 
 
-def digests(configuration: Mapping[str, Any]) -> Digests:
+def digests(complete: Mapping[str, Any]) -> Digests:
     """One digest over all code, and one over the configuration."""
-    return {"code": _digest(provenance.files()), "configuration": _digest(_frozen_part(configuration))}
+    return {"code": _digest(provenance.files()), "configuration": _digest(_frozen_part(complete))}
 
 
-def _frozen_part(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in configuration.items() if key not in _LEFT_OUT}
+def _frozen_part(complete: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in complete.items() if key not in _LEFT_OUT}
 
 
 def _digest(content: Mapping[str, Any]) -> str:

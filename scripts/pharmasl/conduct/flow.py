@@ -56,7 +56,7 @@ COLUMNS: tables.Columns = {
 
 
 class FlowRow(typing.TypedDict):
-    """A row of the table, as :data:`COLUMNS` describes it."""
+    """A row of the table; its keys are the columns, as :data:`COLUMNS` describes them."""
 
     stage: str
     of: str | None
@@ -113,11 +113,16 @@ def flow(files: FlowFiles, design: FlowSettings) -> list[FlowRow]:
 
 
 def _row(
-    stage: str, of: str | None, session: str | None, arm: str | None, members: Sequence[str], loss: Loss | None = None
+    stage: str,
+    about: str | None,
+    session: str | None,
+    arm: str | None,
+    members: Sequence[str],
+    loss: Loss | None = None,
 ) -> FlowRow:
     return FlowRow(
         stage=stage,
-        of=of,
+        of=about,
         session_id=session,
         arm=arm,
         n=len(members),

@@ -79,7 +79,7 @@ def corrected(p: np.ndarray, correction: str, relabelled: np.ndarray | None = No
     Parameters
     ----------
     p : ndarray of shape (K,)
-        Of each by itself, in the declared order; NaN where it could not be answered: it stays in the family all the same.
+        Of each by itself, in the declared order; NaN where it could not be answered; such an answer stays in the family.
     correction : {"holm", "sequence", "joint"}
     relabelled : ndarray of shape (B, K), optional
         Of :func:`pharmasl.conduct.joint.together`, for ``joint``; its first row is ``p``.

@@ -1,6 +1,5 @@
 """The results of a whole-brain analysis, read from its cluster table and its inference block."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,20 +8,6 @@ from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.study.effect_kinds import KINDS
-
-
-def number(text: str | None) -> float:
-    """A cell of a table as a float, NaN where missing."""
-    return math.nan if text is None else float(text)
-
-
-def p_text(p: float) -> str:
-    """A p value in words: two significant digits, never zero."""
-    if math.isnan(p):
-        return "p n/a"
-    if p < 0.0001:
-        return "p < 0.0001"
-    return f"p = {p:.2g}" if p >= 0.001 else f"p = {p:.1g}"
 
 
 class Findings:
@@ -35,7 +20,7 @@ class Findings:
 
     Attributes
     ----------
-    inference : dict
+    block : dict
         Content of ``{analysis}_inference.json``.
     rows : list of Row
         Peaks, text as in the table.
@@ -44,7 +29,7 @@ class Findings:
     """
 
     def __init__(self, table: FilePath, inference: FilePath) -> None:
-        self.inference = tables.read_json(inference)
+        self.block = tables.read_json(inference)
         self.rows = tables.read_table(table)
         self.clusters: dict[int, Row] = {}
         for row in self.rows:
@@ -53,7 +38,7 @@ class Findings:
     @property
     def status(self) -> str:
         """``run``, or ``not run:`` and the reason."""
-        return self.inference["status"]
+        return self.block["status"]
 
     @property
     def ran(self) -> bool:
@@ -63,30 +48,31 @@ class Findings:
     @property
     def alpha(self) -> float:
         """Level of the error rate that decides."""
-        return float(self.inference["alpha"])
+        return float(self.block["alpha"])
 
     @property
     def threshold(self) -> float:
         """Cluster-forming t."""
-        return float(self.inference["tests"]["cluster"]["forming_t"])
+        return float(self.block["tests"]["cluster"]["forming_t"])
 
     @property
     def people(self) -> str:
         """How many participants were analysed, in words."""
-        model, arms = self.inference["model"], self.inference["arms"]
+        model, block = self.block["model"], self.block
         if "n_treatment" not in model:
-            return f"{model['n']} participants" + (f" of {self.inference['arm']}" if self.inference.get("arm") else "")
-        return f"{model['n_treatment']} on {arms['treatment']}, {model['n_control']} on {arms['control']}"
+            return f"{model['n']} participants" + (f" of {block['arm']}" if block.get("arm") else "")
+        treatment, control = (block["arms"][name] for name in ("treatment", "control"))
+        return f"{model['n_treatment']} on {treatment}, {model['n_control']} on {control}"
 
     @property
     def question(self) -> str:
         """The question of the analysis, as a heading."""
-        return KINDS[self.inference["effect"]["name"]].headline(self.inference)
+        return KINDS[self.block["effect"]["name"]].headline(self.block)
 
     @property
     def verdict(self) -> Mapping[str, Any]:
         """The statistic that decides the analysis and its p: the block ``verdict``."""
-        return self.inference["verdict"]
+        return self.block["verdict"]
 
     @property
     def decides(self) -> str:

@@ -19,7 +19,7 @@ from pharmasl.figures import style
 SIZE, SMALL = 9, 8.5  # points
 LEADING = 1.32
 PAD = 0.09  # inches between a box's edge and its text
-# A box of one stage lists so many reasons; if there are more, their causes.
+# A box lists at most so many reasons; if there are more, their causes.
 MOST_REASONS = 4
 # What several reasons of one cause have in common.
 CAUSES = {
@@ -32,7 +32,7 @@ CAUSES = {
     "no covariate": "arm or covariate missing",
     "other": "left out for other reasons",
 }
-# Further in by so much (inches) stand the parts of a line that is broken.
+# Further indent (inches) of the parts of a line that is broken, after the first.
 _CONTINUED = 0.12
 
 
@@ -82,7 +82,7 @@ class Writer:
         return max(self.width(line) for line in lines)
 
     def wrapped(self, line: Line, room: float) -> list[Line]:
-        """A line as the lines that fit into so many inches; those that follow the first stand in a little more."""
+        """A line broken into lines of at most this width (inches); those after the first are indented a little more."""
         finished: list[Line] = []
         current, next_line = line._replace(text=""), line._replace(text="", indent=line.indent + _CONTINUED)
         for word in filter(None, line.text.split(" ")):
@@ -109,7 +109,7 @@ class Writer:
         return max(bisect.bisect_right(range(1, len(word)), room - line.indent, key=width), 1)
 
     def box(self, lines: Lines, width: float) -> list[Line]:
-        """Lines wrapped to fit into a box so wide (inches), its padding included."""
+        """Lines wrapped to fit into a box of this width (inches), its padding included."""
         return [part for line in lines for part in self.wrapped(line, width - 2 * PAD)]
 
 
@@ -142,7 +142,7 @@ class BoxRow:
 
 
 def box_row(writer: Writer, lines: Mapping[str, Lines], width: float) -> BoxRow:
-    """Boxes so wide (inches) with each arm's lines, wrapped."""
+    """Boxes of this width (inches) with each arm's lines, wrapped."""
     return BoxRow({arm: writer.box(own, width) for arm, own in lines.items()})
 
 
@@ -161,7 +161,7 @@ def reason_lines(rows: Sequence[FlowRow], indent: float = 0.0) -> list[Line]:
 
 
 def stage_rows(rows: Iterable[FlowRow], stage: str, **cells: str | None) -> list[FlowRow]:
-    """The rows of a stage with these cells; whom the configuration does not name is lost once, at the stage of selection."""
+    """The rows of a stage with these cells; participants not selected are counted at the stage of selection alone."""
     return [
         row
         for row in rows

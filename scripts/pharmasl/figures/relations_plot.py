@@ -14,7 +14,7 @@ from pharmasl.endpoints import families
 from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.figures.craving_plot import Scores, Values, by_participant
-from pharmasl.figures.findings import number, p_text
+from pharmasl.figures.numerals import number, p_text
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.study.settings import Arms, DeclaredCorrelation, SessionPair, plain
@@ -32,7 +32,7 @@ class Relations:
 
 
 class Fit(NamedTuple):
-    """A line at the points asked for, and half the width of the 95 % confidence band of its mean; each of shape (m,)."""
+    """A line at some points, and half the width of the 95 % confidence band of its mean; each of shape (m,)."""
 
     line: np.ndarray
     half: np.ndarray
@@ -217,11 +217,11 @@ def draw(path: FilePath, files: RelationFiles, relations: Relations, arms: Arms,
     for axes, roi in zip(panels.flat, relations.rois):
         own = [row for row in everything if (row["roi"], row["contrast"]) == (roi, relations.contrast)]
         points = changes(known.values, by_participant(own, "cbf"), known.sessions)
-        told = verdict(results, roi, relations, arms)
-        marked |= told.chosen
-        title = roi.replace("_", " ") + (" \u2020" if told.chosen else "")
-        axes.set_title(title, pad=18 + 10 * told.text.count("\n"))
-        axes.text(0, 1.02, told.text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
+        own_test = verdict(results, roi, relations, arms)
+        marked |= own_test.chosen
+        title = roi.replace("_", " ") + (" \u2020" if own_test.chosen else "")
+        axes.set_title(title, pad=18 + 10 * own_test.text.count("\n"))
+        axes.text(0, 1.02, own_test.text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
         if points.participants:
             _panel(axes, points, np.array([known.arms.get(name) for name in points.participants]), arms)
         else:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from pharmasl.errors import FilePath
 from pharmasl.figures import style
-from pharmasl.figures.findings import number, p_text
+from pharmasl.figures.numerals import number, p_text
 from pharmasl.files.tables import Row
 from pharmasl.sensitivity import curve_columns, naming
 
@@ -53,7 +53,7 @@ class Curve:
     total : Row
         The row of ``curve.tsv`` about all specifications.
     choices : sequence of Choice
-        A row of the matrix each; values that all specifications share are left out.
+        One row of the matrix per choice; values that all specifications share are left out.
     rows : sequence of Row
         Rows of ``specifications.tsv`` with an estimate, by rank.
     reasons : sequence of str

@@ -196,32 +196,32 @@ def draw(path: FilePath, name: str, files: StatmapFiles) -> None:
         Of the analysis.
     files : StatmapFiles
     """
-    found = Findings(files.table, files.inference)
-    title = f"{name}: {found.question[0].lower()}{found.question[1:]}"
-    if not found.ran:
-        style.placeholder(path, title, found.status)
+    results = Findings(files.table, files.inference)
+    title = f"{name}: {results.question[0].lower()}{results.question[1:]}"
+    if not results.ran:
+        style.placeholder(path, title, results.status)
         return
-    shown = _shown(files, found)
+    shown = _shown(files, results)
     # The strongest peak of each significant cluster, else the strongest voxel of the map.
-    peaks = sorted(found.significant().values(), key=lambda row: -abs(float(row["t"])))
+    peaks = sorted(results.significant().values(), key=lambda row: -abs(float(row["t"])))
     drawn = style.figure(12, 8.3)
     drawn.text(0.015, 0.972, title, fontsize=14, weight="bold", va="top")
-    drawn.text(0.015, 0.928, caption(found), fontsize=10, color=style.MUTED, va="top")
+    drawn.text(0.015, 0.928, caption(results), fontsize=10, color=style.MUTED, va="top")
     _axial_slices(drawn, shown, peaks)
     _projections_and_cuts(drawn, shown, peaks)
     _bar(drawn.add_axes((0.945, 0.4, 0.014, 0.4)), shown.threshold, shown.top)
     style.save(drawn, path)
 
 
-def _shown(files: StatmapFiles, found: Findings) -> _Shown:
+def _shown(files: StatmapFiles, results: Findings) -> _Shown:
     """The maps of an analysis, cut to the brain."""
     template = Template(files.reference)
     p = 10.0 ** -template.crop(images.load(files.verdict)[0]).astype(np.float64)
     t = template.crop(images.load(files.t)[0])
-    top = max(math.ceil(2 * float(np.nanmax(np.abs(t)))) / 2, found.threshold + 1)
+    top = max(math.ceil(2 * float(np.nanmax(np.abs(t)))) / 2, results.threshold + 1)
     # The map of p is in single precision.
-    outline = np.nan_to_num(p, nan=1.0) <= found.alpha * (1 + 1e-5)
-    return _Shown(template, t, overlay(t, found.threshold, top), outline, found.threshold, top)
+    outline = np.nan_to_num(p, nan=1.0) <= results.alpha * (1 + 1e-5)
+    return _Shown(template, t, overlay(t, results.threshold, top), outline, results.threshold, top)
 
 
 def _axial_slices(drawn: Figure, shown: _Shown, peaks: list[Row]) -> None:
@@ -264,20 +264,20 @@ def _projections_and_cuts(drawn: Figure, shown: _Shown, peaks: list[Row]) -> Non
             axes.set_ylim((shape[up] - span) / 2, (shape[up] + span) / 2)
 
 
-def caption(found: Findings) -> str:
+def caption(results: Findings) -> str:
     """What was tested, on whom and at which threshold, in two lines."""
-    cluster, number = found.inference["tests"]["cluster"], len(found.significant())
-    sides = "two-sided" if found.inference["tests"]["two_sided"] else "one-sided"
+    cluster, number = results.block["tests"]["cluster"], len(results.significant())
+    sides = "two-sided" if results.block["tests"]["two_sided"] else "one-sided"
     outlined = "no cluster is" if not number else "1 cluster is" if number == 1 else f"{number} clusters are"
-    draws, fields = found.inference["permutation"], found.inference.get("random_fields")
+    draws, fields = results.block["permutation"], results.block.get("random_fields")
     how = f"{draws['number']:,} permutations, " if draws else "random fields, " if fields else ""
     verdict = (
-        f"Outlined in black: what is significant at {found.level} by {found.decides} ({outlined}; {sides}, {how}"
+        f"Outlined in black: what is significant at {results.level} by {results.decides} ({outlined}; {sides}, {how}"
         f"{cluster['neighbours']} neighbours)."
     )
-    if not found.verdict["can_reach_alpha"]:
-        verdict = f"Nothing could have been significant: the relabellings allow no p below {found.verdict['smallest_attainable_p']:.2g}."
+    if not results.verdict["can_reach_alpha"]:
+        verdict = f"Nothing could have been significant: the relabellings allow no p below {results.verdict['smallest_attainable_p']:.2g}."
     return (
-        f"{found.people}; t with {found.inference['model']['df']:g} degrees of freedom; full colour above "
-        f"|t| = {found.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n{verdict}"
+        f"{results.people}; t with {results.block['model']['df']:g} degrees of freedom; full colour above "
+        f"|t| = {results.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n{verdict}"
     )

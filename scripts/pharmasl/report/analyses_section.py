@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pharmasl.errors import FilePath
 from pharmasl.figures import findings
 from pharmasl.figures.findings import Findings
+from pharmasl.figures.numerals import p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.report import pictures
 from pharmasl.report.analysis_clusters import SHOWN, clusters
 from pharmasl.report.analysis_definitions import Block, Definition, tested
-from pharmasl.report.words import Table, count, fixed, listed, p_value, p_words, plain, upper
+from pharmasl.report.words import Table, count, fixed, listed, p_words, plain, upper
 from pharmasl.study.effect_kinds import KINDS
 from pharmasl.study.settings import Region, SessionPair
 
@@ -20,36 +21,36 @@ from pharmasl.study.settings import Region, SessionPair
 CHOSEN = "an overestimate, as the same data chose the cluster"
 
 
-def direction(found: Findings, row: Row) -> str:
+def direction(results: Findings, row: Row) -> str:
     """The effect of a cluster as a clause, its sign in words."""
-    kind = KINDS[found.inference["effect"]["name"]]
-    return kind.finding(found.inference, size=float(row["effect_mean"]), positive=row["sign"] == "+")
+    kind = KINDS[results.block["effect"]["name"]]
+    return kind.finding(results.block, size=float(row["effect_mean"]), positive=row["sign"] == "+")
 
 
-def out_of_reach(found: Findings) -> str:
+def out_of_reach(results: Findings) -> str:
     """That an analysis could not have been significant, in sentences; empty where it could."""
-    if found.verdict["can_reach_alpha"]:
+    if results.verdict["can_reach_alpha"]:
         return ""
     return (
-        f"This analysis could not have been significant: the smallest p that its {found.inference['permutation']['number']:,} "
-        f"relabellings allow is {p_value(found.verdict['smallest_attainable_p'])}, above {found.alpha:g}. It says nothing for "
+        f"This analysis could not have been significant: the smallest p that its {results.block['permutation']['number']:,} "
+        f"relabellings allow is {p_value(results.verdict['smallest_attainable_p'])}, above {results.alpha:g}. It says nothing for "
         "or against an effect."
     )
 
 
-def sentences(found: Findings, sessions: SessionPair | None) -> list[str]:
+def sentences(results: Findings, sessions: SessionPair | None) -> list[str]:
     """The result: sign, place, size and p of each significant cluster, or that there is none."""
-    if not found.ran:
-        return [f"This analysis was {found.status}."]
-    if reason := out_of_reach(found):
+    if not results.ran:
+        return [f"This analysis was {results.status}."]
+    if reason := out_of_reach(results):
         return [reason]
-    significant, outside = list(found.significant().values()), outside_clusters(found)
+    significant, outside = list(results.significant().values()), outside_clusters(results)
     if not significant and not outside:
-        return [_nothing(found)]
+        return [_nothing(results)]
     when = f"From {sessions.baseline} to {sessions.followup}, in" if sessions else "In"
     text = [
         f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
-        f"{findings.place(row)}, {direction(found, row)}{size(row)}: {deciding_p(found, row)} by {found.decides} "
+        f"{findings.place(row)}, {direction(results, row)}{size(row)}: {deciding_p(results, row)} by {results.decides} "
         f"(t = {fixed(row['t'])} at the peak)."
         for row in significant[:SHOWN]
     ]
@@ -57,37 +58,37 @@ def sentences(found: Findings, sessions: SessionPair | None) -> list[str]:
         text.append(f"{len(significant) - SHOWN} more clusters are significant; the table has them.")
     text += outside
     # With the first sentence, since a result may be made of it.
-    text[0] += "".join(f" Mind: {note}." for note in found.inference.get("notes", []))
+    text[0] += "".join(f" Mind: {note}." for note in results.block.get("notes", []))
     return text
 
 
-def _nothing(found: Findings) -> str:
+def _nothing(results: Findings) -> str:
     """That no cluster was significant, and which came nearest."""
-    text = f"No cluster was significant at {found.level} by {found.decides}."
-    if found.clusters:
-        row = min(found.clusters.values(), key=lambda row: float(row["p_verdict"]))
+    text = f"No cluster was significant at {results.level} by {results.decides}."
+    if results.clusters:
+        row = min(results.clusters.values(), key=lambda row: float(row["p_verdict"]))
         text += (
             f" The nearest lay at {findings.place(row)}, {count(int(row['size_voxels']), 'voxel')}, "
-            f"{deciding_p(found, row)}."
+            f"{deciding_p(results, row)}."
         )
     return f"{text} Absence of evidence is no evidence of absence."
 
 
-def outside_clusters(found: Findings) -> list[str]:
+def outside_clusters(results: Findings) -> list[str]:
     """That voxels are significant where no cluster was formed, as a list of no or one sentence."""
-    number = found.verdict["voxels_outside_clusters"]
+    number = results.verdict["voxels_outside_clusters"]
     if not number:
         return []
     return [
-        f"{count(number, 'voxel is', 'voxels are')} significant at {found.level} by {found.decides} outside all clusters formed "
-        f"at p < {found.inference['tests']['cluster']['forming_p']:g}; the map of the deciding p shows where."
+        f"{count(number, 'voxel is', 'voxels are')} significant at {results.level} by {results.decides} outside all clusters formed "
+        f"at p < {results.block['tests']['cluster']['forming_p']:g}; the map of the deciding p shows where."
     ]
 
 
-def deciding_p(found: Findings, row: Row) -> str:
+def deciding_p(results: Findings, row: Row) -> str:
     """The p (or q) of a cluster by the statistic that decides, in words."""
     words = p_words(row["p_verdict"])
-    if found.verdict["error_rate"] == verdict.FALSE_DISCOVERY:
+    if results.verdict["error_rate"] == verdict.FALSE_DISCOVERY:
         return words.replace("p", "q", 1)
     return f"family-wise {words}"
 
@@ -100,21 +101,19 @@ def size(row: Row) -> str:
     return f" (Hedges' g {fixed(row['hedges_g'])}, {interval}; {CHOSEN})"
 
 
-def notes(found: Findings, regions: Mapping[str, Region]) -> list[str]:
+def notes(results: Findings, regions: Mapping[str, Region]) -> list[str]:
     """What a reader has to keep in mind, in sentences."""
-    text = [
-        f"{row['participant_id']} does not enter: {row['reason']}." for row in found.inference.get("excluded") or []
-    ]
-    if not found.ran:
+    text = [f"{row['participant_id']} does not enter: {row['reason']}." for row in results.block.get("excluded") or []]
+    if not results.ran:
         return text
-    own = [*found.inference.get("notes", []), *found.inference["model"].get("notes", [])]
+    own = [*results.block.get("notes", []), *results.block["model"].get("notes", [])]
     text += [f"{upper(note)}.".replace("..", ".") for note in own]
-    lost = {name: n for name, n in found.inference["search_volume"]["uncovered_voxels"].items() if n}
+    lost = {name: n for name, n in results.block["search_volume"]["uncovered_voxels"].items() if n}
     if lost:
         worst = sorted(lost.items(), key=lambda item: -item[1])[:3]
         words = listed(f"{name} ({n:,})" for name, n in worst)
         text.append(f"Voxels that a participant's scans do not cover are lost to all; most by {words}.")
-    seed = found.inference.get("seed")
+    seed = results.block.get("seed")
     source = regions.get(seed["roi"]) if seed else None
     if source and source.analysis:
         text.append(f"The seed is cluster {source.cluster} of the analysis {source.analysis}, chosen by these data.")
@@ -167,7 +166,7 @@ class AnalysisSection:
         Clusters: the significant and the largest others, and all of them if there are more; None without any.
     tested : sequence of Definition
     notes : sequence of str
-    inference : Mapping
+    block : Mapping
         Content of ``{analysis}_inference.json``.
     """
 
@@ -183,7 +182,7 @@ class AnalysisSection:
     all: Table | None
     tested: Sequence[Definition]
     notes: Sequence[str]
-    inference: Block
+    block: Block
 
 
 def section(
@@ -205,20 +204,20 @@ def section(
     -------
     AnalysisSection
     """
-    found = Findings(files.table, files.inference)
-    unit, text = found.inference["effect"]["unit"], sentences(found, sessions)
+    results = Findings(files.table, files.inference)
+    unit, text = results.block["effect"]["unit"], sentences(results, sessions)
     return AnalysisSection(
         name=name,
-        heading=found.question,
+        heading=results.question,
         role=role,
-        ran=found.ran,
+        ran=results.ran,
         sentences=text,
         figure=pictures.png(files.figure),
         design=pictures.png(files.design),
-        alt=f"{found.question}: t map on the template. " + " ".join(text[:2]),
-        table=clusters(found, unit) if found.rows else None,
-        all=clusters(found, unit, True) if found.rows and len(found.clusters) > SHOWN else None,
-        tested=tested(found),
-        notes=notes(found, regions),
-        inference=found.inference,
+        alt=f"{results.question}: t map on the template. " + " ".join(text[:2]),
+        table=clusters(results, unit) if results.rows else None,
+        all=clusters(results, unit, True) if results.rows and len(results.clusters) > SHOWN else None,
+        tested=tested(results),
+        notes=notes(results, regions),
+        block=results.block,
     )

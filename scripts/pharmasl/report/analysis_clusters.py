@@ -4,21 +4,22 @@ from collections.abc import Sequence
 
 from pharmasl.figures import findings
 from pharmasl.figures.findings import Findings
+from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
-from pharmasl.report.words import MINUS, MISSING, Table, fixed, p_value, plain, signed
+from pharmasl.report.words import MINUS, Table, fixed, plain, signed
 
 SHOWN = 10  # clusters in the table that is always open
 # What decides, in the head of a column.
 SHORT = {"voxel": "peak", "tfce": "TFCE", "any": "any, corrected", "false_discovery": "FDR"}
 
 
-def clusters(found: Findings, unit: str, everything: bool = False) -> Table:
+def clusters(results: Findings, unit: str, everything: bool = False) -> Table:
     """The cluster table: significant clusters and the largest others, or all.
 
     Parameters
     ----------
-    found : Findings
+    results : Findings
     unit : str
         Of the effect.
     everything : bool
@@ -28,10 +29,10 @@ def clusters(found: Findings, unit: str, everything: bool = False) -> Table:
     -------
     Table
     """
-    significant = found.significant()
-    shown = [number for number in found.clusters if everything or number in significant or number <= SHOWN]
-    rows = [row for row in found.rows if int(row["cluster"]) in shown]
-    heads = _heads(found)
+    significant = results.significant()
+    shown = [number for number in results.clusters if everything or number in significant or number <= SHOWN]
+    rows = [row for row in results.rows if int(row["cluster"]) in shown]
+    heads = _heads(results)
     which = "All clusters" if everything else "Significant clusters (in bold) and the largest others"
     return Table(
         f"{which}; the p that decides first, the others are secondary; effect in {unit}",
@@ -42,8 +43,8 @@ def clusters(found: Findings, unit: str, everything: bool = False) -> Table:
     )
 
 
-def _heads(found: Findings) -> Sequence[str]:
-    statistic, rate = found.verdict["statistic"], found.verdict["error_rate"]
+def _heads(results: Findings) -> Sequence[str]:
+    statistic, rate = results.verdict["statistic"], results.verdict["error_rate"]
     letter = "q" if rate == verdict.FALSE_DISCOVERY else "p"
     return [
         "Cluster",

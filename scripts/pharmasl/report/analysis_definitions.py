@@ -1,10 +1,11 @@
-"""What was tested in an analysis: its definitions, as terms with a text each."""
+"""What was tested in an analysis: its definitions, one text per term."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pharmasl.figures.findings import Findings
-from pharmasl.report.words import count, fixed, listed, p_value, p_words, plain, short, upper
+from pharmasl.figures.numerals import p_value
+from pharmasl.report.words import count, fixed, listed, p_words, plain, short, upper
 
 # A part of an analysis' inference block.
 Block = Mapping[str, Any]
@@ -17,30 +18,30 @@ class Definition(NamedTuple):
     text: str
 
 
-def tested(found: Findings) -> list[Definition]:
+def tested(results: Findings) -> list[Definition]:
     """What p means in an analysis: model, search volume and each statistic."""
-    block = found.inference
+    block = results.block
     definitions = [Definition("Effect", block["effect"]["meaning"])]
     if block.get("seed"):
         definitions.append(Definition("Seed", f"{plain(block['seed']['roi'])}, contrast {block['seed']['contrast']}"))
-    if not found.ran:
+    if not results.ran:
         return definitions
-    return [*definitions, *_model(found), *_statistics(block["tests"]), *_fields(block), *_error_rates(found)]
+    return [*definitions, *_model(results), *_statistics(block["tests"]), *_fields(block), *_error_rates(results)]
 
 
-def left_out(found: Findings) -> str:
+def left_out(results: Findings) -> str:
     """How many of those who were to be analysed are not, as a continuation; empty if none."""
-    lost = len(found.inference.get("excluded") or [])
+    lost = len(results.block.get("excluded") or [])
     return f"; {count(lost, 'participant')} left out" if lost else ""
 
 
-def _model(found: Findings) -> Iterator[Definition]:
-    block = found.inference
+def _model(results: Findings) -> Iterator[Definition]:
+    block = results.block
     model, volume, draws = block["model"], block["search_volume"], block["permutation"]
     yield Definition(
-        "Decided by", f"{upper(found.decides)}, {found.level}; every other p of this analysis is secondary"
+        "Decided by", f"{upper(results.decides)}, {results.level}; every other p of this analysis is secondary"
     )
-    yield Definition("Participants", f"{found.people}{left_out(found)}; {short(model['df'])} degrees of freedom")
+    yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
     yield Definition("Model", f"{model['formula']}; {model['statistic']}")
     size = " x ".join(map(short, volume["voxel_size_mm"]))
     yield Definition(
@@ -71,11 +72,11 @@ def _statistics(tests: Block) -> Iterator[Definition]:
         mass = tests["mass"]
         yield Definition("Mass test", f"{mass['statistic']}; critical mass {short(mass.get('critical_mass'))}")
     if "tfce" in tests:
-        tfce = tests["tfce"]
+        enhanced = tests["tfce"]
         yield Definition(
             "TFCE",
-            f"{tfce['statistic']}; E {short(tfce['extent_power'])}, H {short(tfce['height_power'])}, "
-            f"{tfce['neighbours']} neighbours, of {tfce['scale']}; critical value {short(tfce.get('critical_tfce'))}",
+            f"{enhanced['statistic']}; E {short(enhanced['extent_power'])}, H {short(enhanced['height_power'])}, "
+            f"{enhanced['neighbours']} neighbours, of {enhanced['scale']}; critical value {short(enhanced.get('critical_tfce'))}",
         )
 
 
@@ -94,8 +95,8 @@ def _fields(block: Block) -> Iterator[Definition]:
         yield Definition("Set of clusters", chance)
 
 
-def _error_rates(found: Findings) -> Iterator[Definition]:
-    tests = found.inference["tests"]
+def _error_rates(results: Findings) -> Iterator[Definition]:
+    tests = results.block["tests"]
     rate = tests.get("false_discovery")
     if rate:
         largest = "no voxel"
@@ -103,7 +104,7 @@ def _error_rates(found: Findings) -> Iterator[Definition]:
             largest = f"{count(rate['voxels'], 'voxel')}, of uncorrected p up to {rate['critical_p']:.2g},"
         yield Definition("False discovery rate", f"{largest} at q \u2264 {rate['level']:g} ({rate['method']})")
     sides = "two-sided" if tests["two_sided"] else "one-sided"
-    yield Definition("Error rate", f"{found.alpha:g} {tests['correction']}; {sides}")
+    yield Definition("Error rate", f"{results.alpha:g} {tests['correction']}; {sides}")
 
 
 def variances(block: Block) -> str:

@@ -5,23 +5,11 @@ from dataclasses import dataclass
 
 from pharmasl.conduct import answers
 from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING, number, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
-from pharmasl.report.words import (
-    CI,
-    MISSING,
-    NONE,
-    Table,
-    between,
-    fixed,
-    number,
-    p_value,
-    p_words,
-    plain,
-    short,
-    signed,
-)
+from pharmasl.report.words import CI, NONE, Table, between, fixed, p_words, plain, short, signed
 from pharmasl.study.settings import Arms
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pharmasl.report.words import MISSING, Table, count, fixed, p_value, p_words, plain
+from pharmasl.figures.numerals import MISSING, p_value
+from pharmasl.report.words import Table, count, fixed, p_words, plain
 
 SUFFIX = "_leftout_test.json"
 # Region to the content of its ``_leftout_test.json``.
@@ -20,7 +21,7 @@ class LeftOutSection:
 
 
 def sentences(tests: Tests, chosen_by: Mapping[str, str]) -> list[str]:
-    """For each region: for how many participants it was found again, r there, and what each p is worth.
+    """For each region: for how many participants it was found again, r there, and which p is valid.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def _sentence(region: str, analysis: str, test: Mapping[str, Any]) -> str:
 
 
 def table(tests: Tests, chosen_by: Mapping[str, str]) -> Table:
-    """The same numbers, the circular ones beside the honest one."""
+    """The same results as a table, the circular ones beside the valid one."""
     cells = []
     for name, test in tests.items():
         start = [plain(name), plain(chosen_by[name])]

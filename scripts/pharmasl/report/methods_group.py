@@ -88,9 +88,9 @@ def _other_statistics(tests: Block) -> str:
     """Mass and TFCE, as the sentence goes on."""
     text = f", their {tests['mass']['statistic']}" if "mass" in tests else ""
     if "tfce" in tests:
-        tfce = tests["tfce"]
+        enhanced = tests["tfce"]
         text += (
-            f", and voxels besides by the {tfce['statistic']} (E {short(tfce['extent_power'])}, H "
-            f"{short(tfce['height_power'])}, {tfce['neighbours']} neighbours)"
+            f", and voxels besides by the {enhanced['statistic']} (E {short(enhanced['extent_power'])}, H "
+            f"{short(enhanced['height_power'])}, {enhanced['neighbours']} neighbours)"
         )
     return text

@@ -70,7 +70,7 @@ def without_paths(value: Any, key: str | None = None) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What the page rests on beside its files.
+    """What the page rests on, other than its files.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Provenance:
     state : Digests
         Of code and configuration.
     allocation_log : path-like or None
-        None where no allocation of the arms is on record, or it must not be told yet.
+        None where no allocation of the arms is on record, and in a blinded run.
     """
 
     versions: Mapping[str, str]
@@ -154,14 +154,14 @@ def _relations(files: ReportFiles, settings: Settings) -> RelationsSection | Non
         mediation=files.craving_mediation,
         left_out_tests=files.left_out_tests,
     )
-    asked = RelationTest(
+    relation = RelationTest(
         declared=settings.craving.test,
         family=settings.craving.family,
         arms=settings.arms,
         primary=settings.primary,
     )
     chosen_by = {name: region.analysis for name, region in settings.rois.items() if region.analysis}
-    return relations_section.section(results, asked, chosen_by)
+    return relations_section.section(results, relation, chosen_by)
 
 
 def _sensitivity(files: ReportFiles) -> SensitivitySection | None:
@@ -206,8 +206,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     -------
     Page
     """
-    printed = without_paths(dict(configuration))
-    settings = build(Settings, printed)
+    settings = build(Settings, configuration)
     scans, people = tables.read_table(files.scans), tables.read_table(files.participants, of_arms=True)
     analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict)
     craving, relations = _craving(files, settings), _relations(files, settings)
@@ -217,7 +216,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         settings,
         scans,
         [tables.read_json(path) for path in files.cbf_sidecars],
-        {section.name: section.inference for section in analyses},
+        {section.name: section.block for section in analyses},
         has_craving=craving is not None,
         has_relations=relations is not None,
         sensitivity=sensitivity.method if sensitivity else None,
@@ -232,7 +231,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     )
     log = provenance.allocation_log
     return Page(
-        title=str(configuration["title"]),
+        title=settings.title,
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
         allocation=allocation_section.sentences(log) if log else [],
         sections=_headings(
@@ -267,7 +266,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         methods=methods,
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
-        config=yaml.safe_dump(printed, sort_keys=False, allow_unicode=True, width=110),
+        config=yaml.safe_dump(without_paths(dict(configuration)), sort_keys=False, allow_unicode=True, width=110),
     )
 
 

@@ -9,9 +9,10 @@ from typing import TypeVar
 from pharmasl.conduct import flow
 from pharmasl.conduct.flow import FlowRow
 from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
-from pharmasl.report.words import MISSING, NONE, Table, count, fixed, listed, plain, short
+from pharmasl.report.words import NONE, Table, count, fixed, listed, plain, short
 from pharmasl.study.settings import Analysis, Arms
 
 Value = TypeVar("Value", bound=Hashable)

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING, number
 from pharmasl.files.tables import Row
 from pharmasl.quality import flags, judgement
 from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 from pharmasl.report import participants_section, pictures
-from pharmasl.report.words import MISSING, Table, count, fixed, number, short, upper
+from pharmasl.report.words import Table, count, fixed, short, upper
 from pharmasl.study.settings import Arms, QualityRules
 
 SUMMARY = (*MEASURES, "pairs_used")

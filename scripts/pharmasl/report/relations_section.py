@@ -1,4 +1,4 @@
-"""How craving goes with regional perfusion: the declared test in each region, and the correlations that describe."""
+"""Correlations of craving with regional perfusion: the declared test in each region, and those that describe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,24 +6,12 @@ from pathlib import Path
 
 from pharmasl.endpoints import families
 from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import left_out_section, pictures
 from pharmasl.report.left_out_section import LeftOutSection
-from pharmasl.report.words import (
-    CI,
-    DAGGER,
-    MINUS,
-    MISSING,
-    NONE,
-    Table,
-    between,
-    count,
-    fixed,
-    p_value,
-    p_words,
-    plain,
-)
+from pharmasl.report.words import CI, DAGGER, MINUS, NONE, Table, between, count, fixed, p_words, plain
 from pharmasl.study import primary
 from pharmasl.study.settings import Arms, DeclaredCorrelation, Primary
 
@@ -82,16 +70,16 @@ class RelationTest:
         return primary.role(self.primary, primary.correlation(row["roi"])) if tested else primary.EXPLORATORY
 
 
-def introduction(rows: Sequence[Row], asked: RelationTest) -> str:
+def introduction(rows: Sequence[Row], relation: RelationTest) -> str:
     """What the table of correlations tests, and what it describes."""
-    declared = asked.declared
-    topic = _TOPICS["change" if asked.compares_arms else declared.timing]
+    declared = relation.declared
+    topic = _TOPICS["change" if relation.compares_arms else declared.timing]
     who = "over both arms and adjusted for arm"
     if declared.group != "all":
-        who = f"on {asked.arms.treatment if declared.group == 'treatment' else asked.arms.control}"
-    who = "the arms compared" if asked.compares_arms else who
+        who = f"on {relation.arms.treatment if declared.group == 'treatment' else relation.arms.control}"
+    who = "the arms compared" if relation.compares_arms else who
     number = next((int(row["family_size"]) for row in rows if row["role"] == families.TESTED), 0)
-    if asked.family == "all":
+    if relation.family == "all":
         return f"{topic}, {who}. All {number} correlations and comparisons of the table are one family, corrected together:"
     return (
         f"{topic}, {who} ({METHODS[declared.method]}): the declared test, corrected together for {count(number, 'region')}. All other "
@@ -99,20 +87,20 @@ def introduction(rows: Sequence[Row], asked: RelationTest) -> str:
     )
 
 
-def sentences(rows: Sequence[Row], asked: RelationTest) -> list[str]:
+def sentences(rows: Sequence[Row], relation: RelationTest) -> list[str]:
     """The result of the declared test in each region."""
-    return [_sentence(row, asked) for row in rows if asked.fits(row)]
+    return [_sentence(row, relation) for row in rows if relation.fits(row)]
 
 
-def _sentence(row: Row, asked: RelationTest) -> str:
-    name = f"{plain(row['roi'])} ({row['contrast']}, {asked.role(row)})"
+def _sentence(row: Row, relation: RelationTest) -> str:
+    name = f"{plain(row['roi'])} ({row['contrast']}, {relation.role(row)})"
     if row["region_of"] == "others":
         name += ", region found without the participant"
     elif row["roi_defined_by_same_data"] == "true":
         name += ", a cluster of these data"
     if row["estimate"] is None:
         return f"{name}: not tested, {row['note'] or 'no values'}."
-    symbol = "r" if asked.declared.method == "pearson" else METHODS[asked.declared.method]
+    symbol = "r" if relation.declared.method == "pearson" else METHODS[relation.declared.method]
     interval = between(row["ci_low"], row["ci_high"])
     text = f"{name}: {symbol} = {fixed(row['estimate'])} ({CI} {interval}, n = {row['n']})"
     if row["role"] == families.DESCRIBED:
@@ -121,7 +109,7 @@ def _sentence(row: Row, asked: RelationTest) -> str:
     return f"{text}, {p_words(row['p'])}{corrected if row['family_size'] != '1' else ''}."
 
 
-def table(rows: Sequence[Row], everything: bool, asked: RelationTest) -> Table:
+def table(rows: Sequence[Row], everything: bool, relation: RelationTest) -> Table:
     """The correlations: the tests and those of changes by Pearson's r, or all.
 
     Parameters
@@ -129,7 +117,7 @@ def table(rows: Sequence[Row], everything: bool, asked: RelationTest) -> Table:
     rows : sequence of Row
         Of ``roi_craving.tsv``.
     everything : bool
-    asked : RelationTest
+    relation : RelationTest
 
     Returns
     -------
@@ -142,7 +130,7 @@ def table(rows: Sequence[Row], everything: bool, asked: RelationTest) -> Table:
         or row["role"] == families.TESTED
         or (row["timing"] == "change" and row["method"] not in ("spearman", "percentage_bend"))
     ]
-    cells, heads, text = [_cells(row, asked) for row in shown], _HEADS, set(_WORDS)
+    cells, heads, text = [_cells(row, relation) for row in shown], _HEADS, set(_WORDS)
     caption = "All correlations of CBF and craving"
     if not everything:
         caption = _TOPICS["change"]
@@ -175,7 +163,7 @@ _HEADS = [
 ]
 
 
-def _cells(row: Row, asked: RelationTest) -> list[str]:
+def _cells(row: Row, relation: RelationTest) -> list[str]:
     dagger = f" {DAGGER}" if row["roi_defined_by_same_data"] == "true" else ""
     reading = ", region without the participant" if row.get("region_of") == "others" else ""
     without = row.get("without_one_low") is not None
@@ -185,7 +173,7 @@ def _cells(row: Row, asked: RelationTest) -> list[str]:
         TIMINGS.get(row["timing"], row["timing"]),
         row["group"].replace(" - ", f" {MINUS} "),
         METHODS.get(row["method"], row["method"]),
-        asked.role(row),
+        relation.role(row),
         fixed(row["estimate"]),
         between(row["ci_low"], row["ci_high"]),
         p_value(row["p"]),
@@ -271,13 +259,13 @@ class RelationsSection:
     mediation: Table | None
 
 
-def section(results: RelationResults, asked: RelationTest, chosen_by: Mapping[str, str]) -> RelationsSection:
+def section(results: RelationResults, relation: RelationTest, chosen_by: Mapping[str, str]) -> RelationsSection:
     """The section of regional perfusion and craving.
 
     Parameters
     ----------
     results : RelationResults
-    asked : RelationTest
+    relation : RelationTest
     chosen_by : Mapping
         Region that is a cluster to the analysis that found it.
 
@@ -286,15 +274,15 @@ def section(results: RelationResults, asked: RelationTest, chosen_by: Mapping[st
     RelationsSection
     """
     rows = tables.read_table(results.correlations)
-    text = sentences(rows, asked)
+    text = sentences(rows, relation)
     tests = {
         Path(path).name.removesuffix(left_out_section.SUFFIX): tables.read_json(path) for path in results.left_out_tests
     }
     return RelationsSection(
-        introduction=introduction(rows, asked),
+        introduction=introduction(rows, relation),
         sentences=text,
-        table=table(rows, False, asked),
-        all=table(rows, True, asked),
+        table=table(rows, False, relation),
+        all=table(rows, True, relation),
         figure=pictures.png(results.figure) if results.figure else None,
         alt="Change of craving against change of CBF in each region. " + " ".join(text),
         chosen=any(row["roi_defined_by_same_data"] == "true" for row in rows),

@@ -1,24 +1,11 @@
-"""How regions' changes go with a seed's change, within each arm and between the arms."""
+"""Slopes of regions' changes on a seed's change, within each arm and compared between the arms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.files.tables import Row
-from pharmasl.report.words import (
-    CI,
-    DAGGER,
-    MINUS,
-    MISSING,
-    NONE,
-    Table,
-    between,
-    fixed,
-    p_value,
-    p_words,
-    plain,
-    short,
-    signed,
-)
+from pharmasl.report.words import CI, DAGGER, MINUS, NONE, Table, between, fixed, p_words, plain, short, signed
 
 
 @dataclass(frozen=True)

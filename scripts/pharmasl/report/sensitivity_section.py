@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import number
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures, specification_tables
 from pharmasl.report.specification_tables import Answer
-from pharmasl.report.words import CI, Table, count, fixed, listed, number, p_words, signed
+from pharmasl.report.words import CI, Table, count, fixed, listed, p_words, signed
 from pharmasl.sensitivity import curve_columns, naming
 from pharmasl.sensitivity.curve_columns import DIMENSIONS
 

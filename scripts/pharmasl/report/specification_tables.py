@@ -3,21 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pharmasl.figures.numerals import MISSING, Number, p_value
 from pharmasl.files.tables import Row
-from pharmasl.report.words import (
-    DAGGER,
-    HARD,
-    MINUS,
-    MISSING,
-    NONE,
-    Number,
-    Table,
-    between,
-    fixed,
-    p_value,
-    plain,
-    signed,
-)
+from pharmasl.report.words import DAGGER, HARD, MINUS, NONE, Table, between, fixed, plain, signed
 from pharmasl.sensitivity import naming
 from pharmasl.sensitivity.curve_columns import WHOLE_BRAIN
 

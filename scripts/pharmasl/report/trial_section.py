@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from pharmasl.conduct import answers
 from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.report.words import MISSING, NONE, Table, count, listed, p_value, p_words, plain
+from pharmasl.report.words import NONE, Table, count, listed, p_words, plain
 from pharmasl.study import primary
 from pharmasl.study.settings import Primary
 

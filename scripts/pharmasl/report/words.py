@@ -5,20 +5,13 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from pharmasl.figures.numerals import MISSING, Number, number, p_text
+
 MINUS = "\u2212"
 NONE = "\u2013"  # a cell to which nothing belongs
 DAGGER = "\u2020"
-MISSING = "n/a"
 HARD = "\u00a0"  # a space at which no line is broken
 CI = f"95{HARD}%{HARD}CI"
-
-# A number, or a table's cell that holds one; None where it is missing.
-Number = str | float | None
-
-
-def number(value: Number) -> float:
-    """A table's cell as a float, NaN where missing."""
-    return math.nan if value is None else float(value)
 
 
 def fixed(value: Number, digits: int = 2, unit: str = "") -> str:
@@ -55,20 +48,9 @@ def short(value: bool | Number) -> str:
         return str(value)
 
 
-def p_value(value: Number) -> str:
-    """A p value: two significant digits, never zero."""
-    p = number(value)
-    if math.isnan(p):
-        return MISSING
-    if p < 0.0001:
-        return "< 0.0001"
-    return f"{p:.2g}" if p >= 0.001 else f"{p:.1g}"
-
-
 def p_words(value: Number) -> str:
     """A p value with its letter, in one piece: "p = 0.012", "p < 0.0001"."""
-    text = p_value(value)
-    return f"p {text}".replace(" ", HARD) if text.startswith("<") else f"p{HARD}={HARD}{text}"
+    return p_text(value).replace(" ", HARD)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -76,7 +58,7 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def listed(items: Iterable[object]) -> str:
+def listed(items: Iterable[str | int]) -> str:
     """Words in a row: "a, b and c"; "none" without any."""
     words = [str(item) for item in items]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"

@@ -5,7 +5,7 @@ import math
 import matplotlib
 import numpy as np
 import pytest
-from pharmasl.figures import craving_plot, findings, quality_plot, relations_plot, statmap, style
+from pharmasl.figures import craving_plot, findings, numerals, quality_plot, relations_plot, statmap, style
 from pharmasl.files import tables
 from pharmasl.space import images
 from pharmasl.study import settings
@@ -80,9 +80,9 @@ def test_significant_by_what_decides_alone(found):
 
 def test_places_are_words(found):
     assert findings.place(found.rows[0]).replace("\u00a0", " ") == "Frontal Mid 2 R (4, \u22128, 0)"
-    assert findings.p_text(0.00002) == "p < 0.0001"
-    assert findings.p_text(0.0004) == "p = 0.0004"
-    assert findings.p_text(math.nan) == "p n/a"
+    assert numerals.p_text(0.00002) == "p < 0.0001"
+    assert numerals.p_text(0.0004) == "p = 0.0004"
+    assert numerals.p_text(math.nan) == "p n/a"
 
 
 def test_overlay_fades_below_the_threshold_and_hides_missing():
