@@ -7,6 +7,7 @@ from pharmasl.conduct.losses import Loss, TrialRecords, joined, session_label
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import bids, tables
 from pharmasl.study import arms as study_arms
+from pharmasl.study import effect_kinds
 from pharmasl.study.settings import Analysis, Arms, Sessions
 
 CRAVING_MODEL, CRAVING_CHANGE = "craving, mixed model", "craving, change"
@@ -110,13 +111,8 @@ def analysis_stage(
     taking_part = {*study_arms.concerned(analysis, design.arms), None}
     analysed = {row["participant_id"] for row in tables.read_table(design_file)}
     trial.require_randomised(analysed, design_file)
-    block = tables.read_json(inference_file)
-    own_reasons: dict[str, dict[str, bool]] = {}
-    for row in block["excluded"]:
-        own_reasons.setdefault(row["participant_id"], {})[row["reason"]] = True
-    trial.require_randomised(own_reasons, inference_file)
+    own_losses = _own_losses(trial, inference_file)
     again = f"Run {analysis.name} again."
-    labels, states = design.labels(analysis), design.states(analysis)
     losses: dict[str, Loss | None] = {}
     for who, arm in trial.arms.items():
         if arm not in taking_part:
@@ -124,23 +120,44 @@ def analysis_stage(
                 expected = "participants of the arms that take part"
                 raise InputError(design_file, "participant_id", f"{who} of arm {arm}", expected, again)
             continue
-        loss = trial.without_usable_scans(who, labels, states, one_is_enough=analysis.method == "mixed_model")
-        loss = loss or trial.incomplete(who, study_arms.all_columns(analysis))
-        if who in analysed:
-            if loss:
-                contradiction = f"{who}, of whom the tables say: {loss.reason}"
-                raise InputError(design_file, "participant_id", contradiction, "tables of one study", again)
+        loss = _prior_loss(trial, who, analysis, design)
+        if who not in analysed:
+            losses[who] = loss or own_losses.get(who) or own_losses.get(EVERYONE)
+            if losses[who] is None:
+                expected = "a row, or a reason why the participant is left out"
+                raise InputError(design_file, "participant_id", f"no {who}", expected, again)
+        elif loss:
+            contradiction = f"{who}, of whom the tables say: {loss.reason}"
+            raise InputError(design_file, "participant_id", contradiction, "tables of one study", again)
+        else:
             losses[who] = None
-            continue
-        if loss is None and who in own_reasons:
-            loss = Loss("other", "; ".join(own_reasons[who]))
-        if loss is None and block["status"] != "run":
-            loss = Loss("other", f"analysis {block['status']}")
-        if loss is None:
-            expected = "a row, or a reason why the participant is left out"
-            raise InputError(design_file, "participant_id", f"no {who}", expected, again)
-        losses[who] = loss
     return StageOutcome("analysed", analysis.name, None, losses)
+
+
+# In place of a participant, where an analysis was not run.
+EVERYONE = ""
+
+
+def _own_losses(trial: TrialRecords, inference_file: FilePath) -> dict[str, Loss]:
+    """The participants whom an analysis itself leaves out; everyone, where it was not run."""
+    block = tables.read_json(inference_file)
+    reasons: dict[str, dict[str, None]] = {}
+    for row in block["excluded"]:
+        reasons.setdefault(row["participant_id"], {})[row["reason"]] = None
+    trial.require_randomised(reasons, inference_file)
+    losses = {who: Loss("other", "; ".join(own)) for who, own in reasons.items()}
+    if block["status"] != "run":
+        losses[EVERYONE] = Loss("other", f"analysis {block['status']}")
+    return losses
+
+
+def _prior_loss(trial: TrialRecords, participant: str, analysis: Analysis, design: FlowSettings) -> Loss | None:
+    """Why a participant cannot enter an analysis, by the tables of the study; None for the others."""
+    one_is_enough = analysis.method == effect_kinds.MIXED_MODEL
+    loss = trial.without_usable_scans(
+        participant, design.labels(analysis), design.states(analysis), one_is_enough=one_is_enough
+    )
+    return loss or trial.incomplete(participant, study_arms.all_columns(analysis))
 
 
 class CravingRatings:

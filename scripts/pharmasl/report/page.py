@@ -1,7 +1,7 @@
 """The report: content gathered from the results, laid out by a template that escapes every value."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -13,6 +13,7 @@ from pharmasl.conduct import flow
 from pharmasl.conduct.allocation_log import Digests
 from pharmasl.errors import FilePath
 from pharmasl.files import blinding, tables
+from pharmasl.files.tables import Row
 from pharmasl.report import (
     allocation_section,
     analyses_section,
@@ -38,6 +39,14 @@ from pharmasl.study import primary
 from pharmasl.study.settings import Plain, Settings, build
 
 TEMPLATE = "page.html.j2"
+Rows = Sequence[Row]
+# Anchor to heading of the sections that a study may not ask for, in the page's order.
+OPTIONAL = {
+    "seeds": "Regional change with a seed's change, by arm",
+    "craving": "Cue-elicited craving",
+    "relations": "Regional perfusion and craving",
+    "sensitivity": "Sensitivity to the choices of the analysis",
+}
 
 # Values that are paths: folders name users, projects and machines, so only the last part is shown.
 _PATH_KEYS = {"bids_dir", "output_dir", "participants_table", "table", "image", "labels", "truth_dir"}
@@ -129,6 +138,28 @@ class Page:
     config: str
 
 
+def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: Rows) -> ParticipantsSection:
+    own = ParticipantTables(
+        scans=scans,
+        participants=people,
+        exclusions=tables.read_table(files.exclusions),
+        unusable=tables.read_table(files.quality_exclusions),
+        flow=flow.read_flow(files.participant_flow) if files.participant_flow else [],
+    )
+    return participants_section.section(own, files.flow_figure, arms=settings.arms, analyses=settings.analyses)
+
+
+def _quality(files: ReportFiles, settings: Settings, people: Rows) -> QualitySection:
+    return quality_section.section(
+        tables.read_table(files.quality),
+        people,
+        figure=files.quality_figure,
+        scan_figures=files.scan_figures,
+        rules=settings.quality,
+        arms=settings.arms,
+    )
+
+
 def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSection]:
     paths = (files.analyses_tables, files.analyses_inference, files.analyses_figures, files.analyses_designs)
     for name, table, inference, figure, design in zip(settings.analyses, *paths, strict=True):
@@ -171,23 +202,12 @@ def _sensitivity(files: ReportFiles) -> SensitivitySection | None:
     return sensitivity_section.section(table, curve, figure)
 
 
-def _headings(
-    trial: TrialSection,
-    analyses: list[AnalysisSection],
-    *,
-    seeds: bool,
-    craving: bool,
-    relations: bool,
-    sensitivity: bool,
-) -> dict[str, tuple[int, str]]:
-    """Anchor of each section to its number and heading."""
+def _headings(trial: TrialSection, analyses: list[AnalysisSection], shown: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Anchor of each section to its number and heading; ``shown`` are those of :data:`OPTIONAL` that the page has."""
     headings = {"trial": "The verdict of the trial"} if trial.table else {}
     headings |= {"participants": "Participants and scans", "quality": "Image quality"}
     headings |= {f"analysis-{k}": section.heading for k, section in enumerate(analyses, start=1)}
-    headings |= {"seeds": "Regional change with a seed's change, by arm"} if seeds else {}
-    headings |= {"craving": "Cue-elicited craving"} if craving else {}
-    headings |= {"relations": "Regional perfusion and craving"} if relations else {}
-    headings |= {"sensitivity": "Sensitivity to the choices of the analysis"} if sensitivity else {}
+    headings |= {anchor: OPTIONAL[anchor] for anchor in shown}
     headings |= {"methods": "Methods", "provenance": "Provenance"}
     return {anchor: (number, heading) for number, (anchor, heading) in enumerate(headings.items(), start=1)}
 
@@ -212,6 +232,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes)) if files.seed_slopes else None
     sensitivity = _sensitivity(files)
+    optional = {"seeds": seeds, "craving": craving, "relations": relations, "sensitivity": sensitivity}
     methods = methods_section.paragraphs(
         settings,
         scans,
@@ -222,37 +243,14 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         sensitivity=sensitivity.method if sensitivity else None,
         versions=provenance.versions,
     )
-    participants = ParticipantTables(
-        scans=scans,
-        participants=people,
-        exclusions=tables.read_table(files.exclusions),
-        unusable=tables.read_table(files.quality_exclusions),
-        flow=flow.read_flow(files.participant_flow) if files.participant_flow else [],
-    )
     log = provenance.allocation_log
     return Page(
         title=settings.title,
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
         allocation=allocation_section.sentences(log) if log else [],
-        sections=_headings(
-            trial,
-            analyses,
-            seeds=seeds is not None,
-            craving=craving is not None,
-            relations=relations is not None,
-            sensitivity=sensitivity is not None,
-        ),
-        participants=participants_section.section(
-            participants, files.flow_figure, arms=settings.arms, analyses=settings.analyses
-        ),
-        quality=quality_section.section(
-            tables.read_table(files.quality),
-            people,
-            figure=files.quality_figure,
-            scan_figures=files.scan_figures,
-            rules=settings.quality,
-            arms=settings.arms,
-        ),
+        sections=_headings(trial, analyses, [anchor for anchor, section in optional.items() if section]),
+        participants=_participants(files, settings, scans, people),
+        quality=_quality(files, settings, people),
         trial=trial,
         analyses=analyses,
         conjunctions=[
