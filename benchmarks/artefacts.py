@@ -26,11 +26,15 @@ sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "tests"))
 
 import head
-from perfusion_settings import perfusion
+from perfusion_settings import quantification
 from pharmasl.perfusion import artefacts, kinetics, motion, nuisance, robust_average
 from pharmasl.space import spline, transforms
 
-LIMITS = {name: perfusion()["outliers"][name] for name in artefacts.LIMITS}
+
+def ruled(rule):
+    """The settings of outliers with one rule in force, or none."""
+    return quantification(outliers={"rules": [] if rule == "none" else [rule]}).outliers
+
 
 # Name: repeats, share of bad ones, offset, amplitude of the pattern (mL/100 g/min).
 SCENARIOS = {
@@ -120,7 +124,7 @@ def contaminations(seeds, peer):
                 found.setdefault(method, []).append(((~bad & ~kept).sum(), caught, level, error))
 
             for rule in ("none", "motion", "score", "enable"):
-                kept = artefacts.choose(series, *shares, displacement=displacement, rule=rule, settings=LIMITS).kept
+                kept = artefacts.choose(series, tuple(shares), displacement=displacement, outliers=ruled(rule)).kept
                 note(rule, kept, series[:, kept].mean(axis=1))
                 if rule == "score":
                     prior = robust_average.tissue_prior(series, kept, *shares)
@@ -155,7 +159,7 @@ def cost(peer, voxels=25000, repeats=50):
     position = np.cumsum(np.random.default_rng(1).normal(0, 0.1, (2 * repeats, 6)) / [1, 1, 1, 50, 50, 50], axis=0)
     timed = {
         "choose (every detector)": lambda: artefacts.choose(
-            series, *shares, displacement=displacement, rule="score", settings=LIMITS
+            series, tuple(shares), displacement=displacement, outliers=ruled("score")
         ),
         "robust mean": lambda: robust_average.mean(series, kept),
         "robust mean with prior": lambda: robust_average.mean(
@@ -217,14 +221,14 @@ def rendered():
                 pairs = np.arange(2 * count).reshape(-1, 2)
                 errors = []
                 for shrink in (None, True, False):
-                    cleaned, told = series, None
+                    cleaned, regression = series, None
                     if shrink is not None:
-                        cleaned, told = nuisance.regress(series, position, pairs, shrink=shrink)
+                        cleaned, regression = nuisance.regress(series, position, pairs, shrink=shrink)
                     value = np.nanmean(cleaned, axis=1)
                     here = np.isfinite(value)
                     errors.append(np.sqrt(np.mean((value - truth)[here] ** 2)))
                     if shrink:
-                        stated = told["variance_factor"]
+                        stated = regression.variance_factor
                 print(
                     f"{count} pairs, steps of {step:4.2f} mm, {jumps} jumps, {name:10} noise {noise:g}: error of mean "
                     f"{errors[0]:6.2f}, regressed {errors[1]:6.2f} (variance x {stated:.2f}), unshrunk {errors[2]:6.2f}"

@@ -17,7 +17,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pharmasl.perfusion import acceptance, coregistration
+from pharmasl.perfusion import acceptance, tissue_maps
 from pharmasl.space import images, transforms
 
 POSES = 10
@@ -37,12 +37,12 @@ def scans(folder, results):
         study = complete_settings.read({**config, "anatomy": {"missing_t1w": "template"}})
         for stem, scan in study.scans.items():
             anatomy = study.anatomy(scan.visit)
-            types = np.array(scan.acquisition["volume_types"])
+            types = np.array(scan.acquisition.volume_types)
             if not study.t1w[anatomy] or not {"control", "label"} <= set(types):
                 continue
             base = results / dataset.name / "results"
             maps = [images.load(base / f"{anatomy}_label-{name}_probseg.nii.gz") for name in ("GM", "WM", "CSF")]
-            tissues = coregistration.reduce([map_ for map_, _ in maps], maps[0][1])
+            tissues = tissue_maps.reduce([map_ for map_, _ in maps], maps[0][1])
             pose = np.linalg.inv(transforms.read_affines(base / f"{stem}_from-aslref_to-T1w_mode-image_xfm.txt")[0])
             series, affine = images.load(base / f"{stem}_desc-preproc_asl.nii.gz")
             difference = series[..., types == "control"].mean(axis=3) - series[..., types == "label"].mean(axis=3)

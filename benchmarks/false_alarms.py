@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 import simulation
 from pharmasl.errors import InputError
-from pharmasl.perfusion import artefacts, consistency, far_off, signal, volumes
+from pharmasl.perfusion import artefacts, consistency, far_off, repeat_measures, signal, volumes
 from pharmasl.quality import implausible, metrics
 from pharmasl.simulate import deformation, label_control_series, participant_anatomy
 from pharmasl.space import images, resample, transforms
@@ -155,7 +155,7 @@ def measured(case):
     means, delays = cbf.mean(axis=0), case.group[of.pairs[:, 0]]
     for number in np.unique(delays):
         means[delays == number] -= np.median(means[delays == number])
-    away = artefacts.deviation(means, np.isfinite(means))
+    away = repeat_measures.deviation(means, np.isfinite(means))
     rows = [{"gm_cbf": float(value), "gm_deviation": float(each)} for value, each in zip(cbf.mean(axis=0), away)]
     choice = far_off.without_far_off(artefacts.Choice(np.ones(len(rows), dtype=bool), [""] * len(rows), rows, []))
     kept = choice.kept

@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests"), str(Path(__file__).p
 import anatomy as chain
 import complete_settings
 import head as analytic
-from pharmasl.perfusion import acceptance, coregistration, mirror, motion, series
+from pharmasl.perfusion import acceptance, coregistration, mirror, motion, series, tissue_maps
 from pharmasl.simulate import deformation
 from pharmasl.simulate import label_control_series as scanner
 from pharmasl.simulate import participant_anatomy as simulated
@@ -56,7 +56,8 @@ class Scan:
     def read(cls, path):
         """Of a BIDS series with controls paired with labels, its volumes realigned as a job does first."""
         types = path.with_name(path.name.replace("_asl.nii.gz", "_aslcontext.tsv")).read_text().split()[1:]
-        data, affine, of = series.load(path, types)
+        loaded = series.load(path, types)
+        data, affine, of = loaded.data, loaded.affine, loaded.volumes
         first = data[..., of.control[0]]
         chosen = of.pairs.ravel()
         matrices = motion.realign([data[..., i] for i in chosen], affine, first, affine, motion.head(first), fine=False)
@@ -161,7 +162,7 @@ def real_tissues(path, folder, mirrored):
     if not all(file.exists() for file in expected):
         chain.run(source, made, complete_settings.registration())
     maps, affines = zip(*(images.load(file) for file in expected))
-    return coregistration.reduce(maps, affines[0])
+    return tissue_maps.reduce(maps, affines[0])
 
 
 def person(number, model):
@@ -195,7 +196,7 @@ def person(number, model):
     tissue = scanner.Tissue(grid.affine, magnetisation, flow)
     asl = machine.grid(middle)
     data = scanner.acquire(rng, machine, tissue, asl, np.eye(4), still)
-    tissues = coregistration.reduce([drawn.fractions[name] for name in ("gm", "wm", "csf")], grid.affine)
+    tissues = tissue_maps.reduce([drawn.fractions[name] for name in ("gm", "wm", "csf")], grid.affine)
     return tissues, Scan(data[..., :1], data[..., 1::2], data[..., 2::2], asl.affine)
 
 
@@ -211,7 +212,7 @@ def analytic_head():
         0.3 * m0[..., None] - less[..., None] + 8 * rng.standard_normal((*m0.shape, 12))
         for less in (0 * m0, seen @ np.array([10.0, 3.0, 0.0, 0.0]))
     )
-    tissues = coregistration.reduce([tissue[..., k] for k in range(3)], fine.affine)
+    tissues = tissue_maps.reduce([tissue[..., k] for k in range(3)], fine.affine)
     return tissues, Scan(m0[..., None], control, label, coarse.affine)
 
 

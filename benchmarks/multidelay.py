@@ -26,9 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from pharmasl.perfusion import kinetics, multidelay
+import kinetic_models
 
 DELAYS, DURATION = np.array([0.25, 0.5, 0.75, 1.0, 1.25, 1.5]), 1.4
 CONSTANTS = {"labeling_efficiency": 0.85, "t1_blood": 1.65, "partition_coefficient": 0.9}
@@ -47,8 +48,8 @@ def plant(voxels, noise, arterial=False, t1_tissue=None, seed=0):
     abv, abat = rng.uniform(0, 0.02, voxels) * arterial, att * rng.uniform(0.4, 0.9, voxels)
     columns = [x[:, None] for x in (cbf, att, abv, abat)]
     t1 = t1_tissue(columns[0]) if t1_tissue else None
-    y = kinetics.continuous_difference(*columns[:2], DELAYS, DURATION, **CONSTANTS, t1_tissue=t1)
-    y = y + kinetics.continuous_arterial(*columns[2:], DELAYS, DURATION, **CONSTANTS)
+    y = kinetic_models.continuous_difference(*columns[:2], DELAYS, DURATION, **CONSTANTS, t1_tissue=t1)
+    y = y + kinetic_models.continuous_arterial(*columns[2:], DELAYS, DURATION, **CONSTANTS)
     return (cbf, att), y + rng.normal(0, noise, y.shape)
 
 
@@ -70,8 +71,8 @@ def curve_fit(y, arterial):
     from scipy import optimize
 
     def model(_, cbf, att, abat=1.0, abv=0.0):
-        whole = kinetics.continuous_difference(cbf, att, DELAYS, DURATION, **CONSTANTS)
-        return whole + kinetics.continuous_arterial(abv, abat, DELAYS, DURATION, **CONSTANTS)
+        whole = kinetic_models.continuous_difference(cbf, att, DELAYS, DURATION, **CONSTANTS)
+        return whole + kinetic_models.continuous_arterial(abv, abat, DELAYS, DURATION, **CONSTANTS)
 
     count = 4 if arterial else 2
     start, most = [60, 1.2, 1, 0.02][:count], [300, 5, 5, 0.1][:count]
@@ -154,16 +155,16 @@ def main():
         for arterial in (False, True):
             truth, y = plant(arguments.voxels, noise, arterial)
             options = {"kind": "continuous", "bolus": DURATION, "arterial": arterial, **CONSTANTS}
-            multidelay.fit(y[:5], DELAYS, **options)  # compiles what is not cached yet
+            kinetic_models.fit(y[:5], DELAYS, **options)  # compiles what is not cached yet
             start = seconds()
-            found = multidelay.fit(y, DELAYS, **options)
+            found = kinetic_models.fit(y, DELAYS, **options)
             name = f"pharmasl{', label in arteries too' if arterial else ''}"
             rates[arterial] = report(name, seconds() - start, arguments.voxels, truth, found.cbf, found.att)
             if noise:
                 options |= {"noise": np.full(arguments.voxels, noise), "att_prior": (1.3, 0.5)}
                 options["arterial_gain"] = 4.0 * arterial
                 start = seconds()
-                found = multidelay.fit(y, DELAYS, **options)
+                found = kinetic_models.fit(y, DELAYS, **options)
                 report(f"{name}, prior", seconds() - start, arguments.voxels, truth, found.cbf, found.att)
         beside("scipy curve_fit", lambda y: curve_fit(y, False), few, noise, rates[False])
         beside(

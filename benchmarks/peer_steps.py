@@ -296,15 +296,12 @@ def pyasl_model(given):
 @step
 def pharmasl_fit(given):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-    from pharmasl.perfusion import multidelay
+    from pharmasl.perfusion import multidelay, timing
 
     options = {
-        "kind": "continuous",
         "bolus": float(given["duration"]),
-        "labeling_efficiency": float(given["efficiency"]),
-        "t1_blood": 1.65,
-        "partition_coefficient": 0.9,
-        "att_bounds": (0.0, 5.0),
+        "constants": timing.Constants(False, float(given["efficiency"]), t1_blood=1.65, partition_coefficient=0.9),
+        "options": multidelay.Options(att_bounds=(0.0, 5.0)),
     }
     multidelay.fit(given["relative"][:5], given["delays"][:5], **options)  # compiles what is not cached yet
 

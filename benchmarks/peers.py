@@ -25,8 +25,9 @@ import numpy as np
 from scipy import ndimage
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
+import kinetic_models
 from pharmasl.files import tables
 from pharmasl.perfusion import kinetics
 from pharmasl.space import images, resample, spline, transforms
@@ -252,7 +253,7 @@ def closed_forms(report, runs, peers):
 
     truth = [quadrature(f, a, 0, d, p + d, e, b, t, 0.9, False) for f, a, p, d, b, t, e in rows]
     f, a, p, d, b, t, e = (draw[key] for key in keys)
-    ours = kinetics.continuous_difference(f, a, p, d, e, b, 0.9, t1_tissue=t)
+    ours = kinetic_models.continuous_difference(f, a, p, d, e, b, 0.9, t1_tissue=t)
     # Peers' models take one efficiency, T1 of blood for that of tissue, and outflow with a partition coefficient of theirs.
     few = np.stack([f, a, p, d, b], axis=1)[:500]
 
@@ -296,7 +297,7 @@ def closed_forms(report, runs, peers):
 
     truth = [quadrature(f, a, 0, d, p + a, e, b, t, 0.9, True) for f, a, p, d, b, t, e in rows]
     f, a, p, d, b, t, e = (draw[key] for key in keys)
-    ours = kinetics.pulsed_difference(f, a, p + a, d, e, b, 0.9, t1_tissue=t)
+    ours = kinetic_models.pulsed_difference(f, a, p + a, d, e, b, 0.9, t1_tissue=t)
     report.row("deltaM, pulsed labelling", worst(ours, truth), "")
 
     arrived = [quadrature(1.0, 0.1, 0, d, p + d, e, b, b, 0.9, False) for f, a, p, d, b, t, e in rows]
@@ -365,7 +366,7 @@ def asldro(report, runs, peers):
             pure = (labels == label) & (np.abs(cbf - truth) < 0.05) & (np.abs(att - arrival) < 0.005) & mask
             t1 = 1.65 if scan == "sub-matched" else t1
             apparent = 1 / (1 / t1 + truth / 6000 / 0.9)
-            predicted = factor * kinetics.continuous_difference(
+            predicted = factor * kinetic_models.continuous_difference(
                 truth, arrival, 1.8, 1.8, 0.85, 1.65, 0.9, t1_tissue=apparent
             )
             # The M0 image has a TR of 10 s.
@@ -770,7 +771,7 @@ def several(runs, name):
 
 
 def squares(cbf, att, relative, delays):
-    model = kinetics.continuous_difference(
+    model = kinetic_models.continuous_difference(
         cbf[:, None], np.nan_to_num(att, nan=0.0)[:, None], delays, 1.4, 0.85, 1.65, 0.9
     )
     return ((relative - model) ** 2).sum(axis=1)

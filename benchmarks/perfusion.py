@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(ROOT / "tests"))
 
 import head
+from perfusion_settings import perfusion
 from pharmasl.perfusion import kinetics
 from pharmasl.space import images, transforms
 
@@ -124,15 +125,14 @@ def main():
                 "align_perfusion": {
                     "input": {**path, "m0": []},
                     "output": aligned,
-                    "params": {"acquisition": acquisition, "affine": False, "motion": {"correct": True}},
+                    "params": {"acquisition": acquisition, "affine": False, "correct": True},
                 },
                 "quantify_perfusion": {
                     "input": {**path, **xfms, "m0": [], "reference": path["template_mask"]},
                     "output": made,
                     "params": {
                         "acquisition": acquisition,
-                        "m0": {"t1_recovery": False, "smoothing_fwhm": 5.0},
-                        "smoothing_fwhm": 6.0,
+                        "settings": perfusion(m0={"t1_recovery": False}),
                     },
                 },
             }

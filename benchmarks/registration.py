@@ -16,7 +16,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from pharmasl.perfusion import coregistration, series
+from pharmasl.perfusion import coregistration, series, template_size, tissue_maps
 from pharmasl.space import images, template, transforms
 
 DATA = ROOT.parent / "shared" / "data"
@@ -36,19 +36,20 @@ def main():
     parser.add_argument("--angle", type=float, default=20)
     arguments = parser.parse_args()
     _, _, maps, affine = template.tissue_maps()
-    general = coregistration.reduce([maps[label] for label in template.TISSUES], affine)
-    average = coregistration.average_size(general)
+    general = tissue_maps.reduce([maps[label] for label in template.TISSUES], affine)
+    average = template_size.average_size(general)
     rng = np.random.default_rng(0)
     for name in SCANS:
         types = (DATA / f"{name}_aslcontext.tsv").read_text().split()[1:]
-        data, affine, of = series.load(DATA / f"{name}_asl.nii.gz", types)
+        loaded = series.load(DATA / f"{name}_asl.nii.gz", types)
+        data, affine, of = loaded.data, loaded.affine, loaded.volumes
         control = data[..., of.control].mean(axis=3)
-        start = average @ coregistration.coregister(control, affine, coregistration.stretched(general, average)).matrix
-        stretch, rigid = coregistration.fit_stretch(control, affine, general, start)
-        tissues = coregistration.stretched(general, stretch)
+        start = average @ coregistration.coregister(control, affine, tissue_maps.stretched(general, average)).matrix
+        stretch, rigid = template_size.fit_stretch(control, affine, general, start)
+        tissues = tissue_maps.stretched(general, stretch)
         best = coregistration.coregister(control, affine, tissues, [rigid]).matrix
         grid = images.Grid(control.shape, affine)
-        brain = coregistration.carry(tissues.maps.sum(axis=0), tissues.affine, grid, best, parts=1) > 0.5
+        brain = tissue_maps.carry(tissues.maps.sum(axis=0), tissues.affine, grid, best, parts=1) > 0.5
         points = transforms.points(grid)[brain]
         apart, turned = [], []
         for _ in range(arguments.starts):

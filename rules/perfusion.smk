@@ -35,7 +35,7 @@ rule align_perfusion:
         m0=content_of(per("scan", TARGETS.m0)),
         # Without a T1w of their own, the template is fitted to the scan in size and shape too.
         affine=per("scan", TARGETS.is_assumed),
-        motion={"correct": SETTINGS.perfusion.motion.correct},
+        correct=SETTINGS.perfusion.motion.correct,
         code=code("align_perfusion"),
     message:
         "Realigning and registering to the T1w: {wildcards.scan}"

@@ -1,23 +1,23 @@
 """Realign the volumes of a perfusion series and register it to the participant's T1-weighted image."""
 
-from pharmasl.perfusion import alignment
-from pharmasl.workflow.job import job
+import dataclasses
 
-MADE = ("motion", "coregistration", "registration", "m0_motion", "aslref", "confounds")
+from pharmasl.perfusion import alignment
+from pharmasl.study import scan_acquisition
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given, made = snakemake.input, snakemake.output
+    read, write = (
+        {field.name: getattr(files, field.name) for field in dataclasses.fields(paths)}
+        for paths, files in ((alignment.Inputs, snakemake.input), (alignment.Outputs, snakemake.output))
+    )
     alignment.align(
-        given.asl,
-        given.m0,
-        given.gm,
-        given.wm,
-        given.csf,
-        {name: getattr(made, name) for name in MADE},
-        acquisition=snakemake.params.acquisition,
-        affine=snakemake.params.affine,
-        **snakemake.params.motion,
+        alignment.Inputs(**read),
+        alignment.Outputs(**write),
+        acquisition=scan_acquisition.build(snakemake.params.acquisition),
+        stretch=snakemake.params.affine,
+        correct=snakemake.params.correct,
     )
 
 

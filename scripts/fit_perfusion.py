@@ -1,15 +1,22 @@
 """Fit CBF and arterial transit time of one scan of several delays, on its own grid and on the template's."""
 
+import dataclasses
+
 from pharmasl.perfusion import quantification
+from pharmasl.study import scan_acquisition, settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
+    read, write = (
+        {field.name: getattr(files, field.name) for field in dataclasses.fields(paths) if hasattr(files, field.name)}
+        for paths, files in ((quantification.Inputs, snakemake.input), (quantification.Outputs, snakemake.output))
+    )
     quantification.quantify(
-        {name: getattr(snakemake.input, name) for name in quantification.GIVEN},
-        {name: getattr(snakemake.output, name) for name in quantification.MADE + quantification.FITTED},
-        acquisition=snakemake.params.acquisition,
-        settings=snakemake.params.settings,
+        quantification.Inputs(**read),
+        quantification.Outputs(**write),
+        acquisition=scan_acquisition.build(snakemake.params.acquisition),
+        quantification=settings.build(settings.Quantification, snakemake.params.settings),
     )
 
 

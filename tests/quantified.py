@@ -1,12 +1,14 @@
 """A scan on disk whose CBF is known at every point, through transforms that differ from one another."""
 
+import dataclasses
 from pathlib import Path
 
 import head
 import numpy as np
-from perfusion_settings import perfusion
+from perfusion_settings import quantification as quantification_settings
 from pharmasl.perfusion import quantification
 from pharmasl.space import images, transforms
+from pharmasl.study import scan_acquisition
 
 ASL = head.centred((30, 34, 24), (4.0, 4.0, 5.0), shift=(2, -3, 4))
 T1W = head.centred((44, 48, 40), (3.0, 3.0, 3.0), shift=(-4, 1, 0))
@@ -86,10 +88,16 @@ class Files:
     def quantify(self, m0=M0, fitted=False, **settings):
         given = {n: self.path(n) for n in ("asl", "forward", "gm", "wm", "csf", "mask", "reference", "template_mask")}
         given |= {n: self.path(n, ".txt") for n in ("motion", "m0_motion", "coregistration")} | {"m0": self.m0}
-        names = quantification.MADE + (quantification.FITTED if fitted else [])
+        names = [
+            field.name for field in dataclasses.fields(quantification.Outputs) if fitted or "att" not in field.name
+        ]
         made = {name: str(self.folder / f"out_{name}{SUFFIXES.get(name, '.nii.gz')}") for name in names}
-        settings = perfusion(m0=m0, **settings)
-        quantification.quantify(given, made, acquisition=self.acquisition, settings=settings)
+        quantification.quantify(
+            quantification.Inputs(**given),
+            quantification.Outputs(**made),
+            acquisition=scan_acquisition.build(self.acquisition),
+            quantification=quantification_settings(m0=m0, **settings),
+        )
         return made
 
     def expected(self):

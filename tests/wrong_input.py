@@ -184,7 +184,7 @@ def tried(case, good, folder):
 
 
 def resolved(study, run=RUN):
-    return study.scans[run].acquisition
+    return study.scans[run].acquisition.plain()
 
 
 def dangling(path, content=".git/annex/objects/00/absent"):

@@ -1,5 +1,6 @@
 """The scripts align_perfusion and quantify_perfusion on a rendered head with planted motion, pose and CBF."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,7 @@ POSES = [
         ((0.6, -0.4, 0.7), (0.015, 0, -0.01)),
     ]
 ]
+PATHS = [field.name for field in dataclasses.fields(quantification.Outputs) if "att" not in field.name]
 ACQUISITION = {
     "volume_types": ["m0scan", "control", "label", "label", "control"],
     "labeling_type": "PCASL",
@@ -93,11 +95,11 @@ def run(folder, anatomy, asl, m0=(), correct=True, **change):
         SimpleNamespace(
             input=SimpleNamespace(**given, **maps),
             output=SimpleNamespace(**aligned),
-            params=SimpleNamespace(acquisition=acquisition, affine=False, motion={"correct": correct}),
+            params=SimpleNamespace(acquisition=acquisition, affine=False, correct=correct),
         )
     )
     quantify = script("quantify_perfusion")
-    made = {name: str(folder / f"out_{name}.nii.gz") for name in quantification.MADE}
+    made = {name: str(folder / f"out_{name}.nii.gz") for name in PATHS}
     made |= {"sidecar": str(folder / "cbf.json"), "repeats": str(folder / "repeats.tsv")}
     others = {name: str(anatomy / f"{name}.nii.gz") for name in ("forward", "mask", "template_mask")}
     xfms = {name: aligned[name] for name in ("motion", "m0_motion", "coregistration")}

@@ -11,15 +11,21 @@ accepted; 120 fits of them, begun up to 40 mm and 20 degrees away, all ended in 
 poses of them that are wrong by 4 mm and more, the limits find 72: all 47 beyond 16 mm, 22 of 28 from 8 to 16 mm, 3 of 5
 nearer ones. They do not find the head of another person: that registers well.
 
-A scan of deltaM or CBF alone shows no outline by its brightness, for white matter is dark. It is smoothed first, and what it
-shows is closed to a body (:func:`body`). In deltaM alone of the four real and reference scans with a T1w the right poses
-then overlap by 0.91 to 0.98, by brightness as it is 0.78 to 0.95 (docs/anatomy.md).
+A scan of deltaM or CBF alone shows no outline by its brightness, because white matter is dark. It is smoothed first, and
+what it shows is closed to a body (:func:`body`). In deltaM alone of the four real and reference scans with a T1w the right
+poses then overlap by 0.91 to 0.98, by brightness as it is 0.78 to 0.95 (docs/anatomy.md).
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from pharmasl.perfusion import coregistration
+from pharmasl.perfusion.tissue_maps import Tissues, carry
+from pharmasl.perfusion.tissue_model import DISPLACED
+from pharmasl.space import images as spaces
 from pharmasl.space import resample
 
 # Images in which white matter is dark.
@@ -37,7 +43,7 @@ CLOSING = 12.0
 _BINS = 256
 
 
-def foreground(image, affine):
+def foreground(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """The largest bright body of an image: the brain, found without any anatomy.
 
     Otsu's threshold (1979) of the median-filtered image, opened by a ball, its largest part, holes in slices filled.
@@ -68,7 +74,7 @@ def foreground(image, affine):
     return np.stack([ndimage.binary_fill_holes(body[:, :, k]) for k in range(body.shape[2])], axis=2)
 
 
-def body(image, affine):
+def body(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """The brain in an image of perfusion, whose white matter is dark: its bright parts, closed and filled.
 
     Parameters
@@ -93,8 +99,8 @@ def body(image, affine):
     return np.stack([ndimage.binary_fill_holes(closed[:, :, k]) for k in range(closed.shape[2])], axis=2)
 
 
-def _otsu(values):
-    """The threshold that parts the histogram with the largest variance between its two sides."""
+def _otsu(values: np.ndarray) -> float:
+    """Otsu's threshold: that which divides the histogram with the largest variance between its two sides."""
     counts, edges = np.histogram(values, bins=_BINS)
     centres, below = (edges[1:] + edges[:-1]) / 2, np.cumsum(counts)
     moment = np.cumsum(counts * centres)
@@ -103,7 +109,7 @@ def _otsu(values):
     return centres[np.argmax(between)]
 
 
-def overlap(outline, brain):
+def overlap(outline: np.ndarray, brain: np.ndarray) -> float:
     """Dice coefficient of the brain that a scan shows with the one that the registration carries there.
 
     Parameters
@@ -122,18 +128,19 @@ def overlap(outline, brain):
     return float(2 * (outline & carried).sum() / max(outline.sum() + carried.sum(), 1))
 
 
-def judge(images, tissues, grid, to_t1w):
-    """Measure a registration and decide on it.
+def judge(images: Mapping[str, np.ndarray], tissues: Tissues, grid: spaces.Grid, to_t1w: np.ndarray) -> dict[str, Any]:
+    """The measures of a registration, and whether it is accepted.
 
     Parameters
     ----------
-    images : dict of str to ndarray of shape (X, Y, Z)
-        Images of the scan in the reference's place (M0, mean control, deltaM, CBF); by the first the brain's outline is found,
-        of :data:`PERFUSION` as :func:`body` has it.
-    tissues : pharmasl.perfusion.coregistration.Tissues
+    images : Mapping of str to ndarray of shape (X, Y, Z)
+        Images of the scan in the reference's place (M0, mean control, deltaM, CBF). The first gives the brain's outline:
+        its :func:`foreground`, or the :func:`body` of one of :data:`PERFUSION`.
+    tissues : pharmasl.perfusion.tissue_maps.Tissues
     grid : pharmasl.space.images.Grid
-        Of the images.
+        The images' grid.
     to_t1w : ndarray of shape (4, 4)
+        Maps points of the images to points of the tissues.
 
     Returns
     -------
@@ -141,7 +148,7 @@ def judge(images, tissues, grid, to_t1w):
         ``Overlap``, ``Contrast`` and ``ContrastDisplaced`` (of the image with the clearest pattern, ``ContrastImage``),
         ``Accepted`` and, where it is not, ``Reason``.
     """
-    brain = coregistration.carry(tissues.maps.sum(axis=0), tissues.affine, grid, to_t1w, parts=2)
+    brain = carry(tissues.maps.sum(axis=0), tissues.affine, grid, to_t1w, parts=2)
     name, first = next(iter(images.items()))
     shown = body(first, grid.affine) if name in PERFUSION else foreground(first, grid.affine)
     outline = overlap(shown, brain)
@@ -157,7 +164,7 @@ def judge(images, tissues, grid, to_t1w):
     if _clearness(here, elsewhere) < 1:
         reasons.append(
             f"the pattern of grey and white matter accounts for {100 * here:.1f}% of the variation within the brain and, "
-            f"{coregistration.DISPLACED:g} mm away, for {100 * elsewhere:.1f}% (at least {100 * LEAST_CONTRAST:g}% and "
+            f"{DISPLACED:g} mm away, for {100 * elsewhere:.1f}% (at least {100 * LEAST_CONTRAST:g}% and "
             f"{LEAST_RATIO:g} times as much as there are expected): this is no brain, or it lies elsewhere"
         )
     return {
@@ -170,6 +177,6 @@ def judge(images, tissues, grid, to_t1w):
     }
 
 
-def _clearness(here, elsewhere):
+def _clearness(here: float, elsewhere: float) -> float:
     """1 where both limits are just met, more where they are exceeded."""
     return min(here / LEAST_CONTRAST, here / max(LEAST_RATIO * elsewhere, 1e-9))

@@ -1,28 +1,33 @@
 """Where the equilibrium magnetisation M0 of a scan comes from, and its correction for incomplete recovery."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from pharmasl.errors import InputError
-from pharmasl.perfusion import timing as parameters
+from pharmasl.errors import FilePath, InputError
+from pharmasl.perfusion import timing as scan_timing
+from pharmasl.perfusion.volumes import Volumes
 from pharmasl.space import resample
+from pharmasl.study import settings
+from pharmasl.study.scan_acquisition import Acquisition
 
 # A voxel whose M0 is below this share of the brain's median holds no tissue to speak of: its quotient is noise.
 LEAST_SHARE = 0.1
 
 
-def source(acquisition, volumes, series, m0):
+def source(acquisition: Acquisition, volumes: Volumes, series: FilePath, m0: Sequence[FilePath]) -> str:
     """Where M0 is to be taken from, as the sidecar says, and whether that is there.
 
     Parameters
     ----------
-    acquisition : dict
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
         ``m0_type`` is BIDS' ``M0Type``: ``Separate`` (an image of its own), ``Included`` (volumes of the series),
         ``Estimate`` (one number), or ``Absent``: then the mean control serves, but only of a series without
         background suppression, whose controls show the static tissue.
-    volumes : volumes.Volumes
+    volumes : pharmasl.perfusion.volumes.Volumes
     series : path-like
         Named in errors.
     m0 : sequence of path-like
@@ -39,19 +44,19 @@ def source(acquisition, volumes, series, m0):
     """
     if volumes.kind == "cbf":
         return "none"
-    kind = acquisition.get("m0_type")
+    kind = acquisition.m0_type
     missing = None
     if kind == "Separate":
         missing = None if len(m0) == 1 else "one M0 image (m0scan.nii.gz) for the series"
     elif kind == "Included":
         missing = None if len(volumes.m0scan) else "at least one m0scan volume in the series"
     elif kind == "Estimate":
-        parameters.positive(acquisition, "m0_estimate", series)
+        scan_timing.positive(acquisition.m0_estimate, "m0_estimate", series)
     elif kind == "Absent":
-        if acquisition.get("background_suppression") is not False or not len(volumes.control):
+        if acquisition.background_suppression is not False or not len(volumes.control):
             missing = (
                 "an M0 image, M0 volume or M0 estimate: only controls without background suppression can stand in for "
-                f"M0, and BackgroundSuppression is {acquisition.get('background_suppression')!r}"
+                f"M0, and BackgroundSuppression is {acquisition.background_suppression!r}"
             )
     else:
         missing = "Separate, Included, Estimate or Absent"
@@ -59,10 +64,10 @@ def source(acquisition, volumes, series, m0):
         raise InputError(
             series, "M0Type", kind, missing, "Correct the sidecar, add the M0 image, or leave the scan out."
         )
-    return {"Separate": "separate", "Included": "included", "Estimate": "estimate", "Absent": "control"}[kind]
+    return {"Separate": "separate", "Included": "included", "Estimate": "estimate", "Absent": "control"}[str(kind)]
 
 
-def recovery(repetition_time, t1_tissue):
+def recovery(repetition_time: float, t1_tissue: float) -> float:
     """What to multiply a proton density image with to undo its incomplete T1 recovery (Alsop 2015).
 
     The consensus asks for it at repetition times below 5 s; the formula is as true above, so it is used at any.
@@ -82,7 +87,7 @@ def recovery(repetition_time, t1_tissue):
     return -1 / np.expm1(-repetition_time / t1_tissue)
 
 
-def echo_factor(m0_echo_time, echo_time, t2_star):
+def echo_factor(m0_echo_time: float | None, echo_time: float | None, t2_star: float | None) -> float:
     """What to multiply an M0 image with so that it has decayed as long as the labelled images have.
 
     Signal decays by ``exp(-TE / T2*)``. Images of one echo time have decayed alike, and their quotient is free of it;
@@ -102,6 +107,7 @@ def echo_factor(m0_echo_time, echo_time, t2_star):
     """
     if m0_echo_time is None or echo_time is None:
         return 1.0
+    assert t2_star is not None
     return float(np.exp((m0_echo_time - echo_time) / t2_star))
 
 
@@ -131,30 +137,29 @@ class Factors:
     echo_time: float = 1.0
     scale: float = 1.0
     repetition_time: float | None = None
-    echo_times: tuple | None = None
+    echo_times: tuple[float, float] | None = None
     t2_star: float | None = None
     echo_reason: str = "not needed: no M0 image"
 
     @property
-    def product(self):
+    def product(self) -> float:
         """The one number that M0 is multiplied with."""
         return self.t1_recovery * self.echo_time * self.scale
 
 
-def scale(acquisition, origin, series, settings):
+def scale(acquisition: Acquisition, origin: str, series: FilePath, m0: settings.M0) -> Factors:
     """The factors of a scan's M0 image: recovery, echo time, and the configured gain.
 
     Parameters
     ----------
-    acquisition : dict
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
         ``repetition_time`` (a control as M0) or ``m0_repetition_time``, ``t1_tissue``, ``m0_echo_time``, ``echo_time``
-        and ``t2_star``, seconds; the echo times may be missing.
+        and ``t2_star``; the echo times may be missing.
     origin : str
         Of :func:`source`. M0 that is a number (``"estimate"``) is taken as it stands: no factor applies to it.
     series : path-like
         Named in errors.
-    settings : dict
-        Of the configuration's ``perfusion.m0``: ``t1_recovery`` and ``echo_time_correction`` (bool), and ``scale``.
+    m0 : pharmasl.study.settings.M0
 
     Returns
     -------
@@ -164,42 +169,52 @@ def scale(acquisition, origin, series, settings):
     ------
     InputError
         If a value that a factor needs is missing or not above zero. (A repetition time of zero would make CBF zero
-        everywhere.) Echo times that are not given are no error: the factor is 1 and ``echo_reason`` says why.
+        everywhere.) Echo times that are missing are no error: the factor is 1 and ``echo_reason`` says why.
     """
     if origin in ("estimate", "none"):
         return Factors()
-    gain = parameters.positive({"m0_scale": settings["scale"]}, "m0_scale", series)
+    gain = scan_timing.positive(m0.scale, "m0_scale", series)
     time, recovered = None, 1.0
-    if settings["t1_recovery"]:
-        time = parameters.positive(
-            acquisition, "repetition_time" if origin == "control" else "m0_repetition_time", series
-        )
-        recovered = float(recovery(time, parameters.positive(acquisition, "t1_tissue", series)))
-    return Factors(recovered, scale=gain, repetition_time=time, **_echo(acquisition, origin, series, settings))
+    if m0.t1_recovery:
+        name = "repetition_time" if origin == "control" else "m0_repetition_time"
+        time = scan_timing.positive(getattr(acquisition, name), name, series)
+        recovered = float(recovery(time, scan_timing.positive(acquisition.t1_tissue, "t1_tissue", series)))
+    factors = Factors(recovered, scale=gain, repetition_time=time)
+    return _with_echo(factors, acquisition, origin, series, m0)
 
 
-def _echo(acquisition, origin, series, settings):
-    if not settings["echo_time_correction"]:
-        return {"echo_reason": "switched off"}
+def _with_echo(factors: Factors, acquisition: Acquisition, origin: str, series: FilePath, m0: settings.M0) -> Factors:
+    if not m0.echo_time_correction:
+        return dataclasses.replace(factors, echo_reason="switched off")
     if origin != "separate":
-        return {"echo_reason": "not needed: M0 is of the series itself"}
-    names = ("m0_echo_time", "echo_time")
-    missing = [parameters.FIELDS[name][0] for name in names if acquisition.get(name) is None]
+        return dataclasses.replace(factors, echo_reason="not needed: M0 is of the series itself")
+    known = {"m0_echo_time": acquisition.m0_echo_time, "echo_time": acquisition.echo_time}
+    missing = [scan_timing.FIELDS[name][0] for name, time in known.items() if time is None]
     if missing:
-        return {"echo_reason": f"not corrected: no {' and no '.join(missing)} is given"}
-    times = tuple(parameters.positive(acquisition, name, series) for name in names)
-    if times[0] == times[1]:
-        return {"echo_times": times, "echo_reason": "not needed: the echo times are the same"}
-    t2_star = parameters.positive(acquisition, "t2_star", series)
-    return {
-        "echo_time": echo_factor(*times, t2_star),
-        "echo_times": times,
-        "t2_star": t2_star,
-        "echo_reason": "corrected: the echo times differ",
-    }
+        return dataclasses.replace(factors, echo_reason=f"not corrected: no {' and no '.join(missing)} is given")
+    own, labelled = (scan_timing.positive(time, name, series) for name, time in known.items())
+    factors = dataclasses.replace(factors, echo_times=(own, labelled))
+    if own == labelled:
+        return dataclasses.replace(factors, echo_reason="not needed: the echo times are the same")
+    t2_star = scan_timing.positive(acquisition.t2_star, "t2_star", series)
+    return dataclasses.replace(
+        factors,
+        echo_time=echo_factor(own, labelled, t2_star),
+        t2_star=t2_star,
+        echo_reason="corrected: the echo times differ",
+    )
 
 
-def prepare(m0, affine, mask, smoothing_fwhm, factor, series, edge):
+def prepare(
+    m0: np.ndarray,
+    affine: np.ndarray,
+    mask: np.ndarray,
+    *,
+    smoothing_fwhm: float,
+    factor: float,
+    series: FilePath,
+    edge: float,
+) -> np.ndarray:
     """M0 as it divides deltaM: smoothed within the brain, corrected for recovery, missing where it is too small.
 
     Parameters
@@ -249,7 +264,9 @@ def prepare(m0, affine, mask, smoothing_fwhm, factor, series, edge):
         return np.where(smoothed >= LEAST_SHARE * middle, smoothed * np.float32(factor), np.nan).astype(np.float32)
 
 
-def _from_inside(m0, affine, mask, smoothing_fwhm, edge, series):
+def _from_inside(
+    m0: np.ndarray, affine: np.ndarray, mask: np.ndarray, smoothing_fwhm: float, edge: float, series: FilePath
+) -> np.ndarray:
     size = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     sampled = mask & np.isfinite(m0)
     # Without a voxel outside, there is no distance to it.

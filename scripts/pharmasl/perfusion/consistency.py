@@ -3,12 +3,17 @@
 They are measured here, on what lies in memory, and judged with the scan's quality (:mod:`pharmasl.quality.implausible`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pharmasl.perfusion import estimation, signal
+from pharmasl.perfusion.scan import M0, Place, Scan
+from pharmasl.perfusion.timing import Timing
+from pharmasl.perfusion.volumes import Volumes
 from pharmasl.space import resample
+from pharmasl.study.scan_acquisition import Acquisition
 
 # Under background suppression static tissue has lost most of its signal, so that M0 is at least this many times as bright
 # as the controls. A control that is called M0 is 1.0 times as bright.
@@ -67,7 +72,7 @@ class Consistency:
     effective_delay: float
     effective_delay_least: float
 
-    def record(self):
+    def record(self) -> dict[str, float | int | bool | None]:
         """As it stands in the scan's sidecar: JSON-able, None where a measure does not apply."""
         values = {
             "M0OverControl": self.m0_over_control,
@@ -86,18 +91,19 @@ class Consistency:
         }
 
 
-def measure(found, place, cbf, acquisition, grey_median):
-    """Measure a scan.
+def measure(
+    raw: Scan, place: Place, cbf: np.ndarray, acquisition: Acquisition, grey_median: float | None
+) -> Consistency:
+    """The measures of one scan.
 
     Parameters
     ----------
-    found : pharmasl.perfusion.scan.Scan
+    raw : pharmasl.perfusion.scan.Scan
     place : pharmasl.perfusion.scan.Place
         On the scan's own grid, with the realigned series.
     cbf : ndarray of shape (V,)
         Mean CBF in the voxels of the place, NaN where it is not known.
-    acquisition : dict
-        As the study stage resolves it.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
     grey_median : float or None
         Of :func:`pharmasl.perfusion.plausibility.plausible`.
 
@@ -105,24 +111,29 @@ def measure(found, place, cbf, acquisition, grey_median):
     -------
     Consistency
     """
-    step, volume = gain_step(found.of, found.repeats.group)
+    step, volume = gain_step(raw.volumes, raw.repeats.group)
     known = cbf[np.isfinite(cbf)]
-    suppressed = acquisition.get("background_suppression")
+    delay = least = float("nan")
+    if raw.timing is not None and raw.constants is not None:
+        delay = effective_delay(raw.timing, pulsed=raw.constants.pulsed)
+        least = least_delay(pulsed=raw.constants.pulsed)
     return Consistency(
-        m0_over_control=m0_over_control(found, place),
-        m0_over_control_least=least_m0(suppressed, acquisition.get("m0_repetition_time"), acquisition.get("t1_tissue")),
-        suppressed=suppressed,
-        m0_spread=m0_spread(found.m0),
+        m0_over_control=m0_over_control(raw, place),
+        m0_over_control_least=least_m0(
+            acquisition.background_suppression, acquisition.m0_repetition_time, acquisition.t1_tissue
+        ),
+        suppressed=acquisition.background_suppression,
+        m0_spread=m0_spread(raw.m0),
         gain_step=step,
         gain_step_volume=volume,
         zero_share=float((known == 0).mean()) if known.size else float("nan"),
         grey_median=float("nan") if grey_median is None else grey_median,
-        effective_delay=float("nan") if found.timing is None else effective_delay(found.timing, found.constants.pulsed),
-        effective_delay_least=float("nan") if found.timing is None else least_delay(found.constants.pulsed),
+        effective_delay=delay,
+        effective_delay_least=least,
     )
 
 
-def effective_delay(timing, pulsed):
+def effective_delay(timing: Timing, *, pulsed: bool) -> float:
     """The time that the blood labelled last has had to reach the tissue: of the longest delay, at the median slice.
 
     After continuous labelling this is the post-labelling delay. After a pulse it is the inversion time less the bolus, the
@@ -143,20 +154,21 @@ def effective_delay(timing, pulsed):
     return float(np.max(timing.delay - bolus) + np.median(timing.offset))
 
 
-def least_delay(pulsed):
+def least_delay(*, pulsed: bool) -> float:
     """The effective delay, seconds, below which no grey matter is reached: see :data:`LEAST_TRANSIT`."""
     return LEAST_TRANSIT * estimation.TRANSIT["pulsed" if pulsed else "continuous"]
 
 
-def m0_over_control(found, place):
+def m0_over_control(raw: Scan, place: Place) -> float:
     """Median over the brain of M0 (times the configured gain) over the mean control; NaN without both.
 
     Of several delays, that of the brightest controls counts: their suppression is the weakest, and M0 is brighter still.
     """
-    m0 = found.m0
-    if m0.origin not in ("separate", "included", "estimate") or found.of.kind != "pairs" or not len(place.points):
+    m0 = raw.m0
+    if m0.origin not in ("separate", "included", "estimate") or raw.volumes.kind != "pairs" or not len(place.points):
         return float("nan")
-    mean = brightest(place.series[place.mask], found.of.pairs[:, 0], found.repeats.group[found.repeats.alive])
+    assert place.series is not None
+    mean = brightest(place.series[place.mask], raw.volumes.pairs[:, 0], raw.repeats.group[raw.repeats.alive])
     if m0.origin == "estimate":
         level = np.full(len(mean), m0.estimate)
     else:
@@ -169,7 +181,7 @@ def m0_over_control(found, place):
     return float(np.median(level[usable] / mean[usable])) if usable.any() else float("nan")
 
 
-def brightest(values, control, group):
+def brightest(values: np.ndarray, control: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The mean of the controls of that delay at which they are brightest.
 
     Parameters
@@ -187,7 +199,7 @@ def brightest(values, control, group):
     return max(means, key=np.nanmedian)
 
 
-def least_m0(suppressed, repetition_time, t1):
+def least_m0(suppressed: bool | None, repetition_time: float | None, t1: float | None) -> float:
     """The least quotient of M0 over the controls that physics allows: see :data:`SUPPRESSED` and :data:`TOLERANCE`.
 
     Parameters
@@ -207,7 +219,7 @@ def least_m0(suppressed, repetition_time, t1):
     return float(TOLERANCE * share)
 
 
-def m0_spread(m0):
+def m0_spread(m0: M0) -> float:
     """The brightest M0 volume's level over the dimmest one's; NaN without M0 volumes."""
     if m0.origin not in ("separate", "included"):
         return float("nan")
@@ -215,7 +227,7 @@ def m0_spread(m0):
     return float(level.max() / level.min()) if level.min() > 0 else float("inf")
 
 
-def gain_step(of, group):
+def gain_step(volumes: Volumes, group: Sequence[int] | np.ndarray) -> tuple[float, int | None]:
     """The largest lasting step of a series' level from one pair to the next.
 
     A step lasts if the medians before and after it differ as the neighbours do; the smaller of both differences counts,
@@ -223,7 +235,7 @@ def gain_step(of, group):
 
     Parameters
     ----------
-    of : pharmasl.perfusion.volumes.Volumes
+    volumes : pharmasl.perfusion.volumes.Volumes
     group : ndarray of int, shape (M,)
         Delay of each repeat, whose levels are compared with their delay's median.
 
@@ -234,10 +246,11 @@ def gain_step(of, group):
     volume : int or None
         The first volume of the pair after the step; None without one.
     """
-    if of.kind != "pairs":
+    if volumes.kind != "pairs":
         return float("nan"), None
+    assert volumes.level is not None
     with np.errstate(divide="ignore"):
-        level = np.log(of.level[of.acquired].mean(axis=1))
+        level = np.log(volumes.level[volumes.acquired].mean(axis=1))
     known = np.flatnonzero(np.isfinite(level))
     level, own = level[known], np.asarray(group)[known]
     for number in np.unique(own):
@@ -251,4 +264,4 @@ def gain_step(of, group):
         size = min(abs(lasting), abs(sudden))
         if lasting * sudden > 0 and size > best:
             best, place = size, k
-    return float(np.exp(best)), None if place is None else int(of.acquired[known[place]].min())
+    return float(np.exp(best)), None if place is None else int(volumes.acquired[known[place]].min())

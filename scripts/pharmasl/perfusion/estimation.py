@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.perfusion import multidelay, nuisance, robust_average, scan, subtraction
+from pharmasl.perfusion import multidelay, nuisance, robust_average, subtraction
+from pharmasl.perfusion.scan import Place, Scan, delays_at, differences_at, m0_at
+from pharmasl.perfusion.timing import Timing
+from pharmasl.study import settings
 
 # Least share of the repeats used that must reach a voxel.
 LEAST_REPEATS = 0.5
@@ -24,7 +27,7 @@ AVERAGES = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """CBF in the voxels of a place's mask; NaN where it is not known. Arrays of shape (V,) unless told.
+    """CBF in the voxels of a place's mask; NaN where it is not known. Arrays of shape (V,) unless stated.
 
     Attributes
     ----------
@@ -50,80 +53,102 @@ class Estimate:
     weight: np.ndarray
 
 
-def repeats(found, place):
-    """Each repeat's CBF at a place, and its difference as a share of M0.
+@dataclass(frozen=True)
+class Repeats:
+    """CBF of each repeat at a place.
 
-    For a series of several delays CBF is the apparent one: that of each delay by itself, as if its label had wholly
-    arrived.
-
-    Parameters
+    Attributes
     ----------
-    found : pharmasl.perfusion.scan.Scan
-    place : pharmasl.perfusion.scan.Place
-
-    Returns
-    -------
     cbf : ndarray of shape (V, N), float32
-        mL/100 g/min.
+        mL/100 g/min. For a series of several delays the apparent one: that of each delay by itself, as if its label had
+        wholly arrived.
     factor : ndarray of shape (V, N) or (1, N), float64
         CBF over deltaM / M0; 1 for a series that the scanner quantified.
     """
-    differences = scan.differences_at(found, place)
-    if found.timing is None:
-        return differences * np.float32(found.unit), np.ones((1, found.repeats.number))
-    offset = np.reshape(scan.delays_at(found, place), (-1, 1))
-    timing, group = found.timing, found.repeats.group
+
+    cbf: np.ndarray
+    factor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What decides how a scan's repeats are averaged, besides the settings.
+
+    Attributes
+    ----------
+    kept : ndarray of bool, shape (N,)
+        The repeats to use.
+    tissue : tuple of 3 ndarray of shape (V,)
+        Shares of grey matter, white matter and fluid at the place.
+    positions : ndarray of shape (T, 6)
+        Where the head is in each volume: :func:`pharmasl.perfusion.motion.parameters`.
+    """
+
+    kept: np.ndarray
+    tissue: tuple[np.ndarray, np.ndarray, np.ndarray]
+    positions: np.ndarray
+
+
+def repeats(raw: Scan, place: Place) -> Repeats:
+    """Each repeat's CBF at a place, and its ratio to the difference as a share of M0."""
+    differences = differences_at(raw, place)
+    if raw.timing is None or raw.constants is None:
+        return Repeats(differences * np.float32(raw.unit), np.ones((1, raw.repeats.number)))
+    offset = np.reshape(delays_at(raw, place), (-1, 1))
+    timing, group = raw.timing, raw.repeats.group
     decay = timing.delay + offset if timing.fixed is None else np.full((1, len(timing.delay)), timing.fixed)
     # A bolus that nothing cuts off lasts until the readout.
     duration = np.where(np.isfinite(timing.duration), timing.duration, timing.delay)
-    factor = found.constants.factor(decay, duration)[:, group]
+    factor = raw.constants.factor(decay, duration)[:, group]
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (differences * (factor / scan.m0_at(found, place))).astype(np.float32), factor
+        return Repeats((differences * (factor / m0_at(raw, place))).astype(np.float32), factor)
 
 
-def estimate(found, place, cbf, factor, kept, tissue, positions, settings):
+def estimate(
+    raw: Scan, place: Place, measured: Repeats, sample: Sample, quantification: settings.Quantification
+) -> tuple[Estimate, nuisance.Regression | None]:
     """The maps of a scan from its repeats.
 
     Parameters
     ----------
-    found : pharmasl.perfusion.scan.Scan
+    raw : pharmasl.perfusion.scan.Scan
     place : pharmasl.perfusion.scan.Place
-    cbf, factor
-        Of :func:`repeats`.
-    kept : ndarray of bool, shape (N,)
-        The repeats to use.
-    tissue : tuple of 3 ndarray of shape (V,)
-        Shares of grey matter, white matter and fluid.
-    positions : ndarray of shape (T, 6)
-        Where the head is in each volume: :func:`pharmasl.perfusion.motion.parameters`.
-    settings : dict
-        ``perfusion`` of the configuration.
+    measured : Repeats
+        Of :func:`repeats`, at the same place.
+    sample : Sample
+    quantification : pharmasl.study.settings.Quantification
 
     Returns
     -------
     Estimate
-    regression : dict or None
-        What :func:`pharmasl.perfusion.nuisance.regress` tells; None where it was not asked for.
+    regression : pharmasl.perfusion.nuisance.Regression or None
+        None where the regression of motion is switched off.
     """
-    several = found.timing is not None and found.timing.several
-    regression = None
-    if settings["motion"]["regress"]:
-        if several or found.of.kind != "pairs":
-            regression = {"applied": False, "reason": "several delays" if several else "no pairs of volumes"}
+    kept, average, regression = sample.kept, quantification.outliers.average, None
+    if quantification.motion.regress:
+        if raw.several_delays or raw.volumes.kind != "pairs":
+            reason = "several delays" if raw.several_delays else "no pairs of volumes"
+            regression = nuisance.not_applied(reason, kept)
         else:
-            cbf, regression = nuisance.regress(cbf, positions, found.repeats.pairs, kept)
-    average = settings["outliers"]["average"]
-    if several:
-        return _fit(found, place, cbf, factor, kept, average, settings["delays"]), regression
-    mean, error, weight, count = _average(cbf, found.repeats.weights, kept, average, tissue)
-    if regression and regression["applied"]:
-        error = error * np.sqrt(regression["variance_factor"])
+            cbf, regression = nuisance.regress(measured.cbf, sample.positions, raw.repeats.pairs, kept)
+            measured = Repeats(cbf, measured.factor)
+    if raw.several_delays:
+        return _fit(raw, place, measured, kept, average, quantification.delays), regression
+    mean, error, weight, count = _average(measured.cbf, raw.repeats.weights, kept, average, sample.tissue)
+    if regression is not None and regression.applied:
+        error = error * np.sqrt(regression.variance_factor)
     covered = (count >= max(1, LEAST_REPEATS * kept.sum())) & np.isfinite(mean)
     mean, error = (np.where(covered, values, np.nan) for values in (mean, error))
     return Estimate(mean, error, covered, None, None, weight), regression
 
 
-def _average(cbf, weights, kept, average, tissue):
+def _average(
+    cbf: np.ndarray,
+    weights: np.ndarray,
+    kept: np.ndarray,
+    average: str,
+    tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Mean over the repeats kept, its standard error, the repeats' weights, and how many reach each voxel."""
     values = cbf[:, kept]
     here = np.isfinite(values)
@@ -139,15 +164,26 @@ def _average(cbf, weights, kept, average, tissue):
     return mean, np.sqrt(spread * subtraction.shared_noise(weights[kept])), kept.astype(float), count
 
 
-def _fit(found, place, cbf, factor, kept, average, settings):
-    """Several delays: the mean of each, then the kinetic model."""
-    timing, group = found.timing, found.repeats.group
-    relative = np.full((len(cbf), len(timing.delay)), np.nan)
-    count = np.zeros(relative.shape)
-    weight = np.zeros(len(kept))
-    squares, degrees = np.zeros(len(cbf)), np.zeros(len(cbf))
-    quotient = cbf / factor
-    for number in range(len(timing.delay)):
+@dataclass(frozen=True)
+class _DelayMeans:
+    """Averages over the repeats of each of P delays.
+
+    ``relative`` (V, P) is deltaM / M0, ``count`` (V, P) the repeats in it (0 where too few reach), ``weight`` (N,) each
+    repeat's weight, and ``squares`` (V,) the sum of squares about the means, of ``degrees`` (V,) degrees of freedom.
+    """
+
+    relative: np.ndarray
+    count: np.ndarray
+    weight: np.ndarray
+    squares: np.ndarray
+    degrees: np.ndarray
+
+
+def _delay_means(quotient: np.ndarray, group: np.ndarray, delays: int, kept: np.ndarray, average: str) -> _DelayMeans:
+    voxels = len(quotient)
+    relative, count = np.full((voxels, delays), np.nan), np.zeros((voxels, delays))
+    weight, squares, degrees = np.zeros(len(kept)), np.zeros(voxels), np.zeros(voxels)
+    for number in range(delays):
         members = kept & (group == number)
         values = quotient[:, members]
         here = np.isfinite(values)
@@ -163,36 +199,48 @@ def _fit(found, place, cbf, factor, kept, average, settings):
         squares += (np.where(here, values - relative[:, [number]], 0) ** 2).sum(axis=1)
         degrees += np.maximum(count[:, number] - 1, 0)
         count[count[:, number] < LEAST_REPEATS * members.sum(), number] = 0
-    constants = found.constants
+    return _DelayMeans(relative, count, weight, squares, degrees)
+
+
+def _fit(
+    raw: Scan, place: Place, measured: Repeats, kept: np.ndarray, average: str, delays: settings.Delays
+) -> Estimate:
+    """Several delays: the mean of each, then the kinetic model."""
+    timing, constants = raw.timing, raw.constants
+    assert timing is not None
+    assert constants is not None
+    means = _delay_means(measured.cbf / measured.factor, raw.repeats.group, len(timing.delay), kept, average)
     kind = "pulsed" if constants.pulsed else "continuous"
-    offset = np.reshape(scan.delays_at(found, place), (-1, 1))
-    beside = {"weights": count, "att_bounds": (0.0, min(settings["longest_transit"], longest_transit(timing, kind)))}
-    # A series of one repeat a delay has only its residuals to tell the noise: nothing to weigh a prior by.
-    known = degrees > 0
+    offset = np.reshape(delays_at(raw, place), (-1, 1))
+    noise, prior, gain = None, None, 0.0
+    # A series of one repeat per delay has only its residuals to estimate the noise: nothing to weigh a prior by.
+    known = means.degrees > 0
     if known.any():
-        noise = np.sqrt(squares / np.maximum(degrees, 1))
-        beside["noise"] = np.where(known & (noise > 0), noise, max(np.median(noise[known]), np.finfo(float).tiny))
-        if settings["transit_sd"] is not None:
-            beside["att_prior"] = (TRANSIT[kind], settings["transit_sd"])
-        if settings["arterial"]:
-            beside["arterial_gain"] = ARTERIAL_GAIN
+        noise = np.sqrt(means.squares / np.maximum(means.degrees, 1))
+        noise = np.where(known & (noise > 0), noise, max(np.median(noise[known]), np.finfo(float).tiny))
+        if delays.transit_sd is not None:
+            prior = (TRANSIT[kind], delays.transit_sd)
+        if delays.arterial:
+            gain = ARTERIAL_GAIN
     fit = multidelay.fit(
-        relative,
-        np.broadcast_to(timing.delay + offset, relative.shape),
-        kind=kind,
+        means.relative,
+        np.broadcast_to(timing.delay + offset, means.relative.shape),
         bolus=timing.duration,
-        labeling_efficiency=constants.labeling_efficiency,
-        t1_blood=constants.t1_blood,
-        partition_coefficient=constants.partition_coefficient,
-        arterial=settings["arterial"],
-        **beside,
+        constants=constants,
+        options=multidelay.Options(
+            arterial=delays.arterial,
+            att_bounds=(0.0, min(delays.longest_transit, longest_transit(timing, pulsed=constants.pulsed))),
+            att_prior=prior,
+            arterial_gain=gain,
+        ),
+        weights=means.count,
+        noise=noise,
     )
-    return Estimate(fit.cbf, fit.cbf_error, np.isfinite(fit.cbf), fit.att, fit.abv, weight)
+    return Estimate(fit.cbf, fit.cbf_error, np.isfinite(fit.cbf), fit.att, fit.abv, means.weight)
 
 
-def longest_transit(timing, kind):
-    """The longest arterial transit time that a series can tell CBF at, seconds: see :data:`LEAST_ARRIVED`."""
-    pulsed = kind == "pulsed"
+def longest_transit(timing: Timing, *, pulsed: bool) -> float:
+    """The longest arterial transit time at which a series can estimate CBF, seconds: see :data:`LEAST_ARRIVED`."""
     bolus = np.minimum(timing.duration, timing.delay) if pulsed else timing.duration
     end = timing.delay if pulsed else timing.delay + bolus
     return float((end - LEAST_ARRIVED * bolus).max())

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from pharmasl.perfusion.artefacts import Choice
+
 # Robust standard deviations (MAD / 0.675) of grey-matter CBF from the median over repeats. Of eight repeats of normal
 # noise, whose MAD is itself uncertain, one lies beyond in 3 of 10,000 series, of ten in 9 of 100,000, of twenty in none of
 # 200,000; in the real scans at hand the largest deviation is 5.0. A pair of which one volume is another's is tens away.
@@ -11,7 +13,7 @@ LIMIT = 20.0
 LEAST = 8
 
 
-def without_far_off(choice):
+def without_far_off(choice: Choice) -> Choice:
     """The choice among repeats without those beyond :data:`LIMIT`.
 
     Parameters

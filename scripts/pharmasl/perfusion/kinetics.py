@@ -14,6 +14,8 @@ For label that has wholly arrived and T1 that of blood, the arrival time drops o
 2015 (doi 10.1002/mrm.25197), equations 1 and 2: ``CBF = factor * deltaM / M0``. Times are seconds, CBF is mL/100 g/min.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # mL/g/s to mL/100 g/min: 60 s in a minute times 100 g.
@@ -29,7 +31,13 @@ PULSED = (
 )
 
 
-def continuous(post_labeling_delay, labeling_duration, labeling_efficiency, t1_blood, partition_coefficient):
+def continuous(
+    post_labeling_delay: float | np.ndarray,
+    labeling_duration: float | np.ndarray,
+    labeling_efficiency: float,
+    t1_blood: float,
+    partition_coefficient: float,
+) -> np.ndarray:
     """The factor of continuous and pseudo-continuous labelling (Alsop 2015, equation 1).
 
     Parameters
@@ -54,7 +62,13 @@ def continuous(post_labeling_delay, labeling_duration, labeling_efficiency, t1_b
     return PER_MINUTE_AND_100_G * partition_coefficient * np.exp(post_labeling_delay / t1_blood) / delivered
 
 
-def pulsed(inversion_time, bolus_duration, labeling_efficiency, t1_blood, partition_coefficient):
+def pulsed(
+    inversion_time: float | np.ndarray,
+    bolus_duration: float | np.ndarray,
+    labeling_efficiency: float,
+    t1_blood: float,
+    partition_coefficient: float,
+) -> np.ndarray:
     """The factor of pulsed labelling with a bolus of known duration (Alsop 2015, equation 2).
 
     Parameters
@@ -77,7 +91,7 @@ def pulsed(inversion_time, bolus_duration, labeling_efficiency, t1_blood, partit
     return PER_MINUTE_AND_100_G * partition_coefficient * np.exp(inversion_time / t1_blood) / delivered
 
 
-def bolus_duration(technique, cutoff_delay, inversion_time):
+def bolus_duration(technique: str, cutoff_delay: float | Sequence[float], inversion_time: float) -> float:
     """Seconds of labelled blood that a bolus cut-off technique lets through.
 
     QUIPSS II (Wong 1998, doi 10.1002/mrm.1910390506) and Q2TIPS (Luh 1999) end the bolus at the first saturation, TI1.
@@ -105,8 +119,13 @@ def bolus_duration(technique, cutoff_delay, inversion_time):
     return {"QUIPSSII": first, "Q2TIPS": first, "QUIPSS": inversion_time - first}[technique]
 
 
-def decay_time(technique, cutoff_delay, inversion_time, q2tips="consensus"):
-    """The time over which pulsed label decays with the T1 of blood: what :func:`pulsed` takes as ``inversion_time``.
+def decay_time(
+    technique: str | None,
+    cutoff_delay: float | Sequence[float] | None,
+    inversion_time: float | np.ndarray | None,
+    q2tips: str,
+) -> float | np.ndarray | None:
+    """The time over which pulsed label decays with the T1 of blood: the ``inversion_time`` of :func:`pulsed`.
 
     It is the inversion time. A manufacturer's formula for Q2TIPS (as told by Noguchi et al. 2015) counts to the last
     saturation of the bolus, TI2, instead. That lies before the readout, so that CBF is lower by the factor
@@ -134,149 +153,11 @@ def decay_time(technique, cutoff_delay, inversion_time, q2tips="consensus"):
     """
     commercial = {"consensus": False, "commercial": True}[q2tips]
     if commercial and technique == "Q2TIPS":
-        return float(np.ravel(cutoff_delay)[-1])
+        return float(np.atleast_1d(np.asarray(cutoff_delay, dtype=float))[-1])
     return inversion_time
 
 
-def continuous_difference(
-    cbf,
-    arrival_time,
-    post_labeling_delay,
-    labeling_duration,
-    labeling_efficiency,
-    t1_blood,
-    partition_coefficient,
-    t1_tissue=None,
-):
-    """DeltaM / M0 of tissue under continuous or pseudo-continuous labelling, whether label has arrived, arrives or has not.
-
-    Parameters
-    ----------
-    cbf : float or ndarray
-        mL/100 g/min. Arguments may be arrays that broadcast against each other.
-    arrival_time : float or ndarray
-        ATT: from the labelling plane to tissue, seconds.
-    post_labeling_delay : float or ndarray
-        Seconds.
-    labeling_duration : float or ndarray
-        Seconds.
-    labeling_efficiency : float
-        0 to 1, with the loss by background suppression.
-    t1_blood : float
-        Seconds.
-    partition_coefficient : float
-        mL/g
-    t1_tissue : float or ndarray, optional
-        Seconds, with which label in tissue decays; the outflow's share, 1 / T1 = 1 / T1 of tissue + CBF / 6000 /
-        partition_coefficient, is the caller's. The default is ``t1_blood`` (Woods 2024).
-
-    Returns
-    -------
-    float or ndarray
-        Buxton 1998, equation 5; Woods 2024.
-    """
-    t1 = t1_blood if t1_tissue is None else t1_tissue
-    after = np.asarray(post_labeling_delay) - arrival_time  # the last label's arrival until the readout
-    inflow = np.clip(after + labeling_duration, 0, labeling_duration)
-    delivered = -np.expm1(-inflow / t1) * t1 * np.exp(-np.maximum(after, 0) / t1 - arrival_time / t1_blood)
-    return 2 * labeling_efficiency / partition_coefficient / PER_MINUTE_AND_100_G * cbf * delivered
-
-
-def pulsed_difference(
-    cbf,
-    arrival_time,
-    inversion_time,
-    bolus_duration,
-    labeling_efficiency,
-    t1_blood,
-    partition_coefficient,
-    t1_tissue=None,
-):
-    """DeltaM / M0 of tissue under pulsed labelling, whether the bolus has arrived, arrives or has not.
-
-    Parameters
-    ----------
-    cbf, arrival_time, labeling_efficiency, t1_blood, partition_coefficient, t1_tissue
-        As for :func:`continuous_difference`.
-    inversion_time : float or ndarray
-        Seconds.
-    bolus_duration : float or ndarray
-        Seconds; infinite for FAIR without a cut-off.
-
-    Returns
-    -------
-    float or ndarray
-        Buxton 1998, equation 3; Woods 2024.
-    """
-    t1 = t1_blood if t1_tissue is None else t1_tissue
-    since = np.asarray(inversion_time) - arrival_time
-    inflow = np.clip(since, 0, bolus_duration)
-    # Label in blood decays slower or faster than in tissue; the quotient tends to 1 as the two become equal.
-    rate = (1 / np.asarray(t1) - 1 / t1_blood) * inflow
-    quotient = np.expm1(rate) / np.where(rate == 0, 1, rate) + (rate == 0)
-    delivered = inflow * quotient * np.exp(-np.maximum(since, 0) / t1 - arrival_time / t1_blood)
-    return 2 * labeling_efficiency / partition_coefficient / PER_MINUTE_AND_100_G * cbf * delivered
-
-
-def continuous_arterial(
-    blood_volume,
-    arrival_time,
-    post_labeling_delay,
-    labeling_duration,
-    labeling_efficiency,
-    t1_blood,
-    partition_coefficient,
-):
-    """DeltaM / M0 of label that is still in arteries, under continuous labelling (Woods 2024).
-
-    Parameters
-    ----------
-    blood_volume : float or ndarray
-        aBV, a fraction of the voxel.
-    arrival_time : float or ndarray
-        aBAT: to the voxel's arteries, seconds.
-    post_labeling_delay, labeling_duration, labeling_efficiency, t1_blood, partition_coefficient
-        As for :func:`continuous_difference`. M0 of arterial blood is M0 / partition_coefficient.
-
-    Returns
-    -------
-    float or ndarray
-        Label is there if PLD < aBAT <= PLD + labelling duration.
-    """
-    delay = np.asarray(post_labeling_delay)
-    there = (delay < arrival_time) & (arrival_time <= delay + labeling_duration)
-    return 2 * labeling_efficiency / partition_coefficient * blood_volume * np.exp(-arrival_time / t1_blood) * there
-
-
-def pulsed_arterial(
-    blood_volume,
-    arrival_time,
-    inversion_time,
-    bolus_duration,
-    labeling_efficiency,
-    t1_blood,
-    partition_coefficient,
-):
-    """DeltaM / M0 of label that is still in arteries, under pulsed labelling (Woods 2024).
-
-    Parameters
-    ----------
-    blood_volume, arrival_time
-        As for :func:`continuous_arterial`.
-    inversion_time, bolus_duration, labeling_efficiency, t1_blood, partition_coefficient
-        As for :func:`pulsed_difference`.
-
-    Returns
-    -------
-    float or ndarray
-        Label is there if TI - bolus duration < aBAT <= TI.
-    """
-    time = np.asarray(inversion_time)
-    there = (time - bolus_duration < arrival_time) & (arrival_time <= time)
-    return 2 * labeling_efficiency / partition_coefficient * blood_volume * np.exp(-time / t1_blood) * there
-
-
-def slice_delays(post_labeling_delay, slice_timing, n_slices):
+def slice_delays(post_labeling_delay: float, slice_timing: Sequence[float] | None, n_slices: int) -> np.ndarray:
     """The delay of each slice: slices of a two-dimensional readout are acquired one after the other.
 
     Parameters

@@ -5,8 +5,8 @@ plausible brain, mirrored, and a scan registers to it. But no brain's folds are 
 are mirrored, fitted anew from where the first fit lies, and the pattern of grey and white matter in the scan is asked
 which of the two it is (:func:`pharmasl.perfusion.coregistration.contrast`).
 
-This tells whether the two images agree, not which of them is right, and nothing where both are mirrored. It cannot be asked
-of the template's tissues, which are other people's and symmetric.
+This tells whether the two images agree, not which of them is right, and nothing where both are mirrored. It has no meaning
+with the template's tissues, which are other people's and symmetric.
 
 On the two real heads with a T1w of their own, contrast was 1.3 to 2.1 times that of the mirror image in all that was accepted,
 down to one pair and with noise added, 0.4 to 0.7 times where the T1w was mirrored, 0.8 to 1.2 times with another person's T1w,
@@ -14,10 +14,14 @@ and 0.97 to 1.03 times in a digital phantom whose anatomy is symmetric (docs/ana
 """
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from pharmasl.perfusion import acceptance, coregistration
+from pharmasl.perfusion.tissue_maps import Tissues, middle, stretched
+from pharmasl.space.images import Grid
 
 log = logging.getLogger(__name__)
 
@@ -31,28 +35,35 @@ REASON = (
 )
 
 
-def mirrored(tissues):
+def mirrored(tissues: Tissues) -> Tissues:
     """The same tissues with left and right exchanged, through the sagittal plane of their middle."""
-    middle = coregistration.middle(tissues)[0]
+    plane = middle(tissues)[0]
     reflection = np.diag([-1.0, 1.0, 1.0, 1.0])
-    reflection[0, 3] = 2 * middle
-    return coregistration.stretched(tissues, reflection)
+    reflection[0, 3] = 2 * plane
+    return stretched(tissues, reflection)
 
 
-def confront(verdict, images, tissues, grid, to_t1w):
-    """Add to a registration's verdict what the mirrored tissues say.
+def confront(
+    verdict: Mapping[str, Any],
+    images: Mapping[str, np.ndarray],
+    tissues: Tissues,
+    grid: Grid,
+    to_t1w: np.ndarray,
+) -> dict[str, Any]:
+    """A registration's verdict, and what the mirrored tissues say of it.
 
     Parameters
     ----------
-    verdict : dict
+    verdict : Mapping
         Of :func:`pharmasl.perfusion.acceptance.judge`.
-    images : dict of str to ndarray of shape (X, Y, Z)
+    images : Mapping of str to ndarray of shape (X, Y, Z)
         The same that the verdict is on.
-    tissues : pharmasl.perfusion.coregistration.Tissues
+    tissues : pharmasl.perfusion.tissue_maps.Tissues
         Of the participant's own T1-weighted image.
     grid : pharmasl.space.images.Grid
-        Of the images.
+        The images' grid.
     to_t1w : ndarray of shape (4, 4)
+        Maps points of the images to points of the tissues.
 
     Returns
     -------
@@ -80,14 +91,14 @@ def confront(verdict, images, tissues, grid, to_t1w):
             own,
             here,
         )
-    verdict = {**verdict, "ContrastMirrored": round(here, 4), "LeftRight": sides}
+    judged = {**verdict, "ContrastMirrored": round(here, 4), "LeftRight": sides}
     if sides == CONTRADICT:
         reasons = [REASON.format(own=own, other=here), verdict["Reason"]]
-        verdict |= {"Accepted": False, "Reason": "; ".join(reason for reason in reasons if reason)}
-    return verdict
+        judged |= {"Accepted": False, "Reason": "; ".join(reason for reason in reasons if reason)}
+    return judged
 
 
-def _fitted(image, grid, tissues, start):
+def _fitted(image: np.ndarray, grid: Grid, tissues: Tissues, start: np.ndarray) -> tuple[float, float]:
     """The contrast of tissues that are fitted to the image once more: here and displaced."""
     fit = coregistration.coregister(image, grid.affine, tissues, [start])
     return coregistration.contrast(image, grid.affine, tissues, fit.matrix)

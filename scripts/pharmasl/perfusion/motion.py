@@ -7,6 +7,7 @@ white matter, and without these terms a part of that difference is mistaken for 
 """
 
 import logging
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +62,14 @@ class Reference:
     centre: np.ndarray
 
 
-def reference(image, affine, weight, maps=(), spacing=SPACING):
-    """Take the derivatives of a reference image once.
+def reference(
+    image: np.ndarray,
+    affine: np.ndarray,
+    weight: np.ndarray,
+    maps: Sequence[np.ndarray] = (),
+    spacing: float = SPACING,
+) -> Reference:
+    """The derivatives of a reference image, taken once.
 
     Parameters
     ----------
@@ -105,8 +112,8 @@ def reference(image, affine, weight, maps=(), spacing=SPACING):
     return Reference(points, design, weights, normal, centre)
 
 
-def fit(coefficients, affine, target, start):
-    """Fit one volume to the reference.
+def fit(coefficients: np.ndarray, affine: np.ndarray, target: Reference, start: np.ndarray) -> np.ndarray:
+    """The alignment of one volume with the reference.
 
     Parameters
     ----------
@@ -145,14 +152,24 @@ def fit(coefficients, affine, target, start):
     return matrix
 
 
-def head(image):
+def head(image: np.ndarray) -> np.ndarray:
     """A weight for realignment while the brain is unknown: 1 where the image is bright, and one voxel around."""
     bright = image > 0.2 * np.percentile(image, 98)
     return ndimage.binary_dilation(bright).astype(np.float32)
 
 
-def realign(volumes, affine, image, image_affine, weight, *, maps=(), starts=None, fine=True):
-    """Realign volumes to a reference image.
+def realign(
+    volumes: Sequence[np.ndarray],
+    affine: np.ndarray,
+    image: np.ndarray,
+    image_affine: np.ndarray,
+    weight: np.ndarray,
+    *,
+    maps: Sequence[np.ndarray] = (),
+    starts: Sequence[np.ndarray] | np.ndarray | None = None,
+    fine: bool = True,
+) -> np.ndarray:
+    """The alignments of volumes with a reference image.
 
     Parameters
     ----------
@@ -174,26 +191,36 @@ def realign(volumes, affine, image, image_affine, weight, *, maps=(), starts=Non
     ndarray of shape (len(volumes), 4, 4)
         Maps points of the reference to points of each volume.
     """
-    sharp = coarse = None
+    sharp: Reference | None = None
+    coarse: Reference | None = None
     if fine:
         sharp = reference(_soften(image), image_affine, weight, [_soften(known) for known in maps])
     if starts is None:
         # Points nearer than the smoothing say the same twice.
         coarse = reference(_blur(image, image_affine), image_affine, weight, spacing=COARSE_FWHM)
-    found, last = [], np.eye(4)
+    matrices, last = [], np.eye(4)
     for number, volume in enumerate(volumes):
-        if coarse is None:
+        if starts is not None:
             last = starts[number]
-        else:
+        elif coarse is not None:
             last = fit(spline.coefficients(_blur(volume, affine)), affine, coarse, last)
-        if fine:
+        if sharp is not None:
             last = fit(spline.coefficients(_soften(volume)), affine, sharp, last)
-        found.append(last)
-    return np.array(found).reshape(-1, 4, 4)
+        matrices.append(last)
+    return np.array(matrices).reshape(-1, 4, 4)
 
 
-def realign_contrast(volume, affine, image, image_affine, weight, maps, start):
-    """Align one volume whose contrast differs from the reference's: M0 beside a background-suppressed control.
+def realign_contrast(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    image: np.ndarray,
+    image_affine: np.ndarray,
+    weight: np.ndarray,
+    *,
+    maps: Sequence[np.ndarray],
+    start: np.ndarray,
+) -> np.ndarray:
+    """The alignment of one volume whose contrast differs from the reference's: M0 beside a background-suppressed control.
 
     The reference is first given the volume's contrast, as a mixture of itself and the tissue maps fitted at the
     present alignment; then the volume is fitted to that; and again.
@@ -233,16 +260,16 @@ def realign_contrast(volume, affine, image, image_affine, weight, maps, start):
     return matrix
 
 
-def _soften(image):
+def _soften(image: np.ndarray) -> np.ndarray:
     return ndimage.gaussian_filter(image.astype(np.float32), FINE_SIGMA, truncate=4)
 
 
-def _blur(image, affine):
+def _blur(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     sigma = COARSE_FWHM / resample.FWHM_PER_SIGMA / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     return ndimage.gaussian_filter(image.astype(np.float32), sigma, truncate=3)
 
 
-def mean(volumes, affine, matrices, grid):
+def mean(volumes: Sequence[np.ndarray], affine: np.ndarray, matrices: np.ndarray, grid: images.Grid) -> np.ndarray:
     """The mean of realigned volumes on a grid, over those volumes whose field of view holds the voxel.
 
     Parameters
@@ -269,12 +296,12 @@ def mean(volumes, affine, matrices, grid):
     return (total / np.maximum(count, 1)).astype(np.float32)
 
 
-def parameters(matrices, centre):
+def parameters(matrices: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Translation (mm) and rotation vector (radians) of each rigid matrix about a centre: ndarray of shape (N, 6)."""
     return np.array([np.concatenate(transforms.rigid_parameters(matrix, centre)) for matrix in matrices]).reshape(-1, 6)
 
 
-def continuous(parameters, group):
+def continuous(parameters: np.ndarray, group: np.ndarray) -> np.ndarray:
     """How far the references of several groups of volumes lie from the first one's, the head moving on steadily.
 
     Each group has been realigned within itself. What a group is off by is the same for all its volumes, while true motion
@@ -306,7 +333,7 @@ def continuous(parameters, group):
     return offset
 
 
-def framewise_displacement(parameters):
+def framewise_displacement(parameters: np.ndarray) -> np.ndarray:
     """How far the head moved since the volume before (Power 2012): the sum of the six parameters' absolute changes.
 
     Parameters
@@ -323,7 +350,7 @@ def framewise_displacement(parameters):
     return change[:, :3].sum(axis=1) + HEAD_RADIUS * change[:, 3:].sum(axis=1)
 
 
-def dvars(values, types):
+def dvars(values: np.ndarray, types: Sequence[Hashable]) -> np.ndarray:
     """Root mean square over the brain of a volume's change, in percent (Power 2012, DVARS).
 
     A volume is compared with the last one of its own type: from control to label perfusion changes, not the head.
@@ -332,15 +359,16 @@ def dvars(values, types):
     ----------
     values : ndarray of shape (V, N)
         Realigned volumes at the voxels of the brain; NaN where a volume does not reach.
-    types : sequence of str
-        Type of each volume.
+    types : sequence
+        Type of each volume, or its type and delay.
 
     Returns
     -------
     ndarray of shape (N,)
         Percent of the earlier volume's mean; NaN for the first volume of each type.
     """
-    out, last = np.full(len(types), np.nan), {}
+    out = np.full(len(types), np.nan)
+    last: dict[Hashable, np.ndarray] = {}
     for number, kind in enumerate(types):
         now = values[:, number].astype(np.float64)
         before = last.get(kind, np.full_like(now, np.nan))

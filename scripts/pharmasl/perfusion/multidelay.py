@@ -17,12 +17,13 @@ scans of six delays every other voxel would otherwise have a large volume less a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pharmasl.errors import InputError
-from pharmasl.perfusion import kinetic_fit, kinetic_pieces, kinetic_search
+from pharmasl.perfusion import kinetic_fit, kinetic_pieces, kinetic_search, timing
 from pharmasl.perfusion.kinetics import PER_MINUTE_AND_100_G
 
 SERIES = "multi-delay series"
@@ -30,7 +31,7 @@ SERIES = "multi-delay series"
 
 @dataclass(frozen=True)
 class Fit:
-    """What :func:`fit` finds in each voxel; float64 arrays of shape (V,), NaN where not known.
+    """Estimates of :func:`fit` in each voxel; float64 arrays of shape (V,), NaN where not known.
 
     Attributes
     ----------
@@ -64,123 +65,144 @@ class Fit:
     residual: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is fitted, and what is believed beforehand.
+
+    Attributes
+    ----------
+    arterial : bool
+        Whether label in arteries is fitted too.
+    att_bounds : (float, float)
+        Least and largest ATT, seconds.
+    att_prior : (float, float) or None
+        Mean and standard deviation of a normal prior of ATT, seconds; needs the noise. CBF and ATT are then those of the
+        greatest posterior density, within 1e-7 s, CBF having no prior, and errors its curvature.
+    arterial_gain : float
+        By how much label in arteries must lower the sum of squares in units of the noise's variance, or it is left out:
+        two more parameters lower any. Akaike's criterion is 4. Above 0 it needs the noise.
+    """
+
+    arterial: bool = False
+    att_bounds: tuple[float, float] = (0.0, 3.0)
+    att_prior: tuple[float, float] | None = None
+    arterial_gain: float = 0.0
+
+
 def fit(
-    relative,
-    delays,
+    relative: np.ndarray,
+    delays: np.ndarray | Sequence[float],
     *,
-    kind,
-    bolus,
-    labeling_efficiency,
-    t1_blood,
-    partition_coefficient,
-    t1_tissue=None,
-    arterial=False,
-    weights=None,
-    noise=None,
-    att_bounds=(0.0, 3.0),
-    att_prior=None,
-    arterial_gain=0.0,
-):
+    bolus: float | Sequence[float] | np.ndarray,
+    constants: timing.Constants,
+    options: Options,
+    weights: np.ndarray | Sequence[float] | None = None,
+    noise: np.ndarray | None = None,
+) -> Fit:
     """The least-squares CBF and ATT of each voxel, exact to rounding, and the arterial term if wanted.
 
     Parameters
     ----------
     relative : ndarray of shape (V, P)
-        DeltaM / M0, averaged over repeats of each delay. Values that are not finite count as not there.
+        DeltaM / M0, averaged over repeats of each delay. Values that are not finite count as missing.
     delays : ndarray of shape (P,) or (V, P)
         Post-labelling delays (continuous) or inversion times (pulsed), seconds; voxelwise with slice timing.
-    kind : str
-        ``"continuous"`` or ``"pulsed"``.
     bolus : float or ndarray of shape (P,)
         Labelling duration, or bolus duration (infinite without a cut-off), seconds.
-    labeling_efficiency : float
-        0 to 1, with the loss by background suppression.
-    t1_blood : float
-        Seconds.
-    partition_coefficient : float
-        mL/g
-    t1_tissue : float, optional
-        Seconds; the default is ``t1_blood`` (Woods 2024).
-    arterial : bool
-        Whether to fit label in arteries besides.
+    constants : pharmasl.perfusion.timing.Constants
+    options : Options
     weights : ndarray of shape (P,) or (V, P), optional
-        Number of repeats in each average; 0 is not there. The default is 1.
+        Number of repeats in each average; 0 is missing. The default is 1.
     noise : ndarray of shape (V,), optional
         Standard deviation of one repeat. The default, for standard errors, is what residuals imply: NaN if there are as
         many parameters as delays.
-    att_bounds : (float, float)
-        Least and largest ATT, seconds.
-    att_prior : (float, float), optional
-        Mean and standard deviation of a normal prior of ATT, seconds; asks for ``noise``. CBF and ATT are then those of
-        the greatest posterior density, within 1e-7 s, CBF having none, and errors its curvature. The default is none.
-    arterial_gain : float
-        By how much label in arteries must lower the sum of squares in units of ``noise`` squared, or it is left out:
-        two more parameters lower any. Akaike's criterion is 4. Above 0 it asks for ``noise``.
 
     Returns
     -------
     Fit
-        NaN where fewer delays are there than parameters: two, or four with the arterial term; with a prior or a gain, where
-        ``noise`` is NaN besides.
+        NaN in voxels with fewer delays than parameters (two, or four with the arterial term) and, with a prior or a gain,
+        where ``noise`` is NaN.
 
     Raises
     ------
     InputError
         If there are fewer delays than parameters, shapes do not match, or a value makes no sense.
     """
-    relative, delays, bolus, weights = _checked(relative, delays, kind, bolus, weights, 4 if arterial else 2)
-    t1_tissue = t1_blood if t1_tissue is None else t1_tissue
-    _positive(labeling_efficiency, "LabelingEfficiency", 1)
+    relative, delays, bolus, weights = _checked(
+        relative, delays, bolus, weights, pulsed=constants.pulsed, parameters=4 if options.arterial else 2
+    )
+    t1_blood = constants.t1_blood
+    t1_tissue = t1_blood if constants.t1_tissue is None else constants.t1_tissue
+    _positive(constants.labeling_efficiency, "LabelingEfficiency", 1)
     _positive(t1_blood, "T1 of blood")
     _positive(t1_tissue, "T1 of tissue")
-    _positive(partition_coefficient, "blood-brain partition coefficient")
-    least, most = _bounds(att_bounds)
-    mean, deviation = (0.0, math.inf) if att_prior is None else (float(value) for value in att_prior)
-    if att_prior is not None and not (math.isfinite(mean) and 0 < deviation < math.inf):
-        raise InputError(
-            SERIES, "prior of ATT", att_prior, "a mean and a standard deviation above 0", "Correct the prior."
-        )
-    if not 0 <= arterial_gain < math.inf:
-        raise InputError(SERIES, "gain by label in arteries", arterial_gain, "a number from 0", "Correct the call.")
-    if (att_prior is not None or arterial_gain > 0) and noise is None:
-        raise InputError(SERIES, "noise", None, "the noise of each voxel, to weigh data against beliefs", "Give it.")
-    if noise is None:
-        noise = np.full(len(relative), np.nan)
-    noise = np.require(noise, dtype=np.float64, requirements=("C", "W"))
-    if noise.shape != (len(relative),):
-        raise InputError(SERIES, "noise", noise.shape, f"shape ({len(relative)},)", "Give one value a voxel.")
+    _positive(constants.partition_coefficient, "blood-brain partition coefficient")
+    beliefs = _beliefs(options)
+    noise = _noise(noise, len(relative), options)
     # The CBF at which the modelled deltaM equals M0.
-    scale = PER_MINUTE_AND_100_G * partition_coefficient / (2 * labeling_efficiency)
+    scale = PER_MINUTE_AND_100_G * constants.partition_coefficient / (2 * constants.labeling_efficiency)
     rate = 0.0 if t1_tissue == t1_blood else 1 / t1_tissue - 1 / t1_blood
     out = np.full((len(relative), 7), np.nan)
     kinetic_fit.fit_voxels(
         kinetic_fit.Data(relative, delays, weights, bolus, noise, scale),
-        kinetic_pieces.Decay(kind == "continuous", float(t1_blood), float(t1_tissue), rate),
-        kinetic_search.Beliefs(least, most, mean, deviation, float(arterial_gain)),
-        bool(arterial),
+        kinetic_pieces.Decay(not constants.pulsed, float(t1_blood), float(t1_tissue), rate),
+        beliefs,
+        bool(options.arterial),
         out,
     )
     out[:, kinetic_fit.ABV] /= PER_MINUTE_AND_100_G
     cbf, att, cbf_error, att_error, abv, abat, residual = np.ascontiguousarray(out.T)
-    if not arterial:
-        abv = abat = None
+    if not options.arterial:
+        return Fit(cbf, att, cbf_error, att_error, None, None, residual)
     return Fit(cbf, att, cbf_error, att_error, abv, abat, residual)
 
 
-def _positive(value, field, most=math.inf):
+def _positive(value: float, field: str, most: float = math.inf) -> None:
     if not 0 < value <= most or math.isinf(value):
         limit = "a number above 0" if math.isinf(most) else f"a number above 0 and at most {most:g}"
         raise InputError(SERIES, field, value, limit, "Correct the acquisition parameters.")
 
 
-def _bounds(given):
-    least, most = (float(bound) for bound in given)
+def _beliefs(options: Options) -> kinetic_search.Beliefs:
+    """The bounds, the prior (infinitely wide for none) and the gain, checked."""
+    least, most = (float(bound) for bound in options.att_bounds)
     if not 0 <= least < most < math.inf:
-        raise InputError(SERIES, "bounds of ATT", given, "0 <= least < largest, in seconds", "Correct the bounds.")
-    return least, most
+        expected = "0 <= least < largest, in seconds"
+        raise InputError(SERIES, "bounds of ATT", options.att_bounds, expected, "Correct the bounds.")
+    mean, deviation = 0.0, math.inf
+    if options.att_prior is not None:
+        mean, deviation = (float(value) for value in options.att_prior)
+        if not (math.isfinite(mean) and 0 < deviation < math.inf):
+            expected = "a mean and a standard deviation above 0"
+            raise InputError(SERIES, "prior of ATT", options.att_prior, expected, "Correct the prior.")
+    gain = float(options.arterial_gain)
+    if not 0 <= gain < math.inf:
+        raise InputError(SERIES, "gain by label in arteries", gain, "a number from 0", "Correct the call.")
+    return kinetic_search.Beliefs(least, most, mean, deviation, gain)
 
 
-def _checked(relative, delays, kind, bolus, weights, parameters):
+def _noise(noise: np.ndarray | None, voxels: int, options: Options) -> np.ndarray:
+    """The noise of each voxel, NaN where it is unknown; refused if it is unknown and needed."""
+    if noise is None:
+        if options.att_prior is not None or options.arterial_gain > 0:
+            expected = "the noise of each voxel, to weigh data against beliefs"
+            raise InputError(SERIES, "noise", None, expected, "Give it.")
+        noise = np.full(voxels, np.nan)
+    noise = np.require(noise, dtype=np.float64, requirements=("C", "W"))
+    if noise.shape != (voxels,):
+        raise InputError(SERIES, "noise", noise.shape, f"shape ({voxels},)", "Give one value per voxel.")
+    return noise
+
+
+def _checked(
+    relative: np.ndarray,
+    delays: np.ndarray | Sequence[float],
+    bolus: float | Sequence[float] | np.ndarray,
+    weights: np.ndarray | Sequence[float] | None,
+    *,
+    pulsed: bool,
+    parameters: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The arrays as the compiled code takes them: two-dimensional, float64, one row where all voxels share it."""
     # A read-only array would have the code below compiled for itself.
     relative = np.require(relative, dtype=np.float64, requirements=("C", "W"))
@@ -193,21 +215,18 @@ def _checked(relative, delays, kind, bolus, weights, parameters):
             "Use the single-delay formula, or leave out the arterial term.",
         )
     voxels, count = relative.shape
-    if kind not in ("continuous", "pulsed"):
-        raise InputError(SERIES, "kind", kind, "continuous or pulsed", "Correct the call.")
-    weights = np.ones(count) if weights is None else weights
-    shared = []
-    for name, values in (("PostLabelingDelay", delays), ("weights", weights)):
-        values = np.atleast_2d(np.require(values, dtype=np.float64, requirements=("C", "W")))
-        if values.shape not in ((1, count), (voxels, count)):
+    rows = []
+    for name, values in (("PostLabelingDelay", delays), ("weights", np.ones(count) if weights is None else weights)):
+        row = np.atleast_2d(np.require(values, dtype=np.float64, requirements=("C", "W")))
+        if row.shape not in ((1, count), (voxels, count)):
             expected = f"({count},) or ({voxels}, {count})"
-            raise InputError(SERIES, name, values.shape, expected, "Give one value a delay.")
-        if (values < 0).any() or not np.isfinite(values).all():
+            raise InputError(SERIES, name, row.shape, expected, "Give one value per delay.")
+        if (row < 0).any() or not np.isfinite(row).all():
             raise InputError(SERIES, name, "a negative or missing value", "numbers from 0", "Correct the sidecar.")
-        shared.append(values)
-    bolus = np.asarray(bolus, dtype=np.float64)
-    if bolus.shape not in ((), (1,), (count,)):
-        raise InputError(SERIES, "bolus", bolus.shape, f"one number, or {count}", "Give one value a delay.")
-    if not (bolus > 0).all() or (kind == "continuous" and np.isinf(bolus).any()):
-        raise InputError(SERIES, "bolus", bolus.tolist(), "durations above 0 in seconds", "Correct the sidecar.")
-    return relative, shared[0], np.full(count, bolus), shared[1]
+        rows.append(row)
+    durations = np.asarray(bolus, dtype=np.float64)
+    if durations.shape not in ((), (1,), (count,)):
+        raise InputError(SERIES, "bolus", durations.shape, f"one number, or {count}", "Give one value per delay.")
+    if not (durations > 0).all() or (not pulsed and np.isinf(durations).any()):
+        raise InputError(SERIES, "bolus", durations.tolist(), "durations above 0 in seconds", "Correct the sidecar.")
+    return relative, rows[0], np.full(count, durations), rows[1]

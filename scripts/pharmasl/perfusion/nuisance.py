@@ -16,6 +16,9 @@ regression leaves, as far as it stands out from the next, is taken out of the co
 pattern stays where it was.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from pharmasl.perfusion.motion import HEAD_RADIUS
@@ -28,7 +31,69 @@ LEAST_MOTION = 0.02
 _BLOCK = 1 << 14
 
 
-def regress(series, parameters, pairs, kept=None, *, means=False, shrink=True):
+@dataclass(frozen=True)
+class Component:
+    """A component of the motion within pairs.
+
+    Attributes
+    ----------
+    rms : float
+        Its root mean square motion, mm.
+    mean : float
+        Its mean in a pair, mm.
+    f : float
+        The variance that it explains over what chance would.
+    share : float
+        The share of it that was subtracted.
+    """
+
+    rms: float
+    mean: float
+    f: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What a regression of motion did.
+
+    Attributes
+    ----------
+    applied : bool
+    reason : str
+        Why it was not applied.
+    components : tuple of Component
+    weights : ndarray of shape (N,)
+        By which the mean of the cleaned series is a sum of the repeats as they were, where all of those kept reach.
+    variance_factor : float
+        The variance of that mean over the plain mean's, repeats being equally noisy and independent.
+    """
+
+    applied: bool
+    reason: str
+    components: tuple[Component, ...]
+    weights: np.ndarray
+    variance_factor: float
+
+
+def not_applied(reason: str, kept: np.ndarray) -> Regression:
+    """The record of a regression that was not applied to the repeats kept."""
+    return Regression(False, reason, (), _plain_weights(kept), 1.0)
+
+
+def _plain_weights(kept: np.ndarray) -> np.ndarray:
+    return kept / max(int(kept.sum()), 1)
+
+
+def regress(
+    series: np.ndarray,
+    parameters: np.ndarray,
+    pairs: np.ndarray,
+    kept: np.ndarray | None = None,
+    *,
+    means: bool = False,
+    shrink: bool = True,
+) -> tuple[np.ndarray, Regression]:
     """Take from each repeat of a series what its motion explains.
 
     Parameters
@@ -51,33 +116,23 @@ def regress(series, parameters, pairs, kept=None, *, means=False, shrink=True):
     cleaned : ndarray of shape (V, N), of the type of ``series`` if that is floating
         Its mean over the repeats kept is the intercept. Voxels that fewer than half of the repeats kept reach, or too
         few for the regressors, are as they were.
-    told : dict
-        ``applied`` (bool) and ``reason`` if not; ``components``: for each its root mean square motion (``rms``, mm),
-        its mean in a pair (``mean``, mm), ``f`` and the share subtracted (``share``); ``weights``: ndarray of shape
-        (N,), by which the mean of the cleaned series is a sum of the repeats as they were, where all of those kept
-        reach; ``variance_factor``: the variance of that mean over the plain mean's, repeats being equally noisy and
-        independent.
+    Regression
     """
     values = np.asarray(series)
     if not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float64)
     kept = np.ones(values.shape[1], dtype=bool) if kept is None else np.asarray(kept, dtype=bool)
     number = int(kept.sum())
-    plain = kept / max(number, 1)
-    told = {"applied": False, "reason": "", "components": [], "weights": plain, "variance_factor": 1.0}
     if number < LEAST:
-        told["reason"] = f"{number} repeats where the regression needs {LEAST}"
-        return values, told
+        return values, not_applied(f"{number} repeats where the regression needs {LEAST}", kept)
     most = number // REPEATS_PER_REGRESSOR - 1
     scores, sizes = components(parameters, pairs, kept, means=means, most=most)
     if not sizes:
-        told["reason"] = f"no motion of more than {LEAST_MOTION:g} mm"
-        return values, told
+        return values, not_applied(f"no motion of more than {LEAST_MOTION:g} mm", kept)
     complete = np.isfinite(values[:, kept]).all(axis=1)
     fitted = _fit(_products(values, np.flatnonzero(complete), np.flatnonzero(kept)), scores[kept])
     if fitted is None:
-        told["reason"] = "no voxel that all repeats reach varies"
-        return values, told
+        return values, not_applied("no voxel that all repeats reach varies", kept)
     axes, common, shared, f = fitted
     share = np.clip(1 - 1 / np.maximum(f, 1e-12), 0, 1) if shrink else np.ones(len(f))
 
@@ -87,21 +142,18 @@ def regress(series, parameters, pairs, kept=None, *, means=False, shrink=True):
         cleaned[rows] -= np.einsum("vk,nk->vn", slopes * share, scores)
     _clean_incomplete(cleaned, values, ~complete, scores, share, kept, common, shared)
     middle = scores[kept].mean(axis=0)
-    weights = plain.copy()
+    weights = _plain_weights(kept)
     weights[kept] -= axes @ (share * middle)
-    told |= {
-        "applied": True,
-        "components": [
-            {"rms": size, "mean": float(size * np.sqrt(number) * abs(mean)), "f": float(a), "share": float(b)}
-            for size, mean, a, b in zip(sizes, middle, f, share)
-        ],
-        "weights": weights,
-        "variance_factor": float(number * (weights**2).sum()),
-    }
-    return cleaned, told
+    moved = [
+        Component(rms=size, mean=float(size * np.sqrt(number) * abs(mean)), f=float(a), share=float(b))
+        for size, mean, a, b in zip(sizes, middle, f, share)
+    ]
+    return cleaned, Regression(True, "", tuple(moved), weights, float(number * (weights**2).sum()))
 
 
-def components(parameters, pairs, kept, *, means, most):
+def components(
+    parameters: np.ndarray, pairs: np.ndarray, kept: np.ndarray, *, means: bool, most: int
+) -> tuple[np.ndarray, list[float]]:
     """Uncorrelated components of the pairs' motion, largest first: those of the differences, then those of the means.
 
     Parameters
@@ -125,7 +177,8 @@ def components(parameters, pairs, kept, *, means, most):
     if means:
         middle = (control + label) / 2
         blocks.append(middle - middle[kept].mean(axis=0))
-    scores, sizes = np.empty((len(pairs), 0)), []
+    scores = np.empty((len(pairs), 0))
+    sizes: list[float] = []
     for block in blocks:
         if scores.shape[1]:
             # Of the means only what the differences do not say already.
@@ -141,12 +194,12 @@ def components(parameters, pairs, kept, *, means, most):
     return scores, sizes
 
 
-def _blocks(rows):
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Rows a block at a time, so that no copy of the whole series is needed."""
     return (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
 
 
-def _products(values, rows, columns):
+def _products(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Sums over voxels of the products of any two repeats, each voxel's mean taken out: ndarray of shape (M, M)."""
     total = np.zeros((len(columns), len(columns)))
     for block in _blocks(rows):

@@ -1,6 +1,7 @@
 """Partial volume correction: the CBF of grey and of white matter apart, by regression over a voxel's surroundings."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
@@ -17,48 +18,68 @@ MOST_NOISE = 2.0
 TRACE = 1e-3
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _sums(values, gm, wm, usable, x_range, y_range, z_range):
+    """Sums over a window of the products of the two shares and the value, and the number of voxels."""
+    gg, ww, gw, gv, wv, count = 0.0, 0.0, 0.0, 0.0, 0.0, 0
+    for i in range(x_range[0], x_range[1]):
+        for j in range(y_range[0], y_range[1]):
+            for k in range(z_range[0], z_range[1]):
+                v = values[i, j, k]
+                if usable[i, j, k] and np.isfinite(v):
+                    g, w = gm[i, j, k], wm[i, j, k]
+                    gg += g * g
+                    ww += w * w
+                    gw += g * w
+                    gv += g * v
+                    wv += w * v
+                    count += 1
+    return gg, ww, gw, gv, wv, count
+
+
 @njit(cache=True, nogil=True)
-def _regress(values, gm, wm, usable, reach, least_share, most_noise, trace, gm_out, wm_out):
+def _solve(gg, ww, gw, gv, wv, count, gm_here, wm_here):
+    """Values of both tissues from a window's sums, NaN where not determined; the shares are those of the voxel itself."""
+    gm_value, wm_value = np.nan, np.nan
+    least = TRACE * TRACE * count
+    g_there, w_there = gg > least, ww > least
+    if g_there and w_there:
+        determinant = gg * ww - gw * gw
+        # The inverse's diagonal, the squared noise, without the quotient that a singular window forbids.
+        limit = MOST_NOISE * MOST_NOISE * determinant
+        if gm_here >= LEAST_SHARE and ww < limit:
+            gm_value = (ww * gv - gw * wv) / determinant
+        if wm_here >= LEAST_SHARE and gg < limit:
+            wm_value = (gg * wv - gw * gv) / determinant
+    elif g_there:
+        if gm_here >= LEAST_SHARE and MOST_NOISE * MOST_NOISE * gg > 1:
+            gm_value = gv / gg
+    elif w_there and wm_here >= LEAST_SHARE and MOST_NOISE * MOST_NOISE * ww > 1:
+        wm_value = wv / ww
+    return gm_value, wm_value
+
+
+@njit(cache=True, nogil=True)
+def _regress(values, gm, wm, usable, reach, gm_out, wm_out):
     nx, ny, nz = values.shape
     rx, ry, rz = reach
     for x in range(nx):
+        x_range = max(x - rx, 0), min(x + rx + 1, nx)
         for y in range(ny):
+            y_range = max(y - ry, 0), min(y + ry + 1, ny)
             for z in range(nz):
                 gm_out[x, y, z] = np.nan
                 wm_out[x, y, z] = np.nan
-                if not usable[x, y, z] or not np.isfinite(values[x, y, z]):
-                    continue
-                gg, ww, gw, gv, wv, count = 0.0, 0.0, 0.0, 0.0, 0.0, 0
-                for i in range(max(x - rx, 0), min(x + rx + 1, nx)):
-                    for j in range(max(y - ry, 0), min(y + ry + 1, ny)):
-                        for k in range(max(z - rz, 0), min(z + rz + 1, nz)):
-                            v = values[i, j, k]
-                            if usable[i, j, k] and np.isfinite(v):
-                                g, w = gm[i, j, k], wm[i, j, k]
-                                gg += g * g
-                                ww += w * w
-                                gw += g * w
-                                gv += g * v
-                                wv += w * v
-                                count += 1
-                least = trace * trace * count
-                g_there, w_there = gg > least, ww > least
-                if g_there and w_there:
-                    determinant = gg * ww - gw * gw
-                    # The inverse's diagonal, the squared noise, without the quotient that a singular window forbids.
-                    limit = most_noise * most_noise * determinant
-                    if gm[x, y, z] >= least_share and ww < limit:
-                        gm_out[x, y, z] = (ww * gv - gw * wv) / determinant
-                    if wm[x, y, z] >= least_share and gg < limit:
-                        wm_out[x, y, z] = (gg * wv - gw * gv) / determinant
-                elif g_there:
-                    if gm[x, y, z] >= least_share and most_noise * most_noise * gg > 1:
-                        gm_out[x, y, z] = gv / gg
-                elif w_there and wm[x, y, z] >= least_share and most_noise * most_noise * ww > 1:
-                    wm_out[x, y, z] = wv / ww
+                if usable[x, y, z] and np.isfinite(values[x, y, z]):
+                    z_range = max(z - rz, 0), min(z + rz + 1, nz)
+                    gg, ww, gw, gv, wv, count = _sums(values, gm, wm, usable, x_range, y_range, z_range)
+                    both = _solve(gg, ww, gw, gv, wv, count, gm[x, y, z], wm[x, y, z])
+                    gm_out[x, y, z], wm_out[x, y, z] = both
 
 
-def correct(cbf, gm, wm, mask, *, kernel=(5, 5, 1)):
+def correct(
+    cbf: np.ndarray, gm: np.ndarray, wm: np.ndarray, mask: np.ndarray, *, kernel: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """CBF of pure grey and of pure white matter, by linear regression over a window (Asllani 2008).
 
     In a voxel, CBF is ``gm * gm_cbf + wm * wm_cbf`` (cerebrospinal fluid has none). Both are taken to be the same
@@ -75,7 +96,7 @@ def correct(cbf, gm, wm, mask, *, kernel=(5, 5, 1)):
     mask : ndarray of bool, shape (X, Y, Z)
         The brain.
     kernel : sequence of 3 odd int
-        The window, voxels along each axis. The one plane of the default is Asllani's: slices of 2D scans are taken at
+        The window, voxels along each axis. Asllani's is a single plane, such as (5, 5, 1): slices of 2D scans are taken at
         different delays.
 
     Returns
@@ -109,13 +130,13 @@ def correct(cbf, gm, wm, mask, *, kernel=(5, 5, 1)):
     for volume in np.ndindex(cbf.shape[3:]):
         at = (..., *volume)
         values = np.ascontiguousarray(cbf[at], dtype=np.float64)
-        of_gm, of_wm = np.empty(gm.shape), np.empty(gm.shape)
-        _regress(values, gm, wm, usable, reach, LEAST_SHARE, MOST_NOISE, TRACE, of_gm, of_wm)
-        gm_cbf[at], wm_cbf[at] = of_gm, of_wm
+        grey, white = np.empty(gm.shape), np.empty(gm.shape)
+        _regress(values, gm, wm, usable, reach, grey, white)
+        gm_cbf[at], wm_cbf[at] = grey, white
     return gm_cbf, wm_cbf
 
 
-def _reach(kernel):
+def _reach(kernel: Sequence[int]) -> tuple[int, ...]:
     try:
         sizes = [float(size) for size in kernel]
     except (TypeError, ValueError):

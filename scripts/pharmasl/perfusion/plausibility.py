@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _NAME = "|".join(sorted({*_VOLUME, *_MASS, *_TIME}, key=lambda name: (-len(name)
 _ITEM = re.compile(rf"\s*(/)?\s*({_NUMBER})?\s*(gm(?=in)|(?:{_NAME}))s?(?![a-z])(\^?-1(?![\d.]))?\s*")
 
 
-def grey_median(cbf, gm):
+def grey_median(cbf: np.ndarray, gm: np.ndarray) -> float | None:
     """The median of a map over grey matter.
 
     Parameters
@@ -55,8 +55,10 @@ def grey_median(cbf, gm):
     return float(np.median(values)) if values.size else None
 
 
-def plausible(cbf, gm, path):
-    """Warn of CBF that no brain has: that of a wrong gain, unit or M0, or of label and control exchanged.
+def plausible(cbf: np.ndarray, gm: np.ndarray, path: FilePath) -> float | None:
+    """The median of CBF over grey matter, with a warning where no brain has such.
+
+    A wrong gain, unit or M0 makes it too large or small, label and control exchanged negative.
 
     What is above :data:`MOST` is not usable (:mod:`pharmasl.quality.implausible`), but is computed and drawn. What is below
     :data:`LIKELY` is only warned of: a phantom has none.
@@ -98,8 +100,8 @@ def plausible(cbf, gm, path):
     return middle
 
 
-def conversion(units):
-    """What CBF of a unit is multiplied with to be in mL/100 g/min.
+def conversion(units: str) -> float:
+    """The factor that takes CBF of a unit to mL/100 g/min.
 
     Parameters
     ----------
@@ -121,7 +123,8 @@ def conversion(units):
     text = re.sub(r"\b(?:of|tissue|brain|blood)\b", " ", re.sub(r"\bper\b", "/", text))
     # A dot is a product, but for that of a decimal number.
     text = re.sub(r"(?<!\d)\.|\.(?!\d)|(?<=-1)\.", " ", text)
-    factor, found, below, place = 100.0, [], False, 0
+    factor, below, place = 100.0, False, 0
+    parts: list[tuple[str, bool]] = []
     while place < len(text.rstrip()):
         item = _ITEM.match(text, place)
         if item is None:
@@ -135,27 +138,27 @@ def conversion(units):
         )
         if kind == "volume" and inverse:
             kind, value = "mass", value * DENSITY
-        found.append((kind, inverse))
+        parts.append((kind, inverse))
         value *= _value(number)
         factor = factor / value if inverse else factor * value
-    if sorted(found) != [("mass", True), ("time", True), ("volume", False)]:
+    if sorted(parts) != [("mass", True), ("time", True), ("volume", False)]:
         raise ValueError(f"{units!r} is no unit of CBF")
     return factor
 
 
-def _value(number):
+def _value(number: str | None) -> float:
     if not number:
         return 1.0
     return 10.0 ** int(number[3:]) if number.startswith("10^") else float(number)
 
 
-def unit_factor(units, path):
-    """What CBF as the scanner computed it is multiplied with to be in mL/100 g/min.
+def unit_factor(units: str | None, path: FilePath) -> float:
+    """The factor that takes CBF as the scanner computed it to mL/100 g/min.
 
     Parameters
     ----------
     units : str or None
-        The sidecar's ``Units``; None or empty if it does not tell: then 1, and :func:`undeclared` is to be asked.
+        The sidecar's ``Units``. Where they are missing or empty the factor is 1, and :func:`undeclared` decides.
     path : path-like
         Named in errors.
 
@@ -182,7 +185,7 @@ def unit_factor(units, path):
         ) from None
 
 
-def undeclared(values, gm, path):
+def undeclared(values: np.ndarray, gm: np.ndarray, path: FilePath) -> None:
     """Refuse CBF of undeclared unit that is not clearly in mL/100 g/min.
 
     Parameters
@@ -205,11 +208,11 @@ def undeclared(values, gm, path):
             path,
             "Units",
             None,
-            f"the unit of the CBF volumes, whose median over grey matter is {_told(middle)}: without it only CBF of "
+            f"the unit of the CBF volumes, whose median over grey matter is {_in_words(middle)}: without it only CBF of "
             f"{LIKELY[0]:g} to {LIKELY[1]:g} is taken to be in {UNIT}",
             "Give the Units in the sidecar.",
         )
 
 
-def _told(middle):
+def _in_words(middle: float | None) -> str:
     return "unknown" if middle is None else f"{middle:.4g}"

@@ -7,65 +7,112 @@ half of the repeats used reach it (a head that moved leaves gaps at the edge of 
 zero, and the brain and coverage masks tell which zeros are missing values.
 """
 
+import dataclasses
 import functools
 import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import (
     artefacts,
     consistency,
-    coregistration,
     estimation,
     far_off,
     motion,
+    nuisance,
     partial_volume,
     plausibility,
     record,
     scan,
     smoothing,
+    subtraction,
 )
+from pharmasl.perfusion.tissue_maps import carry
 from pharmasl.space import fields, images, resample, transforms
+from pharmasl.study import settings
+from pharmasl.study.scan_acquisition import Acquisition
 
 log = logging.getLogger(__name__)
 
-GIVEN = [
-    "asl",
-    "m0",
-    "motion",
-    "m0_motion",
-    "coregistration",
-    "forward",
-    "gm",
-    "wm",
-    "csf",
-    "mask",
-    "reference",
-    "template_mask",
-]
-MADE = [
-    "cbf",
-    "sidecar",
-    "preproc",
-    "timeseries",
-    "repeats",
-    "gm_cbf",
-    "wm_cbf",
-    "brain_mask",
-    "gm",
-    "wm",
-    "csf",
-    "template_cbf",
-    "template_gm_cbf",
-    "smooth",
-    "coverage",
-    "error",
-]
-# For a series of several delays besides.
-FITTED = ["att", "template_att"]
 TISSUES = ("gm", "wm", "csf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Paths that the quantification reads.
+
+    Attributes
+    ----------
+    asl : path-like
+        The raw series.
+    m0 : sequence of path-like
+        The separate M0 image, or empty.
+    motion, m0_motion, coregistration : path-like
+        ITK affines, of :func:`pharmasl.perfusion.alignment.align`.
+    forward : path-like
+        ITK field, from T1w to template.
+    gm, wm, csf, mask : path-like
+        Shares of the tissues and the brain, on the T1w grid.
+    reference : path-like
+        An image on the template grid wanted.
+    template_mask : path-like
+        The brain on that grid.
+    """
+
+    asl: FilePath
+    m0: Sequence[FilePath]
+    motion: FilePath
+    m0_motion: FilePath
+    coregistration: FilePath
+    forward: FilePath
+    gm: FilePath
+    wm: FilePath
+    csf: FilePath
+    mask: FilePath
+    reference: FilePath
+    template_mask: FilePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Paths that the quantification writes: a sidecar, a table, and images on the scan's and on the template's grid.
+
+    Attributes
+    ----------
+    sidecar, repeats : path-like
+        JSON, and the table of :data:`REPEATS`.
+    cbf, preproc, timeseries, gm_cbf, wm_cbf, brain_mask, gm, wm, csf : path-like
+        On the scan's grid.
+    template_cbf, template_gm_cbf, smooth, coverage, error : path-like
+        On the template's.
+    att, template_att : path-like or None
+        Arterial transit time, of a series of several delays.
+    """
+
+    cbf: FilePath
+    sidecar: FilePath
+    preproc: FilePath
+    timeseries: FilePath
+    repeats: FilePath
+    gm_cbf: FilePath
+    wm_cbf: FilePath
+    brain_mask: FilePath
+    gm: FilePath
+    wm: FilePath
+    csf: FilePath
+    template_cbf: FilePath
+    template_gm_cbf: FilePath
+    smooth: FilePath
+    coverage: FilePath
+    error: FilePath
+    att: FilePath | None = None
+    template_att: FilePath | None = None
+
 
 REPEATS = {
     **artefacts.COLUMNS,
@@ -82,114 +129,127 @@ REPEATS = {
 }
 
 
-def quantify(given, made, *, acquisition, settings):
+def quantify(
+    inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, quantification: settings.Quantification
+) -> None:
     """Quantify one scan and write its maps, the table of its repeats and its sidecar.
 
     Parameters
     ----------
-    given : dict
-        Paths: ``asl`` (raw series), ``m0`` (list: one image or none), ``motion``, ``m0_motion``, ``coregistration``
-        (ITK affines), ``forward`` (ITK field, T1w to template), ``gm``, ``wm``, ``csf``, ``mask`` (on the T1w grid),
-        ``reference`` (an image on the template grid wanted), ``template_mask`` (on that grid).
-    made : dict
-        Paths of what to write: ``cbf``, ``sidecar``, ``preproc``, ``timeseries``, ``repeats``, ``gm_cbf``, ``wm_cbf``,
-        ``brain_mask``, ``gm``, ``wm``, ``csf`` (on the scan's grid), ``template_cbf``, ``template_gm_cbf``, ``smooth``,
-        ``coverage``, ``error`` (on the template's); and, for a series of several delays, ``att`` and ``template_att``.
-    acquisition : dict
-        Of the scan, as the study stage resolves it.
-    settings : dict
-        ``perfusion`` of the configuration.
+    inputs : Inputs
+    outputs : Outputs
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    quantification : pharmasl.study.settings.Quantification
 
     Raises
     ------
     InputError
         If a parameter or M0 is missing or senseless, or CBF is what no brain has; nothing is written then.
     """
-    found = scan.read(given, acquisition, settings)
-    coregistered = transforms.read_affines(given["coregistration"])[0]
-    shares = _carry(given, found.grid, np.linalg.inv(coregistered))
+    files = scan.RawFiles(inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion)
+    raw = scan.read(files, acquisition, quantification)
+    log.info("%s: %d repeats, M0: %s", raw.path, raw.repeats.number, raw.m0.origin)
+    coregistered = transforms.read_affines(inputs.coregistration)[0]
+    native = _native(raw, inputs, np.linalg.inv(coregistered), quantification)
+    log.info("CBF is the mean of %s", native.choice.mean_of)
+    if raw.volumes.kind == "cbf" and not acquisition.units:
+        plausibility.undeclared(native.cbf_map, native.shares["gm"], raw.path)
+    grey_median = plausibility.plausible(native.cbf_map, native.shares["gm"], raw.path)
+    kernel = quantification.partial_volume.kernel
+    gm_cbf, wm_cbf = partial_volume.correct(
+        native.cbf_map, native.shares["gm"], native.shares["wm"], native.place.mask, kernel=kernel
+    )
+    template = _template(raw, inputs, coregistered, native, gm_cbf, quantification)
+
+    _save_native(outputs, raw, native, gm_cbf, wm_cbf, acquisition.repetition_time)
+    _save_template(outputs, template)
+    rows = list(_rows(raw, native.choice, native.estimate.weight, native.positions))
+    tables.write_table(outputs.repeats, rows, REPEATS)
+    sidecar = record.sidecar(raw, acquisition, quantification, native.choice, native.regression)
+    measures = consistency.measure(raw, native.place, native.estimate.cbf, acquisition, grey_median)
+    sidecar["Consistency"] = measures.record()
+    known = native.estimate.covered.any()
+    sidecar["MeanBrainCBF"] = float(np.nanmean(native.estimate.cbf)) if known else None
+    covered = np.isfinite(template.smooth).sum()
+    sidecar["TemplateCoverage"] = float(covered / max(template.place.mask.sum(), 1))
+    tables.write_json(outputs.sidecar, sidecar)
+
+
+@dataclass(frozen=True)
+class _Native:
+    """A scan on its own grid: where it was sampled, shares of tissue, repeats, and what they are averaged to."""
+
+    place: scan.Place
+    shares: dict[str, np.ndarray]
+    positions: np.ndarray
+    repeats: np.ndarray
+    choice: artefacts.Choice
+    estimate: estimation.Estimate
+    regression: nuisance.Regression | None
+    cbf_map: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Template:
+    """A scan on the template's grid: maps of corrected grey-matter CBF (V,) and the smoothed one of the contrasts."""
+
+    place: scan.Place
+    estimate: estimation.Estimate
+    grey: np.ndarray
+    smooth: np.ndarray
+
+
+def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: settings.Quantification) -> _Native:
+    """The scan's maps on its own grid."""
+    shares = _carry(inputs, raw.grid, to_t1w)
     brain = shares.pop("mask") >= 0.5
-    preproc = scan.native_series(found)
-    native = scan.Place(brain, found.affine, transforms.points(found.grid)[brain], np.eye(4), preproc)
-    tissue = tuple(shares[name][brain] for name in TISSUES)
-    positions = motion.parameters(found.motion, native.points.mean(axis=0) if brain.any() else np.zeros(3))
-
-    cbf, factor = estimation.repeats(found, native)
-    choice = _choose(found, cbf, tissue, positions, settings["outliers"])
-    own, regression = estimation.estimate(found, native, cbf, factor, choice.kept, tissue, positions, settings)
-    cbf_map = native.on_grid(own.cbf)
-    if found.of.kind == "cbf" and not acquisition.get("units"):
-        plausibility.undeclared(cbf_map, shares["gm"], found.path)
-    grey_median = plausibility.plausible(cbf_map, shares["gm"], found.path)
-    kernel = settings["partial_volume"]["kernel"]
-    corrected = partial_volume.correct(cbf_map, shares["gm"], shares["wm"], brain, kernel=kernel)
-
-    template, template_place = _on_template(found, given, coregistered, shares, choice.kept, positions, settings)
-    grey, grey_share = _corrected_on_template(corrected[0], shares["gm"], found, template_place)
-    smooth = _smooth(template, template_place, grey, grey_share, settings)
-
-    step = acquisition.get("repetition_time")
-    save = functools.partial(images.save, affine=found.affine)
-    save(made["preproc"], np.nan_to_num(preproc), time_step=step)
-    save(made["cbf"], np.nan_to_num(cbf_map))
-    # A pair takes two repetitions.
-    pair = step and step * (2 if found.of.kind == "pairs" else 1)
-    save(made["timeseries"], np.nan_to_num(_series(native, cbf)), time_step=pair)
-    # Where there is too little of a tissue its CBF is not known, which must not look like zero.
-    save(made["gm_cbf"], corrected[0])
-    save(made["wm_cbf"], corrected[1])
-    save(made["brain_mask"], brain, dtype=np.uint8)
-    for name in TISSUES:
-        save(made[name], shares[name])
-    if own.att is not None:
-        save(made["att"], native.on_grid(own.att))
-    save = functools.partial(images.save, affine=template_place.affine)
-    save(made["template_cbf"], np.nan_to_num(template_place.on_grid(template.cbf)))
-    save(made["template_gm_cbf"], template_place.on_grid(grey))
-    save(made["smooth"], np.nan_to_num(smooth))
-    covered = np.isfinite(smooth)
-    save(made["coverage"], covered, dtype=np.uint8)
-    # An error that is not known (a single pair) must not look like one of zero.
-    save(made["error"], np.where(covered, template_place.on_grid(template.error), 0))
-    if template.att is not None:
-        save(made["template_att"], template_place.on_grid(template.att))
-    tables.write_table(made["repeats"], list(_rows(found, choice, own.weight, positions)), REPEATS)
-    told = record.sidecar(found, acquisition, settings, choice, regression)
-    told["Consistency"] = consistency.measure(found, native, own.cbf, acquisition, grey_median).record()
-    told["MeanBrainCBF"] = float(np.nanmean(own.cbf)) if own.covered.any() else None
-    told["TemplateCoverage"] = float(covered.sum() / max(template_place.mask.sum(), 1))
-    tables.write_json(made["sidecar"], told)
+    place = scan.Place(brain, raw.affine, transforms.points(raw.grid)[brain], np.eye(4), scan.native_series(raw))
+    tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
+    positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))
+    measured = estimation.repeats(raw, place)
+    choice = _choose(raw, measured.cbf, tissue, positions, quantification.outliers)
+    sample = estimation.Sample(choice.kept, tissue, positions)
+    estimate, regression = estimation.estimate(raw, place, measured, sample, quantification)
+    return _Native(
+        place, shares, positions, measured.cbf, choice, estimate, regression, cbf_map=place.on_grid(estimate.cbf)
+    )
 
 
-def _carry(given, grid, to_t1w):
+def _carry(inputs: Inputs, grid: images.Grid, to_t1w: np.ndarray) -> dict[str, np.ndarray]:
     """Brain and tissue shares on the scan's grid."""
-    shares, head = {}, None
+    shares: dict[str, np.ndarray] = {}
+    head = None
     for name in ("mask", *TISSUES):
-        image, affine = images.load(given[name])
-        shares[name] = coregistration.carry(image, affine, grid, to_t1w, where=head)
+        image, affine = images.load(getattr(inputs, name))
+        shares[name] = carry(image, affine, grid, to_t1w, where=head)
         # No tissue lies outside the brain.
         head = shares["mask"] > 0
     return shares
 
 
-def _choose(found, cbf, tissue, positions, settings):
+def _choose(
+    raw: scan.Scan,
+    cbf: np.ndarray,
+    tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
+    positions: np.ndarray,
+    outliers: settings.Outliers,
+) -> artefacts.Choice:
     """The repeats that make the mean."""
-    several = found.timing is not None and found.timing.several
-    alive = found.repeats.alive
-    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement_within(found, positions)[alive]
-    if several:
+    alive = raw.repeats.alive
+    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement_within(raw, positions)[alive]
+    if raw.several_delays:
         # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
-        for number in np.unique(found.repeats.group[alive]):
-            members = found.repeats.of_group(number)[alive]
+        for number in np.unique(raw.repeats.group[alive]):
+            members = raw.repeats.of_group(number)[alive]
             cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)
         cbf += np.nanmedian(cbf, axis=1, keepdims=True)
-    limits = {key: settings[key] for key in artefacts.LIMITS}
-    rules = [rule for rule in settings["rules"] if not (several and rule == "enable")]
-    choice = artefacts.choose(cbf, *tissue, displacement=displacement, rule=rules or "none", settings=limits)
-    return _with_lost(far_off.without_far_off(choice), found.repeats)
+        rules = tuple(rule for rule in outliers.rules if rule != "enable")
+        outliers = dataclasses.replace(outliers, rules=rules)
+    choice = artefacts.choose(cbf, tissue, displacement=displacement, outliers=outliers)
+    return _with_lost(far_off.without_far_off(choice), raw.repeats)
 
 
-def _with_lost(choice, repeats):
+def _with_lost(choice: artefacts.Choice, repeats: subtraction.Differences) -> artefacts.Choice:
     """The choice among the repeats that hold a measurement, and those that hold none between them."""
     numbers = np.flatnonzero(repeats.alive)
     passed, reasons = np.zeros(repeats.number, dtype=bool), list(repeats.lost)
@@ -200,7 +260,7 @@ def _with_lost(choice, repeats):
     return artefacts.Choice(passed, reasons, figures, choice.notes, repeats.alive)
 
 
-def _displacement_within(found, positions):
+def _displacement_within(raw: scan.Scan, positions: np.ndarray) -> np.ndarray:
     """How far apart the head lay in the volumes that each repeat subtracts, mm; NaN for a difference of the scanner.
 
     For control minus label it is the framewise displacement from the one to the other. Where several labels are
@@ -208,75 +268,133 @@ def _displacement_within(found, positions):
     Where whole repeats moved, realignment leaves no more than a few percent of perfusion (docs/perfusion.md), but what it
     leaves of static tissue between a control and its label is of perfusion's own size.
     """
-    if found.of.kind != "pairs":
-        return np.full(found.repeats.number, np.nan)
+    if raw.volumes.kind != "pairs":
+        return np.full(raw.repeats.number, np.nan)
     # The volumes that hold no measurement have no weight, and a position that means nothing.
-    within = np.zeros(found.repeats.number)
-    for number, ((control, _), weights) in enumerate(zip(found.repeats.pairs, found.repeats.weights)):
+    within = np.zeros(raw.repeats.number)
+    for number, ((control, _), weights) in enumerate(zip(raw.repeats.pairs, raw.repeats.weights)):
         for volume in np.flatnonzero(weights):
             apart = motion.framewise_displacement(positions[[control, volume]])[1]
             within[number] += abs(weights[volume]) * apart
-    return np.where(found.repeats.alive, within, np.nan)
+    return np.where(raw.repeats.alive, within, np.nan)
 
 
-def _displacement_before(found, positions):
+def _displacement_before(raw: scan.Scan, positions: np.ndarray) -> np.ndarray:
     """How far the head moved to each repeat's first volume since the volume before, mm; NaN where there is none."""
-    if found.of.kind != "pairs":
-        return np.full(found.repeats.number, np.nan)
-    since = np.full(len(found.motion), np.nan)
-    since[found.of.moving] = motion.framewise_displacement(positions[found.of.moving])
-    return since[found.repeats.pairs.min(axis=1)]
+    if raw.volumes.kind != "pairs":
+        return np.full(raw.repeats.number, np.nan)
+    since = np.full(len(raw.motion), np.nan)
+    since[raw.volumes.moving] = motion.framewise_displacement(positions[raw.volumes.moving])
+    return since[raw.repeats.pairs.min(axis=1)]
 
 
-def _on_template(found, given, coregistered, shares, kept, positions, settings):
+def _template(
+    raw: scan.Scan,
+    inputs: Inputs,
+    coregistered: np.ndarray,
+    native: _Native,
+    gm_cbf: np.ndarray,
+    quantification: settings.Quantification,
+) -> _Template:
     """The scan's maps on the template's grid."""
-    mask, affine = images.load(given["template_mask"])
+    place = _template_place(inputs, coregistered)
+
+    def share(name: str) -> np.ndarray:
+        return np.nan_to_num(resample.resample(native.shares[name], raw.affine, place.points, coregistered))
+
+    sample = estimation.Sample(native.choice.kept, (share("gm"), share("wm"), share("csf")), native.positions)
+    estimate, _ = estimation.estimate(raw, place, estimation.repeats(raw, place), sample, quantification)
+    grey, grey_share = _corrected_on_template(gm_cbf, native.shares["gm"], raw.affine, place)
+    smooth = _smooth(estimate, place, grey, grey_share, quantification)
+    return _Template(place, estimate, grey, smooth)
+
+
+def _template_place(inputs: Inputs, coregistered: np.ndarray) -> scan.Place:
+    """The template's brain, as points of the T1w."""
+    mask, affine = images.load(inputs.template_mask)
     mask = mask > 0.5
-    reference = images.grid(given["reference"])
+    reference = images.grid(inputs.reference)
     if reference.shape != mask.shape:
-        raise InputError(
-            given["template_mask"], "shape", mask.shape, f"{reference.shape}, the reference's", "Remake it."
-        )
-    field, field_grid = transforms.read_field(given["forward"])
+        raise InputError(inputs.template_mask, "shape", mask.shape, f"{reference.shape}, the reference's", "Remake it.")
+    field, field_grid = transforms.read_field(inputs.forward)
     in_t1w = fields.sample(field, field_grid.affine, transforms.points(reference)[mask], beyond="missing")
-    place = scan.Place(mask, affine, in_t1w, coregistered)
-    tissue = tuple(
-        np.nan_to_num(resample.resample(shares[name], found.affine, in_t1w, coregistered)) for name in TISSUES
-    )
-    cbf, factor = estimation.repeats(found, place)
-    return estimation.estimate(found, place, cbf, factor, kept, tissue, positions, settings)[0], place
+    return scan.Place(mask, affine, in_t1w, coregistered)
 
 
-def _corrected_on_template(gm_cbf, gm, found, place):
+def _corrected_on_template(
+    gm_cbf: np.ndarray, gm: np.ndarray, affine: np.ndarray, place: scan.Place
+) -> tuple[np.ndarray, np.ndarray]:
     """Corrected grey-matter CBF at a place, and the share of grey matter that bears it; missing voxels bear nothing."""
     share = np.where(np.isfinite(gm_cbf), gm, 0)
-    weight = smoothing.grey_share_at(gm_cbf, gm, found.affine, place.points, place.matrix)
-    value = resample.resample(np.nan_to_num(gm_cbf) * share, found.affine, place.points, place.matrix)
+    weight = smoothing.grey_share_at(gm_cbf, gm, affine, place.points, place.matrix)
+    value = resample.resample(np.nan_to_num(gm_cbf) * share, affine, place.points, place.matrix)
     least = smoothing.LEAST_GREY
     return np.where(weight >= least, value / np.maximum(weight, least), np.nan), weight
 
 
-def _smooth(template, place, grey, grey_share, settings):
+def _smooth(
+    estimate: estimation.Estimate,
+    place: scan.Place,
+    grey: np.ndarray,
+    grey_share: np.ndarray,
+    quantification: settings.Quantification,
+) -> np.ndarray:
     """The map that enters the contrasts: smoothed within the brain; of grey matter, each voxel by its share of it."""
-    fwhm = settings["smoothing_fwhm"]
-    covered = place.on_grid(template.covered) > 0
-    if not settings["partial_volume"]["use"]:
-        return smoothing.smoothed(place.on_grid(template.cbf), covered, place.affine, fwhm)
-    grey, grey_share = place.on_grid(grey), place.on_grid(grey_share)
-    return smoothing.smoothed_grey(grey, grey_share, covered, place.affine, fwhm)
+    fwhm = quantification.smoothing_fwhm
+    covered = place.on_grid(estimate.covered) > 0
+    if not quantification.partial_volume.use:
+        return smoothing.smoothed(place.on_grid(estimate.cbf), covered, place.affine, fwhm)
+    return smoothing.smoothed_grey(place.on_grid(grey), place.on_grid(grey_share), covered, place.affine, fwhm)
 
 
-def _series(place, cbf):
+def _save_native(
+    outputs: Outputs, raw: scan.Scan, native: _Native, gm_cbf: np.ndarray, wm_cbf: np.ndarray, step: float | None
+) -> None:
+    """Write the images on the scan's grid; ``step`` is the series' repetition time, seconds."""
+    place, save = native.place, functools.partial(images.save, affine=raw.affine)
+    assert place.series is not None
+    save(outputs.preproc, np.nan_to_num(place.series), time_step=step)
+    save(outputs.cbf, np.nan_to_num(native.cbf_map))
+    # A pair takes two repetitions.
+    pair = step and step * (2 if raw.volumes.kind == "pairs" else 1)
+    save(outputs.timeseries, np.nan_to_num(_series(place, native.repeats)), time_step=pair)
+    # Where there is too little of a tissue its CBF is not known, which must not look like zero.
+    save(outputs.gm_cbf, gm_cbf)
+    save(outputs.wm_cbf, wm_cbf)
+    save(outputs.brain_mask, place.mask, dtype=np.uint8)
+    for name in TISSUES:
+        save(getattr(outputs, name), native.shares[name])
+    if native.estimate.att is not None and outputs.att is not None:
+        save(outputs.att, place.on_grid(native.estimate.att))
+
+
+def _save_template(outputs: Outputs, template: _Template) -> None:
+    """Write the images on the template's grid."""
+    place, save = template.place, functools.partial(images.save, affine=template.place.affine)
+    save(outputs.template_cbf, np.nan_to_num(place.on_grid(template.estimate.cbf)))
+    save(outputs.template_gm_cbf, place.on_grid(template.grey))
+    save(outputs.smooth, np.nan_to_num(template.smooth))
+    covered = np.isfinite(template.smooth)
+    save(outputs.coverage, covered, dtype=np.uint8)
+    # An error that is not known (a single pair) must not look like one of zero.
+    save(outputs.error, np.where(covered, place.on_grid(template.estimate.error), 0))
+    if template.estimate.att is not None and outputs.template_att is not None:
+        save(outputs.template_att, place.on_grid(template.estimate.att))
+
+
+def _series(place: scan.Place, cbf: np.ndarray) -> np.ndarray:
     """Each repeat's CBF on the scan's grid: ndarray of shape (X, Y, Z, N)."""
     out = np.full((*place.mask.shape, cbf.shape[1]), np.nan, dtype=np.float32)
     out[place.mask] = cbf
     return out
 
 
-def _rows(found, choice, weight, positions):
-    before = _displacement_before(found, positions)
-    for number, (row, pair) in enumerate(zip(choice.rows, found.repeats.pairs)):
-        delay = None if found.timing is None else float(found.timing.delay[found.repeats.group[number]])
+def _rows(
+    raw: scan.Scan, choice: artefacts.Choice, weight: np.ndarray, positions: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    before = _displacement_before(raw, positions)
+    for number, (row, pair) in enumerate(zip(choice.rows, raw.repeats.pairs)):
+        delay = None if raw.timing is None else float(raw.timing.delay[raw.repeats.group[number]])
         label = int(pair[1]) if pair[1] >= 0 else None
         yield {
             **row,
@@ -285,5 +403,5 @@ def _rows(found, choice, weight, positions):
             "post_labeling_delay": delay,
             "weight": weight[number],
             "displacement_before": before[number],
-            "no_signal": bool(found.repeats.lost[number]),
+            "no_signal": bool(raw.repeats.lost[number]),
         }

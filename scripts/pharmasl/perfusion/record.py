@@ -1,10 +1,17 @@
 """The sidecar of a scan's CBF: every constant, choice and correction by which it was computed, with its source."""
 
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 import pharmasl
-from pharmasl.perfusion import calibration, estimation, kinetics, subtraction
-from pharmasl.perfusion import timing as parameters
+from pharmasl.perfusion import artefacts, calibration, estimation, kinetics, nuisance, subtraction
+from pharmasl.perfusion import timing as scan_timing
+from pharmasl.perfusion.scan import M0, Scan
+from pharmasl.study import settings
+from pharmasl.study.scan_acquisition import Acquisition
 
 _M0 = {
     "separate": "separate M0 image",
@@ -22,146 +29,154 @@ _INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
 _DISTORTION = "this version does not correct it"
 
 
-def sidecar(found, acquisition, settings, choice, regression):
+def sidecar(
+    raw: Scan,
+    acquisition: Acquisition,
+    quantification: settings.Quantification,
+    choice: artefacts.Choice,
+    regression: nuisance.Regression | None,
+) -> dict[str, Any]:
     """Everything by which a scan's CBF was computed.
 
     Parameters
     ----------
-    found : pharmasl.perfusion.scan.Scan
-    acquisition : dict
-        As the study stage resolves it.
-    settings : dict
-        ``perfusion`` of the configuration.
+    raw : pharmasl.perfusion.scan.Scan
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    quantification : pharmasl.study.settings.Quantification
     choice : pharmasl.perfusion.artefacts.Choice
-    regression : dict or None
-        What :func:`pharmasl.perfusion.nuisance.regress` tells.
+    regression : pharmasl.perfusion.nuisance.Regression or None
+        None where it was switched off.
 
     Returns
     -------
     dict
-        JSON-able.
+        For JSON.
     """
-    told = acquisition.get("sources") or {}
-
-    def constant(name, value):
-        field, unit = parameters.FIELDS[name]
-        known_as = "bolus_cutoff_delay" if name == "bolus_duration" else name
-        source = told.get(known_as) or told.get("bolus_cutoff_technique" if name == "bolus_duration" else name)
-        return {"Value": value, "Unit": unit, "Field": field, "Source": source or "not recorded"}
-
-    equation, values = _model(found, settings["delays"])
+    equation, values = _model(raw, quantification.delays)
+    outliers, kind = quantification.outliers, raw.volumes.kind
     return {
         "Units": "mL/100 g/min",
-        "Calibration": settings["calibration"],
+        "Calibration": quantification.calibration,
         "Equation": equation,
-        "Reference": _reference(found),
-        "Constants": {name: constant(name, value) for name, value in values.items()},
-        "SliceTiming": None if found.timing is None or not found.timing.offset.any() else found.timing.offset.tolist(),
-        "M0": _m0(found, acquisition, settings["m0"], constant),
-        "Subtraction": subtraction.METHODS[settings["subtraction"]]
-        if found.of.kind == "pairs"
-        else {"deltam": "done by the scanner", "cbf": "none"}[found.of.kind],
-        "NumberOfRepeats": found.repeats.number,
+        "Reference": _reference(raw.timing),
+        "Constants": {name: _constant(name, value, acquisition.sources) for name, value in values.items()},
+        "SliceTiming": None if raw.timing is None or not raw.timing.offset.any() else raw.timing.offset.tolist(),
+        "M0": _m0(raw.m0, acquisition),
+        "Subtraction": subtraction.METHODS[quantification.subtraction]
+        if kind == "pairs"
+        else {"deltam": "done by the scanner", "cbf": "none"}[kind],
+        "NumberOfRepeats": raw.repeats.number,
         "NumberOfRepeatsPassed": int(choice.passed.sum()),
         "NumberOfRepeatsUsed": int(choice.kept.sum()),
         "MeanOf": choice.mean_of,
-        "TotalAcquiredPairs": acquisition.get("total_acquired_pairs"),
-        "VolumesWithoutMeasurement": {str(number): reason for number, reason in found.of.lost.items()},
-        "UnpairedVolumes": [int(n) for n in found.of.unpaired],
+        "TotalAcquiredPairs": acquisition.total_acquired_pairs,
+        "VolumesWithoutMeasurement": {str(number): reason for number, reason in raw.volumes.lost.items()},
+        "UnpairedVolumes": [int(n) for n in raw.volumes.unpaired],
         "Outliers": {
-            "Rules": settings["outliers"]["rules"],
-            "MotionLimit": {"Value": settings["outliers"]["motion_limit"], "Unit": "mm"},
-            "GlobalLimits": {"Value": settings["outliers"]["global_limits"], "Unit": "mL/100 g/min"},
+            "Rules": outliers.rules,
+            "MotionLimit": {"Value": outliers.motion_limit, "Unit": "mm"},
+            "GlobalLimits": {"Value": outliers.global_limits, "Unit": "mL/100 g/min"},
             "Notes": choice.notes,
             "Excluded": {
                 str(number): reason for number, reason in enumerate(choice.reasons) if not choice.kept[number]
             },
         },
-        "Average": estimation.AVERAGES[settings["outliers"]["average"]],
+        "Average": estimation.AVERAGES[outliers.average],
         "MotionRegression": _regression(regression),
-        "Resampling": f"each raw volume once, {_INTERPOLATION[found.interpolation]}, through all transforms composed; "
+        "Resampling": f"each raw volume once, {_INTERPOLATION[raw.interpolation]}, through all transforms composed; "
         "subtraction after it",
         "LeastShareOfRepeats": estimation.LEAST_REPEATS,
         "PartialVolumeCorrection": {
             "Method": "linear regression (Asllani et al. 2008, doi 10.1002/mrm.21670)",
-            "Kernel": list(settings["partial_volume"]["kernel"]),
-            "UsedInContrasts": settings["partial_volume"]["use"],
+            "Kernel": list(quantification.partial_volume.kernel),
+            "UsedInContrasts": quantification.partial_volume.use,
         },
-        "DistortionCorrection": {"Applied": False, "FieldMaps": acquisition.get("fieldmaps") or [], "Why": _DISTORTION},
-        "TemplateSmoothingFWHM": {"Value": float(settings["smoothing_fwhm"]), "Unit": "mm"},
+        "DistortionCorrection": {"Applied": False, "FieldMaps": acquisition.fieldmaps, "Why": _DISTORTION},
+        "TemplateSmoothingFWHM": {"Value": float(quantification.smoothing_fwhm), "Unit": "mm"},
         "CodeVersion": pharmasl.__version__,
     }
 
 
-def _model(found, delays):
+def _constant(name: str, value: Any, sources: Mapping[str, str]) -> dict[str, Any]:
+    """A constant with its unit, its field and where it comes from."""
+    field, unit = scan_timing.FIELDS[name]
+    if name == "bolus_duration":
+        source = sources.get("bolus_cutoff_delay") or sources.get("bolus_cutoff_technique")
+    else:
+        source = sources.get(name)
+    return {"Value": value, "Unit": unit, "Field": field, "Source": source or "not recorded"}
+
+
+def _model(raw: Scan, delays: settings.Delays) -> tuple[str, dict[str, Any]]:
     """The equation in words and the values it takes."""
-    if found.timing is None:
+    if raw.timing is None or raw.constants is None:
         return COMPUTED, {}
-    constants, timing = found.constants, found.timing
-
-    def one_or_all(values):
-        # JSON knows no infinity.
-        values = [float(value) if np.isfinite(value) else None for value in values]
-        return values[0] if len(values) == 1 else values
-
+    constants, timing = raw.constants, raw.timing
     duration = "bolus_duration" if constants.pulsed else "labeling_duration"
     values = {
-        "post_labeling_delay": one_or_all(timing.delay),
-        duration: one_or_all(timing.duration),
+        "post_labeling_delay": _one_or_all(timing.delay),
+        duration: _one_or_all(timing.duration),
         "labeling_efficiency": constants.labeling_efficiency,
         "t1_blood": constants.t1_blood,
         "partition_coefficient": constants.partition_coefficient,
     }
     if timing.several:
-        sd = delays["transit_sd"]
+        sd = delays.transit_sd
         how = "least squares" if sd is None else f"least squares with a normal prior of the transit time, SD {sd:g} s"
-        return FITTED.format(arteries=", arterial blood volume" if delays["arterial"] else "", how=how), values
+        return FITTED.format(arteries=", arterial blood volume" if delays.arterial else "", how=how), values
     if timing.fixed is not None:
         values["post_labeling_delay"] = timing.fixed
     return kinetics.PULSED if constants.pulsed else kinetics.CONTINUOUS, values
 
 
-def _reference(found):
-    if found.timing is None:
+def _one_or_all(values: np.ndarray) -> Any:
+    # JSON knows no infinity.
+    plain = [float(value) if np.isfinite(value) else None for value in values]
+    return plain[0] if len(plain) == 1 else plain
+
+
+def _reference(timing: scan_timing.Timing | None) -> str:
+    if timing is None:
         return "the scanner's manufacturer"
-    if found.timing.several:
+    if timing.several:
         return "Woods et al. 2024, doi 10.1002/mrm.30091"
-    if found.timing.fixed is not None:
+    if timing.fixed is not None:
         return "Noguchi et al. 2015, after Alsop et al. 2015, doi 10.1002/mrm.25197"
     return "Alsop et al. 2015, doi 10.1002/mrm.25197"
 
 
-def _m0(found, acquisition, settings, constant):
-    m0, factors = found.m0, found.m0.factors
-    told = {
+def _m0(m0: M0, acquisition: Acquisition) -> dict[str, Any]:
+    factors, sources = m0.factors, acquisition.sources
+    entry = {
         "Source": "control of each pair, of a series without background suppression" if m0.of_pair else _M0[m0.origin],
         "Volumes": int(m0.data.shape[3]),
         "T1RecoveryFactor": factors.t1_recovery,
         "EchoTimeFactor": factors.echo_time,
         "EchoTime": factors.echo_reason,
         "Scale": factors.scale,
-        "SmoothingFWHM": {"Value": float(settings["smoothing_fwhm"]), "Unit": "mm"},
-        "Edge": {"Value": settings["edge"], "Unit": "mm"},
+        "SmoothingFWHM": {"Value": float(m0.settings.smoothing_fwhm), "Unit": "mm"},
+        "Edge": {"Value": m0.settings.edge, "Unit": "mm"},
         "LeastShareOfBrainMedian": calibration.LEAST_SHARE,
     }
     if factors.repetition_time is not None:
         name = "repetition_time" if m0.origin == "control" else "m0_repetition_time"
-        told["RepetitionTime"] = constant(name, factors.repetition_time)
-        told["T1Tissue"] = constant("t1_tissue", float(acquisition["t1_tissue"]))
+        entry["RepetitionTime"] = _constant(name, factors.repetition_time, sources)
+        t1_tissue = scan_timing.positive(acquisition.t1_tissue, "t1_tissue", "M0")
+        entry["T1Tissue"] = _constant("t1_tissue", t1_tissue, sources)
     if factors.t2_star is not None:
-        told["T2Star"] = constant("t2_star", factors.t2_star)
+        entry["T2Star"] = _constant("t2_star", factors.t2_star, sources)
     if m0.estimate is not None:
-        told["Estimate"] = constant("m0_estimate", m0.estimate)
-    return told
+        entry["Estimate"] = _constant("m0_estimate", m0.estimate, sources)
+    return entry
 
 
-def _regression(regression):
+def _regression(regression: nuisance.Regression | None) -> dict[str, Any]:
     if regression is None:
         return {"Applied": False, "Why": "not asked for"}
-    if not regression["applied"]:
-        return {"Applied": False, "Why": regression["reason"]}
+    if not regression.applied:
+        return {"Applied": False, "Why": regression.reason}
     return {
         "Applied": True,
-        "Components": regression["components"],
-        "VarianceFactor": float(regression["variance_factor"]),
+        "Components": [dataclasses.asdict(component) for component in regression.components],
+        "VarianceFactor": float(regression.variance_factor),
     }

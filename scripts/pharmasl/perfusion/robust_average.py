@@ -17,16 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from pharmasl.perfusion.artefacts import DEFAULTS, MINIMUM_VOXELS, THRESHOLDS
+from pharmasl.perfusion.repeat_measures import MINIMUM_VOXELS, SCORE_THRESHOLD, THRESHOLDS
 
 TUNING = 4.685
 # With fewer repeats in a voxel a MAD is worth little, and the mean is taken.
 LEAST = 6
+# Shares from which a voxel counts as a tissue for the prior: the first that leaves enough voxels.
+_TISSUE = (SCORE_THRESHOLD, *THRESHOLDS)
+_Z_9999 = 3.719016485455709
 # Standard deviation over MAD of a Gaussian, and what makes MAD unbiased for few values (Croux and Rousseeuw 1992,
 # Computational Statistics, for 6 to 9; n / (n - 0.8) beyond).
-# Shares from which a voxel counts as a tissue for the prior: the first that leaves enough voxels.
-_TISSUE = (DEFAULTS["score_threshold"], *THRESHOLDS)
-_Z_9999 = 3.719016485455709
 _PER_MAD = 1.482602218505602
 _FEW = np.array([1, 1, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107])
 _ITERATIONS = 50
@@ -50,7 +50,9 @@ class Prior:
     weight: np.ndarray
 
 
-def mean(series, kept=None, *, prior=None):
+def mean(
+    series: np.ndarray, kept: np.ndarray | None = None, *, prior: Prior | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Robust mean over repeats.
 
     Parameters
@@ -76,18 +78,18 @@ def mean(series, kept=None, *, prior=None):
     """
     values = _floats(series)
     voxels, repeats = values.shape
-    taken = np.ones(repeats, dtype=bool) if kept is None else np.asarray(kept, dtype=bool)
+    used = np.ones(repeats, dtype=bool) if kept is None else np.asarray(kept, dtype=bool)
     if prior is None:
         target, strength, share = np.zeros(voxels), np.zeros(voxels), np.ones(voxels)
     else:
         target, strength = (np.ascontiguousarray(x, dtype=np.float64) for x in (prior.value, prior.weight))
         share = 1 - np.exp(-strength / 10)
     middle, error, weight = np.empty(voxels), np.empty(voxels), np.zeros(repeats)
-    _fit(values, taken, target, strength, share, middle, error, weight)
+    _fit(values, used, np.stack([target, strength, share]), middle, error, weight)
     return middle, error, weight
 
 
-def tissue_prior(series, kept, gm, wm, csf):
+def tissue_prior(series: np.ndarray, kept: np.ndarray, gm: np.ndarray, wm: np.ndarray, csf: np.ndarray) -> Prior | None:
     """The prior of SCRUB: voxels whose CBF varies beyond chance are drawn to the mean CBF of their tissues.
 
     With ``q`` the variance of a voxel over the mean variance expected of it (the median variance of grey matter, times
@@ -135,13 +137,13 @@ def tissue_prior(series, kept, gm, wm, csf):
     return Prior(levels[0] * gm + levels[1] * wm, weight)
 
 
-def _chi_square(z, degrees):
+def _chi_square(z: float, degrees: np.ndarray) -> np.ndarray:
     """Quantile of chi-square over its degrees of freedom at a standard normal quantile (Wilson and Hilferty 1931)."""
     spread = 2 / (9 * degrees)
     return (1 - spread + z * np.sqrt(spread)) ** 3
 
 
-def _floats(series):
+def _floats(series: np.ndarray) -> np.ndarray:
     """The series as compiled code takes it; single precision is not copied, since nothing is summed in it."""
     series = np.ascontiguousarray(series)
     return series if series.dtype in (np.float32, np.float64) else series.astype(np.float64)
@@ -174,15 +176,81 @@ def _median(values):
 
 
 @njit(cache=True, nogil=True)
-def _fit(series, taken, target, strength, share, middle, error, weight):
+def _scale(values, start):
+    """Standard deviation of values about their median by the median absolute deviation, unbiased for few values."""
+    n = len(values)
+    return _median(np.abs(values - start)) * _PER_MAD * (_FEW[n] if n < 10 else n / (n - 0.8))
+
+
+@njit(cache=True, nogil=True)
+def _centre(values, w, start, scale, limit, strength, target):
+    """The M-estimate of location, iterated from a start and drawn to the prior; writes the weights."""
+    n = len(values)
+    # The prior draws from the first step on; without it the start is the median.
+    centre = (n * start + strength * target) / (n + strength)
+    for _ in range(_ITERATIONS):
+        top, bottom = strength * target, strength
+        for j in range(n):
+            u = (values[j] - centre) / limit
+            w[j] = (1 - u * u) ** 2 if abs(u) < 1 else 0.0
+            top += w[j] * values[j]
+            bottom += w[j]
+        # A prior far from every repeat leaves none with weight; then it alone is left.
+        moved = top / bottom - centre if bottom > 0 else 0.0
+        centre += moved
+        if abs(moved) <= _TOLERANCE * scale:
+            break
+    return centre
+
+
+@njit(cache=True, nogil=True)
+def _error(values, w, centre, limit, strength):
+    """The standard error of an M-estimate, NaN where it has none; writes the weights at the estimate."""
+    n = len(values)
+    squares, slope, slopes = 0.0, 0.0, 0.0
+    for j in range(n):
+        u = (values[j] - centre) / limit
+        if abs(u) < 1:
+            w[j] = (1 - u * u) ** 2
+            squares += (w[j] * (values[j] - centre)) ** 2
+            # Derivative of r w(r).
+            slope += (1 - u * u) * (1 - 5 * u * u)
+            slopes += ((1 - u * u) * (1 - 5 * u * u)) ** 2
+        else:
+            w[j] = 0.0
+    if slope > 0:
+        correction = 1 + (slopes / n - (slope / n) ** 2) / (n * (slope / n) ** 2)
+        return correction * np.sqrt(squares * n / (n - 1)) / (slope + strength)
+    return np.nan
+
+
+@njit(cache=True, nogil=True)
+def _plain_error(values, mean, strength):
+    """The standard error of a mean, NaN for a single value."""
+    n = len(values)
+    if n < 2:
+        return np.nan
+    squares = 0.0
+    for j in range(n):
+        squares += (values[j] - mean) ** 2
+    return np.sqrt(n * squares / (n - 1)) / (n + strength)
+
+
+@njit(cache=True, nogil=True)
+def _fit(series, used, prior, middle, error, weight):
+    """Write the mean and error of each voxel and the mean weight of each repeat.
+
+    ``prior`` has a row each for the value, its weight, and the share of a residual that counts.
+    """
     voxels, repeats = series.shape
     values, where, w = np.empty(repeats), np.empty(repeats, dtype=np.int64), np.empty(repeats)
     counts = np.zeros(repeats)
     for v in range(voxels):
+        target, strength, share = prior[0, v], prior[1, v], prior[2, v]
         n = 0
         total = 0.0
         for i in range(repeats):
-            if taken[i] and not np.isnan(series[v, i]):
+            if used[i] and not np.isnan(series[v, i]):
                 values[n] = series[v, i]
                 where[n] = i
                 total += series[v, i]
@@ -191,50 +259,19 @@ def _fit(series, taken, target, strength, share, middle, error, weight):
         error[v] = np.nan
         if n == 0:
             continue
-        plain = total / n
         w[:n] = 1.0
-        # Least squares with the prior, where weights stay one.
-        centre = (total + strength[v] * target[v]) / (n + strength[v])
         start, scale = 0.0, 0.0
-        if n >= LEAST and share[v] > 0:
+        if n >= LEAST and share > 0:
             start = _median(values[:n])
-            scale = _median(np.abs(values[:n] - start)) * _PER_MAD * (_FEW[n] if n < 10 else n / (n - 0.8))
+            scale = _scale(values[:n], start)
         if scale > 0:
-            # The prior draws from the first step on; without it the start is the median.
-            centre = (n * start + strength[v] * target[v]) / (n + strength[v])
-            limit = TUNING * scale / share[v]
-            for _ in range(_ITERATIONS):
-                top, bottom = strength[v] * target[v], strength[v]
-                for j in range(n):
-                    u = (values[j] - centre) / limit
-                    w[j] = (1 - u * u) ** 2 if abs(u) < 1 else 0.0
-                    top += w[j] * values[j]
-                    bottom += w[j]
-                # A prior far from every repeat leaves none with weight; then it alone is left.
-                moved = top / bottom - centre if bottom > 0 else 0.0
-                centre += moved
-                if abs(moved) <= _TOLERANCE * scale:
-                    break
-            squares, slope, slopes = 0.0, 0.0, 0.0
-            for j in range(n):
-                u = (values[j] - centre) / limit
-                if abs(u) < 1:
-                    w[j] = (1 - u * u) ** 2
-                    squares += (w[j] * (values[j] - centre)) ** 2
-                    # Derivative of r w(r).
-                    slope += (1 - u * u) * (1 - 5 * u * u)
-                    slopes += ((1 - u * u) * (1 - 5 * u * u)) ** 2
-                else:
-                    w[j] = 0.0
-            if slope > 0:
-                correction = 1 + (slopes / n - (slope / n) ** 2) / (n * (slope / n) ** 2)
-                error[v] = correction * np.sqrt(squares * n / (n - 1)) / (slope + strength[v])
-        elif n > 1:
-            squares = 0.0
-            for j in range(n):
-                squares += (values[j] - plain) ** 2
-            error[v] = np.sqrt(n * squares / (n - 1)) / (n + strength[v])
-        middle[v] = centre
+            limit = TUNING * scale / share
+            middle[v] = _centre(values[:n], w, start, scale, limit, strength, target)
+            error[v] = _error(values[:n], w, middle[v], limit, strength)
+        else:
+            # Least squares with the prior, where weights stay one.
+            middle[v] = (total + strength * target) / (n + strength)
+            error[v] = _plain_error(values[:n], total / n, strength)
         for j in range(n):
             weight[where[j]] += w[j]
             counts[where[j]] += 1

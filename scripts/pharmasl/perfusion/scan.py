@@ -1,13 +1,38 @@
 """One raw scan in memory, with all that is known of it, and its samples at given points."""
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.perfusion import calibration, plausibility, series, subtraction
-from pharmasl.perfusion import timing as parameters
+from pharmasl.perfusion import timing as scan_timing
+from pharmasl.perfusion import volumes as scan_volumes
 from pharmasl.space import images, resample, spline, transforms
+from pharmasl.study import settings
+from pharmasl.study.scan_acquisition import Acquisition
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """Paths of a raw scan and of the transforms of its volumes.
+
+    Attributes
+    ----------
+    asl : path-like
+        The series.
+    m0 : sequence of path-like
+        The separate M0 image, or empty.
+    motion, m0_motion : path-like
+        ITK affines: from the series' reference to each volume of the series and of M0.
+    """
+
+    asl: FilePath
+    m0: Sequence[FilePath]
+    motion: FilePath
+    m0_motion: FilePath
 
 
 @dataclass(frozen=True)
@@ -27,8 +52,8 @@ class M0:
         Whether each pair is divided by its own control: ``data`` then holds the control of each repeat.
     factors : pharmasl.perfusion.calibration.Factors
     estimate : float or None
-    settings : dict
-        ``smoothing_fwhm`` and ``edge`` (mm).
+        M0 as a number, in the units of the images.
+    settings : pharmasl.study.settings.M0
     """
 
     origin: str
@@ -36,9 +61,9 @@ class M0:
     affine: np.ndarray
     motion: np.ndarray
     of_pair: bool
-    factors: object
+    factors: calibration.Factors
     estimate: float | None
-    settings: dict
+    settings: settings.M0
 
 
 @dataclass(frozen=True)
@@ -51,7 +76,7 @@ class Scan:
         The series, named in errors.
     data : ndarray of shape (X, Y, Z, T)
     affine : ndarray of shape (4, 4)
-    of : pharmasl.perfusion.volumes.Volumes
+    volumes : pharmasl.perfusion.volumes.Volumes
     repeats : pharmasl.perfusion.subtraction.Differences
     motion : ndarray of shape (T, 4, 4)
         Maps points of the reference to points of each volume.
@@ -65,41 +90,54 @@ class Scan:
         Between the voxels of raw volumes.
     """
 
-    path: object
+    path: FilePath
     data: np.ndarray
     affine: np.ndarray
-    of: object
-    repeats: object
+    volumes: scan_volumes.Volumes
+    repeats: subtraction.Differences
     motion: np.ndarray
-    timing: object
-    constants: object
+    timing: scan_timing.Timing | None
+    constants: scan_timing.Constants | None
     m0: M0
     unit: float
-    interpolation: str = "cubic"
+    interpolation: str
 
     @property
-    def grid(self):
-        """Of the series: :class:`pharmasl.space.images.Grid`."""
+    def grid(self) -> images.Grid:
+        """The series' grid."""
         return images.Grid(self.data.shape[:3], self.affine)
 
-    def samples(self, volume, affine, points, matrix):
-        """A raw volume at points that ``matrix`` (4, 4) maps into its space: float32, NaN outside its field of view."""
+    @property
+    def several_delays(self) -> bool:
+        """Whether the series has more than one delay."""
+        return self.timing is not None and self.timing.several
+
+    def samples(self, volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        """A raw volume at points: float32, NaN outside its field of view.
+
+        Parameters
+        ----------
+        volume : ndarray of shape (X, Y, Z)
+        affine : ndarray of shape (4, 4)
+            Voxel to RAS+ mm of the volume.
+        points : ndarray of shape (..., 3)
+            RAS+ mm.
+        matrix : ndarray of shape (4, 4)
+            Maps the points into the volume's space.
+        """
         if self.interpolation == "linear":
             return resample.resample(volume, affine, points, matrix)
         return spline.sample(spline.coefficients(volume), affine, points, matrix)
 
 
-def read(given, acquisition, settings):
-    """Read a scan's images and transforms, and check that all that its quantification needs is there.
+def read(files: RawFiles, acquisition: Acquisition, quantification: settings.Quantification) -> Scan:
+    """A scan's images and transforms, checked to hold all that its quantification needs.
 
     Parameters
     ----------
-    given : dict
-        Paths: ``asl``, ``m0`` (list: one image or none), ``motion`` and ``m0_motion`` (ITK affines).
-    acquisition : dict
-        Of the scan, as the study stage resolves it.
-    settings : dict
-        ``perfusion`` of the configuration.
+    files : RawFiles
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    quantification : pharmasl.study.settings.Quantification
 
     Returns
     -------
@@ -110,45 +148,72 @@ def read(given, acquisition, settings):
     InputError
         If a parameter or M0 is missing or senseless.
     """
-    path, types = given["asl"], acquisition["volume_types"]
-    data, affine, of, timing = series.load_acquired(path, acquisition, settings["q2tips"])
-    constants = None if timing is None else parameters.constants(acquisition, path)
-    unit = 1.0
-    if of.kind == "cbf":
+    loaded = series.load_acquired(files.asl, acquisition)
+    timing, constants, unit = loaded.timing, None, 1.0
+    if timing is not None:
+        timing = dataclasses.replace(timing, fixed=scan_timing.fixed_decay(acquisition, quantification.q2tips))
+        constants = scan_timing.constants(acquisition, files.asl)
+    if loaded.volumes.kind == "cbf":
         timing = constants = None
-        unit = plausibility.unit_factor(acquisition.get("units"), path)
-    group = np.zeros(len(types), dtype=int) if timing is None else timing.group
-    repeats = subtraction.differences(of, settings["subtraction"], group, path)
-    motion = affines(given["motion"], data.shape[3])
-    m0 = _m0(given, acquisition, settings["m0"], data, affine, of, repeats, motion)
-    return Scan(path, data, affine, of, repeats, motion, timing, constants, m0, unit, settings["interpolation"])
+        unit = plausibility.unit_factor(acquisition.units, files.asl)
+    group = np.zeros(len(acquisition.volume_types), dtype=int) if timing is None else timing.group
+    repeats = subtraction.differences(loaded.volumes, quantification.subtraction, group, files.asl)
+    motion = affines(files.motion, loaded.data.shape[3])
+    return Scan(
+        path=files.asl,
+        data=loaded.data,
+        affine=loaded.affine,
+        volumes=loaded.volumes,
+        repeats=repeats,
+        motion=motion,
+        timing=timing,
+        constants=constants,
+        m0=_m0(files, acquisition, quantification.m0, loaded, repeats, motion),
+        unit=unit,
+        interpolation=quantification.interpolation,
+    )
 
 
-def affines(path, count):
-    """The transforms of a series' volumes: ndarray of shape (``count``, 4, 4)."""
-    found = transforms.read_affines(path)
-    if len(found) != count:
-        raise InputError(path, "transforms", len(found), f"{count}, one a volume", "Align the scan again.")
-    return found
+def affines(path: FilePath, count: int) -> np.ndarray:
+    """The transforms of a series' volumes: ndarray of shape (``count``, 4, 4).
+
+    Raises
+    ------
+    InputError
+        If the file holds another number.
+    """
+    matrices = transforms.read_affines(path)
+    if len(matrices) != count:
+        raise InputError(path, "transforms", len(matrices), f"{count}, one per volume", "Align the scan again.")
+    return matrices
 
 
-def _m0(given, acquisition, settings, data, affine, of, repeats, motion):
-    path = given["asl"]
-    origin = calibration.source(acquisition, of, path, given["m0"])
-    factors = calibration.scale(acquisition, origin, path, settings)
-    estimate = parameters.positive(acquisition, "m0_estimate", path) if origin == "estimate" else None
-    of_pair = bool(acquisition.get("m0_of_pair")) and origin == "control"
+def _m0(
+    files: RawFiles,
+    acquisition: Acquisition,
+    m0: settings.M0,
+    loaded: series.Series,
+    repeats: subtraction.Differences,
+    motion: np.ndarray,
+) -> M0:
+    path, volumes = files.asl, loaded.volumes
+    origin = calibration.source(acquisition, volumes, path, files.m0)
+    factors = calibration.scale(acquisition, origin, path, m0)
+    estimate = None
+    if origin == "estimate":
+        estimate = scan_timing.positive(acquisition.m0_estimate, "m0_estimate", path)
+    of_pair = bool(acquisition.m0_of_pair) and origin == "control"
     if origin == "separate":
-        m0_data, affine = series.load_m0(given["m0"][0])
-        motion = affines(given["m0_motion"], m0_data.shape[3])
+        data, affine = series.load_m0(files.m0[0])
+        motion = affines(files.m0_motion, data.shape[3])
     else:
-        control = repeats.pairs[:, 0] if of_pair else of.control
-        chosen = {"included": of.m0scan, "control": control}.get(origin, np.array([], dtype=int))
-        m0_data, motion = data[..., chosen], motion[chosen]
-    return M0(origin, m0_data, affine, motion, of_pair, factors, estimate, settings)
+        control = repeats.pairs[:, 0] if of_pair else volumes.control
+        chosen = {"included": volumes.m0scan, "control": control}.get(origin, np.array([], dtype=int))
+        data, affine, motion = loaded.data[..., chosen], loaded.affine, motion[chosen]
+    return M0(origin, data, affine, motion, of_pair, factors, estimate, m0)
 
 
-def native_series(scan):
+def native_series(scan: Scan) -> np.ndarray:
     """The realigned series on its own grid, each volume sampled once: ndarray like ``scan.data``, NaN where not reached."""
     points = transforms.points(scan.grid)
     out = np.empty_like(scan.data)
@@ -184,14 +249,14 @@ class Place:
     matrix: np.ndarray
     series: np.ndarray | None = None
 
-    def on_grid(self, values):
+    def on_grid(self, values: np.ndarray) -> np.ndarray:
         """Values of the mask's voxels on the grid, NaN elsewhere, float32."""
         out = np.full(self.mask.shape, np.nan, dtype=np.float32)
         out[self.mask] = values
         return out
 
 
-def differences_at(scan, place):
+def differences_at(scan: Scan, place: Place) -> np.ndarray:
     """The scan's perfusion differences at a place, each raw volume sampled once.
 
     Returns
@@ -213,13 +278,14 @@ def differences_at(scan, place):
     return np.ascontiguousarray(out.T)
 
 
-def delays_at(scan, place):
+def delays_at(scan: Scan, place: Place) -> float | np.ndarray:
     """The delay by which each point is read later than the first slice, between slices interpolated, seconds.
 
     Returns
     -------
     float or ndarray of shape (V,)
     """
+    assert scan.timing is not None
     offset = scan.timing.offset
     if np.ptp(offset) == 0:
         return float(offset[0])
@@ -229,7 +295,7 @@ def delays_at(scan, place):
     return np.interp(height, np.arange(len(offset)), offset)
 
 
-def m0_at(scan, place):
+def m0_at(scan: Scan, place: Place) -> np.ndarray:
     """M0 at a place, as it divides the differences.
 
     Returns
@@ -254,10 +320,10 @@ def m0_at(scan, place):
             place.on_grid(values),
             place.affine,
             place.mask,
-            m0.settings["smoothing_fwhm"],
-            m0.factors.product,
-            scan.path,
-            edge=m0.settings["edge"],
+            smoothing_fwhm=m0.settings.smoothing_fwhm,
+            factor=m0.factors.product,
+            series=scan.path,
+            edge=m0.settings.edge,
         )[place.mask]
         for values in sampled
     ]

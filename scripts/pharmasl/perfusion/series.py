@@ -1,15 +1,46 @@
 """A raw perfusion series in memory, checked against what its aslcontext says."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from pharmasl.errors import InputError
-from pharmasl.perfusion import signal, volumes
-from pharmasl.perfusion import timing as parameters
+from pharmasl.errors import FilePath, InputError
+from pharmasl.perfusion import signal
+from pharmasl.perfusion import timing as scan_timing
+from pharmasl.perfusion import volumes as scan_volumes
 from pharmasl.space import images
+from pharmasl.study.scan_acquisition import Acquisition
 
 
-def load(path, volume_types):
-    """A perfusion series, its affine, and its volumes by type.
+@dataclass(frozen=True)
+class Series:
+    """A perfusion series in memory.
+
+    Attributes
+    ----------
+    data : ndarray of shape (X, Y, Z, T), float32
+        Voxels that are not finite are zero; so are volumes that hold no measurement.
+    affine : ndarray of shape (4, 4)
+        Voxel to RAS+ mm.
+    volumes : pharmasl.perfusion.volumes.Volumes
+    timing : pharmasl.perfusion.timing.Timing or None
+        None where nothing is known of the labelling: the scanner computed CBF.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    volumes: scan_volumes.Volumes
+    timing: scan_timing.Timing | None = None
+
+    @property
+    def grid(self) -> images.Grid:
+        """The grid of its volumes."""
+        return images.Grid(self.data.shape[:3], self.affine)
+
+
+def load(path: FilePath, volume_types: Sequence[str]) -> Series:
+    """A perfusion series and its volumes by type, nothing else being known.
 
     Parameters
     ----------
@@ -18,10 +49,8 @@ def load(path, volume_types):
 
     Returns
     -------
-    data : ndarray of shape (X, Y, Z, T), float32
-        Voxels that are not finite are zero; so are volumes that hold no measurement (``of.lost``).
-    affine : ndarray of shape (4, 4)
-    of : pharmasl.perfusion.volumes.Volumes
+    Series
+        Without timing.
 
     Raises
     ------
@@ -32,7 +61,7 @@ def load(path, volume_types):
     return _sorted(data, affine, path, volume_types, None)
 
 
-def _read(path, volume_types):
+def _read(path: FilePath, volume_types: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     data, affine = images.load(path)
     data = data.reshape((*data.shape[:3], -1))
     if data.shape[3] != len(volume_types):
@@ -46,36 +75,34 @@ def _read(path, volume_types):
     return data, affine
 
 
-def _sorted(data, affine, path, volume_types, group):
+def _sorted(
+    data: np.ndarray,
+    affine: np.ndarray,
+    path: FilePath,
+    volume_types: Sequence[str],
+    timing: scan_timing.Timing | None,
+) -> Series:
     """The series without its lost volumes' values, and its volumes by type."""
+    group = None if timing is None else timing.group
     examined = signal.examine(data, volume_types, group)
-    signal.tell(examined.lost, path)
+    signal.warn(examined.lost, path)
     # What a lost volume holds must reach nothing: damaged values would spread in any interpolation.
     data[..., list(examined.lost)] = 0
-    return (
-        np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0),
-        affine,
-        volumes.sort(volume_types, path, group, examined),
-    )
+    data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
+    return Series(data, affine, scan_volumes.sort(volume_types, path, group, examined), timing)
 
 
-def load_acquired(path, acquisition, q2tips="consensus"):
+def load_acquired(path: FilePath, acquisition: Acquisition) -> Series:
     """A perfusion series whose controls are paired with labels of their own delay.
 
     Parameters
     ----------
     path : path-like
-    acquisition : dict
-        As the study stage resolves it.
-    q2tips : str
-        Of :func:`pharmasl.perfusion.kinetics.decay_time`.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
 
     Returns
     -------
-    data, affine, of
-        As of :func:`load`.
-    timing : pharmasl.perfusion.timing.Timing or None
-        None where nothing is known of the labelling: the scanner computed CBF.
+    Series
 
     Raises
     ------
@@ -83,17 +110,19 @@ def load_acquired(path, acquisition, q2tips="consensus"):
         As :func:`load` and :func:`pharmasl.perfusion.timing.timing`; and if M0 is to come from volumes of the
         series that are all lost.
     """
-    types = list(acquisition["volume_types"])
+    types = acquisition.volume_types
     data, affine = _read(path, types)
-    known = acquisition.get("labeling_type") is not None
-    timing = parameters.timing(acquisition, path, data.shape[:3], q2tips) if known else None
-    data, affine, of = _sorted(data, affine, path, types, timing.group if known else None)
-    if acquisition.get("m0_type") == "Included" and "m0scan" in types and of.kind != "cbf":
-        volumes.require_m0(of.m0scan, {i: reason for i, reason in of.lost.items() if types[i] == "m0scan"}, path)
-    return data, affine, of, timing
+    labelled = acquisition.labeling_type is not None
+    timing = scan_timing.timing(acquisition, path, data.shape[:3]) if labelled else None
+    loaded = _sorted(data, affine, path, types, timing)
+    volumes = loaded.volumes
+    if acquisition.m0_type == "Included" and "m0scan" in types and volumes.kind != "cbf":
+        lost = {number: reason for number, reason in volumes.lost.items() if types[number] == "m0scan"}
+        scan_volumes.require_m0(volumes.m0scan, lost, path)
+    return loaded
 
 
-def load_m0(path):
+def load_m0(path: FilePath) -> tuple[np.ndarray, np.ndarray]:
     """An M0 image of one or more volumes, without those that hold no measurement.
 
     Parameters
@@ -115,7 +144,7 @@ def load_m0(path):
     data = data.reshape((*data.shape[:3], -1))
     types = ["m0scan"] * data.shape[3]
     lost = signal.examine(data, types).lost
-    signal.tell(lost, path)
+    signal.warn(lost, path)
     left = [number for number in range(len(types)) if number not in lost]
-    volumes.require_m0(left, lost, path)
+    scan_volumes.require_m0(left, lost, path)
     return np.nan_to_num(data[..., left], nan=0.0, posinf=0.0, neginf=0.0), affine

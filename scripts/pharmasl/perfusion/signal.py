@@ -10,9 +10,12 @@ exactly zero (the program and its table: docs/perfusion.md).
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from pharmasl.errors import FilePath
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +51,11 @@ class Signal:
         Mean absolute value in the head of its family; NaN for dummies and for what holds no signal or is damaged.
     """
 
-    lost: dict
+    lost: dict[int, str]
     level: np.ndarray
 
 
-def examine(data, volume_types, group=None):
+def examine(data: np.ndarray, volume_types: Sequence[str], group: Sequence[int] | np.ndarray | None = None) -> Signal:
     """Find the volumes that hold no measurement, and measure the level of the others.
 
     Parameters
@@ -71,7 +74,8 @@ def examine(data, volume_types, group=None):
     """
     flat = data.reshape(-1, data.shape[3])
     group = np.zeros(data.shape[3], dtype=int) if group is None else np.asarray(group)
-    lost, level = {}, np.full(data.shape[3], np.nan)
+    level = np.full(data.shape[3], np.nan)
+    lost: dict[int, str] = {}
     for name, delay in dict.fromkeys(_family(kind, number) for kind, number in zip(volume_types, group)):
         if name is None:
             continue
@@ -85,28 +89,39 @@ def examine(data, volume_types, group=None):
     return Signal(dict(sorted(lost.items())), level)
 
 
-def levels(data):
-    """The level of volumes of one family, none of them lost: ndarray of shape (T,). ``data`` of shape (X, Y, Z, T)."""
+def levels(data: np.ndarray) -> np.ndarray:
+    """The level of volumes of one family, none of them lost.
+
+    Parameters
+    ----------
+    data : ndarray of shape (X, Y, Z, T)
+
+    Returns
+    -------
+    ndarray of shape (T,)
+        Mean absolute value in the head.
+    """
     flat = np.abs(data.reshape(-1, data.shape[3]))
     return flat[_head(flat)].mean(axis=0, dtype=np.float64)
 
 
-def _head(size):
+def _head(size: np.ndarray) -> np.ndarray:
     """Voxels of the head: where the mean of absolute values (voxels, volumes) is above its threshold."""
     mean = size.mean(axis=1, dtype=np.float64)
     return mean > HEAD * np.percentile(mean, 98)
 
 
-def _family(kind, delay):
+def _family(kind: str, delay: int) -> tuple[str | None, int]:
     name = FAMILIES.get(kind)
     return name, int(delay) if name == "pairs" else 0
 
 
-def _lost_of(values, members, name, levels_out):
+def _lost_of(values: np.ndarray, members: list[int], name: str, levels_out: np.ndarray) -> dict[int, str]:
     """The lost volumes of one family; ``values`` of shape (voxels, members). Levels are written into ``levels_out``."""
     finite = np.isfinite(values)
     background = finite.mean(axis=1) < 0.5
-    lost, peaks = {}, np.zeros(len(members))
+    lost: dict[int, str] = {}
+    peaks = np.zeros(len(members))
     for column, number in enumerate(members):
         here = values[:, column] if finite[:, column].all() else values[finite[:, column], column]
         if not here.size:
@@ -119,14 +134,16 @@ def _lost_of(values, members, name, levels_out):
     if not alive.any():
         return lost
     usual = np.sort(peaks[alive])[(alive.sum() - 1) // 2]
-    for column in np.flatnonzero(alive & (peaks > min(ABSURD * usual, ABSURD_VALUE))):
+    for column in map(int, np.flatnonzero(alive & (peaks > min(ABSURD * usual, ABSURD_VALUE)))):
         lost[members[column]] = f"is damaged: it holds values of {peaks[column]:.3g}"
-    kept = [column for column in np.flatnonzero(alive) if members[column] not in lost]
+    kept = [int(column) for column in np.flatnonzero(alive) if members[column] not in lost]
     return lost | _odd(values, finite | background[:, None], [members[i] for i in kept], kept, name, levels_out)
 
 
-def _odd(values, valid, members, kept, name, levels_out):
-    """Of volumes with values: those without signal in the head, with holes, or of another level."""
+def _odd(
+    values: np.ndarray, valid: np.ndarray, members: list[int], kept: list[int], name: str, levels_out: np.ndarray
+) -> dict[int, str]:
+    """The volumes without signal in the head, with holes, or of another level, among those with values."""
     if not kept:
         return {}
     size = np.abs(np.where(np.isfinite(values[:, kept]), values[:, kept], 0))
@@ -136,7 +153,7 @@ def _odd(values, valid, members, kept, name, levels_out):
     holes = (~valid[:, kept][head]).mean(axis=0)
     level_usual, zeros_usual = np.median(level), np.median(zeros)
     levels_out[members] = level
-    lost = {}
+    lost: dict[int, str] = {}
     for column, number in enumerate(members):
         ratio = level[column] / level_usual
         if holes[column] > 0:
@@ -155,11 +172,12 @@ def _odd(values, valid, members, kept, name, levels_out):
     return lost
 
 
-def _copies(flat, members):
+def _copies(flat: np.ndarray, members: list[int]) -> dict[int, str]:
     """Volumes that are, voxel by voxel, copies of an earlier one: noise never repeats itself."""
-    lost, seen = {}, {}
+    lost: dict[int, str] = {}
+    seen: dict[float, list[int]] = {}
     totals = np.sum(flat[:, members], axis=0, dtype=np.float64, where=np.isfinite(flat[:, members]))
-    for number, total in zip(members, totals):
+    for number, total in zip(members, np.atleast_1d(totals)):
         for earlier in seen.setdefault(float(total), []):
             if np.array_equal(flat[:, number], flat[:, earlier], equal_nan=True):
                 lost[number] = f"is a copy of volume {earlier}"
@@ -173,18 +191,20 @@ def _copies(flat, members):
 MOST_REASONS = 5
 
 
-def in_words(lost):
+def in_words(lost: Mapping[int, str]) -> str:
     """Lost volumes and their reasons in one line, those of one reason together."""
-    members = {}
+    members: dict[str, list[str]] = {}
     for number, reason in lost.items():
         members.setdefault(reason, []).append(str(number))
-    told = [f"volume{'s' * (len(numbers) > 1)} {', '.join(numbers)}: {reason}" for reason, numbers in members.items()]
-    return "; ".join(told[:MOST_REASONS]) + f"; and {len(told) - MOST_REASONS} more reasons" * (
-        len(told) > MOST_REASONS
+    sentences = [
+        f"volume{'s' * (len(numbers) > 1)} {', '.join(numbers)}: {reason}" for reason, numbers in members.items()
+    ]
+    return "; ".join(sentences[:MOST_REASONS]) + f"; and {len(sentences) - MOST_REASONS} more reasons" * (
+        len(sentences) > MOST_REASONS
     )
 
 
-def tell(lost, path):
+def warn(lost: Mapping[int, str], path: FilePath) -> None:
     """Log the lost volumes, if there are any."""
     if lost:
         log.warning("%s: left out, for they hold no measurement: %s", path, in_words(lost))

@@ -8,8 +8,10 @@ from pharmasl.space import resample
 LEAST_GREY = 0.1
 
 
-def grey_share_at(gm_cbf, gm, affine, points, matrix):
-    """The share of grey matter that bears a corrected CBF, at given points.
+def grey_share_at(
+    gm_cbf: np.ndarray, gm: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray
+) -> np.ndarray:
+    """The share of grey matter that bears a corrected CBF, at points.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def grey_share_at(gm_cbf, gm, affine, points, matrix):
     return np.nan_to_num(resample.resample(share, affine, points, matrix))
 
 
-def smoothed(cbf, covered, affine, fwhm):
+def smoothed(cbf: np.ndarray, covered: np.ndarray, affine: np.ndarray, fwhm: float) -> np.ndarray:
     """A map smoothed within what it covers.
 
     Parameters
@@ -53,7 +55,9 @@ def smoothed(cbf, covered, affine, fwhm):
     return resample.smooth(cbf, affine, fwhm, covered)
 
 
-def smoothed_grey(grey, share, covered, affine, fwhm):
+def smoothed_grey(
+    grey: np.ndarray, share: np.ndarray, covered: np.ndarray, affine: np.ndarray, fwhm: float
+) -> np.ndarray:
     """A map of corrected grey-matter CBF smoothed, each voxel by its share of grey matter.
 
     Parameters

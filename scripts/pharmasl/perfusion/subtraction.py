@@ -4,11 +4,13 @@ Each difference is a row of weights over the volumes, so that a volume is sample
 grid, and the noise of what comes out follows from the weights.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
+from pharmasl.perfusion.volumes import Volumes
 
 # Labels on each side of a control that sinc interpolation uses (six in all, as ASLtbx).
 SINC_SIDE = 3
@@ -39,24 +41,24 @@ class Differences:
     weights: np.ndarray
     pairs: np.ndarray
     group: np.ndarray
-    lost: tuple
+    lost: tuple[str, ...]
 
     @property
-    def number(self):
-        """N."""
+    def number(self) -> int:
+        """The number of repeats, N."""
         return len(self.pairs)
 
     @property
-    def alive(self):
+    def alive(self) -> np.ndarray:
         """The repeats that hold a measurement: ndarray of bool, shape (N,)."""
         return np.array([not reason for reason in self.lost], dtype=bool)
 
-    def of_group(self, number):
+    def of_group(self, number: int) -> np.ndarray:
         """The repeats of one delay: ndarray of bool, shape (N,)."""
         return self.group == number
 
 
-def differences(volumes, method, group, series):
+def differences(volumes: Volumes, method: str, group: Sequence[int] | np.ndarray, series: FilePath) -> Differences:
     """The repeats of a series.
 
     Parameters
@@ -104,18 +106,18 @@ def differences(volumes, method, group, series):
     return _without_lost(weights, pairs, group[pairs[:, 0]], volumes.lost)
 
 
-def _without_lost(weights, pairs, group, lost):
+def _without_lost(weights: np.ndarray, pairs: np.ndarray, group: np.ndarray, lost: Mapping[int, str]) -> Differences:
     """The repeats, those that any lost volume would enter without weights and with the reason."""
     reasons = []
     for row in weights:
-        entering = [number for number in np.flatnonzero(row) if number in lost]
+        entering = [int(number) for number in np.flatnonzero(row) if number in lost]
         reasons.append("; ".join(f"no measurement: volume {number} {lost[number]}" for number in entering))
         if entering:
             row[:] = 0
     return Differences(weights, pairs, group, tuple(reasons))
 
 
-def _sinc(labels, control, series):
+def _sinc(labels: np.ndarray, control: int, series: FilePath) -> tuple[np.ndarray, np.ndarray]:
     """Labels and their weights (negative, summing to -1) that give the label's signal at a control's time."""
     spacing = np.diff(labels)
     if len(labels) > 1 and np.ptp(spacing):
@@ -135,7 +137,7 @@ def _sinc(labels, control, series):
     return labels[np.clip(near, 0, len(labels) - 1).astype(int)], -weight / weight.sum()
 
 
-def shared_noise(weights):
+def shared_noise(weights: np.ndarray) -> float:
     """How much noise that repeats share widens the standard error of their mean.
 
     Parameters

@@ -1,12 +1,14 @@
 """The acquisition parameters that quantification needs, checked before any arithmetic."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.perfusion import kinetics
+from pharmasl.study.scan_acquisition import Acquisition
 
 # Parameter: BIDS field, unit.
 FIELDS = {
@@ -29,14 +31,14 @@ FIELDS = {
 }
 
 
-def positive(acquisition, name, series, most=math.inf):
+def positive(value: float | None, name: str, series: FilePath, most: float = math.inf) -> float:
     """A parameter that must be a number above zero.
 
     Parameters
     ----------
-    acquisition : dict
+    value : float or None
     name : str
-        A key of :data:`FIELDS`.
+        A key of :data:`FIELDS`, under which the error names it.
     series : path-like
         Named in the error.
     most : float
@@ -51,9 +53,8 @@ def positive(acquisition, name, series, most=math.inf):
     InputError
         If it is missing, no single number, or outside (0, ``most``].
     """
-    value = acquisition.get(name)
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = math.nan
     if not 0 < number <= most or math.isinf(number):
@@ -84,7 +85,7 @@ class Timing:
     offset : ndarray of shape (slices,)
         Readout of each slice after the first one's, seconds.
     axis : int
-        Of the image's axes, that of the slices: 0, 1 or 2.
+        The image's axis along which the slices lie: 0, 1 or 2.
     fixed : float or None
         Time over which the label decays, where a formula takes one for all voxels.
     """
@@ -97,85 +98,97 @@ class Timing:
     fixed: float | None = None
 
     @property
-    def several(self):
+    def several(self) -> bool:
         """Whether the series has more than one delay."""
         return len(self.delay) > 1
 
 
-def timing(acquisition, series, shape, q2tips="consensus"):
+def timing(acquisition: Acquisition, series: FilePath, shape: Sequence[int]) -> Timing:
     """The delays of a series.
 
     Parameters
     ----------
-    acquisition : dict
-        As the study stage resolves it; ``post_labeling_delay`` and ``labeling_duration`` are numbers, or lists of one a
-        volume with None where it does not apply.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
     series : path-like
         Named in errors.
-    shape : tuple of int
-        Voxels along the three axes of the image; ``acquisition["slice_axis"]`` says which is that of the slices (the
-        third unless told).
-    q2tips : str
-        Of :func:`kinetics.decay_time`.
+    shape : sequence of int
+        Voxels along the three axes of the image; ``acquisition.slice_axis`` says which is that of the slices (the third
+        where it is None).
 
     Returns
     -------
     Timing
-        Delays ascend.
+        Delays ascend; ``fixed`` is None.
 
     Raises
     ------
     InputError
         If a value is missing or senseless, or the number of slice times is not that of slices.
     """
-    types, kind = acquisition["volume_types"], acquisition.get("labeling_type")
+    types, kind = acquisition.volume_types, acquisition.labeling_type
     if kind not in ("PCASL", "CASL", "PASL"):
         raise InputError(
             series, "ArterialSpinLabelingType", kind, "PCASL, CASL or PASL", "Correct the sidecar of the series."
         )
     pulsed = kind == "PASL"
-    delays = _each(acquisition, "post_labeling_delay", len(types), series)
-    durations = [None] * len(types) if pulsed else _each(acquisition, "labeling_duration", len(types), series)
-    measured = [
-        (delay, duration)
-        for delay, duration, name in zip(delays, durations, types)
-        if name in ("control", "label", "deltam")
-    ]
-    distinct = sorted(set(measured))
+    delays = _per_volume(acquisition.post_labeling_delay, "post_labeling_delay", len(types), series)
+    durations: list[float | None] = [None] * len(types)
+    if not pulsed:
+        durations = _per_volume(acquisition.labeling_duration, "labeling_duration", len(types), series)
+    volumes = list(zip(delays, durations))
+    distinct = sorted({pair for pair, name in zip(volumes, types) if name in ("control", "label", "deltam")})
     for delay, duration in distinct:
-        positive({"post_labeling_delay": delay}, "post_labeling_delay", series, 10)
+        positive(delay, "post_labeling_delay", series, 10)
         if not pulsed:
-            positive({"labeling_duration": duration}, "labeling_duration", series, 10)
+            positive(duration, "labeling_duration", series, 10)
     number = {pair: index for index, pair in enumerate(distinct)}
-    group = np.array([number.get(pair, 0) for pair in zip(delays, durations)], dtype=int)
-    delay = np.array([pair[0] for pair in distinct])
-    fixed = None
+    delay_of_group = np.array([delay for delay, _ in distinct])
     if pulsed:
-        duration = np.array([_bolus(acquisition, series, each, several=len(distinct) > 1) for each in delay])
-        technique, cutoff = acquisition.get("bolus_cutoff_technique"), acquisition.get("bolus_cutoff_delay")
-        last = kinetics.decay_time(technique, cutoff, None, q2tips)
-        fixed = None if last is None else float(last)
+        boluses = [_bolus(acquisition, series, delay, several=len(distinct) > 1) for delay in delay_of_group]
+        duration_of_group = np.array(boluses)
     else:
-        duration = np.array([pair[1] for pair in distinct])
-    axis = acquisition.get("slice_axis")
-    axis = 2 if axis is None else axis
-    return Timing(group, delay, duration, _offsets(acquisition, series, shape[axis]), axis, fixed)
+        duration_of_group = np.array([duration for _, duration in distinct])
+    axis = 2 if acquisition.slice_axis is None else acquisition.slice_axis
+    return Timing(
+        group=np.array([number.get(pair, 0) for pair in volumes], dtype=int),
+        delay=delay_of_group,
+        duration=duration_of_group,
+        offset=_offsets(acquisition, series, shape[axis]),
+        axis=axis,
+    )
 
 
-def _each(acquisition, name, count, series):
-    value = acquisition.get(name)
-    if not isinstance(value, list | tuple):
+def fixed_decay(acquisition: Acquisition, q2tips: str) -> float | None:
+    """The time over which the label decays, seconds, where a formula takes one for all voxels; else None.
+
+    Parameters
+    ----------
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    q2tips : str
+        Of :func:`pharmasl.perfusion.kinetics.decay_time`.
+    """
+    if acquisition.labeling_type != "PASL":
+        return None
+    technique, cutoff = acquisition.bolus_cutoff_technique, acquisition.bolus_cutoff_delay
+    last = kinetics.decay_time(technique, cutoff, None, q2tips)
+    return None if last is None else float(last)
+
+
+def _per_volume(
+    value: float | Sequence[float | None] | None, name: str, count: int, series: FilePath
+) -> list[float | None]:
+    if not isinstance(value, Sequence):
         return [value] * count
     if len(value) != count:
         field, unit = FIELDS[name]
         raise InputError(
-            series, field, f"{len(value)} values", f"{count}, one a volume ({unit})", "Correct the sidecar."
+            series, field, f"{len(value)} values", f"{count}, one per volume ({unit})", "Correct the sidecar."
         )
     return list(value)
 
 
-def _offsets(acquisition, series, n_slices):
-    times = acquisition.get("slice_timing")
+def _offsets(acquisition: Acquisition, series: FilePath, n_slices: int) -> np.ndarray:
+    times = acquisition.slice_timing
     if times is not None and (len(times) != n_slices or not all(0 <= t < 60 for t in times)):
         raise InputError(
             series,
@@ -187,18 +200,17 @@ def _offsets(acquisition, series, n_slices):
     return kinetics.slice_delays(0.0, times, n_slices)
 
 
-def _bolus(acquisition, series, inversion_time, several):
-    technique, delay = acquisition.get("bolus_cutoff_technique"), acquisition.get("bolus_cutoff_delay")
+def _bolus(acquisition: Acquisition, series: FilePath, inversion_time: float, several: bool) -> float:
+    technique, delay = acquisition.bolus_cutoff_technique, acquisition.bolus_cutoff_delay
     if technique is None and delay is None:
         # FAIR without a cut-off: the label still flows in at the readout.
         return np.inf if several else inversion_time
-    first = delay[0] if isinstance(delay, list | tuple) and delay else delay
-    positive({"bolus_cutoff_delay": first}, "bolus_cutoff_delay", series, 10)
+    first = positive(delay[0] if isinstance(delay, tuple) else delay, "bolus_cutoff_delay", series, 10)
     if several and first >= inversion_time:
         # The readout begins before the cut-off: the label still flows in (Buxton 1998).
         return np.inf
     try:
-        duration = kinetics.bolus_duration(technique, first, inversion_time)
+        duration = kinetics.bolus_duration(str(technique), first, inversion_time)
     except KeyError:
         raise InputError(
             series,
@@ -207,12 +219,12 @@ def _bolus(acquisition, series, inversion_time, several):
             "QUIPSSII, Q2TIPS or QUIPSS",
             "A pulsed series with another bolus cut-off cannot be quantified.",
         ) from None
-    return positive({"bolus_duration": duration}, "bolus_duration", series, inversion_time)
+    return positive(duration, "bolus_duration", series, inversion_time)
 
 
 @dataclass(frozen=True)
 class Constants:
-    """What the kinetic model of a series takes beside its delays.
+    """The constants of a series' kinetic model.
 
     Attributes
     ----------
@@ -222,20 +234,31 @@ class Constants:
         Seconds.
     partition_coefficient : float
         mL/g.
+    t1_tissue : float or None
+        T1 with which label in tissue decays, seconds; None for that of blood (Woods 2024).
     """
 
     pulsed: bool
     labeling_efficiency: float
     t1_blood: float
     partition_coefficient: float
+    t1_tissue: float | None = None
 
-    def factor(self, delay, duration):
-        """CBF over deltaM / M0 (:func:`kinetics.continuous` or :func:`kinetics.pulsed`), mL/100 g/min."""
+    def factor(self, delay: float | np.ndarray, duration: float | np.ndarray) -> np.ndarray:
+        """CBF over deltaM / M0 (:func:`kinetics.continuous` or :func:`kinetics.pulsed`), mL/100 g/min.
+
+        Parameters
+        ----------
+        delay : float or ndarray
+            Post-labelling delay or inversion time, seconds.
+        duration : float or ndarray
+            Labelling duration or bolus duration, seconds.
+        """
         formula = kinetics.pulsed if self.pulsed else kinetics.continuous
         return formula(delay, duration, self.labeling_efficiency, self.t1_blood, self.partition_coefficient)
 
 
-def constants(acquisition, series):
+def constants(acquisition: Acquisition, series: FilePath) -> Constants:
     """The constants of a series' kinetic model.
 
     Raises
@@ -244,8 +267,8 @@ def constants(acquisition, series):
         If one is missing or senseless.
     """
     return Constants(
-        acquisition["labeling_type"] == "PASL",
-        positive(acquisition, "labeling_efficiency", series, 1),
-        positive(acquisition, "t1_blood", series, 10),
-        positive(acquisition, "partition_coefficient", series, 2),
+        pulsed=acquisition.labeling_type == "PASL",
+        labeling_efficiency=positive(acquisition.labeling_efficiency, "labeling_efficiency", series, 1),
+        t1_blood=positive(acquisition.t1_blood, "t1_blood", series, 10),
+        partition_coefficient=positive(acquisition.partition_coefficient, "partition_coefficient", series, 2),
     )

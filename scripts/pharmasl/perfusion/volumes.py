@@ -1,10 +1,11 @@
 """What each volume of a perfusion series is, and which label belongs to which control."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.perfusion import signal
 
 # The volume types of a BIDS aslcontext.tsv; "noRF" and "n/a" (dummy) volumes take no part in anything.
@@ -31,7 +32,7 @@ class Volumes:
         What perfusion is computed from: ``"pairs"`` before ``"deltam"`` before ``"cbf"``.
     acquired : ndarray of int, shape (M, 2)
         Volumes of each repeat as acquired, the lost ones among them: control and label, or the volume and -1.
-    lost : dict of int to str
+    lost : Mapping of int to str
         Volumes that hold no measurement, with the reason: :class:`pharmasl.perfusion.signal.Signal`.
     level : ndarray of shape (T,) or None
         Of each volume in the head, of the same class; None where the volumes were not looked at.
@@ -46,16 +47,21 @@ class Volumes:
     unpaired: np.ndarray
     kind: str
     acquired: np.ndarray
-    lost: dict = field(default_factory=dict)
+    lost: Mapping[int, str] = field(default_factory=dict)
     level: np.ndarray | None = None
 
     @property
-    def moving(self):
+    def moving(self) -> np.ndarray:
         """Volumes that realignment can use: controls and labels, sorted. A deltaM image shows too little of the head."""
         return np.sort(np.concatenate([self.control, self.label])) if self.kind == "pairs" else np.array([], dtype=int)
 
 
-def sort(volume_types, series, group=None, examined=None):
+def sort(
+    volume_types: Sequence[str],
+    series: FilePath,
+    group: Sequence[int] | np.ndarray | None = None,
+    examined: signal.Signal | None = None,
+) -> Volumes:
     """Sort the volumes of a series by type, and pair its controls and labels.
 
     Parameters
@@ -83,18 +89,19 @@ def sort(volume_types, series, group=None, examined=None):
         raise InputError(
             series, "volume_type", unknown, f"one of {', '.join(TYPES)}", "Correct the series' aslcontext.tsv."
         )
-    of = {kind: np.array([i for i, t in enumerate(volume_types) if t == kind], dtype=int) for kind in TYPES}
+    by_type = {kind: np.array([i for i, t in enumerate(volume_types) if t == kind], dtype=int) for kind in TYPES}
     group = np.zeros(len(volume_types)) if group is None else np.asarray(group)
     within = [
-        pair(*(of[kind][group[of[kind]] == number] for kind in ("control", "label"))) for number in np.unique(group)
+        pair(*(by_type[kind][group[by_type[kind]] == number] for kind in ("control", "label")))
+        for number in np.unique(group)
     ]
     pairs = np.concatenate([np.empty((0, 2), dtype=int), *within])
     pairs = pairs[np.argsort(pairs[:, 0])]
     if len(pairs):
         kind = "pairs"
-    elif len(of["deltam"]):
+    elif len(by_type["deltam"]):
         kind = "deltam"
-    elif len(of["cbf"]):
+    elif len(by_type["cbf"]):
         kind = "cbf"
     else:
         raise InputError(
@@ -104,17 +111,21 @@ def sort(volume_types, series, group=None, examined=None):
             "control and label, deltam, or cbf volumes",
             "Correct the series' aslcontext.tsv, or leave the scan out.",
         )
-    unpaired = np.setdiff1d(np.concatenate([of["control"], of["label"]]), pairs)
-    acquired = pairs if kind == "pairs" else np.stack([of[kind], np.full(len(of[kind]), -1)], axis=1)
-    lost = {} if examined is None else examined.lost
+    unpaired = np.setdiff1d(np.concatenate([by_type["control"], by_type["label"]]), pairs)
+    acquired = pairs if kind == "pairs" else np.stack([by_type[kind], np.full(len(by_type[kind]), -1)], axis=1)
+    lost: dict[int, str] = {} if examined is None else examined.lost
     alive = ~np.isin(acquired, list(lost)).any(axis=1)
     if not alive.any():
         raise InputError(
             series, "volumes", signal.in_words(lost), "at least one repeat that holds a measurement", RESTORE
         )
-    left = {name: np.setdiff1d(members, list(lost)).astype(int) for name, members in of.items()}
+    left = {name: np.setdiff1d(members, list(lost)).astype(int) for name, members in by_type.items()}
     return Volumes(
-        *(left[name] for name in ("control", "label", "m0scan", "deltam", "cbf")),
+        control=left["control"],
+        label=left["label"],
+        m0scan=left["m0scan"],
+        deltam=left["deltam"],
+        cbf=left["cbf"],
         pairs=acquired[alive] if kind == "pairs" else pairs,
         unpaired=unpaired,
         kind=kind,
@@ -124,7 +135,7 @@ def sort(volume_types, series, group=None, examined=None):
     )
 
 
-def require_m0(left, lost, path):
+def require_m0(left: Sequence[int] | np.ndarray, lost: Mapping[int, str], path: FilePath) -> None:
     """Refuse a scan whose M0 volumes are all lost.
 
     Parameters
@@ -144,7 +155,7 @@ def require_m0(left, lost, path):
         raise InputError(path, "m0scan", signal.in_words(lost), "at least one M0 volume that holds signal", RESTORE)
 
 
-def pair(control, label):
+def pair(control: Sequence[int] | np.ndarray, label: Sequence[int] | np.ndarray) -> np.ndarray:
     """Pair controls and labels in their order, whichever comes first, with the least total distance.
 
     With as many controls as labels, the k-th control belongs to the k-th label. With unequal numbers, the volumes that

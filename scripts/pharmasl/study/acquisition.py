@@ -6,7 +6,7 @@ from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
-from pharmasl.study import context, headers, m0, named_constants, physiology, sidecar
+from pharmasl.study import context, headers, m0, named_constants, physiology, scan_acquisition, sidecar
 from pharmasl.study.field_reader import FieldReader
 
 # The volumes that perfusion is computed from.
@@ -22,7 +22,7 @@ def resolve(
     settings: Mapping[str, Any],
     participant: Mapping[str, str | None] | None = None,
     overrides: Sequence[sidecar.Override] = (),
-) -> tuple[dict[str, Any], bids.File | None]:
+) -> tuple[scan_acquisition.Acquisition, bids.File | None]:
     """The acquisition of one run.
 
     Parameters
@@ -39,10 +39,7 @@ def resolve(
 
     Returns
     -------
-    acquisition : dict
-        Plain values (seconds, tesla, mL/g) that JSON can hold; ``sources`` tells, for each, the file, the key of the
-        configuration or the reference it was taken from. ``slice_timing`` is the readout of the slices in the order of
-        their indices along ``slice_axis`` (0, 1 or 2).
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
     m0scan : bids.File or None
         The separate M0 image; None where M0 comes from elsewhere.
 
@@ -102,14 +99,16 @@ class _Resolver(FieldReader):
             self.unreadable = True
         self._unsupported()
         acquisition = {"volume_types": volume_types, "units": self.fields.get("Units")}
-        acquisition |= dict.fromkeys(_LABELED) if computed else self._labeling(volume_types)
+        if not computed:
+            acquisition |= self._labeling(volume_types)
         acquisition["total_acquired_pairs"] = self.fields.get("TotalAcquiredPairs")
         acquisition["fieldmaps"] = self.fieldmaps
         if self.errors:
             raise InputErrors(self.errors)
         # Of the dataset's files by their place in it: where it lies says nothing of the scan.
         root = os.path.join(self.root, "")
-        return {**acquisition, "sources": {key: text.replace(root, "") for key, text in self.sources.items()}}
+        sources = {key: text.replace(root, "") for key, text in self.sources.items()}
+        return scan_acquisition.build({**acquisition, "sources": sources})
 
     def _unsupported(self):
         """Kinds of series that would be quantified wrongly."""
@@ -521,31 +520,3 @@ class _Resolver(FieldReader):
             )
         self.sources[key] = f"{named_constants.source(self.settings, key)}; at {nearest:g} T"
         return known[nearest]
-
-
-# What is not known of a series that the scanner quantified.
-_LABELED = (
-    "labeling_type",
-    "labeling_duration",
-    "post_labeling_delay",
-    "bolus_cutoff_delay",
-    "bolus_cutoff_technique",
-    "slice_timing",
-    "slice_axis",
-    "background_suppression",
-    "suppression_pulses",
-    "labeling_efficiency",
-    "m0_type",
-    "m0_of_pair",
-    "m0_estimate",
-    "m0_repetition_time",
-    "repetition_time",
-    "echo_time",
-    "m0_echo_time",
-    "field_strength",
-    "partition_coefficient",
-    "t1_blood",
-    "t1_tissue",
-    "t2_star",
-    "haematocrit",
-)

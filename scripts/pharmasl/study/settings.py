@@ -165,19 +165,10 @@ class PartialVolume:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perfusion:
-    """The quantification, with the constants of the named calibration."""
+class Quantification:
+    """How raw volumes become CBF: what of the perfusion settings each scan's job reads."""
 
     calibration: str
-    override: Any  # BIDS fields of any type, or a list of them by group of scans
-    labeling_efficiency: Mapping[str, float]
-    suppression_efficiency: float
-    suppression_pulses: int
-    partition_coefficient: float
-    t1_blood: Mapping[str, float]
-    haematocrit: str | None
-    t1_tissue: Mapping[str, float]
-    t2_star: Mapping[str, float]
     q2tips: str
     m0: M0
     motion: Motion
@@ -187,6 +178,21 @@ class Perfusion:
     delays: Delays
     partial_volume: PartialVolume
     smoothing_fwhm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perfusion(Quantification):
+    """The quantification, with the constants of the named calibration that the study's reading resolves."""
+
+    override: Any  # BIDS fields of any type, or a list of them by group of scans
+    labeling_efficiency: Mapping[str, float]
+    suppression_efficiency: float
+    suppression_pulses: int
+    partition_coefficient: float
+    t1_blood: Mapping[str, float]
+    haematocrit: str | None
+    t1_tissue: Mapping[str, float]
+    t2_star: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
     below = functools.partial(bids.place, root=study.settings.bids_dir)
     for scan in study.scans.values():
         acquisition = scan.acquisition
-        types, timing, sources = acquisition["volume_types"], acquisition["slice_timing"], acquisition["sources"]
+        types, timing, sources = acquisition.volume_types, acquisition.slice_timing, acquisition.sources
         yield {
             "participant_id": f"sub-{scan.subject}",
             "session_id": scan.session,
@@ -88,7 +88,7 @@ def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
             "anatomy": study.anatomy_origin(scan.visit),
             "volumes": len(types),
             "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
-            **{key: _text(acquisition[key]) for key in _ACQUISITION},
+            **{key: _text(getattr(acquisition, key)) for key in _ACQUISITION},
             "slice_timing": None if timing is None else f"{min(timing):g} to {max(timing):g}",
             **{f"{key}_source": sources.get(key) for key in _ACQUISITION},
         }
@@ -96,7 +96,7 @@ def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
 
 def _text(value):
     """A value of the acquisition as one cell; of one a volume, each that occurs."""
-    if not isinstance(value, list):
+    if not isinstance(value, tuple):
         return value
     return " ".join(f"{each:g}" for each in dict.fromkeys(value) if each is not None)
 

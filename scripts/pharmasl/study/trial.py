@@ -8,6 +8,7 @@ from typing import Any
 from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
 from pharmasl.study import configuration, sheets
+from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Arms, Sessions, Settings
 
 # Subject and session (None in a dataset without sessions).
@@ -32,8 +33,7 @@ class Scan:
         The raw image.
     m0 : str or None
         The separate M0 image.
-    acquisition : dict
-        See :func:`pharmasl.study.acquisition.resolve`.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
     """
 
     subject: str
@@ -42,7 +42,7 @@ class Scan:
     stem: str
     asl: str
     m0: str | None
-    acquisition: dict[str, Any]
+    acquisition: Acquisition
 
     @property
     def visit(self) -> Visit:

@@ -3,6 +3,7 @@
 Every method takes names (of a scan, a visit, an analysis, a region), never Snakemake's wildcards.
 """
 
+import dataclasses
 import functools
 import os
 import re
@@ -18,29 +19,6 @@ from pharmasl.workflow import model_rows
 from pharmasl.workflow.paths import Paths
 
 Value = TypeVar("Value")
-
-# What of a scan's acquisition has no part in its alignment.
-_QUANTIFICATION = frozenset(
-    {
-        "sources",
-        "units",
-        "labeling_efficiency",
-        "suppression_pulses",
-        "m0_repetition_time",
-        "m0_echo_time",
-        "m0_scale",
-        "repetition_time",
-        "echo_time",
-        "field_strength",
-        "t1_blood",
-        "haematocrit",
-        "t1_tissue",
-        "t2_star",
-        "partition_coefficient",
-        "total_acquired_pairs",
-        "fieldmaps",
-    }
-)
 
 
 class _Known(dict[str, Value]):
@@ -144,36 +122,20 @@ class Targets:
 
     def acquisition(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, with where each value was found."""
-        return self._scans[scan].acquisition
+        return self._scans[scan].acquisition.plain()
 
     def acquisition_of_alignment(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, without what serves its quantification alone."""
-        return {key: value for key, value in self.acquisition(scan).items() if key not in _QUANTIFICATION}
+        return self._scans[scan].acquisition.plain_for_alignment()
 
     def scans(self, *, several_delays: bool) -> list[str]:
         """The stems of the scans with several delays (or labelling durations), or of those with one."""
-        return [
-            stem
-            for stem, scan in self.study.scans.items()
-            if several_delays
-            == any(isinstance(scan.acquisition[name], list) for name in ("post_labeling_delay", "labeling_duration"))
-        ]
+        return [stem for stem, scan in self.study.scans.items() if scan.acquisition.several_delays == several_delays]
 
     def quantification(self) -> dict[str, Any]:
         """The settings of the quantification, without those that have done their work when it begins."""
         perfusion = settings.plain(self.settings.perfusion)
-        used = (
-            "calibration",
-            "q2tips",
-            "m0",
-            "subtraction",
-            "outliers",
-            "delays",
-            "partial_volume",
-            "smoothing_fwhm",
-            "interpolation",
-        )
-        return {**{key: perfusion[key] for key in used}, "motion": {"regress": perfusion["motion"]["regress"]}}
+        return {field.name: perfusion[field.name] for field in dataclasses.fields(settings.Quantification)}
 
     def label(self, scan: str) -> dict[str, str | None]:
         """Who and what a scan is, for tables and pages."""

@@ -5,8 +5,9 @@ import functools
 import head
 import numpy as np
 import pytest
+import solved
 from loading import shared_data
-from pharmasl.perfusion import acceptance, alignment, coregistration, series, volumes
+from pharmasl.perfusion import acceptance, alignment, coregistration, realigned_scan, series, tissue_maps, volumes
 from pharmasl.space import images, template, transforms
 
 T1W = head.centred((84, 100, 76), (2.0, 2.0, 2.0), shift=(3, 10, -5))
@@ -19,7 +20,7 @@ DELTAM = np.array([10.0, 3.0, 0.0, 0.0])
 @functools.cache
 def maps():
     tissue = head.render(T1W)
-    return coregistration.reduce([tissue[..., k] for k in range(3)], T1W.affine)
+    return tissue_maps.reduce([tissue[..., k] for k in range(3)], T1W.affine)
 
 
 @functools.cache
@@ -43,7 +44,7 @@ def test_the_foreground_may_be_cut_by_the_field_of_view():
 
 
 def test_the_images_of_perfusion_are_called_as_the_alignment_calls_them():
-    assert set(acceptance.PERFUSION) == {alignment.MEANS["deltam"], alignment.MEANS["cbf"]}
+    assert set(acceptance.PERFUSION) == {realigned_scan.MEANS["deltam"], realigned_scan.MEANS["cbf"]}
 
 
 def test_the_body_of_a_map_of_perfusion_is_the_brain_though_white_matter_is_dark():
@@ -110,7 +111,7 @@ def solve(stretch=False, m0=None, types=("m0scan", "control", "label"), tissues=
     tissue = scanned(*pose)
     data = np.stack([tissue @ M0 if m0 is None else m0, tissue @ M0, tissue @ (M0 - DELTAM)], axis=3).astype(np.float32)
     of = volumes.sort(types, "asl")
-    found = alignment.solve(
+    found = solved.solve(
         data,
         ASL.affine,
         of,
@@ -158,7 +159,7 @@ def test_an_empty_scan_ends_not_accepted_and_with_finite_transforms(monkeypatch)
     monkeypatch.setattr(coregistration, "WIDE_SHIFTS", coregistration.SHIFTS[:1])
     data = np.zeros((*ASL.shape, 3), dtype=np.float32)
     of = volumes.sort(("m0scan", "control", "label"), "asl")
-    found = alignment.solve(data, ASL.affine, of, data[..., :1], ASL.affine, maps(), correct=False, separate=False)
+    found = solved.solve(data, ASL.affine, of, data[..., :1], ASL.affine, maps(), correct=False, separate=False)
     assert not found.registration["Accepted"]
     assert found.registration["Uncertainty"]["Value"] is None
     assert np.isfinite(found.to_t1w).all()
@@ -167,13 +168,14 @@ def test_an_empty_scan_ends_not_accepted_and_with_finite_transforms(monkeypatch)
 @functools.cache
 def template_maps():
     _, _, tissue, affine = template.tissue_maps()
-    return coregistration.reduce([tissue[label] for label in template.TISSUES], affine)
+    return tissue_maps.reduce([tissue[label] for label in template.TISSUES], affine)
 
 
 def real(dataset, name):
     path = shared_data("data", dataset, *name.split("/"))
     context = path.with_name(path.name.replace("asl.nii.gz", "aslcontext.tsv"))
-    data, affine, of = series.load(path, context.read_text().split()[1:])
+    loaded = series.load(path, context.read_text().split()[1:])
+    data, affine, of = loaded.data, loaded.affine, loaded.volumes
     pair = [of.m0scan[0], *of.pairs[-1]]
     return data[..., pair], affine, volumes.sort(("m0scan", "control", "label"), path)
 
@@ -190,7 +192,7 @@ def real(dataset, name):
 def test_a_real_scan_without_a_t1w_fits_the_template_and_a_water_sphere_does_not(monkeypatch, dataset, name, accepted):
     monkeypatch.setattr(coregistration, "WIDE_SURVIVORS", 2)
     data, affine, of = real(dataset, name)
-    found = alignment.solve(
+    found = solved.solve(
         data, affine, of, data[..., :1], affine, template_maps(), correct=False, separate=False, stretch=True
     )
     record = found.registration

@@ -1,6 +1,7 @@
 """Detection of artefacts in the repeats of a series, and the rules that leave repeats out."""
 
 import csv
+import dataclasses
 import warnings
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from perfusion_settings import perfusion
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.perfusion import artefacts
+from pharmasl.perfusion import artefacts, outlier_rules
+from pharmasl.study import settings as study_settings
 from scipy import stats
 
 VOXELS = 1500
-LIMITS = {name: perfusion()["outliers"][name] for name in artefacts.LIMITS}
+LIMITS = perfusion()["outliers"]
+THRESHOLDS = {field.name for field in dataclasses.fields(outlier_rules.Thresholds)}
 GREY, WHITE, FLUID = slice(0, 600), slice(600, 1000), slice(1000, 1200)
 
 
@@ -42,10 +45,12 @@ def simulate(seed, repeats, bad=0, strength=0.0, noise=25.0, fluctuation=0.05):
 
 def choose(series, rule, displacement=None, settings=(), tissue=None):
     displacement = np.zeros(series.shape[1]) if displacement is None else displacement
-    settings = {**LIMITS, **dict(settings)}
-    return artefacts.choose(
-        series, *(shares() if tissue is None else tissue), displacement=displacement, rule=rule, settings=settings
-    )
+    rules = [] if rule == "none" else [rule] if isinstance(rule, str) else rule
+    changed = dict(settings)
+    thresholds = outlier_rules.Thresholds(**{name: changed.pop(name) for name in THRESHOLDS & set(changed)})
+    outliers = study_settings.build(study_settings.Outliers, {**LIMITS, **changed, "rules": rules})
+    tissues = tuple(shares() if tissue is None else tissue)
+    return artefacts.choose(series, tissues, displacement=displacement, outliers=outliers, thresholds=thresholds)
 
 
 def published(series, gm, wm, csf, threshold=0.95, undo=True, skip=True, at=None):
@@ -365,7 +370,6 @@ def test_repeats_that_do_not_reach():
         ("scrub", {}),
         (["score", "score"], {}),
         (["none", "score"], {}),
-        ("none", {"limit": 1}),
         ("none", {"motion_limit": 0}),
         ("none", {"global_limits": [10, 10]}),
         ("none", {"score_threshold": 1.0}),
@@ -381,9 +385,9 @@ def test_senseless_settings_are_refused(rule, settings):
 
 def test_the_limits_stand_in_the_configuration_alone():
     series = simulate(0, 8)[0]
-    for name in artefacts.LIMITS:
-        with pytest.raises(InputError, match=name):
-            artefacts.check("none", {other: LIMITS[other] for other in LIMITS if other != name})
+    for name in ("motion_limit", "global_limits"):
+        with pytest.raises(TypeError, match=name):
+            study_settings.build(study_settings.Outliers, {other: LIMITS[other] for other in LIMITS if other != name})
     moved = np.where(np.arange(8) == 2, 1.2, 0.0)
     # 1 mm of the schema, and one's own.
     assert np.flatnonzero(~choose(series, "motion", moved).kept).tolist() == [2]

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 from pharmasl.files import tables
-from pharmasl.perfusion import artefacts, consistency, far_off, signal, volumes
+from pharmasl.perfusion import artefacts, consistency, far_off, repeat_measures, signal, volumes
 from pharmasl.perfusion import timing as parameters
 from pharmasl.space import images, transforms
+from pharmasl.study import scan_acquisition
 from quantified import ASL, Files
 
 
@@ -114,7 +115,7 @@ def test_where_there_is_nothing_to_compare_nothing_is_told(tmp_path, types):
 
 def choice(values):
     rows = [{"repeat": n, "gm_cbf": v, "excluded": False, "reason": ""} for n, v in enumerate(values)]
-    away = artefacts.deviation(np.array(values), np.isfinite(values))
+    away = repeat_measures.deviation(np.array(values), np.isfinite(values))
     rows = [{**row, "gm_deviation": float(each)} for row, each in zip(rows, away)]
     return artefacts.Choice(np.ones(len(rows), dtype=bool), [""] * len(rows), rows, [])
 
@@ -169,16 +170,16 @@ def timing(delay, duration, offset=(0.0,)):
     ],
 )
 def test_the_effective_delay_is_what_the_last_blood_had(times, pulsed, expected):
-    assert consistency.effective_delay(times, pulsed) == pytest.approx(expected)
+    assert consistency.effective_delay(times, pulsed=pulsed) == pytest.approx(expected)
 
 
 def test_half_of_the_mean_transit_is_the_least():
-    assert (consistency.least_delay(False), consistency.least_delay(True)) == (0.65, 0.35)
+    assert (consistency.least_delay(pulsed=False), consistency.least_delay(pulsed=True)) == (0.65, 0.35)
 
 
 def test_a_bolus_that_nothing_cuts_off_leaves_the_whole_inversion_time():
     uncut = {"volume_types": ["control", "label"], "labeling_type": "PASL", "post_labeling_delay": 1.8}
     several = {**uncut, "volume_types": ["control", "label"] * 2, "post_labeling_delay": [0.9, 0.9, 1.8, 1.8]}
     for acquired in (uncut, several):
-        times = parameters.timing(acquired, "x", (4, 4, 5))
+        times = parameters.timing(scan_acquisition.build(acquired), "x", (4, 4, 5))
         assert consistency.effective_delay(times, pulsed=True) == pytest.approx(1.8)

@@ -5,7 +5,7 @@ import functools
 import head
 import numpy as np
 import pytest
-from pharmasl.perfusion import coregistration
+from pharmasl.perfusion import coregistration, stretch, template_size, tissue_maps
 from pharmasl.space import images, transforms
 
 T1W = head.centred((84, 100, 76), (2.0, 2.0, 2.0), shift=(3, 10, -5))
@@ -21,7 +21,7 @@ CONTRASTS = {
 @functools.cache
 def maps():
     tissue = head.render(T1W)
-    return coregistration.reduce([tissue[..., k] for k in range(3)], T1W.affine)
+    return tissue_maps.reduce([tissue[..., k] for k in range(3)], T1W.affine)
 
 
 def image(contrast, matrix, shape=(44, 52, 20), voxel=(4.0, 4.0, 6.0), shift=(0, 0, 6), noise=0.02):
@@ -60,9 +60,9 @@ def test_planted_size_and_shape_of_a_template_are_recovered(contrast):
     true = stretch @ rigid
     middle = transforms.apply(np.linalg.inv(true), np.zeros(3))
     scan = image(contrast, true, shift=middle)
-    average = coregistration.average_size(maps())
-    start = average @ coregistration.coregister(*scan, coregistration.stretched(maps(), average)).matrix
-    found, rest = coregistration.fit_stretch(*scan, maps(), start)
+    average = template_size.average_size(maps())
+    start = average @ coregistration.coregister(*scan, tissue_maps.stretched(maps(), average)).matrix
+    found, rest = template_size.fit_stretch(*scan, maps(), start)
     assert head.distance(found @ rest, true) < 0.5
     assert head.distance(start, true) > 1.5
     # What is left is rigid: that of any image of the same scan.
@@ -72,14 +72,14 @@ def test_planted_size_and_shape_of_a_template_are_recovered(contrast):
 
 def test_a_size_that_the_image_does_not_show_is_the_average():
     empty = np.zeros((20, 20, 10), dtype=np.float32)
-    found, _ = coregistration.fit_stretch(empty, np.diag([8.0, 8, 10, 1]), maps(), np.eye(4))
-    assert np.diag(found)[:3] == pytest.approx(np.exp(coregistration.SIZE))
+    found, _ = template_size.fit_stretch(empty, np.diag([8.0, 8, 10, 1]), maps(), np.eye(4))
+    assert np.diag(found)[:3] == pytest.approx(np.exp(stretch.SIZE))
     noise = np.random.default_rng(0).normal(1, 1, (44, 52, 20)).astype(np.float32)
     affine = head.centred((44, 52, 20), (4, 4, 6)).affine
-    found, _ = coregistration.fit_stretch(noise, affine, maps(), coregistration.average_size(maps()))
+    found, _ = template_size.fit_stretch(noise, affine, maps(), template_size.average_size(maps()))
     values = np.linalg.eigvalsh(found[:3, :3])
-    assert coregistration.STRETCH[0] - 1e-9 <= values[0]
-    assert values[2] <= coregistration.STRETCH[1] + 1e-9
+    assert stretch.STRETCH[0] - 1e-9 <= values[0]
+    assert values[2] <= stretch.STRETCH[1] + 1e-9
 
 
 @pytest.mark.parametrize("contrast", ["m0", "suppressed"])
@@ -124,7 +124,7 @@ def test_reduced_maps_keep_their_amount():
     affine[:3, :3] = transforms.rigid_matrix((0, 0, 0), (0.1, 0.2, 0.3), (0, 0, 0))[:3, :3] @ np.diag([1.0, 1.0, 1.2])
     data = np.zeros((40, 38, 33), dtype=np.float32)
     data[7:30, 9:33, 4:31] = np.random.default_rng(0).uniform(0.1, 1, (23, 24, 27))
-    found = coregistration.reduce([data], affine)
+    found = tissue_maps.reduce([data], affine)
     cells = np.abs(np.linalg.det(found.affine)), np.abs(np.linalg.det(affine))
     assert found.maps.sum(dtype=float) * cells[0] == pytest.approx(data.sum(dtype=float) * cells[1], rel=1e-5)
 
@@ -134,9 +134,9 @@ def test_reduced_maps_keep_their_place():
     inside = np.zeros(fine.shape, dtype=bool)
     inside[7:31, 9:33, 4:30] = True
     ramp = np.where(inside, transforms.points(fine) @ np.array([0.2, 0.5, -0.3]) + 60, 0).astype(np.float32)
-    found = coregistration.reduce([ramp], fine.affine)
+    found = tissue_maps.reduce([ramp], fine.affine)
     # Blocks that lie wholly inside hold the ramp's value at their own centre.
-    whole = coregistration.reduce([inside.astype(np.float32)], fine.affine).maps[0] == 1
+    whole = tissue_maps.reduce([inside.astype(np.float32)], fine.affine).maps[0] == 1
     expected = transforms.points(images.Grid(found.maps.shape[1:], found.affine)) @ np.array([0.2, 0.5, -0.3]) + 60
     assert whole.sum() > 500
     assert found.maps[0][whole] == pytest.approx(expected[whole], abs=1e-4)
@@ -147,11 +147,11 @@ def test_carried_maps_are_means_over_voxels():
     ramp = transforms.points(fine)[..., 0].astype(np.float32)
     coarse = head.centred((8, 8, 6), (3.0, 3.0, 4.0))
     matrix = transforms.rigid_matrix((1.5, -2, 1), (0, 0, 0), (0, 0, 0))
-    found = coregistration.carry(ramp, fine.affine, coarse, matrix)
+    found = tissue_maps.carry(ramp, fine.affine, coarse, matrix)
     assert found == pytest.approx(transforms.points(coarse)[..., 0] + 1.5, abs=1e-4)
     # Half of a voxel across an edge.
     half = (transforms.points(fine)[..., 0] > 0).astype(np.float32)
-    edge = coregistration.carry(half, fine.affine, head.centred((9, 3, 3), (3.0, 3.0, 3.0)), np.eye(4))
+    edge = tissue_maps.carry(half, fine.affine, head.centred((9, 3, 3), (3.0, 3.0, 3.0)), np.eye(4))
     assert edge[4] == pytest.approx(0.5, abs=1e-6)
     assert np.all(edge[:4] == 0)
     assert np.all(edge[5:] == 1)

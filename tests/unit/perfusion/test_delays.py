@@ -3,7 +3,8 @@
 import head
 import numpy as np
 import pytest
-from pharmasl.perfusion import alignment, coregistration, motion, volumes
+import solved
+from pharmasl.perfusion import motion, tissue_maps, volumes
 from pharmasl.space import transforms
 
 ASL = head.centred((32, 38, 15), (4.6, 4.6, 6.5), shift=(-2, 4, 6))
@@ -35,13 +36,13 @@ def scan():
         signal = signal - (PERFUSION if kind == "label" else 0)
         series.append(np.einsum("xyzk,zk->xyz", head.scan(ASL, pose), signal) + rng.normal(0, 2, ASL.shape))
     shares = np.moveaxis(head.render(T1W)[..., :3], 3, 0)
-    return np.stack(series, axis=3), true, coregistration.reduce(list(shares), T1W.affine)
+    return np.stack(series, axis=3), true, tissue_maps.reduce(list(shares), T1W.affine)
 
 
 def errors(data, true, tissues, delay):
     """How far each volume is from where it should be relative to the first one of the series, mm."""
     of = volumes.sort(TYPES, "x", GROUP)
-    found = alignment.solve(
+    found = solved.solve(
         data, ASL.affine, of, data[..., :0], ASL.affine, tissues, correct=True, separate=False, delay=delay
     ).motion
     planted = [np.linalg.inv(pose) @ true[1] for pose in true]

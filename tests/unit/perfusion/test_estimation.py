@@ -1,5 +1,6 @@
 """Which repeats make a map, and how: delays, exclusion, calibration and correction, on scans of known CBF."""
 
+import kinetic_models
 import numpy as np
 import pytest
 from pharmasl.errors import InputError
@@ -38,9 +39,9 @@ def delayed(folder, kind="PCASL", timing=None, types=("label", "control"), att=N
     for delay in [*DELAYS, *DELAYS]:
         time = delay + offset
         if kind == "PCASL":
-            relative = kinetics.continuous_difference(cbf, att, time, 1.4, 0.85, 1.65, 0.9)
+            relative = kinetic_models.continuous_difference(cbf, att, time, 1.4, 0.85, 1.65, 0.9)
         else:
-            relative = kinetics.pulsed_difference(cbf, att, time + 1, 0.7, 0.98, 1.65, 0.9)
+            relative = kinetic_models.pulsed_difference(cbf, att, time + 1, 0.7, 0.98, 1.65, 0.9)
         for volume_type in types:
             volumes.append(
                 1000 * relative if volume_type == "deltam" else 300 - 1000 * relative * (volume_type == "label")
@@ -119,7 +120,7 @@ def test_the_arterial_term_takes_the_blood_that_passes(tmp_path):
         zip(scan.acquisition["volume_types"], scan.acquisition["post_labeling_delay"])
     ):
         if volume_type == "label":
-            volumes[..., number] -= 1000 * kinetics.continuous_arterial(0.02, 0.6, delay, 1.4, 0.85, 1.65, 0.9)
+            volumes[..., number] -= 1000 * kinetic_models.continuous_arterial(0.02, 0.6, delay, 1.4, 0.85, 1.65, 0.9)
     images.save(scan.path("asl"), volumes, affine)
     brain = inside(scan.quantify(fitted=True, outliers={"rules": []}, delays={"transit_sd": None}))
     plain = load(scan.quantify(fitted=True, outliers={"rules": []}, delays={"transit_sd": None}), "cbf")[brain]

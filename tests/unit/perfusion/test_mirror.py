@@ -5,8 +5,9 @@ import functools
 import head
 import numpy as np
 import pytest
+import solved
 from loading import shared_data
-from pharmasl.perfusion import alignment, coregistration, mirror, series, volumes
+from pharmasl.perfusion import coregistration, mirror, series, tissue_maps, volumes
 from pharmasl.space import template, transforms
 
 T1W = head.centred((84, 100, 76), (2.0, 2.0, 2.0), shift=(3, 10, -5))
@@ -19,7 +20,7 @@ DELTAM = np.array([10.0, 3.0, 0.0, 0.0])
 @functools.cache
 def maps():
     tissue = head.render(T1W)
-    return coregistration.reduce([tissue[..., k] for k in range(3)], T1W.affine)
+    return tissue_maps.reduce([tissue[..., k] for k in range(3)], T1W.affine)
 
 
 @functools.cache
@@ -32,7 +33,7 @@ def solve(tissues, noise=0.0, **options):
     clean = np.stack([scanned() @ weights for weights in (M0, 0.3 * M0, 0.3 * M0 - DELTAM)], axis=-1)
     data = (clean + noise * np.random.default_rng(5).normal(size=clean.shape)).astype(np.float32)
     of = volumes.sort(("m0scan", "control", "label"), "asl")
-    return alignment.solve(
+    return solved.solve(
         data, ASL.affine, of, data[..., :1], ASL.affine, tissues, correct=False, separate=False, **options
     )
 
@@ -60,7 +61,7 @@ def test_a_head_that_lies_askew_in_its_image_is_judged_alike(tilt):
     turn = transforms.rigid_matrix((9, -6, 4), tilt, (0, 0, 0))
     grid, image = ASL, scanned() @ M0
     verdicts = []
-    for tissues, matrix in ((maps(), TRUE), (coregistration.stretched(maps(), turn), np.linalg.inv(turn) @ TRUE)):
+    for tissues, matrix in ((maps(), TRUE), (tissue_maps.stretched(maps(), turn), np.linalg.inv(turn) @ TRUE)):
         verdict = {"ContrastImage": "M0", "Contrast": coregistration.contrast(image, grid.affine, tissues, matrix)[0]}
         verdict |= {"Accepted": True, "Reason": None}
         verdicts.append(mirror.confront(verdict, {"M0": image}, tissues, grid, matrix))
@@ -71,7 +72,7 @@ def test_a_head_that_lies_askew_in_its_image_is_judged_alike(tilt):
 def test_a_symmetric_head_and_pure_noise_cannot_be_told():
     symmetric = head.render(T1W)
     halves = 0.5 * (symmetric + symmetric[::-1])
-    tissues = coregistration.reduce([halves[..., k] for k in range(3)], T1W.affine)
+    tissues = tissue_maps.reduce([halves[..., k] for k in range(3)], T1W.affine)
     image = halves @ M0
     verdict = {"ContrastImage": "M0", "Contrast": coregistration.contrast(image, T1W.affine, tissues, np.eye(4))[0]}
     verdict |= {"Accepted": True, "Reason": None}
@@ -87,7 +88,7 @@ def test_mirrored_twice_is_as_before():
     twice = mirror.mirrored(mirror.mirrored(maps()))
     np.testing.assert_allclose(twice.affine, maps().affine, atol=1e-9)
     # The plane is that of the tissues' middle, and each voxel's left-right coordinate changes sides about it.
-    middle = coregistration.middle(maps())
+    middle = tissue_maps.middle(maps())
     once = mirror.mirrored(maps()).affine @ [3, 4, 5, 1]
     here = maps().affine @ [3, 4, 5, 1]
     np.testing.assert_allclose([once[0] + here[0], once[1], once[2]], [2 * middle[0], here[1], here[2]])
@@ -95,12 +96,11 @@ def test_mirrored_twice_is_as_before():
 
 def test_the_templates_tissues_are_not_asked():
     _, _, tissue, affine = template.tissue_maps()
-    general = coregistration.reduce([tissue[label] for label in template.TISSUES], affine)
+    general = tissue_maps.reduce([tissue[label] for label in template.TISSUES], affine)
     path = shared_data("data", "siemens-xa30-pcasl", "sub-01", "perf", "sub-01_asl.nii.gz")
     types = path.with_name("sub-01_aslcontext.tsv").read_text().split()[1:]
-    data, own, of = series.load(path, types)
-    found = alignment.solve(
-        data, own, of, data[..., of.m0scan], own, general, correct=False, separate=False, stretch=True
-    )
+    loaded = series.load(path, types)
+    data, own, of = loaded.data, loaded.affine, loaded.volumes
+    found = solved.solve(data, own, of, data[..., of.m0scan], own, general, correct=False, separate=False, stretch=True)
     assert found.registration["Accepted"]
     assert "LeftRight" not in found.registration

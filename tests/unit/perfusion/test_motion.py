@@ -88,7 +88,7 @@ def test_an_m0_of_another_contrast_is_aligned_to_suppressed_controls():
     control = (here[1] @ SUPPRESSED).astype(np.float32)
     m0 = (there[1] @ M0).astype(np.float32)
     maps = [here[1][..., k] for k in range(3)]
-    found = motion.realign_contrast(m0, GRID.affine, control, GRID.affine, brain_weight(), maps, np.eye(4))
+    found = motion.realign_contrast(m0, GRID.affine, control, GRID.affine, brain_weight(), maps=maps, start=np.eye(4))
     assert head.distance(found, np.linalg.inv(there[0])) < 0.1
 
 

@@ -37,7 +37,7 @@ def rms(values):
 def test_a_static_receive_field_is_taken_out(pairs):
     series, truth, parameters = planted(1, pairs, effect=150.0)
     cleaned, told = nuisance.regress(series, parameters, consecutive(pairs))
-    assert told["applied"]
+    assert told.applied
     # Twelve pairs carry two components of six.
     gain = 0.5 if pairs > 12 else 0.85
     assert rms(cleaned.mean(axis=1) - truth) < gain * rms(series.mean(axis=1) - truth)
@@ -51,8 +51,8 @@ def test_the_zero_of_the_differences_is_meant():
     series, truth, _ = planted(2, 40, effect=100.0, noise=5.0, parameters=parameters)
     cleaned, told = nuisance.regress(series, parameters, consecutive(40))
     assert rms(series.mean(axis=1) - truth) > 20
-    assert rms(cleaned.mean(axis=1) - truth) < 1.2 * 5 / np.sqrt(40) * np.sqrt(told["variance_factor"])
-    assert told["components"][0]["mean"] == pytest.approx(0.3, abs=0.08)
+    assert rms(cleaned.mean(axis=1) - truth) < 1.2 * 5 / np.sqrt(40) * np.sqrt(told.variance_factor)
+    assert told.components[0].mean == pytest.approx(0.3, abs=0.08)
 
 
 def test_without_an_effect_it_costs_only_what_it_states():
@@ -63,7 +63,7 @@ def test_without_an_effect_it_costs_only_what_it_states():
         for shrink, into, said in ((True, ratios, stated), (False, whole, whole_stated)):
             cleaned, told = nuisance.regress(series, parameters, consecutive(30), shrink=shrink)
             into.append(rms(cleaned.mean(axis=1) - truth) ** 2 / plain)
-            said.append(told["variance_factor"])
+            said.append(told.variance_factor)
     assert np.mean(ratios) == pytest.approx(np.mean(stated), abs=0.02)
     assert np.mean(ratios) < 1.01
     # Unshrunk regression has a price.
@@ -89,9 +89,9 @@ def test_the_mean_of_the_cleaned_series_is_a_sum_of_the_repeats():
     kept = np.arange(24) != 5
     series[:, 5] = 1e4
     cleaned, told = nuisance.regress(series, parameters, consecutive(24), kept)
-    assert cleaned[:, kept].mean(axis=1) == pytest.approx(series @ told["weights"])
-    assert told["weights"][5] == 0
-    assert told["weights"].sum() == pytest.approx(1)
+    assert cleaned[:, kept].mean(axis=1) == pytest.approx(series @ told.weights)
+    assert told.weights[5] == 0
+    assert told.weights.sum() == pytest.approx(1)
     # Repeats that are left out are cleaned by what the others tell.
     alone, _ = nuisance.regress(series[:, kept], parameters, consecutive(24)[kept])
     assert np.allclose(alone, cleaned[:, kept])
@@ -107,7 +107,7 @@ def test_single_precision_stays_single(monkeypatch):
     monkeypatch.setattr(nuisance, "_BLOCK", 37)
     blocks, _ = nuisance.regress(series, parameters, consecutive(24))
     assert blocks == pytest.approx(cleaned, abs=1e-9)
-    assert same["variance_factor"] == pytest.approx(told["variance_factor"], rel=1e-5)
+    assert same.variance_factor == pytest.approx(told.variance_factor, rel=1e-5)
 
 
 def test_mean_positions_may_take_part():
@@ -118,7 +118,7 @@ def test_mean_positions_may_take_part():
     without, _ = nuisance.regress(series, parameters, consecutive(60))
     cleaned, told = nuisance.regress(series, parameters, consecutive(60), means=True)
     assert cleaned.std(axis=1).mean() < 0.95 * without.std(axis=1).mean()
-    assert cleaned.mean(axis=1) == pytest.approx(series @ told["weights"])
+    assert cleaned.mean(axis=1) == pytest.approx(series @ told.weights)
     assert rms(cleaned.mean(axis=1) - truth) < 1.1 * rms(series.mean(axis=1) - truth)
 
 
@@ -142,15 +142,15 @@ def test_what_cannot_be_regressed_is_said():
     series, _, parameters = planted(6, 7, effect=100.0)
     cleaned, told = nuisance.regress(series, parameters, consecutive(7))
     assert np.array_equal(cleaned, series)
-    assert told["reason"] == "7 repeats where the regression needs 8"
-    assert not told["applied"]
+    assert told.reason == "7 repeats where the regression needs 8"
+    assert not told.applied
     series, _, parameters = planted(6, 20, effect=0.0)
     cleaned, told = nuisance.regress(series, parameters * 0, consecutive(20))
     assert np.array_equal(cleaned, series)
-    assert told["reason"] == "no motion of more than 0.02 mm"
-    assert np.allclose(told["weights"], 1 / 20)
-    assert not nuisance.regress(np.ones((9, 20)), parameters, consecutive(20))[1]["applied"]
-    assert not nuisance.regress(np.full((9, 20), np.nan), parameters, consecutive(20))[1]["applied"]
+    assert told.reason == "no motion of more than 0.02 mm"
+    assert np.allclose(told.weights, 1 / 20)
+    assert not nuisance.regress(np.ones((9, 20)), parameters, consecutive(20))[1].applied
+    assert not nuisance.regress(np.full((9, 20), np.nan), parameters, consecutive(20))[1].applied
 
 
 def test_collinear_parameters_are_one_component():
@@ -159,7 +159,7 @@ def test_collinear_parameters_are_one_component():
     parameters = np.outer(course, [1, -0.5, 0.2, 0.01, 0, 0.004])
     series, truth, _ = planted(7, 30, effect=80.0, parameters=parameters)
     cleaned, told = nuisance.regress(series, parameters, consecutive(30))
-    assert len(told["components"]) == 1
+    assert len(told.components) == 1
     assert rms(cleaned.mean(axis=1) - truth) < rms(series.mean(axis=1) - truth)
 
 
@@ -196,5 +196,5 @@ def test_a_rendered_head_that_moves_in_a_receive_field():
     parameters = motion.parameters(np.array(back), np.zeros(3))
     cleaned, told = nuisance.regress(series, parameters, consecutive(pairs))
     before, after = (rms(np.nanmean(s[here], axis=1) - truth[here]) for s in (series, cleaned))
-    assert told["components"][0]["f"] > 3
+    assert told.components[0].f > 3
     assert after < 0.6 * before

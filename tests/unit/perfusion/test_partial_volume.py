@@ -66,7 +66,7 @@ def test_it_is_unbiased_under_noise_and_as_noisy_as_algebra_says():
     gm, wm, mask = tissues()
     repeats, sigma = 400, 6.0
     noise = sigma * np.random.default_rng(3).standard_normal((*SHAPE, repeats))
-    found = partial_volume.correct((60 * gm + 20 * wm)[..., None] + noise, gm, wm, mask)
+    found = partial_volume.correct((60 * gm + 20 * wm)[..., None] + noise, gm, wm, mask, kernel=(5, 5, 1))
     _, predicted = by_least_squares(60 * gm + 20 * wm, gm, wm, mask, (5, 5, 1))
     for tissue, truth, spread in zip(found, (60, 20), predicted):
         known = np.isfinite(tissue).all(axis=3)
@@ -83,7 +83,7 @@ def test_what_is_not_determined_is_missing_and_never_zero():
     gm, wm, mask = tissues()
     cbf = 60 * gm + 20 * wm
     cbf[10, 10, 1] = np.nan
-    gm_cbf, wm_cbf = partial_volume.correct(cbf, gm, wm, mask)
+    gm_cbf, wm_cbf = partial_volume.correct(cbf, gm, wm, mask, kernel=(5, 5, 1))
     assert np.isnan(gm_cbf[~mask]).all()
     assert np.isnan(wm_cbf[~mask]).all()
     assert np.isnan(gm_cbf[10, 10, 1])
@@ -91,23 +91,25 @@ def test_what_is_not_determined_is_missing_and_never_zero():
     assert np.isnan(wm_cbf[mask & (wm < partial_volume.LEAST_SHARE)]).all()
     # Proportional shares: any mixture explains the window.
     flat = np.full(SHAPE, 0.5)
-    both = partial_volume.correct(20 * flat, flat, 0.6 * flat, mask)
+    both = partial_volume.correct(20 * flat, flat, 0.6 * flat, mask, kernel=(5, 5, 1))
     assert np.isnan(both).all()
     # Nearly proportional ones: a number would come out, with noise beyond all use.
     nearly = flat + 1e-3 * np.random.default_rng(4).standard_normal(SHAPE)
-    assert np.isnan(partial_volume.correct(20 * flat, flat, nearly, mask)).all()
-    assert np.isnan(partial_volume.correct(cbf, gm, wm, np.zeros(SHAPE, dtype=bool))).all()
+    assert np.isnan(partial_volume.correct(20 * flat, flat, nearly, mask, kernel=(5, 5, 1))).all()
+    assert np.isnan(partial_volume.correct(cbf, gm, wm, np.zeros(SHAPE, dtype=bool), kernel=(5, 5, 1))).all()
 
 
 def test_one_tissue_alone_needs_no_other():
     mask = np.ones(SHAPE, dtype=bool)
     gm = np.full(SHAPE, 0.8)
     for trace in (0.0, 5e-4):
-        gm_cbf, wm_cbf = partial_volume.correct(60 * gm + 20 * trace, gm, np.full(SHAPE, trace), mask)
+        gm_cbf, wm_cbf = partial_volume.correct(60 * gm + 20 * trace, gm, np.full(SHAPE, trace), mask, kernel=(5, 5, 1))
         # A trace that is left out counts as grey matter's: 20 * 0.0005 / 0.8.
         assert gm_cbf == pytest.approx(60 + 20 * trace / 0.8, rel=1e-12)
         assert np.isnan(wm_cbf).all()
-        wm_cbf, gm_cbf = partial_volume.correct(20 * gm + 60 * trace, np.full(SHAPE, trace), gm, mask)[::-1]
+        wm_cbf, gm_cbf = partial_volume.correct(
+            20 * gm + 60 * trace, np.full(SHAPE, trace), gm, mask, kernel=(5, 5, 1)
+        )[::-1]
         assert wm_cbf == pytest.approx(20 + 60 * trace / 0.8, rel=1e-12)
         assert np.isnan(gm_cbf).all()
 
@@ -116,15 +118,15 @@ def test_volumes_are_corrected_each_by_itself_and_the_same_again():
     gm, wm, mask = tissues()
     series = np.random.default_rng(5).normal(50, 10, (*SHAPE, 3))
     series[8:12, 8:12, :, 1] = np.nan
-    gm_cbf, wm_cbf = partial_volume.correct(series, gm, wm, mask)
+    gm_cbf, wm_cbf = partial_volume.correct(series, gm, wm, mask, kernel=(5, 5, 1))
     assert gm_cbf.shape == wm_cbf.shape == series.shape
     for number in range(3):
-        one = partial_volume.correct(series[..., number], gm, wm, mask)
+        one = partial_volume.correct(series[..., number], gm, wm, mask, kernel=(5, 5, 1))
         assert np.array_equal(one[0], gm_cbf[..., number], equal_nan=True)
         assert np.array_equal(one[1], wm_cbf[..., number], equal_nan=True)
     assert np.isnan(gm_cbf[8:12, 8:12, :, 1]).all()
     assert np.isfinite(gm_cbf[8:12, 8:12, :, 0]).any()
-    again = partial_volume.correct(series, gm, wm, mask)
+    again = partial_volume.correct(series, gm, wm, mask, kernel=(5, 5, 1))
     assert gm_cbf.tobytes() == again[0].tobytes()
 
 
@@ -132,7 +134,10 @@ def test_the_scale_of_the_image_does_not_matter():
     # An M0 image of thousands: linear in the image, and no constant of CBF is built in.
     gm, wm, mask = tissues()
     cbf = 60 * gm + 20 * wm + np.random.default_rng(6).standard_normal(SHAPE)
-    small, large = partial_volume.correct(cbf, gm, wm, mask), partial_volume.correct(1024 * cbf, gm, wm, mask)
+    small, large = (
+        partial_volume.correct(cbf, gm, wm, mask, kernel=(5, 5, 1)),
+        partial_volume.correct(1024 * cbf, gm, wm, mask, kernel=(5, 5, 1)),
+    )
     assert np.array_equal(1024 * small[0], large[0], equal_nan=True)
     assert np.array_equal(1024 * small[1], large[1], equal_nan=True)
 
@@ -142,7 +147,7 @@ def test_a_missing_share_is_no_zero():
     cbf = 60 * gm + 20 * wm
     holed = gm.copy()
     holed[9, 9, 2] = np.nan
-    gm_cbf, wm_cbf = partial_volume.correct(cbf, holed, wm, mask)
+    gm_cbf, wm_cbf = partial_volume.correct(cbf, holed, wm, mask, kernel=(5, 5, 1))
     assert np.isnan([gm_cbf[9, 9, 2], wm_cbf[9, 9, 2]]).all()
     assert gm_cbf[np.isfinite(gm_cbf)] == pytest.approx(60, abs=1e-9)
 
@@ -157,4 +162,4 @@ def test_senseless_kernels_are_named(kernel):
 def test_images_of_different_shapes_are_refused():
     gm, wm, mask = tissues()
     with pytest.raises(ValueError, match="do not fit"):
-        partial_volume.correct(gm[:-1], gm, wm, mask)
+        partial_volume.correct(gm[:-1], gm, wm, mask, kernel=(5, 5, 1))

@@ -24,12 +24,13 @@ import ast
 import json
 
 import complete_settings
+import kinetic_models
 import numpy as np
 import pytest
 import skeleton
 from loading import ROOT
 from pharmasl.errors import InputErrors
-from pharmasl.perfusion import kinetics, multidelay, robust_average
+from pharmasl.perfusion import robust_average
 from pharmasl.space import images
 from quantified import ASL, Files
 
@@ -53,7 +54,7 @@ def resolve(root, **fields):
         "participants": ["01"],
         "perfusion": {},
     }
-    return complete_settings.read(config).scans[STEM].acquisition
+    return complete_settings.read(config).scans[STEM].acquisition.plain()
 
 
 def quantified(folder, difference):
@@ -87,7 +88,7 @@ def test_units_and_m0_of_the_fit():
     delays = np.array([0.25, 0.75, 1.25, 1.75])
     # Label that has wholly arrived at 0.1 s: equation 1 of Alsop 2015 backwards, of 60 mL/100 g/min, by hand.
     relative = 60 / 6000 / 0.9 * 2 * 0.85 * 1.65 * np.exp(-delays / 1.65) * (1 - np.exp(-1.8 / 1.65))
-    found = multidelay.fit(
+    found = kinetic_models.fit(
         relative[None],
         delays,
         kind="continuous",
@@ -103,7 +104,7 @@ def test_label_in_tissue_decays_with_the_t1_of_tissue_where_it_is_given():
     """asltk: the T1 of blood stands for that of tissue."""
     # Arrived at 0.8 s, seen 1 s after the last label came in, by hand.
     expected = 2 * 0.85 * 60 / 6000 / 0.9 * np.exp(-0.8 / 1.65) * 1.33 * np.exp(-1 / 1.33) * (1 - np.exp(-1.8 / 1.33))
-    found = kinetics.continuous_difference(60, 0.8, 1.8, 1.8, 0.85, 1.65, 0.9, t1_tissue=1.33)
+    found = kinetic_models.continuous_difference(60, 0.8, 1.8, 1.8, 0.85, 1.65, 0.9, t1_tissue=1.33)
     assert found == pytest.approx(expected, rel=1e-12)
 
 
@@ -111,7 +112,9 @@ def test_delays_count_from_the_end_of_labelling():
     """osipy's fit of several delays: they are counted from the start, so that half the label is not there yet."""
     # Half of a bolus of 1.8 s has come in 0.2 s after labelling, if it takes 1.1 s.
     expected = 2 * 0.85 * 60 / 6000 / 0.9 * np.exp(-1.1 / 1.65) * 1.65 * (1 - np.exp(-0.9 / 1.65))
-    assert kinetics.continuous_difference(60, 1.1, 0.2, 1.8, 0.85, 1.65, 0.9) == pytest.approx(expected, rel=1e-12)
+    assert kinetic_models.continuous_difference(60, 1.1, 0.2, 1.8, 0.85, 1.65, 0.9) == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 def test_no_weight_exceeds_one_beside_the_prior_either():

@@ -7,11 +7,12 @@ from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import alignment
 from pharmasl.space import images, transforms
+from pharmasl.study.scan_acquisition import Acquisition
 
 SLAB = head.centred((44, 52, 3), (4.0, 4.0, 6.0), shift=(0, 0, 6))
 TRUE = transforms.rigid_matrix((5, -7, 6), (0.05, -0.03, 0.08), (0, 0, 0))
 MADE = ("motion", "m0_motion", "coregistration", "registration", "aslref", "confounds")
-ACQUISITION = {"volume_types": ["m0scan", "control", "label"], "labeling_type": None, "m0_type": "Included"}
+ACQUISITION = Acquisition(volume_types=("m0scan", "control", "label"), m0_type="Included")
 
 
 def made(folder):
@@ -27,7 +28,9 @@ def made(folder):
 
 def align(folder, correct):
     outputs = {name: folder / (f"{name}.nii.gz" if name == "aslref" else f"{name}.out") for name in MADE}
-    alignment.align(folder / "asl.nii.gz", [], *made(folder), outputs, acquisition=ACQUISITION, correct=correct)
+    inputs = alignment.Inputs(asl=folder / "asl.nii.gz", m0=[], **dict(zip(("gm", "wm", "csf"), made(folder))))
+    written = alignment.Outputs(**outputs)
+    alignment.align(inputs, written, acquisition=ACQUISITION, stretch=False, correct=correct)
     return outputs
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pharmasl.errors import InputError
 from pharmasl.perfusion import calibration, volumes
+from pharmasl.study import scan_acquisition
 
 
 @pytest.mark.parametrize("first", ["control", "label"])
@@ -60,11 +61,15 @@ PAIRS = volumes.sort(["control", "label"], "x")
 WITH_M0 = volumes.sort(["m0scan", "control", "label"], "x")
 
 
+def source(acquisition, of, series, m0):
+    return calibration.source(scan_acquisition.build({"volume_types": [], **acquisition}), of, series, m0)
+
+
 def test_m0_of_each_kind():
-    assert calibration.source({"m0_type": "Separate"}, PAIRS, "x", ["m0"]) == "separate"
-    assert calibration.source({"m0_type": "Included"}, WITH_M0, "x", []) == "included"
-    assert calibration.source({"m0_type": "Estimate", "m0_estimate": 1000.0}, PAIRS, "x", []) == "estimate"
-    assert calibration.source({"m0_type": "Absent", "background_suppression": False}, PAIRS, "x", []) == "control"
+    assert source({"m0_type": "Separate"}, PAIRS, "x", ["m0"]) == "separate"
+    assert source({"m0_type": "Included"}, WITH_M0, "x", []) == "included"
+    assert source({"m0_type": "Estimate", "m0_estimate": 1000.0}, PAIRS, "x", []) == "estimate"
+    assert source({"m0_type": "Absent", "background_suppression": False}, PAIRS, "x", []) == "control"
 
 
 @pytest.mark.parametrize(
@@ -82,19 +87,19 @@ def test_m0_of_each_kind():
 )
 def test_m0_is_never_made_up(acquisition, of):
     with pytest.raises(InputError, match="M0Type"):
-        calibration.source(acquisition, of, "x", [])
+        source(acquisition, of, "x", [])
 
 
 def test_an_estimate_must_be_a_number():
     with pytest.raises(InputError, match="M0Estimate"):
-        calibration.source({"m0_type": "Estimate", "m0_estimate": None}, PAIRS, "x", [])
+        source({"m0_type": "Estimate", "m0_estimate": None}, PAIRS, "x", [])
 
 
 def test_m0_is_smoothed_within_the_brain_only():
     mask = np.zeros((12, 12, 12), dtype=bool)
     mask[3:9, 3:9, 3:9] = True
     m0 = np.where(mask, 100.0, 5000.0)
-    found = calibration.prepare(m0, np.diag([3.0, 3, 3, 1]), mask, 5.0, 1.1, "x", edge=0)
+    found = calibration.prepare(m0, np.diag([3.0, 3, 3, 1]), mask, smoothing_fwhm=5.0, factor=1.1, series="x", edge=0)
     assert found[mask] == pytest.approx(110.0, rel=1e-6)
     assert np.isnan(found[~mask]).all()
 
@@ -103,8 +108,8 @@ def test_voxels_without_magnetisation_are_missing_and_an_empty_image_is_an_error
     mask = np.ones((6, 6, 6), dtype=bool)
     m0 = np.full(mask.shape, 100.0)
     m0[0] = 9.0
-    found = calibration.prepare(m0, np.eye(4), mask, 0.0, 1.0, "x", edge=0)
+    found = calibration.prepare(m0, np.eye(4), mask, smoothing_fwhm=0.0, factor=1.0, series="x", edge=0)
     assert np.isnan(found[0]).all()
     assert np.all(found[1:] == 100)
     with pytest.raises(InputError, match="M0"):
-        calibration.prepare(np.zeros(mask.shape), np.eye(4), mask, 0.0, 1.0, "x", edge=0)
+        calibration.prepare(np.zeros(mask.shape), np.eye(4), mask, smoothing_fwhm=0.0, factor=1.0, series="x", edge=0)

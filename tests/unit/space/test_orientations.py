@@ -7,7 +7,7 @@ import head
 import nibabel
 import numpy as np
 import pytest
-from pharmasl.perfusion import coregistration, series
+from pharmasl.perfusion import coregistration, series, tissue_maps
 from pharmasl.space import header, images, resample, transforms
 
 ORIENTATIONS = [
@@ -96,7 +96,7 @@ def test_a_scan_of_any_orientation_is_registered_to_the_same_place(tmp_path, num
     grid = head.centred((44, 52, 20), (4.0, 4.0, 6.0), shift=(0, 0, 6))
     true = transforms.rigid_matrix((5, -7, 6), (0.1, -0.06, 0.08), (0, 0, 0))
     tissue = head.render(fine)
-    tissues = coregistration.reduce([tissue[..., k] for k in range(3)], fine.affine)
+    tissues = tissue_maps.reduce([tissue[..., k] for k in range(3)], fine.affine)
     m0 = (head.scan(grid, true) @ np.array([900.0, 740.0, 1250.0, 400.0])).astype(np.float32)
     path = write(tmp_path / "m0.nii.gz", *stored(m0, grid.affine, *ORIENTATIONS[number]), 1, "<", "both")
     data, affine = series.load_m0(path)

@@ -37,7 +37,7 @@ def resolve(root, **perfusion):
         "participants": ["01"],
         "perfusion": perfusion,
     }
-    return complete_settings.read(config).scans[STEM].acquisition
+    return complete_settings.read(config).scans[STEM].acquisition.plain()
 
 
 def problems(root, **perfusion):
@@ -133,7 +133,7 @@ def test_t1_of_blood_by_haematocrit(root):
     }
     study = {**config, "participants": ["03"]}
     scans = complete_settings.read(study).scans.values()
-    assert {scan.acquisition["t1_blood"] for scan in scans} == {1.65}
+    assert {scan.acquisition.t1_blood for scan in scans} == {1.65}
     with pytest.raises(InputErrors) as caught:
         complete_settings.read({**config, "participants": ["04"]})
     assert caught.value.errors[0].field == "hct of sub-04"

@@ -37,7 +37,7 @@ def read(root, **perfusion):
 
 
 def resolve(root, **perfusion):
-    return read(root, **perfusion).scans[STEM].acquisition
+    return read(root, **perfusion).scans[STEM].acquisition.plain()
 
 
 def only(root, **perfusion):
@@ -337,7 +337,7 @@ class TestM0:
         wanted = self.m0(separate, IntendedFor=target)
         study = read(separate)
         assert study.scans[STEM].m0 == wanted
-        assert "only M0" in study.scans[STEM].acquisition["sources"]["m0_image"]
+        assert "only M0" in study.scans[STEM].acquisition.plain()["sources"]["m0_image"]
 
     def test_one_that_names_another_run_is_not_this_ones(self, separate):
         self.m0(separate, IntendedFor="ses-T1/perf/sub-01_ses-T1_acq-other_asl.nii.gz")
@@ -444,9 +444,9 @@ class TestOverride:
         root = skeleton.dataset(tmp_path / "many", participants=2, conditions=("rest", "smoking"))
         where = {"session": "T2", "acquisition": "rest"}
         study = read(root, override=[{"where": where, "fields": {"PostLabelingDelay": 1.5}}])
-        changed = {stem for stem, scan in study.scans.items() if scan.acquisition["post_labeling_delay"] == 1.5}
+        changed = {stem for stem, scan in study.scans.items() if scan.acquisition.plain()["post_labeling_delay"] == 1.5}
         assert changed == {f"sub-0{n}/ses-T2/perf/sub-0{n}_ses-T2_acq-rest" for n in (1, 2)}
-        source = study.scans[min(changed)].acquisition["sources"]["post_labeling_delay"]
+        source = study.scans[min(changed)].acquisition.plain()["sources"]["post_labeling_delay"]
         assert source == "PostLabelingDelay of config perfusion.override[0]"
 
     def test_one_that_matches_nothing_is_refused(self, root):

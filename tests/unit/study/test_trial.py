@@ -47,7 +47,7 @@ def test_every_scan_is_found_and_mapped(root):
 
 def test_values_carry_their_source(root):
     edit(root, LabelingEfficiency=None)
-    acquisition = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition
+    acquisition = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition.plain()
     assert acquisition["labeling_efficiency"] == 0.85
     assert acquisition["sources"]["labeling_efficiency"] == "calibration consensus (Alsop et al. 2015)"
     assert acquisition["sources"]["post_labeling_delay"].startswith("PostLabelingDelay of ")
@@ -57,7 +57,7 @@ def test_values_carry_their_source(root):
 def test_the_configuration_overrides_sidecars(root):
     edit(root, PostLabelingDelay=None)
     study = read(root, perfusion={"override": {"PostLabelingDelay": 1.5}})
-    acquisition = study.scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition
+    acquisition = study.scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition.plain()
     assert acquisition["post_labeling_delay"] == 1.5
     assert acquisition["sources"]["post_labeling_delay"] == "PostLabelingDelay of config perfusion.override"
 
@@ -126,7 +126,7 @@ def test_pasl_with_quipss_ii(root):
         BolusCutOffTechnique="QUIPSSII",
         BolusCutOffDelayTime=0.7,
     )
-    acquisition = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition
+    acquisition = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"].acquisition.plain()
     assert acquisition["bolus_cutoff_delay"] == 0.7
     assert acquisition["labeling_efficiency"] == 0.98
     assert acquisition["labeling_duration"] is None
@@ -150,7 +150,7 @@ def test_the_separate_m0_is_found_by_intended_for(root):
     )
     scan = read(root).scans["sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"]
     assert scan.m0.endswith("sub-01_ses-T1_acq-smoking_m0scan.nii.gz")
-    assert scan.acquisition["m0_repetition_time"] == 8
+    assert scan.acquisition.plain()["m0_repetition_time"] == 8
 
 
 def test_a_context_of_another_length_is_named(root):

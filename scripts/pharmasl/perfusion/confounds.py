@@ -1,0 +1,69 @@
+"""The table of a scan's confounds: motion of each volume, and what changes from one to the next."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pharmasl.perfusion import motion
+from pharmasl.perfusion.series import Series
+from pharmasl.space import spline, transforms
+
+CONFOUNDS = {
+    "trans_x": {"Description": "Translation along x (RAS+) from the reference image to the volume", "Units": "mm"},
+    "trans_y": {"Description": "Translation along y (RAS+) from the reference image to the volume", "Units": "mm"},
+    "trans_z": {"Description": "Translation along z (RAS+) from the reference image to the volume", "Units": "mm"},
+    "rot_x": {"Description": "x of the rotation vector about the centre of the brain", "Units": "rad"},
+    "rot_y": {"Description": "y of the rotation vector about the centre of the brain", "Units": "rad"},
+    "rot_z": {"Description": "z of the rotation vector about the centre of the brain", "Units": "rad"},
+    "framewise_displacement": {
+        "Description": "Sum of the absolute changes of the six parameters since the control or label before, rotations "
+        "as arcs on a sphere of 50 mm radius (Power et al. 2012)",
+        "Units": "mm",
+    },
+    "dvars": {
+        "Description": "Root mean square over the brain of the change since the last volume of the same type and delay, "
+        "after realignment (after Power et al. 2012)",
+        "Units": "percent of the earlier volume's mean over the brain",
+    },
+}
+
+
+def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain: np.ndarray) -> list[dict[str, float]]:
+    """Motion of each volume, as rows of the confounds table.
+
+    Parameters
+    ----------
+    loaded : pharmasl.perfusion.series.Series
+        A volume is compared with the last of its type and delay.
+    matrices : ndarray of shape (T, 4, 4)
+        Maps points of the reference to points of each volume.
+    types : sequence of str
+        Type of each volume; dummies (``n/a``) and ``noRF`` volumes get no values.
+    brain : ndarray of shape (X, Y, Z)
+        Share of brain in each voxel.
+
+    Returns
+    -------
+    list of dict
+        One per volume, with the keys of :data:`CONFOUNDS`.
+    """
+    points = transforms.points(loaded.grid)
+    inside = points[brain > 0.5]
+    used = [i for i, kind in enumerate(types) if kind not in ("n/a", "noRF")]
+    centre = (inside if len(inside) else points.reshape(-1, 3)).mean(axis=0)
+    positions = motion.parameters(matrices, centre)
+    values = np.full((len(inside), len(types)), np.nan, dtype=np.float32)
+    for number in used:
+        values[:, number] = spline.sample(
+            spline.coefficients(loaded.data[..., number]), loaded.affine, inside, matrices[number]
+        )
+    delay = [0] * len(types) if loaded.timing is None else loaded.timing.group
+    alike = list(zip(types, delay))
+    displacement, change = np.full(len(types), np.nan), motion.dvars(values, alike)
+    # An M0 volume of another contrast is aligned less exactly than a head moves from volume to volume.
+    moving = [i for i in used if types[i] in ("control", "label")]
+    displacement[moving] = motion.framewise_displacement(positions[moving])
+    rows: list[dict[str, float]] = [{} for _ in types]
+    for number in used:
+        rows[number] = dict(zip(CONFOUNDS, [*positions[number], displacement[number], change[number]]))
+    return rows

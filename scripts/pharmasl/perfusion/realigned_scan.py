@@ -1,0 +1,223 @@
+"""A scan realigned within itself: volumes to one of their own kind, and again once the tissues are known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pharmasl.perfusion import motion
+from pharmasl.perfusion.series import Series
+from pharmasl.perfusion.volumes import Volumes
+from pharmasl.space import images, transforms
+
+# What the mean of a series shows, by what perfusion is computed from.
+MEANS = {"pairs": "mean control", "deltam": "deltaM", "cbf": "CBF"}
+
+
+@dataclass(frozen=True)
+class M0Volumes:
+    """The M0 volumes of a scan.
+
+    Attributes
+    ----------
+    data : ndarray of shape (X, Y, Z, N)
+        N may be zero.
+    affine : ndarray of shape (4, 4)
+        Voxel to RAS+ mm.
+    separate : bool
+        Whether they are an image of their own, not volumes of the series.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    separate: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealignedScan:
+    """The means of a scan's series and of its M0 volumes, each in a place of its own.
+
+    Attributes
+    ----------
+    data : ndarray of shape (X, Y, Z, T)
+    grid : pharmasl.space.images.Grid
+    volumes : pharmasl.perfusion.volumes.Volumes
+    groups : list of ndarray of int
+        Controls and labels of each delay, that of the brightest controls first: it is the others' reference.
+    matrices : ndarray of shape (T, 4, 4)
+        Maps points of the reference to points of each volume.
+    mean : ndarray of shape (X, Y, Z)
+    m0_volumes : list of ndarray
+    m0_affine : ndarray of shape (4, 4)
+    m0_matrices : ndarray of shape (N, 4, 4)
+        Maps points of the first M0 volume to points of each.
+    m0_mean : ndarray
+        Zeros without M0 volumes.
+    correct : bool
+        Whether volumes are realigned at all.
+    separate : bool
+        Whether M0 is an image of its own.
+    """
+
+    data: np.ndarray
+    grid: images.Grid
+    volumes: Volumes
+    groups: list[np.ndarray]
+    matrices: np.ndarray
+    mean: np.ndarray
+    m0_volumes: list[np.ndarray]
+    m0_affine: np.ndarray
+    m0_matrices: np.ndarray
+    m0_mean: np.ndarray
+    correct: bool
+    separate: bool
+
+    @property
+    def realigned(self) -> bool:
+        """Whether volumes of the series are realigned."""
+        return self.correct and self.volumes.kind == "pairs"
+
+    @property
+    def mean_name(self) -> str:
+        """What the mean shows."""
+        return MEANS[self.volumes.kind]
+
+    def deltam(self, matrices: np.ndarray) -> np.ndarray:
+        """Mean control minus mean label of the pairs, on the grid: (X, Y, Z).
+
+        Parameters
+        ----------
+        matrices : ndarray of shape (T, 4, 4)
+            Maps points of the grid to points of each volume.
+        """
+        control, label = (
+            motion.mean([self.data[..., i] for i in chosen], self.grid.affine, matrices[chosen], self.grid)
+            for chosen in self.volumes.pairs.T
+        )
+        return control - label
+
+    def images(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Every image that the scan can be registered by, with its affine."""
+        shown = {self.mean_name: (self.mean, self.grid.affine)}
+        if len(self.m0_volumes):
+            shown["M0"] = self.m0_mean, self.m0_affine
+        if self.volumes.kind == "pairs":
+            shown["deltaM"] = self.deltam(self.matrices), self.grid.affine
+        return shown
+
+    def realigned_by(self, brain: Sequence[np.ndarray]) -> np.ndarray:
+        """The second pass: each volume's transform to the mean, weighted by the brain, (T, 4, 4).
+
+        Parameters
+        ----------
+        brain : sequence of 3 ndarray of shape (X, Y, Z)
+            Shares of grey matter, white matter and fluid. The first two separate perfusion from motion.
+        """
+        matrices, affine = self.matrices.copy(), self.grid.affine
+        weight = np.clip(sum(brain), 0, 1)
+        for number, members in enumerate(self.groups):
+            mean, controls = self.mean, np.intersect1d(members, self.volumes.control)
+            if number:
+                mean = motion.mean([self.data[..., i] for i in controls], affine, self.matrices[controls], self.grid)
+            moving, starts = [self.data[..., i] for i in members], self.matrices[members]
+            matrices[members] = motion.realign(moving, affine, mean, affine, weight, maps=brain[:2], starts=starts)
+        return _linked(matrices, self.groups, self.grid)
+
+
+def realign(loaded: Series, m0: M0Volumes, *, correct: bool) -> RealignedScan:
+    """The first pass: volumes realigned to one of their own kind.
+
+    After suppression pulses static tissue shows another contrast at each delay, which a realignment must not take for
+    motion: volumes of one delay are realigned among themselves, and the delays linked so that the head moves on steadily.
+
+    Parameters
+    ----------
+    loaded : pharmasl.perfusion.series.Series
+    m0 : M0Volumes
+    correct : bool
+        False leaves every volume where it is.
+
+    Returns
+    -------
+    RealignedScan
+    """
+    data, affine, volumes, grid = loaded.data, loaded.affine, loaded.volumes, loaded.grid
+    groups = _groups(loaded)
+    matrices = np.tile(np.eye(4), (data.shape[3], 1, 1))
+    averaged = {"pairs": volumes.control, "deltam": volumes.deltam, "cbf": volumes.cbf}[volumes.kind]
+    if volumes.kind == "pairs":
+        averaged = np.intersect1d(groups[0], volumes.control)
+    if correct and volumes.kind == "pairs":
+        for members in groups:
+            own = data[..., typical(data, np.intersect1d(members, volumes.control))]
+            moving = [data[..., i] for i in members]
+            # The second pass, which knows the tissues, does the fine fit.
+            matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own), fine=False)
+        matrices = _linked(matrices, groups, grid)
+    mean = motion.mean([data[..., i] for i in averaged], affine, matrices[averaged], grid)
+    m0_volumes = list(np.moveaxis(m0.data, 3, 0))
+    m0_matrices, m0_mean = np.tile(np.eye(4), (len(m0_volumes), 1, 1)), np.zeros(m0.data.shape[:3])
+    if m0_volumes:
+        if correct:
+            m0_matrices = motion.realign(m0_volumes, m0.affine, m0_volumes[0], m0.affine, motion.head(m0_volumes[0]))
+        m0_mean = motion.mean(m0_volumes, m0.affine, m0_matrices, images.Grid(m0.data.shape[:3], m0.affine))
+    return RealignedScan(
+        data=data,
+        grid=grid,
+        volumes=volumes,
+        groups=groups,
+        matrices=matrices,
+        mean=mean,
+        m0_volumes=m0_volumes,
+        m0_affine=m0.affine,
+        m0_matrices=m0_matrices,
+        m0_mean=m0_mean,
+        correct=correct,
+        separate=m0.separate,
+    )
+
+
+def _groups(loaded: Series) -> list[np.ndarray]:
+    """The controls and labels of each delay, that of the brightest controls first."""
+    data, volumes = loaded.data, loaded.volumes
+    delay = np.zeros(data.shape[3], dtype=int) if loaded.timing is None else loaded.timing.group
+    # A delay that has lost all its controls has nothing to be realigned to.
+    with_control = np.unique(delay[volumes.control])
+    groups = [volumes.moving[delay[volumes.moving] == number] for number in with_control]
+    return sorted(
+        groups, key=lambda members: -data[..., np.intersect1d(members, volumes.control)].mean(dtype=np.float64)
+    )
+
+
+def _linked(matrices: np.ndarray, groups: list[np.ndarray], grid: images.Grid) -> np.ndarray:
+    """The volumes of all delays in one space: see :func:`pharmasl.perfusion.motion.continuous`."""
+    if len(groups) < 2:
+        return matrices
+    centre = transforms.apply(grid.affine, (np.array(grid.shape) - 1) / 2)
+    moving = np.sort(np.concatenate(groups))
+    group = np.zeros(len(matrices), dtype=int)
+    for number, members in enumerate(groups):
+        group[members] = number
+    offsets = motion.continuous(motion.parameters(matrices[moving], centre), group[moving])
+    links = np.array([transforms.rigid_matrix(offset[:3], offset[3:], centre) for offset in offsets])
+    linked = matrices.copy()
+    linked[moving] = matrices[moving] @ links[group[moving]]
+    return linked
+
+
+def typical(data: np.ndarray, control: np.ndarray) -> int:
+    """The control nearest to the voxelwise median of all, by least squares after scaling: number of its volume.
+
+    Parameters
+    ----------
+    data : ndarray of shape (X, Y, Z, T)
+    control : ndarray of int
+        Volumes.
+    """
+    middle = np.median(data[..., control], axis=3).ravel()
+    distances = []
+    for number in control:
+        values = data[..., number].ravel().astype(np.float64)
+        scale = (values * middle).sum() / max((values * values).sum(), 1e-12)
+        distances.append(((scale * values - middle) ** 2).sum())
+    return int(control[int(np.argmin(distances))])
