@@ -14,7 +14,7 @@ import sys
 import time
 
 import numpy as np
-from pharmasl.sensitivity import curve
+from pharmasl.sensitivity import curve, specification_fit
 from scipy.special import ndtr
 
 PEOPLE = 24
@@ -39,7 +39,7 @@ def study(rng, effect, exchange, heavy, missing):
                 columns = [age - age[keep].mean()] * adjusted + [np.ones(PEOPLE)] * (exchange == "permute")
                 nuisance = np.column_stack(columns)[keep] if columns else np.empty((keep.sum(), 0))
                 names = [name for name, kept in zip(NAMES, keep) if kept]
-                fits.append(curve.fit(names, response[keep], arm[keep], nuisance))
+                fits.append(specification_fit.fit(names, response=response[keep], tested=arm[keep], nuisance=nuisance))
     return fits
 
 
@@ -58,11 +58,13 @@ def first_return_p(fits, blocks, number, seed):
     everyone = sorted({name for each in fits for name in each.participants})
     members = [np.array([everyone.index(name) for name in each.participants]) for each in fits]
     df = np.array([each.df for each in fits])
-    observed = curve.z_of_t(np.array([each.t for each in fits]), df).mean()
+    observed = specification_fit.z_of_t(np.array([each.t for each in fits]), df).mean()
     reached = 0
     for draw in curve.permutations(number, [blocks[name] for name in everyone], seed):
         t = [curve.relabelled(each, first_return(draw, who))[0] for each, who in zip(fits, members)]
-        reached += (np.abs(curve.z_of_t(np.array(t).T, df).mean(axis=1)) >= abs(observed) * (1 - 1e-9)).sum()
+        reached += (
+            np.abs(specification_fit.z_of_t(np.array(t).T, df).mean(axis=1)) >= abs(observed) * (1 - 1e-9)
+        ).sum()
     return reached / number
 
 
@@ -70,7 +72,7 @@ def p_values(rng, effect, exchange="permute", number=500, seed=0, heavy=False, m
     """The three joint p values; if compared, also by first return, the smallest p, and Stouffer's as if independent."""
     fits = study(rng, effect, exchange, heavy, missing)
     blocks = {name: "ab"[i % 2] for i, name in enumerate(NAMES)}
-    found = curve.joint(fits, exchange, blocks, number, seed)
+    found = curve.joint(fits, curve.Relabelling(exchange=exchange, blocks=blocks, number=number, seed=seed))
     p = [found.p_median, found.p_significant, found.p_mean_z]
     if not compare:
         return p

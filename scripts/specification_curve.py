@@ -7,10 +7,10 @@ from pharmasl.workflow.job import job
 def main(snakemake):
     curve_table.write(
         snakemake.input.answers,
-        snakemake.output.table,
-        snakemake.output.curve,
-        snakemake.params.permutations,
-        snakemake.params.seed,
+        table_path=snakemake.output.table,
+        curve_path=snakemake.output.curve,
+        permutations=snakemake.params.permutations,
+        seed=snakemake.params.seed,
     )
 
 

@@ -1,11 +1,17 @@
 """Columns of the two tables of the specification curve."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
+
+TableRow = dict[str, str | None]
 
 # The row of curve.tsv that is about all specifications of an answer.
 ALL = "all"
 
-DIMENSIONS = {
+DIMENSIONS: dict[str, Any] = {
     "scaling": {
         "Description": "How CBF was scaled",
         "Levels": {
@@ -26,7 +32,7 @@ WHOLE_BRAIN = {
 }
 
 
-def specifications(dimensions, permutations, seed):
+def specifications(dimensions: Sequence[str], permutations: int, seed: int) -> dict[str, Any]:
     """Columns of ``specifications.tsv``.
 
     Parameters
@@ -76,7 +82,7 @@ def specifications(dimensions, permutations, seed):
     }
 
 
-def curve(permutations, seed):
+def curve(permutations: int, seed: int) -> dict[str, Any]:
     """Columns of ``curve.tsv``; parameters and result as :func:`specifications`."""
     resampled = {"Permutations": permutations, "Seed": seed}
     joint = "Joint p of all specifications: share of relabellings of the participants, the same for every specification, the observed one counted, in which "
@@ -124,7 +130,24 @@ def curve(permutations, seed):
     }
 
 
-def read(table, curve):
+class AnswerRows(NamedTuple):
+    """The rows of one answer in the two tables, as text.
+
+    Attributes
+    ----------
+    total : dict
+        Its row of all specifications together.
+    specifications : list of dict
+    choices : list of dict
+        Its rows of the values of each choice.
+    """
+
+    total: TableRow
+    specifications: list[TableRow]
+    choices: list[TableRow]
+
+
+def read(table: FilePath, curve: FilePath) -> Iterator[AnswerRows]:
     """Read the two tables, answer by answer.
 
     Parameters
@@ -134,17 +157,12 @@ def read(table, curve):
 
     Yields
     ------
-    total : dict
-        The answer's row of all specifications together.
-    rows : list of dict
-        Its specifications.
-    choices : list of dict
-        Its rows of the values of each choice.
+    AnswerRows
     """
     specifications, summaries = tables.read_table(table), tables.read_table(curve)
     for total in summaries:
         if total["dimension"] == ALL:
             rows, choices = (
-                [row for row in each if row["answer"] == total["answer"]] for each in (specifications, summaries)
+                [row for row in rows if row["answer"] == total["answer"]] for rows in (specifications, summaries)
             )
-            yield total, rows, [row for row in choices if row["dimension"] != ALL]
+            yield AnswerRows(total, rows, [row for row in choices if row["dimension"] != ALL])

@@ -1,70 +1,163 @@
-"""The specification curve as two tables: one row an answer and specification, and one row an answer and choice."""
+"""The specification curve as two tables: one row per answer and specification, and one row per answer and choice."""
 
+import dataclasses
 import itertools
+import logging
 import math
 import statistics
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from threadpoolctl import threadpool_limits
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.sensitivity import curve, curve_columns
+from pharmasl.sensitivity import curve, curve_columns, specification_fit
 
-_TOLD = ("kind", "unit", "meaning", "roi", "contrast", "analysis", "defined_by_same_data", "status")
+log = logging.getLogger(__name__)
+
+# Columns of specifications.tsv that are numbers of a fit, by the same names.
+_FIT_COLUMNS = (
+    "estimate",
+    "se",
+    "ci_low",
+    "ci_high",
+    "df",
+    "t",
+    "p",
+    "partial_r",
+    "partial_r_low",
+    "partial_r_high",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What an answer is about, and whether it was run: columns of ``specifications.tsv``."""
+
+    kind: specification_fit.Kind
+    unit: str
+    meaning: str | None
+    roi: str
+    contrast: str
+    analysis: str | None
+    defined_by_same_data: bool
+    status: str
 
 
 @dataclass
 class Row:
-    """One answer of one specification."""
+    """One answer of one specification.
 
-    specification: dict
+    Attributes
+    ----------
+    specification : dict
+        Choice to its value.
+    main : bool
+        Whether it is the main specification.
+    description : Description
+    fit : Fit or None
+        None where the answer was not run.
+    blocks : dict
+        Participant to exchangeability block.
+    whole_brain : dict
+        Columns :data:`pharmasl.sensitivity.curve_columns.WHOLE_BRAIN`.
+    rank : int or None
+        Place in the curve, from 1.
+    p_permutation : float or None
+    """
+
+    specification: dict[str, str]
     main: bool
-    told: dict
-    fit: curve.Fit | None = None
-    blocks: dict = field(default_factory=dict)
-    columns: dict = field(default_factory=dict)
+    description: Description
+    fit: specification_fit.Fit | None = None
+    blocks: dict[str, Hashable] = field(default_factory=dict)
+    whole_brain: dict[str, float | None] = field(default_factory=dict)
+    rank: int | None = None
+    p_permutation: float | None = None
 
-    def value(self, scale):
-        """The estimate on a scale of the curve."""
-        return self.fit.estimate if scale == "estimate" else self.fit.partial_r
+    def columns(self, answer: str) -> dict[str, Any]:
+        """Its row of ``specifications.tsv``."""
+        numbers: dict[str, Any] = {}
+        if self.fit is not None:
+            numbers = {name: getattr(self.fit, name) for name in _FIT_COLUMNS} | {"n": len(self.fit.participants)}
+        return {
+            "answer": answer,
+            "rank": self.rank,
+            **self.specification,
+            "main": self.main,
+            **numbers,
+            "p_permutation": self.p_permutation,
+            **self.whole_brain,
+            **dataclasses.asdict(self.description),
+        }
 
 
-def _numbers(path, answer, name, n):
+@dataclass(frozen=True)
+class Answer:
+    """An answer under all specifications.
+
+    Attributes
+    ----------
+    name : str
+    rows : list of Row
+        In the order of the files.
+    exchange : {"permute", "flip"}
+        How its participants are relabelled.
+    """
+
+    name: str
+    rows: list[Row]
+    exchange: str
+
+    @property
+    def fitted(self) -> list[tuple[Row, specification_fit.Fit]]:
+        """The rows that were run, with their fit."""
+        return _fitted(self.rows)
+
+
+def _fitted(rows: Sequence[Row]) -> list[tuple[Row, specification_fit.Fit]]:
+    return [(row, row.fit) for row in rows if row.fit is not None]
+
+
+def _checked_numbers(path: FilePath, answer: Mapping[str, Any], name: str, n: int) -> list[Any]:
     """The n numbers, or rows of numbers, of an answer."""
     values = answer[name]
     rows = values if name == "nuisance" else [[value] for value in values]
     known = all(isinstance(v, int | float) and math.isfinite(v) for row in rows for v in row)
     if len(rows) != n or not known or len({len(row) for row in rows}) > 1:
         raise InputError(
-            path,
-            f"answers.{answer['answer']}.{name}",
-            f"{len(rows)} entries",
-            f"{n} finite numbers, one a participant",
-            "Make the file again: delete it and run the workflow.",
+            file=path,
+            field=f"answers.{answer['answer']}.{name}",
+            found=f"{len(rows)} entries",
+            expected=f"{n} finite numbers, one per participant",
+            fix="Make the file again: delete it and run the workflow.",
         )
     return values
 
 
-def _read(path):
-    """Rows of one specification."""
+def _read(path: FilePath) -> Iterator[tuple[str, str, Row]]:
+    """Name, exchange and row of each answer of one specification."""
     content = tables.read_json(path)
     specification = {name: str(value) for name, value in content["specification"].items()}
     for answer in content["answers"]:
-        row = Row(specification, bool(content["main"]), {name: answer.get(name) for name in _TOLD})
-        row.columns = dict(answer.get("whole_brain") or {})
+        description = Description(**{each.name: answer.get(each.name) for each in dataclasses.fields(Description)})
+        row = Row(specification, bool(content["main"]), description, whole_brain=dict(answer.get("whole_brain") or {}))
         if answer["status"] == "run":
             people = answer["participants"]
-            given = [_numbers(path, answer, name, len(people)) for name in ("response", "tested", "nuisance")]
+            numbers = {
+                name: _checked_numbers(path, answer, name, len(people)) for name in ("response", "tested", "nuisance")
+            }
             try:
-                row.fit = curve.fit(people, *given, answer["kind"])
-            except curve.NotEstimableError as error:
-                row.told["status"] = f"not run: {error}"
+                row.fit = specification_fit.fit(people, **numbers, kind=answer["kind"])
+            except specification_fit.NotEstimableError as error:
+                row.description = dataclasses.replace(description, status=f"not run: {error}")
             row.blocks = dict(zip(people, answer["blocks"] or [None] * len(people), strict=True))
         yield answer["answer"], answer.get("exchange"), row
 
 
-def read(paths):
+def read(paths: Sequence[FilePath]) -> list[Answer]:
     """Read the answers of all specifications, and fit them.
 
     Parameters
@@ -74,8 +167,7 @@ def read(paths):
 
     Returns
     -------
-    dict
-        Answer to a list of :class:`Row`, in the order of the paths, and to how its participants are exchanged.
+    list of Answer
 
     Raises
     ------
@@ -83,148 +175,158 @@ def read(paths):
         If specifications of one answer disagree about the exchange or about a participant's block, have other choices,
         or an answer's numbers do not belong to its participants.
     """
-    rows, exchange, blocks = {}, {}, {}
+    rows: dict[str, list[Row]] = {}
+    exchanges: dict[str, str] = {}
+    blocks: dict[tuple[str, str], Hashable] = {}
     for path in paths:
-        for name, how, row in _read(path):
+        for name, exchange, row in _read(path):
             others = rows.setdefault(name, [])
             if others and set(others[0].specification) != set(row.specification):
                 _disagree(path, "specification", list(row.specification), list(others[0].specification))
             others.append(row)
             if row.fit is None:
                 continue
-            if exchange.setdefault(name, how) != how:
-                _disagree(path, f"answers.{name}.exchange", how, exchange[name])
+            if exchanges.setdefault(name, exchange) != exchange:
+                _disagree(path, f"answers.{name}.exchange", exchange, exchanges[name])
             for participant, block in row.blocks.items():
                 known = blocks.setdefault((name, participant), block)
                 if known != block:
                     _disagree(path, f"answers.{name}.blocks", f"{participant}: {block}", f"{known}")
-    return {name: (members, exchange.get(name, "permute")) for name, members in rows.items()}
+    return [Answer(name, own, exchanges.get(name, "permute")) for name, own in rows.items()]
 
 
-def _disagree(path, where, found, expected):
+def _disagree(path: FilePath, field: str, found: str | list[str], expected: str | list[str]) -> NoReturn:
     raise InputError(
-        path,
-        where,
-        found,
-        f"{expected}, as in the other specifications",
-        "Make the files again: delete the folder of specifications and run the workflow.",
+        file=path,
+        field=field,
+        found=found,
+        expected=f"{expected}, as in the other specifications",
+        fix="Make the files again: delete the folder of specifications and run the workflow.",
     )
 
 
-def _shifts(rows, dimension, value, reference, scale):
-    """Differences of the estimate between two values of a choice where all else is equal."""
-    rest = [name for name in rows[0].specification if name != dimension]
-    found = {}
-    for row in rows:
-        found[tuple(row.specification[name] for name in rest), row.specification[dimension]] = row.value(scale)
-    return [
-        found[key, value] - found[key, reference]
-        for key in dict.fromkeys(key for key, _ in found)
-        if (key, value) in found and (key, reference) in found
-    ]
+@dataclass(frozen=True)
+class _Summary:
+    """How an answer's rows are summarised.
+
+    Attributes
+    ----------
+    scale : {"estimate", "partial_r"}
+        What is compared across specifications.
+    direction : int
+        Direction in which specifications count as significant; 0 without a fit.
+    sign : float
+        Sign with which estimates are compared.
+    """
+
+    scale: str
+    direction: int = 0
+    sign: float = 0
+
+    def value(self, fit: specification_fit.Fit) -> float:
+        """The estimate on the scale."""
+        return fit.estimate if self.scale == "estimate" else fit.partial_r
+
+    def columns(self, rows: Sequence[Row]) -> dict[str, float | None]:
+        """The columns of ``curve.tsv`` that count and summarise rows."""
+        fits = [fit for _, fit in _fitted(rows)]
+        values = [self.value(fit) for fit in fits]
+        significant = sum(fit.p < specification_fit.ALPHA and fit.t * self.direction > 0 for fit in fits)
+        mean_z = specification_fit.z_of_t([fit.t for fit in fits], [fit.df for fit in fits]).mean() if fits else None
+        return {
+            "specifications": len(fits),
+            "not_run": len(rows) - len(fits),
+            "median": statistics.median(values) if values else None,
+            "low": min(values, default=None),
+            "high": max(values, default=None),
+            "same_sign": sum(value * self.sign > 0 for value in values),
+            "significant": significant,
+            "share_significant": significant / len(fits) if fits else None,
+            "mean_z": None if mean_z is None else float(mean_z),
+        }
+
+    def shifts(self, rows: Sequence[Row], dimension: str, value: str, reference: str) -> list[float]:
+        """Differences of the estimate between two values of a choice where all other choices are equal."""
+        values = {}
+        for row, fit in _fitted(rows):
+            others = tuple(chosen for name, chosen in row.specification.items() if name != dimension)
+            values[others, row.specification[dimension]] = self.value(fit)
+        return [
+            values[others, value] - values[others, reference]
+            for others in dict.fromkeys(others for others, _ in values)
+            if (others, value) in values and (others, reference) in values
+        ]
 
 
-def _summary(rows, run, direction, sign, scale):
-    values = [row.value(scale) for row in run]
-    significant = sum(row.fit.p < curve.ALPHA and row.fit.t * direction > 0 for row in run)
-    return {
-        "specifications": len(run),
-        "not_run": len(rows) - len(run),
-        "median": statistics.median(values) if values else None,
-        "low": min(values, default=None),
-        "high": max(values, default=None),
-        "same_sign": sum(value * sign > 0 for value in values),
-        "significant": significant,
-        "share_significant": significant / len(run) if run else None,
-        "mean_z": float(curve.z_of_t([row.fit.t for row in run], [row.fit.df for row in run]).mean()) if run else None,
-    }
-
-
-def summarise(name, rows, exchange, permutations, seed):
+def summarise(answer: Answer, permutations: int, seed: int) -> list[dict[str, Any]]:
     """One answer's curve.
 
     Parameters
     ----------
-    name : str
-    rows : list of Row
-        Of all specifications; those with a fit are given their rank and their permutation p in ``columns``.
-    exchange : {"permute", "flip"}
+    answer : Answer
+        Its rows with a fit are given their rank and their permutation p.
     permutations, seed : int
 
     Returns
     -------
     list of dict
-        Rows of :func:`pharmasl.sensitivity.curve_columns.curve`: all specifications first, then each value of each choice that varies.
+        Rows of :func:`pharmasl.sensitivity.curve_columns.curve`: all specifications first, then each value of each choice
+        that varies.
     """
-    run = [row for row in rows if row.fit is not None]
-    units = {row.told["unit"] for row in run}
+    rows, fitted = answer.rows, answer.fitted
+    units = {row.description.unit for row, _ in fitted}
     scale = "estimate" if len(units) < 2 else "partial_r"
-    head = {"answer": name, "scale": scale, "unit": "1" if scale == "partial_r" else rows[0].told["unit"]}
+    unit = (fitted[0][0] if fitted else rows[0]).description.unit
+    head = {"answer": answer.name, "scale": scale, "unit": "1" if scale == "partial_r" else unit}
     main = next((row for row in rows if row.main), None)
-    reference = (main or rows[0]).specification
-    total = {**head, "dimension": curve_columns.ALL, "value": curve_columns.ALL}
-    direction = sign = 0
-    if run:
-        head["unit"] = total["unit"] = "1" if scale == "partial_r" else run[0].told["unit"]
-        blocks = {participant: block for row in run for participant, block in row.blocks.items()}
-        together = curve.joint([row.fit for row in run], exchange, blocks, permutations, seed, scale == "partial_r")
-        direction = together.direction
-        of_main = main.value(scale) if main and main.fit else None
-        sign = math.copysign(1, of_main) if of_main else direction
-        total |= {
-            "main": of_main,
-            "p_median": together.p_median,
-            "p_significant": together.p_significant,
-            "p_mean_z": together.p_mean_z,
-            "participants": together.participants,
-            "exchanged": together.exchanged,
-        }
-        for row in run:
-            row.columns["p_permutation"] = curve.own_p(row.fit, exchange, row.blocks, permutations, seed)
-        for rank, row in enumerate(sorted(run, key=lambda row: row.value(scale)), start=1):
-            row.columns["rank"] = rank
-    out = [total | _summary(rows, run, direction, sign, scale)]
+    total: dict[str, Any] = {**head, "dimension": curve_columns.ALL, "value": curve_columns.ALL}
+    summary = _Summary(scale)
+    if fitted:
+        relabelling = curve.Relabelling(exchange=answer.exchange, number=permutations, seed=seed)
+        joint = _test(answer, relabelling, unit_free=scale == "partial_r")
+        of_main = summary.value(main.fit) if main and main.fit else None
+        summary = _Summary(scale, joint.direction, math.copysign(1, of_main) if of_main else joint.direction)
+        columns = ("p_median", "p_significant", "p_mean_z", "participants", "exchanged")
+        total |= {"main": of_main, **{name: getattr(joint, name) for name in columns}}
+        for rank, (row, _) in enumerate(sorted(fitted, key=lambda pair: summary.value(pair[1])), start=1):
+            row.rank = rank
+    return [total | summary.columns(rows), *_choices(rows, head, summary, (main or rows[0]).specification)]
+
+
+def _test(answer: Answer, relabelling: curve.Relabelling, *, unit_free: bool) -> curve.Joint:
+    """The joint test of an answer's specifications; each row with a fit is given its own permutation p."""
+    blocks = {participant: block for row, _ in answer.fitted for participant, block in row.blocks.items()}
+    together = dataclasses.replace(relabelling, blocks=blocks)
+    joint = curve.joint([fit for _, fit in answer.fitted], together, unit_free=unit_free)
+    for row, fit in answer.fitted:
+        row.p_permutation = curve.own_p(fit, dataclasses.replace(relabelling, blocks=row.blocks))
+    return joint
+
+
+def _choices(
+    rows: Sequence[Row], head: Mapping[str, str], summary: _Summary, main: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The rows of ``curve.tsv`` for each value of each choice that varies; ``main`` is the main specification."""
+    choices = []
     for dimension in rows[0].specification:
         values = list(dict.fromkeys(row.specification[dimension] for row in rows))
         if len(values) < 2:
             continue
         for value in values:
             chosen = [row for row in rows if row.specification[dimension] == value]
-            each = {**head, "dimension": dimension, "value": value, "of_main": value == reference[dimension]}
-            each |= _summary(chosen, [row for row in chosen if row.fit], direction, sign, scale)
-            differences = _shifts(run, dimension, value, reference[dimension], scale) if run else []
-            if differences and value != reference[dimension]:
-                each |= {"shift": statistics.median(differences), "pairs": len(differences)}
-                each |= {"shift_low": min(differences), "shift_high": max(differences)}
-            out.append(each)
-    return out
+            choice = {**head, "dimension": dimension, "value": value, "of_main": value == main[dimension]}
+            choice |= summary.columns(chosen)
+            shifts = summary.shifts(rows, dimension, value, main[dimension])
+            if shifts and value != main[dimension]:
+                choice |= {"shift": statistics.median(shifts), "pairs": len(shifts)}
+                choice |= {"shift_low": min(shifts), "shift_high": max(shifts)}
+            choices.append(choice)
+    return choices
 
 
-def specification_row(name, row):
-    """A row of ``specifications.tsv``."""
-    fit = row.fit
-    found = {}
-    if fit is not None:
-        found = {
-            each: getattr(fit, each)
-            for each in (
-                "estimate",
-                "se",
-                "ci_low",
-                "ci_high",
-                "df",
-                "t",
-                "p",
-                "partial_r",
-                "partial_r_low",
-                "partial_r_high",
-            )
-        }
-        found["n"] = len(fit.participants)
-    return {"answer": name, **row.specification, "main": row.main, **found, **row.columns, **row.told}
-
-
-def write(paths, table_path, curve_path, permutations, seed):
+def write(
+    paths: Sequence[FilePath], *, table_path: FilePath, curve_path: FilePath, permutations: int, seed: int
+) -> None:
     """Read the specifications' answers and write the two tables.
 
     Parameters
@@ -232,10 +334,10 @@ def write(paths, table_path, curve_path, permutations, seed):
     paths : sequence of path-like
         The specifications' ``answers.json``, at least one.
     table_path, curve_path : path-like
-        ``specifications.tsv``: a row an answer and specification, sorted by rank, those not run last. ``curve.tsv``: see
+        ``specifications.tsv``: one row per answer and specification, sorted by rank, those not run last. ``curve.tsv``: see
         :func:`summarise`.
     permutations : int
-        Relabellings, the observed one counted.
+        Relabellings, the observed one included.
     seed : int
 
     Raises
@@ -245,12 +347,13 @@ def write(paths, table_path, curve_path, permutations, seed):
     """
     with threadpool_limits(1, user_api="blas"):  # the same bytes on any number of cores
         answers = read(paths)
-        summaries = [summarise(name, rows, exchange, permutations, seed) for name, (rows, exchange) in answers.items()]
-    dimensions = list(next(iter(answers.values()))[0][0].specification) if answers else list(curve_columns.DIMENSIONS)
+        summaries = [summarise(answer, permutations, seed) for answer in answers]
+    log.info("%d specifications, %d answers, %d relabellings", len(paths), len(answers), permutations)
+    dimensions = list(answers[0].rows[0].specification) if answers else list(curve_columns.DIMENSIONS)
     ordered = [
-        specification_row(name, row)
-        for name, (rows, _) in answers.items()
-        for row in sorted(rows, key=lambda row: row.columns.get("rank", math.inf))
+        row.columns(answer.name)
+        for answer in answers
+        for row in sorted(answer.rows, key=lambda row: math.inf if row.rank is None else row.rank)
     ]
     tables.write_table(table_path, ordered, curve_columns.specifications(dimensions, permutations, seed))
     tables.write_table(curve_path, itertools.chain.from_iterable(summaries), curve_columns.curve(permutations, seed))

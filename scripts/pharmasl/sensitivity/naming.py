@@ -10,12 +10,12 @@ _VALUES = {
 }
 
 
-def plain(name):
+def plain(name: str) -> str:
     """A name of the configuration as words."""
     return str(name).replace("_", " ")
 
 
-def dimension(name):
+def dimension(name: str) -> str:
     """A choice as a heading.
 
     Parameters
@@ -30,7 +30,7 @@ def dimension(name):
     return _DIMENSIONS.get(name, plain(name).capitalize())
 
 
-def value(name, chosen):
+def value(name: str, chosen: str) -> str:
     """A choice's value.
 
     Parameters

@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from loading import ROOT
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.sensitivity import curve, curve_table
+from pharmasl.sensitivity import curve, curve_table, specification_fit
 from pharmasl.statistics import correlation_tests, partial_correlation
 from scipy import stats
 
@@ -24,13 +24,21 @@ def data(n=24, seed=0, effect=1.0):
     return effect * arm + 0.05 * age + rng.normal(size=n), arm, np.column_stack([np.ones(n), age])
 
 
+def fit(participants, response, tested, nuisance, kind="effect"):
+    return specification_fit.fit(participants, response=response, tested=tested, nuisance=nuisance, kind=kind)
+
+
+def relabelling(exchange, number, seed, blocks=None):
+    return curve.Relabelling(exchange=exchange, number=number, seed=seed, blocks=blocks or {})
+
+
 def ols(y, tested, nuisance):
     return sm.OLS(y, np.column_stack([tested, nuisance])).fit()
 
 
 def test_an_effect_is_that_of_statsmodels():
     y, arm, nuisance = data()
-    found, reference = curve.fit(NAMES, y, arm, nuisance), ols(y, arm, nuisance)
+    found, reference = fit(NAMES, y, arm, nuisance), ols(y, arm, nuisance)
     assert found.estimate == pytest.approx(reference.params[0], rel=1e-12)
     assert found.se == pytest.approx(reference.bse[0], rel=1e-12)
     assert (found.ci_low, found.ci_high) == pytest.approx(reference.conf_int()[0], rel=1e-10)
@@ -40,13 +48,13 @@ def test_an_effect_is_that_of_statsmodels():
 def test_a_redundant_covariate_costs_no_degree_of_freedom():
     y, arm, nuisance = data()
     twice = np.column_stack([nuisance, 3 * nuisance[:, 1] - 2, np.zeros(24)])
-    assert curve.fit(NAMES, y, arm, twice).t == pytest.approx(curve.fit(NAMES, y, arm, nuisance).t, rel=1e-9)
-    assert curve.fit(NAMES, y, arm, twice).df == 21
+    assert fit(NAMES, y, arm, twice).t == pytest.approx(fit(NAMES, y, arm, nuisance).t, rel=1e-9)
+    assert fit(NAMES, y, arm, twice).df == 21
 
 
 def test_a_mean_is_the_one_sample_t_test():
     y = data()[0]
-    found, reference = curve.fit(NAMES, y, np.ones(24), np.empty((24, 0))), stats.ttest_1samp(y, 0)
+    found, reference = fit(NAMES, y, np.ones(24), np.empty((24, 0))), stats.ttest_1samp(y, 0)
     assert (found.estimate, found.t, found.p) == pytest.approx((y.mean(), reference.statistic, reference.pvalue))
 
 
@@ -55,7 +63,7 @@ def test_a_correlation_is_the_craving_stage_s(named):
     y, arm, nuisance = data()
     x = np.random.default_rng(1).normal(size=24) + 0.5 * y
     adjusted = np.column_stack([arm, nuisance[:, 1]])
-    found = curve.fit(NAMES, y, x, np.column_stack([np.ones(24), adjusted]) if named else adjusted, "correlation")
+    found = fit(NAMES, y, x, np.column_stack([np.ones(24), adjusted]) if named else adjusted, "correlation")
     observed = partial_correlation.Observations(x, y, adjusted.T, np.zeros(24))
     reference = correlation_tests.correlate(observed, "pearson", np.random.default_rng(0), 100)
     assert found.estimate == pytest.approx(reference.estimate, rel=1e-12)
@@ -68,16 +76,14 @@ def test_a_correlation_is_the_craving_stage_s(named):
 def test_the_unit_free_estimate_keeps_the_decision_and_inverts_the_noncentral_t():
     y, arm, nuisance = data()
     # Shifted so that the interval of the coefficient begins at 0: the other one must, too.
-    at_edge = y - curve.fit(NAMES, y, arm, nuisance).ci_low * arm
-    found = curve.fit(NAMES, at_edge, arm, nuisance)
+    at_edge = y - fit(NAMES, y, arm, nuisance).ci_low * arm
+    found = fit(NAMES, at_edge, arm, nuisance)
     assert found.ci_low == pytest.approx(0, abs=1e-9)
     assert found.partial_r_low == pytest.approx(0, abs=1e-6)
     assert found.partial_r == pytest.approx(found.t / math.sqrt(found.t**2 + 21))
     noncentrality = found.partial_r_high * math.sqrt(21 / (1 - found.partial_r_high**2))
     assert stats.nct.cdf(found.t, 21, noncentrality) == pytest.approx(0.025, abs=1e-6)
-    assert curve.fit(NAMES, 7 * y, 0.1 * arm, nuisance).partial_r == pytest.approx(
-        curve.fit(NAMES, y, arm, nuisance).partial_r
-    )
+    assert fit(NAMES, 7 * y, 0.1 * arm, nuisance).partial_r == pytest.approx(fit(NAMES, y, arm, nuisance).partial_r)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +95,13 @@ def test_the_unit_free_estimate_keeps_the_decision_and_inverts_the_noncentral_t(
     ],
 )
 def test_what_cannot_be_estimated_says_why(y, tested, nuisance, why):
-    with pytest.raises(curve.NotEstimableError, match=why):
-        curve.fit(NAMES[: len(y)], y, tested, nuisance)
+    with pytest.raises(specification_fit.NotEstimableError, match=why):
+        fit(NAMES[: len(y)], y, tested, nuisance)
 
 
 def test_a_relabelling_refits_the_relabelled_residuals():
     y, arm, nuisance = data()
-    fitted = curve.fit(NAMES, y, arm, nuisance)
+    fitted = fit(NAMES, y, arm, nuisance)
     reduced = sm.OLS(y, nuisance).fit()
     rng = np.random.default_rng(3)
     orders = np.array([np.arange(24), *(rng.permutation(24) for _ in range(3))])
@@ -127,26 +133,26 @@ def test_the_permutation_p_is_the_exact_one():
     rng = np.random.default_rng(2)
     y, arm = rng.normal(size=8) + np.repeat([1.2, 0], 4), np.repeat([1.0, 0.0], 4)
     names = NAMES[:8]
-    fitted = curve.fit(names, y, arm, np.ones((8, 1)))
+    fitted = fit(names, y, arm, np.ones((8, 1)))
     every = [y[list(chosen)].mean() - np.delete(y, chosen).mean() for chosen in itertools.combinations(range(8), 4)]
     exact = np.mean(np.abs(every) >= abs(y[:4].mean() - y[4:].mean()) - 1e-12)
     error = math.sqrt(exact * (1 - exact) / 20000)
-    assert curve.own_p(fitted, "permute", {}, 20000, 1) == pytest.approx(exact, abs=4 * error)
-    mean = curve.fit(names, y, np.ones(8), np.empty((8, 0)))
+    assert curve.own_p(fitted, relabelling("permute", 20000, 1)) == pytest.approx(exact, abs=4 * error)
+    mean = fit(names, y, np.ones(8), np.empty((8, 0)))
     every = [abs(np.dot(signs, y)) for signs in itertools.product([-1, 1], repeat=8)]
     exact = np.mean(np.array(every) >= abs(y.sum()) - 1e-12)
-    assert curve.own_p(mean, "flip", {}, 20000, 1) == pytest.approx(exact, abs=4 * math.sqrt(exact / 20000))
+    assert curve.own_p(mean, relabelling("flip", 20000, 1)) == pytest.approx(exact, abs=4 * math.sqrt(exact / 20000))
 
 
 def test_one_specification_s_joint_p_is_its_own():
     y, arm, nuisance = data(effect=1.5)
-    fitted = curve.fit(NAMES, y, arm, nuisance)
-    found = curve.joint([fitted], "permute", {}, 2000, 4)
-    own = curve.own_p(fitted, "permute", {}, 2000, 4)
+    fitted = fit(NAMES, y, arm, nuisance)
+    found = curve.joint([fitted], relabelling("permute", 2000, 4))
+    own = curve.own_p(fitted, relabelling("permute", 2000, 4))
     assert 0.001 < own < 0.5
     assert (found.p_median, found.p_mean_z) == (own, own)
     # Twice the same is one: everything is shared.
-    twice = curve.joint([fitted, fitted], "permute", {}, 2000, 4)
+    twice = curve.joint([fitted, fitted], relabelling("permute", 2000, 4))
     assert (twice.p_median, twice.p_mean_z, twice.mean_z) == pytest.approx((own, own, found.mean_z))
 
 
@@ -159,20 +165,22 @@ def test_the_three_statistics():
     assert significant.tolist() == [3, 2, 0]
     expected = stats.norm.isf(stats.t.sf(t, df)).mean(axis=1)
     assert mean_z == pytest.approx(expected, abs=1e-12)
-    assert curve.z_of_t(np.array([np.inf, -np.inf]), 5).tolist() == [38, -38]
+    assert specification_fit.z_of_t(np.array([np.inf, -np.inf]), 5).tolist() == [38, -38]
 
 
 def test_places_are_changed_among_participants_of_the_same_specifications():
     y, arm, nuisance = data()
     kept = np.array([i not in (0, 13, 14) for i in range(24)])
-    fits = [curve.fit(NAMES, y, arm, nuisance)]
-    fits.append(curve.fit([n for n, k in zip(NAMES, kept) if k], y[kept], arm[kept], nuisance[kept]))
-    found = curve.joint(fits, "permute", {name: "b" if name == "sub-01" else "a" for name in NAMES}, 100, 1)
+    fits = [fit(NAMES, y, arm, nuisance)]
+    fits.append(fit([n for n, k in zip(NAMES, kept) if k], y[kept], arm[kept], nuisance[kept]))
+    found = curve.joint(
+        fits, relabelling("permute", 100, 1, {name: "b" if name == "sub-01" else "a" for name in NAMES})
+    )
     assert (found.participants, found.exchanged) == (24, 23)  # the one of her block stays
     # The order of the specifications and of the participants does not matter.
-    other = curve.fit(NAMES[::-1], y[::-1], arm[::-1], nuisance[::-1])
-    again = curve.joint([fits[1], other], "permute", {}, 500, 1)
-    assert again.p_mean_z == pytest.approx(curve.joint(fits, "permute", {}, 500, 1).p_mean_z)
+    other = fit(NAMES[::-1], y[::-1], arm[::-1], nuisance[::-1])
+    again = curve.joint([fits[1], other], relabelling("permute", 500, 1))
+    assert again.p_mean_z == pytest.approx(curve.joint(fits, relabelling("permute", 500, 1)).p_mean_z)
 
 
 def studies(number, effect, exchange):
@@ -244,7 +252,13 @@ def specification(folder, number, scaling, quality, main=False, shift=0.0, unit=
 
 
 def tabled(folder, paths, permutations=200):
-    curve_table.write(paths, folder / "specifications.tsv", folder / "curve.tsv", permutations, 9)
+    curve_table.write(
+        paths,
+        table_path=folder / "specifications.tsv",
+        curve_path=folder / "curve.tsv",
+        permutations=permutations,
+        seed=9,
+    )
     return tables.read_table(folder / "specifications.tsv"), tables.read_table(folder / "curve.tsv")
 
 
