@@ -134,7 +134,7 @@ def test_the_main_plan_is_the_studys_own(study):
     }
     assert (craving["analysis"], craving["contrast"]) == (None, "cue")
     assert plan["exclusion"] == {
-        "rule": {"bands": {}, **RULE},
+        "rule": RULE,
         "scans": {},
         "accepted": {},
     }
@@ -157,7 +157,6 @@ def test_other_covariates_choose_their_own_participants(study):
 
 def test_another_rule_of_exclusion_is_laid_over_the_studys_own(study):
     assert chosen(study, quality="strict")["exclusion"]["rule"] == {
-        "bands": {},
         **RULE,
         "exclude": ["fd_mean"],
         "least_pairs": 3,
@@ -196,7 +195,7 @@ def quality_table(path, **values):
     return path
 
 
-RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
+RULE = {"bands": {}, "exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
 
 
 @pytest.mark.parametrize(
