@@ -1,5 +1,7 @@
 """What each column of the quality table means, its unit and where its definition comes from."""
 
+from typing import Any
+
 SCAN = {
     "participant_id": "Participant",
     "session_id": "Session",
@@ -179,7 +181,7 @@ FLAGS = {
     "commas. A flag asks for a look; it excludes a scan only where the configuration says so (quality.exclude)."
 }
 
-JUDGEMENT = {
+JUDGEMENT: dict[str, Any] = {
     "left_out_by": "For what repeats do not pass, each with their number, separated by commas; n/a where all pass",
     "implausible": "What in the scan no brain and no scanner makes, with the likely cause, causes separated by semicolons; "
     "n/a where there is nothing",
@@ -196,9 +198,9 @@ JUDGEMENT = {
     "overruled": "The reasons for which the scan would be excluded, had nobody accepted it; n/a where there are none",
 }
 
-COLUMNS = {**SCAN, **METRICS, **FLAGS, **JUDGEMENT}
+COLUMNS: dict[str, Any] = {**SCAN, **METRICS, **FLAGS, **JUDGEMENT}
 
-EXCLUSIONS = {**SCAN, "reason": "Why the scan enters no contrast and no analysis"}
+EXCLUSIONS: dict[str, Any] = {**SCAN, "reason": "Why the scan enters no contrast and no analysis"}
 
 # What a study is judged by at a glance, in the order of the study's figure and the report's summary.
 MEASURES = (
