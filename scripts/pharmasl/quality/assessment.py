@@ -2,12 +2,14 @@
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.quality import flags, implausible, judgement, measure_columns, scan_maps, scan_picture
 from pharmasl.quality.metrics import scan_metrics
+from pharmasl.quality.scan_slices import Slices
 from pharmasl.study.settings import ScanRules
 
 log = logging.getLogger(__name__)
@@ -69,46 +71,51 @@ def assess(
         native=native, repeats=repeats, motion=motion, template=template, overlap=_number(registration["Overlap"])
     )
     measures |= {name: _number(consistency[key]) for name, key in CONSISTENCY.items()}
-    raised = flags.flags(measures, flags.resolve(rules.bands))
-    causes = implausible.causes(measures, consistency)
-    reasons = judgement.reasons(
-        rules,
-        judgement.Findings(
-            flags=raised,
-            implausible=causes,
-            pairs_used=int(measures["pairs_used"]),
-            pairs=int(measures["pairs"]),
-            left_out_by=repeats.left_out_by,
-            registration_accepted=registration["Accepted"],
-            registration_reason=registration.get("Reason"),
-        ),
-        own_exclusion,
+    findings = judgement.Findings(
+        flags=flags.flags(measures, flags.resolve(rules.bands)),
+        implausible=implausible.causes(measures, consistency),
+        pairs_used=int(measures["pairs_used"]),
+        pairs=int(measures["pairs"]),
+        left_out_by=repeats.left_out_by,
+        registration_accepted=registration["Accepted"],
+        registration_reason=registration.get("Reason"),
     )
     verdict = judgement.decide(
-        reasons,
+        judgement.reasons(rules, findings, own_exclusion),
         own=own_exclusion,
         accepted=own_acceptance,
         without_result=implausible.is_without_result(measures),
     )
-    log.info("%s: %s", scan.scan, "; ".join(scan_picture.verdict_lines(verdict, raised)))
+    log.info("%s: %s", scan.scan, "; ".join(scan_picture.verdict_lines(verdict, findings.flags)))
     scan_picture.draw(
         figure_path,
         heading=scan_picture.heading(scan.participant_id, scan.session_id, scan.condition),
         measures=measures,
-        flags=raised,
+        flags=findings.flags,
         verdict=verdict,
-        native=scan_picture.Slices(native.cbf, native.brain, native.gm, native.affine),
-        template=scan_picture.Slices(template.cbf, template.brain, template.gm, template.affine),
+        native=Slices(native.cbf, native.brain, native.gm, native.affine),
+        template=Slices(template.cbf, template.brain, template.gm, template.affine),
         displacement=motion.displacement,
         pair_cbf=scan_picture.pair_means(native, repeats.kept),
     )
+    _write_row(table_path, scan, measures, findings, verdict)
+
+
+def _write_row(
+    path: FilePath,
+    scan: ScanLabel,
+    measures: Mapping[str, float],
+    findings: judgement.Findings,
+    verdict: judgement.Verdict,
+) -> None:
+    """Write a scan's row of the quality table."""
     row = {
         **dataclasses.asdict(scan),
         **measures,
-        "flags": ",".join(raised),
-        "registration": "accepted" if registration["Accepted"] else "not accepted",
-        "left_out_by": repeats.left_out_by,
-        "implausible": "; ".join(causes),
+        "flags": ",".join(findings.flags),
+        "registration": "accepted" if findings.registration_accepted else "not accepted",
+        "left_out_by": findings.left_out_by,
+        "implausible": "; ".join(findings.implausible),
         **verdict.row(),
     }
-    tables.write_table(table_path, [row], measure_columns.COLUMNS)
+    tables.write_table(path, [row], measure_columns.COLUMNS)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pharmasl.errors import FilePath, InputError
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.regions.native_shares import COVERAGE_STEP, Deformation, RegionsInScan
-from pharmasl.regions.region_values import RegionValue
+from pharmasl.regions.region_values import RegionValue, load_on_grid
 from pharmasl.space import images, transforms
 
 log = logging.getLogger(__name__)
@@ -130,14 +130,14 @@ def write_scan_values(
     """
     cbf, affine = images.load(files.cbf)
     grid = images.Grid(cbf.shape, affine)
-    brain = _load_on_grid(files.brain_mask, grid) > 0.5
-    grey = _load_on_grid(files.gm, grid)
+    brain = _on_grid(files.brain_mask, grid) > 0.5
+    grey = _on_grid(files.gm, grid)
     template = images.grid(files.template_gm)
-    template_grey = np.nan_to_num(_load_on_grid(files.template_gm, template))
+    template_grey = np.nan_to_num(_on_grid(files.template_gm, template))
     inverse, inverse_grid = transforms.read_field(files.inverse)
     forward, forward_grid = transforms.read_field(files.forward)
     regions = RegionsInScan(
-        masks=np.stack([_load_on_grid(mask, template) > 0.5 for mask in masks]),
+        masks=np.stack([_on_grid(mask, template) > 0.5 for mask in masks]),
         affine=template.affine,
         grid=grid,
         to_t1w=np.linalg.inv(transforms.read_affines(files.coregistration)[0]),
@@ -149,7 +149,7 @@ def write_scan_values(
     # Missing CBF is stored as 0, but the fit of several delays also gives 0 where label only passes through.
     zero = valid & (cbf == 0)
     if zero.any():
-        valid[zero] = regions.in_template_mask(_load_on_grid(files.coverage, template) > 0.5, zero)
+        valid[zero] = regions.in_template_mask(_on_grid(files.coverage, template) > 0.5, zero)
 
     shares = regions.shares(valid)
     rows = []
@@ -164,14 +164,5 @@ def write_scan_values(
     tables.write_table(table_path, rows, COLUMNS)
 
 
-def _load_on_grid(path: FilePath, grid: images.Grid) -> np.ndarray:
-    data, affine = images.load(path)
-    if data.shape != grid.shape or not np.allclose(affine, grid.affine, atol=1e-4):
-        raise InputError(
-            file=path,
-            field="grid",
-            found=data.shape,
-            expected=f"the grid {grid.shape} of the images beside it",
-            fix="Make it again.",
-        )
-    return data
+def _on_grid(path: FilePath, grid: images.Grid) -> np.ndarray:
+    return load_on_grid(path, grid, fix="Make it again.")

@@ -129,32 +129,15 @@ def value_columns(statistic: str) -> dict[str, Any]:
     return columns
 
 
-def template_weights(path: FilePath, grid: images.Grid) -> np.ndarray:
-    """The template's probability of grey matter on a mask's grid.
+def load_on_grid(path: FilePath, grid: images.Grid, *, fix: str = "Rerun the contrast stage.") -> np.ndarray:
+    """An image that must lie on a grid.
 
-    Returns
-    -------
-    ndarray of shape ``grid.shape``
-
-    Raises
-    ------
-    InputError
-        If it is on another grid.
-    """
-    gm, affine = images.load(path)
-    if gm.shape != grid.shape or not np.allclose(affine, grid.affine, atol=1e-4):
-        raise InputError(
-            file=path,
-            field="grid",
-            found=gm.shape,
-            expected=f"the mask's grid {grid.shape}",
-            fix="Rerun the template.",
-        )
-    return np.nan_to_num(gm)
-
-
-def load_on_grid(path: FilePath, grid: images.Grid) -> np.ndarray:
-    """A contrast map on a mask's grid.
+    Parameters
+    ----------
+    path : path-like
+    grid : images.Grid
+    fix : str
+        For the message: how to make the image again.
 
     Returns
     -------
@@ -171,10 +154,15 @@ def load_on_grid(path: FilePath, grid: images.Grid) -> np.ndarray:
             file=path,
             field="grid",
             found=data.shape,
-            expected=f"the mask's grid {grid.shape}",
-            fix="Rerun the contrast stage.",
+            expected=f"the grid {grid.shape} of the images that it is read with",
+            fix=fix,
         )
     return data
+
+
+def template_weights(path: FilePath, grid: images.Grid) -> np.ndarray:
+    """The template's probability of grey matter on a mask's grid, shape ``grid.shape``; raises as :func:`load_on_grid`."""
+    return np.nan_to_num(load_on_grid(path, grid, fix="Rerun the template."))
 
 
 def write_values(

@@ -153,12 +153,10 @@ def fit(
     estimate, se = r * scale, 0.0 if perfect else scale * math.sqrt(unexplained / df)
     if kind == "correlation":
         # Fisher's n counts what is regressed out beside the intercept.
-        low, high = fisher_interval(r, n, n - 2 - df)
-        r_low, r_high = low, high
+        ends = r_ends = fisher_interval(r, n, n - 2 - df)
     else:
         half = float(stdtrit(df, 1 - ALPHA / 2)) * se
-        low, high = estimate - half, estimate + half
-        r_low, r_high = _partial_r_interval(t, df)
+        ends, r_ends = (estimate - half, estimate + half), _partial_r_interval(t, df)
     return Fit(
         participants=tuple(participants),
         kind=kind,
@@ -166,12 +164,12 @@ def fit(
         se=se,
         t=t,
         p=float(2 * stdtr(df, -abs(t))),
-        ci_low=low,
-        ci_high=high,
+        ci_low=ends[0],
+        ci_high=ends[1],
         df=df,
         partial_r=r,
-        partial_r_low=r_low,
-        partial_r_high=r_high,
+        partial_r_low=r_ends[0],
+        partial_r_high=r_ends[1],
         residual=residual,
         directions=np.column_stack([direction, basis]),
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pharmasl.quality import scan_picture as picture
+from pharmasl.quality import scan_slices
 from pharmasl.quality.judgement import Verdict
 from pharmasl.quality.measure_columns import METRICS
 from PIL import Image
@@ -11,14 +12,14 @@ from PIL import Image
 def test_colour_map_is_inferno():
     matplotlib = pytest.importorskip("matplotlib")
     reference = 255 * matplotlib.colormaps["inferno"](np.arange(256))[:, :3]
-    assert np.abs(picture.INFERNO - reference).max() <= 2
+    assert np.abs(scan_slices.INFERNO - reference).max() <= 2
 
 
 def test_colours_are_clipped_and_missing_is_black():
-    found = picture.colours(np.array([[-20.0, 0, 100, 300, np.nan]]))[0]
-    assert (found[0] == picture.INFERNO[0]).all()
-    assert (found[2] == picture.INFERNO[255]).all()
-    assert (found[3] == picture.INFERNO[255]).all()
+    found = scan_slices.colours(np.array([[-20.0, 0, 100, 300, np.nan]]))[0]
+    assert (found[0] == scan_slices.INFERNO[0]).all()
+    assert (found[2] == scan_slices.INFERNO[255]).all()
+    assert (found[3] == scan_slices.INFERNO[255]).all()
     assert (found[4] == 0).all()
 
 
@@ -27,7 +28,7 @@ def test_edge_is_the_rim_of_a_square():
     mask[1:6, 1:6] = True
     expected = mask.copy()
     expected[2:5, 2:5] = False
-    assert (picture.edge(mask) == expected).all()
+    assert (scan_slices.edge(mask) == expected).all()
 
 
 def test_left_stays_left_whatever_the_storage_order():
@@ -38,10 +39,10 @@ def test_left_stays_left_whatever_the_storage_order():
     stored = np.transpose(volume, (1, 2, 0))[::-1, :, ::-1]
     other = np.zeros((4, 4))
     other[1, 0], other[2, 1], other[0, 2], other[3, 3] = -3, 4, -2, 1
-    found, zooms = picture.to_ras(stored, other)
-    assert (found == picture.to_ras(volume, affine)[0]).all()
+    found, zooms = scan_slices.to_ras(stored, other)
+    assert (found == scan_slices.to_ras(volume, affine)[0]).all()
     assert zooms == pytest.approx([2, 3, 4])
-    row, column = np.argwhere(picture.display(found[:, :, 3]))[0]
+    row, column = np.argwhere(scan_slices.display(found[:, :, 3]))[0]
     assert (row, column) == (0, 0)
 
 
@@ -51,7 +52,7 @@ def test_axis_steps_are_round(span, step):
 
 
 def test_bounds_of_an_empty_mask_are_the_whole_grid():
-    assert picture.bounds(np.zeros((3, 4), dtype=bool)) == (slice(0, 3), slice(0, 4))
+    assert scan_slices.bounds(np.zeros((3, 4), dtype=bool)) == (slice(0, 3), slice(0, 4))
 
 
 GOOD = Verdict([], None, [])
@@ -74,8 +75,8 @@ def draw(path, flags=(), verdict=GOOD):
         measures=measures,
         flags=list(flags),
         verdict=verdict,
-        native=picture.Slices(cbf, brain, gm, affine),
-        template=picture.Slices(60 * big, big, big, template_affine),
+        native=scan_slices.Slices(cbf, brain, gm, affine),
+        template=scan_slices.Slices(60 * big, big, big, template_affine),
         displacement=np.array([np.nan, 0.1, 0.2, 0.1]),
         pair_cbf=np.full(3, np.nan),
     )
