@@ -1,6 +1,6 @@
 """Reading a study: its files, sheets and sidecars, with all that is wrong with them at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,12 @@ from pharmasl.study import (
     written,
 )
 from pharmasl.study import participants as participants_table
-from pharmasl.study.settings import QualityAlternative, QualityRules, Sessions
-from pharmasl.study.trial import Scan, Study
+from pharmasl.study.settings import Anatomy, QualityAlternative, QualityRules, Sessions, Settings
+from pharmasl.study.trial import Scan, Study, Visit
 
 Exclusions = list[dict[str, str | None]]
+# A perfusion run and the condition that takes it.
+Run = tuple[str, bids.File]
 
 
 @dataclass(frozen=True)
@@ -75,24 +77,19 @@ def collect(config: Mapping[str, Any]) -> Reading:
     participants, randomised, problems = participants_table.read(dataset, study_settings, subjects, exclusions)
     errors += problems.errors
     trial_errors = list(problems.trial_errors)
-    scans, visits = _scans(dataset, study_settings, config["perfusion"], participants, errors, exclusions)
+    runs, unused = _runs(dataset, study_settings, participants, errors)
+    exclusions += unused
+    scans = _in_order(_scans(dataset, runs, config["perfusion"], participants, errors), study_settings.sessions)
+    # Of runs with errors too: what their anatomies lack is told at once.
+    visits = {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
     t1w, anatomies = _anatomies(dataset, visits, study_settings.anatomy, errors)
-    errors += headers.check_t1w(t1w)
-    errors += [
-        InputError(
-            stem,
-            "(file name)",
-            f"{piece} twenty times or more",
-            "labels without such a repetition",
-            "Shorten the last label: Snakemake stops at it.",
-        )
-        for stem in [*scans, *t1w]
-        if (piece := written.repetition(stem))
-    ]
+    errors += [*headers.check_t1w(t1w), *_repetitions([*scans, *t1w])]
     scanned = {scan.subject for scan in scans.values()}
-    for subject in participants:
-        if subject not in scanned:
-            exclusions.append({"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"})
+    exclusions += [
+        {"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"}
+        for subject in participants
+        if subject not in scanned
+    ]
     study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
@@ -101,6 +98,19 @@ def collect(config: Mapping[str, Any]) -> Reading:
     if not errors and not trial_errors:
         trial_errors += analyses.check(study)
     return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors))
+
+
+def _repetitions(stems: Iterable[str]) -> Iterator[InputError]:
+    """Names of files at which Snakemake would stop."""
+    for stem in stems:
+        if piece := written.repetition(stem):
+            yield InputError(
+                stem,
+                "(file name)",
+                f"{piece} twenty times or more",
+                "labels without such a repetition",
+                "Shorten the last label: Snakemake stops at it.",
+            )
 
 
 def _nothing_to_do(dataset: bids.Dataset, study: Study) -> InputError:
@@ -170,30 +180,30 @@ def _subjects(dataset: bids.Dataset, wanted: Sequence[str] | None, errors: list[
     return [label for label in dataset.subjects if label in wanted]
 
 
-def _scans(dataset, study_settings, perfusion, participants, errors, exclusions):
-    """The scans by stem, and the visits of all runs that are wanted, those of runs with errors of their own too."""
-    sessions = set(study_settings.sessions.labels) if study_settings.sessions else None
-    asked = sidecar.overrides(perfusion["override"])
-    errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
-    overrides = sidecar.usable(asked)
-    scans, files, several = {}, [], {}
+def _runs(
+    dataset: bids.Dataset, study: Settings, participants: Container[str | None], errors: list[InputError]
+) -> tuple[list[Run], Exclusions]:
+    """The runs of the participants that a condition takes, each with it, and what is left out with the reason."""
+    sessions = set(study.sessions.labels) if study.sessions else None
+    runs: list[Run] = []
+    exclusions: Exclusions = []
+    several: dict[tuple[str, ...], list[str]] = {}
     for asl in dataset.images("asl"):
         subject, session = asl.entities.get("sub"), asl.entities.get("ses")
         if subject not in participants:
             continue
-        row = {"participant_id": f"sub-{subject}", "session_id": session}
+        names = conditions.matching(study.conditions, asl.entities)
         if sessions and session not in sessions:
             known = ", ".join(sorted(sessions))
             reason = (
                 f"the session is none of {known}" if session else f"{asl.name} lies in none of the sessions ({known})"
             )
-            exclusions.append({**row, "reason": reason})
+        else:
+            reason = "" if names else f"{asl.name} matches no condition"
+        if reason:
+            exclusions.append({"participant_id": f"sub-{subject}", "session_id": session, "reason": reason})
             continue
-        names = conditions.matching(study_settings.conditions, asl.entities)
-        if not names:
-            exclusions.append({**row, "reason": f"{asl.name} matches no condition"})
-            continue
-        files.append((names[0], asl))
+        runs.append((names[0], asl))
         if len(names) > 1:
             several.setdefault(tuple(names), []).append(asl.path)
     errors += [
@@ -201,15 +211,30 @@ def _scans(dataset, study_settings, perfusion, participants, errors, exclusions)
             "config",
             "conditions",
             f"{' and '.join(names)} both match {paths[0]}" + ", ..." * (len(paths) > 1),
-            "one condition a run",
+            "one condition per run",
             "Make the selectors distinct.",
         )
         for names, paths in several.items()
     ]
-    ambiguous = list(conditions.ambiguous(files))
-    errors += ambiguous or copies.find(file.path for _, file in files)
-    for condition, asl in files:
-        subject, session = asl.entities.get("sub"), asl.entities.get("ses")
+    ambiguous = list(conditions.ambiguous(runs))
+    errors += ambiguous or copies.find(file.path for _, file in runs)
+    return runs, exclusions
+
+
+def _scans(
+    dataset: bids.Dataset,
+    runs: Sequence[Run],
+    perfusion: Mapping[str, Any],
+    participants: Mapping[str, Mapping[str, str | None]],
+    errors: list[InputError],
+) -> dict[str, Scan]:
+    """The scans by stem; those with errors of their own are not among them."""
+    asked = sidecar.overrides(perfusion["override"])
+    errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
+    overrides = sidecar.usable(asked)
+    scans = {}
+    for condition, asl in runs:
+        subject, session = asl.entities["sub"], asl.entities.get("ses")
         try:
             resolved, m0scan = acquisition.resolve(dataset, asl, perfusion, participants[subject], overrides)
         except InputErrors as problems:
@@ -220,35 +245,36 @@ def _scans(dataset, study_settings, perfusion, participants, errors, exclusions)
             continue
         stem = bids.stem(asl.entities, "perf")
         scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
-    return _in_order(scans, study_settings.sessions), {
-        (asl.entities.get("sub"), asl.entities.get("ses")) for _, asl in files
-    }
+    return scans
 
 
-def _in_order(scans, sessions):
+def _in_order(scans: Mapping[str, Scan], sessions: Sessions | None) -> dict[str, Scan]:
     """The scans, those of a participant in the order of the trial's sessions: their names may sort otherwise."""
     rank = {label: k for k, label in enumerate(sessions.labels if sessions else ())}
     people = {scan.subject: k for k, scan in reversed(list(enumerate(scans.values())))}
-    order = sorted(scans, key=lambda stem: (people[scans[stem].subject], rank.get(scans[stem].session, 0)))
+    order = sorted(scans, key=lambda stem: (people[scans[stem].subject], rank.get(scans[stem].session or "", 0)))
     return {stem: scans[stem] for stem in order}
 
 
-def _anatomies(dataset, visits, anatomy, errors):
+def _anatomies(
+    dataset: bids.Dataset, visits: Iterable[Visit], anatomy: Anatomy, errors: list[InputError]
+) -> tuple[dict[str, tuple[str, ...]], dict[Visit, str]]:
     """The anatomies' raw T1w by stem, and the stem of each visit; an error where there is none and none is allowed.
 
     A session without a T1w of its own takes the one of the participant that comes first in the dataset's order.
     """
-    images = {}
+    images: dict[str, dict[str | None, list[bids.File]]] = {}
     for file in dataset.images("T1w"):
-        session = file.entities.get("ses") if anatomy.per == "session" else None
-        images.setdefault(file.entities.get("sub"), {}).setdefault(session, []).append(file)
-    t1w, anatomies, missing = {}, {}, {}
+        kept = file.entities.get("ses") if anatomy.per == "session" else None
+        images.setdefault(file.entities.get("sub", ""), {}).setdefault(kept, []).append(file)
+    t1w: dict[str, tuple[str, ...]] = {}
+    anatomies: dict[Visit, str] = {}
     for visit in sorted(visits, key=lambda visit: tuple(part or "" for part in visit)):
         subject, session = visit
         own = images.get(subject)
         if own is None:
             stem = bids.stem({"sub": subject}, "anat")
-            missing[subject] = t1w[stem] = ()
+            t1w[stem] = ()
         else:
             if session not in own:
                 # A T1w above the sessions serves them all.
@@ -256,21 +282,22 @@ def _anatomies(dataset, visits, anatomy, errors):
             stem = bids.stem({"sub": subject, "ses": session}, "anat")
             t1w[stem] = _sources(own[session], anatomy.t1w)
         anatomies[visit] = stem
-    uniform = {file.entities.get("sub") for file in dataset.images("UNIT1")}
-    for subject in missing:
-        if anatomy.missing_t1w == "template":
-            continue
-        errors.append(
-            InputError(
-                f"{dataset.root}/sub-{subject}",
-                "anat/*_T1w.nii.gz",
-                "no such file, but a UNIT1, which is not used" if subject in uniform else "no such file",
-                "a T1-weighted image of each participant",
-                "Add it, leave the participant out by participants in the configuration, or set anatomy.missing_t1w "
-                "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",
-            )
-        )
+    if anatomy.missing_t1w != "template":
+        errors += _missing_t1w(dataset, dict.fromkeys(subject for subject, _ in anatomies if subject not in images))
     return t1w, anatomies
+
+
+def _missing_t1w(dataset: bids.Dataset, subjects: Iterable[str]) -> Iterator[InputError]:
+    uniform = {file.entities.get("sub") for file in dataset.images("UNIT1")}
+    for subject in subjects:
+        yield InputError(
+            f"{dataset.root}/sub-{subject}",
+            "anat/*_T1w.nii.gz",
+            "no such file, but a UNIT1, which is not used" if subject in uniform else "no such file",
+            "a T1-weighted image of each participant",
+            "Add it, leave the participant out by participants in the configuration, or set anatomy.missing_t1w "
+            "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",
+        )
 
 
 def _sources(files: Sequence[bids.File], which: str) -> tuple[str, ...]:

@@ -1,13 +1,12 @@
 """JSON sidecars: read strictly, merged by BIDS' inheritance, and overridden by the configuration."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pharmasl.errors import FilePath, InputError, did_you_mean, similar
-from pharmasl.files import bids, tables
+from pharmasl.errors import InputError, did_you_mean, similar
+from pharmasl.files import bids, json_object
 from pharmasl.study import conditions, schemas
 
 OVERRIDE = "perfusion.override"
@@ -80,80 +79,6 @@ class Override:
         )
 
 
-def read_object(path: FilePath) -> dict[str, Any]:
-    """Read a sidecar: one JSON object.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    dict
-        Without the fields that are null.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is no JSON, holds another value than an object, a field twice, or a number that
-        JSON does not have (NaN, Infinity).
-    """
-    text = tables.read_text(path)
-    twice, strange = [], []
-
-    def number(kind):
-        # 1e999 and an integer of 400 digits are JSON, and more than a number can hold.
-        def parse(text):
-            if not math.isfinite(float(text)):
-                strange.append(text if len(text) < 20 else f"{text[:10]}...")
-                return math.nan
-            return kind(text)
-
-        return parse
-
-    def unique(pairs):
-        names = [name for name, _ in pairs]
-        twice.extend(sorted({name for name in names if names.count(name) > 1}))
-        return dict(pairs)
-
-    try:
-        content = json.loads(
-            text,
-            object_pairs_hook=unique,
-            parse_constant=strange.append,
-            parse_float=number(float),
-            parse_int=number(int),
-        )
-    except RecursionError:
-        raise InputError(
-            path, "(whole file)", "thousands of nested brackets", "a sidecar", "Correct the file."
-        ) from None
-    except ValueError as error:
-        found = "an empty file" if not text.strip() else str(error)
-        raise InputError(path, "(whole file)", found, "valid JSON", "Correct the file.") from None
-    if strange:
-        raise InputError(
-            path,
-            "(whole file)",
-            ", ".join(dict.fromkeys(strange)),
-            "finite numbers",
-            "Write the number, or null where it is not known.",
-        )
-    if not isinstance(content, dict):
-        raise InputError(
-            path,
-            "(whole file)",
-            f"a {type(content).__name__}",
-            "a JSON object: fields and values between braces",
-            "Correct the file.",
-        )
-    if twice:
-        raise InputError(
-            path, ", ".join(twice), "the field twice", "each field once", "Remove the one that is not meant."
-        )
-    return {name: value for name, value in content.items() if value is not None}
-
-
 def read(dataset: bids.Dataset, image: bids.File, suffix: str) -> Sidecar:
     """The sidecar of an image, merged from all files that apply to it.
 
@@ -175,7 +100,7 @@ def read(dataset: bids.Dataset, image: bids.File, suffix: str) -> Sidecar:
     errors: list[InputError] = []
     for file in files:
         try:
-            content = read_object(file.path)
+            content = json_object.read(file.path)
         except InputError as error:
             errors.append(error)
             continue
