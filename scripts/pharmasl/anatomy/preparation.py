@@ -71,41 +71,41 @@ def prepare(
         and some a brain alone.
     """
     raw = [_corrected(path, bias, threads) for path in t1w]
-    record: dict[str, Any] = {
-        "Description": f"T1w with its bias field divided out, scaled to a brain median of {BRAIN_MEDIAN:g}",
-        "Sources": [Path(path).name for path in t1w],
-    }
-    field_range: list[float] | list[list[float]]
+    names = [Path(path).name for path in t1w]
+    description = f"T1w with its bias field divided out, scaled to a brain median of {BRAIN_MEDIAN:g}"
+    record: dict[str, Any] = {"Description": description, "Sources": names}
     if len(raw) == 1:
-        (only,) = raw
-        image, facts, field_range, matrices = only.image, only.facts, only.field_range, np.eye(4)[None]
+        image, facts, matrices = raw[0].image, raw[0].facts, np.eye(4)[None]
     else:
         _check_same_kind(t1w, raw)
         mean = average.mean([one.image for one in raw])
+        image, facts = _mean_image(mean, f"mean of {', '.join(names)}", threads)
         matrices = mean.poses
-        name = f"mean of {', '.join(record['Sources'])}"
-        inside, facts = brain_mask.brain_mask(mean.head, mean.affine, name, threads)
-        image = rigid_alignment.Image(
-            name, mean.head * np.float32(BRAIN_MEDIAN / np.median(mean.head[inside])), inside, mean.affine
-        )
-        field_range = [one.field_range for one in raw]
+        centre = transforms.apply(image.affine, np.argwhere(image.mask).mean(axis=0))
         record["Description"] += ", and averaged over all sources"
-        centre = transforms.apply(mean.affine, np.argwhere(inside).mean(axis=0))
         record["Average"] = _average_record(matrices, mean.correlations, centre)
     LOG.info("%d T1w: brain of %.1f mL, mask by %s", len(raw), facts.volume_ml, facts.method)
     images.save(preproc, np.round(image.head / _INTENSITY_STEP) * _INTENSITY_STEP, image.affine)
     images.save(mask, image.mask, image.affine, dtype=np.uint8)
     transforms.write_affines(poses, matrices)
+    ranges = [one.field_range for one in raw]
     record |= {
         "SkullStripped": facts.brain_only,
         "BrainMask": {"Method": facts.method, "Volume": facts.volume_ml, "VolumeUnits": "mL"},
         "BiasCorrection": {
             "Method": "N4 (SimpleITK), fitted within the brain mask",
             "Settings": settings.plain(bias),
-            "FieldPercentiles1And99": field_range,
+            "FieldPercentiles1And99": ranges[0] if len(ranges) == 1 else ranges,
         },
     }
     tables.write_json(sidecar, record)
+
+
+def _mean_image(mean: average.Mean, name: str, threads: int) -> tuple[rigid_alignment.Image, brain_mask.MaskFacts]:
+    """The mean of several images with a brain mask of its own, at a brain median of 100."""
+    inside, facts = brain_mask.brain_mask(mean.head, mean.affine, name, threads)
+    head = mean.head * np.float32(BRAIN_MEDIAN / np.median(mean.head[inside]))
+    return rigid_alignment.Image(name, head, inside, mean.affine), facts
 
 
 def _corrected(path: FilePath, bias: settings.Bias, threads: int) -> Corrected:
