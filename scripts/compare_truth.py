@@ -5,7 +5,7 @@ from dataclasses import fields
 from pharmasl.simulate import comparison
 from pharmasl.simulate.accuracy import PersonFiles, RunFiles
 from pharmasl.simulate.brain_comparison import AnalysisFiles
-from pharmasl.simulate.simulation_settings import Compare
+from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
@@ -42,7 +42,7 @@ def main(snakemake):
         text=snakemake.output.text,
         arms=settings.build(settings.Arms, params.arms),
         sessions=settings.build(settings.Sessions, params.sessions),
-        compare=settings.build(Compare, params.compare),
+        compare=settings.build(ComparedNames, params.compare),
         fwhm=params.smoothing_fwhm,
         alpha=params.alpha,
     )

@@ -16,7 +16,7 @@ from pharmasl.files import tables
 from pharmasl.simulate import accuracy, brain_comparison, comparison_table, craving_comparison
 from pharmasl.simulate.accuracy import PersonFiles, RunFiles
 from pharmasl.simulate.brain_comparison import AnalysisFiles, AnalysisResult
-from pharmasl.simulate.simulation_settings import Compare
+from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study.settings import Arms, SessionPair
 
 LOG = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def write_comparison(
     text: FilePath,
     arms: Arms,
     sessions: SessionPair,
-    compare: Compare,
+    compare: ComparedNames,
     fwhm: float,
     alpha: float,
 ) -> None:
@@ -75,7 +75,7 @@ def write_comparison(
         Written.
     arms : settings.Arms
     sessions : settings.SessionPair
-    compare : simulation_settings.Compare
+    compare : simulation_settings.ComparedNames
     fwhm : float
         Of the workflow's smoothing, mm.
     alpha : float

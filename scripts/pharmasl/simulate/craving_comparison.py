@@ -9,7 +9,7 @@ from pharmasl.files.tables import Row
 from pharmasl.simulate.brain_comparison import ordinary_least_squares
 from pharmasl.simulate.comparison_table import Comparison, rounded
 from pharmasl.simulate.planted_regions import REGIONS
-from pharmasl.simulate.simulation_settings import Compare
+from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study.settings import Arms
 
 
@@ -19,7 +19,7 @@ def craving_rows(
     model: Sequence[Row],
     correlations: Sequence[Row],
     arms: Arms,
-    compare: Compare,
+    compare: ComparedNames,
     alpha: float,
 ) -> list[Comparison]:
     """Rows of the effects on craving.
@@ -31,7 +31,7 @@ def craving_rows(
     model, correlations : sequence of dict
         Rows of ``craving_model.tsv`` and ``roi_craving.tsv``.
     arms : settings.Arms
-    compare : simulation_settings.Compare
+    compare : simulation_settings.ComparedNames
     alpha : float
         Level of the tests.
 

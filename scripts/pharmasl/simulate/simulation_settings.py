@@ -78,7 +78,7 @@ class ParticipantSettings:
 
 
 @_settings
-class Compare:
+class ComparedNames:
     """Names of the analyses and regions of the configuration that answer the planted questions."""
 
     rest: str

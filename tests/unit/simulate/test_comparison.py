@@ -151,7 +151,7 @@ def test_craving_rows_read_the_right_tests(planted):
         model=model,
         correlations=correlations,
         arms=ARMS,
-        compare=settings.build(simulation_settings.Compare, COMPARE),
+        compare=settings.build(simulation_settings.ComparedNames, COMPARE),
         alpha=0.05,
     )
     assert [row.verdict for row in rows] == ["described", "described", "not significant", "not tested", "wrong sign"]
