@@ -620,7 +620,7 @@ def test_methods_tell_where_scans_differ():
         ),
         (
             3,
-            "Each scan was fitted by an affine transform to the template's tissue maps, for want of a T1-weighted image.",
+            "Each scan was fitted by an affine transform to the template's tissue maps, because there was no T1-weighted image.",
         ),
     ],
 )

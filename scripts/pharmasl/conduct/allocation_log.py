@@ -146,11 +146,11 @@ def record(path: FilePath, current: State, report: FilePath | None = None) -> No
     page = Path(report).read_bytes() if report else b""
     if report and f"{blinding.MARK}: {blinding.TEXT}" not in html.unescape(page.decode("utf-8", "replace")):
         raise InputError(
-            report,
-            blinding.MARK,
-            "no mark of a sham allocation",
-            "a page that was written blinded",
-            "It was written with the trial's own allocation and is not recorded as a blinded report. Remove the results "
+            file=report,
+            field=blinding.MARK,
+            found="no mark of a sham allocation",
+            expected="a page that was written blinded",
+            fix="It was written with the trial's own allocation and is not recorded as a blinded report. Remove the results "
             "that depend on the arms (study, group, rois, craving, sensitivity, report), or name another output_dir.",
         )
     log = Path(path)
@@ -191,11 +191,11 @@ def history(path: FilePath) -> History:
     real = [entry for entry in entries if entry["allocation"] == REAL]
     if not real:
         raise InputError(
-            path,
-            "Entries",
-            "sham allocations alone",
-            "an entry with the trial's own",
-            "Start the workflow by its Snakefile: it keeps the record.",
+            file=path,
+            field="Entries",
+            found="sham allocations alone",
+            expected="an entry with the trial's own",
+            fix="Start the workflow by its Snakefile: it keeps the record.",
         )
     first = entries.index(real[0])
     frozen, latest = entries[first - 1] if first else None, real[-1]

@@ -87,7 +87,13 @@ def craving(path: FilePath) -> Answer:
     """
     rows = [row for row in tables.read_table(path) if all(row[key] == value for key, value in CRAVING_TEST.items())]
     if len(rows) != 1:
-        raise InputError(path, "rows", len(rows), f"one row of {CRAVING_TEST}", "Run craving_model again.")
+        raise InputError(
+            file=path,
+            field="rows",
+            found=len(rows),
+            expected=f"one row of {CRAVING_TEST}",
+            fix="Run craving_model again.",
+        )
     p, why = rows[0]["p"], rows[0]["method"]
     if p is None:
         return Answer(primary.CRAVING, ENDPOINT, CRAVING_WORDS, status=f"not answered: {why or 'no p'}")
@@ -138,7 +144,13 @@ def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
         if primary.correlation(row["roi"]) == name and row["role"] == families.TESTED and test.fits(row, arms)
     ]
     if len(rows) != 1:
-        raise InputError(path, "rows", len(rows), f"one declared test for {name}", "Run roi_craving again.")
+        raise InputError(
+            file=path,
+            field="rows",
+            found=len(rows),
+            expected=f"one declared test for {name}",
+            fix="Run roi_craving again.",
+        )
     words, row = f"correlation with craving ({test.words(arms)})", rows[0]
     if row["p"] is None:
         return Answer(name, CORRELATION, words, status=f"not answered: {row['note'] or 'no p'}")

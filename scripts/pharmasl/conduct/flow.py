@@ -55,17 +55,20 @@ COLUMNS: tables.Columns = {
 }
 
 
-class FlowRow(typing.TypedDict):
-    """A row of the table; its keys are the columns, as :data:`COLUMNS` describes them."""
-
-    stage: str
-    of: str | None
-    session_id: str | None
-    arm: str | None
-    n: int
-    cause: str | None
-    reason: str | None
-    participants: str | None
+# A row of the table: its columns by name, as COLUMNS describes them.
+FlowRow = typing.TypedDict(  # noqa: UP013 (columns need not be good names of attributes)
+    "FlowRow",
+    {
+        "stage": str,
+        "of": str | None,
+        "session_id": str | None,
+        "arm": str | None,
+        "n": int,
+        "cause": str | None,
+        "reason": str | None,
+        "participants": str | None,
+    },
+)
 
 
 def flow(files: FlowFiles, design: FlowSettings) -> list[FlowRow]:
@@ -120,16 +123,16 @@ def _row(
     members: Sequence[str],
     loss: Loss | None = None,
 ) -> FlowRow:
-    return FlowRow(
-        stage=stage,
-        of=about,
-        session_id=session,
-        arm=arm,
-        n=len(members),
-        cause=loss.cause if loss else None,
-        reason=loss.reason if loss else None,
-        participants=" ".join(members),
-    )
+    return {
+        "stage": stage,
+        "of": about,
+        "session_id": session,
+        "arm": arm,
+        "n": len(members),
+        "cause": loss.cause if loss else None,
+        "reason": loss.reason if loss else None,
+        "participants": " ".join(members),
+    }
 
 
 def _stage_rows(

@@ -118,17 +118,23 @@ def analysis_stage(
         if arm not in taking_part:
             if who in analysed:
                 expected = "participants of the arms that take part"
-                raise InputError(design_file, "participant_id", f"{who} of arm {arm}", expected, again)
+                raise InputError(
+                    file=design_file, field="participant_id", found=f"{who} of arm {arm}", expected=expected, fix=again
+                )
             continue
         loss = _prior_loss(trial, who, analysis, design)
         if who not in analysed:
             losses[who] = loss or own_losses.get(who) or own_losses.get(EVERYONE)
             if losses[who] is None:
                 expected = "a row, or a reason why the participant is left out"
-                raise InputError(design_file, "participant_id", f"no {who}", expected, again)
+                raise InputError(
+                    file=design_file, field="participant_id", found=f"no {who}", expected=expected, fix=again
+                )
         elif loss:
             contradiction = f"{who}, of whom the tables say: {loss.reason}"
-            raise InputError(design_file, "participant_id", contradiction, "tables of one study", again)
+            raise InputError(
+                file=design_file, field="participant_id", found=contradiction, expected="tables of one study", fix=again
+            )
         else:
             losses[who] = None
     return StageOutcome("analysed", analysis.name, None, losses)
@@ -264,4 +270,10 @@ def craving_stages(trial: TrialRecords, arms: Arms, ratings: CravingRatings, mod
 
 def _check_number(model: FilePath, field: str, cell: str, number: int) -> None:
     if int(cell) != number:
-        raise InputError(model, field, cell, f"{number}, as in the craving scores", "Run the craving models again.")
+        raise InputError(
+            file=model,
+            field=field,
+            found=cell,
+            expected=f"{number}, as in the craving scores",
+            fix="Run the craving models again.",
+        )

@@ -97,11 +97,11 @@ def together(names: Sequence[str], inferences: Sequence[FilePath], nulls: Sequen
         columns[k] = relabelling_p(nulls[k], verdict["statistic"], blocks[k]["tests"]["two_sided"])
         if abs(columns[k][0] - verdict["p"]) > 1e-9 or len(columns[k]) != first["number of relabellings"]:
             raise InputError(
-                nulls[k],
-                "relabelling 0",
-                f"p {columns[k][0]:g} of {len(columns[k])} relabellings",
-                f"p {verdict['p']:g} of {first['number of relabellings']}, as {inferences[k]} has it",
-                "Delete both files and run the analysis again.",
+                file=nulls[k],
+                field="relabelling 0",
+                found=f"p {columns[k][0]:g} of {len(columns[k])} relabellings",
+                expected=f"p {verdict['p']:g} of {first['number of relabellings']}, as {inferences[k]} has it",
+                fix="Delete both files and run the analysis again.",
             )
     out = np.full((first["number of relabellings"], len(names)), np.nan)
     for k, values in columns.items():

@@ -137,7 +137,13 @@ class TrialRecords:
         rows = tables.read_table(files.randomised, of_arms=True)
         self.arms: dict[str, str | None] = {row["participant_id"]: row.get("arm") for row in rows}
         if len(self.arms) < len(rows):
-            raise InputError(self.file, "participant_id", "a participant twice", "one row each", "Remove the copy.")
+            raise InputError(
+                file=self.file,
+                field="participant_id",
+                found="a participant twice",
+                expected="one row each",
+                fix="Remove the copy.",
+            )
         participants = tables.read_table(files.participants, of_arms=True)
         self._columns: dict[str, dict[str, str | None]] = {row["participant_id"]: row for row in participants}
         self._runs: dict[tuple[str, str | None], dict[str, list[str]]] = {}
@@ -157,14 +163,24 @@ class TrialRecords:
         recorded = {row["participant_id"] for row in rows if row["scanned"] == "true"}
         if recorded != self.scanned:
             odd = ", ".join(sorted(recorded ^ self.scanned))
-            raise InputError(self.file, "scanned", f"not as in the table of scans: {odd}", "one study", "Run it again.")
+            raise InputError(
+                file=self.file,
+                field="scanned",
+                found=f"not as in the table of scans: {odd}",
+                expected="one study",
+                fix="Run it again.",
+            )
 
     def require_randomised(self, participants: Iterable[str], file: FilePath) -> None:
         """Raise an InputError if someone in a file was never randomised."""
         strangers = sorted(set(participants) - set(self.arms))
         if strangers:
             raise InputError(
-                file, "participant_id", ", ".join(strangers), f"participants of {self.file}", "Run the study again."
+                file=file,
+                field="participant_id",
+                found=", ".join(strangers),
+                expected=f"participants of {self.file}",
+                fix="Run the study again.",
             )
 
     def not_selected(self, participant: str) -> Loss | None:

@@ -216,7 +216,9 @@ def write(
         elif correlation is not None and files.roi_craving is not None:
             by_name[name] = answers.correlation(name, files.roi_craving, correlation)
         else:
-            raise InputError("config", "primary", name, "an answer of this study", "Correct the name.")
+            raise InputError(
+                file="config", field="primary", found=name, expected="an answer of this study", fix="Correct the name."
+            )
     relabelled = not_joint = None
     if declared.correction == "joint":
         names, nulls = declared.answers, dict(zip(analyses, files.nulls, strict=True))

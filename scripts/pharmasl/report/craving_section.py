@@ -109,9 +109,9 @@ def notes(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row["analysis"] == "equal_variance" and row["p"] is not None and number(row["p"]) < 0.05:
             text.append(
-                f"The mixed model takes scores to scatter alike, but {row['term']}: ratio {fixed(row['estimate'])}, "
+                f"The mixed model assumes equal variances, but {row['term']}: ratio {fixed(row['estimate'])}, "
                 f"{p_words(row['p'])} ({row['method'].split('; ')[1]}). Its p of the interaction is approximate then, the more "
-                "so the more the arms differ in size; the test of the difference of changes does not lean on it."
+                "so the more the arms differ in size; the test of the difference of changes does not depend on it."
             )
     return list(dict.fromkeys(text))
 

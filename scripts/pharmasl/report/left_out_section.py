@@ -46,7 +46,7 @@ def _sentence(region: str, analysis: str, test: Mapping[str, Any]) -> str:
     return (
         f"{start}. With {plain(test['tested_term'])}, the variable that chose it, the change of CBF read there "
         f"has r = {fixed(test['r'])}, {p_words(test['p'])} (one-sided; map, choice of the cluster and test all repeated in "
-        f"{count(test['permutations'], 'permutation')}). The p of the textbook for the same r ({p_words(test['p_naive'])}) "
+        f"{count(test['permutations'], 'permutation')}). The textbook p for the same r ({p_words(test['p_naive'])}) "
         "is too small, since participants share most of the data that chose their clusters; "
         f"r = {fixed(test['r_same_region'])} in the one cluster of all participants is circular."
     )

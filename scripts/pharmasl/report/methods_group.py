@@ -90,7 +90,7 @@ def _other_statistics(tests: Block) -> str:
     if "tfce" in tests:
         enhanced = tests["tfce"]
         text += (
-            f", and voxels besides by the {enhanced['statistic']} (E {short(enhanced['extent_power'])}, H "
+            f", and voxels also by the {enhanced['statistic']} (E {short(enhanced['extent_power'])}, H "
             f"{short(enhanced['height_power'])}, {enhanced['neighbours']} neighbours)"
         )
     return text

@@ -56,12 +56,12 @@ def registered_to(scans: Sequence[Row]) -> str:
     """
     without = sum(row["anatomy"] == TEMPLATE_ANATOMY for row in scans)
     own = "registered rigidly to the tissue maps of the participant's T1-weighted image"
-    fitted = "fitted by an affine transform to the template's tissue maps, for want of a T1-weighted image"
+    fitted = "fitted by an affine transform to the template's tissue maps, because there was no T1-weighted image"
     if not without:
         return f"Each scan was {own}."
     if without == len(scans):
         return f"Each scan was {fitted}."
-    return f"{count(len(scans) - without, 'scan was', 'scans were')} {own}, {without} {fitted}, which is less exact."
+    return f"{count(len(scans) - without, 'scan was', 'scans were')} {own}, {without} {fitted}; this is less exact."
 
 
 def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[Row]) -> str:
@@ -95,7 +95,7 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
         partial_volume([sidecar["PartialVolumeCorrection"] for sidecar in sidecars]),
     ]
     if any(sidecar["DistortionCorrection"]["FieldMaps"] for sidecar in sidecars):
-        text.append("Field maps were there, but geometric distortion was not corrected.")
+        text.append("Field maps were available, but geometric distortion was not corrected.")
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
     text.append(f"Maps on the template were smoothed within the brain by {fwhm} (FWHM).")
     return " ".join(text)
@@ -121,7 +121,7 @@ def partial_volume(corrections: Sequence[Sidecar]) -> str:
     """How CBF of grey and white matter was separated, and whether the contrasts are corrected."""
     used = any(correction["UsedInContrasts"] for correction in corrections)
     return (
-        f"CBF of grey and white matter was told apart by {agreed(correction['Method'] for correction in corrections)} over "
+        f"CBF of grey and white matter was separated by {agreed(correction['Method'] for correction in corrections)} over "
         f"{agreed(' by '.join(map(str, correction['Kernel'])) for correction in corrections)} voxels"
         + ("; the contrasts are of grey matter so corrected." if used else ", but not taken into the contrasts.")
     )
@@ -143,7 +143,7 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     }
     dropped = [sidecar["NumberOfRepeats"] - sidecar["NumberOfRepeatsUsed"] for sidecar in sidecars]
     return (
-        f"Of the differences of a scan were left out {listed(RULES[rule].format(**words) for rule in rules)}: "
+        f"Of the differences of a scan, {listed(RULES[rule].format(**words) for rule in rules)} were left out: "
         f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars)} in all, at most {max(dropped)} of one "
         f"scan. {average}"
     )

@@ -131,12 +131,12 @@ def craving(settings: Craving, arms: Arms) -> str:
     return (
         f"Cue-elicited craving is the rating after the cues ({after}) minus the one before "
         f"({before}). Its change was tested within arms by paired t tests and between arms by Welch's test, in "
-        "participants with both sessions. Beside it stand a mixed model with "
+        "participants with both sessions. In addition there are a mixed model with "
         "a random intercept for each participant (REML, Kenward-Roger standard errors and degrees of freedom), to which "
         "participants with one session contribute, and an analysis of covariance adjusted for the score at baseline, with "
-        "a residual variance for each arm. Ratings and cue types were compared by one contrast a participant for each term. "
-        "Whether scores scatter alike in both arms was asked by Breusch and Pagan's test in Koenker's form, and at both "
-        "sessions by Pitman and Morgan's."
+        "a residual variance for each arm. Ratings and cue types were compared by one contrast per participant for each term. "
+        "Whether the scores' variances are equal was tested between the arms by Breusch and Pagan's test in Koenker's form, "
+        "and between the sessions by Pitman and Morgan's."
     )
 
 

@@ -146,7 +146,7 @@ def method(answers: Sequence[Answer], permutations: int, seed: int) -> str:
     most = max((len(answer.rows) for answer in answers), default=0)
     choices = f" ({listed(naming.dimension(name).lower() for name in varied)})" if varied else ""
     return (
-        f"Sensitivity to the choices of the analysis was told by specification curves: {count(len(answers), 'question')} "
+        f"Sensitivity to the choices of the analysis was described by specification curves: {count(len(answers), 'question')} "
         f"answered in {count(most, 'specification')} each{choices}, by ordinary least squares on regional CBF. All specifications "
         "of a question were tested together (Simonsohn et al. 2020, doi 10.1038/s41562-020-0912-z) by the median estimate, "
         "the number significant in its direction and the mean z, two-sided, against "

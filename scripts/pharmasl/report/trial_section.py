@@ -128,7 +128,7 @@ def method(declared: Primary | None) -> str:
         text += f", corrected together by {CORRECTIONS[declared.correction]} at family-wise error {declared.alpha:g}"
     else:
         text += f", tested at {declared.alpha:g}"
-    support = f" Secondary answers, {listed(second)}, are told at their own level." if second else ""
+    support = f" Secondary answers, {listed(second)}, are reported at their own level." if second else ""
     return f"{text}; what could not be answered counts as not shown.{support} All others are exploratory."
 
 

@@ -71,7 +71,7 @@ def test_the_methods_say_what_was_declared():
         "The trial rests on 2 answers declared in the configuration: rest and cue-elicited craving, corrected"
     )
     assert "relabellings that the analyses have in common at family-wise error 0.01" in text
-    assert "Secondary answers, vmpfc with craving, are told" in text
+    assert "Secondary answers, vmpfc with craving, are reported" in text
     one = trial_section.method(settings.build(settings.Primary, {**asked, "answers": ["rest"], "secondary": []}))
     assert one == (
         "The trial rests on 1 answer declared in the configuration: rest, tested at 0.01; what could not be answered counts "
