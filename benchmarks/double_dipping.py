@@ -22,6 +22,22 @@ N = 43
 SHAPE, FORMING_P, SMOOTHING = (16, 16, 12), 0.005, 1.0
 
 
+class Strongest:
+    """Chooses the ``number`` voxels of largest t in the direction of the map's strongest one, wherever they lie."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def full(self, t):
+        """Voxels of the region in all participants."""
+        sign = np.sign(t[np.abs(t).argmax()]) or 1.0
+        return np.argpartition(-sign * t, self.number)[: self.number]
+
+    def again(self, t, first, sign):
+        """Voxels of the region in a map without one participant."""
+        return np.argpartition(-sign * t, self.number)[: self.number]
+
+
 def textbook(r):
     """Two-sided p of a correlation."""
     return 2 * stdtr(N - 2, -abs(r) * np.sqrt((N - 2) / (1 - r * r)))
@@ -29,7 +45,7 @@ def textbook(r):
 
 def strongest():
     """Independent voxels, and the choice of the 50 strongest."""
-    return lambda rng: rng.normal(size=(N, 2000)), leave_one_out.Strongest(50)
+    return lambda rng: rng.normal(size=(N, 2000)), Strongest(50)
 
 
 def cluster():

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
 import yaml
@@ -199,16 +200,20 @@ def study(tmp_path_factory):
     tables.write_table(here / "insula_values.tsv", values, describe(values))
     tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
     models.write_models(
-        here / "craving_scores.tsv", here / "craving_model.tsv", here / "influence.tsv", ARMS, config["sessions"]
+        here / "craving_scores.tsv",
+        here / "craving_model.tsv",
+        here / "influence.tsv",
+        complete_settings.arms(),
+        complete_settings.sessions(),
     )
     correlations.write_correlations(
         here / "craving_scores.tsv",
         [here / "insula_values.tsv"],
         [here / "insula_mask.json"],
         here / "roi_craving.tsv",
-        config["craving"],
-        ARMS,
-        config["sessions"],
+        complete_settings.craving(settings.RegionCorrelations, **config["craving"]),
+        complete_settings.arms(),
+        complete_settings.sessions(),
     )
     row = {"cluster": 1, "peak": 1, "x": -4.0, "y": 8.0, "z": 4.0, "sign": "-", "size_voxels": 27}
     row |= {
