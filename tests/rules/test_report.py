@@ -26,7 +26,7 @@ from pharmasl.regions import seed_slopes
 from pharmasl.report import analyses_section, methods_perfusion, methods_section, page, participants_section
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
-from pharmasl.study import configuration, settings, sheets
+from pharmasl.study import configuration, sheets
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
@@ -124,6 +124,8 @@ CONFIG = {
     "bids_dir": "/home/jane doe/trial/bids",
     "output_dir": "/home/jane doe/results",
     "title": "A <b>bold</b> & brave trial",
+    # As in the configuration of a simulated trial: the simulator's alone.
+    "simulate": {"seed": 1},
     "sessions": {"baseline": "T1", "followup": "T2"},
     "arms": ARMS,
     "conditions": {"rest": {"acquisition": "rest"}},
@@ -609,7 +611,7 @@ def test_methods_are_what_was_run(whole):
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
-    perfusion = settings.build(settings.Settings, configuration.resolve(CONFIG)).perfusion
+    perfusion = configuration.read(configuration.resolve(CONFIG)).perfusion
     assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_perfusion.perfusion(
         perfusion, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
@@ -631,7 +633,7 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    study = settings.build(settings.Settings, configuration.resolve(CONFIG))
+    study = configuration.read(configuration.resolve(CONFIG))
     text = methods_perfusion.perfusion(study.perfusion, [sidecar()] * 3, scans)
     assert words in text
     paragraphs = methods_section.paragraphs(
