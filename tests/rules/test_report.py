@@ -26,7 +26,7 @@ from pharmasl.regions import seed_slopes
 from pharmasl.report import analyses_section, methods_perfusion, methods_section, page, participants_section
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
-from pharmasl.study import configuration, sheets
+from pharmasl.study import configuration, settings, sheets
 from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
