@@ -1,14 +1,18 @@
 """Coverage of the craving analyses' intervals and false positives of their tests, in trials without or with an effect.
 
-    PYTHONPATH=scripts python benchmarks/craving.py [trials]
+    python benchmarks/craving.py [trials]
 
 21 and 22 participants, normal scores. Each line: what, share found, nominal share, Monte Carlo standard error.
 """
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from pharmasl.endpoints import mediation, mixed_models
 from pharmasl.statistics import correlation_tests, effect_sizes, mixed_model
 from pharmasl.statistics.partial_correlation import METHODS, Observations

@@ -1,6 +1,6 @@
 """How often noise passes for a finding when a region is chosen by the data it is tested on.
 
-    PYTHONPATH=scripts python benchmarks/double_dipping.py [trials] [permutations]
+    python benchmarks/double_dipping.py [trials] [permutations]
 
 43 participants, maps of pure noise, a score that has nothing to do with them. The region is chosen by the map's relation
 with the score: the 50 strongest of 2,000 independent voxels, or the largest cluster of smooth maps. Printed are the mean
@@ -11,12 +11,16 @@ p that permutes the choice of the region too.
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
-from pharmasl.group.engine import clusters
-from pharmasl.regions import leave_one_out
 from scipy.ndimage import gaussian_filter
 from scipy.special import stdtr, stdtrit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from pharmasl.group.engine import clusters
+from pharmasl.regions import leave_one_out
 
 N = 43
 SHAPE, FORMING_P, SMOOTHING = (16, 16, 12), 0.005, 1.0
