@@ -22,9 +22,16 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from pharmasl.group.engine import clusters, differences, glm, permutation, tfce
+from pharmasl.group.engine import clusters, differences, glm, maxima, permutation, relabelling, tfce
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.relabelling import Relabellings
 
 N, TREATED, FORMING_P = 43, 21, 0.001
+
+
+def enhancement(neighbours=6, scale="t"):
+    """As Smith and Nichols (2009) and FSL have it, with changes."""
+    return tfce.Enhancement(extent_power=0.5, height_power=2.0, neighbours=neighbours, scale=scale)
 
 
 def data():
@@ -57,24 +64,25 @@ def ours(mask, maps, repeats, covariates):
     """Milliseconds of each set of statistics, by name."""
     arm = (np.arange(N) < TREATED).astype(float)
     nuisance = np.column_stack([np.ones(N), *covariates])
-    model = glm.model(arm, nuisance)
+    model = glm.partial_form(arm, nuisance)
     start = time.process_time()
     fitted = differences.fit(maps.T, model)
     print(f"pharmasl, fit with {len(covariates)} covariates: {time.process_time() - start:.2f} s")
     threshold = float(special.stdtrit(model.df, 1 - FORMING_P))
-    every, _ = permutation.relabellings(np.column_stack([arm, nuisance]), 1200, 1)
+    every, _ = relabelling.relabellings(np.column_stack([arm, nuisance]), 1200, 1)
     lattice = clusters.Lattice(mask, 18)
     clustered = {"threshold": threshold, "mass": "excess"}
     found = {}
     for name, few, many, settings in (
         ("max-T", 128, 512, {}),
         ("max-T, cluster extent and mass", 128, 512, clustered),
-        ("all, TFCE of 6 neighbours", 2, 34, {**clustered, "enhancement": tfce.Enhancement()}),
-        ("all, TFCE of 26 neighbours", 2, 18, {**clustered, "enhancement": tfce.Enhancement(neighbours=26)}),
+        ("all, TFCE of 6 neighbours", 2, 34, {**clustered, "enhancement": enhancement()}),
+        ("all, TFCE of 26 neighbours", 2, 18, {**clustered, "enhancement": enhancement(neighbours=26)}),
     ):
 
         def run(number, settings=settings):
-            permutation.null_distribution(fitted, model, every[:number], lattice, **settings)
+            drawn = Relabellings(permutations=every[:number])
+            permutation.null_distribution(fitted, model, drawn, lattice, MaximumStatistics(**settings))
 
         run(2)
         found[name] = slope(run, few, many, repeats)
@@ -154,7 +162,7 @@ def calibrate(studies):
     n, number, shape = 13, 200, (14, 14, 12)
     mask = np.ones(shape, bool)
     mask[:2, :3] = False
-    lattice = clusters.Lattice(mask)
+    lattice = clusters.Lattice(mask, 18)
     rng = np.random.default_rng(1)
     arm, names = (np.arange(n) < 7).astype(float), ("max-T", "extent", "mass", "TFCE t", "TFCE z")
     site = np.arange(n) % 3
@@ -176,35 +184,36 @@ def calibrate(studies):
         with_sites = np.column_stack([nuisance, site == 1, site == 2])
         rows = np.column_stack([arm, nuisance])
         for name, values, model in (
-            ("normal, 9 against 11", normal, glm.model(theirs, both)),
-            ("permuted", skewed, glm.model(arm, nuisance)),
-            ("permuted within sites", skewed + site[:, None], glm.model(arm, with_sites)),
-            ("signs flipped", even, permutation.flip_model(np.ones(n), (age - age.mean())[:, None])),
+            ("normal, 9 against 11", normal, glm.partial_form(theirs, both)),
+            ("permuted", skewed, glm.partial_form(arm, nuisance)),
+            ("permuted within sites", skewed + site[:, None], glm.partial_form(arm, with_sites)),
+            ("signs flipped", even, glm.mean_form(np.ones(n), (age - age.mean())[:, None])),
         ):
             fitted = differences.fit(values * size if name in ("permuted", "signs flipped") else values, model)
             orders, signs = None, None
             if name == "signs flipped":
-                signs = permutation.flips(np.ones((n, 1)), number, study)[0]
+                signs = relabelling.flips(np.ones((n, 1)), number, study)[0]
             elif len(model.x) == many:
-                orders = permutation.relabellings(np.column_stack([theirs, both]), number, study)[0]
+                orders = relabelling.relabellings(np.column_stack([theirs, both]), number, study)[0]
             else:
-                orders = permutation.relabellings(rows, number, study, site if "sites" in name else None)[0]
-            maxima = []
+                orders = relabelling.relabellings(rows, number, study, site if "sites" in name else None)[0]
+            largest = []
             for scale in ("t", "z"):
                 null = permutation.null_distribution(
                     fitted,
                     model,
-                    orders,
+                    Relabellings(permutations=orders, signs=signs),
                     lattice,
-                    float(special.stdtrit(model.df, 0.98)),
-                    signs=signs,
-                    mass="excess",
-                    enhancement=tfce.Enhancement(scale=scale),
+                    MaximumStatistics(
+                        threshold=float(special.stdtrit(model.df, 0.98)),
+                        mass="excess",
+                        enhancement=enhancement(scale=scale),
+                    ),
                 )
-                maxima += [null.largest_t(), null.largest_extent(), null.largest_mass()] if scale == "t" else []
-                maxima.append(null.largest_tfce())
-            for k, values_of_one in enumerate(maxima):
-                hits[name][k] += permutation.family_wise_p(values_of_one[:1], values_of_one)[0] <= 0.05
+                largest += [null.largest_t(), null.largest_extent(), null.largest_mass()] if scale == "t" else []
+                largest.append(null.largest_tfce())
+            for k, values_of_one in enumerate(largest):
+                hits[name][k] += maxima.family_wise_p(values_of_one[:1], values_of_one)[0] <= 0.05
     error = np.sqrt(0.05 * 0.95 / studies)
     print(f"{studies} studies, standard error {error:.4f}")
     for name, counts in hits.items():

@@ -1,6 +1,6 @@
 """How often an analysis is called significant where there is nothing: each choice of the statistic that decides.
 
-    python benchmarks/null_studies.py [studies]
+    PYTHONPATH=scripts python benchmarks/null_studies.py [studies]
 
 Smooth noise in a ball of about 2,900 voxels. Every relabelling of a study is taken once for the observed one, so that an
 error is counted, not sampled, wherever all relabellings are few (6 v 6, 9 v 6); of 21 v 22 and 10 v 30, 5,000 are drawn.
@@ -8,19 +8,18 @@ The last column is the rule that counts a cluster as significant if any of the f
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
-from scipy import ndimage, special
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
 from pharmasl.group import combination, verdict
-from pharmasl.group.engine import clusters, glm, permutation, tfce
+from pharmasl.group.engine import clusters, glm, permutation, relabelling, tfce
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.relabelling import Relabellings
+from scipy import ndimage, special
 
 SHAPE, RADIUS, SMOOTH, SEED = (19, 19, 19), 9.0, 1.3, 20261128
 SIZES = ((6, 6), (9, 6), (21, 22), (10, 30))
 FORMING_P, ALPHA, DRAWN = 0.001, 0.05, 5000
+ENHANCEMENT = tfce.Enhancement(extent_power=0.5, height_power=2.0, neighbours=6, scale="t")
 
 
 def ball():
@@ -39,18 +38,16 @@ def rates(rng, mask, treated, control):
     people = treated + control
     x = (np.arange(people) < treated).astype(float)
     design = np.column_stack([x, np.ones(people)])
-    model = glm.model(x, np.ones((people, 1)))
-    orders, exhaustive = permutation.relabellings(design, DRAWN if treated + control > 16 else 6000, SEED)
+    model = glm.partial_form(x, np.ones((people, 1)))
+    orders, exhaustive = relabelling.relabellings(design, DRAWN if treated + control > 16 else 6000, SEED)
     fit = glm.fit(noise(rng, mask, people), model)
     threshold = float(special.stdtrit(model.df, 1 - FORMING_P))
     null = permutation.null_distribution(
         fit.residuals,
         model,
-        orders,
+        Relabellings(permutations=orders),
         clusters.Lattice(mask, 18),
-        threshold,
-        mass="excess",
-        enhancement=tfce.Enhancement(),
+        MaximumStatistics(threshold=threshold, mass="excess", enhancement=ENHANCEMENT),
         threads=2,
     )
     p = {name: combination.relabelling_p(null, name, True) for name in verdict.PRIMARY}

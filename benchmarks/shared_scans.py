@@ -1,6 +1,6 @@
 """How often noise gives a result where seed and outcome share scans, and where a region was chosen by what it is tested against.
 
-    python benchmarks/shared_scans.py [studies]
+    PYTHONPATH=scripts python benchmarks/shared_scans.py [studies]
 
 Smooth noise of 21 v 22 people in a ball of some 900 voxels, three states, two sessions, nothing planted. The seed is a ball of
 33 voxels of the change at rest. Outcome: the change of `smoking - rest`, which takes the same rest scans, or of
@@ -9,14 +9,12 @@ Then a region that is the best cluster of the map's regression on craving, relat
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
+from pharmasl.group.engine import clusters, differences, glm, maxima, permutation, relabelling
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.relabelling import Relabellings
 from scipy import ndimage, special
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-from pharmasl.group.engine import clusters, differences, glm, permutation
 
 SHAPE, SMOOTH, SEED, ARMS, RELABELLINGS = (13, 13, 13), 1.3, 20261128, (21, 22), 300
 
@@ -35,13 +33,14 @@ def changes(rng, mask, people):
 def slope(outcome, x, treated, lattice):
     """Least family-wise p by extent of the slope on x, arm held fixed; the map's t and labels of clusters."""
     nuisance = np.column_stack([treated, np.ones(len(x))])
-    model = glm.model(x, nuisance)
+    model = glm.partial_form(x, nuisance)
     threshold = float(special.stdtrit(model.df, 0.999))
-    orders, _ = permutation.relabellings(np.column_stack([x, nuisance]), RELABELLINGS, SEED)
+    orders, _ = relabelling.relabellings(np.column_stack([x, nuisance]), RELABELLINGS, SEED)
     fit = differences.fit(outcome, model)
-    null = permutation.null_distribution(fit, model, orders, lattice, threshold).largest_extent()
+    drawn, statistics = Relabellings(permutations=orders), MaximumStatistics(threshold=threshold)
+    null = permutation.null_distribution(fit, model, drawn, lattice, statistics).largest_extent()
     labels, _ = clusters.label(fit.t, threshold, lattice)
-    return permutation.family_wise_p(null[:1], null)[0], fit.t, labels
+    return maxima.family_wise_p(null[:1], null)[0], fit.t, labels
 
 
 def related(region, craving, treated, rng):

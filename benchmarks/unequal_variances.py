@@ -1,6 +1,6 @@
 """Error and power of the whole-brain test where the arms' variances differ: one residual variance, or one for each arm.
 
-    python benchmarks/unequal_variances.py [studies] [relabellings]
+    PYTHONPATH=scripts python benchmarks/unequal_variances.py [studies] [relabellings]
 
 Smooth noise in a ball of some 900 voxels, the treatment arm's standard deviation times the root of the ratio. Error: share of
 studies without effect whose least family-wise p (largest |t| or |z|; cluster extent) is at most .05. Power: the same with an
@@ -10,14 +10,22 @@ permutations by arm over that of the equal-variance engine, on 20,000 voxels, wi
 
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from pharmasl.group.engine import (
+    aspin_welch,
+    clusters,
+    differences,
+    glm,
+    maxima,
+    permutation,
+    relabelling,
+    statistic,
+    tfce,
+)
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.relabelling import Relabellings
 from scipy import ndimage, special
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-from pharmasl.group.engine import aspin_welch, clusters, differences, glm, permutation, statistic, tfce
 
 SHAPE, RADIUS, SMOOTH, SEED = (13, 13, 13), 6.2, 1.3, 20261128
 SIZES = ((6, 6), (10, 10), (20, 20), (21, 22), (10, 30), (30, 10), (6, 30))
@@ -45,15 +53,19 @@ def least_p(data, model, groups, orders, lattice):
     own = by_arm.observed(orders)
     nulls = {
         "equal": permutation.null_distribution(
-            fit, model, orders, lattice, float(special.stdtrit(model.df, 1 - FORMING_P))
+            fit,
+            model,
+            Relabellings(permutations=orders),
+            lattice,
+            MaximumStatistics(threshold=float(special.stdtrit(model.df, 1 - FORMING_P))),
         ),
-        "by_arm": by_arm.null(orders, lattice, float(-special.ndtri(FORMING_P))),
+        "by_arm": by_arm.null(orders, lattice, MaximumStatistics(threshold=float(-special.ndtri(FORMING_P)))),
     }
     told = statistic.note(statistic._variances(by_arm, own, by_arm.names), statistic.EQUAL)
     p = {}
     for kind, null in nulls.items():
         for name, values in (("peak", null.largest_t()), ("extent", null.largest_extent())):
-            p[kind, name] = permutation.family_wise_p(values[:1], values)[0]
+            p[kind, name] = maxima.family_wise_p(values[:1], values)[0]
     return p, told is not None
 
 
@@ -62,10 +74,10 @@ def rates(rng, sizes, ratio, studies, relabellings):
     n1, n2 = sizes
     groups = np.repeat([0, 1], [n1, n2])
     x, design = (groups == 0).astype(float), np.column_stack([groups == 0, np.ones(n1 + n2)]).astype(float)
-    model = glm.model(x, np.ones((n1 + n2, 1)))
+    model = glm.partial_form(x, np.ones((n1 + n2, 1)))
     mask = ball(SHAPE, RADIUS)
     lattice, spread = clusters.Lattice(mask, 18), np.where(groups == 0, np.sqrt(ratio), 1.0)[:, None]
-    orders, _ = permutation.relabellings(design, relabellings, SEED)
+    orders, _ = relabelling.relabellings(design, relabellings, SEED)
     planted = ball(SHAPE, 2.1)[mask] * EFFECT * np.sqrt(ratio / n1 + 1 / n2)
     error, power, noted = {}, {}, 0
     for _ in range(studies):
@@ -88,21 +100,27 @@ def speed():
     x = (groups == 0).astype(float)
     for covariates in (0, 3):
         nuisance = np.column_stack([np.ones(43), rng.normal(size=(43, covariates))])
-        model = glm.model(x, nuisance)
+        model = glm.partial_form(x, nuisance)
         fit = differences.fit(np.ascontiguousarray(noise(rng, mask, 43).astype(np.float32)), model)
         lattice = clusters.Lattice(mask, 18)
         orders = np.array([np.arange(43), *(rng.permutation(43) for _ in range(999))])
         by_arm = aspin_welch.ByArm(fit, model, groups, ["treatment", "control"])
-        for enhancement in (None, tfce.Enhancement()):
+        for enhancement in (None, tfce.Enhancement(extent_power=0.5, height_power=2.0, neighbours=6, scale="t")):
             seconds = {}
             for _ in range(2):  # the first time compiles
                 start = time.perf_counter()
                 permutation.null_distribution(
-                    fit, model, orders, lattice, 3.3, mass="excess", enhancement=enhancement, threads=2
+                    fit,
+                    model,
+                    Relabellings(permutations=orders),
+                    lattice,
+                    MaximumStatistics(threshold=3.3, mass="excess", enhancement=enhancement),
+                    threads=2,
                 )
                 seconds["equal"] = time.perf_counter() - start
                 start = time.perf_counter()
-                by_arm.null(orders, lattice, 3.1, mass="excess", enhancement=enhancement, threads=2)
+                statistics = MaximumStatistics(threshold=3.1, mass="excess", enhancement=enhancement)
+                by_arm.null(orders, lattice, statistics, threads=2)
                 seconds["by_arm"] = time.perf_counter() - start
             what = "with TFCE" if enhancement else "peak, extent, mass"
             print(

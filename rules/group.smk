@@ -44,7 +44,6 @@ rule group_statistics:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
-        inference=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis].inference),
         arms=ARMS,
         sessions=per("analysis", TARGETS.analysis_sessions),
         participants=per("analysis", TARGETS.members),

@@ -1,31 +1,37 @@
 """Test an effect on change at every voxel: maps, permutation p, clusters and the definitions behind them."""
 
 from pharmasl.group import analysis
+from pharmasl.group.definitions import Question
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
 
     def several(paths):
         return [paths] if isinstance(paths, str) else list(paths)
 
-    analysis.run(
-        {
-            **{name: several(getattr(given, name)) for name in ("baseline", "followup", "seed", "within")},
-            "participants": given.participants,
-            "template_mask": given.template_mask,
-        },
-        snakemake.output,
-        analysis=params.analysis,
-        inference=params.inference,
-        arms=params.arms,
-        participants=params.participants,
+    def one(paths):
+        return next(iter(several(paths)), None)
+
+    question = Question(
+        analysis=settings.build(settings.Analysis, params.analysis),
+        arms=settings.build(settings.Arms, params.arms),
         sessions=params.sessions,
         is_cbf=params.is_cbf,
-        shared=params.shared,
-        threads=snakemake.threads,
+        shared_data=tuple(params.shared),
     )
+    files = analysis.InputFiles(
+        baseline=several(inputs.baseline),
+        followup=several(inputs.followup),
+        members=params.participants,
+        participants=inputs.participants,
+        template_mask=inputs.template_mask,
+        seed=one(inputs.seed),
+        within=one(inputs.within),
+    )
+    analysis.run(question, files, snakemake.output, threads=snakemake.threads)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,27 @@
-"""Tell the slopes of regions' changes on the seeds' changes, within each arm and between the arms."""
+"""Estimate the slopes of regions' changes on the seeds' changes, within each arm and between the arms."""
 
 from pharmasl.regions import seed_slopes
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     seed_slopes.write(
-        {"participants": given.participants, "values": given["values"], "sidecars": given.sidecars},
+        inputs.participants,
+        inputs["values"],
+        inputs.sidecars,
         snakemake.output.table,
-        analyses=params.analyses,
+        analyses=[
+            seed_slopes.SeededAnalysis(
+                analysis=settings.build(settings.Analysis, {"name": name, **asked["settings"]}),
+                members=asked["members"],
+                sessions=asked["sessions"],
+            )
+            for name, asked in params.analyses.items()
+        ],
         rois=params.rois,
-        arms=params.arms,
+        arms=settings.build(settings.Arms, params.arms),
     )
 
 

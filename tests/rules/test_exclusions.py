@@ -11,12 +11,11 @@ from pharmasl.files import tables
 from pharmasl.group import analysis as analysis_module
 from pharmasl.quality.measure_columns import COLUMNS
 from pharmasl.space import images
-from pharmasl.study.settings import RegionCorrelations
 
 AFFINE = np.diag([4.0, 4, 4, 1])
 SHAPE = (8, 8, 8)
 NAMES = [f"sub-{k:02d}" for k in range(1, 13)]
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
 SESSIONS = {"baseline": "T1", "followup": "T2"}
 LOST = ("sub-05", "T2")
 REASON = "registration not accepted: starts disagree"
@@ -89,8 +88,7 @@ def group(trial, folder, names, analysis):
     maps = (*analysis_module.MAPS, "mask", "clusters")
     out = {name: folder / f"{name}.nii.gz" for name in maps} | {n: folder / f"{n}.tsv" for n in ("design", "null")}
     output = SimpleNamespace(**out, inference=folder / "inference.json")
-    inference = {"permutations": 60, "seed": 1, "cluster_forming_p": 0.01, "neighbours": 18, "alpha": 0.05}
-    inference |= {"primary": "extent", "variance": "equal"}
+    inference = complete_settings.plain_inference(permutations=60, seed=1, cluster_forming_p=0.01)
     script("group_statistics").main(
         SimpleNamespace(
             input=SimpleNamespace(
@@ -103,8 +101,7 @@ def group(trial, folder, names, analysis):
             ),
             output=output,
             params=SimpleNamespace(
-                analysis=analysis,
-                inference=inference,
+                analysis=complete_settings.plain_analysis(inference=inference, **analysis),
                 arms=ARMS,
                 participants={"baseline": names, "followup": names},
                 sessions=SESSIONS,
@@ -171,9 +168,9 @@ def test_correlations_with_craving_count_the_participant_as_missing(trial, tmp_p
         [trial / "values.tsv"],
         [trial / "roi.json"],
         tmp_path / "out.tsv",
-        complete_settings.craving(RegionCorrelations, **craving),
-        complete_settings.arms(),
-        complete_settings.sessions(),
+        craving,
+        ARMS,
+        SESSIONS,
     )
     n = {
         row["timing"]: row["n"]

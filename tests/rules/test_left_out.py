@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from loading import script
 from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.group.definitions import Question
 from pharmasl.regions import region_masks
 from pharmasl.space import images
 from pharmasl.study import settings
@@ -16,16 +18,8 @@ from scipy import ndimage
 SHAPE, N = (14, 14, 10), 16
 NAMES = [f"sub-{k:02d}" for k in range(1, N + 1)]
 TREATED = np.arange(N) < 8
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
-INFERENCE = {
-    "primary": "extent",
-    "variance": "equal",
-    "permutations": 100,
-    "seed": 3,
-    "cluster_forming_p": 0.005,
-    "neighbours": 18,
-    "alpha": 0.05,
-}
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
+INFERENCE = complete_settings.plain_inference(permutations=100, seed=3, cluster_forming_p=0.005)
 SETTINGS = {
     "interaction": {"effect": "group_by_time", "contrast": "rest", "covariates": ["age"]},
     "association": {"effect": "association", "contrast": "rest", "seed": {"roi": "s", "contrast": "rest"}},
@@ -66,21 +60,22 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
     files = {name: str(tmp_path / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
     files |= {name: str(tmp_path / f"{name}.tsv") for name in ("design", "null")}
     files["inference"] = str(tmp_path / "inference.json")
+    asked = complete_settings.plain_analysis(inference=INFERENCE, **SETTINGS[question])
     analysis.run(
-        {
-            "baseline": trial.baseline,
-            "followup": trial.followup,
-            "seed": [str(trial.folder / "seed.tsv")] if question != "interaction" else [],
-            "within": [],
-            "participants": str(trial.folder / "participants.tsv"),
-            "template_mask": str(trial.folder / "mask.nii.gz"),
-        },
+        Question(
+            analysis=settings.build(settings.Analysis, asked),
+            arms=settings.build(settings.Arms, ARMS),
+            sessions={"baseline": "T1", "followup": "T2"},
+        ),
+        analysis.InputFiles(
+            baseline=trial.baseline,
+            followup=trial.followup,
+            members={"baseline": NAMES, "followup": NAMES},
+            participants=trial.folder / "participants.tsv",
+            template_mask=trial.folder / "mask.nii.gz",
+            seed=trial.folder / "seed.tsv" if question != "interaction" else None,
+        ),
         SimpleNamespace(**files),
-        analysis=SETTINGS[question],
-        inference=INFERENCE,
-        arms=ARMS,
-        participants={"baseline": NAMES, "followup": NAMES},
-        sessions={"baseline": "T1", "followup": "T2"},
         threads=1,
     )
     definition = {"analysis": question, "cluster": 1}

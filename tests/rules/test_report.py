@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import complete_settings
 import numpy as np
+import permuting
 import pytest
 import yaml
 from loading import ROOT, script
@@ -17,7 +18,7 @@ from pharmasl.endpoints import scores as scoring
 from pharmasl.figures import findings
 from pharmasl.files import tables
 from pharmasl.group import definitions, verdict
-from pharmasl.group.engine import tfce
+from pharmasl.group.definitions import Exclusion, Question
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.measure_columns import COLUMNS as QUALITY
@@ -87,10 +88,18 @@ def sidecar():
 
 
 def inference(analysis, status="run"):
-    settings = {"alpha": 0.05, "cluster_forming_p": 0.001, "neighbours": 18, "seed": 7}
-    lost = [{"participant_id": "sub-03", "reason": "no CBF of rest at T2: the scan is excluded or covers nothing"}]
-    question = SimpleNamespace(analysis=analysis, inference=settings, arms=ARMS, excluded=lost, shared=[], is_cbf=True)
-    block = definitions.block(question, status, ["sub-02"])
+    asked = settings.build(
+        settings.Inference,
+        complete_settings.plain_inference(alpha=0.05, cluster_forming_p=0.001, neighbours=18, seed=7),
+    )
+    whole = complete_settings.plain_analysis(**{**analysis, "inference": settings.plain(asked)})
+    question = Question(
+        analysis=settings.build(settings.Analysis, whole),
+        arms=settings.build(settings.Arms, {**ARMS, "others": []}),
+        sessions={},
+    )
+    lost = Exclusion("sub-03", "no CBF of rest at T2: the scan is excluded or covers nothing")
+    block = definitions.block(question, status, ["sub-02"], [lost])
     if status != "run":
         return block
     block["model"] = {"formula": "change ~ arm", "tested_term": "arm", "statistic": "Student's t", "df": 6, "n": 8}
@@ -110,9 +119,16 @@ def inference(analysis, status="run"):
     )
     block["verdict"] = decided.block()
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
-    plan = SimpleNamespace(exchange="permute", blocks=None)
-    block["permutation"] = definitions.permutation(plan, 70, True, 1.85, settings, 2 / 70)
-    block["tests"] = definitions.statistics(settings, 5.2, True, "excess", tfce.Enhancement())
+    block["permutation"] = definitions.permutation(
+        "permute",
+        within_blocks=False,
+        number=70,
+        exhaustive=True,
+        log10_distinct=1.85,
+        seed=7,
+        smallest=2 / 70,
+    )
+    block["tests"] = definitions.statistics(asked, 5.2, mass=True, enhancement=permuting.enhancement())
     block["tests"]["voxel"]["critical_t"] = 9.1
     block["tests"]["cluster"]["critical_extent_voxels"] = None
     fields = {"status": "known", "fwhm_voxels": [4.1, 4.2, 4.3], "resels": [1.0, 2.0, 3.0, 44.0], "doubts": ["rough"]}
@@ -124,8 +140,6 @@ CONFIG = {
     "bids_dir": "/home/jane doe/trial/bids",
     "output_dir": "/home/jane doe/results",
     "title": "A <b>bold</b> & brave trial",
-    # As in the configuration of a simulated trial: the simulator's alone.
-    "simulate": {"seed": 1},
     "sessions": {"baseline": "T1", "followup": "T2"},
     "arms": ARMS,
     "conditions": {"rest": {"acquisition": "rest"}},
@@ -202,20 +216,16 @@ def study(tmp_path_factory):
     tables.write_table(here / "insula_values.tsv", values, describe(values))
     tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
     models.write_models(
-        here / "craving_scores.tsv",
-        here / "craving_model.tsv",
-        here / "influence.tsv",
-        complete_settings.arms(),
-        complete_settings.sessions(),
+        here / "craving_scores.tsv", here / "craving_model.tsv", here / "influence.tsv", ARMS, config["sessions"]
     )
     correlations.write_correlations(
         here / "craving_scores.tsv",
         [here / "insula_values.tsv"],
         [here / "insula_mask.json"],
         here / "roi_craving.tsv",
-        complete_settings.craving(settings.RegionCorrelations, **config["craving"]),
-        complete_settings.arms(),
-        complete_settings.sessions(),
+        config["craving"],
+        ARMS,
+        config["sessions"],
     )
     row = {"cluster": 1, "peak": 1, "x": -4.0, "y": 8.0, "z": 4.0, "sign": "-", "size_voxels": 27}
     row |= {
@@ -611,7 +621,7 @@ def test_methods_are_what_was_run(whole):
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
-    perfusion = configuration.read(configuration.resolve(CONFIG)).perfusion
+    perfusion = settings.build(settings.Settings, configuration.resolve(CONFIG)).perfusion
     assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_perfusion.perfusion(
         perfusion, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
@@ -633,7 +643,7 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    study = configuration.read(configuration.resolve(CONFIG))
+    study = settings.build(settings.Settings, configuration.resolve(CONFIG))
     text = methods_perfusion.perfusion(study.perfusion, [sidecar()] * 3, scans)
     assert words in text
     paragraphs = methods_section.paragraphs(

@@ -13,6 +13,7 @@ from pharmasl.endpoints import correlations
 from pharmasl.endpoints import scores as scoring
 from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.group.definitions import Question
 from pharmasl.regions import region_masks, region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.space import images
@@ -241,21 +242,16 @@ class Trial:
         self.scores, self.related = str(self.root / "scores.tsv"), str(self.root / "roi_craving.tsv")
         table = self.study.config["bids_dir"] + "/phenotype/craving.tsv"
         scoring.write_scores(
-            table,
-            self.participants,
-            self.scores,
-            complete_settings.craving(settings.Ratings, **config["craving"]),
-            settings.build(settings.Sessions, config["sessions"]),
-            settings.build(settings.Arms, config["arms"]),
+            table, self.participants, self.scores, config["craving"], config["sessions"], config["arms"]
         )
         correlations.write_correlations(
             self.scores,
             [self.values["seeded"]],
             [self.sidecars["seeded"]],
             self.related,
-            complete_settings.craving(settings.RegionCorrelations, **config["craving"]),
-            settings.build(settings.Arms, config["arms"]),
-            settings.build(settings.Sessions, config["sessions"]),
+            config["craving"],
+            config["arms"],
+            config["sessions"],
         )
 
     def analyse(self, name):
@@ -268,22 +264,26 @@ class Trial:
             null=str(folder / "null.tsv"),
             inference=str(folder / "inference.json"),
         )
-        settings, members = config["analyses"][name], self.study.members(name)
+        asked, members = config["analyses"][name], self.study.members(name)
         sessions = self.study.analysis_sessions(name)
-        given = {
-            which: [self.contrasts[member, label, settings["contrast"]] for member in members]
+        paths = {
+            which: [self.contrasts[member, label, asked["contrast"]] for member in members]
             for which, label in sessions.items()
         }
-        given |= {"participants": self.participants, "template_mask": self.template_mask, "within": []}
-        given["seed"] = [self.values[settings["seed"]["roi"]]] if "seed" in settings else []
         analysis.run(
-            given,
+            Question(
+                analysis=settings.build(settings.Analysis, {"name": name, **asked}),
+                arms=settings.build(settings.Arms, config["arms"]),
+                sessions=sessions,
+            ),
+            analysis.InputFiles(
+                **paths,
+                members={which: [f"sub-{member}" for member in members] for which in sessions},
+                participants=self.participants,
+                template_mask=self.template_mask,
+                seed=self.values[asked["seed"]["roi"]] if "seed" in asked else None,
+            ),
             output,
-            analysis=settings,
-            inference=settings["inference"],
-            arms=config["arms"],
-            participants={which: [f"sub-{member}" for member in members] for which in sessions},
-            sessions=sessions,
         )
         return output
 

@@ -3,6 +3,7 @@
 import itertools
 import types
 
+import complete_settings
 import numpy as np
 import pytest
 from loading import script
@@ -15,16 +16,10 @@ AFFINE = np.diag([4.0, 4, 4, 1])
 SHAPE = (9, 9, 8)
 NAMES = [f"sub-{k}" for k in range(8)]
 TREATED = np.arange(8) < 4
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
-INFERENCE = {
-    "permutations": 500,
-    "seed": 3,
-    "cluster_forming_p": 0.05,
-    "neighbours": 18,
-    "two_sided": True,
-    "alpha": 0.05,
-    "statistics": ["extent", "mass", "tfce"],
-}
+ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
+INFERENCE = complete_settings.plain_inference(
+    permutations=500, seed=3, cluster_forming_p=0.05, statistics=["extent", "mass", "tfce"]
+)
 # All 70 ways to deal four of eight people to the treatment.
 DEALS = [np.isin(np.arange(8), deal) for deal in itertools.combinations(range(8), 4)]
 
@@ -61,9 +56,12 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
         "template_mask": str(trial.folder / "mask.nii.gz"),
     }
     params = types.SimpleNamespace(
-        analysis={"effect": "group_by_time", "contrast": contrast, "covariates": []},
+        analysis=complete_settings.plain_analysis(
+            effect="group_by_time",
+            contrast=contrast,
+            inference={**INFERENCE, "primary": primary, "variance": variance},
+        ),
         arms=ARMS,
-        inference={**INFERENCE, "primary": primary, "variance": variance},
         sessions={"baseline": "T1", "followup": "T2"},
         is_cbf=True,
         shared=[],

@@ -13,7 +13,7 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import combination
-from pharmasl.group.engine import permutation
+from pharmasl.group.engine import maxima
 
 
 class NotJointError(Exception):
@@ -39,14 +39,14 @@ def relabelling_p(path: FilePath, statistic: str, two_sided: bool) -> np.ndarray
     return combination.relabelling_p(_null(path), statistic, two_sided)
 
 
-def _null(path: FilePath) -> permutation.Null:
+def _null(path: FilePath) -> maxima.Null:
     """The maxima in a table; those that were not computed are None."""
     rows = tables.read_table(path)
     columns: dict[str, Any] = {}
-    for field in dataclasses.fields(permutation.Null):
+    for field in dataclasses.fields(maxima.Null):
         cells = [row[field.name] for row in rows]
         columns[field.name] = None if None in cells else np.array(cells, dtype=np.float64)
-    return permutation.Null(**columns)
+    return maxima.Null(**columns)
 
 
 def _relabelling_basis(block: dict[str, Any]) -> dict[str, Any]:

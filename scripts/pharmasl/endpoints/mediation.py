@@ -20,18 +20,14 @@ exploratory.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from pharmasl.endpoints import endpoint
-from pharmasl.endpoints.regional_values import RegionalValues, Sample, read_values
-from pharmasl.errors import FilePath, InputError
+from pharmasl.endpoints import correlations
+from pharmasl.endpoints import scores as scoring
+from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.statistics.bootstrap import Bootstrap
-from pharmasl.study import settings
 
 COLUMNS = {
     "effect": {
@@ -65,27 +61,7 @@ COLUMNS = {
 }
 
 
-def _slopes(outcome: np.ndarray, tested: Sequence[np.ndarray], covariates: np.ndarray) -> np.ndarray:
-    """Least-squares slopes of an outcome (..., n) on the tested variables, (..., tested), an intercept and the covariates.
-
-    NaN where the columns are dependent.
-    """
-    # Centred and scaled to one length, so that the test of dependence does not depend on units.
-    columns = np.stack([*tested, *np.moveaxis(covariates, -2, 0)], axis=-1)
-    columns = columns - columns.mean(axis=-2, keepdims=True)
-    length = np.sqrt((columns**2).sum(axis=-2, keepdims=True))
-    columns = columns / np.where(length > 0, length, 1)
-    gram = np.swapaxes(columns, -1, -2) @ columns
-    sound = np.linalg.det(gram) > 1e-10
-    gram = np.where(sound[..., None, None], gram, np.eye(gram.shape[-1]))
-    moment = np.swapaxes(columns, -1, -2) @ (outcome - outcome.mean(axis=-1, keepdims=True))[..., None]
-    slopes = np.linalg.solve(gram, moment)[..., 0] / np.where(length > 0, length, 1)[..., 0, :]
-    return np.where(sound[..., None], slopes, np.nan)[..., : len(tested)]
-
-
-def paths(
-    x: np.ndarray, mediators: Sequence[np.ndarray], y: np.ndarray, covariates: np.ndarray
-) -> dict[str, np.ndarray]:
+def paths(x, mediators, y, covariates):
     """Path coefficients and their products by least squares; vectorised over leading axes.
 
     Parameters
@@ -101,20 +77,36 @@ def paths(
     dict of str to ndarray of shape (...)
         The effects of :data:`COLUMNS` in its order; NaN where a regression has dependent columns.
     """
-    total = _slopes(y, [x], covariates)[..., 0]
-    a1 = _slopes(mediators[0], [x], covariates)[..., 0]
+    base = [np.ones_like(x), *np.moveaxis(covariates, -2, 0)]
+
+    def slopes(outcome, *tested):
+        # Centred and scaled to one length, so that the test of dependence does not hang on units.
+        columns = np.stack([*tested, *base[1:]], axis=-1)
+        columns = columns - columns.mean(axis=-2, keepdims=True)
+        length = np.sqrt((columns**2).sum(axis=-2, keepdims=True))
+        columns = columns / np.where(length > 0, length, 1)
+        gram = np.swapaxes(columns, -1, -2) @ columns
+        sound = np.linalg.det(gram) > 1e-10
+        gram = np.where(sound[..., None, None], gram, np.eye(gram.shape[-1]))
+        moment = np.swapaxes(columns, -1, -2) @ (outcome - outcome.mean(axis=-1, keepdims=True))[..., None]
+        found = np.linalg.solve(gram, moment)[..., 0] / np.where(length > 0, length, 1)[..., 0, :]
+        return np.where(sound[..., None], found, np.nan)[..., : len(tested)]
+
+    total = slopes(y, x)[..., 0]
     if len(mediators) == 1:
-        direct, b = np.moveaxis(_slopes(y, [x, mediators[0]], covariates), -1, 0)
+        a = slopes(mediators[0], x)[..., 0]
+        direct, b = np.moveaxis(slopes(y, x, mediators[0]), -1, 0)
         return {
             "total": total,
             "direct": direct,
-            "indirect": a1 * b,
-            "arm -> m1": a1,
+            "indirect": a * b,
+            "arm -> m1": a,
             "m1 -> craving": b,
-            "arm -> m1 -> craving": a1 * b,
+            "arm -> m1 -> craving": a * b,
         }
-    a2, d = np.moveaxis(_slopes(mediators[1], [x, mediators[0]], covariates), -1, 0)
-    direct, b1, b2 = np.moveaxis(_slopes(y, [x, *mediators], covariates), -1, 0)
+    a1 = slopes(mediators[0], x)[..., 0]
+    a2, d = np.moveaxis(slopes(mediators[1], x, mediators[0]), -1, 0)
+    direct, b1, b2 = np.moveaxis(slopes(y, x, *mediators), -1, 0)
     return {
         "total": total,
         "direct": direct,
@@ -130,26 +122,7 @@ def paths(
     }
 
 
-@dataclass(frozen=True)
-class MediatedEffect:
-    """An effect with its bootstrap intervals, NaN where it is undefined in more than 5 % of the samples."""
-
-    estimate: float
-    percentile_low: float
-    percentile_high: float
-    bca_low: float
-    bca_high: float
-
-
-def mediate(
-    x: np.ndarray,
-    mediators: Sequence[np.ndarray],
-    y: np.ndarray,
-    covariates: np.ndarray,
-    rng: np.random.Generator,
-    resamples: int,
-    level: float = 0.95,
-) -> dict[str, MediatedEffect]:
+def mediate(x, mediators, y, covariates, rng, resamples=9999, level=0.95):
     """All effects with their bootstrap intervals.
 
     Parameters
@@ -166,111 +139,111 @@ def mediate(
 
     Returns
     -------
-    dict of str to MediatedEffect
-        By the effects of :data:`COLUMNS`.
+    dict of str to (estimate, percentile_low, percentile_high, bca_low, bca_high)
+        Intervals are NaN where an effect is undefined in more than 5 % of the samples.
     """
+    arrays = {}
 
-    def effects(index: np.ndarray) -> dict[str, np.ndarray]:
-        chosen = [mediator[index] for mediator in mediators]
-        return paths(x[index], chosen, y[index], np.moveaxis(covariates[:, index], 0, -2))
+    def at(index):
+        arrays.update(
+            paths(x[index], [m[index] for m in mediators], y[index], np.moveaxis(covariates[:, index], 0, -2))
+        )
+        return np.stack(list(arrays.values()))
 
-    drawn = Bootstrap(lambda index: np.stack(list(effects(index).values())), x, resamples, rng)
+    drawn = Bootstrap(at, x, resamples, rng)
     ends = np.column_stack([drawn.estimates, drawn.intervals("percentile", level), drawn.intervals("BCa", level)])
-    return {name: MediatedEffect(*row) for name, row in zip(effects(np.arange(len(x))), ends.tolist())}
+    return {name: tuple(row) for name, row in zip(arrays, ends.tolist())}
 
 
-def analyse(
-    scores: pd.DataFrame,
-    values: RegionalValues,
-    asked: settings.MediationAnalysis,
-    arms: settings.Arms,
-    sessions: settings.SessionPair,
-) -> pd.DataFrame:
-    """The mediation of the arm's effect on craving by the declared mediators.
+def analyse(scores, cbf, defined, craving, arms, sessions):
+    """The mediation that ``craving["mediation"]`` asks for.
 
     Parameters
     ----------
-    scores : DataFrame
-        Craving scores as ``endpoint.frame`` gives them, with the covariates.
-    values : RegionalValues
-    asked : MediationAnalysis
-    arms : Arms
-    sessions : SessionPair
+    scores, cbf, defined, arms, sessions
+        As for ``correlations.analyse``.
+    craving : dict
+        ``mediation``: ``{"mediators": [{"roi": name, "contrast": name}, ...]}``, one or two, in the order of the
+        chain. Optional ``covariates``, ``resamples``, ``seed``.
 
     Returns
     -------
-    DataFrame
-        Columns of :data:`COLUMNS`.
+    list of dict
+        Rows of :data:`COLUMNS`.
     """
-    declared = asked.mediation.mediators
-    sample = Sample(scores, asked.covariates, arms, sessions)
-    changes = [sample.change(values.cbf[mediator.roi, mediator.contrast]) for mediator in declared]
+    asked = craving["mediation"]["mediators"]
+    sample = correlations.Sample(scores, craving, arms, sessions)
+    changes = [sample.change(cbf[each["roi"], each["contrast"]]) for each in asked]
     y = sample.change(sample.elicited)
-    keep = np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0) & np.isfinite(changes).all(axis=0)
-    names = [f"{mediator.roi} ({mediator.contrast})" for mediator in declared]
+    keep = np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0)
+    for change in changes:
+        keep &= np.isfinite(change)
+    names = [f"{each['roi']} ({each['contrast']})" for each in asked]
     shared = {
         "m1": names[0],
         "m2": names[1] if len(names) > 1 else None,
         "n": int(keep.sum()),
-        "roi_defined_by_same_data": any(values.defined_by_data[mediator.roi] for mediator in declared),
+        "roi_defined_by_same_data": any(defined[each["roi"]] for each in asked),
     }
-    x, covariates = (sample.arm[keep] == arms.treatment).astype(np.float64), sample.adjustment(keep)
-    least = 4 + len(declared) + len(covariates)
+    x = (sample.arm[keep] == arms["treatment"]).astype(float)
+    covariates = sample.covariates[:, keep]
+    covariates = covariates[np.ptp(covariates, axis=1) > 0] if keep.any() else covariates[:0]
+    least = 4 + len(asked) + len(covariates)
     if keep.sum() < least or min((x == 0).sum(), (x == 1).sum()) < 2:
         note = f"fewer than {least} participants with all values, or fewer than 2 in an arm"
-        return _frame([{"effect": "total", **shared, "note": note}])
-    rng = np.random.default_rng([asked.seed, 0x6D65])
-    effects = mediate(x, [change[keep] for change in changes], y[keep], covariates, rng, asked.resamples)
-    return _frame({"effect": name, **vars(effect), **shared, "note": _note(effect)} for name, effect in effects.items())
+        return [{"effect": "total", **shared, "note": note}]
+    rng = np.random.default_rng([int(craving.get("seed", 20200218)), 0x6D65])
+    found = mediate(
+        x,
+        [change[keep] for change in changes],
+        y[keep],
+        covariates,
+        rng,
+        int(craving.get("resamples", 9999)),
+    )
+    fields = ("estimate", "percentile_low", "percentile_high", "bca_low", "bca_high")
+    rows = []
+    for name, values in found.items():
+        note = None
+        if math.isnan(values[0]):
+            note = "the regressions have dependent columns"
+        elif math.isnan(values[1]):
+            note = "no interval: undefined in too many bootstrap samples"
+        rows.append({"effect": name, **dict(zip(fields, values)), **shared, "note": note})
+    return rows
 
 
-def _note(effect: MediatedEffect) -> str | None:
-    if math.isnan(effect.estimate):
-        return "the regressions have dependent columns"
-    return "no interval: undefined in too many bootstrap samples" if math.isnan(effect.percentile_low) else None
-
-
-def _frame(rows: Iterable[Mapping[str, str | float | None]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
-
-
-def write_mediation(
-    scores_path: FilePath,
-    values_paths: Sequence[FilePath],
-    sidecar_paths: Sequence[FilePath],
-    table_path: FilePath,
-    asked: settings.MediationAnalysis,
-    arms: settings.Arms,
-    sessions: settings.SessionPair,
-) -> None:
+def write_mediation(scores_path, values_paths, sidecar_paths, table_path, craving, arms, sessions):
     """Read scores and regional values and write the mediation's table.
 
     Parameters
     ----------
     scores_path, table_path : path-like
     values_paths, sidecar_paths : sequence of path-like
-        ``{roi}_values.tsv`` and ``{roi}_mask.json`` of the mediators' regions, in the same order.
-    asked : MediationAnalysis
-    arms : Arms
-    sessions : SessionPair
+        ``{roi}_values.tsv`` and ``{roi}_mask.json`` of the mediators' regions, in one order.
+    craving, arms, sessions : dict
+        See :func:`analyse`.
 
     Raises
     ------
     InputError
         If a mediator has no values.
     """
-    values = read_values(values_paths, sidecar_paths)
-    for mediator in asked.mediation.mediators:
-        if (mediator.roi, mediator.contrast) not in values.cbf:
+    cbf, defined = correlations.read_values(values_paths, sidecar_paths)
+    for each in craving["mediation"]["mediators"]:
+        if (each["roi"], each["contrast"]) not in cbf:
             raise InputError(
-                file="config",
-                field="craving.mediation",
-                found=f"{mediator.roi}, {mediator.contrast}",
-                expected=f"one of {sorted(values.cbf)}",
-                fix="Correct it.",
+                "config",
+                "craving.mediation",
+                f"{each['roi']}, {each['contrast']}",
+                f"one of {sorted(cbf)}",
+                "Correct it.",
             )
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     for name in ("percentile_low", "percentile_high", "bca_low", "bca_high"):
-        columns[name] |= {"BootstrapSamples": asked.resamples, "Seed": asked.seed}
-    table = analyse(endpoint.read_scores(scores_path), values, asked, arms, sessions)
-    tables.write_table(table_path, tables.records(table), columns)
+        columns[name].update(
+            BootstrapSamples=int(craving.get("resamples", 9999)),
+            Seed=int(craving.get("seed", 20200218)),
+        )
+    rows = analyse(scoring.read_written(scores_path), cbf, defined, craving, arms, sessions)
+    tables.write_table(table_path, rows, columns)

@@ -8,22 +8,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pharmasl.group.engine import permutation, tfce
-from pharmasl.group.engine.permutation import Null
+from pharmasl.group.engine import maxima, tfce
+from pharmasl.group.engine.maxima import Null
 from pharmasl.group.verdict import ROUNDING
 
 
 def _maxima(null: Null, two_sided: bool) -> dict[str, tuple[np.ndarray, float]]:
     """The maxima of each statistic that was computed, and up to which relative difference two are equal."""
-    maxima = {
-        "voxel": (null.largest_t(two_sided), permutation.TIE),
-        "extent": (null.largest_extent(two_sided), permutation.TIE),
+    largest = {
+        "voxel": (null.largest_t(two_sided), maxima.TIE),
+        "extent": (null.largest_extent(two_sided), maxima.TIE),
     }
     if null.mass_positive is not None:
-        maxima["mass"] = (null.largest_mass(two_sided), permutation.TIE)
+        largest["mass"] = (null.largest_mass(two_sided), maxima.TIE)
     if null.tfce_positive is not None:
-        maxima["tfce"] = (null.largest_tfce(two_sided), tfce.TIE)
-    return maxima
+        largest["tfce"] = (null.largest_tfce(two_sided), tfce.TIE)
+    return largest
 
 
 def least_p(null: Null, two_sided: bool) -> np.ndarray:
@@ -31,7 +31,7 @@ def least_p(null: Null, two_sided: bool) -> np.ndarray:
 
     Parameters
     ----------
-    null : pharmasl.group.engine.permutation.Null
+    null : pharmasl.group.engine.maxima.Null
     two_sided : bool
 
     Returns
@@ -39,8 +39,8 @@ def least_p(null: Null, two_sided: bool) -> np.ndarray:
     ndarray of shape (B,), float64
         Each statistic's maximum as its p among all B relabellings, the least of them taken.
     """
-    maxima = _maxima(null, two_sided).values()
-    return np.min([permutation.family_wise_p(largest, largest, tie) for largest, tie in maxima], axis=0)
+    statistics = _maxima(null, two_sided).values()
+    return np.min([maxima.family_wise_p(largest, largest, tie) for largest, tie in statistics], axis=0)
 
 
 def relabelling_p(null: Null, statistic: str, two_sided: bool) -> np.ndarray:
@@ -48,7 +48,7 @@ def relabelling_p(null: Null, statistic: str, two_sided: bool) -> np.ndarray:
 
     Parameters
     ----------
-    null : pharmasl.group.engine.permutation.Null
+    null : pharmasl.group.engine.maxima.Null
     statistic : {"extent", "mass", "voxel", "tfce", "any"}
     two_sided : bool
 
@@ -60,7 +60,7 @@ def relabelling_p(null: Null, statistic: str, two_sided: bool) -> np.ndarray:
     if statistic == "any":
         return combined_p(least_p(null, two_sided), null, two_sided)
     largest, tie = _maxima(null, two_sided)[statistic]
-    return permutation.family_wise_p(largest, largest, tie)
+    return maxima.family_wise_p(largest, largest, tie)
 
 
 def combined_p(p: np.ndarray, null: Null, two_sided: bool) -> np.ndarray:
@@ -70,7 +70,7 @@ def combined_p(p: np.ndarray, null: Null, two_sided: bool) -> np.ndarray:
     ----------
     p : ndarray
         The least family-wise p of each voxel over the statistics.
-    null : pharmasl.group.engine.permutation.Null
+    null : pharmasl.group.engine.maxima.Null
     two_sided : bool
 
     Returns
@@ -90,7 +90,7 @@ def deciding_p(p: Mapping[str, np.ndarray], primary: str, null: Null, two_sided:
     p : mapping of str to ndarray of shape (V,)
         Family-wise p of each voxel by each statistic that was computed; 1 outside clusters for those of clusters.
     primary : {"extent", "mass", "voxel", "tfce", "any"}
-    null : pharmasl.group.engine.permutation.Null
+    null : pharmasl.group.engine.maxima.Null
     two_sided : bool
 
     Returns

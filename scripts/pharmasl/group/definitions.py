@@ -1,119 +1,198 @@
-"""What an analysis tested and how, as a block of plain values: the words that p needs to mean anything."""
+"""What an analysis tested and how, as a block of plain values: the words that a p value needs to be understood."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
+from typing import Any
 
 import pharmasl
 from pharmasl.group.engine import statistic
-from pharmasl.study.effect_kinds import KINDS
+from pharmasl.group.engine.statistic import Statistic
+from pharmasl.group.engine.tfce import Enhancement
+from pharmasl.group.maps import Maps
+from pharmasl.group.model import Model
+from pharmasl.study import settings
+from pharmasl.study.effect_kinds import DIFFERENCES, FLIP, FULL_FACTORIAL, MIXED_MODEL
+from pharmasl.study.settings import Analysis, Arms, Inference
 
 ESTIMATORS = {
-    "differences": "within-person differences, ordinary least squares",
-    "full_factorial": "all scans in one model with one covariance for the brain (SPM's full factorial)",
-    "mixed_model": "all scans, a random intercept for each participant",
+    DIFFERENCES: "within-person differences, ordinary least squares",
+    FULL_FACTORIAL: "all scans in one model with one covariance for the brain (SPM's full factorial)",
+    MIXED_MODEL: "all scans, a random intercept for each participant",
 }
+_NEIGHBOURS = {6: "nilearn", 18: "SPM", 26: "FSL, PALM"}
 
 
-def software():
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of the maps.
+
+    Attributes
+    ----------
+    analysis : pharmasl.study.settings.Analysis
+        With its inference.
+    arms : pharmasl.study.settings.Arms
+    sessions : mapping
+        ``baseline`` and, unless the effect is of the baseline alone, ``followup`` to labels.
+    is_cbf : bool
+        Whether the contrast is a CBF, not a difference of states: only then has a percentage a meaning.
+    shared_data : tuple of str
+        What the analysis shares with its seed or its region, as :mod:`pharmasl.study.shared_data` says it.
+    """
+
+    analysis: Analysis
+    arms: Arms
+    sessions: Mapping[str, str]
+    is_cbf: bool = True
+    shared_data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A participant whom an analysis leaves out, and why."""
+
+    participant_id: str
+    reason: str
+
+
+def software() -> dict[str, str]:
     """Versions of what the numbers come from."""
     names = ("numpy", "scipy", "numba", "nibabel")
     return {"pharmasl": pharmasl.__version__, **{name: metadata.version(name) for name in names}}
 
 
-def block(question, status, participants):
+def block(
+    question: Question, status: str, participants: Sequence[str], excluded: Sequence[Exclusion]
+) -> dict[str, Any]:
     """What is known before any number is computed.
 
     Parameters
     ----------
-    question : object
-        ``analysis``, ``inference``, ``arms`` of the configuration, and ``excluded``: ``participant_id`` and ``reason``.
+    question : Question
     status : str
         ``run`` or ``not run: <reason>``.
-    participants : list of str
+    participants : sequence of str
         Those analysed.
+    excluded : sequence of Exclusion
 
     Returns
     -------
     dict
     """
     analysis, arms = question.analysis, question.arms
-    kind, seed = KINDS[analysis["effect"]], analysis.get("seed")
     return {
         "status": status,
-        "contrast": analysis["contrast"],
-        "effect": {"name": kind.name, "meaning": kind.meaning_of(analysis.get("arm")), "unit": kind.unit},
-        "method": ESTIMATORS[analysis.get("method", "differences")],
-        "seed": seed,
-        "within": analysis.get("within"),
-        "arm": analysis.get("arm"),
-        "pair": analysis.get("pair"),
-        "predictor": analysis.get("predictor"),
-        "site": analysis.get("site"),
-        "covariates": list(analysis.get("covariates") or []),
-        "arms": {"treatment": arms["treatment"], "control": arms["control"]},
+        "contrast": analysis.contrast,
+        "effect": {
+            "name": analysis.effect,
+            "meaning": analysis.kind.meaning_of(analysis.arm),
+            "unit": analysis.kind.unit,
+        },
+        "method": ESTIMATORS[analysis.method],
+        "seed": None if analysis.seed is None else settings.plain(analysis.seed),
+        "within": analysis.within,
+        "arm": analysis.arm,
+        "pair": None if analysis.pair is None else list(analysis.pair),
+        "predictor": analysis.predictor,
+        "site": analysis.site,
+        "covariates": list(analysis.covariates),
+        "arms": {"treatment": arms.treatment, "control": arms.control},
         "participants": list(participants),
-        "excluded": list(question.excluded),
-        "alpha": question.inference["alpha"],
+        "excluded": [{"participant_id": each.participant_id, "reason": each.reason} for each in excluded],
+        "alpha": analysis.inference.alpha,
         # Of an analysis that was run.
         "verdict": None,
-        "notes": list(question.shared),
+        "notes": list(question.shared_data),
         "percent": None if question.is_cbf else "none: a contrast of states has no baseline to be a percentage of",
         "software": software(),
     }
 
 
-def model(plan, observed=None):
+def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, Any]:
     """The linear model and its degrees of freedom; ``observed`` is its statistic, where it is one of a permutation."""
     kind = statistic.EQUAL if observed is None else observed.kind
-    df, df_range = (plan.df, None) if observed is None else statistic.median_df(observed)
-    told_variance = None if observed is None else statistic.note(observed.variances, kind)
-    tested = [name for name, weight in zip(plan.names, plan.contrast) if weight]
-    told = {
-        "formula": plan.formula.split(";")[0],
-        "meaning": plan.meaning,
-        "tested_term": " - ".join(tested),
+    df, df_range = (model.df, None) if observed is None else statistic.median_df(observed)
+    variance_note = None if observed is None else statistic.note(observed.variances, kind)
+    content = {
+        "formula": model.formula.split(";")[0],
+        "meaning": model.meaning,
+        "tested_term": " - ".join(model.tested),
         "statistic": statistic.WORDS[kind],
         "df": df,
         **({} if df_range is None else {"df_range": df_range}),
-        "n": len(plan.participants),
-        "blocks": None if plan.blocks is None else int(plan.blocks.max()) + 1,
-        "design_sha256": plan.digest(),
-        "notes": [*plan.notes, *filter(None, [told_variance])],
+        "n": len(model.participants),
+        "blocks": None if model.blocks is None else int(model.blocks.max()) + 1,
+        "design_sha256": model.digest(),
+        "notes": [*model.notes, *filter(None, [variance_note])],
     }
-    if "arm" in plan.names:
-        treated = plan.matrix[:, plan.names.index("arm")] > 0
-        told |= {"n_treatment": int(treated.sum()), "n_control": int((~treated).sum())}
-    return told
+    if "arm" in model.names:
+        treated = model.matrix[:, model.names.index("arm")] > 0
+        content |= {"n_treatment": int(treated.sum()), "n_control": int((~treated).sum())}
+    return content
 
 
-def search_volume(found, question, participants, constant):
-    """Where was tested, and what was lost to missing coverage."""
-    sizes = (found.affine[:3, :3] ** 2).sum(axis=0) ** 0.5
+def search_volume(maps: Maps, participants: Sequence[str]) -> dict[str, Any]:
+    """Where was tested, and what was lost to missing coverage.
+
+    Parameters
+    ----------
+    maps : pharmasl.group.maps.Maps
+        Of the voxels tested.
+    participants : sequence of str
+        One per row of the maps.
+    """
+    sizes = (maps.affine[:3, :3] ** 2).sum(axis=0) ** 0.5
     words = "template brain mask and a finite, non-zero value in every map of every participant"
-    if question.analysis.get("within"):
-        words += f", within the region {question.analysis['within']}"
-    lost = {}
-    for name, number in zip(participants, found.lost):
+    if maps.region:
+        words += f", within the region {maps.region}"
+    lost: dict[str, int] = {}
+    for name, number in zip(participants, maps.lost):
         lost[name] = max(number, lost.get(name, 0))
     return {
         "definition": words,
-        "voxels": int(found.mask.sum()),
-        "template_voxels": int(found.template_voxels),
+        "voxels": int(maps.mask.sum()),
+        "template_voxels": int(maps.template_voxels),
         "voxel_size_mm": [round(float(size), 4) for size in sizes],
-        "voxels_without_variance": int(constant),
+        "voxels_without_variance": maps.constant,
         "uncovered_voxels": lost,
     }
 
 
-def permutation(plan, number, exhaustive, log10_distinct, inference, smallest):
-    """The relabellings."""
-    if plan.exchange == "flip":
+def permutation(
+    exchange: str,
+    *,
+    within_blocks: bool,
+    number: int,
+    exhaustive: bool,
+    log10_distinct: float,
+    seed: int,
+    smallest: float,
+) -> dict[str, Any]:
+    """The relabellings.
+
+    Parameters
+    ----------
+    exchange : {"permute", "flip"}
+    within_blocks : bool
+        Whether participants are exchanged within sites only.
+    number : int
+        Relabellings, the observed labelling among them.
+    exhaustive : bool
+        Whether these are all that there are.
+    log10_distinct : float
+        Decimal logarithm of the number of distinct ones.
+    seed : int
+    smallest : float
+        The smallest p that they allow.
+    """
+    if exchange == FLIP:
         words = "signs of participants' whole changes flipped: under the null a change is as likely up as down"
     else:
         words = (
             "participants' changes permuted between the rows of the design; where there are covariates their residuals "
             "(Freedman and Lane 1983)"
         )
-        if plan.blocks is not None:
+        if within_blocks:
             words += ", within sites only"
     return {
         "method": words,
@@ -121,44 +200,68 @@ def permutation(plan, number, exhaustive, log10_distinct, inference, smallest):
         "identity_counted": True,
         "exhaustive": exhaustive,
         "log10_distinct": round(float(log10_distinct), 2),
-        "seed": None if exhaustive else inference["seed"],
+        "seed": None if exhaustive else seed,
         "smallest_attainable_p": smallest,
     }
 
 
-def statistics(inference, threshold, two_sided, mass, enhancement, *, fields=False, scale="t", heights="t"):
-    """The test statistics and what is taken over the mask, each choice with a program that makes the same one."""
-    tails = "both signs, apart" if two_sided else "positive only"
-    how = "by random fields (as SPM)" if fields else "over relabellings"
+def statistics(
+    inference: Inference,
+    threshold: float,
+    *,
+    mass: bool = False,
+    enhancement: Enhancement | None = None,
+    fields: bool = False,
+    scale: str = "t",
+    heights: str = "t",
+) -> dict[str, Any]:
+    """The test statistics and what is taken over the mask, each choice with a program that makes the same one.
+
+    Parameters
+    ----------
+    inference : pharmasl.study.settings.Inference
+    threshold : float
+        Cluster-forming height.
+    mass : bool
+        Whether the clusters' mass is tested.
+    enhancement : pharmasl.group.engine.tfce.Enhancement, optional
+        That of the threshold-free cluster enhancement which is tested.
+    fields : bool
+        Whether p are of random fields, not of relabellings.
+    scale : {"t", "z"}
+        ``z`` where only a false discovery rate is held.
+    heights : str
+        What the maps' heights are, ``t`` or ``z of v``.
+    """
+    two_sided = inference.two_sided
+    over = "by random fields (as SPM)" if fields else "over relabellings"
     largest = f"largest |{heights}| in the mask" if two_sided else f"largest {heights} in the mask"
     forming = {
-        "forming_p": inference["cluster_forming_p"],
+        "forming_p": inference.cluster_forming_p,
         "forming_p_meaning": f"one-sided, on {heights if scale == 't' else scale}, uncorrected, for either tail",
         "forming_t": threshold,
-        "signs": tails,
-        "neighbours": inference["neighbours"],
-        "neighbours_as": {6: "nilearn", 18: "SPM", 26: "FSL, PALM"}[inference["neighbours"]],
+        "signs": "both signs, apart" if two_sided else "positive only",
+        "neighbours": inference.neighbours,
+        "neighbours_as": _NEIGHBOURS[inference.neighbours],
     }
-    told = {
+    content: dict[str, Any] = {
         "two_sided": two_sided,
         "correction": "family-wise over the mask and both signs, for each statistic on its own"
         if scale == "t"
         else "false discovery rate alone",
-        "voxel": {"statistic": f"{largest} {how}" if scale == "t" else "false discovery rate of voxels"},
-        "cluster": {"statistic": f"extent: voxels of the largest cluster in the mask {how}", **forming},
+        "voxel": {"statistic": f"{largest} {over}" if scale == "t" else "false discovery rate of voxels"},
+        "cluster": {"statistic": f"extent: voxels of the largest cluster in the mask {over}", **forming},
     }
     if mass:
-        base = "above the cluster-forming threshold (as nilearn)" if mass == "excess" else "in all (as FSL)"
-        told["mass"] = {
-            "statistic": f"mass of the heaviest cluster: sum of |{inference.get('scale', 't') if heights == 't' else heights}| {base}",
-            **forming,
-        }
+        base = "above the cluster-forming threshold (as nilearn)" if inference.mass == "excess" else "in all (as FSL)"
+        height = inference.scale if heights == "t" else heights
+        content["mass"] = {"statistic": f"mass of the heaviest cluster: sum of |{height}| {base}", **forming}
     if enhancement is not None:
-        told["tfce"] = {
+        content["tfce"] = {
             "statistic": "largest threshold-free cluster enhancement, integrated exactly (Smith and Nichols 2009)",
             "extent_power": enhancement.extent_power,
             "height_power": enhancement.height_power,
             "neighbours": enhancement.neighbours,
             "scale": enhancement.scale if heights == "t" else heights,
         }
-    return told
+    return content

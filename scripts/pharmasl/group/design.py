@@ -1,148 +1,126 @@
-"""The parts of design matrices: rows of the participants' table, columns of covariates, arms and sites, their rank.
-
-Numbers are centred at the mean of the participants analysed. A covariate of words becomes one indicator column for each
-level but the first in alphabetical order, ``sex[M]``, centred too. Centring changes the intercept alone.
-:mod:`pharmasl.group.effects` puts them together.
-"""
+"""The parts of a design: the participants' rows of the table, their arms, the change of a seed region, the rank of the matrix."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.statistics import factors
-from pharmasl.study import arms as study_arms
+from pharmasl.files.bids import bare_label, scan_labels
+from pharmasl.statistics.covariates import Row, number
 
 
-def bare(label, prefix):
-    """A label without its entity's prefix: ``sub-01`` and ``01`` are one, so are ``ses-T1`` and ``T1``."""
-    return label[len(prefix) :] if label.startswith(prefix) else label
+@dataclass(frozen=True)
+class Sample:
+    """Participants with their rows of the participants' table.
 
-
-def _number(text):
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def covariate_columns(rows, names, name, file):
-    """Columns of one covariate.
-
-    Parameters
+    Attributes
     ----------
-    rows : list of dict
-        The participants' rows of the table, text or None.
-    names : list of str
-        The participants, for messages.
-    name : str
-        Column of the table; or of a covariate that changes, the columns of follow-up and baseline, ``b - a``, whose
-        difference enters, as the outcome's does.
+    participants : list of str
+        In the order of the maps.
+    rows : list of mapping
+        Their rows, in that order.
     file : path-like
         The table, for messages.
-
-    Returns
-    -------
-    list of (term, values, description)
-
-    Raises
-    ------
-    InputError
-        If the column is absent, a participant has no value, numbers and words are mixed, or the words are no levels (see
-        :func:`pharmasl.statistics.factors.check_values`).
     """
-    parts = study_arms.columns(name)
-    if len(parts) == 2:
-        both = [covariate_columns(rows, names, part, file)[0] for part in parts]
-        for part, (term, _, _) in zip(parts, both):
-            if term != part:
-                raise InputError(file, part, "words", "numbers, of which a change can be taken", "Correct the table.")
-        change = both[0][1] - both[1][1]
-        return [(name, change, f"{name} of participants.tsv, minus its mean")]
-    if name not in rows[0]:
-        raise InputError(
-            file, name, f"columns {', '.join(rows[0])}", "the covariate's column", "Add it or drop the covariate."
-        )
-    values = [row[name] for row in rows]
-    missing = [participant for participant, value in zip(names, values) if value is None]
-    if missing:
-        raise InputError(
-            file,
-            name,
-            f"n/a for {', '.join(missing)}",
-            "a value for every participant analysed",
-            "Complete the table, drop the covariate or exclude the participants.",
-        )
-    numbers = [_number(value) for value in values]
-    words = [f"{value} for {who}" for who, value, number in zip(names, values, numbers) if number is None]
-    if not words:
-        column = np.array(numbers) - np.mean(numbers)
-        return [(name, column, f"{name} of participants.tsv minus its mean, {np.mean(numbers):.6g}")]
-    if len(words) == len(values):
-        factors.check_values(values, names, name, file)
-    else:
-        raise InputError(
-            file, name, ", ".join(words), "a number, as the other participants have", "Correct the value in the table."
-        )
-    return indicator_columns(values, name, file)
+
+    participants: list[str]
+    rows: list[Row]
+    file: FilePath
+
+    @classmethod
+    def read(cls, participants: Sequence[str], table: Sequence[Row], file: FilePath) -> "Sample":
+        """The participants with their rows of a table.
+
+        Parameters
+        ----------
+        participants : sequence of str
+        table : sequence of mapping
+            Rows of participants.tsv.
+        file : path-like
+
+        Raises
+        ------
+        InputError
+            If a participant has no row.
+        """
+        known = {bare_label(row["participant_id"] or "", "sub"): row for row in table}
+        unknown = [name for name in participants if bare_label(name, "sub") not in known]
+        if unknown:
+            raise InputError(
+                file, "participant_id", f"no row for {', '.join(unknown)}", "a row for every participant", "Add it."
+            )
+        return cls(list(participants), [known[bare_label(name, "sub")] for name in participants], file)
+
+    def within_arm(self, arm: str) -> "Sample":
+        """The participants of one arm.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two.
+        """
+        chosen = [k for k, row in enumerate(self.rows) if row.get("arm") == arm]
+        if len(chosen) < 2:
+            raise _too_few(self.file, arm, len(chosen))
+        return Sample([self.participants[k] for k in chosen], [self.rows[k] for k in chosen], self.file)
+
+    def arms(self, expected: Sequence[str]) -> list[str]:
+        """Each participant's arm.
+
+        Parameters
+        ----------
+        expected : sequence of str
+            The arms of the analysis.
+
+        Raises
+        ------
+        InputError
+            If someone is in another arm, or an arm has fewer than two.
+        """
+        strange = [
+            f"{name}: {row.get('arm')}"
+            for name, row in zip(self.participants, self.rows)
+            if row.get("arm") not in expected
+        ]
+        if strange:
+            raise InputError(
+                self.file, "arm", ", ".join(strange), " or ".join(expected), "Correct the table or arms in the config."
+            )
+        labels = [str(row["arm"]) for row in self.rows]
+        for arm in expected:
+            if labels.count(arm) < 2:
+                raise _too_few(self.file, arm, labels.count(arm))
+        return labels
 
 
-def indicator_columns(values, name, file):
-    """Centred indicator columns of a factor, one for each level but the first in alphabetical order.
-
-    Parameters
-    ----------
-    values : list of str
-        Level of each participant.
-    name : str
-        The factor, for the terms ``name[level]`` and for messages.
-    file : path-like
-        For messages.
-
-    Returns
-    -------
-    list of (term, values, description)
-
-    Raises
-    ------
-    InputError
-        If there is only one level.
-    """
-    first, *others = sorted(set(values))
-    columns = []
-    for level in others:
-        column = np.array([value == level for value in values], dtype=np.float64)
-        text = f"1 where {name} is {level}, 0 otherwise, minus the share of {level}; reference {first}"
-        columns.append((f"{name}[{level}]", column - column.mean(), text))
-    if not columns:
-        raise InputError(
-            file, name, f"{first} for all participants", "at least two levels", f"Drop the covariate {name}."
-        )
-    return columns
+def _too_few(file: FilePath, arm: str, count: int) -> InputError:
+    return InputError(file, f"arm {arm}", f"{count} participant(s)", "at least two", "Scan or include more.")
 
 
-def dependencies(matrix, terms):
-    """Which columns of a design are linear combinations of columns before them, and of which.
+def dependencies(matrix: np.ndarray, terms: Sequence[str]) -> list[str]:
+    """The columns of a design that are linear combinations of columns before them, each as an equation.
 
     Parameters
     ----------
     matrix : ndarray of shape (n, terms)
-    terms : list of str
+    terms : sequence of str
 
     Returns
     -------
     list of str
-        Such as ``months = 12 age``, one for each column that adds nothing; empty for a design of full rank.
+        Such as ``months = 12 age``, one per column that adds nothing; empty for a design of full rank.
     """
     matrix = np.asarray(matrix, dtype=np.float64)
-    independent, found = [], []
+    independent: list[int] = []
+    equations: list[str] = []
     for j, term in enumerate(terms):
         column = matrix[:, j]
         size = np.linalg.norm(column)
         if size < 1e-12:
-            found.append(f"{term} = 0")
+            equations.append(f"{term} = 0")
             continue
         if independent:
             lengths = np.linalg.norm(matrix[:, independent], axis=0)
@@ -155,17 +133,17 @@ def dependencies(matrix, terms):
                     if abs(w) > 1e-7 * size
                 ]
                 text = " ".join(f"{'-' if w < 0 else '+'} {_factor(abs(w))}{name}" for w, name in parts)
-                found.append(f"{term} = {text.removeprefix('+ ')}")
+                equations.append(f"{term} = {text.removeprefix('+ ')}")
                 continue
         independent.append(j)
-    return found
+    return equations
 
 
-def _factor(value):
+def _factor(value: float) -> str:
     return "" if abs(value - 1) < 1e-6 else f"{value:.4g} "
 
 
-def check_rank(matrix, terms, file):
+def check_rank(matrix: np.ndarray, terms: Sequence[str], file: FilePath) -> None:
     """Raise if a term of the design is a combination of others.
 
     Parameters
@@ -190,92 +168,27 @@ def check_rank(matrix, terms, file):
     singular = np.append(singular, np.zeros(len(terms) - len(singular)))
     null = directions[singular < 1e-8 * singular[0]]
     if len(null):
-        guilty = [term for term, weight in zip(terms, np.abs(null).max(axis=0)) if weight > 1e-6]
+        entangled = [term for term, weight in zip(terms, np.abs(null).max(axis=0)) if weight > 1e-6]
         raise InputError(
             file,
-            f"design terms {', '.join(guilty)}",
+            f"design terms {', '.join(entangled)}",
             f"one is a combination of the others (confounded): {'; '.join(dependencies(matrix, terms))}",
             "terms that can be told apart",
             "Drop one of them from covariates.",
         )
 
 
-def participant_rows(participants, table, file):
-    """The table's rows of the participants, in their order.
-
-    Parameters
-    ----------
-    participants : list of str
-    table : list of dict
-        Rows of participants.tsv.
-    file : path-like
-        For messages.
-
-    Returns
-    -------
-    list of dict
-
-    Raises
-    ------
-    InputError
-        If a participant has no row.
-    """
-    known = {bare(row["participant_id"], "sub-"): row for row in table}
-    unknown = [name for name in participants if bare(name, "sub-") not in known]
-    if unknown:
-        raise InputError(
-            file, "participant_id", f"no row for {', '.join(unknown)}", "a row for every participant", "Add it."
-        )
-    return [known[bare(name, "sub-")] for name in participants]
-
-
-def arm_labels(rows, participants, wanted, file):
-    """Each participant's arm.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Of :func:`participant_rows`.
-    participants : list of str
-        For messages.
-    wanted : sequence of str
-        The arms of the analysis.
-    file : path-like
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    InputError
-        If someone is in another arm, or an arm has fewer than two.
-    """
-    strange = [f"{name}: {row.get('arm')}" for name, row in zip(participants, rows) if row.get("arm") not in wanted]
-    if strange:
-        raise InputError(
-            file, "arm", ", ".join(strange), " or ".join(wanted), "Correct the table or arms in the config."
-        )
-    labels = [row["arm"] for row in rows]
-    for arm in wanted:
-        if labels.count(arm) < 2:
-            raise InputError(
-                file, f"arm {arm}", f"{labels.count(arm)} participant(s)", "at least two", "Scan or include more."
-            )
-    return labels
-
-
-def seed_changes(path, participants, contrast, sessions):
+def seed_changes(path: FilePath, participants: Sequence[str], contrast: str, sessions: Mapping[str, str]) -> np.ndarray:
     """Each participant's change of a seed region: mean of the follow-up minus mean of the baseline.
 
     Parameters
     ----------
     path : path-like
         ``rois/{roi}_values.tsv``: participant_id, session, contrast, cbf.
-    participants : list of str
+    participants : sequence of str
     contrast : str
         Whose values to take.
-    sessions : dict
+    sessions : mapping
         ``baseline`` and ``followup``: session labels.
 
     Returns
@@ -288,24 +201,30 @@ def seed_changes(path, participants, contrast, sessions):
     InputError
         If the table has no row for a participant, session and contrast, or two, or something other than a number.
     """
-    found = {}
+    values: dict[tuple[str, str, str], str | None] = {}
     for row in tables.read_table(path):
-        key = (bare(row["participant_id"], "sub-"), bare(row["session_id"], "ses-"), row["contrast"])
-        if key in found:
+        key = (*scan_labels(row), row["contrast"])
+        if key in values:
             raise InputError(path, "participant_id, session, contrast", key, "one row each", "Make the table again.")
-        found[key] = row["cbf"]
+        values[key] = row["cbf"]
     changes = []
     for name in participants:
-        values = []
-        for session in (sessions["followup"], sessions["baseline"]):
-            key = (bare(name, "sub-"), bare(session, "ses-"), contrast)
-            if key not in found:
-                raise InputError(
-                    path, "participant_id, session, contrast", f"no row {key}", "one row", "Make it again."
-                )
-            value = math.nan if found[key] is None else _number(found[key])
-            if value is None:
-                raise InputError(path, "cbf", found[key], "a number or n/a", "Make the table again.")
-            values.append(value)
-        changes.append(values[0] - values[1])
+        followup, baseline = (
+            _value(values, (bare_label(name, "sub"), bare_label(sessions[which], "ses"), contrast), path)
+            for which in ("followup", "baseline")
+        )
+        changes.append(followup - baseline)
     return np.array(changes)
+
+
+def _value(values: Mapping[tuple[str, str, str], str | None], key: tuple[str, str, str], path: FilePath) -> float:
+    """The value of a participant, session and contrast; NaN where missing."""
+    if key not in values:
+        raise InputError(path, "participant_id, session, contrast", f"no row {key}", "one row", "Make it again.")
+    text = values[key]
+    if text is None:
+        return math.nan
+    read = number(text)
+    if read is None:
+        raise InputError(path, "cbf", text, "a number or n/a", "Make the table again.")
+    return read

@@ -1,11 +1,13 @@
 """The maps that an analysis reads: changes of all participants, or single sessions, within the voxels that all cover."""
 
+import dataclasses
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.space import images
 
 # Changes of more bytes than this lie in a temporary file: two thousand participants at 2 mm are 1.9 GB.
@@ -19,7 +21,7 @@ class Maps:
     Attributes
     ----------
     values : ndarray or memmap of shape (n, V), float32
-        One row a participant (or scan) with all the maps it needs, in the maps' unit.
+        One row per participant (or scan) with all the maps it needs, in the maps' unit.
     mask : ndarray of bool, shape (X, Y, Z)
         V voxels of the template mask that all those maps cover.
     affine : ndarray of shape (4, 4)
@@ -28,43 +30,65 @@ class Maps:
     lost : list of int
         Voxels of the template mask that each of those participants' maps do not cover.
     empty : list of tuple of bool
-        For each participant given, whether each of its maps holds no value at all: no scan of a state was usable. Such
+        Per participant of the lists, whether each of its maps holds no value at all: no scan of a state was usable. Such
         a participant has no row, and costs the others no voxel.
     baseline : ndarray of shape (V,), float64
         Mean over the rows of the first of their maps.
+    paths : list of path-like
+        A map of each row, for messages.
+    brain : Maps or None
+        The maps before they were cut to the region searched; None without such a region.
+    region : str or None
+        Name of that region.
+    constant : int
+        Voxels left out because nothing varies.
     """
 
     values: np.ndarray
     mask: np.ndarray
     affine: np.ndarray
     template_voxels: int
-    lost: list
-    empty: list
+    lost: list[int]
+    empty: list[tuple[bool, ...]]
     baseline: np.ndarray
+    paths: list[FilePath]
+    brain: "Maps | None" = None
+    region: str | None = None
+    constant: int = 0
 
-    def within(self, keep):
+    @property
+    def voxels(self) -> int:
+        """Number of voxels."""
+        return self.values.shape[1]
+
+    @property
+    def brain_mask(self) -> np.ndarray:
+        """The mask before the maps were cut to the region searched, ndarray of bool, shape (X, Y, Z)."""
+        return self.mask if self.brain is None else self.brain.mask
+
+    def within(self, keep: np.ndarray) -> "Maps":
         """The same of fewer voxels: ``keep`` is an ndarray of bool, shape (V,)."""
         if keep.all():
             return self
         mask = self.mask.copy()
         mask[mask] = keep
-        return Maps(
-            _columns(self.values, keep),
-            mask,
-            self.affine,
-            self.template_voxels,
-            self.lost,
-            self.empty,
-            self.baseline[keep],
-        )
+        return dataclasses.replace(self, values=_columns(self.values, keep), mask=mask, baseline=self.baseline[keep])
+
+    def within_region(self, name: str, mask: np.ndarray) -> "Maps":
+        """The same of the voxels of a region, ndarray of bool, shape (X, Y, Z); the whole maps stay as ``brain``."""
+        return dataclasses.replace(self.within(mask[self.mask]), brain=self, region=name)
+
+    def varying(self, varies: np.ndarray) -> "Maps":
+        """The same of the voxels that vary, ndarray of bool, shape (V,); the others are counted as ``constant``."""
+        return dataclasses.replace(self.within(varies), constant=int((~varies).sum()))
 
 
-def covered(data):
+def covered(data: np.ndarray) -> np.ndarray:
     """Voxels that hold a measurement: neither NaN nor infinite nor exactly 0, all of which stand for "not covered"."""
     return np.isfinite(data) & (data != 0)
 
 
-def _load(path, grid):
+def _load(path: FilePath, grid: images.Grid) -> np.ndarray:
     data, affine = images.load(path)
     if data.shape != grid.shape or not np.allclose(affine, grid.affine, atol=1e-4):
         raise InputError(
@@ -73,7 +97,7 @@ def _load(path, grid):
     return data
 
 
-def _buffer(rows, voxels):
+def _buffer(rows: int, voxels: int) -> np.ndarray:
     """Room for the maps of ``rows`` participants: in memory with a voxel's values together, or row by row in a file."""
     if rows * voxels * 4 <= IN_MEMORY:
         return np.empty((voxels, rows), dtype=np.float32).T
@@ -81,22 +105,22 @@ def _buffer(rows, voxels):
         return np.memmap(file, dtype=np.float32, mode="w+", shape=(rows, voxels))
 
 
-def _columns(values, keep):
+def _columns(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     if not isinstance(values, np.memmap):
         return np.ascontiguousarray(values.T[keep]).T
     out = _buffer(len(values), int(keep.sum()))
-    for row, mine in zip(out, values):
-        row[:] = mine[keep]
+    for row, participant in zip(out, values):
+        row[:] = participant[keep]
     return out
 
 
-def read(lists, template_mask):
+def read(lists: Sequence[Sequence[FilePath]], template_mask: FilePath) -> Maps:
     """Read the maps of all participants; of two lists the difference, second minus first.
 
     Parameters
     ----------
-    lists : sequence of list of path-like
-        One or two lists: a map a participant each, in one order.
+    lists : sequence of sequence of path-like
+        One or two lists of a map per participant, in one order.
     template_mask : path-like
 
     Returns
@@ -113,7 +137,7 @@ def read(lists, template_mask):
             "configuration",
             "maps of the analysis",
             " and ".join(f"{len(paths)} maps" for paths in lists),
-            "as many of either session, at least one",
+            "as many of each session, at least one",
             "Exclude participants without both sessions.",
         )
     voxels, affine = images.load(template_mask)
@@ -122,7 +146,9 @@ def read(lists, template_mask):
     number = int(template.sum())
     values = _buffer(len(lists[0]), number)
     keep, total = np.ones(number, dtype=bool), np.zeros(number)
-    lost, empty, used = [], [], []
+    lost: list[int] = []
+    empty: list[tuple[bool, ...]] = []
+    used: list[FilePath] = []
     for paths in zip(*lists):
         data = [_load(path, grid)[template] for path in paths]
         good = [covered(each) for each in data]
@@ -145,15 +171,14 @@ def read(lists, template_mask):
             "voxels that every participant's maps cover",
             "Look at the registration and the field of view; exclude the participant if need be.",
         )
-    # As if the empty maps had not been given, memory layout included: sums depend on it.
+    # As if the empty maps were not among them, memory layout included: sums depend on it.
     values = values[: len(used)]
     if len(used) < len(lists[0]) and not isinstance(values, np.memmap):
         values = np.ascontiguousarray(values.T).T
-    found = Maps(values, template, affine, number, lost, empty, total / max(len(used), 1))
-    return found.within(keep)
+    return Maps(values, template, affine, number, lost, empty, total / max(len(used), 1), used).within(keep)
 
 
-def fill(values, mask, outside=np.nan):
+def fill(values: np.ndarray, mask: np.ndarray, outside: float = np.nan) -> np.ndarray:
     """Put values (V,) back into a volume; ``outside`` elsewhere."""
     volume = np.full(mask.shape, outside, dtype=np.float64)
     volume[mask] = values

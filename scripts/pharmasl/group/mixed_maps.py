@@ -22,43 +22,26 @@ of freedom differ from voxel to voxel. Maps of z, which share one scale, and of 
 (:mod:`pharmasl.statistics.multiplicity`).
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
+from pharmasl.files.bids import bare_label
 from pharmasl.group import design
+from pharmasl.group.design import Sample
 from pharmasl.group.engine import glm
+from pharmasl.group.model import Model
+from pharmasl.statistics import covariates as coding
 from pharmasl.statistics import mixed_model
+from pharmasl.statistics.covariates import Row, Term
+from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study.settings import Arms
 
 # Voxels fitted at a time: bounds the memory.
 _TILE = 4096
-
-
-class Layout(NamedTuple):
-    """The scans of a study and their fixed effects.
-
-    Attributes
-    ----------
-    matrix : ndarray of shape (scans, terms)
-    names : list of str
-    contrast : ndarray of shape (terms,)
-        1 for ``arm:time``.
-    participants : list of str, one a scan
-    sessions : ndarray of int, shape (scans,)
-        0 baseline, 1 follow-up.
-    incomplete : list of str
-        Participants with one session.
-    formula : str
-    """
-
-    matrix: np.ndarray
-    names: list
-    contrast: np.ndarray
-    participants: list
-    sessions: np.ndarray
-    incomplete: list
-    formula: str
+_TERM = "Term of the model"
 
 
 class MixedMap(NamedTuple):
@@ -88,19 +71,25 @@ class MixedMap(NamedTuple):
     residual_variance: np.ndarray
 
 
-def layout(participants, sessions, table, arms, file, covariates=()):
-    """Lay out the scans of a group-by-time model.
+def layout(
+    participants: Sequence[str],
+    sessions: Sequence[str],
+    table: Sequence[Row],
+    arms: Arms,
+    file: FilePath,
+    covariates: Sequence[str] = (),
+) -> Model:
+    """The group-by-time model of all scans.
 
     Parameters
     ----------
-    participants : list of str
-        One a scan, in the order of the maps.
+    participants : sequence of str
+        One per scan, in the order of the maps.
     sessions : sequence of {"baseline", "followup"}
         Of each scan.
-    table : list of dict
+    table : sequence of mapping
         Rows of participants.tsv.
-    arms : dict
-        ``treatment``, ``control``.
+    arms : pharmasl.study.settings.Arms
     file : path-like
         The table, for messages.
     covariates : sequence of str
@@ -109,70 +98,91 @@ def layout(participants, sessions, table, arms, file, covariates=()):
 
     Returns
     -------
-    Layout
+    Model
+        Its rows are scans.
 
     Raises
     ------
     InputError
-        For a scan given twice, unknown participants or arms, an arm without two participants at either session,
-        missing values and confounded terms.
+        For a scan that is there twice, unknown participants or arms, an arm with fewer than two at a session, nobody
+        with both sessions, missing covariates, terms named twice or entangled, fewer scans than terms.
+    ValueError
+        For sessions of other names.
     """
-    keys = [(design.bare(name, "sub-"), session) for name, session in zip(participants, sessions)]
     strange = sorted(set(sessions) - {"baseline", "followup"})
     if strange or len(participants) != len(sessions):
         raise ValueError(f"{len(participants)} participants and {len(sessions)} sessions; not sessions: {strange}")
+    keys = [(bare_label(name, "sub"), session) for name, session in zip(participants, sessions)]
     repeated = sorted({key for key in keys if keys.count(key) > 1})
     if repeated:
         raise InputError("maps", "participant, session", repeated[0], "one map each", "Drop one of them.")
-    people = list(dict.fromkeys(name for name, _ in keys))
-    rows = design.participant_rows(people, table, file)
-    wanted = (arms["treatment"], arms["control"])
-    labels = dict(zip(people, design.arm_labels(rows, people, wanted, file)))
+    sample = Sample.read(list(dict.fromkeys(name for name, _ in keys)), table, file)
+    labels = dict(zip(sample.participants, sample.arms((arms.treatment, arms.control))))
+    _check_sessions(keys, labels, arms, file)
+    treated = np.array([labels[name] == arms.treatment for name, _ in keys], dtype=np.float64)
+    time = np.array([session == "followup" for _, session in keys], dtype=np.float64)
+    terms = [
+        Term("arm:time", treated * time, _TERM),
+        Term("arm", treated, _TERM),
+        Term("time", time, _TERM),
+        Term("intercept", np.ones(len(keys)), _TERM),
+    ]
+    rows = [sample.participants.index(name) for name, _ in keys]
+    for covariate in covariates:
+        for name, values, _ in coding.centred(sample.rows, sample.participants, covariate, file):
+            terms += [Term(name, values[rows], _TERM), Term(f"{name}:time", values[rows] * time, _TERM)]
+    names = [term.name for term in terms]
+    if len(set(names)) < len(names):
+        raise InputError("configuration", "covariates", ", ".join(names), "names not used twice", "Drop or rename.")
+    matrix = np.column_stack([term.values for term in terms])
+    if len(matrix) <= len(names):
+        raise InputError(file, "scans", f"{len(matrix)} for {len(names)} terms", "more scans", "Drop covariates.")
+    design.check_rank(matrix, names, file)
+    return Model(
+        kind=KINDS["group_by_time"],
+        arm=None,
+        participants=list(participants),
+        arms=[labels[name] for name, _ in keys],
+        names=names,
+        matrix=matrix,
+        contrast=np.array([1.0] + [0.0] * (len(names) - 1)),
+        blocks=None,
+        formula=f"cbf ~ {' + '.join(names)} + (1 | participant); tested: arm:time",
+        meaning=f"change of {arms.treatment} minus change of {arms.control}",
+        descriptions={term.name: term.description for term in terms},
+        sessions=time.astype(int),
+    )
+
+
+def _check_sessions(keys: Sequence[tuple[str, str]], labels: Mapping[str, str], arms: Arms, file: FilePath) -> None:
+    """Refuse scans of which an arm has fewer than two at a session, or of which nobody has both sessions."""
     for session in ("baseline", "followup"):
-        for arm in wanted:
-            count = sum(labels[name] == arm for name, each in keys if each == session)
+        for arm in (arms.treatment, arms.control):
+            count = sum(labels[name] == arm for name, own in keys if own == session)
             if count < 2:
                 raise InputError(
                     file, f"arm {arm}", f"{count} participant(s) at {session}", "at least two", "Scan or include more."
                 )
     if not any((name, "followup") in keys for name, session in keys if session == "baseline"):
         raise InputError("maps", "sessions", "nobody with both", "participants with both sessions", "Include some.")
-    treated = np.array([labels[name] == arms["treatment"] for name, _ in keys], dtype=np.float64)
-    time = np.array([session == "followup" for _, session in keys], dtype=np.float64)
-    columns = [("arm:time", treated * time), ("arm", treated), ("time", time), ("intercept", np.ones(len(keys)))]
-    where = [people.index(name) for name, _ in keys]
-    for covariate in covariates:
-        for term, values, _ in design.covariate_columns(rows, people, covariate, file):
-            columns += [(term, values[where]), (f"{term}:time", values[where] * time)]
-    names = [term for term, _ in columns]
-    if len(set(names)) < len(names):
-        raise InputError("configuration", "covariates", ", ".join(names), "names not used twice", "Drop or rename.")
-    matrix = np.column_stack([values for _, values in columns])
-    if len(matrix) <= len(names):
-        raise InputError(file, "scans", f"{len(matrix)} for {len(names)} terms", "more scans", "Drop covariates.")
-    design.check_rank(matrix, names, file)
-    incomplete = [name for name in people if sum(key[0] == name for key in keys) == 1]
-    contrast = np.array([1.0] + [0.0] * (len(names) - 1))
-    formula = f"cbf ~ {' + '.join(names)} + (1 | participant); tested: arm:time"
-    return Layout(matrix, names, contrast, [name for name, _ in keys], time.astype(int), incomplete, formula)
 
 
-def fit(data, matrix, contrast, participants, voxels=None, method="satterthwaite"):
-    """Fit the random-intercept model at every voxel and test a contrast.
+def fit(
+    data: np.ndarray | Callable[[int, int], np.ndarray], model: Model, *, method: str, voxels: int | None = None
+) -> MixedMap:
+    """Fit the random-intercept model at every voxel and test its contrast.
 
     Parameters
     ----------
     data : callable or ndarray of shape (V, scans)
-        A row a voxel and a column a scan; or a function of ``(start, stop)`` that gives such rows, so that maps can
+        A row per voxel and a column per scan; or a function of ``(start, stop)`` that gives such rows, so that maps can
         stay on disk.
-    matrix : ndarray of shape (scans, terms)
-    contrast : array_like of shape (terms,)
-    participants : sequence of length scans
-        Whose scan each is.
-    voxels : int, optional
-        V, where ``data`` is a function.
+    model : Model
+        Of :func:`layout`.
     method : {"satterthwaite", "kenward-roger"}
         Degrees of freedom, and with the latter the standard error too.
+    voxels : int, optional
+        V, where ``data`` is a function.
 
     Returns
     -------
@@ -187,42 +197,38 @@ def fit(data, matrix, contrast, participants, voxels=None, method="satterthwaite
     """
     if method not in ("satterthwaite", "kenward-roger"):
         raise ValueError(f"{method!r} is neither 'satterthwaite' nor 'kenward-roger'")
-    if not callable(data):
-        array, voxels = data, len(data)
-
-        def data(start, stop):
-            return array[start:stop]
-
-    out = {name: np.empty(voxels) for name in MixedMap._fields}
-    out["boundary"] = np.empty(voxels, dtype=bool)
-    for start in range(0, voxels, _TILE):
-        here = slice(start, min(start + _TILE, voxels))
-        response = np.asarray(data(here.start, here.stop), dtype=np.float64).T
+    number = len(data) if isinstance(data, np.ndarray) else int(voxels or 0)
+    out = {name: np.empty(number) for name in MixedMap._fields}
+    out["boundary"] = np.empty(number, dtype=bool)
+    for start in range(0, number, _TILE):
+        here = slice(start, min(start + _TILE, number))
+        tile = data[here] if isinstance(data, np.ndarray) else data(here.start, here.stop)
+        response = np.asarray(tile, dtype=np.float64).T
         if not np.isfinite(response).all():
             scan = int(np.flatnonzero(~np.isfinite(response).all(axis=1))[0])
             raise InputError(
                 "maps",
                 "coverage",
-                f"a scan of {participants[scan]} without a value in some voxel",
+                f"a scan of {model.participants[scan]} without a value in some voxel",
                 "voxels that all scans cover, and whole sessions left out",
                 "Restrict the mask to the common coverage.",
             )
-        model = mixed_model.fit(matrix, response, participants)
+        fitted = mixed_model.fit(model.matrix, response, model.participants)
         if method == "satterthwaite":
-            test = mixed_model.contrast(model, contrast)
+            test = mixed_model.contrast(fitted, model.contrast)
         else:
-            test = mixed_model.kenward_roger(model, matrix, participants, contrast)
-        values = (
-            test.estimate,
-            test.se,
-            test.t,
-            test.df,
-            test.p,
-            glm.t_to_z(np.atleast_1d(test.t), np.atleast_1d(test.df)),
-            model.boundary,
-            model.subject_variance,
-            model.residual_variance,
+            test = mixed_model.kenward_roger(fitted, model.matrix, model.participants, model.contrast)
+        tested = MixedMap(
+            effect=test.estimate,
+            se=test.se,
+            t=test.t,
+            df=test.df,
+            p=test.p,
+            z=glm.t_to_z(np.atleast_1d(test.t), np.atleast_1d(test.df)),
+            boundary=fitted.boundary,
+            participant_variance=fitted.subject_variance,
+            residual_variance=fitted.residual_variance,
         )
-        for name, value in zip(MixedMap._fields, values):
-            out[name][here] = value
+        for name, values in tested._asdict().items():
+            out[name][here] = values
     return MixedMap(**out)

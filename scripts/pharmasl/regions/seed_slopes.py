@@ -1,34 +1,40 @@
 """Slopes of regions' changes on the change of a seed region: within each arm, over both, and whether the arms differ.
 
 An ``association`` over the brain asks where the change follows the seed's, arm held fixed. In a region declared before
-the data are looked at the same model needs no search, and its slope can be told arm by arm:
+the data are looked at the same model needs no search, and its slope can be estimated arm by arm:
 
-- the slope in each arm alone, ``change ~ seed_change`` (:func:`pharmasl.group.effects.association` with ``arm``);
+- the slope in each arm alone, ``change ~ seed_change`` (the effect ``association`` with ``arm``);
 - the slope over both arms, arm held fixed;
-- the difference of the arms' slopes, ``seed_change x arm`` (:func:`pharmasl.group.effects.association_by_arm`). That one
-  arm's slope is significant and the other's is not compares nothing (Nieuwenhuis et al. 2011, doi 10.1038/nn.2886);
-  this row does.
+- the difference of the arms' slopes, ``seed_change x arm`` (the effect ``association_by_arm``). That one arm's slope is
+  significant and the other's is not compares nothing (Nieuwenhuis et al. 2011, doi 10.1038/nn.2886); this row does.
 
 Covariates and site are the analysis' own. p by the t distribution stands beside p by permutation of the participants'
 changes (Freedman and Lane's residuals, within arms, and within sites where there are several). Each arm has a residual
 variance of its own (:mod:`pharmasl.statistics.arm_variances`), in the standard error and in every order: arms that
-scatter differently make no false difference of slopes. Holm's p corrects for
-all that the table asks: every analysis, region and group.
+scatter differently make no false difference of slopes. Holm's p corrects for all rows of the table: every analysis, region and
+group.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.group import design, questions
-from pharmasl.group.engine import permutation
+from pharmasl.group import design, effects
+from pharmasl.group.engine import maxima, relabelling
+from pharmasl.group.model import Model
 from pharmasl.statistics import arm_variances, multiplicity
+from pharmasl.statistics.covariates import Row
 from pharmasl.study import arms as study_arms
+from pharmasl.study import settings
+from pharmasl.study.settings import Analysis, Arms, Seed
 
-COLUMNS = {
+COLUMNS: dict[str, str | dict[str, str]] = {
     "analysis": "Analysis whose seed, contrasts, covariates, site and sessions are taken",
     "seed": "Seed region",
     "seed_contrast": "Contrast of conditions whose change in the seed is the predictor",
@@ -54,35 +60,66 @@ COLUMNS = {
 }
 
 
-def permutation_p(change, model, nuisance, orders):
+@dataclass(frozen=True, kw_only=True)
+class SeededAnalysis:
+    """An analysis with a seed, and the participants and sessions that it takes.
+
+    Attributes
+    ----------
+    analysis : pharmasl.study.settings.Analysis
+    members : list of str
+    sessions : mapping
+        ``baseline`` and ``followup`` to labels.
+    """
+
+    analysis: Analysis
+    members: list[str]
+    sessions: Mapping[str, str]
+
+    @property
+    def seed(self) -> Seed:
+        """The seed region and its contrast."""
+        if self.analysis.seed is None:
+            raise ValueError(f"the analysis {self.analysis.name} has no seed")
+        return self.analysis.seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionFiles:
+    """The table of a region's values, and whether the region is a cluster of an analysis of this trial."""
+
+    values: FilePath
+    analysis_defined: bool
+
+
+def permutation_p(
+    change: np.ndarray, variances: arm_variances.ArmVariances, nuisance: np.ndarray, orders: np.ndarray
+) -> float:
     """Two-sided p of one outcome's tested term by permutation of its residuals (Freedman and Lane 1983).
 
     Parameters
     ----------
     change : ndarray of shape (n,)
-    model : pharmasl.statistics.arm_variances.ArmVariances
+    variances : pharmasl.statistics.arm_variances.ArmVariances
+        The model, with a residual variance per arm.
     nuisance : ndarray of shape (n, terms)
         The model's other terms.
     orders : ndarray of int, shape (B, n)
         The observed order first; each keeps to the arms. Participant i's residual meets row ``orders[b, i]``.
-
-    Returns
-    -------
-    float
     """
     residual = change - nuisance @ np.linalg.lstsq(nuisance, change, rcond=None)[0]
-    null = np.abs(model.t(residual[np.argsort(orders, axis=1)]))
-    return float(permutation.family_wise_p(null[:1], null)[0])
+    null = np.abs(variances.t(residual[np.argsort(orders, axis=1)]))
+    return float(maxima.family_wise_p(null[:1], null)[0])
 
 
-def slope(plan, change, arm, permutations, seed):
-    """Estimate, interval and p of a design's tested term for one region.
+def slope(model: Model, change: np.ndarray, arm: np.ndarray, *, permutations: int, seed: int) -> dict[str, Any]:
+    """Estimate, interval and p of a model's tested term for one region.
 
     Parameters
     ----------
-    plan : pharmasl.group.effects.Effect
+    model : pharmasl.group.model.Model
     change : ndarray of shape (n,)
-        Of the plan's participants, mL/100 g/min.
+        Of the model's participants, mL/100 g/min.
     arm : ndarray of str, shape (n,)
         Their arms, each with a residual variance of its own; orders keep to them.
     permutations, seed : int
@@ -94,24 +131,24 @@ def slope(plan, change, arm, permutations, seed):
         The numbers of :data:`COLUMNS`.
     """
     change = np.asarray(change, dtype=np.float64)
-    x, nuisance = plan.partition()
-    terms = [name for name, weight in zip(plan.names, plan.contrast) if not weight and name != "intercept"]
-    told = {"n": len(plan.participants), "adjusted_for": ", ".join(terms) or None}
+    x, nuisance = model.partition()
+    others = [name for name in model.names if name not in model.tested and name != "intercept"]
+    common = {"n": len(model.participants), "adjusted_for": ", ".join(others) or None}
     rest = change - nuisance @ np.linalg.lstsq(nuisance, change, rcond=None)[0]
     if rest @ rest <= 1e-20 * (change @ change):
-        return {**told, "note": "the region's change does not vary beyond the model's other terms"}
+        return {**common, "note": "the region's change does not vary beyond the model's other terms"}
     try:
-        model = arm_variances.ArmVariances(np.column_stack([x, nuisance]), np.eye(1 + nuisance.shape[1])[0], arm)
+        variances = arm_variances.ArmVariances(np.column_stack([x, nuisance]), np.eye(1 + nuisance.shape[1])[0], arm)
     except ValueError as error:
-        return {**told, "note": f"not tested: {error}"}
-    test = model.test(change)
+        return {**common, "note": f"not tested: {error}"}
+    test = variances.test(change)
     if not test.se > 0:
-        return {**told, "slope": test.estimate, "note": "no p: the fit is perfect"}
-    sites = np.zeros(len(arm)) if plan.blocks is None else plan.blocks
+        return {**common, "slope": test.estimate, "note": "no p: the fit is perfect"}
+    sites = np.zeros(len(arm)) if model.blocks is None else model.blocks
     blocks = [f"{a}, {b}" for a, b in zip(arm, sites)]
-    orders, _ = permutation.relabellings(plan.matrix, permutations, seed, blocks)
+    orders, _ = relabelling.relabellings(model.matrix, permutations, seed, blocks)
     return {
-        **told,
+        **common,
         "slope": test.estimate,
         "se": test.se,
         "t": test.t,
@@ -119,45 +156,52 @@ def slope(plan, change, arm, permutations, seed):
         "ci_low": test.ci_low,
         "ci_high": test.ci_high,
         "p": test.p,
-        "p_permutation": permutation_p(change, model, nuisance, orders),
+        "p_permutation": permutation_p(change, variances, nuisance, orders),
         "variances": test.variances,
     }
 
 
-def _finite(value):
+def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _asked(analysis, arms):
+def _groups(analysis: Analysis, arms: Arms) -> list[tuple[str, Analysis]]:
     """The groups of an analysis' rows, each with the analysis that it is."""
-    plain = {key: value for key, value in analysis.items() if key != "arm"} | {"effect": "association"}
-    if analysis.get("arm"):
-        return [(analysis["arm"], {**plain, "arm": analysis["arm"]})]
-    first, second = arms["treatment"], arms["control"]
+    common = {name: value for name, value in settings.plain(analysis).items() if name not in ("effect", "arm")}
+
+    def asked(effect: str, arm: str | None = None) -> Analysis:
+        return settings.build(Analysis, {**common, "effect": effect, "arm": arm})
+
+    first, second = arms.treatment, arms.control
+    if analysis.arm:
+        return [(analysis.arm, asked("association", analysis.arm))]
     return [
-        (first, {**plain, "arm": first}),
-        (second, {**plain, "arm": second}),
-        ("all", plain),
-        (f"{first} - {second}", {**plain, "effect": "association_by_arm"}),
+        (first, asked("association", first)),
+        (second, asked("association", second)),
+        ("all", asked("association")),
+        (f"{first} - {second}", asked("association_by_arm")),
     ]
 
 
-def rows(analyses, rois, values, defined, arms, participants, file):
+def rows(
+    analyses: Sequence[SeededAnalysis],
+    rois: Sequence[str],
+    regions: Mapping[str, RegionFiles],
+    arms: Arms,
+    participants: Sequence[Row],
+    file: FilePath,
+) -> list[dict[str, Any]]:
     """The table's rows.
 
     Parameters
     ----------
-    analyses : dict
-        Name to ``settings`` (of the configuration, ``inference`` included), ``members`` (those who enter it) and
-        ``sessions`` (labels of ``baseline`` and ``followup``); of effects with a seed alone.
-    rois : list of str
+    analyses : sequence of SeededAnalysis
+    rois : sequence of str
         Regions; the seed of an analysis is not tested against itself.
-    values : dict
-        Region to the path of its ``{roi}_values.tsv``, the seeds among them.
-    defined : dict
-        Region to whether it is a cluster of an analysis of this trial.
-    arms : dict
-    participants : list of dict
+    regions : mapping
+        Region to its files, the seeds among them.
+    arms : pharmasl.study.settings.Arms
+    participants : sequence of mapping
         Rows of the participants' table.
     file : path-like
         That table, for messages.
@@ -173,58 +217,80 @@ def rows(analyses, rois, values, defined, arms, participants, file):
         For values that the tables of regions do not hold.
     """
     found = []
-    for name, asked in analyses.items():
-        analysis, sessions = asked["settings"], asked["sessions"]
-        inference, seed = analysis["inference"], analysis["seed"]
-        table = study_arms.used(participants, study_arms.all_columns(analysis))
-        members = questions.members(analysis, arms, asked["members"], table)
-        arm_of = {row["participant_id"]: row["arm"] for row in table}
-        seed_change = design.seed_changes(values[seed["roi"]], members, seed["contrast"], sessions)
-        mine = []
-        for roi in (roi for roi in rois if roi != seed["roi"]):
-            change = design.seed_changes(values[roi], members, analysis["contrast"], sessions)
-            known = np.isfinite(seed_change) & np.isfinite(change)
-            people = [who for who, k in zip(members, known) if k]
-            of = dict(zip(members, change))
-            for group, question in _asked(analysis, arms):
-                row = {
-                    "analysis": name,
-                    "seed": seed["roi"],
-                    "seed_contrast": seed["contrast"],
-                    "roi": roi,
-                    "contrast": analysis["contrast"],
-                    "group": group,
-                    "seed_defined_by_same_data": defined[seed["roi"]],
-                    "roi_defined_by_same_data": defined[roi],
-                }
-                try:
-                    plan = questions.build(question, arms, people, table, file, seed_change[known])
-                except InputError as error:
-                    # What is wrong with the table itself has stopped the analysis over the brain before.
-                    mine.append({**row, "note": f"not tested: {error.field}: {error.found}"})
-                    continue
-                own = np.array([of[who] for who in plan.participants])
-                arm = np.array([arm_of[who] for who in plan.participants])
-                row |= slope(plan, own, arm, inference["permutations"], inference["seed"])
-                variances = row.pop("variances", {})
-                if len(variances) == 2:
-                    row["variance_ratio"] = _finite(arm_variances.ratio(variances, arms["treatment"], arms["control"]))
-                mine.append(row)
-        found += mine
-    asked_p = [row.get("p_permutation", math.nan) for row in found]
-    for row, p in zip(found, multiplicity.holm(asked_p)):
+    for asked in analyses:
+        table = study_arms.used(participants, asked.analysis.terms)
+        for roi in rois:
+            if roi != asked.seed.roi:
+                found += _region_rows(asked, roi, regions, arms, table, file)
+    p_values = [row.get("p_permutation", math.nan) for row in found]
+    for row, p in zip(found, multiplicity.holm(p_values)):
         row["p_holm"] = _finite(p)
     return [{name: row.get(name) for name in COLUMNS} for row in found]
 
 
-def write(given, output, *, analyses, rois, arms):
+def _region_rows(
+    asked: SeededAnalysis,
+    roi: str,
+    regions: Mapping[str, RegionFiles],
+    arms: Arms,
+    table: Sequence[Row],
+    file: FilePath,
+) -> list[dict[str, Any]]:
+    """The rows of one region and analysis, one per group."""
+    analysis, seed = asked.analysis, asked.seed
+    members = effects.members(analysis, arms, asked.members, table)
+    arm_of = {row["participant_id"]: row["arm"] for row in table}
+    seed_change = design.seed_changes(regions[seed.roi].values, members, seed.contrast, asked.sessions)
+    change = design.seed_changes(regions[roi].values, members, analysis.contrast, asked.sessions)
+    known = np.isfinite(seed_change) & np.isfinite(change)
+    people = [who for who, finite in zip(members, known) if finite]
+    change_of = dict(zip(members, change))
+    written = []
+    for group, question in _groups(analysis, arms):
+        row: dict[str, Any] = {
+            "analysis": analysis.name,
+            "seed": seed.roi,
+            "seed_contrast": seed.contrast,
+            "roi": roi,
+            "contrast": analysis.contrast,
+            "group": group,
+            "seed_defined_by_same_data": regions[seed.roi].analysis_defined,
+            "roi_defined_by_same_data": regions[roi].analysis_defined,
+        }
+        written.append(row)
+        try:
+            model = effects.build(question, arms, people, table, file, seed_change[known])
+        except InputError as error:
+            # What is wrong with the table itself has stopped the analysis over the brain before.
+            row["note"] = f"not tested: {error.field}: {error.found}"
+            continue
+        own = np.array([change_of[who] for who in model.participants])
+        arm = np.array([arm_of[who] for who in model.participants])
+        row |= slope(model, own, arm, permutations=analysis.inference.permutations, seed=analysis.inference.seed)
+        variances: Mapping[str, float] = row.pop("variances", {})
+        if len(variances) == 2:
+            row["variance_ratio"] = _finite(arm_variances.ratio(variances, arms.treatment, arms.control))
+    return written
+
+
+def write(
+    participants: FilePath,
+    values: Sequence[FilePath],
+    sidecars: Sequence[FilePath],
+    output: FilePath,
+    *,
+    analyses: Sequence[SeededAnalysis],
+    rois: Sequence[str],
+    arms: Arms,
+) -> None:
     """Write the table.
 
     Parameters
     ----------
-    given : dict
-        Paths: ``participants``; ``values`` and ``sidecars``, lists of ``{roi}_values.tsv`` and of ``{roi}_mask.json``
-        in one order, of the regions and the seeds.
+    participants : path-like
+        The participants' table.
+    values, sidecars : sequence of path-like
+        ``{roi}_values.tsv`` and ``{roi}_mask.json``, in one order, of the regions and the seeds.
     output : path-like
     analyses, rois, arms
         As :func:`rows`.
@@ -234,16 +300,21 @@ def write(given, output, *, analyses, rois, arms):
     InputError
         As :func:`rows`.
     """
-    values, defined = {}, {}
-    for path, sidecar in zip(given["values"], given["sidecars"], strict=True):
+    regions = {}
+    for path, sidecar in zip(values, sidecars, strict=True):
         # By the file's name: a table may be without rows.
         roi = Path(path).name.removesuffix("_values.tsv")
-        values[roi], defined[roi] = path, bool(tables.read_json(sidecar)["analysis_defined"])
-    people = tables.read_table(given["participants"], of_arms=True)
-    columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
-    columns["p_permutation"]["Permutations"] = {
-        name: {key: asked["settings"]["inference"][key] for key in ("permutations", "seed")}
-        for name, asked in analyses.items()
+        defined = bool(tables.read_json(sidecar)["analysis_defined"])
+        regions[roi] = RegionFiles(values=path, analysis_defined=defined)
+    table = tables.read_table(participants, of_arms=True)
+    columns: dict[str, dict[str, Any]] = {
+        name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()
     }
-    found = rows(analyses, rois, values, defined, arms, people, given["participants"])
-    tables.write_table(output, found, columns)
+    columns["p_permutation"]["Permutations"] = {
+        asked.analysis.name: {
+            "permutations": asked.analysis.inference.permutations,
+            "seed": asked.analysis.inference.seed,
+        }
+        for asked in analyses
+    }
+    tables.write_table(output, rows(analyses, rois, regions, arms, table, participants), columns)

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from pharmasl.contrasts import contrast_maps
-from pharmasl.endpoints import endpoint, regional_values
+from pharmasl.endpoints import correlations
+from pharmasl.endpoints import scores as scoring
 from pharmasl.errors import InputError
-from pharmasl.files import bids, tables
-from pharmasl.group import analysis, questions
+from pharmasl.files import tables
+from pharmasl.group import analysis, effects
+from pharmasl.group.definitions import Question
 from pharmasl.quality import implausible, judgement
 from pharmasl.regions import region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.space import images
-from pharmasl.statistics import partial_correlation
+from pharmasl.statistics import covariates, partial_correlation
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings
 from pharmasl.study.effect_kinds import KINDS
@@ -154,8 +156,8 @@ class _Specification:
                 minimum_coverage=self.plan["minimum_coverage"],
                 gm=gm,
             )
-        values = regional_values.read_values(list(paths.values()), self.given["sidecars"])
-        return values.cbf, paths
+        values, _ = correlations.read_values(paths.values(), self.given["sidecars"])
+        return values, paths
 
     def content(self):
         """What is written."""
@@ -196,8 +198,8 @@ class _Specification:
 
     def _at(self, names, roi, contrast, session):
         """Values of a region at a session, (n,), NaN where missing."""
-        participants = [bids.bare_label(name, "sub") for name in names]
-        return regional_values.values_at(self.values.get((roi, contrast)), participants, session)
+        found = self.values.get((roi, contrast), {})
+        return np.array([found.get((name.removeprefix("sub-"), session), np.nan) for name in names])
 
     def _change(self, names, roi, contrast, sessions):
         baseline, followup = (self._at(names, roi, contrast, sessions[name]) for name in ("baseline", "followup"))
@@ -205,21 +207,22 @@ class _Specification:
 
     def _effect(self, part):
         """The model of an analysis, of a region's value in place of a voxel's."""
-        settings, sessions = part["settings"], part["sessions"]
-        names = questions.members(settings, self.plan["arms"], part["members"], self.table)
+        asked, sessions = settings.build(settings.ModelSettings, part["settings"]), part["sessions"]
+        arms = settings.build(settings.Arms, self.plan["arms"])
+        names = effects.members(asked, arms, part["members"], self.table)
         if "followup" in sessions:
             response = self._change(names, part["roi"], part["contrast"], sessions)
         else:
             response = self._at(names, part["roi"], part["contrast"], sessions["baseline"])
         known, seed = np.isfinite(response), None
-        if KINDS[settings["effect"]].is_seeded:
-            seed = self._change(names, settings["seed"]["roi"], settings["seed"]["contrast"], sessions)
+        if asked.seed is not None:
+            seed = self._change(names, asked.seed.roi, asked.seed.contrast, sessions)
             known &= np.isfinite(seed)
         if not known.any():
             seeded = "" if seed is None else " and of the seed"
             raise _NotRunError(f"no participant has a value of {part['roi']}{seeded}")
         names, seed = [name for name, k in zip(names, known) if k], None if seed is None else seed[known]
-        design = questions.build(settings, self.plan["arms"], names, self.table, self.given["participants"], seed)
+        design = effects.build(asked, arms, names, self.table, self.given["participants"], seed)
         response = dict(zip(names, response[known].tolist()))
         tested, nuisance = design.partition()
         return {
@@ -234,13 +237,14 @@ class _Specification:
 
     def _correlation(self, part):
         """The change of cue-elicited craving and of a region's CBF, all participants, as the craving stage relates them."""
-        covariates, arms = self.plan["craving"]["covariates"], settings.build(settings.Arms, self.plan["arms"])
-        scores = with_covariates(endpoint.read_scores(self.given["scores"][0]), covariates, self.table)
-        sessions = settings.build(settings.SessionPair, self.plan["sessions"])
-        sample = regional_values.Sample(scores, covariates, arms, sessions)
-        cbf, elicited = sample.paired(self.values.get((part["roi"], part["contrast"])), "change")
+        craving, arms = self.plan["craving"], self.plan["arms"]
+        scores = covariates.with_values(
+            scoring.read_written(self.given["scores"][0]), craving["covariates"], self.table
+        )
+        sample = correlations.Sample(scores, craving, arms, self.plan["sessions"])
+        cbf, elicited = sample.paired(self.values.get((part["roi"], part["contrast"]), {}), "change")
         chosen = sample.complete(cbf, elicited)
-        adjusted = sample.adjustment(chosen, arms.treatment)
+        adjusted = sample.adjustment(chosen, arms["treatment"])
         x, y = cbf[chosen], elicited[chosen]
         least = max(partial_correlation.MINIMUM_N, len(adjusted) + 4)
         if len(x) < least:
@@ -254,7 +258,7 @@ class _Specification:
             "tested": x.tolist(),
             "nuisance": np.vstack([np.ones(len(x)), adjusted]).T.tolist(),
             # Participants are exchanged within arms.
-            "blocks": (sample.arm[chosen] == arms.treatment).astype(int).tolist(),
+            "blocks": (sample.arm[chosen] == arms["treatment"]).astype(int).tolist(),
         }
 
     def _whole_brain(self, part):
@@ -279,7 +283,8 @@ class _Specification:
 
     def _search(self, part):
         """What the analysis finds; None where it cannot be run. Several answers may share it."""
-        name, settings = part["analysis"], part["settings"]
+        name = part["analysis"]
+        asked = settings.build(settings.Analysis, {"name": name, **part["settings"], "inference": part["inference"]})
         if name not in self.searched:
             members = dict.fromkeys(part["sessions"], part["members"])
             given = {
@@ -288,18 +293,16 @@ class _Specification:
             }
             given = {"baseline": [], "followup": [], **given}
             given |= {name: self.given[name] for name in ("participants", "template_mask")}
-            given["seed"] = [self.tables[settings["seed"]["roi"]]] if "seed" in settings else []
-            given["within"] = [self.masks[settings["within"]]] if "within" in settings else []
+            given["seed"] = None if asked.seed is None else self.tables[asked.seed.roi]
+            given["within"] = None if asked.within is None else self.masks[asked.within]
+            question = Question(
+                analysis=asked,
+                arms=settings.build(settings.Arms, self.plan["arms"]),
+                sessions=part["sessions"],
+            )
             try:
-                self.searched[name] = analysis.find(
-                    given,
-                    analysis=settings,
-                    inference=part["inference"],
-                    arms=self.plan["arms"],
-                    participants={"baseline": [], "followup": [], **members},
-                    sessions=part["sessions"],
-                    threads=self.threads,
-                )
+                files = analysis.InputFiles(**given, members={"baseline": [], "followup": [], **members})
+                self.searched[name] = analysis.find(question, files, threads=self.threads)
             except (analysis.NotRunError, InputError) as reason:
                 log.warning("%s over the whole brain: not run: %s", name, reason)
                 self.searched[name] = None
@@ -307,28 +310,3 @@ class _Specification:
 
 
 _MEANING = "correlation of the change of cue-elicited craving with the change of CBF, arm held fixed"
-
-
-def with_covariates(scores, covariates, table):
-    """Craving scores with the covariates that a specification takes.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        As :func:`pharmasl.endpoints.endpoint.read_scores` gives.
-    covariates : sequence of str
-        Columns of the participants' table, or the change of one, ``b - a``.
-    table : list of dict
-        Rows of participants.tsv.
-
-    Returns
-    -------
-    DataFrame
-        The scores, each covariate as text, None where missing.
-    """
-    known = {row["participant_id"]: row for row in table}
-    taken = {
-        name: [study_arms.value(known[participant], name) for participant in scores["participant_id"]]
-        for name in covariates
-    }
-    return scores.assign(**taken)

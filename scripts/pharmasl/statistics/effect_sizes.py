@@ -197,14 +197,16 @@ def two_groups(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Stan
     return hedges_g(t, scale, df, level)
 
 
-def interval(effect: ArrayLike, t: ArrayLike, df: float, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def interval(
+    effect: ArrayLike, t: ArrayLike, df: float | np.ndarray, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
     """Confidence interval of a coefficient, in its own unit.
 
     Parameters
     ----------
     effect, t : array_like
         The coefficient and its t; their ratio is the standard error.
-    df : float
+    df : float or ndarray
     level : float
 
     Returns

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from pharmasl.statistics.covariates import source_columns
 from pharmasl.study.effect_kinds import KINDS
 from pharmasl.study.settings import Analysis, Arms, SessionPair, Sessions, Settings
 
@@ -12,10 +13,8 @@ def _value(section, name):
 
 def concerned(analysis: Analysis, arms: Arms) -> list[str]:
     """The arms that take part in an analysis."""
-    if _value(analysis, "arm"):
-        return [_value(analysis, "arm")]
-    both = [_value(arms, "treatment"), _value(arms, "control")]
-    return [*both, *(_value(arms, "others") or ())] if KINDS[_value(analysis, "effect")].all_arms else both
+    labels = [_value(arms, "treatment"), _value(arms, "control"), *(_value(arms, "others") or ())]
+    return KINDS[_value(analysis, "effect")].arms(labels, _value(analysis, "arm"))
 
 
 def contrasts(analysis: Analysis) -> list[str]:
@@ -35,19 +34,6 @@ def labels(study: Sessions) -> list[str]:
     return [_value(study, "baseline"), _value(study, "followup"), *(_value(study, "others") or ())]
 
 
-def columns(term: str) -> list[str]:
-    """The columns that a covariate is made of: itself, or the two of a change, ``weight_T2 - weight_T1``."""
-    return [part.strip() for part in term.split(" - ")]
-
-
-def value(row: Mapping[str, str | None], term: str) -> str | None:
-    """The value of a covariate in a row of the participants' table, as text; None where it, or one of its columns, is missing."""
-    first, *others = [row[column] for column in columns(term)]
-    if not others:
-        return first
-    return None if first is None or others[0] is None else repr(float(first) - float(others[0]))
-
-
 def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list[dict[str, str | None]]:
     """The rows of the participants' table with what a model may look at: a job that reads them so needs nothing else.
 
@@ -63,14 +49,14 @@ def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list
     list of dict
         A column that a row does not have is missing there too.
     """
-    names = dict.fromkeys(["participant_id", "arm", *(column for term in terms for column in columns(term))])
+    names = dict.fromkeys(["participant_id", "arm", *(column for term in terms for column in source_columns(term))])
     return [{name: row[name] for name in names if name in row} for row in rows]
 
 
 def all_columns(analysis: Analysis) -> list[str]:
     """Every column that an analysis takes beside the arm's."""
     terms = [*(_value(analysis, "covariates") or ()), *(_value(analysis, key) for key in ("site", "predictor"))]
-    return [column for term in terms if term is not None for column in columns(term)]
+    return [column for term in terms if term is not None for column in source_columns(term)]
 
 
 def named_columns(study: Settings) -> list[str]:
@@ -79,5 +65,5 @@ def named_columns(study: Settings) -> list[str]:
     covariates = [*(study.craving.covariates if study.craving else ())]
     if study.sensitivity:
         covariates += [term for terms in study.sensitivity.covariates.values() for term in terms]
-    named |= {column for term in covariates for column in columns(term)}
+    named |= {column for term in covariates for column in source_columns(term)}
     return sorted(named | ({study.perfusion.haematocrit} if study.perfusion.haematocrit else set()))

@@ -4,7 +4,7 @@ Planning, the designs (:mod:`pharmasl.group.effects`), the tests, the figures, t
 records. What depends on a study's arms and participants is the ``Model`` of an analysis.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -75,6 +75,20 @@ class EffectKind:
     def is_seeded(self) -> bool:
         """Whether a seed region's change is a term of the model."""
         return "seed" in self.needs
+
+    def arms(self, labels: Sequence[str], arm: str | None) -> list[str]:
+        """The arms whose participants enter an analysis.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            All arms of the trial, treatment and control first.
+        arm : str or None
+            The one arm within which the analysis is made.
+        """
+        if arm:
+            return [arm]
+        return list(labels) if self.all_arms else list(labels[:2])
 
     def meaning_of(self, arm: str | None) -> str:
         """The meaning of the effect, within one arm if that is named."""

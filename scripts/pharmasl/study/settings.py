@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pharmasl.study import effect_kinds
+
 Plain = Mapping[str, Any]
 Section = TypeVar("Section")
 
@@ -257,10 +259,9 @@ class Seed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Analysis:
-    """A whole-brain question: an effect on a contrast, and how it is tested."""
+class ModelSettings:
+    """An effect on a contrast, and the terms of its model."""
 
-    name: str
     contrast: str
     effect: str
     method: str
@@ -272,12 +273,29 @@ class Analysis:
     sessions: SessionPair | None
     within: str | None
     seed: Seed | None
-    inference: Inference
 
     @property
     def contrasts(self) -> tuple[str, ...]:
         """Contrasts whose maps or values the analysis takes: its own and its seed's, each once."""
         return tuple(dict.fromkeys([self.contrast, *([self.seed.contrast] if self.seed else [])]))
+
+    @property
+    def kind(self) -> effect_kinds.EffectKind:
+        """What is true of its effect in any study."""
+        return effect_kinds.KINDS[self.effect]
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The covariates, the site and the predictor."""
+        return (*self.covariates, *(term for term in (self.site, self.predictor) if term is not None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis(ModelSettings):
+    """A whole-brain question: an effect on a contrast, and how it is tested."""
+
+    name: str
+    inference: Inference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -358,45 +376,16 @@ class Mediation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ratings:
-    """The columns and rows of the craving table that become scores."""
+class Craving:
+    """The ratings of craving, and what is asked of them."""
 
+    table: str
     before: tuple[str, ...]
     after: tuple[str, ...]
     condition: tuple[str, ...] | None
     range: tuple[float, ...] | None
     unknown: str
     covariates: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegionCorrelations:
-    """The correlations of regional CBF with craving, and which of them are tests."""
-
-    rois: tuple[str, ...]
-    contrast: str
-    covariates: tuple[str, ...]
-    test: DeclaredCorrelation
-    family: str
-    seed: int
-    resamples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class MediationAnalysis:
-    """The mediation of the arm's effect on craving by regional CBF."""
-
-    mediation: Mediation
-    covariates: tuple[str, ...]
-    seed: int
-    resamples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Craving(Ratings):
-    """The ratings of craving, and the questions that are asked of them."""
-
-    table: str
     test: DeclaredCorrelation
     family: str
     rois: tuple[str, ...]

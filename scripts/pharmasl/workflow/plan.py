@@ -4,7 +4,6 @@ The checks are the jobs' own functions, called on the participants' table and th
 image's data, but of a region's own image, or needs more than nibabel.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +13,10 @@ import numpy as np
 
 from pharmasl.endpoints import scores as craving_scores
 from pharmasl.errors import FilePath, InputError, InputErrors, wrapped
-from pharmasl.group import design, questions
+from pharmasl.group import design, effects
 from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
+from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
 from pharmasl.study import reading, settings, written
 from pharmasl.study.reading import Reading
@@ -151,21 +151,21 @@ def covariates(study: Study) -> Iterator[InputError]:
 
 def _design(study: Study, analysis: Analysis) -> Iterator[InputError]:
     """The error of an analysis' design, if there is one."""
-    file, rows = _table(study)
+    (file, rows), arms = _table(study), study.settings.arms
+    if arms is None:
+        return
     known = {row["participant_id"]: row for row in rows}
     columns = study_arms.all_columns(analysis)
     people = [f"sub-{member}" for member in study.members(analysis.name)]
     people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
-    # In place of the seed's values, which no sheet tells: numbers that no column combines to.
-    seed = [math.modf(0.618033988749895 * (number + 1))[0] for number in range(len(people))]
     try:
         if analysis.method == "differences":
-            plain_arms = settings.plain(study.settings.arms)
-            questions.build(settings.plain(analysis), plain_arms, people, rows, file, np.array(seed))
+            stand_in = effects.stand_in_seed_change(len(people))
+            effects.build(analysis, arms, people, rows, file, stand_in)
         else:
-            chosen = design.participant_rows(people, rows, file)
+            sample = design.Sample.read(people, rows, file)
             for covariate in analysis.covariates:
-                design.covariate_columns(chosen, people, covariate, file)
+                covariates_coding.centred(sample.rows, people, covariate, file)
     except InputError as error:
         yield error
 
@@ -202,18 +202,17 @@ def scores(study: Study) -> Rows:
     Parameters
     ----------
     study : pharmasl.study.trial.Study
-        Without a problem in the ratings.
+        With craving, and without a problem in the ratings.
 
     Returns
     -------
     list of dict
-        As :func:`pharmasl.endpoints.scores.score` gives them; empty without craving.
+        As :func:`pharmasl.endpoints.scores.score` gives them.
     """
     whole = study.settings
     file, rows = _table(study)
-    if whole.craving is None or whole.sessions is None or whole.arms is None:
-        return []
-    return craving_scores.score(_craving_table(study), rows, whole.craving, whole.sessions, whole.arms, file=file).rows
+    parts = (settings.plain(part) for part in (whole.craving, whole.sessions, whole.arms))
+    return craving_scores.score(_craving_table(study), rows, file, *parts)[0]
 
 
 def _craving_table(study: Study) -> str:
@@ -274,14 +273,14 @@ def _raised(check: Callable[..., Any], rows: Rows, *arguments: Any) -> Iterator[
 
 def _complete(rows: Rows, rated: set[str], terms: Sequence[str]) -> Rows:
     """The rows of rated participants that have every column of the terms."""
-    columns = [column for term in terms for column in study_arms.columns(term)]
+    columns = [column for term in terms for column in covariates_coding.source_columns(term)]
     return [row for row in rows if row["participant_id"] in rated and all(row.get(name) for name in columns)]
 
 
 def _coded(rows: Rows, terms: Sequence[str], file: FilePath) -> list[tuple[str, np.ndarray]]:
     """The columns of a design that covariates are coded by, each with its name."""
     names = [row["participant_id"] for row in rows]
-    return [column[:2] for term in terms for column in design.covariate_columns(rows, names, term, file)]
+    return [column[:2] for term in terms for column in covariates_coding.centred(rows, names, term, file)]
 
 
 def _check_adjustment(rows: Rows, terms: Sequence[str], arms: Arms, file: FilePath) -> None:

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import designs
 import numpy as np
 import pytest
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.group import design, questions
+from pharmasl.group import design
 from pharmasl.group.engine import glm
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "group_statistics.json").read_text())
@@ -16,7 +17,7 @@ NAMES = [f"sub-{k:02d}" for k in range(1, 13)]
 
 
 def build(effect, names, table, covariates, file, seed=None):
-    return questions.build({"effect": effect, "covariates": covariates}, ARMS, names, table, file, seed)
+    return designs.build(effect, names, table, ARMS, file, covariates, seed_change=seed)
 
 
 def people(**columns):
@@ -41,7 +42,7 @@ def full_table():
 def test_effect_t_and_df_are_those_of_statsmodels(name, effect, covariates, terms):
     plan = build(effect, NAMES, full_table(), covariates, "p.tsv", np.array(REFERENCE["seed_change"]))
     expected = REFERENCE["results"][name]
-    fit = glm.fit(np.array(REFERENCE["change"]).T.copy(), glm.model(*plan.partition()))
+    fit = glm.fit(np.array(REFERENCE["change"]).T.copy(), glm.partial_form(*plan.partition()))
     assert plan.names == terms
     assert plan.df == expected["df"]
     np.testing.assert_allclose(fit.effect, expected["effect"], rtol=1e-11)

@@ -2,13 +2,15 @@
 
 import dataclasses
 
+import designs as effects
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.group import design, effects
-from pharmasl.group.engine import glm, permutation
+from pharmasl.group import design
+from pharmasl.group.engine import glm, relabelling
+from pharmasl.study.effect_kinds import KINDS
 from scipy import stats
 
 ARMS = {"treatment": "drug", "control": "placebo"}
@@ -38,7 +40,7 @@ TABLE = people(age=AGE, sex=SEX, site=SITE)
 def fit(effect, data):
     """t and effect (V,) of a design, by its partition and the engine that its exchange wants."""
     data = data[[NAMES.index(name) for name in effect.participants]]
-    model = {"permute": glm.model, "flip": permutation.flip_model}[effect.exchange](*effect.partition())
+    model = {"permute": glm.partial_form, "flip": glm.mean_form}[effect.exchange](*effect.partition())
     found = glm.fit(data.T.copy(), model)
     return found.t, found.effect
 
@@ -213,7 +215,7 @@ def test_a_site_is_a_factor_whatever_its_name_and_what_shifts_a_site_changes_not
     assert effect.names == ["arm", "intercept", "site[2]", "site[3]"]
     shift = np.select([SITE == "1", SITE == "2"], [10.0, -4.0], 0.0)[:, None]
     np.testing.assert_allclose(fit(effect, CHANGE + shift)[0], fit(effect, CHANGE)[0], rtol=1e-9)
-    orders, _ = permutation.relabellings(effect.matrix, 50, 0, blocks=effect.blocks)
+    orders, _ = relabelling.relabellings(effect.matrix, 50, 0, blocks=effect.blocks)
     assert (effect.blocks[orders] == effect.blocks).all()
 
 
@@ -224,8 +226,7 @@ def test_the_digest_tells_tests_apart_and_the_table_holds_the_numbers(tmp_path):
     assert digests == [effect.digest() for effect in again]
     # The same matrix of another outcome, contrast or blocks is another test.
     assert len(set(digests)) == len(all_)
-    assert {effect.name for effect in all_} == set(effects.EFFECTS)
-    assert [effects.EFFECTS[effect.name].__name__ for effect in all_] == [effect.name for effect in all_]
+    assert {effect.name for effect in all_} == set(KINDS)
     blockless = effects.group_by_time(NAMES, TABLE, ARMS, "p.tsv", ["age", "sex"])
     assert dataclasses.replace(blockless, blocks=np.zeros(N, int)).digest() != blockless.digest()
     all_[2].write(tmp_path / "design.tsv")

@@ -1,9 +1,10 @@
 """Reading the maps of many participants: common voxels, differences, and the file they lie in when they are many."""
 
 import numpy as np
+import permuting
 import pytest
 from pharmasl.group import maps
-from pharmasl.group.engine import clusters, differences, glm, permutation
+from pharmasl.group.engine import clusters, differences, glm, relabelling
 from pharmasl.space import images
 
 SHAPE = (7, 8, 6)
@@ -58,13 +59,13 @@ def test_a_file_gives_the_same_bits_as_memory(study, monkeypatch):
     assert np.array_equal(inside.mask, outside.mask)
     keep = np.arange(outside.values.shape[1]) % 3 > 0
     assert np.array_equal(inside.within(keep).values, outside.within(keep).values)
-    model = glm.model(np.arange(8) % 2, np.ones((8, 1)))
-    orders = permutation.relabellings(np.column_stack([np.arange(8) % 2, np.ones(8)]), 40, 1)[0]
+    model = glm.partial_form(np.arange(8) % 2, np.ones((8, 1)))
+    orders = relabelling.relabellings(np.column_stack([np.arange(8) % 2, np.ones(8)]), 40, 1)[0]
     nulls = []
     for found in (inside, outside):
         fit = differences.fit(found.values, model)
         lattice = clusters.Lattice(found.mask, 18)
-        nulls.append((fit.t, permutation.null_distribution(fit, model, orders, lattice, 2.0)))
+        nulls.append((fit.t, permuting.null_distribution(fit, model, orders, lattice, 2.0)))
     assert np.array_equal(nulls[0][0], nulls[1][0])
     assert np.array_equal(nulls[0][1].max_t, nulls[1][1].max_t)
     assert np.array_equal(nulls[0][1].extent_negative, nulls[1][1].extent_negative)

@@ -2,11 +2,12 @@
 
 import csv
 
+import designs
 import numpy as np
 import pytest
 from loading import shared_data
 from pharmasl.errors import InputError
-from pharmasl.group import effects, mixed_maps
+from pharmasl.group import mixed_maps
 from pharmasl.group.engine import glm
 from scipy import stats
 
@@ -30,9 +31,15 @@ def scans(n, missing=()):
     return [(s, t) for s in range(n) for t in (0, 1) if (s, t) not in missing]
 
 
+def fit(data, plan, voxels=None, method="satterthwaite"):
+    return mixed_maps.fit(data, plan, method=method, voxels=voxels)
+
+
 def laid_out(table, kept, covariates=()):
     names = [table[s]["participant_id"] for s, _ in kept]
-    return mixed_maps.layout(names, [("baseline", "followup")[t] for _, t in kept], table, ARMS, "p.tsv", covariates)
+    return mixed_maps.layout(
+        names, [("baseline", "followup")[t] for _, t in kept], table, designs.arms(**ARMS), "p.tsv", covariates
+    )
 
 
 @pytest.mark.parametrize("case", ["complete", "incomplete"])
@@ -43,9 +50,7 @@ def test_maps_are_lme4s(case, form):
     kept = scans(15, stored["missing"] if case == "incomplete" else ())
     plan = laid_out(table, kept, ["age"] if form == "cov" else [])
     voxels = [int(fit["voxel"]) for fit in fits]
-    found = mixed_maps.fit(
-        np.array([stored["Y"][s, t, voxels] for s, t in kept]).T, plan.matrix, plan.contrast, plan.participants
-    )
+    found = fit(np.array([stored["Y"][s, t, voxels] for s, t in kept]).T, plan)
     assert len(plan.incomplete) == (3 if case == "incomplete" else 0)
 
     def lme4(column):
@@ -60,11 +65,9 @@ def test_maps_are_lme4s(case, form):
     assert np.abs(found.residual_variance - lme4("var_residual")).max() < 1e-4
     assert found.boundary.tolist() == [fit["singular"] == "1" for fit in fits]
     assert found.boundary.any()
-    small_sample = mixed_maps.fit(
+    small_sample = fit(
         np.array([stored["Y"][s, t, voxels] for s, t in kept]).T,
-        plan.matrix,
-        plan.contrast,
-        plan.participants,
+        plan,
         method="kenward-roger",
     )
     for name, column in (("se", "se_kr"), ("t", "t_kr"), ("df", "df_kr"), ("p", "p_kr")):
@@ -80,13 +83,11 @@ def test_complete_data_give_the_test_on_differences_off_the_boundary(covariates)
     kept = scans(15)
     plan = laid_out(table, kept, covariates)
     some = slice(0, None, 7)
-    found = mixed_maps.fit(
-        np.array([stored["Y"][s, t, some] for s, t in kept]).T, plan.matrix, plan.contrast, plan.participants
-    )
+    found = fit(np.array([stored["Y"][s, t, some] for s, t in kept]).T, plan)
     names = [row["participant_id"] for row in table]
-    effect = effects.group_by_time(names, table, ARMS, "p.tsv", covariates)
+    effect = designs.group_by_time(names, table, ARMS, "p.tsv", covariates)
     change = (stored["Y"][:, 1, some].astype(float) - stored["Y"][:, 0, some]).T.copy()
-    paired = glm.fit(change, glm.model(*effect.partition()))
+    paired = glm.fit(change, glm.partial_form(*effect.partition()))
     inner = ~found.boundary
     assert 0.9 < inner.mean() < 1
     np.testing.assert_allclose(found.effect, paired.effect, rtol=1e-7, atol=1e-9)
@@ -114,11 +115,11 @@ def test_size_is_nominal_with_missing_sessions_and_power_is_no_less_than_of_pair
     missing = [(1, 1), (4, 1), (8, 0), (12, 1), (15, 1), (20, 1)]
     data, table, kept = trial(rng, 6000, missing)
     plan = laid_out(table, kept)
-    found = mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants)
+    found = fit(data, plan)
     rate = (found.p < 0.05).mean()
     assert abs(rate - 0.05) < 3.3 * np.sqrt(0.05 * 0.95 / 6000), rate
     data, table, kept = trial(rng, 3000, missing, between=4.0, effect=-7.0)
-    found = mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants)
+    found = fit(data, plan)
     places = {key: k for k, key in enumerate(kept)}
     pairs = [s for s in range(22) if (s, 0) in places and (s, 1) in places]
     change = np.stack([data[:, places[s, 1]] - data[:, places[s, 0]] for s in pairs])
@@ -132,7 +133,7 @@ def test_blocks_and_data_on_demand_do_not_matter(monkeypatch):
     rng = np.random.default_rng(12)
     data, table, kept = trial(rng, 300, [(2, 1)])
     plan = laid_out(table, kept, ["age"])
-    whole = mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants)
+    whole = fit(data, plan)
     asked = []
 
     def on_demand(start, stop):
@@ -140,7 +141,7 @@ def test_blocks_and_data_on_demand_do_not_matter(monkeypatch):
         return data[start:stop]
 
     monkeypatch.setattr(mixed_maps, "_TILE", 64)
-    parts = mixed_maps.fit(on_demand, plan.matrix, plan.contrast, plan.participants, voxels=300)
+    parts = fit(on_demand, plan, voxels=300)
     assert asked == [64, 64, 64, 64, 44]
     for one, other in zip(whole, parts):
         np.testing.assert_allclose(one, other, rtol=1e-9)
@@ -151,11 +152,11 @@ def test_a_voxel_without_variation_has_no_test_and_one_voxel_is_enough():
     data, table, kept = trial(rng, 3, [])
     plan = laid_out(table, kept)
     data[1] = 60
-    found = mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants)
+    found = fit(data, plan)
     assert np.isnan(found.t).tolist() == np.isnan(found.z).tolist() == [False, True, False]
-    corrected = mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants, method="kenward-roger")
+    corrected = fit(data, plan, method="kenward-roger")
     assert np.isnan(corrected.t).tolist() == [False, True, False]
-    single = mixed_maps.fit(data[2:], plan.matrix, plan.contrast, plan.participants)
+    single = fit(data[2:], plan)
     assert single.t[0] == pytest.approx(found.t[2], rel=1e-12)
 
 
@@ -176,9 +177,9 @@ def test_what_cannot_be_laid_out_is_refused():
     assert "not used twice" in refused(kept, ["age", "age"])
     plan = laid_out(table, kept)
     data[3, 7] = np.nan
-    with pytest.raises(InputError, match="a scan of 03 without a value"):
-        mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants)
+    with pytest.raises(InputError, match="a scan of sub-03 without a value"):
+        fit(data, plan)
     with pytest.raises(ValueError, match="neither"):
-        mixed_maps.fit(data, plan.matrix, plan.contrast, plan.participants, method="wald")
+        fit(data, plan, method="wald")
     with pytest.raises(ValueError, match="not sessions"):
-        mixed_maps.layout(["sub-00"], ["T1"], table, ARMS, "p.tsv")
+        mixed_maps.layout(["sub-00"], ["T1"], table, designs.arms(**ARMS), "p.tsv")

@@ -30,7 +30,7 @@ def small(name):
     stored = np.load(folder / "small" / "data.npz")
     data = (stored["Y"][:, 1] - stored["Y"][:, 0]).astype(np.float64).T.copy()
     nuisance = np.column_stack([np.ones(15)] + ([stored["design"][:, 2]] if name == "ttc" else []))
-    model = glm.model(stored["drug"].astype(float), nuisance)
+    model = glm.partial_form(stored["drug"].astype(float), nuisance)
     rows = random_fields.residual_rows(lambda a, b: data[a:b], np.column_stack([stored["drug"], nuisance]))
     fit = glm.fit(data.copy(), model)
     spm = json.loads((folder / "small_reference" / "spm.json").read_text())

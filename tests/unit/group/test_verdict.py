@@ -3,9 +3,10 @@
 import itertools
 
 import numpy as np
+import permuting
 import pytest
 from pharmasl.group import combination, verdict
-from pharmasl.group.engine import clusters, glm, permutation, tfce
+from pharmasl.group.engine import clusters, glm, maxima, tfce
 from scipy import ndimage
 
 SHAPE, TREATED, PEOPLE, THRESHOLD = (7, 8, 6), 4, 9, 2.0
@@ -18,7 +19,7 @@ def study():
     rng = np.random.default_rng(5)
     data = np.stack([ndimage.gaussian_filter(rng.normal(size=SHAPE), 1.0).ravel() for _ in range(PEOPLE)], axis=1)
     x = np.arange(PEOPLE) < TREATED
-    model = glm.model(x.astype(float), np.ones((PEOPLE, 1)))
+    model = glm.partial_form(x.astype(float), np.ones((PEOPLE, 1)))
     orders = []
     for treated in itertools.combinations(range(PEOPLE), TREATED):
         order = np.empty(PEOPLE, dtype=int)
@@ -32,22 +33,22 @@ def study():
 def measured(data, model, orders, lattice):
     """Family-wise p of each voxel by each statistic, the null, t and labels."""
     fit = glm.fit(data, model)
-    enhancement = tfce.Enhancement()
-    null = permutation.null_distribution(
+    enhancement = permuting.enhancement()
+    null = permuting.null_distribution(
         fit.residuals, model, orders, lattice, THRESHOLD, mass="excess", enhancement=enhancement
     )
     labels, sizes = clusters.label(fit.t, THRESHOLD, lattice)
     masses = clusters.masses(labels, fit.t, THRESHOLD)
-    enhanced = np.abs(tfce.enhance(fit.t, lattice.mask, enhancement, model.df))
+    enhanced = np.abs(permuting.enhance(fit.t, lattice.mask, enhancement, model.df))
 
     def inside(values, largest):
-        return np.concatenate([[1.0], permutation.family_wise_p(values, largest)])[labels]
+        return np.concatenate([[1.0], maxima.family_wise_p(values, largest)])[labels]
 
     p = {
-        "voxel": permutation.family_wise_p(np.abs(fit.t), null.largest_t()),
+        "voxel": maxima.family_wise_p(np.abs(fit.t), null.largest_t()),
         "extent": inside(sizes, null.largest_extent()),
         "mass": inside(masses, null.largest_mass()),
-        "tfce": permutation.family_wise_p(enhanced, null.largest_tfce(), tfce.TIE),
+        "tfce": maxima.family_wise_p(enhanced, null.largest_tfce(), tfce.TIE),
     }
     return p, null, labels, len(sizes)
 

@@ -2,20 +2,22 @@
 
 from types import SimpleNamespace
 
+import complete_settings
+import designs as effects
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from loading import script
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.group import effects
 from pharmasl.regions import seed_slopes
 from pharmasl.report import left_out_section, seeds_section
+from pharmasl.study import settings as study_settings
 from statsmodels.stats.multitest import multipletests
 
-ARMS = {"treatment": "drug", "control": "placebo"}
+ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
 SESSIONS = {"baseline": "T1", "followup": "T2"}
-INFERENCE = {"permutations": 999, "seed": 4}
+INFERENCE = study_settings.plain(complete_settings.inference(permutations=999, seed=4))
 N = 26
 NAMES = [f"sub-{k:02d}" for k in range(1, N + 1)]
 RNG = np.random.default_rng(11)
@@ -56,8 +58,8 @@ def files(tmp_path):
 
 
 def told(files, *, effect="association", rois=("insula", "vmpfc", "dlpfc"), **settings):
-    settings = {"effect": effect, "contrast": "cue", "covariates": ["age"], "inference": INFERENCE, **settings}
-    settings["seed"] = {"roi": "dlpfc", "contrast": "rest"}
+    settings = {"effect": effect, "contrast": "cue", "covariates": ["age"], "method": "differences", **settings}
+    settings |= {"seed": {"roi": "dlpfc", "contrast": "rest"}, "inference": INFERENCE}
     names = ("insula", "vmpfc", "dlpfc")
     given = {"participants": files / "participants.tsv"}
     given["values"] = [files / f"{roi}_values.tsv" for roi in names]
@@ -144,7 +146,7 @@ def test_permutation_p_is_that_of_residuals_permuted_within_arms_and_refitted():
     )
     rng = np.random.default_rng(0)
     y = 0.25 * SEED * (1 + DRUG) + 3 * DRUG + rng.normal(0, 4, N) * (1 + DRUG)
-    found = seed_slopes.slope(plan, y, ARM, 300, 5)["p_permutation"]
+    found = seed_slopes.slope(plan, y, ARM, permutations=300, seed=5)["p_permutation"]
     residual = sm.OLS(y, sm.add_constant(np.column_stack([SEED, DRUG]))).fit().resid
     blocks = [np.flatnonzero(DRUG), np.flatnonzero(~DRUG)]
     null = []
@@ -173,7 +175,7 @@ def test_of_arms_that_scatter_differently_p_is_even(deviation):
         seed = rng.normal(size=24)
         plan = effects.association_by_arm(names, table, ARMS, seed, "p.tsv")
         y = 0.5 * seed + rng.normal(size=24) * np.where(arm == "drug", deviation, 1)
-        row = seed_slopes.slope(plan, y, arm, 60, 1)
+        row = seed_slopes.slope(plan, y, arm, permutations=60, seed=1)
         p.append([row["p"], row["p_permutation"]])
     by_t, by_permutation = (np.array(p) <= 0.1).mean(axis=0)
     assert abs(by_t - 0.1) < 3.3 * np.sqrt(0.09 / 600)
@@ -189,7 +191,7 @@ def test_of_a_null_seed_p_is_even():
         seed = rng.normal(size=16)
         plan = effects.association_by_arm(names, table, ARMS, seed, "p.tsv")
         y = 0.5 * seed + 2 * DRUG[:16] + rng.normal(size=16)
-        small.append(seed_slopes.slope(plan, y, ARM[:16], 100, 1)["p_permutation"])
+        small.append(seed_slopes.slope(plan, y, ARM[:16], permutations=100, seed=1)["p_permutation"])
     small = np.array(small)
     for level in (0.1, 0.5):
         assert abs((small <= level).mean() - level) < 3.3 * np.sqrt(level * (1 - level) / 400)

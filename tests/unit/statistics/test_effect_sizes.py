@@ -64,7 +64,7 @@ def test_voxels_clusters_and_scalars_agree():
     rng = np.random.default_rng(1)
     first, second = rng.normal(-3, 5, (9, 30)), rng.normal(0, 5, (12, 30))
     sizes = effect_sizes.two_groups(first, second)
-    model = glm.model(np.repeat([1.0, 0.0], [9, 12]), np.ones((21, 1)))
+    model = glm.partial_form(np.repeat([1.0, 0.0], [9, 12]), np.ones((21, 1)))
     fit = glm.fit(np.concatenate([first, second]).T.copy(), model)
     sizes = vars(sizes).values()
     for found, expected in zip(vars(effect_sizes.hedges_g(fit.t, model.scale, model.df)).values(), sizes):
@@ -78,7 +78,7 @@ def test_with_covariates_it_is_the_adjusted_difference_over_the_residual_deviati
     arm, age = np.repeat([1.0, 0.0], [10, 13]), rng.normal(40, 9, 23)
     change = -4 * arm + 0.3 * age + rng.normal(0, 5, 23)
     fitted = sm.OLS(change, np.column_stack([arm, np.ones(23), age])).fit()
-    model = glm.model(arm, np.column_stack([np.ones(23), age]))
+    model = glm.partial_form(arm, np.column_stack([np.ones(23), age]))
     fit = glm.fit(change[None].copy(), model)
     size = effect_sizes.hedges_g(fit.t, model.scale, model.df)
     assert size.d[0] == pytest.approx(fitted.params[0] / np.sqrt(fitted.mse_resid), rel=1e-10)

@@ -10,10 +10,11 @@ For two arms without covariates v and df are Welch's. As df differs from voxel t
 v is compared as the z of its own df (Hill 1970, Commun ACM 13:617, to about 1e-4): maxima, clusters, mass and TFCE are of z.
 
 Rows of the design and their groups are permuted together against the data's residuals (Freedman and Lane 1983), as in
-:mod:`pharmasl.group.engine.permutation`. Under unequal variances such a permutation is exact no more, but right for many people,
+:mod:`pharmasl.group.engine.permutation`. Under unequal variances such a permutation is exact no more, but right for many participants,
 since v has the same distribution whatever the variances (Janssen 1997; Chung and Romano 2013, Ann Stat 41:484).
 """
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,11 +23,12 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from pharmasl.errors import InputError
-from pharmasl.group.engine import kernels, tfce
+from pharmasl.group.engine import components, tfce
 from pharmasl.group.engine.clusters import Lattice
+from pharmasl.group.engine.components import Neighbourhood, Suprathreshold
 from pharmasl.group.engine.differences import Differences
-from pharmasl.group.engine.glm import Model
-from pharmasl.group.engine.permutation import Null
+from pharmasl.group.engine.glm import PartialForm
+from pharmasl.group.engine.maxima import MaximumStatistics, Null
 
 # Relabellings and voxels of one matrix product. Constants: the bits of a product may depend on its shape.
 _BATCH, _TILE = 32, 1024
@@ -67,12 +69,14 @@ def _first_of_inverse(matrix, work):
 
 
 @njit(cache=True, nogil=True)
-def _finish(sums, squares, total, parts, freedom, sizes, z, v, df, ratio):
+def _finish(sums, squares, total, groups_of_rows, z, v, df, ratio):
     """Fill z, v, df (B, W), and the groups' variances ``ratio`` (B, G, W).
 
     ``sums`` (B, G, p - 1, W): products of each basis vector's rows of a group with the residuals. ``squares`` (B, G, W): a
-    group's sum of their squares. ``total`` (W,): all. ``parts`` (G, p, p): Q_g'Q_g, the constant last.
+    group's sum of their squares. ``total`` (W,): all. ``groups_of_rows``: parts (G, p, p), which are Q_g'Q_g, the constant last;
+    residual degrees of freedom (G,); sizes (G,).
     """
+    parts, freedom, sizes = groups_of_rows
     batch, groups, terms, width = sums.shape
     p = terms + 1
     matrix, work = np.empty((p, p)), np.empty((p, p))
@@ -140,8 +144,8 @@ class ByArm:
     Parameters
     ----------
     data : pharmasl.group.engine.differences.Differences
-    model : pharmasl.group.engine.glm.Model
-        Of :func:`pharmasl.group.engine.glm.model`: the nuisance holds the constant.
+    model : pharmasl.group.engine.glm.PartialForm
+        Of :func:`pharmasl.group.engine.glm.partial_form`: the nuisance holds the constant.
     groups : ndarray of int, shape (n,)
         0, 1, ...: the group of each row.
     names : list of str
@@ -153,7 +157,7 @@ class ByArm:
         If a group has less than :data:`LEAST_FREEDOM` residual degrees of freedom.
     """
 
-    def __init__(self, data: Differences, model: Model, groups: np.ndarray, names: list[str]):
+    def __init__(self, data: Differences, model: PartialForm, groups: np.ndarray, names: list[str]):
         self.data, self.model, self.groups, self.names = data, model, np.asarray(groups), list(names)
         n = len(model.x)
         self.basis = np.column_stack([model.x, model.basis])
@@ -173,7 +177,7 @@ class ByArm:
                     "Take fewer covariates, or variance: equal.",
                 )
 
-    def of(self, data: Differences) -> "ByArm":
+    def fitted_to(self, data: Differences) -> "ByArm":
         """The same model of other data of the same rows."""
         return ByArm(data, self.model, self.groups, self.names)
 
@@ -207,9 +211,7 @@ class ByArm:
                 sums,
                 squares,
                 self.data.square[start:stop],
-                self.parts,
-                self.freedom,
-                self.sizes,
+                (self.parts, self.freedom, self.sizes),
                 z[:, start:stop],
                 v,
                 df,
@@ -235,10 +237,8 @@ class ByArm:
         self,
         permutations: np.ndarray,
         lattice: Lattice,
-        threshold: float,
+        statistics: MaximumStatistics,
         *,
-        mass: str | None = None,
-        enhancement: tfce.Enhancement | None = None,
         threads: int = 1,
     ) -> Null:
         """The maxima of z of every relabelling.
@@ -248,50 +248,42 @@ class ByArm:
         permutations : ndarray of shape (B, n)
             The observed labelling first.
         lattice : pharmasl.group.engine.clusters.Lattice
-        threshold : float
-            Cluster-forming z.
-        mass : {"excess", "total"}, optional
-        enhancement : pharmasl.group.engine.tfce.Enhancement, optional
-            Of z, whatever its scale says.
+        statistics : pharmasl.group.engine.maxima.MaximumStatistics
+            With a threshold. Threshold, mass and enhancement are of z, whatever the scale.
         threads : int
             The result is the same, to the last bit, for any number.
 
         Returns
         -------
-        pharmasl.group.engine.permutation.Null
+        pharmasl.group.engine.maxima.Null
             ``max_t`` and ``min_t`` are of z.
         """
         number = len(permutations)
         out = np.zeros((number, 8))
-        base = threshold if mass == "excess" else 0.0
+        threshold, enhancement = float(statistics.threshold or 0.0), statistics.enhancement
+        base = threshold if statistics.mass == "excess" else 0.0
 
-        def run(starts):
+        def run(starts: Iterable[int]) -> None:
             room = np.empty((min(_BATCH, number), len(self.data.square)))
-            slot = np.full(lattice.size, -1, dtype=np.int32)
+            neighbourhood = lattice.neighbourhood()
             enhancer = None if enhancement is None else tfce.Enhancer(lattice.mask, enhancement)
             for start in starts:
                 orders = permutations[start : start + _BATCH]
                 self._batch(orders, room[: len(orders)])
                 for result, z in zip(out[start : start + len(orders)], room):
-                    _maxima(z, threshold, base, lattice, slot, result)
+                    _maxima(z, threshold, base, neighbourhood, result)
                     if enhancer is not None:
                         result[6:8] = enhancer.maximum(z.astype(np.float32))
 
         starts = range(0, number, _BATCH)
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             list(pool.map(run, [starts[k::threads] for k in range(threads)]))
-        extents = out[:, 2:4].astype(np.int64)
-        masses = (out[:, 4], out[:, 5]) if mass else (None, None)
-        enhanced = (None, None) if enhancement is None else (out[:, 6], out[:, 7])
-        return Null(out[:, 0], out[:, 1], extents[:, 0], extents[:, 1], *masses, *enhanced)
+        return Null.from_table(out, statistics)
 
 
-def _maxima(z, threshold, base, lattice, slot, result):
+def _maxima(z: np.ndarray, threshold: float, base: float, neighbourhood: Neighbourhood, result: np.ndarray) -> None:
     """Fill the largest and smallest z, and extent and mass of the largest clusters."""
     result[0], result[1] = max(z.max(initial=0.0), 0.0), min(z.min(initial=0.0), 0.0)
     above = np.flatnonzero(np.abs(z) > threshold).astype(np.int32)
     heights = z[above]
-    work = (np.empty(len(above), np.int32), np.empty(len(above), np.int32), np.empty(len(above)))
-    kernels.largest_clusters(
-        above, heights, heights, base, len(above), False, lattice.place, lattice.offsets, slot, *work, result[2:6]
-    )
+    components.largest_clusters(Suprathreshold(above, heights, heights), neighbourhood, base, False, result[2:6])

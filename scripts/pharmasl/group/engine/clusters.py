@@ -4,7 +4,8 @@ from itertools import product
 
 import numpy as np
 
-from pharmasl.group.engine import kernels
+from pharmasl.group.engine import components
+from pharmasl.group.engine.components import Neighbourhood
 
 
 class Lattice:
@@ -30,7 +31,7 @@ class Lattice:
         Distances in the padded volume to the next plane, row and voxel.
     """
 
-    def __init__(self, mask, neighbours=18):
+    def __init__(self, mask: np.ndarray, neighbours: int) -> None:
         reach = {6: 1, 18: 2, 26: 3}[neighbours]
         self.mask = mask
         corners = np.argwhere(mask)
@@ -45,8 +46,12 @@ class Lattice:
         self.place = (corners - least + 1) @ strides
         self.size = int(np.prod(shape))
 
+    def neighbourhood(self) -> Neighbourhood:
+        """Which voxels touch, in the form of the compiled loops, with a work space of its own."""
+        return Neighbourhood(self.place, self.offsets, np.full(self.size, -1, dtype=np.int32))
 
-def label(t, threshold, lattice, merge=False):
+
+def label(t: np.ndarray, threshold: float, lattice: Lattice, merge: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Label the clusters of a map.
 
     Parameters
@@ -69,8 +74,7 @@ def label(t, threshold, lattice, merge=False):
     voxels = np.flatnonzero(np.abs(t) > threshold).astype(np.int32)
     values = np.ascontiguousarray(t[voxels], dtype=np.float64)
     parent = np.empty(len(voxels), dtype=np.int32)
-    slot = np.full(lattice.size, -1, dtype=np.int32)
-    kernels.components(voxels, values, len(voxels), lattice.place, lattice.offsets, slot, parent, merge)
+    components.components(voxels, values, lattice.neighbourhood(), parent, merge)
     roots, member = np.unique(parent, return_inverse=True)
     sizes = np.bincount(member, minlength=len(roots))
     peaks = np.zeros(len(roots))
@@ -83,7 +87,7 @@ def label(t, threshold, lattice, merge=False):
     return labels, sizes[order]
 
 
-def masses(labels, heights, base):
+def masses(labels: np.ndarray, heights: np.ndarray, base: float) -> np.ndarray:
     """The mass of each cluster: the sum over its voxels of abs(height) - base.
 
     Parameters

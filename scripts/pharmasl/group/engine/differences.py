@@ -1,6 +1,6 @@
 """The differences of all participants as they lie in memory or in a file, and the model fitted to them in place.
 
-Nothing of the size of the data is made: a voxel's residuals are never stored. With R the matrix that takes the nuisance
+Nothing of the size of the data is allocated: a voxel's residuals are never stored. With R the matrix that takes the nuisance
 terms out, x' R y = (R x)' y, so it is the few weights of a permutation that are residualised, and single-precision
 data as read serve all permutations. Two thousand participants at 2 mm are 1.9 GB on disk and are read tile by tile.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.group.engine import kernels
+from pharmasl.group.engine.glm import PartialForm
 
 _TILE = 4096
 
@@ -20,12 +21,12 @@ _LEAST = 1e-10
 
 @dataclass(frozen=True)
 class Differences:
-    """Differences and what the model says of them at every voxel.
+    """Differences and the model fitted to them at every voxel.
 
     Attributes
     ----------
     values : ndarray or memmap of shape (n, V), float32 or float64
-        As given. Fastest where its transpose is contiguous.
+        As they were read. Fastest where its transpose is contiguous.
     effect : ndarray of shape (V,), float64
         Coefficient of the tested term.
     t : ndarray of shape (V,), float64
@@ -42,20 +43,20 @@ class Differences:
     raw: np.ndarray
 
     @property
-    def varies(self):
+    def varies(self) -> np.ndarray:
         """False where the data are the same once the nuisance terms are out: t is 0 there, and no cluster has it."""
         return self.square > 0
 
-    def tile(self, start, stop):
-        """Data of some voxels, (W, n), contiguous."""
+    def tile(self, start: int, stop: int) -> np.ndarray:
+        """The data of some voxels, (W, n), contiguous."""
         return _tile(self.values, start, stop)
 
 
-def _tile(values, start, stop):
+def _tile(values: np.ndarray, start: int, stop: int) -> np.ndarray:
     return np.ascontiguousarray(values[:, start:stop].T)
 
 
-def weights(x, basis, projector):
+def weights(x: np.ndarray, basis: np.ndarray, projector: np.ndarray) -> np.ndarray:
     """Residualised weights of one relabelling.
 
     Parameters
@@ -76,7 +77,7 @@ def weights(x, basis, projector):
     return out
 
 
-def fit(values, model, tile=_TILE):
+def fit(values: np.ndarray, model: PartialForm, tile: int = _TILE) -> Differences:
     """Fit the model at every voxel without changing or copying the data.
 
     The result is the same, to the last bit, for any ``tile`` and any memory layout.
@@ -84,8 +85,8 @@ def fit(values, model, tile=_TILE):
     Parameters
     ----------
     values : ndarray or memmap of shape (n, V), float32 or float64
-        One row a participant, finite.
-    model : glm.Model
+        One row per participant, finite.
+    model : glm.PartialForm
     tile : int
         Voxels at a time.
 

@@ -8,12 +8,14 @@ Z, scaled to length 1. Student's t of x in ``y ~ x + Z`` is then
 
 where a = 0 for the labels as observed. In the scheme of Freedman and Lane (1983, J Bus Econ Stat 1:292) the residuals
 r are permuted against x and Z; permuting the rows of x~ and Q the other way round is the same, costs two small matrix
-products a permutation and leaves the data in place (the intercept is the same in every order).
+products per permutation and leaves the data in place (the intercept is the same in every order).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from pharmasl.group.engine import kernels
@@ -23,7 +25,7 @@ _TILE = 16384
 
 
 @dataclass(frozen=True)
-class Model:
+class PartialForm:
     """A design in partial-correlation form.
 
     Attributes
@@ -47,7 +49,7 @@ class Model:
     df: int
 
 
-def model(x, nuisance):
+def partial_form(x: ArrayLike, nuisance: ArrayLike) -> PartialForm:
     """Bring a design into partial-correlation form.
 
     Parameters
@@ -59,7 +61,7 @@ def model(x, nuisance):
 
     Returns
     -------
-    Model
+    PartialForm
 
     Raises
     ------
@@ -80,7 +82,41 @@ def model(x, nuisance):
     residual = x - projector @ (projector.T @ x)
     residual -= projector @ (projector.T @ residual)
     scale = float(np.linalg.norm(residual))
-    return Model(residual / scale, scale, np.ascontiguousarray(basis), projector, n - projector.shape[1] - 1)
+    return PartialForm(residual / scale, scale, np.ascontiguousarray(basis), projector, n - projector.shape[1] - 1)
+
+
+def mean_form(x: ArrayLike, nuisance: ArrayLike | None = None) -> PartialForm:
+    """The model of a hypothesis about a mean, for which signs are flipped, in the form of :func:`partial_form`.
+
+    Parameters
+    ----------
+    x : array_like of shape (n,)
+        The tested term: the constant, or the indicator of one arm.
+    nuisance : array_like of shape (n, terms), optional
+        The other terms, such as centred covariates. Their span does not hold the constant.
+
+    Returns
+    -------
+    PartialForm
+
+    Raises
+    ------
+    ValueError
+        If the nuisance holds the constant: then the hypothesis is about a difference or a slope, and permutes.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    n = len(x)
+    nuisance = np.zeros((n, 0)) if nuisance is None else np.asarray(nuisance, dtype=np.float64)
+    projector = np.zeros((n, 0))
+    if nuisance.shape[1]:
+        left, singular, _ = np.linalg.svd(nuisance / np.sqrt((nuisance**2).sum(axis=0)), full_matrices=False)
+        projector = left[:, singular > 1e-10 * singular[0]]
+    if np.linalg.norm(projector.sum(axis=0)) > (1 - 1e-10) * math.sqrt(n):
+        raise ValueError("the nuisance terms hold the intercept: the hypothesis is not about a mean, permute")
+    residual = x - projector @ (projector.T @ x)
+    residual -= projector @ (projector.T @ residual)
+    scale = float(np.linalg.norm(residual))
+    return PartialForm(residual / scale, scale, np.ascontiguousarray(projector), projector, n - projector.shape[1] - 1)
 
 
 @dataclass(frozen=True)
@@ -104,14 +140,14 @@ class Fit:
     varies: np.ndarray
 
 
-def fit(data, model):
+def fit(data: np.ndarray, model: PartialForm) -> Fit:
     """Fit the model at every voxel.
 
     Parameters
     ----------
     data : ndarray of shape (V, n), float64
-        One row a voxel, one column a participant. **Overwritten**: it becomes ``residuals``.
-    model : Model
+        One row per voxel, one column per participant. **Overwritten**: it becomes ``residuals``.
+    model : PartialForm
 
     Returns
     -------
@@ -136,13 +172,13 @@ def fit(data, model):
     return Fit(data, b * length / model.scale, t, varies)
 
 
-def t_to_z(t, df):
+def t_to_z(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
     """The standard normal quantile with the same tail probability as t, sign kept, accurate in the far tails.
 
     Parameters
     ----------
     t : ndarray
-    df : float
+    df : float or ndarray
 
     Returns
     -------

@@ -1,10 +1,12 @@
 """Products of weights and data in 8-bit integers, four times as many at once as in single precision.
 
-They only screen (see :mod:`pharmasl.group.engine.kernels`): what rounding to 8 bits can do to a product is known for every
-voxel, as |w . y - w' . y'| <= |w| |y - y'| + |w - w'| |y'|, so nothing that matters is dropped and the answer keeps its
-bits. Needs the instruction VPDPBUSD of processors with AVX-512 VNNI; without it the products are made in single
+They only screen (see :mod:`pharmasl.group.engine.kernels`): how far rounding to 8 bits can move a product is known for every
+voxel, because |w . y - w' . y'| <= |w| |y - y'| + |w - w'| |y'|, so nothing that matters is dropped and the answer keeps its
+bits. This needs the instruction VPDPBUSD of processors with AVX-512 VNNI; without it the products are made in single
 precision.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 from llvmlite import binding, ir
@@ -17,9 +19,9 @@ ROWS, VECTORS = 4, 4
 GROUP = 16 * VECTORS
 
 
-def available():
+def available() -> bool:
     """Whether this processor has the instruction and numba compiles for this very processor."""
-    if config.DISABLE_JIT or config.CPU_NAME or config.CPU_FEATURES:
+    if any(vars(config)[name] for name in ("DISABLE_JIT", "CPU_NAME", "CPU_FEATURES")):
         return False
     features = binding.get_host_cpu_features()
     return bool(features.get("avx512vnni") and features.get("avx512f"))
@@ -85,7 +87,7 @@ def multiply(data, weights, start, products):
     Parameters
     ----------
     data : ndarray of shape (W / GROUP, steps, GROUP), int32
-        Of :class:`Packed`: four participants a number.
+        Of :class:`Packed`: four participants per number.
     weights : ndarray of shape (rows, steps), int32
         Of :class:`PackedWeights`; rows are a multiple of ROWS.
     start : ndarray of shape (rows,), int32
@@ -139,10 +141,10 @@ class Packed:
     Attributes
     ----------
     scale, error, norm : ndarray of shape (V,), float32
-        What 1 stands for; length of what rounding took from a voxel's data; length of what is left.
+        The value of 1; the length of what rounding took from a voxel's data; the length of what is left.
     """
 
-    def __init__(self, tiles, voxels, n, centre):
+    def __init__(self, tiles: Iterable[np.ndarray], voxels: int, n: int, centre: bool) -> None:
         groups = -(-voxels // GROUP)
         # 128 is 0; participants beyond n and voxels beyond V are 0.
         data = np.full((groups, -(-n // 4), GROUP, 4), 128, dtype=np.uint8)
@@ -154,7 +156,7 @@ class Packed:
             first += len(tile)
         self.groups = data.view(np.int32)[..., 0]
 
-    def multiply(self, weights, first, width, products):
+    def multiply(self, weights: "PackedWeights", first: int, width: int, products: np.ndarray) -> None:
         """Fill ``products[:, :width]`` with the products of :class:`PackedWeights` and voxels from ``first`` on."""
         some = self.groups[first // GROUP : -(-(first + width) // GROUP)]
         multiply(some, weights.packed, weights.start, products)
@@ -174,7 +176,7 @@ class PackedWeights:
         The longest row, and the most that rounding took from one.
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights: np.ndarray) -> None:
         rows, n = weights.shape
         step = np.maximum(np.abs(weights).max(axis=1), 1e-30) / 127
         rounded = np.rint(weights / step[:, None])

@@ -1,38 +1,28 @@
-"""Permutation inference: null distributions of the maximum over the mask, and family-wise p.
+"""Permutation inference: null distributions of the maximum over the mask.
 
 The differences of participants are exchangeable between the arms when the drug does nothing; with covariates the
 residuals are, in the scheme of Freedman and Lane (see :mod:`pharmasl.group.engine.glm`; Winkler et al. 2014, NeuroImage
-92:381). The p of a voxel is the share of relabellings whose largest |t| in the whole mask is at least the voxel's;
-the p of a cluster is the share whose largest cluster is at least as large or as heavy; the p of a voxel's TFCE is the
-share whose largest TFCE is at least as large. The observed labelling is one of the relabellings, so no p is 0. One pass
-over the relabellings serves all statistics and both signs.
+92:381). One pass over the relabellings serves all statistics and both signs.
+
+Without TFCE the maps of the relabellings are never made: products in low precision screen for the voxels that may be a maximum or
+lie in a cluster (:class:`_Screening`). TFCE needs every voxel (:class:`_WholeMaps`).
 """
 
+import abc
 import math
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pharmasl.group.engine import differences, glm, integer_products, kernels, tfce
-from pharmasl.group.engine.relabelling import flips, log10_distinct, relabellings, smallest_p
-
-__all__ = [
-    "Null",
-    "critical_value",
-    "family_wise_p",
-    "flip_model",
-    "flips",
-    "log10_distinct",
-    "null_distribution",
-    "relabellings",
-    "screening_error",
-    "smallest_p",
-]
-
-# Two relabellings that only swap equal participants give one t up to the order of a sum in double precision.
-TIE = 1e-9
+from pharmasl.group.engine import components, differences, glm, integer_products, kernels, tfce, whole_maps
+from pharmasl.group.engine.clusters import Lattice
+from pharmasl.group.engine.differences import Differences
+from pharmasl.group.engine.glm import PartialForm
+from pharmasl.group.engine.maxima import MaximumStatistics, Null
+from pharmasl.group.engine.relabelling import Relabellings
 
 # Permutations and voxels of one matrix product: its result stays in a core's cache. Whole maps take memory.
 _BATCH, _TILE, _MAPS = 128, 512, 32
@@ -44,84 +34,8 @@ _PACKED = 2**30
 _DEAD = np.float32(1e30)
 
 
-def flip_model(x, nuisance=None):
-    """The model of a hypothesis about a mean, for which signs are flipped: the form of :func:`glm.model`.
-
-    Parameters
-    ----------
-    x : array_like of shape (n,)
-        The tested term: the constant, or the indicator of one arm.
-    nuisance : array_like of shape (n, terms), optional
-        The other terms, such as centred covariates. Their span does not hold the constant.
-
-    Returns
-    -------
-    glm.Model
-
-    Raises
-    ------
-    ValueError
-        If the nuisance holds the constant: then the hypothesis is about a difference or a slope, and permutes.
-    """
-    x = np.asarray(x, dtype=np.float64)
-    n = len(x)
-    nuisance = np.zeros((n, 0)) if nuisance is None else np.asarray(nuisance, dtype=np.float64)
-    projector = np.zeros((n, 0))
-    if nuisance.shape[1]:
-        left, singular, _ = np.linalg.svd(nuisance / np.sqrt((nuisance**2).sum(axis=0)), full_matrices=False)
-        projector = left[:, singular > 1e-10 * singular[0]]
-    if np.linalg.norm(projector.sum(axis=0)) > (1 - 1e-10) * math.sqrt(n):
-        raise ValueError("the nuisance terms hold the intercept: the hypothesis is not about a mean, permute")
-    residual = x - projector @ (projector.T @ x)
-    residual -= projector @ (projector.T @ residual)
-    scale = float(np.linalg.norm(residual))
-    return glm.Model(residual / scale, scale, np.ascontiguousarray(projector), projector, n - projector.shape[1] - 1)
-
-
-@dataclass(frozen=True)
-class Null:
-    """Maxima over the mask, one a relabelling; the first is the observed labelling.
-
-    Attributes
-    ----------
-    max_t, min_t : ndarray of shape (B,), float64
-        Largest t (0 where none is positive), smallest t (0 where none is negative).
-    extent_positive, extent_negative : ndarray of shape (B,), int64
-        Voxels of the largest cluster of t > u, and of t < -u; 0 where there is none.
-    mass_positive, mass_negative : ndarray of shape (B,), float64, or None
-        Mass of the heaviest cluster of either sign; None where no mass was asked for.
-    tfce_positive, tfce_negative : ndarray of shape (B,), float64, or None
-        Largest TFCE among positive voxels, and among negative ones as a positive number; None where not asked for.
-    """
-
-    max_t: np.ndarray
-    min_t: np.ndarray
-    extent_positive: np.ndarray
-    extent_negative: np.ndarray
-    mass_positive: np.ndarray | None = None
-    mass_negative: np.ndarray | None = None
-    tfce_positive: np.ndarray | None = None
-    tfce_negative: np.ndarray | None = None
-
-    def largest_t(self, two_sided=True):
-        """The largest |t| of each relabelling, or the largest t."""
-        return np.maximum(self.max_t, -self.min_t) if two_sided else self.max_t
-
-    def largest_extent(self, two_sided=True):
-        """The largest cluster of each relabelling, of either sign or of t > u alone."""
-        return np.maximum(self.extent_positive, self.extent_negative) if two_sided else self.extent_positive
-
-    def largest_mass(self, two_sided=True):
-        """The heaviest cluster of each relabelling, of either sign or of t > u alone."""
-        return np.maximum(self.mass_positive, self.mass_negative) if two_sided else self.mass_positive
-
-    def largest_tfce(self, two_sided=True):
-        """The largest TFCE of each relabelling, of either sign or of positive t alone."""
-        return np.maximum(self.tfce_positive, self.tfce_negative) if two_sided else self.tfce_positive
-
-
-def screening_error(n):
-    """How far a dot product of length ``n``, of vectors of length 1, can be off when made in single precision.
+def screening_error(n: int) -> float:
+    """The largest error of a dot product of length ``n``, of vectors of length 1, that is made in single precision.
 
     No more than (n + 2) u, u = 2^-24, whatever the order of its sum (Higham 2002, Accuracy and Stability of Numerical
     Algorithms, eq. 3.5, the rounding of both vectors included). A quarter is added.
@@ -132,63 +46,57 @@ def screening_error(n):
 class _Residuals:
     """Residuals of length 1, (V, n) in double precision, in the place of :class:`differences.Differences`."""
 
-    def __init__(self, values):
+    def __init__(self, values: np.ndarray) -> None:
         self.values = values
         self.square = np.ones(len(values))
         self.raw = self.square
 
-    def tile(self, start, stop):
+    def tile(self, start: int, stop: int) -> np.ndarray:
         return self.values[start:stop]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stride:
+    """How many relabellings and voxels one matrix product takes: of memory and time, without influence on the result.
+
+    Attributes
+    ----------
+    batch, tile : int
+    integers : bool or None
+        Screen with products of 8-bit integers; None where the processor decides.
+    """
+
+    batch: int = _BATCH
+    tile: int = _TILE
+    integers: bool | None = None
+
+
 def null_distribution(
-    data,
-    model,
-    permutations,
-    lattice,
-    threshold=None,
+    data: np.ndarray | Differences,
+    model: PartialForm,
+    relabellings: Relabellings,
+    lattice: Lattice,
+    statistics: MaximumStatistics,
     *,
-    signs=None,
-    mass=None,
-    scale="t",
-    merge=False,
-    enhancement=None,
-    threads=1,
-    batch=_BATCH,
-    tile=_TILE,
-    integers=None,
-):
+    threads: int = 1,
+    stride: Stride | None = None,
+) -> Null:
     """The largest and smallest t, the largest clusters and the largest TFCE of every relabelling.
 
-    The result is the same, to the last bit, for any ``threads``, ``batch`` and ``tile``, for data in memory or in a
-    file, and for any set of statistics asked for.
+    The result is the same, to the last bit, for any ``threads`` and ``stride``, for data in memory or in a file, and for any
+    set of statistics.
 
     Parameters
     ----------
     data : ndarray of shape (V, n), float64, or differences.Differences
         Residuals of :func:`glm.fit`, or the fit of :func:`differences.fit`, which copies nothing.
-    model : glm.Model
-        Of :func:`glm.model`; of :func:`flip_model` where signs are flipped.
-    permutations : ndarray of shape (B, n) or None
-        Made by :func:`relabellings` or given.
+    model : glm.PartialForm
+        Of :func:`glm.partial_form`; of :func:`glm.mean_form` where signs are flipped.
+    relabellings : relabelling.Relabellings
     lattice : clusters.Lattice
-    threshold : float, optional
-        Cluster-forming t; no clusters without it.
-    signs : ndarray of shape (B, n), optional
-        1 or -1, made by :func:`flips` or given; instead of permutations, or together with them.
-    mass : str, optional
-        ``excess``: sum of abs(t) - threshold over a cluster (as nilearn); ``total``: sum of abs(t) (as FSL).
-    scale : str
-        ``t``, or ``z`` (as PALM): the scale of the mass. The threshold stays a t.
-    merge : bool
-        Let voxels of opposite sign join a cluster, as PALM's two-tailed test does.
-    enhancement : tfce.Enhancement, optional
-        TFCE too.
+    statistics : maxima.MaximumStatistics
     threads : int
-    batch, tile : int
-        Permutations and voxels of one matrix product.
-    integers : bool, optional
-        Screen with products of 8-bit integers; by default where the processor has them.
+    stride : Stride, optional
 
     Returns
     -------
@@ -197,179 +105,312 @@ def null_distribution(
     Raises
     ------
     ValueError
-        For relabellings of another length, no relabellings, or settings that contradict each other.
+        For relabellings of another length, or voxels that are not those of the mask.
     """
-    number, n = np.shape(signs if permutations is None else permutations)
-    if n != len(model.x) or (signs is not None and np.shape(signs) != (number, n)):
-        raise ValueError(f"relabellings of {n} participants, a model of {len(model.x)}")
-    if mass not in (None, "excess", "total") or scale not in ("t", "z") or (mass and threshold is None):
-        raise ValueError("mass must be excess or total and needs a threshold; scale t or z")
-    source = data if isinstance(data, differences.Differences) else _Residuals(data)
-    voxels, terms, df = len(source.square), 1 + model.basis.shape[1], float(model.df)
-    if voxels != len(lattice.place):
-        raise ValueError(f"{voxels} voxels of data, {len(lattice.place)} of the mask")
-    forming = math.inf if threshold is None else float(threshold)
-    base = 0.0
-    if mass == "excess":
-        base = forming if scale == "t" else float(glm.t_to_z(np.array(forming), df))
-    ceiling = np.float32(math.inf if threshold is None else forming**2 / (df + forming**2))
-    # Less a millionth: the screen's own sums are in single precision too.
-    square32 = np.where(source.square > 0, source.square * (1 - 1e-6), _DEAD).astype(np.float32)
-    projector = np.ascontiguousarray(model.projector)
-    if enhancement is not None:
-        batch = min(batch, _MAPS)
-    batch = min(batch, number)
-    out = np.zeros((number, 8))
-    packed = None
-    if enhancement is None:
-        unit = np.ones(max(voxels, batch * terms), dtype=np.float32)
-        delta = (screening_error(n) * np.sqrt(source.raw)).astype(np.float32)
-        if integers is None:
-            integers = integer_products.available() and voxels * n < _PACKED
+    task = _Task.prepare(data, model, relabellings, lattice, statistics, stride or Stride())
+    enhancement = statistics.enhancement
+    screen = _Screen.prepare(task) if enhancement is None else None
+    out = np.zeros((relabellings.number, 8))
+    starts = range(0, relabellings.number, task.batch)
+
+    def work(own_starts: Iterable[int]) -> None:
+        worker: _Worker
+        if enhancement is not None:
+            worker = _WholeMaps(task, enhancement)
+        elif screen is not None:
+            worker = _Screening(task, screen)
+        for start in own_starts:
+            worker.run(start, out)
+
+    # One BLAS thread per worker: products this small only lose by being divided.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, [starts[k::threads] for k in range(threads)]))
+    return Null.from_table(out, statistics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """What the workers have in common: data, model, relabellings and statistics.
+
+    Attributes
+    ----------
+    source : Differences or _Residuals
+    model, relabellings, lattice, statistics
+        As for :func:`null_distribution`.
+    projector : ndarray of shape (n, m)
+    df : float
+    forming : float
+        Cluster-forming t; infinite for none.
+    base : float
+        What is taken off a voxel's height for its cluster's mass.
+    batch, tile : int
+        Relabellings and voxels at a time.
+    integers : bool
+        Whether 8-bit integers screen.
+    """
+
+    source: Differences | _Residuals
+    model: PartialForm
+    relabellings: Relabellings
+    lattice: Lattice
+    statistics: MaximumStatistics
+    projector: np.ndarray
+    df: float
+    forming: float
+    base: float
+    batch: int
+    tile: int
+    integers: bool
+
+    @classmethod
+    def prepare(
+        cls,
+        data: np.ndarray | Differences,
+        model: PartialForm,
+        relabellings: Relabellings,
+        lattice: Lattice,
+        statistics: MaximumStatistics,
+        stride: Stride,
+    ) -> "_Task":
+        n = relabellings.participants
+        if n != len(model.x):
+            raise ValueError(f"relabellings of {n} participants, a model of {len(model.x)}")
+        source = data if isinstance(data, Differences) else _Residuals(data)
+        voxels, df = len(source.square), float(model.df)
+        if voxels != len(lattice.place):
+            raise ValueError(f"{voxels} voxels of data, {len(lattice.place)} of the mask")
+        forming = math.inf if statistics.threshold is None else float(statistics.threshold)
+        base = 0.0
+        if statistics.mass == "excess":
+            base = forming if statistics.scale == "t" else float(glm.t_to_z(np.array(forming), df))
+        batch, tile, integers = stride.batch, stride.tile, False
+        if statistics.enhancement is not None:
+            batch = min(batch, _MAPS)
+        else:
+            integers = stride.integers is True
+            if stride.integers is None:
+                integers = integer_products.available() and voxels * n < _PACKED
         if integers:
-            group = integer_products.GROUP
-            tile = -(-tile // group) * group
-            # Where weights sum to 0 in any order, a mean may go before 8 bits are spent on it.
-            centre = signs is None and abs(np.append(model.basis.sum(axis=0), model.x.sum())).max() < 1e-9
-            tiles = (source.tile(first, min(first + tile, voxels)) for first in range(0, voxels, tile))
-            packed = integer_products.Packed(tiles, voxels, n, centre)
+            tile = -(-tile // integer_products.GROUP) * integer_products.GROUP
+        return cls(
+            source=source,
+            model=model,
+            relabellings=relabellings,
+            lattice=lattice,
+            statistics=statistics,
+            projector=np.ascontiguousarray(model.projector),
+            df=df,
+            forming=forming,
+            base=base,
+            batch=min(batch, relabellings.number),
+            tile=tile,
+            integers=integers,
+        )
 
-    def weights(b):
-        order = slice(None) if permutations is None else permutations[b]
-        x, basis = model.x[order], model.basis[order]
-        if signs is not None:
-            x, basis = x * signs[b], basis * signs[b][:, None]
-        if isinstance(source, _Residuals):
+    @property
+    def voxels(self) -> int:
+        """V."""
+        return len(self.source.square)
+
+    @property
+    def terms(self) -> int:
+        """Rows of weights per relabelling: the tested term and the basis of the others."""
+        return 1 + self.model.basis.shape[1]
+
+    def weights(self, b: int) -> np.ndarray:
+        """The weights of a relabelling, shape (terms, n)."""
+        x, basis = self.relabellings.apply(b, self.model.x, self.model.basis)
+        if isinstance(self.source, _Residuals):
             return np.concatenate([x[None], basis.T])
-        return differences.weights(x, basis, projector)
+        return differences.weights(x, basis, self.projector)
 
-    class Worker:
-        def __init__(self):
-            self.capacity = min(voxels, max(4096, voxels // 16)) if threshold is not None else 0
-            self.lists = (np.empty((batch, self.capacity), np.int32), np.empty((batch, self.capacity)))
-            self.slot = np.full(lattice.size, -1, dtype=np.int32)
-            if enhancement is None:
-                # Room for rows and voxels that are filled up to whole blocks.
-                shape = (batch * terms + 4, min(tile, voxels + 64))
-                self.products = np.empty(shape, dtype=np.float32 if packed is None else np.int32)
-                self.rest = np.empty(shape[1], dtype=np.float32)
-            else:
-                self.maps = np.empty((batch, voxels), dtype=np.float32)
-                self.enhancer = tfce.Enhancer(lattice.mask, enhancement, df)
+    def tiles(self) -> Iterable[slice]:
+        """The voxels, tile by tile."""
+        return (slice(start, min(start + self.tile, self.voxels)) for start in range(0, self.voxels, self.tile))
 
-        def voxelwise(self, weight, extremes, counts, lists, maps):
-            """One pass over the data for a batch of relabellings."""
-            rows = len(weight)
-            if maps is None:
-                best = np.zeros((rows, 2), dtype=np.float32)
-                flat = weight.transpose(1, 0, 2).reshape(rows * terms, n)
-                if packed is None:
-                    single, scales, off = flat.astype(np.float32), (unit, unit), delta
-                else:
-                    small = integer_products.PackedWeights(flat)
-                    scales = small.scale, packed.scale
-                    # |w . y - w' . y'| <= |w| |y - y'| + |w - w'| |y'|, and a little for these bounds' own rounding.
-                    off = np.float32(1.0001 * small.norm) * packed.error
-                    off += np.float32(1.0001 * small.error + 1e-5) * packed.norm
-            for first in range(0, voxels, tile):
-                part = slice(first, min(first + tile, voxels))
-                values = source.tile(part.start, part.stop)
-                common = weight, source.square[part]
-                if maps is None:
-                    product = self.products[: len(flat), : len(values)]
-                    if packed is None:
-                        np.matmul(single, values.astype(np.float32, copy=False).T, out=product)
-                    else:
-                        packed.multiply(small, first, len(values), self.products)
-                    kernels.screen(
-                        product,
-                        scales[0],
-                        scales[1][part],
-                        off[part],
-                        square32[part],
-                        ceiling,
-                        best,
-                        values,
-                        *common,
-                        df,
-                        forming,
-                        first,
-                        extremes,
-                        counts,
-                        *lists,
-                        self.rest,
-                    )
-                else:
-                    kernels.whole_maps(values, *common, df, forming, first, extremes, counts, *lists, maps)
 
-        def clusters(self, found, t, result):
-            heights = t if mass is None or scale == "t" else glm.t_to_z(t, df)
-            work = (np.empty(len(t), np.int32), np.empty(len(t), np.int32), np.empty(len(t)))
-            kernels.largest_clusters(
-                found, t, heights, base, len(t), merge, lattice.place, lattice.offsets, self.slot, *work, result
+@dataclass(frozen=True, kw_only=True)
+class _Screen:
+    """How far products in low precision may be off, and when a voxel matters; the same for all relabellings.
+
+    Attributes
+    ----------
+    square : ndarray of shape (V,), float32
+        Residual sums of squares, less a millionth: the screen's own sums are in single precision too.
+    ceiling : float32
+        b^2 / (square - a) at the cluster-forming threshold.
+    unit : ndarray of float32
+        Ones: the scale of products in single precision.
+    delta : ndarray of shape (V,), float32
+        How far such a product may be off.
+    packed : integer_products.Packed or None
+        The data in 8 bits, where these screen.
+    """
+
+    square: np.ndarray
+    ceiling: np.float32
+    unit: np.ndarray
+    delta: np.ndarray
+    packed: integer_products.Packed | None
+
+    @classmethod
+    def prepare(cls, task: _Task) -> "_Screen":
+        source, model, n = task.source, task.model, len(task.model.x)
+        threshold = task.statistics.threshold
+        packed = None
+        if task.integers:
+            # Where weights sum to 0 in any order, a mean may go before 8 bits are spent on it.
+            sums = np.append(model.basis.sum(axis=0), model.x.sum())
+            centre = task.relabellings.signs is None and abs(sums).max() < 1e-9
+            tiles = (source.tile(part.start, part.stop) for part in task.tiles())
+            packed = integer_products.Packed(tiles, task.voxels, n, centre)
+        return cls(
+            square=np.where(source.square > 0, source.square * (1 - 1e-6), _DEAD).astype(np.float32),
+            ceiling=np.float32(math.inf if threshold is None else threshold**2 / (task.df + threshold**2)),
+            unit=np.ones(max(task.voxels, task.batch * task.terms), dtype=np.float32),
+            delta=(screening_error(n) * np.sqrt(source.raw)).astype(np.float32),
+            packed=packed,
+        )
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Room for the results of a batch of relabellings.
+
+    Attributes
+    ----------
+    extremes : ndarray of shape (B, 2), float64
+        Largest and smallest t.
+    counts : ndarray of shape (B,), int64
+        Voxels beyond the threshold.
+    voxels, t : ndarray of shape (B, capacity), int32 and float64
+        Those voxels, ascending, and their t.
+    """
+
+    extremes: np.ndarray
+    counts: np.ndarray
+    voxels: np.ndarray
+    t: np.ndarray
+
+
+class _Worker(abc.ABC):
+    """One thread's work space, and its way through a batch of relabellings."""
+
+    def __init__(self, task: _Task) -> None:
+        self.task = task
+        clusters = task.statistics.threshold is not None
+        self.capacity = min(task.voxels, max(4096, task.voxels // 16)) if clusters else 0
+        self.voxels = np.empty((task.batch, self.capacity), np.int32)
+        self.t = np.empty((task.batch, self.capacity))
+        self.neighbourhood = task.lattice.neighbourhood()
+
+    @abc.abstractmethod
+    def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
+        """Fill the room from one pass over the data for relabellings of these weights, the ``first`` of the batch and on."""
+
+    @abc.abstractmethod
+    def finish(self, p: int, result: np.ndarray) -> None:
+        """Add what a relabelling's whole map gives to its row of the table of maxima."""
+
+    def run(self, start: int, out: np.ndarray) -> None:
+        """Fill the rows of a batch of relabellings in the table of maxima (B, 8)."""
+        task = self.task
+        stop = min(start + task.batch, len(out))
+        weights = np.stack([task.weights(b) for b in range(start, stop)])
+        rows = len(weights)
+        room = _Room(np.zeros((rows, 2)), np.zeros(rows, dtype=np.int64), self.voxels, self.t)
+        self.pass_over(weights, room, 0)
+        for p in range(rows):
+            result = out[start + p]
+            result[:2] = room.extremes[p]
+            if task.statistics.threshold is not None:
+                count = room.counts[p]
+                voxels, t = room.voxels[p], room.t[p]
+                if count > self.capacity:
+                    # More voxels than there was room for: this relabelling again, with room for all.
+                    voxels, t = np.empty(task.voxels, np.int32), np.empty(task.voxels)
+                    again = _Room(np.zeros((1, 2)), np.zeros(1, dtype=np.int64), voxels[None], t[None])
+                    self.pass_over(weights[p : p + 1], again, p)
+                self._clusters(voxels[:count], t[:count], result[2:6])
+            self.finish(p, result)
+
+    def _clusters(self, voxels: np.ndarray, t: np.ndarray, result: np.ndarray) -> None:
+        """Fill extent and mass of the largest clusters of either sign."""
+        statistics = self.task.statistics
+        heights = t if statistics.mass is None or statistics.scale == "t" else glm.t_to_z(t, self.task.df)
+        components.largest_clusters(
+            components.Suprathreshold(voxels, t, heights),
+            self.neighbourhood,
+            self.task.base,
+            statistics.merge,
+            result,
+        )
+
+
+class _Screening(_Worker):
+    """Only voxels that may matter are computed in double precision."""
+
+    def __init__(self, task: _Task, screen: _Screen) -> None:
+        super().__init__(task)
+        self.screen = screen
+        # Room for rows and voxels that are filled up to whole blocks.
+        shape = (task.batch * task.terms + 4, min(task.tile, task.voxels + 64))
+        self.products = np.empty(shape, dtype=np.float32 if screen.packed is None else np.int32)
+        self.rest = np.empty(shape[1], dtype=np.float32)
+
+    def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
+        task, screen = self.task, self.screen
+        rows, n = len(weights), weights.shape[-1]
+        flat = weights.transpose(1, 0, 2).reshape(rows * task.terms, n)
+        row_scale, scale, delta = screen.unit, screen.unit, screen.delta
+        small = single = None
+        if screen.packed is None:
+            single = flat.astype(np.float32)
+        else:
+            small = integer_products.PackedWeights(flat)
+            row_scale, scale = small.scale, screen.packed.scale
+            # |w . y - w' . y'| <= |w| |y - y'| + |w - w'| |y'|, and a little for these bounds' own rounding.
+            delta = np.float32(1.0001 * small.norm) * screen.packed.error
+            delta += np.float32(1.0001 * small.error + 1e-5) * screen.packed.norm
+        best = np.zeros((rows, 2), dtype=np.float32)
+        relabelled = kernels.Relabelled(weights, task.df, task.forming)
+        found = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
+        for part in task.tiles():
+            values = task.source.tile(part.start, part.stop)
+            product = self.products[: len(flat), : len(values)]
+            if single is not None:
+                np.matmul(single, values.astype(np.float32, copy=False).T, out=product)
+            elif small is not None and screen.packed is not None:
+                screen.packed.multiply(small, part.start, len(values), self.products)
+            kernels.screen(
+                kernels.Products(product, row_scale, scale[part], delta[part], screen.square[part]),
+                screen.ceiling,
+                kernels.Tile(values, task.source.square[part], part.start),
+                relabelled,
+                found,
+                best,
+                self.rest,
             )
 
-        def run(self, start):
-            stop = min(start + batch, number)
-            weight = np.stack([weights(b) for b in range(start, stop)])
-            rows = len(weight)
-            extremes, counts = np.zeros((rows, 2)), np.zeros(rows, dtype=np.int64)
-            maps = None if enhancement is None else self.maps[:rows]
-            self.voxelwise(weight, extremes, counts, self.lists, maps)
-            for p in range(rows):
-                result = out[start + p]
-                result[:2] = extremes[p]
-                if threshold is not None:
-                    found, t = self.lists[0][p], self.lists[1][p]
-                    if counts[p] > self.capacity:
-                        # More voxels than there was room for: this relabelling again, with room for all.
-                        found, t = np.empty(voxels, np.int32), np.empty(voxels)
-                        again = np.zeros((1, 2)), np.zeros(1, dtype=np.int64), (found[None], t[None])
-                        self.voxelwise(weight[p : p + 1], *again, None if maps is None else maps[p : p + 1])
-                    self.clusters(found[: counts[p]], t[: counts[p]], result[2:6])
-                if maps is not None:
-                    result[6:8] = self.enhancer.maximum(maps[p])
-
-    starts = range(0, number, batch)
-
-    def work(mine):
-        worker = Worker()
-        for start in mine:
-            worker.run(start)
-
-    # One BLAS thread a worker: products this small only lose by being divided.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [starts[w::threads] for w in range(threads)]))
-    extents = out[:, 2:4].astype(np.int64)
-    masses = (out[:, 4], out[:, 5]) if mass else (None, None)
-    enhanced = (None, None) if enhancement is None else (out[:, 6], out[:, 7])
-    return Null(out[:, 0], out[:, 1], extents[:, 0], extents[:, 1], *masses, *enhanced)
+    def finish(self, p: int, result: np.ndarray) -> None:
+        """Nothing: no whole map is made."""
 
 
-def family_wise_p(observed, null, tie=TIE):
-    """The share of relabellings whose maximum is at least the observed value; equal values count.
+class _WholeMaps(_Worker):
+    """Every voxel's t is computed in double precision, for TFCE."""
 
-    Parameters
-    ----------
-    observed : ndarray
-        Larger is more extreme.
-    null : ndarray of shape (B,)
-        Maxima, the observed labelling's included.
-    tie : float
-        Relative difference up to which two values are equal; ``tfce.TIE`` for TFCE.
+    def __init__(self, task: _Task, enhancement: tfce.Enhancement) -> None:
+        super().__init__(task)
+        self.maps = np.empty((task.batch, task.voxels), dtype=np.float32)
+        self.enhancer = tfce.Enhancer(task.lattice.mask, enhancement, task.df)
 
-    Returns
-    -------
-    ndarray, float64
-        Multiples of 1/B, at least 1/B where ``observed`` is no larger than the observed labelling's own maximum.
-    """
-    observed = np.asarray(observed, dtype=np.float64)
-    below = np.searchsorted(np.sort(null), observed - tie * np.abs(observed), side="left")
-    return (len(null) - below) / len(null)
+    def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
+        task, maps = self.task, self.maps[first : first + len(weights)]
+        relabelled = kernels.Relabelled(weights, task.df, task.forming)
+        found = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
+        for part in task.tiles():
+            values = task.source.tile(part.start, part.stop)
+            whole_maps.whole_maps(kernels.Tile(values, task.source.square[part], part.start), relabelled, found, maps)
 
-
-def critical_value(null, alpha):
-    """The smallest maximum of the null distribution whose family-wise p is at most ``alpha``; NaN if there is none."""
-    ordered = np.sort(np.asarray(null, dtype=np.float64))
-    good = ordered[family_wise_p(ordered, ordered) <= alpha + 1e-12]
-    return float(good[0]) if len(good) else math.nan
+    def finish(self, p: int, result: np.ndarray) -> None:
+        result[6:8] = self.enhancer.maximum(self.maps[p])

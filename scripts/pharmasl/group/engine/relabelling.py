@@ -9,38 +9,96 @@ columns it happens to have: a design of arms that names its intercept is still p
 
 import itertools
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from pharmasl.group.engine.glm import PartialForm
 
 # Random relabellings made at a time: bounds the temporary memory, and does not change them.
 _ROWS = 256
 
 
-def _kinds(rows):
+@dataclass(frozen=True)
+class Relabellings:
+    """Relabellings of n participants, the observed labelling first.
+
+    Attributes
+    ----------
+    permutations : ndarray of shape (B, n), or None
+        Participant i's data meet row ``permutations[b, i]`` of the design.
+    signs : ndarray of shape (B, n), or None
+        1 or -1 for each participant's whole difference; instead of permutations, or together with them.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or the two differ in shape.
+    """
+
+    permutations: np.ndarray | None = None
+    signs: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        shapes = {np.shape(part) for part in (self.permutations, self.signs) if part is not None}
+        if len(shapes) != 1:
+            raise ValueError(f"relabellings of shapes {sorted(shapes)}")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(B, n)."""
+        drawn = self.signs if self.permutations is None else self.permutations
+        if drawn is None:
+            raise ValueError("no relabellings")
+        number, participants = np.shape(drawn)
+        return number, participants
+
+    @property
+    def number(self) -> int:
+        """B, the observed labelling included."""
+        return self.shape[0]
+
+    @property
+    def participants(self) -> int:
+        """N."""
+        return self.shape[1]
+
+    def apply(self, b: int, x: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tested term (n,) and the basis of the others (n, k) under relabelling b."""
+        if self.permutations is not None:
+            x, basis = x[self.permutations[b]], basis[self.permutations[b]]
+        if self.signs is not None:
+            x, basis = x * self.signs[b], basis * self.signs[b][:, None]
+        return x, basis
+
+
+def _kinds(rows: ArrayLike) -> np.ndarray:
     """Number the distinct rows of a design, in order of their first appearance."""
     rows = np.asarray(rows, dtype=np.float64)
-    # A column's unit is nobody's business: each is measured by its own range. Rounded, as a row that came out of a
+    # A column's unit must not matter: each is measured by its own range. Rounded, because a row that came out of a
     # decomposition equals its twin to 15 digits only; a range within that rounding is none.
     least, spread = rows.min(axis=0), np.ptp(rows, axis=0)
     spread = np.where(spread > 1e-13 * np.abs(rows).max(axis=0), spread, np.inf)
     keys = [tuple(row) for row in np.round((rows - least) / spread, 9) + 0.0]
-    first = {}
+    first: dict[tuple[float, ...], int] = {}
     return np.array([first.setdefault(key, len(first)) for key in keys])
 
 
-def _members(blocks, n):
+def _members(blocks: Sequence | np.ndarray | None, n: int) -> list[np.ndarray]:
     """Positions of each block's participants, blocks in order of their first appearance; one block if None."""
     if blocks is None:
         return [np.arange(n)]
     blocks = list(blocks)
     if len(blocks) != n:
         raise ValueError(f"{len(blocks)} blocks for {n} participants")
-    first = {}
+    first: dict[object, int] = {}
     numbers = np.array([first.setdefault(block, len(first)) for block in blocks])
     return [np.flatnonzero(numbers == k) for k in range(len(first))]
 
 
-def log10_distinct(rows, blocks=None):
+def log10_distinct(rows: ArrayLike, blocks: Sequence | np.ndarray | None = None) -> float:
     """Decimal logarithm of the number of distinct orders of a design's rows: n! / (m1! m2! ...) for m equal rows.
 
     Parameters
@@ -61,8 +119,8 @@ def log10_distinct(rows, blocks=None):
     return total / math.log(10)
 
 
-def _arrangements(free, groups):
-    """Every way to deal the positions ``free`` to groups of given members; members keep their order."""
+def _arrangements(free: list[int], groups: list[list[int]]) -> Iterator[dict[int, int]]:
+    """Every way to assign the positions ``free`` to groups of these members; members keep their order."""
     if not groups:
         yield {}
         return
@@ -73,7 +131,9 @@ def _arrangements(free, groups):
             yield {**dict(zip(places, members)), **remainder}
 
 
-def relabellings(rows, number, seed, blocks=None):
+def relabellings(
+    rows: ArrayLike, number: int, seed: int, blocks: Sequence | np.ndarray | None = None
+) -> tuple[np.ndarray, bool]:
     """The permutations of an analysis, the identity first.
 
     All distinct ones where there are no more than ``number`` (for two arms without covariates: n! / (n1! n2!)),
@@ -103,14 +163,14 @@ def relabellings(rows, number, seed, blocks=None):
     n = len(kinds)
     every_block = _members(blocks, n)
     if log10_distinct(rows, blocks) <= math.log10(number) + 1e-9:
-        dealt = []
+        within = []
         for members in every_block:
             groups = [members[kinds[members] == kind].tolist() for kind in range(kinds.max() + 1)]
-            dealt.append(list(_arrangements(members.tolist(), [group for group in groups if group])))
-        every = np.empty((math.prod(len(deals) for deals in dealt), n), dtype=np.int32)
-        for b, deals in enumerate(itertools.product(*dealt)):
-            for deal in deals:
-                every[b, list(deal)] = list(deal.values())
+            within.append(list(_arrangements(members.tolist(), [group for group in groups if group])))
+        every = np.empty((math.prod(len(arrangements) for arrangements in within), n), dtype=np.int32)
+        for b, combined in enumerate(itertools.product(*within)):
+            for arrangement in combined:
+                every[b, list(arrangement)] = list(arrangement.values())
         observed = int(np.flatnonzero((every == np.arange(n)).all(axis=1))[0])
         return np.concatenate([every[observed : observed + 1], np.delete(every, observed, axis=0)]), True
     rng = np.random.default_rng(seed)
@@ -124,7 +184,7 @@ def relabellings(rows, number, seed, blocks=None):
     return permutations, False
 
 
-def flips(rows, number, seed):
+def flips(rows: ArrayLike, number: int, seed: int) -> tuple[np.ndarray, bool]:
     """The sign flips of an analysis of a mean, no flip first.
 
     All distinct ones where there are no more than ``number`` (2^n for n participants who count), otherwise no flip and
@@ -159,30 +219,26 @@ def flips(rows, number, seed):
     return signs, False
 
 
-def smallest_p(model, permutations=None, two_sided=True, signs=None):
+def smallest_p(model: PartialForm, relabellings: Relabellings, two_sided: bool = True) -> float:
     """The smallest p these relabellings can give, whatever the data.
 
     Relabellings that give the observed |t| in any data (equal arms swapped, a random one met twice) count with it.
 
     Parameters
     ----------
-    model : glm.Model
-    permutations : ndarray of shape (B, n), optional
+    model : glm.PartialForm
+    relabellings : Relabellings
     two_sided : bool
-    signs : ndarray of shape (B, n), optional
-        Instead of permutations, or together with them.
 
     Returns
     -------
     float
     """
-    number = len(signs if permutations is None else permutations)
     hits = 0
-    for b in range(number):
-        order = slice(None) if permutations is None else permutations[b]
-        flip = np.ones(len(model.x)) if signs is None else signs[b].astype(np.float64)
-        cosine = (flip * model.x[order]) @ model.x
+    for b in range(relabellings.number):
+        x, basis = relabellings.apply(b, model.x, model.basis)
+        cosine = x @ model.x
         if (abs(cosine) if two_sided else cosine) > 1 - 1e-9:
-            overlap = np.linalg.norm((flip[:, None] * model.basis[order]).T @ model.basis) ** 2
+            overlap = np.linalg.norm(basis.T @ model.basis) ** 2
             hits += overlap > model.basis.shape[1] - 1e-9
-    return float(hits / number)
+    return float(hits / relabellings.number)

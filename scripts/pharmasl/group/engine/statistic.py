@@ -3,19 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special
 
 from pharmasl.errors import InputError
-from pharmasl.group.effects import Effect
 from pharmasl.group.engine import aspin_welch, glm
 from pharmasl.group.engine.aspin_welch import ByArm
 from pharmasl.group.engine.differences import Differences
-from pharmasl.group.engine.glm import Model
+from pharmasl.group.engine.glm import PartialForm
 
 EQUAL, BY_ARM = "equal", "by_arm"
-# A ratio of variances in this share of voxels or more is beyond what equal variances give in 5 %: told with a note.
+# A note is written where this share of voxels or more has a ratio of variances beyond what equal variances give in 5 %.
 MANY = 0.2
 WORDS = {
     EQUAL: "Student's t, ordinary least squares, one residual variance for all",
@@ -43,7 +43,7 @@ class Statistic:
         What heights are.
     by_arm : pharmasl.group.engine.aspin_welch.ByArm or None
     variances : dict or None
-        What is told of the arms' variances; None where there is one arm.
+        The arms' variances beside one another; None where there is one arm.
     """
 
     kind: str
@@ -54,34 +54,12 @@ class Statistic:
     threshold: float
     on: str
     by_arm: ByArm | None
-    variances: dict | None
-
-
-def arms_of(plan: Effect, table: Sequence[dict]) -> tuple[np.ndarray, list[str]]:
-    """The arm of each row of a design.
-
-    Parameters
-    ----------
-    plan : pharmasl.group.effects.Effect
-    table : sequence of dict
-        Rows of the participants' table.
-
-    Returns
-    -------
-    groups : ndarray of int, shape (n,)
-    names : list of str
-        Of group 0, 1, ..., in order of their first appearance.
-    """
-    arm = {row["participant_id"]: row.get("arm") for row in table}
-    labels = [arm.get(name) for name in plan.participants]
-    names = list(dict.fromkeys(labels))
-    return np.array([names.index(label) for label in labels]), names
+    variances: dict[str, Any] | None
 
 
 def observe(
-    plan: Effect,
-    table: Sequence[dict],
-    fitted: Model,
+    arms: Sequence[str | None],
+    fitted: PartialForm,
     fit: Differences,
     permutations: np.ndarray | None,
     *,
@@ -92,10 +70,9 @@ def observe(
 
     Parameters
     ----------
-    plan : pharmasl.group.effects.Effect
-    table : sequence of dict
-        Rows of the participants' table.
-    fitted : pharmasl.group.engine.glm.Model
+    arms : sequence of str or None
+        Arm of each row of the design.
+    fitted : pharmasl.group.engine.glm.PartialForm
     fit : pharmasl.group.engine.differences.Differences
     permutations : ndarray of shape (B, n) or None
         None where signs are flipped: there is one arm then.
@@ -112,31 +89,33 @@ def observe(
     InputError
         If an arm is too small for a variance of its own and is to have one.
     """
-    groups, names = arms_of(plan, table)
-    several = permutations is not None and len(names) > 1 and fitted.projector.shape[1] == fitted.basis.shape[1] + 1
-    model = observed = told = None
-    if several:
+    # In order of their first appearance.
+    labels = [str(arm) for arm in arms]
+    names = list(dict.fromkeys(labels))
+    groups = np.array([names.index(label) for label in labels])
+    variances = None
+    if permutations is not None and len(names) > 1 and fitted.projector.shape[1] == fitted.basis.shape[1] + 1:
         try:
-            model = ByArm(fit, fitted, groups, names)
-            # With one variance for all it is only told how far the arms' differ: one pass over the data.
-            observed = model.observed(permutations if variance == BY_ARM else permutations[:1])
-            told = _variances(model, observed, names)
+            by_arm = ByArm(fit, fitted, groups, names)
+            # With one variance for all only the arms' difference is reported: one pass over the data.
+            observed = by_arm.observed(permutations if variance == BY_ARM else permutations[:1])
+            variances = _variances(by_arm, observed, names)
         except InputError:
             if variance == BY_ARM:
                 raise
-    if variance == BY_ARM and several:
-        threshold = float(-special.ndtri(forming_p))
-        return Statistic(
-            kind=BY_ARM,
-            t=observed.v,
-            df=observed.df,
-            z=observed.z,
-            heights=observed.z,
-            threshold=threshold,
-            on="z",
-            by_arm=model,
-            variances=told,
-        )
+        else:
+            if variance == BY_ARM:
+                return Statistic(
+                    kind=BY_ARM,
+                    t=observed.v,
+                    df=observed.df,
+                    z=observed.z,
+                    heights=observed.z,
+                    threshold=float(-special.ndtri(forming_p)),
+                    on="z",
+                    by_arm=by_arm,
+                    variances=variances,
+                )
     threshold = float(special.stdtrit(fitted.df, 1 - forming_p))
     return Statistic(
         kind=EQUAL,
@@ -147,11 +126,11 @@ def observe(
         threshold=threshold,
         on="t",
         by_arm=None,
-        variances=told,
+        variances=variances,
     )
 
 
-def _variances(model: ByArm, observed: aspin_welch.Observed, names: list[str]) -> dict:
+def _variances(model: ByArm, observed: aspin_welch.Observed, names: list[str]) -> dict[str, Any]:
     """The arms' residual variances beside one another, over the voxels that vary.
 
     Returns
@@ -180,7 +159,7 @@ def _variances(model: ByArm, observed: aspin_welch.Observed, names: list[str]) -
     }
 
 
-def note(variances: dict | None, kind: str) -> str | None:
+def note(variances: dict[str, Any] | None, kind: str) -> str | None:
     """What unequal variances do to the test with one variance, in a sentence without a full stop; None where they do not.
 
     With the larger variance in the smaller arm it errs too often, in the larger arm too seldom; with arms of one size
@@ -207,7 +186,7 @@ def note(variances: dict | None, kind: str) -> str | None:
 
 def median_df(statistic: Statistic) -> tuple[float, list[float] | None]:
     """The degrees of freedom as one number, and their range over the voxels where they differ."""
-    if np.ndim(statistic.df) == 0:
+    if not isinstance(statistic.df, np.ndarray):
         return float(statistic.df), None
     alive = statistic.df[np.isfinite(statistic.df) & (statistic.t != 0)]
     if not len(alive):

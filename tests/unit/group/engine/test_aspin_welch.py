@@ -3,9 +3,10 @@
 import itertools
 
 import numpy as np
+import permuting
 import pytest
 from pharmasl.errors import InputError
-from pharmasl.group.engine import aspin_welch, clusters, differences, glm, permutation, tfce
+from pharmasl.group.engine import aspin_welch, clusters, differences, glm, maxima
 from scipy import special, stats
 
 SHAPE = (6, 7, 5)
@@ -48,7 +49,7 @@ def plainly(data, x, nuisance, groups):
 
 
 def fitted(data, x, nuisance, groups):
-    model = glm.model(x, nuisance)
+    model = glm.partial_form(x, nuisance)
     fit = differences.fit(np.asarray(data), model)
     return aspin_welch.ByArm(fit, model, groups, ["a", "b", "c"])
 
@@ -95,9 +96,9 @@ def test_maxima_are_freedman_lane_done_plainly(covariates):
     rng = np.random.default_rng(1)
     orders = np.array([np.arange(11), *(rng.permutation(11) for _ in range(40))])
     lattice = clusters.Lattice(np.ones(SHAPE, dtype=bool), 18)
-    enhancement = tfce.Enhancement()
+    enhancement = permuting.enhancement()
     model = fitted(data, x, nuisance, groups)
-    null = model.null(orders, lattice, threshold, mass="excess", enhancement=enhancement)
+    null = permuting.null_by_arm(model, orders, lattice, threshold, mass="excess", enhancement=enhancement)
     residual = data - nuisance @ np.linalg.lstsq(nuisance, data, rcond=None)[0]
     for b, order in enumerate(orders):
         permuted = np.empty_like(residual)
@@ -113,7 +114,7 @@ def test_maxima_are_freedman_lane_done_plainly(covariates):
         assert null.mass_positive[b] == pytest.approx(
             max(clusters.masses(labels, z, threshold)[signs > 0], default=0), rel=1e-7
         )
-        enhanced = tfce.enhance(z, lattice.mask, enhancement, 10.0)
+        enhanced = permuting.enhance(z, lattice.mask, enhancement, 10.0)
         assert null.tfce_positive[b] == pytest.approx(max(enhanced.max(), 0), rel=1e-5)
 
 
@@ -124,7 +125,7 @@ def test_the_observed_map_and_the_first_relabelling_have_the_same_bits_on_any_nu
     lattice = clusters.Lattice(np.ones(SHAPE, dtype=bool), 18)
     model = fitted(data, *design)
     z = model.observed(orders).z
-    nulls = [model.null(orders, lattice, 2.0, mass="total", threads=threads) for threads in (1, 2, 3)]
+    nulls = [permuting.null_by_arm(model, orders, lattice, 2.0, mass="total", threads=threads) for threads in (1, 2, 3)]
     assert nulls[0].max_t[0] == z.max()
     assert nulls[0].min_t[0] == z.min()
     for other in nulls[1:]:
@@ -136,7 +137,7 @@ def test_equal_and_own_variances_agree_where_arms_are_of_one_size():
     """For two arms of one size v is t; only the degrees of freedom differ."""
     data, x, nuisance, groups = study(8, 8)
     observed = fitted(data, x, nuisance, groups).observed(identity(16))
-    assert observed.v == pytest.approx(differences.fit(data, glm.model(x, nuisance)).t, rel=1e-10)
+    assert observed.v == pytest.approx(differences.fit(data, glm.partial_form(x, nuisance)).t, rel=1e-10)
 
 
 def test_over_all_allocations_the_error_is_exact_where_the_arms_are_exchangeable():
@@ -151,8 +152,8 @@ def test_over_all_allocations_the_error_is_exact_where_the_arms_are_exchangeable
         order[[k for k in range(9) if k not in treated]] = np.arange(4, 9)
         orders.append(order)
     lattice = clusters.Lattice(np.ones(SHAPE, dtype=bool), 18)
-    null = fitted(data, x, np.ones((9, 1)), groups).null(np.array(orders), lattice, 2.0)
-    p = permutation.family_wise_p(null.largest_t(), null.largest_t())
+    null = permuting.null_by_arm(fitted(data, x, np.ones((9, 1)), groups), np.array(orders), lattice, 2.0)
+    p = maxima.family_wise_p(null.largest_t(), null.largest_t())
     assert (p <= 0.05).sum() == int(0.05 * 126)
 
 
@@ -163,7 +164,7 @@ def test_unequal_variances_are_held_where_the_pooled_t_is_not():
     groups = np.repeat([0, 1], [n1, n2])
     data = rng.normal(size=(n1 + n2, studies)) * np.where(groups == 0, 3.0, 1.0)[:, None]
     x = (groups == 0).astype(float)
-    model = glm.model(x, np.ones((n1 + n2, 1)))
+    model = glm.partial_form(x, np.ones((n1 + n2, 1)))
     fit = differences.fit(data, model)
     observed = aspin_welch.ByArm(fit, model, groups, ["a", "b"]).observed(identity(n1 + n2))
     limit = special.ndtri(0.975)

@@ -34,7 +34,7 @@ def test_order_is_by_size_then_peak():
     mask = np.ones((12, 3, 3), bool)
     values = np.zeros(mask.shape)
     values[0, 0, 0], values[3, 1, 1], values[6:9, 1, 1], values[11, 2, 2] = 5, -9, -3, 7
-    labels, sizes = clusters.label(values[mask], 2.0, clusters.Lattice(mask))
+    labels, sizes = clusters.label(values[mask], 2.0, clusters.Lattice(mask, 18))
     volume = labels.reshape(mask.shape)
     assert sizes.tolist() == [3, 1, 1, 1]
     assert (volume[7, 1, 1], volume[3, 1, 1], volume[11, 2, 2], volume[0, 0, 0]) == (1, 2, 3, 4)
@@ -45,7 +45,7 @@ def test_opposite_signs_that_touch_stay_apart_and_nothing_is_fine():
     values = np.where(np.arange(4)[:, None, None] < 2, 4.0, -4.0) * mask
     _, sizes = clusters.label(values[mask], 2.0, clusters.Lattice(mask, 26))
     assert sizes.tolist() == [32, 32]
-    labels, sizes = clusters.label(np.zeros(64), 2.0, clusters.Lattice(mask))
+    labels, sizes = clusters.label(np.zeros(64), 2.0, clusters.Lattice(mask, 18))
     assert not labels.any()
     assert len(sizes) == 0
 
@@ -71,7 +71,7 @@ def test_masses_and_merged_signs_are_scipys(neighbours, merge):
 def test_lattice_is_of_the_box_that_holds_the_mask():
     mask = np.zeros((50, 40, 30), bool)
     mask[10:13, 20:24, 5:10] = True
-    lattice = clusters.Lattice(mask)
+    lattice = clusters.Lattice(mask, 18)
     assert lattice.size == 5 * 6 * 7
-    assert len(clusters.Lattice(np.zeros((3, 3, 3), bool)).place) == 0
+    assert len(clusters.Lattice(np.zeros((3, 3, 3), bool), 18).place) == 0
     assert clusters.masses(np.zeros(5, np.int32), np.zeros(5), 1.0).shape == (0,)

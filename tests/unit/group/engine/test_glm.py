@@ -23,7 +23,7 @@ def small():
 def test_t_maps_are_spms(name):
     folder, data, drug, age = small()
     nuisance = np.column_stack([np.ones(15)] + ([age] if name == "ttc" else []))
-    t = glm.fit(data, glm.model(drug, nuisance)).t
+    t = glm.fit(data, glm.partial_form(drug, nuisance)).t
     spm = np.load(folder / "spm_t.npz")[name]
     # SPM's maps are float32; its flexible factorial whitens, which costs it another digit.
     assert np.abs(t - spm).max() < (4e-6 if name == "flex" else 1e-6)
@@ -38,7 +38,7 @@ def test_partial_correlation_form_is_ordinary_least_squares():
     design = np.column_stack([x, nuisance / np.abs(nuisance).max(axis=0)])
     beta, rss, *_ = np.linalg.lstsq(design, data.T, rcond=None)
     se = np.sqrt(rss / (n - 5) * np.linalg.inv(design.T @ design)[0, 0])
-    fit = glm.fit(data.copy(), glm.model(x, nuisance))
+    fit = glm.fit(data.copy(), glm.partial_form(x, nuisance))
     np.testing.assert_allclose(fit.effect, beta[0], rtol=1e-9)
     np.testing.assert_allclose(fit.t, beta[0] / se, rtol=1e-9)
 
@@ -46,7 +46,7 @@ def test_partial_correlation_form_is_ordinary_least_squares():
 def test_basis_is_orthonormal_without_the_constant_and_spans_the_nuisance():
     rng = np.random.default_rng(1)
     nuisance = np.column_stack([rng.normal(size=(10, 2)), np.ones(10), np.arange(10)])
-    model = glm.model(rng.normal(size=10), nuisance)
+    model = glm.partial_form(rng.normal(size=10), nuisance)
     np.testing.assert_allclose(model.basis.T @ model.basis, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(model.basis.sum(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(nuisance.T @ model.x, 0, atol=1e-12)
@@ -57,14 +57,14 @@ def test_basis_is_orthonormal_without_the_constant_and_spans_the_nuisance():
 
 def test_a_nuisance_without_the_constant_is_refused():
     with pytest.raises(ValueError, match="intercept"):
-        glm.model(np.arange(5.0), np.arange(5.0)[:, None] ** 2)
+        glm.partial_form(np.arange(5.0), np.arange(5.0)[:, None] ** 2)
 
 
 def test_voxels_that_do_not_vary_are_told():
     rng = np.random.default_rng(2)
     age = rng.normal(size=8)
     data = np.stack([np.full(8, 60.0), 3 * age + 50, rng.normal(size=8), np.zeros(8)])
-    fit = glm.fit(data, glm.model(np.repeat([0.0, 1.0], 4), np.column_stack([np.ones(8), age])))
+    fit = glm.fit(data, glm.partial_form(np.repeat([0.0, 1.0], 4), np.column_stack([np.ones(8), age])))
     assert fit.varies.tolist() == [False, False, True, False]
     assert fit.t[~fit.varies].tolist() == [0, 0, 0]
     assert fit.effect[~fit.varies] == pytest.approx(0, abs=1e-12)

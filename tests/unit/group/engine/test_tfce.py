@@ -1,9 +1,10 @@
 """TFCE against the integral done plainly, closed forms, and stored maps of an independent implementation."""
 
 import numpy as np
+import permuting
 import pytest
 from loading import shared_data
-from pharmasl.group.engine import glm, tfce
+from pharmasl.group.engine import glm, tfce, z_table
 from scipy import ndimage
 
 
@@ -48,7 +49,7 @@ def field(seed, shape, smooth, levels):
 )
 def test_map_and_maximum_are_the_integral(shape, smooth, levels, extent_power, height_power, neighbours):
     values, mask = field(3, shape, smooth, levels)
-    settings = tfce.Enhancement(extent_power, height_power, neighbours)
+    settings = permuting.enhancement(extent_power, height_power, neighbours)
     expected = plainly(values, mask, settings)
     enhancer = tfce.Enhancer(mask, settings)
     np.testing.assert_allclose(enhancer.enhance(values[mask]), expected, rtol=1e-12)
@@ -67,12 +68,12 @@ def test_maximum_is_the_maps(neighbours, smooth, levels):
     for seed in range(3):
         values, mask = field(seed, (31, 30, 29), smooth, levels)
         if enhancer is None:
-            common, enhancer = mask, tfce.Enhancer(mask, tfce.Enhancement(neighbours=neighbours))
+            common, enhancer = mask, tfce.Enhancer(mask, permuting.enhancement(neighbours=neighbours))
         whole = enhancer.enhance(values[common])
         room = len(enhancer.work[-1]) if enhancer.work else 0
         np.testing.assert_allclose(enhancer.maximum(values[common]), (whole.max(), -whole.min()), rtol=1e-12)
         if seed == 0 and neighbours == 26 and smooth == 0:
-            assert len(enhancer.work[-1]) > len(enhancer.place) > room
+            assert len(enhancer.work[-1]) > len(enhancer.cells.place) > room
 
 
 def maxima_by_brute_force(volume, mask, enhancement):
@@ -119,7 +120,7 @@ def maps_to_search():
 @pytest.mark.parametrize("neighbours", [6, 18, 26])
 @pytest.mark.parametrize(("extent_power", "height_power"), [(0.5, 2.0), (0.6, 1.5)])
 def test_maximum_is_that_of_brute_force_to_the_last_bit(extent_power, height_power, neighbours):
-    settings = tfce.Enhancement(extent_power, height_power, neighbours)
+    settings = permuting.enhancement(extent_power, height_power, neighbours)
     for name, values, mask in maps_to_search():
         expected = maxima_by_brute_force(values, mask, settings)
         assert tfce.Enhancer(mask, settings).maximum(values[mask]) == expected, name
@@ -132,19 +133,19 @@ def test_values_by_hand():
     values[2:6, 1, 1] = 2  # a plateau of 4: sqrt(4) 2^3 / 3
     values[4, 1, 1] = 5  # upon it, alone: + (5^3 - 2^3) / 3
     values[8, 2, 2] = 1
-    out = tfce.enhance(values[mask], mask).reshape(mask.shape)
+    out = permuting.enhance(values[mask], mask).reshape(mask.shape)
     assert out[0, 0, 0] == pytest.approx(-9)
     assert out[2, 1, 1] == pytest.approx(16 / 3)
     assert out[4, 1, 1] == pytest.approx(16 / 3 + 39)
     assert out[8, 2, 2] == pytest.approx(1 / 3)
     assert np.count_nonzero(out) == 6
-    assert tfce.Enhancer(mask, tfce.Enhancement()).maximum(values[mask]) == pytest.approx((16 / 3 + 39, 9))
+    assert tfce.Enhancer(mask, permuting.enhancement()).maximum(values[mask]) == pytest.approx((16 / 3 + 39, 9))
 
 
 def test_opposite_signs_that_touch_are_enhanced_apart():
     mask = np.ones((4, 4, 4), bool)
     values = np.where(np.arange(4)[:, None, None] < 2, 3.0, -3.0) * mask
-    out = tfce.enhance(values[mask], mask, tfce.Enhancement(neighbours=26))
+    out = permuting.enhance(values[mask], mask, permuting.enhancement(neighbours=26))
     np.testing.assert_allclose(np.abs(out), np.sqrt(32) * 9)
     np.testing.assert_array_equal(np.sign(out), np.sign(values[mask]))
 
@@ -152,10 +153,10 @@ def test_opposite_signs_that_touch_are_enhanced_apart():
 def test_values_scale_with_the_height_and_need_no_step():
     """An integral of t h is t^(H+1) times that of h; a sum over a hundred steps of a map's own maximum is not."""
     values, mask = field(5, (14, 12, 13), 1.2, None)
-    for settings in (tfce.Enhancement(), tfce.Enhancement(0.6, 1.5)):
-        one = tfce.enhance(values[mask], mask, settings)
+    for settings in (permuting.enhancement(), permuting.enhancement(0.6, 1.5)):
+        one = permuting.enhance(values[mask], mask, settings)
         np.testing.assert_allclose(
-            tfce.enhance(4 * values[mask], mask, settings), one * 4 ** (settings.height_power + 1), rtol=1e-12
+            permuting.enhance(4 * values[mask], mask, settings), one * 4 ** (settings.height_power + 1), rtol=1e-12
         )
 
     def stepped(steps):
@@ -166,7 +167,7 @@ def test_values_scale_with_the_height_and_need_no_step():
             total += np.where(labels > 0, np.bincount(labels.ravel())[labels] ** 0.5, 0) * ((k - 0.5) * width) ** 2
         return (total * width)[mask]
 
-    exact = np.maximum(tfce.enhance(values[mask], mask), 0)
+    exact = np.maximum(permuting.enhance(values[mask], mask), 0)
     errors = [np.abs(stepped(steps) - exact).max() / exact.max() for steps in (50, 400)]
     assert errors[1] < 0.003
     assert errors[1] < errors[0] / 4
@@ -177,11 +178,11 @@ def test_maps_are_those_of_package_tfce(neighbours):
     folder = shared_data("reference", "group-stats")
     mask = np.load(folder / "small" / "data.npz")["mask"]
     stored = np.load(folder / "small_reference" / "enumeration.npz")
-    ours = tfce.enhance(stored["t"], mask, tfce.Enhancement(neighbours=neighbours))
+    ours = permuting.enhance(stored["t"], mask, permuting.enhancement(neighbours=neighbours))
     theirs = stored[f"tfce_{neighbours}"].astype(float)
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7 * np.abs(theirs).max())
     if neighbours == 6:
-        on_z = tfce.enhance(stored["t"], mask, tfce.Enhancement(scale="z"), df=float(stored["df"]))
+        on_z = permuting.enhance(stored["t"], mask, permuting.enhancement(scale="z"), df=float(stored["df"]))
         theirs = stored["tfce_z_6"].astype(float)
         np.testing.assert_allclose(on_z, theirs, rtol=1e-6, atol=1e-7 * np.abs(theirs).max())
 
@@ -191,19 +192,19 @@ def test_table_of_z(df):
     rng = np.random.default_rng(df)
     t = np.concatenate([np.logspace(-6, 1.5, 20000), -np.linspace(0, 12, 3000), rng.normal(size=1000)])
     t = t[np.abs(glm.t_to_z(t, df)) < 30].astype(np.float32)
-    np.testing.assert_allclose(tfce._Scale(df)(t), glm.t_to_z(t.astype(float), df), rtol=2e-7)
-    far = tfce._Scale(df)(np.array([1e12, -1e30, 3e38], np.float32))
+    np.testing.assert_allclose(z_table.ZTable(df)(t), glm.t_to_z(t.astype(float), df), rtol=2e-7)
+    far = z_table.ZTable(df)(np.array([1e12, -1e30, 3e38], np.float32))
     assert np.isfinite(far).all()
     assert far[0] == pytest.approx(glm.t_to_z(np.array([1e12]), df)[0], rel=1e-3)
 
 
 def test_nothing_to_enhance():
     mask = np.ones((3, 4, 5), bool)
-    assert not tfce.enhance(np.zeros(60), mask).any()
-    enhancer = tfce.Enhancer(mask, tfce.Enhancement())
+    assert not permuting.enhance(np.zeros(60), mask).any()
+    enhancer = tfce.Enhancer(mask, permuting.enhancement())
     assert enhancer.maximum(np.zeros(60)) == (0, 0)
     assert enhancer.maximum(np.full(60, -2.0)) == pytest.approx((0, np.sqrt(60) * 8 / 3))
-    empty = tfce.Enhancer(np.zeros((3, 3, 3), bool), tfce.Enhancement())
+    empty = tfce.Enhancer(np.zeros((3, 3, 3), bool), permuting.enhancement())
     assert empty.maximum(np.zeros(0)) == (0, 0)
     assert empty.enhance(np.zeros(0)).shape == (0,)
 
@@ -214,4 +215,4 @@ def test_nothing_to_enhance():
 )
 def test_settings_without_a_meaning_are_refused(settings):
     with pytest.raises(ValueError, match="must be"):
-        tfce.Enhancement(**settings)
+        permuting.enhancement(**settings)
