@@ -35,7 +35,7 @@ from loading import script
 from peers import Peers
 from pharmasl.anatomy import bias, brain_mask, normalisation, segmentation
 from pharmasl.files import tables
-from pharmasl.perfusion import coregistration, motion
+from pharmasl.perfusion import coregistration, motion, tissue_maps
 from pharmasl.space import fields, images, resample, template, transforms
 from pharmasl.space.images import Grid, coarser
 from pharmasl.study import settings
@@ -269,7 +269,7 @@ def on_phantom(arguments, peers, folder):
 
     scan = pcasl(head, 2, 1.0, 5)
     maps = [images.load(made[tissue])[0] for tissue in ("gm", "wm", "csf")]
-    (tissues, cost), errors, costs = timed(coregistration.reduce, maps, affine), [], []
+    (tissues, cost), errors, costs = timed(tissue_maps.reduce, maps, affine), [], []
     points = transforms.points(scan.grid)[scan.brain]
     coregistration.coregister(scan.m0, scan.grid.affine, tissues, [np.eye(4)])
     rng = np.random.default_rng(3)

@@ -12,12 +12,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from pharmasl.endpoints import correlations
+from pharmasl.endpoints import correlations, endpoint, regional_values
+from pharmasl.study import settings as sections
 
-ARMS, SESSIONS = {"treatment": "baclofen", "control": "placebo"}, {"baseline": "T1", "followup": "T2"}
+ARMS = sections.Arms(column="arm", treatment="baclofen", control="placebo", others=())
+SESSIONS = sections.SessionPair(baseline="T1", followup="T2")
+TEST = sections.DeclaredCorrelation(timing="change", group="all", method="pearson")
 N, RESAMPLES, ALPHA = (21, 22), 999, 0.05
 
 
@@ -28,11 +32,9 @@ def study(seed, regions=2):
     names = [f"{k:02d}" for k in range(len(arm))]
     shared = rng.normal(size=(len(arm), 2))
     cbf = {
-        (f"region{r}", "cue"): {
-            (name, session): 50 + 5 * float(value)
-            for name, row in zip(names, (shared + rng.normal(size=shared.shape)) / math.sqrt(2))
-            for session, value in zip(("T1", "T2"), row)
-        }
+        (f"region{r}", "cue"): pd.DataFrame(
+            50 + 5 * (shared + rng.normal(size=shared.shape)) / math.sqrt(2), index=names, columns=["T1", "T2"]
+        )
         for r in range(regions)
     }
     scores = [
@@ -43,16 +45,24 @@ def study(seed, regions=2):
     return scores, cbf
 
 
-def share(studies, settings):
+def share(studies, family):
     """Shares of studies with any corrected p of .05 or less, by Holm, false discovery rate, largest |r|; any p."""
     hits = np.zeros(4)
     for seed in range(studies):
         scores, cbf = study(seed)
-        craving = {"rois": [roi for roi, _ in cbf], "contrast": "cue", "resamples": RESAMPLES, "seed": seed, **settings}
-        rows = correlations.analyse(scores, cbf, dict.fromkeys(craving["rois"], False), craving, ARMS, SESSIONS)
+        asked = sections.RegionCorrelations(
+            rois=tuple(roi for roi, _ in cbf),
+            contrast="cue",
+            covariates=(),
+            test=TEST,
+            family=family,
+            seed=seed,
+            resamples=RESAMPLES,
+        )
+        values = regional_values.RegionalValues(cbf, dict.fromkeys(asked.rois, False))
+        table = correlations.analyse(endpoint.frame(scores), values, asked, ARMS, SESSIONS)
         for k, name in enumerate(("p_holm", "p_fdr", "p_max", "p")):
-            values = np.array([math.nan if row[name] is None else row[name] for row in rows])
-            hits[k] += bool((values <= ALPHA).any())
+            hits[k] += bool((table[name].astype(float) <= ALPHA).any())
     return hits / studies
 
 
@@ -62,7 +72,7 @@ def main(studies="400", *families):
     error = math.sqrt(ALPHA * (1 - ALPHA) / studies)
     print(f"{studies} studies; a rate of {ALPHA} has a standard error of {error:.3f}")
     for family in families or ("test", "all"):
-        found = share(studies, {"family": family})
+        found = share(studies, family)
         names = ("p_holm", "p_fdr", "p_max", "uncorrected p")
         print(f"family: {family:10}" + ", ".join(f"any {n} {v:.3f}" for n, v in zip(names, found)), flush=True)
 

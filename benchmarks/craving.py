@@ -1,15 +1,19 @@
 """Coverage of the craving analyses' intervals and false positives of their tests, in trials without or with an effect.
 
-    PYTHONPATH=scripts python benchmarks/craving.py [trials]
+    python benchmarks/craving.py [trials]
 
 21 and 22 participants, normal scores. Each line: what, share found, nominal share, Monte Carlo standard error.
 """
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
-from pharmasl.endpoints import mediation, models
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from pharmasl.endpoints import mediation, mixed_models
 from pharmasl.statistics import correlation_tests, effect_sizes, mixed_model
 from pharmasl.statistics.partial_correlation import METHODS, Observations
 
@@ -36,8 +40,8 @@ def mixed(trials, rng):
         )
         fit = mixed_model.fit(design, response, subject)
         for name, test in (
-            ("Kenward-Roger", mixed_model.kenward_roger(fit, design, subject, models.MIXED_TERMS["arm:session"])),
-            ("Satterthwaite", mixed_model.contrast(fit, models.MIXED_TERMS["arm:session"])),
+            ("Kenward-Roger", mixed_model.kenward_roger(fit, design, subject, mixed_models.TERMS["arm:session"])),
+            ("Satterthwaite", mixed_model.contrast(fit, mixed_models.TERMS["arm:session"])),
         ):
             tell(f"mixed model, between-participant sd {between}, {name}, p", test.p <= 0.05, 0.05)
 
@@ -71,10 +75,14 @@ def main(trials=300):
         m1 = 2 * arm + rng.normal(size=sum(N))
         m2 = 0.7 * m1 + rng.normal(size=sum(N))
         y = -1.5 * m2 + rng.normal(size=sum(N))
-        _, *ends = mediation.mediate(arm, [m1, m2], y, none, rng, RESAMPLES)["arm -> m1 -> m2 -> craving"]
+        _, *ends = vars(
+            mediation.mediate(arm, [m1, m2], y, none, rng, RESAMPLES)["arm -> m1 -> m2 -> craving"]
+        ).values()
         found.setdefault("mediation, percentile interval of the chain", []).append(ends[0] <= -2.1 <= ends[1])
         found.setdefault("mediation, BCa interval of the chain", []).append(ends[2] <= -2.1 <= ends[3])
-        _, *ends = mediation.mediate(arm, [m1], rng.normal(size=sum(N)), none, rng, RESAMPLES)["indirect"]
+        _, *ends = vars(
+            mediation.mediate(arm, [m1], rng.normal(size=sum(N)), none, rng, RESAMPLES)["indirect"]
+        ).values()
         for name, low, high in (("percentile", *ends[:2]), ("BCa", *ends[2:])):
             found.setdefault(f"mediation, {name} excludes 0 where a is 2 and b 0", []).append(not low <= 0 <= high)
     for what, hits in found.items():

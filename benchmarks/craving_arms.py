@@ -1,6 +1,6 @@
 """Error and power of the craving models where arms differ in size and variance, and of the models of three factors.
 
-    PYTHONPATH=scripts python benchmarks/craving_arms.py [endpoint|factors|relations] [studies] [correlation]
+    python benchmarks/craving_arms.py [endpoint|factors|relations] [studies] [correlation]
 
 Prints the tables of docs/statistics.md. Normal scores; seed 1.
 
@@ -17,8 +17,14 @@ common slope of .5), coverage with a correlation of .5 within each arm; 199 perm
 
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
+from scipy import stats
+from statsmodels.regression.linear_model import OLS
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from pharmasl.statistics import (
     arm_variances,
     correlation_intervals,
@@ -27,8 +33,6 @@ from pharmasl.statistics import (
     partial_correlation,
 )
 from pharmasl.statistics.partial_correlation import METHODS, Observations
-from scipy import stats
-from statsmodels.regression.linear_model import OLS
 
 SIZES = ((10, 10), (10, 33), (33, 10), (21, 22))
 BATCH = 100

@@ -11,12 +11,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import complete_settings
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
+import complete_settings
 from pharmasl.perfusion import acceptance, tissue_maps
 from pharmasl.space import images, transforms
 

@@ -1,6 +1,6 @@
 """How often an analysis is called significant where there is nothing: each choice of the statistic that decides.
 
-    PYTHONPATH=scripts python benchmarks/null_studies.py [studies]
+    python benchmarks/null_studies.py [studies]
 
 Smooth noise in a ball of about 2,900 voxels. Every relabelling of a study is taken once for the observed one, so that an
 error is counted, not sampled, wherever all relabellings are few (6 v 6, 9 v 6); of 21 v 22 and 10 v 30, 5,000 are drawn.
@@ -8,13 +8,17 @@ The last column is the rule that counts a cluster as significant if any of the f
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
+from scipy import ndimage, special
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from pharmasl.group import combination, verdict
 from pharmasl.group.engine import clusters, glm, permutation, relabelling, tfce
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.relabelling import Relabellings
-from scipy import ndimage, special
 
 SHAPE, RADIUS, SMOOTH, SEED = (19, 19, 19), 9.0, 1.3, 20261128
 SIZES = ((6, 6), (9, 6), (21, 22), (10, 30))

@@ -301,7 +301,7 @@ def pharmasl_fit(given):
     options = {
         "bolus": float(given["duration"]),
         "constants": timing.Constants(False, float(given["efficiency"]), t1_blood=1.65, partition_coefficient=0.9),
-        "options": multidelay.Options(att_bounds=(0.0, 5.0)),
+        "options": multidelay.Options(arterial=False, att_bounds=(0.0, 5.0)),
     }
     multidelay.fit(given["relative"][:5], given["delays"][:5], **options)  # compiles what is not cached yet
 

@@ -1,6 +1,6 @@
 """How often noise gives a result where seed and outcome share scans, and where a region was chosen by what it is tested against.
 
-    PYTHONPATH=scripts python benchmarks/shared_scans.py [studies]
+    python benchmarks/shared_scans.py [studies]
 
 Smooth noise of 21 v 22 people in a ball of some 900 voxels, three states, two sessions, nothing planted. The seed is a ball of
 33 voxels of the change at rest. Outcome: the change of `smoking - rest`, which takes the same rest scans, or of
@@ -9,12 +9,16 @@ Then a region that is the best cluster of the map's regression on craving, relat
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
+from scipy import ndimage, special
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from pharmasl.group.engine import clusters, differences, glm, maxima, permutation, relabelling
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.relabelling import Relabellings
-from scipy import ndimage, special
 
 SHAPE, SMOOTH, SEED, ARMS, RELABELLINGS = (13, 13, 13), 1.3, 20261128, (21, 22), 300
 

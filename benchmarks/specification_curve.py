@@ -1,6 +1,6 @@
 """How often the joint test of a specification curve finds something where nothing is, and what is planted.
 
-    PYTHONPATH=scripts python benchmarks/specification_curve.py [studies] [relabellings] [share without a good scan]
+    python benchmarks/specification_curve.py [studies] [relabellings] [share without a good scan]
 
 A study has 24 participants of two arms (or one arm, whose mean change is asked: signs are flipped), two sites, an age,
 and 12 specifications: three noisy measures that share most of their variance (correlation about 0.8), with and without
@@ -12,10 +12,14 @@ one specification being significant; Stouffer's sum of z as if the specification
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
-from pharmasl.sensitivity import curve, specification_fit
 from scipy.special import ndtr
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from pharmasl.sensitivity import curve, specification_fit
 
 PEOPLE = 24
 NAMES = [f"sub-{i:02d}" for i in range(1, PEOPLE + 1)]

@@ -1,6 +1,6 @@
 """Error and power of the whole-brain test where the arms' variances differ: one residual variance, or one for each arm.
 
-    PYTHONPATH=scripts python benchmarks/unequal_variances.py [studies] [relabellings]
+    python benchmarks/unequal_variances.py [studies] [relabellings]
 
 Smooth noise in a ball of some 900 voxels, the treatment arm's standard deviation times the root of the ratio. Error: share of
 studies without effect whose least family-wise p (largest |t| or |z|; cluster extent) is at most .05. Power: the same with an
@@ -10,8 +10,13 @@ permutations by arm over that of the equal-variance engine, on 20,000 voxels, wi
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+from scipy import ndimage, special
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from pharmasl.group.engine import (
     aspin_welch,
     clusters,
@@ -25,7 +30,6 @@ from pharmasl.group.engine import (
 )
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.relabelling import Relabellings
-from scipy import ndimage, special
 
 SHAPE, RADIUS, SMOOTH, SEED = (13, 13, 13), 6.2, 1.3, 20261128
 SIZES = ((6, 6), (10, 10), (20, 20), (21, 22), (10, 30), (30, 10), (6, 30))

@@ -1,18 +1,20 @@
 """Ask, exploratorily, whether treatment acts on craving by way of regional CBF."""
 
 from pharmasl.endpoints import mediation
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
+    params = snakemake.params
     mediation.write_mediation(
-        snakemake.input.scores,
-        snakemake.input["values"],
-        snakemake.input.sidecars,
-        snakemake.output.table,
-        snakemake.params.craving,
-        snakemake.params.arms,
-        snakemake.params.sessions,
+        scores_path=snakemake.input.scores,
+        values_paths=snakemake.input["values"],
+        sidecar_paths=snakemake.input.sidecars,
+        table_path=snakemake.output.table,
+        asked=settings.build(settings.MediationAnalysis, params.craving),
+        arms=settings.build(settings.Arms, params.arms),
+        sessions=settings.build(settings.Sessions, params.sessions),
     )
 
 

@@ -6,15 +6,15 @@ from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given, params = snakemake.input, snakemake.params
+    source, params = snakemake.input, snakemake.params
     names = ("baseline", "followup", "design", "inference", "search", "mask", "maps")
     left_out_regions.write(
-        {**{name: given[name] for name in names}, "gm": next(iter(given.gm), None)},
-        {name: snakemake.output[name] for name in ("values", "regions", "test")},
+        left_out_regions.LeftOutFiles(**{name: source[name] for name in names}, gm=next(iter(source.gm), None)),
+        left_out_regions.LeftOutTables(**{name: snakemake.output[name] for name in ("values", "regions", "test")}),
         roi=settings.build(settings.Region, {"name": params.name, **params.roi}),
         rows=[settings.build(region_values.VisitContrast, row) for row in params.rows],
         members=list(params.members),
-        inference=params.inference,
+        forming=settings.build(left_out_regions.ClusterForming, params.inference),
         minimum_coverage=params.minimum_coverage,
         permutations=params.permutations,
         seed=params.seed,

@@ -1,5 +1,7 @@
 """Sections of the settings, complete as a study's are: what a test does not name is the schema's default."""
 
+from typing import get_type_hints
+
 from pharmasl.errors import InputErrors
 from pharmasl.study import configuration, reading, settings
 from pharmasl.workflow.paths import Paths
@@ -67,3 +69,25 @@ def plain_analysis(*, inference, **changes):
     """The plain values of an analysis as a rule's params hold them, with changes that the schema need not allow."""
     least = {"name": "analysis", "contrast": "rest", "method": "differences", "covariates": []}
     return {**least, **changes, "inference": inference}
+
+
+def sessions(**changes):
+    """The sessions of a trial, with changes."""
+    return study(sessions={**SESSIONS, **changes}).sessions
+
+
+def arms(**changes):
+    """The arms of a trial, with changes."""
+    return study(arms={**ARMS, **changes}).arms
+
+
+def craving(section=settings.Craving, **changes):
+    """The settings of craving, with changes, or the section of them that a job takes."""
+    stated = {"table": "phenotype/craving.tsv", "before": "craving_pre", "after": "craving_post", **changes}
+    named = [*({"roi": roi} for roi in stated.get("rois", ())), *stated.get("mediation", {}).get("mediators", ())]
+    regions = {each["roi"]: {"sphere": [0, 0, 0], "radius": 6} for each in named}
+    contrasts = {name: {"rest": 1} for name in ["rest", "cue", stated.get("contrast", "rest")]}
+    whole = settings.plain(
+        study(sessions=SESSIONS, arms=ARMS, contrasts=contrasts, rois=regions, craving=stated).craving
+    )
+    return settings.build(section, {name: whole[name] for name in get_type_hints(section) if name in whole})

@@ -10,6 +10,7 @@ from pharmasl.endpoints import models
 from pharmasl.endpoints import scores as scoring
 from pharmasl.files import tables
 from pharmasl.quality.measure_columns import EXCLUSIONS
+from pharmasl.study import settings
 
 SESSIONS = {"baseline": "T1", "followup": "T2", "others": ["T3"]}
 CONTRASTS = {"rest": {"rest": 1}, "cue": {"smoking": 1, "neutral": -1}}
@@ -160,7 +161,13 @@ def write(trial, here):
         for session in ("T1", "T2")
     ]
     _table(here / "scores.tsv", scores, scoring.COLUMNS)
-    models.write_models(here / "scores.tsv", here / "model.tsv", here / "influence.tsv", arms, SESSIONS)
+    models.write_models(
+        here / "scores.tsv",
+        here / "model.tsv",
+        here / "influence.tsv",
+        settings.build(settings.Arms, arms),
+        settings.build(settings.Sessions, SESSIONS),
+    )
     return FlowFiles(
         randomised=randomised,
         participants=participants,

@@ -4,15 +4,17 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
 from loading import ROOT, script
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.regions import region_values
+from pharmasl.study import settings
 
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+SESSIONS = settings.plain(complete_settings.sessions())
+ARMS = settings.plain(complete_settings.arms())
 CRAVING = {
     "table": "phenotype/craving.tsv",
     "before": "craving_pre",
@@ -24,7 +26,17 @@ CRAVING = {
 }
 
 
+SECTIONS = {
+    "craving_scores": settings.Ratings,
+    "roi_craving": settings.RegionCorrelations,
+    "craving_mediation": settings.MediationAnalysis,
+}
+
+
 def run(name, given, output, **params):
+    if name in SECTIONS:
+        # A rule passes the settings that its job uses, and no others.
+        params["craving"] = settings.plain(complete_settings.craving(SECTIONS[name], **params["craving"]))
     script(name).main(
         SimpleNamespace(
             input=Inputs(**given),
@@ -177,14 +189,16 @@ def test_left_out_values_enter_the_correlations(chain):
 
 def test_the_left_out_script_hands_its_files_on(monkeypatch, tmp_path):
     module, seen = script("roi_left_out"), {}
-    monkeypatch.setattr(module.left_out_regions, "write", lambda given, outputs, **more: seen.update(given, **more))
+    monkeypatch.setattr(
+        module.left_out_regions, "write", lambda files, outputs, **more: seen.update(vars(files), **more)
+    )
     names = ("baseline", "followup", "design", "inference", "search", "mask", "maps")
     params = {
         "roi": {"statistic": "mean", "space": "template"},
         "name": "a",
         "rows": [],
         "members": ("sub-01",),
-        "inference": {},
+        "inference": {"cluster_forming_p": 0.001, "neighbours": 18},
         "minimum_coverage": 0.5,
     }
     outputs = {name: name for name in ("values", "regions", "test")}

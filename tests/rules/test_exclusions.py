@@ -11,6 +11,7 @@ from pharmasl.files import tables
 from pharmasl.group import analysis as analysis_module
 from pharmasl.quality.measure_columns import COLUMNS
 from pharmasl.space import images
+from pharmasl.study.settings import RegionCorrelations
 
 AFFINE = np.diag([4.0, 4, 4, 1])
 SHAPE = (8, 8, 8)
@@ -168,9 +169,9 @@ def test_correlations_with_craving_count_the_participant_as_missing(trial, tmp_p
         [trial / "values.tsv"],
         [trial / "roi.json"],
         tmp_path / "out.tsv",
-        craving,
-        ARMS,
-        SESSIONS,
+        complete_settings.craving(RegionCorrelations, **craving),
+        complete_settings.arms(),
+        complete_settings.sessions(),
     )
     n = {
         row["timing"]: row["n"]

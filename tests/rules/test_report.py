@@ -140,6 +140,8 @@ CONFIG = {
     "bids_dir": "/home/jane doe/trial/bids",
     "output_dir": "/home/jane doe/results",
     "title": "A <b>bold</b> & brave trial",
+    # As in the configuration of a simulated trial: the simulator's alone.
+    "simulate": {"seed": 1},
     "sessions": {"baseline": "T1", "followup": "T2"},
     "arms": ARMS,
     "conditions": {"rest": {"acquisition": "rest"}},
@@ -216,16 +218,20 @@ def study(tmp_path_factory):
     tables.write_table(here / "insula_values.tsv", values, describe(values))
     tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
     models.write_models(
-        here / "craving_scores.tsv", here / "craving_model.tsv", here / "influence.tsv", ARMS, config["sessions"]
+        here / "craving_scores.tsv",
+        here / "craving_model.tsv",
+        here / "influence.tsv",
+        complete_settings.arms(),
+        complete_settings.sessions(),
     )
     correlations.write_correlations(
         here / "craving_scores.tsv",
         [here / "insula_values.tsv"],
         [here / "insula_mask.json"],
         here / "roi_craving.tsv",
-        config["craving"],
-        ARMS,
-        config["sessions"],
+        complete_settings.craving(settings.RegionCorrelations, **config["craving"]),
+        complete_settings.arms(),
+        complete_settings.sessions(),
     )
     row = {"cluster": 1, "peak": 1, "x": -4.0, "y": 8.0, "z": 4.0, "sign": "-", "size_voxels": 27}
     row |= {
@@ -621,7 +627,7 @@ def test_methods_are_what_was_run(whole):
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
-    perfusion = settings.build(settings.Settings, configuration.resolve(CONFIG)).perfusion
+    perfusion = configuration.read(configuration.resolve(CONFIG)).perfusion
     assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_perfusion.perfusion(
         perfusion, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
@@ -643,7 +649,7 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    study = settings.build(settings.Settings, configuration.resolve(CONFIG))
+    study = configuration.read(configuration.resolve(CONFIG))
     text = methods_perfusion.perfusion(study.perfusion, [sidecar()] * 3, scans)
     assert words in text
     paragraphs = methods_section.paragraphs(

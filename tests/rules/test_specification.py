@@ -242,16 +242,21 @@ class Trial:
         self.scores, self.related = str(self.root / "scores.tsv"), str(self.root / "roi_craving.tsv")
         table = self.study.config["bids_dir"] + "/phenotype/craving.tsv"
         scoring.write_scores(
-            table, self.participants, self.scores, config["craving"], config["sessions"], config["arms"]
+            table,
+            self.participants,
+            self.scores,
+            complete_settings.craving(settings.Ratings, **config["craving"]),
+            settings.build(settings.Sessions, config["sessions"]),
+            settings.build(settings.Arms, config["arms"]),
         )
         correlations.write_correlations(
             self.scores,
             [self.values["seeded"]],
             [self.sidecars["seeded"]],
             self.related,
-            config["craving"],
-            config["arms"],
-            config["sessions"],
+            complete_settings.craving(settings.RegionCorrelations, **config["craving"]),
+            settings.build(settings.Arms, config["arms"]),
+            settings.build(settings.Sessions, config["sessions"]),
         )
 
     def analyse(self, name):

@@ -8,7 +8,7 @@ from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import verdict
 from pharmasl.study import primary
-from pharmasl.study.settings import Arms, DeclaredCorrelation, plain
+from pharmasl.study.settings import Arms, DeclaredCorrelation
 
 ANALYSIS, ENDPOINT, CORRELATION = "analysis", "endpoint", "correlation"
 ANSWERED = "answered"
@@ -137,11 +137,13 @@ def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
     InputError
         If the table does not have exactly one such test.
     """
-    test, arms = families.declared({"test": plain(tested.declared)}), plain(tested.arms)
+    test, arms = tested.declared, tested.arms
     rows = [
         row
         for row in tables.read_table(path)
-        if primary.correlation(row["roi"]) == name and row["role"] == families.TESTED and test.fits(row, arms)
+        if primary.correlation(row["roi"]) == name
+        and row["role"] == families.TESTED
+        and families.is_declared(test, row, arms)
     ]
     if len(rows) != 1:
         raise InputError(
@@ -151,7 +153,7 @@ def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
             expected=f"one declared test for {name}",
             fix="Run roi_craving again.",
         )
-    words, row = f"correlation with craving ({test.words(arms)})", rows[0]
+    words, row = f"correlation with craving ({families.words(test, arms)})", rows[0]
     if row["p"] is None:
         return Answer(name, CORRELATION, words, status=f"not answered: {row['note'] or 'no p'}")
     # The comparison of two correlations has its p by Fisher's z; all others by permutation, the observed order counted.

@@ -1,14 +1,11 @@
 """Correlation of regional CBF with cue-elicited craving, with intervals, permutation p values and corrections.
 
-Three questions are asked of each region and contrast: does the *change* of CBF (follow-up minus baseline) go with the
-change of craving, and do the two go together at *baseline* and at *follow-up*? Each is answered over all participants,
+Three questions are asked of each region: is the *change* of CBF (follow-up minus baseline) related to the
+change of craving, and are the two related at *baseline* and at *follow-up*? Each is answered over all participants,
 adjusted for arm (both CBF and craving carry the treatment effect, so that an unadjusted correlation over both arms
 would show it twice), and within each arm. Two comparisons of the arms complete them: the difference of their
-correlations of changes, and the difference of their slopes (the arm-by-CBF interaction).
-
-Pearson's r of residuals from arm and covariates is the partial correlation; with ranks in place of values (covariates
-ranked too) it is the partial Spearman correlation; the percentage bend correlation of those residuals withstands single
-wild values.
+correlations of changes, and the difference of their slopes (the arm-by-CBF interaction). The methods are those of
+:mod:`pharmasl.statistics.partial_correlation`.
 
 One of these is declared as the test; the others describe (:mod:`pharmasl.endpoints.families`).
 
@@ -17,298 +14,273 @@ family in each order therefore has the dependence of the tests in it, and ``p_ma
 more power than Holm's method (Westfall & Young 1993).
 """
 
-import logging
 import math
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
-from pharmasl.endpoints import families
-from pharmasl.endpoints import scores as scoring
+from pharmasl.endpoints import endpoint, families
 from pharmasl.endpoints.correlation_table import COLUMNS
-from pharmasl.errors import InputError
+from pharmasl.endpoints.regional_values import RegionalValues, Sample, Visits, read_cbf, read_values
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.statistics import correlation_tests, covariates, multiplicity, partial_correlation
+from pharmasl.statistics import correlation_tests, multiplicity, partial_correlation
+from pharmasl.statistics.correlation_tests import Correlation
+from pharmasl.statistics.partial_correlation import METHODS, Observations
+from pharmasl.study import settings
 
-log = logging.getLogger(__name__)
+_TIMINGS = ("change", "baseline", "followup")
 
 
-class Sample:
-    """The trial's participants with an arm, their craving and covariates.
+@dataclass(frozen=True)
+class _Name:
+    """What a row is about; the fields are columns of the table."""
 
-    Parameters
-    ----------
-    scores : list of dict
-        Craving scores, ``cue_elicited`` a number or None, with the covariates that ``craving`` names.
-    craving, arms, sessions : dict
-        See :func:`analyse`.
+    roi: str
+    contrast: str
+    timing: str
+    group: str
+    method: str
+    region_of: str
+
+    def generator(self, seed: int) -> np.random.Generator:
+        """A random stream of its own: adding a region changes no other result."""
+        label = [self.roi, self.contrast, self.timing, self.group, self.method]
+        # The comparison of slopes has always named its reading, correlations only that of the others' cluster.
+        if self.region_of != "all" or self.method in families.COMPARISONS:
+            label.append(self.region_of)
+        return np.random.default_rng([seed, zlib.crc32("\t".join(label).encode())])
+
+
+@dataclass
+class _Test:
+    """A correlation, and how often permuted data reach it.
 
     Attributes
     ----------
-    participants : list of str
-        Without ``sub-``.
-    arm : ndarray of str, shape (n,)
-    covariates : ndarray of shape (k, n)
-        NaN where missing.
-    elicited : dict
-        ``(participant, session)`` to cue-elicited craving.
+    name : _Name
+    data : Observations
+    chosen : ndarray of bool, shape (n,)
+        The participants in it.
+    family : str or None
+    estimate : float
+        NaN where there are too few participants.
+    reached, reached_max : int
+        Orders, the observed one included, in which this correlation, or the largest of its family, reaches the estimate.
     """
 
-    def __init__(self, scores, craving, arms, sessions):
-        self.labels = [str(sessions[name]).removeprefix("ses-") for name in ("baseline", "followup")]
-        first = {}
-        for row in (row for row in scores if row["arm"] in (arms["treatment"], arms["control"])):
-            first.setdefault(row["participant_id"].removeprefix("sub-"), row)
-        self.participants = list(first)
-        self.arm = np.array([first[name]["arm"] for name in self.participants])
-        self.covariates = covariates.uncentred(list(first.values()), list(craving.get("covariates") or []))
-        self.elicited = {
-            (row["participant_id"].removeprefix("sub-"), row["session_id"].removeprefix("ses-")): (
-                math.nan if row["cue_elicited"] is None else row["cue_elicited"]
-            )
-            for row in scores
-        }
+    name: _Name
+    data: Observations
+    chosen: np.ndarray
+    family: str | None
+    estimate: float = field(init=False, default=math.nan)
+    reached: int = field(init=False, default=1)
+    reached_max: int = field(init=False, default=1)
 
-    def at(self, table, session):
-        """Values of a ``(participant, session)`` table at a session, (n,), NaN where missing."""
-        return np.array([table.get((name, session), math.nan) for name in self.participants], dtype=np.float64)
-
-    def change(self, table):
-        """Follow-up minus baseline, (n,)."""
-        return self.at(table, self.labels[1]) - self.at(table, self.labels[0])
-
-    def paired(self, cbf, timing):
-        """CBF and craving of one timing."""
-        if timing == "change":
-            return self.change(cbf), self.change(self.elicited)
-        session = self.labels[timing == "followup"]
-        return self.at(cbf, session), self.at(self.elicited, session)
-
-    def complete(self, x, y):
-        """Who has both values and every covariate: ndarray of bool, shape (n,)."""
-        return np.isfinite(x) & np.isfinite(y) & np.isfinite(self.covariates).all(axis=0)
-
-    def adjustment(self, chosen, treatment=None):
-        """What is regressed out among the chosen: the treatment arm, where named, and the covariates; (k, chosen)."""
-        adjust = self.covariates[:, chosen]
-        if treatment is not None:
-            adjust = np.vstack([(self.arm[chosen] == treatment).astype(float), adjust])
-        # A variable that is constant among the chosen takes nothing away and costs no freedom.
-        return adjust[np.ptp(adjust, axis=1) > 0] if chosen.any() else adjust[:0]
+    def __post_init__(self) -> None:
+        if correlation_tests.too_few(len(self.data), len(self.data.nuisance)) is None:
+            self.estimate = float(self.data.statistic(self.name.method))
 
 
-def read_values(paths, sidecars):
-    """Read tables of regional values.
-
-    Parameters
-    ----------
-    paths : sequence of path-like
-        ``{roi}_values.tsv``.
-    sidecars : sequence of path-like
-        ``{roi}_mask.json``, in the same order.
-
-    Returns
-    -------
-    cbf : dict
-        ``(roi, contrast)`` to a dict of ``(participant without sub-, session without ses-)`` to CBF, NaN for n/a.
-    defined : dict
-        Region to whether it is a cluster of an analysis of this trial.
-    """
-    cbf, defined = {}, {}
-    for path, sidecar in zip(paths, sidecars, strict=True):
-        for row in tables.read_table(path):
-            # None (not NaN) is how the tables hold a value that coverage made n/a.
-            value = math.nan if row["cbf"] is None else float(row["cbf"])
-            table = cbf.setdefault((row["roi"], row["contrast"]), {})
-            table[row["participant_id"].removeprefix("sub-"), row["session_id"].removeprefix("ses-")] = value
-            defined[row["roi"]] = bool(tables.read_json(sidecar)["analysis_defined"])
-    return cbf, defined
+def _tests(
+    sample: Sample,
+    cbf: Mapping[tuple[str, str], Visits],
+    region_of: str,
+    asked: settings.RegionCorrelations,
+    arms: settings.Arms,
+    reread: Mapping[tuple[str, str], Visits],
+) -> Iterator[_Test]:
+    """All correlations of the regions, as read from the cluster of all participants or of the others."""
+    for roi in asked.rois:
+        if region_of == "others" and (roi, asked.contrast) not in cbf:
+            continue
+        for timing in _TIMINGS:
+            x, y = sample.paired(cbf[roi, asked.contrast], timing)
+            complete = sample.complete(x, y)
+            for group in ("all", arms.treatment, arms.control):
+                chosen = complete if group == "all" else complete & (sample.arm == group)
+                nuisance = sample.adjustment(chosen, arms.treatment if group == "all" else None)
+                data = Observations(x[chosen], y[chosen], nuisance, sample.arm[chosen])
+                for method in METHODS:
+                    name = _Name(roi, asked.contrast, timing, group, method, region_of)
+                    yield _Test(name, data, chosen, families.family(vars(name), asked, arms, reread))
 
 
-def _require(cbf, rois, contrasts):
-    for roi in rois:
-        for contrast in contrasts:
-            if (roi, contrast) not in cbf:
-                raise InputError(
-                    "config",
-                    "craving",
-                    f"{roi}, {contrast}",
-                    f"one of the pairs {sorted(cbf)}",
-                    "Correct craving.rois or craving.contrast.",
-                )
-
-
-def _contrasts(craving):
-    return [craving["contrast"]] if isinstance(craving["contrast"], str) else list(craving["contrast"])
-
-
-class _Test:
-    """One correlation that is asked for: who takes part, with which values."""
-
-    def __init__(self, name, x, y, nuisance, strata, chosen, covariates):
-        self.roi, self.contrast, self.timing, self.group, self.method, self.region_of = name
-        self.data, self.chosen = partial_correlation.Observations(x, y, nuisance, strata), chosen
-        self.covariates = covariates
-        self.estimate = math.nan
-        if correlation_tests.too_few(len(x), len(nuisance)) is None:
-            self.estimate = float(self.data.statistic(self.method))
-        self.reached, self.reached_max = 1, 1
-
-
-def _permute(tests, sample, of_family, resamples, seed):
+def _permute(tests: Sequence[_Test], participants: int, resamples: int, seed: int) -> None:
     """Count for every test the orders that reach it, alone and as the largest of its family."""
+    estimated = [test for test in tests if not math.isnan(test.estimate)]
     for block, size in enumerate(partial_correlation.blocks(resamples)):
-        # One key for each participant: all tests of a block see the participants in the same orders, as far as they
+        # One key per participant: all tests of a block see the participants in the same orders, as far as they
         # have the same participants.
-        keys = np.random.default_rng([seed, 0x6B65, block]).random((size, len(sample.participants)))
-        greatest = {}
-        for test, family in zip(tests, of_family):
-            if math.isnan(test.estimate):
-                continue
-            null = partial_correlation.permuted(
-                test.data, partial_correlation.orders_within(keys[:, test.chosen], test.data.strata), test.method
-            )
+        keys = np.random.default_rng([seed, 0x6B65, block]).random((size, participants))
+        greatest: dict[str, np.ndarray] = {}
+        for test in estimated:
+            order = partial_correlation.orders_within(keys[:, test.chosen], test.data.strata)
+            null = partial_correlation.permuted(test.data, order, test.name.method)
             test.reached += int(partial_correlation.reaches(null, test.estimate).sum())
-            if family:
-                greatest[family] = np.fmax(greatest[family], null) if family in greatest else null
-        for test, family in zip(tests, of_family):
-            if family and not math.isnan(test.estimate):
-                test.reached_max += int(partial_correlation.reaches(greatest[family], test.estimate).sum())
+            if test.family:
+                greatest[test.family] = np.fmax(greatest.get(test.family, null), null)
+        for test in estimated:
+            if test.family:
+                test.reached_max += int(partial_correlation.reaches(greatest[test.family], test.estimate).sum())
 
 
-def analyse(scores, cbf, defined, craving, arms, sessions, left_out=None):
-    """All correlations of the configured regions and contrasts.
+@dataclass(frozen=True)
+class _Row:
+    """A result, and what the table says of it besides."""
+
+    name: _Name
+    result: Correlation
+    family: str | None
+    p_max: float | None
+
+
+class _Table:
+    """Makes the rows of the tests, and of the comparisons of the arms."""
+
+    def __init__(self, sample: Sample, asked: settings.RegionCorrelations, arms: settings.Arms) -> None:
+        self.sample, self.asked, self.arms = sample, asked, arms
+
+    def row(self, test: _Test) -> _Row:
+        """The row of a correlation."""
+        orders = self.asked.resamples + 1
+        result = correlation_tests.correlate(
+            test.data,
+            test.name.method,
+            test.name.generator(self.asked.seed),
+            self.asked.resamples,
+            p=test.reached / orders,
+            treatment=self.arms.treatment,
+        )
+        known = test.family and not math.isnan(result.estimate)
+        return _Row(test.name, result, test.family, test.reached_max / orders if known else math.nan)
+
+    def comparisons(
+        self, tests: Sequence[_Test], rows: Sequence[_Row], reread: Mapping[tuple[str, str], Visits]
+    ) -> Iterator[_Row]:
+        """The two comparisons of the arms from one region's tests of changes and their rows."""
+        pearson = {
+            test.name.group: (test, row.result) for test, row in zip(tests, rows) if test.name.method == "pearson"
+        }
+        (treated, one), (control, two) = pearson[self.arms.treatment], pearson[self.arms.control]
+        everyone, _ = pearson["all"]
+        group = f"{self.arms.treatment} - {self.arms.control}"
+
+        def named(method: str) -> tuple[_Name, str | None]:
+            name = _Name(everyone.name.roi, everyone.name.contrast, "change", group, method, everyone.name.region_of)
+            return name, families.family(vars(name), self.asked, self.arms, reread)
+
+        name, family = named("pearson_difference")
+        adjusted = (len(treated.data.nuisance), len(control.data.nuisance))
+        yield _Row(name, correlation_tests.difference(one, two, adjusted), family, None)
+        name, family = named("slope_interaction")
+        result = correlation_tests.slope_interaction(
+            everyone.data.x,
+            everyone.data.y,
+            everyone.data.strata == self.arms.treatment,
+            self.sample.adjustment(everyone.chosen),
+            name.generator(self.asked.seed),
+            self.asked.resamples,
+        )
+        yield _Row(name, result, family, None)
+
+
+def analyse(
+    scores: pd.DataFrame,
+    values: RegionalValues,
+    asked: settings.RegionCorrelations,
+    arms: settings.Arms,
+    sessions: settings.SessionPair,
+    left_out: Mapping[tuple[str, str], Visits] | None = None,
+) -> pd.DataFrame:
+    """All correlations of the regions with craving.
 
     Parameters
     ----------
-    scores : list of dict
-        Craving scores, ``cue_elicited`` a number or None, with the covariates that ``craving`` names.
-    cbf : dict
-        ``(roi, contrast)`` to a dict of ``(participant without sub-, session without ses-)`` to CBF.
-    defined : dict
-        Region to whether it is a cluster of an analysis of the trial.
-    craving : dict
-        ``rois`` (names), ``contrast`` (a name or a list); optional ``covariates``, ``resamples``, ``seed``, ``test``
-        and ``family`` (see :mod:`pharmasl.endpoints.families`).
-    arms, sessions : dict
-    left_out : dict, optional
-        As ``cbf``, of values read from regions found without each participant; they give rows of their own beside
+    scores : DataFrame
+        Craving scores as ``endpoint.frame`` gives them, with the covariates.
+    values : RegionalValues
+    asked : RegionCorrelations
+    arms : Arms
+    sessions : SessionPair
+    left_out : mapping, optional
+        CBF by region and contrast, read from regions that were found without each participant; it gives rows in addition to
         those of the region of all participants, with ``region_of`` "others".
 
     Returns
     -------
-    list of dict
-        Rows of :data:`COLUMNS`.
+    DataFrame
+        Columns of :data:`COLUMNS`.
     """
-    contrasts = _contrasts(craving)
-    treatment, control = arms["treatment"], arms["control"]
-    sample = Sample(scores, craving, arms, sessions)
-    resamples, seed = (
-        int(craving.get("resamples", 9999)),
-        int(craving.get("seed", 20200218)),
-    )
-    tests = []
-    for region_of, values in (("all", cbf), ("others", left_out or {})):
-        for roi in craving["rois"]:
-            for contrast in contrasts:
-                if region_of == "others" and (roi, contrast) not in values:
-                    continue
-                for timing in ("change", "baseline", "followup"):
-                    x, y = sample.paired(values[roi, contrast], timing)
-                    complete = sample.complete(x, y)
-                    for group in ("all", treatment, control):
-                        chosen = complete if group == "all" else complete & (sample.arm == group)
-                        covariates = sample.adjustment(chosen)
-                        adjust = sample.adjustment(chosen, treatment) if group == "all" else covariates
-                        for method in ("pearson", "spearman", "percentage_bend"):
-                            name = (roi, contrast, timing, group, method, region_of)
-                            tests.append(
-                                _Test(name, x[chosen], y[chosen], adjust, sample.arm[chosen], chosen, covariates)
-                            )
+    reread = left_out or {}
+    sample = Sample(scores, asked.covariates, arms, sessions)
+    tests = [
+        test
+        for region_of, cbf in (("all", values.cbf), ("others", reread))
+        for test in _tests(sample, cbf, region_of, asked, arms, reread)
+    ]
+    _permute(tests, len(sample.participants), asked.resamples, asked.seed)
+    table = _Table(sample, asked, arms)
+    rows: list[_Row] = []
+    each = 3 * len(METHODS)
+    for start in range(0, len(tests), each):
+        own = tests[start : start + each]
+        made = [table.row(test) for test in own]
+        rows += made
+        if own[0].name.timing == "change":
+            rows += table.comparisons(own, made, reread)
+    return _corrected(_frame(rows, asked.covariates, values.defined_by_data))
 
-    def family_of(row):
-        return families.family(row, craving, arms, left_out or {})
 
-    of_family = [family_of(vars(test)) for test in tests]
-    _permute(tests, sample, of_family, resamples, seed)
-
-    def stream(*label):
-        # A stream of its own for each test: adding a region changes no other result.
-        return np.random.default_rng([seed, zlib.crc32("\t".join(label).encode())])
-
-    out, found = [], {}
-
-    def add(test, group, method, result, p_max):
-        adjusted = (["arm"] if group == "all" else []) + list(craving.get("covariates") or [])
-        out.append(
+def _frame(rows: Sequence[_Row], covariates: Sequence[str], defined_by_data: Mapping[str, bool]) -> pd.DataFrame:
+    """The rows as a table, without the corrections of p."""
+    records = []
+    for row in rows:
+        adjusted = [*["arm"] * (row.name.group == "all"), *covariates]
+        records.append(
             {
-                "roi": test.roi,
-                "contrast": test.contrast,
-                "timing": test.timing,
-                "group": group,
-                "method": method,
-                "region_of": test.region_of,
-                **vars(result),
+                **vars(row.name),
+                **vars(row.result),
                 "adjusted_for": ", ".join(adjusted) or None,
-                "p_max": p_max,
-                "roi_defined_by_same_data": defined[test.roi],
+                "family": row.family,
+                "p_max": row.p_max,
+                "roi_defined_by_same_data": defined_by_data[row.name.roi],
             }
         )
-        out[-1]["family"] = family_of(out[-1])
-
-    for test, family in zip(tests, of_family):
-        label = (test.roi, test.contrast, test.timing, test.group, test.method)
-        label = label if test.region_of == "all" else (*label, test.region_of)
-        result = correlation_tests.correlate(
-            test.data,
-            test.method,
-            stream(*label),
-            resamples,
-            p=test.reached / (resamples + 1),
-            treatment=treatment,
-        )
-        known = family and not math.isnan(result.estimate)
-        add(test, test.group, test.method, result, test.reached_max / (resamples + 1) if known else math.nan)
-        found[test.group, test.method] = (result, len(test.data.nuisance), test)
-        if (test.timing, test.group, test.method) == ("change", control, "percentage_bend"):
-            (one, k, _), (two, m, _) = found[treatment, "pearson"], found[control, "pearson"]
-            both, everyone = f"{treatment} - {control}", found["all", "pearson"][2]
-            method = "pearson_difference"
-            add(test, both, method, correlation_tests.difference(one, two, (k, m)), None)
-            method = "slope_interaction"
-            result = correlation_tests.slope_interaction(
-                everyone.data.x,
-                everyone.data.y,
-                everyone.data.strata == treatment,
-                everyone.covariates,
-                stream(test.roi, test.contrast, "change", both, method, test.region_of),
-                resamples,
-            )
-            add(test, both, method, result, None)
-    _correct(out)
-    return out
+    return pd.DataFrame(records, columns=list(COLUMNS), dtype=object)
 
 
-def _correct(rows):
-    """Write role, size of the family and the corrected p into rows that have ``p`` and ``family``.
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with role, size of the family and corrected p from its columns ``p`` and ``family``.
 
     A test without a p stays in its family; a description has no corrected p.
     """
-    for row in rows:
-        row.update(
-            role=families.TESTED if row["family"] else families.DESCRIBED,
-            family_size=None,
-            p_holm=math.nan,
-            p_fdr=math.nan,
-        )
-    for name in dict.fromkeys(row["family"] for row in rows if row["family"]):
-        members = [row for row in rows if row["family"] == name]
-        p = [row["p"] for row in members]
-        for row, holm, rate in zip(members, multiplicity.holm(p), multiplicity.q_values(p)):
-            row.update(family_size=len(p), p_holm=float(holm), p_fdr=float(rate))
+    tested = table["family"].notna()
+    table = table.assign(
+        role=np.where(tested, families.TESTED, families.DESCRIBED), family_size=None, p_holm=math.nan, p_fdr=math.nan
+    ).astype(object)
+    for _, own in table[tested].groupby("family"):
+        p = own["p"].to_numpy(np.float64)
+        table.loc[own.index, "family_size"] = len(own)
+        table.loc[own.index, "p_holm"] = multiplicity.holm(p)
+        table.loc[own.index, "p_fdr"] = multiplicity.q_values(p)
+    return table
 
 
-def write_correlations(scores_path, values_paths, sidecar_paths, table_path, craving, arms, sessions, left_out=()):
+def write_correlations(
+    scores_path: FilePath,
+    values_paths: Sequence[FilePath],
+    sidecar_paths: Sequence[FilePath],
+    table_path: FilePath,
+    asked: settings.RegionCorrelations,
+    arms: settings.Arms,
+    sessions: settings.SessionPair,
+    *,
+    left_out: Sequence[FilePath] = (),
+) -> None:
     """Read scores and regional values and write the table of their correlations.
 
     Parameters
@@ -316,41 +288,45 @@ def write_correlations(scores_path, values_paths, sidecar_paths, table_path, cra
     scores_path : path-like
         As ``craving_scores`` writes it.
     values_paths : sequence of path-like
-        As ``roi_values`` writes them, one a region.
+        As ``roi_values`` writes them, one per region.
     sidecar_paths : sequence of path-like
         The JSON of each of those regions' masks, in the same order.
     table_path : path-like
-    craving, arms, sessions : dict
-        See :func:`analyse`.
+    asked : RegionCorrelations
+    arms : Arms
+    sessions : SessionPair
     left_out : sequence of path-like
         Tables as ``values_paths`` of regions found without each participant.
 
     Raises
     ------
     InputError
-        If a configured region or contrast has no values, or a covariate is not in the scores.
+        If a configured region has no values of the contrast, or a covariate is not in the scores.
     """
-    cbf, defined = read_values(values_paths, sidecar_paths)
-    _require(cbf, craving["rois"], _contrasts(craving))
-    others = {}
-    for path in left_out:
-        for row in tables.read_table(path):
-            table = others.setdefault((row["roi"], row["contrast"]), {})
-            value = math.nan if row["cbf"] is None else float(row["cbf"])
-            table[row["participant_id"].removeprefix("sub-"), row["session_id"].removeprefix("ses-")] = value
-    scores = scoring.read_written(scores_path)
-    for name in craving.get("covariates") or []:
-        if name not in scores[0]:
+    values = read_values(values_paths, sidecar_paths)
+    for roi in asked.rois:
+        if (roi, asked.contrast) not in values.cbf:
             raise InputError(
-                scores_path, "craving.covariates", name, f"one of {list(scores[0])}", "Correct the config."
+                file="config",
+                field="craving",
+                found=f"{roi}, {asked.contrast}",
+                expected=f"one of the pairs {sorted(values.cbf)}",
+                fix="Correct craving.rois or craving.contrast.",
+            )
+    scores = endpoint.read_scores(scores_path)
+    for name in asked.covariates:
+        if name not in scores:
+            raise InputError(
+                file=scores_path,
+                field="craving.covariates",
+                found=name,
+                expected=f"one of {list(scores)}",
+                fix="Correct craving.covariates of the configuration.",
             )
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
-    resamples, seed = (
-        int(craving.get("resamples", 9999)),
-        int(craving.get("seed", 20200218)),
-    )
-    columns["p"].update(Permutations=resamples, Seed=seed)
-    columns["p_max"].update(Permutations=resamples, Seed=seed)
+    for name in ("p", "p_max"):
+        columns[name] |= {"Permutations": asked.resamples, "Seed": asked.seed}
     for name in ("bca_low", "bca_high"):
-        columns[name].update(BootstrapSamples=resamples, Seed=seed)
-    tables.write_table(table_path, analyse(scores, cbf, defined, craving, arms, sessions, others), columns)
+        columns[name] |= {"BootstrapSamples": asked.resamples, "Seed": asked.seed}
+    table = analyse(scores, values, asked, arms, sessions, read_cbf(left_out))
+    tables.write_table(table_path, tables.records(table), columns)

@@ -1,78 +1,74 @@
 """Which correlations with craving are tests, and which of them share a family.
 
-A table shows each region's correlation at three timings, in three groups, by three methods. They are not as many
-questions: one of them is declared (``craving.test``), and it alone is tested, in all regions together. All others stand
-beside it as descriptions, with their intervals and uncorrected p. So the error of "some corrected p is at most alpha" is
-that of one family. Whoever asks everything (``craving.family: all``) gets one family of everything.
+A table has each region's correlation at three timings, in three groups, by three methods. They are not as many
+questions: one of them is declared (``craving.test``), and it alone is tested, in all regions together. All others are
+descriptions, with their intervals and uncorrected p. So the error of "some corrected p is at most alpha" is
+that of one family. With ``craving.family: all`` everything is one family.
 
 A region that is a cluster of these data and was read again in each participant from the others' cluster is tested as
-read from the others; its reading in the cluster of all is a description.
+read from the others; its reading in the cluster of all participants is a description.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pharmasl.study import settings
 
 TESTED, DESCRIBED = "tested", "described"
 # Methods that compare the arms' changes, whatever timing and group say.
 COMPARISONS = ("pearson_difference", "slope_interaction")
 ALL = "every correlation and comparison"
+# The correlation that is called "r within arms" where there is little space.
+WITHIN_ARMS = settings.DeclaredCorrelation(timing="change", group="all", method="pearson")
 
 
-@dataclass(frozen=True)
-class Declared:
-    """The declared test of a table of correlations.
+def _group(test: settings.DeclaredCorrelation, arms: settings.Arms) -> str:
+    """The name of the group in the table: ``all``, or an arm."""
+    return {"treatment": arms.treatment, "control": arms.control}.get(test.group, test.group)
 
-    Attributes
+
+def is_declared(test: settings.DeclaredCorrelation, row: Mapping[str, Any], arms: settings.Arms) -> bool:
+    """Whether a row of the table is the declared test, in whatever region and reading.
+
+    Parameters
     ----------
-    timing : {"change", "baseline", "followup"}
-    group : {"all", "treatment", "control"}
-        Both arms, adjusted for arm, or one of them.
-    method : str
-        Of ``correlations.COLUMNS``; a comparison of the arms is of their changes.
+    test : DeclaredCorrelation
+    row : mapping
+        ``timing``, ``group`` (``all``, the name of an arm, or a comparison) and ``method``.
+    arms : Arms
+
+    Returns
+    -------
+    bool
     """
-
-    timing: str = "change"
-    group: str = "all"
-    method: str = "pearson"
-
-    def fits(self, row, arms):
-        """Whether a row of the table is of the declared test, in whatever region and reading.
-
-        Parameters
-        ----------
-        row : dict
-            ``timing``, ``group`` (``all``, the name of an arm, or a comparison) and ``method``.
-        arms : dict
-            Names of ``treatment`` and ``control``.
-
-        Returns
-        -------
-        bool
-        """
-        if row["method"] != self.method:
-            return False
-        return self.method in COMPARISONS or (row["timing"], row["group"]) == (self.timing, arms.get(self.group, "all"))
-
-    def words(self, arms):
-        """The test in words."""
-        if self.method in COMPARISONS:
-            return f"arms compared, {self.method.replace('_', ' ')}"
-        group = "all participants" if self.group == "all" else arms[self.group]
-        return f"{self.timing}, {group}, {self.method.replace('_', ' ')}"
+    if row["method"] != test.method:
+        return False
+    return test.method in COMPARISONS or (row["timing"], row["group"]) == (test.timing, _group(test, arms))
 
 
-def declared(craving):
-    """The declared test of ``craving`` of the configuration."""
-    return Declared(**craving.get("test", {}))
+def words(test: settings.DeclaredCorrelation, arms: settings.Arms) -> str:
+    """The declared test in words."""
+    method = test.method.replace("_", " ")
+    if test.method in COMPARISONS:
+        return f"arms compared, {method}"
+    group = "all participants" if test.group == "all" else _group(test, arms)
+    return f"{test.timing}, {group}, {method}"
 
 
-def family(row, craving, arms, reread):
+def family(
+    row: Mapping[str, Any],
+    asked: settings.RegionCorrelations,
+    arms: settings.Arms,
+    reread: Collection[tuple[str, str]],
+) -> str | None:
     """The family of a row, or None for a description.
 
     Parameters
     ----------
-    row : dict
+    row : mapping
         ``roi``, ``contrast``, ``timing``, ``group``, ``method``, ``region_of``.
-    craving, arms : dict
+    asked : RegionCorrelations
+    arms : Arms
     reread : collection of (str, str)
         Regions, each with its contrast, that were read again in each participant from the others' cluster.
 
@@ -82,7 +78,6 @@ def family(row, craving, arms, reread):
     """
     if row["region_of"] == "all" and (row["roi"], row["contrast"]) in reread:
         return None
-    if craving.get("family", "test") == "all":
+    if asked.family == "all":
         return ALL
-    test = declared(craving)
-    return test.words(arms) if test.fits(row, arms) else None
+    return words(asked.test, arms) if is_declared(asked.test, row, arms) else None

@@ -20,14 +20,18 @@ exploratory.
 """
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from pharmasl.endpoints import correlations
-from pharmasl.endpoints import scores as scoring
-from pharmasl.errors import InputError
+from pharmasl.endpoints import endpoint
+from pharmasl.endpoints.regional_values import RegionalValues, Sample, read_values
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.statistics.bootstrap import Bootstrap
+from pharmasl.study import settings
 
 COLUMNS = {
     "effect": {
@@ -61,7 +65,27 @@ COLUMNS = {
 }
 
 
-def paths(x, mediators, y, covariates):
+def _slopes(outcome: np.ndarray, tested: Sequence[np.ndarray], covariates: np.ndarray) -> np.ndarray:
+    """Least-squares slopes of an outcome (..., n) on the tested variables, (..., tested), an intercept and the covariates.
+
+    NaN where the columns are dependent.
+    """
+    # Centred and scaled to one length, so that the test of dependence does not depend on units.
+    columns = np.stack([*tested, *np.moveaxis(covariates, -2, 0)], axis=-1)
+    columns = columns - columns.mean(axis=-2, keepdims=True)
+    length = np.sqrt((columns**2).sum(axis=-2, keepdims=True))
+    columns = columns / np.where(length > 0, length, 1)
+    gram = np.swapaxes(columns, -1, -2) @ columns
+    sound = np.linalg.det(gram) > 1e-10
+    gram = np.where(sound[..., None, None], gram, np.eye(gram.shape[-1]))
+    moment = np.swapaxes(columns, -1, -2) @ (outcome - outcome.mean(axis=-1, keepdims=True))[..., None]
+    slopes = np.linalg.solve(gram, moment)[..., 0] / np.where(length > 0, length, 1)[..., 0, :]
+    return np.where(sound[..., None], slopes, np.nan)[..., : len(tested)]
+
+
+def paths(
+    x: np.ndarray, mediators: Sequence[np.ndarray], y: np.ndarray, covariates: np.ndarray
+) -> dict[str, np.ndarray]:
     """Path coefficients and their products by least squares; vectorised over leading axes.
 
     Parameters
@@ -77,36 +101,20 @@ def paths(x, mediators, y, covariates):
     dict of str to ndarray of shape (...)
         The effects of :data:`COLUMNS` in its order; NaN where a regression has dependent columns.
     """
-    base = [np.ones_like(x), *np.moveaxis(covariates, -2, 0)]
-
-    def slopes(outcome, *tested):
-        # Centred and scaled to one length, so that the test of dependence does not hang on units.
-        columns = np.stack([*tested, *base[1:]], axis=-1)
-        columns = columns - columns.mean(axis=-2, keepdims=True)
-        length = np.sqrt((columns**2).sum(axis=-2, keepdims=True))
-        columns = columns / np.where(length > 0, length, 1)
-        gram = np.swapaxes(columns, -1, -2) @ columns
-        sound = np.linalg.det(gram) > 1e-10
-        gram = np.where(sound[..., None, None], gram, np.eye(gram.shape[-1]))
-        moment = np.swapaxes(columns, -1, -2) @ (outcome - outcome.mean(axis=-1, keepdims=True))[..., None]
-        found = np.linalg.solve(gram, moment)[..., 0] / np.where(length > 0, length, 1)[..., 0, :]
-        return np.where(sound[..., None], found, np.nan)[..., : len(tested)]
-
-    total = slopes(y, x)[..., 0]
+    total = _slopes(y, [x], covariates)[..., 0]
+    a1 = _slopes(mediators[0], [x], covariates)[..., 0]
     if len(mediators) == 1:
-        a = slopes(mediators[0], x)[..., 0]
-        direct, b = np.moveaxis(slopes(y, x, mediators[0]), -1, 0)
+        direct, b = np.moveaxis(_slopes(y, [x, mediators[0]], covariates), -1, 0)
         return {
             "total": total,
             "direct": direct,
-            "indirect": a * b,
-            "arm -> m1": a,
+            "indirect": a1 * b,
+            "arm -> m1": a1,
             "m1 -> craving": b,
-            "arm -> m1 -> craving": a * b,
+            "arm -> m1 -> craving": a1 * b,
         }
-    a1 = slopes(mediators[0], x)[..., 0]
-    a2, d = np.moveaxis(slopes(mediators[1], x, mediators[0]), -1, 0)
-    direct, b1, b2 = np.moveaxis(slopes(y, x, *mediators), -1, 0)
+    a2, d = np.moveaxis(_slopes(mediators[1], [x, mediators[0]], covariates), -1, 0)
+    direct, b1, b2 = np.moveaxis(_slopes(y, [x, *mediators], covariates), -1, 0)
     return {
         "total": total,
         "direct": direct,
@@ -122,7 +130,26 @@ def paths(x, mediators, y, covariates):
     }
 
 
-def mediate(x, mediators, y, covariates, rng, resamples=9999, level=0.95):
+@dataclass(frozen=True)
+class MediatedEffect:
+    """An effect with its bootstrap intervals, NaN where it is undefined in more than 5 % of the samples."""
+
+    estimate: float
+    percentile_low: float
+    percentile_high: float
+    bca_low: float
+    bca_high: float
+
+
+def mediate(
+    x: np.ndarray,
+    mediators: Sequence[np.ndarray],
+    y: np.ndarray,
+    covariates: np.ndarray,
+    rng: np.random.Generator,
+    resamples: int,
+    level: float = 0.95,
+) -> dict[str, MediatedEffect]:
     """All effects with their bootstrap intervals.
 
     Parameters
@@ -139,111 +166,111 @@ def mediate(x, mediators, y, covariates, rng, resamples=9999, level=0.95):
 
     Returns
     -------
-    dict of str to (estimate, percentile_low, percentile_high, bca_low, bca_high)
-        Intervals are NaN where an effect is undefined in more than 5 % of the samples.
+    dict of str to MediatedEffect
+        By the effects of :data:`COLUMNS`.
     """
-    arrays = {}
 
-    def at(index):
-        arrays.update(
-            paths(x[index], [m[index] for m in mediators], y[index], np.moveaxis(covariates[:, index], 0, -2))
-        )
-        return np.stack(list(arrays.values()))
+    def effects(index: np.ndarray) -> dict[str, np.ndarray]:
+        chosen = [mediator[index] for mediator in mediators]
+        return paths(x[index], chosen, y[index], np.moveaxis(covariates[:, index], 0, -2))
 
-    drawn = Bootstrap(at, x, resamples, rng)
+    drawn = Bootstrap(lambda index: np.stack(list(effects(index).values())), x, resamples, rng)
     ends = np.column_stack([drawn.estimates, drawn.intervals("percentile", level), drawn.intervals("BCa", level)])
-    return {name: tuple(row) for name, row in zip(arrays, ends.tolist())}
+    return {name: MediatedEffect(*row) for name, row in zip(effects(np.arange(len(x))), ends.tolist())}
 
 
-def analyse(scores, cbf, defined, craving, arms, sessions):
-    """The mediation that ``craving["mediation"]`` asks for.
+def analyse(
+    scores: pd.DataFrame,
+    values: RegionalValues,
+    asked: settings.MediationAnalysis,
+    arms: settings.Arms,
+    sessions: settings.SessionPair,
+) -> pd.DataFrame:
+    """The mediation of the arm's effect on craving by the declared mediators.
 
     Parameters
     ----------
-    scores, cbf, defined, arms, sessions
-        As for ``correlations.analyse``.
-    craving : dict
-        ``mediation``: ``{"mediators": [{"roi": name, "contrast": name}, ...]}``, one or two, in the order of the
-        chain. Optional ``covariates``, ``resamples``, ``seed``.
+    scores : DataFrame
+        Craving scores as ``endpoint.frame`` gives them, with the covariates.
+    values : RegionalValues
+    asked : MediationAnalysis
+    arms : Arms
+    sessions : SessionPair
 
     Returns
     -------
-    list of dict
-        Rows of :data:`COLUMNS`.
+    DataFrame
+        Columns of :data:`COLUMNS`.
     """
-    asked = craving["mediation"]["mediators"]
-    sample = correlations.Sample(scores, craving, arms, sessions)
-    changes = [sample.change(cbf[each["roi"], each["contrast"]]) for each in asked]
+    declared = asked.mediation.mediators
+    sample = Sample(scores, asked.covariates, arms, sessions)
+    changes = [sample.change(values.cbf[mediator.roi, mediator.contrast]) for mediator in declared]
     y = sample.change(sample.elicited)
-    keep = np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0)
-    for change in changes:
-        keep &= np.isfinite(change)
-    names = [f"{each['roi']} ({each['contrast']})" for each in asked]
+    keep = np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0) & np.isfinite(changes).all(axis=0)
+    names = [f"{mediator.roi} ({mediator.contrast})" for mediator in declared]
     shared = {
         "m1": names[0],
         "m2": names[1] if len(names) > 1 else None,
         "n": int(keep.sum()),
-        "roi_defined_by_same_data": any(defined[each["roi"]] for each in asked),
+        "roi_defined_by_same_data": any(values.defined_by_data[mediator.roi] for mediator in declared),
     }
-    x = (sample.arm[keep] == arms["treatment"]).astype(float)
-    covariates = sample.covariates[:, keep]
-    covariates = covariates[np.ptp(covariates, axis=1) > 0] if keep.any() else covariates[:0]
-    least = 4 + len(asked) + len(covariates)
+    x, covariates = (sample.arm[keep] == arms.treatment).astype(np.float64), sample.adjustment(keep)
+    least = 4 + len(declared) + len(covariates)
     if keep.sum() < least or min((x == 0).sum(), (x == 1).sum()) < 2:
         note = f"fewer than {least} participants with all values, or fewer than 2 in an arm"
-        return [{"effect": "total", **shared, "note": note}]
-    rng = np.random.default_rng([int(craving.get("seed", 20200218)), 0x6D65])
-    found = mediate(
-        x,
-        [change[keep] for change in changes],
-        y[keep],
-        covariates,
-        rng,
-        int(craving.get("resamples", 9999)),
-    )
-    fields = ("estimate", "percentile_low", "percentile_high", "bca_low", "bca_high")
-    rows = []
-    for name, values in found.items():
-        note = None
-        if math.isnan(values[0]):
-            note = "the regressions have dependent columns"
-        elif math.isnan(values[1]):
-            note = "no interval: undefined in too many bootstrap samples"
-        rows.append({"effect": name, **dict(zip(fields, values)), **shared, "note": note})
-    return rows
+        return _frame([{"effect": "total", **shared, "note": note}])
+    rng = np.random.default_rng([asked.seed, 0x6D65])
+    effects = mediate(x, [change[keep] for change in changes], y[keep], covariates, rng, asked.resamples)
+    return _frame({"effect": name, **vars(effect), **shared, "note": _note(effect)} for name, effect in effects.items())
 
 
-def write_mediation(scores_path, values_paths, sidecar_paths, table_path, craving, arms, sessions):
+def _note(effect: MediatedEffect) -> str | None:
+    if math.isnan(effect.estimate):
+        return "the regressions have dependent columns"
+    return "no interval: undefined in too many bootstrap samples" if math.isnan(effect.percentile_low) else None
+
+
+def _frame(rows: Iterable[Mapping[str, str | float | None]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object)
+
+
+def write_mediation(
+    scores_path: FilePath,
+    values_paths: Sequence[FilePath],
+    sidecar_paths: Sequence[FilePath],
+    table_path: FilePath,
+    asked: settings.MediationAnalysis,
+    arms: settings.Arms,
+    sessions: settings.SessionPair,
+) -> None:
     """Read scores and regional values and write the mediation's table.
 
     Parameters
     ----------
     scores_path, table_path : path-like
     values_paths, sidecar_paths : sequence of path-like
-        ``{roi}_values.tsv`` and ``{roi}_mask.json`` of the mediators' regions, in one order.
-    craving, arms, sessions : dict
-        See :func:`analyse`.
+        ``{roi}_values.tsv`` and ``{roi}_mask.json`` of the mediators' regions, in the same order.
+    asked : MediationAnalysis
+    arms : Arms
+    sessions : SessionPair
 
     Raises
     ------
     InputError
         If a mediator has no values.
     """
-    cbf, defined = correlations.read_values(values_paths, sidecar_paths)
-    for each in craving["mediation"]["mediators"]:
-        if (each["roi"], each["contrast"]) not in cbf:
+    values = read_values(values_paths, sidecar_paths)
+    for mediator in asked.mediation.mediators:
+        if (mediator.roi, mediator.contrast) not in values.cbf:
             raise InputError(
-                "config",
-                "craving.mediation",
-                f"{each['roi']}, {each['contrast']}",
-                f"one of {sorted(cbf)}",
-                "Correct it.",
+                file="config",
+                field="craving.mediation",
+                found=f"{mediator.roi}, {mediator.contrast}",
+                expected=f"one of {sorted(values.cbf)}",
+                fix="Correct it.",
             )
     columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
     for name in ("percentile_low", "percentile_high", "bca_low", "bca_high"):
-        columns[name].update(
-            BootstrapSamples=int(craving.get("resamples", 9999)),
-            Seed=int(craving.get("seed", 20200218)),
-        )
-    rows = analyse(scoring.read_written(scores_path), cbf, defined, craving, arms, sessions)
-    tables.write_table(table_path, rows, columns)
+        columns[name] |= {"BootstrapSamples": asked.resamples, "Seed": asked.seed}
+    table = analyse(endpoint.read_scores(scores_path), values, asked, arms, sessions)
+    tables.write_table(table_path, tables.records(table), columns)

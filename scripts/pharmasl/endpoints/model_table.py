@@ -1,10 +1,17 @@
-"""The table of the craving models: its columns, how a row of it is made, and what its tests share."""
+"""The tables of the craving models and of their influence: columns and rows."""
 
+import dataclasses
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-COLUMNS = {
+from pharmasl.statistics.t_tests import TTest
+
+COLUMNS: dict[str, str | dict[str, Any]] = {
     "analysis": {
         "Description": "Which analysis the row belongs to",
         "Levels": {
@@ -108,36 +115,70 @@ INFLUENCE_COLUMNS = {
     "note": "Why values are n/a",
 }
 
-WITHOUT = ("without_one_low", "without_one_high")
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRow:
+    """A row of the models' table; the fields are those of :data:`COLUMNS`, None where there is no (finite) value."""
+
+    analysis: str
+    term: str
+    arm: str | None = None
+    session_id: str | None = None
+    estimate: float | None = None
+    se: float | None = None
+    df: float | None = None
+    t: float | None = None
+    p: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    without_one_low: float | None = None
+    without_one_high: float | None = None
+    n: int | None = None
+    variance_ratio: float | None = None
+    left_out: str | None = None
+    method: str | None = None
+
+    def with_values(self, **values: Any) -> "ModelRow":
+        """The row with other values, None for those that are not finite."""
+        return dataclasses.replace(self, **{name: _finite(value) for name, value in values.items()})
+
+    def without_one(self, ends: tuple[float, float]) -> "ModelRow":
+        """The row with the least and the greatest estimate with one participant left out."""
+        return self.with_values(without_one_low=ends[0], without_one_high=ends[1])
 
 
-def make_row(analysis, term, *, arm=None, session_id=None, n=None, method=None, test=None, **values):
-    row = {"analysis": analysis, "term": term, "arm": arm, "session_id": session_id, "n": n, "method": method, **values}
-    if test is not None:
-        row.update({name: getattr(test, name) for name in ("estimate", "se", "df", "t", "p", "ci_low", "ci_high")})
-    # An infinite t (no variation) is no number that a reader can use.
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+def _finite(value: Any) -> Any:
+    # An infinite t (no variation) is of no use to a reader.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def deviation(values):
-    """Return the standard deviation with n - 1, exactly 0 for values that differ by rounding only."""
-    sd = float(values.std(ddof=1))
-    return sd if sd > 1e-12 * float(np.abs(values).max()) else 0.0
+def make_row(analysis: str, term: str, method: str, *, test: TTest | None = None, **values: Any) -> ModelRow:
+    """A row of the models' table.
 
-
-def pairs(scores, sessions):
-    """Participants with a score at both sessions.
+    Parameters
+    ----------
+    analysis, term, method : str
+    test : TTest, optional
+        Gives estimate, standard error, t, p and interval.
+    **values
+        Other fields of :class:`ModelRow`.
 
     Returns
     -------
-    list of (participant_id, arm, baseline, followup)
+    ModelRow
     """
-    found = {}
-    for row in scores:
-        if row["cue_elicited"] is not None:
-            found.setdefault((row["participant_id"], row["arm"]), {})[row["session_id"]] = row["cue_elicited"]
-    return [
-        (participant, arm, by_session[sessions["baseline"]], by_session[sessions["followup"]])
-        for (participant, arm), by_session in found.items()
-        if {sessions["baseline"], sessions["followup"]} <= set(by_session)
-    ]
+    if test is not None:
+        names = [field.name for field in dataclasses.fields(TTest)]
+        values |= {name: getattr(test, name) for name in names}
+    return ModelRow(analysis=analysis, term=term, method=method).with_values(**values)
+
+
+def frame(rows: Iterable[ModelRow]) -> pd.DataFrame:
+    """The rows as a table with the columns of :data:`COLUMNS`; missing values are None."""
+    return pd.DataFrame([vars(row) for row in rows], columns=list(COLUMNS), dtype=object)
+
+
+def deviation(values: np.ndarray) -> float:
+    """Standard deviation with n - 1 in the denominator, exactly 0 for values that differ by rounding only."""
+    sd = float(values.std(ddof=1))
+    return sd if sd > 1e-12 * float(np.abs(values).max()) else 0.0

@@ -17,7 +17,7 @@ from pharmasl.figures.craving_plot import Scores, Values, by_participant
 from pharmasl.figures.numerals import number, p_text
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.study.settings import Arms, DeclaredCorrelation, SessionPair, plain
+from pharmasl.study.settings import Arms, DeclaredCorrelation, SessionPair
 
 COLUMNS = 3
 
@@ -118,10 +118,10 @@ def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms) -> 
         Two lines where the region was also read in each participant from the others' cluster; empty without a test.
     """
     text, chosen = "", False
-    test, arm_names = families.declared({"test": plain(relations.test)}), plain(arms)
-    start = "r = {} within arms" if test == families.Declared() else f"{test.words(arm_names)}: {{}}"
+    test = relations.test
+    start = "r = {} within arms" if test == families.WITHIN_ARMS else f"{families.words(test, arms)}: {{}}"
     for row in rows:
-        if (row["roi"], row["contrast"]) != (roi, relations.contrast) or not test.fits(row, arm_names):
+        if (row["roi"], row["contrast"]) != (roi, relations.contrast) or not families.is_declared(test, row, arms):
             continue
         estimate = _estimate(row, start)
         if row["region_of"] == "others":

@@ -69,7 +69,7 @@ class Choice:
     notes : sequence of str
         What could not be done as asked: a rule not applied, a tissue's threshold lowered.
     measured : ndarray of bool, shape (N,), optional
-        Those that hold a measurement; all unless given.
+        Those that hold a measurement; None for all.
     """
 
     passed: np.ndarray

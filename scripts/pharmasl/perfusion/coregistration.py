@@ -50,7 +50,7 @@ def coregister(
     tissues : Tissues
         Of :func:`reduce`: grey matter, white matter, cerebrospinal fluid.
     starts : sequence of ndarray of shape (4, 4), optional
-        Maps points of the image to points of the maps. Unless given, a fan of starts about the headers' position and
+        Maps points of the image to points of the maps. The default is a fan of starts about the headers' position and
         about that which brings the centres of mass together; the one that explains most of the image goes on.
     wide : bool
         A wider and denser fan.

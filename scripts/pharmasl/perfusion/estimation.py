@@ -72,7 +72,7 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Sample:
-    """What decides how a scan's repeats are averaged, besides the settings.
+    """What decides how a scan's repeats are averaged, apart from the settings.
 
     Attributes
     ----------

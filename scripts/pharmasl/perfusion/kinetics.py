@@ -127,9 +127,9 @@ def decay_time(
 ) -> float | np.ndarray | None:
     """The time over which pulsed label decays with the T1 of blood: the ``inversion_time`` of :func:`pulsed`.
 
-    It is the inversion time. A manufacturer's formula for Q2TIPS (as told by Noguchi et al. 2015) counts to the last
+    It is the inversion time. A manufacturer's formula for Q2TIPS (as Noguchi et al. 2015 report it) counts to the last
     saturation of the bolus, TI2, instead. That lies before the readout, so that CBF is lower by the factor
-    exp((TI2 - TI) / t1_blood), and slices read one after the other are not told apart.
+    exp((TI2 - TI) / t1_blood), and slices read one after the other all have the same delay.
 
     Parameters
     ----------

@@ -83,8 +83,8 @@ class Options:
         two more parameters lower any. Akaike's criterion is 4. Above 0 it needs the noise.
     """
 
-    arterial: bool = False
-    att_bounds: tuple[float, float] = (0.0, 3.0)
+    arterial: bool
+    att_bounds: tuple[float, float]
     att_prior: tuple[float, float] | None = None
     arterial_gain: float = 0.0
 

@@ -7,12 +7,10 @@ half of the repeats used reach it (a head that moved leaves gaps at the edge of 
 zero, and the brain and coverage masks tell which zeros are missing values.
 """
 
-import dataclasses
 import functools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,15 +20,14 @@ from pharmasl.perfusion import (
     artefacts,
     consistency,
     estimation,
-    far_off,
     motion,
     nuisance,
     partial_volume,
     plausibility,
     record,
+    repeat_choice,
     scan,
     smoothing,
-    subtraction,
 )
 from pharmasl.perfusion.tissue_maps import carry
 from pharmasl.space import fields, images, resample, transforms
@@ -85,7 +82,7 @@ class Outputs:
     Attributes
     ----------
     sidecar, repeats : path-like
-        JSON, and the table of :data:`REPEATS`.
+        JSON, and the table of :data:`pharmasl.perfusion.repeat_choice.REPEATS`.
     cbf, preproc, timeseries, gm_cbf, wm_cbf, brain_mask, gm, wm, csf : path-like
         On the scan's grid.
     template_cbf, template_gm_cbf, smooth, coverage, error : path-like
@@ -112,21 +109,6 @@ class Outputs:
     error: FilePath
     att: FilePath | None = None
     template_att: FilePath | None = None
-
-
-REPEATS = {
-    **artefacts.COLUMNS,
-    "control": {"Description": "Volume of the series, from 0, that holds the control; or the difference itself"},
-    "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made"},
-    "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
-    "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
-    "displacement_before": {
-        "Description": "Framewise displacement of the repeat's first volume since the volume before it. Realignment "
-        "corrects it, and no rule judges it",
-        "Units": "mm",
-    },
-    "no_signal": {"Description": "Whether the repeat holds no measurement, so that nothing was computed from it"},
-}
 
 
 def quantify(
@@ -163,8 +145,8 @@ def quantify(
 
     _save_native(outputs, raw, native, gm_cbf, wm_cbf, acquisition.repetition_time)
     _save_template(outputs, template)
-    rows = list(_rows(raw, native.choice, native.estimate.weight, native.positions))
-    tables.write_table(outputs.repeats, rows, REPEATS)
+    rows = list(repeat_choice.rows(raw, native.choice, native.estimate.weight, native.positions))
+    tables.write_table(outputs.repeats, rows, repeat_choice.REPEATS)
     sidecar = record.sidecar(raw, acquisition, quantification, native.choice, native.regression)
     measures = consistency.measure(raw, native.place, native.estimate.cbf, acquisition, grey_median)
     sidecar["Consistency"] = measures.record()
@@ -207,7 +189,7 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
     positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))
     measured = estimation.repeats(raw, place)
-    choice = _choose(raw, measured.cbf, tissue, positions, quantification.outliers)
+    choice = repeat_choice.choose(raw, measured.cbf, tissue, positions, quantification.outliers)
     sample = estimation.Sample(choice.kept, tissue, positions)
     estimate, regression = estimation.estimate(raw, place, measured, sample, quantification)
     return _Native(
@@ -225,67 +207,6 @@ def _carry(inputs: Inputs, grid: images.Grid, to_t1w: np.ndarray) -> dict[str, n
         # No tissue lies outside the brain.
         head = shares["mask"] > 0
     return shares
-
-
-def _choose(
-    raw: scan.Scan,
-    cbf: np.ndarray,
-    tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
-    positions: np.ndarray,
-    outliers: settings.Outliers,
-) -> artefacts.Choice:
-    """The repeats that make the mean."""
-    alive = raw.repeats.alive
-    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement_within(raw, positions)[alive]
-    if raw.several_delays:
-        # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
-        for number in np.unique(raw.repeats.group[alive]):
-            members = raw.repeats.of_group(number)[alive]
-            cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)
-        cbf += np.nanmedian(cbf, axis=1, keepdims=True)
-        rules = tuple(rule for rule in outliers.rules if rule != "enable")
-        outliers = dataclasses.replace(outliers, rules=rules)
-    choice = artefacts.choose(cbf, tissue, displacement=displacement, outliers=outliers)
-    return _with_lost(far_off.without_far_off(choice), raw.repeats)
-
-
-def _with_lost(choice: artefacts.Choice, repeats: subtraction.Differences) -> artefacts.Choice:
-    """The choice among the repeats that hold a measurement, and those that hold none between them."""
-    numbers = np.flatnonzero(repeats.alive)
-    passed, reasons = np.zeros(repeats.number, dtype=bool), list(repeats.lost)
-    figures = [{**dict.fromkeys(artefacts.COLUMNS), "repeat": number} for number in range(repeats.number)]
-    for number, row, reason, good in zip(numbers, choice.figures, choice.reasons, choice.passed):
-        passed[number], reasons[number] = good, reason
-        figures[number] = {**row, "repeat": int(number)}
-    return artefacts.Choice(passed, reasons, figures, choice.notes, repeats.alive)
-
-
-def _displacement_within(raw: scan.Scan, positions: np.ndarray) -> np.ndarray:
-    """How far apart the head lay in the volumes that each repeat subtracts, mm; NaN for a difference of the scanner.
-
-    For control minus label it is the framewise displacement from the one to the other. Where several labels are
-    interpolated to the control's time, the sum of theirs, each by its weight: what they leave is at most of that size.
-    Where whole repeats moved, realignment leaves no more than a few percent of perfusion (docs/perfusion.md), but what it
-    leaves of static tissue between a control and its label is of perfusion's own size.
-    """
-    if raw.volumes.kind != "pairs":
-        return np.full(raw.repeats.number, np.nan)
-    # The volumes that hold no measurement have no weight, and a position that means nothing.
-    within = np.zeros(raw.repeats.number)
-    for number, ((control, _), weights) in enumerate(zip(raw.repeats.pairs, raw.repeats.weights)):
-        for volume in np.flatnonzero(weights):
-            apart = motion.framewise_displacement(positions[[control, volume]])[1]
-            within[number] += abs(weights[volume]) * apart
-    return np.where(raw.repeats.alive, within, np.nan)
-
-
-def _displacement_before(raw: scan.Scan, positions: np.ndarray) -> np.ndarray:
-    """How far the head moved to each repeat's first volume since the volume before, mm; NaN where there is none."""
-    if raw.volumes.kind != "pairs":
-        return np.full(raw.repeats.number, np.nan)
-    since = np.full(len(raw.motion), np.nan)
-    since[raw.volumes.moving] = motion.framewise_displacement(positions[raw.volumes.moving])
-    return since[raw.repeats.pairs.min(axis=1)]
 
 
 def _template(
@@ -387,21 +308,3 @@ def _series(place: scan.Place, cbf: np.ndarray) -> np.ndarray:
     out = np.full((*place.mask.shape, cbf.shape[1]), np.nan, dtype=np.float32)
     out[place.mask] = cbf
     return out
-
-
-def _rows(
-    raw: scan.Scan, choice: artefacts.Choice, weight: np.ndarray, positions: np.ndarray
-) -> Iterator[dict[str, Any]]:
-    before = _displacement_before(raw, positions)
-    for number, (row, pair) in enumerate(zip(choice.rows, raw.repeats.pairs)):
-        delay = None if raw.timing is None else float(raw.timing.delay[raw.repeats.group[number]])
-        label = int(pair[1]) if pair[1] >= 0 else None
-        yield {
-            **row,
-            "control": int(pair[0]),
-            "label": label,
-            "post_labeling_delay": delay,
-            "weight": weight[number],
-            "displacement_before": before[number],
-            "no_signal": bool(raw.repeats.lost[number]),
-        }

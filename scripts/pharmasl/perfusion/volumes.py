@@ -62,7 +62,7 @@ def sort(
     group: Sequence[int] | np.ndarray | None = None,
     examined: signal.Signal | None = None,
 ) -> Volumes:
-    """Sort the volumes of a series by type, and pair its controls and labels.
+    """The volumes of a series by type, its controls and labels paired.
 
     Parameters
     ----------
@@ -97,20 +97,7 @@ def sort(
     ]
     pairs = np.concatenate([np.empty((0, 2), dtype=int), *within])
     pairs = pairs[np.argsort(pairs[:, 0])]
-    if len(pairs):
-        kind = "pairs"
-    elif len(by_type["deltam"]):
-        kind = "deltam"
-    elif len(by_type["cbf"]):
-        kind = "cbf"
-    else:
-        raise InputError(
-            series,
-            "volume_type",
-            sorted(set(volume_types)),
-            "control and label, deltam, or cbf volumes",
-            "Correct the series' aslcontext.tsv, or leave the scan out.",
-        )
+    kind = _kind(pairs, by_type, volume_types, series)
     unpaired = np.setdiff1d(np.concatenate([by_type["control"], by_type["label"]]), pairs)
     acquired = pairs if kind == "pairs" else np.stack([by_type[kind], np.full(len(by_type[kind]), -1)], axis=1)
     lost: dict[int, str] = {} if examined is None else examined.lost
@@ -132,6 +119,22 @@ def sort(
         acquired=acquired,
         lost=lost,
         level=None if examined is None else examined.level,
+    )
+
+
+def _kind(pairs: np.ndarray, by_type: Mapping[str, np.ndarray], types: Sequence[str], series: FilePath) -> str:
+    """What perfusion is computed from: pairs before deltaM before CBF."""
+    if len(pairs):
+        return "pairs"
+    for kind in ("deltam", "cbf"):
+        if len(by_type[kind]):
+            return kind
+    raise InputError(
+        series,
+        "volume_type",
+        sorted(set(types)),
+        "control and label, deltam, or cbf volumes",
+        "Correct the series' aslcontext.tsv, or leave the scan out.",
     )
 
 

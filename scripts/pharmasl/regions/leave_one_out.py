@@ -1,41 +1,55 @@
-"""Values of a region that is found in the same data: each participant's own from the region found without them.
+"""Values of a region defined by the same data: each participant's own value from the region found without them.
 
-A region that is a cluster of a map is chosen because its voxels go with the map's tested variable. A relation of its
+A region that is a cluster of a map is chosen because its voxels are related to the map's tested variable. A relation of its
 mean CBF with that variable, or with anything that shares the choice, is then too large (Kriegeskorte et al. 2009,
 doi 10.1038/nn.2303). Reading participant i from the cluster that is found again *without* participant i takes the bias
 out of the estimate (Esterman et al. 2010, doi 10.1016/j.neuroimage.2009.10.085), but not out of its p: the values of
-different participants share most of the data that chose their regions, so that they are dependent, and the textbook's
-p of their correlation is too small. The p here comes from permuting the whole procedure, the choice of the region
+different participants share most of the data that chose their regions, so that they are dependent, and the textbook p of
+their correlation is too small. The p here comes from permuting the whole procedure, the choice of the region
 included. Which permutation answers the question follows from the hypothesis:
 
 - The region was chosen by the tested variable itself (the arm's cluster, and does its CBF change differ between arms;
-  the craving map's cluster, and does its CBF go with craving): permute that variable and choose anew each time
+  the craving map's cluster, and is its CBF related to craving): permute that variable and choose anew each time
   (:func:`permutation_test`).
 - The region was chosen by the arm or by a seed, and is tested against craving, which took no part in the choice: the
-  regions stay, and craving is permuted *within arms* with the arm as nuisance, as ``correlations.analyse`` always
-  does. CBF and craving both carry the effect of treatment, and a correlation
-  over both arms that is not adjusted for arm would show it once more.
+  regions stay, and craving is permuted *within arms* with the arm as nuisance, as :mod:`pharmasl.endpoints.correlations`
+  always does. CBF and craving both carry the effect of treatment, which a correlation over both arms that is not adjusted
+  for arm would show once more.
 
 Maps without a participant are not refitted but updated: with leverage h_i and residual e_i of the full fit the
 coefficient falls by ``(X'X)^-1 x_i e_i / (1 - h_i)`` and the residual sum of squares by ``e_i^2 / (1 - h_i)``.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-# With fewer values than this there is no correlation to speak of.
+# A correlation needs at least this many values.
 MINIMUM_VALUES = 4
 
 
-class Regions(NamedTuple):
+class Chooser(Protocol):
+    """Chooses a region from a map of t, and finds it again in a map without one participant."""
+
+    def full(self, t: np.ndarray) -> np.ndarray:
+        """Voxels of the region in the map (V,) of all participants, empty if there is none."""
+
+    def again(self, t: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
+        """Voxels of the region in a map without one participant; ``first`` and ``sign`` are those of all."""
+
+
+@dataclass(frozen=True)
+class Regions:
     """Where each participant's value was read.
 
     Attributes
     ----------
     values : ndarray of shape (n,)
-        NaN where nothing was found without the participant.
+        NaN where no region was found without the participant.
     regions : list of ndarray of int
         Each participant's voxels.
     overlap : ndarray of shape (n,)
@@ -43,18 +57,40 @@ class Regions(NamedTuple):
     first : ndarray of int
         Voxels of that region.
     sign : float
-        Of t in it.
+        Sign of t in it.
     """
 
     values: np.ndarray
-    regions: list
+    regions: list[np.ndarray]
     overlap: np.ndarray
     first: np.ndarray
     sign: float
 
 
-class Result(NamedTuple):
-    """A correlation over left-out values, with its permutation p and, for comparison, the invalid textbook p."""
+@dataclass(frozen=True)
+class Correlation:
+    """A partial correlation, its two-sided p by the t distribution, and the number of values."""
+
+    r: float
+    p: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A correlation over left-out values.
+
+    Attributes
+    ----------
+    r, p : float
+        The correlation and its permutation p.
+    p_naive : float
+        The textbook p, which is too small.
+    n : int
+        Number of values.
+    null : ndarray of shape (permutations,)
+        Correlations in the permuted data, signed by the direction of the region.
+    """
 
     r: float
     p: float
@@ -79,11 +115,13 @@ class Updates:
         If the columns are dependent, also without a participant (whose leverage is then 1), or leave no residuals.
     """
 
-    def __init__(self, x, nuisance):
+    def __init__(self, x: np.ndarray, nuisance: np.ndarray) -> None:
         matrix = np.column_stack([x, nuisance]).astype(np.float64)
         self.n, self.p = matrix.shape
         if self.n - self.p < 2 or np.linalg.matrix_rank(matrix) < self.p:
-            raise ValueError(f"a design of {self.n} participants and {self.p} columns leaves nothing to leave out")
+            raise ValueError(
+                f"a design of {self.n} participants and {self.p} columns has too few participants to leave one out"
+            )
         self.matrix = matrix
         self.inverse = np.linalg.inv(matrix.T @ matrix)
         self.projector = self.inverse @ matrix.T
@@ -91,8 +129,8 @@ class Updates:
         if (self.leverage > 1 - 1e-10).any():
             raise ValueError("without one participant the design has dependent columns")
 
-    def fit(self, data):
-        """Fit the maps, (n, V); keeps what the updates need and gives t of all participants, (V,)."""
+    def fit(self, data: np.ndarray) -> np.ndarray:
+        """Fit the maps (n, V), keep what the updates need, and return t of all participants, (V,)."""
         coefficients = self.projector @ data
         self.b = coefficients[0]
         self.residual = data - self.matrix @ coefficients
@@ -101,7 +139,7 @@ class Updates:
             t = self.b / np.sqrt(self.rest / (self.n - self.p) * self.inverse[0, 0])
         return np.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0)
 
-    def without(self, i):
+    def without(self, i: int) -> np.ndarray:
         """Student's t without participant i, (V,), with n - 1 - p degrees of freedom."""
         left, e = 1 - self.leverage[i], self.residual[i]
         b = self.b - self.projector[0, i] / left * e
@@ -115,26 +153,31 @@ class Updates:
 class Cluster:
     """Chooses cluster ``rank`` of a map and, in a map without one participant, the cluster that overlaps it most.
 
-    Where nothing overlaps, the largest cluster of the same sign stands in.
+    If no cluster overlaps, the largest cluster of the same sign takes its place.
 
     Parameters
     ----------
     label : callable
-        t map, (V,), to labels (V,), 1 the largest cluster: ``group.clusters.label`` with threshold and lattice bound.
+        Map of t (V,) to labels (V,), 1 the largest cluster: ``group.engine.clusters.label`` with threshold and lattice bound.
     rank : int
         Number of the cluster, 1 for the largest.
     label_without : callable, optional
         As ``label``, for maps without a participant (whose threshold has one degree of freedom less).
     """
 
-    def __init__(self, label, rank=1, label_without=None):
+    def __init__(
+        self,
+        label: Callable[[np.ndarray], np.ndarray],
+        rank: int = 1,
+        label_without: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         self.label, self.rank, self.label_without = label, rank, label_without or label
 
-    def full(self, t):
+    def full(self, t: np.ndarray) -> np.ndarray:
         """Voxels of the region in all participants, empty if there is none."""
         return np.flatnonzero(self.label(t) == self.rank)
 
-    def again(self, t, first, sign):
+    def again(self, t: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
         """Voxels of the region in a map without one participant."""
         labels = self.label_without(t)
         overlapping = labels[first][np.sign(t[first]) == sign]
@@ -147,23 +190,13 @@ class Cluster:
         return np.flatnonzero(labels == labels[same].min()) if len(same) else same
 
 
-class Strongest:
-    """Chooses the ``number`` voxels of largest t in the direction of the map's strongest one, wherever they lie."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def full(self, t):
-        """Voxels of the region in all participants."""
-        sign = np.sign(t[np.abs(t).argmax()]) or 1.0
-        return np.argpartition(-sign * t, self.number)[: self.number]
-
-    def again(self, t, first, sign):
-        """Voxels of the region in a map without one participant."""
-        return np.argpartition(-sign * t, self.number)[: self.number]
-
-
-def left_out(data, x, nuisance, chooser, read=None):
+def left_out(
+    data: np.ndarray,
+    x: np.ndarray,
+    nuisance: np.ndarray,
+    chooser: Chooser,
+    read: np.ndarray | None = None,
+) -> Regions | None:
     """Each participant's mean over the region found without them.
 
     Parameters
@@ -174,25 +207,26 @@ def left_out(data, x, nuisance, chooser, read=None):
         The variable whose map defines it.
     nuisance : ndarray of shape (n, k)
         With the intercept.
-    chooser : Cluster or Strongest
+    chooser : Chooser
     read : ndarray of shape (n, V) or (n, V, m), optional
-        Maps in which to read, ``data`` unless given.
+        Maps in which to read; without it, ``data``.
 
     Returns
     -------
     Regions or None
-        None where the map of all participants has no such region. ``values`` is (n,) or (n, m).
+        None if the map of all participants has no such region. ``values`` is (n,) or (n, m).
     """
     updates = Updates(x, nuisance)
     t = updates.fit(data)
     return _read(updates, t, chooser, data if read is None else read)
 
 
-def _read(updates, t, chooser, read):
+def _read(updates: Updates, t: np.ndarray, chooser: Chooser, read: np.ndarray) -> Regions | None:
+    """The regions of a fitted map, and each participant's mean over their own."""
     first = chooser.full(t)
     if not len(first):
         return None
-    sign = np.sign(t[first[0]])
+    sign = float(np.sign(t[first[0]]))
     n = updates.n
     values = np.full((n, *read.shape[2:]), np.nan)
     regions, overlap = [], np.zeros(n)
@@ -204,25 +238,25 @@ def _read(updates, t, chooser, read):
         if len(region):
             values[i] = read[i, region].mean(axis=0, dtype=np.float64)
             overlap[i] = 2 * member[region].sum() / (len(region) + len(first))
-    return Regions(values, regions, overlap, first, float(sign))
+    return Regions(values, regions, overlap, first, sign)
 
 
-def _partial(x, values, nuisance):
-    """Correlation of x with values given nuisance (with intercept), and the number of values; 0 without a region."""
+def _partial(x: np.ndarray, values: np.ndarray, nuisance: np.ndarray) -> tuple[float, int]:
+    """Partial correlation of x with values given nuisance (with intercept), and the number of values; 0 for too few."""
     known = np.isfinite(values)
     n = int(known.sum())
     if n < max(MINIMUM_VALUES, nuisance.shape[1] + 3):
         return 0.0, n
-    basis = np.linalg.svd(nuisance[known], full_matrices=False)
-    basis = basis[0][:, basis[1] > 1e-10 * basis[1][0]]
+    vectors, singular, _ = np.linalg.svd(nuisance[known], full_matrices=False)
+    basis = vectors[:, singular > 1e-10 * singular[0]]
     both = np.stack([x[known], values[known]], axis=1)
     both = both - basis @ (basis.T @ both)
     size = (both**2).sum(axis=0)
     return (float(both[:, 0] @ both[:, 1] / np.sqrt(size.prod())) if (size > 0).all() else 0.0), n
 
 
-def correlation(x, values, nuisance):
-    """Partial correlation with its p by the t distribution, as if nothing had been chosen by the data.
+def correlation(x: np.ndarray, values: np.ndarray, nuisance: np.ndarray) -> Correlation:
+    """Partial correlation with its p by the t distribution, as if the data had not chosen the region.
 
     Parameters
     ----------
@@ -233,21 +267,28 @@ def correlation(x, values, nuisance):
 
     Returns
     -------
-    r, p : float
-        p is two-sided, NaN where no degrees of freedom are left.
-    n : int
-        Values known.
+    Correlation
+        p is NaN where no degrees of freedom are left.
     """
     r, n = _partial(x, values, nuisance)
     df = n - 1 - nuisance.shape[1]
-    return r, float(2 * stdtr(df, -abs(r) * np.sqrt(df / max(1 - r * r, 1e-300)))) if df > 0 else np.nan, n
+    p = float(2 * stdtr(df, -abs(r) * np.sqrt(df / max(1 - r * r, 1e-300)))) if df > 0 else np.nan
+    return Correlation(r, p, n)
 
 
-def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None):
+def permutation_test(
+    data: np.ndarray,
+    x: ArrayLike,
+    nuisance: ArrayLike,
+    chooser: Chooser,
+    permutations: int,
+    seed: int,
+    strata: ArrayLike | None = None,
+) -> Result:
     """Test a variable against the CBF of the region that it defined itself, permuting choice and test together.
 
     The nuisance is taken out of the maps once; then the participants' residual maps are permuted among themselves
-    (Freedman & Lane 1983; with an intercept alone, or with strata that the nuisance tells apart, the test is exact).
+    (Freedman & Lane 1983; with an intercept alone, or with strata that are columns of the nuisance, the test is exact).
     For each order the map is fitted, the region chosen, found again without each participant, and x correlated with
     the values so read, all alike. An order that yields no region has a correlation of 0.
 
@@ -257,36 +298,34 @@ def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None
     Parameters
     ----------
     data : ndarray of shape (n, V)
-    x : ndarray of shape (n,)
+    x : array_like of shape (n,)
         Craving, or the arm.
-    nuisance : ndarray of shape (n, k)
+    nuisance : array_like of shape (n, k)
         With the intercept.
-    chooser : Cluster or Strongest
+    chooser : Chooser
     permutations : int
-        Random orders beside the observed one.
+        Random orders in addition to the observed one.
     seed : int
-    strata : ndarray of shape (n,), optional
+    strata : array_like of shape (n,), optional
         Participants are permuted within these only.
 
     Returns
     -------
     Result
-        ``r`` is NaN, and so are both p, where the observed map has no such region.
+        ``r`` is NaN, and so are both p, if the observed map has no such region.
     """
     x = np.asarray(x, dtype=np.float64)
     nuisance = np.asarray(nuisance, dtype=np.float64)
     residual = data - nuisance @ (np.linalg.pinv(nuisance) @ data)
     updates = Updates(x, nuisance)
     rng = np.random.default_rng(seed)
-    strata = np.zeros(len(x)) if strata is None else np.asarray(strata)
-    groups = [np.flatnonzero(strata == each) for each in np.unique(strata)]
+    labels = np.zeros(len(x)) if strata is None else np.asarray(strata)
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
-    def statistic(maps):
-        found = _read(updates, updates.fit(maps), chooser, maps)
-        if found is None:
-            return None
-        r, p, n = correlation(x, found.values, nuisance)
-        return found.sign * r, found.sign, p, n
+    def statistic(maps: np.ndarray) -> tuple[Correlation, float] | None:
+        """The correlation over left-out values and the sign of the region; None without a region."""
+        regions = _read(updates, updates.fit(maps), chooser, maps)
+        return None if regions is None else (correlation(x, regions.values, nuisance), regions.sign)
 
     observed = statistic(residual)
     if observed is None:
@@ -296,8 +335,8 @@ def permutation_test(data, x, nuisance, chooser, permutations, seed, strata=None
         order = np.arange(len(x))
         for members in groups:
             order[members] = rng.permutation(members)
-        found = statistic(residual[order])
-        null[k] = 0.0 if found is None else found[0]
-    r, sign, naive, n = observed
-    reached = int((null >= r - 1e-12).sum())
-    return Result(float(sign * r), (reached + 1) / (permutations + 1), naive, n, null)
+        permuted = statistic(residual[order])
+        null[k] = 0.0 if permuted is None else permuted[1] * permuted[0].r
+    test, sign = observed
+    reached = int((null >= sign * test.r - 1e-12).sum())
+    return Result(test.r, (reached + 1) / (permutations + 1), test.p, test.n, null)

@@ -117,8 +117,7 @@ def _family(settings: Craving, arms: Arms) -> str:
     """Which of the correlations with craving is a test."""
     if settings.family == "all":
         return "All of them, and the comparisons of the arms, are one family of tests."
-    test = families.Declared(settings.test.timing, settings.test.group, settings.test.method)
-    words = test.words({"treatment": arms.treatment, "control": arms.control})
+    words = families.words(settings.test, arms)
     return f"One of them was declared as the test ({words}), in all regions together; the others describe."
 
 

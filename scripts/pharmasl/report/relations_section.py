@@ -51,18 +51,13 @@ class RelationTest:
     primary: Primary | None
 
     @property
-    def test(self) -> families.Declared:
-        """The declared test, which knows its rows of the table."""
-        return families.Declared(self.declared.timing, self.declared.group, self.declared.method)
-
-    @property
     def compares_arms(self) -> bool:
         """Whether the declared test compares the arms."""
         return self.declared.method in families.COMPARISONS
 
     def fits(self, row: Row) -> bool:
         """Whether a row is of the declared test, in whatever region."""
-        return self.test.fits(row, {"treatment": self.arms.treatment, "control": self.arms.control})
+        return families.is_declared(self.declared, row, self.arms)
 
     def role(self, row: Row) -> str:
         """The role of a correlation; one that only describes is exploratory."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 
-TableRow = dict[str, str | None]
+TableRow = dict[str, Any]  # text, None where missing
 
 # The row of curve.tsv that is about all specifications of an answer.
 ALL = "all"

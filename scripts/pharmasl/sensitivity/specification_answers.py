@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from pharmasl.contrasts import contrast_maps
-from pharmasl.endpoints import correlations
-from pharmasl.endpoints import scores as scoring
+from pharmasl.endpoints import endpoint, regional_values
 from pharmasl.errors import InputError
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
 from pharmasl.group import analysis, effects
 from pharmasl.group.definitions import Question
 from pharmasl.quality import implausible, judgement
@@ -156,8 +155,8 @@ class _Specification:
                 minimum_coverage=self.plan["minimum_coverage"],
                 gm=gm,
             )
-        values, _ = correlations.read_values(paths.values(), self.given["sidecars"])
-        return values, paths
+        values = regional_values.read_values(list(paths.values()), self.given["sidecars"])
+        return values.cbf, paths
 
     def content(self):
         """What is written."""
@@ -198,8 +197,8 @@ class _Specification:
 
     def _at(self, names, roi, contrast, session):
         """Values of a region at a session, (n,), NaN where missing."""
-        found = self.values.get((roi, contrast), {})
-        return np.array([found.get((name.removeprefix("sub-"), session), np.nan) for name in names])
+        participants = [bids.bare_label(name, "sub") for name in names]
+        return regional_values.values_at(self.values.get((roi, contrast)), participants, session)
 
     def _change(self, names, roi, contrast, sessions):
         baseline, followup = (self._at(names, roi, contrast, sessions[name]) for name in ("baseline", "followup"))
@@ -237,14 +236,15 @@ class _Specification:
 
     def _correlation(self, part):
         """The change of cue-elicited craving and of a region's CBF, all participants, as the craving stage relates them."""
-        craving, arms = self.plan["craving"], self.plan["arms"]
-        scores = covariates.with_values(
-            scoring.read_written(self.given["scores"][0]), craving["covariates"], self.table
+        names, arms = self.plan["craving"]["covariates"], settings.build(settings.Arms, self.plan["arms"])
+        scores = endpoint.frame(
+            covariates.with_values(tables.records(endpoint.read_scores(self.given["scores"][0])), names, self.table)
         )
-        sample = correlations.Sample(scores, craving, arms, self.plan["sessions"])
-        cbf, elicited = sample.paired(self.values.get((part["roi"], part["contrast"]), {}), "change")
+        sessions = settings.build(settings.SessionPair, self.plan["sessions"])
+        sample = regional_values.Sample(scores, names, arms, sessions)
+        cbf, elicited = sample.paired(self.values.get((part["roi"], part["contrast"])), "change")
         chosen = sample.complete(cbf, elicited)
-        adjusted = sample.adjustment(chosen, arms["treatment"])
+        adjusted = sample.adjustment(chosen, arms.treatment)
         x, y = cbf[chosen], elicited[chosen]
         least = max(partial_correlation.MINIMUM_N, len(adjusted) + 4)
         if len(x) < least:
@@ -258,7 +258,7 @@ class _Specification:
             "tested": x.tolist(),
             "nuisance": np.vstack([np.ones(len(x)), adjusted]).T.tolist(),
             # Participants are exchanged within arms.
-            "blocks": (sample.arm[chosen] == arms["treatment"]).astype(int).tolist(),
+            "blocks": (sample.arm[chosen] == arms.treatment).astype(int).tolist(),
         }
 
     def _whole_brain(self, part):

@@ -16,7 +16,6 @@ A p that could not be computed is NaN. Its test was part of the family all the s
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
-from statsmodels.stats import multitest
 
 
 def _with_unanswered(p: np.ndarray) -> np.ndarray:
@@ -101,14 +100,15 @@ def holm(p: ArrayLike) -> np.ndarray:
         For p outside 0 to 1.
     """
     values = np.asarray(p, dtype=np.float64)
-    if not values.size:
-        return values
-    corrected = np.apply_along_axis(_holm, 0, _with_unanswered(values))
+    answered = _with_unanswered(values)
+    order = np.argsort(answered, axis=0, kind="stable")
+    # The smallest of K is multiplied by K, the next by K - 1, and none is smaller than the one before it. Written out, for
+    # statsmodels' multipletests takes one family at a time and collects all garbage in each call: 50 ms.
+    left = (len(values) - np.arange(len(values))).reshape(-1, *([1] * (values.ndim - 1)))
+    stepped = np.maximum.accumulate(np.take_along_axis(answered, order, axis=0) * left, axis=0)
+    corrected = np.empty(values.shape)
+    np.put_along_axis(corrected, order, np.minimum(stepped, 1), axis=0)
     return np.where(np.isnan(values), np.nan, corrected)
-
-
-def _holm(p: np.ndarray) -> np.ndarray:
-    return multitest.multipletests(p, method="holm")[1]
 
 
 def fixed_sequence(p: ArrayLike) -> np.ndarray:

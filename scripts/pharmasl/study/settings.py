@@ -376,16 +376,45 @@ class Mediation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Craving:
-    """The ratings of craving, and what is asked of them."""
+class Ratings:
+    """The columns and rows of the craving table that become scores."""
 
-    table: str
     before: tuple[str, ...]
     after: tuple[str, ...]
     condition: tuple[str, ...] | None
     range: tuple[float, ...] | None
     unknown: str
     covariates: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionCorrelations:
+    """The correlations of regional CBF with craving, and which of them are tests."""
+
+    rois: tuple[str, ...]
+    contrast: str
+    covariates: tuple[str, ...]
+    test: DeclaredCorrelation
+    family: str
+    seed: int
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediationAnalysis:
+    """The mediation of the arm's effect on craving by regional CBF."""
+
+    mediation: Mediation
+    covariates: tuple[str, ...]
+    seed: int
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Craving(Ratings):
+    """The ratings of craving, and the questions that are asked of them."""
+
+    table: str
     test: DeclaredCorrelation
     family: str
     rois: tuple[str, ...]

@@ -18,7 +18,7 @@ from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
-from pharmasl.study import reading, settings, written
+from pharmasl.study import reading, written
 from pharmasl.study.reading import Reading
 from pharmasl.study.settings import Analysis, Arms, QualityRules
 from pharmasl.study.trial import Study
@@ -202,17 +202,18 @@ def scores(study: Study) -> Rows:
     Parameters
     ----------
     study : pharmasl.study.trial.Study
-        With craving, and without a problem in the ratings.
+        Without a problem in the ratings.
 
     Returns
     -------
     list of dict
-        As :func:`pharmasl.endpoints.scores.score` gives them.
+        As :func:`pharmasl.endpoints.scores.score` gives them; empty without craving.
     """
     whole = study.settings
     file, rows = _table(study)
-    parts = (settings.plain(part) for part in (whole.craving, whole.sessions, whole.arms))
-    return craving_scores.score(_craving_table(study), rows, file, *parts)[0]
+    if whole.craving is None or whole.sessions is None or whole.arms is None:
+        return []
+    return craving_scores.score(_craving_table(study), rows, whole.craving, whole.sessions, whole.arms, file=file).rows
 
 
 def _craving_table(study: Study) -> str:

@@ -4,11 +4,13 @@ import itertools
 import math
 from types import SimpleNamespace
 
+import complete_settings
 import numpy as np
 import pytest
+import scored
 from loading import script
 from pharmasl.conduct import answers, joint, trial_verdict
-from pharmasl.endpoints import correlations
+from pharmasl.endpoints import correlations, endpoint
 from pharmasl.errors import InputError
 from pharmasl.files import blinding, tables
 from pharmasl.study import settings
@@ -309,7 +311,12 @@ def test_the_rows_are_those_that_the_stages_write(tmp_path):
     ]
     cbf = {("vmpfc", "cue"): {(n, s): float(rng.normal()) for n in names for s in ("T1", "T2")}}
     craving = {"rois": ["vmpfc"], "contrast": "cue", "resamples": 199}
-    rows = correlations.analyse(scores, cbf, {"vmpfc": False}, craving, ARMS, {"baseline": "T1", "followup": "T2"})
+    asked = complete_settings.craving(settings.RegionCorrelations, **craving)
+    values = scored.regions(cbf, {"vmpfc": False})
+    table = correlations.analyse(
+        endpoint.frame(scores), values, asked, complete_settings.arms(), complete_settings.sessions()
+    )
+    rows = table.to_dict("records")
     tables.write_table(tmp_path / "roi.tsv", rows, correlations.COLUMNS)
     (tested,) = [row for row in rows if row["role"] == "tested"]
     tested_in_all = answers.CorrelationTest(

@@ -4,14 +4,15 @@ import json
 import math
 from pathlib import Path
 
+import complete_settings
 import numpy as np
 import pytest
 from pharmasl.conduct import answers
-from pharmasl.endpoints import comparisons, models
+from pharmasl.endpoints import comparisons, mixed_models, models
 from scipy import stats
+from scored import endpoint_of, records
 
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-ARMS = {"treatment": "drug", "control": "placebo"}
+SESSIONS, ARMS = complete_settings.sessions(), complete_settings.arms(treatment="drug")
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "three_factors.json").read_text())
 
 
@@ -42,7 +43,9 @@ def by_term(rows):
 def test_the_double_difference_is_that_of_the_mixed_model_with_all_variances(case):
     """Complete data: lme4's model with participant by session and by occasion, in each arm, gives the same numbers."""
     n = case["n"]
-    rows = by_term(comparisons.ratings(scores_of(np.reshape(case["ratings"], (-1, 2, 2)), n), ARMS, SESSIONS))
+    rows = by_term(
+        records(comparisons.ratings(endpoint_of(scores_of(np.reshape(case["ratings"], (-1, 2, 2)), n), ARMS, SESSIONS)))
+    )
     assert len(rows) == 8
     drug, placebo = (case[name]["session:occasion"] for name in ("drug", "placebo"))
     own = rows["session:occasion"]
@@ -72,7 +75,7 @@ def test_every_term_is_the_t_test_of_its_contrast_and_names_who_is_left_out():
     ratings = rng.normal(40, 9, (23, 1, 1)) + rng.normal(0, 6, (23, 2, 2))
     ratings[2, 1, 1] = ratings[15, 0, 0] = math.nan
     ratings[20] = math.nan
-    rows = by_term(comparisons.ratings(scores_of(ratings, n), ARMS, SESSIONS))
+    rows = by_term(records(comparisons.ratings(endpoint_of(scores_of(ratings, n), ARMS, SESSIONS))))
     arm = np.arange(23) < 9
     values = {
         "intercept": ratings[:, 0, 0],
@@ -108,7 +111,7 @@ def test_the_deciding_row_is_welchs_test_of_the_changes():
     scores = scores_of(ratings, n)
     (row,) = (
         row
-        for row in models.analyse(scores, ARMS, SESSIONS)
+        for row in records(models.analyse(endpoint_of(scores, ARMS, SESSIONS)).models)
         if all(row[key] == value for key, value in answers.CRAVING_TEST.items())
     )
     elicited = ratings[:, :, 1] - ratings[:, :, 0]
@@ -130,7 +133,7 @@ def test_the_deciding_row_is_welchs_test_of_the_changes():
 def test_an_arm_without_variation_is_told():
     ratings = np.random.default_rng(1).normal(30, 5, (12, 2, 2))
     ratings[6:, 1] = ratings[6:, 0] + 2
-    (row,) = comparisons.difference_of_changes(scores_of(ratings, (6, 6)), ARMS, SESSIONS)
+    (row,) = records(comparisons.difference_of_changes(endpoint_of(scores_of(ratings, (6, 6)), ARMS, SESSIONS)))
     assert row["df"] == pytest.approx(5)
     assert row["variance_ratio"] is None
     assert row["method"].startswith("no variation in placebo: the other arm's variance alone; Welch's test")
@@ -138,11 +141,13 @@ def test_an_arm_without_variation_is_told():
 
 def test_what_cannot_be_compared_says_why():
     same = np.full((6, 2, 2), 3.0)
-    (row,) = comparisons.difference_of_changes(scores_of(same, (3, 3)), ARMS, SESSIONS)
+    (row,) = records(comparisons.difference_of_changes(endpoint_of(scores_of(same, (3, 3)), ARMS, SESSIONS)))
     assert (row.get("p"), row["method"]) == (None, "no variation within arms")
-    (row,) = comparisons.difference_of_changes(scores_of(same, (1, 5)), ARMS, SESSIONS)
+    (row,) = records(comparisons.difference_of_changes(endpoint_of(scores_of(same, (1, 5)), ARMS, SESSIONS)))
     assert "fewer than 2 participants" in row["method"]
-    assert comparisons.ratings(scores_of(same[:0], (0, 0)), ARMS, SESSIONS)[0]["method"].startswith("fewer than 2")
+    assert records(comparisons.ratings(endpoint_of(scores_of(same[:0], (0, 0)), ARMS, SESSIONS)))[0][
+        "method"
+    ].startswith("fewer than 2")
 
 
 def test_interaction_of_fits_by_arm_is_welchs_with_complete_data_and_uses_those_who_came_once():
@@ -150,19 +155,19 @@ def test_interaction_of_fits_by_arm_is_welchs_with_complete_data_and_uses_those_
     ratings = rng.normal(30, 12, (30, 1, 1)) + rng.normal(0, 4, (30, 2, 2))
 
     def fitted(data):
-        rows = models.mixed(scores_of(data, (12, 18)), ARMS, SESSIONS)
+        rows = records(mixed_models.mixed(endpoint_of(scores_of(data, (12, 18)), ARMS, SESSIONS)).rows)
         return next(row for row in rows if row["analysis"] == "mixed_model_by_arm")
 
     # The cue-elicited part needs a variance between participants to be off the boundary.
     ratings[:, :, 1] += rng.normal(0, 9, (30, 1))
-    (welch,) = comparisons.difference_of_changes(scores_of(ratings, (12, 18)), ARMS, SESSIONS)
+    (welch,) = records(comparisons.difference_of_changes(endpoint_of(scores_of(ratings, (12, 18)), ARMS, SESSIONS)))
     row = fitted(ratings)
     for name in ("estimate", "se", "df", "t", "p"):
         assert row[name] == pytest.approx(welch[name], rel=1e-6)
     assert row["variance_ratio"] == pytest.approx(welch["variance_ratio"], rel=1e-6)
     ratings[3, 1] = math.nan
     less = fitted(ratings)
-    (welch,) = comparisons.difference_of_changes(scores_of(ratings, (12, 18)), ARMS, SESSIONS)
+    (welch,) = records(comparisons.difference_of_changes(endpoint_of(scores_of(ratings, (12, 18)), ARMS, SESSIONS)))
     assert less["n"] == 59
     assert less["estimate"] != pytest.approx(welch["estimate"], rel=1e-6)
 
@@ -175,7 +180,7 @@ def test_error_is_nominal_whatever_the_covariance_within_participants(shape):
         ratings = rng.normal(0, 5, (20, 1, 1)) + rng.normal(0, 2, (20, 2, 2))
         ratings = ratings + (rng.normal(0, 6, (20, 2, 1)) if shape == "session" else 0)
         ratings = ratings + (rng.normal(0, 6, (20, 1, 2)) if shape == "occasion" else 0)
-        rows = by_term(comparisons.ratings(scores_of(ratings, n), ARMS, SESSIONS))
+        rows = by_term(records(comparisons.ratings(endpoint_of(scores_of(ratings, n), ARMS, SESSIONS))))
         hits += rows["arm:session:occasion"]["p"] <= 0.05
     # The model with a random intercept alone gives less than .01 for the latter two.
     assert abs(hits / studies - 0.05) < 3.3 * math.sqrt(0.05 * 0.95 / studies)

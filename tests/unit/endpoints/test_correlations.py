@@ -5,9 +5,10 @@ import json
 import math
 from pathlib import Path
 
+import complete_settings
 import numpy as np
 import pytest
-from pharmasl.endpoints import correlations
+from pharmasl.endpoints import correlations, endpoint
 from pharmasl.statistics import (
     bootstrap,
     correlation_intervals,
@@ -16,11 +17,12 @@ from pharmasl.statistics import (
     percentage_bend,
 )
 from pharmasl.statistics.partial_correlation import Observations
+from pharmasl.study.settings import RegionCorrelations
 from scipy import stats
+from scored import regions, visits
 from statsmodels.stats.multitest import multipletests
 
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-ARMS = {"treatment": "baclofen", "control": "placebo"}
+SESSIONS, ARMS = complete_settings.sessions(), complete_settings.arms()
 NONE = np.empty((0, 30))
 
 
@@ -277,9 +279,16 @@ def trial(seed, rho=0.8, n=(21, 22)):
 
 
 def analyse(scores, cbf, **craving):
-    settings = {"rois": ["a"], "contrast": "cue", "resamples": 999, **craving}
-    tables = {(roi, "cue"): cbf for roi in settings["rois"]}
-    return correlations.analyse(scores, tables, dict.fromkeys(settings["rois"], True), settings, ARMS, SESSIONS)
+    asked = {"rois": ["a"], "contrast": "cue", "resamples": 999, **craving}
+    tables = {(roi, "cue"): cbf for roi in asked["rois"]}
+    return relate(scores, tables, dict.fromkeys(asked["rois"], True), asked)
+
+
+def relate(scores, cbf, defined, asked, left_out=None):
+    settings = complete_settings.craving(RegionCorrelations, **asked)
+    others = {name: visits(own) for name, own in (left_out or {}).items()}
+    table = correlations.analyse(endpoint.frame(scores), regions(cbf, defined), settings, ARMS, SESSIONS, others)
+    return table.to_dict("records")
 
 
 def find(rows, timing, group, method, roi="a"):
@@ -486,7 +495,7 @@ def test_the_familys_largest_r_against_enumeration():
         for name, x in zip("ab", regions)
     }
     settings = {"rois": ["a", "b"], "contrast": "cue", "resamples": 20_000}
-    rows = correlations.analyse(scores, cbf, {"a": False, "b": False}, settings, ARMS, SESSIONS)
+    rows = relate(scores, cbf, {"a": False, "b": False}, settings)
     for name, truth in zip("ab", exact):
         row = find(rows, "change", "all", "pearson", name)
         assert row["p_max"] == pytest.approx(truth, abs=4 * math.sqrt(truth * (1 - truth) / 20_000))
@@ -581,17 +590,17 @@ def test_left_out_values_stand_beside_those_of_the_region_of_all():
     rng = np.random.default_rng(0)
     left_out = {("a", "cue"): {key: value + rng.normal() for key, value in cbf.items()}}
     defined = {"a": True, "b": False}
-    rows = correlations.analyse(scores, found, defined, settings, ARMS, SESSIONS, left_out)
+    rows = relate(scores, found, defined, settings, left_out)
     others = [row for row in rows if row["region_of"] == "others"]
     assert {row["roi"] for row in others} == {"a"}
     assert len(others) == 29
     # The region is tested as it is read without each participant; its reading in everybody's cluster describes.
     tested = [(row["roi"], row["region_of"]) for row in rows if row["role"] == "tested"]
     assert tested == [("b", "all"), ("a", "others")]
-    everything = correlations.analyse(scores, found, defined, {**settings, "family": "all"}, ARMS, SESSIONS, left_out)
+    everything = relate(scores, found, defined, {**settings, "family": "all"}, left_out)
     assert {(row["roi"], row["region_of"]) for row in everything if row["role"] == "described"} == {("a", "all")}
     # Those of all participants are what they are without them.
-    plain = correlations.analyse(scores, found, defined, settings, ARMS, SESSIONS)
+    plain = relate(scores, found, defined, settings)
     kept = [row for row in rows if row["region_of"] == "all"]
     for ours, before in zip(kept, plain, strict=True):
         np.testing.assert_array_equal(

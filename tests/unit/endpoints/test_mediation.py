@@ -4,20 +4,21 @@ import json
 import math
 from pathlib import Path
 
+import complete_settings
 import numpy as np
 import pytest
 from pharmasl.endpoints import mediation, scores
 from pharmasl.errors import InputError
 from pharmasl.files import tables
+from pharmasl.study.settings import MediationAnalysis
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "craving.json").read_text())["mediation"]
-ARMS = {"treatment": "baclofen", "control": "placebo"}
-SESSIONS = {"baseline": "T1", "followup": "T2"}
+SESSIONS, ARMS = complete_settings.sessions(), complete_settings.arms()
 
 
 def test_one_mediator_is_pingouins_and_statsmodels():
     arm, age, m, y = (np.array(REFERENCE[name]) for name in ("arm", "age", "m", "y"))
-    found = mediation.mediate(arm, [m], y, age[None], np.random.default_rng(0), 4000)
+    found = mediate(arm, [m], y, age[None], np.random.default_rng(0), 4000)
     theirs = REFERENCE["pingouin"]
     # pingouin regresses y on the mediator alone for its path "Y ~ m".
     names = {"total": "Total", "direct": "Direct", "indirect": "Indirect", "arm -> m1": "m ~ X"}
@@ -28,6 +29,10 @@ def test_one_mediator_is_pingouins_and_statsmodels():
     assert found["indirect"][3:] == pytest.approx(theirs["Indirect"][1:], abs=0.08 * width)
     assert found["indirect"][1:3] == pytest.approx(REFERENCE["statsmodels"]["indirect"][1:], abs=0.08 * width)
     assert found["indirect"][0] == pytest.approx(REFERENCE["statsmodels"]["indirect"][0], abs=0.05)
+
+
+def mediate(*given):
+    return {name: tuple(vars(effect).values()) for name, effect in mediation.mediate(*given).items()}
 
 
 def chain(rng, n=60, a1=2.0, d=0.7, b2=-1.5, direct=0.0, noise=1.0, a2=0.0, b1=0.0):
@@ -71,7 +76,7 @@ def test_intervals_cover_and_hold_their_level():
     covered, trials = np.zeros(2), 120
     for _ in range(trials):
         x, m1, m2, y = chain(rng, n=44)
-        found = mediation.mediate(x, [m1, m2], y, np.empty((0, 44)), rng, 400)["arm -> m1 -> m2 -> craving"]
+        found = mediate(x, [m1, m2], y, np.empty((0, 44)), rng, 400)["arm -> m1 -> m2 -> craving"]
         covered += [found[1] <= -2.1 <= found[2], found[3] <= -2.1 <= found[4]]
     # Monte Carlo standard error 0.020; bootstrap intervals of products are known to be close, not exact.
     assert (np.abs(covered / trials - 0.95) < 3.5 * 0.020).all()
@@ -106,7 +111,7 @@ def run(tmp_path, *mediators, **more):
         paths,
         [path.with_suffix(".json") for path in paths],
         tmp_path / "out.tsv",
-        craving | more,
+        complete_settings.craving(MediationAnalysis, **craving | more),
         ARMS,
         SESSIONS,
     )

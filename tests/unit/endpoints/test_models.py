@@ -4,14 +4,15 @@ import json
 import math
 from pathlib import Path
 
+import complete_settings
 import numpy as np
 import pytest
-from pharmasl.endpoints import models
+from pharmasl.endpoints import mixed_models, models
 from pharmasl.statistics import diagnostics, effect_sizes, mixed_model
 from scipy import stats
+from scored import endpoint_of, records
 
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-ARMS = {"treatment": "baclofen", "control": "placebo"}
+SESSIONS, ARMS = complete_settings.sessions(), complete_settings.arms()
 
 
 def make(rng, n=(21, 22), effect=-8.0, between=10.0, within=5.0):
@@ -35,6 +36,14 @@ def rows_of(values, arm):
     ]
 
 
+def analyse(scores):
+    return records(models.analyse(endpoint_of(scores, ARMS, SESSIONS)).models)
+
+
+def mixed(scores):
+    return records(mixed_models.mixed(endpoint_of(scores, ARMS, SESSIONS)).rows)
+
+
 def find(rows, analysis, term, arm=None, session=None):
     found = [
         r
@@ -51,7 +60,7 @@ def find(rows, analysis, term, arm=None, session=None):
 def case():
     values, arm = make(np.random.default_rng(7))
     values[3, 1] = values[10, 0] = values[30, 1] = np.nan
-    return values, arm, models.analyse(rows_of(values, arm), ARMS, SESSIONS)
+    return values, arm, analyse(rows_of(values, arm))
 
 
 def test_descriptives(case):
@@ -102,7 +111,7 @@ def test_effect_size_interval_covers_in_simulation():
 
 def test_mixed_model_of_complete_data_is_the_two_sample_t():
     values, arm = make(np.random.default_rng(4))
-    rows = models.analyse(rows_of(values, arm), ARMS, SESSIONS)
+    rows = analyse(rows_of(values, arm))
     change = values[:, 1] - values[:, 0]
     expected = stats.ttest_ind(change[arm == "baclofen"], change[arm == "placebo"])
     row = find(rows, "mixed_model", "arm:session")
@@ -138,7 +147,7 @@ def test_mixed_model_uses_participants_with_one_session(case):
 def test_participants_without_an_arm_take_no_part(case):
     values, arm, rows = case
     more = rows_of(np.vstack([values, [[0.0, 99.0]]]), [*arm, None])
-    assert models.analyse(more, ARMS, SESSIONS) == rows
+    assert analyse(more) == rows
 
 
 def test_planted_effect_is_recovered_without_bias():
@@ -146,7 +155,7 @@ def test_planted_effect_is_recovered_without_bias():
     for seed in range(80):
         values, arm = make(np.random.default_rng(seed), effect=-8.0)
         values[[2, 30], [1, 0]] = np.nan
-        row = find(models.mixed(rows_of(values, arm), ARMS, SESSIONS), "mixed_model", "arm:session")
+        row = find(mixed(rows_of(values, arm)), "mixed_model", "arm:session")
         estimates.append(row["estimate"])
         covered.append(row["ci_low"] <= -8 <= row["ci_high"])
     error = np.std(estimates) / math.sqrt(len(estimates))
@@ -159,7 +168,7 @@ def test_boundary_is_told():
     values, arm = make(rng, between=0.0)
     shift = rng.normal(0, 6, len(arm))
     values += np.column_stack([shift, -shift])
-    rows = models.mixed(rows_of(values, arm), ARMS, SESSIONS)
+    rows = mixed(rows_of(values, arm))
     assert all("boundary" in row["method"] for row in rows)
     # Kenward and Roger's degrees of freedom stay those of the paired comparison, lmerTest's default leaves them.
     assert find(rows, "mixed_model", "arm:session")["df"] == pytest.approx(41, abs=1e-7)
@@ -168,20 +177,18 @@ def test_boundary_is_told():
 
 def test_too_few_and_constant_data_are_n_a_with_a_reason():
     values, arm = make(np.random.default_rng(3), n=(1, 2))
-    rows = models.analyse(rows_of(values, arm), ARMS, SESSIONS)
+    rows = analyse(rows_of(values, arm))
     assert "fewer than 2" in find(rows, "paired_t", "change", "baclofen")["method"]
     assert find(rows, "paired_t", "change", "placebo")["p"] is not None
     assert "fewer than 4" in find(rows, "ancova", "arm")["method"]
     assert find(rows, "descriptive", "sd", "baclofen", "T1")["estimate"] is None
-    none = models.analyse(
-        rows_of(np.full((4, 2), np.nan), ["baclofen", "baclofen", "placebo", "placebo"]), ARMS, SESSIONS
-    )
+    none = analyse(rows_of(np.full((4, 2), np.nan), ["baclofen", "baclofen", "placebo", "placebo"]))
     assert all(row.get("estimate") is None for row in none if row["term"] != "missing")
     assert find(none, "descriptive", "missing", "placebo", "T2")["estimate"] == 2
     assert "not fitted" in find(none, "mixed_model", "arm:session")["method"]
     values, arm = make(np.random.default_rng(3))
     values[:, 1] = values[:, 0] + 0.1
-    same = models.analyse(rows_of(values, arm), ARMS, SESSIONS)
+    same = analyse(rows_of(values, arm))
     change = find(same, "paired_t", "change", "placebo")
     assert change["estimate"] == pytest.approx(0.1)
     assert change["t"] is None
@@ -206,7 +213,7 @@ def test_ratings_and_their_differences_agree_and_are_described():
         for k, (arm, own) in enumerate(zip(stored["arm"], stored["ratings"]))
         for s, session in enumerate(("T1", "T2"))
     ]
-    rows = models.analyse(scores, ARMS, SESSIONS)
+    rows = analyse(scores)
     # Least squares with participants as columns gives the same estimates; its se take all residuals as one kind.
     for term in ("session:occasion", "arm:session:occasion"):
         assert find(rows, "contrasts_ratings", term)["estimate"] == pytest.approx(stored["terms"][term][0], rel=1e-6)
@@ -218,7 +225,7 @@ def test_ratings_and_their_differences_agree_and_are_described():
         assert three_way[name] == pytest.approx(two_way[name], rel=1e-9)
     # A rating without its partner takes part where its contrast needs no other.
     scores[0]["after"] = scores[0]["cue_elicited"] = None
-    rows = models.analyse(scores, ARMS, SESSIONS)
+    rows = analyse(scores)
     assert find(rows, "contrasts_ratings", "arm:session")["n"] == 24
     assert find(rows, "contrasts_ratings", "arm:occasion")["n"] == 23
     assert find(rows, "contrasts_ratings", "arm:session:occasion")["left_out"] == "sub-0"
@@ -238,7 +245,7 @@ def test_cue_types_are_compared():
     rng = np.random.default_rng(6)
     for row in scores:
         row |= {"before_neutral": 0.0, "after_neutral": 0.0, "cue_elicited_neutral": float(rng.normal(2, 3))}
-    row = find(models.analyse(scores, ARMS, SESSIONS), "contrasts_cues", "arm:session:cue")
+    row = find(analyse(scores), "contrasts_cues", "arm:session:cue")
     wide = {}
     for each in scores:
         wide[each["participant_id"], each["session_id"]] = each["cue_elicited"] - each["cue_elicited_neutral"]
@@ -250,7 +257,7 @@ def test_cue_types_are_compared():
 
 def test_effect_sizes_are_those_of_t_and_their_intervals_cover():
     values, arm = make(np.random.default_rng(7))
-    rows = models.analyse(rows_of(values, arm), ARMS, SESSIONS)
+    rows = analyse(rows_of(values, arm))
     change = values[:, 1] - values[:, 0]
     t = stats.ttest_ind(change[arm == "baclofen"], change[arm == "placebo"]).statistic
     correction = math.gamma(41 / 2) / math.sqrt(41 / 2) / math.gamma(40 / 2)
@@ -276,12 +283,10 @@ def test_effect_sizes_are_those_of_t_and_their_intervals_cover():
 def test_influence_by_refits(case, tmp_path):
     values, arm, rows = case
     scores = rows_of(values, arm)
-    sessions, scores = models._prepared(scores, ARMS, SESSIONS)
-    _, influence = models._analyse(scores, ARMS, sessions)
-    table = models.influence_rows(scores, influence)
+    table = records(models.analyse(endpoint_of(scores, ARMS, SESSIONS)).influence)
     # Without participant 12 by hand: the table of the others.
     others = [row for row in scores if row["participant_id"] != "sub-12"]
-    without = find(models.mixed(others, ARMS, SESSIONS), "mixed_model", "arm:session")
+    without = find(mixed(others), "mixed_model", "arm:session")
     (row, _) = [row for row in table if row["participant_id"] == "sub-12"]
     assert (row["estimate_without"], row["p_without"]) == pytest.approx((without["estimate"], without["p"]), rel=1e-9)
     interaction = find(rows, "mixed_model", "arm:session")
@@ -295,10 +300,10 @@ def test_influence_by_refits(case, tmp_path):
     # Predicted intercepts sum to zero within an arm of complete data (the fixed effects have taken the means).
     full, other = make(np.random.default_rng(11))
     complete = rows_of(full, other)
-    _, found = models._analyse(complete, ARMS, SESSIONS)
+    found = mixed_models.mixed(endpoint_of(complete, ARMS, SESSIONS)).influence
     assert abs(found.intercepts[other == "baclofen"].sum()) < 1e-8
-    model = find(models.mixed(complete, ARMS, SESSIONS), "mixed_model", "variance between participants")["estimate"]
-    within = find(models.mixed(complete, ARMS, SESSIONS), "mixed_model", "variance within participants")["estimate"]
+    model = find(mixed(complete), "mixed_model", "variance between participants")["estimate"]
+    within = find(mixed(complete), "mixed_model", "variance within participants")["estimate"]
     mean = full[0].mean() - full[other == "baclofen"].mean()
     assert found.intercepts[0] == pytest.approx(mean * 2 * model / (2 * model + within), rel=1e-6)
 
@@ -307,7 +312,7 @@ def test_an_outlier_is_seen_in_cooks_distance():
     values, arm = make(np.random.default_rng(13))
     values[7, 1] += 80
     scores = rows_of(values, arm)
-    _, found = models._analyse(scores, ARMS, SESSIONS)
+    found = mixed_models.mixed(endpoint_of(scores, ARMS, SESSIONS)).influence
     assert int(np.nanargmax(found.cooks_distance)) == 7
     assert found.cooks_distance[7] > 4 * np.sort(found.cooks_distance)[-2]
 
@@ -346,7 +351,7 @@ def test_false_positives_and_power_of_the_interaction():
     for effect, expected in ((0, 0.05), (-5, None)):
         response = (between + within)[keep] + effect * design[:, 3:]
         model = mixed_model.fit(design, response, subject)
-        p = mixed_model.kenward_roger(model, design, subject, models.MIXED_TERMS["arm:session"]).p
+        p = mixed_model.kenward_roger(model, design, subject, mixed_models.TERMS["arm:session"]).p
         if expected is None:
             # Changes have a standard deviation of 5 sqrt(2); 19 and 21 pairs, and a little from the three single scores.
             noncentrality = 5 / (5 * math.sqrt(2) * math.sqrt(1 / 19 + 1 / 21))
@@ -359,6 +364,6 @@ def test_false_positives_and_power_of_the_interaction():
 
 def test_no_g_where_its_bias_factor_does_not_exist():
     values, arm = make(np.random.default_rng(1), n=(2, 2))
-    row = find(models.analyse(rows_of(values, arm), ARMS, SESSIONS), "effect_size", "g at follow-up")
+    row = find(analyse(rows_of(values, arm)), "effect_size", "g at follow-up")
     assert row.get("estimate") is None
     assert "fewer than 5" in row["method"]

@@ -1,12 +1,16 @@
 """Reading and checking craving ratings."""
 
+import dataclasses
+
+import complete_settings
 import pytest
-from pharmasl.endpoints import scores
+from pharmasl.endpoints import endpoint, scores
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import tables
+from pharmasl.study import settings
+from scored import records
 
-SESSIONS = {"baseline": "T1", "followup": "T2"}
-ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
+SESSIONS, ARMS = complete_settings.sessions(), complete_settings.arms()
 CRAVING = {"before": "craving_pre", "after": "craving_post", "range": [0, 100]}
 
 
@@ -23,8 +27,17 @@ def table(tmp_path, *lines, header="participant_id\tsession\tcraving_pre\tcravin
     return path
 
 
+def read_written(path):
+    return records(endpoint.read_scores(path))
+
+
+def asked(**changes):
+    stated = {name: value for name, value in {**CRAVING, **changes}.items() if value is not None}
+    return complete_settings.craving(settings.Ratings, **stated)
+
+
 def read(path, participants, **changes):
-    return scores.read_scores(path, participants, {**CRAVING, **changes}, SESSIONS, ARMS)
+    return scores.read_scores(path, participants, asked(**changes), SESSIONS, ARMS)
 
 
 def test_difference_order_and_missing(tmp_path, participants):
@@ -40,7 +53,9 @@ def test_difference_order_and_missing(tmp_path, participants):
 
 def test_sessions_of_the_config_may_carry_their_prefix(tmp_path, participants):
     path = table(tmp_path, "01 T1 20 30")
-    rows = scores.read_scores(path, participants, CRAVING, {"baseline": "ses-T1", "followup": "ses-T2"}, ARMS)
+    rows = scores.read_scores(
+        path, participants, asked(), dataclasses.replace(SESSIONS, baseline="ses-T1", followup="ses-T2"), ARMS
+    )
     assert rows[0]["cue_elicited"] == 10
 
 
@@ -115,19 +130,19 @@ def test_a_participant_without_an_arm_is_kept(tmp_path, participants):
 def test_written_table_counts_the_missing(tmp_path, participants):
     path = table(tmp_path, "01 T1 20 30", "01 T2 n/a 3", "02 T1 1 2")
     out = tmp_path / "scores.tsv"
-    scores.write_scores(path, participants, out, {**CRAVING, "covariates": ["age"]}, SESSIONS, ARMS)
+    scores.write_scores(path, participants, out, asked(covariates=["age"]), SESSIONS, ARMS)
     header = out.read_text().splitlines()[0].split("\t")
     assert header == ["participant_id", "arm", "session_id", "before", "after", "cue_elicited", "age"]
     sidecar = tables.read_json(out.with_suffix(".json"))
     assert [sidecar[name]["Missing"] for name in ("before", "after", "cue_elicited")] == [4, 3, 4]
-    rows = scores.read_written(out)
+    rows = read_written(out)
     assert [row["cue_elicited"] for row in rows] == [10, None, 1, None, None, None]
 
 
 def test_nothing_is_written_for_bad_input(tmp_path, participants):
     out = tmp_path / "scores.tsv"
     with pytest.raises(InputError):
-        scores.write_scores(table(tmp_path, "09 T1 20 30"), participants, out, CRAVING, SESSIONS, ARMS)
+        scores.write_scores(table(tmp_path, "09 T1 20 30"), participants, out, asked(), SESSIONS, ARMS)
     assert not out.exists()
 
 
@@ -136,14 +151,14 @@ def test_items_are_summed_and_a_missing_item_makes_the_sum_missing(tmp_path, par
     lines = ["01 T1 1 2 3 4 5 6", "01 T2 1 n/a 3 4 5 7", "02 T1 n/a n/a n/a 1 1 1", "02 T2 7 7 7 1 1 1"]
     path = table(tmp_path, *lines, header=header)
     craving = {"before": ["a1", "a2", "a3"], "after": ["b1", "b2", "b3"], "range": [1, 7]}
-    rows = scores.read_scores(path, participants, craving, SESSIONS, ARMS)
+    rows = scores.read_scores(path, participants, asked(**craving), SESSIONS, ARMS)
     assert [(r["before"], r["after"], r["cue_elicited"]) for r in rows[:4]] == [
         (6, 15, 9),
         (None, 16, None),
         (None, 3, None),
         (21, 3, -18),
     ]
-    scores.write_scores(path, participants, tmp_path / "out.tsv", craving, SESSIONS, ARMS)
+    scores.write_scores(path, participants, tmp_path / "out.tsv", asked(**craving), SESSIONS, ARMS)
     sidecar = tables.read_json(tmp_path / "out.json")
     # Two sums want items, and the participant without rows has none at all.
     assert (sidecar["before"]["Missing"], sidecar["after"]["Missing"], sidecar["cue_elicited"]["Missing"]) == (4, 2, 4)
@@ -152,11 +167,11 @@ def test_items_are_summed_and_a_missing_item_makes_the_sum_missing(tmp_path, par
     # The range is each item's: a sum of 21 is no error, an item of 8 is.
     path = table(tmp_path, "01 T1 1 2 8 4 5 6", header=header)
     with pytest.raises(InputError, match="a3"):
-        scores.read_scores(path, participants, craving, SESSIONS, ARMS)
+        scores.read_scores(path, participants, asked(**craving), SESSIONS, ARMS)
     with pytest.raises(InputError, match=r"craving\.after"):
-        scores.read_scores(path, participants, craving | {"after": ["b1"]}, SESSIONS, ARMS)
+        scores.read_scores(path, participants, asked(**craving | {"after": ["b1"]}), SESSIONS, ARMS)
     with pytest.raises(InputErrors, match="c9"):
-        scores.read_scores(path, participants, craving | {"before": ["a1", "c9", "a3"]}, SESSIONS, ARMS)
+        scores.read_scores(path, participants, asked(**craving | {"before": ["a1", "c9", "a3"]}), SESSIONS, ARMS)
 
 
 def test_further_cue_types_have_columns_of_their_own(tmp_path, participants):
@@ -164,12 +179,12 @@ def test_further_cue_types_have_columns_of_their_own(tmp_path, participants):
     lines = ["01 T1 smoking 10 30", "01 T1 neutral 10 11", "02 T1 neutral 5 n/a", "02 T1 smoking 6 9"]
     path = table(tmp_path, *lines, header=header)
     craving = {**CRAVING, "condition": ["smoking", "neutral"]}
-    scores.write_scores(path, participants, tmp_path / "out.tsv", craving, SESSIONS, ARMS)
-    rows = scores.read_written(tmp_path / "out.tsv")
+    scores.write_scores(path, participants, tmp_path / "out.tsv", asked(**craving), SESSIONS, ARMS)
+    rows = read_written(tmp_path / "out.tsv")
     assert len(rows) == 6
     assert (rows[0]["cue_elicited"], rows[0]["cue_elicited_neutral"]) == (20.0, 1.0)
     assert (rows[2]["cue_elicited"], rows[2]["before_neutral"], rows[2]["cue_elicited_neutral"]) == (3.0, 5.0, None)
-    assert scores.further_conditions(rows[0]) == ["neutral"]
+    assert scores.further_conditions(list(rows[0])) == ["neutral"]
     sidecar = tables.read_json(tmp_path / "out.json")
     assert sidecar["cue_elicited"]["Cues"] == "smoking"
     assert "neutral" in sidecar["cue_elicited_neutral"]["Description"]
@@ -182,7 +197,7 @@ def test_other_arms_and_sessions_of_the_study_are_no_mistake(tmp_path, participa
     path = table(tmp_path, "01 T1 20 30", "01 T3 20 99", "04 T1 1 2")
     with pytest.raises(InputErrors):
         read(path, participants)
-    arms, sessions = ARMS | {"others": ["naltrexone"]}, SESSIONS | {"others": ["ses-T3"]}
-    rows = scores.read_scores(path, participants, CRAVING, sessions, arms)
+    arms, sessions = complete_settings.arms(others=["naltrexone"]), dataclasses.replace(SESSIONS, others=("ses-T3",))
+    rows = scores.read_scores(path, participants, asked(), sessions, arms)
     assert {row["session_id"] for row in rows} == {"T1", "T2"}
     assert [row["cue_elicited"] for row in rows if row["participant_id"] == "sub-04"] == [1, None]

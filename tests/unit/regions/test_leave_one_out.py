@@ -37,6 +37,22 @@ def test_a_design_that_cannot_do_without_somebody_is_refused():
         leave_one_out.Updates(np.array([1.0, 0, 0, 0, 0, 0]), np.ones((6, 1)))
 
 
+class Strongest:
+    """Chooses the ``number`` voxels of largest t in the direction of the map's strongest one, wherever they lie."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def full(self, t):
+        """Voxels of the region in all participants."""
+        sign = np.sign(t[np.abs(t).argmax()]) or 1.0
+        return np.argpartition(-sign * t, self.number)[: self.number]
+
+    def again(self, t, first, sign):
+        """Voxels of the region in a map without one participant."""
+        return np.argpartition(-sign * t, self.number)[: self.number]
+
+
 def chooser_of(shape, n, p=0.005, rank=1, columns=2):
     lattice = clusters.Lattice(np.ones(shape, dtype=bool), 18)
 
@@ -103,13 +119,13 @@ def test_textbook_p_of_left_out_values_is_too_small_and_the_permuted_one_is_not(
     for seed in range(trials):
         rng = np.random.default_rng(seed)
         maps, score = rng.normal(size=(n, 1000)), rng.normal(size=n)
-        chooser = leave_one_out.Strongest(25)
+        chooser = Strongest(25)
         textbook += leave_one_out.permutation_test(maps, score, np.ones((n, 1)), chooser, 0, 0).p_naive <= 0.05
     n, few, permuted = 14, 150, 0
     for seed in range(few):
         rng = np.random.default_rng(seed)
         maps, score = rng.normal(size=(n, 200)), rng.normal(size=n)
-        result = leave_one_out.permutation_test(maps, score, np.ones((n, 1)), leave_one_out.Strongest(10), 19, seed)
+        result = leave_one_out.permutation_test(maps, score, np.ones((n, 1)), Strongest(10), 19, seed)
         permuted += result.p <= 0.05
     with capsys.disabled():
         print(
@@ -161,12 +177,12 @@ def run(analysed, folder, **roi):
     given, rows, members, *_ = analysed
     outputs = {"values": folder / "v.tsv", "regions": folder / "r.tsv", "test": folder / "t.json"}
     left_out_regions.write(
-        given,
-        outputs,
+        left_out_regions.LeftOutFiles(**given),
+        left_out_regions.LeftOutTables(**outputs),
         roi=settings.build(settings.Region, {**REGION, **roi}),
         rows=[region_values.VisitContrast(**row) for row in rows],
         members=members,
-        inference={"cluster_forming_p": 0.001, "neighbours": 18},
+        forming=left_out_regions.ClusterForming(cluster_forming_p=0.001, neighbours=18),
         minimum_coverage=0.5,
         permutations=99,
         seed=1,

@@ -2,11 +2,14 @@
 
 import math
 
+import complete_settings
 import numpy as np
 import pytest
-from pharmasl.endpoints import models
+from pharmasl.endpoints import followup_models
 from pharmasl.statistics import correlation_intervals, diagnostics, mixed_model, partial_correlation
+from scored import endpoint_of, records
 
+SESSIONS, ARMS = complete_settings.sessions(), complete_settings.arms(treatment="a", control="b")
 sm = pytest.importorskip("statsmodels.api")
 MixedLM = pytest.importorskip("statsmodels.regression.mixed_linear_model")
 
@@ -40,7 +43,7 @@ def test_ancova_is_least_squares_with_a_variance_for_each_arm():
         for k in range(27)
         for session, value in (("T1", before), ("T2", after))
     ]
-    rows = models.ancova(scores, {"treatment": "a", "control": "b"}, {"baseline": "T1", "followup": "T2"})
+    rows = records(followup_models.ancova(endpoint_of(scores, ARMS, SESSIONS)))
     design = np.column_stack([np.ones(27), arm == "a", before - before.mean()]).astype(float)
     fit = sm.OLS(after, design).fit()
     hat = fit.model.pinv_wexog
@@ -99,7 +102,7 @@ def test_equal_variances_are_asked_of_independent_observations():
     het = pytest.importorskip("statsmodels.stats.diagnostic")
     scores, value, treated = scattered(np.random.default_rng(32), 15, (3, 3, 9, 3))
     del scores[7]  # the second session of a participant of arm a
-    rows = models.equal_variance(scores, {"treatment": "a", "control": "b"}, {"baseline": "T1", "followup": "T2"})
+    rows = records(followup_models.equal_variance(endpoint_of(scores, ARMS, SESSIONS)))
     found = {row["term"]: row for row in rows}
     pair = np.arange(30) != 3
     for term, (values, arm) in {
@@ -121,11 +124,13 @@ def test_equal_variances_are_asked_of_independent_observations():
 
 
 def test_tests_of_equal_variance_keep_their_level_and_find_what_differs():
-    arms, sessions = {"treatment": "a", "control": "b"}, {"baseline": "T1", "followup": "T2"}
     rng = np.random.default_rng(33)
 
     def p(sd, number):
-        found = [models.equal_variance(scattered(rng, 20, sd)[0], arms, sessions) for _ in range(number)]
+        found = [
+            records(followup_models.equal_variance(endpoint_of(scattered(rng, 20, sd)[0], ARMS, SESSIONS)))
+            for _ in range(number)
+        ]
         return {row["term"]: np.array([rows[k]["p"] for rows in found]) for k, row in enumerate(found[0])}
 
     for term, values in p((4, 4, 4, 4), 300).items():
@@ -139,11 +144,11 @@ def test_tests_of_equal_variance_keep_their_level_and_find_what_differs():
 
 def test_without_enough_participants_equal_variance_says_so():
     scores = scattered(np.random.default_rng(34), 2, (1, 1, 1, 1))[0]
-    rows = models.equal_variance(scores, {"treatment": "a", "control": "b"}, {"baseline": "T1", "followup": "T2"})
+    rows = records(followup_models.equal_variance(endpoint_of(scores, ARMS, SESSIONS)))
     assert [row["method"].split(";")[0] for row in rows] == ["fewer than 3 participants in an arm"] * 3 + [
         "ratio of variances"
     ]
     same = [{**row, "cue_elicited": 5.0} for row in scattered(np.random.default_rng(34), 5, (1, 1, 1, 1))[0]]
-    rows = models.equal_variance(same, {"treatment": "a", "control": "b"}, {"baseline": "T1", "followup": "T2"})
+    rows = records(followup_models.equal_variance(endpoint_of(same, ARMS, SESSIONS)))
     assert [row["method"] for row in rows] == ["no variation"] * 4
     assert all(row.get("p") is None for row in rows)

@@ -1,5 +1,6 @@
 """What the sheets tell before the first job: covariates and ratings, and only what the targets need."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -245,9 +246,9 @@ def test_covariates_of_craving_are_checked_together_and_may_be_changes(tmp_path,
         scores = scoring.read_scores(
             root / "phenotype/craving.tsv",
             write_rows(tmp_path / "p.tsv", rows),
-            {**craving, "range": [0, 100]},
-            reading.study.config["sessions"],
-            reading.study.config["arms"],
+            dataclasses.replace(reading.study.settings.craving, range=(0, 100)),
+            reading.study.settings.sessions,
+            reading.study.settings.arms,
         )
         if covariates == ["w2 - w1"]:
             assert float(scores[0]["w2 - w1"]) == 61 - 60

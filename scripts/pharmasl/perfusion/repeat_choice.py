@@ -1,0 +1,129 @@
+"""Which repeats of a scan make its mean, and the table that says so."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pharmasl.perfusion import artefacts, far_off, motion, subtraction
+from pharmasl.perfusion.scan import Scan
+from pharmasl.study import settings
+
+REPEATS = {
+    **artefacts.COLUMNS,
+    "control": {"Description": "Volume of the series, from 0, that holds the control; or the difference itself"},
+    "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made"},
+    "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
+    "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
+    "displacement_before": {
+        "Description": "Framewise displacement of the repeat's first volume since the volume before it. Realignment "
+        "corrects it, and no rule judges it",
+        "Units": "mm",
+    },
+    "no_signal": {"Description": "Whether the repeat holds no measurement, so that nothing was computed from it"},
+}
+
+
+def choose(
+    raw: Scan,
+    cbf: np.ndarray,
+    tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
+    positions: np.ndarray,
+    outliers: settings.Outliers,
+) -> artefacts.Choice:
+    """The repeats that make the mean, with the reason for leaving out each of the others.
+
+    Parameters
+    ----------
+    raw : pharmasl.perfusion.scan.Scan
+    cbf : ndarray of shape (V, N)
+        CBF of each repeat, mL/100 g/min.
+    tissue : tuple of 3 ndarray of shape (V,)
+        Shares of grey matter, white matter and fluid.
+    positions : ndarray of shape (T, 6)
+        Where the head is in each volume: :func:`pharmasl.perfusion.motion.parameters`.
+    outliers : pharmasl.study.settings.Outliers
+
+    Returns
+    -------
+    pharmasl.perfusion.artefacts.Choice
+    """
+    alive = raw.repeats.alive
+    cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement_within(raw, positions)[alive]
+    if raw.several_delays:
+        # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
+        for number in np.unique(raw.repeats.group[alive]):
+            members = raw.repeats.of_group(number)[alive]
+            cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)
+        cbf += np.nanmedian(cbf, axis=1, keepdims=True)
+        rules = tuple(rule for rule in outliers.rules if rule != "enable")
+        outliers = dataclasses.replace(outliers, rules=rules)
+    choice = artefacts.choose(cbf, tissue, displacement=displacement, outliers=outliers)
+    return _with_lost(far_off.without_far_off(choice), raw.repeats)
+
+
+def _with_lost(choice: artefacts.Choice, repeats: subtraction.Differences) -> artefacts.Choice:
+    """The choice among the repeats that hold a measurement, and those that hold none between them."""
+    numbers = np.flatnonzero(repeats.alive)
+    passed, reasons = np.zeros(repeats.number, dtype=bool), list(repeats.lost)
+    figures = [{**dict.fromkeys(artefacts.COLUMNS), "repeat": number} for number in range(repeats.number)]
+    for number, row, reason, good in zip(numbers, choice.figures, choice.reasons, choice.passed):
+        passed[number], reasons[number] = good, reason
+        figures[number] = {**row, "repeat": int(number)}
+    return artefacts.Choice(passed, reasons, figures, choice.notes, repeats.alive)
+
+
+def _displacement_within(raw: Scan, positions: np.ndarray) -> np.ndarray:
+    """How far apart the head lay in the volumes that each repeat subtracts, mm; NaN for a difference of the scanner.
+
+    For control minus label it is the framewise displacement from the one to the other. Where several labels are
+    interpolated to the control's time, the sum of theirs, each by its weight: what they leave is at most of that size.
+    Where whole repeats moved, realignment leaves no more than a few percent of perfusion (docs/perfusion.md), but what it
+    leaves of static tissue between a control and its label is of perfusion's own size.
+    """
+    if raw.volumes.kind != "pairs":
+        return np.full(raw.repeats.number, np.nan)
+    # The volumes that hold no measurement have no weight, and a position that means nothing.
+    within = np.zeros(raw.repeats.number)
+    for number, ((control, _), weights) in enumerate(zip(raw.repeats.pairs, raw.repeats.weights)):
+        for volume in np.flatnonzero(weights):
+            apart = motion.framewise_displacement(positions[[control, volume]])[1]
+            within[number] += abs(weights[volume]) * apart
+    return np.where(raw.repeats.alive, within, np.nan)
+
+
+def _displacement_before(raw: Scan, positions: np.ndarray) -> np.ndarray:
+    """How far the head moved to each repeat's first volume since the volume before, mm; NaN where there is none."""
+    if raw.volumes.kind != "pairs":
+        return np.full(raw.repeats.number, np.nan)
+    since = np.full(len(raw.motion), np.nan)
+    since[raw.volumes.moving] = motion.framewise_displacement(positions[raw.volumes.moving])
+    return since[raw.repeats.pairs.min(axis=1)]
+
+
+def rows(raw: Scan, choice: artefacts.Choice, weight: np.ndarray, positions: np.ndarray) -> Iterator[dict[str, Any]]:
+    """The table of a scan's repeats, with the columns of :data:`REPEATS`.
+
+    Parameters
+    ----------
+    raw : pharmasl.perfusion.scan.Scan
+    choice : pharmasl.perfusion.artefacts.Choice
+    weight : ndarray of shape (N,)
+        Mean weight of each repeat.
+    positions : ndarray of shape (T, 6)
+        Where the head is in each volume.
+    """
+    before = _displacement_before(raw, positions)
+    for number, (row, pair) in enumerate(zip(choice.rows, raw.repeats.pairs)):
+        delay = None if raw.timing is None else float(raw.timing.delay[raw.repeats.group[number]])
+        label = int(pair[1]) if pair[1] >= 0 else None
+        yield {
+            **row,
+            "control": int(pair[0]),
+            "label": label,
+            "post_labeling_delay": delay,
+            "weight": weight[number],
+            "displacement_before": before[number],
+            "no_signal": bool(raw.repeats.lost[number]),
+        }
