@@ -1,6 +1,6 @@
 """Quality: what each scan is worth.
 
-Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one picture a scan, and a table and
+Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one picture per scan, and a table and
 figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
 """
 

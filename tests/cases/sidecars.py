@@ -57,7 +57,7 @@ def _fields():
     for field, value in SECONDS.items():
         yield _case(field, "milliseconds", value, "refused", rf"{field}.*millisecond")
     for field in ("PostLabelingDelay", "LabelingDuration", "RepetitionTimePreparation"):
-        yield _case(field, "a list of the wrong length", [1.8, 1.8], "refused", rf"{field}.*7 values, one a volume")
+        yield _case(field, "a list of the wrong length", [1.8, 1.8], "refused", rf"{field}.*7 values, one per volume")
     for field in ("BackgroundSuppression", "LookLocker"):
         yield _case(field, "text for true", "true", "refused")
         yield _case(field, "1 for true", 1, "refused")
@@ -65,7 +65,7 @@ def _fields():
     yield _case("LabelingDuration", "zero", 0, "refused", "LabelingDuration.*more than 0")
     yield _case(
         "PostLabelingDelay",
-        "one value a volume",
+        "one value per volume",
         [0] + [1.8] * 6,
         "accepted",
         holds=lambda study: resolved(study)["post_labeling_delay"] == 1.8,

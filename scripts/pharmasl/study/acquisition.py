@@ -12,7 +12,7 @@ from pharmasl.study.field_reader import FieldReader
 # The volumes that perfusion is computed from.
 _PERFUSION = frozenset({"control", "label", "deltam"})
 _FIELD_MAPS = frozenset({"phasediff", "phase1", "fieldmap", "epi"})
-# Fields, in lower case, that begin so tell of a series in which each volume is labelled by a code of several boluses.
+# Fields, in lower case, that begin so belong to a series in which each volume is labelled by a code of several boluses.
 _TIME_ENCODED = ("timeencoded", "hadamard")
 
 
@@ -76,7 +76,7 @@ class _Resolver(FieldReader):
             os.path.basename(file.path)
             for file in dataset.images_of_visit(self.asl)
             if file.suffix in _FIELD_MAPS | {m0.SUFFIX}
-            # An M0 image tells of the distortion only if it was acquired in another direction.
+            # An M0 image shows the distortion only if it was acquired in another direction.
             and (file.suffix != m0.SUFFIX or file.entities.get("dir") != self.asl.entities.get("dir"))
         )
 
@@ -186,20 +186,20 @@ class _Resolver(FieldReader):
             return None
 
     def _values(self, field, volume_types, kinds):
-        """One value a volume, None at volumes of other kinds; a list of None if the array does not fit."""
+        """One value per volume, None at volumes of other kinds; a list of None if the array does not fit."""
         value = self.fields[field]
         values = value if isinstance(value, list) else [value] * len(volume_types)
         # Without a table of volumes, nothing can be said of an array.
         if volume_types and len(values) != len(volume_types):
             self._contradiction(
-                field, f"{len(volume_types)} values, one a volume; found {len(values)}", "Correct the array."
+                field, f"{len(volume_types)} values, one per volume; found {len(values)}", "Correct the array."
             )
         if len(values) != len(volume_types) or field in self.refused:
             return [None] * len(volume_types)
         return [float(v) if kind in kinds else None for v, kind in zip(values, volume_types)]
 
     def _per_volume(self, field, key, volume_types):
-        """The value of the volumes that perfusion is computed from: one number, or a list of one a volume."""
+        """The value of the volumes that perfusion is computed from: one number, or a list of one per volume."""
         if self._need(key, field) is None:
             return None
         values = self._values(field, volume_types, _PERFUSION)
@@ -306,7 +306,7 @@ class _Resolver(FieldReader):
         if self.series is not None and len(timing) != self.series.shape[axis]:
             self._contradiction(
                 "SliceTiming",
-                f"{self.series.shape[axis]} values, one a slice along {direction[0]} of {self.asl.path}; found {len(timing)}",
+                f"{self.series.shape[axis]} values, one per slice along {direction[0]} of {self.asl.path}; found {len(timing)}",
                 "Correct the array, or SliceEncodingDirection.",
             )
             return None, axis

@@ -1,4 +1,4 @@
-"""The volumes of a perfusion series by type, as its aslcontext.tsv tells them."""
+"""The volumes of a perfusion series by type, as its aslcontext.tsv lists them."""
 
 from pharmasl.errors import FilePath, InputError, similar
 from pharmasl.files import bids, tables
@@ -12,7 +12,7 @@ def missing(asl: bids.File) -> InputError:
         path,
         "(whole file)",
         "no such file",
-        "a table with the column volume_type and a row a volume",
+        "a table with the column volume_type and one row per volume",
         "Write it; without it label and control are unknown.",
     )
 
@@ -66,7 +66,7 @@ def read(path: FilePath, image: FilePath, volumes: int | None) -> list[str]:
             path,
             "volume_type",
             f"{len(types)} rows",
-            f"{volumes}, one a volume of {image}",
+            f"{volumes}, one per volume of {image}",
             "Correct whichever is wrong: the image may be cut short, or the table not be this run's.",
         )
     return types

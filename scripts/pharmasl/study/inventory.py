@@ -152,7 +152,7 @@ def _misnamed(dataset):
 
 
 def _same_folder(subjects):
-    """Participants whose folders are one on file systems that do not tell capital letters."""
+    """Participants whose folders are one on file systems that ignore capital letters."""
     counts = Counter(subject.lower() for subject in subjects)
     for lower in [lower for lower, count in counts.items() if count > 1]:
         names = [f"sub-{subject}" for subject in subjects if subject.lower() == lower]
@@ -177,5 +177,5 @@ def _twice(files):
                 "name",
                 " and ".join(file.name for file in same),
                 "one image of this name",
-                "Remove or rename all but one: they are the same run (run-1 is run-01), and which is meant cannot be told.",
+                "Remove or rename all but one: they are the same run (run-1 is run-01), and nothing says which is meant.",
             )

@@ -164,7 +164,7 @@ def _unknown_arms(path, arms: Arms, rows):
 def _blinded(selected, others, study, columns, named, path, errors):
     """Put a sham allocation in the place of the arms, and take away what the configuration does not name.
 
-    Those whom the configuration does not select lose their arm: dealt among a few, a sham one would tell of it.
+    Those whom the configuration does not select lose their arm: dealt among a few, a sham one would reveal it.
     Where the table or the sizes do not allow it, an error is appended and nobody has an arm.
 
     Returns

@@ -54,7 +54,7 @@ def blood_t1(haematocrit: float, field_strength: float, saturation: float = 0.97
     haematocrit : float
         Fraction; see :func:`haematocrit`.
     field_strength : float
-        Tesla, 1.5 to 7: the range of the measurements. (Scanners of these nominal fields tell 1.494 or 6.98.)
+        Tesla, 1.5 to 7: the range of the measurements. (Scanners of these nominal field strengths write 1.494 or 6.98.)
     saturation : float
         Share of oxygenated haemoglobin, 0 to 1. Arterial unless given.
     offset : float

@@ -80,7 +80,7 @@ def collect(config: Mapping[str, Any]) -> Reading:
     runs, unused = _runs(dataset, study_settings, participants, errors)
     exclusions += unused
     scans = _in_order(_scans(dataset, runs, config["perfusion"], participants, errors), study_settings.sessions)
-    # Of runs with errors too: what their anatomies lack is told at once.
+    # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
     t1w, anatomies = _anatomies(dataset, visits, study_settings.anatomy, errors)
     errors += [*headers.check_t1w(t1w), *_repetitions([*scans, *t1w])]

@@ -82,7 +82,7 @@ def _explain(error, file, prefix):
     kind, schema, value = error.validator, error.schema, error.validator_value
     where = prefix + (path or "(top level)")
     if kind == "required":
-        # One error a name; only its message tells which.
+        # One error per name; the message says which.
         missing = next(name for name in value if error.message.startswith(f"{name!r} "))
         part = schema.get("properties", {}).get(missing, {})
         field = prefix + ".".join(filter(None, [path, missing]))

@@ -1,4 +1,4 @@
-"""What a region, a seed or a contrast shares with what is tested against it, found from the definitions themselves.
+"""What a region, a seed or a contrast shares with what is tested against it, derived from the definitions themselves.
 
 Contrasts are compared by the states that they take, not by their names: `rest` and `smoking - rest` share the rest scan,
 whose noise then stands in both; a second name of one contrast is the same contrast. A region that is a cluster of an

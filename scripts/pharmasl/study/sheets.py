@@ -1,4 +1,4 @@
-"""The study's tables: one row a scan, a participant, an exclusion."""
+"""The study's tables: one row per scan, participant or exclusion."""
 
 import functools
 import os
@@ -72,7 +72,7 @@ _EXCLUSIONS = {
 
 
 def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
-    """One dict a scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
+    """One dict per scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
     below = functools.partial(bids.place, root=study.settings.bids_dir)
     for scan in study.scans.values():
         acquisition = scan.acquisition
@@ -95,7 +95,7 @@ def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
 
 
 def _text(value):
-    """A value of the acquisition as one cell; of one a volume, each that occurs."""
+    """A value of the acquisition as one cell; of one per volume, each that occurs."""
     if not isinstance(value, tuple):
         return value
     return " ".join(f"{each:g}" for each in dict.fromkeys(value) if each is not None)

@@ -237,7 +237,7 @@ def impossible(fields: Mapping[str, Any]) -> list[InputError]:
 
 
 def _meant(name, value):
-    """What a value of a wrong unit or type was probably meant to be, as a sentence; empty where it cannot be told."""
+    """What a value of a wrong unit or type was probably meant to be, as a sentence; empty where it cannot be guessed."""
     several = isinstance(value, list) and bool(value)
     if several:
         numbers = [each for each in value if isinstance(each, int | float) and not isinstance(each, bool)]

@@ -149,7 +149,7 @@ class Study:
         -------
         list of (Scan, float)
             Each with its weight; several runs of one state share the state's weight. Empty if a state is missing. In
-            the order of the scans, whichever state the configuration names first: the order of the weights tells then
+            the order of the scans, whichever state the configuration names first: the order of the weights then says
             which scan has which.
         """
         pairs = []

@@ -135,7 +135,7 @@ def expand_paths(config: dict[str, Any]) -> None:
         for key in above:
             part = part.get(key) if isinstance(part, dict) else None
         if isinstance(part, dict) and isinstance(part.get(last), str) and part[last]:
-            # Tables are found below the dataset.
+            # Tables lie below the dataset.
             part[last] = _path(part[last]) if last not in _OF_DATASET else os.path.normpath(part[last])
     atlas, rois = config.get("atlas"), config.get("rois")
     regions = list(rois.values()) if isinstance(rois, dict) else []
@@ -209,8 +209,8 @@ def check(config: Mapping[str, Any], file: str) -> Iterator[InputError]:
 
 def repetition(name: str) -> str | None:
     """The piece that a name ends with twenty times or more, at which Snakemake stops; None where there is none."""
-    found = _REPETITION.search(name)
-    return found[1] if found else None
+    match = _REPETITION.search(name)
+    return match[1] if match else None
 
 
 def _numbers_and_braces(keys, value, file):

@@ -32,7 +32,7 @@ class Failure:
     of_input : bool
         Whether the input is at fault, so that another attempt with the same input is in vain.
     attempted : str
-        A digest of what the job was given.
+        A digest of the job's inputs and parameters.
     """
 
     job: str
@@ -47,7 +47,7 @@ def marker(log: FilePath) -> Path:
 
 
 def attempted(inputs: Iterable[str], params: Any) -> str:
-    """A digest of what a job is given: its parameters, and path, size and date of its input files.
+    """A digest of what a job starts from: its parameters, and path, size and date of its input files.
 
     Parameters
     ----------

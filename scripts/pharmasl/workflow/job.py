@@ -75,7 +75,7 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
                 main(snakemake)
             job_log.end(snakemake)
         except (InputError, InputErrors) as error:
-            # The user's to fix, and told in full by the error: where in the program it arose helps nobody.
+            # The user's to fix, and the error says it in full: where in the program it arose helps nobody.
             print(wrapped(error))
             failure = failures.Failure(name, str(error), True, attempted)
         except Exception as error:

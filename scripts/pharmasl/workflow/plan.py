@@ -1,6 +1,6 @@
-"""What the sheets and the configuration tell before the first job: covariates, ratings and regions, checked as jobs do.
+"""What can be checked before the first job: covariates, ratings and regions, by the jobs' own functions.
 
-The checks are the jobs' own functions, called on the participants' table and the craving table. Nothing here opens an
+The functions are called on the participants' table and the craving table. Nothing here opens an
 image's data, but of a region's own image, or needs more than nibabel.
 """
 
@@ -44,7 +44,7 @@ def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
     Raises
     ------
     InputErrors
-        With every problem that was found, of the trial's sheets too.
+        With every problem, those of the trial's sheets among them.
     """
     if repeated := list(written.repeated_keys(files)):
         raise InputErrors(repeated)
