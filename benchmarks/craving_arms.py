@@ -165,7 +165,7 @@ def slope_before(x, y, arm, order):
     """P of the difference of slopes with one residual variance: by t, and by permutation of the partial correlation."""
     nuisance = np.stack([arm, x])
     r = float(partial_correlation.partial_correlation(arm * x, y, nuisance))
-    null = partial_correlation.permuted(Observations(arm * x, y, nuisance, arm), order)
+    null = partial_correlation.permuted(Observations(arm * x, y, nuisance, arm), order, "pearson")
     reached = 1 + partial_correlation.reaches(null, r).sum()
     return correlation_intervals.t_p_value(r, len(x) - 4), reached / (1 + len(order))
 

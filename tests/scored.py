@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from pharmasl.endpoints import endpoint, regional_values
 
 
@@ -28,3 +29,10 @@ def records(table):
         {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
         for row in rows
     ]
+
+
+def pair(seed, n=30, rho=0.5):
+    """Two normal variables of ``n`` participants with a correlation in the population."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return x, rho * x + math.sqrt(1 - rho**2) * rng.normal(size=n)

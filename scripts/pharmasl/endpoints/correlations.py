@@ -14,6 +14,7 @@ family in each order therefore has the dependence of the tests in it, and ``p_ma
 more power than Holm's method (Westfall & Young 1993).
 """
 
+import itertools
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -130,7 +131,7 @@ def _permute(tests: Sequence[_Test], participants: int, resamples: int, seed: in
 
 @dataclass(frozen=True)
 class _Row:
-    """A result, and what the table says of it besides."""
+    """A result with its name, its family, and the p corrected by the largest correlation."""
 
     name: _Name
     result: Correlation
@@ -225,12 +226,12 @@ def analyse(
     _permute(tests, len(sample.participants), asked.resamples, asked.seed)
     table = _Table(sample, asked, arms)
     rows: list[_Row] = []
-    each = 3 * len(METHODS)
-    for start in range(0, len(tests), each):
-        own = tests[start : start + each]
+    # All groups and methods of one region and timing stand together.
+    for name, together in itertools.groupby(tests, lambda test: (test.name.region_of, test.name.roi, test.name.timing)):
+        own = list(together)
         made = [table.row(test) for test in own]
         rows += made
-        if own[0].name.timing == "change":
+        if name[-1] == "change":
             rows += table.comparisons(own, made, reread)
     return _corrected(_frame(rows, asked.covariates, values.defined_by_data))
 

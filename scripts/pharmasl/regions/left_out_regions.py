@@ -151,7 +151,7 @@ def _read_design(path: FilePath, term: str) -> _Design:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _LeftOut:
     """The regions found again without each participant.
 
     Attributes
@@ -205,18 +205,18 @@ def write(
     inference = tables.read_json(files.inference)
     volume, affine = images.load(files.mask, dtype=np.uint8)
     whole = volume > 0
-    found = _Found({"status": inference["status"]})
+    without = _LeftOut({"status": inference["status"]})
     if inference["status"] == "run" and whole.any():
         design = _read_design(files.design, inference["model"]["tested_term"])
         search = _Search(files, design, members, forming)
-        found = search.find(roi, whole, permutations, seed)
+        without = search.find(roi, whole, permutations, seed)
     grid = images.Grid(whole.shape, affine)
     gm = region_values.template_weights(files.gm, grid) if files.gm and roi.statistic == "gm_weighted" else None
     values = []
     for path, row in zip(files.maps, rows, strict=True):
         data = region_values.load_on_grid(path, grid)
         # Who took no part in the analysis took no part in the choice of its region either.
-        inside = found.voxels.get(row.participant_id, np.nonzero(whole))
+        inside = without.voxels.get(row.participant_id, np.nonzero(whole))
         value = region_values.summarise(
             data[inside],
             statistic=roi.statistic,
@@ -228,9 +228,9 @@ def write(
     columns["roi"] = "Region of interest, found again without the participant"
     tables.write_table(outputs.values, values, columns)
     arm_of = {row.participant_id: row.arm for row in rows}
-    regions = [{**row, "arm": arm_of.get(row["participant_id"])} for row in found.rows]
+    regions = [{**row, "arm": arm_of.get(row["participant_id"])} for row in without.rows]
     tables.write_table(outputs.regions, regions, REGION_COLUMNS)
-    tables.write_json(outputs.test, found.test)
+    tables.write_json(outputs.test, without.test)
 
 
 class _Search:
@@ -261,12 +261,12 @@ class _Search:
         centres = np.argwhere(self.mask) @ self.affine[:3, :3].T + self.affine[:3, 3]
         return _Within(chooser, definitions.within_cuts(roi, centres))
 
-    def find(self, roi: Region, whole: np.ndarray, permutations: int, seed: int) -> _Found:
+    def find(self, roi: Region, whole: np.ndarray, permutations: int, seed: int) -> _LeftOut:
         """The regions without each participant, and the test; ``whole`` is the mask of the region of all participants."""
         design, chooser = self.design, self._chooser(roi)
         regions = leave_one_out.left_out(self.residual, design.tested, design.nuisance, chooser)
         if regions is None:
-            return _Found({"status": f"not run: cluster {roi.cluster} was not found again"})
+            return _LeftOut({"status": f"not run: cluster {roi.cluster} was not found again"})
         agreement = _dice(regions.first, whole[self.mask])
         if agreement < 0.999:
             log.warning("the cluster found again overlaps the analysis' one by a Dice coefficient of %.3f", agreement)
@@ -282,7 +282,7 @@ class _Search:
         test = self._test(chooser, regions.first, permutations, seed)
         lost = [row["participant_id"] for row in rows if not row["voxels"]]
         more = {"dice_with_the_analysis": round(agreement, 4), "participants_without_a_cluster": lost}
-        return _Found({**test, **more}, voxels, rows)
+        return _LeftOut({**test, **more}, voxels, rows)
 
     def _test(self, chooser: leave_one_out.Chooser, first: np.ndarray, permutations: int, seed: int) -> dict[str, Any]:
         """The test of the tested term in the left-out regions, and its circular counterpart in the region ``first``."""

@@ -1,8 +1,9 @@
-"""Whether the words in a column are levels of a factor, or numbers and gaps that were written otherwise."""
+"""Whether the words in a column are the levels of a factor, or numbers and missing values in another notation."""
 
 import re
+from collections.abc import Sequence
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 
 # How programs and people write a missing value where BIDS has n/a.
 _GAPS = frozenset(
@@ -23,14 +24,14 @@ _SEXES = {
 _FEW = 3
 
 
-def check_values(values, names, column, file):
-    """Refuse a column's words that are no levels of a factor.
+def check_values(values: Sequence[str], names: Sequence[str], column: str, file: FilePath) -> None:
+    """Refuse words in a column that are not levels of a factor.
 
     Parameters
     ----------
-    values : list of str
-    names : list of str
-        Whose they are, for messages.
+    values : sequence of str
+    names : sequence of str
+        The participants they belong to, for messages.
     column : str
     file : path-like
         The table, for messages.
@@ -38,25 +39,25 @@ def check_values(values, names, column, file):
     Raises
     ------
     InputError
-        For words that mean a missing value, numbers with a decimal comma or a unit, levels that differ in case or blanks
-        alone, and nearly as many levels as people.
+        For words that mean a missing value, numbers with a decimal comma or a unit, levels that differ only in case or blanks,
+        and nearly as many levels as participants.
     """
-    gaps = [_of(value, who) for value, who in zip(values, names) if value.casefold() in _GAPS]
+    gaps = [_value_for(value, who) for value, who in zip(values, names) if value.casefold() in _GAPS]
     if gaps:
         raise InputError(
             file, column, _some(gaps), "a value, or n/a where it is missing", "Write n/a, or the value, in the table."
         )
-    commas = [_of(value, who) for value, who in zip(values, names) if _DECIMAL_COMMA.fullmatch(value)]
+    commas = [_value_for(value, who) for value, who in zip(values, names) if _DECIMAL_COMMA.fullmatch(value)]
     if commas:
         raise InputError(file, column, _some(commas), "a number with a decimal point", "Write points for the commas.")
-    units = [_WITH_UNIT.fullmatch(value) for value in values]
-    if all(units) and len({match[1] for match in units}) == 1 and len(set(values)) > 2:
+    units = [match[1] for value in values if (match := _WITH_UNIT.fullmatch(value))]
+    if len(units) == len(values) and len(set(units)) == 1 and len(set(values)) > 2:
         raise InputError(
             file,
             column,
-            _some([_of(value, who) for value, who in zip(values, names)]),
+            _some([_value_for(value, who) for value, who in zip(values, names)]),
             "numbers without a unit",
-            f"Take {units[0][1]} out of the cells; where they are names of groups, begin them with a letter.",
+            f"Take {units[0]} out of the cells; where they are names of groups, begin them with a letter.",
         )
     check_levels(values, names, column, file)
     levels = len(set(values))
@@ -70,20 +71,20 @@ def check_values(values, names, column, file):
         )
 
 
-def check_levels(values, names, column, file):
-    """Refuse levels of a factor that are one level, written in several ways.
+def check_levels(values: Sequence[str], names: Sequence[str], column: str, file: FilePath) -> None:
+    """Refuse a level of a factor that is written in several ways; parameters as :func:`check_values`.
 
     Raises
     ------
     InputError
-        For levels that differ in case or blanks alone, and for the two ways to write a sex.
+        For levels that differ only in case or blanks, and for words and letters for a sex side by side.
     """
-    spellings = {}
+    spellings: dict[str, dict[str, list[str]]] = {}
     for value, who in zip(values, names):
         key = re.sub(r"[\s_.-]+", "", value.casefold())
         spellings.setdefault(_SEXES.get(key, key), {}).setdefault(value, []).append(who)
     several = [
-        " and ".join(_of(value, ", ".join(people[:5])) for value, people in sorted(group.items()))
+        " and ".join(_value_for(value, ", ".join(people[:5])) for value, people in sorted(group.items()))
         for group in spellings.values()
         if len(group) > 1
     ]
@@ -93,9 +94,9 @@ def check_levels(values, names, column, file):
         )
 
 
-def _of(value, who):
+def _value_for(value: str, who: str) -> str:
     return f"{value} for {who}"
 
 
-def _some(texts):
+def _some(texts: Sequence[str]) -> str:
     return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more" if len(texts) > 10 else "")

@@ -153,7 +153,7 @@ def orders_within(keys: np.ndarray, strata: np.ndarray) -> np.ndarray:
     return order
 
 
-def permuted(data: Observations, order: np.ndarray, method: str = "pearson") -> np.ndarray:
+def permuted(data: Observations, order: np.ndarray, method: str) -> np.ndarray:
     """Absolute partial correlations of permuted data.
 
     The residuals of ``y`` are permuted and adjusted anew (Freedman & Lane 1983). Permuting within arms leaves the
@@ -183,9 +183,7 @@ def reaches(null: np.ndarray, observed: float) -> np.ndarray:
     return null >= abs(observed) * (1 - 1e-12) - 1e-15
 
 
-def permutation_p_value(
-    data: Observations, permutations: int, rng: np.random.Generator, method: str = "pearson"
-) -> float:
+def permutation_p_value(data: Observations, permutations: int, rng: np.random.Generator, method: str) -> float:
     """Two-sided p of a partial correlation by permuting participants within strata; see :func:`permuted`.
 
     Parameters
