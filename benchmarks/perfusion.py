@@ -8,6 +8,7 @@ walk of the head, the pose of the T1w, grey 60 and white 20 mL/100 g/min, one pe
 """
 
 import argparse
+import dataclasses
 import json
 import resource
 import subprocess
@@ -23,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import head
 from perfusion_settings import perfusion
-from pharmasl.perfusion import kinetics
+from pharmasl.perfusion import kinetics, quantification
 from pharmasl.space import images, transforms
 
 T1W = head.centred((110, 130, 100), (1.5, 1.5, 1.5), shift=(2, 5, -3))
@@ -107,20 +108,9 @@ def main():
             xfms = {n: str(folder / f"{n}.txt") for n in ("motion", "m0_motion", "coregistration")}
             aligned = {**xfms, "aslref": str(folder / "ref.nii.gz"), "confounds": str(folder / "confounds.tsv")}
             aligned["registration"] = str(folder / "registration.json")
-            names = [
-                "cbf",
-                "preproc",
-                "timeseries",
-                "brain_mask",
-                "gm",
-                "wm",
-                "csf",
-                "template_cbf",
-                "smooth",
-                "coverage",
-                "error",
-            ]
-            made = {n: str(folder / f"out_{n}.nii.gz") for n in names} | {"sidecar": str(folder / "cbf.json")}
+            names = [field.name for field in dataclasses.fields(quantification.Outputs) if "att" not in field.name]
+            made = {n: str(folder / f"out_{n}.nii.gz") for n in names}
+            made |= {"sidecar": str(folder / "cbf.json"), "repeats": str(folder / "repeats.tsv")}
             calls = {
                 "align_perfusion": {
                     "input": {**path, "m0": []},

@@ -1,6 +1,6 @@
 """Artefacts in the repeats of a perfusion series: their figures, and which repeats make the mean.
 
-A repeat is one estimate of perfusion: a label-control pair, or a deltaM or CBF volume. Detection is apart from
+A repeat is one estimate of perfusion: a label-control pair, or a deltaM or CBF volume. Detection is separate from
 exclusion: every detector's figures are there for every repeat, whatever the rule. Every rule
 (:mod:`pharmasl.perfusion.outlier_rules`) judges all repeats and always marks, however few it leaves: whatever happens to one
 repeat, no rule is switched off by it, and a scan with fewer good repeats never counts more of them. Whether those that pass
@@ -67,7 +67,7 @@ class Choice:
     figures : sequence of dict
         What was measured, one per repeat.
     notes : sequence of str
-        What could not be done as asked: a rule not applied, a tissue's threshold lowered.
+        What could not be done as configured: a rule not applied, a tissue's threshold lowered.
     measured : ndarray of bool, shape (N,), optional
         Those that hold a measurement; None for all.
     """

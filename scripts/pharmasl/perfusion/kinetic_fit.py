@@ -246,7 +246,7 @@ def _write_errors(arrays, n, number, solution, noise, beliefs, pull, out):
         if cbf > 0:
             out[ATT_ERROR] = noise / math.sqrt(cbf * cbf * (ss - gs * gs / gg) + pull)
     elif several and gg * ss - gs * gs > COLLINEAR * gg * ss:
-        # What each of the two tells beyond the other; the derivative by ATT is CBF times the change.
+        # What the data say of each of the two beyond the other; the derivative by ATT is CBF times the change.
         out[CBF_ERROR] = noise / math.sqrt(gg - gs * gs / ss)
         if cbf > 0:
             out[ATT_ERROR] = noise / (cbf * math.sqrt(ss - gs * gs / gg))

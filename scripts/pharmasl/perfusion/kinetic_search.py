@@ -29,7 +29,7 @@ from pharmasl.perfusion.kinetic_pieces import (
 
 # A later candidate must explain this share of the data more than an earlier one, beyond rounding.
 MARGIN = 1e-13
-# Squared sine of the angle between two model vectors below which data cannot tell them apart.
+# Squared sine of the angle between two model vectors below which data cannot distinguish them.
 COLLINEAR = 1e-12
 
 # A piece is searched on a grid of so many steps, then by golden section about each of its maxima.

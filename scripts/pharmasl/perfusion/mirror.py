@@ -2,8 +2,8 @@
 
 A header can be well formed and wrong: a T1-weighted image that was converted by way of a format without orientation is a
 plausible brain, mirrored, and a scan registers to it. But no brain's folds are those of its mirror image. So the tissues
-are mirrored, fitted anew from where the first fit lies, and the pattern of grey and white matter in the scan is asked
-which of the two it is (:func:`pharmasl.perfusion.coregistration.contrast`).
+are mirrored and fitted anew from where the first fit lies, and the pattern of grey and white matter in the scan decides
+which of the two fits (:func:`pharmasl.perfusion.coregistration.contrast`).
 
 This tells whether the two images agree, not which of them is right, and nothing where both are mirrored. It has no meaning
 with the template's tissues, which are other people's and symmetric.

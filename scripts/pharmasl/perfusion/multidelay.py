@@ -1,7 +1,7 @@
 """CBF and arterial transit time of a scan with several delays or labelling durations, voxel by voxel, by least squares.
 
 Between two of the transit times at which some delay changes sides (its label has not arrived, arrives, has wholly arrived),
-the general kinetic model (:mod:`pharmasl.perfusion.kinetics`) is CBF * exp(k ATT) * (a + b z): vectors a and b over delays
+the general kinetic model (:mod:`pharmasl.perfusion.kinetic_pieces`) is CBF * exp(k ATT) * (a + b z): vectors a and b over delays
 that do not depend on ATT, z an increasing function of -ATT, k = 1 / T1 of tissue - 1 / T1 of blood. Its residual sum of
 squares, profiled over CBF, then has one minimum, in closed form. The least over all such pieces and their ends is the least
 of all: no starting values (so the weighted delay is not needed for one), no iterations, no local minima.
@@ -12,7 +12,7 @@ data say little. With it a piece is searched: those that cannot hold the best va
 
 The arterial term (Woods et al. 2024, doi 10.1002/mrm.30091) is a boxcar in time. Which delays it reaches changes only at
 the same times, so that the reachable sets of delays are few; each is tried with each piece above. Label in arteries alone
-looks much like tissue from which label has gone, so that neither its volume nor, beside it, CBF may be negative: on real
+looks much like tissue from which label has gone, so that neither its volume nor the CBF fitted with it may be negative: on real
 scans of six delays every other voxel would otherwise have a large volume less a large CBF.
 """
 
@@ -36,20 +36,20 @@ class Fit:
     Attributes
     ----------
     cbf : ndarray
-        mL/100 g/min. May be negative: cut at zero, noise would raise the mean of regions and groups. It is not beside
-        label in arteries: a voxel of that alone has a CBF of 0, and NaN for its error.
+        mL/100 g/min. May be negative: cut at zero, noise would raise the mean of regions and groups. It is not
+        negative where label in arteries is fitted: a voxel of that alone has a CBF of 0, and NaN for its error.
     att : ndarray
         Arterial transit time, seconds. NaN where CBF is not above zero: no label, no time at which it arrives. Where all
         label has arrived before the first delay, ATT is only known to be at most that delay and reported as that delay.
     cbf_error, att_error : ndarray
         Standard errors, from the curvature of the sum of squares (with a prior, standard deviations from that of the
         posterior). ``att_error`` is NaN where ATT lies on a bound or before the first delay, or where the arterial term
-        takes all that tells it; there ``cbf_error`` is that for a known ATT. Without a prior both are NaN where only one
+        takes all that determines it; there ``cbf_error`` is that for a known ATT. Without a prior both are NaN where only one
         delay bears signal, so that a later arrival with a higher CBF explains it as well (the earliest is reported).
     abv : ndarray or None
         Arterial blood volume, fraction of the voxel; 0 where no arterial term improves the fit (enough).
     abat : ndarray or None
-        Arrival in arteries, seconds; NaN where ``abv`` is 0. Data tell only an interval, the middle of which is
+        Arrival in arteries, seconds; NaN where ``abv`` is 0. Data determine only an interval, the middle of which is
         reported, or of its part before ATT; under continuous labelling ``abv`` is scaled by exp(abat / T1 of blood) and is
         as uncertain as that.
     residual : ndarray

@@ -187,7 +187,7 @@ def components(
         centred = block[kept] - block[kept].mean(axis=0)
         _, extent, directions = np.linalg.svd(centred, full_matrices=False)
         rms = extent / np.sqrt(kept.sum())
-        # What is collinear has no extent, and goes with what is too small.
+        # Collinear motion has no extent and is dropped with what is too small.
         taken = np.flatnonzero(rms > LEAST_MOTION)[: most - len(sizes)]
         scores = np.hstack([scores, (block @ directions[taken].T) / extent[taken]])
         sizes += [float(r) for r in rms[taken]]
@@ -211,7 +211,7 @@ def _products(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.n
 
 
 def _fit(products, scores):
-    """Fit the components, and tell apart from them what fluctuates in common.
+    """The fit of the components, separated from what fluctuates in common.
 
     Parameters
     ----------

@@ -128,16 +128,16 @@ def _score(measured: Measured, outliers: settings.Outliers, thresholds: Threshol
     last = variance_within(values, tissue, kept, mean)
     while kept.sum() > 1:
         correlate(values, mean, kept, correlation)
-        likest = int(np.argmax(correlation))
-        kept[likest] = False
+        most_like = int(np.argmax(correlation))
+        kept[most_like] = False
         variance = variance_within(values, tissue, kept, mean)
         # The authors' program returns what it had before the variance rose, or before only one was left.
         if not variance < last or kept.sum() < LEAST_KEPT:
-            kept[likest] = True
+            kept[most_like] = True
             break
         change = 100 * (1 - variance / last)
-        dropped[likest] = (
-            f"score: the likest to the mean (r = {correlation[likest]:.2f}), whose variance within tissues falls "
+        dropped[most_like] = (
+            f"score: the likest to the mean (r = {correlation[most_like]:.2f}), whose variance within tissues falls "
             f"{change:.1f}% without it"
         )
         last = variance

@@ -1,4 +1,4 @@
-"""Partial volume correction: the CBF of grey and of white matter apart, by regression over a voxel's surroundings."""
+"""Partial volume correction: the CBF of grey and of white matter separately, by regression over a voxel's surroundings."""
 
 import math
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ def correct(
         In ``cbf``'s unit. NaN, never 0, where not determined: outside the mask, where ``cbf`` or a share is missing,
         where the voxel holds less than :data:`LEAST_SHARE` of the tissue, and where the estimate would be noisier than
         :data:`MOST_NOISE` times a voxel of ``cbf``: that noise is the root of the tissue's element on the diagonal of
-        the inverse of the window's normal equations. A tissue of which the window holds but a trace (:data:`TRACE`) is
+        the inverse of the window's normal equations. A tissue of which the window holds only a trace (:data:`TRACE`) is
         left out of the regression.
 
     Raises

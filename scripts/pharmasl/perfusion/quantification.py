@@ -4,7 +4,7 @@ On either grid every raw volume is sampled once, through all transforms composed
 subtracted after that. Which repeats (pairs, or differences of the scanner) make the mean is decided on the scan's own grid
 and holds for both. A voxel is quantified where it lies in the brain, where M0 is not next to nothing, and where at least
 half of the repeats used reach it (a head that moved leaves gaps at the edge of the field of view); elsewhere maps are
-zero, and the brain and coverage masks tell which zeros are missing values.
+zero, and the brain and coverage masks show which zeros are missing values.
 """
 
 import functools

@@ -52,7 +52,7 @@ def choose(
     alive = raw.repeats.alive
     cbf, displacement = np.ascontiguousarray(cbf[:, alive]), _displacement_within(raw, positions)[alive]
     if raw.several_delays:
-        # Delays differ in their perfusion: each repeat is judged beside those of its own delay.
+        # Delays differ in their perfusion: each repeat is compared with those of its own delay.
         for number in np.unique(raw.repeats.group[alive]):
             members = raw.repeats.of_group(number)[alive]
             cbf[:, members] -= np.nanmedian(cbf[:, members], axis=1, keepdims=True)

@@ -81,7 +81,7 @@ def examine(data: np.ndarray, volume_types: Sequence[str], group: Sequence[int] 
             continue
         members = [i for i, kind in enumerate(volume_types) if _family(kind, group[i]) == (name, delay)]
         lost |= _lost_of(flat[:, members], members, name, level)
-    # Copies are looked for over all delays: a copy of another delay's volume is none the better.
+    # Copies are looked for over all delays: a copy of another delay's volume is no measurement either.
     for name in dict.fromkeys(FAMILIES.values()):
         members = [i for i, kind in enumerate(volume_types) if FAMILIES.get(kind) == name and i not in lost]
         if name != "m0scan":
