@@ -50,7 +50,7 @@ def visits(rows: Sequence[Mapping[str, str | float | None]], value: str) -> Visi
             "participant": [bids.bare_label(str(row["participant_id"]), "sub") for row in rows],
             "session": [bids.bare_label(str(row["session_id"]), "ses") for row in rows],
             # None (not NaN) is how the tables hold a value that coverage made n/a.
-            "value": pd.to_numeric(pd.Series([row[value] for row in rows], dtype=object)),
+            "value": pd.Series([row[value] for row in rows], dtype=object).astype(np.float64),
         }
     )
     return table.pivot(index="participant", columns="session", values="value")

@@ -110,7 +110,7 @@ class Bootstrap:
         self, chosen: np.ndarray, distributions: np.ndarray, method: Literal["BCa", "percentile"], level: float
     ) -> np.ndarray:
         """Ends, (chosen, 2), of the intervals of some statistics by their bootstrap distributions."""
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             result = stats.bootstrap(
                 self._samples,

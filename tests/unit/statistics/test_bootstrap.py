@@ -63,3 +63,30 @@ def test_stratified_resampling_keeps_arm_sizes():
     index = next(each for each in drawn if each.shape == (300, 13))
     assert (strata[index] == strata).all()
     assert np.unique(index).size == 13
+
+
+def test_samples_without_the_statistic_are_left_out_up_to_one_in_twenty():
+    values = np.random.default_rng(5).normal(size=40)
+
+    def statistics(index):
+        mean = values[index].mean(axis=-1)
+        # Undefined in some samples, never in the sample itself or without one participant.
+        return np.stack([mean, np.where(values[index].min(axis=-1) > np.sort(values)[3], np.nan, mean)])
+
+    drawn = bootstrap.Bootstrap(statistics, np.zeros(40), 999, np.random.default_rng(0))
+    assert 0 < np.isnan(drawn.distributions[1]).mean() < 0.05
+    kept = drawn.distributions[1][np.isfinite(drawn.distributions[1])]
+    ends = drawn.intervals("percentile")
+    np.testing.assert_allclose(ends[0], np.percentile(drawn.distributions[0], [2.5, 97.5]), rtol=1e-12)
+    np.testing.assert_allclose(ends[1], np.percentile(kept, [2.5, 97.5]), rtol=1e-12)
+    assert np.isfinite(drawn.intervals("BCa")).all()
+
+
+def test_an_arm_of_one_is_drawn_as_itself_and_a_constant_has_no_bca_interval():
+    strata = np.array(["a"] * 6 + ["b"])
+    drawn = bootstrap.Bootstrap(
+        lambda index: np.stack([index.max(axis=-1), 0.0 * index.sum(axis=-1)]), strata, 99, np.random.default_rng(1)
+    )
+    assert (drawn.distributions[0] == 6).all()
+    assert np.isnan(drawn.intervals("BCa")[1]).all()
+    np.testing.assert_array_equal(drawn.intervals("percentile")[1], [0, 0])
