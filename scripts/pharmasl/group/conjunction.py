@@ -1,21 +1,40 @@
 """Where several analyses all find an effect of one sign (Nichols et al. 2005, NeuroImage 25:653)."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import map_sidecars, verdict
 from pharmasl.space import images
 from pharmasl.statistics import conjunctions
 
 
-def write(statistics, p_values, inferences, outputs, *, name, analyses):
+class Outputs(Protocol):
+    """Paths of a conjunction's files."""
+
+    z: str
+    pfwe: str
+    inference: str
+
+
+def write(
+    statistics: Sequence[FilePath],
+    p_values: Sequence[FilePath],
+    inferences: Sequence[FilePath],
+    outputs: Outputs,
+    *,
+    name: str,
+    analyses: Sequence[str],
+) -> None:
     """Write the minimum statistic, its family-wise p, and what they mean.
 
     Parameters
     ----------
     statistics : list of path-like
-        z maps, one an analysis.
+        z maps, one per analysis.
     p_values : list of path-like
         Corrected p of voxels by what decides each analysis, as -log10.
     inferences : list of path-like

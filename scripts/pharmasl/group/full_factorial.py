@@ -17,6 +17,7 @@ mean variance. Without the prior (``prior=0``) the restricted likelihood of a me
 2 x 2 covariance for each group has its maximum at the pooled cross-products over n_g - 1, in closed form.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,9 +43,9 @@ class FullFactorial(NamedTuple):
     df : int
         Scans minus cells.
     covariance : ndarray of shape (G, 2, 2)
-        Errors of the two sessions, a matrix a group in order of ``groups``, relative to the voxel's variance. Its
+        Errors of the two sessions, a matrix per group in order of ``groups``, relative to the voxel's variance. Its
         scale does not matter to t.
-    groups : list
+    groups : list of str
     selected : int
         Voxels that entered the pooled covariance.
     """
@@ -53,7 +54,7 @@ class FullFactorial(NamedTuple):
     t: np.ndarray
     df: int
     covariance: np.ndarray
-    groups: list
+    groups: list[str]
     selected: int
 
 
@@ -61,12 +62,14 @@ class FullFactorial(NamedTuple):
 _PAIR = np.array([[[1.0, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 1], [1, 0]]])
 
 
-def _members(first, second, groups):
-    first, second, groups = np.asarray(first), np.asarray(second), np.asarray(groups)
-    if first.shape != second.shape or first.ndim != 2 or first.shape[1] != len(groups):
+def _members(
+    first: np.ndarray, second: np.ndarray, groups: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[str], list[np.ndarray]]:
+    first, second, labels = np.asarray(first), np.asarray(second), np.asarray(groups)
+    if first.shape != second.shape or first.ndim != 2 or first.shape[1] != len(labels):
         raise ValueError(f"sessions of shapes {first.shape} and {second.shape} for {len(groups)} participants")
-    names = sorted(set(groups.tolist()))
-    members = [np.flatnonzero(groups == name) for name in names]
+    names = sorted(set(labels.tolist()))
+    members = [np.flatnonzero(labels == name) for name in names]
     for name, rows in zip(names, members):
         if len(rows) < 2:
             raise InputError(
@@ -77,7 +80,7 @@ def _members(first, second, groups):
     return first, second, names, members
 
 
-def _moments(first, second, members):
+def _moments(first: np.ndarray, second: np.ndarray, members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Cell means (G, 2, W) and cross-products of the deviations (G, 3, W): 11, 22, 12."""
     means, products = [], []
     for rows in members:
@@ -89,7 +92,7 @@ def _moments(first, second, members):
     return np.array(means), np.array(products)
 
 
-def _reml(pooled, sizes, prior):
+def _reml(pooled: np.ndarray, sizes: np.ndarray, prior: float) -> np.ndarray:
     """Covariance components of each group from its pooled cross-products, by Fisher scoring.
 
     A step follows the gradient's flow for a time set by the curvature (a Newton step damped along flat directions),
@@ -132,13 +135,19 @@ def _reml(pooled, sizes, prior):
     return np.einsum("gk,kij->gij", h, patterns)
 
 
-def pooled_covariance(first, second, groups, selection_p=0.001, prior=PRIOR):
+def pooled_covariance(
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: Sequence[str],
+    selection_p: float = 0.001,
+    prior: float = PRIOR,
+) -> tuple[np.ndarray, int]:
     """Covariance of the two sessions in each group, pooled over the voxels where any cell mean differs from 0.
 
     Parameters
     ----------
     first, second : ndarray of shape (V, n)
-        Complete data, a row a voxel and a column a participant.
+        Complete data, a row per voxel and a column per participant.
     groups : sequence of length n
         Arm of each participant.
     selection_p : float
@@ -188,7 +197,17 @@ def pooled_covariance(first, second, groups, selection_p=0.001, prior=PRIOR):
     return _reml(pooled, sizes, prior), selected
 
 
-def fit(first, second, groups, treatment, control, *, covariance=None, selection_p=0.001, prior=PRIOR):
+def fit(
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: Sequence[str],
+    treatment: str,
+    control: str,
+    *,
+    covariance: np.ndarray | None = None,
+    selection_p: float = 0.001,
+    prior: float = PRIOR,
+) -> FullFactorial:
     """Test the group-by-time interaction in SPM's full factorial design.
 
     Parameters
@@ -196,7 +215,7 @@ def fit(first, second, groups, treatment, control, *, covariance=None, selection
     first, second : ndarray of shape (V, n)
         Baseline and follow-up, complete data.
     groups : sequence of length n
-    treatment, control : object
+    treatment, control : str
         The two groups compared; further groups only add to the residual variance.
     covariance : ndarray of shape (G, 2, 2), optional
         Known errors' covariance instead of :func:`pooled_covariance`.
@@ -239,7 +258,9 @@ def fit(first, second, groups, treatment, control, *, covariance=None, selection
     return FullFactorial(effect, t, int(df), covariance, names, selected)
 
 
-def whitened_residuals(first, second, groups, covariance):
+def whitened_residuals(
+    first: np.ndarray, second: np.ndarray, groups: Sequence[str], covariance: np.ndarray
+) -> np.ndarray:
     """Residuals of the whitened model, for the smoothness of random fields.
 
     Parameters

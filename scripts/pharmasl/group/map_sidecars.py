@@ -1,8 +1,11 @@
 """A JSON file beside each map of an analysis: what its values are, in which unit, and where its threshold lies."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
 
 _LOG10 = "-log10 of the {}: 1.3 is .05, 2 is .01, and larger is stronger evidence; {}"
@@ -30,20 +33,20 @@ _MAPS = {
 }
 
 
-def beside(image):
+def beside(image: FilePath) -> Path:
     """The sidecar's path of an image."""
     return Path(str(image).removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
-def write(outputs, summary):
+def write(outputs: Any, summary: Mapping[str, Any]) -> None:
     """Write the sidecars of an analysis' maps, of the search volume and of the clusters.
 
     Parameters
     ----------
     outputs : object
         An attribute for each map, with its path.
-    summary : dict
-        What the analysis' ``_inference.json`` holds: ``status``, ``contrast``, ``effect``, ``alpha`` and, if it was run,
+    summary : mapping
+        Content of the analysis' ``_inference.json``: ``status``, ``contrast``, ``effect``, ``alpha`` and, if it was run,
         ``model``.
     """
     model = summary.get("model") or {}
@@ -69,7 +72,7 @@ def write(outputs, summary):
     )
 
 
-def write_conjunction(outputs, analyses, alpha):
+def write_conjunction(outputs: Any, analyses: Sequence[str], alpha: float) -> None:
     """Write the sidecars of a conjunction's two maps."""
     common = {"Analyses": list(analyses), "Details": Path(outputs.inference).name}
     tables.write_json(

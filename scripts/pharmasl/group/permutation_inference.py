@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.errors import InputError
-from pharmasl.group import combination, definitions, random_field_inference, random_fields, results, verdict
+from pharmasl.group import combination, definitions, random_field_inference, residual_smoothness, results, verdict
 from pharmasl.group.engine import clusters, differences, glm, maxima, permutation, relabelling, statistic, tfce
 from pharmasl.group.engine.differences import Differences
 from pharmasl.group.engine.glm import PartialForm
@@ -302,7 +302,7 @@ def _random_fields(fitted: _Fitted, rows: list[ClusterRow]) -> dict[str, Any]:
         fitted.maps,
         rows,
         fitted.inference,
-        residuals=random_fields.residual_rows(tile, fitted.model.matrix),
+        residuals=residual_smoothness.residual_rows(tile, fitted.model.matrix),
         images=len(fitted.model.participants),
         df=fitted.partial.df,
         threshold=fitted.observed.threshold,

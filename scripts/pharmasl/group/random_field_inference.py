@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from pharmasl.errors import InputError
-from pharmasl.group import definitions, random_fields, results, verdict
+from pharmasl.group import definitions, random_fields, residual_smoothness, results, verdict
 from pharmasl.group.engine import clusters, glm
 from pharmasl.group.full_factorial import FullFactorial
 from pharmasl.group.maps import Maps
@@ -49,7 +49,7 @@ def fields(
     """
     tails = 2 if inference.two_sided else 1
     try:
-        smooth = random_fields.smoothness(residuals, maps.brain_mask, images)
+        smooth = residual_smoothness.smoothness(residuals, maps.brain_mask, images)
         counts, voxels = random_fields.small_volume(maps.brain_mask, maps.mask, smooth.fwhm)
         p = random_fields.cluster_p(
             np.array([row["size_voxels"] for row in rows], dtype=float), threshold, df, counts, smooth.fwhm

@@ -11,194 +11,19 @@ three voxels of FWHM or more), and for clusters a high threshold (p of .001 or l
 what an analysis does not meet. All p are one-sided; for both signs test t and -t at half the level.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numpy.typing import ArrayLike
 from scipy import special
 
 from pharmasl.errors import InputError
 
 _FOUR_LOG_TWO = 4 * np.log(2)
 
-# Voxels whose residuals of all images are in memory at a time.
-_TILE = 1024
 
-
-class Smoothness(NamedTuple):
-    """Smoothness of the standardised residuals.
-
-    Attributes
-    ----------
-    fwhm : ndarray of shape (3,)
-        Full width at half maximum along the three axes of the array, voxels. Its product is the volume of a resel.
-    resels_per_voxel : float
-        1 / product of ``fwhm``.
-    voxels : int
-        Voxels whose gradient was known.
-    images : int
-        Residual images used.
-    """
-
-    fwhm: np.ndarray
-    resels_per_voxel: float
-    voxels: int
-    images: int
-
-
-@njit(cache=True, nogil=True)
-def _roughness(place, ahead, here, next_, total):
-    """Add up what the gradients of one plane of voxels say; return how many voxels counted.
-
-    The root determinant and the three root diagonal elements of the gradients' covariance go to ``total``. ``place``
-    and ``ahead`` (Y, Z) number the mask's voxels of this plane and the next, -1 outside; ``here`` and ``next_`` (W, n)
-    are their standardised residuals. A voxel counts where the whole cube of 2 x 2 x 2 voxels ahead of it lies in the
-    mask: SPM's trilinear derivative is unknown where any of the eight is.
-    """
-    counted = 0
-    for j in range(place.shape[0] - 1):
-        for k in range(place.shape[1] - 1):
-            o, y, z = place[j, k], place[j + 1, k], place[j, k + 1]
-            x = ahead[j, k]
-            if min(o, x, y, z) < 0:
-                continue
-            if min(place[j + 1, k + 1], ahead[j + 1, k], ahead[j, k + 1], ahead[j + 1, k + 1]) < 0:
-                continue
-            xx = yy = zz = xy = xz = yz = 0.0
-            for s in range(here.shape[1]):
-                gx = next_[x, s] - here[o, s]
-                gy = here[y, s] - here[o, s]
-                gz = here[z, s] - here[o, s]
-                xx += gx * gx
-                yy += gy * gy
-                zz += gz * gz
-                xy += gx * gy
-                xz += gx * gz
-                yz += gy * gz
-            determinant = xx * yy * zz + 2 * xy * xz * yz - xx * yz * yz - yy * xz * xz - zz * xy * xy
-            total[0] += np.sqrt(max(determinant, 0.0))
-            total[1] += np.sqrt(xx)
-            total[2] += np.sqrt(yy)
-            total[3] += np.sqrt(zz)
-            counted += 1
-    return counted
-
-
-def smoothness(residuals, mask, n, most=64):
-    """Estimate the smoothness of the errors from the residuals of a model.
-
-    Two planes of voxels, of the images used for the gradients, are in memory at a time, whatever the number of
-    participants.
-
-    Parameters
-    ----------
-    residuals : callable or ndarray of shape (V, n)
-        Residuals of the full model (whitened where the model is): the array, or a function of ``(start, stop)`` that
-        gives the rows of those voxels of ``mask``, in C order, as an array of shape (stop - start, n). Each voxel may
-        have any scale of its own: it is standardised here, so that the degrees of freedom drop out.
-    mask : ndarray of bool, shape (X, Y, Z)
-        Of voxels whose residuals vary.
-    n : int
-        Images: participants, or scans where the model is of scans.
-    most : int
-        At most so many images, evenly spread, are used for the gradients (SPM's ``stats.maxres``).
-
-    Returns
-    -------
-    Smoothness
-
-    Raises
-    ------
-    InputError
-        If no voxel has neighbours, or the residuals do not vary from voxel to voxel.
-    ValueError
-        If the residuals have another shape.
-    """
-    mask = np.asarray(mask, dtype=bool)
-    voxels = int(mask.sum())
-    if callable(residuals):
-        rows = residuals
-    elif residuals.shape == (voxels, n):
-
-        def rows(start, stop):
-            return residuals[start:stop]
-    else:
-        raise ValueError(f"residuals of shape {residuals.shape} for {voxels} voxels and {n} images")
-    # As SPM picks them: evenly spaced numbers from the first to the last image, rounded half up.
-    pick = np.floor(np.linspace(1, n, min(n, most)) + 0.5).astype(np.int64) - 1
-
-    def plane(i, first):
-        """Numbers of plane i's voxels within the plane, and their standardised residuals."""
-        place = np.full(mask.shape[1:], -1, dtype=np.int64)
-        count = int(mask[i].sum())
-        values, varies = np.empty((count, len(pick))), np.empty(count, dtype=bool)
-        for start in range(0, count, _TILE):
-            stop = min(start + _TILE, count)
-            tile = np.asarray(rows(first + start, first + stop), dtype=np.float64)
-            length = np.sqrt(np.einsum("vi,vi->v", tile, tile))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values[start:stop] = tile[:, pick] / length[:, None]
-            varies[start:stop] = length > 0
-        place[mask[i]] = np.where(varies, np.arange(count), -1)
-        return place, values, first + count
-
-    total, counted = np.zeros(4), 0
-    place, here, first = plane(0, 0)
-    for i in range(1, mask.shape[0]):
-        ahead, next_, first = plane(i, first)
-        counted += _roughness(place, ahead, here, next_, total)
-        place, here = ahead, next_
-    if counted == 0 or not (total > 0).all():
-        raise InputError(
-            "analysis",
-            "search volume",
-            f"{voxels} voxels, {counted} of them with all neighbours and residuals that differ between them",
-            "a volume at least two voxels thick with residuals that vary",
-            "Use permutation inference, which needs no smoothness.",
-        )
-    # SPM takes the average over the images used times n / df, of residuals of unit variance; with rows of length 1 in
-    # place of sqrt(df) this leaves n / images of the sum.
-    factor = n / len(pick)
-    volume = total[0] / counted * (factor / _FOUR_LOG_TWO) ** 1.5
-    axes = total[1:] / counted * np.sqrt(factor / _FOUR_LOG_TWO)
-    # Shape from the axes, volume from the determinant, which is unbiased.
-    fwhm = 1 / (volume ** (1 / 3) * axes / axes.prod() ** (1 / 3))
-    return Smoothness(fwhm, float(1 / fwhm.prod()), int(counted), len(pick))
-
-
-def residual_rows(data, matrix):
-    """A function that gives the residuals of some voxels, for :func:`smoothness`, without a copy of the data.
-
-    Parameters
-    ----------
-    data : callable
-        Function of ``(start, stop)`` that gives those voxels' data, shape (stop - start, n): of an array of shape
-        (V, n) ``lambda start, stop: data[start:stop]``, of one of shape (n, V) ``differences.Differences.tile``.
-    matrix : ndarray of shape (n, p)
-        The full design, the tested term included.
-
-    Returns
-    -------
-    callable
-    """
-    matrix = np.asarray(matrix, dtype=np.float64)
-    left, singular, _ = np.linalg.svd(matrix / np.sqrt((matrix**2).sum(axis=0)), full_matrices=False)
-    basis = left[:, singular > 1e-10 * singular[0]]
-
-    def rows(start, stop):
-        tile = np.array(data(start, stop), dtype=np.float64)
-        raw = np.einsum("vi,vi->v", tile, tile)
-        # Twice: the second projection removes what rounding left of a large mean.
-        for _ in range(2):
-            tile -= (tile @ basis) @ basis.T
-        # What is left of a voxel that does not vary is rounding, not a residual.
-        tile[np.einsum("vi,vi->v", tile, tile) <= 1e-20 * raw] = 0
-        return tile
-
-    return rows
-
-
-def resels(mask, fwhm):
+def resels(mask: np.ndarray, fwhm: ArrayLike) -> np.ndarray:
     """Resel counts of a search volume of any shape (Worsley et al. 1996, eq. 3.2, by counting lattice elements).
 
     Parameters
@@ -214,7 +39,7 @@ def resels(mask, fwhm):
     """
     mask = np.asarray(mask, dtype=bool)
 
-    def both(volume, axis):
+    def both(volume: np.ndarray, axis: int) -> np.ndarray:
         ahead = [slice(None)] * 3
         here = [slice(None)] * 3
         ahead[axis], here[axis] = slice(1, None), slice(0, -1)
@@ -230,8 +55,8 @@ def resels(mask, fwhm):
     return np.array([points - sum(edges) + sum(faces.values()) - cubes, one, two, cubes * r.prod()])
 
 
-def ec_densities(t, df):
-    """Euler-characteristic densities of a t field, dimensions 0 to 3, a resel (Worsley et al. 1996, table II).
+def ec_densities(t: ArrayLike, df: float) -> np.ndarray:
+    """Euler-characteristic densities of a t field, dimensions 0 to 3, per resel (Worsley et al. 1996, table II).
 
     Parameters
     ----------
@@ -256,7 +81,7 @@ def ec_densities(t, df):
     )
 
 
-def expected_euler_characteristic(t, df, counts):
+def expected_euler_characteristic(t: ArrayLike, df: float, counts: ArrayLike) -> np.ndarray:
     """Expected Euler characteristic of a t field above a height: about the expected number of clusters if that is high.
 
     Parameters
@@ -277,7 +102,7 @@ def expected_euler_characteristic(t, df, counts):
     return np.tensordot(counts, densities, axes=1)
 
 
-def peak_p(t, df, counts, voxels):
+def peak_p(t: ArrayLike, df: float, counts: ArrayLike, voxels: int) -> np.ndarray:
     """Family-wise p of a peak's height, one-sided.
 
     Parameters
@@ -320,7 +145,7 @@ class ClusterP(NamedTuple):
     expected_voxels: float
 
 
-def cluster_p(extent, threshold, df, counts, fwhm):
+def cluster_p(extent: ArrayLike, threshold: float, df: float, counts: ArrayLike, fwhm: ArrayLike) -> ClusterP:
     """P of clusters by their extent.
 
     Parameters
@@ -345,8 +170,8 @@ def cluster_p(extent, threshold, df, counts, fwhm):
         If the threshold is so low that a t field of these degrees of freedom has no positive Euler characteristic in
         the search volume's own dimension: the law does not hold there.
     """
-    counts, extent = np.asarray(counts, dtype=np.float64), np.asarray(extent, dtype=np.float64)
-    dimension = int(np.flatnonzero(counts).max())
+    resel_counts, extent = np.asarray(counts, dtype=np.float64), np.asarray(extent, dtype=np.float64)
+    dimension = int(np.flatnonzero(resel_counts).max())
     densities = ec_densities(threshold, df)
     if dimension == 0 or not (densities > 0).all():
         raise InputError(
@@ -365,7 +190,7 @@ def cluster_p(extent, threshold, df, counts, fwhm):
     return ClusterP(-np.expm1(-clusters * uncorrected), uncorrected, clusters, float(size * np.prod(np.asarray(fwhm))))
 
 
-def set_p(number, threshold, df, counts, tails=1):
+def set_p(number: int, threshold: float, df: float, counts: ArrayLike, tails: int = 1) -> float:
     """Probability of at least ``number`` clusters above the threshold, of any extent (SPM's set level).
 
     Parameters
@@ -384,10 +209,10 @@ def set_p(number, threshold, df, counts, tails=1):
     return 1.0 if number <= 0 else float(special.gammainc(number, expected))
 
 
-def small_volume(mask, roi, fwhm):
-    """What p of a search restricted to a region need: its resels, with the smoothness of the whole brain.
+def small_volume(mask: np.ndarray, roi: np.ndarray, fwhm: ArrayLike) -> tuple[np.ndarray, int]:
+    """Resels and voxels of a search restricted to a region, with the smoothness of the whole brain.
 
-    Give the result to :func:`peak_p` and :func:`cluster_p`; clusters are then those of the map *within* the region, so
+    Pass the result to :func:`peak_p` and :func:`cluster_p`; clusters are then those of the map *within* the region, so
     an extent counts only the voxels inside. The region must be chosen without looking at the map.
 
     Parameters
@@ -420,8 +245,8 @@ def small_volume(mask, roi, fwhm):
     return resels(inside, fwhm), int(inside.sum())
 
 
-def doubts(fwhm, forming_p, df):
-    """Which assumptions of random-field theory an analysis strains.
+def doubts(fwhm: Sequence[float] | np.ndarray, forming_p: float, df: float) -> list[str]:
+    """The assumptions of random-field theory that an analysis strains, each as a sentence.
 
     Parameters
     ----------
@@ -436,17 +261,17 @@ def doubts(fwhm, forming_p, df):
     list of str
         Empty where there is nothing to say.
     """
-    found = []
+    strained = []
     if min(fwhm) < 3:
-        found.append(
+        strained.append(
             f"smoothness of {min(fwhm):.2g} voxels along one axis: below about 3 the field is no smooth one; p of peaks are "
             "conservative and p of clusters unreliable (Hayasaka and Nichols 2003, doi 10.1016/j.neuroimage.2003.08.003)"
         )
     if forming_p > 0.001 * (1 + 1e-9):
-        found.append(
+        strained.append(
             f"cluster-forming p of {forming_p:g}: above .001 clusters come out significant too often "
             "(Eklund et al. 2016, doi 10.1073/pnas.1602413113)"
         )
     if df < 20:
-        found.append(f"{df:g} degrees of freedom: the theory is approximate below about 20")
-    return found
+        strained.append(f"{df:g} degrees of freedom: the theory is approximate below about 20")
+    return strained

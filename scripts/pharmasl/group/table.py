@@ -1,10 +1,12 @@
 """The table of clusters and their peaks."""
 
 import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from pharmasl.errors import InputError
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import random_fields
 from pharmasl.space import images
@@ -16,7 +18,7 @@ PEAKS, PEAK_DISTANCE = 3, 8.0
 # Of every size of an effect in a cluster.
 _CHOSEN = "an overestimate, as the same data chose the cluster"
 
-COLUMNS = {
+COLUMNS: dict[str, str | dict[str, Any]] = {
     "cluster": "Label in the clusters image; 1 is the largest cluster, so the one with the smallest p",
     "peak": "1 is the cluster's largest |t|; then local maxima of |t| at least 8 mm from all before, three at most",
     "x": {"Description": "Right of the template's origin", "Units": "mm"},
@@ -57,7 +59,13 @@ COLUMNS = {
 }
 
 
-def local_maxima(values, where, voxel_size, distance=PEAK_DISTANCE, number=PEAKS):
+def local_maxima(
+    values: np.ndarray,
+    where: np.ndarray,
+    voxel_size: np.ndarray,
+    distance: float = PEAK_DISTANCE,
+    number: int = PEAKS,
+) -> list[int]:
     """The largest local maxima of a region, at a distance from one another.
 
     Parameters
@@ -86,7 +94,7 @@ def local_maxima(values, where, voxel_size, distance=PEAK_DISTANCE, number=PEAKS
         if step != (1, 1, 1):
             around = np.maximum(around, box[tuple((inner + np.array(step) - 1).T)])
     order = np.lexsort((np.arange(len(where)), -heights))
-    chosen = []
+    chosen: list[int] = []
     for k in order:
         if heights[k] < around[k]:
             continue
@@ -98,7 +106,7 @@ def local_maxima(values, where, voxel_size, distance=PEAK_DISTANCE, number=PEAKS
     return chosen
 
 
-def _short(value, digits=6):
+def _short(value: float, digits: int = 6) -> float:
     """A float32 map's value without the digits that it does not have."""
     return float(f"{float(value):.{digits}g}")
 
@@ -121,7 +129,13 @@ _OF_CLUSTER = (
 _LOGARITHMS = {"p_fwe_voxel": "voxel_pfwe", "p_fwe_tfce": "tfce_pfwe", "q_fdr": "qfdr"}
 
 
-def rows(maps, clusters, affine, inference, atlas=None):
+def rows(
+    maps: Mapping[str, np.ndarray],
+    clusters: np.ndarray,
+    affine: np.ndarray,
+    inference: Mapping[str, Any],
+    atlas: Atlas | None = None,
+) -> list[dict[str, Any]]:
     """The rows of the table.
 
     Parameters
@@ -140,15 +154,15 @@ def rows(maps, clusters, affine, inference, atlas=None):
     list of dict
         Keys as ``COLUMNS``; clusters in order of their labels, a cluster's peaks in order of |t|.
     """
-    told = {row["cluster"]: row for row in inference.get("clusters", [])}
+    results = {row["cluster"]: row for row in inference.get("clusters", [])}
     fields = inference.get("random_fields") or {}
     t = maps["t"]
     index = np.argwhere(clusters > 0)
     labels = clusters[tuple(index.T)]
     volume = abs(np.linalg.det(affine[:3, :3]))
     magnitude = np.abs(t)
-    found = []
-    # One sort, not one pass over the image a cluster: noise makes hundreds of clusters.
+    peaks = []
+    # One sort, not one pass over the image per cluster: noise makes hundreds of clusters.
     order = np.argsort(labels, kind="stable")
     bounds = np.flatnonzero(np.diff(labels[order], prepend=0, append=0))
     for start, stop in itertools.pairwise(bounds):
@@ -170,7 +184,7 @@ def rows(maps, clusters, affine, inference, atlas=None):
             if number == 1:
                 row["size_voxels"] = len(where)
                 row["volume_mm3"] = _short(len(where) * volume, 9)
-                own = told.get(int(clusters[at]), {})
+                own = results.get(int(clusters[at]), {})
                 row |= {key: None if own.get(key) is None else _short(own[key]) for key in _OF_CLUSTER}
                 row["significant"] = "yes" if own["significant"] else "no"
             row = {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
@@ -180,11 +194,11 @@ def rows(maps, clusters, affine, inference, atlas=None):
                 if number == 1:
                     shares = [(region, share) for region, share in atlas.shares(places) if share >= 0.01]
                     row["regions"] = "; ".join(f"{region} {100 * share:.0f} %" for region, share in shares)
-            found.append(row)
-    return found
+            peaks.append(row)
+    return peaks
 
 
-def _peak(fields, t):
+def _peak(fields: Mapping[str, Any], t: float) -> float | None:
     if fields.get("status") != "known":
         return None
     p = random_fields.peak_p(t, fields["df"], np.array(fields["resels"]), fields["voxels"])
@@ -194,16 +208,22 @@ def _peak(fields, t):
 MAPS = ("effect", "t", "z", "voxel_pfwe", "tfce_pfwe", "qfdr")
 
 
-def write(given, clusters, inference, atlas, path):
+def write(
+    images_of: Mapping[str, FilePath],
+    clusters: FilePath,
+    inference: FilePath,
+    atlas: Sequence[FilePath],
+    path: FilePath,
+) -> None:
     """Write the table of an analysis.
 
     Parameters
     ----------
-    given : dict
+    images_of : mapping
         :data:`MAPS` to images of the analysis.
     clusters, inference : path-like
         The labelled image, and the block of definitions.
-    atlas : list of path-like
+    atlas : sequence of path-like
         Empty, or the labelled image and its names.
     path : path-like
         ``.tsv``; a sidecar is written beside it.
@@ -216,10 +236,14 @@ def write(given, clusters, inference, atlas, path):
     labels, affine = images.load(clusters, dtype=np.int32)
     maps = {}
     for name in MAPS:
-        maps[name], own = images.load(given[name])
+        maps[name], own = images.load(images_of[name])
         if maps[name].shape != labels.shape or not np.allclose(own, affine, atol=1e-4):
             raise InputError(
-                given[name], "grid", maps[name].shape, f"the clusters' grid, {labels.shape}", "Run the analysis again."
+                images_of[name],
+                "grid",
+                maps[name].shape,
+                f"the clusters' grid, {labels.shape}",
+                "Run the analysis again.",
             )
     names = Atlas(*atlas) if atlas else None
     tables.write_table(path, rows(maps, labels, affine, tables.read_json(inference), names), COLUMNS)

@@ -5,8 +5,10 @@ their error rates. One of them is declared (``inference.primary``) and decides; 
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 FAMILY_WISE, FALSE_DISCOVERY = "family-wise error", "false discovery rate"
 # In words that follow "by".
@@ -60,12 +62,12 @@ class Verdict:
     significant_clusters: int
     voxels_outside_clusters: int
 
-    def block(self) -> dict:
+    def block(self) -> dict[str, Any]:
         """As the block ``verdict`` of an analysis' definitions."""
         return asdict(self)
 
 
-def passes(p, alpha: float):
+def passes(p: ArrayLike, alpha: float) -> np.ndarray:
     """Whether p are at most alpha, rounding aside."""
     return np.asarray(p) <= alpha + ROUNDING
 
@@ -102,9 +104,9 @@ def decide(
     p_clusters : ndarray of shape (number,)
         The least p within each cluster.
     """
-    of_clusters = np.ones(number + 1)
-    np.minimum.at(of_clusters, labels, p)
-    inside = of_clusters[1:]
+    least_p = np.ones(number + 1)
+    np.minimum.at(least_p, labels, p)
+    inside = least_p[1:]
     good = passes(p, alpha)
     least = float(p.min(initial=1.0))
     verdict = Verdict(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from loading import shared_data
 from pharmasl.errors import InputError
-from pharmasl.group import full_factorial, random_fields
+from pharmasl.group import full_factorial, random_fields, residual_smoothness
 from scipy import stats
 
 
@@ -54,7 +54,7 @@ def test_a_vanishing_prior_leaves_the_likelihoods_maximum():
 def test_smoothness_of_the_whitened_residuals_is_spms():
     first, second, groups, mask, spm, _ = small()
     residuals = full_factorial.whitened_residuals(first, second, groups, of_spm(spm["reml_h"]))
-    estimate = random_fields.smoothness(residuals, mask, 30)
+    estimate = residual_smoothness.smoothness(residuals, mask, 30)
     np.testing.assert_allclose(estimate.fwhm, spm["FWHM_voxels"], rtol=2e-6)
     np.testing.assert_allclose(random_fields.resels(mask, estimate.fwhm), spm["R_resels"], rtol=5e-6)
 

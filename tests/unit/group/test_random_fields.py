@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from loading import shared_data
 from pharmasl.errors import InputError
-from pharmasl.group import random_fields
+from pharmasl.group import random_fields, residual_smoothness
 from pharmasl.group.engine import clusters, glm
 from pharmasl.statistics import multiplicity
 from scipy import ndimage, special, stats
@@ -31,7 +31,7 @@ def small(name):
     data = (stored["Y"][:, 1] - stored["Y"][:, 0]).astype(np.float64).T.copy()
     nuisance = np.column_stack([np.ones(15)] + ([stored["design"][:, 2]] if name == "ttc" else []))
     model = glm.partial_form(stored["drug"].astype(float), nuisance)
-    rows = random_fields.residual_rows(lambda a, b: data[a:b], np.column_stack([stored["drug"], nuisance]))
+    rows = residual_smoothness.residual_rows(lambda a, b: data[a:b], np.column_stack([stored["drug"], nuisance]))
     fit = glm.fit(data.copy(), model)
     spm = json.loads((folder / "small_reference" / "spm.json").read_text())
     return rows, model.df, fit, stored["mask"], stored["affine"], {each["design"]: each for each in spm}[name], folder
@@ -91,7 +91,7 @@ def test_false_discovery_rates_of_clusters_are_spms(design, contrast, forming_p)
 @pytest.mark.parametrize("name", ["tt", "ttc"])
 def test_from_the_data_alone_smoothness_resels_sizes_and_p_are_spms(name):
     rows, df, fit, mask, affine, spm, folder = small(name)
-    estimate = random_fields.smoothness(rows, mask, 15)
+    estimate = residual_smoothness.smoothness(rows, mask, 15)
     # SPM works on float32 maps of the differences.
     np.testing.assert_allclose(estimate.fwhm, spm["FWHM_voxels"], rtol=2e-7)
     counts = random_fields.resels(mask, estimate.fwhm)
@@ -132,7 +132,7 @@ def test_smoothness_of_fields_of_known_width():
     mask = np.ones(shape, bool)
     residuals = fields.reshape(40, -1).T.copy()
     residuals -= residuals.mean(axis=1, keepdims=True)
-    estimate = random_fields.smoothness(residuals, mask, 40)
+    estimate = residual_smoothness.smoothness(residuals, mask, 40)
     expected = np.sqrt(4 * np.log(2) / (2 * (1 - np.exp(-1 / (4 * sigma**2)))))
     np.testing.assert_allclose(estimate.fwhm, expected, rtol=0.02)
     assert estimate.voxels == 39 * 35 * 31
@@ -144,9 +144,9 @@ def test_a_rows_scale_and_images_left_out_do_not_matter_to_the_estimate():
     mask = np.ones((14, 12, 10), bool)
     residuals = ndimage.gaussian_filter(rng.normal(size=(100, *mask.shape)), (0, 1.5, 1.5, 1.5)).reshape(100, -1).T
     scaled = residuals * rng.uniform(0.1, 9, (residuals.shape[0], 1))
-    whole = random_fields.smoothness(residuals.copy(), mask, 100, most=100)
-    np.testing.assert_allclose(random_fields.smoothness(scaled, mask, 100, most=100).fwhm, whole.fwhm, rtol=1e-12)
-    fewer = random_fields.smoothness(residuals.copy(), mask, 100, most=64)
+    whole = residual_smoothness.smoothness(residuals.copy(), mask, 100, most=100)
+    np.testing.assert_allclose(residual_smoothness.smoothness(scaled, mask, 100, most=100).fwhm, whole.fwhm, rtol=1e-12)
+    fewer = residual_smoothness.smoothness(residuals.copy(), mask, 100, most=64)
     assert fewer.images == 64
     np.testing.assert_allclose(fewer.fwhm, whole.fwhm, rtol=0.03)
 
@@ -156,11 +156,11 @@ def test_a_voxel_without_residuals_is_as_one_outside_the_mask():
     mask = np.ones((9, 8, 7), bool)
     data = ndimage.gaussian_filter(rng.normal(size=(20, *mask.shape)), (0, 1.5, 1.5, 1.5)).reshape(20, -1).T + 50
     data[200] = 50.0
-    rows = random_fields.residual_rows(lambda a, b: data[a:b], np.ones((20, 1)))
-    found = random_fields.smoothness(rows, mask, 20)
+    rows = residual_smoothness.residual_rows(lambda a, b: data[a:b], np.ones((20, 1)))
+    found = residual_smoothness.smoothness(rows, mask, 20)
     mask.flat[200] = False
     without = np.delete(data, 200, axis=0)
-    expected = random_fields.smoothness(without - without.mean(axis=1, keepdims=True), mask, 20)
+    expected = residual_smoothness.smoothness(without - without.mean(axis=1, keepdims=True), mask, 20)
     assert found.voxels == expected.voxels == 8 * 7 * 6 - 8
     np.testing.assert_allclose(found.fwhm, expected.fwhm, rtol=1e-10)
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_computed_is_refused_and_doubts_are_named():
     slab = np.zeros((8, 8, 8), bool)
     slab[:, :, 3] = True
     with pytest.raises(InputError, match="two voxels thick"):
-        random_fields.smoothness(np.random.default_rng(0).normal(size=(64, 9)), slab, 9)
+        residual_smoothness.smoothness(np.random.default_rng(0).normal(size=(64, 9)), slab, 9)
     with pytest.raises(InputError, match="permutation"):
         random_fields.cluster_p(10, 0.5, 20, [1, 10, 30, 40], [3, 3, 3])
     assert random_fields.doubts([3.1, 3.2, 3.3], 0.001, 40) == []
