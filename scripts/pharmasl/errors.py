@@ -90,19 +90,19 @@ def similar(name: str, names: Iterable[str], most: int = 1, alike: float = ALIKE
 
 def did_you_mean(close: Iterable[str], otherwise: str = "") -> str:
     """Ask for the names that were probably meant, as a sentence; ``otherwise`` where there are none."""
-    *others, last = close or [None]
-    if last is None:
+    names = list(close)
+    if not names:
         return otherwise
+    *others, last = names
     return f"Did you mean {', '.join(others)} or {last}?" if others else f"Did you mean {last}?"
 
 
-def wrapped(message, width=120):
+def wrapped(message: str | Exception, width: int = 120) -> str:
     """A message in lines that a screen holds; names without blanks, such as paths, stay whole.
 
     Parameters
     ----------
-    message : object
-        Anything with text, such as an error.
+    message : str or Exception
     width : int
         Characters in a line.
 
@@ -110,7 +110,7 @@ def wrapped(message, width=120):
     -------
     str
     """
-    lines = []
+    lines: list[str] = []
     for line in str(message).splitlines():
         indent = " " * (len(line) - len(line.lstrip()) + 2)
         lines += textwrap.wrap(

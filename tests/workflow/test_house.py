@@ -11,17 +11,20 @@ HERE = house.Checkout(ROOT)
 ALL = frozenset(path.parts[0].removesuffix(".py") for path in HERE.trees) - {"__init__"}
 # Rooms that a rule does not hold in yet.
 NOT_YET = {
-    "annotations": {"errors", "group", "regions", "sensitivity"},
+    "annotations": {"group", "sensitivity"},
     "vague": {"group"},
     "defaults": {"group"},
-    "dicts": {"group", "records", "regions", "sensitivity"},
-    "words": {"group", "regions", "sensitivity", "simulate", "space", "study", "workflow"},
-    "labels": {"sensitivity", "study"},
-    "complexity": {"group"},
-    "parameters": {"group"},
+    "dicts": {"sensitivity"},
+    "words": {"group", "regions", "sensitivity"},
 }
-# InputError's own keyword, which every caller uses.
-NAMED_SO = {("scripts/pharmasl/errors.py", "found")}
+# Words of tables and messages: InputError's keyword, and what the comparison with planted effects found.
+NAMED_SO = {
+    ("scripts/pharmasl/errors.py", "found"),
+    ("scripts/pharmasl/space/header_problems.py", "found"),
+    ("scripts/pharmasl/simulate/comparison_table.py", "found"),
+}
+# The configuration as a results folder's user wrote it, which is read without the study.
+READ_AS_WRITTEN = {"config['output_dir']"}
 
 
 def room(place):
@@ -45,7 +48,8 @@ def test_the_schema_alone_has_the_defaults_of_settings():
 
 
 def test_settings_are_objects_below_the_study():
-    assert breaches("dicts", HERE.config_dicts()) == []
+    places = [place for place in HERE.config_dicts() if place.text not in READ_AS_WRITTEN]
+    assert breaches("dicts", places) == []
 
 
 def test_the_settings_have_no_defaults_of_their_own():
@@ -72,7 +76,7 @@ def test_no_call_takes_more_than_nine_arguments():
 
 
 def test_file_names_occur_once():
-    assert set(HERE.names_that_recur()) <= {"definitions.py"}
+    assert HERE.names_that_recur() == {}
 
 
 def test_no_module_lies_loose():

@@ -32,6 +32,10 @@ def test_import_layers(monkeypatch):
     run(BIN / "lint-imports", "--no-cache")
 
 
+def test_types():
+    run(BIN / "mypy")
+
+
 def test_snakemake_lint(small):
     done = small.snakemake("--lint", check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group.engine import clusters
-from pharmasl.regions import definitions, leave_one_out, region_values
+from pharmasl.regions import leave_one_out, region_definitions, region_values
 from pharmasl.space import images
 from pharmasl.study.settings import Region
 
@@ -259,7 +259,7 @@ class _Search:
         df = len(self.design.tested) - 1 - self.design.nuisance.shape[1]
         chooser = leave_one_out.Cluster(self._labeller(df), int(roi.cluster or 0), self._labeller(df - 1))
         centres = np.argwhere(self.mask) @ self.affine[:3, :3].T + self.affine[:3, 3]
-        return _Within(chooser, definitions.within_cuts(roi, centres))
+        return _Within(chooser, region_definitions.within_cuts(roi, centres))
 
     def find(self, roi: Region, whole: np.ndarray, permutations: int, seed: int) -> _LeftOut:
         """The regions without each participant, and the test; ``whole`` is the mask of the region of all participants."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError, did_you_mean, similar
 from pharmasl.files import tables
-from pharmasl.regions import definitions
+from pharmasl.regions import region_definitions
 from pharmasl.regions.nearest_voxels import nearest
 from pharmasl.space import atlas as atlases
 from pharmasl.space import images, transforms
@@ -161,7 +161,7 @@ def mask(
     Parameters
     ----------
     definition : RegionDefinition
-        See :mod:`pharmasl.regions.definitions`.
+        See :mod:`pharmasl.regions.region_definitions`.
     grid : images.Grid
         The template grid of the analyses.
     atlas : sequence of path-like
@@ -181,7 +181,7 @@ def mask(
     InputError
         If the definition is malformed, an atlas name unknown, or a region other than a cluster empty.
     """
-    kind = definitions.kind(definition)
+    kind = region_definitions.kind(definition)
     if kind == "cluster":
         inside = _cluster_mask(definition, _required_file(clusters, "analysis", definition), grid)
     elif kind == "atlas":
@@ -191,7 +191,7 @@ def mask(
     else:
         inside = _image_mask(definition, _required_file(image, "image", definition), grid)
     uncut = bool(inside.any())
-    inside = inside & definitions.within_cuts(definition, transforms.points(grid))
+    inside = inside & region_definitions.within_cuts(definition, transforms.points(grid))
     if kind != "cluster" and not inside.any():
         raise InputError(
             file="config",
@@ -272,7 +272,7 @@ def write_mask(
     """
     grid = images.grid(reference)
     inside = mask(definition, grid, atlas=atlas, clusters=clusters, image=image)
-    kind = definitions.kind(definition)
+    kind = region_definitions.kind(definition)
     if kind != "cluster":
         check_coverage(definition, inside, images.load(brain)[0] > 0, minimum=minimum_coverage)
     n = int(inside.sum())

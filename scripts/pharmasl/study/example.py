@@ -64,7 +64,7 @@ def write(root: FilePath, config: Mapping[str, Any], participants: int = 12) -> 
     (root / "dataset_description.json").write_text(json.dumps({"Name": "example", "BIDSVersion": "1.10.0"}))
     (root / "asl.json").write_text(json.dumps(SIDECAR))
     volumes = ["m0scan", *["control", "label"] * _PAIRS]
-    _table(root / "aslcontext.tsv", ["volume_type"], [[each] for each in volumes])
+    _table(root / "aslcontext.tsv", ["volume_type"], [[kind] for kind in volumes])
     for person, session in itertools.product(people, sessions):
         stem = f"{person}_ses-{session}"
         if session == sessions[0]:

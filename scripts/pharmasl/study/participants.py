@@ -96,7 +96,7 @@ def _by_label(sheet, errors):
         raise _no_column(sheet.path, ID, sheet.columns)
     known, first = {}, {}
     for line, row in zip(sheet.lines, sheet.rows):
-        label = (row[ID] or "").removeprefix("sub-")
+        label = bids.bare_label(row[ID] or "", "sub")
         row = {**row, ID: f"sub-{label}" if label else None}
         present = {name: value for name, value in row.items() if value is not None}
         problems = schemas.check(present, "participants", sheet.path, prefix=f"line {line}, ")

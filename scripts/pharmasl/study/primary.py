@@ -131,7 +131,7 @@ def _differences(one: Analysis, other: Analysis) -> Iterator[tuple[str, Any, Any
         if getattr(one, key) != getattr(other, key):
             yield key, getattr(one, key), getattr(other, key)
     for key in _SHARED_INFERENCE:
-        values = [getattr(each.inference, key) for each in (one, other)]
+        values = [getattr(analysis.inference, key) for analysis in (one, other)]
         if values[0] != values[1]:
             yield f"inference.{key}", *values
 

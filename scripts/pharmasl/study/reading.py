@@ -335,7 +335,7 @@ def _unknown_exclusions(dataset: bids.Dataset, study: Study) -> Iterator[InputEr
         for name in getattr(part, key) or ()
     ]
     for field, name in named:
-        subject = name.split("_")[0].removeprefix("sub-")
+        subject = bids.bare_label(name.split("_")[0], "sub")
         if name in names or subject in left_out:
             continue
         yield InputError(

@@ -28,13 +28,13 @@ def check(study: Settings) -> Iterator[InputError]:
         yield from _analysis(study, analysis)
     yield from _conjunctions(study)
     for region in study.rois.values():
-        yield from _undefined(f"rois.{region.name}.analysis", _given(region.analysis), study.analyses, "analyses")
+        yield from _undefined(f"rois.{region.name}.analysis", _if_named(region.analysis), study.analyses, "analyses")
     yield from _craving(study)
     yield from _sensitivity(study)
     yield from _circles(study)
 
 
-def _given(name: str | None) -> list[str]:
+def _if_named(name: str | None) -> list[str]:
     return [] if name is None else [name]
 
 
@@ -56,7 +56,7 @@ def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
     for part in ("sessions", "arms"):
         yield from _part(study, part, f"the analysis {analysis.name}", "the analysis")
     yield from _undefined(f"{field}.contrast", [analysis.contrast], study.contrasts, "contrasts")
-    yield from _undefined(f"{field}.within", _given(analysis.within), study.rois, "rois")
+    yield from _undefined(f"{field}.within", _if_named(analysis.within), study.rois, "rois")
     yield from _arms_and_sessions(study, analysis)
     yield from _method(analysis)
     if analysis.seed:
@@ -92,7 +92,7 @@ def _method(analysis: Analysis) -> Iterator[InputError]:
 def _arms_and_sessions(study: Settings, analysis: Analysis) -> Iterator[InputError]:
     """Arms and sessions that an analysis names and the study does not."""
     if study.arms:
-        for field, labels in (("arm", _given(analysis.arm)), ("pair", analysis.pair or ())):
+        for field, labels in (("arm", _if_named(analysis.arm)), ("pair", analysis.pair or ())):
             yield from _no_label(analysis, field, labels, study.arms.labels, "arms", "Correct the name")
     if study.sessions and analysis.sessions:
         labels = (analysis.sessions.baseline, analysis.sessions.followup)
@@ -139,7 +139,7 @@ def _sensitivity(study: Settings) -> Iterator[InputError]:
     varied = study.sensitivity
     if not varied:
         return
-    terms = {term for each in varied.covariates.values() for term in each}
+    terms = {term for covariates in varied.covariates.values() for term in covariates}
     for answer in varied.answers.values():
         yield from _answer(study, answer, terms)
     for dimension, names in (("quality", varied.quality), ("covariates", varied.covariates)):
@@ -172,7 +172,7 @@ def _answer(study: Settings, answer: Answer, covariates: Container[str]) -> Iter
             "Its alternatives are maps on the template: add the same region with space: template, and name that.",
         )
     if answer.analysis is None:
-        yield from _undefined(f"{field}.contrast", _given(answer.contrast), study.contrasts, "contrasts")
+        yield from _undefined(f"{field}.contrast", _if_named(answer.contrast), study.contrasts, "contrasts")
         if not study.craving:
             yield InputError(
                 FILE, "craving", "nothing", f"the craving ratings, for {field}", "Add craving, or name an analysis."

@@ -113,7 +113,8 @@ def check(study: Settings) -> Iterator[InputError]:
     if craving:
         asked += [("craving.rois", roi) for roi in craving.rois]
         asked += [
-            ("craving.mediation", each.roi) for each in (craving.mediation.mediators if craving.mediation else ())
+            ("craving.mediation", mediator.roi)
+            for mediator in (craving.mediation.mediators if craving.mediation else ())
         ]
     if study.sensitivity:
         asked += [

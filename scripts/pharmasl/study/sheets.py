@@ -98,7 +98,7 @@ def _text(value):
     """A value of the acquisition as one cell; of one per volume, each that occurs."""
     if not isinstance(value, tuple):
         return value
-    return " ".join(f"{each:g}" for each in dict.fromkeys(value) if each is not None)
+    return " ".join(f"{number:g}" for number in dict.fromkeys(value) if number is not None)
 
 
 def write_sheets(

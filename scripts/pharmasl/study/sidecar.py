@@ -240,7 +240,7 @@ def _meant(name, value):
     """What a value of a wrong unit or type was probably meant to be, as a sentence; empty where it cannot be guessed."""
     several = isinstance(value, list) and bool(value)
     if several:
-        numbers = [each for each in value if isinstance(each, int | float) and not isinstance(each, bool)]
+        numbers = [item for item in value if isinstance(item, int | float) and not isinstance(item, bool)]
         value = max(numbers) if len(numbers) == len(value) else value[0]
     if isinstance(value, str):
         return _meant_text(name, value)
@@ -269,7 +269,7 @@ def _meant(name, value):
 def _meant_text(name, value):
     part = schemas.properties("asl").get(name, {})
     if "enum" in part:
-        close = [str(each) for each in part["enum"] if str(each).lower() == value.strip().lower()]
+        close = [str(item) for item in part["enum"] if str(item).lower() == value.strip().lower()]
         return f"Write {close[0]}." if close else ""
     if part.get("type") == "boolean" and value.strip().lower() in ("true", "false", "yes", "no", "0", "1"):
         return "Write true or false, without quotation marks."

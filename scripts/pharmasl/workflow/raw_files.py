@@ -30,7 +30,7 @@ def inputs(paths: Named, root: FilePath, mark: Callable[[str, str], Any]) -> Cal
         below = bids.place(named, root)
         return mark(named, f"file::{os.path.basename(named)}" if below.startswith("../") else f"bids::{below}")
 
-    return lambda wildcards: marked(_given(paths, wildcards))
+    return lambda wildcards: marked(_paths(paths, wildcards))
 
 
 def content(paths: Named, compared: Callable[[], bool]) -> Callable[[Any], list[str] | None]:
@@ -50,12 +50,12 @@ def content(paths: Named, compared: Callable[[], bool]) -> Callable[[Any], list[
     """
 
     def digests(wildcards):
-        named = _given(paths, wildcards)
+        named = _paths(paths, wildcards)
         named = [named] if isinstance(named, str) else named
         return [contents.shared().digest(path) for path in named] if compared() else None
 
     return digests
 
 
-def _given(paths, wildcards):
+def _paths(paths, wildcards):
     return paths(wildcards) if callable(paths) else paths
