@@ -25,7 +25,7 @@ try:
     from pharmasl.errors import InputErrors, InputError, wrapped
     from pharmasl.files import bids, contents
     from pharmasl.records import fingerprints, provenance, results_guard
-    from pharmasl.sensitivity import specifications
+    from pharmasl.sensitivity import specification, specifications
     from pharmasl.study import example
     from pharmasl.study.settings import plain
     from pharmasl.workflow import failures, paths, plan, raw_files, recorded, targets

@@ -6,17 +6,17 @@ are made from what these left, and are removed when every specification has been
 configuration has `sensitivity`.
 """
 
-IMAGES = Paramspace(DataFrame(specifications.images(STUDY.config)))
-SPECIFICATIONS = Paramspace(DataFrame(specifications.rows(STUDY.config)))
-REGIONS = specifications.regions(STUDY.config)
-CORRECTED = specifications.corrects_partial_volume(STUDY.config)
+IMAGES = Paramspace(DataFrame(specifications.image_alternatives(SETTINGS)))
+SPECIFICATIONS = Paramspace(DataFrame(specifications.all_choices(SETTINGS)))
+REGIONS = specifications.regions(SETTINGS)
+CORRECTED = specifications.corrects_partial_volume(SETTINGS)
 
 # The maps of a visit under an image alternative.
 alternative = partial("{0}/sensitivity/maps/{2}/{{visit}}_space-{1}_cbf.nii.gz".format, OUTPUT, SPACE)
 
 
 wildcard_constraints:
-    **{name: TARGETS.pattern(values) for name, values in specifications.dimensions(STUDY.config).items()},
+    **{name: TARGETS.pattern(values) for name, values in specifications.dimensions(SETTINGS).items()},
 
 
 rule alternative_maps:
@@ -44,7 +44,7 @@ rule alternative_maps:
         mem_mb=lambda wildcards, input, attempt: (600 + 100 * len(input.cbf)) * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
-        alternatives=specifications.images(STUDY.config),
+        alternatives=[plain(image) for image in specifications.image_alternatives(SETTINGS)],
         code=code("alternative_maps"),
     message:
         "Smoothing, scaling and correcting otherwise: {wildcards.visit}"
@@ -60,8 +60,8 @@ rule specification:
         template_mask=rules.template.output.mask,
         masks=expand(rules.roi_mask.output.mask, roi=REGIONS),
         sidecars=expand(rules.roi_mask.output.sidecar, roi=REGIONS),
-        gm=[rules.template.output.gm] if specifications.is_weighted(STUDY.config) else [],
-        scores=[rules.craving_scores.output.table] if specifications.relates_craving(STUDY.config) else [],
+        gm=[rules.template.output.gm] if specifications.is_weighted(SETTINGS) else [],
+        scores=[rules.craving_scores.output.table] if specifications.relates_craving(SETTINGS) else [],
     output:
         answers=f"{OUTPUT}/sensitivity/specifications/{SPECIFICATIONS.wildcard_pattern}/answers.json",
     log:
@@ -75,7 +75,9 @@ rule specification:
         mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.maps)) * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        plan=lambda wildcards: specifications.plan(STUDY, dict(SPECIFICATIONS.instance(wildcards))),
+        specification=lambda wildcards: plain(
+            specifications.specification(STUDY, specification.Choices(**SPECIFICATIONS.instance(wildcards)))
+        ),
         blinded=SETTINGS.blinded,
         code=code("specification"),
     message:

@@ -1,15 +1,20 @@
 """Make the maps of a visit's scans under every image alternative of the sensitivity analysis."""
 
-from pharmasl.sensitivity import alternative_maps
-from pharmasl.workflow.job import job
+from dataclasses import fields
 
-LISTS = ("cbf", "coverage", "grey", "gm_cbf", "gm", "coregistration", "forward")
+from pharmasl.sensitivity import alternative_maps
+from pharmasl.sensitivity.specification import ImageAlternative
+from pharmasl.study import settings
+from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    given = {name: list(getattr(snakemake.input, name)) for name in LISTS}
-    given["template_mask"] = snakemake.input.template_mask
-    alternative_maps.write(given, list(snakemake.output.maps), snakemake.params.alternatives)
+    names = [field.name for field in fields(alternative_maps.VisitFiles)]
+    alternative_maps.write(
+        snakemake.output.maps,
+        alternative_maps.VisitFiles(**{name: getattr(snakemake.input, name) for name in names}),
+        [settings.build(ImageAlternative, image) for image in snakemake.params.alternatives],
+    )
 
 
 if __name__ == "__main__":

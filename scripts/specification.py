@@ -1,15 +1,29 @@
 """Give the answers of the sensitivity analysis under one specification."""
 
 from pharmasl.sensitivity import specification_answers
+from pharmasl.sensitivity.specification import Specification
+from pharmasl.sensitivity.specification_data import SpecificationFiles
+from pharmasl.study import settings
 from pharmasl.workflow.job import job
-
-LISTS = ("maps", "quality", "masks", "sidecars", "gm", "scores")
 
 
 def main(snakemake):
-    given = {name: list(getattr(snakemake.input, name)) for name in LISTS}
-    given |= {name: getattr(snakemake.input, name) for name in ("participants", "template_mask")}
-    specification_answers.write(given, snakemake.output.answers, snakemake.params.plan, threads=snakemake.threads)
+    files = snakemake.input
+    specification_answers.write(
+        snakemake.output.answers,
+        settings.build(Specification, snakemake.params.specification),
+        SpecificationFiles(
+            maps=files.maps,
+            quality=files.quality,
+            participants=files.participants,
+            template_mask=files.template_mask,
+            masks=files.masks,
+            sidecars=files.sidecars,
+            gm=next(iter(files.gm), None),
+            scores=next(iter(files.scores), None),
+        ),
+        threads=snakemake.threads,
+    )
 
 
 if __name__ == "__main__":

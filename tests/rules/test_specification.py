@@ -1,5 +1,6 @@
 """The scripts alternative_maps and specification on a tiny trial: the main specification beside the main stages."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import complete_settings
@@ -16,6 +17,7 @@ from pharmasl.group import analysis
 from pharmasl.group.definitions import Question
 from pharmasl.regions import region_masks, region_values
 from pharmasl.sensitivity import specifications
+from pharmasl.sensitivity.specification import ImageAlternative
 from pharmasl.space import images
 from pharmasl.study import settings, sheets
 from scipy import ndimage
@@ -158,7 +160,7 @@ class Trial:
 
     def alternatives(self):
         """Visit to the image of each image alternative, as the rule makes them."""
-        wanted, found = specifications.images(self.study.config), {}
+        wanted, found = specifications.image_alternatives(self.study.settings), {}
         for visit, scans in self.study.visits.items():
             outputs = [str(self.root / f"{'_'.join(visit)}_{number}.nii.gz") for number in range(len(wanted))]
             given = SimpleNamespace(
@@ -171,17 +173,17 @@ class Trial:
                 forward=[],
                 template_mask=self.template_mask,
             )
-            params = SimpleNamespace(alternatives=wanted)
+            params = SimpleNamespace(alternatives=[settings.plain(each) for each in wanted])
             script("alternative_maps").main(
                 SimpleNamespace(input=given, output=SimpleNamespace(maps=outputs), params=params)
             )
-            found[visit] = dict(zip((tuple(each.values()) for each in wanted), outputs))
+            found[visit] = dict(zip(wanted, outputs))
         return found
 
     def main(self):
         """The main stages: contrasts, the analyses, regions, craving."""
         self.contrasts = {}
-        own = tuple(specifications.images(self.study.config)[0].values())
+        own = specifications.image_alternatives(self.study.settings)[0]
         smooth = {}
         for visit, scans in self.study.visits.items():
             volumes = images.load(self.maps[visit][own])[0]
@@ -294,9 +296,10 @@ class Trial:
 
     def specify(self, **values):
         """The answers under a specification, by name, as the rule gives them."""
-        chosen = {**specifications.rows(self.study.config)[0], **values}
-        key = tuple(chosen[name] for name in specifications.IMAGE)
-        regions = specifications.regions(self.study.config)
+        main = specifications.all_choices(self.study.settings)[0]
+        chosen = dataclasses.replace(main, **values)
+        key = settings.narrowed(ImageAlternative, chosen)
+        regions = specifications.regions(self.study.settings)
         given = SimpleNamespace(
             maps=[self.maps[visit][key] for visit in self.study.visits],
             quality=list(self.quality.values()),
@@ -308,12 +311,12 @@ class Trial:
             sidecars=[self.sidecars[name] for name in regions],
         )
         path = str(self.root / "answers.json")
-        params = SimpleNamespace(plan=specifications.plan(self.study, chosen))
+        params = SimpleNamespace(specification=settings.plain(specifications.specification(self.study, chosen)))
         script("specification").main(
             SimpleNamespace(input=given, output=SimpleNamespace(answers=path), params=params, threads=1)
         )
         content = tables.read_json(path)
-        assert content["specification"] == chosen
+        assert content["specification"] == dataclasses.asdict(chosen)
         return content["main"], {part["answer"]: part for part in content["answers"]}
 
 
@@ -442,12 +445,16 @@ def test_covariates_take_the_place_of_the_analysis_own_and_of_cravings(tiny, mai
     assert coded == [float(sexes[name] == "M") for name in sex["seeded_craving"]["participants"]]
 
 
+def absolute(fwhm):
+    return ImageAlternative(scaling="absolute", smoothing_fwhm=fwhm, partial_volume="false")
+
+
 def test_global_scaling_divides_each_scan_by_its_brains_mean(tiny):
     _, scaled = tiny.specify(scaling="global")
     part = scaled["voxel_rest"]
     values = {}
     for visit in tiny.study.visits:
-        rest = images.load(tiny.maps[visit]["absolute", "6", "false"])[0][..., 1].astype(float)
+        rest = images.load(tiny.maps[visit][absolute("6")])[0][..., 1].astype(float)
         values[visit] = 50 * rest[PLACE] / rest[MASK].mean()
     expected = [values[name[4:], "T2"] - values[name[4:], "T1"] for name in part["participants"]]
     np.testing.assert_allclose(part["response"], expected, rtol=1e-4)
@@ -458,7 +465,7 @@ def test_an_associations_seed_is_read_again(tiny, main):
     for answers, fwhm in ((main, "6"), (rough, "0")):
         part = answers["seeded_cue"]
         at = {
-            (visit[0], visit[1]): images.load(tiny.maps[visit]["absolute", fwhm, "false"])[0][..., 1][PLACE]
+            (visit[0], visit[1]): images.load(tiny.maps[visit][absolute(fwhm)])[0][..., 1][PLACE]
             for visit in tiny.study.visits
         }
         names = [name.removeprefix("sub-") for name in part["participants"]]
@@ -469,7 +476,8 @@ def test_an_associations_seed_is_read_again(tiny, main):
 
 
 def test_without_the_whole_brain_nothing_is_searched(tiny, monkeypatch):
-    monkeypatch.setitem(tiny.study.config["sensitivity"], "whole_brain", False)
+    config = {**tiny.study.config, "sensitivity": {**tiny.study.config["sensitivity"], "whole_brain": False}}
+    monkeypatch.setattr(tiny, "study", dataclasses.replace(tiny.study, config=config))
     monkeypatch.setattr(analysis, "find", None)
     _, answers = tiny.specify()
     assert all(part["whole_brain"] is None for part in answers.values())

@@ -6,7 +6,7 @@ import logging
 import math
 import statistics
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from threadpoolctl import threadpool_limits
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.sensitivity import curve, curve_columns, specification_fit
+from pharmasl.sensitivity.answer_record import AnswerRecord, WholeBrain
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +31,8 @@ _FIT_COLUMNS = (
     "partial_r_low",
     "partial_r_high",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Description:
-    """What an answer is about, and whether it was run: columns of ``specifications.tsv``."""
-
-    kind: specification_fit.Kind
-    unit: str
-    meaning: str | None
-    roi: str
-    contrast: str
-    analysis: str | None
-    defined_by_same_data: bool
-    status: str
+# The same of an answer's record.
+_RECORD_COLUMNS = ("kind", "unit", "meaning", "roi", "contrast", "analysis", "defined_by_same_data")
 
 
 @dataclass
@@ -56,13 +45,11 @@ class Row:
         Choice to its value.
     main : bool
         Whether it is the main specification.
-    description : Description
+    record : AnswerRecord
+    status : str
+        ``run``, or why there is no estimate.
     fit : Fit or None
         None where the answer was not run.
-    blocks : dict
-        Participant to exchangeability block.
-    whole_brain : dict
-        Columns :data:`pharmasl.sensitivity.curve_columns.WHOLE_BRAIN`.
     rank : int or None
         Place in the curve, from 1.
     p_permutation : float or None
@@ -70,27 +57,33 @@ class Row:
 
     specification: dict[str, str]
     main: bool
-    description: Description
+    record: AnswerRecord
+    status: str
     fit: specification_fit.Fit | None = None
-    blocks: dict[str, Hashable] = field(default_factory=dict)
-    whole_brain: dict[str, float | None] = field(default_factory=dict)
     rank: int | None = None
     p_permutation: float | None = None
 
-    def columns(self, answer: str) -> dict[str, Any]:
+    @property
+    def blocks(self) -> dict[str, Hashable]:
+        """Participant to exchangeability block."""
+        people, blocks = self.record.participants, self.record.blocks
+        return dict.fromkeys(people) if blocks is None else dict(zip(people, blocks, strict=True))
+
+    def columns(self) -> dict[str, Any]:
         """Its row of ``specifications.tsv``."""
         numbers: dict[str, Any] = {}
         if self.fit is not None:
             numbers = {name: getattr(self.fit, name) for name in _FIT_COLUMNS} | {"n": len(self.fit.participants)}
         return {
-            "answer": answer,
+            "answer": self.record.answer,
             "rank": self.rank,
             **self.specification,
             "main": self.main,
             **numbers,
             "p_permutation": self.p_permutation,
-            **self.whole_brain,
-            **dataclasses.asdict(self.description),
+            **(dataclasses.asdict(self.record.whole_brain) if self.record.whole_brain else {}),
+            **{name: getattr(self.record, name) for name in _RECORD_COLUMNS},
+            "status": self.status,
         }
 
 
@@ -121,40 +114,43 @@ def _fitted(rows: Sequence[Row]) -> list[tuple[Row, specification_fit.Fit]]:
     return [(row, row.fit) for row in rows if row.fit is not None]
 
 
-def _checked_numbers(path: FilePath, answer: Mapping[str, Any], name: str, n: int) -> list[Any]:
-    """The n numbers, or rows of numbers, of an answer."""
-    values = answer[name]
+def _check_numbers(path: FilePath, record: AnswerRecord, name: str) -> None:
+    """Refuse an answer whose numbers, or rows of numbers, do not belong to its participants."""
+    values, n = getattr(record, name), len(record.participants)
     rows = values if name == "nuisance" else [[value] for value in values]
     known = all(isinstance(v, int | float) and math.isfinite(v) for row in rows for v in row)
     if len(rows) != n or not known or len({len(row) for row in rows}) > 1:
         raise InputError(
             file=path,
-            field=f"answers.{answer['answer']}.{name}",
+            field=f"answers.{record.answer}.{name}",
             found=f"{len(rows)} entries",
             expected=f"{n} finite numbers, one per participant",
             fix="Make the file again: delete it and run the workflow.",
         )
-    return values
 
 
-def _read(path: FilePath) -> Iterator[tuple[str, str, Row]]:
-    """Name, exchange and row of each answer of one specification."""
+def _read(path: FilePath) -> Iterator[Row]:
+    """The row of each answer of one specification."""
     content = tables.read_json(path)
     specification = {name: str(value) for name, value in content["specification"].items()}
     for answer in content["answers"]:
-        description = Description(**{each.name: answer.get(each.name) for each in dataclasses.fields(Description)})
-        row = Row(specification, bool(content["main"]), description, whole_brain=dict(answer.get("whole_brain") or {}))
-        if answer["status"] == "run":
-            people = answer["participants"]
-            numbers = {
-                name: _checked_numbers(path, answer, name, len(people)) for name in ("response", "tested", "nuisance")
-            }
+        whole_brain = WholeBrain(**answer["whole_brain"]) if answer["whole_brain"] else None
+        record = AnswerRecord(**{**answer, "whole_brain": whole_brain})
+        row = Row(specification, bool(content["main"]), record, record.status)
+        if record.status == "run":
+            for name in ("response", "tested", "nuisance"):
+                _check_numbers(path, record, name)
             try:
-                row.fit = specification_fit.fit(people, **numbers, kind=answer["kind"])
+                row.fit = specification_fit.fit(
+                    record.participants,
+                    response=record.response,
+                    tested=record.tested,
+                    nuisance=record.nuisance,
+                    kind=record.kind,
+                )
             except specification_fit.NotEstimableError as error:
-                row.description = dataclasses.replace(description, status=f"not run: {error}")
-            row.blocks = dict(zip(people, answer["blocks"] or [None] * len(people), strict=True))
-        yield answer["answer"], answer.get("exchange"), row
+                row.status = f"not run: {error}"
+        yield row
 
 
 def read(paths: Sequence[FilePath]) -> list[Answer]:
@@ -179,7 +175,8 @@ def read(paths: Sequence[FilePath]) -> list[Answer]:
     exchanges: dict[str, str] = {}
     blocks: dict[tuple[str, str], Hashable] = {}
     for path in paths:
-        for name, exchange, row in _read(path):
+        for row in _read(path):
+            name, exchange = row.record.answer, row.record.exchange
             others = rows.setdefault(name, [])
             if others and set(others[0].specification) != set(row.specification):
                 _disagree(path, "specification", list(row.specification), list(others[0].specification))
@@ -274,9 +271,9 @@ def summarise(answer: Answer, permutations: int, seed: int) -> list[dict[str, An
         that varies.
     """
     rows, fitted = answer.rows, answer.fitted
-    units = {row.description.unit for row, _ in fitted}
+    units = {row.record.unit for row, _ in fitted}
     scale = "estimate" if len(units) < 2 else "partial_r"
-    unit = (fitted[0][0] if fitted else rows[0]).description.unit
+    unit = (fitted[0][0] if fitted else rows[0]).record.unit
     head = {"answer": answer.name, "scale": scale, "unit": "1" if scale == "partial_r" else unit}
     main = next((row for row in rows if row.main), None)
     total: dict[str, Any] = {**head, "dimension": curve_columns.ALL, "value": curve_columns.ALL}
@@ -351,7 +348,7 @@ def write(
     log.info("%d specifications, %d answers, %d relabellings", len(paths), len(answers), permutations)
     dimensions = list(answers[0].rows[0].specification) if answers else list(curve_columns.DIMENSIONS)
     ordered = [
-        row.columns(answer.name)
+        row.columns()
         for answer in answers
         for row in sorted(answer.rows, key=lambda row: math.inf if row.rank is None else row.rank)
     ]

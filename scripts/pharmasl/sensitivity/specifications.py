@@ -1,206 +1,185 @@
 """Which specifications a sensitivity analysis has, and what each of them takes.
 
-A *specification* is one value of each *dimension*: how a scan's CBF is scaled, smoothed and corrected for partial volumes
-(these three make an *image alternative*), which scans are excluded, and which covariates the models have. All values of
-the dimensions are crossed. The study's own choice is the first value of each; the specification that is the study's own
+All values of the choices are crossed. The study's own is the first value of each; the specification that is the study's own
 in all is the *main* one, whose answers are those of the rest of the study.
 """
 
 import dataclasses
 import itertools
+from collections.abc import Iterable
 
-from pharmasl.study import arms as study_arms
+from pharmasl.sensitivity.specification import (
+    Choices,
+    ImageAlternative,
+    Question,
+    ScanWeight,
+    Specification,
+    VisitScans,
+)
 from pharmasl.study import settings
+from pharmasl.study.trial import Study, Visit
 
-IMAGE = ("scaling", "smoothing_fwhm", "partial_volume")
-DIMENSIONS = (*IMAGE, "quality", "covariates")
-# The name of the study's own choice among those that have names.
+# The name of the study's own value among those that have names.
 OWN = "own"
 
 
-def dimensions(config):
-    """The values of each dimension, the study's own first.
+def _sensitivity(study: settings.Settings) -> settings.Sensitivity:
+    if study.sensitivity is None:
+        raise ValueError("the study declares no sensitivity analysis")
+    return study.sensitivity
 
-    Parameters
-    ----------
-    config : dict
-        Complete, with ``sensitivity``.
 
-    Returns
-    -------
-    dict
-        Dimension to list of str, each fit to be part of a path: ``absolute``, ``global``; the FWHM in mm, ``6``;
-        ``false``, ``true``; ``own`` and the configuration's names.
-    """
-    asked, perfusion = config["sensitivity"], config["perfusion"]
+def dimensions(study: settings.Settings) -> dict[str, list[str]]:
+    """The values of each choice, the study's own first, by the names of :class:`Choices`."""
+    declared, perfusion = _sensitivity(study), study.perfusion
     values = {
-        "scaling": ["absolute", *asked["scaling"]],
-        "smoothing_fwhm": [f"{fwhm:g}" for fwhm in (perfusion["smoothing_fwhm"], *asked["smoothing_fwhm"])],
-        "partial_volume": [str(use).lower() for use in (perfusion["partial_volume"]["use"], *asked["partial_volume"])],
-        "quality": [OWN, *asked["quality"]],
-        "covariates": [OWN, *asked["covariates"]],
+        "scaling": ["absolute", *declared.scaling],
+        "smoothing_fwhm": [f"{fwhm:g}" for fwhm in (perfusion.smoothing_fwhm, *declared.smoothing_fwhm)],
+        "partial_volume": [str(use).lower() for use in (perfusion.partial_volume.use, *declared.partial_volume)],
+        "quality": [OWN, *declared.quality],
+        "covariates": [OWN, *declared.covariates],
     }
-    return {name: list(dict.fromkeys(each)) for name, each in values.items()}
+    return {name: list(dict.fromkeys(own)) for name, own in values.items()}
 
 
-def _crossed(config, names):
-    values = dimensions(config)
-    return [dict(zip(names, each)) for each in itertools.product(*(values[name] for name in names))]
+def _crossed(study: settings.Settings, names: Iterable[str]) -> list[dict[str, str]]:
+    values, names = dimensions(study), list(names)
+    return [dict(zip(names, chosen)) for chosen in itertools.product(*(values[name] for name in names))]
 
 
-def images(config):
-    """All image alternatives: a dict each of the dimensions :data:`IMAGE`; the study's own first."""
-    return _crossed(config, IMAGE)
+def image_alternatives(study: settings.Settings) -> list[ImageAlternative]:
+    """All image alternatives, the study's own first."""
+    names = [field.name for field in dataclasses.fields(ImageAlternative)]
+    return [ImageAlternative(**chosen) for chosen in _crossed(study, names)]
 
 
-def rows(config):
-    """All specifications: a dict each of the :data:`DIMENSIONS`; the main one first."""
-    return _crossed(config, DIMENSIONS)
+def all_choices(study: settings.Settings) -> list[Choices]:
+    """The choices of all specifications, those of the main one first."""
+    return [Choices(**chosen) for chosen in _crossed(study, dimensions(study))]
 
 
-def is_main(config, specification):
-    """Whether a specification is the study's own in all."""
-    return all(specification[name] == values[0] for name, values in dimensions(config).items())
+def is_main(study: settings.Settings, choices: Choices) -> bool:
+    """Whether choices are the study's own in all."""
+    return all(getattr(choices, name) == values[0] for name, values in dimensions(study).items())
 
 
-def corrects_partial_volume(config):
+def corrects_partial_volume(study: settings.Settings) -> bool:
     """Whether any image alternative is of corrected grey-matter CBF."""
-    return "true" in dimensions(config)["partial_volume"]
+    return "true" in dimensions(study)["partial_volume"]
 
 
-def regions(config):
+def regions(study: settings.Settings) -> list[str]:
     """The regions whose values or masks the answers take: their own, their seeds, and those searched; each once."""
-    found = {}
-    for answer in config["sensitivity"]["answers"].values():
-        found[answer["roi"]] = None
-        analysis = config["analyses"].get(answer.get("analysis"), {})
-        if "seed" in analysis:
-            found[analysis["seed"]["roi"]] = None
-        if config["sensitivity"]["whole_brain"] and "within" in analysis:
-            found[analysis["within"]] = None
-    return list(found)
+    declared = _sensitivity(study)
+    names: dict[str, None] = {}
+    for answer in declared.answers.values():
+        names[answer.roi] = None
+        analysis = study.analyses[answer.analysis] if answer.analysis else None
+        if analysis and analysis.seed:
+            names[analysis.seed.roi] = None
+        if analysis and analysis.within and declared.whole_brain:
+            names[analysis.within] = None
+    return list(names)
 
 
-def is_weighted(config):
+def is_weighted(study: settings.Settings) -> bool:
     """Whether the value of any of those regions is weighted by grey matter."""
-    return any(config["rois"][name]["statistic"] == "gm_weighted" for name in regions(config))
+    return any(study.rois[name].statistic == "gm_weighted" for name in regions(study))
 
 
-def relates_craving(config):
+def relates_craving(study: settings.Settings) -> bool:
     """Whether any answer relates CBF to craving."""
-    return any("analysis" not in answer for answer in config["sensitivity"]["answers"].values())
+    return any(answer.analysis is None for answer in _sensitivity(study).answers.values())
 
 
-def plan(study, specification):
-    """What a specification takes, beside files.
+def quality_rules(study: settings.Settings, name: str) -> settings.QualityRules:
+    """The study's rules of quality, or those with an alternative laid over them."""
+    if name == OWN:
+        return study.quality
+    alternative = settings.plain(_sensitivity(study).quality[name])
+    del alternative["name"]
+    return settings.build(settings.QualityRules, {**settings.plain(study.quality), **alternative})
+
+
+def specification(study: Study, choices: Choices) -> Specification:
+    """What a specification takes, besides files.
 
     Parameters
     ----------
     study : pharmasl.study.trial.Study
-    specification : dict
-        One of :func:`rows`.
+    choices : Choices
+        One of :func:`all_choices`.
 
     Returns
     -------
-    dict
-        ``specification``, ``main``; ``visits`` (in the study's order: ``participant_id``, ``session_id``, ``scans`` by name,
-        ``contrasts`` to the weights of those scans); ``exclusion`` (``rule`` and ``scans`` excluded by name);
-        ``answers`` (``answer``, ``roi``, ``contrast``, ``analysis`` by name or None, its ``settings``, ``inference``,
-        ``members``, ``sessions``); ``regions`` to the statistic read in each; ``craving``, None unless an answer asks for
-        it, with the alternative's ``covariates``; ``sessions``, ``arms``, ``minimum_coverage``.
+    Specification
     """
-    config = study.config
-    asked = config["sensitivity"]
-    covariates = None
-    if specification["covariates"] != OWN:
-        covariates = asked["covariates"][specification["covariates"]]
-        analyses = {name: {**part, "covariates": covariates} for name, part in config["analyses"].items()}
-        study = dataclasses.replace(study, config={**config, "analyses": analyses})
-    quality = config["quality"]
-    if specification["quality"] != OWN:
-        quality = {**quality, **asked["quality"][specification["quality"]]}
-    answers = [_answer(study, name, part) for name, part in asked["answers"].items()]
-    contrasts = {each["contrast"] for each in answers}
-    contrasts |= {each["settings"]["seed"]["contrast"] for each in answers if "seed" in (each["settings"] or {})}
-    craving = config.get("craving")
-    if craving and covariates is not None:
-        craving = {**craving, "covariates": covariates}
-    return {
-        "specification": dict(specification),
-        "main": is_main(config, specification),
-        "visits": [_visit(study, visit, sorted(contrasts)) for visit in study.visits],
-        "exclusion": {
-            "rule": settings.plain(settings.build(settings.QualityRules, quality).scan_rules),
-            "scans": quality["exclude_scans"],
-            "accepted": quality["accept_scans"],
-        },
-        "answers": answers,
-        "regions": {name: config["rois"][name]["statistic"] for name in regions(config)},
-        "craving": {"covariates": craving["covariates"]} if relates_craving(config) else None,
-        "sessions": {name: config["sessions"][name] for name in ("baseline", "followup")},
-        "arms": config["arms"],
-        "minimum_coverage": config["minimum_roi_coverage"],
-    }
+    own = study.settings
+    declared, craving = _sensitivity(own), own.craving
+    craving_covariates = craving.covariates if craving else ()
+    if choices.covariates != OWN:
+        craving_covariates = declared.covariates[choices.covariates]
+        study = study.with_covariates(craving_covariates)
+    rules = quality_rules(own, choices.quality)
+    questions = tuple(_question(study, answer) for answer in declared.answers.values())
+    contrasts = {question.contrast for question in questions}
+    contrasts |= {question.model.seed.contrast for question in questions if question.model and question.model.seed}
+    return Specification(
+        choices=choices,
+        main=is_main(own, choices),
+        visits=tuple(_visit(study, visit, sorted(contrasts)) for visit in study.visits),
+        rules=rules.scan_rules,
+        exclude_scans=rules.exclude_scans,
+        accept_scans=rules.accept_scans,
+        questions=questions,
+        regions={name: own.rois[name].statistic for name in regions(own)},
+        craving_covariates=craving_covariates if relates_craving(own) else None,
+        sessions=settings.narrowed(settings.SessionPair, study.sessions),
+        arms=study.arms,
+        minimum_coverage=own.minimum_roi_coverage,
+    )
 
 
-def terms(plan):
-    """The columns of the participants' table, or changes of one, that a specification's answers take.
-
-    Parameters
-    ----------
-    plan : dict
-        As :func:`plan` gives it.
-
-    Returns
-    -------
-    list of str
-    """
-    found = list(plan["craving"]["covariates"]) if plan["craving"] else []
-    for answer in plan["answers"]:
-        found += study_arms.all_columns(answer["settings"]) if answer["settings"] else []
-    return found
-
-
-def _answer(study, name, part):
-    config = study.config
-    if "analysis" not in part:
-        return {
-            "answer": name,
-            "roi": part["roi"],
-            "contrast": part["contrast"],
-            "analysis": None,
-            "settings": None,
-            "inference": None,
-            "members": None,
-            "sessions": None,
-        }
-    settings = config["analyses"][part["analysis"]]
-    inference = None
-    if config["sensitivity"]["whole_brain"]:
-        permutations = config["sensitivity"]["permutations"]
-        inference = {**settings["inference"], "statistics": ["extent"], "permutations": permutations}
-    sessions = study.analysis_sessions(part["analysis"])
-    return {
-        "answer": name,
-        "roi": part["roi"],
-        "contrast": settings["contrast"],
-        "analysis": part["analysis"],
-        "settings": {key: value for key, value in settings.items() if key != "inference"},
-        "inference": inference,
-        "members": [f"sub-{subject}" for subject in study.members(part["analysis"])],
-        "sessions": sessions,
-    }
+def _question(study: Study, answer: settings.Answer) -> Question:
+    if answer.analysis is None:
+        if answer.contrast is None:
+            raise ValueError(f"{answer.name}: neither an analysis nor a contrast")
+        return Question(
+            name=answer.name,
+            roi=answer.roi,
+            contrast=answer.contrast,
+            analysis=None,
+            model=None,
+            inference=None,
+            members=(),
+            sessions={},
+        )
+    analysis, declared = study.settings.analyses[answer.analysis], _sensitivity(study.settings)
+    inference = dataclasses.replace(analysis.inference, statistics=("extent",), permutations=declared.permutations)
+    return Question(
+        name=answer.name,
+        roi=answer.roi,
+        contrast=analysis.contrast,
+        analysis=answer.analysis,
+        model=settings.narrowed(settings.ModelSettings, analysis),
+        inference=inference if declared.whole_brain else None,
+        members=tuple(f"sub-{subject}" for subject in study.members(answer.analysis)),
+        sessions=study.analysis_sessions(answer.analysis),
+    )
 
 
-def _visit(study, visit, contrasts):
+def _visit(study: Study, visit: Visit, contrasts: Iterable[str]) -> VisitScans:
     scans = study.visits[visit]
     place = {scan.stem: number for number, scan in enumerate(scans)}
     weights = {name: study.contrast_scans(visit, name) for name in contrasts}
-    return {
-        "participant_id": f"sub-{visit[0]}",
-        "session_id": visit[1],
-        "scans": [scan.name for scan in scans],
-        "contrasts": {
-            name: [[place[scan.stem], weight] for scan, weight in pairs] for name, pairs in weights.items() if pairs
+    participant, session = visit
+    return VisitScans(
+        participant_id=f"sub-{participant}",
+        session_id=session,
+        scans=tuple(scan.name for scan in scans),
+        contrasts={
+            name: tuple(ScanWeight(scan=place[scan.stem], weight=weight) for scan, weight in pairs)
+            for name, pairs in weights.items()
+            if pairs
         },
-    }
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pharmasl.statistics.covariates import source_columns
 from pharmasl.study.effect_kinds import KINDS
-from pharmasl.study.settings import Analysis, Arms, SessionPair, Sessions, Settings
+from pharmasl.study.settings import Analysis, Arms, ModelSettings, SessionPair, Sessions, Settings
 
 
 def _value(section, name):
@@ -53,7 +53,7 @@ def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list
     return [{name: row[name] for name in names if name in row} for row in rows]
 
 
-def all_columns(analysis: Analysis) -> list[str]:
+def all_columns(analysis: ModelSettings) -> list[str]:
     """Every column that an analysis takes beside the arm's."""
     terms = [*(_value(analysis, "covariates") or ()), *(_value(analysis, key) for key in ("site", "predictor"))]
     return [column for term in terms if term is not None for column in source_columns(term)]

@@ -218,7 +218,7 @@ class QualityRules(ScanRules):
     @property
     def scan_rules(self) -> ScanRules:
         """The rules by which every scan is judged, without the scans that the user names."""
-        return build(ScanRules, {name: getattr(self, name) for name in typing.get_type_hints(ScanRules)})
+        return narrowed(ScanRules, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,7 +338,7 @@ class Region(RegionDefinition):
     @property
     def definition(self) -> RegionDefinition:
         """What the region is, without how it is read."""
-        return build(RegionDefinition, {name: getattr(self, name) for name in typing.get_type_hints(RegionDefinition)})
+        return narrowed(RegionDefinition, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -527,6 +527,11 @@ def plain(section: Any) -> dict[str, Any]:
         for field in dataclasses.fields(section)
         if (value := getattr(section, field.name)) is not None
     }
+
+
+def narrowed(section: type[Section], wider: Section) -> Section:
+    """The settings of a class alone, from an object of a class that adds others to them."""
+    return section(**{name: getattr(wider, name) for name in typing.get_type_hints(section)})
 
 
 def _optional(kind: Any) -> bool:

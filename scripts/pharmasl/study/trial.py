@@ -1,5 +1,6 @@
 """The study: who was scanned in which state, with which files, and who enters which analysis."""
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -190,6 +191,12 @@ class Study:
         label = self.analysis_sessions(analysis).get(which)
         contrast = self.settings.analyses[analysis].contrast
         return [subject for subject in complete if self.contrast_scans((subject, label), contrast)]
+
+    def with_covariates(self, covariates: Iterable[str]) -> "Study":
+        """The study with other covariates in all its analyses, and so with the participants who have these."""
+        stated = {"covariates": list(covariates)}
+        analyses = {name: {**analysis, **stated} for name, analysis in self.config["analyses"].items()}
+        return dataclasses.replace(self, config={**self.config, "analyses": analyses})
 
     def analysis_sessions(self, analysis: str) -> dict[str, str]:
         """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""

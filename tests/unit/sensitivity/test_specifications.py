@@ -1,6 +1,8 @@
 """Which specifications there are, what each takes, and the maps of the image alternatives."""
 
 import copy
+import dataclasses
+from types import SimpleNamespace
 
 import complete_settings
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 import skeleton
 from pharmasl.errors import InputErrors
 from pharmasl.files import tables
-from pharmasl.sensitivity import alternative_maps, specification_answers, specifications
+from pharmasl.sensitivity import alternative_maps, specification_data, specifications
+from pharmasl.sensitivity.specification import ImageAlternative, Specification
 from pharmasl.space import images, transforms
-from pharmasl.study import configuration
+from pharmasl.study import configuration, settings
 from quantified import TEMPLATE, Files
 
 
@@ -37,6 +40,10 @@ def configured(root="bids", **sensitivity):
     return {**config, "sensitivity": {**asked, **sensitivity}}
 
 
+def typed(config):
+    return settings.build(settings.Settings, configuration.resolve(config))
+
+
 ALL = {
     "scaling": ["global", "absolute"],
     "smoothing_fwhm": [4, 6.0, 7.5],
@@ -47,8 +54,7 @@ ALL = {
 
 
 def test_the_studys_own_choice_is_first_in_each_dimension_and_stands_once():
-    config = configuration.resolve(configured(**ALL))
-    assert specifications.dimensions(config) == {
+    assert specifications.dimensions(typed(configured(**ALL))) == {
         "scaling": ["absolute", "global"],
         "smoothing_fwhm": ["6", "4", "7.5"],
         "partial_volume": ["false", "true"],
@@ -58,18 +64,19 @@ def test_the_studys_own_choice_is_first_in_each_dimension_and_stands_once():
 
 
 def test_all_values_are_crossed_and_one_specification_is_the_main_one():
-    config = configuration.resolve(configured(**ALL))
-    rows = specifications.rows(config)
-    assert len(rows) == len({tuple(row.items()) for row in rows}) == 2 * 3 * 2 * 2 * 3
+    config = typed(configured(**ALL))
+    rows = specifications.all_choices(config)
+    assert len(rows) == len(set(rows)) == 2 * 3 * 2 * 2 * 3
     assert [specifications.is_main(config, row) for row in rows] == [True] + [False] * 71
-    assert len(specifications.images(config)) == 12
-    assert all(tuple(row) == specifications.DIMENSIONS for row in rows)
-    assert all(set(value) <= set("abcdefghijklmnopqrstuvwxyz_0123456789.") for row in rows for value in row.values())
+    assert len(specifications.image_alternatives(config)) == 12
+    assert list(specifications.dimensions(config)) == [field.name for field in dataclasses.fields(rows[0])]
+    values = [value for row in rows for value in dataclasses.astuple(row)]
+    assert all(set(value) <= set("abcdefghijklmnopqrstuvwxyz_0123456789.") for value in values)
 
 
 def test_without_alternatives_there_is_the_main_specification_alone():
-    config = configuration.resolve(configured())
-    (row,) = specifications.rows(config)
+    config = typed(configured())
+    (row,) = specifications.all_choices(config)
     assert specifications.is_main(config, row)
     assert not specifications.corrects_partial_volume(config)
 
@@ -118,49 +125,47 @@ def study(tmp_path_factory):
 
 
 def chosen(study, **values):
-    return specifications.plan(study, {**specifications.rows(study.config)[0], **values})
+    main = specifications.all_choices(study.settings)[0]
+    return specifications.specification(study, dataclasses.replace(main, **values))
 
 
-def test_the_main_plan_is_the_studys_own(study):
-    plan = chosen(study)
-    assert plan["main"]
-    rest, cue, craving = plan["answers"]
-    assert rest["members"] == cue["members"] == [f"sub-{subject}" for subject in study.members("rest_interaction")]
-    assert len(rest["members"]) == 6
-    assert rest["settings"]["covariates"] == ["age"]
-    assert rest["inference"] == study.config["analyses"]["rest_interaction"]["inference"] | {
-        "statistics": ["extent"],
-        "permutations": 1000,
-    }
-    assert (craving["analysis"], craving["contrast"]) == (None, "cue")
-    assert plan["exclusion"] == {
-        "rule": RULE,
-        "scans": {},
-        "accepted": {},
-    }
-    assert plan["regions"] == {"ball": "gm_weighted", "found": "mean"}
-    first = plan["visits"][0]
-    assert first["scans"] == [f"sub-01_ses-T1_acq-{name}" for name in ("neutral", "rest", "smoking")]
-    assert first["contrasts"] == {"cue": [[0, -1], [2, 1]], "rest": [[1, 1]]}
+def test_the_main_specification_is_the_studys_own(study):
+    main = chosen(study)
+    assert main.main
+    rest, cue, craving = main.questions
+    assert list(rest.members) == list(cue.members) == [f"sub-{who}" for who in study.members("rest_interaction")]
+    assert len(rest.members) == 6
+    assert rest.model.covariates == ("age",)
+    assert rest.inference == dataclasses.replace(
+        study.settings.analyses["rest_interaction"].inference, statistics=("extent",), permutations=1000
+    )
+    assert (craving.analysis, craving.contrast) == (None, "cue")
+    assert (main.rules, main.exclude_scans, main.accept_scans) == (rules(), {}, {})
+    assert main.regions == {"ball": "gm_weighted", "found": "mean"}
+    first = main.visits[0]
+    assert list(first.scans) == [f"sub-01_ses-T1_acq-{name}" for name in ("neutral", "rest", "smoking")]
+    weights = {name: [dataclasses.astuple(part) for part in parts] for name, parts in first.contrasts.items()}
+    assert weights == {"cue": [(0, -1), (2, 1)], "rest": [(1, 1)]}
+
+
+def test_a_specification_survives_a_rules_params(study):
+    main = chosen(study)
+    assert settings.build(Specification, settings.plain(main)) == main
 
 
 def test_other_covariates_choose_their_own_participants(study):
     before = copy.deepcopy(study.config)
-    plan = chosen(study, covariates="sex")
-    assert plan["answers"][0]["settings"]["covariates"] == plan["craving"]["covariates"] == ["sex"]
-    assert "sub-06" not in plan["answers"][0]["members"]
-    assert len(plan["answers"][0]["members"]) == 5
-    assert chosen(study, covariates="none")["answers"][0]["settings"]["covariates"] == []
-    assert not plan["main"]
+    other = chosen(study, covariates="sex")
+    assert other.questions[0].model.covariates == other.craving_covariates == ("sex",)
+    assert "sub-06" not in other.questions[0].members
+    assert len(other.questions[0].members) == 5
+    assert chosen(study, covariates="none").questions[0].model.covariates == ()
+    assert not other.main
     assert study.config == before
 
 
 def test_another_rule_of_exclusion_is_laid_over_the_studys_own(study):
-    assert chosen(study, quality="strict")["exclusion"]["rule"] == {
-        **RULE,
-        "exclude": ["fd_mean"],
-        "least_pairs": 3,
-    }
+    assert chosen(study, quality="strict").rules == rules(exclude=["fd_mean"], least_pairs=3)
 
 
 @pytest.mark.parametrize("change", [{"covariates": {"more": ["height"]}}, {"covariates": {"c": ["age - height"]}}])
@@ -198,6 +203,17 @@ def quality_table(path, **values):
 RULE = {"bands": {}, "exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
 
 
+def rules(**changes):
+    return settings.build(settings.ScanRules, {"bands": {}, **RULE, **changes})
+
+
+def judged(path, rule=(), scans=(), accepted=()):
+    """The columns of the verdict on a scan under another specification."""
+    (row,) = tables.read_table(path)
+    other = SimpleNamespace(rules=rules(**dict(rule)), exclude_scans=dict(scans), accept_scans=dict(accepted))
+    return specification_data.judge_again(row, other).row()
+
+
 @pytest.mark.parametrize(
     ("rule", "scans", "reason"),
     [
@@ -210,37 +226,32 @@ RULE = {"bands": {}, "exclude": [], "least_pairs": 2, "exclude_failed_registrati
 )
 def test_a_scan_is_judged_again_by_another_rule(tmp_path, rule, scans, reason):
     path = quality_table(tmp_path / "q.tsv")
-    row = specification_answers.judged(path, {"rule": {**RULE, **rule}, "scans": scans, "accepted": {}})
+    row = judged(path, rule, scans)
     assert (row["usable"], row["exclusion_reason"]) == (("yes", "") if reason is None else ("no", reason))
 
 
 def test_too_few_repeats_are_told_with_their_cause_under_another_rule_too(tmp_path):
     path = quality_table(tmp_path / "q.tsv", left_out_by="motion 4, far off 1")
-    row = specification_answers.judged(path, {"rule": {**RULE, "least_pairs": 4}, "scans": {}, "accepted": {}})
+    row = judged(path, {"least_pairs": 4})
     assert row["exclusion_reason"] == "3 of 8 repeats usable, fewer than 4: motion, far off"
 
 
 def test_a_scan_that_the_study_excludes_may_be_taken_under_another_rule(tmp_path):
     path = quality_table(tmp_path / "q.tsv", registration="not accepted", usable="no", exclusion_reason="x", flags=None)
-    own = {"rule": RULE, "scans": {}, "accepted": {}}
-    assert specification_answers.judged(path, own)["exclusion_reason"] == "registration not accepted"
-    lenient = {**own, "rule": {**RULE, "exclude_failed_registration": False}}
-    assert specification_answers.judged(path, lenient)["usable"] == "yes"
+    assert judged(path)["exclusion_reason"] == "registration not accepted"
+    assert judged(path, {"exclude_failed_registration": False})["usable"] == "yes"
 
 
 def test_what_is_implausible_or_accepted_by_hand_is_so_under_another_rule_too(tmp_path):
     path = quality_table(tmp_path / "q.tsv", implausible="below zero; M0 dark", flags=None)
-    own = {"rule": RULE, "scans": {}, "accepted": {}}
-    assert specification_answers.judged(path, own)["exclusion_reason"] == "below zero; M0 dark"
-    assert (
-        specification_answers.judged(path, {**own, "rule": {**RULE, "exclude_implausible": False}})["usable"] == "yes"
-    )
-    accepted = {**own, "accepted": {"sub-01_acq-rest": "seen"}}
-    row = specification_answers.judged(path, accepted)
+    assert judged(path)["exclusion_reason"] == "below zero; M0 dark"
+    assert judged(path, {"exclude_implausible": False})["usable"] == "yes"
+    accepted = {"sub-01_acq-rest": "seen"}
+    row = judged(path, accepted=accepted)
     assert (row["usable"], row["accepted_by_hand"], row["overruled"]) == ("yes", "seen", "below zero; M0 dark")
-    assert specification_answers.judged(path, {**accepted, "scans": {"sub-01_acq-rest": "bad"}})["usable"] == "no"
+    assert judged(path, scans={"sub-01_acq-rest": "bad"}, accepted=accepted)["usable"] == "no"
     empty = quality_table(tmp_path / "e.tsv", implausible="no CBF", gm_cbf=None)
-    assert specification_answers.judged(empty, accepted)["exclusion_reason"] == "no CBF"
+    assert judged(empty, accepted=accepted)["exclusion_reason"] == "no CBF"
 
 
 # Maps.
@@ -275,6 +286,10 @@ def given(files, made):
     }
 
 
+def alternatives(wanted):
+    return [ImageAlternative(**each) for each in wanted]
+
+
 @pytest.mark.parametrize("own", OWN)
 def test_every_alternative_is_to_the_last_bit_the_map_of_a_study_that_chose_it(tmp_path, quantified, own):
     files, made = quantified[own]
@@ -282,7 +297,7 @@ def test_every_alternative_is_to_the_last_bit_the_map_of_a_study_that_chose_it(t
         {"scaling": "absolute", "smoothing_fwhm": f"{fwhm:g}", "partial_volume": str(use).lower()} for fwhm, use in OWN
     ]
     outputs = [tmp_path / f"{number}.nii.gz" for number in range(len(OWN))]
-    alternative_maps.write(given(files, made), outputs, wanted)
+    alternative_maps.write(outputs, alternative_maps.VisitFiles(**given(files, made)), alternatives(wanted))
     for path, choice in zip(outputs, OWN):
         found, affine = images.load(path)
         smooth, _ = images.load(quantified[choice][1]["smooth"])
@@ -324,7 +339,8 @@ def test_scans_are_volumes_in_order_each_scaled_by_its_own_mean(tmp_path, quanti
     outputs = [tmp_path / "absolute.nii.gz", tmp_path / "global.nii.gz"]
     base = {"smoothing_fwhm": "6", "partial_volume": "false"}
     wanted = [{**base, "scaling": "absolute"}, {**base, "scaling": "global"}]
-    alternative_maps.write({**lists, **paths, "template_mask": files.path("template_mask")}, outputs, wanted)
+    visit = alternative_maps.VisitFiles(**lists, **paths, template_mask=files.path("template_mask"))
+    alternative_maps.write(outputs, visit, alternatives(wanted))
     absolute, scaled = (images.load(path)[0] for path in outputs)
     assert absolute.shape == (*TEMPLATE.shape, 2)
     np.testing.assert_array_equal(absolute[..., 1], 2 * absolute[..., 0])
