@@ -171,7 +171,7 @@ def _part_around(centre: Sequence[float], radius: float, grid: images.Grid) -> i
 def _with_region(name: str, error: InputError) -> InputError:
     """An error of a region with the region's name in its field."""
     if error.field.startswith("rois"):
-        field, found = f"rois.{name}" + error.field.removeprefix("rois").replace(": ", "."), error.found
+        field, value = f"rois.{name}" + error.field.removeprefix("rois").replace(": ", "."), error.found
     else:
-        field, found = f"rois.{name}.image", f"{error.field}: {error.found}"
-    return InputError(file=error.file, field=field, found=found, expected=error.expected, fix=error.fix)
+        field, value = f"rois.{name}.image", f"{error.field}: {error.found}"
+    return InputError(file=error.file, field=field, found=value, expected=error.expected, fix=error.fix)

@@ -192,11 +192,11 @@ def read(paths: Sequence[FilePath]) -> list[Answer]:
     return [Answer(name, own, exchanges.get(name, "permute")) for name, own in rows.items()]
 
 
-def _disagree(path: FilePath, field: str, found: str | list[str], expected: str | list[str]) -> NoReturn:
+def _disagree(path: FilePath, field: str, value: str | list[str], expected: str | list[str]) -> NoReturn:
     raise InputError(
         file=path,
         field=field,
-        found=found,
+        found=value,
         expected=f"{expected}, as in the other specifications",
         fix="Make the files again: delete the folder of specifications and run the workflow.",
     )
