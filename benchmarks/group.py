@@ -210,8 +210,16 @@ def calibrate(studies):
                         enhancement=enhancement(scale=scale),
                     ),
                 )
-                largest += [null.largest_t(), null.largest_extent(), null.largest_mass()] if scale == "t" else []
-                largest.append(null.largest_tfce())
+                largest += (
+                    [
+                        null.largest_t(two_sided=True),
+                        null.largest_extent(two_sided=True),
+                        null.largest_mass(two_sided=True),
+                    ]
+                    if scale == "t"
+                    else []
+                )
+                largest.append(null.largest_tfce(two_sided=True))
             for k, values_of_one in enumerate(largest):
                 hits[name][k] += maxima.family_wise_p(values_of_one[:1], values_of_one)[0] <= 0.05
     error = np.sqrt(0.05 * 0.95 / studies)

@@ -42,7 +42,7 @@ def slope(outcome, x, treated, lattice):
     orders, _ = relabelling.relabellings(np.column_stack([x, nuisance]), RELABELLINGS, SEED)
     fit = differences.fit(outcome, model)
     drawn, statistics = Relabellings(permutations=orders), MaximumStatistics(threshold=threshold)
-    null = permutation.null_distribution(fit, model, drawn, lattice, statistics).largest_extent()
+    null = permutation.null_distribution(fit, model, drawn, lattice, statistics).largest_extent(two_sided=True)
     labels, _ = clusters.label(fit.t, threshold, lattice)
     return maxima.family_wise_p(null[:1], null)[0], fit.t, labels
 

@@ -68,7 +68,7 @@ def least_p(data, model, groups, orders, lattice):
     told = statistic.note(statistic._variances(by_arm, own, by_arm.names), statistic.EQUAL)
     p = {}
     for kind, null in nulls.items():
-        for name, values in (("peak", null.largest_t()), ("extent", null.largest_extent())):
+        for name, values in (("peak", null.largest_t(two_sided=True)), ("extent", null.largest_extent(two_sided=True))):
             p[kind, name] = maxima.family_wise_p(values[:1], values)[0]
     return p, told is not None
 

@@ -76,7 +76,7 @@ def write(
     peak = None
     if significant.any():
         where = np.unravel_index(np.nanargmax(np.where(significant, np.abs(z), np.nan)), z.shape)
-        peak = [float(each) for each in affine[:3, :3] @ where + affine[:3, 3]]
+        peak = [float(value) for value in affine[:3, :3] @ where + affine[:3, 3]]
     tables.write_json(
         outputs.inference,
         {

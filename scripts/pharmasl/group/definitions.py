@@ -98,7 +98,7 @@ def block(
         "covariates": list(analysis.covariates),
         "arms": {"treatment": arms.treatment, "control": arms.control},
         "participants": list(participants),
-        "excluded": [{"participant_id": each.participant_id, "reason": each.reason} for each in excluded],
+        "excluded": [{"participant_id": one.participant_id, "reason": one.reason} for one in excluded],
         "alpha": analysis.inference.alpha,
         # Of an analysis that was run.
         "verdict": None,

@@ -117,10 +117,12 @@ def _reml(pooled: np.ndarray, sizes: np.ndarray, prior: float) -> np.ndarray:
     step, before = _STEP, np.inf
     for _ in range(32):
         inverse = np.linalg.inv(np.einsum("gk,kij->gij", h, patterns))
-        each = inverse[:, None] @ patterns
-        slope = np.einsum("gkij,gji->gk", each, inverse @ pooled) - freedom[:, None] * np.trace(each, axis1=2, axis2=3)
+        products = inverse[:, None] @ patterns
+        slope = np.einsum("gkij,gji->gk", products, inverse @ pooled) - freedom[:, None] * np.trace(
+            products, axis1=2, axis2=3
+        )
         slope = slope / 2 - prior * h
-        curvature = -freedom[:, None, None] * np.einsum("gkij,glji->gkl", each, each) / 2
+        curvature = -freedom[:, None, None] * np.einsum("gkij,glji->gkl", products, products) / 2
         curvature -= prior * np.eye(len(patterns))
         values, vectors = np.linalg.eigh(curvature)
         time = np.exp(step - np.log(-values).mean())

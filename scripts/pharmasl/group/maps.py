@@ -151,12 +151,12 @@ def read(lists: Sequence[Sequence[FilePath]], template_mask: FilePath) -> Maps:
     used: list[FilePath] = []
     for paths in zip(*lists):
         data = [_load(path, grid)[template] for path in paths]
-        good = [covered(each) for each in data]
-        empty.append(tuple(not each.any() for each in good))
+        good = [covered(image) for image in data]
+        empty.append(tuple(not inside.any() for inside in good))
         if any(empty[-1]):
             continue
         both = np.logical_and.reduce(good)
-        data = [np.where(both, each, 0).astype(np.float64) for each in data]
+        data = [np.where(both, image, 0).astype(np.float64) for image in data]
         values[len(used)] = data[0] if len(data) == 1 else data[1] - data[0]
         total += data[0]
         used.append(paths[-1])

@@ -216,16 +216,16 @@ def rows(
     InputError
         For values that the tables of regions do not hold.
     """
-    found = []
+    rows: list[dict[str, Any]] = []
     for asked in analyses:
         table = study_arms.used(participants, asked.analysis.terms)
         for roi in rois:
             if roi != asked.seed.roi:
-                found += _region_rows(asked, roi, regions, arms, table, file)
-    p_values = [row.get("p_permutation", math.nan) for row in found]
-    for row, p in zip(found, multiplicity.holm(p_values)):
+                rows += _region_rows(asked, roi, regions, arms, table, file)
+    p_values = [row.get("p_permutation", math.nan) for row in rows]
+    for row, p in zip(rows, multiplicity.holm(p_values)):
         row["p_holm"] = _finite(p)
-    return [{name: row.get(name) for name in COLUMNS} for row in found]
+    return [{name: row.get(name) for name in COLUMNS} for row in rows]
 
 
 def _region_rows(

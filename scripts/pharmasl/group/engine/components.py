@@ -51,7 +51,9 @@ def _root(parent, k):
 
 
 @njit(cache=True, nogil=True)
-def components(voxels, t, neighbourhood, parent, merge=False):
+def components(
+    voxels: np.ndarray, t: np.ndarray, neighbourhood: Neighbourhood, parent: np.ndarray, merge: bool = False
+) -> None:
     """Join neighbouring voxels of one sign: afterwards ``parent[k]`` is the first voxel of k's cluster.
 
     Parameters
@@ -86,7 +88,9 @@ def components(voxels, t, neighbourhood, parent, merge=False):
 
 
 @njit(cache=True, nogil=True)
-def largest_clusters(above, neighbourhood, base, merge, out):
+def largest_clusters(
+    above: Suprathreshold, neighbourhood: Neighbourhood, base: float, merge: bool, out: np.ndarray
+) -> None:
     """Largest extent and mass of the clusters of either sign.
 
     Parameters

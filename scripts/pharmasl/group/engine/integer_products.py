@@ -81,7 +81,7 @@ def _block(typingctx, data, weights, start, products, row, column):
 
 
 @njit(cache=True, nogil=True)
-def multiply(data, weights, start, products):
+def multiply(data: np.ndarray, weights: np.ndarray, start: np.ndarray, products: np.ndarray) -> None:
     """Fill ``products`` (rows, W), int32, with the products of packed weights and voxels.
 
     Parameters
@@ -95,7 +95,7 @@ def multiply(data, weights, start, products):
     """
     for group in range(data.shape[0]):
         for row in range(0, weights.shape[0], ROWS):
-            _block(data[group], weights, start, products, row, group * GROUP)
+            _block(data[group], weights, start, products, row, group * GROUP)  # type: ignore[call-arg]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -124,7 +124,9 @@ def _statistic(row, weights, square, df):
 
 
 @njit(cache=True, nogil=True)
-def statistics(residuals, x, basis, df, t, b):
+def statistics(
+    residuals: np.ndarray, x: np.ndarray, basis: np.ndarray, df: float, t: np.ndarray, b: np.ndarray
+) -> None:
     """Fill ``t`` and ``b`` (V,) from ``residuals`` (V, n), each voxel of length 1 or 0."""
     # The same sums in the same order as a permutation's: the identity gives these very bits.
     weights = np.empty((1 + basis.shape[1], x.size))
@@ -135,7 +137,7 @@ def statistics(residuals, x, basis, df, t, b):
 
 
 @njit(cache=True, nogil=True)
-def without_projection(vector, projector, out):
+def without_projection(vector: np.ndarray, projector: np.ndarray, out: np.ndarray) -> None:
     """``out`` (n,) becomes ``vector`` less its part in the orthonormal columns of ``projector`` (n, m)."""
     n, m = projector.shape
     for i in range(n):
@@ -151,7 +153,17 @@ def without_projection(vector, projector, out):
 
 
 @njit(cache=True, nogil=True)
-def measure(data, projector, weights, df, least, square, raw, t, b):
+def measure(
+    data: np.ndarray,
+    projector: np.ndarray,
+    weights: np.ndarray,
+    df: float,
+    least: float,
+    square: np.ndarray,
+    raw: np.ndarray,
+    t: np.ndarray,
+    b: np.ndarray,
+) -> None:
     """Sums of squares, t and b of a tile of voxels under the observed labelling.
 
     Parameters
@@ -211,7 +223,15 @@ def _matters(b, c, scales, scale, delta, rest, limits):
 
 
 @njit(cache=True, nogil=True)
-def screen(products, ceiling, tile, relabelled, found, best, work):
+def screen(
+    products: Products,
+    ceiling: float | np.floating,
+    tile: Tile,
+    relabelled: Relabelled,
+    kept: Found,
+    best: np.ndarray,
+    work: np.ndarray,
+) -> None:
     """Decide, for each permutation, the voxels of a tile that may be its maximum or in a cluster.
 
     Parameters
@@ -221,7 +241,7 @@ def screen(products, ceiling, tile, relabelled, found, best, work):
         b^2 / (square - a) at the cluster-forming threshold.
     tile : Tile
     relabelled : Relabelled
-    found : Found
+    kept : Found
         Updated.
     best : ndarray of shape (permutations, 2), float32
         Lower bounds of the largest b^2 / (square - a) among positive and negative b; updated.
@@ -232,7 +252,7 @@ def screen(products, ceiling, tile, relabelled, found, best, work):
     scale, delta, row_scale, product = products.scale, products.delta, products.row_scale, products.products
     width = product.shape[1]
     permutations, terms = weights.shape[0], weights.shape[1]
-    capacity = found.voxels.shape[1]
+    capacity = kept.voxels.shape[1]
     block = 64
     with_c = np.float32(terms > 1)
     rest = products.square if terms < 3 else work[:width]
@@ -259,14 +279,14 @@ def screen(products, ceiling, tile, relabelled, found, best, work):
                 if not _may(b[j], c[j], scales, scale[j], delta[j], rest[j], limits):
                     continue
                 t, _ = _statistic(tile.data[j], weights[p], tile.square[j], df)
-                if t > found.extremes[p, 0]:
-                    found.extremes[p, 0] = t
+                if t > kept.extremes[p, 0]:
+                    kept.extremes[p, 0] = t
                     best[p, 0] = np.float32(t * t / (df + t * t) * (1 - 1e-6))
-                elif t < found.extremes[p, 1]:
-                    found.extremes[p, 1] = t
+                elif t < kept.extremes[p, 1]:
+                    kept.extremes[p, 1] = t
                     best[p, 1] = np.float32(t * t / (df + t * t) * (1 - 1e-6))
                 if abs(t) > threshold:
-                    if found.counts[p] < capacity:
-                        found.voxels[p, found.counts[p]] = tile.first + j
-                        found.t[p, found.counts[p]] = t
-                    found.counts[p] += 1
+                    if kept.counts[p] < capacity:
+                        kept.voxels[p, kept.counts[p]] = tile.first + j
+                        kept.t[p, kept.counts[p]] = t
+                    kept.counts[p] += 1

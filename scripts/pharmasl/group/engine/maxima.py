@@ -85,19 +85,19 @@ class Null:
         enhanced = (None, None) if statistics.enhancement is None else (maxima[:, 6], maxima[:, 7])
         return cls(maxima[:, 0], maxima[:, 1], extents[:, 0], extents[:, 1], *masses, *enhanced)
 
-    def largest_t(self, two_sided: bool = True) -> np.ndarray:
+    def largest_t(self, two_sided: bool) -> np.ndarray:
         """The largest |t| of each relabelling, or the largest t."""
         return np.maximum(self.max_t, -self.min_t) if two_sided else self.max_t
 
-    def largest_extent(self, two_sided: bool = True) -> np.ndarray:
+    def largest_extent(self, two_sided: bool) -> np.ndarray:
         """The largest cluster of each relabelling, of either sign or of t > u alone."""
         return np.maximum(self.extent_positive, self.extent_negative) if two_sided else self.extent_positive
 
-    def largest_mass(self, two_sided: bool = True) -> np.ndarray:
+    def largest_mass(self, two_sided: bool) -> np.ndarray:
         """The heaviest cluster of each relabelling, of either sign or of t > u alone."""
         return _larger(self.mass_positive, self.mass_negative, two_sided, "mass")
 
-    def largest_tfce(self, two_sided: bool = True) -> np.ndarray:
+    def largest_tfce(self, two_sided: bool) -> np.ndarray:
         """The largest TFCE of each relabelling, of either sign or of positive t alone."""
         return _larger(self.tfce_positive, self.tfce_negative, two_sided, "TFCE")
 

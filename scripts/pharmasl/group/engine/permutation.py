@@ -374,7 +374,7 @@ class _Screening(_Worker):
             delta += np.float32(1.0001 * small.error + 1e-5) * screen.packed.norm
         best = np.zeros((rows, 2), dtype=np.float32)
         relabelled = kernels.Relabelled(weights, task.df, task.forming)
-        found = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
+        kept = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
         for part in task.tiles():
             values = task.source.tile(part.start, part.stop)
             product = self.products[: len(flat), : len(values)]
@@ -387,7 +387,7 @@ class _Screening(_Worker):
                 screen.ceiling,
                 kernels.Tile(values, task.source.square[part], part.start),
                 relabelled,
-                found,
+                kept,
                 best,
                 self.rest,
             )
@@ -407,10 +407,10 @@ class _WholeMaps(_Worker):
     def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
         task, maps = self.task, self.maps[first : first + len(weights)]
         relabelled = kernels.Relabelled(weights, task.df, task.forming)
-        found = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
+        kept = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
         for part in task.tiles():
             values = task.source.tile(part.start, part.stop)
-            whole_maps.whole_maps(kernels.Tile(values, task.source.square[part], part.start), relabelled, found, maps)
+            whole_maps.whole_maps(kernels.Tile(values, task.source.square[part], part.start), relabelled, kept, maps)
 
     def finish(self, p: int, result: np.ndarray) -> None:
         result[6:8] = self.enhancer.maximum(self.maps[p])

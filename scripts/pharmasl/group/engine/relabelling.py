@@ -9,7 +9,7 @@ columns it happens to have: a design of arms that names its intercept is still p
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +86,7 @@ def _kinds(rows: ArrayLike) -> np.ndarray:
     return np.array([first.setdefault(key, len(first)) for key in keys])
 
 
-def _members(blocks: Sequence | np.ndarray | None, n: int) -> list[np.ndarray]:
+def _members(blocks: Sequence[Hashable] | np.ndarray | None, n: int) -> list[np.ndarray]:
     """Positions of each block's participants, blocks in order of their first appearance; one block if None."""
     if blocks is None:
         return [np.arange(n)]
@@ -98,7 +98,7 @@ def _members(blocks: Sequence | np.ndarray | None, n: int) -> list[np.ndarray]:
     return [np.flatnonzero(numbers == k) for k in range(len(first))]
 
 
-def log10_distinct(rows: ArrayLike, blocks: Sequence | np.ndarray | None = None) -> float:
+def log10_distinct(rows: ArrayLike, blocks: Sequence[Hashable] | np.ndarray | None = None) -> float:
     """Decimal logarithm of the number of distinct orders of a design's rows: n! / (m1! m2! ...) for m equal rows.
 
     Parameters
@@ -132,7 +132,7 @@ def _arrangements(free: list[int], groups: list[list[int]]) -> Iterator[dict[int
 
 
 def relabellings(
-    rows: ArrayLike, number: int, seed: int, blocks: Sequence | np.ndarray | None = None
+    rows: ArrayLike, number: int, seed: int, blocks: Sequence[Hashable] | np.ndarray | None = None
 ) -> tuple[np.ndarray, bool]:
     """The permutations of an analysis, the identity first.
 
@@ -219,7 +219,7 @@ def flips(rows: ArrayLike, number: int, seed: int) -> tuple[np.ndarray, bool]:
     return signs, False
 
 
-def smallest_p(model: PartialForm, relabellings: Relabellings, two_sided: bool = True) -> float:
+def smallest_p(model: PartialForm, relabellings: Relabellings, two_sided: bool) -> float:
     """The smallest p these relabellings can give, whatever the data.
 
     Relabellings that give the observed |t| in any data (equal arms swapped, a random one met twice) count with it.

@@ -224,7 +224,7 @@ def _lowest_bit(typingctx, bits):
 
 
 @njit(cache=True, nogil=True)
-def blocks_of(place):
+def blocks_of(place: np.ndarray) -> np.ndarray:
     """Starts of stretches of LANES cells that hold all of ``place``, each voxel in one."""
     starts = np.empty(place.size, np.int64)
     count, end = 0, np.int64(-1)
@@ -283,11 +283,11 @@ def _links(f, basin, cells, key, ends):
     """List keys and basins of the links between basins that may be the highest; -1 for too little room, or how many."""
     blocks, forward, steps, beside = cells.blocks, cells.forward, cells.steps, cells.beside
     bits = f.view(np.uint32)
-    found = np.uint64(0)
+    listed = np.uint64(0)
     for o in range(forward.size):
         offset = np.uint64(forward[o])
         for start in blocks:
-            if found + np.uint64(LANES) > np.uint64(key.size):
+            if listed + np.uint64(LANES) > np.uint64(key.size):
                 return -1
             which = _walls(f, basin, start, forward[o], steps[o], beside[o])
             while which != np.uint64(0):
@@ -295,10 +295,10 @@ def _links(f, basin, cells, key, ends):
                 which &= which - np.uint64(1)
                 u = v + offset
                 # The lower of the two, whose key is the larger.
-                key[found] = max(_key(bits[v], found), _key(bits[u], found))
-                ends[found, 0], ends[found, 1] = basin[v], basin[u]
-                found += np.uint64(1)
-    return np.int64(found)
+                key[listed] = max(_key(bits[v], listed), _key(bits[u], listed))
+                ends[listed, 0], ends[listed, 1] = basin[v], basin[u]
+                listed += np.uint64(1)
+    return np.int64(listed)
 
 
 @njit(cache=True, nogil=True)
@@ -344,12 +344,12 @@ def _root(parent, k):
 
 
 @njit(cache=True, nogil=True)
-def _merges(links, found, ends, number, parent):
+def _merges(links, listed, ends, number, parent):
     """Keep those of the sorted links that join what was apart; returns how many."""
     for k in range(number):
         parent[k] = k
     count = np.uint64(0)
-    for k in range(found):
+    for k in range(listed):
         which = links[k] & _LOWER
         one, two = _root(parent, ends[which, 0]), _root(parent, ends[which, 1])
         if one != two:
@@ -408,7 +408,7 @@ def _sweep(n, count, number, integrand, work):
 
 
 @njit(cache=True, nogil=True)
-def maximum(t, f, cells, integrand, work):
+def maximum(t: np.ndarray, f: np.ndarray, cells: Cells, integrand: Integrand, work: Work) -> tuple[float, float]:
     """Largest integral among positive and negative voxels; -1 first if there was too little room for links.
 
     Parameters
@@ -424,14 +424,14 @@ def maximum(t, f, cells, integrand, work):
     for k in range(place.size):
         f[place[k]] = t[k]
     for start in cells.blocks:
-        _climb(f, start, cells.forward, work.up)
+        _climb(f, start, cells.forward, work.up)  # type: ignore[call-arg]
     number, n = _basins(f, place, work.up, work.to, work.basin, work.positive, work.key)
     _sort(work.key, work.other, n)
-    found = _links(f, work.basin, cells, work.links, work.ends)
-    if found < 0:
+    listed = _links(f, work.basin, cells, work.links, work.ends)
+    if listed < 0:
         return -1.0, 0.0
-    _sort(work.links, work.sorted_links, found)
-    count = _merges(work.sorted_links, found, work.ends, number, work.root)
+    _sort(work.links, work.sorted_links, listed)
+    count = _merges(work.sorted_links, listed, work.ends, number, work.root)
     _sweep(n, count, number, integrand, work)
     most, least = 0.0, 0.0
     for k in range(number):
@@ -444,7 +444,7 @@ def maximum(t, f, cells, integrand, work):
 
 
 @njit(cache=True, nogil=True)
-def whole_map(f, place, offsets, integrand, out):
+def whole_map(f: np.ndarray, place: np.ndarray, offsets: np.ndarray, integrand: Integrand, out: np.ndarray) -> None:
     """Fill ``out`` (V,) with every voxel's signed integral: the tree of clusters, highest voxels first."""
     powers, height_power = integrand.powers, integrand.height_power
     voxels = place.size

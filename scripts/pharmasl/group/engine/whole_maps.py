@@ -9,6 +9,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from pharmasl.group.engine.kernels import Found, Relabelled, Tile
+
 # Smallest residual share of variance: keeps t finite where a model fits a voxel perfectly.
 _LEAST = 1e-14
 
@@ -90,21 +92,21 @@ def _beyond(t, high, low):
 
 
 @njit(cache=True, nogil=True)
-def whole_maps(tile, relabelled, found, maps):
+def whole_maps(tile: Tile, relabelled: Relabelled, kept: Found, maps: np.ndarray) -> None:
     """The t of every voxel of a tile and permutation; the bits are those of :func:`pharmasl.group.engine.kernels.screen`.
 
     Parameters
     ----------
     tile : kernels.Tile
     relabelled : kernels.Relabelled
-    found : kernels.Found
+    kept : kernels.Found
         Updated.
     maps : ndarray of shape (permutations, V), float32
         Filled from the tile's first voxel on.
     """
     data, square, first = tile.data, tile.square, tile.first
     weights, df, threshold = relabelled.weights, relabelled.df, relabelled.threshold
-    extremes, counts, voxels, values = found.extremes, found.counts, found.voxels, found.t
+    extremes, counts, voxels, values = kept.extremes, kept.counts, kept.voxels, kept.t
     n, capacity = data.shape[1], voxels.shape[1]
     permutations, terms = weights.shape[0], weights.shape[1]
     rows = -(-permutations * terms // _ROWS) * _ROWS
@@ -119,7 +121,7 @@ def whole_maps(tile, relabelled, found, maps):
                 columns[i, j] = data[start + j, i]
         for column in range(0, width, _LANES * _VECTORS):
             for row in range(0, rows, _ROWS):
-                _products(columns, flat, products, row, column)
+                _products(columns, flat, products, row, column)  # type: ignore[call-arg]
         rest, t = left[:width], values_of_t[:width]
         for p in range(permutations):
             rest[:] = square[start:stop]

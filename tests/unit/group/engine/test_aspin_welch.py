@@ -153,7 +153,7 @@ def test_over_all_allocations_the_error_is_exact_where_the_arms_are_exchangeable
         orders.append(order)
     lattice = clusters.Lattice(np.ones(SHAPE, dtype=bool), 18)
     null = permuting.null_by_arm(fitted(data, x, np.ones((9, 1)), groups), np.array(orders), lattice, 2.0)
-    p = maxima.family_wise_p(null.largest_t(), null.largest_t())
+    p = maxima.family_wise_p(null.largest_t(two_sided=True), null.largest_t(two_sided=True))
     assert (p <= 0.05).sum() == int(0.05 * 126)
 
 

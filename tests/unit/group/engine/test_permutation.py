@@ -40,7 +40,7 @@ def test_exhaustive_null_and_p_are_those_of_enumeration_fsl_and_palm():
         np.testing.assert_allclose(np.sort(null.min_t), np.sort(enumeration["min_t"]), rtol=1e-11)
         assert sorted_equal(null.extent_positive, enumeration["max_extent"][:, k, 0])
         assert sorted_equal(null.extent_negative, enumeration["max_extent"][:, k, 1])
-    two_sided = maxima.family_wise_p(np.abs(fit.t), null.largest_t())
+    two_sided = maxima.family_wise_p(np.abs(fit.t), null.largest_t(two_sided=True))
     assert np.abs(two_sided - enumeration["p_voxel_two_sided"]).max() < 1e-7
     assert np.abs(two_sided - palm["tt_two_sided_voxel_pfwe"]).max() < 1e-7
     for contrast, t, null_t, extent in (
@@ -75,10 +75,10 @@ def test_nilearns_permutations_replayed_give_nilearns_p():
     null = permuting.null_distribution(
         fit.residuals, model, nilearn["permutations"].astype(np.int32), lattice, float(nilearn["forming_t"])
     )
-    assert np.abs(null.largest_t() - nilearn["h0_max_t"]).max() < 1e-6
-    assert np.array_equal(null.largest_extent(), nilearn["h0_max_size"].ravel())
+    assert np.abs(null.largest_t(two_sided=True) - nilearn["h0_max_t"]).max() < 1e-6
+    assert np.array_equal(null.largest_extent(two_sided=True), nilearn["h0_max_size"].ravel())
     # nilearn's list lacks the identity; it adds 1 to both counts.
-    with_identity = np.append(null.largest_t(), np.abs(fit.t).max())
+    with_identity = np.append(null.largest_t(two_sided=True), np.abs(fit.t).max())
     p = maxima.family_wise_p(np.abs(fit.t), with_identity)
     np.testing.assert_allclose(p, 10.0 ** -nilearn["logp_max_t"].astype(float), rtol=1e-5)
 
@@ -320,7 +320,7 @@ def test_ties_of_the_mirror_are_counted():
     fit = glm.fit(data, model)
     orders, _ = relabelling.relabellings(np.column_stack([x, np.ones(8)]), 100, 0)
     null = permuting.null_distribution(fit.residuals, model, orders, clusters.Lattice(mask, 18), 3.0)
-    assert maxima.family_wise_p(np.abs(fit.t), null.largest_t())[100] == 2 / 70
+    assert maxima.family_wise_p(np.abs(fit.t), null.largest_t(two_sided=True))[100] == 2 / 70
     assert maxima.family_wise_p(fit.t, null.max_t)[100] == 1 / 70
 
 
@@ -406,7 +406,7 @@ def test_nilearns_mass_is_ours():
     u = float(nilearn["forming_t"])
     relabellings = nilearn["permutations"].astype(np.int32)
     null = permuting.null_distribution(fit.residuals, model, relabellings, clusters.Lattice(mask, 6), u, mass="excess")
-    np.testing.assert_allclose(null.largest_mass(), nilearn["h0_max_mass"].ravel(), atol=1e-4)
+    np.testing.assert_allclose(null.largest_mass(two_sided=True), nilearn["h0_max_mass"].ravel(), atol=1e-4)
 
 
 def plain_mass_and_tfce(data, x, nuisance, order, sign, threshold, mask):
@@ -604,7 +604,7 @@ def test_exhaustive_sign_flip_p_is_brute_forces():
         flipped = data * np.array(sign)
         largest.append(np.abs(flipped.mean(axis=1) / (flipped.std(axis=1, ddof=1) / np.sqrt(8))).max())
     expected = (np.array(largest) >= np.abs(fit.t)[:, None] * (1 - 1e-9)).mean(axis=1)
-    assert np.array_equal(maxima.family_wise_p(np.abs(fit.t), null.largest_t()), expected)
+    assert np.array_equal(maxima.family_wise_p(np.abs(fit.t), null.largest_t(two_sided=True)), expected)
     assert expected.min() >= 2 / 256
     assert permuting.smallest_p(model, signs=signs) == 2 / 256
     assert permuting.smallest_p(model, signs=signs, two_sided=False) == 1 / 256
@@ -692,7 +692,12 @@ def test_false_positive_rate_is_the_nominal_one():
         null = permuting.null_distribution(
             fit.residuals, model, orders, lattice, threshold, mass="excess", enhancement=permuting.enhancement()
         )
-        maxima_of_all = (null.largest_t(), null.largest_extent(), null.largest_mass(), null.largest_tfce())
+        maxima_of_all = (
+            null.largest_t(two_sided=True),
+            null.largest_extent(two_sided=True),
+            null.largest_mass(two_sided=True),
+            null.largest_tfce(two_sided=True),
+        )
         for k, largest in enumerate(maxima_of_all):
             hits[k] += maxima.family_wise_p(largest[:1], largest)[0] <= 0.05
     allowed = LIMIT_99 * np.sqrt(0.05 * 0.95 / studies)
@@ -717,7 +722,9 @@ def test_false_positive_rate_of_sign_flips_is_the_nominal_one():
         null = permuting.null_distribution(
             fit, model, None, lattice, threshold, signs=signs, mass="excess", enhancement=permuting.enhancement()
         )
-        for k, largest in enumerate((null.largest_t(), null.largest_mass(), null.largest_tfce())):
+        for k, largest in enumerate(
+            (null.largest_t(two_sided=True), null.largest_mass(two_sided=True), null.largest_tfce(two_sided=True))
+        ):
             hits[k] += maxima.family_wise_p(largest[:1], largest)[0] <= 0.05
     # 5 of 100 with the identity among them: exactly 5 % but for ties; a flip of all signs has probability 2^-9.
     allowed = LIMIT_99 * np.sqrt(0.05 * 0.95 / studies)
