@@ -3,35 +3,18 @@
 from collections.abc import Iterable, Mapping
 
 from pharmasl.statistics.covariates import source_columns
-from pharmasl.study.effect_kinds import KINDS
-from pharmasl.study.settings import Analysis, Arms, ModelSettings, SessionPair, Sessions, Settings
+from pharmasl.study.settings import Arms, ModelSettings, SessionPair, Settings
 
 
-def _value(section, name):
-    return section.get(name) if isinstance(section, Mapping) else getattr(section, name)
-
-
-def concerned(analysis: Analysis, arms: Arms) -> list[str]:
+def concerned(analysis: ModelSettings, arms: Arms) -> list[str]:
     """The arms that take part in an analysis."""
-    labels = [_value(arms, "treatment"), _value(arms, "control"), *(_value(arms, "others") or ())]
-    return KINDS[_value(analysis, "effect")].arms(labels, _value(analysis, "arm"))
+    return analysis.kind.arms(list(arms.labels), analysis.arm)
 
 
-def contrasts(analysis: Analysis) -> list[str]:
-    """The contrasts of which an analysis takes maps or values: its own, and its seed's if it has one; each once."""
-    seed = _value(analysis, "seed")
-    return list(dict.fromkeys([_value(analysis, "contrast"), *([_value(seed, "contrast")] if seed else [])]))
-
-
-def sessions(analysis: Analysis, study: SessionPair) -> dict[str, str]:
+def sessions(analysis: ModelSettings, study: SessionPair) -> dict[str, str]:
     """The sessions of which an analysis takes maps: ``baseline`` and ``followup``, or ``baseline`` alone, to labels."""
-    own: SessionPair = _value(analysis, "sessions") or study
-    return {name: _value(own, name) for name in KINDS[_value(analysis, "effect")].sessions}
-
-
-def labels(study: Sessions) -> list[str]:
-    """All session labels of a study, baseline and follow-up first."""
-    return [_value(study, "baseline"), _value(study, "followup"), *(_value(study, "others") or ())]
+    pair = analysis.sessions or study
+    return {name: getattr(pair, name) for name in analysis.kind.sessions}
 
 
 def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list[dict[str, str | None]]:
@@ -55,8 +38,7 @@ def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list
 
 def all_columns(analysis: ModelSettings) -> list[str]:
     """Every column that an analysis takes beside the arm's."""
-    terms = [*(_value(analysis, "covariates") or ()), *(_value(analysis, key) for key in ("site", "predictor"))]
-    return [column for term in terms if term is not None for column in source_columns(term)]
+    return [column for term in analysis.terms for column in source_columns(term)]
 
 
 def named_columns(study: Settings) -> list[str]:

@@ -210,7 +210,7 @@ class Study:
         reasons = [
             f"no {contrast} at {label}"
             for label in sessions
-            for contrast in sorted(study_arms.contrasts(part))
+            for contrast in sorted(part.contrasts)
             if not self.contrast_scans((subject, label), contrast)
         ]
         if part.method == "mixed_model" and len(reasons) < len(sessions):
