@@ -29,6 +29,7 @@ try:
     from pharmasl.study import example
     from pharmasl.study.settings import plain
     from pharmasl.workflow import failures, paths, plan, raw_files, recorded, targets
+    from pharmasl.workflow.wildcards import per
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -101,16 +102,6 @@ own_rules = partial(recorded.own, workflow, Path(workflow.current_basedir.get_pa
 RESULTS_GUARD = results_guard.ResultsGuard(workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION)
 if workflow.is_main_process:
     RESULTS_GUARD.watch()
-
-
-def per(names, function, *arguments):
-    """An input function, or a function for params, of names of the study: those that some wildcards have in a job.
-
-    ``per("scan", TARGETS.anatomy_file, pattern)`` calls ``TARGETS.anatomy_file(pattern, scan)``.
-    """
-    return lambda wildcards: function(*arguments, *(getattr(wildcards, name) for name in names.split()))
-
-
 # What was made and is gone is made again, also where nothing that is asked for needs it.
 lost_results = lambda wildcards: recorded.lost(TARGETS, own_rules(), recorded.names())
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.

@@ -1,0 +1,10 @@
+"""Functions of names as functions of wildcards."""
+
+from types import SimpleNamespace
+
+from pharmasl.workflow.wildcards import per
+
+
+def test_the_arguments_come_first_and_the_wildcards_in_the_order_named():
+    wildcards = SimpleNamespace(visit="sub-01", contrast="rest", scan="x")
+    assert per("contrast visit", lambda *values: values, "pattern")(wildcards) == ("pattern", "rest", "sub-01")
