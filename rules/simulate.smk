@@ -27,7 +27,7 @@ try:
     from pharmasl.simulate.planted_regions import REGIONS
     from pharmasl.simulate.virtual_trial import CONDITIONS
     from pharmasl.study import configuration, schemas
-    from pharmasl.study.settings import plain
+    from pharmasl.study.settings import plain, read
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
@@ -39,7 +39,7 @@ PROBLEMS = schemas.check(SIMULATE, "simulate", "config", prefix="simulate.", fil
 if PROBLEMS:
     raise WorkflowError(str(InputErrors(PROBLEMS)))
 try:
-    SETTINGS = configuration.read(configuration.resolve(config))
+    SETTINGS = read(configuration.resolve(config))
 except InputErrors as error:
     raise WorkflowError(str(error)) from None
 

@@ -627,7 +627,7 @@ def test_methods_are_what_was_run(whole):
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
-    perfusion = configuration.read(configuration.resolve(CONFIG)).perfusion
+    perfusion = settings.read(configuration.resolve(CONFIG)).perfusion
     assert "post-labelling delay 1.7 s (2 scans) or 2 s (1 scan)" in methods_perfusion.perfusion(
         perfusion, [one, other, one], [{"anatomy": "the participant's"}] * 3
     )
@@ -649,7 +649,7 @@ def test_methods_tell_where_scans_differ():
 )
 def test_methods_tell_scans_fitted_to_the_template_apart(without, words):
     scans = [{"anatomy": sheets.TEMPLATE_ANATOMY if k < without else "the participant's"} for k in range(3)]
-    study = configuration.read(configuration.resolve(CONFIG))
+    study = settings.read(configuration.resolve(CONFIG))
     text = methods_perfusion.perfusion(study.perfusion, [sidecar()] * 3, scans)
     assert words in text
     paragraphs = methods_section.paragraphs(

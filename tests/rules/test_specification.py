@@ -19,7 +19,7 @@ from pharmasl.regions import region_masks, region_values
 from pharmasl.sensitivity import specifications
 from pharmasl.sensitivity.specification import ImageAlternative
 from pharmasl.space import images
-from pharmasl.study import settings, sheets
+from pharmasl.study import settings, sheet_content
 from scipy import ndimage
 
 AFFINE = np.array([[-4.0, 0, 0, 26], [0, 4, 0, -26], [0, 0, 4, -22], [0, 0, 0, 1]])
@@ -113,7 +113,7 @@ class Trial:
         self.study = complete_settings.read(config)
         self.template_mask = str(root / "mask.nii.gz")
         images.save(self.template_mask, MASK, AFFINE, dtype=np.uint8)
-        content = sheets.content(self.study)
+        content = sheet_content.content(self.study)
         self.participants = str(root / "participants.tsv")
         rows = content["participants"]
         tables.write_table(self.participants, rows, dict.fromkeys((name for row in rows for name in row), ""))

@@ -43,12 +43,21 @@ def packages(environment):
     return found
 
 
+def run_code(tree):
+    """The nodes of a module but those that only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from run_code(node)
+
+
 def third_party(script):
     """Top-level modules outside the standard library that a script's code imports."""
     names = set()
     for path in provenance.closure(script):
         if path.suffix == ".py":
-            for node in ast.walk(ast.parse(path.read_bytes())):
+            for node in run_code(ast.parse(path.read_bytes())):
                 if isinstance(node, ast.Import):
                     names.update(alias.name.split(".")[0] for alias in node.names)
                 elif isinstance(node, ast.ImportFrom):

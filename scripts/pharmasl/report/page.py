@@ -36,8 +36,7 @@ from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
 from pharmasl.report.trial_section import TrialSection
 from pharmasl.study import primary
-from pharmasl.study.configuration import read as read_settings
-from pharmasl.study.settings import Plain, Settings
+from pharmasl.study.settings import Plain, Settings, read
 
 TEMPLATE = "page.html.j2"
 Rows = Sequence[Row]
@@ -227,7 +226,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     -------
     Page
     """
-    settings = read_settings(configuration)
+    settings = read(configuration)
     scans, people = tables.read_table(files.scans), tables.read_table(files.participants, of_arms=True)
     analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict)
     craving, relations = _craving(files, settings), _relations(files, settings)

@@ -5,8 +5,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.study import named_constants, own_template, primary, references, schemas, shared_data, written
-from pharmasl.study.settings import Analysis, Settings, build
+from pharmasl.study import (
+    named_constants,
+    own_template,
+    primary,
+    references,
+    schemas,
+    settings,
+    shared_data,
+    written,
+)
+from pharmasl.study.settings import Analysis, Settings
 
 FILE = "config"
 # A configuration of nothing but what the schema requires, in which one part can be checked.
@@ -25,7 +34,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         With the calibration's values and the schema's defaults, and each analysis' own inference laid over the common
-        one: what :func:`read` makes typed.
+        one: what :func:`pharmasl.study.settings.read` makes typed.
 
     Raises
     ------
@@ -35,7 +44,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     complete = _filled(config)
     named = "space" in (config.get("template") or {})
-    study = read(complete)
+    study = settings.read(complete)
     errors = [
         *written.check(complete, FILE),
         *references.check(study),
@@ -47,11 +56,6 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputErrors(errors)
     return complete
-
-
-def read(complete: Mapping[str, Any]) -> Settings:
-    """The typed settings of a complete configuration."""
-    return build(Settings, {name: value for name, value in complete.items() if name != "simulate"})
 
 
 def _filled(config: Mapping[str, Any]) -> dict[str, Any]:

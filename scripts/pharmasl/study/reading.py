@@ -15,6 +15,7 @@ from pharmasl.study import (
     headers,
     inventory,
     own_template,
+    settings,
     sidecar,
     written,
 )
@@ -63,7 +64,7 @@ def collect(config: Mapping[str, Any]) -> Reading:
         With every problem of the configuration itself.
     """
     config = configuration.resolve(config)
-    study_settings = configuration.read(config)
+    study_settings = settings.read(config)
     listed = bids.read_dataset(study_settings.bids_dir)
     errors = [
         *conditions.unmatched(study_settings.conditions, listed.images("asl")),

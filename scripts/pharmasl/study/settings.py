@@ -520,6 +520,11 @@ def build(section: type[Section], values: Plain) -> Section:
     return section(**{name: _typed(kind, values.get(name)) for name, kind in hints.items()})
 
 
+def read(complete: Plain) -> Settings:
+    """The settings of a complete configuration, without those of the simulator."""
+    return build(Settings, {name: value for name, value in complete.items() if name != "simulate"})
+
+
 def plain(section: Any) -> dict[str, Any]:
     """The plain values of a section, as a rule's params hold them: lists for tuples, and nothing for None."""
     return {

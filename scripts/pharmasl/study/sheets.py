@@ -1,20 +1,15 @@
 """The study's tables: one row per scan, participant or exclusion."""
 
-import functools
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pharmasl import __version__
 from pharmasl.errors import FilePath
 from pharmasl.files import bids, blinding, tables
-from pharmasl.study import arms as study_arms
 
-if TYPE_CHECKING:
-    from pharmasl.study.trial import Study
-
-_ACQUISITION = {
+# Of an acquisition, the columns of the scans and what each is.
+ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
     "labeling_duration": {"Description": "Labelling duration; all that occur, separated by blanks", "Units": "s"},
     "post_labeling_delay": {
@@ -53,8 +48,8 @@ _SCANS = {
     "anatomy": "Whose anatomy the scan uses",
     "volumes": "Number of volumes",
     "pairs": "Number of label and control pairs, or of deltaM or CBF volumes",
-    **_ACQUISITION,
-    **{f"{key}_source": f"Where {key} comes from" for key in _ACQUISITION},
+    **ACQUISITION,
+    **{f"{key}_source": f"Where {key} comes from" for key in ACQUISITION},
 }
 _RANDOMISED = {
     "participant_id": "Participant",
@@ -71,36 +66,6 @@ _EXCLUSIONS = {
 }
 
 
-def scan_rows(study: "Study") -> Iterator[dict[str, Any]]:
-    """One dict per scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
-    below = functools.partial(bids.place, root=study.settings.bids_dir)
-    for scan in study.scans.values():
-        acquisition = scan.acquisition
-        types, timing, sources = acquisition.volume_types, acquisition.slice_timing, acquisition.sources
-        yield {
-            "participant_id": f"sub-{scan.subject}",
-            "session_id": scan.session,
-            "condition": scan.condition,
-            "scan": scan.stem,
-            "asl": below(scan.asl),
-            "m0": below(scan.m0) if scan.m0 else None,
-            "t1w": " ".join(map(below, study.t1w[study.anatomy(scan.visit)])) or None,
-            "anatomy": study.anatomy_origin(scan.visit),
-            "volumes": len(types),
-            "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
-            **{key: _text(getattr(acquisition, key)) for key in _ACQUISITION},
-            "slice_timing": None if timing is None else f"{min(timing):g} to {max(timing):g}",
-            **{f"{key}_source": sources.get(key) for key in _ACQUISITION},
-        }
-
-
-def _text(value):
-    """A value of the acquisition as one cell; of one per volume, each that occurs."""
-    if not isinstance(value, tuple):
-        return value
-    return " ".join(f"{number:g}" for number in dict.fromkeys(value) if number is not None)
-
-
 def write_sheets(
     content: Mapping[str, Any],
     *,
@@ -115,7 +80,7 @@ def write_sheets(
     Parameters
     ----------
     content : dict
-        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows) and ``bids_dir``, as :func:`content`
+        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows) and ``bids_dir``, as :func:`pharmasl.study.sheet_content.content`
         gives them.
     description, scans, participants, randomised, exclusions : path-like
         ``dataset_description.json`` and the four TSV files.
@@ -145,28 +110,3 @@ def write_rows(rows: Sequence[Mapping[str, Any]], table: FilePath) -> None:
     """
     columns = dict.fromkeys(["participant_id", "arm", *(name for row in rows for name in row)])
     tables.write_table(table, rows, {name: f"As in the dataset: {name}" for name in columns})
-
-
-def content(study: "Study") -> dict[str, Any]:
-    """What the tables of a study hold: plain lists and dicts."""
-    arms = study.settings.arms
-    scanned = {scan.subject for scan in study.scans.values()}
-    chosen = study.settings.participants
-    # Columns that the configuration does not name say nothing of the results.
-    wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
-    return {
-        # From the results' folder, wherever the two lie.
-        "bids_dir": bids.place(os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)),
-        "scans": list(scan_rows(study)),
-        "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],
-        "randomised": [
-            {
-                "participant_id": f"sub-{label}",
-                "arm": allotted,
-                "selected": chosen is None or label in chosen,
-                "scanned": label in scanned,
-            }
-            for label, allotted in study.randomised.items()
-        ],
-        "exclusions": [*study.exclusions, *study.incomplete()],
-    }

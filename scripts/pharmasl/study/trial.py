@@ -8,7 +8,7 @@ from typing import Any
 
 from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
-from pharmasl.study import configuration, sheets
+from pharmasl.study import settings, sheets
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Arms, Sessions, Settings
 
@@ -91,7 +91,7 @@ class Study:
     @functools.cached_property
     def settings(self) -> Settings:
         """The configuration, typed."""
-        return configuration.read(self.config)
+        return settings.read(self.config)
 
     @property
     def arms(self) -> Arms:

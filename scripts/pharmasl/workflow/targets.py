@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import own_template, primary, settings, shared_data, sheets
+from pharmasl.study import own_template, primary, settings, shared_data, sheet_content
 from pharmasl.study.effect_kinds import KINDS
 from pharmasl.study.trial import Scan, Study
 from pharmasl.workflow import model_rows
@@ -61,7 +61,7 @@ class Targets:
 
     def sheets(self) -> dict[str, Any]:
         """What the study's tables hold."""
-        return sheets.content(self.study)
+        return sheet_content.content(self.study)
 
     @functools.cached_property
     def models(self) -> dict[str, model_rows.Rows]:

@@ -3,7 +3,7 @@
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import configuration, primary
+from pharmasl.study import configuration, primary, settings
 
 SEED = {"roi": "insula", "contrast": "rest"}
 
@@ -34,7 +34,7 @@ def test_answers_have_roles_and_defaults():
     asked = {"answers": ["rest", "craving"], "secondary": ["mixed", "craving.vmpfc"]}
     found = configuration.resolve(config(asked) | {"inference": {"alpha": 0.01}})
     assert found["primary"] == asked | {"correction": "holm", "alpha": 0.01}
-    study = configuration.read(found)
+    study = settings.read(found)
     assert primary.known(study) == ["rest", "cue", "link", "mixed", "craving", "craving.vmpfc"]
     roles = {name: primary.role(study.primary, name) for name in primary.known(study)}
     assert roles == {

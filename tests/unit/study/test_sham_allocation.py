@@ -12,7 +12,7 @@ from pharmasl.conduct import allocation_log
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import blinding, tables
 from pharmasl.report import allocation_section as told
-from pharmasl.study import sham_allocation, sheets
+from pharmasl.study import sham_allocation, sheet_content
 
 NAMES = [f"{k:02d}" for k in range(1, 13)]
 
@@ -72,10 +72,10 @@ def test_nothing_of_a_blinded_plan_depends_on_who_is_in_which_arm(root):
         if number % 977 == 0 and list(arms) != list(first.values())[:8]:
             with_arms(root, arms, "sub-99\tplacebo\t40\tF\n")
             study = complete_settings.read(blinded(root))
-            seen.append(json.dumps([sheets.content(study), study.randomised]))
+            seen.append(json.dumps([sheet_content.content(study), study.randomised]))
     assert len(seen) > 40
     assert len(set(seen)) == 1
-    content = sheets.content(study)
+    content = sheet_content.content(study)
     # Over everyone randomised, the never scanned too.
     assert [row["arm"] for row in content["randomised"]].count("baclofen") == 3
     assert [row["scanned"] for row in content["randomised"]] == [True] * 8 + [False]
@@ -88,7 +88,7 @@ def test_those_not_selected_are_randomised_too_and_lose_their_arm_in_a_blinded_r
     names = [name.removeprefix("sub-") for name in sorted(path.name for path in root.glob("sub-*"))]
     for config, others in ((skeleton.config(root), None), (blinded(root), [None, None])):
         study = complete_settings.read({**config, "participants": names[:6]})
-        content = sheets.content(study)
+        content = sheet_content.content(study)
         assert [row["selected"] for row in content["randomised"]] == [True] * 6 + [False] * 2
         arms = [row["arm"] for row in content["randomised"][6:]]
         assert arms == (
@@ -103,7 +103,7 @@ def test_a_column_that_nothing_names_stays_behind(root):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0] + "\tdose", *(line + "\t80" for line in lines[1:])]) + "\n")
     for config in (blinded(root), skeleton.config(root)):
-        rows = sheets.content(complete_settings.read(config))["participants"]
+        rows = sheet_content.content(complete_settings.read(config))["participants"]
         assert set(rows[0]) == {"participant_id", "arm", "age"}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from pharmasl.errors import InputErrors
-from pharmasl.study import configuration, shared_data
+from pharmasl.study import configuration, settings, shared_data
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo"}
 
@@ -51,7 +51,7 @@ def problems(**changes):
     ],
 )
 def test_seed_and_outcome_are_compared_by_their_states(contrast, seed, words):
-    complete = configuration.read(configuration.resolve(config(analyses={"link": link(contrast, seed)})))
+    complete = settings.read(configuration.resolve(config(analyses={"link": link(contrast, seed)})))
     found = shared_data.of_analysis(complete, "link")
     assert len(found) == (words is not None)
     if words:
@@ -66,7 +66,7 @@ def test_a_search_region_that_the_same_scans_chose_is_told_through_the_chain():
         "link": link("cue", "rest"),
         "deep": {"contrast": "change", "effect": "group_by_time", "within": "linked"},
     }
-    complete = configuration.read(
+    complete = settings.read(
         configuration.resolve(config(analyses=analyses, rois={"linked": {"analysis": "link", "cluster": 1}}))
     )
     assert "chosen by the analysis rest in scans" in shared_data.of_analysis(complete, "within")[0]

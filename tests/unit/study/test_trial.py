@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import sheets
+from pharmasl.study import sheet_content, sheets
 
 
 @pytest.fixture
@@ -400,7 +400,7 @@ def test_several_runs_of_a_state_share_its_weight(tmp_path):
 
 
 def test_sheets_hold_a_row_a_scan(root, tmp_path):
-    content = sheets.content(read(root))
+    content = sheet_content.content(read(root))
     paths = [
         tmp_path / name
         for name in ("dataset_description.json", "scans.tsv", "participants.tsv", "randomised.tsv", "exclusions.tsv")

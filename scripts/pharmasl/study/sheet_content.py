@@ -1,0 +1,66 @@
+"""What the study's tables hold: rows of its scans, of its participants, of everyone randomised, of exclusions."""
+
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from pharmasl.files import bids
+from pharmasl.study import arms as study_arms
+from pharmasl.study.sheets import ACQUISITION
+from pharmasl.study.trial import Study
+
+
+def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
+    """One dict per scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
+    below = functools.partial(bids.place, root=study.settings.bids_dir)
+    for scan in study.scans.values():
+        acquisition = scan.acquisition
+        types, timing, sources = acquisition.volume_types, acquisition.slice_timing, acquisition.sources
+        yield {
+            "participant_id": f"sub-{scan.subject}",
+            "session_id": scan.session,
+            "condition": scan.condition,
+            "scan": scan.stem,
+            "asl": below(scan.asl),
+            "m0": below(scan.m0) if scan.m0 else None,
+            "t1w": " ".join(map(below, study.t1w[study.anatomy(scan.visit)])) or None,
+            "anatomy": study.anatomy_origin(scan.visit),
+            "volumes": len(types),
+            "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
+            **{key: _text(getattr(acquisition, key)) for key in ACQUISITION},
+            "slice_timing": None if timing is None else f"{min(timing):g} to {max(timing):g}",
+            **{f"{key}_source": sources.get(key) for key in ACQUISITION},
+        }
+
+
+def _text(value):
+    """A value of the acquisition as one cell; of one per volume, each that occurs."""
+    if not isinstance(value, tuple):
+        return value
+    return " ".join(f"{number:g}" for number in dict.fromkeys(value) if number is not None)
+
+
+def content(study: Study) -> dict[str, Any]:
+    """What the tables of a study hold: plain lists and dicts."""
+    arms = study.settings.arms
+    scanned = {scan.subject for scan in study.scans.values()}
+    chosen = study.settings.participants
+    # Columns that the configuration does not name say nothing of the results.
+    wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
+    return {
+        # From the results' folder, wherever the two lie.
+        "bids_dir": bids.place(os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)),
+        "scans": list(scan_rows(study)),
+        "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],
+        "randomised": [
+            {
+                "participant_id": f"sub-{label}",
+                "arm": allotted,
+                "selected": chosen is None or label in chosen,
+                "scanned": label in scanned,
+            }
+            for label, allotted in study.randomised.items()
+        ],
+        "exclusions": [*study.exclusions, *study.incomplete()],
+    }
