@@ -111,6 +111,8 @@ rule report:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        # The order of the page's sections, which a comparison of mappings does not see.
+        order=[list(SETTINGS.analyses), list(SETTINGS.conjunctions)],
         # The page names folders, not where they lie.
         config=STUDY.config | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
         versions=VERSIONS,

@@ -113,7 +113,7 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
         name="found",
         rows=rows,
         members=members,
-        inference=INFERENCE,
+        inference={name: INFERENCE[name] for name in ("cluster_forming_p", "neighbours")},
         minimum_coverage=0.5,
         permutations=99,
         seed=1,
