@@ -40,7 +40,7 @@ rule roi_mask:
 rule roi_values:
     input:
         mask=rules.roi_mask.output.mask,
-        maps=TARGETS.contrasts(),
+        maps=lambda wildcards: TARGETS.contrasts(),
         gm=per("roi", TARGETS.weighting, rules.template.output.gm),
     output:
         table=PATHS.region_values("{roi}"),
@@ -153,7 +153,7 @@ rule seed_slopes:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        analyses=TARGETS.seed_slopes(),
+        analyses=lambda wildcards: TARGETS.seed_slopes(),
         rois=TARGETS.seed_slope_regions(),
         arms=ARMS,
         blinded=SETTINGS.blinded,
@@ -172,7 +172,7 @@ rule roi_left_out:
         inference=per("roi", TARGETS.defining_file, rules.group_statistics.output.inference),
         search=per("roi", TARGETS.defining_file, rules.group_statistics.output.mask),
         mask=rules.roi_mask.output.mask,
-        maps=TARGETS.contrasts(),
+        maps=lambda wildcards: TARGETS.contrasts(),
         gm=per("roi", TARGETS.weighting, rules.template.output.gm),
     output:
         values=PATHS.left_out("{roi}", "values.tsv"),

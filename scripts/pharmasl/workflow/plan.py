@@ -139,21 +139,21 @@ def covariates(study: Study) -> Iterator[InputError]:
     """
     if study.settings.arms is None:
         return
-    for analysis in study.settings.analyses.values():
-        yield from _design(study, analysis)
-    sensitivity = study.settings.sensitivity
-    if sensitivity:
-        for terms in sensitivity.covariates.values():
-            for answer in sensitivity.answers.values():
-                if answer.analysis:
-                    yield from _design(study, replace(study.settings.analyses[answer.analysis], covariates=terms))
+    file, rows = _table(study)
+    analyses = list(study.settings.analyses.values())
+    if sensitivity := study.settings.sensitivity:
+        analyses += [
+            replace(study.settings.analyses[answer.analysis], covariates=terms)
+            for terms in sensitivity.covariates.values()
+            for answer in sensitivity.answers.values()
+            if answer.analysis
+        ]
+    for analysis in analyses:
+        yield from _design(study, analysis, file, rows)
 
 
-def _design(study: Study, analysis: Analysis) -> Iterator[InputError]:
+def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator[InputError]:
     """The error of an analysis' design, if there is one."""
-    (file, rows), arms = _table(study), study.settings.arms
-    if arms is None:
-        return
     known = {row["participant_id"]: row for row in rows}
     columns = study_arms.all_columns(analysis)
     people = [f"sub-{member}" for member in study.members(analysis.name)]
@@ -161,7 +161,7 @@ def _design(study: Study, analysis: Analysis) -> Iterator[InputError]:
     try:
         if analysis.method == "differences":
             stand_in = effects.stand_in_seed_change(len(people))
-            effects.build(analysis, arms, people, rows, file, stand_in)
+            effects.build(analysis, study.arms, people, rows, file, stand_in)
         else:
             sample = design.Sample.read(people, rows, file)
             for covariate in analysis.covariates:
