@@ -170,7 +170,7 @@ def _assemble(analysis: ModelSettings, core: _Core) -> Model:
         arms=[row.get("arm") for row in sample.rows],
         names=names,
         matrix=matrix,
-        contrast=np.array([float(core.tested.get(name, 0)) for name in names]),
+        weights=np.array([[float(core.tested.get(name, 0)) for name in names]]),
         blocks=blocks if kind.exchange == PERMUTE else None,
         formula=f"{kind.outcome} ~ {' + '.join(names)}; tested: {tested}",
         meaning=core.meaning,

@@ -145,7 +145,7 @@ def layout(
         arms=[labels[name] for name, _ in keys],
         names=names,
         matrix=matrix,
-        contrast=np.array([1.0] + [0.0] * (len(names) - 1)),
+        weights=np.array([[1.0] + [0.0] * (len(names) - 1)]),
         blocks=None,
         formula=f"cbf ~ {' + '.join(names)} + (1 | participant); tested: arm:time",
         meaning=f"change of {arms.treatment} minus change of {arms.control}",

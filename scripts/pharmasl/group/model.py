@@ -8,6 +8,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
+from pharmasl.statistics.formulas import RandomTerm
 from pharmasl.study.effect_kinds import EffectKind
 
 
@@ -28,8 +29,9 @@ class Model:
     names : list of str
         One per column.
     matrix : ndarray of shape (n, terms), float64
-    contrast : ndarray of shape (terms,), float64
-        Weights of the coefficients; their weighted sum is the effect.
+    weights : ndarray of shape (q, terms), float64
+        Weights of the coefficients, a row per tested effect; each weighted sum is an effect. One row is tested by t,
+        several together by F.
     blocks : ndarray of int, shape (n,), or None
         Exchangeability block of each row: rows are exchanged within blocks.
     formula : str
@@ -42,6 +44,15 @@ class Model:
         0 baseline, 1 follow-up, where a row is a scan; None where a row is a participant.
     notes : list of str
         What a reader should know: near-confounding, sites without information.
+    effects : tuple of str
+        Name of each row of ``weights``, such as ``high - placebo``; empty where the tested term has the name.
+    voxelwise : tuple of tuple of str
+        For each column the maps with which it is multiplied at every voxel, none for most; empty where no column has any. A map
+        is centred at the participants' mean at each voxel.
+    random : tuple of pharmasl.statistics.formulas.RandomTerm
+        Random effects, where a row is a scan.
+    session_labels : tuple of str
+        Label of each number in ``sessions``.
     """
 
     kind: EffectKind
@@ -50,13 +61,45 @@ class Model:
     arms: list[str | None]
     names: list[str]
     matrix: np.ndarray
-    contrast: np.ndarray
+    weights: np.ndarray
     blocks: np.ndarray | None
     formula: str
     meaning: str
     descriptions: Mapping[str, str]
     sessions: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
+    effects: tuple[str, ...] = ()
+    voxelwise: tuple[tuple[str, ...], ...] = ()
+    random: tuple[RandomTerm, ...] = ()
+    session_labels: tuple[str, ...] = ("baseline", "followup")
+
+    @property
+    def contrast(self) -> np.ndarray:
+        """The weights of the one tested effect, shape (terms,).
+
+        Raises
+        ------
+        ValueError
+            If several effects are tested together.
+        """
+        if len(self.weights) != 1:
+            raise ValueError(f"{len(self.weights)} effects are tested together, there is no one contrast")
+        return self.weights[0]
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether several effects are tested together, by F."""
+        return len(self.weights) > 1
+
+    @property
+    def maps(self) -> list[str]:
+        """The maps that columns are multiplied with, each once."""
+        return list(dict.fromkeys(name for maps in self.voxelwise for name in maps))
+
+    @property
+    def ordinary(self) -> np.ndarray:
+        """The columns that are the same at every voxel, ndarray of int."""
+        return np.array([k for k in range(len(self.names)) if not self.voxelwise or not self.voxelwise[k]], dtype=int)
 
     @property
     def name(self) -> str:
@@ -81,7 +124,7 @@ class Model:
     @property
     def tested(self) -> list[str]:
         """The terms with a weight in the contrast."""
-        return [name for name, weight in zip(self.names, self.contrast) if weight]
+        return [name for name, weight in zip(self.names, np.abs(self.weights).max(axis=0)) if weight]
 
     @property
     def incomplete(self) -> list[str]:
@@ -92,7 +135,11 @@ class Model:
 
     def digest(self) -> str:
         """SHA-256 of all that decides the test: rows, values, contrast, what is exchanged and in which blocks."""
-        lines = ["\t".join(self.names), "\t".join(repr(float(value)) for value in self.contrast)]
+        lines = ["\t".join(self.names), *("\t".join(repr(float(value)) for value in row) for row in self.weights)]
+        if self.maps:
+            lines.append("\t".join(" ".join(maps) for maps in self.voxelwise))
+        if self.random:
+            lines.append("\t".join(map(str, self.random)))
         lines += [
             "\t".join([name, *(repr(float(value)) for value in row)])
             for name, row in zip(self.participants, self.matrix)
@@ -100,11 +147,15 @@ class Model:
         blocks = "none" if self.blocks is None else " ".join(map(str, self.blocks.tolist()))
         return hashlib.sha256("\n".join([*lines, self.outcome, self.exchange, blocks]).encode()).hexdigest()
 
+    @property
+    def _session_words(self) -> tuple[str, ...]:
+        return tuple(label.replace("followup", "follow-up") for label in self.session_labels)
+
     def write(self, path: FilePath) -> None:
         """Write the matrix as a table with a data dictionary."""
         columns = {"participant_id": "Participant"}
         if self.sessions is not None:
-            columns["session_id"] = "0 baseline, 1 follow-up"
+            columns["session_id"] = ", ".join(f"{k} {label}" for k, label in enumerate(self._session_words))
         rows = []
         for number, (name, values) in enumerate(zip(self.participants, self.matrix)):
             row = {"participant_id": name, **dict(zip(self.names, values.tolist()))}
@@ -114,31 +165,43 @@ class Model:
         tables.write_table(path, rows, {**columns, **self.descriptions})
 
     def partition(self) -> tuple[np.ndarray, np.ndarray]:
-        """The model as one tested column and the others, for :func:`pharmasl.group.engine.glm.partial_form`.
+        """The model as tested columns and the others, for :func:`pharmasl.group.engine.glm.partial_form`.
 
-        The other columns span all of the model in which the contrast is 0, and the coefficient of the tested column is
-        the contrast (Ridgway's form; Winkler et al. 2014, NeuroImage 92:381).
+        The other columns span all of the model in which the tested effects are 0, and the coefficients of the tested columns
+        are the effects (Ridgway's form; Winkler et al. 2014, NeuroImage 92:381). Columns that differ from voxel to voxel are left
+        out: they are not tested, and come to the others at each voxel.
 
         Returns
         -------
-        x : ndarray of shape (n,)
-        nuisance : ndarray of shape (n, terms - 1)
+        x : ndarray of shape (n,), or (n, q) where several effects are tested together
+        nuisance : ndarray of shape (n, terms - q)
+
+        Raises
+        ------
+        ValueError
+            If a column that differs from voxel to voxel is tested.
         """
-        tested = np.flatnonzero(self.contrast)
-        if len(tested) == 1 and self.contrast[tested[0]] == 1:
-            return self.matrix[:, tested[0]], np.delete(self.matrix, tested[0], axis=1)
+        ordinary = self.ordinary
+        if len(ordinary) < len(self.names) and np.delete(self.weights, ordinary, axis=1).any():
+            raise ValueError("a column that differs from voxel to voxel is tested")
+        matrix, weights = self.matrix[:, ordinary], self.weights[:, ordinary]
+        tested = np.flatnonzero(weights.any(axis=0))
+        if len(weights) == 1 and len(tested) == 1 and weights[0, tested[0]] == 1:
+            return matrix[:, tested[0]], np.delete(matrix, tested[0], axis=1)
         # Columns of equal length: badly scaled ones would cost digits.
-        length = np.linalg.norm(self.matrix, axis=0)
-        scaled, weights = self.matrix / length, self.contrast / length
-        direction = np.linalg.solve(scaled.T @ scaled, weights)
-        x = scaled @ direction / (weights @ direction)
-        others = np.linalg.svd(weights[None])[2][1:].T
-        return x, scaled @ others
+        length = np.linalg.norm(matrix, axis=0)
+        scaled, weights = matrix / length, weights / length
+        others = scaled @ np.linalg.svd(weights)[2][len(weights) :].T
+        if len(weights) == 1:
+            direction = np.linalg.solve(scaled.T @ scaled, weights[0])
+            return scaled @ direction / (weights[0] @ direction), others
+        directions = np.linalg.solve(scaled.T @ scaled, weights.T)
+        return scaled @ np.linalg.solve(directions.T @ weights.T, directions.T).T, others
 
     def variance_inflation(self) -> float:
-        """Variance of the contrast over what it would be if the tested column shared only the mean with the others."""
+        """Variance of the contrast over what it would be if the tested column shared only the mean with the others; 1 for an F."""
         x, nuisance = self.partition()
-        if not nuisance.shape[1]:
+        if not nuisance.shape[1] or x.ndim > 1:
             return 1.0
         nuisance = nuisance / np.linalg.norm(nuisance, axis=0)
         rest = x - nuisance @ np.linalg.lstsq(nuisance, x, rcond=None)[0]
