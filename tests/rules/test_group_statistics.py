@@ -191,6 +191,35 @@ def test_t_is_that_of_the_maps(trial, interaction):
     assert images.load(interaction.effect)[0][PLACE] == pytest.approx(beta[0], rel=1e-6)
 
 
+def test_what_adjusting_for_the_baseline_would_give(trial, interaction, tmp_path):
+    """Of the study's own voxels, by another program's residuals; only where arms are compared by their changes."""
+    block = tables.read_json(interaction.inference)["baseline_adjustment"]
+    searched = images.load(interaction.mask)[0] > 0
+    first, second = (
+        np.stack([images.load(path)[0][searched] for path in paths]) for paths in (trial.baseline, trial.followup)
+    )
+    rows = tables.read_table(interaction.design)
+    design = np.array([[float(row[term]) for term in rows[0] if term != "participant_id"] for row in rows])
+    chosen = range(0, searched.sum(), 7)
+    residuals = [[sm.OLS(maps[:, k], design).fit().resid for k in chosen] for maps in (first, second)]
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(*residuals)]
+    assert block["correlation"]["median"] == pytest.approx(np.median(r), abs=0.05)
+    assert block["voxels"] == searched.sum()
+    assert block["equal_variances"] == pytest.approx(2 / (1 + block["correlation"]["median"]), abs=1e-3)
+    assert block["variance_ratio"]["median"] > 1.2  # noise without memory: two sessions' noise against one's
+    results = findings.Findings(cluster_rows(interaction, tmp_path), interaction.inference)
+    assert any("followup ~ arm + baseline" in note for note in report.notes(results, {}))
+    seed = {"roi": "dlpfc", "contrast": "rest"}
+    (tmp_path / "link").mkdir()
+    link = call(trial, tmp_path / "link", effect="association", seed=seed)
+    assert tables.read_json(link.inference)["baseline_adjustment"] is None
+
+
+def cluster_rows(output, folder):
+    tabulate(output, folder)
+    return folder / "clusters.tsv"
+
+
 def test_inference_says_what_was_done(interaction):
     summary = tables.read_json(interaction.inference)
     assert summary["model"]["df"] == 10

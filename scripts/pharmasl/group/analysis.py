@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import (
+    baseline_adjustment,
     definitions,
     design,
     effects,
@@ -388,8 +389,20 @@ def _write(trial: _Trial, result: Result, outputs: Outputs) -> None:
     rows = ({"relabelling": b, **{name: values[b].item() for name, values in columns.items()}} for b in range(number))
     tables.write_table(outputs.null, rows, NULL_COLUMNS)
     summary = definitions.block(trial.question, "run", result.people, trial.exclusions.rows) | result.definitions
+    summary["baseline_adjustment"] = _baseline_adjustment(trial, result)
     tables.write_json(outputs.inference, summary)
     map_sidecars.write(outputs, summary)
+
+
+def _baseline_adjustment(trial: _Trial, result: Result) -> dict[str, Any] | None:
+    """What adjusting for the baseline would give, where arms are compared by their changes; else None."""
+    if trial.question.analysis.method != DIFFERENCES or not baseline_adjustment.concerns(result.model):
+        return None
+    paths = dict(zip(trial.members["baseline"], trial.paths["baseline"]))
+    first = [paths[name] for name in result.model.participants]
+    with threadpool_limits(1, user_api="blas"):
+        compared = baseline_adjustment.read(result.searched, result.model.matrix, first, trial.files.template_mask)
+    return None if compared is None else compared.block()
 
 
 def _label_type(number: int) -> type[np.int16] | type[np.int32]:

@@ -19,6 +19,8 @@ from pharmasl.study.settings import Region, SessionPair
 
 # Said of every size of an effect in a cluster.
 CHOSEN = "an overestimate, as the same data chose the cluster"
+# The analysis that an analysis of change scores is compared with, and how far from 1 a ratio of variances is told as 1.
+ADJUSTED, ALIKE = "followup ~ arm + baseline", 0.02
 
 
 def direction(results: Findings, row: Row) -> str:
@@ -119,7 +121,35 @@ def notes(results: Findings, regions: Mapping[str, Region]) -> list[str]:
         text.append(f"The seed is cluster {source.cluster} of the analysis {source.analysis}, chosen by these data.")
     if source and source.space == "native":
         text.append("The seed was read in each scan's own space, in its unsmoothed CBF.")
+    if results.block.get("baseline_adjustment"):
+        text.append(adjusting(results.block["baseline_adjustment"]))
     return text
+
+
+def adjusting(block: Block) -> str:
+    """What the baseline-adjusted analysis would give in place of this one of change scores, in two sentences.
+
+    Parameters
+    ----------
+    block : Mapping
+        The block ``baseline_adjustment``.
+    """
+    correlation, ratio = block["correlation"], float(block["variance_ratio"]["median"])
+    text = (
+        f"Within the arms, baseline and follow-up correlate by r = {fixed(correlation['median'])} (median over voxels; "
+        f"{fixed(correlation['low'])} to {fixed(correlation['high'])} from the 10th to the 90th percentile). "
+    )
+    if abs(ratio - 1) < ALIKE:
+        return f"{text}Adjusting for each voxel's own baseline ({ADJUSTED}) would estimate the same effect as precisely as the change does."
+    if ratio < 1:
+        return (
+            f"{text}Adjusting for each voxel's own baseline ({ADJUSTED}) would not pay in so small a trial: the change-score "
+            f"estimate has {fixed(ratio)} times its variance."
+        )
+    return (
+        f"{text}Adjusting for each voxel's own baseline ({ADJUSTED}) would estimate the same effect more precisely: the change-score "
+        f"estimate has {fixed(ratio)} times its variance, and needs {100 * (ratio - 1):.0f} % more participants for the same precision."
+    )
 
 
 def conjunction(name: str, inference: FilePath) -> str:
