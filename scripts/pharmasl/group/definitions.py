@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 import pharmasl
+from pharmasl.group import design_names
 from pharmasl.group.engine import statistic
 from pharmasl.group.engine.statistic import Statistic
 from pharmasl.group.engine.tfce import Enhancement
@@ -114,6 +115,7 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
     df, df_range = (model.df, None) if observed is None else statistic.median_df(observed)
     variance_note = None if observed is None else statistic.note(observed.variances, kind)
     content = {
+        "design": design_names.name_of(model),
         "formula": model.formula.split(";")[0],
         "meaning": model.meaning,
         "tested_term": " - ".join(model.tested),

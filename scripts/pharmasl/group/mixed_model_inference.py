@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 from scipy import special
 
-from pharmasl.group import definitions, results, verdict
+from pharmasl.group import definitions, design_names, results, verdict
 from pharmasl.group.engine import clusters
 from pharmasl.group.maps import Maps
 from pharmasl.group.mixed_maps import MixedMap
@@ -59,6 +59,7 @@ def test(model: Model, maps: Maps, inference: Inference, fitted: MixedMap, *, is
     treated = {name for name, arm in zip(model.participants, model.matrix[:, model.names.index("arm")]) if arm > 0}
     blocks = {
         "model": {
+            "design": design_names.name_of(model),
             "formula": model.formula,
             "tested_term": "arm:time",
             "statistic": "t of a random-intercept model of all scans, REML voxel by voxel",

@@ -147,6 +147,7 @@ def test(
     blocks = {
         "model": {
             **definitions.linear_model(model),
+            "design": "Full factorial of arm and session, as SPM has it: all scans, group by time",
             "formula": "CBF ~ arm by session (one mean a cell, all scans)",
             "statistic": "Student's t after whitening with one ReML covariance for the whole brain, as SPM's full factorial",
             "df": df,

@@ -42,6 +42,7 @@ def _model(results: Findings) -> Iterator[Definition]:
         "Decided by", f"{upper(results.decides)}, {results.level}; every other p of this analysis is secondary"
     )
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
+    yield Definition("Design", model["design"])
     yield Definition("Model", f"{model['formula']}; {model['statistic']}")
     size = " x ".join(map(short, volume["voxel_size_mm"]))
     yield Definition(
