@@ -2,7 +2,8 @@
 
 Needs the smoothed template-space CBF of each state of the contrast, and whether its scan is usable.
 Gives the contrast in mL/100 g/min (missing where any state is not covered, and everywhere if a state has no usable scan)
-and its within-session standard error.
+and its within-session standard error. For a contrast of relative CBF, each scan is scaled by its own mean first. Also the
+mean CBF of every scan and contrast over the brain and over grey matter.
 """
 
 
@@ -12,6 +13,7 @@ rule session_contrast:
         errors=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.error),
         coverages=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.coverage),
         quality=per("visit contrast", TARGETS.state_files, rules.scan_quality.output.table),
+        template=per("contrast", TARGETS.scaling_reference, rules.template.output.mask, rules.template.output.gm),
     output:
         effect=visit("cbf", space=SPACE, contrast="{contrast}"),
         sidecar=visit("cbf", ".json", space=SPACE, contrast="{contrast}"),
@@ -26,8 +28,39 @@ rule session_contrast:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         weights=per("visit contrast", TARGETS.weights),
+        scaling=per("contrast", TARGETS.scaling),
+        minimum_coverage=per("contrast", TARGETS.scaling_coverage),
         code=code("session_contrast"),
     message:
         "Contrast {wildcards.contrast}: {wildcards.visit}"
     script:
         "../scripts/session_contrast.py"
+
+
+rule global_values:
+    input:
+        maps=TARGETS.contrast_files(rules.quantify_perfusion.output.smooth),
+        coverages=TARGETS.contrast_files(rules.quantify_perfusion.output.coverage),
+        quality=TARGETS.contrast_files(rules.scan_quality.output.table),
+        template=[rules.template.output.mask, rules.template.output.gm],
+    output:
+        scans=f"{OUTPUT}/contrasts/scan_means.tsv",
+        contrasts=f"{OUTPUT}/contrasts/global_values.tsv",
+    log:
+        log_of("global_values", "study"),
+    benchmark:
+        benchmark_of("global_values", "study")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        rows=lambda wildcards: TARGETS.global_rows(),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
+        code=code("global_values"),
+    message:
+        "Reading global CBF of all scans"
+    script:
+        "../scripts/global_values.py"

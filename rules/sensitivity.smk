@@ -60,7 +60,7 @@ rule specification:
         template_mask=rules.template.output.mask,
         masks=expand(rules.roi_mask.output.mask, roi=REGIONS),
         sidecars=expand(rules.roi_mask.output.sidecar, roi=REGIONS),
-        gm=[rules.template.output.gm] if specifications.is_weighted(SETTINGS) else [],
+        gm=[rules.template.output.gm] if specifications.takes_grey_matter(SETTINGS) else [],
         scores=[rules.craving_scores.output.table] if specifications.relates_craving(SETTINGS) else [],
     output:
         answers=f"{OUTPUT}/sensitivity/specifications/{SPECIFICATIONS.wildcard_pattern}/answers.json",

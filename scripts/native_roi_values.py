@@ -10,8 +10,7 @@ def main(snakemake):
     native_contrasts.write_contrast_values(
         snakemake.output.table,
         params.roi,
-        scans=files.scans,
-        quality=files.quality,
+        native_contrasts.ScanTables(values=files.scans, quality=files.quality, means=next(iter(files.means), None)),
         contrasts=[settings.build(native_contrasts.ScansContrast, row) for row in params.rows],
         statistic=params.statistic,
         minimum_coverage=params.minimum_coverage,

@@ -14,7 +14,10 @@ def main(snakemake):
     design = FlowSettings(
         arms=settings.build(settings.Arms, params.arms),
         sessions=settings.build(settings.Sessions, params.sessions) if params.sessions else None,
-        contrasts=params.contrasts,
+        contrasts={
+            name: settings.build(settings.Contrast, {"name": name, **section})
+            for name, section in params.contrasts.items()
+        },
         analyses={
             name: settings.build(settings.Analysis, {"name": name, **section})
             for name, section in params.analyses.items()

@@ -31,6 +31,15 @@ def _keys():
     yield _case("a contrast of no condition", "contrasts.rest", {"sleep": 1}, "sleep")
     yield _case("a contrast whose weights are 0", "contrasts.rest", {"rest": 0}, "contrasts.rest")
     yield _case("a contrast of NaN", "contrasts.rest", {"rest": float("nan")}, "contrasts.rest")
+    yield _case(
+        "a scaling misspelt", "contrasts.rest", {"weights": {"rest": 1}, "scaling": "proportionl"}, "proportional"
+    )
+    yield _case(
+        "a mean over tissue that is no reference",
+        "contrasts.rest",
+        {"weights": {"rest": 1}, "scaling": "additive", "reference": "white_matter"},
+        "grey_matter",
+    )
     yield _case("an analysis of no contrast", "analyses.rest_change.contrast", "cue", "cue")
     yield _case("an analysis with a covariate misspelt", "analyses.rest_change.covariates", ["agee"], "agee")
     yield _case("the arm as covariate", "analyses.rest_change.covariates", ["arm"], "arm")

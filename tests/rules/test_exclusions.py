@@ -66,7 +66,11 @@ def contrast(folder, stem):
     out = {"effect": f"{stem}.nii.gz", "error": f"{stem}_se.nii.gz", "sidecar": f"{stem}.json"}
     output = SimpleNamespace(**{name: folder / path for name, path in out.items()})
     script("session_contrast").main(
-        SimpleNamespace(input=SimpleNamespace(**given), output=output, params=SimpleNamespace(weights=[1]))
+        SimpleNamespace(
+            input=SimpleNamespace(**given, template=[]),
+            output=output,
+            params=SimpleNamespace(weights=[1], scaling=None, minimum_coverage=None),
+        )
     )
 
 

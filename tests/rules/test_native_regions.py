@@ -137,6 +137,14 @@ def quality(folder, name, condition, usable):
     return str(folder / f"{name}_quality.tsv")
 
 
+def scan_means(folder, **means):
+    """The table of the scans' global CBF."""
+    numbers = {"brain_voxels": 100, "brain_coverage": 1, "grey_matter": 1, "grey_matter_voxels": 9}
+    rows = [{"scan": name, "brain": mean, **numbers, "grey_matter_coverage": 1} for name, mean in means.items()]
+    tables.write_table(folder / "means.tsv", rows, dict.fromkeys(rows[0], "x"))
+    return folder / "means.tsv"
+
+
 def test_contrasts_of_the_scans_tables(files):
     scans = []
     for number, scale in enumerate((1, 0.5)):
@@ -150,13 +158,14 @@ def test_contrasts_of_the_scans_tables(files):
         {**who, "contrast": "cue", "scans": [0, 1], "weights": [1, -1]},
     ]
 
-    def run(usable, **params):
+    def run(usable, means=(), **params):
         params = {"rows": rows, "roi": "ball", "statistic": "mean", "minimum_coverage": 0.5} | params
         script("native_roi_values").main(
             SimpleNamespace(
                 input=SimpleNamespace(
                     scans=scans,
                     quality=[quality(files, "a", "rest", "yes"), quality(files, "b", "neutral", usable)],
+                    means=means,
                 ),
                 output=SimpleNamespace(table=str(files / "values.tsv")),
                 params=SimpleNamespace(**params),
@@ -177,3 +186,15 @@ def test_contrasts_of_the_scans_tables(files):
     assert [row["coverage"] for row in run("yes", roi="none")] == [None, None]
     with pytest.raises(InputError, match="median"):
         run("yes", statistic="median")
+    relative = [{**row, "scaling": {"scaling": "proportional", "reference": "brain"}} for row in rows]
+    means = [str(scan_means(files, a=64.0, b=25.0))]
+    scaled = run("yes", means, rows=relative)
+    # 80 and 40 in the two scans: each by its own scan's mean.
+    assert [float(row["cbf"]) for row in scaled] == pytest.approx([50 * 80 / 64, 50 * 80 / 64 - 50 * 40 / 25], rel=1e-6)
+    additive = [{**row, "scaling": {"scaling": "additive", "reference": "brain"}} for row in rows]
+    assert [float(row["cbf"]) for row in run("yes", means, rows=additive)] == pytest.approx(
+        [80 - 64, 16 - 15], rel=1e-6
+    )
+    means = [str(scan_means(files, a=64.0, b=-25.0))]
+    scaled = run("yes", means, rows=relative)
+    assert [row["cbf"] is None for row in scaled] == [False, True]

@@ -194,11 +194,14 @@ class Trial:
             stems = [scan.stem for scan, _ in pairs]
             effect = str(self.root / f"{'_'.join(visit)}_{name}.nii.gz")
             contrast_maps.write_contrast(
-                maps=[smooth[stem] for stem in stems],
-                errors=[smooth[stem] for stem in stems],
-                coverages=[self.coverage[stem] for stem in stems],
-                weights=[weight for _, weight in pairs],
-                quality=[self.quality[stem] for stem in stems],
+                contrast_maps.ScanFiles(
+                    maps=[smooth[stem] for stem in stems],
+                    errors=[smooth[stem] for stem in stems],
+                    coverages=[self.coverage[stem] for stem in stems],
+                    quality=[self.quality[stem] for stem in stems],
+                ),
+                [weight for _, weight in pairs],
+                None,
                 effect_path=effect,
                 error_path=str(self.root / "error.nii.gz"),
                 sidecar_path=str(self.root / "contrast.json"),
@@ -294,8 +297,8 @@ class Trial:
         )
         return output
 
-    def specify(self, **values):
-        """The answers under a specification, by name, as the rule gives them."""
+    def specify(self, relative=None, **values):
+        """The answers under a specification, by name, as the rule gives them; ``relative`` to how contrasts are scaled."""
         main = specifications.all_choices(self.study.settings)[0]
         chosen = dataclasses.replace(main, **values)
         key = settings.narrowed(ImageAlternative, chosen)
@@ -311,7 +314,8 @@ class Trial:
             sidecars=[self.sidecars[name] for name in regions],
         )
         path = str(self.root / "answers.json")
-        params = SimpleNamespace(specification=settings.plain(specifications.specification(self.study, chosen)))
+        specification = dataclasses.replace(specifications.specification(self.study, chosen), relative=relative or {})
+        params = SimpleNamespace(specification=settings.plain(specification))
         script("specification").main(
             SimpleNamespace(input=given, output=SimpleNamespace(answers=path), params=params, threads=1)
         )
@@ -390,6 +394,17 @@ def test_the_main_specifications_correlation_is_the_craving_stages_row(tiny, mai
     arm = {row["participant_id"]: row["arm"] for row in tables.read_table(tiny.participants)}
     assert part["blocks"] == [int(arm[name] == "baclofen") for name in part["participants"]]
     assert part["whole_brain"] is None
+
+
+def test_the_global_alternative_is_the_contrast_of_relative_cbf(tiny):
+    _, scaled = tiny.specify(scaling="global")
+    wanted = settings.Scaling(scaling="proportional", reference="brain")
+    _, relative = tiny.specify(relative={"rest": wanted, "cue": wanted})
+    for name in ("voxel_rest", "seeded_cue", "baseline"):
+        assert relative[name]["response"] == scaled[name]["response"]
+        assert relative[name]["tested"] == scaled[name]["tested"]
+    _, grey = tiny.specify(relative={"rest": settings.Scaling(scaling="additive", reference="brain")})
+    assert np.ptp(np.subtract(grey["voxel_rest"]["response"], relative["voxel_rest"]["response"])) > 1
 
 
 def test_baseline_and_one_arm(tiny, main):

@@ -100,6 +100,21 @@ def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_
     assert "craving.mediation" in done.stdout + done.stderr
 
 
+def test_relative_cbf_takes_the_template_and_native_regions_the_means_of_the_scans(small):
+    config = few()
+    config["contrasts"]["rest_relative"] = {
+        "weights": {"rest": 1},
+        "scaling": "proportional",
+        "reference": "grey_matter",
+    }
+    config["analyses"]["relative"] = {"contrast": "rest_relative", "effect": "group_by_time"}
+    config["rois"]["vmpfc"]["space"] = "native"
+    small.configure(config)
+    plan = small.snakemake("-n", "--quiet", "host").stdout
+    assert jobs(plan)["session_contrast"] == 4 * 2 * 3
+    assert jobs(plan)["global_values"] == 1
+
+
 def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(small):
     config = few()
     for roi in config["rois"].values():

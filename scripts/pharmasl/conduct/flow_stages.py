@@ -8,7 +8,7 @@ from pharmasl.errors import FilePath, InputError
 from pharmasl.files import bids, tables
 from pharmasl.study import arms as study_arms
 from pharmasl.study import effect_kinds
-from pharmasl.study.settings import Analysis, Arms, Sessions
+from pharmasl.study.settings import Analysis, Arms, Contrast, Sessions
 
 CRAVING_MODEL, CRAVING_CHANGE = "craving, mixed model", "craving, change"
 
@@ -43,19 +43,19 @@ class FlowSettings:
     arms : Arms
     sessions : Sessions or None
     contrasts : Mapping
-        Contrast to the weights of its states.
+        Name to the contrast.
     analyses : Mapping
         Name to the analysis, in the order of the files.
     """
 
     arms: Arms
     sessions: Sessions | None
-    contrasts: Mapping[str, Mapping[str, float]]
+    contrasts: Mapping[str, Contrast]
     analyses: Mapping[str, Analysis]
 
     def states(self, analysis: Analysis) -> list[str]:
         """The states whose scans an analysis takes, each once."""
-        return list(dict.fromkeys(state for name in analysis.contrasts for state in self.contrasts[name]))
+        return list(dict.fromkeys(state for name in analysis.contrasts for state in self.contrasts[name].weights))
 
     def labels(self, analysis: Analysis) -> list[str | None]:
         """The sessions whose scans an analysis takes; None alone in a study without sessions."""
@@ -78,10 +78,10 @@ def scan_stages(trial: TrialRecords, design: FlowSettings) -> Iterator[StageOutc
     for analysis in design.analyses.values():
         for name in analysis.contrasts:
             needed.setdefault(name, set()).update(design.labels(analysis))
-    for name, weights in design.contrasts.items():
+    for name, contrast in design.contrasts.items():
         for session in sessions:
             if session in needed.get(name, ()):
-                losses = {who: trial.without_usable_scans(who, [session], list(weights)) for who in trial.arms}
+                losses = {who: trial.without_usable_scans(who, [session], list(contrast.weights)) for who in trial.arms}
                 yield StageOutcome("usable", name, session, losses)
 
 

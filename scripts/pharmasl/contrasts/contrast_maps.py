@@ -1,14 +1,19 @@
 """Contrasts: weighted sums of the states' CBF maps at one visit."""
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from pharmasl.contrasts import scaling
+from pharmasl.contrasts.scaling import RelativeCbf
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.space import images
+from pharmasl.study import relative_cbf
 
 log = logging.getLogger(__name__)
 
@@ -129,13 +134,39 @@ def read_quality(paths: Sequence[FilePath]) -> list[JudgedScan]:
     return scans
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScanFiles:
+    """The files of the scans of a contrast, one path per scan, in one order.
+
+    Attributes
+    ----------
+    maps, errors, coverages : sequence of path-like
+        CBF of each scan, its standard error, and where it holds data.
+    quality : sequence of path-like
+        The table of its quality.
+    """
+
+    maps: Sequence[FilePath]
+    errors: Sequence[FilePath]
+    coverages: Sequence[FilePath]
+    quality: Sequence[FilePath]
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """The maps of a scan that is not excluded, and its mean where CBF is relative."""
+
+    cbf: np.ndarray
+    error: np.ndarray
+    covered: np.ndarray
+    mean: scaling.ScanMean | None = None
+
+
 def write_contrast(
-    *,
-    maps: Sequence[FilePath],
-    errors: Sequence[FilePath],
-    coverages: Sequence[FilePath],
-    quality: Sequence[FilePath],
+    files: ScanFiles,
     weights: Sequence[float],
+    relative: RelativeCbf | None,
+    *,
     effect_path: FilePath,
     error_path: FilePath,
     sidecar_path: FilePath,
@@ -144,27 +175,32 @@ def write_contrast(
 
     Parameters
     ----------
-    maps, errors, coverages, quality : sequence of path-like
-        CBF of each scan, its standard error, where it holds data, and the table of its quality, in one order.
+    files : ScanFiles
     weights : sequence of float
         See :func:`usable_weights`.
+    relative : RelativeCbf or None
+        None for absolute CBF. A scan that cannot be scaled is not usable here.
     effect_path, error_path : path-like
         Written: both NaN everywhere where a state has no usable scan.
     sidecar_path : path-like
         Written: each scan with its weight, and why it has none.
     """
-    scans, grid = read_quality(quality), images.grid(maps[0])
-    kept = usable_weights(weights, scans)
-    if kept is None:
-        missing = np.full(grid.shape, np.nan, dtype=np.float32)
-        effect, error = missing, missing
-    else:
+    scans, maps = read_quality(files.quality), {}
+    for number, scan in enumerate(scans):
         # An excluded scan is not even read: where it has no data, the others' are not lost.
+        if scan.is_usable:
+            maps[number], fault = _read(files, number, relative)
+            if fault is not None:
+                scans[number] = dataclasses.replace(scan, is_usable=False, exclusion_reason=fault)
+    kept, grid = usable_weights(weights, scans), images.grid(files.maps[0])
+    if kept is None:
+        effect = error = np.full(grid.shape, np.nan, dtype=np.float32)
+    else:
         used = [number for number, scan in enumerate(scans) if scan.is_usable]
         effect, error = combine(
-            maps=[images.load(maps[k])[0] for k in used],
-            errors=[images.load(errors[k])[0] for k in used],
-            covered=[images.load(coverages[k])[0] > 0.5 for k in used],
+            maps=[maps[k].cbf for k in used],
+            errors=[maps[k].error for k in used],
+            covered=[maps[k].covered for k in used],
             weights=[kept[k] for k in used],
         )
     images.save(effect_path, effect, grid.affine)
@@ -175,16 +211,52 @@ def write_contrast(
         sidecar_path,
         {
             "Description": "Weighted sum of the states' CBF maps at one visit",
-            "Units": "mL/100 g/min",
+            **_scaling_record(relative),
             "Scans": [
-                {
-                    "Scan": scan.scan,
-                    "Condition": scan.condition,
-                    "Weight": 0.0 if kept is None else kept[number],
-                    "Excluded": None if scan.is_usable else scan.exclusion_reason,
-                }
+                _scan_record(scan, 0.0 if kept is None else kept[number], maps.get(number))
                 for number, scan in enumerate(scans)
             ],
             "Missing": f"a state has no usable scan: {excluded}" if kept is None else None,
         },
     )
+
+
+def _read(files: ScanFiles, number: int, relative: RelativeCbf | None) -> tuple[_Maps, str | None]:
+    """A scan's maps, scaled where CBF is relative, and why they cannot be scaled."""
+    cbf, error = images.load(files.maps[number])[0], images.load(files.errors[number])[0]
+    covered = images.load(files.coverages[number])[0] > 0.5
+    if relative is None:
+        return _Maps(cbf, error, covered), None
+    scaled = relative.scale(cbf, error, covered)
+    return _Maps(scaled.cbf, scaled.error, covered, scaled.mean), scaled.fault
+
+
+def _scaling_record(relative: RelativeCbf | None) -> dict[str, Any]:
+    """The unit of the map and, where CBF is relative, how it was scaled."""
+    if relative is None:
+        return {"Units": relative_cbf.CBF_UNIT}
+    wanted = relative.wanted
+    return {
+        "Units": relative_cbf.unit(wanted),
+        "Scaling": {
+            "Method": wanted.scaling,
+            "Description": relative_cbf.sentence(wanted),
+            "Reference": scaling.DEFINITIONS[wanted.reference],
+            "ReferenceVoxels": int(relative.reference.voxels.sum()),
+            "MinimumCoverage": relative.minimum_coverage,
+            "LeastMean": scaling.LEAST_MEAN if wanted.scaling == relative_cbf.PROPORTIONAL else None,
+        },
+    }
+
+
+def _scan_record(scan: JudgedScan, weight: float, maps: _Maps | None) -> dict[str, Any]:
+    """A scan in the sidecar."""
+    record = {
+        "Scan": scan.scan,
+        "Condition": scan.condition,
+        "Weight": weight,
+        "Excluded": None if scan.is_usable else scan.exclusion_reason,
+    }
+    if maps is not None and maps.mean is not None:
+        record |= {"ReferenceMean": maps.mean.mean, "ReferenceCoverage": maps.mean.coverage}
+    return record

@@ -1,15 +1,21 @@
 """CBF of a region in each contrast, from the values read in each scan's own space."""
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pharmasl.contrasts import contrast_maps
+import numpy as np
+
+from pharmasl.contrasts import contrast_maps, global_values, scaling
+from pharmasl.contrasts.scaling import ScanMean
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.regions import native_values
 from pharmasl.regions.region_values import VALUE_COLUMNS, RegionValue, VisitContrast
+from pharmasl.study.relative_cbf import CBF_UNIT
+from pharmasl.study.settings import Scaling
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +30,30 @@ class ScansContrast(VisitContrast):
         Places among all scans.
     weights : tuple of float
         Weight of each of these scans.
+    scaling : pharmasl.study.settings.Scaling or None
+        How each of them is scaled first; None for absolute CBF.
     """
 
     scans: tuple[int, ...]
     weights: tuple[float, ...]
+    scaling: Scaling | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanTables:
+    """Tables of the scans.
+
+    Attributes
+    ----------
+    values, quality : sequence of path-like
+        Of :func:`pharmasl.regions.native_values.write_scan_values`, and of quality; one per scan, in one order.
+    means : path-like or None
+        Of all scans' global CBF, where a contrast is of relative CBF.
+    """
+
+    values: Sequence[FilePath]
+    quality: Sequence[FilePath]
+    means: FilePath | None = None
 
 
 def columns(statistic: str) -> dict[str, Any]:
@@ -40,7 +66,7 @@ def columns(statistic: str) -> dict[str, Any]:
         "cbf": {
             "Description": "Weighted sum of the scans' values, read in each scan's own space, without smoothing or resampling "
             f"of CBF. {how}; n/a where a state has no usable scan or a scan's coverage is too low",
-            "Units": "mL/100 g/min",
+            "Units": CBF_UNIT,
             "Statistic": statistic,
             "Space": "native",
         },
@@ -105,12 +131,43 @@ def _read(path: FilePath, roi: str, statistic: str) -> RegionValue:
     )
 
 
+def scale(
+    value: RegionValue, scan: contrast_maps.JudgedScan, mean: ScanMean, wanted: Scaling, minimum_coverage: float
+) -> tuple[RegionValue, contrast_maps.JudgedScan]:
+    """A region's value in a scan, scaled by the scan's own mean.
+
+    Parameters
+    ----------
+    value : RegionValue
+    scan : JudgedScan
+    mean : ScanMean
+        Of the scan's map on the template, over the wanted reference.
+    wanted : Scaling
+        Not absolute.
+    minimum_coverage : float
+        Share of the reference that the scan has to cover.
+
+    Returns
+    -------
+    RegionValue
+        As it was where the scan cannot be scaled.
+    JudgedScan
+        Not usable then.
+    """
+    reason = scaling.fault(mean, wanted, minimum_coverage)
+    if scan.is_usable and reason is not None:
+        scan = dataclasses.replace(scan, is_usable=False, exclusion_reason=reason)
+    if reason is not None or mean.mean is None or value.cbf is None:
+        return value, scan
+    scaled = scaling.scaled(value.cbf, mean.mean, wanted.scaling, dtype=np.float64)
+    return value._replace(cbf=float(scaled)), scan
+
+
 def write_contrast_values(
     table_path: FilePath,
     roi: str,
+    scans: ScanTables,
     *,
-    scans: Sequence[FilePath],
-    quality: Sequence[FilePath],
     contrasts: Sequence[ScansContrast],
     statistic: str,
     minimum_coverage: float,
@@ -122,12 +179,9 @@ def write_contrast_values(
     table_path : path-like
         The table to write; columns as :data:`pharmasl.regions.region_values.VALUE_COLUMNS`.
     roi : str
-    scans : sequence of path-like
-        Tables of :func:`pharmasl.regions.native_values.write_scan_values`, one per scan.
-    quality : sequence of path-like
-        The scans' quality tables, in the same order.
+    scans : ScanTables
     contrasts : sequence of ScansContrast
-        Their ``scans`` are places in ``scans``.
+        Their ``scans`` are places among the scans.
     statistic : str
         One that the scans' tables have.
     minimum_coverage : float
@@ -138,21 +192,22 @@ def write_contrast_values(
     InputError
         If a scan's table does not have the region, or its quality table no judgement.
     """
-    values = [_read(scan, roi, statistic) for scan in scans]
-    judgements = contrast_maps.read_quality(quality)
+    values = [_read(path, roi, statistic) for path in scans.values]
+    judgements = contrast_maps.read_quality(scans.quality)
+    means = {} if scans.means is None else global_values.read_scans(scans.means)
     rows = []
     for contrast in contrasts:
-        value = combine(
-            [values[place] for place in contrast.scans],
-            contrast.weights,
-            [judgements[place] for place in contrast.scans],
-            minimum_coverage,
-        )
+        own = [(values[place], judgements[place]) for place in contrast.scans]
+        if (wanted := contrast.scaling) is not None:
+            own = [
+                scale(value, scan, means[scan.scan][wanted.reference], wanted, minimum_coverage) for value, scan in own
+            ]
+        value = combine([value for value, _ in own], contrast.weights, [scan for _, scan in own], minimum_coverage)
         if value.cbf is None and value.coverage is not None:
             where = (contrast.participant_id, contrast.session_id, contrast.contrast)
             log.warning(
                 "%s: %s covers %.0f %% of it: n/a", roi, " ".join(name for name in where if name), 100 * value.coverage
             )
         rows.append({**contrast.row(), "roi": roi, **value._asdict()})
-    log.info("%s: %s in %d contrasts of %d scans", roi, statistic, len(rows), len(scans))
+    log.info("%s: %s in %d contrasts of %d scans", roi, statistic, len(rows), len(values))
     tables.write_table(table_path, rows, columns(statistic))

@@ -13,7 +13,18 @@ from pharmasl.report import trial_section
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
 from pharmasl.report.words import listed, plain, short, upper
-from pharmasl.study.settings import Anatomy, Arms, Craving, QualityRules, Region, Registration, Settings, Template
+from pharmasl.study import relative_cbf
+from pharmasl.study.settings import (
+    Anatomy,
+    Arms,
+    Contrast,
+    Craving,
+    QualityRules,
+    Region,
+    Registration,
+    Settings,
+    Template,
+)
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
 
@@ -66,10 +77,17 @@ def quality(rules: QualityRules) -> str:
     )
 
 
-def contrasts(weights: Mapping[str, Mapping[str, float]]) -> str | None:
-    """The contrasts of conditions, by name; None without any."""
-    parts = [f"{plain(name)} = {weighted(own)}" for name, own in weights.items()]
-    return f"Contrasts of the conditions' CBF maps, at each visit: {'; '.join(parts)}." if parts else None
+def contrasts(declared: Mapping[str, Contrast]) -> str | None:
+    """The contrasts of conditions, by name, and which of them are of relative CBF; None without any."""
+    parts = [f"{plain(name)} = {weighted(contrast.weights)}" for name, contrast in declared.items()]
+    if not parts:
+        return None
+    by_scaling: dict[str, list[str]] = {}
+    for name, contrast in declared.items():
+        if words := relative_cbf.sentence(contrast):
+            by_scaling.setdefault(words, []).append(plain(name))
+    relative = [f" Relative CBF in {listed(names)}: {words}." for words, names in by_scaling.items()]
+    return f"Contrasts of the conditions' CBF maps, at each visit: {'; '.join(parts)}.{''.join(relative)}"
 
 
 def weighted(weights: Mapping[str, float]) -> str:

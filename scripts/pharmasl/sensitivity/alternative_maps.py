@@ -6,21 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pharmasl.contrasts import scaling
 from pharmasl.errors import FilePath
 from pharmasl.perfusion import smoothing
 from pharmasl.sensitivity.specification import ImageAlternative
 from pharmasl.space import fields, images, transforms
+from pharmasl.study.relative_cbf import PROPORTIONAL
+from pharmasl.study.settings import Scaling
 
 log = logging.getLogger(__name__)
 
-# What the brain's mean is scaled to, mL/100 g/min: the convention of PET and SPM.
-GLOBAL_MEAN = 50.0
-# A mean below this is no perfusion, and dividing by it would only amplify noise.
-LEAST_MEAN = 10.0
-
 
 def scaled(volume: np.ndarray, mask: np.ndarray, scan: str = "the scan") -> np.ndarray:
-    """A map divided by its mean within a mask, where it covers that, times :data:`GLOBAL_MEAN`.
+    """A map divided by its mean within a mask, where it covers that, times 50 mL/100 g/min.
 
     Parameters
     ----------
@@ -33,14 +31,18 @@ def scaled(volume: np.ndarray, mask: np.ndarray, scan: str = "the scan") -> np.n
     Returns
     -------
     ndarray of shape (X, Y, Z), float32
-        NaN everywhere if the mean is below :data:`LEAST_MEAN`.
+        NaN everywhere if the mean is below :data:`pharmasl.contrasts.scaling.LEAST_MEAN`.
     """
-    values = volume[mask & np.isfinite(volume)]
-    mean = float(values.mean(dtype=np.float64)) if len(values) else 0.0
-    if mean < LEAST_MEAN:
-        log.warning("%s: mean CBF %.3g mL/100 g/min is too low to scale by: no map", scan, mean)
+    brain = scaling.RelativeCbf(
+        wanted=Scaling(scaling=PROPORTIONAL, reference="brain"),
+        reference=scaling.Reference(name="brain", voxels=mask),
+        minimum_coverage=0,
+    )
+    result = brain.scale(volume, np.zeros(volume.shape), np.isfinite(volume))
+    if result.fault is not None:
+        log.warning("%s: %s", scan, result.fault)
         return np.full(volume.shape, np.nan, dtype=np.float32)
-    return (volume.astype(np.float64) * (GLOBAL_MEAN / mean)).astype(np.float32)
+    return result.cbf
 
 
 @dataclass(frozen=True, kw_only=True)

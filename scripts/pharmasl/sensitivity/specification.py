@@ -126,6 +126,8 @@ class Specification:
     arms : Arms
     minimum_coverage : float
         Minimum share of a region with data.
+    relative : mapping
+        Contrast to how its scans are scaled, for those of relative CBF.
     """
 
     choices: Choices
@@ -140,6 +142,7 @@ class Specification:
     sessions: settings.SessionPair
     arms: settings.Arms
     minimum_coverage: float
+    relative: Mapping[str, settings.Scaling]
 
     @property
     def terms(self) -> list[str]:

@@ -4,6 +4,7 @@ Scans are judged, contrasts weighted and regions read by the functions of the ma
 gives what the study gives.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pharmasl.contrasts import contrast_maps
+from pharmasl.contrasts import contrast_maps, scaling
 from pharmasl.endpoints import regional_values
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
@@ -161,6 +162,7 @@ def _judged_scans(paths: Sequence[FilePath], specification: Specification) -> di
 def _contrast_maps(specification: Specification, files: SpecificationFiles, folder: Path) -> dict[MapKey, str]:
     """Write the contrast maps, as the contrast stage makes them."""
     scans = _judged_scans(files.quality, specification)
+    relative = _relative(specification, files)
     maps = {}
     for number, (visit, path) in enumerate(zip(specification.visits, files.maps, strict=True)):
         data, affine = images.load(path)
@@ -177,24 +179,50 @@ def _contrast_maps(specification: Specification, files: SpecificationFiles, fold
         for contrast in visit.contrasts:
             # Not compressed: read several times, and soon removed.
             out = folder / f"{number}_{contrast}.nii"
-            images.save(out, _contrast(volumes, visit, contrast, scans), affine)
+            images.save(out, _contrast(volumes, visit, contrast, scans, relative.get(contrast)), affine)
             maps[visit.participant_id, visit.session_id, contrast] = str(out)
     return maps
 
 
+def _relative(specification: Specification, files: SpecificationFiles) -> dict[str, scaling.RelativeCbf]:
+    """How the scans of each contrast of relative CBF are scaled."""
+    template = [path for path in (files.template_mask, files.gm) if path is not None]
+    return {
+        name: scaling.RelativeCbf(
+            wanted=wanted,
+            reference=scaling.Reference.read(wanted.reference, template),
+            minimum_coverage=specification.minimum_coverage,
+        )
+        for name, wanted in specification.relative.items()
+    }
+
+
 def _contrast(
-    volumes: np.ndarray, visit: VisitScans, contrast: str, scans: Mapping[str, contrast_maps.JudgedScan]
+    volumes: np.ndarray,
+    visit: VisitScans,
+    contrast: str,
+    scans: Mapping[str, contrast_maps.JudgedScan],
+    relative: scaling.RelativeCbf | None,
 ) -> np.ndarray:
     """A contrast of a visit's scans, NaN everywhere where a state has no usable scan."""
     parts = visit.contrasts[contrast]
     judged = [scans[visit.scans[part.scan]] for part in parts]
+    maps = [volumes[..., part.scan] for part in parts]
+    if relative is not None:
+        for number, volume in enumerate(maps):
+            scaled = relative.scale(volume, np.zeros(volume.shape), np.isfinite(volume))
+            maps[number] = scaled.cbf
+            if scaled.fault is not None:
+                judged[number] = dataclasses.replace(judged[number], is_usable=False, exclusion_reason=scaled.fault)
     weights = contrast_maps.usable_weights([part.weight for part in parts], judged)
     if weights is None:
         return np.full(volumes.shape[:3], np.nan, dtype=np.float32)
     used = [number for number, scan in enumerate(judged) if scan.is_usable]
-    maps = [volumes[..., parts[number].scan] for number in used]
     effect, _ = contrast_maps.combine(
-        maps=maps, errors=[], covered=[np.isfinite(volume) for volume in maps], weights=[weights[k] for k in used]
+        maps=[maps[k] for k in used],
+        errors=[],
+        covered=[np.isfinite(maps[k]) for k in used],
+        weights=[weights[k] for k in used],
     )
     return effect
 

@@ -82,9 +82,10 @@ def regions(study: settings.Settings) -> list[str]:
     return list(names)
 
 
-def is_weighted(study: settings.Settings) -> bool:
-    """Whether the value of any of those regions is weighted by grey matter."""
-    return any(study.rois[name].statistic == "gm_weighted" for name in regions(study))
+def takes_grey_matter(study: settings.Settings) -> bool:
+    """Whether the value of any of those regions is weighted by grey matter, or a scan's mean is taken over it."""
+    references = {contrast.reference for contrast in study.contrasts.values() if not contrast.is_absolute}
+    return "grey_matter" in references or any(study.rois[name].statistic == "gm_weighted" for name in regions(study))
 
 
 def relates_craving(study: settings.Settings) -> bool:
@@ -137,6 +138,11 @@ def specification(study: Study, choices: Choices) -> Specification:
         sessions=settings.narrowed(settings.SessionPair, study.sessions),
         arms=study.arms,
         minimum_coverage=own.minimum_roi_coverage,
+        relative={
+            name: settings.narrowed(settings.Scaling, own.contrasts[name])
+            for name in sorted(contrasts)
+            if not own.contrasts[name].is_absolute
+        },
     )
 
 

@@ -72,6 +72,7 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     errors = schemas.check(complete, "config", FILE, fill=True)
     if errors:
         raise InputErrors(errors)
+    complete["contrasts"] = _contrasts(complete["contrasts"])
     if "primary" in complete:
         complete["primary"].setdefault("alpha", complete["inference"]["alpha"])
     for name, analysis in complete["analyses"].items():
@@ -87,6 +88,16 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputErrors(errors)
     return complete
+
+
+def _contrasts(written_contrasts: Mapping[str, Any]) -> dict[str, Any]:
+    """Contrasts in their long form, with the schema's scaling where weights alone were written."""
+    long_forms = {
+        name: contrast if isinstance(contrast.get("weights"), dict) else {"weights": contrast}
+        for name, contrast in written_contrasts.items()
+    }
+    schemas.check({**_LEAST, "contrasts": long_forms}, "config", FILE, fill=True)
+    return long_forms
 
 
 def _verdicts(study: Settings) -> Iterator[InputError]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pharmasl.errors import InputError
 from pharmasl.study.effect_kinds import KINDS
-from pharmasl.study.settings import Analysis, Answer, Settings
+from pharmasl.study.settings import Analysis, Answer, Sensitivity, Settings
 
 FILE = "config"
 
@@ -22,8 +22,8 @@ def check(study: Settings) -> Iterator[InputError]:
     ------
     InputError
     """
-    for contrast, weights in study.contrasts.items():
-        yield from _undefined(f"contrasts.{contrast}", weights, study.conditions, "conditions")
+    for name, contrast in study.contrasts.items():
+        yield from _undefined(f"contrasts.{name}", contrast.weights, study.conditions, "conditions")
     for analysis in study.analyses.values():
         yield from _analysis(study, analysis)
     yield from _conjunctions(study)
@@ -142,6 +142,7 @@ def _sensitivity(study: Settings) -> Iterator[InputError]:
     terms = {term for covariates in varied.covariates.values() for term in covariates}
     for answer in varied.answers.values():
         yield from _answer(study, answer, terms)
+    yield from _scaled_twice(study, varied)
     for dimension, names in (("quality", varied.quality), ("covariates", varied.covariates)):
         if "own" in names:
             yield InputError(
@@ -158,6 +159,24 @@ def _sensitivity(study: Settings) -> Iterator[InputError]:
                     "a measure with a band",
                     f"Give limits in quality.bands.{measure}.",
                 )
+
+
+def _scaled_twice(study: Settings, varied: Sensitivity) -> Iterator[InputError]:
+    """Answers on relative CBF where the sensitivity analysis scales the maps itself."""
+    if "global" not in varied.scaling:
+        return
+    for answer in varied.answers.values():
+        analysis = study.analyses.get(answer.analysis or "")
+        names = analysis.contrasts if analysis else (answer.contrast or "",)
+        relative = [name for name in names if name in study.contrasts and not study.contrasts[name].is_absolute]
+        if relative:
+            yield InputError(
+                FILE,
+                f"sensitivity.answers.{answer.name}",
+                f"{relative[0]}, a contrast of relative CBF, where sensitivity.scaling names global",
+                "a contrast of absolute CBF, which the alternatives scale",
+                "Ask it of the contrast of absolute CBF, or take global out of sensitivity.scaling.",
+            )
 
 
 def _answer(study: Settings, answer: Answer, covariates: Container[str]) -> Iterator[InputError]:

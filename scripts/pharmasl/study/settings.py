@@ -76,6 +76,32 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """How each scan's CBF is scaled by its own mean over a reference before states are combined."""
+
+    scaling: str
+    reference: str
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether CBF stays as it was measured."""
+        return self.scaling == "absolute"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Scaling):
+    """A weighted sum of the states' CBF, each scaled by its own scan's mean unless CBF is absolute."""
+
+    name: str
+    weights: Mapping[str, float]
+
+    @property
+    def is_cbf(self) -> bool:
+        """Whether it is a CBF, of which a percentage has a meaning: a sum of states of which nothing is taken off."""
+        return self.scaling != "additive" and all(weight > 0 for weight in self.weights.values())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Template:
     """The space of the group analyses; the files are those of a template of the user's own."""
 
@@ -476,7 +502,7 @@ class Settings:
     blinded: bool
     sham: Sham
     conditions: Mapping[str, Condition]
-    contrasts: Mapping[str, Mapping[str, float]]
+    contrasts: Mapping[str, Contrast]
     template: Template
     anatomy: Anatomy
     perfusion: Perfusion

@@ -5,7 +5,7 @@ whose noise then stands in both; a second name of one contrast is the same contr
 analysis carries all that chose it, through however many clusters.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pharmasl.errors import InputError
 from pharmasl.study.settings import Settings
@@ -13,20 +13,19 @@ from pharmasl.study.settings import Settings
 FILE = "config"
 
 
-def is_cbf(weights: Mapping[str, float]) -> bool:
-    """Whether a contrast is a CBF, of which a percentage has a meaning: a sum of states without a difference."""
-    return all(weight > 0 for weight in weights.values())
-
-
 def states(study: Settings, contrast: str) -> set[str]:
     """The states whose scans a contrast takes."""
-    return set(study.contrasts.get(contrast, ()))
+    return set(study.contrasts[contrast].weights) if contrast in study.contrasts else set()
 
 
 def same(study: Settings, one: str, other: str) -> bool:
     """Whether two contrasts are one, up to a factor."""
-    first, second = (study.contrasts.get(name, {}) for name in (one, other))
-    if set(first) != set(second) or not first:
+    if one not in study.contrasts or other not in study.contrasts:
+        return False
+    contrasts = [study.contrasts[name] for name in (one, other)]
+    scalings = {(contrast.scaling, None if contrast.is_absolute else contrast.reference) for contrast in contrasts}
+    first, second = (contrast.weights for contrast in contrasts)
+    if set(first) != set(second) or len(scalings) > 1:
         return False
     ratios = [first[state] / second[state] for state in first]
     return all(abs(ratio - ratios[0]) <= 1e-12 * abs(ratios[0]) for ratio in ratios)

@@ -154,7 +154,7 @@ class Study:
             which scan has which.
         """
         pairs = []
-        for condition, weight in self.settings.contrasts[contrast].items():
+        for condition, weight in self.settings.contrasts[contrast].weights.items():
             runs = [scan for scan in self.visits.get(visit, ()) if scan.condition == condition]
             if not runs:
                 return []

@@ -85,6 +85,10 @@ def as_wanted(value: Any, schema: Any, definitions: Mapping[str, Any]) -> Any:
     """
     if "$ref" in schema:
         schema = {**definitions[schema["$ref"].rsplit("/", 1)[-1]], **schema}
+    if "if" in schema and isinstance(value, dict):
+        # Of the schema's two forms, the one whose parts there are.
+        is_first = all(isinstance(value.get(name), dict) for name in schema["if"]["required"])
+        return as_wanted(value, schema["then" if is_first else "else"], definitions)
     options = [schema, *schema.get("anyOf", []), *schema.get("oneOf", [])]
     options = [definitions[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part for part in options]
     if isinstance(value, dict):
@@ -179,7 +183,8 @@ def check(config: Mapping[str, Any], file: str) -> Iterator[InputError]:
     yield from _output(config, file)
     yield from _sessions(config, file)
     yield from _pairs(config, file)
-    for name, weights in config["contrasts"].items():
+    for name, contrast in config["contrasts"].items():
+        weights = contrast["weights"]
         if any(weight == 0 for weight in weights.values()):
             yield InputError(
                 file, f"contrasts.{name}", weights, "weights other than 0", "Take out the conditions that do not count."

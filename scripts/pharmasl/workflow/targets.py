@@ -184,6 +184,22 @@ class Targets:
         """The weights of the scans of a contrast, in the order of :meth:`state_files`."""
         return [weight for _, weight in self._weighted_scans(visit, contrast)]
 
+    def scaling(self, contrast: str) -> dict[str, Any] | None:
+        """How a contrast's scans are scaled; None where CBF is absolute."""
+        scaling = settings.narrowed(settings.Scaling, self.settings.contrasts[contrast])
+        return None if scaling.is_absolute else settings.plain(scaling)
+
+    def scaling_coverage(self, contrast: str) -> float | None:
+        """The share of the reference that a scan has to cover to be scaled by its mean; None where CBF is absolute."""
+        return None if self.settings.contrasts[contrast].is_absolute else self.settings.minimum_roi_coverage
+
+    def scaling_reference(self, mask: str, grey_matter: str, contrast: str) -> list[str]:
+        """The template's files that define the reference of a contrast's scaling; none where CBF is absolute."""
+        scaling = self.settings.contrasts[contrast]
+        if scaling.is_absolute:
+            return []
+        return [mask, grey_matter] if scaling.reference == "grey_matter" else [mask]
+
     def contrasts(self) -> list[str]:
         """All contrast maps."""
         return [
@@ -218,7 +234,7 @@ class Targets:
 
     def is_cbf(self, analysis: str) -> bool:
         """Whether the contrast of an analysis is a CBF."""
-        return shared_data.is_cbf(self.settings.contrasts[self.settings.analyses[analysis].contrast])
+        return self.settings.contrasts[self.settings.analyses[analysis].contrast].is_cbf
 
     def shared_data(self, analysis: str) -> list[str]:
         """What an analysis shares with its seed or its search region, in words."""
@@ -320,8 +336,18 @@ class Targets:
         for row, available in zip(self.region_rows(), self.study.available_contrasts()):
             pairs = self.study.contrast_scans(*available)
             scans, weights = [place[scan.stem] for scan, _ in pairs], [weight for _, weight in pairs]
-            rows.append({**row, "scans": scans, "weights": weights})
+            scaling = self.scaling(available[1])
+            rows.append({**row, "scans": scans, "weights": weights, **({"scaling": scaling} if scaling else {})})
         return rows
+
+    def global_rows(self) -> list[dict[str, Any]]:
+        """:meth:`native_rows`, without what global CBF does not depend on."""
+        left_out = ("arm", "scaling")
+        return [{name: value for name, value in row.items() if name not in left_out} for row in self.native_rows()]
+
+    def scan_means(self, path: str) -> list[str]:
+        """The table of the scans' means, if a contrast is of relative CBF: one path, or none."""
+        return [] if all(contrast.is_absolute for contrast in self.settings.contrasts.values()) else [path]
 
     # Slopes on a seed
 

@@ -3,8 +3,8 @@ import pytest
 from pharmasl.contrasts import contrast_maps
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.quality.measure_columns import COLUMNS
 from pharmasl.space import images
+from visits import Visit
 
 
 def test_weights_signs_and_errors():
@@ -52,41 +52,6 @@ def test_weights_without_exclusion_are_the_same_objects():
 def test_a_state_without_usable_run_leaves_no_contrast():
     assert contrast_maps.usable_weights([0.5, 0.5, -1], judged(("a", "yes"), ("a", "yes"), ("b", "no"))) is None
     assert contrast_maps.usable_weights([0.5, 0.5, -1], judged(("a", "no"), ("a", "no"), ("b", "yes"))) is None
-
-
-class Visit:
-    """Files of scans of constant CBF, a name each, and the contrast made of them."""
-
-    def __init__(self, folder, **scans):
-        self.folder, self.affine = folder, np.diag([2.0, 2, 2, 1])
-        self.effect, self.error, self.sidecar = (folder / name for name in ("c.nii.gz", "e.nii.gz", "c.json"))
-        self.names = list(scans)
-        for name, (condition, value) in scans.items():
-            images.save(folder / f"{name}.nii.gz", np.full((3, 3, 3), value), self.affine)
-            images.save(folder / f"{name}_error.nii.gz", np.ones((3, 3, 3)), self.affine)
-            self.cover(name, 1)
-            self.judge(name, condition, None)
-
-    def cover(self, name, value):
-        images.save(self.folder / f"{name}_covered.nii.gz", np.full((3, 3, 3), value), self.affine)
-
-    def judge(self, name, condition, reason):
-        row = {"scan": name, "condition": condition, "usable": "no" if reason else "yes", "exclusion_reason": reason}
-        tables.write_table(self.folder / f"{name}.tsv", [row], COLUMNS)
-
-    def contrast(self, *weights):
-        paths = [
-            [self.folder / f"{name}{end}" for name in self.names]
-            for end in (".nii.gz", "_error.nii.gz", "_covered.nii.gz", ".tsv")
-        ]
-        contrast_maps.write_contrast(
-            **dict(zip(("maps", "errors", "coverages", "quality"), paths)),
-            weights=weights,
-            effect_path=self.effect,
-            error_path=self.error,
-            sidecar_path=self.sidecar,
-        )
-        return images.load(self.effect)[0], images.load(self.error)[0], tables.read_json(self.sidecar)
 
 
 def test_files(tmp_path):

@@ -1,5 +1,6 @@
 """What a region, a seed or a contrast shares with what is tested against it."""
 
+import complete_settings
 import pytest
 from pharmasl.errors import InputErrors
 from pharmasl.study import configuration, settings, shared_data
@@ -125,4 +126,13 @@ def test_what_shares_data_with_its_seed_is_no_primary_answer():
     ],
 )
 def test_a_percentage_has_a_meaning_for_a_sum_of_states_alone(weights, expected):
-    assert shared_data.is_cbf(weights) is expected
+    assert contrast(weights).is_cbf is expected
+    assert contrast(weights, scaling="proportional").is_cbf is expected
+    # A mean taken off leaves nothing to be a percentage of.
+    assert contrast(weights, scaling="additive").is_cbf is False
+
+
+def contrast(weights, **scaling):
+    conditions = {state: {} for state in ("rest", "neutral", "smoking")}
+    written = {"weights": weights, **scaling} if scaling else weights
+    return complete_settings.study(conditions=conditions, contrasts={"own": written}).contrasts["own"]
