@@ -103,7 +103,7 @@ def inference(analysis, status="run"):
     if status != "run":
         return block
     block["model"] = {"formula": "change ~ arm", "tested_term": "arm", "statistic": "Student's t", "df": 6, "n": 8}
-    block["model"] |= {"design": "Two-arm comparison of change scores: group by time"}
+    block["model"] |= {"design": "Two-arm comparison of change scores: group by time", "tested_columns": ["arm"]}
     block["model"] |= {"n_treatment": 4, "n_control": 4, "design_sha256": "0", "notes": ["site one: a single person"]}
     volume = {"definition": "template brain mask", "voxels": 900, "template_voxels": 1000, "voxel_size_mm": [4.0] * 3}
     decided = verdict.Verdict(

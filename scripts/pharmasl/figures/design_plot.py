@@ -1,10 +1,15 @@
 """The design matrix of an analysis as a picture: a row per participant, a column per term, the tested one in bold."""
 
+import textwrap
+
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.files import tables
+from pharmasl.group import design_names
 
 HEIGHT, WIDTH = 0.14, 0.8  # inches per row, and per term
 
@@ -34,17 +39,34 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
     spread = np.abs(matrix).max(axis=0)
     drawn = style.figure(2.2 + WIDTH * len(terms), 1.7 + HEIGHT * len(rows))
     axes = drawn.subplots()
-    axes.imshow(
+    shades = axes.imshow(
         matrix / np.where(spread > 0, spread, 1), aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest"
     )
-    tested = block["model"]["tested_term"].split(" - ")
+    model = block["model"]
+    _hatch_maps(axes, terms, set(model.get("maps", [])), len(rows))
+    tested = model["tested_columns"]
     axes.set_xticks(range(len(terms)), terms, rotation=30, ha="right")
     for label, term in zip(axes.get_xticklabels(), terms):
         label.set_fontweight("bold" if term in tested else "normal")
     people = [row["participant_id"] + (f" {row['session_id']}" if "session_id" in row else "") for row in rows]
     axes.set_yticks(range(len(rows)), people, fontsize=6.5)
     axes.tick_params(length=0)
-    blocks = f", exchanged within {block['model']['blocks']} sites" if block["model"].get("blocks") else ""
-    axes.set_title(f"Design of {name}\nTested: {block['model']['tested_term']}{blocks}")
+    blocks = f", exchanged within {model['blocks']} sites" if model.get("blocks") else ""
+    words = block["effect"].get("test") or model["tested_term"]
+    axes.set_title("\n".join([f"Design of {name}", *textwrap.wrap(f"Tested: {words}{blocks}", 28 + 9 * len(terms))]))
+    scale = drawn.colorbar(shades, ax=axes, shrink=min(1.0, 12 / len(rows)), pad=0.02, ticks=[-1, 0, 1])
+    scale.ax.set_yticklabels(["\u2212largest", "0", "largest"], fontsize=7)
+    scale.outline.set_visible(False)
     drawn.tight_layout()
     style.save(drawn, path)
+
+
+def _hatch_maps(axes: Axes, terms: list[str], maps: set[str], rows: int) -> None:
+    """Hatch the columns that a map makes another at each voxel: the table has only what the map is multiplied by."""
+    for place, term in enumerate(terms):
+        if maps & set(design_names.variables(term)):
+            axes.add_patch(
+                Rectangle(
+                    (place - 0.5, -0.5), 1, rows, facecolor="#ececec", edgecolor=style.MUTED, hatch="///", linewidth=0
+                )
+            )

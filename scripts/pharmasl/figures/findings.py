@@ -56,9 +56,33 @@ class Findings:
         return float(self.block["tests"]["cluster"]["forming_t"])
 
     @property
+    def is_joint(self) -> bool:
+        """Whether several effects were tested together, by F: there is no sign then."""
+        return bool(self.block["effect"].get("is_joint", False))
+
+    @property
+    def letter(self) -> str:
+        """The letter of the test statistic, t or F."""
+        return "F" if self.is_joint else "t"
+
+    @property
+    def height(self) -> str:
+        """What clusters are formed of: |t| or F."""
+        return "F" if self.is_joint else "|t|"
+
+    @property
+    def degrees(self) -> str:
+        """The degrees of freedom of the statistic in words: "t with 40 degrees of freedom", "F with 2 and 40 degrees of freedom"."""
+        model = self.block["model"]
+        joint = f"{len(model['tested_effects'])} and " if self.is_joint else ""
+        return f"{self.letter} with {joint}{model['df']:g} degrees of freedom"
+
+    @property
     def people(self) -> str:
         """How many participants were analysed, in words."""
         model, block = self.block["model"], self.block
+        if model.get("n_by_arm") and not block.get("arm"):
+            return ", ".join(f"{number} on {arm}" for arm, number in model["n_by_arm"].items())
         if "n_treatment" not in model:
             return f"{model['n']} participants" + (f" of {block['arm']}" if block.get("arm") else "")
         treatment, control = (block["arms"][name] for name in ("treatment", "control"))

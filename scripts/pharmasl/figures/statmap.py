@@ -111,7 +111,9 @@ class _Shown:
     t, rgba, outline : ndarray
         The t map, its colours, and whether a voxel is significant; on the brain's box of the template.
     threshold, top : float
-        |t| from which colours are full, and |t| of the brightest.
+        Height from which colours are full, and that of the brightest; a height is |t| or F.
+    letter : str
+        t, or F, which has no sign.
     """
 
     template: Template
@@ -120,6 +122,7 @@ class _Shown:
     outline: np.ndarray
     threshold: float
     top: float
+    letter: str = "t"
 
 
 def _slice(axes: Axes, shown: _Shown, axis: int, index: int) -> None:
@@ -148,17 +151,20 @@ def _glass(axes: Axes, shown: _Shown, axis: int) -> None:
     axes.set_axis_off()
 
 
-def _bar(axes: Axes, threshold: float, top: float) -> None:
-    """The scale of the colours."""
-    span = np.linspace(-top, top, 513)
-    axes.imshow(np.full((513, 1, 3), 0.75), origin="lower", aspect="auto", extent=(0, 1, -top, top))
-    axes.imshow(overlay(span, threshold, top)[:, np.newaxis], origin="lower", aspect="auto", extent=(0, 1, -top, top))
+def _bar(axes: Axes, shown: _Shown) -> None:
+    """The scale of the colours: both signs of t, or F from 0."""
+    threshold, top = shown.threshold, shown.top
+    bottom = 0.0 if shown.letter == "F" else -top
+    span = np.linspace(bottom, top, 513)
+    axes.imshow(np.full((513, 1, 3), 0.75), origin="lower", aspect="auto", extent=(0, 1, bottom, top))
+    axes.imshow(overlay(span, threshold, top)[:, np.newaxis], origin="lower", aspect="auto", extent=(0, 1, bottom, top))
     axes.set_xticks([])
     axes.yaxis.tick_right()
-    axes.set_yticks([-top, -threshold, 0, threshold, top], [f"{v:.1f}" for v in (-top, -threshold, 0, threshold, top)])
+    marks = [value for value in (-top, -threshold, 0, threshold, top) if value >= bottom]
+    axes.set_yticks(marks, [f"{value:.1f}" for value in marks])
     for spine in axes.spines.values():
         spine.set_visible(True)
-    axes.set_title("t", loc="center", weight="normal")
+    axes.set_title(shown.letter, loc="center", weight="normal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +203,9 @@ def draw(path: FilePath, name: str, files: StatmapFiles) -> None:
     files : StatmapFiles
     """
     results = Findings(files.table, files.inference)
-    title = f"{name}: {results.question[0].lower()}{results.question[1:]}"
+    question = results.question
+    # "CBF" keeps its capitals.
+    title = f"{name}: {question if question[:2].isupper() else question[0].lower() + question[1:]}"
     if not results.ran:
         style.placeholder(path, title, results.status)
         return
@@ -209,7 +217,7 @@ def draw(path: FilePath, name: str, files: StatmapFiles) -> None:
     drawn.text(0.015, 0.928, caption(results), fontsize=10, color=style.MUTED, va="top")
     _axial_slices(drawn, shown, peaks)
     _projections_and_cuts(drawn, shown, peaks)
-    _bar(drawn.add_axes((0.945, 0.4, 0.014, 0.4)), shown.threshold, shown.top)
+    _bar(drawn.add_axes((0.945, 0.4, 0.014, 0.4)), shown)
     style.save(drawn, path)
 
 
@@ -221,7 +229,7 @@ def _shown(files: StatmapFiles, results: Findings) -> _Shown:
     top = max(math.ceil(2 * float(np.nanmax(np.abs(t)))) / 2, results.threshold + 1)
     # The map of p is in single precision.
     outline = np.nan_to_num(p, nan=1.0) <= results.alpha * (1 + 1e-5)
-    return _Shown(template, t, overlay(t, results.threshold, top), outline, results.threshold, top)
+    return _Shown(template, t, overlay(t, results.threshold, top), outline, results.threshold, top, results.letter)
 
 
 def _axial_slices(drawn: Figure, shown: _Shown, peaks: list[Row]) -> None:
@@ -238,15 +246,16 @@ def _axial_slices(drawn: Figure, shown: _Shown, peaks: list[Row]) -> None:
 
 
 def _projections_and_cuts(drawn: Figure, shown: _Shown, peaks: list[Row]) -> None:
-    """The bottom row: the largest |t| along each axis, and three cuts through the strongest peak."""
+    """The bottom row: the largest height along each axis, and three cuts through the strongest peak."""
     template, shape = shown.template, shown.t.shape
+    height = "F" if shown.letter == "F" else "|t|"
     if peaks:
         focus = template.index(findings.point(peaks[0]))
         cuts = "Strongest significant peak: " + findings.place(peaks[0])
     else:
         focus = np.array(np.unravel_index(np.nanargmax(np.abs(shown.t)), shape))
-        cuts = "Largest |t|; no cluster is significant"
-    for column, text in ((0, "Largest |t| through the brain, above the threshold"), (3, cuts)):
+        cuts = f"Largest {height}; no cluster is significant"
+    for column, text in ((0, f"Largest {height} through the brain, above the threshold"), (3, cuts)):
         drawn.text(_LEFT + column * _WIDTH + 0.004, 0.305, text, fontsize=10, weight="bold", va="top")
     span = max(shape) + 2
     for axis in range(3):
@@ -267,7 +276,9 @@ def _projections_and_cuts(drawn: Figure, shown: _Shown, peaks: list[Row]) -> Non
 def caption(results: Findings) -> str:
     """What was tested, on whom and at which threshold, in two lines."""
     cluster, number = results.block["tests"]["cluster"], len(results.significant())
-    sides = "two-sided" if results.block["tests"]["two_sided"] else "one-sided"
+    sides = (
+        "either direction" if results.is_joint else "two-sided" if results.block["tests"]["two_sided"] else "one-sided"
+    )
     outlined = "no cluster is" if not number else "1 cluster is" if number == 1 else f"{number} clusters are"
     draws, fields = results.block["permutation"], results.block.get("random_fields")
     how = f"{draws['number']:,} permutations, " if draws else "random fields, " if fields else ""
@@ -278,6 +289,6 @@ def caption(results: Findings) -> str:
     if not results.verdict["can_reach_alpha"]:
         verdict = f"Nothing could have been significant: the relabellings allow no p below {results.verdict['smallest_attainable_p']:.2g}."
     return (
-        f"{results.people}; t with {results.block['model']['df']:g} degrees of freedom; full colour above "
-        f"|t| = {results.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n{verdict}"
+        f"{results.people}; {results.degrees}; full colour above "
+        f"{results.height} = {results.threshold:.2f} (p < {cluster['forming_p']:g}), fainter below.\n{verdict}"
     )

@@ -116,6 +116,8 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
     variance_note = None if observed is None else statistic.note(observed.variances, kind)
     content = {
         "design": design_names.name_of(model),
+        "tested_columns": model.tested,
+        "tested_effects": list(model.effects) or [model.meaning],
         "formula": model.formula.split(";")[0],
         "meaning": model.meaning,
         "tested_term": " - ".join(model.tested),

@@ -60,6 +60,8 @@ def test(model: Model, maps: Maps, inference: Inference, fitted: MixedMap, *, is
     blocks = {
         "model": {
             "design": design_names.name_of(model),
+            "tested_columns": model.tested,
+            "tested_effects": list(model.effects) or [model.meaning],
             "formula": model.formula,
             "tested_term": "arm:time",
             "statistic": "t of a random-intercept model of all scans, REML voxel by voxel",

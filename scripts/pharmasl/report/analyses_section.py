@@ -53,7 +53,7 @@ def sentences(results: Findings, sessions: SessionPair | None) -> list[str]:
     text = [
         f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
         f"{findings.place(row)}, {direction(results, row)}{size(row)}: {deciding_p(results, row)} by {results.decides} "
-        f"(t = {fixed(row['t'])} at the peak)."
+        f"({results.letter} = {fixed(row['t'])} at the peak)."
         for row in significant[:SHOWN]
     ]
     if len(significant) > SHOWN:
@@ -244,7 +244,7 @@ def section(
         sentences=text,
         figure=pictures.png(files.figure),
         design=pictures.png(files.design),
-        alt=f"{results.question}: t map on the template. " + " ".join(text[:2]),
+        alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),
         table=clusters(results, unit) if results.rows else None,
         all=clusters(results, unit, True) if results.rows and len(results.clusters) > SHOWN else None,
         tested=tested(results),

@@ -37,7 +37,7 @@ def clusters(results: Findings, unit: str, everything: bool = False) -> Table:
     return Table(
         f"{which}; the p that decides first, the others are secondary; effect in {unit}",
         heads,
-        [_cells(row) for row in rows],
+        [_cells(row, has_sign=not results.is_joint) for row in rows],
         {1, len(heads) - 1},
         {k for k, row in enumerate(rows) if int(row["cluster"]) in significant},
     )
@@ -52,7 +52,7 @@ def _heads(results: Findings) -> Sequence[str]:
         "x",
         "y",
         "z (mm)",
-        "Sign",
+        *([] if results.is_joint else ["Sign"]),
         "Voxels",
         f"{letter} that decides ({SHORT.get(statistic, statistic)})",
         "p FWE, extent",
@@ -61,7 +61,7 @@ def _heads(results: Findings) -> Sequence[str]:
         "p FWE, peak",
         "p FWE, TFCE",
         "q FDR",
-        "t",
+        results.letter,
         "z score",
         "Effect at peak",
         "Mean effect",
@@ -70,14 +70,14 @@ def _heads(results: Findings) -> Sequence[str]:
     ]
 
 
-def _cells(row: Row) -> Sequence[str]:
+def _cells(row: Row, *, has_sign: bool) -> Sequence[str]:
     """A peak; what belongs to its cluster stands at the first peak alone."""
     first = row["peak"] == "1"
     return [
         str(int(row["cluster"])) if first else "",
         findings.region(row) or MISSING,
         *(fixed(value, 0) for value in findings.point(row)),
-        "+" if row["sign"] == "+" else MINUS,
+        *(["+" if row["sign"] == "+" else MINUS] if has_sign else []),
         row["size_voxels"] if first else "",
         p_value(row["p_verdict"]) if first else "",
         p_value(row["p_fwe_cluster"]) if first else "",

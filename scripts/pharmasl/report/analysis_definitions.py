@@ -21,12 +21,12 @@ class Definition(NamedTuple):
 def tested(results: Findings) -> list[Definition]:
     """What p means in an analysis: model, search volume and each statistic."""
     block = results.block
-    definitions = [Definition("Effect", block["effect"]["meaning"])]
+    definitions = [Definition("Question" if _is_formula(block) else "Effect", block["effect"]["meaning"])]
     if block.get("seed"):
         definitions.append(Definition("Seed", f"{plain(block['seed']['roi'])}, contrast {block['seed']['contrast']}"))
     if not results.ran:
         return definitions
-    return [*definitions, *_model(results), *_statistics(block["tests"]), *_fields(block), *_error_rates(results)]
+    return [*definitions, *_model(results), *_statistics(results), *_fields(block), *_error_rates(results)]
 
 
 def left_out(results: Findings) -> str:
@@ -44,6 +44,8 @@ def _model(results: Findings) -> Iterator[Definition]:
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
     yield Definition("Design", model["design"])
     yield Definition("Model", f"{model['formula']}; {model['statistic']}")
+    if _is_formula(block):
+        yield from _formula(results)
     size = " x ".join(map(short, volume["voxel_size_mm"]))
     yield Definition(
         "Search volume",
@@ -61,9 +63,41 @@ def _model(results: Findings) -> Iterator[Definition]:
         yield Definition("Variances", variances(block["variance"]))
 
 
-def _statistics(tests: Block) -> Iterator[Definition]:
+def _is_formula(block: Block) -> bool:
+    """Whether the analysis is a formula and a test, not a named effect."""
+    return bool(block["effect"].get("formula"))
+
+
+def _formula(results: Findings) -> Iterator[Definition]:
+    """What of a formula was tested, in words and in coefficients, and how its terms are coded."""
+    model = results.block["model"]
+    each = [
+        f"{effect}: {sum_}" for effect, sum_ in zip(model["tested_effects"], model["test_in_coefficients"], strict=True)
+    ]
+    null = "all are 0" if results.is_joint else "it is 0"
+    yield Definition("Test, in coefficients", f"{'; '.join(each)}. Null hypothesis: {null}; {results.degrees}")
+    if model["coding"]:
+        yield Definition("Coding", f"{'; '.join(model['coding'])}. Numbers are centred at their mean")
+    if model["random"]:
+        yield Definition("Random effects", listed(model["random"]))
+    if model["maps"]:
+        yield Definition("Maps as regressors", _maps(results.block))
+
+
+def _maps(block: Block) -> str:
+    """The maps whose values at each voxel are terms, and the voxels that they cost."""
+    lost = block["search_volume"].get("lost_to_terms") or {}
+    words = [
+        f"{name} ({count(lost[name], 'voxel')} lost to it)" if lost.get(name) else name
+        for name in block["model"]["maps"]
+    ]
+    return f"{listed(words)}: each voxel's own value, centred at its mean over the participants"
+
+
+def _statistics(results: Findings) -> Iterator[Definition]:
+    tests = results.block["tests"]
     voxel, cluster = tests["voxel"], tests["cluster"]
-    yield Definition("Voxel test", f"{voxel['statistic']}; critical t {short(voxel.get('critical_t'))}")
+    yield Definition("Voxel test", f"{voxel['statistic']}; critical {results.letter} {short(voxel.get('critical_t'))}")
     formed = f"formed at {fixed(cluster['forming_t'])} (p < {cluster['forming_p']:g}, {cluster['forming_p_meaning']})"
     critical = f"critical extent {short(cluster.get('critical_extent_voxels'))} voxels"
     yield Definition(
@@ -104,7 +138,7 @@ def _error_rates(results: Findings) -> Iterator[Definition]:
         if rate["critical_p"] is not None:
             largest = f"{count(rate['voxels'], 'voxel')}, of uncorrected p up to {rate['critical_p']:.2g},"
         yield Definition("False discovery rate", f"{largest} at q \u2264 {rate['level']:g} ({rate['method']})")
-    sides = "two-sided" if tests["two_sided"] else "one-sided"
+    sides = "either direction" if results.is_joint else "two-sided" if tests["two_sided"] else "one-sided"
     yield Definition("Error rate", f"{results.alpha:g} {tests['correction']}; {sides}")
 
 

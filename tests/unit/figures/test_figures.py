@@ -5,7 +5,7 @@ import math
 import matplotlib
 import numpy as np
 import pytest
-from pharmasl.figures import craving_plot, findings, numerals, quality_plot, relations_plot, statmap, style
+from pharmasl.figures import craving_plot, design_plot, findings, numerals, quality_plot, relations_plot, statmap, style
 from pharmasl.files import tables
 from pharmasl.space import images
 from pharmasl.study import settings
@@ -137,6 +137,39 @@ def test_the_map_is_deterministic_and_outlines_what_is_significant(maps):
         assert draw(maps, "b.png", [row]) == first
     assert draw(maps, "c.png", [{**row, "p_verdict": 0.5, "significant": "no"}], p="no_p.nii.gz") != first
     assert draw(maps, "d.png", []) != first
+
+
+JOINT = {"effect": {"name": "group_by_time", "meaning": "M", "unit": "mL/100 g/min", "is_joint": True}}
+JOINT |= {"model": {"df": 9, "tested_effects": ["low - placebo", "high - placebo"], "n_by_arm": {"low": 4, "drug": 7}}}
+
+
+def test_f_has_no_sign(maps):
+    """One family of colours, a scale from 0, and F's two degrees of freedom in the caption."""
+    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, p_verdict=0.01, significant="yes")
+    results = findings.Findings(cluster_table(maps / "c.tsv", [row]), inference(maps / "i.json", **JOINT))
+    assert (results.letter, results.height) == ("F", "F")
+    assert results.degrees == "F with 2 and 9 degrees of freedom"
+    assert results.people == "4 on low, 7 on drug"
+    assert "above F = 4.30" in statmap.caption(results)
+    assert "either direction" in statmap.caption(results)
+    assert draw(maps, "f.png", [row], **JOINT) != draw(maps, "t.png", [row])
+    shown = statmap._Shown(None, None, None, None, 4.0, 6.0, "F")
+    axes = style.figure(1, 3).subplots()
+    statmap._bar(axes, shown)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["0.0", "4.0", "6.0"]
+
+
+def test_columns_of_maps_are_hatched_in_the_design(maps):
+    columns = ["participant_id", "intercept", "arm[drug]", "baseline"]
+    rows = [dict(zip(columns, (f"sub-{k}", 1.0, float(k % 2), 1.0))) for k in range(6)]
+    tables.write_table(maps / "design.tsv", rows, dict.fromkeys(columns, ""))
+    model = {"df": 3, "tested_columns": ["arm[drug]"], "tested_term": "drug - placebo", "maps": ["baseline"]}
+    pictures = []
+    for name, own in (("plain", []), ("hatched", ["baseline"]), ("again", ["baseline"])):
+        block = inference(maps / "i.json", model={**model, "maps": own})
+        design_plot.draw(maps / f"{name}.png", "rest", maps / "design.tsv", block)
+        pictures.append((maps / f"{name}.png").read_bytes())
+    assert pictures[0] != pictures[1] == pictures[2]
 
 
 def test_an_analysis_that_was_not_run_gets_a_page_with_the_reason(maps):
