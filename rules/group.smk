@@ -12,7 +12,8 @@ rule group_statistics:
         followup=per("analysis", TARGETS.session_maps, "followup"),
         participants=PATHS.participants("analyses/{analysis}"),
         template_mask=rules.template.output.mask,
-        seed=per("analysis", TARGETS.seed_values),
+        further=per("analysis", TARGETS.further_maps),
+        seeds=per("analysis", TARGETS.seed_values),
         within=per("analysis", TARGETS.search_region),
     output:
         effect=group("statmap", stat="effect"),

@@ -28,8 +28,9 @@ def main(snakemake):
         members=params.participants,
         participants=inputs.participants,
         template_mask=inputs.template_mask,
-        seed=one(inputs.seed),
+        seeds=several(inputs.seeds),
         within=one(inputs.within),
+        further=several(inputs.further),
     )
     analysis.run(question, files, snakemake.output, threads=snakemake.threads)
 

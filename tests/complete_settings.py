@@ -35,6 +35,8 @@ def inference(**changes):
 def analysis(*, name="rest_interaction", arms=None, rois=None, **changes):
     """An analysis of the contrast rest, with changes; its inference is among them."""
     stated = {"contrast": "rest", "effect": "group_by_time", **changes}
+    # A formula stands in the place of a named effect.
+    stated = {key: value for key, value in stated.items() if value is not None}
     contrasts = {contrast: {"rest": 1} for contrast in ("rest", stated["contrast"])}
     regions = dict(rois or {})
     if "seed" in stated:
@@ -67,7 +69,13 @@ def plain_inference(**changes):
 
 def plain_analysis(*, inference, **changes):
     """The plain values of an analysis as a rule's params hold them, with changes that the schema need not allow."""
-    least = {"name": "analysis", "contrast": "rest", "method": "differences", "covariates": []}
+    least = {
+        "name": "analysis",
+        "contrast": "rest",
+        "method": "differences",
+        "covariates": [],
+        "constrained_baseline": False,
+    }
     return {**least, **changes, "inference": inference}
 
 

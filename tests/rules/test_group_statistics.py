@@ -91,8 +91,9 @@ def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES
         "followup": trial.followup,
         "participants": str(trial.folder / "participants.tsv"),
         "template_mask": str(trial.folder / "mask.nii.gz"),
-        "seed": seed,
+        "seeds": seed,
         "within": [],
+        "further": [],
         **dict(given),
     }
     params = types.SimpleNamespace(
@@ -337,7 +338,7 @@ def change_seed(trial, folder, missing):
         if row["participant_id"] in missing and row["session_id"] == "ses-T2":
             row["cbf"] = None
     tables.write_table(folder / "other_values.tsv", rows, dict.fromkeys(rows[0], ""))
-    return {"seed": [str(folder / "other_values.tsv")]}
+    return {"seeds": [str(folder / "other_values.tsv")]}
 
 
 def test_without_a_seed_the_association_is_not_run_and_says_so(trial, tmp_path):

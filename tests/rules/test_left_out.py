@@ -73,7 +73,7 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
             members={"baseline": NAMES, "followup": NAMES},
             participants=trial.folder / "participants.tsv",
             template_mask=trial.folder / "mask.nii.gz",
-            seed=trial.folder / "seed.tsv" if question != "interaction" else None,
+            seeds=[trial.folder / "seed.tsv"] if question != "interaction" else [],
         ),
         SimpleNamespace(**files),
         threads=1,

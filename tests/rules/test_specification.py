@@ -291,7 +291,7 @@ class Trial:
                 members={which: [f"sub-{member}" for member in members] for which in sessions},
                 participants=self.participants,
                 template_mask=self.template_mask,
-                seed=self.values[asked["seed"]["roi"]] if "seed" in asked else None,
+                seeds=[self.values[asked["seed"]["roi"]]] if "seed" in asked else [],
             ),
             output,
         )

@@ -7,7 +7,7 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
-from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study import effect_kinds
 
 
 class Findings:
@@ -91,7 +91,7 @@ class Findings:
     @property
     def question(self) -> str:
         """The question of the analysis, as a heading."""
-        return KINDS[self.block["effect"]["name"]].headline(self.block)
+        return effect_kinds.of_block(self.block).headline(self.block)
 
     @property
     def verdict(self) -> Mapping[str, Any]:

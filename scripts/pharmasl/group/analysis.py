@@ -15,6 +15,7 @@ from pharmasl.group import (
     definitions,
     design,
     effects,
+    formula_models,
     full_factorial,
     map_sidecars,
     maps,
@@ -24,13 +25,14 @@ from pharmasl.group import (
     random_field_inference,
 )
 from pharmasl.group.definitions import Exclusion, Question
+from pharmasl.group.formula_models import DesignRows
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
 from pharmasl.group.results import Result
 from pharmasl.space import images
 from pharmasl.statistics.covariates import Row
 from pharmasl.study import arms as study_arms
-from pharmasl.study.effect_kinds import DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL
+from pharmasl.study.effect_kinds import CHANGE, DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL
 
 MAPS = (
     "effect",
@@ -58,6 +60,8 @@ NULL_COLUMNS: Mapping[str, str | Mapping[str, str]] = {
     "tfce_negative": "Largest TFCE of negative t",
 }
 _SESSIONS = ("baseline", "followup")
+# The term of the named effects whose values are a region's.
+_SEED = "seed_change"
 
 
 class Outputs(Protocol):
@@ -79,15 +83,17 @@ class InputFiles:
     baseline, followup : sequence of path-like
         Contrast maps, one per participant.
     members : mapping
-        ``baseline`` and ``followup`` to the participants of those maps. They are the same unless the method takes incomplete
-        participants.
+        ``baseline``, ``followup`` and the labels of further sessions to the participants of those maps. They are the same unless
+        the method takes incomplete participants.
     participants : path-like
         The participants' table.
     template_mask : path-like
-    seed : path-like or None
-        ``rois/{roi}_values.tsv`` of the seed of an association.
+    seeds : sequence of path-like
+        ``rois/{roi}_values.tsv`` of each region whose values are a term.
     within : path-like or None
         Mask of the region searched.
+    further : sequence of path-like
+        Contrast maps of the sessions beside baseline and follow-up, session by session.
 
     Raises
     ------
@@ -100,11 +106,12 @@ class InputFiles:
     members: Mapping[str, Sequence[str]]
     participants: FilePath
     template_mask: FilePath
-    seed: FilePath | None = None
+    seeds: Sequence[FilePath] = ()
     within: FilePath | None = None
+    further: Sequence[FilePath] = ()
 
     def __post_init__(self) -> None:
-        for session in _SESSIONS:
+        for session in self.members:
             if len(self.members[session]) != len(self.maps(session)):
                 raise InputError(
                     "configuration",
@@ -115,8 +122,12 @@ class InputFiles:
                 )
 
     def maps(self, session: str) -> Sequence[FilePath]:
-        """The maps of a session, ``baseline`` or ``followup``."""
-        return self.baseline if session == "baseline" else self.followup
+        """The maps of a session, ``baseline``, ``followup`` or the label of another."""
+        if session in _SESSIONS:
+            return self.baseline if session == "baseline" else self.followup
+        others = [name for name in self.members if name not in _SESSIONS]
+        start = sum(len(self.members[name]) for name in others[: others.index(session)])
+        return self.further[start : start + len(self.members[session])]
 
 
 class NotRunError(Exception):
@@ -168,9 +179,10 @@ class _Trial:
     def read(cls, question: Question, files: InputFiles) -> "_Trial":
         # What the plan compares with the last run is no more than these columns.
         analysis = question.analysis
-        table = study_arms.used(tables.read_table(files.participants, of_arms=True), analysis.terms)
+        terms = [*analysis.terms, *study_arms.visit_columns(analysis, question.sessions)]
+        table = study_arms.used(tables.read_table(files.participants, of_arms=True), terms)
         members, paths = {}, {}
-        for session in _SESSIONS:
+        for session in files.members:
             concerned = set(effects.members(analysis, question.arms, files.members[session], table))
             keep = [name in concerned for name in files.members[session]]
             members[session] = _chosen(files.members[session], keep)
@@ -183,13 +195,31 @@ class _Trial:
             trial.exclusions.lacking.append("the region searched is empty")
         return trial
 
-    def build(self, participants: Sequence[str], seed_change: np.ndarray | None = None) -> Model:
-        """The model; a reason not to run where exclusions leave too few."""
-        question = self.question
+    def build(
+        self,
+        participants: Sequence[str],
+        numbers: Mapping[str, np.ndarray] | None = None,
+        sessions: Sequence[str] | None = None,
+    ) -> Model:
+        """The model; a reason not to run where exclusions leave too few.
+
+        Parameters
+        ----------
+        participants : sequence of str
+            Of each row.
+        numbers : mapping, optional
+            Values of the regions that are terms; stand-ins without.
+        sessions : sequence of str, optional
+            Each row's session, where a row is a scan.
+        """
+        question, analysis, file = self.question, self.question.analysis, self.files.participants
         try:
-            return effects.build(
-                question.analysis, question.arms, participants, self.table, self.files.participants, seed_change
-            )
+            if analysis.formula:
+                labels = list(question.sessions.values())
+                rows = DesignRows(participants=participants, sessions=sessions, labels=labels if sessions else ())
+                return formula_models.build(analysis, question.arms, rows, self.table, file, numbers)
+            change = effects.stand_in_seed_change(len(participants)) if numbers is None else numbers.get(_SEED)
+            return effects.build(analysis, question.arms, participants, self.table, file, change)
         except InputError as error:
             if not self.exclusions.rows:
                 raise
@@ -208,26 +238,25 @@ class _Trial:
             self.exclusions.lacking.append(f"usable scans of {contrast}")
         return np.array([not absent for absent in lacking])
 
-    def seed_changes(self, participants: Sequence[str]) -> tuple[np.ndarray | None, np.ndarray]:
-        """Each participant's change of the seed, None where the effect has no seed, and who has one."""
+    def region_values(self, participants: Sequence[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Each participant's value of the regions that are terms, by the term's name, and who has all of them."""
         analysis, sessions = self.question.analysis, self.question.sessions
-        if not analysis.kind.is_seeded:
-            return None, np.ones(len(participants), dtype=bool)
-        if self.files.seed is None or analysis.seed is None or not sessions:
-            raise InputError(
-                "configuration", "analyses.seed", None, "a seed region", "Name roi and contrast of the seed."
+        values, known = dict[str, np.ndarray](), np.ones(len(participants), dtype=bool)
+        files = dict(zip(dict.fromkeys(seed.roi for seed in analysis.seeds), self.files.seeds, strict=True))
+        for seed in analysis.seeds:
+            read = design.region_values(files[seed.roi], participants, seed.contrast, sessions, analysis.kind.outcome)
+            own = np.isfinite(read)
+            self.exclusions.add(
+                _chosen(participants, known & ~own),
+                "the seed region is empty, not covered or without a usable scan in a session",
             )
-        change = design.seed_changes(self.files.seed, participants, analysis.seed.contrast, sessions)
-        known = np.isfinite(change)
-        self.exclusions.add(
-            _chosen(participants, ~known),
-            "the seed region is empty, not covered or without a usable scan in a session",
-        )
-        if not known.any():
-            raise NotRunError(f"seed {analysis.seed.roi} has no values")
-        if not known.all():
-            self.exclusions.lacking.append(f"a value of seed {analysis.seed.roi}")
-        return change, known
+            if not own.any():
+                raise NotRunError(f"seed {seed.roi} has no values")
+            if not own.all():
+                self.exclusions.lacking.append(f"a value of seed {seed.roi}")
+            values[f"roi({seed.roi}, {seed.contrast})" if analysis.formula else _SEED] = read
+            known &= own
+        return values, known
 
     def searched(self, loaded: Maps) -> Maps:
         """The maps within the region searched."""
@@ -289,8 +318,9 @@ def _chosen(items: Sequence, keep: Iterable[bool]) -> list:
 def _differences(trial: _Trial, threads: int) -> Result:
     """The model of changes (or of baselines), one row per participant; inference by permutation."""
     question, analysis = trial.question, trial.question.analysis
-    sessions, names = analysis.kind.sessions, trial.members["baseline"]
-    if len(sessions) == 2 and trial.members["followup"] != names:
+    sessions = analysis.kind.sessions
+    names = trial.members[sessions[0]]
+    if any(trial.members[session] != names for session in sessions):
         raise InputError(
             "configuration",
             "participants",
@@ -300,14 +330,17 @@ def _differences(trial: _Trial, threads: int) -> Result:
         )
     # Faults of the table or the configuration concern everyone, and are named before the maps are read; what fails further
     # down, for those who are left, fails because seeds or usable scans are lacking.
-    stand_in = effects.stand_in_seed_change(len(names))
-    effects.build(analysis, question.arms, names, trial.table, trial.files.participants, stand_in)
-    change, known = trial.seed_changes(names)
-    names, change = _chosen(names, known), None if change is None else change[known]
-    loaded = maps.read([_chosen(trial.paths[session], known) for session in sessions], trial.files.template_mask)
-    usable = trial.usable(names, loaded, sessions)
-    names, change = _chosen(names, usable), None if change is None else change[usable]
-    model = trial.build(names, change)
+    trial.build(names)
+    numbers, known = trial.region_values(names)
+    names, numbers = _chosen(names, known), {term: values[known] for term, values in numbers.items()}
+    paths = {session: _chosen(trial.paths[session], known) for session in sessions}
+    # A model of one session that takes the baseline as a term explains the other one alone.
+    taken = sessions if analysis.kind.outcome == CHANGE else sessions[-1:]
+    terms = {"baseline": paths["baseline"]} if analysis.kind.takes_baseline else {}
+    loaded = maps.read([paths[session] for session in taken], trial.files.template_mask, terms)
+    usable = trial.usable(names, loaded, [*taken, *terms])
+    names, numbers = _chosen(names, usable), {term: values[usable] for term, values in numbers.items()}
+    model = trial.build(names, numbers)
     return permutation_inference.test(
         model, trial.searched(loaded), analysis.inference, is_cbf=question.is_cbf, threads=threads
     )
@@ -388,7 +421,8 @@ def _write(trial: _Trial, result: Result, outputs: Outputs) -> None:
     number = len(next(iter(columns.values()), ()))
     rows = ({"relabelling": b, **{name: values[b].item() for name, values in columns.items()}} for b in range(number))
     tables.write_table(outputs.null, rows, NULL_COLUMNS)
-    summary = definitions.block(trial.question, "run", result.people, trial.exclusions.rows) | result.definitions
+    summary = definitions.block(trial.question, "run", result.people, trial.exclusions.rows, result.model.kind)
+    summary |= result.definitions
     summary["baseline_adjustment"] = _baseline_adjustment(trial, result)
     tables.write_json(outputs.inference, summary)
     map_sidecars.write(outputs, summary)

@@ -13,7 +13,7 @@ from pharmasl.group.engine.tfce import Enhancement
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
 from pharmasl.study import settings
-from pharmasl.study.effect_kinds import DIFFERENCES, FLIP, FULL_FACTORIAL, MIXED_MODEL
+from pharmasl.study.effect_kinds import DIFFERENCES, FLIP, FORMULA, FULL_FACTORIAL, MIXED_MODEL, EffectKind
 from pharmasl.study.settings import Analysis, Arms, Inference
 
 ESTIMATORS = {
@@ -62,8 +62,30 @@ def software() -> dict[str, str]:
     return {"pharmasl": pharmasl.__version__, **{name: metadata.version(name) for name in names}}
 
 
+def effect(kind: EffectKind, arm: str | None) -> dict[str, Any]:
+    """An effect by its name, meaning and unit; of a formula with what makes its words anew."""
+    content: dict[str, Any] = {
+        "name": kind.name,
+        "meaning": kind.meaning_of(arm),
+        "unit": kind.unit,
+    }
+    if kind.name == FORMULA:
+        content |= {
+            "formula": kind.formula,
+            "outcome": kind.outcome,
+            "test": kind.test,
+            "is_slope": kind.is_slope,
+            "is_joint": kind.is_joint,
+        }
+    return content
+
+
 def block(
-    question: Question, status: str, participants: Sequence[str], excluded: Sequence[Exclusion]
+    question: Question,
+    status: str,
+    participants: Sequence[str],
+    excluded: Sequence[Exclusion],
+    kind: EffectKind | None = None,
 ) -> dict[str, Any]:
     """What is known before any number is computed.
 
@@ -75,6 +97,8 @@ def block(
     participants : sequence of str
         Those analysed.
     excluded : sequence of Exclusion
+    kind : pharmasl.study.effect_kinds.EffectKind, optional
+        That of the model, which knows a formula's test better than the analysis does.
 
     Returns
     -------
@@ -84,11 +108,7 @@ def block(
     return {
         "status": status,
         "contrast": analysis.contrast,
-        "effect": {
-            "name": analysis.effect,
-            "meaning": analysis.kind.meaning_of(analysis.arm),
-            "unit": analysis.kind.unit,
-        },
+        "effect": effect(kind or analysis.kind, analysis.arm),
         "method": ESTIMATORS[analysis.method],
         "seed": None if analysis.seed is None else settings.plain(analysis.seed),
         "within": analysis.within,
@@ -114,13 +134,13 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
     kind = statistic.EQUAL if observed is None else observed.kind
     df, df_range = (model.df, None) if observed is None else statistic.median_df(observed)
     variance_note = None if observed is None else statistic.note(observed.variances, kind)
-    content = {
+    content: dict[str, Any] = {
         "design": design_names.name_of(model),
         "tested_columns": model.tested,
         "tested_effects": list(model.effects) or [model.meaning],
         "formula": model.formula.split(";")[0],
         "meaning": model.meaning,
-        "tested_term": " - ".join(model.tested),
+        "tested_term": model.meaning if model.kind.name == FORMULA else " - ".join(model.tested),
         "statistic": statistic.WORDS[kind],
         "df": df,
         **({} if df_range is None else {"df_range": df_range}),
@@ -129,6 +149,18 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
         "design_sha256": model.digest(),
         "notes": [*model.notes, *filter(None, [variance_note])],
     }
+    if model.kind.name == FORMULA:
+        content |= {
+            "test": list(model.effects),
+            "test_in_coefficients": list(model.symbols),
+            "coding": list(model.coding),
+            "maps": model.maps,
+            "random": list(map(str, model.random)),
+            "n_by_arm": {
+                str(arm): len({who for who, own in zip(model.participants, model.arms) if own == arm})
+                for arm in sorted(set(map(str, model.arms)))
+            },
+        }
     if "arm" in model.names:
         treated = model.matrix[:, model.names.index("arm")] > 0
         content |= {"n_treatment": int(treated.sum()), "n_control": int((~treated).sum())}

@@ -10,6 +10,7 @@ from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.files.bids import bare_label, scan_labels
 from pharmasl.statistics.covariates import Row, number
+from pharmasl.study.effect_kinds import CHANGE
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,10 @@ def check_rank(matrix: np.ndarray, terms: Sequence[str], file: FilePath) -> None
         )
 
 
-def seed_changes(path: FilePath, participants: Sequence[str], contrast: str, sessions: Mapping[str, str]) -> np.ndarray:
-    """Each participant's change of a seed region: mean of the follow-up minus mean of the baseline.
+def region_values(
+    path: FilePath, participants: Sequence[str], contrast: str, sessions: Mapping[str, str], outcome: str
+) -> np.ndarray:
+    """Each participant's value of a region: mean of the follow-up minus mean of the baseline, or of one session.
 
     Parameters
     ----------
@@ -190,6 +193,8 @@ def seed_changes(path: FilePath, participants: Sequence[str], contrast: str, ses
         Whose values to take.
     sessions : mapping
         ``baseline`` and ``followup``: session labels.
+    outcome : {"change", "followup", "baseline"}
+        What the model explains, and so what the region's value is.
 
     Returns
     -------
@@ -207,14 +212,15 @@ def seed_changes(path: FilePath, participants: Sequence[str], contrast: str, ses
         if key in values:
             raise InputError(path, "participant_id, session, contrast", key, "one row each", "Make the table again.")
         values[key] = row["cbf"]
-    changes = []
+    taken = ("followup", "baseline") if outcome == CHANGE else (outcome,)
+    read = []
     for name in participants:
-        followup, baseline = (
+        own = [
             _value(values, (bare_label(name, "sub"), bare_label(sessions[which], "ses"), contrast), path)
-            for which in ("followup", "baseline")
-        )
-        changes.append(followup - baseline)
-    return np.array(changes)
+            for which in taken
+        ]
+        read.append(own[0] - own[1] if outcome == CHANGE else own[0])
+    return np.array(read)
 
 
 def _value(values: Mapping[tuple[str, str, str], str | None], key: tuple[str, str, str], path: FilePath) -> float:

@@ -138,10 +138,12 @@ def build(
         participants, and terms that are combinations of others, which are named with the combination.
     """
     if analysis.effect not in KINDS:
-        raise InputError("configuration", "effect", analysis.effect, f"one of {', '.join(KINDS)}", "Correct the name.")
+        raise InputError(
+            "configuration", "effect", str(analysis.effect), f"one of {', '.join(KINDS)}", "Correct the name."
+        )
     sample = Sample.read(participants, table, file)
     request = _Request(analysis=analysis, arms=arms, sample=sample, seed_change=seed_change)
-    return _assemble(analysis, EFFECTS[analysis.effect](request))
+    return _assemble(analysis, EFFECTS[str(analysis.effect)](request))
 
 
 def stand_in_seed_change(number: int) -> np.ndarray:

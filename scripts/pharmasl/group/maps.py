@@ -2,8 +2,8 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Maps:
         Name of that region.
     constant : int
         Voxels left out because nothing varies.
+    terms : mapping
+        Maps that are terms of the model by name, each of shape (n, V), float32, a row per participant as in ``values``.
+    lost_to_terms : mapping
+        Name of such a map to the voxels that all outcomes cover and that it does not.
     """
 
     values: np.ndarray
@@ -55,6 +59,8 @@ class Maps:
     brain: "Maps | None" = None
     region: str | None = None
     constant: int = 0
+    terms: Mapping[str, np.ndarray] = field(default_factory=dict)
+    lost_to_terms: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def voxels(self) -> int:
@@ -72,7 +78,13 @@ class Maps:
             return self
         mask = self.mask.copy()
         mask[mask] = keep
-        return dataclasses.replace(self, values=_columns(self.values, keep), mask=mask, baseline=self.baseline[keep])
+        return dataclasses.replace(
+            self,
+            values=_columns(self.values, keep),
+            mask=mask,
+            baseline=self.baseline[keep],
+            terms={name: _columns(values, keep) for name, values in self.terms.items()},
+        )
 
     def within_region(self, name: str, mask: np.ndarray) -> "Maps":
         """The same of the voxels of a region, ndarray of bool, shape (X, Y, Z); the whole maps stay as ``brain``."""
@@ -114,7 +126,11 @@ def _columns(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return out
 
 
-def read(lists: Sequence[Sequence[FilePath]], template_mask: FilePath) -> Maps:
+def read(
+    lists: Sequence[Sequence[FilePath]],
+    template_mask: FilePath,
+    terms: Mapping[str, Sequence[FilePath]] | None = None,
+) -> Maps:
     """Read the maps of all participants; of two lists the difference, second minus first.
 
     Parameters
@@ -122,6 +138,8 @@ def read(lists: Sequence[Sequence[FilePath]], template_mask: FilePath) -> Maps:
     lists : sequence of sequence of path-like
         One or two lists of a map per participant, in one order.
     template_mask : path-like
+    terms : mapping, optional
+        Maps that are terms of the model: name to a list of them in the same order.
 
     Returns
     -------
@@ -132,11 +150,13 @@ def read(lists: Sequence[Sequence[FilePath]], template_mask: FilePath) -> Maps:
     InputError
         If the lists differ in length, a map is on another grid, or no voxel is covered by all maps.
     """
-    if len({len(paths) for paths in lists}) > 1 or not lists[0]:
+    terms = terms or {}
+    every = [*lists, *terms.values()]
+    if len({len(paths) for paths in every}) > 1 or not lists[0]:
         raise InputError(
             "configuration",
             "maps of the analysis",
-            " and ".join(f"{len(paths)} maps" for paths in lists),
+            " and ".join(f"{len(paths)} maps" for paths in every),
             "as many of each session, at least one",
             "Exclude participants without both sessions.",
         )
@@ -144,38 +164,67 @@ def read(lists: Sequence[Sequence[FilePath]], template_mask: FilePath) -> Maps:
     template = voxels > 0
     grid = images.Grid(template.shape, affine)
     number = int(template.sum())
-    values = _buffer(len(lists[0]), number)
-    keep, total = np.ones(number, dtype=bool), np.zeros(number)
+    rows = {name: _buffer(len(lists[0]), number) for name in ("", *terms)}
+    keep = {name: np.ones(number, dtype=bool) for name in ("", *terms)}
+    total = np.zeros(number)
     lost: list[int] = []
     empty: list[tuple[bool, ...]] = []
     used: list[FilePath] = []
-    for paths in zip(*lists):
+    for paths in zip(*every):
         data = [_load(path, grid)[template] for path in paths]
-        good = [covered(image) for image in data]
+        good = [covered(image) for image in data[: len(lists)]]
+        # No grey matter is a measurement of 0.
+        good += [
+            np.isfinite(image) if name == "gm" else covered(image) for name, image in zip(terms, data[len(lists) :])
+        ]
         empty.append(tuple(not inside.any() for inside in good))
         if any(empty[-1]):
             continue
-        both = np.logical_and.reduce(good)
-        data = [np.where(both, image, 0).astype(np.float64) for image in data]
-        values[len(used)] = data[0] if len(data) == 1 else data[1] - data[0]
-        total += data[0]
-        used.append(paths[-1])
-        keep &= both
+        both = np.logical_and.reduce(good[: len(lists)])
+        outcome = [np.where(both, image, 0).astype(np.float64) for image in data[: len(lists)]]
+        place = len(used)
+        rows[""][place] = outcome[0] if len(outcome) == 1 else outcome[1] - outcome[0]
+        for name, image, inside in zip(terms, data[len(lists) :], good[len(lists) :]):
+            rows[name][place] = np.where(inside, image, 0)
+            keep[name] &= inside
+        total += outcome[0]
+        used.append(paths[len(lists) - 1])
+        keep[""] &= both
         lost.append(int(number - both.sum()))
-    if not keep.any():
-        worst = int(np.argmax(lost))
-        raise InputError(
-            used[worst],
-            "coverage",
-            f"{lost[worst]} of {number} voxels of the template mask not covered in this participant's maps",
-            "voxels that every participant's maps cover",
-            "Look at the registration and the field of view; exclude the participant if need be.",
-        )
-    # As if the empty maps were not among them, memory layout included: sums depend on it.
-    values = values[: len(used)]
-    if len(used) < len(lists[0]) and not isinstance(values, np.memmap):
-        values = np.ascontiguousarray(values.T).T
-    return Maps(values, template, affine, number, lost, empty, total / max(len(used), 1), used).within(keep)
+    inside = np.logical_and.reduce(list(keep.values()))
+    if not inside.any():
+        raise _nothing_covered(lost, used, number)
+    rows = {name: _first_rows(values, len(used)) for name, values in rows.items()}
+    return Maps(
+        rows.pop(""),
+        template,
+        affine,
+        number,
+        lost,
+        empty,
+        total / max(len(used), 1),
+        used,
+        terms=rows,
+        lost_to_terms={name: int((keep[""] & ~keep[name]).sum()) for name in terms},
+    ).within(inside)
+
+
+def _nothing_covered(lost: Sequence[int], used: Sequence[FilePath], number: int) -> InputError:
+    worst = int(np.argmax(lost))
+    return InputError(
+        used[worst],
+        "coverage",
+        f"{lost[worst]} of {number} voxels of the template mask not covered in this participant's maps",
+        "voxels that every participant's maps cover",
+        "Look at the registration and the field of view; exclude the participant if need be.",
+    )
+
+
+def _first_rows(values: np.ndarray, number: int) -> np.ndarray:
+    """The first rows, as if there had been room for these alone, memory layout included: sums depend on it."""
+    if number < len(values) and not isinstance(values, np.memmap):
+        return np.ascontiguousarray(values[:number].T).T
+    return values[:number]
 
 
 def fill(values: np.ndarray, mask: np.ndarray, outside: float = np.nan) -> np.ndarray:

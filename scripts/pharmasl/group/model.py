@@ -53,6 +53,10 @@ class Model:
         Random effects, where a row is a scan.
     session_labels : tuple of str
         Label of each number in ``sessions``.
+    coding : tuple of str
+        How each factor of a formula is coded, in words.
+    symbols : tuple of str
+        Each row of ``weights`` as a sum of a formula's coefficients.
     """
 
     kind: EffectKind
@@ -72,6 +76,8 @@ class Model:
     voxelwise: tuple[tuple[str, ...], ...] = ()
     random: tuple[RandomTerm, ...] = ()
     session_labels: tuple[str, ...] = ("baseline", "followup")
+    coding: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
 
     @property
     def contrast(self) -> np.ndarray:

@@ -202,12 +202,12 @@ def write(
     InputError
         If the tested term is not one column of the design, or a map is on another grid.
     """
-    inference = tables.read_json(files.inference)
+    summary = tables.read_json(files.inference)
     volume, affine = images.load(files.mask, dtype=np.uint8)
     whole = volume > 0
-    without = _LeftOut({"status": inference["status"]})
-    if inference["status"] == "run" and whole.any():
-        design = _read_design(files.design, inference["model"]["tested_term"])
+    without = _LeftOut({"status": summary["status"]})
+    if summary["status"] == "run" and whole.any():
+        design = _read_design(files.design, summary["model"]["tested_term"])
         search = _Search(files, design, members, forming)
         without = search.find(roi, whole, permutations, seed)
     grid = images.Grid(whole.shape, affine)

@@ -32,6 +32,7 @@ from pharmasl.statistics import arm_variances, multiplicity
 from pharmasl.statistics.covariates import Row
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings
+from pharmasl.study.effect_kinds import CHANGE
 from pharmasl.study.settings import Analysis, Arms, Seed
 
 COLUMNS: dict[str, str | dict[str, str]] = {
@@ -240,8 +241,8 @@ def _region_rows(
     analysis, seed = asked.analysis, asked.seed
     members = effects.members(analysis, arms, asked.members, table)
     arm_of = {row["participant_id"]: row["arm"] for row in table}
-    seed_change = design.seed_changes(regions[seed.roi].values, members, seed.contrast, asked.sessions)
-    change = design.seed_changes(regions[roi].values, members, analysis.contrast, asked.sessions)
+    seed_change = design.region_values(regions[seed.roi].values, members, seed.contrast, asked.sessions, CHANGE)
+    change = design.region_values(regions[roi].values, members, analysis.contrast, asked.sessions, CHANGE)
     known = np.isfinite(seed_change) & np.isfinite(change)
     people = [who for who, finite in zip(members, known) if finite]
     change_of = dict(zip(members, change))

@@ -14,7 +14,7 @@ from pharmasl.report import pictures
 from pharmasl.report.analysis_clusters import SHOWN, clusters
 from pharmasl.report.analysis_definitions import Block, Definition, tested
 from pharmasl.report.words import Table, count, fixed, listed, p_words, plain, upper
-from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study import effect_kinds
 from pharmasl.study.settings import Region, SessionPair
 
 # Said of every size of an effect in a cluster.
@@ -25,7 +25,7 @@ ADJUSTED, ALIKE = "followup ~ arm + baseline", 0.02
 
 def direction(results: Findings, row: Row) -> str:
     """The effect of a cluster as a clause, its sign in words."""
-    kind = KINDS[results.block["effect"]["name"]]
+    kind = effect_kinds.of_block(results.block)
     return kind.finding(results.block, size=float(row["effect_mean"]), positive=row["sign"] == "+")
 
 

@@ -230,7 +230,7 @@ class _Answers:
                     members=members,
                     participants=self.files.participants,
                     template_mask=self.files.template_mask,
-                    seed=None if model.seed is None else data.tables[model.seed.roi],
+                    seeds=[] if model.seed is None else [data.tables[model.seed.roi]],
                     within=None if model.within is None else data.masks[model.within],
                 )
                 self.results[name] = analysis.find(asked, input_files, threads=self.threads)

@@ -51,7 +51,7 @@ class Table:
     Attributes
     ----------
     columns : mapping
-        A column's name, or the text of a ``roi(region, contrast)``, to a value per row: text or numbers, None where missing.
+        A column's name, or the text of a ``roi(region, contrast)`` or ``visit(column)``, to a value per row: text or numbers, None where missing.
     rows : sequence of str
         Names of the rows, for messages.
     levels : mapping
@@ -163,7 +163,7 @@ def design(formula: Formula, table: Table) -> Design:
             words[factor.text] = f"{factor.text} at each voxel, minus its mean"
         elif levels := _levels(formula, factor, table):
             factors.append(levels)
-            texts[factor.text] = [str(value) for value in _column(formula, factor.variables[0], table)]
+            texts[factor.text] = [str(value) for value in _column(formula, _key(factor), table)]
         elif factor.kind == POLYNOMIAL:
             parts = _polynomial(formula, factor, table)
             expanded[factor.text] = [f"{factor.text}[{power}]" for power in range(1, factor.degree + 1)]
@@ -173,7 +173,7 @@ def design(formula: Formula, table: Table) -> Design:
             column = _numbers(formula, factor, table)
             values[factor.text] = column - column.mean()
             words[factor.text] = f"{factor.text} minus its mean, {column.mean():.6g}"
-    coding = _Coding.of(formula, factors, expanded)
+    coding = _Coding.make(formula, factors, expanded)
     frame: dict[str, Sequence[str] | np.ndarray] = {**texts, **values}
     matrix = coding.matrix(frame, len(table.rows))
     maps = set(formula.maps)
@@ -212,7 +212,7 @@ class _Coding:
     spec: Any
 
     @classmethod
-    def of(cls, formula: Formula, factors: Sequence[Levels], expanded: Mapping[str, list[str]]) -> "_Coding":
+    def make(cls, formula: Formula, factors: Sequence[Levels], expanded: Mapping[str, list[str]]) -> "_Coding":
         from formulaic import ModelSpec
 
         levels = {factor.name: factor.levels for factor in factors}
@@ -292,6 +292,11 @@ def _descriptions(coding: _Coding, factors: Sequence[Levels], words: Mapping[str
     return texts
 
 
+def _key(factor: Factor) -> str:
+    """The name of a factor's column in the table."""
+    return factor.text if factor.function in ("roi", "visit") else factor.variables[0]
+
+
 def _column(formula: Formula, name: str, table: Table) -> list[str | float]:
     """The values of a column, all of them there."""
     if name not in table.columns:
@@ -322,9 +327,9 @@ def _is_missing(value: Value) -> bool:
 
 def _levels(formula: Formula, factor: Factor, table: Table) -> Levels | None:
     """The factor's levels; None where it is a number."""
-    if factor.function not in ("", "C") or not factor.variables:
+    if factor.function not in ("", "C", "visit") or not factor.variables:
         return None
-    name = factor.variables[0]
+    name = _key(factor)
     values = [str(value) for value in _column(formula, name, table)]
     if name not in table.levels and factor.kind != FACTOR:
         words = [f"{value} for {row}" for row, value in zip(table.rows, values) if number(value) is None]
@@ -368,9 +373,8 @@ def _as_numbers(formula: Formula, name: str, table: Table, use: str) -> np.ndarr
 
 def _numbers(formula: Formula, factor: Factor, table: Table) -> np.ndarray:
     """The values of a factor that is a number, not centred."""
-    if factor.function in ("", "roi"):
-        name = factor.text if factor.function == "roi" else factor.variables[0]
-        values = _as_numbers(formula, name, table, factor.text)
+    if factor.function in ("", "roi", "visit"):
+        values = _as_numbers(formula, _key(factor), table, factor.text)
     elif factor.function == "I":
         columns = {name: _as_numbers(formula, name, table, factor.text) for name in factor.variables}
         with np.errstate(all="ignore"):

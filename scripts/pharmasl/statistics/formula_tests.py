@@ -15,6 +15,7 @@ does not depend on how factors are coded.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,9 @@ class Test:
     words : str
         What is tested, and over what it is averaged.
     term : tuple of str
-        Factors of the formula that the test is about.
+        Factors of the formula that the test is about; none where it is about the mean.
+    is_slope : bool
+        A slope on a number is tested, or differences of slopes.
     """
 
     # No test for pytest to collect.
@@ -51,6 +54,7 @@ class Test:
     names: tuple[str, ...]
     words: str
     term: tuple[str, ...]
+    is_slope: bool
 
     def symbols(self, names: Sequence[str]) -> list[str]:
         """Each row as a sum of coefficients, ``arm[high] + 0.5 arm[high]:genotype[b]``; ``names`` are the design's."""
@@ -121,6 +125,7 @@ def test(design: Design, wanted: Wanted) -> Test:
         names=tuple(contrast.name for contrast in contrasts),
         words=_words(design, contrasts, about),
         term=about,
+        is_slope=any(contrast.slopes for contrast in contrasts),
     )
 
 
@@ -158,9 +163,9 @@ def _meets(design: Design, name: str, about: Sequence[str]) -> bool:
     return any(base in term and set(term) & set(about) for term in design.formula.terms)
 
 
-def _refusal(design: Design, found: object, expected: str, fix: str) -> InputError:
+def _refusal(design: Design, value: Any, expected: str, fix: str) -> InputError:
     formula = design.formula
-    return InputError(formula.file, formula.field.removesuffix("model") + "test", found, expected, fix)
+    return InputError(formula.file, formula.field.removesuffix("model") + "test", value, expected, fix)
 
 
 def _contrasts(design: Design, wanted: str | Mapping) -> Iterator[_Contrast]:
@@ -177,8 +182,8 @@ def _of_text(design: Design, text: str) -> Iterator[_Contrast]:
         yield _of_weights(design, {first: 1.0, second: -1.0})
         return
 
-    def refuse(found: object, expected: str, fix: str) -> InputError:
-        return _refusal(design, found, expected, fix)
+    def refuse(value: Any, expected: str, fix: str) -> InputError:
+        return _refusal(design, value, expected, fix)
 
     if text.strip() == "1":
         yield _Contrast({}, ())
@@ -215,7 +220,7 @@ def _choices(design: Design, name: str) -> list[tuple[str, Mapping[str, float] |
     return [(own, None) for own in design.numbers if own == name or own.startswith(f"{name}[")]
 
 
-def _of_weights(design: Design, wanted: Mapping[str, object]) -> _Contrast:
+def _of_weights(design: Design, wanted: Mapping[str, Any]) -> _Contrast:
     """The row of weights of levels, or of several factors' weights."""
     if all(isinstance(value, int | float) for value in wanted.values()):
         fitting = [factor for factor in design.factors if set(map(str, wanted)) <= set(factor.levels)]

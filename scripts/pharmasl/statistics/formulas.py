@@ -11,6 +11,7 @@ factor                      what it is
 ``log(x)``, ``sqrt(x)``     of a column of positive numbers
 ``I(w2 - w1)``              arithmetic of columns of numbers
 ``poly(age, 2)``            orthogonal polynomials of a column up to a degree
+``visit(drug)``             a column that each session has its own of, ``drug_T1``, ``drug_T2``, where a row is a scan
 ``roi(region, contrast)``   a region's value of a contrast, a number per row
 ``baseline``, ``gm``, ...   a map: its value at each voxel
 ``cbf(contrast)``           the map of another contrast
@@ -19,9 +20,11 @@ factor                      what it is
 """
 
 import ast
+import dataclasses
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from pharmasl.errors import FilePath, InputError
 
@@ -29,7 +32,7 @@ MAPS: frozenset[str] = frozenset({"baseline", "gm", "att"})
 OUTCOMES: tuple[str, ...] = ("change", "followup", "baseline", "cbf")
 
 # Makes an error of what was found, what was expected, and the fix.
-Refusal = Callable[[object, str, str], InputError]
+Refusal = Callable[[Any, str, str], InputError]
 
 NUMBER, FACTOR, MAP, REGION, POLYNOMIAL = "number", "factor", "map", "region", "polynomial"
 _RANDOM = re.compile(r"\+?\s*\(([^()|]*)\|([^()|]*)\)")
@@ -70,7 +73,7 @@ class Factor:
     variables : tuple of str
         The columns that it reads; of a region its name and the contrast; of ``cbf`` the contrast.
     function : str
-        ``""`` for a plain name, else ``C``, ``log``, ``sqrt``, ``I``, ``poly``, ``roi`` or ``cbf``.
+        ``""`` for a plain name, else ``C``, ``log``, ``sqrt``, ``I``, ``poly``, ``visit``, ``roi`` or ``cbf``.
     reference : str or None
         The reference level of a factor.
     degree : int
@@ -117,8 +120,13 @@ class Formula:
     @property
     def variables(self) -> tuple[str, ...]:
         """The columns that the fixed effects read, each once."""
-        plain = (factor for factor in self.factors if factor.kind not in (MAP, REGION))
+        plain = (factor for factor in self.factors if factor.kind not in (MAP, REGION) and factor.function != "visit")
         return tuple(dict.fromkeys(name for factor in plain for name in factor.variables))
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        """The columns of which each session has its own."""
+        return tuple(factor.variables[0] for factor in self.factors if factor.function == "visit")
 
     @property
     def maps(self) -> tuple[str, ...]:
@@ -137,13 +145,19 @@ class Formula:
         named = [factor.variables[-1] for factor in self.factors if factor.function in ("roi", "cbf")]
         return tuple(dict.fromkeys(named))
 
-    def factor(self, text: str) -> Factor:
-        """The factor that is written so."""
-        return next(factor for factor in self.factors if factor.text == text)
+    def with_factor(self, column: str) -> "Formula":
+        """The formula with a column as a factor, which stays as it is where that column is a term already."""
+        if column in self.variables:
+            return self
+        text = f"C({column})"
+        added = Factor(text=text, kind=FACTOR, variables=(column,), function="C")
+        return dataclasses.replace(
+            self, text=f"{self.text} + {text}", terms=(*self.terms, (text,)), factors=(*self.factors, added)
+        )
 
-    def refusal(self, found: object, expected: str, fix: str) -> InputError:
+    def refusal(self, value: Any, expected: str, fix: str) -> InputError:
         """An error about the formula, to be raised."""
-        return InputError(self.file, self.field, found, expected, fix)
+        return InputError(self.file, self.field, value, expected, fix)
 
 
 def parse(
@@ -178,8 +192,8 @@ def parse(
         without a grouping column.
     """
 
-    def refuse(found: object, expected: str, fix: str) -> InputError:
-        return InputError(file, field, found, expected, fix)
+    def refuse(value: Any, expected: str, fix: str) -> InputError:
+        return InputError(file, field, value, expected, fix)
 
     if text.count("~") != 1 or len(text) > _LONGEST:
         raise refuse(text, "a formula with one ~, such as change ~ arm", "Write what is explained, ~, and the terms.")
@@ -289,12 +303,22 @@ def read_factor(text: str, refuse: Refusal, *, maps: Collection[str] = MAPS) -> 
 
 
 # Least and most arguments.
-_FUNCTIONS = {"C": (1, 2), "log": (1, 1), "sqrt": (1, 1), "I": (1, 1), "poly": (2, 2), "roi": (2, 2), "cbf": (1, 1)}
+_FUNCTIONS = {
+    "C": (1, 2),
+    "log": (1, 1),
+    "sqrt": (1, 1),
+    "I": (1, 1),
+    "poly": (2, 2),
+    "visit": (1, 1),
+    "roi": (2, 2),
+    "cbf": (1, 1),
+}
 _EXAMPLES = {
     "C": "a column, and perhaps its reference level",
     "log": "a column",
     "sqrt": "a column",
     "poly": "a column and a degree",
+    "visit": "a column",
     "roi": "a region and a contrast",
     "cbf": "a contrast",
 }

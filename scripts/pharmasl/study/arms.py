@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from pharmasl.statistics.covariates import source_columns
-from pharmasl.study.settings import Arms, ModelSettings, SessionPair, Settings
+from pharmasl.study.effect_kinds import CBF
+from pharmasl.study.settings import Arms, ModelSettings, SessionPair, Sessions, Settings
 
 
 def concerned(analysis: ModelSettings, arms: Arms) -> list[str]:
@@ -12,9 +13,12 @@ def concerned(analysis: ModelSettings, arms: Arms) -> list[str]:
 
 
 def sessions(analysis: ModelSettings, study: SessionPair) -> dict[str, str]:
-    """The sessions of which an analysis takes maps: ``baseline`` and ``followup``, or ``baseline`` alone, to labels."""
+    """The sessions of which an analysis takes maps, to their labels: ``baseline``, ``followup``, further ones under their own."""
     pair = analysis.sessions or study
-    return {name: getattr(pair, name) for name in analysis.kind.sessions}
+    taken = {name: getattr(pair, name) for name in analysis.kind.sessions}
+    if analysis.kind.outcome == CBF and isinstance(pair, Sessions):
+        taken |= {label: label for label in pair.others}
+    return taken
 
 
 def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list[dict[str, str | None]]:
@@ -37,13 +41,21 @@ def used(rows: Iterable[Mapping[str, str | None]], terms: Iterable[str]) -> list
 
 
 def all_columns(analysis: ModelSettings) -> list[str]:
-    """Every column that an analysis takes beside the arm's."""
+    """Every column that an analysis takes beside the arm's, but those of which each session has its own."""
     return [column for term in analysis.terms for column in source_columns(term)]
+
+
+def visit_columns(analysis: ModelSettings, sessions: Mapping[str, str]) -> list[str]:
+    """The columns of which each session has its own, ``{column}_{session}``; sessions as :func:`sessions` gives them."""
+    return [f"{column}_{label}" for column in analysis.visit_terms for label in sessions.values()]
 
 
 def named_columns(study: Settings) -> list[str]:
     """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
     named = {column for analysis in study.analyses.values() for column in all_columns(analysis)}
+    if study.sessions:
+        for analysis in study.analyses.values():
+            named |= set(visit_columns(analysis, sessions(analysis, study.sessions)))
     covariates = [*(study.craving.covariates if study.craving else ())]
     if study.sensitivity:
         covariates += [term for terms in study.sensitivity.covariates.values() for term in terms]

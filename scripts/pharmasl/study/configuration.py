@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
+from pharmasl.statistics import formulas
 from pharmasl.study import (
     named_constants,
     own_template,
@@ -15,6 +16,7 @@ from pharmasl.study import (
     shared_data,
     written,
 )
+from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.settings import Analysis, Settings
 
 FILE = "config"
@@ -69,12 +71,14 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     perfusion = complete.setdefault("perfusion", {})
     if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in named_constants.names():
         complete["perfusion"] = named_constants.fill(perfusion, perfusion["calibration"])
+    _take_mixed_models(complete.get("analyses"))
     errors = schemas.check(complete, "config", FILE, fill=True)
     if errors:
         raise InputErrors(errors)
     complete["contrasts"] = _contrasts(complete["contrasts"])
     if "primary" in complete:
         complete["primary"].setdefault("alpha", complete["inference"]["alpha"])
+    errors += _unreadable(complete["analyses"])
     for name, analysis in complete["analyses"].items():
         own = analysis.get("inference", {})
         # What an analysis says of its own inference follows the common one's rules.
@@ -98,6 +102,24 @@ def _contrasts(written_contrasts: Mapping[str, Any]) -> dict[str, Any]:
     }
     schemas.check({**_LEAST, "contrasts": long_forms}, "config", FILE, fill=True)
     return long_forms
+
+
+def _take_mixed_models(analyses: Any) -> None:
+    """The method of a formula whose rows are scans, where none is stated: there is no other."""
+    for analysis in analyses.values() if isinstance(analyses, dict) else ():
+        model = analysis.get("model") if isinstance(analysis, dict) else None
+        if isinstance(model, str) and model.split("~")[0].strip() == "cbf":
+            analysis.setdefault("method", MIXED_MODEL)
+
+
+def _unreadable(analyses: Mapping[str, Mapping[str, Any]]) -> Iterator[InputError]:
+    """What is no formula; nothing can be looked up of an analysis whose formula cannot be read."""
+    for name, analysis in analyses.items():
+        if "model" in analysis:
+            try:
+                formulas.parse(analysis["model"], FILE, f"analyses.{name}.model")
+            except InputError as error:
+                yield error
 
 
 def _verdicts(study: Settings) -> Iterator[InputError]:

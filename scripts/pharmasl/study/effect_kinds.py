@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-CHANGE, BASELINE = "change", "baseline"
+CHANGE, BASELINE, FOLLOWUP, CBF = "change", "baseline", "followup", "cbf"
 PERMUTE, FLIP = "permute", "flip"
 DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL = "differences", "full_factorial", "mixed_model"
 
@@ -23,8 +23,9 @@ class EffectKind:
     Attributes
     ----------
     name : str
-    outcome : {"change", "baseline"}
-        What of a participant the model explains: follow-up minus baseline, or the baseline session alone.
+    outcome : {"change", "followup", "baseline", "cbf"}
+        What of a participant the model explains: follow-up minus baseline, or one session alone; ``cbf`` of every session, where a
+        row is a scan.
     formula : str
         The model before covariates and site, as in R.
     test : str
@@ -47,6 +48,10 @@ class EffectKind:
         The effect is a slope or a difference of slopes: neither a percentage nor a standardised difference of means.
     one_column : bool
         The tested term is one column of a design of changes.
+    takes_baseline : bool
+        The baseline session's maps are terms of a model of the follow-up.
+    is_joint : bool
+        Several effects are tested together, by F.
     """
 
     name: str
@@ -65,11 +70,15 @@ class EffectKind:
     all_arms: bool = False
     is_slope: bool = False
     one_column: bool = False
+    takes_baseline: bool = False
+    is_joint: bool = False
 
     @property
     def sessions(self) -> tuple[str, ...]:
-        """The sessions whose maps the effect takes, ``baseline`` and ``followup`` or ``baseline`` alone."""
-        return ("baseline",) if self.outcome == BASELINE else ("baseline", "followup")
+        """The sessions whose maps the effect takes, ``baseline`` and ``followup`` or one of them; the outcome's last."""
+        if self.outcome in (BASELINE, FOLLOWUP) and not self.takes_baseline:
+            return (self.outcome,)
+        return ("baseline", "followup")
 
     @property
     def is_seeded(self) -> bool:
@@ -232,3 +241,73 @@ _EVERY = (
 )
 
 KINDS: Mapping[str, EffectKind] = MappingProxyType({kind.name: kind for kind in _EVERY})
+
+# The name of an effect that a formula defines.
+FORMULA = "formula"
+_OUTCOMES = {
+    CHANGE: "the change of CBF (followup - baseline)",
+    FOLLOWUP: "CBF at follow-up",
+    BASELINE: "CBF at baseline",
+    CBF: "CBF of all sessions",
+}
+
+
+def of_formula(
+    formula: str,
+    *,
+    outcome: str,
+    test: str,
+    exchange: str = PERMUTE,
+    takes_baseline: bool = False,
+    is_slope: bool = False,
+    is_joint: bool = False,
+) -> EffectKind:
+    """The kind of an effect that a formula and a test define.
+
+    Parameters
+    ----------
+    formula : str
+    outcome : {"change", "followup", "baseline", "cbf"}
+    test : str
+        What is tested, in words.
+    exchange : {"permute", "flip"}
+    takes_baseline : bool
+        The baseline session's maps are terms of the model.
+    is_slope : bool
+        A slope is tested, not a difference of means.
+    is_joint : bool
+        Several effects are tested together.
+    """
+    words, shown = _OUTCOMES[outcome], test.replace("{", "{{").replace("}", "}}")
+    size = f"the largest of them was {{size}} {_CBF}" if is_joint else f"{{size}} {_CBF} {{higher}}"
+    return EffectKind(
+        name=FORMULA,
+        outcome=outcome,
+        formula=formula,
+        test=test,
+        exchange=exchange,
+        unit=f"{_CBF} per unit of the term" if is_slope else _CBF,
+        meaning=f"Effect of {test} on {words}",
+        heading=f"{words[0].upper()}{words[1:]} ({{contrast}}): {shown}",
+        sentence=f"{words}, {shown}: {size}",
+        takes=("arm",),
+        methods=(MIXED_MODEL,) if outcome == CBF else (DIFFERENCES,),
+        all_arms=True,
+        is_slope=is_slope,
+        is_joint=is_joint,
+        takes_baseline=takes_baseline,
+    )
+
+
+def of_block(inference: Mapping[str, Any]) -> EffectKind:
+    """The kind of an analysis' effect, from the content of its ``_inference.json``."""
+    effect = inference["effect"]
+    if effect["name"] != FORMULA:
+        return KINDS[effect["name"]]
+    return of_formula(
+        effect["formula"],
+        outcome=effect["outcome"],
+        test=effect["test"],
+        is_slope=effect["is_slope"],
+        is_joint=effect["is_joint"],
+    )

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from pharmasl.errors import InputError
-from pharmasl.study.effect_kinds import KINDS
+from pharmasl.study import formula_references
 from pharmasl.study.settings import Analysis, Answer, Sensitivity, Settings
 
 FILE = "config"
@@ -59,6 +59,8 @@ def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
     yield from _undefined(f"{field}.within", _if_named(analysis.within), study.rois, "rois")
     yield from _arms_and_sessions(study, analysis)
     yield from _method(analysis)
+    if analysis.formula:
+        yield from formula_references.check(study, analysis, analysis.formula)
     if analysis.seed:
         yield from _undefined(f"{field}.seed.contrast", [analysis.seed.contrast], study.contrasts, "contrasts")
         yield from _undefined(f"{field}.seed.roi", [analysis.seed.roi], study.rois, "rois")
@@ -67,7 +69,9 @@ def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
 def _method(analysis: Analysis) -> Iterator[InputError]:
     """What the method of an analysis does not take."""
     field, method = f"analyses.{analysis.name}", analysis.method
-    if method != "differences" and (method not in KINDS[analysis.effect].methods or analysis.site is not None):
+    if analysis.formula:
+        return
+    if method != "differences" and (method not in analysis.kind.methods or analysis.site is not None):
         yield InputError(
             FILE,
             f"{field}.method",
@@ -201,12 +205,13 @@ def _answer(study: Settings, answer: Answer, covariates: Container[str]) -> Iter
     analysis = study.analyses.get(answer.analysis)
     if not analysis:
         return
-    if analysis.method != "differences":
+    if analysis.method != "differences" or analysis.formula:
+        kind = "with a formula" if analysis.formula else f"of method {analysis.method}"
         yield InputError(
             FILE,
             f"{field}.analysis",
-            f"{answer.analysis}, of method {analysis.method}",
-            "an analysis of method differences",
+            f"{answer.analysis}, {kind}",
+            "an analysis of a named effect, of method differences",
             "Name another, or add one of that method.",
         )
     for key, term in (("site", analysis.site), ("predictor", analysis.predictor)):
@@ -227,7 +232,8 @@ def _circles(study: Settings) -> Iterator[InputError]:
         analysis = study.analyses.get(name)
         if not analysis:
             return set()
-        regions = [study.rois.get(roi) for roi in (analysis.seed and analysis.seed.roi, analysis.within) if roi]
+        named = [*(seed.roi for seed in analysis.seeds), *_if_named(analysis.within)]
+        regions = [study.rois.get(roi) for roi in named]
         return {region.analysis for region in regions if region and region.analysis}
 
     for start in study.analyses:

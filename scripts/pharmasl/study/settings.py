@@ -6,13 +6,19 @@ complete configuration or from the plain values of a rule's params, :func:`plain
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pharmasl.statistics import formulas
+from pharmasl.statistics.formulas import Formula
 from pharmasl.study import effect_kinds
+
+# Names in a formula that are no column of the participants' table.
+RESERVED = frozenset({"arm", "session", "global"})
 
 Plain = Mapping[str, Any]
 Section = TypeVar("Section")
@@ -286,10 +292,13 @@ class Seed:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """An effect on a contrast, and the terms of its model."""
+    """An effect on a contrast: by its name with the terms of its model, or by a formula and a test."""
 
     contrast: str
-    effect: str
+    effect: str | None
+    model: str | None
+    test: Any  # a term, weights of levels, or a list of them
+    constrained_baseline: bool
     method: str
     arm: str | None
     pair: tuple[str, ...] | None
@@ -303,17 +312,51 @@ class ModelSettings:
     @property
     def contrasts(self) -> tuple[str, ...]:
         """Contrasts whose maps or values the analysis takes: its own and its seed's, each once."""
-        return tuple(dict.fromkeys([self.contrast, *([self.seed.contrast] if self.seed else [])]))
+        named = [self.seed.contrast] if self.seed else []
+        if self.formula:
+            named += self.formula.contrasts
+        return tuple(dict.fromkeys([self.contrast, *named]))
+
+    @functools.cached_property
+    def formula(self) -> Formula | None:
+        """The formula that has been read, the site among its terms; None for a named effect."""
+        if self.model is None:
+            return None
+        formula = formulas.parse(self.model, "config", f"analyses.{getattr(self, 'name', self.contrast)}.model")
+        return formula if self.site is None else formula.with_factor(self.site)
 
     @property
     def kind(self) -> effect_kinds.EffectKind:
         """What is true of its effect in any study."""
-        return effect_kinds.KINDS[self.effect]
+        if not self.formula:
+            return effect_kinds.KINDS[str(self.effect)]
+        return effect_kinds.of_formula(
+            self.formula.text,
+            outcome=self.formula.outcome,
+            test=str(self.test),
+            exchange=effect_kinds.FLIP if self.test == "1" else effect_kinds.PERMUTE,
+            takes_baseline="baseline" in self.formula.maps,
+        )
+
+    @property
+    def seeds(self) -> tuple[Seed, ...]:
+        """The regions whose values are terms, of a named effect one at most."""
+        if self.formula:
+            return tuple(Seed(roi=region, contrast=contrast) for region, contrast in self.formula.regions)
+        return (self.seed,) if self.seed else ()
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """The covariates, the site and the predictor."""
-        return (*self.covariates, *(term for term in (self.site, self.predictor) if term is not None))
+        """The columns of the participants' table that are terms: covariates, site and predictor, or those of the formula."""
+        named = [*self.covariates, *(term for term in (self.site, self.predictor) if term is not None)]
+        if self.formula:
+            named += [name for name in self.formula.variables if name not in RESERVED]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def visit_terms(self) -> tuple[str, ...]:
+        """The columns of which each session has its own, ``{column}_{session}``."""
+        return self.formula.visits if self.formula else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,7 @@ def chain(study: Settings, region: str) -> list[str]:
         if name is not None and name in study.analyses and name not in chosen_by:
             chosen_by.append(name)
             analysis = study.analyses[name]
-            edge += [roi for roi in (analysis.seed and analysis.seed.roi, analysis.within) if roi]
+            edge += [*(seed.roi for seed in analysis.seeds), *([analysis.within] if analysis.within else [])]
     return chosen_by
 
 
@@ -72,7 +72,7 @@ def of_analysis(study: Settings, name: str) -> list[str]:
     """
     analysis = study.analyses[name]
     contrast, sentences = analysis.contrast, []
-    if seed := analysis.seed:
+    for seed in analysis.seeds:
         common = sorted(states(study, contrast) & states(study, seed.contrast))
         if same(study, contrast, seed.contrast):
             sentences.append(

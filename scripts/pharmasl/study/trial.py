@@ -10,7 +10,7 @@ from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings, sheets
 from pharmasl.study.scan_acquisition import Acquisition
-from pharmasl.study.settings import Arms, Sessions, Settings
+from pharmasl.study.settings import Analysis, Arms, Sessions, Settings
 
 # Subject and session (None in a dataset without sessions).
 Visit = tuple[str, str | None]
@@ -189,8 +189,18 @@ class Study:
         if which is None:
             return complete
         label = self.analysis_sessions(analysis).get(which)
-        contrast = self.settings.analyses[analysis].contrast
-        return [subject for subject in complete if self.contrast_scans((subject, label), contrast)]
+        part = self.settings.analyses[analysis]
+        return [subject for subject in complete if not self._missing_at(subject, part, label)]
+
+    def _missing_at(self, subject: str, analysis: Analysis, label: str | None) -> list[str]:
+        """What a participant's visit lacks for an analysis."""
+        reasons = [
+            f"no {contrast} at {label}"
+            for contrast in sorted(analysis.contrasts)
+            if not self.contrast_scans((subject, label), contrast)
+        ]
+        columns = [f"{column}_{label}" for column in analysis.visit_terms]
+        return reasons + [f"no {column}" for column in columns if self.participants[subject].get(column) is None]
 
     def with_covariates(self, covariates: Iterable[str]) -> "Study":
         """The study with other covariates in all its analyses, and so with the participants who have these."""
@@ -207,13 +217,10 @@ class Study:
         part, arms = self.settings.analyses[analysis], self.arms
         row = self.participants[subject]
         sessions = list(self.analysis_sessions(analysis).values())
-        reasons = [
-            f"no {contrast} at {label}"
-            for label in sessions
-            for contrast in sorted(part.contrasts)
-            if not self.contrast_scans((subject, label), contrast)
-        ]
-        if part.method == "mixed_model" and len(reasons) < len(sessions):
+        by_session = [self._missing_at(subject, part, label) for label in sessions]
+        reasons = [reason for own in by_session for reason in own]
+        # One session is enough where a row is a scan.
+        if part.method == "mixed_model" and not all(by_session):
             reasons = []
         columns = [arms.column, *study_arms.all_columns(part)]
         reasons += [f"no {column}" for column in columns if row.get(column) is None]

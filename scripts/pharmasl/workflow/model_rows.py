@@ -27,7 +27,11 @@ def tables(study: Study, seeded: Sequence[str]) -> dict[str, Rows]:
     """
     analyses, craving, sensitivity = study.settings.analyses, study.settings.craving, study.settings.sensitivity
     rows = {
-        f"analyses/{name}": _rows(study, study_arms.all_columns(analysis), study.members(name))
+        f"analyses/{name}": _rows(
+            study,
+            [*study_arms.all_columns(analysis), *study_arms.visit_columns(analysis, study.analysis_sessions(name))],
+            study.members(name),
+        )
         for name, analysis in analyses.items()
     }
     if seeded:

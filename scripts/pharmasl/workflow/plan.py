@@ -13,12 +13,13 @@ import numpy as np
 
 from pharmasl.endpoints import scores as craving_scores
 from pharmasl.errors import FilePath, InputError, InputErrors, wrapped
-from pharmasl.group import design, effects
+from pharmasl.group import design, effects, formula_models
 from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
 from pharmasl.study import reading, written
+from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.reading import Reading
 from pharmasl.study.settings import Analysis, Arms, QualityRules
 from pharmasl.study.trial import Study
@@ -159,7 +160,9 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
     people = [f"sub-{member}" for member in study.members(analysis.name)]
     people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
     try:
-        if analysis.method == "differences":
+        if analysis.formula:
+            formula_models.build(analysis, study.arms, _formula_rows(study, analysis, people), rows, file)
+        elif analysis.method == "differences":
             stand_in = effects.stand_in_seed_change(len(people))
             effects.build(analysis, study.arms, people, rows, file, stand_in)
         else:
@@ -168,6 +171,22 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
                 covariates_coding.centred(sample.rows, people, covariate, file)
     except InputError as error:
         yield error
+
+
+def _formula_rows(study: Study, analysis: Analysis, people: Sequence[str]) -> formula_models.DesignRows:
+    """The rows that the design of a formula has if every scan is usable."""
+    if analysis.method != MIXED_MODEL:
+        return formula_models.DesignRows(participants=people)
+    sessions = study.analysis_sessions(analysis.name)
+    scans = [
+        (f"sub-{member}", label) for which, label in sessions.items() for member in study.members(analysis.name, which)
+    ]
+    scans = [(who, label) for who, label in scans if who in set(people)]
+    return formula_models.DesignRows(
+        participants=[who for who, _ in scans],
+        sessions=[label for _, label in scans],
+        labels=list(sessions.values()),
+    )
 
 
 def joint_people(study: Study) -> Iterator[InputError]:

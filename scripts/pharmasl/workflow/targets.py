@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import own_template, primary, settings, shared_data, sheet_content
-from pharmasl.study.effect_kinds import KINDS
 from pharmasl.study.trial import Scan, Study
 from pharmasl.workflow import model_rows
 from pharmasl.workflow.paths import Paths
@@ -221,12 +220,17 @@ class Targets:
         return [self.paths.contrast(self.study.visit_stem((subject, label)), contrast) for subject in members]
 
     def members(self, analysis: str) -> dict[str, list[str]]:
-        """Whose maps enter an analysis, by session (``baseline``, ``followup``); in the order of :meth:`session_maps`."""
+        """Whose maps enter an analysis, by session (``baseline``, ``followup``, labels of others); in the order of :meth:`session_maps`."""
         sessions = self.study.analysis_sessions(analysis)
         return {
             which: [f"sub-{subject}" for subject in self.study.members(analysis, which)] if which in sessions else []
-            for which in ("baseline", "followup")
+            for which in dict.fromkeys(["baseline", "followup", *sessions])
         }
+
+    def further_maps(self, analysis: str) -> list[str]:
+        """The contrast maps of an analysis' members at the sessions beside baseline and follow-up, session by session."""
+        further = list(self.study.analysis_sessions(analysis))[2:]
+        return [path for label in further for path in self.session_maps(label, analysis)]
 
     def analysis_sessions(self, analysis: str) -> dict[str, str]:
         """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""
@@ -246,9 +250,9 @@ class Targets:
         return [self.paths.region_mask(region)] if region else []
 
     def seed_values(self, analysis: str) -> list[str]:
-        """The seed's values that an association needs: one path, or none."""
-        seed = self.settings.analyses[analysis].seed
-        return [self.paths.region_values(seed.roi)] if seed else []
+        """The tables of the regions whose values are terms of an analysis, one per region."""
+        seeds = self.settings.analyses[analysis].seeds
+        return [self.paths.region_values(region) for region in dict.fromkeys(seed.roi for seed in seeds)]
 
     def conjunction_files(self, pattern: str, conjunction: str) -> list[str]:
         """A pattern with ``{analysis}`` for every analysis of a conjunction."""
@@ -422,7 +426,7 @@ class Targets:
         if region.analysis is None or region.space != "template":
             return False
         analysis = self.settings.analyses[region.analysis]
-        return KINDS[analysis.effect].one_column and analysis.method == "differences" and not analysis.within
+        return analysis.kind.one_column and analysis.method == "differences" and not analysis.within
 
     def left_out_files(self, name: str) -> list[str]:
         """What was read of each region that was sought without each participant, such as ``values.tsv``."""

@@ -154,10 +154,10 @@ def test_seed_changes_are_followup_minus_baseline_of_the_contrast(tmp_path):
     ]
     path = seed_table(tmp_path / "r_values.tsv", rows)
     sessions = {"baseline": "T1", "followup": "T2"}
-    np.testing.assert_array_equal(design.seed_changes(path, ["02", "01"], "rest", sessions), [np.nan, -6.5])
-    np.testing.assert_array_equal(design.seed_changes(path, ["sub-01"], "cue", sessions), [1.0])
+    np.testing.assert_array_equal(design.region_values(path, ["02", "01"], "rest", sessions, "change"), [np.nan, -6.5])
+    np.testing.assert_array_equal(design.region_values(path, ["sub-01"], "cue", sessions, "change"), [1.0])
     with pytest.raises(InputError, match=r"no row \('02', 'T2', 'cue'\)"):
-        design.seed_changes(path, ["sub-02"], "cue", sessions)
+        design.region_values(path, ["sub-02"], "cue", sessions, "change")
     seed_table(path, [*rows, rows[0]])
     with pytest.raises(InputError, match="one row each"):
-        design.seed_changes(path, ["sub-01"], "rest", sessions)
+        design.region_values(path, ["sub-01"], "rest", sessions, "change")
