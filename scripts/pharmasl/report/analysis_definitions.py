@@ -71,11 +71,11 @@ def _is_formula(block: Block) -> bool:
 def _formula(results: Findings) -> Iterator[Definition]:
     """What of a formula was tested, in words and in coefficients, and how its terms are coded."""
     model = results.block["model"]
-    each = [
+    sums = [
         f"{effect}: {sum_}" for effect, sum_ in zip(model["tested_effects"], model["test_in_coefficients"], strict=True)
     ]
     null = "all are 0" if results.is_joint else "it is 0"
-    yield Definition("Test, in coefficients", f"{'; '.join(each)}. Null hypothesis: {null}; {results.degrees}")
+    yield Definition("Test, in coefficients", f"{'; '.join(sums)}. Null hypothesis: {null}; {results.degrees}")
     if model["coding"]:
         yield Definition("Coding", f"{'; '.join(model['coding'])}. Numbers are centred at their mean")
     if model["random"]:

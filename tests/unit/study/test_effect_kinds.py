@@ -13,7 +13,8 @@ ANALYSIS = yaml.safe_load(SCHEMA.read_text())["properties"]["analyses"]["additio
 
 def kinds_of(condition):
     """The names that a condition of the schema on the effect lets through."""
-    effect = condition["properties"]["effect"]
+    named = next((part for part in condition.get("anyOf", ()) if "properties" in part), condition)
+    effect = named["properties"]["effect"]
     return set(effect.get("enum", [effect.get("const")]))
 
 
