@@ -1,8 +1,9 @@
 """Regions of interest: their masks and values, on the template and in each scan's own space.
 
 Needs the contrast maps and, for a region that is a cluster, the analysis that found it. A cluster of one analysis may be
-the seed of another. Also the slopes of the regions' changes on the seeds', and a cluster related to craving read a second
-time, in each participant from the cluster found without them.
+the seed of another. Also each analysis' model in the regions and in all parcels of the atlas, the slopes of the regions'
+changes on the seeds', and a cluster related to craving read a second time, in each participant from the cluster found without
+them.
 """
 
 
@@ -136,6 +137,66 @@ rule native_roi_values:
         "Combining the region's values of the scans: {wildcards.roi}"
     script:
         "../scripts/native_roi_values.py"
+
+
+rule parcel_values:
+    input:
+        atlas=rules.atlas.output.image,
+        labels=rules.atlas.output.labels,
+        reference=rules.template.output.t1w,
+        maps=lambda wildcards: TARGETS.contrasts(),
+    output:
+        table=f"{OUTPUT}/rois/parcels.tsv",
+    log:
+        log_of("parcel_values", "study"),
+    benchmark:
+        benchmark_of("parcel_values", "study")
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        rows=lambda wildcards: TARGETS.parcel_rows(),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
+        code=code("parcel_values"),
+    message:
+        "Reading the parcels of the atlas"
+    script:
+        "../scripts/parcel_values.py"
+
+
+rule region_models:
+    input:
+        design=rules.group_statistics.output.design,
+        inference=rules.group_statistics.output.inference,
+        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
+        sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", SETTINGS.rois),
+        parcels=rules.parcel_values.output.table,
+    output:
+        regions=group("regions", ".tsv"),
+        parcels=group("parcels", ".tsv"),
+    log:
+        log_of("region_models", "{analysis}"),
+    benchmark:
+        benchmark_of("region_models", "{analysis}")
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: (1000 + len(TARGETS.contrasts()) // 5) * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
+        sessions=per("analysis", TARGETS.analysis_sessions),
+        is_cbf=per("analysis", TARGETS.is_cbf),
+        blinded=SETTINGS.blinded,
+        code=code("region_models"),
+    message:
+        "Testing in regions and parcels: {wildcards.analysis}"
+    script:
+        "../scripts/region_models.py"
 
 
 rule seed_slopes:

@@ -35,6 +35,31 @@ rule group_figure:
         "../scripts/group_figure.py"
 
 
+rule region_figure:
+    input:
+        regions=rules.region_models.output.regions,
+        parcels=rules.region_models.output.parcels,
+        inference=rules.group_statistics.output.inference,
+    output:
+        figure=group("figure", ".png", desc="regions"),
+    log:
+        log_of("region_figure", "{analysis}"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        analysis=lambda wildcards: wildcards.analysis,
+        blinded=SETTINGS.blinded,
+        code=code("region_figure"),
+    message:
+        "Drawing the regions: {wildcards.analysis}"
+    script:
+        "../scripts/region_figure.py"
+
+
 rule craving_figure:
     input:
         scores=rules.craving_scores.output.table,
@@ -84,6 +109,9 @@ rule report:
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
         analyses_figures=TARGETS.analysis_files(rules.group_figure.output.figure),
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
+        analyses_regions=TARGETS.analysis_files(rules.region_models.output.regions),
+        analyses_parcels=TARGETS.analysis_files(rules.region_models.output.parcels),
+        analyses_region_figures=TARGETS.analysis_files(rules.region_figure.output.figure),
         conjunctions=TARGETS.filled(rules.conjunction.output.inference, "conjunction", SETTINGS.conjunctions),
         seed_slopes=[rules.seed_slopes.output.table] if TARGETS.seeded_analyses() else [],
         left_out_tests=TARGETS.left_out_files("test.json"),

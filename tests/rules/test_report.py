@@ -23,7 +23,7 @@ from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
 from pharmasl.quality.measure_columns import COLUMNS as QUALITY
 from pharmasl.quality.measure_columns import EXCLUSIONS, METRICS
-from pharmasl.regions import seed_slopes
+from pharmasl.regions import region_columns, seed_slopes
 from pharmasl.report import analyses_section, methods_perfusion, methods_section, page, participants_section
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
@@ -259,8 +259,31 @@ def study(tmp_path_factory):
     tables.write_json(here / "conjunction.json", {**both, "significant_voxels": 12, "peak_mm": [40.0, 36.0, -8.0]})
     tables.write_json(here / "cbf.json", sidecar())
     tables.write_table(here / "flow.tsv", flow_rows(names, arm), flow.COLUMNS)
+    write_regions(here)
     Image.new("RGB", (60, 40), "white").save(here / "picture.png")
     return SimpleNamespace(here=here, config=config, names=names)
+
+
+def write_regions(here):
+    """Tables of two declared regions, one of them a cluster of these data, and of two parcels, one significant."""
+    told = {"unit": "mL/100 g/min", "alpha": 0.05, "size": 2, "complete": 2, "relabelling": {}}
+    row = {"contrast": "rest", "effect": "arm", "estimate": -5.0, "se": 2.0, "ci_low": -9.2, "ci_high": -0.8}
+    row |= {"statistic": "t", "value": -2.5, "df_effect": 1, "df": 6.0, "n": 8, "hedges_g": -1.5}
+    row |= {"hedges_g_low": -2.9, "hedges_g_high": -0.1, "percent": -9.1}
+    p = {"p": 0.0123, "p_fwe": 0.0234, "p_holm": 0.0246, "corrected_by": "max-T", "significant": "yes"}
+    insula = {**row, **p, "roi": "insula", "defined_by_same_data": False, "note": "<u>hostile</u>"}
+    cluster = {**row, "roi": "cluster_one", "defined_by_same_data": True, "note": "p withheld"}
+    columns = region_columns.columns(region_columns.REGION, **told)
+    tables.write_table(here / "in_regions.tsv", [insula, cluster], columns)
+    tables.write_table(here / "in_no_regions.tsv", [], columns)
+    columns = region_columns.columns(region_columns.PARCEL, **told)
+    none = {"p": 0.4, "p_fwe": 0.6, "p_holm": 0.8, "corrected_by": "max-T", "significant": "no"}
+    parcels = [
+        {**row, **p, "label": 1, "parcel": "Frontal_Mid_2_R"},
+        {**row, **none, "label": 2, "parcel": "Insula_L"},
+    ]
+    tables.write_table(here / "in_parcels.tsv", parcels, columns)
+    tables.write_table(here / "in_no_parcels.tsv", [], columns)
 
 
 def flow_rows(names, arm):
@@ -306,6 +329,9 @@ def inputs(study, **changes):
         "analyses_inference": [here / "inference.json", here / "not_run.json"],
         "analyses_figures": [here / "picture.png"] * 2,
         "analyses_designs": [here / "picture.png"] * 2,
+        "analyses_regions": [here / "in_regions.tsv", here / "in_no_regions.tsv"],
+        "analyses_parcels": [here / "in_parcels.tsv", here / "in_no_parcels.tsv"],
+        "analyses_region_figures": [here / "picture.png"] * 2,
         "conjunctions": [here / "conjunction.json"],
         "craving_scores": [here / "craving_scores.tsv"],
         "craving_model": [here / "craving_model.tsv"],
@@ -427,8 +453,8 @@ def test_links_lead_somewhere(whole):
 def test_every_picture_has_words_and_every_table_a_caption(whole):
     elements = Page(whole).elements
     pictures = [attributes for tag, attributes in elements if tag == "img"]
-    # Of the two analyses the one that ran shows its design too.
-    assert len(pictures) == 2 + 16 + 3 + 3
+    # Of the two analyses the one that ran shows its design and its regions too.
+    assert len(pictures) == 2 + 16 + 3 + 1 + 3
     assert all(len(attributes["alt"]) > 30 for attributes in pictures)
     tags = [tag for tag, _ in elements]
     assert tags.count("table") == tags.count("caption") > 5
@@ -462,6 +488,25 @@ def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     assert "smoothness 4.1 x 4.2 x 4.3 voxels, 44 resels; in doubt: rough" in text
     assert "This analysis was not run: seed cluster_one has no values." in text
     assert f"most by {HOSTILE} (50)." in text
+
+
+def test_an_analysis_is_told_in_declared_regions_first_and_in_parcels(whole):
+    page = Page(whole)
+    text = page.text.replace("\u00a0", " ")
+    told = (
+        "1 of 1 declared region significant, corrected by the largest statistic over them in each relabelling. insula: "
+        "\u22125.00 mL/100 g/min (95 % CI \u22129.20 to \u22120.80), corrected p = 0.023."
+    )
+    assert told in text
+    assert (
+        "1 of the atlas' 2 parcels significant, corrected over all of them by the largest statistic over them in each "
+        "relabelling: Frontal Mid 2 R."
+    ) in text
+    # The cluster of these data has an estimate, and no p.
+    assert "cluster one \u2020" in text
+    assert "its estimate is a description, too large on average, and has no p" in text
+    assert text.index("insula: \u22125.00") < text.index("Significant clusters (in bold)")
+    assert "<u>hostile" not in whole
 
 
 def analysed(path, rows=(), **decided):
@@ -693,7 +738,7 @@ def test_a_single_scan_without_group_analyses(study):
     tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})
     tables.write_table(here / "one_unusable.tsv", [], EXCLUSIONS)
     lists = ("analyses_tables", "analyses_inference", "analyses_figures", "analyses_designs", "conjunctions")
-    lists += ("craving_scores", "craving_model")
+    lists += ("analyses_regions", "analyses_parcels", "analyses_region_figures", "craving_scores", "craving_model")
     text = write(
         study,
         "one.html",

@@ -33,7 +33,8 @@ def test_the_model_studys_plan_is_complete(plan):
     assert counts["align_perfusion"] == counts["quantify_perfusion"] == counts["scan_quality"] == SCANS
     assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 43
     assert counts["session_contrast"] == 43 * 2 * 2
-    assert counts["group_statistics"] == counts["cluster_table"] == 3
+    assert counts["group_statistics"] == counts["cluster_table"] == counts["region_models"] == 3
+    assert counts["parcel_values"] == 1
     assert counts["report"] == counts["study_tables"] == counts["template"] == 1
 
 
@@ -91,6 +92,7 @@ def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_
     counts = jobs(plan)
     # Of three regions one is a cluster.
     assert counts["roi_values"] == 3
+    assert counts["region_models"] == counts["region_figure"] == len(config["analyses"])
     assert counts["roi_left_out"] == counts["craving_mediation"] == counts["roi_craving"] == 1
     assert "results/rois/dlpfc_cluster_leftout_values.tsv" in plan
     config["craving"]["mediation"]["mediators"][0]["roi"] = "nowhere"

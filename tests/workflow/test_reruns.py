@@ -232,14 +232,15 @@ SENSITIVITY = {
     **PAGE,
 }
 VERDICT = {"trial_verdict": 1}
-ANALYSES = {"group_statistics": 3, "cluster_table": 3, "group_figure": 3, **VERDICT, **FLOW}
+IN_REGIONS = {"region_models": 3, "region_figure": 3}
+ANALYSES = {"group_statistics": 3, "cluster_table": 3, "group_figure": 3, **IN_REGIONS, **VERDICT, **FLOW}
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
 CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1}
 GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
 CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
 # From contrast maps on.
-MAPS = together(GROUP, CRAVING, {"roi_values": 3, "study_quality": 1})
+MAPS = together(GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "study_quality": 1})
 ANATOMY = {"prepare_anatomy": 1, "normalise_anatomy": 1, "segment_anatomy": 1}
 SCANS = {"align_perfusion": 6, "quantify_perfusion": 6, "scan_quality": 6, "session_contrast": 4}
 # A scan at rest takes part in rest_interaction and in the seed, not in cue_interaction.
@@ -261,7 +262,7 @@ CHANGES = {
     "another title": (title, PAGE),
     "one more region related to craving": (
         region_more,
-        {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, **CRAVING, **PAGE},
+        {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "a mediation": (
         set_to("craving", "mediation", value={"mediators": [{"roi": "vmpfc", "contrast": "rest"}]}),
@@ -273,7 +274,15 @@ CHANGES = {
     ),
     "one more analysis": (
         analysis_more,
-        {"participant_rows": 1, "group_statistics": 1, "cluster_table": 1, "group_figure": 1, **FLOW},
+        {
+            "participant_rows": 1,
+            "group_statistics": 1,
+            "cluster_table": 1,
+            "group_figure": 1,
+            "region_models": 1,
+            "region_figure": 1,
+            **FLOW,
+        },
     ),
     "one more participant": (
         participant_more,
@@ -323,7 +332,7 @@ CHANGES = {
     ),
     "a covariate's value, with its date kept": (covariates_value, together(GROUP, TABLES, {"participant_rows": 5})),
     "a craving rating, with its date kept": (craving_rating, together(SCORES, SENSITIVITY, FLOW)),
-    "a region moved": (region_moved, together(CLUSTER, CRAVING, SENSITIVITY)),
+    "a region moved": (region_moved, together(CLUSTER, IN_REGIONS, CRAVING, SENSITIVITY)),
     "an older T1w in place of one": (t1w_replaced, together(MAPS, ANATOMY, SCANS)),
     "an older scan in place of one": (
         asl_replaced,
@@ -336,7 +345,15 @@ CHANGES = {
     "a module of the group stage": (module_edited, GROUP),
     "a final map deleted": (
         removed("group/cue_interaction/cue_interaction_stat-tfce_statmap.nii.gz"),
-        {"group_statistics": 1, "cluster_table": 1, "group_figure": 1, "trial_verdict": 1, **FLOW},
+        {
+            "group_statistics": 1,
+            "cluster_table": 1,
+            "group_figure": 1,
+            "region_models": 1,
+            "region_figure": 1,
+            "trial_verdict": 1,
+            **FLOW,
+        },
     ),
     "a map of the analysis that gives the seed deleted": (
         removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
@@ -348,7 +365,7 @@ CHANGES = {
     ),
     "a table of a region deleted": (
         removed("rois/vmpfc_values.tsv"),
-        {"roi_values": 1, "seed_slopes": 1, **CRAVING, **PAGE},
+        {"roi_values": 1, "seed_slopes": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "the page deleted": (removed("report/index.html"), PAGE),
     "a figure deleted": (removed("quality/scans.png"), {"study_quality": 1, **FLOW}),

@@ -1,8 +1,10 @@
 """An analysis as a linear model and a tested contrast: all that tests, tables, regions and the sensitivity analysis read of it."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -156,6 +158,81 @@ class Model:
     @property
     def _session_words(self) -> tuple[str, ...]:
         return tuple(label.replace("followup", "follow-up") for label in self.session_labels)
+
+    def of_rows(self, rows: np.ndarray) -> "Model":
+        """The model of some of its rows, ndarray of bool, shape (n,); columns stay as they are."""
+        return dataclasses.replace(
+            self,
+            participants=[name for name, kept in zip(self.participants, rows) if kept],
+            arms=[arm for arm, kept in zip(self.arms, rows) if kept],
+            matrix=self.matrix[rows],
+            blocks=None if self.blocks is None else self.blocks[rows],
+            sessions=None if self.sessions is None else self.sessions[rows],
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What the matrix alone does not say of the test, as plain values; :meth:`read` takes it."""
+        return {
+            "columns": self.names,
+            "weights": self.weights.tolist(),
+            "effects": list(self.effects),
+            "voxelwise": [list(maps) for maps in self.voxelwise],
+            "outcome": self.outcome,
+            "exchange": self.exchange,
+            "is_slope": self.kind.is_slope,
+            "session_labels": list(self.session_labels),
+            "arms": list(self.arms),
+            "blocks": None if self.blocks is None else self.blocks.tolist(),
+        }
+
+    @classmethod
+    def read(cls, design: FilePath, block: Mapping[str, Any]) -> "Model":
+        """The model of an analysis from its files.
+
+        Parameters
+        ----------
+        design : path-like
+            As :meth:`write` writes it.
+        block : mapping
+            Content of the analysis' ``_inference.json``.
+
+        Returns
+        -------
+        Model
+            Without descriptions, notes and random effects.
+        """
+        rows, test = tables.read_table(design), block["model"]["test"]
+        effect, names = block["effect"], list(test["columns"])
+        kind = EffectKind(
+            name=effect["name"],
+            formula=block["model"]["formula"],
+            test=block["model"]["tested_term"],
+            meaning=effect["meaning"],
+            heading="",
+            sentence="",
+            outcome=test["outcome"],
+            exchange=test["exchange"],
+            unit=effect["unit"],
+            is_slope=test["is_slope"],
+        )
+        scans = bool(rows) and "session_id" in rows[0]
+        return cls(
+            kind=kind,
+            arm=block.get("arm"),
+            participants=[row["participant_id"] for row in rows],
+            arms=list(test["arms"]),
+            names=names,
+            matrix=np.array([[float(row[name]) for name in names] for row in rows]),
+            weights=np.array(test["weights"], dtype=np.float64),
+            blocks=None if test["blocks"] is None else np.array(test["blocks"], dtype=np.int64),
+            formula=block["model"]["formula"],
+            meaning=block["model"].get("meaning", ""),
+            descriptions={},
+            sessions=np.array([int(row["session_id"]) for row in rows]) if scans else None,
+            effects=tuple(test["effects"]),
+            voxelwise=tuple(tuple(maps) for maps in test["voxelwise"]),
+            session_labels=tuple(test["session_labels"]),
+        )
 
     def write(self, path: FilePath) -> None:
         """Write the matrix as a table with a data dictionary."""

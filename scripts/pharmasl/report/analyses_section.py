@@ -10,9 +10,10 @@ from pharmasl.figures.numerals import p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
-from pharmasl.report import pictures
+from pharmasl.report import pictures, regions_section
 from pharmasl.report.analysis_clusters import SHOWN, clusters
 from pharmasl.report.analysis_definitions import Block, Definition, tested
+from pharmasl.report.regions_section import RegionsFiles, RegionsSection
 from pharmasl.report.words import Table, count, fixed, listed, p_words, plain, upper
 from pharmasl.study import effect_kinds
 from pharmasl.study.settings import Region, SessionPair
@@ -169,12 +170,13 @@ def conjunction(name: str, inference: FilePath) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisFiles:
-    """The files of an analysis: cluster table, inference block, pictures of the map and of the design."""
+    """The files of an analysis: cluster table, inference block, pictures of the map and of the design, and those of its regions."""
 
     table: FilePath
     inference: FilePath
     figure: FilePath
     design: FilePath
+    regions: RegionsFiles | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +200,8 @@ class AnalysisSection:
     notes : sequence of str
     block : Mapping
         Content of ``{analysis}_inference.json``.
+    regions : RegionsSection or None
+        The same in the declared regions and in parcels.
     """
 
     name: str
@@ -213,6 +217,7 @@ class AnalysisSection:
     tested: Sequence[Definition]
     notes: Sequence[str]
     block: Block
+    regions: RegionsSection | None
 
 
 def section(
@@ -250,4 +255,5 @@ def section(
         tested=tested(results),
         notes=notes(results, regions),
         block=results.block,
+        regions=None if files.regions is None else regions_section.section(files.regions, results.block),
     )

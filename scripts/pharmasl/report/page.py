@@ -30,6 +30,7 @@ from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
 from pharmasl.report.craving_section import CravingFiles, CravingSection
 from pharmasl.report.participants_section import ParticipantsSection, ParticipantTables
 from pharmasl.report.quality_section import QualitySection
+from pharmasl.report.regions_section import RegionsFiles
 from pharmasl.report.relations_section import RelationResults, RelationsSection, RelationTest
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.seeds_section import SeedsSection
@@ -162,8 +163,13 @@ def _quality(files: ReportFiles, settings: Settings, people: Rows) -> QualitySec
 
 def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSection]:
     paths = (files.analyses_tables, files.analyses_inference, files.analyses_figures, files.analyses_designs)
-    for name, table, inference, figure, design in zip(settings.analyses, *paths, strict=True):
-        own = AnalysisFiles(table=table, inference=inference, figure=figure, design=design)
+    regional = (files.analyses_regions, files.analyses_parcels, files.analyses_region_figures)
+    in_regions = [
+        RegionsFiles(regions=regions, parcels=parcels, figure=figure)
+        for regions, parcels, figure in zip(*regional, strict=True)
+    ]
+    for name, table, inference, figure, design, regions in zip(settings.analyses, *paths, in_regions, strict=True):
+        own = AnalysisFiles(table=table, inference=inference, figure=figure, design=design, regions=regions)
         role = primary.role(settings.primary, name)
         yield analyses_section.section(name, own, role=role, sessions=settings.sessions, regions=settings.rois)
 

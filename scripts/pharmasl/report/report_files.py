@@ -25,6 +25,8 @@ class ReportFiles:
         The picture and the ``_cbf.json`` of each scan.
     analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
+    analyses_regions, analyses_parcels, analyses_region_figures : sequence of path-like
+        ``_regions.tsv``, ``_parcels.tsv``, and their picture.
     conjunctions : sequence of path-like
         ``_inference.json`` of each conjunction.
     seed_slopes : path-like or None
@@ -55,6 +57,9 @@ class ReportFiles:
     analyses_inference: Sequence[FilePath]
     analyses_figures: Sequence[FilePath]
     analyses_designs: Sequence[FilePath]
+    analyses_regions: Sequence[FilePath]
+    analyses_parcels: Sequence[FilePath]
+    analyses_region_figures: Sequence[FilePath]
     conjunctions: Sequence[FilePath]
     seed_slopes: FilePath | None
     left_out_tests: Sequence[FilePath]

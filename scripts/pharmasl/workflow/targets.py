@@ -300,6 +300,10 @@ class Targets:
             for (subject, session), contrast in self.study.available_contrasts()
         ]
 
+    def parcel_rows(self) -> list[dict[str, Any]]:
+        """:meth:`region_rows` without arms, which the parcels' values do not depend on."""
+        return [{name: value for name, value in row.items() if name != "arm"} for row in self.region_rows()]
+
     def regions(self, space: str) -> list[str]:
         """The regions read in a space, ``"template"`` or ``"native"``."""
         return [name for name, region in self.settings.rois.items() if region.space == space]

@@ -1,0 +1,254 @@
+"""An analysis in the declared regions and in the parcels of the atlas: sentences, two tables and a figure."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING, number, p_value
+from pharmasl.files import tables
+from pharmasl.files.tables import Row
+from pharmasl.report import pictures
+from pharmasl.report.words import (
+    DAGGER,
+    HARD,
+    NONE,
+    Table,
+    between,
+    count,
+    fixed,
+    listed,
+    p_words,
+    plain,
+    short,
+    signed,
+)
+
+# Rows of the table of parcels on the page: all significant ones up to here, or the nearest where none is.
+SHOWN, NEAREST = 20, 5
+_JOINTLY = "jointly"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionsFiles:
+    """``_regions.tsv``, ``_parcels.tsv`` and their picture."""
+
+    regions: FilePath
+    parcels: FilePath
+    figure: FilePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionsSection:
+    """What the page says of an analysis in regions.
+
+    Attributes
+    ----------
+    sentences : sequence of str
+    regions, parcels : Table or None
+        None where there is nothing to show.
+    figure, alt : str
+        The picture, and what stands for it where it cannot be seen.
+    notes : sequence of str
+    """
+
+    sentences: Sequence[str]
+    regions: Table | None
+    parcels: Table | None
+    figure: str
+    alt: str
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What the rows are of: the unit of the effect, alpha, and whether it can be reached by relabelling."""
+
+    unit: str
+    alpha: float
+    in_reach: bool
+
+    @property
+    def interval(self) -> str:
+        """The interval's name."""
+        return f"{100 * (1 - self.alpha):g}{HARD}%{HARD}CI"
+
+
+def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | None:
+    """The section of an analysis in regions.
+
+    Parameters
+    ----------
+    files : RegionsFiles
+    block : mapping
+        Content of the analysis' ``_inference.json``.
+
+    Returns
+    -------
+    RegionsSection or None
+        None where the analysis was not run.
+    """
+    if block["status"] != "run":
+        return None
+    verdict = block.get("verdict") or {}
+    asked = _Asked(
+        unit=block["effect"]["unit"],
+        alpha=float(block["alpha"]),
+        in_reach=bool(verdict.get("can_reach_alpha", True)),
+    )
+    regions, parcels = tables.read_table(files.regions), tables.read_table(files.parcels)
+    sentences = [*_declared(regions, asked), *_atlas(parcels, asked)]
+    shown = _strongest(parcels)
+    chosen = any(row["defined_by_same_data"] == "true" for row in regions)
+    return RegionsSection(
+        sentences=sentences,
+        regions=_table(regions, "roi", "The effect in the declared regions", asked) if regions else None,
+        parcels=_table(shown, "parcel", _parcels_caption(parcels), asked) if shown else None,
+        figure=pictures.png(files.figure),
+        alt="Estimates with their intervals in each declared region, and of all parcels. " + " ".join(sentences),
+        notes=[
+            f"{DAGGER} A cluster of this trial's own analysis, chosen by these data: its estimate is a description, too large on "
+            "average, and has no p."
+        ]
+        * chosen,
+    )
+
+
+def _tests(rows: Sequence[Row]) -> list[Row]:
+    """The rows that hold a region's test."""
+    joint = any(row["effect"] == _JOINTLY for row in rows)
+    return [row for row in rows if not joint or row["effect"] in (_JOINTLY, None)]
+
+
+def _by(rows: Sequence[Row]) -> str:
+    """How p were corrected, in words that follow "corrected"."""
+    ways = {row["corrected_by"] for row in rows} - {None}
+    if ways == {"Holm"}:
+        return "by Holm's method"
+    return "by the largest statistic over them in each relabelling"
+
+
+def _effect(row: Row, asked: _Asked) -> str:
+    """A region's effect in numbers."""
+    if row["estimate"] is None:
+        return f"F({short(row['df_effect'])}, {short(row['df'])}) = {fixed(row['value'])}"
+    interval = between(row["ci_low"], row["ci_high"])
+    return f"{signed(row['estimate'])} {asked.unit} ({asked.interval} {interval})"
+
+
+def _declared(rows: Sequence[Row], asked: _Asked) -> list[str]:
+    """What the declared regions show."""
+    if not rows:
+        return ["No region was declared (rois)."]
+    answered = [row for row in _tests(rows) if row["p_fwe"] is not None]
+    if not answered:
+        return ["No declared region has a p: see the notes of the table."]
+    good = [row for row in answered if row["significant"] == "yes"]
+    which = count(len(answered), "declared region")
+    if not good and not asked.in_reach:
+        return [f"In {which} no p could have reached {asked.alpha:g}: there are too few relabellings."]
+    if not good:
+        return [f"None of {which} was significant at family-wise p \u2264 {asked.alpha:g}, corrected {_by(answered)}."]
+    words = [f"{plain(row['roi'])}: {_effect(row, asked)}, corrected {p_words(row['p_fwe'])}" for row in good]
+    return [f"{len(good)} of {which} significant, corrected {_by(answered)}. {'; '.join(words)}."]
+
+
+def _atlas(rows: Sequence[Row], asked: _Asked) -> list[str]:
+    """What the parcels show."""
+    tests = _tests(rows)
+    answered = [row for row in tests if row["p_fwe"] is not None]
+    if not answered:
+        return ["No parcel of the atlas could be tested."] if rows else []
+    good = [row for row in answered if row["significant"] == "yes"]
+    which = count(len(answered), "parcel")
+    lost = len(tests) - len(answered)
+    apart = f" ({lost} of the atlas could not be tested)" if lost else ""
+    if not good:
+        if not asked.in_reach:
+            return []
+        return [f"None of the atlas' {which} was significant{apart}, corrected over all of them {_by(answered)}."]
+    places = listed(plain(row["parcel"]) for row in sorted(good, key=lambda row: number(row["p"]))[:NEAREST])
+    more = f", first {places}" if len(good) > NEAREST else f": {places}"
+    return [f"{len(good)} of the atlas' {which} significant{apart}, corrected over all of them {_by(answered)}{more}."]
+
+
+def _strongest(rows: Sequence[Row]) -> list[Row]:
+    """The significant parcels, or the nearest; by p, each with the rows of its effects."""
+    answered = [row for row in _tests(rows) if row["p_fwe"] is not None]
+    answered.sort(key=lambda row: number(row["p"]))
+    good = [row for row in answered if row["significant"] == "yes"]
+    order = [row["parcel"] for row in (good[:SHOWN] if good else answered[:NEAREST])]
+    return [row for parcel in order for row in rows if row["parcel"] == parcel]
+
+
+def _parcels_caption(rows: Sequence[Row]) -> str:
+    good = sum(row["significant"] == "yes" for row in rows)
+    if not good:
+        return f"The {NEAREST} parcels with the smallest p; the file has all"
+    return (
+        f"The {SHOWN} significant parcels with the smallest p; the file has all"
+        if good > SHOWN
+        else "Significant parcels"
+    )
+
+
+def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
+    """Every region with its estimate, interval, size, statistic and p."""
+    several = len({row["effect"] for row in rows if row["effect"]}) > 1
+    percent = any(row["percent"] is not None for row in rows)
+    standardised = any(row["hedges_g"] is not None for row in rows)
+    heads = [
+        "Region" if key == "roi" else "Parcel",
+        *["Effect"] * several,
+        "Estimate",
+        asked.interval,
+        *["% of baseline"] * percent,
+        *[f"Hedges' g ({asked.interval})"] * standardised,
+        "Statistic",
+        "p",
+        "p corrected",
+        "p Holm",
+        "n",
+        "Note",
+    ]
+    cells = []
+    for row in rows:
+        dagger = f" {DAGGER}" if row.get("defined_by_same_data") == "true" else ""
+        cells.append(
+            [
+                plain(row[key]) + dagger,
+                *[row["effect"] or MISSING] * several,
+                _cell(row["estimate"], signed),
+                between(row["ci_low"], row["ci_high"]) if row["estimate"] is not None else NONE,
+                *[_cell(row["percent"], lambda value: signed(value, 1))] * percent,
+                *[_size(row)] * standardised,
+                _statistic(row),
+                _cell(row["p"], p_value),
+                _cell(row["p_fwe"], p_value),
+                _cell(row["p_holm"], p_value),
+                row["n"],
+                row["note"] or "",
+            ]
+        )
+    text = {0, len(heads) - 1} | ({1} if several else set())
+    marked = {k for k, row in enumerate(rows) if row["significant"] == "yes"}
+    return Table(f"{caption}; effect in {asked.unit}", heads, cells, text, marked)
+
+
+def _cell(value: str | None, words: Callable[[str], str]) -> str:
+    return NONE if value is None else words(value)
+
+
+def _size(row: Row) -> str:
+    if row["hedges_g"] is None:
+        return NONE
+    return f"{fixed(row['hedges_g'])} ({between(row['hedges_g_low'], row['hedges_g_high'])})"
+
+
+def _statistic(row: Row) -> str:
+    value = number(row["value"])
+    if math.isnan(value):
+        return NONE
+    df = f"{short(row['df_effect'])}, {short(row['df'])}" if row["statistic"] == "F" else short(row["df"])
+    return f"{row['statistic']}({df}) = {fixed(value)}"

@@ -1,0 +1,15 @@
+"""Draw an analysis in the declared regions and in the parcels of the atlas."""
+
+from pharmasl.figures import region_plot
+from pharmasl.workflow.job import job
+from pharmasl.workflow.rule_files import rule_files
+
+
+def main(snakemake):
+    """Map the rule's files onto the figure."""
+    files = rule_files(region_plot.RegionFigureFiles, snakemake.input)
+    region_plot.draw(snakemake.output.figure, snakemake.params.analysis, files)
+
+
+if __name__ == "__main__":
+    job(main, snakemake)
