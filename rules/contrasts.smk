@@ -3,7 +3,8 @@
 Needs the smoothed template-space CBF of each state of the contrast, and whether its scan is usable.
 Gives the contrast in mL/100 g/min (missing where any state is not covered, and everywhere if a state has no usable scan)
 and its within-session standard error. For a contrast of relative CBF, each scan is scaled by its own mean first. Also the
-mean CBF of every scan and contrast over the brain and over grey matter.
+mean CBF of every scan and contrast over the brain and over grey matter, and the maps that models take as terms beside CBF:
+grey matter and arterial transit time.
 """
 
 
@@ -64,3 +65,53 @@ rule global_values:
         "Reading global CBF of all scans"
     script:
         "../scripts/global_values.py"
+
+
+rule smooth_grey_matter:
+    input:
+        grey_matter=rules.segment_anatomy.output.template_gm,
+        template_mask=rules.template.output.mask,
+    output:
+        image=anat("probseg", space=SPACE, label="GM", desc="smooth"),
+        sidecar=anat("probseg", ".json", space=SPACE, label="GM", desc="smooth"),
+    log:
+        log_of("smooth_grey_matter", "{anat}"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        fwhm=SETTINGS.perfusion.smoothing_fwhm,
+        code=code("smooth_grey_matter"),
+    message:
+        "Smoothing grey matter as CBF is: {wildcards.anat}"
+    script:
+        "../scripts/smooth_grey_matter.py"
+
+
+rule session_transit_time:
+    input:
+        att=per("visit contrast", TARGETS.state_files, rules.fit_perfusion.output.template_att),
+        coverages=per("visit contrast", TARGETS.state_files, rules.fit_perfusion.output.coverage),
+        quality=per("visit contrast", TARGETS.state_files, rules.scan_quality.output.table),
+    output:
+        image=visit("att", space=SPACE, contrast="{contrast}"),
+        sidecar=visit("att", ".json", space=SPACE, contrast="{contrast}"),
+    log:
+        log_of("session_transit_time", "{visit}_contrast-{contrast}"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        weights=per("visit contrast", TARGETS.weights),
+        fwhm=SETTINGS.perfusion.smoothing_fwhm,
+        code=code("session_transit_time"),
+    message:
+        "Arterial transit time of contrast {wildcards.contrast}: {wildcards.visit}"
+    script:
+        "../scripts/session_transit_time.py"
