@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pharmasl.errors import InputError
-from pharmasl.statistics.formulas import Formula
+from pharmasl.statistics.formulas import MAP, Formula
 from pharmasl.study.trial import Study
 
 FILE = "config"
@@ -73,8 +73,10 @@ def terms(formula: Formula, contrast: str) -> tuple[MapTerm, ...]:
     """
     own = _SESSIONS[formula.outcome]
     found = []
-    for text in formula.maps:
-        factor = formula.factor(text)
+    for factor in formula.factors:
+        text = factor.text
+        if factor.kind != MAP:
+            continue
         if text in (BASELINE, GREY_MATTER):
             found.append(MapTerm(text, text, contrast, (BASELINE,)))
         elif factor.function == "cbf":
