@@ -64,7 +64,7 @@ def lay(folder, model, *, status="run", **effect):
         "alpha": 0.05,
         "arm": None,
         "effect": {"name": model.name, "meaning": model.meaning, "unit": model.kind.unit},
-        "model": {"formula": model.formula, "tested_term": "arm", "test": model.record()},
+        "model": {"formula": model.formula, "tested_term": "arm", "tested_model": model.record()},
         "verdict": {"can_reach_alpha": True},
     }
     tables.write_json(folder / "inference.json", block)

@@ -74,7 +74,7 @@ def test(model: Model, maps: Maps, inference: Inference, fitted: MixedMap, *, is
             "scans": len(model.participants),
             "incomplete": model.incomplete,
             "boundary_voxels": int(fitted.boundary.sum()),
-            "test": model.record(),
+            "tested_model": model.record(),
             "notes": list(_NOTES),
         },
         "search_volume": definitions.search_volume(maps, model.participants),

@@ -201,7 +201,7 @@ class Model:
         Model
             Without descriptions, notes and random effects.
         """
-        rows, test = tables.read_table(design), block["model"]["test"]
+        rows, test = tables.read_table(design), block["model"]["tested_model"]
         effect, names = block["effect"], list(test["columns"])
         kind = EffectKind(
             name=effect["name"],

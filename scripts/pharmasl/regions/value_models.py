@@ -14,19 +14,20 @@ this is max-T alone. Holm's p over all R regions stands beside, which needs no r
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from pharmasl.errors import InputError
-from pharmasl.group.engine import clusters, differences, glm, maxima, permutation, relabelling, statistic
+from pharmasl.group.engine import clusters, differences, glm, maxima, relabelling, statistic
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.relabelling import Relabellings
 from pharmasl.group.model import Model
-from pharmasl.regions import least_squares
+from pharmasl.regions import least_squares, value_permutations
 from pharmasl.regions.least_squares import LeastSquares
+from pharmasl.regions.value_permutations import RegionForm
 from pharmasl.statistics import effect_sizes, multiplicity
 from pharmasl.study.effect_kinds import FLIP
 from pharmasl.study.settings import Inference
@@ -223,7 +224,7 @@ def _fit(model: Model, values: Values, inference: Inference) -> tuple[LeastSquar
     """
     design = matrix(model, {name: column[:, 0] for name, column in values.maps.items()})
     fit = least_squares.fit(design, values.outcome[:, 0], model.weights)
-    if inference.variance != statistic.BY_ARM or model.exchange == FLIP or model.is_joint or model.maps:
+    if not _takes_variance_by_arm(model, inference):
         return fit, None
     partial = glm.partial_form(*model.partition())
     own = differences.fit(np.ascontiguousarray(values.outcome), partial)
@@ -279,40 +280,56 @@ def _described(
 
 def _max_t(model: Model, values: Values, inference: Inference) -> tuple[np.ndarray, Relabellings, float]:
     """Family-wise p of regions in which all participants have a value, the relabellings, and the smallest p they allow."""
+    drawn = _draw(model, inference)
+    two_sided = inference.two_sided
+    by_arm = _by_arm(model, values, inference, drawn)
+    if by_arm is not None:
+        z, null = by_arm
+        heights, largest = np.abs(z) if two_sided else z, null.largest_t(two_sided)
+    else:
+        heights, largest = value_permutations.largest(_forms(model, values), drawn, two_sided=two_sided)
+    unchanged = _forms(model, values.some(np.array([0])))[0].unchanged(drawn, two_sided=two_sided)
+    return maxima.family_wise_p(heights, largest), drawn, float(unchanged.mean())
+
+
+def _draw(model: Model, inference: Inference) -> Relabellings:
+    """The relabellings of the analysis' maps."""
     number, seed = inference.permutations, inference.seed
     if model.exchange == FLIP:
-        drawn = Relabellings(signs=relabelling.flips(model.matrix, number, seed)[0])
-    else:
-        drawn = Relabellings(permutations=relabelling.relabellings(model.matrix, number, seed, model.blocks)[0])
-    partial = (glm.mean_form if model.exchange == FLIP else glm.partial_form)(*model.partition())
+        return Relabellings(signs=relabelling.flips(model.matrix, number, seed)[0])
+    return Relabellings(permutations=relabelling.relabellings(model.matrix, number, seed, model.blocks)[0])
+
+
+def _forms(model: Model, values: Values) -> list[RegionForm]:
+    return [
+        RegionForm.of(
+            matrix(model, {name: maps[:, k] for name, maps in values.maps.items()}), model.weights, values.outcome[:, k]
+        )
+        for k in range(values.outcome.shape[1])
+    ]
+
+
+def _takes_variance_by_arm(model: Model, inference: Inference) -> bool:
+    """Whether the test has a residual variance per arm; as over the brain, where one effect of a plain model is permuted."""
+    return inference.variance == statistic.BY_ARM and model.exchange != FLIP and not model.is_joint and not model.maps
+
+
+def _by_arm(
+    model: Model, values: Values, inference: Inference, drawn: Relabellings
+) -> tuple[np.ndarray, maxima.Null] | None:
+    """The z of v in each region, and its maxima over the regions in each relabelling; None with one residual variance."""
+    permutations = drawn.permutations
+    if permutations is None or not _takes_variance_by_arm(model, inference):
+        return None
+    partial = glm.partial_form(*model.partition())
     fit = differences.fit(np.ascontiguousarray(values.outcome), partial)
     observed = statistic.observe(
-        model.arms,
-        partial,
-        fit,
-        drawn.permutations,
-        variance=inference.variance,
-        forming_p=inference.cluster_forming_p,
+        model.arms, partial, fit, permutations, variance=inference.variance, forming_p=inference.cluster_forming_p
     )
-    lattice = clusters.Lattice(_apart(values.outcome.shape[1]), 6)
-    if observed.by_arm is not None and drawn.permutations is not None:
-        statistics = MaximumStatistics(threshold=observed.threshold)
-        null = observed.by_arm.null(drawn.permutations, lattice, statistics)
-    else:
-        null = permutation.null_distribution(fit, partial, drawn, lattice, MaximumStatistics())
-    two_sided = inference.two_sided
-    heights = np.abs(observed.heights) if two_sided else observed.heights
-    p = maxima.family_wise_p(heights, null.largest_t(two_sided))
-    return p, drawn, relabelling.smallest_p(partial, drawn, two_sided)
-
-
-def _apart(number: int) -> np.ndarray:
-    """A mask of voxels none of which touch, ndarray of bool, shape (1, 1, 2 number)."""
-    mask = np.zeros((1, 1, 2 * number), dtype=bool)
-    mask[..., ::2] = True
-    return mask
-
-
-def names_of(tests: Sequence[RegionTest]) -> list[str]:
-    """The tested effects, each once, in order."""
-    return list(dict.fromkeys(estimate.name for one in tests for estimate in one.estimates))
+    if observed.by_arm is None:
+        return None
+    # A mask of voxels none of which touch.
+    apart = np.zeros((1, 1, 2 * values.outcome.shape[1]), dtype=bool)
+    apart[..., ::2] = True
+    statistics = MaximumStatistics(threshold=observed.threshold)
+    return observed.heights, observed.by_arm.null(permutations, clusters.Lattice(apart, 6), statistics)

@@ -8,9 +8,13 @@ import designs
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from pharmasl.group.engine import clusters, differences, glm, permutation, relabelling
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.relabelling import Relabellings
 from pharmasl.group.model import Model
-from pharmasl.regions import least_squares, value_models
+from pharmasl.regions import least_squares, value_models, value_permutations
 from pharmasl.regions.value_models import Values
+from pharmasl.regions.value_permutations import RegionForm
 from pharmasl.statistics import effect_sizes
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -108,8 +112,6 @@ def test_corrected_p_count_all_relabellings():
 
 def test_corrected_p_with_a_covariate_permute_residuals():
     """Freedman and Lane's scheme written out, with the relabellings that the analysis' maps have."""
-    from pharmasl.group.engine import relabelling
-
     model = group_by_time()
     outcome = correlated(21, 4)
     outcome[:12, 1] += 1.5
@@ -124,6 +126,107 @@ def test_corrected_p_with_a_covariate_permute_residuals():
     observed = [abs(one.value) for one in run(model, outcome).tests]
     expected = [(np.array(largest) >= value - 1e-9).mean() for value in observed]
     assert np.allclose([one.p_corrected for one in run(model, outcome).tests], expected)
+
+
+def test_regions_are_to_the_engine_what_voxels_without_neighbours_are():
+    """The largest t of every relabelling is that of the maps' own program."""
+    model = group_by_time(site="site")
+    outcome = correlated(21, 9)
+    drawn = Relabellings(permutations=relabelling.relabellings(model.matrix, 700, 3, model.blocks)[0])
+    partial = glm.partial_form(*model.partition())
+    apart = np.zeros((1, 1, 18), dtype=bool)
+    apart[..., ::2] = True
+    null = permutation.null_distribution(
+        differences.fit(np.ascontiguousarray(outcome), partial),
+        partial,
+        drawn,
+        clusters.Lattice(apart, 6),
+        MaximumStatistics(),
+    )
+    forms = [RegionForm.of(model.matrix, model.weights, column) for column in outcome.T]
+    _, largest = value_permutations.largest(forms, drawn, two_sided=True)
+    assert np.allclose(largest, null.largest_t(True), rtol=1e-9)
+    _, largest = value_permutations.largest(forms, drawn, two_sided=False)
+    assert np.allclose(np.maximum(largest, 0), null.largest_t(False), rtol=1e-9)
+
+
+def with_baseline(model, weights=None, effects=()):
+    """The model with the region's own baseline as a covariate."""
+    names = [*model.names, "baseline"]
+    own = np.zeros((len(model.weights) if weights is None else len(weights), len(names)))
+    own[:, :-1] = model.weights if weights is None else weights
+    return dataclasses.replace(
+        model,
+        names=names,
+        matrix=np.column_stack([model.matrix, np.ones(len(model.matrix))]),
+        weights=own,
+        effects=effects,
+        voxelwise=((),) * (len(names) - 1) + (("baseline",),),
+    )
+
+
+def permuted_by_hand(model, outcome, baseline, tested, number=300):
+    """Freedman and Lane's scheme region by region, by statsmodels: the largest F of each relabelling, and the observed F."""
+    orders, _ = relabelling.relabellings(model.matrix, number, 3, None)
+    designs_of = [np.column_stack([model.matrix[:, :-1], column - column.mean()]) for column in baseline.T]
+    largest = np.zeros(len(orders))
+    for design, y in zip(designs_of, outcome.T):
+        nuisance = np.delete(design, tested, axis=1)
+        residual = sm.OLS(y, nuisance).fit().resid
+        for b, order in enumerate(orders):
+            f = sm.OLS(residual, design[order]).fit().f_test(np.eye(design.shape[1])[tested]).fvalue
+            largest[b] = max(largest[b], f)
+    observed = [
+        sm.OLS(y, design).fit().f_test(np.eye(design.shape[1])[tested]) for design, y in zip(designs_of, outcome.T)
+    ]
+    return largest, observed
+
+
+def test_the_regions_own_baseline_adjusts_it():
+    plain = group_by_time()
+    model = with_baseline(plain)
+    baseline = correlated(21, 3, seed=7)
+    outcome = 0.7 * baseline + correlated(21, 3)
+    outcome[:12, 0] += 1.5
+    largest, observed = permuted_by_hand(model, outcome, baseline, [plain.names.index("arm")])
+    family = run(model, outcome, maps={"baseline": baseline}, permutations=300)
+    expected = [(largest >= one.fvalue - 1e-9).mean() for one in observed]
+    assert np.allclose([one.value**2 for one in family.tests], [one.fvalue for one in observed])
+    assert np.allclose([one.p for one in family.tests], [one.pvalue for one in observed])
+    assert np.allclose([one.p_corrected for one in family.tests], expected)
+
+
+def test_several_effects_are_corrected_by_the_largest_f():
+    plain = group_by_time()
+    tested = [plain.names.index("arm"), plain.names.index("age")]
+    model = with_baseline(plain, np.eye(len(plain.names))[tested], ("arm", "age"))
+    baseline = correlated(21, 2, seed=7)
+    outcome = correlated(21, 2)
+    largest, observed = permuted_by_hand(model, outcome, baseline, tested)
+    family = run(model, outcome, maps={"baseline": baseline}, permutations=300)
+    assert [one.statistic for one in family.tests] == ["F", "F"]
+    assert np.allclose([one.value for one in family.tests], [one.fvalue for one in observed])
+    assert np.allclose([one.p for one in family.tests], [one.pvalue for one in observed])
+    expected = [(largest >= one.fvalue - 1e-9).mean() for one in observed]
+    assert np.allclose([one.p_corrected for one in family.tests], expected)
+    assert [estimate.name for estimate in family.tests[0].estimates] == ["arm", "age"]
+
+
+def test_without_a_baseline_a_participant_does_not_count_in_that_region():
+    model = with_baseline(group_by_time())
+    baseline, outcome = correlated(21, 2, seed=7), correlated(21, 2)
+    baseline[4, 1] = np.nan
+    family = run(model, outcome, maps={"baseline": baseline})
+    assert [len(one.participants) for one in family.tests] == [21, 20]
+    assert [one.corrected_by for one in family.tests] == ["max-T", "Bonferroni"]
+
+
+def test_one_arm_has_one_variance_whatever_is_asked():
+    names, table = sample(9, 5)
+    model = designs.build("regression", names[:9], table, designs.arms("", ""), "f", predictor="age", arm="drug")
+    outcome = correlated(9, 2)
+    same = run(model, outcome), run(model, outcome, variance="by_arm")
+    assert same[0].tests == same[1].tests
 
 
 def test_signs_are_flipped_for_a_change_within_an_arm():
@@ -202,7 +305,7 @@ def test_a_model_is_read_as_it_was_written(tmp_path):
     model.write(tmp_path / "design.tsv")
     inference_block = {
         "effect": {"name": model.name, "meaning": model.meaning, "unit": model.kind.unit},
-        "model": {"formula": model.formula, "tested_term": "arm", "test": model.record()},
+        "model": {"formula": model.formula, "tested_term": "arm", "tested_model": model.record()},
     }
     again = Model.read(tmp_path / "design.tsv", inference_block)
     assert again.digest() == model.digest()
