@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from pharmasl.errors import FilePath
-from pharmasl.group import maps
+from pharmasl.group import design_names, maps
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
-from pharmasl.study.effect_kinds import CHANGE
+from pharmasl.study.effect_kinds import CHANGE, FORMULA
 
 TILE = 8192  # voxels at a time
 GROUP_BY_TIME, BETWEEN_ARMS = "group_by_time", "between_arms"
@@ -77,7 +77,10 @@ class BaselineAdjustment:
 
 def concerns(model: Model) -> bool:
     """Whether a model compares arms by their changes, with nothing of the baseline among its terms."""
-    return model.outcome == CHANGE and model.name in (BETWEEN_ARMS, GROUP_BY_TIME) and not model.maps
+    compares = model.name in (BETWEEN_ARMS, GROUP_BY_TIME)
+    if model.name == FORMULA:
+        compares = {name for column in model.tested for name in design_names.variables(column)} == {design_names.ARM}
+    return compares and model.outcome == CHANGE and not model.maps
 
 
 def _residuals(values: np.ndarray, basis: np.ndarray) -> np.ndarray:

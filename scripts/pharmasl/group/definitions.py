@@ -192,6 +192,7 @@ def search_volume(maps: Maps, participants: Sequence[str]) -> dict[str, Any]:
         "voxel_size_mm": [round(float(size), 4) for size in sizes],
         "voxels_without_variance": maps.constant,
         "uncovered_voxels": lost,
+        **({"lost_to_terms": dict(maps.lost_to_terms)} if maps.lost_to_terms else {}),
     }
 
 

@@ -50,7 +50,8 @@ def sentences(results: Findings, sessions: SessionPair | None) -> list[str]:
     significant, outside = list(results.significant().values()), outside_clusters(results)
     if not significant and not outside:
         return [_nothing(results)]
-    when = f"From {sessions.baseline} to {sessions.followup}, in" if sessions else "In"
+    is_change = effect_kinds.of_block(results.block).outcome == effect_kinds.CHANGE
+    when = f"From {sessions.baseline} to {sessions.followup}, in" if sessions and is_change else "In"
     text = [
         f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
         f"{findings.place(row)}, {direction(results, row)}{size(row)}: {deciding_p(results, row)} by {results.decides} "

@@ -168,10 +168,12 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         RegionsFiles(regions=regions, parcels=parcels, figure=figure)
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
-    for name, table, inference, figure, design, regions in zip(settings.analyses, *paths, in_regions, strict=True):
+    each = zip(settings.analyses.items(), *paths, in_regions, strict=True)
+    for (name, analysis), table, inference, figure, design, regions in each:
         own = AnalysisFiles(table=table, inference=inference, figure=figure, design=design, regions=regions)
         role = primary.role(settings.primary, name)
-        yield analyses_section.section(name, own, role=role, sessions=settings.sessions, regions=settings.rois)
+        sessions = analysis.sessions or settings.sessions
+        yield analyses_section.section(name, own, role=role, sessions=sessions, regions=settings.rois)
 
 
 def _craving(files: ReportFiles, settings: Settings) -> CravingSection | None:

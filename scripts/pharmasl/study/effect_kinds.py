@@ -4,6 +4,7 @@ Planning, the designs (:mod:`pharmasl.group.effects`), the tests, the figures, t
 records. What depends on a study's arms and participants is the ``Model`` of an analysis.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -245,7 +246,7 @@ KINDS: Mapping[str, EffectKind] = MappingProxyType({kind.name: kind for kind in 
 # The name of an effect that a formula defines.
 FORMULA = "formula"
 _OUTCOMES = {
-    CHANGE: "the change of CBF (followup - baseline)",
+    CHANGE: "the change of CBF",
     FOLLOWUP: "CBF at follow-up",
     BASELINE: "CBF at baseline",
     CBF: "CBF of all sessions",
@@ -279,7 +280,7 @@ def of_formula(
         Several effects are tested together.
     """
     words, shown = _OUTCOMES[outcome], test.replace("{", "{{").replace("}", "}}")
-    size = f"the largest of them was {{size}} {_CBF}" if is_joint else f"{{size}} {_CBF} {{higher}}"
+    given = ", given each voxel's own baseline" if takes_baseline else ""
     return EffectKind(
         name=FORMULA,
         outcome=outcome,
@@ -287,9 +288,9 @@ def of_formula(
         test=test,
         exchange=exchange,
         unit=f"{_CBF} per unit of the term" if is_slope else _CBF,
-        meaning=f"Effect of {test} on {words}",
-        heading=f"{words[0].upper()}{words[1:]} ({{contrast}}): {shown}",
-        sentence=f"{words}, {shown}: {size}",
+        meaning=f"Effect of {test} on {words}" + (" (followup - baseline)" if outcome == CHANGE else ""),
+        heading=f"{_upper(words.removeprefix('the '))} ({{contrast}}): {shown}",
+        sentence=_sentence(words, shown, is_joint=is_joint) + given,
         takes=("arm",),
         methods=(MIXED_MODEL,) if outcome == CBF else (DIFFERENCES,),
         all_arms=True,
@@ -297,6 +298,31 @@ def of_formula(
         is_joint=is_joint,
         takes_baseline=takes_baseline,
     )
+
+
+def _upper(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+# A difference of two levels, without weights, and over what it is averaged.
+_DIFFERENCE = re.compile(r"([^-+(),;]+) - ([^-+(),;]+)(, (?:averaged|at) [^;]*)?")
+_SLOPE = re.compile(r"slope on ([^();]+?)(, at [^;]*)?")
+
+
+def _sentence(outcome: str, test: str, *, is_joint: bool) -> str:
+    """What was found of a test, as a template of :meth:`EffectKind.finding`."""
+    if is_joint:
+        effects = test.replace(", together", "")
+        return f"the effects on {outcome} ({effects}) were not all 0; their root mean square over the participants was {{size}} {_CBF}"
+    if found := _DIFFERENCE.fullmatch(test):
+        first, second, over = found.groups(default="")
+        return f"{outcome} was on average {{size}} {_CBF} {{higher}} for {first} than for {second}{over}"
+    if found := _SLOPE.fullmatch(test):
+        term, at = found.groups(default="")
+        return f"{outcome} was {{size}} {_CBF} {{higher}} for each unit of {term}{at}"
+    if test == "mean":
+        return f"{outcome} was on average {{size}} {_CBF} {{higher}} than 0"
+    return f"the effect {test} on {outcome} was {{size}} {_CBF} {{higher}} than 0"
 
 
 def of_block(inference: Mapping[str, Any]) -> EffectKind:
@@ -308,6 +334,7 @@ def of_block(inference: Mapping[str, Any]) -> EffectKind:
         effect["formula"],
         outcome=effect["outcome"],
         test=effect["test"],
+        takes_baseline=re.search(r"\bbaseline\b", effect["formula"].partition("~")[2]) is not None,
         is_slope=effect["is_slope"],
         is_joint=effect["is_joint"],
     )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from pharmasl.errors import InputError
-from pharmasl.group import effects, formula_models
+from pharmasl.group import baseline_adjustment, definitions, effects, formula_models
 from pharmasl.group.formula_models import DesignRows
+from pharmasl.study import effect_kinds
 from pharmasl.study.effect_kinds import FLIP, PERMUTE
 
 from tests import complete_settings
@@ -172,3 +173,56 @@ def test_columns_of_each_session():
 def test_what_cannot_be_estimated(model, test, says):
     with pytest.raises(InputError, match=says):
         _build(_analysis(model, test, arms=THREE))
+
+
+@pytest.mark.parametrize(
+    ("model", "test", "says"),
+    [
+        (
+            "followup ~ arm + baseline",
+            "arm",
+            "CBF at follow-up was on average 3.2 mL/100 g/min higher for baclofen than for placebo, given each voxel's own baseline",
+        ),
+        ("change ~ age + arm", "age", "the change of CBF was 3.21 mL/100 g/min higher for each unit of age"),
+        (
+            "change ~ arm",
+            "arm",
+            "the change of CBF was on average 3.2 mL/100 g/min higher for baclofen than for placebo",
+        ),
+        (
+            "change ~ arm * sex",
+            "arm:sex",
+            "the effect (baclofen - placebo) x (M - F) on the change of CBF was 3.2 mL/100 g/min higher than 0",
+        ),
+        ("change ~ 1", "1", "the change of CBF was on average 3.2 mL/100 g/min higher than 0"),
+    ],
+)
+def test_what_was_found_is_a_clause_that_names_the_levels(model, test, says):
+    two = [row for row in TABLE if row["arm"] != "low"]
+    built = _build(_analysis(model, test), [row["participant_id"] for row in two], two, three=False)
+    block = {"contrast": "rest", "arms": complete_settings.ARMS, "effect": definitions.effect(built.kind, None)}
+    kind = effect_kinds.of_block(block)
+    assert kind.finding(block, size=3.21, positive=True) == says
+    outcome = "CBF at follow-up" if model.startswith("followup") else "Change of CBF"
+    assert kind.headline(block) == f"{outcome} (rest): {built.meaning}"
+
+
+def test_of_several_effects_the_clause_names_all():
+    built = _build(_analysis("change ~ arm", "arm"))
+    block = {"contrast": "rest", "arms": THREE, "effect": definitions.effect(built.kind, None)}
+    clause = effect_kinds.of_block(block).finding(block, size=3.21, positive=True)
+    assert "(baclofen - placebo; low - placebo) were not all 0" in clause
+
+
+@pytest.mark.parametrize(
+    ("model", "test", "expected"),
+    [
+        ("change ~ arm + age", "arm", True),
+        ("change ~ arm + baseline", "arm", False),
+        ("followup ~ arm", "arm", False),
+        ("change ~ arm * age", "arm:age", False),
+        ("change ~ age", "age", False),
+    ],
+)
+def test_which_formulas_are_told_what_adjusting_would_give(model, test, expected):
+    assert baseline_adjustment.concerns(_build(_analysis(model, test))) is expected
