@@ -96,6 +96,54 @@ def _override():
     )
 
 
+def _formula(name, model, test, words, outcome="refused", **more):
+    return _case(
+        f"a formula: {name}",
+        "analyses.formula",
+        {"contrast": "rest", "model": model, "test": test, **more},
+        words,
+        outcome,
+    )
+
+
+def _formulas():
+    scans = "cbf ~ arm * session + (1 | participant)"
+    yield _formula("the baseline as covariate", "followup ~ arm + baseline", "arm", "", "accepted")
+    yield _formula("scans, with a random intercept", scans, "arm:session", "", "accepted")
+    yield _formula("an outcome misspelt", "folowup ~ arm", "arm", "folowup.*followup")
+    yield _formula("two tildes", "followup ~ arm ~ age", "arm", "one ~")
+    yield _formula("a program in it", "change ~ __import__('os').getcwd()", "arm", "analyses.formula.model")
+    yield _formula("an unknown function", "change ~ arm + exp(age)", "arm", "exp.*log")
+    yield _formula("a column misspelt", "change ~ arm + agee", "arm", "agee")
+    yield _formula("an outcome among its terms", "change ~ arm + change", "arm", "change")
+    yield _formula("more terms than people", "change ~ arm * age + I(age ** 2) + arm:sex", "arm", "participants")
+    yield _formula("one term twice", "change ~ arm + age + I(2 * age)", "arm", "combination")
+    yield _formula("a region that is not there", "change ~ roi(insula, rest) + arm", "arm", "insula.*rois")
+    yield _formula("a contrast that is not there", "change ~ cbf(cue) + arm", "arm", "cue.*contrasts")
+    yield _formula("scans without a random intercept", "cbf ~ arm * session", "arm:session", r"\(1 \| participant\)")
+    yield _formula("a random intercept of changes", "change ~ arm + (1 | participant)", "arm", "participant")
+    yield _formula("the session of one row per participant", "change ~ arm + session", "arm", "session")
+    yield _formula("the baseline explained by itself", "baseline ~ arm + baseline", "arm", "baseline")
+    yield _formula("a test of no term", "change ~ arm", "age", "formula.test")
+    yield _formula("a test of what the terms do not hold", "change ~ arm + age", "arm:age", "Add the term")
+    yield _formula("weights that do not sum to 0", "change ~ arm", {"baclofen": 1}, "sum to 1")
+    yield _formula("weights of a level that is not there", "change ~ arm", {"baclofen": 1, "none": -1}, "levels of one")
+    yield _formula("covariates beside it", "change ~ arm", "arm", "covariates.*formula", covariates=["age"])
+    yield _formula("another method", "change ~ arm", "arm", "method", method="full_factorial")
+    yield _formula(
+        "a common baseline of changes", "change ~ arm", "arm", "constrained_baseline", constrained_baseline=True
+    )
+    yield _case(
+        "a formula: without a test", "analyses.formula", {"contrast": "rest", "model": "change ~ arm"}, "model, test"
+    )
+    yield _case(
+        "a formula: beside a named effect",
+        "analyses.formula",
+        {"contrast": "rest", "effect": "group_by_time", "model": "change ~ arm", "test": "arm"},
+        "model, test",
+    )
+
+
 def _regions():
     yield _case("a sphere in the air", "rois.vmpfc", {"sphere": [0, -20, 108], "radius": 6}, "vmpfc")
     yield _case("a sphere off the grid", "rois.vmpfc", {"sphere": [0, 0, 300], "radius": 6}, "vmpfc")
@@ -135,4 +183,4 @@ def _paths():
     yield _case("markup and shell in the title", "title", "<b>x</b> $(date)", "", "accepted")
 
 
-CASES = [*_keys(), *_override(), *_regions(), *_paths()]
+CASES = [*_keys(), *_override(), *_formulas(), *_regions(), *_paths()]

@@ -30,6 +30,14 @@ def check(study: Settings, analysis: Analysis, formula: Formula) -> Iterator[Inp
         yield from _unknown(f"{field}.model", contrast, study.contrasts, "contrasts")
     for region, _ in formula.regions:
         yield from _unknown(f"{field}.model", region, study.rois, "rois")
+    if study.blinded and formula.visits:
+        yield InputError(
+            FILE,
+            "blinded",
+            f"true, with visit({formula.visits[0]}) in {field}.model",
+            "no column of sessions in a blinded run: it may tell the treatment, and the sham allocation deals arms alone",
+            "Take the analysis out until the run is unblinded.",
+        )
     yield from _other_keys(field, analysis)
     yield from _rows(field, analysis, formula)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import bids, tables
 from pharmasl.study import arms as study_arms
-from pharmasl.study import schemas, sham_allocation
+from pharmasl.study import schemas, session_tables, sham_allocation
 from pharmasl.study.settings import Arms, Settings
 
 ID = "participant_id"
@@ -74,6 +74,12 @@ def read(
         if label not in dataset.subjects and chosen is None
     ]
     columns = set(sheet.columns)
+    if study.sessions:
+        labels = {label: known[label] for label in subjects if label in known}
+        absent = [name for name in named if name not in columns]
+        own, errors = session_tables.fill(dataset.root, labels, absent, study.sessions.labels)
+        problems.trial_errors += errors
+        columns |= own
     if arms and study.blinded:
         columns = _blinded(selected, others, study, columns, named, path, problems.trial_errors)
     elif arms and arms.column in columns:

@@ -17,7 +17,19 @@ CRAVING = "craving"
 PRIMARY, SECONDARY, EXPLORATORY = "primary", "secondary", "exploratory"
 
 # What analyses must have in common to be corrected jointly: their relabellings and designs are the same then.
-_SHARED = ("method", "effect", "arm", "pair", "predictor", "seed", "site", "covariates")
+_SHARED = (
+    "method",
+    "effect",
+    "model",
+    "test",
+    "constrained_baseline",
+    "arm",
+    "pair",
+    "predictor",
+    "seed",
+    "site",
+    "covariates",
+)
 _SHARED_INFERENCE = ("permutations", "seed")
 
 
