@@ -1,7 +1,6 @@
 """Columns of each session, from BIDS' tables of a participant's sessions."""
 
 import pytest
-
 from pharmasl.study import session_tables
 
 SESSIONS = ("T1", "T2")
