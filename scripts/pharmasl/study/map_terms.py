@@ -72,20 +72,20 @@ def terms(formula: Formula, contrast: str) -> tuple[MapTerm, ...]:
         In the formula's order, ``global`` last.
     """
     own = _SESSIONS[formula.outcome]
-    found = []
+    wanted = []
     for factor in formula.factors:
         text = factor.text
         if factor.kind != MAP:
             continue
         if text in (BASELINE, GREY_MATTER):
-            found.append(MapTerm(text, text, contrast, (BASELINE,)))
+            wanted.append(MapTerm(text, text, contrast, (BASELINE,)))
         elif factor.function == "cbf":
-            found.append(MapTerm(text, "cbf", factor.variables[0], own))
+            wanted.append(MapTerm(text, "cbf", factor.variables[0], own))
         else:
-            found.append(MapTerm(text, text, contrast, own))
+            wanted.append(MapTerm(text, text, contrast, own))
     if GLOBAL in formula.variables:
-        found.append(MapTerm(GLOBAL, GLOBAL, contrast, own))
-    return tuple(found)
+        wanted.append(MapTerm(GLOBAL, GLOBAL, contrast, own))
+    return tuple(wanted)
 
 
 def caution(term: MapTerm) -> str | None:
@@ -123,7 +123,7 @@ def column_caution(column: str, followup: str) -> str | None:
     )
 
 
-def problems(study: Study, field: str, found: tuple[MapTerm, ...], subjects: list[str]) -> Iterator[InputError]:
+def problems(study: Study, field: str, wanted: tuple[MapTerm, ...], subjects: list[str]) -> Iterator[InputError]:
     """Terms whose maps the study cannot make.
 
     Parameters
@@ -131,7 +131,7 @@ def problems(study: Study, field: str, found: tuple[MapTerm, ...], subjects: lis
     study : pharmasl.study.trial.Study
     field : str
         The formula's key in the configuration.
-    found : tuple of MapTerm
+    wanted : tuple of MapTerm
     subjects : list of str
         Labels of the participants analysed, without ``sub-``.
 
@@ -141,7 +141,7 @@ def problems(study: Study, field: str, found: tuple[MapTerm, ...], subjects: lis
         For transit times of scans with a single delay, and grey matter of people without a T1w.
     """
     people = set(subjects)
-    for term in found:
+    for term in wanted:
         if term.kind == TRANSIT_TIME:
             states = study.settings.contrasts[term.contrast].weights
             single = [
@@ -165,7 +165,7 @@ def problems(study: Study, field: str, found: tuple[MapTerm, ...], subjects: lis
                     FILE,
                     field,
                     f"gm, and no T1w of {', '.join(without[:5])}",
-                    "a T1-weighted image of every participant, in which grey matter is found",
+                    "a T1-weighted image of every participant, in which grey matter is wanted",
                     "Take gm out of the model, or leave them out by participants.",
                 )
 
