@@ -302,7 +302,7 @@ def _draw(model: Model, inference: Inference) -> Relabellings:
 
 def _forms(model: Model, values: Values) -> list[RegionForm]:
     return [
-        RegionForm.of(
+        RegionForm.make(
             matrix(model, {name: maps[:, k] for name, maps in values.maps.items()}), model.weights, values.outcome[:, k]
         )
         for k in range(values.outcome.shape[1])

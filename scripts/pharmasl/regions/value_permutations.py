@@ -45,7 +45,7 @@ class RegionForm:
         return len(self.residual) - self.tested.shape[1] - self.others.shape[1]
 
     @classmethod
-    def of(cls, design: np.ndarray, weights: np.ndarray, outcome: np.ndarray) -> "RegionForm":
+    def make(cls, design: np.ndarray, weights: np.ndarray, outcome: np.ndarray) -> "RegionForm":
         """The form of a design (n, terms), tested weights (q, terms) that can be estimated, and an outcome (n,)."""
         length = np.linalg.norm(design, axis=0)
         length = np.where(length > 0, length, 1.0)

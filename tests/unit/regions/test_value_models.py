@@ -143,7 +143,7 @@ def test_regions_are_to_the_engine_what_voxels_without_neighbours_are():
         clusters.Lattice(apart, 6),
         MaximumStatistics(),
     )
-    forms = [RegionForm.of(model.matrix, model.weights, column) for column in outcome.T]
+    forms = [RegionForm.make(model.matrix, model.weights, column) for column in outcome.T]
     _, largest = value_permutations.largest(forms, drawn, two_sided=True)
     assert np.allclose(largest, null.largest_t(True), rtol=1e-9)
     _, largest = value_permutations.largest(forms, drawn, two_sided=False)
