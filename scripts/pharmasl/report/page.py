@@ -168,8 +168,8 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         RegionsFiles(regions=regions, parcels=parcels, figure=figure)
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
-    each = zip(settings.analyses.items(), *paths, in_regions, strict=True)
-    for (name, analysis), table, inference, figure, design, regions in each:
+    sections = zip(settings.analyses.items(), *paths, in_regions, strict=True)
+    for (name, analysis), table, inference, figure, design, regions in sections:
         own = AnalysisFiles(table=table, inference=inference, figure=figure, design=design, regions=regions)
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions

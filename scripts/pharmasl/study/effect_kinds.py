@@ -280,7 +280,7 @@ def of_formula(
         Several effects are tested together.
     """
     words, shown = _OUTCOMES[outcome], test.replace("{", "{{").replace("}", "}}")
-    given = ", given each voxel's own baseline" if takes_baseline else ""
+    held = ", given each voxel's own baseline" if takes_baseline else ""
     return EffectKind(
         name=FORMULA,
         outcome=outcome,
@@ -314,11 +314,11 @@ def _sentence(outcome: str, test: str, *, is_joint: bool) -> str:
     if is_joint:
         effects = test.replace(", together", "")
         return f"the effects on {outcome} ({effects}) were not all 0; their root mean square over the participants was {{size}} {_CBF}"
-    if found := _DIFFERENCE.fullmatch(test):
-        first, second, over = found.groups(default="")
+    if match := _DIFFERENCE.fullmatch(test):
+        first, second, over = match.groups(default="")
         return f"{outcome} was on average {{size}} {_CBF} {{higher}} for {first} than for {second}{over}"
-    if found := _SLOPE.fullmatch(test):
-        term, at = found.groups(default="")
+    if match := _SLOPE.fullmatch(test):
+        term, at = match.groups(default="")
         return f"{outcome} was {{size}} {_CBF} {{higher}} for each unit of {term}{at}"
     if test == "mean":
         return f"{outcome} was on average {{size}} {_CBF} {{higher}} than 0"
