@@ -290,7 +290,7 @@ def of_formula(
         unit=f"{_CBF} per unit of the term" if is_slope else _CBF,
         meaning=f"Effect of {test} on {words}" + (" (followup - baseline)" if outcome == CHANGE else ""),
         heading=f"{_upper(words.removeprefix('the '))} ({{contrast}}): {shown}",
-        sentence=_sentence(words, shown, is_joint=is_joint) + given,
+        sentence=_sentence(words, shown, is_joint=is_joint) + held,
         takes=("arm",),
         methods=(MIXED_MODEL,) if outcome == CBF else (DIFFERENCES,),
         all_arms=True,
