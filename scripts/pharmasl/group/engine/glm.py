@@ -187,3 +187,22 @@ def t_to_z(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
     # The lower tail of -|t| keeps its relative precision where 1 - p would round to 1.
     tail = np.maximum(special.stdtr(df, -np.abs(t)), np.finfo(np.float64).tiny)
     return np.where(np.isnan(t), np.nan, -np.sign(t) * special.ndtri(tail))
+
+
+def f_to_z(f: np.ndarray, columns: int, df: float) -> np.ndarray:
+    """The standard normal quantile with the same upper tail probability as F; below 0 where that is above a half.
+
+    Parameters
+    ----------
+    f : ndarray
+    columns, df : int, float
+        Degrees of freedom of numerator and denominator.
+
+    Returns
+    -------
+    ndarray
+    """
+    tail = np.maximum(special.fdtrc(columns, df, f), np.finfo(np.float64).tiny)
+    # Where the tail rounds to 1 the other tail does not.
+    below = np.maximum(special.fdtr(columns, df, f), np.finfo(np.float64).tiny)
+    return np.where(tail < 0.5, -special.ndtri(tail), special.ndtri(below))

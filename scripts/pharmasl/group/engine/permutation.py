@@ -8,7 +8,6 @@ Without TFCE the maps of the relabellings are never made: products in low precis
 lie in a cluster (:class:`_Screening`). TFCE needs every voxel (:class:`_WholeMaps`).
 """
 
-import abc
 import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pharmasl.group.engine import components, differences, glm, integer_products, kernels, tfce, whole_maps
+from pharmasl.group.engine import differences, glm, integer_products, kernels, tfce, whole_maps
 from pharmasl.group.engine.clusters import Lattice
 from pharmasl.group.engine.differences import Differences
 from pharmasl.group.engine.glm import PartialForm
 from pharmasl.group.engine.maxima import MaximumStatistics, Null
 from pharmasl.group.engine.relabelling import Relabellings
+from pharmasl.group.engine.workers import Room, Worker
 
 # Permutations and voxels of one matrix product: its result stays in a core's cache. Whole maps take memory.
 _BATCH, _TILE, _MAPS = 128, 512, 32
@@ -114,7 +114,7 @@ def null_distribution(
     starts = range(0, relabellings.number, task.batch)
 
     def work(own_starts: Iterable[int]) -> None:
-        worker: _Worker
+        worker: Worker
         if enhancement is not None:
             worker = _WholeMaps(task, enhancement)
         elif screen is not None:
@@ -224,6 +224,10 @@ class _Task:
             return np.concatenate([x[None], basis.T])
         return differences.weights(x, basis, self.projector)
 
+    def z(self, heights: np.ndarray) -> np.ndarray:
+        """Heights as z."""
+        return glm.t_to_z(heights, self.df)
+
     def tiles(self) -> Iterable[slice]:
         """The voxels, tile by tile."""
         return (slice(start, min(start + self.tile, self.voxels)) for start in range(0, self.voxels, self.tile))
@@ -273,95 +277,26 @@ class _Screen:
         )
 
 
-@dataclass(frozen=True)
-class _Room:
-    """Room for the results of a batch of relabellings.
-
-    Attributes
-    ----------
-    extremes : ndarray of shape (B, 2), float64
-        Largest and smallest t.
-    counts : ndarray of shape (B,), int64
-        Voxels beyond the threshold.
-    voxels, t : ndarray of shape (B, capacity), int32 and float64
-        Those voxels, ascending, and their t.
-    """
-
-    extremes: np.ndarray
-    counts: np.ndarray
-    voxels: np.ndarray
-    t: np.ndarray
-
-
-class _Worker(abc.ABC):
-    """One thread's work space, and its way through a batch of relabellings."""
-
-    def __init__(self, task: _Task) -> None:
-        self.task = task
-        clusters = task.statistics.threshold is not None
-        self.capacity = min(task.voxels, max(4096, task.voxels // 16)) if clusters else 0
-        self.voxels = np.empty((task.batch, self.capacity), np.int32)
-        self.t = np.empty((task.batch, self.capacity))
-        self.neighbourhood = task.lattice.neighbourhood()
-
-    @abc.abstractmethod
-    def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
-        """Fill the room from one pass over the data for relabellings of these weights, the ``first`` of the batch and on."""
-
-    @abc.abstractmethod
-    def finish(self, p: int, result: np.ndarray) -> None:
-        """Add what a relabelling's whole map gives to its row of the table of maxima."""
-
-    def run(self, start: int, out: np.ndarray) -> None:
-        """Fill the rows of a batch of relabellings in the table of maxima (B, 8)."""
-        task = self.task
-        stop = min(start + task.batch, len(out))
-        weights = np.stack([task.weights(b) for b in range(start, stop)])
-        rows = len(weights)
-        room = _Room(np.zeros((rows, 2)), np.zeros(rows, dtype=np.int64), self.voxels, self.t)
-        self.pass_over(weights, room, 0)
-        for p in range(rows):
-            result = out[start + p]
-            result[:2] = room.extremes[p]
-            if task.statistics.threshold is not None:
-                count = room.counts[p]
-                voxels, t = room.voxels[p], room.t[p]
-                if count > self.capacity:
-                    # More voxels than there was room for: this relabelling again, with room for all.
-                    voxels, t = np.empty(task.voxels, np.int32), np.empty(task.voxels)
-                    again = _Room(np.zeros((1, 2)), np.zeros(1, dtype=np.int64), voxels[None], t[None])
-                    self.pass_over(weights[p : p + 1], again, p)
-                self._clusters(voxels[:count], t[:count], result[2:6])
-            self.finish(p, result)
-
-    def _clusters(self, voxels: np.ndarray, t: np.ndarray, result: np.ndarray) -> None:
-        """Fill extent and mass of the largest clusters of either sign."""
-        statistics = self.task.statistics
-        heights = t if statistics.mass is None or statistics.scale == "t" else glm.t_to_z(t, self.task.df)
-        components.largest_clusters(
-            components.Suprathreshold(voxels, t, heights),
-            self.neighbourhood,
-            self.task.base,
-            statistics.merge,
-            result,
-        )
-
-
-class _Screening(_Worker):
+class _Screening(Worker):
     """Only voxels that may matter are computed in double precision."""
 
     def __init__(self, task: _Task, screen: _Screen) -> None:
         super().__init__(task)
-        self.screen = screen
+        self.task, self.screen = task, screen
         # Room for rows and voxels that are filled up to whole blocks.
         shape = (task.batch * task.terms + 4, min(task.tile, task.voxels + 64))
         self.products = np.empty(shape, dtype=np.float32 if screen.packed is None else np.int32)
         self.rest = np.empty(shape[1], dtype=np.float32)
 
-    def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
-        task, screen = self.task, self.screen
-        rows, n = len(weights), weights.shape[-1]
-        flat = weights.transpose(1, 0, 2).reshape(rows * task.terms, n)
+    def prepare(self, start: int, stop: int) -> None:
+        """Take the weights of a batch."""
+        self.weights = np.stack([self.task.weights(b) for b in range(start, stop)])
+
+    def pass_over(self, rows: slice, room: Room, first: int) -> None:
+        """Fill the room from one pass over the data."""
+        task, screen, weights = self.task, self.screen, self.weights[rows]
+        number, n = len(weights), weights.shape[-1]
+        flat = weights.transpose(1, 0, 2).reshape(number * task.terms, n)
         row_scale, scale, delta = screen.unit, screen.unit, screen.delta
         small = single = None
         if screen.packed is None:
@@ -372,7 +307,7 @@ class _Screening(_Worker):
             # |w . y - w' . y'| <= |w| |y - y'| + |w - w'| |y'|, and a little for these bounds' own rounding.
             delta = np.float32(1.0001 * small.norm) * screen.packed.error
             delta += np.float32(1.0001 * small.error + 1e-5) * screen.packed.norm
-        best = np.zeros((rows, 2), dtype=np.float32)
+        best = np.zeros((number, 2), dtype=np.float32)
         relabelled = kernels.Relabelled(weights, task.df, task.forming)
         kept = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
         for part in task.tiles():
@@ -396,16 +331,23 @@ class _Screening(_Worker):
         """Nothing: no whole map is made."""
 
 
-class _WholeMaps(_Worker):
+class _WholeMaps(Worker):
     """Every voxel's t is computed in double precision, for TFCE."""
 
     def __init__(self, task: _Task, enhancement: tfce.Enhancement) -> None:
         super().__init__(task)
+        self.task = task
         self.maps = np.empty((task.batch, task.voxels), dtype=np.float32)
         self.enhancer = tfce.Enhancer(task.lattice.mask, enhancement, task.df)
 
-    def pass_over(self, weights: np.ndarray, room: _Room, first: int) -> None:
-        task, maps = self.task, self.maps[first : first + len(weights)]
+    def prepare(self, start: int, stop: int) -> None:
+        """Take the weights of a batch."""
+        self.weights = np.stack([self.task.weights(b) for b in range(start, stop)])
+
+    def pass_over(self, rows: slice, room: Room, first: int) -> None:
+        """Fill the room and the whole maps."""
+        task, weights = self.task, self.weights[rows]
+        maps = self.maps[first : first + len(weights)]
         relabelled = kernels.Relabelled(weights, task.df, task.forming)
         kept = kernels.Found(room.extremes, room.counts, room.voxels, room.t)
         for part in task.tiles():

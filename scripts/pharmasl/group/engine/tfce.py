@@ -66,6 +66,8 @@ class Enhancer:
     enhancement : Enhancement
     df : float, optional
         Degrees of freedom of t; needed by the scale z.
+    columns : int
+        Columns tested: with several the map is of F, of as many degrees of freedom in the numerator.
 
     Raises
     ------
@@ -73,14 +75,14 @@ class Enhancer:
         Without degrees of freedom where these are needed.
     """
 
-    def __init__(self, mask: np.ndarray, enhancement: Enhancement, df: float | None = None) -> None:
+    def __init__(self, mask: np.ndarray, enhancement: Enhancement, df: float | None = None, columns: int = 1) -> None:
         if enhancement.scale == "z" and df is None:
             raise ValueError("z of t needs the degrees of freedom")
         lattice = clusters.Lattice(mask, enhancement.neighbours)
         place, forward = lattice.place.astype(np.uint32), lattice.offsets
         powers = np.arange(len(place) + 1, dtype=np.float64) ** enhancement.extent_power
         self.integrand = Integrand(powers, float(enhancement.height_power))
-        self.scale = ZTable(df) if enhancement.scale == "z" and df is not None else None
+        self.scale = ZTable(df, columns) if enhancement.scale == "z" and df is not None else None
         plane, row, column = lattice.strides
         # Room behind the end for the neighbour of a neighbour of a block's last cell.
         self.volume = np.zeros(lattice.size + 2 * plane + tfce_kernels.LANES, dtype=np.float32)
@@ -153,7 +155,9 @@ class Enhancer:
         return out
 
 
-def enhance(t: np.ndarray, mask: np.ndarray, enhancement: Enhancement, df: float | None = None) -> np.ndarray:
+def enhance(
+    t: np.ndarray, mask: np.ndarray, enhancement: Enhancement, df: float | None = None, columns: int = 1
+) -> np.ndarray:
     """The exact TFCE map of one map of t.
 
     Parameters
@@ -164,10 +168,12 @@ def enhance(t: np.ndarray, mask: np.ndarray, enhancement: Enhancement, df: float
     enhancement : Enhancement
     df : float, optional
         Degrees of freedom of t; needed by the scale z.
+    columns : int
+        Columns tested; with several the map is of F.
 
     Returns
     -------
     ndarray of shape (V,), float64
         Negative where t is.
     """
-    return Enhancer(mask, enhancement, df).enhance(t)
+    return Enhancer(mask, enhancement, df, columns).enhance(t)
