@@ -23,6 +23,7 @@ from pharmasl.group import (
     mixed_model_inference,
     permutation_inference,
     random_field_inference,
+    reallocation_inference,
 )
 from pharmasl.group.definitions import Exclusion, Question
 from pharmasl.group.formula_models import DesignRows
@@ -366,9 +367,28 @@ def _full_factorial(trial: _Trial, threads: int) -> Result:
     )
 
 
-def _mixed_model(trial: _Trial, threads: int) -> Result:
-    """Random intercepts: participants with one session count too; false discovery rate alone."""
+def _scans(trial: _Trial, threads: int) -> Result:
+    """A formula's model of all scans, with any of the sessions: random intercepts, inference by relabelling participants."""
     question, analysis = trial.question, trial.question.analysis
+    names = [name for session in trial.members for name in trial.members[session]]
+    labels = [str(question.sessions.get(session, session)) for session in trial.members for _ in trial.members[session]]
+    trial.build(names, sessions=labels)
+    paths = [path for session in trial.members for path in trial.paths[session]]
+    loaded = maps.read([paths], trial.files.template_mask)
+    usable = np.array([not any(empty) for empty in loaded.empty])
+    for name, label in zip(_chosen(names, ~usable), _chosen(labels, ~usable)):
+        trial.exclusions.add([name], f"no CBF of {analysis.contrast} at {label}: left out at that session")
+    model = trial.build(_chosen(names, usable), sessions=_chosen(labels, usable))
+    return reallocation_inference.test(
+        model, trial.searched(loaded), analysis.inference, is_cbf=question.is_cbf, threads=threads
+    )
+
+
+def _mixed_model(trial: _Trial, threads: int) -> Result:
+    """Random intercepts: participants with one session count too; false discovery rate alone for the named effect."""
+    question, analysis = trial.question, trial.question.analysis
+    if analysis.formula is not None:
+        return _scans(trial, threads)
     scans = [name for session in _SESSIONS for name in trial.members[session]]
     sessions = [session for session in _SESSIONS for _ in trial.members[session]]
     paths = [path for session in _SESSIONS for path in trial.paths[session]]

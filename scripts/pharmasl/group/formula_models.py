@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.group import design
+from pharmasl.group import allocation, design
 from pharmasl.group.design import Sample
 from pharmasl.group.model import Model
 from pharmasl.statistics import factors, formula_designs, formula_tests
@@ -83,13 +83,15 @@ def build(
         raise ValueError(f"{analysis.contrast}: an analysis without a formula")
     sample = Sample.read(rows.participants, table, file)
     _check_arms(sample, arms, analysis.arm)
-    made = formula_designs.design(formula, _table(formula, sample, arms, rows, numbers or {}))
+    values = _table(formula, sample, arms, rows, numbers or {})
+    made = formula_designs.design(formula, values)
     test = formula_tests.test(made, analysis.test)
     kept = _kept(made, sample, arms, rows) if analysis.constrained_baseline else np.arange(len(made.names))
     names = [made.names[column] for column in kept]
     matrix, voxelwise = made.matrix[:, kept], tuple(made.voxelwise[column] for column in kept)
     _check(matrix, names, voxelwise, sample)
     blocks, notes = _blocks(sample, analysis.site)
+    allocated = None if rows.sessions is None else allocation.of_design(made, values, rows.sessions, test.term)
     kind = effect_kinds.of_formula(
         formula.text,
         outcome=formula.outcome,
@@ -119,6 +121,7 @@ def build(
         random=formula.random,
         coding=tuple(made.coding),
         symbols=tuple(test.symbols(made.names)),
+        allocation=None if allocated is None else allocated.of_columns(kept),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
+from pharmasl.group.allocation import Allocation
 from pharmasl.statistics.formulas import RandomTerm
 from pharmasl.study.effect_kinds import EffectKind
 
@@ -59,6 +60,8 @@ class Model:
         How each factor of a formula is coded, in words.
     symbols : tuple of str
         Each row of ``weights`` as a sum of a formula's coefficients.
+    allocation : pharmasl.group.allocation.Allocation or None
+        What was allocated to the participants, with the design under any allocation, where a row is a scan.
     """
 
     kind: EffectKind
@@ -80,6 +83,7 @@ class Model:
     session_labels: tuple[str, ...] = ("baseline", "followup")
     coding: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    allocation: Allocation | None = None
 
     @property
     def contrast(self) -> np.ndarray:

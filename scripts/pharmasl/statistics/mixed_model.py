@@ -251,7 +251,7 @@ def contrast(model: Fit, weights: ArrayLike, level: float = 0.95) -> TTests:
     Parameters
     ----------
     model : Fit
-    weights : array_like of shape (p,)
+    weights : array_like of shape (p,), or (V, p) for other weights at every response
     level : float
         Coverage of the interval.
 
@@ -261,8 +261,13 @@ def contrast(model: Fit, weights: ArrayLike, level: float = 0.95) -> TTests:
         Of shape (V,); NaN where the fit is degenerate.
     """
     weights = np.asarray(weights, dtype=np.float64)
-    direction = model.inverse @ weights
-    variance = model.residual_variance * (direction @ weights)
+    if weights.ndim == 1:
+        direction = model.inverse @ weights
+        variance, estimate = model.residual_variance * (direction @ weights), weights @ model.coefficients
+    else:
+        direction = (model.inverse @ weights[..., None])[..., 0]
+        variance = model.residual_variance * (direction * weights).sum(axis=1)
+        estimate = (weights.T * model.coefficients).sum(axis=0)
     # d variance / d ratio, by d(X'WX)^-1 = (X'WX)^-1 X'W (ZZ') W X (X'WX)^-1.
     by_ratio = np.zeros_like(variance)
     for k, outer in zip(model.sizes, model.scatter):
@@ -272,10 +277,10 @@ def contrast(model: Fit, weights: ArrayLike, level: float = 0.95) -> TTests:
     a, b, c = model.hessian.T
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = (by_residual**2 * c - 2 * by_residual * by_ratio * b + by_ratio**2 * a) / (a * c - b**2)
-        df = np.where(model.boundary, model.n_observations - len(weights), variance**2 / spread)
+        df = np.where(model.boundary, model.n_observations - weights.shape[-1], variance**2 / spread)
         df = np.where(df > 0, df, np.nan)
         se = np.sqrt(variance)
-    return t_tests(weights @ model.coefficients, se, df, level)
+    return t_tests(estimate, se, df, level)
 
 
 def kenward_roger(
@@ -308,14 +313,8 @@ def kenward_roger(
     """
     design, weights = np.asarray(design, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     inverse = model.inverse * model.residual_variance[:, None, None]
-    first, second, traces = _derivatives(model, design, subject)
-    product = inverse @ first
-    information = 0.5 * (
-        traces - 2 * np.einsum("vij,abvji->abv", inverse, second) + np.einsum("avij,bvji->abv", product, product)
-    )
-    known = ~model.degenerate
-    spread = np.full((len(known), 2, 2), np.nan)
-    spread[known] = np.linalg.inv(np.moveaxis(information, 2, 0)[known])
+    first, second, traces = derivatives(model, design, subject)
+    spread = variances_covariance(model, inverse @ first, np.einsum("vij,abvji->abv", inverse, second), traces)
     direction = inverse @ weights
     moved = np.einsum("avij,vj->avi", first, direction)
     variance = direction @ weights
@@ -328,7 +327,26 @@ def kenward_roger(
     return t_tests(weights @ model.coefficients, se, df, level)
 
 
-def _derivatives(
+def variances_covariance(model: Fit, product: np.ndarray, second: np.ndarray, traces: np.ndarray) -> np.ndarray:
+    """Covariance of the two variances' estimates from the expected information, shape (V, 2, 2); NaN where degenerate.
+
+    Parameters
+    ----------
+    model : Fit
+    product : ndarray of shape (2, V, p, p)
+        The covariance of the coefficients times the first derivatives of their information.
+    second : ndarray of shape (2, 2, V)
+        Traces of that covariance times the second forms of :func:`derivatives`.
+    traces : ndarray of shape (2, 2, V)
+    """
+    information = 0.5 * (traces - 2 * second + np.einsum("avij,bvji->abv", product, product))
+    known = ~model.degenerate
+    spread = np.full((len(known), 2, 2), np.nan)
+    spread[known] = np.linalg.inv(np.moveaxis(information, 2, 0)[known])
+    return spread
+
+
+def derivatives(
     model: Fit, design: np.ndarray, subject: Sequence[Hashable] | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How the information ``X' V^-1 X`` depends on the residual variance and the subjects' variance.
