@@ -69,7 +69,7 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
     )
     output = {name: str(folder / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
     output |= {"design": folder / "design.tsv", "null": folder / "null.tsv", "inference": folder / "inference.json"}
-    source = types.SimpleNamespace(**given, seed=[], within=[])
+    source = types.SimpleNamespace(**given, seeds=[], further=[], within=[])
     call = types.SimpleNamespace(input=source, output=types.SimpleNamespace(**output), params=params, threads=1)
     script("group_statistics").main(call)
 

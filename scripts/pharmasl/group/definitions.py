@@ -147,6 +147,7 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
         "n": len(model.participants),
         "blocks": None if model.blocks is None else int(model.blocks.max()) + 1,
         "design_sha256": model.digest(),
+        "relabelled_sha256": model.relabelling_digest(),
         "tested_model": model.record(),
         "notes": [*model.notes, *filter(None, [variance_note])],
     }

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,12 +152,20 @@ class Model:
             lines.append("\t".join(" ".join(maps) for maps in self.voxelwise))
         if self.random:
             lines.append("\t".join(map(str, self.random)))
-        lines += [
+        return _sha256([*lines, *self._rows(), self.outcome, self.exchange, self._blocks()])
+
+    def relabelling_digest(self) -> str:
+        """SHA-256 of all that decides how rows are relabelled: the design, what is exchanged and in which blocks, not what is tested."""
+        return _sha256([*self._rows(), self.exchange, self._blocks()])
+
+    def _rows(self) -> list[str]:
+        return [
             "\t".join([name, *(repr(float(value)) for value in row)])
             for name, row in zip(self.participants, self.matrix)
         ]
-        blocks = "none" if self.blocks is None else " ".join(map(str, self.blocks.tolist()))
-        return hashlib.sha256("\n".join([*lines, self.outcome, self.exchange, blocks]).encode()).hexdigest()
+
+    def _blocks(self) -> str:
+        return "none" if self.blocks is None else " ".join(map(str, self.blocks.tolist()))
 
     @property
     def _session_words(self) -> tuple[str, ...]:
@@ -296,3 +304,7 @@ class Model:
         fitted = nuisance @ np.linalg.lstsq(nuisance, constant, rcond=None)[0]
         alone = x - x.mean() if np.allclose(fitted, constant, atol=1e-9) else x
         return float((alone @ alone) / (rest @ rest))
+
+
+def _sha256(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -17,19 +17,8 @@ CRAVING = "craving"
 PRIMARY, SECONDARY, EXPLORATORY = "primary", "secondary", "exploratory"
 
 # What analyses must have in common to be corrected jointly: their relabellings and designs are the same then.
-_SHARED = (
-    "method",
-    "effect",
-    "model",
-    "test",
-    "constrained_baseline",
-    "arm",
-    "pair",
-    "predictor",
-    "seed",
-    "site",
-    "covariates",
-)
+# What is tested of one model may differ: pairs of arms, say.
+_SHARED = ("method", "effect", "model", "constrained_baseline", "arm", "predictor", "seed", "site", "covariates")
 _SHARED_INFERENCE = ("permutations", "seed")
 
 
@@ -142,6 +131,8 @@ def _differences(one: Analysis, other: Analysis) -> Iterator[tuple[str, Any, Any
     for key in _SHARED:
         if getattr(one, key) != getattr(other, key):
             yield key, getattr(one, key), getattr(other, key)
+    if one.kind.exchange != other.kind.exchange:
+        yield "what is relabelled", one.kind.exchange, other.kind.exchange
     for key in _SHARED_INFERENCE:
         values = [getattr(analysis.inference, key) for analysis in (one, other)]
         if values[0] != values[1]:

@@ -37,7 +37,7 @@ def inference(path, p, *, statistic="extent", **changes):
         "status": "run",
         "participants": PEOPLE,
         "alpha": 0.05,
-        "model": {"design_sha256": "d0"},
+        "model": {"relabelled_sha256": "d0"},
         "permutation": {"number": 70, "seed": None},
         "tests": {"two_sided": True},
         "verdict": {
@@ -168,7 +168,7 @@ def test_what_is_not_alike_is_not_corrected_jointly_and_says_why(tmp_path):
     }
     assert {row["p_corrected"] for row in found.values()} == {None}
     assert {row["significant"] for row in found.values()} == {"no"}
-    for part in ({"model": {"design_sha256": "d1"}}, {"permutation": {"number": 70, "seed": 3}}):
+    for part in ({"model": {"relabelled_sha256": "d1"}}, {"permutation": {"number": 70, "seed": 3}}):
         inference(tmp_path / "b.json", p, statistic="voxel", **part)
         assert "a and b differ in" in run(tmp_path, question, "ab")["a"]["status"]
     # An analysis that was not run shows nothing and stays in the family; the others are as they are.
