@@ -10,10 +10,11 @@ import statsmodels.api as sm
 from loading import script
 from pharmasl.errors import InputError
 from pharmasl.files import blinding, tables
-from pharmasl.group import mixed_maps
+from pharmasl.group import definitions, formula_models, mixed_maps
 from pharmasl.regions import parcel_values, region_values
 from pharmasl.report import regions_section
 from PIL import Image
+from scipy import stats
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
 NAMES = [f"sub-{k:02d}" for k in range(1, 25)]
@@ -63,7 +64,7 @@ def lay(folder, model, *, status="run", **effect):
         "status": status,
         "alpha": 0.05,
         "arm": None,
-        "effect": {"name": model.name, "meaning": model.meaning, "unit": model.kind.unit},
+        "effect": definitions.effect(model.kind, None),
         "model": {"formula": model.formula, "tested_term": "arm", "tested_model": model.record()},
         "verdict": {"can_reach_alpha": True},
     }
@@ -170,12 +171,69 @@ def test_a_seed_is_not_tested_against_itself(tmp_path):
     seed = change(0)
     lay(tmp_path, designs.association(NAMES, TABLE, ARMS, seed, "participants.tsv"))
     regions, _ = run(tmp_path, effect="association", seed={"roi": "insula", "contrast": "rest"})
-    assert [row["roi"] for row in regions] == ["vmpfc", "cluster"]
+    assert [row["roi"] for row in regions] == ["insula", "vmpfc", "cluster"]
+    assert (regions[0]["value"], regions[0]["note"]) == (None, "not tested: its own value is a term of the model")
     design = np.column_stack([seed - seed.mean(), DRUG, np.ones(24)])
     fitted = sm.OLS(change(1), design).fit()
-    assert np.isclose(float(regions[0]["value"]), fitted.tvalues[0])
+    assert np.isclose(float(regions[1]["value"]), fitted.tvalues[0])
     # A slope is neither standardised nor a percentage.
-    assert (regions[0]["hedges_g"], regions[0]["percent"]) == (None, None)
+    assert (regions[1]["hedges_g"], regions[1]["percent"]) == (None, None)
+
+
+def by_formula(model, test, arms=ARMS, table=TABLE):
+    """The model of a formula, and the settings that a job of it has."""
+    analysis = complete_settings.analysis(effect=None, model=model, test=test, arms=arms)
+    rows = formula_models.DesignRows(participants=[row["participant_id"] for row in table])
+    made = formula_models.build(analysis, complete_settings.arms(**arms), rows, table, "participants.tsv")
+    return made, {"effect": None, "model": model, "test": test}
+
+
+def test_followup_is_adjusted_for_the_regions_own_baseline(tmp_path):
+    model, settings = by_formula("followup ~ arm + baseline + age", "arm")
+    lay(tmp_path, model)
+    regions, _ = run(tmp_path, **settings)
+    cbf, age = values(), [float(row["age"]) for row in TABLE]
+    for place, row in enumerate(regions):
+        design = np.column_stack([np.ones(24), DRUG, cbf[:, 0, place], age]).astype(float)
+        fitted = sm.OLS(cbf[:, 1, place], design).fit()
+        assert np.allclose([float(row["estimate"]), float(row["value"])], [fitted.params[1], fitted.tvalues[1]])
+    assert regions[0]["effect"] == "drug - placebo"
+    assert regions[0]["corrected_by"] == "max-T"
+    assert draw(tmp_path)[0] == 1500
+
+
+def test_three_arms_are_tested_jointly_and_each_against_control(tmp_path):
+    arms = {**ARMS, "others": ["low"]}
+    arm = np.array(["low" if k % 3 == 0 else name for k, name in enumerate(ARM)])
+    table = [{**row, "arm": str(name)} for row, name in zip(TABLE, arm)]
+    model, settings = by_formula("change ~ arm", "arm", arms, table)
+    lay(tmp_path, model)
+    regions, parcels = run(tmp_path, **settings)
+    first = [row for row in regions if row["roi"] == "insula"]
+    assert [row["effect"] for row in first] == ["jointly", *model.effects]
+    expected = stats.f_oneway(*(change(0)[arm == name] for name in ("drug", "placebo", "low")))
+    assert np.allclose([float(first[0]["value"]), float(first[0]["p"])], expected)
+    assert [row["p_fwe"] for row in first[1:]] == [None, None]
+    assert first[0]["estimate"] is None
+    means = {name: change(0)[arm == name].mean() for name in ("drug", "placebo", "low")}
+    for row in first[1:]:
+        one, other = row["effect"].split(" - ")
+        assert np.isclose(float(row["estimate"]), means[one] - means[other])
+    assert draw(tmp_path)[0] == 1500
+    section = regions_section.section(_files(tmp_path), tables.read_json(tmp_path / "inference.json"))
+    assert "F(2, 21)" in " ".join(section.sentences) + section.regions.rows[0][5]
+    # A parcel without scans, and one in which an arm is missing, have a row that says so.
+    assert len(parcels) == 3 * (PARCELS - 2) + 2
+
+
+def test_a_map_that_is_not_read_in_regions_is_told(tmp_path):
+    model, settings = by_formula("change ~ arm + gm", "arm")
+    lay(tmp_path, model)
+    regions, parcels = run(tmp_path, **settings)
+    assert {row["note"].split(";")[-1].strip() for row in [*regions, *parcels]} == {
+        "not tested: the map gm of the model is not read in regions"
+    }
+    assert draw(tmp_path)[0] == 1500
 
 
 def test_a_mixed_model_keeps_who_lacks_a_session(tmp_path):

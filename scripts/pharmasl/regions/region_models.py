@@ -1,26 +1,26 @@
 """An analysis' model in every declared region and in every parcel of the atlas, from files to two tables."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from pharmasl.errors import FilePath, InputError
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.files.bids import bare_label
 from pharmasl.group import results, verdict
 from pharmasl.group.model import Model
-from pharmasl.regions import mixed_values, region_columns, value_models
+from pharmasl.regions import mixed_values, region_columns, value_models, visit_values
 from pharmasl.regions.value_models import Estimate, Family, RegionTest, Values
+from pharmasl.regions.visit_values import Visit, VisitValues
+from pharmasl.study import map_terms
 from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.settings import Analysis
 
-# The one map of a model whose value in a region is in the same table as the outcome.
-_BASELINE = "baseline"
+# Maps whose values in a region are in the same table as the outcome.
+_READ = ("baseline", "cbf")
 _CHOSEN = "a cluster of an analysis of this trial, chosen by these data: a description, p withheld"
 _JOINTLY = "jointly"
 
@@ -72,28 +72,9 @@ class Question:
     is_cbf: bool
 
     @property
-    def seed(self) -> str | None:
-        """The seed region, whose own change is the predictor."""
-        return None if self.analysis.seed is None else self.analysis.seed.roi
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Table:
-    """Regions of one table: a column of values per region, and what names each.
-
-    Attributes
-    ----------
-    names : list of dict
-        The columns that name a region.
-    values : DataFrame
-        CBF of the analysis' contrast by participant and session (rows, bare labels) and region (columns, their places).
-    chosen : ndarray of bool
-        Whether a region is a cluster of an analysis of this trial.
-    """
-
-    names: list[dict[str, Any]]
-    values: pd.DataFrame
-    chosen: np.ndarray
+    def own_terms(self) -> set[str]:
+        """Regions whose value of the outcome's own contrast is a term of the model."""
+        return {seed.roi for seed in self.analysis.seeds if seed.contrast == self.analysis.contrast}
 
 
 def write(files: RegionFiles, outputs: RegionTables, question: Question) -> None:
@@ -113,17 +94,15 @@ def write(files: RegionFiles, outputs: RegionTables, question: Question) -> None
     block = tables.read_json(files.inference)
     model = Model.read(files.design, block) if block["status"] == "run" else None
     for path, which, read in (
-        (outputs.regions, region_columns.REGION, _declared),
-        (outputs.parcels, region_columns.PARCEL, _parcels),
+        (outputs.regions, region_columns.REGION, lambda: visit_values.declared(files.region_values, files.sidecars)),
+        (outputs.parcels, region_columns.PARCEL, lambda: visit_values.parcels(files.parcels)),
     ):
         rows: list[dict[str, Any]] = []
         family = Family(tests=(), size=0, complete=0)
         if model is not None:
-            table = read(files, question)
-            family = _test(model, table, question)
-            for names, chosen, one, mean in zip(
-                table.names, table.chosen, family.tests, _baselines(model, table, question)
-            ):
+            values = read()
+            family, means = _test(model, values, question), _baselines(model, values, question)
+            for names, chosen, one, mean in zip(values.names, values.chosen, family.tests, means):
                 common = {**names, "contrast": question.analysis.contrast}
                 if "roi" in names:
                     common["defined_by_same_data"] = bool(chosen)
@@ -148,115 +127,67 @@ def _dictionary(
     )
 
 
-def _long(frame: pd.DataFrame, key: str, contrast: str) -> pd.DataFrame:
-    """Values of a contrast, a row per participant, session and region."""
-    own = frame[frame["contrast"] == contrast]
-    return pd.DataFrame(
-        {
-            "participant": [bare_label(name, "sub") for name in own["participant_id"]],
-            "session": ["" if pd.isna(name) else bare_label(name, "ses") for name in own["session_id"]],
-            "region": own[key].to_numpy(),
-            "cbf": own["cbf"].astype(float).to_numpy(),
-        }
-    )
-
-
-def _wide(long: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
-    """One column per region, in their order."""
-    wide = long.pivot(index=["participant", "session"], columns="region", values="cbf")
-    return wide.reindex(columns=list(regions))
-
-
-def _declared(files: RegionFiles, question: Question) -> _Table:
-    """The declared regions, but for the seed."""
-    names, chosen, own = [], [], list[tables.Row]()
-    for values, sidecar in zip(files.region_values, files.sidecars, strict=True):
-        roi = Path(values).name.removesuffix("_values.tsv")
-        if roi != question.seed:
-            names.append(roi)
-            own += tables.read_table(values)
-            chosen.append(bool(tables.read_json(sidecar)["analysis_defined"]))
-    columns = ["participant_id", "session_id", "contrast", "roi", "cbf"]
-    long = _long(pd.DataFrame(own, columns=columns), "roi", question.analysis.contrast)
-    return _Table(
-        names=[{"roi": name} for name in names],
-        values=_wide(long, names),
-        chosen=np.array(chosen, dtype=bool),
-    )
-
-
-def _parcels(files: RegionFiles, question: Question) -> _Table:
-    """The atlas' parcels, in the order of their labels."""
-    # By pandas: of a large trial the table has a million rows.
-    frame = pd.read_csv(files.parcels, sep="\t", dtype=str, keep_default_na=False, na_values=[tables.MISSING])
-    known = dict(zip(frame["label"], frame["parcel"]))
-    return _Table(
-        names=[{"label": int(label), "parcel": name} for label, name in known.items()],
-        values=_wide(_long(frame, "label", question.analysis.contrast), list(known)),
-        chosen=np.zeros(len(known), dtype=bool),
-    )
-
-
-def _at(table: _Table, question: Question, model: Model, which: str) -> np.ndarray:
-    """The regions' values of the model's participants at a session, shape (n, R); NaN where missing."""
-    label = question.sessions.get(which, which)
-    visits = [(bare_label(name, "sub"), bare_label(label, "ses")) for name in model.participants]
-    return _visits(table, visits)
-
-
-def _visits(table: _Table, visits: Sequence[tuple[str, str]]) -> np.ndarray:
-    if missing := [visit for visit in visits if visit not in table.values.index]:
-        raise InputError(
-            file="the table of values",
-            field="participant_id, session_id",
-            found=f"no row of {', '.join('sub-{} ses-{}'.format(*visit) for visit in missing[:3])}",
-            expected="a row for each visit that the analysis takes",
-            fix="Make the table again.",
-        )
-    return table.values.reindex(pd.MultiIndex.from_tuples(visits)).to_numpy(dtype=np.float64)
-
-
-def _outcome(model: Model, table: _Table, question: Question) -> np.ndarray:
-    """What the model explains, of each of its rows and each region, shape (n, R)."""
-    if model.sessions is not None:
+def _visits(model: Model, question: Question, which: str | None = None) -> list[Visit]:
+    """The visit of each of the model's rows: at a session, or the row's own where a row is a scan."""
+    if which is None and model.sessions is not None:
         labels = [question.sessions.get(name, name) for name in model.session_labels]
-        visits = [
-            (bare_label(name, "sub"), bare_label(labels[number], "ses"))
-            for name, number in zip(model.participants, model.sessions)
-        ]
-        return _visits(table, visits)
-    if model.outcome == "change":
-        return _at(table, question, model, "followup") - _at(table, question, model, "baseline")
-    return _at(table, question, model, model.outcome)
+        return visit_values.visits(model.participants, [labels[number] for number in model.sessions])
+    label = question.sessions.get(str(which), str(which))
+    return visit_values.visits(model.participants, [label] * len(model.participants))
 
 
-def _test(model: Model, table: _Table, question: Question) -> Family:
+def _read(model: Model, values: VisitValues, question: Question, contrast: str, sessions: Sequence[str]) -> np.ndarray:
+    """A contrast of each of the model's rows, (n, R): at one session, the change between two, or, without, of each scan."""
+    at = [values.of(contrast, _visits(model, question, which)) for which in sessions or (None,)]
+    return at[0] if len(at) == 1 else at[1] - at[0]
+
+
+def _maps(model: Model, values: VisitValues, question: Question) -> dict[str, np.ndarray] | str:
+    """The maps of the model's columns in the regions, or which of them are not read there."""
+    formula = question.analysis.formula
+    terms = {term.text: term for term in map_terms.terms(formula, question.analysis.contrast)} if formula else {}
+    maps = {}
+    for name in model.maps:
+        term = terms.get(name)
+        if term is None or term.kind not in _READ:
+            return name
+        maps[name] = _read(model, values, question, term.contrast, term.sessions)
+    return maps
+
+
+def _test(model: Model, values: VisitValues, question: Question) -> Family:
     """The tests of all regions of a table."""
-    if not table.names:
+    if not values.names:
         return Family(tests=(), size=0, complete=0)
-    if lacking := [name for name in model.maps if name != _BASELINE]:
-        reason = f"not tested: {', '.join(lacking)} of the model is a map that is not read in regions"
-        return Family(tests=(RegionTest(participants=[], note=reason),) * len(table.names), size=0, complete=0)
-    maps = {name: _at(table, question, model, "baseline") for name in model.maps}
-    values = Values(outcome=_outcome(model, table, question), maps=maps)
-    inference, tested = question.analysis.inference, ~table.chosen
-    if question.analysis.method == MIXED_MODEL:
-        return mixed_values.test(model, values, inference, tested)
-    return value_models.test(model, values, inference, tested)
-
-
-def _baselines(model: Model, table: _Table, question: Question) -> np.ndarray:
-    """Mean CBF at baseline of the model's participants, shape (R,); NaN where a percentage has no meaning."""
-    if not table.names or not question.is_cbf or model.kind.is_slope or "baseline" not in question.sessions:
-        return np.full(len(table.names), np.nan)
-    people = model
+    maps = _maps(model, values, question)
+    if isinstance(maps, str):
+        lacking = RegionTest(participants=[], note=f"not tested: the map {maps} of the model is not read in regions")
+        return Family(tests=(lacking,) * len(values.names), size=0, complete=0)
+    sessions = {"change": ("baseline", "followup"), "cbf": ()}.get(model.outcome, (model.outcome,))
     if model.sessions is not None:
-        people = model.of_rows(model.sessions == 0)
-    values = _at(table, question, people, "baseline")
-    known = np.isfinite(values)
-    return np.divide(
-        np.nansum(values, axis=0), known.sum(axis=0), out=np.full(len(table.names), np.nan), where=known.any(axis=0)
-    )
+        sessions = ()
+    outcome = _read(model, values, question, question.analysis.contrast, sessions)
+    terms = [names.get("roi") in question.own_terms for names in values.names]
+    known = Values(outcome=np.where(terms, np.nan, outcome), maps=maps)
+    inference, tested = question.analysis.inference, ~values.chosen
+    mixed = question.analysis.method == MIXED_MODEL
+    family = (mixed_values if mixed else value_models).test(model, known, inference, tested)
+    tests = [
+        dataclasses.replace(one, note="not tested: its own value is a term of the model") if own else one
+        for own, one in zip(terms, family.tests)
+    ]
+    return dataclasses.replace(family, tests=tuple(tests))
+
+
+def _baselines(model: Model, values: VisitValues, question: Question) -> np.ndarray:
+    """Mean CBF at baseline of the model's participants, shape (R,); NaN where a percentage has no meaning."""
+    none = np.full(len(values.names), np.nan)
+    if not values.names or not question.is_cbf or model.kind.is_slope or "baseline" not in question.sessions:
+        return none
+    people = model if model.sessions is None else model.of_rows(model.sessions == 0)
+    cbf = _read(people, values, question, question.analysis.contrast, ("baseline",))
+    known = np.isfinite(cbf)
+    return np.divide(np.nansum(cbf, axis=0), known.sum(axis=0), out=none, where=known.any(axis=0))
 
 
 def _rows(one: RegionTest, chosen: bool, baseline: float, question: Question) -> Iterator[dict[str, Any]]:
