@@ -19,7 +19,9 @@ from pharmasl.files.tables import Row
 
 WIDTH = 10.0
 # Inches: a row of the forest, the strip of all parcels, above and below them, and the names and numbers beside.
-_ROW, _STRIP, _HEAD, _FOOT, _GAP, _NAMES, _NUMBERS = 0.24, 2.1, 0.35, 0.55, 0.75, 2.9, 2.75
+_ROW, _STRIP, _FOOT, _GAP, _NAMES, _NUMBERS = 0.24, 1.9, 0.4, 0.75, 2.9, 2.85
+# Intervals that are not significant: still there in print.
+_FAINT = "#a9b0b8"
 # Significant parcels that have a row of their own.
 MOST_PARCELS = 12
 JOINTLY = "jointly"
@@ -36,14 +38,15 @@ class RegionFigureFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A row of the forest: a name, an estimate with its interval, and what stands beside it.
+    """A row of the forest: a name, an estimate with its interval, and its p.
 
     Attributes
     ----------
     name : str
     value, low, high : float
         NaN where there is no estimate.
-    text : str
+    p : str
+        Corrected, in words; empty where it stands at another row of the region, or is withheld.
     significant, chosen : bool
     """
 
@@ -51,18 +54,21 @@ class Line:
     value: float
     low: float
     high: float
-    text: str
+    p: str
     significant: bool
     chosen: bool
+
+    def words(self, digits: int) -> str:
+        """The estimate and its interval."""
+        if math.isnan(self.value):
+            return "not tested"
+        value, low, high = (f"{each:.{digits}f}".replace("-", "\u2212") for each in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
 
 
 def plain(name: str) -> str:
     """A name of the configuration or of an atlas as words."""
     return name.replace("_", " ")
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "\u2212")
 
 
 def lines(rows: Sequence[Row], key: str) -> list[Line]:
@@ -93,7 +99,7 @@ def lines(rows: Sequence[Row], key: str) -> list[Line]:
                 value=number(row["estimate"]),
                 low=number(row["ci_low"]),
                 high=number(row["ci_high"]),
-                text=_text(row, decides, first, chosen),
+                p="" if chosen or not first or row["estimate"] is None else p_value(decides["p_fwe"]),
                 significant=decides["significant"] == "yes",
                 chosen=chosen,
             )
@@ -101,44 +107,39 @@ def lines(rows: Sequence[Row], key: str) -> list[Line]:
     return drawn
 
 
-def _text(row: Row, decides: Row, first: bool, chosen: bool) -> str:
-    """The estimate in numbers, and the corrected p at a region's first row."""
-    value = number(row["estimate"])
-    if math.isnan(value):
-        return "not tested"
-    low, high = number(row["ci_low"]), number(row["ci_high"])
-    digits = 1 if max(abs(value), abs(low), abs(high)) >= 10 else 2
-    text = f"{_signed(value, digits)} ({_signed(low, digits)} to {_signed(high, digits)})"
-    if chosen or not first:
-        return text
-    return f"{text}   {p_value(decides['p_fwe'])}"
-
-
-def _forest(axes: Axes, drawn: Sequence[Line], level: str) -> None:
-    """Estimates with their intervals, the first row on top."""
-    places = np.arange(len(drawn))[::-1]
+def _forest(axes: Axes, regions: Sequence[Line], parcels: Sequence[Line], level: str) -> None:
+    """Estimates with their intervals, the first row on top; parcels below the declared regions, each under a heading."""
+    groups = [("Declared regions", regions), ("Significant parcels", parcels)]
+    shown = [(name, own) for name, own in groups if own]
+    every = [line for _, own in shown for line in own]
+    numbers = np.array([[line.value, line.low, line.high] for line in every])
+    digits = 1 if np.nan_to_num(np.abs(numbers)).max(initial=0.0) >= 10 else 2
+    place, ticks = len(every) + len(shown) - 1, []
+    top, beside = place, axes.get_yaxis_transform()
     axes.axvline(0, color=style.INK, linewidth=0.8, zorder=0)
-    for place, line in zip(places, drawn):
-        if not math.isnan(line.low):
-            axes.plot([line.low, line.high], [place, place], color=style.INK, linewidth=1.1, solid_capstyle="butt")
-        face = style.BLUE if line.significant else "white"
-        marker = "D" if line.chosen else "o"
-        axes.plot(line.value, place, marker=marker, markersize=6, color=style.INK, markerfacecolor=face, zorder=3)
-        axes.text(
-            1.02, place, line.text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, clip_on=False
-        )
-    axes.set_yticks(places, [line.name for line in drawn])
-    axes.set_ylim(-0.7, len(drawn) - 0.3)
+    for heading, own in shown:
+        axes.text(-0.02, place, heading, transform=beside, ha="right", va="center", fontsize=8.5, color=style.MUTED)
+        for line in own:
+            place -= 1
+            ticks.append((place, textwrap.shorten(line.name, 42, placeholder="\u2026")))
+            _row(axes, line, place)
+            axes.text(1.02, place, line.words(digits), transform=beside, va="center", fontsize=8.5)
+            axes.text(1.46, place, line.p, transform=beside, va="center", fontsize=8.5)
+        place -= 1
+    axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
+    axes.set_ylim(-0.7, top + 0.5)
     axes.tick_params(axis="y", length=0, labelcolor=style.INK)
-    axes.text(
-        1.02,
-        1,
-        f"Estimate ({level} interval)   corrected p",
-        transform=axes.transAxes,
-        va="bottom",
-        fontsize=8.5,
-        color=style.MUTED,
-    )
+    for x, words in ((1.02, f"Estimate ({level} interval)"), (1.46, "corrected p")):
+        axes.text(x, top, words, transform=beside, va="center", fontsize=8.5, color=style.MUTED)
+
+
+def _row(axes: Axes, line: Line, place: float) -> None:
+    """An estimate with its interval."""
+    if not math.isnan(line.low):
+        axes.plot([line.low, line.high], [place, place], color=style.INK, linewidth=1.1, solid_capstyle="butt")
+    face = style.BLUE if line.significant else "white"
+    marker = "D" if line.chosen else "o"
+    axes.plot(line.value, place, marker=marker, markersize=6, color=style.INK, markerfacecolor=face, zorder=3)
 
 
 def _strip(axes: Axes, rows: Sequence[Row], label: str) -> None:
@@ -152,7 +153,7 @@ def _strip(axes: Axes, rows: Sequence[Row], label: str) -> None:
     good = np.array([row["significant"] == "yes" for row in own], dtype=bool)
     if not joint:
         low, high = (np.array([number(row[name]) for row in own]) for name in ("ci_low", "ci_high"))
-        axes.vlines(at, low, high, color=np.where(good, style.INK, style.RULE), linewidth=0.9, zorder=1)
+        axes.vlines(at, low, high, color=np.where(good, style.INK, _FAINT), linewidth=0.9, zorder=1)
         axes.axhline(0, color=style.INK, linewidth=0.8, zorder=0)
     for chosen, face, edge in ((~good, "white", style.MUTED), (good, style.BLUE, style.INK)):
         axes.plot(at[chosen], value[chosen], "o", markersize=3.6, markerfacecolor=face, markeredgecolor=edge, mew=0.7)
@@ -179,49 +180,68 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles) -> None:
         style.placeholder(path, plain(name), f"The analysis was {block['status']}.")
         return
     regions, parcels = tables.read_table(files.regions), tables.read_table(files.parcels)
-    forest = lines(regions, "roi")
     ahead = [row["parcel"] for row in parcels if row["significant"] == "yes"]
     strongest = sorted(
         ahead, key=lambda own: min(number(row["p"]) for row in parcels if row["parcel"] == own and row["p"])
     )[:MOST_PARCELS]
-    forest += lines([row for row in parcels if row["parcel"] in strongest], "parcel")
-    tested = any(row["value"] is not None for row in parcels)
-    if not forest and not tested:
+    drawn = _Drawn(
+        regions=lines(regions, "roi"),
+        strongest=lines([row for row in parcels if row["parcel"] in strongest], "parcel"),
+        parcels=parcels if any(row["value"] is not None for row in parcels) else [],
+        unit=textwrap.shorten(f"Effect ({block['effect']['unit']})", 60),
+        alpha=float(block["alpha"]),
+    )
+    if not drawn.regions and not drawn.parcels:
         style.placeholder(path, plain(name), "No region and no parcel could be tested.")
         return
-    _compose(path, block, forest, parcels if tested else [])
+    _compose(path, drawn)
 
 
-def _compose(path: FilePath, block: dict, forest: Sequence[Line], parcels: Sequence[Row]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """What is drawn: rows of the forest, and the rows of all parcels."""
+
+    regions: Sequence[Line]
+    strongest: Sequence[Line]
+    parcels: Sequence[Row]
+    unit: str
+    alpha: float
+
+    @property
+    def rows(self) -> int:
+        """Rows of the forest, its headings among them."""
+        return sum(len(own) + 1 for own in (self.regions, self.strongest) if own)
+
+
+def _compose(path: FilePath, drawn: _Drawn) -> None:
     """Lay the parts out, one below the other."""
-    unit = textwrap.shorten(f"Effect ({block['effect']['unit']})", 60)
-    level = f"{100 * (1 - float(block['alpha'])):g} %"
-    rows = max(len(forest) * _ROW, 0.3) if forest else 0.0
-    strip = _STRIP + _FOOT if parcels else 0.0
-    note = _note(forest, parcels, float(block["alpha"]))
-    height = (_HEAD + rows + _GAP if forest else 0.2) + strip + 0.17 * len(note) + 0.1
-    drawn = style.figure(WIDTH, height)
-    top = height - (_HEAD if forest else 0.2)
-    if forest:
-        own = (_NAMES / WIDTH, (top - rows) / height, 1 - (_NAMES + _NUMBERS) / WIDTH, rows / height)
-        axes = drawn.add_axes(own)
-        _forest(axes, forest, level)
-        axes.set_xlabel(unit)
+    rows, note = drawn.rows * _ROW, _note(drawn)
+    strip = _STRIP + _FOOT if drawn.parcels else 0.0
+    height = 0.15 + (rows + _GAP if rows else 0.0) + strip + 0.17 * len(note) + 0.1
+    page = style.figure(WIDTH, height)
+    top = height - 0.15
+    if rows:
+        place = (_NAMES / WIDTH, (top - rows) / height, 1 - (_NAMES + _NUMBERS) / WIDTH, rows / height)
+        axes = page.add_axes(place)
+        _forest(axes, drawn.regions, drawn.strongest, f"{100 * (1 - drawn.alpha):g} %")
+        axes.set_xlabel(drawn.unit)
         top -= rows + _GAP
-    if parcels:
-        own = (0.75 / WIDTH, (top - _STRIP) / height, 1 - 0.95 / WIDTH, _STRIP / height)
-        _strip(drawn.add_axes(own), parcels, "\n".join(textwrap.wrap(unit, 28)))
+    if drawn.parcels:
+        place = (0.75 / WIDTH, (top - _STRIP) / height, 1 - 0.95 / WIDTH, _STRIP / height)
+        _strip(page.add_axes(place), drawn.parcels, "\n".join(textwrap.wrap(drawn.unit, 28)))
     for k, text in enumerate(reversed(note)):
-        drawn.text(0.01, (0.06 + 0.17 * k) / height, text, color=style.MUTED, fontsize=8.5)
-    style.save(drawn, path)
+        page.text(0.01, (0.06 + 0.17 * k) / height, text, color=style.MUTED, fontsize=8.5)
+    style.save(page, path)
 
 
-def _note(forest: Sequence[Line], parcels: Sequence[Row], alpha: float) -> list[str]:
+def _note(drawn: _Drawn) -> list[str]:
     words = [
-        f"Filled: family-wise p \u2264 {alpha:g} over the regions of its table; intervals are of each region alone."
+        f"Filled: family-wise p \u2264 {drawn.alpha:g} over the regions of its table; intervals are of each region alone."
     ]
-    if len([row for row in parcels if row["significant"] == "yes"]) > MOST_PARCELS:
+    if any(row["effect"] == JOINTLY for row in drawn.parcels):
+        words.append("p is of all effects of a region together, by F.")
+    if len([row for row in drawn.parcels if row["significant"] == "yes"]) > MOST_PARCELS:
         words.append(f"The {MOST_PARCELS} significant parcels with the smallest p have a row above.")
-    if any(line.chosen for line in forest):
+    if any(line.chosen for line in drawn.regions):
         words.append("\u2020 A cluster of this trial's own analysis: chosen by the same data, a description without p.")
     return [line for text in words for line in textwrap.wrap(text, 130)]
