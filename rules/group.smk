@@ -15,6 +15,13 @@ rule group_statistics:
         further=per("analysis", TARGETS.further_maps),
         seeds=per("analysis", TARGETS.seed_values),
         within=per("analysis", TARGETS.search_region),
+        terms=per(
+            "analysis",
+            TARGETS.term_maps,
+            rules.smooth_grey_matter.output.image,
+            rules.session_transit_time.output.image,
+        ),
+        global_values=per("analysis", TARGETS.global_values, rules.global_values.output.contrasts),
     output:
         effect=group("statmap", stat="effect"),
         percent=group("statmap", stat="percent"),
@@ -49,6 +56,9 @@ rule group_statistics:
         sessions=per("analysis", TARGETS.analysis_sessions),
         participants=per("analysis", TARGETS.members),
         is_cbf=per("analysis", TARGETS.is_cbf),
+        scaling=per("analysis", TARGETS.analysis_scaling),
+        terms=per("analysis", TARGETS.map_terms),
+        cautions=per("analysis", TARGETS.cautions),
         shared=per("analysis", TARGETS.shared_data),
         blinded=SETTINGS.blinded,
         code=code("group_statistics"),

@@ -1,6 +1,6 @@
 """Test an effect on change at every voxel: maps, permutation p, clusters and the definitions behind them."""
 
-from pharmasl.group import analysis
+from pharmasl.group import analysis, covariate_maps
 from pharmasl.group.definitions import Question
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
@@ -21,6 +21,8 @@ def main(snakemake):
         sessions=params.sessions,
         is_cbf=params.is_cbf,
         shared_data=tuple(params.shared),
+        scaling=settings.build(settings.Scaling, params.scaling),
+        cautions=tuple(params.cautions),
     )
     files = analysis.InputFiles(
         baseline=several(inputs.baseline),
@@ -31,6 +33,8 @@ def main(snakemake):
         seeds=several(inputs.seeds),
         within=one(inputs.within),
         further=several(inputs.further),
+        terms=covariate_maps.term_maps(several(inputs.terms), params.terms, params.participants),
+        global_values=one(inputs.global_values),
     )
     analysis.run(question, files, snakemake.output, threads=snakemake.threads)
 

@@ -101,8 +101,11 @@ def group(trial, folder, names, analysis):
                 followup=[trial / f"{name}_T2.nii.gz" for name in names],
                 participants=trial / "participants.tsv",
                 template_mask=trial / "mask.nii.gz",
-                seed=[str(trial / "values.tsv")] if "seed" in analysis else [],
+                seeds=[str(trial / "values.tsv")] if "seed" in analysis else [],
+                further=[],
                 within=[],
+                terms=[],
+                global_values=[],
             ),
             output=output,
             params=SimpleNamespace(
@@ -112,6 +115,9 @@ def group(trial, folder, names, analysis):
                 sessions=SESSIONS,
                 is_cbf=True,
                 shared=[],
+                scaling={"scaling": "absolute", "reference": "brain"},
+                terms=[],
+                cautions=[],
             ),
             threads=1,
         )

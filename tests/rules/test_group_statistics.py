@@ -83,7 +83,9 @@ def outputs(folder):
     )
 
 
-def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, is_cbf=True, shared=(), **settings):
+def call(
+    trial, folder, *, inference=(), threads=1, given=(), participants=NAMES, is_cbf=True, shared=(), more=(), **settings
+):
     settings = {"effect": "group_by_time", "contrast": "rest", "covariates": ["age", "sex"], **settings}
     seed = [str(trial.folder / "dlpfc_values.tsv")] if "seed" in settings else []
     inputs = {
@@ -94,6 +96,8 @@ def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES
         "seeds": seed,
         "within": [],
         "further": [],
+        "terms": [],
+        "global_values": [],
         **dict(given),
     }
     params = types.SimpleNamespace(
@@ -103,7 +107,11 @@ def call(trial, folder, *, inference=(), threads=1, given=(), participants=NAMES
         sessions={"baseline": "T1", "followup": "T2"},
         is_cbf=is_cbf,
         shared=list(shared),
+        scaling={"scaling": "absolute", "reference": "brain"},
+        terms=[],
+        cautions=[],
     )
+    vars(params).update(more)
     output = outputs(folder)
     group_statistics(
         types.SimpleNamespace(input=types.SimpleNamespace(**inputs), output=output, params=params, threads=threads)
@@ -764,3 +772,60 @@ def test_a_contrast_of_states_has_no_percentage(trial, interaction, tmp_path):
     assert summary["notes"] == ["they share it; take others"]
     assert all("percent_mean" not in row for row in summary["clusters"])
     assert all("percent_mean" in row for row in usual["clusters"])
+
+
+def write_global(trial, path, lost=()):
+    """The table of global CBF of the trial's scans: the mean over their mask."""
+    rows = []
+    for session, label in (("baseline", "T1"), ("followup", "T2")):
+        for name, file in zip(NAMES, getattr(trial, session)):
+            mean = float(np.nanmean(np.where(trial.mask, images.load(file)[0], np.nan)))
+            row = {"participant_id": name, "session_id": label, "contrast": "rest", "grey_matter": mean + 20}
+            row["brain"] = None if (name, label) in lost else mean
+            rows.append(
+                row | {f"{each}_{part}": 1 for each in ("brain", "grey_matter") for part in ("voxels", "coverage")}
+            )
+    tables.write_table(path, rows, dict.fromkeys(rows[0], "x"))
+    return str(path)
+
+
+def test_global_cbf_is_a_term_and_those_without_it_are_left_out(trial, tmp_path):
+    lost = [(NAMES[4], "T2")]
+    table_path = write_global(trial, tmp_path / "global_values.tsv", lost)
+    output = call(
+        trial,
+        tmp_path / "global",
+        given={"global_values": [table_path]},
+        effect=None,
+        model="change ~ arm + global",
+        test="arm",
+        covariates=[],
+        more={"cautions": ["global is later"]},
+    )
+    summary = tables.read_json(output.inference)
+    assert [row["participant_id"] for row in summary["excluded"]] == [NAMES[4]]
+    assert summary["cautions"] == ["global is later"]
+    kept = [k for k in range(14) if k != 4]
+    first, second = (np.stack([images.load(file)[0] for file in files]) for files in (trial.baseline, trial.followup))
+    means = {(row["participant_id"], row["session_id"]): row["brain"] for row in tables.read_table(table_path)}
+    change = [float(means[NAMES[k], "T2"]) - float(means[NAMES[k], "T1"]) for k in kept]
+    columns = sm.add_constant(np.column_stack([TREATED[kept], change]).astype(float))
+    fit = sm.OLS((second - first)[kept][:, *PLACE], columns).fit()
+    assert images.load(output.effect)[0][PLACE] == pytest.approx(fit.params[1], rel=1e-5)
+    assert images.load(output.t)[0][PLACE] == pytest.approx(fit.tvalues[1], rel=1e-4)
+
+
+def test_relative_cbf_is_named_wherever_its_numbers_are(trial, tmp_path):
+    scaled = {"scaling": "proportional", "reference": "grey_matter"}
+    output = call(trial, tmp_path / "relative", more={"scaling": scaled})
+    summary = tables.read_json(output.inference)
+    unit = "mL/100 g/min of relative CBF (grey matter mean of each scan scaled to 50)"
+    assert summary["effect"]["unit"] == summary["cbf_unit"] == unit
+    assert summary["scaling"]["meaning"].startswith("each scan's CBF divided by its own mean over the grey matter")
+    assert tables.read_json(output.effect.replace(".nii.gz", ".json"))["Units"] == unit
+    tabulate(output, tmp_path)
+    results = findings.Findings(tmp_path / "clusters.tsv", output.inference)
+    assert f"{unit} lower on baclofen than on placebo" in " ".join(report.sentences(results, None))
+    absolute = tables.read_json(call(trial, tmp_path / "absolute").inference)
+    assert "cbf_unit" not in absolute
+    assert absolute["effect"]["unit"] == "mL/100 g/min"

@@ -65,11 +65,14 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
         sessions={"baseline": "T1", "followup": "T2"},
         is_cbf=True,
         shared=[],
+        scaling={"scaling": "absolute", "reference": "brain"},
+        terms=[],
+        cautions=[],
         participants={which: list(people) for which in ("baseline", "followup")},
     )
     output = {name: str(folder / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}
     output |= {"design": folder / "design.tsv", "null": folder / "null.tsv", "inference": folder / "inference.json"}
-    source = types.SimpleNamespace(**given, seeds=[], further=[], within=[])
+    source = types.SimpleNamespace(**given, seeds=[], further=[], within=[], terms=[], global_values=[])
     call = types.SimpleNamespace(input=source, output=types.SimpleNamespace(**output), params=params, threads=1)
     script("group_statistics").main(call)
 

@@ -117,6 +117,34 @@ def test_relative_cbf_takes_the_template_and_native_regions_the_means_of_the_sca
     assert jobs(plan)["global_values"] == 1
 
 
+def test_maps_that_are_terms_are_made_for_the_models_that_take_them(small):
+    config = few()
+    config["analyses"] = {
+        "adjusted": {"contrast": "rest", "model": "change ~ arm + global", "test": "arm"},
+        "with_grey_matter": {"contrast": "rest", "model": "change ~ arm + gm", "test": "arm"},
+        "with_cue": {"contrast": "rest", "model": "change ~ arm + cbf(cue)", "test": "arm"},
+    }
+    del config["primary"], config["craving"], config["rois"]["dlpfc_cluster"]
+    small.configure(config)
+
+    def planned(analysis):
+        target = f"results/group/{analysis}/{analysis}_inference.json"
+        return small.snakemake("-n", target, "--quiet", "rules", check=False)
+
+    counts = jobs(planned("with_grey_matter").stdout)
+    assert (counts["smooth_grey_matter"], counts["session_contrast"]) == (4, 4 * 2)
+    assert "global_values" not in counts
+    counts = jobs(planned("with_cue").stdout)
+    assert counts["session_contrast"] == 4 * 2 * 2
+    counts = jobs(planned("adjusted").stdout)
+    assert counts["global_values"] == 1
+    assert "smooth_grey_matter" not in counts
+    config["analyses"]["with_cue"]["model"] = "change ~ arm + att"
+    small.configure(config)
+    done = planned("with_cue")
+    assert "Take att out of the model" in " ".join((done.stdout + done.stderr).split())
+
+
 def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(small):
     config = few()
     for roi in config["rois"].values():

@@ -8,10 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pharmasl.contrasts.global_values import GlobalValues
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import (
     baseline_adjustment,
+    covariate_maps,
     definitions,
     design,
     effects,
@@ -25,6 +27,7 @@ from pharmasl.group import (
     random_field_inference,
     reallocation_inference,
 )
+from pharmasl.group.covariate_maps import TermMaps
 from pharmasl.group.definitions import Exclusion, Question
 from pharmasl.group.formula_models import DesignRows
 from pharmasl.group.maps import Maps
@@ -95,6 +98,10 @@ class InputFiles:
         Mask of the region searched.
     further : sequence of path-like
         Contrast maps of the sessions beside baseline and follow-up, session by session.
+    terms : mapping
+        Maps that are terms of the model beside the baseline, by their text.
+    global_values : path-like or None
+        ``contrasts/global_values.tsv``, for a model with the term ``global``.
 
     Raises
     ------
@@ -110,6 +117,8 @@ class InputFiles:
     seeds: Sequence[FilePath] = ()
     within: FilePath | None = None
     further: Sequence[FilePath] = ()
+    terms: Mapping[str, TermMaps] = field(default_factory=dict)
+    global_values: FilePath | None = None
 
     def __post_init__(self) -> None:
         for session in self.members:
@@ -232,9 +241,14 @@ class _Trial:
         lacking = [[session for session, none in zip(sessions, empty) if none] for empty in loaded.empty]
         for name, absent in zip(names, lacking):
             if absent:
-                labels = " and ".join(str(self.question.sessions.get(session, session)) for session in absent)
-                reason = f"no CBF of {contrast} at {labels}: the scan is excluded or covers nothing"
-                self.exclusions.add([name], reason)
+                at = [str(self.question.sessions[session]) for session in absent if session in self.question.sessions]
+                parts = (
+                    [f"no CBF of {contrast} at {' and '.join(at)}: the scan is excluded or covers nothing"]
+                    if at
+                    else []
+                )
+                parts += [f"no map of {term}" for term in absent if term not in self.question.sessions]
+                self.exclusions.add([name], "; ".join(parts))
         if any(lacking):
             self.exclusions.lacking.append(f"usable scans of {contrast}")
         return np.array([not absent for absent in lacking])
@@ -257,7 +271,22 @@ class _Trial:
                 self.exclusions.lacking.append(f"a value of seed {seed.roi}")
             values[f"roi({seed.roi}, {seed.contrast})" if analysis.formula else _SEED] = read
             known &= own
+        if self.files.global_values is not None:
+            values[covariate_maps.GLOBAL] = self.global_cbf(participants)
+            own = np.isfinite(values[covariate_maps.GLOBAL])
+            self.exclusions.add(
+                _chosen(participants, known & ~own), "no global CBF: the scan is excluded or covers too little"
+            )
+            known &= own
         return values, known
+
+    def global_cbf(self, participants: Sequence[str]) -> np.ndarray:
+        """Each participant's global CBF, NaN where it is not known."""
+        question, analysis = self.question, self.question.analysis
+        table = GlobalValues.read(str(self.files.global_values))
+        reference = question.scaling.reference if question.scaling else "brain"
+        outcome = analysis.kind.outcome
+        return covariate_maps.global_term(table, participants, analysis.contrast, question.sessions, outcome, reference)
 
     def searched(self, loaded: Maps) -> Maps:
         """The maps within the region searched."""
@@ -337,7 +366,10 @@ def _differences(trial: _Trial, threads: int) -> Result:
     paths = {session: _chosen(trial.paths[session], known) for session in sessions}
     # A model of one session that takes the baseline as a term explains the other one alone.
     taken = sessions if analysis.kind.outcome == CHANGE else sessions[-1:]
-    terms = {"baseline": paths["baseline"]} if analysis.kind.takes_baseline else {}
+    terms = {term: files.of(names) for term, files in trial.files.terms.items()}
+    if analysis.kind.takes_baseline:
+        baseline = TermMaps(participants=tuple(names), lists=(paths["baseline"],), is_cbf=True)
+        terms = {"baseline": baseline, **terms}
     loaded = maps.read([paths[session] for session in taken], trial.files.template_mask, terms)
     usable = trial.usable(names, loaded, [*taken, *terms])
     names, numbers = _chosen(names, usable), {term: values[usable] for term, values in numbers.items()}

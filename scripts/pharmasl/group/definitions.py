@@ -12,7 +12,7 @@ from pharmasl.group.engine.statistic import Statistic
 from pharmasl.group.engine.tfce import Enhancement
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
-from pharmasl.study import settings
+from pharmasl.study import relative_cbf, settings
 from pharmasl.study.effect_kinds import DIFFERENCES, FLIP, FORMULA, FULL_FACTORIAL, MIXED_MODEL, EffectKind
 from pharmasl.study.settings import Analysis, Arms, Inference
 
@@ -39,6 +39,10 @@ class Question:
         Whether the contrast is a CBF, not a difference of states: only then has a percentage a meaning.
     shared_data : tuple of str
         What the analysis shares with its seed or its region, as :mod:`pharmasl.study.shared_data` says it.
+    scaling : pharmasl.study.settings.Scaling or None
+        How each scan's CBF was scaled, and where its mean is taken; None for absolute CBF and the mean over the brain.
+    cautions : tuple of str
+        What a reader has to know of terms that treatment may have changed.
     """
 
     analysis: Analysis
@@ -46,6 +50,13 @@ class Question:
     sessions: Mapping[str, str]
     is_cbf: bool = True
     shared_data: tuple[str, ...] = ()
+    scaling: settings.Scaling | None = None
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the maps are of relative CBF."""
+        return self.scaling is not None and not self.scaling.is_absolute
 
 
 @dataclass(frozen=True)
@@ -105,10 +116,14 @@ def block(
     dict
     """
     analysis, arms = question.analysis, question.arms
+    kind = kind or analysis.kind
+    if question.scaling is not None and question.is_relative:
+        kind = kind.in_unit(relative_cbf.unit(question.scaling))
     return {
         "status": status,
         "contrast": analysis.contrast,
-        "effect": effect(kind or analysis.kind, analysis.arm),
+        **_relative(question),
+        "effect": effect(kind, analysis.arm),
         "method": ESTIMATORS[analysis.method],
         "seed": None if analysis.seed is None else settings.plain(analysis.seed),
         "within": analysis.within,
@@ -124,9 +139,26 @@ def block(
         # Of an analysis that was run.
         "verdict": None,
         "notes": list(question.shared_data),
-        "percent": None if question.is_cbf else "none: a contrast of states has no baseline to be a percentage of",
+        "cautions": list(question.cautions),
+        "percent": None if question.is_cbf else _no_percentage(question),
         "software": software(),
     }
+
+
+def _relative(question: Question) -> dict[str, Any]:
+    """What the numbers are where CBF is relative; nothing for absolute CBF."""
+    if question.scaling is None or not question.is_relative:
+        return {}
+    return {
+        "cbf_unit": relative_cbf.unit(question.scaling),
+        "scaling": {**settings.plain(question.scaling), "meaning": relative_cbf.sentence(question.scaling)},
+    }
+
+
+def _no_percentage(question: Question) -> str:
+    if question.scaling is not None and question.scaling.scaling == relative_cbf.ADDITIVE:
+        return "none: what is above a scan's mean has no baseline to be a percentage of"
+    return "none: a contrast of states has no baseline to be a percentage of"
 
 
 def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
+from pharmasl.group.covariate_maps import TermMaps
 from pharmasl.space import images
 
 # Changes of more bytes than this lie in a temporary file: two thousand participants at 2 mm are 1.9 GB.
@@ -129,7 +130,7 @@ def _columns(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
 def read(
     lists: Sequence[Sequence[FilePath]],
     template_mask: FilePath,
-    terms: Mapping[str, Sequence[FilePath]] | None = None,
+    terms: Mapping[str, TermMaps] | None = None,
 ) -> Maps:
     """Read the maps of all participants; of two lists the difference, second minus first.
 
@@ -139,7 +140,7 @@ def read(
         One or two lists of a map per participant, in one order.
     template_mask : path-like
     terms : mapping, optional
-        Maps that are terms of the model: name to a list of them in the same order.
+        Maps that are terms of the model, by name, of the same participants in the same order.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def read(
         If the lists differ in length, a map is on another grid, or no voxel is covered by all maps.
     """
     terms = terms or {}
-    every = [*lists, *terms.values()]
+    every = [*lists, *(paths for term in terms.values() for paths in term.lists)]
     if len({len(paths) for paths in every}) > 1 or not lists[0]:
         raise InputError(
             "configuration",
@@ -173,19 +174,16 @@ def read(
     for paths in zip(*every):
         data = [_load(path, grid)[template] for path in paths]
         good = [covered(image) for image in data[: len(lists)]]
-        # No grey matter is a measurement of 0.
-        good += [
-            np.isfinite(image) if name == "gm" else covered(image) for name, image in zip(terms, data[len(lists) :])
-        ]
-        empty.append(tuple(not inside.any() for inside in good))
+        own = _term_values(terms, data[len(lists) :])
+        empty.append(tuple(not inside.any() for inside in [*good, *(inside for _, inside in own.values())]))
         if any(empty[-1]):
             continue
-        both = np.logical_and.reduce(good[: len(lists)])
+        both = np.logical_and.reduce(good)
         outcome = [np.where(both, image, 0).astype(np.float64) for image in data[: len(lists)]]
         place = len(used)
         rows[""][place] = outcome[0] if len(outcome) == 1 else outcome[1] - outcome[0]
-        for name, image, inside in zip(terms, data[len(lists) :], good[len(lists) :]):
-            rows[name][place] = np.where(inside, image, 0)
+        for name, (image, inside) in own.items():
+            rows[name][place] = image
             keep[name] &= inside
         total += outcome[0]
         used.append(paths[len(lists) - 1])
@@ -207,6 +205,15 @@ def read(
         terms=rows,
         lost_to_terms={name: int((keep[""] & ~keep[name]).sum()) for name in terms},
     ).within(inside)
+
+
+def _term_values(terms: Mapping[str, TermMaps], maps: Sequence[np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """One participant's terms, and where each has a value, from the maps of all their lists."""
+    values, start = {}, 0
+    for name, term in terms.items():
+        values[name] = term.value(maps[start : start + len(term.lists)])
+        start += len(term.lists)
+    return values
 
 
 def _nothing_covered(lost: Sequence[int], used: Sequence[FilePath], number: int) -> InputError:

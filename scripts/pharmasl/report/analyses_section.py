@@ -110,7 +110,9 @@ def notes(results: Findings, regions: Mapping[str, Region]) -> list[str]:
     text = [f"{row['participant_id']} does not enter: {row['reason']}." for row in results.block.get("excluded") or []]
     if not results.ran:
         return text
-    own = [*results.block.get("notes", []), *results.block["model"].get("notes", [])]
+    own = [note for part in ("notes", "cautions") for note in results.block.get(part, [])] + list(
+        results.block["model"].get("notes", [])
+    )
     text += [f"{upper(note)}.".replace("..", ".") for note in own]
     lost = {name: n for name, n in results.block["search_volume"]["uncovered_voxels"].items() if n}
     if lost:

@@ -4,6 +4,7 @@ Planning, the designs (:mod:`pharmasl.group.effects`), the tests, the figures, t
 records. What depends on a study's arms and participants is the ``Model`` of an analysis.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,12 @@ class EffectKind:
         if arm:
             return [arm]
         return list(labels) if self.all_arms else list(labels[:2])
+
+    def in_unit(self, unit: str) -> "EffectKind":
+        """The kind for a contrast whose numbers have another unit than CBF, which its words then name."""
+        return dataclasses.replace(
+            self, unit=self.unit.replace(_CBF, unit, 1), sentence=self.sentence.replace(_CBF, unit, 1)
+        )
 
     def meaning_of(self, arm: str | None) -> str:
         """The meaning of the effect, within one arm if that is named."""
@@ -329,12 +336,14 @@ def of_block(inference: Mapping[str, Any]) -> EffectKind:
     """The kind of an analysis' effect, from the content of its ``_inference.json``."""
     effect = inference["effect"]
     if effect["name"] != FORMULA:
-        return KINDS[effect["name"]]
-    return of_formula(
-        effect["formula"],
-        outcome=effect["outcome"],
-        test=effect["test"],
-        takes_baseline=re.search(r"\bbaseline\b", effect["formula"].partition("~")[2]) is not None,
-        is_slope=effect["is_slope"],
-        is_joint=effect["is_joint"],
-    )
+        kind = KINDS[effect["name"]]
+    else:
+        kind = of_formula(
+            effect["formula"],
+            outcome=effect["outcome"],
+            test=effect["test"],
+            takes_baseline=re.search(r"\bbaseline\b", effect["formula"].partition("~")[2]) is not None,
+            is_slope=effect["is_slope"],
+            is_joint=effect["is_joint"],
+        )
+    return kind.in_unit(inference["cbf_unit"]) if "cbf_unit" in inference else kind

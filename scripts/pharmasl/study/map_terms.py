@@ -5,14 +5,15 @@ The exceptions are those that describe a participant before treatment: ``baselin
 session that has an anatomy of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import InputError
 from pharmasl.statistics.formulas import MAP, Formula
+from pharmasl.study.effect_kinds import CBF
+from pharmasl.study.settings import Analysis, ModelSettings
 from pharmasl.study.trial import Study
 
-FILE = "config"
 BASELINE, GREY_MATTER, TRANSIT_TIME, GLOBAL = "baseline", "gm", "att", "global"
 _NAMES = {GREY_MATTER: "grey matter", TRANSIT_TIME: "arterial transit time", GLOBAL: "global CBF"}
 
@@ -123,51 +124,89 @@ def column_caution(column: str, followup: str) -> str | None:
     )
 
 
-def problems(study: Study, field: str, wanted: tuple[MapTerm, ...], subjects: list[str]) -> Iterator[InputError]:
+def cautions(analysis: ModelSettings, sessions: Mapping[str, str]) -> list[str]:
+    """The cautions of all terms of an analysis.
+
+    Parameters
+    ----------
+    analysis : pharmasl.study.settings.ModelSettings
+    sessions : mapping
+        Those of which it takes maps, the first before treatment began, to their labels.
+    """
+    words: list[str | None] = []
+    if analysis.formula is not None:
+        words += [caution(term) for term in terms(analysis.formula, analysis.contrast)]
+        words += [visit_caution(column) for column in analysis.visit_terms]
+    later = [label for name, label in sessions.items() if name != BASELINE]
+    words += [column_caution(column, label) for column in analysis.terms for label in later]
+    return [text for text in words if text is not None]
+
+
+def visit_caution(column: str) -> str:
+    """The same of a column of which each session has its own."""
+    return (
+        f"visit({column}) was measured at each session: what treatment changed of it is taken out of the effect. Read the model "
+        "without it beside this one"
+    )
+
+
+def problems(study: Study, analysis: Analysis, subjects: Sequence[str]) -> Iterator[InputError]:
     """Terms whose maps the study cannot make.
 
     Parameters
     ----------
     study : pharmasl.study.trial.Study
-    field : str
-        The formula's key in the configuration.
-    wanted : tuple of MapTerm
-    subjects : list of str
+    analysis : pharmasl.study.settings.Analysis
+        With a formula.
+    subjects : sequence of str
         Labels of the participants analysed, without ``sub-``.
 
     Yields
     ------
     InputError
-        For transit times of scans with a single delay, and grey matter of people without a T1w.
+        For maps in a model of scans, transit times of scans with a single delay, and grey matter of people without a T1w.
     """
-    people = set(subjects)
+    if analysis.formula is None:
+        return
+    wanted = terms(analysis.formula, analysis.contrast)
+    if analysis.formula.outcome == CBF and (names := [term.text for term in wanted]):
+        yield analysis.formula.refusal(
+            ", ".join(names),
+            "terms that are the same at every voxel and session, with cbf ~",
+            "Take them out, or explain change or followup.",
+        )
+        return
     for term in wanted:
         if term.kind == TRANSIT_TIME:
-            states = study.settings.contrasts[term.contrast].weights
-            single = [
-                scan.name
-                for scan in study.scans.values()
-                if scan.subject in people and scan.condition in states and not scan.acquisition.several_delays
-            ]
-            if single:
-                more = f" and {len(single) - 1} more" if len(single) > 1 else ""
-                yield InputError(
-                    FILE,
-                    field,
-                    f"att, and {single[0]}{more} with a single post-labelling delay",
-                    "scans with several delays, whose arterial transit time is fitted",
-                    "Take att out of the model.",
-                )
+            yield from _single_delays(study, analysis.formula, term, subjects)
         if term.kind == GREY_MATTER:
-            without = [f"sub-{subject}" for subject in subjects if not _has_t1w(study, subject)]
-            if without:
-                yield InputError(
-                    FILE,
-                    field,
-                    f"gm, and no T1w of {', '.join(without[:5])}",
-                    "a T1-weighted image of every participant, in which grey matter is wanted",
-                    "Take gm out of the model, or leave them out by participants.",
-                )
+            yield from _without_t1w(study, analysis.formula, subjects)
+
+
+def _single_delays(study: Study, formula: Formula, term: MapTerm, subjects: Sequence[str]) -> Iterator[InputError]:
+    people, states = set(subjects), study.settings.contrasts[term.contrast].weights
+    single = [
+        scan.name
+        for scan in study.scans.values()
+        if scan.subject in people and scan.condition in states and not scan.acquisition.several_delays
+    ]
+    if single:
+        more = f" and {len(single) - 1} more" if len(single) > 1 else ""
+        yield formula.refusal(
+            f"att, and {single[0]}{more} with a single post-labelling delay",
+            "scans with several delays, whose arterial transit time is fitted",
+            "Take att out of the model.",
+        )
+
+
+def _without_t1w(study: Study, formula: Formula, subjects: Sequence[str]) -> Iterator[InputError]:
+    without = [f"sub-{subject}" for subject in subjects if not study.t1w[anatomy(study, subject)]]
+    if without:
+        yield formula.refusal(
+            f"gm, and no T1w of {', '.join(without[:5])}",
+            "a T1-weighted image of every participant, in which grey matter is found",
+            "Take gm out of the model, or leave them out by participants.",
+        )
 
 
 def anatomy(study: Study, subject: str) -> str:
@@ -182,7 +221,3 @@ def anatomy(study: Study, subject: str) -> str:
     labels = [None] if study.settings.sessions is None else list(study.sessions.labels)
     visits = [(subject, label) for label in labels if (subject, label) in study.anatomies]
     return study.anatomy(visits[0])
-
-
-def _has_t1w(study: Study, subject: str) -> bool:
-    return bool(study.t1w[anatomy(study, subject)])

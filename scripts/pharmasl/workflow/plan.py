@@ -18,7 +18,7 @@ from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
 from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
-from pharmasl.study import reading, written
+from pharmasl.study import map_terms, reading, written
 from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.reading import Reading
 from pharmasl.study.settings import Analysis, Arms, QualityRules
@@ -162,6 +162,8 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
     try:
         if analysis.formula:
             formula_models.build(analysis, study.arms, _formula_rows(study, analysis, people), rows, file)
+            subjects = [who.removeprefix("sub-") for who in people]
+            yield from map_terms.problems(study, analysis, subjects)
         elif analysis.method == "differences":
             stand_in = effects.stand_in_seed_change(len(people))
             effects.build(analysis, study.arms, people, rows, file, stand_in)

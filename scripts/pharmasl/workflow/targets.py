@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import own_template, primary, settings, shared_data, sheet_content
+from pharmasl.study import map_terms, own_template, primary, settings, shared_data, sheet_content
 from pharmasl.study.trial import Scan, Study
 from pharmasl.workflow import model_rows
 from pharmasl.workflow.paths import Paths
@@ -239,6 +239,65 @@ class Targets:
     def is_cbf(self, analysis: str) -> bool:
         """Whether the contrast of an analysis is a CBF."""
         return self.settings.contrasts[self.settings.analyses[analysis].contrast].is_cbf
+
+    def analysis_scaling(self, analysis: str) -> dict[str, Any]:
+        """How the scans of an analysis' contrast are scaled, and over what their mean is taken."""
+        contrast = self.settings.contrasts[self.settings.analyses[analysis].contrast]
+        return settings.plain(settings.narrowed(settings.Scaling, contrast))
+
+    def _map_terms(self, analysis: str) -> list[map_terms.MapTerm]:
+        """The maps that are terms of an analysis beside the baseline, which is among the contrast maps."""
+        asked = self.settings.analyses[analysis]
+        if asked.formula is None:
+            return []
+        others = (map_terms.BASELINE, map_terms.GLOBAL)
+        return [term for term in map_terms.terms(asked.formula, asked.contrast) if term.kind not in others]
+
+    def term_maps(self, grey_matter: str, transit_time: str, analysis: str) -> list[str]:
+        """The files of the maps that are terms of an analysis: term by term, session by session, member by member.
+
+        Parameters
+        ----------
+        grey_matter, transit_time : str
+            Patterns with ``{anat}``, and with ``{visit}`` and ``{contrast}``.
+        analysis : str
+        """
+        files, sessions = [], self.study.analysis_sessions(analysis)
+        for term in self._map_terms(analysis):
+            members = self.study.members(analysis, self._outcome_session(analysis))
+            for which in term.sessions:
+                for subject in members:
+                    if term.kind == map_terms.GREY_MATTER:
+                        files.append(grey_matter.replace("{anat}", map_terms.anatomy(self.study, subject)))
+                        continue
+                    visit = self.study.visit_stem((subject, sessions[which]))
+                    path = self.paths.contrast(visit, term.contrast)
+                    if term.kind == map_terms.TRANSIT_TIME:
+                        path = transit_time.replace("{visit}", visit).replace("{contrast}", term.contrast)
+                    files.append(path)
+        return files
+
+    def _outcome_session(self, analysis: str) -> str:
+        """A session whose members are the rows of a model with a row per participant."""
+        return self.settings.analyses[analysis].kind.sessions[-1]
+
+    def map_terms(self, analysis: str) -> list[dict[str, Any]]:
+        """What the files of :meth:`term_maps` are."""
+        session = self._outcome_session(analysis)
+        return [
+            {"text": term.text, "lists": len(term.sessions), "members": session, "is_cbf": term.kind == "cbf"}
+            for term in self._map_terms(analysis)
+        ]
+
+    def global_values(self, path: str, analysis: str) -> list[str]:
+        """The table of global CBF if an analysis takes it as a term: one path, or none."""
+        formula = self.settings.analyses[analysis].formula
+        return [path] if formula is not None and map_terms.GLOBAL in formula.variables else []
+
+    def cautions(self, analysis: str) -> list[str]:
+        """What a reader has to know of an analysis' terms that treatment may have changed."""
+        asked, sessions = self.settings.analyses[analysis], self.study.analysis_sessions(analysis)
+        return map_terms.cautions(asked, sessions)
 
     def shared_data(self, analysis: str) -> list[str]:
         """What an analysis shares with its seed or its search region, in words."""

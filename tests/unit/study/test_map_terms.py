@@ -62,36 +62,60 @@ def test_columns_of_the_followup_carry_one_too():
     assert map_terms.column_caution("T2", "T2") is None
 
 
-def study(tmp_path, delays=None, t1w=True):
+def problems(tmp_path, formula, delays=None, t1w=True):
+    """What a plan says of an analysis with a formula, of four people."""
     bids = skeleton.dataset(tmp_path / "bids")
     if not t1w:
         for path in bids.glob("sub-02/**/*_T1w.nii.gz"):
             path.unlink()
     config = skeleton.config(bids)
     config["anatomy"] = {"missing_t1w": "template"}
+    config["analyses"]["one"] = {"contrast": "rest", "model": formula, "test": "arm"}
     if delays:
         config["perfusion"] = {"override": {"PostLabelingDelay": delays}}
-    return complete_settings.read(config)
-
-
-def problems(study, formula):
-    return list(map_terms.problems(study, "analyses.one.model", terms(formula), ["01", "02"]))
+    study = complete_settings.read(config)
+    return list(map_terms.problems(study, study.settings.analyses["one"], ["01", "02"]))
 
 
 def test_transit_times_of_a_single_delay_are_refused(tmp_path):
-    (error,) = problems(study(tmp_path), "change ~ arm + att")
+    (error,) = problems(tmp_path, "change ~ arm + att")
     assert error.field == "analyses.one.model"
-    assert "sub-01_ses-T1_acq-rest" in str(error.found)
-    assert "single post-labelling delay" in str(error.found)
+    assert "sub-01_ses-T1_acq-rest and 3 more with a single post-labelling delay" in str(error)
 
 
 def test_transit_times_of_several_delays_are_not(tmp_path):
     # M0 and three pairs, two delays.
-    several = study(tmp_path, [0, 1.0, 1.0, 1.8, 1.8, 1.8, 1.8])
-    assert problems(several, "change ~ arm + att") == []
+    assert problems(tmp_path, "change ~ arm + att", [0, 1.0, 1.0, 1.8, 1.8, 1.8, 1.8]) == []
 
 
 def test_grey_matter_of_people_without_a_t1w_is_refused(tmp_path):
-    (error,) = problems(study(tmp_path, t1w=False), "change ~ arm + gm")
-    assert "sub-02" in str(error.found)
-    assert problems(study(tmp_path / "all"), "change ~ arm + gm + cbf(rest)") == []
+    (error,) = problems(tmp_path, "change ~ arm + gm", t1w=False)
+    assert "no T1w of sub-02" in str(error)
+    assert problems(tmp_path / "all", "change ~ arm + gm + cbf(cue) + baseline + global") == []
+
+
+def test_maps_and_global_cbf_are_no_terms_of_a_model_of_scans(tmp_path):
+    (error,) = problems(tmp_path, "cbf ~ arm * session + cbf(cue) + global + (1 | participant)")
+    assert "cbf(cue), global" in str(error)
+
+
+def test_an_analysis_has_the_cautions_of_all_its_terms():
+    study = complete_settings.study(
+        sessions=complete_settings.SESSIONS,
+        arms=complete_settings.ARMS,
+        contrasts={"rest": {"rest": 1}, "cue": {"cue": 1}},
+        analyses={
+            "one": {
+                "contrast": "rest",
+                "model": "change ~ arm + age + weight_T2 + cbf(cue) + global",
+                "test": "arm",
+            },
+            "two": {"contrast": "rest", "effect": "group_by_time", "covariates": ["age", "weight_T2 - weight_T1"]},
+            "three": {"contrast": "rest", "model": "followup ~ arm + baseline + gm + age", "test": "arm"},
+        },
+    )
+    sessions = {"baseline": "T1", "followup": "T2"}
+    found = {name: map_terms.cautions(each, sessions) for name, each in study.analyses.items()}
+    assert [text.split(" ")[0] for text in found["one"]] == ["cbf(cue)", "global", "weight_T2"]
+    assert len(found["two"]) == 1
+    assert found["three"] == []
