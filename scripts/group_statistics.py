@@ -24,6 +24,7 @@ def main(snakemake):
         scaling=settings.build(settings.Scaling, params.scaling),
         cautions=tuple(params.cautions),
     )
+    terms = [settings.build(covariate_maps.TermFiles, term) for term in params.terms]
     files = analysis.InputFiles(
         baseline=several(inputs.baseline),
         followup=several(inputs.followup),
@@ -33,7 +34,7 @@ def main(snakemake):
         seeds=several(inputs.seeds),
         within=one(inputs.within),
         further=several(inputs.further),
-        terms=covariate_maps.term_maps(several(inputs.terms), params.terms, params.participants),
+        terms=covariate_maps.term_maps(several(inputs.terms), terms, params.participants),
         global_values=one(inputs.global_values),
     )
     analysis.run(question, files, snakemake.output, threads=snakemake.threads)

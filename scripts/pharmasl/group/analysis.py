@@ -366,7 +366,7 @@ def _differences(trial: _Trial, threads: int) -> Result:
     paths = {session: _chosen(trial.paths[session], known) for session in sessions}
     # A model of one session that takes the baseline as a term explains the other one alone.
     taken = sessions if analysis.kind.outcome == CHANGE else sessions[-1:]
-    terms = {term: files.of(names) for term, files in trial.files.terms.items()}
+    terms = {term: files.chosen(names) for term, files in trial.files.terms.items()}
     if analysis.kind.takes_baseline:
         baseline = TermMaps(participants=tuple(names), lists=(paths["baseline"],), is_cbf=True)
         terms = {"baseline": baseline, **terms}

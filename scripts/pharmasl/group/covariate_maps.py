@@ -31,7 +31,7 @@ class TermMaps:
     lists: tuple[Sequence[FilePath], ...]
     is_cbf: bool
 
-    def of(self, names: Sequence[str]) -> "TermMaps":
+    def chosen(self, names: Sequence[str]) -> "TermMaps":
         """The files of some participants, in their order."""
         place = {name: number for number, name in enumerate(self.participants)}
         lists = tuple([paths[place[name]] for name in names] for paths in self.lists)
@@ -59,8 +59,30 @@ class TermMaps:
         return (filled[0] if len(filled) == 1 else filled[1] - filled[0]), inside
 
 
+@dataclass(frozen=True, kw_only=True)
+class TermFiles:
+    """What the files of a term are among those of a rule's input.
+
+    Attributes
+    ----------
+    text : str
+        The term, as it stands in the formula.
+    lists : int
+        One list of a map per member, or two.
+    members : str
+        The session whose members they are.
+    is_cbf : bool
+        See :class:`TermMaps`.
+    """
+
+    text: str
+    lists: int
+    members: str
+    is_cbf: bool
+
+
 def term_maps(
-    files: Sequence[FilePath], terms: Sequence[Mapping[str, object]], members: Mapping[str, Sequence[str]]
+    files: Sequence[FilePath], terms: Sequence[TermFiles], members: Mapping[str, Sequence[str]]
 ) -> dict[str, TermMaps]:
     """The maps that are terms, from the flat list of a rule's input.
 
@@ -68,9 +90,7 @@ def term_maps(
     ----------
     files : sequence of path-like
         Term by term, for each list by list.
-    terms : sequence of mapping
-        Per term its ``text``, the number of ``lists``, ``members`` (the session whose members they are) and ``is_cbf``, as
-        :meth:`pharmasl.workflow.targets.Targets.map_terms` gives them.
+    terms : sequence of TermFiles
     members : mapping
         Session to its members.
 
@@ -81,12 +101,12 @@ def term_maps(
     """
     left, made = list(files), dict[str, TermMaps]()
     for term in terms:
-        people = tuple(members[str(term["members"])])
+        people = tuple(members[term.members])
         lists = []
-        for _ in range(int(str(term["lists"]))):
+        for _ in range(term.lists):
             own, left = left[: len(people)], left[len(people) :]
             lists.append(own)
-        made[str(term["text"])] = TermMaps(participants=people, lists=tuple(lists), is_cbf=bool(term["is_cbf"]))
+        made[term.text] = TermMaps(participants=people, lists=tuple(lists), is_cbf=term.is_cbf)
     if left:
         raise ValueError(f"{len(left)} maps belong to no term")
     return made

@@ -13,6 +13,7 @@ import numpy as np
 
 from pharmasl.endpoints import scores as craving_scores
 from pharmasl.errors import FilePath, InputError, InputErrors, wrapped
+from pharmasl.files import bids
 from pharmasl.group import design, effects, formula_models
 from pharmasl.quality import judgement
 from pharmasl.regions import region_checks
@@ -162,7 +163,7 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
     try:
         if analysis.formula:
             formula_models.build(analysis, study.arms, _formula_rows(study, analysis, people), rows, file)
-            subjects = [who.removeprefix("sub-") for who in people]
+            subjects = [bids.bare_label(who, "sub") for who in people]
             yield from map_terms.problems(study, analysis, subjects)
         elif analysis.method == "differences":
             stand_in = effects.stand_in_seed_change(len(people))

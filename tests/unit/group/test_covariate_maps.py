@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pharmasl.contrasts.global_values import GlobalValues
 from pharmasl.group import covariate_maps, maps
-from pharmasl.group.covariate_maps import TermMaps
+from pharmasl.group.covariate_maps import TermFiles, TermMaps
 from pharmasl.space import images
 
 AFFINE = np.diag([2.0, 2, 2, 1])
@@ -67,15 +67,15 @@ def test_a_term_without_any_value_leaves_its_participant_out(case, tmp_path):
 
 def test_terms_follow_the_order_of_the_names_asked_for():
     whole = TermMaps(participants=("a", "b", "c"), lists=(["a1", "b1", "c1"], ["a2", "b2", "c2"]), is_cbf=True)
-    some = whole.of(["c", "a"])
+    some = whole.chosen(["c", "a"])
     assert some.lists == (["c1", "a1"], ["c2", "a2"])
     assert some.participants == ("c", "a")
 
 
 def test_a_flat_list_of_files_is_cut_by_term_session_and_member():
     described = [
-        {"text": "gm", "lists": 1, "members": "followup", "is_cbf": False},
-        {"text": "cbf(cue)", "lists": 2, "members": "followup", "is_cbf": True},
+        TermFiles(text="gm", lists=1, members="followup", is_cbf=False),
+        TermFiles(text="cbf(cue)", lists=2, members="followup", is_cbf=True),
     ]
     members = {"baseline": ["a"], "followup": ["a", "b"]}
     files = ["gm_a", "gm_b", "one_a", "one_b", "two_a", "two_b"]
