@@ -62,7 +62,9 @@ class Line:
         """The estimate and its interval."""
         if math.isnan(self.value):
             return "not tested"
-        value, low, high = (f"{each:.{digits}f}".replace("-", "\u2212") for each in (self.value, self.low, self.high))
+        value, low, high = (
+            f"{number:.{digits}f}".replace("-", "\u2212") for number in (self.value, self.low, self.high)
+        )
         return f"{value} ({low} to {high})"
 
 

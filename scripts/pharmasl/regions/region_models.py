@@ -138,7 +138,7 @@ def _visits(model: Model, question: Question, which: str | None = None) -> list[
 
 def _read(model: Model, values: VisitValues, question: Question, contrast: str, sessions: Sequence[str]) -> np.ndarray:
     """A contrast of each of the model's rows, (n, R): at one session, the change between two, or, without, of each scan."""
-    at = [values.of(contrast, _visits(model, question, which)) for which in sessions or (None,)]
+    at = [values.at(contrast, _visits(model, question, which)) for which in sessions or (None,)]
     return at[0] if len(at) == 1 else at[1] - at[0]
 
 

@@ -43,7 +43,7 @@ class VisitValues:
     chosen: np.ndarray
     file: FilePath
 
-    def of(self, contrast: str, wanted: Sequence[Visit]) -> np.ndarray:
+    def at(self, contrast: str, wanted: Sequence[Visit]) -> np.ndarray:
         """Values of a contrast at some visits, shape (n, R); NaN where missing.
 
         Raises
