@@ -4,21 +4,14 @@ A rating is one column of the table (a single question, a visual analogue scale)
 questionnaire). A sum with a missing item is missing: the other items do not determine it.
 """
 
-import logging
-import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pharmasl.endpoints import visit_rows
+from pharmasl.endpoints.visit_rows import SESSION, Place, Visit, VisitRows
 from pharmasl.errors import FilePath, InputError, InputErrors
-from pharmasl.files import bids, tables
+from pharmasl.files import tables
 from pharmasl.study import settings
-
-log = logging.getLogger(__name__)
-
-# BIDS' name of the column of sessions; `session` is accepted too.
-SESSION = "session_id"
-# Participant and session without their entities, and the condition (None where the table is not divided by cue type).
-Visit = tuple[str, str, str | None]
 
 
 @dataclass(frozen=True)
@@ -78,15 +71,7 @@ def _rows(table: FilePath, asked: settings.Ratings) -> list[_Row]:
             fix="Fill in the craving table.",
         )
     columns = sheet.columns
-    session = "session" if "session" in columns or SESSION not in columns else SESSION
-    if {"session", SESSION} <= set(columns):
-        raise InputError(
-            file=table,
-            field="columns",
-            found=f"session and {SESSION}",
-            expected="one of them",
-            fix="Remove or rename the other.",
-        )
+    session = visit_rows.session_column(table, columns)
     chosen = conditions(asked)
     by_condition = chosen != (None,)
     needed = ["participant_id", session, *asked.before, *asked.after, *["condition"] * by_condition]
@@ -115,107 +100,6 @@ def _rows(table: FilePath, asked: settings.Ratings) -> list[_Row]:
                 fix="Set craving.condition to one of them.",
             )
     return [row for row in rows if row.condition in chosen]
-
-
-class _Reader:
-    """Reads the rows one after the other, and collects what is wrong with them."""
-
-    def __init__(
-        self,
-        table: FilePath,
-        asked: settings.Ratings,
-        participants: Collection[str],
-        sessions: settings.Sessions,
-    ) -> None:
-        self.table, self.asked, self.participants = table, asked, participants
-        self.sessions = [bids.bare_label(label, "ses") for label in (sessions.baseline, sessions.followup)]
-        self.other_sessions = {bids.bare_label(label, "ses") for label in sessions.others}
-        self.answers: dict[Visit, Answers] = {}
-        # Errors by their place; rows of unknown participants, and of unknown sessions, share one.
-        self._errors: list[InputError | str] = []
-        self._unknown: dict[str, list[tuple[int, str]]] = {}
-
-    def read(self, row: _Row) -> None:
-        """Take a row's answers, or note why not."""
-        participant = bids.bare_label(row.cells["participant_id"] or "", "sub")
-        session = bids.bare_label(row.cells[SESSION] or "", "ses")
-        if session in self.other_sessions:
-            return  # another session of the study, which no craving analysis uses
-        unknown = {}
-        if participant not in self.participants:
-            unknown["participant_id"] = participant
-        if session not in self.sessions:
-            unknown["session"] = session
-        if unknown:
-            self._note_unknown(row.line, unknown, participant, session)
-            return
-        visit = (participant, session, row.condition)
-        if visit in self.answers:
-            self._errors.append(
-                InputError(
-                    file=self.table,
-                    field=f"line {row.line}",
-                    found=f"{participant}, {session} again (first in line {self.answers[visit].line})",
-                    expected="one row per participant and session",
-                    fix="Remove one, or choose rows by craving.condition.",
-                )
-            )
-            return
-        before, after = (
-            tuple(self._rating(row, name) for name in names) for names in (self.asked.before, self.asked.after)
-        )
-        self.answers[visit] = Answers(row.line, before, after)
-
-    def _note_unknown(self, line: int, unknown: Mapping[str, str], participant: str, session: str) -> None:
-        if self.asked.unknown == "ignore":
-            log.info("%s, line %d left out: %s, %s is not in the study", self.table, line, participant, session)
-            return
-        for column, value in unknown.items():
-            if column not in self._unknown:
-                self._unknown[column] = []
-                self._errors.append(column)
-            self._unknown[column].append((line, value))
-
-    def _rating(self, row: _Row, column: str) -> float | None:
-        """A rating as a number, None where it is missing or wrong; the latter is noted."""
-        text = row.cells[column]
-        if text is None:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        low, high = self.asked.range or (-math.inf, math.inf)
-        if low <= value <= high and math.isfinite(value):
-            return value
-        self._errors.append(
-            InputError(
-                file=self.table,
-                field=f"line {row.line}, {column}",
-                found=text,
-                expected=f"a number from {low:g} to {high:g}, or n/a",
-                fix="Correct the rating (numbers have a decimal point), or set craving.range to the scale's ends.",
-            )
-        )
-        return None
-
-    def errors(self) -> Iterator[InputError]:
-        """What is wrong, in the order of the rows."""
-        expected = {"participant_id": "a participant of the study", "session": f"one of {self.sessions}"}
-        for error in self._errors:
-            if isinstance(error, InputError):
-                yield error
-                continue
-            rows = self._unknown[error]
-            values = list(dict.fromkeys(value for _, value in rows))
-            lines = f"line {rows[0][0]}" + f" and {len(rows) - 1} more" * (len(rows) > 1)
-            yield InputError(
-                file=self.table,
-                field=f"{lines}, {error}",
-                found=", ".join(values[:5]) + ", ..." * (len(values) > 5),
-                expected=expected[error],
-                fix="Correct it, or set craving.unknown to ignore to leave such rows out.",
-            )
 
 
 def read_answers(
@@ -250,7 +134,34 @@ def read_answers(
     InputError, InputErrors
         If the table has no rows, or a column or the rows of a condition are missing.
     """
-    reader = _Reader(table, asked, participants, sessions)
+    used, others = visit_rows.pair_and_others(sessions)
+    reader = VisitRows(
+        Place(
+            table=table,
+            field="craving",
+            unknown=asked.unknown,
+            participants=participants,
+            sessions=used,
+            passed_over=others,
+            twice="Remove one, or choose rows by craving.condition.",
+        )
+    )
+    answers = {}
     for row in _rows(table, asked):
-        reader.read(row)
-    return reader.answers, list(reader.errors())
+        if visit := reader.visit(row.line, row.cells["participant_id"], row.cells[SESSION], row.condition):
+            before, after = (
+                tuple(_rating(reader, row, name, asked.range) for name in names)
+                for names in (asked.before, asked.after)
+            )
+            answers[visit] = Answers(row.line, before, after)
+    return answers, list(reader.errors())
+
+
+def _rating(reader: VisitRows, row: _Row, column: str, limits: tuple[float, ...] | None) -> float | None:
+    return reader.number(
+        row.cells[column],
+        limits,
+        f"line {row.line}, {column}",
+        "a number {limits}, or n/a",
+        "Correct the rating (numbers have a decimal point), or set craving.range to the scale's ends.",
+    )

@@ -68,6 +68,10 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     if "participants" in complete and isinstance(complete.get("craving"), dict):
         # The craving table holds those who are not among the participants asked for; they are no mistake then.
         complete["craving"].setdefault("unknown", "ignore")
+    endpoints = complete.get("endpoints")
+    for endpoint in endpoints.values() if "participants" in complete and isinstance(endpoints, dict) else ():
+        if isinstance(endpoint, dict):
+            endpoint.setdefault("unknown", "ignore")
     perfusion = complete.setdefault("perfusion", {})
     if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in named_constants.names():
         complete["perfusion"] = named_constants.fill(perfusion, perfusion["calibration"])
@@ -79,6 +83,8 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     if "primary" in complete:
         complete["primary"].setdefault("alpha", complete["inference"]["alpha"])
     errors += _unreadable(complete["analyses"])
+    for endpoint in complete["endpoints"].values():
+        endpoint.setdefault("alpha", complete["inference"]["alpha"])
     for name, analysis in complete["analyses"].items():
         own = analysis.get("inference", {})
         # What an analysis says of its own inference follows the common one's rules.

@@ -22,9 +22,25 @@ class Problems:
     trial_errors: list[InputError] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Randomised:
+    """Everyone in the participants' table, scanned or not.
+
+    Attributes
+    ----------
+    arms : dict
+        Label to arm of everyone; None where the table has none.
+    selected : dict
+        Label to the table's row, of those whom the configuration selects.
+    """
+
+    arms: dict[str, str | None]
+    selected: dict[str, Row]
+
+
 def read(
     dataset: bids.Dataset, study: Settings, subjects: Sequence[str], exclusions: list[dict[str, str | None]]
-) -> tuple[dict[str, Row], dict[str, str | None], Problems]:
+) -> tuple[dict[str, Row], Randomised, Problems]:
     """Read the participants' table.
 
     Parameters
@@ -40,8 +56,7 @@ def read(
     -------
     rows : dict
         Label to the table's row, of the participants with a folder.
-    randomised : dict
-        Label to the arm of everyone in the table; None where the table has none.
+    randomised : Randomised
     problems : Problems
     """
     path = os.path.join(dataset.root, study.participants_table)
@@ -57,13 +72,13 @@ def read(
                     path, "(whole file)", "no such file", f"the participants' table, for {', '.join(wanted)}", "Add it."
                 )
             )
-        return nobody, {}, problems
+        return nobody, Randomised({}, {}), problems
     try:
         sheet = tables.read_sheet(path)
         known = _by_label(sheet, problems.errors)
     except InputError as error:
         problems.errors.append(error)
-        return nobody, {}, problems
+        return nobody, Randomised({}, {}), problems
     chosen = study.participants
     selected = {label: row for label, row in known.items() if chosen is None or label in chosen}
     others = {label: row for label, row in known.items() if label not in selected}
@@ -93,7 +108,8 @@ def read(
         errors = problems.errors if haematocrit else problems.trial_errors
         errors += _no_rows(path, subjects, known)
     rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
-    return rows, {label: row.get(arms.column) if arms else None for label, row in known.items()}, problems
+    allotted = {label: row.get(arms.column) if arms else None for label, row in known.items()}
+    return rows, Randomised(allotted, selected), problems
 
 
 def _by_label(sheet, errors):

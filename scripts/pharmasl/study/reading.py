@@ -91,7 +91,7 @@ def collect(config: Mapping[str, Any]) -> Reading:
         for subject in participants
         if subject not in scanned
     ]
-    study = Study(config, participants, randomised, scans, t1w, anatomies, exclusions)
+    study = Study(config, participants, randomised.arms, scans, t1w, anatomies, exclusions, randomised.selected)
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
     if not errors:

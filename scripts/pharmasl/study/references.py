@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from pharmasl.errors import InputError
-from pharmasl.study import formula_references
+from pharmasl.study import endpoint_checks, formula_references
 from pharmasl.study.settings import Analysis, Answer, Sensitivity, Settings
 
 FILE = "config"
@@ -30,6 +30,7 @@ def check(study: Settings) -> Iterator[InputError]:
     for region in study.rois.values():
         yield from _undefined(f"rois.{region.name}.analysis", _if_named(region.analysis), study.analyses, "analyses")
     yield from _craving(study)
+    yield from endpoint_checks.check(study)
     yield from _sensitivity(study)
     yield from _circles(study)
 

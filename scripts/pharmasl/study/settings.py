@@ -495,6 +495,106 @@ class Craving(Ratings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Population:
+    """Participants of whom an endpoint is analysed: everyone, those that a column says, or those named."""
+
+    name: str
+    column: str | None
+    value: str | None
+    participants: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prorating:
+    """From how many answered items a sum is prorated."""
+
+    least: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureTable:
+    """The columns and rows of a table that become the scores of an endpoint."""
+
+    table: str
+    score: Any  # a column, or a column by session
+    items: tuple[str, ...] | None
+    reverse: tuple[str, ...]
+    range: tuple[float, ...] | None
+    prorate: Prorating | None
+    transform: str
+    unknown: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equivalence:
+    """How far the arms may differ and still count as equivalent."""
+
+    margin: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class MissingScores:
+    """The multiple imputation of missing scores, and what is added to those imputed in the treatment arm."""
+
+    imputations: int
+    seed: int
+    deltas: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureModel:
+    """The model of an endpoint, what of it is tested, and how sure the answer is."""
+
+    name: str
+    model: str | None
+    test: Any  # a term, weights of levels, or a list of such
+    covariates: tuple[str, ...]
+    strata: tuple[str, ...]
+    site: str | None
+    variance: str
+    equivalence: Equivalence | None
+    missing: MissingScores
+    alpha: float
+    transform: str
+    unit: str
+
+    @property
+    def formula(self) -> str:
+        """The model as a formula; without one of its own, the follow-up adjusted for the baseline."""
+        if self.model is not None:
+            return self.model
+        columns = [*self.strata, *((self.site,) if self.site else ()), *self.covariates]
+        return " + ".join(["followup ~ arm + baseline", *map(_as_term, columns)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(MeasureTable, MeasureModel):
+    """A clinical measure, and the questions that are asked of it."""
+
+    sessions: Sessions | None
+    populations: tuple[str, ...]
+    relations: RegionCorrelations | None
+
+    @property
+    def measure(self) -> MeasureTable:
+        """How the table becomes scores."""
+        return narrowed(MeasureTable, self)
+
+    @property
+    def question(self) -> MeasureModel:
+        """What is asked of the scores."""
+        return narrowed(MeasureModel, self)
+
+
+def _as_term(column: str) -> str:
+    """A column, or the change of one (``b - a``), as a term of a formula."""
+    if " - " in column:
+        return f"I({column})"
+    return column if column.isidentifier() else f"`{column}`"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What is asked under each specification: an analysis' effect in a region, or a correlation with craving."""
 
@@ -558,6 +658,8 @@ class Settings:
     primary: Primary | None
     minimum_roi_coverage: float
     craving: Craving | None
+    populations: Mapping[str, Population]
+    endpoints: Mapping[str, Endpoint]
     sensitivity: Sensitivity | None
 
 

@@ -78,6 +78,9 @@ class Study:
         (subject, session) of each visit to the stem of the anatomy that its scans use.
     exclusions : list of dict
         ``participant_id``, ``session_id``, ``condition``, ``analysis``, ``reason`` of all that is left out.
+    table : dict
+        Subject label to its row of the participants' table, of everyone whom the configuration selects, scanned or not; as
+        ``participants`` are.
     """
 
     config: dict[str, Any]
@@ -87,6 +90,7 @@ class Study:
     t1w: dict[str, tuple[str, ...]]
     anatomies: dict[Visit, str]
     exclusions: list[dict[str, str | None]]
+    table: dict[str, dict[str, str | None]]
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -112,6 +116,11 @@ class Study:
         column = self.settings.arms.column if self.settings.arms else ""
         chosen = self.participants if labels is None else labels
         return [{**self.participants[label], "arm": self.participants[label].get(column)} for label in chosen]
+
+    def everyone(self) -> list[dict[str, str | None]]:
+        """Rows of all whom the configuration selects, scanned or not, with the arm under the name ``arm``."""
+        column = self.settings.arms.column if self.settings.arms else ""
+        return [{**row, "arm": row.get(column)} for row in self.table.values()]
 
     def anatomy(self, visit: Visit) -> str:
         """The stem of the anatomy that the scans of a visit (subject, session) use."""

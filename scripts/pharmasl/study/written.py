@@ -10,7 +10,7 @@ import yaml
 
 from pharmasl.errors import FilePath, InputError
 
-_LIMITED = ("analyses", "contrasts", "rois", "conditions")
+_LIMITED = ("analyses", "contrasts", "rois", "conditions", "endpoints")
 # Settings that are paths, by the keys that lead to them.
 _PATHS = (
     ("bids_dir",),
@@ -141,6 +141,10 @@ def expand_paths(config: dict[str, Any]) -> None:
         if isinstance(part, dict) and isinstance(part.get(last), str) and part[last]:
             # Tables lie below the dataset.
             part[last] = _path(part[last]) if last not in _OF_DATASET else os.path.normpath(part[last])
+    endpoints = config.get("endpoints")
+    for part in endpoints.values() if isinstance(endpoints, dict) else ():
+        if isinstance(part, dict) and isinstance(part.get("table"), str) and part["table"]:
+            part["table"] = os.path.normpath(part["table"])
     atlas, rois = config.get("atlas"), config.get("rois")
     regions = list(rois.values()) if isinstance(rois, dict) else []
     for part in [*regions, *([atlas] if isinstance(atlas, dict) and "package" not in atlas else [])]:
@@ -234,7 +238,13 @@ def _numbers_and_braces(keys, value, file):
 
 
 def _is_path_or_title(keys):
-    return keys == ("title",) or keys in _PATHS or (keys[0] in ("rois", "atlas") and keys[-1] in ("image", "labels"))
+    endpoint_table = keys[0] == "endpoints" and keys[-1] == "table"
+    return (
+        keys == ("title",)
+        or keys in _PATHS
+        or endpoint_table
+        or (keys[0] in ("rois", "atlas") and keys[-1] in ("image", "labels"))
+    )
 
 
 def _names(config, file):
