@@ -121,6 +121,7 @@ wildcard_constraints:
     analysis=TARGETS.pattern(SETTINGS.analyses),
     conjunction=TARGETS.pattern(SETTINGS.conjunctions),
     roi=TARGETS.pattern(SETTINGS.rois),
+    endpoint=TARGETS.pattern(SETTINGS.endpoints),
 
 
 onstart:

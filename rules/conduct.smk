@@ -66,6 +66,7 @@ rule trial_verdict:
     input:
         inferences=TARGETS.declared_files(rules.group_statistics.output.inference),
         nulls=TARGETS.declared_files(rules.group_statistics.output.null),
+        endpoint_models=TARGETS.declared_endpoint_files(),
         craving_model=[rules.craving_model.output.table] if TARGETS.declares_endpoint() else [],
         roi_craving=[rules.roi_craving.output.table] if TARGETS.declares_correlation() else [],
     output:
@@ -81,6 +82,7 @@ rule trial_verdict:
     params:
         primary=SETTINGS.primary and plain(SETTINGS.primary),
         analyses=TARGETS.declared_analyses(),
+        endpoints=TARGETS.declared_endpoints(),
         craving=TARGETS.craving_settings("test", "resamples"),
         arms=ARMS,
         blinded=SETTINGS.blinded,

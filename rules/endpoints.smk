@@ -1,6 +1,6 @@
-"""Clinical endpoints: craving ratings around the cues.
+"""Clinical endpoints: craving ratings around the cues, and any other measure.
 
-Needs the dataset's craving table and the regions' values. Gives scores, models, correlations with perfusion and, where
+Needs the dataset's tables and the regions' values. Gives scores, models, correlations with perfusion and, where
 asked for, a mediation.
 """
 
@@ -116,3 +116,56 @@ rule craving_mediation:
         "Following the effect of treatment on craving by way of regional perfusion"
     script:
         "../scripts/craving_mediation.py"
+
+
+rule endpoint_scores:
+    input:
+        table=raw(per("endpoint", TARGETS.endpoint_table)),
+        participants=PATHS.participants("endpoints/{endpoint}"),
+    output:
+        table=PATHS.endpoint("{endpoint}", "scores.tsv"),
+    log:
+        log_of("endpoint_scores", "{endpoint}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        endpoint=lambda wildcards: wildcards.endpoint,
+        scoring=per("endpoint", TARGETS.endpoint_measure),
+        scores=per("endpoint", TARGETS.endpoint_scores),
+        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
+        code=code("endpoint_scores"),
+    message:
+        "Reading the scores: {wildcards.endpoint}"
+    script:
+        "../scripts/endpoint_scores.py"
+
+
+rule endpoint_model:
+    input:
+        scores=rules.endpoint_scores.output.table,
+    output:
+        table=PATHS.endpoint("{endpoint}", "model.tsv"),
+    log:
+        log_of("endpoint_model", "{endpoint}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        question=per("endpoint", TARGETS.endpoint_question),
+        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
+        code=code("endpoint_model"),
+    message:
+        "Modelling the endpoint: {wildcards.endpoint}"
+    script:
+        "../scripts/endpoint_model.py"

@@ -21,6 +21,7 @@ def main(snakemake):
         rule_files(trial_verdict.VerdictFiles, snakemake.input),
         snakemake.output.table,
         analyses=params.analyses,
+        endpoints=params.endpoints,
         declared=settings.build(settings.Primary, params.primary),
         correlation=correlation,
     )

@@ -1,5 +1,5 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
-from cases import configuration, headers, names, sheets, sidecars
+from cases import configuration, endpoints, headers, names, sheets, sidecars
 
-CASES = [*sidecars.CASES, *sheets.CASES, *headers.CASES, *names.CASES, *configuration.CASES]
+CASES = [*sidecars.CASES, *sheets.CASES, *headers.CASES, *names.CASES, *configuration.CASES, *endpoints.CASES]

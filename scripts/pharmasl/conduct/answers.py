@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from pharmasl.endpoints import families
+from pharmasl.endpoints import families, measure_rows
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import verdict
@@ -98,6 +98,36 @@ def craving(path: FilePath) -> Answer:
     if p is None:
         return Answer(primary.CRAVING, ENDPOINT, CRAVING_WORDS, status=f"not answered: {why or 'no p'}")
     return Answer(primary.CRAVING, ENDPOINT, CRAVING_WORDS, float(p))
+
+
+def endpoint(name: str, path: FilePath) -> Answer:
+    """The answer of an endpoint: the tested effect in the first of its populations.
+
+    Parameters
+    ----------
+    name : str
+    path : path-like
+        ``endpoints/{endpoint}_model.tsv``.
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    InputError
+        If the table has no such row.
+    """
+    rows = [row for row in tables.read_table(path) if row["analysis"] == measure_rows.TEST]
+    if not rows:
+        raise InputError(
+            file=path, field="rows", found="none", expected="the tested effect", fix="Run endpoint_model again."
+        )
+    row = rows[0]
+    words = f"{row['term']}, {row['method']}"
+    if row["p"] is None:
+        return Answer(name, ENDPOINT, words, status=f"not answered: {row['method'] or 'no p'}")
+    return Answer(name, ENDPOINT, words, float(row["p"]))
 
 
 @dataclass(frozen=True, kw_only=True)

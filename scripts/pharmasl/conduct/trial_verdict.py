@@ -21,7 +21,8 @@ COLUMNS: tables.Columns = {
         "Description": "Where its p comes from",
         "Levels": {
             "analysis": "Whole-brain analysis: the smallest p of its primary statistic, corrected over the brain",
-            "endpoint": "Difference of the arms' changes of cue-elicited craving, as craving_model.tsv tests it",
+            "endpoint": "Difference of the arms' changes of cue-elicited craving, as craving_model.tsv tests it, or the tested "
+            "effect on another endpoint, as its _model.tsv has it",
             "correlation": "Declared correlation of a region's CBF with craving, uncorrected for other regions",
         },
     },
@@ -63,12 +64,15 @@ class VerdictFiles:
         ``{analysis}_inference.json`` of each declared analysis.
     nulls : sequence of path-like
         Their tables of maxima, read for the joint correction alone.
+    endpoint_models : sequence of path-like
+        ``{endpoint}_model.tsv`` of each declared endpoint.
     craving_model, roi_craving : path-like or None
         None where no answer needs it.
     """
 
     inferences: Sequence[FilePath]
     nulls: Sequence[FilePath]
+    endpoint_models: Sequence[FilePath]
     craving_model: FilePath | None
     roi_craving: FilePath | None
 
@@ -185,6 +189,7 @@ def write(
     output: FilePath,
     *,
     analyses: Sequence[str],
+    endpoints: Sequence[str],
     declared: Primary,
     correlation: CorrelationTest | None,
 ) -> None:
@@ -197,6 +202,8 @@ def write(
         ``verdict.tsv``.
     analyses : sequence of str
         The declared analyses, in the order of their files.
+    endpoints : sequence of str
+        The declared endpoints, in the order of theirs.
     declared : Primary
     correlation : CorrelationTest or None
         None where the study has no craving.
@@ -207,10 +214,13 @@ def write(
         If a file does not hold what it should.
     """
     inferences = dict(zip(analyses, files.inferences, strict=True))
+    models = dict(zip(endpoints, files.endpoint_models, strict=True))
     by_name = {}
     for name in (*declared.answers, *declared.secondary):
         if name in inferences:
             by_name[name] = answers.analysis(name, inferences[name])
+        elif name in models:
+            by_name[name] = answers.endpoint(name, models[name])
         elif name == primary.CRAVING and files.craving_model is not None:
             by_name[name] = answers.craving(files.craving_model)
         elif correlation is not None and files.roi_craving is not None:

@@ -1,7 +1,7 @@
 """The answers on which a trial rests: their names, the role of every other, and what can be corrected together.
 
-An answer is an analysis (by its name), the treatment's effect on craving (``craving``) or the declared correlation of a
-region's CBF with craving (``craving.<roi>``). ``primary.answers`` decide the trial together, ``primary.secondary``
+An answer is an analysis (by its name), the treatment's effect on craving (``craving``), the declared correlation of a
+region's CBF with craving (``craving.<roi>``) or the tested effect on an endpoint (by its name). ``primary.answers`` decide the trial together, ``primary.secondary``
 support them, each at its own level; whatever is in neither list, and everything where nothing is declared, is exploratory.
 """
 
@@ -29,8 +29,8 @@ def correlation(roi: str) -> str:
 
 def known(study: Settings) -> list[str]:
     """The names of all answers of a study."""
-    endpoints = [CRAVING, *(correlation(roi) for roi in study.craving.rois)] if study.craving else []
-    return [*study.analyses, *endpoints]
+    craving = [CRAVING, *(correlation(roi) for roi in study.craving.rois)] if study.craving else []
+    return [*study.analyses, *craving, *study.endpoints]
 
 
 def declared(config: Mapping[str, Any]) -> Primary | None:
@@ -49,6 +49,12 @@ def declared_analyses(study: Settings) -> list[str]:
     """The primary and then the secondary answers that are analyses, in their order."""
     declared = study.primary
     return [name for name in (*declared.answers, *declared.secondary) if name in study.analyses] if declared else []
+
+
+def declared_endpoints(study: Settings) -> list[str]:
+    """The primary and then the secondary answers that are endpoints by their own name, in their order."""
+    declared = study.primary
+    return [name for name in (*declared.answers, *declared.secondary) if name in study.endpoints] if declared else []
 
 
 def check(study: Settings) -> Iterator[InputError]:

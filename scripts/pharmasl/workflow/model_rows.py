@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pharmasl.study import arms as study_arms
 from pharmasl.study.trial import Study
+from pharmasl.workflow import endpoint_plans
 
 Rows = list[dict[str, str | None]]
 
@@ -22,7 +23,7 @@ def tables(study: Study, seeded: Sequence[str]) -> dict[str, Rows]:
     -------
     dict of str to list of dict
         ``analyses/<name>`` (rows of the analysis' members), ``seed_slopes`` (of those of all analyses with a seed),
-        ``craving`` and ``sensitivity/<covariates>`` (of everyone) to rows of ``participant_id``, ``arm`` and the columns of
+        ``craving``, ``endpoints/<name>`` and ``sensitivity/<covariates>`` (of everyone) to rows of ``participant_id``, ``arm`` and the columns of
         the models' terms.
     """
     analyses, craving, sensitivity = study.settings.analyses, study.settings.craving, study.settings.sensitivity
@@ -43,6 +44,9 @@ def tables(study: Study, seeded: Sequence[str]) -> dict[str, Rows]:
     ratings = craving.covariates if craving else ()
     if craving:
         rows["craving"] = _rows(study, ratings)
+    for endpoint in study.settings.endpoints.values():
+        # Of everyone, scanned or not.
+        rows[f"endpoints/{endpoint.name}"] = endpoint_plans.people(study, endpoint)
     if sensitivity:
         answered = [analyses[answer.analysis] for answer in sensitivity.answers.values() if answer.analysis]
         rows["sensitivity/own"] = _rows(

@@ -52,6 +52,10 @@ class Paths:
         """A file of the craving stage."""
         return f"{self.root}/craving/{name}"
 
+    def endpoint(self, name: str, end: str) -> str:
+        """A file of a clinical endpoint: ``scores.tsv``, ``model.tsv`` ..."""
+        return f"{self.root}/endpoints/{name}_{end}"
+
     def sensitivity(self, name: str) -> str:
         """A file of the sensitivity analysis."""
         return f"{self.root}/sensitivity/{name}"

@@ -24,6 +24,7 @@ from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.reading import Reading
 from pharmasl.study.settings import Analysis, Arms, QualityRules
 from pharmasl.study.trial import Study
+from pharmasl.workflow import endpoint_plans
 
 Rows = list[dict[str, Any]]
 
@@ -118,6 +119,7 @@ def trial_problems(reading: Reading) -> list[InputError]:
     misspelt = any(error.file == "config" or error.field == "folder" for error in reading.errors)
     if not reading.trial_errors and not misspelt:
         errors += ratings(reading.study)
+        errors += endpoint_plans.problems(reading.study)
     errors += region_checks.problems(reading.study.settings)
     # A cause that several analyses share is one problem.
     return list({str(error): error for error in errors}.values())

@@ -14,7 +14,7 @@ from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import map_terms, own_template, primary, settings, shared_data, sheet_content
 from pharmasl.study.trial import Scan, Study
-from pharmasl.workflow import model_rows
+from pharmasl.workflow import endpoint_plans, model_rows
 from pharmasl.workflow.paths import Paths
 
 Value = TypeVar("Value")
@@ -512,6 +512,43 @@ class Targets:
         inference = self.settings.analyses[self.source(roi)].inference
         return {"cluster_forming_p": inference.cluster_forming_p, "neighbours": inference.neighbours}
 
+    # Other clinical endpoints
+
+    def endpoint_files(self, end: str) -> list[str]:
+        """A file of each endpoint, in the configuration's order."""
+        return [self.paths.endpoint(name, end) for name in self.settings.endpoints]
+
+    def endpoint_table(self, endpoint: str) -> str:
+        """The raw table of an endpoint."""
+        return endpoint_plans.table(self.study, self.settings.endpoints[endpoint])
+
+    def endpoint_measure(self, endpoint: str) -> dict[str, Any]:
+        """How an endpoint's table becomes scores, and in which populations."""
+        own = self.settings.endpoints[endpoint]
+        populations = {
+            name: settings.plain(self.settings.populations[name])
+            for name in own.populations
+            if name in self.settings.populations
+        }
+        return {
+            "measure": settings.plain(own.measure),
+            "chosen": list(own.populations),
+            "populations": populations,
+            "passed_over": endpoint_plans.passed_over(self.study),
+        }
+
+    def endpoint_scores(self, endpoint: str) -> list[dict[str, Any]]:
+        """What counts of an endpoint's table."""
+        return endpoint_plans.scores(self.study, endpoint)
+
+    def endpoint_sessions(self, endpoint: str) -> dict[str, Any]:
+        """The sessions of an endpoint."""
+        return settings.plain(endpoint_plans.sessions(self.study, self.settings.endpoints[endpoint]))
+
+    def endpoint_question(self, endpoint: str) -> dict[str, Any]:
+        """The model of an endpoint and what is tested."""
+        return settings.plain(self.settings.endpoints[endpoint].question)
+
     # The trial's answers
 
     def declared_analyses(self) -> list[str]:
@@ -521,6 +558,14 @@ class Targets:
     def declared_files(self, pattern: str) -> list[str]:
         """A pattern with ``{analysis}`` for each analysis among the declared answers."""
         return self.filled(pattern, "analysis", self.declared_analyses())
+
+    def declared_endpoints(self) -> list[str]:
+        """The endpoints among the primary and secondary answers by their own name, in their order."""
+        return primary.declared_endpoints(self.settings)
+
+    def declared_endpoint_files(self) -> list[str]:
+        """The models of the endpoints among the declared answers."""
+        return [self.paths.endpoint(name, "model.tsv") for name in self.declared_endpoints()]
 
     def declares_endpoint(self) -> bool:
         """Whether the arms' difference of craving is a declared answer."""

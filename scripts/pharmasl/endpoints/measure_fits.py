@@ -1,0 +1,147 @@
+"""Fits of an endpoint's model: least squares with one residual variance or HC3, and the mixed model with Kenward and Roger's tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import fdtrc
+from statsmodels.regression.linear_model import OLS
+
+from pharmasl.endpoints.measure_data import EndpointModel
+from pharmasl.statistics import mixed_model
+from pharmasl.statistics.t_tests import TTest, TTests, t_test, t_tests
+
+EQUAL, ROBUST = "equal", "robust"
+_WORDS = {
+    EQUAL: "least squares, one residual variance",
+    ROBUST: "least squares, standard errors by HC3 (MacKinnon and White 1985)",
+}
+
+
+@dataclass(frozen=True)
+class FTest:
+    """A joint test: F, its degrees of freedom and its p."""
+
+    f: float
+    df1: int
+    df2: float
+    p: float
+
+
+class Fit(Protocol):
+    """A fitted model."""
+
+    @property
+    def words(self) -> str:
+        """The method."""
+
+    def contrast(self, weights: np.ndarray, level: float) -> TTest:
+        """The t test of a weighted sum of coefficients."""
+
+    def joint(self, weights: np.ndarray) -> FTest:
+        """The test that several weighted sums are all 0; ``weights`` have shape (q, terms)."""
+
+
+class LeastSquares:
+    """Ordinary least squares.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, terms)
+    response : ndarray of shape (n,)
+    variance : {"equal", "robust"}
+    """
+
+    def __init__(self, design: np.ndarray, response: np.ndarray, variance: str) -> None:
+        fit = OLS(response, design).fit()
+        # Rounding errors of a response that the design fits are no variation.
+        self._varies = fit.ssr > 1e-24 * float(response @ response)
+        self._fit = fit.get_robustcov_results("HC3", use_t=True) if variance == ROBUST else fit
+        self._df, self._variance = float(fit.df_resid), variance
+
+    @property
+    def words(self) -> str:
+        """The method."""
+        return _WORDS[self._variance] if self._varies else "no residual variation"
+
+    def contrast(self, weights: np.ndarray, level: float) -> TTest:
+        """The t test of a weighted sum of coefficients; without p where nothing varies."""
+        estimate = float(weights @ self._fit.params)
+        variance = float(weights @ self._fit.cov_params() @ weights) if self._varies else 0.0
+        return t_test(estimate, float(np.sqrt(variance)) if variance > 0 else 0.0, self._df, level)
+
+    def joint(self, weights: np.ndarray) -> FTest:
+        """Wald's F test of several weighted sums."""
+        if not self._varies:
+            return FTest(np.nan, len(weights), self._df, np.nan)
+        effects = weights @ self._fit.params
+        f = float(effects @ np.linalg.solve(weights @ self._fit.cov_params() @ weights.T, effects)) / len(weights)
+        return FTest(f, len(weights), self._df, float(fdtrc(len(weights), self._df, f)))
+
+
+class Mixed:
+    """The model with a random intercept of each participant, by restricted maximum likelihood.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, terms)
+    response : ndarray of shape (n,)
+    participants : sequence of str
+    """
+
+    def __init__(self, design: np.ndarray, response: np.ndarray, participants: Sequence[str]) -> None:
+        self._design, self._participants = design, participants
+        self._fit = mixed_model.fit(design, response, participants)
+
+    @property
+    def words(self) -> str:
+        """The method."""
+        words = "mixed model with a random intercept per participant, REML, Kenward-Roger"
+        if self._fit.degenerate[0]:
+            return f"{words}: no residual variation"
+        return words + "; variance between participants estimated as 0" * bool(self._fit.boundary[0])
+
+    def contrast(self, weights: np.ndarray, level: float) -> TTest:
+        """Kenward and Roger's t test of a weighted sum of coefficients."""
+        return mixed_model.kenward_roger(self._fit, self._design, self._participants, weights, level).single()
+
+    def joint(self, weights: np.ndarray) -> FTest:
+        """Refused where the model is built."""
+        raise NotImplementedError(f"{len(weights)} contrasts of a mixed model")
+
+
+def fit(model: EndpointModel, variance: str) -> Fit:
+    """Fit an endpoint's model; ``variance`` is that of least squares."""
+    if model.is_mixed:
+        return Mixed(model.design.matrix, model.rows.response, model.rows.participants)
+    return LeastSquares(model.design.matrix, model.rows.response, variance)
+
+
+def contrasts(
+    design: np.ndarray, responses: np.ndarray, weights: np.ndarray, participants: Sequence[str] | None
+) -> TTests:
+    """The t test of one weighted sum of coefficients for many responses of one design.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, terms)
+    responses : ndarray of shape (n, V)
+    weights : ndarray of shape (terms,)
+    participants : sequence of str or None
+        Of each row of a mixed model; None for least squares.
+
+    Returns
+    -------
+    TTests
+        Of shape (V,).
+    """
+    if participants is not None:
+        fitted = mixed_model.fit(design, responses, participants)
+        return mixed_model.kenward_roger(fitted, design, participants, weights)
+    inverse = np.linalg.inv(design.T @ design)
+    coefficients = inverse @ (design.T @ responses)
+    df = np.full(responses.shape[1], float(len(design) - design.shape[1]))
+    variance = ((responses - design @ coefficients) ** 2).sum(axis=0) / df
+    se = np.sqrt(variance * (weights @ inverse @ weights))
+    return t_tests(weights @ coefficients, se, df)
