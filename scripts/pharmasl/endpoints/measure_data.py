@@ -56,8 +56,7 @@ def formula_of(asked: MeasureModel, file: str = "config") -> Formula:
         a model of one row per participant.
     """
     formula = formulas.parse(asked.formula, file, f"endpoints.{asked.name}.model", outcomes=OUTCOMES, maps=())
-    if formula.maps or formula.regions:
-        named = [factor.text for factor in formula.factors if factor.function in ("roi", "cbf")]
+    if named := [factor.text for factor in formula.factors if factor.function in ("roi", "cbf", "visit")]:
         raise formula.refusal(
             ", ".join(named), "columns of numbers or words", "Ask for relations to relate the score to regional CBF."
         )

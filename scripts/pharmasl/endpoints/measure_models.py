@@ -136,7 +136,7 @@ def mean_weights(design: Design) -> Iterator[tuple[dict[str, str], np.ndarray]]:
     weights : ndarray of shape (terms,)
         The mean of the design's rows over the levels of all other factors, each counting alike, at the mean of numbers.
     """
-    variables = {factor.name: design.formula.factor(factor.name).variables[0] for factor in design.factors}
+    variables = {factor.text: factor.variables[0] for factor in design.formula.factors if factor.variables}
     shown = [factor for factor in design.factors if variables[factor.name] in (ARM, SESSION)]
     if ARM not in [variables[factor.name] for factor in shown]:
         return

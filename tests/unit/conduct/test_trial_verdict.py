@@ -5,12 +5,13 @@ import math
 from types import SimpleNamespace
 
 import complete_settings
+import measured
 import numpy as np
 import pytest
 import scored
 from loading import script
 from pharmasl.conduct import answers, joint, trial_verdict
-from pharmasl.endpoints import correlations, endpoint
+from pharmasl.endpoints import correlations, endpoint, measure_models, measure_rows
 from pharmasl.errors import InputError
 from pharmasl.files import blinding, tables
 from pharmasl.study import settings
@@ -85,16 +86,21 @@ def asked(*names, correction="holm", secondary=(), alpha=0.05):
     return {"answers": list(names), "correction": correction, "secondary": list(secondary), "alpha": alpha}
 
 
-def run(tmp_path, question, analyses, **paths):
+def run(tmp_path, question, analyses, *, endpoints=(), **paths):
     given = {"inferences": [tmp_path / f"{name}.json" for name in analyses]}
     given |= {
         "nulls": [tmp_path / f"{name}_null.tsv" for name in analyses],
+        "endpoint_models": [],
         "craving_model": [],
         "roi_craving": [],
         **paths,
     }
     params = SimpleNamespace(
-        analyses=list(analyses), primary=question, craving={"test": DECLARED, "resamples": 999}, arms=ARMS
+        analyses=list(analyses),
+        endpoints=list(endpoints),
+        primary=question,
+        craving={"test": DECLARED, "resamples": 999},
+        arms=ARMS,
     )
     output = SimpleNamespace(table=tmp_path / "verdict.tsv")
     script("trial_verdict").main(SimpleNamespace(input=SimpleNamespace(**given), output=output, params=params))
@@ -293,6 +299,20 @@ def test_a_blinded_verdict_carries_the_mark(tmp_path):
         all(blinding.MARK in str(row) for row in rows.values())
         or blinding.MARK in (tmp_path / "verdict.json").read_text()
     )
+
+
+def test_an_endpoint_answers_by_its_tested_effect_in_the_first_population(tmp_path):
+    pairs = [[1, 2], [2, 4], [3, 3], [4, 7], [5, 4], [6, 8], [7, None], [8, 7]]
+    arms = ["baclofen", "placebo"] * 4
+    results = measure_models.answers(measured.endpoint().question, measured.measured(arms, pairs), "scores.tsv")
+    rows = [result.row(measure_rows.MODEL_COLUMNS) for result in results]
+    tables.write_table(tmp_path / "cigarettes_model.tsv", rows, measure_rows.MODEL_COLUMNS)
+    paths = {"endpoint_models": [tmp_path / "cigarettes_model.tsv"]}
+    answer = run(tmp_path, asked("cigarettes"), "", endpoints=["cigarettes"], **paths)["cigarettes"]
+    # Of the coefficient of the arm, which is the test.
+    (row,) = [row for row in rows if row["term"] == "arm[baclofen]"]
+    assert (float(answer["p"]), answer["kind"], answer["status"]) == (row["p"], "endpoint", "answered")
+    assert answer["test"].startswith("baclofen - placebo, followup ~ arm + baseline")
 
 
 def test_the_rows_are_those_that_the_stages_write(tmp_path):
