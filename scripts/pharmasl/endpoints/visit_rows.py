@@ -133,9 +133,9 @@ class VisitRows:
                 self._errors.append(column)
             self._unknown[column].append((line, value))
 
-    def note(self, field: str, found: object, expected: str, fix: str) -> None:
+    def note(self, field: str, value: str, expected: str, fix: str) -> None:
         """Note what is wrong with the table."""
-        self._errors.append(InputError(self.place.table, field, found, expected, fix))
+        self._errors.append(InputError(self.place.table, field, value, expected, fix))
 
     def number(
         self, text: str | None, limits: tuple[float, ...] | None, field: str, expected: str, fix: str
