@@ -173,7 +173,8 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
         "formula": model.formula.split(";")[0],
         "meaning": model.meaning,
         "tested_term": model.meaning if model.kind.name == FORMULA else " - ".join(model.tested),
-        "statistic": statistic.WORDS[kind],
+        "statistic": statistic.WORDS[kind] if not model.is_joint else statistic.WORDS_OF_F,
+        **({"df_tested": len(model.weights)} if model.is_joint else {}),
         "df": df,
         **({} if df_range is None else {"df_range": df_range}),
         "n": len(model.participants),
@@ -238,6 +239,7 @@ def permutation(
     log10_distinct: float,
     seed: int,
     smallest: float,
+    voxelwise: bool = False,
 ) -> dict[str, Any]:
     """The relabellings.
 
@@ -255,6 +257,8 @@ def permutation(
     seed : int
     smallest : float
         The smallest p that they allow.
+    voxelwise : bool
+        Whether maps are among the covariates.
     """
     if exchange == FLIP:
         words = "signs of participants' whole changes flipped: under the null a change is as likely up as down"
@@ -263,6 +267,8 @@ def permutation(
             "participants' changes permuted between the rows of the design; where there are covariates their residuals "
             "(Freedman and Lane 1983)"
         )
+        if voxelwise:
+            words += ", the voxel's own covariates among what is taken out and among the rows of the design"
         if within_blocks:
             words += ", within sites only"
     return {
@@ -274,6 +280,13 @@ def permutation(
         "seed": None if exhaustive else seed,
         "smallest_attainable_p": smallest,
     }
+
+
+def _height(heights: str, scale: str) -> str:
+    """What mass and enhancement are summed over."""
+    if heights == statistic.F:
+        return heights if scale == "t" else f"z of {heights}"
+    return scale if heights == "t" else heights
 
 
 def statistics(
@@ -302,22 +315,24 @@ def statistics(
     scale : {"t", "z"}
         ``z`` where only a false discovery rate is held.
     heights : str
-        What the maps' heights are, ``t`` or ``z of v``.
+        What the maps' heights are, ``t``, ``F`` or ``z of v``.
     """
     two_sided = inference.two_sided
     over = "by random fields (as SPM)" if fields else "over relabellings"
     largest = f"largest |{heights}| in the mask" if two_sided else f"largest {heights} in the mask"
     forming = {
         "forming_p": inference.cluster_forming_p,
-        "forming_p_meaning": f"one-sided, on {heights if scale == 't' else scale}, uncorrected, for either tail",
+        "forming_p_meaning": f"one-sided, on {heights if scale == 't' else scale}, uncorrected, for either tail"
+        if heights != statistic.F
+        else "upper tail of F, uncorrected",
         "forming_t": threshold,
-        "signs": "both signs, apart" if two_sided else "positive only",
+        "signs": "both signs, apart" if two_sided else "positive only" if heights != statistic.F else "F has none",
         "neighbours": inference.neighbours,
         "neighbours_as": _NEIGHBOURS[inference.neighbours],
     }
     content: dict[str, Any] = {
         "two_sided": two_sided,
-        "correction": "family-wise over the mask and both signs, for each statistic on its own"
+        "correction": f"family-wise over the mask{' and both signs' if heights != statistic.F else ''}, for each statistic on its own"
         if scale == "t"
         else "false discovery rate alone",
         "voxel": {"statistic": f"{largest} {over}" if scale == "t" else "false discovery rate of voxels"},
@@ -325,7 +340,7 @@ def statistics(
     }
     if mass:
         base = "above the cluster-forming threshold (as nilearn)" if inference.mass == "excess" else "in all (as FSL)"
-        height = inference.scale if heights == "t" else heights
+        height = _height(heights, inference.scale)
         content["mass"] = {"statistic": f"mass of the heaviest cluster: sum of |{height}| {base}", **forming}
     if enhancement is not None:
         content["tfce"] = {
@@ -333,6 +348,6 @@ def statistics(
             "extent_power": enhancement.extent_power,
             "height_power": enhancement.height_power,
             "neighbours": enhancement.neighbours,
-            "scale": enhancement.scale if heights == "t" else heights,
+            "scale": _height(heights, enhancement.scale),
         }
     return content

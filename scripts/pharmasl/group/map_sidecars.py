@@ -31,6 +31,15 @@ _MAPS = {
     ),
     "qfdr": (_LOG10.format("q of the voxel", "false discovery rate over the voxels of the search volume (mask)"), "1"),
 }
+# The same where several effects are tested together.
+_OF_F = {
+    "effect": ("Of the tested effects the estimate that is largest in absolute value, with its sign", None),
+    "percent": ("That estimate in percent of the mean baseline CBF", "%"),
+    "hedges_g": ("Empty: several effects tested together have no one standardised difference", "1"),
+    "t": ("F of the tested effects together", "1"),
+    "z": ("z with the upper tail probability of F; below 0 where that is above a half", "1"),
+    "tfce": ("Threshold-free cluster enhancement of F", "1"),
+}
 
 
 def beside(image: FilePath) -> Path:
@@ -56,12 +65,17 @@ def write(outputs: Any, summary: Mapping[str, Any]) -> None:
         "Effect": summary["effect"]["meaning"],
         "Details": Path(outputs.inference).name,
     }
-    for name, (text, unit) in _MAPS.items():
+    texts = dict(_MAPS)
+    if model.get("df_tested") is not None:
+        texts |= _OF_F
+    for name, (text, unit) in texts.items():
         content = {"Description": text, "Units": unit or summary["effect"]["unit"], **common}
         if name in ("t", "z") and "formula" in model:
             content["Model"], content["TestedTerm"] = model["formula"], model.get("tested_term")
         if name == "t" and isinstance(model.get("df"), (int, float)) and math.isfinite(model["df"]):
             content["DegreesOfFreedom"] = model["df"]
+            if model.get("df_tested") is not None:
+                content["DegreesOfFreedom"] = [model["df_tested"], model["df"]]
         if text.startswith("-log10"):
             content |= {"Alpha": summary["alpha"], "Threshold": round(-math.log10(summary["alpha"]), 6)}
         tables.write_json(beside(getattr(outputs, name)), content)

@@ -3,25 +3,31 @@
 Random fields and the false discovery rate stand beside them.
 """
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pharmasl.errors import InputError
-from pharmasl.group import combination, definitions, random_field_inference, residual_smoothness, results, verdict
-from pharmasl.group.engine import clusters, differences, glm, maxima, permutation, relabelling, statistic, tfce
-from pharmasl.group.engine.differences import Differences
-from pharmasl.group.engine.glm import PartialForm
+from pharmasl.group import (
+    combination,
+    definitions,
+    permuted_models,
+    random_field_inference,
+    residual_smoothness,
+    results,
+    verdict,
+)
+from pharmasl.group.engine import clusters, maxima, relabelling, tfce
 from pharmasl.group.engine.maxima import MaximumStatistics, Null
 from pharmasl.group.engine.relabelling import Relabellings
 from pharmasl.group.engine.statistic import Statistic
 from pharmasl.group.engine.tfce import Enhancement
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
+from pharmasl.group.permuted_models import PermutedModel
 from pharmasl.group.results import ClusterRow, Result
 from pharmasl.statistics import effect_sizes
 from pharmasl.study.effect_kinds import FLIP
@@ -48,28 +54,31 @@ class _Drawn:
 
 @dataclass(frozen=True, kw_only=True)
 class _Fitted:
-    """A model fitted to the voxels that vary, with the statistic of the observed labelling and what is computed of its map.
+    """A fitted model, and what is computed of the map of its statistic.
 
     Attributes
     ----------
     model : pharmasl.group.model.Model
-    maps : pharmasl.group.maps.Maps
-        Of the V voxels that vary.
     inference : pharmasl.study.settings.Inference
-    partial : pharmasl.group.engine.glm.PartialForm
-        The design in the form of the engine.
-    fit : pharmasl.group.engine.differences.Differences
-    observed : pharmasl.group.engine.statistic.Statistic
+        Two-sided only where one effect is tested.
+    form : pharmasl.group.permuted_models.PermutedModel
     lattice : pharmasl.group.engine.clusters.Lattice
     """
 
     model: Model
-    maps: Maps
     inference: Inference
-    partial: PartialForm
-    fit: Differences
-    observed: Statistic
+    form: PermutedModel
     lattice: clusters.Lattice
+
+    @property
+    def observed(self) -> Statistic:
+        """The statistic of the observed labelling."""
+        return self.form.observed
+
+    @property
+    def maps(self) -> Maps:
+        """Of the V voxels tested."""
+        return self.form.maps
 
     @property
     def heights(self) -> np.ndarray:
@@ -85,7 +94,7 @@ class _Fitted:
     @property
     def scale(self) -> str:
         """The scale of mass and TFCE: what is a z already is not scaled again."""
-        return self.inference.scale if self.observed.on == "t" else "t"
+        return self.inference.scale if self.observed.on != "z" else "t"
 
     @property
     def statistics(self) -> MaximumStatistics:
@@ -137,7 +146,7 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     model : pharmasl.group.model.Model
         Its rows are participants.
     maps : pharmasl.group.maps.Maps
-        A row per participant, of the voxels searched.
+        A row per participant, of the voxels searched; with the maps that are terms of the model.
     inference : pharmasl.study.settings.Inference
     is_cbf : bool
         Whether the maps are of CBF, so that a percentage has a meaning.
@@ -147,13 +156,18 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     Raises
     ------
     InputError
-        If no voxel varies between participants, or an arm is too small for a variance of its own.
+        If no voxel varies between participants, an arm is too small for a variance of its own, or a map of the model is lacking.
     """
+    if model.is_joint:
+        # F has one side, and finds effects of any sign.
+        inference = dataclasses.replace(inference, two_sided=False)
     drawn = _draw(model, inference)
-    fitted = _fit(model, maps, inference, drawn.relabellings)
-    null = _null(fitted, drawn.relabellings, threads)
+    form = permuted_models.fit(model, maps, inference, drawn.relabellings)
+    lattice = clusters.Lattice(form.maps.mask, inference.neighbours)
+    fitted = _Fitted(model=model, inference=inference, form=form, lattice=lattice)
+    null = form.null(drawn.relabellings, lattice, fitted.statistics, threads)
     tested = _test(fitted, null)
-    smallest = relabelling.smallest_p(fitted.partial, drawn.relabellings, inference.two_sided)
+    smallest = form.smallest_p(drawn.relabellings, inference.two_sided)
     volumes = {} if tested.enhanced is None else {"tfce": tested.enhanced}
     decision = functools.partial(verdict.decide, statistic=inference.primary, alpha=inference.alpha, smallest=smallest)
     deciding = combination.deciding_p(tested.p, inference.primary, null, inference.two_sided)
@@ -165,22 +179,22 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
         model,
         fitted.maps,
         inference,
-        effect=fitted.fit.effect,
+        effect=form.effect,
         t=observed.t,
         z=observed.z,
         df=observed.df,
         is_cbf=is_cbf,
     )
     volumes |= estimates
-    if not model.kind.is_slope:
+    if not (model.kind.is_slope or model.is_joint):
         # In standard deviations of all arms together, whatever the test takes for their variances.
-        volumes["hedges_g"] = effect_sizes.hedges_g(fitted.fit.t, fitted.partial.scale, fitted.partial.df).g
+        volumes["hedges_g"] = effect_sizes.hedges_g(form.equal_t, form.scale, form.df).g
     _add_sizes(fitted, tested, is_cbf)
     tests = _definitions(fitted, null)
     tests["false_discovery"] = discovery
     blocks = {
         "model": definitions.linear_model(model, observed),
-        "search_volume": definitions.search_volume(fitted.maps, model.participants),
+        "search_volume": definitions.search_volume(fitted.maps, model.participants) | form.left_out(),
         "permutation": definitions.permutation(
             model.exchange,
             within_blocks=model.blocks is not None,
@@ -189,6 +203,7 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
             log10_distinct=drawn.log10_distinct,
             seed=inference.seed,
             smallest=smallest,
+            voxelwise=bool(model.maps),
         ),
         "tests": tests,
         "random_fields": fields,
@@ -214,48 +229,13 @@ def _draw(model: Model, inference: Inference) -> _Drawn:
         signs, exhaustive = relabelling.flips(model.matrix, number, seed)
         distinct = len(model.participants) * math.log10(2)
         return _Drawn(relabellings=Relabellings(signs=signs), exhaustive=exhaustive, log10_distinct=distinct)
-    permutations, exhaustive = relabelling.relabellings(model.matrix, number, seed, model.blocks)
-    distinct = relabelling.log10_distinct(model.matrix, model.blocks)
+    rows = model.matrix
+    if model.maps:
+        # Each participant's maps are their own: no two rows are alike.
+        rows = np.column_stack([rows, np.arange(len(rows))])
+    permutations, exhaustive = relabelling.relabellings(rows, number, seed, model.blocks)
+    distinct = relabelling.log10_distinct(rows, model.blocks)
     return _Drawn(relabellings=Relabellings(permutations=permutations), exhaustive=exhaustive, log10_distinct=distinct)
-
-
-def _fit(model: Model, maps: Maps, inference: Inference, relabellings: Relabellings) -> _Fitted:
-    """Fit the model where data vary, and take the statistic of the observed labelling."""
-    partial = (glm.mean_form if model.exchange == FLIP else glm.partial_form)(*model.partition())
-    fit = differences.fit(maps.values, partial)
-    if not fit.varies.any():
-        raise InputError(
-            maps.paths[0], "voxels", f"no {model.outcome} varies", "maps of different participants", "Check."
-        )
-    if not fit.varies.all():
-        maps = maps.varying(fit.varies)
-        fit = differences.fit(maps.values, partial)
-    observed = statistic.observe(
-        model.arms,
-        partial,
-        fit,
-        relabellings.permutations,
-        variance=inference.variance,
-        forming_p=inference.cluster_forming_p,
-    )
-    return _Fitted(
-        model=model,
-        maps=maps,
-        inference=inference,
-        partial=partial,
-        fit=fit,
-        observed=observed,
-        lattice=clusters.Lattice(maps.mask, inference.neighbours),
-    )
-
-
-def _null(fitted: _Fitted, relabellings: Relabellings, threads: int) -> Null:
-    observed = fitted.observed
-    if observed.by_arm is not None and relabellings.permutations is not None:
-        return observed.by_arm.null(relabellings.permutations, fitted.lattice, fitted.statistics, threads=threads)
-    return permutation.null_distribution(
-        fitted.fit, fitted.partial, relabellings, fitted.lattice, fitted.statistics, threads=threads
-    )
 
 
 def _test(fitted: _Fitted, null: Null) -> _Tested:
@@ -278,7 +258,7 @@ def _test(fitted: _Fitted, null: Null) -> _Tested:
         results.add(rows, "p_fwe_mass", mass_p)
     enhanced = None
     if fitted.enhancement is not None:
-        enhanced = tfce.enhance(observed.heights, fitted.maps.mask, fitted.enhancement, fitted.partial.df)
+        enhanced = permuted_models.enhanced(fitted.form, fitted.enhancement)
         p["tfce"] = maxima.family_wise_p(
             np.abs(enhanced) if two_sided else enhanced, null.largest_tfce(two_sided), tfce.TIE
         )
@@ -287,58 +267,50 @@ def _test(fitted: _Fitted, null: Null) -> _Tested:
 
 def _masses(fitted: _Fitted, labels: np.ndarray) -> np.ndarray:
     """The mass of each cluster of the observed map, ndarray of shape (K,)."""
-    heights, threshold, df = fitted.observed.heights, fitted.observed.threshold, fitted.partial.df
+    heights, threshold, to_z = fitted.observed.heights, fitted.observed.threshold, fitted.form.to_z
     if fitted.scale == "z":
-        heights, threshold = glm.t_to_z(heights, df), float(glm.t_to_z(np.array(threshold), df))
+        heights, threshold = to_z(heights), float(to_z(np.array(threshold)))
     return clusters.masses(labels, heights, threshold if fitted.mass == "excess" else 0.0)
 
 
 def _random_fields(fitted: _Fitted, rows: list[ClusterRow]) -> dict[str, Any]:
-    if fitted.observed.by_arm is not None:
-        return {"status": "not known: random fields take one residual variance for all"}
-    brain = fitted.maps.brain
-    tile = fitted.fit.tile if brain is None else _tile_of(brain)
+    tile = fitted.form.residual_tile
+    if isinstance(tile, str):
+        return {"status": f"not known: {tile}"}
     return random_field_inference.fields(
         fitted.maps,
         rows,
         fitted.inference,
         residuals=residual_smoothness.residual_rows(tile, fitted.model.matrix),
         images=len(fitted.model.participants),
-        df=fitted.partial.df,
+        df=fitted.form.df,
         threshold=fitted.observed.threshold,
     )
 
 
-def _tile_of(maps: Maps) -> Callable[[int, int], np.ndarray]:
-    return lambda start, stop: maps.values[:, start:stop].T
-
-
 def _add_sizes(fitted: _Fitted, tested: _Tested, is_cbf: bool) -> None:
     """Add each cluster's mean effect with its interval, in the maps' unit, in percent and as Hedges' g."""
-    rows, labels, partial = tested.rows, tested.labels, fitted.partial
+    rows, labels, joint = tested.rows, tested.labels, fitted.model.is_joint
     if not rows:
         return
-    means = effect_sizes.cluster_means(np.asarray(fitted.maps.values).T, labels, len(rows))
-    fit = differences.fit(means.T, partial)
-    t: np.ndarray = fit.t
-    df: float | np.ndarray = partial.df
-    if fitted.observed.by_arm is not None:
-        by_arm = fitted.observed.by_arm.fitted_to(fit).observed(np.arange(len(partial.x))[None])
-        t, df = by_arm.v, by_arm.df
-    low, high = effect_sizes.interval(fit.effect, t, df)
-    results.add(rows, "effect_mean", fit.effect)
-    results.add(rows, "effect_low", low)
-    results.add(rows, "effect_high", high)
+    size = fitted.form.sizes(lambda values: effect_sizes.cluster_means(np.asarray(values).T, labels, len(rows)).T)
+    results.add(rows, "effect_mean", size.effect)
+    if not joint:
+        low, high = effect_sizes.interval(size.effect, size.t, size.df)
+        results.add(rows, "effect_low", low)
+        results.add(rows, "effect_high", high)
     if fitted.model.kind.is_slope:
         return
     if is_cbf:
         sizes = np.bincount(labels, minlength=len(rows) + 1)
         baseline = np.bincount(labels, fitted.maps.baseline, len(rows) + 1)[1:] / sizes[1:]
-        results.add(rows, "percent_mean", results.percent(fit.effect, baseline))
-    size = effect_sizes.hedges_g(fit.t, partial.scale, partial.df)
-    results.add(rows, "hedges_g", size.g)
-    results.add(rows, "hedges_g_low", size.low)
-    results.add(rows, "hedges_g_high", size.high)
+        results.add(rows, "percent_mean", results.percent(size.effect, baseline))
+    if joint:
+        return
+    standardised = effect_sizes.hedges_g(size.equal_t, size.scale, fitted.form.df)
+    results.add(rows, "hedges_g", standardised.g)
+    results.add(rows, "hedges_g_low", standardised.low)
+    results.add(rows, "hedges_g_high", standardised.high)
 
 
 def _definitions(fitted: _Fitted, null: Null) -> dict[str, Any]:
@@ -349,7 +321,7 @@ def _definitions(fitted: _Fitted, null: Null) -> dict[str, Any]:
         fitted.observed.threshold,
         mass=fitted.mass is not None,
         enhancement=fitted.enhancement,
-        heights="z of v" if fitted.observed.on == "z" else "t",
+        heights="z of v" if fitted.observed.on == "z" else fitted.observed.on,
     )
     limits = {
         "voxel": ("critical_t", null.largest_t),

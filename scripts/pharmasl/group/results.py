@@ -160,8 +160,11 @@ def estimates(
     df: float | np.ndarray,
     is_cbf: bool,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The maps of the effect: coefficient, percent of baseline, t, z, q; and what its q mean."""
-    p = special.stdtr(df, -np.abs(t)) * 2 if inference.two_sided else special.stdtr(df, -t)
+    """The maps of the effect: coefficient, percent of baseline, t (F of several effects), z, q; and what its q mean."""
+    if model.is_joint:
+        p = special.fdtrc(len(model.weights), df, t)
+    else:
+        p = special.stdtr(df, -np.abs(t)) * 2 if inference.two_sided else special.stdtr(df, -t)
     q, discovery = false_discovery(p, inference)
     volumes = {"effect": effect, "t": t, "z": z, "qfdr": -np.log10(np.maximum(q, LEAST_P))}
     # A slope is no difference of means, whatever it is divided by.

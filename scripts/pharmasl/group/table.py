@@ -24,7 +24,10 @@ COLUMNS: dict[str, str | dict[str, Any]] = {
     "x": {"Description": "Right of the template's origin", "Units": "mm"},
     "y": {"Description": "In front of the template's origin", "Units": "mm"},
     "z": {"Description": "Above the template's origin", "Units": "mm"},
-    "sign": {"Description": "Direction of the effect", "Levels": {"+": "t above 0", "-": "t below 0"}},
+    "sign": {
+        "Description": "Direction of the effect; none where several effects are tested together",
+        "Levels": {"+": "t above 0", "-": "t below 0"},
+    },
     "size_voxels": "Voxels of the cluster; on its first peak only, as all columns of the cluster",
     "volume_mm3": {"Description": "Volume of the cluster", "Units": "mm^3"},
     "p_verdict": (
@@ -39,9 +42,14 @@ COLUMNS: dict[str, str | dict[str, Any]] = {
     "p_fwe_tfce": "Family-wise p of the threshold-free cluster enhancement at the peak, by permutation",
     "p_rft_peak": "Family-wise p of the peak's t by random fields, as SPM has it (doubled for two tails)",
     "q_fdr": "False discovery rate at which the peak's voxel is declared",
-    "t": "Student's t at the peak; Aspin-Welch v where each arm has a variance of its own",
-    "z_score": "Standard normal quantile with the tail probability of t",
-    "effect": "Tested coefficient at the peak; its unit stands in the analysis' inference.json",
+    "t": (
+        "Student's t at the peak; Aspin-Welch v where each arm has a variance of its own; F where several effects are tested "
+        "together"
+    ),
+    "z_score": "Standard normal quantile with the tail probability of t (F)",
+    "effect": (
+        "Tested coefficient at the peak, of several the largest in absolute value; its unit stands in the analysis' inference.json"
+    ),
     "effect_mean": f"Tested coefficient of the cluster's mean; {_CHOSEN}",
     "effect_low": "Lower limit of its 95 % interval, which the choice is not in",
     "effect_high": "Upper limit of its 95 % interval",
@@ -156,6 +164,7 @@ def rows(
     """
     results = {row["cluster"]: row for row in inference.get("clusters", [])}
     fields = inference.get("random_fields") or {}
+    joint = (inference.get("model") or {}).get("df_tested") is not None
     t = maps["t"]
     index = np.argwhere(clusters > 0)
     labels = clusters[tuple(index.T)]
@@ -174,7 +183,7 @@ def rows(
                 "cluster": int(clusters[at]),
                 "peak": number,
                 **{axis: round(float(value), 2) + 0.0 for axis, value in zip(("x", "y", "z"), places[k])},
-                "sign": "+" if t[at] > 0 else "-",
+                "sign": None if joint else "+" if t[at] > 0 else "-",
                 **{key: _short(10.0 ** -float(maps[name][at])) for key, name in _LOGARITHMS.items()},
                 "p_rft_peak": _peak(fields, abs(float(t[at]))),
                 "t": _short(t[at]),

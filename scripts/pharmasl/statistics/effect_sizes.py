@@ -139,14 +139,14 @@ def noncentrality_interval(t: ArrayLike, df: ArrayLike, level: float = 0.95) -> 
     return out[0], out[1]
 
 
-def hedges_g(t: ArrayLike, scale: float, df: float, level: float = 0.95) -> StandardisedEffect:
+def hedges_g(t: ArrayLike, scale: float | np.ndarray, df: float, level: float = 0.95) -> StandardisedEffect:
     """Standardised effects of a linear model's tested term.
 
     Parameters
     ----------
     t : array_like
         Student's t of the term.
-    scale : float
+    scale : float or ndarray
         Length of the tested term after the other terms are regressed out, ``glm.Model.scale``: 1 / sqrt(c (X'X)^-1 c'). For two
         arms without covariates that is sqrt(n1 n2 / (n1 + n2)).
     df : float

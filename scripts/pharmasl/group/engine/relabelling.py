@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pharmasl.group.engine.glm import PartialForm
+from pharmasl.group.engine.voxel_design import VoxelDesign
 
 # Random relabellings made at a time: bounds the temporary memory, and does not change them.
 _ROWS = 256
@@ -66,11 +67,11 @@ class Relabellings:
         return self.shape[1]
 
     def apply(self, b: int, x: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The tested term (n,) and the basis of the others (n, k) under relabelling b."""
+        """The tested term, (n,) or (n, q), and the basis of the others (n, k) under relabelling b."""
         if self.permutations is not None:
             x, basis = x[self.permutations[b]], basis[self.permutations[b]]
         if self.signs is not None:
-            x, basis = x * self.signs[b], basis * self.signs[b][:, None]
+            x, basis = (x.T * self.signs[b]).T, basis * self.signs[b][:, None]
         return x, basis
 
 
@@ -241,4 +242,34 @@ def smallest_p(model: PartialForm, relabellings: Relabellings, two_sided: bool) 
         if (abs(cosine) if two_sided else cosine) > 1 - 1e-9:
             overlap = np.linalg.norm(basis.T @ model.basis) ** 2
             hits += overlap > model.basis.shape[1] - 1e-9
+    return float(hits / relabellings.number)
+
+
+def smallest_p_of_columns(design: VoxelDesign, relabellings: Relabellings, two_sided: bool) -> float:
+    """The smallest p of a model whose columns differ from voxel to voxel, or of which several are tested.
+
+    With maps among the columns no two participants are alike: only the observed labelling itself gives the observed statistic in any
+    data, and that with all signs flipped where both signs count.
+
+    Parameters
+    ----------
+    design : pharmasl.group.engine.voxel_design.VoxelDesign
+    relabellings : Relabellings
+    two_sided : bool
+        Of one column; F has one side.
+    """
+    if design.own:
+        same = np.ones(relabellings.number, dtype=bool)
+        if relabellings.permutations is not None:
+            same &= (relabellings.permutations == np.arange(relabellings.participants)).all(axis=1)
+        if relabellings.signs is not None:
+            signs = relabellings.signs
+            same &= (signs == 1).all(axis=1) | ((two_sided or design.columns > 1) & (signs == -1).all(axis=1))
+        return float(same.mean())
+    hits = 0
+    for b in range(relabellings.number):
+        tested, basis = relabellings.apply(b, design.tested, design.basis)
+        overlap = np.linalg.norm(tested.T @ design.tested) ** 2
+        if overlap > design.columns - 1e-9:
+            hits += np.linalg.norm(basis.T @ design.basis) ** 2 > basis.shape[1] - 1e-9
     return float(hits / relabellings.number)

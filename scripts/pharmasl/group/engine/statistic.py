@@ -15,12 +15,15 @@ from pharmasl.group.engine.differences import Differences
 from pharmasl.group.engine.glm import PartialForm
 
 EQUAL, BY_ARM = "equal", "by_arm"
+# What heights are where several effects are tested together.
+F = "F"
 # A note is written where this share of voxels or more has a ratio of variances beyond what equal variances give in 5 %.
 MANY = 0.2
 WORDS = {
     EQUAL: "Student's t, ordinary least squares, one residual variance for all",
     BY_ARM: "Aspin-Welch v, ordinary least squares, a residual variance for each arm (Winkler et al. 2014), compared as z",
 }
+WORDS_OF_F = "F, ordinary least squares, one residual variance for all: all tested effects together, of any sign"
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,15 @@ class Statistic:
     ----------
     kind : {"equal", "by_arm"}
     t : ndarray of shape (V,)
-        Student's t, or v.
+        Student's t, v, or F.
     df : float or ndarray of shape (V,)
     z : ndarray of shape (V,)
         With the same tail probability.
     heights : ndarray of shape (V,)
-        What is searched for maxima and clusters: t, or the z of v.
+        What is searched for maxima and clusters: t, F, or the z of v.
     threshold : float
         Cluster-forming height.
-    on : {"t", "z"}
+    on : {"t", "z", "F"}
         What heights are.
     by_arm : pharmasl.group.engine.aspin_welch.ByArm or None
     variances : dict or None
