@@ -332,6 +332,7 @@ def statistics(
     }
     content: dict[str, Any] = {
         "two_sided": two_sided,
+        "heights": heights,
         "correction": f"family-wise over the mask{' and both signs' if heights != statistic.F else ''}, for each statistic on its own"
         if scale == "t"
         else "false discovery rate alone",

@@ -164,7 +164,7 @@ def rows(
     """
     results = {row["cluster"]: row for row in inference.get("clusters", [])}
     fields = inference.get("random_fields") or {}
-    joint = "df_tested" in (inference["model"] if "model" in inference else {})
+    joint = (inference.get("tests") or {}).get("heights") == "F"
     t = maps["t"]
     index = np.argwhere(clusters > 0)
     labels = clusters[tuple(index.T)]
