@@ -206,20 +206,25 @@ def region_values(
     InputError
         If the table has no row for a participant, session and contrast, or two, or something other than a number.
     """
+    taken = ("followup", "baseline") if outcome == CHANGE else (outcome,)
+    read = [scan_region_values(path, participants, contrast, [sessions[which]] * len(participants)) for which in taken]
+    return read[0] - read[1] if outcome == CHANGE else read[0]
+
+
+def scan_region_values(
+    path: FilePath, participants: Sequence[str], contrast: str, sessions: Sequence[str]
+) -> np.ndarray:
+    """A region's value at the session of each row; ``sessions`` are labels, all else as for :func:`region_values`."""
     values: dict[tuple[str, str, str], str | None] = {}
     for row in tables.read_table(path):
         key = (*scan_labels(row), row["contrast"])
         if key in values:
             raise InputError(path, "participant_id, session, contrast", key, "one row each", "Make the table again.")
         values[key] = row["cbf"]
-    taken = ("followup", "baseline") if outcome == CHANGE else (outcome,)
-    read = []
-    for name in participants:
-        own = [
-            _value(values, (bare_label(name, "sub"), bare_label(sessions[which], "ses"), contrast), path)
-            for which in taken
-        ]
-        read.append(own[0] - own[1] if outcome == CHANGE else own[0])
+    read = [
+        _value(values, (bare_label(name, "sub"), bare_label(session, "ses"), contrast), path)
+        for name, session in zip(participants, sessions)
+    ]
     return np.array(read)
 
 

@@ -83,7 +83,7 @@ def build(
         raise ValueError(f"{analysis.contrast}: an analysis without a formula")
     sample = Sample.read(rows.participants, table, file)
     _check_arms(sample, arms, analysis.arm)
-    values = _table(formula, sample, arms, rows, numbers or {})
+    values = _table(formula, sample, arms, rows, numbers)
     made = formula_designs.design(formula, values)
     test = formula_tests.test(made, analysis.test)
     kept = _kept(made, sample, arms, rows) if analysis.constrained_baseline else np.arange(len(made.names))
@@ -150,8 +150,11 @@ def _table(formula: Formula, sample: Sample, arms: Arms, rows: DesignRows, numbe
             values[f"visit({column})"] = [
                 row.get(f"{column}_{label}") for row, label in zip(sample.rows, rows.sessions)
             ]
-    for place, name in enumerate([*(f"roi({', '.join(pair)})" for pair in formula.regions), "global"]):
-        values[name] = numbers[name].tolist() if name in numbers else stand_in(len(sample.rows), place)
+    measured = [f"roi({', '.join(pair)})" for pair in formula.regions]
+    measured += ["global"] if "global" in formula.variables else []
+    for place, name in enumerate(measured):
+        # Stand-ins never take the place of values that were not read.
+        values[name] = stand_in(len(sample.rows), place) if numbers is None else numbers[name].tolist()
     return Table(columns=values, rows=sample.participants, levels=levels, file=sample.file)
 
 

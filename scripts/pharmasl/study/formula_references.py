@@ -99,7 +99,13 @@ def _rows(field: str, analysis: Analysis, formula: Formula) -> Iterator[InputErr
         yield formula.refusal(
             ", ".join(alone), "terms of participants, for one row per participant", "Explain cbf, or take the term out."
         )
-    if "baseline" in formula.maps and formula.outcome not in (CHANGE, FOLLOWUP):
+    if of_scans and formula.maps:
+        yield formula.refusal(
+            ", ".join(formula.maps),
+            "no maps among the terms of cbf: mixed models take numbers alone",
+            "Explain change or followup, or take the region's value by roi(region, contrast).",
+        )
+    if not of_scans and "baseline" in formula.maps and formula.outcome not in (CHANGE, FOLLOWUP):
         yield formula.refusal(
             f"{formula.outcome} ~ ... baseline", "followup (or change) adjusted for the baseline", "Explain followup."
         )
