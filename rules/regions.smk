@@ -199,6 +199,33 @@ rule region_models:
         "../scripts/region_models.py"
 
 
+rule global_effect:
+    input:
+        design=rules.group_statistics.output.design,
+        inference=rules.group_statistics.output.inference,
+        global_values=rules.global_values.output.contrasts,
+    output:
+        table=group("global", ".tsv"),
+    log:
+        log_of("global_effect", "{analysis}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
+        sessions=per("analysis", TARGETS.analysis_sessions),
+        is_cbf=per("analysis", TARGETS.is_cbf_absolute),
+        blinded=SETTINGS.blinded,
+        code=code("global_effect"),
+    message:
+        "Testing on global CBF: {wildcards.analysis}"
+    script:
+        "../scripts/global_effect.py"
+
+
 rule seed_slopes:
     input:
         participants=PATHS.participants("seed_slopes"),

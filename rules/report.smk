@@ -112,6 +112,7 @@ rule report:
         analyses_regions=TARGETS.analysis_files(rules.region_models.output.regions),
         analyses_parcels=TARGETS.analysis_files(rules.region_models.output.parcels),
         analyses_region_figures=TARGETS.analysis_files(rules.region_figure.output.figure),
+        analyses_global=TARGETS.analysis_files(rules.global_effect.output.table),
         conjunctions=TARGETS.filled(rules.conjunction.output.inference, "conjunction", SETTINGS.conjunctions),
         seed_slopes=[rules.seed_slopes.output.table] if TARGETS.seeded_analyses() else [],
         left_out_tests=TARGETS.left_out_files("test.json"),

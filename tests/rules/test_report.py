@@ -24,7 +24,14 @@ from pharmasl.perfusion import kinetics
 from pharmasl.quality.measure_columns import COLUMNS as QUALITY
 from pharmasl.quality.measure_columns import EXCLUSIONS, METRICS
 from pharmasl.regions import region_columns, seed_slopes
-from pharmasl.report import analyses_section, methods_perfusion, methods_section, page, participants_section
+from pharmasl.report import (
+    analyses_section,
+    global_section,
+    methods_perfusion,
+    methods_section,
+    page,
+    participants_section,
+)
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
 from pharmasl.study import configuration, settings, sheets
@@ -260,6 +267,7 @@ def study(tmp_path_factory):
     tables.write_json(here / "cbf.json", sidecar())
     tables.write_table(here / "flow.tsv", flow_rows(names, arm), flow.COLUMNS)
     write_regions(here)
+    write_global(here)
     Image.new("RGB", (60, 40), "white").save(here / "picture.png")
     return SimpleNamespace(here=here, config=config, names=names)
 
@@ -284,6 +292,18 @@ def write_regions(here):
     ]
     tables.write_table(here / "in_parcels.tsv", parcels, columns)
     tables.write_table(here / "in_no_parcels.tsv", [], columns)
+
+
+def write_global(here):
+    """The effect on global CBF, over the brain and over grey matter."""
+    row = {"contrast": "rest", "effect": "arm", "se": 2.0, "ci_low": -5.0, "ci_high": 3.0, "statistic": "t", "df": 6.0}
+    rows = [
+        {**row, "reference": "brain", "estimate": -1.0, "value": -0.5, "p": 0.63, "note": None},
+        {**row, "reference": "grey_matter", "estimate": -1.5, "value": -0.7, "p": 0.51, "note": None},
+    ]
+    columns = dict.fromkeys([*rows[0], "df_effect"], "x")
+    tables.write_table(here / "global.tsv", rows, columns)
+    tables.write_table(here / "no_global.tsv", [], columns)
 
 
 def flow_rows(names, arm):
@@ -332,6 +352,7 @@ def inputs(study, **changes):
         "analyses_regions": [here / "in_regions.tsv", here / "in_no_regions.tsv"],
         "analyses_parcels": [here / "in_parcels.tsv", here / "in_no_parcels.tsv"],
         "analyses_region_figures": [here / "picture.png"] * 2,
+        "analyses_global": [here / "global.tsv", here / "no_global.tsv"],
         "conjunctions": [here / "conjunction.json"],
         "craving_scores": [here / "craving_scores.tsv"],
         "craving_model": [here / "craving_model.tsv"],
@@ -488,6 +509,25 @@ def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     assert "smoothness 4.1 x 4.2 x 4.3 voxels, 44 resels; in doubt: rough" in text
     assert "This analysis was not run: seed cluster_one has no values." in text
     assert f"most by {HOSTILE} (50)." in text
+
+
+def test_the_effect_on_global_cbf_is_told_beside_the_maps(whole):
+    text = Page(whole).text.replace("\u00a0", " ")
+    assert (
+        "Global CBF itself, absolute, by the same model: over the grey matter \u22121.50 mL/100 g/min (95 % CI \u22125.00 to "
+        "3.00), p = 0.51 and over the brain \u22121.00 mL/100 g/min (95 % CI \u22125.00 to 3.00), p = 0.63."
+    ) in text
+    assert "The maps are of relative CBF" not in text
+
+
+def test_relative_cbf_is_told_beside_the_global_effect(study):
+    unit = "mL/100 g/min of relative CBF (brain mean of each scan scaled to 50)"
+    scaling = {"scaling": "proportional", "reference": "brain", "meaning": "each scan divided by its mean"}
+    block = {"effect": {"unit": unit}, "cbf_unit": unit, "scaling": scaling, "alpha": 0.1}
+    relative, of_global = global_section.sentences(study.here / "global.tsv", block)
+    assert relative == "The maps are of relative CBF: each scan divided by its mean."
+    assert "mL/100 g/min (90" in of_global
+    assert "relative" not in of_global
 
 
 def test_an_analysis_is_told_in_declared_regions_first_and_in_parcels(whole):
@@ -738,7 +778,8 @@ def test_a_single_scan_without_group_analyses(study):
     tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})
     tables.write_table(here / "one_unusable.tsv", [], EXCLUSIONS)
     lists = ("analyses_tables", "analyses_inference", "analyses_figures", "analyses_designs", "conjunctions")
-    lists += ("analyses_regions", "analyses_parcels", "analyses_region_figures", "craving_scores", "craving_model")
+    lists += ("analyses_regions", "analyses_parcels", "analyses_region_figures", "analyses_global")
+    lists += ("craving_scores", "craving_model")
     text = write(
         study,
         "one.html",

@@ -233,14 +233,23 @@ SENSITIVITY = {
 }
 VERDICT = {"trial_verdict": 1}
 IN_REGIONS = {"region_models": 3, "region_figure": 3}
-ANALYSES = {"group_statistics": 3, "cluster_table": 3, "group_figure": 3, **IN_REGIONS, **VERDICT, **FLOW}
+OF_GLOBAL = {"global_effect": 3}
+ANALYSES = {
+    "group_statistics": 3,
+    "cluster_table": 3,
+    "group_figure": 3,
+    **IN_REGIONS,
+    **OF_GLOBAL,
+    **VERDICT,
+    **FLOW,
+}
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
 CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1}
 GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
 CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
 # From contrast maps on.
-MAPS = together(GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "study_quality": 1})
+MAPS = together(GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "global_values": 1, "study_quality": 1})
 ANATOMY = {"prepare_anatomy": 1, "normalise_anatomy": 1, "segment_anatomy": 1}
 SCANS = {"align_perfusion": 6, "quantify_perfusion": 6, "scan_quality": 6, "session_contrast": 4}
 # A scan at rest takes part in rest_interaction and in the seed, not in cue_interaction.
@@ -281,6 +290,7 @@ CHANGES = {
             "group_figure": 1,
             "region_models": 1,
             "region_figure": 1,
+            "global_effect": 1,
             **FLOW,
         },
     ),
@@ -351,13 +361,14 @@ CHANGES = {
             "group_figure": 1,
             "region_models": 1,
             "region_figure": 1,
+            "global_effect": 1,
             "trial_verdict": 1,
             **FLOW,
         },
     ),
     "a map of the analysis that gives the seed deleted": (
         removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
-        together(GROUP, {"group_statistics": 2, "cluster_table": 2, "group_figure": 2}),
+        together(GROUP, {"group_statistics": 2, "cluster_table": 2, "group_figure": 2, "global_effect": 2}),
     ),
     "a scan's CBF deleted": (
         removed("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.nii.gz"),

@@ -44,7 +44,7 @@ _COMMON: Mapping[str, Any] = {
 
 
 def columns(
-    which: Mapping[str, str], *, unit: str, alpha: float, size: int, complete: int, relabelling: Mapping[str, Any]
+    which: Mapping[str, Any], *, unit: str, alpha: float, size: int, complete: int, relabelling: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The data dictionary of a table.
 

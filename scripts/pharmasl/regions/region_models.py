@@ -101,12 +101,12 @@ def write(files: RegionFiles, outputs: RegionTables, question: Question) -> None
         family = Family(tests=(), size=0, complete=0)
         if model is not None:
             values = read()
-            family, means = _test(model, values, question), _baselines(model, values, question)
+            family, means = tested_regions(model, values, question), baselines(model, values, question)
             for names, chosen, one, mean in zip(values.names, values.chosen, family.tests, means):
                 common = {**names, "contrast": question.analysis.contrast}
                 if "roi" in names:
                     common["defined_by_same_data"] = bool(chosen)
-                rows += [{**common, **row} for row in _rows(one, bool(chosen), mean, question)]
+                rows += [{**common, **row} for row in test_rows(one, bool(chosen), mean, question)]
         tables.write_table(path, rows, _dictionary(which, family, block, question))
 
 
@@ -155,8 +155,15 @@ def _maps(model: Model, values: VisitValues, question: Question) -> dict[str, np
     return maps
 
 
-def _test(model: Model, values: VisitValues, question: Question) -> Family:
-    """The tests of all regions of a table."""
+def tested_regions(model: Model, values: VisitValues, question: Question) -> Family:
+    """The tests of all regions of a table.
+
+    Parameters
+    ----------
+    model : Model
+    values : VisitValues
+    question : Question
+    """
     if not values.names:
         return Family(tests=(), size=0, complete=0)
     maps = _maps(model, values, question)
@@ -179,8 +186,15 @@ def _test(model: Model, values: VisitValues, question: Question) -> Family:
     return dataclasses.replace(family, tests=tuple(tests))
 
 
-def _baselines(model: Model, values: VisitValues, question: Question) -> np.ndarray:
-    """Mean CBF at baseline of the model's participants, shape (R,); NaN where a percentage has no meaning."""
+def baselines(model: Model, values: VisitValues, question: Question) -> np.ndarray:
+    """Mean CBF at baseline of the model's participants, shape (R,); NaN where a percentage has no meaning.
+
+    Parameters
+    ----------
+    model : Model
+    values : VisitValues
+    question : Question
+    """
     none = np.full(len(values.names), np.nan)
     if not values.names or not question.is_cbf or model.kind.is_slope or "baseline" not in question.sessions:
         return none
@@ -190,8 +204,18 @@ def _baselines(model: Model, values: VisitValues, question: Question) -> np.ndar
     return np.divide(np.nansum(cbf, axis=0), known.sum(axis=0), out=none, where=known.any(axis=0))
 
 
-def _rows(one: RegionTest, chosen: bool, baseline: float, question: Question) -> Iterator[dict[str, Any]]:
-    """The rows of one region: its test, and below a test of several effects each of them."""
+def test_rows(one: RegionTest, chosen: bool, baseline: float, question: Question) -> Iterator[dict[str, Any]]:
+    """The rows of one region: its test, and below a test of several effects each of them.
+
+    Parameters
+    ----------
+    one : RegionTest
+    chosen : bool
+        Whether the region is a cluster of an analysis of this trial.
+    baseline : float
+        Mean CBF at baseline, of which the effect is told in percent; NaN for none.
+    question : Question
+    """
     notes = [note for note in (_CHOSEN if chosen else None, one.note) if note]
     row: dict[str, Any] = {"n": len(one.participants), "note": "; ".join(notes) or None}
     joint = one.statistic == "F"

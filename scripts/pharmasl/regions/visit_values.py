@@ -1,6 +1,6 @@
 """CBF of all regions of a table by contrast, participant and session: declared regions, or the parcels of an atlas."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,33 @@ class VisitValues:
                 fix="Make the table again.",
             )
         return self.frame.reindex(index).to_numpy(dtype=np.float64)
+
+
+def of_references(
+    values: Mapping[tuple[str, str | None, str], Sequence[float]], references: Sequence[str], file: FilePath
+) -> VisitValues:
+    """Global CBF, each reference in the place of a region.
+
+    Parameters
+    ----------
+    values : mapping
+        Participant, session and contrast to a value per reference, NaN where missing.
+    references : sequence of str
+        Where means are taken.
+    file : path-like
+        For messages.
+    """
+    index = pd.MultiIndex.from_tuples(
+        [(contrast, bare_label(who, "sub"), bare_label(session or "", "ses")) for who, session, contrast in values],
+        names=_VISIT,
+    )
+    return VisitValues(
+        names=[{"reference": name} for name in references],
+        frame=pd.DataFrame(list(values.values()), index=index, columns=list(references), dtype=np.float64),
+        # No family: each mean is told by itself.
+        chosen=np.ones(len(references), dtype=bool),
+        file=file,
+    )
 
 
 def _wide(long: pd.DataFrame, key: str, regions: Sequence[str]) -> pd.DataFrame:

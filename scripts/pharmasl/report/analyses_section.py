@@ -10,7 +10,7 @@ from pharmasl.figures.numerals import p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
-from pharmasl.report import pictures, regions_section
+from pharmasl.report import global_section, pictures, regions_section
 from pharmasl.report.analysis_clusters import SHOWN, clusters
 from pharmasl.report.analysis_definitions import Block, Definition, tested
 from pharmasl.report.regions_section import RegionsFiles, RegionsSection
@@ -173,13 +173,15 @@ def conjunction(name: str, inference: FilePath) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisFiles:
-    """The files of an analysis: cluster table, inference block, pictures of the map and of the design, and those of its regions."""
+    """The files of an analysis: cluster table, inference block, pictures of the map and of the design, those of its regions, and
+    its effect on global CBF."""
 
     table: FilePath
     inference: FilePath
     figure: FilePath
     design: FilePath
     regions: RegionsFiles | None = None
+    global_effect: FilePath | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +207,8 @@ class AnalysisSection:
         Content of ``{analysis}_inference.json``.
     regions : RegionsSection or None
         The same in the declared regions and in parcels.
+    global_effect : sequence of str
+        The effect on global CBF.
     """
 
     name: str
@@ -221,6 +225,7 @@ class AnalysisSection:
     notes: Sequence[str]
     block: Block
     regions: RegionsSection | None
+    global_effect: Sequence[str]
 
 
 def section(
@@ -259,4 +264,7 @@ def section(
         notes=notes(results, regions),
         block=results.block,
         regions=None if files.regions is None else regions_section.section(files.regions, results.block),
+        global_effect=[]
+        if files.global_effect is None
+        else global_section.sentences(files.global_effect, results.block),
     )

@@ -168,9 +168,16 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         RegionsFiles(regions=regions, parcels=parcels, figure=figure)
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
-    sections = zip(settings.analyses.items(), *paths, in_regions, strict=True)
-    for (name, analysis), table, inference, figure, design, regions in sections:
-        own = AnalysisFiles(table=table, inference=inference, figure=figure, design=design, regions=regions)
+    sections = zip(settings.analyses.items(), *paths, in_regions, files.analyses_global, strict=True)
+    for (name, analysis), table, inference, figure, design, regions, of_global in sections:
+        own = AnalysisFiles(
+            table=table,
+            inference=inference,
+            figure=figure,
+            design=design,
+            regions=regions,
+            global_effect=of_global,
+        )
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions
         yield analyses_section.section(name, own, role=role, sessions=sessions, regions=settings.rois)

@@ -27,6 +27,8 @@ class ReportFiles:
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
     analyses_regions, analyses_parcels, analyses_region_figures : sequence of path-like
         ``_regions.tsv``, ``_parcels.tsv``, and their picture.
+    analyses_global : sequence of path-like
+        ``_global.tsv``.
     conjunctions : sequence of path-like
         ``_inference.json`` of each conjunction.
     seed_slopes : path-like or None
@@ -60,6 +62,7 @@ class ReportFiles:
     analyses_regions: Sequence[FilePath]
     analyses_parcels: Sequence[FilePath]
     analyses_region_figures: Sequence[FilePath]
+    analyses_global: Sequence[FilePath]
     conjunctions: Sequence[FilePath]
     seed_slopes: FilePath | None
     left_out_tests: Sequence[FilePath]

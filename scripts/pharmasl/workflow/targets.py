@@ -240,6 +240,11 @@ class Targets:
         """Whether the contrast of an analysis is a CBF."""
         return self.settings.contrasts[self.settings.analyses[analysis].contrast].is_cbf
 
+    def is_cbf_absolute(self, analysis: str) -> bool:
+        """Whether the contrast of an analysis would be a CBF if nothing were taken off its scans."""
+        contrast = self.settings.contrasts[self.settings.analyses[analysis].contrast]
+        return dataclasses.replace(contrast, scaling="absolute").is_cbf
+
     def analysis_scaling(self, analysis: str) -> dict[str, Any]:
         """How the scans of an analysis' contrast are scaled, and over what their mean is taken."""
         contrast = self.settings.contrasts[self.settings.analyses[analysis].contrast]
