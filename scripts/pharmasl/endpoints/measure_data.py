@@ -83,6 +83,19 @@ def formula_of(asked: MeasureModel, file: str = "config") -> Formula:
     return formula
 
 
+def participant_terms(formula: Formula) -> str:
+    """The terms of a formula that are of participants, not of their scores or sessions, as text; the arm is among them always."""
+    factors = {factor.text: factor for factor in formula.factors}
+    texts = [ARM]
+    for term in formula.terms:
+        variables = {name for text in term for name in factors[text].variables}
+        if term and not variables & {BASELINE, SESSION}:
+            texts.append(
+                ":".join(text if factors[text].function or text.isidentifier() else f"`{text}`" for text in term)
+            )
+    return " + ".join(dict.fromkeys(texts))
+
+
 def used_sessions(formula: Formula, measured: Measured) -> tuple[str, ...]:
     """The sessions whose scores the model explains."""
     sessions = measured.sessions

@@ -119,7 +119,12 @@ def fit(model: EndpointModel, variance: str) -> Fit:
 
 
 def contrasts(
-    design: np.ndarray, responses: np.ndarray, weights: np.ndarray, participants: Sequence[str] | None
+    design: np.ndarray,
+    responses: np.ndarray,
+    weights: np.ndarray,
+    *,
+    participants: Sequence[str] | None,
+    variance: str = EQUAL,
 ) -> TTests:
     """The t test of one weighted sum of coefficients for many responses of one design.
 
@@ -130,6 +135,8 @@ def contrasts(
     weights : ndarray of shape (terms,)
     participants : sequence of str or None
         Of each row of a mixed model; None for least squares.
+    variance : {"equal", "robust"}
+        Of least squares.
 
     Returns
     -------
@@ -142,6 +149,10 @@ def contrasts(
     inverse = np.linalg.inv(design.T @ design)
     coefficients = inverse @ (design.T @ responses)
     df = np.full(responses.shape[1], float(len(design) - design.shape[1]))
-    variance = ((responses - design @ coefficients) ** 2).sum(axis=0) / df
-    se = np.sqrt(variance * (weights @ inverse @ weights))
+    squares = (responses - design @ coefficients) ** 2
+    if variance == ROBUST:
+        leverage = np.einsum("ni,ij,nj->n", design, inverse, design)
+        se = np.sqrt((design @ (inverse @ weights) / (1 - leverage)) ** 2 @ squares)
+    else:
+        se = np.sqrt(squares.sum(axis=0) / df * (weights @ inverse @ weights))
     return t_tests(weights @ coefficients, se, df)
