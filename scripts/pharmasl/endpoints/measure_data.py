@@ -237,12 +237,4 @@ def build(
             "Add sessions, or model followup.",
         )
     test = formula_tests.test(made, asked.test)
-    if formula.outcome == SCORE and len(test.weights) > 1:
-        raise InputError(
-            file,
-            f"endpoints.{asked.name}.test",
-            test.words,
-            "one difference, in a mixed model",
-            "Name it by weights of levels, such as {arm: {high: 1, placebo: -1}, session: {T2: 1, T1: -1}}.",
-        )
     return EndpointModel(formula=formula, rows=own, design=made, test=test)

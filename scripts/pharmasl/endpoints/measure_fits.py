@@ -9,7 +9,7 @@ from scipy.special import fdtrc
 from statsmodels.regression.linear_model import OLS
 
 from pharmasl.endpoints.measure_data import EndpointModel
-from pharmasl.statistics import mixed_model
+from pharmasl.statistics import mixed_f_tests, mixed_model
 from pharmasl.statistics.t_tests import TTest, TTests, t_test, t_tests
 
 EQUAL, ROBUST = "equal", "robust"
@@ -107,8 +107,9 @@ class Mixed:
         return mixed_model.kenward_roger(self._fit, self._design, self._participants, weights, level).single()
 
     def joint(self, weights: np.ndarray) -> FTest:
-        """Refused where the model is built."""
-        raise NotImplementedError(f"{len(weights)} contrasts of a mixed model")
+        """Kenward and Roger's F test of several weighted sums."""
+        test = mixed_f_tests.kenward_roger(self._fit, self._design, self._participants, weights)
+        return FTest(float(test.f[0]), test.df1, float(test.df2[0]), float(test.p[0]))
 
 
 def fit(model: EndpointModel, variance: str) -> Fit:

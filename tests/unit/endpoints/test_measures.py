@@ -14,6 +14,8 @@ from pharmasl.files import tables
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "endpoints.json").read_text())
 
+MIXED = "score ~ arm * session + stratum + (1 | participant)"
+
 
 def _reference():
     columns = {name: REFERENCE[name] for name in ("stratum", "age")}
@@ -49,10 +51,15 @@ def test_a_formula_says_the_same_and_the_robust_error_is_hc3():
 
 def test_the_mixed_model_is_that_of_lmer_with_kenward_and_rogers_tests():
     contrast = {"arm": {"baclofen": 1, "placebo": -1}, "session": {"T2": 1, "T1": -1}}
-    rows = _answers(_reference(), model="score ~ arm * session + stratum + (1 | participant)", test=contrast)
+    rows = _answers(_reference(), model=MIXED, test=contrast)
     row = _only(rows, "test")
     # lmer's optimum is known to fewer digits than ours.
     assert [row.estimate, row.se, row.df, row.t, row.p] == pytest.approx(REFERENCE["mixed"], rel=1e-5)
+    joint = _only(_answers(_reference(), model=MIXED, test="arm:session"), "test")
+    assert [joint.f, joint.df_numerator, joint.df] == pytest.approx(
+        [REFERENCE["joint"][0] * REFERENCE["joint"][3], *REFERENCE["joint"][1:3]], rel=1e-5
+    )
+    assert joint.p == pytest.approx(REFERENCE["joint"][4], rel=1e-5)
     cells = [(mean.arm, mean.session_id) for mean in rows if mean.analysis == "adjusted_mean"]
     assert cells == [(arm, session) for arm in ("placebo", "baclofen") for session in ("T1", "T2", "T3")]
 
