@@ -169,3 +169,30 @@ rule endpoint_model:
         "Modelling the endpoint: {wildcards.endpoint}"
     script:
         "../scripts/endpoint_model.py"
+
+
+rule endpoint_sensitivity:
+    input:
+        scores=rules.endpoint_scores.output.table,
+    output:
+        table=PATHS.endpoint("{endpoint}", "sensitivity.tsv"),
+    log:
+        log_of("endpoint_sensitivity", "{endpoint}"),
+    benchmark:
+        benchmark_of("endpoint_sensitivity", "{endpoint}")
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        question=per("endpoint", TARGETS.endpoint_question),
+        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
+        code=code("endpoint_sensitivity"),
+    message:
+        "Asking the endpoint under other assumptions: {wildcards.endpoint}"
+    script:
+        "../scripts/endpoint_sensitivity.py"

@@ -92,6 +92,34 @@ rule craving_figure:
         "../scripts/craving_figure.py"
 
 
+rule endpoint_figure:
+    input:
+        scores=rules.endpoint_scores.output.table,
+        model=rules.endpoint_model.output.table,
+        sensitivity=rules.endpoint_sensitivity.output.table,
+    output:
+        figure=PATHS.endpoint("{endpoint}", "figure.png"),
+    log:
+        log_of("endpoint_figure", "{endpoint}"),
+    benchmark:
+        benchmark_of("endpoint_figure", "{endpoint}")
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        label=per("endpoint", TARGETS.endpoint_label),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
+        code=code("endpoint_figure"),
+    message:
+        "Drawing the endpoint: {wildcards.endpoint}"
+    script:
+        "../scripts/endpoint_figure.py"
+
+
 rule report:
     input:
         scans=rules.study_tables.output.scans,
@@ -123,6 +151,9 @@ rule report:
         craving_mediation=[rules.craving_mediation.output.table] if TARGETS.mediators() else [],
         roi_craving=[rules.roi_craving.output.table] if TARGETS.craving_rois() else [],
         roi_figure=[PATHS.craving("roi_craving.png")] if TARGETS.craving_rois() else [],
+        endpoint_models=TARGETS.endpoint_files("model.tsv"),
+        endpoint_sensitivity=TARGETS.endpoint_files("sensitivity.tsv"),
+        endpoint_figures=TARGETS.endpoint_files("figure.png"),
         trial_verdict=[rules.trial_verdict.output.table] if SETTINGS.primary else [],
         sensitivity_table=[PATHS.sensitivity("specifications.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],
@@ -141,7 +172,7 @@ rule report:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         # The order of the page's sections, which a comparison of mappings does not see.
-        order=[list(SETTINGS.analyses), list(SETTINGS.conjunctions)],
+        order=[list(SETTINGS.analyses), list(SETTINGS.conjunctions), list(SETTINGS.endpoints)],
         # The page names folders, not where they lie.
         config=STUDY.config | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
         versions=VERSIONS,

@@ -18,6 +18,7 @@ from pharmasl.report import (
     allocation_section,
     analyses_section,
     craving_section,
+    endpoints_section,
     methods_section,
     participants_section,
     quality_section,
@@ -28,6 +29,7 @@ from pharmasl.report import (
 )
 from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
 from pharmasl.report.craving_section import CravingFiles, CravingSection
+from pharmasl.report.endpoints_section import EndpointFiles, EndpointSection
 from pharmasl.report.participants_section import ParticipantsSection, ParticipantTables
 from pharmasl.report.quality_section import QualitySection
 from pharmasl.report.regions_section import RegionsFiles
@@ -45,6 +47,7 @@ Rows = Sequence[Row]
 OPTIONAL = {
     "seeds": "Regional change with a seed's change, by arm",
     "craving": "Cue-elicited craving",
+    "endpoints": "Clinical endpoints",
     "relations": "Regional perfusion and craving",
     "sensitivity": "Sensitivity to the choices of the analysis",
 }
@@ -110,7 +113,7 @@ class Page:
         When the trial's own allocation was first used.
     sections : Mapping
         Anchor of each section to its number and heading, in order.
-    participants, quality, trial, analyses, seeds, craving, relations, sensitivity
+    participants, quality, trial, analyses, seeds, craving, endpoints, relations, sensitivity
         The sections.
     conjunctions, methods : sequence of str
         Sentences; paragraphs.
@@ -131,6 +134,7 @@ class Page:
     conjunctions: list[str]
     seeds: SeedsSection | None
     craving: CravingSection | None
+    endpoints: list[EndpointSection]
     relations: RelationsSection | None
     sensitivity: SensitivitySection | None
     methods: list[str]
@@ -191,6 +195,13 @@ def _craving(files: ReportFiles, settings: Settings) -> CravingSection | None:
     return craving_section.section(own, role=role, arms=settings.arms)
 
 
+def _endpoints(files: ReportFiles, settings: Settings) -> Iterator[EndpointSection]:
+    paths = (files.endpoint_models, files.endpoint_sensitivity, files.endpoint_figures)
+    for endpoint, model, sensitivity, figure in zip(settings.endpoints.values(), *paths, strict=True):
+        own = EndpointFiles(model=model, sensitivity=sensitivity, figure=figure)
+        yield endpoints_section.section(own, endpoint, role=primary.role(settings.primary, endpoint.name))
+
+
 def _relations(files: ReportFiles, settings: Settings) -> RelationsSection | None:
     if files.roi_craving is None or settings.craving is None or settings.arms is None:
         return None
@@ -246,8 +257,14 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict)
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes)) if files.seed_slopes else None
-    sensitivity = _sensitivity(files)
-    optional = {"seeds": seeds, "craving": craving, "relations": relations, "sensitivity": sensitivity}
+    sensitivity, endpoints = _sensitivity(files), list(_endpoints(files, settings))
+    optional: dict[str, bool] = {
+        "seeds": seeds is not None,
+        "craving": craving is not None,
+        "endpoints": bool(endpoints),
+        "relations": relations is not None,
+        "sensitivity": sensitivity is not None,
+    }
     methods = methods_section.paragraphs(
         settings,
         scans,
@@ -263,7 +280,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         title=settings.title,
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
         allocation=allocation_section.sentences(log) if log else [],
-        sections=_headings(trial, analyses, [anchor for anchor, section in optional.items() if section]),
+        sections=_headings(trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]]),
         participants=_participants(files, settings, scans, people),
         quality=_quality(files, settings, people),
         trial=trial,
@@ -274,6 +291,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         ],
         seeds=seeds,
         craving=craving,
+        endpoints=endpoints,
         relations=relations,
         sensitivity=sensitivity,
         methods=methods,

@@ -39,6 +39,8 @@ class ReportFiles:
         Tables of scores, models and mediation, and two pictures.
     roi_craving, roi_figure : path-like or None
         ``roi_craving.tsv`` and its picture.
+    endpoint_models, endpoint_sensitivity, endpoint_figures : sequence of path-like
+        The tables and the picture of each endpoint, in the order of the configuration.
     trial_verdict : path-like or None
         ``verdict.tsv``.
     sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
@@ -73,6 +75,9 @@ class ReportFiles:
     craving_mediation: FilePath | None
     roi_craving: FilePath | None
     roi_figure: FilePath | None
+    endpoint_models: Sequence[FilePath]
+    endpoint_sensitivity: Sequence[FilePath]
+    endpoint_figures: Sequence[FilePath]
     trial_verdict: FilePath | None
     sensitivity_table: FilePath | None
     sensitivity_curve: FilePath | None

@@ -550,6 +550,12 @@ class Targets:
         """The sessions of an endpoint."""
         return settings.plain(endpoint_plans.sessions(self.study, self.settings.endpoints[endpoint]))
 
+    def endpoint_label(self, endpoint: str) -> str:
+        """The name of an endpoint's score with its unit, for figures."""
+        own = self.settings.endpoints[endpoint]
+        unit = f"log {own.unit}" if own.transform == "log" else own.unit
+        return f"{endpoint.replace('_', ' ')} ({unit})"
+
     def endpoint_question(self, endpoint: str) -> dict[str, Any]:
         """The model of an endpoint and what is tested."""
         return settings.plain(self.settings.endpoints[endpoint].question)

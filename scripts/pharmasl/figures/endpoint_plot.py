@@ -1,0 +1,133 @@
+"""The figure of a clinical endpoint: every participant's scores, the adjusted means, and the estimate as delta grows."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from pharmasl.errors import FilePath
+from pharmasl.figures import style
+from pharmasl.figures.numerals import number
+from pharmasl.files import tables
+from pharmasl.files.tables import Row
+from pharmasl.study.settings import Arms
+
+# Distance of the arms' means from a session's place.
+_APART = 0.07
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointFiles:
+    """The tables of an endpoint: its scores, its models and its sensitivity."""
+
+    scores: FilePath
+    model: FilePath
+    sensitivity: FilePath
+
+
+def colours(arms: Arms) -> dict[str, str]:
+    """Colour of each arm: the control blue, the treatment vermillion, then the others."""
+    return dict(zip([arms.control, arms.treatment, *arms.others], style.SERIES))
+
+
+@style.styled
+def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> None:
+    """Draw an endpoint in the first of its populations.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG to write.
+    files : EndpointFiles
+    arms : Arms
+    label : str
+        Of the score, with its unit.
+    """
+    model = tables.read_table(files.model)
+    population = model[0]["population"]
+    own = [row for row in model if row["population"] == population]
+    curve = [
+        row
+        for row in tables.read_table(files.sensitivity)
+        if row["population"] == population and row["delta"] is not None and row["estimate"] is not None
+    ]
+    curve = sorted(curve, key=lambda row: number(row["delta"]))
+    with_curve = len({row["delta"] for row in curve}) > 1
+    drawn = style.figure(10 if with_curve else 6, 4.2)
+    axes = drawn.subplots(1, 2 if with_curve else 1, squeeze=False, width_ratios=[3, 2] if with_curve else [1])[0]
+    scores = [row for row in tables.read_table(files.scores) if row[f"population_{population}"] == "true"]
+    _scores(axes[0], scores, own, arms, label)
+    if with_curve:
+        _tipping(axes[1], curve, label)
+    drawn.tight_layout()
+    style.save(drawn, path)
+
+
+def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms, label: str) -> None:
+    """Lines of the participants, and means with their intervals."""
+    sessions = list(dict.fromkeys(row["session_id"] for row in scores))
+    present = [arm for arm in colours(arms) if any(row["arm"] == arm for row in scores)]
+    for place, arm in enumerate(present):
+        colour = colours(arms)[arm]
+        shift = (place - (len(present) - 1) / 2) * 2 * _APART
+        for own in _by_participant(scores, arm, sessions).values():
+            axes.plot(np.arange(len(sessions)) + shift, own, color=colour, alpha=0.28, linewidth=0.8, marker=".", ms=3)
+        means = [row for row in model if row["analysis"] == "adjusted_mean" and row["arm"] == arm and row["session_id"]]
+        places = [sessions.index(row["session_id"]) + shift for row in means if row["session_id"] in sessions]
+        values, low, high = (
+            np.array([number(row[name]) for row in means]) for name in ("estimate", "ci_low", "ci_high")
+        )
+        if places:
+            axes.errorbar(
+                places,
+                values,
+                np.array([values - low, high - values]),
+                color=colour,
+                marker="o",
+                ms=7,
+                linewidth=2.2,
+                capsize=4,
+            )
+        axes.plot([], [], color=colour, marker="o", ms=7, label=arm)
+    axes.set_xticks(range(len(sessions)), sessions)
+    axes.set_xlim(-0.5, len(sessions) - 0.5)
+    axes.set_ylabel(label)
+    axes.set_title("Participants, and adjusted means with intervals")
+    axes.legend(loc="best")
+
+
+def _by_participant(scores: Sequence[Row], arm: str, sessions: Sequence[str]) -> Mapping[str, list[float]]:
+    lines: dict[str, list[float]] = {}
+    for row in scores:
+        if row["arm"] == arm:
+            own = lines.setdefault(row["participant_id"], [math.nan] * len(sessions))
+            own[sessions.index(row["session_id"])] = number(row["score"])
+    return lines
+
+
+def _tipping(axes: Axes, curve: Sequence[Row], label: str) -> None:
+    """The estimate and its interval by delta; where the conclusion changes is marked."""
+    delta, estimate, low, high = (
+        np.array([number(row[name]) for row in curve]) for name in ("delta", "estimate", "ci_low", "ci_high")
+    )
+    axes.fill_between(delta, low, high, color=style.SKY, alpha=0.35, linewidth=0)
+    axes.plot(delta, estimate, color=style.INK, linewidth=1.6)
+    axes.axhline(0, color=style.MUTED, linewidth=0.8)
+    for row in curve:
+        if row["analysis"] == "tipping_point":
+            place = number(row["delta"])
+            axes.axvline(place, color=style.VERMILLION, linestyle="--", linewidth=1.2)
+            axes.annotate(
+                f"{place:.3g}",
+                (place, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, -10),
+                textcoords="offset points",
+                color=style.VERMILLION,
+                fontsize=8.5,
+            )
+    axes.set_xlabel("Delta added to the treatment arm's imputed scores")
+    axes.set_ylabel("Tested effect")
+    axes.set_title("Tipping point")

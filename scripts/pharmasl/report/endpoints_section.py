@@ -1,0 +1,214 @@
+"""Clinical endpoints: what was tested, in which populations, and how the answer holds under other assumptions."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pharmasl.endpoints import measure_rows
+from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import MISSING, number, p_value
+from pharmasl.files import tables
+from pharmasl.files.tables import Row
+from pharmasl.report import pictures
+from pharmasl.report.words import HARD, NONE, Table, between, count, fixed, listed, p_words, plain, short, signed
+from pharmasl.study.endpoint_checks import EVERYONE
+from pharmasl.study.settings import Endpoint
+
+_ANALYSES = {
+    measure_rows.COMPLETE: "declared model",
+    measure_rows.ROBUST: "other variance",
+    measure_rows.MIXED: "mixed model of both sessions",
+    measure_rows.IMPUTATION: "multiple imputation",
+    measure_rows.DELTA: "imputation, delta",
+    measure_rows.TIPPING: "tipping point",
+}
+
+# Analyses each with a model of its own.
+_FITTED = (measure_rows.COMPLETE, measure_rows.ROBUST, measure_rows.MIXED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointFiles:
+    """The tables of an endpoint's models and sensitivity, and its figure."""
+
+    model: FilePath
+    sensitivity: FilePath
+    figure: FilePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointSection:
+    """The part of an endpoint; ``alt`` stands for the figure where it cannot be seen."""
+
+    name: str
+    heading: str
+    role: str
+    formula: str
+    sentences: Sequence[str]
+    table: Table
+    sensitivity: Table
+    figure: str
+    alt: str
+
+
+def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointSection:
+    """The part of an endpoint.
+
+    Parameters
+    ----------
+    files : EndpointFiles
+    endpoint : Endpoint
+    role : str
+        Of its tested effect for the trial.
+
+    Returns
+    -------
+    EndpointSection
+    """
+    model, sensitivity = tables.read_table(files.model), tables.read_table(files.sensitivity)
+    unit = unit_of(endpoint)
+    text = [*_answers(model, endpoint, unit), *_missing(sensitivity, endpoint, unit)]
+    heading = plain(endpoint.name)
+    return EndpointSection(
+        name=endpoint.name,
+        heading=heading[0].upper() + heading[1:],
+        role=role,
+        formula=f"{endpoint.formula}; tested: {model[0]['term']}",
+        sentences=text,
+        table=_model_table(model, heading, unit),
+        sensitivity=_sensitivity_table(sensitivity, heading, unit),
+        figure=pictures.png(files.figure),
+        alt=f"{heading} by arm and session, every participant, with adjusted means. {' '.join(text)}",
+    )
+
+
+def unit_of(endpoint: Endpoint) -> str:
+    """The unit of the analysed score."""
+    return f"log {endpoint.unit}" if endpoint.transform == "log" else endpoint.unit
+
+
+def interval(row: Row, digits: int = 2) -> str:
+    """An interval with its coverage: "95 % CI 1.2 to 3.4"."""
+    return f"{short(100 * number(row['level']))}{HARD}%{HARD}CI {between(row['ci_low'], row['ci_high'], digits)}"
+
+
+def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[str]:
+    """The tested effect in each population, and equivalence."""
+    for place, population in enumerate(endpoint.populations):
+        rows = [row for row in model if row["population"] == population]
+        test = next(row for row in rows if row["analysis"] == measure_rows.TEST)
+        where = "Of everyone randomised" if population == EVERYONE else f"In the population {plain(population)}"
+        yield f"{where}{' (which answers)' * (place == 0 and len(endpoint.populations) > 1)}: {_tested(test, unit)}."
+        if ratio := next((row for row in rows if row["analysis"] == measure_rows.RATIO), None):
+            yield f"As a ratio of geometric means: {fixed(ratio['estimate'])} ({interval(ratio)})."
+        if own := next((row for row in rows if row["analysis"] == measure_rows.EQUIVALENCE), None):
+            margin = endpoint.equivalence.margin if endpoint.equivalence else 0.0
+            shown = own["p"] is not None and number(own["p"]) <= endpoint.alpha
+            yield (
+                f"Equivalence within {short(margin)} {unit} was {'' if shown else 'not '}shown (two one-sided tests, {interval(own)}, "
+                f"{p_words(own['p'])})."
+            )
+        means = [row for row in rows if row["analysis"] == measure_rows.MEAN]
+        if place == 0 and means:
+            parts = [f"{_cell(row)} {fixed(row['estimate'])} ({interval(row)})" for row in means]
+            yield f"Adjusted means, {unit}: {'; '.join(parts)}."
+        if test["left_out"]:
+            yield f"Without a score or a column that the model takes, and so not in it: {test['left_out']}."
+
+
+def _cell(row: Row) -> str:
+    """Arm and session of a mean."""
+    return " at ".join(part for part in (row["arm"], row["session_id"]) if part)
+
+
+def _tested(row: Row, unit: str) -> str:
+    """The tested effect in words."""
+    people = count(int(row["n"]), "participant")
+    if row["p"] is None:
+        return f"{row['term']} could not be tested ({row['method']})"
+    if row["f"] is not None:
+        degrees = f"{row['df_numerator']}, {short(row['df'])}"
+        return f"{row['term']}: F({degrees}) = {fixed(row['f'])}, {p_words(row['p'])}, {people}"
+    return (
+        f"{row['term']} {signed(row['estimate'])} {unit} ({interval(row)}; t = {fixed(row['t'])}, df = {short(row['df'])}, "
+        f"{p_words(row['p'])}; {people})"
+    )
+
+
+def _missing(sensitivity: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[str]:
+    """What the missing scores of the first population may do to the answer."""
+    rows = [row for row in sensitivity if row["population"] == endpoint.populations[0]]
+    at_random = next((row for row in rows if row["analysis"] == measure_rows.IMPUTATION), None)
+    if at_random is None:
+        return
+    if at_random["estimate"] is None:
+        yield f"Missing scores: {at_random['method']}."
+        return
+    imputed = count(int(at_random["imputed"]), "missing score")
+    yield (
+        f"With {imputed} imputed as missing at random: {signed(at_random['estimate'])} {unit} ({interval(at_random)}, "
+        f"{p_words(at_random['p'])})."
+    )
+    tipping = [row for row in rows if row["analysis"] == measure_rows.TIPPING]
+    points = [row for row in tipping if row["delta"] is not None]
+    if points:
+        where = listed([f"{signed(row['delta'])} {unit}" for row in points])
+        yield f"The conclusion changes when the treatment arm's imputed scores are moved by {where}."
+    for row in tipping:
+        if row["delta"] is None:
+            sentence = str(row["method"]).split(";")[0]
+            yield f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _cells(row: Row) -> list[str]:
+    """Estimate, standard error, degrees of freedom, t or F, p and interval."""
+    numerator = row.get("df_numerator")
+    df = short(row["df"]) if numerator is None else f"{numerator}, {short(row['df'])}"
+    statistic = f"F = {fixed(row['f'])}" if row.get("f") is not None else fixed(row["t"])
+    level = "" if row["level"] is None else f" ({short(100 * number(row['level']))} %)"
+    ends = between(row["ci_low"], row["ci_high"])
+    cells = [
+        fixed(row["estimate"]),
+        fixed(row["se"]),
+        df,
+        statistic,
+        p_value(row["p"]),
+        ends + level * (ends != MISSING),
+    ]
+    return [NONE if cell == MISSING else cell for cell in cells]
+
+
+_HEADS = ["Estimate", "SE", "df", "t or F", "p", "Interval", "n"]
+
+
+def _model_table(model: Sequence[Row], name: str, unit: str) -> Table:
+    rows = [
+        [
+            plain(row["analysis"]),
+            plain(row["population"]),
+            row["term"],
+            " ".join(part for part in (row["arm"], row["session_id"]) if part) or NONE,
+            *_cells(row),
+            row["n"],
+        ]
+        for row in model
+    ]
+    marked = {k for k, row in enumerate(model) if row["analysis"] == measure_rows.TEST}
+    heads = ["Row", "Population", "Term", "Arm, session", *_HEADS]
+    return Table(f"{name}: model and observed means ({unit})", heads, rows, {0, 1, 2, 3}, marked)
+
+
+def _sensitivity_table(sensitivity: Sequence[Row], name: str, unit: str) -> Table:
+    rows = [
+        [
+            _ANALYSES[row["analysis"]],
+            plain(row["population"]),
+            NONE if row["delta"] is None else signed(row["delta"]),
+            *_cells(row),
+            row["n"] or NONE,
+            NONE if row["missing_information"] is None else fixed(row["missing_information"]),
+            row["method"] if row["estimate"] is None or row["analysis"] in _FITTED else NONE,
+        ]
+        for row in sensitivity
+    ]
+    heads = ["Alternative", "Population", "Delta", *_HEADS, "Missing information", "Method"]
+    return Table(f"{name}: the tested effect under other assumptions ({unit})", heads, rows, {0, 1, 11})
