@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from pharmasl.contrasts.global_values import GlobalValues
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
+from pharmasl.files.bids import bare_label
 from pharmasl.group import (
     baseline_adjustment,
     covariate_maps,
@@ -37,6 +38,7 @@ from pharmasl.space import images
 from pharmasl.statistics.covariates import Row
 from pharmasl.study import arms as study_arms
 from pharmasl.study.effect_kinds import CHANGE, DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL
+from pharmasl.study.settings import Seed
 
 MAPS = (
     "effect",
@@ -253,17 +255,28 @@ class _Trial:
             self.exclusions.lacking.append(f"usable scans of {contrast}")
         return np.array([not absent for absent in lacking])
 
-    def region_values(self, participants: Sequence[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Each participant's value of the regions that are terms, by the term's name, and who has all of them."""
-        analysis, sessions = self.question.analysis, self.question.sessions
+    def numbers(
+        self, participants: Sequence[str], sessions: Sequence[str] | None = None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """The values of regions and of global CBF that are terms, by the term's name, and which rows have all of them.
+
+        Parameters
+        ----------
+        participants : sequence of str
+            Of each row.
+        sessions : sequence of str, optional
+            Label of each row's session, where a row is a scan.
+        """
+        analysis = self.question.analysis
         values, known = dict[str, np.ndarray](), np.ones(len(participants), dtype=bool)
         files = dict(zip(dict.fromkeys(seed.roi for seed in analysis.seeds), self.files.seeds, strict=True))
+        where = "at that session" if sessions else "in a session"
         for seed in analysis.seeds:
-            read = design.region_values(files[seed.roi], participants, seed.contrast, sessions, analysis.kind.outcome)
+            read = self._of_region(files[seed.roi], seed, participants, sessions)
             own = np.isfinite(read)
             self.exclusions.add(
                 _chosen(participants, known & ~own),
-                "the seed region is empty, not covered or without a usable scan in a session",
+                f"the seed region is empty, not covered or without a usable scan {where}",
             )
             if not own.any():
                 raise NotRunError(f"seed {seed.roi} has no values")
@@ -272,7 +285,7 @@ class _Trial:
             values[f"roi({seed.roi}, {seed.contrast})" if analysis.formula else _SEED] = read
             known &= own
         if self.files.global_values is not None:
-            values[covariate_maps.GLOBAL] = self.global_cbf(participants)
+            values[covariate_maps.GLOBAL] = self._global_cbf(participants, sessions)
             own = np.isfinite(values[covariate_maps.GLOBAL])
             self.exclusions.add(
                 _chosen(participants, known & ~own), "no global CBF: the scan is excluded or covers too little"
@@ -280,11 +293,23 @@ class _Trial:
             known &= own
         return values, known
 
-    def global_cbf(self, participants: Sequence[str]) -> np.ndarray:
-        """Each participant's global CBF, NaN where it is not known."""
+    def _of_region(
+        self, path: FilePath, seed: Seed, participants: Sequence[str], sessions: Sequence[str] | None
+    ) -> np.ndarray:
+        if sessions:
+            return design.scan_region_values(path, participants, seed.contrast, sessions)
+        outcome = self.question.analysis.kind.outcome
+        return design.region_values(path, participants, seed.contrast, self.question.sessions, outcome)
+
+    def _global_cbf(self, participants: Sequence[str], sessions: Sequence[str] | None) -> np.ndarray:
+        """The global CBF of each row, NaN where it is not known."""
         question, analysis = self.question, self.question.analysis
         table = GlobalValues.read(str(self.files.global_values))
         reference = question.scaling.reference if question.scaling else "brain"
+        if sessions:
+            names = [f"sub-{bare_label(name, 'sub')}" for name in participants]
+            labels = [bare_label(label, "ses") for label in sessions]
+            return np.array(table.at(names, labels, analysis.contrast, reference), dtype=np.float64)
         outcome = analysis.kind.outcome
         return covariate_maps.global_term(table, participants, analysis.contrast, question.sessions, outcome, reference)
 
@@ -361,7 +386,7 @@ def _differences(trial: _Trial, threads: int) -> Result:
     # Faults of the table or the configuration concern everyone, and are named before the maps are read; what fails further
     # down, for those who are left, fails because seeds or usable scans are lacking.
     trial.build(names)
-    numbers, known = trial.region_values(names)
+    numbers, known = trial.numbers(names)
     names, numbers = _chosen(names, known), {term: values[known] for term, values in numbers.items()}
     paths = {session: _chosen(trial.paths[session], known) for session in sessions}
     # A model of one session that takes the baseline as a term explains the other one alone.
@@ -405,12 +430,15 @@ def _scans(trial: _Trial, threads: int) -> Result:
     names = [name for session in trial.members for name in trial.members[session]]
     labels = [str(question.sessions.get(session, session)) for session in trial.members for _ in trial.members[session]]
     trial.build(names, sessions=labels)
-    paths = [path for session in trial.members for path in trial.paths[session]]
+    numbers, known = trial.numbers(names, labels)
+    names, labels = _chosen(names, known), _chosen(labels, known)
+    paths = _chosen([path for session in trial.members for path in trial.paths[session]], known)
     loaded = maps.read([paths], trial.files.template_mask)
     usable = np.array([not any(empty) for empty in loaded.empty])
     for name, label in zip(_chosen(names, ~usable), _chosen(labels, ~usable)):
         trial.exclusions.add([name], f"no CBF of {analysis.contrast} at {label}: left out at that session")
-    model = trial.build(_chosen(names, usable), sessions=_chosen(labels, usable))
+    numbers = {term: values[known][usable] for term, values in numbers.items()}
+    model = trial.build(_chosen(names, usable), numbers, _chosen(labels, usable))
     return reallocation_inference.test(
         model, trial.searched(loaded), analysis.inference, is_cbf=question.is_cbf, threads=threads
     )

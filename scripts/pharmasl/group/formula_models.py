@@ -138,7 +138,9 @@ def _check_arms(sample: Sample, arms: Arms, arm: str | None) -> None:
     sample.arms([label for label in expected if label in present] if present <= set(expected) else expected)
 
 
-def _table(formula: Formula, sample: Sample, arms: Arms, rows: DesignRows, numbers: Mapping[str, np.ndarray]) -> Table:
+def _table(
+    formula: Formula, sample: Sample, arms: Arms, rows: DesignRows, numbers: Mapping[str, np.ndarray] | None
+) -> Table:
     values: dict[str, Sequence[Value]] = {
         "arm": [row.get("arm") for row in sample.rows],
         **{name: [row.get(name) for row in sample.rows] for name in sample.rows[0] if name != "arm"},

@@ -161,3 +161,11 @@ def test_seed_changes_are_followup_minus_baseline_of_the_contrast(tmp_path):
     seed_table(path, [*rows, rows[0]])
     with pytest.raises(InputError, match="one row each"):
         design.region_values(path, ["sub-01"], "rest", sessions, "change")
+
+
+def test_a_regions_value_at_each_scan(tmp_path):
+    path = tmp_path / "values.tsv"
+    lines = ["participant_id session_id contrast cbf", "sub-01 T1 rest 50", "sub-01 T2 rest 43.5", "sub-02 T3 rest n/a"]
+    path.write_text("".join(line.replace(" ", "\t") + "\n" for line in lines))
+    values = design.scan_region_values(path, ["sub-01", "01", "02"], "rest", ["T2", "ses-T1", "T3"])
+    np.testing.assert_array_equal(values, [43.5, 50, np.nan])
