@@ -7,6 +7,7 @@ participant's scans would have been the same under another label: labels are wha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,27 @@ class Allocation:
     participants: tuple[str, ...]
     codes: np.ndarray
     designs: np.ndarray
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, which :meth:`build` takes."""
+        return {
+            "what": self.what,
+            "labels": list(self.labels),
+            "participants": list(self.participants),
+            "codes": self.codes.tolist(),
+            "designs": self.designs.tolist(),
+        }
+
+    @classmethod
+    def build(cls, plain: Mapping[str, Any]) -> "Allocation":
+        """From :meth:`plain`."""
+        return cls(
+            what=plain["what"],
+            labels=tuple(plain["labels"]),
+            participants=tuple(plain["participants"]),
+            codes=np.array(plain["codes"], dtype=np.int64),
+            designs=np.array(plain["designs"], dtype=np.float64),
+        )
 
     def of_columns(self, kept: np.ndarray) -> "Allocation":
         """The same of fewer columns, ndarray of int."""

@@ -171,6 +171,14 @@ class Model:
     def _session_words(self) -> tuple[str, ...]:
         return tuple(label.replace("followup", "follow-up") for label in self.session_labels)
 
+    @property
+    def relabelled_rows(self) -> np.ndarray:
+        """The rows by which relabellings are told apart: equal ones are interchangeable, ndarray of shape (n, ...)."""
+        if not self.maps:
+            return self.matrix
+        # Each participant's maps are their own: no two rows are alike.
+        return np.column_stack([self.matrix, np.arange(len(self.matrix))])
+
     def of_rows(self, rows: np.ndarray) -> "Model":
         """The model of some of its rows, ndarray of bool, shape (n,); columns stay as they are."""
         return dataclasses.replace(
@@ -195,6 +203,7 @@ class Model:
             "session_labels": list(self.session_labels),
             "arms": list(self.arms),
             "blocks": None if self.blocks is None else self.blocks.tolist(),
+            "allocation": None if self.allocation is None else self.allocation.plain(),
         }
 
     @classmethod
@@ -244,6 +253,7 @@ class Model:
             effects=tuple(test["effects"]),
             voxelwise=tuple(tuple(maps) for maps in test["voxelwise"]),
             session_labels=tuple(test["session_labels"]),
+            allocation=Allocation.build(test["allocation"]) if test["allocation"] else None,
         )
 
     def write(self, path: FilePath) -> None:

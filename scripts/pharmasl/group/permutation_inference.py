@@ -229,10 +229,7 @@ def _draw(model: Model, inference: Inference) -> _Drawn:
         signs, exhaustive = relabelling.flips(model.matrix, number, seed)
         distinct = len(model.participants) * math.log10(2)
         return _Drawn(relabellings=Relabellings(signs=signs), exhaustive=exhaustive, log10_distinct=distinct)
-    rows = model.matrix
-    if model.maps:
-        # Each participant's maps are their own: no two rows are alike.
-        rows = np.column_stack([rows, np.arange(len(rows))])
+    rows = model.relabelled_rows
     permutations, exhaustive = relabelling.relabellings(rows, number, seed, model.blocks)
     distinct = relabelling.log10_distinct(rows, model.blocks)
     return _Drawn(relabellings=Relabellings(permutations=permutations), exhaustive=exhaustive, log10_distinct=distinct)

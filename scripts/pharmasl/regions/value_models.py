@@ -297,7 +297,7 @@ def _draw(model: Model, inference: Inference) -> Relabellings:
     number, seed = inference.permutations, inference.seed
     if model.exchange == FLIP:
         return Relabellings(signs=relabelling.flips(model.matrix, number, seed)[0])
-    return Relabellings(permutations=relabelling.relabellings(model.matrix, number, seed, model.blocks)[0])
+    return Relabellings(permutations=relabelling.relabellings(model.relabelled_rows, number, seed, model.blocks)[0])
 
 
 def _forms(model: Model, values: Values) -> list[RegionForm]:

@@ -167,7 +167,8 @@ def with_baseline(model, weights=None, effects=()):
 
 def permuted_by_hand(model, outcome, baseline, tested, number=300):
     """Freedman and Lane's scheme region by region, by statsmodels: the largest F of each relabelling, and the observed F."""
-    orders, _ = relabelling.relabellings(model.matrix, number, 3, None)
+    # Every participant has a baseline of their own: all orders count, not those of the arms alone.
+    orders, _ = relabelling.relabellings(np.eye(len(outcome)), number, 3, None)
     designs_of = [np.column_stack([model.matrix[:, :-1], column - column.mean()]) for column in baseline.T]
     largest = np.zeros(len(orders))
     for design, y in zip(designs_of, outcome.T):
