@@ -6,8 +6,6 @@ Sums run over the participants in one order and never across voxels, so the bits
 import numpy as np
 from numba import njit
 
-from pharmasl.group.engine.row_products import STRIP
-
 
 @njit(cache=True, nogil=True)
 def _length(tile, out):
@@ -148,18 +146,3 @@ def prepare(
             rows[v, 0, i] = outcome[i, v]
             for c in range(own):
                 rows[v, 1 + c, i] = columns[c, i, v]
-
-
-@njit(cache=True, nogil=True)
-def side_by_side(rows: np.ndarray, outcome: np.ndarray, columns: np.ndarray) -> None:
-    """Fill ``outcome`` (S, n, STRIP) and ``columns`` (S, k + r, n or 2 n, STRIP), float32, from ``rows`` (W, 1 + k + r, n)."""
-    n = outcome.shape[1]
-    for v in range(rows.shape[0]):
-        strip, place = v // STRIP, v % STRIP
-        for i in range(n):
-            outcome[strip, i, place] = np.float32(rows[v, 0, i])
-        for c in range(columns.shape[1]):
-            for i in range(n):
-                columns[strip, c, i, place] = np.float32(rows[v, 1 + c, i])
-                if columns.shape[2] > n:
-                    columns[strip, c, n + i, place] = -columns[strip, c, i, place]

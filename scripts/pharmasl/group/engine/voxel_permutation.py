@@ -14,7 +14,6 @@ from threadpoolctl import threadpool_limits
 
 from pharmasl.group.engine import (
     integer_products,
-    orthonormal_columns,
     permutation,
     row_products,
     tfce,
@@ -100,9 +99,8 @@ class _Tile:
         As of :class:`pharmasl.group.engine.voxelwise_kernels.Voxels`.
     single_mixing : ndarray of float32
         The same in single precision.
-    outcome : ndarray of shape (S, n, STRIP), float32
-    columns : ndarray of shape (S, k + r, n or 2 n, STRIP), float32
-        Strip by strip, as of :func:`pharmasl.group.engine.row_products.multiply`.
+    outcome, columns : ndarray
+        Strip by strip, as of :func:`pharmasl.group.engine.row_products.multiply` or ``multiply_integers``.
     """
 
     first: int
@@ -139,6 +137,8 @@ class _Task:
         Relabellings and voxels at a time.
     kept : list of _Tile, or None
         All tiles, where they are kept.
+    integers : bool
+        Whether integers screen.
     packed : pharmasl.group.engine.integer_products.Packed or None
         The outcome in 8 bits, where these screen.
     """
@@ -152,6 +152,7 @@ class _Task:
     batch: int
     width: int
     kept: list[_Tile] | None
+    integers: bool
     packed: integer_products.Packed | None
 
     @classmethod
@@ -174,13 +175,17 @@ class _Task:
         if statistics.mass == "excess":
             base = forming if statistics.scale == "t" else float(voxel_fit.to_z(np.array(forming), design))
         width = -(-stride.tile // integer_products.GROUP) * integer_products.GROUP
+        wanted = stride.integers
+        if wanted is None:
+            wanted = row_products.integers_available() and fit.voxels * n < _PACKED
+        wanted = wanted and statistics.enhancement is None
         size = fit.voxels * n * (8 * (1 + design.own) + 4 * (1 + design.own * (1 + design.flipped)))
-        kept = [_tile(fit, start, width) for start in range(0, fit.voxels, width)] if size <= kept_bytes else None
+        kept = None
+        if size <= kept_bytes:
+            kept = [_tile(fit, start, width, wanted) for start in range(0, fit.voxels, width)]
         packed = None
-        wanted = integer_products.available() if stride.integers is None else stride.integers
-        common = design.tested.shape[1] + design.basis.shape[1]
-        if statistics.enhancement is None and common and wanted and fit.voxels * n < _PACKED:
-            tiles = kept or (_tile(fit, start, width) for start in range(0, fit.voxels, width))
+        if wanted and design.tested.shape[1] + design.basis.shape[1]:
+            tiles = kept or (_tile(fit, start, width, wanted) for start in range(0, fit.voxels, width))
             outcomes = (np.ascontiguousarray(tile.rows[:, 0]) for tile in tiles)
             packed = integer_products.Packed(outcomes, fit.voxels, n, False)
         return cls(
@@ -193,6 +198,7 @@ class _Task:
             batch=min(stride.batch, relabellings.number, stride.batch if statistics.enhancement is None else _MAPS),
             width=width,
             kept=kept,
+            integers=wanted,
             packed=packed,
         )
 
@@ -219,16 +225,20 @@ class _Task:
         """The voxels, tile by tile."""
         if self.kept is not None:
             return self.kept
-        return (_tile(self.fit, start, self.width) for start in range(0, self.voxels, self.width))
+        return (_tile(self.fit, start, self.width, self.integers) for start in range(0, self.voxels, self.width))
 
 
-def _tile(fit: VoxelFit, start: int, width: int) -> _Tile:
+def _tile(fit: VoxelFit, start: int, width: int, integers: bool) -> _Tile:
     stop = min(start + width, fit.voxels)
-    form, n = fit.form(start, stop), fit.design.participants
-    strips, strip = -(-(stop - start) // row_products.STRIP), row_products.STRIP
-    outcome = np.zeros((strips, n, strip), dtype=np.float32)
-    columns = np.zeros((strips, fit.design.own, n * (1 + fit.design.flipped), strip), dtype=np.float32)
-    orthonormal_columns.side_by_side(form.rows, outcome, columns)
+    form, n, strip = fit.form(start, stop), fit.design.participants, row_products.STRIP
+    strips, rows = -(-(stop - start) // strip), n * (1 + fit.design.flipped)
+    columns = np.zeros((strips, fit.design.own, rows, strip), dtype=np.int16 if integers else np.float32)
+    if integers:
+        outcome = np.zeros((strips, -(-n // 2), 2, strip), dtype=np.int16)
+        row_products.pack(form.rows, outcome, columns)
+    else:
+        outcome = np.zeros((strips, n, strip), dtype=np.float32)
+        row_products.side_by_side(form.rows, outcome, columns)
     return _Tile(
         first=start,
         rows=form.rows,
@@ -259,10 +269,13 @@ class _Screening(Worker):
         ratio = threshold**2 if columns == 1 else columns * threshold
         self.ceiling = np.float32(math.inf if math.isinf(ratio) else ratio / (design.df + ratio) * (1 - 1e-6))
         self.error = np.float32(permutation.screening_error(n))
+        self.own_scale, self.own_error = np.float32(1), self.error
+        if task.integers:
+            self.own_scale, self.own_error = row_products.STEP, np.float32(row_products.rounding(n)) + self.error
         rows = -(-task.batch // row_products.ROWS) * row_products.ROWS
         kind = np.float32 if task.packed is None else np.int32
         self.common_products = np.zeros((task.batch * terms + integer_products.ROWS, task.width), dtype=kind)
-        self.own_products = np.zeros(design.own * rows * task.width, dtype=np.float32)
+        self.own_products = np.zeros(design.own * rows * task.width, dtype=np.int32 if task.integers else np.float32)
         self.work = np.empty((5 + design.tested.shape[1], task.width), dtype=np.float32)
         self.unit = np.ones(max(task.width, task.batch * terms), dtype=np.float32)
 
@@ -282,6 +295,10 @@ class _Screening(Worker):
         kept = Found(room.extremes, room.counts, room.voxels, room.t)
         shape = (task.fit.design.own, len(relabelled.orders), task.width)
         own = self.own_products[: math.prod(shape)].reshape(shape)
+        orders = relabelled.orders
+        if task.integers and n % 2:
+            # One too many, whose outcome is 0.
+            orders = np.concatenate([orders, np.zeros((len(orders), 1), dtype=np.int32)], axis=1)
         for tile in task.tiles():
             width = len(tile.rows)
             if small is not None and task.packed is not None:
@@ -294,9 +311,12 @@ class _Screening(Worker):
                 np.matmul(single, tile.rows[:, 0].T.astype(np.float32), out=self.common_products[: len(single), :width])
                 row_scale = scale = self.unit
                 delta = self.error * self.unit[:width]
-            row_products.multiply(tile.columns, tile.outcome, relabelled.orders, own)
+            if task.integers:
+                row_products.multiply_integers(tile.columns, tile.outcome, orders, own)
+            else:
+                row_products.multiply(tile.columns, tile.outcome, orders, own)
             voxelwise_kernels.screen(
-                Screened(self.common_products, row_scale, scale, delta, own, self.error),
+                Screened(self.common_products, row_scale, scale, delta, own, self.own_scale, self.own_error),
                 tile.single_mixing,
                 self.ceiling,
                 tile.voxels,
@@ -318,6 +338,9 @@ class _WholeMaps(Worker):
         self.task, design = task, task.fit.design
         self.maps = np.empty((task.batch, task.voxels), dtype=np.float32)
         self.enhancer = tfce.Enhancer(task.lattice.mask, enhancement, design.df, design.columns)
+        terms, rows = design.tested.shape[1] + design.basis.shape[1], -(-task.batch // row_products.ROWS)
+        self.common_products = np.empty((task.batch * terms, task.width))
+        self.own_products = np.empty(design.own * rows * row_products.ROWS * task.width)
 
     def prepare(self, start: int, stop: int) -> None:
         """Relabel the model for a batch."""
@@ -328,8 +351,13 @@ class _WholeMaps(Worker):
         relabelled = _some(self.relabelled, rows)
         kept = Found(room.extremes, room.counts, room.voxels, room.t)
         maps = self.maps[first : first + len(relabelled.weights)]
+        number, terms, n = relabelled.weights.shape
+        flat, flipped = relabelled.weights.reshape(number * terms, n), self.task.fit.design.flipped
+        shape = (self.task.fit.design.own, len(relabelled.orders), self.task.width)
+        own, common = self.own_products[: math.prod(shape)].reshape(shape), self.common_products[: len(flat)]
         for tile in self.task.tiles():
-            voxelwise_kernels.whole_maps(tile.voxels, relabelled, self.task.fit.design.flipped, kept, maps)
+            row_products.multiply_whole(tile.rows, flipped, flat, relabelled.orders, common, own)
+            voxelwise_kernels.whole_maps(tile.voxels, relabelled, common, own, kept, maps)
 
     def finish(self, p: int, result: np.ndarray) -> None:
         """Add the largest TFCE."""

@@ -12,12 +12,9 @@ import numpy as np
 from numba import njit
 
 from pharmasl.group.engine.kernels import Found
-from pharmasl.group.engine.row_products import ROWS, double_products
 
 # Smallest residual share of variance: keeps a statistic finite where a model fits a voxel perfectly.
 _LEAST = 1e-14
-# Voxels of a pass in double precision.
-_STRIP = 32
 # What rounding may do to the sums of the screen itself, in single precision.
 _SLACK = np.float32(4e-6)
 
@@ -80,9 +77,10 @@ class Screened(NamedTuple):
         What they are to be multiplied with.
     delta : ndarray of shape (W,), float32
         How far such a product may be off.
-    own : ndarray of shape (k + r, B', W or more), float32
+    own : ndarray of shape (k + r, B', W or more), float32 or int32
         Products with the voxelwise columns.
-    own_delta : float32
+    own_scale, own_delta : float32
+        What these are to be multiplied with, and how far they may be off then.
     """
 
     common: np.ndarray
@@ -90,6 +88,7 @@ class Screened(NamedTuple):
     scale: np.ndarray
     delta: np.ndarray
     own: np.ndarray
+    own_scale: np.float32
     own_delta: np.float32
 
 
@@ -215,9 +214,9 @@ def _take_common(product, scale_of_row, scale, delta, rest):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _take_own(product, delta, rest):
+def _take_own(product, scale, delta, rest):
     for j in range(rest.size):
-        most = abs(product[j]) + delta
+        most = abs(np.float32(product[j]) * scale) + delta
         rest[j] -= most * most
 
 
@@ -228,17 +227,18 @@ def _mix_common(product, scale_of_row, scale, factor, value):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _mix_own(product, factor, value):
+def _mix_own(product, scale, factor, value):
     for j in range(value.size):
-        value[j] += factor[j] * product[j]
+        value[j] += factor[j] * (np.float32(product[j]) * scale)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _mix_two(common, scale_of_row, scale, own, factors, value):
+def _mix_two(common, scale_of_row, scale, own, own_scale, factors, value):
     """The coordinate of one common tested column beside one column of the voxel's own."""
     first, second = factors[0], factors[1]
     for j in range(value.size):
-        value[j] = first[j] * (np.float32(common[j]) * (scale_of_row * scale[j])) + second[j] * own[j]
+        value[j] = first[j] * (np.float32(common[j]) * (scale_of_row * scale[j]))
+        value[j] += second[j] * (np.float32(own[j]) * own_scale)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -312,10 +312,10 @@ def _bounds(screened, mixing, relabelled, p, offsets, bounds):
         q = p + permutations * j
         _take_common(screened.common[q, :width], screened.row_scale[q], screened.scale, screened.delta, rest)
     for j in range(nuisance):
-        _take_own(screened.own[j, p, :width], screened.own_delta, rest)
+        _take_own(screened.own[j, p, :width], screened.own_scale, screened.own_delta, rest)
     if tested == 1 and nuisance == 1 and not several:
-        own = screened.own[0, p, :width]
-        _mix_two(screened.common[p, :width], screened.row_scale[p], screened.scale, own, mixing[0], value)
+        own, own_scale = screened.own[0, p, :width], screened.own_scale
+        _mix_two(screened.common[p, :width], screened.row_scale[p], screened.scale, own, own_scale, mixing[0], value)
         return
     most[:] = _SLACK
     for j in range(tested):
@@ -327,11 +327,13 @@ def _bounds(screened, mixing, relabelled, p, offsets, bounds):
             elif c == j:
                 _scaled(screened.common[q, :width], screened.row_scale[q], screened.scale, value)
         for c in range(nuisance):
-            _mix_own(screened.own[c, p, :width], mixing[j, tested + c], value)
+            _mix_own(screened.own[c, p, :width], screened.own_scale, mixing[j, tested + c], value)
         if several:
             _add_square(value, off, most)
     for j in range(nuisance, screened.own.shape[0]):
-        value[:], off[:] = screened.own[j, p, :width], offsets[tested]
+        off[:] = offsets[tested]
+        for v in range(width):
+            value[v] = np.float32(screened.own[j, p, v]) * screened.own_scale
         if several:
             _add_square(value, off, most)
 
@@ -418,85 +420,51 @@ def _fill_heights(value, explained, rest, columns, df, height):
         height[j] = _height(value[j], explained[j], rest[j], columns, df)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _common_products(outcome, weights, out):
-    """Fill ``out`` (rows, W) in the order of the participants: as `_product`."""
-    out[:] = 0.0
-    for r in range(weights.shape[0]):
-        row = out[r]
-        for i in range(outcome.shape[0]):
-            factor, values = weights[r, i], outcome[i]
-            for j in range(row.size):
-                row[j] += factor * values[j]
-
-
 @njit(cache=True, nogil=True)
-def _fill_columns(rows, flipped, outcome, columns):
-    """Voxels side by side: outcome (n, _STRIP) and columns (k + r, n or 2 n, _STRIP)."""
-    n = outcome.shape[0]
-    for v in range(rows.shape[0]):
-        for i in range(n):
-            outcome[i, v] = rows[v, 0, i]
-            for c in range(columns.shape[0]):
-                columns[c, i, v] = rows[v, 1 + c, i]
-                if flipped:
-                    columns[c, n + i, v] = -rows[v, 1 + c, i]
-
-
-@njit(cache=True, nogil=True)
-def whole_maps(voxels: Voxels, relabelled: Relabelled, flipped: bool, kept: Found, maps: np.ndarray) -> None:
+def whole_maps(
+    voxels: Voxels, relabelled: Relabelled, common: np.ndarray, own: np.ndarray, kept: Found, maps: np.ndarray
+) -> None:
     """The statistic of every voxel of a tile and permutation; the bits are those of :func:`screen`.
 
     Parameters
     ----------
     voxels : Voxels
     relabelled : Relabelled
-    flipped : bool
-        Whether orders flip signs.
+    common : ndarray of shape (B * (q0 + m), W), float64
+        Products of each permutation's weights, one permutation after the other.
+    own : ndarray of shape (k + r, B', W), float64
+        Products with the voxelwise columns.
     kept : pharmasl.group.engine.kernels.Found
         Updated.
     maps : ndarray of shape (B, V), float32
         Filled from the tile's first voxel on.
     """
-    weights, orders, mixing = relabelled.weights, relabelled.orders, voxels.mixing
-    tested, nuisance, columns = relabelled.tested, relabelled.nuisance, relabelled.columns
-    permutations, terms, n = weights.shape
-    own = voxels.rows.shape[1] - 1
-    flat, common = weights.reshape(permutations * terms, n), np.empty((permutations * terms, _STRIP))
-    products = np.empty((own, orders.shape[0], _STRIP))
-    outcome, column = np.zeros((n, _STRIP)), np.zeros((own, n * (1 + flipped), _STRIP))
-    work = np.empty((4, _STRIP))
-    for start in range(0, voxels.rows.shape[0], _STRIP):
-        stop = min(start + _STRIP, voxels.rows.shape[0])
-        width = stop - start
-        _fill_columns(voxels.rows[start:stop], flipped, outcome, column)
-        _common_products(outcome, flat, common)
-        for c in range(own):
-            for row in range(0, orders.shape[0], ROWS):
-                double_products(column[c], outcome, orders, products[c], row, 0)
-        value, explained, rest, height = work[0, :width], work[1, :width], work[2, :width], work[3, :width]
-        for p in range(permutations):
-            rest[:], explained[:], value[:] = 1.0, 0.0, 0.0
-            for j in range(tested, terms):
-                _take_square(rest, common[p * terms + j, :width])
-            for c in range(nuisance):
-                _take_square(rest, products[c, p, :width])
-            for j in range(tested):
-                if mixing.shape[0]:
-                    value[:] = 0.0
-                    for c in range(tested):
-                        _add_product(value, mixing[j, c, start:stop], common[p * terms + c, :width])
-                    for c in range(nuisance):
-                        _add_product(value, mixing[j, tested + c, start:stop], products[c, p, :width])
-                else:
-                    value[:] = common[p * terms + j, :width]
-                _add_product(explained, value, value)
-            for c in range(nuisance, own):
-                value[:] = products[c, p, :width]
-                _add_product(explained, value, value)
-            _fill_heights(value, explained, rest, columns, relabelled.df, height)
-            for j in range(width):
-                maps[p, voxels.first + start + j] = height[j]
-                _keep(kept, p, voxels.first + start + j, height[j])
-                if abs(height[j]) > relabelled.threshold:
-                    _store(kept, p, voxels.first + start + j, height[j])
+    mixing, tested, nuisance = voxels.mixing, relabelled.tested, relabelled.nuisance
+    permutations, terms, width = relabelled.weights.shape[0], relabelled.weights.shape[1], voxels.rows.shape[0]
+    work = np.empty((4, width))
+    value, explained, rest, height = work[0], work[1], work[2], work[3]
+    for p in range(permutations):
+        rest[:], explained[:], value[:] = 1.0, 0.0, 0.0
+        for j in range(tested, terms):
+            _take_square(rest, common[p * terms + j, :width])
+        for c in range(nuisance):
+            _take_square(rest, own[c, p, :width])
+        for j in range(tested):
+            if mixing.shape[0]:
+                value[:] = 0.0
+                for c in range(tested):
+                    _add_product(value, mixing[j, c], common[p * terms + c, :width])
+                for c in range(nuisance):
+                    _add_product(value, mixing[j, tested + c], own[c, p, :width])
+            else:
+                value[:] = common[p * terms + j, :width]
+            _add_product(explained, value, value)
+        for c in range(nuisance, own.shape[0]):
+            value[:] = own[c, p, :width]
+            _add_product(explained, value, value)
+        _fill_heights(value, explained, rest, relabelled.columns, relabelled.df, height)
+        for j in range(width):
+            maps[p, voxels.first + j] = height[j]
+            _keep(kept, p, voxels.first + j, height[j])
+            if abs(height[j]) > relabelled.threshold:
+                _store(kept, p, voxels.first + j, height[j])

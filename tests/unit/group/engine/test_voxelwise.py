@@ -6,7 +6,7 @@ import numpy as np
 import permuting
 import pytest
 import statsmodels.api as sm
-from pharmasl.group.engine import clusters, tfce, voxel_design, voxel_fit, voxel_permutation
+from pharmasl.group.engine import clusters, row_products, tfce, voxel_design, voxel_fit, voxel_permutation
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.permutation import Stride
 from pharmasl.group.engine.relabelling import Relabellings
@@ -203,11 +203,37 @@ def test_bits_do_not_depend_on_threads_batches_tiles_screens_or_what_is_kept(nam
     first = null_of(name, stride=Stride(integers=False))
     fit = fitted(name)[1]
     assert first.max_t[0] == max(fit.height.max(), 0)
-    for stride in (Stride(integers=True), Stride(batch=3, tile=64, integers=True), Stride(batch=7, integers=False)):
+    integers = row_products.integers_available()
+    for stride in (
+        Stride(integers=integers),
+        Stride(batch=3, tile=64, integers=integers),
+        Stride(batch=7, integers=False),
+    ):
         for kept_bytes, threads in ((10**9, 1), (0, 2)):
             assert equal(first, null_of(name, stride=stride, kept_bytes=kept_bytes, threads=threads))
     for threads in (1, 2):
         assert equal(first, null_of(name, enhancement=permuting.enhancement(), threads=threads))
+
+
+@pytest.mark.skipif(not row_products.integers_available(), reason="needs AVX-512 VNNI and BW")
+@pytest.mark.parametrize(("n", "columns"), [(12, 1), (13, 2), (43, 2)])
+def test_integer_products_err_by_no_more_than_they_say(n, columns):
+    rng = np.random.default_rng(n)
+    rows = rng.normal(size=(70, 1 + columns, n))
+    # A row of one participant alone and one of equal numbers.
+    rows[0, 0], rows[1, 1] = np.eye(n)[0], 1.0
+    rows /= np.linalg.norm(rows, axis=2)[:, :, None]
+    strips = -(-len(rows) // row_products.STRIP)
+    pairs = np.zeros((strips, -(-n // 2), 2, row_products.STRIP), np.int16)
+    packed = np.zeros((strips, columns, n, row_products.STRIP), np.int16)
+    row_products.pack(rows, pairs, packed)
+    orders = np.argsort(rng.random((16, n)), axis=1).astype(np.int32)
+    padded = np.concatenate([orders, np.zeros((16, n % 2), np.int32)], axis=1)
+    products = np.zeros((columns, 16, strips * row_products.STRIP), np.int32)
+    row_products.multiply_integers(packed, pairs, padded, products)
+    expected = np.einsum("vcbi,vi->cbv", rows[:, 1:][:, :, orders], rows[:, 0])
+    error = np.abs(products[:, :, : len(rows)] * row_products.STEP - expected).max()
+    assert 0 < error < row_products.rounding(n)
 
 
 def test_more_voxels_beyond_the_threshold_than_there_is_room_for(monkeypatch):
@@ -259,7 +285,7 @@ def test_an_outlying_map_does_not_break_the_screen():
     lattice, statistics = clusters.Lattice(MASK, 18), MaximumStatistics(threshold=2.0, mass="excess")
     results = [
         voxel_permutation.null_distribution(fit, drawn(False), lattice, statistics, stride=Stride(integers=integers))
-        for integers in (False, True)
+        for integers in (False, row_products.integers_available())
     ]
     assert equal(*results)
     assert results[0].max_t[0] == max(fit.height.max(), 0)
