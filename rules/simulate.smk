@@ -50,6 +50,8 @@ SPACE = SETTINGS.template.space
 SESSIONS = [SETTINGS.sessions.baseline, SETTINGS.sessions.followup]
 SUBJECTS = [f"{number:02d}" for number in range(1, 2 * SIMULATE["participants_per_arm"] + 1)]
 COMPARE = SIMULATE["compare"]
+# What of the section the draw of the trial depends on.
+TRIAL = ("seed", "participants_per_arm", "blood_flow", "effects", "craving", "cigarettes")
 
 code = provenance.digest
 
@@ -92,6 +94,7 @@ rule trial:
         expand([f"{BIDS}/{run}_asl.nii.gz" for run in RUNS], subject=SUBJECTS),
         f"{BIDS}/participants.tsv",
         f"{BIDS}/phenotype/craving.tsv",
+        f"{BIDS}/phenotype/smoking.tsv",
     message:
         "The simulated trial is complete"
 
@@ -106,6 +109,8 @@ rule simulate_trial:
         participants_sidecar=f"{BIDS}/participants.json",
         craving=f"{BIDS}/phenotype/craving.tsv",
         craving_sidecar=f"{BIDS}/phenotype/craving.json",
+        smoking=f"{BIDS}/phenotype/smoking.tsv",
+        smoking_sidecar=f"{BIDS}/phenotype/smoking.json",
         plan=f"{TRUTH}/participants.tsv",
         scans=f"{TRUTH}/scans.tsv",
         effects=f"{TRUTH}/effects.tsv",
@@ -118,7 +123,7 @@ rule simulate_trial:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        settings={name: SIMULATE[name] for name in ("seed", "participants_per_arm", "blood_flow", "effects", "craving")},
+        settings={name: SIMULATE[name] for name in TRIAL},
         arms=plain(SETTINGS.arms),
         sessions=plain(SETTINGS.sessions),
         code=code("simulate_trial"),
@@ -204,6 +209,11 @@ rule compare_truth:
         gm=result_of(f"template/tpl-{SPACE}", "probseg", res="1", label="GM"),
         model=f"{OUTPUT}/craving/craving_model.tsv",
         correlations=f"{OUTPUT}/craving/roi_craving.tsv",
+        cigarettes=(
+            [f"{OUTPUT}/endpoints/{COMPARE['cigarettes']}_model.tsv"]
+            if COMPARE["cigarettes"] in SETTINGS.endpoints
+            else []
+        ),
     output:
         table=f"{Path(TRUTH).parent}/comparison.tsv",
         sidecar=f"{Path(TRUTH).parent}/comparison.json",

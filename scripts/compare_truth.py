@@ -31,6 +31,7 @@ def main(snakemake):
     files = comparison.ComparisonFiles(
         **{name: getattr(source, name) for name in FILES},
         **analyses,
+        cigarettes=next(iter(source.cigarettes), None),
         people=[PersonFiles(**paths) for paths in _records(source, PERSON)],
         runs=[
             RunFiles(**paths, person=number // runs_per_person) for number, paths in enumerate(_records(source, RUN))

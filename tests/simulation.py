@@ -3,7 +3,7 @@
 from pharmasl.simulate import simulation_settings
 from pharmasl.study import schemas, settings
 
-TRIAL = ("seed", "participants_per_arm", "blood_flow", "effects", "craving")
+TRIAL = ("seed", "participants_per_arm", "blood_flow", "effects", "craving", "cigarettes")
 PARTICIPANT = ("seed", "anatomy", "perfusion", "blood_flow")
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
 SESSIONS = {"baseline": "T1", "followup": "T2", "others": []}

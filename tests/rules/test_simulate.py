@@ -36,6 +36,7 @@ def trial_outputs(root):
         ignore=root / "bids/.bidsignore",
         participants=root / "bids/participants.tsv",
         craving=root / "bids/phenotype/craving.tsv",
+        smoking=root / "bids/phenotype/smoking.tsv",
         plan=root / "truth/participants.tsv",
         scans=root / "truth/scans.tsv",
         effects=root / "truth/effects.tsv",

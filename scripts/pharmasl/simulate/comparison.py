@@ -35,6 +35,8 @@ class ComparisonFiles:
     rest, association : AnalysisFiles
     model, correlations : path-like
         Tables of the analyses of craving.
+    cigarettes : path-like or None
+        Table of the endpoint's models; None where the study has no such endpoint.
     gm : path-like
         Grey matter shares of the template.
     people : sequence of PersonFiles
@@ -50,6 +52,7 @@ class ComparisonFiles:
     association: AnalysisFiles
     model: FilePath
     correlations: FilePath
+    cigarettes: FilePath | None
     gm: FilePath
     people: Sequence[PersonFiles]
     runs: Sequence[RunFiles]
@@ -93,6 +96,11 @@ def write_comparison(
             arms=arms,
             compare=compare,
             alpha=alpha,
+        ),
+        *(
+            craving_comparison.cigarette_rows(participants, tables.read_table(files.cigarettes), arms=arms, alpha=alpha)
+            if files.cigarettes
+            else ()
         ),
         *accuracy.map_rows(files.truth_cbf, files.cbf, files.gm),
         *accuracy.geometry_rows(files.people, files.runs, files.gm),

@@ -1,4 +1,4 @@
-"""The effects on craving of the simulated trial: planted and found."""
+"""The effects on craving and on cigarettes a day of the simulated trial: planted and found."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -71,6 +71,43 @@ def craving_rows(
             )
         )
     return rows
+
+
+def cigarette_rows(participants: Sequence[Row], model: Sequence[Row], *, arms: Arms, alpha: float) -> list[Comparison]:
+    """The row of the effect on cigarettes a day.
+
+    Parameters
+    ----------
+    participants : sequence of dict
+        Of the truth.
+    model : sequence of dict
+        Rows of the endpoint's ``_model.tsv``.
+    arms : settings.Arms
+    alpha : float
+        Level of the test.
+
+    Returns
+    -------
+    list of Comparison
+    """
+    treated = np.array([row["arm"] == arms.treatment for row in participants], dtype=float)
+    before, after = (_numbers(participants, f"cigarettes_{when}") for when in ("baseline", "followup"))
+    design = np.column_stack([np.ones(len(treated)), treated, before])
+    planted = _clean(ordinary_least_squares(design, after[:, None])[1, 0])
+    estimate, p = _estimate_of(_first(model, analysis="test"))
+    return [
+        Comparison(
+            effect="cigarettes a day: arm at follow-up, adjusted for baseline",
+            region="cigarettes",
+            unit="cigarettes a day",
+            planted=rounded(planted),
+            expected=rounded(planted),
+            found=estimate,
+            p=p,
+            p_kind="single test",
+            verdict=_verdict(planted, estimate, p, alpha),
+        )
+    ]
 
 
 def _numbers(rows: Sequence[Row], name: str) -> np.ndarray:

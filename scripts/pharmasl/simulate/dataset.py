@@ -11,7 +11,7 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Columns, Row
-from pharmasl.simulate import label_control_series, participant_anatomy, virtual_trial
+from pharmasl.simulate import label_control_series, participant_anatomy, planted_cigarettes, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.scanned_person import Person
 from pharmasl.simulate.scanner_model import Scanner
@@ -28,13 +28,14 @@ A simulated trial: it was made by pharmasl's simulator, and nobody was scanned.
 
 Two arms, two sessions, three ASL runs a session: rest, smoking cues and neutral cues (acq-rest, acq-smoking and
 acq-neutral). Each run is pCASL, an M0 volume first and control/label pairs after it. Heads are the ICBM
-152 2009a template carried into random shapes. Craving before and after the cues is in phenotype/craving.tsv.
+152 2009a template carried into random shapes. Craving before and after the cues is in phenotype/craving.tsv, cigarettes a
+day in phenotype/smoking.tsv.
 
 What was planted is not in this dataset; it lies in a folder of its own.
 """
 
 # BIDS allows phenotype tables of one row per participant; the validator (schema of 2025) refuses one row per visit.
-_IGNORE = "phenotype/craving.*\n"
+_IGNORE = "phenotype/craving.*\nphenotype/smoking.*\n"
 
 # mm: the truth in template space is kept on every fourth millimetre, which is finer than what the scanner resolves.
 _TRUTH_SPACING = 4
@@ -46,7 +47,7 @@ class TrialFiles:
 
     Attributes
     ----------
-    description, readme, ignore, participants, craving : path-like
+    description, readme, ignore, participants, craving, smoking : path-like
         Of the dataset.
     plan, scans, effects : path-like
         Of the truth.
@@ -57,6 +58,7 @@ class TrialFiles:
     ignore: FilePath
     participants: FilePath
     craving: FilePath
+    smoking: FilePath
     plan: FilePath
     scans: FilePath
     effects: FilePath
@@ -87,6 +89,7 @@ def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outp
     )
     Path(outputs.readme).write_text(_README, encoding="utf-8")
     Path(outputs.ignore).write_text(_IGNORE, encoding="utf-8")
+    cigarettes = planted_cigarettes.draw(settings, trial.participants, arms, sessions)
     columns = virtual_trial.PARTICIPANT_COLUMNS
     levels = {arms.treatment: "active drug", arms.control: "control"}
     tables.write_table(
@@ -103,7 +106,9 @@ def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outp
         },
     )
     tables.write_table(outputs.craving, trial.craving, virtual_trial.CRAVING_COLUMNS)
-    tables.write_table(outputs.plan, trial.participants, columns)
+    tables.write_table(outputs.smoking, cigarettes.table, planted_cigarettes.COLUMNS)
+    planted = [{**row, **own} for row, own in zip(trial.participants, cigarettes.plan)]
+    tables.write_table(outputs.plan, planted, {**columns, **planted_cigarettes.PLAN_COLUMNS})
     tables.write_table(outputs.scans, trial.scans, virtual_trial.SCAN_COLUMNS)
     tables.write_table(outputs.effects, _effect_rows(settings), _EFFECT_COLUMNS)
 
@@ -167,6 +172,13 @@ def _effect_rows(settings: TrialSettings) -> list[Row]:
             "amount": slope,
             "unit": "points per mL/100 g/min",
             "meaning": "change of cue-elicited craving for each unit of change of the insula's cue response",
+        },
+        {
+            "effect": "cigarettes a day at follow-up",
+            "region": "cigarettes",
+            "amount": settings.cigarettes.effect,
+            "unit": "cigarettes a day",
+            "meaning": "treatment arm minus control arm, at equal baselines",
         },
     ]
 

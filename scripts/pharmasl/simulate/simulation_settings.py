@@ -57,6 +57,19 @@ class Ratings:
 
 
 @_settings
+class Cigarettes:
+    """Cigarettes a day."""
+
+    baseline: float
+    baseline_spread: float
+    change: float
+    slope: float
+    effect: float
+    noise: float
+    lost: int
+
+
+@_settings
 class TrialSettings:
     """What the draw of the trial depends on."""
 
@@ -65,6 +78,7 @@ class TrialSettings:
     blood_flow: BloodFlow
     effects: PlantedEffects
     craving: Ratings
+    cigarettes: Cigarettes
 
 
 @_settings
@@ -79,9 +93,10 @@ class ParticipantSettings:
 
 @_settings
 class ComparedNames:
-    """Names of the analyses and regions of the configuration that answer the planted questions."""
+    """Names of the analyses, the regions and the endpoint of the configuration that answer the planted questions."""
 
     rest: str
     association: str
     insula: str
     vmpfc: str
+    cigarettes: str

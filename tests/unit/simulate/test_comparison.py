@@ -240,6 +240,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
     for key in ("motion", "coregistration"):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
+    given.cigarettes = []
     given.model, given.correlations = tmp_path / "model.tsv", tmp_path / "correlations.tsv"
     model = [{"analysis": "difference_of_changes", "term": "arm:session", "estimate": -22.0, "p": 0.001}]
     tables.write_table(given.model, model, dict.fromkeys(("analysis", "term", "arm", "estimate", "p"), "-"))
@@ -259,3 +260,13 @@ def test_script_writes_table_and_text(planted, tmp_path):
     text = output.text.read_text(encoding="utf-8")
     assert "peak at (" in text
     assert len(text.splitlines()) > 3 * 10
+
+
+def test_the_row_of_cigarettes_reads_the_endpoints_test():
+    people = [
+        {"arm": arm, "cigarettes_baseline": str(10 + k), "cigarettes_followup": str(9 + k - 5 * (arm == "baclofen"))}
+        for k, arm in enumerate(["baclofen", "placebo", "placebo", "baclofen"] * 2)
+    ]
+    model = [{"analysis": "test", "estimate": "-4.5", "p": "0.01"}, {"analysis": "part", "estimate": "1", "p": "0.9"}]
+    (row,) = craving_comparison.cigarette_rows(people, model, arms=ARMS, alpha=0.05)
+    assert (row.planted, row.found, row.verdict) == (-5.0, -4.5, "found")

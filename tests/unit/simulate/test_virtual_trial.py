@@ -7,7 +7,7 @@ import pytest
 import simulation
 import yaml
 from loading import ROOT
-from pharmasl.simulate import virtual_trial
+from pharmasl.simulate import planted_cigarettes, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.study import schemas
 
@@ -144,3 +144,22 @@ def test_weight_is_one_in_the_core_and_zero_beyond_the_edge(region):
         )
         np.testing.assert_allclose(region.weight(away), [1, 1, 0.5, 0, 0], atol=1e-6)
         assert region.distance(np.array(centre)) == 0
+
+
+def test_cigarettes_differ_between_the_arms_at_equal_baselines_as_declared():
+    """By least squares over everyone; the table has the planted numbers, and none of the follow-ups that are lost."""
+    asked = simulation.trial(cigarettes={"lost": 2})
+    participants = draw()[0]
+    made = planted_cigarettes.draw(asked, participants, simulation.arms(), simulation.sessions())
+    before, after = (column(made.plan, f"cigarettes_{when}") for when in ("baseline", "followup"))
+    design = np.column_stack([np.ones(16), treated(participants), before])
+    _, effect, slope = np.linalg.lstsq(design, after, rcond=None)[0]
+    assert (effect, slope) == pytest.approx((asked.cigarettes.effect, asked.cigarettes.slope), rel=1e-9)
+    missing = [row["participant_id"] for row in made.table if row["cigarettes_per_day"] is None]
+    assert missing == [row["participant_id"] for row in participants if row["arm"] == "baclofen"][-2:]
+    for row, planted in zip(made.table, np.column_stack([before, after]).ravel()):
+        assert row["cigarettes_per_day"] is None or abs(row["cigarettes_per_day"] - planted) <= 0.05
+
+
+def test_cigarettes_change_nothing_else_of_a_seeds_trial():
+    assert draw(cigarettes={"effect": 3.0}) == draw()
