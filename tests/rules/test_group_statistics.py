@@ -1,6 +1,7 @@
 """The scripts of the group stage on a tiny trial with a planted effect."""
 
 import types
+from pathlib import Path
 
 import complete_settings
 import numpy as np
@@ -726,6 +727,38 @@ def test_the_mixed_model_takes_those_with_one_session(trial, tmp_path):
     assert q[PLACE] < 0.05
     with pytest.raises(InputError, match="mixed_model"):
         call(trial, tmp_path, participants=participants, given=given)
+
+
+def test_a_formula_of_scans_has_family_wise_p_with_sessions_and_voxels_missing(trial, tmp_path):
+    participants = {"baseline": NAMES, "followup": NAMES[1:]}
+    stated = {
+        "effect": None,
+        "model": "cbf ~ arm * session + age + (1 | participant)",
+        "test": "arm:session",
+        "method": "mixed_model",
+        "covariates": [],
+    }
+    given = {"followup": trial.followup[1:]}
+    files = [
+        call(trial, tmp_path / str(threads), participants=participants, given=given, threads=threads, **stated)
+        for threads in (1, 2)
+    ]
+    output = files[0]
+    for name in (*EVERY, "null"):
+        assert Path(getattr(output, name)).read_bytes() == Path(getattr(files[1], name)).read_bytes()
+    summary = tables.read_json(output.inference)
+    assert (summary["model"]["scans"], summary["model"]["incomplete"]) == (27, ["sub-01"])
+    assert summary["permutation"]["exchanged"] == "allocation"
+    assert "random intercept" in summary["model"]["design"]
+    # The lowest slices that one participant's scans lack are searched with the others' scans.
+    assert summary["search_volume"]["voxels"] == int(trial.mask.sum())
+    assert summary["search_volume"]["voxels_that_scans_lack"] == int(trial.mask[:, :, :2].sum())
+    assert images.load(output.effect)[0][ball(PLACE, 2)].mean() == pytest.approx(-12, abs=2.5)
+    row = tabulate(output, tmp_path)[0]
+    assert row["sign"] == "-"
+    assert float(row["p_fwe_cluster"]) <= 0.05
+    assert 10.0 ** -images.load(output.voxel_pfwe)[0][PLACE] <= 0.05
+    assert summary["verdict"]["significant"]
 
 
 def test_variances_by_arm_are_told_and_used(trial, tmp_path):

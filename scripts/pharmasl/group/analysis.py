@@ -27,6 +27,7 @@ from pharmasl.group import (
     permutation_inference,
     random_field_inference,
     reallocation_inference,
+    scan_models,
 )
 from pharmasl.group.covariate_maps import TermMaps
 from pharmasl.group.definitions import Exclusion, Question
@@ -433,7 +434,7 @@ def _scans(trial: _Trial, threads: int) -> Result:
     numbers, known = trial.numbers(names, labels)
     names, labels = _chosen(names, known), _chosen(labels, known)
     paths = _chosen([path for session in trial.members for path in trial.paths[session]], known)
-    loaded = maps.read([paths], trial.files.template_mask)
+    loaded = maps.read([paths], trial.files.template_mask, least_share=scan_models.LEAST_SHARE)
     usable = np.array([not any(empty) for empty in loaded.empty])
     for name, label in zip(_chosen(names, ~usable), _chosen(labels, ~usable)):
         trial.exclusions.add([name], f"no CBF of {analysis.contrast} at {label}: left out at that session")

@@ -22,9 +22,10 @@ class Maps:
     Attributes
     ----------
     values : ndarray or memmap of shape (n, V), float32
-        One row per participant (or scan) with all the maps it needs, in the maps' unit.
+        One row per participant (or scan) with all the maps it needs, in the maps' unit; NaN where a scan lacks a voxel that
+        enough others have.
     mask : ndarray of bool, shape (X, Y, Z)
-        V voxels of the template mask that all those maps cover.
+        V voxels of the template mask that all those maps cover, or enough of them.
     affine : ndarray of shape (4, 4)
     template_voxels : int
         Voxels of the template mask.
@@ -131,6 +132,8 @@ def read(
     lists: Sequence[Sequence[FilePath]],
     template_mask: FilePath,
     terms: Mapping[str, TermMaps] | None = None,
+    *,
+    least_share: float = 1.0,
 ) -> Maps:
     """Read the maps of all participants; of two lists the difference, second minus first.
 
@@ -141,6 +144,8 @@ def read(
     template_mask : path-like
     terms : mapping, optional
         Maps that are terms of the model, by name, of the same participants in the same order.
+    least_share : float
+        Share of the maps that must cover a voxel; below 1 the values of those that do not are NaN.
 
     Returns
     -------
@@ -167,7 +172,7 @@ def read(
     number = int(template.sum())
     rows = {name: _buffer(len(lists[0]), number) for name in ("", *terms)}
     keep = {name: np.ones(number, dtype=bool) for name in ("", *terms)}
-    total = np.zeros(number)
+    total, covering = np.zeros(number), np.zeros(number, dtype=np.int64)
     lost: list[int] = []
     empty: list[tuple[bool, ...]] = []
     used: list[FilePath] = []
@@ -182,13 +187,16 @@ def read(
         outcome = [np.where(both, image, 0).astype(np.float64) for image in data[: len(lists)]]
         place = len(used)
         rows[""][place] = outcome[0] if len(outcome) == 1 else outcome[1] - outcome[0]
+        if least_share < 1:
+            rows[""][place, ~both] = np.nan
         for name, (image, inside) in own.items():
             rows[name][place] = image
             keep[name] &= inside
         total += outcome[0]
         used.append(paths[len(lists) - 1])
-        keep[""] &= both
+        covering += both
         lost.append(int(number - both.sum()))
+    keep[""] = covering >= least_share * max(len(used), 1)
     inside = np.logical_and.reduce(list(keep.values()))
     if not inside.any():
         raise _nothing_covered(lost, used, number)
@@ -200,7 +208,7 @@ def read(
         number,
         lost,
         empty,
-        total / max(len(used), 1),
+        total / np.maximum(covering, 1),
         used,
         terms=rows,
         lost_to_terms={name: int((keep[""] & ~keep[name]).sum()) for name in terms},

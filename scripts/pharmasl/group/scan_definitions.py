@@ -197,7 +197,7 @@ def permutation(fitted: FittedScans, smallest: float) -> dict[str, Any]:
             "participant"
         )
         words += (
-            ": exact in a randomised trial, whatever is missing"
+            ": exact in a randomised trial whose missing scans do not depend on what was allocated"
             if scheme.is_exact
             else ", whose fit of the treatment's effects that are not tested is taken off first (Freedman and Lane 1983): approximate"
         )

@@ -96,13 +96,14 @@ def check(study: Settings) -> Iterator[InputError]:
             if field == "secondary" and name in declared.answers:
                 yield InputError(FILE, "primary.secondary", name, "no primary answer", "Leave it in one of the lists.")
     for name in declared.answers:
-        if name in study.analyses and study.analyses[name].method == "mixed_model":
+        analysis = study.analyses.get(name)
+        if analysis is not None and analysis.method == "mixed_model" and analysis.formula is None:
             yield InputError(
                 FILE,
                 "primary.answers",
                 f"{name}, of method mixed_model",
                 "analyses with a family-wise p",
-                "Take the method differences, or name it in primary.secondary.",
+                "Take the method differences, write it as a formula, or name it in primary.secondary.",
             )
     if declared.correction == "joint":
         yield from _joint(study, declared.answers)
