@@ -64,30 +64,61 @@ def kenward_roger(
     FTests
     """
     design, weights = np.asarray(design, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    q = len(weights)
     inverse = model.inverse * model.residual_variance[:, None, None]
     first, second, traces = mixed_model.derivatives(model, design, subject)
     product = inverse @ first
     spread = mixed_model.variances_covariance(model, product, np.einsum("vij,abvji->abv", inverse, second), traces)
     known = ~model.degenerate & np.isfinite(spread).all(axis=(1, 2))
-    inner = second - np.einsum("avij,vjk,bvkl->abvil", first, inverse, first, optimize=True)
-    adjusted = inverse + 2 * inverse @ np.einsum("vab,abvij->vij", spread, inner) @ inverse
     f, df2 = np.full((2, len(known)), np.nan)
-    if not known.any():
-        return _tests(model, weights, f, df2)
+    if known.any():
+        information = Information(inverse[known], first[:, known], second[:, :, known], spread[known])
+        f[known], df2[known] = scaled_f(information, model.coefficients[:, known], weights)
+    return _tests(model, weights, f, df2)
+
+
+@dataclass(frozen=True)
+class Information:
+    """What Kenward and Roger's corrections take of fits whose covariance is linear in its m parameters.
+
+    Attributes
+    ----------
+    inverse : ndarray of shape (V, p, p)
+        Covariance of the coefficients, the inverse of ``X' V^-1 X``.
+    first : ndarray of shape (m, V, p, p)
+        Derivatives of ``X' V^-1 X`` by the parameters.
+    second : ndarray of shape (m, m, V, p, p)
+        The forms ``X' V^-1 dV V^-1 dV V^-1 X``.
+    spread : ndarray of shape (V, m, m)
+        Covariance of the parameters' estimates, from the expected information.
+    """
+
+    inverse: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    spread: np.ndarray
+
+
+def adjusted_covariance(information: Information) -> np.ndarray:
+    """Kenward and Roger's covariance of the coefficients, (V, p, p)."""
+    inverse, first = information.inverse, information.first
+    inner = information.second - np.einsum("avij,vjk,bvkl->abvil", first, inverse, first, optimize=True)
+    return inverse + 2 * inverse @ np.einsum("vab,abvij->vij", information.spread, inner) @ inverse
+
+
+def scaled_f(information: Information, coefficients: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The scaled F of weights (q, p) of coefficients (p, V), and its denominator degrees of freedom; each (V,)."""
+    q, inverse, spread = len(weights), information.inverse, information.spread
     # Theta Phi dI Phi in the space of the contrasts: (L Phi L')^-1 L Phi dI Phi L'.
-    covariance = (weights @ inverse @ weights.T)[known]
-    moved = weights @ (product @ inverse)[:, known] @ weights.T
+    covariance = weights @ inverse @ weights.T
+    moved = weights @ (inverse @ information.first @ inverse) @ weights.T
     moved = np.linalg.solve(np.broadcast_to(covariance, moved.shape), moved)
     own = np.einsum("avii->va", moved)
-    first_moment = np.einsum("vab,va,vb->v", spread[known], own, own)
-    second_moment = np.einsum("vab,avij,bvji->v", spread[known], moved, moved)
-    scale, df2[known] = _scale(q, first_moment, second_moment)
-    estimates = (weights @ model.coefficients).T[known]
-    outer = (weights @ adjusted @ weights.T)[known]
-    quadratic = np.einsum("vi,vi->v", estimates, np.linalg.solve(outer, estimates[..., None])[..., 0])
-    f[known] = scale * quadratic / q
-    return _tests(model, weights, f, df2)
+    first_moment = np.einsum("vab,va,vb->v", spread, own, own)
+    second_moment = np.einsum("vab,avij,bvji->v", spread, moved, moved)
+    scale, df2 = _scale(q, first_moment, second_moment)
+    estimates = (weights @ coefficients).T
+    outer = weights @ adjusted_covariance(information) @ weights.T
+    return scale * np.einsum("vi,vi->v", estimates, np.linalg.solve(outer, estimates[..., None])[..., 0]) / q, df2
 
 
 def _scale(q: int, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
