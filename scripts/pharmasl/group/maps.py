@@ -196,7 +196,7 @@ def read(
         used.append(paths[len(lists) - 1])
         covering += both
         lost.append(int(number - both.sum()))
-    keep[""] = covering >= least_share * max(len(used), 1)
+    keep[""] = covering >= least_share * len(used)
     inside = np.logical_and.reduce(list(keep.values()))
     if not inside.any():
         raise _nothing_covered(lost, used, number)
