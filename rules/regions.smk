@@ -174,6 +174,14 @@ rule region_models:
         region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
         sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", SETTINGS.rois),
         parcels=rules.parcel_values.output.table,
+        terms=per(
+            "analysis",
+            TARGETS.term_maps,
+            rules.smooth_grey_matter.output.image,
+            rules.session_transit_time.output.image,
+        ),
+        masks=per("analysis", TARGETS.masks_of_terms, rules.roi_mask.output.mask),
+        atlas=per("analysis", TARGETS.atlas_of_terms, [rules.atlas.output.image, rules.atlas.output.labels]),
     output:
         regions=group("regions", ".tsv"),
         parcels=group("parcels", ".tsv"),
@@ -191,6 +199,8 @@ rule region_models:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
         sessions=per("analysis", TARGETS.analysis_sessions),
         is_cbf=per("analysis", TARGETS.is_cbf),
+        participants=per("analysis", TARGETS.members),
+        terms=per("analysis", TARGETS.map_terms),
         blinded=SETTINGS.blinded,
         code=code("region_models"),
     message:

@@ -1,5 +1,6 @@
 """Test an analysis' model in the declared regions and in the parcels of the atlas."""
 
+from pharmasl.group import covariate_maps
 from pharmasl.regions import region_models
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
@@ -17,6 +18,8 @@ def main(snakemake):
         rule_files(region_models.RegionFiles, snakemake.input),
         rule_files(region_models.RegionTables, snakemake.output),
         question,
+        terms=[settings.build(covariate_maps.TermFiles, term) for term in params.terms],
+        members=params.participants,
     )
 
 

@@ -13,6 +13,7 @@ from pharmasl.files import blinding, tables
 from pharmasl.group import definitions, formula_models, mixed_maps
 from pharmasl.regions import parcel_values, region_values
 from pharmasl.report import regions_section
+from pharmasl.space import images
 from PIL import Image
 from scipy import stats
 
@@ -71,12 +72,14 @@ def lay(folder, model, *, status="run", **effect):
     tables.write_json(folder / "inference.json", block)
 
 
-def run(folder, rois=ROIS, sessions=SESSIONS, **analysis):
+def run(folder, rois=ROIS, sessions=SESSIONS, terms=(), files=(), **analysis):
     inference = complete_settings.plain_inference(permutations=400, seed=3, **analysis.pop("inference", {}))
     params = SimpleNamespace(
         analysis=complete_settings.plain_analysis(inference=inference, **{"effect": "group_by_time", **analysis}),
         sessions=sessions,
         is_cbf=True,
+        terms=list(terms),
+        participants={"baseline": NAMES, "followup": NAMES},
     )
     inputs = SimpleNamespace(
         design=folder / "design.tsv",
@@ -84,6 +87,9 @@ def run(folder, rois=ROIS, sessions=SESSIONS, **analysis):
         region_values=[folder / f"{roi}_values.tsv" for roi in rois],
         sidecars=[folder / f"{roi}_mask.json" for roi in rois],
         parcels=folder / "parcels.tsv",
+        terms=list(files),
+        masks=[folder / f"{roi}_mask.nii.gz" for roi in rois] if terms else [],
+        atlas=[folder / "atlas.nii.gz", folder / "atlas.tsv"] if terms else [],
     )
     output = SimpleNamespace(regions=folder / "regions_out.tsv", parcels=folder / "parcels_out.tsv")
     script("region_models").main(SimpleNamespace(input=inputs, output=output, params=params))
@@ -234,6 +240,32 @@ def test_a_map_that_is_not_read_in_regions_is_told(tmp_path):
         "not tested: the map gm of the model is not read in regions"
     }
     assert draw(tmp_path)[0] == 1500
+
+
+def test_grey_matter_of_each_region_is_its_own_covariate(tmp_path):
+    model, settings = by_formula("change ~ arm + gm", "arm")
+    lay(tmp_path, model)
+    rng = np.random.default_rng(17)
+    shape, affine = (len(ROIS) + PARCELS, 2, 2), np.diag([2.0, 2.0, 2.0, 1.0])
+    labels = np.broadcast_to(np.arange(len(ROIS) + PARCELS)[:, None, None], shape)
+    for place, roi in enumerate(ROIS):
+        images.save(tmp_path / f"{roi}_mask.nii.gz", labels == place, affine, dtype=np.uint8)
+        tables.write_json(tmp_path / f"{roi}_mask.json", {"analysis_defined": False})
+    atlas = np.where(labels >= len(ROIS), labels - len(ROIS) + 10, 0)
+    images.save(tmp_path / "atlas.nii.gz", atlas, affine, dtype=np.int32)
+    rows = [{"index": 10 + k, "name": f"Area_{k}"} for k in range(PARCELS)]
+    tables.write_table(tmp_path / "atlas.tsv", rows, {"index": "", "name": ""})
+    grey = rng.uniform(0.2, 0.9, (24, *shape)).astype(np.float32)
+    grey[3, 0, 0, 0] = np.nan
+    files = [tmp_path / f"gm{k}.nii.gz" for k in range(24)]
+    for path, volume in zip(files, grey):
+        images.save(path, volume, affine)
+    term = {"text": "gm", "lists": 1, "members": "baseline", "is_cbf": False}
+    regions, parcels = run(tmp_path, terms=[term], files=files, **settings)
+    for place, row in [*enumerate(regions), (len(ROIS) + 4, parcels[4])]:
+        own = np.nanmean(grey[:, place].reshape(24, 4).astype(float), axis=1)
+        fitted = sm.OLS(change(place), np.column_stack([DRUG, np.ones(24), own]).astype(float)).fit()
+        assert np.allclose([float(row["estimate"]), float(row["value"])], [fitted.params[0], fitted.tvalues[0]])
 
 
 def test_a_mixed_model_keeps_who_lacks_a_session(tmp_path):

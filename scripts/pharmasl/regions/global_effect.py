@@ -112,7 +112,7 @@ def write(files: GlobalEffectFiles, table_path: FilePath, question: Question) ->
             reason = RegionTest(participants=[], note=f"not tested: {error}")
             family, means = Family(tests=(reason,) * len(REFERENCES), size=0, complete=0), [np.nan] * len(REFERENCES)
         else:
-            family = region_models.tested_regions(own, values, question)
+            family = region_models.family_of(own, values, question)
             means = list(region_models.baselines(own, values, question))
         for names, test, mean in zip(values.names, family.tests, means):
             note = "; ".join(filter(None, [test.note, f"without {', '.join(left_out)}" if left_out else None]))

@@ -4,15 +4,18 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.group import results, verdict
+from pharmasl.group import covariate_maps, results, verdict
+from pharmasl.group.covariate_maps import TermFiles
 from pharmasl.group.model import Model
-from pharmasl.regions import mixed_values, region_columns, value_models, visit_values
+from pharmasl.regions import mixed_values, region_columns, term_values, value_models, visit_values
+from pharmasl.regions.term_values import TermMeans
 from pharmasl.regions.value_models import Estimate, Family, RegionTest, Values
 from pharmasl.regions.visit_values import Visit, VisitValues
 from pharmasl.study import map_terms
@@ -20,7 +23,7 @@ from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.settings import Analysis
 
 # Maps whose values in a region are in the same table as the outcome.
-_READ = ("baseline", "cbf")
+_CBF = ("baseline", "cbf")
 _CHOSEN = "a cluster of an analysis of this trial, chosen by these data: a description, p withheld"
 _JOINTLY = "jointly"
 
@@ -37,6 +40,9 @@ class RegionFiles:
         ``{roi}_values.tsv`` and ``{roi}_mask.json`` of the declared regions, in one order.
     parcels : path-like
         The parcels' values.
+    terms, masks, atlas : sequence of path-like
+        For a model with other maps than CBF: these maps, as :func:`pharmasl.group.covariate_maps.term_maps` takes them; the masks of
+        the regions, in their order; the atlas' image and table of names.
     """
 
     design: FilePath
@@ -44,6 +50,9 @@ class RegionFiles:
     region_values: Sequence[FilePath]
     sidecars: Sequence[FilePath]
     parcels: FilePath
+    terms: Sequence[FilePath]
+    masks: Sequence[FilePath]
+    atlas: Sequence[FilePath]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +86,14 @@ class Question:
         return {seed.roi for seed in self.analysis.seeds if seed.contrast == self.analysis.contrast}
 
 
-def write(files: RegionFiles, outputs: RegionTables, question: Question) -> None:
+def write(
+    files: RegionFiles,
+    outputs: RegionTables,
+    question: Question,
+    *,
+    terms: Sequence[TermFiles] = (),
+    members: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Test the analysis' model in the declared regions and in the parcels, and write both tables.
 
     Parameters
@@ -85,6 +101,10 @@ def write(files: RegionFiles, outputs: RegionTables, question: Question) -> None
     files : RegionFiles
     outputs : RegionTables
     question : Question
+    terms : sequence of pharmasl.group.covariate_maps.TermFiles
+        What ``files.terms`` are.
+    members : mapping
+        Session to its members.
 
     Raises
     ------
@@ -93,16 +113,30 @@ def write(files: RegionFiles, outputs: RegionTables, question: Question) -> None
     """
     block = tables.read_json(files.inference)
     model = Model.read(files.design, block) if block["status"] == "run" else None
-    for path, which, read in (
-        (outputs.regions, region_columns.REGION, lambda: visit_values.declared(files.region_values, files.sidecars)),
-        (outputs.parcels, region_columns.PARCEL, lambda: visit_values.parcels(files.parcels)),
+    maps = covariate_maps.term_maps(files.terms, terms, members)
+    for path, which, read, voxels in (
+        (
+            outputs.regions,
+            region_columns.REGION,
+            lambda: visit_values.declared(files.region_values, files.sidecars),
+            lambda: term_values.of_masks(files.masks),
+        ),
+        (
+            outputs.parcels,
+            region_columns.PARCEL,
+            lambda: visit_values.parcels(files.parcels),
+            lambda: term_values.of_atlas(files.atlas, files.terms[0]),
+        ),
     ):
         rows: list[dict[str, Any]] = []
         family = Family(tests=(), size=0, complete=0)
         if model is not None:
             values = read()
-            family, means = tested_regions(model, values, question), baselines(model, values, question)
-            for names, chosen, one, mean in zip(values.names, values.chosen, family.tests, means):
+            means_of = TermMeans(maps, voxels() if maps and values.names else [])
+            family = family_of(model, values, question, means_of)
+            for names, chosen, one, mean in zip(
+                values.names, values.chosen, family.tests, baselines(model, values, question)
+            ):
                 common = {**names, "contrast": question.analysis.contrast}
                 if "roi" in names:
                     common["defined_by_same_data"] = bool(chosen)
@@ -142,20 +176,24 @@ def _read(model: Model, values: VisitValues, question: Question, contrast: str, 
     return at[0] if len(at) == 1 else at[1] - at[0]
 
 
-def _maps(model: Model, values: VisitValues, question: Question) -> dict[str, np.ndarray] | str:
-    """The maps of the model's columns in the regions, or which of them are not read there."""
+def _maps(
+    model: Model, values: VisitValues, question: Question, means_of: TermMeans | None
+) -> dict[str, np.ndarray] | str:
+    """The maps of the model's columns in the regions, (n, R) each, or which of them are not read there."""
     formula = question.analysis.formula
     terms = {term.text: term for term in map_terms.terms(formula, question.analysis.contrast)} if formula else {}
     maps = {}
     for name in model.maps:
-        term = terms.get(name)
-        if term is None or term.kind not in _READ:
+        if terms[name].kind in _CBF:
+            maps[name] = _read(model, values, question, terms[name].contrast, terms[name].sessions)
+        elif means_of is None or name not in means_of.maps:
             return name
-        maps[name] = _read(model, values, question, term.contrast, term.sessions)
+        else:
+            maps[name] = means_of(name, model.participants)
     return maps
 
 
-def tested_regions(model: Model, values: VisitValues, question: Question) -> Family:
+def family_of(model: Model, values: VisitValues, question: Question, means_of: TermMeans | None = None) -> Family:
     """The tests of all regions of a table.
 
     Parameters
@@ -163,10 +201,12 @@ def tested_regions(model: Model, values: VisitValues, question: Question) -> Fam
     model : Model
     values : VisitValues
     question : Question
+    means_of : pharmasl.regions.term_values.TermMeans, optional
+        Means of the model's maps other than CBF; without, a model that has such maps is not tested.
     """
     if not values.names:
         return Family(tests=(), size=0, complete=0)
-    maps = _maps(model, values, question)
+    maps = _maps(model, values, question, means_of)
     if isinstance(maps, str):
         lacking = RegionTest(participants=[], note=f"not tested: the map {maps} of the model is not read in regions")
         return Family(tests=(lacking,) * len(values.names), size=0, complete=0)

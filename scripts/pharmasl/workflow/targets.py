@@ -294,6 +294,14 @@ class Targets:
             for term in self._map_terms(analysis)
         ]
 
+    def masks_of_terms(self, pattern: str, analysis: str) -> list[str]:
+        """A pattern with ``{roi}`` for each region, where an analysis takes maps whose means in the regions are in no table."""
+        return self.filled(pattern, "roi", self.settings.rois) if self._map_terms(analysis) else []
+
+    def atlas_of_terms(self, atlas: Sequence[str], analysis: str) -> list[str]:
+        """The atlas' files, in the same case."""
+        return list(atlas) if self._map_terms(analysis) else []
+
     def global_values(self, path: str, analysis: str) -> list[str]:
         """The table of global CBF if an analysis takes it as a term: one path, or none."""
         formula = self.settings.analyses[analysis].formula
