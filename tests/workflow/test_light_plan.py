@@ -151,9 +151,23 @@ def test_it_plans_several_delays(light):
 
 
 def test_it_plans_the_simulation(light):
-    light.configure(yaml.safe_load((ROOT / "config/demo.yaml").read_text()))
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    for name in [name for name, analysis in config["analyses"].items() if "model" in analysis]:
+        del config["analyses"][name]
+        config["primary"]["secondary"].remove(name)
+    light.configure(config)
     plan = light.snakemake("-n", "--quiet", "rules", "--", "trial", snakefile="rules/simulate.smk").stdout
     assert "\nsimulate_participant " in plan
+
+
+def test_what_reads_a_formula_is_named(light):
+    config = shipped()
+    config["analyses"]["adjusted"] = {"contrast": "rest", "model": "followup ~ arm + baseline", "test": "arm"}
+    light.configure(config)
+    done = light.snakemake("-n", check=False)
+    assert done.returncode != 0
+    assert "the package formulaic beside Snakemake" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_missing_package_is_named(tmp_path):

@@ -233,9 +233,13 @@ def parse_terms(text: str, refuse: Refusal) -> tuple[tuple[str, ...], ...]:
         Makes the error from what was found, what was expected and the fix.
     """
     # It takes half a second to import, and most studies have no formula.
-    from formulaic import Formula as Parsed
-    from formulaic.errors import FormulaicError
-
+    try:
+        from formulaic import Formula as Parsed
+        from formulaic.errors import FormulaicError
+    except ModuleNotFoundError as error:
+        raise refuse(
+            text, f"the package {error.name} beside Snakemake, to read the formula", "Install it there, or use ./run."
+        ) from None
     try:
         parsed = list(Parsed(text))
     except (FormulaicError, SyntaxError, ValueError, TypeError, AttributeError) as error:
