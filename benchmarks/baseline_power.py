@@ -18,14 +18,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import ndimage, optimize, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from pharmasl.group.engine import clusters, maxima, relabelling, voxel_design, voxel_fit, voxel_permutation
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.relabelling import Relabellings
 
 SIZES, CORRELATIONS, ALPHA, SEED = (21, 22), (0.0, 0.1, 0.3, 0.5, 0.7, 0.9), 0.05, 20261128
 NAMES = ("change", "ancova", "followup")
 LABELS = {"change": "change", "ancova": "ANCOVA", "followup": "follow-up alone"}
 BATCH = 10_000
+# Maps: a ball with a brain's volume in voxels of 4 mm, smooth by 10 mm; where the effect is, and its size in ANCOVA's standard errors.
+SHAPE, RADIUS, SMOOTH, PLACE, NONCENTRALITY = 41, 19.0, 10 / 4 / 2.355, (6, 8, 4), 3.8
 
 
 def closed_forms(r):
@@ -108,5 +114,57 @@ def values(trials=200_000):
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
+def ball(radius, centre=(0, 0, 0)):
+    """The voxels of a ball: ndarray of bool."""
+    index = np.stack(np.meshgrid(*[np.arange(SHAPE) - SHAPE // 2] * 3, indexing="ij"), axis=-1)
+    return np.linalg.norm(index - np.array(centre), axis=-1) < radius
+
+
+def noise(rng, mask, people):
+    """Smooth maps of standard deviation 1: ndarray of shape (people, voxels), float32."""
+    maps = [ndimage.gaussian_filter(rng.normal(size=mask.shape), SMOOTH)[mask] for _ in range(people)]
+    return (np.array(maps) / np.std(maps)).astype(np.float32)
+
+
+def significant(outcome, matrix, maps, orders, lattice):
+    """Where the family-wise p of the largest |t| is at most .05: ndarray of bool, shape (voxels,)."""
+    weights = np.eye(matrix.shape[1])[:1]
+    columns = [()] * 2 + [("baseline",)] * (matrix.shape[1] - 2)
+    fit = voxel_fit.fit(voxel_design.design(matrix, weights, columns), outcome, maps)
+    null = voxel_permutation.null_distribution(fit, Relabellings(permutations=orders), lattice, MaximumStatistics())
+    return maxima.family_wise_p(np.abs(fit.height), null.largest_t(two_sided=True)) <= ALPHA
+
+
+def maps(studies=200, relabellings=200):
+    """Print the table of whole maps."""
+    rng, mask, arm = np.random.default_rng(SEED), ball(RADIUS), np.repeat([1.0, 0.0], SIZES)
+    sphere, lattice = ball(3.0, PLACE)[mask], clusters.Lattice(mask, 18)
+    pair = np.column_stack([arm, np.ones_like(arm)])
+    three = np.column_stack([pair, np.ones_like(arm)])
+    orders, _ = relabelling.relabellings(pair, relabellings, SEED)
+    found = {(r, name): np.zeros(2) for r in CORRELATIONS for name in NAMES}
+    for _ in range(studies):
+        before, other = noise(rng, mask, len(arm)), noise(rng, mask, len(arm))
+        for r in CORRELATIONS:
+            effect = NONCENTRALITY * closed_forms(r)["ancova"][0]
+            after = np.float32(r) * before + np.float32(np.sqrt(1 - r**2)) * other
+            after += (effect * np.outer(arm, sphere)).astype(np.float32)
+            asked = {"change": (after - before, pair, {}), "ancova": (after, three, {"baseline": before})}
+            asked["followup"] = (after, pair, {})
+            for name, (outcome, matrix, terms) in asked.items():
+                called = significant(outcome, matrix, terms, orders, lattice)
+                found[r, name] += [called[sphere].any(), called[~sphere].any()]
+    print(f"{studies} studies, {int(mask.sum()):,} voxels, {relabellings} relabellings\n")
+    print(
+        "| r | effect | "
+        + " | ".join(f"{LABELS[name]}: found / elsewhere" for name in NAMES)
+        + " |\n|---|---|---|---|---|"
+    )
+    for r in CORRELATIONS:
+        effect = NONCENTRALITY * closed_forms(r)["ancova"][0]
+        cells = [" / ".join(f"{share:.2f}" for share in found[r, name] / studies) for name in NAMES]
+        print(f"| {r:.1f} | {effect:.2f} | {' | '.join(cells)} |")
+
+
 if __name__ == "__main__":
-    {"values": values}[sys.argv[1]](*map(int, sys.argv[2:]))
+    {"values": values, "maps": maps}[sys.argv[1]](*map(int, sys.argv[2:]))

@@ -43,6 +43,8 @@ def _model(results: Findings) -> Iterator[Definition]:
     )
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
     yield Definition("Design", model["design"])
+    if block.get("scaling"):
+        yield Definition("Scaling", f"{upper(block['scaling']['meaning'])}; absolute CBF is another question")
     yield Definition("Model", f"{model['formula']}; {model['statistic']}")
     if _is_formula(block):
         yield from _formula(results)

@@ -35,13 +35,20 @@ def group(name: str, block: Block) -> str:
     model = block["model"]
     covariates = f" Covariates: {listed(block['covariates'])}." if block["covariates"] else ""
     people = f"{model['n']} participants" + (f" on {block['arm']}" if block.get("arm") else "")
-    if "n_treatment" in model:
+    if model.get("n_by_arm") and not block.get("arm"):
+        people = "participants: " + listed(f"{number} on {arm}" for arm, number in model["n_by_arm"].items())
+    elif "n_treatment" in model:
         people = (
             f"{model['n_treatment']} participants on {block['arms']['treatment']} and {model['n_control']} on "
             f"{block['arms']['control']}"
         )
     within = f" The search was restricted to {plain(block['within'])}." if block.get("within") else ""
-    return f"{text}{covariates} Model: {model['formula']}; {people}, {short(model['df'])} degrees of freedom.{within}"
+    terms = f" Coding: {'; '.join(model['coding'])}." if model.get("coding") else ""
+    scaled = f" {upper(block['scaling']['meaning'])}." if block.get("scaling") else ""
+    return (
+        f"{text}{scaled}{covariates} {model['design']}; model {model['formula']}; {people}, {short(model['df'])} degrees of freedom."
+        f"{terms}{within}"
+    )
 
 
 def inference(block: Block) -> str:
