@@ -28,6 +28,9 @@ from pharmasl.group.scan_models import Patterns
 from pharmasl.statistics import effect_sizes
 from pharmasl.study.settings import Inference
 
+# Signs of fewer participants' residuals give p that null studies do not hold to their level.
+LEAST_FLIPPED = 12
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Tested:
@@ -99,6 +102,7 @@ def _exchange(model: Model, inference: Inference) -> Exchange:
     names, participant = scan_definitions.people(model)
     number, seed, allocation = inference.permutations, inference.seed, model.allocation
     if allocation is None or not exchange.tests_labels(allocation.designs, model.weights):
+        _check_flips(len(names))
         signs, exhaustive = relabelling.flips(np.ones((len(names), 1)), number, seed)
         return exchange.signs(
             model.matrix,
@@ -121,6 +125,17 @@ def _exchange(model: Model, inference: Inference) -> Exchange:
         exhaustive=exhaustive,
         log10_distinct=relabelling.log10_distinct(codes, strata),
     )
+
+
+def _check_flips(participants: int) -> None:
+    if participants < LEAST_FLIPPED:
+        raise InputError(
+            "maps",
+            "participants",
+            f"{participants}, whose residuals' signs would be flipped",
+            f"at least {LEAST_FLIPPED}, for a family-wise p of what was not allocated at random",
+            "Test what was allocated, or take more participants.",
+        )
 
 
 def _fit(model: Model, maps: Maps, inference: Inference, scheme: Exchange) -> FittedScans:

@@ -117,6 +117,9 @@ def test_what_was_not_allocated_is_tested_by_flips():
     assert block["permutation"]["exchanged"] == "signs"
     assert "approximate" in block["permutation"]["method"]
     assert made.result(test="age").definitions["permutation"]["exchanged"] == "signs"
+    assert any("flipped" in note for note in block["model"]["notes"])
+    with pytest.raises(InputError, match="11, whose residuals' signs"):
+        trial(np.random.default_rng(5), people=11).result(test="session")
 
 
 def test_a_common_baseline_is_exact_too():
@@ -179,3 +182,4 @@ def test_a_crossover_deals_sequences():
     assert block["permutation"]["exact"]
     assert "equence" in block["permutation"]["method"]
     assert block["model"]["design"].startswith("Crossover")
+    assert any("carry-over" in note and "Add the term sequence" in note for note in block["model"]["notes"])
