@@ -48,6 +48,7 @@ def run(tmp_path_factory):
     config["anatomy"]["registration"] |= {"affine_iterations": "40x0x0", "warp_iterations": "30x0x0"}
     config["simulate"] |= {
         "participants_per_arm": 2,
+        "cigarettes": {"lost": 0},
         "anatomy": {"voxel_size": 3},
         "perfusion": {"pairs": 2, "matrix": [32, 40, 20], "voxel_size": [6, 6, 7.5], "slice_time": 0.03},
     }

@@ -8,16 +8,14 @@ import numpy as np
 from pharmasl.endpoints.measure_scores import Measured
 from pharmasl.errors import FilePath, InputError
 from pharmasl.group import design as group_design
-from pharmasl.statistics import formula_designs, formula_tests, formulas
+from pharmasl.statistics import formula_designs, formula_tests
 from pharmasl.statistics.formula_designs import Design, Table, Value
 from pharmasl.statistics.formula_tests import Test
 from pharmasl.statistics.formulas import Formula, RandomTerm
+from pharmasl.study import endpoint_formulas
+from pharmasl.study.endpoint_formulas import ARM, BASELINE, CHANGE, FOLLOWUP, PARTICIPANT, SCORE, SESSION
 from pharmasl.study.settings import MeasureModel
 
-# Left of ~: of a participant, or of a visit.
-SCORE, FOLLOWUP, CHANGE, BASELINE = "score", "followup", "change", "baseline"
-OUTCOMES = (FOLLOWUP, CHANGE, BASELINE, SCORE)
-PARTICIPANT, SESSION, ARM = "participant", "session", "arm"
 _INTERCEPTS = (RandomTerm(PARTICIPANT),)
 
 
@@ -46,7 +44,7 @@ class ModelRows:
         return len(self.response)
 
 
-def formula_of(asked: MeasureModel, file: str = "config") -> Formula:
+def formula_of(asked: MeasureModel) -> Formula:
     """The formula of an endpoint, as far as it can be read without data.
 
     Raises
@@ -55,7 +53,7 @@ def formula_of(asked: MeasureModel, file: str = "config") -> Formula:
         For what is no formula, maps and regions among its terms, random effects other than a participant's intercept, and sessions in
         a model of one row per participant.
     """
-    formula = formulas.parse(asked.formula, file, f"endpoints.{asked.name}.model", outcomes=OUTCOMES, maps=())
+    formula = endpoint_formulas.read(asked)
     if named := [factor.text for factor in formula.factors if factor.function in ("roi", "cbf", "visit")]:
         raise formula.refusal(
             ", ".join(named), "columns of numbers or words", "Ask for relations to relate the score to regional CBF."
@@ -161,6 +159,30 @@ def table(own: ModelRows, measured: Measured, file: FilePath) -> Table:
     )
 
 
+def check_rows(own: ModelRows, name: str, file: FilePath) -> None:
+    """Refuse a model without a complete row."""
+    if not len(own):
+        raise InputError(
+            file,
+            f"endpoints.{name}",
+            "no participant with all scores and columns of the model",
+            "several in each arm",
+            "Complete the tables, or correct the model.",
+        )
+
+
+def check_number(rows: int, terms: int, asked: MeasureModel, file: FilePath) -> None:
+    """Refuse a model that has no more complete rows than coefficients."""
+    if rows <= terms:
+        raise InputError(
+            file,
+            f"endpoints.{asked.name}",
+            f"{rows} complete rows",
+            f"more than the {terms} coefficients of {asked.formula}",
+            "Complete the tables, or take terms out of the model.",
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class EndpointModel:
     """A model of an endpoint, ready to be fitted.
@@ -209,24 +231,10 @@ def build(
         the model.
     """
     own = rows(formula, measured, people)
-    if not len(own):
-        raise InputError(
-            file,
-            f"endpoints.{asked.name}",
-            "no participant with all scores and columns of the model",
-            "several in each arm",
-            "Complete the tables, or correct the model.",
-        )
+    check_rows(own, asked.name, file)
     made = formula_designs.design(formula, table(own, measured, file))
     n, terms = made.matrix.shape
-    if n <= terms:
-        raise InputError(
-            file,
-            f"endpoints.{asked.name}",
-            f"{n} complete rows",
-            f"more than the {terms} coefficients of {formula.text}",
-            "Complete the tables, or take terms out of the model.",
-        )
+    check_number(n, terms, asked, file)
     group_design.check_rank(made.matrix, made.names, file)
     if formula.outcome == SCORE and len(set(own.participants)) == n:
         raise InputError(

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from pharmasl.errors import InputError
-from pharmasl.statistics import formulas
 from pharmasl.statistics.covariates import source_columns
+from pharmasl.study import endpoint_formulas
 from pharmasl.study.effect_kinds import CBF
-from pharmasl.study.settings import Arms, Endpoint, ModelSettings, SessionPair, Sessions, Settings
+from pharmasl.study.settings import Arms, ModelSettings, SessionPair, Sessions, Settings
 
 
 def concerned(analysis: ModelSettings, arms: Arms) -> list[str]:
@@ -52,26 +51,6 @@ def visit_columns(analysis: ModelSettings, sessions: Mapping[str, str]) -> list[
     return [f"{column}_{label}" for column in analysis.visit_terms for label in sessions.values()]
 
 
-# What a model of an endpoint calls the score and its rows: no columns of the participants' table.
-OF_SCORES = ("followup", "change", "baseline", "score", "session", "participant", "arm")
-
-
-def endpoint_columns(study: Settings, endpoint: Endpoint) -> list[str]:
-    """The columns of the participants' table that an endpoint takes: those of its model, its relations and its populations.
-
-    A formula that cannot be read has none: it is refused where it is checked.
-    """
-    try:
-        formula = formulas.parse(endpoint.formula, outcomes=OF_SCORES, maps=())
-    except InputError:
-        return []
-    chosen = [study.populations[name].column for name in endpoint.populations if name in study.populations]
-    related = endpoint.relations.covariates if endpoint.relations else ()
-    columns = [name for name in formula.variables if name not in OF_SCORES]
-    columns += [column for term in related for column in source_columns(term)]
-    return list(dict.fromkeys([*columns, *(column for column in chosen if column is not None)]))
-
-
 def named_columns(study: Settings) -> list[str]:
     """The columns of the participants' table that the configuration names beside the arm's, in alphabetical order."""
     named = {column for analysis in study.analyses.values() for column in all_columns(analysis)}
@@ -82,6 +61,6 @@ def named_columns(study: Settings) -> list[str]:
     if study.sensitivity:
         covariates += [term for terms in study.sensitivity.covariates.values() for term in terms]
     for endpoint in study.endpoints.values():
-        covariates += endpoint_columns(study, endpoint)
+        covariates += endpoint_formulas.columns(study, endpoint)
     named |= {column for term in covariates for column in source_columns(term)}
     return sorted(named | ({study.perfusion.haematocrit} if study.perfusion.haematocrit else set()))

@@ -564,8 +564,12 @@ class MeasureModel:
         """The model as a formula; without one of its own, the follow-up adjusted for the baseline."""
         if self.model is not None:
             return self.model
-        columns = [*self.strata, *((self.site,) if self.site else ()), *self.covariates]
-        return " + ".join(["followup ~ arm + baseline", *map(_as_term, columns)])
+        return " + ".join(["followup ~ arm + baseline", *self.terms])
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The strata, the site and the covariates as terms of a formula."""
+        return tuple(map(_as_term, (*self.strata, *((self.site,) if self.site else ()), *self.covariates)))
 
 
 @dataclass(frozen=True, kw_only=True)

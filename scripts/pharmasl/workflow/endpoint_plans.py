@@ -1,13 +1,17 @@
 """The endpoints as the plan sees them: what is read and checked before the first job, by the jobs' own functions."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from pharmasl.endpoints import measure_data, measure_scores
 from pharmasl.endpoints.measure_scores import Measured, Trial
 from pharmasl.errors import InputError, InputErrors
+from pharmasl.group import design
 from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
+from pharmasl.study import endpoint_formulas
 from pharmasl.study.settings import Endpoint, Sessions
 from pharmasl.study.trial import Study
 
@@ -29,7 +33,7 @@ def passed_over(study: Study) -> list[str]:
 
 def people(study: Study, endpoint: Endpoint) -> list[dict[str, str | None]]:
     """What an endpoint may look at of the participants' table, of everyone whom the configuration selects."""
-    return study_arms.used(study.everyone(), study_arms.endpoint_columns(study.settings, endpoint))
+    return study_arms.used(study.everyone(), endpoint_formulas.columns(study.settings, endpoint))
 
 
 def _trial(study: Study, endpoint: Endpoint) -> Trial:
@@ -82,7 +86,11 @@ def _problems(study: Study, endpoint: Endpoint) -> Iterator[InputError]:
     )
     for population in endpoint.populations:
         yield from _thin(measured, population, field)
-        measure_data.build(endpoint.question, formula, measured, measured.members(population), trial.file)
+        members = measured.members(population)
+        if endpoint.model is None and endpoint.test == endpoint_formulas.ARM:
+            _check_default(endpoint, measured, members, trial)
+        else:
+            measure_data.build(endpoint.question, formula, measured, members, trial.file)
     if endpoint.relations:
         known = {who for who, _ in measured.scores}
         for term in endpoint.relations.covariates:
@@ -90,6 +98,24 @@ def _problems(study: Study, endpoint: Endpoint) -> Iterator[InputError]:
             own = [row for row in trial.people if row["participant_id"] in known and all(row.get(c) for c in columns)]
             if own:
                 covariates_coding.centred(own, [str(row["participant_id"]) for row in own], term, trial.file)
+
+
+def _check_default(endpoint: Endpoint, measured: Measured, members: Sequence[str], trial: Trial) -> None:
+    """Refuse a model of follow-up by arm, baseline and columns that cannot be fitted, without the parser of formulas."""
+    rows = measure_data.rows(measure_data.formula_of(endpoint.question), measured, members)
+    measure_data.check_rows(rows, endpoint.name, trial.file)
+    people = [measured.people[who] for who in rows.participants]
+    arms, baseline = measured.arms, [measured.score(who, measured.sessions.baseline) for who in rows.participants]
+    columns = {"intercept": np.ones(len(rows)), "baseline": np.array(baseline, dtype=np.float64)}
+    for arm in (arms.treatment, *arms.others):
+        if any(row["arm"] == arm for row in people):
+            columns[f"arm[{arm}]"] = np.array([row["arm"] == arm for row in people], dtype=np.float64)
+    terms = [*endpoint.strata, *((endpoint.site,) if endpoint.site else ()), *endpoint.covariates]
+    for term in dict.fromkeys(terms):
+        for coded in covariates_coding.centred(people, rows.participants, term, trial.file):
+            columns[coded.name] = coded.values
+    measure_data.check_number(len(rows), len(columns), endpoint.question, trial.file)
+    design.check_rank(np.column_stack(list(columns.values())), list(columns), trial.file)
 
 
 def _thin(measured: Measured, population: str, field: str) -> Iterator[InputError]:
