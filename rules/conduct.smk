@@ -67,6 +67,7 @@ rule trial_verdict:
         inferences=TARGETS.declared_files(rules.group_statistics.output.inference),
         nulls=TARGETS.declared_files(rules.group_statistics.output.null),
         endpoint_models=TARGETS.declared_endpoint_files(),
+        endpoint_relations=[PATHS.endpoint(name, "relations.tsv") for name in TARGETS.declared_relations()],
         craving_model=[rules.craving_model.output.table] if TARGETS.declares_endpoint() else [],
         roi_craving=[rules.roi_craving.output.table] if TARGETS.declares_correlation() else [],
     output:
@@ -83,6 +84,7 @@ rule trial_verdict:
         primary=SETTINGS.primary and plain(SETTINGS.primary),
         analyses=TARGETS.declared_analyses(),
         endpoints=TARGETS.declared_endpoints(),
+        relations=TARGETS.declared_relations(),
         craving=TARGETS.craving_settings("test", "resamples"),
         arms=ARMS,
         blinded=SETTINGS.blinded,

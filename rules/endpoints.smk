@@ -196,3 +196,34 @@ rule endpoint_sensitivity:
         "Asking the endpoint under other assumptions: {wildcards.endpoint}"
     script:
         "../scripts/endpoint_sensitivity.py"
+
+
+rule endpoint_relations:
+    input:
+        scores=rules.endpoint_scores.output.table,
+        values=per("endpoint", TARGETS.related_files, PATHS.region_values("{roi}")),
+        sidecars=per("endpoint", TARGETS.related_files, rules.roi_mask.output.sidecar),
+    output:
+        table=PATHS.endpoint("{endpoint}", "relations.tsv"),
+    log:
+        log_of("endpoint_relations", "{endpoint}"),
+    benchmark:
+        benchmark_of("endpoint_relations", "{endpoint}")
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        endpoint=lambda wildcards: wildcards.endpoint,
+        relations=per("endpoint", TARGETS.endpoint_relations),
+        unit=per("endpoint", TARGETS.endpoint_unit),
+        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        arms=ARMS,
+        blinded=SETTINGS.blinded,
+        code=code("endpoint_relations"),
+    message:
+        "Relating the regions' perfusion to the endpoint: {wildcards.endpoint}"
+    script:
+        "../scripts/endpoint_relations.py"

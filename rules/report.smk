@@ -154,6 +154,7 @@ rule report:
         endpoint_models=TARGETS.endpoint_files("model.tsv"),
         endpoint_sensitivity=TARGETS.endpoint_files("sensitivity.tsv"),
         endpoint_figures=TARGETS.endpoint_files("figure.png"),
+        endpoint_relations=[PATHS.endpoint(name, "relations.tsv") for name in TARGETS.related_endpoints()],
         trial_verdict=[rules.trial_verdict.output.table] if SETTINGS.primary else [],
         sensitivity_table=[PATHS.sensitivity("specifications.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],

@@ -83,11 +83,12 @@ def verdict(folder, correction="joint"):
         inferences=[folder / name / "inference.json" for name in names],
         nulls=[folder / name / "null.tsv" for name in names],
         endpoint_models=[],
+        endpoint_relations=[],
         craving_model=[],
         roi_craving=[],
     )
     asked = {"answers": names, "secondary": [], "correction": correction, "alpha": 0.05}
-    params = types.SimpleNamespace(analyses=names, endpoints=[], primary=asked, craving={}, arms=ARMS)
+    params = types.SimpleNamespace(analyses=names, endpoints=[], relations={}, primary=asked, craving={}, arms=ARMS)
     output = types.SimpleNamespace(table=folder / "verdict.tsv")
     script("trial_verdict").main(types.SimpleNamespace(input=given, output=output, params=params))
     return tables.read_table(output.table)

@@ -148,14 +148,14 @@ class CorrelationTest:
 
 
 def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
-    """The answer of a region's declared correlation with craving.
+    """The answer of a region's declared correlation with craving or with an endpoint.
 
     Parameters
     ----------
     name : str
-        ``craving.<roi>``.
+        ``craving.<roi>`` or ``<endpoint>.<roi>``.
     path : path-like
-        ``roi_craving.tsv``.
+        ``roi_craving.tsv``, or the ``_relations.tsv`` of the endpoint.
     tested : CorrelationTest
 
     Returns
@@ -168,12 +168,11 @@ def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
         If the table does not have exactly one such test.
     """
     test, arms = tested.declared, tested.arms
+    score, _, roi = name.rpartition(".")
     rows = [
         row
         for row in tables.read_table(path)
-        if primary.correlation(row["roi"]) == name
-        and row["role"] == families.TESTED
-        and families.is_declared(test, row, arms)
+        if row["roi"] == roi and row["role"] == families.TESTED and families.is_declared(test, row, arms)
     ]
     if len(rows) != 1:
         raise InputError(
@@ -181,9 +180,9 @@ def correlation(name: str, path: FilePath, tested: CorrelationTest) -> Answer:
             field="rows",
             found=len(rows),
             expected=f"one declared test for {name}",
-            fix="Run roi_craving again.",
+            fix="Run the rule that writes it again.",
         )
-    words, row = f"correlation with craving ({families.words(test, arms)})", rows[0]
+    words, row = f"correlation with {score} ({families.words(test, arms)})", rows[0]
     if row["p"] is None:
         return Answer(name, CORRELATION, words, status=f"not answered: {row['note'] or 'no p'}")
     # The comparison of two correlations has its p by Fisher's z; all others by permutation, the observed order counted.

@@ -23,7 +23,8 @@ COLUMNS: tables.Columns = {
             "analysis": "Whole-brain analysis: the smallest p of its primary statistic, corrected over the brain",
             "endpoint": "Difference of the arms' changes of cue-elicited craving, as craving_model.tsv tests it, or the tested "
             "effect on another endpoint, as its _model.tsv has it",
-            "correlation": "Declared correlation of a region's CBF with craving, uncorrected for other regions",
+            "correlation": "Declared correlation of a region's CBF with craving or another endpoint, uncorrected for other "
+            "regions",
         },
     },
     "role": {
@@ -66,6 +67,8 @@ class VerdictFiles:
         Their tables of maxima, read for the joint correction alone.
     endpoint_models : sequence of path-like
         ``{endpoint}_model.tsv`` of each declared endpoint.
+    endpoint_relations : sequence of path-like
+        ``{endpoint}_relations.tsv`` of each endpoint of whose correlations one is declared.
     craving_model, roi_craving : path-like or None
         None where no answer needs it.
     """
@@ -73,6 +76,7 @@ class VerdictFiles:
     inferences: Sequence[FilePath]
     nulls: Sequence[FilePath]
     endpoint_models: Sequence[FilePath]
+    endpoint_relations: Sequence[FilePath]
     craving_model: FilePath | None
     roi_craving: FilePath | None
 
@@ -192,6 +196,7 @@ def write(
     endpoints: Sequence[str],
     declared: Primary,
     correlation: CorrelationTest | None,
+    relations: Mapping[str, CorrelationTest],
 ) -> None:
     """Write the verdict.
 
@@ -207,6 +212,8 @@ def write(
     declared : Primary
     correlation : CorrelationTest or None
         None where the study has no craving.
+    relations : Mapping
+        Endpoints of whose correlations one is declared, in the order of their files, each with its test.
 
     Raises
     ------
@@ -215,12 +222,15 @@ def write(
     """
     inferences = dict(zip(analyses, files.inferences, strict=True))
     models = dict(zip(endpoints, files.endpoint_models, strict=True))
+    related = dict(zip(relations, files.endpoint_relations, strict=True))
     by_name = {}
     for name in (*declared.answers, *declared.secondary):
         if name in inferences:
             by_name[name] = answers.analysis(name, inferences[name])
         elif name in models:
             by_name[name] = answers.endpoint(name, models[name])
+        elif (score := name.rpartition(".")[0]) in related:
+            by_name[name] = answers.correlation(name, related[score], relations[score])
         elif name == primary.CRAVING and files.craving_model is not None:
             by_name[name] = answers.craving(files.craving_model)
         elif correlation is not None and files.roi_craving is not None:

@@ -1,4 +1,32 @@
-"""Columns of the table of correlations between regional CBF and craving."""
+"""Columns of the table of correlations between regional CBF and a clinical score."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The score that is related to CBF.
+
+    Attributes
+    ----------
+    column : str
+        Of the scores.
+    words : str
+        What it is called in the table's dictionary.
+    unit : str
+        Of a slope on CBF: ``Points of craving``.
+    field : str
+        Of the configuration that asks for the relations, for messages.
+    """
+
+    column: str
+    words: str
+    unit: str
+    field: str
+
+
+CRAVING = Outcome(column="cue_elicited", words="cue-elicited craving", unit="Points of craving", field="craving")
 
 COLUMNS = {
     "roi": "Region of interest",
@@ -68,3 +96,20 @@ COLUMNS = {
     "chosen by the data it is tested on; take such a correlation as a description",
     "note": "Why a value is n/a",
 }
+
+
+def columns(outcome: Outcome) -> dict[str, Any]:
+    """The columns of a score's table, as a data dictionary has them."""
+    described = {
+        name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()
+    }
+    return described if outcome == CRAVING else {name: _renamed(text, outcome) for name, text in described.items()}
+
+
+def _renamed(text: Any, outcome: Outcome) -> Any:
+    """Texts that name the score in the place of craving."""
+    if isinstance(text, dict):
+        return {name: _renamed(part, outcome) for name, part in text.items()}
+    for old, new in ((CRAVING.unit, outcome.unit), (CRAVING.words, outcome.words), ("craving", outcome.words)):
+        text = text.replace(old, new)
+    return text

@@ -1,4 +1,4 @@
-"""Correlation of regional CBF with cue-elicited craving, with intervals, permutation p values and corrections.
+"""Correlation of regional CBF with a clinical score such as cue-elicited craving, with intervals, permutation p values and corrections.
 
 Three questions are asked of each region: is the *change* of CBF (follow-up minus baseline) related to the
 change of craving, and are the two related at *baseline* and at *follow-up*? Each is answered over all participants,
@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pharmasl.endpoints import endpoint, families
-from pharmasl.endpoints.correlation_table import COLUMNS
+from pharmasl.endpoints import correlation_table, endpoint, families
+from pharmasl.endpoints.correlation_table import COLUMNS, CRAVING, Outcome
 from pharmasl.endpoints.regional_values import RegionalValues, Sample, Visits, read_cbf, read_values
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
@@ -196,13 +196,15 @@ def analyse(
     arms: settings.Arms,
     sessions: settings.SessionPair,
     left_out: Mapping[tuple[str, str], Visits] | None = None,
+    *,
+    column: str = CRAVING.column,
 ) -> pd.DataFrame:
-    """All correlations of the regions with craving.
+    """All correlations of the regions with a score.
 
     Parameters
     ----------
     scores : DataFrame
-        Craving scores as ``endpoint.frame`` gives them, with the covariates.
+        As :class:`pharmasl.endpoints.regional_values.Sample` takes them, with the covariates.
     values : RegionalValues
     asked : RegionCorrelations
     arms : Arms
@@ -210,6 +212,8 @@ def analyse(
     left_out : mapping, optional
         CBF by region and contrast, read from regions that were found without each participant; it gives rows in addition to
         those of the region of all participants, with ``region_of`` "others".
+    column : str
+        Of the score.
 
     Returns
     -------
@@ -217,7 +221,7 @@ def analyse(
         Columns of :data:`COLUMNS`.
     """
     reread = left_out or {}
-    sample = Sample(scores, asked.covariates, arms, sessions)
+    sample = Sample(scores, asked.covariates, arms, sessions, column)
     tests = [
         test
         for region_of, cbf in (("all", values.cbf), ("others", reread))
@@ -304,16 +308,7 @@ def write_correlations(
     InputError
         If a configured region has no values of the contrast, or a covariate is not in the scores.
     """
-    values = read_values(values_paths, sidecar_paths)
-    for roi in asked.rois:
-        if (roi, asked.contrast) not in values.cbf:
-            raise InputError(
-                file="config",
-                field="craving",
-                found=f"{roi}, {asked.contrast}",
-                expected=f"one of the pairs {sorted(values.cbf)}",
-                fix="Correct craving.rois or craving.contrast.",
-            )
+    files = RelationFiles(values=values_paths, sidecars=sidecar_paths, left_out=left_out, table=table_path)
     scores = endpoint.read_scores(scores_path)
     for name in asked.covariates:
         if name not in scores:
@@ -324,10 +319,71 @@ def write_correlations(
                 expected=f"one of {list(scores)}",
                 fix="Correct craving.covariates of the configuration.",
             )
-    columns = {name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()}
+    relate(scores, files, asked, arms, sessions, outcome=CRAVING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationFiles:
+    """The files of a score's relations to regions.
+
+    Attributes
+    ----------
+    values : sequence of path-like
+        As ``roi_values`` writes them, one per region.
+    sidecars : sequence of path-like
+        The JSON of each of those regions' masks, in the same order.
+    left_out : sequence of path-like
+        Tables as ``values`` of regions found without each participant.
+    table : path-like
+        Written.
+    """
+
+    values: Sequence[FilePath]
+    sidecars: Sequence[FilePath]
+    left_out: Sequence[FilePath]
+    table: FilePath
+
+
+def relate(
+    scores: pd.DataFrame,
+    files: RelationFiles,
+    asked: settings.RegionCorrelations,
+    arms: settings.Arms,
+    sessions: settings.SessionPair,
+    *,
+    outcome: Outcome,
+) -> None:
+    """Correlate a score with regional values and write the table.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As for :func:`analyse`.
+    files : RelationFiles
+    asked : RegionCorrelations
+    arms : Arms
+    sessions : SessionPair
+    outcome : Outcome
+
+    Raises
+    ------
+    InputError
+        If a configured region has no values of the contrast.
+    """
+    values = read_values(files.values, files.sidecars)
+    for roi in asked.rois:
+        if (roi, asked.contrast) not in values.cbf:
+            raise InputError(
+                file="config",
+                field=outcome.field,
+                found=f"{roi}, {asked.contrast}",
+                expected=f"one of the pairs {sorted(values.cbf)}",
+                fix=f"Correct {outcome.field}.rois or {outcome.field}.contrast.",
+            )
+    columns = correlation_table.columns(outcome)
     for name in ("p", "p_max"):
         columns[name] |= {"Permutations": asked.resamples, "Seed": asked.seed}
     for name in ("bca_low", "bca_high"):
         columns[name] |= {"BootstrapSamples": asked.resamples, "Seed": asked.seed}
-    table = analyse(scores, values, asked, arms, sessions, read_cbf(left_out))
-    tables.write_table(table_path, tables.records(table), columns)
+    table = analyse(scores, values, asked, arms, sessions, read_cbf(files.left_out), column=outcome.column)
+    tables.write_table(files.table, tables.records(table), columns)

@@ -205,7 +205,7 @@ def analyse(
     declared = asked.mediation.mediators
     sample = Sample(scores, asked.covariates, arms, sessions)
     changes = [sample.change(values.cbf[mediator.roi, mediator.contrast]) for mediator in declared]
-    y = sample.change(sample.elicited)
+    y = sample.change(sample.scores)
     keep = np.isfinite(y) & np.isfinite(sample.covariates).all(axis=0) & np.isfinite(changes).all(axis=0)
     names = [f"{mediator.roi} ({mediator.contrast})" for mediator in declared]
     shared = {

@@ -1,4 +1,4 @@
-"""Regional CBF beside craving: both read as one value per participant and session."""
+"""Regional CBF beside a clinical score, craving or another: both read as one value per participant and session."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ from pharmasl.files import bids, tables
 from pharmasl.statistics import covariates as coding
 from pharmasl.study import settings
 
+# The column of cue-elicited craving.
+CRAVING = "cue_elicited"
 # One value per visit: a row per participant, a column per session (both bare labels), NaN where missing.
 Visits = pd.DataFrame
 
@@ -121,15 +123,18 @@ def read_values(paths: Sequence[FilePath], sidecars: Sequence[FilePath]) -> Regi
 
 
 class Sample:
-    """The participants of the two arms, with their craving and covariates.
+    """The participants of the two arms, with their scores and covariates.
 
     Parameters
     ----------
     scores : DataFrame
-        Craving scores as ``endpoint.frame`` gives them, with the covariates as text.
+        With ``participant_id``, ``session_id``, ``arm``, the column of the score, and the covariates as text; of craving as
+        ``endpoint.frame`` gives them.
     covariates : sequence of str
     arms : Arms
     sessions : SessionPair
+    column : str
+        Of the score.
 
     Attributes
     ----------
@@ -138,8 +143,8 @@ class Sample:
     arm : ndarray of str, shape (n,)
     covariates : ndarray of shape (k, n)
         NaN where missing.
-    elicited : DataFrame
-        Cue-elicited craving by visit.
+    scores : DataFrame
+        The clinical score by visit.
     """
 
     def __init__(
@@ -148,6 +153,7 @@ class Sample:
         covariates: Sequence[str],
         arms: settings.Arms,
         sessions: settings.SessionPair,
+        column: str = CRAVING,
     ) -> None:
         self._sessions = {
             "baseline": bids.bare_label(sessions.baseline, "ses"),
@@ -157,7 +163,7 @@ class Sample:
         self.participants = [bids.bare_label(name, "sub") for name in people["participant_id"]]
         self.arm = people["arm"].to_numpy(str)
         self.covariates = coding.uncentred(tables.records(people), covariates)
-        self.elicited = visits(tables.records(scores), "cue_elicited")
+        self.scores = visits(tables.records(scores), column)
 
     def at(self, values: Visits | None, timing: str) -> np.ndarray:
         """Values at ``baseline`` or ``followup``, (n,), NaN where missing."""
@@ -168,10 +174,10 @@ class Sample:
         return self.at(values, "followup") - self.at(values, "baseline")
 
     def paired(self, cbf: Visits | None, timing: str) -> tuple[np.ndarray, np.ndarray]:
-        """CBF and craving, (n,) each: their ``change``, or both at ``baseline`` or ``followup``."""
+        """CBF and the score, (n,) each: their ``change``, or both at ``baseline`` or ``followup``."""
         if timing == "change":
-            return self.change(cbf), self.change(self.elicited)
-        return self.at(cbf, timing), self.at(self.elicited, timing)
+            return self.change(cbf), self.change(self.scores)
+        return self.at(cbf, timing), self.at(self.scores, timing)
 
     def complete(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Whether a participant has both values and every covariate: ndarray of bool, shape (n,)."""

@@ -3,13 +3,26 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pharmasl.endpoints import measure_rows
+from pharmasl.endpoints import families, measure_rows
 from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import MISSING, number, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
-from pharmasl.report.words import HARD, NONE, Table, between, count, fixed, listed, p_words, plain, short, signed
+from pharmasl.report.words import (
+    DAGGER,
+    HARD,
+    NONE,
+    Table,
+    between,
+    count,
+    fixed,
+    listed,
+    p_words,
+    plain,
+    short,
+    signed,
+)
 from pharmasl.study.endpoint_checks import EVERYONE
 from pharmasl.study.settings import Endpoint
 
@@ -28,11 +41,12 @@ _FITTED = (measure_rows.COMPLETE, measure_rows.ROBUST, measure_rows.MIXED)
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointFiles:
-    """The tables of an endpoint's models and sensitivity, and its figure."""
+    """The tables of an endpoint's models, sensitivity and relations to regions (None without), and its figure."""
 
     model: FilePath
     sensitivity: FilePath
     figure: FilePath
+    relations: FilePath | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +60,7 @@ class EndpointSection:
     sentences: Sequence[str]
     table: Table
     sensitivity: Table
+    relations: Table | None
     figure: str
     alt: str
 
@@ -76,6 +91,7 @@ def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointS
         sentences=text,
         table=_model_table(model, heading, unit),
         sensitivity=_sensitivity_table(sensitivity, heading, unit),
+        relations=_relations_table(tables.read_table(files.relations), heading) if files.relations else None,
         figure=pictures.png(files.figure),
         alt=f"{heading} by arm and session, every participant, with adjusted means. {' '.join(text)}",
     )
@@ -212,3 +228,34 @@ def _sensitivity_table(sensitivity: Sequence[Row], name: str, unit: str) -> Tabl
     ]
     heads = ["Alternative", "Population", "Delta", *_HEADS, "Missing information", "Method"]
     return Table(f"{name}: the tested effect under other assumptions ({unit})", heads, rows, {0, 1, 11})
+
+
+def _relations_table(relations: Sequence[Row], name: str) -> Table:
+    """The tested correlations, then those that describe the changes of everyone."""
+    shown = [row for row in relations if row["role"] == families.TESTED]
+    shown += [row for row in relations if row not in shown and (row["timing"], row["group"]) == ("change", "all")]
+    rows = [
+        [
+            plain(row["roi"]) + DAGGER * (row["roi_defined_by_same_data"] == "true"),
+            plain(row["contrast"]),
+            row["timing"],
+            plain(row["method"]),
+            row["role"],
+            *(NONE if cell == MISSING else cell for cell in _correlation(row)),
+            row["n"],
+        ]
+        for row in shown
+    ]
+    heads = ["Region", "Contrast", "Values", "Statistic", "Role", "Estimate", "95 % CI", "p", "p corrected", "n"]
+    caption = (
+        f"{name} with regional CBF, adjusted for arm; p by permutation, corrected over the regions by the largest |r|"
+    )
+    marked = {k for k, row in enumerate(shown) if row["role"] == families.TESTED}
+    return Table(caption, heads, rows, {0, 1, 2, 3, 4}, marked)
+
+
+def _correlation(row: Row) -> list[str]:
+    ends = ("ci_low", "ci_high") if row["ci_low"] is not None else ("bca_low", "bca_high")
+    interval_text = between(row[ends[0]], row[ends[1]])
+    corrected = row["p_max"] if row["p_max"] is not None else row["p_holm"]
+    return [fixed(row["estimate"]), interval_text, p_value(row["p"]), p_value(corrected)]

@@ -197,8 +197,10 @@ def _craving(files: ReportFiles, settings: Settings) -> CravingSection | None:
 
 def _endpoints(files: ReportFiles, settings: Settings) -> Iterator[EndpointSection]:
     paths = (files.endpoint_models, files.endpoint_sensitivity, files.endpoint_figures)
+    related = [name for name, endpoint in settings.endpoints.items() if endpoint.relations]
+    relations = dict(zip(related, files.endpoint_relations, strict=True))
     for endpoint, model, sensitivity, figure in zip(settings.endpoints.values(), *paths, strict=True):
-        own = EndpointFiles(model=model, sensitivity=sensitivity, figure=figure)
+        own = EndpointFiles(model=model, sensitivity=sensitivity, figure=figure, relations=relations.get(endpoint.name))
         yield endpoints_section.section(own, endpoint, role=primary.role(settings.primary, endpoint.name))
 
 

@@ -41,6 +41,8 @@ class ReportFiles:
         ``roi_craving.tsv`` and its picture.
     endpoint_models, endpoint_sensitivity, endpoint_figures : sequence of path-like
         The tables and the picture of each endpoint, in the order of the configuration.
+    endpoint_relations : sequence of path-like
+        ``_relations.tsv`` of each endpoint that is related to regions.
     trial_verdict : path-like or None
         ``verdict.tsv``.
     sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
@@ -78,6 +80,7 @@ class ReportFiles:
     endpoint_models: Sequence[FilePath]
     endpoint_sensitivity: Sequence[FilePath]
     endpoint_figures: Sequence[FilePath]
+    endpoint_relations: Sequence[FilePath]
     trial_verdict: FilePath | None
     sensitivity_table: FilePath | None
     sensitivity_curve: FilePath | None

@@ -1,7 +1,8 @@
 """The answers on which a trial rests: their names, the role of every other, and what can be corrected together.
 
 An answer is an analysis (by its name), the treatment's effect on craving (``craving``), the declared correlation of a
-region's CBF with craving (``craving.<roi>``) or the tested effect on an endpoint (by its name). ``primary.answers`` decide the trial together, ``primary.secondary``
+region's CBF with craving (``craving.<roi>``) the tested effect on an endpoint (by its name), or
+a region's declared correlation with an endpoint (``<endpoint>.<roi>``). ``primary.answers`` decide the trial together, ``primary.secondary``
 support them, each at its own level; whatever is in neither list, and everything where nothing is declared, is exploratory.
 """
 
@@ -22,15 +23,17 @@ _SHARED = ("method", "effect", "model", "constrained_baseline", "arm", "predicto
 _SHARED_INFERENCE = ("permutations", "seed")
 
 
-def correlation(roi: str) -> str:
-    """The name of the answer that is a region's correlation with craving."""
-    return f"{CRAVING}.{roi}"
+def correlation(roi: str, score: str = CRAVING) -> str:
+    """The name of the answer that is a region's correlation with craving, or with an endpoint."""
+    return f"{score}.{roi}"
 
 
 def known(study: Settings) -> list[str]:
     """The names of all answers of a study."""
     craving = [CRAVING, *(correlation(roi) for roi in study.craving.rois)] if study.craving else []
-    return [*study.analyses, *craving, *study.endpoints]
+    related = [(name, own.relations.rois) for name, own in study.endpoints.items() if own.relations]
+    relations = [correlation(roi, name) for name, rois in related for roi in rois]
+    return [*study.analyses, *craving, *study.endpoints, *relations]
 
 
 def declared(config: Mapping[str, Any]) -> Primary | None:
@@ -55,6 +58,17 @@ def declared_endpoints(study: Settings) -> list[str]:
     """The primary and then the secondary answers that are endpoints by their own name, in their order."""
     declared = study.primary
     return [name for name in (*declared.answers, *declared.secondary) if name in study.endpoints] if declared else []
+
+
+def declared_relations(study: Settings) -> list[str]:
+    """The endpoints of whose relations to regions one is a declared answer."""
+    declared = study.primary
+    names = (*declared.answers, *declared.secondary) if declared else ()
+    return [
+        name
+        for name, own in study.endpoints.items()
+        if own.relations and any(correlation(roi, name) in names for roi in own.relations.rois)
+    ]
 
 
 def check(study: Settings) -> Iterator[InputError]:

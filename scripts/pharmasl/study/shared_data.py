@@ -6,6 +6,7 @@ analysis carries all that chose it, through however many clusters.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pharmasl.errors import InputError
 from pharmasl.study.settings import Settings
@@ -95,6 +96,40 @@ def of_analysis(study: Settings, name: str) -> list[str]:
     return sentences
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Related:
+    """A region that is related to a score: where that is asked, and what is taken out of both."""
+
+    field: str
+    roi: str
+    score: str
+    section: str
+    covariates: tuple[str, ...]
+
+
+def _related(study: Settings) -> Iterator[_Related]:
+    """Every region whose CBF is related to craving or to an endpoint."""
+    craving = study.craving
+    asked: list[tuple[str, str]] = []
+    if craving:
+        asked += [("craving.rois", roi) for roi in craving.rois]
+        mediators = craving.mediation.mediators if craving.mediation else ()
+        asked += [("craving.mediation", mediator.roi) for mediator in mediators]
+    if study.sensitivity:
+        answers = study.sensitivity.answers.values()
+        asked += [(f"sensitivity.answers.{answer.name}", answer.roi) for answer in answers if answer.analysis is None]
+    taken_out = craving.covariates if craving else ()
+    for field, roi in asked:
+        yield _Related(field=field, roi=roi, score="craving", section="craving", covariates=taken_out)
+    for endpoint in study.endpoints.values():
+        section = f"endpoints.{endpoint.name}.relations"
+        for roi in endpoint.relations.rois if endpoint.relations else ():
+            covariates = endpoint.relations.covariates if endpoint.relations else ()
+            yield _Related(
+                field=f"{section}.rois", roi=roi, score=endpoint.name, section=section, covariates=covariates
+            )
+
+
 def check(study: Settings) -> Iterator[InputError]:
     """Circles that no mark makes good.
 
@@ -108,30 +143,17 @@ def check(study: Settings) -> Iterator[InputError]:
         For a region that was chosen by its relation to a number of each participant and is related to craving, unless that
         number is among the covariates of the correlation; and for a primary answer that shares data with its seed or region.
     """
-    craving, asked = study.craving, []
-    if craving:
-        asked += [("craving.rois", roi) for roi in craving.rois]
-        asked += [
-            ("craving.mediation", mediator.roi)
-            for mediator in (craving.mediation.mediators if craving.mediation else ())
-        ]
-    if study.sensitivity:
-        asked += [
-            (f"sensitivity.answers.{answer.name}", answer.roi)
-            for answer in study.sensitivity.answers.values()
-            if answer.analysis is None
-        ]
-    for field, roi in asked:
-        for name in chain(study, roi):
+    for related in _related(study):
+        for name in chain(study, related.roi):
             predictor = study.analyses[name].predictor
-            if predictor and not (craving and predictor in craving.covariates):
+            if predictor and predictor not in related.covariates:
                 yield InputError(
                     FILE,
-                    field,
-                    f"{roi}, a cluster that {name} chose by its relation to {predictor}",
+                    related.field,
+                    f"{related.roi}, a cluster that {name} chose by its relation to {predictor}",
                     "a region that no participant's number chose",
-                    f"Where {predictor} goes with craving, so does the region, whatever the brain does: take a region of the atlas "
-                    f"or of an analysis of the arms, or add {predictor} to craving.covariates.",
+                    f"Where {predictor} goes with {related.score}, so does the region, whatever the brain does: take a region of the "
+                    f"atlas or of an analysis of the arms, or add {predictor} to {related.section}.covariates.",
                 )
     for name in study.primary.answers if study.primary else ():
         if name in study.analyses and (shared := of_analysis(study, name)):

@@ -558,11 +558,28 @@ class Targets:
         """The sessions of an endpoint."""
         return settings.plain(endpoint_plans.sessions(self.study, self.settings.endpoints[endpoint]))
 
+    def endpoint_unit(self, endpoint: str) -> str:
+        """The unit of an endpoint's analysed score."""
+        own = self.settings.endpoints[endpoint]
+        return f"log {own.unit}" if own.transform == "log" else own.unit
+
     def endpoint_label(self, endpoint: str) -> str:
         """The name of an endpoint's score with its unit, for figures."""
-        own = self.settings.endpoints[endpoint]
-        unit = f"log {own.unit}" if own.transform == "log" else own.unit
-        return f"{endpoint.replace('_', ' ')} ({unit})"
+        return f"{endpoint.replace('_', ' ')} ({self.endpoint_unit(endpoint)})"
+
+    def related_endpoints(self) -> list[str]:
+        """The endpoints whose scores are related to regions."""
+        return [name for name, own in self.settings.endpoints.items() if own.relations]
+
+    def related_files(self, pattern: str, endpoint: str) -> list[str]:
+        """A pattern with ``{roi}`` for each region to which an endpoint's scores are related."""
+        relations = self.settings.endpoints[endpoint].relations
+        return self.filled(pattern, "roi", relations.rois if relations else ())
+
+    def endpoint_relations(self, endpoint: str) -> dict[str, Any]:
+        """The correlations of an endpoint's scores with regional CBF, and which of them are tests."""
+        relations = self.settings.endpoints[endpoint].relations
+        return settings.plain(relations) if relations else {}
 
     def endpoint_question(self, endpoint: str) -> dict[str, Any]:
         """The model of an endpoint and what is tested."""
@@ -585,6 +602,14 @@ class Targets:
     def declared_endpoint_files(self) -> list[str]:
         """The models of the endpoints among the declared answers."""
         return [self.paths.endpoint(name, "model.tsv") for name in self.declared_endpoints()]
+
+    def declared_relations(self) -> dict[str, dict[str, Any]]:
+        """The endpoints of whose correlations one is a declared answer, each with its test."""
+        return {
+            name: {key: own[key] for key in ("test", "resamples")}
+            for name in primary.declared_relations(self.settings)
+            for own in [self.endpoint_relations(name)]
+        }
 
     def declares_endpoint(self) -> bool:
         """Whether the arms' difference of craving is a declared answer."""

@@ -86,11 +86,12 @@ def asked(*names, correction="holm", secondary=(), alpha=0.05):
     return {"answers": list(names), "correction": correction, "secondary": list(secondary), "alpha": alpha}
 
 
-def run(tmp_path, question, analyses, *, endpoints=(), **paths):
+def run(tmp_path, question, analyses, *, endpoints=(), relations=None, **paths):
     given = {"inferences": [tmp_path / f"{name}.json" for name in analyses]}
     given |= {
         "nulls": [tmp_path / f"{name}_null.tsv" for name in analyses],
         "endpoint_models": [],
+        "endpoint_relations": [],
         "craving_model": [],
         "roi_craving": [],
         **paths,
@@ -98,6 +99,7 @@ def run(tmp_path, question, analyses, *, endpoints=(), **paths):
     params = SimpleNamespace(
         analyses=list(analyses),
         endpoints=list(endpoints),
+        relations=dict(relations or {}),
         primary=question,
         craving={"test": DECLARED, "resamples": 999},
         arms=ARMS,

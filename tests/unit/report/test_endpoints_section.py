@@ -39,7 +39,7 @@ def _written(folder, data, endpoint):
     )
     endpoint_plot.draw(folder / "figure.png", files, arms=data.arms, label="cigarettes (a day)")
     own = endpoints_section.EndpointFiles(
-        model=folder / "model.tsv", sensitivity=folder / "sensitivity.tsv", figure=folder / "figure.png"
+        model=folder / "model.tsv", sensitivity=folder / "sensitivity.tsv", figure=folder / "figure.png", relations=None
     )
     return endpoints_section.section(own, endpoint, role="primary")
 
