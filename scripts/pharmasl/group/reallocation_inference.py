@@ -62,7 +62,7 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     InputError
         If no voxel varies, or too few participants take part for signs to be flipped.
     """
-    fitted = _fit(model, maps, inference, _exchange(model, inference))
+    fitted = _fit(model, maps, inference, relabelled_scans(model, inference))
     null = Reallocation(fitted.prepared).null(fitted.lattice, fitted.statistics, threads=threads)
     tested = _test(fitted, null)
     smallest = fitted.exchange.smallest_p(fitted.two_sided)
@@ -97,8 +97,15 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     )
 
 
-def _exchange(model: Model, inference: Inference) -> Exchange:
-    """Labels dealt anew where the test is of labels; signs of participants flipped elsewhere."""
+def relabelled_scans(model: Model, inference: Inference) -> Exchange:
+    """Labels dealt anew where the test is of labels; signs of participants flipped elsewhere.
+
+    Parameters
+    ----------
+    model : pharmasl.group.model.Model
+        Its rows are scans.
+    inference : pharmasl.study.settings.Inference
+    """
     names, participant = scan_definitions.people(model)
     number, seed, allocation = inference.permutations, inference.seed, model.allocation
     if allocation is None or not exchange.tests_labels(allocation.designs, model.weights):

@@ -1,17 +1,27 @@
 """A mixed model of all scans fitted to regions' values: the scans that a region lacks are left out of it.
 
-Fits and degrees of freedom are those of :mod:`pharmasl.statistics.mixed_model`. No relabelling serves incomplete participants, so
-p are corrected over the regions by Holm's method.
+Fits and degrees of freedom are those of :mod:`pharmasl.group.scan_models`. The model of a formula is corrected over the regions by the
+largest z in each relabelling of whole participants, as its maps are (:mod:`pharmasl.group.reallocation_inference`), regions with
+missing scans among the others; one that too few scans have takes its share of the error by Bonferroni's inequality (see
+:mod:`pharmasl.regions.value_models`). The named effect has no relabellings: Holm's method.
 """
 
 import dataclasses
 
 import numpy as np
+from scipy import special
 
+from pharmasl.group import reallocation_inference, scan_definitions, scan_models
+from pharmasl.group.engine import maxima, reallocation, tfce
+from pharmasl.group.engine.maxima import MaximumStatistics
+from pharmasl.group.engine.reallocation import Reallocation
 from pharmasl.group.model import Model
-from pharmasl.regions.value_models import HOLM, Estimate, Family, RegionTest, Values
-from pharmasl.statistics import mixed_model, multiplicity
+from pharmasl.group.scan_models import Patterns
+from pharmasl.regions import value_permutations
+from pharmasl.regions.value_models import BONFERRONI, HOLM, MAX_T, Estimate, Family, RegionTest, Values
+from pharmasl.statistics import multiplicity
 from pharmasl.statistics.t_tests import t_test
+from pharmasl.study.effect_kinds import FORMULA
 from pharmasl.study.settings import Inference
 
 
@@ -30,18 +40,29 @@ def test(model: Model, values: Values, inference: Inference, tested: np.ndarray)
     Returns
     -------
     Family
-        Corrected by Holm's method.
     """
-    known = values.complete(model)
+    known = np.isfinite(values.outcome)
     fitted = [_region(model, values.outcome[:, k], known[:, k], inference) for k in range(values.outcome.shape[1])]
     own = np.flatnonzero(np.isfinite([one.p for one in fitted]) & tested)
-    corrected = np.full(len(fitted), np.nan)
-    corrected[own] = multiplicity.holm([fitted[k].p for k in own])
-    tests = [
-        dataclasses.replace(one, p_corrected=float(p), corrected_by=HOLM, p_holm=float(p)) if np.isfinite(p) else one
-        for one, p in zip(fitted, corrected)
-    ]
-    return Family(tests=tuple(tests), size=len(own), complete=int(known[:, own].all(axis=0).sum()))
+    p_holm, corrected = np.full((2, len(fitted)), np.nan)
+    p_holm[own] = multiplicity.holm([fitted[k].p for k in own])
+    family = Family(tests=(), size=len(own), complete=int(known[:, own].all(axis=0).sum()))
+    by = np.full(len(fitted), HOLM)
+    corrected[own] = p_holm[own]
+    if model.kind.name == FORMULA and len(own):
+        corrected[own] = [fitted[k].p * len(own) for k in own]
+        by[own] = BONFERRONI
+        relabelled, p, number, smallest = _max_t(model, values.outcome[:, own], inference)
+        family = dataclasses.replace(family, relabellings=number, smallest_p=smallest)
+        if relabelled.any():
+            corrected[own[relabelled]] = p * (len(own) / int(relabelled.sum()))
+            by[own[relabelled]] = MAX_T
+    tests = list(fitted)
+    for k in own:
+        tests[k] = dataclasses.replace(
+            fitted[k], p_corrected=float(min(corrected[k], 1.0)), corrected_by=str(by[k]), p_holm=float(p_holm[k])
+        )
+    return dataclasses.replace(family, tests=tuple(tests))
 
 
 def _region(model: Model, values: np.ndarray, rows: np.ndarray, inference: Inference) -> RegionTest:
@@ -51,19 +72,65 @@ def _region(model: Model, values: np.ndarray, rows: np.ndarray, inference: Infer
     if not people:
         return RegionTest(participants=[], note="not tested: no scan covers the region")
     note = f"{int((~rows).sum())} scans without a value of the region" if not rows.all() else None
+    names = model.effects or (" - ".join(model.tested),)
     try:
-        fitted = mixed_model.fit(part.matrix, values[rows, None], part.participants)
-        if inference.degrees_of_freedom == "satterthwaite":
-            tests = mixed_model.contrast(fitted, part.contrast)
-        else:
-            tests = mixed_model.kenward_roger(fitted, part.matrix, part.participants, part.contrast)
+        estimates = tuple(
+            _estimate(part, values[rows], weights, name, inference) for name, weights in zip(names, model.weights)
+        )
+        whole = _fitted(part, values[rows], model.weights, inference)
     except ValueError as error:
         return RegionTest(participants=people, note=f"not tested: {error}")
-    one = tests.single()
-    if not np.isfinite(one.t):
+    if not np.isfinite(whole.statistic[0]):
         return RegionTest(participants=people, note="not tested: no residual variation is left")
-    own = t_test(one.estimate, one.se, one.df, 1 - inference.alpha)
-    p = own.p if inference.two_sided else (own.p / 2 if own.t > 0 else 1 - own.p / 2)
-    name = (model.effects or (" - ".join(model.tested),))[0]
-    estimate = Estimate(name=name, value=own.estimate, se=own.se, low=own.ci_low, high=own.ci_high, t=own.t, p=p)
-    return RegionTest(participants=people, estimates=(estimate,), value=own.t, df_effect=1, df=own.df, p=p, note=note)
+    p = float(whole.p[0]) if model.is_joint else estimates[0].p
+    return RegionTest(
+        participants=people,
+        estimates=estimates,
+        statistic="F" if model.is_joint else "t",
+        value=float(whole.statistic[0]),
+        df_effect=len(model.weights),
+        df=float(whole.df[0]),
+        p=p,
+        note=note,
+    )
+
+
+def _fitted(model: Model, values: np.ndarray, weights: np.ndarray, inference: Inference) -> scan_models.Estimates:
+    return scan_models.fit(
+        values[:, None], model.matrix, weights, model.participants, method=inference.degrees_of_freedom
+    )
+
+
+def _estimate(model: Model, values: np.ndarray, weights: np.ndarray, name: str, inference: Inference) -> Estimate:
+    """One tested effect with its interval."""
+    fitted = _fitted(model, values, weights[None], inference)
+    effect, t, df = float(fitted.effects[0, 0]), float(fitted.statistic[0]), float(fitted.df[0])
+    se = effect / t if t else np.nan
+    own = t_test(effect, se, df, 1 - inference.alpha)
+    p = float(special.stdtr(df, -abs(t)) * 2 if inference.two_sided or model.is_joint else special.stdtr(df, -t))
+    return Estimate(name=name, value=effect, se=se, low=own.ci_low, high=own.ci_high, t=t, p=p)
+
+
+def _max_t(model: Model, outcome: np.ndarray, inference: Inference) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """Which regions enough scans have (R,), family-wise p of these, the number of relabellings, and the smallest p they allow."""
+    scheme = reallocation_inference.relabelled_scans(model, inference)
+    two_sided = inference.two_sided and not model.is_joint
+    _, participant = scan_definitions.people(model)
+    patterns = Patterns.from_maps(outcome)
+    usable = patterns.usable(model.matrix, participant)[patterns.number]
+    number, smallest = scheme.number, scheme.smallest_p(two_sided)
+    if not usable.any():
+        return usable, np.empty(0), number, smallest
+    data, patterns = np.ascontiguousarray(outcome[:, usable]), patterns.within(usable)
+    prepared = reallocation.prepare(
+        lambda start, stop: data[:, start:stop],
+        data.shape[1],
+        scheme,
+        None if patterns.complete else patterns.kinds[patterns.number],
+    )
+    relabelled = Reallocation(prepared)
+    threshold = float(-special.ndtri(inference.cluster_forming_p))
+    null = relabelled.null(value_permutations.apart(data.shape[1]), MaximumStatistics(threshold=threshold))
+    heights = relabelled.observed()
+    searched = np.abs(heights) if two_sided else np.maximum(heights, 0)
+    return usable, maxima.family_wise_p(searched, null.largest_t(two_sided), tfce.TIE), number, smallest

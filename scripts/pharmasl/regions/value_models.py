@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from pharmasl.errors import InputError
-from pharmasl.group.engine import clusters, differences, glm, maxima, relabelling, statistic
+from pharmasl.group.engine import differences, glm, maxima, relabelling, statistic
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.relabelling import Relabellings
 from pharmasl.group.model import Model
@@ -328,8 +328,7 @@ def _by_arm(
     )
     if observed.by_arm is None:
         return None
-    # A mask of voxels none of which touch.
-    apart = np.zeros((1, 1, 2 * values.outcome.shape[1]), dtype=bool)
-    apart[..., ::2] = True
     statistics = MaximumStatistics(threshold=observed.threshold)
-    return observed.heights, observed.by_arm.null(permutations, clusters.Lattice(apart, 6), statistics)
+    return observed.heights, observed.by_arm.null(
+        permutations, value_permutations.apart(values.outcome.shape[1]), statistics
+    )

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import linalg
 from threadpoolctl import threadpool_limits
 
+from pharmasl.group.engine.clusters import Lattice
 from pharmasl.group.engine.relabelling import Relabellings
 
 # Relabellings at a time: bounds the temporary memory.
@@ -86,6 +87,13 @@ class RegionForm:
             reach = float((overlap**2).sum()) if two_sided or q > 1 else float(overlap[0, 0])
             same[b] = reach > q - 1e-9 and np.linalg.norm(others.T @ self.others) ** 2 > m - 1e-9
         return same
+
+
+def apart(number: int) -> Lattice:
+    """Regions as voxels of the maps' programs: a lattice of so many, none of which touch."""
+    mask = np.zeros((1, 1, 2 * number), dtype=bool)
+    mask[..., ::2] = True
+    return Lattice(mask, 6)
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
