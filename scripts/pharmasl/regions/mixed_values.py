@@ -47,7 +47,7 @@ def test(model: Model, values: Values, inference: Inference, tested: np.ndarray)
     p_holm, corrected = np.full((2, len(fitted)), np.nan)
     p_holm[own] = multiplicity.holm([fitted[k].p for k in own])
     family = Family(tests=(), size=len(own), complete=int(known[:, own].all(axis=0).sum()))
-    by = np.full(len(fitted), HOLM)
+    by = np.full(len(fitted), HOLM, dtype=object)
     corrected[own] = p_holm[own]
     if model.kind.name == FORMULA and len(own):
         corrected[own] = [fitted[k].p * len(own) for k in own]
