@@ -184,7 +184,7 @@ class CravingRatings:
 
     def __init__(self, trial: TrialRecords, sessions: Sessions, scores: FilePath) -> None:
         self.trial = trial
-        self.labels = [bids.bare_label(label, "ses") for label in (sessions.baseline, sessions.followup)]
+        self.labels = [bids.bare_label(label, "ses") for label in (sessions.baseline, sessions.later)]
         self._rated: dict[str, set[str]] = {}
         for row in tables.read_table(scores):
             own = self._rated.setdefault(row["participant_id"], set())

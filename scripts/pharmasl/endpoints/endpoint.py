@@ -58,7 +58,7 @@ class Endpoint:
         self.scores = scores[scores["arm"].isin([arms.treatment, arms.control])].reset_index(drop=True)
         self.arms = arms
         self.baseline = bids.bare_label(sessions.baseline, "ses")
-        self.followup = bids.bare_label(sessions.followup, "ses")
+        self.followup = bids.bare_label(sessions.later, "ses")
 
     @functools.cached_property
     def known(self) -> pd.DataFrame:

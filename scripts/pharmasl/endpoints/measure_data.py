@@ -101,7 +101,7 @@ def used_sessions(formula: Formula, measured: Measured) -> tuple[str, ...]:
         return tuple(
             label for label in sessions.labels if label != sessions.baseline or BASELINE not in formula.variables
         )
-    return (sessions.baseline if formula.outcome == BASELINE else sessions.followup,)
+    return (sessions.baseline if formula.outcome == BASELINE else sessions.later,)
 
 
 def rows(formula: Formula, measured: Measured, people: Sequence[str]) -> ModelRows:

@@ -79,7 +79,7 @@ def _mixed(
         return
     terms = measure_data.participant_terms(formula)
     contrast = {ARM: {arms.treatment: 1, arms.control: -1}}
-    contrast["session"] = {sessions.followup: 1, sessions.baseline: -1}
+    contrast["session"] = {sessions.later: 1, sessions.baseline: -1}
     text = f"score ~ {terms} + session + {ARM}:session + (1 | participant)"
     own = dataclasses.replace(asked, model=text, test=contrast, covariates=(), strata=(), site=None)
     pair = Sessions(baseline=sessions.baseline, followup=sessions.followup, others=())

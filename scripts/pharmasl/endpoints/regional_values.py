@@ -157,7 +157,7 @@ class Sample:
     ) -> None:
         self._sessions = {
             "baseline": bids.bare_label(sessions.baseline, "ses"),
-            "followup": bids.bare_label(sessions.followup, "ses"),
+            "followup": bids.bare_label(sessions.later, "ses"),
         }
         people = scores[scores["arm"].isin([arms.treatment, arms.control])].drop_duplicates("participant_id")
         self.participants = [bids.bare_label(name, "sub") for name in people["participant_id"]]

@@ -148,7 +148,7 @@ def score(
     first, *others = conditions(asked)
     rows = []
     for participant, row in known.items():
-        for label in (sessions.baseline, sessions.followup):
+        for label in (sessions.baseline, sessions.later):
             session = bids.bare_label(label, "ses")
             line: Row = {"participant_id": row["participant_id"], "arm": row["arm"], SESSION: session}
             line |= dict(zip(RATINGS, _rated(answers.get((participant, session, first)))))

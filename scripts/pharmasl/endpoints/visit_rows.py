@@ -76,7 +76,7 @@ def labels(sessions: Sequence[str]) -> list[str]:
 
 def pair_and_others(sessions: Sessions) -> tuple[list[str], list[str]]:
     """Baseline and follow-up, and the study's further sessions; labels without ``ses-``."""
-    return labels([sessions.baseline, sessions.followup]), labels(sessions.others)
+    return labels([sessions.baseline, sessions.later]), labels(sessions.others)
 
 
 class VisitRows:

@@ -62,7 +62,7 @@ def by_participant(rows: Iterable[Row], column: str) -> dict[tuple[str, str], fl
 
 def session_labels(sessions: SessionPair) -> tuple[str, str]:
     """Baseline and follow-up, without ``ses-``."""
-    return bids.bare_label(sessions.baseline, "ses"), bids.bare_label(sessions.followup, "ses")
+    return bids.bare_label(sessions.baseline, "ses"), bids.bare_label(sessions.later, "ses")
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,15 @@ def _question(study: Settings, endpoint: Endpoint) -> Iterator[InputError]:
             yield InputError(
                 FILE, part, "nothing", f"the {part}, for the endpoint {endpoint.name}", f"Add {part}, or remove it."
             )
+    if study.sessions and study.sessions.followup is None and not endpoint.sessions:
+        yield InputError(
+            FILE,
+            "sessions.followup",
+            "nothing",
+            f"the follow-up session, for the endpoint {endpoint.name}",
+            f"Add it, or name {field}.sessions.",
+        )
+        return
     yield from _sessions(study, endpoint)
     terms = {"covariates": endpoint.covariates, "strata": endpoint.strata, "site": endpoint.site}
     if endpoint.model is not None and (beside := [name for name, value in terms.items() if value]):
@@ -128,7 +137,7 @@ def _sessions(study: Settings, endpoint: Endpoint) -> Iterator[InputError]:
                 f"one of the sessions: {', '.join(sessions.labels)}",
                 "Correct the label, or name it in sessions.others.",
             )
-    if columns and (absent := {sessions.baseline, sessions.followup} - set(columns)):
+    if columns and (absent := {sessions.baseline, sessions.later} - set(columns)):
         yield InputError(
             FILE, f"{field}.score", sorted(columns), f"a column for {', '.join(sorted(absent))} too", "Add it."
         )

@@ -153,7 +153,7 @@ def _unknown_sessions(dataset: bids.Dataset, sessions: Sessions | None) -> Itera
         return
     roles: dict[str, Sequence[str]] = {
         "baseline": [sessions.baseline],
-        "followup": [sessions.followup],
+        "followup": [] if sessions.followup is None else [sessions.followup],
         "others": sessions.others,
     }
     for role, labels in roles.items():

@@ -52,10 +52,24 @@ def _part(study: Settings, name: str, who: str, remedy: str) -> Iterator[InputEr
         yield InputError(FILE, name, "nothing", f"the {name}, for {who}", f"Add {name}, or remove {remedy}.")
 
 
+def _followup(study: Settings, who: str) -> Iterator[InputError]:
+    """The error of a study of one session where something compares two."""
+    if study.sessions and study.sessions.followup is None:
+        yield InputError(
+            FILE,
+            "sessions.followup",
+            "nothing",
+            f"the follow-up session, for {who}",
+            "Add it, or compare the arms at the one session by baseline ~ arm.",
+        )
+
+
 def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
     field = f"analyses.{analysis.name}"
     for part in ("sessions", "arms"):
         yield from _part(study, part, f"the analysis {analysis.name}", "the analysis")
+    if "followup" in analysis.kind.sessions and not analysis.sessions:
+        yield from _followup(study, f"the analysis {analysis.name}")
     yield from _undefined(f"{field}.contrast", [analysis.contrast], study.contrasts, "contrasts")
     yield from _undefined(f"{field}.within", _if_named(analysis.within), study.rois, "rois")
     yield from _arms_and_sessions(study, analysis)
@@ -100,7 +114,7 @@ def _arms_and_sessions(study: Settings, analysis: Analysis) -> Iterator[InputErr
         for field, labels in (("arm", _if_named(analysis.arm)), ("pair", analysis.pair or ())):
             yield from _no_label(analysis, field, labels, study.arms.labels, "arms", "Correct the name")
     if study.sessions and analysis.sessions:
-        labels = (analysis.sessions.baseline, analysis.sessions.followup)
+        labels = (analysis.sessions.baseline, analysis.sessions.later)
         yield from _no_label(analysis, "sessions", labels, study.sessions.labels, "sessions", "Correct the label")
 
 
@@ -131,6 +145,7 @@ def _craving(study: Settings) -> Iterator[InputError]:
         return
     for part in ("sessions", "arms"):
         yield from _part(study, part, "craving", "craving")
+    yield from _followup(study, "craving")
     yield from _undefined("craving.rois", craving.rois, study.rois, "rois")
     for mediator in craving.mediation.mediators if craving.mediation else ():
         yield from _undefined("craving.mediation", [mediator.roi], study.rois, "rois")

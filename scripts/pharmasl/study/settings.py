@@ -26,10 +26,17 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True, kw_only=True)
 class SessionPair:
-    """Labels of the two sessions that an analysis compares."""
+    """Labels of the two sessions that an analysis compares; no follow-up in a study of one session."""
 
     baseline: str
-    followup: str
+    followup: str | None
+
+    @property
+    def later(self) -> str:
+        """The follow-up, of a study that has one; whatever needs it is refused otherwise."""
+        if self.followup is None:
+            raise ValueError("the study has one session")
+        return self.followup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +47,8 @@ class Sessions(SessionPair):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels, baseline and follow-up first."""
-        return (self.baseline, self.followup, *self.others)
+        """All labels, baseline and follow-up first; the baseline alone in a study of one session."""
+        return (self.baseline, *([] if self.followup is None else [self.followup]), *self.others)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -303,7 +303,7 @@ def _sessions(config, file):
     places = [("sessions", study)] if study else []
     places += [(f"analyses.{name}.sessions", part.get("sessions")) for name, part in config["analyses"].items()]
     for field, sessions in places:
-        if sessions and sessions["baseline"] == sessions["followup"]:
+        if sessions and sessions["baseline"] == sessions.get("followup"):
             yield InputError(
                 file,
                 f"{field}.followup",
@@ -312,7 +312,7 @@ def _sessions(config, file):
                 "Name the later session: all changes would be 0.",
             )
     for label in study["others"] if study else []:
-        if label in (study["baseline"], study["followup"]):
+        if label in (study["baseline"], study.get("followup")):
             yield InputError(
                 file, "sessions.others", label, "sessions beside baseline and followup", "Take it out of others."
             )
