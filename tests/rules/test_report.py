@@ -128,8 +128,7 @@ def inference(analysis, status="run"):
     block["verdict"] = decided.block()
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
     block["permutation"] = definitions.permutation(
-        "permute",
-        within_blocks=False,
+        SimpleNamespace(exchange="permute", outcome="change", maps=[], blocks=None),
         number=70,
         exhaustive=True,
         log10_distinct=1.85,

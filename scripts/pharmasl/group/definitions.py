@@ -13,7 +13,17 @@ from pharmasl.group.engine.tfce import Enhancement
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
 from pharmasl.study import relative_cbf, settings
-from pharmasl.study.effect_kinds import DIFFERENCES, FLIP, FORMULA, FULL_FACTORIAL, MIXED_MODEL, EffectKind
+from pharmasl.study.effect_kinds import (
+    BASELINE,
+    CHANGE,
+    DIFFERENCES,
+    FLIP,
+    FOLLOWUP,
+    FORMULA,
+    FULL_FACTORIAL,
+    MIXED_MODEL,
+    EffectKind,
+)
 from pharmasl.study.settings import Analysis, Arms, Inference
 
 ESTIMATORS = {
@@ -230,24 +240,18 @@ def search_volume(maps: Maps, participants: Sequence[str]) -> dict[str, Any]:
     }
 
 
+_EXCHANGED = {CHANGE: "changes", FOLLOWUP: "follow-ups", BASELINE: "baselines"}
+
+
 def permutation(
-    exchange: str,
-    *,
-    within_blocks: bool,
-    number: int,
-    exhaustive: bool,
-    log10_distinct: float,
-    seed: int,
-    smallest: float,
-    voxelwise: bool = False,
+    model: Model, *, number: int, exhaustive: bool, log10_distinct: float, seed: int, smallest: float
 ) -> dict[str, Any]:
     """The relabellings.
 
     Parameters
     ----------
-    exchange : {"permute", "flip"}
-    within_blocks : bool
-        Whether participants are exchanged within sites only.
+    model : pharmasl.group.model.Model
+        What is exchanged, and whether within sites only.
     number : int
         Relabellings, the observed labelling among them.
     exhaustive : bool
@@ -257,19 +261,17 @@ def permutation(
     seed : int
     smallest : float
         The smallest p that they allow.
-    voxelwise : bool
-        Whether maps are among the covariates.
     """
-    if exchange == FLIP:
+    if model.exchange == FLIP:
         words = "signs of participants' whole changes flipped: under the null a change is as likely up as down"
     else:
         words = (
-            "participants' changes permuted between the rows of the design; where there are covariates their residuals "
-            "(Freedman and Lane 1983)"
+            f"participants' {_EXCHANGED[model.outcome]} permuted between the rows of the design; where there are covariates their "
+            "residuals (Freedman and Lane 1983)"
         )
-        if voxelwise:
+        if model.maps:
             words += ", the voxel's own covariates among what is taken out and among the rows of the design"
-        if within_blocks:
+        if model.blocks is not None:
             words += ", within sites only"
     return {
         "method": words,

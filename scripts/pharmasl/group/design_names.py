@@ -47,7 +47,8 @@ def name_of(model: Model) -> str:
         return f"One-sample test: mean {_WORDS.get(model.outcome, model.outcome)} {who}, against {against}"
     if ARM not in tested and not _compares_arms(model, tested):
         return f"Regression of the {_WORDS.get(model.outcome, model.outcome)} on {' and '.join(_plain(tested))}{_adjusted(model)}"
-    moderators = _plain(tested - {ARM})
+    # Of a marginal mean the columns of products have weights too.
+    moderators = _plain(tested - {ARM}) if all(map(_is_product, model.effects)) else []
     arms = _arms(model)
     if moderators:
         return (
@@ -55,6 +56,11 @@ def name_of(model: Model) -> str:
             f"{' and '.join(moderators)}{_adjusted(model)}"
         )
     return _between_arms(model, arms)
+
+
+def _is_product(effect: str) -> bool:
+    """Whether an effect, as tests name it, is a difference of differences or of slopes."""
+    return " x " in effect or (effect.startswith("slope on ") and ", " in effect)
 
 
 def _between_arms(model: Model, arms: str) -> str:

@@ -20,7 +20,8 @@ def model(columns, tested, outcome="followup", voxelwise=(), **changes):
     base = designs.group_by_time(NAMES, TABLE, {"treatment": "drug", "control": "placebo"}, "table.tsv")
     matrix = np.random.default_rng(0).normal(size=(len(NAMES), len(columns)))
     weights = np.array([[float(name == one) for name in columns] for one in tested])
-    given = {"kind": kind, "names": list(columns), "matrix": matrix, "weights": weights, "voxelwise": voxelwise}
+    given = {"kind": kind, "names": list(columns), "matrix": matrix, "voxelwise": voxelwise}
+    changes.setdefault("weights", weights)
     return dataclasses.replace(base, **{**given, **changes})
 
 
@@ -66,7 +67,12 @@ def test_formulas_with_a_row_per_participant():
     doses = model(["intercept", "arm[low]", "arm[drug]"], ["arm[low]", "arm[drug]"], outcome="change", arms=arms)
     assert design_names.name_of(doses) == "Three-arm comparison of change scores (F test): group by time"
     columns = ["intercept", "arm[drug]", "genotype[b]", "arm[drug]:genotype[b]"]
-    moderated = model(columns, ["arm[drug]:genotype[b]"])
+    # The marginal mean of the arm has a weight on the product too.
+    voxelwise = ((), (), (), (), ("baseline",))
+    average = {"effects": ("drug - placebo",), "weights": np.array([[0, 1, 0, 0.5, 0.0]]), "voxelwise": voxelwise}
+    marginal = model([*columns, "baseline"], [], **average)
+    assert design_names.name_of(marginal) == "Two-arm ANCOVA: follow-up, each voxel's own baseline as covariate"
+    moderated = model(columns, ["arm[drug]:genotype[b]"], effects=("(drug - placebo) x (b - a)",))
     assert design_names.name_of(moderated).startswith(
         "Moderation: the difference between the two arms in the follow-up by genotype"
     )
