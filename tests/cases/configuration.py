@@ -40,6 +40,7 @@ def _keys():
         {"weights": {"rest": 1}, "scaling": "additive", "reference": "white_matter"},
         "grey_matter",
     )
+    yield _case("sites harmonised before the test", "analyses.rest_change.site", "combat", "harmonisation")
     yield _case("an analysis of no contrast", "analyses.rest_change.contrast", "cue", "cue")
     yield _case("an analysis with a covariate misspelt", "analyses.rest_change.covariates", ["agee"], "agee")
     yield _case("the arm as covariate", "analyses.rest_change.covariates", ["arm"], "arm")

@@ -880,3 +880,36 @@ def test_relative_cbf_is_named_wherever_its_numbers_are(trial, tmp_path):
     absolute = tables.read_json(call(trial, tmp_path / "absolute").inference)
     assert "cbf_unit" not in absolute
     assert absolute["effect"]["unit"] == "mL/100 g/min"
+
+
+def test_grey_matter_and_another_contrast_are_terms_at_each_voxel(trial, tmp_path):
+    rng = np.random.default_rng(11)
+    grey = np.where(trial.mask, rng.uniform(0, 1, (14, *SHAPE)), np.nan)
+    cue = 10 + 4 * rng.normal(size=(2, 14, *SHAPE))
+    paths = []
+    for kind, volumes in (("gm", grey), ("cue1", cue[0]), ("cue2", cue[1])):
+        for name, volume in zip(NAMES, volumes):
+            paths.append(str(tmp_path / f"{name}_{kind}.nii.gz"))
+            images.save(paths[-1], volume, AFFINE)
+    terms = [
+        {"text": "gm", "lists": 1, "members": "followup", "is_cbf": False},
+        {"text": "cbf(cue)", "lists": 2, "members": "followup", "is_cbf": True},
+    ]
+    output = call(
+        trial,
+        tmp_path / "maps",
+        given={"terms": paths},
+        effect=None,
+        model="change ~ arm + gm + cbf(cue)",
+        test="arm",
+        covariates=[],
+        more={"terms": terms},
+    )
+    first, second = (np.stack([images.load(file)[0] for file in files]) for files in (trial.baseline, trial.followup))
+    effect, t = images.load(output.effect)[0], images.load(output.t)[0]
+    for voxel in (PLACE, SEED_PLACE, (7, 8, 6)):
+        at = (slice(None), *voxel)
+        columns = np.column_stack([TREATED, grey[at], cue[1][at] - cue[0][at]]).astype(float)
+        fit = sm.OLS((second - first)[at], sm.add_constant(columns)).fit()
+        assert effect[voxel] == pytest.approx(fit.params[1], rel=1e-4)
+        assert t[voxel] == pytest.approx(fit.tvalues[1], rel=1e-4)

@@ -8,6 +8,8 @@ from pharmasl.study import endpoint_checks, formula_references
 from pharmasl.study.settings import Analysis, Answer, Sensitivity, Settings
 
 FILE = "config"
+# Methods that remove sites from the data before a test which does not know of it.
+_HARMONISATIONS = ("combat", "neurocombat", "longcombat", "longitudinal_combat")
 
 
 def check(study: Settings) -> Iterator[InputError]:
@@ -74,11 +76,25 @@ def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
     yield from _undefined(f"{field}.within", _if_named(analysis.within), study.rois, "rois")
     yield from _arms_and_sessions(study, analysis)
     yield from _method(analysis)
+    yield from _harmonised(analysis)
     if analysis.formula:
         yield from formula_references.check(study, analysis, analysis.formula)
     if analysis.seed:
         yield from _undefined(f"{field}.seed.contrast", [analysis.seed.contrast], study.contrasts, "contrasts")
         yield from _undefined(f"{field}.seed.roi", [analysis.seed.roi], study.rois, "rois")
+
+
+def _harmonised(analysis: Analysis) -> Iterator[InputError]:
+    """Sites that are to be harmonised before the test."""
+    if analysis.site is not None and analysis.site.lower() in _HARMONISATIONS:
+        yield InputError(
+            FILE,
+            f"analyses.{analysis.name}.site",
+            f"{analysis.site}, a harmonisation of sites before the test",
+            "the column of the participants' table that holds the site",
+            "Name the column: its levels are terms, and people are exchanged within sites. docs/statistics.md says what "
+            "harmonisation would cost.",
+        )
 
 
 def _method(analysis: Analysis) -> Iterator[InputError]:
