@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from pharmasl.errors import InputError
 from pharmasl.statistics.formulas import MAP, Formula
-from pharmasl.study.effect_kinds import CBF
 from pharmasl.study.settings import Analysis, ModelSettings
 from pharmasl.study.trial import Study
 
@@ -164,19 +163,11 @@ def problems(study: Study, analysis: Analysis, subjects: Sequence[str]) -> Itera
     Yields
     ------
     InputError
-        For maps in a model of scans, transit times of scans with a single delay, and grey matter of people without a T1w.
+        For transit times of scans with a single delay, and grey matter of people without a T1w.
     """
     if analysis.formula is None:
         return
-    wanted = terms(analysis.formula, analysis.contrast)
-    if analysis.formula.outcome == CBF and (names := [term.text for term in wanted]):
-        yield analysis.formula.refusal(
-            ", ".join(names),
-            "terms that are the same at every voxel and session, with cbf ~",
-            "Take them out, or explain change or followup.",
-        )
-        return
-    for term in wanted:
+    for term in terms(analysis.formula, analysis.contrast):
         if term.kind == TRANSIT_TIME:
             yield from _single_delays(study, analysis.formula, term, subjects)
         if term.kind == GREY_MATTER:
