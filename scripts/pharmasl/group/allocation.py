@@ -100,7 +100,7 @@ def of_design(made: Design, table: Table, sessions: Sequence[str], tested: Seque
             ARM: {label: dict.fromkeys(sessions, label) for label in set(labels)}
         }
         return _under_labels(made, table, sessions, _Labels(ARM, labels, changed))
-    within = [name for name in _variables(made, tested) if name not in _OF_TIME and _varies_within(table, name)]
+    within = [name for name in _variables(made, table, tested) if name not in _OF_TIME and _varies_within(table, name)]
     if not within:
         return None
     sequences = _sequences(table, sessions, within)
@@ -128,11 +128,15 @@ def _check_rows(table: Table, sessions: Sequence[str]) -> None:
         raise InputError(table.file, "participant, session", repeated[0], "one scan each", "Drop one of them.")
 
 
-def _variables(made: Design, tested: Sequence[str]) -> list[str]:
-    """The columns that the tested factors read, as the table names them."""
+def _variables(made: Design, table: Table, tested: Sequence[str]) -> list[str]:
+    """The columns that may be treatments, as the table names them: the tested ones, and where the sequence is tested all of words."""
     names: list[str] = []
-    for factor in (factor for factor in made.formula.factors if factor.text in tested):
-        names += [factor.text] if factor.function == "visit" else list(factor.variables)
+    for factor in made.formula.factors:
+        own = [factor.text] if factor.function == "visit" else list(factor.variables)
+        if factor.text in tested:
+            names += own
+        elif SEQUENCE in tested:
+            names += [name for name in own if any(isinstance(value, str) for value in table.columns.get(name, ()))]
     return list(dict.fromkeys(names))
 
 

@@ -92,6 +92,9 @@ def test_a_sequence_that_is_a_term_changes_with_the_label():
     data = table(VISITS, dict.fromkeys(CROSSED, "placebo"), **{"visit(drug)": drugs(whole), "sequence": sequence})
     made, given = allocated("cbf ~ visit(drug) + session + sequence + (1 | participant)", "visit(drug)", data)
     assert given.designs[:, 0, made.names.index("sequence[BA]")].tolist() == [0.0, 1.0]
+    # The test of carry-over: the same sequences are dealt.
+    _, carried = allocated("cbf ~ visit(drug) + session + sequence + (1 | participant)", "sequence", data)
+    np.testing.assert_array_equal(carried.designs, given.designs)
 
 
 def test_models_without_an_allocated_term_have_none_and_repeated_rows_are_refused():
