@@ -13,7 +13,7 @@ from pharmasl.figures import findings
 from pharmasl.files import tables
 from pharmasl.group import analysis, random_fields, table
 from pharmasl.report import analyses_section as report
-from pharmasl.report import methods_group
+from pharmasl.report import analysis_definitions, methods_group
 from pharmasl.space import images
 from scipy import ndimage, special, stats
 
@@ -759,6 +759,12 @@ def test_a_formula_of_scans_has_family_wise_p_with_sessions_and_voxels_missing(t
     assert float(row["p_fwe_cluster"]) <= 0.05
     assert (10.0 ** -images.load(output.voxel_pfwe)[0][ball(PLACE, 2)]).min() <= 0.05
     assert summary["verdict"]["significant"]
+    results = findings.Findings(tmp_path / "clusters.tsv", output.inference)
+    assert any("tested with the scans that do" in note for note in report.notes(results, {}))
+    told = {definition.term: definition.text for definition in analysis_definitions.tested(results)}
+    assert told["Scans"] == "27 scans; participants by their number of scans: 1 with 1; 13 with 2"
+    assert "arms dealt anew to whole participants" in told["Permutation"]
+    assert told["Design"].startswith("Repeated measures")
 
 
 def test_regions_are_terms_of_scans_at_their_own_session(trial, tmp_path):

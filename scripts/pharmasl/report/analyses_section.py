@@ -118,7 +118,10 @@ def notes(results: Findings, regions: Mapping[str, Region]) -> list[str]:
     if lost:
         worst = sorted(lost.items(), key=lambda item: -item[1])[:3]
         words = listed(f"{name} ({n:,})" for name, n in worst)
-        text.append(f"Voxels that a participant's scans do not cover are lost to all; most by {words}.")
+        fate = "lost to all"
+        if "voxels_that_scans_lack" in results.block["search_volume"]:
+            fate = "tested with the scans that do, where these are enough"
+        text.append(f"Voxels that a participant's scans do not cover are {fate}; most by {words}.")
     seed = results.block.get("seed")
     source = regions.get(seed["roi"]) if seed else None
     if source and source.analysis:

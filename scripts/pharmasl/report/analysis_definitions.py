@@ -42,6 +42,9 @@ def _model(results: Findings) -> Iterator[Definition]:
         "Decided by", f"{upper(results.decides)}, {results.level}; every other p of this analysis is secondary"
     )
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
+    if by_scans := model.get("participants_by_scans"):
+        each = "; ".join(f"{number} with {scans}" for scans, number in by_scans.items())
+        yield Definition("Scans", f"{model['scans']} scans; participants by their number of scans: {each}")
     yield Definition("Design", model["design"])
     if block.get("scaling"):
         yield Definition("Scaling", f"{upper(block['scaling']['meaning'])}; absolute CBF is another question")
