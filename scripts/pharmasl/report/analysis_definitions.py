@@ -43,8 +43,8 @@ def _model(results: Findings) -> Iterator[Definition]:
     )
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
     if by_scans := model.get("participants_by_scans"):
-        each = "; ".join(f"{number} with {scans}" for scans, number in by_scans.items())
-        yield Definition("Scans", f"{model['scans']} scans; participants by their number of scans: {each}")
+        shares = "; ".join(f"{number} with {scans}" for scans, number in by_scans.items())
+        yield Definition("Scans", f"{model['scans']} scans; participants by their number of scans: {shares}")
     yield Definition("Design", model["design"])
     if block.get("scaling"):
         yield Definition("Scaling", f"{upper(block['scaling']['meaning'])}; absolute CBF is another question")
