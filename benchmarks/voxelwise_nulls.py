@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numba import njit
 from scipy import ndimage, special
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -88,8 +89,70 @@ def unit(values):
     return values / np.sqrt((values**2).sum(axis=0))
 
 
-def t_of(b, rest, df):
-    return b * np.sqrt(df / np.maximum(rest - b**2, 1e-14))
+@njit(cache=True, fastmath=True)
+def _dots(one, other, order, out):
+    """Products (V,) of the rows of one in this order with those of the other."""
+    out[:] = 0.0
+    for i in range(other.shape[0]):
+        row, beside = one[order[i]], other[i]
+        for v in range(out.size):
+            out[v] += row[v] * beside[v]
+
+
+@njit(cache=True, fastmath=True)
+def _take_common(moved, basis, order, rest):
+    """Less the squares of the products with common columns."""
+    total = np.empty(rest.size)
+    for c in range(basis.shape[1]):
+        total[:] = 0.0
+        for i in range(basis.shape[0]):
+            row = moved[order[i]]
+            for v in range(rest.size):
+                total[v] += basis[i, c] * row[v]
+        for v in range(rest.size):
+            rest[v] -= total[v] * total[v]
+
+
+@njit(cache=True, fastmath=True)
+def _finish(b, c, rest, given, df, out):
+    """T of products b and c with what is tested and with the covariate; ``given``: of a variable that is not yet of length 1."""
+    for v in range(out.size):
+        left = rest[v] - c[v] * c[v]
+        if given:
+            b[v] = b[v] / np.sqrt(max(left, 1e-14))
+            left = 1.0
+        out[v] = b[v] * np.sqrt(df / max(left - b[v] * b[v], 1e-14))
+
+
+@njit(cache=True, fastmath=True)
+def _relabelled(data, common, basis, orders, df, out):
+    """Fill the t (5, B, V) of all schemes."""
+    own, reduced, full, tested = data
+    same = np.arange(own.shape[0])
+    width = own.shape[1]
+    b, c, rest = np.empty(width), np.empty(width), np.empty(width)
+    spread = np.empty_like(own)
+    for p in range(orders.shape[0]):
+        order = orders[p]
+        for scheme in range(2):
+            residuals = reduced if scheme == 0 else full
+            rest[:] = 1.0
+            _take_common(residuals, basis, order, rest)
+            _dots(residuals, tested, order, b)
+            _dots(residuals, own, order, c)
+            _finish(b, c, rest, False, df, out[scheme, p])
+        rest[:] = 1.0
+        _take_common(tested, basis, order, rest)
+        _dots(tested, reduced, order, b)
+        _dots(tested, own, order, c)
+        _finish(b, c, rest, True, df, out[2, p])
+        for scheme in range(2):
+            for i in range(own.shape[0]):
+                spread[i, :] = common[scheme, p, i]
+            rest[:] = 1.0
+            _dots(spread, reduced, same, b)
+            _dots(spread, own, same, c)
+            _finish(b, c, rest, True, df, out[3 + scheme, p])
 
 
 def maps_of(x, z, covariate, outcome, orders):
@@ -100,28 +163,15 @@ def maps_of(x, z, covariate, outcome, orders):
     reduced = without(outcome, basis)
     reduced = unit(reduced - own * (own * reduced).sum(axis=0))
     tested = without(x[:, None], basis)
-    tested = tested - own * (own * tested).sum(axis=0)
-    tested = unit(tested)
+    tested = unit(tested - own * (own * tested).sum(axis=0))
     full = unit(reduced - tested * (tested * reduced).sum(axis=0))
     on_z = unit(without(x[:, None], basis))[:, 0]
-    observed = t_of((tested * reduced).sum(axis=0), 1.0, df)
-    out = {scheme: np.empty((len(orders), len(observed))) for scheme in SCHEMES}
-    for b, order in enumerate(orders):
-        for scheme, residuals in (("Freedman-Lane", reduced), ("ter Braak", full)):
-            moved = residuals[order]
-            rest = 1 - ((basis.T @ moved) ** 2).sum(axis=0) - (own * moved).sum(axis=0) ** 2
-            out[scheme][b] = t_of((tested * moved).sum(axis=0), rest, df)
-        for scheme, variable in (
-            ("Dekker, voxel", tested[order]),
-            ("Dekker, Z", on_z[order][:, None]),
-            ("Draper-Stoneman", x[order][:, None]),
-        ):
-            moved = without(variable, basis)
-            moved = unit(moved - own * (own * moved).sum(axis=0))
-            out[scheme][b] = t_of((moved * reduced).sum(axis=0), 1.0, df)
-    for maps in out.values():
-        maps[0] = observed
-    return out, df
+    common = np.stack([unit(without(variable[orders].T, basis)).T for variable in (on_z, x)])
+    b = (tested * reduced).sum(axis=0)
+    out = np.empty((len(SCHEMES), len(orders), covariate.shape[1]))
+    _relabelled((own, reduced, full, tested), common, basis, orders, float(df), out)
+    out[:, 0] = b * np.sqrt(df / (1 - b**2))
+    return dict(zip(SCHEMES, out)), df
 
 
 def rejections(maps, df, lattice):
@@ -146,7 +196,8 @@ def rates(family, studies):
     hits = {scheme: np.zeros(2) for scheme in SCHEMES}
     for _ in range(studies):
         x, z, covariate, outcome = study(rng, mask, family)
-        orders = [np.arange(len(x)), *(rng.permutation(len(x)) for _ in range(RELABELLINGS - 1))]
+        orders = np.argsort(rng.random((RELABELLINGS, len(x))), axis=1)
+        orders[0] = np.arange(len(x))
         maps, df = maps_of(x, z, covariate, outcome, orders)
         for scheme, own in maps.items():
             hits[scheme] += rejections(own, df, lattice)

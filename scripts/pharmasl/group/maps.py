@@ -111,7 +111,7 @@ def _load(path: FilePath, grid: images.Grid) -> np.ndarray:
     return data
 
 
-def _buffer(rows: int, voxels: int) -> np.ndarray:
+def room(rows: int, voxels: int) -> np.ndarray:
     """Room for the maps of ``rows`` participants: in memory with a voxel's values together, or row by row in a file."""
     if rows * voxels * 4 <= IN_MEMORY:
         return np.empty((voxels, rows), dtype=np.float32).T
@@ -122,7 +122,7 @@ def _buffer(rows: int, voxels: int) -> np.ndarray:
 def _columns(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     if not isinstance(values, np.memmap):
         return np.ascontiguousarray(values.T[keep]).T
-    out = _buffer(len(values), int(keep.sum()))
+    out = room(len(values), int(keep.sum()))
     for row, participant in zip(out, values):
         row[:] = participant[keep]
     return out
@@ -170,7 +170,7 @@ def read(
     template = voxels > 0
     grid = images.Grid(template.shape, affine)
     number = int(template.sum())
-    rows = {name: _buffer(len(lists[0]), number) for name in ("", *terms)}
+    rows = {name: room(len(lists[0]), number) for name in ("", *terms)}
     keep = {name: np.ones(number, dtype=bool) for name in ("", *terms)}
     total, covering = np.zeros(number), np.zeros(number, dtype=np.int64)
     lost: list[int] = []
