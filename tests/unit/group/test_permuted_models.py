@@ -1,5 +1,7 @@
 """Tests of maps by formulas: the voxel's own baseline and F, from the model to the blocks of the inference file."""
 
+import dataclasses
+
 import complete_settings
 import numpy as np
 import pandas as pd
@@ -160,3 +162,23 @@ def test_a_slope_on_a_map_is_tested():
 def test_a_variance_for_each_arm_is_refused(formula, test, found):
     with pytest.raises(InputError, match=found):
         ran(formula, test, variance="by_arm")
+
+
+def test_few_participants_are_relabelled_in_every_order():
+    names = NAMES[:6]
+    table = [{**row, "arm": LABELS[number % 2]} for number, row in enumerate(TABLE[:6])]
+    analysis = complete_settings.analysis(effect=None, model="followup ~ arm + baseline", test="arm")
+    arms = settings.Arms(column="arm", treatment="low", control="placebo", others=())
+    model = formula_models.build(analysis, arms, DesignRows(participants=names), table, "participants.tsv")
+    whole = maps_of()
+    maps = dataclasses.replace(
+        whole, values=whole.values[:6], terms={name: own[:6] for name, own in whole.terms.items()}
+    )
+    result = permutation_inference.test(
+        model, maps, inference(permutations=1000, statistics=["extent"]), is_cbf=True, threads=1
+    )
+    # 6!, not the 20 ways to make two arms of three: each participant has a baseline of their own.
+    block = result.definitions["permutation"]
+    assert (block["number"], block["exhaustive"]) == (720, True)
+    assert block["smallest_attainable_p"] == 1 / 720
+    assert len(np.unique(result.null.max_t.round(9))) > 300

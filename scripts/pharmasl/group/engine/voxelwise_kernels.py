@@ -221,6 +221,20 @@ def _take_own(product, scale, delta, rest):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _start_own(product, scale, delta, rest):
+    for j in range(rest.size):
+        most = abs(np.float32(product[j]) * scale) + delta
+        rest[j] = (np.float32(1) - _SLACK) - most * most
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _add_common_square(product, scale_of_row, scale, off, most):
+    for j in range(most.size):
+        size = abs(np.float32(product[j]) * (scale_of_row * scale[j])) + off[j]
+        most[j] += size * size
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _mix_common(product, scale_of_row, scale, factor, value):
     for j in range(value.size):
         value[j] += factor[j] * (np.float32(product[j]) * (scale_of_row * scale[j]))
@@ -302,22 +316,39 @@ def _offsets(screened, mixing, tested, nuisance, offsets):
 
 
 @njit(cache=True, nogil=True)
+def _least_rest(screened, relabelled, p, rest):
+    """What is left of the outcome's sum of squares, at least, once relabelled nuisance columns are out."""
+    permutations, width = relabelled.weights.shape[0], rest.size
+    tested, nuisance = relabelled.tested, relabelled.nuisance
+    if nuisance:
+        _start_own(screened.own[0, p, :width], screened.own_scale, screened.own_delta, rest)
+    else:
+        rest[:] = np.float32(1) - _SLACK
+    for j in range(1, nuisance):
+        _take_own(screened.own[j, p, :width], screened.own_scale, screened.own_delta, rest)
+    for j in range(tested, relabelled.weights.shape[1]):
+        q = p + permutations * j
+        _take_common(screened.common[q, :width], screened.row_scale[q], screened.scale, screened.delta, rest)
+
+
+@njit(cache=True, nogil=True)
 def _bounds(screened, mixing, relabelled, p, offsets, bounds):
     """Bounds of relabelling p's coordinates: the last one, how far it may be off, most of what is explained, least rest."""
     value, off, most, rest = bounds
     permutations, width = relabelled.weights.shape[0], rest.size
     tested, nuisance, several = relabelled.tested, relabelled.nuisance, relabelled.columns > 1
-    rest[:] = np.float32(1) - _SLACK
-    for j in range(tested, relabelled.weights.shape[1]):
-        q = p + permutations * j
-        _take_common(screened.common[q, :width], screened.row_scale[q], screened.scale, screened.delta, rest)
-    for j in range(nuisance):
-        _take_own(screened.own[j, p, :width], screened.own_scale, screened.own_delta, rest)
+    _least_rest(screened, relabelled, p, rest)
     if tested == 1 and nuisance == 1 and not several:
         own, own_scale = screened.own[0, p, :width], screened.own_scale
         _mix_two(screened.common[p, :width], screened.row_scale[p], screened.scale, own, own_scale, mixing[0], value)
         return
     most[:] = _SLACK
+    if several and not mixing.shape[0]:
+        for j in range(tested):
+            q = p + permutations * j
+            common = screened.common[q, :width]
+            _add_common_square(common, screened.row_scale[q], screened.scale, screened.delta, most)
+        tested = 0
     for j in range(tested):
         off[:], value[:] = offsets[j], np.float32(0)
         for c in range(tested):
@@ -331,7 +362,7 @@ def _bounds(screened, mixing, relabelled, p, offsets, bounds):
         if several:
             _add_square(value, off, most)
     for j in range(nuisance, screened.own.shape[0]):
-        off[:] = offsets[tested]
+        off[:] = offsets[relabelled.tested]
         for v in range(width):
             value[v] = np.float32(screened.own[j, p, v]) * screened.own_scale
         if several:

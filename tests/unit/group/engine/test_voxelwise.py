@@ -6,7 +6,17 @@ import numpy as np
 import permuting
 import pytest
 import statsmodels.api as sm
-from pharmasl.group.engine import clusters, row_products, tfce, voxel_design, voxel_fit, voxel_permutation
+from pharmasl.group.engine import (
+    clusters,
+    differences,
+    glm,
+    relabelling,
+    row_products,
+    tfce,
+    voxel_design,
+    voxel_fit,
+    voxel_permutation,
+)
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.permutation import Stride
 from pharmasl.group.engine.relabelling import Relabellings
@@ -234,6 +244,55 @@ def test_integer_products_err_by_no_more_than_they_say(n, columns):
     expected = np.einsum("vcbi,vi->cbv", rows[:, 1:][:, :, orders], rows[:, 0])
     error = np.abs(products[:, :, : len(rows)] * row_products.STEP - expected).max()
     assert 0 < error < row_products.rounding(n)
+
+
+def test_a_model_without_maps_has_the_statistic_of_the_plain_engine():
+    outcome, _, age = data()
+    plain = glm.partial_form(ARM, np.column_stack([ONE, age]))
+    design = voxel_design.design(np.column_stack([ONE, ARM, age]), select(3, 1))
+    fit, own = differences.fit(outcome, plain), voxel_fit.fit(design, outcome, {})
+    np.testing.assert_allclose(own.height, fit.t, rtol=1e-11)
+    np.testing.assert_allclose(own.effect, fit.effect, rtol=1e-11)
+    np.testing.assert_allclose(own.scale, plain.scale, rtol=1e-12)
+    lattice, threshold = clusters.Lattice(MASK, 18), voxel_fit.forming_height(design, 0.1)
+    theirs = permuting.null_distribution(fit, plain, drawn(False).permutations, lattice, threshold)
+    ours = voxel_permutation.null_distribution(own, drawn(False), lattice, MaximumStatistics(threshold=threshold))
+    np.testing.assert_allclose(ours.max_t, theirs.max_t, rtol=1e-11)
+    np.testing.assert_allclose(ours.min_t, theirs.min_t, rtol=1e-11)
+    assert np.array_equal(ours.extent_positive, theirs.extent_positive)
+    assert np.array_equal(ours.extent_negative, theirs.extent_negative)
+
+
+def test_an_f_of_one_column_would_be_t_squared():
+    outcome, maps, _ = data()
+    matrix, weights, voxelwise, _ = cases()["arm and arm by map"]
+    both = voxel_fit.fit(voxel_design.design(matrix, weights, voxelwise), outcome, maps)
+    # The sums of squares of one column after the other make up those of both.
+    slope = voxel_fit.fit(voxel_design.design(matrix, weights[1:], voxelwise), outcome, maps)
+    arm = voxel_fit.fit(voxel_design.design(matrix[:, :3], [[0, 1, 0]], voxelwise[:3]), outcome, maps)
+    first = arm.height**2 / (arm.design.df + arm.height**2)
+    second = (1 - first) * slope.height**2 / (slope.design.df + slope.height**2)
+    share = first + second
+    np.testing.assert_allclose(both.height, share / (1 - share) * both.design.df / 2, rtol=1e-9)
+
+
+def test_no_two_participants_are_alike_who_have_maps():
+    design, _ = fitted("baseline")
+    assert relabelling.smallest_p_of_columns(design, drawn(False), two_sided=True) == 1 / 25
+    # All signs flipped give the observed |t| in any data, and minus the observed t.
+    signs = np.stack([ONE, -ONE, *(1 - 2 * np.eye(N)[:2])]).astype(np.int8)
+    flipped, _ = fitted("mean, baseline")
+    every = Relabellings(signs=signs)
+    assert relabelling.smallest_p_of_columns(flipped, every, two_sided=True) == 0.5
+    assert relabelling.smallest_p_of_columns(flipped, every, two_sided=False) == 0.25
+    # Without maps participants of one arm are alike: three arms of four.
+    arms = voxel_design.design(np.column_stack([ONE, LOW, HIGH]), select(3, 1, 2))
+    swapped = np.arange(N)
+    swapped[[1, 4]] = swapped[[4, 1]]
+    turned = (np.arange(N) + 1) % N
+    orders = np.stack([np.arange(N), swapped, turned, np.roll(swapped, 2)[::-1]]).astype(np.int32)
+    hits = [len({(LOW[i], LOW[j], HIGH[i], HIGH[j]) for i, j in enumerate(order)}) == 3 for order in orders]
+    assert relabelling.smallest_p_of_columns(arms, Relabellings(permutations=orders), two_sided=True) == np.mean(hits)
 
 
 def test_more_voxels_beyond_the_threshold_than_there_is_room_for(monkeypatch):
