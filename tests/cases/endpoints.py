@@ -107,6 +107,20 @@ def _question():
     )
 
 
+def _binary():
+    def case(name, endpoint, words, outcome="refused", text=TEXT, errors=1):
+        change = lambda trial: _trial(trial, {"table": TABLE, "score": "q3", "kind": "binary", **endpoint}, text)  # noqa: E731
+        return Case(f"endpoint: {name}", "endpoints", change, outcome, words, errors)
+
+    yield case("two values", {}, "", "accepted")
+    yield case("a third of two values", {"score": "q4"}, "q4 of 01.*0 or 1.*kind to number", errors=12)
+    yield case("two values and their logarithm", {"transform": "log"}, "transform.*kind")
+    yield case("two values and a delta", {"missing": {"deltas": [1]}}, "deltas.*kind")
+    yield case(
+        "a number, and what a missing one counts as", {"kind": "number", "missing": {"counted_as": 0}}, "counted_as"
+    )
+
+
 def _names():
     def case(name, sections, words, errors=1):
         return Case(
@@ -123,4 +137,4 @@ def _names():
     yield case("a name with a dot", {"a.b": GOOD}, "a.b")
 
 
-CASES = [*_table(), *_question(), *_names()]
+CASES = [*_table(), *_question(), *_binary(), *_names()]

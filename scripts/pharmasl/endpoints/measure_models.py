@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pharmasl.endpoints import measure_data, measure_fits, measure_rows, measure_scores
+from pharmasl.endpoints import binary_fits, measure_data, measure_fits, measure_rows, measure_scores
+from pharmasl.endpoints.binary_fits import Logistic
 from pharmasl.endpoints.measure_data import ARM, SESSION, EndpointModel
 from pharmasl.endpoints.measure_fits import Fit
 from pharmasl.endpoints.measure_rows import Result
@@ -17,6 +18,7 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.statistics import equivalence
 from pharmasl.statistics.formula_designs import Design
+from pharmasl.study.endpoint_formulas import BINARY
 from pharmasl.study.settings import Arms, MeasureModel, Sessions
 
 
@@ -44,7 +46,7 @@ def answers(asked: MeasureModel, measured: Measured, file: FilePath) -> list[Res
     rows: list[Result] = []
     for population in measured.populations:
         model = measure_data.build(asked, formula, measured, measured.members(population), file)
-        fitted = measure_fits.fit(model, asked.variance)
+        fitted = fit(asked, model, asked.variance)
         base = Result(
             population=population,
             analysis=measure_rows.TEST,
@@ -54,13 +56,35 @@ def answers(asked: MeasureModel, measured: Measured, file: FilePath) -> list[Res
             method=f"{formula.text}: {fitted.words}",
         )
         rows += tested(base, asked, model, fitted)
-        rows += adjusted_means(base, asked, model, fitted)
+        if isinstance(fitted, Logistic):
+            rows += _risks(base, asked, fitted, binary_fits.standardised(model, measured, file), measured)
+        else:
+            rows += adjusted_means(base, asked, model, fitted)
         for name, weights in zip(model.design.names, np.eye(len(model.design.names))):
             test = fitted.contrast(weights, 1 - asked.alpha)
             own = dataclasses.replace(base, analysis=measure_rows.COEFFICIENT, term=name)
             rows.append(own.with_test(test, 1 - asked.alpha))
         rows += observed(population, measured, measure_data.used_sessions(formula, measured))
     return rows
+
+
+def fit(asked: MeasureModel, model: EndpointModel, variance: str) -> Fit:
+    """Fit an endpoint's model; ``variance`` is that of least squares."""
+    if asked.kind == BINARY:
+        return Logistic(model.design.matrix, model.rows.response)
+    return measure_fits.fit(model, variance)
+
+
+def _risks(
+    base: Result, asked: MeasureModel, fitted: Logistic, designs: dict[str, np.ndarray], measured: Measured
+) -> Iterator[Result]:
+    """The differences of the arms' risks, and the risks."""
+    level = 1 - asked.alpha
+    for term, arm, test in binary_fits.risks(fitted, designs, measured.arms.control, level):
+        analysis = measure_rows.RISK if arm is None else measure_rows.MEAN
+        session = None if arm is None else measured.sessions.followup
+        own = dataclasses.replace(base, analysis=analysis, term=term, arm=arm, session_id=session)
+        yield own.with_test(test, level)
 
 
 def tested(base: Result, asked: MeasureModel, model: EndpointModel, fitted: Fit) -> Iterator[Result]:
@@ -77,7 +101,7 @@ def tested(base: Result, asked: MeasureModel, model: EndpointModel, fitted: Fit)
         )
         parts = [dataclasses.replace(part, analysis=measure_rows.PART) for part in parts]
     yield from parts
-    if asked.transform == LOG:
+    if asked.transform == LOG or asked.kind == BINARY:
         for part in parts:
             yield dataclasses.replace(
                 part,
@@ -196,5 +220,7 @@ def write(scores: FilePath, output: FilePath, asked: MeasureModel, *, sessions: 
 def described(asked: MeasureModel) -> tables.Columns:
     """The columns of the models' table, with the unit of the score."""
     unit = f"natural logarithm of {asked.unit}" if asked.transform == LOG else asked.unit
+    if asked.kind == BINARY:
+        unit = "logarithm of an odds ratio; of risks and ratios none"
     estimate = {"Description": measure_rows.MODEL_COLUMNS["estimate"], "Units": unit}
     return {**measure_rows.MODEL_COLUMNS, "estimate": estimate}

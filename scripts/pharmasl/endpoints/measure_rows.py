@@ -10,19 +10,21 @@ from pharmasl.statistics.t_tests import TTest
 
 TEST, PART, COEFFICIENT, MEAN = "test", "part", "coefficient", "adjusted_mean"
 RATIO, EQUIVALENCE, OBSERVED = "ratio", "equivalence", "observed"
+RISK = "risk_difference"
 COMPLETE, ROBUST, MIXED = "model", "other_variance", "mixed_model"
 IMPUTATION, DELTA, TIPPING = "multiple_imputation", "delta", "tipping_point"
+COUNTED = "missing_counted"
 
 _COMMON: Columns = {
     "population": "Population: all is everyone randomised to an arm, whether scanned or not",
 }
 _RESULT: Columns = {
-    "estimate": "Estimate, in the unit of the analysed score",
+    "estimate": "Estimate, in the unit of the analysed score; of a binary one a log odds ratio, but for risks and ratios",
     "se": "Standard error of the estimate",
     "df": "Degrees of freedom: residual ones, Kenward and Roger's of a mixed model, Barnard and Rubin's over imputations; of F the "
     "denominator's",
     "t": "Estimate over standard error",
-    "p": "Two-sided p; of equivalence the larger p of the two one-sided tests",
+    "p": "Two-sided p, of logistic regression by likelihood ratio; of equivalence the larger p of the two one-sided tests",
     "ci_low": "Lower end of the confidence interval",
     "ci_high": "Upper end of the confidence interval",
     "level": "Coverage of the interval: 1 - alpha, of equivalence 1 - 2 alpha",
@@ -35,9 +37,11 @@ MODEL_COLUMNS: Columns = {
         "Levels": {
             TEST: "The tested effect, by which the endpoint is answered: a t, or an F of several differences",
             PART: "One of the differences that are tested together, uncorrected",
-            RATIO: "The tested effect as a ratio of geometric means, of the logarithm of a score",
+            RATIO: "The tested effect as a ratio of geometric means, of the logarithm of a score; as an odds ratio, of a binary one",
+            RISK: "Of a binary score, the difference of the arms' standardised risks",
             EQUIVALENCE: "Two one-sided tests of the tested effect against the margin",
-            MEAN: "Adjusted (estimated marginal) mean: levels of other factors count alike, numbers at their mean",
+            MEAN: "Adjusted (estimated marginal) mean: levels of other factors count alike, numbers at their mean; of "
+            "a binary score the arm's standardised risk",
             COEFFICIENT: "Coefficient of the model",
             OBSERVED: "Observed mean of the scores, unadjusted, with its standard deviation in the column sd",
         },
@@ -62,6 +66,7 @@ SENSITIVITY_COLUMNS: Columns = {
             COMPLETE: "The declared model, over those with complete rows",
             ROBUST: "The same with the other variance of least squares",
             MIXED: "Mixed model of all scores: those with one score take part, missing ones taken as missing at random",
+            COUNTED: "A binary score: missing ones counted as declared",
             IMPUTATION: "Missing scores imputed, taken as missing at random; Rubin's rules",
             DELTA: "The same with delta added to the scores imputed in the treatment arm after baseline",
             TIPPING: "The delta nearest to 0, to either side and within the declared ones, at which the conclusion differs from that "

@@ -17,6 +17,7 @@ from pharmasl.endpoints.measure_scores import Measured
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.statistics.multiple_imputation import Pooled
+from pharmasl.study.endpoint_formulas import BINARY
 from pharmasl.study.settings import Arms, MeasureModel, Sessions
 
 _WORDS = (
@@ -46,6 +47,9 @@ def alternatives(asked: MeasureModel, measured: Measured, file: FilePath) -> lis
         rows.append(
             _tested(asked, model, Result(population=population, analysis=measure_rows.COMPLETE), asked.variance)
         )
+        if asked.kind == BINARY:
+            rows += _counted(asked, model, measured, population, file)
+            continue
         if not model.is_mixed:
             other = measure_fits.ROBUST if asked.variance == measure_fits.EQUAL else measure_fits.EQUAL
             rows.append(_tested(asked, model, Result(population=population, analysis=measure_rows.ROBUST), other))
@@ -61,11 +65,27 @@ def _judged(row: Result, alpha: float) -> Result:
 
 def _tested(asked: MeasureModel, model: EndpointModel, base: Result, variance: str) -> Result:
     """The row of the tested effect, an F of several differences as one row."""
-    fitted = measure_fits.fit(model, variance)
+    fitted = measure_models.fit(asked, model, variance)
     people = len(set(model.rows.participants))
     base = dataclasses.replace(base, n=people, method=f"{model.formula.text}: {fitted.words}")
     first = next(measure_models.tested(base, asked, model, fitted))
     return dataclasses.replace(first, analysis=base.analysis)
+
+
+def _counted(
+    asked: MeasureModel, model: EndpointModel, measured: Measured, population: str, file: FilePath
+) -> Iterator[Result]:
+    """A binary endpoint with its missing scores counted as declared."""
+    value, session = asked.missing.counted_as, measured.sessions.followup
+    missing = [who for who in measured.members(population) if measured.score(who, session) is None]
+    if value is None or not missing:
+        return
+    scores = {**measured.scores, **{(who, session): float(value) for who in missing}}
+    own = dataclasses.replace(measured, scores=scores)
+    counted = measure_data.build(asked, model.formula, own, own.members(population), file)
+    base = Result(population=population, analysis=measure_rows.COUNTED, imputed=len(missing))
+    row = _tested(asked, counted, base, asked.variance)
+    yield dataclasses.replace(row, method=f"missing scores counted as {value}; {row.method}")
 
 
 def _mixed(

@@ -13,6 +13,7 @@ from pharmasl.endpoints import visit_rows
 from pharmasl.endpoints.visit_rows import Place, VisitRows
 from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import tables
+from pharmasl.study.endpoint_formulas import BINARY
 from pharmasl.study.settings import MeasureTable, Sessions
 
 # Participant and session, both without their entities.
@@ -111,6 +112,13 @@ class _Scorer:
         answered = sum(value is not None for value in values)
         measured = values[0] if asked.items is None else self._sum(dict(zip(row.cells, values)))
         analysed = measured
+        if asked.kind == BINARY and measured not in (None, 0, 1):
+            self.reader.note(
+                f"line {row.line}, {', '.join(row.cells)} of {who}",
+                f"{measured:g}",
+                "0 or 1, of a binary score",
+                f"Correct the score, or set {self.field}.kind to number.",
+            )
         if asked.transform == LOG and measured is not None:
             analysed = math.log(measured) if measured > 0 else None
             if measured <= 0:

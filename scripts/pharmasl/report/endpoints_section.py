@@ -24,6 +24,7 @@ from pharmasl.report.words import (
     signed,
 )
 from pharmasl.study.endpoint_checks import EVERYONE
+from pharmasl.study.endpoint_formulas import BINARY
 from pharmasl.study.settings import Endpoint
 
 _ANALYSES = {
@@ -33,10 +34,11 @@ _ANALYSES = {
     measure_rows.IMPUTATION: "multiple imputation",
     measure_rows.DELTA: "imputation, delta",
     measure_rows.TIPPING: "tipping point",
+    measure_rows.COUNTED: "missing scores counted",
 }
 
 # Analyses each with a model of its own.
-_FITTED = (measure_rows.COMPLETE, measure_rows.ROBUST, measure_rows.MIXED)
+_FITTED = (measure_rows.COMPLETE, measure_rows.ROBUST, measure_rows.MIXED, measure_rows.COUNTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,9 @@ def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointS
 
 
 def unit_of(endpoint: Endpoint) -> str:
-    """The unit of the analysed score."""
+    """The unit of the tested effect."""
+    if endpoint.kind == BINARY:
+        return "log odds"
     return f"log {endpoint.unit}" if endpoint.transform == "log" else endpoint.unit
 
 
@@ -115,7 +119,10 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
         where = "Of everyone randomised" if population == EVERYONE else f"In the population {plain(population)}"
         yield f"{where}{' (which answers)' * (place == 0 and len(endpoint.populations) > 1)}: {_tested(test, unit)}."
         if ratio := next((row for row in rows if row["analysis"] == measure_rows.RATIO), None):
-            yield f"As a ratio of geometric means: {fixed(ratio['estimate'])} ({interval(ratio)})."
+            name = "an odds ratio" if endpoint.kind == BINARY else "a ratio of geometric means"
+            yield f"As {name}: {fixed(ratio['estimate'])} ({interval(ratio)})."
+        for risk in (row for row in rows if row["analysis"] == measure_rows.RISK):
+            yield f"Difference of risks, standardised: {risk['term']} {signed(risk['estimate'])} ({interval(risk)})."
         if own := next((row for row in rows if row["analysis"] == measure_rows.EQUIVALENCE), None):
             margin = endpoint.equivalence.margin if endpoint.equivalence else 0.0
             shown = own["p"] is not None and number(own["p"]) <= endpoint.alpha
@@ -126,7 +133,8 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
         means = [row for row in rows if row["analysis"] == measure_rows.MEAN]
         if place == 0 and means:
             parts = [f"{_cell(row)} {fixed(row['estimate'])} ({interval(row)})" for row in means]
-            yield f"Adjusted means, {unit}: {'; '.join(parts)}."
+            name = "Standardised risks" if endpoint.kind == BINARY else f"Adjusted means, {unit}"
+            yield f"{name}: {'; '.join(parts)}."
         if test["left_out"]:
             yield f"Without a score or a column that the model takes, and so not in it: {test['left_out']}."
 
@@ -145,9 +153,14 @@ def _tested(row: Row, unit: str) -> str:
         degrees = f"{row['df_numerator']}, {short(row['df'])}"
         return f"{row['term']}: F({degrees}) = {fixed(row['f'])}, {p_words(row['p'])}, {people}"
     return (
-        f"{row['term']} {signed(row['estimate'])} {unit} ({interval(row)}; t = {fixed(row['t'])}, df = {short(row['df'])}, "
+        f"{row['term']} {signed(row['estimate'])} {unit} ({interval(row)}; {_statistic(row)}, "
         f"{p_words(row['p'])}; {people})"
     )
+
+
+def _statistic(row: Row) -> str:
+    """The t with its degrees of freedom, or the z of infinitely many."""
+    return f"z = {fixed(row['t'])}" if row["df"] is None else f"t = {fixed(row['t'])}, df = {short(row['df'])}"
 
 
 def _missing(sensitivity: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[str]:

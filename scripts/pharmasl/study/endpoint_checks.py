@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pharmasl.errors import InputError, did_you_mean, similar
+from pharmasl.study.endpoint_formulas import BINARY
 from pharmasl.study.settings import Endpoint, Population, Settings
 
 FILE = "config"
@@ -28,6 +29,7 @@ def check(study: Settings) -> Iterator[InputError]:
     for endpoint in study.endpoints.values():
         yield from _name(study, endpoint.name)
         yield from _score(endpoint)
+        yield from _binary(endpoint)
         yield from _question(study, endpoint)
 
 
@@ -74,6 +76,32 @@ def _score(endpoint: Endpoint) -> Iterator[InputError]:
     if endpoint.range and not endpoint.range[0] < endpoint.range[1]:
         yield InputError(
             FILE, f"{field}.range", list(endpoint.range), "the lower limit before the higher", "Exchange them."
+        )
+
+
+def _binary(endpoint: Endpoint) -> Iterator[InputError]:
+    """What a score of two values does not have."""
+    field = f"endpoints.{endpoint.name}"
+    if endpoint.kind != BINARY:
+        if endpoint.missing.counted_as is not None:
+            yield InputError(
+                FILE, f"{field}.missing.counted_as", endpoint.missing.counted_as, "a binary score", "Take it out."
+            )
+        return
+    without = {
+        "items": endpoint.items,
+        "transform": endpoint.transform != "none",
+        "equivalence": endpoint.equivalence,
+        "missing.deltas": endpoint.missing.deltas,
+        "relations": endpoint.relations,
+    }
+    for name in (name for name, value in without.items() if value):
+        yield InputError(
+            FILE, f"{field}.{name}", name, f"no {name} with kind: binary", "Take it out, or set kind: number."
+        )
+    if endpoint.model and endpoint.model.split("~")[0].strip() != "followup":
+        yield InputError(
+            FILE, f"{field}.model", endpoint.model, "followup ~ ... with kind: binary", "Explain the follow-up."
         )
 
 

@@ -13,6 +13,7 @@ from pharmasl.statistics.formulas import Formula
 from pharmasl.study.settings import Endpoint, MeasureModel, Settings
 
 FILE = "config"
+BINARY = "binary"
 # Left of ~: of a participant, or of a visit.
 SCORE, FOLLOWUP, CHANGE, BASELINE = "score", "followup", "change", "baseline"
 OUTCOMES = (FOLLOWUP, CHANGE, BASELINE, SCORE)
@@ -44,7 +45,8 @@ def read(asked: MeasureModel) -> Formula:
     def refuse(value: Any, expected: str, fix: str) -> InputError:
         return InputError(FILE, field, value, expected, fix)
 
-    factors = [formulas.read_factor(text, refuse, maps=()) for text in (ARM, BASELINE, *asked.terms)]
+    own = () if asked.kind == BINARY else (BASELINE,)
+    factors = [formulas.read_factor(text, refuse, maps=()) for text in (ARM, *own, *asked.terms)]
     factors = list({factor.text: factor for factor in factors}.values())
     return Formula(
         text=asked.formula,

@@ -529,6 +529,7 @@ class MeasureTable:
     range: tuple[float, ...] | None
     prorate: Prorating | None
     transform: str
+    kind: str
     unknown: str
     unit: str
 
@@ -547,6 +548,7 @@ class MissingScores:
     imputations: int
     seed: int
     deltas: tuple[float, ...]
+    counted_as: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -564,6 +566,7 @@ class MeasureModel:
     missing: MissingScores
     alpha: float
     transform: str
+    kind: str
     unit: str
 
     @property
@@ -571,7 +574,7 @@ class MeasureModel:
         """The model as a formula; without one of its own, the follow-up adjusted for the baseline."""
         if self.model is not None:
             return self.model
-        return " + ".join(["followup ~ arm + baseline", *self.terms])
+        return " + ".join(["followup ~ arm" if self.kind == "binary" else "followup ~ arm + baseline", *self.terms])
 
     @property
     def terms(self) -> tuple[str, ...]:

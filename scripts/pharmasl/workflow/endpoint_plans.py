@@ -105,8 +105,9 @@ def _check_default(endpoint: Endpoint, measured: Measured, members: Sequence[str
     rows = measure_data.rows(measure_data.formula_of(endpoint.question), measured, members)
     measure_data.check_rows(rows, endpoint.name, trial.file)
     people = [measured.people[who] for who in rows.participants]
-    arms, baseline = measured.arms, [measured.score(who, measured.sessions.baseline) for who in rows.participants]
-    columns = {"intercept": np.ones(len(rows)), "baseline": np.array(baseline, dtype=np.float64)}
+    arms, columns = measured.arms, {"intercept": np.ones(len(rows))}
+    if endpoint_formulas.BASELINE in rows.columns:
+        columns["baseline"] = np.array(rows.columns[endpoint_formulas.BASELINE], dtype=np.float64)
     for arm in (arms.treatment, *arms.others):
         if any(row["arm"] == arm for row in people):
             columns[f"arm[{arm}]"] = np.array([row["arm"] == arm for row in people], dtype=np.float64)
