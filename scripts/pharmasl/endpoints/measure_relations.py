@@ -34,7 +34,7 @@ def frame(measured: Measured, covariates: Sequence[str]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for who, row in measured.people.items():
         own = {name: coding.value(row, name) for name in covariates}
-        for session in (measured.sessions.baseline, measured.sessions.followup):
+        for session in (measured.sessions.baseline, measured.sessions.later):
             names = {"participant_id": who, "arm": row["arm"], "session_id": session}
             rows.append({**names, SCORE: measured.score(who, session), **own})
     columns = ["participant_id", "arm", "session_id", SCORE, *covariates]

@@ -76,7 +76,7 @@ def _counted(
     asked: MeasureModel, model: EndpointModel, measured: Measured, population: str, file: FilePath
 ) -> Iterator[Result]:
     """A binary endpoint with its missing scores counted as declared."""
-    value, session = asked.missing.counted_as, measured.sessions.followup
+    value, session = asked.missing.counted_as, measured.sessions.later
     missing = [who for who in measured.members(population) if measured.score(who, session) is None]
     if value is None or not missing:
         return
