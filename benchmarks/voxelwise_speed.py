@@ -130,7 +130,7 @@ def show(title, seconds):
         print(f"| {name} | {middle:.2f} | {values.min():.2f} to {values.max():.2f} | {middle / reference:.2f} |")
 
 
-def memory(people, voxels=235_375, relabellings=256):
+def memory(people, voxels=235_375, relabellings=128):
     """Test a baseline-adjusted model of many people from files, as an analysis reads them; print time and the peak of memory."""
     rng = np.random.default_rng(0)
     edge = round(voxels ** (1 / 3))

@@ -31,13 +31,18 @@ _MAPS = {
     ),
     "qfdr": (_LOG10.format("q of the voxel", "false discovery rate over the voxels of the search volume (mask)"), "1"),
 }
+# With the voxel's own baseline among the terms the residual standard deviation is smaller than that of the outcome.
+_ADJUSTED_G = (
+    "Estimate of the tested effect as Hedges' g, in standard deviations of what the model with its maps leaves of the outcome",
+    "1",
+)
 # The same where several effects are tested together.
 _OF_F = {
     "effect": ("Of the tested effects the estimate that is largest in absolute value, with its sign", None),
     "percent": ("That estimate in percent of the mean baseline CBF", "%"),
     "hedges_g": ("Empty: several effects tested together have no one standardised difference", "1"),
     "t": ("F of the tested effects together", "1"),
-    "z": ("z with the upper tail probability of F; below 0 where that is above a half", "1"),
+    "z": ("z with the upper tail probability of F; 0 where that is a half or more", "1"),
     "tfce": ("Threshold-free cluster enhancement of F", "1"),
 }
 
@@ -68,6 +73,8 @@ def write(outputs: Any, summary: Mapping[str, Any]) -> None:
     texts = dict(_MAPS)
     if model.get("df_tested") is not None:
         texts |= _OF_F
+    elif model.get("maps"):
+        texts["hedges_g"] = _ADJUSTED_G
     for name, (text, unit) in texts.items():
         content = {"Description": text, "Units": unit or summary["effect"]["unit"], **common}
         if name in ("t", "z") and "formula" in model:

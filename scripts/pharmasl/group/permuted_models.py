@@ -357,7 +357,8 @@ def _own(model: Model, maps: Maps, inference: Inference) -> OwnForm:
         kind=statistic.EQUAL,
         t=fitted.height,
         df=float(design.df),
-        z=fitted.z,
+        # Of F, 0 where it is below its median: a z below 0 would be read as an effect of the other sign.
+        z=fitted.z if design.columns == 1 else np.maximum(fitted.z, 0.0),
         heights=fitted.height,
         threshold=voxel_fit.forming_height(design, inference.cluster_forming_p),
         on="t" if design.columns == 1 else statistic.F,

@@ -57,7 +57,10 @@ COLUMNS: dict[str, str | dict[str, Any]] = {
         "Description": f"The same over the mean baseline of all participants analysed; {_CHOSEN}",
         "Units": "percent",
     },
-    "hedges_g": f"The same in standard deviations of change, free of small-sample bias (Hedges 1981); {_CHOSEN}",
+    "hedges_g": (
+        "The same in standard deviations of what the model leaves (of the change, where that is explained), free of small-sample bias "
+        f"(Hedges 1981); {_CHOSEN}"
+    ),
     "hedges_g_low": "Lower limit of its 95 % interval (noncentral t)",
     "hedges_g_high": "Upper limit of its 95 % interval",
     "region": (

@@ -51,6 +51,19 @@ def test_an_analysis_that_was_not_run_says_so_beside_its_maps(outputs):
     assert "DegreesOfFreedom" not in read(outputs, "t")
 
 
+def test_the_maps_of_several_effects_say_that_they_hold_f(outputs):
+    map_sidecars.write(outputs, {**SUMMARY, "model": {**SUMMARY["model"], "df_tested": 2, "maps": ["baseline"]}})
+    assert read(outputs, "t")["Description"] == "F of the tested effects together"
+    assert read(outputs, "t")["DegreesOfFreedom"] == [2, 17]
+    assert "largest in absolute value" in read(outputs, "effect")["Description"]
+    assert read(outputs, "hedges_g")["Description"].startswith("Empty")
+
+
+def test_an_adjusted_effect_says_which_standard_deviations_it_is_in(outputs):
+    map_sidecars.write(outputs, {**SUMMARY, "model": {**SUMMARY["model"], "maps": ["baseline"]}})
+    assert "what the model with its maps leaves" in read(outputs, "hedges_g")["Description"]
+
+
 def test_degrees_of_freedom_that_are_no_number_are_left_out(outputs):
     map_sidecars.write(outputs, {**SUMMARY, "model": {"df": math.nan}})
     assert "DegreesOfFreedom" not in read(outputs, "t")

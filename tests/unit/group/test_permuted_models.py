@@ -95,6 +95,10 @@ def test_f_of_arms_adjusted_for_the_voxels_own_baseline_is_least_squares_and_fin
     assert "own covariates" in block["permutation"]["method"]
     assert "hedges_g" not in result.maps
     assert (result.null.min_t == 0).all()
+    # F has no direction: no z below 0 is to be read as one.
+    tail = stats.f.sf(result.maps["t"], 2, N - 5)
+    np.testing.assert_allclose(result.maps["z"], np.maximum(stats.norm.isf(tail), 0), rtol=1e-6, atol=1e-9)
+    assert (result.maps["z"] == 0).any()
     assert all(row.get("effect_low") is None and row["effect_mean"] > 0 for row in result.clusters)
 
 
