@@ -7,7 +7,7 @@ import numpy as np
 
 from pharmasl.group.model import Model
 from pharmasl.statistics.formulas import RandomTerm
-from pharmasl.study.effect_kinds import BASELINE, CHANGE, FLIP
+from pharmasl.study.effect_kinds import BASELINE, CHANGE, FLIP, FORMULA
 
 ARM, SESSION, BASELINE_MAP = "arm", "session", "baseline"
 FOLLOWUP = "followup"
@@ -73,7 +73,7 @@ def _between_arms(model: Model, arms: str) -> str:
         return f"{arms}-arm comparison of change scores{test}: group by time"
     if model.outcome == FOLLOWUP:
         return f"{arms}-arm comparison of the follow-up alone{test}: the baseline is not used"
-    if model.outcome == BASELINE:
+    if model.outcome == BASELINE and model.name != FORMULA:
         return f"{arms}-arm comparison at baseline{test}: in a randomised trial a difference is chance"
     return f"{arms}-group comparison of a single session{test}: no change within persons"
 

@@ -82,7 +82,14 @@ def _formula(results: Findings) -> Iterator[Definition]:
     null = "all are 0" if results.is_joint else "it is 0"
     yield Definition("Test, in coefficients", f"{'; '.join(sums)}. Null hypothesis: {null}; {results.degrees}")
     if model["coding"]:
-        yield Definition("Coding", f"{'; '.join(model['coding'])}. Numbers are centred at their mean")
+        maps = set(model["maps"])
+        numbers = [
+            name
+            for name in model["tested_model"]["columns"]
+            if name != "intercept" and "[" not in name and name not in maps
+        ]
+        centred = f". Centred at the mean: {listed(numbers)}" if numbers else ""
+        yield Definition("Coding", "; ".join(model["coding"]) + centred)
     if model["random"]:
         yield Definition("Random effects", listed(model["random"]))
     if model["maps"]:

@@ -40,6 +40,7 @@ BLOCK = {
         "coding": ["arm: reference placebo, against it low, high"],
         "maps": ["baseline", "gm"],
         "random": [],
+        "tested_model": {"columns": ["intercept", "arm[low]", "arm[high]", "age", "baseline", "gm"]},
     },
     "search_volume": {"lost_to_terms": {"baseline": 0, "gm": 12}},
     "verdict": {"statistic": "voxel", "error_rate": "family-wise error"},
@@ -68,7 +69,7 @@ def test_a_formula_s_test_in_coefficients_coding_and_maps(tmp_path):
     assert said["Test, in coefficients"] == (
         "low - placebo: arm[low]; high - placebo: arm[high]. Null hypothesis: all are 0; F with 2 and 38 degrees of freedom"
     )
-    assert said["Coding"].startswith("arm: reference placebo, against it low, high")
+    assert said["Coding"] == "arm: reference placebo, against it low, high. Centred at the mean: age"
     assert said["Maps as regressors"].startswith("baseline and gm (12 voxels lost to it): each voxel's own value")
     assert "Random effects" not in said
 
