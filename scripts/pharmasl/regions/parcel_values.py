@@ -47,7 +47,7 @@ class Parcels:
     Attributes
     ----------
     names : dict of int to str
-        By label, ascending: those of the atlas' table, and those of its image alone; a name of several labels with its label.
+        By label, ascending: all labels of the atlas' image; a name of several labels with its label.
     voxels : ndarray of int
         Positions of the labelled voxels in the flattened grid.
     number : ndarray of int
@@ -62,8 +62,8 @@ class Parcels:
     def read(cls, atlas: atlases.Atlas, grid: images.Grid) -> "Parcels":
         """The parcels of an atlas on a grid."""
         labels = atlas.lookup(transforms.points(grid)).ravel()
-        present = [int(label) for label in np.unique(labels) if label > 0]
-        known = sorted({*atlas.names, *present})
+        # A name that no voxel of the atlas has (AAL3 keeps four numbers free) is no parcel.
+        known = [int(label) for label in np.unique(atlas.labels) if label > 0]
         voxels = np.flatnonzero(labels > 0)
         shared = Counter(map(atlas.name, known))
         names = {label: atlas.name(label) for label in known}

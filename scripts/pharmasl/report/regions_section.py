@@ -63,8 +63,9 @@ class RegionsSection:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """What the rows are of: the unit of the effect, alpha, and whether it can be reached by relabelling."""
+    """What the rows are of: the effect in words, its unit, alpha, and whether it can be reached by relabelling."""
 
+    meaning: str
     unit: str
     alpha: float
     in_reach: bool
@@ -93,6 +94,7 @@ def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | N
         return None
     verdict = block.get("verdict") or {}
     asked = _Asked(
+        meaning=block["model"].get("meaning") or block["effect"]["meaning"],
         unit=block["effect"]["unit"],
         alpha=float(block["alpha"]),
         in_reach=bool(verdict.get("can_reach_alpha", True)),
@@ -163,7 +165,7 @@ def _atlas(rows: Sequence[Row], asked: _Asked) -> list[str]:
     good = [row for row in answered if row["significant"] == "yes"]
     which = count(len(answered), "parcel")
     lost = len(tests) - len(answered)
-    apart = f" ({lost} of the atlas could not be tested)" if lost else ""
+    apart = f" ({lost} more could not be tested)" if lost else ""
     if not good:
         if not asked.in_reach:
             return []
@@ -233,7 +235,7 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
         )
     text = {0, len(heads) - 1} | ({1} if several else set())
     marked = {k for k, row in enumerate(rows) if row["significant"] == "yes"}
-    return Table(f"{caption}; effect in {asked.unit}", heads, cells, text, marked)
+    return Table(f"{caption}: {asked.meaning}, {asked.unit}", heads, cells, text, marked)
 
 
 def _cell(value: str | None, words: Callable[[str], str]) -> str:

@@ -14,12 +14,17 @@ AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 
 @pytest.fixture
 def files(tmp_path):
-    """An atlas of twice the grid's resolution: label 1 left, 2 right, 5 (unnamed) in one corner, 9 outside the image."""
-    fine = np.zeros((12, 10, 8))
-    fine[:6], fine[6:] = 1, 2
+    """An atlas of twice the grid's resolution: label 1 left, 2 right, 5 (unnamed) in one corner, 9 beyond the maps, 7 nowhere."""
+    fine = np.zeros((14, 10, 8))
+    fine[:6], fine[6:12], fine[13:] = 1, 2, 9
     fine[:2, :2, :2] = 5
     images.save(tmp_path / "atlas.nii.gz", fine, np.diag([1.0, 1.0, 1.0, 1.0]), dtype=np.int32)
-    rows = [{"index": 1, "name": "left"}, {"index": 2, "name": "side"}, {"index": 9, "name": "side"}]
+    rows = [
+        {"index": 1, "name": "left"},
+        {"index": 2, "name": "side"},
+        {"index": 9, "name": "side"},
+        {"index": 7, "name": "free"},
+    ]
     tables.write_table(tmp_path / "atlas.tsv", rows, {"index": "", "name": ""})
     rng = np.random.default_rng(4)
     data = rng.normal(50, 5, (2, *SHAPE))
