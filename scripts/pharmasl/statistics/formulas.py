@@ -3,20 +3,20 @@
 The grammar is Wilkinson's as R has it, parsed by formulaic: ``+``, ``:``, ``*``, ``^``, ``0 +``. What stands between the operators is
 read here, and nothing is ever evaluated as a program:
 
-=========================== ==========================================================================================
-factor                      what it is
-=========================== ==========================================================================================
-``age``                     a column of numbers, or of words, which are the levels of a factor
-``C(site)``, ``C(x, b)``    a column as a factor whatever it holds, and with the reference level ``b``
-``log(x)``, ``sqrt(x)``     of a column of positive numbers
-``I(w2 - w1)``              arithmetic of columns of numbers
-``poly(age, 2)``            orthogonal polynomials of a column up to a degree
-``visit(drug)``             a column that each session has its own of, ``drug_T1``, ``drug_T2``, where a row is a scan
-``roi(region, contrast)``   a region's value of a contrast, a number per row
-``baseline``, ``gm``, ...   a map: its value at each voxel
-``cbf(contrast)``           the map of another contrast
+============================ ==========================================================================================
+factor                       what it is
+============================ ==========================================================================================
+``age``                      a column of numbers, or of words, which are the levels of a factor
+``C(site)``, ``C(x, b)``     a column as a factor whatever it holds, and with the reference level ``b``
+``log(x)``, ``sqrt(x)``      of a column of positive numbers
+``I(w2 - w1)``               arithmetic of columns of numbers
+``poly(age, 2)``             orthogonal polynomials of a column up to a degree
+``visit(drug)``              a column that each session has its own of, ``drug_T1``, ``drug_T2``, where a row is a scan
+``roi(region, contrast)``    a region's value of a contrast, a number per row
+``baseline``, ``gm``, ...    a map: its value at each voxel
+``cbf(contrast)``            the map of another contrast
 ``(1 + week | participant)`` a random intercept, and random slopes, of each level of a grouping column
-=========================== ==========================================================================================
+============================ ==========================================================================================
 """
 
 import ast

@@ -97,10 +97,14 @@ def caution(term: MapTerm) -> str | None:
     """
     if term.kind in (BASELINE, GREY_MATTER) or term.sessions == (BASELINE,):
         return None
+    return _after_treatment(f"{term.text} ({term.words})")
+
+
+def _after_treatment(name: str) -> str:
     return (
-        f"{term.text} ({term.words}) was measured after treatment began: what treatment changed of it is taken out of the effect, "
-        "and people alike in it need no longer be alike otherwise; the effect is not that of treatment as a whole. Read the model "
-        "without it beside this one"
+        f"{name} was measured after treatment began: what treatment changed of it is taken out of the effect, and people alike in "
+        "it need no longer be alike otherwise; the effect is not that of treatment as a whole. Read the model without it beside "
+        "this one"
     )
 
 
@@ -124,7 +128,7 @@ def column_caution(column: str, followup: str) -> str | None:
 
 
 def cautions(analysis: ModelSettings, sessions: Mapping[str, str]) -> list[str]:
-    """The cautions of all terms of an analysis.
+    """The cautions of all terms of an analysis but the tested one, of which the question is asked.
 
     Parameters
     ----------
@@ -133,9 +137,13 @@ def cautions(analysis: ModelSettings, sessions: Mapping[str, str]) -> list[str]:
         Those of which it takes maps, the first before treatment began, to their labels.
     """
     words: list[str | None] = []
+    tested = analysis.test.split(":") if isinstance(analysis.test, str) else []
     if analysis.formula is not None:
-        words += [caution(term) for term in terms(analysis.formula, analysis.contrast)]
+        words += [caution(term) for term in terms(analysis.formula, analysis.contrast) if term.text not in tested]
         words += [visit_caution(column) for column in analysis.visit_terms]
+        if analysis.formula.outcome != BASELINE:
+            regions = [f"roi({region}, {contrast})" for region, contrast in analysis.formula.regions]
+            words += [_after_treatment(region) for region in regions if region not in tested]
     later = [label for name, label in sessions.items() if name != BASELINE]
     words += [column_caution(column, label) for column in analysis.terms for label in later]
     return [text for text in words if text is not None]

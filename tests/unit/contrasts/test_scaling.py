@@ -59,6 +59,23 @@ def test_proportional_scaling_takes_a_factor_away_and_additive_a_constant():
     assert np.abs(scale(1.3 * cbf, method="additive").cbf - scale(cbf, method="additive").cbf).max() > 0.5
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_what_rises_in_a_share_of_the_reference_falls_elsewhere_by_closed_forms(share):
+    """A rise of 10 in a share f of a brain of 50: a mean of 50 + 10 f, which every voxel is scaled by."""
+    rise, before = 10.0, np.full(SHAPE, 50.0)
+    after = before.copy()
+    responds = np.zeros(SHAPE, dtype=bool)
+    responds[1 : 1 + int(4 * share)] = True
+    after[responds] += rise
+    change = scale(after).cbf - scale(before).cbf
+    mean = 50 + rise * share
+    np.testing.assert_allclose(change[responds], 50 * 60 / mean - 50, atol=1e-4)
+    np.testing.assert_allclose(change[~responds & BRAIN], 50 * 50 / mean - 50, atol=1e-4)
+    change = scale(after, method="additive").cbf - scale(before, method="additive").cbf
+    np.testing.assert_allclose(change[responds], rise * (1 - share), atol=1e-4)
+    np.testing.assert_allclose(change[~responds & BRAIN], -rise * share, atol=1e-4)
+
+
 def test_only_covered_voxels_of_the_reference_count():
     cbf, covered = np.full(SHAPE, 80.0), BRAIN.copy()
     cbf[0] = 1000

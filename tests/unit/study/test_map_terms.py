@@ -103,6 +103,7 @@ def test_an_analysis_has_the_cautions_of_all_its_terms():
         sessions=complete_settings.SESSIONS,
         arms=complete_settings.ARMS,
         contrasts={"rest": {"rest": 1}, "cue": {"cue": 1}},
+        rois={"ball": {"sphere": [0, 0, 0], "radius": 6}},
         analyses={
             "one": {
                 "contrast": "rest",
@@ -110,6 +111,7 @@ def test_an_analysis_has_the_cautions_of_all_its_terms():
                 "test": "arm",
             },
             "two": {"contrast": "rest", "effect": "group_by_time", "covariates": ["age", "weight_T2 - weight_T1"]},
+            "four": {"contrast": "rest", "model": "change ~ arm + roi(ball, cue) + cbf(cue)", "test": "cbf(cue)"},
             "three": {"contrast": "rest", "model": "followup ~ arm + baseline + gm + age", "test": "arm"},
         },
     )
@@ -118,3 +120,5 @@ def test_an_analysis_has_the_cautions_of_all_its_terms():
     assert [text.split(" ")[0] for text in found["one"]] == ["cbf(cue)", "global", "weight_T2"]
     assert len(found["two"]) == 1
     assert found["three"] == []
+    # What is tested is the question; a region's change beside it is a covariate.
+    assert [text.split(" was")[0] for text in found["four"]] == ["roi(ball, cue)"]
