@@ -198,6 +198,8 @@ class AnalysisSection:
     role : str
         Primary, secondary or exploratory.
     ran : bool
+    model : str
+        The name of the design and the model; empty where the analysis was not run.
     sentences : sequence of str
         The result.
     figure, design, alt : str
@@ -218,6 +220,7 @@ class AnalysisSection:
     heading: str
     role: str
     ran: bool
+    model: str
     sentences: Sequence[str]
     figure: str
     design: str
@@ -257,6 +260,7 @@ def section(
         heading=results.question,
         role=role,
         ran=results.ran,
+        model=f"{results.block['model']['design']}; {results.block['model']['formula']}" if results.ran else "",
         sentences=text,
         figure=pictures.png(files.figure),
         design=pictures.png(files.design),

@@ -10,6 +10,8 @@ from pharmasl.group import verdict
 from pharmasl.report.words import MINUS, Table, fixed, plain, signed
 
 SHOWN = 10  # clusters in the table that is always open
+# Columns of words.
+_WORDS = {"Region at the peak", "Regions"}
 # What decides, in the head of a column.
 SHORT = {"voxel": "peak", "tfce": "TFCE", "any": "any, corrected", "false_discovery": "FDR"}
 
@@ -32,15 +34,21 @@ def clusters(results: Findings, unit: str, everything: bool = False) -> Table:
     significant = results.significant()
     shown = [number for number in results.clusters if everything or number in significant or number <= SHOWN]
     rows = [row for row in results.rows if int(row["cluster"]) in shown]
-    heads = _heads(results)
+    heads, cells = _filled(_heads(results), [_cells(row, has_sign=not results.is_joint) for row in rows])
     which = "All clusters" if everything else "Significant clusters (in bold) and the largest others"
     return Table(
         f"{which}; the p that decides first, the others are secondary; effect in {unit}",
         heads,
-        [_cells(row, has_sign=not results.is_joint) for row in rows],
-        {1, len(heads) - 1},
+        cells,
+        {place for place, head in enumerate(heads) if head in _WORDS},
         {k for k, row in enumerate(rows) if int(row["cluster"]) in significant},
     )
+
+
+def _filled(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """The columns that hold anything: statistics that were not asked for, or do not exist for the method, take no room."""
+    kept = [place for place in range(len(heads)) if any(row[place] not in ("", MISSING) for row in cells)]
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in cells]
 
 
 def _heads(results: Findings) -> Sequence[str]:

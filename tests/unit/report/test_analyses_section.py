@@ -79,6 +79,8 @@ def test_the_table_of_an_f_has_no_sign(tmp_path):
     assert "Sign" not in table.heads
     assert "F" in table.heads
     assert table.rows[0][table.heads.index("F")] == "12.50"
+    # Nothing was tested by mass or TFCE here.
+    assert not {"p FWE, mass", "p FWE, TFCE", "Regions"} & set(table.heads)
     signed = analysis_clusters.clusters(findings(tmp_path, is_joint=False), "mL/100 g/min")
     assert signed.rows[0][signed.heads.index("Sign")] == "+"
     assert len(signed.heads) == len(signed.rows[0]) == len(table.heads) + 1
