@@ -546,6 +546,7 @@ def test_an_analysis_is_told_in_declared_regions_first_and_in_parcels(whole):
     assert "its estimate is a description, too large on average, and has no p" in text
     assert text.index("insula: \u22125.00") < text.index("Significant clusters (in bold)")
     assert "<u>hostile" not in whole
+    assert "declared regions and in every parcel of the atlas AAL3" in text
 
 
 def analysed(path, rows=(), **decided):

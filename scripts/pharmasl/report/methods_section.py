@@ -9,7 +9,7 @@ from typing import Any
 from pharmasl.endpoints import families
 from pharmasl.files.tables import Row
 from pharmasl.quality import judgement
-from pharmasl.report import trial_section
+from pharmasl.report import regions_section, trial_section
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
 from pharmasl.report.words import listed, plain, short, upper
@@ -225,6 +225,7 @@ def paragraphs(
         quality(settings.quality),
         contrasts(settings.contrasts) if blocks else None,
         *groups(blocks),
+        regions_section.method(settings) if any(block["status"] == "run" for block in blocks.values()) else None,
     ]
     if has_craving and settings.craving and settings.arms:
         parts = [craving(settings.craving, settings.arms)]

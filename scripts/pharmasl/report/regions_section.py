@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from pharmasl.errors import FilePath
@@ -24,6 +25,7 @@ from pharmasl.report.words import (
     short,
     signed,
 )
+from pharmasl.study.settings import Settings
 
 # Rows of the table of parcels on the page: all significant ones up to here, or the nearest where none is.
 SHOWN, NEAREST = 20, 5
@@ -114,6 +116,19 @@ def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | N
             "average, and has no p."
         ]
         * chosen,
+    )
+
+
+def method(settings: Settings) -> str:
+    """How regions and parcels were tested, as a paragraph of methods."""
+    atlas, number = PurePath(settings.atlas.labels).stem, len(settings.rois)
+    declared = f"{count(number, 'declared region')} and in " if number else ""
+    return (
+        f"Each analysis' model was also fitted, by ordinary least squares or as the mixed model that it is, in {declared}every parcel "
+        f"of the atlas {atlas}, to the mean CBF of the voxels covered (no value where less than "
+        f"{100 * settings.minimum_roi_coverage:g}{HARD}% of a region is covered). p were corrected over the regions, and over the "
+        "parcels, by the largest statistic in the relabellings of the maps; a region that the same data had chosen was described "
+        "without p."
     )
 
 
