@@ -17,8 +17,8 @@ search volume: patterns that differ from voxel to voxel are refused.
 Degrees of freedom are Satterthwaite's, or Kenward and Roger's with their standard error: the two are the same with
 complete data off the boundary, and on the boundary Kenward and Roger's stay near those of the paired test.
 
-There are no permutation or random-field p: residuals of incomplete participants are not exchangeable, and the degrees
-of freedom differ from voxel to voxel. Maps of z, which share one scale, and of p take false discovery rates
+There are no permutation or random-field p here: residuals of incomplete participants are not exchangeable, and the degrees
+of freedom differ from voxel to voxel. A formula of the same model has them (:mod:`pharmasl.group.reallocation_inference`). Maps of z, which share one scale, and of p take false discovery rates
 (:mod:`pharmasl.statistics.multiplicity`).
 """
 

@@ -185,11 +185,11 @@ def _design_notes(fitted: FittedScans) -> list[str]:
     if scheme.kind == ALLOCATION and not scheme.is_exact:
         notes.append(
             "Effects of the treatment that are not tested are taken off the data before what was allocated is dealt anew: p is approximate, "
-            "up to .08 at .05 in null studies of 15 to 24 people with small groups."
+            "up to .09 at .05 in null studies of 15 to 24 people with small groups."
         )
     if scheme.kind == SIGNS:
         notes.append(
-            "What is tested was not allocated, so signs of participants' residuals are flipped: p is approximate, .02 to .07 at .05 in null "
+            "What is tested was not allocated, so signs of participants' residuals are flipped: p is approximate, .00 to .07 at .05 in null "
             "studies of 15 people."
         )
     return notes
