@@ -1,6 +1,7 @@
 """Test an effect on change at every voxel: maps, permutation p, clusters and the definitions behind them."""
 
 from pharmasl.group import analysis, covariate_maps
+from pharmasl.group.analysis_rows import InputFiles
 from pharmasl.group.definitions import Question
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
@@ -25,7 +26,7 @@ def main(snakemake):
         cautions=tuple(params.cautions),
     )
     terms = [settings.build(covariate_maps.TermFiles, term) for term in params.terms]
-    files = analysis.InputFiles(
+    files = InputFiles(
         baseline=several(inputs.baseline),
         followup=several(inputs.followup),
         members=params.participants,

@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from loading import script
 from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.group.analysis_rows import InputFiles
 from pharmasl.group.definitions import Question
 from pharmasl.regions import region_masks
 from pharmasl.space import images
@@ -67,7 +68,7 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
             arms=settings.build(settings.Arms, ARMS),
             sessions={"baseline": "T1", "followup": "T2"},
         ),
-        analysis.InputFiles(
+        InputFiles(
             baseline=trial.baseline,
             followup=trial.followup,
             members={"baseline": NAMES, "followup": NAMES},

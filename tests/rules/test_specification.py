@@ -14,6 +14,7 @@ from pharmasl.endpoints import correlations
 from pharmasl.endpoints import scores as scoring
 from pharmasl.files import tables
 from pharmasl.group import analysis
+from pharmasl.group.analysis_rows import InputFiles
 from pharmasl.group.definitions import Question
 from pharmasl.regions import region_masks, region_values
 from pharmasl.sensitivity import specifications
@@ -286,7 +287,7 @@ class Trial:
                 arms=settings.build(settings.Arms, config["arms"]),
                 sessions=sessions,
             ),
-            analysis.InputFiles(
+            InputFiles(
                 **paths,
                 members={which: [f"sub-{member}" for member in members] for which in sessions},
                 participants=self.participants,

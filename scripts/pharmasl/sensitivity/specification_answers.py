@@ -13,6 +13,7 @@ from pharmasl.endpoints import endpoint, regional_values
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import bids, tables
 from pharmasl.group import analysis, effects
+from pharmasl.group.analysis_rows import InputFiles, NotRunError
 from pharmasl.group.definitions import Question as GroupQuestion
 from pharmasl.group.results import Result
 from pharmasl.sensitivity.answer_record import AnswerRecord, WholeBrain
@@ -224,7 +225,7 @@ class _Answers:
                 analysis=settings.build(settings.Analysis, stated), arms=self.arms, sessions=question.sessions
             )
             try:
-                input_files = analysis.InputFiles(
+                input_files = InputFiles(
                     baseline=maps["baseline"],
                     followup=maps["followup"],
                     members=members,
@@ -234,7 +235,7 @@ class _Answers:
                     within=None if model.within is None else data.masks[model.within],
                 )
                 self.results[name] = analysis.find(asked, input_files, threads=self.threads)
-            except (analysis.NotRunError, InputError) as reason:
+            except (NotRunError, InputError) as reason:
                 log.warning("%s over the whole brain: not run: %s", name, reason)
                 self.results[name] = None
         return self.results[name]
