@@ -6,15 +6,25 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import complete_settings
+import measured
 import numpy as np
 import permuting
 import pytest
+import scored
 import yaml
 from loading import ROOT, script
 from pharmasl.conduct import allocation_log, flow
 from pharmasl.conduct.trial_verdict import COLUMNS
-from pharmasl.endpoints import correlations, models
+from pharmasl.endpoints import (
+    correlations,
+    measure_models,
+    measure_relations,
+    measure_scores,
+    measure_sensitivity,
+    models,
+)
 from pharmasl.endpoints import scores as scoring
+from pharmasl.endpoints.measure_table import Score
 from pharmasl.figures import findings
 from pharmasl.files import tables
 from pharmasl.group import definitions, verdict
@@ -765,6 +775,56 @@ def test_contrasts_in_words(weights, words):
 
 def test_same_results_same_page(study, whole):
     assert write(study, "again.html") == whole
+
+
+def test_an_endpoint_has_its_part_its_method_and_its_line_in_short(study):
+    """The tables of the endpoint stage, of scores that the test makes up; one region is related to them."""
+    asked = {
+        "table": "phenotype/smoking.tsv",
+        "score": "cigarettes",
+        "unit": "a day",
+        "missing": {"imputations": 5, "deltas": [1, 50]},
+        "relations": {"rois": ["insula"], "contrast": "rest", "resamples": 100},
+    }
+    config = configuration.resolve({**CONFIG, "endpoints": {"cigarettes": asked}})
+    here, endpoint = study.here, settings.read(config).endpoints["cigarettes"]
+    data = measured.measured(["baclofen", "placebo"] * 10, [[20 + k % 5, 12 + 7 * (k % 2) + k % 3] for k in range(20)])
+    del data.scores["sub-01", "T2"]
+    scores = {
+        (who[4:], when): Score(measured=own, analysed=own, answered=None) for (who, when), own in data.scores.items()
+    }
+    rows = measure_scores.rows(data, scores, [])
+    tables.write_table(here / "scores.tsv", rows, dict.fromkeys(rows[0], ""))
+    for module, name in ((measure_models, "model"), (measure_sensitivity, "missing")):
+        module.write(
+            here / "scores.tsv", here / f"{name}.tsv", endpoint.question, sessions=data.sessions, arms=data.arms
+        )
+    cbf = {("insula", "rest"): {(who[4:], when): 50.0 + len(who) for who, when in data.scores}}
+    values = scored.regions(cbf, {"insula": True})
+    table = correlations.analyse(
+        measure_relations.frame(data, []), values, endpoint.relations, data.arms, data.sessions, column="score"
+    )
+    tables.write_table(here / "relations.tsv", table.to_dict("records"), correlations.COLUMNS)
+    page = Page(
+        write(
+            study,
+            "endpoint.html",
+            config,
+            endpoint_models=[here / "model.tsv"],
+            endpoint_sensitivity=[here / "missing.tsv"],
+            endpoint_figures=[here / "picture.png"],
+            endpoint_relations=[here / "relations.tsv"],
+        )
+    )
+    assert page.open == []
+    assert any(heading.endswith("Clinical endpoints") for heading in page.headings)
+    text = page.text.replace("\u00a0", " ")
+    assert "Cigarettes (exploratory): Of everyone randomised: baclofen - placebo" in text
+    assert "With 1 missing score imputed as missing at random" in text
+    assert (
+        "The endpoint cigarettes (a day) was read from one column. It was modelled as followup ~ arm + baseline" in text
+    )
+    assert "cigarettes with regional CBF, adjusted for arm" in text
 
 
 def test_a_single_scan_without_group_analyses(study):

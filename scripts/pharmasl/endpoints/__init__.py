@@ -1,1 +1,1 @@
-"""Clinical endpoints: craving ratings, their scores, models and correlations with regional CBF."""
+"""Clinical endpoints: craving and any other measure, their scores, models, missing values and correlations with regional CBF."""

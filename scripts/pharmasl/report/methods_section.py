@@ -9,7 +9,7 @@ from typing import Any
 from pharmasl.endpoints import families
 from pharmasl.files.tables import Row
 from pharmasl.quality import judgement
-from pharmasl.report import regions_section, trial_section
+from pharmasl.report import methods_endpoints, regions_section, trial_section
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
 from pharmasl.report.words import listed, plain, short, upper
@@ -234,7 +234,8 @@ def paragraphs(
         if settings.craving.mediation:
             parts.append(MEDIATION)
         text.append(" ".join(parts))
-    if blocks or has_craving:
+    text.append(methods_endpoints.endpoints(settings))
+    if blocks or has_craving or settings.endpoints:
         text.append(trial_section.method(settings.primary))
     text += [sensitivity, software(versions)]
     return [paragraph for paragraph in text if paragraph]
