@@ -128,6 +128,7 @@ def standardised(model: EndpointModel, measured: Measured, file: FilePath) -> di
         },
         participants=rows.participants * len(arms),
         sessions=rows.sessions * len(arms),
+        arms=rows.arms * len(arms),
         left_out=(),
     )
     matrix = formula_designs.design(model.formula, measure_data.table(stacked, measured, file)).matrix

@@ -16,6 +16,7 @@ from pharmasl.study import endpoint_formulas
 from pharmasl.study.endpoint_formulas import ARM, BASELINE, CHANGE, FOLLOWUP, PARTICIPANT, SCORE, SESSION
 from pharmasl.study.settings import MeasureModel
 
+BY_ARM = "by_arm"
 _INTERCEPTS = (RandomTerm(PARTICIPANT),)
 
 
@@ -28,7 +29,7 @@ class ModelRows:
     response : ndarray of shape (n,)
     columns : mapping
         Of the formula: a value per row.
-    participants, sessions : tuple of str
+    participants, sessions, arms : tuple of str
         Whose score each row is; the session is that of the outcome (follow-up of a change).
     left_out : tuple of str
         Participants of the population who have no complete row.
@@ -38,6 +39,7 @@ class ModelRows:
     columns: Mapping[str, Sequence[Value]]
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
+    arms: tuple[str, ...]
     left_out: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -143,6 +145,7 @@ def rows(formula: Formula, measured: Measured, people: Sequence[str]) -> ModelRo
         columns=columns,
         participants=tuple(who for who, _ in kept),
         sessions=tuple(session for _, session in kept),
+        arms=tuple(str(measured.people[who]["arm"]) for who, _ in kept),
         left_out=tuple(who for who in people if who not in present),
     )
 
@@ -245,4 +248,12 @@ def build(
             "Add sessions, or model followup.",
         )
     test = formula_tests.test(made, asked.test)
+    if asked.variance == BY_ARM and len(test.weights) > 1:
+        raise InputError(
+            file,
+            f"endpoints.{asked.name}.variance",
+            BY_ARM,
+            "one tested difference with by_arm",
+            "Take equal or robust.",
+        )
     return EndpointModel(formula=formula, rows=own, design=made, test=test)

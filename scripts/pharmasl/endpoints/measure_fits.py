@@ -8,13 +8,16 @@ import numpy as np
 from scipy.special import fdtrc
 from statsmodels.regression.linear_model import OLS
 
-from pharmasl.endpoints.measure_data import EndpointModel
+from pharmasl.endpoints.measure_data import BY_ARM, EndpointModel
 from pharmasl.statistics import mixed_f_tests, mixed_model
+from pharmasl.statistics.arm_variances import ArmVariances
 from pharmasl.statistics.t_tests import TTest, TTests, t_test, t_tests
 
 EQUAL, ROBUST = "equal", "robust"
+VARIANCES = (EQUAL, BY_ARM, ROBUST)
 _WORDS = {
     EQUAL: "least squares, one residual variance",
+    BY_ARM: "least squares, a residual variance for each arm",
     ROBUST: "least squares, standard errors by HC3 (MacKinnon and White 1985)",
 }
 
@@ -80,6 +83,42 @@ class LeastSquares:
         return FTest(f, len(weights), self._df, float(fdtrc(len(weights), self._df, f)))
 
 
+class ByArm:
+    """Ordinary least squares with a residual variance for each arm (:mod:`pharmasl.statistics.arm_variances`).
+
+    Parameters
+    ----------
+    design : ndarray of shape (n, terms)
+    response : ndarray of shape (n,)
+    arms : sequence of str
+        Of each row.
+    """
+
+    def __init__(self, design: np.ndarray, response: np.ndarray, arms: Sequence[str]) -> None:
+        self._design, self._response, self._arms = design, response, arms
+
+    @property
+    def words(self) -> str:
+        """The method."""
+        try:
+            ArmVariances(self._design, np.eye(self._design.shape[1])[0], self._arms)
+        except ValueError as error:
+            return f"{_WORDS[BY_ARM]}: no test, {error}"
+        return _WORDS[BY_ARM]
+
+    def contrast(self, weights: np.ndarray, level: float) -> TTest:
+        """The t test of a weighted sum of coefficients; NaN where an arm has too few rows for a variance."""
+        try:
+            test = ArmVariances(self._design, weights, self._arms).test(self._response)
+        except ValueError:
+            return TTest(*[np.nan] * 7)
+        return t_test(test.estimate, test.se, test.df, level)
+
+    def joint(self, weights: np.ndarray) -> FTest:
+        """None: with several variances F has no known distribution."""
+        return FTest(np.nan, len(weights), np.nan, np.nan)
+
+
 class Mixed:
     """The model with a random intercept of each participant, by restricted maximum likelihood.
 
@@ -116,6 +155,8 @@ def fit(model: EndpointModel, variance: str) -> Fit:
     """Fit an endpoint's model; ``variance`` is that of least squares."""
     if model.is_mixed:
         return Mixed(model.design.matrix, model.rows.response, model.rows.participants)
+    if variance == BY_ARM:
+        return ByArm(model.design.matrix, model.rows.response, model.rows.arms)
     return LeastSquares(model.design.matrix, model.rows.response, variance)
 
 
@@ -126,6 +167,7 @@ def contrasts(
     *,
     participants: Sequence[str] | None,
     variance: str = EQUAL,
+    arms: Sequence[str] = (),
 ) -> TTests:
     """The t test of one weighted sum of coefficients for many responses of one design.
 
@@ -136,8 +178,10 @@ def contrasts(
     weights : ndarray of shape (terms,)
     participants : sequence of str or None
         Of each row of a mixed model; None for least squares.
-    variance : {"equal", "robust"}
+    variance : {"equal", "by_arm", "robust"}
         Of least squares.
+    arms : sequence of str
+        Of each row, for a variance by arm.
 
     Returns
     -------
@@ -147,6 +191,13 @@ def contrasts(
     if participants is not None:
         fitted = mixed_model.fit(design, responses, participants)
         return mixed_model.kenward_roger(fitted, design, participants, weights)
+    if variance == BY_ARM:
+        prepared = ArmVariances(design, weights, arms)
+        tests = [prepared.test(response) for response in responses.T]
+        estimates, errors, freedoms = (
+            np.array([getattr(own, name) for own in tests]) for name in ("estimate", "se", "df")
+        )
+        return t_tests(estimates, errors, freedoms)
     inverse = np.linalg.inv(design.T @ design)
     coefficients = inverse @ (design.T @ responses)
     df = np.full(responses.shape[1], float(len(design) - design.shape[1]))

@@ -40,7 +40,9 @@ class Completed:
     weights : ndarray of shape (terms,)
     participants : tuple of str or None
         Of each row of a mixed model.
-    variance : {"equal", "robust"}
+    variance : {"equal", "by_arm", "robust"}
+    arms : tuple of str
+        Of each row.
     level : float
         Coverage of intervals.
     people, imputed : int
@@ -53,6 +55,7 @@ class Completed:
     weights: np.ndarray
     participants: tuple[str, ...] | None
     variance: str
+    arms: tuple[str, ...]
     level: float
     people: int
     imputed: int
@@ -62,7 +65,9 @@ class Completed:
         responses = self.responses + delta * self.shifted[:, None]
         blocks = [responses] if len(self.designs) == 1 else np.split(responses, responses.shape[1], axis=1)
         tests = [
-            measure_fits.contrasts(design, block, self.weights, participants=self.participants, variance=self.variance)
+            measure_fits.contrasts(
+                design, block, self.weights, participants=self.participants, variance=self.variance, arms=self.arms
+            )
             for design, block in zip(self.designs, blocks, strict=True)
         ]
         estimates, errors, df = (
@@ -157,6 +162,7 @@ def complete(
         weights=model.test.weights[0],
         participants=first.participants if model.is_mixed else None,
         variance=asked.variance,
+        arms=first.arms,
         level=1 - asked.alpha,
         people=len(values.people),
         imputed=int(missing.sum()),

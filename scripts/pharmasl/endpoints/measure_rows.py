@@ -64,7 +64,7 @@ SENSITIVITY_COLUMNS: Columns = {
         "Description": "How the tested effect was estimated",
         "Levels": {
             COMPLETE: "The declared model, over those with complete rows",
-            ROBUST: "The same with the other variance of least squares",
+            ROBUST: "The same with another variance of least squares: one for all, one for each arm, or HC3",
             MIXED: "Mixed model of all scores: those with one score take part, missing ones taken as missing at random",
             COUNTED: "A binary score: missing ones counted as declared",
             IMPUTATION: "Missing scores imputed, taken as missing at random; Rubin's rules",

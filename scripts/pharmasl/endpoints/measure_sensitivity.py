@@ -51,8 +51,11 @@ def alternatives(asked: MeasureModel, measured: Measured, file: FilePath) -> lis
             rows += _counted(asked, model, measured, population, file)
             continue
         if not model.is_mixed:
-            other = measure_fits.ROBUST if asked.variance == measure_fits.EQUAL else measure_fits.EQUAL
-            rows.append(_tested(asked, model, Result(population=population, analysis=measure_rows.ROBUST), other))
+            for other in measure_fits.VARIANCES:
+                # Of several differences there is no F with variances by arm.
+                if other != asked.variance and not (other == measure_data.BY_ARM and len(model.test.weights) > 1):
+                    base = Result(population=population, analysis=measure_rows.ROBUST)
+                    rows.append(_tested(asked, model, base, other))
             rows += _mixed(asked, model, measured, population, file)
         rows += _imputed(asked, model, measured, population, file)
     return [_judged(row, asked.alpha) for row in rows]

@@ -7,6 +7,7 @@ from pharmasl.study.settings import Endpoint, Settings
 
 _NUMBERS = {
     "equal": "least squares with one residual variance",
+    "by_arm": "least squares with a residual variance for each arm",
     "robust": "least squares with standard errors by HC3 (MacKinnon and White 1985)",
 }
 _MIXED = (

@@ -45,8 +45,8 @@ def name_in_words(name: str) -> str:
     """An answer's name as the page says it."""
     if name == primary.CRAVING:
         return "cue-elicited craving"
-    roi = name.removeprefix(f"{primary.CRAVING}.")
-    return plain(name) if roi == name else f"{plain(roi)} with craving"
+    score, dot, roi = name.rpartition(".")
+    return f"{plain(roi)} with {plain(score)}" if dot else plain(name)
 
 
 def _with_p(row: Row) -> str:

@@ -39,11 +39,29 @@ def test_many_responses_are_tested_as_statsmodels_tests_each(variance):
         )
 
 
+def test_a_variance_for_each_arm_without_covariates_is_welchs_test():
+    data = _trial(9)
+    rows, _ = _rows(data, model="followup ~ arm", variance="by_arm", missing={"imputations": 5})
+    by_arm = {
+        arm: [
+            score
+            for who in data.people
+            if data.people[who]["arm"] == arm and (score := data.score(who, "T2")) is not None
+        ]
+        for arm in ("baclofen", "placebo")
+    }
+    welch = stats.ttest_ind(by_arm["baclofen"], by_arm["placebo"], equal_var=False)
+    assert (rows[0].t, rows[0].df, rows[0].p) == pytest.approx((welch.statistic, welch.df, welch.pvalue))
+    imputed = next(row for row in rows if row.analysis == "multiple_imputation")
+    assert imputed.p == pytest.approx(rows[0].p, abs=0.05)
+
+
 def test_the_declared_model_stands_first_and_alternatives_beside_it():
     data = _trial(2)
     rows, by_name = _rows(data, missing={"imputations": 200, "deltas": [2, 4]})
-    assert [row.analysis for row in rows][:5] == [
+    assert [row.analysis for row in rows][:6] == [
         "model",
+        "other_variance",
         "other_variance",
         "mixed_model",
         "multiple_imputation",
@@ -82,6 +100,7 @@ def test_the_tipping_delta_is_that_of_its_closed_form():
         weights=np.array([0.0, 1.0]),
         participants=None,
         variance="equal",
+        arms=(),
         level=0.95,
         people=n + 20,
         imputed=lost,
