@@ -391,3 +391,15 @@ def test_scans_alone_of_one_participant_need_no_analysis(small):
     refused = small.snakemake(*one, "all", check=False)
     assert refused.returncode
     assert "2 or more in each" in refused.stdout + refused.stderr
+
+
+def test_a_map_that_is_a_term_is_read_in_regions_too(small):
+    config = few()
+    config["analyses"] = {"rest_gm": {"contrast": "rest", "model": "change ~ arm + gm", "test": "arm"}}
+    config.pop("primary", None)
+    config["rois"].pop("dlpfc_cluster", None)
+    small.configure(config)
+    plan = small.snakemake("-n", "results/group/rest_gm/rest_gm_regions.tsv", "--quiet", "host").stdout
+    job = plan[plan.index("Testing in regions and parcels") :].split("Job ")[0]
+    for part in ("label-GM_desc-smooth_probseg", "vmpfc_mask.nii.gz", "desc-atlas_dseg.tsv", "vmpfc_values.tsv"):
+        assert part in job

@@ -8,9 +8,11 @@ import designs
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from pharmasl.group import permutation_inference
 from pharmasl.group.engine import clusters, differences, glm, permutation, relabelling
 from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.relabelling import Relabellings
+from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
 from pharmasl.regions import least_squares, value_models, value_permutations
 from pharmasl.regions.value_models import Values
@@ -211,6 +213,33 @@ def test_several_effects_are_corrected_by_the_largest_f():
     expected = [(largest >= one.fvalue - 1e-9).mean() for one in observed]
     assert np.allclose([one.p_corrected for one in family.tests], expected)
     assert [estimate.name for estimate in family.tests[0].estimates] == ["arm", "age"]
+
+
+@pytest.mark.parametrize("tested", [["arm"], ["arm", "age"]])
+def test_a_design_of_the_regions_own_is_tested_as_the_maps_are(tested):
+    """The family-wise p of regions are those of the same values as maps of voxels that do not touch."""
+    plain = group_by_time()
+    model = with_baseline(plain, np.eye(len(plain.names))[[plain.names.index(name) for name in tested]], tuple(tested))
+    baseline, outcome = (correlated(21, 8, seed).astype(np.float32).astype(float) for seed in (7, 2))
+    outcome[:12, 3] += 2
+    mask = np.zeros((1, 1, 16), dtype=bool)
+    mask[..., ::2] = True
+    maps = Maps(
+        outcome.astype(np.float32),
+        mask,
+        np.eye(4),
+        8,
+        [0] * 21,
+        [(False,)] * 21,
+        np.full(8, 50.0),
+        [f"{name}.nii.gz" for name in model.participants],
+        terms={"baseline": baseline.astype(np.float32)},
+    )
+    inference_of_maps = inference(statistics=["extent"])
+    result = permutation_inference.test(model, maps, inference_of_maps, is_cbf=True, threads=1)
+    family = run(model, outcome, maps={"baseline": baseline}, statistics=["extent"])
+    assert np.allclose(-np.log10([one.p_corrected for one in family.tests]), result.maps["voxel_pfwe"])
+    assert np.allclose([one.value for one in family.tests], result.maps["t"])
 
 
 def test_without_a_baseline_a_participant_does_not_count_in_that_region():
