@@ -224,7 +224,7 @@ def write(
             weights=None if gm is None else gm[inside],
         )
         values.append({**row.row(), "roi": roi.name, **value._asdict()})
-    columns = region_values.value_columns(roi.statistic)
+    columns = region_values.value_columns(roi.statistic, rows)
     columns["roi"] = "Region of interest, found again without the participant"
     tables.write_table(outputs.values, values, columns)
     arm_of = {row.participant_id: row.arm for row in rows}

@@ -13,7 +13,7 @@ from pharmasl.contrasts.scaling import ScanMean
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.regions import native_values
-from pharmasl.regions.region_values import VALUE_COLUMNS, RegionValue, VisitContrast
+from pharmasl.regions.region_values import VALUE_COLUMNS, RegionValue, VisitContrast, with_units
 from pharmasl.study.relative_cbf import CBF_UNIT
 from pharmasl.study.settings import Scaling
 
@@ -56,20 +56,23 @@ class ScanTables:
     means: FilePath | None = None
 
 
-def columns(statistic: str) -> dict[str, Any]:
+def columns(statistic: str, contrasts: Sequence[ScansContrast]) -> dict[str, Any]:
     """The columns of :data:`pharmasl.regions.region_values.VALUE_COLUMNS`, described for values of scans."""
     how = native_values.COLUMNS["statistic"]["Levels"][statistic]
     of_scan = native_values.COLUMNS["coverage"]["Description"].removesuffix("; n/a for an empty region")
     return {
         **VALUE_COLUMNS,
         "contrast": "Contrast of conditions, taken of the scans' values",
-        "cbf": {
-            "Description": "Weighted sum of the scans' values, read in each scan's own space, without smoothing or resampling "
-            f"of CBF. {how}; n/a where a state has no usable scan or a scan's coverage is too low",
-            "Units": CBF_UNIT,
-            "Statistic": statistic,
-            "Space": "native",
-        },
+        "cbf": with_units(
+            {
+                "Description": "Weighted sum of the scans' values, read in each scan's own space, without smoothing or resampling "
+                f"of CBF. {how}; n/a where a state has no usable scan or a scan's coverage is too low",
+                "Units": CBF_UNIT,
+                "Statistic": statistic,
+                "Space": "native",
+            },
+            contrasts,
+        ),
         "coverage": {
             "Description": f"{of_scan}; the least of the scans used, 0 without any; n/a for an empty region",
             "Units": "1",
@@ -210,4 +213,4 @@ def write_contrast_values(
             )
         rows.append({**contrast.row(), "roi": roi, **value._asdict()})
     log.info("%s: %s in %d contrasts of %d scans", roi, statistic, len(rows), len(values))
-    tables.write_table(table_path, rows, columns(statistic))
+    tables.write_table(table_path, rows, columns(statistic, contrasts))

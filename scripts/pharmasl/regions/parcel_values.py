@@ -14,7 +14,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.regions.region_values import VisitContrast, load_on_grid
+from pharmasl.regions.region_values import VisitContrast, load_on_grid, with_units
 from pharmasl.space import atlas as atlases
 from pharmasl.space import images, transforms
 
@@ -148,5 +148,5 @@ def write(
                     "parcel_voxels": size,
                 }
 
-    described = {**_CBF, "LeastCoverage": minimum_coverage}
+    described = with_units({**_CBF, "LeastCoverage": minimum_coverage}, contrasts)
     tables.write_table(table, rows(), {**COLUMNS, "cbf": described})

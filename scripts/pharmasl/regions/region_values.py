@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,16 +47,33 @@ class VisitContrast:
         Without ``ses-``.
     arm : str or None
     contrast : str
+    unit : str or None
+        Of its values, where it is of relative CBF.
     """
 
     participant_id: str
     session_id: str | None
     arm: str | None
     contrast: str
+    unit: str | None = None
 
     def row(self) -> dict[str, str | None]:
         """Its columns of a table of values."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(VisitContrast)}
+        names = [field.name for field in dataclasses.fields(VisitContrast) if field.name != "unit"]
+        return {name: getattr(self, name) for name in names}
+
+
+def with_units(column: Mapping[str, Any], contrasts: Iterable[VisitContrast]) -> dict[str, Any]:
+    """A column of values with the unit of each contrast of relative CBF, which differs from the column's.
+
+    Parameters
+    ----------
+    column : mapping
+        Of a data dictionary.
+    contrasts : iterable of VisitContrast
+    """
+    units = {contrast.contrast: contrast.unit for contrast in contrasts if contrast.unit is not None}
+    return {**column, **({"UnitsOfRelativeCBF": units} if units else {})}
 
 
 class RegionValue(NamedTuple):
@@ -118,11 +135,12 @@ def summarise(
     return RegionValue(float(value), coverage, n)
 
 
-def value_columns(statistic: str) -> dict[str, Any]:
-    """:data:`VALUE_COLUMNS` with the statistic by which the value was taken."""
+def value_columns(statistic: str, contrasts: Iterable[VisitContrast]) -> dict[str, Any]:
+    """:data:`VALUE_COLUMNS` with the statistic by which the value was taken, and the units of relative CBF."""
     columns: dict[str, Any] = dict(VALUE_COLUMNS)
     words = columns["cbf"]["Description"].removeprefix("Mean")
-    columns["cbf"] = {**columns["cbf"], "Description": STATISTICS[statistic] + words, "Statistic": statistic}
+    described = {**columns["cbf"], "Description": STATISTICS[statistic] + words, "Statistic": statistic}
+    columns["cbf"] = with_units(described, contrasts)
     if statistic == "gm_weighted":
         words = "Share of the region's grey matter (sum of probabilities) that has data; n/a for a region without any"
         columns["coverage"] = {**columns["coverage"], "Description": words}
@@ -221,4 +239,4 @@ def write_values(
             log.warning("%s: %s covers %.0f %% of it: n/a", roi, path, 100 * value.coverage)
         rows.append({**contrast.row(), "roi": roi, **value._asdict()})
     log.info("%s: %s in %d maps, missing in %d", roi, statistic, len(rows), sum(row["cbf"] is None for row in rows))
-    tables.write_table(table_path, rows, value_columns(statistic))
+    tables.write_table(table_path, rows, value_columns(statistic, contrasts))

@@ -21,7 +21,7 @@ from pharmasl.sensitivity.specification import Question, Specification
 from pharmasl.sensitivity.specification_data import SpecificationData, SpecificationFiles, prepare
 from pharmasl.space import images
 from pharmasl.statistics import covariates, partial_correlation
-from pharmasl.study import settings
+from pharmasl.study import relative_cbf, settings
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class _Answers:
         record = AnswerRecord(
             answer=question.name,
             kind="effect" if model else "correlation",
-            unit=model.kind.unit if model else "1",
+            unit=self._unit(question.contrast, model) if model else "1",
             meaning=None,
             roi=question.roi,
             contrast=question.contrast,
@@ -117,6 +117,11 @@ class _Answers:
             **{field.name: getattr(regression, field.name) for field in dataclasses.fields(regression)},
             whole_brain=self._whole_brain(question) if model and question.inference else None,
         )
+
+    def _unit(self, contrast: str, model: settings.ModelSettings) -> str:
+        """The unit of an analysis' effect, of relative CBF where its contrast is."""
+        scaling = self.specification.relative.get(contrast)
+        return (model.kind if scaling is None else model.kind.in_unit(relative_cbf.unit(scaling))).unit
 
     def _at(self, names: Sequence[str], roi: str, contrast: str, session: str) -> np.ndarray:
         """Values of a region at a session, (n,), NaN where missing."""

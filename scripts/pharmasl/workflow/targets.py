@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import map_terms, own_template, primary, settings, shared_data, sheet_content
+from pharmasl.study import map_terms, own_template, primary, relative_cbf, settings, shared_data, sheet_content
 from pharmasl.study.trial import Scan, Study
 from pharmasl.workflow import endpoint_plans, model_rows
 from pharmasl.workflow.paths import Paths
@@ -368,9 +368,15 @@ class Targets:
                 "session_id": session,
                 "arm": self.study.participants[subject].get(arms.column) if arms else None,
                 "contrast": contrast,
+                **self._unit(contrast),
             }
             for (subject, session), contrast in self.study.available_contrasts()
         ]
+
+    def _unit(self, contrast: str) -> dict[str, str]:
+        """The unit of a contrast's values under its key, where it is of relative CBF; nothing for absolute CBF."""
+        scaling = self.settings.contrasts[contrast]
+        return {} if scaling.is_absolute else {"unit": relative_cbf.unit(scaling)}
 
     def parcel_rows(self) -> list[dict[str, Any]]:
         """:meth:`region_rows` without arms, which the parcels' values do not depend on."""
@@ -422,7 +428,7 @@ class Targets:
 
     def global_rows(self) -> list[dict[str, Any]]:
         """:meth:`native_rows`, without what global CBF does not depend on."""
-        left_out = ("arm", "scaling")
+        left_out = ("arm", "scaling", "unit")
         return [{name: value for name, value in row.items() if name not in left_out} for row in self.native_rows()]
 
     def scan_means(self, path: str) -> list[str]:

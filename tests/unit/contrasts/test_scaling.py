@@ -1,12 +1,16 @@
 """Relative CBF: what is left of a map once its scan's own mean is divided out or taken off, and what is refused."""
 
+from types import SimpleNamespace
+
 import complete_settings
 import numpy as np
 import pytest
+from loading import script
 from pharmasl.contrasts import scaling
 from pharmasl.contrasts.scaling import Reference, RelativeCbf, ScanMean
 from pharmasl.errors import InputErrors
 from pharmasl.files import tables
+from pharmasl.regions.region_values import VisitContrast, with_units
 from pharmasl.space import images
 from pharmasl.study import relative_cbf
 from pharmasl.study.settings import Scaling
@@ -259,3 +263,35 @@ def test_the_sidecar_of_a_contrast_is_plain(tmp_path):
     visit = Visit(tmp_path, a=("rest", 20))
     visit.contrast(1, relative=proportional())
     assert tables.read_json(visit.sidecar)["Scans"][0]["ReferenceMean"] == 20
+
+
+def test_the_script_scales_by_the_templates_grey_matter(tmp_path):
+    visit = Visit(tmp_path, a=("rest", 0))
+    pattern = RNG.normal(60, 5, (3, 3, 3)).astype(np.float32)
+    write_map(visit, "a", pattern)
+    grey = np.zeros((3, 3, 3))
+    grey[0] = 0.8
+    images.save(tmp_path / "mask.nii.gz", np.ones((3, 3, 3)), visit.affine, dtype=np.uint8)
+    images.save(tmp_path / "gm.nii.gz", grey, visit.affine)
+    ends = {"maps": ".nii.gz", "errors": "_error.nii.gz", "coverages": "_covered.nii.gz", "quality": ".tsv"}
+    files = {kind: [tmp_path / f"a{end}"] for kind, end in ends.items()}
+    output = SimpleNamespace(effect=visit.effect, error=visit.error, sidecar=visit.sidecar)
+    params = SimpleNamespace(
+        weights=[1], scaling={"scaling": "proportional", "reference": "grey_matter"}, minimum_coverage=0.5
+    )
+    template = [tmp_path / "mask.nii.gz", tmp_path / "gm.nii.gz"]
+    script("session_contrast").main(
+        SimpleNamespace(input=SimpleNamespace(**files, template=template), output=output, params=params)
+    )
+    np.testing.assert_allclose(images.load(visit.effect)[0], 50 * pattern / pattern[0].mean(), rtol=1e-5)
+    sidecar = tables.read_json(visit.sidecar)
+    assert sidecar["Units"] == "mL/100 g/min of relative CBF (grey matter mean of each scan scaled to 50)"
+    assert sidecar["Scaling"]["ReferenceVoxels"] == 9
+
+
+def test_regional_values_of_relative_cbf_name_their_unit():
+    known = {"participant_id": "sub-01", "session_id": "T1", "arm": None}
+    contrasts = [VisitContrast(**known, contrast="rest"), VisitContrast(**known, contrast="relative", unit="u")]
+    assert with_units({"Units": "mL/100 g/min"}, contrasts[:1]) == {"Units": "mL/100 g/min"}
+    assert with_units({"Units": "mL/100 g/min"}, contrasts)["UnitsOfRelativeCBF"] == {"relative": "u"}
+    assert "unit" not in contrasts[1].row()

@@ -58,7 +58,8 @@ def files(tmp_path):
 
 
 def told(files, *, effect="association", rois=("insula", "vmpfc", "dlpfc"), **settings):
-    settings = {"effect": effect, "contrast": "cue", "covariates": ["age"], "method": "differences", **settings}
+    least = {"covariates": ["age"], "method": "differences", "constrained_baseline": False}
+    settings = {"effect": effect, "contrast": "cue", **least, **settings}
     settings |= {"seed": {"roi": "dlpfc", "contrast": "rest"}, "inference": INFERENCE}
     names = ("insula", "vmpfc", "dlpfc")
     given = {"participants": files / "participants.tsv"}
