@@ -1,6 +1,7 @@
 """The design matrix of an analysis as a picture: a row per participant, a column per term, the tested one in bold."""
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.patches import Rectangle
 from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.files import tables
+from pharmasl.files.tables import Row
 from pharmasl.group import design_names
 
 HEIGHT, WIDTH = 0.14, 0.8  # inches per row, and per term
@@ -48,8 +50,8 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
     axes.set_xticks(range(len(terms)), terms, rotation=30, ha="right")
     for label, term in zip(axes.get_xticklabels(), terms):
         label.set_fontweight("bold" if term in tested else "normal")
-    people = [row["participant_id"] + (f" {row['session_id']}" if "session_id" in row else "") for row in rows]
-    axes.set_yticks(range(len(rows)), people, fontsize=6.5)
+    labels = (model.get("tested_model") or {}).get("session_labels") or []
+    axes.set_yticks(range(len(rows)), [_row_name(row, labels) for row in rows], fontsize=6.5)
     axes.tick_params(length=0)
     blocks = f", exchanged within {model['blocks']} sites" if model.get("blocks") else ""
     words = block["effect"].get("test") or model["tested_term"]
@@ -59,6 +61,14 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
     scale.outline.set_visible(False)
     drawn.tight_layout()
     style.save(drawn, path)
+
+
+def _row_name(row: Row, sessions: Sequence[str]) -> str:
+    """The participant of a row, with the session where a row is a scan."""
+    number = row.get("session_id")
+    if number is None:
+        return str(row["participant_id"])
+    return f"{row['participant_id']} {sessions[int(number)] if int(number) < len(sessions) else number}"
 
 
 def _hatch_maps(axes: Axes, terms: list[str], maps: set[str], rows: int) -> None:

@@ -45,6 +45,9 @@ def _model(results: Findings) -> Iterator[Definition]:
     if by_scans := model.get("participants_by_scans"):
         shares = "; ".join(f"{number} with {scans}" for scans, number in by_scans.items())
         yield Definition("Scans", f"{model['scans']} scans; participants by their number of scans: {shares}")
+    if model.get("participants_by_scans"):
+        by_number = [f"{people} with {number}" for number, people in model["participants_by_scans"].items()]
+        yield Definition("Scans", f"{model['scans']}: participants {listed(by_number)}")
     yield Definition("Design", model["design"])
     if block.get("scaling"):
         yield Definition("Scaling", f"{upper(block['scaling']['meaning'])}; absolute CBF is another question")

@@ -172,6 +172,11 @@ def test_columns_of_maps_are_hatched_in_the_design(maps):
     assert pictures[0] != pictures[1] == pictures[2]
 
 
+def test_rows_of_scans_are_named_by_their_session():
+    assert design_plot._row_name({"participant_id": "sub-1", "session_id": "1"}, ["T1", "T2"]) == "sub-1 T2"
+    assert design_plot._row_name({"participant_id": "sub-1"}, []) == "sub-1"
+
+
 def test_an_analysis_that_was_not_run_gets_a_page_with_the_reason(maps):
     one = draw(maps, "a.png", [], status="not run: seed x has no values")
     other = draw(maps, "b.png", [], status="not run: another reason")
