@@ -5,9 +5,9 @@ from pharmasl.endpoints.measure_scores import Measured
 from pharmasl.study import settings
 
 
-def endpoint(*, name="measure", populations=None, rois=None, **changes):
-    """An endpoint of a complete configuration, with changes."""
-    stated = {"table": "phenotype/measure.tsv", **changes}
+def endpoint(*, name="measure", chosen=("all",), populations=None, rois=None, **changes):
+    """An endpoint of a complete configuration, with changes, in ``chosen`` of the study's populations."""
+    stated = {"table": "phenotype/measure.tsv", "populations": list(chosen), **changes}
     if "items" not in stated:
         stated = {"score": "score", **stated}
     sections = {"populations": populations or {}, "rois": rois or {}, "contrasts": {"rest": {"rest": 1}}}
