@@ -179,9 +179,11 @@ def _scans(rows: AnalysisRows, threads: int) -> Result:
         rows.exclusions.add([name], f"no CBF of {analysis.contrast} at {label}: left out at that session")
     numbers = {term: values[known][usable] for term, values in numbers.items()}
     model = rows.build(chosen(names, usable), numbers, chosen(labels, usable))
-    return reallocation_inference.test(
-        model, rows.searched(loaded), analysis.inference, is_cbf=question.is_cbf, threads=threads
-    )
+    searched = rows.searched(loaded)
+    try:
+        return reallocation_inference.test(model, searched, analysis.inference, is_cbf=question.is_cbf, threads=threads)
+    except reallocation_inference.TooFewError as error:
+        raise NotRunError(str(error)) from None
 
 
 def _mixed_model(rows: AnalysisRows, threads: int) -> Result:

@@ -32,6 +32,10 @@ from pharmasl.study.settings import Inference
 LEAST_FLIPPED = 12
 
 
+class TooFewError(Exception):
+    """Too few participants for a family-wise p of what was not allocated."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Tested:
     """Family-wise p of each statistic, voxel by voxel, and the clusters."""
@@ -60,7 +64,9 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     Raises
     ------
     InputError
-        If no voxel varies, or too few participants take part for signs to be flipped.
+        If no voxel varies.
+    TooFewError
+        If too few participants take part for signs to be flipped.
     """
     fitted = _fit(model, maps, inference, relabelled_scans(model, inference))
     null = Reallocation(fitted.prepared).null(fitted.lattice, fitted.statistics, threads=threads)
@@ -105,11 +111,20 @@ def relabelled_scans(model: Model, inference: Inference) -> Exchange:
     model : pharmasl.group.model.Model
         Its rows are scans.
     inference : pharmasl.study.settings.Inference
+
+    Raises
+    ------
+    TooFewError
+        If too few participants take part for signs to be flipped.
     """
     names, participant = scan_definitions.people(model)
     number, seed, allocation = inference.permutations, inference.seed, model.allocation
     if allocation is None or not exchange.tests_labels(allocation.designs, model.weights):
-        _check_flips(len(names))
+        if not is_relabelled(model):
+            raise TooFewError(
+                f"{len(names)} participants, and what is tested was not allocated: flips of the signs of fewer than {LEAST_FLIPPED} "
+                "participants' residuals do not hold their level"
+            )
         signs, exhaustive = relabelling.flips(np.ones((len(names), 1)), number, seed)
         return exchange.signs(
             model.matrix,
@@ -134,15 +149,12 @@ def relabelled_scans(model: Model, inference: Inference) -> Exchange:
     )
 
 
-def _check_flips(participants: int) -> None:
-    if participants < LEAST_FLIPPED:
-        raise InputError(
-            "maps",
-            "participants",
-            f"{participants}, whose residuals' signs would be flipped",
-            f"at least {LEAST_FLIPPED}, for a family-wise p of what was not allocated at random",
-            "Test what was allocated, or take more participants.",
-        )
+def is_relabelled(model: Model) -> bool:
+    """Whether there are relabellings for a model of scans: its labels, or enough participants for flips of signs."""
+    names, _ = scan_definitions.people(model)
+    allocation = model.allocation
+    allocated = allocation is not None and exchange.tests_labels(allocation.designs, model.weights)
+    return allocated or len(names) >= LEAST_FLIPPED
 
 
 def _fit(model: Model, maps: Maps, inference: Inference, scheme: Exchange) -> FittedScans:
@@ -188,7 +200,7 @@ def _prepare(maps: Maps, scheme: Exchange, patterns: Patterns) -> Prepared:
         lambda start, stop: maps.values[:, start:stop],
         maps.voxels,
         scheme,
-        None if patterns.complete else patterns.kinds[patterns.number],
+        None if patterns.complete else (patterns.kinds, patterns.number),
     )
 
 

@@ -3,7 +3,7 @@
 Fits and degrees of freedom are those of :mod:`pharmasl.group.scan_models`. The model of a formula is corrected over the regions by the
 largest z in each relabelling of whole participants, as its maps are (:mod:`pharmasl.group.reallocation_inference`), regions with
 missing scans among the others; one that too few scans have takes its share of the error by Bonferroni's inequality (see
-:mod:`pharmasl.regions.value_models`). The named effect has no relabellings: Holm's method.
+:mod:`pharmasl.regions.value_models`). The named effect, and too few participants for flips of signs, have no relabellings: Holm's method.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ def test(model: Model, values: Values, inference: Inference, tested: np.ndarray)
     family = Family(tests=(), size=len(own), complete=int(known[:, own].all(axis=0).sum()))
     by = np.full(len(fitted), HOLM, dtype=object)
     corrected[own] = p_holm[own]
-    if model.kind.name == FORMULA and len(own):
+    if model.kind.name == FORMULA and len(own) and reallocation_inference.is_relabelled(model):
         corrected[own] = [fitted[k].p * len(own) for k in own]
         by[own] = BONFERRONI
         relabelled, p, number, smallest = _max_t(model, values.outcome[:, own], inference)
@@ -126,7 +126,7 @@ def _max_t(model: Model, outcome: np.ndarray, inference: Inference) -> tuple[np.
         lambda start, stop: data[:, start:stop],
         data.shape[1],
         scheme,
-        None if patterns.complete else patterns.kinds[patterns.number],
+        None if patterns.complete else (patterns.kinds, patterns.number),
     )
     relabelled = Reallocation(prepared)
     threshold = float(-special.ndtri(inference.cluster_forming_p))

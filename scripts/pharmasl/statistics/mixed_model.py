@@ -12,6 +12,7 @@ Kenward and Roger's small-sample corrections are the alternative. statsmodels' M
 time.
 """
 
+import functools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -137,16 +138,25 @@ def _spectrum(design: np.ndarray, response: np.ndarray, member: np.ndarray) -> _
         If no subject has more than one observation.
     """
     largest = member.sum(axis=0).max()
-    residual_basis = np.linalg.qr(design, mode="complete")[0][:, design.shape[1] :]
-    values, vectors = np.linalg.eigh((residual_basis.T @ member) @ (member.T @ residual_basis))
+    residual_basis, values, vectors = _rotation(design.shape, design.tobytes(), member.tobytes())
     squares = (vectors.T @ (residual_basis.T @ response)) ** 2
-    values[values < 1e-9 * largest] = 0
     # Equal entries share one term: two terms for complete data, a few more for incomplete data.
     starts = np.flatnonzero(np.r_[True, np.diff(values) > 1e-9 * largest])
     if len(starts) < 2:
         raise ValueError("no subject has several observations, which alone separate the variances within and between")
     counts = np.diff(np.r_[starts, len(values)])[:, None].astype(np.float64)
     return _Spectrum(np.add.reduceat(squares, starts, axis=0), counts, values[starts][:, None])
+
+
+@functools.lru_cache(maxsize=4)
+def _rotation(shape: tuple[int, int], design: bytes, member: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Basis of the residual space, and the subjects' covariance in it as values and vectors; the same for tile after tile of a brain."""
+    columns = np.frombuffer(design).reshape(shape)
+    of_subjects = np.frombuffer(member).reshape(shape[0], -1)
+    residual_basis = np.linalg.qr(columns, mode="complete")[0][:, shape[1] :]
+    values, vectors = np.linalg.eigh((residual_basis.T @ of_subjects) @ (of_subjects.T @ residual_basis))
+    values[values < 1e-9 * of_subjects.sum(axis=0).max()] = 0
+    return residual_basis, values, vectors
 
 
 def _degenerate(spectrum: _Spectrum, response: np.ndarray) -> np.ndarray:

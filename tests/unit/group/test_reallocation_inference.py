@@ -118,7 +118,7 @@ def test_what_was_not_allocated_is_tested_by_flips():
     assert "approximate" in block["permutation"]["method"]
     assert made.result(test="age").definitions["permutation"]["exchanged"] == "signs"
     assert any("flipped" in note for note in block["model"]["notes"])
-    with pytest.raises(InputError, match="11, whose residuals' signs"):
+    with pytest.raises(reallocation_inference.TooFewError, match="11 participants"):
         trial(np.random.default_rng(5), people=11).result(test="session")
 
 

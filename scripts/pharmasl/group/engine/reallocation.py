@@ -105,7 +105,10 @@ class _Group:
 
 
 def prepare(
-    values: Callable[[int, int], np.ndarray], voxels: int, exchange: Exchange, patterns: np.ndarray | None = None
+    values: Callable[[int, int], np.ndarray],
+    voxels: int,
+    exchange: Exchange,
+    patterns: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Prepared:
     """Estimate the variance ratios under the null model, and whiten.
 
@@ -116,19 +119,16 @@ def prepare(
     voxels : int
         V.
     exchange : Exchange
-    patterns : ndarray of bool, shape (V, n), optional
-        Which scans have the voxel; all where None. Each pattern must leave the null model and the tested columns estimable.
+    patterns : tuple of ndarray, optional
+        The patterns of scans that have a voxel, of bool, (patterns, n), and which of them each voxel has, of int, (V,); all scans
+        have all where None. Each pattern must leave the null model and the tested columns estimable.
 
     Returns
     -------
     Prepared
     """
     n = len(exchange.participant)
-    if patterns is None:
-        number, kinds = np.zeros(voxels, dtype=np.int64), np.ones((1, n), dtype=bool)
-    else:
-        packed, inverse = np.unique(np.packbits(patterns, axis=1), axis=0, return_inverse=True)
-        number, kinds = inverse.ravel(), np.unpackbits(packed, axis=1, count=n).astype(bool)
+    kinds, number = (np.ones((1, n), dtype=bool), np.zeros(voxels, dtype=np.int64)) if patterns is None else patterns
     scans, ratio = np.zeros((n, voxels), dtype=np.float32), np.full(voxels, np.nan)
     bins = np.full(voxels, -1, dtype=np.int64)
     for start in range(0, voxels, _TILE * 4):

@@ -140,7 +140,7 @@ def test_voxels_that_scans_lack_are_fitted_without_them():
     every = drawn(labels, 30)
     for weights in TESTED.values():
         scheme = exchange.allocation(designs, weights, participant, every, exhaustive=False, log10_distinct=0.0)
-        ready = prepared(y, scheme, patterns)
+        ready = prepared(y, scheme, np.unique(patterns, axis=0, return_inverse=True))
         found = heights(ready, 30)
         for b, voxel in itertools.product((0, 17), range(12)):
             rows = np.flatnonzero(patterns[voxel])
