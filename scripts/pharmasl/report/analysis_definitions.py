@@ -42,9 +42,6 @@ def _model(results: Findings) -> Iterator[Definition]:
         "Decided by", f"{upper(results.decides)}, {results.level}; every other p of this analysis is secondary"
     )
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
-    if by_scans := model.get("participants_by_scans"):
-        shares = "; ".join(f"{number} with {scans}" for scans, number in by_scans.items())
-        yield Definition("Scans", f"{model['scans']} scans; participants by their number of scans: {shares}")
     if model.get("participants_by_scans"):
         by_number = [f"{people} with {number}" for number, people in model["participants_by_scans"].items()]
         yield Definition("Scans", f"{model['scans']}: participants {listed(by_number)}")
