@@ -1,6 +1,6 @@
 """CPU time of one relabelling: maps as covariates and F against the plain model, and nilearn's plain one, in one run.
 
-    python benchmarks/voxelwise_speed.py [--repeats 5] [--no-peers] [--tfce] [--memory 2000]
+    python benchmarks/voxelwise_speed.py [--repeats 5] [--no-peers] [--tfce] [--memory 2000 [--voxels 235375]]
 
 The data of benchmarks/group.py (43 participants, the ICBM 2009a brain at 2 mm) with a baseline map beside it. Milliseconds of CPU (user
 + system), one thread, slope between two numbers of relabellings, models interleaved; the median of the repeats and its range.
@@ -130,7 +130,7 @@ def show(title, seconds):
         print(f"| {name} | {middle:.2f} | {values.min():.2f} to {values.max():.2f} | {middle / reference:.2f} |")
 
 
-def memory(people, voxels=235_375, relabellings=128):
+def memory(people, voxels, relabellings=128):
     """Test a baseline-adjusted model of many people from files, as an analysis reads them; print time and the peak of memory."""
     rng = np.random.default_rng(0)
     edge = round(voxels ** (1 / 3))
@@ -165,20 +165,21 @@ def main():
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--tfce", action="store_true", help="time TFCE too")
     parser.add_argument("--memory", type=int, metavar="PARTICIPANTS")
+    parser.add_argument("--voxels", type=int, default=235_375, help="of the test of memory")
     options = parser.parse_args()
     if options.memory:
-        memory(options.memory)
+        memory(options.memory, options.voxels)
         return
     mask, maps = group.data()
     age = np.random.default_rng(1).normal(size=N)
     print(f"{N} participants, {len(maps)} voxels, one thread")
-    seconds = slopes(tests(mask, maps, age, lambda threshold: {}), 128, 640, options.repeats)
+    seconds = slopes(tests(mask, maps, age, lambda threshold: {}), 96, 672, options.repeats)
     if not options.no_peers:
         seconds |= slopes({"nilearn, plain": nilearn(maps, age)}, 5, 25, 1)
         seconds["PALM, plain (stored)"] = np.array([PALM_PLAIN])
     show("max-T (max-F)", seconds)
     clustered = tests(mask, maps, age, lambda threshold: {"threshold": threshold, "mass": "excess"})
-    show("with extent and mass", slopes(clustered, 128, 640, options.repeats))
+    show("with extent and mass", slopes(clustered, 96, 672, options.repeats))
     if options.tfce:
         enhanced = tests(
             mask,

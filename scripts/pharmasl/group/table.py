@@ -167,7 +167,7 @@ def rows(
     """
     results = {row["cluster"]: row for row in inference.get("clusters", [])}
     fields = inference.get("random_fields") or {}
-    joint = (inference.get("tests") or {}).get("heights") == "F"
+    joint = str((inference.get("tests") or {}).get("heights")).endswith("F")
     t = maps["t"]
     index = np.argwhere(clusters > 0)
     labels = clusters[tuple(index.T)]

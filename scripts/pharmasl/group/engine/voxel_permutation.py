@@ -29,6 +29,8 @@ from pharmasl.group.engine.voxel_fit import VoxelFit
 from pharmasl.group.engine.voxelwise_kernels import Relabelled, Screened, Voxels
 from pharmasl.group.engine.workers import Room, Worker
 
+# Relabellings and voxels of one product: its results, common ones and the voxel's own, stay in a core's cache.
+_STRIDE = Stride(batch=96, tile=768)
 # Relabellings of which whole maps are kept at a time.
 _MAPS = 32
 # Most bytes of data kept in 8 bits, and of voxels kept in the form of the engine; beyond that they are formed anew each time.
@@ -71,7 +73,7 @@ def null_distribution(
     ValueError
         For relabellings of another length, or that flip where the design does not, or voxels that are not those of the mask.
     """
-    task = _Task.prepare(fit, relabellings, lattice, statistics, stride or Stride(), kept_bytes)
+    task = _Task.prepare(fit, relabellings, lattice, statistics, stride or _STRIDE, kept_bytes)
     out = np.zeros((relabellings.number, 8))
     starts = range(0, relabellings.number, task.batch)
 
