@@ -163,3 +163,37 @@ def test_an_analysis_that_was_not_run_has_an_empty_table(tmp_path):
     model = designs.group_by_time(NAMES, TABLE, ARMS, "participants.tsv")
     write(tmp_path, model, status="not run: no scans")
     assert run(tmp_path) == []
+
+
+def test_a_mixed_model_of_complete_scans_is_the_test_of_their_changes(tmp_path):
+    """With both sessions of everyone, arm by session is the arms' difference of changes, and its t is that of a t test."""
+    text = "cbf ~ arm * session + (1 | participant)"
+    analysis = complete_settings.study(
+        sessions=complete_settings.SESSIONS,
+        arms={**ARMS},
+        contrasts={"rest": {"rest": 1}},
+        analyses={"own": {"contrast": "rest", "model": text, "test": "arm:session"}},
+    ).analyses["own"]
+    rows = DesignRows(participants=[*NAMES, *NAMES], sessions=["T1"] * 18 + ["T2"] * 18, labels=["T1", "T2"])
+    arms = settings.build(settings.Arms, ARMS)
+    write(tmp_path, formula_models.build(analysis, arms, rows, TABLE, "participants.tsv", None))
+    stated = {"model": text, "test": "arm:session", "method": "mixed_model", "effect": None}
+    for r, row in enumerate(run(tmp_path, **stated, inference={"degrees_of_freedom": "kenward-roger"})):
+        fitted = sm.OLS(CBF[r, :, 1, 0] - CBF[r, :, 0, 0], sm.add_constant(DRUG.astype(float))).fit()
+        told = [float(row[name]) for name in ("estimate", "se", "value", "p", "df")]
+        assert np.allclose(told, [fitted.params[1], fitted.bse[1], fitted.tvalues[1], fitted.pvalues[1], 16], rtol=1e-4)
+        assert row["n"] == "18"
+
+
+def test_several_effects_are_told_jointly_and_each(tmp_path):
+    model, stated = formula("change ~ arm * age", ["arm", "arm:age"])
+    write(tmp_path, model)
+    rows = run(tmp_path, **stated, effect=None)
+    brain = [row for row in rows if row["reference"] == "brain"]
+    assert [row["statistic"] for row in brain] == ["F", "t", "t"]
+    age = AGE - AGE.mean()
+    design = sm.add_constant(np.column_stack([DRUG, age, DRUG * age]).astype(float))
+    fitted = sm.OLS(CBF[0, :, 1, 0] - CBF[0, :, 0, 0], design).fit()
+    joint = fitted.f_test(np.eye(4)[[1, 3]])
+    assert float(brain[0]["value"]) == pytest.approx(float(joint.fvalue))
+    assert float(brain[0]["p"]) == pytest.approx(float(joint.pvalue))
