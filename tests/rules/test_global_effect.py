@@ -120,7 +120,7 @@ def test_global_cbf_is_not_adjusted_for_itself_nor_for_maps_without_a_mean(tmp_p
         cue = CBF[r, :, 1, 1] - CBF[r, :, 0, 1]
         design = sm.add_constant(np.column_stack([DRUG, AGE, cue]).astype(float))
         assert_is(row, sm.OLS(CBF[r, :, 1, 0] - CBF[r, :, 0, 0], design).fit())
-        assert row["note"] == "without global, gm"
+        assert row["note"] == "not adjusted for global, gm"
 
 
 def test_an_analysis_of_global_cbf_as_predictor_has_no_effect_on_it(tmp_path):

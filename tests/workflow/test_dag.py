@@ -143,6 +143,11 @@ def test_maps_that_are_terms_are_made_for_the_models_that_take_them(small):
     small.configure(config)
     done = planned("with_cue")
     assert "Take att out of the model" in " ".join((done.stdout + done.stderr).split())
+    # M0 and three pairs of two delays.
+    config["perfusion"]["override"] = {"PostLabelingDelay": [0, 1.0, 1.0, 1.8, 1.8, 1.8, 1.8]}
+    small.configure(config)
+    counts = jobs(planned("with_cue").stdout)
+    assert counts["session_transit_time"] == counts["session_contrast"] == counts["fit_perfusion"] == 4 * 2
 
 
 def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(small):

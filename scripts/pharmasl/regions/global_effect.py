@@ -115,7 +115,7 @@ def write(files: GlobalEffectFiles, table_path: FilePath, question: Question) ->
             family = region_models.family_of(own, values, question)
             means = list(region_models.baselines(own, values, question))
         for names, test, mean in zip(values.names, family.tests, means):
-            note = "; ".join(filter(None, [test.note, f"without {', '.join(left_out)}" if left_out else None]))
+            note = "; ".join(filter(None, [test.note, f"not adjusted for {', '.join(left_out)}" if left_out else None]))
             test = dataclasses.replace(test, note=note or None)
             common = {**names, "contrast": question.analysis.contrast}
             rows += [{**common, **row} for row in region_models.test_rows(test, False, mean, question)]
