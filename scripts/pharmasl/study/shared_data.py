@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pharmasl.errors import InputError
-from pharmasl.study.settings import Settings
+from pharmasl.study.settings import Analysis, Settings
 
 FILE = "config"
 
@@ -86,6 +86,7 @@ def of_analysis(study: Settings, name: str) -> list[str]:
                 "around the seed region, and wherever a scan is brighter as a whole, is expected without any effect; take a seed "
                 "and an outcome of different scans"
             )
+    sentences += _shared_terms(study, analysis)
     if analysis.within:
         for chosen_by in chain(study, analysis.within):
             if states(study, contrast) & states(study, study.analyses[chosen_by].contrast):
@@ -93,6 +94,21 @@ def of_analysis(study: Settings, name: str) -> list[str]:
                     f"the region searched was chosen by the analysis {chosen_by} in scans that this one tests again: its p is too "
                     "small; take a region of other data"
                 )
+    return sentences
+
+
+def _shared_terms(study: Settings, analysis: Analysis) -> list[str]:
+    """The maps of other contrasts that are terms of an analysis and take scans of its outcome."""
+    sentences = []
+    for factor in analysis.formula.factors if analysis.formula else ():
+        if factor.function != "cbf":
+            continue
+        if common := sorted(states(study, analysis.contrast) & states(study, factor.variables[0])):
+            sentences.append(
+                f"the term {factor.text} and the outcome share the scans of {' and '.join(common)}: their noise stands in both, so "
+                "that a slope between them is expected without any effect, and what treatment did to these scans is taken out of its "
+                "effect; take the map of a contrast of other scans"
+            )
     return sentences
 
 

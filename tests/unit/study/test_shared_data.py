@@ -116,6 +116,26 @@ def test_what_shares_data_with_its_seed_is_no_primary_answer():
     )
 
 
+def test_a_map_of_the_outcomes_own_scans_is_no_other_contrast():
+    relative = {"weights": {"rest": 1}, "scaling": "proportional"}
+    base = config()
+    analyses = {
+        "circle": {"contrast": "rest", "model": "change ~ arm + cbf(relative)", "test": "arm"},
+        "apart": {"contrast": "rest", "model": "change ~ arm + cbf(cue)", "test": "arm"},
+    }
+    complete = settings.read(
+        configuration.resolve(
+            {**base, "contrasts": {**base["contrasts"], "relative": relative}, "analyses": analyses, "rois": {}}
+        )
+    )
+    (shared,) = shared_data.of_analysis(complete, "circle")
+    assert shared.startswith("the term cbf(relative) and the outcome share the scans of rest")
+    assert shared_data.of_analysis(complete, "apart") == []
+    # Absolute and relative CBF of the same scans are two contrasts, which share their noise.
+    assert not shared_data.same(complete, "rest", "relative")
+    assert shared_data.same(complete, "rest", "again")
+
+
 @pytest.mark.parametrize(
     ("weights", "expected"),
     [
