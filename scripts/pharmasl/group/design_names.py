@@ -11,6 +11,8 @@ from pharmasl.study.effect_kinds import BASELINE, CHANGE, FLIP, FORMULA
 
 ARM, SESSION, BASELINE_MAP = "arm", "session", "baseline"
 FOLLOWUP = "followup"
+# What a formula is followed by where no column tells the arms apart at baseline.
+ONE_BASELINE = "one mean of the arms at baseline"
 # Columns that only a design with several treatments per person has.
 _PERIODS = {"period", "sequence"}
 _WORDS = {CHANGE: "change", BASELINE: "baseline session", FOLLOWUP: "follow-up", "cbf": "session"}
@@ -85,12 +87,15 @@ def _repeated(model: Model, tested: set[str]) -> str:
     rest = f", {' and '.join(_random(term) for term in random)}"
     columns = _variables(model.names)
     within = [name for name in _plain(tested) if _varies_within(model, name)]
+    one = f", {ONE_BASELINE}" if ONE_BASELINE in model.formula else ""
+    if model.kind.is_slope and not any(map(_is_product, model.effects)):
+        return f"Slope on {' and '.join(_plain(tested))} over scans{rest}"
     if within and (SESSION not in tested) and (columns & _PERIODS or ARM not in tested):
         carry = "; carry-over is a difference between sequences" if "sequence" in columns else ""
         periods = ", periods held fixed" if "period" in columns else ""
         return f"Crossover: {' and '.join(within)} within participants{periods}{rest}{carry}"
     by = "" if tested <= {"intercept"} else f" ({' by '.join(_plain(tested))})"
-    return f"Repeated measures{by}{rest}"
+    return f"Repeated measures{by}{one}{rest}"
 
 
 def _random(term: RandomTerm) -> str:

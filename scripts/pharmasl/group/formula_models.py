@@ -16,6 +16,7 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError
 from pharmasl.group import allocation, design
 from pharmasl.group.design import Sample
+from pharmasl.group.design_names import ONE_BASELINE
 from pharmasl.group.model import Model
 from pharmasl.statistics import factors, formula_designs, formula_tests
 from pharmasl.statistics.covariates import Row
@@ -92,8 +93,9 @@ def build(
     _check(matrix, names, voxelwise, sample)
     blocks, notes = _blocks(sample, analysis.site)
     allocated = None if rows.sessions is None else allocation.of_design(made, values, rows.sessions, test.term)
+    text = f"{formula.text}, {ONE_BASELINE}" if analysis.constrained_baseline else formula.text
     kind = effect_kinds.of_formula(
-        formula.text,
+        text,
         outcome=formula.outcome,
         test=test.words,
         exchange=PERMUTE if test.term else FLIP,
@@ -110,7 +112,7 @@ def build(
         matrix=matrix,
         weights=test.weights[:, kept],
         blocks=blocks if kind.exchange == PERMUTE else None,
-        formula=f"{formula.text}; tested: {test.words}",
+        formula=f"{text}; tested: {test.words}",
         meaning=test.words,
         descriptions={name: made.descriptions[name] for name in names},
         sessions=None if rows.sessions is None else np.array([rows.labels.index(label) for label in rows.sessions]),

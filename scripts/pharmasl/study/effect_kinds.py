@@ -286,7 +286,7 @@ def of_formula(
     is_joint : bool
         Several effects are tested together.
     """
-    words, shown = _OUTCOMES[outcome], test.replace("{", "{{").replace("}", "}}")
+    words, shown, written = _OUTCOMES[outcome], _literal(test), _literal(formula)
     held = ", given each voxel's own baseline" if takes_baseline else ""
     return EffectKind(
         name=FORMULA,
@@ -296,7 +296,8 @@ def of_formula(
         exchange=exchange,
         unit=f"{_CBF} per unit of the term" if is_slope else _CBF,
         meaning=f"Effect of {test} on {words}" + (" (followup - baseline)" if outcome == CHANGE else ""),
-        heading=f"{_upper(words.removeprefix('the '))} ({{contrast}}): {shown}",
+        # Several models may test one effect: the heading tells them apart.
+        heading=f"{_upper(words.removeprefix('the '))} ({{contrast}}): {shown}; {written}",
         sentence=_sentence(words, shown, is_joint=is_joint) + held,
         takes=("arm",),
         methods=(MIXED_MODEL,) if outcome == CBF else (DIFFERENCES,),
@@ -305,6 +306,11 @@ def of_formula(
         is_joint=is_joint,
         takes_baseline=takes_baseline,
     )
+
+
+def _literal(text: str) -> str:
+    """A text that stands for itself in a template."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _upper(words: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from pharmasl.errors import InputError
-from pharmasl.group import baseline_adjustment, definitions, effects, formula_models
+from pharmasl.group import baseline_adjustment, definitions, design_names, effects, formula_models
 from pharmasl.group.formula_models import DesignRows
 from pharmasl.study import effect_kinds
 from pharmasl.study.effect_kinds import FLIP, PERMUTE
@@ -140,9 +140,22 @@ def test_a_common_baseline_leaves_out_what_tells_the_arms_apart_there():
         for constrained in (False, True)
     )
     assert set(free.names) - set(common.names) == {"arm[baclofen]", "arm[low]"}
+    assert design_names.name_of(common).startswith(
+        "Repeated measures (arm by session), one mean of the arms at baseline"
+    )
+    assert "one mean" not in design_names.name_of(free)
+    assert common.kind.headline({"contrast": "rest"}).endswith(", one mean of the arms at baseline")
     at_baseline = common.matrix[common.sessions == 0]
     np.testing.assert_array_equal(at_baseline, np.tile(at_baseline[:1], (len(at_baseline), 1)))
     assert [name for name, weight in zip(common.names, common.contrast) if weight] == ["arm[baclofen]:session[T2]"]
+
+
+def test_a_slope_over_scans_is_no_crossover():
+    rows = _scans()
+    values = {"roi(dlpfc, rest)": RANDOM.normal(size=len(rows.participants))}
+    analysis = _analysis("cbf ~ arm + roi(dlpfc, rest) + (1 | participant)", "roi(dlpfc, rest)", arms=THREE)
+    name = design_names.name_of(_build(analysis, rows=rows, numbers=values))
+    assert name == "Slope on roi(dlpfc, rest) over scans, a random intercept for each participant"
 
 
 def test_columns_of_each_session():
@@ -204,7 +217,7 @@ def test_what_was_found_is_a_clause_that_names_the_levels(model, test, says):
     kind = effect_kinds.of_block(block)
     assert kind.finding(block, size=3.21, positive=True) == says
     outcome = "CBF at follow-up" if model.startswith("followup") else "Change of CBF"
-    assert kind.headline(block) == f"{outcome} (rest): {built.meaning}"
+    assert kind.headline(block) == f"{outcome} (rest): {built.meaning}; {model}"
 
 
 def test_of_several_effects_the_clause_names_all():
