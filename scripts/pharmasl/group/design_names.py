@@ -62,7 +62,8 @@ def name_of(model: Model) -> str:
 
 def _is_product(effect: str) -> bool:
     """Whether an effect, as tests name it, is a difference of differences or of slopes."""
-    return " x " in effect or (effect.startswith("slope on ") and ", " in effect)
+    # The comma in roi(region, contrast) belongs to the term.
+    return " x " in effect or (effect.startswith("slope on ") and ", " in re.sub(r"\([^()]*\)", "", effect))
 
 
 def _between_arms(model: Model, arms: str) -> str:
