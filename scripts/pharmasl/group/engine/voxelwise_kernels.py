@@ -282,6 +282,33 @@ def _matters(value, off, rest, positive, negative):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _matters_beside(screened, p, factors, bounds, positive, negative):
+    """The same of one common tested column beside one column of the voxel's own, which is not yet out of the rest."""
+    _, off, _, rest = bounds
+    common, scale_of_row, scale = screened.common[p], screened.row_scale[p], screened.scale
+    own, own_scale, own_delta = screened.own[0, p], screened.own_scale, screened.own_delta
+    first, second = factors[0], factors[1]
+    hit = np.int32(0)
+    for j in range(off.size):
+        product = np.float32(own[j]) * own_scale
+        value = first[j] * (np.float32(common[j]) * (scale_of_row * scale[j])) + second[j] * product
+        most = abs(product) + own_delta
+        hit |= np.int32(_may(value, off[j], rest[j] - most * most, positive, negative))
+    return hit != 0
+
+
+@njit(cache=True, nogil=True)
+def _holds_nothing(screened, mixing, relabelled, p, bounds, limits):
+    """Whether nothing of a tile matters under relabelling p: without any bounds stored, where one column is beside one."""
+    rest, permutations = bounds[3], relabelled.weights.shape[0]
+    rest[:] = np.float32(1) - _SLACK
+    for j in range(1, relabelled.weights.shape[1]):
+        q = p + permutations * j
+        _take_common(screened.common[q, : rest.size], screened.row_scale[q], screened.scale, screened.delta, rest)
+    return not _matters_beside(screened, p, mixing[0], bounds, limits[0], limits[1])
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _matters_of_several(most, rest, limit):
     """Whether any voxel's F of a stretch may."""
     hit = np.int32(0)
@@ -412,7 +439,11 @@ def screen(
     off[:] = offsets[0]
     bounds, whole = (value, off, most, rest), slice(0, width)
     products, coordinates = np.empty(tested + relabelled.nuisance), np.empty(columns)
+    # Where clusters are formed most tiles hold something: there all bounds are made at once.
+    alone = tested == 1 and relabelled.nuisance == 1 and columns == 1 and ceiling > np.float32(1)
     for p in range(relabelled.weights.shape[0]):
+        if alone and _holds_nothing(screened, mixing, relabelled, p, bounds, best[p]):
+            continue
         _bounds(screened, mixing, relabelled, p, offsets, bounds)
         # Most tiles hold nothing that matters; the others are searched in blocks.
         if not _any(bounds, whole, columns, min(ceiling, best[p, 0]), min(ceiling, best[p, 1])):

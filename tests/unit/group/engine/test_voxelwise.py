@@ -246,6 +246,23 @@ def test_integer_products_err_by_no_more_than_they_say(n, columns):
     assert 0 < error < row_products.rounding(n)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("integers", [False, row_products.integers_available()])
+def test_the_largest_statistic_is_the_same_where_no_clusters_are_formed(name, integers):
+    design, fit = fitted(name)
+    for tile in (64, 512):
+        null = voxel_permutation.null_distribution(
+            fit,
+            drawn(design.flipped),
+            clusters.Lattice(MASK, 18),
+            MaximumStatistics(),
+            stride=Stride(batch=9, tile=tile, integers=integers),
+        )
+        whole = null_of(name)
+        assert np.array_equal(null.max_t, whole.max_t)
+        assert np.array_equal(null.min_t, whole.min_t)
+
+
 def test_a_model_without_maps_has_the_statistic_of_the_plain_engine():
     outcome, _, age = data()
     plain = glm.partial_form(ARM, np.column_stack([ONE, age]))
