@@ -173,13 +173,13 @@ def main():
     mask, maps = group.data()
     age = np.random.default_rng(1).normal(size=N)
     print(f"{N} participants, {len(maps)} voxels, one thread")
-    seconds = slopes(tests(mask, maps, age, lambda threshold: {}), 96, 672, options.repeats)
+    seconds = slopes(tests(mask, maps, age, lambda threshold: {}), 128, 640, options.repeats)
     if not options.no_peers:
         seconds |= slopes({"nilearn, plain": nilearn(maps, age)}, 5, 25, 1)
         seconds["PALM, plain (stored)"] = np.array([PALM_PLAIN])
     show("max-T (max-F)", seconds)
     clustered = tests(mask, maps, age, lambda threshold: {"threshold": threshold, "mass": "excess"})
-    show("with extent and mass", slopes(clustered, 96, 672, options.repeats))
+    show("with extent and mass", slopes(clustered, 128, 640, options.repeats))
     if options.tfce:
         enhanced = tests(
             mask,

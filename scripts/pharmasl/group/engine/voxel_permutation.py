@@ -30,7 +30,7 @@ from pharmasl.group.engine.voxelwise_kernels import Relabelled, Screened, Voxels
 from pharmasl.group.engine.workers import Room, Worker
 
 # Relabellings and voxels of one product: its results, common ones and the voxel's own, stay in a core's cache.
-_STRIDE = Stride(batch=96, tile=768)
+_STRIDE = Stride(batch=128, tile=1024)
 # Relabellings of which whole maps are kept at a time.
 _MAPS = 32
 # Most bytes of data kept in 8 bits, and of voxels kept in the form of the engine; beyond that they are formed anew each time.
