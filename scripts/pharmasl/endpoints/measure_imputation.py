@@ -8,10 +8,11 @@ delta at which the conclusion changes.
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import optimize
 
 from pharmasl.endpoints import measure_data, measure_fits
 from pharmasl.endpoints.measure_data import EndpointModel
@@ -22,8 +23,8 @@ from pharmasl.statistics.formula_designs import Table
 from pharmasl.statistics.multiple_imputation import Pooled
 from pharmasl.study.settings import MeasureModel
 
-# Halvings of the interval between two declared deltas.
-_HALVINGS = 24
+# To which share of the interval between two declared deltas the one in between is found.
+_PRECISION = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +195,15 @@ class Tipping:
     farthest: float
 
 
-def tipping_points(completed: Completed, deltas: Sequence[float], alpha: float) -> list[Tipping]:
+def tipping_points(pooled: Callable[[float], Pooled], deltas: Sequence[float], alpha: float) -> list[Tipping]:
     """The delta nearest to 0, below and above it, at which the conclusion is another than at 0.
 
     Parameters
     ----------
-    completed : Completed
+    pooled : callable
+        The tested effect at a delta: :meth:`Completed.pooled`.
     deltas : sequence of float
-        As declared; between two of them the delta is found by halving.
+        As declared; between two of them the delta is found by Brent's method.
     alpha : float
         Level of the conclusion.
 
@@ -211,20 +213,19 @@ def tipping_points(completed: Completed, deltas: Sequence[float], alpha: float) 
         For each side that has a declared delta, the negative one first.
     """
 
-    def concluded(delta: float) -> bool:
-        return bool(completed.pooled(delta).p <= alpha)
+    def excess(delta: float) -> float:
+        return pooled(delta).p - alpha
 
-    at_random, points = concluded(0.0), []
+    at_random, points = excess(0.0) <= 0, []
     for side in (-1.0, 1.0):
         own = sorted((delta for delta in deltas if delta * side > 0), key=abs)
-        near = 0.0
-        tipped = None
+        near, tipped = 0.0, None
         for far in own:
-            if concluded(far) != at_random:
-                for _ in range(_HALVINGS):
-                    middle = (near + far) / 2
-                    near, far = (middle, far) if concluded(middle) == at_random else (near, middle)
-                tipped = far
+            if (excess(far) <= 0) != at_random:
+                step = _PRECISION * abs(far - near)
+                tipped = float(optimize.brentq(excess, near, far, xtol=step))
+                # The root is known to a step: the conclusion at the delta is the changed one.
+                tipped += 2 * side * step * ((excess(tipped) <= 0) == at_random)
                 break
             near = far
         if own:

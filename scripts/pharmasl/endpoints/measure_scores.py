@@ -287,7 +287,7 @@ def read(path: FilePath, sessions: Sessions, arms: Arms) -> Measured:
     -------
     Measured
     """
-    table = tables.read_table(path)
+    table = tables.read_table(path, of_arms=True)
     populations = [name.removeprefix(POPULATION) for name in table[0] if name.startswith(POPULATION)] if table else []
     people = {str(row["participant_id"]): row for row in table}
     return Measured(

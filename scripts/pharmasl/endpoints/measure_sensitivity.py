@@ -1,6 +1,7 @@
 """How far an endpoint's answer depends on its model, its population and what is taken of missing scores."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 from pharmasl.endpoints import (
@@ -138,7 +139,9 @@ def _imputed(
         return
     words = _WORDS.format(number=asked.missing.imputations)
     base = dataclasses.replace(base, n=completed.people, imputed=completed.imputed, method=words)
-    yield _pooled(base, completed.pooled(0.0), completed.level, 0.0)
+    # Every delta is asked once, by whichever row comes first.
+    pooled = functools.cache(completed.pooled)
+    yield _pooled(base, pooled(0.0), completed.level, 0.0)
     deltas = asked.missing.deltas
     if deltas and not completed.shifted.any():
         yield dataclasses.replace(
@@ -149,13 +152,13 @@ def _imputed(
         return
     for delta in sorted(deltas):
         own = dataclasses.replace(base, analysis=measure_rows.DELTA)
-        yield _pooled(own, completed.pooled(delta), completed.level, delta)
-    for point in measure_imputation.tipping_points(completed, deltas, asked.alpha):
+        yield _pooled(own, pooled(float(delta)), completed.level, delta)
+    for point in measure_imputation.tipping_points(pooled, deltas, asked.alpha):
         own = dataclasses.replace(base, analysis=measure_rows.TIPPING)
         if point.delta is None:
             yield dataclasses.replace(own, method=f"the conclusion holds at every delta to {point.farthest:g}; {words}")
         else:
-            yield _pooled(own, completed.pooled(point.delta), completed.level, point.delta)
+            yield _pooled(own, pooled(point.delta), completed.level, point.delta)
 
 
 def _pooled(base: Result, pooled: Pooled, level: float, delta: float) -> Result:

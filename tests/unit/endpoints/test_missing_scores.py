@@ -122,7 +122,7 @@ def test_the_tipping_delta_is_that_of_its_closed_form():
 
     assert excess(0) > 0
     expected = optimize.brentq(excess, 0, 8)
-    down, up = measure_imputation.tipping_points(completed, [-2, 2, 4, 6, 8], 0.05)
+    down, up = measure_imputation.tipping_points(completed.pooled, [-2, 2, 4, 6, 8], 0.05)
     assert (down.delta, down.farthest) == (None, -2)
     # The imputations are 4000: the error of their mean is a sixtieth of the root of the variance between them.
     assert up.delta == pytest.approx(expected, abs=4 * np.sqrt(between / 4000) * n / lost)
