@@ -27,8 +27,8 @@ IMPORT_NAME = {
 # antspyx 0.6.3 asks for older packages than the lock has, so the one environment with it departs from the lock in these.
 OLDER = {"ants.yaml": {"numpy": "<2.4", "scipy": "<1.16"}}
 # Programs of which the configuration chooses one: they are imported by the functions that run them, and an environment
-# need not have those that it was not made for.
-ALTERNATIVES = {"ants.yaml": {"picsl_greedy", "SimpleITK"}, "imaging.yaml": {"ants"}}
+# need not have those that it was not made for. Jobs on single scans read settings, and no formula of them.
+ALTERNATIVES = {"ants.yaml": {"picsl_greedy", "SimpleITK", "formulaic"}, "imaging.yaml": {"ants", "formulaic"}}
 
 
 def packages(environment):
