@@ -164,7 +164,9 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
     people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
     try:
         if analysis.formula:
-            formula_models.build(analysis, study.arms, _formula_rows(study, analysis, people), rows, file)
+            model = formula_models.build(analysis, study.arms, _formula_rows(study, analysis, people), rows, file)
+            if model.is_joint:
+                yield from _joint_in_conjunctions(study, analysis.name)
             subjects = [bids.bare_label(who, "sub") for who in people]
             yield from map_terms.problems(study, analysis, subjects)
         elif analysis.method == "differences":
@@ -176,6 +178,19 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
                 covariates_coding.centred(sample.rows, people, covariate, file)
     except InputError as error:
         yield error
+
+
+def _joint_in_conjunctions(study: Study, analysis: str) -> Iterator[InputError]:
+    """The conjunctions of an analysis that tests several effects together: F has no sign in which analyses could agree."""
+    for name, analyses in study.settings.conjunctions.items():
+        if analysis in analyses:
+            yield InputError(
+                "config",
+                f"conjunctions.{name}",
+                f"{analysis}, which tests several effects together",
+                "analyses of one effect, whose sign they can share",
+                "Take the analysis out, or test a single contrast.",
+            )
 
 
 def _formula_rows(study: Study, analysis: Analysis, people: Sequence[str]) -> formula_models.DesignRows:

@@ -260,3 +260,13 @@ def test_covariates_of_craving_are_checked_together_and_may_be_changes(tmp_path,
 def write_rows(path, rows):
     tables.write_table(path, rows, dict.fromkeys(rows[0], "c"))
     return path
+
+
+def test_effects_tested_together_have_no_sign_that_analyses_could_share(study):
+    config = analyses(study)
+    config["analyses"]["together"] = {"contrast": "rest", "model": "change ~ arm + age", "test": ["arm", "age"]}
+    config["analyses"]["alone"] = {"contrast": "rest", "model": "change ~ arm + age", "test": "arm"}
+    sound({**config, "conjunctions": {"both": ["a", "alone"]}})
+    (error,) = problems({**config, "conjunctions": {"both": ["a", "together"]}})
+    assert error.field == "conjunctions.both"
+    assert "several effects together" in error.found
