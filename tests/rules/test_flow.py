@@ -29,7 +29,7 @@ def table(here, trial, analyses=trials.ANALYSES, **changes):
     params = SimpleNamespace(
         arms=settings.plain(whole.arms),
         sessions=settings.plain(whole.sessions),
-        contrasts=whole.contrasts,
+        contrasts=settings.plain(whole)["contrasts"],
         analyses={name: settings.plain(analysis) for name, analysis in whole.analyses.items()},
     )
     script("participant_flow").main(
