@@ -191,7 +191,8 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
         "report/index.html",
     }
     apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json"}
-    regions = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask")  # a sphere and an atlas' label
+    # A sphere, an atlas' label, and the values of all parcels, which know no arm.
+    regions = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask", "rois/parcels.")
     files = [
         path
         for part in ("study", "group", "rois", "craving", "sensitivity", "report")
