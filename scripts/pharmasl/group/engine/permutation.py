@@ -10,11 +10,9 @@ lie in a cluster (:class:`_Screening`). TFCE needs every voxel (:class:`_WholeMa
 
 import math
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pharmasl.group.engine import differences, glm, integer_products, kernels, tfce, whole_maps
 from pharmasl.group.engine.clusters import Lattice
@@ -22,7 +20,7 @@ from pharmasl.group.engine.differences import Differences
 from pharmasl.group.engine.glm import PartialForm
 from pharmasl.group.engine.maxima import MaximumStatistics, Null
 from pharmasl.group.engine.relabelling import Relabellings
-from pharmasl.group.engine.workers import Room, Worker
+from pharmasl.group.engine.workers import Room, Worker, maxima_of_all
 
 # Permutations and voxels of one matrix product: its result stays in a core's cache. Whole maps take memory.
 _BATCH, _TILE, _MAPS = 128, 512, 32
@@ -110,21 +108,14 @@ def null_distribution(
     task = _Task.prepare(data, model, relabellings, lattice, statistics, stride or Stride())
     enhancement = statistics.enhancement
     screen = _Screen.prepare(task) if enhancement is None else None
-    out = np.zeros((relabellings.number, 8))
-    starts = range(0, relabellings.number, task.batch)
 
-    def work(own_starts: Iterable[int]) -> None:
-        worker: Worker
+    def make() -> Worker:
         if enhancement is not None:
-            worker = _WholeMaps(task, enhancement)
-        elif screen is not None:
-            worker = _Screening(task, screen)
-        for start in own_starts:
-            worker.run(start, out)
+            return _WholeMaps(task, enhancement)
+        assert screen is not None
+        return _Screening(task, screen)
 
-    # One BLAS thread per worker: products this small only lose by being divided.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [starts[k::threads] for k in range(threads)]))
+    out = maxima_of_all(make, relabellings.number, task.batch, threads)
     return Null.from_table(out, statistics)
 
 

@@ -6,11 +6,9 @@ precision; TFCE needs every voxel.
 
 import math
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pharmasl.group.engine import (
     integer_products,
@@ -27,7 +25,7 @@ from pharmasl.group.engine.permutation import Stride
 from pharmasl.group.engine.relabelling import Relabellings
 from pharmasl.group.engine.voxel_fit import VoxelFit
 from pharmasl.group.engine.voxelwise_kernels import Relabelled, Screened, Voxels
-from pharmasl.group.engine.workers import Room, Worker
+from pharmasl.group.engine.workers import Room, Worker, maxima_of_all
 
 # Relabellings and voxels of one product: its results, common ones and the voxel's own, stay in a core's cache.
 _STRIDE = Stride(batch=128, tile=1024)
@@ -74,17 +72,12 @@ def null_distribution(
         For relabellings of another length, or that flip where the design does not, or voxels that are not those of the mask.
     """
     task = _Task.prepare(fit, relabellings, lattice, statistics, stride or _STRIDE, kept_bytes)
-    out = np.zeros((relabellings.number, 8))
-    starts = range(0, relabellings.number, task.batch)
+    enhancement = statistics.enhancement
 
-    def work(own_starts: Iterable[int]) -> None:
-        enhancement = statistics.enhancement
-        worker: Worker = _Screening(task) if enhancement is None else _WholeMaps(task, enhancement)
-        for start in own_starts:
-            worker.run(start, out)
+    def make() -> Worker:
+        return _Screening(task) if enhancement is None else _WholeMaps(task, enhancement)
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, [starts[k::threads] for k in range(threads)]))
+    out = maxima_of_all(make, relabellings.number, task.batch, threads)
     return Null.from_table(out, statistics)
 
 

@@ -1,10 +1,13 @@
 """What every pass over the data has in common: the way through a batch of relabellings, and their largest clusters."""
 
 import abc
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pharmasl.group.engine import components
 from pharmasl.group.engine.clusters import Lattice
@@ -123,3 +126,29 @@ class Worker(abc.ABC):
             statistics.merge,
             result,
         )
+
+
+def maxima_of_all(make: Callable[[], Worker], number: int, batch: int, threads: int) -> np.ndarray:
+    """The table of maxima, shape (number, 8), of all relabellings.
+
+    Parameters
+    ----------
+    make : callable
+        Makes a thread's worker.
+    number, batch : int
+        Relabellings in all, and at a time.
+    threads : int
+        The table is the same for any number.
+    """
+    out = np.zeros((number, 8))
+    starts = range(0, number, batch)
+
+    def work(own_starts: Iterable[int]) -> None:
+        worker = make()
+        for start in own_starts:
+            worker.run(start, out)
+
+    # One BLAS thread per worker: products this small only lose by being divided.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, [starts[k::threads] for k in range(threads)]))
+    return out
