@@ -41,6 +41,8 @@ def _keys():
         "grey_matter",
     )
     yield _case("sites harmonised before the test", "analyses.rest_change.site", "combat", "harmonisation")
+    yield _case("words for an analysis that is not there", "labels.analyses", {"rest_chnge": "Rest"}, "rest_change")
+    yield _case("the same words for two arms", "labels.arms", {"baclofen": "drug", "placebo": "drug"}, "twice")
     yield _case("an analysis of no contrast", "analyses.rest_change.contrast", "cue", "cue")
     yield _case("an analysis with a covariate misspelt", "analyses.rest_change.covariates", ["agee"], "agee")
     yield _case("the arm as covariate", "analyses.rest_change.covariates", ["arm"], "arm")

@@ -1,6 +1,6 @@
 """What a configuration names and nothing defines: contrasts, conditions, analyses, regions, arms and sessions."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from pharmasl.errors import InputError
@@ -29,6 +29,7 @@ def check(study: Settings) -> Iterator[InputError]:
     for analysis in study.analyses.values():
         yield from _analysis(study, analysis)
     yield from _conjunctions(study)
+    yield from _labels(study)
     for region in study.rois.values():
         yield from _undefined(f"rois.{region.name}.analysis", _if_named(region.analysis), study.analyses, "analyses")
     yield from _craving(study)
@@ -153,6 +154,23 @@ def _conjunctions(study: Settings) -> Iterator[InputError]:
         yield from _undefined(f"conjunctions.{name}", analyses, study.analyses, "analyses")
         if name in study.analyses:
             yield InputError(FILE, f"conjunctions.{name}", name, "another name than an analysis", "Rename it.")
+
+
+def _labels(study: Settings) -> Iterator[InputError]:
+    """Words for names that the study does not have, and the same words for two of a kind."""
+    defined: dict[str, Iterable[str]] = {
+        "sessions": study.sessions.labels if study.sessions else (),
+        "arms": study.arms.labels if study.arms else (),
+        "conditions": study.conditions,
+        "contrasts": study.contrasts,
+        "analyses": study.analyses,
+        "regions": study.rois,
+    }
+    for kind, names in defined.items():
+        words = getattr(study.labels, kind)
+        yield from _undefined(f"labels.{kind}", words, dict.fromkeys(names), "rois" if kind == "regions" else kind)
+        for text in sorted({text for text in words.values() if list(words.values()).count(text) > 1}):
+            yield InputError(FILE, f"labels.{kind}", f"{text} (twice)", "its own words for each name", "Change one.")
 
 
 def _craving(study: Settings) -> Iterator[InputError]:
