@@ -503,7 +503,7 @@ def test_no_folder_no_single_age_and_no_raw_path_leaves_the_study(whole, study):
 def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     text = Page(whole).text.replace("\u00a0", " ")
     assert (
-        "From T1 to T2, in a cluster of 27 voxels (1.7 mL) at Frontal Mid 2 R (\u22124, 8, 4), the change of CBF was on "
+        "From T1 to T2, in a cluster of 27 voxels (1.7 mL) at right middle frontal gyrus (\u22124, 8, 4), the change of CBF was on "
         "average 7.2 mL/100 g/min lower on baclofen than on placebo (Hedges' g \u22120.90, 95 % interval \u22121.60 to "
         "\u22120.20; an overestimate, as the same data chose the cluster): family-wise p = 0.029 by cluster extent "
         "(t = \u22126.10 at the peak)."
@@ -549,7 +549,7 @@ def test_an_analysis_is_told_in_declared_regions_first_and_in_parcels(whole):
     assert told in text
     assert (
         "1 of the atlas' 2 parcels significant, corrected over all of them by the largest statistic over them in each "
-        "relabelling: Frontal Mid 2 R."
+        "relabelling: right middle frontal gyrus."
     ) in text
     # The cluster of these data has an estimate, and no p.
     assert "cluster one \u2020" in text

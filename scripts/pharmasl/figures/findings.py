@@ -7,6 +7,7 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
+from pharmasl.space import region_words
 from pharmasl.study import effect_kinds
 
 
@@ -125,10 +126,22 @@ def point(row: Row) -> list[float]:
 
 def region(row: Row) -> str:
     """A peak's region in words; empty where there was no atlas."""
-    return (row.get("region") or "").replace("_", " ")
+    return region_words.in_words(row.get("region") or "")
+
+
+def cluster_regions(row: Row) -> str:
+    """The regions that a cluster mostly covers, in words, from its first row; empty where there was no atlas."""
+    return region_words.cluster_in_words(row.get("regions"), row.get("region"))
+
+
+def all_regions(row: Row) -> str:
+    """Every region of a cluster with its share, in words, from its first row."""
+    return "; ".join(
+        f"{region_words.in_words(name)} {share}\u00a0%" for name, share in region_words.shares(row.get("regions"))
+    )
 
 
 def place(row: Row) -> str:
-    """A peak's region and coordinates in words, the coordinates without a break."""
+    """A cluster's regions in words and the coordinates of its peak, these without a break."""
     where = "(" + ",\u00a0".join(f"{value:.0f}".replace("-", "\u2212") for value in point(row)) + ")"
-    return f"{region(row)} {where}".strip()
+    return f"{cluster_regions(row)} {where}".strip()

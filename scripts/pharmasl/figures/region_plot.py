@@ -16,6 +16,7 @@ from pharmasl.figures import style
 from pharmasl.figures.numerals import number, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
+from pharmasl.space import region_words
 
 WIDTH = 10.0
 # Inches: a row of the forest, the strip of all parcels, above and below them, and the names and numbers beside.
@@ -70,7 +71,7 @@ class Line:
 
 def plain(name: str) -> str:
     """A name of the configuration or of an atlas as words."""
-    return name.replace("_", " ")
+    return region_words.in_words(name)
 
 
 def lines(rows: Sequence[Row], key: str) -> list[Line]:

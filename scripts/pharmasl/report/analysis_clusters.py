@@ -7,7 +7,7 @@ from pharmasl.figures.findings import Findings
 from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
-from pharmasl.report.words import MINUS, Table, fixed, plain, signed
+from pharmasl.report.words import MINUS, Table, fixed, signed
 
 SHOWN = 10  # clusters in the table that is always open
 # Columns of words.
@@ -99,5 +99,5 @@ def _cells(row: Row, *, has_sign: bool) -> Sequence[str]:
         signed(row["effect"]),
         signed(row["effect_mean"]) if first else "",
         signed(row.get("hedges_g")) if first else "",
-        plain(row.get("regions") or "") if first else "",
+        findings.all_regions(row) if first else "",
     ]

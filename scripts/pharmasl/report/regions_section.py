@@ -19,12 +19,11 @@ from pharmasl.report.words import (
     between,
     count,
     fixed,
-    listed,
     p_words,
-    plain,
     short,
     signed,
 )
+from pharmasl.space.region_words import in_words
 from pharmasl.study.settings import Settings
 
 # Rows of the table of parcels on the page: all significant ones up to here, or the nearest where none is.
@@ -167,7 +166,7 @@ def _declared(rows: Sequence[Row], asked: _Asked) -> list[str]:
         return [f"In {which} no p could have reached {asked.alpha:g}: there are too few relabellings."]
     if not good:
         return [f"None of {which} was significant at family-wise p \u2264 {asked.alpha:g}, corrected {_by(answered)}."]
-    words = [f"{plain(row['roi'])}: {_effect(row, asked)}, corrected {p_words(row['p_fwe'])}" for row in good]
+    words = [f"{in_words(row['roi'])}: {_effect(row, asked)}, corrected {p_words(row['p_fwe'])}" for row in good]
     return [f"{len(good)} of {which} significant, corrected {_by(answered)}. {'; '.join(words)}."]
 
 
@@ -185,7 +184,8 @@ def _atlas(rows: Sequence[Row], asked: _Asked) -> list[str]:
         if not asked.in_reach:
             return []
         return [f"None of the atlas' {which} was significant{apart}, corrected over all of them {_by(answered)}."]
-    places = listed(plain(row["parcel"]) for row in sorted(good, key=lambda row: number(row["p"]))[:NEAREST])
+    # Their words have commas of their own.
+    places = "; ".join(in_words(row["parcel"]) for row in sorted(good, key=lambda row: number(row["p"]))[:NEAREST])
     more = f", first {places}" if len(good) > NEAREST else f": {places}"
     return [f"{len(good)} of the atlas' {which} significant{apart}, corrected over all of them {_by(answered)}{more}."]
 
@@ -234,7 +234,7 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
         dagger = f" {DAGGER}" if row.get("defined_by_same_data") == "true" else ""
         cells.append(
             [
-                plain(row[key]) + dagger,
+                in_words(row[key]) + dagger,
                 *[row["effect"] or MISSING] * several,
                 _cell(row["estimate"], signed),
                 between(row["ci_low"], row["ci_high"]) if row["estimate"] is not None else NONE,

@@ -79,7 +79,7 @@ def test_significant_by_what_decides_alone(found):
 
 
 def test_places_are_words(found):
-    assert findings.place(found.rows[0]).replace("\u00a0", " ") == "Frontal Mid 2 R (4, \u22128, 0)"
+    assert findings.place(found.rows[0]).replace("\u00a0", " ") == "right middle frontal gyrus (4, \u22128, 0)"
     assert numerals.p_text(0.00002) == "p < 0.0001"
     assert numerals.p_text(0.0004) == "p = 0.0004"
     assert numerals.p_text(math.nan) == "p n/a"
