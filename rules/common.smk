@@ -28,7 +28,7 @@ try:
     from pharmasl.sensitivity import specification, specifications
     from pharmasl.study import example
     from pharmasl.study.settings import plain
-    from pharmasl.workflow import failures, paths, plan, raw_files, recorded, targets
+    from pharmasl.workflow import closing, failures, paths, plan, raw_files, recorded, targets
     from pharmasl.workflow.wildcards import per
 
     if config.get("sensitivity"):
@@ -113,6 +113,12 @@ content_of = partial(
 )
 
 
+# With the logger of ./run, which says at the end how it went.
+OWN_LOGGERS = [each for each in workflow.logger_manager.get_log_handlers() if hasattr(each, "closes_with")]
+for each in OWN_LOGGERS:
+    each.closes_with(partial(closing.closing, OUTPUT, PATHS.page, blinded=SETTINGS.blinded))
+
+
 wildcard_constraints:
     anat=TARGETS.stems("anat"),
     scan=TARGETS.stems("perf"),
@@ -134,6 +140,9 @@ onstart:
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
     failures.forget(f"{OUTPUT}/logs")
+    # The logger tells a failure once; a job on another machine tells it in its own log.
+    if OWN_LOGGERS and workflow.local_exec:
+        os.environ[failures.REPORTED] = "1"
     # Before the first job of an unblinded run, whatever its target.
     if SETTINGS.arms and not SETTINGS.blinded:
         allocation_log.record(PATHS.allocation_log, allocation_log.state(STUDY.config, VERSIONS))
@@ -141,5 +150,5 @@ onstart:
 
 onerror:
     # Jobs on other machines have left their reasons beside their logs.
-    if reasons := failures.summary(f"{OUTPUT}/logs"):
+    if (reasons := failures.summary(f"{OUTPUT}/logs")) and not OWN_LOGGERS:
         print(f"\n{reasons}", file=sys.stderr)

@@ -16,6 +16,8 @@ from pharmasl.errors import FilePath, wrapped
 
 _SUFFIX = ".failed"
 _SUMMARY = "failures.txt"
+# An environment variable, set where the run's logger says why a job failed, so that the job itself need not.
+REPORTED = "PHARMASL_FAILURES_REPORTED"
 KILLED = "It ended without a word: killed, or out of memory or time."
 
 

@@ -13,6 +13,9 @@ from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.files import blinding
 from pharmasl.workflow import failures, job_log
 
+# The status of a program that Ctrl-C ended.
+_STOPPED = 130
+
 
 @contextlib.contextmanager
 def _streams_to(log):
@@ -34,6 +37,11 @@ def _streams_to(log):
             os.close(copy)
 
 
+def _exit(failure):
+    """The end of a job that failed: with its reason, unless the run's logger says it."""
+    return SystemExit(1 if os.environ.get(failures.REPORTED) else wrapped(failure.reason))
+
+
 def job(main: Callable[[Any], None], snakemake: Any) -> None:
     """Call ``main(snakemake)`` with everything it prints, logs or raises written to ``snakemake.log[0]``.
 
@@ -48,7 +56,7 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
     Raises
     ------
     SystemExit
-        With status 1 after an exception of ``main``, whose message stands in the log, on the terminal and in the marker
+        With status 130 after an interruption; with status 1 after an exception of ``main``, whose message stands in the log, on the terminal and in the marker
         of :mod:`pharmasl.workflow.failures`; a traceback stands in the log unless the input is at fault. Also, without calling
         ``main``, where the same input was found at fault before.
     """
@@ -61,9 +69,9 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
         with open(path, "a", encoding="utf-8") as log:
             if not log.tell():  # Snakemake empties the log before an attempt
                 print(wrapped(before.reason), file=log)
-        raise SystemExit(wrapped(before.reason))
+        raise _exit(before)
     failures.record(path, failures.Failure(name, failures.KILLED, False, attempted))
-    failure = None
+    failure, stopped = None, False
     open(path, "w").close()
     # Appending, since compiled libraries write to the same file behind Python's back.
     with open(path, "a", buffering=1, encoding="utf-8") as log, _streams_to(log):
@@ -78,13 +86,20 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
             # The user's to fix, and the error says it in full: where in the program it arose helps nobody.
             print(wrapped(error))
             failure = failures.Failure(name, str(error), True, attempted)
+        except KeyboardInterrupt:
+            # The user's wish, and no failure.
+            print("Stopped by the user.")
+            failures.clear(path)
+            stopped = True
         except Exception as error:
             traceback.print_exc()
             failure = failures.Failure(name, f"{type(error).__name__}: {error}", False, attempted)
         finally:
             logging.captureWarnings(False)
             logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+    if stopped:
+        raise SystemExit(_STOPPED)
     if failure:
         failures.record(path, failure)
-        raise SystemExit(wrapped(failure.reason))
+        raise _exit(failure)
     failures.clear(path)

@@ -1,0 +1,110 @@
+"""What a run says when it ends: what failed, which scans are out or to be looked at, where the page is, what is next."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pharmasl.errors import InputError, wrapped
+from pharmasl.files import blinding, tables
+from pharmasl.quality import flags
+from pharmasl.workflow import failures
+
+# Scans of one kind that are listed; a table has all.
+MOST_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes
+    ----------
+    failed : bool
+    interrupted : bool
+        Whether a user stopped it.
+    took : str
+        The time that it took, in words.
+    command : str
+        The command that goes on.
+    """
+
+    failed: bool
+    interrupted: bool
+    took: str
+    command: str
+
+
+def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
+    """The last words of a run.
+
+    Parameters
+    ----------
+    root : str
+        The results' folder.
+    page : str
+        The report, if it has been made.
+    ending : Ending
+    blinded : bool
+        Whether the run is blinded, so that its tables bear the mark.
+
+    Returns
+    -------
+    str
+        Lines without a line break at the end.
+    """
+    if ending.interrupted:
+        return f"Stopped after {ending.took}; what is done is kept. To go on: {ending.command}"
+    reasons = failures.summary(f"{root}/logs").rstrip() if ending.failed else ""
+    lines = [reasons, ""] if reasons else []
+    with blinding.marking(blinded):
+        lines += scan_lines(f"{root}/quality/scans.tsv")
+    if ending.failed:
+        lines.append(f"Not complete, after {ending.took}.")
+        again = "Correct what is named above, then the same command does what is missing"
+        lines.append(f"Next: {again if reasons else 'The same command goes on'}: {ending.command}")
+        return "\n".join(lines)
+    lines.append(f"Done in {ending.took}.")
+    if Path(page).exists():
+        lines.append(f"Page: {os.path.abspath(page)}")
+        lines.append("Next: open the page; it begins with the answers.")
+    else:
+        lines.append("Next: the same command without the name of a target makes the page.")
+    return "\n".join(lines)
+
+
+def scan_lines(path: str) -> list[str]:
+    """Which scans are excluded and which are flagged, with the reasons, from the table of the scans' quality.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    list of str
+        Empty where there is no such table yet.
+    """
+    try:
+        rows = tables.read_table(path)
+    except (InputError, OSError):
+        return []
+    excluded = [(row["scan"], row["exclusion_reason"] or "") for row in rows if row["usable"] == "no"]
+    flagged = [
+        (row["scan"], ", ".join(flags.describe(flag) for flag in row["flags"].split(",")))
+        for row in rows
+        if row["usable"] != "no" and row["flags"]
+    ]
+    lines = [
+        f"{len(rows)} scans: {len(rows) - len(excluded)} usable, {len(excluded)} excluded, {len(flagged)} flagged."
+    ]
+    for kind, scans in (("excluded", excluded), ("flagged", flagged)):
+        lines += _listed(kind, scans, path)
+    return lines
+
+
+def _listed(kind: str, scans: Sequence[tuple[str, str]], path: str) -> list[str]:
+    lines = [wrapped(f"  {kind} {name}: {reason}") for name, reason in scans[:MOST_LISTED]]
+    if len(scans) > MOST_LISTED:
+        lines.append(f"  and {len(scans) - MOST_LISTED} more {kind}: {path}")
+    return lines
