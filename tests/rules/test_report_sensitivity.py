@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from loading import script
 from pharmasl.files import blinding, tables
-from pharmasl.report import page, sensitivity_section
+from pharmasl.report import page, sensitivity_section, templates
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.workflow.rule_files import rule_files
 from PIL import Image
@@ -139,19 +139,13 @@ def test_the_tables_show_the_main_the_extremes_and_every_specification(made):
 
 
 def page_of(made):
-    """The section in the page's own template; everything else of the page left out."""
+    """The section by its own template."""
     found = sensitivity_section.section(*made)
     sections = {
         name: (k, name) for k, name in enumerate(("participants", "quality", "sensitivity", "methods", "provenance"), 1)
     }
-    blank = {"sentences": [], "tables": [], "summary": None}
-    environment = {"sensitivity": found, "sections": sections, "participants": blank}
-    source = (page.Path(page.__file__).parent / page.TEMPLATE).read_text()
-    start = source.index("{% if sensitivity %}\n<section")
-    macros = source[: source.index("<!DOCTYPE html>")]
-    part = macros + source[start : source.index('<section aria-labelledby="methods">')]
-    made = page.jinja2.Environment(autoescape=True, undefined=page.jinja2.StrictUndefined)
-    return made.from_string(part).render({**environment, "blinded": None})
+    part = templates.environment().get_template("parts/sensitivity.html.j2")
+    return part.render(sensitivity=found, sections=sections, blinded=None)
 
 
 def test_the_section_escapes_what_it_is_given_and_warns_of_what_it_cannot_say(made):

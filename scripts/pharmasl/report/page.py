@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import jinja2
 import yaml
 
 from pharmasl.conduct import flow
@@ -25,6 +24,7 @@ from pharmasl.report import (
     relations_section,
     seeds_section,
     sensitivity_section,
+    templates,
     trial_section,
 )
 from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
@@ -141,6 +141,11 @@ class Page:
     versions: Mapping[str, str]
     state: Mapping[str, str]
     config: str
+
+    @property
+    def answers_first(self) -> bool:
+        """Whether the page begins with answers; a study without any has none."""
+        return bool(self.analyses or self.craving or self.endpoints)
 
 
 def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: Rows) -> ParticipantsSection:
@@ -305,14 +310,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
 
 def render(page: Page) -> str:
     """The page as text; every value is escaped, and a missing one is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(vars(page))
+    return templates.environment().get_template(TEMPLATE).render(vars(page), answers_first=page.answers_first)
 
 
 def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance: Provenance) -> None:

@@ -1,9 +1,9 @@
 """Numbers as a reader wants them, and tables as the page takes them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pharmasl.figures.numerals import MISSING, Number, number, p_text
 
@@ -93,6 +93,10 @@ class Table:
         Columns of words, set to the left; all others are numbers.
     marked : set of int
         Rows to stand out.
+    links : mapping of int to str
+        Where the first cell of a row leads, from the page's folder.
+    file : str or None
+        The table's file in the results, from the page's folder.
     """
 
     caption: str
@@ -100,3 +104,5 @@ class Table:
     rows: Sequence[Sequence[str]]
     text: AbstractSet[int] = frozenset({0})
     marked: AbstractSet[int] = frozenset()
+    links: Mapping[int, str] = field(default_factory=dict)
+    file: str | None = None
