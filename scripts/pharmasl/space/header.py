@@ -17,6 +17,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from pharmasl.errors import FilePath, InputErrors
+from pharmasl.files import compression
 from pharmasl.space import orientation
 from pharmasl.space.header_problems import CONVERT, COPY_AGAIN, Problems, refusal
 
@@ -125,7 +126,7 @@ def content(path: FilePath) -> bytes:
     if not stored.startswith(_GZIP):
         return stored
     try:
-        return gzip.decompress(stored)
+        return compression.decompress(stored)
     except EOFError:
         raise refusal(
             path,
@@ -134,7 +135,7 @@ def content(path: FilePath) -> bytes:
             expected="a whole .nii.gz",
             fix=COPY_AGAIN,
         ) from None
-    except (zlib.error, gzip.BadGzipFile) as error:
+    except gzip.BadGzipFile as error:
         raise refusal(
             path, field="(whole file)", found=f"damaged: {error}", expected="a whole .nii.gz", fix=COPY_AGAIN
         ) from None
