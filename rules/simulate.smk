@@ -10,6 +10,7 @@ Needs the configuration's section simulate. Gives the dataset at bids_dir, what 
 once the workflow has run, a table of planted beside found.
 """
 
+import os
 import sys
 from copy import deepcopy
 from functools import partial
@@ -28,6 +29,7 @@ try:
     from pharmasl.simulate.virtual_trial import CONDITIONS
     from pharmasl.study import configuration, schemas
     from pharmasl.study.settings import plain, read
+    from pharmasl.workflow import closing, failures
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
@@ -83,9 +85,22 @@ ANSWERS = {
     )
 }
 
+COMPARISON = f"{Path(TRUTH).parent}/comparison"
+# With the logger of ./run, which says at the end how it went.
+OWN_LOGGERS = [each for each in workflow.logger_manager.get_log_handlers() if hasattr(each, "closes_with")]
+for each in OWN_LOGGERS:
+    demo_files = closing.Demo(f"{TRUTH}/logs", f"{COMPARISON}.tsv", f"{COMPARISON}.txt", SETTINGS.arms)
+    each.closes_with(partial(closing.closing_demo, OUTPUT, f"{OUTPUT}/report/index.html", demo_files))
+
 
 wildcard_constraints:
     subject=r"\d\d",
+
+
+onstart:
+    failures.forget(f"{TRUTH}/logs")
+    if OWN_LOGGERS and workflow.local_exec:
+        os.environ[failures.REPORTED] = "1"
 
 
 rule trial:
@@ -172,8 +187,8 @@ rule simulate_participant:
 
 rule comparison:
     input:
-        table=f"{Path(TRUTH).parent}/comparison.tsv",
-        text=f"{Path(TRUTH).parent}/comparison.txt",
+        table=f"{COMPARISON}.tsv",
+        text=f"{COMPARISON}.txt",
     message:
         "Compared: planted and found"
 
@@ -215,9 +230,9 @@ rule compare_truth:
             else []
         ),
     output:
-        table=f"{Path(TRUTH).parent}/comparison.tsv",
-        sidecar=f"{Path(TRUTH).parent}/comparison.json",
-        text=f"{Path(TRUTH).parent}/comparison.txt",
+        table=f"{COMPARISON}.tsv",
+        sidecar=f"{COMPARISON}.json",
+        text=f"{COMPARISON}.txt",
     log:
         f"{TRUTH}/logs/compare_truth.log",
     conda:

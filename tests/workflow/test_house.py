@@ -4,6 +4,7 @@ import ast
 import re
 
 from loading import ROOT, benchmark
+from pharmasl.workflow import stages
 
 house = benchmark("house")
 HERE = house.Checkout(ROOT)
@@ -97,3 +98,12 @@ def test_the_gates_of_the_linter_are_those_of_the_counter():
 
 def test_no_function_is_long():
     assert breaches(HERE.functions_by(house.length, 80)) == []
+
+
+def test_every_rule_with_a_script_has_a_stage_on_the_terminal_and_no_stage_has_another():
+    """A new rule gets its place in workflow/stages.py."""
+    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    rules = {name for path in files for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.MULTILINE)}
+    worked = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    assert set(stages.SECONDS) == rules & worked
+    assert rules - worked == stages.GATHERING

@@ -8,7 +8,7 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.simulate.comparison_table import Comparison, rounded
+from pharmasl.simulate.comparison_table import ASSOCIATION, RESTING, Comparison, rounded
 from pharmasl.simulate.planted_regions import REGIONS, Region
 from pharmasl.space import images, resample, transforms
 from pharmasl.study.settings import Arms, SessionPair
@@ -18,7 +18,6 @@ Index = tuple[np.intp, ...]
 
 # Distance (mm) from a planted centre within which a peak counts as found there.
 REACH = 20.0
-RESTING, ASSOCIATION = "resting CBF: group by time", "cue response: association with the dlPFC's change"
 
 
 def ordinary_least_squares(design: np.ndarray, data: np.ndarray) -> np.ndarray:

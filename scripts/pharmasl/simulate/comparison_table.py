@@ -29,6 +29,11 @@ COLUMNS: Columns = {
     "no test of the drug",
 }
 
+# The effects that the trial was made for, by the column ``effect``.
+RESTING = "resting CBF: group by time"
+ASSOCIATION = "cue response: association with the dlPFC's change"
+CRAVING = "cue-elicited craving: group by time"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

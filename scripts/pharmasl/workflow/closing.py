@@ -8,6 +8,8 @@ from pathlib import Path
 from pharmasl.errors import InputError, wrapped
 from pharmasl.files import blinding, tables
 from pharmasl.quality import flags
+from pharmasl.simulate import demo_answers
+from pharmasl.study.settings import Arms
 from pharmasl.workflow import failures
 
 # Scans of one kind that are listed; a table has all.
@@ -54,7 +56,7 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
         Lines without a line break at the end.
     """
     if ending.interrupted:
-        return f"Stopped after {ending.took}; what is done is kept. To go on: {ending.command}"
+        return _stopped(ending)
     reasons = failures.summary(f"{root}/logs").rstrip() if ending.failed else ""
     lines = [reasons, ""] if reasons else []
     with blinding.marking(blinded):
@@ -71,6 +73,69 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
     else:
         lines.append("Next: the same command without the name of a target makes the page.")
     return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The simulated trial's files.
+
+    Attributes
+    ----------
+    logs : str
+        The folder of the simulation's logs.
+    table, text : str
+        The comparison of what was planted with what was found.
+    arms : settings.Arms
+    """
+
+    logs: str
+    table: str
+    text: str
+    arms: Arms
+
+
+def closing_demo(root: str, page: str, demo: Demo, ending: Ending) -> str:
+    """The last words of the demo, or of its simulation where that did not end well.
+
+    Parameters
+    ----------
+    root : str
+        The results' folder.
+    page : str
+    demo : Demo
+    ending : Ending
+
+    Returns
+    -------
+    str
+        The trial's three answers, where the page is and where all comparisons.
+    """
+    if ending.interrupted:
+        return _stopped(ending)
+    if ending.failed:
+        reasons = failures.summary(demo.logs).rstrip()
+        return "\n".join(
+            [*([reasons, ""] if reasons else []), f"Not complete, after {ending.took}. To go on: {ending.command}"]
+        )
+    if not Path(demo.table).exists():
+        return f"Simulated in {ending.took}."
+    numbered = enumerate(demo_answers.answers(demo.table, demo.arms), 1)
+    return "\n".join(
+        [
+            f"Done in {ending.took}: a trial was simulated, analysed, and compared with what had been planted.",
+            "",
+            *(wrapped(f" {number}. {sentence}") for number, sentence in numbered),
+            "",
+            *scan_lines(f"{root}/quality/scans.tsv"),
+            f"Page: {os.path.abspath(page)}",
+            f"All comparisons: {os.path.abspath(demo.text)}",
+            "Next: open the page; then your own study, as README.md describes.",
+        ]
+    )
+
+
+def _stopped(ending: Ending) -> str:
+    return f"Stopped after {ending.took}; what is done is kept. To go on: {ending.command}"
 
 
 def scan_lines(path: str) -> list[str]:

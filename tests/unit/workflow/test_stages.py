@@ -1,18 +1,4 @@
-import re
-
-from loading import ROOT
 from pharmasl.workflow import stages
-
-
-def rules():
-    files = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
-    return {name for path in files for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.MULTILINE)}
-
-
-def test_every_rule_with_a_script_has_a_stage_and_no_stage_has_another():
-    worked = {path.stem for path in (ROOT / "scripts").glob("*.py")}
-    assert set(stages.SECONDS) == rules() & worked
-    assert rules() - worked == stages.GATHERING
 
 
 def test_a_rule_is_in_one_stage():
