@@ -122,6 +122,7 @@ for each in OWN_LOGGERS:
 wildcard_constraints:
     anat=TARGETS.stems("anat"),
     scan=TARGETS.stems("perf"),
+    scan_name=bids.scan_name_pattern(),
     visit=TARGETS.stems("contrasts"),
     contrast=TARGETS.pattern(SETTINGS.contrasts),
     analysis=TARGETS.pattern(SETTINGS.analyses),

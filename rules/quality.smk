@@ -1,6 +1,6 @@
 """Quality: what each scan is worth.
 
-Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one picture per scan, and a table and
+Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one page per scan, and a table and
 figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
 """
 
@@ -24,7 +24,6 @@ rule scan_quality:
     output:
         table=scan("cbf", ".tsv", desc="qualitycontrol"),
         sidecar=scan("cbf", ".json", desc="qualitycontrol"),
-        figure=scan("cbf", ".png", desc="qualitycontrol"),
     log:
         log_of("scan_quality", "{scan}"),
     benchmark:
@@ -69,3 +68,52 @@ rule study_quality:
         "Gathering the quality of all scans"
     script:
         "../scripts/study_quality.py"
+
+
+rule scan_page:
+    input:
+        quality=per("scan_name", TARGETS.page_file, rules.scan_quality.output.table),
+        sidecar=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.sidecar),
+        series=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.preproc),
+        m0=raw(per("scan_name", TARGETS.of_page, TARGETS.m0)),
+        m0_motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.m0_motion),
+        cbf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.cbf),
+        brain_mask=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.brain_mask),
+        gm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.gm),
+        wm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.wm),
+        csf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.csf),
+        att=per("scan_name", TARGETS.page_transit_files, [rules.fit_perfusion.output.att]),
+        repeats=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.repeats),
+        confounds=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.confounds),
+        aslref=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.aslref),
+        registration=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.registration),
+        coregistration=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.coregistration),
+        t1w=per("scan_name", TARGETS.page_file, rules.prepare_anatomy.output.preproc),
+        t1w_mask=per("scan_name", TARGETS.page_file, rules.prepare_anatomy.output.mask),
+        template_t1w=per("scan_name", TARGETS.page_file, rules.segment_anatomy.output.template_t1w),
+        template_cbf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.template_cbf),
+        reference=rules.template.output.t1w,
+        reference_mask=rules.template.output.mask,
+        reference_gm=rules.template.output.gm,
+    output:
+        page=PATHS.scan_page("{scan_name}"),
+    log:
+        log_of("scan_page", "{scan_name}"),
+    benchmark:
+        benchmark_of("scan_page", "{scan_name}")
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        acquisition=per("scan_name", TARGETS.of_page, TARGETS.acquisition),
+        m0=content_of(per("scan_name", TARGETS.of_page, TARGETS.m0)),
+        assumed=per("scan_name", TARGETS.of_page, TARGETS.is_assumed),
+        bands=plain(SETTINGS.quality)["bands"],
+        code=code("scan_page"),
+    message:
+        "Writing the page of the scan: {wildcards.scan_name}"
+    script:
+        "../scripts/scan_page.py"

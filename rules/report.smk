@@ -130,7 +130,8 @@ rule report:
         quality=rules.study_quality.output.table,
         quality_exclusions=rules.study_quality.output.exclusions,
         quality_figure=rules.study_quality.output.figure,
-        scan_figures=TARGETS.scan_files(rules.scan_quality.output.figure),
+        # The page links to them.
+        scan_pages=TARGETS.scan_pages(),
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
         contrasts=TARGETS.contrasts(),
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),

@@ -1,4 +1,4 @@
-"""Measure the quality of one scan and draw its picture."""
+"""Measure the quality of one scan and judge it."""
 
 from dataclasses import fields
 
@@ -12,7 +12,6 @@ def main(snakemake):
     params = snakemake.params
     assessment.assess(
         snakemake.output.table,
-        snakemake.output.figure,
         scan=settings.build(assessment.ScanLabel, params.scan),
         files=QualityFiles(**{field.name: getattr(snakemake.input, field.name) for field in fields(QualityFiles)}),
         rules=settings.build(settings.ScanRules, params.rules),

@@ -30,7 +30,13 @@ def jobs(plan):
 
 def test_the_model_studys_plan_is_complete(plan):
     counts = jobs(plan)
-    assert counts["align_perfusion"] == counts["quantify_perfusion"] == counts["scan_quality"] == SCANS
+    assert (
+        counts["align_perfusion"]
+        == counts["quantify_perfusion"]
+        == counts["scan_quality"]
+        == counts["scan_page"]
+        == SCANS
+    )
     assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 43
     assert counts["session_contrast"] == 43 * 2 * 2
     assert counts["group_statistics"] == counts["cluster_table"] == counts["region_models"] == 3

@@ -251,9 +251,16 @@ SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
 # From contrast maps on.
 MAPS = together(GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "global_values": 1, "study_quality": 1})
 ANATOMY = {"prepare_anatomy": 1, "normalise_anatomy": 1, "segment_anatomy": 1}
-SCANS = {"align_perfusion": 6, "quantify_perfusion": 6, "scan_quality": 6, "session_contrast": 4}
+SCANS = {"align_perfusion": 6, "quantify_perfusion": 6, "scan_quality": 6, "scan_page": 6, "session_contrast": 4}
 # A scan at rest takes part in rest_interaction and in the seed, not in cue_interaction.
-REST = {"scan_quality": 1, "session_contrast": 1, "group_statistics": 2, "cluster_table": 2, "group_figure": 2}
+REST = {
+    "scan_quality": 1,
+    "scan_page": 1,
+    "session_contrast": 1,
+    "group_statistics": 2,
+    "cluster_table": 2,
+    "group_figure": 2,
+}
 ALL = 6 * PARTICIPANTS
 
 CHANGES = {
@@ -301,7 +308,10 @@ CHANGES = {
     "the arms exchanged": (arms_exchanged, together(GROUP, SCORES)),
     "smoothing": (
         set_to("perfusion", "smoothing_fwhm", value=4),
-        together(MAPS, {"quantify_perfusion": ALL, "scan_quality": ALL, "session_contrast": 4 * PARTICIPANTS}),
+        together(
+            MAPS,
+            {"quantify_perfusion": ALL, "scan_quality": ALL, "scan_page": ALL, "session_contrast": 4 * PARTICIPANTS},
+        ),
     ),
     "permutations": (set_to("inference", "permutations", value=500), GROUP),
     "alpha": (set_to("inference", "alpha", value=0.01), GROUP),
@@ -318,7 +328,7 @@ CHANGES = {
         set_to(
             "perfusion", "override", value=[{"where": {"participant": "01"}, "fields": {"LabelingEfficiency": 0.7}}]
         ),
-        together(MAPS, TABLES, {"quantify_perfusion": 6, "scan_quality": 6, "session_contrast": 4}),
+        together(MAPS, TABLES, {"quantify_perfusion": 6, "scan_quality": 6, "scan_page": 6, "session_contrast": 4}),
     ),
     "a scan excluded by name": (
         set_to("quality", "exclude_scans", value={"sub-01_ses-T1_acq-rest": "seen"}),
@@ -329,7 +339,7 @@ CHANGES = {
         together(
             MAPS,
             {"template": 1, "roi_mask": 3, "normalise_anatomy": PARTICIPANTS, "segment_anatomy": PARTICIPANTS},
-            {"align_perfusion": ALL, "quantify_perfusion": ALL, "scan_quality": ALL},
+            {"align_perfusion": ALL, "quantify_perfusion": ALL, "scan_quality": ALL, "scan_page": ALL},
             {"session_contrast": 4 * PARTICIPANTS},
         ),
     ),

@@ -354,6 +354,11 @@ def stem_pattern(datatype: str) -> str:
     return f"sub-{label}/(?:ses-{label}/)?{datatype}/sub-{label}(?:_(?:{entities})-{label})*"
 
 
+def scan_name_pattern() -> str:
+    """A regular expression that matches the names of scans: stems without their folders."""
+    return stem_pattern("perf").rpartition("/")[2]
+
+
 def derivative(root: str, prefix: str, suffix: str, extension: str | None = None, **entities: str) -> str:
     """The path of an output.
 

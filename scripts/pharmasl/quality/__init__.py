@@ -1,1 +1,1 @@
-"""Quality of the scans: one row and one picture per scan, one table per study; which scans are usable."""
+"""Quality of the scans: one row per scan, one table per study; which scans are usable."""

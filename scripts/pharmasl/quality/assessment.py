@@ -1,15 +1,14 @@
-"""The quality of one scan: a table of one row and a picture."""
+"""The quality of one scan: a table of one row."""
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.quality import flags, implausible, judgement, measure_columns, scan_maps, scan_picture
+from pharmasl.quality import flags, implausible, judgement, measure_columns, scan_maps
 from pharmasl.quality.metrics import scan_metrics
-from pharmasl.quality.scan_slices import Slices
 from pharmasl.study.settings import ScanRules
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ def _number(value: float | None) -> float:
 
 def assess(
     table_path: FilePath,
-    figure_path: FilePath,
     *,
     scan: ScanLabel,
     files: scan_maps.QualityFiles,
@@ -48,12 +46,12 @@ def assess(
     own_exclusion: str | None = None,
     own_acceptance: str | None = None,
 ) -> None:
-    """Measure one scan, flag what lies outside the bands, judge whether it is usable and draw its picture.
+    """Measure one scan, flag what lies outside the bands, and judge whether it is usable.
 
     Parameters
     ----------
-    table_path, figure_path : path-like
-        Written: TSV of one row with its JSON sidecar, and PNG.
+    table_path : path-like
+        Written: TSV of one row with its JSON sidecar.
     scan : ScanLabel
     files : QualityFiles
     rules : ScanRules
@@ -86,19 +84,17 @@ def assess(
         accepted=own_acceptance,
         without_result=implausible.is_without_result(measures),
     )
-    log.info("%s: %s", scan.scan, "; ".join(scan_picture.verdict_lines(verdict, findings.flags)))
-    scan_picture.draw(
-        figure_path,
-        heading=scan_picture.heading(scan.participant_id, scan.session_id, scan.condition),
-        measures=measures,
-        flags=findings.flags,
-        verdict=verdict,
-        native=Slices(native.cbf, native.brain, native.gm, native.affine),
-        template=Slices(template.cbf, template.brain, template.gm, template.affine),
-        displacement=motion.displacement,
-        pair_cbf=scan_picture.pair_means(native, repeats.kept),
-    )
+    log.info("%s: %s", scan.scan, "; ".join(_words(verdict, findings.flags)))
     _write_row(table_path, scan, measures, findings, verdict)
+
+
+def _words(verdict: judgement.Verdict, raised: Sequence[str]) -> list[str]:
+    """The verdict and the flags, for the log."""
+    words = [f"excluded: {'; '.join(verdict.reasons)}"] if verdict.reasons else []
+    if verdict.accepted:
+        overruled = f" (in spite of: {'; '.join(verdict.overruled)})" if verdict.overruled else ""
+        words.append(f"accepted by hand: {verdict.accepted}{overruled}")
+    return [*words, f"flagged: {', '.join(map(flags.describe, raised))}" if raised else "no flags"]
 
 
 def _write_row(

@@ -164,7 +164,6 @@ def _quality(files: ReportFiles, settings: Settings, people: Rows) -> QualitySec
         tables.read_table(files.quality),
         people,
         figure=files.quality_figure,
-        scan_figures=files.scan_figures,
         rules=settings.quality,
         arms=settings.arms,
     )

@@ -15,7 +15,7 @@ from pharmasl.report.words import Table, count, fixed, short, upper
 from pharmasl.study.settings import Arms, QualityRules
 
 SUMMARY = (*MEASURES, "pairs_used")
-SHOWN_OPEN = 2  # scans whose pictures stand open on the page
+SHOWN_OPEN = 2  # scans that stand open on the page
 # Measures shown with one decimal.
 _COARSE = ("gm_cbf", "gm_cbf_z", "wm_cbf", "dvars_mean")
 
@@ -132,15 +132,16 @@ def global_cbf(rows: Sequence[Row], people: Sequence[Row], arms: Arms | None) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanPicture:
-    """The picture of a scan.
+class ScanLink:
+    """A scan and its page.
 
     Attributes
     ----------
     participant, name : str
     flags : sequence of str
         Its flags and the reasons for which it is excluded or accepted, in words.
-    image : str
+    page : str
+        Address of its page, from the study's.
     open : bool
         Whether it stands open on the page.
     """
@@ -148,7 +149,7 @@ class ScanPicture:
     participant: str
     name: str
     flags: Sequence[str]
-    image: str
+    page: str
     open: bool
 
 
@@ -163,9 +164,9 @@ class QualitySection:
     sentences : sequence of str
     summary, global_cbf, every : Table
     figure : str or None
-        All measures; None of a study of so few scans that their pictures stand open.
-    apart : sequence of ScanPicture
-        Pictures beside their flags.
+        All measures; None of a study of a scan or two.
+    apart : sequence of ScanLink
+        Those with flags or a reason.
     rest : Mapping
         The others, folded away, by participant.
     """
@@ -176,8 +177,8 @@ class QualitySection:
     global_cbf: Table
     every: Table
     figure: str | None
-    apart: Sequence[ScanPicture]
-    rest: Mapping[str, Sequence[ScanPicture]]
+    apart: Sequence[ScanLink]
+    rest: Mapping[str, Sequence[ScanLink]]
 
 
 def section(
@@ -185,7 +186,6 @@ def section(
     people: Sequence[Row],
     *,
     figure: FilePath,
-    scan_figures: Sequence[FilePath],
     rules: QualityRules,
     arms: Arms | None,
 ) -> QualitySection:
@@ -196,8 +196,6 @@ def section(
     rows, people : sequence of Row
         The study's quality table and participants.
     figure : path-like
-    scan_figures : sequence of path-like
-        In the order of the rows.
     rules : QualityRules
     arms : Arms or None
 
@@ -207,18 +205,18 @@ def section(
     """
     bands = flags.resolve(rules.bands)
     shown = [
-        ScanPicture(
+        ScanLink(
             participant=row["participant_id"],
             name=scan_name(row),
             flags=reasons(row) + [flags.describe(flag) for flag in flags_of(row)],
-            image=pictures.compact(path),
+            page=f"scans/{row['scan']}.html",
             open=len(rows) <= SHOWN_OPEN,
         )
-        for row, path in zip(rows, scan_figures)
+        for row in rows
     ]
-    # A flagged scan's picture stands beside its flags; the others are folded away, participant by participant.
+    # A flagged scan stands beside its flags; the others are folded away, participant by participant.
     apart = [scan for scan in shown if scan.flags or scan.open]
-    rest: dict[str, list[ScanPicture]] = {}
+    rest: dict[str, list[ScanLink]] = {}
     for scan in shown:
         if scan not in apart:
             rest.setdefault(scan.participant, []).append(scan)

@@ -21,8 +21,8 @@ class ReportFiles:
         ``flow.tsv`` and its picture.
     quality, quality_exclusions, quality_figure : path-like
         The quality of all scans, those excluded for it, and the picture of all measures.
-    scan_figures, cbf_sidecars : sequence of path-like
-        The picture and the ``_cbf.json`` of each scan.
+    cbf_sidecars : sequence of path-like
+        The ``_cbf.json`` of each scan.
     analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
     analyses_regions, analyses_parcels, analyses_region_figures : sequence of path-like
@@ -57,7 +57,6 @@ class ReportFiles:
     quality: FilePath
     quality_exclusions: FilePath
     quality_figure: FilePath
-    scan_figures: Sequence[FilePath]
     cbf_sidecars: Sequence[FilePath]
     analyses_tables: Sequence[FilePath]
     analyses_inference: Sequence[FilePath]

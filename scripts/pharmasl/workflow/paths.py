@@ -65,6 +65,10 @@ class Paths:
         """The report."""
         return f"{self.root}/report/index.html"
 
+    def scan_page(self, name: str) -> str:
+        """The page of a scan, by its name."""
+        return f"{self.root}/report/scans/{name}.html"
+
     @property
     def allocation_log(self) -> str:
         """The record of when the trial's own allocation was used."""

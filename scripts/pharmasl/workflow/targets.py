@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pharmasl.errors import did_you_mean, similar
@@ -42,6 +42,7 @@ class Targets:
         self.study, self.settings, self.paths = study, study.settings, paths
         self._scans: _Known[Scan] = _Known(study.scans)
         self._t1w: _Known[tuple[str, ...]] = _Known(study.t1w)
+        self._stems: _Known[str] = _Known({scan.name: stem for stem, scan in study.scans.items()})
         self._visits: _Known[tuple[str, str | None]] = _Known(
             {study.visit_stem(visit): visit for visit in study.visits}
         )
@@ -157,6 +158,26 @@ class Targets:
     def scan_files(self, pattern: str) -> list[str]:
         """A pattern with ``{scan}`` for every scan, in order."""
         return self.filled(pattern, "scan", self.study.scans)
+
+    # Pages of scans, which go by the scans' names
+
+    def of_page(self, function: Callable[[str], Value], name: str) -> Value:
+        """What a function of a scan's stem gives, by the scan's name."""
+        return function(self._stems[name])
+
+    def page_file(self, pattern: str, name: str) -> str:
+        """A file of a scan or of the anatomy that it uses, from a pattern with ``{scan}`` or ``{anat}``."""
+        stem = self._stems[name]
+        return self.anatomy_file(pattern.replace("{scan}", stem), stem)
+
+    def page_transit_files(self, patterns: Sequence[str], name: str) -> list[str]:
+        """The files of a scan's arterial transit time, from patterns with ``{scan}``; none of a single delay."""
+        stem = self._stems[name]
+        return [pattern.replace("{scan}", stem) for pattern in patterns if self._scans[stem].acquisition.several_delays]
+
+    def scan_pages(self) -> list[str]:
+        """The pages of all scans, in order."""
+        return [self.paths.scan_page(scan.name) for scan in self.study.scans.values()]
 
     # Visits and their contrasts
 

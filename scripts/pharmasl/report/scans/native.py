@@ -1,0 +1,199 @@
+"""A scan on its own grid, as the page shows it: what was acquired, CBF, transit time, and how they change over the repeats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from pharmasl.files import tables
+from pharmasl.report.scans import pictures, sampling, series, tiles
+from pharmasl.report.scans.scan_files import ScanFiles
+from pharmasl.space import images, transforms
+
+SLICES = 15  # of the CBF map
+FEW = 5  # of each acquired image
+TISSUE_EDGE = 0.5  # share of a tissue at its outline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Slices of one image.
+
+    Attributes
+    ----------
+    title : str
+    alt : str
+    note : str
+    tiles : list of Tile
+    scale : Scale or None
+        Of the colour bar; None where the grey scale has no unit.
+    """
+
+    title: str
+    alt: str
+    note: str
+    tiles: list[tiles.Tile]
+    scale: pictures.Scale | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """A scan on its own grid; axes run right, anterior and superior.
+
+    Attributes
+    ----------
+    series : ndarray of shape (X, Y, Z, V)
+    cbf : ndarray of shape (X, Y, Z)
+    brain : ndarray of bool, shape (X, Y, Z)
+    tissues : mapping of str to ndarray of shape (X, Y, Z)
+        Shares of GM, WM and CSF.
+    m0 : ndarray of shape (X, Y, Z) or None
+    att : ndarray of shape (X, Y, Z) or None
+        Seconds.
+    shown : Axial
+    """
+
+    series: np.ndarray
+    cbf: np.ndarray
+    brain: np.ndarray
+    tissues: Mapping[str, np.ndarray]
+    m0: np.ndarray | None
+    att: np.ndarray | None
+    shown: tiles.Axial
+
+    @property
+    def few(self) -> list[int]:
+        """Places of the slices of each acquired image."""
+        number = len(self.shown.levels)
+        return sorted(
+            {round(place) for place in np.linspace(number * 0.15, number * 0.85, FEW).tolist() if place < number}
+        )
+
+    @property
+    def definitions(self) -> Markup:
+        """The outlines of all tiles."""
+        return self.shown.definitions
+
+
+def read(files: ScanFiles, acquisition: Mapping[str, Any]) -> Native:
+    """Read a scan's images on its own grid.
+
+    Parameters
+    ----------
+    files : ScanFiles
+    acquisition : mapping
+        As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
+    """
+    data, affine = images.load(files.series)
+    data = data if data.ndim == 4 else data[..., np.newaxis]
+    m0 = _m0(files, acquisition, data, affine)
+    brain, zooms = tiles.to_ras(images.load(files.brain_mask).data > 0.5, affine)
+    tissues = {
+        name: tiles.to_ras(images.load(path).data, affine)[0]
+        for name, path in zip(series.TISSUES, (files.gm, files.wm, files.csf))
+    }
+    masks = {"brain": brain} | {name.lower(): brain & (tissues[name] > TISSUE_EDGE) for name in ("GM", "WM")}
+    return Native(
+        series=tiles.to_ras(data, affine)[0],
+        cbf=tiles.to_ras(images.load(files.cbf).data, affine)[0],
+        brain=brain,
+        tissues=tissues,
+        m0=None if m0 is None else tiles.to_ras(m0, affine)[0],
+        att=tiles.to_ras(images.load(files.att[0]).data, affine)[0] if files.att else None,
+        shown=tiles.axial(brain, masks, zooms, count=SLICES, prefix="n"),
+    )
+
+
+def _m0(files: ScanFiles, acquisition: Mapping[str, Any], data: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
+    """M0 on the scan's grid, uncorrected: (X, Y, Z); None where there is no image of it."""
+    if files.m0:
+        own, own_affine = images.load(files.m0[0])
+        own = own.reshape((*own.shape[:3], -1))
+        points = transforms.points(images.Grid(data.shape[:3], affine))
+        matrix = transforms.read_affines(files.m0_motion)[0]
+        return sampling.sample(own.mean(axis=3), own_affine, points, matrix)
+    volumes = [number for number, kind in enumerate(acquisition["volume_types"]) if kind == "m0scan"]
+    return series.mean_of(data, volumes)
+
+
+def _volumes(acquisition: Mapping[str, Any], kind: str) -> list[int]:
+    return [number for number, own in enumerate(acquisition["volume_types"]) if own == kind]
+
+
+def acquired(native: Native, acquisition: Mapping[str, Any], repeats: series.RepeatRows) -> list[Panel]:
+    """Slices of M0, mean control, mean label and mean difference, those of them that the scan has."""
+    panels = []
+    means = {
+        "M0": ("The equilibrium magnetisation that CBF is scaled by, uncorrected.", native.m0),
+        "Mean control": ("", series.mean_of(native.series, _volumes(acquisition, "control"))),
+        "Mean label": ("", series.mean_of(native.series, _volumes(acquisition, "label"))),
+    }
+    for title, (note, volume) in means.items():
+        if volume is None:
+            continue
+        scale = pictures.windowed(volume, native.brain)
+        shown = native.shown.tiles(volume, scale, native.few)
+        panels.append(
+            Panel(title=title, alt=f"Axial slices of the {title[0].lower()}{title[1:]}", note=note, tiles=shown)
+        )
+    if "cbf" in acquisition["volume_types"]:
+        return panels
+    difference = series.differences(native.series, repeats)
+    if difference is not None:
+        shown = native.shown.tiles(difference, pictures.around_zero(difference, native.brain), native.few)
+        note = "Control minus label, over the repeats that pass. Middle grey is zero: cortex should be bright."
+        panels.append(Panel(title="deltaM", alt="Axial slices of the mean difference", note=note, tiles=shown))
+    return panels
+
+
+def per_delay(native: Native, repeats: series.RepeatRows) -> list[Panel]:
+    """Slices of the mean difference at each delay, on one grey scale; none where there is one delay."""
+    delays = np.unique(repeats.delays[np.isfinite(repeats.delays)])
+    if len(delays) < 2:
+        return []
+    means = {float(delay): series.differences(native.series, repeats, repeats.delays == delay) for delay in delays}
+    known = {delay: mean for delay, mean in means.items() if mean is not None}
+    scale = pictures.around_zero(np.stack(list(known.values())), np.stack([native.brain] * len(known)))
+    return [
+        Panel(
+            title=f"{delay:.3g} s",
+            alt=f"Axial slices of the mean difference at a delay of {delay:.3g} s",
+            note="",
+            tiles=native.shown.tiles(mean, scale, native.few),
+        )
+        for delay, mean in known.items()
+    ]
+
+
+def maps(native: Native) -> list[Panel]:
+    """Slices of CBF and, of several delays, of the arterial transit time."""
+    cbf = np.where(native.brain, native.cbf, np.nan)
+    panels = [
+        Panel(
+            title="CBF on the scan's own grid",
+            alt="Axial slices of CBF with the outlines of brain, grey and white matter",
+            note="",
+            tiles=native.shown.tiles(cbf, pictures.CBF),
+            scale=pictures.CBF,
+        )
+    ]
+    if native.att is not None:
+        att = np.where(native.brain, native.att, np.nan)
+        panels.append(
+            Panel(
+                title="Arterial transit time",
+                alt="Axial slices of the arterial transit time",
+                note="Where CBF is near zero, the transit time is not pinned down.",
+                tiles=native.shown.tiles(att, pictures.TRANSIT),
+                scale=pictures.TRANSIT,
+            )
+        )
+    return panels
+
+
+def confounds(files: ScanFiles) -> tuple[np.ndarray, np.ndarray]:
+    """Framewise displacement (mm) and DVARS (percent) of each volume: two ndarray of shape (V,)."""
+    rows = tables.read_table(files.confounds)
+    return series.column(rows, "framewise_displacement"), series.column(rows, "dvars")

@@ -1,0 +1,68 @@
+"""What the page of a scan is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pharmasl.errors import FilePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFiles:
+    """The files of a scan; paths.
+
+    Attributes
+    ----------
+    quality : path-like
+        Its row of the quality table.
+    sidecar : path-like
+        JSON of its CBF.
+    series : path-like
+        The realigned series.
+    m0 : sequence of path-like
+        The raw separate M0 image, or empty.
+    m0_motion : path-like
+        ITK affines: from the series' reference to each volume of M0.
+    cbf, brain_mask, gm, wm, csf : path-like
+        Images on the scan's own grid.
+    att : sequence of path-like
+        Arterial transit time on that grid and on the template's, of several delays; or empty.
+    repeats, confounds : path-like
+        Tables of the repeats and of the motion.
+    aslref : path-like
+        The image by which the scan was registered.
+    registration : path-like
+        JSON of the registration.
+    coregistration : path-like
+        ITK affine from the T1-weighted image to the series' reference.
+    t1w, t1w_mask : path-like
+        The anatomy on its own grid.
+    template_t1w : path-like
+        The anatomy on the template.
+    template_cbf : path-like
+    reference, reference_mask, reference_gm : path-like
+        The template's own T1-weighted image, brain mask and grey matter.
+    """
+
+    quality: FilePath
+    sidecar: FilePath
+    series: FilePath
+    m0: Sequence[FilePath]
+    m0_motion: FilePath
+    cbf: FilePath
+    brain_mask: FilePath
+    gm: FilePath
+    wm: FilePath
+    csf: FilePath
+    att: Sequence[FilePath]
+    repeats: FilePath
+    confounds: FilePath
+    aslref: FilePath
+    registration: FilePath
+    coregistration: FilePath
+    t1w: FilePath
+    t1w_mask: FilePath
+    template_t1w: FilePath
+    template_cbf: FilePath
+    reference: FilePath
+    reference_mask: FilePath
+    reference_gm: FilePath

@@ -1,0 +1,218 @@
+"""The page of one scan: what was acquired, what was made of it, how good it is, and what to do about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from pharmasl.errors import FilePath
+from pharmasl.files import tables
+from pharmasl.quality import flags
+from pharmasl.report import templates
+from pharmasl.report.scans import acquired, charts, native, numbers, over_time, overlays, pictures, series, tiles
+from pharmasl.report.scans import verdict as verdicts
+from pharmasl.report.scans.scan_files import ScanFiles
+from pharmasl.space import images, transforms
+
+HEIGHTS = (-40, -24, -8, 8, 24, 40, 56, 68)  # mm, of the template's slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """Two images that take turns.
+
+    Attributes
+    ----------
+    title, alt : str
+    names : tuple of str
+        Of the image below and above.
+    tiles : list of Tile
+    facts : list of (str, str)
+    """
+
+    title: str
+    alt: str
+    names: tuple[str, str]
+    tiles: list[tiles.Tile]
+    facts: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanPage:
+    """All that the page of a scan shows; the template reads these names."""
+
+    scan: str
+    heading: str
+    verdict: verdicts.VerdictBox
+    measures: list[numbers.Measure]
+    summary: str
+    m0: str
+    resolved: list[acquired.Row]
+    acquired: list[native.Panel]
+    delays: list[native.Panel]
+    delay_curve: charts.Chart | None
+    maps: list[native.Panel]
+    template: native.Panel
+    definitions: Sequence[Markup]
+    registrations: list[Registration]
+    assumed: bool
+    carpet: over_time.CarpetPlot | None
+    carpet_limit: float
+    motion: list[charts.Chart]
+    repeats: charts.Chart | None
+    left_out: list[tuple[str, str]]
+    histogram: charts.Chart | None
+
+
+def _heading(row: Mapping[str, Any]) -> str:
+    session = f"session {row['session_id']}" if row["session_id"] else None
+    return ", ".join(part for part in (row["participant_id"], session, row["condition"]) if part)
+
+
+def _template(files: ScanFiles) -> tuple[native.Panel, Markup]:
+    """CBF on the template, and the outlines of its tiles."""
+    cbf, affine = images.load(files.template_cbf)
+    cbf, zooms = tiles.to_ras(cbf, affine)
+    mask, grey = (
+        tiles.to_ras(images.load(path).data, affine)[0] for path in (files.reference_mask, files.reference_gm)
+    )
+    brain = mask > 0.5
+    # Along the third axis, which runs up, heights are those of the template's own axes.
+    start = np.linalg.inv(affine) @ np.array([[0.0, 0, height, 1] for height in HEIGHTS]).T
+    axis = int(np.argmax(np.abs(affine[2, :3])))
+    places = np.rint(start[axis]).astype(int)
+    if affine[2, axis] < 0:
+        places = images.grid(files.template_cbf).shape[axis] - 1 - places
+    pairs = [(height, int(place)) for height, place in zip(HEIGHTS, places) if 0 <= place < cbf.shape[2]]
+    shown = tiles.at_levels(
+        brain,
+        {"brain": brain, "gm": brain & (grey > native.TISSUE_EDGE)},
+        zooms,
+        levels=[place for _, place in pairs],
+        labels=[f"z = {height} mm".replace("-", "\u2212") for height, _ in pairs],
+        prefix="t",
+    )
+    panel = native.Panel(
+        title="CBF on the template",
+        alt="Axial slices of CBF on the template with the outlines of its brain and grey matter",
+        note="",
+        tiles=shown.tiles(np.where(cbf != 0, cbf, np.nan), pictures.CBF),
+        scale=pictures.CBF,
+    )
+    return panel, shown.definitions
+
+
+def _registrations(files: ScanFiles, assumed: bool) -> list[Registration]:
+    """The registrations, with what is known of the first."""
+    record = tables.read_json(files.registration)
+    to_scan = transforms.read_affines(files.coregistration)[0]
+    t1w, mask = images.load(files.t1w), images.load(files.t1w_mask)
+    anatomy = "template" if assumed else "T1w"
+    facts = [
+        (name, value)
+        for name, value in (
+            ("accepted", "yes" if record.get("Accepted") else f"no: {record.get('Reason') or 'no reason on record'}"),
+            ("registered by", record.get("Image")),
+            ("overlap of the brains", None if record.get("Overlap") is None else f"{record['Overlap']:.2f}"),
+            ("left and right", record.get("LeftRight")),
+        )
+        if value
+    ]
+    first = Registration(
+        title=f"Scan on the {anatomy}",
+        alt=f"Axial, coronal and sagittal slices of the {anatomy}, and the scan in the same planes",
+        names=(anatomy, "scan"),
+        tiles=overlays.flicker(
+            overlays.Image(volume=t1w),
+            overlays.Image(volume=images.load(files.aslref), matrix=to_scan),
+            brain=overlays.Image(volume=mask),
+            shown=overlays.planes(mask),
+        ),
+        facts=facts,
+    )
+    if assumed:
+        return [first]
+    template, mask = images.load(files.reference), images.load(files.reference_mask)
+    second = Registration(
+        title="T1w on the template",
+        alt="Axial, coronal and sagittal slices of the template, and the participant's T1w in the same planes",
+        names=("template", "T1w"),
+        tiles=overlays.flicker(
+            overlays.Image(volume=template),
+            overlays.Image(volume=images.load(files.template_t1w)),
+            brain=overlays.Image(volume=mask),
+            shown=overlays.planes(mask),
+        ),
+        facts=[],
+    )
+    return [first, second]
+
+
+def content(
+    files: ScanFiles,
+    *,
+    acquisition: Mapping[str, Any],
+    bands: Mapping[str, Sequence[float | None] | None],
+    assumed: bool,
+) -> ScanPage:
+    """Gather all that the page of a scan shows.
+
+    Parameters
+    ----------
+    files : ScanFiles
+    acquisition : mapping
+        As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
+    bands : mapping
+        The configuration's own bands.
+    assumed : bool
+        Whether the template is the scan's anatomy, for want of a T1-weighted image.
+    """
+    (row,) = tables.read_table(files.quality)
+    own = native.read(files, acquisition)
+    repeats = series.repeats(tables.read_table(files.repeats))
+    displacement, dvars = native.confounds(files)
+    resolved_bands = flags.resolve(bands)
+    carpet = series.carpet(own.series, own.tissues, own.brain, series.kinds(acquisition))
+    template, outlines = _template(files)
+    grid = images.grid(files.cbf)
+    return ScanPage(
+        scan=row["scan"],
+        heading=_heading(row),
+        verdict=verdicts.box(row),
+        measures=numbers.measures(row, resolved_bands, bands),
+        summary=acquired.summary(acquisition, grid.shape, grid.affine),
+        m0=acquired.m0_words(tables.read_json(files.sidecar)),
+        resolved=list(acquired.rows(acquisition)),
+        acquired=native.acquired(own, acquisition, repeats),
+        delays=native.per_delay(own, repeats),
+        delay_curve=over_time.delay_curve(own.series, own.brain & (own.tissues["GM"] > native.TISSUE_EDGE), repeats),
+        maps=native.maps(own),
+        template=template,
+        definitions=[own.definitions, outlines],
+        registrations=_registrations(files, assumed),
+        assumed=assumed,
+        carpet=over_time.carpet(carpet, repeats.volumes_out) if carpet else None,
+        carpet_limit=series.CARPET_LIMIT,
+        motion=over_time.motion(displacement, dvars, repeats.volumes_out, resolved_bands),
+        repeats=over_time.repeats(repeats),
+        left_out=over_time.left_out(repeats),
+        histogram=over_time.histogram(own.cbf, own.brain, own.tissues, row),
+    )
+
+
+def write(
+    output: FilePath,
+    files: ScanFiles,
+    *,
+    acquisition: Mapping[str, Any],
+    bands: Mapping[str, Sequence[float | None] | None],
+    assumed: bool,
+) -> None:
+    """Write the page of a scan as HTML; parameters as of :func:`content`."""
+    page = content(files, acquisition=acquisition, bands=bands, assumed=assumed)
+    Path(output).write_text(
+        templates.environment().get_template("scans/scan.html.j2").render(vars(page)), encoding="utf-8"
+    )

@@ -1,0 +1,171 @@
+"""The script that writes the page of a scan, on small made-up scans of every kind."""
+
+import re
+from dataclasses import asdict
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import pytest
+import scanned
+from loading import script
+
+VOID = {"meta", "link", "img", "input", "br"}
+
+
+class Parsed(HTMLParser):
+    """The elements and the words of a page; refuses elements that are not closed in order."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.elements, self.words, self.open = [], [], []
+        self.feed(self.source)
+        assert not self.open
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+
+def page(folder, *, assumed=False, bands=None, acquisition=None, **changes):
+    files = scanned.write(folder, **changes)
+    params = SimpleNamespace(
+        acquisition=acquisition or scanned.acquisition(changes.get("types", scanned.PAIRS)),
+        bands=bands or {},
+        assumed=assumed,
+    )
+    output = SimpleNamespace(page=folder / "page.html")
+    script("scan_page").main(SimpleNamespace(input=SimpleNamespace(**asdict(files)), output=output, params=params))
+    return Parsed(output.page)
+
+
+def test_the_page_shows_everything_of_a_scan_and_asks_for_nothing(tmp_path):
+    own = page(tmp_path)
+    for words in (
+        "sub-01, session T1, rest",
+        "Used: every measure is within its band",
+        "CBF on the scan's own grid",
+        "CBF on the template",
+        "Scan on the T1w",
+        "T1w on the template",
+        "Framewise displacement (mm)",
+        "M0 The equilibrium magnetisation",
+        "Mean control",
+        "deltaM Control minus label",
+        "9 volumes (1 M0, 4 control and 4 label)",
+        "PostLabelingDelay of",
+        "No repeat was left out.",
+    ):
+        assert words in own.text.replace("  ", " ") or re.search(words.replace(" ", ".*"), own.text), words
+    addresses = [
+        attributes.get("href") or attributes.get("src")
+        for tag, attributes in own.elements
+        if tag in ("image", "img", "link", "script", "a")
+    ]
+    links = [address for address in addresses if address and not address.startswith(("data:", "#"))]
+    assert links == ["../index.html", f"index.html#{scanned.NAME}"]
+    assert "http" not in re.sub(r"data:[^\"]*", "", own.source)
+    assert "jane" not in own.source
+    assert "/home" not in own.source
+    assert len(own.source) < 600_000
+
+
+def test_same_input_same_bytes(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert page(tmp_path / "a").source == page(tmp_path / "b").source
+
+
+def test_every_group_of_slices_has_words_and_outlines_that_are_there(tmp_path):
+    own = page(tmp_path)
+    groups = [attributes for _, attributes in own.elements if attributes.get("role") == "img"]
+    assert len(groups) >= 10
+    assert all(len(attributes["aria-label"]) > 15 for attributes in groups)
+    names = {attributes.get("id") for _, attributes in own.elements}
+    used = {attributes["href"][1:] for tag, attributes in own.elements if tag == "use"}
+    assert used
+    assert used <= names
+
+
+@pytest.mark.parametrize(
+    ("types", "there", "absent"),
+    [
+        (["deltam"] * 4, ["deltaM"], ["Mean control", "Mean label"]),
+        (["cbf"] * 3, ["3 CBF"], ["Mean control", "deltaM Control"]),
+        (["cbf"], ["nothing to compare over time"], ["change from the mean of its kind"]),
+        (["control", "label"], ["nothing to compare over time"], ["M0 The equilibrium"]),
+    ],
+)
+def test_series_of_every_kind(tmp_path, types, there, absent):
+    text = page(tmp_path, types=types).text
+    assert all(words in text for words in there)
+    assert not any(words in text for words in absent)
+
+
+def test_several_delays_show_each_and_the_transit_time(tmp_path):
+    types = ["m0scan"] + ["control", "label"] * 4
+    delays = [None, *(delay for delay in (1.0, 1.0, 2.0, 2.0) for _ in range(2))]
+    known = scanned.acquisition(types, delay=delays)
+    text = page(tmp_path, types=types, delays=[1.0, 1.0, 2.0, 2.0], att=True, acquisition=known).text
+    for words in ("Arterial transit time", "deltaM at each delay", "deltaM in grey matter by delay", "1, 2 s"):
+        assert words in text
+
+
+def test_a_separate_m0_and_an_assumed_anatomy(tmp_path):
+    text = page(tmp_path, types=["control", "label"] * 3, m0=True, assumed=True).text
+    assert "M0 L R" in text
+    assert "There is no T1-weighted image" in text
+    assert "Scan on the template" in text
+    assert "T1w on the template" not in text
+
+
+def test_repeats_left_out_are_hatched_and_listed(tmp_path):
+    own = page(tmp_path, passed=[1, 0, 1, 1])
+    assert "Repeats left out (hatched above) Repeat Why 2 motion: 2 mm" in own.text
+    # Carpet, displacement and DVARS, two volumes each.
+    assert sum(attributes.get("class") == "out" for tag, attributes in own.elements if tag == "rect") == 6
+
+
+def test_an_excluded_scan_says_why_and_how_to_overrule(tmp_path):
+    row = scanned.quality_row(
+        usable="no",
+        exclusion_reason="M0 <dark>; few repeats",
+        flags="fd_mean:high,template_correlation:missing",
+        fd_mean=0.9,
+        template_correlation=None,
+    )
+    own = page(tmp_path, row=row)
+    assert "Excluded M0 <dark> few repeats" in own.text
+    assert "M0 <dark>" not in own.source
+    assert f"accept_scans: {scanned.NAME}:" in own.text
+    assert "0.90 mm (high) at most 0.5 mm" in own.text
+    assert "The head moved throughout." in own.text
+    assert "n/a (missing) at least 0.3" in own.text
+    nothing = scanned.quality_row(usable="no", exclusion_reason="no CBF is known in grey matter", gm_cbf=None)
+    nothing["implausible"] = nothing["exclusion_reason"]
+    own = page(tmp_path, row=nothing)
+    assert "nobody can accept it" in own.text
+    assert "accept_scans" not in own.text
+
+
+def test_a_scan_accepted_by_hand_says_what_was_overruled(tmp_path):
+    row = scanned.quality_row(accepted_by_hand="seen", overruled="M0 dark")
+    text = page(tmp_path, row=row).text
+    assert "Used, accepted by hand: seen overruled: M0 dark" in text
+
+
+def test_a_band_of_the_configuration_is_named_as_such(tmp_path):
+    text = page(tmp_path, bands={"fd_mean": [None, 0.3]}).text
+    assert "0.20 mm at most 0.3 mm the configuration" in text
