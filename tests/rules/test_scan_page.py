@@ -76,7 +76,7 @@ def test_the_page_shows_everything_of_a_scan_and_asks_for_nothing(tmp_path):
     ]
     links = [address for address in addresses if address and not address.startswith(("data:", "#"))]
     assert links == ["../index.html", f"index.html#{scanned.NAME}"]
-    assert "http" not in re.sub(r"data:[^\"]*", "", own.source)
+    assert "://" not in own.source
     assert "jane" not in own.source
     assert "/home" not in own.source
     assert len(own.source) < 600_000
