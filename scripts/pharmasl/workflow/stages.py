@@ -60,7 +60,9 @@ STAGES = (
         {"align_perfusion": 9, "quantify_perfusion": 7, "fit_perfusion": 20},
         counted=("quantify_perfusion", "fit_perfusion"),
     ),
-    Stage("Quality", "scan", "scans", {"scan_quality": 2, "study_quality": 1}, counted=("scan_quality",)),
+    Stage(
+        "Quality", "scan", "scans", {"scan_quality": 2, "scan_page": 1, "study_quality": 1}, counted=("scan_quality",)
+    ),
     Stage(
         "Contrasts",
         "step",

@@ -2,26 +2,26 @@
 
 import numpy as np
 import pytest
-from pharmasl.report.scans import charts, overlays, pictures, sampling, tiles
+from pharmasl.report.scans import charts, overlays, sampling, tiles, voxel_pictures
 from pharmasl.space.images import Volume
 
 
 def test_colour_map_is_inferno():
     matplotlib = pytest.importorskip("matplotlib")
     reference = 255 * matplotlib.colormaps["inferno"](np.arange(256))[:, :3]
-    assert np.abs(pictures.INFERNO - reference).max() <= 2
+    assert np.abs(voxel_pictures.INFERNO - reference).max() <= 2
 
 
 def test_colours_are_clipped_and_missing_is_black():
-    found = pictures.CBF.pixels(np.array([[-20.0, 0, 100, 300, np.nan]]))[0]
-    assert (found[0] == pictures.INFERNO[0]).all()
-    assert (found[2] == pictures.INFERNO[255]).all()
-    assert (found[3] == pictures.INFERNO[255]).all()
+    found = voxel_pictures.CBF.pixels(np.array([[-20.0, 0, 100, 300, np.nan]]))[0]
+    assert (found[0] == voxel_pictures.INFERNO[0]).all()
+    assert (found[2] == voxel_pictures.INFERNO[255]).all()
+    assert (found[3] == voxel_pictures.INFERNO[255]).all()
     assert (found[4] == 0).all()
 
 
 def test_zero_is_the_middle_of_the_scale_of_differences():
-    scale = pictures.around_zero(np.array([-4.0, 1, 2, 100]), np.array([True, True, True, False]))
+    scale = voxel_pictures.around_zero(np.array([-4.0, 1, 2, 100]), np.array([True, True, True, False]))
     low, middle, high = scale.pixels(np.array([[-10.0, 0, 10]]))[0]
     assert (low, high) == (0, 255)
     assert abs(int(middle) - 127) <= 1

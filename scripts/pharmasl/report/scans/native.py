@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pharmasl.files import tables
-from pharmasl.report.scans import pictures, sampling, series, tiles
+from pharmasl.report.scans import sampling, scan_series, tiles, voxel_pictures
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
 
@@ -35,7 +35,7 @@ class Panel:
     alt: str
     note: str
     tiles: list[tiles.Tile]
-    scale: pictures.Scale | None = None
+    scale: voxel_pictures.Scale | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def read(files: ScanFiles, acquisition: Mapping[str, Any]) -> Native:
     brain, zooms = tiles.to_ras(images.load(files.brain_mask).data > 0.5, affine)
     tissues = {
         name: tiles.to_ras(images.load(path).data, affine)[0]
-        for name, path in zip(series.TISSUES, (files.gm, files.wm, files.csf))
+        for name, path in zip(scan_series.TISSUES, (files.gm, files.wm, files.csf))
     }
     masks = {"brain": brain} | {name.lower(): brain & (tissues[name] > TISSUE_EDGE) for name in ("GM", "WM")}
     return Native(
@@ -115,47 +115,47 @@ def _m0(files: ScanFiles, acquisition: Mapping[str, Any], data: np.ndarray, affi
         matrix = transforms.read_affines(files.m0_motion)[0]
         return sampling.sample(own.mean(axis=3), own_affine, points, matrix)
     volumes = [number for number, kind in enumerate(acquisition["volume_types"]) if kind == "m0scan"]
-    return series.mean_of(data, volumes)
+    return scan_series.mean_of(data, volumes)
 
 
 def _volumes(acquisition: Mapping[str, Any], kind: str) -> list[int]:
     return [number for number, own in enumerate(acquisition["volume_types"]) if own == kind]
 
 
-def acquired(native: Native, acquisition: Mapping[str, Any], repeats: series.RepeatRows) -> list[Panel]:
+def acquired(native: Native, acquisition: Mapping[str, Any], repeats: scan_series.RepeatRows) -> list[Panel]:
     """Slices of M0, mean control, mean label and mean difference, those of them that the scan has."""
     panels = []
     means = {
         "M0": ("The equilibrium magnetisation that CBF is scaled by, uncorrected.", native.m0),
-        "Mean control": ("", series.mean_of(native.series, _volumes(acquisition, "control"))),
-        "Mean label": ("", series.mean_of(native.series, _volumes(acquisition, "label"))),
+        "Mean control": ("", scan_series.mean_of(native.series, _volumes(acquisition, "control"))),
+        "Mean label": ("", scan_series.mean_of(native.series, _volumes(acquisition, "label"))),
     }
     for title, (note, volume) in means.items():
         if volume is None:
             continue
-        scale = pictures.windowed(volume, native.brain)
+        scale = voxel_pictures.windowed(volume, native.brain)
         shown = native.shown.tiles(volume, scale, native.few)
         panels.append(
             Panel(title=title, alt=f"Axial slices of the {title[0].lower()}{title[1:]}", note=note, tiles=shown)
         )
     if "cbf" in acquisition["volume_types"]:
         return panels
-    difference = series.differences(native.series, repeats)
+    difference = scan_series.differences(native.series, repeats)
     if difference is not None:
-        shown = native.shown.tiles(difference, pictures.around_zero(difference, native.brain), native.few)
+        shown = native.shown.tiles(difference, voxel_pictures.around_zero(difference, native.brain), native.few)
         note = "Control minus label, over the repeats that pass. Middle grey is zero: cortex should be bright."
         panels.append(Panel(title="deltaM", alt="Axial slices of the mean difference", note=note, tiles=shown))
     return panels
 
 
-def per_delay(native: Native, repeats: series.RepeatRows) -> list[Panel]:
+def per_delay(native: Native, repeats: scan_series.RepeatRows) -> list[Panel]:
     """Slices of the mean difference at each delay, on one grey scale; none where there is one delay."""
     delays = np.unique(repeats.delays[np.isfinite(repeats.delays)])
     if len(delays) < 2:
         return []
-    means = {float(delay): series.differences(native.series, repeats, repeats.delays == delay) for delay in delays}
+    means = {float(delay): scan_series.differences(native.series, repeats, repeats.delays == delay) for delay in delays}
     known = {delay: mean for delay, mean in means.items() if mean is not None}
-    scale = pictures.around_zero(np.stack(list(known.values())), np.stack([native.brain] * len(known)))
+    scale = voxel_pictures.around_zero(np.stack(list(known.values())), np.stack([native.brain] * len(known)))
     return [
         Panel(
             title=f"{delay:.3g} s",
@@ -175,8 +175,8 @@ def maps(native: Native) -> list[Panel]:
             title="CBF on the scan's own grid",
             alt="Axial slices of CBF with the outlines of brain, grey and white matter",
             note="",
-            tiles=native.shown.tiles(cbf, pictures.CBF),
-            scale=pictures.CBF,
+            tiles=native.shown.tiles(cbf, voxel_pictures.CBF),
+            scale=voxel_pictures.CBF,
         )
     ]
     if native.att is not None:
@@ -186,8 +186,8 @@ def maps(native: Native) -> list[Panel]:
                 title="Arterial transit time",
                 alt="Axial slices of the arterial transit time",
                 note="Where CBF is near zero, the transit time is not pinned down.",
-                tiles=native.shown.tiles(att, pictures.TRANSIT),
-                scale=pictures.TRANSIT,
+                tiles=native.shown.tiles(att, voxel_pictures.TRANSIT),
+                scale=voxel_pictures.TRANSIT,
             )
         )
     return panels
@@ -196,4 +196,4 @@ def maps(native: Native) -> list[Panel]:
 def confounds(files: ScanFiles) -> tuple[np.ndarray, np.ndarray]:
     """Framewise displacement (mm) and DVARS (percent) of each volume: two ndarray of shape (V,)."""
     rows = tables.read_table(files.confounds)
-    return series.column(rows, "framewise_displacement"), series.column(rows, "dvars")
+    return scan_series.column(rows, "framewise_displacement"), scan_series.column(rows, "dvars")

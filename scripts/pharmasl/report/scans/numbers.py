@@ -1,7 +1,7 @@
 """The measures of a scan beside their bands, with likely causes and what to do."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.figures.numerals import MISSING
@@ -69,7 +69,9 @@ def _limit(name: str, limit: float) -> str:
     return f"{limit:g}".replace("-", MINUS) if name not in _SHARES else f"{100 * limit:g}%"
 
 
-def measures(row: Row, bands: Mapping[str, flags.Band], own: Mapping[str, object]) -> list[Measure]:
+def measures(
+    row: Row, bands: Mapping[str, flags.Band], own: Mapping[str, Sequence[float | None] | None]
+) -> list[Measure]:
     """The table of measures, flagged ones first.
 
     Parameters

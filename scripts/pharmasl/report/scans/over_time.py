@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pharmasl.figures.numerals import number
 from pharmasl.files.tables import Row
 from pharmasl.quality.flags import Band
-from pharmasl.report.scans import charts, pictures, series
+from pharmasl.report.scans import charts, scan_series, voxel_pictures
 
 _CSF_THRESHOLD = 0.7
 HISTOGRAM = (-20.0, 120.0, 5.0)  # mL/100 g/min: ends and width of a bin
@@ -45,17 +45,17 @@ def crossed(volumes: Sequence[int]) -> list[tuple[float, float]]:
     return [(volume + 0.5, volume + 1.5) for volume in volumes]
 
 
-def carpet(own: series.Carpet, volumes_out: Sequence[int]) -> CarpetPlot:
+def carpet(own: scan_series.Carpet, volumes_out: Sequence[int]) -> CarpetPlot:
     """The carpet plot of a series."""
-    limit = series.CARPET_LIMIT
-    scale = pictures.Scale(low=-limit, high=limit, unit="percent", grey=True)
+    limit = scan_series.CARPET_LIMIT
+    scale = voxel_pictures.Scale(low=-limit, high=limit, unit="percent", grey=True)
     volumes = own.change.shape[1]
     axis = charts.counted(volumes)
     hatched = charts.stripes(crossed(volumes_out), axis)
     empty = np.flatnonzero(~np.isfinite(own.change).any(axis=0))
     hatched += charts.stripes(crossed(empty.tolist()), axis, "none")
     return CarpetPlot(
-        image=pictures.encoded(scale.pixels(own.change)),
+        image=voxel_pictures.encoded(scale.pixels(own.change)),
         overlay=Markup(f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">{hatched}</svg>'),
         below=charts.bottom(axis),
         tissues=[(name.lower(), _NAMES[name], count / len(own.change)) for name, count in own.tissues],
@@ -92,7 +92,7 @@ def motion(
     return made
 
 
-def repeats(own: series.RepeatRows) -> charts.Chart | None:
+def repeats(own: scan_series.RepeatRows) -> charts.Chart | None:
     """Mean grey-matter CBF of each repeat, those that do not pass apart; None where it is not known."""
     finite = own.gm_cbf[np.isfinite(own.gm_cbf)]
     if not finite.size:
@@ -115,7 +115,7 @@ def repeats(own: series.RepeatRows) -> charts.Chart | None:
     )
 
 
-def left_out(own: series.RepeatRows) -> list[tuple[str, str]]:
+def left_out(own: scan_series.RepeatRows) -> list[tuple[str, str]]:
     """Each repeat that does not pass (from 1), with why."""
     return [
         (str(k + 1), reason or "unknown")
@@ -161,14 +161,14 @@ def histogram(cbf: np.ndarray, brain: np.ndarray, tissues: Mapping[str, np.ndarr
     )
 
 
-def delay_curve(native_series: np.ndarray, grey: np.ndarray, own: series.RepeatRows) -> charts.Chart | None:
+def delay_curve(native_series: np.ndarray, grey: np.ndarray, own: scan_series.RepeatRows) -> charts.Chart | None:
     """The mean difference in grey matter at each delay, relative to the largest; None where there is one delay."""
     delays = np.unique(own.delays[np.isfinite(own.delays)])
     if len(delays) < 2 or not grey.any():
         return None
     means = []
     for delay in delays:
-        difference = series.differences(native_series, own, own.delays == delay)
+        difference = scan_series.differences(native_series, own, own.delays == delay)
         means.append(np.nan if difference is None else float(difference[grey].mean()))
     values = np.array(means)
     largest = np.nanmax(np.abs(values)) if np.isfinite(values).any() else 0.0

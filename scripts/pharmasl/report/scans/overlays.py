@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.report.scans import pictures, sampling, tiles
+from pharmasl.report.scans import sampling, tiles, voxel_pictures
 from pharmasl.space.images import Volume
 
 PIXEL = 1.6  # mm
@@ -95,11 +95,11 @@ def flicker(below: Image, above: Image, *, brain: Image, shown: Sequence[Plane])
     """
     samples = [(below.at(plane.points), above.at(plane.points), brain.at(plane.points) > 0.5) for plane in shown]
     inside = np.concatenate([mask.ravel() for _, _, mask in samples])
-    scales = [pictures.windowed(np.concatenate([own[k].ravel() for own in samples]), inside) for k in range(2)]
+    scales = [voxel_pictures.windowed(np.concatenate([own[k].ravel() for own in samples]), inside) for k in range(2)]
     made = []
     for plane, own in zip(shown, samples):
         images = [
-            (name, pictures.encoded(scale.pixels(tiles.display(values)), exact=False))
+            (name, voxel_pictures.encoded(scale.pixels(tiles.display(values)), exact=False))
             for name, scale, values in zip(("below", "above"), scales, own)
         ]
         around = tiles.frame(own[2].shape, (PIXEL, PIXEL), plane.ends)

@@ -12,8 +12,18 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.quality import flags
 from pharmasl.report import templates
-from pharmasl.report.scans import acquired, charts, native, numbers, over_time, overlays, pictures, series, tiles
-from pharmasl.report.scans import verdict as verdicts
+from pharmasl.report.scans import (
+    acquired,
+    charts,
+    native,
+    numbers,
+    over_time,
+    overlays,
+    scan_series,
+    tiles,
+    verdict_box,
+    voxel_pictures,
+)
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
 
@@ -46,7 +56,7 @@ class ScanPage:
 
     scan: str
     heading: str
-    verdict: verdicts.VerdictBox
+    verdict: verdict_box.VerdictBox
     measures: list[numbers.Measure]
     summary: str
     m0: str
@@ -99,8 +109,8 @@ def _template(files: ScanFiles) -> tuple[native.Panel, Markup]:
         title="CBF on the template",
         alt="Axial slices of CBF on the template with the outlines of its brain and grey matter",
         note="",
-        tiles=shown.tiles(np.where(cbf != 0, cbf, np.nan), pictures.CBF),
-        scale=pictures.CBF,
+        tiles=shown.tiles(np.where(cbf != 0, cbf, np.nan), voxel_pictures.CBF),
+        scale=voxel_pictures.CBF,
     )
     return panel, shown.definitions
 
@@ -172,16 +182,16 @@ def content(
     """
     (row,) = tables.read_table(files.quality)
     own = native.read(files, acquisition)
-    repeats = series.repeats(tables.read_table(files.repeats))
+    repeats = scan_series.repeats(tables.read_table(files.repeats))
     displacement, dvars = native.confounds(files)
     resolved_bands = flags.resolve(bands)
-    carpet = series.carpet(own.series, own.tissues, own.brain, series.kinds(acquisition))
+    carpet = scan_series.carpet(own.series, own.tissues, own.brain, scan_series.kinds(acquisition))
     template, outlines = _template(files)
     grid = images.grid(files.cbf)
     return ScanPage(
         scan=row["scan"],
         heading=_heading(row),
-        verdict=verdicts.box(row),
+        verdict=verdict_box.box(row),
         measures=numbers.measures(row, resolved_bands, bands),
         summary=acquired.summary(acquisition, grid.shape, grid.affine),
         m0=acquired.m0_words(tables.read_json(files.sidecar)),
@@ -195,7 +205,7 @@ def content(
         registrations=_registrations(files, assumed),
         assumed=assumed,
         carpet=over_time.carpet(carpet, repeats.volumes_out) if carpet else None,
-        carpet_limit=series.CARPET_LIMIT,
+        carpet_limit=scan_series.CARPET_LIMIT,
         motion=over_time.motion(displacement, dvars, repeats.volumes_out, resolved_bands),
         repeats=over_time.repeats(repeats),
         left_out=over_time.left_out(repeats),

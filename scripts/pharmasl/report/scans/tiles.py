@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 from markupsafe import Markup, escape
 
-from pharmasl.report.scans import pictures
+from pharmasl.report.scans import voxel_pictures
 
 Bounds = tuple[slice, slice, slice]
 
@@ -200,7 +200,7 @@ class Axial:
         ]
         return Markup(f'<svg class="defs" width="0" height="0" aria-hidden="true"><defs>{"".join(paths)}</defs></svg>')
 
-    def tiles(self, data: np.ndarray, scale: pictures.Scale, chosen: Sequence[int] | None = None) -> list[Tile]:
+    def tiles(self, data: np.ndarray, scale: voxel_pictures.Scale, chosen: Sequence[int] | None = None) -> list[Tile]:
         """The slices of a volume (X, Y, Z) of the grid, or those of them whose places are ``chosen``."""
         x, y, _ = self.box
         own = []
@@ -208,7 +208,7 @@ class Axial:
             level = self.levels[place]
             plane = data[x, y, level]
             around = frame(plane.shape, (float(self.zooms[0]), float(self.zooms[1])))
-            image = pictures.encoded(scale.pixels(display(plane)))
+            image = voxel_pictures.encoded(scale.pixels(display(plane)))
             lines = {name: f"#{self.prefix}-{name}-{level}" for name, paths in self.outlines.items() if paths[place]}
             own.append(Tile(self.labels[place], around.svg([("slice", image)], lines)))
         return own

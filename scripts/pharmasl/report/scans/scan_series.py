@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pharmasl.files.tables import Row
+
+# Of a volume: its type, delay and labelling duration.
+Kind = tuple[str, float | None, float | None]
 
 TISSUES = ("GM", "WM", "CSF")
 _LEAST_SHARE = 0.6  # of a tissue in a voxel of the carpet
@@ -29,7 +33,7 @@ class Carpet:
     tissues: list[tuple[str, int]]
 
 
-def kinds(acquisition: Mapping[str, object]) -> list[tuple[object, ...]]:
+def kinds(acquisition: Mapping[str, Any]) -> list[Kind]:
     """What each volume is, to compare it with others: its type, delay and labelling duration.
 
     Parameters
@@ -38,7 +42,6 @@ def kinds(acquisition: Mapping[str, object]) -> list[tuple[object, ...]]:
         As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
     """
     types = acquisition["volume_types"]
-    assert isinstance(types, list | tuple)
     per_volume = []
     for name in ("post_labeling_delay", "labeling_duration"):
         value = acquisition.get(name)
@@ -52,7 +55,7 @@ def mean_of(data: np.ndarray, volumes: Sequence[int]) -> np.ndarray | None:
 
 
 def carpet(
-    data: np.ndarray, tissues: Mapping[str, np.ndarray], brain: np.ndarray, kinds: Sequence[tuple[object, ...]]
+    data: np.ndarray, tissues: Mapping[str, np.ndarray], brain: np.ndarray, kinds: Sequence[Kind]
 ) -> Carpet | None:
     """How voxels of each tissue change over the volumes of a realigned series.
 
