@@ -138,6 +138,7 @@ rule report:
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
         analyses_figures=TARGETS.analysis_files(rules.group_figure.output.figure),
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
+        analyses_values=[],
         analyses_regions=TARGETS.analysis_files(rules.region_models.output.regions),
         analyses_parcels=TARGETS.analysis_files(rules.region_models.output.parcels),
         analyses_region_figures=TARGETS.analysis_files(rules.region_figure.output.figure),

@@ -16,6 +16,8 @@ from pharmasl.files.tables import Row
 from pharmasl.report import (
     allocation_section,
     analyses_section,
+    answers_section,
+    baseline_section,
     craving_section,
     endpoints_section,
     methods_section,
@@ -28,6 +30,8 @@ from pharmasl.report import (
     trial_section,
 )
 from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
+from pharmasl.report.answers_section import AnswersSection
+from pharmasl.report.baseline_section import BaselineTables
 from pharmasl.report.craving_section import CravingFiles, CravingSection
 from pharmasl.report.endpoints_section import EndpointFiles, EndpointSection
 from pharmasl.report.participants_section import ParticipantsSection, ParticipantTables
@@ -38,6 +42,7 @@ from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
 from pharmasl.report.trial_section import TrialSection
+from pharmasl.report.words import Table, plain, upper
 from pharmasl.study import primary
 from pharmasl.study.settings import Plain, Settings, read
 
@@ -113,7 +118,7 @@ class Page:
         When the trial's own allocation was first used.
     sections : Mapping
         Anchor of each section to its number and heading, in order.
-    participants, quality, trial, analyses, seeds, craving, endpoints, relations, sensitivity
+    answers, participants, quality, trial, analyses, seeds, craving, endpoints, relations, sensitivity
         The sections.
     conjunctions, methods : sequence of str
         Sentences; paragraphs.
@@ -127,6 +132,7 @@ class Page:
     blinded: str | None
     allocation: list[str]
     sections: Mapping[str, tuple[int, str]]
+    answers: AnswersSection
     participants: ParticipantsSection
     quality: QualitySection
     trial: TrialSection
@@ -148,6 +154,27 @@ class Page:
         return bool(self.analyses or self.craving or self.endpoints)
 
 
+def _baseline(files: ReportFiles, settings: Settings, scans: Rows, people: Rows) -> Table | None:
+    scanned = {row["participant_id"] for row in scans}
+    endpoints = zip(settings.endpoints.values(), files.endpoint_models, strict=True)
+    own = BaselineTables(
+        participants=[row for row in people if row["participant_id"] in scanned],
+        quality=tables.read_table(files.quality),
+        craving=tables.read_table(files.craving_scores) if files.craving_scores else [],
+        endpoints={
+            f"{upper(plain(endpoint.name))} ({endpoint.unit})": tables.read_table(model)
+            for endpoint, model in endpoints
+        },
+    )
+    return baseline_section.table(
+        own,
+        participants_section.covariates_of(settings.analyses.values()),
+        arms=settings.arms,
+        baseline=settings.sessions.baseline if settings.sessions else None,
+        labels=settings.labels,
+    )
+
+
 def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: Rows) -> ParticipantsSection:
     own = ParticipantTables(
         scans=scans,
@@ -156,7 +183,9 @@ def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: R
         unusable=tables.read_table(files.quality_exclusions),
         flow=flow.read_flow(files.participant_flow) if files.participant_flow else [],
     )
-    return participants_section.section(own, files.flow_figure, arms=settings.arms, analyses=settings.analyses)
+    return participants_section.section(
+        own, files.flow_figure, arms=settings.arms, baseline=_baseline(files, settings, scans, people)
+    )
 
 
 def _quality(files: ReportFiles, settings: Settings, people: Rows) -> QualitySection:
@@ -287,6 +316,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
         allocation=allocation_section.sentences(log) if log else [],
         sections=_headings(trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]]),
+        answers=answers_section.section(files, settings, [section.heading for section in analyses]),
         participants=_participants(files, settings, scans, people),
         quality=_quality(files, settings, people),
         trial=trial,

@@ -1,8 +1,7 @@
 """Who was scanned, how, and who was left out."""
 
 import re
-import statistics
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import MISSING
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
-from pharmasl.report.words import NONE, Table, count, fixed, listed, plain, short
+from pharmasl.report.words import NONE, Table, count, listed, plain, short
 from pharmasl.study.settings import Analysis, Arms
 
 Value = TypeVar("Value", bound=Hashable)
@@ -56,65 +55,6 @@ def scan_counts(scans: Sequence[Row], participants: Sequence[Row], unusable: Seq
             cells.append(f"{total} ({lost} excluded)" if lost else str(total))
         rows.append([*(label or MISSING for label in group), *cells])
     return Table("Scans by condition and session", ["Condition", "Session", "Scans", *both(arms)], rows, {0, 1})
-
-
-def characteristics(
-    scans: Sequence[Row], participants: Sequence[Row], arms: Arms | None, covariates: Iterable[str]
-) -> Table | None:
-    """Each covariate by arm: mean and SD, or counts. Single participants' values stay off the page.
-
-    Parameters
-    ----------
-    scans, participants : sequence of Row
-    arms : Arms or None
-    covariates : iterable of str
-        Columns of the participants.
-
-    Returns
-    -------
-    Table or None
-        None in a study without arms.
-    """
-    if arms is None:
-        return None
-    scanned = {row["participant_id"] for row in scans}
-    people = [row for row in participants if row["participant_id"] in scanned]
-    rows = [["Participants", *(str(sum(row["arm"] == arm for row in people)) for arm in both(arms))]]
-    for name in covariates:
-        values = {
-            arm: [row[name] for row in people if row["arm"] == arm and row.get(name) is not None] for arm in both(arms)
-        }
-        known = [row[name] for row in people if row.get(name) is not None]
-        if all(map(_is_number, known)):
-            rows.append([f"{name}, mean", *map(_mean, values.values())])
-        else:
-            rows += [
-                [f"{name}: {level}", *(_share(own, level) for own in values.values())] for level in sorted(set(known))
-            ]
-    return Table("Participants with at least one scan, by arm", ["", *both(arms)], rows)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _mean(values: Sequence[str]) -> str:
-    if not values:
-        return MISSING
-    numbers = list(map(float, values))
-    spread = f" (SD {fixed(statistics.stdev(numbers), 1)})" if len(numbers) > 1 else ""
-    return f"{fixed(statistics.fmean(numbers), 1)}{spread}"
-
-
-def _share(values: Sequence[str], level: str) -> str:
-    if not values:
-        return MISSING
-    number = sum(value == level for value in values)
-    return f"{number} ({100 * number / len(values):.0f} %)"
 
 
 def covariates_of(analyses: Iterable[Analysis]) -> list[str]:
@@ -289,16 +229,18 @@ class Flow:
 
 @dataclass(frozen=True)
 class ParticipantsSection:
-    """The section of participants and scans; ``flow`` is None in a study without arms."""
+    """The section of participants and scans; ``flow`` is None in a study without arms, ``lost`` without exclusions."""
 
     sentences: Sequence[str]
     flow: Flow | None
-    tables: Sequence[Table]
+    baseline: Table | None
+    counts: Table
+    lost: Table | None
     acquisition: Table
 
 
 def section(
-    content: ParticipantTables, flow_figure: FilePath | None, *, arms: Arms | None, analyses: Mapping[str, Analysis]
+    content: ParticipantTables, flow_figure: FilePath | None, *, arms: Arms | None, baseline: Table | None
 ) -> ParticipantsSection:
     """The section of participants and scans.
 
@@ -308,7 +250,8 @@ def section(
     flow_figure : path-like or None
         None in a study without arms.
     arms : Arms or None
-    analyses : Mapping
+    baseline : Table or None
+        Table 1; None where nobody was scanned.
 
     Returns
     -------
@@ -319,12 +262,6 @@ def section(
         # Who is left out of which analysis stands among the losses.
         excluded = [row for row in excluded if not row.get("analysis")]
     lost = len(excluded) + len(unusable)
-    covariates = covariates_of(analyses.values())
-    own = [
-        scan_counts(scans, content.participants, unusable, arms),
-        characteristics(scans, content.participants, arms, covariates),
-        exclusions(excluded, unusable) if lost else None,
-    ]
     diagram = None
     if content.flow and flow_figure is not None:
         diagram = Flow(
@@ -336,7 +273,9 @@ def section(
     return ParticipantsSection(
         sentences=[_quantified(scans), left_out(lost, content.flow)],
         flow=diagram,
-        tables=[table for table in own if table],
+        baseline=baseline,
+        counts=scan_counts(scans, content.participants, unusable, arms),
+        lost=exclusions(excluded, unusable) if lost else None,
         acquisition=acquisition(scans),
     )
 

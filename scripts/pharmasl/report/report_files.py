@@ -25,6 +25,8 @@ class ReportFiles:
         The ``_cbf.json`` of each scan.
     analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
+    analyses_values : sequence of path-like
+        ``_desc-clusters_values.tsv``: each participant's values in the clusters.
     analyses_regions, analyses_parcels, analyses_region_figures : sequence of path-like
         ``_regions.tsv``, ``_parcels.tsv``, and their picture.
     analyses_global : sequence of path-like
@@ -62,6 +64,7 @@ class ReportFiles:
     analyses_inference: Sequence[FilePath]
     analyses_figures: Sequence[FilePath]
     analyses_designs: Sequence[FilePath]
+    analyses_values: Sequence[FilePath]
     analyses_regions: Sequence[FilePath]
     analyses_parcels: Sequence[FilePath]
     analyses_region_figures: Sequence[FilePath]

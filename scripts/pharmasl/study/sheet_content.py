@@ -10,6 +10,9 @@ from pharmasl.study import arms as study_arms
 from pharmasl.study.sheets import ACQUISITION
 from pharmasl.study.trial import Study
 
+# Columns of participants.tsv that every trial describes its arms by, as BIDS names them.
+DEMOGRAPHICS = ("age", "sex")
+
 
 def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
     """One dict per scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
@@ -46,8 +49,9 @@ def content(study: Study) -> dict[str, Any]:
     arms = study.settings.arms
     scanned = {scan.subject for scan in study.scans.values()}
     chosen = study.settings.participants
-    # Columns that the configuration does not name say nothing of the results.
+    # Of the columns that the configuration does not name, those of the table of baseline characteristics alone.
     wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
+    wanted |= {name for row in study.people() for name in row if name.lower() in DEMOGRAPHICS}
     return {
         # From the results' folder, wherever the two lie.
         "bids_dir": bids.place(os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)),

@@ -1,0 +1,136 @@
+"""The study's answers, a sentence each with the one p that decides."""
+
+from types import SimpleNamespace
+
+import pytest
+from pharmasl.figures.findings import Findings
+from pharmasl.files import tables
+from pharmasl.group.table import COLUMNS as CLUSTERS
+from pharmasl.report import answers_section
+from pharmasl.report.answers_section import Answer, Declared
+from pharmasl.study.labels import Labels
+from pharmasl.study.settings import Arms
+
+LABELS = Labels(sessions={}, arms={"drug": "baclofen"}, conditions={}, contrasts={}, analyses={}, regions={})
+ARMS = Arms(column="arm", treatment="drug", control="sham", others=())
+VERDICT = {"role": "primary", "correction": "holm", "significant": "yes", "p": "0.002", "p_corrected": "0.004"}
+PAIR = [{**VERDICT, "answer": "one"}, {**VERDICT, "answer": "two", "significant": "no", "p_corrected": "0.3"}]
+BLOCK = {
+    "status": "run",
+    "alpha": 0.05,
+    "arms": {"treatment": "drug", "control": "sham"},
+    "effect": {"name": "group_by_time", "unit": "mL/100 g/min"},
+    "verdict": {
+        "statistic": "extent",
+        "error_rate": "family-wise",
+        "can_reach_alpha": True,
+        "voxels_outside_clusters": 0,
+    },
+}
+CLUSTER = {
+    "cluster": 1,
+    "peak": 1,
+    "x": 4,
+    "y": 8,
+    "z": 0,
+    "sign": "+",
+    "size_voxels": 27,
+    "volume_mm3": 1728.0,
+    "effect_mean": 7.0,
+    "effect_low": 3.0,
+    "effect_high": 11.0,
+    "p_verdict": 0.002,
+    "significant": "yes",
+    "region": "Insula_L",
+    "regions": "Insula_L 90 %",
+}
+
+
+@pytest.fixture
+def findings(tmp_path):
+    def make(*rows, **changes):
+        tables.write_table(tmp_path / "clusters.tsv", rows, CLUSTERS)
+        tables.write_json(tmp_path / "inference.json", {**BLOCK, **changes})
+        return Findings(tmp_path / "clusters.tsv", tmp_path / "inference.json")
+
+    return make
+
+
+def words(text):
+    return text.replace("\u00a0", " ")
+
+
+def value(who, arm, session, number):
+    return {"participant_id": who, "arm": arm, "session_id": session, "cluster": "1", "value": number}
+
+
+VALUES = [
+    value("sub-1", "drug", "T1", "50"),
+    value("sub-1", "drug", "T2", "56"),
+    value("sub-2", "drug", "T1", "40"),
+    value("sub-2", "drug", "T2", "44"),
+    value("sub-3", "sham", "T1", "50"),
+    value("sub-3", "sham", "T2", "48"),
+    value("sub-4", "sham", "T1", "50"),  # not scanned again: in no mean change
+]
+
+
+def test_an_analysis_says_what_each_arm_did_the_difference_its_interval_and_one_p(findings):
+    text = words(answers_section.analysis("one", findings(CLUSTER), VALUES, Declared([])))
+    assert text.startswith(
+        "In a cluster of 1.7 mL (left insula), the change of CBF was on average 7.0 mL/100 g/min higher on"
+    )
+    assert "(drug +5.0 and sham \u22122.0), 95 % CI 3.0 to 11.0; family-wise p = 0.002 by cluster extent." in text
+    assert text.count("p = ") == 1
+
+
+def test_of_several_primary_answers_the_p_is_the_corrected_one(findings):
+    text = words(answers_section.analysis("one", findings(CLUSTER), [], Declared(PAIR)))
+    assert "p = 0.004 (Holm, over 2 primary answers)" in text
+    assert "0.002" not in text
+    assert words(Declared(PAIR[:1]).p("one", "own")) == "own"  # a single one is not corrected
+    assert [Declared(PAIR).shown(name) for name in ("one", "two", "other")] == [True, False, None]
+
+
+def test_what_could_not_be_significant_or_was_not_run_says_so(findings):
+    unreachable = {**BLOCK["verdict"], "can_reach_alpha": False, "smallest_attainable_p": 0.1}
+    few = findings(CLUSTER, verdict=unreachable, permutation={"number": 10})
+    assert "could not have been significant" in answers_section.analysis("one", few, VALUES, Declared([]))
+    absent = findings(status="not run: no scans")
+    assert answers_section.analysis("one", absent, [], Declared([])) == "This analysis was not run: no scans."
+    nothing = findings({**CLUSTER, "significant": "no", "p_verdict": 0.3})
+    assert answers_section.analysis("one", nothing, [], Declared([])).startswith("No cluster was significant")
+
+
+def test_craving_has_each_arms_change_and_one_p():
+    row = {"term": "arm:session", "estimate": "-26.8", "ci_low": "-39.8", "ci_high": "-13.9", "p": "0.0013", "n": "12"}
+    row |= {"analysis": "difference_of_changes", "arm": None, "session_id": None}
+    own = [
+        {**row, "analysis": "paired_t", "term": "change", "arm": arm, "estimate": estimate}
+        for arm, estimate in (("drug", "-26.8"), ("sham", "0.01"))
+    ]
+    text = words(answers_section.craving([*own, row], ARMS, LABELS, Declared([])))
+    assert text == (
+        "It changed by \u221226.8 points on baclofen and 0.0 points on sham: a difference of \u221226.8 points "
+        "(95 % CI \u221239.8 to \u221213.9; n = 12); p = 0.0013."
+    )
+    assert "could not be compared" in answers_section.craving(own, ARMS, LABELS, Declared([]))
+
+
+def test_an_endpoint_that_could_not_be_tested_says_why():
+    row = {"population": "all", "analysis": "test", "term": "drug - sham", "p": None, "method": "two scores"}
+    asked = SimpleNamespace(populations=("all",), name="smoking")
+    assert answers_section.endpoint([row], asked, LABELS, Declared([])) == (
+        "Drug - sham could not be tested (two scores)."
+    )
+
+
+def test_primary_answers_come_first_and_are_counted():
+    given = [
+        Answer(anchor=name, heading=name, sentence="", role=role)
+        for name, role in (("a", "exploratory"), ("b", "secondary"), ("c", "primary"), ("d", "secondary"))
+    ]
+    assert [answer.anchor for answer in answers_section.in_order(given)] == ["c", "b", "d", "a"]
+    assert answers_section.lead(PAIR) == "Of 2 primary answers, 1 is shown."
+    assert answers_section.lead(PAIR[1:]) == "The primary answer is not shown."
+    assert "exploratory" in answers_section.lead([])
