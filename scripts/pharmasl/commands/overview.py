@@ -1,0 +1,292 @@
+"""A study in the lines of a terminal: people by arm and session, states, who is incomplete, how the scans were acquired."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pharmasl.files import bids
+from pharmasl.study import arms as study_arms
+from pharmasl.study import conditions, sheets
+from pharmasl.study.settings import Analysis
+from pharmasl.study.trial import Scan, Study
+
+# Rows of a list that a screen shows; the rest is counted.
+MOST = 12
+# What of the acquisition is compared and shown, as words with the value and its unit.
+_ACQUISITION = {
+    "labeling_type": "{}",
+    "field_strength": "{} T",
+    "labeling_duration": "labelling {} s",
+    "post_labeling_delay": "delay {} s",
+    "bolus_cutoff_technique": "{}",
+    "bolus_cutoff_delay": "bolus cut off at {} s",
+    "background_suppression": "background suppression: {}",
+    "m0_type": "M0 {}",
+    "repetition_time": "repetition time {} s",
+    "labeling_efficiency": "labelling efficiency {}",
+    "units": "{}",
+}
+_M0 = {
+    "Included": "in the series",
+    "Separate": "in a file of its own",
+    "Estimate": "as a number",
+    "Absent": "of controls",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the overview: a heading, and lines below it."""
+
+    heading: str
+    lines: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join([self.heading, *(f"  {line}" for line in self.lines)])
+
+
+def parts(study: Study) -> list[Part]:
+    """All sections; those without a line are left out.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+
+    Returns
+    -------
+    list of Part
+    """
+    every = [people(study), states(study), incomplete(study), acquisition(study), analyses(study), left_out(study)]
+    return [part for part in every if part.lines]
+
+
+def people(study: Study) -> Part:
+    """Participants with scans by arm and session, the incomplete ones counted."""
+    table = (
+        f"{len(study.randomised)} in {study.settings.participants_table}" if study.randomised else "no table of them"
+    )
+    scanned = {scan.subject for scan in study.scans.values()}
+    heading = f"People: {len(scanned)} with scans, {table}"
+    if study.settings.participants is not None:
+        heading += f", {len(study.settings.participants)} chosen by participants"
+    if study.settings.blinded:
+        heading += "; BLINDED: the arms are dealt at random"
+    sessions = sessions_of(study)
+    # Who lies in one visit of a study without sessions is neither early nor late.
+    columns = [*(label or "scanned" for label in sessions), *(["all sessions"] if len(sessions) > 1 else [])]
+    visits = set(study.visits)
+    rows = []
+    for arm, members in _by_arm(study).items():
+        counts = [sum((who, label) in visits for who in members) for label in sessions]
+        if len(sessions) > 1:
+            counts.append(sum(all((who, label) in visits for label in sessions) for who in members))
+        rows.append([arm, *counts])
+    if len(rows) > 1:
+        rows.append(["together", *(sum(column) for column in list(zip(*rows))[1:])])
+    return Part(heading, table_lines(["", *columns], rows))
+
+
+def sessions_of(study: Study) -> list[str | None]:
+    """The sessions in the trial's order; those of the scans, where the configuration names none."""
+    if study.settings.sessions:
+        return list(study.settings.sessions.labels)
+    return sorted({scan.session for scan in study.scans.values()}, key=lambda label: label or "")
+
+
+def _by_arm(study: Study) -> dict[str, list[str]]:
+    """Labels of the participants with a folder, by arm; those without one last."""
+    arms = study.settings.arms
+    if arms is None:
+        return {"participants": list(study.participants)}
+    groups: dict[str, list[str]] = {label: [] for label in arms.labels}
+    for who, row in study.participants.items():
+        groups.setdefault(row.get(arms.column) or "no arm", []).append(who)
+    return groups
+
+
+def states(study: Study) -> Part:
+    """The runs of each state by session, with the entities by which they are known."""
+    sessions = sessions_of(study)
+    counts = Counter((scan.condition, scan.session) for scan in study.scans.values())
+    several = Counter((scan.subject, scan.session, scan.condition) for scan in study.scans.values())
+    rows: list[list[Any]] = []
+    for name, condition in study.settings.conditions.items():
+        labels = [
+            f"{key}: {getattr(condition, key)}" for key in conditions.SELECTORS if getattr(condition, key) is not None
+        ]
+        most = max((count for (_, _, state), count in several.items() if state == name), default=0)
+        note = f"up to {most} runs a session, averaged" if most > 1 else ""
+        by_session = [counts[name, label] for label in sessions]
+        rows.append([name, ", ".join(labels) or "every run", *by_session, note])
+    heading = f"States: {len(study.scans)} runs of {len(study.settings.conditions)}"
+    return Part(heading, table_lines(["", "runs with", *(label or "runs" for label in sessions), ""], rows))
+
+
+def incomplete(study: Study) -> Part:
+    """Who lacks a session, a state or a T1w."""
+    rows = []
+    sessions = sessions_of(study)
+    for who in study.participants:
+        reasons = [f"not scanned at {label}" for label in sessions if label and (who, label) not in study.visits]
+        for (subject, session), scans in study.visits.items():
+            if subject == who:
+                absent = [name for name in study.settings.conditions if name not in {scan.condition for scan in scans}]
+                reasons += [f"no {name}" + (f" at {session}" if session else "") for name in absent]
+        stems = {stem for (subject, _), stem in study.anatomies.items() if subject == who}
+        if stems and not all(study.t1w[stem] for stem in stems):
+            reasons.append(f"{sheets.TEMPLATE_ANATOMY} takes its place")
+        arms = study.settings.arms
+        if arms and study.participants[who].get(arms.column) is None:
+            reasons.append("no arm")
+        if reasons:
+            rows.append([f"sub-{who}", "; ".join(reasons)])
+    return Part(f"Incomplete: {len(rows) or 'nobody'}", shortened(table_lines([], rows)))
+
+
+def acquisition(study: Study) -> Part:
+    """How the scans were acquired: what most have, and which scans differ in what."""
+    scans = list(study.scans.values())
+    if not scans:
+        return Part("Acquisition", [])
+    kinds = Counter(_signature(scan) for scan in scans)
+    (usual, number), *others = kinds.most_common()
+    words = ", ".join(text for _, text in usual)
+    lines = [
+        f"{words}: {'all' if len(kinds) == 1 else number} {len(scans) if len(kinds) == 1 else f'of {len(scans)}'} scans"
+    ]
+    for kind, count in others:
+        names = [scan.name for scan in scans if _signature(scan) == kind]
+        ours, theirs = dict(usual), dict(kind)
+        differing = [theirs.get(key, f"no {key}") for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+        lines.append(f"{count}: {', '.join(differing)} ({named(names)})")
+    return Part("Acquisition", shortened(lines))
+
+
+def _signature(scan: Scan) -> tuple[tuple[str, str], ...]:
+    taken = scan.acquisition
+    words = [
+        (key, text.format(_value(key, getattr(taken, key))))
+        for key, text in _ACQUISITION.items()
+        if getattr(taken, key) is not None
+    ]
+    readout = "2D readout" if taken.slice_timing else "3D readout"
+    # Of two volumes, a label and its control.
+    pairs = sum(kind in ("label", "deltam", "cbf") for kind in taken.volume_types)
+    return (*words[:2], ("readout", readout), *words[2:], ("pairs", f"{pairs} {'pair' if pairs == 1 else 'pairs'}"))
+
+
+def _value(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key == "m0_type":
+        return _M0.get(value, value)
+    if isinstance(value, tuple):
+        values = sorted({number for number in value if number is not None})
+        return f"{values[0]:g} to {values[-1]:g}" if len(values) > 1 else f"{values[0]:g}"
+    return f"{value:g}" if isinstance(value, float | int) else str(value)
+
+
+def analyses(study: Study) -> Part:
+    """How many of each arm each analysis has, if every scan is usable."""
+    if study.settings.arms is None:
+        return Part("Analyses", [])
+    rows = []
+    for name, analysis in study.settings.analyses.items():
+        arms = Counter(study.participants[who].get(study.settings.arms.column) for who in study.members(name))
+        counts = {label: arms[label] for label in study_arms.concerned(analysis, study.settings.arms)}
+        rows.append(
+            [name, ", ".join(f"{count} {label}" for label, count in counts.items()), relabellings(analysis, counts)]
+        )
+    return Part("Analyses, if every scan is usable", table_lines([], rows))
+
+
+def relabellings(analysis: Analysis, counts: dict[str, int]) -> str:
+    """How many relabellings of its people an analysis has, where they are so few that they limit the smallest p.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    counts : dict of str to int
+        People by arm.
+
+    Returns
+    -------
+    str
+        Empty where they are more than the permutations asked for, or where the arms are not what is exchanged.
+    """
+    numbers = [count for count in counts.values() if count]
+    if analysis.method != "differences" or not numbers or analysis.kind.is_slope:
+        return ""
+    if len(numbers) == 1:
+        number = 2 ** numbers[0] if analysis.kind.exchange == "flip" else math.factorial(numbers[0])
+    else:
+        number = math.factorial(sum(numbers)) // math.prod(math.factorial(count) for count in numbers)
+    if number >= analysis.inference.permutations:
+        return ""
+    # Arms of one size can be exchanged as a whole, and so can all signs: the same size of an effect comes twice.
+    alike = 2 if len(set(numbers)) == 1 else 1
+    smallest = alike / number
+    words = f"{number} relabellings: no p below {smallest:.2g}"
+    return (
+        f"{words}, so NOTHING CAN REACH alpha {analysis.inference.alpha:g}"
+        if smallest > analysis.inference.alpha
+        else words
+    )
+
+
+def left_out(study: Study) -> Part:
+    """What is not used, and why, alike reasons together."""
+    reasons: dict[str, list[str]] = {}
+    # Whose arm an analysis does not ask about is not left out of it.
+    rows = [row for row in study.incomplete() if _is_concerned(study, row)]
+    for row in [*study.exclusions, *rows]:
+        place = f"{row['analysis']}: " if row.get("analysis") else ""
+        who = "_".join(filter(None, [row["participant_id"], row.get("session_id") and f"ses-{row['session_id']}"]))
+        reasons.setdefault(f"{place}{row['reason']}", []).append(who)
+    lines = [f"{reason} ({named(people)})" for reason, people in reasons.items()]
+    return Part("Left out", shortened(lines))
+
+
+def _is_concerned(study: Study, row: Mapping[str, str | None]) -> bool:
+    arm = study.participants[bids.bare_label(str(row["participant_id"]), "sub")].get(study.arms.column)
+    return arm is None or arm in study_arms.concerned(study.settings.analyses[str(row["analysis"])], study.arms)
+
+
+def named(names: Sequence[str], most: int = 3) -> str:
+    """The first of some names, the others counted; each once."""
+    once = list(dict.fromkeys(names))
+    return ", ".join(once[:most]) + (f" and {len(once) - most} more" if len(once) > most else "")
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The first lines of a list, the others counted."""
+    return [*lines[:MOST], *([f"... and {len(lines) - MOST} more"] if len(lines) > MOST else [])]
+
+
+def table_lines(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """A table in columns: numbers to the right, texts to the left.
+
+    Parameters
+    ----------
+    header : sequence
+        Empty for none.
+    rows : iterable of sequence
+
+    Returns
+    -------
+    list of str
+    """
+    body = [list(row) for row in rows]
+    lines = [*([list(header)] if header else []), *body]
+    if not body:
+        return []
+    return ["   ".join(cells).rstrip() for cells in zip(*(_column(column, bool(header)) for column in zip(*lines)))]
+
+
+def _column(cells: Sequence[Any], with_header: bool) -> Iterator[str]:
+    width = max(len(str(cell)) for cell in cells)
+    is_number = all(isinstance(cell, int) for cell in cells[with_header:])
+    for cell in cells:
+        yield str(cell).rjust(width) if is_number else str(cell).ljust(width)

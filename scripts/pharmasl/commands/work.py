@@ -1,0 +1,119 @@
+"""What a run would do: its jobs, and about how long and how much they are."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+
+import nibabel
+import numpy as np
+
+from pharmasl.errors import FilePath, InputError
+from pharmasl.study.trial import Study
+from pharmasl.workflow import stages
+
+# The demo's images, of which the seconds in stages are: voxels of a series over all volumes, and of a T1w.
+_SERIES, _T1W = 48 * 56 * 30 * 17, 136 * 167 * 160
+# How the seconds of a rule grow with the image: this share of them with its voxels, the rest is the template's.
+_GROWING = {"align_perfusion": 0.8, "quantify_perfusion": 0.5, "fit_perfusion": 0.7, "prepare_anatomy": 0.7}
+# Bytes of results: of each scan and anatomy on the template, of each voxel of their own grids, of each whole-brain analysis.
+_SCAN_BYTES, _SERIES_BYTES, _ANATOMY_BYTES, _T1W_BYTES, _ANALYSIS_BYTES = 6e6, 4.2, 12e6, 5.0, 8e6
+_STUDY_BYTES = 40e6
+
+
+def planned(arguments: Sequence[str]) -> dict[str, int]:
+    """The jobs of a run by rule, as Snakemake plans them; those that are done are not among them.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of Snakemake, the Snakefile among them.
+
+    Returns
+    -------
+    dict of str to int
+
+    Raises
+    ------
+    InputError
+        If there can be no plan.
+    """
+    options = list(arguments)
+    place = options.index("--") if "--" in options else len(options)
+    command = ["snakemake", *options[:place], "--dry-run", "--quiet", "host", "reason", *options[place:]]
+    done = subprocess.run(command, capture_output=True, text=True)
+    text = done.stdout + done.stderr
+    if done.returncode:
+        raise InputError("./run check", "plan", text[-2000:], "a plan", "Correct what is said above.")
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)}
+    return {rule: count for rule, count in counts.items() if rule != "total" and stages.works(rule)}
+
+
+def lines(study: Study, counts: Mapping[str, int]) -> list[str]:
+    """How many jobs by stage, how long they take, and what the results weigh.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+    counts : mapping of str to int
+        Jobs by rule.
+
+    Returns
+    -------
+    list of str
+    """
+    if not counts:
+        return ["nothing is left to do: all results are there and as the configuration has them"]
+    by_stage = []
+    for stage in stages.stages_of(counts):
+        number = sum(counts.get(rule, 0) for rule in stage.seconds)
+        by_stage.append(f"{stage.name.lower()} {number}")
+    cores = os.cpu_count() or 1
+    total = core_seconds(study, counts)
+    return [
+        f"{sum(counts.values())} jobs: {', '.join(by_stage)}",
+        f"about {span(total / cores)} on {cores} {'core' if cores == 1 else 'cores'} ({span(total)} on one); the time left is "
+        "shown as it goes",
+        f"about {size(study) / 1e9:.1f} GB of results in {study.settings.output_dir}",
+    ]
+
+
+def core_seconds(study: Study, counts: Mapping[str, int]) -> float:
+    """Seconds of one core that the jobs take, by the demo's and the size of the study's images."""
+    series, t1w = (
+        _mean(scan.asl for scan in study.scans.values()),
+        _mean(path for paths in study.t1w.values() for path in paths),
+    )
+    total = 0.0
+    for rule, count in counts.items():
+        share = _GROWING.get(rule, 0.0)
+        growth = (t1w / _T1W) if rule == "prepare_anatomy" else (series / _SERIES)
+        total += count * stages.SECONDS.get(rule, stages.OTHER_SECONDS) * (1 - share + share * growth)
+    return total
+
+
+def size(study: Study) -> float:
+    """Bytes of all results, by the demo's and the size of the study's images."""
+    scans = sum(_SCAN_BYTES + _SERIES_BYTES * voxels(scan.asl) for scan in study.scans.values())
+    anatomies = sum(_ANATOMY_BYTES + _T1W_BYTES * sum(map(voxels, paths)) for paths in study.t1w.values())
+    return scans + anatomies + len(study.settings.analyses) * _ANALYSIS_BYTES + _STUDY_BYTES
+
+
+def voxels(path: FilePath) -> int:
+    """Voxels of an image over all its volumes, by its header."""
+    return int(np.prod(nibabel.Nifti1Image.from_filename(os.fspath(path)).shape))
+
+
+def _mean(paths: Iterable[FilePath]) -> float:
+    counts = [voxels(path) for path in paths]
+    return sum(counts) / len(counts) if counts else 0.0
+
+
+def span(seconds: float) -> str:
+    """A time in words, as exactly as it can be expected."""
+    if seconds < 90:
+        return f"{max(10, round(seconds / 10) * 10)} seconds"
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{minutes:.0f} minutes"
+    return f"{minutes / 60:.0f} hours" if minutes < 2880 else f"{minutes / 1440:.0f} days"

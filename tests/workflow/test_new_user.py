@@ -1,0 +1,54 @@
+"""The way of a new user with a dataset of another shape than the manual's: help, a configuration, the study before any job."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from loading import ROOT
+from other_trial import dataset
+
+
+class Terminal:
+    """A folder in which ./run is called, with the environment that runs these tests."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def run(self, *arguments, status=0):
+        venv = Path(sys.prefix)
+        environment = {**os.environ, "PHARMASL_VENV": str(venv), "NO_COLOR": "1"}
+        done = subprocess.run(
+            [str(ROOT / "run"), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
+        )
+        text = done.stdout + done.stderr
+        assert "Traceback" not in text
+        assert done.returncode == status, text
+        return " ".join(text.split()) if status else text
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory):
+    stamp = Path(sys.prefix) / ".installed"
+    locked = (ROOT / "requirements.lock").read_bytes()
+    lock = subprocess.run(["cksum"], input=locked, capture_output=True, check=True).stdout.decode()
+    if not stamp.exists() or stamp.read_text().strip() != lock.strip():
+        pytest.skip("./run would install into the environment of these tests, which it has not made")
+    folder = tmp_path_factory.mktemp("newcomer")
+    dataset(folder / "data")
+    return Terminal(folder)
+
+
+def test_help_and_version_are_the_projects_own(terminal):
+    text = terminal.run("--help")
+    assert terminal.run() == terminal.run("help") == text
+    assert len(text.splitlines()) < 50
+    assert "./run init BIDS_DIR" in text
+    assert terminal.run("--version").startswith("pharmasl 0.")
+    assert "--rerun-incomplete" in terminal.run("snakemake", "--help")
+
+
+def test_a_configuration_that_is_not_there_is_no_traceback(terminal):
+    assert "no such file" in terminal.run("--configfile", "none.yaml", "-n", status=2)
+    assert "./run init BIDS_DIR" in terminal.run("check", status=2)
