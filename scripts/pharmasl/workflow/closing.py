@@ -23,8 +23,6 @@ class Ending:
     Attributes
     ----------
     failed : bool
-    interrupted : bool
-        Whether a user stopped it.
     took : str
         The time that it took, in words.
     command : str
@@ -32,7 +30,6 @@ class Ending:
     """
 
     failed: bool
-    interrupted: bool
     took: str
     command: str
 
@@ -55,8 +52,6 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
     str
         Lines without a line break at the end.
     """
-    if ending.interrupted:
-        return _stopped(ending)
     reasons = failures.summary(f"{root}/logs").rstrip() if ending.failed else ""
     lines = [reasons, ""] if reasons else []
     with blinding.marking(blinded):
@@ -110,8 +105,6 @@ def closing_demo(root: str, page: str, demo: Demo, ending: Ending) -> str:
     str
         The trial's three answers, where the page is and where all comparisons.
     """
-    if ending.interrupted:
-        return _stopped(ending)
     if ending.failed:
         reasons = failures.summary(demo.logs).rstrip()
         return "\n".join(
@@ -132,10 +125,6 @@ def closing_demo(root: str, page: str, demo: Demo, ending: Ending) -> str:
             "Next: open the page; then your own study, as README.md describes.",
         ]
     )
-
-
-def _stopped(ending: Ending) -> str:
-    return f"Stopped after {ending.took}; what is done is kept. To go on: {ending.command}"
 
 
 def scan_lines(path: str) -> list[str]:

@@ -95,6 +95,7 @@ class Progress:
     _failed: dict[int, str] = field(default_factory=dict)
     _began: dict[str, float] = field(default_factory=dict)
     _ended: dict[str, float] = field(default_factory=dict)
+    _unreached: set[int] = field(default_factory=set)
     _by_visit: set[str] = field(default_factory=set)
 
     def expect(self, counts: Mapping[str, int]) -> None:
@@ -104,6 +105,7 @@ class Progress:
     def begin(self, number: int, job: Job, visit: bool = False) -> None:
         """A job begins, or begins again after it failed; ``visit`` where it is for one visit of a participant."""
         self._failed.pop(number, None)
+        self._unreached.discard(number)
         self.running[number] = job
         self._threads[job.rule] = job.threads
         for stage in stages_of([job.rule]):
@@ -121,11 +123,13 @@ class Progress:
         for stage in stages_of([job.rule]):
             self._ended[stage.name] = now
 
-    def fail(self, number: int) -> None:
-        """A job fails; it may begin again."""
+    def fail(self, number: int, shown: bool = True) -> None:
+        """A job fails; it may begin again. ``shown`` is false for one that was not reached, since another failed."""
         job = self.running.pop(number, None)
         if job:
             self._failed[number] = job.rule
+            if not shown:
+                self._unreached.add(number)
 
     @property
     def done(self) -> int:
@@ -161,7 +165,7 @@ class Progress:
             total,
             one if total == 1 else many,
             1.0 if ended else done / work,
-            sum(rule in stage.seconds for rule in self._failed.values()),
+            sum(rule in stage.seconds for number, rule in self._failed.items() if number not in self._unreached),
             tuple(job.sentence for job in self.running.values() if job.rule in stage.seconds),
             None if began is None else last - began,
         )

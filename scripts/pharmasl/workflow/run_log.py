@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from pharmasl.workflow.stages import Part
 _INTERRUPTED = ("Terminating processes on user request", "Cancelling snakemake on user request")
 _STOPPING = "Will exit after finishing currently running jobs"
 _NOTHING = "Nothing to be done"
-_RESTART = "Trying to restart job"
+_RESTART = re.compile(r"Trying to restart job (\S+)\.$")
 # Of errors, those that say again what a job's own failure says.
 _REPEATED = ("Exiting because a job execution failed", "At least one job did not complete")
 _OF_A_JOB = "CalledProcessError"
@@ -33,6 +33,9 @@ _WHERE = re.compile(r'^\w+ in file "[^"]*", line \d+:\n(?=.)|\n  File "[^"]*\.sm
 # What takes minutes and is no job.
 _SHOWN_MODULES = ("conda", "apptainer")
 _SHORT = 116
+# Seconds after which what has failed is not tried again.
+_PATIENCE = 5.0
+_WORDLESS = "it left no word"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,22 @@ class Wishes:
     silent: bool = False
     full: bool = False
     command: str = "the same command"
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A failure of which it is not known yet whether it is final: in words, by whose fault, of which jobs, since when."""
+
+    text: str
+    of_input: bool
+    jobs: frozenset[int]
+    since: float
+
+
+def _failure(fields: Mapping[str, Any]) -> failures.Failure | None:
+    """What a failed job has left beside its log."""
+    log = next(iter(fields.get("log") or []), None)
+    return failures.read(failures.marker(log)) if log else None
 
 
 class RunLog:
@@ -86,7 +105,8 @@ class RunLog:
         self._screen, self._wishes, self._began, self._part, self._clock = screen, wishes, began, part, clock
         self._closing: Callable[[Ending], str] | None = None
         # Failures of which it is not known yet whether they are tried again.
-        self._held: list[tuple[str, bool]] = []
+        self._held: list[_Held] = []
+        self._said: set[str] = set()
         self._started = self._counted = self._failed = self._interrupted = self._closed = False
 
     def closes_with(self, closing: Callable[[Ending], str]) -> None:
@@ -107,32 +127,35 @@ class RunLog:
         fields : mapping
             What else it holds.
         """
-        again = event is None and text.startswith(_RESTART)
-        self._settle(again)
+        restart = event is None and _RESTART.match(text)
         handler = getattr(self, f"_on_{event}", None)
-        if handler:
+        if restart:
+            # A group of jobs goes by a name that nothing else says: it is the first of those that wait.
+            groups = [held.jobs for held in self._held if len(held.jobs) > 1 or not restart[1].isdigit()]
+            self._again([int(restart[1])] if restart[1].isdigit() else groups[0] if groups else [])
+        elif handler:
             handler(fields)
-        elif event in (None, "error") and not again:
+        elif event in (None, "error"):
             self._message(level, text, fields)
+        self._settle()
 
     def close(self) -> None:
         """Say how the run ended, once."""
         if self._closed:
             return
         self._closed = True
-        self._settle(False)
+        self._settle(0)
         self._screen.close()
         ending = Ending(
             failed=self._failed,
-            interrupted=self._interrupted,
             took=in_words(self._clock() - self._began),
             command=self._wishes.command,
         )
         silent = self._wishes.silent and not self._failed
-        last = self._failed or self._interrupted or self._part is None or not self._part.later
-        if self._interrupted and not self._counted:
-            self._screen.say(f"Stopped before the first job. To start: {self._wishes.command}")
-        elif self._closing and self._counted and last and not silent and not self._wishes.dryrun:
+        last = self._failed or self._part is None or not self._part.later
+        if self._interrupted:
+            return
+        if self._closing and self._counted and last and not silent and not self._wishes.dryrun:
             self._screen.say(f"\n{self._closing(ending)}")
 
     def _on_workflow_started(self, fields: Mapping[str, Any]) -> None:
@@ -162,6 +185,7 @@ class RunLog:
             return
         rule = fields["rule_name"]
         job = Job(rule, sentence(fields.get("rule_msg") or rule), fields.get("threads") or 1, self._clock())
+        self._again([fields["jobid"]])
         self.progress.begin(fields["jobid"], job, visit="ses-" in str((fields.get("wildcards") or {}).get("anat", "")))
         self._show()
 
@@ -170,39 +194,55 @@ class RunLog:
         self._show()
 
     def _on_job_error(self, fields: Mapping[str, Any]) -> None:
-        self.progress.fail(fields["jobid"])
-        if self._interrupted:
-            return
-        log, *others = fields.get("log") or [""]
-        failure = failures.read(failures.marker(log)) if log else None
-        reason = failure.reason if failure else fields.get("rule_msg") or "it left no word"
-        if failure and failure.reason == failures.KILLED and fields.get("rule_msg"):
-            reason = fields["rule_msg"]
-        name = failure.job if failure else fields["rule_name"]
-        text = f"{name} failed: {reason.splitlines()[0]}"
-        text = text if len(text) <= _SHORT else f"{text[:_SHORT].rsplit(' ', 1)[0]} ..."
-        self._held.append(
-            (f"{text} (log: {', '.join(others)})" if others else text, bool(failure and failure.of_input))
-        )
+        number = fields["jobid"]
+        self.progress.fail(number)
+        if not any(number in failure.jobs for failure in self._held):
+            self._hold([fields], [])
         self._show()
 
-    def _settle(self, again: bool) -> None:
-        """Say what failed, once it is known whether it is tried again; wrong input is not, to a reader."""
-        for text, of_input in self._held:
-            if not again:
-                self._failed = True
-                self._say(text, "error")
-            elif not of_input:
-                self._say(f"{text}; it is tried again", "warning")
-        self._held.clear()
+    def _on_group_error(self, fields: Mapping[str, Any]) -> None:
+        """A cluster's job that holds several: those of them that failed have left a word, others have not been reached."""
+        members = fields["job_error_info"]
+        spoken = [each for each in members if _failure(each) is not None]
+        for each in members:
+            self.progress.fail(each["jobid"], shown=each in (spoken or members[:1]))
+        self._hold(spoken or members[:1], fields.get("aux_logs") or [], [each["jobid"] for each in members])
+
+    def _hold(self, failed: Sequence[Mapping[str, Any]], logs: Sequence[str], jobs: Sequence[int] = ()) -> None:
+        """Remember what failed, until it is known whether it is tried again."""
+        if self._interrupted:
+            return
+        for each in failed:
+            others = [*list(each.get("log") or [])[1:], *logs]
+            failure = _failure(each)
+            word = each.get("rule_msg")
+            killed = failure is None or failure.reason == failures.KILLED
+            reason = word or _WORDLESS if killed or failure is None else failure.reason
+            text = f"{failure.job if failure else each['rule_name']} failed: {reason.splitlines()[0]}"
+            text = text if len(text) <= _SHORT else f"{text[:_SHORT].rsplit(' ', 1)[0]} ..."
+            if killed and others:
+                text = f"{text} (log: {', '.join(dict.fromkeys(others))})"
+            of_input = bool(failure and failure.of_input)
+            self._held.append(_Held(text, of_input, frozenset(jobs or [each["jobid"]]), self._clock()))
+
+    def _again(self, numbers: Collection[int]) -> None:
+        """Jobs are tried again; wrong input is said when it fails for good."""
+        for held in [each for each in self._held if each.jobs.intersection(numbers)]:
+            self._held.remove(held)
+            if not held.of_input:
+                self._say(f"{held.text}; it is tried again", "warning")
+
+    def _settle(self, patience: float = _PATIENCE) -> None:
+        """Say what failed for good: what is not tried again for a while."""
+        now = self._clock()
+        for held in [each for each in self._held if now - each.since >= patience]:
+            self._held.remove(held)
+            self._failed = True
+            self._say(held.text, "error")
 
     def _message(self, level: int, text: str, fields: Mapping[str, Any]) -> None:
-        if text.startswith(_INTERRUPTED):
-            self._interrupted = True
-            self._screen.hush()
-        elif text.startswith(_STOPPING):
-            self._interrupted = True
-            self._say("Stopping: the jobs that run are finished first.")
+        if text.startswith((*_INTERRUPTED, _STOPPING)):
+            self._interrupt(text)
         elif level >= logging.ERROR:
             if _OF_A_JOB in text:
                 return
@@ -219,9 +259,26 @@ class RunLog:
         elif fields.get("module") in _SHOWN_MODULES or not (self._started or text.startswith(_CHATTER)):
             self._say(text)
 
+    def _interrupt(self, text: str) -> None:
+        """Say at once how to go on: to cancel the jobs of a cluster takes a while."""
+        if self._interrupted:
+            return
+        self._interrupted = True
+        self._screen.hush()
+        if not self._counted:
+            words = "Stopped before the first job. To start"
+        elif text.startswith(_STOPPING):
+            words = "Stopping as soon as the running jobs are done. To go on"
+        else:
+            words = f"Stopped after {in_words(self._clock() - self._began)}; what is done is kept. To go on"
+        self._screen.say(f"\n{words}: {self._wishes.command}")
+
     def _say(self, text: str, style: str = "") -> None:
-        if not self._wishes.full:
-            self._screen.say(text, style)
+        # What warns twice warns no more.
+        if self._wishes.full or (style and text in self._said):
+            return
+        self._said.add(text)
+        self._screen.say(text, style)
 
     def _show(self) -> None:
         if self._wishes.progress and not self._wishes.full and not self._interrupted and not self._wishes.dryrun:

@@ -78,9 +78,13 @@ def summary(progress: Progress, began: float, now: float) -> str:
     """Time gone, time left and jobs done, in one line."""
     left = progress.left(now)
     parts = [f"{in_words(now - began)} gone"]
-    if left is not None and (progress.done < progress.total or progress.later):
+    if left is not None and (left or progress.running):
         parts.append(f"about {roughly(left)} left" if left >= 30 else "less than a minute left")
-    return f"{', '.join(parts)} ({progress.done} of {progress.total} jobs)"
+    return f"{', '.join(parts)} ({progress.done} of {_jobs(progress)})"
+
+
+def _jobs(progress: Progress) -> str:
+    return f"{progress.total} job{'s' if progress.total != 1 else ''}"
 
 
 class PlainScreen:
@@ -98,9 +102,7 @@ class PlainScreen:
         ended = {row.stage.name for row in rows if row.ended}
         if self._ended is None:
             self._ended = set()
-            self._line(
-                f"{progress.total} jobs: {'; '.join(f'{row.stage.name} ({row.total} {row.unit})' for row in rows)}"
-            )
+            self._line(f"{_jobs(progress)}: {'; '.join(f'{row.stage.name} ({row.total} {row.unit})' for row in rows)}")
         for row in rows:
             if row.stage.name in ended - self._ended:
                 taken = f", {in_words(row.seconds)}" if row.seconds else ""

@@ -8,7 +8,7 @@ COLUMNS = {name: name for name in ("scan", "usable", "exclusion_reason", "flags"
 
 
 def ending(**kinds):
-    return Ending(**{"failed": False, "interrupted": False, "took": "12 min", "command": "./run --cores 2", **kinds})
+    return Ending(**{"failed": False, "took": "12 min", "command": "./run --cores 2", **kinds})
 
 
 def closing(root, page, end, blinded=False):
@@ -59,11 +59,6 @@ def test_failures_come_once_with_file_and_reason_and_how_to_go_on(results):
         "Next: Correct what is named above, then the same command does what is missing: ./run --cores 2",
     ]
     assert "Correct" not in closing(str(results / "other"), "page", ending(failed=True))
-
-
-def test_an_interruption_takes_one_line(results):
-    text = closing(str(results), "page", ending(interrupted=True, failed=True))
-    assert text == "Stopped after 12 min; what is done is kept. To go on: ./run --cores 2"
 
 
 def test_a_blinded_runs_table_is_read(results):

@@ -64,13 +64,13 @@ def test_a_run_begins_with_what_it_does_and_ends_with_the_closing_words():
     run.event("job_finished", job_id=1)
     run.log.close()
     run.log.close()
-    assert "1 jobs: Anatomy (1 job)" in run.text
+    assert "1 job: Anatomy (1 job)" in run.text
     assert "Anatomy: done (1 job, 2 min)" in run.text
     assert "Select" not in run.text
     assert "Building" not in run.text
     assert run.text.count("closing words") == 1
     (ending,) = run.endings
-    assert (ending.failed, ending.interrupted, ending.took, ending.command) == (False, False, "2 min", "./run")
+    assert (ending.failed, ending.took, ending.command) == (False, "2 min", "./run")
 
 
 def test_wrong_input_is_said_once_however_often_it_is_tried(log):
@@ -105,6 +105,62 @@ def test_a_killed_job_is_said_to_be_tried_again_with_the_clusters_word_and_log(t
     assert not run.endings[0].failed
 
 
+def test_jobs_of_one_cluster_job_fail_as_those_that_left_a_word(tmp_path, log):
+    run = Run()
+    run.start(prepare_anatomy=2, normalise_anatomy=2)
+    other = tmp_path / "sub-02.log"
+    failures.record(other, failures.Failure("prepare_anatomy sub-02", failures.KILLED, False, "x"))
+    for attempt in range(2):
+        for first, path in ((1, log), (3, other)):
+            members = [
+                {"rule_name": "prepare_anatomy", "jobid": first, "log": [str(path)]},
+                {"rule_name": "normalise_anatomy", "jobid": first + 1, "log": [str(tmp_path / "never.log")]},
+            ]
+            for member in members:
+                run.job(member["jobid"], member["rule_name"])
+            run.event("group_error", job_error_info=members, aux_logs=[f"slurm/{first}.log"])
+            for member in members:
+                run.event("job_error", rule_msg=None, **member)
+        if attempt == 0:
+            run.message("Trying to restart job b26cda3f-c271.")
+            run.message("Trying to restart job 5eff0000-0000.")
+    assert run.log.progress.rows(0)[0].failed == 2
+    run.log.close()
+    assert run.text.count("prepare_anatomy sub-01 failed: a.nii.gz") == 1
+    assert "prepare_anatomy sub-02 failed: it left no word (log: slurm/3.log); it is tried again" in run.text
+    assert run.text.count("prepare_anatomy sub-02 failed") == 2
+    assert "normalise_anatomy" not in run.text
+
+
+def test_failures_that_come_together_are_told_apart(tmp_path, log):
+    """Errors of two jobs, then the word that each is tried again."""
+    other = tmp_path / "sub-02.log"
+    failures.record(other, failures.Failure("prepare_anatomy sub-02", "MemoryError: ", False, "x"))
+    run = Run()
+    run.start(prepare_anatomy=2)
+    run.job(1)
+    run.job(2)
+    run.fail(1, log)
+    run.fail(2, other)
+    run.message("Trying to restart job 1.")
+    run.message("Trying to restart job 2.")
+    assert "sub-01" not in run.text
+    assert "prepare_anatomy sub-02 failed: MemoryError: ; it is tried again" in run.text
+    run.job(1)
+    run.fail(1, log)
+    assert "sub-01" not in run.text
+    run.now = 10
+    run.job(2)
+    assert run.text.count("prepare_anatomy sub-01 failed: a.nii.gz") == 1
+
+
+def test_a_warning_is_given_once():
+    run = Run()
+    for _ in range(3):
+        run.message("No SLURM account given, trying to guess.", logging.WARNING)
+    assert run.text.count("SLURM") == 1
+
+
 def test_an_interruption_is_no_failure(log):
     run = Run()
     run.start(prepare_anatomy=1)
@@ -113,15 +169,17 @@ def test_an_interruption_is_no_failure(log):
     run.fail(1, log)
     run.message("WorkflowError:\nAt least one job did not complete successfully.", logging.ERROR, "error")
     run.log.close()
+    lines = run.text.strip().splitlines()
+    assert lines[-1] == "Stopped after 1 s; what is done is kept. To go on: ./run"
     assert "failed" not in run.text
-    assert run.endings[0].interrupted
+    assert not run.endings
 
 
 def test_an_interruption_before_the_first_job_says_how_to_start():
     run = Run()
     run.message("Cancelling snakemake on user request.", logging.ERROR, "error", exception="KeyboardInterrupt")
     run.log.close()
-    assert run.text == "Stopped before the first job. To start: ./run\n"
+    assert run.text == "\nStopped before the first job. To start: ./run\n"
 
 
 def test_an_error_of_the_plan_is_said_without_the_line_of_the_rules_file():
