@@ -203,31 +203,31 @@ class RunLog:
     def _on_group_error(self, fields: Mapping[str, Any]) -> None:
         """A cluster's job that holds several: those of them that failed have left a word, others have not been reached."""
         members = fields["job_error_info"]
-        spoken = [each for each in members if _failure(each) is not None]
-        for each in members:
-            self.progress.fail(each["jobid"], shown=each in (spoken or members[:1]))
-        self._hold(spoken or members[:1], fields.get("aux_logs") or [], [each["jobid"] for each in members])
+        spoken = [member for member in members if _failure(member) is not None]
+        for member in members:
+            self.progress.fail(member["jobid"], shown=member in (spoken or members[:1]))
+        self._hold(spoken or members[:1], fields.get("aux_logs") or [], [member["jobid"] for member in members])
 
     def _hold(self, failed: Sequence[Mapping[str, Any]], logs: Sequence[str], jobs: Sequence[int] = ()) -> None:
         """Remember what failed, until it is known whether it is tried again."""
         if self._interrupted:
             return
-        for each in failed:
-            others = [*list(each.get("log") or [])[1:], *logs]
-            failure = _failure(each)
-            word = each.get("rule_msg")
+        for member in failed:
+            others = [*list(member.get("log") or [])[1:], *logs]
+            failure = _failure(member)
+            word = member.get("rule_msg")
             killed = failure is None or failure.reason == failures.KILLED
             reason = word or _WORDLESS if killed or failure is None else failure.reason
-            text = f"{failure.job if failure else each['rule_name']} failed: {reason.splitlines()[0]}"
+            text = f"{failure.job if failure else member['rule_name']} failed: {reason.splitlines()[0]}"
             text = text if len(text) <= _SHORT else f"{text[:_SHORT].rsplit(' ', 1)[0]} ..."
             if killed and others:
                 text = f"{text} (log: {', '.join(dict.fromkeys(others))})"
             of_input = bool(failure and failure.of_input)
-            self._held.append(_Held(text, of_input, frozenset(jobs or [each["jobid"]]), self._clock()))
+            self._held.append(_Held(text, of_input, frozenset(jobs or [member["jobid"]]), self._clock()))
 
     def _again(self, numbers: Collection[int]) -> None:
         """Jobs are tried again; wrong input is said when it fails for good."""
-        for held in [each for each in self._held if each.jobs.intersection(numbers)]:
+        for held in [held for held in self._held if held.jobs.intersection(numbers)]:
             self._held.remove(held)
             if not held.of_input:
                 self._say(f"{held.text}; it is tried again", "warning")
@@ -235,7 +235,7 @@ class RunLog:
     def _settle(self, patience: float = _PATIENCE) -> None:
         """Say what failed for good: what is not tried again for a while."""
         now = self._clock()
-        for held in [each for each in self._held if now - each.since >= patience]:
+        for held in [held for held in self._held if now - held.since >= patience]:
             self._held.remove(held)
             self._failed = True
             self._say(held.text, "error")
