@@ -81,8 +81,15 @@ def reduce(maps: Sequence[np.ndarray], affine: np.ndarray, spacing: float = MAP_
     coarse[:3, :3] = affine[:3, :3] * block
     coarse[:3, 3] = transforms.apply(affine, first + (block - 1) / 2)
     size = block * voxel
-    blurred = [np.stack([blur(image, fwhm, size) for image in out]) for fwhm, _ in LEVELS]
-    return Tissues(out, coarse, tuple(blurred))
+    return Tissues(out, coarse, tuple(_beside([blur(image, fwhm, size) for image in out]) for fwhm, _ in LEVELS))
+
+
+def _beside(maps: Sequence[np.ndarray]) -> np.ndarray:
+    """Maps as one array of shape (K, X, Y, Z) whose values of a voxel lie beside one another in memory, as a fit reads them."""
+    out = np.empty((*maps[0].shape, len(maps)), dtype=np.float32)
+    for number, image in enumerate(maps):
+        out[..., number] = image
+    return np.moveaxis(out, -1, 0)
 
 
 def blur(image: np.ndarray, fwhm: float, voxel: np.ndarray) -> np.ndarray:

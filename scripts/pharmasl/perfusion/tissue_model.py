@@ -52,7 +52,7 @@ class Fit:
 
 @njit(cache=True, nogil=True)
 def _evaluate(maps, points, matrix, values, gradients):
-    kinds, nx, ny, nz = maps.shape
+    nx, ny, nz, kinds = maps.shape
     for i in range(points.shape[0]):
         px, py, pz = points[i, 0], points[i, 1], points[i, 2]
         x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
@@ -65,20 +65,69 @@ def _evaluate(maps, points, matrix, values, gradients):
         a, b, c = int(x), int(y), int(z)
         fx, fy, fz = x - a, y - b, z - c
         for k in range(kinds):
-            cube = maps[k]
-            low0 = cube[a, b, c] * (1 - fz) + cube[a, b, c + 1] * fz
-            low1 = cube[a, b + 1, c] * (1 - fz) + cube[a, b + 1, c + 1] * fz
-            high0 = cube[a + 1, b, c] * (1 - fz) + cube[a + 1, b, c + 1] * fz
-            high1 = cube[a + 1, b + 1, c] * (1 - fz) + cube[a + 1, b + 1, c + 1] * fz
+            # The corners of the cell by their steps along the three axes.
+            c000, c001, c010, c011 = (
+                maps[a, b, c, k],
+                maps[a, b, c + 1, k],
+                maps[a, b + 1, c, k],
+                maps[a, b + 1, c + 1, k],
+            )
+            c100, c101 = maps[a + 1, b, c, k], maps[a + 1, b, c + 1, k]
+            c110, c111 = maps[a + 1, b + 1, c, k], maps[a + 1, b + 1, c + 1, k]
+            low0, low1 = c000 * (1 - fz) + c001 * fz, c010 * (1 - fz) + c011 * fz
+            high0, high1 = c100 * (1 - fz) + c101 * fz, c110 * (1 - fz) + c111 * fz
             low, high = low0 * (1 - fy) + low1 * fy, high0 * (1 - fy) + high1 * fy
             values[i, k] = low * (1 - fx) + high * fx
             gradients[i, k, 0] = high - low
             gradients[i, k, 1] = (low1 - low0) * (1 - fx) + (high1 - high0) * fx
-            near = (cube[a, b, c + 1] - cube[a, b, c]) * (1 - fy) + (cube[a, b + 1, c + 1] - cube[a, b + 1, c]) * fy
-            far = (cube[a + 1, b, c + 1] - cube[a + 1, b, c]) * (1 - fy) + (
-                cube[a + 1, b + 1, c + 1] - cube[a + 1, b + 1, c]
-            ) * fy
+            near = (c001 - c000) * (1 - fy) + (c011 - c010) * fy
+            far = (c101 - c100) * (1 - fy) + (c111 - c110) * fy
             gradients[i, k, 2] = near * (1 - fx) + far * fx
+
+
+@njit(cache=True, nogil=True)
+def _within(values, inside):
+    """Which points lie within the brain (``inside``), and how many."""
+    count = 0
+    for i in range(values.shape[0]):
+        total = 0.0
+        for k in range(values.shape[1]):
+            total += values[i, k]
+        inside[i] = total > 0.05
+        count += inside[i]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _derivatives(gradients, intensities, gain, points, matrix, to_maps, inside, out):
+    """``out``: slope, arms, centre and design of :class:`_Linearised`, in one pass over the points."""
+    slope, arms, centre, design = out
+    count = 0
+    centre[:] = 0.0
+    for i in range(points.shape[0]):
+        for a in range(3):
+            arms[i, a] = (
+                points[i, 0] * matrix[a, 0] + points[i, 1] * matrix[a, 1] + points[i, 2] * matrix[a, 2] + matrix[a, 3]
+            )
+        if inside[i]:
+            count += 1
+            for a in range(3):
+                centre[a] += arms[i, a]
+    centre /= count
+    steps = np.empty(3)
+    for i in range(points.shape[0]):
+        for a in range(3):
+            arms[i, a] -= centre[a]
+            total = 0.0
+            for k in range(intensities.shape[0]):
+                total += gradients[i, k, a] * intensities[k]
+            steps[a] = total * gain[i]
+        for b in range(3):
+            slope[i, b] = steps[0] * to_maps[0, b] + steps[1] * to_maps[1, b] + steps[2] * to_maps[2, b]
+            design[i, b] = slope[i, b]
+        design[i, 3] = arms[i, 1] * slope[i, 2] - arms[i, 2] * slope[i, 1]
+        design[i, 4] = arms[i, 2] * slope[i, 0] - arms[i, 0] * slope[i, 2]
+        design[i, 5] = arms[i, 0] * slope[i, 1] - arms[i, 1] * slope[i, 0]
 
 
 @njit(cache=True, nogil=True)
@@ -108,11 +157,21 @@ def _solve(design: np.ndarray, weight: np.ndarray, target: np.ndarray, ridge: fl
 
 
 @dataclass(frozen=True)
+class _Mixture:
+    """The tissues' ``intensities`` (K,), the ``bias`` field's coefficients, its ``gain`` (N,), and the ``residual`` (N,)."""
+
+    intensities: np.ndarray
+    bias: np.ndarray
+    gain: np.ndarray
+    residual: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Linearised:
     """The model about an alignment, at N points.
 
     ``inside`` (N,) marks points within the brain; ``residual``, ``weight`` (N,) and ``spread`` are those of the fitted
-    mixture, ``intensities`` (K,) and ``bias`` its parameters; ``slope`` (N, 3) is its derivative by a point's place, ``arms``
+    ``mixture``; ``slope`` (N, 3) is its derivative by a point's place, ``arms``
     (N, 3) are the places from ``centre`` (3,), and ``design`` (N, 6) its derivative by the rigid parameters.
     """
 
@@ -120,8 +179,7 @@ class _Linearised:
     residual: np.ndarray
     weight: np.ndarray
     spread: float
-    intensities: np.ndarray
-    bias: np.ndarray
+    mixture: _Mixture
     slope: np.ndarray
     arms: np.ndarray
     centre: np.ndarray
@@ -157,6 +215,8 @@ class TissueModel:
     ) -> None:
         fwhm = LEVELS[number][0]
         self.maps, self.to_maps = tissues.blurred[number], np.linalg.inv(tissues.affine)
+        # The tissues of a voxel beside one another, as they already lie in memory after reduce().
+        self._beside = np.ascontiguousarray(np.moveaxis(self.maps, 0, -1))
         voxel = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
         blurred = blur(image, fwhm, voxel)
         chosen = np.ones(image.shape, dtype=bool) if near is None else self._around(near, image.shape, affine)
@@ -171,7 +231,7 @@ class TissueModel:
     def _around(self, matrix: np.ndarray, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
         """Voxels of the image within about a centimetre of the tissues, under an alignment."""
         to_maps = self.to_maps @ matrix @ affine
-        total = self.maps.sum(axis=0)
+        total = sum(self.maps)
         inside = ndimage.affine_transform(total, to_maps[:3, :3], to_maps[:3, 3], output_shape=shape, order=1) > 0.05
         reach = np.maximum(1, np.round(8 / np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))).astype(int)
         grown = ndimage.maximum_filter(inside.astype(np.uint8), size=tuple(2 * reach + 1)) > 0
@@ -196,12 +256,14 @@ class TissueModel:
         matrix, count = start, self.maps.shape[0]
         values, gradients = np.empty((len(self.points), count)), np.empty((len(self.points), count, 3))
         weight, bias = np.ones(len(self.points)), np.eye(self.field.shape[1])[0]
+        inside = np.empty(len(self.points), dtype=bool)
         for number in range(iterations):
-            _evaluate(self.maps, self.points, self.to_maps @ matrix, values, gradients)
-            if (values.sum(axis=1) > 0.05).sum() < _LEAST_POINTS:
+            _evaluate(self._beside, self.points, self.to_maps @ matrix, values, gradients)
+            if _within(values, inside) < _LEAST_POINTS:
                 return Fit(matrix, 1.0, np.zeros(count), np.inf)
-            model = self._linearised(matrix, values, gradients, weight, bias, rounds=1 if number else 4)
-            weight, bias = model.weight, model.bias
+            mixture = self._mixture(values, weight, bias, rounds=1 if number else 4)
+            model = self._linearised(matrix, gradients, inside.copy(), mixture)
+            weight, bias = model.weight, mixture.bias
             if stretch:
                 step = self._stretch(model, matrix)
                 motion, matrix = step.parameters, head_stretch.about(step.change, model.centre) @ matrix
@@ -210,36 +272,30 @@ class TissueModel:
             matrix = transforms.rigid_matrix(motion[:3], motion[3:6], model.centre) @ matrix
             if np.abs(motion[:3]).max() < _TOLERANCE and np.abs(motion[3:]).max() * 50 < _TOLERANCE:
                 break
-        return Fit(matrix, self._unexplained(model.residual), model.intensities, _uncertainty(model))
+        return Fit(matrix, self._unexplained(model.residual), mixture.intensities, _uncertainty(model))
 
-    def _linearised(
-        self,
-        matrix: np.ndarray,
-        values: np.ndarray,
-        gradients: np.ndarray,
-        weight: np.ndarray,
-        bias: np.ndarray,
-        *,
-        rounds: int,
-    ) -> _Linearised:
-        """The model about an alignment: its intensities and bias field, fitted in turn, and its derivatives."""
-        inside = values.sum(axis=1) > 0.05
+    def _mixture(self, values: np.ndarray, weight: np.ndarray, bias: np.ndarray, *, rounds: int) -> _Mixture:
+        """The tissues' intensities and the bias field, fitted in turn to the image at an alignment."""
         for _ in range(rounds):
             gain = np.einsum("nq,q->n", self.field, bias)
             intensities = _solve(values * gain[:, None], weight, self.values, 1e-6)
             mixture = np.einsum("nk,k->n", values, intensities)
             bias = _solve(self.field * mixture[:, None], weight, self.values, 1e-6)
         gain = np.einsum("nq,q->n", self.field, bias)
-        residual = self.values - mixture * gain
+        return _Mixture(intensities, bias, gain, self.values - mixture * gain)
+
+    def _linearised(
+        self, matrix: np.ndarray, gradients: np.ndarray, inside: np.ndarray, mixture: _Mixture
+    ) -> _Linearised:
+        """The model about an alignment: its derivatives, and what each point counts."""
+        residual = mixture.residual
         spread = 1.4826 * np.median(np.abs(residual[inside])) + 1e-6
         weight = np.clip(1 - (residual / (_TUKEY * spread)) ** 2, 0, 1) ** 2
-        slope = np.einsum("nka,k->na", gradients, intensities) * gain[:, None]
-        slope = np.einsum("na,ab->nb", slope, self.to_maps[:3, :3])
-        moved = np.stack([np.einsum("nb,b->n", self.points, row[:3]) + row[3] for row in matrix[:3]], axis=1)
-        centre = moved[inside].mean(axis=0)
-        arms = moved - centre
-        design = np.hstack([slope, np.cross(arms, slope)])
-        return _Linearised(inside, residual, weight, spread, intensities, bias, slope, arms, centre, design)
+        number = len(residual)
+        slope, arms, centre, design = np.empty((number, 3)), np.empty((number, 3)), np.empty(3), np.empty((number, 6))
+        frame = self.points, matrix, np.ascontiguousarray(self.to_maps[:3, :3])
+        _derivatives(gradients, mixture.intensities, mixture.gain, *frame, inside, (slope, arms, centre, design))
+        return _Linearised(inside, residual, weight, spread, mixture, slope, arms, centre, design)
 
     def _stretch(self, model: _Linearised, matrix: np.ndarray) -> head_stretch.StretchStep:
         """One Gauss-Newton step in twelve parameters with the prior."""
@@ -267,7 +323,7 @@ class TissueModel:
 
         def shares(move: np.ndarray) -> np.ndarray:
             moved = transforms.rigid_matrix(move, (0, 0, 0), (0, 0, 0)) @ matrix
-            _evaluate(self.maps, self.points, self.to_maps @ moved, values, gradients)
+            _evaluate(self._beside, self.points, self.to_maps @ moved, values, gradients)
             return values.copy()
 
         own = shares(np.zeros(3))
