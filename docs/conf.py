@@ -1,5 +1,7 @@
-"""Sphinx configuration of the API pages: python -m sphinx -W -b html docs FOLDER (no network is needed)."""
+"""Sphinx configuration of the site: python -m sphinx -W -b html docs FOLDER (no network is needed)."""
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,10 +17,15 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 project = "pharmasl"
 author = "the pharmasl authors"
-extensions = ["sphinx.ext.autodoc", "numpydoc"]
-exclude_patterns = ["*.md"]  # pages to be read where they lie
-html_theme = "alabaster"
-html_theme_options = {"page_width": "1100px", "description": "From raw arterial spin labelling to a trial's answers"}
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "pharmasl"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
 
 # Packages that only their own environments have.
 autodoc_mock_imports = ["ants", "onnx", "torch"]
@@ -28,7 +35,16 @@ autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 smartquotes = False
-html_copy_source = False
+
+# Files that lie elsewhere, and the pages that show them.
+SHOWN = {
+    "config/README.md": "input",
+    "CHANGELOG.md": "changelog",
+    "CONTRIBUTING.md": "contributing",
+    "README.md": "index",
+}
+# The page of the demo, of a checkout in which it was run: the site then carries it.
+EXAMPLE = ROOT / "demo/results/report"
 
 # numpydoc compiles its template again for each docstring, which takes a fifth of the build.
 TEMPLATES = SandboxedEnvironment(loader=FileSystemLoader(Path(docscrape_sphinx.__file__).parent / "templates"))
@@ -63,7 +79,43 @@ def bars(app, what, name, obj, options, lines):
         lines[number] = "``".join(parts)
 
 
+def as_page(app, name, source):
+    """Show files that lie outside of this folder, and turn links to them into links to pages or downloads."""
+    if name.startswith("api/"):
+        return
+    text = source[0]
+    folder = ROOT / "docs"
+    for path, page in SHOWN.items():
+        if page == name and name != "index":
+            text, folder = (ROOT / path).read_text(encoding="utf-8"), (ROOT / path).parent
+
+    def link(match):
+        words, target = match.groups()
+        path, _, heading = target.partition("#")
+        if re.match(r"[a-z]+:", target) or not path:
+            return match.group(0)
+        whole = (folder / path).resolve()
+        inside = whole.relative_to(ROOT).as_posix()
+        if inside in SHOWN:
+            return f"[{words}]({SHOWN[inside]}.md)"
+        if whole.is_relative_to(ROOT / "docs"):
+            return f"[{words}]({whole.relative_to(ROOT / 'docs').as_posix()}{'#' + heading if heading else ''})"
+        return f"{{download}}`{words.replace('`', '')} </../{inside}>`" if whole.is_file() else words
+
+    text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", link, text)
+    # Drawn where the files are read on a forge; here the picture's own words.
+    source[0] = text.replace("```mermaid", "```text")
+
+
+def with_example(app, error):
+    """Add the demo's page, and those of its scans."""
+    if error is None and app.builder.name == "html" and EXAMPLE.is_dir():
+        shutil.copytree(EXAMPLE, Path(app.outdir) / "demo_report", dirs_exist_ok=True)
+
+
 def setup(app):
-    """Add the directive and the reading of bars."""
+    """Add the directive, the reading of bars and of files elsewhere, and the example."""
     app.add_directive("room", Room)
     app.connect("autodoc-process-docstring", bars, priority=900)  # after numpydoc
+    app.connect("source-read", as_page)
+    app.connect("build-finished", with_example)

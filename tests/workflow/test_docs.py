@@ -29,12 +29,23 @@ def test_the_pages_of_the_functions_are_built(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", tmp_path / "html"]
     done = subprocess.run([*command, "-d", tmp_path / "doctrees"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "pharmasl.space.transforms" in (tmp_path / "html/api/space.html").read_text()
+    site = tmp_path / "html"
+    assert "pharmasl.space.transforms" in (site / "api/space.html").read_text()
+    # Files that lie outside of docs/ are pages too, and links to them go there.
+    assert "participants.tsv" in (site / "input.html").read_text()
+    assert 'href="input.html"' in (site / "own_dataset.html").read_text()
+    # Nothing is fetched from elsewhere when a page is opened.
+    loaded = re.compile(r"""<(?:script|img|iframe|link)[^>]*(?:src|href)=["'](?:https?:)?//[^"']+""")
+    assert {page.name: loaded.findall(page.read_text()) for page in site.glob("*.html")} == {
+        page.name: [] for page in site.glob("*.html")
+    }
+    styles = "".join(path.read_text() for path in site.rglob("*.css"))
+    assert not re.search(r"""(?:@import|url\()\s*["']?(?:https?:)?//""", styles)
 
 
 def test_every_room_has_a_page_in_the_order_of_the_layers():
-    index = (ROOT / "docs/index.rst").read_text()
-    listed = [name.replace("_", "/") for name in re.findall(r"^   api/(\w+)$", index, re.MULTILINE)]
+    index = (ROOT / "docs/api/index.md").read_text().split("top down\n")[1].split("```")[0]
+    listed = [name.replace("_", "/") for name in index.split()]
     layers = [room for layer in house.Checkout(ROOT).layers() for room in layer]
     assert [name for name in listed if "/" not in name] == layers
     folders = {path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("__init__.py")} - {"."}
@@ -59,6 +70,34 @@ def test_files_that_a_page_names_are_there(page):
     named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|ya?ml|smk|md))`", text))
     missing = [name for name in named if not ((ROOT / name).exists() or (PACKAGE / name).exists())]
     assert [name for name in missing if name.split("/")[0] in tops] == []
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "config/README.md"]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, heading = target.partition("#")
+        whole = page.parent / path if path else page
+        if not whole.exists() or (heading and heading not in anchors(whole)):
+            dead.append(target)
+    assert dead == []
+
+
+def test_the_readme_fits_two_screens():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 100
 
 
 def test_modules_that_the_architecture_names_are_there():
