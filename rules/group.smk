@@ -98,6 +98,35 @@ rule cluster_table:
         "../scripts/cluster_table.py"
 
 
+rule cluster_values:
+    input:
+        baseline=per("analysis", TARGETS.session_maps, "baseline"),
+        followup=per("analysis", TARGETS.session_maps, "followup"),
+        further=per("analysis", TARGETS.further_maps),
+        participants=PATHS.participants("analyses/{analysis}"),
+        clusters=rules.group_statistics.output.clusters,
+        inference=rules.group_statistics.output.inference,
+    output:
+        table=group("values", ".tsv", desc="clusters"),
+    log:
+        log_of("cluster_values", "{analysis}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        sessions=per("analysis", TARGETS.analysis_sessions),
+        participants=per("analysis", TARGETS.members),
+        blinded=SETTINGS.blinded,
+        code=code("cluster_values"),
+    message:
+        "Reading the clusters' values: {wildcards.analysis}"
+    script:
+        "../scripts/cluster_values.py"
+
+
 rule conjunction:
     input:
         z=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.z),

@@ -12,9 +12,13 @@ rule group_figure:
         table=rules.cluster_table.output.table,
         design=rules.group_statistics.output.design,
         inference=rules.group_statistics.output.inference,
+        cluster_values=rules.cluster_values.output.table,
+        regions=rules.region_models.output.regions,
+        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
     output:
         figure=group("figure", ".png"),
         design=group("design", ".png"),
+        changes=group("figure", ".html", desc="changes"),
     log:
         log_of("group_figure", "{analysis}"),
     benchmark:
@@ -27,6 +31,7 @@ rule group_figure:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
+        labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("group_figure"),
     message:
@@ -138,7 +143,8 @@ rule report:
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
         analyses_figures=TARGETS.analysis_files(rules.group_figure.output.figure),
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
-        analyses_values=[],
+        analyses_values=TARGETS.analysis_files(rules.cluster_values.output.table),
+        analyses_changes=TARGETS.analysis_files(rules.group_figure.output.changes),
         analyses_regions=TARGETS.analysis_files(rules.region_models.output.regions),
         analyses_parcels=TARGETS.analysis_files(rules.region_models.output.parcels),
         analyses_region_figures=TARGETS.analysis_files(rules.region_figure.output.figure),

@@ -1,14 +1,19 @@
-"""Draw the statistical map and the design of a whole-brain analysis."""
+"""Draw the statistical map, the design and the participants' values of a whole-brain analysis."""
 
-from pharmasl.figures import design_plot, statmap
+from pharmasl.figures import changes_plot, design_plot, statmap
+from pharmasl.figures.changes_data import ChangesFiles
+from pharmasl.study import settings
+from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 from pharmasl.workflow.rule_files import rule_files
 
 
 def main(snakemake):
-    """Map the rule's files onto the two figures."""
+    """Map the rule's files onto the figures."""
     source, name = snakemake.input, snakemake.params.analysis
     design_plot.draw(snakemake.output.design, name, source.design, source.inference)
+    labels = settings.build(Labels, snakemake.params.labels)
+    changes_plot.write(snakemake.output.changes, rule_files(ChangesFiles, source), labels)
     statmap.draw(snakemake.output.figure, name, rule_files(statmap.StatmapFiles, source))
 
 

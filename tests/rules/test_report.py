@@ -278,6 +278,7 @@ def study(tmp_path_factory):
     write_regions(here)
     write_global(here)
     Image.new("RGB", (60, 40), "white").save(here / "picture.png")
+    (here / "changes.html").write_text('<div class="changes">Each participant</div>')
     return SimpleNamespace(here=here, config=config, names=names)
 
 
@@ -357,6 +358,7 @@ def inputs(study, **changes):
         "analyses_inference": [here / "inference.json", here / "not_run.json"],
         "analyses_figures": [here / "picture.png"] * 2,
         "analyses_designs": [here / "picture.png"] * 2,
+        "analyses_changes": [here / "changes.html"] * 2,
         "analyses_regions": [here / "in_regions.tsv", here / "in_no_regions.tsv"],
         "analyses_parcels": [here / "in_parcels.tsv", here / "in_no_parcels.tsv"],
         "analyses_region_figures": [here / "picture.png"] * 2,
@@ -843,7 +845,14 @@ def test_a_single_scan_without_group_analyses(study):
     tables.write_table(here / "one_participants.tsv", [{"participant_id": HOSTILE}], {"participant_id": "p"})
     tables.write_table(here / "one_exclusions.tsv", [], {"participant_id": "p"})
     tables.write_table(here / "one_unusable.tsv", [], EXCLUSIONS)
-    lists = ("analyses_tables", "analyses_inference", "analyses_figures", "analyses_designs", "conjunctions")
+    lists = (
+        "analyses_tables",
+        "analyses_inference",
+        "analyses_figures",
+        "analyses_designs",
+        "analyses_changes",
+        "conjunctions",
+    )
     lists += ("analyses_regions", "analyses_parcels", "analyses_region_figures", "analyses_global")
     lists += ("craving_scores", "craving_model")
     text = write(
@@ -1002,6 +1011,19 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
     people = [{"participant_id": f"sub-{k}", "arm": k % 2, "intercept": 1.0} for k in range(8)]
     tables.write_table(here / "design_inference.tsv", people, describe(people))
     tables.write_table(here / "design_not_run.tsv", [], {"participant_id": "p"})
+    visits = [
+        {
+            "participant_id": f"sub-{k}",
+            "session_id": session,
+            "arm": ["placebo", "baclofen"][k % 2],
+            "cluster": 1,
+            "value": k,
+        }
+        for k in range(8)
+        for session in ("T1", "T2")
+    ]
+    tables.write_table(here / "cluster_values.tsv", visits, describe(visits))
+    tables.write_table(here / "no_regions.tsv", [], {"roi": "Region"})
     sizes = []
     for table, block, values in (("clusters", "inference", "t"), ("no_clusters", "not_run", "missing")):
         source = Inputs(
@@ -1012,14 +1034,24 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
                 "table": here / f"{table}.tsv",
                 "design": here / f"design_{block}.tsv",
                 "inference": here / f"{block}.json",
+                "cluster_values": here / "cluster_values.tsv",
+                "regions": here / "no_regions.tsv",
+                "region_values": [],
             }
         )
-        output = SimpleNamespace(figure=here / "group.png", design=here / "design.png")
-        params = SimpleNamespace(analysis="rest_interaction")
+        output = SimpleNamespace(
+            figure=here / "group.png", design=here / "design.png", changes=here / f"changes_{block}.html"
+        )
+        params = SimpleNamespace(
+            analysis="rest_interaction",
+            labels={kind: {} for kind in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions")},
+        )
         script("group_figure").main(SimpleNamespace(input=source, output=output, params=params))
         sizes.append(Image.open(output.figure).size)
         assert Image.open(output.design).width > 300
     assert sizes == [(1800, 1245), (1500, 450)]
+    assert "Cluster 1" in (here / "changes_inference.html").read_text()
+    assert (here / "changes_not_run.html").read_text() == ""
 
 
 def test_a_blinded_page_says_so_on_top_and_at_every_table(study):

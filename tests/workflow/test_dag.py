@@ -39,7 +39,8 @@ def test_the_model_studys_plan_is_complete(plan):
     )
     assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 43
     assert counts["session_contrast"] == 43 * 2 * 2
-    assert counts["group_statistics"] == counts["cluster_table"] == counts["region_models"] == 3
+    assert counts["group_statistics"] == counts["cluster_table"] == counts["cluster_values"] == 3
+    assert counts["region_models"] == 3
     assert counts["parcel_values"] == 1
     assert counts["report"] == counts["study_tables"] == counts["template"] == 1
 

@@ -232,11 +232,12 @@ SENSITIVITY = {
     **PAGE,
 }
 VERDICT = {"trial_verdict": 1}
-IN_REGIONS = {"region_models": 3, "region_figure": 3}
+IN_REGIONS = {"region_models": 3, "region_figure": 3, "group_figure": 3}
 OF_GLOBAL = {"global_effect": 3}
 ANALYSES = {
     "group_statistics": 3,
     "cluster_table": 3,
+    "cluster_values": 3,
     "group_figure": 3,
     **IN_REGIONS,
     **OF_GLOBAL,
@@ -259,6 +260,7 @@ REST = {
     "session_contrast": 1,
     "group_statistics": 2,
     "cluster_table": 2,
+    "cluster_values": 2,
     "group_figure": 2,
 }
 ALL = 6 * PARTICIPANTS
@@ -294,6 +296,7 @@ CHANGES = {
             "participant_rows": 1,
             "group_statistics": 1,
             "cluster_table": 1,
+            "cluster_values": 1,
             "group_figure": 1,
             "region_models": 1,
             "region_figure": 1,
@@ -347,7 +350,13 @@ CHANGES = {
         contrast_turned_round,
         together(
             {name: count for name, count in MAPS.items() if name not in ("roi_mask", "study_quality")},
-            {"session_contrast": 2 * PARTICIPANTS, "group_statistics": 2, "cluster_table": 2, "group_figure": 2},
+            {
+                "session_contrast": 2 * PARTICIPANTS,
+                "group_statistics": 2,
+                "cluster_table": 2,
+                "cluster_values": 2,
+                "group_figure": 2,
+            },
         ),
     ),
     "a covariate's value, with its date kept": (covariates_value, together(GROUP, TABLES, {"participant_rows": 5})),
@@ -368,6 +377,7 @@ CHANGES = {
         {
             "group_statistics": 1,
             "cluster_table": 1,
+            "cluster_values": 1,
             "group_figure": 1,
             "region_models": 1,
             "region_figure": 1,
@@ -378,7 +388,10 @@ CHANGES = {
     ),
     "a map of the analysis that gives the seed deleted": (
         removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
-        together(GROUP, {"group_statistics": 2, "cluster_table": 2, "group_figure": 2, "global_effect": 2}),
+        together(
+            GROUP,
+            {"group_statistics": 2, "cluster_table": 2, "cluster_values": 2, "group_figure": 2, "global_effect": 2},
+        ),
     ),
     "a scan's CBF deleted": (
         removed("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.nii.gz"),

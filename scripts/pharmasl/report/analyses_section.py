@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from pharmasl.errors import FilePath
 from pharmasl.figures import findings
 from pharmasl.figures.findings import Findings
@@ -176,13 +178,14 @@ def conjunction(name: str, inference: FilePath) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisFiles:
-    """The files of an analysis: cluster table, inference block, pictures of the map and of the design, those of its regions, and
-    its effect on global CBF."""
+    """The files of an analysis: cluster table, inference block, pictures of the map, of the design and of the participants' values,
+    those of its regions, and its effect on global CBF."""
 
     table: FilePath
     inference: FilePath
     figure: FilePath
     design: FilePath
+    changes: FilePath | None = None
     regions: RegionsFiles | None = None
     global_effect: FilePath | None = None
 
@@ -204,6 +207,8 @@ class AnalysisSection:
         The result.
     figure, design, alt : str
         Pictures of the map and of the design, and what stands for the first where it cannot be seen.
+    changes : Markup
+        Each participant's values in the clusters and regions; empty without any.
     table, all : Table or None
         Clusters: the significant and the largest others, and all of them if there are more; None without any.
     tested : sequence of Definition
@@ -224,6 +229,7 @@ class AnalysisSection:
     sentences: Sequence[str]
     figure: str
     design: str
+    changes: Markup
     alt: str
     table: Table | None
     all: Table | None
@@ -264,6 +270,7 @@ def section(
         sentences=text,
         figure=pictures.png(files.figure),
         design=pictures.png(files.design),
+        changes=pictures.fragment(files.changes) if files.changes else Markup(),
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),
         table=clusters(results, unit) if results.rows else None,
         all=clusters(results, unit, True) if results.rows and len(results.clusters) > SHOWN else None,

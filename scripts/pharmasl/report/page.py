@@ -199,19 +199,26 @@ def _quality(files: ReportFiles, settings: Settings, people: Rows) -> QualitySec
 
 
 def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSection]:
-    paths = (files.analyses_tables, files.analyses_inference, files.analyses_figures, files.analyses_designs)
+    paths = (
+        files.analyses_tables,
+        files.analyses_inference,
+        files.analyses_figures,
+        files.analyses_designs,
+        files.analyses_changes,
+    )
     regional = (files.analyses_regions, files.analyses_parcels, files.analyses_region_figures)
     in_regions = [
         RegionsFiles(regions=regions, parcels=parcels, figure=figure)
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
     sections = zip(settings.analyses.items(), *paths, in_regions, files.analyses_global, strict=True)
-    for (name, analysis), table, inference, figure, design, regions, of_global in sections:
+    for (name, analysis), table, inference, figure, design, changes, regions, of_global in sections:
         own = AnalysisFiles(
             table=table,
             inference=inference,
             figure=figure,
             design=design,
+            changes=changes,
             regions=regions,
             global_effect=of_global,
         )

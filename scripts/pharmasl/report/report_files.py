@@ -27,6 +27,8 @@ class ReportFiles:
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
     analyses_values : sequence of path-like
         ``_desc-clusters_values.tsv``: each participant's values in the clusters.
+    analyses_changes : sequence of path-like
+        Each participant's values in the clusters and regions, a piece of HTML.
     analyses_regions, analyses_parcels, analyses_region_figures : sequence of path-like
         ``_regions.tsv``, ``_parcels.tsv``, and their picture.
     analyses_global : sequence of path-like
@@ -65,6 +67,7 @@ class ReportFiles:
     analyses_figures: Sequence[FilePath]
     analyses_designs: Sequence[FilePath]
     analyses_values: Sequence[FilePath]
+    analyses_changes: Sequence[FilePath]
     analyses_regions: Sequence[FilePath]
     analyses_parcels: Sequence[FilePath]
     analyses_region_figures: Sequence[FilePath]

@@ -193,10 +193,14 @@ def cluster_in_words(text: str | None, at_peak: str | None = None) -> str:
 
 
 def both_in_words(names: Sequence[str]) -> str:
-    """One or two regions in words, the side once where they share it: "right insula and putamen"."""
+    """One or two regions in words, what they share once: "right insula and putamen", "left and right insula"."""
     words = [in_words(name) for name in names]
     if len(words) == 2:
         first, second = words
+        if {first.partition(" ")[0], second.partition(" ")[0]} == {"left", "right"}:
+            own, whole = first.partition(" ")[::2]
+            if second.partition(" ")[2] == whole:
+                return f"{own} and {second.partition(' ')[0]} {whole}"
         side = next((side for side in _SIDES.values() if first.startswith(side) and second.startswith(side)), "")
         return f"{first} and {second.removeprefix(f'{side} ')}"
     return " and ".join(words)

@@ -78,7 +78,7 @@ STAGES = (
         "Group analyses",
         "analysis",
         "analyses",
-        {"group_statistics": 22, "cluster_table": 2, "conjunction": 2, "global_effect": 2},
+        {"group_statistics": 22, "cluster_table": 2, "cluster_values": 2, "conjunction": 2, "global_effect": 2},
         counted=("cluster_table",),
     ),
     Stage(

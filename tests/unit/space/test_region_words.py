@@ -39,6 +39,7 @@ def test_words(name, words):
         ("Frontal_Mid_2_R 69 %; Frontal_Inf_Tri_R 24 %", "Frontal_Inf_Tri_R", "right middle frontal gyrus"),
         ("Insula_R 40 %; Putamen_R 30 %; unlabelled 30 %", "Putamen_R", "right insula and putamen"),
         ("Insula_L 40 %; Putamen_R 30 %", "Putamen_R", "left insula and right putamen"),
+        ("Insula_R 40 %; Insula_L 30 %", None, "right and left insula"),
         ("Insula_R 50 %; Putamen_R 10 %", None, "right insula"),
         ("unlabelled 80 %; Caudate_L 20 %", "unlabelled", "left caudate nucleus"),
         ("unlabelled 100 %", "Caudate_R (3 mm away)", "right caudate nucleus (3\u00a0mm away)"),

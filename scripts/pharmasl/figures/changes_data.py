@@ -1,0 +1,282 @@
+"""What the participants' figure of an analysis shows: each one's values in every cluster drawn and every declared region."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pharmasl.errors import FilePath
+from pharmasl.figures import findings
+from pharmasl.figures.findings import Findings
+from pharmasl.figures.numerals import p_text
+from pharmasl.files import tables
+from pharmasl.files.bids import bare_label
+from pharmasl.files.tables import Row
+from pharmasl.study import effect_kinds
+from pharmasl.study.labels import Labels
+
+# Clusters drawn: the significant ones up to here, or the nearest where none is.
+MOST = 10
+# A column of the design with fewer values than this is a group, not a quantity.
+_QUANTITY = 5
+NOWHERE = ""  # the arm of a participant in a study without arms
+Visit = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangesFiles:
+    """The files of the figure.
+
+    Attributes
+    ----------
+    table, inference, design, cluster_values : path-like
+        The cluster table, what was tested, the design and each participant's values in the clusters.
+    regions : path-like
+        ``{analysis}_regions.tsv``.
+    region_values : sequence of path-like
+        ``{roi}_values.tsv`` of every declared region.
+    """
+
+    table: FilePath
+    inference: FilePath
+    design: FilePath
+    cluster_values: FilePath
+    regions: FilePath
+    region_values: Sequence[FilePath]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A quantity of the participants that the model takes: its name in words, and its values by participant."""
+
+    words: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """The participants of an analysis.
+
+    Attributes
+    ----------
+    arms : Mapping
+        Participant to arm.
+    order : sequence of str
+        The arms, treatment and control first.
+    sessions : sequence of str
+        Baseline and follow-up first.
+    labels : Labels
+    """
+
+    arms: Mapping[str, str]
+    order: Sequence[str]
+    sessions: Sequence[str]
+    labels: Labels
+
+    def members(self, arm: str) -> list[str]:
+        """The participants of an arm, in order of their names."""
+        return sorted(who for who, own in self.arms.items() if own == arm)
+
+    def words(self, arm: str) -> str:
+        """An arm in words."""
+        return self.labels.arm(arm) if arm else "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A cluster or a region.
+
+    Attributes
+    ----------
+    key : str
+        ``cluster-1`` or ``region-vmpfc``.
+    name, note : str
+        What it is called, and what is said of it in a smaller type.
+    chosen : bool
+        Whether the same data chose it.
+    values : Mapping
+        By participant and session (without ``ses-``); missing ones are left out.
+    """
+
+    key: str
+    name: str
+    note: str
+    chosen: bool
+    values: Mapping[Visit, float]
+
+    def at(self, session: str, members: Iterable[str]) -> dict[str, float]:
+        """The values of participants at a session."""
+        return {who: self.values[who, session] for who in members if (who, session) in self.values}
+
+    def changes(self, sessions: Sequence[str], members: Iterable[str]) -> dict[str, float]:
+        """Follow-up minus baseline of participants with both."""
+        first, second = (self.at(session, members) for session in sessions[:2])
+        return {who: second[who] - value for who, value in first.items() if who in second}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """All that the figure shows.
+
+    Attributes
+    ----------
+    block : Mapping
+        Content of ``{analysis}_inference.json``.
+    people : People
+    clusters, regions : sequence of Place
+    quantity : Quantity or None
+        What the tested slope is of.
+    unit : str
+        Of the contrast's values.
+    """
+
+    block: Mapping[str, Any]
+    people: People
+    clusters: Sequence[Place]
+    regions: Sequence[Place]
+    quantity: Quantity | None
+    unit: str
+
+
+def _visits(rows: Iterable[Row], column: str) -> dict[Visit, float]:
+    return {
+        (row["participant_id"], bare_label(row["session_id"] or "", "ses")): float(row[column])
+        for row in rows
+        if row[column] is not None
+    }
+
+
+def _people(block: Mapping[str, Any], rows: Sequence[Row], labels: Labels) -> People:
+    arms = {row["participant_id"]: row["arm"] or NOWHERE for row in rows}
+    declared = [str(block["arms"][name]) for name in ("treatment", "control")] if block.get("arms") else []
+    present = sorted(set(arms.values()))
+    order = [arm for arm in declared if arm in present] + [arm for arm in present if arm not in declared]
+    sessions = list(dict.fromkeys(bare_label(row["session_id"] or "", "ses") for row in rows))
+    return People(arms=arms, order=order, sessions=sessions, labels=labels)
+
+
+def _clusters(results: Findings, rows: Sequence[Row]) -> list[Place]:
+    """The significant clusters, or the nearest where none is."""
+    shown = list(results.significant().items())[:MOST]
+    if not shown:
+        shown = sorted(results.clusters.items(), key=lambda item: float(item[1]["p_verdict"]))[:1]
+    letter = "q" if results.level.startswith("false") else "family-wise\u00a0p"
+    own: dict[str, list[Row]] = {}
+    for row in rows:
+        own.setdefault(str(row["cluster"]), []).append(row)
+    places = []
+    for number, row in shown:
+        where = ",\u00a0".join(f"{value:.0f}".replace("-", "\u2212") for value in findings.point(row))
+        p = p_text(row["p_verdict"]).removeprefix("p ")
+        places.append(
+            Place(
+                key=f"cluster-{number}",
+                name=f"Cluster {number}" + (f": {words}" if (words := findings.cluster_regions(row)) else ""),
+                note=f"peak at ({where})\u00a0mm; {float(row['volume_mm3']) / 1000:.1f}\u00a0mL; {letter}\u00a0{p}".replace(
+                    "= ", "=\u00a0"
+                ),
+                chosen=True,
+                values=_visits(own.get(str(number), []), "value"),
+            )
+        )
+    return places
+
+
+def _alike(region: Place, cluster: Place) -> bool:
+    """Whether a region that the data chose is this cluster."""
+    values = cluster.values
+    return region.chosen and all(
+        visit in region.values and abs(region.values[visit] - value) <= 1e-4 * max(abs(value), 1)
+        for visit, value in values.items()
+    )
+
+
+def _regions(files: ChangesFiles, contrast: str, people: People, drawn: Sequence[Place]) -> list[Place]:
+    """The declared regions, in the order of their table; those drawn as clusters are left out."""
+    results = {str(row["roi"]): row for row in tables.read_table(files.regions)}
+    places = []
+    for path in files.region_values:
+        rows = [row for row in tables.read_table(path) if row["contrast"] == contrast]
+        if not rows or str(rows[0]["roi"]) not in results:
+            continue
+        name, result = str(rows[0]["roi"]), results[str(rows[0]["roi"])]
+        chosen = result["defined_by_same_data"] == "true"
+        p = f"; corrected {p_text(result['p_fwe'])}" if result["p_fwe"] is not None else ""
+        values = {visit: value for visit, value in _visits(rows, "cbf").items() if visit[0] in people.arms}
+        places.append(
+            Place(
+                key=f"region-{name}",
+                name=people.labels.region(name),
+                note="declared region, a cluster of these data" if chosen else f"declared region{p}",
+                chosen=chosen,
+                values=values,
+            )
+        )
+    order = list(results)
+    # A region that is a cluster drawn already is not drawn twice.
+    places = [place for place in places if not any(_alike(place, other) for other in drawn)]
+    return sorted(places, key=lambda place: order.index(place.key.removeprefix("region-")))
+
+
+def quantity(block: Mapping[str, Any], design: Sequence[Row], labels: Labels) -> Quantity | None:
+    """What the tested slope is of: a seed's change, a predictor or a numeric term of a formula; None where arms are compared.
+
+    Parameters
+    ----------
+    block : Mapping
+        Content of ``{analysis}_inference.json``.
+    design : sequence of Row
+        One row per participant.
+    labels : Labels
+    """
+    if not effect_kinds.of_block(block).is_slope or not design or "session_id" in design[0]:
+        return None
+    seed = block.get("seed")
+    wanted = "seed_change" if seed else block.get("predictor")
+    for column in [wanted, *block["model"]["tested_columns"]]:
+        if column in design[0] and ":" not in column:
+            values = {str(row["participant_id"]): float(row[column]) for row in design}
+            if len(set(values.values())) >= _QUANTITY:
+                words = str(column).replace("_", " ")
+                if seed and column == "seed_change":
+                    where = f"{labels.region(seed['roi'])} ({labels.contrast(seed['contrast'])})"
+                    words = f"Change in {where}, from its mean"
+                return Quantity(words=words, values=values)
+    return None
+
+
+def read(files: ChangesFiles, labels: Labels) -> Changes | None:
+    """Read all that the figure shows; None for an analysis that was not run."""
+    results = Findings(files.table, files.inference)
+    rows = tables.read_table(files.cluster_values)
+    if not results.ran:
+        return None
+    design = tables.read_table(files.design)
+    people = _people(results.block, rows, labels)
+    if not rows:  # no cluster at all: the regions' tables say who was there
+        wanted = set(results.block["participants"])
+        rows = [
+            row for path in files.region_values for row in tables.read_table(path) if row["participant_id"] in wanted
+        ]
+        people = _people(results.block, [row for row in rows if row["contrast"] == results.block["contrast"]], labels)
+    clusters = _clusters(results, tables.read_table(files.cluster_values))
+    return Changes(
+        block=results.block,
+        people=people,
+        clusters=clusters,
+        regions=_regions(files, str(results.block["contrast"]), people, clusters),
+        quantity=quantity(results.block, design, labels),
+        unit=str(results.block.get("cbf_unit", "mL/100 g/min")),
+    )
+
+
+def mean(values: Iterable[float]) -> tuple[float, float]:
+    """A mean and half the width of its 95 % confidence interval by Student's t; NaN where there is none."""
+    from scipy.special import stdtrit
+
+    own = np.array(list(values), dtype=np.float64)
+    if not len(own):
+        return np.nan, np.nan
+    half = stdtrit(len(own) - 1, 0.975) * own.std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.nan
+    return float(own.mean()), float(half)
