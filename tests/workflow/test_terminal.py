@@ -120,8 +120,8 @@ def test_a_dry_run_is_a_table_of_stages(small, environment):
     done = in_pipe(small.folder, environment, "-n")
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert lines[0].split() == ["stage", "jobs"]
-    assert lines[2].split() == ["Anatomy", "12", "4", "people"]
+    assert lines[0].split() == ["stage", "jobs", "units", "why"]
+    assert lines[2].split() == ["Anatomy", "12", "4", "people", "not", "there", "yet"]
     assert len(lines) < 20
     full = in_pipe(small.folder, environment, "-n", "--verbose").stdout
     assert full.count("rule prepare_anatomy") + full.count("Correcting bias") >= 4

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pharmasl.errors import wrapped
-from pharmasl.workflow import failures
+from pharmasl.workflow import dry_run, failures
 from pharmasl.workflow.closing import Ending
 from pharmasl.workflow.progress import Job, Progress, in_words
 from pharmasl.workflow.screens import Screen, sentence
@@ -107,6 +107,7 @@ class RunLog:
         # Failures of which it is not known yet whether they are tried again.
         self._held: list[_Held] = []
         self._said: set[str] = set()
+        self._reasons: dict[str, set[str]] = {}
         self._started = self._counted = self._failed = self._interrupted = self._closed = False
 
     def closes_with(self, closing: Callable[[Ending], str]) -> None:
@@ -155,6 +156,8 @@ class RunLog:
         last = self._failed or self._part is None or not self._part.later
         if self._interrupted:
             return
+        if self._wishes.dryrun and self.progress.total and not self._failed:
+            self._say(dry_run.table(self.progress, self._reasons))
         if self._closing and self._counted and last and not silent and not self._wishes.dryrun:
             self._screen.say(f"\n{self._closing(ending)}")
 
@@ -174,16 +177,16 @@ class RunLog:
         self.progress.expect({rule: number for rule, number in fields["stats"].items() if rule != "total"})
         self.progress.capacity = min(self.progress.capacity, max(self.progress.total, 1))
         if self._wishes.dryrun:
-            self._say(self._table())
             return
         if self._part and not self._wishes.silent:
             self._say(self._part.words)
         self._show()
 
     def _on_job_info(self, fields: Mapping[str, Any]) -> None:
-        if self._wishes.dryrun:
-            return
         rule = fields["rule_name"]
+        if self._wishes.dryrun:
+            self._reasons.setdefault(rule, set()).add(str(fields.get("reason", "")))
+            return
         job = Job(rule, sentence(fields.get("rule_msg") or rule), fields.get("threads") or 1, self._clock())
         self._again([fields["jobid"]])
         self.progress.begin(fields["jobid"], job, visit="ses-" in str((fields.get("wildcards") or {}).get("anat", "")))
@@ -283,16 +286,3 @@ class RunLog:
     def _show(self) -> None:
         if self._wishes.progress and not self._wishes.full and not self._interrupted and not self._wishes.dryrun:
             self._screen.show(self.progress)
-
-    def _table(self) -> str:
-        rows = self.progress.rows(self._clock())
-        jobs = [sum(self.progress.counts.get(rule, 0) for rule in row.stage.seconds) for row in rows]
-        names = [row.stage.name for row in rows]
-        width = max([len(name) for name in names] + [len("in all")])
-        lines = [f"{'stage':{width}}  {'jobs':>6}"]
-        for row, number in zip(rows, jobs):
-            lines.append(f"{row.stage.name:{width}}  {number:6}   {row.total} {row.unit}")
-        lines.append(f"{'in all':{width}}  {sum(jobs):6}")
-        return "\n".join(
-            [*lines, "", "This was a dry run: nothing was done. -n --verbose names every job and its files."]
-        )

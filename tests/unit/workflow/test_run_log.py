@@ -4,7 +4,7 @@ import io
 import logging
 
 import pytest
-from pharmasl.workflow import failures
+from pharmasl.workflow import dry_run, failures
 from pharmasl.workflow.run_log import RunLog, Wishes
 from pharmasl.workflow.screens import PlainScreen
 from pharmasl.workflow.stages import Part
@@ -193,18 +193,42 @@ def test_an_error_of_the_plan_is_said_without_the_line_of_the_rules_file():
 def test_a_dry_run_prints_stages_and_their_jobs_once():
     run = Run(dryrun=True)
     run.start(prepare_anatomy=12, normalise_anatomy=12, segment_anatomy=12, report=1, all=1)
-    run.job(1)
+    run.job(1, reason="Missing output files: a.nii.gz, b.nii.gz")
     run.start(prepare_anatomy=12)
     run.log.close()
     lines = [line.split() for line in run.text.splitlines()[:4]]
     assert lines == [
-        ["stage", "jobs"],
-        ["Anatomy", "36", "12", "people"],
-        ["Report", "1", "1", "step"],
+        ["stage", "jobs", "units", "why"],
+        ["Anatomy", "36", "12", "people", "not", "there", "yet"],
+        ["Report", "1"],
         ["in", "all", "37"],
     ]
     assert run.text.count("in all") == 1
     assert not run.endings
+
+
+def test_a_dry_run_that_fails_prints_no_table():
+    run = Run(dryrun=True)
+    run.start(prepare_anatomy=12)
+    run.message("WorkflowError:\nsomething", logging.ERROR, "error")
+    run.log.close()
+    assert "stage" not in run.text
+
+
+@pytest.mark.parametrize(
+    ("reasons", "words"),
+    [
+        (
+            ["Missing output files: a; Params have changed since last execution: x"],
+            ["settings or code changed", "not there yet"],
+        ),
+        (["Input files updated by another job: a"], ["after other jobs"]),
+        (["Input files updated by another job: a", "Forced execution"], ["asked for anew"]),
+        ([], []),
+    ],
+)
+def test_reasons_in_plain_words(reasons, words):
+    assert dry_run.in_words(reasons) == words
 
 
 def test_quietness():
