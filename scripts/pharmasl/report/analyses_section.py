@@ -209,8 +209,8 @@ class AnalysisSection:
         Pictures of the map and of the design, and what stands for the first where it cannot be seen.
     changes : Markup
         Each participant's values in the clusters and regions; empty without any.
-    table, all : Table or None
-        Clusters: the significant and the largest others, and all of them if there are more; None without any.
+    table : Table or None
+        Clusters; None without any.
     tested : sequence of Definition
     notes : sequence of str
     block : Mapping
@@ -232,7 +232,6 @@ class AnalysisSection:
     changes: Markup
     alt: str
     table: Table | None
-    all: Table | None
     tested: Sequence[Definition]
     notes: Sequence[str]
     block: Block
@@ -272,8 +271,7 @@ def section(
         design=pictures.png(files.design),
         changes=pictures.fragment(files.changes) if files.changes else Markup(),
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),
-        table=clusters(results, unit) if results.rows else None,
-        all=clusters(results, unit, True) if results.rows and len(results.clusters) > SHOWN else None,
+        table=clusters(results, unit, files.table) if results.rows else None,
         tested=tested(results),
         notes=notes(results, regions),
         block=results.block,

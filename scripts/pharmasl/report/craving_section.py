@@ -10,6 +10,7 @@ from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
 from pharmasl.report.words import CI, NONE, Table, between, fixed, p_words, plain, short, signed
+from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms
 
 
@@ -75,6 +76,44 @@ def _comparison(rows: Sequence[Row], arms: Arms) -> str:
     return text
 
 
+_MEASURES = {
+    "descriptive": "Cue-elicited (after minus before)",
+    "descriptive_before": "Before the cues",
+    "descriptive_after": "After the cues",
+}
+
+
+def by_arm(rows: Sequence[Row], arms: Arms, labels: Labels, file: FilePath) -> Table:
+    """What each arm's craving was at each session, and how the cue-elicited one changed within it."""
+    sessions = list(dict.fromkeys(row["session_id"] for row in rows if row["analysis"] in _MEASURES))
+    cells = []
+    for measure, words in _MEASURES.items():
+        for arm in (arms.treatment, arms.control):
+            own = [row for row in rows if (row["analysis"], row["arm"]) == (measure, arm)]
+            if not own:
+                continue
+            change = first_row(rows, analysis="paired_t", term="change", arm=arm) if measure == "descriptive" else None
+            spoken = "" if change is None or change["estimate"] is None else signed(change["estimate"], 1)
+            cells.append(
+                [
+                    words,
+                    labels.arm(arm),
+                    *(_mean(own, session) for session in sessions),
+                    f"{spoken} ({_interval(change, 1)})" if change is not None and spoken else NONE,
+                ]
+            )
+    heads = ["Craving", "Arm", *(f"{labels.session(name)}, mean (SD); n" for name in sessions), f"Change ({CI})"]
+    return Table("Craving by arm and session (points)", heads, cells, {0, 1}, file=file)
+
+
+def _mean(rows: Sequence[Row], session: str) -> str:
+    mean, spread = (first_row(rows, term=term, session_id=session) for term in ("mean", "sd"))
+    if mean is None or mean["estimate"] is None:
+        return NONE
+    around = f" ({fixed(spread['estimate'], 1)})" if spread is not None and spread["estimate"] is not None else ""
+    return f"{fixed(mean['estimate'], 1)}{around}; {mean['n']}"
+
+
 def model_table(rows: Sequence[Row]) -> Table:
     """The rows of the craving models; of those with three factors the tested interaction alone."""
     three_factors = ("contrasts_ratings", "contrasts_cues")
@@ -96,7 +135,7 @@ def model_table(rows: Sequence[Row]) -> Table:
     ]
     cells = [[NONE if cell == MISSING else cell for cell in row] for row in cells]
     heads = ["Analysis", "Term", "Arm, session", "Estimate", "SE", "df", "t", "p", "95 % CI", "n"]
-    return Table("Cue-elicited craving: descriptives and models (points)", heads, cells, {0, 1, 2})
+    return Table("Cue-elicited craving: every row of the models (points)", heads, cells, {0, 1, 2})
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -131,6 +170,7 @@ class CravingSection:
 
     role: str
     sentences: Sequence[str]
+    by_arm: Table
     table: Table
     notes: Sequence[str]
     figure: str
@@ -138,7 +178,7 @@ class CravingSection:
     diagnostics: str | None
 
 
-def section(files: CravingFiles, *, role: str, arms: Arms) -> CravingSection:
+def section(files: CravingFiles, *, role: str, arms: Arms, labels: Labels) -> CravingSection:
     """The section of craving.
 
     Parameters
@@ -147,6 +187,7 @@ def section(files: CravingFiles, *, role: str, arms: Arms) -> CravingSection:
     role : str
         Of the difference of changes for the trial.
     arms : Arms
+    labels : Labels
 
     Returns
     -------
@@ -157,6 +198,7 @@ def section(files: CravingFiles, *, role: str, arms: Arms) -> CravingSection:
     return CravingSection(
         role=role,
         sentences=text,
+        by_arm=by_arm(rows, arms, labels, files.model),
         table=model_table(rows),
         notes=notes(rows),
         figure=pictures.png(files.figure),

@@ -15,6 +15,7 @@ from pharmasl.report.words import (
     NONE,
     Table,
     between,
+    columns_named,
     count,
     fixed,
     listed,
@@ -60,6 +61,7 @@ class EndpointSection:
     role: str
     formula: str
     sentences: Sequence[str]
+    by_arm: Table
     table: Table
     sensitivity: Table
     relations: Table | None
@@ -91,6 +93,7 @@ def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointS
         role=role,
         formula=f"{endpoint.formula}; tested: {model[0]['term']}",
         sentences=text,
+        by_arm=_by_arm(model, endpoint, unit, files.model),
         table=_model_table(model, heading, unit),
         sensitivity=_sensitivity_table(sensitivity, heading, unit),
         relations=_relations_table(tables.read_table(files.relations), heading) if files.relations else None,
@@ -209,6 +212,28 @@ def _cells(row: Row) -> list[str]:
 _HEADS = ["Estimate", "SE", "df", "t or F", "p", "Interval", "n"]
 
 
+def _by_arm(model: Sequence[Row], endpoint: Endpoint, unit: str, file: FilePath) -> Table:
+    """What was observed in each arm at each session, and the model's adjusted mean, in the population that answers."""
+    rows = [row for row in model if row["population"] == endpoint.populations[0]]
+    observed = [row for row in rows if row["analysis"] == measure_rows.OBSERVED]
+    adjusted = {(row["arm"], row["session_id"]): row for row in rows if row["analysis"] == measure_rows.MEAN}
+    cells = []
+    for row in observed:
+        own = adjusted.get((row["arm"], row["session_id"]))
+        spread = "" if row["sd"] is None else f" ({fixed(row['sd'], 1)})"
+        cells.append(
+            [
+                " ".join(part for part in (row["arm"], row["session_id"]) if part) or "All",
+                f"{fixed(row['estimate'], 1)}{spread}",
+                row["n"] or NONE,
+                row["missing"] or NONE,
+                NONE if own is None else f"{fixed(own['estimate'], 1)} ({between(own['ci_low'], own['ci_high'], 1)})",
+            ]
+        )
+    heads = ["Arm, session", "Observed mean (SD)", "n", "Missing", "Adjusted mean (CI)"]
+    return Table(f"{plain(endpoint.name)} by arm and session ({unit})", heads, cells, {0}, file=file)
+
+
 def _model_table(model: Sequence[Row], name: str, unit: str) -> Table:
     rows = [
         [
@@ -240,7 +265,10 @@ def _sensitivity_table(sensitivity: Sequence[Row], name: str, unit: str) -> Tabl
         for row in sensitivity
     ]
     heads = ["Alternative", "Population", "Delta", *_HEADS, "Missing information", "Method"]
-    return Table(f"{name}: the tested effect under other assumptions ({unit})", heads, rows, {0, 1, 11})
+    main = columns_named(heads, ["Alternative", "Delta", "Estimate", "p", "Interval", "n"])
+    if len({row["population"] for row in sensitivity}) > 1:
+        main |= {1}
+    return Table(f"{name}: the tested effect under other assumptions ({unit})", heads, rows, {0, 1, 11}, main=main)
 
 
 def _relations_table(relations: Sequence[Row], name: str) -> Table:

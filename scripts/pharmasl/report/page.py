@@ -232,7 +232,7 @@ def _craving(files: ReportFiles, settings: Settings) -> CravingSection | None:
         return None
     own = CravingFiles(model=files.craving_model, figure=files.craving_figure, diagnostics=files.craving_diagnostics)
     role = primary.role(settings.primary, primary.CRAVING)
-    return craving_section.section(own, role=role, arms=settings.arms)
+    return craving_section.section(own, role=role, arms=settings.arms, labels=settings.labels)
 
 
 def _endpoints(files: ReportFiles, settings: Settings) -> Iterator[EndpointSection]:
@@ -344,11 +344,11 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     )
 
 
-def render(page: Page) -> str:
-    """The page as text; every value is escaped, and a missing one is an error."""
-    return templates.environment().get_template(TEMPLATE).render(vars(page), answers_first=page.answers_first)
+def render(page: Page, folder: FilePath) -> str:
+    """The page as text, for a folder; every value is escaped, and a missing one is an error."""
+    return templates.environment(folder).get_template(TEMPLATE).render(vars(page), answers_first=page.answers_first)
 
 
 def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance: Provenance) -> None:
     """Write the report as HTML; other parameters as of :func:`content`."""
-    Path(output).write_text(render(content(files, configuration, provenance)), encoding="utf-8")
+    Path(output).write_text(render(content(files, configuration, provenance), Path(output).parent), encoding="utf-8")

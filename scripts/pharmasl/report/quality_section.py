@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import MISSING, number
@@ -11,11 +12,13 @@ from pharmasl.quality import flags, judgement
 from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 from pharmasl.report import participants_section, pictures
-from pharmasl.report.words import Table, count, fixed, short, upper
+from pharmasl.report.words import Table, columns_named, count, fixed, short, upper
 from pharmasl.study.settings import Arms, QualityRules
 
 SUMMARY = (*MEASURES, "pairs_used")
-SHOWN_OPEN = 2  # scans that stand open on the page
+FEW = 2  # scans of which no distribution is drawn
+# Measures of the table of every scan that are always shown.
+_GLANCE = ("gm_cbf", "fd_mean", "pairs_used", "qei", "spatial_cov")
 # Measures shown with one decimal.
 _COARSE = ("gm_cbf", "gm_cbf_z", "wm_cbf", "dvars_mean")
 
@@ -50,7 +53,7 @@ def verdict(rows: Sequence[Row]) -> str:
     lost = sum(row["usable"] == "no" for row in rows)
     scans = count(len(rows), "scan")
     if not lost:
-        return f"no scan of {len(rows)} was excluded." if len(rows) > 1 else "the scan was not excluded."
+        return f"all {len(rows)} scans were usable." if len(rows) > 1 else "the scan was usable."
     return f"{lost} of {scans} {'was' if lost == 1 else 'were'} excluded from contrasts and all that follows from them."
 
 
@@ -95,8 +98,25 @@ def _measure(rows: Sequence[Row], name: str, bands: Mapping[str, Band]) -> list[
     ]
 
 
+def page_of(row: Row) -> str:
+    """The address of a scan's page from the study's."""
+    return f"scans/{quote(row['scan'])}.html"
+
+
+def attention(rows: Sequence[Row]) -> Table | None:
+    """Scans with flags, excluded or accepted by hand: what it is, and a link to the page of each."""
+    shown = [row for row in rows if flags_of(row) or reasons(row)]
+    if not shown:
+        return None
+    cells = [
+        [scan_name(row), "; ".join(reasons(row) + [flags.describe(flag) for flag in flags_of(row)])] for row in shown
+    ]
+    links = {place: page_of(row) for place, row in enumerate(shown)}
+    return Table("Scans to look at", ["Scan", "What"], cells, {0, 1}, links=links)
+
+
 def every(rows: Sequence[Row]) -> Table:
-    """One row per scan."""
+    """One row per scan, with a link to its page."""
     heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason", "Accepted by hand"]
     cells = [
         [
@@ -110,7 +130,9 @@ def every(rows: Sequence[Row]) -> Table:
         for row in rows
     ]
     marked = {k for k, row in enumerate(rows) if flags_of(row) or reasons(row)}
-    return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked)
+    links = {place: page_of(row) for place, row in enumerate(rows)}
+    main = columns_named(heads, ["Scan", *(METRICS[name]["LongName"] for name in _GLANCE), "Flags", "Usable"])
+    return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked, links=links, main=main)
 
 
 def global_cbf(rows: Sequence[Row], people: Sequence[Row], arms: Arms | None) -> Table:
@@ -132,28 +154,6 @@ def global_cbf(rows: Sequence[Row], people: Sequence[Row], arms: Arms | None) ->
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScanLink:
-    """A scan and its page.
-
-    Attributes
-    ----------
-    participant, name : str
-    flags : sequence of str
-        Its flags and the reasons for which it is excluded or accepted, in words.
-    page : str
-        Address of its page, from the study's.
-    open : bool
-        Whether it stands open on the page.
-    """
-
-    participant: str
-    name: str
-    flags: Sequence[str]
-    page: str
-    open: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class QualitySection:
     """The section of image quality.
 
@@ -162,23 +162,20 @@ class QualitySection:
     verdict : str
         How many scans were excluded.
     sentences : sequence of str
+    attention : Table or None
+        Scans with flags or a reason; None where no scan has any.
     summary, global_cbf, every : Table
     figure : str or None
         All measures; None of a study of a scan or two.
-    apart : sequence of ScanLink
-        Those with flags or a reason.
-    rest : Mapping
-        The others, folded away, by participant.
     """
 
     verdict: str
     sentences: Sequence[str]
+    attention: Table | None
     summary: Table
     global_cbf: Table
     every: Table
     figure: str | None
-    apart: Sequence[ScanLink]
-    rest: Mapping[str, Sequence[ScanLink]]
 
 
 def section(
@@ -204,31 +201,14 @@ def section(
     QualitySection
     """
     bands = flags.resolve(rules.bands)
-    shown = [
-        ScanLink(
-            participant=row["participant_id"],
-            name=scan_name(row),
-            flags=reasons(row) + [flags.describe(flag) for flag in flags_of(row)],
-            page=f"scans/{row['scan']}.html",
-            open=len(rows) <= SHOWN_OPEN,
-        )
-        for row in rows
-    ]
-    # A flagged scan stands beside its flags; the others are folded away, participant by participant.
-    apart = [scan for scan in shown if scan.flags or scan.open]
-    rest: dict[str, list[ScanLink]] = {}
-    for scan in shown:
-        if scan not in apart:
-            rest.setdefault(scan.participant, []).append(scan)
     return QualitySection(
         verdict=verdict(rows),
         sentences=sentences(rows, rules),
+        attention=attention(rows),
         summary=summary(rows, bands),
         global_cbf=global_cbf(rows, people, arms),
         every=every(rows),
-        figure=pictures.png(figure) if len(rows) > SHOWN_OPEN else None,
-        apart=apart,
-        rest=rest,
+        figure=pictures.png(figure) if len(rows) > FEW else None,
     )
 
 
@@ -237,7 +217,9 @@ def sentences(rows: Sequence[Row], rules: QualityRules) -> list[str]:
     flagged = sum(bool(flags_of(row)) for row in rows)
     text = [
         f"{upper(verdict(rows))} {judgement.in_words(rules)}",
-        f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Beyond that rule, a flag asks for a look.",
+        f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Beyond that rule, a flag asks for a look."
+        if flagged
+        else "No scan lies outside a band.",
     ]
     accepted = [f"{scan_name(row)}: {acceptance(row)}" for row in rows if row["accepted_by_hand"]]
     if accepted:

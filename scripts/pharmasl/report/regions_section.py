@@ -17,6 +17,7 @@ from pharmasl.report.words import (
     NONE,
     Table,
     between,
+    columns_named,
     count,
     fixed,
     p_words,
@@ -250,7 +251,10 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
         )
     text = {0, len(heads) - 1} | ({1} if several else set())
     marked = {k for k, row in enumerate(rows) if row["significant"] == "yes"}
-    return Table(f"{caption}: {asked.meaning}, {asked.unit}", heads, cells, text, marked)
+    main = columns_named(
+        heads, ["Region", "Parcel", "Effect", "Estimate", asked.interval, "% of", "p corrected", "n", "Note"]
+    )
+    return Table(f"{caption}: {asked.meaning}, {asked.unit}", heads, cells, text, marked, main=main)
 
 
 def _cell(value: str | None, words: Callable[[str], str]) -> str:

@@ -11,7 +11,7 @@ from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import left_out_section, pictures
 from pharmasl.report.left_out_section import LeftOutSection
-from pharmasl.report.words import CI, DAGGER, MINUS, NONE, Table, between, count, fixed, p_words, plain
+from pharmasl.report.words import CI, DAGGER, MINUS, NONE, Table, between, columns_named, count, fixed, p_words, plain
 from pharmasl.study import primary
 from pharmasl.study.settings import Arms, DeclaredCorrelation, Primary
 
@@ -136,7 +136,9 @@ def table(rows: Sequence[Row], everything: bool, relation: RelationTest) -> Tabl
         else:
             caption += ", and the tests"
     marked = {k for k, row in enumerate(shown) if row["role"] == families.TESTED}
-    return Table(f"{caption} (tests in bold, the others describe)", heads, cells, text, marked)
+    wanted = ["Region", "Contrast", "When", "Group", "Method", "Estimate", "95", "p Holm", "n"]
+    main = None if everything else columns_named(heads, wanted)
+    return Table(f"{caption} (tests in bold, the others describe)", heads, cells, text, marked, main=main)
 
 
 _HEADS = [

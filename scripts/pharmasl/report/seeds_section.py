@@ -5,7 +5,20 @@ from dataclasses import dataclass
 
 from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.files.tables import Row
-from pharmasl.report.words import CI, DAGGER, MINUS, NONE, Table, between, fixed, p_words, plain, short, signed
+from pharmasl.report.words import (
+    CI,
+    DAGGER,
+    MINUS,
+    NONE,
+    Table,
+    between,
+    columns_named,
+    fixed,
+    p_words,
+    plain,
+    short,
+    signed,
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,8 @@ def table(rows: Sequence[Row]) -> Table:
     ]
     caption = "Slope of a region's change of CBF on the seed's, mL/100 g/min per mL/100 g/min"
     marked = {k for k, row in enumerate(rows) if " - " in row["group"]}
-    return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked)
+    main = columns_named(heads, ["Seed", "Region", "Group", "Slope", "95", "p Holm", "n"])
+    return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked, main=main)
 
 
 def section(rows: Sequence[Row]) -> SeedsSection | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pharmasl.figures.numerals import MISSING, Number, p_value
 from pharmasl.files.tables import Row
-from pharmasl.report.words import DAGGER, HARD, MINUS, NONE, Table, between, fixed, plain, signed
+from pharmasl.report.words import DAGGER, HARD, MINUS, NONE, Table, between, columns_named, fixed, plain, signed
 from pharmasl.sensitivity import naming
 from pharmasl.sensitivity.curve_columns import WHOLE_BRAIN
 
@@ -131,7 +131,11 @@ def extremes(answers: Sequence[Answer], dimensions: Sequence[str]) -> Table:
                 marked.add(len(cells))
             cells.append([answer.heading, which, described(row, dimensions), *_estimates(row)])
     heads = ["Answer", "Specification", "Its choices"]
-    return Table("The main specification and the extremes", [*heads, *_ESTIMATES], cells, {0, 1, 2, 5}, marked)
+    heads += _ESTIMATES
+    shown_first = columns_named(
+        heads, ["Answer", "Specification", "Its choices", "Estimate", "95", "p permutation", "n"]
+    )
+    return Table("The main specification and the extremes", heads, cells, {0, 1, 2, 5}, marked, main=shown_first)
 
 
 def every(answer: Answer, dimensions: Sequence[str]) -> Table:

@@ -1,9 +1,14 @@
 """The templates of pages, and the styles and scripts that stand in them: a page is one file and asks for no other."""
 
-from pathlib import Path
+import functools
+import os
+from pathlib import Path, PurePath
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+
+from pharmasl.errors import FilePath
 
 ROOM = Path(__file__).parent
 ASSETS = ROOM / "assets"
@@ -31,8 +36,29 @@ def inlined(*names: str) -> Markup:
     return Markup("\n".join((ASSETS / name).read_text(encoding="utf-8").rstrip() for name in names))
 
 
-def environment() -> jinja2.Environment:
-    """Templates of this room: every value is escaped, a missing one is an error, and :func:`inlined` is at hand."""
+def beside(path: FilePath, folder: FilePath) -> str:
+    """The address of a file as a link of a page in a folder: relative, so that the results may be moved together.
+
+    Parameters
+    ----------
+    path, folder : path-like
+
+    Returns
+    -------
+    str
+        Quoted, with slashes on every system.
+    """
+    return quote(PurePath(os.path.relpath(path, folder)).as_posix())
+
+
+def environment(folder: FilePath = ".") -> jinja2.Environment:
+    """Templates of this room: every value is escaped, a missing one is an error, and :func:`inlined` is at hand.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the page will be: the filter ``beside`` links to files from there, ``name`` is a file's own name.
+    """
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROOM),
         autoescape=True,
@@ -40,5 +66,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["beside"] = functools.partial(beside, folder=folder)
+    made.filters["name"] = lambda path: PurePath(path).name
     made.globals |= {"inlined": inlined, "POLICY": POLICY}
     return made

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import MISSING, Number, number, p_text
 
 MINUS = "\u2212"
@@ -95,8 +96,12 @@ class Table:
         Rows to stand out.
     links : mapping of int to str
         Where the first cell of a row leads, from the page's folder.
-    file : str or None
-        The table's file in the results, from the page's folder.
+    file : path-like or None
+        The table's file in the results.
+    main : set of int or None
+        Columns that a reader wants first; the others are shown on demand, and always printed. None for all.
+    minor : set of int
+        Rows that are shown with those columns.
     """
 
     caption: str
@@ -105,4 +110,21 @@ class Table:
     text: AbstractSet[int] = frozenset({0})
     marked: AbstractSet[int] = frozenset()
     links: Mapping[int, str] = field(default_factory=dict)
-    file: str | None = None
+    file: FilePath | None = None
+    main: AbstractSet[int] | None = None
+    minor: AbstractSet[int] = frozenset()
+
+    @property
+    def hides(self) -> bool:
+        """Whether a part of the table is shown on demand alone."""
+        return self.main is not None or bool(self.minor)
+
+    def is_main(self, column: int) -> bool:
+        """Whether a column is always shown."""
+        return self.main is None or column in self.main
+
+
+def columns_named(heads: Sequence[str], names: Iterable[str]) -> set[int]:
+    """The places of columns by the beginning of their heads."""
+    wanted = tuple(names)
+    return {place for place, head in enumerate(heads) if head.startswith(wanted)}

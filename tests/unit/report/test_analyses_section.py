@@ -76,11 +76,13 @@ def test_a_formula_s_test_in_coefficients_coding_and_maps(tmp_path):
 
 def test_the_table_of_an_f_has_no_sign(tmp_path):
     table = analysis_clusters.clusters(findings(tmp_path), "mL/100 g/min")
-    assert "Sign" not in table.heads
     assert "F" in table.heads
     assert table.rows[0][table.heads.index("F")] == "12.50"
     # Nothing was tested by mass or TFCE here.
-    assert not {"p FWE, mass", "p FWE, TFCE", "Regions"} & set(table.heads)
+    assert not {"p FWE, mass", "p FWE, TFCE", "All regions"} & set(table.heads)
     signed = analysis_clusters.clusters(findings(tmp_path, is_joint=False), "mL/100 g/min")
-    assert signed.rows[0][signed.heads.index("Sign")] == "+"
-    assert len(signed.heads) == len(signed.rows[0]) == len(table.heads) + 1
+    assert "t" in signed.heads
+    # The place is shown at first, the statistics on demand.
+    assert signed.is_main(signed.heads.index("Cluster"))
+    assert not signed.is_main(signed.heads.index("t"))
+    assert signed.hides

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const root = document.documentElement;
+  root.classList.add("js");
   const KEY = "pharmasl-theme";
 
   const stored = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
@@ -104,6 +105,14 @@
       }
       const tools = table.closest(".table")?.querySelector(".tools");
       if (!tools) continue;
+      if (tools.classList.contains("hides")) {
+        const button = document.createElement("button");
+        button.type = "button";
+        const say = () => { button.textContent = table.classList.contains("whole") ? "Show less" : "Show all columns"; button.setAttribute("aria-expanded", table.classList.contains("whole")); };
+        button.addEventListener("click", () => { table.classList.toggle("whole"); say(); scrolling(); });
+        say();
+        tools.prepend(button);
+      }
       for (const [words, act] of [["Copy", copy], ["Download TSV", () => download(fileName(table), asTsv(table))]]) {
         const button = document.createElement("button");
         button.type = "button";
