@@ -11,7 +11,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
-from scipy import ndimage
+from scipy import ndimage, special
 
 from pharmasl.errors import FilePath, InputError
 
@@ -97,7 +97,9 @@ def _network(name: str, cube: np.ndarray, low: float, high: float, threads: int)
     # Level 3 is "error": a container without a readable CPU topology makes onnxruntime warn at every session.
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(WEIGHTS / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"head": scaled.astype(np.float32)[None, None]})[0][0, 1]
+    background, brain = session.run(None, {"head": scaled.astype(np.float32)[None, None]})[0][0]
+    # The softmax of two classes.
+    return special.expit(brain - background)
 
 
 def network_probability(head: np.ndarray, threads: int = 1) -> tuple[np.ndarray, Box | None]:
