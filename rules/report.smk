@@ -9,6 +9,7 @@ rule group_figure:
         reference=rules.template.output.t1w,
         t=rules.group_statistics.output.t,
         verdict=rules.group_statistics.output.verdict,
+        clusters=rules.group_statistics.output.clusters,
         table=rules.cluster_table.output.table,
         design=rules.group_statistics.output.design,
         inference=rules.group_statistics.output.inference,
@@ -16,7 +17,7 @@ rule group_figure:
         regions=rules.region_models.output.regions,
         region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
     output:
-        figure=group("figure", ".png"),
+        figure=group("figure", ".html"),
         design=group("design", ".png"),
         changes=group("figure", ".html", desc="changes"),
     log:

@@ -14,7 +14,7 @@ def main(snakemake):
     design_plot.draw(snakemake.output.design, name, source.design, source.inference)
     labels = settings.build(Labels, snakemake.params.labels)
     changes_plot.write(snakemake.output.changes, rule_files(ChangesFiles, source), labels)
-    statmap.draw(snakemake.output.figure, name, rule_files(statmap.StatmapFiles, source))
+    statmap.write(snakemake.output.figure, rule_files(statmap.StatmapFiles, source))
 
 
 if __name__ == "__main__":

@@ -357,7 +357,7 @@ def inputs(study, **changes):
         "cbf_sidecars": [here / "cbf.json"] * 16,
         "analyses_tables": [here / "clusters.tsv", here / "no_clusters.tsv"],
         "analyses_inference": [here / "inference.json", here / "not_run.json"],
-        "analyses_figures": [here / "picture.png"] * 2,
+        "analyses_figures": [here / "changes.html"] * 2,
         "analyses_designs": [here / "picture.png"] * 2,
         "analyses_changes": [here / "changes.html"] * 2,
         "analyses_regions": [here / "in_regions.tsv", here / "in_no_regions.tsv"],
@@ -489,7 +489,7 @@ def test_every_picture_has_words_and_every_table_a_caption(whole):
     elements = Page(whole).elements
     pictures = [attributes for tag, attributes in elements if tag == "img"]
     # Of the two analyses the one that ran shows its design and its regions too.
-    assert len(pictures) == 2 + 3 + 1 + 3
+    assert len(pictures) == 2 + 2 + 3
     assert all(len(attributes["alt"]) > 30 for attributes in pictures)
     tags = [tag for tag, _ in elements]
     assert tags.count("table") == tags.count("caption") > 5
@@ -1028,13 +1028,14 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
     ]
     tables.write_table(here / "cluster_values.tsv", visits, describe(visits))
     tables.write_table(here / "no_regions.tsv", [], {"roi": "Region"})
-    sizes = []
+    images.save(here / "labels.nii.gz", np.where(t == -6.1, 1, 0), affine, dtype=np.int16)
     for table, block, values in (("clusters", "inference", "t"), ("no_clusters", "not_run", "missing")):
         source = Inputs(
             {
                 "reference": here / "reference.nii.gz",
                 "t": here / f"{values}.nii.gz",
                 "verdict": here / "p.nii.gz",
+                "clusters": here / "labels.nii.gz",
                 "table": here / f"{table}.tsv",
                 "design": here / f"design_{block}.tsv",
                 "inference": here / f"{block}.json",
@@ -1044,16 +1045,16 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
             }
         )
         output = SimpleNamespace(
-            figure=here / "group.png", design=here / "design.png", changes=here / f"changes_{block}.html"
+            figure=here / f"group_{block}.html", design=here / "design.png", changes=here / f"changes_{block}.html"
         )
         params = SimpleNamespace(
             analysis="rest_interaction",
             labels={kind: {} for kind in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions")},
         )
         script("group_figure").main(SimpleNamespace(input=source, output=output, params=params))
-        sizes.append(Image.open(output.figure).size)
         assert Image.open(output.design).width > 300
-    assert sizes == [(1800, 1245), (1500, 450)]
+    assert 'data-cluster="1"' in (here / "group_inference.html").read_text()
+    assert (here / "group_not_run.html").read_text() == ""
     assert "Cluster 1" in (here / "changes_inference.html").read_text()
     assert (here / "changes_not_run.html").read_text() == ""
 

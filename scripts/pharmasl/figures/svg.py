@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from pharmasl.files import blinding
+
 INK, MUTED, RULE, PAPER = "var(--ink, #1c2026)", "var(--muted, #606872)", "var(--rule, #d6dae0)", "var(--paper, #fff)"
 # Of arms: treatment, control, then the others (Okabe and Ito's palette, told apart with any colour vision).
 ARMS = (
@@ -196,6 +198,14 @@ class Drawing:
         """An element as it is; its text has to be escaped."""
         self.parts.append(part)
 
+    def _blinded(self) -> None:
+        """The mark of a sham allocation across the drawing."""
+        x, y = digits(self.width / 2), digits(self.height / 2)
+        self.parts.append(
+            f'<text x="{x}" y="{y}" text-anchor="middle" transform="rotate(-20 {x} {y})" fill="{ARMS[1]}" opacity="0.3" '
+            f'font-size="{digits(self.width / 6)}" font-weight="700">{blinding.MARK}</text>'
+        )
+
     def _add(self, name: str, attributes: str, title: str | None) -> None:
         inner = f"<title>{escape(title)}</title>" if title else ""
         self.parts.append(f"<{name} {attributes}>{inner}</{name}>" if inner else f"<{name} {attributes}/>")
@@ -210,6 +220,8 @@ class Drawing:
         least : float, optional
             Width in pixels below which it is not shrunk but scrolled.
         """
+        if blinding.active():
+            self._blinded()
         style = f"max-width:{digits(1.5 * self.width)}px" + (f";min-width:{digits(least)}px" if least else "")
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {digits(self.width)} {digits(self.height)}" role="img" '

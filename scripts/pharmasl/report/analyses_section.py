@@ -227,7 +227,7 @@ class AnalysisSection:
     ran: bool
     model: str
     sentences: Sequence[str]
-    figure: str
+    figure: Markup
     design: str
     changes: Markup
     alt: str
@@ -267,7 +267,7 @@ def section(
         ran=results.ran,
         model=f"{results.block['model']['design']}; {results.block['model']['formula']}" if results.ran else "",
         sentences=text,
-        figure=pictures.png(files.figure),
+        figure=pictures.fragment(files.figure),
         design=pictures.png(files.design),
         changes=pictures.fragment(files.changes) if files.changes else Markup(),
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),

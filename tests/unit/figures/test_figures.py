@@ -1,12 +1,22 @@
 """Figures: what they compute, and that the same input gives the same bytes."""
 
 import math
+import re
 
-import matplotlib
 import numpy as np
 import pytest
-from pharmasl.figures import craving_plot, design_plot, findings, numerals, quality_plot, relations_plot, statmap, style
-from pharmasl.files import tables
+from pharmasl.figures import (
+    brain_slices,
+    craving_plot,
+    design_plot,
+    findings,
+    numerals,
+    quality_plot,
+    relations_plot,
+    statmap,
+    style,
+)
+from pharmasl.files import blinding, tables
 from pharmasl.space import images
 from pharmasl.study import settings
 from PIL import Image
@@ -86,20 +96,21 @@ def test_places_are_words(found):
 
 
 def test_overlay_fades_below_the_threshold_and_hides_missing():
-    rgba = statmap.overlay(np.array([0.0, 2, 4, -4, 6, np.nan]), 4.0, 6.0)
-    assert rgba[:, 3] == pytest.approx([0, 0.5**statmap.FADE, 1, 1, 1, 0])
-    assert rgba[2, :3] == pytest.approx(statmap.POSITIVE(0.0)[:3])
-    assert rgba[3, :3] == pytest.approx(statmap.NEGATIVE(0.0)[:3])
-    assert rgba[4, :3] == pytest.approx(statmap.POSITIVE(1.0)[:3])
+    rgba = brain_slices.overlay(np.array([0.0, 2, 4, -4, 6, np.nan]), 4.0, 6.0)
+    ends = brain_slices.shades(brain_slices.POSITIVE, np.array([0.0, 1.0]))
+    assert rgba[:, 3] == pytest.approx([0, 0.5**brain_slices.FADE, 1, 1, 1, 0])
+    assert rgba[2, :3] == pytest.approx(ends[0])
+    assert rgba[3, :3] == pytest.approx(brain_slices.shades(brain_slices.NEGATIVE, np.array(0.0)))
+    assert rgba[4, :3] == pytest.approx(ends[1])
 
 
 def luminance(rgb):
     return np.asarray(rgb)[..., :3] @ [0.2126, 0.7152, 0.0722]
 
 
-@pytest.mark.parametrize("colours", [statmap.POSITIVE, statmap.NEGATIVE])
+@pytest.mark.parametrize("colours", [brain_slices.POSITIVE, brain_slices.NEGATIVE])
 def test_lightness_alone_orders_the_colours_of_a_sign(colours):
-    assert (np.diff(luminance(colours(np.linspace(0, 1, 50)))) > 0).all()
+    assert (np.diff(luminance(brain_slices.shades(colours, np.linspace(0, 1, 50)))) > 0).all()
 
 
 @pytest.fixture
@@ -114,6 +125,7 @@ def maps(tmp_path):
     images.save(tmp_path / "t1w.nii.gz", 100.0 * inside, affine)
     images.save(tmp_path / "t.nii.gz", t, affine)
     images.save(tmp_path / "p.nii.gz", np.where(t == 6, 2.0, np.where(inside, 0.0, np.nan)), affine)
+    images.save(tmp_path / "clusters.nii.gz", np.where(t == 6, 1, 0), affine, dtype=np.int16)
     images.save(tmp_path / "no_p.nii.gz", np.where(inside, 0.0, np.nan), affine)
     return tmp_path
 
@@ -123,20 +135,62 @@ def draw(maps, name, rows, p="p.nii.gz", **changes):
         reference=maps / "t1w.nii.gz",
         t=maps / "t.nii.gz",
         verdict=maps / p,
+        clusters=maps / "clusters.nii.gz",
         table=cluster_table(maps / "c.tsv", rows),
         inference=inference(maps / "i.json", **changes),
     )
-    statmap.draw(maps / name, "rest_interaction", files)
-    return (maps / name).read_bytes()
+    statmap.write(maps / name, files)
+    return (maps / name).read_text()
 
 
 def test_the_map_is_deterministic_and_outlines_what_is_significant(maps):
-    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, p_verdict=0.01, significant="yes")
-    first = draw(maps, "a.png", [row])
-    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
-        assert draw(maps, "b.png", [row]) == first
-    assert draw(maps, "c.png", [{**row, "p_verdict": 0.5, "significant": "no"}], p="no_p.nii.gz") != first
-    assert draw(maps, "d.png", []) != first
+    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, volume_mm3=1728, p_verdict=0.01, significant="yes")
+    row |= {"region": "Insula_R", "regions": "Insula_R 90 %"}
+    first = draw(maps, "a.html", [row])
+    assert draw(maps, "b.html", [row]) == first
+    assert first.count('data-cluster="1"') == 1
+    assert "<strong>Cluster 1: right insula</strong>" in first
+    assert "peak at (20,\u00a08,\u00a00)\u00a0mm, t = 5.0; family-wise p\u00a0=\u00a00.01" in first
+    # A full line around what is declared, which is numbered; none where nothing is.
+    assert 'stroke="#000"' in first
+    assert ">1</text>" in first
+    lost = draw(maps, "c.html", [{**row, "p_verdict": 0.5, "significant": "no"}], p="no_p.nii.gz")
+    assert 'stroke="#000"' not in lost
+    assert "not significant" in lost
+    assert "stroke-dasharray" in lost
+    assert "data-cluster" not in draw(maps, "d.html", [])
+
+
+def test_no_slice_is_almost_empty(maps):
+    template = brain_slices.Template(maps / "t1w.nii.gz")
+    area = template.brain.sum(axis=(0, 1))
+    levels = template.levels(8, [])
+    assert len(levels) == 8
+    assert area[levels].min() > 0.3 * area.max()
+
+
+def test_an_outline_runs_halfway_between_voxels():
+    inside = np.zeros((6, 5), dtype=bool)
+    inside[1:3, 1:4] = True
+    (line,) = brain_slices.outline(inside)
+    assert line[0] == line[-1]
+    assert {point for point in line if point[0] == 1.0} == {(1.0, 1.5), (1.0, 2.5), (1.0, 3.5)}
+    x, y = np.array(line).T
+    # Shoelace formula: six voxels less the eighth that each of four corners is cut by.
+    assert abs(((x[:-1] * y[1:] - x[1:] * y[:-1]).sum()) / 2) == pytest.approx(6 - 4 / 8)
+    inside[4, 4] = True
+    assert len(brain_slices.outline(inside)) == 2
+    assert brain_slices.outline(np.zeros((3, 3), dtype=bool)) == []
+
+
+def test_a_blinded_map_says_so_on_every_slice(maps):
+    row = peak(1, 1, x=20, y=8, z=0, size_voxels=27, volume_mm3=1728, p_verdict=0.01, significant="yes")
+    plain = draw(maps, "a.html", [row])
+    cluster_table(maps / "c.tsv", [row])
+    with blinding.marking(True):
+        text = draw(maps, "b.html", [row])
+    assert "BLINDED" not in plain
+    assert text.count(">BLINDED</text>") == text.count("<svg")
 
 
 JOINT = {"effect": {"name": "group_by_time", "meaning": "M", "unit": "mL/100 g/min", "is_joint": True}}
@@ -152,11 +206,8 @@ def test_f_has_no_sign(maps):
     assert results.people == "4 on low, 7 on drug"
     assert "above F = 4.30" in statmap.caption(results)
     assert "either direction" in statmap.caption(results)
-    assert draw(maps, "f.png", [row], **JOINT) != draw(maps, "t.png", [row])
-    shown = statmap._Shown(None, None, None, None, 4.0, 6.0, "F")
-    axes = style.figure(1, 3).subplots()
-    statmap._bar(axes, shown)
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["0.0", "4.0", "6.0"]
+    bar = draw(maps, "f.html", [row], **JOINT).split("</svg>")[0]
+    assert re.findall(r">([^<>]+)</text>", bar) == ["0", "4.3", "6.0", "F"]
 
 
 def test_columns_of_maps_are_hatched_in_the_design(maps):
@@ -177,15 +228,12 @@ def test_rows_of_scans_are_named_by_their_session():
     assert design_plot._row_name({"participant_id": "sub-1"}, []) == "sub-1"
 
 
-def test_an_analysis_that_was_not_run_gets_a_page_with_the_reason(maps):
-    one = draw(maps, "a.png", [], status="not run: seed x has no values")
-    other = draw(maps, "b.png", [], status="not run: another reason")
-    assert one != other
-    assert Image.open(maps / "a.png").size == Image.open(maps / "b.png").size
+def test_an_analysis_that_was_not_run_has_no_map(maps):
+    assert draw(maps, "a.html", [], status="not run: seed x has no values") == ""
 
 
 def test_slices_go_through_the_peaks(maps):
-    template = statmap.Template(maps / "t1w.nii.gz")
+    template = brain_slices.Template(maps / "t1w.nii.gz")
     level = template.index([20, 8, 4])[2]
     assert template.millimetres(2, level) == 4
     levels = template.levels(12, [level])
