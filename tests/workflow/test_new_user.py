@@ -1,6 +1,7 @@
 """The way of a new user with a dataset of another shape than the manual's: help, a configuration, the study before any job."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,3 +53,25 @@ def test_help_and_version_are_the_projects_own(terminal):
 def test_a_configuration_that_is_not_there_is_no_traceback(terminal):
     assert "no such file" in terminal.run("--configfile", "none.yaml", "-n", status=2)
     assert "./run init BIDS_DIR" in terminal.run("check", status=2)
+
+
+def test_from_a_dataset_to_a_plan_in_three_commands(terminal):
+    text = terminal.run("init", "data")
+    assert "8 things to check" in text
+    assert "arms drug and sham (group), states rest, cue_drug, cue_neutral" in text
+    text = terminal.run("check")
+    for line in (
+        "People: 10 with scans, 10 in participants.tsv",
+        "  drug         5      4              4",
+        "  sub-S104   no T1w: the template takes its place",
+        "  sub-S107   not scanned at post",
+        "rest_by_arm                4 drug, 5 sham   126 relabellings: no p below 0.0079",
+        "Next: ./run --configfile study.yaml",
+    ):
+        assert line in text, text
+    planned = int(re.search(r"(\d+) jobs: ", text)[1])
+    assert re.search(r"about \d+ (seconds|minutes) on \d+ core", text)
+    assert re.search(r"about \d\.\d GB of results in results", text)
+    plan = terminal.run("--configfile", "study.yaml", "-n", "--quiet", "host")
+    assert str(planned) in plan or str(planned + 1) in plan
+    assert "Nothing is overwritten" in terminal.run("init", "data", status=2)

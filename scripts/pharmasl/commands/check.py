@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     study = reading.study.settings
     print(wrapped(f"{study.title}\n{study.bids_dir}, as {', '.join(files)} reads it\n"))
     for part in overview.parts(reading.study):
-        print(f"{part}\n")
+        print(f"{wrapped(str(part))}\n")
     if problems := plan.trial_problems(reading):
         print(wrapped(InputErrors(problems)))
         print("\nMaps of CBF can be made all the same (target cbf); the trial's answers cannot.")
@@ -98,5 +98,5 @@ def laid_over(config: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 def _show_work(reading: Reading, arguments: Sequence[str], typed: Sequence[str]) -> None:
     counts = work.planned(arguments)
-    print(overview.Part("Work", work.lines(reading.study, counts)))
+    print(wrapped(str(overview.Part("Work", work.lines(reading.study, counts)))))
     print(f"\nNext: ./run {' '.join(typed)}")

@@ -1,0 +1,196 @@
+"""A configuration made from a dataset: what is seen, what is asked, and that it can be planned as it is."""
+
+import json
+
+import pytest
+import skeleton
+import yaml
+from other_trial import ONE_SESSION, WITHOUT_T1W, dataset
+from pharmasl.commands import configuration_text, init
+from pharmasl.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def composed(root):
+    """The configuration of a dataset, its questions, and what keeps it from being planned."""
+    text = configuration_text.compose(init.look(str(root)))
+    return yaml.safe_load(text), configuration_text.questions(text), init.plan_problems(text)
+
+
+def scans(root, people, sessions=(None,), names=("",), t1w=True, sidecar=None):
+    """Skeleton scans: of each person and session a run for each name, such as ``_acq-rest``."""
+    for label in people:
+        for session in sessions:
+            folder = root / f"sub-{label}" / (f"ses-{session}" if session else "")
+            stem = f"sub-{label}" + (f"_ses-{session}" if session else "")
+            for name in names:
+                skeleton.run(folder / "perf", f"{stem}{name}", sidecar=sidecar)
+            if t1w:
+                skeleton.image(folder / "anat" / f"{stem}_T1w.nii.gz", (3, 3, 3))
+    return root
+
+
+def table(path, *rows):
+    skeleton.write(path, "".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+
+def test_a_trial_of_another_shape_plans_as_it_is(tmp_path):
+    config, questions, problems = composed(dataset(tmp_path / "data"))
+    assert problems == []
+    # post sorts before pre.
+    assert config["sessions"] == {"baseline": "pre", "followup": "post"}
+    assert config["arms"] == {"column": "group", "treatment": "drug", "control": "sham"}
+    assert config["conditions"] == {"rest": {"run": 1}, "cue_drug": {"run": 2}, "cue_neutral": {"run": 3}}
+    assert config["contrasts"]["cue_drug_response"] == {"cue_drug": 1, "cue_neutral": -1}
+    assert config["analyses"]["rest_by_arm"]["model"] == "followup ~ arm + baseline + age + sex"
+    assert config["craving"] == {
+        "table": "phenotype/ratings.tsv",
+        "before": "vas_before",
+        "after": "vas_after",
+        "range": [0, 10],
+    }
+    assert config["anatomy"] == {"missing_t1w": "template"}
+    asked = " ".join(questions)
+    assert f"no T1w: sub-{WITHOUT_T1W}." in asked
+    assert "is pre the session before treatment?" in asked
+    assert "the runs 1, 2, 3 differ by their number alone" in asked
+    assert "on a scale from 0 to 10 (the values are 3 to 9)?" in asked
+    assert "which of them are the trial's endpoints?" in asked
+    assert len(questions) == 8
+    assert ONE_SESSION not in asked  # who came once is no question
+
+
+def test_the_file_is_written_once_and_says_what_to_check(tmp_path, capsys):
+    dataset(tmp_path / "data")
+    assert init.main(["data"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "Wrote study.yaml: 10 people with scans, sessions pre, post, arms drug and sham (group), states"
+    )
+    assert "8 things to check" in out
+    text = (tmp_path / "study.yaml").read_text()
+    assert "#   cigarettes_per_day: 10 to 19 in phenotype/ratings.tsv" in text
+    assert max(map(len, text.splitlines())) <= 120
+    with pytest.raises(InputError, match=r"a file of this name.*Nothing is overwritten"):
+        init.main(["data"])
+    assert (tmp_path / "study.yaml").read_text() == text
+    assert init.main(["data", "-o", "other.yaml"]) == 0
+
+
+def test_dates_decide_the_order_of_the_sessions(tmp_path):
+    root = scans(tmp_path / "data", ["01"], sessions=("a", "b"))
+    table(
+        root / "sub-01/sub-01_sessions.tsv",
+        ("session_id", "acq_time"),
+        ("ses-a", "2020-03-01"),
+        ("ses-b", "2020-01-01"),
+    )
+    config, questions, problems = composed(root)
+    assert (config["sessions"], problems) == ({"baseline": "b", "followup": "a"}, [])
+    assert "before treatment" not in " ".join(questions)
+
+
+def test_numbered_sessions_are_in_the_order_of_their_numbers(tmp_path):
+    config, _, problems = composed(scans(tmp_path / "data", ["01"], sessions=("V10", "V2", "V1")))
+    assert (config["sessions"], problems) == ({"baseline": "V1", "followup": "V2", "others": ["V10"]}, [])
+
+
+def test_scans_alone_make_a_study_of_scans(tmp_path):
+    config, questions, problems = composed(scans(tmp_path / "data", ["01", "02"]))
+    assert problems == []
+    assert config["conditions"] == {"cbf": {}}
+    assert not {"sessions", "arms", "analyses", "craving"} & set(config)
+    assert "there is no participants.tsv" in questions[0]
+
+
+def test_runs_of_one_state_are_repetitions_and_echoes_are_chosen_from(tmp_path):
+    root = scans(tmp_path / "a", ["01"], names=("_acq-rest_run-1", "_acq-rest_run-2", "_acq-tms_run-1"))
+    config, questions, problems = composed(root)
+    assert (config["conditions"], problems) == ({"rest": {"acquisition": "rest"}, "tms": {"acquisition": "tms"}}, [])
+    assert "their CBF is averaged. Are they repetitions?" in " ".join(questions)
+    config, questions, problems = composed(scans(tmp_path / "b", ["01"], names=("_echo-1", "_echo-2")))
+    assert (config["conditions"], problems) == ({"cbf": {"echo": 1}}, [])
+    assert "one has to be chosen. Is it 1?" in " ".join(questions)
+
+
+def test_runs_without_a_name_are_states_until_somebody_says_otherwise(tmp_path):
+    config, questions, problems = composed(scans(tmp_path / "data", ["01"], names=("_run-1", "_run-2")))
+    assert (config["conditions"], problems) == ({"state_1": {"run": 1}, "state_2": {"run": 2}}, [])
+    assert "If they are repetitions of one state, write one line, such as rest: {}" in " ".join(questions)
+
+
+def test_codes_of_arms_are_understood_by_the_data_dictionary_or_asked(tmp_path):
+    people = [f"{k:02d}" for k in range(8)]
+    root = scans(tmp_path / "data", people, sessions=("1", "2"))
+    table(root / "participants.tsv", ("participant_id", "drug"), *((f"sub-{who}", 1 + int(who) % 2) for who in people))
+    config, questions, problems = composed(root)
+    assert (config["arms"]["treatment"], problems) == ("2", [])
+    assert "which of 1, 2 is the control?" in " ".join(questions)
+    skeleton.write(root / "participants.json", json.dumps({"drug": {"Levels": {"1": "active", "2": "placebo"}}}))
+    config, questions, problems = composed(root)
+    assert (config["arms"], problems) == ({"column": "drug", "treatment": "1", "control": "2"}, [])
+    assert "is the control?" not in " ".join(questions)
+
+
+def test_several_columns_that_could_be_the_arm_are_asked(tmp_path):
+    people = [f"{k:02d}" for k in range(8)]
+    root = scans(tmp_path / "data", people, sessions=("1", "2"))
+    rows = [(f"sub-{who}", "ab"[int(who) % 2], "xy"[int(who) // 4]) for who in people]
+    table(root / "participants.tsv", ("participant_id", "group", "treatment"), *rows)
+    config, questions, problems = composed(root)
+    assert problems == []
+    assert not {"arms", "analyses"} & set(config)
+    assert "which column is the arm? It could be group, treatment" in " ".join(questions)
+
+
+def test_wide_tables_strangers_and_people_without_a_row(tmp_path):
+    people = [f"{k:02d}" for k in range(8)]
+    root = scans(tmp_path / "data", people, sessions=("1", "2"))
+    rows = [(f"sub-{who}", ("drug", "placebo")[int(who) % 2]) for who in people[:7]]
+    table(root / "participants.tsv", ("participant_id", "arm"), *rows)
+    table(root / "phenotype/bdi.tsv", ("participant_id", "bdi_1", "bdi_2"), *((f"sub-{k:02d}", k, k) for k in range(9)))
+    text = configuration_text.compose(init.look(str(root)))
+    assert init.plan_problems(text) == []
+    assert yaml.safe_load(text)["participants"] == people[:7]
+    endpoint = next(line for line in text.splitlines() if line.startswith("#   bdi: {"))
+    written = yaml.safe_load(endpoint.removeprefix("#   "))["bdi"]
+    assert (written["score"], written["unknown"]) == ({"1": "bdi_1", "2": "bdi_2"}, "ignore")
+    # With the number signs taken off, it is planned.
+    assert init.plan_problems(text.replace("# endpoints:", "endpoints:").replace(endpoint, endpoint[2:])) == []
+
+
+def test_what_only_the_user_can_know_is_said(tmp_path, capsys):
+    sidecar = {name: value for name, value in skeleton.SIDECAR.items() if name != "PostLabelingDelay"}
+    scans(tmp_path / "data", ["01"], sidecar=sidecar)
+    assert init.main(["data"]) == 1
+    assert "PostLabelingDelay: found 'nothing'" in capsys.readouterr().out
+    assert (tmp_path / "study.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("bidz", "no such folder.*Did you mean bids"),
+        ("above", "Did you mean above/bids"),
+        ("empty", "no perfusion series; images of T1w"),
+        ("nothing", "no such folder', expected one folder per participant"),
+    ],
+)
+def test_a_folder_that_is_no_dataset_is_explained(tmp_path, folder, message):
+    (tmp_path / "bids").mkdir()
+    scans(tmp_path / "above/bids", ["01"])
+    skeleton.image(tmp_path / "empty/sub-01/anat/sub-01_T1w.nii.gz", (3, 3, 3))
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match=message):
+        init.look(folder)
+
+
+def test_a_run_from_within_the_dataset_puts_its_results_among_the_derivatives(tmp_path, monkeypatch):
+    scans(tmp_path / "data", ["01"])
+    monkeypatch.chdir(tmp_path / "data")
+    config, _, problems = composed(".")
+    assert (config["output_dir"], problems) == ("./derivatives/pharmasl", [])
