@@ -22,8 +22,31 @@ ENVIRONMENT = {
     "TERM": "xterm-256color",
     "COLUMNS": "150",
 }
-SNAKEMAKE = [sys.executable, "-m", "snakemake", "--logger", "pharmasl", "--snakefile", str(ROOT / "Snakefile")]
+SNAKEMAKE = [
+    sys.executable,
+    "-m",
+    "snakemake_logger_plugin_pharmasl",
+    "--logger",
+    "pharmasl",
+    "--snakefile",
+    str(ROOT / "Snakefile"),
+]
 SNAKEMAKE += ["--configfile", "config.yaml", "--cores", "2"]
+
+
+# Makes two imports slow, and says when they come: one of Snakemake's own, one of the rules.
+LOUD = """
+import importlib.abc, sys, time
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        word = {"snakemake.api": "STARTING", "pharmasl.workflow.plan": "READING"}.get(name)
+        if word:
+            print(word, file=sys.stderr, flush=True)
+            time.sleep(5)
+
+sys.meta_path.insert(0, Slow())
+"""
 
 
 @pytest.fixture
@@ -113,6 +136,24 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_no_lock(small, environment):
     last = plain(text).strip().splitlines()[-1]
     assert re.fullmatch(r"Stopped after .*; what is done is kept. To go on: ./run --configfile config.yaml", last)
     assert not list((small.folder / ".snakemake/locks").glob("*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_at", ["STARTING", "READING"])
+def test_ctrl_c_before_the_first_job_is_one_line(small, environment, stop_at):
+    """While Snakemake is imported, and while the rules read the study."""
+    sites = small.folder / "site"
+    sites.mkdir()
+    (sites / "sitecustomize.py").write_text(LOUD)
+    path = f"{environment['PYTHONPATH']}{os.pathsep}{sites}"
+    text, status = on_terminal(
+        small.folder, {**environment, "PYTHONPATH": path}, "results/study/scans.tsv", stop_at=stop_at
+    )
+    assert status == 130
+    assert "Traceback" not in text
+    assert plain(text).strip().splitlines()[-1] == (
+        "Stopped before the first job. To start: ./run --configfile config.yaml"
+    )
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ _Section = dict[str, "str | _Section"]
 def main(arguments: list[str]) -> int:
     """Become Snakemake: in place of this process, so that a signal to stop reaches it."""
     first, rest = split(arguments)
-    command = ["snakemake", *first, *prepared(rest)]
+    command = [sys.executable, "-m", "snakemake_logger_plugin_pharmasl", *first, *prepared(rest)]
     sys.stdout.flush()
     os.execvp(command[0], command)
 

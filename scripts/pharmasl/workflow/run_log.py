@@ -91,6 +91,12 @@ class RunLog:
         Where several runs are one to the user: which it is.
     clock : callable
         Seconds, as :func:`time.monotonic`.
+
+    Attributes
+    ----------
+    progress : Progress
+    interrupted : bool
+        Whether a user has stopped it.
     """
 
     def __init__(
@@ -108,7 +114,7 @@ class RunLog:
         self._held: list[_Held] = []
         self._said: set[str] = set()
         self._reasons: dict[str, set[str]] = {}
-        self._started = self._counted = self._failed = self._interrupted = self._closed = False
+        self._started = self._counted = self._failed = self.interrupted = self._closed = False
 
     def closes_with(self, closing: Callable[[Ending], str]) -> None:
         """Say at the end of a run what ``closing`` makes of how it ended."""
@@ -140,6 +146,20 @@ class RunLog:
             self._message(level, text, fields)
         self._settle()
 
+    def interrupt(self, gently: bool = False) -> None:
+        """Say at once how to go on, for to cancel the jobs of a cluster takes a while; ``gently`` where they are waited for."""
+        if self.interrupted:
+            return
+        self.interrupted = True
+        self._screen.hush()
+        if not self._counted:
+            words = "Stopped before the first job. To start"
+        elif gently:
+            words = "Stopping as soon as the running jobs are done. To go on"
+        else:
+            words = f"Stopped after {in_words(self._clock() - self._began)}; what is done is kept. To go on"
+        self._screen.say(f"\n{words}: {self._wishes.command}")
+
     def close(self) -> None:
         """Say how the run ended, once."""
         if self._closed:
@@ -154,7 +174,7 @@ class RunLog:
         )
         silent = self._wishes.silent and not self._failed
         last = self._failed or self._part is None or not self._part.later
-        if self._interrupted:
+        if self.interrupted:
             return
         if self._wishes.dryrun and self.progress.total and not self._failed:
             self._say(dry_run.table(self.progress, self._reasons))
@@ -213,7 +233,7 @@ class RunLog:
 
     def _hold(self, failed: Sequence[Mapping[str, Any]], logs: Sequence[str], jobs: Sequence[int] = ()) -> None:
         """Remember what failed, until it is known whether it is tried again."""
-        if self._interrupted:
+        if self.interrupted:
             return
         for member in failed:
             others = [*list(member.get("log") or [])[1:], *logs]
@@ -245,12 +265,12 @@ class RunLog:
 
     def _message(self, level: int, text: str, fields: Mapping[str, Any]) -> None:
         if text.startswith((*_INTERRUPTED, _STOPPING)):
-            self._interrupt(text)
+            self.interrupt(gently=text.startswith(_STOPPING))
         elif level >= logging.ERROR:
             if _OF_A_JOB in text:
                 return
             self._failed = self._failed or self._started
-            if not self._interrupted and not any(words in text for words in _REPEATED):
+            if not self.interrupted and not any(words in text for words in _REPEATED):
                 self._say(wrapped(_WHERE.sub("", text)), "error")
         elif self._wishes.silent:
             pass
@@ -262,20 +282,6 @@ class RunLog:
         elif fields.get("module") in _SHOWN_MODULES or not (self._started or text.startswith(_CHATTER)):
             self._say(text)
 
-    def _interrupt(self, text: str) -> None:
-        """Say at once how to go on: to cancel the jobs of a cluster takes a while."""
-        if self._interrupted:
-            return
-        self._interrupted = True
-        self._screen.hush()
-        if not self._counted:
-            words = "Stopped before the first job. To start"
-        elif text.startswith(_STOPPING):
-            words = "Stopping as soon as the running jobs are done. To go on"
-        else:
-            words = f"Stopped after {in_words(self._clock() - self._began)}; what is done is kept. To go on"
-        self._screen.say(f"\n{words}: {self._wishes.command}")
-
     def _say(self, text: str, style: str = "") -> None:
         # What warns twice warns no more.
         if self._wishes.full or (style and text in self._said):
@@ -284,5 +290,5 @@ class RunLog:
         self._screen.say(text, style)
 
     def _show(self) -> None:
-        if self._wishes.progress and not self._wishes.full and not self._interrupted and not self._wishes.dryrun:
+        if self._wishes.progress and not self._wishes.full and not self.interrupted and not self._wishes.dryrun:
             self._screen.show(self.progress)
