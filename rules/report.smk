@@ -20,6 +20,7 @@ rule group_figure:
         figure=group("figure", ".html"),
         design=group("design", ".png"),
         changes=group("figure", ".html", desc="changes"),
+        viewer=group("figure", ".html", desc="viewer"),
     log:
         log_of("group_figure", "{analysis}"),
     benchmark:
@@ -146,6 +147,10 @@ rule report:
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
         analyses_values=TARGETS.analysis_files(rules.cluster_values.output.table),
         analyses_changes=TARGETS.analysis_files(rules.group_figure.output.changes),
+        analyses_viewers=TARGETS.analysis_files(rules.group_figure.output.viewer),
+        # Where voxels lie, for the viewers.
+        reference=[rules.template.output.t1w] if SETTINGS.analyses else [],
+        atlas=[rules.atlas.output.image, rules.atlas.output.labels] if SETTINGS.analyses else [],
         analyses_regions=TARGETS.analysis_files(rules.region_models.output.regions),
         analyses_parcels=TARGETS.analysis_files(rules.region_models.output.parcels),
         analyses_region_figures=TARGETS.analysis_files(rules.region_figure.output.figure),

@@ -1,6 +1,6 @@
 """Draw the statistical map, the design and the participants' values of a whole-brain analysis."""
 
-from pharmasl.figures import changes_plot, design_plot, statmap
+from pharmasl.figures import changes_plot, design_plot, statmap, viewer
 from pharmasl.figures.changes_data import ChangesFiles
 from pharmasl.study import settings
 from pharmasl.study.labels import Labels
@@ -14,7 +14,9 @@ def main(snakemake):
     design_plot.draw(snakemake.output.design, name, source.design, source.inference)
     labels = settings.build(Labels, snakemake.params.labels)
     changes_plot.write(snakemake.output.changes, rule_files(ChangesFiles, source), labels)
-    statmap.write(snakemake.output.figure, rule_files(statmap.StatmapFiles, source))
+    maps = rule_files(statmap.StatmapFiles, source)
+    statmap.write(snakemake.output.figure, maps)
+    viewer.write(snakemake.output.viewer, maps)
 
 
 if __name__ == "__main__":

@@ -360,6 +360,8 @@ def inputs(study, **changes):
         "analyses_figures": [here / "changes.html"] * 2,
         "analyses_designs": [here / "picture.png"] * 2,
         "analyses_changes": [here / "changes.html"] * 2,
+        "analyses_viewers": [here / "changes.html"] * 2,
+        "reference": [],
         "analyses_regions": [here / "in_regions.tsv", here / "in_no_regions.tsv"],
         "analyses_parcels": [here / "in_parcels.tsv", here / "in_no_parcels.tsv"],
         "analyses_region_figures": [here / "picture.png"] * 2,
@@ -855,6 +857,7 @@ def test_a_single_scan_without_group_analyses(study):
         "analyses_figures",
         "analyses_designs",
         "analyses_changes",
+        "analyses_viewers",
         "conjunctions",
     )
     lists += ("analyses_regions", "analyses_parcels", "analyses_region_figures", "analyses_global")
@@ -1045,7 +1048,10 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
             }
         )
         output = SimpleNamespace(
-            figure=here / f"group_{block}.html", design=here / "design.png", changes=here / f"changes_{block}.html"
+            figure=here / f"group_{block}.html",
+            design=here / "design.png",
+            changes=here / f"changes_{block}.html",
+            viewer=here / f"viewer_{block}.html",
         )
         params = SimpleNamespace(
             analysis="rest_interaction",
@@ -1055,6 +1061,8 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
         assert Image.open(output.design).width > 300
     assert 'data-cluster="1"' in (here / "group_inference.html").read_text()
     assert (here / "group_not_run.html").read_text() == ""
+    assert 'class="viewer"' in (here / "viewer_inference.html").read_text()
+    assert (here / "viewer_not_run.html").read_text() == ""
     assert "Cluster 1" in (here / "changes_inference.html").read_text()
     assert (here / "changes_not_run.html").read_text() == ""
 

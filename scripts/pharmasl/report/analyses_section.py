@@ -186,6 +186,7 @@ class AnalysisFiles:
     figure: FilePath
     design: FilePath
     changes: FilePath | None = None
+    viewer: FilePath | None = None
     regions: RegionsFiles | None = None
     global_effect: FilePath | None = None
 
@@ -207,8 +208,8 @@ class AnalysisSection:
         The result.
     figure, design, alt : str
         Pictures of the map and of the design, and what stands for the first where it cannot be seen.
-    changes : Markup
-        Each participant's values in the clusters and regions; empty without any.
+    changes, viewer : Markup
+        Each participant's values in the clusters and regions, and the interactive viewer; empty without any.
     table : Table or None
         Clusters; None without any.
     tested : sequence of Definition
@@ -230,6 +231,7 @@ class AnalysisSection:
     figure: Markup
     design: str
     changes: Markup
+    viewer: Markup
     alt: str
     table: Table | None
     tested: Sequence[Definition]
@@ -270,6 +272,7 @@ def section(
         figure=pictures.fragment(files.figure),
         design=pictures.png(files.design),
         changes=pictures.fragment(files.changes) if files.changes else Markup(),
+        viewer=pictures.fragment(files.viewer) if files.viewer else Markup(),
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),
         table=clusters(results, unit, files.table) if results.rows else None,
         tested=tested(results),

@@ -7,10 +7,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
 from pharmasl.conduct import flow
 from pharmasl.conduct.allocation_log import Digests
 from pharmasl.errors import FilePath
+from pharmasl.figures import viewer
 from pharmasl.files import blinding, tables
 from pharmasl.files.tables import Row
 from pharmasl.report import (
@@ -120,6 +122,8 @@ class Page:
         Anchor of each section to its number and heading, in order.
     answers, participants, quality, trial, analyses, seeds, craving, endpoints, relations, sensitivity
         The sections.
+    viewer_space : Markup
+        The template and the atlas that the viewers of all analyses share; empty without any.
     conjunctions, methods : sequence of str
         Sentences; paragraphs.
     versions, state : Mapping
@@ -137,6 +141,7 @@ class Page:
     quality: QualitySection
     trial: TrialSection
     analyses: list[AnalysisSection]
+    viewer_space: Markup
     conjunctions: list[str]
     seeds: SeedsSection | None
     craving: CravingSection | None
@@ -205,6 +210,7 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         files.analyses_figures,
         files.analyses_designs,
         files.analyses_changes,
+        files.analyses_viewers,
     )
     regional = (files.analyses_regions, files.analyses_parcels, files.analyses_region_figures)
     in_regions = [
@@ -212,19 +218,27 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
     sections = zip(settings.analyses.items(), *paths, in_regions, files.analyses_global, strict=True)
-    for (name, analysis), table, inference, figure, design, changes, regions, of_global in sections:
+    for (name, analysis), table, inference, figure, design, changes, viewed, regions, of_global in sections:
         own = AnalysisFiles(
             table=table,
             inference=inference,
             figure=figure,
             design=design,
             changes=changes,
+            viewer=viewed,
             regions=regions,
             global_effect=of_global,
         )
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions
         yield analyses_section.section(name, own, role=role, sessions=sessions, regions=settings.rois)
+
+
+def _viewer_space(files: ReportFiles, analyses: Sequence[AnalysisSection]) -> Markup:
+    """What the viewers share, where there are any."""
+    if files.reference is None or not any(section.viewer for section in analyses):
+        return Markup()
+    return Markup(viewer.template_html(files.reference, files.atlas))
 
 
 def _craving(files: ReportFiles, settings: Settings) -> CravingSection | None:
@@ -328,6 +342,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         quality=_quality(files, settings, people),
         trial=trial,
         analyses=analyses,
+        viewer_space=_viewer_space(files, analyses),
         conjunctions=[
             analyses_section.conjunction(name, path)
             for name, path in zip(settings.conjunctions, files.conjunctions, strict=True)

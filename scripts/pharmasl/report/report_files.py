@@ -29,6 +29,12 @@ class ReportFiles:
         ``_desc-clusters_values.tsv``: each participant's values in the clusters.
     analyses_changes : sequence of path-like
         Each participant's values in the clusters and regions, a piece of HTML.
+    analyses_viewers : sequence of path-like
+        The interactive viewer's data, a piece of HTML.
+    reference : path-like or None
+        The template, for the viewers.
+    atlas : sequence of path-like
+        The labelled image and its names, or none.
     analyses_regions, analyses_parcels, analyses_region_figures : sequence of path-like
         ``_regions.tsv``, ``_parcels.tsv``, and their picture.
     analyses_global : sequence of path-like
@@ -68,6 +74,9 @@ class ReportFiles:
     analyses_designs: Sequence[FilePath]
     analyses_values: Sequence[FilePath]
     analyses_changes: Sequence[FilePath]
+    analyses_viewers: Sequence[FilePath]
+    reference: FilePath | None
+    atlas: Sequence[FilePath]
     analyses_regions: Sequence[FilePath]
     analyses_parcels: Sequence[FilePath]
     analyses_region_figures: Sequence[FilePath]
