@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pharmasl.errors import InputError, wrapped
 from pharmasl.files import blinding, tables
@@ -27,11 +26,14 @@ class Ending:
         The time that it took, in words.
     command : str
         The command that goes on.
+    since : float
+        When the run began, in seconds since 1970; 0 where there was nothing to be done, so that whatever is there is of now.
     """
 
     failed: bool
     took: str
     command: str
+    since: float
 
 
 def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
@@ -54,20 +56,32 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
     """
     reasons = failures.summary(f"{root}/logs").rstrip() if ending.failed else ""
     lines = [reasons, ""] if reasons else []
-    with blinding.marking(blinded):
-        lines += scan_lines(f"{root}/quality/scans.tsv")
+    quality = f"{root}/quality/scans.tsv"
+    if _made(quality) >= (ending.since if ending.failed else 0):
+        with blinding.marking(blinded):
+            lines += scan_lines(quality)
+    looked_at = len(lines) > (2 if reasons else 0) + 1
     if ending.failed:
         lines.append(f"Not complete, after {ending.took}.")
         again = "Correct what is named above, then the same command does what is missing"
         lines.append(f"Next: {again if reasons else 'The same command goes on'}: {ending.command}")
         return "\n".join(lines)
     lines.append(f"Done in {ending.took}.")
-    if Path(page).exists():
-        lines.append(f"Page: {os.path.abspath(page)}")
-        lines.append("Next: open the page; it begins with the answers.")
-    else:
-        lines.append("Next: the same command without the name of a target makes the page.")
+    if _made(page) < ending.since or not _made(page):
+        earlier = f" (that of an earlier run: {os.path.abspath(page)})" if _made(page) else ""
+        return "\n".join([*lines, f"Next: the same command without the name of a target makes the page{earlier}."])
+    lines.append(f"Page: {os.path.abspath(page)}")
+    lines.append("Next: open the page; it begins with the answers.")
+    review = f"{root}/report/scans/index.html"
+    if looked_at:
+        where = os.path.abspath(review) if _made(review) else "their pages are linked there"
+        lines[-1] = f"Next: open the page, and look at the scans named above ({where})."
     return "\n".join(lines)
+
+
+def _made(path: str) -> float:
+    """When a file was last written, in seconds since 1970; 0 where there is none."""
+    return os.path.getmtime(path) if os.path.exists(path) else 0.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,7 @@ def closing_demo(root: str, page: str, demo: Demo, ending: Ending) -> str:
         return "\n".join(
             [*([reasons, ""] if reasons else []), f"Not complete, after {ending.took}. To go on: {ending.command}"]
         )
-    if not Path(demo.table).exists():
+    if not _made(demo.table):
         return f"Simulated in {ending.took}."
     numbered = enumerate(demo_answers.answers(demo.table, demo.arms), 1)
     return "\n".join(
@@ -122,7 +136,7 @@ def closing_demo(root: str, page: str, demo: Demo, ending: Ending) -> str:
             *scan_lines(f"{root}/quality/scans.tsv"),
             f"Page: {os.path.abspath(page)}",
             f"All comparisons: {os.path.abspath(demo.text)}",
-            "Next: open the page; then your own study, as README.md describes.",
+            "Next: open the page; then your own study: ./run init BIDS_DIR writes its configuration.",
         ]
     )
 
@@ -150,7 +164,7 @@ def scan_lines(path: str) -> list[str]:
         if row["usable"] != "no" and row["flags"]
     ]
     lines = [
-        f"{len(rows)} scans: {len(rows) - len(excluded)} usable, {len(excluded)} excluded, {len(flagged)} flagged."
+        f"{len(rows)} scan{'s' if len(rows) != 1 else ''}: {len(rows) - len(excluded)} usable, {len(excluded)} excluded, {len(flagged)} flagged."
     ]
     for kind, scans in (("excluded", excluded), ("flagged", flagged)):
         lines += _listed(kind, scans, path)

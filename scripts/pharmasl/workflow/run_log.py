@@ -109,6 +109,7 @@ class RunLog:
     ) -> None:
         self.progress = Progress(later=part.later if part else 0.0)
         self._screen, self._wishes, self._began, self._part, self._clock = screen, wishes, began, part, clock
+        self._since = time.time()
         self._closing: Callable[[Ending], str] | None = None
         # Failures of which it is not known yet whether they are tried again.
         self._held: list[_Held] = []
@@ -171,6 +172,7 @@ class RunLog:
             failed=self._failed,
             took=in_words(self._clock() - self._began),
             command=self._wishes.command,
+            since=self._since if self.progress.total else 0.0,
         )
         silent = self._wishes.silent and not self._failed
         last = self._failed or self._part is None or not self._part.later

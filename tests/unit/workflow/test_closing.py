@@ -8,7 +8,7 @@ COLUMNS = {name: name for name in ("scan", "usable", "exclusion_reason", "flags"
 
 
 def ending(**kinds):
-    return Ending(**{"failed": False, "took": "12 min", "command": "./run --cores 2", **kinds})
+    return Ending(**{"failed": False, "took": "12 min", "command": "./run --cores 2", "since": 1e9, **kinds})
 
 
 def closing(root, page, end, blinded=False):
@@ -40,12 +40,31 @@ def test_a_good_end_names_the_page_and_the_scans_to_look_at(results):
         "  flagged sub-02_asl: mean framewise displacement high, brain coverage low",
         "Done in 12 min.",
         f"Page: {page}",
-        "Next: open the page; it begins with the answers.",
+        "Next: open the page, and look at the scans named above (their pages are linked there).",
     ]
 
 
 def test_without_a_page_the_next_step_makes_it(results):
     assert "makes the page" in closing(str(results), str(results / "report/index.html"), ending())
+
+
+def test_a_page_and_a_table_of_an_earlier_run_are_no_news(results):
+    page = results / "report/index.html"
+    page.touch()
+    late = {"since": page.stat().st_mtime + 60}
+    assert closing(str(results), str(page), ending(**late)).splitlines()[-1] == (
+        f"Next: the same command without the name of a target makes the page (that of an earlier run: {page})."
+    )
+    assert "scans" not in closing(str(results), str(page), ending(failed=True, **late))
+
+
+def test_where_all_scans_are_good_the_page_is_next(results):
+    page = results / "report/index.html"
+    page.touch()
+    tables.write_table(results / "quality/scans.tsv", [{"scan": "a", "usable": "yes"}], COLUMNS)
+    text = closing(str(results), str(page), ending())
+    assert text.splitlines()[0] == "1 scan: 1 usable, 0 excluded, 0 flagged."
+    assert text.endswith("Next: open the page; it begins with the answers.")
 
 
 def test_failures_come_once_with_file_and_reason_and_how_to_go_on(results):
@@ -65,7 +84,7 @@ def test_a_blinded_runs_table_is_read(results):
     with blinding.marking(True):
         tables.write_table(results / "quality/scans.tsv", [{"scan": "a", "usable": "yes"}], COLUMNS)
     assert scan_lines(str(results / "quality/scans.tsv")) == []
-    assert "1 scans" in closing(str(results), "page", ending(), blinded=True)
+    assert "1 scan:" in closing(str(results), "page", ending(), blinded=True)
 
 
 def test_many_scans_are_counted(results):
