@@ -1,7 +1,7 @@
 """Quality: what each scan is worth.
 
-Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one page per scan, and a table and
-figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
+Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one page per scan, a page
+on which all are rated, and a table and figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
 """
 
 
@@ -38,6 +38,7 @@ rule scan_quality:
         scan=per("scan", TARGETS.label),
         rules=plain(SETTINGS.quality.scan_rules),
         own_exclusion=per("scan", TARGETS.exclusion_reason),
+        own_rating=per("scan", TARGETS.rating_reason),
         own_acceptance=per("scan", TARGETS.acceptance_reason),
         code=code("scan_quality"),
     message:
@@ -117,3 +118,24 @@ rule scan_page:
         "Writing the page of the scan: {wildcards.scan_name}"
     script:
         "../scripts/scan_page.py"
+
+
+rule review_page:
+    input:
+        quality=rules.study_quality.output.table,
+    output:
+        page=PATHS.review_page,
+    log:
+        log_of("review_page", "study"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        code=code("review_page"),
+    message:
+        "Writing the page on which the scans are rated"
+    script:
+        "../scripts/review_page.py"

@@ -138,7 +138,7 @@ rule report:
         quality_exclusions=rules.study_quality.output.exclusions,
         quality_figure=rules.study_quality.output.figure,
         # The page links to them.
-        scan_pages=TARGETS.scan_pages(),
+        scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page],
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
         contrasts=TARGETS.contrasts(),
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),

@@ -16,6 +16,7 @@ def main(snakemake):
         files=QualityFiles(**{field.name: getattr(snakemake.input, field.name) for field in fields(QualityFiles)}),
         rules=settings.build(settings.ScanRules, params.rules),
         own_exclusion=params.own_exclusion,
+        own_rating=params.own_rating,
         own_acceptance=params.own_acceptance,
     )
 

@@ -78,6 +78,43 @@ def _keys():
     )
 
 
+def _rated(text):
+    """Name a table of ratings, and write it unless it is to be missing."""
+
+    def change(trial):
+        path = trial.path("ratings.tsv")
+        if text is not None:
+            path.write_text(text)
+        trial.config["quality"] = {"ratings": str(path)}
+
+    return change
+
+
+def _ratings():
+    def case(name, text, words, outcome="refused", **more):
+        return Case(f"ratings.tsv: {name}", "ratings.tsv", _rated(text), outcome, words, **more)
+
+    head = "scan\trating\treason\trater\n"
+    rest, other = "sub-01_ses-T1_acq-rest", "sub-02_ses-T1_acq-rest"
+    yield case(
+        "a poor and a good scan",
+        f"{head}{rest}\tpoor\tghosts\tAB\n{other}\tgood\tn/a\tAB\n",
+        "",
+        "accepted",
+        holds=lambda study: study.poor == {rest: "rated poor: ghosts"},
+    )
+    yield case("without a rater", f"scan\trating\treason\n{rest}\tpoor\tghosts\n", "", "accepted")
+    yield case("missing", None, "ratings.tsv.*no such file")
+    yield case("columns of another table", "scan\tquality\n" + f"{rest}\t1\n", "rating, reason.*scan, rating, reason")
+    yield case("a scan that is not there", f"{head}sub-01_ses-T1_acq-rset\tpoor\tghosts\tAB\n", f"Did you mean.*{rest}")
+    yield case("a scan without a name", f"{head}n/a\tpoor\tghosts\tAB\n", "line 2, scan")
+    yield case("a scan rated twice", f"{head}{rest}\tpoor\tghosts\tAB\n{rest}\tgood\tn/a\tCD\n", "line 3, scan.*line 2")
+    yield case("a rating that is none", f"{head}{rest}\tbad\tghosts\tAB\n", "line 2, rating.*good or poor")
+    yield case("a scan without a rating", f"{head}{rest}\tn/a\tghosts\tAB\n", "line 2, rating")
+    yield case("poor for no reason", f"{head}{rest}\tpoor\tn/a\tAB\n", "line 2, reason")
+    yield case("separated by commas", f"{head}{rest}\tpoor\tghosts\tAB\n".replace("\t", ","), "tab")
+
+
 def _override():
     yield _case(
         "an override misspelt", "perfusion.override", {"LabellingDuration": 1.8}, "LabellingDuration.*LabelingDuration"
@@ -186,4 +223,4 @@ def _paths():
     yield _case("markup and shell in the title", "title", "<b>x</b> $(date)", "", "accepted")
 
 
-CASES = [*_keys(), *_override(), *_formulas(), *_regions(), *_paths()]
+CASES = [*_keys(), *_ratings(), *_override(), *_formulas(), *_regions(), *_paths()]

@@ -90,10 +90,15 @@ def scan(tmp_path):
     )
 
 
-def run(scan, where, participant="sub-01", rule=(), own=None, accepted=None, **bands):
+def run(scan, where, participant="sub-01", rule=(), own=None, accepted=None, rating=None, **bands):
     label = {"participant_id": participant, "session_id": "T1", "condition": "rest", "scan": "sub-01_ses-T1_asl"}
     output = SimpleNamespace(table=where / f"{participant}.tsv")
-    judged_by = {"rules": {**RULE, **dict(rule), "bands": bands}, "own_exclusion": own, "own_acceptance": accepted}
+    judged_by = {
+        "rules": {**RULE, **dict(rule), "bands": bands},
+        "own_exclusion": own,
+        "own_acceptance": accepted,
+        "own_rating": rating,
+    }
     params = SimpleNamespace(scan=label, **judged_by)
     script("scan_quality").main(SimpleNamespace(input=scan, output=output, params=params))
     return output
@@ -240,6 +245,17 @@ def test_label_and_control_exchanged_exclude_with_the_cause_and_can_be_accepted(
     # A person's exclusion goes before a person's acceptance.
     row = judged(scan, tmp_path, own="spoilt", accepted="fine")
     assert (row["usable"], row["accepted_by_hand"], row["overruled"]) == ("no", None, None)
+
+
+def test_a_poor_rating_excludes_and_can_be_overruled(scan, tmp_path):
+    row = judged(scan, tmp_path, rating="rated poor: ghosting")
+    assert (row["usable"], row["exclusion_reason"]) == ("no", "rated poor: ghosting")
+    row = judged(scan, tmp_path, rating="rated poor: ghosting", accepted="a second look: fine")
+    assert (row["usable"], row["accepted_by_hand"]) == ("yes", "a second look: fine")
+    assert row["overruled"] == "rated poor: ghosting"
+    # Excluded by name goes before both, and its reason comes first.
+    row = judged(scan, tmp_path, rating="rated poor: ghosting", own="label lost", accepted="fine")
+    assert (row["usable"], row["exclusion_reason"]) == ("no", "label lost; rated poor: ghosting")
 
 
 def test_cbf_of_exactly_zero_is_no_result_and_cannot_be_accepted(scan, tmp_path):

@@ -250,7 +250,9 @@ GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
 CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
 # From contrast maps on.
-MAPS = together(GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "global_values": 1, "study_quality": 1})
+MAPS = together(
+    GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "global_values": 1, "study_quality": 1, "review_page": 1}
+)
 ANATOMY = {"prepare_anatomy": 1, "normalise_anatomy": 1, "segment_anatomy": 1}
 SCANS = {"align_perfusion": 6, "quantify_perfusion": 6, "scan_quality": 6, "scan_page": 6, "session_contrast": 4}
 # A scan at rest takes part in rest_interaction and in the seed, not in cue_interaction.
@@ -402,7 +404,7 @@ CHANGES = {
         {"roi_values": 1, "seed_slopes": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "the page deleted": (removed("report/index.html"), PAGE),
-    "a figure deleted": (removed("quality/scans.png"), {"study_quality": 1, **FLOW}),
+    "a figure deleted": (removed("quality/scans.png"), {"study_quality": 1, "review_page": 1, **FLOW}),
     "craving and its results taken away": (craving_taken_away, {"seed_slopes": 1, **FLOW}),
 }
 

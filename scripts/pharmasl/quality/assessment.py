@@ -44,6 +44,7 @@ def assess(
     files: scan_maps.QualityFiles,
     rules: ScanRules,
     own_exclusion: str | None = None,
+    own_rating: str | None = None,
     own_acceptance: str | None = None,
 ) -> None:
     """Measure one scan, flag what lies outside the bands, and judge whether it is usable.
@@ -58,6 +59,8 @@ def assess(
         Which measures are flagged, and what excludes a scan.
     own_exclusion, own_acceptance : str, optional
         The user's reasons for excluding and for accepting this scan by name.
+    own_rating : str, optional
+        Why a person rated this scan poor.
     """
     native, template = scan_maps.load_native(files), scan_maps.load_template(files)
     repeats = scan_maps.read_repeats(files.repeats, native.series.shape[3])
@@ -79,7 +82,7 @@ def assess(
         registration_reason=registration.get("Reason"),
     )
     verdict = judgement.decide(
-        judgement.reasons(rules, findings, own_exclusion),
+        judgement.reasons(rules, findings, own_exclusion, own_rating),
         own=own_exclusion,
         accepted=own_acceptance,
         without_result=implausible.is_without_result(measures),

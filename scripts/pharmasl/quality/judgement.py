@@ -1,6 +1,6 @@
 """Whether a scan is usable, by the configuration's rule alone.
 
-A scan is excluded if a person has excluded it by name, if too few of its repeats are usable, if its registration was not
+A scan is excluded if a person has excluded it by name or rated it poor, if too few of its repeats are usable, if its registration was not
 accepted, if it shows what no brain and no scanner can produce, or if a measure lies outside its band that the configuration
 lists as excluding. Everything else that is unusual is a flag, which asks for a look. A person may accept a scan in spite of
 all rules, by name and with a reason. No rule knows the arm or the outcome.
@@ -72,7 +72,7 @@ class Findings:
     left_out_by: str | None = None
 
 
-def reasons(rules: ScanRules, findings: Findings, own: str | None = None) -> list[str]:
+def reasons(rules: ScanRules, findings: Findings, own: str | None = None, rating: str | None = None) -> list[str]:
     """Why a scan is excluded.
 
     Parameters
@@ -81,13 +81,15 @@ def reasons(rules: ScanRules, findings: Findings, own: str | None = None) -> lis
     findings : Findings
     own : str, optional
         The user's reason for excluding this scan by name.
+    rating : str, optional
+        Why a person rated it poor.
 
     Returns
     -------
     list of str
         Empty for a usable scan.
     """
-    causes = [own] if own else []
+    causes = [reason for reason in (own, rating) if reason]
     if rules.exclude_implausible:
         causes += findings.implausible
     # The scanner's own single difference or CBF image is itself a mean: a scan acquired as one repeat needs only that one.
@@ -139,7 +141,7 @@ class Verdict:
 
 
 def decide(reasons: list[str], *, own: str | None, accepted: str | None, without_result: bool) -> Verdict:
-    """The verdict on a scan: a person's exclusion goes before a person's acceptance, and that before all rules.
+    """The verdict on a scan: a person's exclusion goes before a person's acceptance, and that before ratings and all rules.
 
     Parameters
     ----------
@@ -159,8 +161,9 @@ def decide(reasons: list[str], *, own: str | None, accepted: str | None, without
     return Verdict([], accepted, reasons)
 
 
-def in_words(rules: ScanRules) -> str:
-    """The rule of exclusion as a sentence, for the methods and the report."""
+def in_words(rules: ScanRules, *, rated: bool = False) -> str:
+    """The rule of exclusion as a sentence, for the methods and the report; ``rated`` where people rated the scans."""
+    by_rating = " or rated poor" if rated else ""
     parts = [f"fewer than {rules.least_pairs} repeats were usable (or its only one was not)"]
     if rules.exclude_failed_registration:
         parts.append("its registration was not accepted")
@@ -168,6 +171,6 @@ def in_words(rules: ScanRules) -> str:
         parts.append(implausible.in_words())
     parts += [f"{flags.plain(name)} lay outside its band" for name in rules.exclude]
     return (
-        f"A scan was excluded if named in the configuration, or if {', or if '.join(parts)}, unless accepted by name in the "
+        f"A scan was excluded if named in the configuration{by_rating}, or if {', or if '.join(parts)}, unless accepted by name in the "
         "configuration, with a reason."
     )

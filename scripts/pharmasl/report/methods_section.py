@@ -73,7 +73,7 @@ def quality(rules: QualityRules) -> str:
         "(Mutsaerts et al. 2017), CBF in grey and white matter, the share of negative and of high values, temporal "
         "signal-to-noise ratio and perfusion signal over its standard error, framewise displacement and DVARS (Power et al. "
         "2012), overlap with the anatomy, coverage of the template's brain and correlation with its grey matter. Scans "
-        f"outside a band were flagged. {judgement.in_words(rules)}"
+        f"outside a band were flagged. {judgement.in_words(rules, rated=rules.ratings is not None)}"
     )
 
 

@@ -216,7 +216,7 @@ def sentences(rows: Sequence[Row], rules: QualityRules) -> list[str]:
     """How many scans were excluded and by which rule, how many are flagged or were accepted by hand, and their mean CBF."""
     flagged = sum(bool(flags_of(row)) for row in rows)
     text = [
-        f"{upper(verdict(rows))} {judgement.in_words(rules)}",
+        f"{upper(verdict(rows))} {judgement.in_words(rules, rated=rules.ratings is not None)}",
         f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Beyond that rule, a flag asks for a look."
         if flagged
         else "No scan lies outside a band.",

@@ -117,6 +117,8 @@ class Specification:
         By which scans are excluded.
     exclude_scans, accept_scans : mapping
         Scans excluded and accepted by name, to the reason.
+    poor_scans : mapping
+        Scans that a person rated poor, to the reason.
     questions : tuple of Question
     regions : mapping
         Region to the statistic read in it.
@@ -136,6 +138,7 @@ class Specification:
     rules: settings.ScanRules
     exclude_scans: Mapping[str, str]
     accept_scans: Mapping[str, str]
+    poor_scans: Mapping[str, str]
     questions: tuple[Question, ...]
     regions: Mapping[str, str]
     craving_covariates: tuple[str, ...] | None

@@ -138,7 +138,7 @@ def judge_again(row: Mapping[str, Any], specification: Specification) -> judgeme
         registration_accepted=row["registration"] == "accepted",
     )
     return judgement.decide(
-        judgement.reasons(specification.rules, findings, own),
+        judgement.reasons(specification.rules, findings, own, specification.poor_scans.get(row["scan"])),
         own=own,
         accepted=specification.accept_scans.get(row["scan"]),
         without_result=implausible.is_without_result(row),

@@ -132,6 +132,7 @@ def specification(study: Study, choices: Choices) -> Specification:
         rules=rules.scan_rules,
         exclude_scans=rules.exclude_scans,
         accept_scans=rules.accept_scans,
+        poor_scans=study.poor,
         questions=questions,
         regions={name: own.rois[name].statistic for name in regions(own)},
         craving_covariates=craving_covariates if relates_craving(own) else None,

@@ -15,6 +15,7 @@ from pharmasl.study import (
     headers,
     inventory,
     own_template,
+    scan_ratings,
     settings,
     sidecar,
     written,
@@ -91,7 +92,11 @@ def collect(config: Mapping[str, Any]) -> Reading:
         for subject in participants
         if subject not in scanned
     ]
-    study = Study(config, participants, randomised.arms, scans, t1w, anatomies, exclusions, randomised.selected)
+    ratings = _ratings(listed, study_settings, scans)
+    errors += ratings.errors
+    study = Study(
+        config, participants, randomised.arms, scans, t1w, anatomies, exclusions, randomised.selected, ratings.poor
+    )
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
     if not errors:
@@ -99,6 +104,14 @@ def collect(config: Mapping[str, Any]) -> Reading:
     if not errors and not trial_errors:
         trial_errors += analyses.check(study)
     return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors))
+
+
+def _ratings(dataset: bids.Dataset, study: Settings, scans: Mapping[str, Scan]) -> scan_ratings.Ratings:
+    """What people who looked at the scans found."""
+    if study.quality.ratings is None:
+        return scan_ratings.Ratings(poor={}, errors=())
+    left_out = set() if study.participants is None else set(dataset.subjects) - set(study.participants)
+    return scan_ratings.read(study.quality.ratings, [scan.name for scan in scans.values()], left_out)
 
 
 def _repetitions(stems: Iterable[str]) -> Iterator[InputError]:

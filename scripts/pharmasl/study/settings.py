@@ -250,8 +250,9 @@ class ScanRules:
 
 @dataclass(frozen=True, kw_only=True)
 class QualityRules(ScanRules):
-    """Which scans are flagged and which are excluded, by rule and by name."""
+    """Which scans are flagged and which are excluded, by rule, by rating and by name."""
 
+    ratings: str | None
     exclude_scans: Mapping[str, str]
     accept_scans: Mapping[str, str]
 

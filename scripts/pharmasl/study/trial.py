@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pharmasl.files import bids
@@ -81,6 +81,8 @@ class Study:
     table : dict
         Subject label to its row of the participants' table, of everyone whom the configuration selects, scanned or not; as
         ``participants`` are.
+    poor : mapping of str to str
+        Name of each scan that was rated poor, to the reason.
     """
 
     config: dict[str, Any]
@@ -91,6 +93,7 @@ class Study:
     anatomies: dict[Visit, str]
     exclusions: list[dict[str, str | None]]
     table: dict[str, dict[str, str | None]]
+    poor: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def settings(self) -> Settings:

@@ -22,6 +22,7 @@ _PATHS = (
     ("template", "gm"),
     ("template", "wm"),
     ("template", "csf"),
+    ("quality", "ratings"),
 )
 _OF_DATASET = ("participants_table", "table")
 _DERIVATIVES = "derivatives"

@@ -70,6 +70,11 @@ class Paths:
         return f"{self.root}/report/scans/{name}.html"
 
     @property
+    def review_page(self) -> str:
+        """The page on which all scans are rated."""
+        return f"{self.root}/report/scans/index.html"
+
+    @property
     def allocation_log(self) -> str:
         """The record of when the trial's own allocation was used."""
         return f"{self.root}/study/allocation_log.json"

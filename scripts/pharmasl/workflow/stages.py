@@ -61,7 +61,11 @@ STAGES = (
         counted=("quantify_perfusion", "fit_perfusion"),
     ),
     Stage(
-        "Quality", "scan", "scans", {"scan_quality": 2, "scan_page": 1, "study_quality": 1}, counted=("scan_quality",)
+        "Quality",
+        "scan",
+        "scans",
+        {"scan_quality": 2, "scan_page": 1, "study_quality": 1, "review_page": 1},
+        counted=("scan_quality",),
     ),
     Stage(
         "Contrasts",

@@ -151,6 +151,10 @@ class Targets:
         """The user's reason for excluding a scan by name; None for the others."""
         return self.settings.quality.exclude_scans.get(self._scans[scan].name)
 
+    def rating_reason(self, scan: str) -> str | None:
+        """Why a scan was rated poor; None for the others."""
+        return self.study.poor.get(self._scans[scan].name)
+
     def acceptance_reason(self, scan: str) -> str | None:
         """The user's reason for accepting a scan by name; None for the others."""
         return self.settings.quality.accept_scans.get(self._scans[scan].name)

@@ -37,7 +37,7 @@ def reasons(rules, raised, used, acquired, **more):
 
 def test_the_default_rule_is_that_of_the_schema(tmp_path):
     quality = configuration.resolve({"bids_dir": "a", "output_dir": "b", "conditions": {"rest": {}}})["quality"]
-    assert quality == {**DEFAULT, "exclude_scans": {}, "accept_scans": {}}
+    assert quality == {**DEFAULT, "ratings": None, "exclude_scans": {}, "accept_scans": {}}
     assert settings.build(settings.QualityRules, quality).scan_rules == rules()
 
 

@@ -207,10 +207,12 @@ def rules(**changes):
     return settings.build(settings.ScanRules, {"bands": {}, **RULE, **changes})
 
 
-def judged(path, rule=(), scans=(), accepted=()):
+def judged(path, rule=(), scans=(), accepted=(), poor=()):
     """The columns of the verdict on a scan under another specification."""
     (row,) = tables.read_table(path)
-    other = SimpleNamespace(rules=rules(**dict(rule)), exclude_scans=dict(scans), accept_scans=dict(accepted))
+    other = SimpleNamespace(
+        rules=rules(**dict(rule)), exclude_scans=dict(scans), accept_scans=dict(accepted), poor_scans=dict(poor)
+    )
     return specification_data.judge_again(row, other).row()
 
 
@@ -250,6 +252,8 @@ def test_what_is_implausible_or_accepted_by_hand_is_so_under_another_rule_too(tm
     row = judged(path, accepted=accepted)
     assert (row["usable"], row["accepted_by_hand"], row["overruled"]) == ("yes", "seen", "below zero; M0 dark")
     assert judged(path, scans={"sub-01_acq-rest": "bad"}, accepted=accepted)["usable"] == "no"
+    row = judged(quality_table(tmp_path / "r.tsv", flags=None), poor={"sub-01_acq-rest": "rated poor: ghosts"})
+    assert (row["usable"], row["exclusion_reason"]) == ("no", "rated poor: ghosts")
     empty = quality_table(tmp_path / "e.tsv", implausible="no CBF", gm_cbf=None)
     assert judged(empty, accepted=accepted)["exclusion_reason"] == "no CBF"
 

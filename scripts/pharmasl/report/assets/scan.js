@@ -58,7 +58,13 @@
       window.parent.postMessage({ pharmasl: "key", key: event.key }, "*");
     }
   });
-  if (window.parent !== window) { root.classList.add("framed"); }
+  if (window.parent !== window) {
+    root.classList.add("framed");
+    window.addEventListener("message", function (event) {
+      var sent = event.data || {};
+      if (event.source === window.parent && sent.pharmasl === "theme" && /^(light|dark)$/.test(sent.theme)) { root.dataset.theme = sent.theme; }
+    });
+  }
 
   // Print shows both images at once.
   window.addEventListener("beforeprint", function () { overlays.forEach(function (own) { own.stop(); }); });
