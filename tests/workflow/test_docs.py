@@ -1,6 +1,8 @@
 """Pages for people who work on the project: built from the docstrings, and true to the code they speak of."""
 
+import html
 import re
+import shutil
 import subprocess
 import sys
 
@@ -24,23 +26,71 @@ FOLDERS = (
 FOLDERS += ("simulate", "group", "regions", "endpoints", "sensitivity", "conduct", "figures", "report")
 
 
-@pytest.mark.slow
-def test_the_pages_of_the_functions_are_built(tmp_path):
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", tmp_path / "html"]
-    done = subprocess.run([*command, "-d", tmp_path / "doctrees"], cwd=ROOT, capture_output=True, text=True)
+# Pages with all kinds of content: pictures, long tables, code, docstrings.
+OPENED = ("index", "tutorial", "own_dataset", "faq", "glossary", "statistics", "input_checks", "api/perfusion")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built without a warning."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", folder / "html"]
+    done = subprocess.run([*command, "-d", folder / "doctrees"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    site = tmp_path / "html"
+    return folder / "html"
+
+
+@pytest.mark.slow
+def test_the_site_holds_all_pages(site):
     assert "pharmasl.space.transforms" in (site / "api/space.html").read_text()
     # Files that lie outside of docs/ are pages too, and links to them go there.
     assert "participants.tsv" in (site / "input.html").read_text()
     assert 'href="input.html"' in (site / "own_dataset.html").read_text()
-    # Nothing is fetched from elsewhere when a page is opened.
-    loaded = re.compile(r"""<(?:script|img|iframe|link)[^>]*(?:src|href)=["'](?:https?:)?//[^"']+""")
-    assert {page.name: loaded.findall(page.read_text()) for page in site.glob("*.html")} == {
-        page.name: [] for page in site.glob("*.html")
-    }
+    for name in OPENED:
+        assert (site / f"{name}.html").exists()
+
+
+@pytest.mark.slow
+def test_the_site_loads_nothing_from_elsewhere(site):
+    loaded = re.compile(r"""<(?:script|img|iframe|link|source)[^>]*(?:src|href)=["'](?:https?:)?//[^"']+""")
+    pages = {page.relative_to(site).as_posix(): loaded.findall(page.read_text()) for page in site.rglob("*.html")}
+    assert {name: links for name, links in pages.items() if links} == {}
     styles = "".join(path.read_text() for path in site.rglob("*.css"))
     assert not re.search(r"""(?:@import|url\()\s*["']?(?:https?:)?//""", styles)
+
+
+@pytest.mark.slow
+def test_pages_of_the_site_open_without_requests_errors_or_scrolling_sideways(site):
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no browser on the PATH")
+    playwright = pytest.importorskip("playwright.sync_api")
+    outside, messages, wide = [], [], []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        for width in (390, 1280):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.on("request", lambda request: outside.append(request.url))
+            page.on("console", lambda message: messages.append(message.text))
+            page.on("pageerror", lambda error: messages.append(str(error)))
+            for name in OPENED:
+                page.goto((site / f"{name}.html").as_uri())
+                if page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") > 0:
+                    wide.append(f"{name} at {width} px")
+            page.close()
+        browser.close()
+    assert [url for url in outside if not url.startswith(("file:", "data:"))] == []
+    assert messages == []
+    assert wide == []
+
+
+def test_frequent_errors_are_messages_that_the_checks_give():
+    """As the table of the checks has them, which is itself tested case by case."""
+    before = (ROOT / "docs/faq.md").read_text().split("## During a run")[0]
+    messages = re.findall(r"^\*\*`(.+)`\*\*$", before, re.MULTILINE)
+    table = html.unescape((ROOT / "docs/input_checks.md").read_text())
+    assert len(messages) >= 20
+    assert [message for message in messages if message not in table] == []
 
 
 def test_every_room_has_a_page_in_the_order_of_the_layers():
