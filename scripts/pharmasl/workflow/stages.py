@@ -19,7 +19,8 @@ class Stage:
     units : str
         The same in the plural.
     seconds : dict
-        The stage's rules to the seconds that one of their jobs takes, in the demo on a laptop: they weigh the rules against
+        The stage's rules to the seconds that one of their jobs takes in the demo, its start included (``benchmarks/rule_times.py``
+        prints them): they weigh the rules against
         one another until jobs of this run have ended, and are no promise.
     counted : tuple of str
         The rules whose jobs are the units; the last one of each unit's jobs. Empty where all jobs of the stage are.
@@ -37,34 +38,34 @@ STAGES = (
         "Simulation",
         "person",
         "people",
-        {"simulate_trial": 4, "simulate_participant": 12},
+        {"simulate_trial": 1, "simulate_participant": 6.5},
         counted=("simulate_participant",),
     ),
     Stage(
         "Study, template",
         "step",
         "steps",
-        {"study_tables": 1, "participant_rows": 1, "template": 8, "atlas": 3},
+        {"study_tables": 0.5, "participant_rows": 0.5, "template": 4, "atlas": 0.7},
     ),
     Stage(
         "Anatomy",
         "person",
         "people",
-        {"prepare_anatomy": 22, "normalise_anatomy": 18, "segment_anatomy": 10, "assume_anatomy": 2},
+        {"prepare_anatomy": 11, "normalise_anatomy": 9, "segment_anatomy": 4, "assume_anatomy": 1},
         counted=("segment_anatomy", "assume_anatomy"),
     ),
     Stage(
         "Perfusion",
         "scan",
         "scans",
-        {"align_perfusion": 9, "quantify_perfusion": 7, "fit_perfusion": 20},
+        {"align_perfusion": 3.5, "quantify_perfusion": 1.8, "fit_perfusion": 6},
         counted=("quantify_perfusion", "fit_perfusion"),
     ),
     Stage(
         "Quality",
         "scan",
         "scans",
-        {"scan_quality": 2, "scan_page": 1, "study_quality": 1, "review_page": 1},
+        {"scan_quality": 1.1, "scan_page": 2, "study_quality": 2, "review_page": 1},
         counted=("scan_quality",),
     ),
     Stage(
@@ -72,17 +73,17 @@ STAGES = (
         "step",
         "steps",
         {
-            "session_contrast": 1,
-            "session_transit_time": 1,
-            "smooth_grey_matter": 1,
-            "global_values": 3,
+            "session_contrast": 0.6,
+            "session_transit_time": 0.6,
+            "smooth_grey_matter": 0.6,
+            "global_values": 0.9,
         },
     ),
     Stage(
         "Group analyses",
         "analysis",
         "analyses",
-        {"group_statistics": 22, "cluster_table": 2, "cluster_values": 2, "conjunction": 2, "global_effect": 2},
+        {"group_statistics": 6.5, "cluster_table": 1, "cluster_values": 1, "conjunction": 1, "global_effect": 1.8},
         counted=("cluster_table",),
     ),
     Stage(
@@ -90,14 +91,14 @@ STAGES = (
         "step",
         "steps",
         {
-            "roi_mask": 1,
-            "roi_values": 1,
-            "native_regions": 3,
-            "native_roi_values": 1,
-            "parcel_values": 2,
-            "region_models": 4,
-            "seed_slopes": 2,
-            "roi_left_out": 60,
+            "roi_mask": 0.7,
+            "roi_values": 0.8,
+            "native_regions": 1.5,
+            "native_roi_values": 0.8,
+            "parcel_values": 1,
+            "region_models": 2,
+            "seed_slopes": 1.3,
+            "roi_left_out": 20,
         },
     ),
     Stage(
@@ -105,21 +106,21 @@ STAGES = (
         "step",
         "steps",
         {
-            "craving_scores": 1,
-            "craving_model": 3,
-            "roi_craving": 5,
-            "craving_mediation": 5,
-            "endpoint_scores": 1,
-            "endpoint_model": 3,
-            "endpoint_sensitivity": 3,
-            "endpoint_relations": 3,
+            "craving_scores": 0.6,
+            "craving_model": 1.7,
+            "roi_craving": 2.5,
+            "craving_mediation": 2.5,
+            "endpoint_scores": 0.6,
+            "endpoint_model": 1.6,
+            "endpoint_sensitivity": 1.7,
+            "endpoint_relations": 2,
         },
     ),
     Stage(
         "Sensitivity",
         "step",
         "steps",
-        {"alternative_maps": 3, "specification": 18, "specification_curve": 1},
+        {"alternative_maps": 1.1, "specification": 5.7, "specification_curve": 0.7},
     ),
     Stage(
         "Report",
@@ -127,18 +128,18 @@ STAGES = (
         "steps",
         {
             "participant_flow": 1,
-            "flow_figure": 2,
-            "trial_verdict": 2,
-            "allocation_log": 1,
-            "group_figure": 3,
-            "region_figure": 3,
-            "craving_figure": 4,
-            "endpoint_figure": 2,
-            "specification_figure": 2,
-            "report": 8,
+            "flow_figure": 1.1,
+            "trial_verdict": 1.5,
+            "allocation_log": 0.5,
+            "group_figure": 1.8,
+            "region_figure": 1,
+            "craving_figure": 2,
+            "endpoint_figure": 1.1,
+            "specification_figure": 1.1,
+            "report": 6,
         },
     ),
-    Stage("Comparison", "step", "steps", {"compare_truth": 12}),
+    Stage("Comparison", "step", "steps", {"compare_truth": 3.6}),
 )
 
 # Rules without work of their own, which a user names as targets.
@@ -146,7 +147,7 @@ GATHERING = frozenset({"all", "cbf", "quality", "contrasts", "group", "sensitivi
 
 # A rule of somebody's own, around this workflow as a module.
 OTHER = "Other"
-OTHER_SECONDS = 10.0
+OTHER_SECONDS = 5.0
 
 SECONDS = {rule: seconds for stage in STAGES for rule, seconds in stage.seconds.items()}
 _STAGE = {rule: stage for stage in STAGES for rule in stage.seconds}
@@ -169,8 +170,8 @@ class Part:
 
 
 DEMO = (
-    Part("Simulating the trial", 2200.0),
-    Part("Analysing it", 12.0),
+    Part("Simulating the trial", 1100.0),
+    Part("Analysing it", 4.0),
     Part("Comparing what was found with what was planted", 0.0),
 )
 
