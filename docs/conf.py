@@ -26,6 +26,7 @@ html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 # Packages that only their own environments have.
 autodoc_mock_imports = ["ants", "onnx", "torch"]
