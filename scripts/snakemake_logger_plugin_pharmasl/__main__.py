@@ -7,7 +7,7 @@ from typing import Any
 
 # The status of a program that Ctrl-C ended.
 _STOPPED = 130
-_OWN_PROFILE = "Using workflow specific profile "
+_USING, _FOR = "Using workflow specific profile ", " for setting default command line arguments."
 
 
 def main() -> int:
@@ -36,12 +36,14 @@ def main() -> int:
 
 def _print(*words: Any, **options: Any) -> None:
     """Print what Snakemake's command line prints, except that the project's own profile is used."""
-    if not str(words[0] if words else "").startswith(f"{_OWN_PROFILE}{_default_profile()} "):
+    text = str(words[0]) if words else ""
+    own = os.environ.get("PHARMASL_PROFILE")
+    if not (own and text.startswith(_USING) and os.path.realpath(_path(text)) == os.path.realpath(own)):
         builtins.print(*words, **options)
 
 
-def _default_profile() -> str:
-    return os.environ.get("PHARMASL_PROFILE", "")
+def _path(text: str) -> str:
+    return text.removeprefix(_USING).removesuffix(_FOR)
 
 
 if __name__ == "__main__":

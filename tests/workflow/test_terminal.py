@@ -51,7 +51,13 @@ sys.meta_path.insert(0, Slow())
 
 @pytest.fixture
 def environment():
-    return {**ENVIRONMENT, "PYTHONPATH": str(ROOT / "scripts"), "PHARMASL_COMMAND": "./run --configfile config.yaml"}
+    profile = str(ROOT / "profiles/default")
+    return {
+        **ENVIRONMENT,
+        "PHARMASL_PROFILE": profile,
+        "PYTHONPATH": str(ROOT / "scripts"),
+        "PHARMASL_COMMAND": "./run --configfile config.yaml",
+    }
 
 
 @pytest.fixture
@@ -164,8 +170,18 @@ def test_a_dry_run_is_a_table_of_stages(small, environment):
     assert lines[0].split() == ["stage", "jobs", "units", "why"]
     assert lines[2].split() == ["Anatomy", "12", "4", "people", "not", "there", "yet"]
     assert len(lines) < 20
+    assert not done.stderr
     full = in_pipe(small.folder, environment, "-n", "--verbose").stdout
     assert full.count("rule prepare_anatomy") + full.count("Correcting bias") >= 4
+
+
+@pytest.mark.slow
+def test_a_profile_of_the_users_own_is_named(small, environment):
+    profile = small.folder / "mine"
+    profile.mkdir()
+    (profile / "config.yaml").write_text("cores: 1\n")
+    done = in_pipe(small.folder, environment, "-n", "--workflow-profile", str(profile))
+    assert str(profile) in done.stderr
 
 
 @pytest.mark.slow
