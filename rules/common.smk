@@ -59,6 +59,8 @@ except (InputError, InputErrors) as error:
     # One message, no traceback: the user can fix it.
     raise WorkflowError(wrapped(error)) from None
 
+if READING.note and workflow.is_main_process:
+    print(wrapped(READING.note), file=sys.stderr)
 STUDY = READING.study
 SETTINGS = STUDY.settings
 OUTPUT = SETTINGS.output_dir.rstrip("/")

@@ -60,7 +60,7 @@ def _keys():
     yield _case("arms exchanged for one", "arms.control", "baclofen", "arms")
     yield _case("an arm that nobody has", "arms.control", "sugar", "sugar|placebo")
     yield _case("a participant that is not there", "participants", ["99"], "99")
-    yield _case("a participant with sub-", "participants", ["sub-01"], "sub-")
+    yield _case("a participant with sub-", "participants", ["sub-01"], "", "accepted")
     yield _case("a participant as number", "participants", [1], "quotes|text|string")
     yield _case("a run as number", "conditions.rest.run", 1, "quotes|run|index")
     yield _case("before and after alike", "craving.after", "craving_pre", "craving.after|craving_pre")

@@ -1,6 +1,7 @@
 """``./run check``: a study as it was read, before any job."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -46,6 +47,8 @@ def main(arguments: list[str]) -> int:
     reading = plan.read(config, files)
     study = reading.study.settings
     print(wrapped(f"{study.title}\n{study.bids_dir}, as {', '.join(files)} reads it\n"))
+    if reading.note:
+        print(f"{wrapped(reading.note)}\n")
     for part in overview.parts(reading.study):
         print(f"{wrapped(str(part))}\n")
     if problems := plan.trial_problems(reading):
@@ -53,7 +56,7 @@ def main(arguments: list[str]) -> int:
         print("\nMaps of CBF can be made all the same (target cbf); the trial's answers cannot.")
         return 1
     sys.stdout.flush()
-    _show_work(reading, [*first, *typed], typed)
+    _show_work(reading, [*first, *typed], rest)
     return 0
 
 
@@ -96,7 +99,7 @@ def laid_over(config: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _show_work(reading: Reading, arguments: Sequence[str], typed: Sequence[str]) -> None:
+def _show_work(reading: Reading, arguments: Sequence[str], words: Sequence[str]) -> None:
     counts = work.planned(arguments)
     print(wrapped(str(overview.Part("Work", work.lines(reading.study, counts)))))
-    print(f"\nNext: ./run {' '.join(typed)}")
+    print(f"\nNext: ./run {shlex.join(words)}")

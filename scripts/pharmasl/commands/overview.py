@@ -70,7 +70,7 @@ def people(study: Study) -> Part:
     scanned = {scan.subject for scan in study.scans.values()}
     heading = f"People: {len(scanned)} with scans, {table}"
     if study.settings.participants is not None:
-        heading += f", {len(study.settings.participants)} chosen by participants"
+        heading += f", {len(study.settings.participants)} chosen"
     if study.settings.blinded:
         heading += "; BLINDED: the arms are dealt at random"
     sessions = sessions_of(study)

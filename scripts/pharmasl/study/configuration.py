@@ -9,6 +9,7 @@ from pharmasl.statistics import formulas
 from pharmasl.study import (
     named_constants,
     own_template,
+    pilot,
     primary,
     references,
     schemas,
@@ -44,6 +45,17 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         With every problem at once: unknown keys, impossible values, names that nothing defines, ROIs and analyses that
         need each other in a circle.
     """
+    complete = whole(config)
+    return pilot.without_trial(complete) if pilot.is_pilot(complete) else complete
+
+
+def whole(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A complete configuration of which a pilot loses nothing: see :func:`resolve`.
+
+    Raises
+    ------
+    InputErrors
+    """
     complete = _filled(config)
     named = "space" in (config.get("template") or {})
     study = settings.read(complete)
@@ -65,6 +77,7 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     # On the command line, --config gives text for all that stands in braces.
     complete = schemas.as_wanted(copy.deepcopy(dict(config)), "config")
     written.expand_paths(complete)
+    written.bare_labels(complete)
     if "participants" in complete and isinstance(complete.get("craving"), dict):
         # The craving table holds those who are not among the participants asked for; they are no mistake then.
         complete["craving"].setdefault("unknown", "ignore")

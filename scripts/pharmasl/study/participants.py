@@ -97,6 +97,12 @@ def read(
         columns |= own
     if arms and study.blinded:
         columns = _blinded(selected, others, study, columns, named, path, problems.trial_errors)
+    elif study.blinded:
+        # A pilot: nobody's arm is needed, and none comes through.
+        for row in {**selected, **others}.values():
+            kept = {name: row.get(name) for name in (ID, *named) if name in columns}
+            row.clear()
+            row.update(kept)
     elif arms and arms.column in columns:
         problems.trial_errors += _unknown_arms(
             path, arms, {label: known[label] for label in subjects if label in known}

@@ -15,6 +15,7 @@ from pharmasl.study import (
     headers,
     inventory,
     own_template,
+    pilot,
     scan_ratings,
     settings,
     sidecar,
@@ -40,11 +41,14 @@ class Reading:
         Of what every target needs: scans, anatomies, the participants asked for.
     trial_errors : tuple of InputError
         Of what the trial's answers need beside: arms, covariates, members of the analyses.
+    note : str
+        What a pilot of a few people leaves out; empty for a whole study.
     """
 
     study: Study
     errors: tuple[InputError, ...]
     trial_errors: tuple[InputError, ...]
+    note: str = ""
 
 
 def collect(config: Mapping[str, Any]) -> Reading:
@@ -64,7 +68,8 @@ def collect(config: Mapping[str, Any]) -> Reading:
     InputErrors
         With every problem of the configuration itself.
     """
-    config = configuration.resolve(config)
+    whole = configuration.whole(config)
+    config = pilot.without_trial(whole) if pilot.is_pilot(whole) else whole
     study_settings = settings.read(config)
     listed = bids.read_dataset(study_settings.bids_dir)
     errors = [
@@ -103,7 +108,7 @@ def collect(config: Mapping[str, Any]) -> Reading:
         errors += _unknown_exclusions(dataset, study)
     if not errors and not trial_errors:
         trial_errors += analyses.check(study)
-    return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors))
+    return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors), pilot.note(whole))
 
 
 def _ratings(dataset: bids.Dataset, study: Settings, scans: Mapping[str, Scan]) -> scan_ratings.Ratings:
@@ -188,7 +193,11 @@ def _subjects(dataset: bids.Dataset, wanted: Sequence[str] | None, errors: list[
         if label not in dataset.subjects:
             errors.append(
                 InputError(
-                    "config", "participants", label, f"a sub- folder of {dataset.root}", "Correct or remove the label."
+                    "config",
+                    "participants",
+                    label,
+                    f"a sub- folder of {dataset.root}",
+                    did_you_mean(similar(label, dataset.subjects, most=3), "Correct or remove the label."),
                 )
             )
     return [label for label in dataset.subjects if label in wanted]

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
-from pharmasl.errors import InputError
+from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.study import endpoint_checks, formula_references
 from pharmasl.study.settings import Analysis, Answer, Sensitivity, Settings
 
@@ -46,7 +46,8 @@ def _undefined(field: str, names: Any, defined: Mapping[str, Any], kind: str) ->
     for name in names:
         if name not in defined:
             known = ", ".join(defined) or "none"
-            yield InputError(FILE, field, name, f"one of the {kind}: {known}", f"Correct the name or add it to {kind}.")
+            hint = did_you_mean(similar(name, defined), f"Correct the name or add it to {kind}.")
+            yield InputError(FILE, field, name, f"one of the {kind}: {known}", hint)
 
 
 def _part(study: Settings, name: str, who: str, remedy: str) -> Iterator[InputError]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from pharmasl.errors import FilePath, InputError
+from pharmasl.files import bids
 
 _LIMITED = ("analyses", "contrasts", "rois", "conditions", "endpoints")
 # Settings that are paths, by the keys that lead to them.
@@ -152,6 +153,21 @@ def expand_paths(config: dict[str, Any]) -> None:
         for key in ("image", "labels"):
             if isinstance(part, dict) and isinstance(part.get(key), str) and part[key]:
                 part[key] = _path(part[key])
+
+
+def bare_labels(config: dict[str, Any]) -> None:
+    """Take ``sub-`` off the participants and ``ses-`` off the sessions, in place; participants may be one text with commas."""
+    people, sessions = config.get("participants"), config.get("sessions")
+    if isinstance(people, str):
+        people = [label.strip() for label in people.split(",") if label.strip()]
+    if isinstance(people, list):
+        config["participants"] = [bids.bare_label(who, "sub") if isinstance(who, str) else who for who in people]
+    if isinstance(sessions, dict):
+        for role, label in sessions.items():
+            if isinstance(label, str):
+                sessions[role] = bids.bare_label(label, "ses")
+            elif isinstance(label, list):
+                sessions[role] = [bids.bare_label(own, "ses") if isinstance(own, str) else own for own in label]
 
 
 def _path(text):

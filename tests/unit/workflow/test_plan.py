@@ -179,13 +179,20 @@ def test_a_missing_craving_table_names_the_key(study):
 
 
 def test_scans_alone_need_no_analyses(study):
-    study["participants"] = ["01"]
-    assert len(problems(analyses(study))) == 1
-    found = plan.read(analyses(study)).study
-    assert list(found.participants) == ["01"]
     columns(study, arm=["x"] * 6, age=["NA"] * 6)
     ratings(study, "49", "999")
-    plan.read(analyses(study))
+    assert problems(analyses(study))
+    assert len(plan.read(analyses(study)).study.participants) == 6
+
+
+def test_a_choice_of_too_few_people_of_an_arm_is_refused(study):
+    study["participants"] = ["01", "02", "03", "04", "05"]
+    columns(study, arm=["baclofen", *["placebo"] * 5])
+    (error,) = problems(analyses(study))
+    assert (error.found, error.expected) == (
+        "1 complete participants of baclofen and 4 complete participants of placebo",
+        "2 or more in each",
+    )
 
 
 def test_a_blinded_run_that_cannot_be_dealt_has_no_arms(study):
