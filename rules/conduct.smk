@@ -43,7 +43,7 @@ rule flow_figure:
     input:
         flow=rules.participant_flow.output.table,
     output:
-        figure=f"{OUTPUT}/study/flow.png",
+        figure=f"{OUTPUT}/study/flow.svg",
     log:
         log_of("flow_figure", "study"),
     conda:

@@ -53,7 +53,7 @@ rule study_quality:
     output:
         table=f"{OUTPUT}/quality/scans.tsv",
         exclusions=f"{OUTPUT}/quality/exclusions.tsv",
-        figure=f"{OUTPUT}/quality/scans.png",
+        figure=f"{OUTPUT}/quality/scans.svg",
     log:
         log_of("study_quality", "study"),
     conda:

@@ -18,7 +18,7 @@ rule group_figure:
         region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
     output:
         figure=group("figure", ".html"),
-        design=group("design", ".png"),
+        design=group("design", ".svg"),
         changes=group("figure", ".html", desc="changes"),
         viewer=group("figure", ".html", desc="viewer"),
     log:
@@ -48,7 +48,7 @@ rule region_figure:
         parcels=rules.region_models.output.parcels,
         inference=rules.group_statistics.output.inference,
     output:
-        figure=group("figure", ".png", desc="regions"),
+        figure=group("figure", ".svg", desc="regions"),
     log:
         log_of("region_figure", "{analysis}"),
     conda:
@@ -74,9 +74,9 @@ rule craving_figure:
         roi_craving=[rules.roi_craving.output.table] if TARGETS.craving_rois() else [],
         values=expand(PATHS.region_values("{roi}"), roi=TARGETS.craving_rois()),
     output:
-        craving=PATHS.craving("craving.png"),
-        diagnostics=PATHS.craving("craving_diagnostics.png"),
-        roi=[PATHS.craving("roi_craving.png")] if TARGETS.craving_rois() else [],
+        craving=PATHS.craving("craving.svg"),
+        diagnostics=PATHS.craving("craving_diagnostics.svg"),
+        roi=[PATHS.craving("roi_craving.svg")] if TARGETS.craving_rois() else [],
     log:
         log_of("craving_figure", "study"),
     benchmark:
@@ -105,7 +105,7 @@ rule endpoint_figure:
         model=rules.endpoint_model.output.table,
         sensitivity=rules.endpoint_sensitivity.output.table,
     output:
-        figure=PATHS.endpoint("{endpoint}", "figure.png"),
+        figure=PATHS.endpoint("{endpoint}", "figure.svg"),
     log:
         log_of("endpoint_figure", "{endpoint}"),
     benchmark:
@@ -164,15 +164,15 @@ rule report:
         craving_diagnostics=[rules.craving_figure.output.diagnostics] if SETTINGS.craving else [],
         craving_mediation=[rules.craving_mediation.output.table] if TARGETS.mediators() else [],
         roi_craving=[rules.roi_craving.output.table] if TARGETS.craving_rois() else [],
-        roi_figure=[PATHS.craving("roi_craving.png")] if TARGETS.craving_rois() else [],
+        roi_figure=[PATHS.craving("roi_craving.svg")] if TARGETS.craving_rois() else [],
         endpoint_models=TARGETS.endpoint_files("model.tsv"),
         endpoint_sensitivity=TARGETS.endpoint_files("sensitivity.tsv"),
-        endpoint_figures=TARGETS.endpoint_files("figure.png"),
+        endpoint_figures=TARGETS.endpoint_files("figure.svg"),
         endpoint_relations=[PATHS.endpoint(name, "relations.tsv") for name in TARGETS.related_endpoints()],
         trial_verdict=[rules.trial_verdict.output.table] if SETTINGS.primary else [],
         sensitivity_table=[PATHS.sensitivity("specifications.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],
-        sensitivity_figure=[PATHS.sensitivity("specifications.png")] if SETTINGS.sensitivity else [],
+        sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],
     output:
         page=PATHS.page,
     log:

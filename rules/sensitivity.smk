@@ -120,7 +120,7 @@ rule specification_figure:
         table=rules.specification_curve.output.table,
         curve=rules.specification_curve.output.curve,
     output:
-        figure=PATHS.sensitivity("specifications.png"),
+        figure=PATHS.sensitivity("specifications.svg"),
     log:
         log_of("specification_figure", "study"),
     benchmark:

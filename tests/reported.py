@@ -23,7 +23,6 @@ from pharmasl.quality.measure_columns import EXCLUSIONS, METRICS
 from pharmasl.regions import region_columns
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.study import configuration, settings
-from PIL import Image
 
 HOSTILE = "sub-<script>alert(1)</script>"
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}
@@ -253,7 +252,7 @@ def make(here, people=8):
     tables.write_table(here / "flow.tsv", flow_rows(names, arm), flow.COLUMNS)
     write_regions(here)
     write_global(here)
-    Image.new("RGB", (60, 40), "white").save(here / "picture.png")
+    (here / "picture.svg").write_text('<svg viewBox="0 0 60 40"><text>words</text></svg>')
     (here / "changes.html").write_text('<div class="changes">Each participant</div>')
     return SimpleNamespace(here=here, config=config, names=names)
 
@@ -325,29 +324,29 @@ def inputs(study, **changes):
         "participants": here / "participants.tsv",
         "exclusions": here / "exclusions.tsv",
         "participant_flow": [here / "flow.tsv"],
-        "flow_figure": [here / "picture.png"],
+        "flow_figure": [here / "picture.svg"],
         "quality": here / "quality.tsv",
         "quality_exclusions": here / "unusable.tsv",
-        "quality_figure": here / "picture.png",
+        "quality_figure": here / "picture.svg",
         "cbf_sidecars": [here / "cbf.json"] * (2 * len(study.names)),
         "analyses_tables": [here / "clusters.tsv", here / "no_clusters.tsv"],
         "analyses_inference": [here / "inference.json", here / "not_run.json"],
         "analyses_figures": [here / "changes.html"] * 2,
-        "analyses_designs": [here / "picture.png"] * 2,
+        "analyses_designs": [here / "picture.svg"] * 2,
         "analyses_changes": [here / "changes.html"] * 2,
         "analyses_viewers": [here / "changes.html"] * 2,
         "reference": [],
         "analyses_regions": [here / "in_regions.tsv", here / "in_no_regions.tsv"],
         "analyses_parcels": [here / "in_parcels.tsv", here / "in_no_parcels.tsv"],
-        "analyses_region_figures": [here / "picture.png"] * 2,
+        "analyses_region_figures": [here / "picture.svg"] * 2,
         "analyses_global": [here / "global.tsv", here / "no_global.tsv"],
         "conjunctions": [here / "conjunction.json"],
         "craving_scores": [here / "craving_scores.tsv"],
         "craving_model": [here / "craving_model.tsv"],
-        "craving_figure": [here / "picture.png"],
-        "craving_diagnostics": [here / "picture.png"],
+        "craving_figure": [here / "picture.svg"],
+        "craving_diagnostics": [here / "picture.svg"],
         "roi_craving": [here / "roi_craving.tsv"],
-        "roi_figure": [here / "picture.png"],
+        "roi_figure": [here / "picture.svg"],
     }
     nothing = {field.name: [] for field in dataclasses.fields(ReportFiles)}
     return Inputs({**nothing, **given, **changes})

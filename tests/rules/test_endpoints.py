@@ -108,8 +108,8 @@ def test_scores_models_sensitivity_relations_and_picture(chain):
     # Of 16 with scores one has no follow-up and one no CBF.
     assert (row["roi"], row["n"]) == ("vmpfc", "14")
     files = {**given, "model": chain / "model.tsv", "sensitivity": chain / "sensitivity.tsv"}
-    _call("endpoint_figure", files, {"figure": chain / "figure.png"}, label="withdrawal (points)")
-    assert (chain / "figure.png").read_bytes().startswith(b"\x89PNG")
+    _call("endpoint_figure", files, {"figure": chain / "figure.svg"}, label="withdrawal (points)")
+    assert (chain / "figure.svg").read_text().startswith("<svg ")
 
 
 def test_scores_carry_what_they_were_made_of(chain):

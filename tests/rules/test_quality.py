@@ -131,7 +131,7 @@ def test_study_quality_keeps_the_order_and_every_row(scan, tmp_path):
     names = ("sub-02", "sub-01")
     inputs = [run(scan, tmp_path, name).table for name in names]
     output = SimpleNamespace(
-        table=tmp_path / "scans.tsv", figure=tmp_path / "scans.png", exclusions=tmp_path / "exclusions.tsv"
+        table=tmp_path / "scans.tsv", figure=tmp_path / "scans.svg", exclusions=tmp_path / "exclusions.tsv"
     )
     snakemake = SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=SimpleNamespace(bands={}))
     script("study_quality").main(snakemake)
@@ -215,7 +215,7 @@ def test_a_flag_excludes_only_where_the_rule_says_so(scan, tmp_path):
 def test_study_quality_lists_the_excluded_with_their_reasons(scan, tmp_path):
     inputs = [run(scan, tmp_path, name, own=reason).table for name, reason in (("sub-01", None), ("sub-02", "spoilt"))]
     output = SimpleNamespace(
-        table=tmp_path / "scans.tsv", figure=tmp_path / "scans.png", exclusions=tmp_path / "exclusions.tsv"
+        table=tmp_path / "scans.tsv", figure=tmp_path / "scans.svg", exclusions=tmp_path / "exclusions.tsv"
     )
     params = SimpleNamespace(bands={})
     script("study_quality").main(SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=params))

@@ -1,5 +1,6 @@
 """The scripts that test an analysis in regions and parcels, and draw it, on tables of a small trial."""
 
+import re
 from types import SimpleNamespace
 
 import complete_settings
@@ -14,7 +15,6 @@ from pharmasl.group import definitions, formula_models, mixed_maps
 from pharmasl.regions import parcel_values, region_values
 from pharmasl.report import regions_section
 from pharmasl.space import images
-from PIL import Image
 from scipy import stats
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
@@ -100,11 +100,11 @@ def draw(folder):
     inputs = SimpleNamespace(
         regions=folder / "regions_out.tsv", parcels=folder / "parcels_out.tsv", inference=folder / "inference.json"
     )
-    output = SimpleNamespace(figure=folder / "figure.png")
+    output = SimpleNamespace(figure=folder / "figure.svg")
     params = SimpleNamespace(analysis="rest_interaction")
     script("region_figure").main(SimpleNamespace(input=inputs, output=output, params=params))
-    with Image.open(output.figure) as picture:
-        return picture.size
+    size = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', output.figure.read_text())
+    return float(size[1]), float(size[2])
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_regions_and_parcels_are_tested_with_the_analysis_model(trial):
     assert (by_label["19"]["n"], by_label["19"]["p"]) == ("0", None)
     sidecar = tables.read_json(trial / "parcels_out.json")["p_fwe"]
     assert (sidecar["Regions"], sidecar["CompleteRegions"], sidecar["Relabellings"]) == (28, 27, 400)
-    assert draw(trial)[0] == 1500
+    assert draw(trial)[0] == 720
 
 
 def test_the_same_bytes_come_again(trial):
@@ -154,7 +154,7 @@ def test_without_declared_regions_the_parcels_stand_alone(trial):
     regions, parcels = run(trial, rois=())
     assert regions == []
     assert len(parcels) == PARCELS
-    assert draw(trial)[0] == 1500
+    assert draw(trial)[0] == 720
     section = regions_section.section(_files(trial), tables.read_json(trial / "inference.json"))
     assert section.sentences[0] == "No region was declared (rois)."
     assert section.regions is None
@@ -162,14 +162,14 @@ def test_without_declared_regions_the_parcels_stand_alone(trial):
 
 def _files(folder):
     return regions_section.RegionsFiles(
-        regions=folder / "regions_out.tsv", parcels=folder / "parcels_out.tsv", figure=folder / "figure.png"
+        regions=folder / "regions_out.tsv", parcels=folder / "parcels_out.tsv", figure=folder / "figure.svg"
     )
 
 
 def test_an_analysis_that_was_not_run_has_empty_tables(tmp_path):
     lay(tmp_path, designs.group_by_time(NAMES, TABLE, ARMS, "participants.tsv"), status="not run: no scans")
     assert run(tmp_path) == ([], [])
-    assert draw(tmp_path)[0] == 1500
+    assert draw(tmp_path)[0] == 720
     assert regions_section.section(_files(tmp_path), tables.read_json(tmp_path / "inference.json")) is None
 
 
@@ -205,7 +205,7 @@ def test_followup_is_adjusted_for_the_regions_own_baseline(tmp_path):
         assert np.allclose([float(row["estimate"]), float(row["value"])], [fitted.params[1], fitted.tvalues[1]])
     assert regions[0]["effect"] == "drug - placebo"
     assert regions[0]["corrected_by"] == "max-T"
-    assert draw(tmp_path)[0] == 1500
+    assert draw(tmp_path)[0] == 720
 
 
 def test_three_arms_are_tested_jointly_and_each_against_control(tmp_path):
@@ -225,7 +225,7 @@ def test_three_arms_are_tested_jointly_and_each_against_control(tmp_path):
     for row in first[1:]:
         one, other = row["effect"].split(" - ")
         assert np.isclose(float(row["estimate"]), means[one] - means[other])
-    assert draw(tmp_path)[0] == 1500
+    assert draw(tmp_path)[0] == 720
     section = regions_section.section(_files(tmp_path), tables.read_json(tmp_path / "inference.json"))
     assert "F(2, 21)" in " ".join(section.sentences) + section.regions.rows[0][5]
     # A parcel without scans, and one in which an arm is missing, have a row that says so.
@@ -239,7 +239,7 @@ def test_a_map_that_is_not_read_in_regions_is_told(tmp_path):
     assert {row["note"].split(";")[-1].strip() for row in [*regions, *parcels]} == {
         "not tested: the map gm of the model is not read in regions"
     }
-    assert draw(tmp_path)[0] == 1500
+    assert draw(tmp_path)[0] == 720
 
 
 def test_grey_matter_of_each_region_is_its_own_covariate(tmp_path):
@@ -282,7 +282,7 @@ def test_a_mixed_model_keeps_who_lacks_a_session(tmp_path):
     keep = ~np.isin(NAMES, ["sub-03", "sub-20"])
     fitted = sm.OLS(change(0)[keep], np.column_stack([DRUG, np.ones(24)])[keep].astype(float)).fit()
     assert abs(float(regions[0]["estimate"]) - fitted.params[0]) < 0.5
-    assert draw(tmp_path)[0] == 1500
+    assert draw(tmp_path)[0] == 720
 
 
 def test_a_blinded_run_marks_tables_and_figure(trial):

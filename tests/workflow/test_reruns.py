@@ -404,7 +404,7 @@ CHANGES = {
         {"roi_values": 1, "seed_slopes": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "the page deleted": (removed("report/index.html"), PAGE),
-    "a figure deleted": (removed("quality/scans.png"), {"study_quality": 1, "review_page": 1, **FLOW}),
+    "a figure deleted": (removed("quality/scans.svg"), {"study_quality": 1, "review_page": 1, **FLOW}),
     "craving and its results taken away": (craving_taken_away, {"seed_slopes": 1, **FLOW}),
 }
 

@@ -32,7 +32,7 @@ def test_one_table_one_figure_and_the_report_wait_for_all_specifications(small):
     assert "results/sensitivity/specifications.tsv" in figure
     assert "results/sensitivity/curve.tsv" in figure
     report = waits_for(plan, "Writing the report")
-    for name in ("specifications.tsv", "curve.tsv", "specifications.png"):
+    for name in ("specifications.tsv", "curve.tsv", "specifications.svg"):
         assert f"results/sensitivity/{name}" in report
     target = small.snakemake("-n", "sensitivity").stdout
     assert "Drawing the specification curves" in target

@@ -20,11 +20,6 @@ LABEL = "Cue-elicited craving (points, after \u2212 before)"
 Values = Mapping[tuple[str, str], float]
 
 
-def colours(arms: Arms) -> dict[str, str]:
-    """Colour of each arm: the control blue, the treatment vermillion."""
-    return {arms.control: style.BLUE, arms.treatment: style.VERMILLION}
-
-
 class Mean(NamedTuple):
     """A mean and half the width of its 95 % confidence interval; NaN where there is none."""
 
@@ -112,7 +107,7 @@ def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair) -
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     table : path-like
         ``craving_scores.tsv``.
     arms : Arms
@@ -122,7 +117,7 @@ def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair) -
     if not known.values:
         style.placeholder(path, "Cue-elicited craving", "No participant has a rating before and after the cues.")
         return
-    palette = colours(arms)
+    palette = style.arm_colours(arms)
     drawn = style.figure(10.5, 4.3)
     panels = drawn.subplots(1, 3, gridspec_kw={"width_ratios": [1, 1, 1.1]})
     order = [arms.control, arms.treatment]
@@ -186,7 +181,7 @@ def diagnostics(path: FilePath, table: FilePath, arms: Arms) -> None:
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     table : path-like
         ``craving_influence.tsv``.
     arms : Arms
@@ -195,7 +190,7 @@ def diagnostics(path: FilePath, table: FilePath, arms: Arms) -> None:
     if not rows:
         style.placeholder(path, "Residuals and influence", "No model was fitted to cue-elicited craving.")
         return
-    palette = colours(arms)
+    palette = style.arm_colours(arms)
     people = list({row["participant_id"]: row for row in rows}.values())
     drawn = style.figure(11, 6.2)
     panels = drawn.subplots(2, 3).ravel()
@@ -267,6 +262,15 @@ def _box_panel(axes: Axes, rows: Sequence[Row]) -> None:
     residuals: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         residuals.setdefault((row["arm"], row["session_id"]), []).append(float(row["residual"]))
-    axes.boxplot(list(residuals.values()), widths=0.5)
+    line = {"color": style.INK, "linewidth": 1}
+    axes.boxplot(
+        list(residuals.values()),
+        widths=0.5,
+        boxprops=line,
+        whiskerprops=line,
+        capprops=line,
+        medianprops={"color": style.INK, "linewidth": 2.2},
+        flierprops={"marker": "o", "markersize": 4, "markeredgecolor": style.INK, "markerfacecolor": "none"},
+    )
     axes.set_xticks(range(1, len(residuals) + 1), [f"{arm}\n{session}" for arm, session in residuals])
     axes.set_title("Residuals by arm and session")

@@ -23,7 +23,7 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     name : str
         Of the analysis.
     design : path-like
@@ -77,6 +77,6 @@ def _hatch_maps(axes: Axes, terms: list[str], maps: set[str], rows: int) -> None
         if maps & set(design_names.variables(term)):
             axes.add_patch(
                 Rectangle(
-                    (place - 0.5, -0.5), 1, rows, facecolor="#ececec", edgecolor=style.MUTED, hatch="///", linewidth=0
+                    (place - 0.5, -0.5), 1, rows, facecolor=style.RULE, edgecolor=style.MUTED, hatch="///", linewidth=0
                 )
             )

@@ -27,11 +27,6 @@ class EndpointFiles:
     sensitivity: FilePath
 
 
-def colours(arms: Arms) -> dict[str, str]:
-    """Colour of each arm: the control blue, the treatment vermillion, then the others."""
-    return dict(zip([arms.control, arms.treatment, *arms.others], style.SERIES))
-
-
 @style.styled
 def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> None:
     """Draw an endpoint in the first of its populations.
@@ -39,7 +34,7 @@ def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> Non
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     files : EndpointFiles
     arms : Arms
     label : str
@@ -68,9 +63,9 @@ def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> Non
 def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms, label: str) -> None:
     """Lines of the participants, and means with their intervals."""
     sessions = list(dict.fromkeys(row["session_id"] for row in scores))
-    present = [arm for arm in colours(arms) if any(row["arm"] == arm for row in scores)]
+    present = [arm for arm in style.arm_colours(arms) if any(row["arm"] == arm for row in scores)]
     for place, arm in enumerate(present):
-        colour = colours(arms)[arm]
+        colour = style.arm_colours(arms)[arm]
         shift = (place - (len(present) - 1) / 2) * 2 * _APART
         for own in _by_participant(scores, arm, sessions).values():
             axes.plot(np.arange(len(sessions)) + shift, own, color=colour, alpha=0.28, linewidth=0.8, marker=".", ms=3)

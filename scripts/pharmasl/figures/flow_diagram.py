@@ -23,13 +23,8 @@ GAP = 0.24
 # The arrow runs down the left part of a column; the losses hang at its right, narrower by so much than the column.
 AXIS, BRANCH = 0.3, 0.62
 FIRST = MARGIN + RAIL + 0.15  # left edge of the first column
-# Edge and face of the arms' boxes: treatment vermillion and control blue as in the other figures, then the further arms.
-TINTS = (
-    (style.VERMILLION, "#fdf1e8"),
-    (style.BLUE, "#eaf3f9"),
-    (style.GREEN, "#e8f5f0"),
-    (style.PURPLE, "#faf0f6"),
-)
+# Edge and face of the arms' boxes, in the arms' order.
+TINTS = tuple(zip((style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE), style.TINTS, strict=True))
 Point = tuple[float, float]
 
 
@@ -280,7 +275,7 @@ def draw(path: FilePath, table: FilePath, arms: Arms) -> None:
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     table : path-like
         ``flow.tsv``; sessions and analyses are drawn in its order.
     arms : Arms

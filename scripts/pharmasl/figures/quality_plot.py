@@ -13,6 +13,9 @@ from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 
 COLUMNS = 3
+# Height of a panel in parts of the median at least.
+LEAST_SPAN = 0.2
+NOTE = "A point is a scan, in the colour of its condition; bars are medians. Arms are not shown: quality is judged without them."
 
 
 def spread(positions: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
@@ -63,7 +66,9 @@ def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band
     known = np.isfinite(values)
     across = _positions(axes, values, scans)
     plain = known & ~flagged
-    axes.scatter(across[plain], values[plain], s=13, c=scans.colours[plain], alpha=0.75, linewidths=0, zorder=2)
+    axes.scatter(
+        across[plain], values[plain], s=13, c=scans.colours[plain], alpha=0.75, linewidths=0, zorder=2, clip_on=False
+    )
     marked = np.flatnonzero(known & flagged)
     axes.scatter(
         across[marked], values[marked], s=34, facecolors="white", edgecolors=style.VERMILLION, linewidths=1.6, zorder=4
@@ -83,6 +88,7 @@ def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band
         return
     _names(axes, rows, marked, across, values, scans)
     _limits(axes, band)
+    _honest(axes, values[known], is_share=entry["Units"] == "1" and bool(values[known].max() <= 1))
 
 
 def _positions(axes: Axes, values: np.ndarray, scans: Groups) -> np.ndarray:
@@ -132,6 +138,20 @@ def _limits(axes: Axes, band: Band | None) -> None:
     axes.set_ylim(low, high)
 
 
+def _honest(axes: Axes, values: np.ndarray, *, is_share: bool) -> None:
+    """No axis below 0 for what cannot be, none above 1 for a share, and none that makes much of a hundredth of the values."""
+    low, high = axes.get_ylim()
+    least = LEAST_SPAN * float(np.median(np.abs(values))) or 0.05
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
+    if values.min() >= 0:
+        low, high = max(low, 0.0), high + max(-low, 0.0) * (low < 0)
+    if is_share and high > 1:
+        low, high = max(low - (high - 1.02), 0.0), 1.02
+    room = 0.02 * (high - low) * (low == 0)
+    axes.set_ylim(low - room, high)
+
+
 @style.styled
 def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None:
     """Draw a panel per measure: a point per scan, a line at the median, the limits dashed.
@@ -145,7 +165,7 @@ def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None
     bands : Mapping
         Measure to its limits, as :func:`pharmasl.quality.flags.resolve` returns.
     path : path-like
-        PNG to write.
+        SVG to write.
     """
     if not rows:
         style.placeholder(path, "Image quality", "No scan was quantified.")
@@ -156,5 +176,6 @@ def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None
     panels = drawn.subplots(count, COLUMNS, squeeze=False)
     for axes, name in zip(panels.flat, MEASURES):
         _panel(axes, rows, name, scans, bands.get(name))
-    drawn.tight_layout(h_pad=1.6, w_pad=1.6)
+    drawn.text(0.01, 0.004, NOTE, color=style.MUTED)
+    drawn.tight_layout(h_pad=1.6, w_pad=1.6, rect=(0, 0.015, 1, 1))
     style.save(drawn, path)

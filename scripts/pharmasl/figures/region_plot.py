@@ -21,8 +21,6 @@ from pharmasl.space import region_words
 WIDTH = 10.0
 # Inches: a row of the forest, the strip of all parcels, above and below them, and the names and numbers beside.
 _ROW, _STRIP, _FOOT, _GAP, _NAMES, _NUMBERS = 0.24, 1.9, 0.4, 0.75, 2.9, 2.85
-# Intervals that are not significant: still there in print.
-_FAINT = "#a9b0b8"
 # Significant parcels that have a row of their own.
 MOST_PARCELS = 12
 JOINTLY = "jointly"
@@ -156,7 +154,7 @@ def _strip(axes: Axes, rows: Sequence[Row], label: str) -> None:
     good = np.array([row["significant"] == "yes" for row in own], dtype=bool)
     if not joint:
         low, high = (np.array([number(row[name]) for row in own]) for name in ("ci_low", "ci_high"))
-        axes.vlines(at, low, high, color=np.where(good, style.INK, _FAINT), linewidth=0.9, zorder=1)
+        axes.vlines(at, low, high, color=np.where(good, style.INK, style.FAINT), linewidth=0.9, zorder=1)
         axes.axhline(0, color=style.INK, linewidth=0.8, zorder=0)
     for chosen, face, edge in ((~good, "white", style.MUTED), (good, style.BLUE, style.INK)):
         axes.plot(at[chosen], value[chosen], "o", markersize=3.6, markerfacecolor=face, markeredgecolor=edge, mew=0.7)
@@ -173,7 +171,7 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles) -> None:
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     name : str
         Of the analysis.
     files : RegionFigureFiles

@@ -159,7 +159,7 @@ def _empty_panel(axes: Axes) -> None:
 
 def _panel(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms) -> None:
     """The points of each arm with their line."""
-    for name, colour, marker in ((arms.control, style.BLUE, "o"), (arms.treatment, style.VERMILLION, "^")):
+    for name, colour, marker in ((arms.treatment, style.BLUE, "o"), (arms.control, style.VERMILLION, "s")):
         own = arm_of == name
         x, y = points.cbf[own], points.craving[own]
         axes.scatter(x, y, s=24, color=colour, marker=marker, alpha=0.75, linewidths=0, label=name)
@@ -200,7 +200,7 @@ def draw(path: FilePath, files: RelationFiles, relations: Relations, arms: Arms,
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     files : RelationFiles
     relations : Relations
     arms : Arms

@@ -21,7 +21,6 @@ WIDTH = 10.0
 # Inches: the names of the choices at the left, a row of choices, the estimates, and around them.
 _LEFT, _RIGHT, _ROW, _GAP, _ESTIMATES, _SPACE, _FOOT = 2.35, 0.2, 0.185, 0.12, 2.35, 0.1, 0.35
 _LINE = 0.19
-_FAINT = "#a9b0b8"
 # Narrower curves than this many specifications leave room at the sides, so that a few points stay together.
 _FEWEST = 10
 # Of more than this many, the choices are bars, since dots would be too small to see.
@@ -183,7 +182,7 @@ def _draw_estimates(axes: Axes, curve: Curve, size: float) -> None:
     axes.axhline(0, color=style.INK, lw=0.9)
     axes.axhline(number(curve.total["median"]), color=style.MUTED, lw=0.8, ls=(0, (4, 3)))
     width = float(np.clip(size / 3.2, 0.5, 1.4))
-    axes.vlines(x, low, high, color=np.where(significant, style.BLUE, _FAINT), lw=width)
+    axes.vlines(x, low, high, color=np.where(significant, style.BLUE, style.FAINT), lw=width)
     for chosen, face, edge in ((significant, style.BLUE, style.BLUE), (~significant, "white", style.MUTED)):
         axes.plot(
             x[chosen],
@@ -235,8 +234,7 @@ def _draw_matrix(axes: Axes, curve: Curve, size: float) -> None:
         previous = choice.dimension
         heights.append(y)
         names.append(textwrap.shorten(naming.value(*choice), 20, placeholder="\u2026"))
-        shade = "#f0f2f4" if k % 2 else "#f8f9fa"
-        axes.axhspan(y - _ROW / 2, y + _ROW / 2, color=shade, lw=0, zorder=0.1)
+        axes.axhspan(y - _ROW / 2, y + _ROW / 2, color=style.MUTED, alpha=0.14 if k % 2 else 0.06, lw=0, zorder=0.1)
         _draw_choice(axes, curve, choice, y, size)
     axes.set_ylim(y - _ROW / 2, -_ROW / 2)
     axes.set_yticks(heights, names)
@@ -278,7 +276,7 @@ def draw(path: FilePath, table: FilePath, curve: FilePath) -> None:
     Parameters
     ----------
     path : path-like
-        PNG to write.
+        SVG to write.
     table, curve : path-like
         ``specifications.tsv`` and ``curve.tsv``.
     """

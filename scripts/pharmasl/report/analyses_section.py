@@ -270,7 +270,7 @@ def section(
         model=f"{results.block['model']['design']}; {results.block['model']['formula']}" if results.ran else "",
         sentences=text,
         figure=pictures.fragment(files.figure),
-        design=pictures.png(files.design),
+        design=pictures.fragment(files.design),
         changes=pictures.fragment(files.changes) if files.changes else Markup(),
         viewer=pictures.fragment(files.viewer) if files.viewer else Markup(),
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),

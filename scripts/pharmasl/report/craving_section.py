@@ -201,7 +201,7 @@ def section(files: CravingFiles, *, role: str, arms: Arms, labels: Labels) -> Cr
         by_arm=by_arm(rows, arms, labels, files.model),
         table=model_table(rows),
         notes=notes(rows),
-        figure=pictures.png(files.figure),
+        figure=pictures.fragment(files.figure),
         alt="Cue-elicited craving by arm and session. " + " ".join(text),
-        diagnostics=pictures.png(files.diagnostics) if files.diagnostics else None,
+        diagnostics=pictures.fragment(files.diagnostics) if files.diagnostics else None,
     )

@@ -97,7 +97,7 @@ def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointS
         table=_model_table(model, heading, unit),
         sensitivity=_sensitivity_table(sensitivity, heading, unit),
         relations=_relations_table(tables.read_table(files.relations), heading) if files.relations else None,
-        figure=pictures.png(files.figure),
+        figure=pictures.fragment(files.figure),
         alt=f"{heading} by arm and session, every participant, with adjusted means. {' '.join(text)}",
     )
 

@@ -268,7 +268,7 @@ def section(
             flow_sentence(content.flow),
             flow_counts(content.flow),
             flow_losses(content.flow),
-            pictures.png(flow_figure),
+            pictures.fragment(flow_figure),
         )
     return ParticipantsSection(
         sentences=[_quantified(scans), left_out(lost, content.flow)],

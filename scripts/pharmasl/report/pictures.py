@@ -1,6 +1,5 @@
-"""Pictures inside the page: ``data:`` addresses, so that the page needs no other file."""
+"""Pictures inside the page, so that it needs no other file."""
 
-import base64
 from pathlib import Path
 
 from markupsafe import Markup
@@ -8,11 +7,14 @@ from markupsafe import Markup
 from pharmasl.errors import FilePath
 
 
-def png(path: FilePath) -> str:
-    """A PNG file as it is."""
-    return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
-
-
 def fragment(path: FilePath) -> Markup:
     """A piece of HTML that the room ``figures`` wrote, in which all text is escaped."""
     return Markup(Path(path).read_text(encoding="utf-8"))
+
+
+def drawing(content: Markup, words: str) -> Markup:
+    """An SVG within a page, scrolled where it would be too small to read; ``words`` stand for it where it cannot be seen."""
+    start, rest = content.split("<svg ", 1)
+    return Markup(
+        '<div class="drawing" role="img" tabindex="0" aria-label="{}">{}<svg aria-hidden="true" {}</div>'
+    ).format(words, Markup(start), Markup(rest))

@@ -208,7 +208,7 @@ def section(
         summary=summary(rows, bands),
         global_cbf=global_cbf(rows, people, arms),
         every=every(rows),
-        figure=pictures.png(figure) if len(rows) > FEW else None,
+        figure=pictures.fragment(figure) if len(rows) > FEW else None,
     )
 
 

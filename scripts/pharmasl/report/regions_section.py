@@ -109,7 +109,7 @@ def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | N
         sentences=sentences,
         regions=_table(regions, "roi", "The effect in the declared regions", asked) if regions else None,
         parcels=_table(shown, "parcel", _parcels_caption(parcels), asked) if shown else None,
-        figure=pictures.png(files.figure),
+        figure=pictures.fragment(files.figure),
         alt="Estimates with their intervals in each declared region, and of all parcels. " + " ".join(sentences),
         notes=[
             f"{DAGGER} A cluster of this trial's own analysis, chosen by these data: its estimate is a description, too large on "

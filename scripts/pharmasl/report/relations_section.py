@@ -280,7 +280,7 @@ def section(results: RelationResults, relation: RelationTest, chosen_by: Mapping
         sentences=text,
         table=table(rows, False, relation),
         all=table(rows, True, relation),
-        figure=pictures.png(results.figure) if results.figure else None,
+        figure=pictures.fragment(results.figure) if results.figure else None,
         alt="Change of craving against change of CBF in each region. " + " ".join(text),
         chosen=any(row["roi_defined_by_same_data"] == "true" for row in rows),
         left_out=left_out_section.section(tests, chosen_by),

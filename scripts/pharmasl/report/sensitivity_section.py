@@ -226,7 +226,7 @@ def section(table: FilePath, curve: FilePath, figure: FilePath) -> SensitivitySe
     return SensitivitySection(
         answers=texts,
         verdicts=[verdict(answer) for answer in answers],
-        figure=pictures.png(figure),
+        figure=pictures.fragment(figure),
         alt="Specification curves: the sorted estimates with 95 % intervals, and below them the choices of each "
         "specification. " + " ".join(" ".join(text.sentences) for text in texts),
         extremes=specification_tables.extremes(answers, shown),

@@ -19,7 +19,6 @@ from pharmasl.figures import (
 from pharmasl.files import blinding, tables
 from pharmasl.space import images
 from pharmasl.study import settings
-from PIL import Image
 from scipy import stats
 
 VERDICT = {
@@ -218,8 +217,8 @@ def test_columns_of_maps_are_hatched_in_the_design(maps):
     pictures = []
     for name, own in (("plain", []), ("hatched", ["baseline"]), ("again", ["baseline"])):
         block = inference(maps / "i.json", model={**model, "maps": own})
-        design_plot.draw(maps / f"{name}.png", "rest", maps / "design.tsv", block)
-        pictures.append((maps / f"{name}.png").read_bytes())
+        design_plot.draw(maps / f"{name}.svg", "rest", maps / "design.tsv", block)
+        pictures.append((maps / f"{name}.svg").read_bytes())
     assert pictures[0] != pictures[1] == pictures[2]
 
 
@@ -297,10 +296,10 @@ def test_craving_figures_are_deterministic(craving_tables):
         scores=here / "scores.tsv", values=[here / "values.tsv"], correlations=here / "roi.tsv"
     )
     for name in ("a", "b"):
-        craving_plot.scores(here / f"{name}1.png", here / "scores.tsv", BOTH_ARMS, SESSIONS)
-        relations_plot.draw(here / f"{name}2.png", files, relations("insula_$x$", "absent"), BOTH_ARMS, SESSIONS)
-    assert (here / "a1.png").read_bytes() == (here / "b1.png").read_bytes()
-    assert (here / "a2.png").read_bytes() == (here / "b2.png").read_bytes()
+        craving_plot.scores(here / f"{name}1.svg", here / "scores.tsv", BOTH_ARMS, SESSIONS)
+        relations_plot.draw(here / f"{name}2.svg", files, relations("insula_$x$", "absent"), BOTH_ARMS, SESSIONS)
+    assert (here / "a1.svg").read_bytes() == (here / "b1.svg").read_bytes()
+    assert (here / "a2.svg").read_bytes() == (here / "b2.svg").read_bytes()
 
 
 def test_the_verdict_tells_the_adjusted_correlation(craving_tables):
@@ -330,13 +329,36 @@ def test_quality_figure_is_deterministic_and_takes_missing_values(tmp_path):
         }
         rows.append({**row, "participant_id": f"sub-{k}", "session_id": None, "condition": "rest"})
     rows[2]["gm_cbf"] = None
-    for name in ("a.png", "b.png"):
+    for name in ("a.svg", "b.svg"):
         quality_plot.draw(rows, {"qei": (0.05, None)}, tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    quality_plot.draw([], {}, tmp_path / "none.png")
-    assert (tmp_path / "none.png").stat().st_size > 1000
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    quality_plot.draw([], {}, tmp_path / "none.svg")
+    assert (tmp_path / "none.svg").stat().st_size > 1000
 
 
 def test_no_time_and_no_version_stands_in_a_figure(tmp_path):
-    style.placeholder(tmp_path / "a.png", "Title", "reason")
-    assert not {"Software", "Creation Time"} & set(Image.open(tmp_path / "a.png").info)
+    style.placeholder(tmp_path / "a.svg", "Title", "reason")
+    text = (tmp_path / "a.svg").read_text()
+    assert "<text" in text
+    assert "reason</text>" in text
+    # Nothing of the day, of matplotlib or of the machine, and no name that a second drawing of a page would have too.
+    assert not re.search("metadata|matplotlib|<g id=|<dc:", text)
+    assert f"var(--ink, {style.INK})" in text
+    assert not re.search(f"[: ]{style.INK}", text.replace(f"var(--ink, {style.INK})", ""))
+
+
+@pytest.mark.parametrize(
+    ("values", "share"),
+    [([0.8601, 0.8612, 0.861], True), ([0.0, 0.0, 0.0], True), ([40.0, 70.0], False), ([-2.0, 3.0], False)],
+)
+def test_axes_of_quality_make_nothing_of_the_third_digit_nor_show_what_cannot_be(values, share):
+    axes = style.figure(3, 2).subplots()
+    axes.plot(values)
+    quality_plot._honest(axes, np.array(values), is_share=share)
+    low, high = axes.get_ylim()
+    assert low <= min(values) <= max(values) <= high
+    assert high - low >= 0.99 * quality_plot.LEAST_SPAN * abs(np.median(values))
+    if min(values) >= 0:
+        assert low >= -0.02 * (high - low)
+    if share:
+        assert high <= 1.03

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from pharmasl.figures import specification_plot, style
 from pharmasl.files import tables
 from pharmasl.sensitivity import curve_columns, naming
-from PIL import Image
 
 VALUES = {
     "scaling": ["absolute", "global"],
@@ -69,7 +68,7 @@ def marks(axes, marker="o"):
 
 def test_every_specification_is_a_point_filled_if_significant_and_a_dot_for_each_choice(tmp_path, drawn):
     table, curve = curves(tmp_path, (2, 2, 1, 2, 1))
-    specification_plot.draw(tmp_path / "f.png", table, curve)
+    specification_plot.draw(tmp_path / "f.svg", table, curve)
     upper, lower = drawn[0].axes
     rows = {int(row["rank"]): row for row in tables.read_table(table)}
     assert len(rows) == 8
@@ -100,7 +99,7 @@ def test_every_specification_is_a_point_filled_if_significant_and_a_dot_for_each
 
 
 def test_the_joint_p_stands_above_the_curve(tmp_path, drawn):
-    specification_plot.draw(tmp_path / "f.png", *curves(tmp_path, (2, 1, 1, 1, 1)))
+    specification_plot.draw(tmp_path / "f.svg", *curves(tmp_path, (2, 1, 1, 1, 1)))
     text = " ".join(each.get_text() for each in drawn[0].texts)
     assert "2 specifications, 1 significant in the median's direction." in text
     assert "Joint p: 0.012 (median), < 0.0001 (number significant), 1 (mean z)" in text
@@ -127,7 +126,7 @@ def texts(figure):
 def test_nothing_overlaps_or_leaves_the_figure(tmp_path, drawn, sizes, answers):
     lost = {"answer_1"}
     table, curve = curves(tmp_path, sizes, [f"answer_{k}" for k in range(answers)], lost=lost)
-    specification_plot.draw(tmp_path / "f.png", table, curve)
+    specification_plot.draw(tmp_path / "f.svg", table, curve)
     boxes = texts(drawn[0])
     width, height = drawn[0].bbox.size
     for name, box in boxes:
@@ -143,7 +142,7 @@ def test_nothing_overlaps_or_leaves_the_figure(tmp_path, drawn, sizes, answers):
 
 def test_choices_of_many_specifications_are_bars_taller_where_significant(tmp_path, drawn):
     table, curve = curves(tmp_path, (2, 4, 2, 4, 3))
-    specification_plot.draw(tmp_path / "f.png", table, curve)
+    specification_plot.draw(tmp_path / "f.svg", table, curve)
     _, lower = drawn[0].axes
     rows = {int(row["rank"]): row for row in tables.read_table(table)}
     bars = [bar for container in lower.containers for bar in container]
@@ -157,15 +156,15 @@ def test_choices_of_many_specifications_are_bars_taller_where_significant(tmp_pa
 
 def test_the_same_input_gives_the_same_bytes(tmp_path):
     table, curve = curves(tmp_path, (2, 2, 1, 1, 1))
-    specification_plot.draw(tmp_path / "a.png", table, curve)
+    specification_plot.draw(tmp_path / "a.svg", table, curve)
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
-        specification_plot.draw(tmp_path / "b.png", table, curve)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+        specification_plot.draw(tmp_path / "b.svg", table, curve)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
 def test_units_that_differ_show_partial_correlations(tmp_path, drawn):
     table, curve = curves(tmp_path, (2, 2, 1, 1, 1), scale="partial_r")
-    specification_plot.draw(tmp_path / "f.png", table, curve)
+    specification_plot.draw(tmp_path / "f.svg", table, curve)
     rows = tables.read_table(table)
     assert sorted(y for _, y, _ in marks(drawn[0].axes[0])) == pytest.approx(
         sorted(float(r["partial_r"]) for r in rows)
@@ -174,10 +173,10 @@ def test_units_that_differ_show_partial_correlations(tmp_path, drawn):
 
 
 def test_without_any_estimate_the_picture_says_why(tmp_path, drawn):
-    specification_plot.draw(tmp_path / "f.png", *curves(tmp_path, (2, 1, 1, 1, 1), lost={"dlpfc_rest"}))
+    specification_plot.draw(tmp_path / "f.svg", *curves(tmp_path, (2, 1, 1, 1, 1), lost={"dlpfc_rest"}))
     words = " ".join(text.get_text() for axes in drawn[0].axes for text in axes.texts)
     assert "not run: <too> few $participants$" in words
-    assert Image.open(tmp_path / "f.png").size[0] == 1500
+    assert 'viewBox="0 0 720 ' in (tmp_path / "f.svg").read_text()
     assert isinstance(drawn[0], Figure)
 
 

@@ -37,9 +37,9 @@ def _written(folder, data, endpoint):
     files = endpoint_plot.EndpointFiles(
         scores=folder / "scores.tsv", model=folder / "model.tsv", sensitivity=folder / "sensitivity.tsv"
     )
-    endpoint_plot.draw(folder / "figure.png", files, arms=data.arms, label="cigarettes (a day)")
+    endpoint_plot.draw(folder / "figure.svg", files, arms=data.arms, label="cigarettes (a day)")
     own = endpoints_section.EndpointFiles(
-        model=folder / "model.tsv", sensitivity=folder / "sensitivity.tsv", figure=folder / "figure.png", relations=None
+        model=folder / "model.tsv", sensitivity=folder / "sensitivity.tsv", figure=folder / "figure.svg", relations=None
     )
     return endpoints_section.section(own, endpoint, role="primary")
 
@@ -71,5 +71,5 @@ def test_the_figure_is_the_same_bytes_again(trial, tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         _written(tmp_path / name, trial, endpoint)
-        pictures.append((tmp_path / name / "figure.png").read_bytes())
+        pictures.append((tmp_path / name / "figure.svg").read_bytes())
     assert pictures[0] == pictures[1]
