@@ -134,8 +134,9 @@ def test_a_separate_m0_and_an_assumed_anatomy(tmp_path):
 def test_repeats_left_out_are_hatched_and_listed(tmp_path):
     own = page(tmp_path, passed=[1, 0, 1, 1])
     assert "Repeats left out (hatched above) Repeat Why 2 motion: 2 mm" in own.text
-    # Carpet, displacement and DVARS, two volumes each.
-    assert sum(attributes.get("class") == "out" for tag, attributes in own.elements if tag == "rect") == 6
+    # In the carpet, the displacement and DVARS: control and label as one stretch of the nine volumes.
+    hatched = [attributes for tag, attributes in own.elements if tag == "rect" and attributes["class"] == "out"]
+    assert [(float(own["x"]), float(own["width"])) for own in hatched] == [(333.3, 222.2)] * 3
 
 
 def test_an_excluded_scan_says_why_and_how_to_overrule(tmp_path):

@@ -117,4 +117,4 @@ def m0_words(sidecar: Mapping[str, Any]) -> str:
     source = str(m0.get("Source") or "none")
     if (estimate := m0.get("Estimate")) is not None:
         return f"M0 is one number for all voxels: {_text(estimate['Value'])}."
-    return f"M0: {without_folders(source)}."
+    return f"M0 comes from: {without_folders(source)}."

@@ -41,8 +41,14 @@ class CarpetPlot:
 
 
 def crossed(volumes: Sequence[int]) -> list[tuple[float, float]]:
-    """The stretches of a volume axis (from 1) that volumes (from 0) take."""
-    return [(volume + 0.5, volume + 1.5) for volume in volumes]
+    """The stretches of a volume axis (from 1) that volumes (from 0, ascending) take."""
+    stretches: list[tuple[float, float]] = []
+    for volume in volumes:
+        start = volume + 0.5
+        if stretches and stretches[-1][1] == start:
+            start = stretches.pop()[0]
+        stretches.append((start, volume + 1.5))
+    return stretches
 
 
 def carpet(own: scan_series.Carpet, volumes_out: Sequence[int]) -> CarpetPlot:
@@ -149,7 +155,9 @@ def histogram(cbf: np.ndarray, brain: np.ndarray, tissues: Mapping[str, np.ndarr
         words.append(f"{_NAMES[name]} {np.median(values):.0f}")
     if not lines:
         return None
-    ticks = [(value, f"{value:g}".replace("-", "\u2212")) for value in np.arange(low, high + 1, 20)]
+    ticks = [(value, f"{value:g}") for value in np.arange(low, high + 1, 20)]
+    # What lies beyond stands in the outermost bins.
+    ticks[0], ticks[-1] = (low, f"\u2264\u2009\u2212{-low:g}"), (high, f"\u2265\u2009{high:g}")
     return charts.Chart(
         title="CBF by tissue (% of its voxels)",
         summary=f"Medians of CBF, mL/100 g/min: {', '.join(words)}",

@@ -201,7 +201,7 @@ class Axial:
         return Markup(f'<svg class="defs" width="0" height="0" aria-hidden="true"><defs>{"".join(paths)}</defs></svg>')
 
     def tiles(self, data: np.ndarray, scale: voxel_pictures.Scale, chosen: Sequence[int] | None = None) -> list[Tile]:
-        """The slices of a volume (X, Y, Z) of the grid, or those of them whose places are ``chosen``."""
+        """The slices of a volume (X, Y, Z) of the grid; or those of them whose places are ``chosen``, outlined by the brain alone."""
         x, y, _ = self.box
         own = []
         for place in range(len(self.levels)) if chosen is None else chosen:
@@ -209,7 +209,11 @@ class Axial:
             plane = data[x, y, level]
             around = frame(plane.shape, (float(self.zooms[0]), float(self.zooms[1])))
             image = voxel_pictures.encoded(scale.pixels(display(plane)))
-            lines = {name: f"#{self.prefix}-{name}-{level}" for name, paths in self.outlines.items() if paths[place]}
+            lines = {
+                name: f"#{self.prefix}-{name}-{level}"
+                for name, paths in self.outlines.items()
+                if paths[place] and (chosen is None or name == "brain")
+            }
             own.append(Tile(self.labels[place], around.svg([("slice", image)], lines)))
         return own
 
