@@ -148,7 +148,7 @@ onstart:
         os.environ[failures.REPORTED] = "1"
     # Before the first job of an unblinded run, whatever its target.
     if SETTINGS.arms and not SETTINGS.blinded:
-        allocation_log.record(PATHS.allocation_log, allocation_log.state(STUDY.config, VERSIONS))
+        allocation_log.record(PATHS.allocation_log, allocation_log.state(STUDY.declared, VERSIONS))
 
 
 onerror:

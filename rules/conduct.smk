@@ -109,7 +109,7 @@ rule allocation_log:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        state=lambda wildcards: allocation_log.state(STUDY.config, VERSIONS),
+        state=lambda wildcards: allocation_log.state(STUDY.declared, VERSIONS),
         code=code("allocation_log"),
     message:
         "Recording the code, the configuration and the blinded report that are frozen"

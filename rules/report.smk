@@ -191,7 +191,7 @@ rule report:
         # The page names folders, not where they lie.
         config=STUDY.config | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
         versions=VERSIONS,
-        state=lambda wildcards: allocation_log.digests(STUDY.config),
+        state=lambda wildcards: allocation_log.digests(STUDY.declared),
         # Not an input: in an unblinded run it is written before the first job. From the page's folder.
         allocation_log="../study/allocation_log.json",
         blinded=SETTINGS.blinded,

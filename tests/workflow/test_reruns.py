@@ -154,6 +154,14 @@ def set_to(*keys, value):
     return change
 
 
+def rated(case):
+    table = case.folder / "ratings.tsv"
+    table.write_text(
+        "scan\trating\treason\trater\nsub-01_ses-T1_acq-rest\tpoor\tghosts\tAB\nsub-02_ses-T1_acq-rest\tgood\tn/a\tAB\n"
+    )
+    case.config.setdefault("quality", {})["ratings"] = "ratings.tsv"
+
+
 def contrast_turned_round(case):
     case.config["contrasts"]["cue"] = {"neutral": 1, "smoking": -1}
 
@@ -339,6 +347,7 @@ CHANGES = {
         set_to("quality", "exclude_scans", value={"sub-01_ses-T1_acq-rest": "seen"}),
         together(MAPS, REST),
     ),
+    "a scan rated poor and one rated good": (rated, together(MAPS, REST)),
     "the template's resolution": (
         set_to("template", "resolution", value=3),
         together(

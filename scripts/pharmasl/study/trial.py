@@ -101,6 +101,13 @@ class Study:
         return settings.read(self.config)
 
     @property
+    def declared(self) -> dict[str, Any]:
+        """The configuration with the scans that its table of ratings excludes: what is on record before the arms are known."""
+        if not self.config["quality"]["ratings"]:
+            return self.config
+        return self.config | {"quality": self.config["quality"] | {"rated_poor": dict(sorted(self.poor.items()))}}
+
+    @property
     def arms(self) -> Arms:
         """The arms, of a study that has them; whatever compares arms is refused otherwise."""
         if self.settings.arms is None:

@@ -114,6 +114,24 @@ def test_a_scan_excluded_by_name_stays_in_the_plan_with_its_reason(tmp_path):
     assert reason("sub-01_ses-T1_acq-smoking") is None
 
 
+def test_scans_rated_poor_have_their_reason_and_are_on_record(tmp_path):
+    root = skeleton.dataset(tmp_path / "bids")
+    poor, good = "sub-01_ses-T1_acq-rest", "sub-02_ses-T1_acq-rest"
+    table = tmp_path / "ratings.tsv"
+    table.write_text(f"scan\trating\treason\trater\n{poor}\tpoor\tghosts\tAB\n{good}\tgood\tn/a\tAB\n")
+    study = read(root, {}, quality={"ratings": str(table)})
+    targets = complete_settings.targets(study)
+    assert targets.rating_reason(f"sub-01/ses-T1/perf/{poor}") == "rated poor: ghosts"
+    assert targets.rating_reason(f"sub-02/ses-T1/perf/{good}") is None
+    assert study.declared["quality"]["rated_poor"] == {poor: "rated poor: ghosts"}
+    # Another table under the same name is another declaration.
+    table.write_text("scan\trating\treason\n")
+    later = read(root, {}, quality={"ratings": str(table)})
+    assert later.config == study.config
+    assert later.declared != study.declared
+    assert read(root, {}, quality={}).declared == read(root, {}, quality={}).config
+
+
 def test_a_misspelt_name_is_an_error_with_close_names(tmp_path):
     root = skeleton.dataset(tmp_path / "bids")
     with pytest.raises(InputErrors, match=r"exclude_scans.*Did you mean .*sub-01_ses-T1_acq-rest") as caught:
