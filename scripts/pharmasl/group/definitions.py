@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 import pharmasl
 from pharmasl.group import design_names
 from pharmasl.group.engine import statistic
@@ -243,6 +245,12 @@ def search_volume(maps: Maps, participants: Sequence[str]) -> dict[str, Any]:
 _EXCHANGED = {CHANGE: "changes", FOLLOWUP: "follow-ups", BASELINE: "baselines"}
 
 
+def _has_nuisance(model: Model) -> bool:
+    """Whether the model has terms beside the tested ones and one common mean, so that residuals are permuted, not data."""
+    nuisance = np.linalg.matrix_rank(model.matrix) - np.linalg.matrix_rank(model.weights)
+    return bool(model.maps) or bool(nuisance > 1)
+
+
 def permutation(
     model: Model, *, number: int, exhaustive: bool, log10_distinct: float, seed: int, smallest: float
 ) -> dict[str, Any]:
@@ -263,16 +271,20 @@ def permutation(
         The smallest p that they allow.
     """
     if model.exchange == FLIP:
-        words = "signs of participants' whole changes flipped: under the null a change is as likely up as down"
+        # Under the null a change is as likely up as down.
+        words = "the signs of participants' changes flipped at random, whole maps at a time"
     else:
-        words = (
-            f"participants' {_EXCHANGED[model.outcome]} permuted between the rows of the design; where there are covariates their "
-            "residuals (Freedman and Lane 1983)"
-        )
+        permuted = _EXCHANGED[model.outcome]
+        words = f"whole {permuted} permuted among participants"
+        if _has_nuisance(model):
+            words = (
+                f"residuals of the participants' {permuted} under the null model permuted among participants (Freedman and Lane "
+                "1983; Winkler et al. 2014)"
+            )
         if model.maps:
-            words += ", the voxel's own covariates among what is taken out and among the rows of the design"
+            words += ", with each voxel's own covariates in that null model"
         if model.blocks is not None:
-            words += ", within sites only"
+            words += ", within sites"
     return {
         "method": words,
         "number": number,

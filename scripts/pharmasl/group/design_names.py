@@ -77,8 +77,8 @@ def _between_arms(model: Model, arms: str) -> str:
     if model.outcome == FOLLOWUP:
         return f"{arms}-arm comparison of the follow-up alone{test}: the baseline is not used"
     if model.outcome == BASELINE and model.name != FORMULA:
-        return f"{arms}-arm comparison at baseline{test}: in a randomised trial a difference is chance"
-    return f"{arms}-group comparison of a single session{test}: no change within persons"
+        return f"{arms}-arm comparison at baseline{test}: after randomisation a difference is due to chance"
+    return f"{arms}-group comparison of a single session{test}: no within-person change"
 
 
 def _repeated(model: Model, tested: set[str]) -> str:
@@ -92,8 +92,8 @@ def _repeated(model: Model, tested: set[str]) -> str:
     if model.kind.is_slope and not any(map(_is_product, model.effects)):
         return f"Slope on {' and '.join(_plain(tested))} over scans{rest}"
     if within and (SESSION not in tested) and (columns & _PERIODS or ARM not in tested):
-        carry = "; carry-over is a difference between sequences" if "sequence" in columns else ""
-        periods = ", periods held fixed" if "period" in columns else ""
+        carry = "; carry-over appears as a difference between sequences" if "sequence" in columns else ""
+        periods = ", adjusted for period" if "period" in columns else ""
         return f"Crossover: {' and '.join(within)} within participants{periods}{rest}{carry}"
     by = "" if tested <= {"intercept"} else f" ({' by '.join(_plain(tested))})"
     return f"Repeated measures{by}{one}{rest}"

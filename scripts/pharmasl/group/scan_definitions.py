@@ -172,25 +172,25 @@ def _design_notes(fitted: FittedScans) -> list[str]:
         number = 1 if model.sessions is None else len(set(model.sessions.tolist()))
         if number == 2:
             notes.append(
-                "Crossover of two periods: carry-over of the first treatment into the second period cannot be told from a difference "
-                "between the sequences"
+                "Crossover of two periods: carry-over from the first treatment into the second period cannot be distinguished from a "
+                "difference between the sequences"
                 + (
-                    ", which is a term here: test sequence to see it."
+                    ", which is a term of this model: test sequence to examine it."
                     if has_sequence
-                    else ". Add the term sequence to see that difference; it needs a wash-out to be taken as none."
+                    else ". Add the term sequence to examine that difference; only a wash-out justifies assuming it is zero."
                 )
             )
         else:
-            notes.append("Crossover: carry-over from period to period is taken as none; the model has no term for it.")
+            notes.append("Crossover: carry-over between periods is assumed to be zero; the model has no term for it.")
     if scheme.kind == ALLOCATION and not scheme.is_exact:
         notes.append(
-            "Effects of the treatment that are not tested are taken off the data before what was allocated is dealt anew: p is approximate, "
-            "up to .09 at .05 in null studies of 15 to 24 people with small groups."
+            "Treatment effects that are not tested are removed from the data before the allocation is permuted; p is approximate "
+            "(false-positive rates of up to .09 at a nominal .05 in null studies of 15 to 24 people with small groups)."
         )
     if scheme.kind == SIGNS:
         notes.append(
-            "What is tested was not allocated, so signs of participants' residuals are flipped: p is approximate, .00 to .07 at .05 in null "
-            "studies of 15 people."
+            "The tested effect was not allocated at random, so the signs of participants' residuals are flipped; p is approximate "
+            "(false-positive rates of .00 to .07 at a nominal .05 in null studies of 15 people)."
         )
     return notes
 
@@ -220,23 +220,23 @@ def search_volume(fitted: FittedScans, before: Maps) -> dict[str, Any]:
 def permutation(fitted: FittedScans, smallest: float) -> dict[str, Any]:
     """The block ``permutation``: what is exchanged, and the smallest p that this allows."""
     scheme, inference = fitted.exchange, fitted.inference
-    within = ", within sites only" if fitted.model.blocks is not None else ""
+    within = ", within sites" if fitted.model.blocks is not None else ""
     if scheme.kind == ALLOCATION:
         allocated = fitted.model.allocation
         what = "sequences of treatments" if allocated is not None and allocated.what == SEQUENCE else "arms"
         words = (
-            f"{what} dealt anew to whole participants{within}; scans, sessions, covariates and what is missing stay with the "
+            f"{what} reallocated among whole participants{within}; scans, sessions, covariates and missing data stay with their "
             "participant"
         )
         words += (
-            ": exact in a randomised trial whose missing scans do not depend on what was allocated"
+            " (exact in a randomised trial whose missing scans do not depend on the allocation)"
             if scheme.is_exact
-            else ", whose fit of the treatment's effects that are not tested is taken off first (Freedman and Lane 1983): approximate"
+            else ", after removal of the fitted treatment effects that are not tested (Freedman and Lane 1983); approximate"
         )
     else:
         words = (
-            "signs of whole participants' residuals of the null model flipped, whitened by the voxel's variance ratio: "
-            "approximate, for what is tested was not allocated, or it is not known to whom"
+            "signs of whole participants' residuals under the null model flipped, after whitening by each voxel's variance ratio "
+            "(approximate, because the tested effect was not allocated at random or its allocation is not known)"
         )
     shares = fitted.prepared.ratio / (1 + fitted.prepared.ratio)
     return {

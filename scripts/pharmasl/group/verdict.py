@@ -15,10 +15,10 @@ FAMILY_WISE, FALSE_DISCOVERY = "family-wise error", "false discovery rate"
 WORDS = {
     "extent": "cluster extent",
     "mass": "cluster mass",
-    "voxel": "the height of the peak (largest |t|)",
+    "voxel": "peak height (largest |t|)",
     "tfce": "threshold-free cluster enhancement",
-    "any": "any of its statistics, corrected for their number",
-    "false_discovery": "the false discovery rate of voxels",
+    "any": "any of its statistics, corrected for how many there are",
+    "false_discovery": "the voxelwise false discovery rate",
 }
 # What may be declared.
 PRIMARY = ("extent", "voxel", "mass", "tfce", "any")

@@ -151,6 +151,7 @@ def _missing(measures: Measures, consistency: Record) -> Iterator[str]:
 def in_words() -> str:
     """The causes as part of a sentence, for the methods and the report."""
     return (
-        "what it shows is no perfusion (a delay shorter than blood's way to grey matter, grey-matter CBF clearly below zero, above any brain's, exactly zero or unknown, M0 not brighter than "
-        "physics asks or of volumes that disagree, a gain that stepped)"
+        "its data were physically implausible (a post-labelling delay too short for labelled blood to reach grey matter; "
+        "grey-matter CBF clearly negative, above the physiological range, exactly zero or unknown; M0 too dark or differing between "
+        "volumes; a step in receiver gain)"
     )

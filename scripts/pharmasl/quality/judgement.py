@@ -164,13 +164,13 @@ def decide(reasons: list[str], *, own: str | None, accepted: str | None, without
 def in_words(rules: ScanRules, *, rated: bool = False) -> str:
     """The rule of exclusion as a sentence, for the methods and the report; ``rated`` where people rated the scans."""
     by_rating = " or rated poor" if rated else ""
-    parts = [f"fewer than {rules.least_pairs} repeats were usable (or its only one was not)"]
+    parts = [f"fewer than {rules.least_pairs} repeats were usable (of a scan acquired as one repeat, none)"]
     if rules.exclude_failed_registration:
         parts.append("its registration was not accepted")
     if rules.exclude_implausible:
         parts.append(implausible.in_words())
-    parts += [f"{flags.plain(name)} lay outside its band" for name in rules.exclude]
+    parts += [f"{flags.plain(name)} was outside its acceptance range" for name in rules.exclude]
     return (
-        f"A scan was excluded if named in the configuration{by_rating}, or if {', or if '.join(parts)}, unless accepted by name in the "
-        "configuration, with a reason."
+        f"A scan was excluded if it was named in the configuration{by_rating}, or if {', or if '.join(parts)}, unless the "
+        "configuration accepts it by name and with a reason."
     )

@@ -22,11 +22,11 @@ def sentences(path: FilePath) -> list[str]:
     """
     history = allocation_log.history(path)
     frozen = history.frozen
-    text = [f"The trial's own allocation of the arms was first used on {_time(history.unblinded)}."]
+    text = [f"The trial was unblinded (its own allocation first used) on {_time(history.unblinded)}."]
     if frozen is None:
-        return [*text, "The workflow had not been run in this folder with a sham allocation before."]
+        return [*text, "No blinded run preceded this analysis in this folder."]
     text.append(
-        f"Before, on {_time(frozen)}, the workflow was frozen with a sham allocation (seed "
+        f"The last blinded run, on {_time(frozen)}, froze the workflow with a sham allocation (seed "
         f"{frozen['settings']['sham']['seed']}; code {frozen['code'][:16]}, configuration {frozen['configuration'][:16]}, "
         f"blinded report {frozen['report_sha256'][:16]})."
     )
@@ -39,12 +39,12 @@ def sentences(path: FilePath) -> list[str]:
         if names
     ]
     if changed:
-        text.append(f"This page does not rest on what was frozen: changed are {listed(changed)}.")
+        text.append(f"This page does not use the frozen workflow; what changed: {listed(changed)}.")
     else:
-        text.append("This page rests on what was frozen: neither code nor configuration has changed since.")
+        text.append("This page uses the frozen workflow: neither code nor configuration has changed since.")
     if history.changes:
         text.append(
-            f"Code or configuration changed {count(history.changes, 'time')} since the unblinding, last on "
+            f"Since unblinding, code or configuration has changed {count(history.changes, 'time')}, most recently on "
             f"{_time(history.latest)}."
         )
     return text

@@ -39,7 +39,7 @@ def _model(results: Findings) -> Iterator[Definition]:
     block = results.block
     model, volume, draws = block["model"], block["search_volume"], block["permutation"]
     yield Definition(
-        "Decided by", f"{upper(results.decides)}, {results.level}; every other p of this analysis is secondary"
+        "Decided by", f"{upper(results.decides)}, {results.level}; all other p values of this analysis are secondary"
     )
     yield Definition("Participants", f"{results.people}{left_out(results)}; {short(model['df'])} degrees of freedom")
     if model.get("participants_by_scans"):
@@ -47,7 +47,9 @@ def _model(results: Findings) -> Iterator[Definition]:
         yield Definition("Scans", f"{model['scans']}: participants {listed(by_number)}")
     yield Definition("Design", model["design"])
     if block.get("scaling"):
-        yield Definition("Scaling", f"{upper(block['scaling']['meaning'])}; absolute CBF is another question")
+        yield Definition(
+            "Scaling", f"{upper(block['scaling']['meaning'])}; this is a different question from absolute CBF"
+        )
     yield Definition("Model", f"{model['formula']}; {model['statistic']}")
     if _is_formula(block):
         yield from _formula(results)
@@ -79,7 +81,7 @@ def _formula(results: Findings) -> Iterator[Definition]:
     sums = [
         f"{effect}: {sum_}" for effect, sum_ in zip(model["tested_effects"], model["test_in_coefficients"], strict=True)
     ]
-    null = "all are 0" if results.is_joint else "it is 0"
+    null = "all are zero" if results.is_joint else "it is zero"
     yield Definition("Test, in coefficients", f"{'; '.join(sums)}. Null hypothesis: {null}; {results.degrees}")
     if model["coding"]:
         maps = set(model["maps"])
@@ -100,10 +102,10 @@ def _maps(block: Block) -> str:
     """The maps whose values at each voxel are terms, and the voxels that they cost."""
     lost = block["search_volume"].get("lost_to_terms") or {}
     words = [
-        f"{name} ({count(lost[name], 'voxel')} lost to it)" if lost.get(name) else name
+        f"{name} (which excludes {count(lost[name], 'voxel')})" if lost.get(name) else name
         for name in block["model"]["maps"]
     ]
-    return f"{listed(words)}: each voxel's own value, centred at its mean over the participants"
+    return f"{listed(words)}: the value at each voxel, centred at its mean over participants"
 
 
 def _statistics(results: Findings) -> Iterator[Definition]:
@@ -132,13 +134,13 @@ def _fields(block: Block) -> Iterator[Definition]:
     fields = block.get("random_fields")
     if not fields or fields["status"] != "known":
         return
-    doubts = f"; in doubt: {listed(fields['doubts'])}" if fields["doubts"] else ""
+    doubts = f"; caution: {listed(fields['doubts'])}" if fields["doubts"] else ""
     sizes = " x ".join(fixed(size, 1) for size in fields["fwhm_voxels"])
     if block.get("within"):
-        sizes += " (of the whole brain)"
+        sizes += " (estimated over the whole brain)"
     yield Definition("Random fields", f"smoothness {sizes} voxels, {fixed(fields['resels'][3], 0)} resels{doubts}")
     if "p_set" in fields:
-        chance = f"{fields['clusters']} or more by chance: {p_words(fields['p_set'])} (random fields)"
+        chance = f"{fields['clusters']} or more clusters by chance: {p_words(fields['p_set'])} (random fields)"
         yield Definition("Set of clusters", chance)
 
 
@@ -148,7 +150,7 @@ def _error_rates(results: Findings) -> Iterator[Definition]:
     if rate:
         largest = "no voxel"
         if rate["critical_p"] is not None:
-            largest = f"{count(rate['voxels'], 'voxel')}, of uncorrected p up to {rate['critical_p']:.2g},"
+            largest = f"{count(rate['voxels'], 'voxel')}, with uncorrected p up to {rate['critical_p']:.2g},"
         yield Definition("False discovery rate", f"{largest} at q \u2264 {rate['level']:g} ({rate['method']})")
     sides = "either direction" if results.is_joint else "two-sided" if tests["two_sided"] else "one-sided"
     yield Definition("Error rate", f"{results.alpha:g} {tests['correction']}; {sides}")
@@ -158,6 +160,7 @@ def variances(block: Block) -> str:
     """How far the arms' residual variances differ, in words."""
     low, high = block["ratio_range"]
     return (
-        f"residual variance of {block['larger']} over that of {block['smaller']}: {short(block['ratio'])} (median over voxels; 5 to "
-        f"95 %: {short(low)} to {short(high)}); in {100 * block['beyond']:.0f} % of voxels beyond what equal variances give in 5 %"
+        f"ratio of residual variances, {block['larger']} to {block['smaller']}: {short(block['ratio'])} (median over voxels; 5th to "
+        f"95th percentile {short(low)} to {short(high)}); {100 * block['beyond']:.0f} % of voxels exceed the limit that 5 % would "
+        "exceed if the variances were equal"
     )

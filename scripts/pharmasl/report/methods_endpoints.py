@@ -8,11 +8,11 @@ from pharmasl.study.settings import Endpoint, Settings
 _NUMBERS = {
     "equal": "least squares with one residual variance",
     "by_arm": "least squares with a residual variance for each arm",
-    "robust": "least squares with standard errors by HC3 (MacKinnon and White 1985)",
+    "robust": "least squares with HC3 standard errors (MacKinnon and White 1985)",
 }
 _MIXED = (
-    "a mixed model with a random intercept per participant by restricted maximum likelihood, with Kenward and Roger's (1997) degrees "
-    "of freedom"
+    "a linear mixed model with a random intercept per participant (restricted maximum likelihood; degrees of freedom of Kenward and "
+    "Roger 1997)"
 )
 
 
@@ -25,7 +25,7 @@ def _endpoint(endpoint: Endpoint) -> str:
     name = plain(endpoint.name)
     fitted = _NUMBERS[endpoint.variance]
     if endpoint.kind == BINARY:
-        fitted = "logistic regression, with the p of the likelihood ratio and risks standardised over the participants"
+        fitted = "logistic regression, with likelihood-ratio tests and risks standardised over the participants"
     elif endpoint.formula.split("~")[0].strip() == "score":
         fitted = _MIXED
     populations = [
@@ -33,11 +33,11 @@ def _endpoint(endpoint: Endpoint) -> str:
     ]
     sentences = [
         f"The endpoint {name} ({endpoint.unit}) was {_score(endpoint)}. It was modelled as {endpoint.formula} by {fitted}, in "
-        f"{listed(populations)}; intervals cover {short(100 * (1 - endpoint.alpha))} %."
+        f"{listed(populations)}; confidence intervals are at {short(100 * (1 - endpoint.alpha))}\u00a0%."
     ]
     if endpoint.equivalence:
         sentences.append(
-            f"Equivalence within {short(endpoint.equivalence.margin)} was tested by two one-sided tests (Schuirmann 1987)."
+            f"Equivalence within \u00b1{short(endpoint.equivalence.margin)} was tested by two one-sided tests (Schuirmann 1987)."
         )
     if endpoint.kind != BINARY:
         sentences.append(_missing(endpoint))
@@ -47,7 +47,7 @@ def _endpoint(endpoint: Endpoint) -> str:
 def _score(endpoint: Endpoint) -> str:
     """How a table became scores."""
     if not endpoint.items:
-        words = "read from one column" if isinstance(endpoint.score, str) else "read from a column per session"
+        words = "read from one column" if isinstance(endpoint.score, str) else "read from one column per session"
     else:
         words = f"the sum of {count(len(endpoint.items), 'item')}"
         if endpoint.reverse:
@@ -60,11 +60,11 @@ def _score(endpoint: Endpoint) -> str:
 def _missing(endpoint: Endpoint) -> str:
     """How missing scores were treated in the sensitivity analysis."""
     text = (
-        f"Beside it, missing scores were imputed {endpoint.missing.imputations} times, at random given arm, the model's columns and the "
-        "other sessions, and pooled by Rubin's rules (Barnard and Rubin 1999)"
+        f"In a sensitivity analysis, missing scores were multiply imputed ({endpoint.missing.imputations} imputations) as missing at random "
+        "given arm, the model's columns and the other sessions, and pooled by Rubin's rules (Barnard and Rubin 1999)"
     )
     return text + (
-        ", and again with declared amounts added to those imputed in the treatment arm, until the conclusion changed."
+        "; a tipping-point analysis then added increasing amounts to the scores imputed in the treatment arm until the conclusion changed."
         if endpoint.missing.deltas
         else "."
     )

@@ -31,7 +31,7 @@ def group(name: str, block: Block) -> str:
     """The question of a whole-brain analysis, and its model."""
     text = f"{plain(name).capitalize()} (contrast {block['contrast']}): {lower(block['effect']['meaning'])}."
     if block["status"] != "run":
-        return f"{text} It was {block['status']}."
+        return f"{text} This analysis was {block['status']}."
     model = block["model"]
     covariates = f" Covariates: {listed(block['covariates'])}." if block["covariates"] else ""
     people = f"{model['n']} participants" + (f" on {block['arm']}" if block.get("arm") else "")
@@ -42,7 +42,7 @@ def group(name: str, block: Block) -> str:
             f"{model['n_treatment']} participants on {block['arms']['treatment']} and {model['n_control']} on "
             f"{block['arms']['control']}"
         )
-    within = f" The search was restricted to {plain(block['within'])}." if block.get("within") else ""
+    within = f" The search volume was restricted to the region {plain(block['within'])}." if block.get("within") else ""
     terms = f" Coding: {'; '.join(model['coding'])}." if model.get("coding") else ""
     scaled = f" {upper(block['scaling']['meaning'])}." if block.get("scaling") else ""
     return (
@@ -56,14 +56,14 @@ def inference(block: Block) -> str:
     draws, tests, fields = block["permutation"], block["tests"], block["random_fields"]
     formed = _formed(block)
     if draws is None and fields is None:
-        return f"voxels were declared by their false discovery rate; {formed}"
+        return f"voxels were declared significant by their false discovery rate; {formed}"
     smooth = _smoothness(block)
     if draws is None:
-        return f"p values are family-wise, by random fields; {formed}{smooth}"
+        return f"p values are corrected for family-wise error by random field theory; {formed}{smooth}"
     number = "all " if draws["exhaustive"] else ""
     seed = "" if draws["seed"] is None else f", seed {draws['seed']}"
     return (
-        f"p values are family-wise, by permutation ({number}{draws['number']:,} relabellings{seed}): {draws['method']}. "
+        f"p values are corrected for family-wise error by permutation ({number}{draws['number']:,} relabellings{seed}): {draws['method']}. "
         f"Voxels were tested by the {tests['voxel']['statistic']}, clusters by their {tests['cluster']['statistic']}"
         f"{_other_statistics(tests)}; {formed}{smooth}"
     )
@@ -75,9 +75,9 @@ def _formed(block: Block) -> str:
     cluster = tests["cluster"]
     return (
         f"clusters were formed at p < {cluster['forming_p']:g} ({cluster['forming_p_meaning']}) with "
-        f"{cluster['neighbours']} neighbours. {'Two-sided' if tests['two_sided'] else 'One-sided'}, error rate "
-        f"{block['alpha']:g} {tests['correction']}. {upper(verdict.WORDS[decided['statistic']])} decides, at {block['alpha']:g} of "
-        f"{decided['error_rate']}; the other statistics are secondary."
+        f"{cluster['neighbours']} neighbours. Tests are {'two' if tests['two_sided'] else 'one'}-sided at a level of "
+        f"{block['alpha']:g} {tests['correction']}. Significance is decided by {verdict.WORDS[decided['statistic']]} at a "
+        f"{decided['error_rate']} of {block['alpha']:g}; the other statistics are secondary."
     )
 
 
@@ -88,7 +88,7 @@ def _smoothness(block: Block) -> str:
         return ""
     sizes = " by ".join(fixed(size, 1) for size in fields["fwhm_voxels"])
     where = ", estimated over the whole brain" if block.get("within") else ""
-    return f" Random-field p, as SPM has them, rest on a smoothness of {sizes} voxels (FWHM){where}."
+    return f" Random-field p values, as in SPM, assume a smoothness of {sizes} voxels FWHM{where}."
 
 
 def _other_statistics(tests: Block) -> str:

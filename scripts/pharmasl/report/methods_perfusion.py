@@ -1,10 +1,13 @@
 """The methods text of the perfusion scans, from the sidecars of the CBF maps."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pharmasl.files.tables import Row
+from pharmasl.perfusion import record
+from pharmasl.report import formulas
 from pharmasl.report.participants_section import distinct
 from pharmasl.report.words import count, fixed, listed, short
 from pharmasl.study.settings import Perfusion
@@ -21,12 +24,23 @@ CONSTANTS = {
     "t1_blood": "T1 of arterial blood",
     "partition_coefficient": "blood-brain partition coefficient",
 }
-# Repeats that each rule leaves out.
+# Where M0 came from, as the sidecars have it, in words that follow "from".
+NO_M0 = "not needed"
+SOURCES = {
+    "separate M0 image": "a separate M0 image",
+    "m0scan volumes of the series": "the m0scan volumes of the series",
+    "M0Estimate": "the estimate that the sidecar gives (M0Estimate)",
+    "mean control of a series without background suppression": "the mean control image, acquired without background suppression",
+    "control of each pair, of a series without background suppression": (
+        "the control image of each pair, acquired without background suppression"
+    ),
+}
+# Conditions under which each rule excludes a repeat.
 RULES = {
-    "motion": "those whose framewise displacement between control and label (Power et al. 2012) exceeded {MotionLimit}",
-    "score": "those that SCORE rejected (Dolui et al. 2017)",
-    "enable": "those that motion set apart by ENABLE's criterion (Shirzadi et al. 2018)",
-    "global": "those whose mean CBF of the brain was outside {GlobalLimits}",
+    "motion": "framewise displacement between control and label (Power et al. 2012) exceeded {MotionLimit}",
+    "score": "rejected by SCORE (Dolui et al. 2017)",
+    "enable": "rejected by the criterion of ENABLE (Shirzadi et al. 2018)",
+    "global": "their mean whole-brain CBF was outside {GlobalLimits}",
 }
 
 
@@ -56,12 +70,15 @@ def registered_to(scans: Sequence[Row]) -> str:
     """
     without = sum(row["anatomy"] == TEMPLATE_ANATOMY for row in scans)
     own = "registered rigidly to the tissue maps of the participant's T1-weighted image"
-    fitted = "fitted by an affine transform to the template's tissue maps, because there was no T1-weighted image"
+    fitted = "registered affinely to the template's tissue maps because the participant had no T1-weighted image"
     if not without:
         return f"Each scan was {own}."
     if without == len(scans):
         return f"Each scan was {fitted}."
-    return f"{count(len(scans) - without, 'scan was', 'scans were')} {own}, {without} {fitted}; this is less exact."
+    return (
+        f"{count(len(scans) - without, 'scan was', 'scans were')} {own}; {count(without, 'scan was', 'scans were')} {fitted}, "
+        "which is less accurate."
+    )
 
 
 def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[Row]) -> str:
@@ -79,33 +96,60 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
     -------
     str
     """
-    text = ["Volumes were not realigned."]
+    text = ["Volumes were not corrected for motion."]
     if settings.motion.correct:
         text = [
-            "Control and label volumes of a scan were realigned rigidly, first to the control most like their median, then "
-            "to the mean control."
+            "Control and label volumes were rigidly realigned, first to the control volume closest to the median control and "
+            "then to the mean control."
         ]
     text += [
         registered_to(scans),
-        f"Resampling: {agreed(sidecar['Resampling'] for sidecar in sidecars)}.",
-        f"Subtraction: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.",
+        _resampling(sidecars),
+        f"Perfusion-weighted differences were formed as follows: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.",
         repeats(sidecars),
         *quantification(sidecars),
         *magnetisation([sidecar["M0"] for sidecar in sidecars]),
         partial_volume([sidecar["PartialVolumeCorrection"] for sidecar in sidecars]),
     ]
     if any(sidecar["DistortionCorrection"]["FieldMaps"] for sidecar in sidecars):
-        text.append("Field maps were available, but geometric distortion was not corrected.")
+        text.append("Susceptibility distortion was not corrected, although field maps were available.")
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
-    text.append(f"Maps on the template were smoothed within the brain by {fwhm} (FWHM).")
+    text.append(f"CBF maps in template space were smoothed within the brain with a Gaussian kernel of {fwhm} FWHM.")
     return " ".join(text)
+
+
+def _resampling(sidecars: Sequence[Sidecar]) -> str:
+    """How raw volumes came onto the grid of the scan."""
+    return f"Resampling: {agreed(sidecar['Resampling'] for sidecar in sidecars)}."
+
+
+def _cited(sidecar: Sidecar) -> str:
+    """The reference of an equation, without the DOI, which stands in the list."""
+    return str(sidecar["Reference"]).partition(", doi ")[0]
+
+
+def _quantified(equation: str, own: Sequence[Sidecar]) -> str:
+    """By which model CBF was computed, in a sentence."""
+    scans = count(len(own), "scan")
+    if equation == record.COMPUTED:
+        return f"CBF was taken as computed by the scanner ({scans})."
+    if equation.startswith("deltaM"):
+        # "deltaM / M0 of all delays fitted by the general kinetic model with ... (CBF and arterial transit time, least squares)"
+        model, _, fitted = equation.partition(" (")
+        how = model.removeprefix("deltaM / M0 of all delays fitted by ")
+        return f"The differences of all delays, over M0, were fitted by {how} ({scans}; {fitted.rstrip(')')}; {agreed(map(_cited, own))})."
+    return f"CBF was quantified by {formulas.of_equation(equation).name} ({scans}; {agreed(map(_cited, own))})."
+
+
+def _method(correction: Sidecar) -> str:
+    return re.sub(r", doi [^)]*", "", str(correction["Method"]))
 
 
 def quantification(sidecars: Sequence[Sidecar]) -> Iterator[str]:
     """The equation of CBF and its constants, for each equation."""
     for equation in distinct(sidecar["Equation"] for sidecar in sidecars):
         own = [sidecar for sidecar in sidecars if sidecar["Equation"] == equation]
-        yield f"{count(len(own), 'scan')} were quantified by {equation} ({agreed(s['Reference'] for s in own)})."
+        yield _quantified(equation, own)
         parts = []
         for name, words in CONSTANTS.items():
             constants = [sidecar["Constants"][name] for sidecar in own if name in sidecar["Constants"]]
@@ -114,28 +158,28 @@ def quantification(sidecars: Sequence[Sidecar]) -> Iterator[str]:
         if parts:
             yield f"Constants (calibration {agreed(s['Calibration'] for s in own)}): {'; '.join(parts)}."
         if any(sidecar["SliceTiming"] for sidecar in own):
-            yield "The delay of each slice includes the time of its readout."
+            yield "The post-labelling delay of each slice includes its readout time."
 
 
 def partial_volume(corrections: Sequence[Sidecar]) -> str:
     """How CBF of grey and white matter was separated, and whether the contrasts are corrected."""
     used = any(correction["UsedInContrasts"] for correction in corrections)
     return (
-        f"CBF of grey and white matter was separated by {agreed(correction['Method'] for correction in corrections)} over "
-        f"{agreed(' by '.join(map(str, correction['Kernel'])) for correction in corrections)} voxels"
-        + ("; the contrasts are of grey matter so corrected." if used else ", but not taken into the contrasts.")
+        f"Partial-volume-corrected CBF of grey and white matter was estimated by {agreed(map(_method, corrections))} over a kernel "
+        f"of {agreed(' x '.join(map(str, correction['Kernel'])) for correction in corrections)} voxels; the contrasts are of "
+        + ("this corrected grey-matter CBF." if used else "uncorrected CBF.")
     )
 
 
 def repeats(sidecars: Sequence[Sidecar]) -> str:
     """Which label-control pairs made the means."""
     rules = distinct(rule for sidecar in sidecars for rule in sidecar["Outliers"]["Rules"])
-    average = f"Their average is the {agreed(sidecar['Average'] for sidecar in sidecars)}."
+    average = f"The differences of a scan were averaged by their {agreed(sidecar['Average'] for sidecar in sidecars)}."
     regressed = sum(sidecar["MotionRegression"]["Applied"] for sidecar in sidecars)
     if regressed:
-        average += f" What motion leaves in the differences was regressed out of them in {count(regressed, 'scan')}."
+        average = f"Residual motion was regressed out of the difference series ({count(regressed, 'scan')}). {average}"
     if not rules:
-        return f"All differences of a scan were used. {average}"
+        return f"No label\u2013control pair was excluded. {average}"
     limits = sidecars[0]["Outliers"]
     words = {
         "MotionLimit": with_unit(limits["MotionLimit"]),
@@ -143,22 +187,36 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     }
     dropped = [sidecar["NumberOfRepeats"] - sidecar["NumberOfRepeatsUsed"] for sidecar in sidecars]
     return (
-        f"Of the differences of a scan, {listed(RULES[rule].format(**words) for rule in rules)} were left out: "
-        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars)} in all, at most {max(dropped)} of one "
+        f"Label\u2013control pairs were excluded if {listed([RULES[rule].format(**words) for rule in rules], 'or')}: "
+        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars):,} pairs, at most {max(dropped)} in any one "
         f"scan. {average}"
     )
 
 
+def _source(part: Sidecar) -> str:
+    """Where M0 came from, in words."""
+    source = str(part["Source"])
+    return SOURCES.get(source, source)
+
+
 def magnetisation(m0: Sequence[Sidecar]) -> Iterator[str]:
     """Where M0 came from and how it was corrected, as sentences."""
+    m0 = [part for part in m0 if part["Source"] != NO_M0]
+    if not m0:
+        return
     yield (
-        f"M0: {agreed(part['Source'] for part in m0)}; smoothed within the brain by "
-        f"{agreed(with_unit(part['SmoothingFWHM']) for part in m0)} (FWHM)."
+        f"M0 was taken from {agreed(map(_source, m0))} and smoothed within the brain with a Gaussian kernel of "
+        f"{agreed(with_unit(part['SmoothingFWHM']) for part in m0)} FWHM."
     )
     for key, words, constant, name in (
-        ("T1RecoveryFactor", "Its incomplete recovery was corrected by a factor of", "T1Tissue", "T1 of tissue"),
-        ("EchoTimeFactor", "Its other echo time was corrected by a factor of", "T2Star", "T2* of tissue"),
-        ("Scale", "It was multiplied by the configured gain of", "", ""),
+        ("T1RecoveryFactor", "Incomplete T1 recovery was corrected by a factor of", "T1Tissue", "T1 of tissue"),
+        (
+            "EchoTimeFactor",
+            "The difference in echo time between M0 and the ASL series was corrected by a factor of",
+            "T2Star",
+            "T2* of tissue",
+        ),
+        ("Scale", "M0 was multiplied by the configured gain of", "", ""),
     ):
         own = [part for part in m0 if part[key] != 1]
         if own:

@@ -30,23 +30,23 @@ from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
 def anatomy(settings: Anatomy, template: Template) -> str:
     """How T1-weighted images were processed."""
-    origin = "" if template.t1w else " that nilearn distributes"
+    origin = "" if template.t1w else " (ICBM 2009a symmetric; Fonov et al. 2011; distributed with nilearn)"
     several = (
-        "Several T1-weighted images of one anatomy were aligned rigidly and averaged midway between them. "
+        "Repeated T1-weighted images of an anatomy were rigidly aligned to their midpoint and averaged. "
         if settings.t1w == "average"
-        else "Of several T1-weighted images of one anatomy the first was taken. "
+        else "Where an anatomy had several T1-weighted images, the first was used. "
     )
     shared = (
         "All scans of a participant share one anatomy."
         if settings.per == "participant"
-        else "Each session has an anatomy of its own, where it has a T1-weighted image."
+        else "Each session that has a T1-weighted image has its own anatomy."
     )
     return (
-        "The bias field of each T1-weighted image was estimated within the brain with N4 (Tustison et al. 2010; shrink "
-        f"factor {settings.bias.shrink}, at most {listed(settings.bias.iterations)} iterations), the brain being found by a neural "
-        f"network. {several}The brain was registered to the {template.space} template{origin} with "
-        f"{registered_by(settings.registration)}; template of {short(settings.registration.resolution)} mm). Shares of grey matter, "
-        "white matter and cerebrospinal fluid in each voxel were estimated with a mixture of normal distributions, the "
+        "The brain was extracted from each T1-weighted image with deepbet (Fisch et al. 2024). Intensity non-uniformity was "
+        f"corrected within the brain with N4 (Tustison et al. 2010; shrink factor {settings.bias.shrink}, at most "
+        f"{listed(settings.bias.iterations)} iterations). {several}The brain was registered to the {template.space} template{origin} "
+        f"with {registered_by(settings.registration)}; template resolution {short(settings.registration.resolution)} mm). Fractions "
+        "of grey matter, white matter and cerebrospinal fluid in each voxel were estimated by a Gaussian mixture model with the "
         f"template's tissue maps as priors and a Markov random field. {shared}"
     )
 
@@ -69,11 +69,11 @@ def iterations(text: str) -> str:
 def quality(rules: QualityRules) -> str:
     """How quality was judged."""
     return (
-        "Each scan was rated by the quality evaluation index (Dolui et al. 2024), the spatial coefficient of variation "
-        "(Mutsaerts et al. 2017), CBF in grey and white matter, the share of negative and of high values, temporal "
-        "signal-to-noise ratio and perfusion signal over its standard error, framewise displacement and DVARS (Power et al. "
-        "2012), overlap with the anatomy, coverage of the template's brain and correlation with its grey matter. Scans "
-        f"outside a band were flagged. {judgement.in_words(rules, rated=rules.ratings is not None)}"
+        "The quality of each scan was assessed by the quality evaluation index (Dolui et al. 2024), the spatial coefficient of "
+        "variation (Mutsaerts et al. 2017), CBF in grey and white matter, the proportions of negative and of implausibly high "
+        "values in grey matter, temporal signal-to-noise ratio, the perfusion signal relative to its standard error, framewise "
+        "displacement and DVARS (Power et al. 2012), overlap with the anatomy, coverage of the template's brain and correlation "
+        f"with its grey matter. Scans with a measure outside its acceptance range were flagged. {judgement.in_words(rules, rated=rules.ratings is not None)}"
     )
 
 
@@ -87,7 +87,7 @@ def contrasts(declared: Mapping[str, Contrast]) -> str | None:
         if words := relative_cbf.sentence(contrast):
             by_scaling.setdefault(words, []).append(plain(name))
     relative = [f" Relative CBF in {listed(names)}: {words}." for words, names in by_scaling.items()]
-    return f"Contrasts of the conditions' CBF maps, at each visit: {'; '.join(parts)}.{''.join(relative)}"
+    return f"Contrasts of CBF maps were computed within each session: {'; '.join(parts)}.{''.join(relative)}"
 
 
 def weighted(weights: Mapping[str, float]) -> str:
@@ -121,7 +121,7 @@ def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str)
     readings: dict[tuple[str, str], list[str]] = {}
     for name in names:
         readings.setdefault((regions[name].statistic, regions[name].space), []).append(plain(name))
-    where = {"native": " (unsmoothed, in each scan's own space)", "template": " (smoothed, on the template)"}
+    where = {"native": " (unsmoothed, in the native space of each scan)", "template": " (smoothed, in template space)"}
     if all(space == "template" for _, space in readings):
         where["template"] = ""
     parts = [
@@ -134,9 +134,9 @@ def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str)
 def _family(settings: Craving, arms: Arms) -> str:
     """Which of the correlations with craving is a test."""
     if settings.family == "all":
-        return "All of them, and the comparisons of the arms, are one family of tests."
+        return "All of these correlations and the comparisons between the arms form one family of tests."
     words = families.words(settings.test, arms)
-    return f"One of them was declared as the test ({words}), in all regions together; the others describe."
+    return f"One of them was declared as the test ({words}), over all regions together; the others are descriptive."
 
 
 def craving(settings: Craving, arms: Arms) -> str:
@@ -146,14 +146,13 @@ def craving(settings: Craving, arms: Arms) -> str:
         for columns in (settings.before, settings.after)
     )
     return (
-        f"Cue-elicited craving is the rating after the cues ({after}) minus the one before "
-        f"({before}). Its change was tested within arms by paired t tests and between arms by Welch's test, in "
-        "participants with both sessions. In addition there are a mixed model with "
-        "a random intercept for each participant (REML, Kenward-Roger standard errors and degrees of freedom), to which "
-        "participants with one session contribute, and an analysis of covariance adjusted for the score at baseline, with "
-        "a residual variance for each arm. Ratings and cue types were compared by one contrast per participant for each term. "
-        "Whether the scores' variances are equal was tested between the arms by Breusch and Pagan's test in Koenker's form, "
-        "and between the sessions by Pitman and Morgan's."
+        f"Cue-elicited craving was the rating after the cues ({after}) minus the rating before them ({before}). Its change was "
+        "tested within arms by paired t tests and between arms by Welch's t test, in participants with both sessions. Two "
+        "further models were fitted: a linear mixed model with a random intercept per participant (REML; standard errors and "
+        "degrees of freedom of Kenward and Roger 1997), which includes participants with one session, and an analysis of "
+        "covariance adjusted for the baseline score with a residual variance for each arm. Ratings and cue types were compared "
+        "by one contrast per participant for each term. Equality of the scores' variances was tested between the arms by the "
+        "Breusch\u2013Pagan test (Koenker 1981) and between the sessions by the Pitman\u2013Morgan test."
     )
 
 
@@ -161,22 +160,25 @@ def relations(settings: Craving, arms: Arms, regions: Mapping[str, Region]) -> s
     """How craving was related to regional perfusion."""
     text = (
         f"{regional(regions, settings.rois, settings.contrast or '')} was correlated with cue-elicited "
-        "craving: Pearson, Spearman and percentage bend, over both arms adjusted for arm and within arms, p by "
-        f"permutation within arms; Pearson intervals by Fisher's z (over both arms with variances of each arm's own), the "
-        f"others' by the BCa bootstrap. {_family(settings, arms)} The "
-        "p of the family are corrected by Holm's and by Benjamini and Hochberg's method and by the permutation "
-        "distribution of its largest |r|. The arms' slopes were compared by their interaction, with a "
-        "residual variance for each arm."
+        "craving (Pearson, Spearman and percentage-bend correlations), over both arms with adjustment for arm and within each "
+        "arm. P values are from permutation within arms; confidence intervals of Pearson correlations are from Fisher's z (over "
+        "both arms with a variance for each), those of the others from the BCa bootstrap. "
+        f"{_family(settings, arms)} P values of the family were corrected by Holm's method, by the method of Benjamini and "
+        "Hochberg (1995) and by the permutation distribution of the largest |r|. The arms' slopes were compared by their "
+        "interaction, with a residual variance for each arm."
     )
     if any(regions[name].analysis and regions[name].space != "native" for name in settings.rois):
         text += (
-            " A region that is a cluster of these data was read a second time, in each participant from the cluster "
-            "found again without them."
+            " Regions defined by a cluster of these data were also evaluated by leave-one-out: for each participant, CBF was read "
+            "from the cluster obtained without that participant."
         )
     return text
 
 
-MEDIATION = "An exploratory mediation (least squares, bootstrap within arms) followed the regions named in its table."
+MEDIATION = (
+    "Mediation of the effect on craving by the regions in the table was explored by least squares, with bootstrap intervals "
+    "resampled within arms."
+)
 
 
 def software(versions: Mapping[str, str]) -> str | None:

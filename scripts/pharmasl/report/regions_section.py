@@ -119,16 +119,20 @@ def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | N
     )
 
 
+def _cited(atlas: str) -> str:
+    """The reference of the atlas that comes with the workflow; of another it is not known here."""
+    return " (Rolls et al. 2020)" if atlas.startswith("AAL3") else ""
+
+
 def method(settings: Settings) -> str:
     """How regions and parcels were tested, as a paragraph of methods."""
     atlas, number = PurePath(settings.atlas.labels).stem, len(settings.rois)
     declared = f"{count(number, 'declared region')} and in " if number else ""
     return (
-        f"Each analysis' model was also fitted, by ordinary least squares or as the mixed model that it is, in {declared}every parcel "
-        f"of the atlas {atlas}, to the mean CBF of the voxels covered (no value where less than "
-        f"{100 * settings.minimum_roi_coverage:g}{HARD}% of a region is covered). p were corrected over the regions, and over the "
-        "parcels, by the largest statistic in the relabellings of the maps; a region that the same data had chosen was described "
-        "without p."
+        f"The model of each analysis was also fitted to mean CBF in {declared}every parcel of the atlas {atlas}{_cited(atlas)}, over "
+        f"the voxels that the scans cover (missing where they cover less than {100 * settings.minimum_roi_coverage:g}{HARD}% of a "
+        "region). P values were corrected over the declared regions, and separately over the parcels, by the distribution of the "
+        "largest statistic in the same relabellings. Regions selected by the same data are reported without p."
     )
 
 

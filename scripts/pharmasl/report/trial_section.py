@@ -14,12 +14,12 @@ from pharmasl.study.settings import Primary
 
 CORRECTIONS = {
     "holm": "Holm's step-down method",
-    "sequence": "the fixed sequence, each at the full level until the first that is not shown",
-    "joint": "the step-down least p over the relabellings that the analyses have in common",
+    "sequence": "testing in a fixed sequence, each at the full level until one is not significant",
+    "joint": "the step-down minimum p over the relabellings that the analyses share",
 }
 UNDECLARED = (
-    "No primary answer was declared: this study is exploratory. Each analysis has its own error rate, no answer decides the "
-    "trial, and what is found is to be confirmed by another."
+    "No primary answer was declared, so this study is exploratory: each analysis controls its own error rate only, and its findings "
+    "need confirmation in another study."
 )
 
 
@@ -51,7 +51,7 @@ def name_in_words(name: str) -> str:
 
 def _with_p(row: Row) -> str:
     p = p_words(row["p_corrected"])
-    own = "" if row["p"] == row["p_corrected"] else f" ({p_words(row['p'])} by itself)"
+    own = "" if row["p"] == row["p_corrected"] else f" (unadjusted {p_words(row['p'])})"
     return f"{name_in_words(row['answer'])}, {p}{own}"
 
 
@@ -74,27 +74,33 @@ def sentences(rows: Sequence[Row]) -> list[str]:
     """
     first = [row for row in rows if row["role"] == primary.PRIMARY]
     alpha, correction = float(first[0]["alpha"]), first[0]["correction"]
-    how = f"at family-wise error {alpha:g} over {count(len(first), 'primary answer')}"
-    how += f", by {CORRECTIONS[correction]}" if len(first) > 1 else ""
+    several = len(first) > 1
+    how = f"at a level of {alpha:g}"
+    if several:
+        how = f"after correction over {len(first)} primary answers ({CORRECTIONS[correction]}; family-wise error rate {alpha:g})"
     shown = [row for row in first if row["significant"] == "yes"]
     failed = [row for row in first if row["p_corrected"] is None or row["status"] != answers.ANSWERED]
     not_shown = [row for row in first if row not in shown and row not in failed]
     text = []
     if shown:
-        text.append(f"The trial shows, {how}: {'; '.join(map(_with_p, shown))}.")
+        text.append(f"Significant {how}: {'; '.join(map(_with_p, shown))}.")
     elif not_shown:
-        text.append(f"The trial shows none of its primary answers, {how}.")
+        text.append(
+            f"{'None of the primary answers was' if several else 'The primary answer was not'} significant {how}."
+        )
     else:
-        text.append(f"The trial could not answer what it rests on, {how}: it says nothing for or against an effect.")
+        text.append("No primary answer could be tested: the trial is evidence neither for nor against an effect.")
     if not_shown:
-        text.append(f"Not shown: {'; '.join(map(_with_p, not_shown))}. Absence of evidence is no evidence of absence.")
+        text.append(
+            f"Not significant: {'; '.join(map(_with_p, not_shown))}. Absence of evidence is not evidence of absence."
+        )
     if failed:
         reasons = "; ".join(f"{name_in_words(row['answer'])} ({_reason(row)})" for row in failed)
-        text.append(f"Not answered, and counted as not shown: {reasons}.")
+        text.append(f"Could not be tested, and counted as not significant: {reasons}.")
     second = [name_in_words(row["answer"]) for row in rows if row["role"] == primary.SECONDARY]
     text.append(
-        (f"Secondary, each at its own level and deciding nothing: {listed(second)}. " if second else "")
-        + "Everything else on this page is exploratory."
+        (f"Secondary, each tested at its own level: {listed(second)}. " if second else "")
+        + "All other results on this page are exploratory."
     )
     return text
 
@@ -108,28 +114,30 @@ def table(rows: Sequence[Row]) -> Table:
             row["test"] or NONE,
             p_value(row["p"]) if row["p"] is not None else MISSING,
             NONE if row["role"] != primary.PRIMARY else p_value(row["p_corrected"]),
-            {"yes": "shown", "no": "not shown", None: NONE}[row["significant"]],
+            {"yes": "significant", "no": "not significant", None: NONE}[row["significant"]],
             "" if row["status"] == answers.ANSWERED else row["status"],
         ]
         for row in rows
     ]
     marked = {k for k, row in enumerate(rows) if row["significant"] == "yes"}
-    heads = ["Answer", "Role", "Test", "p by itself", "p corrected", "Verdict", "Note"]
-    return Table("The declared answers; those shown in bold", heads, cells, {0, 1, 2, 5, 6}, marked)
+    heads = ["Answer", "Role", "Test", "p unadjusted", "p adjusted", "Result", "Note"]
+    return Table("The declared answers (bold: significant after correction)", heads, cells, {0, 1, 2, 5, 6}, marked)
 
 
 def method(declared: Primary | None) -> str:
     """What was declared, for the methods' text."""
     if declared is None:
-        return "No primary answer was declared; all analyses are exploratory, each at its own error rate."
+        return (
+            "No primary answer was declared; all analyses are exploratory, and each controls its own error rate only."
+        )
     first, second = (list(map(name_in_words, names)) for names in (declared.answers, declared.secondary))
-    text = f"The trial rests on {count(len(first), 'answer')} declared in the configuration: {listed(first)}"
+    text = f"{count(len(first), 'primary answer was', 'primary answers were')} declared in the configuration: {listed(first)}"
     if len(first) > 1:
-        text += f", corrected together by {CORRECTIONS[declared.correction]} at family-wise error {declared.alpha:g}"
+        text += f", corrected for multiplicity by {CORRECTIONS[declared.correction]} at a family-wise error rate of {declared.alpha:g}"
     else:
-        text += f", tested at {declared.alpha:g}"
-    support = f" Secondary answers, {listed(second)}, are reported at their own level." if second else ""
-    return f"{text}; what could not be answered counts as not shown.{support} All others are exploratory."
+        text += f", tested at a level of {declared.alpha:g}"
+    support = f" Secondary answers ({listed(second)}) are each tested at their own level." if second else ""
+    return f"{text}. An answer that could not be tested counts as not significant.{support} All others are exploratory."
 
 
 def section(verdict: FilePath | None) -> TrialSection:
@@ -141,8 +149,8 @@ def section(verdict: FilePath | None) -> TrialSection:
     lines = {}
     for row in first if len(first) > 1 else []:
         if row["p_corrected"] is not None:
-            shown = "shown" if row["significant"] == "yes" else "not shown"
+            shown = "significant" if row["significant"] == "yes" else "not significant"
             lines[row["answer"]] = (
-                f"In the verdict of the trial, corrected over {len(first)} primary answers: {p_words(row['p_corrected'])}, {shown}."
+                f"Corrected over the {len(first)} primary answers of the trial: {p_words(row['p_corrected'])}, {shown}."
             )
     return TrialSection(sentences(rows), table(rows), lines)

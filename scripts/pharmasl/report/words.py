@@ -59,10 +59,10 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def listed(items: Iterable[str | int]) -> str:
-    """Words in a row: "a, b and c"; "none" without any."""
+def listed(items: Iterable[str | int], last: str = "and") -> str:
+    """Words in a row: "a, b and c", with another word before the last where that is named; "none" without any."""
     words = [str(item) for item in items]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else "none"
 
 
 def plain(name: str) -> str:

@@ -124,7 +124,7 @@ class EffectKind:
             contrast=inference["contrast"],
             arm=arm,
             on_arm=f" on {arm}" if arm else "",
-            pair=" against ".join(inference.get("pair") or []),
+            pair=" versus ".join(inference.get("pair") or []),
             predictor=inference.get("predictor"),
             seed=seed["roi"].replace("_", " ") if seed else None,
             seed_contrast=seed["contrast"] if seed else None,
@@ -151,7 +151,7 @@ class EffectKind:
             first=first,
             second=second,
             arm=arm,
-            held=f"on {arm}" if arm else "arm held fixed",
+            held=f"on {arm}" if arm else "adjusted for arm",
             predictor=inference.get("predictor"),
         )
 
@@ -164,11 +164,11 @@ _EVERY = (
         formula="change ~ arm",
         test="arm",
         meaning=(
-            "Group-by-time interaction estimated on within-person differences: (followup - baseline) of the treatment arm "
-            "minus that of the control arm"
+            "Group-by-time interaction: the change (follow-up minus baseline) in the treatment arm minus the change in the "
+            "control arm, estimated from within-person changes"
         ),
-        heading="Group-by-time interaction of CBF ({contrast})",
-        sentence=f"the change of CBF was on average {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        heading="Group-by-time interaction in CBF ({contrast})",
+        sentence=f"the mean change in CBF was {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
         methods=(DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL),
         one_column=True,
     ),
@@ -176,9 +176,9 @@ _EVERY = (
         name="between_arms",
         formula="change ~ 0 + arm",
         test="first arm - second arm",
-        meaning="Difference of two arms' changes (followup - baseline), all arms in the model",
-        heading="Change of CBF ({contrast}): {pair}",
-        sentence=f"the change of CBF was on average {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        meaning="Difference between two arms in the change (follow-up minus baseline), estimated with all arms in the model",
+        heading="Change in CBF ({contrast}): {pair}",
+        sentence=f"the mean change in CBF was {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
         needs=("pair",),
         all_arms=True,
     ),
@@ -187,9 +187,9 @@ _EVERY = (
         formula="change ~ 1",
         test="1",
         exchange=FLIP,
-        meaning="Mean change (followup - baseline) within one arm; no comparison with another",
-        heading="Change of CBF ({contrast}) on {arm}",
-        sentence=f"CBF on {{arm}} was on average {{size}} {_CBF} {{higher}} at follow-up than at baseline",
+        meaning="Mean change (follow-up minus baseline) within one arm, not compared with another arm",
+        heading="Change in CBF ({contrast}) on {arm}",
+        sentence=f"mean CBF on {{arm}} was {{size}} {_CBF} {{higher}} at follow-up than at baseline",
         needs=("arm",),
     ),
     EffectKind(
@@ -197,18 +197,18 @@ _EVERY = (
         outcome=BASELINE,
         formula="baseline ~ arm",
         test="arm",
-        meaning="Difference of the arms at baseline; in a randomised trial it is chance",
-        heading="Arms at baseline: CBF ({contrast})",
-        sentence=f"CBF at baseline was on average {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        meaning="Difference between the arms at baseline; after proper randomisation any difference is due to chance",
+        heading="CBF at baseline ({contrast}), by arm",
+        sentence=f"mean CBF at baseline was {{size}} {_CBF} {{higher}} in the {{first}} arm than in the {{second}} arm",
     ),
     EffectKind(
         name="regression",
         formula="change ~ predictor + arm",
         test="predictor",
         unit=f"{_CBF} per unit of the predictor",
-        meaning="Slope of a participant's change (followup - baseline) on a predictor",
-        heading="Change of CBF ({contrast}) with {predictor}{on_arm}",
-        sentence=f"the change of CBF was {{size}} {_CBF} {{higher}} for each unit of {{predictor}}",
+        meaning="Slope of the change (follow-up minus baseline) on a predictor, across participants",
+        heading="Change in CBF ({contrast}) with {predictor}{on_arm}",
+        sentence=f"the change in CBF was {{size}} {_CBF} {{higher}} per unit of {{predictor}}",
         needs=("predictor",),
         takes=("arm",),
         all_arms=True,
@@ -220,13 +220,13 @@ _EVERY = (
         formula="change ~ seed_change + arm",
         test="seed_change",
         unit=_SLOPE_ON_SEED,
-        meaning="Slope of a participant's change on the same person's change of the seed region, arm held fixed",
+        meaning="Slope of the change in CBF on the same participant's change in the seed region, adjusted for arm",
         meaning_within_arm=(
-            "Slope of a participant's change on the same person's change of the seed region, within one arm; no comparison "
-            "with another"
+            "Slope of the change in CBF on the same participant's change in the seed region within one arm, not compared "
+            "with another arm"
         ),
-        heading="Change of CBF ({contrast}) with the change of {seed} ({seed_contrast}){on_arm}",
-        sentence=f"CBF {{rose}} by {{size}} {_CBF} for each {_CBF} by which the seed rose, {{held}}",
+        heading="Change in CBF ({contrast}) with change in {seed} ({seed_contrast}){on_arm}",
+        sentence=f"CBF {{rose}} by {{size}} {_CBF} for each rise of 1 {_CBF} in the seed region, {{held}}",
         needs=("seed",),
         takes=("arm",),
         is_slope=True,
@@ -238,10 +238,10 @@ _EVERY = (
         test="seed_change:arm",
         unit=_SLOPE_ON_SEED,
         meaning=(
-            "Difference between the arms of the slopes of a participant's change on the same person's change of the seed region"
+            "Difference between the arms in the slope of the change in CBF on the same participant's change in the seed region"
         ),
-        heading="Change of CBF ({contrast}) with the change of {seed} ({seed_contrast}), by arm",
-        sentence="the slope on the seed's change was {size} {higher} on {first} than on {second}",
+        heading="Change in CBF ({contrast}) with change in {seed} ({seed_contrast}), by arm",
+        sentence="the slope on the change in the seed region was {size} {higher} on {first} than on {second}",
         needs=("seed",),
         is_slope=True,
         one_column=True,
@@ -253,10 +253,10 @@ KINDS: Mapping[str, EffectKind] = MappingProxyType({kind.name: kind for kind in 
 # The name of an effect that a formula defines.
 FORMULA = "formula"
 _OUTCOMES = {
-    CHANGE: "the change of CBF",
+    CHANGE: "the change in CBF",
     FOLLOWUP: "CBF at follow-up",
     BASELINE: "CBF at baseline",
-    CBF: "CBF of all sessions",
+    CBF: "CBF over all sessions",
 }
 
 
@@ -287,7 +287,7 @@ def of_formula(
         Several effects are tested together.
     """
     words, shown, written = _OUTCOMES[outcome], _literal(test), _literal(formula)
-    held = ", given each voxel's own baseline" if takes_baseline else ""
+    held = ", adjusted for each voxel's own baseline" if takes_baseline else ""
     return EffectKind(
         name=FORMULA,
         outcome=outcome,
@@ -295,7 +295,7 @@ def of_formula(
         test=test,
         exchange=exchange,
         unit=f"{_CBF} per unit of the term" if is_slope else _CBF,
-        meaning=f"Effect of {test} on {words}" + (" (followup - baseline)" if outcome == CHANGE else ""),
+        meaning=f"Effect of {test} on {words}" + (" (follow-up minus baseline)" if outcome == CHANGE else ""),
         # Several models may test one effect: the heading tells them apart.
         heading=f"{_upper(words.removeprefix('the '))} ({{contrast}}): {shown}; {written}",
         sentence=_sentence(words, shown, is_joint=is_joint) + held,
@@ -322,20 +322,25 @@ _DIFFERENCE = re.compile(r"([^-+(),;]+) - ([^-+(),;]+)(, (?:averaged|at) [^;]*)?
 _SLOPE = re.compile(r"slope on ([^();]+?)(, at [^;]*)?")
 
 
+def _mean(outcome: str) -> str:
+    """The mean of an outcome, in words: "the mean change in CBF"."""
+    return f"the mean {outcome.removeprefix('the ')}" if outcome.startswith("the ") else f"mean {outcome}"
+
+
 def _sentence(outcome: str, test: str, *, is_joint: bool) -> str:
     """What was found of a test, as a template of :meth:`EffectKind.finding`."""
     if is_joint:
         effects = test.replace(", together", "")
-        return f"the effects on {outcome} ({effects}) were not all 0; their root mean square over the participants was {{size}} {_CBF}"
+        return f"the effects on {outcome} ({effects}) were not all zero; their root mean square over participants was {{size}} {_CBF}"
     if match := _DIFFERENCE.fullmatch(test):
         first, second, over = match.groups(default="")
-        return f"{outcome} was on average {{size}} {_CBF} {{higher}} for {first} than for {second}{over}"
+        return f"{_mean(outcome)} was {{size}} {_CBF} {{higher}} for {first} than for {second}{over}"
     if match := _SLOPE.fullmatch(test):
         term, at = match.groups(default="")
-        return f"{outcome} was {{size}} {_CBF} {{higher}} for each unit of {term}{at}"
+        return f"{outcome} was {{size}} {_CBF} {{higher}} per unit of {term}{at}"
     if test == "mean":
-        return f"{outcome} was on average {{size}} {_CBF} {{higher}} than 0"
-    return f"the effect {test} on {outcome} was {{size}} {_CBF} {{higher}} than 0"
+        return f"{_mean(outcome)} was {{size}} {_CBF} {{higher}} than zero"
+    return f"the effect {test} on {outcome} was {{size}} {_CBF} {{higher}} than zero"
 
 
 def of_block(inference: Mapping[str, Any]) -> EffectKind:

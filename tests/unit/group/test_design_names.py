@@ -111,6 +111,6 @@ def test_formulas_with_a_row_per_scan():
     columns = ["intercept", "drug[active]", "period[2]", "sequence[BA]"]
     crossover = scans(columns, columns[1:2], np.column_stack([np.ones(12), drug, session, first]))
     assert design_names.name_of(crossover) == (
-        "Crossover: drug within participants, periods held fixed, a random intercept for each participant; "
-        "carry-over is a difference between sequences"
+        "Crossover: drug within participants, adjusted for period, a random intercept for each participant; "
+        "carry-over appears as a difference between sequences"
     )

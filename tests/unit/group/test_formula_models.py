@@ -194,20 +194,20 @@ def test_what_cannot_be_estimated(model, test, says):
         (
             "followup ~ arm + baseline",
             "arm",
-            "CBF at follow-up was on average 3.2 mL/100 g/min higher for baclofen than for placebo, given each voxel's own baseline",
+            "mean CBF at follow-up was 3.2 mL/100 g/min higher for baclofen than for placebo, adjusted for each voxel's own baseline",
         ),
-        ("change ~ age + arm", "age", "the change of CBF was 3.21 mL/100 g/min higher for each unit of age"),
+        ("change ~ age + arm", "age", "the change in CBF was 3.21 mL/100 g/min higher per unit of age"),
         (
             "change ~ arm",
             "arm",
-            "the change of CBF was on average 3.2 mL/100 g/min higher for baclofen than for placebo",
+            "the mean change in CBF was 3.2 mL/100 g/min higher for baclofen than for placebo",
         ),
         (
             "change ~ arm * sex",
             "arm:sex",
-            "the effect (baclofen - placebo) x (M - F) on the change of CBF was 3.2 mL/100 g/min higher than 0",
+            "the effect (baclofen - placebo) x (M - F) on the change in CBF was 3.2 mL/100 g/min higher than zero",
         ),
-        ("change ~ 1", "1", "the change of CBF was on average 3.2 mL/100 g/min higher than 0"),
+        ("change ~ 1", "1", "the mean change in CBF was 3.2 mL/100 g/min higher than zero"),
     ],
 )
 def test_what_was_found_is_a_clause_that_names_the_levels(model, test, says):
@@ -224,7 +224,7 @@ def test_of_several_effects_the_clause_names_all():
     built = _build(_analysis("change ~ arm", "arm"))
     block = {"contrast": "rest", "arms": THREE, "effect": definitions.effect(built.kind, None)}
     clause = effect_kinds.of_block(block).finding(block, size=3.21, positive=True)
-    assert "(baclofen - placebo; low - placebo) were not all 0" in clause
+    assert "(baclofen - placebo; low - placebo) were not all zero" in clause
 
 
 @pytest.mark.parametrize(

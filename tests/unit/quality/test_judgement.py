@@ -79,9 +79,10 @@ def test_a_rule_that_could_never_exclude_is_refused():
 def test_the_rule_in_words():
     rule = rules(exclude=["fd_mean", "qei"], exclude_implausible=False)
     assert judgement.in_words(rule) == (
-        "A scan was excluded if named in the configuration, or if fewer than 2 repeats were usable (or its only one was "
-        "not), or if its registration was not accepted, or if mean framewise displacement lay outside its band, or if "
-        "quality evaluation index lay outside its band, unless accepted by name in the configuration, with a reason."
+        "A scan was excluded if it was named in the configuration, or if fewer than 2 repeats were usable (of a scan acquired as "
+        "one repeat, none), or if its registration was not accepted, or if mean framewise displacement was outside its "
+        "acceptance range, or if quality evaluation index was outside its acceptance range, unless the configuration accepts "
+        "it by name and with a reason."
     )
     assert f"or if {implausible.in_words()}, unless" in judgement.in_words(rules())
 

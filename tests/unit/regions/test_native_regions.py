@@ -246,8 +246,8 @@ def test_the_methods_say_in_which_space_each_region_was_read():
     regions = complete_settings.study(rois=rois).rois
     assert methods_section.regional(regions, ["left_insula"], "cue") == "Mean CBF (cue) of left insula"
     assert methods_section.regional(regions, ["left_insula", "vmpfc"], "cue") == (
-        "Mean CBF (cue) of left insula (smoothed, on the template) and median CBF (cue) of vmpfc (unsmoothed, in each "
-        "scan's own space)"
+        "Mean CBF (cue) of left insula (smoothed, in template space) and median CBF (cue) of vmpfc (unsmoothed, in the "
+        "native space of each scan)"
     )
 
 

@@ -67,10 +67,10 @@ def findings(folder, **effect):
 def test_a_formula_s_test_in_coefficients_coding_and_maps(tmp_path):
     said = dict(analysis_definitions._formula(findings(tmp_path)))
     assert said["Test, in coefficients"] == (
-        "low - placebo: arm[low]; high - placebo: arm[high]. Null hypothesis: all are 0; F with 2 and 38 degrees of freedom"
+        "low - placebo: arm[low]; high - placebo: arm[high]. Null hypothesis: all are zero; F with 2 and 38 degrees of freedom"
     )
     assert said["Coding"] == "arm: reference placebo, against it low, high. Centred at the mean: age"
-    assert said["Maps as regressors"].startswith("baseline and gm (12 voxels lost to it): each voxel's own value")
+    assert said["Maps as regressors"].startswith("baseline and gm (which excludes 12 voxels): the value at each voxel")
     assert "Random effects" not in said
 
 

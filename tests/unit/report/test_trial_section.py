@@ -19,19 +19,20 @@ def words(*rows):
 
 def test_a_single_primary_answer_needs_no_correction():
     assert words(row("rest", "0.03", "0.03")) == [
-        "The trial shows, at family-wise error 0.05 over 1 primary answer: rest, p = 0.03.",
-        "Everything else on this page is exploratory.",
+        "Significant at a level of 0.05: rest, p = 0.03.",
+        "All other results on this page are exploratory.",
     ]
 
 
 def test_what_is_not_shown_is_not_told_as_absent():
     told = words(row("rest", "0.03", "0.06"), row("craving", "0.2", "0.2"))
-    assert told[0].startswith(
-        "The trial shows none of its primary answers, at family-wise error 0.05 over 2 primary answers"
+    assert told[0] == (
+        "None of the primary answers was significant after correction over 2 primary answers (Holm's step-down method; "
+        "family-wise error rate 0.05)."
     )
     assert told[1] == (
-        "Not shown: rest, p = 0.06 (p = 0.03 by itself); cue-elicited craving, p = 0.2. Absence of evidence is no evidence "
-        "of absence."
+        "Not significant: rest, p = 0.06 (unadjusted p = 0.03); cue-elicited craving, p = 0.2. Absence of evidence is not "
+        "evidence of absence."
     )
 
 
@@ -40,8 +41,8 @@ def test_what_could_not_be_answered_is_said_apart_and_never_told_as_absence(stat
     told = words(
         row("rest", "0.4", None if "not run" in status else "0.6", status=status), row("craving", "0.01", "0.02")
     )
-    assert told[0].endswith("cue-elicited craving, p = 0.02 (p = 0.01 by itself).")
-    assert told[1] == f"Not answered, and counted as not shown: rest ({status.removeprefix('not run: ')})."
+    assert told[0].endswith("cue-elicited craving, p = 0.02 (unadjusted p = 0.01).")
+    assert told[1] == f"Could not be tested, and counted as not significant: rest ({status.removeprefix('not run: ')})."
     assert "Absence" not in " ".join(told)
 
 
@@ -49,18 +50,17 @@ def test_a_trial_that_could_answer_nothing_says_that_first():
     told = words(
         row("rest", None, None, status="not run: no scans"), row("craving", None, None, status="not answered: flat")
     )
-    assert told[0] == (
-        "The trial could not answer what it rests on, at family-wise error 0.05 over 2 primary answers, by Holm's step-down "
-        "method: it says nothing for or against an effect."
+    assert told[0] == "No primary answer could be tested: the trial is evidence neither for nor against an effect."
+    assert (
+        told[1] == "Could not be tested, and counted as not significant: rest (no scans); cue-elicited craving (flat)."
     )
-    assert told[1] == "Not answered, and counted as not shown: rest (no scans); cue-elicited craving (flat)."
 
 
 def test_the_table_and_the_lines_of_the_sections(tmp_path):
     rows = [row("rest", "0.03", "0.06"), row("craving.vmpfc", "0.02", None, role="secondary", significant=None)]
     table = trial_section.table(rows)
     assert [cells[0] for cells in table.rows] == ["rest", "vmpfc with craving"]
-    assert [cells[5] for cells in table.rows] == ["not shown", trial_section.NONE]
+    assert [cells[5] for cells in table.rows] == ["not significant", trial_section.NONE]
     assert trial_section.section(None).sentences == [trial_section.UNDECLARED]
 
 
@@ -68,13 +68,13 @@ def test_the_methods_say_what_was_declared():
     asked = {"answers": ["rest", "craving"], "correction": "joint", "alpha": 0.01, "secondary": ["craving.vmpfc"]}
     text = trial_section.method(settings.build(settings.Primary, asked))
     assert text.startswith(
-        "The trial rests on 2 answers declared in the configuration: rest and cue-elicited craving, corrected"
+        "2 primary answers were declared in the configuration: rest and cue-elicited craving, corrected for multiplicity by"
     )
-    assert "relabellings that the analyses have in common at family-wise error 0.01" in text
-    assert "Secondary answers, vmpfc with craving, are reported" in text
+    assert "relabellings that the analyses share at a family-wise error rate of 0.01" in text
+    assert "Secondary answers (vmpfc with craving) are each tested" in text
     one = trial_section.method(settings.build(settings.Primary, {**asked, "answers": ["rest"], "secondary": []}))
     assert one == (
-        "The trial rests on 1 answer declared in the configuration: rest, tested at 0.01; what could not be answered counts "
-        "as not shown. All others are exploratory."
+        "1 primary answer was declared in the configuration: rest, tested at a level of 0.01. An answer that could not be tested "
+        "counts as not significant. All others are exploratory."
     )
     assert "No primary answer was declared" in trial_section.method(None)

@@ -55,16 +55,16 @@ def test_headlines_and_findings_are_sentences_of_the_analysis():
         "predictor": "age",
         "seed": {"roi": "right_dlpfc", "contrast": "cue"},
     }
-    assert KINDS["association"].headline(inference) == "Change of CBF (rest) with the change of right dlpfc (cue)"
+    assert KINDS["association"].headline(inference) == "Change in CBF (rest) with change in right dlpfc (cue)"
     within = {**inference, "arm": "drug"}
     assert KINDS["association"].headline(within).endswith("right dlpfc (cue) on drug")
-    assert KINDS["regression"].headline(within) == "Change of CBF (rest) with age on drug"
+    assert KINDS["regression"].headline(within) == "Change in CBF (rest) with age on drug"
     assert KINDS["group_by_time"].finding(inference, size=-3.26, positive=False) == (
-        "the change of CBF was on average 3.3 mL/100 g/min lower on drug than on placebo"
+        "the mean change in CBF was 3.3 mL/100 g/min lower on drug than on placebo"
     )
     pair = {**inference, "pair": ["high", "low"]}
-    assert KINDS["between_arms"].headline(pair) == "Change of CBF (rest): high against low"
+    assert KINDS["between_arms"].headline(pair) == "Change in CBF (rest): high versus low"
     assert KINDS["between_arms"].finding(pair, size=3.26, positive=True).endswith("higher on high than on low")
     assert KINDS["association"].finding(within, size=0.5, positive=False) == (
-        "CBF fell by 0.50 mL/100 g/min for each mL/100 g/min by which the seed rose, on drug"
+        "CBF fell by 0.50 mL/100 g/min for each rise of 1 mL/100 g/min in the seed region, on drug"
     )

@@ -195,7 +195,7 @@ def test_an_unblinding_that_changes_one_key_rests_on_what_was_frozen(log):
     assert found.frozen == entries[1]
     assert found.changed_files == found.changed_settings == []
     text = " ".join(told.sentences(log))
-    assert "rests on what was frozen: neither code nor configuration has changed" in text
+    assert "uses the frozen workflow: neither code nor configuration has changed" in text
     assert entries[1]["code"][:16] in text
     assert entries[1]["time"][:10] in text
 
@@ -208,11 +208,11 @@ def test_what_changed_after_the_freeze_is_named(log):
     allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": True}, VERSIONS))
     allocation_log.record(log, now)
     text = " ".join(told.sentences(log))
-    assert "does not rest on what was frozen" in text
+    assert "does not use the frozen workflow" in text
     assert "1 file of the code (scripts/pharmasl/contrasts/contrast_maps.py)" in text
     assert "1 key of the configuration (perfusion.smoothing_fwhm)" in text
     # A sham run in between and the same state again are no change.
-    assert "since the unblinding" not in text
+    assert "Since unblinding" not in text
     allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": False}, VERSIONS))
     assert "changed 1 time since the unblinding" in " ".join(told.sentences(log))
 
