@@ -115,7 +115,14 @@ def inference(analysis, status="run"):
     block["verdict"] = decided.block()
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
     block["permutation"] = definitions.permutation(
-        SimpleNamespace(exchange="permute", outcome="change", maps=[], blocks=None, matrix=[[1.0, 1.0], [0.0, 1.0]], weights=[[1.0, 0.0]]),
+        SimpleNamespace(
+            exchange="permute",
+            outcome="change",
+            maps=[],
+            blocks=None,
+            matrix=[[1.0, 1.0], [0.0, 1.0]],
+            weights=[[1.0, 0.0]],
+        ),
         number=70,
         exhaustive=True,
         log10_distinct=1.85,

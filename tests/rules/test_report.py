@@ -101,7 +101,7 @@ def test_questions_stand_in_the_configured_order(whole):
         "1 Participants and scans",
         "2 Image quality",
         "3 Group-by-time interaction in CBF (rest)",
-        "4 Change of CBF (rest) with the change of cluster one (rest)",
+        "4 Change in CBF (rest) with change in cluster one (rest)",
         "5 Cue-elicited craving",
         "6 Regional perfusion and craving",
         "7 Methods",
@@ -176,10 +176,13 @@ def test_the_finding_is_told_with_sign_place_size_and_p(whole):
         "12 voxels are significant in every one, each by what decides it (family-wise p \u2264 0.05); the highest at "
         "(40, 36, \u22128)."
     ) in text
-    assert "Cluster extent, family-wise p \u2264 0.05; every other p of this analysis is secondary" in text
-    assert "Cluster extent decides, at 0.05 of family-wise error; the other statistics are secondary." in text
+    assert "Cluster extent, family-wise p \u2264 0.05; all other p values of this analysis are secondary" in text
+    assert (
+        "Significance is decided by cluster extent at a family-wise error of 0.05; the other statistics are secondary."
+        in text
+    )
     assert "Site one: a single person." in text
-    assert "smoothness 4.1 x 4.2 x 4.3 voxels, 44 resels; in doubt: rough" in text
+    assert "smoothness 4.1 x 4.2 x 4.3 voxels, 44 resels; caution: rough" in text
     assert "This analysis was not run: seed cluster_one has no values." in text
     assert f"most by {HOSTILE} (50)." in text
 
@@ -585,26 +588,26 @@ def test_the_verdict_of_the_trial_comes_first_and_every_answer_has_its_role(stud
     start = text.rindex("In short")  # its first place is the list of sections
     short = text[start : text.index("Participants and scans", start)]
     told = (
-        "The trial shows, at family-wise error 0.05 over 3 primary answers, by Holm's step-down method: rest interaction, "
-        "p = 0.036 (p = 0.012 by itself)."
+        "Significant after correction over 3 primary answers (Holm's step-down method; family-wise error rate 0.05): rest "
+        "interaction, p = 0.036 (unadjusted p = 0.012)."
     )
-    assert short.index("Of 3 primary answers, 1 is shown.") < short.index(
-        "Primary: shown Group-by-time interaction of CBF"
+    assert short.index("Of 3 primary answers, 1 was significant after correction.") < short.index(
+        "Primary: significant Group-by-time interaction in CBF"
     )
     assert "p = 0.036 (Holm, over 3 primary answers)" in short
-    assert short.index("Primary: not shown Cue-elicited craving") < short.index(
+    assert short.index("Primary: not significant Cue-elicited craving") < short.index(
         "Secondary Craving with CBF of the insula"
     )
-    assert "Primary: not shown Change of CBF (rest) with the change of cluster one" in short
+    assert "Primary: not significant Change in CBF (rest) with change in cluster one" in short
     assert told in text
-    assert "Not answered, and counted as not shown: seed link (no scans)." in text
-    assert "Secondary, each at its own level and deciding nothing: insula with craving." in text
+    assert "Could not be tested, and counted as not significant: seed link (no scans)." in text
+    assert "Secondary, each tested at its own level: insula with craving." in text
     assert page.headings[1][2:] == "The verdict of the trial" or "The verdict of the trial" in [
         h[2:] for h in page.headings
     ]
     assert "Primary analysis rest_interaction" in text
-    assert "In the verdict of the trial, corrected over 3 primary answers: p = 0.036, shown." in text
-    assert "corrected over 3 primary answers: p = 0.4, not shown." in text
+    assert "Corrected over the 3 primary answers of the trial: p = 0.036, significant." in text
+    assert "Corrected over the 3 primary answers of the trial: p = 0.4, not significant." in text
     assert "insula (rest, secondary)" in text
     assert "<u>test</u>" in text
 

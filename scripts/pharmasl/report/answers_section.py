@@ -224,8 +224,8 @@ def lead(rows: Sequence[Row]) -> str:
         return trial_section.UNDECLARED
     shown = sum(row["significant"] == "yes" for row in first)
     if len(first) == 1:
-        return f"The primary answer is {'shown' if shown else 'not shown'}."
-    return f"Of {len(first)} primary answers, {shown or 'none'} {'is' if shown < 2 else 'are'} shown."
+        return f"The primary answer was {'significant' if shown else 'not significant'}."
+    return f"Of {len(first)} primary answers, {shown or 'none'} {'was' if shown < 2 else 'were'} significant after correction."
 
 
 def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> AnswersSection:

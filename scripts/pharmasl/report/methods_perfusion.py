@@ -7,7 +7,7 @@ from typing import Any
 
 from pharmasl.files.tables import Row
 from pharmasl.perfusion import record
-from pharmasl.report import formulas
+from pharmasl.report import cbf_equations
 from pharmasl.report.participants_section import distinct
 from pharmasl.report.words import count, fixed, listed, short
 from pharmasl.study.settings import Perfusion
@@ -138,7 +138,7 @@ def _quantified(equation: str, own: Sequence[Sidecar]) -> str:
         model, _, fitted = equation.partition(" (")
         how = model.removeprefix("deltaM / M0 of all delays fitted by ")
         return f"The differences of all delays, over M0, were fitted by {how} ({scans}; {fitted.rstrip(')')}; {agreed(map(_cited, own))})."
-    return f"CBF was quantified by {formulas.of_equation(equation).name} ({scans}; {agreed(map(_cited, own))})."
+    return f"CBF was quantified by {cbf_equations.of_equation(equation).name} ({scans}; {agreed(map(_cited, own))})."
 
 
 def _method(correction: Sidecar) -> str:

@@ -216,7 +216,7 @@ def test_what_was_found_is_a_clause_that_names_the_levels(model, test, says):
     block = {"contrast": "rest", "arms": complete_settings.ARMS, "effect": definitions.effect(built.kind, None)}
     kind = effect_kinds.of_block(block)
     assert kind.finding(block, size=3.21, positive=True) == says
-    outcome = "CBF at follow-up" if model.startswith("followup") else "Change of CBF"
+    outcome = "CBF at follow-up" if model.startswith("followup") else "Change in CBF"
     assert kind.headline(block) == f"{outcome} (rest): {built.meaning}; {model}"
 
 

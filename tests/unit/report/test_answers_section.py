@@ -78,7 +78,7 @@ VALUES = [
 def test_an_analysis_says_what_each_arm_did_the_difference_its_interval_and_one_p(findings):
     text = words(answers_section.analysis("one", findings(CLUSTER), VALUES, Declared([])))
     assert text.startswith(
-        "In a cluster of 1.7 mL (left insula), the change of CBF was on average 7.0 mL/100 g/min higher on"
+        "In a cluster of 1.7 mL (left insula), the mean change in CBF was 7.0 mL/100 g/min higher on"
     )
     assert "(drug +5.0 and sham \u22122.0), 95 % CI 3.0 to 11.0; family-wise p = 0.002 by cluster extent." in text
     assert text.count("p = ") == 1
@@ -131,6 +131,6 @@ def test_primary_answers_come_first_and_are_counted():
         for name, role in (("a", "exploratory"), ("b", "secondary"), ("c", "primary"), ("d", "secondary"))
     ]
     assert [answer.anchor for answer in answers_section.in_order(given)] == ["c", "b", "d", "a"]
-    assert answers_section.lead(PAIR) == "Of 2 primary answers, 1 is shown."
-    assert answers_section.lead(PAIR[1:]) == "The primary answer is not shown."
+    assert answers_section.lead(PAIR) == "Of 2 primary answers, 1 was significant after correction."
+    assert answers_section.lead(PAIR[1:]) == "The primary answer was not significant."
     assert "exploratory" in answers_section.lead([])

@@ -214,12 +214,12 @@ def test_what_changed_after_the_freeze_is_named(log):
     # A sham run in between and the same state again are no change.
     assert "Since unblinding" not in text
     allocation_log.record(log, allocation_log.state({**SETTINGS, "blinded": False}, VERSIONS))
-    assert "changed 1 time since the unblinding" in " ".join(told.sentences(log))
+    assert "Since unblinding, code or configuration has changed 1 time" in " ".join(told.sentences(log))
 
 
 def test_a_trial_that_was_never_blinded_says_so(tmp_path):
     allocation_log.record(tmp_path / "log.json", allocation_log.state({**SETTINGS, "blinded": False}, VERSIONS))
-    assert "had not been run in this folder with a sham allocation" in " ".join(told.sentences(tmp_path / "log.json"))
+    assert "No blinded run preceded this analysis" in " ".join(told.sentences(tmp_path / "log.json"))
 
 
 def test_the_digest_covers_the_workflow():
