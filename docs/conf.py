@@ -106,6 +106,8 @@ def as_page(app, name, source):
     text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", link, text)
     # Drawn where the files are read on a forge; here the picture's own words.
     source[0] = text.replace("```mermaid", "```text")
+    if name == "example" and EXAMPLE.is_dir():
+        source[0] += '\nThe whole page: <a href="demo_report/index.html">open it</a>.\n'
 
 
 def with_example(app, error):
