@@ -146,6 +146,8 @@ rule report:
         analyses_figures=TARGETS.analysis_files(rules.group_figure.output.figure),
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
         analyses_values=TARGETS.analysis_files(rules.cluster_values.output.table),
+        # The page links to them.
+        analyses_maps=[path for file in rules.group_statistics.output for path in TARGETS.analysis_files(file)],
         analyses_changes=TARGETS.analysis_files(rules.group_figure.output.changes),
         analyses_viewers=TARGETS.analysis_files(rules.group_figure.output.viewer),
         # Where voxels lie, for the viewers.

@@ -105,7 +105,8 @@ def test_questions_stand_in_the_configured_order(whole):
         "5 Cue-elicited craving",
         "6 Regional perfusion and craving",
         "7 Methods",
-        "8 Provenance",
+        "8 Files",
+        "9 Provenance",
     ]
 
 
@@ -124,7 +125,7 @@ def test_the_page_needs_nothing_but_itself_and_links_to_files_that_exist(whole, 
             assert attributes["src"].startswith("data:image/"), tag
         if "href" in attributes:
             address = attributes["href"]
-            assert address.startswith(("#", "scans/")) or (study.here / unquote(address)).is_file(), address
+            assert address.startswith(("#", "scans/")) or (study.here / unquote(address)).exists(), address
         assert "srcset" not in attributes
         assert "url(" not in attributes.get("style", "")
     css = whole[whole.index("<style>") : whole.index("</style>")]
@@ -137,10 +138,10 @@ def test_links_lead_somewhere(whole):
     anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     links = {attributes["href"] for _, attributes in page.elements if "href" in attributes}
     targets = {link[1:] for link in links if link.startswith("#")}
-    assert len([link for link in links if link.startswith("scans/")]) == 16
+    assert len([link for link in links if link.startswith("scans/sub-")]) == 16
     labels = {a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a}
     assert targets | labels <= anchors
-    assert len(targets) == 10  # eight sections, what is in short, and the content
+    assert len(targets) == 11  # nine sections, what is in short, and the content
 
 
 def test_every_picture_has_words_and_every_table_a_caption(whole):
@@ -549,6 +550,7 @@ def test_a_single_scan_without_group_analyses(study):
         "Participants and scans",
         "Image quality",
         "Methods",
+        "Files",
         "Provenance",
     ]
     assert "Nothing was left out." in page.text

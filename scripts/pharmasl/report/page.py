@@ -22,6 +22,7 @@ from pharmasl.report import (
     baseline_section,
     craving_section,
     endpoints_section,
+    files_section,
     methods_section,
     participants_section,
     quality_section,
@@ -36,6 +37,7 @@ from pharmasl.report.answers_section import AnswersSection
 from pharmasl.report.baseline_section import BaselineTables
 from pharmasl.report.craving_section import CravingFiles, CravingSection
 from pharmasl.report.endpoints_section import EndpointFiles, EndpointSection
+from pharmasl.report.files_section import FileGroup
 from pharmasl.report.participants_section import ParticipantsSection, ParticipantTables
 from pharmasl.report.quality_section import QualitySection
 from pharmasl.report.regions_section import RegionsFiles
@@ -126,6 +128,7 @@ class Page:
         The template and the atlas that the viewers of all analyses share; empty without any.
     conjunctions, methods : sequence of str
         Sentences; paragraphs.
+    linked_files : sequence of FileGroup
     versions, state : Mapping
         As :class:`Provenance` has them.
     config : str
@@ -149,6 +152,7 @@ class Page:
     relations: RelationsSection | None
     sensitivity: SensitivitySection | None
     methods: list[str]
+    linked_files: list[FileGroup]
     versions: Mapping[str, str]
     state: Mapping[str, str]
     config: str
@@ -290,7 +294,7 @@ def _headings(trial: TrialSection, analyses: list[AnalysisSection], shown: Itera
     headings |= {"participants": "Participants and scans", "quality": "Image quality"}
     headings |= {f"analysis-{k}": section.heading for k, section in enumerate(analyses, start=1)}
     headings |= {anchor: OPTIONAL[anchor] for anchor in shown}
-    headings |= {"methods": "Methods", "provenance": "Provenance"}
+    headings |= {"methods": "Methods", "files": "Files", "provenance": "Provenance"}
     return {anchor: (number, heading) for number, (anchor, heading) in enumerate(headings.items(), start=1)}
 
 
@@ -353,6 +357,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         relations=relations,
         sensitivity=sensitivity,
         methods=methods,
+        linked_files=files_section.section(files, settings, [section.heading for section in analyses]),
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
         config=yaml.safe_dump(without_paths(dict(configuration)), sort_keys=False, allow_unicode=True, width=110),

@@ -27,6 +27,8 @@ class ReportFiles:
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
     analyses_values : sequence of path-like
         ``_desc-clusters_values.tsv``: each participant's values in the clusters.
+    analyses_maps : sequence of path-like
+        All that ``group_statistics`` wrote, of all analyses.
     analyses_changes : sequence of path-like
         Each participant's values in the clusters and regions, a piece of HTML.
     analyses_viewers : sequence of path-like
@@ -73,6 +75,7 @@ class ReportFiles:
     analyses_figures: Sequence[FilePath]
     analyses_designs: Sequence[FilePath]
     analyses_values: Sequence[FilePath]
+    analyses_maps: Sequence[FilePath]
     analyses_changes: Sequence[FilePath]
     analyses_viewers: Sequence[FilePath]
     reference: FilePath | None
