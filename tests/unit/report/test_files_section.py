@@ -24,7 +24,7 @@ def test_every_file_is_linked_once_with_what_it_is():
     settings = SimpleNamespace(analyses={"one": None, "one_more": None})
     whole, one, more = files_section.section(files, settings, ["First", "Second"])
     assert [file.path for file in whole.files] == ["r/study/scans.tsv"]
-    assert [(file.path, file.words) for file in one.files[:2]] == [
+    assert [(str(file.path), file.words) for file in one.files[:2]] == [
         ("r/group/one/one_clusters.tsv", "Clusters and their peaks"),
         ("r/group/one/one_stat-t_statmap.nii.gz", "Map of the test statistic"),
     ]
