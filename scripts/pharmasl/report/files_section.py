@@ -96,11 +96,11 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
 
 def _of_study(files: ReportFiles) -> Iterator[LinkedFile]:
     for field, words in _STUDY:
-        for path in _each(getattr(files, field)):
+        for path in _as_sequence(getattr(files, field)):
             yield LinkedFile(path, upper(words))
 
 
-def _each(paths: FilePath | Sequence[FilePath] | None) -> Iterable[FilePath]:
+def _as_sequence(paths: FilePath | Sequence[FilePath] | None) -> Iterable[FilePath]:
     if paths is None:
         return ()
     return paths if isinstance(paths, list | tuple) else (paths,)

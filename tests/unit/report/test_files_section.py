@@ -7,11 +7,11 @@ from pharmasl.report import files_section, templates
 from pharmasl.report.report_files import ReportFiles
 
 
-def study(**given):
+def study(**changes):
     names = [field.name for field in dataclasses.fields(ReportFiles)]
     nothing = dict.fromkeys(names, ())
     single = dict.fromkeys(("participant_flow", "trial_verdict", "craving_scores", "craving_model", "seed_slopes"))
-    return ReportFiles(**{**nothing, **single, "scans": "r/study/scans.tsv", **given})
+    return ReportFiles(**{**nothing, **single, "scans": "r/study/scans.tsv", **changes})
 
 
 def test_every_file_is_linked_once_with_what_it_is():
