@@ -1,5 +1,6 @@
 """The handler of Snakemake's log: hands its records to :mod:`pharmasl.workflow.run_log`."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -60,11 +61,14 @@ class LogHandler(LogHandlerBase):
 
     def emit(self, record: LogRecord) -> None:
         """Take a record."""
-        if self._full:
-            self._full.handle(record)
         try:
+            if self._full:
+                self._full.handle(record)
             event = getattr(record, "event", None)
             self._log.take(event and str(event), record.levelno, record.getMessage(), record.__dict__)
+        except BrokenPipeError:
+            # Somebody read the first lines alone; the run goes on.
+            pass
         except Exception:
             self.handleError(record)
 
@@ -73,7 +77,8 @@ class LogHandler(LogHandlerBase):
         if sys.exc_info()[0] is KeyboardInterrupt:
             self._log.interrupt()
         LogHandler.stopped = LogHandler.stopped or self._log.interrupted
-        self._log.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._log.close()
         super().close()
 
     writes_to_stream = property(lambda self: True)

@@ -58,7 +58,7 @@ def screen_for(stream: TextIO, color: bool, began: float, clock: Callable[[], fl
     """
     terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if terminal and importlib.util.find_spec("rich"):
-        own = os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8", errors="replace")
+        own = os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
         return LiveScreen(own, color, began, clock, catch=True)
     return PlainScreen(stream, began, clock)
 
