@@ -59,6 +59,7 @@ rule region_figure:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
+        labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("region_figure"),
     message:
@@ -91,6 +92,7 @@ rule craving_figure:
         craving=TARGETS.craving_settings("test", "rois", "contrast"),
         sessions=SESSIONS,
         arms=ARMS,
+        labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("craving_figure"),
     message:
@@ -119,6 +121,7 @@ rule endpoint_figure:
     params:
         label=per("endpoint", TARGETS.endpoint_label),
         arms=ARMS,
+        labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("endpoint_figure"),
     message:

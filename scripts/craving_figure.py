@@ -2,6 +2,7 @@
 
 from pharmasl.figures import craving_plot, relations_plot
 from pharmasl.study import settings
+from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 
 
@@ -10,8 +11,9 @@ def main(snakemake):
     source, params = snakemake.input, snakemake.params
     arms = settings.build(settings.Arms, params.arms)
     sessions = settings.build(settings.Sessions, params.sessions)
-    craving_plot.scores(snakemake.output.craving, source.scores, arms, sessions)
-    craving_plot.diagnostics(snakemake.output.diagnostics, source.influence, arms)
+    labels = settings.build(Labels, params.labels)
+    craving_plot.scores(snakemake.output.craving, source.scores, arms, sessions, labels)
+    craving_plot.diagnostics(snakemake.output.diagnostics, source.influence, arms, labels)
     for path in snakemake.output.roi:
         relations = relations_plot.Relations(
             rois=params.craving["rois"],
@@ -21,7 +23,7 @@ def main(snakemake):
         files = relations_plot.RelationFiles(
             scores=source.scores, values=source["values"], correlations=source.roi_craving[0]
         )
-        relations_plot.draw(path, files, relations, arms, sessions)
+        relations_plot.draw(path, files, relations, arms, sessions, labels)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from pharmasl.figures import endpoint_plot
 from pharmasl.study import settings
+from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 
 
@@ -12,6 +13,7 @@ def main(snakemake):
         endpoint_plot.EndpointFiles(scores=source.scores, model=source.model, sensitivity=source.sensitivity),
         arms=settings.build(settings.Arms, params.arms),
         label=params.label,
+        labels=settings.build(Labels, params.labels),
     )
 
 

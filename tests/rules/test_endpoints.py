@@ -9,6 +9,7 @@ from loading import script
 from pharmasl.files import tables
 from pharmasl.regions import region_values
 from pharmasl.study import settings
+from pharmasl.study.labels import NAMES
 
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
 SESSIONS = {"baseline": "T1", "followup": "T2", "others": []}
@@ -108,7 +109,13 @@ def test_scores_models_sensitivity_relations_and_picture(chain):
     # Of 16 with scores one has no follow-up and one no CBF.
     assert (row["roi"], row["n"]) == ("vmpfc", "14")
     files = {**given, "model": chain / "model.tsv", "sensitivity": chain / "sensitivity.tsv"}
-    _call("endpoint_figure", files, {"figure": chain / "figure.svg"}, label="withdrawal (points)")
+    _call(
+        "endpoint_figure",
+        files,
+        {"figure": chain / "figure.svg"},
+        label="withdrawal (points)",
+        labels=settings.plain(NAMES),
+    )
     assert (chain / "figure.svg").read_text().startswith("<svg ")
 
 

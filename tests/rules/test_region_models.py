@@ -15,6 +15,7 @@ from pharmasl.group import definitions, formula_models, mixed_maps
 from pharmasl.regions import parcel_values, region_values
 from pharmasl.report import regions_section
 from pharmasl.space import images
+from pharmasl.study import labels, settings
 from scipy import stats
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
@@ -101,7 +102,7 @@ def draw(folder):
         regions=folder / "regions_out.tsv", parcels=folder / "parcels_out.tsv", inference=folder / "inference.json"
     )
     output = SimpleNamespace(figure=folder / "figure.svg")
-    params = SimpleNamespace(analysis="rest_interaction")
+    params = SimpleNamespace(analysis="rest_interaction", labels=settings.plain(labels.NAMES))
     script("region_figure").main(SimpleNamespace(input=inputs, output=output, params=params))
     size = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', output.figure.read_text())
     return float(size[1]), float(size[2])

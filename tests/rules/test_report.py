@@ -40,6 +40,7 @@ from pharmasl.report import (
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
 from pharmasl.study import configuration, settings, sheets
+from pharmasl.study.labels import NAMES
 from reported import CONFIG, HOSTILE, Inputs, constant, describe, inference, make, sidecar, write
 
 
@@ -647,6 +648,9 @@ def test_paths_are_cut_and_words_with_slashes_are_not():
     assert page.without_paths(given) == {"bids_dir": "bids", "unit": "mL/100 g/min", "list": ["b", "y"], "n": 1}
 
 
+LABELLED = dataclasses.replace(NAMES, arms={"baclofen": "the drug"})
+
+
 def test_craving_figure_script_draws_both(study):
     here = study.here
     source = Inputs(
@@ -659,10 +663,15 @@ def test_craving_figure_script_draws_both(study):
     )
     output = SimpleNamespace(craving=here / "craving.svg", diagnostics=here / "diagnostics.svg", roi=[here / "roi.svg"])
     config = study.config
-    params = SimpleNamespace(craving=config["craving"], arms=config["arms"], sessions=config["sessions"])
+    params = SimpleNamespace(
+        craving=config["craving"], arms=config["arms"], sessions=config["sessions"], labels=settings.plain(LABELLED)
+    )
     script("craving_figure").main(SimpleNamespace(input=source, output=output, params=params))
     for path in (output.craving, output.diagnostics, *output.roi):
-        assert path.read_text().startswith("<svg ")
+        text = path.read_text()
+        assert text.startswith("<svg ")
+        assert "the drug" in text
+        assert ">baclofen<" not in text
 
 
 def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):

@@ -13,6 +13,7 @@ from pharmasl.errors import FilePath
 from pharmasl.figures import style
 from pharmasl.files import bids, tables
 from pharmasl.files.tables import Row
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms, SessionPair
 
 LABEL = "Cue-elicited craving (points, after \u2212 before)"
@@ -101,7 +102,7 @@ class Scores:
 
 
 @style.styled
-def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair) -> None:
+def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair, labels: Labels = NAMES) -> None:
     """Draw cue-elicited craving: each arm's participants over the sessions, and the changes.
 
     Parameters
@@ -112,6 +113,7 @@ def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair) -
         ``craving_scores.tsv``.
     arms : Arms
     sessions : SessionPair
+    labels : Labels
     """
     known = Scores.read(table, sessions)
     if not known.values:
@@ -124,16 +126,16 @@ def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair) -
     everything = list(known.values.values())
     margin = 0.08 * (np.ptp(everything) or 1.0)
     for axes, arm in zip(panels, order):
-        _arm_panel(axes, known, arm, palette[arm])
+        _arm_panel(axes, known, arm, palette[arm], labels)
         axes.set_ylim(min(everything) - margin, max(everything) + margin)
     panels[0].set_ylabel(LABEL)
-    _change_panel(panels[2], known, order, palette)
+    _change_panel(panels[2], known, order, palette, labels)
     drawn.text(0.01, 0.012, "Large points and bars: mean and its 95 % confidence interval.", color=style.MUTED)
     drawn.tight_layout(rect=(0, 0.04, 1, 1), w_pad=2)
     style.save(drawn, path)
 
 
-def _arm_panel(axes: Axes, known: Scores, arm: str, colour: str) -> None:
+def _arm_panel(axes: Axes, known: Scores, arm: str, colour: str, labels: Labels) -> None:
     """One arm's participants over the sessions, and the mean of each session."""
     members = known.members(arm)
     for who in members:
@@ -145,24 +147,24 @@ def _arm_panel(axes: Axes, known: Scores, arm: str, colour: str) -> None:
     for k, label in enumerate(known.sessions):
         _mean(axes, k, known.at(label, members), colour, capsize=5)
     counts = [len(known.at(label, members)) for label in known.sessions]
-    axes.set_xticks([0, 1], [f"{label}\nn = {count}" for label, count in zip(known.sessions, counts)])
+    axes.set_xticks([0, 1], [f"{labels.session(label)}\nn = {count}" for label, count in zip(known.sessions, counts)])
     axes.set_xlim(-0.35, 1.35)
     axes.axhline(0, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-    axes.set_title(arm, color=colour)
+    axes.set_title(labels.arm(arm), color=colour)
     axes.grid(axis="y", color=style.RULE, linewidth=0.7)
 
 
-def _change_panel(axes: Axes, known: Scores, order: Sequence[str], palette: Mapping[str, str]) -> None:
+def _change_panel(axes: Axes, known: Scores, order: Sequence[str], palette: Mapping[str, str], labels: Labels) -> None:
     """The changes of each arm side by side, and their means."""
     for k, arm in enumerate(order):
         changes = known.changes(known.members(arm))
         across = k + (np.linspace(-0.22, 0.22, len(changes)) if len(changes) > 1 else np.zeros(len(changes)))
         axes.scatter(across, changes, s=16, color=palette[arm], alpha=0.55, linewidths=0)
         _mean(axes, k, changes, palette[arm], capsize=6)
-    axes.set_xticks([0, 1], order)
+    axes.set_xticks([0, 1], [labels.arm(arm) for arm in order])
     axes.set_xlim(-0.5, 1.5)
     axes.axhline(0, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-    axes.set_title(f"Change, {known.sessions[1]} \u2212 {known.sessions[0]}")
+    axes.set_title("Change, " + " \u2212 ".join(labels.session(session) for session in reversed(known.sessions)))
     axes.set_ylabel("Change of cue-elicited craving (points)")
     axes.grid(axis="y", color=style.RULE, linewidth=0.7)
 
@@ -175,7 +177,7 @@ def _mean(axes: Axes, x: float, values: np.ndarray, colour: str, capsize: float)
 
 
 @style.styled
-def diagnostics(path: FilePath, table: FilePath, arms: Arms) -> None:
+def diagnostics(path: FilePath, table: FilePath, arms: Arms, labels: Labels = NAMES) -> None:
     """Draw what the mixed model of craving assumes, and how much its result rests on single participants.
 
     Parameters
@@ -185,6 +187,7 @@ def diagnostics(path: FilePath, table: FilePath, arms: Arms) -> None:
     table : path-like
         ``craving_influence.tsv``.
     arms : Arms
+    labels : Labels
     """
     rows = [row for row in tables.read_table(table) if row["residual"] is not None]
     if not rows:
@@ -194,7 +197,7 @@ def diagnostics(path: FilePath, table: FilePath, arms: Arms) -> None:
     people = list({row["participant_id"]: row for row in rows}.values())
     drawn = style.figure(11, 6.2)
     panels = drawn.subplots(2, 3).ravel()
-    _residual_panel(panels[0], rows, palette)
+    _residual_panel(panels[0], rows, palette, labels)
     _quantile_panel(panels[1], _column(rows, "residual_standardised"), "Standardised residuals")
     _quantile_panel(panels[2], _column(people, "random_intercept"), "Participants' intercepts (points)")
     shown = [row for row in people if row["cooks_distance"] is not None and row["estimate_without"] is not None]
@@ -203,7 +206,7 @@ def diagnostics(path: FilePath, table: FilePath, arms: Arms) -> None:
     _influence_panel(panels[3], shown, distances, palette, "Cook's distance")
     without = _column(shown, "estimate_without")
     _influence_panel(panels[4], shown, without, palette, "Interaction without the participant (points)")
-    _box_panel(panels[5], rows)
+    _box_panel(panels[5], rows, labels)
     for axes in panels:
         axes.grid(axis="y", color=style.RULE, linewidth=0.6)
     drawn.tight_layout()
@@ -214,12 +217,18 @@ def _column(rows: Iterable[Row], name: str) -> np.ndarray:
     return np.array([float(row[name]) for row in rows])
 
 
-def _residual_panel(axes: Axes, rows: Sequence[Row], palette: Mapping[str, str]) -> None:
+def _residual_panel(axes: Axes, rows: Sequence[Row], palette: Mapping[str, str], labels: Labels) -> None:
     """Residuals against fitted values, by arm."""
     for arm, colour in palette.items():
         own = [row for row in rows if row["arm"] == arm]
         axes.scatter(
-            _column(own, "fitted"), _column(own, "residual"), s=18, linewidths=0, color=colour, alpha=0.7, label=arm
+            _column(own, "fitted"),
+            _column(own, "residual"),
+            s=18,
+            linewidths=0,
+            color=colour,
+            alpha=0.7,
+            label=labels.arm(arm),
         )
     axes.axhline(0, color=style.MUTED, linewidth=0.8)
     axes.set_title("Residuals")
@@ -257,7 +266,7 @@ def _influence_panel(
     axes.set_xlabel("Participant, in the table's order")
 
 
-def _box_panel(axes: Axes, rows: Sequence[Row]) -> None:
+def _box_panel(axes: Axes, rows: Sequence[Row], labels: Labels) -> None:
     """The residuals of each arm and session as a box."""
     residuals: dict[tuple[str, str], list[float]] = {}
     for row in rows:
@@ -272,5 +281,7 @@ def _box_panel(axes: Axes, rows: Sequence[Row]) -> None:
         medianprops={"color": style.INK, "linewidth": 2.2},
         flierprops={"marker": "o", "markersize": 4, "markeredgecolor": style.INK, "markerfacecolor": "none"},
     )
-    axes.set_xticks(range(1, len(residuals) + 1), [f"{arm}\n{session}" for arm, session in residuals])
+    axes.set_xticks(
+        range(1, len(residuals) + 1), [f"{labels.arm(arm)}\n{labels.session(session)}" for arm, session in residuals]
+    )
     axes.set_title("Residuals by arm and session")

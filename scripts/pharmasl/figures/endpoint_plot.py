@@ -12,6 +12,7 @@ from pharmasl.figures import style
 from pharmasl.figures.numerals import number
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms
 
 # Distance of the arms' means from a session's place.
@@ -28,7 +29,7 @@ class EndpointFiles:
 
 
 @style.styled
-def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> None:
+def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str, labels: Labels = NAMES) -> None:
     """Draw an endpoint in the first of its populations.
 
     Parameters
@@ -39,6 +40,7 @@ def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> Non
     arms : Arms
     label : str
         Of the score, with its unit.
+    labels : Labels
     """
     model = tables.read_table(files.model)
     population = model[0]["population"]
@@ -53,14 +55,15 @@ def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str) -> Non
     drawn = style.figure(10 if with_curve else 6, 4.2)
     axes = drawn.subplots(1, 2 if with_curve else 1, squeeze=False, width_ratios=[3, 2] if with_curve else [1])[0]
     scores = [row for row in tables.read_table(files.scores) if row[f"population_{population}"] == "true"]
-    _scores(axes[0], scores, own, arms, label)
+    _scores(axes[0], scores, own, arms, labels)
+    axes[0].set_ylabel(label)
     if with_curve:
         _tipping(axes[1], curve, label)
     drawn.tight_layout()
     style.save(drawn, path)
 
 
-def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms, label: str) -> None:
+def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms, labels: Labels) -> None:
     """Lines of the participants, and means with their intervals."""
     sessions = list(dict.fromkeys(row["session_id"] for row in scores))
     present = [arm for arm in style.arm_colours(arms) if any(row["arm"] == arm for row in scores)]
@@ -85,10 +88,9 @@ def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms,
                 linewidth=2.2,
                 capsize=4,
             )
-        axes.plot([], [], color=colour, marker="o", ms=7, label=arm)
-    axes.set_xticks(range(len(sessions)), sessions)
+        axes.plot([], [], color=colour, marker="o", ms=7, label=labels.arm(arm))
+    axes.set_xticks(range(len(sessions)), [labels.session(session) for session in sessions])
     axes.set_xlim(-0.5, len(sessions) - 0.5)
-    axes.set_ylabel(label)
     axes.set_title("Participants, and adjusted means with intervals")
     axes.legend(loc="best")
 

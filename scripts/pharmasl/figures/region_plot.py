@@ -17,6 +17,7 @@ from pharmasl.figures.numerals import number, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.space import region_words
+from pharmasl.study.labels import NAMES, Labels
 
 WIDTH = 10.0
 # Inches: a row of the forest, the strip of all parcels, above and below them, and the names and numbers beside.
@@ -72,7 +73,7 @@ def plain(name: str) -> str:
     return region_words.in_words(name)
 
 
-def lines(rows: Sequence[Row], key: str) -> list[Line]:
+def lines(rows: Sequence[Row], key: str, labels: Labels = NAMES) -> list[Line]:
     """The rows of the forest from rows of a table.
 
     Parameters
@@ -80,6 +81,7 @@ def lines(rows: Sequence[Row], key: str) -> list[Line]:
     rows : sequence of Row
     key : str
         Column that names a region, ``roi`` or ``parcel``.
+    labels : Labels
     """
     several = len({row["effect"] for row in rows if row["effect"]}) > 1
     joint = {row[key]: row for row in rows if row["effect"] == JOINTLY}
@@ -89,7 +91,7 @@ def lines(rows: Sequence[Row], key: str) -> list[Line]:
             continue
         chosen = row.get("defined_by_same_data") == "true"
         decides = joint.get(row[key], row)
-        name = plain(row[key]) + (" \u2020" if chosen else "")
+        name = (labels.region(row[key]) if key == "roi" else plain(row[key])) + (" \u2020" if chosen else "")
         if several and row["effect"]:
             name = f"{name}: {row['effect']}" if row[key] not in seen else f"   {row['effect']}"
         first = row[key] not in seen
@@ -165,7 +167,7 @@ def _strip(axes: Axes, rows: Sequence[Row], label: str) -> None:
 
 
 @style.styled
-def draw(path: FilePath, name: str, files: RegionFigureFiles) -> None:
+def draw(path: FilePath, name: str, files: RegionFigureFiles, labels: Labels = NAMES) -> None:
     """Draw an analysis in the declared regions and in the parcels.
 
     Parameters
@@ -175,6 +177,7 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles) -> None:
     name : str
         Of the analysis.
     files : RegionFigureFiles
+    labels : Labels
     """
     block = tables.read_json(files.inference)
     if block["status"] != "run":
@@ -186,7 +189,7 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles) -> None:
         ahead, key=lambda own: min(number(row["p"]) for row in parcels if row["parcel"] == own and row["p"])
     )[:MOST_PARCELS]
     drawn = _Drawn(
-        regions=lines(regions, "roi"),
+        regions=lines(regions, "roi", labels),
         strongest=lines([row for row in parcels if row["parcel"] in strongest], "parcel"),
         parcels=parcels if any(row["value"] is not None for row in parcels) else [],
         unit=textwrap.shorten(f"Effect ({block['effect']['unit']})", 60),

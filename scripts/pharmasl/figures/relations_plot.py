@@ -17,6 +17,7 @@ from pharmasl.figures.craving_plot import Scores, Values, by_participant
 from pharmasl.figures.numerals import number, p_text
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms, DeclaredCorrelation, SessionPair
 
 COLUMNS = 3
@@ -157,12 +158,12 @@ def _empty_panel(axes: Axes) -> None:
     axes.set_yticks([])
 
 
-def _panel(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms) -> None:
+def _panel(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms, labels: Labels) -> None:
     """The points of each arm with their line."""
     for name, colour, marker in ((arms.treatment, style.BLUE, "o"), (arms.control, style.VERMILLION, "s")):
         own = arm_of == name
         x, y = points.cbf[own], points.craving[own]
-        axes.scatter(x, y, s=24, color=colour, marker=marker, alpha=0.75, linewidths=0, label=name)
+        axes.scatter(x, y, s=24, color=colour, marker=marker, alpha=0.75, linewidths=0, label=labels.arm(name))
         if own.sum() > 2:
             at = np.linspace(x.min(), x.max(), 60)
             fitted = fit(x, y, at)
@@ -194,7 +195,14 @@ class RelationFiles:
 
 
 @style.styled
-def draw(path: FilePath, files: RelationFiles, relations: Relations, arms: Arms, sessions: SessionPair) -> None:
+def draw(
+    path: FilePath,
+    files: RelationFiles,
+    relations: Relations,
+    arms: Arms,
+    sessions: SessionPair,
+    labels: Labels = NAMES,
+) -> None:
     """Draw the change of craving against the change of CBF, a panel per region.
 
     Parameters
@@ -205,6 +213,7 @@ def draw(path: FilePath, files: RelationFiles, relations: Relations, arms: Arms,
     relations : Relations
     arms : Arms
     sessions : SessionPair
+    labels : Labels
     """
     known = Scores.read(files.scores, sessions)
     results = tables.read_table(files.correlations)
@@ -219,19 +228,19 @@ def draw(path: FilePath, files: RelationFiles, relations: Relations, arms: Arms,
         points = changes(known.values, by_participant(own, "cbf"), known.sessions)
         own_test = verdict(results, roi, relations, arms)
         marked |= own_test.chosen
-        title = roi.replace("_", " ") + (" \u2020" if own_test.chosen else "")
+        title = labels.region(roi) + (" \u2020" if own_test.chosen else "")
         axes.set_title(title, pad=18 + 10 * own_test.text.count("\n"))
         axes.text(0, 1.02, own_test.text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
         if points.participants:
-            _panel(axes, points, np.array([known.arms.get(name) for name in points.participants]), arms)
+            _panel(axes, points, np.array([known.arms.get(name) for name in points.participants]), arms, labels)
         else:
             _empty_panel(axes)
-        axes.set_xlabel(f"\u0394 CBF, {relations.contrast} (mL/100 g/min)")
+        axes.set_xlabel(f"\u0394 CBF, {labels.contrast(relations.contrast)} (mL/100 g/min)")
         axes.set_ylabel("\u0394 cue-elicited craving (points)")
         handles = handles or axes.get_legend_handles_labels()[0]
     for axes in panels.flat[len(relations.rois) :]:
         axes.set_visible(False)
-    first, second = known.sessions
+    first, second = map(labels.session, known.sessions)
     note = f"\u0394: {second} \u2212 {first}. Lines: least squares in each arm, band: 95 % confidence of the mean."
     if marked:
         note += "\n\u2020 A cluster of this trial's own analysis: chosen by the same data."

@@ -46,6 +46,10 @@ class Labels:
         return self.regions.get(name, spaced(name))
 
 
+# Every name as it is written.
+NAMES = Labels(sessions={}, arms={}, conditions={}, contrasts={}, analyses={}, regions={})
+
+
 def spaced(name: str) -> str:
     """A name of the configuration with spaces for its underscores."""
     return name.replace("_", " ")
