@@ -4,7 +4,7 @@ A panel per cluster and declared region: lines join a participant's sessions, po
 with 95 % confidence intervals. Values are as measured, not adjusted for the model's other terms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,9 +45,24 @@ def _mean_mark(drawing: Drawing, x: float, scale: Scale, values: Sequence[float]
         f" ({_number(value - half)} to {_number(value + half)})" if half == half else ""
     )
     for end in (value - half, value + half):
-        drawing.line((x - 4, scale(end)), (x + 4, scale(end)), colour=svg.INK, width=1.6)
-    drawing.line((x, scale(value - half)), (x, scale(value + half)), colour=svg.INK, width=1.6)
+        # An interval that leaves the panel has no cap there.
+        if scale.low <= end <= scale.high:
+            drawing.line((x - 4, scale(end)), (x + 4, scale(end)), colour=svg.INK, width=1.6)
+    low, high = max(value - half, scale.low), min(value + half, scale.high)
+    drawing.line((x, scale(low)), (x, scale(high)), colour=svg.INK, width=1.6)
     drawing.mark(x, scale(value), shape=shape, size=4.6, colour=own, edge=svg.INK, title=words)
+
+
+def _with_intervals(groups: Iterable[Iterable[float]]) -> list[float]:
+    """All values and the ends of their means' intervals, as far as these are no further off than the values' own range."""
+    own = [list(values) for values in groups]
+    every = [value for values in own for value in values]
+    if not every:
+        return []
+    low, high = min(every), max(every)
+    for value, half in map(changes_data.mean, own):
+        every += [max(value - half, 2 * low - high), min(value + half, 2 * high - low)] if half == half else []
+    return every
 
 
 def _spread(number: int, width: float) -> np.ndarray:
@@ -106,7 +121,8 @@ def _values(drawing: Drawing, place: Place, people: People, left: float) -> floa
     sessions = people.sessions
     wide = _STEP * max(len(sessions) - 1, 1)
     right = left + len(people.order) * (wide + _GAP)
-    scale = Scale.over(place.values.values(), _BOTTOM, _TOP)
+    together = [place.at(session, people.members(arm)).values() for arm in people.order for session in sessions]
+    scale = Scale.over(_with_intervals(together), _BOTTOM, _TOP)
     drawing.axis(scale, left, right)
     for k, arm in enumerate(people.order):
         start, own, members = left + _GAP / 2 + k * (wide + _GAP), colour(people, arm), people.members(arm)
@@ -129,7 +145,7 @@ def _changes(drawing: Drawing, place: Place, people: People, left: float) -> flo
     """The changes of each arm, zero among them; returns the right edge."""
     right = left + len(people.order) * _CHANGE
     own = {arm: place.changes(people.sessions, people.members(arm)) for arm in people.order}
-    scale = Scale.over([value for changes in own.values() for value in changes.values()], _BOTTOM, _TOP, zero=True)
+    scale = Scale.over(_with_intervals(changes.values() for changes in own.values()), _BOTTOM, _TOP, zero=True)
     drawing.axis(scale, left, right)
     drawing.line((left, scale(0)), (right, scale(0)), colour=svg.INK, width=1)
     for k, (arm, changes) in enumerate(own.items()):

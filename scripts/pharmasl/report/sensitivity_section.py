@@ -210,7 +210,7 @@ def section(table: FilePath, curve: FilePath, figure: FilePath) -> SensitivitySe
     table, curve : path-like
         ``specifications.tsv`` and ``curve.tsv``.
     figure : path-like
-        ``specifications.png``.
+        ``specifications.svg``.
 
     Returns
     -------

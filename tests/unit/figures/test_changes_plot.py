@@ -165,6 +165,19 @@ def test_one_session_has_values_alone(files):
     assert "Change" not in "".join(changes_plot.by_arm(changes.clusters[0], people, "u").parts)
 
 
+def test_wide_intervals_of_few_stay_in_the_panel():
+    values = {("sub-1", "T1"): 40.0, ("sub-2", "T1"): 44.0, ("sub-3", "T1"): 40.0, ("sub-4", "T1"): 41.0}
+    place = Place(key="cluster-1", name="x", note="", chosen=True, values=values)
+    arms = {"sub-1": "drug", "sub-2": "drug", "sub-3": "placebo", "sub-4": "placebo"}
+    people = changes_data.People(arms=arms, order=["drug", "placebo"], sessions=["T1"], labels=LABELS)
+    drawing = changes_plot.by_arm(place, people, "u")
+    bars = [path for path in drawing.parts if 'stroke-width="1.6"' in path]
+    heights = [float(y) for path in bars for y in re.findall(r"[ML][\d.]+ (-?[\d.]+)", path)]
+    assert len(bars) >= 2
+    assert min(heights) >= changes_plot._TOP
+    assert max(heights) <= changes_plot._BOTTOM
+
+
 def test_hundreds_of_participants_stay_small():
     names = [f"sub-{k:04d}" for k in range(600)]
     values = {(who, session): k + 0.1 for k, who in enumerate(names) for session in SESSIONS}
