@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from textwrap import wrap
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -80,6 +81,17 @@ def bars(app, what, name, obj, options, lines):
         lines[number] = "``".join(parts)
 
 
+def listed(match):
+    """A graph's arrows as lines of text, those from one place together."""
+    arrows = {}
+    for start, end in re.findall(r"^\s*(.+?) --> (.+)$", match.group(1), re.MULTILINE):
+        arrows.setdefault(start.replace(" & ", ", "), []).append(end.replace(" & ", ", "))
+    width = max(map(len, arrows))
+    indent = "\n" + " " * (width + 4)
+    lines = [f"{start:<{width}} -> {indent.join(wrap(', '.join(ends), 100 - width))}" for start, ends in arrows.items()]
+    return "\n".join(["```text", *lines, "```"])
+
+
 def as_page(app, name, source):
     """Show files that lie outside of this folder, and turn links to them into links to pages or downloads."""
     if name.startswith("api/"):
@@ -104,8 +116,8 @@ def as_page(app, name, source):
         return f"{{download}}`{words.replace('`', '')} </../{inside}>`" if whole.is_file() else words
 
     text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", link, text)
-    # Drawn where the files are read on a forge; here the picture's own words.
-    source[0] = text.replace("```mermaid", "```text")
+    # Drawn where the files are read on a forge; lists here, as drawing takes a program from elsewhere.
+    source[0] = re.sub(r"```mermaid\n(.*?)```", listed, text, flags=re.DOTALL)
     if name == "example" and EXAMPLE.is_dir():
         source[0] += '\nThe whole page: <a href="demo_report/index.html">open it</a>.\n'
 
