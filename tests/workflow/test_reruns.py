@@ -271,7 +271,7 @@ REST = {
     "group_statistics": 2,
     "cluster_table": 2,
     "cluster_values": 2,
-    "group_figure": 2,
+    "group_figure": 3,
 }
 ALL = 6 * PARTICIPANTS
 
