@@ -75,3 +75,14 @@ def test_from_a_dataset_to_a_plan_in_three_commands(terminal):
     plan = terminal.run("--configfile", "study.yaml", "-n", "--quiet", "host")
     assert str(planned) in plan or str(planned + 1) in plan
     assert "Nothing is overwritten" in terminal.run("init", "data", status=2)
+
+
+def test_two_people_are_planned_to_their_page(terminal):
+    if not (terminal.folder / "study.yaml").exists():
+        terminal.run("init", "data")
+    for chosen in ("S101,S104", "sub-S101,sub-S104", "[S101, S104]"):
+        text = terminal.run("check", "--config", f"participants={chosen}")
+        assert "A pilot of 2 participants: their scans, contrasts and regions, without rest_by_arm" in text
+        planned = dict(re.findall(r"(anatomy|perfusion|quality|group analyses|report) (\d+)", text))
+        assert set(planned) == {"anatomy", "perfusion", "quality", "report"}
+        assert planned["perfusion"] == "24"

@@ -1,39 +1,18 @@
 """A study in the lines of a terminal: people by arm and session, states, who is incomplete, how the scans were acquired."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pharmasl.commands import cautions, scan_words
 from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
 from pharmasl.study import conditions, sheets
-from pharmasl.study.settings import Analysis
-from pharmasl.study.trial import Scan, Study
+from pharmasl.study.trial import Study
 
 # Rows of a list that a screen shows; the rest is counted.
 MOST = 12
-# What of the acquisition is compared and shown, as words with the value and its unit.
-_ACQUISITION = {
-    "labeling_type": "{}",
-    "field_strength": "{} T",
-    "labeling_duration": "labelling {} s",
-    "post_labeling_delay": "delay {} s",
-    "bolus_cutoff_technique": "{}",
-    "bolus_cutoff_delay": "bolus cut off at {} s",
-    "background_suppression": "background suppression: {}",
-    "m0_type": "M0 {}",
-    "repetition_time": "repetition time {} s",
-    "labeling_efficiency": "labelling efficiency {}",
-    "units": "{}",
-}
-_M0 = {
-    "Included": "in the series",
-    "Separate": "in a file of its own",
-    "Estimate": "as a number",
-    "Absent": "of controls",
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +37,15 @@ def parts(study: Study) -> list[Part]:
     -------
     list of Part
     """
-    every = [people(study), states(study), incomplete(study), acquisition(study), analyses(study), left_out(study)]
+    every = [
+        people(study),
+        states(study),
+        incomplete(study),
+        acquisition(study),
+        analyses(study),
+        left_out(study),
+        warnings(study),
+    ]
     return [part for part in every if part.lines]
 
 
@@ -150,90 +137,35 @@ def acquisition(study: Study) -> Part:
     scans = list(study.scans.values())
     if not scans:
         return Part("Acquisition", [])
-    kinds = Counter(_signature(scan) for scan in scans)
+    kinds = Counter(scan_words.signature(scan) for scan in scans)
     (usual, number), *others = kinds.most_common()
     words = ", ".join(text for _, text in usual)
     lines = [
         f"{words}: {'all' if len(kinds) == 1 else number} {len(scans) if len(kinds) == 1 else f'of {len(scans)}'} scans"
     ]
     for kind, count in others:
-        names = [scan.name for scan in scans if _signature(scan) == kind]
+        names = [scan.name for scan in scans if scan_words.signature(scan) == kind]
         ours, theirs = dict(usual), dict(kind)
         differing = [theirs.get(key, f"no {key}") for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
         lines.append(f"{count}: {', '.join(differing)} ({named(names)})")
     return Part("Acquisition", shortened(lines))
 
 
-def _signature(scan: Scan) -> tuple[tuple[str, str], ...]:
-    taken = scan.acquisition
-    words = [
-        (key, text.format(_value(key, getattr(taken, key))))
-        for key, text in _ACQUISITION.items()
-        if getattr(taken, key) is not None
-    ]
-    readout = "2D readout" if taken.slice_timing else "3D readout"
-    # Of two volumes, a label and its control.
-    pairs = sum(kind in ("label", "deltam", "cbf") for kind in taken.volume_types)
-    return (*words[:2], ("readout", readout), *words[2:], ("pairs", f"{pairs} {'pair' if pairs == 1 else 'pairs'}"))
-
-
-def _value(key: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if key == "m0_type":
-        return _M0.get(value, value)
-    if isinstance(value, tuple):
-        values = sorted({number for number in value if number is not None})
-        return f"{values[0]:g} to {values[-1]:g}" if len(values) > 1 else f"{values[0]:g}"
-    return f"{value:g}" if isinstance(value, float | int) else str(value)
-
-
 def analyses(study: Study) -> Part:
-    """How many of each arm each analysis has, if every scan is usable."""
-    if study.settings.arms is None:
-        return Part("Analyses", [])
+    """How many of each arm each analysis has, and the smallest p that so few people allow."""
     rows = []
     for name, analysis in study.settings.analyses.items():
-        arms = Counter(study.participants[who].get(study.settings.arms.column) for who in study.members(name))
-        counts = {label: arms[label] for label in study_arms.concerned(analysis, study.settings.arms)}
-        rows.append(
-            [name, ", ".join(f"{count} {label}" for label, count in counts.items()), relabellings(analysis, counts)]
-        )
+        counts = cautions.people_by_arm(study, analysis)
+        number, smallest = cautions.relabellings(analysis, counts), cautions.smallest_p(analysis, counts)
+        limit = "" if smallest is None else f"{number} relabellings: no p below {smallest:.2g}"
+        rows.append([name, ", ".join(f"{count} {label}" for label, count in counts.items()), limit])
     return Part("Analyses, if every scan is usable", table_lines([], rows))
 
 
-def relabellings(analysis: Analysis, counts: dict[str, int]) -> str:
-    """How many relabellings of its people an analysis has, where they are so few that they limit the smallest p.
-
-    Parameters
-    ----------
-    analysis : Analysis
-    counts : dict of str to int
-        People by arm.
-
-    Returns
-    -------
-    str
-        Empty where they are more than the permutations asked for, or where the arms are not what is exchanged.
-    """
-    numbers = [count for count in counts.values() if count]
-    if analysis.method != "differences" or not numbers or analysis.kind.is_slope:
-        return ""
-    if len(numbers) == 1:
-        number = 2 ** numbers[0] if analysis.kind.exchange == "flip" else math.factorial(numbers[0])
-    else:
-        number = math.factorial(sum(numbers)) // math.prod(math.factorial(count) for count in numbers)
-    if number >= analysis.inference.permutations:
-        return ""
-    # Arms of one size can be exchanged as a whole, and so can all signs: the same size of an effect comes twice.
-    alike = 2 if len(set(numbers)) == 1 else 1
-    smallest = alike / number
-    words = f"{number} relabellings: no p below {smallest:.2g}"
-    return (
-        f"{words}, so NOTHING CAN REACH alpha {analysis.inference.alpha:g}"
-        if smallest > analysis.inference.alpha
-        else words
-    )
+def warnings(study: Study) -> Part:
+    """What is worth a second look before a run."""
+    lines = cautions.cautions(study)
+    return Part(f"Warnings: {len(lines)}", lines)
 
 
 def left_out(study: Study) -> Part:

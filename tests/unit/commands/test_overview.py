@@ -73,7 +73,7 @@ def test_analyses_with_their_people_and_the_smallest_p_they_allow(study):
     # Of 9 people 4 can be named in 126 ways; 4 people's signs in 16, of which all turned round is the same size.
     assert words(overview.analyses(study)) == [
         "rest 4 drug, 5 sham 126 relabellings: no p below 0.0079",
-        "on_drug 4 drug 16 relabellings: no p below 0.12, so NOTHING CAN REACH alpha 0.05",
+        "on_drug 4 drug 16 relabellings: no p below 0.12",
     ]
 
 
@@ -87,3 +87,26 @@ def test_what_is_left_out_is_told_with_the_reason(study):
 def test_long_lists_are_counted():
     assert overview.shortened([str(k) for k in range(20)])[-1] == "... and 8 more"
     assert overview.named(["a", "b", "c", "d", "a"]) == "a, b, c and 1 more"
+
+
+def test_what_is_worth_a_second_look(study):
+    assert overview.warnings(study).lines == [
+        "on_drug can show nothing: with so few people no p can be below 0.12",
+        "no answer is declared as primary, so that all are exploratory",
+        "blinded is false: a run uses the trial's own allocation, and puts its first use on record",
+    ]
+
+
+def test_what_is_assumed_and_what_differs_between_the_sessions(tmp_path):
+    folder = dataset(tmp_path / "data", number=4)
+    for path in folder.rglob("*_asl.json"):
+        text = path.read_text().replace(', "LabelingEfficiency": 0.85', "")
+        path.write_text(
+            text.replace('"PostLabelingDelay": 1.8', '"PostLabelingDelay": 2.0') if "post" in path.name else text
+        )
+    config = {name: part for name, part in CONFIG.items() if name != "analyses"}
+    study = reading.collect({**config, "bids_dir": str(folder)}).study
+    assert overview.warnings(study).lines == [
+        "the labelling efficiency is assumed to be 0.85: no sidecar says so",
+        "most scans of the sessions were acquired differently, which can look like an effect (pre: delay 1.8 s; post: delay 2 s)",
+    ]
