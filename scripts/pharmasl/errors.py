@@ -97,6 +97,24 @@ def did_you_mean(close: Iterable[str], otherwise: str = "") -> str:
     return f"Did you mean {', '.join(others)} or {last}?" if others else f"Did you mean {last}?"
 
 
+def nearest_path(path: FilePath, otherwise: str = "") -> str:
+    """Ask for the entry of the same folder that was probably meant by a path that is not there, as a sentence.
+
+    Parameters
+    ----------
+    path : path-like
+    otherwise : str
+        What is said where no name is alike.
+
+    Returns
+    -------
+    str
+    """
+    folder, name = os.path.split(os.path.normpath(path))
+    entries = sorted(os.listdir(folder or os.curdir)) if os.path.isdir(folder or os.curdir) else []
+    return did_you_mean((os.path.join(folder, entry) for entry in similar(name, entries)), otherwise)
+
+
 def wrapped(message: str | Exception, width: int = 120) -> str:
     """A message in lines that a screen holds; names without blanks, such as paths, stay whole.
 

@@ -16,7 +16,7 @@ from pharmasl.commands import (
     overview,
 )
 from pharmasl.commands.usage import CONFIGURATION
-from pharmasl.errors import InputError, InputErrors, did_you_mean, similar, wrapped
+from pharmasl.errors import InputError, InputErrors, did_you_mean, nearest_path, wrapped
 from pharmasl.files import bids
 from pharmasl.study import inventory
 from pharmasl.workflow import plan
@@ -83,9 +83,7 @@ def look(root: str) -> configuration_text.Seen:
         If it is no BIDS dataset, or has no perfusion series.
     """
     if not os.path.isdir(root):
-        above = os.path.dirname(os.path.normpath(root)) or os.curdir
-        names = [entry.name for entry in os.scandir(above) if entry.is_dir()] if os.path.isdir(above) else []
-        hint = did_you_mean(similar(os.path.basename(os.path.normpath(root)), names), "Correct the path.")
+        hint = nearest_path(root, "Correct the path.")
         raise InputError(root, "BIDS_DIR", "no such folder", "the folder of a BIDS dataset", hint)
     dataset = _dataset(root)
     stock = inventory.take(dataset, dataset.subjects, ("mag",))

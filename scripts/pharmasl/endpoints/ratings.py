@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pharmasl.endpoints import visit_rows
 from pharmasl.endpoints.visit_rows import SESSION, Place, Visit, VisitRows
-from pharmasl.errors import FilePath, InputError, InputErrors
+from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import tables
 from pharmasl.study import settings
 
@@ -82,7 +82,7 @@ def _rows(table: FilePath, asked: settings.Ratings) -> list[_Row]:
                 field=f"column {name}",
                 found=f"columns {', '.join(columns)}",
                 expected=f"a column {name}",
-                fix="Name the table's columns in craving of the configuration.",
+                fix=f"Name the table's columns in craving of the configuration. {did_you_mean(similar(name, columns))}".rstrip(),
             )
             for name in absent
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pharmasl.errors import FilePath, InputError
+from pharmasl.errors import FilePath, InputError, nearest_path
 
 # The entities that BIDS allows for raw perfusion and anatomical images; it does not allow `task` for perf, but it occurs.
 RAW_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "part", "chunk")
@@ -292,7 +292,7 @@ def read_dataset(root: FilePath) -> Dataset:
             field="bids_dir",
             found=root,
             expected="an existing folder with a BIDS dataset",
-            fix="Correct the path.",
+            fix=nearest_path(root, "Correct the path."),
         )
     folders, entries = _entries(root)
     files = list(_files(entries, 0))

@@ -146,7 +146,7 @@ def _no_label(
                 f"analyses.{analysis.name}.{field}",
                 label,
                 f"one of the {kind}: {', '.join(known)}",
-                f"{fix} or add it to {kind}.others.",
+                did_you_mean(similar(label, known), f"{fix} or add it to {kind}.others."),
             )
 
 

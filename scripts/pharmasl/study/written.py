@@ -102,11 +102,24 @@ def as_wanted(value: Any, schema: Any, definitions: Mapping[str, Any]) -> Any:
         return [as_wanted(child, items, definitions) for child in value]
     types = {name for part in options for name in _types(part)}
     if isinstance(value, str) and types and "string" not in types:
-        return _read(value, types, schema, definitions)
+        read = _read(value, types, schema, definitions)
+        # On the command line, names separated by commas are a list without its brackets.
+        return _names_of(read) if read == value and _is_list_of_names(types, options, definitions) else read
     # A label is refused: YAML reads 01 as 1, and nobody knows which was written.
     if types == {"string"} and isinstance(value, int) and not isinstance(value, bool) and "pattern" not in schema:
         return str(value)
     return value
+
+
+def _names_of(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _is_list_of_names(types, options, definitions):
+    """Whether nothing but a list of texts is wanted."""
+    items = next((part["items"] for part in options if "items" in part), {})
+    items = definitions[items["$ref"].rsplit("/", 1)[-1]] if "$ref" in items else items
+    return types == {"array"} and set(_types(items)) == {"string"}
 
 
 def _types(schema):

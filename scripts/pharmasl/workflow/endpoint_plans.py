@@ -7,7 +7,7 @@ import numpy as np
 
 from pharmasl.endpoints import measure_data, measure_scores
 from pharmasl.endpoints.measure_scores import Measured, Trial
-from pharmasl.errors import InputError, InputErrors
+from pharmasl.errors import InputError, InputErrors, nearest_path
 from pharmasl.group import design
 from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
@@ -76,7 +76,7 @@ def _problems(study: Study, endpoint: Endpoint) -> Iterator[InputError]:
             f"{field}.table",
             path,
             "an existing table",
-            "Add it, or correct the path, which is below bids_dir.",
+            nearest_path(path, "Add it, or correct the path, which is below bids_dir."),
         )
         return
     trial = _trial(study, endpoint)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.endpoints import scores as craving_scores
-from pharmasl.errors import FilePath, InputError, InputErrors, wrapped
+from pharmasl.errors import FilePath, InputError, InputErrors, nearest_path, wrapped
 from pharmasl.files import bids
 from pharmasl.group import design, effects, formula_models
 from pharmasl.quality import judgement
@@ -281,7 +281,7 @@ def ratings(study: Study) -> Iterator[InputError]:
             "craving.table",
             path,
             "an existing table",
-            "Add it, or correct the path, which is below bids_dir.",
+            nearest_path(path, "Add it, or correct the path, which is below bids_dir."),
         )
         return
     try:

@@ -5,7 +5,7 @@ import os
 import pytest
 import skeleton
 from pharmasl.errors import InputErrors
-from pharmasl.study import configuration, written
+from pharmasl.study import configuration, schemas, written
 
 
 def config(tmp_path, **changes):
@@ -178,3 +178,16 @@ def test_what_cannot_be_meant_is_one_message(tmp_path, changes, field, text):
     (error,) = problems(tmp_path, **base, **changes)
     assert error.field == field
     assert text in str(error)
+
+
+def test_names_separated_by_commas_are_a_list():
+    """As the command line gives them: --config quality.exclude=qei,fd_mean."""
+    complete = schemas.as_wanted(
+        {"quality": {"exclude": "qei, fd_mean"}, "perfusion": {"outliers": {"rules": "motion"}}}, "config"
+    )
+    assert complete == {"quality": {"exclude": ["qei", "fd_mean"]}, "perfusion": {"outliers": {"rules": ["motion"]}}}
+    # Numbers keep their brackets, and a text that may be one stays one.
+    assert schemas.as_wanted({"craving": {"range": "0, 10", "before": "a,b"}}, "config")["craving"] == {
+        "range": "0, 10",
+        "before": "a,b",
+    }
