@@ -24,8 +24,8 @@ def pictures(folder):
         "analyses_figures": "figure.html",
         "analyses_changes": "desc-changes_figure.html",
         "analyses_viewers": "desc-viewer_figure.html",
-        "analyses_designs": "design.png",
-        "analyses_region_figures": "desc-regions_figure.png",
+        "analyses_designs": "design.svg",
+        "analyses_region_figures": "desc-regions_figure.svg",
     }
     return {name: [folder / f"{folder.name}_{end}"] * 2 for name, end in one.items()}
 
