@@ -366,7 +366,7 @@ CHANGES = {
                 "group_statistics": 2,
                 "cluster_table": 2,
                 "cluster_values": 2,
-                "group_figure": 2,
+                "group_figure": 3,
             },
         ),
     ),
@@ -401,7 +401,7 @@ CHANGES = {
         removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
         together(
             GROUP,
-            {"group_statistics": 2, "cluster_table": 2, "cluster_values": 2, "group_figure": 2, "global_effect": 2},
+            {"group_statistics": 2, "cluster_table": 2, "cluster_values": 2, "group_figure": 3, "global_effect": 2},
         ),
     ),
     "a scan's CBF deleted": (
