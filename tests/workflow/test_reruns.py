@@ -360,7 +360,7 @@ CHANGES = {
     "a contrast turned round": (
         contrast_turned_round,
         together(
-            {name: count for name, count in MAPS.items() if name not in ("roi_mask", "study_quality")},
+            {name: count for name, count in MAPS.items() if name not in ("roi_mask", "study_quality", "review_page")},
             {
                 "session_contrast": 2 * PARTICIPANTS,
                 "group_statistics": 2,
