@@ -180,6 +180,8 @@ rule report:
         sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],
     output:
         page=PATHS.page,
+        citation=PATHS.citation("md"),
+        bibliography=PATHS.citation("bib"),
     log:
         log_of("report", "study"),
     benchmark:

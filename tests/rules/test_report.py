@@ -126,7 +126,9 @@ def test_the_page_needs_nothing_but_itself_and_links_to_files_that_exist(whole, 
             assert attributes["src"].startswith("data:image/"), tag
         if "href" in attributes:
             address = attributes["href"]
-            assert address.startswith(("#", "scans/")) or (study.here / unquote(address)).exists(), address
+            # A DOI is opened by a click, and then alone.
+            inside = ("#", "scans/", *(["https://doi.org/10."] if tag == "a" else []))
+            assert address.startswith(inside) or (study.here / unquote(address)).exists(), address
         assert "srcset" not in attributes
         assert "url(" not in attributes.get("style", "")
     css = whole[whole.index("<style>") : whole.index("</style>")]
@@ -142,7 +144,8 @@ def test_links_lead_somewhere(whole):
     assert len([link for link in links if link.startswith("scans/sub-")]) == 16
     labels = {a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a}
     assert targets | labels <= anchors
-    assert len(targets) == 11  # nine sections, what is in short, and the content
+    sections = [target for target in targets if not target.startswith("ref-")]
+    assert len(sections) == 11  # nine sections, what is in short, and the content
 
 
 def test_every_picture_has_words_and_every_table_a_caption(whole):
@@ -386,9 +389,19 @@ def test_methods_are_what_was_run(whole):
         "within the brain with a Gaussian kernel of 6 mm FWHM",
         "all 70 relabellings",
         "shrink factor 4",
-        "Software: pharmasl 0.1.0, numpy 2.4.0.",
+        "Software: pharmasl 0.1.0, numpy 2.4.0; the workflow was run with Snakemake",
     ):
         assert fact in text, fact
+
+
+def test_the_methods_text_and_what_it_cites_are_files_beside_the_page(whole, study):
+    text, entries = ((study.here / f"CITATION.{name}").read_text(encoding="utf-8") for name in ("md", "bib"))
+    for cited in ("Alsop et al. 2015", "Tustison et al. 2010", "Rolls et al. 2020"):
+        assert cited in text
+        assert f"ref-{cited.split()[0].lower()}{cited[-4:]}" in whole
+    assert entries.count("@article{") == text.count("<https://doi.org/") == whole.count('<li id="ref-')
+    assert "avants2008" not in entries
+    assert "<math display=" in whole
 
 
 def test_methods_tell_where_scans_differ():

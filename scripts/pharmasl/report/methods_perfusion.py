@@ -3,12 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from pharmasl.files.tables import Row
 from pharmasl.perfusion import record
 from pharmasl.report import cbf_equations
-from pharmasl.report.participants_section import distinct
+from pharmasl.report.cbf_equations import Formula
+from pharmasl.report.participants_section import distinct, source_words
 from pharmasl.report.words import count, fixed, listed, short
 from pharmasl.study.settings import Perfusion
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
@@ -42,6 +45,15 @@ RULES = {
     "enable": "rejected by the criterion of ENABLE (Shirzadi et al. 2018)",
     "global": "their mean whole-brain CBF was outside {GlobalLimits}",
 }
+
+
+class Constant(NamedTuple):
+    """A constant of an equation of CBF, as a row of a table."""
+
+    symbol: Markup
+    name: str
+    value: str
+    source: str
 
 
 def agreed(values: Iterable[str]) -> str:
@@ -159,6 +171,31 @@ def quantification(sidecars: Sequence[Sidecar]) -> Iterator[str]:
             yield f"Constants (calibration {agreed(s['Calibration'] for s in own)}): {'; '.join(parts)}."
         if any(sidecar["SliceTiming"] for sidecar in own):
             yield "The post-labelling delay of each slice includes its readout time."
+
+
+def equations(sidecars: Sequence[Sidecar]) -> list[Formula]:
+    """The equations of CBF that can be typeset, each once."""
+    models = [cbf_equations.of_equation(equation) for equation in distinct(s["Equation"] for s in sidecars)]
+    return [model for model in models if model.mathml]
+
+
+def constants(sidecars: Sequence[Sidecar]) -> list[Constant]:
+    """The constants of the equations: symbol, name, values and where they were found, as a small table."""
+    rows = []
+    for name, words in CONSTANTS.items():
+        own = [sidecar["Constants"][name] for sidecar in sidecars if name in sidecar["Constants"]]
+        if own:
+            sources = distinct(source_words(str(constant["Source"])) for constant in own)
+            more = f"; and {len(sources) - 2} more" if len(sources) > 2 else ""
+            rows.append(
+                Constant(
+                    Markup(f"<math>{cbf_equations.SYMBOLS[name]}</math>"),
+                    words,
+                    agreed(map(with_unit, own)),
+                    "; ".join(sources[:2]) + more,
+                )
+            )
+    return rows
 
 
 def partial_volume(corrections: Sequence[Sidecar]) -> str:

@@ -30,7 +30,11 @@ from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
 def anatomy(settings: Anatomy, template: Template) -> str:
     """How T1-weighted images were processed."""
-    origin = "" if template.t1w else " (ICBM 2009a symmetric; Fonov et al. 2011; distributed with nilearn)"
+    origin = (
+        ""
+        if template.t1w
+        else " (ICBM 2009a symmetric; Fonov et al. 2011; distributed with nilearn, Abraham et al. 2014)"
+    )
     several = (
         "Repeated T1-weighted images of an anatomy were rigidly aligned to their midpoint and averaged. "
         if settings.t1w == "average"
@@ -184,7 +188,7 @@ MEDIATION = (
 def software(versions: Mapping[str, str]) -> str | None:
     """Programs and versions; None without any."""
     listing = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"Software: {listing}." if listing else None
+    return f"Software: {listing}; the workflow was run with Snakemake (M\u00f6lder et al. 2021)." if listing else None
 
 
 def paragraphs(

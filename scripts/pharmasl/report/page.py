@@ -20,9 +20,12 @@ from pharmasl.report import (
     analyses_section,
     answers_section,
     baseline_section,
+    cbf_equations,
     craving_section,
     endpoints_section,
     files_section,
+    literature,
+    methods_perfusion,
     methods_section,
     participants_section,
     quality_section,
@@ -129,6 +132,8 @@ class Page:
     conjunctions, methods : sequence of str
         Sentences; paragraphs.
     linked_files : sequence of FileGroup
+    equations, constants, references
+        What the methods typeset, tabulate and cite.
     versions, state : Mapping
         As :class:`Provenance` has them.
     config : str
@@ -153,6 +158,9 @@ class Page:
     sensitivity: SensitivitySection | None
     methods: list[str]
     linked_files: list[FileGroup]
+    equations: Sequence[cbf_equations.Formula]
+    constants: Sequence[methods_perfusion.Constant]
+    references: Sequence[literature.Reference]
     versions: Mapping[str, str]
     state: Mapping[str, str]
     config: str
@@ -325,10 +333,11 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         "relations": relations is not None,
         "sensitivity": sensitivity is not None,
     }
+    sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
     methods = methods_section.paragraphs(
         settings,
         scans,
-        [tables.read_json(path) for path in files.cbf_sidecars],
+        sidecars,
         {section.name: section.block for section in analyses},
         has_craving=craving is not None,
         has_relations=relations is not None,
@@ -358,6 +367,9 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         sensitivity=sensitivity,
         methods=methods,
         linked_files=files_section.section(files, settings, [section.heading for section in analyses]),
+        equations=methods_perfusion.equations(sidecars),
+        constants=methods_perfusion.constants(sidecars),
+        references=literature.cited_in(methods),
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
         config=yaml.safe_dump(without_paths(dict(configuration)), sort_keys=False, allow_unicode=True, width=110),
@@ -370,5 +382,13 @@ def render(page: Page, folder: FilePath) -> str:
 
 
 def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance: Provenance) -> None:
-    """Write the report as HTML; other parameters as of :func:`content`."""
-    Path(output).write_text(render(content(files, configuration, provenance), Path(output).parent), encoding="utf-8")
+    """Write the report as HTML, and beside it the methods text and its references, ``CITATION.md`` and ``CITATION.bib``.
+
+    Other parameters as of :func:`content`.
+    """
+    folder, page = Path(output).parent, content(files, configuration, provenance)
+    Path(output).write_text(render(page, folder), encoding="utf-8")
+    title = f"BLINDED: {page.title}" if page.blinded else page.title
+    text = literature.boilerplate(title, page.methods, page.references)
+    (folder / "CITATION.md").write_text(text, encoding="utf-8")
+    (folder / "CITATION.bib").write_text(literature.bibliography(page.references), encoding="utf-8")

@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from pharmasl.errors import FilePath
-from pharmasl.report import pictures
+from pharmasl.report import literature, pictures
 
 ROOM = Path(__file__).parent
 ASSETS = ROOM / "assets"
@@ -69,5 +69,5 @@ def environment(folder: FilePath = ".") -> jinja2.Environment:
     )
     made.filters["beside"] = functools.partial(beside, folder=folder)
     made.filters["name"] = lambda path: PurePath(path).name
-    made.globals |= {"inlined": inlined, "drawing": pictures.drawing, "POLICY": POLICY}
+    made.globals |= {"linked": literature.linked, "inlined": inlined, "drawing": pictures.drawing, "POLICY": POLICY}
     return made

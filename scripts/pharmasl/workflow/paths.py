@@ -65,6 +65,10 @@ class Paths:
         """The report."""
         return f"{self.root}/report/index.html"
 
+    def citation(self, extension: str) -> str:
+        """The methods text with its references, ``md``, or the references alone, ``bib``."""
+        return f"{self.root}/report/CITATION.{extension}"
+
     def scan_page(self, name: str) -> str:
         """The page of a scan, by its name."""
         return f"{self.root}/report/scans/{name}.html"

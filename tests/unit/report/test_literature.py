@@ -1,0 +1,51 @@
+"""References: found as they are cited, listed, linked, and written as BibTeX."""
+
+import re
+
+import pytest
+from pharmasl.perfusion import kinetics
+from pharmasl.report import cbf_equations, literature
+
+
+def test_each_reference_has_a_key_a_year_and_a_doi_of_its_own():
+    for field in ("key", "cited", "doi"):
+        values = [getattr(reference, field) for reference in literature.REFERENCES]
+        assert len(set(values)) == len(values)
+    for reference in literature.REFERENCES:
+        assert re.fullmatch(r"(19|20)\d\d", reference.year)
+        assert re.fullmatch(r"10\.\d{4,5}/\S+", reference.doi)
+    keys = [reference.key for reference in literature.REFERENCES]
+    assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    "text", ["(Freedman & Lane 1983)", "Freedman and Lane 1983; x", "the method of Freedman and Lane (1983)"]
+)
+def test_only_what_a_text_cites_is_listed_however_it_is_cited(text):
+    assert [reference.key for reference in literature.cited_in([text])] == ["freedman1983"]
+    assert literature.linked(text).count('href="#ref-freedman1983"') == 1
+
+
+def test_a_text_is_escaped_and_its_citations_are_links():
+    html = literature.linked("<b>Alsop et al. 2015</b>")
+    assert html == '&lt;b&gt;<a href="#ref-alsop2015">Alsop et al. 2015</a>&lt;/b&gt;'
+
+
+def test_an_entry_of_bibtex_has_volume_and_pages_where_they_are_known():
+    entry = literature.bibliography(literature.cited_in(["Asllani et al. 2008"]))
+    assert entry.startswith("@article{asllani2008,\n  author = {Asllani, I. and Borogovac, A. and Brown, T. R.},\n")
+    assert "  journal = {Magnetic Resonance in Medicine},\n  volume = {60},\n  pages = {1362--1371},\n" in entry
+    assert "volume" not in literature.bibliography(literature.cited_in(["Dolui et al. 2024"]))
+    text = literature.boilerplate("A trial", ["One.", "Two."], literature.cited_in(["Alsop et al. 2015"]))
+    assert text.startswith(
+        "# Methods: A trial\n\nOne.\n\nTwo.\n\n## References\n\n- Alsop, D. C.; Detre, J. A.; Golay, X. et al. (2015)."
+    )
+    assert text.endswith("<https://doi.org/10.1002/mrm.25197>\n")
+
+
+def test_the_equations_of_single_delays_are_typeset_and_others_are_named():
+    for equation in (kinetics.CONTINUOUS, kinetics.PULSED):
+        formula = cbf_equations.of_equation(equation)
+        assert formula.mathml.count("<math") == formula.mathml.count("</math>") == 1
+        assert "6000" in formula.spoken
+    assert not cbf_equations.of_equation("CBF as the scanner computed it").mathml
