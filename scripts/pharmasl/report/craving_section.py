@@ -63,7 +63,7 @@ def _comparison(rows: Sequence[Row], arms: Arms) -> str:
     )
     if row.get("without_one_low") is not None:
         text += (
-            f" Without any one participant it lies between {signed(row['without_one_low'], 1)} and "
+            f" Leaving out any one participant, the estimate stays between {signed(row['without_one_low'], 1)} and "
             f"{signed(row['without_one_high'], 1)}."
         )
     if row.get("variance_ratio") is not None:

@@ -148,7 +148,7 @@ class Study:
             return "the session's own"
         if stem == bids.stem({"sub": subject}, "anat"):
             return "the participant's, of no session"
-        return f"another session's ({stem.rsplit('/', 1)[-1]}), for want of a T1w of its own"
+        return f"another session's ({stem.rsplit('/', 1)[-1]}), because this session has none"
 
     @functools.cached_property
     def visits(self) -> dict[Visit, list[Scan]]:
