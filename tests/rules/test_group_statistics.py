@@ -763,7 +763,7 @@ def test_a_formula_of_scans_has_family_wise_p_with_sessions_and_voxels_missing(t
     assert any("tested with the scans that do" in note for note in report.notes(results, {}))
     told = {definition.term: definition.text for definition in analysis_definitions.tested(results)}
     assert told["Scans"] == "27: participants 1 with 1 and 13 with 2"
-    assert "arms dealt anew to whole participants" in told["Permutation"]
+    assert "arms reallocated among whole participants" in told["Permutation"]
     assert told["Design"].startswith("Repeated measures")
 
 
