@@ -323,9 +323,9 @@ def test_association_within_one_arm_is_of_its_participants_alone(trial, tmp_path
         assert images.load(output.effect)[0][place] == pytest.approx(expected.params[1], rel=1e-5)
     tabulate(output, tmp_path)
     found = findings.Findings(tmp_path / "clusters.tsv", output.inference)
-    assert found.question == "Change of CBF (cue) with the change of dlpfc (rest) on placebo"
+    assert found.question == "Change in CBF (cue) with change in dlpfc (rest) on placebo"
     assert found.people == "7 participants of placebo"
-    assert "by which the seed rose, on placebo" in report.direction(found, {"sign": "+", "effect_mean": "1.5"})
+    assert "in the seed region, on placebo" in report.direction(found, {"sign": "+", "effect_mean": "1.5"})
     assert "7 participants on placebo" in methods_group.group("a", summary)
 
 
@@ -588,7 +588,7 @@ def test_change_within_an_arm_flips_signs(trial, tmp_path):
     output = call(trial, tmp_path, effect="within_arm", arm="baclofen", covariates=[], inference=EVERYTHING)
     summary = tables.read_json(output.inference)
     assert summary["participants"] == NAMES[:7]
-    assert summary["permutation"]["method"].startswith("signs")
+    assert summary["permutation"]["method"].startswith("the signs")
     assert summary["permutation"]["exhaustive"] is True
     assert summary["permutation"]["number"] == 2**7
     change = [
