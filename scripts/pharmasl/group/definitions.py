@@ -272,7 +272,7 @@ def permutation(
     """
     if model.exchange == FLIP:
         # Under the null a change is as likely up as down.
-        words = "the signs of participants' changes flipped at random, whole maps at a time"
+        words = "the signs of participants' changes flipped, whole maps at a time"
     else:
         permuted = _EXCHANGED[model.outcome]
         words = f"whole {permuted} permuted among participants"
