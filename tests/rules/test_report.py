@@ -111,6 +111,13 @@ def test_questions_stand_in_the_configured_order(whole):
     ]
 
 
+def test_an_analysis_is_called_what_the_study_calls_it(study):
+    config = configuration.resolve({**CONFIG, "labels": {"analyses": {"rest_interaction": "Perfusion <at> rest"}}})
+    labelled = Page(write(study, "labelled.html", config))
+    assert any("Perfusion <at> rest" in heading for heading in labelled.headings)
+    assert any("Change in CBF (rest)" in heading for heading in labelled.headings)
+
+
 def test_text_of_the_dataset_is_escaped(whole):
     tags = {tag for tag, _ in Page(whole).elements}
     assert not tags & {"b", "i", "iframe", "object", "embed", "link"}

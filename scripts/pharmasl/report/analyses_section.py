@@ -242,7 +242,13 @@ class AnalysisSection:
 
 
 def section(
-    name: str, files: AnalysisFiles, *, role: str, sessions: SessionPair | None, regions: Mapping[str, Region]
+    name: str,
+    files: AnalysisFiles,
+    *,
+    label: str | None,
+    role: str,
+    sessions: SessionPair | None,
+    regions: Mapping[str, Region],
 ) -> AnalysisSection:
     """The section of an analysis.
 
@@ -250,6 +256,8 @@ def section(
     ----------
     name : str
     files : AnalysisFiles
+    label : str or None
+        What the study calls it; None for the question in words.
     role : str
         Of its answer for the trial.
     sessions : SessionPair or None
@@ -264,7 +272,7 @@ def section(
     unit, text = results.block["effect"]["unit"], sentences(results, sessions)
     return AnalysisSection(
         name=name,
-        heading=results.question,
+        heading=label or results.question,
         role=role,
         ran=results.ran,
         model=f"{results.block['model']['design']}; {results.block['model']['formula']}" if results.ran else "",

@@ -242,6 +242,6 @@ def paragraphs(
         text.append(" ".join(parts))
     text.append(methods_endpoints.endpoints(settings))
     if blocks or has_craving or settings.endpoints:
-        text.append(trial_section.method(settings.primary))
+        text.append(trial_section.method(settings.primary, settings.labels))
     text += [sensitivity, software(versions)]
     return [paragraph for paragraph in text if paragraph]

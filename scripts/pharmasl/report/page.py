@@ -243,7 +243,8 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         )
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions
-        yield analyses_section.section(name, own, role=role, sessions=sessions, regions=settings.rois)
+        label = settings.labels.analyses.get(name)
+        yield analyses_section.section(name, own, label=label, role=role, sessions=sessions, regions=settings.rois)
 
 
 def _viewer_space(files: ReportFiles, analyses: Sequence[AnalysisSection]) -> Markup:
@@ -322,7 +323,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     """
     settings = read(configuration)
     scans, people = tables.read_table(files.scans), tables.read_table(files.participants, of_arms=True)
-    analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict)
+    analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict, settings.labels)
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes)) if files.seed_slopes else None
     sensitivity, endpoints = _sensitivity(files), list(_endpoints(files, settings))

@@ -10,6 +10,7 @@ from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report.words import NONE, Table, count, listed, p_words, plain
 from pharmasl.study import primary
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Primary
 
 CORRECTIONS = {
@@ -41,18 +42,18 @@ class TrialSection:
     lines: Mapping[str, str]
 
 
-def name_in_words(name: str) -> str:
-    """An answer's name as the page says it."""
+def name_in_words(name: str, labels: Labels) -> str:
+    """An answer's name as the page says it, in the study's own words where it has some."""
     if name == primary.CRAVING:
         return "cue-elicited craving"
     score, dot, roi = name.rpartition(".")
-    return f"{plain(roi)} with {plain(score)}" if dot else plain(name)
+    return f"{labels.region(roi)} with {plain(score)}" if dot else labels.analysis(name)
 
 
-def _with_p(row: Row) -> str:
+def _with_p(row: Row, labels: Labels) -> str:
     p = p_words(row["p_corrected"])
     own = "" if row["p"] == row["p_corrected"] else f" (unadjusted {p_words(row['p'])})"
-    return f"{name_in_words(row['answer'])}, {p}{own}"
+    return f"{name_in_words(row['answer'], labels)}, {p}{own}"
 
 
 def _reason(row: Row) -> str:
@@ -60,13 +61,15 @@ def _reason(row: Row) -> str:
     return row["status"].removeprefix("not answered: ").removeprefix("not run: ")
 
 
-def sentences(rows: Sequence[Row]) -> list[str]:
+def sentences(rows: Sequence[Row], labels: Labels = NAMES) -> list[str]:
     """What the trial shows, what it does not, and what it could not answer.
 
     Parameters
     ----------
     rows : sequence of Row
         Of ``verdict.tsv``.
+    labels : Labels
+        What the study's analyses and regions are called.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def sentences(rows: Sequence[Row]) -> list[str]:
     not_shown = [row for row in first if row not in shown and row not in failed]
     text = []
     if shown:
-        text.append(f"Significant {how}: {'; '.join(map(_with_p, shown))}.")
+        text.append(f"Significant {how}: {'; '.join(_with_p(row, labels) for row in shown)}.")
     elif not_shown:
         text.append(
             f"{'None of the primary answers was' if several else 'The primary answer was not'} significant {how}."
@@ -92,12 +95,12 @@ def sentences(rows: Sequence[Row]) -> list[str]:
         text.append("No primary answer could be tested: the trial is evidence neither for nor against an effect.")
     if not_shown:
         text.append(
-            f"Not significant: {'; '.join(map(_with_p, not_shown))}. Absence of evidence is not evidence of absence."
+            f"Not significant: {'; '.join(_with_p(row, labels) for row in not_shown)}. Absence of evidence is not evidence of absence."
         )
     if failed:
-        reasons = "; ".join(f"{name_in_words(row['answer'])} ({_reason(row)})" for row in failed)
+        reasons = "; ".join(f"{name_in_words(row['answer'], labels)} ({_reason(row)})" for row in failed)
         text.append(f"Could not be tested, and counted as not significant: {reasons}.")
-    second = [name_in_words(row["answer"]) for row in rows if row["role"] == primary.SECONDARY]
+    second = [name_in_words(row["answer"], labels) for row in rows if row["role"] == primary.SECONDARY]
     text.append(
         (f"Secondary, each tested at its own level: {listed(second)}. " if second else "")
         + "All other results on this page are exploratory."
@@ -105,11 +108,11 @@ def sentences(rows: Sequence[Row]) -> list[str]:
     return text
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row], labels: Labels = NAMES) -> Table:
     """The answers, their p by themselves and corrected."""
     cells = [
         [
-            name_in_words(row["answer"]),
+            name_in_words(row["answer"], labels),
             row["role"],
             row["test"] or NONE,
             p_value(row["p"]) if row["p"] is not None else MISSING,
@@ -124,13 +127,15 @@ def table(rows: Sequence[Row]) -> Table:
     return Table("The declared answers (bold: significant after correction)", heads, cells, {0, 1, 2, 5, 6}, marked)
 
 
-def method(declared: Primary | None) -> str:
+def method(declared: Primary | None, labels: Labels = NAMES) -> str:
     """What was declared, for the methods' text."""
     if declared is None:
         return (
             "No primary answer was declared; all analyses are exploratory, and each controls its own error rate only."
         )
-    first, second = (list(map(name_in_words, names)) for names in (declared.answers, declared.secondary))
+    first, second = (
+        [name_in_words(name, labels) for name in names] for names in (declared.answers, declared.secondary)
+    )
     text = f"{count(len(first), 'primary answer was', 'primary answers were')} declared in the configuration: {listed(first)}"
     if len(first) > 1:
         text += f", corrected for multiplicity by {CORRECTIONS[declared.correction]} at a family-wise error rate of {declared.alpha:g}"
@@ -140,7 +145,7 @@ def method(declared: Primary | None) -> str:
     return f"{text}. An answer that could not be tested counts as not significant.{support} All others are exploratory."
 
 
-def section(verdict: FilePath | None) -> TrialSection:
+def section(verdict: FilePath | None, labels: Labels = NAMES) -> TrialSection:
     """The verdict in ``verdict.tsv``, or that nothing is declared where there is none."""
     if verdict is None:
         return TrialSection([UNDECLARED], None, {})
@@ -153,4 +158,4 @@ def section(verdict: FilePath | None) -> TrialSection:
             lines[row["answer"]] = (
                 f"Corrected over the {len(first)} primary answers of the trial: {p_words(row['p_corrected'])}, {shown}."
             )
-    return TrialSection(sentences(rows), table(rows), lines)
+    return TrialSection(sentences(rows, labels), table(rows, labels), lines)
