@@ -92,7 +92,7 @@ def test_a_table_shows_all_its_columns_on_demand_and_its_file_is_there(page_of, 
 
 def test_scans_to_look_at_lead_to_their_pages(page_of, page_file):
     page = page_of(page_file).page
-    links = page.locator("table", has=page.locator("caption", has_text="Scans to look at")).locator("a")
+    links = page.locator("table", has=page.locator("caption", has_text="Scans to inspect")).locator("a")
     assert links.count() == 2
     assert all(link.get_attribute("href").startswith("scans/") for link in links.all())
 

@@ -335,7 +335,10 @@ def test_excluded_scans_are_counted_listed_and_missing_from_what_follows(whole):
     text = Page(whole).text
     sentence = "1 of 16 scans was excluded from contrasts and all that follows from them."
     assert f"Image quality : {sentence}" in text  # the verdict
-    assert f"{sentence} A scan was excluded if it was named in the configuration, or if fewer than 2 repeats" in text
+    assert (
+        f"{sentence} A scan was excluded if it was named in the configuration, or if fewer than 2 of its repeats"
+        in text
+    )
     left_out = "sub-03 T2 rest contrasts and analyses registration not accepted: <u>14 mm</u>"
     assert left_out in text
     assert "rest T2 8 (1 excluded) 4 (1 excluded) 4" in text  # in all, and by arm
@@ -510,7 +513,7 @@ def test_an_endpoint_has_its_part_its_method_and_its_line_in_short(study):
     assert page.open == []
     assert any(heading.endswith("Clinical endpoints") for heading in page.headings)
     text = page.text.replace("\u00a0", " ")
-    short = text[text.rindex("In short") : text.index("Of everyone randomised: baclofen - placebo")]
+    short = text[text.rindex("In short") : text.index("Among all randomised participants: baclofen - placebo")]
     assert re.search(
         r"Exploratory Cigarettes \. Adjusted means were [\d.]+ on placebo at T2 and [\d.]+ on baclofen at T2: a difference of "
         r"\S+ a day \(95 % CI \S+ to \S+; n = 19\); p [=<] 0\.\d+\.",
@@ -656,7 +659,7 @@ def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):
     page = Page(text)
     assert page.open == []
     assert "Regional change with a seed's change, by arm" in [heading[2:] for heading in page.headings]
-    assert "insula (rest) on cluster one (rest) \u2020: slope +0.50 on baclofen (n = 8)" in page.text
+    assert "insula (rest) on cluster one (rest) \u2020: slope +0.50 in the baclofen arm (n = 8)" in page.text
     assert "p = 0.012, corrected p = 0.025" in page.text
     assert "found again for 7 of 8" in page.text
     assert "<u>hostile" not in text

@@ -95,10 +95,13 @@ def test_each_answer_is_told_in_words_from_the_tables(made):
     significant = sum(float(row["p"]) < 0.05 and float(row["t"]) * direction > 0 for row in rows)
     assert 0 < significant < 8
     assert f"The main specification's estimate is {float(main['estimate']):+.2f} mL/100 g/min" in told
-    assert f"In {same} of 8 specifications the effect has the sign of the main one, in {significant} it is" in told
+    assert (
+        f"In {same} of 8 specifications the effect has the same sign as in the main one, and in {significant} it is"
+        in told
+    )
     assert f"{min(estimates):+.2f} to {max(estimates):+.2f}, median {np.median(estimates):+.2f} mL/100 g/min." in told
     total = tables.read_table(curve)[0]
-    assert f"joint p = {float(total['p_median']):.2g} by the median" in told
+    assert f"joint p = {float(total['p_median']):.2g} by the median estimate" in told
     # Planted: the scaling takes 1.5 away.
     pairs = [
         float(a["estimate"]) - float(b["estimate"])
@@ -110,8 +113,8 @@ def test_each_answer_is_told_in_words_from_the_tables(made):
     assert len(pairs) == 4
     assert np.median(pairs) == pytest.approx(-1.5, abs=0.2)
     assert (
-        "The choice that moves it most is scaling: to the global mean instead of absolute shifts it by "
-        f"{np.median(pairs):+.2f} mL/100 g/min (median of 4 pairs of specifications alike in all else" in told
+        "The estimate depends most on scaling: to the global mean instead of absolute shifts it by "
+        f"{np.median(pairs):+.2f} mL/100 g/min (median of 4 pairs of specifications that differ in nothing else" in told
     )
 
 
@@ -172,7 +175,7 @@ def test_whole_brain_results_and_those_who_stay_in_place_are_told(made, tmp_path
     found = sensitivity_section.section(tmp_path / "s.tsv", tmp_path / "c.tsv", figure)
     told = text_of(found.answers[0].sentences)
     assert "reaches into the region has a family-wise p below 0.05 in 2 of 8." in told
-    assert "18 of 20 participants change places in the relabellings" in told
+    assert "The relabellings exchange 18 of 20 participants" in told
     assert "whole brain" not in text_of(found.answers[1].sentences)
     assert len(found.every[0].heads) == len(found.every[1].heads) + 4
     method = found.method
@@ -187,7 +190,11 @@ def test_the_page_has_the_section_only_where_it_is_asked_for(made):
     assert page._sensitivity(rule_files(ReportFiles, SimpleNamespace(**inputs))) is None
     paths = dict(zip(("sensitivity_table", "sensitivity_curve", "sensitivity_figure"), ([path] for path in made)))
     found = page._sensitivity(rule_files(ReportFiles, SimpleNamespace(**{**inputs, **paths})))
-    assert found.verdicts[0].startswith("dlpfc rest \u2020: the sign of the main specification in ")
+    assert re.match(
+        r"For dlpfc rest \u2020, \d of 8 specifications agree in sign with the main specification and \d (is|are) significant; tested "
+        r"together by the median, p\s[=<]\s",
+        found.verdicts[0],
+    )
 
 
 def test_different_units_are_said_to_be_compared_by_partial_correlations(tmp_path):
@@ -207,7 +214,7 @@ def test_what_was_not_run_is_told_with_its_reason(tmp_path):
     first, second = (text_of(each.sentences) for each in found.answers)
     estimates = [float(r["estimate"]) for r in tables.read_table(made[0]) if r["answer"] == "dlpfc_rest" and r["rank"]]
     same = sum(value * np.median(estimates) > 0 for value in estimates)
-    assert f"gave no estimate. In {same} of 7 specifications the estimate has the sign of their median" in first
+    assert f"gave no estimate. In {same} of 7 specifications the estimate has the same sign as their median" in first
     assert "1 further specification gave no estimate." in first
     assert second == "None of 8 specifications gave an estimate: only <two> participants."
     assert found.every[1].rows[0][-1] == "only <two> participants"

@@ -21,7 +21,7 @@ COLUMNS: tables.Columns = {
         "Description": "Where its p comes from",
         "Levels": {
             "analysis": "Whole-brain analysis: the smallest p of its primary statistic, corrected over the brain",
-            "endpoint": "Difference of the arms' changes of cue-elicited craving, as craving_model.tsv tests it, or the tested "
+            "endpoint": "Difference between the arms in the change in cue-elicited craving, as craving_model.tsv tests it, or the tested "
             "effect on another endpoint, as its _model.tsv has it",
             "correlation": "Declared correlation of a region's CBF with craving or another endpoint, uncorrected for other "
             "regions",

@@ -75,7 +75,7 @@ def _between_arms(analysis: str, term: str, contrast: _Contrast, endpoint: Endpo
 
 
 def difference_of_changes(endpoint: Endpoint) -> list[ModelRow]:
-    """Change of cue-elicited craving in the treatment arm minus that in the control arm: the trial's endpoint.
+    """Change in cue-elicited craving in the treatment arm minus that in the control arm: the trial's endpoint.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Correlation of regional CBF with a clinical score such as cue-elicited craving, with intervals, permutation p values and corrections.
 
 Three questions are asked of each region: is the *change* of CBF (follow-up minus baseline) related to the
-change of craving, and are the two related at *baseline* and at *follow-up*? Each is answered over all participants,
+change in craving, and are the two related at *baseline* and at *follow-up*? Each is answered over all participants,
 adjusted for arm (both CBF and craving carry the treatment effect, so that an unadjusted correlation over both arms
 would show it twice), and within each arm. Two comparisons of the arms complete them: the difference of their
 correlations of changes, and the difference of their slopes (the arm-by-CBF interaction). The methods are those of

@@ -48,7 +48,7 @@ def descriptive(endpoint: Endpoint, rating: str = "cue_elicited", analysis: str 
 
 
 def paired_t(endpoint: Endpoint) -> list[ModelRow]:
-    """Paired t test of the change of cue-elicited craving within each arm, with dz.
+    """Paired t test of the change in cue-elicited craving within each arm, with dz.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ COLUMNS = {
         "Description": "What is estimated. Exploratory: only the arm was randomised, and no interval tests the assumption "
         "that nothing else moves a mediator and craving together",
         "Levels": {
-            "total": "Treatment minus control, change of cue-elicited craving",
+            "total": "Treatment minus control, change in cue-elicited craving",
             "direct": "What of it the mediators leave (c')",
             "indirect": "All that goes by way of the mediators: total minus direct",
             "arm -> m1": "Treatment minus control, change of the first mediator (a1)",
@@ -51,7 +51,7 @@ COLUMNS = {
             "arm -> m1 -> m2 -> craving": "a1 d b2",
         },
     },
-    "m1": "First mediator: change of CBF of this region and contrast",
+    "m1": "First mediator: change in CBF of this region and contrast",
     "m2": "Second mediator, n/a without one",
     "estimate": "Estimate, in points of craving, mL/100 g/min, or their ratio",
     "percentile_low": "Lower end of the 95 % percentile bootstrap interval (participants within arms), the one to read",

@@ -18,9 +18,9 @@ COLUMNS: dict[str, str | dict[str, Any]] = {
             "descriptive": "Mean and standard deviation of cue-elicited craving in an arm and session",
             "descriptive_before": "The same of the rating before the cues",
             "descriptive_after": "The same of the rating after the cues",
-            "paired_t": "Change of cue-elicited craving within one arm, over participants with both sessions. A "
+            "paired_t": "Change in cue-elicited craving within one arm, over participants with both sessions. A "
             "difference between the arms' p values is no test of a difference between the arms",
-            "difference_of_changes": "Change of cue-elicited craving in the treatment arm minus that in the control arm, "
+            "difference_of_changes": "Change in cue-elicited craving in the treatment arm minus that in the control arm, "
             "over participants with both sessions, by Welch's test: the row that decides, whatever the arms' variances",
             "mixed_model": "Cue-elicited craving by arm, session and their interaction, with a random intercept for "
             "each participant; participants with one session take part, and the arms' variances are taken to be equal. "
@@ -72,7 +72,7 @@ COLUMNS: dict[str, str | dict[str, Any]] = {
             "occasion": "After minus before the cues, control arm, baseline (contrasts_ratings)",
             "arm:occasion": "Arms' difference of that at baseline (contrasts_ratings)",
             "session:occasion": "Change of that in the control arm (contrasts_ratings)",
-            "arm:session:occasion": "Arms' difference of the change of cue-elicited craving (contrasts_ratings)",
+            "arm:session:occasion": "Arms' difference of the change in cue-elicited craving (contrasts_ratings)",
             "cue": "Analysed minus further cue type, control arm, baseline (contrasts_cues)",
             "arm:cue": "Arms' difference of that at baseline (contrasts_cues)",
             "session:cue": "Change of that in the control arm (contrasts_cues)",

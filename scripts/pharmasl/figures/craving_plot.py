@@ -165,7 +165,7 @@ def _change_panel(axes: Axes, known: Scores, order: Sequence[str], palette: Mapp
     axes.set_xlim(-0.5, 1.5)
     axes.axhline(0, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
     axes.set_title("Change, " + " \u2212 ".join(labels.session(session) for session in reversed(known.sessions)))
-    axes.set_ylabel("Change of cue-elicited craving (points)")
+    axes.set_ylabel("Change in cue-elicited craving (points)")
     axes.grid(axis="y", color=style.RULE, linewidth=0.7)
 
 

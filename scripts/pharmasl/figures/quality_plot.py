@@ -15,7 +15,6 @@ from pharmasl.quality.measure_columns import MEASURES, METRICS
 COLUMNS = 3
 # Height of a panel in parts of the median at least.
 LEAST_SPAN = 0.2
-NOTE = "A point is a scan, in the colour of its condition; bars are medians. Arms are not shown: quality is judged without them."
 
 
 def spread(positions: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
@@ -176,6 +175,5 @@ def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None
     panels = drawn.subplots(count, COLUMNS, squeeze=False)
     for axes, name in zip(panels.flat, MEASURES):
         _panel(axes, rows, name, scans, bands.get(name))
-    drawn.text(0.01, 0.004, NOTE, color=style.MUTED)
-    drawn.tight_layout(h_pad=1.6, w_pad=1.6, rect=(0, 0.015, 1, 1))
+    drawn.tight_layout(h_pad=1.6, w_pad=1.6)
     style.save(drawn, path)

@@ -203,7 +203,7 @@ def draw(
     sessions: SessionPair,
     labels: Labels = NAMES,
 ) -> None:
-    """Draw the change of craving against the change of CBF, a panel per region.
+    """Draw the change in craving against the change in CBF, a panel per region.
 
     Parameters
     ----------

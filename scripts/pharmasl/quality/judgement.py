@@ -2,7 +2,7 @@
 
 A scan is excluded if a person has excluded it by name or rated it poor, if too few of its repeats are usable, if its registration was not
 accepted, if it shows what no brain and no scanner can produce, or if a measure lies outside its band that the configuration
-lists as excluding. Everything else that is unusual is a flag, which asks for a look. A person may accept a scan in spite of
+lists as excluding. Everything else that is unusual is a flag: the scan should be looked at. A person may accept a scan in spite of
 all rules, by name and with a reason. No rule knows the arm or the outcome.
 """
 
@@ -164,13 +164,13 @@ def decide(reasons: list[str], *, own: str | None, accepted: str | None, without
 def in_words(rules: ScanRules, *, rated: bool = False) -> str:
     """The rule of exclusion as a sentence, for the methods and the report; ``rated`` where people rated the scans."""
     by_rating = " or rated poor" if rated else ""
-    parts = [f"fewer than {rules.least_pairs} repeats were usable (of a scan acquired as one repeat, none)"]
+    parts = [f"fewer than {rules.least_pairs} of its repeats were usable (if acquired as one repeat: none)"]
     if rules.exclude_failed_registration:
         parts.append("its registration was not accepted")
     if rules.exclude_implausible:
         parts.append(implausible.in_words())
     parts += [f"{flags.plain(name)} was outside its acceptance range" for name in rules.exclude]
     return (
-        f"A scan was excluded if it was named in the configuration{by_rating}, or if {', or if '.join(parts)}, unless the "
-        "configuration accepts it by name and with a reason."
+        f"A scan was excluded if it was named in the configuration{by_rating}, or if {', or if '.join(parts)}. The configuration "
+        "may still accept a scan by name, with a reason."
     )

@@ -178,7 +178,7 @@ METRICS = {
 
 FLAGS = {
     "flags": "Measures outside the configured bands, as measure:low, measure:high or measure:missing, separated by "
-    "commas. A flag asks for a look; it excludes a scan only where the configuration says so (quality.exclude)."
+    "commas. A flag asks for visual inspection; it excludes a scan only where the configuration says so (quality.exclude)."
 }
 
 JUDGEMENT: dict[str, Any] = {

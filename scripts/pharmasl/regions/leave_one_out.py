@@ -202,7 +202,7 @@ def left_out(
     Parameters
     ----------
     data : ndarray of shape (n, V)
-        The maps that define the region, such as changes of CBF.
+        The maps that define the region, such as changes in CBF.
     x : ndarray of shape (n,)
         The variable whose map defines it.
     nuisance : ndarray of shape (n, k)

@@ -39,7 +39,7 @@ def model_sentences(rows: Sequence[Row], arms: Arms) -> list[str]:
 def _within(rows: Sequence[Row], arm: str) -> str:
     row = first_row(rows, analysis="paired_t", term="change", arm=arm)
     if row is None or row["estimate"] is None or row["p"] is None:
-        return f"On {arm}, the change of cue-elicited craving could not be tested."
+        return f"On {arm}, the change in cue-elicited craving could not be tested."
     return (
         f"On {arm}, cue-elicited craving changed by {signed(row['estimate'], 1)} points ({CI} "
         f"{_interval(row, 1)}; n = {row['n']}, t = {fixed(row['t'])}, {p_words(row['p'])})."
@@ -57,9 +57,9 @@ def _comparison(rows: Sequence[Row], arms: Arms) -> str:
     lower = "lower" if number(row["estimate"]) < 0 else "higher"
     text = (
         f"The change on {arms.treatment} was {fixed(abs(number(row['estimate'])), 1)} points {lower} than on "
-        f"{arms.control} (group by time: Welch's test of the changes, {CI} {_interval(row, 1)}, n = {row['n']}, "
+        f"{arms.control} (group by time, by Welch's test of the changes: {CI} {_interval(row, 1)}, n = {row['n']}, "
         f"{p_words(row['p'])}). "
-        "This row answers the trial's question; a p below 0.05 in one arm alone does not."
+        "This comparison answers the trial's question; a p below 0.05 in one arm alone does not."
     )
     if row.get("without_one_low") is not None:
         text += (
@@ -67,12 +67,12 @@ def _comparison(rows: Sequence[Row], arms: Arms) -> str:
             f"{signed(row['without_one_high'], 1)}."
         )
     if row.get("variance_ratio") is not None:
-        text += f" The changes' variance on {arms.treatment} was {fixed(row['variance_ratio'])} times that on {arms.control}."
+        text += f" The variance of the changes on {arms.treatment} was {fixed(row['variance_ratio'])} times that on {arms.control}."
     if row.get("left_out") is not None:
-        text += f" Without a score at both sessions, and so not in this test: {row['left_out']}."
+        text += f" Not in this test, for lack of a score at both sessions: {row['left_out']}."
     size = first_row(rows, analysis="effect_size", term="g of change")
     if size is not None and size["estimate"] is not None:
-        text += f" Hedges' g of the changes {fixed(size['estimate'])} ({CI} {_interval(size, 2)})."
+        text += f" Hedges' g of the changes was {fixed(size['estimate'])} ({CI} {_interval(size, 2)})."
     return text
 
 
@@ -149,8 +149,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
         if row["analysis"] == "equal_variance" and row["p"] is not None and number(row["p"]) < 0.05:
             text.append(
                 f"The mixed model assumes equal variances, but {row['term']}: ratio {fixed(row['estimate'])}, "
-                f"{p_words(row['p'])} ({row['method'].split('; ')[1]}). Its p of the interaction is approximate then, the more "
-                "so the more the arms differ in size; the test of the difference of changes does not depend on it."
+                f"{p_words(row['p'])} ({row['method'].split('; ')[1]}). Its p for the interaction is then approximate, the more "
+                "so the more the arms differ in size; the test of the difference in changes does not rely on this assumption."
             )
     return list(dict.fromkeys(text))
 

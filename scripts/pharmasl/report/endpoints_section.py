@@ -30,10 +30,10 @@ from pharmasl.study.settings import Endpoint
 
 _ANALYSES = {
     measure_rows.COMPLETE: "declared model",
-    measure_rows.ROBUST: "other variance",
+    measure_rows.ROBUST: "alternative variance estimator",
     measure_rows.MIXED: "mixed model of both sessions",
     measure_rows.IMPUTATION: "multiple imputation",
-    measure_rows.DELTA: "imputation, delta",
+    measure_rows.DELTA: "delta-adjusted imputation",
     measure_rows.TIPPING: "tipping point",
     measure_rows.COUNTED: "missing scores counted",
 }
@@ -119,13 +119,15 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
     for place, population in enumerate(endpoint.populations):
         rows = [row for row in model if row["population"] == population]
         test = next(row for row in rows if row["analysis"] == measure_rows.TEST)
-        where = "Of everyone randomised" if population == EVERYONE else f"In the population {plain(population)}"
-        yield f"{where}{' (which answers)' * (place == 0 and len(endpoint.populations) > 1)}: {_tested(test, unit)}."
+        where = (
+            "Among all randomised participants" if population == EVERYONE else f"In the population {plain(population)}"
+        )
+        yield f"{where}{' (the primary population)' * (place == 0 and len(endpoint.populations) > 1)}: {_tested(test, unit)}."
         if ratio := next((row for row in rows if row["analysis"] == measure_rows.RATIO), None):
             name = "an odds ratio" if endpoint.kind == BINARY else "a ratio of geometric means"
             yield f"As {name}: {fixed(ratio['estimate'])} ({interval(ratio)})."
         for risk in (row for row in rows if row["analysis"] == measure_rows.RISK):
-            yield f"Difference of risks, standardised: {risk['term']} {signed(risk['estimate'])} ({interval(risk)})."
+            yield f"Standardised risk difference: {risk['term']} {signed(risk['estimate'])} ({interval(risk)})."
         if own := next((row for row in rows if row["analysis"] == measure_rows.EQUIVALENCE), None):
             margin = endpoint.equivalence.margin if endpoint.equivalence else 0.0
             shown = own["p"] is not None and number(own["p"]) <= endpoint.alpha
@@ -139,7 +141,7 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
             name = "Standardised risks" if endpoint.kind == BINARY else f"Adjusted means, {unit}"
             yield f"{name}: {'; '.join(parts)}."
         if test["left_out"]:
-            yield f"Without a score or a column that the model takes, and so not in it: {test['left_out']}."
+            yield f"Not in the model, for lack of a score or of a covariate: {test['left_out']}."
 
 
 def _cell(row: Row) -> str:
@@ -177,14 +179,14 @@ def _missing(sensitivity: Sequence[Row], endpoint: Endpoint, unit: str) -> Itera
         return
     imputed = count(int(at_random["imputed"]), "missing score")
     yield (
-        f"With {imputed} imputed as missing at random: {signed(at_random['estimate'])} {unit} ({interval(at_random)}, "
+        f"With {imputed} imputed as missing at random, the estimate is {signed(at_random['estimate'])} {unit} ({interval(at_random)}, "
         f"{p_words(at_random['p'])})."
     )
     tipping = [row for row in rows if row["analysis"] == measure_rows.TIPPING]
     points = [row for row in tipping if row["delta"] is not None]
     if points:
         where = listed([f"{signed(row['delta'])} {unit}" for row in points])
-        yield f"The conclusion changes when the treatment arm's imputed scores are moved by {where}."
+        yield f"The conclusion changes when the treatment arm's imputed scores are shifted by {where}."
     for row in tipping:
         if row["delta"] is None:
             sentence = str(row["method"]).split(";")[0]

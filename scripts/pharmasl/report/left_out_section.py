@@ -39,16 +39,16 @@ def sentences(tests: Tests, chosen_by: Mapping[str, str]) -> list[str]:
 def _sentence(region: str, analysis: str, test: Mapping[str, Any]) -> str:
     start = f"{region} is a cluster of the analysis {analysis}"
     if test["status"] != "run":
-        return f"{start}; its own effect was not tested again without each participant: {test['status']}."
-    start += f"; each participant left out in turn, it was found again for {test['n']} of {test['participants']}"
+        return f"{start}; its own effect was not tested with each participant left out: {test['status']}."
+    start += f"; with each participant left out in turn, it was found again for {test['n']} of {test['participants']}"
     if test["r"] is None:
         return f"{start}, too few to test its effect."
     return (
-        f"{start}. With {plain(test['tested_term'])}, the variable that chose it, the change of CBF read there "
-        f"has r = {fixed(test['r'])}, {p_words(test['p'])} (one-sided; map, choice of the cluster and test all repeated in "
+        f"{start}. The change in CBF measured there correlates with {plain(test['tested_term'])}, the variable that chose it: "
+        f"r = {fixed(test['r'])}, {p_words(test['p'])} (one-sided; map, choice of the cluster and test all repeated in "
         f"{count(test['permutations'], 'permutation')}). The textbook p for the same r ({p_words(test['p_naive'])}) "
         "is too small, since participants share most of the data that chose their clusters; "
-        f"r = {fixed(test['r_same_region'])} in the one cluster of all participants is circular."
+        f"r = {fixed(test['r_same_region'])} in the single cluster from all participants is circular."
     )
 
 

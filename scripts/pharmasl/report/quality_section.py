@@ -112,7 +112,7 @@ def attention(rows: Sequence[Row]) -> Table | None:
         [scan_name(row), "; ".join(reasons(row) + [flags.describe(flag) for flag in flags_of(row)])] for row in shown
     ]
     links = {place: page_of(row) for place, row in enumerate(shown)}
-    return Table("Scans to look at", ["Scan", "What"], cells, {0, 1}, links=links)
+    return Table("Scans to inspect", ["Scan", "Why"], cells, {0, 1}, links=links)
 
 
 def every(rows: Sequence[Row]) -> Table:
@@ -217,7 +217,7 @@ def sentences(rows: Sequence[Row], rules: QualityRules) -> list[str]:
     flagged = sum(bool(flags_of(row)) for row in rows)
     text = [
         f"{upper(verdict(rows))} {judgement.in_words(rules, rated=rules.ratings is not None)}",
-        f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Beyond that rule, a flag asks for a look."
+        f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Unless that rule says otherwise, a flag excludes nothing; it asks for visual inspection."
         if flagged
         else "No scan lies outside a band.",
     ]

@@ -24,9 +24,9 @@ METHODS = {
     "slope_interaction": "difference of slopes (points per mL/100 g/min)",
 }
 _TOPICS = {
-    "change": "Change of CBF with change of cue-elicited craving",
-    "baseline": "CBF with cue-elicited craving, both at baseline",
-    "followup": "CBF with cue-elicited craving, both at follow-up",
+    "change": "Change in CBF and change in cue-elicited craving",
+    "baseline": "CBF and cue-elicited craving, both at baseline",
+    "followup": "CBF and cue-elicited craving, both at follow-up",
 }
 # Columns of the table that hold words, and the one that a table of changes alone leaves out.
 _WORDS, _WHEN = (0, 1, 2, 3, 4, 5, 14), 2
@@ -72,13 +72,14 @@ def introduction(rows: Sequence[Row], relation: RelationTest) -> str:
     who = "over both arms and adjusted for arm"
     if declared.group != "all":
         who = f"on {relation.arms.treatment if declared.group == 'treatment' else relation.arms.control}"
-    who = "the arms compared" if relation.compares_arms else who
+    who = "compared between the arms" if relation.compares_arms else who
     number = next((int(row["family_size"]) for row in rows if row["role"] == families.TESTED), 0)
     if relation.family == "all":
-        return f"{topic}, {who}. All {number} correlations and comparisons of the table are one family, corrected together:"
+        return f"{topic}, {who}. All {number} correlations and comparisons in the table form one family and are corrected together."
+    corrected = f", corrected over {count(number, 'region')}" if number > 1 else ""
     return (
-        f"{topic}, {who} ({METHODS[declared.method]}): the declared test, corrected together for {count(number, 'region')}. All other "
-        "correlations describe: their p are uncorrected and no tests."
+        f"{topic}, {who} ({METHODS[declared.method]}): the declared test{corrected}. All other correlations are descriptive: "
+        "their p values are uncorrected and test nothing."
     )
 
 
@@ -90,16 +91,16 @@ def sentences(rows: Sequence[Row], relation: RelationTest) -> list[str]:
 def _sentence(row: Row, relation: RelationTest) -> str:
     name = f"{plain(row['roi'])} ({row['contrast']}, {relation.role(row)})"
     if row["region_of"] == "others":
-        name += ", region found without the participant"
+        name += ", region defined without the participant"
     elif row["roi_defined_by_same_data"] == "true":
-        name += ", a cluster of these data"
+        name += ", a cluster in the same data"
     if row["estimate"] is None:
         return f"{name}: not tested, {row['note'] or 'no values'}."
     symbol = "r" if relation.declared.method == "pearson" else METHODS[relation.declared.method]
     interval = between(row["ci_low"], row["ci_high"])
     text = f"{name}: {symbol} = {fixed(row['estimate'])} ({CI} {interval}, n = {row['n']})"
     if row["role"] == families.DESCRIBED:
-        return f"{text}, a description."
+        return f"{text}; descriptive only."
     corrected = f", corrected for {row['family_size']} tests {p_words(row['p_holm'])}"
     return f"{text}, {p_words(row['p'])}{corrected if row['family_size'] != '1' else ''}."
 
@@ -138,7 +139,7 @@ def table(rows: Sequence[Row], everything: bool, relation: RelationTest) -> Tabl
     marked = {k for k, row in enumerate(shown) if row["role"] == families.TESTED}
     wanted = ["Region", "Contrast", "When", "Group", "Method", "Estimate", "95", "p Holm", "n"]
     main = None if everything else columns_named(heads, wanted)
-    return Table(f"{caption} (tests in bold, the others describe)", heads, cells, text, marked, main=main)
+    return Table(f"{caption} (tests in bold; the others are descriptive)", heads, cells, text, marked, main=main)
 
 
 _HEADS = [
@@ -154,7 +155,7 @@ _HEADS = [
     "p Holm",
     "p FDR",
     "p max |r|",
-    "Without any one participant",
+    "Range, leaving one participant out",
     "n",
     "Note",
 ]
@@ -281,7 +282,7 @@ def section(results: RelationResults, relation: RelationTest, chosen_by: Mapping
         table=table(rows, False, relation),
         all=table(rows, True, relation),
         figure=pictures.fragment(results.figure) if results.figure else None,
-        alt="Change of craving against change of CBF in each region. " + " ".join(text),
+        alt="Change in craving against change in CBF in each region. " + " ".join(text),
         chosen=any(row["roi_defined_by_same_data"] == "true" for row in rows),
         left_out=left_out_section.section(tests, chosen_by),
         mediation=mediation_table(tables.read_table(results.mediation)) if results.mediation else None,

@@ -51,13 +51,13 @@ def _sentence(rows: Sequence[Row]) -> str:
         if " - " in row["group"]:
             difference = row
         elif row["slope"] is None:
-            parts.append(f"not tested on {row['group']}")
+            parts.append(f"not tested in the {row['group']} arm")
         else:
-            parts.append(f"slope {signed(row['slope'])} on {row['group']} (n = {row['n']})")
+            parts.append(f"slope {signed(row['slope'])} in the {row['group']} arm (n = {row['n']})")
     text = f"{named(rows[0], 'roi')} on {named(rows[0], 'seed')}: {', '.join(parts)}"
     if difference is not None and difference["slope"] is not None:
         text += (
-            f"; difference {signed(difference['slope'])} ({CI} {_interval(difference)}, by permutation "
+            f"; difference {signed(difference['slope'])} ({CI} {_interval(difference)}, permutation "
             f"{p_words(difference['p_permutation'])}, corrected {p_words(difference['p_holm'])})"
         )
     elif difference is not None:
@@ -110,7 +110,7 @@ def table(rows: Sequence[Row]) -> Table:
         "Adjusted for",
         "Note",
     ]
-    caption = "Slope of a region's change of CBF on the seed's, mL/100 g/min per mL/100 g/min"
+    caption = "Slope of a region's change in CBF on the seed's, mL/100 g/min per mL/100 g/min"
     marked = {k for k, row in enumerate(rows) if " - " in row["group"]}
     main = columns_named(heads, ["Seed", "Region", "Group", "Slope", "95", "p Holm", "n"])
     return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked, main=main)

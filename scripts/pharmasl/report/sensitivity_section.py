@@ -62,18 +62,19 @@ def _one_by_one(answer: Answer) -> str:
     what = "partial correlation (the estimates differ in unit)" if answer.unit_free else "estimate"
     if answer.main is None:
         text = (
-            f"The main specification gave no estimate. In {total['same_sign']} of {of_all} the {what} has the sign of their "
-            f"median, in {total['significant']} it is significant in that direction (p < 0.05)."
+            f"The main specification gave no estimate. In {total['same_sign']} of {of_all} the {what} has the same sign as "
+            f"their median, and in {total['significant']} it is significant in that direction (p < 0.05)."
         )
     else:
         low, high = (fixed(answer.main[name]) for name in answer.columns[1:])
         text = (
             f"The main specification's {what} is {answer.amount(total['main'])} ({CI} {low} to {high}, "
             f"n = {answer.main['n']}, {p_words(answer.main['p'])}). In {total['same_sign']} of {of_all} the effect has the "
-            f"sign of the main one, in {total['significant']} it is significant in the direction of the median (p < 0.05)."
+            f"same sign as in the main one, and in {total['significant']} it is significant (p < 0.05) in the direction of the median."
         )
     if n > 1:
-        text += f" From lowest to highest: {signed(total['low'])} to {signed(total['high'])}, median {answer.amount(total['median'])}."
+        noun = "partial correlations" if answer.unit_free else "estimates"
+        text += f" The {noun} range from {signed(total['low'])} to {signed(total['high'])}, median {answer.amount(total['median'])}."
     lost = int(total["not_run"])
     if lost:
         text += f" {count(lost, 'further specification')} gave no estimate."
@@ -91,13 +92,13 @@ def _together(answer: Answer) -> str:
     """The joint tests of all specifications."""
     total = answer.total
     text = (
-        f"All specifications together: joint {p_words(total['p_median'])} by the median, "
-        f"{p_words(total['p_significant'])} by the number significant, {p_words(total['p_mean_z'])} by the mean z."
+        f"All specifications tested together: joint {p_words(total['p_median'])} by the median estimate, "
+        f"{p_words(total['p_significant'])} by the number significant and {p_words(total['p_mean_z'])} by the mean z."
     )
     if int(total["exchanged"]) < int(total["participants"]):
         text += (
-            f" {total['exchanged']} of {count(int(total['participants']), 'participant')} change places in the relabellings; "
-            "nobody else has the same specifications and block as one of the others."
+            f" The relabellings exchange {total['exchanged']} of {count(int(total['participants']), 'participant')}; the others "
+            "have nobody of the same specifications and block to be exchanged with."
         )
     return text
 
@@ -106,27 +107,32 @@ def _most_moving(answer: Answer) -> list[str]:
     """The choice that moves the estimate most, in no or one sentence."""
     row = largest_shift(answer)
     if row is None:
-        return ["No choice could be compared with the main one's, or none moves it."] if answer.number > 1 else []
+        return (
+            ["No alternative could be compared with the main choice, or none changes the estimate."]
+            if answer.number > 1
+            else []
+        )
     name = row["dimension"]
     of_main = next(
         other["value"] for other in answer.choices if other["dimension"] == name and other["of_main"] == "true"
     )
     return [
-        f"The choice that moves it most is {naming.dimension(name).lower()}: {naming.value(name, row['value'])} instead of "
+        f"The estimate depends most on {naming.dimension(name).lower()}: {naming.value(name, row['value'])} instead of "
         f"{naming.value(name, of_main)} shifts it by {answer.amount(row['shift'])} (median of "
-        f"{count(int(row['pairs']), 'pair')} of specifications alike in all else, {signed(row['shift_low'])} to "
+        f"{count(int(row['pairs']), 'pair')} of specifications that differ in nothing else; range {signed(row['shift_low'])} to "
         f"{signed(row['shift_high'])})."
     ]
 
 
 def verdict(answer: Answer) -> str:
-    """One question in a clause, for the top of the page."""
+    """One question in a sentence, for the top of the page."""
     if not answer.run:
-        return f"{answer.heading}: no specification gave an estimate."
+        return f"For {answer.heading}, no specification gave an estimate."
     of_whom = "the main specification" if answer.main else "the median"
     return (
-        f"{answer.heading}: the sign of {of_whom} in {answer.total['same_sign']} of {answer.number}, significant in "
-        f"{answer.total['significant']}; joint {p_words(answer.total['p_median'])} (median)."
+        f"For {answer.heading}, {answer.total['same_sign']} of {count(answer.number, 'specification')} agree in sign with {of_whom} "
+        f"and {answer.total['significant']} {'is' if answer.total['significant'] == '1' else 'are'} significant; tested together "
+        f"by the median, {p_words(answer.total['p_median'])}."
     )
 
 
@@ -151,8 +157,8 @@ def method(answers: Sequence[Answer], permutations: int, seed: int) -> str:
         "of a question were tested together (Simonsohn et al. 2020, doi 10.1038/s41562-020-0912-z) by the median estimate, "
         "the number significant in its direction and the mean z, two-sided, against "
         f"{permutations:,} relabellings of the participants (the observed one counted; seed {seed}). One relabelling was "
-        "applied to all specifications, to the residuals of each reduced model (Freedman & Lane 1983); places were changed "
-        "among participants of the same specifications."
+        "applied to all specifications, to the residuals of each reduced model (Freedman & Lane 1983); only "
+        "participants of the same specifications were exchanged."
     )
 
 
@@ -173,7 +179,7 @@ class SensitivitySection:
     ----------
     answers : sequence of AnswerText
     verdicts : sequence of str
-        A clause for each answer, for the top of the page.
+        A sentence for each answer, for the top of the page.
     figure, alt : str
         The picture, and what stands for it where it cannot be seen.
     extremes, choices : Table

@@ -25,7 +25,7 @@ from pharmasl.study import relative_cbf, settings
 
 log = logging.getLogger(__name__)
 
-_CORRELATION = "correlation of the change of cue-elicited craving with the change of CBF, arm held fixed"
+_CORRELATION = "correlation of the change in cue-elicited craving with the change in CBF, arm held fixed"
 
 
 class _NotRunError(Exception):
@@ -164,7 +164,7 @@ class _Answers:
         )
 
     def _correlation(self, question: Question) -> _Regression:
-        """The change of cue-elicited craving and of a region's CBF, all participants, as the craving stage relates them."""
+        """The change in cue-elicited craving and of a region's CBF, all participants, as the craving stage relates them."""
         if self.files.scores is None:
             raise _NotRunError("no craving scores")
         terms = self.specification.craving_covariates or ()

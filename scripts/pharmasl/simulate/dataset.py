@@ -171,7 +171,7 @@ def _effect_rows(settings: TrialSettings) -> list[Row]:
             "region": "craving",
             "amount": slope,
             "unit": "points per mL/100 g/min",
-            "meaning": "change of cue-elicited craving for each unit of change of the insula's cue response",
+            "meaning": "change in cue-elicited craving for each unit of change in the insula's cue response",
         },
         {
             "effect": "cigarettes a day at follow-up",

@@ -28,7 +28,7 @@ PARTICIPANT_COLUMNS: Columns = {
     "gm_cbf": {"Description": "CBF of grey matter, the person's own level", "Units": "mL/100 g/min"},
     "wm_cbf": {"Description": "CBF of white matter, the person's own level", "Units": "mL/100 g/min"},
     "dlpfc_change": {
-        "Description": "Planted change of CBF in the dlPFC, follow-up minus baseline",
+        "Description": "Planted change in CBF in the dlPFC, follow-up minus baseline",
         "Units": "mL/100 g/min",
     },
     "insula_cue_change": {
@@ -129,7 +129,7 @@ class _Draws:
     grey : ndarray of shape (N,)
         CBF of grey matter.
     dlpfc : ndarray of shape (N,)
-        Change of CBF in the dlPFC.
+        Change in CBF in the dlPFC.
     cue, cue_change : dict of str to ndarray of shape (N,)
         Cue response at baseline and its change, by region.
     elicited, elicited_change : ndarray of shape (N,)

@@ -225,7 +225,7 @@ def test_without_enough_values_a_row_says_so_and_a_missing_table_row_is_an_error
     assert found["placebo"]["note"] is None
     assert found["drug - placebo"]["slope"] is found["drug - placebo"]["p_holm"] is None
     text = seeds_section.section(list(found.values())).sentences[0]
-    assert "not tested on drug" in text
+    assert "not tested in the drug arm" in text
     assert "could not be compared" in text
     tables.write_table(files / "vmpfc_values.tsv", rows[2:], dict.fromkeys(rows[0], ""))
     with pytest.raises(InputError, match="no row"):
@@ -236,7 +236,7 @@ def test_the_reports_section_compares_the_arms_and_marks_what_the_data_chose(fil
     found = seeds_section.section(told(files))
     assert found.chosen is True
     assert found.sentences[0].startswith("insula (cue) on dlpfc (rest) \u2020: slope +")
-    assert "on drug (n = 13), slope +" in found.sentences[0]
+    assert "in the drug arm (n = 13), slope +" in found.sentences[0]
     assert "; difference +" in found.sentences[0]
     assert "p\u00a0=\u00a00.001, corrected p\u00a0=\u00a00.008" in found.sentences[0]
     assert found.table.marked == {3, 7}
@@ -269,7 +269,7 @@ def test_the_reports_left_out_test_gives_every_p_its_worth():
     assert "it was found again for 40 of 43" in one
     assert "r = 0.42, p\u00a0=\u00a00.031 (one-sided;" in one
     assert "(p\u00a0=\u00a00.004) is too small" in one
-    assert "r = 0.71 in the one cluster of all participants is circular" in one
+    assert "r = 0.71 in the single cluster from all participants is circular" in one
     assert "was not found again" in two
     assert "for 1 of 43, too few" in three
     assert found.table.rows[0][2:] == ["40 of 43", "0.42", "0.031", "0.004", "0.71", "< 0.0001"]

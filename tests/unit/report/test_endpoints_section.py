@@ -56,11 +56,13 @@ def test_the_part_says_the_tested_effect_equivalence_and_the_tipping_point(trial
     text = " ".join(part.sentences)
     assert part.heading == "Cigarettes a day"
     size = f"{abs(float(rows['model']['estimate'])):.2f}"
-    assert f"Of everyone randomised: baclofen - placebo −{size} a day (95 % CI" in text.replace("\u00a0", " ")
+    assert f"Among all randomised participants: baclofen - placebo −{size} a day (95 % CI" in text.replace(
+        "\u00a0", " "
+    )
     assert "38 participants" in text
-    assert "not in it: sub-01, sub-02." in text
+    assert "for lack of a score or of a covariate: sub-01, sub-02." in text
     assert "Equivalence within 1 a day was not shown" in text
-    assert f"moved by +{float(rows['tipping_point']['delta']):.2f} a day" in text
+    assert f"shifted by +{float(rows['tipping_point']['delta']):.2f} a day" in text
     assert [row[0] for row in part.table.rows][:2] == ["test", "equivalence"]
     assert part.table.marked == {0}
 

@@ -59,15 +59,13 @@ def test_the_declared_test_is_told_with_its_correction_and_a_description_without
     told = [plain(text) for text in relations_section.sentences(rows(), asked())]
     assert told == [
         "insula (cue, primary): r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, corrected for 2 tests p = 0.002.",
-        "dlpfc (cue, exploratory), a cluster of these data: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), a description.",
-        "dlpfc (cue, exploratory), region found without the participant: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, "
+        "dlpfc (cue, exploratory), a cluster in the same data: r = -0.50 (95 % CI -0.70 to -0.20, n = 43); descriptive only.",
+        "dlpfc (cue, exploratory), region defined without the participant: r = -0.50 (95 % CI -0.70 to -0.20, n = 43), p = 0.001, "
         "corrected for 2 tests p = 0.04.",
     ]
     topic = relations_section.introduction(rows(), asked())
-    assert (
-        "over both arms and adjusted for arm (Pearson): the declared test, corrected together for 2 regions." in topic
-    )
-    assert "All other correlations describe" in topic
+    assert "over both arms and adjusted for arm (Pearson): the declared test, corrected over 2 regions." in topic
+    assert "All other correlations are descriptive" in topic
 
 
 def test_another_declared_test_is_the_one_that_is_told():
@@ -79,10 +77,10 @@ def test_another_declared_test_is_the_one_that_is_told():
     (told,) = relations_section.sentences(table, other)
     assert told.startswith("insula (cue, primary): Spearman = ")
     assert relations_section.introduction(table, other).startswith(
-        "CBF with cue-elicited craving, both at baseline, over both arms"
+        "CBF and cue-elicited craving, both at baseline, over both arms"
     )
     compared = asked(method="slope_interaction")
-    assert "the arms compared" in relations_section.introduction(table, compared)
+    assert "compared between the arms" in relations_section.introduction(table, compared)
     # The tests stand in the table that is open, whatever their timing.
     shown = relations_section.table(table, False, other)
     assert {row[2] for row in shown.rows} == {"change", "baseline"}
