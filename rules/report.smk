@@ -143,6 +143,7 @@ rule report:
         # The page links to them.
         scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page],
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
+        cbf_maps=TARGETS.scan_files(rules.quantify_perfusion.output.cbf),
         contrasts=TARGETS.contrasts(),
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
@@ -182,6 +183,7 @@ rule report:
         page=PATHS.page,
         citation=PATHS.citation("md"),
         bibliography=PATHS.citation("bib"),
+        checklist=PATHS.checklist,
     log:
         log_of("report", "study"),
     benchmark:

@@ -34,8 +34,8 @@ from pharmasl.report import (
     global_section,
     methods_perfusion,
     methods_section,
-    page,
     participants_section,
+    shown_paths,
 )
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.space import images
@@ -414,6 +414,21 @@ def test_the_methods_text_and_what_it_cites_are_files_beside_the_page(whole, stu
     assert "<math display=" in whole
 
 
+def test_the_filled_checklist_is_a_file_beside_the_page_and_stands_folded_on_it(whole, study):
+    rows = tables.read_table(study.here / "checklist.tsv")
+    assert (study.here / "checklist.json").exists()
+    answers = {row["item"]: row["study"] for row in rows}
+    assert answers["Labelling duration or bolus"] == "Labelling duration 1.45 s."
+    assert answers["Registration: registry, number, date"] == "not known to the workflow: state it"
+    assert "Randomised: 4 on baclofen and 5 on placebo." in answers["Numbers randomised, scanned and analysed, by arm"]
+    assert not any("jane" in row["study"] or "sub-" in row["study"] for row in rows)
+    text = Page(whole).text
+    for row in rows:
+        assert row["item"] in text
+    folded = whole[whole.index("<summary>The checklist, filled in</summary>") :]
+    assert 'href="checklist.tsv"' in folded[: folded.index("</details>")]
+
+
 def test_methods_tell_where_scans_differ():
     one, other = sidecar(), sidecar()
     other["Constants"]["post_labeling_delay"] = constant(2.0, "s")
@@ -668,7 +683,7 @@ def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):
 
 def test_paths_are_cut_and_words_with_slashes_are_not():
     given = {"bids_dir": "data/jane/bids", "unit": "mL/100 g/min", "list": ["/a/b", "C:\\x\\y"], "n": 1}
-    assert page.without_paths(given) == {"bids_dir": "bids", "unit": "mL/100 g/min", "list": ["b", "y"], "n": 1}
+    assert shown_paths.without_paths(given) == {"bids_dir": "bids", "unit": "mL/100 g/min", "list": ["b", "y"], "n": 1}
 
 
 LABELLED = dataclasses.replace(NAMES, arms={"baclofen": "the drug"})

@@ -1,10 +1,8 @@
 """The report: content gathered from the results, laid out by a template that escapes every value."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
 
 import yaml
 from markupsafe import Markup
@@ -21,6 +19,7 @@ from pharmasl.report import (
     answers_section,
     baseline_section,
     cbf_equations,
+    checklist,
     craving_section,
     endpoints_section,
     files_section,
@@ -38,6 +37,7 @@ from pharmasl.report import (
 from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
 from pharmasl.report.answers_section import AnswersSection
 from pharmasl.report.baseline_section import BaselineTables
+from pharmasl.report.checklist_item import Item
 from pharmasl.report.craving_section import CravingFiles, CravingSection
 from pharmasl.report.endpoints_section import EndpointFiles, EndpointSection
 from pharmasl.report.files_section import FileGroup
@@ -48,6 +48,7 @@ from pharmasl.report.relations_section import RelationResults, RelationsSection,
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
+from pharmasl.report.shown_paths import without_paths
 from pharmasl.report.trial_section import TrialSection
 from pharmasl.report.words import Table, plain, upper
 from pharmasl.study import primary
@@ -63,34 +64,6 @@ OPTIONAL = {
     "relations": "Regional perfusion and craving",
     "sensitivity": "Sensitivity to the choices of the analysis",
 }
-
-# Values that are paths: folders name users, projects and machines, so only the last part is shown.
-_PATH_KEYS = {"bids_dir", "output_dir", "participants_table", "table", "ratings", "image", "labels", "truth_dir"}
-_ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
-
-
-def without_paths(value: Any, key: str | None = None) -> Any:
-    """A configuration, or a part of it, with every path cut to its last part.
-
-    Parameters
-    ----------
-    value : Any
-        Plain values: a dict, list, str, number or None.
-    key : str, optional
-        Under which ``value`` stands.
-
-    Returns
-    -------
-    Any
-        Plain values, lists for tuples.
-    """
-    if isinstance(value, dict):
-        return {name: without_paths(entry, name) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_paths(entry, key) for entry in value]
-    if isinstance(value, str) and (key in _PATH_KEYS or _ABSOLUTE.match(value)):
-        return PurePath(value.replace("\\", "/")).name
-    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +107,8 @@ class Page:
     linked_files : sequence of FileGroup
     equations, constants, references
         What the methods typeset, tabulate and cite.
+    checklist : sequence of Item
+        The reporting checklist, filled in.
     versions, state : Mapping
         As :class:`Provenance` has them.
     config : str
@@ -161,6 +136,7 @@ class Page:
     equations: Sequence[cbf_equations.Formula]
     constants: Sequence[methods_perfusion.Constant]
     references: Sequence[literature.Reference]
+    checklist: Sequence[Item]
     versions: Mapping[str, str]
     state: Mapping[str, str]
     config: str
@@ -335,21 +311,23 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         "sensitivity": sensitivity is not None,
     }
     sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
+    blocks = {section.name: section.block for section in analyses}
     methods = methods_section.paragraphs(
         settings,
         scans,
         sidecars,
-        {section.name: section.block for section in analyses},
+        blocks,
         has_craving=craving is not None,
         has_relations=relations is not None,
         sensitivity=sensitivity.method if sensitivity else None,
         versions=provenance.versions,
     )
     log = provenance.allocation_log
+    allocation = allocation_section.sentences(log) if log else []
     return Page(
         title=settings.title,
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
-        allocation=allocation_section.sentences(log) if log else [],
+        allocation=allocation,
         sections=_headings(trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]]),
         answers=answers_section.section(files, settings, [section.heading for section in analyses]),
         participants=_participants(files, settings, scans, people),
@@ -371,6 +349,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         equations=methods_perfusion.equations(sidecars),
         constants=methods_perfusion.constants(sidecars),
         references=literature.cited_in(methods),
+        checklist=checklist.gather(files, settings, blocks, versions=provenance.versions, allocation=allocation),
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
         config=yaml.safe_dump(without_paths(dict(configuration)), sort_keys=False, allow_unicode=True, width=110),
@@ -379,11 +358,13 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
 
 def render(page: Page, folder: FilePath) -> str:
     """The page as text, for a folder; every value is escaped, and a missing one is an error."""
-    return templates.environment(folder).get_template(TEMPLATE).render(vars(page), answers_first=page.answers_first)
+    filled = checklist.table(page.checklist, Path(folder, checklist.NAME))
+    template = templates.environment(folder).get_template(TEMPLATE)
+    return template.render(vars(page), answers_first=page.answers_first, checklist_table=filled)
 
 
 def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance: Provenance) -> None:
-    """Write the report as HTML, and beside it the methods text and its references, ``CITATION.md`` and ``CITATION.bib``.
+    """Write the report as HTML, and beside it ``CITATION.md`` and ``CITATION.bib``, the methods text and its references, and the checklist.
 
     Other parameters as of :func:`content`.
     """
@@ -393,3 +374,4 @@ def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance
     text = literature.boilerplate(title, page.methods, page.references)
     (folder / "CITATION.md").write_text(text, encoding="utf-8")
     (folder / "CITATION.bib").write_text(literature.bibliography(page.references), encoding="utf-8")
+    checklist.write(folder / checklist.NAME, page.checklist)

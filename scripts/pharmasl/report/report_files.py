@@ -23,6 +23,8 @@ class ReportFiles:
         The quality of all scans, those excluded for it, and the picture of all measures.
     cbf_sidecars : sequence of path-like
         The ``_cbf.json`` of each scan.
+    cbf_maps : sequence of path-like
+        The ``_cbf.nii.gz`` of each scan, on its own grid.
     analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
     analyses_values : sequence of path-like
@@ -70,6 +72,7 @@ class ReportFiles:
     quality_exclusions: FilePath
     quality_figure: FilePath
     cbf_sidecars: Sequence[FilePath]
+    cbf_maps: Sequence[FilePath]
     analyses_tables: Sequence[FilePath]
     analyses_inference: Sequence[FilePath]
     analyses_figures: Sequence[FilePath]

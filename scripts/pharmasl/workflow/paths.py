@@ -69,6 +69,11 @@ class Paths:
         """The methods text with its references, ``md``, or the references alone, ``bib``."""
         return f"{self.root}/report/CITATION.{extension}"
 
+    @property
+    def checklist(self) -> str:
+        """The reporting checklist, filled in, beside the report."""
+        return f"{self.root}/report/checklist.tsv"
+
     def scan_page(self, name: str) -> str:
         """The page of a scan, by its name."""
         return f"{self.root}/report/scans/{name}.html"
