@@ -155,6 +155,7 @@ def test_it_plans_the_simulation(light):
     for name in [name for name, analysis in config["analyses"].items() if "model" in analysis]:
         del config["analyses"][name]
         config["primary"]["secondary"].remove(name)
+        config["labels"]["analyses"].pop(name, None)
     light.configure(config)
     plan = light.snakemake("-n", "--quiet", "rules", "--", "trial", snakefile="rules/simulate.smk").stdout
     assert "\nsimulate_participant " in plan
