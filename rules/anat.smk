@@ -2,7 +2,8 @@
 
 Needs one or more raw T1w a participant (or session, if the configuration asks for it) and the template.
 Gives the bias-corrected T1w (of several, their mean), where each raw image lies in it, brain mask, GM/WM/CSF shares and
-both directions of the deformation. For a participant without a T1w (only if the configuration allows it) the same files, with the template in place of the participant.
+both directions of the deformation. For a participant without a T1w (only if the
+configuration allows it) the same files, with the template in place of the participant.
 """
 
 
@@ -137,6 +138,6 @@ rule assume_anatomy:
         space=SPACE,
         code=code("assume_anatomy"),
     message:
-        "No T1w, so the template stands in for it: {wildcards.anat}"
+        "No T1w: using the template instead: {wildcards.anat}"
     script:
         "../scripts/assume_anatomy.py"

@@ -90,7 +90,7 @@ rule trial_verdict:
         blinded=SETTINGS.blinded,
         code=code("trial_verdict"),
     message:
-        "Correcting the answers on which the trial rests"
+        "Correcting the primary answers for multiplicity"
     script:
         "../scripts/trial_verdict.py"
 

@@ -86,7 +86,7 @@ rule smooth_grey_matter:
         fwhm=SETTINGS.perfusion.smoothing_fwhm,
         code=code("smooth_grey_matter"),
     message:
-        "Smoothing grey matter as CBF is: {wildcards.anat}"
+        "Smoothing grey matter like CBF: {wildcards.anat}"
     script:
         "../scripts/smooth_grey_matter.py"
 

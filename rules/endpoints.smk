@@ -113,7 +113,7 @@ rule craving_mediation:
         blinded=SETTINGS.blinded,
         code=code("craving_mediation"),
     message:
-        "Following the effect of treatment on craving by way of regional perfusion"
+        "Testing whether regional CBF mediates the effect of treatment on craving"
     script:
         "../scripts/craving_mediation.py"
 
@@ -193,7 +193,7 @@ rule endpoint_sensitivity:
         blinded=SETTINGS.blinded,
         code=code("endpoint_sensitivity"),
     message:
-        "Asking the endpoint under other assumptions: {wildcards.endpoint}"
+        "Testing the endpoint under other assumptions: {wildcards.endpoint}"
     script:
         "../scripts/endpoint_sensitivity.py"
 

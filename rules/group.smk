@@ -1,7 +1,7 @@
 """Group: the whole-brain answers.
 
 Needs the contrast maps of both sessions, the participants' table and, for an association, the seed region's values.
-Participants without a usable scan are left out and named; their empty maps say so, and the plan stays the same.
+Participants without a usable scan are left out and named; their maps are empty, so the same jobs run.
 Gives effect, t and z maps, family-wise corrected p by permutation, and a table of named clusters.
 """
 
@@ -150,6 +150,6 @@ rule conjunction:
         blinded=SETTINGS.blinded,
         code=code("conjunction"),
     message:
-        "Where analyses agree: {wildcards.conjunction}"
+        "Testing where analyses agree: {wildcards.conjunction}"
     script:
         "../scripts/conjunction.py"

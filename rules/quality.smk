@@ -1,4 +1,4 @@
-"""Quality: what each scan is worth.
+"""Quality: whether each scan is usable.
 
 Needs each run's CBF, repeats, motion, registration and coverage. Gives one row and one page per scan, a page
 on which all are rated, and a table and figure of the study. Scans outside a measure's band are flagged; the configuration's rule says which scans are excluded.
@@ -42,7 +42,7 @@ rule scan_quality:
         own_acceptance=per("scan", TARGETS.acceptance_reason),
         code=code("scan_quality"),
     message:
-        "Judging the scan: {wildcards.scan}"
+        "Assessing the scan: {wildcards.scan}"
     script:
         "../scripts/scan_quality.py"
 
@@ -66,7 +66,7 @@ rule study_quality:
         bands=plain(SETTINGS.quality)["bands"],
         code=code("study_quality"),
     message:
-        "Gathering the quality of all scans"
+        "Collecting the quality of all scans"
     script:
         "../scripts/study_quality.py"
 

@@ -2,8 +2,8 @@
 
 Needs the contrast maps and, for a region that is a cluster, the analysis that found it. A cluster of one analysis may be
 the seed of another. Also each analysis' model in the regions and in all parcels of the atlas, the slopes of the regions'
-changes on the seeds', and a cluster related to craving read a second time, in each participant from the cluster found without
-them.
+changes on the seeds', and a cluster related to craving measured a second time, in each participant in the cluster that the
+others define.
 """
 
 
@@ -134,7 +134,7 @@ rule native_roi_values:
         blinded=SETTINGS.blinded,
         code=code("native_roi_values"),
     message:
-        "Combining the region's values of the scans: {wildcards.roi}"
+        "Combining the region's values over scans: {wildcards.roi}"
     script:
         "../scripts/native_roi_values.py"
 
@@ -258,7 +258,7 @@ rule seed_slopes:
         blinded=SETTINGS.blinded,
         code=code("seed_slopes"),
     message:
-        "Telling the regions' slopes on the seeds"
+        "Estimating the regions' slopes on the seeds"
     script:
         "../scripts/seed_slopes.py"
 
@@ -299,6 +299,6 @@ rule roi_left_out:
         blinded=SETTINGS.blinded,
         code=code("roi_left_out"),
     message:
-        "Reading the region without each participant's own part in it: {wildcards.roi}"
+        "Measuring the region as defined without each participant: {wildcards.roi}"
     script:
         "../scripts/roi_left_out.py"

@@ -2,7 +2,7 @@
 
 Needs the unsmoothed CBF in template space, every scan's quality, the regions and, where an answer asks for it, craving.
 Gives one file of answers a specification. Alignment and quantification are shared: the maps of all image alternatives
-are made from what these left, and are removed when every specification has been read from them. Included only where the
+are made from their outputs, and are removed once every specification has read them. Included only where the
 configuration has `sensitivity`.
 """
 
@@ -47,7 +47,7 @@ rule alternative_maps:
         alternatives=[plain(image) for image in specifications.image_alternatives(SETTINGS)],
         code=code("alternative_maps"),
     message:
-        "Smoothing, scaling and correcting otherwise: {wildcards.visit}"
+        "Making the alternative CBF maps: {wildcards.visit}"
     script:
         "../scripts/alternative_maps.py"
 
@@ -81,7 +81,7 @@ rule specification:
         blinded=SETTINGS.blinded,
         code=code("specification"),
     message:
-        "Answering under {wildcards.scaling} CBF, {wildcards.smoothing_fwhm} mm, partial volumes {wildcards.partial_volume}, quality {wildcards.quality}, covariates {wildcards.covariates}"
+        "Analysing a specification: {wildcards.scaling} CBF, {wildcards.smoothing_fwhm} mm, partial volumes {wildcards.partial_volume}, quality {wildcards.quality}, covariates {wildcards.covariates}"
     script:
         "../scripts/specification.py"
 

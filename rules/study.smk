@@ -54,6 +54,6 @@ rule participant_rows:
         blinded=SETTINGS.blinded,
         code=code("participant_rows"),
     message:
-        "Writing who takes part, with the columns at stake: {wildcards.model}"
+        "Writing the participants of a model and its columns: {wildcards.model}"
     script:
         "../scripts/participant_rows.py"

@@ -114,6 +114,6 @@ class FieldReader:
     def _need(self, key, field):
         """A required value, None where it is missing or refused."""
         if field not in self.fields:
-            self._missing(field, schemas.properties("asl")[field]["description"].rstrip("."))
+            self._missing(field, schemas.described(schemas.properties("asl")[field]))
             return None
         return self._take(key, field)

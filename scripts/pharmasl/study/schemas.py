@@ -1,6 +1,7 @@
 """Checks against the JSON schemas of ``config/schemas``, with messages a user can act on."""
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,25 @@ def _explain(error, file, prefix):
     return InputError(file, where, error.instance, _expected(schema, error.message), advice)
 
 
+def described(schema: Mapping[str, Any]) -> str:
+    """A schema's description as part of a sentence."""
+    text = schema.get("description", "").rstrip(".")
+    first = text.partition(" ")[0]
+    is_word = (first == "A" or first[1:].islower()) and first.rstrip(",") not in schema.get("enum", ())
+    return text[:1].lower() + text[1:] if is_word else text
+
+
 def _expected(schema, otherwise="a value"):
     """The schema in words: its limits, then its description."""
+    description = described(schema)
     if "enum" in schema:
-        limits = "one of " + ", ".join("n/a" if value is None else str(value) for value in schema["enum"])
+        values = ["n/a" if value is None else str(value) for value in schema["enum"]]
+        if all(re.search(rf"(?<!\w){re.escape(value)}(?!\w)", description) for value in values):
+            return description
+        limits = f"one of {', '.join(values)}"
+    elif schema.get("type") == "boolean":
+        limits = "true or false"
+        description = description.removeprefix(limits)
     else:
         words = {
             "type": "{}",
@@ -123,5 +139,4 @@ def _expected(schema, otherwise="a value"):
             "maxLength": "at most {} characters",
         }
         limits = ", ".join(text.format(schema[key]) for key, text in words.items() if key in schema)
-    description = schema.get("description", "").rstrip(".")
     return "; ".join(part for part in (limits, description) if part) or otherwise
