@@ -123,9 +123,9 @@
     }
   }
 
-  // A region that does not scroll needs no place in the order of the keyboard.
+  // A region that does not scroll needs no place in the order of the keyboard; an equation keeps its own.
   function scrolling() {
-    for (const box of document.querySelectorAll(".scroll")) {
+    for (const box of document.querySelectorAll(".scroll:not([role=img])")) {
       if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
