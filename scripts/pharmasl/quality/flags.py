@@ -15,7 +15,7 @@ class Band(NamedTuple):
     high: float | None
 
 
-# The bands, and where they come from. A flag asks for a look, so the bands are wide. The limits marked assumed are this
+# The bands, and where they come from. A flag asks for inspection, so the bands are wide. The limits marked assumed are this
 # project's: no published one is known.
 _BANDS: dict[str, tuple[tuple[float | None, float | None], str]] = {
     "qei": (
