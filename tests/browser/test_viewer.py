@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from inferred import TWO_ARMS
 from pharmasl.figures import statmap, viewer
 from pharmasl.files import tables
 from pharmasl.report.templates import POLICY, inlined
@@ -51,19 +52,7 @@ def made(tmp_path_factory):
         | {"region": "Insula_L", "regions": "Insula_L 90 %"},
     ]
     tables.write_table(here / "c.tsv", rows, dict.fromkeys(rows[0], ""))
-    block = {
-        "status": "run",
-        "contrast": "rest",
-        "effect": {"name": "group_by_time", "meaning": "M", "unit": "mL/100 g/min"},
-        "seed": None,
-        "arms": {"treatment": "drug", "control": "placebo"},
-        "alpha": 0.05,
-        "verdict": {"statistic": "extent", "error_rate": "family-wise error", "can_reach_alpha": True},
-        "model": {"df": 9, "n_treatment": 6, "n_control": 5},
-        "permutation": {"number": 462},
-        "tests": {"two_sided": True, "cluster": {"forming_p": 0.001, "forming_t": 4.3, "neighbours": 18}},
-    }
-    tables.write_json(here / "i.json", block)
+    tables.write_json(here / "i.json", TWO_ARMS)
     labels = np.where(inside, 29, 0)
     images.save(here / "atlas.nii.gz", labels, AFFINE, dtype=np.int16)
     (here / "atlas.txt").write_text("29 Insula_R\n")

@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from inferred import TWO_ARMS
 from pharmasl.figures import statmap, viewer
 from pharmasl.files import tables
 from pharmasl.space import images
@@ -34,19 +35,7 @@ def files(tmp_path):
     row = {"cluster": 1, "peak": 1, "x": 20, "y": 8, "z": 0, "sign": "-", "size_voxels": 27, "volume_mm3": 1728}
     row |= {"p_verdict": 0.01, "significant": "yes", "t": -6, "region": "Insula_R", "regions": "</script> 70 %"}
     tables.write_table(tmp_path / "c.tsv", [row], dict.fromkeys(row, ""))
-    block = {
-        "status": "run",
-        "contrast": "rest",
-        "effect": {"name": "group_by_time", "meaning": "M", "unit": "mL/100 g/min"},
-        "seed": None,
-        "arms": {"treatment": "drug", "control": "placebo"},
-        "alpha": 0.05,
-        "verdict": {"statistic": "extent", "error_rate": "family-wise error", "can_reach_alpha": True},
-        "model": {"df": 9, "n_treatment": 6, "n_control": 5},
-        "permutation": {"number": 462},
-        "tests": {"two_sided": True, "cluster": {"forming_p": 0.001, "forming_t": 4.3, "neighbours": 18}},
-    }
-    tables.write_json(tmp_path / "i.json", block)
+    tables.write_json(tmp_path / "i.json", TWO_ARMS)
     return statmap.StatmapFiles(
         reference=tmp_path / "t1w.nii.gz",
         t=tmp_path / "t.nii.gz",
