@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -83,6 +84,8 @@ def on_terminal(folder, environment, *arguments, stop_at=None):
     process, terminal = pty.fork()
     if not process:
         os.chdir(folder)
+        # Where the suite runs in the background, interrupts are ignored, and children inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execve(SNAKEMAKE[0], [*SNAKEMAKE, *arguments], environment)
     text, began = "", time.monotonic()
     with contextlib.suppress(OSError):

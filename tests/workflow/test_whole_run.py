@@ -166,7 +166,7 @@ def marked(path):
     """Whether an output says that it rests on a sham allocation; None for a kind of file that cannot."""
     if path.name.endswith(".nii.gz"):
         return b"BLINDED" in nibabel.load(path).header["descrip"].item()
-    if path.suffix in (".tsv", ".json", ".html", ".svg"):
+    if path.suffix in (".tsv", ".json", ".html", ".svg", ".md"):
         return "BLINDED" in path.read_text()
     return None
 
@@ -186,9 +186,9 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
         "craving/craving_model.tsv",
         "report/index.html",
     }
-    apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json"}
-    # A sphere, an atlas' label, and the values of all parcels, which know no arm.
-    regions = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask", "rois/parcels.")
+    apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json", "report/CITATION.bib"}
+    # A sphere, an atlas' label, the values of all parcels, and the pages of scans, which know no arm.
+    armless = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask", "rois/parcels.", "report/scans/")
     files = [
         path
         for part in ("study", "group", "rois", "craving", "sensitivity", "report")
@@ -197,11 +197,12 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
     kinds = {}
     for path in files:
         name = path.relative_to(results).as_posix()
-        if path.is_file() and name not in apart and not name.startswith(regions):
+        if path.is_file() and name not in apart and not name.startswith(armless):
             kinds.setdefault(marked(path), []).append(name)
     assert set(kinds) == {True}, kinds.get(False, []) + kinds.get(None, [])
     assert len(kinds[True]) > 80
     assert not any(marked(path) for path in (results / "sub-01").rglob("*.json"))
+    assert not any(marked(path) for path in (results / "report/scans").iterdir())
     entries = tables.read_json(record)["Entries"]
     assert [entry["allocation"] for entry in entries][-1] == "sham"
     # The key back again: every byte is as if the run had never been blinded; the record alone remembers.

@@ -21,6 +21,7 @@ import numpy as np
 # mL/g/s to mL/100 g/min: 60 s in a minute times 100 g.
 PER_MINUTE_AND_100_G = 6000.0
 
+COMPUTED = "CBF as the scanner computed it"
 CONTINUOUS = (
     "CBF = 6000 * partition_coefficient * deltaM * exp(post_labeling_delay / t1_blood) / "
     "(2 * labeling_efficiency * t1_blood * M0 * (1 - exp(-labeling_duration / t1_blood)))"

@@ -24,7 +24,6 @@ FITTED = (
     "deltaM / M0 of all delays fitted by the general kinetic model with T1 of blood throughout (CBF and arterial transit "
     "time{arteries}, {how})"
 )
-COMPUTED = "CBF as the scanner computed it"
 _INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
 _DISTORTION = "this version does not correct it"
 
@@ -110,7 +109,7 @@ def _constant(name: str, value: Any, sources: Mapping[str, str]) -> dict[str, An
 def _model(raw: Scan, delays: settings.Delays) -> tuple[str, dict[str, Any]]:
     """The equation in words and the values it takes."""
     if raw.timing is None or raw.constants is None:
-        return COMPUTED, {}
+        return kinetics.COMPUTED, {}
     constants, timing = raw.constants, raw.timing
     duration = "bolus_duration" if constants.pulsed else "labeling_duration"
     values = {

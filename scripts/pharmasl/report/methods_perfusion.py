@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from pharmasl.files.tables import Row
-from pharmasl.perfusion import record
+from pharmasl.perfusion import kinetics
 from pharmasl.report import cbf_equations
 from pharmasl.report.cbf_equations import Formula
 from pharmasl.report.participants_section import distinct, source_words
@@ -143,7 +143,7 @@ def _cited(sidecar: Sidecar) -> str:
 def _quantified(equation: str, own: Sequence[Sidecar]) -> str:
     """By which model CBF was computed, in a sentence."""
     scans = count(len(own), "scan")
-    if equation == record.COMPUTED:
+    if equation == kinetics.COMPUTED:
         return f"CBF was taken as computed by the scanner ({scans})."
     if equation.startswith("deltaM"):
         # "deltaM / M0 of all delays fitted by the general kinetic model with ... (CBF and arterial transit time, least squares)"
