@@ -228,7 +228,7 @@ def test_a_sensitivity_analysis_shares_all_that_its_specifications_have_in_commo
     assert counts["align_perfusion"] == counts["quantify_perfusion"] == counts["scan_quality"] == 24
     assert counts["roi_mask"] == 3
     assert counts["group_statistics"] == counts["craving_scores"] == 1
-    job = plan[plan.index("Smoothing, scaling and correcting otherwise: sub-01/ses-T1") :].split("\n\n")[0]
+    job = plan[plan.index("Making the alternative CBF maps: sub-01/ses-T1") :].split("\n\n")[0]
     assert len(set(re.findall(r"results/sensitivity/maps/[^ ,]*/sub-01_ses-T1_space-[^ ,]*_cbf.nii.gz", job))) == 8
     beyond = answers[0].replace("quality~own", "quality~other")
     assert small.snakemake("-n", beyond, check=False).returncode != 0
@@ -297,7 +297,7 @@ def test_each_participant_gets_the_anatomy_that_it_has(small):
     assert counts["prepare_anatomy"] == counts["normalise_anatomy"] == counts["segment_anatomy"] == 3
     assert counts["assume_anatomy"] == 1
     assert counts["align_perfusion"] == 4 * 2 * 3
-    assumed = plan[plan.index("No T1w, so the template stands in for it") :].split("\n\n")[0]
+    assumed = plan[plan.index("No T1w: using the template instead") :].split("\n\n")[0]
     assert "sub-02" in assumed
 
 
