@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pharmasl.statistics import formulas
 from pharmasl.statistics.formulas import Formula
 from pharmasl.study import effect_kinds
+from pharmasl.study.derivatives import Derivatives
 from pharmasl.study.labels import Labels
 
 # Names in a formula that are no column of the participants' table.
@@ -655,6 +656,7 @@ class Settings:
     output_dir: str
     title: str
     labels: Labels
+    derivatives: Derivatives
     participants_table: str
     participants: tuple[str, ...] | None
     sessions: Sessions | None

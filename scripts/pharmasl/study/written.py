@@ -24,6 +24,9 @@ _PATHS = (
     ("template", "wm"),
     ("template", "csf"),
     ("quality", "ratings"),
+    ("derivatives", "cbf", "dir"),
+    ("derivatives", "anatomy", "dir"),
+    ("derivatives", "contrasts", "dir"),
 )
 _OF_DATASET = ("participants_table", "table")
 _DERIVATIVES = "derivatives"
