@@ -52,6 +52,14 @@ if EXAMPLE:
     atexit.register(shutil.rmtree, config["bids_dir"], ignore_errors=True)
     example.write(config["bids_dir"], config)
 
+# As a module with `prefix:`, that goes before the results' folder here, once, for most rules name their inputs by paths that
+# have it already. The dataset stays where the configuration has it.
+PREFIX = workflow.modifier.path_modifier
+workflow.modifier.path_modifier = type(PREFIX)(None, None, workflow)
+if isinstance(config.get("output_dir"), str):
+    if (prefixed := PREFIX.replace_prefix(f"{config['output_dir']}/")) != f"{config['output_dir']}/":
+        config = {**config, "output_dir": prefixed}
+
 try:
     # The files once more, which a job's own process leaves to the one before it.
     READING = plan.read(config, workflow.configfiles if workflow.is_main_process else ())
