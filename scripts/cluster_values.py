@@ -17,7 +17,7 @@ def main(snakemake):
     block = tables.read_json(source.inference)
     arms = {row["participant_id"]: row.get("arm") for row in tables.read_table(source.participants)}
     visits = [
-        Visit(participant_id=who, session_id=params.sessions[session], arm=arms.get(who), path=path)
+        Visit(participant_id=who, session_id=params.sessions[session] or None, arm=arms.get(who), path=path)
         for (session, who), path in zip(
             ((session, who) for session, members in params.participants.items() for who in members),
             [*several(source.baseline), *several(source.followup), *several(source.further)],

@@ -18,7 +18,7 @@ def main(snakemake):
 
     question = Question(
         analysis=settings.build(settings.Analysis, params.analysis),
-        arms=settings.build(settings.Arms, params.arms),
+        arms=params.arms and settings.build(settings.Arms, params.arms),
         sessions=params.sessions,
         is_cbf=params.is_cbf,
         shared_data=tuple(params.shared),

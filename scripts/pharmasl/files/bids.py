@@ -118,8 +118,8 @@ def bare_label(label: str | int, entity: str) -> str:
 
 
 def scan_labels(row: Mapping[str, Any]) -> tuple[str, str]:
-    """The bare labels of participant and session in a table's row, its columns ``participant_id`` and ``session_id``."""
-    return bare_label(row["participant_id"], "sub"), bare_label(row["session_id"], "ses")
+    """The bare labels of participant and session in a table's row (``participant_id``, ``session_id``); no session is an empty one."""
+    return bare_label(row["participant_id"], "sub"), bare_label(row["session_id"] or "", "ses")
 
 
 def number(label: str) -> str:

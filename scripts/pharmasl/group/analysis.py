@@ -153,7 +153,8 @@ def _full_factorial(rows: AnalysisRows, threads: int) -> Result:
     stacks = [maps.read([chosen(rows.paths[session], usable)], mask) for session in SESSIONS]
     first, second = (np.ascontiguousarray(stack.values.T[loaded.mask[stack.mask]]) for stack in stacks)
     arms = [str(arm) for arm in model.arms]
-    fitted = full_factorial.fit(first, second, arms, question.arms.treatment, question.arms.control)
+    compared = question.arms_compared
+    fitted = full_factorial.fit(first, second, arms, compared.treatment, compared.control)
     residuals = full_factorial.whitened_residuals(first, second, arms, fitted.covariance)
     # Covariance and smoothness are the brain's, whatever the region: SPM's small volume is a part of its map.
     searched = rows.searched(loaded)
@@ -204,7 +205,7 @@ def _mixed_model(rows: AnalysisRows, threads: int) -> Result:
             chosen(scans, usable),
             chosen(sessions, usable),
             rows.table,
-            question.arms,
+            question.arms_compared,
             rows.files.participants,
             analysis.covariates,
         )

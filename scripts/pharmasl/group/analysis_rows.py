@@ -191,7 +191,7 @@ class AnalysisRows:
                 rows = DesignRows(participants=participants, sessions=sessions, labels=labels if sessions else ())
                 return formula_models.build(analysis, question.arms, rows, self.table, file, numbers)
             change = effects.stand_in_seed_change(len(participants)) if numbers is None else numbers.get(_SEED)
-            return effects.build(analysis, question.arms, participants, self.table, file, change)
+            return effects.build(analysis, question.arms_compared, participants, self.table, file, change)
         except InputError as error:
             if not self.exclusions.rows:
                 raise

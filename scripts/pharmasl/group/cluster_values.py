@@ -39,15 +39,15 @@ class Visit:
     ----------
     participant_id : str
         With ``sub-``.
-    session_id : str
-        Without ``ses-``.
+    session_id : str or None
+        Without ``ses-``; None in a dataset without sessions.
     arm : str or None
     path : path-like
         The map.
     """
 
     participant_id: str
-    session_id: str
+    session_id: str | None
     arm: str | None
     path: FilePath
 

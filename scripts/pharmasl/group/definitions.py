@@ -44,9 +44,11 @@ class Question:
     ----------
     analysis : pharmasl.study.settings.Analysis
         With its inference.
-    arms : pharmasl.study.settings.Arms
+    arms : pharmasl.study.settings.Arms or None
+        None in a study without arms.
     sessions : mapping
-        ``baseline`` and, unless the effect is of the baseline alone, ``followup`` to labels.
+        ``baseline`` and, unless the effect is of the baseline alone, ``followup`` to labels; an empty one in a dataset without
+        sessions.
     is_cbf : bool
         Whether the contrast is a CBF, not a difference of states: only then has a percentage a meaning.
     shared_data : tuple of str
@@ -58,12 +60,19 @@ class Question:
     """
 
     analysis: Analysis
-    arms: Arms
+    arms: Arms | None
     sessions: Mapping[str, str]
     is_cbf: bool = True
     shared_data: tuple[str, ...] = ()
     scaling: settings.Scaling | None = None
     cautions: tuple[str, ...] = ()
+
+    @property
+    def arms_compared(self) -> Arms:
+        """The arms, of a study that has them; whatever compares arms is refused otherwise."""
+        if self.arms is None:
+            raise ValueError(f"{self.analysis.name}: compares arms in a study without any")
+        return self.arms
 
     @property
     def is_relative(self) -> bool:
@@ -144,7 +153,7 @@ def block(
         "predictor": analysis.predictor,
         "site": analysis.site,
         "covariates": list(analysis.covariates),
-        "arms": {"treatment": arms.treatment, "control": arms.control},
+        "arms": arms and {"treatment": arms.treatment, "control": arms.control},
         "participants": list(participants),
         "excluded": [{"participant_id": one.participant_id, "reason": one.reason} for one in excluded],
         "alpha": analysis.inference.alpha,
@@ -205,7 +214,7 @@ def linear_model(model: Model, observed: Statistic | None = None) -> dict[str, A
             "random": list(map(str, model.random)),
             "n_by_arm": {
                 str(arm): len({who for who, own in zip(model.participants, model.arms) if own == arm})
-                for arm in sorted(set(map(str, model.arms)))
+                for arm in sorted({str(arm) for arm in model.arms if arm is not None})
             },
         }
     if "arm" in model.names:
@@ -271,8 +280,8 @@ def permutation(
         The smallest p that they allow.
     """
     if model.exchange == FLIP:
-        # Under the null a change is as likely up as down.
-        words = "the signs of participants' changes flipped, whole maps at a time"
+        # Under the null a change, or a map, is as likely up as down.
+        words = f"the signs of participants' {_EXCHANGED[model.outcome]} flipped, whole maps at a time"
     else:
         permuted = _EXCHANGED[model.outcome]
         words = f"whole {permuted} permuted among participants"

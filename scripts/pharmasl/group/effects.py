@@ -87,17 +87,20 @@ class _Core:
     meaning: str
 
 
-def members(analysis: ModelSettings, arms: Arms, participants: Sequence[str], table: Sequence[Row]) -> list[str]:
+def members(analysis: ModelSettings, arms: Arms | None, participants: Sequence[str], table: Sequence[Row]) -> list[str]:
     """Participants whose arm takes part in the analysis, in the given order; those without a row in the table stay.
 
     Parameters
     ----------
     analysis : pharmasl.study.settings.ModelSettings
-    arms : pharmasl.study.settings.Arms
+    arms : pharmasl.study.settings.Arms or None
+        Everyone takes part in a study without arms.
     participants : sequence of str
     table : sequence of mapping
         Rows of the participants' table, with ``arm``.
     """
+    if arms is None:
+        return list(participants)
     concerned = analysis.kind.arms(arms.labels, analysis.arm)
     arm = {row["participant_id"]: row.get("arm") for row in table}
     return [name for name in participants if name not in arm or arm[name] in concerned]

@@ -48,7 +48,7 @@ class DesignRows:
 
 def build(
     analysis: ModelSettings,
-    arms: Arms,
+    arms: Arms | None,
     rows: DesignRows,
     table: Sequence[Row],
     file: FilePath,
@@ -59,7 +59,8 @@ def build(
     Parameters
     ----------
     analysis : pharmasl.study.settings.ModelSettings
-    arms : pharmasl.study.settings.Arms
+    arms : pharmasl.study.settings.Arms or None
+        None in a study without arms, which no term of the formula may name then.
     rows : DesignRows
     table : sequence of mapping
         Rows of participants.tsv: ``participant_id``, ``arm`` and the formula's columns.
@@ -83,11 +84,14 @@ def build(
     if formula is None:
         raise ValueError(f"{analysis.contrast}: an analysis without a formula")
     sample = Sample.read(rows.participants, table, file)
-    _check_arms(sample, arms, analysis.arm)
+    if arms is not None:
+        _check_arms(sample, arms, analysis.arm)
     values = _table(formula, sample, arms, rows, numbers)
     made = formula_designs.design(formula, values)
     test = formula_tests.test(made, analysis.test)
-    kept = _kept(made, sample, arms, rows) if analysis.constrained_baseline else np.arange(len(made.names))
+    kept = np.arange(len(made.names))
+    if analysis.constrained_baseline and arms is not None:
+        kept = _kept(made, sample, arms, rows)
     names = [made.names[column] for column in kept]
     matrix, voxelwise = made.matrix[:, kept], tuple(made.voxelwise[column] for column in kept)
     _check(matrix, names, voxelwise, sample)
@@ -141,13 +145,13 @@ def _check_arms(sample: Sample, arms: Arms, arm: str | None) -> None:
 
 
 def _table(
-    formula: Formula, sample: Sample, arms: Arms, rows: DesignRows, numbers: Mapping[str, np.ndarray] | None
+    formula: Formula, sample: Sample, arms: Arms | None, rows: DesignRows, numbers: Mapping[str, np.ndarray] | None
 ) -> Table:
     values: dict[str, Sequence[Value]] = {
         "arm": [row.get("arm") for row in sample.rows],
         **{name: [row.get(name) for row in sample.rows] for name in sample.rows[0] if name != "arm"},
     }
-    levels = {"arm": [arms.control, arms.treatment, *arms.others]}
+    levels = {"arm": [arms.control, arms.treatment, *arms.others]} if arms else {}
     if rows.sessions is not None:
         values["session"], levels["session"] = list(rows.sessions), list(rows.labels)
         for column in formula.visits:

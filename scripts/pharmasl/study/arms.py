@@ -4,8 +4,14 @@ from collections.abc import Iterable, Mapping
 
 from pharmasl.statistics.covariates import source_columns
 from pharmasl.study import endpoint_formulas
-from pharmasl.study.effect_kinds import CBF
+from pharmasl.study.effect_kinds import BASELINE, CBF
 from pharmasl.study.settings import Arms, ModelSettings, SessionPair, Sessions, Settings
+
+
+def needed(analysis: ModelSettings) -> bool:
+    """Whether an analysis cannot be made without arms: a model of participants by a formula that does not name them can."""
+    formula = analysis.formula
+    return formula is None or formula.outcome == CBF or "arm" in formula.variables or analysis.arm is not None
 
 
 def concerned(analysis: ModelSettings, arms: Arms) -> list[str]:
@@ -13,9 +19,14 @@ def concerned(analysis: ModelSettings, arms: Arms) -> list[str]:
     return analysis.kind.arms(list(arms.labels), analysis.arm)
 
 
-def sessions(analysis: ModelSettings, study: SessionPair) -> dict[str, str]:
-    """The sessions of which an analysis takes maps, to their labels: ``baseline``, ``followup``, further ones under their own."""
+def sessions(analysis: ModelSettings, study: SessionPair | None) -> dict[str, str]:
+    """The sessions of which an analysis takes maps, to their labels: ``baseline``, ``followup``, further ones under their own.
+
+    In a dataset without sessions the one visit of each participant is the baseline, and its label is empty.
+    """
     pair = analysis.sessions or study
+    if pair is None:
+        return {BASELINE: ""}
     taken = {name: getattr(pair, name) for name in analysis.kind.sessions}
     if analysis.kind.outcome == CBF and isinstance(pair, Sessions):
         taken |= {label: label for label in pair.others}

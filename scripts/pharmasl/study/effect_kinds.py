@@ -136,14 +136,15 @@ class EffectKind:
         Parameters
         ----------
         inference : mapping
-            Content of the analysis' ``_inference.json``: ``arms``, ``arm``, ``pair``, ``predictor``.
+            Content of the analysis' ``_inference.json``: ``arms`` (None without any), ``arm``, ``pair``, ``predictor``.
         size : float
             Of the effect, in its unit.
         positive : bool
             Its sign.
         """
         arms, arm = inference["arms"], inference.get("arm")
-        first, second = inference.get("pair") or (arms["treatment"], arms["control"])
+        # Only a comparison of arms names them, and a study that has none makes none.
+        first, second = inference.get("pair") or ((arms["treatment"], arms["control"]) if arms else (None, None))
         return self.sentence.format(
             size=f"{abs(size):.{2 if self.is_slope else 1}f}",
             higher="higher" if positive else "lower",

@@ -4,7 +4,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from pharmasl.errors import InputError, did_you_mean, similar
-from pharmasl.study import endpoint_checks, formula_references
+from pharmasl.study import arms, endpoint_checks, formula_references
+from pharmasl.study.effect_kinds import BASELINE
 from pharmasl.study.settings import Analysis, Answer, Sensitivity, Settings
 
 FILE = "config"
@@ -70,7 +71,9 @@ def _followup(study: Settings, who: str) -> Iterator[InputError]:
 
 def _analysis(study: Settings, analysis: Analysis) -> Iterator[InputError]:
     field = f"analyses.{analysis.name}"
-    for part in ("sessions", "arms"):
+    # A dataset without sessions has one visit per participant, and one sample needs no arms.
+    lacking = [("sessions", analysis.kind.sessions != (BASELINE,)), ("arms", arms.needed(analysis))]
+    for part in (name for name, is_needed in lacking if is_needed):
         yield from _part(study, part, f"the analysis {analysis.name}", "the analysis")
     if "followup" in analysis.kind.sessions and not analysis.sessions:
         yield from _followup(study, f"the analysis {analysis.name}")

@@ -214,9 +214,9 @@ class Study:
     def _missing_at(self, subject: str, analysis: Analysis, label: str | None) -> list[str]:
         """What a participant's visit lacks for an analysis."""
         reasons = [
-            f"no {contrast} at {label}"
+            f"no {contrast} at {label}" if label else f"no {contrast}"
             for contrast in sorted(analysis.contrasts)
-            if not self.contrast_scans((subject, label), contrast)
+            if not self.contrast_scans((subject, label or None), contrast)
         ]
         columns = [f"{column}_{label}" for column in analysis.visit_terms]
         return reasons + [f"no {column}" for column in columns if self.participants[subject].get(column) is None]
@@ -228,12 +228,12 @@ class Study:
         return dataclasses.replace(self, config={**self.config, "analyses": analyses})
 
     def analysis_sessions(self, analysis: str) -> dict[str, str]:
-        """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels."""
-        return study_arms.sessions(self.settings.analyses[analysis], self.sessions)
+        """``baseline`` and ``followup`` (or ``baseline`` alone) of an analysis, to session labels; an empty one without sessions."""
+        return study_arms.sessions(self.settings.analyses[analysis], self.settings.sessions)
 
     def _missing(self, subject: str, analysis: str) -> list[str]:
         """Why a participant does not enter an analysis; empty if it does."""
-        part, arms = self.settings.analyses[analysis], self.arms
+        part, arms = self.settings.analyses[analysis], self.settings.arms
         row = self.participants[subject]
         sessions = list(self.analysis_sessions(analysis).values())
         by_session = [self._missing_at(subject, part, label) for label in sessions]
@@ -241,10 +241,10 @@ class Study:
         # One session is enough where a row is a scan.
         if part.method == "mixed_model" and not all(by_session):
             reasons = []
-        columns = [arms.column, *study_arms.all_columns(part)]
+        columns = [*([arms.column] if arms else []), *study_arms.all_columns(part)]
         reasons += [f"no {column}" for column in columns if row.get(column) is None]
-        arm = row.get(arms.column)
-        if arm is not None and arm not in study_arms.concerned(part, arms):
+        arm = row.get(arms.column) if arms else None
+        if arms and arm is not None and arm not in study_arms.concerned(part, arms):
             reasons.append(f"the arm {arm} is not part of it")
         return reasons
 

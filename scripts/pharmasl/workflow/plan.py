@@ -141,8 +141,6 @@ def covariates(study: Study) -> Iterator[InputError]:
     ------
     InputError
     """
-    if study.settings.arms is None:
-        return
     file, rows = _table(study)
     analyses = list(study.settings.analyses.values())
     if sensitivity := study.settings.sensitivity:
@@ -164,7 +162,7 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
     people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
     try:
         if analysis.formula:
-            model = formula_models.build(analysis, study.arms, _formula_rows(study, analysis, people), rows, file)
+            model = formula_models.build(analysis, study.settings.arms, _formula_rows(study, analysis, people), rows, file)
             if model.is_joint:
                 yield from _joint_in_conjunctions(study, analysis.name)
             subjects = [bids.bare_label(who, "sub") for who in people]

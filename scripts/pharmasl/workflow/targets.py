@@ -240,9 +240,9 @@ class Targets:
     def session_maps(self, which: str, analysis: str) -> list[str]:
         """The contrast maps of an analysis' members at the baseline or the follow-up session."""
         label = self.study.analysis_sessions(analysis).get(which)
-        members = self.study.members(analysis, which) if label else []
+        members = [] if label is None else self.study.members(analysis, which)
         contrast = self.settings.analyses[analysis].contrast
-        return [self.paths.contrast(self.study.visit_stem((subject, label)), contrast) for subject in members]
+        return [self.paths.contrast(self.study.visit_stem((subject, label or None)), contrast) for subject in members]
 
     def members(self, analysis: str) -> dict[str, list[str]]:
         """Whose maps enter an analysis, by session (``baseline``, ``followup``, labels of others); in the order of :meth:`session_maps`."""
@@ -300,7 +300,7 @@ class Targets:
                     if term.kind == map_terms.GREY_MATTER:
                         files.append(grey_matter.replace("{anat}", map_terms.anatomy(self.study, subject)))
                         continue
-                    visit = self.study.visit_stem((subject, sessions[which]))
+                    visit = self.study.visit_stem((subject, sessions[which] or None))
                     path = self.paths.contrast(visit, term.contrast)
                     if term.kind == map_terms.TRANSIT_TIME:
                         path = transit_time.replace("{visit}", visit).replace("{contrast}", term.contrast)
