@@ -59,6 +59,7 @@ rule group_statistics:
         scaling=per("analysis", TARGETS.analysis_scaling),
         terms=per("analysis", TARGETS.map_terms),
         cautions=per("analysis", TARGETS.cautions),
+        quantity=TARGETS.quantity(),
         shared=per("analysis", TARGETS.shared_data),
         blinded=SETTINGS.blinded,
         code=code("group_statistics"),

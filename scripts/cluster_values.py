@@ -3,6 +3,7 @@
 from pharmasl.files import tables
 from pharmasl.group import cluster_values
 from pharmasl.group.cluster_values import Visit
+from pharmasl.study import effect_words
 from pharmasl.workflow.job import job
 
 
@@ -25,7 +26,7 @@ def main(snakemake):
         )
         if who in set(block["participants"])
     ]
-    unit = block.get("cbf_unit", "mL/100 g/min")
+    unit = effect_words.unit_of(block)
     cluster_values.write(snakemake.output.table, source.clusters, visits, contrast=block["contrast"], unit=unit)
 
 

@@ -3,7 +3,7 @@
 from pharmasl.group import analysis, covariate_maps
 from pharmasl.group.analysis_rows import InputFiles
 from pharmasl.group.definitions import Question
-from pharmasl.study import settings
+from pharmasl.study import effect_words, settings
 from pharmasl.workflow.job import job
 
 
@@ -24,6 +24,7 @@ def main(snakemake):
         shared_data=tuple(params.shared),
         scaling=settings.build(settings.Scaling, params.scaling),
         cautions=tuple(params.cautions),
+        quantity=effect_words.Quantity(**params.quantity),
     )
     terms = [settings.build(covariate_maps.TermFiles, term) for term in params.terms]
     files = InputFiles(

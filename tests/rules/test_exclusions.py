@@ -1,5 +1,6 @@
 """An excluded scan on its way through contrasts, regions, group statistics and craving."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import complete_settings
@@ -11,6 +12,7 @@ from pharmasl.files import tables
 from pharmasl.group import analysis as analysis_module
 from pharmasl.quality.measure_columns import COLUMNS
 from pharmasl.space import images
+from pharmasl.study.effect_words import PERFUSION
 from pharmasl.study.settings import RegionCorrelations
 
 AFFINE = np.diag([4.0, 4, 4, 1])
@@ -118,6 +120,7 @@ def group(trial, folder, names, analysis):
                 scaling={"scaling": "absolute", "reference": "brain"},
                 terms=[],
                 cautions=[],
+                quantity=dataclasses.asdict(PERFUSION),
             ),
             threads=1,
         )

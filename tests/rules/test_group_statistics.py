@@ -1,5 +1,6 @@
 """The scripts of the group stage on a tiny trial with a planted effect."""
 
+import dataclasses
 import types
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pharmasl.group import analysis, random_fields, table
 from pharmasl.report import analyses_section as report
 from pharmasl.report import analysis_definitions, methods_group
 from pharmasl.space import images
+from pharmasl.study.effect_words import PERFUSION
 from scipy import ndimage, special, stats
 
 group_statistics = script("group_statistics").main
@@ -111,6 +113,7 @@ def call(
         scaling={"scaling": "absolute", "reference": "brain"},
         terms=[],
         cautions=[],
+        quantity=dataclasses.asdict(PERFUSION),
     )
     vars(params).update(more)
     output = outputs(folder)
@@ -290,6 +293,42 @@ def test_association_finds_the_slope_where_it_was_planted(trial, tmp_path):
     assert summary["model"]["formula"] == "change ~ seed_change + arm + intercept + age"
     assert summary["model"]["df"] == 10
     assert summary["seed"] == {"roi": "dlpfc", "contrast": "rest"}
+
+
+def test_one_sample_without_arms_or_sessions_is_the_mean_of_all(trial, tmp_path):
+    """Signs of fourteen maps of one visit each flipped; the maps' words know no baseline, and no arm."""
+    rows = [{"participant_id": name, "arm": None} for name in NAMES]
+    tables.write_table(tmp_path / "participants.tsv", rows, dict.fromkeys(rows[0], ""))
+    output = call(
+        trial,
+        tmp_path,
+        effect=None,
+        model="baseline ~ 1",
+        test="1",
+        covariates=[],
+        given={"followup": [], "participants": str(tmp_path / "participants.tsv")},
+        participants={"baseline": NAMES, "followup": []},
+        more={"arms": None, "sessions": {"baseline": ""}},
+    )
+    summary = tables.read_json(output.inference)
+    stack = np.array([images.load(path)[0] for path in trial.baseline], dtype=float)
+    expected = stats.ttest_1samp(stack[(slice(None), *PLACE)], 0)
+    assert images.load(output.t)[0][PLACE] == pytest.approx(expected.statistic, rel=1e-5)
+    assert summary["arms"] is None
+    assert summary["single_visit"] is True
+    assert (summary["model"]["n"], summary["model"]["df"], summary["model"]["n_by_arm"]) == (14, 13, {})
+    assert summary["model"]["design"] == (
+        "One-sample test: mean single session over all participants, against zero, signs flipped"
+    )
+    assert summary["permutation"]["method"].startswith("the signs of participants' values flipped")
+    tabulate(output, tmp_path)
+    found = findings.Findings(tmp_path / "clusters.tsv", output.inference)
+    assert found.question == "CBF (rest): mean; baseline ~ 1"
+    assert found.people == "14 participants"
+    assert (
+        report.direction(found, {"sign": "+", "effect_mean": "55"}) == "mean CBF was 55.0 mL/100 g/min higher than zero"
+    )
+    assert "14 participants, 13 degrees of freedom" in methods_group.group("a", summary)
 
 
 def test_association_within_one_arm_is_of_its_participants_alone(trial, tmp_path):

@@ -1,5 +1,6 @@
 """The verdict of a trial from the files that the group stage writes: two contrasts of the same eight people."""
 
+import dataclasses
 import itertools
 import types
 
@@ -10,6 +11,7 @@ from loading import script
 from pharmasl.files import tables
 from pharmasl.group import analysis
 from pharmasl.space import images
+from pharmasl.study.effect_words import PERFUSION
 from scipy import ndimage
 
 AFFINE = np.diag([4.0, 4, 4, 1])
@@ -68,6 +70,7 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
         scaling={"scaling": "absolute", "reference": "brain"},
         terms=[],
         cautions=[],
+        quantity=dataclasses.asdict(PERFUSION),
         participants={which: list(people) for which in ("baseline", "followup")},
     )
     output = {name: str(folder / f"{name}.nii.gz") for name in (*analysis.MAPS, "mask", "clusters")}

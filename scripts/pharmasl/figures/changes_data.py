@@ -13,7 +13,7 @@ from pharmasl.figures.numerals import p_text
 from pharmasl.files import tables
 from pharmasl.files.bids import bare_label
 from pharmasl.files.tables import Row
-from pharmasl.study import effect_kinds
+from pharmasl.study import effect_words
 from pharmasl.study.labels import Labels
 
 # Clusters drawn: the significant ones up to here, or the nearest where none is.
@@ -230,7 +230,7 @@ def quantity(block: Mapping[str, Any], design: Sequence[Row], labels: Labels) ->
         One row per participant.
     labels : Labels
     """
-    if not effect_kinds.of_block(block).is_slope or not design or "session_id" in design[0]:
+    if not effect_words.of_block(block).is_slope or not design or "session_id" in design[0]:
         return None
     seed = block.get("seed")
     wanted = "seed_change" if seed else block.get("predictor")
@@ -267,7 +267,7 @@ def read(files: ChangesFiles, labels: Labels) -> Changes | None:
         clusters=clusters,
         regions=_regions(files, str(results.block["contrast"]), people, clusters),
         quantity=quantity(results.block, design, labels),
-        unit=str(results.block.get("cbf_unit", "mL/100 g/min")),
+        unit=effect_words.unit_of(results.block),
     )
 
 

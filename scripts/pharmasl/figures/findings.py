@@ -8,7 +8,7 @@ from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.space import region_words
-from pharmasl.study import effect_kinds
+from pharmasl.study import effect_words
 
 
 class Findings:
@@ -92,7 +92,7 @@ class Findings:
     @property
     def question(self) -> str:
         """The question of the analysis, as a heading."""
-        return effect_kinds.of_block(self.block).headline(self.block)
+        return effect_words.of_block(self.block).headline(self.block)
 
     @property
     def verdict(self) -> Mapping[str, Any]:

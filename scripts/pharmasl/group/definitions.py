@@ -1,5 +1,6 @@
 """What an analysis tested and how, as a block of plain values: the words that a p value needs to be understood."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,6 +27,7 @@ from pharmasl.study.effect_kinds import (
     MIXED_MODEL,
     EffectKind,
 )
+from pharmasl.study.effect_words import PERFUSION, Quantity, worded
 from pharmasl.study.settings import Analysis, Arms, Inference
 
 ESTIMATORS = {
@@ -57,6 +59,8 @@ class Question:
         How each scan's CBF was scaled, and where its mean is taken; None for absolute CBF and the mean over the brain.
     cautions : tuple of str
         What a reader has to know of terms that treatment may have changed.
+    quantity : pharmasl.study.effect_words.Quantity
+        What the maps are of.
     """
 
     analysis: Analysis
@@ -66,6 +70,16 @@ class Question:
     shared_data: tuple[str, ...] = ()
     scaling: settings.Scaling | None = None
     cautions: tuple[str, ...] = ()
+    quantity: Quantity = PERFUSION
+
+    @property
+    def is_single_visit(self) -> bool:
+        """Whether everyone was seen once, in a dataset without sessions."""
+        return dict(self.sessions) == {BASELINE: ""}
+
+    def worded(self, kind: EffectKind) -> EffectKind:
+        """An effect's kind in the words of what the maps are of."""
+        return worded(kind, self.quantity, single_visit=self.is_single_visit)
 
     @property
     def arms_compared(self) -> Arms:
@@ -137,13 +151,15 @@ def block(
     dict
     """
     analysis, arms = question.analysis, question.arms
-    kind = kind or analysis.kind
+    kind = question.worded(kind or analysis.kind)
     if question.scaling is not None and question.is_relative:
         kind = kind.in_unit(relative_cbf.unit(question.scaling))
     return {
         "status": status,
         "contrast": analysis.contrast,
         **_relative(question),
+        **({} if question.quantity.is_cbf else {"quantity": dataclasses.asdict(question.quantity)}),
+        **({"single_visit": True} if question.is_single_visit else {}),
         "effect": effect(kind, analysis.arm),
         "method": ESTIMATORS[analysis.method],
         "seed": None if analysis.seed is None else settings.plain(analysis.seed),
@@ -281,7 +297,8 @@ def permutation(
     """
     if model.exchange == FLIP:
         # Under the null a change, or a map, is as likely up as down.
-        words = f"the signs of participants' {_EXCHANGED[model.outcome]} flipped, whole maps at a time"
+        what = "changes" if model.outcome == CHANGE else "values"
+        words = f"the signs of participants' {what} flipped, whole maps at a time"
     else:
         permuted = _EXCHANGED[model.outcome]
         words = f"whole {permuted} permuted among participants"

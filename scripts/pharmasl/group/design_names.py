@@ -15,7 +15,7 @@ FOLLOWUP = "followup"
 ONE_BASELINE = "one mean of the arms at baseline"
 # Columns that only a design with several treatments per person has.
 _PERIODS = {"period", "sequence"}
-_WORDS = {CHANGE: "change", BASELINE: "baseline session", FOLLOWUP: "follow-up", "cbf": "session"}
+_WORDS = {CHANGE: "change", BASELINE: "single session", FOLLOWUP: "follow-up", "cbf": "session"}
 _NUMBERS = ("", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 

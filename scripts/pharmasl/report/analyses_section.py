@@ -17,7 +17,7 @@ from pharmasl.report.analysis_clusters import SHOWN, clusters
 from pharmasl.report.analysis_definitions import Block, Definition, tested
 from pharmasl.report.regions_section import RegionsFiles, RegionsSection
 from pharmasl.report.words import Table, count, fixed, listed, p_words, plain, upper
-from pharmasl.study import effect_kinds
+from pharmasl.study import effect_kinds, effect_words
 from pharmasl.study.settings import Region, SessionPair
 
 # Said of every size of an effect in a cluster.
@@ -28,7 +28,7 @@ ADJUSTED, ALIKE = "followup ~ arm + baseline", 0.02
 
 def direction(results: Findings, row: Row) -> str:
     """The effect of a cluster as a clause, its sign in words."""
-    kind = effect_kinds.of_block(results.block)
+    kind = effect_words.of_block(results.block)
     return kind.finding(results.block, size=float(row["effect_mean"]), positive=row["sign"] == "+")
 
 
@@ -52,7 +52,7 @@ def sentences(results: Findings, sessions: SessionPair | None) -> list[str]:
     significant, outside = list(results.significant().values()), outside_clusters(results)
     if not significant and not outside:
         return [_nothing(results)]
-    is_change = effect_kinds.of_block(results.block).outcome == effect_kinds.CHANGE
+    is_change = effect_words.of_block(results.block).outcome == effect_kinds.CHANGE
     when = f"From {sessions.baseline} to {sessions.followup}, in" if sessions and is_change else "In"
     text = [
         f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "

@@ -14,7 +14,7 @@ from pharmasl.report import analyses_section, craving_section, endpoints_section
 from pharmasl.report.relations_section import RelationTest
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.words import CI, HARD, between, count, fixed, listed, p_words, plain, signed, upper
-from pharmasl.study import effect_kinds, primary
+from pharmasl.study import effect_kinds, effect_words, primary
 from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms, Endpoint, Settings
 
@@ -123,7 +123,7 @@ def analysis(name: str, results: Findings, values: Sequence[Row], declared: Decl
 
 def _by_arm(results: Findings, values: Sequence[Row], cluster: int) -> str:
     """What each arm did in a cluster, in brackets; empty where the effect is no difference of arms."""
-    kind = effect_kinds.of_block(results.block)
+    kind = effect_words.of_block(results.block)
     own = [row for row in values if int(row["cluster"]) == cluster and row["value"] is not None and row["arm"]]
     if kind.is_slope or kind.is_joint or not own or kind.outcome == effect_kinds.CBF:
         return ""

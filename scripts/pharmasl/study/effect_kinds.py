@@ -15,7 +15,10 @@ CHANGE, BASELINE, FOLLOWUP, CBF = "change", "baseline", "followup", "cbf"
 PERMUTE, FLIP = "permute", "flip"
 DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL = "differences", "full_factorial", "mixed_model"
 
-_CBF = "mL/100 g/min"
+# The name of an effect that a formula defines.
+FORMULA = "formula"
+
+CBF_UNIT = "mL/100 g/min"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,7 @@ class EffectKind:
     meaning_within_arm: str | None = None
     outcome: str = CHANGE
     exchange: str = PERMUTE
-    unit: str = _CBF
+    unit: str = CBF_UNIT
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     methods: tuple[str, ...] = (DIFFERENCES,)
@@ -102,9 +105,9 @@ class EffectKind:
         return list(labels) if self.all_arms else list(labels[:2])
 
     def in_unit(self, unit: str) -> "EffectKind":
-        """The kind for a contrast whose numbers have another unit than CBF, which its words then name."""
+        """The kind for a contrast of relative CBF, whose unit its words then name; a seed's unit is another's."""
         return dataclasses.replace(
-            self, unit=self.unit.replace(_CBF, unit, 1), sentence=self.sentence.replace(_CBF, unit, 1)
+            self, unit=self.unit.replace(CBF_UNIT, unit, 1), sentence=self.sentence.replace(CBF_UNIT, unit, 1)
         )
 
     def meaning_of(self, arm: str | None) -> str:
@@ -157,7 +160,7 @@ class EffectKind:
         )
 
 
-_SLOPE_ON_SEED = f"{_CBF} per {_CBF} of the seed"
+_SLOPE_ON_SEED = f"{CBF_UNIT} per {CBF_UNIT} of the seed"
 
 _EVERY = (
     EffectKind(
@@ -169,7 +172,7 @@ _EVERY = (
             "control arm, estimated from within-person changes"
         ),
         heading="Group-by-time interaction in CBF ({contrast})",
-        sentence=f"the mean change in CBF was {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        sentence=f"the mean change in CBF was {{size}} {CBF_UNIT} {{higher}} on {{first}} than on {{second}}",
         methods=(DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL),
         one_column=True,
     ),
@@ -179,7 +182,7 @@ _EVERY = (
         test="first arm - second arm",
         meaning="Difference between two arms in the change (follow-up minus baseline), estimated with all arms in the model",
         heading="Change in CBF ({contrast}): {pair}",
-        sentence=f"the mean change in CBF was {{size}} {_CBF} {{higher}} on {{first}} than on {{second}}",
+        sentence=f"the mean change in CBF was {{size}} {CBF_UNIT} {{higher}} on {{first}} than on {{second}}",
         needs=("pair",),
         all_arms=True,
     ),
@@ -190,7 +193,7 @@ _EVERY = (
         exchange=FLIP,
         meaning="Mean change (follow-up minus baseline) within one arm, not compared with another arm",
         heading="Change in CBF ({contrast}) on {arm}",
-        sentence=f"mean CBF on {{arm}} was {{size}} {_CBF} {{higher}} at follow-up than at baseline",
+        sentence=f"mean CBF on {{arm}} was {{size}} {CBF_UNIT} {{higher}} at follow-up than at baseline",
         needs=("arm",),
     ),
     EffectKind(
@@ -200,16 +203,16 @@ _EVERY = (
         test="arm",
         meaning="Difference between the arms at baseline; after proper randomisation any difference is due to chance",
         heading="CBF at baseline ({contrast}), by arm",
-        sentence=f"mean CBF at baseline was {{size}} {_CBF} {{higher}} in the {{first}} arm than in the {{second}} arm",
+        sentence=f"mean CBF at baseline was {{size}} {CBF_UNIT} {{higher}} in the {{first}} arm than in the {{second}} arm",
     ),
     EffectKind(
         name="regression",
         formula="change ~ predictor + arm",
         test="predictor",
-        unit=f"{_CBF} per unit of the predictor",
+        unit=f"{CBF_UNIT} per unit of the predictor",
         meaning="Slope of the change (follow-up minus baseline) on a predictor, across participants",
         heading="Change in CBF ({contrast}) with {predictor}{on_arm}",
-        sentence=f"the change in CBF was {{size}} {_CBF} {{higher}} per unit of {{predictor}}",
+        sentence=f"the change in CBF was {{size}} {CBF_UNIT} {{higher}} per unit of {{predictor}}",
         needs=("predictor",),
         takes=("arm",),
         all_arms=True,
@@ -227,7 +230,7 @@ _EVERY = (
             "with another arm"
         ),
         heading="Change in CBF ({contrast}) with change in {seed} ({seed_contrast}){on_arm}",
-        sentence=f"CBF {{rose}} by {{size}} {_CBF} for each rise of 1 {_CBF} in the seed region, {{held}}",
+        sentence=f"CBF {{rose}} by {{size}} {CBF_UNIT} for each rise of 1 {CBF_UNIT} in the seed region, {{held}}",
         needs=("seed",),
         takes=("arm",),
         is_slope=True,
@@ -251,9 +254,7 @@ _EVERY = (
 
 KINDS: Mapping[str, EffectKind] = MappingProxyType({kind.name: kind for kind in _EVERY})
 
-# The name of an effect that a formula defines.
-FORMULA = "formula"
-_OUTCOMES = {
+OUTCOMES = {
     CHANGE: "the change in CBF",
     FOLLOWUP: "CBF at follow-up",
     BASELINE: "CBF at baseline",
@@ -270,6 +271,7 @@ def of_formula(
     takes_baseline: bool = False,
     is_slope: bool = False,
     is_joint: bool = False,
+    words: str | None = None,
 ) -> EffectKind:
     """The kind of an effect that a formula and a test define.
 
@@ -286,8 +288,10 @@ def of_formula(
         A slope is tested, not a difference of means.
     is_joint : bool
         Several effects are tested together.
+    words : str, optional
+        The outcome in words; by default that of CBF.
     """
-    words, shown, written = _OUTCOMES[outcome], _literal(test), _literal(formula)
+    words, shown, written = words or OUTCOMES[outcome], literal(test), literal(formula)
     held = ", adjusted for each voxel's own baseline" if takes_baseline else ""
     return EffectKind(
         name=FORMULA,
@@ -295,7 +299,7 @@ def of_formula(
         formula=formula,
         test=test,
         exchange=exchange,
-        unit=f"{_CBF} per unit of the term" if is_slope else _CBF,
+        unit=f"{CBF_UNIT} per unit of the term" if is_slope else CBF_UNIT,
         meaning=f"Effect of {test} on {words}" + (" (follow-up minus baseline)" if outcome == CHANGE else ""),
         # Several models may test one effect: the heading tells them apart.
         heading=f"{_upper(words.removeprefix('the '))} ({{contrast}}): {shown}; {written}",
@@ -309,7 +313,7 @@ def of_formula(
     )
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A text that stands for itself in a template."""
     return text.replace("{", "{{").replace("}", "}}")
 
@@ -332,30 +336,13 @@ def _sentence(outcome: str, test: str, *, is_joint: bool) -> str:
     """What was found of a test, as a template of :meth:`EffectKind.finding`."""
     if is_joint:
         effects = test.replace(", together", "")
-        return f"the effects on {outcome} ({effects}) were not all zero; their root mean square over participants was {{size}} {_CBF}"
+        return f"the effects on {outcome} ({effects}) were not all zero; their root mean square over participants was {{size}} {CBF_UNIT}"
     if match := _DIFFERENCE.fullmatch(test):
         first, second, over = match.groups(default="")
-        return f"{_mean(outcome)} was {{size}} {_CBF} {{higher}} for {first} than for {second}{over}"
+        return f"{_mean(outcome)} was {{size}} {CBF_UNIT} {{higher}} for {first} than for {second}{over}"
     if match := _SLOPE.fullmatch(test):
         term, at = match.groups(default="")
-        return f"{outcome} was {{size}} {_CBF} {{higher}} per unit of {term}{at}"
+        return f"{outcome} was {{size}} {CBF_UNIT} {{higher}} per unit of {term}{at}"
     if test == "mean":
-        return f"{_mean(outcome)} was {{size}} {_CBF} {{higher}} than zero"
-    return f"the effect {test} on {outcome} was {{size}} {_CBF} {{higher}} than zero"
-
-
-def of_block(inference: Mapping[str, Any]) -> EffectKind:
-    """The kind of an analysis' effect, from the content of its ``_inference.json``."""
-    effect = inference["effect"]
-    if effect["name"] != FORMULA:
-        kind = KINDS[effect["name"]]
-    else:
-        kind = of_formula(
-            effect["formula"],
-            outcome=effect["outcome"],
-            test=effect["test"],
-            takes_baseline=re.search(r"\bbaseline\b", effect["formula"].partition("~")[2]) is not None,
-            is_slope=effect["is_slope"],
-            is_joint=effect["is_joint"],
-        )
-    return kind.in_unit(inference["cbf_unit"]) if "cbf_unit" in inference else kind
+        return f"{_mean(outcome)} was {{size}} {CBF_UNIT} {{higher}} than zero"
+    return f"the effect {test} on {outcome} was {{size}} {CBF_UNIT} {{higher}} than zero"

@@ -162,7 +162,9 @@ def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator
     people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
     try:
         if analysis.formula:
-            model = formula_models.build(analysis, study.settings.arms, _formula_rows(study, analysis, people), rows, file)
+            model = formula_models.build(
+                analysis, study.settings.arms, _formula_rows(study, analysis, people), rows, file
+            )
             if model.is_joint:
                 yield from _joint_in_conjunctions(study, analysis.name)
             subjects = [bids.bare_label(who, "sub") for who in people]

@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import map_terms, own_template, primary, relative_cbf, settings, shared_data, sheet_content
+from pharmasl.study import (
+    effect_words,
+    map_terms,
+    own_template,
+    primary,
+    relative_cbf,
+    settings,
+    shared_data,
+    sheet_content,
+)
 from pharmasl.study.trial import Scan, Study
 from pharmasl.workflow import endpoint_plans, model_rows
 from pharmasl.workflow.paths import Paths
@@ -264,6 +273,10 @@ class Targets:
     def is_cbf(self, analysis: str) -> bool:
         """Whether the contrast of an analysis is a CBF."""
         return self.settings.contrasts[self.settings.analyses[analysis].contrast].is_cbf
+
+    def quantity(self) -> dict[str, str]:
+        """What the contrast maps are of."""
+        return dataclasses.asdict(effect_words.PERFUSION)
 
     def is_cbf_absolute(self, analysis: str) -> bool:
         """Whether the contrast of an analysis would be a CBF if nothing were taken off its scans."""

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from pharmasl.errors import InputError
 from pharmasl.group import baseline_adjustment, definitions, design_names, effects, formula_models
 from pharmasl.group.formula_models import DesignRows
-from pharmasl.study import effect_kinds
+from pharmasl.study import effect_words
 from pharmasl.study.effect_kinds import FLIP, PERMUTE
 
 from tests import complete_settings
@@ -214,7 +214,7 @@ def test_what_was_found_is_a_clause_that_names_the_levels(model, test, says):
     two = [row for row in TABLE if row["arm"] != "low"]
     built = _build(_analysis(model, test), [row["participant_id"] for row in two], two, three=False)
     block = {"contrast": "rest", "arms": complete_settings.ARMS, "effect": definitions.effect(built.kind, None)}
-    kind = effect_kinds.of_block(block)
+    kind = effect_words.of_block(block)
     assert kind.finding(block, size=3.21, positive=True) == says
     outcome = "CBF at follow-up" if model.startswith("followup") else "Change in CBF"
     assert kind.headline(block) == f"{outcome} (rest): {built.meaning}; {model}"
@@ -223,7 +223,7 @@ def test_what_was_found_is_a_clause_that_names_the_levels(model, test, says):
 def test_of_several_effects_the_clause_names_all():
     built = _build(_analysis("change ~ arm", "arm"))
     block = {"contrast": "rest", "arms": THREE, "effect": definitions.effect(built.kind, None)}
-    clause = effect_kinds.of_block(block).finding(block, size=3.21, positive=True)
+    clause = effect_words.of_block(block).finding(block, size=3.21, positive=True)
     assert "(baclofen - placebo; low - placebo) were not all zero" in clause
 
 
