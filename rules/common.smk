@@ -18,7 +18,9 @@ from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import Paramspace
 
-sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"))
+
+include: "package.smk"
+
 
 try:
     from pharmasl.conduct import allocation_log

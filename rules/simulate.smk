@@ -19,7 +19,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
+
+include: "package.smk"
+
 
 try:
     from pharmasl.errors import InputErrors
