@@ -12,13 +12,14 @@ Kenward and Roger's small-sample corrections are the alternative. statsmodels' M
 time.
 """
 
-import functools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pharmasl.statistics import subject_spectrum
+from pharmasl.statistics.subject_spectrum import Spectrum, Subjects
 from pharmasl.statistics.t_tests import TTests, t_tests
 
 # Variance ratios at which the profile is evaluated before it is refined; beyond the last one the residuals are nil.
@@ -69,23 +70,6 @@ class Fit:
     scatter: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Spectrum:
-    """The responses in the residual space, in the basis in which the subjects' covariance is diagonal.
-
-    Attributes
-    ----------
-    squares : ndarray of shape (J, V)
-        Sums of squares of the responses' coordinates, one row per distinct entry of the diagonal.
-    counts, values : ndarray of shape (J, 1)
-        How often each entry occurs, and the entry.
-    """
-
-    squares: np.ndarray
-    counts: np.ndarray
-    values: np.ndarray
-
-
 def _check(design: np.ndarray, response: np.ndarray, subject: Sequence[Hashable] | np.ndarray) -> None:
     n, p = design.shape
     if response.shape[0] != n or len(subject) != n:
@@ -96,7 +80,7 @@ def _check(design: np.ndarray, response: np.ndarray, subject: Sequence[Hashable]
         raise ValueError(f"the design of {n} observations and {p} columns has dependent columns or no residuals")
 
 
-def _profile(ratio: np.ndarray | float, spectrum: _Spectrum) -> tuple[np.ndarray, np.ndarray]:
+def _profile(ratio: np.ndarray | float, spectrum: Spectrum) -> tuple[np.ndarray, np.ndarray]:
     """Profile deviance and its derivative by the ratio, up to a constant, (V,)."""
     squares, counts, values = spectrum.squares, spectrum.counts, spectrum.values
     shrink = 1 / (1 + ratio * values)
@@ -108,7 +92,7 @@ def _profile(ratio: np.ndarray | float, spectrum: _Spectrum) -> tuple[np.ndarray
     return deviance, slope
 
 
-def _optimum(spectrum: _Spectrum) -> np.ndarray:
+def _optimum(spectrum: Spectrum) -> np.ndarray:
     """Variance ratio of the least profile deviance, (V,)."""
     best = np.full(spectrum.squares.shape[1], np.inf)
     at = np.zeros(spectrum.squares.shape[1], dtype=int)
@@ -129,37 +113,7 @@ def _optimum(spectrum: _Spectrum) -> np.ndarray:
     return np.where((at == 0) & (_profile(0.0, spectrum)[1] >= 0), 0.0, (low + high) / 2)
 
 
-def _spectrum(design: np.ndarray, response: np.ndarray, member: np.ndarray) -> _Spectrum:
-    """The responses in the residual space; ``member`` (n, subjects) is 1 where an observation is the subject's.
-
-    Raises
-    ------
-    ValueError
-        If no subject has more than one observation.
-    """
-    largest = member.sum(axis=0).max()
-    residual_basis, values, vectors = _rotation(design.shape, design.tobytes(), member.tobytes())
-    squares = (vectors.T @ (residual_basis.T @ response)) ** 2
-    # Equal entries share one term: two terms for complete data, a few more for incomplete data.
-    starts = np.flatnonzero(np.r_[True, np.diff(values) > 1e-9 * largest])
-    if len(starts) < 2:
-        raise ValueError("no subject has several observations, which alone separate the variances within and between")
-    counts = np.diff(np.r_[starts, len(values)])[:, None].astype(np.float64)
-    return _Spectrum(np.add.reduceat(squares, starts, axis=0), counts, values[starts][:, None])
-
-
-@functools.lru_cache(maxsize=4)
-def _rotation(shape: tuple[int, int], design: bytes, member: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Basis of the residual space, and the subjects' covariance in it as values and vectors; the same for tile after tile of a brain."""
-    columns = np.frombuffer(design).reshape(shape)
-    of_subjects = np.frombuffer(member).reshape(shape[0], -1)
-    residual_basis = np.linalg.qr(columns, mode="complete")[0][:, shape[1] :]
-    values, vectors = np.linalg.eigh((residual_basis.T @ of_subjects) @ (of_subjects.T @ residual_basis))
-    values[values < 1e-9 * of_subjects.sum(axis=0).max()] = 0
-    return residual_basis, values, vectors
-
-
-def _degenerate(spectrum: _Spectrum, response: np.ndarray) -> np.ndarray:
+def _degenerate(spectrum: Spectrum, response: np.ndarray) -> np.ndarray:
     """Where the design fits the response exactly, or a subject's observations differ by nothing but the design; (V,)."""
     scale, size = spectrum.squares.sum(axis=0), (response**2).sum(axis=0)
     degenerate = (scale <= 1e-24 * size) | (scale == 0)
@@ -197,17 +151,16 @@ def fit(design: ArrayLike, response: ArrayLike, subject: Sequence[Hashable] | np
     _check(design, response, subject)
     n, p = design.shape
     names, code, sizes_of = np.unique(np.asarray(subject), return_inverse=True, return_counts=True)
-    member = (code[:, None] == np.arange(len(names))).astype(np.float64)
-    spectrum = _spectrum(design, response, member)
+    subjects = Subjects(code, sizes_of)
+    spectrum = subject_spectrum.spectrum(design, response, subjects)
     degenerate, m = _degenerate(spectrum, response), n - p
-    usable = _Spectrum(np.where(degenerate, 1.0, spectrum.squares), spectrum.counts, spectrum.values)
+    usable = Spectrum(np.where(degenerate, 1.0, spectrum.squares), spectrum.counts, spectrum.values)
     ratio = _optimum(usable)
     shrink = 1 / (1 + ratio * spectrum.values)
     variance = np.where(degenerate, np.nan, (usable.squares * shrink).sum(axis=0) / m)
     ratio = np.where(degenerate, np.nan, ratio)
 
-    sums = member.T @ design
-    response_sums = member.T @ response
+    sums, response_sums = subjects.sums(design), subjects.sums(response)
     sizes = np.unique(sizes_of)
     scatter = np.stack([sums[sizes_of == k].T @ sums[sizes_of == k] for k in sizes])
     information = np.broadcast_to(design.T @ design, (len(ratio), p, p)).copy()
@@ -237,7 +190,7 @@ def fit(design: ArrayLike, response: ArrayLike, subject: Sequence[Hashable] | np
     )
 
 
-def _hessian(spectrum: _Spectrum, ratio: np.ndarray, variance: np.ndarray, m: int) -> np.ndarray:
+def _hessian(spectrum: Spectrum, ratio: np.ndarray, variance: np.ndarray, m: int) -> np.ndarray:
     """Second derivatives of the deviance by residual variance and ratio, (V, 3); see :class:`Fit`."""
     squares, counts, values = spectrum.squares, spectrum.counts, spectrum.values
     shrink = 1 / (1 + ratio * values)
