@@ -22,7 +22,7 @@ from scipy import ndimage
 from pharmasl.anatomy import ants_fit
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.space import fields, images, resample, transforms
+from pharmasl.space import fields, images, itk_transforms, resample, transforms
 from pharmasl.space.images import Grid, Volume
 from pharmasl.study.settings import Registration
 
@@ -293,12 +293,11 @@ def _itk(volume: Volume) -> Any:
     """A SimpleITK image with the orientation of the volume's affine."""
     import SimpleITK as sitk
 
-    size = voxel_sizes(volume.affine)
-    lps = transforms.FLIP @ volume.affine
+    spacing, origin, direction = itk_transforms.geometry(volume.affine)
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.data.T, dtype=np.float32))
-    image.SetSpacing(size.tolist())
-    image.SetOrigin(lps[:3, 3].tolist())
-    image.SetDirection((lps[:3, :3] / size).ravel().tolist())
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction)
     return image
 
 
