@@ -122,20 +122,102 @@ def rated(page):
     }
 
 
+def ready(page):
+    """Wait until the scan that is to be rated is seen."""
+    page.locator("#good[aria-disabled=false]").wait_for()
+
+
+def pressed(page, *keys, repeat=False):
+    """Press keys at once, faster than a page loads."""
+    script = "([keys, repeat]) => keys.forEach((key) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, repeat, bubbles: true})))"
+    page.evaluate(script, [keys, repeat])
+
+
+def test_a_scan_is_not_rated_before_it_is_seen(page_of, pages):
+    page = page_of(pages / "index.html").page
+    ready(page)
+    pressed(page, "g", "g", "p")
+    assert rated(page) == {SCANS[0]: "good", SCANS[1]: None, SCANS[2]: None, SCANS[3]: None}
+    assert page.locator("#reason").input_value() == ""
+    ready(page)
+    # What said that the page was loading is gone with its cause.
+    assert page.locator("#message").inner_text() == ""
+    # A key that is held down rates no further scan.
+    pressed(page, "g", repeat=True)
+    assert rated(page)[SCANS[1]] is None
+    pressed(page, "g")
+    assert rated(page)[SCANS[1]] == "good"
+
+
+def test_a_key_rates_the_scan_on_whose_page_it_was_pressed(page_of, pages):
+    page = page_of(pages / "index.html").page
+    ready(page)
+    frame = page.frame(name="scan")
+    # Two keys that wait until the first has called the next scan.
+    frame.evaluate(
+        "for (const key of 'gg') document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
+    )
+    page.frame_locator("#frame").get_by_role("heading", name="sub-01, session T1, cue").wait_for()
+    ready(page)
+    assert rated(page) == {SCANS[0]: "good", SCANS[1]: None, SCANS[2]: None, SCANS[3]: None}
+    sent = "(scan) => parent.postMessage({pharmasl: 'key', scan, key: 'g'}, '*')"
+    frame.evaluate(sent, SCANS[0])
+    frame.evaluate(sent, SCANS[1])
+    page.frame_locator("#frame").get_by_role("heading", name="sub-02, session T1, rest").wait_for()
+    assert rated(page) == {SCANS[0]: "good", SCANS[1]: "good", SCANS[2]: None, SCANS[3]: None}
+
+
+def test_a_reason_is_whole_wherever_its_letters_were_typed(page_of, pages):
+    page = page_of(pages / "index.html").page
+    ready(page)
+    frame = page.frame(name="scan")
+    # Letters are under way to the form when it gets the keyboard and takes the rest itself.
+    frame.evaluate(
+        """for (const key of ["p", "g", "p", "u", "x", "Backspace", "n"])
+            document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}))"""
+    )
+    page.wait_for_function("document.getElementById('reason').value === 'gpun'")
+    page.keyboard.type("gr")
+    # One that comes late stands where it was typed.
+    frame.evaluate("(scan) => parent.postMessage({pharmasl: 'typed', scan, key: '!'}, '*')", SCANS[0])
+    page.wait_for_function("document.getElementById('reason').value === 'gpun!gr'")
+    page.keyboard.type("?")
+    assert page.locator("#reason").input_value() == "gpun!gr?"
+    page.keyboard.press("Enter")
+    ready(page)
+    # After it the keys rate again.
+    page.keyboard.press("g")
+    assert rated(page) == {SCANS[0]: "poor", SCANS[1]: "good", SCANS[2]: None, SCANS[3]: None}
+
+
+def test_enter_rates_no_scan_good(page_of, pages):
+    page = page_of(pages / "index.html").page
+    ready(page)
+    page.locator("#rater").fill("AB")
+    page.keyboard.press("Enter")
+    page.keyboard.press("p")
+    page.keyboard.press("Enter")
+    page.locator("#save").click()
+    assert page.locator("#message").inner_text() == "A poor rating needs its reason."
+    assert set(rated(page).values()) == {None}
+
+
 def test_scans_are_rated_by_keys_kept_downloaded_and_loaded_again(page_of, pages, tmp_path):
     page = page_of(pages / "index.html").page
     heading = page.frame_locator("#frame").locator("h1")
     assert heading.inner_text() == "sub-01, session T1, rest"
     page.locator("#rater").fill("AB")
     page.locator("h1").click()
+    ready(page)
     page.keyboard.press("g")
     page.frame_locator("#frame").get_by_role("heading", name="sub-01, session T1, cue").wait_for()
-    # Keys that are typed into the scan's page reach the form.
+    ready(page)
+    # Keys that are typed into the scan's page reach the form: the reason too, whose letters are keys themselves.
     heading.click()
     page.keyboard.press("p")
-    page.locator("#reason").wait_for()
     page.keyboard.type("ghosts; motion")
     page.keyboard.press("Enter")
+    page.frame_locator("#frame").get_by_role("heading", name="sub-02, session T1, rest").wait_for()
     assert rated(page) == {SCANS[0]: "good", SCANS[1]: "poor", SCANS[2]: None, SCANS[3]: None}
     assert page.locator("#progress").inner_text() == "2 of 4 rated, 1 poor"
     with page.expect_download() as download:

@@ -10,6 +10,11 @@
   const KEY = `pharmasl-ratings ${document.body.dataset.key} ${location.pathname}`;
   const frame = at("frame"), reason = at("reason"), rater = at("rater"), message = at("message");
   let ratings = new Map(), current = null, remembers = true, unsaved = false;
+  // The scan whose page the frame shows: the chosen one only once its page has said so. None is rated before it is seen.
+  let showing = null;
+  const LOADING = "This scan's page is still loading: rate it when you see it.";
+  // Where the letters go that were typed into the frame after "p" or "r", before the field had the keyboard.
+  let typing = null;
 
   function remember() {
     try { localStorage.setItem(KEY, JSON.stringify({ rater: rater.value, ratings: [...ratings] })); } catch { remembers = false; }
@@ -41,7 +46,7 @@
     const own = ratings.get(current);
     at("good").setAttribute("aria-pressed", String(own?.rating === "good"));
     at("poor").setAttribute("aria-pressed", String(own?.rating === "poor"));
-    for (const id of ["good", "poor", "save", "undo"]) at(id).disabled = current === null;
+    for (const id of ["good", "poor", "save"]) at(id).setAttribute("aria-disabled", String(current === null || showing !== current));
     at("undo").disabled = !own;
     if (!remembers) message.textContent = "This browser keeps nothing: download the ratings before you close the page.";
   }
@@ -49,6 +54,7 @@
   function choose(name) {
     if (!byName.has(name)) return;
     current = name;
+    showing = typing = null;
     const link = byName.get(name), person = link.closest(".person").querySelector("strong").textContent;
     at("current").textContent = `${person}, ${link.querySelector(".words").textContent}`;
     at("verdict").textContent = link.querySelector(".state")?.textContent ?? "";
@@ -75,6 +81,7 @@
   const plain = (text) => text.replace(/[\t\r\n"]+/g, " ").replace(/;/g, ",").trim();
   function rate(rating) {
     if (current === null) return;
+    if (showing !== current) { message.textContent = LOADING; return; }
     const why = plain(reason.value);
     if (rating === "poor" && !why) {
       reason.setAttribute("aria-invalid", "true");
@@ -86,6 +93,9 @@
     ratings.set(current, { rating, reason: why, rater: plain(rater.value) });
     unsaved = true;
     message.textContent = "";
+    typing = null;
+    // The keys rate the next scan.
+    if (document.activeElement === reason) reason.blur();
     remember();
     onward();
   }
@@ -116,8 +126,37 @@
     paint();
   }
 
+  function write(field) {
+    field.focus();
+    typing = { field, place: field.value.length };
+    field.setSelectionRange(typing.place, typing.place);
+  }
+  // A letter that was typed into the frame stands before those that the field has taken itself since.
+  function typed(letter) {
+    if (!typing) return;
+    const { field, place } = typing;
+    if (letter === "Enter") {
+      typing = null;
+      if (field === reason) { reason.value = reason.value.slice(0, place); rate("poor"); } else field.blur();
+    } else if (letter === "Backspace") {
+      if (place) { field.setRangeText("", place - 1, place, "preserve"); typing.place -= 1; }
+    } else {
+      const caret = field.selectionStart + (field.selectionStart >= place ? letter.length : 0);
+      field.setRangeText(letter, place, place);
+      field.setSelectionRange(caret, caret);
+      typing.place += letter.length;
+    }
+    if (field === rater) remember();
+    reason.removeAttribute("aria-invalid");
+  }
+  function poor() {
+    if (current === null) return;
+    if (showing !== current) { message.textContent = LOADING; return; }
+    at("poor").setAttribute("aria-pressed", "true");
+    if (reason.value) rate("poor"); else write(reason);
+  }
   function key(pressed) {
-    const acts = { g: () => rate("good"), p: () => { if (current !== null) { reason.focus(); if (reason.value) rate("poor"); } }, u: takeBack, n: nextUnrated, ArrowLeft: () => step(-1), ArrowRight: () => step(1), r: () => rater.focus() };
+    const acts = { g: () => rate("good"), p: poor, u: takeBack, n: nextUnrated, ArrowLeft: () => step(-1), ArrowRight: () => step(1), r: () => write(rater) };
     if (acts[pressed]) { acts[pressed](); return true; }
     return false;
   }
@@ -125,13 +164,16 @@
   for (const link of links) link.addEventListener("click", (event) => { event.preventDefault(); choose(link.dataset.scan); });
   at("good").addEventListener("click", () => rate("good"));
   at("poor").addEventListener("click", () => rate("poor"));
-  at("form").addEventListener("submit", (event) => { event.preventDefault(); rate(reason.value.trim() ? "poor" : "good"); });
+  at("form").addEventListener("submit", (event) => { event.preventDefault(); rate(reason.value.trim() || at("poor").getAttribute("aria-pressed") === "true" ? "poor" : "good"); });
   at("previous").addEventListener("click", () => step(-1));
   at("next").addEventListener("click", () => step(1));
   at("unrated").addEventListener("click", nextUnrated);
   at("undo").addEventListener("click", takeBack);
   at("filter").addEventListener("change", paint);
   rater.addEventListener("change", remember);
+  const onEnter = (field, act) => field.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); act(); } });
+  onEnter(rater, () => rater.blur());
+  onEnter(reason, () => rate("poor"));
   reason.addEventListener("input", () => reason.removeAttribute("aria-invalid"));
   at("download").addEventListener("click", () => { pharmasl.download("ratings.tsv", table()); unsaved = false; });
   at("load").addEventListener("change", async (event) => {
@@ -141,12 +183,23 @@
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+    // A key that is held down moves on through the scans, but rates one.
+    if (event.repeat && !event.key.startsWith("Arrow")) return;
     if (key(event.key)) event.preventDefault();
   });
   addEventListener("message", (event) => {
-    if (event.source !== frame.contentWindow || event.data?.pharmasl !== "key") return;
-    if (["p", "r"].includes(event.data.key)) window.focus();
-    key(event.data.key);
+    if (event.source !== frame.contentWindow) return;
+    const { pharmasl: kind, scan, key: pressed } = event.data ?? {};
+    if (kind === "shown" && scan === current) {
+      showing = scan;
+      if (message.textContent === LOADING) message.textContent = "";
+      paint();
+    }
+    // A key rates the scan on whose page it was pressed: it may arrive when the next has been chosen.
+    if (kind === "typed" && scan === current) typed(pressed);
+    if (kind !== "key" || (["g", "p", "u"].includes(pressed) && scan !== current)) return;
+    if (["p", "r"].includes(pressed)) window.focus();
+    key(pressed);
   });
   document.querySelector("button.theme").addEventListener("click", () => {
     setTimeout(() => frame.contentWindow.postMessage({ pharmasl: "theme", theme: document.documentElement.dataset.theme }, "*"));

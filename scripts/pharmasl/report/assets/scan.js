@@ -47,15 +47,29 @@
     });
   });
 
-  // Keys; those of the reviewing page are handed on to it.
+  // Keys; those of the reviewing page are handed on to it, with the scan that is seen.
+  function tell(kind, key) { window.parent.postMessage({ pharmasl: kind, scan: document.body.dataset.scan, key: key }, "*"); }
+  // After "p" or "r" a word is typed: until the field over there has the keyboard, its letters come here.
+  var writing = false;
+  function here() { writing = false; }
+  window.addEventListener("blur", here);
+  document.addEventListener("pointerdown", here);
   document.addEventListener("keydown", function (event) {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox") { return; }
+    if (writing && (/^(Backspace|Enter)$/.test(event.key) || Array.from(event.key).length === 1)) {
+      event.preventDefault();
+      tell("typed", event.key);
+      return;
+    }
+    here();
+    if (event.repeat && !/^Arrow/.test(event.key)) { return; }
     if (event.key === "f") { overlays.forEach(function (own) { own.toggle(); }); }
     else if (event.key === "x") { overlays.forEach(function (own) { own.swap(); }); }
     else if (event.key === "o") { allLines(); }
     else if (window.parent !== window && /^[gpunr]$|^Arrow(Left|Right)$/.test(event.key)) {
       event.preventDefault();
-      window.parent.postMessage({ pharmasl: "key", key: event.key }, "*");
+      writing = /^[pr]$/.test(event.key);
+      tell("key", event.key);
     }
   });
   if (window.parent !== window) {
@@ -65,6 +79,8 @@
       if (event.source === window.parent && sent.pharmasl === "theme" && /^(light|dark)$/.test(sent.theme)) { root.dataset.theme = sent.theme; }
     });
   }
+
+  if (window.parent !== window) { tell("shown"); }
 
   // Print shows both images at once.
   window.addEventListener("beforeprint", function () { overlays.forEach(function (own) { own.stop(); }); });
