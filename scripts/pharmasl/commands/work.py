@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import nibabel
 import numpy as np
 
+from pharmasl.commands import finished_jobs
+from pharmasl.commands.finished_jobs import Finished
 from pharmasl.errors import FilePath, InputError
 from pharmasl.study.trial import Study
 from pharmasl.workflow import stages
@@ -19,6 +22,40 @@ _GROWING = {"align_perfusion": 0.8, "quantify_perfusion": 0.5, "fit_perfusion": 
 # Bytes of results: of each scan and anatomy on the template, of each voxel of their own grids, of each whole-brain analysis.
 _SCAN_BYTES, _SERIES_BYTES, _ANATOMY_BYTES, _T1W_BYTES, _ANALYSIS_BYTES = 6e6, 4.2, 12e6, 5.0, 8e6
 _STUDY_BYTES = 40e6
+# Snakemake's own seconds for a job, which no job's log has.
+_STARTING = 0.25
+# Whose files a rule of a scan, an anatomy and an analysis leaves: as many jobs as there are of these.
+_OF_SCANS = ("align_perfusion", "quantify_perfusion", "fit_perfusion", "scan_quality", "scan_page")
+_OF_ANATOMIES = ("prepare_anatomy", "normalise_anatomy", "segment_anatomy", "assume_anatomy")
+_OF_ANALYSES = ("group_statistics", "cluster_table", "cluster_values", "group_figure", "region_models", "region_figure")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How much something is expected to be.
+
+    Attributes
+    ----------
+    own : float
+        The part that this study's finished jobs say.
+    rest : float
+        The part for which the demo's jobs stand.
+    """
+
+    own: float
+    rest: float
+
+    @property
+    def total(self) -> float:
+        """Both parts."""
+        return self.own + self.rest
+
+    def __str__(self) -> str:
+        """Whose jobs it goes by."""
+        if not self.own:
+            return "by the demo's jobs and the size of the images"
+        share = round(100 * self.own / self.total)
+        return f"by this study's finished jobs, for {share} % of it" if share < 100 else "by this study's finished jobs"
 
 
 def planned(arguments: Sequence[str]) -> dict[str, int]:
@@ -69,34 +106,79 @@ def lines(study: Study, counts: Mapping[str, int]) -> list[str]:
         number = sum(counts.get(rule, 0) for rule in stage.seconds)
         by_stage.append(f"{stage.name.lower()} {number}")
     cores = os.cpu_count() or 1
-    total = core_seconds(study, counts)
+    finished = finished_jobs.read(study.settings.output_dir)
+    time, space = core_seconds(study, counts, finished), size(study, counts, finished)
     return [
         f"{sum(counts.values())} jobs: {', '.join(by_stage)}",
-        f"about {span(total / cores)} on {cores} {'core' if cores == 1 else 'cores'} ({span(total)} on one); the time left is "
-        "shown as it goes",
-        f"about {size(study) / 1e9:.1f} GB of results in {study.settings.output_dir}",
+        f"about {span(time.total / cores)} on {cores} {'core' if cores == 1 else 'cores'} ({span(time.total)} on one), {time}; "
+        "the time left is shown as it goes",
+        f"about {space.total / 1e9:.1f} GB of results in {study.settings.output_dir}, {space}",
     ]
 
 
-def core_seconds(study: Study, counts: Mapping[str, int]) -> float:
-    """Seconds of one core that the jobs take, by the demo's and the size of the study's images."""
+def core_seconds(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finished]) -> Estimate:
+    """Seconds of one core that the jobs take: by the study's finished ones, else by the demo's and the size of the images.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+    counts : mapping of str to int
+        Jobs that are to be done, by rule.
+    finished : mapping of str to Finished
+        Jobs of the study that are done, by rule.
+
+    Returns
+    -------
+    Estimate
+    """
     series, t1w = (
         _mean(scan.asl for scan in study.scans.values()),
         _mean(path for paths in study.t1w.values() for path in paths),
     )
-    total = 0.0
+    own = rest = 0.0
     for rule, count in counts.items():
+        done = finished.get(rule)
+        if done and done.seconds is not None:
+            own += count * (done.seconds + _STARTING)
+            continue
         share = _GROWING.get(rule, 0.0)
         growth = (t1w / _T1W) if rule == "prepare_anatomy" else (series / _SERIES)
-        total += count * stages.SECONDS.get(rule, stages.OTHER_SECONDS) * (1 - share + share * growth)
-    return total
+        rest += count * stages.SECONDS.get(rule, stages.OTHER_SECONDS) * (1 - share + share * growth)
+    return Estimate(own, rest)
 
 
-def size(study: Study) -> float:
-    """Bytes of all results, by the demo's and the size of the study's images."""
-    scans = sum(_SCAN_BYTES + _SERIES_BYTES * voxels(scan.asl) for scan in study.scans.values())
-    anatomies = sum(_ANATOMY_BYTES + _T1W_BYTES * sum(map(voxels, paths)) for paths in study.t1w.values())
-    return scans + anatomies + len(study.settings.analyses) * _ANALYSIS_BYTES + _STUDY_BYTES
+def size(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finished]) -> Estimate:
+    """Bytes of all results, there or not: by the study's finished jobs, else by the demo's and the size of the images.
+
+    Parameters
+    ----------
+    study : pharmasl.study.trial.Study
+    counts : mapping of str to int
+        Jobs that are to be done, by rule.
+    finished : mapping of str to Finished
+        Jobs of the study that are done, by rule.
+
+    Returns
+    -------
+    Estimate
+    """
+    most = {
+        **dict.fromkeys(_OF_SCANS, len(study.scans)),
+        **dict.fromkeys(_OF_ANATOMIES, len(set(study.anatomies.values()))),
+        **dict.fromkeys(_OF_ANALYSES, len(study.settings.analyses)),
+    }
+    own = 0.0
+    for rule, done in finished.items():
+        # What is done again takes the place of what was there.
+        own += done.size * min(done.jobs + counts.get(rule, 0), most.get(rule, np.inf))
+    rest = 0.0 if finished else _STUDY_BYTES
+    if not any(rule in finished for rule in ("quantify_perfusion", "fit_perfusion")):
+        rest += sum(_SCAN_BYTES + _SERIES_BYTES * voxels(scan.asl) for scan in study.scans.values())
+    if "normalise_anatomy" not in finished:
+        rest += sum(_ANATOMY_BYTES + _T1W_BYTES * sum(map(voxels, paths)) for paths in study.t1w.values())
+    if "group_statistics" not in finished:
+        rest += len(study.settings.analyses) * _ANALYSIS_BYTES
+    return Estimate(own, rest)
 
 
 def voxels(path: FilePath) -> int:
