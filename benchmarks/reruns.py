@@ -1,10 +1,12 @@
-"""What a change makes the workflow do again: the table of docs/records.md.
+"""What a change makes the workflow do again, by rule.
 
     python benchmarks/reruns.py [--before PATH]
+    python benchmarks/reruns.py --docs
 
 Each change of ``tests/workflow/test_reruns.py`` is made to finished results of six people (two sessions, three states, three
 analyses, craving, a sensitivity analysis of four specifications), and a dry run tells the jobs that it plans. ``--before``
-names another state of the project, which is asked the same.
+names another state of the project, which is asked the same. ``--docs`` writes the table of docs/records.md anew from what those
+tests expect, without a plan.
 """
 
 import argparse
@@ -28,11 +30,36 @@ def matrix():
     return module
 
 
+START, END = "<!-- reruns -->\n", "<!-- end -->"
+
+
+def rules_in_words(jobs):
+    """Rules with the number of their jobs where there are several."""
+    return ", ".join(rule if count == 1 else f"{rule} {count}" for rule, count in sorted(jobs.items())) or "none"
+
+
+def table(changes):
+    """The table of docs/records.md: each change with the jobs that it needs."""
+    rows = [f"| {name} | {sum(jobs.values())} | {rules_in_words(jobs)} |" for name, (_, jobs) in changes.items()]
+    return "\n".join(["| change | jobs | rules |", "|---|---:|---|", *rows, ""])
+
+
+def write_docs(changes, page=ROOT / "docs/records.md"):
+    """Put the table into the page."""
+    text = page.read_text(encoding="utf-8")
+    before, after = text.split(START)[0], text.split(START)[1].partition(END)[2]
+    page.write_text(f"{before}{START}{table(changes)}{END}{after}", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path)
+    parser.add_argument("--docs", action="store_true")
     options = parser.parse_args()
     reruns = matrix()
+    if options.docs:
+        write_docs(reruns.CHANGES)
+        return
     states = [("planned", ROOT), *([("before", options.before.resolve())] if options.before else [])]
     print("| change | wanted |", *(f"{name} |" for name, _ in states), "rules |")
     print("|---|---|" + "---|" * len(states) + "---|")
@@ -46,8 +73,7 @@ def main():
                 change(case)
                 planned.append(case.plan(process)[0])
             counts = " | ".join(str(sum(jobs.values())) for jobs in [wanted, *planned])
-            rules = ", ".join(rule if count == 1 else f"{rule} {count}" for rule, count in sorted(planned[0].items()))
-            print(f"| {name} | {counts} | {rules or 'none'} |", flush=True)
+            print(f"| {name} | {counts} | {rules_in_words(planned[0])} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import plans
 import pytest
 import skeleton
 import yaml
-from loading import ROOT
+from loading import ROOT, benchmark
 from pharmasl.files import tables
 
+reruns = benchmark("reruns")
 PARTICIPANTS = 6
 
 
@@ -424,6 +425,11 @@ def test_a_change_plans_the_jobs_that_need_it(case, process, name):
     change(case)
     jobs, _ = case.plan(process)
     assert jobs == wanted
+
+
+def test_the_table_of_the_docs_is_that_of_the_changes():
+    """As ``python benchmarks/reruns.py --docs`` writes it."""
+    assert reruns.table(CHANGES) in (ROOT / "docs/records.md").read_text()
 
 
 # Of each kind one or two.
