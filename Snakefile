@@ -4,6 +4,10 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
+report: "rules/captions/workflow.rst"
+
+
 CONFIGURED = bool(config)
 
 if not CONFIGURED:

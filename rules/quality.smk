@@ -51,9 +51,9 @@ rule study_quality:
     input:
         tables=TARGETS.scan_files(rules.scan_quality.output.table),
     output:
-        table=f"{OUTPUT}/quality/scans.tsv",
-        exclusions=f"{OUTPUT}/quality/exclusions.tsv",
-        figure=f"{OUTPUT}/quality/scans.svg",
+        table=shown_quality(f"{OUTPUT}/quality/scans.tsv", "Table of all scans"),
+        exclusions=shown_quality(f"{OUTPUT}/quality/exclusions.tsv", "Table of excluded scans"),
+        figure=shown_quality(f"{OUTPUT}/quality/scans.svg", "Measures of all scans"),
     log:
         log_of("study_quality", "study"),
     conda:

@@ -17,9 +17,9 @@ rule group_figure:
         regions=rules.region_models.output.regions,
         region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
     output:
-        figure=group("figure", ".html"),
-        design=group("design", ".svg"),
-        changes=group("figure", ".html", desc="changes"),
+        figure=shown_analysis(group("figure", ".html"), "Map in slices"),
+        design=shown_analysis(group("design", ".svg"), "Design"),
+        changes=shown_analysis(group("figure", ".html", desc="changes"), "Values and changes by participant"),
         viewer=group("figure", ".html", desc="viewer"),
     log:
         log_of("group_figure", "{analysis}"),
@@ -48,7 +48,7 @@ rule region_figure:
         parcels=rules.region_models.output.parcels,
         inference=rules.group_statistics.output.inference,
     output:
-        figure=group("figure", ".svg", desc="regions"),
+        figure=shown_analysis(group("figure", ".svg", desc="regions"), "Effects in regions and parcels"),
     log:
         log_of("region_figure", "{analysis}"),
     conda:
@@ -75,9 +75,13 @@ rule craving_figure:
         roi_craving=[rules.roi_craving.output.table] if TARGETS.craving_rois() else [],
         values=expand(PATHS.region_values("{roi}"), roi=TARGETS.craving_rois()),
     output:
-        craving=PATHS.craving("craving.svg"),
-        diagnostics=PATHS.craving("craving_diagnostics.svg"),
-        roi=[PATHS.craving("roi_craving.svg")] if TARGETS.craving_rois() else [],
+        craving=shown_craving(PATHS.craving("craving.svg"), "Craving by arm and session"),
+        diagnostics=shown_craving(PATHS.craving("craving_diagnostics.svg"), "Diagnostics of the models"),
+        roi=(
+            [shown_craving(PATHS.craving("roi_craving.svg"), "Craving and regional CBF")]
+            if TARGETS.craving_rois()
+            else []
+        ),
     log:
         log_of("craving_figure", "study"),
     benchmark:
@@ -107,7 +111,7 @@ rule endpoint_figure:
         model=rules.endpoint_model.output.table,
         sensitivity=rules.endpoint_sensitivity.output.table,
     output:
-        figure=PATHS.endpoint("{endpoint}", "figure.svg"),
+        figure=shown_endpoint(PATHS.endpoint("{endpoint}", "figure.svg"), "Scores by arm and session"),
     log:
         log_of("endpoint_figure", "{endpoint}"),
     benchmark:
@@ -180,10 +184,10 @@ rule report:
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],
     output:
-        page=PATHS.page,
-        citation=PATHS.citation("md"),
+        page=shown(PATHS.page, report_entries.ANSWERS, "page", "Page of the study"),
+        citation=shown(PATHS.citation("md"), report_entries.METHODS, "methods", "Methods text with references"),
         bibliography=PATHS.citation("bib"),
-        checklist=PATHS.checklist,
+        checklist=shown(PATHS.checklist, report_entries.METHODS, "methods", "Reporting checklist"),
     log:
         log_of("report", "study"),
     benchmark:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from loading import ROOT
 
 
@@ -55,3 +56,12 @@ def test_an_example_is_planned_but_never_run(snakemake):
     done = snakemake("--cores", "1", "cbf")
     assert done.returncode != 0
     assert "Copy config/config.yaml" in done.stderr
+
+
+def test_the_workflow_catalog_is_told_how_it_is_deployed_and_that_it_reports():
+    """What https://snakemake.github.io/snakemake-workflow-catalog reads: its own file, a Snakefile, and instructions to configure."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["software-stack-deployment"] == {"conda": True}
+    assert usage["report"] is True
+    assert (ROOT / "config/README.md").is_file()
+    assert (ROOT / "Snakefile").is_file()

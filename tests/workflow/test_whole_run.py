@@ -104,6 +104,16 @@ def test_a_finished_run_is_whole(run):
     assert verify.main([str(run.folder / "demo/results")]) == 0
 
 
+def test_snakemake_reports_the_results_and_nothing_changes(run):
+    done = run.snakemake("--report", "report.html")
+    for name in ("index.html", "rest_interaction_figure.html", "craving_model.tsv", "specifications.svg", "flow.svg"):
+        assert f"Adding {name} " in done.stdout + done.stderr
+    page = (run.folder / "report.html").read_text()
+    assert "Missing metadata" not in done.stdout + done.stderr
+    assert page.count("change ~ arm + intercept") > 5
+    assert dry(run) == set()
+
+
 def test_a_touched_module_reruns_nothing(run):
     (run.folder / "scripts/pharmasl/contrasts/contrast_maps.py").touch()
     assert dry(run) == set()
