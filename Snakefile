@@ -61,4 +61,4 @@ rule contrasts:
 
 rule group:
     input:
-        expand(rules.cluster_table.output.table, analysis=SETTINGS.analyses),
+        TARGETS.analysis_files(rules.cluster_table.output.table),

@@ -32,7 +32,7 @@ try:
     from pharmasl.study.labels import spaced
     from pharmasl.study.settings import plain
     from pharmasl.workflow import closing, failures, paths, plan, raw_files, recorded, report_entries, targets
-    from pharmasl.workflow.wildcards import per
+    from pharmasl.workflow import wildcards as job_wildcards
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -99,8 +99,10 @@ anat = partial(bids.derivative, OUTPUT, "{anat}")
 scan = partial(bids.derivative, OUTPUT, "{scan}")
 visit = partial(bids.derivative, OUTPUT, "{visit}")
 template = partial(bids.derivative, f"{OUTPUT}/template", f"tpl-{SPACE}")
-group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "{analysis}")
-conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "{conjunction}")
+# In its own folder, an analysis is the contrast that its label names.
+group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "contrast-{label}")
+conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "contrast-{label}")
+per = partial(job_wildcards.per, named={"contrast": TARGETS.contrast_name})
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 # Refuses a trial that cannot be analysed, once an output of the trial is asked for.
 checked_trial = plan.checking_trial(READING)
@@ -199,9 +201,10 @@ wildcard_constraints:
     scan=TARGETS.stems("perf"),
     scan_name=bids.scan_name_pattern(),
     visit=TARGETS.stems("contrasts"),
-    contrast=TARGETS.pattern(SETTINGS.contrasts),
-    analysis=TARGETS.pattern(SETTINGS.analyses),
-    conjunction=TARGETS.pattern(SETTINGS.conjunctions),
+    contrast=TARGETS.pattern(map(bids.entity_label, SETTINGS.contrasts)),
+    analysis=TARGETS.folder_pattern(SETTINGS.analyses),
+    conjunction=TARGETS.folder_pattern(SETTINGS.conjunctions),
+    label="[a-zA-Z0-9]+",
     roi=TARGETS.pattern(SETTINGS.rois),
     endpoint=TARGETS.pattern(SETTINGS.endpoints),
 

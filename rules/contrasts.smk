@@ -16,9 +16,9 @@ rule session_contrast:
         quality=per("visit contrast", TARGETS.state_files, rules.scan_quality.output.table),
         template=per("contrast", TARGETS.scaling_reference, rules.template.output.mask, rules.template.output.gm),
     output:
-        effect=visit("cbf", space=SPACE, contrast="{contrast}"),
-        sidecar=visit("cbf", ".json", space=SPACE, contrast="{contrast}"),
-        error=visit("cbf", space=SPACE, contrast="{contrast}", desc="standarderror"),
+        effect=visit("statmap", space=SPACE, contrast="{contrast}", stat="effect"),
+        sidecar=visit("statmap", ".json", space=SPACE, contrast="{contrast}", stat="effect"),
+        error=visit("statmap", space=SPACE, contrast="{contrast}", stat="standarderror"),
     log:
         log_of("session_contrast", "{visit}_contrast-{contrast}"),
     conda:

@@ -41,9 +41,9 @@ rule group_statistics:
         null=group("null", ".tsv", desc="permutations"),
         inference=group("inference", ".json"),
     log:
-        log_of("group_statistics", "{analysis}"),
+        log_of("group_statistics", "{analysis}_contrast-{label}"),
     benchmark:
-        benchmark_of("group_statistics", "{analysis}")
+        benchmark_of("group_statistics", "{analysis}_contrast-{label}")
     conda:
         "../envs/statistics.yaml"
     threads: 2
@@ -83,7 +83,7 @@ rule cluster_table:
     output:
         table=shown_analysis(group("clusters", ".tsv"), "Table of clusters"),
     log:
-        log_of("cluster_table", "{analysis}"),
+        log_of("cluster_table", "{analysis}_contrast-{label}"),
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -110,7 +110,7 @@ rule cluster_values:
     output:
         table=group("values", ".tsv", desc="clusters"),
     log:
-        log_of("cluster_values", "{analysis}"),
+        log_of("cluster_values", "{analysis}_contrast-{label}"),
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -138,7 +138,7 @@ rule conjunction:
         pfwe=conjunction("statmap", desc="verdict", stat="logp"),
         inference=conjunction("inference", ".json"),
     log:
-        log_of("conjunction", "{conjunction}"),
+        log_of("conjunction", "{conjunction}_contrast-{label}"),
     conda:
         "../envs/statistics.yaml"
     threads: 1

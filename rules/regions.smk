@@ -186,9 +186,9 @@ rule region_models:
         regions=shown_analysis(group("regions", ".tsv"), "Table of regions"),
         parcels=shown_analysis(group("parcels", ".tsv"), "Table of parcels"),
     log:
-        log_of("region_models", "{analysis}"),
+        log_of("region_models", "{analysis}_contrast-{label}"),
     benchmark:
-        benchmark_of("region_models", "{analysis}")
+        benchmark_of("region_models", "{analysis}_contrast-{label}")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -217,7 +217,7 @@ rule global_effect:
     output:
         table=group("global", ".tsv"),
     log:
-        log_of("global_effect", "{analysis}"),
+        log_of("global_effect", "{analysis}_contrast-{label}"),
     conda:
         "../envs/statistics.yaml"
     threads: 1

@@ -22,9 +22,9 @@ rule group_figure:
         changes=shown_analysis(group("figure", ".html", desc="changes"), "Values and changes by participant"),
         viewer=group("figure", ".html", desc="viewer"),
     log:
-        log_of("group_figure", "{analysis}"),
+        log_of("group_figure", "{analysis}_contrast-{label}"),
     benchmark:
-        benchmark_of("group_figure", "{analysis}")
+        benchmark_of("group_figure", "{analysis}_contrast-{label}")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -50,7 +50,7 @@ rule region_figure:
     output:
         figure=shown_analysis(group("figure", ".svg", desc="regions"), "Effects in regions and parcels"),
     log:
-        log_of("region_figure", "{analysis}"),
+        log_of("region_figure", "{analysis}_contrast-{label}"),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -165,7 +165,7 @@ rule report:
         analyses_parcels=TARGETS.analysis_files(rules.region_models.output.parcels),
         analyses_region_figures=TARGETS.analysis_files(rules.region_figure.output.figure),
         analyses_global=TARGETS.analysis_files(rules.global_effect.output.table),
-        conjunctions=TARGETS.filled(rules.conjunction.output.inference, "conjunction", SETTINGS.conjunctions),
+        conjunctions=TARGETS.labelled(rules.conjunction.output.inference, "conjunction", SETTINGS.conjunctions),
         seed_slopes=[rules.seed_slopes.output.table] if TARGETS.seeded_analyses() else [],
         left_out_tests=TARGETS.left_out_files("test.json"),
         craving_scores=[rules.craving_scores.output.table] if SETTINGS.craving else [],

@@ -83,7 +83,8 @@ ANSWERS = {
         inference=result_of(stem, "inference", ".json"),
     )
     for question, stem in (
-        (question, f"group/{COMPARE[question]}/{COMPARE[question]}") for question in ("rest", "association")
+        (question, f"group/{COMPARE[question]}/contrast-{bids.entity_label(COMPARE[question])}")
+        for question in ("rest", "association")
     )
 }
 

@@ -29,6 +29,7 @@ def _keys():
     yield _case("a condition that matches nothing", "conditions.rest.acquisition", "sleep", "sleep|rest")
     yield _case("two conditions that match one run", "conditions.again", {"acquisition": "rest"}, "again")
     yield _case("a contrast of no condition", "contrasts.rest", {"sleep": 1}, "sleep")
+    yield _case("two contrasts of one label", "contrasts.r_est", {"rest": 1}, "rest and r_est.*underscores")
     yield _case("a contrast whose weights are 0", "contrasts.rest", {"rest": 0}, "contrasts.rest")
     yield _case("a contrast of NaN", "contrasts.rest", {"rest": float("nan")}, "contrasts.rest")
     yield _case(

@@ -6,6 +6,7 @@ import pytest
 import skeleton
 import yaml
 from loading import ROOT
+from pharmasl.files import bids
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 SCANS = 43 * 2 * 3
@@ -82,7 +83,7 @@ def test_the_dag_is_drawn(trial):
 
 def test_an_association_waits_for_its_seed(trial):
     plan = trial.snakemake(
-        "-n", "results/group/dlpfc_to_cue/dlpfc_to_cue_stat-t_statmap.nii.gz", "--quiet", "rules"
+        "-n", "results/group/dlpfc_to_cue/contrast-dlpfcToCue_stat-t_statmap.nii.gz", "--quiet", "rules"
     ).stdout
     assert jobs(plan)["group_statistics"] == 2
     assert jobs(plan)["roi_values"] == 1
@@ -135,7 +136,7 @@ def test_maps_that_are_terms_are_made_for_the_models_that_take_them(small):
     small.configure(config)
 
     def planned(analysis):
-        target = f"results/group/{analysis}/{analysis}_inference.json"
+        target = f"results/group/{analysis}/contrast-{bids.entity_label(analysis)}_inference.json"
         return small.snakemake("-n", target, "--quiet", "rules", check=False)
 
     counts = jobs(planned("with_grey_matter").stdout)
@@ -413,7 +414,7 @@ def test_a_map_that_is_a_term_is_read_in_regions_too(small):
     config.pop("primary", None)
     config["rois"].pop("dlpfc_cluster", None)
     small.configure(config)
-    plan = small.snakemake("-n", "results/group/rest_gm/rest_gm_regions.tsv", "--quiet", "host").stdout
+    plan = small.snakemake("-n", "results/group/rest_gm/contrast-restGm_regions.tsv", "--quiet", "host").stdout
     job = plan[plan.index("Testing in regions and parcels") :].split("Job ")[0]
     for part in ("label-GM_desc-smooth_probseg", "vmpfc_mask.nii.gz", "desc-atlas_dseg.tsv", "vmpfc_values.tsv"):
         assert part in job

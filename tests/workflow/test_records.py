@@ -184,7 +184,7 @@ def test_a_result_that_was_edited_damaged_or_deleted_is_made_again(study, proces
     os.utime(edited, ns=(before.st_atime_ns, before.st_mtime_ns))
     with open(results / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.nii.gz", "ab") as file:
         file.write(b"more")
-    (results / "group/rest_interaction/rest_interaction_stat-tfce_statmap.nii.gz").unlink()
+    (results / "group/rest_interaction/contrast-restInteraction_stat-tfce_statmap.nii.gz").unlink()
     if lost:
         forgotten(study)
     jobs, text = study.plan(process)
@@ -230,7 +230,7 @@ def test_verify_tells_without_snakemake(study, capsys):
     forgotten(study)
     assert verify.main([str(results)]) == 0
     assert "nothing is missing" in capsys.readouterr().out
-    name = "group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"
+    name = "group/rest_interaction/contrast-restInteraction_stat-t_statmap.nii.gz"
     assert verify.main([str(results), name]) == 0
     said = capsys.readouterr().out
     for part in ("rule: group_statistics", "code: ", "    arms: ", "contrasts/", "numpy "):

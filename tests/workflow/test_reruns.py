@@ -385,7 +385,7 @@ CHANGES = {
     ),
     "a module of the group stage": (module_edited, GROUP),
     "a final map deleted": (
-        removed("group/cue_interaction/cue_interaction_stat-tfce_statmap.nii.gz"),
+        removed("group/cue_interaction/contrast-cueInteraction_stat-tfce_statmap.nii.gz"),
         {
             "group_statistics": 1,
             "cluster_table": 1,
@@ -399,7 +399,7 @@ CHANGES = {
         },
     ),
     "a map of the analysis that gives the seed deleted": (
-        removed("group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz"),
+        removed("group/rest_interaction/contrast-restInteraction_stat-t_statmap.nii.gz"),
         together(
             GROUP,
             {"group_statistics": 2, "cluster_table": 2, "cluster_values": 2, "group_figure": 3, "global_effect": 2},

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from calling import Workflow
 from loading import ROOT, shared_data
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
 from pharmasl.records import verify
 from pharmasl.space import images
 
@@ -83,7 +83,7 @@ def test_every_output_is_there(run):
     assert len(list(results.glob("sub-*/ses-*/perf/*_desc-smooth_cbf.nii.gz"))) == 4 * 2 * 3
     assert len(tables.read_table(results / "quality/scans.tsv")) == 24
     for analysis in ("rest_interaction", "cue_interaction", "dlpfc_to_cue"):
-        assert (results / f"group/{analysis}/{analysis}_clusters.tsv").is_file()
+        assert (results / f"group/{analysis}/contrast-{bids.entity_label(analysis)}_clusters.tsv").is_file()
     assert tables.read_table(results / "craving/roi_craving.tsv")
     assert (run.folder / "demo/comparison.txt").read_text()
     assert all(path.stat().st_size < 200_000 for path in (results / "logs").rglob("*.log"))
@@ -192,7 +192,7 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
     # The arms of the trial and the sham ones are not the same, so neither is anything that follows from them.
     assert {name for name in before if before[name] != blinded[name]} >= {
         "study/participants.tsv",
-        "group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz",
+        "group/rest_interaction/contrast-restInteraction_stat-t_statmap.nii.gz",
         "craving/craving_model.tsv",
         "report/index.html",
     }

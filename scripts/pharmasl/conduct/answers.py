@@ -52,7 +52,7 @@ def analysis(name: str, path: FilePath) -> Answer:
     ----------
     name : str
     path : path-like
-        ``{analysis}_inference.json``.
+        ``_inference.json``.
 
     Returns
     -------

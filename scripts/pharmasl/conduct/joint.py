@@ -26,7 +26,7 @@ def relabelling_p(path: FilePath, statistic: str, two_sided: bool) -> np.ndarray
     Parameters
     ----------
     path : path-like
-        ``{analysis}_desc-permutations_null.tsv``, the observed labelling in its first row.
+        ``_desc-permutations_null.tsv``, the observed labelling in its first row.
     statistic : {"voxel", "extent", "mass", "tfce", "any"}
         What decides the analysis.
     two_sided : bool
@@ -68,7 +68,7 @@ def together(names: Sequence[str], inferences: Sequence[FilePath], nulls: Sequen
     ----------
     names : sequence of str
     inferences, nulls : sequence of path-like
-        ``{analysis}_inference.json`` and the tables of maxima, in the same order.
+        ``_inference.json`` and the tables of maxima, in the same order.
 
     Returns
     -------

@@ -62,7 +62,7 @@ class VerdictFiles:
     Attributes
     ----------
     inferences : sequence of path-like
-        ``{analysis}_inference.json`` of each declared analysis.
+        ``_inference.json`` of each declared analysis.
     nulls : sequence of path-like
         Their tables of maxima, read for the joint correction alone.
     endpoint_models : sequence of path-like

@@ -33,7 +33,7 @@ class ChangesFiles:
     table, inference, design, cluster_values : path-like
         The cluster table, what was tested, the design and each participant's values in the clusters.
     regions : path-like
-        ``{analysis}_regions.tsv``.
+        ``_regions.tsv``.
     region_values : sequence of path-like
         ``{roi}_values.tsv`` of every declared region.
     """
@@ -122,7 +122,7 @@ class Changes:
     Attributes
     ----------
     block : Mapping
-        Content of ``{analysis}_inference.json``.
+        Content of ``_inference.json``.
     people : People
     clusters, regions : sequence of Place
     quantity : Quantity or None
@@ -225,7 +225,7 @@ def quantity(block: Mapping[str, Any], design: Sequence[Row], labels: Labels) ->
     Parameters
     ----------
     block : Mapping
-        Content of ``{analysis}_inference.json``.
+        Content of ``_inference.json``.
     design : sequence of Row
         One row per participant.
     labels : Labels

@@ -27,9 +27,9 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
     name : str
         Of the analysis.
     design : path-like
-        ``{analysis}_design.tsv``.
+        ``_design.tsv``.
     inference : path-like
-        ``{analysis}_inference.json``.
+        ``_inference.json``.
     """
     rows, block = tables.read_table(design), tables.read_json(inference)
     if not rows:

@@ -17,12 +17,12 @@ class Findings:
     Parameters
     ----------
     table, inference : path-like
-        ``{analysis}_clusters.tsv`` and ``{analysis}_inference.json``.
+        ``_clusters.tsv`` and ``_inference.json``.
 
     Attributes
     ----------
     block : dict
-        Content of ``{analysis}_inference.json``.
+        Content of ``_inference.json``.
     rows : list of Row
         Peaks, text as in the table.
     clusters : dict

@@ -29,7 +29,7 @@ JOINTLY = "jointly"
 
 @dataclass(frozen=True, kw_only=True)
 class RegionFigureFiles:
-    """``{analysis}_regions.tsv``, ``{analysis}_parcels.tsv`` and ``{analysis}_inference.json``."""
+    """``_regions.tsv``, ``_parcels.tsv`` and ``_inference.json``."""
 
     regions: FilePath
     parcels: FilePath

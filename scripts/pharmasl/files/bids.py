@@ -122,6 +122,15 @@ def scan_labels(row: Mapping[str, Any]) -> tuple[str, str]:
     return bare_label(row["participant_id"], "sub"), bare_label(row["session_id"] or "", "ses")
 
 
+def entity_label(name: str) -> str:
+    """A name of the configuration as an entity's label, in camel case: ``restInteraction`` of ``rest_interaction``.
+
+    A name that is a label stays, and so does a wildcard such as ``{contrast}``.
+    """
+    first, *others = name.strip("_").split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
+
 def number(label: str) -> str:
     """The label of an index without leading zeros; any other label unchanged."""
     return str(int(label)) if label is not None and label.isascii() and label.isdigit() else label

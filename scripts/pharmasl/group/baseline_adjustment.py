@@ -65,7 +65,7 @@ class BaselineAdjustment:
     voxels: int
 
     def block(self) -> dict[str, Any]:
-        """As plain values, for ``{analysis}_inference.json``."""
+        """As plain values, for ``_inference.json``."""
         return {
             "correlation": vars(self.correlation),
             "sd_ratio": vars(self.sd_ratio),

@@ -1,7 +1,7 @@
 """Whether a results folder is complete and unchanged, and how each of its files was made, without Snakemake's own records.
 
 ./run verify results
-./run verify results group/rest_interaction/rest_interaction_stat-t_statmap.nii.gz
+./run verify results group/rest_interaction/contrast-restInteraction_stat-t_statmap.nii.gz
 ./run verify --configfile my_study.yaml
 """
 

@@ -215,7 +215,7 @@ class AnalysisSection:
     tested : sequence of Definition
     notes : sequence of str
     block : Mapping
-        Content of ``{analysis}_inference.json``.
+        Content of ``_inference.json``.
     regions : RegionsSection or None
         The same in the declared regions and in parcels.
     global_effect : sequence of str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from pharmasl.errors import FilePath
+from pharmasl.files import bids
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.words import plain, upper
 from pharmasl.study.settings import Settings
@@ -108,10 +109,10 @@ def _as_sequence(paths: FilePath | Sequence[FilePath] | None) -> Iterable[FilePa
 
 def _of_analysis(files: ReportFiles, name: str) -> Iterator[LinkedFile]:
     """An analysis' files in the order of :data:`_ANALYSIS`, then any other."""
-    start, order = f"{name}_", list(_ANALYSIS)
+    start, order = f"contrast-{bids.entity_label(name)}_", list(_ANALYSIS)
     paths = (*files.analyses_tables, *files.analyses_values, *files.analyses_regions, *files.analyses_parcels)
     paths += (*files.analyses_global, *files.analyses_maps)
-    # In the analysis' own folder: its name may begin another's.
+    # In the analysis' own folder: another's label may be the same.
     own = [path for path in map(PurePath, paths) if path.parent.name == name and path.name.startswith(start)]
     by_end = {path.name.removeprefix(start): path for path in own}
     for end in sorted(by_end, key=lambda end: (order.index(end) if end in order else len(order), end)):

@@ -18,7 +18,7 @@ def sentences(table: FilePath, block: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     table : path-like
-        ``{analysis}_global.tsv``.
+        ``_global.tsv``.
     block : mapping
         Content of the analysis' ``_inference.json``.
 

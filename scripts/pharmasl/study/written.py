@@ -296,14 +296,17 @@ def _names(config, file):
                     "a name without such a repetition",
                     "Shorten it: Snakemake stops at it.",
                 )
-            other = first.setdefault(name.casefold(), name)
+            # A contrast's label in its files' names has no underscores; an analysis has a folder of its own name.
+            label = bids.entity_label(name) if kind == "contrasts" else name
+            other = first.setdefault(label.casefold(), name)
             if other != name:
                 yield InputError(
                     file,
                     f"{kind}.{name}",
                     f"{other} and {name}",
-                    "names that differ in more than case",
-                    "Rename one: both are one file where case does not count (macOS, Windows).",
+                    "names that differ in more than case" + " and underscores" * (kind == "contrasts"),
+                    "Rename one: both are one file where case does not count (macOS, Windows)."
+                    + " File names have no underscores within a label." * (kind == "contrasts"),
                 )
     for name in config["rois"]:
         if name.endswith("_leftout") and name.removesuffix("_leftout") in config["rois"]:

@@ -22,11 +22,15 @@ class Paths:
 
     def contrast(self, visit: str, contrast: str, extension: str = ".nii.gz", **entities: str) -> str:
         """The map of a contrast at a visit (its stem), or what belongs to it."""
-        return bids.derivative(self.root, visit, "cbf", extension, space=self.space, contrast=contrast, **entities)
+        label = bids.entity_label(contrast)
+        return bids.derivative(
+            self.root, visit, "statmap", extension, space=self.space, contrast=label, stat="effect", **entities
+        )
 
     def clusters(self, analysis: str) -> str:
         """The labelled clusters of an analysis."""
-        return bids.derivative(f"{self.root}/group/{analysis}", analysis, "dseg", desc="clusters")
+        name = f"contrast-{bids.entity_label(analysis)}"
+        return bids.derivative(f"{self.root}/group/{analysis}", name, "dseg", desc="clusters")
 
     def participants(self, model: str) -> str:
         """What a model may look at of the participants' table."""

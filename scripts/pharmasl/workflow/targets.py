@@ -55,6 +55,7 @@ class Targets:
         self._visits: _Known[tuple[str, str | None]] = _Known(
             {study.visit_stem(visit): visit for visit in study.visits}
         )
+        self._contrasts: _Known[str] = _Known({bids.entity_label(name): name for name in study.settings.contrasts})
 
     @staticmethod
     def pattern(names: Iterable[str]) -> str:
@@ -65,6 +66,20 @@ class Targets:
     def filled(pattern: str, wildcard: str, names: Iterable[str]) -> list[str]:
         """A pattern with each name in the place of one wildcard; its other wildcards stay."""
         return [pattern.replace(f"{{{wildcard}}}", name) for name in names]
+
+    @staticmethod
+    def folder_pattern(names: Iterable[str]) -> str:
+        """A regular expression of the folders of analyses or conjunctions, each before the contrast of its own label."""
+        return "|".join(f"{re.escape(name)}(?=/contrast-{bids.entity_label(name)}_)" for name in names) or "(?!)"
+
+    @staticmethod
+    def labelled(pattern: str, wildcard: str, names: Iterable[str]) -> list[str]:
+        """A pattern with each name of an analysis or a conjunction, and its label in the place of ``{label}``."""
+        return [pattern.replace(f"{{{wildcard}}}", name).replace("{label}", bids.entity_label(name)) for name in names]
+
+    def contrast_name(self, label: str) -> str:
+        """The contrast that a label stands for in the names of files."""
+        return self._contrasts[label]
 
     # The study
 
@@ -244,7 +259,7 @@ class Targets:
 
     def analysis_files(self, pattern: str) -> list[str]:
         """A pattern with ``{analysis}`` for every analysis, in the configuration's order."""
-        return self.filled(pattern, "analysis", self.settings.analyses)
+        return self.labelled(pattern, "analysis", self.settings.analyses)
 
     def session_maps(self, which: str, analysis: str) -> list[str]:
         """The contrast maps of an analysis' members at the baseline or the follow-up session."""
@@ -316,7 +331,9 @@ class Targets:
                     visit = self.study.visit_stem((subject, sessions[which] or None))
                     path = self.paths.contrast(visit, term.contrast)
                     if term.kind == map_terms.TRANSIT_TIME:
-                        path = transit_time.replace("{visit}", visit).replace("{contrast}", term.contrast)
+                        path = transit_time.replace("{visit}", visit).replace(
+                            "{contrast}", bids.entity_label(term.contrast)
+                        )
                     files.append(path)
         return files
 
@@ -366,7 +383,7 @@ class Targets:
 
     def conjunction_files(self, pattern: str, conjunction: str) -> list[str]:
         """A pattern with ``{analysis}`` for every analysis of a conjunction."""
-        return self.filled(pattern, "analysis", self.settings.conjunctions[conjunction])
+        return self.labelled(pattern, "analysis", self.settings.conjunctions[conjunction])
 
     # Regions of interest
 
@@ -554,7 +571,7 @@ class Targets:
 
     def defining_file(self, pattern: str, roi: str) -> str:
         """A pattern with ``{analysis}`` for the analysis whose cluster a region is."""
-        return pattern.replace("{analysis}", self.source(roi))
+        return self.labelled(pattern, "analysis", [self.source(roi)])[0]
 
     def defining_maps(self, which: str, roi: str) -> list[str]:
         """The maps of the analysis whose cluster a region is, as :meth:`session_maps`."""
@@ -637,7 +654,7 @@ class Targets:
 
     def declared_files(self, pattern: str) -> list[str]:
         """A pattern with ``{analysis}`` for each analysis among the declared answers."""
-        return self.filled(pattern, "analysis", self.declared_analyses())
+        return self.labelled(pattern, "analysis", self.declared_analyses())
 
     def declared_endpoints(self) -> list[str]:
         """The endpoints among the primary and secondary answers by their own name, in their order."""

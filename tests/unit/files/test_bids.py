@@ -90,6 +90,19 @@ def test_derived_names_are_those_of_the_design():
         bids.derivative("r", "a", "cbf", hue="red")
 
 
+def test_a_name_becomes_a_label_in_camel_case():
+    labels = {
+        "rest": "rest",
+        "rest_interaction": "restInteraction",
+        "dlpfc_to_cue": "dlpfcToCue",
+        "a_": "a",
+        "B_2": "B2",
+    }
+    assert {name: bids.entity_label(name) for name in labels} == labels
+    assert all(bids.parse(f"contrast-{label}_stat-t_statmap.nii.gz") for label in labels.values())
+    assert bids.entity_label("{contrast}") == "{contrast}"
+
+
 def test_images_are_found_by_folder_and_by_visit(tmp_path):
     for session in "ab":
         folder = tmp_path / "sub-01" / f"ses-{session}"

@@ -16,17 +16,17 @@ def study(**changes):
 
 def test_every_file_is_linked_once_with_what_it_is():
     maps = [
-        f"r/group/{name}/{name}_{end}"
-        for name in ("one", "one_more")
+        f"r/group/{name}/contrast-{label}_{end}"
+        for name, label in (("one", "one"), ("one_more", "oneMore"))
         for end in ("stat-t_statmap.nii.gz", "odd_new.tsv")
     ]
-    files = study(analyses_maps=maps, analyses_tables=["r/group/one/one_clusters.tsv"])
+    files = study(analyses_maps=maps, analyses_tables=["r/group/one/contrast-one_clusters.tsv"])
     settings = SimpleNamespace(analyses={"one": None, "one_more": None})
     whole, one, more = files_section.section(files, settings, ["First", "Second"])
     assert [file.path for file in whole.files] == ["r/study/scans.tsv"]
     assert [(str(file.path), file.words) for file in one.files[:2]] == [
-        ("r/group/one/one_clusters.tsv", "Clusters and their peaks"),
-        ("r/group/one/one_stat-t_statmap.nii.gz", "Map of the test statistic"),
+        ("r/group/one/contrast-one_clusters.tsv", "Clusters and their peaks"),
+        ("r/group/one/contrast-one_stat-t_statmap.nii.gz", "Map of the test statistic"),
     ]
     # A file without words has its own name.
     assert one.files[2].words == "Odd new.tsv"
