@@ -190,6 +190,23 @@ def test_a_reason_is_whole_wherever_its_letters_were_typed(page_of, pages):
     assert rated(page) == {SCANS[0]: "poor", SCANS[1]: "good", SCANS[2]: None, SCANS[3]: None}
 
 
+def test_enter_waits_for_letters_that_are_under_way(page_of, pages):
+    page = page_of(pages / "index.html").page
+    ready(page)
+    page.evaluate(
+        """addEventListener("message", (event) => {
+            if (event.data.key === "p") for (const key of ["Enter", "g"])
+                document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+        })"""
+    )
+    page.frame(name="scan").evaluate(
+        "for (const key of 'pgood') document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
+    )
+    page.frame_locator("#frame").get_by_role("heading", name="sub-01, session T1, cue").wait_for()
+    assert page.locator("a[data-scan] .rated").first.inner_text() == "rated poor: good"
+    assert rated(page) == {SCANS[0]: "poor", SCANS[1]: None, SCANS[2]: None, SCANS[3]: None}
+
+
 def test_enter_rates_no_scan_good(page_of, pages):
     page = page_of(pages / "index.html").page
     ready(page)

@@ -126,9 +126,11 @@
     paint();
   }
 
-  function write(field) {
+  // Enter waits for the letters that are under way: the frame answers once it has sent its last.
+  function write(field, framed) {
     field.focus();
-    typing = { field, place: field.value.length };
+    typing = { field, place: field.value.length, awaited: framed, entered: false };
+    if (framed) frame.contentWindow.postMessage({ pharmasl: "writing" }, "*");
     field.setSelectionRange(typing.place, typing.place);
   }
   // A letter that was typed into the frame stands before those that the field has taken itself since.
@@ -136,8 +138,9 @@
     if (!typing) return;
     const { field, place } = typing;
     if (letter === "Enter") {
-      typing = null;
-      if (field === reason) { reason.value = reason.value.slice(0, place); rate("poor"); } else field.blur();
+      // Nothing that has come since belongs to this field.
+      field.value = field.value.slice(0, place);
+      enter(field);
     } else if (letter === "Backspace") {
       if (place) { field.setRangeText("", place - 1, place, "preserve"); typing.place -= 1; }
     } else {
@@ -149,14 +152,20 @@
     if (field === rater) remember();
     reason.removeAttribute("aria-invalid");
   }
-  function poor() {
+  function enter(field) { typing = null; if (field === reason) rate("poor"); else field.blur(); }
+  function lastTyped() {
+    if (!typing) return;
+    typing.awaited = false;
+    if (typing.entered) enter(typing.field);
+  }
+  function poor(framed) {
     if (current === null) return;
     if (showing !== current) { message.textContent = LOADING; return; }
     at("poor").setAttribute("aria-pressed", "true");
-    if (reason.value) rate("poor"); else write(reason);
+    if (reason.value) rate("poor"); else write(reason, framed);
   }
-  function key(pressed) {
-    const acts = { g: () => rate("good"), p: poor, u: takeBack, n: nextUnrated, ArrowLeft: () => step(-1), ArrowRight: () => step(1), r: () => write(rater) };
+  function key(pressed, framed) {
+    const acts = { g: () => rate("good"), p: () => poor(framed), u: takeBack, n: nextUnrated, ArrowLeft: () => step(-1), ArrowRight: () => step(1), r: () => write(rater, framed) };
     if (acts[pressed]) { acts[pressed](); return true; }
     return false;
   }
@@ -171,9 +180,13 @@
   at("undo").addEventListener("click", takeBack);
   at("filter").addEventListener("change", paint);
   rater.addEventListener("change", remember);
-  const onEnter = (field, act) => field.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); act(); } });
-  onEnter(rater, () => rater.blur());
-  onEnter(reason, () => rate("poor"));
+  for (const field of [rater, reason]) field.addEventListener("keydown", (event) => {
+    // What is typed between Enter and the last letter under way would stand in the wrong scan's reason.
+    if (typing?.entered) { event.preventDefault(); return; }
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    if (typing?.field === field && typing.awaited) typing.entered = true; else enter(field);
+  });
   reason.addEventListener("input", () => reason.removeAttribute("aria-invalid"));
   at("download").addEventListener("click", () => { pharmasl.download("ratings.tsv", table()); unsaved = false; });
   at("load").addEventListener("change", async (event) => {
@@ -185,7 +198,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
     // A key that is held down moves on through the scans, but rates one.
     if (event.repeat && !event.key.startsWith("Arrow")) return;
-    if (key(event.key)) event.preventDefault();
+    if (key(event.key, false)) event.preventDefault();
   });
   addEventListener("message", (event) => {
     if (event.source !== frame.contentWindow) return;
@@ -197,9 +210,10 @@
     }
     // A key rates the scan on whose page it was pressed: it may arrive when the next has been chosen.
     if (kind === "typed" && scan === current) typed(pressed);
+    if (kind === "written" && scan === current) lastTyped();
     if (kind !== "key" || (["g", "p", "u"].includes(pressed) && scan !== current)) return;
     if (["p", "r"].includes(pressed)) window.focus();
-    key(pressed);
+    key(pressed, true);
   });
   document.querySelector("button.theme").addEventListener("click", () => {
     setTimeout(() => frame.contentWindow.postMessage({ pharmasl: "theme", theme: document.documentElement.dataset.theme }, "*"));

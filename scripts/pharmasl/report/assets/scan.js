@@ -77,6 +77,8 @@
     window.addEventListener("message", function (event) {
       var sent = event.data || {};
       if (event.source === window.parent && sent.pharmasl === "theme" && /^(light|dark)$/.test(sent.theme)) { root.dataset.theme = sent.theme; }
+      // The field over there has asked for the keyboard: what was typed here before is sent.
+      if (event.source === window.parent && sent.pharmasl === "writing") { tell("written"); }
     });
   }
 
