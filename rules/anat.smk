@@ -3,7 +3,8 @@
 Needs one or more raw T1w a participant (or session, if the configuration asks for it) and the template.
 Gives the bias-corrected T1w (of several, their mean), where each raw image lies in it, brain mask, GM/WM/CSF shares and
 both directions of the deformation. For a participant without a T1w (only if the
-configuration allows it) the same files, with the template in place of the participant.
+configuration allows it) the same files, with the template in place of the participant. Where the configuration names another
+program's anatomies, the same files from those.
 """
 
 
@@ -20,7 +21,7 @@ rule prepare_anatomy:
     benchmark:
         benchmark_of("prepare_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies("image", "own")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -51,7 +52,7 @@ rule normalise_anatomy:
     benchmark:
         benchmark_of("normalise_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "own")),
     conda:
         "../envs/ants.yaml" if SETTINGS.anatomy.registration.backend == "ants" else "../envs/imaging.yaml"
     threads: 1
@@ -88,7 +89,7 @@ rule segment_anatomy:
     benchmark:
         benchmark_of("segment_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=False)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "own")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -127,7 +128,7 @@ rule assume_anatomy:
     log:
         log_of("assume_anatomy", "{anat}"),
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies(assumed=True)),
+        anat=TARGETS.stems("anat", TARGETS.anatomies("image", "template")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -141,3 +142,100 @@ rule assume_anatomy:
         "No T1w: using the template instead: {wildcards.anat}"
     script:
         "../scripts/assume_anatomy.py"
+
+
+rule import_anatomy:
+    input:
+        t1w=raw(per("anat", TARGETS.imported_files, ("t1w",))),
+        mask=raw(per("anat", TARGETS.imported_files, ("mask",))),
+    output:
+        preproc=rules.prepare_anatomy.output.preproc,
+        mask=rules.prepare_anatomy.output.mask,
+        sidecar=rules.prepare_anatomy.output.sidecar,
+    log:
+        log_of("import_anatomy", "{anat}"),
+    wildcard_constraints:
+        anat=TARGETS.stems("anat", TARGETS.anatomies("image", "imported")),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        program=TARGETS.anatomy_program(),
+        content=content_of(per("anat", TARGETS.imported_files, ("t1w", "mask"))),
+        code=code("import_anatomy"),
+    message:
+        "Importing the T1w and brain mask: {wildcards.anat}"
+    script:
+        "../scripts/import_anatomy.py"
+
+
+rule import_registration:
+    input:
+        transform=raw(per("anat", TARGETS.imported_files, ("transform",))),
+        preproc=rules.prepare_anatomy.output.preproc,
+        mask=rules.prepare_anatomy.output.mask,
+        template=rules.template.output.fine_t1w,
+    output:
+        forward=rules.normalise_anatomy.output.forward,
+        inverse=rules.normalise_anatomy.output.inverse,
+        sidecar=rules.normalise_anatomy.output.sidecar,
+    log:
+        log_of("import_registration", "{anat}"),
+    benchmark:
+        benchmark_of("import_registration", "{anat}")
+    wildcard_constraints:
+        anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "imported")),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2500 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        program=TARGETS.anatomy_program(),
+        space=SPACE,
+        content=content_of(per("anat", TARGETS.imported_files, ("transform",))),
+        code=code("import_registration"),
+    message:
+        "Importing the transform to the template: {wildcards.anat}"
+    script:
+        "../scripts/import_registration.py"
+
+
+rule import_segmentation:
+    input:
+        gm=raw(per("anat", TARGETS.imported_files, ("gm",))),
+        wm=raw(per("anat", TARGETS.imported_files, ("wm",))),
+        csf=raw(per("anat", TARGETS.imported_files, ("csf",))),
+        preproc=rules.prepare_anatomy.output.preproc,
+        mask=rules.prepare_anatomy.output.mask,
+        forward=rules.normalise_anatomy.output.forward,
+        reference=rules.template.output.t1w,
+    output:
+        gm=rules.segment_anatomy.output.gm,
+        wm=rules.segment_anatomy.output.wm,
+        csf=rules.segment_anatomy.output.csf,
+        template_t1w=rules.segment_anatomy.output.template_t1w,
+        template_gm=rules.segment_anatomy.output.template_gm,
+    log:
+        log_of("import_segmentation", "{anat}"),
+    benchmark:
+        benchmark_of("import_segmentation", "{anat}")
+    wildcard_constraints:
+        anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "imported")),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        content=content_of(per("anat", TARGETS.imported_files, ("gm", "wm", "csf"))),
+        code=code("import_segmentation"),
+    message:
+        "Importing the fractions of tissue: {wildcards.anat}"
+    script:
+        "../scripts/import_segmentation.py"

@@ -171,7 +171,7 @@ def brain_mask(
     if stripped is not None:
         mask = stripped
     volume = float(mask.sum() * voxel_ml)
-    _check(mask, volume, voxel_sizes(affine)[np.argsort(orientation[:, 0])], file)
+    _check_canonical(mask, volume, voxel_sizes(affine)[np.argsort(orientation[:, 0])], file)
     back = nibabel.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], orientation)
     network = "deepbet 1.0.2 networks"
     facts = MaskFacts(
@@ -194,7 +194,34 @@ def _brain_only(head: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _check(mask: np.ndarray, volume: float, size: np.ndarray, file: FilePath) -> None:
+def check(mask: np.ndarray, affine: np.ndarray, file: FilePath) -> float:
+    """The volume (mL) of a mask in any orientation.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (X, Y, Z)
+    affine : ndarray of shape (4, 4)
+        Voxel to RAS+ mm.
+    file : path-like
+        Named in errors.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        As :func:`brain_mask`.
+    """
+    orientation = nibabel.io_orientation(affine)
+    volume = float(mask.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000)
+    canonical = nibabel.apply_orientation(mask, orientation)
+    _check_canonical(canonical, volume, voxel_sizes(affine)[np.argsort(orientation[:, 0])], file)
+    return volume
+
+
+def _check_canonical(mask: np.ndarray, volume: float, size: np.ndarray, file: FilePath) -> None:
     """Refuse a mask (RAS+ axes, voxels of ``size`` mm) that cannot be that of a brain."""
     low, high = PLAUSIBLE_VOLUME
     if not low <= volume <= high:

@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -89,31 +89,81 @@ def normalise(
     inside = images.load(mask, dtype=np.uint8).data > 0
     brain, target = Volume(head.data * inside, head.affine), images.load(template)
     field, field_affine = register(brain, target, registration)
-    field = fields.rounded(field, field_affine)
-
-    grid = coarse_grid(head.grid, FIELD_SPACING)
-    back, failed = fields.invert(field, field_affine, transforms.points(grid))
-    back = fields.rounded(back, grid.affine)
-
-    measures = check(Volume(field, field_affine), Volume(back, grid.affine), brain, inside, target)
-    measures["inverse_unconverged_share"] = failed / np.prod(grid.shape)
-    if measures["template_correlation"] < LOWEST_CORRELATION:
-        raise InputError(
-            file=preproc,
-            field="correlation with the template after registration",
-            found=f"{measures['template_correlation']:.2f}",
-            expected=f"at least {LOWEST_CORRELATION}",
-            fix="Look at the T1w, its brain mask and the orientation in its header: the head may lie on its side or be "
+    fit = checked(Volume(field, field_affine), head, inside, target)
+    if fit.measures["template_correlation"] < LOWEST_CORRELATION:
+        raise unlike_template(
+            preproc,
+            fit.measures,
+            "Look at the T1w, its brain mask and the orientation in its header: the head may lie on its side or be "
             "mirrored there.",
         )
     LOG.info(
-        "registration by %s: correlation with the template %.3f", registration.backend, measures["template_correlation"]
+        "registration by %s: correlation with the template %.3f",
+        registration.backend,
+        fit.measures["template_correlation"],
     )
-    if measures["folded_share"] > TOLERATED_FOLDS:
-        LOG.warning("the field folds in %.2f %% of the template's brain", 100 * measures["folded_share"])
-    transforms.write_field(forward, field, field_affine)
-    transforms.write_field(inverse, back, grid.affine)
-    tables.write_json(sidecar, _record(registration, measures))
+    fit.write(forward, inverse)
+    tables.write_json(sidecar, _record(registration, fit.measures))
+
+
+class Fit(NamedTuple):
+    """A map between the template and a T1w image, in both directions, and measures of it.
+
+    Attributes
+    ----------
+    forward, inverse : images.Volume
+        RAS+ mm, with the affines of their grids.
+    measures : dict
+        By the names of :data:`CHECKS`.
+    """
+
+    forward: Volume
+    inverse: Volume
+    measures: dict[str, Any]
+
+    def write(self, forward: FilePath, inverse: FilePath) -> None:
+        """Write both directions as ITK displacement fields."""
+        if self.measures["folded_share"] > TOLERATED_FOLDS:
+            LOG.warning("the field folds in %.2f %% of the template's brain", 100 * self.measures["folded_share"])
+        transforms.write_field(forward, *self.forward)
+        transforms.write_field(inverse, *self.inverse)
+
+
+def checked(field: Volume, head: Volume, inside: np.ndarray, template: Volume) -> Fit:
+    """A map of template points to points of a T1w image with its inverse and measures.
+
+    Parameters
+    ----------
+    field : images.Volume
+        RAS+ mm in the T1w image of each node of a grid over the template.
+    head, template : images.Volume
+        T1-weighted; the template's is 0 outside the brain.
+    inside : ndarray of bool
+        Brain mask of ``head``.
+
+    Returns
+    -------
+    Fit
+        Its inverse lies over the T1w image, on a grid of 2 mm.
+    """
+    forward = Volume(fields.rounded(*field), field.affine)
+    grid = coarse_grid(head.grid, FIELD_SPACING)
+    back, failed = fields.invert(*forward, transforms.points(grid))
+    inverse = Volume(fields.rounded(back, grid.affine), grid.affine)
+    measures = check(forward, inverse, Volume(head.data * inside, head.affine), inside, template)
+    measures["inverse_unconverged_share"] = failed / np.prod(grid.shape)
+    return Fit(forward, inverse, measures)
+
+
+def unlike_template(file: FilePath, measures: Mapping[str, Any], fix: str) -> InputError:
+    """The error of a registration after which a T1w image is not like the template."""
+    return InputError(
+        file=file,
+        field="correlation with the template after registration",
+        found=f"{measures['template_correlation']:.2f}",
+        expected=f"at least {LOWEST_CORRELATION}",
+        fix=fix,
+    )
 
 
 def _record(registration: Registration, measures: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def prepare(
         record["Description"] += ", and averaged over all sources"
         record["Average"] = _average_record(matrices, mean.correlations, centre)
     LOG.info("%d T1w: brain of %.1f mL, mask by %s", len(raw), facts.volume_ml, facts.method)
-    images.save(preproc, np.round(image.head / _INTENSITY_STEP) * _INTENSITY_STEP, image.affine)
+    images.save(preproc, stored(image.head), image.affine)
     images.save(mask, image.mask, image.affine, dtype=np.uint8)
     transforms.write_affines(poses, matrices)
     ranges = [one.field_range for one in raw]
@@ -99,6 +99,11 @@ def prepare(
         },
     }
     tables.write_json(sidecar, record)
+
+
+def stored(head: np.ndarray) -> np.ndarray:
+    """Scaled intensities as they are stored: multiples of a step far below noise."""
+    return np.round(head / _INTENSITY_STEP) * _INTENSITY_STEP
 
 
 def _mean_image(mean: average.Mean, name: str, threads: int) -> tuple[rigid_alignment.Image, brain_mask.MaskFacts]:

@@ -7,6 +7,7 @@ All sums run in one thread and one order, so that the same image gives the same 
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,12 +151,32 @@ def segment(files: SegmentationInput, outputs: SegmentationOutput) -> None:
         volume[mask] = tissues[:, k]
         volumes[tissue] = volume
         images.save(path, volume, affine)
-    reference = images.grid(files.reference)
-    field, field_grid = transforms.read_field(files.forward)
-    if field_grid.shape != reference.shape or not np.allclose(field_grid.affine, reference.affine):
-        field = fields.sample(field, field_grid.affine, transforms.points(reference))
-    for path, volume in ((outputs.template_t1w, head * mask), (outputs.template_gm, volumes["GM"])):
-        images.save(path, resample.resample(volume, affine, field, fill=0), reference.affine)
+    on_template = ((outputs.template_t1w, head * mask), (outputs.template_gm, volumes["GM"]))
+    carry_to_template(on_template, affine, files.forward, files.reference)
+
+
+def carry_to_template(
+    volumes: Iterable[tuple[FilePath, np.ndarray]], affine: np.ndarray, forward: FilePath, reference: FilePath
+) -> None:
+    """Write volumes on the grid of the T1w in template space.
+
+    Parameters
+    ----------
+    volumes : iterable of (path-like, ndarray of shape (X, Y, Z))
+        Each with the path that is written.
+    affine : ndarray of shape (4, 4)
+        Of the volumes.
+    forward : path-like
+        ITK field over the template.
+    reference : path-like
+        An image with the grid of the outputs.
+    """
+    grid = images.grid(reference)
+    field, field_grid = transforms.read_field(forward)
+    if field_grid.shape != grid.shape or not np.allclose(field_grid.affine, grid.affine):
+        field = fields.sample(field, field_grid.affine, transforms.points(grid))
+    for path, volume in volumes:
+        images.save(path, resample.resample(volume, affine, field, fill=0), grid.affine)
 
 
 def _priors(files: SegmentationInput, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:

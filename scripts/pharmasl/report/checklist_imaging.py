@@ -9,12 +9,13 @@ import numpy as np
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.quality import judgement
-from pharmasl.report import methods_perfusion, methods_section, regions_section
+from pharmasl.report import methods_anatomy, methods_perfusion, methods_section, regions_section
 from pharmasl.report.analysis_definitions import Block
 from pharmasl.report.checklist_item import ASL, CONSENSUS, Item, cobidas
 from pharmasl.report.methods_perfusion import Sidecar, agreed
 from pharmasl.report.words import count, listed, short, upper
 from pharmasl.space.images import Grid
+from pharmasl.study import derivative_anatomies
 from pharmasl.study.settings import Settings
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
 
@@ -174,8 +175,11 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
         yield Item("Smoothing", area, f"Gaussian kernel of {fwhm} FWHM, within the brain, in template space.")
     template, fit = settings.template, settings.anatomy.registration
     registered = ""
-    if any(row["anatomy"] != TEMPLATE_ANATOMY for row in content.scans):
-        registered = f" Anatomy to template: {methods_section.registered_by(fit)})."
+    imported = methods_anatomy.imported_anatomy(settings, content.scans)
+    if imported and derivative_anatomies.REGISTRATION not in imported.own:
+        registered = f" Anatomy to template: {imported.program}."
+    elif any(row["anatomy"] != TEMPLATE_ANATOMY for row in content.scans):
+        registered = f" Anatomy to template: {methods_anatomy.registered_by(fit)})."
     yield Item(
         "Template and registration",
         area,

@@ -78,6 +78,13 @@ REFERENCES = (
         "10.3389/fninf.2014.00014",
     ),
     _reference(
+        "Adebimpe et al. 2022",
+        "Adebimpe, A. and Bertolero, M. and Dolui, S. and others",
+        "ASLPrep: a platform for processing of arterial spin labeled MRI and quantification of regional brain perfusion",
+        "Nature Methods 19:683\u2013686",
+        "10.1038/s41592-022-01458-7",
+    ),
+    _reference(
         "Alsop et al. 2015",
         "Alsop, D. C. and Detre, J. A. and Golay, X. and others",
         "Recommended implementation of arterial spin-labeled perfusion MRI for clinical applications: a consensus of the ISMRM "
@@ -127,6 +134,13 @@ REFERENCES = (
         "Automated quality evaluation index for arterial spin labeling derived cerebral blood flow maps",
         "Journal of Magnetic Resonance Imaging",
         "10.1002/jmri.29308",
+    ),
+    _reference(
+        "Esteban et al. 2019",
+        "Esteban, O. and Markiewicz, C. J. and Blair, R. W. and others",
+        "fMRIPrep: a robust preprocessing pipeline for functional MRI",
+        "Nature Methods 16:111\u2013116",
+        "10.1038/s41592-018-0235-4",
     ),
     _reference(
         "Fisch et al. 2024",

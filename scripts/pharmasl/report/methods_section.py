@@ -9,65 +9,20 @@ from typing import Any
 from pharmasl.endpoints import families
 from pharmasl.files.tables import Row
 from pharmasl.quality import judgement
-from pharmasl.report import methods_endpoints, regions_section, trial_section
+from pharmasl.report import methods_anatomy, methods_endpoints, regions_section, trial_section
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
 from pharmasl.report.words import listed, plain, short, upper
 from pharmasl.study import relative_cbf
 from pharmasl.study.settings import (
-    Anatomy,
     Arms,
     Contrast,
     Craving,
     QualityRules,
     Region,
-    Registration,
     Settings,
-    Template,
 )
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
-
-
-def anatomy(settings: Anatomy, template: Template) -> str:
-    """How T1-weighted images were processed."""
-    origin = (
-        ""
-        if template.t1w
-        else " (ICBM 2009a symmetric; Fonov et al. 2011; distributed with nilearn, Abraham et al. 2014)"
-    )
-    several = (
-        "Repeated T1-weighted images of an anatomy were rigidly aligned to their midpoint and averaged. "
-        if settings.t1w == "average"
-        else "Where an anatomy had several T1-weighted images, the first was used. "
-    )
-    shared = (
-        "All scans of a participant share one anatomy."
-        if settings.per == "participant"
-        else "Each session that has a T1-weighted image has its own anatomy."
-    )
-    return (
-        "The brain was extracted from each T1-weighted image with deepbet (Fisch et al. 2024). Intensity non-uniformity was "
-        f"corrected within the brain with N4 (Tustison et al. 2010; shrink factor {settings.bias.shrink}, at most "
-        f"{listed(settings.bias.iterations)} iterations). {several}The brain was registered to the {template.space} template{origin} "
-        f"with {registered_by(settings.registration)}; template resolution {short(settings.registration.resolution)} mm). Fractions "
-        "of grey matter, white matter and cerebrospinal fluid in each voxel were estimated by a Gaussian mixture model with the "
-        f"template's tissue maps as priors and a Markov random field. {shared}"
-    )
-
-
-def registered_by(registration: Registration) -> str:
-    """The program that fitted the anatomy to the template, and how; the parenthesis is left open."""
-    if registration.backend == "ants":
-        return f"ANTs (Avants et al. 2008; {registration.ants_transform}"
-    return (
-        f"greedy (Yushkevich et al. 2016; local correlation; affine with {iterations(registration.affine_iterations)} "
-        f"iterations, then diffeomorphic with {iterations(registration.warp_iterations)}"
-    )
-
-
-def iterations(text: str) -> str:
-    """Iterations from the coarsest level on: "100x50x0" gives "100, 50 and 0"."""
-    return listed(text.split("x"))
 
 
 def quality(rules: QualityRules) -> str:
@@ -226,7 +181,7 @@ def paragraphs(
     """
     has_anatomy = any(row["anatomy"] != TEMPLATE_ANATOMY for row in scans)
     text = [
-        anatomy(settings.anatomy, settings.template) if has_anatomy else None,
+        methods_anatomy.anatomy(settings, scans) if has_anatomy else None,
         perfusion(settings.perfusion, sidecars, scans),
         quality(settings.quality),
         contrasts(settings.contrasts) if blocks else None,

@@ -95,7 +95,8 @@ def own_maps(files: Mapping[str, FilePath]) -> Template:
             fix="Give another file.",
         )
     mask = _own_mask(files, t1w)
-    maps = {label: _probabilities(files, label.lower()) for label in TISSUES if label.lower() in files}
+    own = [label for label in TISSUES if label.lower() in files]
+    maps = {label: probabilities(files[label.lower()], f"template.{label.lower()}") for label in own}
     return Template((np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, _shares(maps, mask), affine)
 
 
@@ -124,14 +125,30 @@ def _own_mask(files: Mapping[str, FilePath], t1w: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _probabilities(files: Mapping[str, FilePath], kind: str) -> np.ndarray:
-    """A tissue map of the user's own template, held to 0 to 1."""
-    data, _ = images.load(files[kind])
+def probabilities(path: FilePath, field: str) -> np.ndarray:
+    """A tissue map that another program made, held to 0 to 1.
+
+    Parameters
+    ----------
+    path : path-like
+    field : str
+        Named in the error.
+
+    Returns
+    -------
+    ndarray of shape (X, Y, Z), float32
+
+    Raises
+    ------
+    InputError
+        If its values are no probabilities.
+    """
+    data, _ = images.load(path)
     low, high = float(np.nanmin(data)), float(np.nanmax(data))
     if low < -PROBABILITY_TOLERANCE or not 0.5 < high <= 1 + PROBABILITY_TOLERANCE:
         raise InputError(
-            file=files[kind],
-            field=f"template.{kind}",
+            file=path,
+            field=field,
             found=f"values from {low:g} to {high:g}",
             expected="probabilities, 0 to 1",
             fix="Divide the map by the value that stands for certainty (100, 255 ...), or give another file.",

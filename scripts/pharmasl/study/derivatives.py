@@ -20,5 +20,14 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnatomySource(Source):
+    """Anatomies in place of the workflow's, and which steps are the workflow's own all the same."""
+
+    own: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Derivatives:
     """Which stages' results come from another program; None where the workflow computes them."""
+
+    anatomy: AnatomySource | None

@@ -73,7 +73,7 @@ def take(dataset: bids.Dataset, subjects: Sequence[str], parts: Iterable[str | N
         if subject not in wanted:
             kept.append(file)
             continue
-        misplaced = _contradiction(file)
+        misplaced = contradiction(file)
         if misplaced:
             errors.append(misplaced)
             continue
@@ -106,7 +106,7 @@ def _looks_wanted(path):
     return os.path.basename(os.path.dirname(path)) == "perf" or "t1w" in name
 
 
-def _contradiction(file):
+def contradiction(file: bids.File) -> InputError | None:
     """The error of a file whose name and folders speak of different participants or sessions."""
     for key, kind in (("sub", "participant"), ("ses", "session")):
         label, folder = file.entities.get(key), file.place.get(key)

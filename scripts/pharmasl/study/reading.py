@@ -9,9 +9,11 @@ from pharmasl.files import bids
 from pharmasl.study import (
     acquisition,
     analyses,
+    anatomies,
     conditions,
     configuration,
     copies,
+    derivative_anatomies,
     headers,
     inventory,
     own_template,
@@ -22,7 +24,8 @@ from pharmasl.study import (
     written,
 )
 from pharmasl.study import participants as participants_table
-from pharmasl.study.settings import Anatomy, QualityAlternative, QualityRules, Sessions, Settings
+from pharmasl.study.derivative_anatomies import ImportedAnatomies
+from pharmasl.study.settings import QualityAlternative, QualityRules, Sessions, Settings
 from pharmasl.study.trial import Scan, Study, Visit
 
 Exclusions = list[dict[str, str | None]]
@@ -89,8 +92,8 @@ def collect(config: Mapping[str, Any]) -> Reading:
     scans = _in_order(_scans(dataset, runs, config["perfusion"], participants, errors), study_settings.sessions)
     # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
-    t1w, anatomies = _anatomies(dataset, visits, study_settings.anatomy, errors)
-    errors += [*headers.check_t1w(t1w), *_repetitions([*scans, *t1w])]
+    imported, t1w, places = _anatomies(dataset, study_settings, subjects, visits, errors)
+    errors += _repetitions([*scans, *t1w])
     scanned = {scan.subject for scan in scans.values()}
     exclusions += [
         {"participant_id": f"sub-{subject}", "reason": "no perfusion run of any condition"}
@@ -100,7 +103,16 @@ def collect(config: Mapping[str, Any]) -> Reading:
     ratings = _ratings(listed, study_settings, scans)
     errors += ratings.errors
     study = Study(
-        config, participants, randomised.arms, scans, t1w, anatomies, exclusions, randomised.selected, ratings.poor
+        config,
+        participants,
+        randomised.arms,
+        scans,
+        t1w,
+        places,
+        exclusions,
+        randomised.selected,
+        ratings.poor,
+        imported,
     )
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
@@ -280,54 +292,23 @@ def _in_order(scans: Mapping[str, Scan], sessions: Sessions | None) -> dict[str,
 
 
 def _anatomies(
-    dataset: bids.Dataset, visits: Iterable[Visit], anatomy: Anatomy, errors: list[InputError]
-) -> tuple[dict[str, tuple[str, ...]], dict[Visit, str]]:
-    """The anatomies' raw T1w by stem, and the stem of each visit; an error where there is none and none is allowed.
-
-    A session without a T1w of its own takes the one of the participant that comes first in the dataset's order.
-    """
-    images: dict[str, dict[str | None, list[bids.File]]] = {}
-    for file in dataset.images("T1w"):
-        kept = file.entities.get("ses") if anatomy.per == "session" else None
-        images.setdefault(file.entities.get("sub", ""), {}).setdefault(kept, []).append(file)
-    t1w: dict[str, tuple[str, ...]] = {}
-    anatomies: dict[Visit, str] = {}
-    for visit in sorted(visits, key=lambda visit: tuple(part or "" for part in visit)):
-        subject, session = visit
-        own = images.get(subject)
-        if own is None:
-            stem = bids.stem({"sub": subject}, "anat")
-            t1w[stem] = ()
-        else:
-            if session not in own:
-                # A T1w above the sessions serves them all.
-                session = None if None in own else next(iter(own))
-            stem = bids.stem({"sub": subject, "ses": session}, "anat")
-            t1w[stem] = _sources(own[session], anatomy.t1w)
-        anatomies[visit] = stem
-    if anatomy.missing_t1w != "template":
-        errors += _missing_t1w(dataset, dict.fromkeys(subject for subject, _ in anatomies if subject not in images))
-    return t1w, anatomies
-
-
-def _missing_t1w(dataset: bids.Dataset, subjects: Iterable[str]) -> Iterator[InputError]:
-    uniform = {file.entities.get("sub") for file in dataset.images("UNIT1")}
-    for subject in subjects:
-        yield InputError(
-            f"{dataset.root}/sub-{subject}",
-            "anat/*_T1w.nii.gz",
-            "no such file, but a UNIT1, which is not used" if subject in uniform else "no such file",
-            "a T1-weighted image of each participant",
-            "Add it, leave the participant out by participants in the configuration, or set anatomy.missing_t1w "
-            "to template there: the perfusion scans are then fitted to the template itself, which is less exact.",
-        )
-
-
-def _sources(files: Sequence[bids.File], which: str) -> tuple[str, ...]:
-    """The raw images (tuple of str) that make an anatomy, of all that could."""
-    # Contrast agent changes the tissues' contrast: such an image is no repetition of one without.
-    plain = [file for file in files if "ce" not in file.entities] or files
-    return tuple(file.path for file in (plain if which == "average" else plain[:1]))
+    dataset: bids.Dataset,
+    study: Settings,
+    subjects: Sequence[str],
+    visits: Iterable[Visit],
+    errors: list[InputError],
+) -> tuple[ImportedAnatomies | None, dict[str, tuple[str, ...]], dict[Visit, str]]:
+    """The anatomies of another program, if they come from one; the T1w of each anatomy by stem; the stem of each visit."""
+    if study.derivatives.anatomy is None:
+        t1w, places = anatomies.raw(dataset, visits, study.anatomy, errors)
+        errors += headers.check_t1w(t1w)
+        return None, t1w, places
+    try:
+        imported, places = derivative_anatomies.read(study, subjects, visits, errors)
+    except InputError as error:
+        errors.append(error)
+        return None, {}, {}
+    return imported, {stem: (files.t1w,) for stem, files in imported.files.items()}, places
 
 
 def _unknown_exclusions(dataset: bids.Dataset, study: Study) -> Iterator[InputError]:

@@ -17,6 +17,7 @@ DEMOGRAPHICS = ("age", "sex")
 def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
     """One dict per scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
     below = functools.partial(bids.place, root=study.settings.bids_dir)
+    anatomy_root = study.imported_anatomies.dataset.root if study.imported_anatomies else study.settings.bids_dir
     for scan in study.scans.values():
         acquisition = scan.acquisition
         types, timing, sources = acquisition.volume_types, acquisition.slice_timing, acquisition.sources
@@ -27,8 +28,9 @@ def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
             "scan": scan.stem,
             "asl": below(scan.asl),
             "m0": below(scan.m0) if scan.m0 else None,
-            "t1w": " ".join(map(below, study.t1w[study.anatomy(scan.visit)])) or None,
+            "t1w": " ".join(bids.place(path, anatomy_root) for path in study.t1w[study.anatomy(scan.visit)]) or None,
             "anatomy": study.anatomy_origin(scan.visit),
+            "anatomy_program": study.imported_anatomies.dataset.words if study.imported_anatomies else None,
             "volumes": len(types),
             "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
             **{key: _text(getattr(acquisition, key)) for key in ACQUISITION},

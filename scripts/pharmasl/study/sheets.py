@@ -44,8 +44,10 @@ _SCANS = {
     "scan": "Stem of the outputs",
     "asl": "Raw ASL image, below the dataset",
     "m0": "Raw separate M0 image, below the dataset",
-    "t1w": "Raw T1-weighted images that the scan's anatomy is made of, below the dataset, separated by blanks",
+    "t1w": "Raw T1-weighted images that the scan's anatomy is made of, below the dataset, separated by blanks; of an "
+    "anatomy that another program made, its T1-weighted image below its folder",
     "anatomy": "Whose anatomy the scan uses",
+    "anatomy_program": "Program that made the anatomy, with its version; n/a for the workflow's own",
     "volumes": "Number of volumes",
     "pairs": "Number of label and control pairs, or of deltaM or CBF volumes",
     **ACQUISITION,

@@ -9,6 +9,7 @@ from typing import Any
 from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings, sheets
+from pharmasl.study.derivative_anatomies import ImportedAnatomies
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Analysis, Arms, Sessions, Settings
 
@@ -83,6 +84,8 @@ class Study:
         ``participants`` are.
     poor : mapping of str to str
         Name of each scan that was rated poor, to the reason.
+    imported_anatomies : ImportedAnatomies or None
+        The anatomies, where they come from another program.
     """
 
     config: dict[str, Any]
@@ -94,6 +97,7 @@ class Study:
     exclusions: list[dict[str, str | None]]
     table: dict[str, dict[str, str | None]]
     poor: Mapping[str, str] = field(default_factory=dict)
+    imported_anatomies: ImportedAnatomies | None = None
 
     @functools.cached_property
     def settings(self) -> Settings:

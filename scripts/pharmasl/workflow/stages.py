@@ -51,8 +51,16 @@ STAGES = (
         "Anatomy",
         "person",
         "people",
-        {"prepare_anatomy": 11, "normalise_anatomy": 9, "segment_anatomy": 4, "assume_anatomy": 1},
-        counted=("segment_anatomy", "assume_anatomy"),
+        {
+            "prepare_anatomy": 11,
+            "normalise_anatomy": 9,
+            "segment_anatomy": 4,
+            "assume_anatomy": 1,
+            "import_anatomy": 1,
+            "import_registration": 3,
+            "import_segmentation": 1,
+        },
+        counted=("segment_anatomy", "assume_anatomy", "import_segmentation"),
     ),
     Stage(
         "Perfusion",

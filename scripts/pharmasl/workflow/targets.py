@@ -120,9 +120,34 @@ class Targets:
         """The raw T1-weighted images that an anatomy is made of."""
         return list(self._t1w[anatomy])
 
-    def anatomies(self, *, assumed: bool) -> list[str]:
-        """The stems of the anatomies that have (or lack) a T1w; without one, the template is assumed."""
-        return [stem for stem, paths in self.study.t1w.items() if (not paths) == assumed]
+    def anatomies(self, step: str, origin: str) -> list[str]:
+        """The stems of the anatomies of which a step is made in one of three ways.
+
+        Parameters
+        ----------
+        step : {"image", "registration", "segmentation"}
+        origin : {"own", "imported", "template"}
+            By the workflow; by another program; without a T1w, by assuming the template.
+        """
+        imported = self.study.imported_anatomies
+        taken = imported is not None and step not in imported.own
+        return [
+            stem
+            for stem, paths in self.study.t1w.items()
+            if origin == ("imported" if taken else "own" if paths else "template")
+        ]
+
+    def imported_files(self, kinds: Sequence[str], anatomy: str) -> list[str]:
+        """Another program's files of an anatomy, of some kinds: see :class:`pharmasl.study.derivative_anatomies.AnatomyFiles`."""
+        imported = self.study.imported_anatomies
+        if imported is None:
+            raise SystemExit(f"{anatomy}: asked for as another program's, and derivatives.anatomy names none.")
+        return [getattr(imported.files[anatomy], kind) for kind in kinds]
+
+    def anatomy_program(self) -> dict[str, str] | None:
+        """Name and version of the program that made the anatomies; None where the workflow does."""
+        imported = self.study.imported_anatomies
+        return dataclasses.asdict(imported.dataset.program) if imported else None
 
     def is_assumed(self, scan: str) -> bool:
         """Whether a scan's participant has no T1w, so that the template is its anatomy."""

@@ -190,8 +190,8 @@ def test_the_template_may_stand_in_for_a_missing_t1w(root):
     (root / "sub-03/ses-T1/anat/sub-03_ses-T1_T1w.nii.gz").unlink()
     study = read(root, anatomy={"missing_t1w": "template"})
     found = complete_settings.targets(study)
-    assert found.anatomies(assumed=True) == ["sub-03/anat/sub-03"]
-    assert set(found.anatomies(assumed=False)) == {f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "04")}
+    assert found.anatomies("image", "template") == ["sub-03/anat/sub-03"]
+    assert set(found.anatomies("image", "own")) == {f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "04")}
     for stem, scan in study.scans.items():
         assert found.is_assumed(stem) == (scan.subject == "03")
     # The study's table of scans says so too.
@@ -212,7 +212,7 @@ def test_all_t1w_of_a_participant_make_one_anatomy(root):
     found = complete_settings.targets(read(root))
     here = "sub-02/anat/sub-02"
     assert sorted(found.t1w(here)) == sorted([first, *others])
-    assert found.anatomies(assumed=False) == [f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "03", "04")]
+    assert found.anatomies("image", "own") == [f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "03", "04")]
     rows = [row for row in found.sheets()["scans"] if row["participant_id"] == "sub-02"]
     assert {row["t1w"] for row in rows} == {" ".join(path.removeprefix(f"{root}/") for path in found.t1w(here))}
     assert {row["anatomy"] for row in rows} == {"the participant's"}
@@ -260,7 +260,7 @@ def test_sessions_share_a_t1w_above_them_and_the_template_where_there_is_none(ro
     assert study.anatomy_origin(("03", "T1")) == "the participant's, of no session"
     assert study.t1w["sub-04/anat/sub-04"] == ()
     assert study.anatomy(("04", "T1")) == study.anatomy(("04", "T2")) == "sub-04/anat/sub-04"
-    assert complete_settings.targets(study).anatomies(assumed=True) == ["sub-04/anat/sub-04"]
+    assert complete_settings.targets(study).anatomies("image", "template") == ["sub-04/anat/sub-04"]
     assert "sub-04" in " ".join(error.file for error in _errors(root, anatomy={"per": "session"}))
 
 

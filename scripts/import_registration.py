@@ -1,0 +1,25 @@
+"""Write another program's transform to the template as the deformation in both directions."""
+
+from pharmasl.anatomy import imported
+from pharmasl.workflow.job import job
+
+
+def main(snakemake):
+    source, out, params = snakemake.input, snakemake.output, snakemake.params
+    imported.import_registration(
+        imported.RegistrationFiles(
+            transform=source.transform,
+            preproc=source.preproc,
+            mask=source.mask,
+            template=source.template,
+            forward=out.forward,
+            inverse=out.inverse,
+            sidecar=out.sidecar,
+        ),
+        params.program,
+        space=params.space,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)
