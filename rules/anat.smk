@@ -146,8 +146,8 @@ rule assume_anatomy:
 
 rule import_anatomy:
     input:
-        t1w=raw(per("anat", TARGETS.imported_files, ("t1w",))),
-        mask=raw(per("anat", TARGETS.imported_files, ("mask",))),
+        t1w=raw(per("anat", TARGETS.imported_file, "t1w")),
+        mask=raw(per("anat", TARGETS.imported_file, "mask")),
     output:
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
@@ -174,7 +174,7 @@ rule import_anatomy:
 
 rule import_registration:
     input:
-        transform=raw(per("anat", TARGETS.imported_files, ("transform",))),
+        transform=raw(per("anat", TARGETS.imported_file, "transform")),
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
         template=rules.template.output.fine_t1w,
@@ -207,9 +207,9 @@ rule import_registration:
 
 rule import_segmentation:
     input:
-        gm=raw(per("anat", TARGETS.imported_files, ("gm",))),
-        wm=raw(per("anat", TARGETS.imported_files, ("wm",))),
-        csf=raw(per("anat", TARGETS.imported_files, ("csf",))),
+        gm=raw(per("anat", TARGETS.imported_file, "gm")),
+        wm=raw(per("anat", TARGETS.imported_file, "wm")),
+        csf=raw(per("anat", TARGETS.imported_file, "csf")),
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
         forward=rules.normalise_anatomy.output.forward,

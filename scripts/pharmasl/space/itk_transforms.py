@@ -11,40 +11,8 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.space import transforms
+from pharmasl.space import itk_files, transforms
 from pharmasl.space.images import Grid
-
-# How files of each kind begin; MATLAB's fourth format, which ITK writes as .mat, has no mark of its own.
-SIGNATURES = {".h5": b"\x89HDF\r\n\x1a\n", ".txt": b"#Insight Transform File", ".mat": b""}
-_START = 64  # bytes
-_FIX = "Take the transform from its source anew; antsApplyTransforms must be able to read it."
-
-
-def check_kind(path: FilePath, field: str) -> None:
-    """Refuse a file that cannot be a transform of ITK, by its name and its first bytes.
-
-    Parameters
-    ----------
-    path : path-like
-    field : str
-        Named in the error.
-
-    Raises
-    ------
-    InputError
-    """
-    extension = os.path.splitext(path)[1]
-    if extension not in SIGNATURES:
-        raise InputError(path, field, extension, f"a transform of ITK: {', '.join(SIGNATURES)}", _FIX)
-    try:
-        with open(path, "rb") as file:
-            start = file.read(_START)
-    except OSError as error:
-        raise InputError(path, field, error.strerror, "a file that can be read", "Fetch or restore the file.") from None
-    if not start or not start.startswith(SIGNATURES[extension]):
-        begins = repr(start[:24].decode("ascii", "replace"))
-        content = f"a file that begins with {begins}" if start else "an empty file"
-        raise InputError(path, field, content, f"a transform of ITK as {extension}", _FIX)
 
 
 def on_grid(path: FilePath, grid: Grid) -> np.ndarray:
@@ -81,7 +49,7 @@ def on_grid(path: FilePath, grid: Grid) -> np.ndarray:
     )
     displacement = sitk.GetArrayFromImage(field).transpose(2, 1, 0, 3).copy()
     if not np.isfinite(displacement).all():
-        raise InputError(path, "displacements", "not finite", "numbers", _FIX)
+        raise InputError(path, "displacements", "not finite", "numbers", itk_files.FIX)
     displacement[..., :2] *= -1
     return transforms.points(grid) + displacement
 
@@ -113,7 +81,7 @@ def _read(path: FilePath) -> Any:
         transform = sitk.ReadTransform(os.fspath(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(path, "(whole file)", reason, "a transform that ITK reads", _FIX) from None
+        raise InputError(path, "(whole file)", reason, "a transform that ITK reads", itk_files.FIX) from None
     if transform.GetDimension() != 3:
-        raise InputError(path, "dimensions", transform.GetDimension(), "3", _FIX)
+        raise InputError(path, "dimensions", transform.GetDimension(), "3", itk_files.FIX)
     return transform

@@ -14,7 +14,7 @@ import numpy as np
 
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
-from pharmasl.space import header, itk_transforms
+from pharmasl.space import header, itk_files
 from pharmasl.study import anatomies, copies, derivative_datasets, headers, inventory
 from pharmasl.study.derivative_datasets import DerivativeDataset
 from pharmasl.study.settings import Settings
@@ -117,7 +117,7 @@ def read(
         # One cause, whoever it concerns.
         errors[:] = [error for error in errors if error.field != _transform_name(study.template.space)]
         errors.append(_other_template(dataset, spaces, study.template.space))
-    errors += copies.find(each.t1w for each in files.values())
+    errors += copies.find(anatomy.t1w for anatomy in files.values())
     return ImportedAnatomies(dataset=dataset, files=files, own=source.own), shared.anatomies
 
 
@@ -265,7 +265,7 @@ def _contents(files: AnatomyFiles) -> Iterator[InputError]:
     """What the headers of an anatomy's files show to be wrong."""
     if files.transform is not None:
         try:
-            itk_transforms.check_kind(files.transform, FIELD)
+            itk_files.check_kind(files.transform, FIELD)
         except InputError as error:
             yield error
     first: header.Header | None = None

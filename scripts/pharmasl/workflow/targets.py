@@ -137,12 +137,16 @@ class Targets:
             if origin == ("imported" if taken else "own" if paths else "template")
         ]
 
-    def imported_files(self, kinds: Sequence[str], anatomy: str) -> list[str]:
-        """Another program's files of an anatomy, of some kinds: see :class:`pharmasl.study.derivative_anatomies.AnatomyFiles`."""
+    def imported_file(self, kind: str, anatomy: str) -> str:
+        """Another program's file of an anatomy: see :class:`pharmasl.study.derivative_anatomies.AnatomyFiles`."""
         imported = self.study.imported_anatomies
         if imported is None:
             raise SystemExit(f"{anatomy}: asked for as another program's, and derivatives.anatomy names none.")
-        return [getattr(imported.files[anatomy], kind) for kind in kinds]
+        return str(getattr(imported.files[anatomy], kind))
+
+    def imported_files(self, kinds: Sequence[str], anatomy: str) -> list[str]:
+        """Another program's files of an anatomy, of some kinds."""
+        return [self.imported_file(kind, anatomy) for kind in kinds]
 
     def anatomy_program(self) -> dict[str, str] | None:
         """Name and version of the program that made the anatomies; None where the workflow does."""

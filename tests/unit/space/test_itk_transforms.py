@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from pharmasl.errors import InputError
-from pharmasl.space import images, itk_transforms, resample, transforms
+from pharmasl.space import images, itk_files, itk_transforms, resample, transforms
 
 FLIP = np.array([-1.0, -1.0, 1.0])
 # In LPS+, as in the files: a matrix about a centre, and a displacement that is linear in space.
@@ -89,7 +89,7 @@ def test_types_of_single_precision_are_read(tmp_path):
 def test_matrices_are_read_from_every_file_of_itk(tmp_path, extension):
     path = tmp_path / f"xfm{extension}"
     sitk.WriteTransform(affine_transform(), str(path))
-    itk_transforms.check_kind(path, "transform")
+    itk_files.check_kind(path, "transform")
     got = itk_transforms.on_grid(path, ASKED)
     np.testing.assert_allclose(got * FLIP, moved(nodes_lps(ASKED)), rtol=0, atol=1e-10)
 
@@ -139,7 +139,7 @@ def test_an_image_is_brought_to_the_reference_as_itk_brings_it(tmp_path):
 def test_files_of_another_kind_are_refused_by_name_and_beginning(tmp_path, name, content, found):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as caught:
-        itk_transforms.check_kind(tmp_path / name, "derivatives.anatomy")
+        itk_files.check_kind(tmp_path / name, "derivatives.anatomy")
     assert (caught.value.field, caught.value.found) == ("derivatives.anatomy", found)
 
 
