@@ -40,7 +40,7 @@ def test_half_a_dataset_stops_the_plan_with_one_message(study):
     for path in (study.folder / "bids/derivatives/fmriprep/sub-03/anat").iterdir():
         path.unlink()
     study.configure({**skeleton.config("bids"), "derivatives": {"anatomy": {"dir": "bids/derivatives/fmriprep"}}})
-    done = study.snakemake("-n", check=False)
+    done = study.snakemake(check=False)
     assert done.returncode != 0
     assert "no such file of sub-03" in done.stderr
     assert "Traceback" not in done.stderr
