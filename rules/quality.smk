@@ -28,6 +28,8 @@ rule scan_quality:
         log_of("scan_quality", "{scan}"),
     benchmark:
         benchmark_of("scan_quality", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.own_scans()),
     conda:
         "../envs/imaging.yaml"
     threads: 1

@@ -145,9 +145,9 @@ rule report:
         quality_exclusions=rules.study_quality.output.exclusions,
         quality_figure=rules.study_quality.output.figure,
         # The page links to them.
-        scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page],
+        scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page] if TARGETS.own_scans() else [],
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
-        cbf_maps=TARGETS.scan_files(rules.quantify_perfusion.output.cbf),
+        cbf_maps=TARGETS.filled(rules.quantify_perfusion.output.cbf, "scan", TARGETS.own_scans()),
         contrasts=TARGETS.contrasts(),
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),

@@ -15,9 +15,7 @@ def main(snakemake):
         scan=settings.build(assessment.ScanLabel, params.scan),
         files=QualityFiles(**{field.name: getattr(snakemake.input, field.name) for field in fields(QualityFiles)}),
         rules=settings.build(settings.ScanRules, params.rules),
-        own_exclusion=params.own_exclusion,
-        own_rating=params.own_rating,
-        own_acceptance=params.own_acceptance,
+        by_hand=assessment.ByHand(params.own_exclusion, params.own_rating, params.own_acceptance),
     )
 
 

@@ -278,12 +278,14 @@ def _grouped(files: Iterable[File], key: Callable[[File], _Key]) -> dict[_Key, l
     return groups
 
 
-def read_dataset(root: FilePath) -> Dataset:
+def read_dataset(root: FilePath, may_lack_people: bool = False) -> Dataset:
     """Index a raw BIDS dataset by its file names alone; no image and no sidecar is opened.
 
     Parameters
     ----------
     root : path-like
+    may_lack_people : bool
+        Whether a folder of tables alone, without ``sub-`` folders, is a dataset too.
 
     Returns
     -------
@@ -313,7 +315,7 @@ def read_dataset(root: FilePath) -> Dataset:
         inside = _visit(subject_folder, 1, {"sub": subject}, files, unparsed)
         for visit_folder, session in _folders(inside, "ses", misnamed):
             _visit(visit_folder, 2, {"sub": subject, "ses": session}, files, unparsed)
-    if not subjects:
+    if not subjects and not may_lack_people:
         raise InputError(
             file=root,
             field="sub-<label>",

@@ -21,6 +21,7 @@ CONSISTENCY = {
     "zero_cbf_share": "ZeroShare",
     "effective_delay": "EffectiveDelay",
 }
+_REGISTRATION = {True: "accepted", False: "not accepted", None: None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,21 @@ class ScanLabel:
     scan: str
 
 
+@dataclass(frozen=True)
+class ByHand:
+    """What people say of a scan by its name.
+
+    Attributes
+    ----------
+    exclusion, rating, acceptance : str or None
+        Why it is excluded, why it was rated poor, and why it is accepted in spite of all rules.
+    """
+
+    exclusion: str | None = None
+    rating: str | None = None
+    acceptance: str | None = None
+
+
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
@@ -43,9 +59,7 @@ def assess(
     scan: ScanLabel,
     files: scan_maps.QualityFiles,
     rules: ScanRules,
-    own_exclusion: str | None = None,
-    own_rating: str | None = None,
-    own_acceptance: str | None = None,
+    by_hand: ByHand,
 ) -> None:
     """Measure one scan, flag what lies outside the bands, and judge whether it is usable.
 
@@ -57,10 +71,7 @@ def assess(
     files : QualityFiles
     rules : ScanRules
         Which measures are flagged, and what excludes a scan.
-    own_exclusion, own_acceptance : str, optional
-        The user's reasons for excluding and for accepting this scan by name.
-    own_rating : str, optional
-        Why a person rated this scan poor.
+    by_hand : ByHand
     """
     native, template = scan_maps.load_native(files), scan_maps.load_template(files)
     repeats = scan_maps.read_repeats(files.repeats, native.series.shape[3])
@@ -81,10 +92,33 @@ def assess(
         registration_accepted=registration["Accepted"],
         registration_reason=registration.get("Reason"),
     )
+    conclude(table_path, scan, measures, findings, rules, by_hand)
+
+
+def conclude(
+    table_path: FilePath,
+    scan: ScanLabel,
+    measures: Mapping[str, float],
+    findings: judgement.Findings,
+    rules: ScanRules,
+    by_hand: ByHand,
+) -> None:
+    """Judge a scan by what was found, and write its row of the quality table.
+
+    Parameters
+    ----------
+    table_path : path-like
+    scan : ScanLabel
+    measures : mapping
+        Every measure of the table; NaN where it is not known.
+    findings : pharmasl.quality.judgement.Findings
+    rules : ScanRules
+    by_hand : ByHand
+    """
     verdict = judgement.decide(
-        judgement.reasons(rules, findings, own_exclusion, own_rating),
-        own=own_exclusion,
-        accepted=own_acceptance,
+        judgement.reasons(rules, findings, by_hand.exclusion, by_hand.rating),
+        own=by_hand.exclusion,
+        accepted=by_hand.acceptance,
         without_result=implausible.is_without_result(measures),
     )
     log.info("%s: %s", scan.scan, "; ".join(_words(verdict, findings.flags)))
@@ -112,7 +146,7 @@ def _write_row(
         **dataclasses.asdict(scan),
         **measures,
         "flags": ",".join(findings.flags),
-        "registration": "accepted" if findings.registration_accepted else "not accepted",
+        "registration": _REGISTRATION[findings.registration_accepted],
         "left_out_by": findings.left_out_by,
         "implausible": "; ".join(findings.implausible),
         **verdict.row(),

@@ -148,8 +148,13 @@ def _missing(measures: Measures, consistency: Record) -> Iterator[str]:
         yield f"no CBF is known in {where}"
 
 
-def in_words() -> str:
-    """The causes as part of a sentence, for the methods and the report."""
+def in_words(*, imported: bool = False) -> str:
+    """The causes as part of a sentence, for the methods and the report; of maps that another program made, those of maps."""
+    if imported:
+        return (
+            "its map was physically implausible (grey-matter CBF clearly negative, above the physiological range, exactly zero or "
+            "unknown)"
+        )
     return (
         "its data were physically implausible (a post-labelling delay too short for labelled blood to reach grey matter; "
         "grey-matter CBF clearly negative, above the physiological range, exactly zero or unknown; M0 too dark or differing between "

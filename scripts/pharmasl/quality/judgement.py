@@ -58,7 +58,8 @@ class Findings:
         Repeats that pass and repeats acquired.
     left_out_by : str or None
         Why the others do not pass, as the quality table has it: ``"motion 9, score 1"``.
-    registration_accepted : bool
+    registration_accepted : bool or None
+        None where another program registered the scan.
     registration_reason : str or None
         Why it was not accepted.
     """
@@ -66,7 +67,7 @@ class Findings:
     flags: Sequence[str]
     pairs_used: int
     pairs: int
-    registration_accepted: bool
+    registration_accepted: bool | None
     registration_reason: str | None = None
     implausible: Sequence[str] = ()
     left_out_by: str | None = None
@@ -101,7 +102,7 @@ def reasons(rules: ScanRules, findings: Findings, own: str | None = None, rating
             f"{findings.pairs_used} of {findings.pairs} repeats usable, fewer than {least}"
             + (f": {why}" if why else "")
         )
-    if rules.exclude_failed_registration and not findings.registration_accepted:
+    if rules.exclude_failed_registration and findings.registration_accepted is False:
         reason = findings.registration_reason
         causes.append("registration not accepted" + (f": {reason}" if reason else ""))
     return causes + [flags.describe(flag) for flag in findings.flags if flag.split(":")[0] in rules.exclude]
@@ -161,16 +162,31 @@ def decide(reasons: list[str], *, own: str | None, accepted: str | None, without
     return Verdict([], accepted, reasons)
 
 
-def in_words(rules: ScanRules, *, rated: bool = False) -> str:
-    """The rule of exclusion as a sentence, for the methods and the report; ``rated`` where people rated the scans."""
+def in_words(rules: ScanRules, *, rated: bool = False, imported: bool = False) -> str:
+    """The rule of exclusion as a sentence, for the methods and the report.
+
+    Parameters
+    ----------
+    rules : ScanRules
+    rated : bool
+        Whether people rated the scans.
+    imported : bool
+        Whether another program made the CBF maps, so that neither repeats nor registrations can be judged.
+
+    Returns
+    -------
+    str
+    """
     by_rating = " or rated poor" if rated else ""
-    parts = [f"fewer than {rules.least_pairs} of its repeats were usable (if acquired as one repeat: none)"]
-    if rules.exclude_failed_registration:
+    parts = []
+    if not imported:
+        parts.append(f"fewer than {rules.least_pairs} of its repeats were usable (if acquired as one repeat: none)")
+    if rules.exclude_failed_registration and not imported:
         parts.append("its registration was not accepted")
     if rules.exclude_implausible:
-        parts.append(implausible.in_words())
+        parts.append(implausible.in_words(imported=imported))
     parts += [f"{flags.plain(name)} was outside its acceptance range" for name in rules.exclude]
     return (
-        f"A scan was excluded if it was named in the configuration{by_rating}, or if {', or if '.join(parts)}. The configuration "
-        "may still accept a scan by name, with a reason."
+        f"A scan was excluded if it was named in the configuration{by_rating}{''.join(f', or if {part}' for part in parts)}. The "
+        "configuration may still accept a scan by name, with a reason."
     )

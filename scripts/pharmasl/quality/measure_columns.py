@@ -186,7 +186,7 @@ JUDGEMENT: dict[str, Any] = {
     "implausible": "What in the scan no brain and no scanner makes, with the likely cause, causes separated by semicolons; "
     "n/a where there is nothing",
     "registration": {
-        "Description": "Whether the registration to the anatomy was accepted",
+        "Description": "Whether the registration to the anatomy was accepted; n/a where another program made the CBF map",
         "Levels": {"accepted": "Accepted", "not accepted": "Its transform is not to be trusted"},
     },
     "usable": {

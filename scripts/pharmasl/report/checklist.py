@@ -107,9 +107,11 @@ def gather(
         unusable=tables.read_table(files.quality_exclusions),
         allocation=allocation,
     )
+    sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
     imaging = Imaging(
         scans=tables.read_table(files.scans),
-        sidecars=[tables.read_json(path) for path in files.cbf_sidecars],
+        sidecars=[sidecar for sidecar in sidecars if "Imported" not in sidecar],
+        imported=[sidecar for sidecar in sidecars if "Imported" in sidecar],
         grids=[images.grid(path) for path in files.cbf_maps],
         blocks=blocks,
         versions=versions,

@@ -9,7 +9,7 @@ import numpy as np
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.quality import judgement
-from pharmasl.report import methods_anatomy, methods_perfusion, methods_section, regions_section
+from pharmasl.report import methods_anatomy, methods_imported, methods_perfusion, methods_section, regions_section
 from pharmasl.report.analysis_definitions import Block
 from pharmasl.report.checklist_item import ASL, CONSENSUS, Item, cobidas
 from pharmasl.report.methods_perfusion import Sidecar, agreed
@@ -17,7 +17,7 @@ from pharmasl.report.words import count, listed, short, upper
 from pharmasl.space.images import Grid
 from pharmasl.study import derivative_anatomies
 from pharmasl.study.settings import Settings
-from pharmasl.study.sheets import TEMPLATE_ANATOMY
+from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
 _SHOWN = 4  # values that are listed; more are a range
 _WORDS = {"true": "yes", "false": "no"}
@@ -32,9 +32,11 @@ class Imaging:
     scans : sequence of Row
         Of ``scans.tsv``.
     sidecars : sequence of Mapping
-        ``_cbf.json`` of every scan.
+        ``_cbf.json`` of every scan whose CBF this workflow computed.
     grids : sequence of Grid
-        Of every scan, as it was acquired.
+        Of every such scan, as it was acquired.
+    imported : sequence of Mapping
+        ``_cbf.json`` of every scan of whose CBF another program made the map.
     blocks : Mapping
         Analysis to its inference block.
     versions : Mapping
@@ -44,6 +46,7 @@ class Imaging:
     scans: Sequence[Row]
     sidecars: Sequence[Sidecar]
     grids: Sequence[Grid]
+    imported: Sequence[Sidecar]
     blocks: Mapping[str, Block]
     versions: Mapping[str, str]
 
@@ -154,11 +157,15 @@ def _grid(grids: Sequence[Grid]) -> str:
 def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
     """How CBF was computed, and how images came onto the template."""
     sidecars = content.sidecars
+    taken = " ".join(methods_imported.source(content.imported)) if content.imported else ""
     yield Item(
         "Quantification model and constants",
         f"{ASL}; {CONSENSUS}",
-        " ".join(methods_perfusion.quantification(sidecars)),
+        " ".join(methods_perfusion.quantification(sidecars)) or taken,
+        "model, constants and processing of the program that made the maps" if taken else "",
     )
+    if taken:
+        yield Item("Smoothing", cobidas("preprocessing"), methods_imported.smoothing(content.imported))
     area = cobidas("preprocessing")
     corrected = (
         "Volumes were rigidly realigned." if settings.perfusion.motion.correct else "Volumes were not realigned."
@@ -178,18 +185,20 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
     imported = methods_anatomy.imported_anatomy(settings, content.scans)
     if imported and derivative_anatomies.REGISTRATION not in imported.own:
         registered = f" Anatomy to template: {imported.program}."
-    elif any(row["anatomy"] != TEMPLATE_ANATOMY for row in content.scans):
+    elif any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in content.scans):
         registered = f" Anatomy to template: {methods_anatomy.registered_by(fit)})."
     yield Item(
         "Template and registration",
         area,
         f"{template.space}{' (own template)' * bool(template.t1w)}, {short(template.resolution)} mm.{registered} "
-        f"{methods_perfusion.registered_to(content.scans)}",
+        f"{methods_perfusion.registered_to(content.scans)}".rstrip(),
     )
     yield Item(
         "Quality control and its rule of exclusion",
         area,
-        judgement.in_words(settings.quality, rated=settings.quality.ratings is not None),
+        judgement.in_words(
+            settings.quality, rated=settings.quality.ratings is not None, imported=bool(content.imported)
+        ),
     )
     software = methods_section.software(content.versions)
     yield Item("Software and versions", cobidas("reproducibility"), software or "")

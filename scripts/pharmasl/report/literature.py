@@ -199,6 +199,13 @@ REFERENCES = (
         "10.1177/0271678X16683690",
     ),
     _reference(
+        "Mutsaerts et al. 2020",
+        "Mutsaerts, H. J. M. M. and Petr, J. and Groot, P. and others",
+        "ExploreASL: an image processing pipeline for multi-center ASL perfusion MRI studies",
+        "NeuroImage 219:117031",
+        "10.1016/j.neuroimage.2020.117031",
+    ),
+    _reference(
         "Power et al. 2012",
         "Power, J. D. and Barnes, K. A. and Snyder, A. Z. and Schlaggar, B. L. and Petersen, S. E.",
         "Spurious but systematic correlations in functional connectivity MRI networks arise from subject motion",

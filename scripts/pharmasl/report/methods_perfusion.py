@@ -14,7 +14,7 @@ from pharmasl.report.cbf_equations import Formula
 from pharmasl.report.participants_section import distinct, source_words
 from pharmasl.report.words import count, fixed, listed, short
 from pharmasl.study.settings import Perfusion
-from pharmasl.study.sheets import TEMPLATE_ANATOMY
+from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
 # A sidecar, or a part of one.
 Sidecar = Mapping[str, Any]
@@ -79,7 +79,15 @@ def registered_to(scans: Sequence[Row]) -> str:
     ----------
     scans : sequence of Row
         Of ``scans.tsv``.
+
+    Returns
+    -------
+    str
+        Empty where another program registered them.
     """
+    scans = [row for row in scans if row["anatomy"] != NO_ANATOMY]
+    if not scans:
+        return ""
     without = sum(row["anatomy"] == TEMPLATE_ANATOMY for row in scans)
     own = "registered rigidly to the tissue maps of the participant's T1-weighted image"
     fitted = "registered affinely to the template's tissue maps because the participant had no T1-weighted image"

@@ -9,7 +9,7 @@ from typing import Any
 from pharmasl.endpoints import families
 from pharmasl.files.tables import Row
 from pharmasl.quality import judgement
-from pharmasl.report import methods_anatomy, methods_endpoints, regions_section, trial_section
+from pharmasl.report import methods_anatomy, methods_endpoints, methods_imported, regions_section, trial_section
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
 from pharmasl.report.words import listed, plain, short, upper
@@ -22,7 +22,7 @@ from pharmasl.study.settings import (
     Region,
     Settings,
 )
-from pharmasl.study.sheets import TEMPLATE_ANATOMY
+from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
 
 def quality(rules: QualityRules) -> str:
@@ -34,6 +34,14 @@ def quality(rules: QualityRules) -> str:
         "displacement and DVARS (Power et al. 2012), overlap with the anatomy, coverage of the template's brain and correlation "
         f"with its grey matter. Scans with a measure outside its acceptance range were flagged. {judgement.in_words(rules, rated=rules.ratings is not None)}"
     )
+
+
+def _scans(settings: Settings, sidecars: Sequence[Mapping[str, Any]], scans: Sequence[Row]) -> tuple[str, str]:
+    """The perfusion scans, or another program's maps of them, up to CBF, and how their quality was judged."""
+    if settings.derivatives.cbf is None:
+        return perfusion(settings.perfusion, sidecars, scans), quality(settings.quality)
+    rule = judgement.in_words(settings.quality, rated=settings.quality.ratings is not None, imported=True)
+    return methods_imported.perfusion(sidecars), f"{methods_imported.QUALITY} {rule}"
 
 
 def contrasts(declared: Mapping[str, Contrast]) -> str | None:
@@ -179,11 +187,10 @@ def paragraphs(
     -------
     list of str
     """
-    has_anatomy = any(row["anatomy"] != TEMPLATE_ANATOMY for row in scans)
+    has_anatomy = any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
     text = [
         methods_anatomy.anatomy(settings, scans) if has_anatomy else None,
-        perfusion(settings.perfusion, sidecars, scans),
-        quality(settings.quality),
+        *_scans(settings, sidecars, scans),
         contrasts(settings.contrasts) if blocks else None,
         *groups(blocks),
         regions_section.method(settings) if any(block["status"] == "run" for block in blocks.values()) else None,

@@ -24,6 +24,7 @@ from pharmasl.report import (
     endpoints_section,
     files_section,
     literature,
+    methods_imported,
     methods_perfusion,
     methods_section,
     participants_section,
@@ -181,13 +182,14 @@ def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: R
     )
 
 
-def _quality(files: ReportFiles, settings: Settings, people: Rows) -> QualitySection:
+def _quality(files: ReportFiles, settings: Settings, people: Rows, made_by: str | None) -> QualitySection:
     return quality_section.section(
         tables.read_table(files.quality),
         people,
         figure=files.quality_figure,
         rules=settings.quality,
         arms=settings.arms,
+        made_by=made_by,
     )
 
 
@@ -311,6 +313,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         "sensitivity": sensitivity is not None,
     }
     sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
+    own = [sidecar for sidecar in sidecars if "Imported" not in sidecar]
     blocks = {section.name: section.block for section in analyses}
     methods = methods_section.paragraphs(
         settings,
@@ -331,7 +334,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         sections=_headings(trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]]),
         answers=answers_section.section(files, settings, [section.heading for section in analyses]),
         participants=_participants(files, settings, scans, people),
-        quality=_quality(files, settings, people),
+        quality=_quality(files, settings, people, methods_imported.made_by(sidecars)),
         trial=trial,
         analyses=analyses,
         viewer_space=_viewer_space(files, analyses),
@@ -346,8 +349,8 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         sensitivity=sensitivity,
         methods=methods,
         linked_files=files_section.section(files, settings, [section.heading for section in analyses]),
-        equations=methods_perfusion.equations(sidecars),
-        constants=methods_perfusion.constants(sidecars),
+        equations=methods_perfusion.equations(own),
+        constants=methods_perfusion.constants(own),
         references=literature.cited_in(methods),
         checklist=checklist.gather(files, settings, blocks, versions=provenance.versions, allocation=allocation),
         versions=provenance.versions,

@@ -103,20 +103,20 @@ def page_of(row: Row) -> str:
     return f"scans/{quote(row['scan'])}.html"
 
 
-def attention(rows: Sequence[Row]) -> Table | None:
-    """Scans with flags, excluded or accepted by hand: what it is, and a link to the page of each."""
+def attention(rows: Sequence[Row], linked: bool = True) -> Table | None:
+    """Scans with flags, excluded or accepted by hand: what it is, and, where they have pages, a link to each."""
     shown = [row for row in rows if flags_of(row) or reasons(row)]
     if not shown:
         return None
     cells = [
         [scan_name(row), "; ".join(reasons(row) + [flags.describe(flag) for flag in flags_of(row)])] for row in shown
     ]
-    links = {place: page_of(row) for place, row in enumerate(shown)}
+    links = {place: page_of(row) for place, row in enumerate(shown)} if linked else {}
     return Table("Scans to inspect", ["Scan", "Why"], cells, {0, 1}, links=links)
 
 
-def every(rows: Sequence[Row]) -> Table:
-    """One row per scan, with a link to its page."""
+def every(rows: Sequence[Row], linked: bool = True) -> Table:
+    """One row per scan, with a link to its page where it has one."""
     heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason", "Accepted by hand"]
     cells = [
         [
@@ -130,7 +130,7 @@ def every(rows: Sequence[Row]) -> Table:
         for row in rows
     ]
     marked = {k for k, row in enumerate(rows) if flags_of(row) or reasons(row)}
-    links = {place: page_of(row) for place, row in enumerate(rows)}
+    links = {place: page_of(row) for place, row in enumerate(rows)} if linked else {}
     main = columns_named(heads, ["Scan", *(METRICS[name]["LongName"] for name in _GLANCE), "Flags", "Usable"])
     return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked, links=links, main=main)
 
@@ -167,6 +167,8 @@ class QualitySection:
     summary, global_cbf, every : Table
     figure : str or None
         All measures; None of a study of a scan or two.
+    has_pages : bool
+        Whether the scans have pages.
     """
 
     verdict: str
@@ -176,6 +178,7 @@ class QualitySection:
     global_cbf: Table
     every: Table
     figure: str | None
+    has_pages: bool
 
 
 def section(
@@ -185,6 +188,7 @@ def section(
     figure: FilePath,
     rules: QualityRules,
     arms: Arms | None,
+    made_by: str | None = None,
 ) -> QualitySection:
     """The section of image quality.
 
@@ -195,28 +199,33 @@ def section(
     figure : path-like
     rules : QualityRules
     arms : Arms or None
+    made_by : str or None
+        The program that made the CBF maps where it was another one: the scans then have no pages.
 
     Returns
     -------
     QualitySection
     """
-    bands = flags.resolve(rules.bands)
+    bands, linked = flags.resolve(rules.bands), made_by is None
     return QualitySection(
         verdict=verdict(rows),
-        sentences=sentences(rows, rules),
-        attention=attention(rows),
+        sentences=sentences(rows, rules, made_by),
+        attention=attention(rows, linked),
         summary=summary(rows, bands),
         global_cbf=global_cbf(rows, people, arms),
-        every=every(rows),
+        every=every(rows, linked),
         figure=pictures.fragment(figure) if len(rows) > FEW else None,
+        has_pages=linked,
     )
 
 
-def sentences(rows: Sequence[Row], rules: QualityRules) -> list[str]:
+def sentences(rows: Sequence[Row], rules: QualityRules, made_by: str | None = None) -> list[str]:
     """How many scans were excluded and by which rule, how many are flagged or were accepted by hand, and their mean CBF."""
     flagged = sum(bool(flags_of(row)) for row in rows)
-    text = [
-        f"{upper(verdict(rows))} {judgement.in_words(rules, rated=rules.ratings is not None)}",
+    rule = judgement.in_words(rules, rated=rules.ratings is not None, imported=made_by is not None)
+    text = [f"The CBF maps were made by {made_by}, and their quality is judged by the maps alone."] if made_by else []
+    text += [
+        f"{upper(verdict(rows))} {rule}",
         f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Unless that rule says otherwise, a flag excludes nothing; it asks for visual inspection."
         if flagged
         else "No scan lies outside a band.",

@@ -7,6 +7,7 @@ from typing import Any
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.statistics import formulas
 from pharmasl.study import (
+    derivative_checks,
     named_constants,
     own_template,
     pilot,
@@ -64,6 +65,7 @@ def whole(config: Mapping[str, Any]) -> dict[str, Any]:
         *references.check(study),
         *primary.check(study),
         *own_template.names(study.template, named),
+        *derivative_checks.check(study),
     ]
     if not errors:
         errors = [*_verdicts(study), *shared_data.check(study)]

@@ -15,6 +15,7 @@ from pharmasl.study import (
     copies,
     derivative_anatomies,
     headers,
+    imported_cbf,
     inventory,
     own_template,
     pilot,
@@ -74,7 +75,8 @@ def collect(config: Mapping[str, Any]) -> Reading:
     whole = configuration.whole(config)
     config = pilot.without_trial(whole) if pilot.is_pilot(whole) else whole
     study_settings = settings.read(config)
-    listed = bids.read_dataset(study_settings.bids_dir)
+    maps = imported_cbf.listing(study_settings)
+    listed = maps.dataset if maps else bids.read_dataset(study_settings.bids_dir)
     errors = [
         *conditions.unmatched(study_settings.conditions, listed.images("asl")),
         *_unknown_sessions(listed, study_settings.sessions),
@@ -89,9 +91,14 @@ def collect(config: Mapping[str, Any]) -> Reading:
     trial_errors = list(problems.trial_errors)
     runs, unused = _runs(dataset, study_settings, participants, errors)
     exclusions += unused
-    scans = _in_order(_scans(dataset, runs, config["perfusion"], participants, errors), study_settings.sessions)
+    if maps:
+        errors += imported_cbf.missing(maps, runs, participants, exclusions)
+        own = imported_cbf.scans(maps, runs, errors)
+    else:
+        own = _scans(dataset, runs, config["perfusion"], participants, errors)
+    scans = _in_order(own, study_settings.sessions)
     # Of runs with errors too: what their anatomies lack is reported at the same time.
-    visits = {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
+    visits = set() if maps else {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
     imported, t1w, places = _anatomies(dataset, study_settings, subjects, visits, errors)
     errors += _repetitions([*scans, *t1w])
     scanned = {scan.subject for scan in scans.values()}

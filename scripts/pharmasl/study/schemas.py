@@ -52,6 +52,11 @@ def properties(name: str) -> dict[str, Any]:
     return _validator(name, False).schema["properties"]
 
 
+def choices(name: str, definition: str) -> list[str]:
+    """The values of a schema's definition that lists them."""
+    return list(_schema(name)["$defs"][definition]["enum"])
+
+
 def check(
     content: Mapping[str, Any], name: str, file: FilePath, prefix: str = "", fill: bool = False
 ) -> list[InputError]:

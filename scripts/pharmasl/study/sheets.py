@@ -37,12 +37,14 @@ ACQUISITION = {
 }
 # In the column anatomy.
 TEMPLATE_ANATOMY = "no T1w: the template"
+NO_ANATOMY = "none: the map is on the template"
 _SCANS = {
     "participant_id": "Participant",
     "session_id": "Session",
     "condition": "State, as the configuration names it",
     "scan": "Stem of the outputs",
-    "asl": "Raw ASL image, below the dataset",
+    "asl": "Raw ASL image, below the dataset; n/a where another program made the CBF map",
+    "imported_cbf": "CBF map of another program in its place, from the dataset",
     "m0": "Raw separate M0 image, below the dataset",
     "t1w": "Raw T1-weighted images that the scan's anatomy is made of, below the dataset, separated by blanks; of an "
     "anatomy that another program made, its T1-weighted image below its folder",

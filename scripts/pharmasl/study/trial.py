@@ -10,11 +10,39 @@ from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings, sheets
 from pharmasl.study.derivative_anatomies import ImportedAnatomies
+from pharmasl.study.derivatives import Program
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Analysis, Arms, Sessions, Settings
 
 # Subject and session (None in a dataset without sessions).
 Visit = tuple[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedMap:
+    """What is known of a CBF map that another program made, beside its path.
+
+    Attributes
+    ----------
+    program : pharmasl.study.derivatives.Program
+    space : str
+        The template on whose coordinates it lies.
+    units : str
+        As the program writes them.
+    factor : float
+        Takes the map's values to mL/100 g/min.
+    mask : str or None
+        The brain mask on the map's grid.
+    measures : Mapping of str to float
+        Measures of quality, by the names that they have here, that the program has of the scan.
+    """
+
+    program: Program
+    space: str
+    units: str
+    factor: float
+    mask: str | None
+    measures: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -32,10 +60,12 @@ class Scan:
     stem : str
         Of every output, below the results.
     asl : str
-        The raw image.
+        The raw image, or the CBF map of another program in its place.
     m0 : str or None
         The separate M0 image.
     acquisition : pharmasl.study.scan_acquisition.Acquisition
+    imported : ImportedMap or None
+        Of a CBF map of another program.
     """
 
     subject: str
@@ -45,6 +75,7 @@ class Scan:
     asl: str
     m0: str | None
     acquisition: Acquisition
+    imported: ImportedMap | None = None
 
     @property
     def visit(self) -> Visit:
@@ -76,7 +107,7 @@ class Study:
         Stem of an anatomy to the raw T1-weighted images (tuple of str) it is made of; empty where the template is
         assumed because there is none.
     anatomies : dict
-        (subject, session) of each visit to the stem of the anatomy that its scans use.
+        (subject, session) of each visit to the stem of the anatomy that its scans use; none of maps on the template.
     exclusions : list of dict
         ``participant_id``, ``session_id``, ``condition``, ``analysis``, ``reason`` of all that is left out.
     table : dict
@@ -140,9 +171,15 @@ class Study:
         """The stem of the anatomy that the scans of a visit (subject, session) use."""
         return self.anatomies[visit]
 
+    def raw_t1w(self, visit: Visit) -> tuple[str, ...]:
+        """The raw T1-weighted images that the anatomy of a visit's scans is made of; none where there is no anatomy."""
+        return self.t1w[self.anatomies[visit]] if visit in self.anatomies else ()
+
     def anatomy_origin(self, visit: Visit) -> str:
         """Whose anatomy that is, in words."""
         subject, session = visit
+        if visit not in self.anatomies:
+            return sheets.NO_ANATOMY
         stem = self.anatomies[visit]
         if not self.t1w[stem]:
             return sheets.TEMPLATE_ANATOMY

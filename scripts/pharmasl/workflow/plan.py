@@ -15,7 +15,7 @@ from pharmasl.endpoints import scores as craving_scores
 from pharmasl.errors import FilePath, InputError, InputErrors, nearest_path, wrapped
 from pharmasl.files import bids
 from pharmasl.group import design, effects, formula_models
-from pharmasl.quality import judgement
+from pharmasl.quality import imported_measures, judgement
 from pharmasl.regions import region_checks
 from pharmasl.statistics import covariates as covariates_coding
 from pharmasl.study import arms as study_arms
@@ -52,7 +52,8 @@ def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
     if repeated := list(written.repeated_keys(files)):
         raise InputErrors(repeated)
     result = reading.collect(config)
-    errors = [*result.errors, *quality_problems(result.study.settings.quality)]
+    rules = result.study.settings.quality
+    errors = [*result.errors, *quality_problems(rules), *imported_measures.unknown(rules, result.study.scans.values())]
     if errors:
         raise InputErrors([*errors, *trial_problems(result)])
     return result

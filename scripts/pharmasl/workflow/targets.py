@@ -22,7 +22,7 @@ from pharmasl.study import (
     shared_data,
     sheet_content,
 )
-from pharmasl.study.trial import Scan, Study
+from pharmasl.study.trial import ImportedMap, Scan, Study
 from pharmasl.workflow import endpoint_plans, model_rows
 from pharmasl.workflow.paths import Paths
 
@@ -183,7 +183,43 @@ class Targets:
 
     def scans(self, *, several_delays: bool) -> list[str]:
         """The stems of the scans with several delays (or labelling durations), or of those with one."""
-        return [stem for stem, scan in self.study.scans.items() if scan.acquisition.several_delays == several_delays]
+        return [stem for stem in self.own_scans() if self._scans[stem].acquisition.several_delays == several_delays]
+
+    def own_scans(self) -> list[str]:
+        """The stems of the scans whose CBF this workflow computes."""
+        return [stem for stem, scan in self.study.scans.items() if scan.imported is None]
+
+    def imported_scans(self) -> list[str]:
+        """The stems of the scans of whose CBF another program made the map."""
+        return [stem for stem, scan in self.study.scans.items() if scan.imported is not None]
+
+    def _imported(self, scan: str) -> ImportedMap:
+        imported = self._scans[scan].imported
+        if imported is None:
+            raise ValueError(f"{scan} has no map of another program")
+        return imported
+
+    def imported_mask(self, scan: str) -> list[str]:
+        """The brain mask of an imported CBF map: one path, or none."""
+        mask = self._imported(scan).mask
+        return [mask] if mask else []
+
+    def imported_measures(self, scan: str) -> dict[str, float]:
+        """The measures of quality that the other program has of a scan."""
+        return dict(self._imported(scan).measures)
+
+    def imported_source(self, scan: str) -> dict[str, Any]:
+        """Where an imported CBF map comes from, and in which unit."""
+        imported, run = self._imported(scan), self._scans[scan]
+        return {
+            "name": imported.program.name,
+            "version": imported.program.version,
+            "space": imported.space,
+            "units": imported.units,
+            "units_source": run.acquisition.sources["units"],
+            "factor": imported.factor,
+            "place": bids.place(run.asl, self.settings.bids_dir),
+        }
 
     def quantification(self) -> dict[str, Any]:
         """The settings of the quantification, without those that have done their work when it begins."""
@@ -233,8 +269,8 @@ class Targets:
         return [pattern.replace("{scan}", stem) for pattern in patterns if self._scans[stem].acquisition.several_delays]
 
     def scan_pages(self) -> list[str]:
-        """The pages of all scans, in order."""
-        return [self.paths.scan_page(scan.name) for scan in self.study.scans.values()]
+        """The pages of all scans, in order; an imported map has none: its raw volumes and anatomy are not at hand."""
+        return [self.paths.scan_page(self._scans[stem].name) for stem in self.own_scans()]
 
     # Visits and their contrasts
 

@@ -65,12 +65,13 @@ RECORD = [
 ]
 
 
-def answers(own, rows, *, sidecars=None, flow=FLOW, allocation=RECORD, blocks=None):
+def answers(own, rows, *, sidecars=None, imported=(), flow=FLOW, allocation=RECORD, blocks=None):
     sizes = [Grid((64, 64, 20), np.diag([3.0, -3.0, 5.0, 1.0]))] * len(rows)
     imaging = Imaging(
         scans=rows,
-        sidecars=sidecars or [sidecar()] * len(rows),
+        sidecars=[sidecar()] * len(rows) if sidecars is None else sidecars,
         grids=sizes,
+        imported=imported,
         blocks=blocks or {},
         versions={"numpy": "2.4.0"},
     )

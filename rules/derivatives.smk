@@ -1,0 +1,79 @@
+"""Derivatives: what other programs made, in place of the workflow's own stages.
+
+Needs the files that the configuration names (derivatives) and the template.
+Gives, of CBF maps, what the contrasts read: the map on the template, smoothed and unsmoothed, what it covers, and its quality.
+"""
+
+
+rule import_cbf:
+    input:
+        cbf=raw(per("scan", TARGETS.asl)),
+        mask=raw(per("scan", TARGETS.imported_mask)),
+        template_mask=rules.template.output.mask,
+        template_gm=rules.template.output.gm,
+    output:
+        sidecar=rules.quantify_perfusion.output.sidecar,
+        template_cbf=rules.quantify_perfusion.output.template_cbf,
+        smooth=rules.quantify_perfusion.output.smooth,
+        coverage=rules.quantify_perfusion.output.coverage,
+        error=rules.quantify_perfusion.output.error,
+    log:
+        log_of("import_cbf", "{scan}"),
+    benchmark:
+        benchmark_of("import_cbf", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.imported_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        source=per("scan", TARGETS.imported_source),
+        cbf=content_of(per("scan", TARGETS.asl)),
+        mask=content_of(per("scan", TARGETS.imported_mask)),
+        fwhm=SETTINGS.perfusion.smoothing_fwhm,
+        code=code("import_cbf"),
+    message:
+        "Bringing another program's CBF map onto the template: {wildcards.scan}"
+    script:
+        "../scripts/import_cbf.py"
+
+
+rule imported_quality:
+    input:
+        cbf=rules.import_cbf.output.template_cbf,
+        coverage=rules.import_cbf.output.coverage,
+        sidecar=rules.import_cbf.output.sidecar,
+        mask=rules.template.output.mask,
+        gm=rules.template.output.gm,
+        wm=rules.template.output.wm,
+        csf=rules.template.output.csf,
+    output:
+        table=rules.scan_quality.output.table,
+        sidecar=rules.scan_quality.output.sidecar,
+    log:
+        log_of("imported_quality", "{scan}"),
+    benchmark:
+        benchmark_of("imported_quality", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.imported_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        scan=per("scan", TARGETS.label),
+        measures=per("scan", TARGETS.imported_measures),
+        rules=plain(SETTINGS.quality.scan_rules),
+        own_exclusion=per("scan", TARGETS.exclusion_reason),
+        own_rating=per("scan", TARGETS.rating_reason),
+        own_acceptance=per("scan", TARGETS.acceptance_reason),
+        code=code("imported_quality"),
+    message:
+        "Assessing another program's CBF map: {wildcards.scan}"
+    script:
+        "../scripts/imported_quality.py"
