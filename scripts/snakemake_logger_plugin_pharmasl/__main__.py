@@ -22,6 +22,9 @@ def main() -> int:
     try:
         import snakemake.cli
 
+        from snakemake_logger_plugin_pharmasl import forked_scripts
+
+        forked_scripts.install()
         # Where its defaults come from is in docs and README; a profile of the user's own is still named.
         snakemake.cli.print = _print  # type: ignore[attr-defined]
         snakemake.cli.main()
