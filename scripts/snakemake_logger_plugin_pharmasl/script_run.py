@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Mapping
 
 # As Snakemake sets them for a job of one thread; a linear algebra library with threads of its own must not be forked.
-ONE_THREAD = {
-    f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
-} | {"VECLIB_MAXIMUM_THREADS": "1"}
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")} | {
+    "VECLIB_MAXIMUM_THREADS": "1"
+}
 
 
 def run_script(path: str, folder: str, environment: Mapping[str, str]) -> None:
