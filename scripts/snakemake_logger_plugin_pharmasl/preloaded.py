@@ -11,9 +11,6 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.environ.update(ONE_THREAD)
 
 import numba  # noqa: E402
-import snakemake.iocontainers  # noqa: E402
-import snakemake.logging  # noqa: E402, F401
-
 import pharmasl.anatomy.normalisation  # noqa: E402
 import pharmasl.anatomy.preparation  # noqa: E402
 import pharmasl.anatomy.segmentation  # noqa: E402
@@ -24,6 +21,8 @@ import pharmasl.quality.assessment  # noqa: E402
 import pharmasl.report.scans.scan_page  # noqa: E402
 import pharmasl.sensitivity.alternative_maps  # noqa: E402
 import pharmasl.workflow.job  # noqa: E402, F401
+import snakemake.iocontainers  # noqa: E402
+import snakemake.logging  # noqa: E402, F401
 
 # Compiling anything sets up the compiler, which the first kernel of every job would otherwise do.
 numba.njit("int64(int64)")(lambda number: number)
