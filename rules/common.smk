@@ -77,6 +77,7 @@ SETTINGS = STUDY.settings
 OUTPUT = SETTINGS.output_dir.rstrip("/")
 SPACE = SETTINGS.template.space
 RESOLUTION = str(SETTINGS.template.resolution)
+IMPORTED = SETTINGS.derivatives.contrasts
 PATHS = paths.Paths(OUTPUT, SPACE)
 TARGETS = targets.Targets(STUDY, PATHS)
 # The sections that many rules' params hold; None where the study does not have them.

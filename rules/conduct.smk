@@ -11,7 +11,7 @@ rule participant_flow:
         participants=rules.study_tables.output.participants,
         scans=rules.study_tables.output.scans,
         exclusions=rules.study_tables.output.exclusions,
-        quality_exclusions=rules.study_quality.output.exclusions,
+        quality_exclusions=[] if IMPORTED else [rules.study_quality.output.exclusions],
         designs=TARGETS.analysis_files(rules.group_statistics.output.design),
         inferences=TARGETS.analysis_files(rules.group_statistics.output.inference),
         craving_scores=[rules.craving_scores.output.table] if SETTINGS.craving else [],

@@ -4,8 +4,35 @@ Needs the smoothed template-space CBF of each state of the contrast, and whether
 Gives the contrast in mL/100 g/min (missing where any state is not covered, and everywhere if a state has no usable scan)
 and its within-session standard error. For a contrast of relative CBF, each scan is scaled by its own mean first. Also the
 mean CBF of every scan and contrast over the brain and over grey matter, and the maps that models take as terms beside CBF:
-grey matter and arterial transit time.
+grey matter and arterial transit time. Ready-made contrast maps of another program take the place of all that comes before.
 """
+
+
+rule import_contrast:
+    input:
+        image=raw(per("visit contrast", TARGETS.imported_map)),
+        template_mask=rules.template.output.mask,
+    output:
+        effect=visit("statmap", space=SPACE, contrast="{contrast}", stat="effect"),
+        sidecar=visit("statmap", ".json", space=SPACE, contrast="{contrast}", stat="effect"),
+    log:
+        log_of("import_contrast", "{visit}_contrast-{contrast}"),
+    wildcard_constraints:
+        visit=TARGETS.visits_of(imported=True),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        image=content_of(per("visit contrast", TARGETS.imported_map)),
+        record=per("visit contrast", TARGETS.import_record),
+        code=code("import_contrast"),
+    message:
+        "Taking over contrast {wildcards.contrast}: {wildcards.visit}"
+    script:
+        "../scripts/import_contrast.py"
 
 
 rule session_contrast:
@@ -21,6 +48,8 @@ rule session_contrast:
         error=visit("statmap", space=SPACE, contrast="{contrast}", stat="standarderror"),
     log:
         log_of("session_contrast", "{visit}_contrast-{contrast}"),
+    wildcard_constraints:
+        visit=TARGETS.visits_of(imported=False),
     conda:
         "../envs/imaging.yaml"
     threads: 1

@@ -318,7 +318,7 @@ def test_one_sample_without_arms_or_sessions_is_the_mean_of_all(trial, tmp_path)
     assert summary["single_visit"] is True
     assert (summary["model"]["n"], summary["model"]["df"], summary["model"]["n_by_arm"]) == (14, 13, {})
     assert summary["model"]["design"] == (
-        "One-sample test: mean single session over all participants, against zero, signs flipped"
+        "One-sample test: mean of one session over all participants, against zero, signs flipped"
     )
     assert summary["permutation"]["method"].startswith("the signs of participants' values flipped")
     tabulate(output, tmp_path)

@@ -70,7 +70,9 @@ def test_one_sample_needs_neither_arms_nor_sessions(one_sample):
     assert plan.trial_problems(reading) == []
     targets = complete_settings.targets(reading.study)
     maps = targets.session_maps("baseline", "mean")
-    assert maps[0] == "results/sub-01/contrasts/sub-01_space-MNI152NLin2009aSym_contrast-rest_cbf.nii.gz"
+    assert (
+        maps[0] == "results/sub-01/contrasts/sub-01_space-MNI152NLin2009aSym_contrast-rest_stat-effect_statmap.nii.gz"
+    )
     assert len(maps) == 8
     assert targets.session_maps("followup", "ageing") == []
     assert targets.analysis_sessions("mean") == {"baseline": ""}

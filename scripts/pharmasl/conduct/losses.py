@@ -49,8 +49,8 @@ class FlowFiles:
     ----------
     randomised, participants, scans, exclusions : path-like
         Tables of the study.
-    quality_exclusions : path-like
-        Scans excluded for their quality.
+    quality_exclusions : path-like or None
+        Scans excluded for their quality; None of ready-made contrast maps.
     designs, inferences : sequence of path-like
         ``_design.tsv`` and ``_inference.json`` of each analysis.
     craving_scores, craving_model : path-like or None
@@ -60,7 +60,7 @@ class FlowFiles:
     participants: FilePath
     scans: FilePath
     exclusions: FilePath
-    quality_exclusions: FilePath
+    quality_exclusions: FilePath | None
     designs: Sequence[FilePath]
     inferences: Sequence[FilePath]
     craving_scores: FilePath | None
@@ -150,7 +150,7 @@ class TrialRecords:
         for row in tables.read_table(files.scans):
             states = self._runs.setdefault((row["participant_id"], session_label(row["session_id"])), {})
             states.setdefault(row["condition"], []).append(_scan_name(row["scan"]))
-        excluded = tables.read_table(files.quality_exclusions)
+        excluded = tables.read_table(files.quality_exclusions) if files.quality_exclusions else []
         self._excluded = {_scan_name(row["scan"]): exclusion_kind(row["reason"]) for row in excluded}
         self._never_scanned: dict[str, str] = {
             row["participant_id"]: row["reason"]

@@ -161,7 +161,7 @@ def block(
         **({} if question.quantity.is_cbf else {"quantity": dataclasses.asdict(question.quantity)}),
         **({"single_visit": True} if question.is_single_visit else {}),
         "effect": effect(kind, analysis.arm),
-        "method": ESTIMATORS[analysis.method],
+        "method": "ordinary least squares" if question.is_single_visit else ESTIMATORS[analysis.method],
         "seed": None if analysis.seed is None else settings.plain(analysis.seed),
         "within": analysis.within,
         "arm": analysis.arm,

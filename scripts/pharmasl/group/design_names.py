@@ -46,7 +46,8 @@ def name_of(model: Model) -> str:
     if tested <= {"intercept"}:
         who = f"within one arm, {model.arm}" if model.arm else "over all participants"
         against = "zero, signs flipped" if model.exchange == FLIP else "zero"
-        return f"One-sample test: mean {_WORDS.get(model.outcome, model.outcome)} {who}, against {against}"
+        what = "of one session" if model.outcome == BASELINE else _WORDS.get(model.outcome, model.outcome)
+        return f"One-sample test: mean {what} {who}, against {against}"
     if ARM not in tested and not _compares_arms(model, tested):
         return f"Regression of the {_WORDS.get(model.outcome, model.outcome)} on {' and '.join(_plain(tested))}{_adjusted(model)}"
     # Of a marginal mean the columns of products have weights too.

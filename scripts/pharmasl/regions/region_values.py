@@ -48,7 +48,7 @@ class VisitContrast:
     arm : str or None
     contrast : str
     unit : str or None
-        Of its values, where it is of relative CBF.
+        Of its values, where they are none of absolute CBF.
     """
 
     participant_id: str
@@ -64,7 +64,7 @@ class VisitContrast:
 
 
 def with_units(column: Mapping[str, Any], contrasts: Iterable[VisitContrast]) -> dict[str, Any]:
-    """A column of values with the unit of each contrast of relative CBF, which differs from the column's.
+    """A column of values with the unit of each contrast that differs from the column's: of relative CBF, or no CBF.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def with_units(column: Mapping[str, Any], contrasts: Iterable[VisitContrast]) ->
     contrasts : iterable of VisitContrast
     """
     units = {contrast.contrast: contrast.unit for contrast in contrasts if contrast.unit is not None}
-    return {**column, **({"UnitsOfRelativeCBF": units} if units else {})}
+    return {**column, **({"UnitsByContrast": units} if units else {})}
 
 
 class RegionValue(NamedTuple):

@@ -13,7 +13,7 @@ from pharmasl.conduct.flow import FlowRow, read_flow
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.report import checklist_imaging, methods_endpoints, trial_section
+from pharmasl.report import checklist_imaging, imported_section, methods_endpoints, trial_section
 from pharmasl.report.analysis_definitions import Block
 from pharmasl.report.checklist_imaging import Imaging
 from pharmasl.report.checklist_item import UNKNOWN, Item, cobidas, consort
@@ -66,8 +66,11 @@ def items(settings: Settings, conduct: Conduct, imaging: Imaging) -> list[Item]:
     return [
         *_governance(settings),
         *(_design(settings) if settings.arms else ()),
-        *checklist_imaging.acquisition(imaging),
-        *checklist_imaging.processing(settings, imaging),
+        *(
+            checklist_imaging.of_contrast_maps(imaging)
+            if imaging.contrast_maps
+            else checklist_imaging.of_scans(settings, imaging)
+        ),
         *_questions(settings, imaging.blocks),
         *checklist_imaging.statistics(settings, imaging),
         *(_blinding(settings, conduct) if settings.arms else ()),
@@ -104,7 +107,7 @@ def gather(
     conduct = Conduct(
         flow=read_flow(files.participant_flow) if files.participant_flow else [],
         exclusions=tables.read_table(files.exclusions),
-        unusable=tables.read_table(files.quality_exclusions),
+        unusable=tables.read_table(files.quality_exclusions) if files.quality_exclusions else [],
         allocation=allocation,
     )
     sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
@@ -115,6 +118,7 @@ def gather(
         grids=[images.grid(path) for path in files.cbf_maps],
         blocks=blocks,
         versions=versions,
+        contrast_maps=imported_section.method(files.imported_sidecars),
     )
     return items(settings, conduct, imaging)
 
@@ -216,11 +220,13 @@ def _blinding(settings: Settings, conduct: Conduct) -> Iterator[Item]:
 def _participants(conduct: Conduct, imaging: Imaging) -> Iterator[Item]:
     """How many there were, and how many were lost."""
     people = len({row["participant_id"] for row in imaging.scans})
-    scans = f"{count(len(imaging.scans), 'scan')} of {count(people, 'participant')} quantified"
+    what, done = ("contrast map", "taken over") if imaging.contrast_maps else ("scan", "quantified")
+    scans = f"{count(len(imaging.scans), what)} of {count(people, 'participant')} {done}"
     unusable = f"{count(len(conduct.unusable), 'scan')} excluded for quality"
     before = [row for row in conduct.exclusions if not row.get("analysis")]
     left = f"{count(len(before), 'exclusion')} before quantification"
-    yield Item("Scans and exclusions", cobidas("results"), f"{scans}; {unusable}; {left}.")
+    parts = [scans, left.removesuffix(" before quantification")] if imaging.contrast_maps else [scans, unusable, left]
+    yield Item("Scans and exclusions", cobidas("results"), f"{'; '.join(parts)}.")
     if conduct.flow:
         yield Item("Numbers randomised, scanned and analysed, by arm", consort("22a"), " ".join(_kept(conduct.flow)))
         yield Item("Losses and exclusions after randomisation, by arm", consort("22b"), _losses(conduct.flow))

@@ -41,6 +41,8 @@ class Imaging:
         Analysis to its inference block.
     versions : Mapping
         Of the packages that compute.
+    contrast_maps : str
+        Where ready-made contrast maps come from, and what was done to them; empty in a study of scans.
     """
 
     scans: Sequence[Row]
@@ -49,6 +51,7 @@ class Imaging:
     imported: Sequence[Sidecar]
     blocks: Mapping[str, Block]
     versions: Mapping[str, str]
+    contrast_maps: str = ""
 
 
 def tallied(values: Iterable[str | None], unit: str = "") -> str:
@@ -104,6 +107,23 @@ def _labelled(parts: Iterable[tuple[str, str]]) -> str:
 
 def _sentence(text: str) -> str:
     return f"{upper(text)}." if text else ""
+
+
+def of_contrast_maps(content: Imaging) -> Iterator[Item]:
+    """Where ready-made contrast maps come from: how they were acquired and processed, their authors know."""
+    yield Item("Acquisition of the images", cobidas("acquisition"))
+    yield Item(
+        "Preprocessing and first-level models",
+        cobidas("preprocessing"),
+        content.contrast_maps,
+        "what that program did, with its settings",
+    )
+
+
+def of_scans(settings: Settings, content: Imaging) -> Iterator[Item]:
+    """How perfusion scans were acquired and processed."""
+    yield from acquisition(content)
+    yield from processing(settings, content)
 
 
 def acquisition(content: Imaging) -> Iterator[Item]:

@@ -70,7 +70,7 @@ def weighted(weights: Mapping[str, float]) -> str:
 READINGS = {"mean": "mean CBF", "median": "median CBF", "gm_weighted": "mean CBF weighted by grey matter"}
 
 
-def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str) -> str:
+def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str, measure: str = "CBF") -> str:
     """What was read in regions and, where one is read in native space, in which space each: the start of a sentence.
 
     Parameters
@@ -80,11 +80,14 @@ def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str)
     names : sequence of str
         Those that were read.
     contrast : str
+    measure : str
+        What was read.
 
     Returns
     -------
     str
     """
+    words = {statistic: text.replace("CBF", measure) for statistic, text in READINGS.items()}
     readings: dict[tuple[str, str], list[str]] = {}
     for name in names:
         readings.setdefault((regions[name].statistic, regions[name].space), []).append(plain(name))
@@ -92,7 +95,7 @@ def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str)
     if all(space == "template" for _, space in readings):
         where["template"] = ""
     parts = [
-        f"{READINGS[statistic] if number else upper(READINGS[statistic])} ({contrast}) of {listed(among)}{where[space]}"
+        f"{words[statistic] if number else upper(words[statistic])} ({contrast}) of {listed(among)}{where[space]}"
         for number, ((statistic, space), among) in enumerate(readings.items())
     ]
     return listed(parts)
@@ -123,10 +126,10 @@ def craving(settings: Craving, arms: Arms) -> str:
     )
 
 
-def relations(settings: Craving, arms: Arms, regions: Mapping[str, Region]) -> str:
+def relations(settings: Craving, arms: Arms, regions: Mapping[str, Region], measure: str = "CBF") -> str:
     """How craving was related to regional perfusion."""
     text = (
-        f"{regional(regions, settings.rois, settings.contrast or '')} was correlated with cue-elicited "
+        f"{regional(regions, settings.rois, settings.contrast or '', measure)} was correlated with cue-elicited "
         "craving (Pearson, Spearman and percentage-bend correlations), over both arms with adjustment for arm and within each "
         "arm. P values are from permutation within arms; confidence intervals of Pearson correlations are from Fisher's z (over "
         "both arms with a variance for each), those of the others from the BCa bootstrap. "
@@ -136,7 +139,7 @@ def relations(settings: Craving, arms: Arms, regions: Mapping[str, Region]) -> s
     )
     if any(regions[name].analysis and regions[name].space != "native" for name in settings.rois):
         text += (
-            " Regions defined by a cluster of these data were also evaluated by leave-one-out: for each participant, CBF was read "
+            " Regions defined by a cluster of these data were also evaluated by leave-one-out: for each participant, it was read "
             "from the cluster obtained without that participant."
         )
     return text
@@ -163,6 +166,7 @@ def paragraphs(
     has_craving: bool,
     has_relations: bool,
     sensitivity: str | None = None,
+    imported: str = "",
     versions: Mapping[str, str],
 ) -> list[str]:
     """The whole text.
@@ -180,6 +184,8 @@ def paragraphs(
         Whether craving was analysed, and related to regional perfusion.
     sensitivity : str, optional
         The paragraph of the sensitivity analysis.
+    imported : str
+        Where ready-made contrast maps come from, which then stand in the place of scans; empty otherwise.
     versions : Mapping
         Of the packages that compute.
 
@@ -187,18 +193,22 @@ def paragraphs(
     -------
     list of str
     """
-    has_anatomy = any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
-    text = [
-        methods_anatomy.anatomy(settings, scans) if has_anatomy else None,
-        *_scans(settings, sidecars, scans),
-        contrasts(settings.contrasts) if blocks else None,
+    text: list[str | None] = [imported]
+    if not imported:
+        has_anatomy = any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
+        text = [
+            methods_anatomy.anatomy(settings, scans) if has_anatomy else None,
+            *_scans(settings, sidecars, scans),
+            contrasts(settings.contrasts) if blocks else None,
+        ]
+    text += [
         *groups(blocks),
         regions_section.method(settings) if any(block["status"] == "run" for block in blocks.values()) else None,
     ]
     if has_craving and settings.craving and settings.arms:
         parts = [craving(settings.craving, settings.arms)]
         if has_relations:
-            parts.append(relations(settings.craving, settings.arms, settings.rois))
+            parts.append(relations(settings.craving, settings.arms, settings.rois, settings.quantity.measure))
         if settings.craving.mediation:
             parts.append(MEDIATION)
         text.append(" ".join(parts))

@@ -23,6 +23,7 @@ from pharmasl.report import (
     craving_section,
     endpoints_section,
     files_section,
+    imported_section,
     literature,
     methods_imported,
     methods_perfusion,
@@ -122,7 +123,7 @@ class Page:
     sections: Mapping[str, tuple[int, str]]
     answers: AnswersSection
     participants: ParticipantsSection
-    quality: QualitySection
+    quality: QualitySection | None
     trial: TrialSection
     analyses: list[AnalysisSection]
     viewer_space: Markup
@@ -153,7 +154,7 @@ def _baseline(files: ReportFiles, settings: Settings, scans: Rows, people: Rows)
     endpoints = zip(settings.endpoints.values(), files.endpoint_models, strict=True)
     own = BaselineTables(
         participants=[row for row in people if row["participant_id"] in scanned],
-        quality=tables.read_table(files.quality),
+        quality=tables.read_table(files.quality) if files.quality else [],
         craving=tables.read_table(files.craving_scores) if files.craving_scores else [],
         endpoints={
             f"{upper(plain(endpoint.name))} ({endpoint.unit})": tables.read_table(model)
@@ -174,15 +175,21 @@ def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: R
         scans=scans,
         participants=people,
         exclusions=tables.read_table(files.exclusions),
-        unusable=tables.read_table(files.quality_exclusions),
+        unusable=tables.read_table(files.quality_exclusions) if files.quality_exclusions else [],
         flow=flow.read_flow(files.participant_flow) if files.participant_flow else [],
     )
     return participants_section.section(
-        own, files.flow_figure, arms=settings.arms, baseline=_baseline(files, settings, scans, people)
+        own,
+        files.flow_figure,
+        arms=settings.arms,
+        baseline=_baseline(files, settings, scans, people),
+        imported=imported_section.sentences(scans, files.imported_sidecars),
     )
 
 
-def _quality(files: ReportFiles, settings: Settings, people: Rows, made_by: str | None) -> QualitySection:
+def _quality(files: ReportFiles, settings: Settings, people: Rows, made_by: str | None) -> QualitySection | None:
+    if files.quality is None or files.quality_figure is None:
+        return None
     return quality_section.section(
         tables.read_table(files.quality),
         people,
@@ -207,7 +214,9 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         RegionsFiles(regions=regions, parcels=parcels, figure=figure)
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
-    sections = zip(settings.analyses.items(), *paths, in_regions, files.analyses_global, strict=True)
+    # Of ready-made contrast maps no scan's mean is known.
+    global_effects: Sequence[FilePath | None] = files.analyses_global or [None] * len(settings.analyses)
+    sections = zip(settings.analyses.items(), *paths, in_regions, global_effects, strict=True)
     for (name, analysis), table, inference, figure, design, changes, viewed, regions, of_global in sections:
         own = AnalysisFiles(
             table=table,
@@ -275,10 +284,12 @@ def _sensitivity(files: ReportFiles) -> SensitivitySection | None:
     return sensitivity_section.section(table, curve, figure)
 
 
-def _headings(trial: TrialSection, analyses: list[AnalysisSection], shown: Iterable[str]) -> dict[str, tuple[int, str]]:
+def _headings(
+    trial: TrialSection, analyses: list[AnalysisSection], shown: Iterable[str], *, has_quality: bool
+) -> dict[str, tuple[int, str]]:
     """Anchor of each section to its number and heading; ``shown`` are those of :data:`OPTIONAL` that the page has."""
     headings = {"trial": "The verdict of the trial"} if trial.table else {}
-    headings |= {"participants": "Participants and scans", "quality": "Image quality"}
+    headings |= {"participants": "Participants and scans"} | ({"quality": "Image quality"} if has_quality else {})
     headings |= {f"analysis-{k}": section.heading for k, section in enumerate(analyses, start=1)}
     headings |= {anchor: OPTIONAL[anchor] for anchor in shown}
     headings |= {"methods": "Methods", "files": "Files", "provenance": "Provenance"}
@@ -314,6 +325,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     }
     sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
     own = [sidecar for sidecar in sidecars if "Imported" not in sidecar]
+    quality = _quality(files, settings, people, methods_imported.made_by(sidecars))
     blocks = {section.name: section.block for section in analyses}
     methods = methods_section.paragraphs(
         settings,
@@ -323,6 +335,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         has_craving=craving is not None,
         has_relations=relations is not None,
         sensitivity=sensitivity.method if sensitivity else None,
+        imported=imported_section.method(files.imported_sidecars),
         versions=provenance.versions,
     )
     log = provenance.allocation_log
@@ -331,10 +344,12 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         title=settings.title,
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,
         allocation=allocation,
-        sections=_headings(trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]]),
+        sections=_headings(
+            trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]], has_quality=quality is not None
+        ),
         answers=answers_section.section(files, settings, [section.heading for section in analyses]),
         participants=_participants(files, settings, scans, people),
-        quality=_quality(files, settings, people, methods_imported.made_by(sidecars)),
+        quality=quality,
         trial=trial,
         analyses=analyses,
         viewer_space=_viewer_space(files, analyses),

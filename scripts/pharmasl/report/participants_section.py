@@ -39,8 +39,18 @@ def both(arms: Arms | None) -> list[str]:
     return [arms.treatment, arms.control] if arms else []
 
 
-def scan_counts(scans: Sequence[Row], participants: Sequence[Row], unusable: Sequence[Row], arms: Arms | None) -> Table:
-    """Scans by condition and session, and by arm where there are arms, with how many of each were excluded."""
+def scan_counts(
+    scans: Sequence[Row],
+    participants: Sequence[Row],
+    unusable: Sequence[Row],
+    arms: Arms | None,
+    *,
+    of_maps: bool = False,
+) -> Table:
+    """Scans (or ready-made maps, whose conditions are contrasts) by condition and session, and by arm where there are arms.
+
+    Excluded ones are counted beside.
+    """
     own_arm, rows = arm_of(participants), []
     for group in groups(scans):
         cells = []
@@ -54,7 +64,9 @@ def scan_counts(scans: Sequence[Row], participants: Sequence[Row], unusable: Seq
             )
             cells.append(f"{total} ({lost} excluded)" if lost else str(total))
         rows.append([*(label or MISSING for label in group), *cells])
-    return Table("Scans by condition and session", ["Condition", "Session", "Scans", *both(arms)], rows, {0, 1})
+    what, unit = ("Contrast", "Maps") if of_maps else ("Condition", "Scans")
+    caption = f"{unit if not of_maps else 'Contrast maps'} by {what.lower()} and session"
+    return Table(caption, [what, "Session", unit, *both(arms)], rows, {0, 1})
 
 
 def covariates_of(analyses: Iterable[Analysis]) -> list[str]:
@@ -229,18 +241,27 @@ class Flow:
 
 @dataclass(frozen=True)
 class ParticipantsSection:
-    """The section of participants and scans; ``flow`` is None in a study without arms, ``lost`` without exclusions."""
+    """The section of participants and scans; ``flow`` is None in a study without arms, ``lost`` without exclusions.
+
+    ``unit`` is the heading of the counts, and ``acquisition`` None, where maps came ready made.
+    """
 
     sentences: Sequence[str]
     flow: Flow | None
     baseline: Table | None
     counts: Table
     lost: Table | None
-    acquisition: Table
+    acquisition: Table | None
+    unit: str
 
 
 def section(
-    content: ParticipantTables, flow_figure: FilePath | None, *, arms: Arms | None, baseline: Table | None
+    content: ParticipantTables,
+    flow_figure: FilePath | None,
+    *,
+    arms: Arms | None,
+    baseline: Table | None,
+    imported: Sequence[str] = (),
 ) -> ParticipantsSection:
     """The section of participants and scans.
 
@@ -252,6 +273,8 @@ def section(
     arms : Arms or None
     baseline : Table or None
         Table 1; None where nobody was scanned.
+    imported : sequence of str
+        Where ready-made contrast maps come from, in sentences, in the place of scans.
 
     Returns
     -------
@@ -271,12 +294,13 @@ def section(
             pictures.fragment(flow_figure),
         )
     return ParticipantsSection(
-        sentences=[_quantified(scans), left_out(lost, content.flow)],
+        sentences=[*(imported or [_quantified(scans)]), left_out(lost, content.flow)],
         flow=diagram,
         baseline=baseline,
-        counts=scan_counts(scans, content.participants, unusable, arms),
+        counts=scan_counts(scans, content.participants, unusable, arms, of_maps=bool(imported)),
         lost=exclusions(excluded, unusable) if lost else None,
-        acquisition=acquisition(scans),
+        acquisition=None if imported else acquisition(scans),
+        unit="Contrast maps" if imported else "Scans",
     )
 
 

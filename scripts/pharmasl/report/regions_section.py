@@ -129,7 +129,7 @@ def method(settings: Settings) -> str:
     atlas, number = PurePath(settings.atlas.labels).stem, len(settings.rois)
     declared = f"{count(number, 'declared region')} and in " if number else ""
     return (
-        f"The model of each analysis was also fitted to mean CBF in {declared}every parcel of the atlas {atlas}{_cited(atlas)}, over "
+        f"The model of each analysis was also fitted to mean {settings.quantity.measure} in {declared}every parcel of the atlas {atlas}{_cited(atlas)}, over "
         f"the voxels that the scans cover (missing where they cover less than {100 * settings.minimum_roi_coverage:g}{HARD}% of a "
         "region). P values were corrected over the declared regions, and separately over the parcels, by the distribution of the "
         "largest statistic in the same relabellings. Regions selected by the same data are reported without p."

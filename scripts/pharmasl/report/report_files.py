@@ -19,8 +19,10 @@ class ReportFiles:
         Tables of the study.
     participant_flow, flow_figure : path-like or None
         ``flow.tsv`` and its picture.
-    quality, quality_exclusions, quality_figure : path-like
+    quality, quality_exclusions, quality_figure : path-like or None
         The quality of all scans, those excluded for it, and the picture of all measures.
+    imported_sidecars : sequence of path-like
+        The sidecar of each ready-made contrast map.
     cbf_sidecars : sequence of path-like
         The ``_cbf.json`` of each scan.
     cbf_maps : sequence of path-like
@@ -68,9 +70,10 @@ class ReportFiles:
     exclusions: FilePath
     participant_flow: FilePath | None
     flow_figure: FilePath | None
-    quality: FilePath
-    quality_exclusions: FilePath
-    quality_figure: FilePath
+    quality: FilePath | None
+    quality_exclusions: FilePath | None
+    quality_figure: FilePath | None
+    imported_sidecars: Sequence[FilePath]
     cbf_sidecars: Sequence[FilePath]
     cbf_maps: Sequence[FilePath]
     analyses_tables: Sequence[FilePath]

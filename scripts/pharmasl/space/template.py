@@ -76,7 +76,8 @@ def own_maps(files: Mapping[str, FilePath]) -> Template:
     Parameters
     ----------
     files : mapping of str to path-like
-        ``t1w``, ``gm``, ``wm`` and, if there are such, ``mask`` and ``csf``; all on one grid.
+        ``t1w``, ``gm``, ``wm`` and, if there are such, ``mask`` and ``csf``; all on one grid. Where no tissue is asked for,
+        ``t1w`` or ``mask`` alone: the mask is then its own picture, and a tissue without a file is NaN throughout.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def own_maps(files: Mapping[str, FilePath]) -> Template:
         If the T1w shows more than a brain and there is no mask, if a mask is empty, or if a map does not hold
         probabilities.
     """
-    t1w, affine = images.load(files["t1w"])
+    t1w, affine = images.load(files["t1w"] if "t1w" in files else files["mask"])
     t1w = np.maximum(np.nan_to_num(t1w, posinf=0), 0)
     if not t1w.any():
         raise InputError(
@@ -97,7 +98,13 @@ def own_maps(files: Mapping[str, FilePath]) -> Template:
     mask = _own_mask(files, t1w)
     own = [label for label in TISSUES if label.lower() in files]
     maps = {label: probabilities(files[label.lower()], f"template.{label.lower()}") for label in own}
-    return Template((np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, _shares(maps, mask), affine)
+    whole = _shares(maps, mask) if {"GM", "WM"} <= set(maps) else _unknown(mask.shape)
+    return Template((np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, whole, affine)
+
+
+def _unknown(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Tissue maps of a template that has none."""
+    return {label: np.full(shape, np.nan, dtype=np.float32) for label in TISSUES}
 
 
 def _own_mask(files: Mapping[str, FilePath], t1w: np.ndarray) -> np.ndarray:
@@ -192,7 +199,7 @@ def write_template(
     """
     template = own_maps(own) if own else tissue_maps()
     grid = images.coarser(images.Grid(template.t1w.shape, template.affine), resolution)
-    source = own["t1w"] if own else "nilearn's"
+    source = own.get("t1w", own.get("mask")) if own else "nilearn's"
     LOG.info(
         "template: %s, %s voxels; for the group analyses %s of %g mm",
         source,
@@ -203,8 +210,11 @@ def write_template(
     points = transforms.points(grid)
 
     def averaged(data: np.ndarray) -> np.ndarray:
+        if grid.shape == data.shape and np.allclose(grid.affine, template.affine):
+            return data
         blurred = resample.smooth(data, template.affine, resolution)
-        return np.nan_to_num(resample.resample(blurred, template.affine, points, fill=0.0))
+        sampled = resample.resample(blurred, template.affine, points, fill=0.0)
+        return sampled if np.isnan(data).all() else np.nan_to_num(sampled)
 
     mask = averaged(template.mask.astype(np.float32)) > 0.5
     maps = {label: averaged(data) for label, data in template.maps.items()}

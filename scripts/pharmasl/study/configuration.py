@@ -8,6 +8,7 @@ from pharmasl.errors import InputError, InputErrors
 from pharmasl.statistics import formulas
 from pharmasl.study import (
     derivative_checks,
+    imported_contrasts,
     named_constants,
     own_template,
     pilot,
@@ -18,6 +19,7 @@ from pharmasl.study import (
     shared_data,
     written,
 )
+from pharmasl.study.derivatives import ImportedContrasts
 from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.settings import Analysis, Settings
 
@@ -64,8 +66,9 @@ def whole(config: Mapping[str, Any]) -> dict[str, Any]:
         *written.check(complete, FILE),
         *references.check(study),
         *primary.check(study),
-        *own_template.names(study.template, named),
+        *own_template.names(study.template, named, needs_tissues=study.derivatives.contrasts is None),
         *derivative_checks.check(study),
+        *imported_contrasts.check(study),
     ]
     if not errors:
         errors = [*_verdicts(study), *shared_data.check(study)]
@@ -91,9 +94,12 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(perfusion, dict) and perfusion.setdefault("calibration", "consensus") in named_constants.names():
         complete["perfusion"] = named_constants.fill(perfusion, perfusion["calibration"])
     _take_mixed_models(complete.get("analyses"))
+    imports = _imports_contrasts(complete)
     errors = schemas.check(complete, "config", FILE, fill=True)
     if errors:
         raise InputErrors(errors)
+    if imports:
+        complete |= _imported(complete["derivatives"]["contrasts"])
     complete["contrasts"] = _contrasts(complete["contrasts"])
     if "primary" in complete:
         complete["primary"].setdefault("alpha", complete["inference"]["alpha"])
@@ -113,6 +119,44 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputErrors(errors)
     return complete
+
+
+def _imports_contrasts(complete: dict[str, Any]) -> bool:
+    """Whether contrast maps come from another program; conditions then stand in, in place, for the schema.
+
+    Raises
+    ------
+    InputErrors
+        If conditions or contrasts of scans are named beside.
+    """
+    derivatives = complete.get("derivatives")
+    wanted = derivatives.get("contrasts") if isinstance(derivatives, dict) else None
+    if not isinstance(derivatives, dict) or not isinstance(wanted, dict):
+        return False
+    expected = "nothing, with derivatives.contrasts, which takes the place of all that comes before the group analyses"
+    beside = [name for name in ("conditions", "contrasts") if complete.get(name)]
+    if beside := [*beside, *(f"derivatives.{name}" for name in derivatives if name != "contrasts")]:
+        fix = "Take it out: a study is of scans or of ready-made contrast maps."
+        raise InputErrors([InputError(FILE, name, "a section", expected, fix) for name in beside])
+    if "dir" in wanted:
+        complete.setdefault("bids_dir", wanted["dir"])
+    complete["conditions"] = _LEAST["conditions"]
+    return True
+
+
+def _imported(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Conditions and contrasts of a study of ready-made contrast maps: each map is of one condition, of its own name.
+
+    Raises
+    ------
+    InputErrors
+        If the table that names the contrasts cannot be read.
+    """
+    try:
+        names = imported_contrasts.names(settings.build(ImportedContrasts, wanted))
+    except InputError as error:
+        raise InputErrors([error]) from None
+    return {"conditions": {name: {} for name in names}, "contrasts": {name: {name: 1} for name in names}}
 
 
 def _contrasts(written_contrasts: Mapping[str, Any]) -> dict[str, Any]:

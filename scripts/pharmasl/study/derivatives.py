@@ -1,6 +1,10 @@
 """The settings of ``derivatives``: what other programs made, in place of the workflow's own stages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pharmasl.study import cbf_units
+from pharmasl.study.effect_words import PERFUSION, Quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +58,35 @@ class CbfMaps(Source):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportedContrasts(Source):
+    """Contrast maps in place of all that comes before the group analyses: where they lie, in which space and unit."""
+
+    space: str
+    unit: str
+    measure: str | None
+    files: Mapping[str, str] | None
+    table: str | None
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the maps are of."""
+        if self.factor is not None and self.measure in (None, PERFUSION.measure):
+            return PERFUSION
+        return Quantity(measure=self.measure or "signal", unit=self.unit)
+
+    @property
+    def factor(self) -> float | None:
+        """What takes the values to mL/100 g/min, where the unit is one of CBF; None where it is not."""
+        try:
+            return cbf_units.conversion(self.unit)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Derivatives:
     """Which stages' results come from another program; None where the workflow computes them."""
 
     anatomy: AnatomySource | None
     cbf: CbfMaps | None
+    contrasts: ImportedContrasts | None

@@ -21,7 +21,7 @@ def files(template: Template) -> dict[str, str]:
     return {kind: path for kind, path in paths.items() if path is not None}
 
 
-def names(template: Template, named: bool) -> Iterator[InputError]:
+def names(template: Template, named: bool, *, needs_tissues: bool = True) -> Iterator[InputError]:
     """What a configuration's own template lacks or has too much of.
 
     Parameters
@@ -29,6 +29,8 @@ def names(template: Template, named: bool) -> Iterator[InputError]:
     template : Template
     named : bool
         Whether the user gave the space a name.
+    needs_tissues : bool
+        Whether anything reads the template's tissues: of ready-made contrast maps, a brain mask or a T1w without skull is enough.
 
     Yields
     ------
@@ -45,7 +47,15 @@ def names(template: Template, named: bool) -> Iterator[InputError]:
                 "Give the files of another template by template.t1w, gm and wm, or leave template.space out.",
             )
         return
-    for kind in ("t1w", *NEEDED):
+    if not needs_tissues and not {"t1w", "mask"} & set(own):
+        yield InputError(
+            "config",
+            "template.mask",
+            "nothing",
+            f"a file beside template.{next(iter(own))}",
+            "Give template.mask or template.t1w, which say where the brain is.",
+        )
+    for kind in ("t1w", *NEEDED) if needs_tissues else ():
         if kind not in own:
             yield InputError(
                 "config",

@@ -38,8 +38,38 @@ class Randomised:
     selected: dict[str, Row]
 
 
+def asked_for(dataset: bids.Dataset, wanted: Sequence[str] | None, errors: list[InputError]) -> list[str]:
+    """The labels of the participants of a dataset whom the configuration names, all where it names nobody.
+
+    Parameters
+    ----------
+    dataset : pharmasl.files.bids.Dataset
+    wanted : sequence of str or None
+    errors : list of InputError
+        Labels that the dataset does not have are appended.
+    """
+    if wanted is None:
+        return list(dataset.subjects)
+    for label in wanted:
+        if label not in dataset.subjects:
+            errors.append(
+                InputError(
+                    "config",
+                    "participants",
+                    label,
+                    f"a sub- folder of {dataset.root}",
+                    did_you_mean(similar(label, dataset.subjects, most=3), "Correct or remove the label."),
+                )
+            )
+    return [label for label in dataset.subjects if label in wanted]
+
+
 def read(
-    dataset: bids.Dataset, study: Settings, subjects: Sequence[str], exclusions: list[dict[str, str | None]]
+    dataset: bids.Dataset,
+    study: Settings,
+    subjects: Sequence[str],
+    exclusions: list[dict[str, str | None]],
+    lacking: str = "no folder in the dataset",
 ) -> tuple[dict[str, Row], Randomised, Problems]:
     """Read the participants' table.
 
@@ -51,6 +81,8 @@ def read(
         Labels of the participants asked for that have a folder.
     exclusions : list of dict
         Rows of those without a folder, and of those whom the configuration does not select, are appended.
+    lacking : str
+        What those lack who are in the table alone.
 
     Returns
     -------
@@ -84,7 +116,7 @@ def read(
     others = {label: row for label, row in known.items() if label not in selected}
     exclusions += [{ID: row[ID], "reason": "not among the configuration's participants"} for row in others.values()]
     exclusions += [
-        {ID: row[ID], "reason": "no folder in the dataset"}
+        {ID: row[ID], "reason": lacking}
         for label, row in known.items()
         if label not in dataset.subjects and chosen is None
     ]

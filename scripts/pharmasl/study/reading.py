@@ -16,6 +16,7 @@ from pharmasl.study import (
     derivative_anatomies,
     headers,
     imported_cbf,
+    imported_study,
     inventory,
     own_template,
     pilot,
@@ -75,6 +76,9 @@ def collect(config: Mapping[str, Any]) -> Reading:
     whole = configuration.whole(config)
     config = pilot.without_trial(whole) if pilot.is_pilot(whole) else whole
     study_settings = settings.read(config)
+    if study_settings.derivatives.contrasts is not None:
+        made = imported_study.read(config, study_settings, study_settings.derivatives.contrasts)
+        return Reading(made.study, made.errors, made.trial_errors, pilot.note(whole))
     maps = imported_cbf.listing(study_settings)
     listed = maps.dataset if maps else bids.read_dataset(study_settings.bids_dir)
     errors = [
@@ -82,7 +86,7 @@ def collect(config: Mapping[str, Any]) -> Reading:
         *_unknown_sessions(listed, study_settings.sessions),
         *own_template.check(study_settings.template),
     ]
-    subjects = _subjects(listed, study_settings.participants, errors)
+    subjects = participants_table.asked_for(listed, study_settings.participants, errors)
     stock = inventory.take(listed, subjects, [condition.part for condition in study_settings.conditions.values()])
     dataset, exclusions = stock.dataset, list(stock.exclusions)
     errors += stock.errors
@@ -203,23 +207,6 @@ def _unknown_sessions(dataset: bids.Dataset, sessions: Sessions | None) -> Itera
                     f"a session of the dataset: {', '.join(dataset.sessions) or 'it has no ses- folders'}",
                     did_you_mean(similar(name, dataset.sessions), "Correct the label, without ses-."),
                 )
-
-
-def _subjects(dataset: bids.Dataset, wanted: Sequence[str] | None, errors: list[InputError]) -> list[str]:
-    if wanted is None:
-        return list(dataset.subjects)
-    for label in wanted:
-        if label not in dataset.subjects:
-            errors.append(
-                InputError(
-                    "config",
-                    "participants",
-                    label,
-                    f"a sub- folder of {dataset.root}",
-                    did_you_mean(similar(label, dataset.subjects, most=3), "Correct or remove the label."),
-                )
-            )
-    return [label for label in dataset.subjects if label in wanted]
 
 
 def _runs(

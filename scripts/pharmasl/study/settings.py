@@ -17,6 +17,7 @@ from pharmasl.statistics import formulas
 from pharmasl.statistics.formulas import Formula
 from pharmasl.study import effect_kinds
 from pharmasl.study.derivatives import Derivatives
+from pharmasl.study.effect_words import PERFUSION, Quantity
 from pharmasl.study.labels import Labels
 
 # Names in a formula that are no column of the participants' table.
@@ -680,6 +681,12 @@ class Settings:
     populations: Mapping[str, Population]
     endpoints: Mapping[str, Endpoint]
     sensitivity: Sensitivity | None
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the contrast maps are of."""
+        imported = self.derivatives.contrasts
+        return PERFUSION if imported is None else imported.quantity
 
 
 def build(section: type[Section], values: Plain) -> Section:

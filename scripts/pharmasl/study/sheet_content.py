@@ -14,6 +14,18 @@ from pharmasl.study.trial import Study
 DEMOGRAPHICS = ("age", "sex")
 
 
+def imported_rows(study: Study) -> Iterator[dict[str, Any]]:
+    """One dict per ready-made contrast map, keys as in ``scans.tsv`` of a study of such maps."""
+    for own in study.contrast_maps.values():
+        yield {
+            "participant_id": f"sub-{own.subject}",
+            "session_id": own.session,
+            "condition": own.contrast,
+            "scan": f"{study.visit_stem(own.visit)}_contrast-{own.contrast}",
+            "map": bids.place(own.path, study.contrast_source.root) if study.contrast_source else own.path,
+        }
+
+
 def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
     """One dict per scan, keys as in ``scans.tsv``; raw files by their place in the dataset, wherever it lies."""
     below = functools.partial(bids.place, root=study.settings.bids_dir)
@@ -50,7 +62,7 @@ def _text(value):
 def content(study: Study) -> dict[str, Any]:
     """What the tables of a study hold: plain lists and dicts."""
     arms = study.settings.arms
-    scanned = {scan.subject for scan in study.scans.values()}
+    scanned = {subject for subject, _ in study.visits}
     chosen = study.settings.participants
     # Of the columns that the configuration does not name, those of the table of baseline characteristics alone.
     wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
@@ -58,7 +70,8 @@ def content(study: Study) -> dict[str, Any]:
     return {
         # From the results' folder, wherever the two lie.
         "bids_dir": bids.place(os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)),
-        "scans": list(scan_rows(study)),
+        "scans": list(imported_rows(study) if study.contrast_maps else scan_rows(study)),
+        "imported": bool(study.contrast_maps),
         "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],
         "randomised": [
             {

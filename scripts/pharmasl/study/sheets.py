@@ -55,6 +55,14 @@ _SCANS = {
     **ACQUISITION,
     **{f"{key}_source": f"Where {key} comes from" for key in ACQUISITION},
 }
+# In a study of ready-made contrast maps, a row per map.
+_IMPORTED = {
+    "participant_id": "Participant",
+    "session_id": "Session",
+    "condition": "Contrast, as the configuration names it",
+    "scan": "Stem of the contrast's files",
+    "map": "The ready-made map, below the folder of the program that made it",
+}
 _RANDOMISED = {
     "participant_id": "Participant",
     "arm": "Arm; n/a where the dataset's table has none",
@@ -84,7 +92,7 @@ def write_sheets(
     Parameters
     ----------
     content : dict
-        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows) and ``bids_dir``, as :func:`pharmasl.study.sheet_content.content`
+        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows), ``imported`` and ``bids_dir``, as :func:`pharmasl.study.sheet_content.content`
         gives them.
     description, scans, participants, randomised, exclusions : path-like
         ``dataset_description.json`` and the four TSV files.
@@ -92,7 +100,7 @@ def write_sheets(
     # Of the tables, the scans' alone knows nothing of the arms.
     with blinding.marking(False):
         tables.write_json(description, bids.dataset_description("pharmasl results", __version__, [content["bids_dir"]]))
-        tables.write_table(scans, content["scans"], _SCANS)
+        tables.write_table(scans, content["scans"], _IMPORTED if content.get("imported") else _SCANS)
     # Logs, benchmarks and the manifest lie beside the derivatives and are not BIDS.
     Path(description).with_name(".bidsignore").write_text(
         "logs/\nbenchmarks/\nreport/\nmanifest.json\n", encoding="utf-8"

@@ -10,7 +10,9 @@ from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
 from pharmasl.study import settings, sheets
 from pharmasl.study.derivative_anatomies import ImportedAnatomies
+from pharmasl.study.derivative_datasets import DerivativeDataset
 from pharmasl.study.derivatives import Program
+from pharmasl.study.imported_contrasts import ImportedContrast
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Analysis, Arms, Sessions, Settings
 
@@ -117,6 +119,10 @@ class Study:
         Name of each scan that was rated poor, to the reason.
     imported_anatomies : ImportedAnatomies or None
         The anatomies, where they come from another program.
+    contrast_maps : mapping
+        (visit, contrast) to the map of another program, in a study of such maps, which has no scans.
+    contrast_source : DerivativeDataset or None
+        The folder of those maps.
     """
 
     config: dict[str, Any]
@@ -129,6 +135,8 @@ class Study:
     table: dict[str, dict[str, str | None]]
     poor: Mapping[str, str] = field(default_factory=dict)
     imported_anatomies: ImportedAnatomies | None = None
+    contrast_maps: Mapping[tuple[Visit, str], ImportedContrast] = field(default_factory=dict)
+    contrast_source: DerivativeDataset | None = None
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -194,7 +202,7 @@ class Study:
     @functools.cached_property
     def visits(self) -> dict[Visit, list[Scan]]:
         """(subject, session) to the scans of it, in order."""
-        scans: dict[Visit, list[Scan]] = {}
+        scans: dict[Visit, list[Scan]] = {visit: [] for visit, _ in self.contrast_maps}
         for scan in self.scans.values():
             scans.setdefault(scan.visit, []).append(scan)
         return scans
@@ -221,13 +229,17 @@ class Study:
             pairs += [(scan, weight / len(runs)) for scan in runs]
         return sorted(pairs, key=lambda pair: pair[0].stem)
 
+    def has_contrast(self, visit: Visit, contrast: str) -> bool:
+        """Whether a contrast can be made, or is there ready made, at a visit."""
+        return (visit, contrast) in self.contrast_maps or bool(self.contrast_scans(visit, contrast))
+
     def available_contrasts(self) -> list[tuple[Visit, str]]:
-        """All (visit, contrast) that the scans allow, in the order of the visits and of the contrasts' names."""
+        """All (visit, contrast) that the scans (or the ready-made maps) allow, in the order of the visits and of the contrasts' names."""
         return [
             (visit, name)
             for visit in self.visits
             for name in sorted(self.settings.contrasts)
-            if self.contrast_scans(visit, name)
+            if self.has_contrast(visit, name)
         ]
 
     def members(self, analysis: str, which: str | None = None) -> list[str]:
@@ -257,7 +269,7 @@ class Study:
         reasons = [
             f"no {contrast} at {label}" if label else f"no {contrast}"
             for contrast in sorted(analysis.contrasts)
-            if not self.contrast_scans((subject, label or None), contrast)
+            if not self.has_contrast((subject, label or None), contrast)
         ]
         columns = [f"{column}_{label}" for column in analysis.visit_terms]
         return reasons + [f"no {column}" for column in columns if self.participants[subject].get(column) is None]

@@ -84,8 +84,8 @@ def _asked(targets, name, wildcards):
     if name == "roi_left_out":
         return wildcards["roi"] in targets.left_out_rois()
     visits = {study.visit_stem(visit): visit for visit in study.visits}
-    if name == "session_contrast":
+    if name in ("session_contrast", "import_contrast"):
         visit = visits.get(wildcards["visit"])
-        return visit is not None and bool(study.contrast_scans(visit, targets.contrast_name(wildcards["contrast"])))
+        return visit is not None and study.has_contrast(visit, targets.contrast_name(wildcards["contrast"]))
     known = {"scan": study.scans, "anat": study.t1w, "visit": visits, "model": targets.models}
     return all(wildcards[key] in values for key, values in known.items() if key in wildcards)

@@ -82,6 +82,7 @@ STAGES = (
         "steps",
         {
             "session_contrast": 0.6,
+            "import_contrast": 0.6,
             "session_transit_time": 0.6,
             "smooth_grey_matter": 0.6,
             "global_values": 0.9,

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import (
-    effect_words,
     map_terms,
     own_template,
     primary,
@@ -313,6 +312,35 @@ class Targets:
             return []
         return [mask, grey_matter] if scaling.reference == "grey_matter" else [mask]
 
+    def imported_map(self, visit: str, contrast: str) -> str:
+        """The ready-made map of a contrast at a visit."""
+        return self.study.contrast_maps[self._visits[visit], contrast].path
+
+    def import_record(self, visit: str, contrast: str) -> dict[str, Any]:
+        """What a ready-made map is, for its sidecar."""
+        wanted, source = self.settings.derivatives.contrasts, self.study.contrast_source
+        if wanted is None or source is None:
+            raise ValueError("a study without ready-made contrast maps")
+        return {
+            "place": bids.place(self.imported_map(visit, contrast), source.root),
+            "program": dataclasses.asdict(source.program),
+            "dataset": source.name,
+            "space": wanted.space,
+            "factor": (wanted.factor or 1.0) if wanted.quantity.is_cbf else 1.0,
+            **self.quantity(),
+        }
+
+    def imported_sidecars(self) -> list[str]:
+        """The sidecars of all ready-made contrast maps."""
+        return [
+            self.paths.contrast(self.study.visit_stem(visit), contrast, ".json")
+            for visit, contrast in self.study.contrast_maps
+        ]
+
+    def visits_of(self, *, imported: bool) -> str:
+        """A regular expression of the visits whose contrasts are ready made, or computed: those of a study are all one or the other."""
+        return self.stems("contrasts") if bool(self.study.contrast_maps) == imported else self.pattern(())
+
     def contrasts(self) -> list[str]:
         """All contrast maps."""
         return [
@@ -351,12 +379,14 @@ class Targets:
         return self.study.analysis_sessions(analysis)
 
     def is_cbf(self, analysis: str) -> bool:
-        """Whether the contrast of an analysis is a CBF."""
-        return self.settings.contrasts[self.settings.analyses[analysis].contrast].is_cbf
+        """Whether the contrast of an analysis is a CBF; what states ready-made maps are of, nobody says."""
+        return (
+            not self.study.contrast_maps and self.settings.contrasts[self.settings.analyses[analysis].contrast].is_cbf
+        )
 
     def quantity(self) -> dict[str, str]:
         """What the contrast maps are of."""
-        return dataclasses.asdict(effect_words.PERFUSION)
+        return dataclasses.asdict(self.settings.quantity)
 
     def is_cbf_absolute(self, analysis: str) -> bool:
         """Whether the contrast of an analysis would be a CBF if nothing were taken off its scans."""
@@ -494,7 +524,9 @@ class Targets:
         ]
 
     def _unit(self, contrast: str) -> dict[str, str]:
-        """The unit of a contrast's values under its key, where it is of relative CBF; nothing for absolute CBF."""
+        """The unit of a contrast's values under its key, where it is none of absolute CBF; nothing for absolute CBF."""
+        if (unit := self.quantity()["unit"]) != relative_cbf.CBF_UNIT:
+            return {"unit": unit}
         scaling = self.settings.contrasts[contrast]
         return {} if scaling.is_absolute else {"unit": relative_cbf.unit(scaling)}
 

@@ -293,5 +293,5 @@ def test_regional_values_of_relative_cbf_name_their_unit():
     known = {"participant_id": "sub-01", "session_id": "T1", "arm": None}
     contrasts = [VisitContrast(**known, contrast="rest"), VisitContrast(**known, contrast="relative", unit="u")]
     assert with_units({"Units": "mL/100 g/min"}, contrasts[:1]) == {"Units": "mL/100 g/min"}
-    assert with_units({"Units": "mL/100 g/min"}, contrasts)["UnitsOfRelativeCBF"] == {"relative": "u"}
+    assert with_units({"Units": "mL/100 g/min"}, contrasts)["UnitsByContrast"] == {"relative": "u"}
     assert "unit" not in contrasts[1].row()
