@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import findings
+from pharmasl.figures import changes_adjusted, findings
+from pharmasl.figures.changes_adjusted import Adjustment
+from pharmasl.figures.changes_places import People, Place, Visit
 from pharmasl.figures.findings import Findings
 from pharmasl.figures.numerals import p_text
 from pharmasl.files import tables
@@ -21,7 +23,6 @@ MOST = 10
 # A column of the design with fewer values than this is a group, not a quantity.
 _QUANTITY = 5
 NOWHERE = ""  # the arm of a participant in a study without arms
-Visit = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,67 +56,6 @@ class Quantity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class People:
-    """The participants of an analysis.
-
-    Attributes
-    ----------
-    arms : Mapping
-        Participant to arm.
-    order : sequence of str
-        The arms, treatment and control first.
-    sessions : sequence of str
-        Baseline and follow-up first.
-    labels : Labels
-    """
-
-    arms: Mapping[str, str]
-    order: Sequence[str]
-    sessions: Sequence[str]
-    labels: Labels
-
-    def members(self, arm: str) -> list[str]:
-        """The participants of an arm, in order of their names."""
-        return sorted(who for who, own in self.arms.items() if own == arm)
-
-    def words(self, arm: str) -> str:
-        """An arm in words."""
-        return self.labels.arm(arm) if arm else "all"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A cluster or a region.
-
-    Attributes
-    ----------
-    key : str
-        ``cluster-1`` or ``region-vmpfc``.
-    name, note : str
-        What it is called, and what is said of it in a smaller type.
-    chosen : bool
-        Whether the same data chose it.
-    values : Mapping
-        By participant and session (without ``ses-``); missing ones are left out.
-    """
-
-    key: str
-    name: str
-    note: str
-    chosen: bool
-    values: Mapping[Visit, float]
-
-    def at(self, session: str, members: Iterable[str]) -> dict[str, float]:
-        """The values of participants at a session."""
-        return {who: self.values[who, session] for who in members if (who, session) in self.values}
-
-    def changes(self, sessions: Sequence[str], members: Iterable[str]) -> dict[str, float]:
-        """Follow-up minus baseline of participants with both."""
-        first, second = (self.at(session, members) for session in sessions[:2])
-        return {who: second[who] - value for who, value in first.items() if who in second}
-
-
-@dataclass(frozen=True, kw_only=True)
 class Changes:
     """All that the figure shows.
 
@@ -129,6 +69,8 @@ class Changes:
         What the tested slope is of.
     unit : str
         Of the contrast's values.
+    adjustment : Adjustment or None
+        What the values are adjusted for.
     """
 
     block: Mapping[str, Any]
@@ -137,6 +79,7 @@ class Changes:
     regions: Sequence[Place]
     quantity: Quantity | None
     unit: str
+    adjustment: Adjustment | None = None
 
 
 def _visits(rows: Iterable[Row], column: str) -> dict[Visit, float]:
@@ -261,13 +204,15 @@ def read(files: ChangesFiles, labels: Labels) -> Changes | None:
         ]
         people = _people(results.block, [row for row in rows if row["contrast"] == results.block["contrast"]], labels)
     clusters = _clusters(results, tables.read_table(files.cluster_values))
+    slope_of = quantity(results.block, design, labels)
     return Changes(
         block=results.block,
         people=people,
         clusters=clusters,
         regions=_regions(files, str(results.block["contrast"]), people, clusters),
-        quantity=quantity(results.block, design, labels),
+        quantity=slope_of,
         unit=effect_words.unit_of(results.block),
+        adjustment=changes_adjusted.read(results.block, design, people, by_arm=slope_of is None),
     )
 
 

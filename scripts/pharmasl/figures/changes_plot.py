@@ -1,7 +1,7 @@
 """Each participant's values and change in the clusters and regions of an analysis, by arm: the trial's central figure.
 
 A panel per cluster and declared region: lines join a participant's sessions, points are changes, and the marks in bold are means
-with 95 % confidence intervals. Values are as measured, not adjusted for the model's other terms.
+with 95 % confidence intervals. Values of sessions are as measured; what the model explains is adjusted as the model adjusts it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,11 @@ import numpy as np
 
 from pharmasl.errors import FilePath
 from pharmasl.figures import changes_data, svg
-from pharmasl.figures.changes_data import Changes, ChangesFiles, People, Place, Quantity
+from pharmasl.figures.changes_adjusted import Adjustment
+from pharmasl.figures.changes_data import Changes, ChangesFiles, Quantity
+from pharmasl.figures.changes_places import People, Place
 from pharmasl.figures.svg import Drawing, Scale
+from pharmasl.study.effect_kinds import BASELINE, CHANGE
 from pharmasl.study.labels import Labels
 
 # Units of a panel: its height, where values begin and end, the width of an axis, of a session's column and of an arm's changes.
@@ -141,13 +144,23 @@ def _values(drawing: Drawing, place: Place, people: People, left: float) -> floa
     return right
 
 
-def _changes(drawing: Drawing, place: Place, people: People, left: float) -> float:
-    """The changes of each arm, zero among them; returns the right edge."""
+def _outcome(place: Place, people: People, values: Mapping[str, float] | None) -> dict[str, dict[str, float]]:
+    """By arm what the model explains: adjusted values, or changes."""
+    own = {}
+    for arm in people.order:
+        members = people.members(arm)
+        known = place.changes(people.sessions, members) if values is None else values
+        own[arm] = {who: known[who] for who in members if who in known}
+    return own
+
+
+def _changes(drawing: Drawing, own: Mapping[str, Mapping[str, float]], people: People, left: float, zero: bool) -> None:
+    """The changes of each arm, or the values of one session, zero among them where asked."""
     right = left + len(people.order) * _CHANGE
-    own = {arm: place.changes(people.sessions, people.members(arm)) for arm in people.order}
-    scale = Scale.over(_with_intervals(changes.values() for changes in own.values()), _BOTTOM, _TOP, zero=True)
+    scale = Scale.over(_with_intervals(changes.values() for changes in own.values()), _BOTTOM, _TOP, zero=zero)
     drawing.axis(scale, left, right)
-    drawing.line((left, scale(0)), (right, scale(0)), colour=svg.INK, width=1)
+    if zero:
+        drawing.line((left, scale(0)), (right, scale(0)), colour=svg.INK, width=1)
     for k, (arm, changes) in enumerate(own.items()):
         middle, shade = left + (k + 0.5) * _CHANGE, colour(people, arm)
         with drawing.group(f'fill="{shade}" opacity="0.6"'):
@@ -157,30 +170,44 @@ def _changes(drawing: Drawing, place: Place, people: People, left: float) -> flo
         _mean_mark(drawing, middle, scale, list(changes.values()), k, shade)
         drawing.text(middle, _BOTTOM + 31, _short(people.words(arm), _CHANGE), anchor="middle", colour=shade, bold=True)
         drawing.text(middle, _BOTTOM + 45, f"n = {len(changes)}", anchor="middle", colour=svg.MUTED, size=10)
-    return right
 
 
-def by_arm(place: Place, people: People, unit: str) -> Drawing:
-    """A panel of values by arm and, of two sessions or more, their changes.
+def _right_axis(people: People, adjustment: Adjustment | None) -> str:
+    """What the right part of a panel shows, in words."""
+    names = [people.labels.session(session) for session in people.sessions]
+    change = f"hange, {names[1]} \u2212 {names[0]}" if len(names) > 1 else ""
+    if adjustment is None:
+        return f"C{change}"
+    if adjustment.outcome == CHANGE:
+        return f"Adjusted c{change}"
+    return f"Adjusted value, {names[0] if adjustment.outcome == BASELINE else names[-1]}"
+
+
+def by_arm(place: Place, people: People, unit: str, adjustment: Adjustment | None = None) -> Drawing:
+    """A panel of values by arm and, of two sessions or more, their changes; what the model explains where it adjusts.
 
     Parameters
     ----------
     place : Place
     people : People
     unit : str
+    adjustment : Adjustment, optional
     """
+    adjusted = adjustment.values(place, people.sessions) if adjustment else {}
+    if not adjusted:
+        adjustment = None
     wide = len(people.order) * (_STEP * max(len(people.sessions) - 1, 1) + _GAP)
-    two = len(people.sessions) > 1
+    two = len(people.sessions) > 1 or adjustment is not None
     width = _AXIS + wide + (_AXIS + 8 + len(people.order) * _CHANGE if two else 0) + 8
     drawing = Drawing(max(width, 190), _HEIGHT)
     drawing.text(2, 14, unit, colour=svg.MUTED, size=10.5)
     right = _values(drawing, place, people, _AXIS)
     if two:
-        first, second = (people.labels.session(session) for session in people.sessions[:2])
-        drawing.text(
-            right + 14, 14, _short(f"Change, {second} \u2212 {first}", width - right - 14), colour=svg.MUTED, size=10.5
-        )
-        _changes(drawing, place, people, right + _AXIS + 8)
+        words = _right_axis(people, adjustment)
+        drawing.text(right + 14, 14, _short(words, width - right - 14), colour=svg.MUTED, size=10.5)
+        own = _outcome(place, people, adjusted or None)
+        zero = adjustment is None or adjustment.outcome == CHANGE
+        _changes(drawing, own, people, right + _AXIS + 8, zero)
     return drawing
 
 
@@ -192,11 +219,32 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
     return slope, float(y.mean() - slope * x.mean())
 
 
-def against(place: Place, people: People, unit: str, quantity: Quantity) -> Drawing:
-    """A panel of the change (or the value of a single session) against a quantity, with a line per arm."""
+def _draw_line(
+    drawing: Drawing, scales: tuple[Scale, Scale], quantity: Quantity, values: Mapping[str, float], shade: str
+) -> None:
+    """The least-squares line of some participants' values on the quantity, over their range of it."""
+    across, scale = scales
+    along = np.array([quantity.values[who] for who in values])
+    fitted = _line(along, np.array(list(values.values())))
+    if fitted:
+        ends = [(across(end), scale(fitted[1] + fitted[0] * end)) for end in (along.min(), along.max())]
+        drawing.line(*ends, colour=shade, width=2)
+
+
+def against(
+    place: Place, people: People, unit: str, quantity: Quantity, adjustment: Adjustment | None = None
+) -> Drawing:
+    """A panel of the change (or the value of a single session) against a quantity, with a line per arm.
+
+    Values are adjusted as the model adjusts them; where it has one slope for all, that is the line.
+    """
     members = [who for arm in people.order for who in people.members(arm)]
     two = len(people.sessions) > 1
     values = place.changes(people.sessions, members) if two else place.at(people.sessions[0], members)
+    adjusted = adjustment.values(place, people.sessions) if adjustment else {}
+    one_slope = adjustment is not None and bool(adjusted) and adjustment.one_slope
+    if adjustment and adjusted:
+        values, two = adjusted, adjustment.outcome == CHANGE
     values = {who: value for who, value in values.items() if who in quantity.values}
     drawing = Drawing(330, _HEIGHT)
     left, right, bottom = float(_AXIS), 322.0, _BOTTOM + 4.0
@@ -207,7 +255,8 @@ def against(place: Place, people: People, unit: str, quantity: Quantity) -> Draw
         drawing.text(across(at), bottom + 14, words, anchor="middle", colour=svg.MUTED)
     drawing.line((left, bottom), (right, bottom), colour=svg.MUTED)
     first = f"Change ({unit})" if two else unit
-    drawing.text(2, 14, first, colour=svg.MUTED, size=10.5)
+    if adjusted:
+        first = f"Adjusted {first[0].lower()}{first[1:]}" if two else f"Adjusted value ({unit})"
     key = right
     for k, arm in reversed(list(enumerate(people.order))):
         shade, own = colour(people, arm), [who for who in people.members(arm) if who in values]
@@ -215,28 +264,31 @@ def against(place: Place, people: People, unit: str, quantity: Quantity) -> Draw
             for who in own:
                 title = f"{who}: {_number(quantity.values[who])}, {_number(values[who])}"
                 drawing.dot(across(quantity.values[who]), scale(values[who]), shape=k, size=3.2, title=title)
-        along = np.array([quantity.values[who] for who in own])
-        fitted = _line(along, np.array([values[who] for who in own]))
-        if fitted:
-            ends = [(across(end), scale(fitted[1] + fitted[0] * end)) for end in (along.min(), along.max())]
-            drawing.line(*ends, colour=shade, width=2)
+        if not one_slope:
+            _draw_line(drawing, (across, scale), quantity, {who: values[who] for who in own}, shade)
         words = _short(people.words(arm), 90)
         drawing.text(key, 14, words, anchor="end", colour=shade, bold=True)
         key -= _LETTER * 1.1 * len(words) + 8
         drawing.mark(key, 10, shape=k, colour=shade)
         key -= 10
+    drawing.text(2, 14, _short(first, 1.1 * key), colour=svg.MUTED, size=10.5)
+    if one_slope:
+        _draw_line(drawing, (across, scale), quantity, values, svg.INK)
     drawing.text(
         (left + right) / 2, _HEIGHT - 12, _short(quantity.words, 300), anchor="middle", colour=svg.MUTED, size=10.5
     )
     return drawing
 
 
-def described(place: Place, people: People) -> str:
-    """A panel in words, for those who do not see it: each arm's mean change or value."""
+def described(place: Place, people: People, adjustment: Adjustment | None = None) -> str:
+    """A panel in words, for those who do not see it: each arm's mean change or value, adjusted where the panel is."""
     parts = []
+    adjusted = adjustment.values(place, people.sessions) if adjustment else {}
     for arm in people.order:
         members = people.members(arm)
-        if len(people.sessions) > 1:
+        if adjusted:
+            value, half = changes_data.mean(adjusted[who] for who in members if who in adjusted)
+        elif len(people.sessions) > 1:
             value, half = changes_data.mean(place.changes(people.sessions, members).values())
         else:
             value, half = changes_data.mean(place.at(people.sessions[0], members).values())
@@ -244,33 +296,56 @@ def described(place: Place, people: People) -> str:
             interval = f" (95 % interval {_number(value - half)} to {_number(value + half)})" if half == half else ""
             parts.append(f"{people.words(arm)} {_number(value)}{interval}")
     what = "mean change" if len(people.sessions) > 1 else "mean"
+    if adjustment and adjusted:
+        what = "adjusted mean change" if adjustment.outcome == CHANGE else "adjusted mean"
     return f"{place.name}: {what} {', '.join(parts)}."
 
 
 def panel(place: Place, changes: Changes) -> str:
     """A panel with its heading, as HTML."""
-    draw = by_arm(place, changes.people, changes.unit)
+    draw = by_arm(place, changes.people, changes.unit, changes.adjustment)
     if changes.quantity is not None:
-        draw = against(place, changes.people, changes.unit, changes.quantity)
+        draw = against(place, changes.people, changes.unit, changes.quantity, changes.adjustment)
     target = f' data-cluster="{place.key.removeprefix("cluster-")}"' if place.key.startswith("cluster-") else ""
     wide = ' class="wide"' if draw.width > 400 else ""
     return (
         f"<figure{wide}{target}><figcaption><strong>{svg.escape(place.name)}</strong> "
-        f"<span>{svg.escape(place.note)}</span></figcaption>{draw.render(described(place, changes.people))}</figure>"
+        f"<span>{svg.escape(place.note)}</span></figcaption>{draw.render(described(place, changes.people, changes.adjustment))}</figure>"
     )
 
 
 def caption(changes: Changes) -> str:
     """What the panels show, in sentences."""
     text = "Large marks: means with 95\u00a0% confidence intervals; small ones and thin lines: participants."
+    adjustment = changes.adjustment
     if changes.quantity is not None:
-        text = "A point is a participant; lines are least squares within each arm."
+        lines = (
+            "the line is the model's slope"
+            if adjustment and adjustment.one_slope and adjustment.terms
+            else ("lines are least squares within each arm")
+        )
+        text = f"A point is a participant; {lines}."
     elif len(changes.people.sessions) == 1:
         text = "Large marks: means with 95\u00a0% confidence intervals; small ones: participants."
-    others = _others(changes.block)
-    text += f" Values as measured, not adjusted for {others}." if others else ""
+    if adjustment:
+        text += _adjusted_for(adjustment)
+    elif others := _others(changes.block):
+        text += f" Values as measured, not adjusted for {others}."
     if changes.clusters:
         text += " The same data chose the clusters, so what is seen in them is larger than what is to be expected in new data."
+    return text
+
+
+def _adjusted_for(adjustment: Adjustment) -> str:
+    """What values called adjusted are adjusted for, and what not."""
+    text = ""
+    if adjustment.terms:
+        text = (
+            f" Adjusted values are partial residuals of the model: what {', '.join(adjustment.terms)} would explain is held at its mean. "
+            "Their intervals take the model's coefficients as known. Values of sessions are as measured."
+        )
+    if adjustment.unknown:
+        text += f" Not adjusted for {', '.join(adjustment.unknown)}, which the model takes at each voxel."
     return text
 
 

@@ -1,11 +1,13 @@
 """The participants' figure: the numbers drawn are those of the tables."""
 
+import html
 import re
 
 import numpy as np
 import pytest
 from pharmasl.figures import changes_data, changes_plot, svg
-from pharmasl.figures.changes_data import ChangesFiles, Place
+from pharmasl.figures.changes_data import ChangesFiles
+from pharmasl.figures.changes_places import People, Place
 from pharmasl.files import tables
 from pharmasl.study.labels import Labels
 from scipy import stats
@@ -159,7 +161,7 @@ def test_an_analysis_not_run_has_no_figure(files):
 
 def test_one_session_has_values_alone(files):
     changes = changes_data.read(files, LABELS)
-    people = changes_data.People(arms=changes.people.arms, order=["drug", "placebo"], sessions=["T1"], labels=LABELS)
+    people = People(arms=changes.people.arms, order=["drug", "placebo"], sessions=["T1"], labels=LABELS)
     words = changes_plot.described(changes.clusters[0], people)
     assert words.startswith("Cluster 1: right insula: mean the <drug> ")
     assert "Change" not in "".join(changes_plot.by_arm(changes.clusters[0], people, "u").parts)
@@ -169,7 +171,7 @@ def test_wide_intervals_of_few_stay_in_the_panel():
     values = {("sub-1", "T1"): 40.0, ("sub-2", "T1"): 44.0, ("sub-3", "T1"): 40.0, ("sub-4", "T1"): 41.0}
     place = Place(key="cluster-1", name="x", note="", chosen=True, values=values)
     arms = {"sub-1": "drug", "sub-2": "drug", "sub-3": "placebo", "sub-4": "placebo"}
-    people = changes_data.People(arms=arms, order=["drug", "placebo"], sessions=["T1"], labels=LABELS)
+    people = People(arms=arms, order=["drug", "placebo"], sessions=["T1"], labels=LABELS)
     drawing = changes_plot.by_arm(place, people, "u")
     bars = [path for path in drawing.parts if 'stroke-width="1.6"' in path]
     heights = [float(y) for path in bars for y in re.findall(r"[ML][\d.]+ (-?[\d.]+)", path)]
@@ -183,7 +185,7 @@ def test_hundreds_of_participants_stay_small():
     values = {(who, session): k + 0.1 for k, who in enumerate(names) for session in SESSIONS}
     place = Place(key="cluster-1", name="x", note="", chosen=True, values=values)
     arms = {who: ("drug", "placebo")[k % 2] for k, who in enumerate(names)}
-    people = changes_data.People(arms=arms, order=["drug", "placebo"], sessions=SESSIONS, labels=LABELS)
+    people = People(arms=arms, order=["drug", "placebo"], sessions=SESSIONS, labels=LABELS)
     drawn = changes_plot.by_arm(place, people, "u").render("x")
     assert len(drawn) < 60_000
     assert "sub-0001" not in drawn
@@ -206,3 +208,40 @@ def test_a_region_that_is_the_cluster_drawn_is_left_out(files):
     same = Place(key="region-x", name="x", note="", chosen=True, values=dict(own.values))
     assert changes_data._alike(same, own)
     assert not changes_data._alike(changes.regions[0], own)
+
+
+def adjusted_model(files, weights, **changes):
+    """The analysis as a model of the change by arm and age."""
+    text = files.design.read_text().splitlines()
+    rows = [f"{line}\t{'intercept' if not k else '1.0'}" for k, line in enumerate(text)]
+    files.design.write_text("\n".join([*rows, ""]))
+    tested = {"columns": ["arm", "age", "intercept"], "weights": [weights], "outcome": "change", "voxelwise": []}
+    names = [name for name, weight in zip(tested["columns"], weights) if weight]
+    model = {"tested_columns": names, "formula": "change ~ arm + age", "tested_model": tested}
+    block(files.inference.parent, model=model, **changes)
+
+
+def test_the_axis_says_that_values_are_adjusted_and_the_note_for_what(files):
+    adjusted_model(files, [1.0, 0.0, 0.0])
+    page = changes_plot.html(files, LABELS)
+    assert page.count(">Adjusted change, T2 \u2212 before<") + page.count(">Adjusted change, T2 \u2212 be\u2026<") == 2
+    assert "adjusted mean change the &lt;drug&gt;" in page
+    assert "Adjusted values are partial residuals of the model: what age would explain is held at its mean." in page
+    assert "not adjusted" not in page
+    own = changes_data.read(files, LABELS)
+    values = own.adjustment.values(own.clusters[0], SESSIONS)
+    title = f"<title>sub-1: {values['sub-1']:.1f}</title>".replace("-0", "\u22120").replace(": -", ": \u2212")
+    assert title in page
+    # Sessions are shown as measured.
+    assert "<title>sub-1: T1 40.0, T2 45.0</title>" in page
+
+
+def test_a_slope_adjusted_for_the_arm_is_one_line(files):
+    effect = {"name": "regression", "meaning": "M", "unit": "mL/100 g/min per unit"}
+    adjusted_model(files, [0.0, 1.0, 0.0], effect=effect, predictor="age")
+    page = changes_plot.html(files, LABELS)
+    first = page.split("<figure")[1]
+    assert ">Adjusted change (mL" in first
+    assert first.count('stroke-width="2"') == 1
+    assert "the line is the model's slope" in html.unescape(page)
+    assert "what arm would explain" in page
