@@ -34,6 +34,7 @@ rule many:
 
 rule killed:
     output: "killed.json"
+    benchmark: "killed.tsv"
     threads: 1
     script: "killed.py"
 
@@ -105,7 +106,10 @@ def test_the_benchmark_measures_the_fork(folder):
     done = run(folder, "alone.json", "--config", "seconds=1.5")
     assert done.returncode == 0, done.stderr
     names, values = ((folder / "alone.tsv").read_text().splitlines()[row].split("\t") for row in (0, 1))
-    assert float(dict(zip(names, values))["cpu_time"]) >= 1
+    measured = dict(zip(names, values))
+    assert 1.5 <= float(measured["cpu_time"]) < 4
+    assert float(measured["cpu_time"]) <= 1.1 * float(measured["s"])
+    assert 20 < float(measured["max_rss"]) < 2000
 
 
 @pytest.mark.parametrize("rule", ["killed", "leaves"])
