@@ -1,5 +1,13 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
-from cases import configuration, endpoints, headers, names, sheets, sidecars
+from cases import configuration, derivatives, endpoints, headers, names, sheets, sidecars
 
-CASES = [*sidecars.CASES, *sheets.CASES, *headers.CASES, *names.CASES, *configuration.CASES, *endpoints.CASES]
+CASES = [
+    *sidecars.CASES,
+    *sheets.CASES,
+    *headers.CASES,
+    *names.CASES,
+    *configuration.CASES,
+    *endpoints.CASES,
+    *derivatives.CASES,
+]

@@ -41,6 +41,7 @@ def parts(study: Study) -> list[Part]:
         people(study),
         states(study),
         incomplete(study),
+        other_programs(study),
         acquisition(study),
         analyses(study),
         left_out(study),
@@ -130,6 +131,16 @@ def incomplete(study: Study) -> Part:
         if reasons:
             rows.append([f"sub-{who}", "; ".join(reasons)])
     return Part(f"Incomplete: {len(rows) or 'nobody'}", shortened(table_lines([], rows)))
+
+
+def other_programs(study: Study) -> Part:
+    """What other programs made in place of the workflow's own stages."""
+    lines = []
+    if imported := study.imported_anatomies:
+        own = f"; {' and '.join(imported.own)} by this workflow" if imported.own else ""
+        number = len(imported.files)
+        lines.append(f"{number} {'anatomy' if number == 1 else 'anatomies'} of {imported.dataset.words}{own}")
+    return Part("Results of other programs", lines)
 
 
 def acquisition(study: Study) -> Part:

@@ -7,6 +7,7 @@ import complete_settings
 import fmriprep
 import pytest
 import skeleton
+from pharmasl.commands import overview
 from pharmasl.errors import InputErrors
 from pharmasl.study import sheet_content
 
@@ -188,3 +189,9 @@ def test_a_folder_above_the_dataset_is_refused(root):
     fmriprep.description(root.parent)
     error = the_problem(root, derivatives={"anatomy": {"dir": str(root.parent)}})
     assert error.fix == "Point derivatives.anatomy.dir at the dataset's root."
+
+
+def test_check_says_which_program_made_the_anatomies(root):
+    part = overview.other_programs(read(root, own=["registration"]))
+    assert part.lines == ["4 anatomies of fMRIPrep 25.2.7; registration by this workflow"]
+    assert overview.other_programs(complete_settings.read(skeleton.config(root))).lines == []
