@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from pharmasl.study.imported_headers import BOXES
+from pharmasl.space.template_boxes import BOXES
 
 UNITS = "mL/100 g/min"
 

@@ -140,6 +140,11 @@ def other_programs(study: Study) -> Part:
         own = f"; {' and '.join(imported.own)} by this workflow" if imported.own else ""
         number = len(imported.files)
         lines.append(f"{number} {'anatomy' if number == 1 else 'anatomies'} of {imported.dataset.words}{own}")
+    programs = Counter(scan.imported.program for scan in study.scans.values() if scan.imported)
+    lines += [
+        f"{number} CBF {'map' if number == 1 else 'maps'} of {program.name} {program.version}"
+        for program, number in programs.items()
+    ]
     return Part("Results of other programs", lines)
 
 

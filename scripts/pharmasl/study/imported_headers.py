@@ -5,19 +5,12 @@ import os
 import numpy as np
 
 from pharmasl.errors import InputError
-from pharmasl.space import header
+from pharmasl.space import header, template_boxes
 from pharmasl.space.header import Header
 from pharmasl.study import headers
 from pharmasl.study.derivatives import CbfMaps
 from pharmasl.study.imported_files import FIELD, MapFiles
 
-# Lowest and highest corner (mm, RAS+) of the grids on which templateflow keeps these templates at 1 mm; programs that name the
-# space of a map so sample it on that box, whatever its voxels.
-BOXES = {
-    "MNI152NLin2009cAsym": ((-96.5, -132.5, -78.5), (96.5, 96.5, 114.5)),
-    "MNI152NLin6Asym": ((-91.5, -126.5, -72.5), (90.5, 91.5, 109.5)),
-    "MNI152NLin2009aSym": ((-98.5, -134.5, -72.5), (98.5, 98.5, 116.5)),
-}
 # A brain in a standard space lies about the origin; the axes of its grid are those of the space.
 _MOST_TILT = 1e-3
 _LEAST_REACH = 45.0  # mm from the origin, in each direction
@@ -55,16 +48,9 @@ def check(own: MapFiles, wanted: CbfMaps) -> None:
         _check_mask(known, own.mask)
 
 
-def edges(known: Header) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest corner of a grid's field of view, mm."""
-    corners = np.array(np.meshgrid(*[(-0.5, length - 0.5) for length in known.shape])).reshape(3, -1).T
-    points = corners @ known.affine[:3, :3].T + known.affine[:3, 3]
-    return points.min(axis=0), points.max(axis=0)
-
-
 def _check_place(known: Header, wanted: CbfMaps) -> None:
     axes = np.abs(known.affine[:3, :3]) / np.linalg.norm(known.affine[:3, :3], axis=0)
-    low, high = edges(known)
+    low, high = template_boxes.edges(known)
     tilted = np.sort(axes, axis=0)[:2].max() > _MOST_TILT
     if tilted or (low > -_LEAST_REACH).any() or (high < _LEAST_REACH).any():
         place = "axes that are tilted" if tilted else f"a field of view from {_point(low)} to {_point(high)} mm"
@@ -79,13 +65,9 @@ def _check_place(known: Header, wanted: CbfMaps) -> None:
 
 def _check_box(known: Header, template: str) -> None:
     """Refuse a map whose name says one template and whose grid is another one's."""
-    if template not in BOXES:
-        return
-    low, high = edges(known)
-    apart = {name: max(np.abs(low - box[0]).max(), np.abs(high - box[1]).max()) for name, box in BOXES.items()}
-    nearest = min(apart, key=lambda name: apart[name])
-    tolerance = max(known.voxel) + 0.5
-    if nearest != template and apart[nearest] <= tolerance < apart[template]:
+    nearest = template_boxes.another(known, template)
+    if nearest is not None:
+        low, high = template_boxes.edges(known)
         raise InputError(
             known.path,
             "space",

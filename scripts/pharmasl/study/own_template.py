@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.space import header
+from pharmasl.space import header, template_boxes
 from pharmasl.study.settings import Template
 
 FILES = ("t1w", "mask", "gm", "wm", "csf")
@@ -84,7 +84,8 @@ def check(template: Template) -> Iterator[InputError]:
     Yields
     ------
     InputError
-        For every file that is missing, is no three-dimensional image, or lies on another grid than ``t1w``.
+        For every file that is missing, is no three-dimensional image, or lies on another grid than ``t1w``; for a ``t1w`` on
+        the grid of another known template than ``template.space`` names.
     """
     first = None
     for kind, path in files(template).items():
@@ -111,6 +112,14 @@ def check(template: Template) -> Iterator[InputError]:
             continue
         if first is None:
             first = kind, image
+            if other := template_boxes.another(image, template.space):
+                yield InputError(
+                    path,
+                    f"template.{kind}",
+                    f"the grid of {other}",
+                    f"that of {template.space}, as template.space has it",
+                    "Find out which of the two it is: they differ by up to a centimetre. Then give its name, or the other files.",
+                )
         elif image.shape != first[1].shape or not np.allclose(
             image.affine, first[1].affine, rtol=0, atol=_GRID_TOLERANCE
         ):

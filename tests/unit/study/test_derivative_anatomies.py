@@ -5,6 +5,7 @@ from pathlib import Path
 
 import complete_settings
 import fmriprep
+import numpy as np
 import pytest
 import skeleton
 from pharmasl.commands import overview
@@ -195,3 +196,15 @@ def test_check_says_which_program_made_the_anatomies(root):
     part = overview.other_programs(read(root, own=["registration"]))
     assert part.lines == ["4 anatomies of fMRIPrep 25.2.7; registration by this workflow"]
     assert overview.other_programs(complete_settings.read(skeleton.config(root))).lines == []
+
+
+def test_files_of_another_template_than_the_study_names_are_refused(root):
+    own = {kind: str(root.parent / f"{kind}.nii.gz") for kind in ("t1w", "gm", "wm")}
+    affine = np.diag([4.0, 4, 4, 1])
+    # The field of view of MNI152NLin6Asym at 1 mm.
+    affine[:3, 3] = (-89.5, -124.5, -70.5)
+    for path in own.values():
+        fmriprep.save(path, np.ones((46, 55, 46)), affine)
+    errors = problems(root, template={"space": "MNI152NLin2009cAsym", **own}, own=["registration"])
+    assert [(error.field, error.found) for error in errors] == [("template.t1w", "the grid of MNI152NLin6Asym")]
+    assert read(root, template={"space": "MNI152NLin6Asym", **own}).imported_anatomies is not None
