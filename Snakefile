@@ -34,6 +34,7 @@ if SETTINGS.sensitivity:
     include: "rules/sensitivity.smk"
 
 
+include: "rules/export.smk"
 include: "rules/report.smk"
 
 

@@ -230,7 +230,7 @@ def together(*parts):
 
 
 PAGE = {"report": 1}
-FLOW = {"participant_flow": 1, "flow_figure": 1, **PAGE}
+FLOW = {"participant_flow": 1, "flow_figure": 1, "tidy_table": 1, **PAGE}
 TABLES = {"study_tables": 1, **FLOW}
 # Temporary maps are made anew for any specification, and Snakemake repeats all that read them.
 SENSITIVITY = {
@@ -254,7 +254,7 @@ ANALYSES = {
     **FLOW,
 }
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
-CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1}
+CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, "tidy_table": 1}
 GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
 CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
@@ -278,7 +278,7 @@ ALL = 6 * PARTICIPANTS
 
 CHANGES = {
     "a default written out": (default_written_out, {}),
-    "keys in another order": (other_order_of_keys, PAGE),
+    "keys in another order": (other_order_of_keys, {"tidy_table": 1, **PAGE}),
     "bids_dir: ./bids/": (bids_dir("./bids/"), {}),
     "bids_dir absolute": (bids_dir("{folder}/bids"), {}),
     "output_dir: ./results": (output_dir("./results"), {}),
@@ -291,7 +291,7 @@ CHANGES = {
     "another title": (title, PAGE),
     "one more region related to craving": (
         region_more,
-        {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, **IN_REGIONS, **CRAVING, **PAGE},
+        {**CLUSTER, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "a mediation": (
         set_to("craving", "mediation", value={"mediators": [{"roi": "vmpfc", "contrast": "rest"}]}),
@@ -411,7 +411,7 @@ CHANGES = {
     ),
     "a table of a region deleted": (
         removed("rois/vmpfc_values.tsv"),
-        {"roi_values": 1, "seed_slopes": 1, **IN_REGIONS, **CRAVING, **PAGE},
+        {"roi_values": 1, "seed_slopes": 1, "tidy_table": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "the page deleted": (removed("report/index.html"), PAGE),
     "a figure deleted": (removed("quality/scans.svg"), {"study_quality": 1, "review_page": 1, **FLOW}),

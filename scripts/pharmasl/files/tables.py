@@ -70,20 +70,45 @@ def write_table(path: FilePath, rows: Iterable[Mapping[str, Any]], columns: Colu
         If a row has a key that is not a column.
     """
     path = Path(path)
+    columns = _write_cells(path, rows, columns, "\t", MISSING)
+    sidecar = {name: {"Description": text} if isinstance(text, str) else text for name, text in columns.items()}
+    _write(path.with_suffix(".json"), sidecar)
+
+
+def write_csv(path: FilePath, rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
+    """Write rows separated by commas, missing values as empty cells: for spreadsheets and programs that open a file by menus.
+
+    Parameters
+    ----------
+    path : path-like
+    rows, columns
+        As of :func:`write_table`; no sidecar is written.
+
+    Raises
+    ------
+    KeyError
+        As :func:`write_table`.
+    """
+    _write_cells(Path(path), rows, columns, ",", "")
+
+
+def _write_cells(
+    path: Path, rows: Iterable[Mapping[str, Any]], columns: Columns, separator: str, missing: str
+) -> Columns:
+    """Write a table's cells, with the mark of a blinded run; returns the columns, the mark's among them."""
     mark: dict[str, str] = {}
     if blinding.active():
         mark, columns = {blinding.MARK: "sham"}, {**columns, blinding.MARK: f"sham: {blinding.TEXT}"}
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer = csv.writer(file, delimiter=separator, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
             unknown = set(row) - set(columns)
             if unknown:
                 raise KeyError(f"no column is described for {sorted(unknown)} of {path.name}")
-            row = {**row, **mark}
-            writer.writerow([_text(row.get(name)) for name in columns])
-    sidecar = {name: {"Description": text} if isinstance(text, str) else text for name, text in columns.items()}
-    _write(path.with_suffix(".json"), sidecar)
+            texts = [_text({**row, **mark}.get(name)) for name in columns]
+            writer.writerow([missing if text == MISSING else text for text in texts])
+    return columns
 
 
 def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:

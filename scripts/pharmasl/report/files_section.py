@@ -11,6 +11,7 @@ from pharmasl.report.words import plain, upper
 from pharmasl.study.settings import Settings
 
 _STUDY = (
+    ("tidy_tables", "one table of the study, rounded, for statistics programs"),
     ("scans", "every scan: its files, its acquisition, and the source of each value"),
     ("participants", "participants with their arms"),
     ("exclusions", "who and what was left out, and why"),

@@ -61,6 +61,8 @@ class ReportFiles:
         ``_relations.tsv`` of each endpoint that is related to regions.
     trial_verdict : path-like or None
         ``verdict.tsv``.
+    tidy_tables : sequence of path-like
+        The study's table for statistics programs, long and wide, and its codebook.
     sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
         ``specifications.tsv``, ``curve.tsv`` and their picture.
     """
@@ -105,6 +107,7 @@ class ReportFiles:
     endpoint_figures: Sequence[FilePath]
     endpoint_relations: Sequence[FilePath]
     trial_verdict: FilePath | None
+    tidy_tables: Sequence[FilePath]
     sensitivity_table: FilePath | None
     sensitivity_curve: FilePath | None
     sensitivity_figure: FilePath | None

@@ -64,6 +64,10 @@ class Paths:
         """A file of the sensitivity analysis."""
         return f"{self.root}/sensitivity/{name}"
 
+    def tidy(self, name: str, extension: str = "tsv") -> str:
+        """The study's table for statistics programs, ``study_long`` or ``study_wide``, or its ``codebook``."""
+        return f"{self.root}/tables/{name}.{extension}"
+
     @property
     def page(self) -> str:
         """The report."""

@@ -145,6 +145,7 @@ STAGES = (
             "craving_figure": 2,
             "endpoint_figure": 1.1,
             "specification_figure": 1.1,
+            "tidy_table": 0.8,
             "report": 6,
         },
     ),

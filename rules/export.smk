@@ -1,0 +1,49 @@
+"""Export: what is made for other programs and other people.
+
+Needs the tables of the stages. Gives one table of the study for statistics programs, long and wide, and its codebook.
+"""
+
+
+rule tidy_table:
+    input:
+        participants=rules.study_tables.output.participants,
+        randomised=rules.study_tables.output.randomised,
+        flow=[rules.participant_flow.output.table] if SETTINGS.arms else [],
+        quality=rules.study_quality.output.table,
+        global_values=rules.global_values.output.contrasts,
+        parcels=rules.parcel_values.output.table,
+        regions=[PATHS.region_values(roi) for roi in SETTINGS.rois],
+        designs=TARGETS.analysis_files(rules.group_statistics.output.design),
+        inferences=TARGETS.analysis_files(rules.group_statistics.output.inference),
+        craving_scores=[rules.craving_scores.output.table] if SETTINGS.craving else [],
+        endpoint_scores=TARGETS.endpoint_files("scores.tsv"),
+    output:
+        long=PATHS.tidy("study_long"),
+        wide=PATHS.tidy("study_wide"),
+        codebook=PATHS.tidy("codebook"),
+        long_csv=PATHS.tidy("study_long", "csv"),
+        wide_csv=PATHS.tidy("study_wide", "csv"),
+        codebook_csv=PATHS.tidy("codebook", "csv"),
+    log:
+        log_of("tidy_table", "study"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        sessions=SESSIONS,
+        arms=ARMS,
+        # In this order: the columns', and that of the files.
+        conditions=list(SETTINGS.conditions),
+        analyses=list(SETTINGS.analyses),
+        regions=list(SETTINGS.rois),
+        endpoints=list(SETTINGS.endpoints),
+        labels=plain(SETTINGS.labels),
+        blinded=SETTINGS.blinded,
+        code=code("tidy_table"),
+    message:
+        "Writing the study's table for statistics programs"
+    script:
+        "../scripts/tidy_table.py"

@@ -1,0 +1,1 @@
+"""What is made for other programs and other people: one table of the study with its codebook."""
