@@ -306,8 +306,8 @@ def parcel_cbf(files: TidyFiles, names: Names) -> Iterator[Measure]:
             yield computed(column, {_visit(row): row["cbf"] for row in own})
 
 
-def _unit(described: dict[str, Any], contrast: str) -> str:
-    return described.get("UnitsOfRelativeCBF", {}).get(contrast, described["Units"])
+def _unit(described: dict[str, Any], contrast: str) -> str | None:
+    return described.get("UnitsOfRelativeCBF", {}).get(contrast, described.get("Units"))
 
 
 def _by(rows: Iterable[tables.Row], name: str) -> dict[str, list[tables.Row]]:
