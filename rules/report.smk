@@ -147,10 +147,10 @@ rule report:
         quality_figure=[] if IMPORTED else [rules.study_quality.output.figure],
         # The page links to them.
         scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page] if TARGETS.own_scans() else [],
+        imported_sidecars=TARGETS.imported_sidecars(),
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
         cbf_maps=TARGETS.filled(rules.quantify_perfusion.output.cbf, "scan", TARGETS.own_scans()),
         contrasts=TARGETS.contrasts(),
-        imported_sidecars=TARGETS.imported_sidecars(),
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
         analyses_figures=TARGETS.analysis_files(rules.group_figure.output.figure),

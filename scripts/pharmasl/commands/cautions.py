@@ -78,13 +78,15 @@ def _declarations(study: Study) -> Iterator[str]:
         return
     if settings.primary is None:
         yield "no answer is declared as primary, so that all are exploratory"
-    if not settings.blinded:
+    if settings.arms and not settings.blinded:
         yield "blinded is false: a run uses the trial's own allocation, and puts its first use on record"
 
 
 def people_by_arm(study: Study, analysis: Analysis) -> dict[str, int]:
-    """How many of each arm that an analysis asks about enter it, if every scan is usable."""
-    arms = study.arms
+    """How many of each arm that an analysis asks about enter it, if every scan is usable; all together without arms."""
+    arms = study.settings.arms
+    if arms is None:
+        return {"participants": len(study.members(analysis.name))}
     members = Counter(study.participants[who].get(arms.column) for who in study.members(analysis.name))
     return {label: members[label] for label in study_arms.concerned(analysis, arms)}
 

@@ -55,15 +55,18 @@ def people(study: Study) -> Part:
     table = (
         f"{len(study.randomised)} in {study.settings.participants_table}" if study.randomised else "no table of them"
     )
-    scanned = {scan.subject for scan in study.scans.values()}
-    heading = f"People: {len(scanned)} with scans, {table}"
+    scanned = {subject for subject, _ in study.visits}
+    heading = f"People: {len(scanned)} with {'contrast maps' if study.contrast_maps else 'scans'}, {table}"
     if study.settings.participants is not None:
         heading += f", {len(study.settings.participants)} chosen"
     if study.settings.blinded:
         heading += "; BLINDED: the arms are dealt at random"
     sessions = sessions_of(study)
     # Who lies in one visit of a study without sessions is neither early nor late.
-    columns = [*(label or "scanned" for label in sessions), *(["all sessions"] if len(sessions) > 1 else [])]
+    columns = [
+        *(label or ("maps" if study.contrast_maps else "scanned") for label in sessions),
+        *(["all sessions"] if len(sessions) > 1 else []),
+    ]
     visits = set(study.visits)
     rows = []
     for arm, members in _by_arm(study).items():
@@ -76,11 +79,17 @@ def people(study: Study) -> Part:
     return Part(heading, table_lines(["", *columns], rows))
 
 
+def seen(study: Study) -> list[tuple[str, str | None, str]]:
+    """Subject, session and condition of every run; of ready-made maps, whose conditions are contrasts, of every map."""
+    runs = [(scan.subject, scan.session, scan.condition) for scan in study.scans.values()]
+    return runs + [(own.subject, own.session, own.contrast) for own in study.contrast_maps.values()]
+
+
 def sessions_of(study: Study) -> list[str | None]:
     """The sessions in the trial's order; those of the scans, where the configuration names none."""
     if study.settings.sessions:
         return list(study.settings.sessions.labels)
-    return sorted({scan.session for scan in study.scans.values()}, key=lambda label: label or "")
+    return sorted({session for _, session, _ in seen(study)}, key=lambda label: label or "")
 
 
 def _by_arm(study: Study) -> dict[str, list[str]]:
@@ -97,8 +106,8 @@ def _by_arm(study: Study) -> dict[str, list[str]]:
 def states(study: Study) -> Part:
     """The runs of each state by session, with the entities by which they are known."""
     sessions = sessions_of(study)
-    counts = Counter((scan.condition, scan.session) for scan in study.scans.values())
-    several = Counter((scan.subject, scan.session, scan.condition) for scan in study.scans.values())
+    several = Counter(seen(study))
+    counts = Counter((state, session) for _, session, state in several.elements())
     rows: list[list[Any]] = []
     for name, condition in study.settings.conditions.items():
         labels = [
@@ -108,19 +117,24 @@ def states(study: Study) -> Part:
         note = f"up to {most} runs a session, averaged" if most > 1 else ""
         by_session = [counts[name, label] for label in sessions]
         rows.append([name, ", ".join(labels) or "every run", *by_session, note])
+    if study.contrast_maps:
+        source = f", made by {study.contrast_source.words}" if study.contrast_source else ""
+        heading = f"Contrasts: {several.total()} ready-made maps of {len(rows)}{source}"
+        own = [[name, *numbers] for name, _, *numbers, _ in rows]
+        return Part(heading, table_lines(["", *(label or "maps" for label in sessions)], own))
     heading = f"States: {len(study.scans)} runs of {len(study.settings.conditions)}"
     return Part(heading, table_lines(["", "runs with", *(label or "runs" for label in sessions), ""], rows))
 
 
 def incomplete(study: Study) -> Part:
     """Who lacks a session, a state or a T1w."""
-    rows = []
+    rows, present = [], set(seen(study))
     sessions = sessions_of(study)
     for who in study.participants:
         reasons = [f"not scanned at {label}" for label in sessions if label and (who, label) not in study.visits]
-        for (subject, session), scans in study.visits.items():
+        for subject, session in study.visits:
             if subject == who:
-                absent = [name for name in study.settings.conditions if name not in {scan.condition for scan in scans}]
+                absent = [name for name in study.settings.conditions if (who, session, name) not in present]
                 reasons += [f"no {name}" + (f" at {session}" if session else "") for name in absent]
         stems = {stem for (subject, _), stem in study.anatomies.items() if subject == who}
         if stems and not all(study.t1w[stem] for stem in stems):
@@ -198,6 +212,8 @@ def left_out(study: Study) -> Part:
 
 
 def _is_concerned(study: Study, row: Mapping[str, str | None]) -> bool:
+    if study.settings.arms is None:
+        return True
     arm = study.participants[bids.bare_label(str(row["participant_id"]), "sub")].get(study.arms.column)
     return arm is None or arm in study_arms.concerned(study.settings.analyses[str(row["analysis"])], study.arms)
 

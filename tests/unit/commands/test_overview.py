@@ -5,6 +5,8 @@ from other_trial import dataset
 from pharmasl.commands import overview
 from pharmasl.study import reading
 
+from tests.skeleton import image
+
 CONFIG = {
     "output_dir": "results",
     "sessions": {"baseline": "pre", "followup": "post"},
@@ -110,3 +112,46 @@ def test_what_is_assumed_and_what_differs_between_the_sessions(tmp_path):
         "the labelling efficiency is assumed to be 0.85: no sidecar says so",
         "most scans of the sessions were acquired differently, which can look like an effect (pre: delay 1.8 s; post: delay 2 s)",
     ]
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    """Ready-made contrast maps of a study without arms or sessions; one person lacks one of two contrasts."""
+    folder = tmp_path_factory.mktemp("maps")
+    for who in ("01", "02", "03"):
+        for contrast in ("cue", "rest"):
+            if (who, contrast) != ("02", "rest"):
+                image(folder / f"sub-{who}_{contrast}.nii.gz", (3, 3, 4))
+    image(folder / "mask.nii.gz", (3, 3, 4))
+    door = {
+        "dir": str(folder),
+        "generated_by": {"name": "SPM", "version": "25.01"},
+        "space": "MNI152NLin6Asym",
+        "unit": "percent signal change",
+        "files": {name: f"sub-{{participant}}_{name}.nii.gz" for name in ("cue", "rest")},
+    }
+    result = reading.collect(
+        {
+            "output_dir": "results",
+            "derivatives": {"contrasts": door},
+            "template": {"space": "MNI152NLin6Asym", "mask": str(folder / "mask.nii.gz")},
+            "analyses": {"mean": {"contrast": "rest", "model": "baseline ~ 1", "test": "1"}},
+        }
+    )
+    return result.study
+
+
+def test_ready_made_maps_in_place_of_scans(maps):
+    assert [str(part.heading) for part in overview.parts(maps)] == [
+        "People: 3 with contrast maps, no table of them",
+        "Contrasts: 5 ready-made maps of 2, made by SPM 25.01",
+        "Incomplete: 1",
+        "Analyses, if every scan is usable",
+        "Left out",
+        "Warnings: 2",
+    ]
+    assert words(overview.states(maps)) == ["maps", "cue 3", "rest 2"]
+    assert words(overview.incomplete(maps)) == ["sub-02 no rest"]
+    assert words(overview.analyses(maps)) == ["mean 2 participants 4 relabellings: no p below 0.5"]
+    assert words(overview.left_out(maps)) == ["mean: no rest (sub-02)"]
+    assert words(overview.warnings(maps))[0].startswith("mean can show nothing")
