@@ -119,7 +119,7 @@ def shown_analysis(path, result):
         subcategory=per("analysis", SETTINGS.labels.analysis),
         caption="captions/analysis.rst",
         labels=lambda wildcards: report_entries.of_analysis(
-            inference.format(analysis=wildcards.analysis), result, blinded=SETTINGS.blinded
+            inference.format(**dict(wildcards.items())), result, blinded=SETTINGS.blinded
         ),
     )
 

@@ -189,7 +189,9 @@ rule report:
         sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],
     output:
         page=shown(PATHS.page, report_entries.ANSWERS, "page", "Page of the study"),
-        citation=shown(PATHS.citation("md"), report_entries.METHODS, "methods", "Methods text with references"),
+        citation=PATHS.citation("md"),
+        citation_html=shown(PATHS.citation("html"), report_entries.METHODS, "methods", "Methods text with references"),
+        citation_latex=PATHS.citation("tex"),
         bibliography=PATHS.citation("bib"),
         checklist=shown(PATHS.checklist, report_entries.METHODS, "methods", "Reporting checklist"),
     log:

@@ -399,7 +399,7 @@ def test_methods_are_what_was_run(whole):
         "within the brain with a Gaussian kernel of 6 mm FWHM",
         "all 70 relabellings",
         "shrink factor 4",
-        "Software: pharmasl 0.1.0, numpy 2.4.0; the workflow was run with Snakemake",
+        "Software: pharmasl 0.1.0, numpy 2.4.0 (Harris et al. 2020); the workflow was run with Snakemake",
     ):
         assert fact in text, fact
 

@@ -45,9 +45,9 @@ def finished(small, **settings):
         "regions.tsv",
         "parcels.tsv",
     ):
-        skeleton.write(analysis / f"rest_interaction_{end}", f"<p>{end}</p>")
-    skeleton.write(analysis / "rest_interaction_inference.json", BLOCK)
-    for name in ("report/index.html", "report/CITATION.md", "report/checklist.tsv", "study/flow.svg"):
+        skeleton.write(analysis / f"contrast-restInteraction_{end}", f"<p>{end}</p>")
+    skeleton.write(analysis / "contrast-restInteraction_inference.json", BLOCK)
+    for name in ("report/index.html", "report/CITATION.html", "report/checklist.tsv", "study/flow.svg"):
         skeleton.write(results / name, name)
     for end in ("sensitivity.tsv", "figure.svg"):
         skeleton.write(results / f"endpoints/craving_{end}", end)
@@ -89,21 +89,21 @@ def test_figures_tables_and_pages_are_listed_by_category(html):
         "2 Participants": {"flow.svg"},
         "3 Image quality": {"scans.tsv", "exclusions.tsv", "scans.svg"},
         "4 Whole-brain analyses": {
-            "rest_interaction_figure.html",
-            "rest_interaction_design.svg",
-            "rest_interaction_desc-changes_figure.html",
-            "rest_interaction_desc-regions_figure.svg",
-            "rest_interaction_clusters.tsv",
-            "rest_interaction_regions.tsv",
-            "rest_interaction_parcels.tsv",
+            "contrast-restInteraction_figure.html",
+            "contrast-restInteraction_design.svg",
+            "contrast-restInteraction_desc-changes_figure.html",
+            "contrast-restInteraction_desc-regions_figure.svg",
+            "contrast-restInteraction_clusters.tsv",
+            "contrast-restInteraction_regions.tsv",
+            "contrast-restInteraction_parcels.tsv",
         },
         "6 Clinical endpoints": {"craving_model.tsv", "craving_sensitivity.tsv", "craving_figure.svg"},
-        "8 Methods and reporting": {"CITATION.md", "checklist.tsv"},
+        "8 Methods and reporting": {"CITATION.html", "checklist.tsv"},
     }
 
 
 def test_captions_state_model_number_and_threshold(records):
-    caption = html_text(records["rest_interaction_figure.html"]["caption"])
+    caption = html_text(records["contrast-restInteraction_figure.html"]["caption"])
     assert f"Model: {MODEL}" in caption
     assert "N: 7 participants" in caption
     assert (

@@ -106,7 +106,13 @@ def test_a_finished_run_is_whole(run):
 
 def test_snakemake_reports_the_results_and_nothing_changes(run):
     done = run.snakemake("--report", "report.html")
-    for name in ("index.html", "rest_interaction_figure.html", "craving_model.tsv", "specifications.svg", "flow.svg"):
+    for name in (
+        "index.html",
+        "contrast-restInteraction_figure.html",
+        "craving_model.tsv",
+        "specifications.svg",
+        "flow.svg",
+    ):
         assert f"Adding {name} " in done.stdout + done.stderr
     page = (run.folder / "report.html").read_text()
     assert "Missing metadata" not in done.stdout + done.stderr
@@ -176,7 +182,7 @@ def marked(path):
     """Whether an output says that it rests on a sham allocation; None for a kind of file that cannot."""
     if path.name.endswith(".nii.gz"):
         return b"BLINDED" in nibabel.load(path).header["descrip"].item()
-    if path.suffix in (".tsv", ".json", ".html", ".svg", ".md"):
+    if path.suffix in (".tsv", ".json", ".html", ".svg", ".md", ".tex"):
         return "BLINDED" in path.read_text()
     return None
 

@@ -2,7 +2,8 @@
 
 The guidelines are CONSORT 2025 (Hopewell et al. 2025, BMJ 389:e081123; numbers of table 1), the ASL lexicon and reporting
 recommendations (Suzuki et al. 2024, Magn Reson Med 91:1743-1760), the ASL consensus (Alsop et al. 2015, Magn Reson Med 73:102-116)
-and COBIDAS (Nichols et al. 2017, Nat Neurosci 20:299-303), whose items are named by topic.
+and COBIDAS (Nichols et al. 2017, Nat Neurosci 20:299-303), whose items are named by topic, and for studies of craving the ENIGMA-ACRI
+checklist (Ekhtiari et al. 2022, Nat Protoc 17:567-595).
 """
 
 from collections import Counter
@@ -13,7 +14,7 @@ from pharmasl.conduct.flow import FlowRow, read_flow
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.report import checklist_imaging, imported_section, methods_endpoints, trial_section
+from pharmasl.report import checklist_cues, checklist_imaging, imported_section, methods_endpoints, trial_section
 from pharmasl.report.analysis_definitions import Block
 from pharmasl.report.checklist_imaging import Imaging
 from pharmasl.report.checklist_item import UNKNOWN, Item, cobidas, consort
@@ -71,6 +72,7 @@ def items(settings: Settings, conduct: Conduct, imaging: Imaging) -> list[Item]:
             if imaging.contrast_maps
             else checklist_imaging.of_scans(settings, imaging)
         ),
+        *checklist_cues.cues(settings, imaging.blocks),
         *_questions(settings, imaging.blocks),
         *checklist_imaging.statistics(settings, imaging),
         *(_blinding(settings, conduct) if settings.arms else ()),

@@ -47,6 +47,11 @@ def consort(number: str) -> str:
     return f"{CONSORT}, item {number}"
 
 
+def acri(category: str) -> str:
+    """A category of the ENIGMA-ACRI checklist (Ekhtiari et al. 2022, Nat Protoc 17:567-595)."""
+    return f"ENIGMA-ACRI (Ekhtiari et al. 2022), {category}"
+
+
 def cobidas(area: str) -> str:
     """An area of the COBIDAS report (Nichols et al. 2017, Nat Neurosci 20:299-303)."""
     return f"COBIDAS (Nichols et al. 2017), {area}"

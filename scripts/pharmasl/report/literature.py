@@ -60,7 +60,7 @@ class Reference:
         if parts:
             fields |= {"volume": parts[2], "pages": parts[3].replace("\u2013", "--")}
         fields |= {"year": self.year, "doi": self.doi}
-        lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
+        lines = "".join(f"  {name} = {{{value.replace('&', chr(92) + '&')}}},\n" for name, value in fields.items())
         return f"@article{{{self.key},\n{lines}}}\n"
 
 
@@ -164,6 +164,13 @@ REFERENCES = (
         "10.2307/1391660",
     ),
     _reference(
+        "Harris et al. 2020",
+        "Harris, C. R. and Millman, K. J. and van der Walt, S. J. and others",
+        "Array programming with NumPy",
+        "Nature 585:357\u2013362",
+        "10.1038/s41586-020-2649-2",
+    ),
+    _reference(
         "Kenward and Roger 1997",
         "Kenward, M. G. and Roger, J. H.",
         "Small sample inference for fixed effects from restricted maximum likelihood",
@@ -178,11 +185,25 @@ REFERENCES = (
         "10.1016/0304-4076(81)90062-2",
     ),
     _reference(
+        "Lam et al. 2015",
+        "Lam, S. K. and Pitrou, A. and Seibert, S.",
+        "Numba: a LLVM-based Python JIT compiler",
+        "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC",
+        "10.1145/2833157.2833162",
+    ),
+    _reference(
         "MacKinnon and White 1985",
         "MacKinnon, J. G. and White, H.",
         "Some heteroskedasticity-consistent covariance matrix estimators with improved finite sample properties",
         "Journal of Econometrics 29:305\u2013325",
         "10.1016/0304-4076(85)90158-7",
+    ),
+    _reference(
+        "McKinney 2010",
+        "McKinney, W.",
+        "Data structures for statistical computing in Python",
+        "Proceedings of the 9th Python in Science Conference",
+        "10.25080/Majora-92bf1922-00a",
     ),
     _reference(
         "M\u00f6lder et al. 2021",
@@ -228,6 +249,13 @@ REFERENCES = (
         "10.1007/BF01068419",
     ),
     _reference(
+        "Seabold and Perktold 2010",
+        "Seabold, S. and Perktold, J.",
+        "statsmodels: econometric and statistical modeling with Python",
+        "Proceedings of the 9th Python in Science Conference",
+        "10.25080/Majora-92bf1922-011",
+    ),
+    _reference(
         "Shirzadi et al. 2018",
         "Shirzadi, Z. and Stefanovic, B. and Chappell, M. A. and others",
         "Enhancement of automated blood flow estimates (ENABLE) from arterial spin-labeled MRI",
@@ -257,6 +285,13 @@ REFERENCES = (
         "10.1109/TMI.2010.2046908",
     ),
     _reference(
+        "Virtanen et al. 2020",
+        "Virtanen, P. and Gommers, R. and Oliphant, T. E. and others",
+        "SciPy 1.0: fundamental algorithms for scientific computing in Python",
+        "Nature Methods 17:261\u2013272",
+        "10.1038/s41592-019-0686-2",
+    ),
+    _reference(
         "Winkler et al. 2014",
         "Winkler, A. M. and Ridgway, G. R. and Webster, M. A. and Smith, S. M. and Nichols, T. E.",
         "Permutation inference for the general linear model",
@@ -282,8 +317,8 @@ REFERENCES = (
 )
 
 
-def _variants(reference: Reference) -> re.Pattern[str]:
-    """How a text may cite a reference: "A and B 1995", "A and B (1995)", "A & B 1995"."""
+def citation(reference: Reference) -> re.Pattern[str]:
+    """A pattern of how a text may cite a reference: "A and B 1995", "A and B (1995)", "A & B 1995"."""
     people = re.escape(reference.cited[:-5]).replace(r"\ and\ ", r"\ (?:and|&)\ ")
     return re.compile(rf"\b{people} (?:{reference.year}\b|\({reference.year}\))")
 
@@ -300,14 +335,14 @@ def cited_in(texts: Iterable[str]) -> list[Reference]:
     list of Reference
     """
     whole = "\n".join(texts)
-    return [reference for reference in REFERENCES if _variants(reference).search(whole)]
+    return [reference for reference in REFERENCES if citation(reference).search(whole)]
 
 
 def linked(text: str) -> Markup:
     """A text as HTML, escaped, each citation a link to its entry in the list."""
     html = str(escape(text))
     for reference in REFERENCES:
-        pattern = _variants(reference).pattern.replace("&", "&amp;")
+        pattern = citation(reference).pattern.replace("&", "&amp;")
         html = re.sub(pattern, rf'<a href="#ref-{reference.key}">\g<0></a>', html)
     return Markup(html)
 
@@ -315,17 +350,3 @@ def linked(text: str) -> Markup:
 def bibliography(references: Iterable[Reference]) -> str:
     """References as a BibTeX file."""
     return "\n".join(reference.bibtex for reference in references)
-
-
-def boilerplate(title: str, methods: Iterable[str], references: Iterable[Reference]) -> str:
-    """The methods text and its references in Markdown, to be taken into a manuscript and checked there.
-
-    Parameters
-    ----------
-    title : str
-    methods : iterable of str
-        Paragraphs.
-    references : iterable of Reference
-    """
-    listing = "\n".join(f"- {reference.text} <{reference.url}>" for reference in references)
-    return f"# Methods: {title}\n\n" + "\n\n".join(methods) + f"\n\n## References\n\n{listing}\n"

@@ -151,9 +151,21 @@ MEDIATION = (
 )
 
 
+_CITED = {
+    "nilearn": "Abraham et al. 2014",
+    "numba": "Lam et al. 2015",
+    "numpy": "Harris et al. 2020",
+    "pandas": "McKinney 2010",
+    "picsl-greedy": "Yushkevich et al. 2016",
+    "scipy": "Virtanen et al. 2020",
+    "statsmodels": "Seabold and Perktold 2010",
+}
+
+
 def software(versions: Mapping[str, str]) -> str | None:
     """Programs and versions; None without any."""
-    listing = ", ".join(f"{name} {version}" for name, version in versions.items())
+    cited = {name: f" ({reference})" for name, reference in _CITED.items()}
+    listing = ", ".join(f"{name} {version}{cited.get(name, '')}" for name, version in versions.items())
     return f"Software: {listing}; the workflow was run with Snakemake (M\u00f6lder et al. 2021)." if listing else None
 
 

@@ -25,6 +25,7 @@ from pharmasl.report import (
     files_section,
     imported_section,
     literature,
+    manuscript,
     methods_imported,
     methods_perfusion,
     methods_section,
@@ -382,14 +383,12 @@ def render(page: Page, folder: FilePath) -> str:
 
 
 def write(output: FilePath, files: ReportFiles, configuration: Plain, provenance: Provenance) -> None:
-    """Write the report as HTML, and beside it ``CITATION.md`` and ``CITATION.bib``, the methods text and its references, and the checklist.
+    """Write the report as HTML, and beside it ``CITATION.*``, the methods text with its references, and the checklist.
 
     Other parameters as of :func:`content`.
     """
     folder, page = Path(output).parent, content(files, configuration, provenance)
     Path(output).write_text(render(page, folder), encoding="utf-8")
     title = f"BLINDED: {page.title}" if page.blinded else page.title
-    text = literature.boilerplate(title, page.methods, page.references)
-    (folder / "CITATION.md").write_text(text, encoding="utf-8")
-    (folder / "CITATION.bib").write_text(literature.bibliography(page.references), encoding="utf-8")
+    manuscript.write(folder, title, page.methods)
     checklist.write(folder / checklist.NAME, page.checklist)

@@ -74,7 +74,7 @@ class Paths:
         return f"{self.root}/report/index.html"
 
     def citation(self, extension: str) -> str:
-        """The methods text with its references, ``md``, or the references alone, ``bib``."""
+        """The methods text with its references, ``md``, ``html`` or ``tex``, or the references alone, ``bib``."""
         return f"{self.root}/report/CITATION.{extension}"
 
     @property

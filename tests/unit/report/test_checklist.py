@@ -196,3 +196,27 @@ def test_what_is_left_to_the_authors_stands_out_and_the_file_has_the_same_words(
     written = tables.read_table(tmp_path / checklist.NAME)
     assert [list(row.values()) for row in written] == [list(row) for row in table.rows]
     assert set(tables.read_json(tmp_path / "checklist.json")) == {"item", "source", "study"}
+
+
+def test_a_study_of_craving_answers_the_checklist_of_cue_reactivity_and_others_are_not_asked():
+    own = study(
+        craving={"table": "phenotype/craving.tsv", "before": "pre", "after": ["post_1", "post_2"], "range": [0, 100]},
+        conditions={name: {"acquisition": name} for name in ("rest", "smoking", "neutral")},
+        contrasts={"rest": {"rest": 1}, "cue": {"smoking": 1, "neutral": -1}},
+        analyses={"cue_interaction": {"contrast": "cue", "effect": "group_by_time"}},
+        conjunctions=None,
+        rois=None,
+    )
+    blocks = {"cue_interaction": inference({"name": "cue_interaction", "contrast": "cue", "effect": "group_by_time"})}
+    filled = answers(own, scans(PCASL), blocks=blocks)
+    asked = {topic: item for topic, item in filled.items() if "ENIGMA-ACRI" in item.source}
+    categories = {item.source.partition("), ")[2] for item in asked.values()}
+    assert len(categories) == 7
+    assert asked["Handedness"].words == UNKNOWN
+    response = asked["Whole-brain response to drug cues"].words
+    assert response == "Contrast of states: cue; tested over the whole brain in cue interaction."
+    inside = asked["Craving inside the scanner: whether, when and by which instrument it was assessed"].words
+    assert inside.startswith(
+        "Rated before the cues (pre) and after them (post_1 and post_2), from 0 to 100. State also: "
+    )
+    assert not any("ENIGMA-ACRI" in item.source for item in answers(study(craving=None), scans(PCASL)).values())
