@@ -174,7 +174,7 @@ rule import_anatomy:
 
 rule import_registration:
     input:
-        transform=raw(per("anat", TARGETS.imported_file, "transform")),
+        transforms=raw(per("anat", TARGETS.anatomy_transforms)),
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
         template=rules.template.output.fine_t1w,
@@ -197,7 +197,7 @@ rule import_registration:
     params:
         program=TARGETS.anatomy_program(),
         space=SPACE,
-        content=content_of(per("anat", TARGETS.imported_files, ("transform",))),
+        content=content_of(per("anat", TARGETS.anatomy_transforms)),
         code=code("import_registration"),
     message:
         "Importing the transform to the template: {wildcards.anat}"

@@ -8,7 +8,7 @@ def main(snakemake):
     source, out, params = snakemake.input, snakemake.output, snakemake.params
     imported.import_registration(
         imported.RegistrationFiles(
-            transform=source.transform,
+            transforms=list(source.transforms),
             preproc=source.preproc,
             mask=source.mask,
             template=source.template,

@@ -43,16 +43,17 @@ def source(tmp_path_factory):
     files = {kind: f"{start}{end}" for kind, end in fmriprep.native().items()}
     files["transform"] = f"{start}_from-T1w_to-{SPACE}_mode-image_xfm.h5"
     files["back"] = f"{start}_from-{SPACE}_to-T1w_mode-image_xfm.h5"
-    return SimpleNamespace(folder=folder, fine=fine, coarse=coarse, shape=shape, head=head, files=files)
+    grid = images.grid(fine.t1w)
+    return SimpleNamespace(folder=folder, grid=grid, fine=fine, coarse=coarse, shape=shape, head=head, files=files)
 
 
 def chosen(source, *kinds, **others):
     return {kind: source.files[kind] for kind in kinds} | others
 
 
-def registration(source, folder, transform, preproc, mask):
+def registration(source, folder, transform, preproc, mask, *others):
     out = {name: folder / f"{name}.nii.gz" for name in ("forward", "inverse")} | {"sidecar": folder / "xfm.json"}
-    given = {"transform": transform, "preproc": preproc, "mask": mask, "template": source.fine.t1w}
+    given = {"transforms": [*others, transform], "preproc": preproc, "mask": mask, "template": source.fine.t1w}
     run("import_registration", given, out)
     return out
 
@@ -62,7 +63,7 @@ def made(source):
     folder = source.folder
     image = {"preproc": folder / "preproc.nii.gz", "mask": folder / "mask.nii.gz"}
     run("import_anatomy", chosen(source, "t1w", "mask"), {**image, "sidecar": folder / "preproc.json"})
-    field = registration(source, folder, source.files["transform"], **image)
+    field = registration(source, folder, source.files["transform"], image["preproc"], image["mask"])
     names = ("gm", "wm", "csf", "template_t1w", "template_gm")
     tissues = {name: folder / f"{name}_made.nii.gz" for name in names}
     given = chosen(source, "gm", "wm", "csf", **image, forward=field["forward"], reference=source.coarse.t1w)
@@ -127,6 +128,26 @@ def test_sidecars_name_program_version_and_files(source, made):
     assert fit["Template"] == SPACE
     assert fit["Checks"]["template_correlation"] > 0.85
     assert fit["Checks"]["inverse_error_mm"][0] < 0.05
+
+
+def test_a_stated_transform_leads_on_from_another_template(source, made, tmp_path):
+    """The program's template is the study's, moved: what leads there and back again is what led there at once."""
+    moved = np.eye(4)
+    moved[:3, 3] = 8, -12, 16  # whole steps of the warp, so that nothing is interpolated anew
+    transforms.write_affines(tmp_path / "from-other_to-own.txt", moved)
+    over = images.coarser(source.grid, 2.0)
+    coordinates = source.shape.from_template(transforms.points(over))
+    over = images.Grid(over.shape, moved @ over.affine)
+    fmriprep.composite(tmp_path / "xfm.h5", coordinates, over, np.linalg.inv(source.shape.matrix))
+    out = registration(
+        source, tmp_path, tmp_path / "xfm.h5", made.preproc, made.mask, tmp_path / "from-other_to-own.txt"
+    )
+    field, _ = transforms.read_field(out["forward"])
+    expected, _ = transforms.read_field(made.forward)
+    brain = images.load(source.fine.t1w)[0][::2, ::2, ::2] > 0.2
+    # One step of what is stored.
+    np.testing.assert_allclose(field[brain], expected[brain], rtol=0, atol=1 / 256)
+    assert tables.read_json(out["sidecar"])["Sources"] == ["from-other_to-own.txt", "xfm.h5"]
 
 
 def test_transform_of_the_other_direction_is_refused(source, made, tmp_path):

@@ -7,7 +7,7 @@ workflow's own registration.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +105,8 @@ class RegistrationFiles:
 
     Attributes
     ----------
-    transform : path-like
-        ITK transform that brings T1w images onto the template.
+    transforms : sequence of path-like
+        ITK transforms that bring T1w images onto the template; of several, that to the template first.
     preproc, mask : path-like
         T1w and its brain mask.
     template : path-like
@@ -115,7 +115,7 @@ class RegistrationFiles:
         Written, as by :func:`pharmasl.anatomy.normalisation.normalise`.
     """
 
-    transform: FilePath
+    transforms: Sequence[FilePath]
     preproc: FilePath
     mask: FilePath
     template: FilePath
@@ -143,11 +143,11 @@ def import_registration(files: RegistrationFiles, program: Program, space: str) 
     head, target = images.load(files.preproc), images.load(files.template)
     inside = images.load(files.mask, dtype=np.uint8).data > 0
     grid = normalisation.coarse_grid(target.grid, normalisation.FIELD_SPACING)
-    field = Volume(itk_transforms.on_grid(files.transform, grid), grid.affine)
+    field = Volume(itk_transforms.on_grid(files.transforms, grid), grid.affine)
     fit = normalisation.checked(field, head, inside, target)
     if fit.measures["template_correlation"] < normalisation.LOWEST_CORRELATION:
         raise normalisation.unlike_template(
-            files.transform,
+            files.transforms[-1],
             fit.measures,
             f"Check that the transform is of this T1w, leads from it to {space} (not back), and that the files of the "
             f"study's template are those of {space}.",
@@ -156,7 +156,7 @@ def import_registration(files: RegistrationFiles, program: Program, space: str) 
     fit.write(files.forward, files.inverse)
     record = {
         "Description": "Transform of the T1w image to the template, as another program fitted it, as one dense field",
-        **_origin(program, files.transform),
+        **_origin(program, *files.transforms),
         "Template": space,
         "Inverse": "computed from the field, by Newton's method",
         "Checks": fit.measures,

@@ -45,18 +45,22 @@ def anatomy(settings: Settings, scans: Sequence[Row]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedAnatomy:
-    """Anatomies of another program: its name with version, and the steps that are the workflow's own."""
+    """Anatomies of another program: its name with version, its template if another, and the steps that are the workflow's own."""
 
     program: str
+    space: str | None
     own: tuple[str, ...]
 
 
 def imported_anatomy(settings: Settings, scans: Sequence[Row]) -> ImportedAnatomy | None:
     """Which program made the anatomies, by the study's scans; None where the workflow did."""
     programs = {row.get("anatomy_program") for row in scans} - {None}
-    if not programs or settings.derivatives.anatomy is None:
+    source = settings.derivatives.anatomy
+    if not programs or source is None:
         return None
-    return ImportedAnatomy(program=str(programs.pop()), own=settings.derivatives.anatomy.own)
+    return ImportedAnatomy(
+        program=str(programs.pop()), space=source.space if source.transform else None, own=source.own
+    )
 
 
 def _prepared(settings: Anatomy) -> str:
@@ -79,7 +83,10 @@ def _imported(imported: ImportedAnatomy, template: Template) -> str:
     if derivative_anatomies.SEGMENTATION not in imported.own:
         taken.append("its fractions of grey matter, white matter and cerebrospinal fluid, held to the brain mask")
     if derivative_anatomies.REGISTRATION not in imported.own:
-        taken.append(f"its transforms to the {template.space} template, each sampled as one displacement field")
+        onward = f" followed by a given transform from there to {template.space}," if imported.space else ""
+        taken.append(
+            f"its transforms to the {imported.space or template.space} template,{onward} each sampled as one displacement field"
+        )
     also = f" So were {' and '.join(taken)}." if taken else ""
     return (
         f"T1-weighted images that {imported.program}{cited} had preprocessed, and its brain masks, were used as they are, "

@@ -5,7 +5,18 @@ from pathlib import PurePath
 from typing import Any
 
 # Values that are paths: folders name users, projects and machines, so only the last part is shown.
-_PATH_KEYS = {"bids_dir", "output_dir", "participants_table", "table", "ratings", "image", "labels", "truth_dir", "dir"}
+_PATH_KEYS = {
+    "bids_dir",
+    "output_dir",
+    "participants_table",
+    "table",
+    "ratings",
+    "image",
+    "labels",
+    "truth_dir",
+    "dir",
+    "transform",
+}
 _ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
 
 

@@ -5,6 +5,7 @@ that was added last acts first, and a displacement field leaves points beyond it
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from pharmasl.space import itk_files, transforms
 from pharmasl.space.images import Grid
 
 
-def on_grid(path: FilePath, grid: Grid) -> np.ndarray:
+def on_grid(path: FilePath | Sequence[FilePath], grid: Grid) -> np.ndarray:
     """The points to which a file's transform maps the nodes of a grid.
 
     Parameters
     ----------
-    path : path-like
-        A transform that brings a source image onto a reference: ``from-<source>_to-<reference>_mode-image_xfm``.
+    path : path-like or sequence of path-like
+        A transform that brings a source image onto a reference: ``from-<source>_to-<reference>_mode-image_xfm``. Several
+        lead there through spaces between, that to the reference first, as antsApplyTransforms takes them.
     grid : images.Grid
         Over the reference, its axes at right angles.
 
@@ -38,7 +40,9 @@ def on_grid(path: FilePath, grid: Grid) -> np.ndarray:
     import SimpleITK as sitk
 
     spacing, origin, direction = geometry(grid.affine)
-    transform = _read(path)
+    paths = [path] if isinstance(path, str | os.PathLike) else list(path)
+    # Points of the reference go through the first file first, and ITK begins with the last part of a composite.
+    transform = sitk.CompositeTransform([_read(file) for file in reversed(paths)])
     field = sitk.TransformToDisplacementField(
         transform,
         sitk.sitkVectorFloat64,
@@ -49,7 +53,7 @@ def on_grid(path: FilePath, grid: Grid) -> np.ndarray:
     )
     displacement = sitk.GetArrayFromImage(field).transpose(2, 1, 0, 3).copy()
     if not np.isfinite(displacement).all():
-        raise InputError(path, "displacements", "not finite", "numbers", itk_files.FIX)
+        raise InputError(paths[0], "displacements", "not finite", "numbers", itk_files.FIX)
     displacement[..., :2] *= -1
     return transforms.points(grid) + displacement
 

@@ -39,7 +39,7 @@ class AnatomyFiles:
     gm, wm, csf : str or None
         Fractions of tissue on the same grid; None where the workflow makes them.
     transform : str or None
-        ITK transform that brings T1w images onto the study's template; None where the workflow fits it.
+        ITK transform that brings T1w images onto the program's template; None where the workflow fits the study's.
     """
 
     t1w: str
@@ -62,11 +62,14 @@ class ImportedAnatomies:
         By the stem of the anatomy.
     own : tuple of str
         Which steps are the workflow's own all the same.
+    transform : str or None
+        ITK transform of the program's template to the study's, where they are two.
     """
 
     dataset: DerivativeDataset
     files: Mapping[str, AnatomyFiles]
     own: tuple[str, ...]
+    transform: str | None
 
 
 def read(
@@ -103,7 +106,8 @@ def read(
     listing = _listing(dataset, subjects, errors)
     shared = anatomies.share(_preprocessed(listing), visits, study.anatomy.per)
     errors += _missing(dataset, listing, shared.without)
-    sought = _Sought(listing, study.template.space, source.own)
+    space = source.space or study.template.space
+    sought = _Sought(listing, space, source.own)
     files: dict[str, AnatomyFiles] = {}
     for stem, images in shared.images.items():
         if len(images) > 1:
@@ -115,10 +119,11 @@ def read(
             errors += missing
     if spaces := sought.only_elsewhere:
         # One cause, whoever it concerns.
-        errors[:] = [error for error in errors if error.field != _transform_name(study.template.space)]
-        errors.append(_other_template(dataset, spaces, study.template.space))
+        errors[:] = [error for error in errors if error.field != _transform_name(space)]
+        errors.append(_other_template(dataset, spaces, space))
     errors += copies.find(anatomy.t1w for anatomy in files.values())
-    return ImportedAnatomies(dataset=dataset, files=files, own=source.own), shared.anatomies
+    imported = ImportedAnatomies(dataset=dataset, files=files, own=source.own, transform=source.transform)
+    return imported, shared.anatomies
 
 
 def _listing(dataset: DerivativeDataset, subjects: Sequence[str], errors: list[InputError]) -> bids.Dataset:
@@ -225,9 +230,10 @@ def _other_template(dataset: DerivativeDataset, spaces: Iterable[str], space: st
         dataset.root,
         _transform_name(space),
         f"transforms to {', '.join(names)} alone",
-        f"transforms to the study's template {space}: templates of one name are not those of another",
-        f"Give the files of that template by template.t1w, mask, gm and wm, with template.space: {names[0]}, or set "
-        f"{FIELD}.own: [{REGISTRATION}] to fit the T1w images to {space} here.",
+        f"transforms to {space}: the variants of MNI152 are not one template",
+        f"Give the files of that template by template.t1w, mask, gm and wm, with template.space: {names[0]}; or give "
+        f"{FIELD}.space: {names[0]} and {FIELD}.transform, which leads from there to the study's; or set {FIELD}.own: "
+        f"[{REGISTRATION}] to fit the T1w images to the study's template here.",
     )
 
 

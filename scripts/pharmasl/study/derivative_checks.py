@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from pharmasl.errors import InputError
-from pharmasl.study import map_terms
-from pharmasl.study.derivatives import CbfMaps
+from pharmasl.space import itk_files
+from pharmasl.study import derivative_anatomies, map_terms
+from pharmasl.study.derivatives import AnatomySource, CbfMaps
 from pharmasl.study.imported_files import FIELD
 from pharmasl.study.settings import Settings
 
@@ -27,11 +28,36 @@ def check(study: Settings) -> Iterator[InputError]:
     ------
     InputError
     """
+    if study.derivatives.anatomy is not None:
+        yield from _anatomy(study, study.derivatives.anatomy)
     if study.derivatives.cbf is not None:
         yield from _keys(study.derivatives.cbf)
         yield from _space(study, study.derivatives.cbf)
         yield from _without_perfusion(study)
         yield from _without_scan(study)
+
+
+def _anatomy(study: Settings, source: AnatomySource) -> Iterator[InputError]:
+    """The template of imported anatomies, and the transform from it to the study's."""
+    field, own = derivative_anatomies.FIELD, study.template.space
+    other = source.space is not None and source.space != own
+    fitted = derivative_anatomies.REGISTRATION in source.own
+    if source.transform is not None and (fitted or not other):
+        why = f"{field}.own fits the images here" if fitted else f"{field}.space is not another than the study's {own}"
+        yield InputError(_FILE, f"{field}.transform", source.transform, f"nothing: {why}", "Remove it.")
+    elif source.transform is not None:
+        try:
+            itk_files.check_kind(source.transform, f"{field}.transform")
+        except InputError as error:
+            yield error
+    elif other and not fitted:
+        yield InputError(
+            _FILE,
+            f"{field}.space",
+            source.space,
+            f"{own}, the study's template, or a transform from the one to the other",
+            f"Give {field}.transform, from-{source.space}_to-{own}, or set {field}.own: [{derivative_anatomies.REGISTRATION}].",
+        )
 
 
 def _keys(maps: CbfMaps) -> Iterator[InputError]:

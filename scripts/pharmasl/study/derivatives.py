@@ -27,6 +27,8 @@ class Source:
 class AnatomySource(Source):
     """Anatomies in place of the workflow's, and which steps are the workflow's own all the same."""
 
+    space: str | None
+    transform: str | None
     own: tuple[str, ...]
 
 

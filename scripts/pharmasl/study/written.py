@@ -26,6 +26,7 @@ _PATHS = (
     ("quality", "ratings"),
     ("derivatives", "cbf", "dir"),
     ("derivatives", "anatomy", "dir"),
+    ("derivatives", "anatomy", "transform"),
     ("derivatives", "contrasts", "dir"),
 )
 _OF_DATASET = ("participants_table", "table")

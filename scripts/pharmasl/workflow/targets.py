@@ -147,6 +147,12 @@ class Targets:
         """Another program's files of an anatomy, of some kinds."""
         return [self.imported_file(kind, anatomy) for kind in kinds]
 
+    def anatomy_transforms(self, anatomy: str) -> list[str]:
+        """Another program's transform of an anatomy to its template, after that of its template to the study's, if they are two."""
+        imported = self.study.imported_anatomies
+        stated = imported.transform if imported else None
+        return [*([stated] if stated else []), self.imported_file("transform", anatomy)]
+
     def anatomy_program(self) -> dict[str, str] | None:
         """Name and version of the program that made the anatomies; None where the workflow does."""
         imported = self.study.imported_anatomies

@@ -22,8 +22,8 @@ def root(tmp_path):
     return skeleton.dataset(tmp_path / "bids")
 
 
-def config(root, own=(), **changes):
-    stated = {"dir": str(root.parent / "fmriprep"), "own": list(own)}
+def config(root, own=(), stated=None, **changes):
+    stated = {"dir": str(root.parent / "fmriprep"), "own": list(own), **(stated or {})}
     return {**skeleton.config(root), "derivatives": {"anatomy": stated}, **changes}
 
 
@@ -208,3 +208,26 @@ def test_files_of_another_template_than_the_study_names_are_refused(root):
     errors = problems(root, template={"space": "MNI152NLin2009cAsym", **own}, own=["registration"])
     assert [(error.field, error.found) for error in errors] == [("template.t1w", "the grid of MNI152NLin6Asym")]
     assert read(root, template={"space": "MNI152NLin6Asym", **own}).imported_anatomies is not None
+
+
+def test_a_stated_transform_leads_from_another_template(root):
+    onward = root.parent / "from-MNI152NLin6Asym_to-MNI152NLin2009aSym_xfm.h5"
+    onward.write_bytes(fmriprep.HDF5)
+    study = read(root, stated={"space": "MNI152NLin6Asym", "transform": str(onward)})
+    files = study.imported_anatomies.files["sub-02/anat/sub-02"]
+    assert Path(files.transform).name == "sub-02_from-T1w_to-MNI152NLin6Asym_mode-image_xfm.h5"
+    targets = complete_settings.targets(study)
+    assert targets.anatomy_transforms("sub-02/anat/sub-02") == [str(onward), files.transform]
+
+
+@pytest.mark.parametrize(
+    ("stated", "own", "field"),
+    [
+        ({"space": "MNI152NLin6Asym"}, [], "derivatives.anatomy.space"),
+        ({"transform": "x.h5"}, [], "derivatives.anatomy.transform"),
+        ({"space": "MNI152NLin6Asym", "transform": "absent.h5"}, [], "derivatives.anatomy.transform"),
+        ({"space": "MNI152NLin6Asym", "transform": "x.h5"}, ["registration"], "derivatives.anatomy.transform"),
+    ],
+)
+def test_templates_are_not_mixed_without_a_transform(root, stated, own, field):
+    assert the_problem(root, stated=stated, own=own).field == field
