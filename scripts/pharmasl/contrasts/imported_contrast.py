@@ -61,13 +61,14 @@ def taken_over(image: images.Volume, grid: images.Grid) -> tuple[np.ndarray, boo
     Returns
     -------
     values : ndarray of shape (X, Y, Z), float32
-        As they are in the map if its grid is the template's. Else trilinear samples, NaN wherever a neighbour that counts has no
+        As they are in the map if its grid is the template's, whatever the order of its axes. Else trilinear samples, NaN wherever a neighbour that counts has no
         value.
     resampled : bool
     """
     values = np.where(np.isfinite(image.data) & (image.data != 0), image.data, np.nan).astype(np.float32)
-    if image.grid.shape == grid.shape and np.allclose(image.affine, grid.affine, rtol=0, atol=_TOLERANCE):
-        return values, False
+    for own in (images.Volume(values, image.affine), images.canonical(images.Volume(values, image.affine))):
+        if own.grid.shape == grid.shape and np.allclose(own.affine, grid.affine, rtol=0, atol=_TOLERANCE):
+            return own.data, False
     from pharmasl.space import resample, transforms
 
     points, known = transforms.points(grid), np.isfinite(values)

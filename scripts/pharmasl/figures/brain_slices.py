@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 
-from pharmasl.errors import FilePath
+from pharmasl.errors import FilePath, InputError
 from pharmasl.space import images
 
 # Two families of hues of rising lightness, which can be told apart with any colour vision.
@@ -69,6 +69,10 @@ class Template:
 
     def __init__(self, path: FilePath) -> None:
         data, self.affine = images.load(path)
+        if not (np.diag(self.affine)[:3] > 0).all():
+            steps, wanted = np.diag(self.affine)[:3].tolist(), "axes along right, anterior and superior"
+            # Its picture would show the right side of the brain as the left.
+            raise InputError(path, "affine", steps, wanted, "Make the template again.")
         brain = data > 0.05 * np.percentile(data, 99.5)
         edges = [np.flatnonzero(brain.any(axis=tuple(k for k in range(3) if k != axis))) for axis in range(3)]
         self.box = tuple(slice(max(edge[0] - 2, 0), edge[-1] + 3) for edge in edges)

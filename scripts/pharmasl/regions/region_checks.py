@@ -92,7 +92,10 @@ def template_grid(template: settings.Template) -> images.Grid | None:
     """The grid of the analyses; None where it cannot be known before the jobs."""
     own = own_template.files(template)
     try:
-        return images.coarser(images.grid(next(iter(own.values())) if own else nilearn_file("t1")), template.resolution)
+        return images.coarser(
+            images.canonical_grid(images.grid(next(iter(own.values())) if own else nilearn_file("t1"))),
+            template.resolution,
+        )
     # Only the jobs' environment has the package, or the template's own check says what is wrong with it.
     except (InputError, InputErrors):
         return None

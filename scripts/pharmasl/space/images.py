@@ -86,6 +86,30 @@ def grid(path: FilePath) -> Grid:
     return Grid(known.shape, known.affine)
 
 
+def canonical(image: Volume) -> Volume:
+    """An image with its axes in the order right, anterior, superior, as far as whole axes can be turned: each value keeps its place.
+
+    Parameters
+    ----------
+    image : Volume
+        Of shape (X, Y, Z).
+
+    Returns
+    -------
+    Volume
+    """
+    turn = nibabel.io_orientation(image.affine)
+    data = nibabel.apply_orientation(image.data, turn)
+    return Volume(np.ascontiguousarray(data), image.affine @ nibabel.orientations.inv_ornt_aff(turn, image.data.shape))
+
+
+def canonical_grid(grid: Grid) -> Grid:
+    """The grid of :func:`canonical`."""
+    turn = nibabel.io_orientation(grid.affine)
+    shape = tuple(grid.shape[int(axis)] for axis in np.argsort(turn[:, 0]))
+    return Grid(shape, grid.affine @ nibabel.orientations.inv_ornt_aff(turn, grid.shape))
+
+
 def coarser(grid: Grid, resolution: float) -> Grid:
     """A grid with cubic voxels over the same field of view, with the first voxel's centre kept, as nilearn resamples.
 

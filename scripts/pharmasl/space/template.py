@@ -99,7 +99,18 @@ def own_maps(files: Mapping[str, FilePath]) -> Template:
     own = [label for label in TISSUES if label.lower() in files]
     maps = {label: probabilities(files[label.lower()], f"template.{label.lower()}") for label in own}
     whole = _shares(maps, mask) if {"GM", "WM"} <= set(maps) else _unknown(mask.shape)
-    return Template((np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, whole, affine)
+    return _canonical(Template((np.where(mask, t1w, 0) / t1w[mask].max()).astype(np.float32), mask, whole, affine))
+
+
+def _canonical(template: Template) -> Template:
+    """A template with its axes along right, anterior and superior, as pictures and planes take them to be."""
+
+    def turned(data: np.ndarray) -> images.Volume:
+        return images.canonical(images.Volume(data, template.affine))
+
+    t1w = turned(template.t1w)
+    maps = {label: turned(data).data for label, data in template.maps.items()}
+    return Template(t1w.data, turned(template.mask).data, maps, t1w.affine)
 
 
 def _unknown(shape: tuple[int, ...]) -> dict[str, np.ndarray]:

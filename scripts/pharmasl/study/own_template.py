@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.space import header, template_boxes
+from pharmasl.space import header, images, template_boxes
 from pharmasl.study.settings import Template
 
 FILES = ("t1w", "mask", "gm", "wm", "csf")
@@ -109,6 +109,16 @@ def check(template: Template) -> Iterator[InputError]:
         if image.volumes > 1:
             shape = (*image.shape, image.volumes)
             yield InputError(path, f"template.{kind}", f"shape {shape}", "three dimensions", "Give one volume.")
+            continue
+        turned = images.canonical_grid(images.Grid(image.shape, image.affine)).affine[:3, :3]
+        if np.abs(turned - np.diag(np.diag(turned))).max() > _GRID_TOLERANCE:
+            yield InputError(
+                path,
+                f"template.{kind}",
+                "axes at an angle to right, anterior and superior",
+                "axes along them",
+                "Resample the template's files to a straight grid.",
+            )
             continue
         if first is None:
             first = kind, image

@@ -47,6 +47,19 @@ def test_values_stay_as_they_are(tmp_path, mask):
     assert record["Spread"] == pytest.approx(np.std(values[~missing].astype(float)), rel=1e-5)
 
 
+def test_values_stay_as_they_are_in_any_order_of_axes(tmp_path):
+    """The template is written along right, anterior and superior; the maps need not be."""
+    straight = np.diag([2.0, 2, 2, 1])
+    straight[:3, 3] = -6, -6, -4
+    images.save(tmp_path / "mask.nii.gz", np.ones(SHAPE), straight, dtype=np.uint8)
+    values = np.random.default_rng(2).normal(size=SHAPE).astype(np.float32)
+    mirrored = np.array([[0, -2.0, 0, 10], [-2, 0, 0, 8], [0, 0, 2, -4], [0, 0, 0, 1]])
+    mirrored[:2] = mirrored[[1, 0]]
+    data, record = taken(tmp_path, tmp_path / "mask.nii.gz", values[::-1, ::-1], mirrored)
+    assert np.array_equal(data, values)
+    assert record["Transform"].startswith("none: the map's own values")
+
+
 def test_other_grid_is_sampled_where_the_voxels_lie(tmp_path, mask):
     """A plane in space keeps its values on any grid; beside a voxel without a value there is none."""
     coarse = np.array([[3.0, 0, 0, -9], [0, 3, 0, -9], [0, 0, 3, -9], [0, 0, 0, 1]])
