@@ -194,7 +194,9 @@ content_of = partial(
 # With the logger of ./run, which says at the end how it went.
 OWN_LOGGERS = [each for each in workflow.logger_manager.get_log_handlers() if hasattr(each, "closes_with")]
 for each in OWN_LOGGERS:
-    each.closes_with(partial(closing.closing, OUTPUT, PATHS.page, blinded=SETTINGS.blinded))
+    each.closes_with(
+        partial(closing.closing, OUTPUT, PATHS.page, blinded=SETTINGS.blinded, has_answers=SETTINGS.has_answers)
+    )
 
 
 wildcard_constraints:

@@ -59,6 +59,7 @@ rule flow_figure:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         arms=ARMS,
+        labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("flow_figure"),
     message:

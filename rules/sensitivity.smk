@@ -132,6 +132,7 @@ rule specification_figure:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("specification_figure"),
     message:

@@ -1,11 +1,14 @@
 """Draw the specification curves."""
 
 from pharmasl.figures import specification_plot
+from pharmasl.study import settings
+from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
-    specification_plot.draw(snakemake.output.figure, snakemake.input.table, snakemake.input.curve)
+    labels = settings.build(Labels, snakemake.params.labels)
+    specification_plot.draw(snakemake.output.figure, snakemake.input.table, snakemake.input.curve, labels)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-HEAD = """# What is done with wrong, missing, doubled, damaged or ambiguous input
+HEAD = """# How faulty input is handled
 
-A good small trial (six participants, two sessions, one state) is spoilt in one way at a time, and planned. *Refused* means
-before the first job, with one message that names file and field and says how to fix it; *left out, listed* means a row in
-`study/exclusions.tsv` with the reason; *accepted* means that the value resolved from it is the right one.
-Printed by `python tests/cases/table.py`; `tests/cases/test_cases.py` tries every case.
+Each case spoils one thing in a good small trial (six participants, two sessions, one state), which is then planned. *Refused*:
+the run stops before the first job, with one message that names file and field and says how to fix it. *Left out, listed*: a row in
+`study/exclusions.tsv` has the reason. *Accepted*: the value resolved from the input is the right one.
+The table is printed by `python tests/cases/table.py`; `tests/cases/test_cases.py` tries every case.
 
 {total} cases: {right} answered rightly, {wrong} not.
 """

@@ -18,6 +18,7 @@ from pharmasl.figures import flow_diagram as diagram
 from pharmasl.files import blinding, tables
 from pharmasl.quality.measure_columns import EXCLUSIONS
 from pharmasl.study import settings, sheet_content, sheets
+from pharmasl.study.labels import NAMES
 
 
 def table(here, trial, analyses=trials.ANALYSES, **changes):
@@ -47,7 +48,10 @@ ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []
 
 def draw(path, output):
     given = SimpleNamespace(flow=path)
-    params = SimpleNamespace(arms=ARMS)
+    params = SimpleNamespace(
+        arms=ARMS,
+        labels=settings.plain(NAMES),
+    )
     script("flow_figure").main(SimpleNamespace(input=given, output=SimpleNamespace(figure=output), params=params))
 
 

@@ -118,6 +118,25 @@ def test_an_analysis_is_called_what_the_study_calls_it(study):
     assert any("Change in CBF (rest)" in heading for heading in labelled.headings)
 
 
+def test_sentences_have_the_words_of_the_labels(study):
+    words = {
+        "arms": {CONFIG["arms"]["treatment"]: "verum 80 mg", CONFIG["arms"]["control"]: "dummy"},
+        "sessions": {"T1": "before", "T2": "week three"},
+        "contrasts": {"rest": "resting state"},
+        "analyses": {"rest_interaction": "Resting perfusion"},
+    }
+    text = Page(write(study, "worded.html", configuration.resolve({**CONFIG, "labels": words}))).text
+    assert "Change in CBF (resting state) with change in" in text
+    assert "Resting perfusion (contrast resting state): " in text
+    assert "(verum 80 mg" in text or "on verum 80 mg" in text
+    assert re.search(
+        r"change of verum 80 mg minus change of dummy|higher on verum 80 mg than on dummy|lower on verum 80 mg than on dummy",
+        text,
+    )
+    assert "resting state = " in text
+    assert re.search(r"\(before, week three\)|\(before and week three\)", text)
+
+
 def test_text_of_the_dataset_is_escaped(whole):
     tags = {tag for tag, _ in Page(whole).elements}
     assert not tags & {"b", "i", "iframe", "object", "embed", "link"}
@@ -763,7 +782,7 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
         )
         params = SimpleNamespace(
             analysis="rest_interaction",
-            labels={kind: {} for kind in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions")},
+            labels=settings.plain(NAMES),
         )
         script("group_figure").main(SimpleNamespace(input=source, output=output, params=params))
         assert output.design.read_text().startswith("<svg ")

@@ -12,6 +12,7 @@ from loading import script
 from pharmasl.files import blinding, tables
 from pharmasl.report import page, sensitivity_section, templates
 from pharmasl.report.report_files import ReportFiles
+from pharmasl.study import labels, settings
 from pharmasl.workflow.rule_files import rule_files
 
 NAMES = [f"sub-{i:02d}" for i in range(1, 21)]
@@ -70,7 +71,11 @@ def run(folder, **options):
         )
     )
     script("specification_figure").main(
-        SimpleNamespace(input=SimpleNamespace(table=table, curve=curve), output=SimpleNamespace(figure=figure))
+        SimpleNamespace(
+            input=SimpleNamespace(table=table, curve=curve),
+            output=SimpleNamespace(figure=figure),
+            params=SimpleNamespace(labels=settings.plain(labels.NAMES)),
+        )
     )
     return table, curve, figure
 

@@ -17,6 +17,7 @@ from pharmasl.conduct.flow_stages import (
 from pharmasl.conduct.losses import CAUSES, RANK, FlowFiles, Loss, TrialRecords
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
+from pharmasl.study.labels import Labels
 
 STAGES = {
     "randomised": "In the dataset's table of participants",
@@ -182,3 +183,19 @@ def write_flow(output: FilePath, files: FlowFiles, design: FlowSettings) -> None
 def read_flow(path: FilePath) -> list[FlowRow]:
     """Read a table that :func:`write_flow` wrote, ``n`` as a whole number."""
     return [typing.cast(FlowRow, {**row, "n": int(row["n"])}) for row in tables.read_table(path)]
+
+
+def in_words(rows: Sequence[FlowRow], labels: Labels) -> list[FlowRow]:
+    """The rows with words for their arms, their sessions and what is counted; the reasons stay as they are."""
+    words = {"analysed": labels.analyses, "usable": labels.contrasts}
+    return [
+        FlowRow(
+            **{
+                **row,
+                "arm": row["arm"] and labels.arm(row["arm"]),
+                "session_id": row["session_id"] and labels.session(row["session_id"]),
+                "of": row["of"] and words.get(KEPT.get(row["stage"], row["stage"]), {}).get(row["of"], row["of"]),
+            }
+        )
+        for row in rows
+    ]

@@ -9,6 +9,7 @@ from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.space import region_words
 from pharmasl.study import effect_words
+from pharmasl.study.labels import Labels
 
 
 class Findings:
@@ -18,6 +19,8 @@ class Findings:
     ----------
     table, inference : path-like
         ``_clusters.tsv`` and ``_inference.json``.
+    labels : Labels, optional
+        Words for the names in the inference block; without any they stay as they are.
 
     Attributes
     ----------
@@ -29,8 +32,11 @@ class Findings:
         Cluster number to its first row, which alone has the cluster's own columns; the largest cluster first.
     """
 
-    def __init__(self, table: FilePath, inference: FilePath) -> None:
-        self.block = tables.read_json(inference)
+    def __init__(self, table: FilePath, inference: FilePath, labels: Labels | None = None) -> None:
+        stored = tables.read_json(inference)
+        self.block = labels.block(stored) if labels else stored
+        # The region of the seed by its name.
+        self.seed: str | None = (stored.get("seed") or {}).get("roi")
         self.rows = tables.read_table(table)
         self.clusters: dict[int, Row] = {}
         for row in self.rows:

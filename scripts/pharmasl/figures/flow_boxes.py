@@ -15,6 +15,7 @@ from matplotlib.font_manager import FontProperties
 from pharmasl.conduct import flow_stages
 from pharmasl.conduct.flow import FlowRow
 from pharmasl.figures import style
+from pharmasl.study.labels import spaced
 
 SIZE, SMALL = 9, 8.5  # points
 LEADING = 1.32
@@ -178,7 +179,7 @@ def number(rows: Iterable[FlowRow]) -> int:
 
 def plain(name: str) -> str:
     """The name of an analysis as it stands in a box; that it is one of craving stands on the rail."""
-    return name.removeprefix("craving, ").replace("_", " ")
+    return spaced(name.removeprefix("craving, "))
 
 
 def allocation(arm: str | None) -> str:

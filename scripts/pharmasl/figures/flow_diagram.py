@@ -15,6 +15,7 @@ from pharmasl.conduct.flow import FlowRow
 from pharmasl.errors import FilePath
 from pharmasl.figures import flow_boxes, style
 from pharmasl.figures.flow_boxes import PAD, BoxRow, Line, Lines, Writer, box_row, height
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms
 
 # Inches.
@@ -269,7 +270,7 @@ class _Page:
 
 
 @style.styled
-def draw(path: FilePath, table: FilePath, arms: Arms) -> None:
+def draw(path: FilePath, table: FilePath, arms: Arms, labels: Labels = NAMES) -> None:
     """Draw the flow of participants.
 
     Parameters
@@ -280,14 +281,15 @@ def draw(path: FilePath, table: FilePath, arms: Arms) -> None:
         ``flow.tsv``; sessions and analyses are drawn in its order.
     arms : Arms
         Each has a column. Participants of the table without one of them stand beside the arrow.
+    labels : Labels
     """
-    writer = Writer()
-    diagram = content(flow.read_flow(table), arms.labels, writer)
+    writer, names = Writer(), [labels.arm(name) for name in arms.labels]
+    diagram = content(flow.in_words(flow.read_flow(table), labels), names, writer)
     places = layout(diagram, writer)
-    lefts = [FIRST + k * (COLUMN + GUTTER) for k in range(len(arms.labels))]
+    lefts = [FIRST + k * (COLUMN + GUTTER) for k in range(len(names))]
     page = _Page(lefts[-1] + COLUMN + MARGIN, places.bottom)
     _draw_head(page, diagram, places, lefts, writer)
-    for left, arm, (edge, face) in zip(lefts, arms.labels, itertools.cycle(TINTS)):
+    for left, arm, (edge, face) in zip(lefts, names, itertools.cycle(TINTS)):
         _draw_arm(page, diagram, places, left, arm, edge=edge, face=face)
     last = places.kept[-1].bottom
     page.rail(min(places.branches[int(diagram.selected)], last - _rail_length(writer, "Scanned")), last, "Scanned")

@@ -68,11 +68,6 @@ class Line:
         return f"{value} ({low} to {high})"
 
 
-def plain(name: str) -> str:
-    """A name of the configuration or of an atlas as words."""
-    return region_words.in_words(name)
-
-
 def lines(rows: Sequence[Row], key: str, labels: Labels = NAMES) -> list[Line]:
     """The rows of the forest from rows of a table.
 
@@ -91,7 +86,9 @@ def lines(rows: Sequence[Row], key: str, labels: Labels = NAMES) -> list[Line]:
             continue
         chosen = row.get("defined_by_same_data") == "true"
         decides = joint.get(row[key], row)
-        name = (labels.region(row[key]) if key == "roi" else plain(row[key])) + (" \u2020" if chosen else "")
+        name = (labels.region(row[key]) if key == "roi" else region_words.in_words(row[key])) + (
+            " \u2020" if chosen else ""
+        )
         if several and row["effect"]:
             name = f"{name}: {row['effect']}" if row[key] not in seen else f"   {row['effect']}"
         first = row[key] not in seen
@@ -181,7 +178,7 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles, labels: Labels = N
     """
     block = tables.read_json(files.inference)
     if block["status"] != "run":
-        style.placeholder(path, plain(name), f"The analysis was {block['status']}.")
+        style.placeholder(path, region_words.in_words(name), f"The analysis was {block['status']}.")
         return
     regions, parcels = tables.read_table(files.regions), tables.read_table(files.parcels)
     ahead = [row["parcel"] for row in parcels if row["significant"] == "yes"]
@@ -196,7 +193,7 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles, labels: Labels = N
         alpha=float(block["alpha"]),
     )
     if not drawn.regions and not drawn.parcels:
-        style.placeholder(path, plain(name), "No region and no parcel could be tested.")
+        style.placeholder(path, region_words.in_words(name), "No region and no parcel could be tested.")
         return
     _compose(path, drawn)
 

@@ -16,6 +16,7 @@ from pharmasl.figures import style
 from pharmasl.figures.numerals import number, p_text
 from pharmasl.files.tables import Row
 from pharmasl.sensitivity import curve_columns, naming
+from pharmasl.study.labels import NAMES, Labels
 
 WIDTH = 10.0
 # Inches: the names of the choices at the left, a row of choices, the estimates, and around them.
@@ -57,12 +58,14 @@ class Curve:
         Rows of ``specifications.tsv`` with an estimate, by rank.
     reasons : sequence of str
         Why the others have none, each reason once.
+    labels : Labels
     """
 
     total: Row
     choices: Sequence[Choice]
     rows: Sequence[Row]
     reasons: Sequence[str]
+    labels: Labels = NAMES
 
     @property
     def main(self) -> int | None:
@@ -91,7 +94,7 @@ class Curve:
         meaning = next((row["meaning"] for row in self.rows if row["meaning"]), None)
         chosen = any(row["defined_by_same_data"] == "true" for row in self.rows)
         note = "; † the region is a cluster of these data" if chosen else ""
-        name = naming.plain(self.total["answer"]) + (" †" if chosen else "")
+        name = self.labels.answer(str(self.total["answer"])) + (" †" if chosen else "")
         return [name, *textwrap.wrap(f"{meaning or ''}{note}", 125)]
 
     @property
@@ -114,13 +117,14 @@ class Curve:
         return f"{text}, {total['significant']} significant in the median's direction. Joint p: {joint}"
 
 
-def read(table: FilePath, curve: FilePath) -> list[Curve]:
+def read(table: FilePath, curve: FilePath, labels: Labels = NAMES) -> list[Curve]:
     """Read the curves of all answers.
 
     Parameters
     ----------
     table, curve : path-like
         ``specifications.tsv`` and ``curve.tsv``.
+    labels : Labels
 
     Returns
     -------
@@ -130,7 +134,7 @@ def read(table: FilePath, curve: FilePath) -> list[Curve]:
     for total, own, choices in curve_columns.read(table, curve):
         run = sorted((row for row in own if row["rank"]), key=lambda row: int(row["rank"]))
         reasons = list(dict.fromkeys(row["status"] for row in own if not row["rank"]))
-        curves.append(Curve(total, [Choice(row["dimension"], row["value"]) for row in choices], run, reasons))
+        curves.append(Curve(total, [Choice(row["dimension"], row["value"]) for row in choices], run, reasons, labels))
     return curves
 
 
@@ -270,7 +274,7 @@ def _draw_choice(axes: Axes, curve: Curve, choice: Choice, y: float, size: float
 
 
 @style.styled
-def draw(path: FilePath, table: FilePath, curve: FilePath) -> None:
+def draw(path: FilePath, table: FilePath, curve: FilePath, labels: Labels = NAMES) -> None:
     """Draw the specification curves, one below the other.
 
     Parameters
@@ -279,8 +283,9 @@ def draw(path: FilePath, table: FilePath, curve: FilePath) -> None:
         SVG to write.
     table, curve : path-like
         ``specifications.tsv`` and ``curve.tsv``.
+    labels : Labels
     """
-    curves = read(table, curve)
+    curves = read(table, curve, labels)
     if not any(own.rows for own in curves):
         reasons = list(dict.fromkeys(reason for own in curves for reason in own.reasons))
         style.placeholder(path, "Specification curve", "; ".join(reasons) or "no answers were asked for")

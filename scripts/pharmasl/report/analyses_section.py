@@ -18,6 +18,7 @@ from pharmasl.report.analysis_definitions import Block, Definition, tested
 from pharmasl.report.regions_section import RegionsFiles, RegionsSection
 from pharmasl.report.words import Table, count, fixed, listed, p_words, plain, upper
 from pharmasl.study import effect_kinds, effect_words
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Region, SessionPair
 
 # Said of every size of an effect in a cluster.
@@ -43,7 +44,7 @@ def out_of_reach(results: Findings) -> str:
     )
 
 
-def sentences(results: Findings, sessions: SessionPair | None) -> list[str]:
+def sentences(results: Findings, sessions: SessionPair | None, labels: Labels = NAMES) -> list[str]:
     """The result: sign, place, size and p of each significant cluster, or that there is none."""
     if not results.ran:
         return [f"This analysis was {results.status}."]
@@ -53,7 +54,9 @@ def sentences(results: Findings, sessions: SessionPair | None) -> list[str]:
     if not significant and not outside:
         return [_nothing(results)]
     is_change = effect_words.of_block(results.block).outcome == effect_kinds.CHANGE
-    when = f"From {sessions.baseline} to {sessions.followup}, in" if sessions and is_change else "In"
+    when = "In"
+    if sessions and sessions.followup and is_change:
+        when = f"From {labels.session(sessions.baseline)} to {labels.session(sessions.followup)}, in"
     text = [
         f"{when} a cluster of {count(int(row['size_voxels']), 'voxel')} ({float(row['volume_mm3']) / 1000:.1f} mL) at "
         f"{findings.place(row)}, {direction(results, row)}{size(row)}: {deciding_p(results, row)} by {results.decides} "
@@ -107,7 +110,7 @@ def size(row: Row) -> str:
     return f" (Hedges' g {fixed(row['hedges_g'])}, {interval}; {CHOSEN})"
 
 
-def notes(results: Findings, regions: Mapping[str, Region]) -> list[str]:
+def notes(results: Findings, regions: Mapping[str, Region], labels: Labels = NAMES) -> list[str]:
     """What a reader has to keep in mind, in sentences."""
     text = [f"{row['participant_id']} does not enter: {row['reason']}." for row in results.block.get("excluded") or []]
     if not results.ran:
@@ -124,10 +127,11 @@ def notes(results: Findings, regions: Mapping[str, Region]) -> list[str]:
         if "voxels_that_scans_lack" in results.block["search_volume"]:
             fate = "tested with the scans that do, where these are enough"
         text.append(f"Voxels that a participant's scans do not cover are {fate}; most by {words}.")
-    seed = results.block.get("seed")
-    source = regions.get(seed["roi"]) if seed else None
+    source = regions.get(results.seed) if results.seed else None
     if source and source.analysis:
-        text.append(f"The seed is cluster {source.cluster} of the analysis {source.analysis}, chosen by these data.")
+        text.append(
+            f"The seed is cluster {source.cluster} of the analysis {labels.analysis(source.analysis)}, chosen by these data."
+        )
     if source and source.space == "native":
         text.append("The seed was read in each scan's own space, in its unsmoothed CBF.")
     if results.block.get("baseline_adjustment"):
@@ -161,10 +165,10 @@ def adjusting(block: Block) -> str:
     )
 
 
-def conjunction(name: str, inference: FilePath) -> str:
+def conjunction(name: str, inference: FilePath, labels: Labels = NAMES) -> str:
     """What several analyses have in common, in a sentence."""
     block = tables.read_json(inference)
-    start = f"{plain(name).capitalize()} (an effect in each of {listed(map(plain, block['analyses']))}): "
+    start = f"{plain(name).capitalize()} (an effect in each of {listed(map(labels.analysis, block['analyses']))}): "
     if block["status"] != "run":
         return f"{start}{block['status']}."
     if not block["significant_voxels"]:
@@ -245,7 +249,7 @@ def section(
     name: str,
     files: AnalysisFiles,
     *,
-    label: str | None,
+    labels: Labels,
     role: str,
     sessions: SessionPair | None,
     regions: Mapping[str, Region],
@@ -256,8 +260,8 @@ def section(
     ----------
     name : str
     files : AnalysisFiles
-    label : str or None
-        What the study calls it; None for the question in words.
+    labels : Labels
+        What the study calls things; an analysis without a label has its question in words for a heading.
     role : str
         Of its answer for the trial.
     sessions : SessionPair or None
@@ -268,11 +272,11 @@ def section(
     -------
     AnalysisSection
     """
-    results = Findings(files.table, files.inference)
-    unit, text = results.block["effect"]["unit"], sentences(results, sessions)
+    results = Findings(files.table, files.inference, labels)
+    unit, text = results.block["effect"]["unit"], sentences(results, sessions, labels)
     return AnalysisSection(
         name=name,
-        heading=label or results.question,
+        heading=labels.analyses.get(name, results.question),
         role=role,
         ran=results.ran,
         model=f"{results.block['model']['design']}; {results.block['model']['formula']}" if results.ran else "",
@@ -284,7 +288,7 @@ def section(
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),
         table=clusters(results, unit, files.table) if results.rows else None,
         tested=tested(results),
-        notes=notes(results, regions),
+        notes=notes(results, regions, labels),
         block=results.block,
         regions=None if files.regions is None else regions_section.section(files.regions, results.block),
         global_effect=[]

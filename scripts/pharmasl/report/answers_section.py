@@ -251,7 +251,7 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
 def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], declared: Declared) -> Iterator[Answer]:
     own = zip(settings.analyses, headings, files.analyses_tables, files.analyses_inference, strict=True)
     for place, (name, heading, table, inference) in enumerate(own):
-        results = Findings(table, inference)
+        results = Findings(table, inference, settings.labels)
         values = tables.read_table(files.analyses_values[place]) if files.analyses_values else []
         yield Answer(
             anchor=f"analysis-{place + 1}",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pharmasl.conduct.flow import FlowRow, read_flow
+from pharmasl.conduct.flow import FlowRow, in_words, read_flow
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
@@ -107,7 +107,7 @@ def gather(
     list of Item
     """
     conduct = Conduct(
-        flow=read_flow(files.participant_flow) if files.participant_flow else [],
+        flow=in_words(read_flow(files.participant_flow), settings.labels) if files.participant_flow else [],
         exclusions=tables.read_table(files.exclusions),
         unusable=tables.read_table(files.quality_exclusions) if files.quality_exclusions else [],
         allocation=allocation,
@@ -199,7 +199,9 @@ def _questions(settings: Settings, blocks: Mapping[str, Block]) -> Iterator[Item
     if asked:
         yield Item("Missing data", consort("21c") if trial else area, " ".join(parts))
     if settings.sensitivity:
-        declared = f"Declared sensitivity analysis of {listed(plain(name) for name in settings.sensitivity.answers)}."
+        declared = (
+            f"Declared sensitivity analysis of {listed(map(settings.labels.answer, settings.sensitivity.answers))}."
+        )
         yield Item("Additional analyses", consort("21d") if trial else area, declared)
 
 

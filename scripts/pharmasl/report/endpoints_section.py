@@ -26,6 +26,7 @@ from pharmasl.report.words import (
 )
 from pharmasl.study.endpoint_checks import EVERYONE
 from pharmasl.study.endpoint_formulas import BINARY
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Endpoint
 
 _ANALYSES = {
@@ -69,7 +70,7 @@ class EndpointSection:
     alt: str
 
 
-def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointSection:
+def section(files: EndpointFiles, endpoint: Endpoint, *, role: str, labels: Labels = NAMES) -> EndpointSection:
     """The part of an endpoint.
 
     Parameters
@@ -78,12 +79,13 @@ def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointS
     endpoint : Endpoint
     role : str
         Of its tested effect for the trial.
+    labels : Labels
 
     Returns
     -------
     EndpointSection
     """
-    model, sensitivity = tables.read_table(files.model), tables.read_table(files.sensitivity)
+    model, sensitivity = labels.rows(tables.read_table(files.model)), tables.read_table(files.sensitivity)
     unit = unit_of(endpoint)
     text = [*_answers(model, endpoint, unit), *_missing(sensitivity, endpoint, unit)]
     heading = plain(endpoint.name)
@@ -96,7 +98,7 @@ def section(files: EndpointFiles, endpoint: Endpoint, *, role: str) -> EndpointS
         by_arm=_by_arm(model, endpoint, unit, files.model),
         table=_model_table(model, heading, unit),
         sensitivity=_sensitivity_table(sensitivity, heading, unit),
-        relations=_relations_table(tables.read_table(files.relations), heading) if files.relations else None,
+        relations=_relations_table(tables.read_table(files.relations), heading, labels) if files.relations else None,
         figure=pictures.fragment(files.figure),
         alt=f"{heading} by arm and session, every participant, with adjusted means. {' '.join(text)}",
     )
@@ -273,14 +275,14 @@ def _sensitivity_table(sensitivity: Sequence[Row], name: str, unit: str) -> Tabl
     return Table(f"{name}: the tested effect under other assumptions ({unit})", heads, rows, {0, 1, 11}, main=main)
 
 
-def _relations_table(relations: Sequence[Row], name: str) -> Table:
+def _relations_table(relations: Sequence[Row], name: str, labels: Labels) -> Table:
     """The tested correlations, then those that describe the changes of everyone."""
     shown = [row for row in relations if row["role"] == families.TESTED]
     shown += [row for row in relations if row not in shown and (row["timing"], row["group"]) == ("change", "all")]
     rows = [
         [
-            plain(row["roi"]) + DAGGER * (row["roi_defined_by_same_data"] == "true"),
-            plain(row["contrast"]),
+            labels.region(str(row["roi"])) + DAGGER * (row["roi_defined_by_same_data"] == "true"),
+            labels.contrast(str(row["contrast"])),
             row["timing"],
             plain(row["method"]),
             row["role"],

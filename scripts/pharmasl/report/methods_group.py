@@ -4,32 +4,34 @@ from collections.abc import Mapping
 
 from pharmasl.group import verdict
 from pharmasl.report.analysis_definitions import Block
-from pharmasl.report.words import fixed, listed, lower, plain, short, upper
+from pharmasl.report.words import fixed, listed, lower, short, upper
+from pharmasl.study.labels import NAMES, Labels
 
 
-def groups(blocks: Mapping[str, Block]) -> list[str]:
+def groups(blocks: Mapping[str, Block], labels: Labels = NAMES) -> list[str]:
     """All whole-brain analyses; how they were tested stands once where it is the same for all.
 
     Parameters
     ----------
     blocks : Mapping
-        Analysis to its inference block.
+        Analysis to its inference block, in the words of the labels.
+    labels : Labels
 
     Returns
     -------
     list of str
         A paragraph for each analysis, then how they were tested.
     """
-    text = [group(name, block) for name, block in blocks.items()]
+    text = [group(name, block, labels) for name, block in blocks.items()]
     tests = {name: inference(block) for name, block in blocks.items() if block["status"] == "run"}
     if len(set(tests.values())) == 1:
         return [*text, f"In {'this analysis' if len(tests) == 1 else 'these analyses'}, {next(iter(tests.values()))}"]
-    return text + [f"{plain(name).capitalize()}: {test}" for name, test in tests.items()]
+    return text + [f"{upper(labels.analysis(name))}: {test}" for name, test in tests.items()]
 
 
-def group(name: str, block: Block) -> str:
+def group(name: str, block: Block, labels: Labels = NAMES) -> str:
     """The question of a whole-brain analysis, and its model."""
-    text = f"{plain(name).capitalize()} (contrast {block['contrast']}): {lower(block['effect']['meaning'])}."
+    text = f"{upper(labels.analysis(name))} (contrast {block['contrast']}): {lower(block['effect']['meaning'])}."
     if block["status"] != "run":
         return f"{text} This analysis was {block['status']}."
     model = block["model"]
@@ -42,7 +44,11 @@ def group(name: str, block: Block) -> str:
             f"{model['n_treatment']} participants on {block['arms']['treatment']} and {model['n_control']} on "
             f"{block['arms']['control']}"
         )
-    within = f" The search volume was restricted to the region {plain(block['within'])}." if block.get("within") else ""
+    within = (
+        f" The search volume was restricted to the region {labels.region(block['within'])}."
+        if block.get("within")
+        else ""
+    )
     terms = f" Coding: {'; '.join(model['coding'])}." if model.get("coding") else ""
     scaled = f" {upper(block['scaling']['meaning'])}." if block.get("scaling") else ""
     return (

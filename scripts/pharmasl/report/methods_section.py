@@ -12,8 +12,9 @@ from pharmasl.quality import judgement
 from pharmasl.report import methods_anatomy, methods_endpoints, methods_imported, regions_section, trial_section
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
-from pharmasl.report.words import listed, plain, short, upper
+from pharmasl.report.words import listed, short, upper
 from pharmasl.study import relative_cbf
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import (
     Arms,
     Contrast,
@@ -44,33 +45,35 @@ def _scans(settings: Settings, sidecars: Sequence[Mapping[str, Any]], scans: Seq
     return methods_imported.perfusion(sidecars), f"{methods_imported.QUALITY} {rule}"
 
 
-def contrasts(declared: Mapping[str, Contrast]) -> str | None:
+def contrasts(declared: Mapping[str, Contrast], labels: Labels = NAMES) -> str | None:
     """The contrasts of conditions, by name, and which of them are of relative CBF; None without any."""
-    parts = [f"{plain(name)} = {weighted(contrast.weights)}" for name, contrast in declared.items()]
+    parts = [f"{labels.contrast(name)} = {weighted(contrast.weights, labels)}" for name, contrast in declared.items()]
     if not parts:
         return None
     by_scaling: dict[str, list[str]] = {}
     for name, contrast in declared.items():
         if words := relative_cbf.sentence(contrast):
-            by_scaling.setdefault(words, []).append(plain(name))
+            by_scaling.setdefault(words, []).append(labels.contrast(name))
     relative = [f" Relative CBF in {listed(names)}: {words}." for words, names in by_scaling.items()]
     return f"Contrasts of CBF maps were computed within each session: {'; '.join(parts)}.{''.join(relative)}"
 
 
-def weighted(weights: Mapping[str, float]) -> str:
+def weighted(weights: Mapping[str, float], labels: Labels = NAMES) -> str:
     """A weighted sum in words: "smoking \u2212 neutral"."""
     text = ""
     for condition, weight in weights.items():
         size = "" if abs(weight) == 1 else f"{short(abs(weight))} \u00d7 "
         sign = " \u2212 " if weight < 0 else " + "
-        text += (sign if text else sign.strip().replace("+", "")) + size + plain(condition)
+        text += (sign if text else sign.strip().replace("+", "")) + size + labels.condition(condition)
     return text
 
 
 READINGS = {"mean": "mean CBF", "median": "median CBF", "gm_weighted": "mean CBF weighted by grey matter"}
 
 
-def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str, measure: str = "CBF") -> str:
+def regional(
+    regions: Mapping[str, Region], names: Sequence[str], contrast: str, measure: str = "CBF", labels: Labels = NAMES
+) -> str:
     """What was read in regions and, where one is read in native space, in which space each: the start of a sentence.
 
     Parameters
@@ -82,6 +85,7 @@ def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str,
     contrast : str
     measure : str
         What was read.
+    labels : Labels
 
     Returns
     -------
@@ -90,12 +94,12 @@ def regional(regions: Mapping[str, Region], names: Sequence[str], contrast: str,
     words = {statistic: text.replace("CBF", measure) for statistic, text in READINGS.items()}
     readings: dict[tuple[str, str], list[str]] = {}
     for name in names:
-        readings.setdefault((regions[name].statistic, regions[name].space), []).append(plain(name))
+        readings.setdefault((regions[name].statistic, regions[name].space), []).append(labels.region(name))
     where = {"native": " (unsmoothed, in the native space of each scan)", "template": " (smoothed, in template space)"}
     if all(space == "template" for _, space in readings):
         where["template"] = ""
     parts = [
-        f"{words[statistic] if number else upper(words[statistic])} ({contrast}) of {listed(among)}{where[space]}"
+        f"{words[statistic] if number else upper(words[statistic])} ({labels.contrast(contrast)}) of {listed(among)}{where[space]}"
         for number, ((statistic, space), among) in enumerate(readings.items())
     ]
     return listed(parts)
@@ -126,10 +130,12 @@ def craving(settings: Craving, arms: Arms) -> str:
     )
 
 
-def relations(settings: Craving, arms: Arms, regions: Mapping[str, Region], measure: str = "CBF") -> str:
+def relations(
+    settings: Craving, arms: Arms, regions: Mapping[str, Region], measure: str = "CBF", labels: Labels = NAMES
+) -> str:
     """How craving was related to regional perfusion."""
     text = (
-        f"{regional(regions, settings.rois, settings.contrast or '', measure)} was correlated with cue-elicited "
+        f"{regional(regions, settings.rois, settings.contrast or '', measure, labels)} was correlated with cue-elicited "
         "craving (Pearson, Spearman and percentage-bend correlations), over both arms with adjustment for arm and within each "
         "arm. P values are from permutation within arms; confidence intervals of Pearson correlations are from Fisher's z (over "
         "both arms with a variance for each), those of the others from the BCa bootstrap. "
@@ -211,16 +217,18 @@ def paragraphs(
         text = [
             methods_anatomy.anatomy(settings, scans) if has_anatomy else None,
             *_scans(settings, sidecars, scans),
-            contrasts(settings.contrasts) if blocks else None,
+            contrasts(settings.contrasts, settings.labels) if blocks else None,
         ]
     text += [
-        *groups(blocks),
+        *groups(blocks, settings.labels),
         regions_section.method(settings) if any(block["status"] == "run" for block in blocks.values()) else None,
     ]
     if has_craving and settings.craving and settings.arms:
         parts = [craving(settings.craving, settings.arms)]
         if has_relations:
-            parts.append(relations(settings.craving, settings.arms, settings.rois, settings.quantity.measure))
+            parts.append(
+                relations(settings.craving, settings.arms, settings.rois, settings.quantity.measure, settings.labels)
+            )
         if settings.craving.mediation:
             parts.append(MEDIATION)
         text.append(" ".join(parts))

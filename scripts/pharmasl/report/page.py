@@ -55,6 +55,7 @@ from pharmasl.report.shown_paths import without_paths
 from pharmasl.report.trial_section import TrialSection
 from pharmasl.report.words import Table, plain, upper
 from pharmasl.study import primary
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Plain, Settings, read
 
 TEMPLATE = "page.html.j2"
@@ -185,6 +186,7 @@ def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: R
         arms=settings.arms,
         baseline=_baseline(files, settings, scans, people),
         imported=imported_section.sentences(scans, files.imported_sidecars),
+        labels=settings.labels,
     )
 
 
@@ -231,8 +233,9 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         )
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions
-        label = settings.labels.analyses.get(name)
-        yield analyses_section.section(name, own, label=label, role=role, sessions=sessions, regions=settings.rois)
+        yield analyses_section.section(
+            name, own, labels=settings.labels, role=role, sessions=sessions, regions=settings.rois
+        )
 
 
 def _viewer_space(files: ReportFiles, analyses: Sequence[AnalysisSection]) -> Markup:
@@ -256,7 +259,8 @@ def _endpoints(files: ReportFiles, settings: Settings) -> Iterator[EndpointSecti
     relations = dict(zip(related, files.endpoint_relations, strict=True))
     for endpoint, model, sensitivity, figure in zip(settings.endpoints.values(), *paths, strict=True):
         own = EndpointFiles(model=model, sensitivity=sensitivity, figure=figure, relations=relations.get(endpoint.name))
-        yield endpoints_section.section(own, endpoint, role=primary.role(settings.primary, endpoint.name))
+        role = primary.role(settings.primary, endpoint.name)
+        yield endpoints_section.section(own, endpoint, role=role, labels=settings.labels)
 
 
 def _relations(files: ReportFiles, settings: Settings) -> RelationsSection | None:
@@ -278,11 +282,11 @@ def _relations(files: ReportFiles, settings: Settings) -> RelationsSection | Non
     return relations_section.section(results, relation, chosen_by)
 
 
-def _sensitivity(files: ReportFiles) -> SensitivitySection | None:
+def _sensitivity(files: ReportFiles, labels: Labels = NAMES) -> SensitivitySection | None:
     table, curve, figure = files.sensitivity_table, files.sensitivity_curve, files.sensitivity_figure
     if table is None or curve is None or figure is None:
         return None
-    return sensitivity_section.section(table, curve, figure)
+    return sensitivity_section.section(table, curve, figure, labels)
 
 
 def _headings(
@@ -316,7 +320,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict, settings.labels)
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes)) if files.seed_slopes else None
-    sensitivity, endpoints = _sensitivity(files), list(_endpoints(files, settings))
+    sensitivity, endpoints = _sensitivity(files, settings.labels), list(_endpoints(files, settings))
     optional: dict[str, bool] = {
         "seeds": seeds is not None,
         "craving": craving is not None,
@@ -355,7 +359,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         analyses=analyses,
         viewer_space=_viewer_space(files, analyses),
         conjunctions=[
-            analyses_section.conjunction(name, path)
+            analyses_section.conjunction(name, path, settings.labels)
             for name, path in zip(settings.conjunctions, files.conjunctions, strict=True)
         ],
         seeds=seeds,

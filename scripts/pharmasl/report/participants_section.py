@@ -1,5 +1,6 @@
 """Who was scanned, how, and who was left out."""
 
+import dataclasses
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pharmasl.figures.numerals import MISSING
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
 from pharmasl.report.words import NONE, Table, count, listed, plain, short
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Analysis, Arms
 
 Value = TypeVar("Value", bound=Hashable)
@@ -262,6 +264,7 @@ def section(
     arms: Arms | None,
     baseline: Table | None,
     imported: Sequence[str] = (),
+    labels: Labels = NAMES,
 ) -> ParticipantsSection:
     """The section of participants and scans.
 
@@ -275,12 +278,16 @@ def section(
         Table 1; None where nobody was scanned.
     imported : sequence of str
         Where ready-made contrast maps come from, in sentences, in the place of scans.
+    labels : Labels
 
     Returns
     -------
     ParticipantsSection
     """
-    scans, unusable, excluded = content.scans, content.unusable, content.exclusions
+    scans, unusable, excluded = map(labels.rows, (content.scans, content.unusable, content.exclusions))
+    flow_rows = flow.in_words(content.flow, labels)
+    if arms:
+        arms = dataclasses.replace(arms, treatment=labels.arm(arms.treatment), control=labels.arm(arms.control))
     if content.flow:
         # Who is left out of which analysis stands among the losses.
         excluded = [row for row in excluded if not row.get("analysis")]
@@ -288,16 +295,16 @@ def section(
     diagram = None
     if content.flow and flow_figure is not None:
         diagram = Flow(
-            flow_sentence(content.flow),
-            flow_counts(content.flow),
-            flow_losses(content.flow),
+            flow_sentence(flow_rows),
+            flow_counts(flow_rows),
+            flow_losses(flow_rows),
             pictures.fragment(flow_figure),
         )
     return ParticipantsSection(
         sentences=[*(imported or [_quantified(scans)]), left_out(lost, content.flow)],
         flow=diagram,
         baseline=baseline,
-        counts=scan_counts(scans, content.participants, unusable, arms, of_maps=bool(imported)),
+        counts=scan_counts(scans, labels.rows(content.participants), unusable, arms, of_maps=bool(imported)),
         lost=exclusions(excluded, unusable) if lost else None,
         acquisition=None if imported else acquisition(scans),
         unit="Contrast maps" if imported else "Scans",

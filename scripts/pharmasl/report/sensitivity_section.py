@@ -13,21 +13,23 @@ from pharmasl.report.specification_tables import Answer
 from pharmasl.report.words import CI, Table, count, fixed, listed, p_words, signed
 from pharmasl.sensitivity import curve_columns, naming
 from pharmasl.sensitivity.curve_columns import DIMENSIONS
+from pharmasl.study.labels import NAMES, Labels
 
 
-def read(table: FilePath, curve: FilePath) -> list[Answer]:
+def read(table: FilePath, curve: FilePath, labels: Labels = NAMES) -> list[Answer]:
     """Read the answers from the two tables.
 
     Parameters
     ----------
     table, curve : path-like
         ``specifications.tsv`` and ``curve.tsv``.
+    labels : Labels
 
     Returns
     -------
     list of Answer
     """
-    return [Answer(*parts) for parts in curve_columns.read(table, curve)]
+    return [Answer(*parts, labels) for parts in curve_columns.read(table, curve)]
 
 
 def largest_shift(answer: Answer) -> Row | None:
@@ -208,7 +210,7 @@ class SensitivitySection:
     method: str
 
 
-def section(table: FilePath, curve: FilePath, figure: FilePath) -> SensitivitySection:
+def section(table: FilePath, curve: FilePath, figure: FilePath, labels: Labels = NAMES) -> SensitivitySection:
     """The section of the specification curves.
 
     Parameters
@@ -217,12 +219,13 @@ def section(table: FilePath, curve: FilePath, figure: FilePath) -> SensitivitySe
         ``specifications.tsv`` and ``curve.tsv``.
     figure : path-like
         ``specifications.svg``.
+    labels : Labels
 
     Returns
     -------
     SensitivitySection
     """
-    answers = read(table, curve)
+    answers = read(table, curve, labels)
     rows = [row for answer in answers for row in answer.rows]
     dimensions = [name for name in DIMENSIONS if rows and name in rows[0]]
     varied = {row["dimension"] for answer in answers for row in answer.choices}

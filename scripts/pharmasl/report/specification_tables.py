@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from pharmasl.figures.numerals import MISSING, Number, p_value
 from pharmasl.files.tables import Row
-from pharmasl.report.words import DAGGER, HARD, MINUS, NONE, Table, between, columns_named, fixed, plain, signed
+from pharmasl.report.words import DAGGER, HARD, MINUS, NONE, Table, between, columns_named, fixed, signed
 from pharmasl.sensitivity import naming
 from pharmasl.sensitivity.curve_columns import WHOLE_BRAIN
+from pharmasl.study.labels import NAMES, Labels
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Answer:
         Rows of ``specifications.tsv``, sorted by rank.
     choices : sequence of Row
         The other rows of ``curve.tsv``: values of choices.
+    labels : Labels
     """
 
     total: Row
     rows: Sequence[Row]
     choices: Sequence[Row]
+    labels: Labels = NAMES
 
     @property
     def run(self) -> list[Row]:
@@ -61,7 +64,7 @@ class Answer:
     @property
     def heading(self) -> str:
         """The answer's name, with a dagger where its region was chosen by the same data."""
-        return plain(self.total["answer"]) + (f" {DAGGER}" if self.chosen else "")
+        return self.labels.answer(str(self.total["answer"])) + (f" {DAGGER}" if self.chosen else "")
 
     @property
     def meaning(self) -> str | None:

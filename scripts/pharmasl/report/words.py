@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import MISSING, Number, number, p_text
+from pharmasl.study.labels import spaced
 
 MINUS = "\u2212"
 NONE = "\u2013"  # a cell to which nothing belongs
@@ -65,9 +66,8 @@ def listed(items: Iterable[str | int], last: str = "and") -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else "none"
 
 
-def plain(name: str) -> str:
-    """A name of the configuration as words."""
-    return str(name).replace("_", " ")
+# A name of the configuration as words.
+plain = spaced
 
 
 def upper(text: str) -> str:

@@ -1,5 +1,7 @@
 """The choices of a specification in a reader's words."""
 
+from pharmasl.study.labels import spaced
+
 _DIMENSIONS = {"smoothing_fwhm": "Smoothing", "partial_volume": "Partial volumes", "quality": "Scan quality"}
 _VALUES = {
     ("partial_volume", "true"): "corrected",
@@ -8,11 +10,6 @@ _VALUES = {
     ("quality", "own"): "study's own",
     ("covariates", "own"): "study's own",
 }
-
-
-def plain(name: str) -> str:
-    """A name of the configuration as words."""
-    return str(name).replace("_", " ")
 
 
 def dimension(name: str) -> str:
@@ -27,7 +24,7 @@ def dimension(name: str) -> str:
     -------
     str
     """
-    return _DIMENSIONS.get(name, plain(name).capitalize())
+    return _DIMENSIONS.get(name, spaced(name).capitalize())
 
 
 def value(name: str, chosen: str) -> str:
@@ -44,4 +41,4 @@ def value(name: str, chosen: str) -> str:
     """
     if name == "smoothing_fwhm" and chosen.replace(".", "", 1).isdigit():
         return f"{chosen} mm"
-    return _VALUES.get((name, chosen), plain(chosen))
+    return _VALUES.get((name, chosen), spaced(chosen))

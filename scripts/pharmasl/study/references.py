@@ -169,6 +169,7 @@ def _labels(study: Settings) -> Iterator[InputError]:
         "contrasts": study.contrasts,
         "analyses": study.analyses,
         "regions": study.rois,
+        "answers": study.sensitivity.answers if study.sensitivity else (),
     }
     for kind, names in defined.items():
         words = getattr(study.labels, kind)

@@ -688,6 +688,11 @@ class Settings:
         imported = self.derivatives.contrasts
         return PERFUSION if imported is None else imported.quantity
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether anything is asked of the trial, so that the page begins with answers; a pilot asks nothing."""
+        return bool(self.analyses or self.craving or self.endpoints)
+
 
 def build(section: type[Section], values: Plain) -> Section:
     """A section of the settings from plain values.

@@ -36,7 +36,7 @@ class Ending:
     since: float
 
 
-def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
+def closing(root: str, page: str, ending: Ending, *, blinded: bool, has_answers: bool) -> str:
     """The last words of a run.
 
     Parameters
@@ -48,6 +48,8 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
     ending : Ending
     blinded : bool
         Whether the run is blinded, so that its tables bear the mark.
+    has_answers : bool
+        Whether the study asks anything of its trial; a pilot does not.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool) -> str:
         earlier = f" (that of an earlier run: {os.path.abspath(page)})" if _made(page) else ""
         return "\n".join([*lines, f"Next: the same command without the name of a target makes the page{earlier}."])
     lines.append(f"Page: {os.path.abspath(page)}")
-    lines.append("Next: open the page; it begins with the answers.")
+    lines.append(f"Next: open the page{'; it begins with the answers' if has_answers else ''}.")
     review = f"{root}/report/scans/index.html"
     if looked_at:
         where = os.path.abspath(review) if _made(review) else "their pages are linked there"

@@ -9,7 +9,9 @@ from pharmasl.study.labels import Labels
 from statsmodels.formula.api import ols
 
 NAMES = [f"sub-{k:02d}" for k in range(1, 25)]
-LABELS = Labels(**{key: {} for key in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions")})
+LABELS = Labels(
+    **{key: {} for key in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions", "answers")}
+)
 
 
 @pytest.fixture

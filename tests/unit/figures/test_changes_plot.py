@@ -14,7 +14,10 @@ from scipy import stats
 
 WORDS = {"sessions": {"T1": "before"}, "arms": {"drug": "the <drug>"}, "regions": {"vmpfc": "ventromedial"}}
 LABELS = Labels(
-    **{**{key: {} for key in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions")}, **WORDS}
+    **{
+        **{key: {} for key in ("sessions", "arms", "conditions", "contrasts", "analyses", "regions", "answers")},
+        **WORDS,
+    },
 )
 PEOPLE = [f"sub-{k}" for k in range(1, 9)]
 SESSIONS = ("T1", "T2")

@@ -11,7 +11,9 @@ from pharmasl.report.answers_section import Answer, Declared
 from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms
 
-LABELS = Labels(sessions={}, arms={"drug": "baclofen"}, conditions={}, contrasts={}, analyses={}, regions={})
+LABELS = Labels(
+    sessions={}, arms={"drug": "baclofen"}, conditions={}, contrasts={}, analyses={}, regions={}, answers={}
+)
 ARMS = Arms(column="arm", treatment="drug", control="sham", others=())
 VERDICT = {"role": "primary", "correction": "holm", "significant": "yes", "p": "0.002", "p_corrected": "0.004"}
 PAIR = [{**VERDICT, "answer": "one"}, {**VERDICT, "answer": "two", "significant": "no", "p_corrected": "0.3"}]

@@ -8,7 +8,13 @@ from pharmasl.study.settings import Arms
 
 ARMS = Arms(column="arm", treatment="drug", control="sham", others=("third",))
 LABELS = Labels(
-    sessions={"T1": "before"}, arms={"drug": "baclofen 60 mg"}, conditions={}, contrasts={}, analyses={}, regions={}
+    sessions={"T1": "before"},
+    arms={"drug": "baclofen 60 mg"},
+    conditions={},
+    contrasts={},
+    analyses={},
+    regions={},
+    answers={},
 )
 PEOPLE = [
     {"participant_id": "sub-1", "arm": "drug", "sex": "F", "age": "20", "pack_years": "1"},

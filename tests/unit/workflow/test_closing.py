@@ -11,8 +11,8 @@ def ending(**kinds):
     return Ending(**{"failed": False, "took": "12 min", "command": "./run --cores 2", "since": 1e9, **kinds})
 
 
-def closing(root, page, end, blinded=False):
-    return words(root, page, end, blinded=blinded)
+def closing(root, page, end, blinded=False, has_answers=True):
+    return words(root, page, end, blinded=blinded, has_answers=has_answers)
 
 
 @pytest.fixture
@@ -65,6 +65,8 @@ def test_where_all_scans_are_good_the_page_is_next(results):
     text = closing(str(results), str(page), ending())
     assert text.splitlines()[0] == "1 scan: 1 usable, 0 excluded, 0 flagged."
     assert text.endswith("Next: open the page; it begins with the answers.")
+    # A pilot asks nothing of the trial.
+    assert closing(str(results), str(page), ending(), has_answers=False).endswith("Next: open the page.")
 
 
 def test_failures_come_once_with_file_and_reason_and_how_to_go_on(results):
