@@ -9,6 +9,7 @@ rule import_cbf:
     input:
         cbf=raw(per("scan", TARGETS.asl)),
         mask=raw(per("scan", TARGETS.imported_mask)),
+        transforms=raw(per("scan", TARGETS.imported_transforms)),
         template_mask=rules.template.output.mask,
         template_gm=rules.template.output.gm,
     output:
@@ -33,6 +34,7 @@ rule import_cbf:
         source=per("scan", TARGETS.imported_source),
         cbf=content_of(per("scan", TARGETS.asl)),
         mask=content_of(per("scan", TARGETS.imported_mask)),
+        transforms=content_of(per("scan", TARGETS.imported_transforms)),
         fwhm=SETTINGS.perfusion.smoothing_fwhm,
         code=code("import_cbf"),
     message:

@@ -8,7 +8,11 @@ def main(snakemake):
     read, write, params = snakemake.input, snakemake.output, snakemake.params
     imported_map.bring(
         imported_map.Inputs(
-            cbf=read.cbf, mask=read.mask, template_mask=read.template_mask, template_gm=read.template_gm
+            cbf=read.cbf,
+            mask=read.mask,
+            transforms=read.transforms,
+            template_mask=read.template_mask,
+            template_gm=read.template_gm,
         ),
         imported_map.Outputs(
             sidecar=write.sidecar,

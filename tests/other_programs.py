@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from pharmasl.space import transforms
 from pharmasl.space.template_boxes import BOXES
 
 UNITS = "mL/100 g/min"
@@ -87,8 +88,21 @@ def aslprep(root, maps, space="MNI152NLin2009aSym", version="26.0.3"):
         write_json(Path(f"{mapped}_cbf.json"), sidecar)
         save(Path(f"{mapped}_desc-timeseries_cbf.nii.gz"), np.stack([own.data] * 2, axis=-1), own.affine)
         save(Path(f"{mapped}_desc-brain_mask.nii.gz"), own.mask, own.affine, np.uint8)
-        # On the scan's own grid, which a map in a standard space is not to be mistaken for.
-        save(Path(f"{stem}_cbf.nii.gz"), own.data[:5, :5, :5], own.affine)
+        # On the scan's own grid, with the transforms that lead to the template.
+        save(Path(f"{stem}_cbf.nii.gz"), own.data[::2, ::2, ::2], own.affine @ np.diag([2, 2, 2, 1]))
+        write_json(Path(f"{stem}_cbf.json"), sidecar)
+        save(
+            Path(f"{stem}_desc-brain_mask.nii.gz"),
+            own.mask[::2, ::2, ::2],
+            own.affine @ np.diag([2, 2, 2, 1]),
+            np.uint8,
+        )
+        transforms.write_affines(f"{stem}_from-aslref_to-T1w_mode-image_xfm.txt", np.eye(4))
+        anatomy = root / f"sub-{own.entities['sub']}" / "anat"
+        anatomy.mkdir(exist_ok=True)
+        # The beginning of an HDF5 file: a plan reads no more of it.
+        to_template = f"sub-{own.entities['sub']}_from-T1w_to-{space}_mode-image_xfm.h5"
+        (anatomy / to_template).write_bytes(b"\x89HDF\r\n\x1a\n")
         measured = {"mean_fd": 0.12, "rmsd": 0.1, "coreg_dice": 0.9, "qei_cbf": 0.8, "qei_cbf_rho_ss": 0.8}
         measured |= {"qei_cbf_di": 9.5, "percentage_negative_cbf": 0.01, "mean_gm_cbf": 50.0, **own.quality}
         rows = ["\t".join(measured), "\t".join(map(str, measured.values()))]

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import fmriprep
 import numpy as np
 import other_programs
 import pytest
@@ -57,7 +58,7 @@ def template(tmp_path):
     return SimpleNamespace(grid=grid, mask=mask, **tissues)
 
 
-def bring(tmp_path, cbf, affine, mask=None, fwhm=0.0, **source):
+def bring(tmp_path, cbf, affine, mask=None, fwhm=0.0, through=(), **source):
     images.save(tmp_path / "source.nii.gz", cbf, affine)
     masks = []
     if mask is not None:
@@ -68,6 +69,7 @@ def bring(tmp_path, cbf, affine, mask=None, fwhm=0.0, **source):
     inputs = SimpleNamespace(
         cbf=tmp_path / "source.nii.gz",
         mask=masks,
+        transforms=list(through),
         template_mask=tmp_path / "mask.nii.gz",
         template_gm=tmp_path / "gm.nii.gz",
     )
@@ -134,6 +136,33 @@ def test_units_are_converted_and_on_record(tmp_path, template, units, scale):
     assert out.template_cbf[template.mask] == pytest.approx(ramp(template.grid)[template.mask], rel=1e-6)
     assert out.sidecar["Units"] == "mL/100 g/min"
     assert out.sidecar["Imported"]["Units"] == {"Value": units, "Source": SOURCE["units_source"], "Factor": factor}
+
+
+def test_a_map_on_the_scans_own_grid_goes_through_both_transforms_at_once(tmp_path, template):
+    # Points of the template go to the T1w, and from there to the scan, as antsApplyTransforms -t first -t second has it.
+    to_t1w = transforms.rigid_matrix([3, -2, 4], [0.02, -0.05, 0.04], [0, 0, 0])
+    to_scan = transforms.rigid_matrix([-6, 5, 1], [-0.1, 0.06, 0.02], [0, -20, 10])
+    coarse = images.Grid(*other_programs.grid(SPACE, 8.0))
+    paths = (
+        tmp_path / "sub-01_from-T1w_to-X_mode-image_xfm.h5",
+        tmp_path / "sub-01_from-aslref_to-T1w_mode-image_xfm.txt",
+    )
+    fmriprep.composite(paths[0], transforms.apply(to_t1w, transforms.points(coarse)), coarse, np.eye(4))
+    transforms.write_affines(paths[1], to_scan)
+
+    affine = to_scan @ other_programs.grid(SPACE, 4.0)[1]
+    native = images.Grid((60, 70, 60), affine)
+    slope = np.array([0.2, -0.1, 0.15])
+    cbf = 50 + transforms.points(native) @ slope
+    out = bring(tmp_path, cbf, affine, np.ones(native.shape), through=paths)
+    inner = brain(template.grid, 0.8)
+    expected = 50 + transforms.apply(to_scan @ to_t1w, points(template.grid)) @ slope
+    assert (out.coverage > 0)[inner].all()
+    assert np.abs(out.template_cbf - expected)[inner].max() < 1e-3
+    # The other order would be off by more than that.
+    wrong = 50 + transforms.apply(to_t1w @ to_scan, points(template.grid)) @ slope
+    assert np.abs(wrong - expected)[inner].max() > 0.1
+    assert out.sidecar["Imported"]["Transforms"] == [path.name for path in paths]
 
 
 def test_an_empty_map_is_refused_and_nothing_is_written(tmp_path, template):

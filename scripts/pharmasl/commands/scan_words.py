@@ -31,6 +31,10 @@ _M0 = {
 def signature(scan: Scan) -> Signature:
     """The acquisition of a scan, field by field, as a reader compares it; two scans acquired alike have the same."""
     taken = scan.acquisition
+    if scan.imported:
+        made_by = f"CBF maps of {scan.imported.program.name} {scan.imported.program.version}"
+        masked = "with brain masks" if scan.imported.mask else "without brain masks"
+        return (("program", made_by), ("units", str(taken.units)), ("mask", masked))
     words = [
         (key, text.format(_value(key, getattr(taken, key))))
         for key, text in _ACQUISITION.items()

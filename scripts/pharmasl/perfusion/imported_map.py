@@ -5,6 +5,7 @@ the other program does not have (the standard error of the mean over repeats) is
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import consistency, plausibility, smoothing
-from pharmasl.space import images, resample, transforms
+from pharmasl.space import images, itk_transforms, resample, transforms
 from pharmasl.study.relative_cbf import CBF_UNIT
 
 log = logging.getLogger(__name__)
@@ -35,15 +36,18 @@ class Inputs:
     Attributes
     ----------
     cbf : path-like
-        The map, in a standard space.
+        The map, in a standard space or on the scan's own grid.
     mask : sequence of path-like
         Its brain mask, on its grid; or empty.
+    transforms : sequence of path-like
+        ITK transforms that bring it onto the template, that to the template first; empty where it lies there.
     template_mask, template_gm : path-like
         The template's brain and its probability of grey matter, on the grid wanted.
     """
 
     cbf: FilePath
     mask: Sequence[FilePath]
+    transforms: Sequence[FilePath]
     template_mask: FilePath
     template_gm: FilePath
 
@@ -108,7 +112,9 @@ def bring(inputs: Inputs, outputs: Outputs, *, source: Source, fwhm: float) -> N
     brain = mask > 0.5
     data, own_affine = images.load(inputs.cbf)
     known = _known(data, inputs.mask)
-    cbf, covered, is_sampled = _on_grid(data, known, own_affine, images.Grid(mask.shape, affine))
+    grid = images.Grid(mask.shape, affine)
+    points = itk_transforms.on_grid(inputs.transforms, grid) if inputs.transforms else None
+    cbf, covered, is_sampled = _on_grid(data, known, own_affine, grid, points)
     covered &= brain
     if not covered.any():
         raise InputError(
@@ -138,7 +144,7 @@ def bring(inputs: Inputs, outputs: Outputs, *, source: Source, fwhm: float) -> N
             "Source": source.place,
             "Units": {"Value": source.units, "Source": source.units_source, "Factor": source.factor},
             "Space": source.space,
-            "Transform": "none: the map lies on the coordinates of the study's template",
+            "Transforms": [os.path.basename(path) for path in inputs.transforms],
             "Resampling": SAMPLED if is_sampled else KEPT,
             "Missing": OUTSIDE if inputs.mask else ZERO,
             "StandardError": "not known: the source has none; its map is missing (NaN) wherever CBF is known",
@@ -160,12 +166,16 @@ def _known(data: np.ndarray, mask: Sequence[FilePath]) -> np.ndarray:
 
 
 def _on_grid(
-    data: np.ndarray, known: np.ndarray, affine: np.ndarray, grid: images.Grid
+    data: np.ndarray, known: np.ndarray, affine: np.ndarray, grid: images.Grid, points: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """A map on another grid, where it covers it, and whether it had to be sampled for that."""
-    if data.shape == grid.shape and np.allclose(affine, grid.affine, rtol=0, atol=_GRID_TOLERANCE):
+    """A map on another grid, where it covers it, and whether it had to be sampled for that.
+
+    ``points`` are where the grid's nodes lie in the map's space, if they lie elsewhere.
+    """
+    if points is None and data.shape == grid.shape and np.allclose(affine, grid.affine, rtol=0, atol=_GRID_TOLERANCE):
         return np.where(known, data, 0), known.copy(), False
-    points = transforms.points(grid)
+    if points is None:
+        points = transforms.points(grid)
     # Half of a voxel that is missing does not pull the other half to zero.
     weight = np.nan_to_num(resample.resample(known.astype(np.float32), affine, points))
     value = np.nan_to_num(resample.resample(np.where(known, data, 0), affine, points))

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pharmasl.files import bids
 from pharmasl.report.methods_perfusion import agreed, with_unit
-from pharmasl.report.words import count
+from pharmasl.report.words import count, listed
 from pharmasl.study.relative_cbf import CBF_UNIT
 
 # How a text cites the programs, by their names in lower case.
@@ -24,6 +25,13 @@ def made_by(sidecars: Sequence[Mapping[str, Any]]) -> str | None:
 def _program(imported: Mapping[str, Any]) -> str:
     program = imported["GeneratedBy"]
     return f"{program['Name']} {program['Version']}"
+
+
+def _path(name: str) -> str:
+    """What a file of a transform leads from and to, in words; its name where that does not say it."""
+    parsed = bids.parse(name)
+    ends = parsed.entities if parsed else {}
+    return f"the transform from {ends['from']} to {ends['to']}" if {"from", "to"} <= set(ends) else name
 
 
 def perfusion(sidecars: Sequence[Mapping[str, Any]]) -> str:
@@ -55,7 +63,8 @@ def source(sidecars: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if any(part["Units"]["Factor"] != 1 for part in maps):
         yield f"Their unit, {agreed(part['Units']['Value'] for part in maps)}, was converted to {CBF_UNIT}."
     yield f"CBF was taken to be missing {agreed(part['Missing'] for part in maps)}."
-    yield f"The maps were {agreed(part['Resampling'] for part in maps)}."
+    through = agreed(listed(map(_path, part["Transforms"])) for part in maps)
+    yield f"The maps were {agreed(part['Resampling'] for part in maps)}{f', through {through}' if through else ''}."
 
 
 def smoothing(sidecars: Sequence[Mapping[str, Any]]) -> str:

@@ -70,20 +70,39 @@ def _keys(maps: CbfMaps) -> Iterator[InputError]:
             f"nothing beside {FIELD}.files, which names the maps whole",
             "Remove one of the two.",
         )
+    if maps.files is not None and maps.on_scan:
+        yield InputError(
+            _FILE,
+            f"{FIELD}.grid",
+            maps.grid,
+            f"template beside {FIELD}.files: the transforms of each scan are known by their BIDS names alone",
+            "Bring the maps onto the template first, or process the raw images, CBF of the scanner among them.",
+        )
     if maps.mask is not None and (maps.files is None or maps.has_table):
         where = "the desc-brain_mask beside each map" if maps.files is None else "the table's column mask"
         yield InputError(_FILE, f"{FIELD}.mask", maps.mask, f"nothing: {where} is taken", "Remove it.")
 
 
 def _space(study: Settings, maps: CbfMaps) -> Iterator[InputError]:
-    if maps.template != study.template.space:
+    if maps.transform is not None:
+        if maps.template == study.template.space:
+            yield InputError(
+                _FILE, f"{FIELD}.transform", maps.transform, "nothing: the maps are in that space", "Remove it."
+            )
+        else:
+            try:
+                itk_files.check_kind(maps.transform, f"{FIELD}.transform")
+            except InputError as error:
+                yield error
+    elif maps.template != study.template.space:
         yield InputError(
             _FILE,
             f"{FIELD}.space",
             maps.template,
             f"{study.template.space}, the study's template",
             f"Give the files of {maps.template} by template (space, t1w, mask, gm, wm), and an atlas and regions on it: the "
-            "variants of MNI152 differ by up to a centimetre, and are not mixed.",
+            f"variants of MNI152 differ by up to a centimetre, and are not mixed. Or give {FIELD}.transform, which leads from "
+            "the one to the other.",
         )
 
 

@@ -37,6 +37,8 @@ class CbfMaps(Source):
     """CBF maps in place of the workflow's perfusion."""
 
     space: str
+    grid: str
+    transform: str | None
     desc: str | None
     files: str | None
     mask: str | None
@@ -52,6 +54,11 @@ class CbfMaps(Source):
     def resolution(self) -> str | None:
         """The label ``res`` of the maps' names, where they have one."""
         return self.space.partition(":res-")[2] or None
+
+    @property
+    def on_scan(self) -> bool:
+        """Whether the maps are on each scan's own grid."""
+        return self.grid == "scan"
 
     @property
     def has_table(self) -> bool:

@@ -128,6 +128,7 @@ def _scan(maps: Listing, condition: str, own: MapFiles) -> Scan:
         factor=factor,
         mask=own.mask,
         measures=imported_files.measures(own, wanted),
+        transforms=(*([wanted.transform] if wanted.transform else []), *own.transforms),
     )
     entities = own.file.entities
     acquisition = Acquisition(volume_types=("cbf",), units=units, sources={"units": origin})

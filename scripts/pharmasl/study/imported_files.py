@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import bids, json_object, tables
 from pharmasl.study import conditions as study_conditions
-from pharmasl.study import file_patterns, schemas
+from pharmasl.study import file_patterns, imported_transforms, schemas
 from pharmasl.study.derivatives import CbfMaps
 from pharmasl.study.settings import Condition
 
@@ -33,6 +33,8 @@ class MapFiles:
         The map, as if it were a raw run: its entities are those of raw data alone.
     mask, sidecar, quality : str or None
         Its brain mask, its JSON and the program's table of its quality.
+    transforms : tuple of str
+        Of a map on the scan's own grid, the transforms to the template in its name, that to the template first.
     row : Mapping of str to str
         Measures of quality that a table of maps has; text.
     """
@@ -41,6 +43,7 @@ class MapFiles:
     mask: str | None = None
     sidecar: str | None = None
     quality: str | None = None
+    transforms: tuple[str, ...] = ()
     row: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -88,7 +91,7 @@ def _named(wanted: CbfMaps) -> Iterator[MapFiles]:
     """Maps with BIDS names."""
     dataset = bids.read_dataset(wanted.dir, may_lack_people=True)
     paths = {_key(file): file.path for file in dataset.files if file.datatype == "perf"}
-    own = _derived(space=wanted.template, res=wanted.resolution)
+    own = {} if wanted.on_scan else _derived(space=wanted.template, res=wanted.resolution)
     for file in dataset.images("cbf"):
         derived = _derived_of(file)
         if file.datatype != "perf" or derived != {**own, **_derived(desc=wanted.desc)}:
@@ -109,6 +112,7 @@ def _named(wanted: CbfMaps) -> Iterator[MapFiles]:
             mask=beside["mask"],
             sidecar=beside["sidecar"],
             quality=beside["quality"],
+            transforms=imported_transforms.of_scan(dataset, file, wanted.template) if wanted.on_scan else (),
         )
 
 
@@ -237,14 +241,15 @@ def _none(wanted: CbfMaps) -> InputError:
         )
     dataset = bids.read_dataset(wanted.dir, may_lack_people=True)
     kinds = dict.fromkeys(_kind(_derived_of(file)) for file in dataset.images("cbf") if file.datatype == "perf")
-    asked = _kind({**_derived(space=wanted.template, res=wanted.resolution), **_derived(desc=wanted.desc)})
+    space = {} if wanted.on_scan else _derived(space=wanted.template, res=wanted.resolution)
+    asked = _kind({**space, **_derived(desc=wanted.desc)})
     if any("_mean_cbf.nii" in os.path.basename(path) for path in dataset.unparsed):
         fix = (
             "The maps are named *_mean_cbf, as ASLPrep before 0.3 named them: give their pattern by "
             f"{FIELD}.files, or process the data with a current version."
         )
     else:
-        fix = f"Set {FIELD}.space and {FIELD}.desc to what is there, or write that space (ASLPrep: --output-spaces)."
+        fix = f"Set {FIELD}.space, {FIELD}.grid and {FIELD}.desc to what is there, or write that space (ASLPrep: --output-spaces)."
     return InputError(
         wanted.dir,
         "sub-*/perf/*_cbf.nii.gz",

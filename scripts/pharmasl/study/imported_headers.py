@@ -41,9 +41,10 @@ def check(own: MapFiles, wanted: CbfMaps) -> None:
             "one, the mean CBF",
             f"Name the mean map by {FIELD}.desc or {FIELD}.files: a series of CBF is not averaged here.",
         )
-    _check_place(known, wanted)
-    if wanted.files is None:
-        _check_box(known, wanted.template)
+    if not wanted.on_scan:
+        _check_place(known, wanted)
+        if wanted.files is None:
+            _check_box(known, wanted.template)
     if own.mask is not None:
         _check_mask(known, own.mask)
 
@@ -59,7 +60,8 @@ def _check_place(known: Header, wanted: CbfMaps) -> None:
             "srow_x, srow_y, srow_z",
             place,
             f"a grid about the origin of {wanted.template}, its axes along the space's",
-            f"Give maps in a standard space, and its name by {FIELD}.space: this one looks like a scan's own.",
+            f"Give maps in a standard space, and its name by {FIELD}.space: this one looks like a scan's own. Maps of ASLPrep on "
+            f"the scans' own grids are taken by {FIELD}.grid: scan.",
         )
 
 

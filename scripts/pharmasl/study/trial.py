@@ -37,6 +37,8 @@ class ImportedMap:
         The brain mask on the map's grid.
     measures : Mapping of str to float
         Measures of quality, by the names that they have here, that the program has of the scan.
+    transforms : tuple of str
+        ITK transforms that bring it onto the study's template, that to the template first; none where it lies there.
     """
 
     program: Program
@@ -45,6 +47,7 @@ class ImportedMap:
     factor: float
     mask: str | None
     measures: Mapping[str, float]
+    transforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

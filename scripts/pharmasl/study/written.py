@@ -25,6 +25,7 @@ _PATHS = (
     ("template", "csf"),
     ("quality", "ratings"),
     ("derivatives", "cbf", "dir"),
+    ("derivatives", "cbf", "transform"),
     ("derivatives", "anatomy", "dir"),
     ("derivatives", "anatomy", "transform"),
     ("derivatives", "contrasts", "dir"),

@@ -209,6 +209,10 @@ class Targets:
         mask = self._imported(scan).mask
         return [mask] if mask else []
 
+    def imported_transforms(self, scan: str) -> list[str]:
+        """The transforms of an imported CBF map to the template, in their order; none where it lies there."""
+        return list(self._imported(scan).transforms)
+
     def imported_measures(self, scan: str) -> dict[str, float]:
         """The measures of quality that the other program has of a scan."""
         return dict(self._imported(scan).measures)

@@ -329,5 +329,68 @@ def test_a_map_by_its_label(root, aslprep):
     assert measures == {"qei": 0.6, "structural_similarity": 0.5, "fd_mean": 0.2}
 
 
+def test_maps_on_the_scans_own_grids_come_with_their_transforms(root, aslprep):
+    scan = read(root, aslprep, grid="scan").scans["sub-02/ses-T1/perf/sub-02_ses-T1_acq-rest"]
+    folder = aslprep / "sub-02"
+    assert scan.asl == str(folder / "ses-T1/perf/sub-02_ses-T1_acq-rest_cbf.nii.gz")
+    assert scan.imported.mask == str(folder / "ses-T1/perf/sub-02_ses-T1_acq-rest_desc-brain_mask.nii.gz")
+    assert scan.imported.transforms == (
+        str(folder / f"anat/sub-02_from-T1w_to-{SPACE}_mode-image_xfm.h5"),
+        str(folder / "ses-T1/perf/sub-02_ses-T1_acq-rest_from-aslref_to-T1w_mode-image_xfm.txt"),
+    )
+
+
+def test_the_anatomy_of_the_session_goes_before_that_of_the_participant(root, aslprep):
+    own = aslprep / f"sub-02/ses-T2/anat/sub-02_ses-T2_from-T1w_to-{SPACE}_mode-image_xfm.h5"
+    own.parent.mkdir()
+    shutil.copy(aslprep / f"sub-02/anat/sub-02_from-T1w_to-{SPACE}_mode-image_xfm.h5", own)
+    scans = read(root, aslprep, grid="scan").scans
+    assert scans["sub-02/ses-T2/perf/sub-02_ses-T2_acq-rest"].imported.transforms[0] == str(own)
+    assert scans["sub-02/ses-T1/perf/sub-02_ses-T1_acq-rest"].imported.transforms[0] != str(own)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (f"sub-03/anat/sub-03_from-T1w_to-{SPACE}_mode-image_xfm.h5", f"from-T1w_to-{SPACE}_mode-image_xfm.h5"),
+        (
+            "sub-03/ses-T1/perf/sub-03_ses-T1_acq-rest_from-aslref_to-T1w_mode-image_xfm.txt",
+            "from-aslref_to-T1w_mode-image_xfm.txt",
+        ),
+    ],
+)
+def test_a_missing_transform_is_named(root, aslprep, path, name):
+    (aslprep / path).unlink()
+    assert problems(root, aslprep, grid="scan")[0].field == name
+
+
+def test_a_stated_transform_leads_from_another_template(root, tmp_path, maps):
+    folder = other_programs.aslprep(tmp_path / "cAsym", maps, space="MNI152NLin2009cAsym")
+    path = tmp_path / f"from-MNI152NLin2009cAsym_to-{SPACE}_mode-image_xfm.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n")
+    for own in folder.glob("sub-*/ses-*/perf/*_space-*_cbf.nii.gz"):
+        own.unlink()
+    for own in other_programs.of_runs(RUNS, "MNI152NLin2009cAsym"):
+        place = folder / f"sub-{own.entities['sub']}/ses-{own.entities['ses']}/perf"
+        other_programs.save(place / f"{own.name}_space-MNI152NLin2009cAsym_cbf.nii.gz", own.data, own.affine)
+        other_programs.save(
+            place / f"{own.name}_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz", own.mask, own.affine, np.uint8
+        )
+    study = read(root, folder, space="MNI152NLin2009cAsym", transform=str(path))
+    assert {scan.imported.transforms for scan in study.scans.values()} == {(str(path),)}
+
+
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [
+        ({"transform": "x_xfm.h5"}, "derivatives.cbf.transform"),
+        ({"transform": "x_xfm.nii.gz", "space": "MNI152NLin2009cAsym"}, "derivatives.cbf.transform"),
+        ({"grid": "scan", "files": "sub-{participant}.nii"}, "derivatives.cbf.grid"),
+    ],
+)
+def test_transforms_that_lead_nowhere_are_refused(root, aslprep, source, field):
+    assert problem(root, aslprep, **source).field == field
+
+
 def test_a_study_of_raw_runs_is_read_as_before(root):
     assert all(scan.imported is None for scan in reading.collect(skeleton.config(root)).study.scans.values())
