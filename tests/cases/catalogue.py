@@ -1,6 +1,6 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
-from cases import configuration, derivatives, endpoints, headers, names, sheets, sidecars
+from cases import configuration, derivatives, endpoints, headers, imported_cbf, names, sheets, sidecars
 
 CASES = [
     *sidecars.CASES,
@@ -10,4 +10,5 @@ CASES = [
     *configuration.CASES,
     *endpoints.CASES,
     *derivatives.CASES,
+    *imported_cbf.CASES,
 ]

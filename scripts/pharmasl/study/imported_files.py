@@ -74,7 +74,8 @@ def find(wanted: CbfMaps, conditions: Mapping[str, Condition]) -> list[MapFiles]
     if not maps:
         raise _none(wanted)
     first: dict[frozenset[tuple[str, str]], str] = {}
-    for own in maps:
+    # A file in another participant's folder is an error of its own.
+    for own in (part for part in maps if _is_in_place(part.file)):
         other = first.setdefault(frozenset(own.file.index.items()), own.file.path)
         if other != own.file.path:
             raise InputError(
@@ -85,6 +86,11 @@ def find(wanted: CbfMaps, conditions: Mapping[str, Condition]) -> list[MapFiles]
                 f"Remove one of the two, or tell them apart: by {FIELD}.files, or by the labels that conditions select.",
             )
     return maps
+
+
+def _is_in_place(file: bids.File) -> bool:
+    """Whether a file's name and its folders speak of one participant and session."""
+    return all(file.entities.get(key) == file.place.get(key) for key in ("sub", "ses"))
 
 
 def _named(wanted: CbfMaps) -> Iterator[MapFiles]:
