@@ -171,4 +171,5 @@ def test_page_of_one_sample_knows_no_arm_and_no_baseline(sample):
     assert re.search(r"mean BOLD response was [0-9.]+ percent signal change higher than zero", text)
     assert "8 participants" in text
     assert "arms of a randomised trial" not in text
+    assert "Table 1" not in text
     assert not (sample / "results/study/flow.tsv").exists()

@@ -163,13 +163,15 @@ def _baseline(files: ReportFiles, settings: Settings, scans: Rows, people: Rows)
             for endpoint, model in endpoints
         },
     )
-    return baseline_section.table(
+    table = baseline_section.table(
         own,
         participants_section.covariates_of(settings.analyses.values()),
         arms=settings.arms,
         baseline=settings.sessions.baseline if settings.sessions else None,
         labels=settings.labels,
     )
+    # A table of nothing but how many there are says no more than the sentence above it.
+    return table if settings.arms or len(table.rows) > 1 else None
 
 
 def _participants(files: ReportFiles, settings: Settings, scans: Rows, people: Rows) -> ParticipantsSection:

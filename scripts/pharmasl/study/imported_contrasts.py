@@ -12,7 +12,7 @@ import numpy as np
 
 from pharmasl.errors import InputError, InputErrors, did_you_mean, nearest_path, similar
 from pharmasl.files import bids, tables
-from pharmasl.space import header
+from pharmasl.space import header, template_boxes
 from pharmasl.study import copies, derivative_datasets, file_patterns, own_template
 from pharmasl.study.derivative_datasets import DerivativeDataset
 from pharmasl.study.derivatives import ImportedContrasts
@@ -112,7 +112,11 @@ def read(wanted: ImportedContrasts) -> Import:
     maps = tuple({(own.visit, own.contrast): own for own in listed}.values())
     errors += _twice(listed)
     if not errors:
-        errors += [*copies.find(own.path for own in maps), *_named_spaces(maps, wanted.space), *_grids(maps)]
+        errors += [
+            *copies.find(own.path for own in maps),
+            *_named_spaces(maps, wanted.space),
+            *_grids(maps, wanted.space),
+        ]
     return Import(dataset=dataset, maps=maps, errors=tuple(errors))
 
 
@@ -244,8 +248,8 @@ def _named_spaces(maps: Sequence[ImportedContrast], space: str) -> Iterator[Inpu
             )
 
 
-def _grids(maps: Sequence[ImportedContrast]) -> Iterator[InputError]:
-    """Maps that cannot be read, hold several volumes, or lie on another grid than the first."""
+def _grids(maps: Sequence[ImportedContrast], space: str) -> Iterator[InputError]:
+    """Maps that cannot be read, hold several volumes, or lie on another grid than the first or on that of another template."""
     first: header.Header | None = None
     for own in maps:
         try:
@@ -258,6 +262,14 @@ def _grids(maps: Sequence[ImportedContrast]) -> Iterator[InputError]:
             yield InputError(own.path, "dim", shape, "one volume: a contrast map", "Name the contrast's own file.")
         elif first is None:
             first = image
+            if other := template_boxes.another(image, space):
+                yield InputError(
+                    own.path,
+                    "grid",
+                    f"the grid of {other}",
+                    f"that of {space}, as {FIELD}.space says",
+                    "Find out which of the two it is, and name it: templates called MNI differ by millimetres.",
+                )
         elif image.shape != first.shape or not np.allclose(image.affine, first.affine, rtol=0, atol=_GRID_TOLERANCE):
             other = "another affine" if image.shape == first.shape else f"shape {image.shape}"
             yield InputError(

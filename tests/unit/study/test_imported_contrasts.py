@@ -249,6 +249,16 @@ def test_map_of_another_grid_is_refused(spm, tmp_path):
     assert "sub-04/con_0001.nii: grid: found 'another affine'" in refused(spm)
 
 
+def test_maps_on_the_grid_of_another_template_are_refused(spm, tmp_path):
+    """Two templates called MNI152, told apart by where their grids lie."""
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[:3, 3] = -90, -126, -72
+    for number, path in enumerate(sorted((tmp_path / "spm").rglob("con_*.nii"))):
+        image(path, number, (91, 109, 91), affine)
+    image(tmp_path / "mask.nii.gz")
+    assert "found 'the grid of MNI152NLin6Asym', expected that of MNI152NLin2009cAsym" in refused(spm)
+
+
 def test_series_and_damaged_file_are_refused(spm, tmp_path):
     image(tmp_path / "spm" / "sub-04" / "con_0001.nii", 5, (*SHAPE, 3))
     assert "one volume: a contrast map" in refused(spm)
