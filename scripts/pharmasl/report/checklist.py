@@ -77,7 +77,7 @@ def items(settings: Settings, conduct: Conduct, imaging: Imaging) -> list[Item]:
         *checklist_imaging.statistics(settings, imaging),
         *(_blinding(settings, conduct) if settings.arms else ()),
         *_participants(conduct, imaging),
-        *(_results() if settings.arms else ()),
+        *(_results(settings) if settings.arms else ()),
     ]
 
 
@@ -129,6 +129,9 @@ def _governance(settings: Settings) -> Iterator[Item]:
     """What is settled before the first scan, of which no file of the study speaks."""
     trial = settings.arms is not None
     design, sharing = cobidas("experimental design"), cobidas("data sharing")
+    if trial:
+        yield Item("Identification as a randomised trial in the title", consort("1a"))
+        yield Item("Structured summary of design, methods, results and conclusions", consort("1b"))
     yield Item("Registration: registry, number, date", consort("2") if trial else design)
     yield Item("Where protocol and statistical analysis plan can be accessed", consort("3") if trial else design)
     yield Item("Ethics approval and consent", design)
@@ -136,8 +139,13 @@ def _governance(settings: Settings) -> Iterator[Item]:
     if trial:
         yield Item("Funding, and the role of funders", consort("5a"))
         yield Item("Conflicts of interest", consort("5b"))
+        yield Item("Background and rationale", consort("6"))
+        yield Item("Specific objectives, of benefits and of harms", consort("7"))
+        yield Item("Involvement of patients or the public", consort("8"))
     yield Item("Setting and locations", consort("11") if trial else design)
     yield Item("Eligibility criteria", consort("12a") if trial else design)
+    if trial:
+        yield Item("Eligibility criteria for sites and for those who deliver the interventions", consort("12b"))
     yield Item("Determination of the sample size", consort("16a") if trial else design)
 
 
@@ -233,8 +241,15 @@ def _participants(conduct: Conduct, imaging: Imaging) -> Iterator[Item]:
     yield Item("Scans and exclusions", cobidas("results"), f"{'; '.join(parts)}.")
     if conduct.flow:
         yield Item("Numbers randomised, scanned and analysed, by arm", consort("22a"), " ".join(_kept(conduct.flow)))
+        yield Item(
+            "Who is included in each analysis, and in which arm",
+            consort("21b"),
+            "Each in the arm of the participants' table; who is left out, and why, stands in the section on participants.",
+            "whether that is the arm allocated",
+        )
         yield Item("Losses and exclusions after randomisation, by arm", consort("22b"), _losses(conduct.flow))
         yield Item("Dates of recruitment and follow-up", consort("23a"))
+        yield Item("Why the trial ended or was stopped", consort("23b"))
 
 
 def _arm(row: FlowRow) -> str:
@@ -270,7 +285,7 @@ def _losses(rows: Sequence[FlowRow]) -> str:
     return f"{upper(text)}." if text else "None."
 
 
-def _results() -> Iterator[Item]:
+def _results(settings: Settings) -> Iterator[Item]:
     """What the page shows, and what it cannot."""
     yield Item("Adherence and delivery of the intervention", consort("24a"))
     yield Item("Concomitant care", consort("24b"))
@@ -286,6 +301,13 @@ def _results() -> Iterator[Item]:
         "In the sections on the analyses and endpoints.",
     )
     yield Item("Harms in each arm", consort("27"))
+    yield Item(
+        "Other analyses: subgroups, sensitivity; which were specified beforehand",
+        consort("28"),
+        "In the section on sensitivity." if settings.sensitivity else "",
+        "analyses made outside this workflow",
+    )
+    yield Item("Interpretation: benefits against harms, and other evidence", consort("29"))
     yield Item("Limitations and generalisability", consort("30"))
 
 
