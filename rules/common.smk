@@ -28,7 +28,7 @@ try:
     from pharmasl.files import bids, contents
     from pharmasl.records import fingerprints, provenance, results_guard
     from pharmasl.sensitivity import specification, specifications
-    from pharmasl.study import example
+    from pharmasl.study import example, results_dataset
     from pharmasl.study.labels import spaced
     from pharmasl.study.settings import plain
     from pharmasl.workflow import closing, failures, paths, plan, raw_files, recorded, report_entries, targets

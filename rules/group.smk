@@ -154,3 +154,33 @@ rule conjunction:
         "Testing where analyses agree: {wildcards.conjunction}"
     script:
         "../scripts/conjunction.py"
+
+
+rule neurovault:
+    input:
+        effect=TARGETS.analysis_files(rules.group_statistics.output.effect),
+        t=TARGETS.analysis_files(rules.group_statistics.output.t),
+        z=TARGETS.analysis_files(rules.group_statistics.output.z),
+        inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
+    output:
+        # On request alone: the target of this name.
+        statistics=[f"{OUTPUT}/neurovault/{name}_statistic.nii.gz" for name in SETTINGS.analyses],
+        effects=[f"{OUTPUT}/neurovault/{name}_effect.nii.gz" for name in SETTINGS.analyses],
+        table=f"{OUTPUT}/neurovault/metadata.tsv",
+    log:
+        log_of("neurovault", "study"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        analyses={name: SETTINGS.labels.analysis(name) for name in SETTINGS.analyses},
+        space=SPACE,
+        blinded=SETTINGS.blinded,
+        code=code("neurovault"),
+    message:
+        "Copying the unthresholded maps for NeuroVault"
+    script:
+        "../scripts/neurovault.py"

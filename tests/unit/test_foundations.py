@@ -42,6 +42,17 @@ def test_saved_images_say_where_they_are(tmp_path):
     np.testing.assert_allclose(read, affine)
 
 
+def test_an_image_on_the_template_has_its_code_and_what_it_holds(tmp_path):
+    code = images.template_code("MNI152NLin2009aSym")
+    images.save(tmp_path / "t.nii", np.ones((2, 3, 4)), np.eye(4), intent="f test", parameters=(2, 41.5), code=code)
+    header = nibabel.load(tmp_path / "t.nii").header
+    assert (int(header["qform_code"]), int(header["sform_code"])) == (4, 4)
+    assert header.get_intent() == ("f test", (2.0, 41.5), "")
+    assert images.form_code(tmp_path / "t.nii") == 4
+    # MNI's code would not be true of another template.
+    assert images.template_code("ours") == 5
+
+
 def test_the_same_image_gives_the_same_bytes(tmp_path):
     for name in ("a.nii.gz", "b.nii.gz"):
         images.save(tmp_path / name, np.arange(24.0).reshape(2, 3, 4), np.eye(4))

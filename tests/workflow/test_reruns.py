@@ -288,7 +288,7 @@ CHANGES = {
     "a column that nobody uses": (column_that_nobody_uses, {}),
     "rows of the sheets in another order": (rows_reordered, {}),
     "a row of someone without scans": (participant_without_scans, TABLES),
-    "another title": (title, PAGE),
+    "another title": (title, TABLES),
     "one more region related to craving": (
         region_more,
         {**CLUSTER, **IN_REGIONS, **CRAVING, **PAGE},

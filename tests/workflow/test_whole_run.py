@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import finished
 import nibabel
@@ -102,6 +106,65 @@ def test_a_finished_run_has_nothing_to_do(run):
 def test_a_finished_run_is_whole(run):
     """Every file is tied to the job that made it, sidecars of tables and images too."""
     assert verify.main([str(run.folder / "demo/results")]) == 0
+
+
+def test_the_standards_validator_finds_no_error(run):
+    validator = shutil.which(
+        "bids-validator-deno", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    if validator is None:
+        pytest.skip("bids-validator-deno is not installed")
+    done = subprocess.run(
+        [validator, "--json", run.folder / "demo/results"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []
+    assert done.returncode == 0
+
+
+def test_pybids_opens_the_results_alone_and_beside_the_raw_data(run):
+    layouts = pytest.importorskip("bids", reason="pybids is not installed")
+    results = run.folder / "demo/results"
+    alone = layouts.BIDSLayout(results, validate=False, is_derivative=True)
+    smooth = alone.get(suffix="cbf", desc="smooth", space="MNI152NLin2009aSym", extension=".nii.gz")
+    assert len(smooth) == 24
+    assert {image.get_metadata()["Units"] for image in smooth} == {"mL/100 g/min"}
+    assert alone.get(desc="preproc", suffix="asl", extension=".nii.gz")[0].get_metadata()["SkullStripped"] is False
+    effects = [path for path in alone.get(suffix="statmap", return_type="filename") if "stat-t_statmap.nii.gz" in path]
+    t = alone.get_file(next(path for path in effects if "contrast-restInteraction" in path))
+    assert t.get_metadata()["Participants"] == 4
+    assert alone.get_sessions() == ["T1", "T2"]
+    both = layouts.BIDSLayout(run.folder / "demo/bids", derivatives=results)
+    assert len(both.get(suffix="cbf", desc="smooth", extension=".nii.gz", scope="derivatives")) == 24
+    assert len(both.get(suffix="asl", extension=".nii.gz", scope="raw")) == 24
+
+
+def test_headers_say_in_which_space_a_map_is_and_what_it_holds(run):
+    results = run.folder / "demo/results"
+    header = nibabel.load(results / "group/rest_interaction/contrast-restInteraction_stat-t_statmap.nii.gz").header
+    summary = json.loads((results / "group/rest_interaction/contrast-restInteraction_inference.json").read_text())
+    assert header.get_intent() == ("t test", (summary["model"]["df"],), "")
+    in_template = [
+        *results.glob("group/*/*.nii.gz"),
+        *results.glob("template/*.nii.gz"),
+        *results.glob("rois/*.nii.gz"),
+    ]
+    in_template += results.glob("sub-*/**/*_space-MNI152NLin2009aSym_*.nii.gz")
+    native = set(results.glob("sub-*/ses-*/perf/*.nii.gz")) - set(in_template)
+    assert in_template
+    assert native
+    for paths, code in ((in_template, 4), (native, 2)):
+        for path in paths:
+            header = nibabel.load(path).header
+            assert (int(header["qform_code"]), int(header["sform_code"])) == (code, code), path
+
+
+def test_maps_for_neurovault_are_made_on_request(run):
+    run.snakemake("--cores", "1", "--", "neurovault")
+    folder = run.folder / "demo/results/neurovault"
+    table = (folder / "metadata.tsv").read_text().splitlines()
+    assert len(table) == 1 + 2 * len(run.config["analyses"])
+    assert {line.split("\t")[0] for line in table[1:]} == {path.name for path in folder.glob("*.nii.gz")}
 
 
 def test_snakemake_reports_the_results_and_nothing_changes(run):

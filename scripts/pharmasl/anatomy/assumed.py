@@ -73,9 +73,10 @@ def assume(template: TemplateImages, anatomy: AnatomyFiles, space: str) -> None:
     LOG.info(WARNING)
     brain = images.load(template.t1w)
     scale = preparation.BRAIN_MEDIAN / np.median(brain.data[brain.data > 0])
-    images.save(anatomy.preproc, brain.data * scale, brain.affine)
+    code = images.form_code(template.t1w)
+    images.save(anatomy.preproc, brain.data * scale, brain.affine, code=code)
     reference = images.load(template.reference_t1w)
-    images.save(anatomy.template_t1w, reference.data * scale, reference.affine)
+    images.save(anatomy.template_t1w, reference.data * scale, reference.affine, code=code)
     for source, copy in (
         (template.mask, anatomy.mask),
         (template.gm, anatomy.gm),

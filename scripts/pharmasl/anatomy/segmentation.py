@@ -16,6 +16,7 @@ from numba import njit
 
 from pharmasl.anatomy import tissue_mixtures
 from pharmasl.errors import FilePath, InputError
+from pharmasl.files import tables
 from pharmasl.space import fields, images, resample, transforms
 
 LOG = logging.getLogger(__name__)
@@ -153,6 +154,10 @@ def segment(files: SegmentationInput, outputs: SegmentationOutput) -> None:
         images.save(path, volume, affine)
     on_template = ((outputs.template_t1w, head * mask), (outputs.template_gm, volumes["GM"]))
     carry_to_template(on_template, affine, files.forward, files.reference)
+    tables.write_json(
+        str(outputs.template_t1w).removesuffix(".nii.gz") + ".json",
+        {"Description": "The brain of the bias-corrected T1w, on the template", "SkullStripped": True},
+    )
 
 
 def carry_to_template(
@@ -175,8 +180,9 @@ def carry_to_template(
     field, field_grid = transforms.read_field(forward)
     if field_grid.shape != grid.shape or not np.allclose(field_grid.affine, grid.affine):
         field = fields.sample(field, field_grid.affine, transforms.points(grid))
+    code = images.form_code(reference)
     for path, volume in volumes:
-        images.save(path, resample.resample(volume, affine, field, fill=0), grid.affine)
+        images.save(path, resample.resample(volume, affine, field, fill=0), grid.affine, code=code)
 
 
 def _priors(files: SegmentationInput, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -203,8 +203,9 @@ def write_contrast(
             covered=[maps[k].covered for k in used],
             weights=[kept[k] for k in used],
         )
-    images.save(effect_path, effect, grid.affine)
-    images.save(error_path, error, grid.affine)
+    code = images.form_code(files.maps[0])
+    images.save(effect_path, effect, grid.affine, intent="estimate", code=code)
+    images.save(error_path, error, grid.affine, code=code)
     excluded = "; ".join(f"{scan.scan}: {scan.exclusion_reason}" for scan in scans if not scan.is_usable)
     log.info("%d scans, excluded: %s", len(scans), excluded or "none")
     tables.write_json(

@@ -109,7 +109,7 @@ def write(
         )
     if record.factor != 1:
         values = (values * np.float64(record.factor)).astype(np.float32)
-    images.save(effect_path, values, affine)
+    images.save(effect_path, values, affine, intent="estimate", code=images.form_code(template_mask))
     log.info("%s: %s, %.1f %% of the brain", record.place, "resampled" if resampled else "as it is", 100 * share)
     tables.write_json(
         sidecar_path,

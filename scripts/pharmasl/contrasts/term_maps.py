@@ -33,7 +33,8 @@ def write_grey_matter(
     """
     volume, affine = images.load(grey_matter)
     brain = images.load(template_mask)[0] > 0.5
-    images.save(image_path, smoothing.smoothed(volume, brain, affine, fwhm), affine)
+    smoothed = smoothing.smoothed(volume, brain, affine, fwhm)
+    images.save(image_path, smoothed, affine, code=images.form_code(template_mask))
     content = {
         "Description": "Probability of grey matter, smoothed within the template's brain as CBF is",
         "Units": "1",
@@ -85,7 +86,7 @@ def write_transit_time(
             maps.append(smoothing.smoothed(images.load(files.att[k])[0], covered, grid.affine, fwhm))
         finite = [np.isfinite(volume) for volume in maps]
         combined, _ = contrast_maps.combine(maps=maps, errors=[], covered=finite, weights=[kept[k] for k in used])
-    images.save(image_path, combined, grid.affine)
+    images.save(image_path, combined, grid.affine, code=images.form_code(files.att[0]))
     content = {
         "Description": "Weighted sum of the states' arterial transit time at one visit, each smoothed within what its CBF covers",
         "Units": "s",

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pharmasl.errors import FilePath, InputError, nearest_path
@@ -401,14 +400,3 @@ def derivative(root: str, prefix: str, suffix: str, extension: str | None = None
         raise KeyError(f"no such entity: {sorted(unknown)}")
     parts = [prefix, *(f"{key}-{labels[key]}" for key in DERIVED_ENTITIES if key in labels), suffix]
     return f"{root}/{'_'.join(parts)}{extension or _EXTENSION.get(suffix, '.nii.gz')}"
-
-
-def dataset_description(name: str, version: str, sources: Iterable[FilePath]) -> dict[str, Any]:
-    """The content of ``dataset_description.json`` of the results."""
-    return {
-        "Name": name,
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "pharmasl", "Version": version}],
-        "SourceDatasets": [{"URL": f"file:{Path(source).as_posix()}"} for source in sources],
-    }

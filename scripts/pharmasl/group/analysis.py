@@ -1,6 +1,7 @@
 """One analysis from maps to maps: read, fit, test, write."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -230,25 +231,38 @@ _METHODS: Mapping[str, Callable[[AnalysisRows, int], Result]] = MappingProxyType
 
 def _write(rows: AnalysisRows, result: Result, outputs: Outputs) -> None:
     mask, affine = result.searched.mask, result.searched.affine
+    summary = definitions.block(rows.question, "run", result.people, rows.exclusions.rows, result.model.kind)
+    summary |= result.definitions
+    save = functools.partial(images.save, affine=affine, code=images.form_code(rows.files.template_mask))
     for name in MAPS:
         values = result.maps.get(name)
         if values is None:
             values = np.full(int(mask.sum()), np.nan)
         # + 0.0: the logarithm of 1 is written 0, not -0.
-        images.save(getattr(outputs, name), maps.fill(values + 0.0, mask), affine)
-    images.save(outputs.mask, mask, affine, dtype=np.uint8)
+        intent, parameters = map_sidecars.intent(name, summary.get("model") or {})
+        save(getattr(outputs, name), maps.fill(values + 0.0, mask), intent=intent, parameters=parameters)
+    save(outputs.mask, mask, dtype=np.uint8)
     labels = maps.fill(result.labels, mask, outside=0)
-    images.save(outputs.clusters, labels, affine, dtype=_label_type(len(result.clusters)))
+    save(outputs.clusters, labels, dtype=_label_type(len(result.clusters)), intent="label")
     result.model.write(outputs.design)
     columns = {name: values for name in NULL_COLUMNS if (values := getattr(result.null, name, None)) is not None}
     number = len(next(iter(columns.values()), ()))
     maxima = ({"relabelling": b, **{name: values[b].item() for name, values in columns.items()}} for b in range(number))
     tables.write_table(outputs.null, maxima, NULL_COLUMNS)
-    summary = definitions.block(rows.question, "run", result.people, rows.exclusions.rows, result.model.kind)
-    summary |= result.definitions
     summary["baseline_adjustment"] = _baseline_adjustment(rows, result)
     tables.write_json(outputs.inference, summary)
-    map_sidecars.write(outputs, summary)
+    map_sidecars.write(outputs, summary, _sources(rows, result.people))
+
+
+def _sources(rows: AnalysisRows, people: Sequence[str]) -> map_sidecars.Sources:
+    """The contrast maps of those analysed, and the template's grid."""
+    used = [
+        path
+        for which, paths in rows.paths.items()
+        for name, path in zip(rows.members[which], paths, strict=True)
+        if name in people
+    ]
+    return map_sidecars.Sources(used, rows.files.template_mask)
 
 
 def _baseline_adjustment(rows: AnalysisRows, result: Result) -> dict[str, Any] | None:
@@ -269,12 +283,13 @@ def _label_type(number: int) -> type[np.int16] | type[np.int32]:
 def _write_nothing(rows: AnalysisRows, reason: str, outputs: Outputs) -> None:
     """Write the files of an analysis that was not run: maps of NaN, no clusters, empty tables, and why."""
     voxels, affine = images.load(rows.files.template_mask)
+    save = functools.partial(images.save, affine=affine, code=images.form_code(rows.files.template_mask))
     for name in MAPS:
-        images.save(getattr(outputs, name), np.full(voxels.shape, np.nan), affine)
-    images.save(outputs.mask, np.zeros(voxels.shape), affine, dtype=np.uint8)
-    images.save(outputs.clusters, np.zeros(voxels.shape), affine, dtype=np.int16)
+        save(getattr(outputs, name), np.full(voxels.shape, np.nan))
+    save(outputs.mask, np.zeros(voxels.shape), dtype=np.uint8)
+    save(outputs.clusters, np.zeros(voxels.shape), dtype=np.int16, intent="label")
     tables.write_table(outputs.design, [], {"participant_id": "Participant"})
     tables.write_table(outputs.null, [], NULL_COLUMNS)
     summary = definitions.block(rows.question, f"not run: {reason}", [], rows.exclusions.rows)
     tables.write_json(outputs.inference, summary)
-    map_sidecars.write(outputs, summary)
+    map_sidecars.write(outputs, summary, _sources(rows, []))

@@ -68,8 +68,9 @@ def write(
     joint = np.full(shared.shape, np.nan)
     z[shared] = conjunctions.minimum_statistic(stack[:, shared].astype(np.float64))
     joint[shared] = conjunctions.largest_p(p[:, shared], stack[:, shared])
-    images.save(outputs.z, z, affine)
-    images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine)
+    code = images.form_code(statistics[0])
+    images.save(outputs.z, z, affine, intent="z score", code=code)
+    images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine, intent="log10 p value", code=code)
     alpha = max(block["alpha"] for block in blocks)
     # The maps are in single precision.
     significant = joint <= alpha * (1 + 1e-5)

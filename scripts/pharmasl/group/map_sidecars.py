@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pharmasl.errors import FilePath
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
+from pharmasl.space import images
 
 _LOG10 = "-log10 of the {}: 1.3 is .05, 2 is .01, and larger is stronger evidence; {}"
 _FAMILY_WISE = _LOG10.format("family-wise corrected p of {}", "corrected over the search volume (mask)")
@@ -47,12 +49,64 @@ _OF_F = {
 }
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What the maps of an analysis were made from.
+
+    Attributes
+    ----------
+    maps : sequence of path-like
+        The contrast maps of those analysed.
+    template_mask : path-like
+        Of the template on whose grid they lie, ``tpl-<space>_...``.
+    """
+
+    maps: Sequence[FilePath]
+    template_mask: FilePath
+
+    def block(self, details: FilePath) -> dict[str, Any]:
+        """BIDS URIs of the maps, and the template's space, where ``details`` lies in ``group/<analysis>``."""
+        root, space = Path(details).parents[2], images.space_name(self.template_mask)
+        return {
+            **({"Space": space} if space else {}),
+            "SpatialReference": f"bids::{bids.place(self.template_mask, root)}",
+            "Sources": [f"bids::{bids.place(path, root)}" for path in self.maps],
+        }
+
+
+def intent(name: str, model: Mapping[str, Any]) -> tuple[str, tuple[float, ...]]:
+    """The NIfTI intent of a map and its parameters.
+
+    Parameters
+    ----------
+    name : str
+        Of the rule's output: ``t``, ``voxel_pfwe`` ...
+    model : mapping
+        The block ``model`` of ``_inference.json``; empty for an analysis that was not run.
+
+    Returns
+    -------
+    intent : str
+        ``none`` where no intent is true: a t whose degrees of freedom differ between voxels, enhanced values.
+    parameters : tuple of float
+        Degrees of freedom of t and F.
+    """
+    df = model.get("df")
+    if name == "t" and isinstance(df, (int, float)) and math.isfinite(df) and "df_range" not in model:
+        if (tested := model.get("df_tested")) is not None:
+            return "f test", (float(tested), float(df))
+        return "t test", (float(df),)
+    if name.endswith("pfwe") or name in ("qfdr", "verdict"):
+        return "log10 p value", ()
+    return {"z": "z score", "effect": "estimate", "percent": "estimate", "hedges_g": "estimate"}.get(name, "none"), ()
+
+
 def beside(image: FilePath) -> Path:
     """The sidecar's path of an image."""
     return Path(str(image).removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
-def write(outputs: Any, summary: Mapping[str, Any]) -> None:
+def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
     """Write the sidecars of an analysis' maps, of the search volume and of the clusters.
 
     Parameters
@@ -62,13 +116,16 @@ def write(outputs: Any, summary: Mapping[str, Any]) -> None:
     summary : mapping
         Content of the analysis' ``_inference.json``: ``status``, ``contrast``, ``effect``, ``alpha`` and, if it was run,
         ``model``.
+    sources : Sources
     """
     model = summary.get("model") or {}
     common = {
         "Status": summary["status"],
         "Contrast": summary["contrast"],
         "Effect": summary["effect"]["meaning"],
+        "Participants": len(summary["participants"]),
         "Details": Path(outputs.inference).name,
+        **sources.block(outputs.inference),
     }
     texts = dict(_MAPS)
     if model.get("df_tested") is not None:
@@ -77,7 +134,7 @@ def write(outputs: Any, summary: Mapping[str, Any]) -> None:
         texts["hedges_g"] = _ADJUSTED_G
     for name, (text, unit) in texts.items():
         content = {"Description": text, "Units": unit or summary["effect"]["unit"], **common}
-        if name in ("t", "z") and "formula" in model:
+        if "formula" in model:
             content["Model"], content["TestedTerm"] = model["formula"], model.get("tested_term")
         if name == "t" and isinstance(model.get("df"), (int, float)) and math.isfinite(model["df"]):
             content["DegreesOfFreedom"] = model["df"]

@@ -4,6 +4,7 @@ The map is sampled once, trilinearly; where a voxel of the template lies half ou
 the other program does not have (the standard error of the mean over repeats) is missing, not zero.
 """
 
+import functools
 import logging
 import os
 from collections.abc import Sequence
@@ -132,10 +133,11 @@ def bring(inputs: Inputs, outputs: Outputs, *, source: Source, fwhm: float) -> N
         "%s: %s %s, %d of %d voxels of the brain", inputs.cbf, source.name, source.version, covered.sum(), brain.sum()
     )
 
-    images.save(outputs.template_cbf, cbf, affine)
-    images.save(outputs.smooth, np.nan_to_num(smooth), affine)
-    images.save(outputs.coverage, covered, affine, dtype=np.uint8)
-    images.save(outputs.error, np.where(covered, np.nan, 0), affine)
+    save = functools.partial(images.save, affine=affine, code=images.form_code(inputs.template_mask))
+    save(outputs.template_cbf, cbf)
+    save(outputs.smooth, np.nan_to_num(smooth))
+    save(outputs.coverage, covered, dtype=np.uint8)
+    save(outputs.error, np.where(covered, np.nan, 0))
     record = {
         "Description": f"Cerebral blood flow on the template, as computed by {source.name} {source.version}",
         "Units": CBF_UNIT,

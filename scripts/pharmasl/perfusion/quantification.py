@@ -144,7 +144,7 @@ def quantify(
     template = _template(raw, inputs, coregistered, native, gm_cbf, quantification)
 
     _save_native(outputs, raw, native, gm_cbf, wm_cbf, acquisition.repetition_time)
-    _save_template(outputs, template)
+    _save_template(outputs, template, images.form_code(inputs.template_mask))
     rows = list(repeat_choice.rows(raw, native.choice, native.estimate.weight, native.positions))
     tables.write_table(outputs.repeats, rows, repeat_choice.REPEATS)
     sidecar = record.sidecar(raw, acquisition, quantification, native.choice, native.regression)
@@ -289,9 +289,9 @@ def _save_native(
         save(outputs.att, place.on_grid(native.estimate.att))
 
 
-def _save_template(outputs: Outputs, template: _Template) -> None:
-    """Write the images on the template's grid."""
-    place, save = template.place, functools.partial(images.save, affine=template.place.affine)
+def _save_template(outputs: Outputs, template: _Template, code: int) -> None:
+    """Write the images on the template's grid; ``code`` is that of its space."""
+    place, save = template.place, functools.partial(images.save, affine=template.place.affine, code=code)
     save(outputs.template_cbf, np.nan_to_num(place.on_grid(template.estimate.cbf)))
     save(outputs.template_gm_cbf, place.on_grid(template.grey))
     save(outputs.smooth, np.nan_to_num(template.smooth))

@@ -282,7 +282,7 @@ def write_mask(
         log.info("%s region: %d voxels, %.1f mL", kind, n, n * volume / 1000)
     else:
         log.warning("cluster %s of %s does not exist: the mask is empty", definition.cluster, definition.analysis)
-    images.save(mask_path, inside, grid.affine, dtype=np.uint8)
+    images.save(mask_path, inside, grid.affine, dtype=np.uint8, code=images.form_code(reference))
     tables.write_json(
         sidecar_path,
         {

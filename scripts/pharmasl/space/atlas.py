@@ -201,6 +201,7 @@ def write_atlas(
     """
     atlas = Atlas(package_file(package, image), package_file(package, labels)) if package else Atlas(image, labels)
     LOG.info("atlas: %s, %d regions, %s voxels", image, len(atlas.names), atlas.labels.shape)
-    images.save(image_path, atlas.labels, atlas.affine, dtype=np.int32)
+    code = images.template_code(images.space_name(image_path))
+    images.save(image_path, atlas.labels, atlas.affine, dtype=np.int32, intent="label", code=code)
     rows = [{"index": label, "name": name} for label, name in sorted(atlas.names.items())]
     tables.write_table(labels_path, rows, {"index": "Label in the image", "name": "Region"})

@@ -44,6 +44,8 @@ class Header:
         Millimetres along each axis.
     form : str
         ``sform`` or ``qform``: the one from which the affine comes.
+    code : int
+        Of that form: 1 for the scanner's space, 2 for another image's, 4 for MNI's, 5 for another template's.
     dtype : numpy.dtype
         Of the stored voxels, in the file's byte order.
     slope, intercept : float
@@ -58,6 +60,7 @@ class Header:
     affine: np.ndarray
     voxel: tuple[float, ...]
     form: str
+    code: int
     dtype: np.dtype[Any]
     slope: float
     intercept: float
@@ -192,6 +195,7 @@ def parse(path: FilePath, block: bytes) -> Header:
         affine=affine,
         voxel=tuple(float(size) for size in voxel_sizes(affine)),
         form=form,
+        code=int(raw[f"{form}_code"]),
         dtype=dtype,
         slope=slope,
         intercept=intercept,

@@ -13,8 +13,11 @@ from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike, DTypeLike
 
 from pharmasl.errors import FilePath
-from pharmasl.files import blinding, compression
+from pharmasl.files import bids, blinding, compression
 from pharmasl.space import header
+
+# Codes of qform and sform: an image that lies on another's space, on MNI's template, on another template.
+ALIGNED, MNI, TEMPLATE = 2, 4, 5
 
 
 class Grid(NamedTuple):
@@ -110,6 +113,22 @@ def canonical_grid(grid: Grid) -> Grid:
     return Grid(shape, grid.affine @ nibabel.orientations.inv_ornt_aff(turn, grid.shape))
 
 
+def form_code(path: FilePath) -> int:
+    """The code of an image's space, from its header alone: what is on its grid is in that space too."""
+    return header.read(path).code
+
+
+def space_name(path: FilePath) -> str:
+    """The name of a template's space from a file of it, ``tpl-<name>_...``; empty where it has none."""
+    parsed = bids.parse(os.path.basename(path))
+    return parsed.entities.get("tpl", "") if parsed else ""
+
+
+def template_code(space: str) -> int:
+    """The code of a template's space by its name in BIDS: :data:`MNI` for ``MNI152NLin2009cAsym`` and the like."""
+    return MNI if space.startswith("MNI") else TEMPLATE
+
+
 def coarser(grid: Grid, resolution: float) -> Grid:
     """A grid with cubic voxels over the same field of view, with the first voxel's centre kept, as nilearn resamples.
 
@@ -138,6 +157,8 @@ def save(
     time_step: float | None = None,
     dtype: DTypeLike = np.float32,
     intent: str | None = None,
+    parameters: tuple[float, ...] = (),
+    code: int = ALIGNED,
 ) -> None:
     """Write a NIfTI-1 image with qform and sform set and millimetre units; the same image gives the same bytes.
 
@@ -152,17 +173,20 @@ def save(
     dtype : numpy dtype
         Of the stored voxels: ``uint8`` or ``int16`` for masks and labels.
     intent : str, optional
-        A NIfTI intent name, such as ``"vector"``.
+        A NIfTI intent name, such as ``"vector"`` or ``"t test"``.
+    parameters : tuple of float
+        Of the intent: the degrees of freedom of t and F.
+    code : int
+        Of both forms: :func:`form_code` of the template's image for what is in its space.
     """
     image = nibabel.Nifti1Image(np.asarray(data, dtype=dtype), affine)
-    # Code 4 (MNI) would claim more than a native image can; 2 (aligned) is true of every output here.
-    image.set_qform(affine, code=2)
-    image.set_sform(affine, code=2)
+    image.set_qform(affine, code=code)
+    image.set_sform(affine, code=code)
     image.header.set_xyzt_units("mm", "sec")
     if time_step is not None:
         image.header.set_zooms((*image.header.get_zooms()[:3], float(time_step)))
     if intent is not None:
-        image.header.set_intent(intent)
+        image.header.set_intent(intent, parameters)
     if blinding.active():
         image.header["descrip"] = f"{blinding.MARK}: sham allocation of the arms"
     with open(path, "wb") as file:

@@ -234,7 +234,8 @@ def write_template(
 
 
 def _write(files: TemplateFiles, template: Template) -> None:
-    images.save(files.t1w, template.t1w, template.affine)
+    code = images.template_code(images.space_name(files.t1w))
+    images.save(files.t1w, template.t1w, template.affine, code=code)
     for label, path in files.tissues.items():
-        images.save(path, template.maps[label], template.affine)
-    images.save(files.mask, template.mask, template.affine, dtype=np.uint8)
+        images.save(path, template.maps[label], template.affine, code=code)
+    images.save(files.mask, template.mask, template.affine, dtype=np.uint8, code=code)

@@ -19,6 +19,7 @@ from pharmasl.study import effect_kinds
 from pharmasl.study.derivatives import Derivatives
 from pharmasl.study.effect_words import PERFUSION, Quantity
 from pharmasl.study.labels import Labels
+from pharmasl.study.results_dataset import ResultsDataset
 
 # Names in a formula that are no column of the participants' table.
 RESERVED = frozenset({"arm", "session", "global"})
@@ -656,6 +657,7 @@ class Settings:
     bids_dir: str
     output_dir: str
     title: str
+    dataset: ResultsDataset
     labels: Labels
     derivatives: Derivatives
     participants_table: str

@@ -7,6 +7,7 @@ from typing import Any
 
 from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
+from pharmasl.study import results_dataset
 from pharmasl.study.sheets import ACQUISITION
 from pharmasl.study.trial import Study
 
@@ -68,8 +69,16 @@ def content(study: Study) -> dict[str, Any]:
     wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
     wanted |= {name for row in study.people() for name in row if name.lower() in DEMOGRAPHICS}
     return {
-        # From the results' folder, wherever the two lie.
-        "bids_dir": bids.place(os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)),
+        "dataset": {
+            "title": study.settings.title,
+            "authors": list(study.settings.dataset.authors),
+            "license": study.settings.dataset.license,
+            # From the results' folder, wherever the two lie.
+            "bids_dir": bids.place(
+                os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)
+            ),
+            "source": results_dataset.source(study.settings.bids_dir),
+        },
         "scans": list(imported_rows(study) if study.contrast_maps else scan_rows(study)),
         "imported": bool(study.contrast_maps),
         "participants": [{name: value for name, value in row.items() if name in wanted} for row in study.people()],

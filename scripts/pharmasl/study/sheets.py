@@ -1,12 +1,11 @@
 """The study's tables: one row per scan, participant or exclusion."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from pharmasl import __version__
 from pharmasl.errors import FilePath
-from pharmasl.files import bids, blinding, tables
+from pharmasl.files import blinding, tables
+from pharmasl.study import results_dataset
 
 # Of an acquisition, the columns of the scans and what each is.
 ACQUISITION = {
@@ -86,25 +85,24 @@ def write_sheets(
     participants: FilePath,
     randomised: FilePath,
     exclusions: FilePath,
+    sidecars: Sequence[FilePath] = (),
 ) -> None:
     """Write the study's tables.
 
     Parameters
     ----------
     content : dict
-        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows), ``imported`` and ``bids_dir``, as :func:`pharmasl.study.sheet_content.content`
+        ``scans``, ``participants``, ``randomised``, ``exclusions`` (lists of rows), ``imported`` and ``dataset``, as :func:`pharmasl.study.sheet_content.content`
         gives them.
     description, scans, participants, randomised, exclusions : path-like
         ``dataset_description.json`` and the four TSV files.
+    sidecars : sequence of path-like
+        Of those in :data:`pharmasl.study.results_dataset.SIDECARS`, beside the description.
     """
     # Of the tables, the scans' alone knows nothing of the arms.
     with blinding.marking(False):
-        tables.write_json(description, bids.dataset_description("pharmasl results", __version__, [content["bids_dir"]]))
+        results_dataset.write(description, content["dataset"], sidecars)
         tables.write_table(scans, content["scans"], _IMPORTED if content.get("imported") else _SCANS)
-    # Logs, benchmarks and the manifest lie beside the derivatives and are not BIDS.
-    Path(description).with_name(".bidsignore").write_text(
-        "logs/\nbenchmarks/\nreport/\nmanifest.json\n", encoding="utf-8"
-    )
     columns = dict.fromkeys(name for row in content["participants"] for name in row)
     tables.write_table(participants, content["participants"], {name: f"As in the dataset: {name}" for name in columns})
     tables.write_table(randomised, content["randomised"], _RANDOMISED)

@@ -77,6 +77,8 @@ def _asked(targets, name, wildcards):
         "participant_flow": arms,
         "flow_figure": arms,
         "allocation_log": None,
+        # Made on request alone.
+        "neurovault": None,
         "trial_verdict": study.settings.primary,
     }
     if name in optional:

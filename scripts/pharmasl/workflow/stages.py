@@ -92,7 +92,14 @@ STAGES = (
         "Group analyses",
         "analysis",
         "analyses",
-        {"group_statistics": 6.5, "cluster_table": 1, "cluster_values": 1, "conjunction": 1, "global_effect": 1.8},
+        {
+            "group_statistics": 6.5,
+            "cluster_table": 1,
+            "cluster_values": 1,
+            "conjunction": 1,
+            "neurovault": 0.7,
+            "global_effect": 1.8,
+        },
         counted=("cluster_table",),
     ),
     Stage(

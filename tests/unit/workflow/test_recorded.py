@@ -54,6 +54,7 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         rule("quantify_perfusion", "results/stranger", scan="sub-99/perf/sub-99_acq-rest"),
         rule("craving_scores", "results/craving/"),
         rule("alternative_maps", "results/sensitivity/maps/"),
+        rule("neurovault", "results/neurovault/"),
     ]
     made = [
         "results/group/gone.tsv",
@@ -63,6 +64,7 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         "results/stranger_cbf.nii.gz",
         "results/craving/scores.tsv",
         "results/sensitivity/maps/a.nii.gz",
+        "results/neurovault/metadata.tsv",
         "results/of_an_older_version.tsv",
         "elsewhere/group/gone.tsv",
         "resultsgroup/gone.tsv",

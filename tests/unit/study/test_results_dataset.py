@@ -1,0 +1,67 @@
+"""What the results say of themselves to readers of BIDS."""
+
+import json
+
+import pytest
+from pharmasl.files import bids
+from pharmasl.study import results_dataset
+
+CONTENT = {"title": "A trial", "authors": [], "license": None, "bids_dir": "../bids", "source": {}}
+
+
+def test_the_description_names_title_source_and_program():
+    content = results_dataset.description({**CONTENT, "source": {"DOI": "10.1/x", "Version": "1.2"}})
+    assert (content["Name"], content["DatasetType"]) == ("A trial", "derivative")
+    assert content["GeneratedBy"][0]["Name"] == "pharmasl"
+    assert content["SourceDatasets"] == [{"URL": "file:../bids", "DOI": "10.1/x", "Version": "1.2"}]
+    assert content["DatasetLinks"] == {"raw": "../bids"}
+
+
+def test_authors_and_licence_are_there_where_they_are_declared():
+    assert not {"Authors", "License"} & set(results_dataset.description(CONTENT))
+    content = results_dataset.description({**CONTENT, "authors": ("Jane Doe",), "license": "CC0"})
+    assert (content["Authors"], content["License"]) == (["Jane Doe"], "CC0")
+
+
+@pytest.mark.parametrize(
+    ("description", "changes", "expected"),
+    [
+        (
+            {"DatasetDOI": " doi:10.1/x "},
+            "1.1.0 2025-03-01\n  - more people\n",
+            {"DOI": "doi:10.1/x", "Version": "1.1.0"},
+        ),
+        ({"DatasetDOI": 3}, "Changes of the dataset\n", {}),
+        ({}, None, {}),
+        (None, "2.0", {"Version": "2.0"}),
+        ("[", None, {}),
+    ],
+)
+def test_doi_and_version_are_those_of_the_raw_dataset(tmp_path, description, changes, expected):
+    if description is not None:
+        text = description if isinstance(description, str) else json.dumps(description)
+        (tmp_path / "dataset_description.json").write_text(text)
+    if changes is not None:
+        (tmp_path / "CHANGES").write_text(changes)
+    assert results_dataset.source(tmp_path) == expected
+
+
+def test_no_file_inherits_from_two_sidecars():
+    parsed = [bids.parse(name) for name in results_dataset.SIDECARS]
+    for one in parsed:
+        for other in parsed:
+            # A file that both concern would have all entities of both; the labels of one entity differ.
+            alike = one.suffix == other.suffix and all(
+                other.entities.get(key, label) == label for key, label in one.entities.items()
+            )
+            assert alike == (one == other)
+
+
+def test_what_is_written_is_what_readers_expect(tmp_path):
+    results_dataset.write(tmp_path / "dataset_description.json", CONTENT, [tmp_path / "aslref.json"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".bidsignore",
+        "aslref.json",
+        "dataset_description.json",
+    ]
+    assert "/group\n" in (tmp_path / ".bidsignore").read_text()
