@@ -63,8 +63,9 @@ def source(sidecars: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if any(part["Units"]["Factor"] != 1 for part in maps):
         yield f"Their unit, {agreed(part['Units']['Value'] for part in maps)}, was converted to {CBF_UNIT}."
     yield f"CBF was taken to be missing {agreed(part['Missing'] for part in maps)}."
-    through = agreed(listed(map(_path, part["Transforms"])) for part in maps)
-    yield f"The maps were {agreed(part['Resampling'] for part in maps)}{f', through {through}' if through else ''}."
+    brought = [listed(map(_path, part["Transforms"])) for part in maps if part["Transforms"]]
+    through = f", through {agreed(brought)}" if brought else ""
+    yield f"The maps were {agreed(part['Resampling'] for part in maps)}{through}."
 
 
 def smoothing(sidecars: Sequence[Mapping[str, Any]]) -> str:
