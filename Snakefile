@@ -4,13 +4,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-
-report: "rules/captions/workflow.rst"
-
-
-CONFIGURED = bool(config)
-
-if not CONFIGURED:
+if not (CONFIGURED := bool(config)):
 
     configfile: workflow.source_path("config/config.yaml")
 

@@ -29,9 +29,18 @@ try:
     from pharmasl.records import fingerprints, provenance, results_guard
     from pharmasl.sensitivity import specification, specifications
     from pharmasl.study import example, results_dataset
-    from pharmasl.study.labels import spaced
     from pharmasl.study.settings import plain
-    from pharmasl.workflow import closing, failures, paths, plan, raw_files, recorded, report_entries, targets
+    from pharmasl.workflow import (
+        closing,
+        failures,
+        paths,
+        plan,
+        raw_files,
+        recorded,
+        report_entries,
+        report_outputs,
+        targets,
+    )
     from pharmasl.workflow import wildcards as job_wildcards
 
     if config.get("sensitivity"):
@@ -109,67 +118,10 @@ log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 checked_trial = plan.checking_trial(READING)
 benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 
-
-# Results in Snakemake's own report, whose columns are read from the results when it is written.
-def shown_analysis(path, result):
-    inference = group("inference", ".json")
-    return report(
-        path,
-        category=report_entries.ANALYSES,
-        subcategory=per("analysis", SETTINGS.labels.analysis),
-        caption="captions/analysis.rst",
-        labels=lambda wildcards: report_entries.of_analysis(
-            inference.format(**dict(wildcards.items())), result, blinded=SETTINGS.blinded
-        ),
-    )
-
-
-def shown_endpoint(path, result):
-    return report(
-        path,
-        category=report_entries.ENDPOINTS,
-        subcategory=per("endpoint", spaced),
-        caption="captions/endpoint.rst",
-        labels=lambda wildcards: report_entries.of_endpoint(
-            PATHS.endpoint(wildcards.endpoint, "model.tsv"),
-            result,
-            SETTINGS.endpoints[wildcards.endpoint],
-            blinded=SETTINGS.blinded,
-        ),
-    )
-
-
-def shown_craving(path, result):
-    return report(
-        path,
-        category=report_entries.CRAVING,
-        caption="captions/craving.rst",
-        labels=lambda wildcards: report_entries.of_craving(PATHS.craving("craving_scores.tsv"), result, SETTINGS),
-    )
-
-
-def shown_quality(path, result):
-    return report(
-        path,
-        category=report_entries.QUALITY,
-        caption="captions/quality.rst",
-        labels=lambda wildcards: report_entries.of_quality(f"{OUTPUT}/quality/scans.tsv", result, SETTINGS),
-    )
-
-
-def shown_sensitivity(path, result):
-    return report(
-        path,
-        category=report_entries.SENSITIVITY,
-        caption="captions/sensitivity.rst",
-        labels=lambda wildcards: report_entries.of_sensitivity(PATHS.sensitivity("curve.tsv"), result, SETTINGS),
-    )
-
-
-def shown(path, category, caption, result):
-    labels = report_entries.entry(result, blinded=SETTINGS.blinded)
-    return report(path, category=category, caption=f"captions/{caption}.rst", labels=labels)
-
+# Marks results for Snakemake's own report.
+REPORTED = report_outputs.ReportOutputs(
+    mark=report, per=per, settings=SETTINGS, paths=PATHS, inference=group("inference", ".json")
+)
 
 if workflow.is_main_process:
     atexit.register(contents.shared().save)

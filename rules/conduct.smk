@@ -43,12 +43,7 @@ rule flow_figure:
     input:
         flow=rules.participant_flow.output.table,
     output:
-        figure=report(
-            f"{OUTPUT}/study/flow.svg",
-            category=report_entries.PARTICIPANTS,
-            caption="captions/flow.rst",
-            labels=lambda wildcards: report_entries.of_flow(f"{OUTPUT}/study/flow.tsv", SETTINGS),
-        ),
+        figure=REPORTED.flow(f"{OUTPUT}/study/flow.svg"),
     log:
         log_of("flow_figure", "study"),
     conda:
@@ -77,7 +72,7 @@ rule trial_verdict:
         craving_model=[rules.craving_model.output.table] if TARGETS.declares_endpoint() else [],
         roi_craving=[rules.roi_craving.output.table] if TARGETS.declares_correlation() else [],
     output:
-        table=shown(f"{OUTPUT}/trial/verdict.tsv", report_entries.ANSWERS, "verdict", "Verdict of the trial"),
+        table=REPORTED.plain(f"{OUTPUT}/trial/verdict.tsv", report_entries.ANSWERS, "verdict", "Verdict of the trial"),
     log:
         log_of("trial_verdict", "study"),
     conda:

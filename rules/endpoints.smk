@@ -36,7 +36,7 @@ rule craving_model:
     input:
         scores=rules.craving_scores.output.table,
     output:
-        table=shown_craving(PATHS.craving("craving_model.tsv"), "Table of models"),
+        table=REPORTED.craving(PATHS.craving("craving_model.tsv"), "Table of models"),
         influence=PATHS.craving("craving_influence.tsv"),
     log:
         log_of("craving_model", "study"),
@@ -66,7 +66,7 @@ rule roi_craving:
         sidecars=expand(rules.roi_mask.output.sidecar, roi=TARGETS.craving_rois()),
         left_out=TARGETS.left_out_files("values.tsv"),
     output:
-        table=shown_craving(PATHS.craving("roi_craving.tsv"), "Table of correlations with regional CBF"),
+        table=REPORTED.craving(PATHS.craving("roi_craving.tsv"), "Table of correlations with regional CBF"),
     log:
         log_of("roi_craving", "study"),
     benchmark:
@@ -150,7 +150,7 @@ rule endpoint_model:
     input:
         scores=rules.endpoint_scores.output.table,
     output:
-        table=shown_endpoint(PATHS.endpoint("{endpoint}", "model.tsv"), "Table of the model"),
+        table=REPORTED.endpoint(PATHS.endpoint("{endpoint}", "model.tsv"), "Table of the model"),
     log:
         log_of("endpoint_model", "{endpoint}"),
     conda:
@@ -175,7 +175,7 @@ rule endpoint_sensitivity:
     input:
         scores=rules.endpoint_scores.output.table,
     output:
-        table=shown_endpoint(PATHS.endpoint("{endpoint}", "sensitivity.tsv"), "Table under other assumptions"),
+        table=REPORTED.endpoint(PATHS.endpoint("{endpoint}", "sensitivity.tsv"), "Table under other assumptions"),
     log:
         log_of("endpoint_sensitivity", "{endpoint}"),
     benchmark:
@@ -204,7 +204,9 @@ rule endpoint_relations:
         values=per("endpoint", TARGETS.related_files, PATHS.region_values("{roi}")),
         sidecars=per("endpoint", TARGETS.related_files, rules.roi_mask.output.sidecar),
     output:
-        table=shown_endpoint(PATHS.endpoint("{endpoint}", "relations.tsv"), "Table of correlations with regional CBF"),
+        table=REPORTED.endpoint(
+            PATHS.endpoint("{endpoint}", "relations.tsv"), "Table of correlations with regional CBF"
+        ),
     log:
         log_of("endpoint_relations", "{endpoint}"),
     benchmark:

@@ -81,7 +81,7 @@ rule cluster_table:
         inference=rules.group_statistics.output.inference,
         atlas=[rules.atlas.output.image, rules.atlas.output.labels],
     output:
-        table=shown_analysis(group("clusters", ".tsv"), "Table of clusters"),
+        table=REPORTED.analysis(group("clusters", ".tsv"), "Table of clusters"),
     log:
         log_of("cluster_table", "{analysis}_contrast-{label}"),
     conda:

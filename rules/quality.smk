@@ -53,9 +53,9 @@ rule study_quality:
     input:
         tables=TARGETS.scan_files(rules.scan_quality.output.table),
     output:
-        table=shown_quality(f"{OUTPUT}/quality/scans.tsv", "Table of all scans"),
-        exclusions=shown_quality(f"{OUTPUT}/quality/exclusions.tsv", "Table of excluded scans"),
-        figure=shown_quality(f"{OUTPUT}/quality/scans.svg", "Measures of all scans"),
+        table=REPORTED.quality(f"{OUTPUT}/quality/scans.tsv", "Table of all scans"),
+        exclusions=REPORTED.quality(f"{OUTPUT}/quality/exclusions.tsv", "Table of excluded scans"),
+        figure=REPORTED.quality(f"{OUTPUT}/quality/scans.svg", "Measures of all scans"),
     log:
         log_of("study_quality", "study"),
     conda:

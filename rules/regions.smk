@@ -183,8 +183,8 @@ rule region_models:
         masks=per("analysis", TARGETS.masks_of_terms, rules.roi_mask.output.mask),
         atlas=per("analysis", TARGETS.atlas_of_terms, [rules.atlas.output.image, rules.atlas.output.labels]),
     output:
-        regions=shown_analysis(group("regions", ".tsv"), "Table of regions"),
-        parcels=shown_analysis(group("parcels", ".tsv"), "Table of parcels"),
+        regions=REPORTED.analysis(group("regions", ".tsv"), "Table of regions"),
+        parcels=REPORTED.analysis(group("parcels", ".tsv"), "Table of parcels"),
     log:
         log_of("region_models", "{analysis}_contrast-{label}"),
     benchmark:

@@ -4,6 +4,9 @@ Needs everything that the configuration asks for. Gives figures and results/repo
 """
 
 
+report: "captions/workflow.rst"
+
+
 rule group_figure:
     input:
         reference=rules.template.output.t1w,
@@ -17,9 +20,9 @@ rule group_figure:
         regions=rules.region_models.output.regions,
         region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
     output:
-        figure=shown_analysis(group("figure", ".html"), "Map in slices"),
-        design=shown_analysis(group("design", ".svg"), "Design"),
-        changes=shown_analysis(group("figure", ".html", desc="changes"), "Values and changes by participant"),
+        figure=REPORTED.analysis(group("figure", ".html"), "Map in slices"),
+        design=REPORTED.analysis(group("design", ".svg"), "Design"),
+        changes=REPORTED.analysis(group("figure", ".html", desc="changes"), "Values and changes by participant"),
         viewer=group("figure", ".html", desc="viewer"),
     log:
         log_of("group_figure", "{analysis}_contrast-{label}"),
@@ -48,7 +51,7 @@ rule region_figure:
         parcels=rules.region_models.output.parcels,
         inference=rules.group_statistics.output.inference,
     output:
-        figure=shown_analysis(group("figure", ".svg", desc="regions"), "Effects in regions and parcels"),
+        figure=REPORTED.analysis(group("figure", ".svg", desc="regions"), "Effects in regions and parcels"),
     log:
         log_of("region_figure", "{analysis}_contrast-{label}"),
     conda:
@@ -75,10 +78,10 @@ rule craving_figure:
         roi_craving=[rules.roi_craving.output.table] if TARGETS.craving_rois() else [],
         values=expand(PATHS.region_values("{roi}"), roi=TARGETS.craving_rois()),
     output:
-        craving=shown_craving(PATHS.craving("craving.svg"), "Craving by arm and session"),
-        diagnostics=shown_craving(PATHS.craving("craving_diagnostics.svg"), "Diagnostics of the models"),
+        craving=REPORTED.craving(PATHS.craving("craving.svg"), "Craving by arm and session"),
+        diagnostics=REPORTED.craving(PATHS.craving("craving_diagnostics.svg"), "Diagnostics of the models"),
         roi=(
-            [shown_craving(PATHS.craving("roi_craving.svg"), "Craving and regional CBF")]
+            [REPORTED.craving(PATHS.craving("roi_craving.svg"), "Craving and regional CBF")]
             if TARGETS.craving_rois()
             else []
         ),
@@ -111,7 +114,7 @@ rule endpoint_figure:
         model=rules.endpoint_model.output.table,
         sensitivity=rules.endpoint_sensitivity.output.table,
     output:
-        figure=shown_endpoint(PATHS.endpoint("{endpoint}", "figure.svg"), "Scores by arm and session"),
+        figure=REPORTED.endpoint(PATHS.endpoint("{endpoint}", "figure.svg"), "Scores by arm and session"),
     log:
         log_of("endpoint_figure", "{endpoint}"),
     benchmark:
@@ -188,12 +191,14 @@ rule report:
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],
     output:
-        page=shown(PATHS.page, report_entries.ANSWERS, "page", "Page of the study"),
+        page=REPORTED.plain(PATHS.page, report_entries.ANSWERS, "page", "Page of the study"),
         citation=PATHS.citation("md"),
-        citation_html=shown(PATHS.citation("html"), report_entries.METHODS, "methods", "Methods text with references"),
+        citation_html=REPORTED.plain(
+            PATHS.citation("html"), report_entries.METHODS, "methods", "Methods text with references"
+        ),
         citation_latex=PATHS.citation("tex"),
         bibliography=PATHS.citation("bib"),
-        checklist=shown(PATHS.checklist, report_entries.METHODS, "methods", "Reporting checklist"),
+        checklist=REPORTED.plain(PATHS.checklist, report_entries.METHODS, "methods", "Reporting checklist"),
     log:
         log_of("report", "study"),
     benchmark:

@@ -93,7 +93,7 @@ rule specification_curve:
         ),
     output:
         table=PATHS.sensitivity("specifications.tsv"),
-        curve=shown_sensitivity(PATHS.sensitivity("curve.tsv"), "Table of joint tests"),
+        curve=REPORTED.sensitivity(PATHS.sensitivity("curve.tsv"), "Table of joint tests"),
     log:
         log_of("specification_curve", "study"),
     benchmark:
@@ -120,7 +120,7 @@ rule specification_figure:
         table=rules.specification_curve.output.table,
         curve=rules.specification_curve.output.curve,
     output:
-        figure=shown_sensitivity(PATHS.sensitivity("specifications.svg"), "Specification curves"),
+        figure=REPORTED.sensitivity(PATHS.sensitivity("specifications.svg"), "Specification curves"),
     log:
         log_of("specification_figure", "study"),
     benchmark:

@@ -354,7 +354,10 @@ def _others(block: Mapping[str, object]) -> str:
     covariates = [str(name) for name in (block.get("covariates") or [])]  # type: ignore[attr-defined]
     model = block.get("model")
     written = str(model.get("formula", "")) if isinstance(model, Mapping) else ""
-    if not covariates and "~" in written and (block.get("effect") or {}).get("name") == "formula":  # type: ignore[attr-defined]
+    terms = [term for term in map(str.strip, written.partition("~")[2].split("+")) if term not in ("", "0", "1")]
+    # A formula of one term has no other.
+    is_formula = (block.get("effect") or {}).get("name") == "formula"  # type: ignore[attr-defined]
+    if not covariates and is_formula and (len(terms) > 1 or "*" in written):
         return f"the other terms of {written}"
     return ", ".join(covariates)
 

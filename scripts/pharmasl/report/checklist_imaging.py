@@ -17,7 +17,6 @@ from pharmasl.report.words import count, listed, short, upper
 from pharmasl.space.images import Grid
 from pharmasl.study import derivative_anatomies
 from pharmasl.study.settings import Settings
-from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
 _SHOWN = 4  # values that are listed; more are a range
 _WORDS = {"true": "yes", "false": "no"}
@@ -205,7 +204,7 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
     imported = methods_anatomy.imported_anatomy(settings, content.scans)
     if imported and derivative_anatomies.REGISTRATION not in imported.own:
         registered = f" Anatomy to template: {imported.program}."
-    elif any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in content.scans):
+    elif methods_anatomy.has_anatomy(content.scans):
         registered = f" Anatomy to template: {methods_anatomy.registered_by(fit)})."
     yield Item(
         "Template and registration",
@@ -220,7 +219,7 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
             settings.quality, rated=settings.quality.ratings is not None, imported=bool(content.imported)
         ),
     )
-    software = methods_section.software(content.versions)
+    software = methods_section.software(content.versions, settings, content.scans)
     yield Item("Software and versions", cobidas("reproducibility"), software or "")
 
 

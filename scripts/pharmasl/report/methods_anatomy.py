@@ -7,6 +7,7 @@ from pharmasl.files.tables import Row
 from pharmasl.report.words import listed, short
 from pharmasl.study import derivative_anatomies
 from pharmasl.study.settings import Anatomy, Registration, Settings, Template
+from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
 # How programs whose anatomies can be imported are cited.
 PROGRAMS = {
@@ -61,6 +62,18 @@ def imported_anatomy(settings: Settings, scans: Sequence[Row]) -> ImportedAnatom
     return ImportedAnatomy(
         program=str(programs.pop()), space=source.space if source.transform else None, own=source.own
     )
+
+
+def has_anatomy(scans: Sequence[Row]) -> bool:
+    """Whether anybody's own anatomy was used, and not the template or none."""
+    return any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
+
+
+def by_greedy(settings: Settings, scans: Sequence[Row]) -> bool:
+    """Whether greedy fitted any anatomy to the template."""
+    imported = imported_anatomy(settings, scans)
+    fitted = imported is None or derivative_anatomies.REGISTRATION in imported.own
+    return fitted and has_anatomy(scans) and settings.anatomy.registration.backend == "greedy"
 
 
 def _prepared(settings: Anatomy) -> str:

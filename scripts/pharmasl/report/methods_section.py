@@ -23,7 +23,6 @@ from pharmasl.study.settings import (
     Region,
     Settings,
 )
-from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
 
 def quality(rules: QualityRules) -> str:
@@ -168,10 +167,13 @@ _CITED = {
 }
 
 
-def software(versions: Mapping[str, str]) -> str | None:
-    """Programs and versions; None without any."""
+def software(versions: Mapping[str, str], settings: Settings, scans: Sequence[Row]) -> str | None:
+    """Programs and versions, without greedy where it fitted no anatomy; None without any."""
     cited = {name: f" ({reference})" for name, reference in _CITED.items()}
-    listing = ", ".join(f"{name} {version}{cited.get(name, '')}" for name, version in versions.items())
+    unused = () if methods_anatomy.by_greedy(settings, scans) else ("picsl-greedy",)
+    listing = ", ".join(
+        f"{name} {version}{cited.get(name, '')}" for name, version in versions.items() if name not in unused
+    )
     return f"Software: {listing}; the workflow was run with Snakemake (M\u00f6lder et al. 2021)." if listing else None
 
 
@@ -213,9 +215,8 @@ def paragraphs(
     """
     text: list[str | None] = [imported]
     if not imported:
-        has_anatomy = any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
         text = [
-            methods_anatomy.anatomy(settings, scans) if has_anatomy else None,
+            methods_anatomy.anatomy(settings, scans) if methods_anatomy.has_anatomy(scans) else None,
             *_scans(settings, sidecars, scans),
             contrasts(settings.contrasts, settings.labels) if blocks else None,
         ]
@@ -235,5 +236,5 @@ def paragraphs(
     text.append(methods_endpoints.endpoints(settings))
     if blocks or has_craving or settings.endpoints:
         text.append(trial_section.method(settings.primary, settings.labels))
-    text += [sensitivity, software(versions)]
+    text += [sensitivity, software(versions, settings, scans)]
     return [paragraph for paragraph in text if paragraph]

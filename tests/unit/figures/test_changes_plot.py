@@ -248,3 +248,12 @@ def test_a_slope_adjusted_for_the_arm_is_one_line(files):
     assert first.count('stroke-width="2"') == 1
     assert "the line is the model's slope" in html.unescape(page)
     assert "what arm would explain" in page
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [("baseline ~ 1", ""), ("change ~ arm", ""), ("change ~ arm + age", "the other terms of change ~ arm + age")],
+)
+def test_a_formula_of_one_term_leaves_nothing_unadjusted(formula, words):
+    model = {"effect": {"name": "formula"}, "model": {"formula": formula}}
+    assert changes_plot._others(model) == words

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pharmasl.files import tables
 from pharmasl.perfusion import kinetics
-from pharmasl.report import checklist, checklist_imaging
+from pharmasl.report import checklist, checklist_imaging, methods_section
 from pharmasl.report.checklist import Conduct
 from pharmasl.report.checklist_imaging import Imaging
 from pharmasl.report.checklist_item import UNKNOWN
@@ -230,3 +230,11 @@ def test_a_study_of_craving_answers_the_checklist_of_cue_reactivity_and_others_a
         "Rated before the cues (pre) and after them (post_1 and post_2), from 0 to 100. State also: "
     )
     assert not any("ENIGMA-ACRI" in item.source for item in answers(study(craving=None), scans(PCASL)).values())
+
+
+def test_a_program_that_fitted_nothing_is_not_named_as_software():
+    versions = {"numpy": "2.4.0", "picsl-greedy": "1.4"}
+    on_template = [{**row, "anatomy": TEMPLATE_ANATOMY} for row in scans(PCASL)]
+    assert "picsl-greedy" in methods_section.software(versions, study(), scans(PCASL))
+    assert "picsl-greedy" not in methods_section.software(versions, study(), on_template)
+    assert "picsl-greedy" not in methods_section.software(versions, study(), [])
