@@ -11,6 +11,7 @@ rule study_tables:
         trial=checked_trial,
     output:
         description=f"{OUTPUT}/dataset_description.json",
+        readme=f"{OUTPUT}/README.md",
         sidecars=[f"{OUTPUT}/{name}" for name in results_dataset.SIDECARS],
         scans=f"{OUTPUT}/study/scans.tsv",
         participants=f"{OUTPUT}/study/participants.tsv",

@@ -241,7 +241,7 @@ def test_the_flow_and_the_study_agree_on_who_enters_which_analysis(tmp_path):
     study = complete_settings.read(config)
     names = ("description", "scans", "participants", "randomised", "exclusions")
     paths = {name: tmp_path / f"{name}.tsv" for name in names} | {"description": tmp_path / "description.json"}
-    sheets.write_sheets(sheet_content.content(study), **paths)
+    sheets.write_sheets(sheet_content.content(study), **paths, readme=tmp_path / "README.md")
     designs, inferences = [], []
     for name in study.config["analyses"]:
         rows = [{"participant_id": f"sub-{subject}"} for subject in study.members(name)]

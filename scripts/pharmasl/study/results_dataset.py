@@ -9,6 +9,7 @@ from typing import Any
 from pharmasl import __version__
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
+from pharmasl.study import results_readme
 
 # The version of BIDS that the folder follows.
 BIDS_VERSION = "1.10.0"
@@ -118,8 +119,8 @@ def description(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write(path: FilePath, content: Mapping[str, Any], sidecars: Sequence[FilePath]) -> None:
-    """Write ``dataset_description.json``, ``.bidsignore`` beside it, and the sidecars that files inherit.
+def write(path: FilePath, content: Mapping[str, Any], *, readme: FilePath, sidecars: Sequence[FilePath]) -> None:
+    """Write ``dataset_description.json``, ``.bidsignore`` beside it, the README, and the sidecars that files inherit.
 
     Parameters
     ----------
@@ -127,10 +128,12 @@ def write(path: FilePath, content: Mapping[str, Any], sidecars: Sequence[FilePat
         Of the description.
     content : mapping
         See :func:`description`.
+    readme : path-like
     sidecars : sequence of path-like
         Of those in :data:`SIDECARS`.
     """
     tables.write_json(path, description(content))
     Path(path).with_name(".bidsignore").write_text("".join(f"{line}\n" for line in IGNORED), encoding="utf-8")
+    Path(readme).write_text(results_readme.readme(content), encoding="utf-8")
     for sidecar in sidecars:
         tables.write_json(sidecar, SIDECARS[Path(sidecar).name])

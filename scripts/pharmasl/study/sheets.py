@@ -81,6 +81,7 @@ def write_sheets(
     content: Mapping[str, Any],
     *,
     description: FilePath,
+    readme: FilePath,
     scans: FilePath,
     participants: FilePath,
     randomised: FilePath,
@@ -96,12 +97,13 @@ def write_sheets(
         gives them.
     description, scans, participants, randomised, exclusions : path-like
         ``dataset_description.json`` and the four TSV files.
+    readme : path-like
     sidecars : sequence of path-like
         Of those in :data:`pharmasl.study.results_dataset.SIDECARS`, beside the description.
     """
     # Of the tables, the scans' alone knows nothing of the arms.
     with blinding.marking(False):
-        results_dataset.write(description, content["dataset"], sidecars)
+        results_dataset.write(description, content["dataset"], readme=readme, sidecars=sidecars)
         tables.write_table(scans, content["scans"], _IMPORTED if content.get("imported") else _SCANS)
     columns = dict.fromkeys(name for row in content["participants"] for name in row)
     tables.write_table(participants, content["participants"], {name: f"As in the dataset: {name}" for name in columns})

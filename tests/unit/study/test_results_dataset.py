@@ -4,7 +4,7 @@ import json
 
 import pytest
 from pharmasl.files import bids
-from pharmasl.study import results_dataset
+from pharmasl.study import results_dataset, results_readme
 
 CONTENT = {"title": "A trial", "authors": [], "license": None, "bids_dir": "../bids", "source": {}}
 
@@ -58,10 +58,34 @@ def test_no_file_inherits_from_two_sidecars():
 
 
 def test_what_is_written_is_what_readers_expect(tmp_path):
-    results_dataset.write(tmp_path / "dataset_description.json", CONTENT, [tmp_path / "aslref.json"])
+    results_dataset.write(
+        tmp_path / "dataset_description.json",
+        CONTENT,
+        readme=tmp_path / "README.md",
+        sidecars=[tmp_path / "aslref.json"],
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".bidsignore",
+        "README.md",
         "aslref.json",
         "dataset_description.json",
     ]
     assert "/group\n" in (tmp_path / ".bidsignore").read_text()
+
+
+def test_the_readme_leads_to_the_page_and_escapes_what_the_study_says():
+    text = results_readme.readme(
+        {**CONTENT, "title": "A <b>trial</b>\nof two", "authors": ("J & K",), "license": "CC0"}
+    )
+    assert text.startswith("# A &lt;b&gt;trial&lt;/b&gt; of two\n\nAuthors: J &amp; K  \nLicence: CC0  \n\n")
+    assert "| `report/index.html` | **begin here**" in text
+    bare = results_readme.readme(CONTENT)
+    assert "Authors" not in bare
+    assert "Licence" not in bare
+
+
+def test_the_readme_knows_every_folder_of_the_results():
+    """What BIDS does not know is what a reader needs told."""
+    folders = {line[1:] for line in results_dataset.IGNORED if line[0] == "/" and not line.endswith(".json")}
+    told_of = " ".join(results_readme.CONTENTS)
+    assert [name for name in sorted(folders - {"contrasts", "neurovault"}) if f"{name}/" not in told_of] == []
