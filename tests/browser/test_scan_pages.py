@@ -246,7 +246,9 @@ def test_scans_are_rated_by_keys_kept_downloaded_and_loaded_again(page_of, pages
         {"scan": SCANS[0], "rating": "good", "reason": None, "rater": "AB"},
         {"scan": SCANS[1], "rating": "poor", "reason": "ghosts, motion", "rater": "AB"},
     ]
-    # Another visit of the same browser goes on where this one ended.
+    # Another visit of the same browser goes on where this one ended, once the browser has stored it: Chromium does so in a process of
+    # its own, some milliseconds later.
+    page.wait_for_timeout(1000)
     page.reload()
     page.frame_locator("#frame").get_by_role("heading", name="sub-02, session T1, rest").wait_for()
     assert rated(page)[SCANS[1]] == "poor"
