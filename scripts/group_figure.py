@@ -15,7 +15,7 @@ def main(snakemake):
     labels = settings.build(Labels, snakemake.params.labels)
     changes_plot.write(snakemake.output.changes, rule_files(ChangesFiles, source), labels)
     maps = rule_files(statmap.StatmapFiles, source)
-    statmap.write(snakemake.output.figure, maps)
+    statmap.write(snakemake.output.figure, maps, labels)
     viewer.write(snakemake.output.viewer, maps)
 
 

@@ -18,6 +18,7 @@ from pharmasl.figures.findings import Findings
 from pharmasl.figures.numerals import p_text
 from pharmasl.files.tables import Row
 from pharmasl.space import images
+from pharmasl.study.labels import NAMES, Labels
 
 SLICES = 12  # axial ones of the overview
 MOST = 10  # clusters with a row of their own
@@ -222,14 +223,15 @@ def _row(shown: Shown, results: Findings, number: int, row: Row) -> str:
     )
 
 
-def html(files: StatmapFiles) -> str:
+def html(files: StatmapFiles, labels: Labels = NAMES) -> str:
     """The figure as a piece of a page; empty for an analysis that was not run.
 
     Parameters
     ----------
     files : StatmapFiles
+    labels : Labels, optional
     """
-    results = Findings(files.table, files.inference)
+    results = Findings(files.table, files.inference, labels)
     if not results.ran:
         return ""
     shown = read(files, results)
@@ -247,9 +249,9 @@ def html(files: StatmapFiles) -> str:
     )
 
 
-def write(path: FilePath, files: StatmapFiles) -> None:
+def write(path: FilePath, files: StatmapFiles, labels: Labels = NAMES) -> None:
     """Write the figure; see :func:`html`."""
-    Path(path).write_text(html(files), encoding="utf-8")
+    Path(path).write_text(html(files, labels), encoding="utf-8")
 
 
 def caption(results: Findings, has_rows: bool = True) -> str:

@@ -290,7 +290,7 @@ def section(
         tested=tested(results),
         notes=notes(results, regions, labels),
         block=results.block,
-        regions=None if files.regions is None else regions_section.section(files.regions, results.block),
+        regions=None if files.regions is None else regions_section.section(files.regions, results.block, labels),
         global_effect=[]
         if files.global_effect is None
         else global_section.sentences(files.global_effect, results.block),

@@ -1,7 +1,7 @@
 """How cue-elicited craving changed, in each arm and between them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pharmasl.conduct import answers
 from pharmasl.errors import FilePath
@@ -193,12 +193,13 @@ def section(files: CravingFiles, *, role: str, arms: Arms, labels: Labels) -> Cr
     -------
     CravingSection
     """
-    rows = tables.read_table(files.model)
-    text = model_sentences(rows, arms)
+    read = tables.read_table(files.model)
+    rows = labels.rows(read)
+    text = model_sentences(rows, replace(arms, treatment=labels.arm(arms.treatment), control=labels.arm(arms.control)))
     return CravingSection(
         role=role,
         sentences=text,
-        by_arm=by_arm(rows, arms, labels, files.model),
+        by_arm=by_arm(read, arms, labels, files.model),
         table=model_table(rows),
         notes=notes(rows),
         figure=pictures.fragment(files.figure),

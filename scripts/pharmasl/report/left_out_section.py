@@ -6,6 +6,7 @@ from typing import Any
 
 from pharmasl.figures.numerals import MISSING, p_value
 from pharmasl.report.words import Table, count, fixed, p_words, plain
+from pharmasl.study.labels import NAMES, Labels
 
 SUFFIX = "_leftout_test.json"
 # Region to the content of its ``_leftout_test.json``.
@@ -20,7 +21,7 @@ class LeftOutSection:
     table: Table
 
 
-def sentences(tests: Tests, chosen_by: Mapping[str, str]) -> list[str]:
+def sentences(tests: Tests, chosen_by: Mapping[str, str], labels: Labels = NAMES) -> list[str]:
     """For each region: for how many participants it was found again, r there, and which p is valid.
 
     Parameters
@@ -28,12 +29,13 @@ def sentences(tests: Tests, chosen_by: Mapping[str, str]) -> list[str]:
     tests : Mapping
     chosen_by : Mapping
         Region to the analysis that found it.
+    labels : Labels, optional
 
     Returns
     -------
     list of str
     """
-    return [_sentence(plain(name), plain(chosen_by[name]), test) for name, test in tests.items()]
+    return [_sentence(labels.region(name), labels.analysis(chosen_by[name]), test) for name, test in tests.items()]
 
 
 def _sentence(region: str, analysis: str, test: Mapping[str, Any]) -> str:
@@ -52,11 +54,11 @@ def _sentence(region: str, analysis: str, test: Mapping[str, Any]) -> str:
     )
 
 
-def table(tests: Tests, chosen_by: Mapping[str, str]) -> Table:
+def table(tests: Tests, chosen_by: Mapping[str, str], labels: Labels = NAMES) -> Table:
     """The same results as a table, the circular ones beside the valid one."""
     cells = []
     for name, test in tests.items():
-        start = [plain(name), plain(chosen_by[name])]
+        start = [labels.region(name), labels.analysis(chosen_by[name])]
         if test["status"] != "run":
             cells.append([*start, *[MISSING] * 6])
             continue
@@ -84,6 +86,6 @@ def table(tests: Tests, chosen_by: Mapping[str, str]) -> Table:
     return Table("The effect that chose a region, in regions found without each participant", heads, cells, {0, 1})
 
 
-def section(tests: Tests, chosen_by: Mapping[str, str]) -> LeftOutSection | None:
+def section(tests: Tests, chosen_by: Mapping[str, str], labels: Labels = NAMES) -> LeftOutSection | None:
     """Sentences and table; None where there are no tests. Parameters as of :func:`sentences`."""
-    return LeftOutSection(sentences(tests, chosen_by), table(tests, chosen_by)) if tests else None
+    return LeftOutSection(sentences(tests, chosen_by, labels), table(tests, chosen_by, labels)) if tests else None

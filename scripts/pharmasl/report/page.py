@@ -281,7 +281,7 @@ def _relations(files: ReportFiles, settings: Settings) -> RelationsSection | Non
         primary=settings.primary,
     )
     chosen_by = {name: region.analysis for name, region in settings.rois.items() if region.analysis}
-    return relations_section.section(results, relation, chosen_by)
+    return relations_section.section(results, relation, chosen_by, settings.labels)
 
 
 def _sensitivity(files: ReportFiles, labels: Labels = NAMES) -> SensitivitySection | None:
@@ -321,7 +321,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     scans, people = tables.read_table(files.scans), tables.read_table(files.participants, of_arms=True)
     analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict, settings.labels)
     craving, relations = _craving(files, settings), _relations(files, settings)
-    seeds = seeds_section.section(tables.read_table(files.seed_slopes)) if files.seed_slopes else None
+    seeds = seeds_section.section(tables.read_table(files.seed_slopes), settings.labels) if files.seed_slopes else None
     sensitivity, endpoints = _sensitivity(files, settings.labels), list(_endpoints(files, settings))
     optional: dict[str, bool] = {
         "seeds": seeds is not None,

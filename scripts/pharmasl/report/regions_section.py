@@ -25,6 +25,7 @@ from pharmasl.report.words import (
     signed,
 )
 from pharmasl.space.region_words import in_words
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Settings
 
 # Rows of the table of parcels on the page: all significant ones up to here, or the nearest where none is.
@@ -78,7 +79,7 @@ class _Asked:
         return f"{100 * (1 - self.alpha):g}{HARD}%{HARD}CI"
 
 
-def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | None:
+def section(files: RegionsFiles, block: Mapping[str, Any], labels: Labels = NAMES) -> RegionsSection | None:
     """The section of an analysis in regions.
 
     Parameters
@@ -86,6 +87,7 @@ def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | N
     files : RegionsFiles
     block : mapping
         Content of the analysis' ``_inference.json``.
+    labels : Labels, optional
 
     Returns
     -------
@@ -101,7 +103,8 @@ def section(files: RegionsFiles, block: Mapping[str, Any]) -> RegionsSection | N
         alpha=float(block["alpha"]),
         in_reach=bool(verdict.get("can_reach_alpha", True)),
     )
-    regions, parcels = tables.read_table(files.regions), tables.read_table(files.parcels)
+    regions = [labels.region_row(row) for row in tables.read_table(files.regions)]
+    parcels = tables.read_table(files.parcels)
     sentences = [*_declared(regions, asked), *_atlas(parcels, asked)]
     shown = _strongest(parcels)
     chosen = any(row["defined_by_same_data"] == "true" for row in regions)

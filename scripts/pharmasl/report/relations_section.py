@@ -13,6 +13,7 @@ from pharmasl.report import left_out_section, pictures
 from pharmasl.report.left_out_section import LeftOutSection
 from pharmasl.report.words import CI, DAGGER, MINUS, NONE, Table, between, columns_named, count, fixed, p_words, plain
 from pharmasl.study import primary
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms, DeclaredCorrelation, Primary
 
 TIMINGS = {"change": "change", "baseline": "baseline", "followup": "follow-up"}
@@ -83,13 +84,14 @@ def introduction(rows: Sequence[Row], relation: RelationTest) -> str:
     )
 
 
-def sentences(rows: Sequence[Row], relation: RelationTest) -> list[str]:
+def sentences(rows: Sequence[Row], relation: RelationTest, labels: Labels = NAMES) -> list[str]:
     """The result of the declared test in each region."""
-    return [_sentence(row, relation) for row in rows if relation.fits(row)]
+    return [_sentence(row, relation, labels) for row in rows if relation.fits(row)]
 
 
-def _sentence(row: Row, relation: RelationTest) -> str:
-    name = f"{plain(row['roi'])} ({row['contrast']}, {relation.role(row)})"
+def _sentence(row: Row, relation: RelationTest, labels: Labels) -> str:
+    words = labels.region_row(row)
+    name = f"{words['roi']} ({words['contrast']}, {relation.role(row)})"
     if row["region_of"] == "others":
         name += ", region defined without the participant"
     elif row["roi_defined_by_same_data"] == "true":
@@ -105,7 +107,7 @@ def _sentence(row: Row, relation: RelationTest) -> str:
     return f"{text}, {p_words(row['p'])}{corrected if row['family_size'] != '1' else ''}."
 
 
-def table(rows: Sequence[Row], everything: bool, relation: RelationTest) -> Table:
+def table(rows: Sequence[Row], everything: bool, relation: RelationTest, labels: Labels = NAMES) -> Table:
     """The correlations: the tests and those of changes by Pearson's r, or all.
 
     Parameters
@@ -114,6 +116,7 @@ def table(rows: Sequence[Row], everything: bool, relation: RelationTest) -> Tabl
         Of ``roi_craving.tsv``.
     everything : bool
     relation : RelationTest
+    labels : Labels, optional
 
     Returns
     -------
@@ -126,7 +129,7 @@ def table(rows: Sequence[Row], everything: bool, relation: RelationTest) -> Tabl
         or row["role"] == families.TESTED
         or (row["timing"] == "change" and row["method"] not in ("spearman", "percentage_bend"))
     ]
-    cells, heads, text = [_cells(row, relation) for row in shown], _HEADS, set(_WORDS)
+    cells, heads, text = [_cells(row, relation, labels) for row in shown], _HEADS, set(_WORDS)
     caption = "All correlations of CBF and craving"
     if not everything:
         caption = _TOPICS["change"]
@@ -161,15 +164,16 @@ _HEADS = [
 ]
 
 
-def _cells(row: Row, relation: RelationTest) -> list[str]:
+def _cells(row: Row, relation: RelationTest, labels: Labels) -> list[str]:
+    words = labels.region_row(row)
     dagger = f" {DAGGER}" if row["roi_defined_by_same_data"] == "true" else ""
     reading = ", region without the participant" if row.get("region_of") == "others" else ""
     without = row.get("without_one_low") is not None
     return [
-        plain(row["roi"]) + dagger + reading,
-        row["contrast"],
+        words["roi"] + dagger + reading,
+        words["contrast"],
         TIMINGS.get(row["timing"], row["timing"]),
-        row["group"].replace(" - ", f" {MINUS} "),
+        words["group"].replace(" - ", f" {MINUS} "),
         METHODS.get(row["method"], row["method"]),
         relation.role(row),
         fixed(row["estimate"]),
@@ -257,7 +261,9 @@ class RelationsSection:
     mediation: Table | None
 
 
-def section(results: RelationResults, relation: RelationTest, chosen_by: Mapping[str, str]) -> RelationsSection:
+def section(
+    results: RelationResults, relation: RelationTest, chosen_by: Mapping[str, str], labels: Labels = NAMES
+) -> RelationsSection:
     """The section of regional perfusion and craving.
 
     Parameters
@@ -266,24 +272,25 @@ def section(results: RelationResults, relation: RelationTest, chosen_by: Mapping
     relation : RelationTest
     chosen_by : Mapping
         Region that is a cluster to the analysis that found it.
+    labels : Labels, optional
 
     Returns
     -------
     RelationsSection
     """
     rows = tables.read_table(results.correlations)
-    text = sentences(rows, relation)
+    text = sentences(rows, relation, labels)
     tests = {
         Path(path).name.removesuffix(left_out_section.SUFFIX): tables.read_json(path) for path in results.left_out_tests
     }
     return RelationsSection(
         introduction=introduction(rows, relation),
         sentences=text,
-        table=table(rows, False, relation),
-        all=table(rows, True, relation),
+        table=table(rows, False, relation, labels),
+        all=table(rows, True, relation, labels),
         figure=pictures.fragment(results.figure) if results.figure else None,
         alt="Change in craving against change in CBF in each region. " + " ".join(text),
         chosen=any(row["roi_defined_by_same_data"] == "true" for row in rows),
-        left_out=left_out_section.section(tests, chosen_by),
+        left_out=left_out_section.section(tests, chosen_by, labels),
         mediation=mediation_table(tables.read_table(results.mediation)) if results.mediation else None,
     )

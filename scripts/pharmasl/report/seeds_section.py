@@ -19,6 +19,7 @@ from pharmasl.report.words import (
     short,
     signed,
 )
+from pharmasl.study.labels import NAMES, Labels
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,10 @@ def table(rows: Sequence[Row]) -> Table:
     return Table(caption, heads, cells, {0, 1, 2, 3, 14, 15}, marked, main=main)
 
 
-def section(rows: Sequence[Row]) -> SeedsSection | None:
+def section(slopes: Sequence[Row], labels: Labels = NAMES) -> SeedsSection | None:
     """The section of the slopes in the rows of ``seed_slopes.tsv``; None where there are no rows."""
-    if not rows:
+    if not slopes:
         return None
+    rows = [labels.region_row(row) | {"analysis": labels.analysis(row["analysis"])} for row in slopes]
     chosen = any("true" in (row["roi_defined_by_same_data"], row["seed_defined_by_same_data"]) for row in rows)
     return SeedsSection(sentences(rows), table(rows), chosen)

@@ -1,7 +1,7 @@
 """What the study's sessions, arms, conditions, contrasts, analyses and regions are called on pages and in figures."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,17 @@ class Labels:
             {name: columns[name](value) if name in columns and value else value for name, value in row.items()}
             for row in rows
         ]
+
+    def region_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row of a table of regions with words for its region, seed, contrasts and arms ("baclofen - placebo" too)."""
+        words: dict[str, Callable[[str], str]] = {
+            "roi": self.region,
+            "seed": self.region,
+            "contrast": self.contrast,
+            "seed_contrast": self.contrast,
+            "group": lambda arms: " - ".join(map(self.arm, arms.split(" - "))),
+        }
+        return {name: words[name](value) if name in words and value else value for name, value in row.items()}
 
     def block(self, inference: Mapping[str, Any]) -> dict[str, Any]:
         """An analysis' inference block with these words for its contrast, its seed and its arms.

@@ -1,5 +1,6 @@
 """Slopes of regions on a seed against statsmodels, what is said where there are none, and the script on files."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import complete_settings
@@ -13,6 +14,7 @@ from pharmasl.files import tables
 from pharmasl.regions import seed_slopes
 from pharmasl.report import left_out_section, seeds_section
 from pharmasl.study import settings as study_settings
+from pharmasl.study.labels import NAMES as NAMES_OF_THE_CONFIGURATION
 from statsmodels.stats.multitest import multipletests
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
@@ -243,6 +245,14 @@ def test_the_reports_section_compares_the_arms_and_marks_what_the_data_chose(fil
     assert len(found.table.rows) == 8
     assert all(len(row) == len(found.table.heads) for row in found.table.rows)
     assert seeds_section.section([]) is None
+
+
+def test_the_reports_section_has_the_words_of_the_study(files):
+    labels = replace(NAMES_OF_THE_CONFIGURATION, regions={"insula": "anterior insula"}, arms={"drug": "varenicline"})
+    found = seeds_section.section(told(files), labels)
+    assert found.sentences[0].startswith("anterior insula (cue) on dlpfc (rest)")
+    assert "in the varenicline arm" in found.sentences[0]
+    assert "drug" not in " ".join(cell for row in found.table.rows for cell in map(str, row[:4]))
 
 
 def test_the_reports_left_out_test_gives_every_p_its_worth():

@@ -122,3 +122,25 @@ def test_the_flow_has_the_words():
         ("craving, mixed model", None, "dummy"),
     ]
     assert [row["stage"] for row in worded] == [row["stage"] for row in rows]
+
+
+def test_a_row_of_a_region_has_the_words_of_region_seed_contrasts_and_arms():
+    row = {
+        "roi": "vmpfc",
+        "seed": "left_insula",
+        "contrast": "cue",
+        "group": "drug - placebo",
+        "n": "12",
+        "arm": "drug",
+    }
+    worded = LABELS.region_row(row | {"seed_contrast": None})
+    assert worded == {
+        "roi": "ventromedial prefrontal cortex",
+        "seed": "left insula",
+        "seed_contrast": None,
+        "contrast": "cue response",
+        "group": "baclofen 80 mg - dummy",
+        "n": "12",
+        "arm": "drug",
+    }
+    assert LABELS.region_row({"roi": "vmpfc", "group": "all"})["group"] == "all"
