@@ -65,8 +65,8 @@ def imported_anatomy(settings: Settings, scans: Sequence[Row]) -> ImportedAnatom
 
 
 def has_anatomy(scans: Sequence[Row]) -> bool:
-    """Whether anybody's own anatomy was used, and not the template or none."""
-    return any(row["anatomy"] not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
+    """Whether anybody's own anatomy was used, and not the template or none; ready-made contrast maps know of none."""
+    return any(row.get("anatomy", NO_ANATOMY) not in (TEMPLATE_ANATOMY, NO_ANATOMY) for row in scans)
 
 
 def by_greedy(settings: Settings, scans: Sequence[Row]) -> bool:

@@ -237,4 +237,5 @@ def test_a_program_that_fitted_nothing_is_not_named_as_software():
     on_template = [{**row, "anatomy": TEMPLATE_ANATOMY} for row in scans(PCASL)]
     assert "picsl-greedy" in methods_section.software(versions, study(), scans(PCASL))
     assert "picsl-greedy" not in methods_section.software(versions, study(), on_template)
-    assert "picsl-greedy" not in methods_section.software(versions, study(), [])
+    ready_made = [{"participant_id": "sub-1", "condition": "pain"}]
+    assert "picsl-greedy" not in methods_section.software(versions, study(), ready_made)
