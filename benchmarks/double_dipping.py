@@ -29,15 +29,17 @@ SHAPE, FORMING_P, SMOOTHING = (16, 16, 12), 0.005, 1.0
 class Strongest:
     """Chooses the ``number`` voxels of largest t in the direction of the map's strongest one, wherever they lie."""
 
+    least = 0.0
+
     def __init__(self, number):
         self.number = number
 
-    def full(self, t):
+    def full(self, t, voxels):
         """Voxels of the region in all participants."""
         sign = np.sign(t[np.abs(t).argmax()]) or 1.0
         return np.argpartition(-sign * t, self.number)[: self.number]
 
-    def again(self, t, first, sign):
+    def again(self, t, voxels, first, sign):
         """Voxels of the region in a map without one participant."""
         return np.argpartition(-sign * t, self.number)[: self.number]
 
@@ -55,15 +57,12 @@ def strongest():
 def cluster():
     """Smooth maps, and the choice of their largest cluster."""
     lattice = clusters.Lattice(np.ones(SHAPE, dtype=bool), 18)
-
-    def label(df):
-        threshold = float(stdtrit(df, 1 - FORMING_P))
-        return lambda t: clusters.label(t, threshold, lattice)[0]
+    thresholds = (float(stdtrit(df, 1 - FORMING_P)) for df in (N - 2, N - 3))
 
     def draw(rng):
         return np.stack([gaussian_filter(rng.normal(size=SHAPE), SMOOTHING).ravel() for _ in range(N)])
 
-    return draw, leave_one_out.Cluster(label(N - 2), 1, label(N - 3))
+    return draw, leave_one_out.Cluster(lattice, *thresholds)
 
 
 def main(trials=300, permutations=39):
@@ -75,7 +74,7 @@ def main(trials=300, permutations=39):
             rng = np.random.default_rng(trial)
             maps, score = draw(rng), rng.normal(size=N)
             t = leave_one_out.Updates(score, one).fit(maps)
-            region = chooser.full(t)
+            region = chooser.full(t, np.arange(len(t)))
             dipped = np.corrcoef(maps[:, region].mean(axis=1), score)[0, 1] if len(region) else 0.0
             result = leave_one_out.permutation_test(maps, score, one, chooser, permutations, trial)
             rows.append([dipped, textbook(dipped), result.r, result.p_naive, result.p])

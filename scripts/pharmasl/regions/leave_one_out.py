@@ -17,10 +17,11 @@ included. Which permutation answers the question follows from the hypothesis:
   for arm would show once more.
 
 Maps without a participant are not refitted but updated: with leverage h_i and residual e_i of the full fit the
-coefficient falls by ``(X'X)^-1 x_i e_i / (1 - h_i)`` and the residual sum of squares by ``e_i^2 / (1 - h_i)``.
+coefficient falls by ``(X'X)^-1 x_i e_i / (1 - h_i)`` and the residual sum of squares by ``e_i^2 / (1 - h_i)``. Of permuted
+maps only the voxels are fitted that could exceed the choice's threshold in one of them (:class:`Screen`): about one in fifty.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,18 +29,35 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
+from pharmasl.group.engine import clusters
+
 # A correlation needs at least this many values.
 MINIMUM_VALUES = 4
 
 
+# Permutations whose bounds are computed in one product of matrices.
+BLOCK = 16
+
+
 class Chooser(Protocol):
-    """Chooses a region from a map of t, and finds it again in a map without one participant."""
+    """Chooses a region from a map of t, and finds it again in a map without one participant.
 
-    def full(self, t: np.ndarray) -> np.ndarray:
-        """Voxels of the region in the map (V,) of all participants, empty if there is none."""
+    A map is given by some of its voxels: ``voxels`` are their indices, ascending, and ``t`` is of the same shape. The others
+    do not exceed ``least``. A region is given by its positions in ``voxels``.
 
-    def again(self, t: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
-        """Voxels of the region in a map without one participant; ``first`` and ``sign`` are those of all."""
+    Attributes
+    ----------
+    least : float
+        Height of |t| that a voxel must exceed to be chosen.
+    """
+
+    least: float
+
+    def full(self, t: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+        """The region in the map of all participants, empty if there is none."""
+
+    def again(self, t: np.ndarray, voxels: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
+        """The region in a map without one participant; ``first`` and ``sign`` are those of all."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +153,7 @@ class Updates:
         self.b = coefficients[0]
         self.residual = data - self.matrix @ coefficients
         self.rest = (self.residual**2).sum(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = self.b / np.sqrt(self.rest / (self.n - self.p) * self.inverse[0, 0])
-        return np.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0)
+        return _t(self.b, self.rest / (self.n - self.p) * self.inverse[0, 0])
 
     def without(self, i: int) -> np.ndarray:
         """Student's t without participant i, (V,), with n - 1 - p degrees of freedom."""
@@ -145,9 +161,64 @@ class Updates:
         b = self.b - self.projector[0, i] / left * e
         rest = np.maximum(self.rest - e * e / left, 0)
         variance = self.inverse[0, 0] + self.projector[0, i] ** 2 / left
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = b / np.sqrt(rest / (self.n - 1 - self.p) * variance)
-        return np.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0)
+        return _t(b, rest * (variance / (self.n - 1 - self.p)))
+
+
+def _t(b: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Coefficients over their standard errors; 0 where there is no variance."""
+    return np.divide(b, np.sqrt(variance), out=np.zeros_like(b), where=variance > 0)
+
+
+class Screen:
+    """Which voxels of permuted maps can exceed a height of |t|, with all participants or without one of them.
+
+    Let x be the tested variable less what the nuisance explains of it, e_i a permuted map's residuals from the nuisance, W
+    their sum of squares and h_i the nuisance's leverages. Without participant i, t^2 > c^2 is
+
+        (x'e - x_i e_i / (1 - h_i))^2 > k (x'x - x_i^2 / (1 - h_i)) (W - e_i^2 / (1 - h_i)),   k = c^2 / (df + c^2)
+
+    (the participant as one more nuisance column). A bound of all |e_i| thus bounds every participant's t at once; it follows
+    from the largest value of the map, which a permutation does not change, and the map's products with the nuisance.
+
+    Parameters
+    ----------
+    updates : Updates
+        The model.
+    maps : ndarray of shape (n, V)
+        Not permuted.
+    least : float
+        The height c.
+    """
+
+    def __init__(self, updates: "Updates", maps: np.ndarray, least: float) -> None:
+        x, nuisance = updates.matrix[:, 0], updates.matrix[:, 1:]
+        basis = np.linalg.qr(nuisance)[0]
+        adjusted = x - basis @ (basis.T @ x)
+        self.rows = np.column_stack([adjusted, basis]).T.astype(maps.dtype)
+        self.maps = maps
+        self.largest = np.abs(maps).max(axis=0)
+        self.total = np.einsum("iv,iv->v", maps, maps)
+        rest = 1 - (basis**2).sum(axis=1)
+        self.reach = float((np.abs(adjusted) / rest).max())
+        self.share = float((1 / rest).max())
+        self.basis_norm = float(np.sqrt(1 - rest.min()))
+        k = least**2 / (updates.n - 1 - updates.p + least**2)
+        # What a single participant leaves of x'x; the last factor is for the products' rounding.
+        self.bar = k * float((adjusted @ adjusted - adjusted**2 / rest).min()) * (1 - 1e-3)
+
+    def candidates(self, orders: np.ndarray) -> Iterator[np.ndarray]:
+        """For each order of the participants, shape (K, n), the voxels that can exceed the height, ascending."""
+        for start in range(0, len(orders), BLOCK):
+            block = orders[start : start + BLOCK]
+            weights = np.empty((len(block), *self.rows.shape), dtype=self.maps.dtype)
+            for rows, order in zip(weights, block):
+                rows[:, order] = self.rows
+            products = weights.reshape(-1, self.rows.shape[1]) @ self.maps
+            for product in products.reshape(*weights.shape[:2], -1):
+                explained = np.einsum("kv,kv->v", product[1:], product[1:])
+                largest = self.largest + self.basis_norm * np.sqrt(explained)
+                least = np.maximum(self.total - explained - self.share * largest**2, 0)
+                yield np.flatnonzero((np.abs(product[0]) + self.reach * largest) ** 2 >= self.bar * least)
 
 
 class Cluster:
@@ -157,37 +228,41 @@ class Cluster:
 
     Parameters
     ----------
-    label : callable
-        Map of t (V,) to labels (V,), 1 the largest cluster: ``group.engine.clusters.label`` with threshold and lattice bound.
+    lattice : clusters.Lattice
+    threshold : float
+        Height of |t| that forms clusters in the map of all participants.
+    threshold_without : float
+        The same for maps without a participant, which have one degree of freedom less.
     rank : int
         Number of the cluster, 1 for the largest.
-    label_without : callable, optional
-        As ``label``, for maps without a participant (whose threshold has one degree of freedom less).
     """
 
-    def __init__(
-        self,
-        label: Callable[[np.ndarray], np.ndarray],
-        rank: int = 1,
-        label_without: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> None:
-        self.label, self.rank, self.label_without = label, rank, label_without or label
+    def __init__(self, lattice: clusters.Lattice, threshold: float, threshold_without: float, rank: int = 1) -> None:
+        self.neighbourhood, self.rank = lattice.neighbourhood(), rank
+        self.threshold, self.threshold_without = threshold, threshold_without
+        self.least = min(threshold, threshold_without)
 
-    def full(self, t: np.ndarray) -> np.ndarray:
-        """Voxels of the region in all participants, empty if there is none."""
-        return np.flatnonzero(self.label(t) == self.rank)
+    def _clusters(self, t: np.ndarray, voxels: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the voxels beyond the threshold, and the number of each one's cluster, 1 the largest."""
+        above = np.flatnonzero(np.abs(t) > threshold)
+        return above, clusters.label_voxels(voxels[above], t[above], self.neighbourhood)[0]
 
-    def again(self, t: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
-        """Voxels of the region in a map without one participant."""
-        labels = self.label_without(t)
-        overlapping = labels[first][np.sign(t[first]) == sign]
-        counts = np.bincount(overlapping, minlength=1)
-        counts[0] = 0
-        if counts.any():
-            return np.flatnonzero(labels == counts.argmax())
-        same = np.flatnonzero((labels > 0) & (np.sign(t) == sign))
+    def full(self, t: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+        """The region in all participants, empty if there is none."""
+        above, labels = self._clusters(t, voxels, self.threshold)
+        return above[labels == self.rank]
+
+    def again(self, t: np.ndarray, voxels: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
+        """The region in a map without one participant."""
+        above, labels = self._clusters(t, voxels, self.threshold_without)
+        same = sign * t[above] > 0
+        inside = np.zeros(len(t), dtype=bool)
+        inside[first] = True
+        overlapping = labels[same & inside[above]]
+        if len(overlapping):
+            return above[labels == np.bincount(overlapping).argmax()]
         # Clusters are numbered by size.
-        return np.flatnonzero(labels == labels[same].min()) if len(same) else same
+        return above[labels == labels[same].min()] if same.any() else above[:0]
 
 
 def left_out(
@@ -218,12 +293,12 @@ def left_out(
     """
     updates = Updates(x, nuisance)
     t = updates.fit(data)
-    return _read(updates, t, chooser, data if read is None else read)
+    return _read(updates, t, chooser, np.arange(len(t)), data if read is None else read)
 
 
-def _read(updates: Updates, t: np.ndarray, chooser: Chooser, read: np.ndarray) -> Regions | None:
-    """The regions of a fitted map, and each participant's mean over their own."""
-    first = chooser.full(t)
+def _read(updates: Updates, t: np.ndarray, chooser: Chooser, voxels: np.ndarray, read: np.ndarray) -> Regions | None:
+    """The regions of a map that is fitted at some voxels, as positions in these, and each participant's mean over their own."""
+    first = chooser.full(t, voxels)
     if not len(first):
         return None
     sign = float(np.sign(t[first[0]]))
@@ -233,7 +308,7 @@ def _read(updates: Updates, t: np.ndarray, chooser: Chooser, read: np.ndarray) -
     member = np.zeros(len(t), dtype=bool)
     member[first] = True
     for i in range(n):
-        region = chooser.again(updates.without(i), first, sign)
+        region = chooser.again(updates.without(i), voxels, first, sign)
         regions.append(region)
         if len(region):
             values[i] = read[i, region].mean(axis=0, dtype=np.float64)
@@ -316,27 +391,30 @@ def permutation_test(
     """
     x = np.asarray(x, dtype=np.float64)
     nuisance = np.asarray(nuisance, dtype=np.float64)
-    residual = data - nuisance @ (np.linalg.pinv(nuisance) @ data)
+    residual = (data - nuisance @ (np.linalg.pinv(nuisance) @ data)).astype(data.dtype)
     updates = Updates(x, nuisance)
     rng = np.random.default_rng(seed)
     labels = np.zeros(len(x)) if strata is None else np.asarray(strata)
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
-    def statistic(maps: np.ndarray) -> tuple[Correlation, float] | None:
-        """The correlation over left-out values and the sign of the region; None without a region."""
-        regions = _read(updates, updates.fit(maps), chooser, maps)
-        return None if regions is None else (correlation(x, regions.values, nuisance), regions.sign)
-
-    observed = statistic(residual)
-    if observed is None:
-        return Result(np.nan, np.nan, np.nan, 0, np.empty(0))
-    null = np.zeros(permutations)
-    for k in range(permutations):
-        order = np.arange(len(x))
+    # A voxel's values lie together, since few voxels are read of each order.
+    by_voxel = np.ascontiguousarray(residual.T)
+    orders = np.tile(np.arange(len(x)), (permutations + 1, 1))
+    for order in orders[1:]:
         for members in groups:
             order[members] = rng.permutation(members)
-        permuted = statistic(residual[order])
-        null[k] = 0.0 if permuted is None else permuted[1] * permuted[0].r
+
+    def statistic(order: np.ndarray, voxels: np.ndarray) -> tuple[Correlation, float] | None:
+        """The correlation over left-out values and the sign of the region; None without a region."""
+        maps = np.ascontiguousarray(by_voxel[voxels][:, order].T)
+        regions = _read(updates, updates.fit(maps), chooser, voxels, maps)
+        return None if regions is None else (correlation(x, regions.values, nuisance), regions.sign)
+
+    results = map(statistic, orders, Screen(updates, by_voxel.T, chooser.least).candidates(orders))
+    observed = next(results)
+    if observed is None:
+        return Result(np.nan, np.nan, np.nan, 0, np.empty(0))
+    null = np.array([0.0 if permuted is None else permuted[1] * permuted[0].r for permuted in results])
     test, sign = observed
     reached = int((null >= sign * test.r - 1e-12).sum())
     return Result(test.r, (reached + 1) / (permutations + 1), test.p, test.n, null)

@@ -6,7 +6,7 @@ The analysis' model and its clusters are found again from its own design table a
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,15 +87,15 @@ class _Within:
     """A chooser whose regions are cut to some voxels; a region that the cut empties counts as not found."""
 
     def __init__(self, chooser: leave_one_out.Chooser, allowed: np.ndarray) -> None:
-        self.chooser, self.allowed = chooser, allowed
+        self.chooser, self.allowed, self.least = chooser, allowed, chooser.least
 
-    def full(self, t: np.ndarray) -> np.ndarray:
-        voxels = self.chooser.full(t)
-        return voxels[self.allowed[voxels]]
+    def full(self, t: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+        region = self.chooser.full(t, voxels)
+        return region[self.allowed[voxels[region]]]
 
-    def again(self, t: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
-        voxels = self.chooser.again(t, first, sign)
-        return voxels[self.allowed[voxels]]
+    def again(self, t: np.ndarray, voxels: np.ndarray, first: np.ndarray, sign: float) -> np.ndarray:
+        region = self.chooser.again(t, voxels, first, sign)
+        return region[self.allowed[voxels[region]]]
 
 
 @dataclass(frozen=True)
@@ -249,15 +249,13 @@ class _Search:
         nuisance = design.nuisance
         self.residual = (change - nuisance @ (np.linalg.pinv(nuisance) @ change)).astype(np.float32)
 
-    def _labeller(self, df: int) -> Callable[[np.ndarray], np.ndarray]:
-        """Labels the clusters of a map of t with these degrees of freedom."""
-        threshold = float(stdtrit(df, 1 - self.forming.cluster_forming_p))
-        return lambda t: clusters.label(t, threshold, self.lattice)[0]
-
     def _chooser(self, roi: Region) -> leave_one_out.Chooser:
         """Chooses the region's cluster, and keeps the voxels that its cuts leave."""
         df = len(self.design.tested) - 1 - self.design.nuisance.shape[1]
-        chooser = leave_one_out.Cluster(self._labeller(df), int(roi.cluster or 0), self._labeller(df - 1))
+        threshold, threshold_without = (
+            float(stdtrit(each, 1 - self.forming.cluster_forming_p)) for each in (df, df - 1)
+        )
+        chooser = leave_one_out.Cluster(self.lattice, threshold, threshold_without, int(roi.cluster or 0))
         centres = np.argwhere(self.mask) @ self.affine[:3, :3].T + self.affine[:3, 3]
         return _Within(chooser, region_definitions.within_cuts(roi, centres))
 

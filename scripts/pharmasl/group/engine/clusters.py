@@ -71,20 +71,47 @@ def label(t: np.ndarray, threshold: float, lattice: Lattice, merge: bool = False
     sizes : ndarray of shape (K,), int64
         Voxels of cluster 1, 2, ...
     """
-    voxels = np.flatnonzero(np.abs(t) > threshold).astype(np.int32)
-    values = np.ascontiguousarray(t[voxels], dtype=np.float64)
+    labels = np.zeros(len(t), dtype=np.int32)
+    voxels = np.flatnonzero(np.abs(t) > threshold)
+    labels[voxels], sizes = label_voxels(voxels, t[voxels], lattice.neighbourhood(), merge)
+    return labels, sizes
+
+
+def label_voxels(
+    voxels: np.ndarray, t: np.ndarray, neighbourhood: components.Neighbourhood, merge: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label the clusters of the voxels beyond a threshold, in time by their number alone.
+
+    Parameters
+    ----------
+    voxels : ndarray of int, shape (K,)
+        Their indices in the lattice's mask, ascending.
+    t : ndarray of shape (K,)
+        Their statistic.
+    neighbourhood : Neighbourhood
+        Of the lattice; its work space may serve many calls, one after the other.
+    merge : bool
+        As in :func:`label`.
+
+    Returns
+    -------
+    labels : ndarray of shape (K,), int32
+        1 is the largest cluster; of clusters of one size the one with the larger peak in absolute value first.
+    sizes : ndarray of int
+        Voxels of cluster 1, 2, ...
+    """
+    values = np.ascontiguousarray(t, dtype=np.float64)
     parent = np.empty(len(voxels), dtype=np.int32)
-    components.components(voxels, values, lattice.neighbourhood(), parent, merge)
-    roots, member = np.unique(parent, return_inverse=True)
+    components.components(voxels.astype(np.int32), values, neighbourhood, parent, merge)
+    first = parent == np.arange(len(parent))
+    roots, member = np.flatnonzero(first), (np.cumsum(first) - 1)[parent]
     sizes = np.bincount(member, minlength=len(roots))
     peaks = np.zeros(len(roots))
     np.maximum.at(peaks, member, np.abs(values))
     order = np.lexsort((roots, -peaks, -sizes))
     rank = np.empty(len(roots), dtype=np.int32)
     rank[order] = np.arange(1, len(roots) + 1)
-    labels = np.zeros(len(t), dtype=np.int32)
-    labels[voxels] = rank[member]
-    return labels, sizes[order]
+    return rank[member], sizes[order]
 
 
 def masses(labels: np.ndarray, heights: np.ndarray, base: float) -> np.ndarray:
