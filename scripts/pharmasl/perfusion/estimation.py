@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from pharmasl.perfusion import multidelay, nuisance, robust_average, subtraction
 from pharmasl.perfusion.scan import Place, Scan, delays_at, differences_at, m0_at
@@ -150,18 +151,30 @@ def _average(
     tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Mean over the repeats kept, its standard error, the repeats' weights, and how many reach each voxel."""
-    values = cbf[:, kept]
-    here = np.isfinite(values)
-    count = here.sum(axis=1)
+    count, mean, squares = np.empty(len(cbf), dtype=np.int64), np.empty(len(cbf)), np.empty(len(cbf))
+    _moments(cbf, np.flatnonzero(kept), count, mean, squares)
     if average != "mean":
         prior = robust_average.tissue_prior(cbf, kept, *tissue) if average == "scrub" else None
         return *robust_average.mean(cbf, kept, prior=prior), count
-    total = np.where(here, values, 0).sum(axis=1, dtype=np.float64)
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    squares = (np.where(here, values - mean[:, None], 0) ** 2).sum(axis=1)
     # One repeat has no standard deviation.
     spread = np.where(count > 1, squares / np.maximum(count - 1, 1) / np.maximum(count, 1), np.nan)
     return mean, np.sqrt(spread * subtraction.shared_noise(weights[kept])), kept.astype(float), count
+
+
+@njit(cache=True, nogil=True)
+def _moments(values, kept, count, mean, squares):
+    """Of each row's finite values in the columns kept: their number, mean (NaN without any), and squares about it."""
+    for v in range(values.shape[0]):
+        number, total, square = 0, 0.0, 0.0
+        for n in kept:
+            if np.isfinite(values[v, n]):
+                number += 1
+                total += values[v, n]
+        average = total / number if number else np.nan
+        for n in kept:
+            if np.isfinite(values[v, n]):
+                square += (values[v, n] - average) ** 2
+        count[v], mean[v], squares[v] = number, average, square
 
 
 @dataclass(frozen=True)

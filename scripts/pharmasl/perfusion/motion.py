@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pharmasl.space import images, resample, spline, transforms
+from pharmasl.space import images, resample, separable, spline, transforms
 
 log = logging.getLogger(__name__)
 
@@ -261,12 +261,12 @@ def realign_contrast(
 
 
 def _soften(image: np.ndarray) -> np.ndarray:
-    return ndimage.gaussian_filter(image.astype(np.float32), FINE_SIGMA, truncate=4)
+    return separable.gaussian(image, FINE_SIGMA, truncate=4)
 
 
 def _blur(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     sigma = COARSE_FWHM / resample.FWHM_PER_SIGMA / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    return ndimage.gaussian_filter(image.astype(np.float32), sigma, truncate=3)
+    return separable.gaussian(image, sigma, truncate=3)
 
 
 def mean(volumes: Sequence[np.ndarray], affine: np.ndarray, matrices: np.ndarray, grid: images.Grid) -> np.ndarray:

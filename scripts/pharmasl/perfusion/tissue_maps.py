@@ -151,6 +151,8 @@ def carry(
     count = np.clip(np.round(coarse / fine), 1, parts).astype(int)
     where = np.ones(grid.shape, dtype=bool) if where is None else where
     points = transforms.points(grid)[where]
+    # Once, not for every part: the order in memory in which it is sampled.
+    image = np.ascontiguousarray(image, dtype=np.float32)
     total = np.zeros(len(points))
     for part in np.ndindex(*count):
         # The centre of each of count equal parts of the voxel, as an offset from the voxel's centre.

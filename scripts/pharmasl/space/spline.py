@@ -5,13 +5,16 @@ a control that differ by a percent, at the edges of the brain, that difference o
 """
 
 import numpy as np
-from numba import njit
-from scipy import ndimage
+from numba import njit, uint64
+
+from pharmasl.space import separable
+
+_SIXTH = 1 / 6
 
 
 def coefficients(volume: np.ndarray) -> np.ndarray:
     """The B-spline coefficients of a volume, which the other functions sample: float32, C order."""
-    return np.ascontiguousarray(ndimage.spline_filter(volume, order=3, output=np.float32, mode="mirror"))
+    return separable.spline_coefficients(volume)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -24,8 +27,37 @@ def _mirror(i, n):
     return min(max(i, 0), n - 1)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _weights(f):
+    """The four cubic B-spline weights at a distance of 0 to 1 from the second knot."""
+    w3 = f * f * f * _SIXTH
+    w0 = _SIXTH + f * (f - 1) * 0.5 - w3
+    w2 = f + w0 - 2 * w3
+    return w0, 1 - w0 - w2 - w3, w2, w3
+
+
 @njit(cache=True, nogil=True)
-def _value(volume, x, y, z, rim):
+def _inside(flat, start, row, plane, wx, wy, wz):
+    """The spline where all 64 knots lie in the volume; ``start`` is the first one's place in ``flat``."""
+    total, one, two, three = 0.0, uint64(1), uint64(2), uint64(3)
+    for a in range(4):
+        here = start
+        wb = wy[0]
+        s0, s1, s2, s3 = wb * flat[here], wb * flat[here + one], wb * flat[here + two], wb * flat[here + three]
+        for b in range(1, 4):
+            here += row
+            wb = wy[b]
+            s0 += wb * flat[here]
+            s1 += wb * flat[here + one]
+            s2 += wb * flat[here + two]
+            s3 += wb * flat[here + three]
+        total += wx[a] * (wz[0] * s0 + wz[1] * s1 + wz[2] * s2 + wz[3] * s3)
+        start += plane
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _value(volume, flat, x, y, z, rim):
     nx, ny, nz = volume.shape
     if not (-rim <= x <= nx - 1 + rim and -rim <= y <= ny - 1 + rim and -rim <= z <= nz - 1 + rim):
         return np.nan
@@ -33,40 +65,38 @@ def _value(volume, x, y, z, rim):
     y = min(max(y, 0.0), ny - 1.0)
     z = min(max(z, 0.0), nz - 1.0)
     i, j, k = int(x), int(y), int(z)
-    fx, fy, fz = x - i, y - j, z - k
-    wx3, wy3, wz3 = fx * fx * fx / 6, fy * fy * fy / 6, fz * fz * fz / 6
-    wx0, wy0, wz0 = 1 / 6 + fx * (fx - 1) / 2 - wx3, 1 / 6 + fy * (fy - 1) / 2 - wy3, 1 / 6 + fz * (fz - 1) / 2 - wz3
-    wx2, wy2, wz2 = fx + wx0 - 2 * wx3, fy + wy0 - 2 * wy3, fz + wz0 - 2 * wz3
-    wx1, wy1, wz1 = 1 - wx0 - wx2 - wx3, 1 - wy0 - wy2 - wy3, 1 - wz0 - wz2 - wz3
+    wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
+    if 1 <= i < nx - 2 and 1 <= j < ny - 2 and 1 <= k < nz - 2:
+        start = ((i - 1) * ny + j - 1) * nz + k - 1
+        return _inside(flat, uint64(start), uint64(nz), uint64(ny * nz), wx, wy, wz)
     k0, k1, k2, k3 = _mirror(k - 1, nz), k, _mirror(k + 1, nz), _mirror(k + 2, nz)
     total = 0.0
     for a in range(4):
         ia = _mirror(i + a - 1, nx)
-        wa = wx0 if a == 0 else wx1 if a == 1 else wx2 if a == 2 else wx3
         plane = 0.0
         for b in range(4):
-            jb = _mirror(j + b - 1, ny)
-            wb = wy0 if b == 0 else wy1 if b == 1 else wy2 if b == 2 else wy3
-            row = volume[ia, jb]
-            plane += wb * (wz0 * row[k0] + wz1 * row[k1] + wz2 * row[k2] + wz3 * row[k3])
-        total += wa * plane
+            row = volume[ia, _mirror(j + b - 1, ny)]
+            plane += wy[b] * (wz[0] * row[k0] + wz[1] * row[k1] + wz[2] * row[k2] + wz[3] * row[k3])
+        total += wx[a] * plane
     return total
 
 
 @njit(cache=True, nogil=True)
 def _sample(volume, points, matrix, out):
+    flat = volume.ravel()
     for i in range(points.shape[0]):
         px, py, pz = points[i, 0], points[i, 1], points[i, 2]
         x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
         y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
         z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
         # Half a voxel beyond the outermost centres is still inside the field of view: the edge value holds there.
-        out[i] = _value(volume, x, y, z, 0.5)
+        out[i] = _value(volume, flat, x, y, z, 0.5)
 
 
 @njit(cache=True, nogil=True)
 def _project(volume, points, matrix, design, weight, right, lost):
     n, p = design.shape
+    flat = volume.ravel()
     right[:] = 0.0
     lost[:] = 0.0
     total = 0.0
@@ -76,7 +106,7 @@ def _project(volume, points, matrix, design, weight, right, lost):
         y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
         z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
         # An edge value that does not change with position would be evidence against motion.
-        value = _value(volume, x, y, z, 0.0)
+        value = _value(volume, flat, x, y, z, 0.0)
         if np.isnan(value):
             for a in range(p):
                 for b in range(p):
