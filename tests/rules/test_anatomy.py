@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import complete_settings
+import head_of_4mm
 import nibabel
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from loading import script
 from pharmasl.anatomy import brain_mask, preparation
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.simulate import deformation, participant_anatomy
-from pharmasl.space import images, template, transforms
+from pharmasl.simulate import participant_anatomy
+from pharmasl.space import images, transforms
 from pharmasl.study import settings
 
 CHOSEN = {"resolution": 2, "affine_iterations": "50x0x0", "warp_iterations": "60x0x0", "seed": 1}
@@ -23,17 +24,7 @@ BIAS = {"shrink": 4, "iterations": [20, 20, 20]}
 def chain(tmp_path_factory):
     """A head of 4 mm through all three scripts: the truth, and the paths of everything."""
     folder = tmp_path_factory.mktemp("anatomy")
-    names = {"t1w": "t1w", "mask": "mask", "gm": "GM", "wm": "WM", "csf": "CSF"}
-    fine, coarse = (
-        template.TemplateFiles(**{field: folder / f"{size}_{name}.nii.gz" for field, name in names.items()})
-        for size in ("fine", "coarse")
-    )
-    template.write_template(fine, coarse, 3.0)
-    known = participant_anatomy.read_template(step=2)
-    shape = deformation.draw(np.random.default_rng(3), known.low, known.high, known.centre, 4.0)
-    head = participant_anatomy.head(
-        np.random.default_rng(4), known, shape, participant_anatomy.t1w_grid(known, shape, 4.0)
-    )
+    fine, coarse, shape, head = head_of_4mm.drawn(folder)
     t1w = participant_anatomy.scanned(np.random.default_rng(5), head, 0.2, 0.03)
     images.save(folder / "t1w.nii.gz", t1w, head.grid.affine, dtype=np.int16)
 

@@ -3,13 +3,14 @@
 from types import SimpleNamespace
 
 import fmriprep
+import head_of_4mm
 import numpy as np
 import pytest
 from loading import script
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.simulate import deformation, participant_anatomy
-from pharmasl.space import images, template, transforms
+from pharmasl.simulate import participant_anatomy
+from pharmasl.space import images, transforms
 
 SPACE = "MNI152NLin2009aSym"
 PARAMS = SimpleNamespace(program={"name": "fMRIPrep", "version": "25.2.7"}, space=SPACE, code="unused")
@@ -25,17 +26,7 @@ def run(name, given, out):
 def source(tmp_path_factory):
     """A head of 4 mm as fMRIPrep's derivatives, and the template."""
     folder = tmp_path_factory.mktemp("imported")
-    names = {"t1w": "t1w", "mask": "mask", "gm": "GM", "wm": "WM", "csf": "CSF"}
-    fine, coarse = (
-        template.TemplateFiles(**{field: folder / f"{size}_{name}.nii.gz" for field, name in names.items()})
-        for size in ("fine", "coarse")
-    )
-    template.write_template(fine, coarse, 3.0)
-    known = participant_anatomy.read_template(step=2)
-    shape = deformation.draw(np.random.default_rng(3), known.low, known.high, known.centre, 4.0)
-    head = participant_anatomy.head(
-        np.random.default_rng(4), known, shape, participant_anatomy.t1w_grid(known, shape, 4.0)
-    )
+    fine, coarse, shape, head = head_of_4mm.drawn(folder)
     t1w = participant_anatomy.scanned(np.random.default_rng(5), head, 0.0, 0.03)
     # The warp of ANTs lies over its whole template.
     over = images.coarser(images.grid(fine.t1w), 2.0)

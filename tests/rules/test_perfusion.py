@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import head
 import numpy as np
 import pytest
+import quantified
 from loading import script
 from perfusion_settings import perfusion
 from pharmasl.files import tables
@@ -32,20 +33,8 @@ POSES = [
 ]
 PATHS = [field.name for field in dataclasses.fields(quantification.Outputs) if "att" not in field.name]
 ACQUISITION = {
+    **quantified.ACQUISITION,
     "volume_types": ["m0scan", "control", "label", "label", "control"],
-    "labeling_type": "PCASL",
-    "labeling_duration": 1.8,
-    "post_labeling_delay": 1.8,
-    "slice_timing": None,
-    "labeling_efficiency": 0.85,
-    "background_suppression": False,
-    "m0_type": "Included",
-    "m0_estimate": None,
-    "m0_repetition_time": 6.0,
-    "repetition_time": 4.0,
-    "t1_blood": 1.65,
-    "t1_tissue": 1.607,
-    "partition_coefficient": 0.9,
     "sources": {},
 }
 

@@ -11,6 +11,7 @@ from pharmasl.commands.guessed_people import People
 from pharmasl.commands.guessed_scores import Measure, Scores
 from pharmasl.commands.guessed_sessions import OrderedSessions
 from pharmasl.commands.guessed_states import States
+from pharmasl.study.labels import spaced
 
 _WIDTH = 118
 # With what a question to the user begins; it can be searched for.
@@ -330,5 +331,5 @@ def _declared(seen: Seen) -> list[str]:
         "# labels:",
         "#   arms: "
         + flow({arm: f"{arm}, with its dose" if not number else arm for number, arm in enumerate(seen.people.arms)}),
-        "#   conditions: " + flow({state.name: state.name.replace("_", " ") for state in seen.states.states}),
+        "#   conditions: " + flow({state.name: spaced(state.name) for state in seen.states.states}),
     ]

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pharmasl.study import settings
+from pharmasl.study.labels import spaced
 
 TESTED, DESCRIBED = "tested", "described"
 # Methods that compare the arms' changes, whatever timing and group say.
@@ -48,7 +49,7 @@ def is_declared(test: settings.DeclaredCorrelation, row: Mapping[str, Any], arms
 
 def words(test: settings.DeclaredCorrelation, arms: settings.Arms) -> str:
     """The declared test in words."""
-    method = test.method.replace("_", " ")
+    method = spaced(test.method)
     if test.method in COMPARISONS:
         return f"arms compared, {method}"
     group = "all participants" if test.group == "all" else _group(test, arms)

@@ -142,17 +142,9 @@ class StudyTable:
 def _levels(values: Sequence[str]) -> str | None:
     """The values of a column of texts; None where any is a number, or there are many."""
     levels = sorted(set(values))
-    if len(levels) > _MOST_VALUES or any(_is_number(level) for level in levels):
+    if len(levels) > _MOST_VALUES or any(tables.is_number(level) for level in levels):
         return None
     return " | ".join(levels) or None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def gather(files: TidyFiles, names: Names) -> StudyTable:

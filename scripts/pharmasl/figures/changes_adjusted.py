@@ -17,6 +17,7 @@ from pharmasl.figures.changes_places import People, Place
 from pharmasl.files.tables import Row
 from pharmasl.group import design_names
 from pharmasl.study.effect_kinds import BASELINE, CHANGE, FOLLOWUP
+from pharmasl.study.labels import spaced
 
 _OWN_BASELINE = "baseline"
 _IN_WORDS = {_OWN_BASELINE: "each cluster's or region's own baseline", "seed_change": "the seed's change"}
@@ -139,4 +140,4 @@ def _variables(column: str, people: People) -> set[str]:
 
 def _words(terms: Iterable[set[str]]) -> list[str]:
     names = dict.fromkeys(" by ".join(sorted(own)) for own in terms)
-    return [_IN_WORDS.get(name, name.replace("_", " ")) for name in names]
+    return [_IN_WORDS.get(name, spaced(name)) for name in names]

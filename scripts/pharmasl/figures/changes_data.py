@@ -16,7 +16,7 @@ from pharmasl.files import tables
 from pharmasl.files.bids import bare_label
 from pharmasl.files.tables import Row
 from pharmasl.study import effect_words
-from pharmasl.study.labels import Labels
+from pharmasl.study.labels import Labels, spaced
 
 # Clusters drawn: the significant ones up to here, or the nearest where none is.
 MOST = 10
@@ -181,7 +181,7 @@ def quantity(block: Mapping[str, Any], design: Sequence[Row], labels: Labels) ->
         if column in design[0] and ":" not in column:
             values = {str(row["participant_id"]): float(row[column]) for row in design}
             if len(set(values.values())) >= _QUANTITY:
-                words = str(column).replace("_", " ")
+                words = spaced(str(column))
                 if seed and column == "seed_change":
                     where = f"{labels.region(seed['roi'])} ({labels.contrast(seed['contrast'])})"
                     words = f"Change in {where}, from its mean"

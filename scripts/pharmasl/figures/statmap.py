@@ -77,8 +77,11 @@ class Shown:
     numbered: Mapping[int, Row]
 
 
-def read(files: StatmapFiles, results: Findings) -> Shown:
-    """The maps of an analysis, cut to the brain."""
+def read(files: StatmapFiles, labels: Labels = NAMES) -> tuple[Findings, Shown] | None:
+    """What an analysis found, and its maps cut to the brain; None for one that was not run."""
+    results = Findings(files.table, files.inference, labels)
+    if not results.ran:
+        return None
     template = Template(files.reference)
     p = 10.0 ** -template.crop(images.load(files.verdict)[0]).astype(np.float64)
     t = template.crop(images.load(files.t)[0])
@@ -86,7 +89,7 @@ def read(files: StatmapFiles, results: Findings) -> Shown:
     if not numbered and results.clusters:
         nearest = min(results.clusters, key=lambda cluster: float(results.clusters[cluster]["p_verdict"]))
         numbered = {nearest: results.clusters[nearest]}
-    return Shown(
+    return results, Shown(
         template=template,
         t=t,
         # The map of p is in single precision.
@@ -231,10 +234,9 @@ def html(files: StatmapFiles, labels: Labels = NAMES) -> str:
     files : StatmapFiles
     labels : Labels, optional
     """
-    results = Findings(files.table, files.inference, labels)
-    if not results.ran:
+    if not (known := read(files, labels)):
         return ""
-    shown = read(files, results)
+    results, shown = known
     template = shown.template
     wanted = [template.index(findings.point(row))[2] for row in results.significant().values()][:SLICES]
     overview = "".join(

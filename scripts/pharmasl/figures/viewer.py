@@ -16,7 +16,6 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.figures import brain_slices, findings, statmap, svg
 from pharmasl.figures.brain_slices import Template
-from pharmasl.figures.findings import Findings
 from pharmasl.figures.statmap import StatmapFiles
 from pharmasl.files import blinding
 from pharmasl.space.atlas import Atlas
@@ -106,10 +105,9 @@ def html(files: StatmapFiles) -> str:
     ----------
     files : StatmapFiles
     """
-    results = Findings(files.table, files.inference)
-    if not results.ran:
+    if not (read := statmap.read(files)):
         return ""
-    shown = statmap.read(files, results)
+    results, shown = read
     known = {number: row for number, row in results.clusters.items() if number <= _MOST}
     meta = {
         "letter": shown.letter,

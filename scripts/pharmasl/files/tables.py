@@ -39,6 +39,15 @@ _POINTER = b"version https://git-lfs.github.com/spec"
 _BLANKS = " \t\r\n\f\v\u00a0\u2007\u202f\u3000\ufeff\u200b"
 
 
+def is_number(text: str) -> bool:
+    """Whether a cell is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _text(value: Any) -> str:
     if value is None or value == "":
         return MISSING

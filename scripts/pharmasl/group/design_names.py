@@ -8,6 +8,7 @@ import numpy as np
 from pharmasl.group.model import Model
 from pharmasl.statistics.formulas import RandomTerm
 from pharmasl.study.effect_kinds import BASELINE, CHANGE, FLIP, FORMULA
+from pharmasl.study.labels import spaced
 
 ARM, SESSION, BASELINE_MAP = "arm", "session", "baseline"
 FOLLOWUP = "followup"
@@ -110,7 +111,7 @@ def _variables(columns: Sequence[str]) -> set[str]:
 
 
 def _plain(names: set[str]) -> list[str]:
-    return sorted(name.replace("_", " ") for name in names if name != "intercept")
+    return sorted(spaced(name) for name in names if name != "intercept")
 
 
 def _compares_arms(model: Model, tested: set[str]) -> bool:

@@ -53,18 +53,15 @@ def assess(
     rules: ScanRules,
     by_hand: assessment.ByHand,
 ) -> None:
-    """Measure one imported map, flag what lies outside the bands, and judge whether it is usable.
+    """:func:`pharmasl.quality.assessment.assess` of an imported map.
 
     Parameters
     ----------
-    table_path : path-like
-        Written: TSV of one row with its JSON sidecar.
-    scan : ScanLabel
+    table_path, scan, rules, by_hand
+        As there.
     files : ImportedFiles
     measures : mapping
         Measures that the other program has of the scan, by their names here.
-    rules : ScanRules
-    by_hand : ByHand
     """
     record = tables.read_json(files.sidecar)["Consistency"]
     own = _measured(files)

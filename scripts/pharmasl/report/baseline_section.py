@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.figures.numerals import MISSING, number
+from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report.words import Table, count, fixed, plain, upper
 from pharmasl.study.labels import Labels
@@ -106,7 +107,7 @@ def _columns(people: Sequence[Row], columns: Iterable[str], groups: _Groups) -> 
         words = _FIRST.get(name.lower(), upper(plain(name)))
         lost = len(people) - len(known)
         words += f", {count(lost, 'value')} missing" if lost else ""
-        if all(map(_is_number, known.values())):
+        if all(map(tables.is_number, known.values())):
             yield [words, *groups.means({who: float(value) for who, value in known.items()})]
             continue
         for level in sorted(set(known.values())):
@@ -153,14 +154,6 @@ def _summary(row: Row | None) -> str:
         return MISSING
     spread = "" if row["sd"] is None else f" ({fixed(row['sd'], 1)})"
     return f"{fixed(row['estimate'], 1)}{spread}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _mean(values: Sequence[float]) -> str:

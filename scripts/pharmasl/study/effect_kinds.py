@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from pharmasl.study.labels import spaced
+
 CHANGE, BASELINE, FOLLOWUP, CBF = "change", "baseline", "followup", "cbf"
 PERMUTE, FLIP = "permute", "flip"
 DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL = "differences", "full_factorial", "mixed_model"
@@ -129,7 +131,7 @@ class EffectKind:
             on_arm=f" on {arm}" if arm else "",
             pair=" versus ".join(inference.get("pair") or []),
             predictor=inference.get("predictor"),
-            seed=seed["roi"].replace("_", " ") if seed else None,
+            seed=spaced(seed["roi"]) if seed else None,
             seed_contrast=seed["contrast"] if seed else None,
         )
 

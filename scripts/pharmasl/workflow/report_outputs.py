@@ -1,6 +1,6 @@
 """Rules' outputs that Snakemake's own report holds, each in its category and with the caption of its kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,47 +60,42 @@ class ReportOutputs:
     def craving(self, path: str, result: str) -> Any:
         """An output of cue-elicited craving."""
         scores = self.paths.craving("craving_scores.tsv")
-        return self._marked(
-            path,
-            report_entries.CRAVING,
-            "craving",
-            labels=lambda wildcards: report_entries.of_craving(scores, result, self.settings),
+        return self._of_table(
+            path, report_entries.CRAVING, "craving", lambda: report_entries.of_craving(scores, result, self.settings)
         )
 
     def quality(self, path: str, result: str) -> Any:
         """An output of image quality."""
         scans = f"{self.paths.root}/quality/scans.tsv"
-        return self._marked(
-            path,
-            report_entries.QUALITY,
-            "quality",
-            labels=lambda wildcards: report_entries.of_quality(scans, result, self.settings),
+        return self._of_table(
+            path, report_entries.QUALITY, "quality", lambda: report_entries.of_quality(scans, result, self.settings)
         )
 
     def sensitivity(self, path: str, result: str) -> Any:
         """An output of the sensitivity analysis."""
         curve = self.paths.sensitivity("curve.tsv")
-        return self._marked(
+        return self._of_table(
             path,
             report_entries.SENSITIVITY,
             "sensitivity",
-            labels=lambda wildcards: report_entries.of_sensitivity(curve, result, self.settings),
+            lambda: report_entries.of_sensitivity(curve, result, self.settings),
         )
 
     def flow(self, path: str) -> Any:
         """The flow of participants."""
         table = f"{self.paths.root}/study/flow.tsv"
-        return self._marked(
-            path,
-            report_entries.PARTICIPANTS,
-            "flow",
-            labels=lambda wildcards: report_entries.of_flow(table, self.settings),
+        return self._of_table(
+            path, report_entries.PARTICIPANTS, "flow", lambda: report_entries.of_flow(table, self.settings)
         )
 
     def plain(self, path: str, category: str, caption: str, result: str) -> Any:
         """An output without figures of its own."""
         labels = report_entries.entry(result, blinded=self.settings.blinded)
         return self._marked(path, category, caption, labels=labels)
+
+    def _of_table(self, path: str, category: str, caption: str, entry: Callable[[], Mapping[str, str]]) -> Any:
+        """An output whose columns come from one table of the study, which is read when the report is written."""
+        return self._marked(path, category, caption, labels=lambda wildcards: entry())
 
     def _marked(self, path: str, category: str, caption: str, **columns: Any) -> Any:
         return self.mark(path, category=category, caption=f"captions/{caption}.rst", **columns)
