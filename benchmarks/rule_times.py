@@ -3,17 +3,20 @@
     python benchmarks/rule_times.py demo [another/demo ...]
 
 Each folder holds logs of rules anywhere below it (``demo`` those of results and truth). A job's last line in its log is its own
-``getrusage``: user and system time from the interpreter's start to the outputs written, which is exact, unlike the benchmark
-files, for which Snakemake asks at intervals. Snakemake's own process is not in it. Rules that take less than a second in every
+``getrusage``: user and system time of the process and of the programs that it called, from its start to the outputs written, which is
+exact, unlike the benchmark files, for which Snakemake asks at intervals where a job is no fork. Snakemake's own process is not in it. Rules that take less than a second in every
 folder are one row. Prints Markdown: of each rule the jobs, seconds in all and megabytes at most, one group of columns a folder.
 """
 
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-TOOK = re.compile(r"took ([\d.]+) s of processor time and (\d+) MB at most")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from pharmasl.workflow import job_log
+
 LEAST = 1.0  # seconds
 
 
@@ -22,14 +25,13 @@ def read(folder):
     rules = defaultdict(lambda: [0, 0.0, 0])
     for path in Path(folder).rglob("*.log"):
         below = path.parts[path.parts.index("logs") + 1 :] if "logs" in path.parts else ()
-        took = TOOK.findall(path.read_text(encoding="utf-8", errors="replace"))
+        took = job_log.took(path.read_text(encoding="utf-8", errors="replace"))
         if not below or not took:
             continue
         rule = rules[below[0].removesuffix(".log")]
-        seconds, megabytes = took[-1]
         rule[0] += 1
-        rule[1] += float(seconds)
-        rule[2] = max(rule[2], int(megabytes))
+        rule[1] += took.seconds
+        rule[2] = max(rule[2], round(took.megabytes))
     return rules
 
 

@@ -1,6 +1,5 @@
 """What the jobs of a study that have ended took, by rule: a better guide to those that are left than any other study's."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +7,7 @@ from pathlib import Path
 
 from pharmasl.errors import FilePath
 from pharmasl.records import manifest
-
-# The last line of a job's log, see workflow/job_log.py.
-_TOOK = re.compile(r"took ([\d.]+) s of processor time")
+from pharmasl.workflow import job_log
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,6 @@ def _took(results: FilePath, log: tuple[str, ...]) -> float | None:
             text = Path(results, name).read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             continue
-        if took := _TOOK.findall(text):
-            return float(took[-1])
+        if took := job_log.took(text):
+            return took.seconds
     return None

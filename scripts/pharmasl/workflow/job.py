@@ -78,10 +78,10 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)
         logging.captureWarnings(True)
         try:
-            job_log.begin(snakemake)
+            began = job_log.begin(snakemake)
             with blinding.marking(getattr(snakemake.params, "blinded", False)):
                 main(snakemake)
-            job_log.end(snakemake)
+            job_log.end(snakemake, began)
         except (InputError, InputErrors) as error:
             # The user's to fix, and the error says it in full: where in the program it arose helps nobody.
             print(wrapped(error))
