@@ -26,8 +26,8 @@ rule prepare_anatomy:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(3000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         bias=plain(SETTINGS.anatomy.bias),
         t1w=content_of(per("anat", TARGETS.t1w)),
@@ -57,8 +57,8 @@ rule normalise_anatomy:
         "../envs/ants.yaml" if SETTINGS.anatomy.registration.backend == "ants" else "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(3000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
         registration=plain(SETTINGS.anatomy.registration),
         code=code("normalise_anatomy"),
@@ -94,8 +94,8 @@ rule segment_anatomy:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2500 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(4) * attempt,
     params:
         code=code("segment_anatomy"),
     message:
@@ -133,8 +133,8 @@ rule assume_anatomy:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         space=SPACE,
         code=code("assume_anatomy"),
@@ -160,8 +160,8 @@ rule import_anatomy:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         program=TARGETS.anatomy_program(),
         content=content_of(per("anat", TARGETS.imported_files, ("t1w", "mask"))),
@@ -192,8 +192,8 @@ rule import_registration:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2500 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         program=TARGETS.anatomy_program(),
         space=SPACE,
@@ -230,8 +230,8 @@ rule import_segmentation:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         content=content_of(per("anat", TARGETS.imported_files, ("gm", "wm", "csf"))),
         code=code("import_segmentation"),

@@ -39,6 +39,7 @@ try:
         recorded,
         report_entries,
         report_outputs,
+        requests,
         targets,
     )
     from pharmasl.workflow import wildcards as job_wildcards
@@ -104,6 +105,8 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
 else:
     VERSIONS = provenance.versions()
 
+# What a job asks of a cluster: its script's memory and time, and those of the Snakemakes that start it there.
+memory, minutes = requests.Requests(len(STUDY.scans)).memory, requests.Requests(len(STUDY.scans)).minutes
 code = provenance.digest
 anat = partial(bids.derivative, OUTPUT, "{anat}")
 scan = partial(bids.derivative, OUTPUT, "{scan}")

@@ -24,8 +24,8 @@ rule participant_flow:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         arms=ARMS,
         sessions=SESSIONS,
@@ -50,8 +50,8 @@ rule flow_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         arms=ARMS,
         labels=plain(SETTINGS.labels),
@@ -79,8 +79,8 @@ rule trial_verdict:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         primary=SETTINGS.primary and plain(SETTINGS.primary),
         analyses=TARGETS.declared_analyses(),
@@ -107,8 +107,8 @@ rule allocation_log:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         state=lambda wildcards: allocation_log.state(STUDY.declared, VERSIONS),
         code=code("allocation_log"),

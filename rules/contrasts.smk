@@ -23,8 +23,8 @@ rule import_contrast:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         image=content_of(per("visit contrast", TARGETS.imported_map)),
         record=per("visit contrast", TARGETS.import_record),
@@ -54,8 +54,8 @@ rule session_contrast:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         weights=per("visit contrast", TARGETS.weights),
         scaling=per("contrast", TARGETS.scaling),
@@ -84,8 +84,8 @@ rule global_values:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         rows=lambda wildcards: TARGETS.global_rows(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
@@ -109,8 +109,8 @@ rule smooth_grey_matter:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         fwhm=SETTINGS.perfusion.smoothing_fwhm,
         code=code("smooth_grey_matter"),
@@ -134,8 +134,8 @@ rule session_transit_time:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         weights=per("visit contrast", TARGETS.weights),
         fwhm=SETTINGS.perfusion.smoothing_fwhm,

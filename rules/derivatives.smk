@@ -28,8 +28,8 @@ rule import_cbf:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(4) * attempt,
     params:
         source=per("scan", TARGETS.imported_source),
         cbf=content_of(per("scan", TARGETS.asl)),
@@ -65,8 +65,8 @@ rule imported_quality:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         scan=per("scan", TARGETS.label),
         measures=per("scan", TARGETS.imported_measures),

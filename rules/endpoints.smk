@@ -17,8 +17,8 @@ rule craving_scores:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         craving=TARGETS.craving_settings("before", "after", "range", "condition", "unknown", "covariates"),
         scores=lambda wildcards: plan.scores(READING.study),
@@ -46,8 +46,8 @@ rule craving_model:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         sessions=SESSIONS,
         arms=ARMS,
@@ -75,8 +75,8 @@ rule roi_craving:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         craving=TARGETS.craving_settings("covariates", "test", "family", "rois", "contrast", "seed", "resamples"),
         sessions=SESSIONS,
@@ -104,8 +104,8 @@ rule craving_mediation:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1200 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1200) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         craving=TARGETS.craving_settings("covariates", "seed", "resamples", "mediation"),
         sessions=SESSIONS,
@@ -130,8 +130,8 @@ rule endpoint_scores:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         endpoint=lambda wildcards: wildcards.endpoint,
         scoring=per("endpoint", TARGETS.endpoint_measure),
@@ -157,8 +157,8 @@ rule endpoint_model:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         question=per("endpoint", TARGETS.endpoint_question),
         sessions=per("endpoint", TARGETS.endpoint_sessions),
@@ -184,8 +184,8 @@ rule endpoint_sensitivity:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         question=per("endpoint", TARGETS.endpoint_question),
         sessions=per("endpoint", TARGETS.endpoint_sessions),
@@ -215,8 +215,8 @@ rule endpoint_relations:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         endpoint=lambda wildcards: wildcards.endpoint,
         relations=per("endpoint", TARGETS.endpoint_relations),

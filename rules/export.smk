@@ -30,8 +30,8 @@ rule tidy_table:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         sessions=SESSIONS,
         arms=ARMS,

@@ -48,8 +48,8 @@ rule group_statistics:
         "../envs/statistics.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.baseline)) * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=lambda wildcards, input, attempt: memory(1000 + 5 * len(input.baseline)) * attempt,
+        runtime=lambda wildcards, attempt: minutes(45) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
         arms=ARMS,
@@ -88,8 +88,8 @@ rule cluster_table:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         blinded=SETTINGS.blinded,
         code=code("cluster_table"),
@@ -115,8 +115,8 @@ rule cluster_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         sessions=per("analysis", TARGETS.analysis_sessions),
         participants=per("analysis", TARGETS.members),
@@ -143,8 +143,8 @@ rule conjunction:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         name=lambda wildcards: wildcards.conjunction,
         analyses=lambda wildcards: list(SETTINGS.conjunctions[wildcards.conjunction]),
@@ -173,8 +173,8 @@ rule neurovault:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analyses={name: SETTINGS.labels.analysis(name) for name in SETTINGS.analyses},
         space=SPACE,

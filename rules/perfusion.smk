@@ -27,8 +27,8 @@ rule align_perfusion:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition_of_alignment),
         asl=content_of(per("scan", TARGETS.asl)),
@@ -84,8 +84,8 @@ rule quantify_perfusion:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
         asl=content_of(per("scan", TARGETS.asl)),
@@ -115,8 +115,8 @@ rule fit_perfusion:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2500 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
         asl=content_of(per("scan", TARGETS.asl)),

@@ -34,8 +34,8 @@ rule scan_quality:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         scan=per("scan", TARGETS.label),
         rules=plain(SETTINGS.quality.scan_rules),
@@ -62,8 +62,8 @@ rule study_quality:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         bands=plain(SETTINGS.quality)["bands"],
         code=code("study_quality"),
@@ -108,8 +108,8 @@ rule scan_page:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         acquisition=per("scan_name", TARGETS.of_page, TARGETS.acquisition),
         m0=content_of(per("scan_name", TARGETS.of_page, TARGETS.m0)),
@@ -133,8 +133,8 @@ rule review_page:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         code=code("review_page"),
     message:

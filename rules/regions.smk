@@ -23,8 +23,8 @@ rule roi_mask:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         roi=per("roi", TARGETS.region_definition),
         image=content_of(per("roi", TARGETS.defining_image)),
@@ -53,8 +53,8 @@ rule roi_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
         rows=lambda wildcards: TARGETS.region_rows(),
@@ -95,8 +95,8 @@ rule native_regions:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         regions=per("source", TARGETS.native_regions),
         # Only a cluster of an analysis depends on the arms; those of one analysis are read together, and apart from the
@@ -124,8 +124,8 @@ rule native_roi_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
         rows=lambda wildcards: TARGETS.native_rows(),
@@ -155,8 +155,8 @@ rule parcel_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(15) * attempt,
     params:
         rows=lambda wildcards: TARGETS.parcel_rows(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
@@ -193,8 +193,8 @@ rule region_models:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: (1000 + len(TARGETS.contrasts()) // 5) * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000 + len(TARGETS.contrasts()) // 5) * attempt,
+        runtime=lambda wildcards, attempt: minutes(15) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
         sessions=per("analysis", TARGETS.analysis_sessions),
@@ -222,8 +222,8 @@ rule global_effect:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
         sessions=per("analysis", TARGETS.analysis_sessions),
@@ -249,8 +249,8 @@ rule seed_slopes:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analyses=lambda wildcards: TARGETS.seed_slopes(),
         rois=TARGETS.seed_slope_regions(),
@@ -285,8 +285,8 @@ rule roi_left_out:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: (1000 + 15 * len(input.baseline)) * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=lambda wildcards, input, attempt: memory(1000 + 15 * len(input.baseline)) * attempt,
+        runtime=lambda wildcards, attempt: minutes(20) * attempt,
     params:
         roi=lambda wildcards: plain(SETTINGS.rois[wildcards.roi]),
         name=lambda wildcards: wildcards.roi,

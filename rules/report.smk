@@ -32,8 +32,8 @@ rule group_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
         labels=plain(SETTINGS.labels),
@@ -58,8 +58,8 @@ rule region_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
         labels=plain(SETTINGS.labels),
@@ -93,8 +93,8 @@ rule craving_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         craving=TARGETS.craving_settings("test", "rois", "contrast"),
         sessions=SESSIONS,
@@ -123,8 +123,8 @@ rule endpoint_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         label=per("endpoint", TARGETS.endpoint_label),
         arms=ARMS,
@@ -207,8 +207,8 @@ rule report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         # The order of the page's sections, which a comparison of mappings does not see.
         order=[list(SETTINGS.analyses), list(SETTINGS.conjunctions), list(SETTINGS.endpoints)],

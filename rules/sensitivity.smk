@@ -41,8 +41,8 @@ rule alternative_maps:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: (600 + 100 * len(input.cbf)) * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, input, attempt: memory(600 + 100 * len(input.cbf)) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         alternatives=[plain(image) for image in specifications.image_alternatives(SETTINGS)],
         code=code("alternative_maps"),
@@ -72,8 +72,8 @@ rule specification:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: (1000 + 5 * len(input.maps)) * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=lambda wildcards, input, attempt: memory(1000 + 5 * len(input.maps)) * attempt,
+        runtime=lambda wildcards, attempt: minutes(45) * attempt,
     params:
         specification=lambda wildcards: plain(
             specifications.specification(STUDY, specification.Choices(**SPECIFICATIONS.instance(wildcards)))
@@ -102,8 +102,8 @@ rule specification_curve:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         permutations=SETTINGS.sensitivity.permutations,
         seed=SETTINGS.inference.seed,
@@ -129,8 +129,8 @@ rule specification_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,

@@ -23,8 +23,8 @@ rule study_tables:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         content=lambda wildcards: TARGETS.sheets(),
         blinded=SETTINGS.blinded,
@@ -49,8 +49,8 @@ rule participant_rows:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         rows=lambda wildcards: TARGETS.models[wildcards.model],
         blinded=SETTINGS.blinded,

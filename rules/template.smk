@@ -26,8 +26,8 @@ rule template:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         resolution=SETTINGS.template.resolution,
         own=content_of(list(TARGETS.own_template().values())),
@@ -50,8 +50,8 @@ rule atlas:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 800 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         atlas=plain(SETTINGS.atlas),
         own=content_of(TARGETS.own_atlas()),

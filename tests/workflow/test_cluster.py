@@ -1,6 +1,7 @@
 """The profile for Slurm: its keys, its groups of jobs, and one job through a real queue where there is one."""
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,9 +13,11 @@ import yaml
 from calling import Workflow
 from loading import ROOT
 from pharmasl.records import provenance
+from pharmasl.workflow.requests import Requests
 
 FOLDER = ROOT / "profiles/slurm"
 PROFILE = yaml.safe_load((FOLDER / "config.yaml").read_text())
+PEOPLE = yaml.safe_load((ROOT / "profiles/slurm_people/config.yaml").read_text())
 TABLES = ("results/study/scans.tsv", "results/study/participants.tsv", "results/dataset_description.json")
 
 
@@ -42,14 +45,93 @@ def several_delays(small):
     return small
 
 
-@pytest.fixture
-def profile(tmp_path):
-    """The profile without what only the plugin knows."""
-    folder = tmp_path / "profile"
+def without_plugin(profile, folder):
+    """A folder with a profile without what only the plugin knows."""
     folder.mkdir()
-    kept = {key: value for key, value in PROFILE.items() if key != "executor" and not key.startswith("slurm-")}
+    kept = {key: value for key, value in profile.items() if key != "executor" and not key.startswith("slurm-")}
     (folder / "config.yaml").write_text(yaml.safe_dump(kept))
     return folder
+
+
+@pytest.fixture
+def profile(tmp_path):
+    return without_plugin(PROFILE, tmp_path / "profile")
+
+
+def submissions(workflow, profile):
+    """How many Slurm jobs a plan submits, by the name of their group; those of no group under an empty name."""
+    plan = workflow.snakemake("-n", "--quiet", "host", "--workflow-profile", str(profile)).stdout
+    groups = re.findall(r"Group job (anatomy|scan|contrasts|regions|person)", plan)
+    alone = re.findall(r"^Job \d+: ", plan, re.MULTILINE)
+    return {**{name: groups.count(name) for name in set(groups)}, "": len(alone)}
+
+
+def native(workflow):
+    """The shipped study with regions read in the scans' own space."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+    for region in config["rois"].values():
+        region |= {"space": "native", "statistic": "gm_weighted"}
+    workflow.configure(config)
+    return workflow
+
+
+def test_what_waits_in_the_queue_is_a_scan_an_anatomy_or_a_sessions_contrasts(tmp_path):
+    workflow = Workflow(tmp_path)
+    skeleton.dataset(tmp_path / "bids", participants=12)
+    native(workflow)
+    by_scan = submissions(workflow, without_plugin(PROFILE, tmp_path / "by_scan"))
+    by_person = submissions(workflow, without_plugin(PEOPLE, tmp_path / "by_person"))
+    alone = by_scan.pop("")
+    assert by_scan.pop("regions") == by_person.pop("regions") >= 12
+    assert by_scan == {"anatomy": 12, "scan": 12 * 2 * 3, "contrasts": 12 * 2}
+    assert by_person == {"person": 12, "": alone}
+
+
+def test_what_is_of_no_person_does_not_grow_with_the_study(tmp_path):
+    """So 500 people cost 500 submissions and these."""
+    alone = set()
+    for number in (8, 16):
+        workflow = Workflow(tmp_path / str(number))
+        workflow.folder.mkdir()
+        skeleton.dataset(workflow.folder / "bids", participants=number)
+        config = yaml.safe_load((ROOT / "config/config.yaml").read_text()) | {"bids_dir": "bids"}
+        workflow.configure(config)
+        found = submissions(workflow, without_plugin(PEOPLE, workflow.folder / "profile"))
+        assert found["person"] == number
+        alone.add(found[""])
+    assert len(alone) == 1
+    assert alone.pop() < 100
+
+
+def test_the_profiles_for_slurm_differ_in_their_groups_alone():
+    def rest(profile):
+        return {key: value for key, value in profile.items() if not key.startswith("group")}
+
+    assert rest(PROFILE) == rest(PEOPLE)
+    grouped = [{entry.split("=")[0] for entry in profile["groups"]} for profile in (PROFILE, PEOPLE)]
+    assert grouped[0] == grouped[1]
+
+
+@pytest.mark.parametrize("profile", [PROFILE, PEOPLE], ids=["scans", "people"])
+def test_a_first_attempt_fits_a_partition_of_an_hour(profile):
+    """All rules of a group one after the other, in a study of 500 people."""
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk") if path.name != "simulate.smk")
+    asked = {}
+    for part in text.split("\nrule ")[1:]:
+        if number := re.search(r"runtime=.*minutes\((\d+)\) \* attempt", part):
+            asked[part.split(":")[0]] = Requests(3000).minutes(int(number[1]))
+    assert len(asked) > 50
+    group_of = dict(entry.split("=") for entry in profile["groups"])
+    groups = {}
+    for rule, number in asked.items():
+        group = groups.setdefault(group_of.get(rule, rule), {})
+        group[rule] = number
+    for group in groups.values():
+        # A scan is fitted or quantified, and imported or computed.
+        group.pop("quantify_perfusion", None)
+        for name in [name for name in group if name.startswith(("import", "assume")) and len(group) > 1]:
+            del group[name]
+    assert max(sum(group.values()) for group in groups.values()) <= 60
 
 
 def test_the_profiles_own_keys_and_groups_plan_a_study_with_one_and_with_several_delays(several_delays, profile):
