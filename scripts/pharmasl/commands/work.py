@@ -3,27 +3,23 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import nibabel
 import numpy as np
 
-from pharmasl.commands import finished_jobs
+from pharmasl.commands import finished_jobs, job_sizes
 from pharmasl.commands.finished_jobs import Finished
-from pharmasl.errors import FilePath, InputError
+from pharmasl.commands.job_sizes import voxels
+from pharmasl.errors import InputError
 from pharmasl.study.trial import Study
 from pharmasl.workflow import stages
 
-# The demo's images, of which the seconds in stages are: voxels of a series over all volumes, and of a T1w.
-_SERIES, _T1W = 48 * 56 * 30 * 17, 136 * 167 * 160
-# How the seconds of a rule grow with the image: this share of them with its voxels, the rest is the template's.
-_GROWING = {"align_perfusion": 0.8, "quantify_perfusion": 0.5, "fit_perfusion": 0.7, "prepare_anatomy": 0.7}
 # Bytes of results: of each scan and anatomy on the template, of each voxel of their own grids, of each whole-brain analysis.
 _SCAN_BYTES, _SERIES_BYTES, _ANATOMY_BYTES, _T1W_BYTES, _ANALYSIS_BYTES = 6e6, 4.2, 12e6, 5.0, 8e6
 _STUDY_BYTES = 40e6
-# Snakemake's own seconds for a job, which no job's log has.
-_STARTING = 0.25
+# Snakemake's own seconds for a job, which no job's log has: .05 to .09 where jobs are forks, as ./run starts them.
+_STARTING = 0.08
 # Whose files a rule of a scan, an anatomy and an analysis leaves: as many jobs as there are of these.
 _OF_SCANS = ("align_perfusion", "quantify_perfusion", "fit_perfusion", "scan_quality", "scan_page")
 _OF_ANATOMIES = ("prepare_anatomy", "normalise_anatomy", "segment_anatomy", "assume_anatomy")
@@ -53,7 +49,7 @@ class Estimate:
     def __str__(self) -> str:
         """Whose jobs it goes by."""
         if not self.own:
-            return "by the demo's jobs and the size of the images"
+            return "by the demo's jobs, the settings and the size of the images"
         share = round(100 * self.own / self.total)
         return f"by this study's finished jobs, for {share} % of it" if share < 100 else "by this study's finished jobs"
 
@@ -117,7 +113,7 @@ def lines(study: Study, counts: Mapping[str, int]) -> list[str]:
 
 
 def core_seconds(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finished]) -> Estimate:
-    """Seconds of one core that the jobs take: by the study's finished ones, else by the demo's and the size of the images.
+    """Seconds of one core that the jobs take: by the study's finished ones, else by :mod:`pharmasl.commands.job_sizes`.
 
     Parameters
     ----------
@@ -131,19 +127,14 @@ def core_seconds(study: Study, counts: Mapping[str, int], finished: Mapping[str,
     -------
     Estimate
     """
-    series, t1w = (
-        _mean(scan.asl for scan in study.scans.values()),
-        _mean(path for paths in study.t1w.values() for path in paths),
-    )
+    sizes = job_sizes.of_study(study)
     own = rest = 0.0
     for rule, count in counts.items():
         done = finished.get(rule)
         if done and done.seconds is not None:
             own += count * (done.seconds + _STARTING)
             continue
-        share = _GROWING.get(rule, 0.0)
-        growth = (t1w / _T1W) if rule == "prepare_anatomy" else (series / _SERIES)
-        rest += count * stages.SECONDS.get(rule, stages.OTHER_SECONDS) * (1 - share + share * growth)
+        rest += count * (job_sizes.seconds(rule, sizes) + _STARTING)
     return Estimate(own, rest)
 
 
@@ -179,16 +170,6 @@ def size(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finishe
     if "group_statistics" not in finished:
         rest += len(study.settings.analyses) * _ANALYSIS_BYTES
     return Estimate(own, rest)
-
-
-def voxels(path: FilePath) -> int:
-    """Voxels of an image over all its volumes, by its header."""
-    return int(np.prod(nibabel.Nifti1Image.from_filename(os.fspath(path)).shape))
-
-
-def _mean(paths: Iterable[FilePath]) -> float:
-    counts = [voxels(path) for path in paths]
-    return sum(counts) / len(counts) if counts else 0.0
 
 
 def span(seconds: float) -> str:

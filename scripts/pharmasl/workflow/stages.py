@@ -19,9 +19,9 @@ class Stage:
     units : str
         The same in the plural.
     seconds : dict
-        The stage's rules to the seconds that one of their jobs takes in the demo, its start included (``benchmarks/rule_times.py``
-        prints them): they weigh the rules against
-        one another until jobs of this run have ended, and are no promise.
+        The stage's rules to the processor time that one of their jobs takes in the demo, kernels compiled, in seconds
+        (``benchmarks/rule_times.py`` prints them): they weigh the rules against one another until jobs of this run have ended.
+        Jobs of other sizes are expected by :mod:`pharmasl.commands.job_sizes`.
     counted : tuple of str
         The rules whose jobs are the units; the last one of each unit's jobs. Empty where all jobs of the stage are.
     """
@@ -38,27 +38,27 @@ STAGES = (
         "Simulation",
         "person",
         "people",
-        {"simulate_trial": 1, "simulate_participant": 6.5},
+        {"simulate_trial": 0.4, "simulate_participant": 4.2},
         counted=("simulate_participant",),
     ),
     Stage(
         "Study, template",
         "step",
         "steps",
-        {"study_tables": 0.5, "participant_rows": 0.5, "template": 4, "atlas": 0.7},
+        {"study_tables": 0.05, "participant_rows": 0.05, "template": 1.6, "atlas": 0.1},
     ),
     Stage(
         "Anatomy",
         "person",
         "people",
         {
-            "prepare_anatomy": 11,
-            "normalise_anatomy": 9,
-            "segment_anatomy": 4,
-            "assume_anatomy": 1,
-            "import_anatomy": 1,
-            "import_registration": 3,
-            "import_segmentation": 1,
+            "prepare_anatomy": 5.1,
+            "normalise_anatomy": 4.8,
+            "segment_anatomy": 2.4,
+            "assume_anatomy": 0.5,
+            "import_anatomy": 0.5,
+            "import_registration": 2,
+            "import_segmentation": 0.5,
         },
         counted=("segment_anatomy", "assume_anatomy", "import_segmentation"),
     ),
@@ -66,14 +66,14 @@ STAGES = (
         "Perfusion",
         "scan",
         "scans",
-        {"align_perfusion": 3.5, "quantify_perfusion": 1.8, "fit_perfusion": 6, "import_cbf": 1.2},
+        {"align_perfusion": 1.4, "quantify_perfusion": 0.4, "fit_perfusion": 2, "import_cbf": 0.4},
         counted=("quantify_perfusion", "fit_perfusion", "import_cbf"),
     ),
     Stage(
         "Quality",
         "scan",
         "scans",
-        {"scan_quality": 1.1, "imported_quality": 1, "scan_page": 2, "study_quality": 2, "review_page": 1},
+        {"scan_quality": 0.05, "imported_quality": 0.1, "scan_page": 0.3, "study_quality": 1.3, "review_page": 0.05},
         counted=("scan_quality", "imported_quality"),
     ),
     Stage(
@@ -81,11 +81,11 @@ STAGES = (
         "step",
         "steps",
         {
-            "session_contrast": 0.6,
-            "import_contrast": 0.6,
-            "session_transit_time": 0.6,
-            "smooth_grey_matter": 0.6,
-            "global_values": 0.9,
+            "session_contrast": 0.05,
+            "import_contrast": 0.1,
+            "session_transit_time": 0.05,
+            "smooth_grey_matter": 0.1,
+            "global_values": 0.3,
         },
     ),
     Stage(
@@ -93,12 +93,12 @@ STAGES = (
         "analysis",
         "analyses",
         {
-            "group_statistics": 6.5,
-            "cluster_table": 1,
-            "cluster_values": 1,
-            "conjunction": 1,
-            "neurovault": 0.7,
-            "global_effect": 1.8,
+            "group_statistics": 3.9,
+            "cluster_table": 0.2,
+            "cluster_values": 0.1,
+            "conjunction": 0.2,
+            "neurovault": 0.2,
+            "global_effect": 0.8,
         },
         counted=("cluster_table",),
     ),
@@ -107,14 +107,14 @@ STAGES = (
         "step",
         "steps",
         {
-            "roi_mask": 0.7,
-            "roi_values": 0.8,
-            "native_regions": 1.5,
-            "native_roi_values": 0.8,
-            "parcel_values": 1,
-            "region_models": 2,
-            "seed_slopes": 1.3,
-            "roi_left_out": 20,
+            "roi_mask": 0.1,
+            "roi_values": 0.2,
+            "native_regions": 0.4,
+            "native_roi_values": 0.2,
+            "parcel_values": 0.4,
+            "region_models": 1,
+            "seed_slopes": 0.5,
+            "roi_left_out": 1.2,
         },
     ),
     Stage(
@@ -122,41 +122,41 @@ STAGES = (
         "step",
         "steps",
         {
-            "craving_scores": 0.6,
-            "craving_model": 1.7,
-            "roi_craving": 2.5,
-            "craving_mediation": 2.5,
-            "endpoint_scores": 0.6,
-            "endpoint_model": 1.6,
-            "endpoint_sensitivity": 1.7,
-            "endpoint_relations": 2,
+            "craving_scores": 0.05,
+            "craving_model": 0.8,
+            "roi_craving": 1.8,
+            "craving_mediation": 1.8,
+            "endpoint_scores": 0.05,
+            "endpoint_model": 0.7,
+            "endpoint_sensitivity": 0.9,
+            "endpoint_relations": 1.2,
         },
     ),
     Stage(
         "Sensitivity",
         "step",
         "steps",
-        {"alternative_maps": 1.1, "specification": 5.7, "specification_curve": 0.7},
+        {"alternative_maps": 0.15, "specification": 2.4, "specification_curve": 0.1},
     ),
     Stage(
         "Report",
         "step",
         "steps",
         {
-            "participant_flow": 1,
-            "flow_figure": 1.1,
-            "trial_verdict": 1.5,
-            "allocation_log": 0.5,
-            "group_figure": 1.8,
-            "region_figure": 1,
-            "craving_figure": 2,
-            "endpoint_figure": 1.1,
-            "specification_figure": 1.1,
-            "tidy_table": 0.8,
-            "report": 6,
+            "participant_flow": 0.4,
+            "flow_figure": 0.5,
+            "trial_verdict": 0.6,
+            "allocation_log": 0.05,
+            "group_figure": 0.8,
+            "region_figure": 0.5,
+            "craving_figure": 1.1,
+            "endpoint_figure": 0.5,
+            "specification_figure": 0.5,
+            "tidy_table": 0.3,
+            "report": 0.8,
         },
     ),
-    Stage("Comparison", "step", "steps", {"compare_truth": 3.6}),
+    Stage("Comparison", "step", "steps", {"compare_truth": 2.4}),
 )
 
 # Rules without work of their own, which a user names as targets.
@@ -164,7 +164,7 @@ GATHERING = frozenset({"all", "cbf", "quality", "contrasts", "group", "sensitivi
 
 # A rule of somebody's own, around this workflow as a module.
 OTHER = "Other"
-OTHER_SECONDS = 5.0
+OTHER_SECONDS = 1.0
 
 SECONDS = {rule: seconds for stage in STAGES for rule, seconds in stage.seconds.items()}
 _STAGE = {rule: stage for stage in STAGES for rule in stage.seconds}
@@ -187,8 +187,8 @@ class Part:
 
 
 DEMO = (
-    Part("Simulating the trial", 1100.0),
-    Part("Analysing it", 4.0),
+    Part("Simulating the trial", 365.0),
+    Part("Analysing it", 2.5),
     Part("Comparing what was found with what was planted", 0.0),
 )
 

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 from other_trial import dataset
-from pharmasl.commands import finished_jobs, work
+from pharmasl.commands import finished_jobs, job_sizes, work
 from pharmasl.commands.finished_jobs import Finished
 from pharmasl.records import manifest
 from pharmasl.records.manifest import Content, Entry, Making
 from pharmasl.study import reading
-from pharmasl.workflow import stages
 
 CONFIG = {
     "sessions": {"baseline": "pre", "followup": "post"},
@@ -58,11 +57,12 @@ def test_jobs_of_this_study_come_before_those_of_the_demo(study):
     counts = {"align_perfusion": 10, "report": 1}
     demo = work.core_seconds(study, counts, {})
     assert demo.own == 0
-    assert str(demo) == "by the demo's jobs and the size of the images"
+    assert str(demo) == "by the demo's jobs, the settings and the size of the images"
     mixed = work.core_seconds(study, counts, {"align_perfusion": Finished(jobs=2, seconds=3.0, size=200.0)})
     assert mixed.own == pytest.approx(10 * (3.0 + work._STARTING))
-    assert mixed.rest == pytest.approx(stages.SECONDS["report"])
-    assert str(mixed) == f"by this study's finished jobs, for {100 * 32.5 / mixed.total:.0f} % of it"
+    report = job_sizes.seconds("report", job_sizes.of_study(study))
+    assert mixed.rest == pytest.approx(report + work._STARTING)
+    assert str(mixed) == f"by this study's finished jobs, for {100 * mixed.own / mixed.total:.0f} % of it"
 
 
 def test_a_rule_without_a_log_goes_by_the_demo(study):

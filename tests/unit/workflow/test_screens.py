@@ -70,14 +70,14 @@ def test_a_terminal_has_bars_with_the_rules_sentence(monkeypatch):
     progress.begin(1, Job("segment_anatomy", "Segmenting: sub-01", 1, 0))
     screen.show(progress)
     screen.say("sub-02 failed", "error")
-    clock.now = 20
-    progress.end(1, 20)
+    clock.now = 30
+    progress.end(1, 30)
     screen.close()
     text = visible(stream.getvalue())
     assert re.search(r"Anatomy\s+━+\s+0 of 3 people\s+Segmenting: sub-01", text)
     assert re.search(r"Anatomy\s+[━╸╺]+\s+1 of 3 people", text)
     assert "sub-02 failed" in text
-    assert "20 s gone, about 1 min left (1 of 4 jobs)" in text
+    assert "30 s gone, about 1 min left (1 of 4 jobs)" in text
     assert "\x1b[31m" in stream.getvalue()
 
 
