@@ -1,11 +1,6 @@
-"""The profile for Slurm: its keys, its groups of jobs, and one job through a real queue where there is one."""
+"""The profiles for Slurm: their keys, groups of jobs, and what the jobs ask for. tests/workflow/test_slurm.py submits some."""
 
-import json
 import re
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 import skeleton
@@ -18,20 +13,6 @@ from pharmasl.workflow.requests import Requests
 FOLDER = ROOT / "profiles/slurm"
 PROFILE = yaml.safe_load((FOLDER / "config.yaml").read_text())
 PEOPLE = yaml.safe_load((ROOT / "profiles/slurm_people/config.yaml").read_text())
-TABLES = ("results/study/scans.tsv", "results/study/participants.tsv", "results/dataset_description.json")
-
-
-def why_not_slurm():
-    """What keeps a job from being submitted here, if anything does."""
-    if shutil.which("sbatch") is None:
-        return "needs Slurm: no sbatch on the PATH"
-    try:
-        answer = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"needs Slurm: sinfo does not answer ({type(error).__name__})"
-    if answer.returncode or not answer.stdout.strip():
-        return f"needs Slurm: no node answers ({answer.stderr.strip()[:200]})"
-    return None
 
 
 @pytest.fixture
@@ -181,30 +162,3 @@ def test_the_environments_versions_are_read_from_their_files():
     assert found["snakemake"] == provenance.versions()["snakemake"]
     assert "statsmodels" not in found
     assert found["pharmasl"] == provenance.versions()["pharmasl"]
-
-
-@pytest.mark.slow
-def test_a_job_goes_through_the_queue_and_writes_what_a_local_run_writes():
-    if reason := why_not_slurm():
-        pytest.skip(reason)
-    # Beside the project, since the nodes have to see it; they need not see the folder for temporary files.
-    cache = ROOT / ".pytest_cache"
-    cache.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".slurm-", dir=cache))
-    try:
-        made = {}
-        for name in ("queue", "local"):
-            workflow = Workflow(folder / name)
-            workflow.folder.mkdir()
-            skeleton.dataset(workflow.folder / "bids")
-            workflow.configure(skeleton.config("bids"))
-            options = ("--cores", "1")
-            if name == "queue":
-                options = ("--workflow-profile", str(FOLDER), "--slurm-init-seconds-before-status-checks", "5")
-            done = workflow.snakemake(*options, "--", *TABLES)
-            assert ("has been submitted with SLURM jobid" in done.stdout + done.stderr) == (name == "queue")
-            made[name] = {table: (workflow.folder / table).read_bytes() for table in TABLES}
-        assert made["queue"] == made["local"]
-        assert json.loads(made["queue"][TABLES[-1]])["DatasetType"] == "derivative"
-    finally:
-        shutil.rmtree(folder)

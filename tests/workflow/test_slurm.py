@@ -1,0 +1,164 @@
+"""Jobs through a real Slurm of one node: groups, a kill for memory, a cancelled job, a bad scan, Ctrl-C, and the same bytes."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import nibabel as nib
+import numpy as np
+import one_node_slurm
+import pytest
+import skeleton
+from calling import Workflow
+from loading import ROOT
+
+pytestmark = pytest.mark.slow
+
+SCANS = ("rest", "neutral", "smoking")
+# Too little for the Snakemakes of a job on a scan, at its first attempt alone.
+LITTLE = "200 if attempt == 1 else 1500"
+BAD = "smoking"
+
+
+def scan(path, seed, empty):
+    """A coarse series of three pairs, made from the template's own tissues."""
+    from nilearn import datasets
+
+    t1w, grey = (
+        load(resolution=8).get_fdata() for load in (datasets.load_mni152_template, datasets.load_mni152_gm_template)
+    )
+    control = 500 + 3000 * t1w
+    noise = np.random.default_rng(seed)
+    volumes = [control * 1.2] + [control - label * 25 * grey for label in (0, 1) * 3]
+    series = np.stack([volume + noise.normal(0, 2, volume.shape) for volume in volumes], axis=-1)
+    affine = datasets.load_mni152_template(resolution=8).affine
+    nib.save(nib.Nifti1Image(np.zeros_like(series) if empty else series.astype(np.float32), affine), path)
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    if reason := one_node_slurm.why_not():
+        pytest.skip(reason)
+    with one_node_slurm.started(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    """One person without a T1w and three scans, one of them empty, computed on this machine."""
+    workflow = Workflow(tmp_path_factory.mktemp("local"))
+    skeleton.dataset(workflow.folder / "bids", participants=1, sessions=("T1",), conditions=SCANS)
+    shutil.rmtree(workflow.folder / "bids/sub-01/ses-T1/anat")
+    for seed, path in enumerate(sorted((workflow.folder / "bids").rglob("*_asl.nii.gz"))):
+        scan(path, seed, empty=BAD in path.name)
+    workflow.configure(
+        {
+            "bids_dir": "bids",
+            "output_dir": "results",
+            "conditions": {name: {"acquisition": name} for name in SCANS},
+            "anatomy": {"missing_t1w": "template"},
+        }
+    )
+    done = workflow.snakemake("--cores", "2", "--keep-going", "--", "quality", check=False)
+    assert done.returncode == 1
+    assert len(images(workflow)) > 10, done.stdout + done.stderr
+    return workflow
+
+
+def images(workflow):
+    """Every image and table of the scans, by name."""
+    folder = workflow.folder / "results/sub-01/ses-T1/perf"
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.suffix in (".gz", ".tsv")}
+
+
+def submitted(workflow, little):
+    """A run through the queue; with ``little`` memory for the first attempt of each job on a scan."""
+    rules = ("align_perfusion", "quantify_perfusion", "scan_quality")
+    resources = [f"{rule}:mem_mb={LITTLE}" for rule in rules] if little else []
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(ROOT / "Snakefile"),
+            "--configfile",
+            "config.yaml",
+            "--workflow-profile",
+            str(ROOT / "profiles/slurm"),
+            "--slurm-no-account",
+            "--slurm-init-seconds-before-status-checks",
+            "5",
+            "--retries",
+            "1",
+            *(["--set-resources", *resources] if resources else []),
+            "--",
+            "quality",
+        ],
+        cwd=workflow.folder,
+        env=workflow.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def queue(*options):
+    """The jobs in the queue, a line each."""
+    done = subprocess.run(["squeue", "-h", *options], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def wait_for_jobs(number):
+    end = time.monotonic() + 60
+    while len(queue()) < number and time.monotonic() < end:
+        time.sleep(0.5)
+    assert len(queue()) == number
+
+
+def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
+    expected = images(local)
+    workflow = Workflow(tmp_path / "queue")
+    shutil.copytree(local.folder, workflow.folder)
+    shutil.rmtree(workflow.folder / "results/sub-01/ses-T1/perf")
+
+    # Ctrl-C takes what was submitted, one job a scan, out of the queue.
+    run = submitted(workflow, little=False)
+    wait_for_jobs(len(SCANS))
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=60)[0]
+    assert run.returncode != 0
+    end = time.monotonic() + 20
+    while queue() and time.monotonic() < end:
+        time.sleep(0.5)
+    assert queue() == [], said
+
+    # The same command goes on. Each scan's first attempt is killed for memory, one is cancelled before that.
+    before = set(queue("--states=all", "-o", "%i"))
+    run = submitted(workflow, little=True)
+    wait_for_jobs(len(SCANS))
+    subprocess.run(["scancel", queue("-o", "%i")[-1]], check=True)
+    said = run.communicate(timeout=240)[0]
+    assert run.returncode == 1
+    jobs = [line.split() for line in queue("--states=all", "-o", "%i %T %m %k") if line.split()[0] not in before]
+    assert len(jobs) == 2 * len(SCANS), jobs
+    assert all("scan_align_perfusion" in comment for _, _, _, comment in jobs)
+    first = [state for _, state, memory, _ in jobs if memory == "200M"]
+    second = sorted(state for _, state, memory, _ in jobs if memory == "1500M")
+    assert len(first) == len(SCANS)
+    assert "COMPLETED" not in first
+    assert "CANCELLED" in first
+    assert second == ["COMPLETED", "COMPLETED", "FAILED"]
+
+    # What it made is what the local run made, to the byte, and the bad scan is named with its reason and log.
+    assert images(workflow) == expected
+    assert "holds nothing but the value 0" in re.sub(r"\s+", " ", said)
+    assert f"results/logs/align_perfusion/sub-01/ses-T1/perf/sub-01_ses-T1_acq-{BAD}.log" in said
+    reasons = (workflow.folder / "results/logs/failures.txt").read_text()
+    assert reasons.startswith("1 job failed")
+    # Snakemake names the Slurm log too, which is kept.
+    logs = re.findall(r"\S+/slurm_logs/\S+\.log", said)
+    assert any((workflow.folder / path).is_file() for path in logs)
