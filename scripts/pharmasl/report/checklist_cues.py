@@ -1,7 +1,8 @@
 """Items of the reporting checklist on reactivity to drug cues, for a study that asks for craving elicited by cues.
 
 They are the topics of the ENIGMA-ACRI checklist (Ekhtiari et al. 2022, Nat Protoc 17:567-595, tables 2, 5 and 7), by its categories.
-What other guidelines ask for too (acquisition, preprocessing, eligibility) has its item there.
+What other guidelines ask for too (acquisition, preprocessing, eligibility) has its item there. Categories are numbered as in these
+tables; items are named by topic, since the short form (table 7) does not number them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,13 +12,13 @@ from pharmasl.report.checklist_item import Item, acri
 from pharmasl.report.words import listed, short
 from pharmasl.study.settings import Ratings, Settings
 
-PEOPLE = "Participant Characteristics"
-IMAGING = "General fMRI Information"
-TASK = "General Task Information"
-CUES = "Cue Information"
-INSIDE = "Craving Assessment Inside Scanner"
-OUTSIDE = "Craving Assessment Outside Scanner"
-AROUND = "Pre- and Post-Scanning Considerations"
+PEOPLE = "category 1, Participant Characteristics"
+IMAGING = "category 2, General fMRI Information"
+TASK = "category 3, General Task Information"
+CUES = "category 4, Cue Information"
+INSIDE = "category 5, Craving Assessment Inside Scanner"
+OUTSIDE = "category 6, Craving Assessment Outside Scanner"
+AROUND = "category 7, Pre- and Post-Scanning Considerations"
 _ASKED = (
     "Age and sex or gender of all groups",
     "Education, or a measure of intelligence",

@@ -5,7 +5,7 @@ the publishers' records or other lists of references; an entry without a volume 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -324,7 +324,7 @@ def citation(reference: Reference) -> re.Pattern[str]:
 
 
 def cited_in(texts: Iterable[str]) -> list[Reference]:
-    """The references that texts cite, by first author.
+    """The references that texts cite, in the order in which they are first cited: their numbers.
 
     Parameters
     ----------
@@ -335,15 +335,26 @@ def cited_in(texts: Iterable[str]) -> list[Reference]:
     list of Reference
     """
     whole = "\n".join(texts)
-    return [reference for reference in REFERENCES if citation(reference).search(whole)]
-
-
-def linked(text: str) -> Markup:
-    """A text as HTML, escaped, each citation a link to its entry in the list."""
-    html = str(escape(text))
+    places = {}
     for reference in REFERENCES:
+        if place := citation(reference).search(whole):
+            places[reference] = place.start()
+    return sorted(places, key=lambda reference: places[reference])
+
+
+def linked(text: str, references: Sequence[Reference]) -> Markup:
+    """A text as HTML, escaped, each citation with its number and a link to its entry in the list.
+
+    Parameters
+    ----------
+    text : str
+    references : sequence of Reference
+        In their order, as :func:`cited_in` gives them.
+    """
+    html = str(escape(text))
+    for number, reference in enumerate(references, start=1):
         pattern = citation(reference).pattern.replace("&", "&amp;")
-        html = re.sub(pattern, rf'<a href="#ref-{reference.key}">\g<0></a>', html)
+        html = re.sub(pattern, rf'<a href="#ref-{reference.key}">\g<0> [{number}]</a>', html)
     return Markup(html)
 
 

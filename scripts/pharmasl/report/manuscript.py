@@ -5,7 +5,7 @@ References are numbered in the order in which the text cites them; LaTeX numbers
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -39,25 +39,9 @@ _LATEX = {
     "\u2080": r"\ensuremath{_0}",
     "\u2081": r"\ensuremath{_1}",
 }
-
-
-def in_order(texts: Iterable[str]) -> list[Reference]:
-    """The references that texts cite, in the order in which they are first cited.
-
-    Parameters
-    ----------
-    texts : iterable of str
-
-    Returns
-    -------
-    list of Reference
-    """
-    whole = "\n".join(texts)
-    places = {}
-    for reference in literature.REFERENCES:
-        if place := literature.citation(reference).search(whole):
-            places[reference] = place.start()
-    return sorted(places, key=lambda reference: places[reference])
+# Letters below U+0180 that T1 fonts lack, and those above that they have: s and t with a comma, of Romanian.
+_LACKING = "\u0126\u0127\u0138\u013f\u0140\u0149\u0166\u0167\u017f"
+_BEYOND = "\u0218\u0219\u021a\u021b"
 
 
 def _marked(text: str, references: Sequence[Reference], mark: Callable[[int, Reference], str]) -> str:
@@ -124,18 +108,26 @@ def latex(title: str, methods: Sequence[str], references: Sequence[Reference]) -
 
 
 def _cited(text: str, references: Sequence[Reference]) -> str:
-    """A paragraph in LaTeX, its citations as commands; a control character stands in for them while signs are escaped."""
-    keys = [reference.key for reference in references]
-    marked = _marked(text, references, lambda number, reference: f"\x02{number}\x03")
-    return re.sub("\x02(\\d+)\x03", lambda place: f"~\\cite{{{keys[int(place[1]) - 1]}}}", in_latex(marked))
+    """A paragraph in LaTeX, its citations as commands; control characters mark their places while signs are escaped."""
+    marked = _marked(text.translate({2: None, 3: None}), references, lambda _, reference: f"\x02{reference.key}\x03")
+    words, *rest = re.split("[\x02\x03]", marked)
+    cited = zip(rest[::2], rest[1::2], strict=True)
+    return in_latex(words) + "".join(f"~\\cite{{{key}}}{in_latex(others)}" for key, others in cited)
 
 
 def in_latex(text: str) -> str:
     """A text with every sign that LaTeX would take for a command, or does not have, spelt in its way.
 
-    Letters of other scripts are named by their Unicode names, so that a document always compiles.
+    Letters that its standard fonts lack are named by their Unicode names, so that a document always compiles.
     """
-    return "".join(_LATEX.get(sign) or (sign if ord(sign) < 0x250 else _named(sign)) for sign in text)
+    return "".join(_LATEX.get(sign) or (sign if _has(sign) else _named(sign)) for sign in text)
+
+
+def _has(sign: str) -> bool:
+    """Whether LaTeX sets a sign with inputenc, fontenc T1 and nothing else."""
+    if ord(sign) < 0xA1:
+        return sign in "\n\t" or " " <= sign < "\x7f"
+    return (ord(sign) < 0x180 and sign not in _LACKING) or sign in _BEYOND
 
 
 def _named(sign: str) -> str:
@@ -153,7 +145,7 @@ def write(folder: FilePath, title: str, methods: Sequence[str]) -> None:
     methods : sequence of str
         Paragraphs.
     """
-    references = in_order(methods)
+    references = literature.cited_in(methods)
     texts = {
         "md": markdown(title, methods, references),
         "html": html(title, methods, references),

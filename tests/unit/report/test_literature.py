@@ -22,13 +22,15 @@ def test_each_reference_has_a_key_a_year_and_a_doi_of_its_own():
     "text", ["(Freedman & Lane 1983)", "Freedman and Lane 1983; x", "the method of Freedman and Lane (1983)"]
 )
 def test_only_what_a_text_cites_is_listed_however_it_is_cited(text):
-    assert [reference.key for reference in literature.cited_in([text])] == ["freedman1983"]
-    assert literature.linked(text).count('href="#ref-freedman1983"') == 1
+    references = literature.cited_in([text])
+    assert [reference.key for reference in references] == ["freedman1983"]
+    assert literature.linked(text, references).count('href="#ref-freedman1983"') == 1
 
 
-def test_a_text_is_escaped_and_its_citations_are_links():
-    html = literature.linked("<b>Alsop et al. 2015</b>")
-    assert html == '&lt;b&gt;<a href="#ref-alsop2015">Alsop et al. 2015</a>&lt;/b&gt;'
+def test_a_text_is_escaped_and_its_citations_are_numbered_links():
+    references = literature.cited_in(["Tustison et al. 2010", "Alsop et al. 2015, Tustison et al. 2010"])
+    html = literature.linked("<b>Alsop et al. 2015</b>", references)
+    assert html == '&lt;b&gt;<a href="#ref-alsop2015">Alsop et al. 2015 [2]</a>&lt;/b&gt;'
 
 
 def test_an_entry_of_bibtex_has_volume_and_pages_where_they_are_known():

@@ -1,8 +1,11 @@
 """The methods text for a manuscript: numbered references in Markdown, HTML and LaTeX."""
 
 import re
+import shutil
+import subprocess
 
-from pharmasl.report import manuscript
+import pytest
+from pharmasl.report import literature, manuscript
 from pharmasl.report.literature import REFERENCES
 
 METHODS = [
@@ -12,7 +15,7 @@ METHODS = [
 
 
 def test_references_are_numbered_in_the_order_in_which_the_text_cites_them():
-    references = manuscript.in_order(METHODS)
+    references = literature.cited_in(METHODS)
     assert [reference.key for reference in references] == ["tustison2010", "alsop2015", "benjamini1995", "molder2021"]
     text = manuscript.markdown("A trial", METHODS, references)
     assert text.startswith("# Methods: A trial\n\nCBF")
@@ -30,7 +33,7 @@ def test_no_citation_is_a_part_of_another():
 
 
 def test_as_html_text_is_escaped_and_references_are_links():
-    page = manuscript.html("A <trial>", METHODS, manuscript.in_order(METHODS))
+    page = manuscript.html("A <trial>", METHODS, literature.cited_in(METHODS))
     assert "<title>Methods: A &lt;trial&gt;</title>" in page
     assert "&lt;b&gt;arm&lt;/b&gt; {b}" in page
     assert "Alsop et al. 2015 [2]" in page
@@ -38,7 +41,7 @@ def test_as_html_text_is_escaped_and_references_are_links():
 
 
 def test_as_latex_signs_are_spelt_and_citations_are_commands():
-    text = manuscript.latex("100% & more", METHODS, manuscript.in_order(METHODS))
+    text = manuscript.latex("100% & more", METHODS, literature.cited_in(METHODS))
     assert r"\section*{Methods: 100\% \& more}" in text
     assert r"Tustison et al. 2010~\cite{tustison2010}; Alsop et al. 2015~\cite{alsop2015}" in text
     assert r"arm\_a \& \textless{}b\textgreater{}arm" in text
@@ -47,7 +50,7 @@ def test_as_latex_signs_are_spelt_and_citations_are_commands():
         in text
     )
     assert "[cjk unified ideograph-8133]" in text
-    assert max(map(ord, text)) < 0x250
+    assert max(map(ord, text)) < 0x180
     assert "\x02" not in text
 
 
@@ -57,3 +60,26 @@ def test_four_files_are_written(tmp_path):
     assert all("BLINDED" in (tmp_path / f"CITATION.{end}").read_text() for end in ("md", "html", "tex"))
     keys = re.findall(r"@article\{(\w+),", (tmp_path / "CITATION.bib").read_text())
     assert set(re.findall(r"\\cite\{(\w+)\}", (tmp_path / "CITATION.tex").read_text())) == set(keys)
+
+
+# Everything that a methods text may hold: each sign of European scripts, those that LaTeX spells, and every reference.
+EVERYTHING = [
+    "".join(map(chr, range(0x250))) + "".join(manuscript._LATEX) + " \u8133 \u0436 \U0001f9e0",
+    "; ".join(reference.cited for reference in REFERENCES),
+]
+
+
+@pytest.mark.skipif(not (shutil.which("pdflatex") and shutil.which("bibtex")), reason="no LaTeX on this machine")
+@pytest.mark.parametrize("methods", [METHODS, EVERYTHING], ids=["a text", "every sign and reference"])
+def test_latex_and_bibtex_take_it(methods, tmp_path):
+    manuscript.write(tmp_path, "100 % & <more>", methods)
+    latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "CITATION.tex"]
+    # Three runs, as authors make them: what is cited, the list's numbers, the text with its numbers.
+    for command in (latex, ["bibtex", "CITATION"], latex, latex):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True)
+        said = done.stdout.decode("utf-8", errors="replace")
+        assert done.returncode == 0, said[-2000:]
+    assert "undefined" not in said
+    assert "Missing character" not in said
+    listed = (tmp_path / "CITATION.bbl").read_text(encoding="utf-8")
+    assert listed.count("\\bibitem") == len(literature.cited_in(methods))
