@@ -92,7 +92,7 @@ def run(t1w, folder, registration):
     }
     steps = {
         "prepare_anatomy": ("preproc.nii.gz", "mask.nii.gz", "sidecar.json", "poses.txt"),
-        "normalise_anatomy": ("forward.nii.gz", "inverse.nii.gz", "sidecar.json"),
+        "normalise_anatomy": ("forward.nii.gz", "sidecar.json"),
         "segment_anatomy": ("gm.nii.gz", "wm.nii.gz", "csf.nii.gz", "template_t1w.nii.gz", "template_gm.nii.gz"),
     }
     params = SimpleNamespace(bias=settings.plain(complete_settings.bias()), registration=settings.plain(registration))

@@ -2,7 +2,7 @@
 
 Needs one or more raw T1w a participant (or session, if the configuration asks for it) and the template.
 Gives the bias-corrected T1w (of several, their mean), where each raw image lies in it, brain mask, GM/WM/CSF shares and
-both directions of the deformation. For a participant without a T1w (only if the
+the deformation; its inverse on request. For a participant without a T1w (only if the
 configuration allows it) the same files, with the template in place of the participant. Where the configuration names another
 program's anatomies, the same files from those.
 """
@@ -45,7 +45,6 @@ rule normalise_anatomy:
         template=rules.template.output.fine_t1w,
     output:
         forward=anat("xfm", from_="T1w", to=SPACE, mode="image"),
-        inverse=anat("xfm", from_=SPACE, to="T1w", mode="image"),
         sidecar=anat("xfm", ".json", from_="T1w", to=SPACE, mode="image"),
     log:
         log_of("normalise_anatomy", "{anat}"),
@@ -68,12 +67,34 @@ rule normalise_anatomy:
         "../scripts/normalise_anatomy.py"
 
 
+rule invert_registration:
+    input:
+        forward=rules.normalise_anatomy.output.forward,
+        mask=rules.prepare_anatomy.output.mask,
+    output:
+        # No other rule reads it: each computes what it needs of it.
+        inverse=anat("xfm", from_=SPACE, to="T1w", mode="image"),
+    log:
+        log_of("invert_registration", "{anat}"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        code=code("invert_registration"),
+    message:
+        "Inverting the deformation: {wildcards.anat}"
+    script:
+        "../scripts/invert_registration.py"
+
+
 rule segment_anatomy:
     input:
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
         forward=rules.normalise_anatomy.output.forward,
-        inverse=rules.normalise_anatomy.output.inverse,
         priors_gm=rules.template.output.fine_gm,
         priors_wm=rules.template.output.fine_wm,
         priors_csf=rules.template.output.fine_csf,
@@ -118,7 +139,6 @@ rule assume_anatomy:
         mask=rules.prepare_anatomy.output.mask,
         sidecar=rules.prepare_anatomy.output.sidecar,
         forward=rules.normalise_anatomy.output.forward,
-        inverse=rules.normalise_anatomy.output.inverse,
         field_sidecar=rules.normalise_anatomy.output.sidecar,
         gm=rules.segment_anatomy.output.gm,
         wm=rules.segment_anatomy.output.wm,
@@ -180,7 +200,6 @@ rule import_registration:
         template=rules.template.output.fine_t1w,
     output:
         forward=rules.normalise_anatomy.output.forward,
-        inverse=rules.normalise_anatomy.output.inverse,
         sidecar=rules.normalise_anatomy.output.sidecar,
     log:
         log_of("import_registration", "{anat}"),

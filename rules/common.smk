@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import ancient, sourcecache_entry
+from snakemake.io import AnnotatedString, ancient, sourcecache_entry, strip_wildcard_constraints
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import Paramspace
@@ -33,6 +33,7 @@ try:
     from pharmasl.workflow import (
         closing,
         failures,
+        output_levels,
         paths,
         plan,
         raw_files,
@@ -90,6 +91,7 @@ RESOLUTION = str(SETTINGS.template.resolution)
 IMPORTED = SETTINGS.derivatives.contrasts
 PATHS = paths.Paths(OUTPUT, SPACE)
 TARGETS = targets.Targets(STUDY, PATHS)
+LEVELS = output_levels.OutputLevels(SETTINGS, OUTPUT)
 # The sections that many rules' params hold; None where the study does not have them.
 ARMS = SETTINGS.arms and plain(SETTINGS.arms)
 SESSIONS = SETTINGS.sessions and plain(SETTINGS.sessions)
@@ -150,7 +152,14 @@ content_of = partial(
 OWN_LOGGERS = [each for each in workflow.logger_manager.get_log_handlers() if hasattr(each, "closes_with")]
 for each in OWN_LOGGERS:
     each.closes_with(
-        partial(closing.closing, OUTPUT, PATHS.page, blinded=SETTINGS.blinded, has_answers=SETTINGS.has_answers)
+        partial(
+            closing.closing,
+            OUTPUT,
+            PATHS.page,
+            blinded=SETTINGS.blinded,
+            has_answers=SETTINGS.has_answers,
+            outputs=SETTINGS.outputs,
+        )
     )
 
 

@@ -1,7 +1,8 @@
 """Perfusion: each run from raw label and control volumes to CBF, in its own space and the template's.
 
 Needs the raw series (and M0), the participant's anatomy and the template.
-Gives motion and registration transforms, CBF maps with every constant in the sidecar, and what covers what.
+Gives motion and registration transforms, CBF maps with every constant in the sidecar, and what covers what; on request the
+realigned series.
 """
 
 
@@ -60,7 +61,6 @@ rule quantify_perfusion:
     output:
         cbf=scan("cbf"),
         sidecar=scan("cbf", ".json"),
-        preproc=scan("asl", desc="preproc"),
         timeseries=scan("cbf", desc="timeseries"),
         repeats=scan("timeseries", desc="repeats"),
         gm_cbf=scan("cbf", desc="pvcGM"),
@@ -96,6 +96,34 @@ rule quantify_perfusion:
         "Quantifying CBF: {wildcards.scan}"
     script:
         "../scripts/quantify_perfusion.py"
+
+
+rule realigned_series:
+    input:
+        asl=raw(per("scan", TARGETS.asl)),
+        motion=rules.align_perfusion.output.motion,
+    output:
+        # No other rule reads it: it is as large as the raw series, and made of that in seconds.
+        series=scan("asl", desc="preproc"),
+    log:
+        log_of("realigned_series", "{scan}"),
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.own_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        acquisition=per("scan", TARGETS.acquisition),
+        asl=content_of(per("scan", TARGETS.asl)),
+        interpolation=SETTINGS.perfusion.interpolation,
+        code=code("realigned_series"),
+    message:
+        "Writing the realigned series: {wildcards.scan}"
+    script:
+        "../scripts/realigned_series.py"
 
 
 rule fit_perfusion:

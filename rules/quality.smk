@@ -77,7 +77,8 @@ rule scan_page:
     input:
         quality=per("scan_name", TARGETS.page_file, rules.scan_quality.output.table),
         sidecar=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.sidecar),
-        series=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.preproc),
+        asl=raw(per("scan_name", TARGETS.of_page, TARGETS.asl)),
+        motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.motion),
         m0=raw(per("scan_name", TARGETS.of_page, TARGETS.m0)),
         m0_motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.m0_motion),
         cbf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.cbf),
@@ -112,7 +113,9 @@ rule scan_page:
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         acquisition=per("scan_name", TARGETS.of_page, TARGETS.acquisition),
+        asl=content_of(per("scan_name", TARGETS.of_page, TARGETS.asl)),
         m0=content_of(per("scan_name", TARGETS.of_page, TARGETS.m0)),
+        interpolation=SETTINGS.perfusion.interpolation,
         assumed=per("scan_name", TARGETS.of_page, TARGETS.is_assumed),
         bands=plain(SETTINGS.quality)["bands"],
         code=code("scan_page"),

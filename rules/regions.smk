@@ -79,7 +79,7 @@ rule native_regions:
         gm=rules.quantify_perfusion.output.gm,
         coregistration=rules.align_perfusion.output.coregistration,
         forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
-        inverse=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.inverse),
+        t1w_mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
         coverage=rules.quantify_perfusion.output.coverage,
         template_gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.template_gm),
         masks=per("source", TARGETS.native_masks, rules.roi_mask.output.mask),

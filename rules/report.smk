@@ -152,7 +152,6 @@ rule report:
         scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page] if TARGETS.own_scans() else [],
         imported_sidecars=TARGETS.imported_sidecars(),
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
-        cbf_maps=TARGETS.filled(rules.quantify_perfusion.output.cbf, "scan", TARGETS.own_scans()),
         contrasts=TARGETS.contrasts(),
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
@@ -213,7 +212,8 @@ rule report:
         # The order of the page's sections, which a comparison of mappings does not see.
         order=[list(SETTINGS.analyses), list(SETTINGS.conjunctions), list(SETTINGS.endpoints)],
         # The page names folders, not where they lie.
-        config=STUDY.config | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
+        config={name: value for name, value in STUDY.config.items() if name != "outputs"}
+        | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
         versions=VERSIONS,
         state=lambda wildcards: allocation_log.digests(STUDY.declared),
         # Not an input: in an unblinded run it is written before the first job. From the page's folder.
@@ -228,3 +228,4 @@ rule report:
 
 # The last rules with params stand above.
 fingerprints.bind(own_rules())
+LEVELS.mark(own_rules(), strip_wildcard_constraints, AnnotatedString)

@@ -1,4 +1,4 @@
-"""Write another program's transform to the template as the deformation in both directions."""
+"""Write another program's transform to the template as the deformation."""
 
 from pharmasl.anatomy import imported
 from pharmasl.workflow.job import job
@@ -13,7 +13,6 @@ def main(snakemake):
             mask=source.mask,
             template=source.template,
             forward=out.forward,
-            inverse=out.inverse,
             sidecar=out.sidecar,
         ),
         params.program,

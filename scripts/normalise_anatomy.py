@@ -1,4 +1,4 @@
-"""Fit a T1-weighted image to the template; write the deformation in both directions."""
+"""Fit a T1-weighted image to the template; write the deformation."""
 
 from pharmasl.anatomy import normalisation
 from pharmasl.study import settings
@@ -12,7 +12,6 @@ def main(snakemake):
         source.mask,
         source.template,
         forward=out.forward,
-        inverse=out.inverse,
         sidecar=out.sidecar,
         registration=settings.build(settings.Registration, snakemake.params.registration),
     )

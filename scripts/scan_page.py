@@ -11,7 +11,12 @@ def main(snakemake):
     params = snakemake.params
     files = rule_files(ScanFiles, snakemake.input)
     scan_page.write(
-        snakemake.output.page, files, acquisition=params.acquisition, bands=params.bands, assumed=params.assumed
+        snakemake.output.page,
+        files,
+        acquisition=params.acquisition,
+        interpolation=params.interpolation,
+        bands=params.bands,
+        assumed=params.assumed,
     )
 
 

@@ -92,6 +92,7 @@ def make(
     participants: int = 6,
     *,
     prepare: Callable[[Path], None] = lambda dataset: None,
+    removed: Callable[[str], bool] = lambda path: False,
     root: Path = ROOT,
 ) -> Study:
     """Finished results of a skeleton dataset, with their manifest.
@@ -106,6 +107,8 @@ def make(
     participants : int
     prepare : callable
         Takes the dataset's folder and changes the dataset before the first plan.
+    removed : callable
+        Says of a path below the results' folder whether the run removes the file once it has used it.
     root : pathlib.Path
         The state of the project that makes the results.
 
@@ -118,7 +121,10 @@ def make(
     prepare(study.folder / "bids")
     _touch(study, process)
     for path in recorded.names(study.folder / ".snakemake/metadata"):
-        if not path.startswith("results/sensitivity/maps/"):  # temporary: gone when all is done
+        # Temporary files are gone when all is done.
+        if path.startswith("results/sensitivity/maps/") or removed(path.removeprefix("results/")):
+            (study.folder / path).unlink(missing_ok=True)
+        else:
             skeleton.write(study.folder / path, path)
     for path in (study.folder / "results").rglob("*"):
         if path.is_file() and path.name != "manifest.json":

@@ -6,7 +6,7 @@ from pathlib import Path
 import head
 import numpy as np
 from perfusion_settings import quantification as quantification_settings
-from pharmasl.perfusion import quantification
+from pharmasl.perfusion import quantification, realigned_series
 from pharmasl.space import images, transforms
 from pharmasl.study import scan_acquisition
 
@@ -99,6 +99,18 @@ class Files:
             quantification=quantification_settings(m0=m0, **settings),
         )
         return made
+
+    def realigned(self):
+        """The realigned series, from its file."""
+        path = self.folder / "realigned.nii.gz"
+        realigned_series.write(
+            path,
+            self.path("asl"),
+            self.path("motion", ".txt"),
+            acquisition=scan_acquisition.build(self.acquisition),
+            interpolation="cubic",
+        )
+        return images.load(path).data
 
     def expected(self):
         """deltaM on the template grid, through all transforms."""

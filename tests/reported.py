@@ -44,6 +44,7 @@ def constant(value, unit):
 
 def sidecar():
     return {
+        "Grid": {"Shape": [64, 64, 20], "VoxelSize": [3.0, 3.0, 5.0], "Unit": "mm"},
         "Equation": kinetics.CONTINUOUS,
         "Reference": "Alsop et al. 2015, doi 10.1002/mrm.25197",
         "Constants": {

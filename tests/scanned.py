@@ -78,12 +78,13 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
     head |= {name: folder / f"{name}.nii.gz" for name in ("reference", "reference_mask", "reference_gm")}
     for path in head.values():
         images.save(path, template * (60 if path.name.startswith("template_cbf") else 1), TEMPLATE)
-    native = {"series": series, "cbf": 60 * gm + 20 * wm, "brain_mask": brain, "gm": gm, "wm": wm, "csf": 0.03 * brain}
+    native = {"asl": series, "cbf": 60 * gm + 20 * wm, "brain_mask": brain, "gm": gm, "wm": wm, "csf": 0.03 * brain}
     native |= {"aslref": 100 * brain, "att": 1.2 * brain, "m0scan": np.stack([500 * brain] * 2, axis=3)}
     for name, data in native.items():
         images.save(folder / f"{name}.nii.gz", data, AFFINE)
     for name in ("m0_motion", "coregistration"):
         transforms.write_affines(folder / f"{name}.txt", np.eye(4))
+    transforms.write_affines(folder / "motion.txt", [np.eye(4)] * len(types))
     motion = [{"framewise_displacement": 0.2 if k else None, "dvars": 1.0 if k else None} for k in range(len(types))]
     tables.write_table(folder / "confounds.tsv", motion, {"framewise_displacement": "mm", "dvars": "percent"})
     _write_repeats(folder / "repeats.tsv", types, delays, passed)
@@ -92,9 +93,10 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
     tables.write_table(folder / "quality.tsv", [row or quality_row()], COLUMNS)
     return ScanFiles(
         **head,
-        **{name: folder / f"{name}.nii.gz" for name in ("series", "cbf", "brain_mask", "gm", "wm", "csf", "aslref")},
+        **{name: folder / f"{name}.nii.gz" for name in ("asl", "cbf", "brain_mask", "gm", "wm", "csf", "aslref")},
         m0=[folder / "m0scan.nii.gz"] if m0 else [],
         att=[folder / "att.nii.gz"] if att else [],
+        motion=folder / "motion.txt",
         m0_motion=folder / "m0_motion.txt",
         coregistration=folder / "coregistration.txt",
         confounds=folder / "confounds.tsv",

@@ -32,7 +32,8 @@ def pages(tmp_path_factory):
         own = folder.parent / name
         own.mkdir()
         files = scanned.write(own, row=row, passed=[1, 0, 1, 1])
-        scan_page.write(folder / f"{name}.html", files, acquisition=scanned.acquisition(), bands={}, assumed=False)
+        known = {"acquisition": scanned.acquisition(), "interpolation": "cubic", "bands": {}}
+        scan_page.write(folder / f"{name}.html", files, **known, assumed=False)
     tables.write_table(folder / "quality.tsv", rows, COLUMNS)
     review_page.write(folder / "index.html", folder / "quality.tsv")
     return folder

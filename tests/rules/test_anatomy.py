@@ -43,7 +43,8 @@ def chain(tmp_path_factory):
             "sidecar": "preproc.json",
             "poses": "poses.txt",
         },
-        "normalise_anatomy": {"forward": "forward.nii.gz", "inverse": "inverse.nii.gz", "sidecar": "forward.json"},
+        "normalise_anatomy": {"forward": "forward.nii.gz", "sidecar": "forward.json"},
+        "invert_registration": {"inverse": "inverse.nii.gz"},
         "segment_anatomy": {name: f"{name}.nii.gz" for name in ("gm", "wm", "csf", "template_t1w", "template_gm")},
     }
     params = SimpleNamespace(bias=BIAS, registration=settings.plain(REGISTRATION), code="unused")

@@ -34,7 +34,7 @@ def files(tmp_path):
     """A participant without a T1w, whose anatomy is the template's: the chain is the pose alone."""
     for name in ("t1w", "mask", "gm", "wm", "csf", "reference_t1w", "reference_gm"):
         images.save(tmp_path / f"{name}.nii.gz", np.full(TEMPLATE.shape, 0.6), TEMPLATE.affine)
-    made = ("preproc", "sidecar", "forward", "inverse", "field_sidecar", "template_t1w", "template_gm")
+    made = ("preproc", "sidecar", "forward", "field_sidecar", "template_t1w", "template_gm")
     paths = {name: tmp_path / f"made_{name}.{'json' if 'sidecar' in name else 'nii.gz'}" for name in made}
     paths |= {name: tmp_path / f"made_{name}.nii.gz" for name in ("mask", "gm", "wm", "csf")}
     given = {name: tmp_path / f"{name}.nii.gz" for name in ("t1w", "mask", "gm", "wm", "csf")}
@@ -58,7 +58,7 @@ def files(tmp_path):
 
 def read(folder, regions=STATISTICS, name="regions.tsv"):
     given = {"cbf": "cbf", "brain_mask": "brain", "gm": "own_gm", "coverage": "coverage"}
-    given |= {"forward": "made_forward", "inverse": "made_inverse", "template_gm": "made_template_gm"}
+    given |= {"forward": "made_forward", "t1w_mask": "made_mask", "template_gm": "made_template_gm"}
     paths = {key: str(folder / f"{value}.nii.gz") for key, value in given.items()}
     masks = [str(folder / f"{roi}_mask.nii.gz") for roi in regions]
     script("native_regions").main(

@@ -43,6 +43,7 @@ def page(folder, *, assumed=False, bands=None, acquisition=None, **changes):
     files = scanned.write(folder, **changes)
     params = SimpleNamespace(
         acquisition=acquisition or scanned.acquisition(changes.get("types", scanned.PAIRS)),
+        interpolation="cubic",
         bands=bands or {},
         assumed=assumed,
     )

@@ -179,7 +179,7 @@ def test_native_regions_are_read_once_a_scan_and_apart_by_what_defines_them(smal
     job = plan[plan.index(first) :].split("Job ")[0]
     for part in (
         "from-T1w_to-MNI152NLin2009aSym",
-        "from-MNI152NLin2009aSym_to-T1w",
+        "sub-01_desc-brain_mask",
         "from-aslref_to-T1w",
         "rest_cbf.nii.gz",
         "vmpfc_mask",

@@ -1,7 +1,7 @@
 """The template in place of the anatomy of a participant who has no T1-weighted image.
 
 The files are those of the other anatomy stages, so that nothing downstream differs: "T1w" space is then that of the
-template, both deformations are the identity, and the tissue shares are the template's probabilities. Differences between
+template, the deformation is the identity, and the tissue shares are the template's probabilities. Differences between
 people are left to the affine fit of the perfusion scan, and the sidecars say that the anatomy is assumed.
 """
 
@@ -50,7 +50,6 @@ class AnatomyFiles:
     mask: FilePath
     sidecar: FilePath
     forward: FilePath
-    inverse: FilePath
     field_sidecar: FilePath
     gm: FilePath
     wm: FilePath
@@ -85,9 +84,8 @@ def assume(template: TemplateImages, anatomy: AnatomyFiles, space: str) -> None:
         (template.reference_gm, anatomy.template_gm),
     ):
         shutil.copyfile(source, copy)
-    grid = normalisation.coarse_grid(brain.grid, normalisation.FIELD_SPACING)
-    for path in (anatomy.forward, anatomy.inverse):
-        transforms.write_field(path, transforms.points(grid), grid.affine)
+    grid = images.spaced(brain.grid, normalisation.FIELD_SPACING)
+    transforms.write_field(anatomy.forward, transforms.points(grid), grid.affine)
     tables.write_json(
         anatomy.sidecar, {"Assumed": True, "Description": WARNING, "Template": space, "SkullStripped": True}
     )

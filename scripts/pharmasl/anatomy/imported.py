@@ -1,7 +1,7 @@
 """Anatomies that another program made, as the files of the workflow's own: T1w image, brain mask, tissues, fit to the template.
 
 Nothing is estimated anew. Intensities are scaled as everywhere, fractions of tissue are held to the brain mask, and the
-program's transform becomes one dense field, whose inverse is computed from it and whose fit is measured as that of the
+program's transform becomes one dense field, whose fit is measured as that of the
 workflow's own registration.
 """
 
@@ -111,7 +111,7 @@ class RegistrationFiles:
         T1w and its brain mask.
     template : path-like
         T1w of the template, brain only, 0 outside.
-    forward, inverse, sidecar : path-like
+    forward, sidecar : path-like
         Written, as by :func:`pharmasl.anatomy.normalisation.normalise`.
     """
 
@@ -120,12 +120,11 @@ class RegistrationFiles:
     mask: FilePath
     template: FilePath
     forward: FilePath
-    inverse: FilePath
     sidecar: FilePath
 
 
 def import_registration(files: RegistrationFiles, program: Program, space: str) -> None:
-    """Write another program's transform to the template as dense fields of either direction.
+    """Write another program's transform to the template as a dense field.
 
     Parameters
     ----------
@@ -142,7 +141,7 @@ def import_registration(files: RegistrationFiles, program: Program, space: str) 
     """
     head, target = images.load(files.preproc), images.load(files.template)
     inside = images.load(files.mask, dtype=np.uint8).data > 0
-    grid = normalisation.coarse_grid(target.grid, normalisation.FIELD_SPACING)
+    grid = images.spaced(target.grid, normalisation.FIELD_SPACING)
     field = Volume(itk_transforms.on_grid(files.transforms, grid), grid.affine)
     fit = normalisation.checked(field, head, inside, target)
     if fit.measures["template_correlation"] < normalisation.LOWEST_CORRELATION:
@@ -153,7 +152,7 @@ def import_registration(files: RegistrationFiles, program: Program, space: str) 
             f"study's template are those of {space}.",
         )
     LOG.info("imported registration: correlation with the template %.3f", fit.measures["template_correlation"])
-    fit.write(files.forward, files.inverse)
+    fit.write(files.forward)
     record = {
         "Description": "Transform of the T1w image to the template, as another program fitted it, as one dense field",
         **_origin(program, *files.transforms),

@@ -1,7 +1,7 @@
 """Deformable registration of a T1-weighted image to the template by greedy (Yushkevich et al. 2016) or by ANTs.
 
 Either fits an affine map and then a diffeomorphism; greedy by the local correlation of the two images in a window of 5 x 5
-x 5 voxels. Both become one dense field on a grid of 2 mm over the template, and its inverse one over the T1w image.
+x 5 voxels. Both become one dense field on a grid of 2 mm over the template; its inverse is computed from it.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from scipy import ndimage
 from pharmasl.anatomy import ants_fit
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.space import fields, images, itk_transforms, resample, transforms
+from pharmasl.space import fields, images, inverse_fields, itk_transforms, resample, transforms
 from pharmasl.space.images import Grid, Volume
 from pharmasl.study.settings import Registration
 
@@ -34,7 +34,7 @@ SETTINGS = {
     "ants": ("resolution", "ants_transform", "seed"),
 }
 SOFTWARE = {"greedy": ("greedy", "picsl-greedy"), "ants": ("ANTs", "antspyx")}
-FIELD_SPACING = 2.0  # mm, of the fields that are written
+FIELD_SPACING = 2.0  # mm, of the field that is written
 MARGIN = 6.0  # mm around the brain that the fit uses: all of the field of view that it needs
 # More folding than this is reported. Real heads that are fitted correlate with the template by 0.82 to 0.95, heads that
 # lie the wrong way round by up to 0.57, noise by 0.1.
@@ -46,8 +46,7 @@ CHECKS = {
     "folding_tolerated": f"whether that is at most {TOLERATED_FOLDS}",
     "jacobian_percentiles": "Jacobian determinant in the template's brain: percentiles 0.1, 50, 99.9",
     "inverse_error_mm": "distance to where a brain voxel of the T1w returns: median, 95th percentile",
-    "inverse_unconverged_share": "share of the inverse field's nodes, mostly outside the head, "
-    "where the inversion stopped above 0.002 mm",
+    "inverse_unconverged_share": "share of the inverse field's nodes in the brain where the inversion stopped above 0.002 mm",
 }
 # One thread: greedy's sums over voxels, and so its result, depend on their number.
 GREEDY = "-V 0 -threads 1 -seed {seed} -float -m NCC 2x2x2"
@@ -61,11 +60,10 @@ def normalise(
     template: FilePath,
     *,
     forward: FilePath,
-    inverse: FilePath,
     sidecar: FilePath,
     registration: Registration,
 ) -> None:
-    """Register the T1w of one person to the template; write the map in both directions and a record of it.
+    """Register the T1w of one person to the template; write the map and a record of it.
 
     Parameters
     ----------
@@ -73,9 +71,8 @@ def normalise(
         Bias-corrected T1w and its brain mask.
     template : path-like
         T1w of the template, brain only, 0 outside.
-    forward, inverse : path-like
-        Written: ITK displacement fields. ``forward`` lies over the template and brings T1w images there, ``inverse`` lies
-        over the T1w image and brings template images there.
+    forward : path-like
+        Written: an ITK displacement field, which lies over the template and brings T1w images there.
     sidecar : path-like
         Written: JSON with methods, settings and checks.
     registration : settings.Registration
@@ -102,35 +99,33 @@ def normalise(
         registration.backend,
         fit.measures["template_correlation"],
     )
-    fit.write(forward, inverse)
+    fit.write(forward)
     tables.write_json(sidecar, _record(registration, fit.measures))
 
 
 class Fit(NamedTuple):
-    """A map between the template and a T1w image, in both directions, and measures of it.
+    """A map of template points to points of a T1w image, and measures of it.
 
     Attributes
     ----------
-    forward, inverse : images.Volume
-        RAS+ mm, with the affines of their grids.
+    forward : images.Volume
+        RAS+ mm, with the affine of its grid.
     measures : dict
         By the names of :data:`CHECKS`.
     """
 
     forward: Volume
-    inverse: Volume
     measures: dict[str, Any]
 
-    def write(self, forward: FilePath, inverse: FilePath) -> None:
-        """Write both directions as ITK displacement fields."""
+    def write(self, forward: FilePath) -> None:
+        """Write the map as an ITK displacement field."""
         if self.measures["folded_share"] > TOLERATED_FOLDS:
             LOG.warning("the field folds in %.2f %% of the template's brain", 100 * self.measures["folded_share"])
         transforms.write_field(forward, *self.forward)
-        transforms.write_field(inverse, *self.inverse)
 
 
 def checked(field: Volume, head: Volume, inside: np.ndarray, template: Volume) -> Fit:
-    """A map of template points to points of a T1w image with its inverse and measures.
+    """A map of template points to points of a T1w image with its measures.
 
     Parameters
     ----------
@@ -144,15 +139,9 @@ def checked(field: Volume, head: Volume, inside: np.ndarray, template: Volume) -
     Returns
     -------
     Fit
-        Its inverse lies over the T1w image, on a grid of 2 mm.
     """
     forward = Volume(fields.rounded(*field), field.affine)
-    grid = coarse_grid(head.grid, FIELD_SPACING)
-    back, failed = fields.invert(*forward, transforms.points(grid))
-    inverse = Volume(fields.rounded(back, grid.affine), grid.affine)
-    measures = check(forward, inverse, Volume(head.data * inside, head.affine), inside, template)
-    measures["inverse_unconverged_share"] = failed / np.prod(grid.shape)
-    return Fit(forward, inverse, measures)
+    return Fit(forward, check(forward, Volume(head.data * inside, head.affine), inside, template))
 
 
 def unlike_template(file: FilePath, measures: Mapping[str, Any], fix: str) -> InputError:
@@ -254,13 +243,13 @@ def _greedy(fixed: Volume, moving: Volume, registration: Registration) -> tuple[
     return matrix, warp
 
 
-def check(forward: Volume, inverse: Volume, brain: Volume, inside: np.ndarray, template: Volume) -> dict[str, Any]:
+def check(forward: Volume, brain: Volume, inside: np.ndarray, template: Volume) -> dict[str, Any]:
     """Measures of a registration.
 
     Parameters
     ----------
-    forward, inverse : images.Volume
-        Both fields, RAS+ mm, with the affines of their grids.
+    forward : images.Volume
+        The field, RAS+ mm, with the affine of its grid.
     brain, template : images.Volume
         The images that were registered.
     inside : ndarray of bool
@@ -269,7 +258,7 @@ def check(forward: Volume, inverse: Volume, brain: Volume, inside: np.ndarray, t
     Returns
     -------
     dict
-        By the names of :data:`CHECKS`, without ``inverse_unconverged_share``.
+        By the names of :data:`CHECKS`.
     """
     expected = resample.resample(*template, transforms.points(forward.grid), fill=0)
     body = expected > 0
@@ -280,7 +269,8 @@ def check(forward: Volume, inverse: Volume, brain: Volume, inside: np.ndarray, t
     volume = fields.jacobian(*forward)[body]
     voxels = np.argwhere(inside)[::29].astype(np.float64)
     points = transforms.apply(brain.affine, voxels)
-    error = fields.sample(*forward, fields.sample(*inverse, points)) - points
+    inverse = inverse_fields.invert(forward, brain.grid, transforms.apply(brain.affine, np.argwhere(inside)))
+    error = fields.sample(*forward, fields.sample(*inverse.field, points)) - points
     distance = np.sqrt((error**2).sum(axis=-1))
     folded = float((volume <= 0).mean())
     return {
@@ -289,17 +279,8 @@ def check(forward: Volume, inverse: Volume, brain: Volume, inside: np.ndarray, t
         "folding_tolerated": folded <= TOLERATED_FOLDS,
         "jacobian_percentiles": [round(float(v), 3) for v in np.percentile(volume, [0.1, 50, 99.9])],
         "inverse_error_mm": [round(float(v), 4) for v in np.percentile(distance, [50, 95])],
+        "inverse_unconverged_share": inverse.unconverged,
     }
-
-
-def coarse_grid(grid: Grid, spacing: float) -> Grid:
-    """A grid along the same axes, from the first voxel's centre to at least the last's, with nodes ``spacing`` mm apart.
-
-    Axes whose voxels are larger than that keep them.
-    """
-    step = np.maximum(1.0, spacing / voxel_sizes(grid.affine))
-    shape = tuple(int(np.ceil((n - 1) / s - 1e-9)) + 1 for n, s in zip(grid.shape, step))
-    return Grid(shape, grid.affine @ np.diag([*step, 1.0]))
 
 
 class _Prepared(NamedTuple):
@@ -323,7 +304,7 @@ class _Prepared(NamedTuple):
 def _prepared(image: Volume, resolution: float) -> _Prepared:
     """An image at a coarser resolution, cut to its non-zero part and a margin."""
     volume, affine = image
-    grid = coarse_grid(image.grid, resolution)
+    grid = images.spaced(image.grid, resolution)
     step = np.diag(np.linalg.inv(affine) @ grid.affine)[:3]
     if (step > 1).any():
         # Standard deviation of the Gaussian by which a voxel of the coarse grid is wider than one of the fine grid.

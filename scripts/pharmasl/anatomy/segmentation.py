@@ -17,7 +17,7 @@ from numba import njit
 from pharmasl.anatomy import tissue_mixtures
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.space import fields, images, resample, transforms
+from pharmasl.space import fields, images, inverse_fields, resample, transforms
 
 LOG = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class SegmentationInput:
     ----------
     preproc, mask : path-like
         Bias-corrected T1w and its brain mask.
-    forward, inverse : path-like
-        ITK fields over the template and over the T1w image.
+    forward : path-like
+        ITK field over the template.
     priors_gm, priors_wm, priors_csf : path-like
         Probabilities of the tissues in the template.
     reference : path-like
@@ -45,7 +45,6 @@ class SegmentationInput:
     preproc: FilePath
     mask: FilePath
     forward: FilePath
-    inverse: FilePath
     priors_gm: FilePath
     priors_wm: FilePath
     priors_csf: FilePath
@@ -187,8 +186,8 @@ def carry_to_template(
 
 def _priors(files: SegmentationInput, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Prior probabilities (N, 3) of the tissues in the voxels of a mask, from the template."""
-    inverse, grid = transforms.read_field(files.inverse)
-    in_template = fields.sample(inverse, grid.affine, transforms.apply(affine, np.argwhere(mask).astype(np.float64)))
+    points = transforms.apply(affine, np.argwhere(mask).astype(np.float64))
+    in_template = fields.sample(*inverse_fields.read(files.forward, files.mask, points), points)
     priors = np.empty((len(in_template), 3), dtype=np.float32)
     for k, path in enumerate(files.priors):
         priors[:, k] = resample.resample(*images.load(path), in_template, fill=0)

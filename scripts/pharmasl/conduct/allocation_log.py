@@ -28,7 +28,7 @@ DESCRIPTION = (
     "blinded, which is what unblinding changes, and where dataset and results lie; files are those of the workflow, with a BLAKE2 digest each."
 )
 # What unblinding itself changes, and where dataset and results lie.
-_LEFT_OUT = ("blinded", "bids_dir", "output_dir")
+_LEFT_OUT = ("blinded", "bids_dir", "output_dir", "outputs")
 
 
 class Digests(TypedDict):

@@ -83,7 +83,7 @@ class Outputs:
     ----------
     sidecar, repeats : path-like
         JSON, and the table of :data:`pharmasl.perfusion.repeat_choice.REPEATS`.
-    cbf, preproc, timeseries, gm_cbf, wm_cbf, brain_mask, gm, wm, csf : path-like
+    cbf, timeseries, gm_cbf, wm_cbf, brain_mask, gm, wm, csf : path-like
         On the scan's grid.
     template_cbf, template_gm_cbf, smooth, coverage, error : path-like
         On the template's.
@@ -93,7 +93,6 @@ class Outputs:
 
     cbf: FilePath
     sidecar: FilePath
-    preproc: FilePath
     timeseries: FilePath
     repeats: FilePath
     gm_cbf: FilePath
@@ -185,7 +184,13 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     """The scan's maps on its own grid."""
     shares = _carry(inputs, raw.grid, to_t1w)
     brain = shares.pop("mask") >= 0.5
-    place = scan.Place(brain, raw.affine, transforms.points(raw.grid)[brain], np.eye(4), scan.native_series(raw))
+    place = scan.Place(
+        brain,
+        raw.affine,
+        transforms.points(raw.grid)[brain],
+        np.eye(4),
+        scan.realigned(raw.data, raw.affine, raw.motion, raw.interpolation),
+    )
     tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
     positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))
     measured = estimation.repeats(raw, place)
@@ -273,8 +278,6 @@ def _save_native(
 ) -> None:
     """Write the images on the scan's grid; ``step`` is the series' repetition time, seconds."""
     place, save = native.place, functools.partial(images.save, affine=raw.affine)
-    assert place.series is not None
-    save(outputs.preproc, np.nan_to_num(place.series), time_step=step)
     save(outputs.cbf, np.nan_to_num(native.cbf_map))
     # A pair takes two repetitions.
     pair = step and step * (2 if raw.volumes.kind == "pairs" else 1)

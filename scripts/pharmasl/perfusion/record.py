@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 import pharmasl
 from pharmasl.perfusion import artefacts, calibration, estimation, kinetics, nuisance, subtraction
@@ -55,6 +56,7 @@ def sidecar(
     outliers, kind = quantification.outliers, raw.volumes.kind
     return {
         "Units": "mL/100 g/min",
+        "Grid": {"Shape": list(raw.grid.shape), "VoxelSize": voxel_sizes(raw.affine).round(4).tolist(), "Unit": "mm"},
         "Calibration": quantification.calibration,
         "Equation": equation,
         "Reference": _reference(raw.timing),

@@ -125,9 +125,15 @@ class Scan:
         matrix : ndarray of shape (4, 4)
             Maps the points into the volume's space.
         """
-        if self.interpolation == "linear":
-            return resample.resample(volume, affine, points, matrix)
-        return spline.sample(spline.coefficients(volume), affine, points, matrix)
+        return _samples(volume, affine, points, matrix, self.interpolation)
+
+
+def _samples(
+    volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray, interpolation: str
+) -> np.ndarray:
+    if interpolation == "linear":
+        return resample.resample(volume, affine, points, matrix)
+    return spline.sample(spline.coefficients(volume), affine, points, matrix)
 
 
 def read(files: RawFiles, acquisition: Acquisition, quantification: settings.Quantification) -> Scan:
@@ -213,15 +219,29 @@ def _m0(
     return M0(origin, data, affine, motion, of_pair, factors, estimate, m0)
 
 
-def native_series(scan: Scan) -> np.ndarray:
-    """The realigned series on its own grid, each volume sampled once: ndarray like ``scan.data``, NaN where not reached."""
-    points = transforms.points(scan.grid)
-    out = np.empty_like(scan.data)
-    for number, matrix in enumerate(scan.motion):
+def realigned(data: np.ndarray, affine: np.ndarray, motion: np.ndarray, interpolation: str) -> np.ndarray:
+    """A series realigned on its own grid, each volume sampled once.
+
+    Parameters
+    ----------
+    data : ndarray of shape (X, Y, Z, T)
+    affine : ndarray of shape (4, 4)
+    motion : ndarray of shape (T, 4, 4)
+        Maps points of the reference to points of each volume.
+    interpolation : {"cubic", "linear"}
+
+    Returns
+    -------
+    ndarray of shape (X, Y, Z, T)
+        NaN where a volume does not reach.
+    """
+    points = transforms.points(images.Grid(data.shape[:3], affine))
+    out = np.empty_like(data)
+    for number, matrix in enumerate(motion):
         # A volume that stays where it is stays what it is.
         still = np.array_equal(matrix, np.eye(4))
-        volume = scan.data[..., number]
-        out[..., number] = volume if still else scan.samples(volume, scan.affine, points, matrix)
+        volume = data[..., number]
+        out[..., number] = volume if still else _samples(volume, affine, points, matrix, interpolation)
     return out
 
 

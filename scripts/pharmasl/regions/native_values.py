@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.regions.native_shares import COVERAGE_STEP, Deformation, RegionsInScan
 from pharmasl.regions.region_values import RegionValue, load_on_grid
-from pharmasl.space import images, transforms
+from pharmasl.space import images, inverse_fields, transforms
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,10 @@ class ScanFiles:
         Brain and probability of grey matter on the scan's grid.
     coregistration : path-like
         ITK affine, T1w to scan.
-    forward, inverse : path-like
-        ITK fields over the template and over the T1w.
+    forward : path-like
+        ITK field over the template.
+    t1w_mask : path-like
+        The brain on the T1w's grid.
     coverage : path-like
         Where the scan's maps on the template's grid hold data.
     template_gm : path-like
@@ -67,7 +70,7 @@ class ScanFiles:
     gm: FilePath
     coregistration: FilePath
     forward: FilePath
-    inverse: FilePath
+    t1w_mask: FilePath
     coverage: FilePath
     template_gm: FilePath
 
@@ -134,14 +137,21 @@ def write_scan_values(
     grey = _on_grid(files.gm, grid)
     template = images.grid(files.template_gm)
     template_grey = np.nan_to_num(_on_grid(files.template_gm, template))
-    inverse, inverse_grid = transforms.read_field(files.inverse)
     forward, forward_grid = transforms.read_field(files.forward)
+    to_t1w = np.linalg.inv(transforms.read_affines(files.coregistration)[0])
+    # Matrices first, so that no product over many rows is left to a library whose sums depend on its threads.
+    voxels = transforms.points(images.Grid(grid.shape, to_t1w @ affine))[brain]
+    # Parts of a voxel lie at most half its diagonal from its centre.
+    reach = 0.5 * float(np.linalg.norm(voxel_sizes(affine)))
+    inverse = inverse_fields.invert(
+        images.Volume(forward, forward_grid.affine), images.grid(files.t1w_mask), voxels, reach
+    )
     regions = RegionsInScan(
         masks=np.stack([_on_grid(mask, template) > 0.5 for mask in masks]),
         affine=template.affine,
         grid=grid,
-        to_t1w=np.linalg.inv(transforms.read_affines(files.coregistration)[0]),
-        to_template=Deformation(inverse, inverse_grid.affine),
+        to_t1w=to_t1w,
+        to_template=Deformation(*inverse.field),
         from_template=Deformation(forward, forward_grid.affine),
     )
 

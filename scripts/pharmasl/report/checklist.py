@@ -20,7 +20,6 @@ from pharmasl.report.checklist_imaging import Imaging
 from pharmasl.report.checklist_item import UNKNOWN, Item, cobidas, consort
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.words import Table, count, listed, plain, upper
-from pharmasl.space import images
 from pharmasl.study.settings import Settings
 
 COLUMNS: tables.Columns = {
@@ -117,7 +116,6 @@ def gather(
         scans=tables.read_table(files.scans),
         sidecars=[sidecar for sidecar in sidecars if "Imported" not in sidecar],
         imported=[sidecar for sidecar in sidecars if "Imported" in sidecar],
-        grids=[images.grid(path) for path in files.cbf_maps],
         blocks=blocks,
         versions=versions,
         contrast_maps=imported_section.method(files.imported_sidecars),

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.quality import judgement
@@ -14,7 +12,6 @@ from pharmasl.report.analysis_definitions import Block
 from pharmasl.report.checklist_item import ASL, CONSENSUS, Item, cobidas
 from pharmasl.report.methods_perfusion import Sidecar, agreed
 from pharmasl.report.words import count, listed, short, upper
-from pharmasl.space.images import Grid
 from pharmasl.study import derivative_anatomies
 from pharmasl.study.settings import Settings
 
@@ -32,8 +29,6 @@ class Imaging:
         Of ``scans.tsv``.
     sidecars : sequence of Mapping
         ``_cbf.json`` of every scan whose CBF this workflow computed.
-    grids : sequence of Grid
-        Of every such scan, as it was acquired.
     imported : sequence of Mapping
         ``_cbf.json`` of every scan of whose CBF another program made the map.
     blocks : Mapping
@@ -46,7 +41,6 @@ class Imaging:
 
     scans: Sequence[Row]
     sidecars: Sequence[Sidecar]
-    grids: Sequence[Grid]
     imported: Sequence[Sidecar]
     blocks: Mapping[str, Block]
     versions: Mapping[str, str]
@@ -159,17 +153,18 @@ def acquisition(content: Imaging) -> Iterator[Item]:
         _sentence("; ".join(part for part in (_labelled(readout), slices if timed else "") if part)),
         "2D or 3D sequence, segments, acceleration",
     )
-    yield Item("Voxel size and matrix", f"{ASL}; {cobidas('acquisition')}", _sentence(_grid(content.grids)))
+    yield Item("Voxel size and matrix", f"{ASL}; {cobidas('acquisition')}", _sentence(_grid(content.sidecars)))
     yield Item("Repeats acquired", ASL, _sentence(tallied(str(s["NumberOfRepeats"]) for s in content.sidecars)))
     m0 = [("repetition time", column("m0_repetition_time", "s")), ("type", column("m0_type"))]
     calibrated = " ".join(methods_perfusion.magnetisation([sidecar["M0"] for sidecar in content.sidecars]))
     yield Item("M0", f"{ASL}; {CONSENSUS}", " ".join(filter(None, (calibrated, _sentence(_labelled(m0))))))
 
 
-def _grid(grids: Sequence[Grid]) -> str:
+def _grid(sidecars: Sequence[Sidecar]) -> str:
     """Sizes of voxels and matrices of the scans."""
-    sizes = (" x ".join(short(size) for size in np.linalg.norm(own.affine[:3, :3], axis=0).round(3)) for own in grids)
-    shapes = (" x ".join(map(str, own.shape[:3])) for own in grids)
+    grids = [sidecar["Grid"] for sidecar in sidecars]
+    sizes = (" x ".join(short(round(size, 3)) for size in own["VoxelSize"]) for own in grids)
+    shapes = (" x ".join(map(str, own["Shape"])) for own in grids)
     return _labelled((("voxels", tallied(sizes, "mm")), ("matrix", tallied(shapes))))
 
 

@@ -25,8 +25,6 @@ class ReportFiles:
         The sidecar of each ready-made contrast map.
     cbf_sidecars : sequence of path-like
         The ``_cbf.json`` of each scan.
-    cbf_maps : sequence of path-like
-        The ``_cbf.nii.gz`` of each scan, on its own grid.
     analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
     analyses_values : sequence of path-like
@@ -77,7 +75,6 @@ class ReportFiles:
     quality_figure: FilePath | None
     imported_sidecars: Sequence[FilePath]
     cbf_sidecars: Sequence[FilePath]
-    cbf_maps: Sequence[FilePath]
     analyses_tables: Sequence[FilePath]
     analyses_inference: Sequence[FilePath]
     analyses_figures: Sequence[FilePath]

@@ -149,6 +149,16 @@ def coarser(grid: Grid, resolution: float) -> Grid:
     return Grid(tuple(int(np.ceil(n / f)) for n, f in zip(shape, factor)), scaled)
 
 
+def spaced(grid: Grid, spacing: float) -> Grid:
+    """A grid along the same axes, from the first voxel's centre to at least the last's, with nodes ``spacing`` mm apart.
+
+    Axes whose voxels are larger than that keep them.
+    """
+    step = np.maximum(1.0, spacing / voxel_sizes(grid.affine))
+    shape = tuple(int(np.ceil((n - 1) / s - 1e-9)) + 1 for n, s in zip(grid.shape, step))
+    return Grid(shape, grid.affine @ np.diag([*step, 1.0]))
+
+
 def save(
     path: FilePath,
     data: ArrayLike,

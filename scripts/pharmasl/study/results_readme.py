@@ -18,7 +18,8 @@ CONTENTS: Mapping[str, str] = {
     "rois/, craving/, endpoints/": "values of regions, craving and clinical endpoints, and their models",
     "trial/": "the primary answers, corrected together",
     "sensitivity/": "the same answers under every declared alternative",
-    "sub-*/": "images of participants: anatomy, cerebral blood flow (CBF), contrasts of states",
+    "sub-*/": "images of participants: anatomy, cerebral blood flow (CBF), contrasts of states; which of them, `outputs` of the "
+    "study's configuration says",
     "template/": "the template and atlas on which maps are compared",
     "logs/, benchmarks/": "what each job said, and what it took",
     "manifest.json": "of every file: the inputs, code, settings and versions that made it, and its SHA-256",

@@ -656,6 +656,7 @@ class Settings:
 
     bids_dir: str
     output_dir: str
+    outputs: str
     title: str
     dataset: ResultsDataset
     labels: Labels

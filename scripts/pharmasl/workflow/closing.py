@@ -9,7 +9,7 @@ from pharmasl.files import blinding, tables
 from pharmasl.quality import flags
 from pharmasl.simulate import demo_answers
 from pharmasl.study.settings import Arms
-from pharmasl.workflow import failures
+from pharmasl.workflow import failures, output_levels
 
 # Scans of one kind that are listed; a table has all.
 MOST_LISTED = 8
@@ -36,7 +36,7 @@ class Ending:
     since: float
 
 
-def closing(root: str, page: str, ending: Ending, *, blinded: bool, has_answers: bool) -> str:
+def closing(root: str, page: str, ending: Ending, *, blinded: bool, has_answers: bool, outputs: str) -> str:
     """The last words of a run.
 
     Parameters
@@ -50,6 +50,8 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool, has_answers:
         Whether the run is blinded, so that its tables bear the mark.
     has_answers : bool
         Whether the study asks anything of its trial; a pilot does not.
+    outputs : {"minimal", "default", "full"}
+        The level of output.
 
     Returns
     -------
@@ -69,6 +71,7 @@ def closing(root: str, page: str, ending: Ending, *, blinded: bool, has_answers:
         lines.append(f"Next: {again if reasons else 'The same command goes on'}: {ending.command}")
         return "\n".join(lines)
     lines.append(f"Done in {ending.took}.")
+    lines.append(wrapped(output_levels.size_line(root, outputs)))
     if _made(page) < ending.since or not _made(page):
         earlier = f" (that of an earlier run: {os.path.abspath(page)})" if _made(page) else ""
         return "\n".join([*lines, f"Next: the same command without the name of a target makes the page{earlier}."])

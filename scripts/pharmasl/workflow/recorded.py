@@ -50,17 +50,17 @@ def lost(targets: Targets, rules: Sequence[Any], made: Iterable[str]) -> list[st
     Returns
     -------
     list of str
-        Sorted. What has served its turn (the maps of the sensitivity analysis' alternatives) is not missed.
+        Sorted. What has served its turn (temporary files) is not missed.
     """
-    root, temporary = os.path.join(targets.paths.root, ""), targets.paths.sensitivity("maps/")
-    gone = [
-        path for path in made if path.startswith(root) and not path.startswith(temporary) and not os.path.lexists(path)
-    ]
+    root = os.path.join(targets.paths.root, "")
+    gone = [path for path in made if path.startswith(root) and not os.path.lexists(path)]
     return sorted(path for path in gone if any(_makes(rule, path, targets) for rule in rules))
 
 
 def _makes(rule, path, targets):
-    return rule.is_producer(path) and _asked(targets, rule.name, rule.get_wildcards(path))
+    if not rule.is_producer(path) or any(output.flags.get("temp") for output in rule.output if output.match(path)):
+        return False
+    return _asked(targets, rule.name, rule.get_wildcards(path))
 
 
 def _asked(targets, name, wildcards):
@@ -79,6 +79,8 @@ def _asked(targets, name, wildcards):
         "allocation_log": None,
         # Made on request alone.
         "neurovault": None,
+        "realigned_series": None,
+        "invert_registration": None,
         "trial_verdict": study.settings.primary,
     }
     if name in optional:

@@ -54,6 +54,7 @@ STAGES = (
         {
             "prepare_anatomy": 5.1,
             "normalise_anatomy": 4.8,
+            "invert_registration": 2,
             "segment_anatomy": 2.4,
             "assume_anatomy": 0.5,
             "import_anatomy": 0.5,
@@ -66,7 +67,13 @@ STAGES = (
         "Perfusion",
         "scan",
         "scans",
-        {"align_perfusion": 1.4, "quantify_perfusion": 0.4, "fit_perfusion": 2, "import_cbf": 0.4},
+        {
+            "align_perfusion": 1.4,
+            "quantify_perfusion": 0.4,
+            "fit_perfusion": 2,
+            "realigned_series": 0.3,
+            "import_cbf": 0.4,
+        },
         counted=("quantify_perfusion", "fit_perfusion", "import_cbf"),
     ),
     Stage(

@@ -169,6 +169,10 @@ class Targets:
         """The file of the anatomy that a scan uses, from a pattern with the wildcard ``{anat}``."""
         return pattern.replace("{anat}", self._anatomy(scan))
 
+    def own_anatomy_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{anat}`` for each anatomy of a scan whose CBF this workflow computes, once."""
+        return list(dict.fromkeys(self.anatomy_file(pattern, scan) for scan in self.own_scans()))
+
     def asl(self, scan: str) -> str:
         """The raw series of a scan."""
         return self._scans[scan].asl

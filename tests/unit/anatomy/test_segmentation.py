@@ -130,9 +130,8 @@ def test_an_image_without_contrast_is_refused(image, tmp_path):
     files = {name: tmp_path / f"{name}.nii.gz" for name in names}
     for name in names:
         images.save(files[name], image if name == "preproc" else np.ones(image.shape), affine)
-    for name in ("forward", "inverse"):
-        files[name] = tmp_path / f"{name}.nii.gz"
-        transforms.write_field(files[name], points, affine)
+    files["forward"] = tmp_path / "forward.nii.gz"
+    transforms.write_field(files["forward"], points, affine)
     made = {name: tmp_path / f"made_{name}.nii.gz" for name in ("gm", "wm", "csf", "template_t1w", "template_gm")}
     sources, outputs = segmentation.SegmentationInput(**files), segmentation.SegmentationOutput(**made)
     with pytest.raises(InputError, match="tissue contrast"):

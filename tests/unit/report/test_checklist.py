@@ -1,6 +1,5 @@
 """The reporting checklist: answered from the study where it can be, and left to the authors where it cannot."""
 
-import numpy as np
 import pytest
 from pharmasl.files import tables
 from pharmasl.perfusion import kinetics
@@ -8,7 +7,6 @@ from pharmasl.report import checklist, checklist_imaging, methods_section
 from pharmasl.report.checklist import Conduct
 from pharmasl.report.checklist_imaging import Imaging
 from pharmasl.report.checklist_item import UNKNOWN
-from pharmasl.space.images import Grid
 from pharmasl.study import configuration, settings
 from pharmasl.study.sheets import TEMPLATE_ANATOMY
 from reported import CONFIG, constant, inference, sidecar
@@ -66,11 +64,9 @@ RECORD = [
 
 
 def answers(own, rows, *, sidecars=None, imported=(), flow=FLOW, allocation=RECORD, blocks=None):
-    sizes = [Grid((64, 64, 20), np.diag([3.0, -3.0, 5.0, 1.0]))] * len(rows)
     imaging = Imaging(
         scans=rows,
         sidecars=[sidecar()] * len(rows) if sidecars is None else sidecars,
-        grids=sizes,
         imported=imported,
         blocks=blocks or {},
         versions={"numpy": "2.4.0"},

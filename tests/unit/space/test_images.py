@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 from pharmasl.errors import InputErrors
-from pharmasl.space import images
+from pharmasl.space import images, transforms
 
 AFFINE = np.diag([3.0, 3.0, 4.0, 1.0])
 
@@ -45,3 +45,13 @@ def test_a_damaged_file_is_refused(tmp_path, series, damage):
     path.write_bytes(content)
     with pytest.raises(InputErrors, match=r"damaged|cut off"):
         images.load(path)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((96, 128, 128), 2.0), ((100, 81, 7), 1.5), ((192, 256, 160), 0.9765625)])
+def test_a_spaced_grid_covers_all_voxel_centres(shape, size):
+    affine = transforms.rigid_matrix([1, 2, 3], [0.1, 0.2, 0.3], [0, 0, 0]) @ np.diag([size, size, 3.0, 1])
+    grid = images.spaced(images.Grid(shape, affine), 2.0)
+    last = np.linalg.inv(affine) @ grid.affine @ np.append(np.array(grid.shape) - 1.0, 1)
+    assert (last[:3] >= np.array(shape) - 1 - 1e-9).all()
+    assert (last[:3] < np.array(shape) - 1 + 2.0 / size + 1e-9).all()
+    np.testing.assert_allclose(np.linalg.norm(grid.affine[:3, :3], axis=0), [2.0, 2.0, 3.0])

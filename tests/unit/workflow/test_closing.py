@@ -12,7 +12,7 @@ def ending(**kinds):
 
 
 def closing(root, page, end, blinded=False, has_answers=True):
-    return words(root, page, end, blinded=blinded, has_answers=has_answers)
+    return words(root, page, end, blinded=blinded, has_answers=has_answers, outputs="default")
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def test_a_good_end_names_the_page_and_the_scans_to_look_at(results):
         "  excluded sub-03_asl: too few pairs",
         "  flagged sub-02_asl: mean framewise displacement high, brain coverage low",
         "Done in 12 min.",
+        "Results: 0.0 MB (outputs: default)",
         f"Page: {page}",
         "Next: open the page, and look at the scans named above (their pages are linked there).",
     ]

@@ -34,10 +34,9 @@ def test_what_is_no_record_is_passed_over(tmp_path):
     assert list(recorded.names(tmp_path / "absent")) == []
 
 
-def rule(name, pattern, **wildcards):
-    return SimpleNamespace(
-        name=name, is_producer=lambda path: path.startswith(pattern), get_wildcards=lambda path: wildcards
-    )
+def rule(name, pattern, flags=(), **wildcards):
+    output = SimpleNamespace(flags=dict.fromkeys(flags, True), match=lambda path: path.startswith(pattern))
+    return SimpleNamespace(name=name, is_producer=output.match, get_wildcards=lambda path: wildcards, output=[output])
 
 
 def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
@@ -53,7 +52,9 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         rule("quantify_perfusion", "results/known", scan=scan),
         rule("quantify_perfusion", "results/stranger", scan="sub-99/perf/sub-99_acq-rest"),
         rule("craving_scores", "results/craving/"),
-        rule("alternative_maps", "results/sensitivity/maps/"),
+        rule("alternative_maps", "results/sensitivity/maps/", flags=["temp"]),
+        rule("quantify_perfusion", "results/removed", flags=["temp"], scan=scan),
+        rule("realigned_series", "results/series", scan=scan),
         rule("neurovault", "results/neurovault/"),
     ]
     made = [
@@ -62,6 +63,8 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         "results/group/link.tsv",
         "results/known_cbf.nii.gz",
         "results/stranger_cbf.nii.gz",
+        "results/removed_timeseries.nii.gz",
+        "results/series_asl.nii.gz",
         "results/craving/scores.tsv",
         "results/sensitivity/maps/a.nii.gz",
         "results/neurovault/metadata.tsv",

@@ -8,9 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from pharmasl.files import tables
+from pharmasl.perfusion import realigned_series
 from pharmasl.report.scans import sampling, scan_series, tiles, voxel_pictures
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
+from pharmasl.study import scan_acquisition
 
 SLICES = 15  # of the CBF map
 FEW = 5  # of each acquired image
@@ -77,7 +79,7 @@ class Native:
         return self.shown.definitions
 
 
-def read(files: ScanFiles, acquisition: Mapping[str, Any]) -> Native:
+def read(files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str) -> Native:
     """Read a scan's images on its own grid.
 
     Parameters
@@ -85,9 +87,12 @@ def read(files: ScanFiles, acquisition: Mapping[str, Any]) -> Native:
     files : ScanFiles
     acquisition : mapping
         As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
+    interpolation : {"cubic", "linear"}
+        Between the voxels of raw volumes.
     """
-    data, affine = images.load(files.series)
-    data = data if data.ndim == 4 else data[..., np.newaxis]
+    data, affine = realigned_series.read(
+        files.asl, files.motion, acquisition=scan_acquisition.build(acquisition), interpolation=interpolation
+    )
     m0 = _m0(files, acquisition, data, affine)
     brain, zooms = tiles.to_ras(images.load(files.brain_mask).data > 0.5, affine)
     tissues = {

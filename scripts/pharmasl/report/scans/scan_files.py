@@ -16,8 +16,10 @@ class ScanFiles:
         Its row of the quality table.
     sidecar : path-like
         JSON of its CBF.
-    series : path-like
-        The realigned series.
+    asl : path-like
+        The raw series.
+    motion : path-like
+        ITK affines: from the series' reference to each of its volumes.
     m0 : sequence of path-like
         The raw separate M0 image, or empty.
     m0_motion : path-like
@@ -45,7 +47,8 @@ class ScanFiles:
 
     quality: FilePath
     sidecar: FilePath
-    series: FilePath
+    asl: FilePath
+    motion: FilePath
     m0: Sequence[FilePath]
     m0_motion: FilePath
     cbf: FilePath

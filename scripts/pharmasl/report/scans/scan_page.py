@@ -165,6 +165,7 @@ def content(
     files: ScanFiles,
     *,
     acquisition: Mapping[str, Any],
+    interpolation: str,
     bands: Mapping[str, Sequence[float | None] | None],
     assumed: bool,
 ) -> ScanPage:
@@ -175,13 +176,15 @@ def content(
     files : ScanFiles
     acquisition : mapping
         As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
+    interpolation : {"cubic", "linear"}
+        Between the voxels of raw volumes.
     bands : mapping
         The configuration's own bands.
     assumed : bool
         Whether the template is the scan's anatomy, for want of a T1-weighted image.
     """
     (row,) = tables.read_table(files.quality)
-    own = native.read(files, acquisition)
+    own = native.read(files, acquisition, interpolation)
     repeats = scan_series.repeats(tables.read_table(files.repeats))
     displacement, dvars = native.confounds(files)
     resolved_bands = flags.resolve(bands)
@@ -218,11 +221,12 @@ def write(
     files: ScanFiles,
     *,
     acquisition: Mapping[str, Any],
+    interpolation: str,
     bands: Mapping[str, Sequence[float | None] | None],
     assumed: bool,
 ) -> None:
     """Write the page of a scan as HTML; parameters as of :func:`content`."""
-    page = content(files, acquisition=acquisition, bands=bands, assumed=assumed)
+    page = content(files, acquisition=acquisition, interpolation=interpolation, bands=bands, assumed=assumed)
     Path(output).write_text(
         templates.environment().get_template("scans/scan.html.j2").render(vars(page)), encoding="utf-8"
     )

@@ -1,0 +1,50 @@
+"""The realigned series of one scan: every raw volume sampled once on the scan's own grid."""
+
+import numpy as np
+
+from pharmasl.errors import FilePath
+from pharmasl.perfusion import scan, series
+from pharmasl.space import images
+from pharmasl.study.scan_acquisition import Acquisition
+
+
+def read(asl: FilePath, motion: FilePath, *, acquisition: Acquisition, interpolation: str) -> images.Volume:
+    """A raw series, realigned.
+
+    Parameters
+    ----------
+    asl : path-like
+        The raw series.
+    motion : path-like
+        ITK affines: from the series' reference to each volume.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    interpolation : {"cubic", "linear"}
+        Between the voxels of raw volumes.
+
+    Returns
+    -------
+    images.Volume
+        (X, Y, Z, T), float32, in the series' unit; 0 where a volume does not reach.
+
+    Raises
+    ------
+    InputError
+        As :func:`pharmasl.perfusion.series.load_acquired`; and if the transforms are not as many as the volumes.
+    """
+    loaded = series.load_acquired(asl, acquisition)
+    matrices = scan.affines(motion, loaded.data.shape[3])
+    data = scan.realigned(loaded.data, loaded.affine, matrices, interpolation)
+    return images.Volume(np.nan_to_num(data, copy=False), loaded.affine)
+
+
+def write(path: FilePath, asl: FilePath, motion: FilePath, *, acquisition: Acquisition, interpolation: str) -> None:
+    """Write the realigned series.
+
+    Parameters
+    ----------
+    path : path-like
+    asl, motion, acquisition, interpolation
+        As for :func:`read`.
+    """
+    made = read(asl, motion, acquisition=acquisition, interpolation=interpolation)
+    images.save(path, made.data, made.affine, time_step=acquisition.repetition_time)

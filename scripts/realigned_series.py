@@ -1,0 +1,19 @@
+"""Write the realigned series of one scan, on its own grid."""
+
+from pharmasl.perfusion import realigned_series
+from pharmasl.study import scan_acquisition
+from pharmasl.workflow.job import job
+
+
+def main(snakemake):
+    realigned_series.write(
+        snakemake.output.series,
+        snakemake.input.asl,
+        snakemake.input.motion,
+        acquisition=scan_acquisition.build(snakemake.params.acquisition),
+        interpolation=snakemake.params.interpolation,
+    )
+
+
+if __name__ == "__main__":
+    job(main, snakemake)
