@@ -131,6 +131,7 @@ class ResultsGuard:
             return
         jobs = list(workflow.dag.jobs) if workflow.dag else []
         outputs = [str(path) for job in jobs for path in job.output]
+        temporary = {str(path).removeprefix(f"{self._root}/") for job in jobs for path in job.temp_output}
         made = [path.removeprefix(f"{self._root}/") for path in outputs if path.startswith(f"{self._root}/")]
         # With a name before it where the workflow is a module of another.
         is_planned = workflow.scheduler is not None and any(job.rule.name.endswith("all") for job in jobs)
@@ -142,6 +143,7 @@ class ResultsGuard:
                 contents.shared(),
                 versions=self._versions,
                 outputs=made,
+                temporary=temporary,
                 is_complete=is_complete,
             )
         except OSError as error:
