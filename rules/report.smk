@@ -212,8 +212,10 @@ rule report:
         # The order of the page's sections, which a comparison of mappings does not see.
         order=[list(SETTINGS.analyses), list(SETTINGS.conjunctions), list(SETTINGS.endpoints)],
         # The page names folders, not where they lie.
-        config={name: value for name, value in STUDY.config.items() if name != "outputs"}
-        | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES},
+        # Which files stay does not change the page.
+        config=STUDY.config
+        | {name: os.path.basename(os.path.abspath(getattr(SETTINGS, name))) for name in PLACES}
+        | {"outputs": output_levels.LEVELS[-1]},
         versions=VERSIONS,
         state=lambda wildcards: allocation_log.digests(STUDY.declared),
         # Not an input: in an unblinded run it is written before the first job. From the page's folder.

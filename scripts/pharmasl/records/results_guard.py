@@ -109,6 +109,12 @@ class ResultsGuard:
                 return [str(output).removeprefix(f"{self._root}/") for output in outputs]
         return []
 
+    def _is_temporary(self, path: str) -> bool:
+        """Whether a path below the folder is of a result that is removed once it has been used."""
+        full_path = f"{self._root}/{path}"
+        outputs = (output for rule in self._rules() for output in rule.output if output.flags.get("temp"))
+        return any(output.match(full_path) for output in outputs)
+
     def _restore(self) -> None:
         """Restore Snakemake's records from the manifest, and report the files that have none."""
         # A look at the plan while another run writes changes no file.
@@ -131,7 +137,6 @@ class ResultsGuard:
             return
         jobs = list(workflow.dag.jobs) if workflow.dag else []
         outputs = [str(path) for job in jobs for path in job.output]
-        temporary = {str(path).removeprefix(f"{self._root}/") for job in jobs for path in job.temp_output}
         made = [path.removeprefix(f"{self._root}/") for path in outputs if path.startswith(f"{self._root}/")]
         # With a name before it where the workflow is a module of another.
         is_planned = workflow.scheduler is not None and any(job.rule.name.endswith("all") for job in jobs)
@@ -143,7 +148,7 @@ class ResultsGuard:
                 contents.shared(),
                 versions=self._versions,
                 outputs=made,
-                temporary=temporary,
+                is_temporary=self._is_temporary,
                 is_complete=is_complete,
             )
         except OSError as error:

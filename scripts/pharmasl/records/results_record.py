@@ -10,7 +10,7 @@ made again.
 import ast
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -227,7 +227,7 @@ def update(
     *,
     versions: dict[str, str],
     outputs: Iterable[str],
-    temporary: Collection[str] = (),
+    is_temporary: Callable[[str], bool] = lambda path: False,
     is_complete: bool,
 ) -> None:
     """Update the manifest of a results folder: how its files were made.
@@ -240,8 +240,8 @@ def update(
         Of the software that computes.
     outputs : iterable of str
         Paths below the folder of the outputs of the plan.
-    temporary : collection of str
-        Those of them that may be gone once they have served.
+    is_temporary : callable
+        Says of a path below the folder whether its file is removed once it has been used.
     is_complete : bool
         Whether all that the configuration asks for is there: files that are gone then leave the manifest.
     """
@@ -262,9 +262,9 @@ def update(
                 if beside and beside in folder.files and beside not in outputs:
                     known = folder.known.sidecars.get(beside) if folder.known else None
                     new.sidecars[beside] = folder.content(beside, known)
-        elif before and before.content and not is_complete and path not in temporary:
+        elif before and before.content and not is_complete and not is_temporary(path):
             new.files[path] = before
-        elif (not before or not before.content or path in temporary) and (record := memory.read(path)):
+        elif (not before or not before.content or is_temporary(path)) and (record := memory.read(path)):
             new.files[path] = Entry(_narrow(folder, record.making, None), None, before.versions if before else now)
     # A sidecar that is an output of its own has its own entry.
     new.sidecars = {path: content for path, content in new.sidecars.items() if path not in new.files}

@@ -51,7 +51,7 @@ from pharmasl.report.relations_section import RelationResults, RelationsSection,
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
-from pharmasl.report.shown_paths import without_paths
+from pharmasl.report.shown_paths import shown
 from pharmasl.report.trial_section import TrialSection
 from pharmasl.report.words import Table, plain, upper
 from pharmasl.study import primary
@@ -377,7 +377,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         checklist=checklist.gather(files, settings, blocks, versions=provenance.versions, allocation=allocation),
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
-        config=yaml.safe_dump(without_paths(dict(configuration)), sort_keys=False, allow_unicode=True, width=110),
+        config=yaml.safe_dump(shown(configuration), sort_keys=False, allow_unicode=True, width=110),
     )
 
 

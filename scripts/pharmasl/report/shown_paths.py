@@ -1,6 +1,7 @@
 """A configuration as it is shown: of paths only the last part."""
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -18,6 +19,17 @@ _PATH_KEYS = {
     "transform",
 }
 _ABSOLUTE = re.compile(r"[/~\\]|[A-Za-z]:[/\\]")
+
+
+def shown(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as the page prints it: without paths, and without which files stay, for the page is the same then.
+
+    Parameters
+    ----------
+    configuration : mapping
+        Plain values.
+    """
+    return {name: without_paths(value, name) for name, value in configuration.items() if name != "outputs"}
 
 
 def without_paths(value: Any, key: str | None = None) -> Any:
