@@ -37,9 +37,7 @@ rule all:
     input:
         rules.report.output,
         rules.allocation_log.output if SETTINGS.blinded and SETTINGS.arms else [],
-        TARGETS.own_anatomy_files(rules.invert_registration.output.inverse) if LEVELS.keeps_all else [],
-        TARGETS.filled(rules.realigned_series.output.series, "scan", TARGETS.own_scans()) if LEVELS.keeps_all else [],
-        lost_results,
+        further_results,
 
 
 rule cbf:

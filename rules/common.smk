@@ -137,8 +137,11 @@ own_rules = partial(recorded.own, workflow, Path(workflow.current_basedir.get_pa
 RESULTS_GUARD = results_guard.ResultsGuard(workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION)
 if workflow.is_main_process:
     RESULTS_GUARD.watch()
-# What was made and is gone is made again, also where nothing that is asked for needs it.
-lost_results = lambda wildcards: recorded.lost(TARGETS, own_rules(), recorded.names())
+# What was made and is gone is made again, also where nothing that is asked for needs it; and what the level of output adds.
+further_results = lambda wildcards: [
+    *recorded.lost(TARGETS, own_rules(), recorded.names()),
+    *LEVELS.on_request(TARGETS, scan("asl", desc="preproc"), anat("xfm", from_=SPACE, to="T1w", mode="image")),
+]
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
 raw = partial(raw_files.inputs, root=SETTINGS.bids_dir, mark=lambda path, name: ancient(sourcecache_entry(path, name)))
 # Nothing is compared in a job's own process, nor in a dry run without results.

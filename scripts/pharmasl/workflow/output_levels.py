@@ -15,6 +15,7 @@ from pharmasl.errors import FilePath
 from pharmasl.records import manifest
 from pharmasl.sensitivity import specifications
 from pharmasl.study.settings import Settings
+from pharmasl.workflow.targets import Targets
 
 # From the least to the most.
 LEVELS = ("minimal", "default", "full")
@@ -81,10 +82,18 @@ class OutputLevels:
     settings: Settings
     root: str
 
-    @property
-    def keeps_all(self) -> bool:
-        """Whether what is made on request elsewhere belongs to every run."""
-        return self.settings.outputs == LEVELS[-1]
+    def on_request(self, targets: Targets, of_scan: str, of_anatomy: str) -> list[str]:
+        """What belongs to every run where all is kept, and is made on request elsewhere.
+
+        Parameters
+        ----------
+        targets : pharmasl.workflow.targets.Targets
+        of_scan, of_anatomy : str
+            Patterns with ``{scan}`` and ``{anat}``.
+        """
+        if self.settings.outputs != LEVELS[-1]:
+            return []
+        return [*targets.filled(of_scan, "scan", targets.own_scans()), *targets.own_anatomy_files(of_anatomy)]
 
     def is_removed(self, path: str) -> bool:
         """Whether a file is removed once the run has used it.
