@@ -26,7 +26,7 @@ rule prepare_anatomy:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(3000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         bias=plain(SETTINGS.anatomy.bias),
@@ -56,7 +56,7 @@ rule normalise_anatomy:
         "../envs/ants.yaml" if SETTINGS.anatomy.registration.backend == "ants" else "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(3000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1600) * attempt,
         runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
         registration=plain(SETTINGS.anatomy.registration),
@@ -115,7 +115,7 @@ rule segment_anatomy:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(2500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1300) * attempt,
         runtime=lambda wildcards, attempt: minutes(4) * attempt,
     params:
         code=code("segment_anatomy"),

@@ -54,7 +54,7 @@ rule session_contrast:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         weights=per("visit contrast", TARGETS.weights),
@@ -84,7 +84,7 @@ rule global_values:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         rows=lambda wildcards: TARGETS.global_rows(),

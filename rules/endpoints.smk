@@ -17,7 +17,7 @@ rule craving_scores:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         craving=TARGETS.craving_settings("before", "after", "range", "condition", "unknown", "covariates"),
@@ -46,7 +46,7 @@ rule craving_model:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         sessions=SESSIONS,
@@ -75,7 +75,7 @@ rule roi_craving:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         craving=TARGETS.craving_settings("covariates", "test", "family", "rois", "contrast", "seed", "resamples"),
@@ -130,7 +130,7 @@ rule endpoint_scores:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         endpoint=lambda wildcards: wildcards.endpoint,
@@ -157,7 +157,7 @@ rule endpoint_model:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         question=per("endpoint", TARGETS.endpoint_question),
@@ -184,7 +184,7 @@ rule endpoint_sensitivity:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         question=per("endpoint", TARGETS.endpoint_question),

@@ -88,7 +88,7 @@ rule cluster_table:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         blinded=SETTINGS.blinded,
@@ -115,7 +115,7 @@ rule cluster_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         sessions=per("analysis", TARGETS.analysis_sessions),

@@ -28,7 +28,7 @@ rule align_perfusion:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(900) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition_of_alignment),
@@ -84,7 +84,7 @@ rule quantify_perfusion:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
@@ -143,7 +143,7 @@ rule fit_perfusion:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(2500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1300) * attempt,
         runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),

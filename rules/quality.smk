@@ -34,7 +34,7 @@ rule scan_quality:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(350) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         scan=per("scan", TARGETS.label),
@@ -62,7 +62,7 @@ rule study_quality:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         bands=plain(SETTINGS.quality)["bands"],
@@ -109,7 +109,7 @@ rule scan_page:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         acquisition=per("scan_name", TARGETS.of_page, TARGETS.acquisition),
@@ -136,7 +136,7 @@ rule review_page:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         code=code("review_page"),

@@ -23,7 +23,7 @@ rule roi_mask:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(450) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         roi=per("roi", TARGETS.region_definition),
@@ -53,7 +53,7 @@ rule roi_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
@@ -155,7 +155,7 @@ rule parcel_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(450) * attempt,
         runtime=lambda wildcards, attempt: minutes(15) * attempt,
     params:
         rows=lambda wildcards: TARGETS.parcel_rows(),
@@ -222,7 +222,7 @@ rule global_effect:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
@@ -249,7 +249,7 @@ rule seed_slopes:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analyses=lambda wildcards: TARGETS.seed_slopes(),

@@ -32,7 +32,7 @@ rule group_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
@@ -58,7 +58,7 @@ rule region_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: wildcards.analysis,
@@ -93,7 +93,7 @@ rule craving_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         craving=TARGETS.craving_settings("test", "rois", "contrast"),
@@ -123,7 +123,7 @@ rule endpoint_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         label=per("endpoint", TARGETS.endpoint_label),
@@ -206,7 +206,7 @@ rule report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         # The order of the page's sections, which a comparison of mappings does not see.

@@ -102,7 +102,7 @@ rule specification_curve:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         permutations=SETTINGS.sensitivity.permutations,
@@ -129,7 +129,7 @@ rule specification_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         labels=plain(SETTINGS.labels),

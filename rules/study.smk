@@ -23,7 +23,7 @@ rule study_tables:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         content=lambda wildcards: TARGETS.sheets(),
@@ -49,7 +49,7 @@ rule participant_rows:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         rows=lambda wildcards: TARGETS.models[wildcards.model],

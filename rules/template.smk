@@ -26,7 +26,7 @@ rule template:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1500) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(900) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         resolution=SETTINGS.template.resolution,
@@ -50,7 +50,7 @@ rule atlas:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(800) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(450) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         atlas=plain(SETTINGS.atlas),
