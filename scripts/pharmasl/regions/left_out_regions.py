@@ -253,7 +253,7 @@ class _Search:
         """Chooses the region's cluster, and keeps the voxels that its cuts leave."""
         df = len(self.design.tested) - 1 - self.design.nuisance.shape[1]
         threshold, threshold_without = (
-            float(stdtrit(each, 1 - self.forming.cluster_forming_p)) for each in (df, df - 1)
+            float(stdtrit(freedom, 1 - self.forming.cluster_forming_p)) for freedom in (df, df - 1)
         )
         chooser = leave_one_out.Cluster(self.lattice, threshold, threshold_without, int(roi.cluster or 0))
         centres = np.argwhere(self.mask) @ self.affine[:3, :3].T + self.affine[:3, 3]
