@@ -15,9 +15,12 @@ from pharmasl.errors import InputError
 from pharmasl.study.trial import Study
 from pharmasl.workflow import stages
 
-# Bytes of results: of each scan and anatomy on the template, of each voxel of their own grids, of each whole-brain analysis.
-_SCAN_BYTES, _SERIES_BYTES, _ANATOMY_BYTES, _T1W_BYTES, _ANALYSIS_BYTES = 6e6, 4.2, 12e6, 5.0, 8e6
-_STUDY_BYTES = 40e6
+# Bytes of results: of each scan on a template of 2 mm, of each whole-brain analysis, and of the rest.
+_SCAN_BYTES, _ANALYSIS_BYTES, _STUDY_BYTES = 6e6, 8e6, 40e6
+# By level of output: of each voxel of a series and of a T1w on their own grids, and of each anatomy.
+_SERIES_BYTES = {"minimal": 0.0, "default": 0.9, "full": 4.2}
+_T1W_BYTES = {"minimal": 0.0, "default": 5.0, "full": 5.0}
+_ANATOMY_BYTES = {"minimal": 1e6, "default": 6.5e6, "full": 12e6}
 # Snakemake's own seconds for a job, which no job's log has: .05 to .09 where jobs are forks, as ./run starts them.
 _STARTING = 0.08
 # Whose files a rule of a scan, an anatomy and an analysis leaves: as many jobs as there are of these.
@@ -108,7 +111,7 @@ def lines(study: Study, counts: Mapping[str, int]) -> list[str]:
         f"{sum(counts.values())} jobs: {', '.join(by_stage)}",
         f"about {span(time.total / cores)} on {cores} {'core' if cores == 1 else 'cores'} ({span(time.total)} on one), {time}; "
         "the time left is shown as it goes",
-        f"about {space.total / 1e9:.1f} GB of results in {study.settings.output_dir}, {space}",
+        f"about {space.total / 1e9:.1f} GB of results in {study.settings.output_dir} (outputs: {study.settings.outputs}), {space}",
     ]
 
 
@@ -158,15 +161,16 @@ def size(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finishe
         **dict.fromkeys(_OF_ANATOMIES, len(set(study.anatomies.values()))),
         **dict.fromkeys(_OF_ANALYSES, len(study.settings.analyses)),
     }
-    own = 0.0
+    own, level = 0.0, study.settings.outputs
     for rule, done in finished.items():
         # What is done again takes the place of what was there.
         own += done.size * min(done.jobs + counts.get(rule, 0), most.get(rule, np.inf))
     rest = 0.0 if finished else _STUDY_BYTES
     if not any(rule in finished for rule in ("quantify_perfusion", "fit_perfusion")):
-        rest += sum(_SCAN_BYTES + _SERIES_BYTES * voxels(scan.asl) for scan in study.scans.values())
+        scan_bytes = _SCAN_BYTES * (2 / study.settings.template.resolution) ** 3
+        rest += sum(scan_bytes + _SERIES_BYTES[level] * voxels(scan.asl) for scan in study.scans.values())
     if "normalise_anatomy" not in finished:
-        rest += sum(_ANATOMY_BYTES + _T1W_BYTES * sum(map(voxels, paths)) for paths in study.t1w.values())
+        rest += sum(_ANATOMY_BYTES[level] + _T1W_BYTES[level] * sum(map(voxels, paths)) for paths in study.t1w.values())
     if "group_statistics" not in finished:
         rest += len(study.settings.analyses) * _ANALYSIS_BYTES
     return Estimate(own, rest)

@@ -82,6 +82,17 @@ def test_results_are_no_larger_for_being_made_again(study):
     assert half.rest == 0
 
 
+@pytest.mark.parametrize(("less", "more"), [("minimal", "default"), ("default", "full")])
+def test_results_are_smaller_at_a_lower_level(tmp_path, less, more):
+    folder, sizes = dataset(tmp_path / "data"), []
+    for level in (less, more):
+        places = {"bids_dir": str(folder), "output_dir": str(tmp_path / "results"), "outputs": level}
+        own = reading.collect({**CONFIG, **places}).study
+        sizes.append(work.size(own, {}, {}).rest)
+        assert f"(outputs: {level})" in work.lines(own, {"report": 1})[2]
+    assert sizes[0] < sizes[1]
+
+
 def test_the_lines_say_whose_jobs_the_numbers_go_by(study):
     _, time, space = work.lines(study, {"align_perfusion": 10})
     assert "by the demo's jobs" in time
