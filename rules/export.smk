@@ -1,7 +1,29 @@
 """Export: what is made for other programs and other people.
 
-Needs the tables of the stages. Gives one table of the study for statistics programs, long and wide, and its codebook.
+Needs the tables of the stages. Gives one table of the study for statistics programs, long and wide, and its codebook; and the
+CBF of every parcel of the atlas in every scan.
 """
+
+
+rule all_scan_parcels:
+    input:
+        visits=TARGETS.scan_parcels(rules.scan_parcels.output.table),
+    output:
+        table=PATHS.tidy("parcels_by_scan"),
+    log:
+        log_of("all_scan_parcels", "study"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        code=code("all_scan_parcels"),
+    message:
+        "Gathering the parcels of all scans"
+    script:
+        "../scripts/all_scan_parcels.py"
 
 
 rule tidy_table:

@@ -167,6 +167,33 @@ rule parcel_values:
         "../scripts/parcel_values.py"
 
 
+rule scan_parcels:
+    input:
+        atlas=rules.atlas.output.image,
+        labels=rules.atlas.output.labels,
+        reference=rules.template.output.t1w,
+        cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_cbf),
+        coverage=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.coverage),
+    output:
+        table=visit("cbf", ".tsv", space=SPACE, desc="parcels"),
+    log:
+        log_of("scan_parcels", "{visit}"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        rows=per("visit", TARGETS.scan_rows),
+        minimum_coverage=SETTINGS.minimum_roi_coverage,
+        code=code("scan_parcels"),
+    message:
+        "Reading the parcels of the atlas in each scan: {wildcards.visit}"
+    script:
+        "../scripts/scan_parcels.py"
+
+
 rule region_models:
     input:
         design=rules.group_statistics.output.design,

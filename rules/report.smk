@@ -185,6 +185,7 @@ rule report:
         endpoint_relations=[PATHS.endpoint(name, "relations.tsv") for name in TARGETS.related_endpoints()],
         trial_verdict=[rules.trial_verdict.output.table] if SETTINGS.primary else [],
         # The page links to them.
+        scan_parcels=[] if IMPORTED else [rules.all_scan_parcels.output.table],
         tidy_tables=[rules.tidy_table.output.long, rules.tidy_table.output.wide, rules.tidy_table.output.codebook],
         sensitivity_table=[PATHS.sensitivity("specifications.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],

@@ -1,4 +1,4 @@
-"""CBF of every parcel of the atlas in every contrast map.
+"""CBF of every parcel of the atlas in every contrast map, and in every scan.
 
 An atlas lies on a grid of its own: each voxel of the analyses' grid takes the label of the atlas voxel nearest to it, as the
 regions that labels define do (:mod:`pharmasl.regions.region_masks`). All parcels of a map are read in one pass.
@@ -6,8 +6,9 @@ regions that labels define do (:mod:`pharmasl.regions.region_masks`). All parcel
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,10 @@ _CBF = {
     "Description": "Mean of the contrast map over the parcel's voxels with data; n/a where coverage is too low",
     "Units": "mL/100 g/min",
 }
-COLUMNS: dict[str, str | Mapping[str, Any]] = {
-    "participant_id": "Participant",
-    "session_id": "Session label, without ses-",
-    "contrast": "Contrast of conditions whose map was averaged",
+_SCAN_CBF = (
+    "Mean of the scan's CBF, before smoothing, over the parcel's voxels with data; n/a where coverage is too low"
+)
+_PARCEL: dict[str, str | Mapping[str, Any]] = {
     "label": "Label of the parcel in the atlas",
     "parcel": "Name of the parcel",
     "cbf": _CBF,
@@ -37,6 +38,19 @@ COLUMNS: dict[str, str | Mapping[str, Any]] = {
     },
     "n_voxels": "Number of the parcel's voxels that have data",
     "parcel_voxels": "Number of the parcel's voxels on the grid of the analyses",
+}
+_VISIT = {"participant_id": "Participant", "session_id": "Session label, without ses-"}
+COLUMNS: dict[str, str | Mapping[str, Any]] = {
+    **_VISIT,
+    "contrast": "Contrast of conditions whose map was averaged",
+    **_PARCEL,
+}
+# Of the scans' table; its first columns are those of the quality table, which says which scans are usable.
+SCAN_COLUMNS: dict[str, str | Mapping[str, Any]] = {
+    **_VISIT,
+    "condition": "State of the scan, as the configuration names it",
+    "scan": "File stem of the scan below the output folder",
+    **_PARCEL,
 }
 
 
@@ -87,6 +101,20 @@ class Parcels:
         sums = np.bincount(number, values[finite], len(self.names))
         return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0), counts
 
+    def rows(self, data: np.ndarray, minimum_coverage: float) -> Iterator[dict[str, Any]]:
+        """The parcels' columns of a table, from a map (NaN where it has no data) on the grid of the analyses."""
+        for (label, name), mean, count, size in zip(self.names.items(), *self.means(data), self.sizes):
+            coverage = count / size if size else None
+            enough = coverage is not None and count > 0 and coverage >= minimum_coverage
+            yield {
+                "label": label,
+                "parcel": name,
+                "cbf": mean if enough else None,
+                "coverage": coverage,
+                "n_voxels": count,
+                "parcel_voxels": size,
+            }
+
 
 @dataclass(frozen=True, kw_only=True)
 class AtlasFiles:
@@ -133,20 +161,82 @@ def write(
 
     def rows():
         for path, contrast in zip(maps, contrasts, strict=True):
-            means, counts = parcels.means(load_on_grid(path, grid))
             visit = {name: value for name, value in contrast.row().items() if name != "arm"}
-            for (label, name), mean, count, size in zip(parcels.names.items(), means, counts, sizes):
-                coverage = count / size if size else None
-                enough = coverage is not None and count > 0 and coverage >= minimum_coverage
-                yield {
-                    **visit,
-                    "label": label,
-                    "parcel": name,
-                    "cbf": mean if enough else None,
-                    "coverage": coverage,
-                    "n_voxels": count,
-                    "parcel_voxels": size,
-                }
+            for row in parcels.rows(load_on_grid(path, grid), minimum_coverage):
+                yield {**visit, **row}
 
     described = with_units({**_CBF, "LeastCoverage": minimum_coverage}, contrasts)
     tables.write_table(table, rows(), {**COLUMNS, "cbf": described})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanMap:
+    """A scan's CBF on the grid of the analyses, before smoothing.
+
+    Attributes
+    ----------
+    participant_id : str
+        With ``sub-``.
+    session_id : str or None
+        Without ``ses-``.
+    condition, scan : str
+        Its state, and the stem of its files.
+    cbf, coverage : path-like
+        Its map, and the mask of the voxels in which the map has data.
+    """
+
+    participant_id: str
+    session_id: str | None
+    condition: str
+    scan: str
+    cbf: FilePath
+    coverage: FilePath
+
+
+def write_scans(
+    table: FilePath, atlas: AtlasFiles, *, reference: FilePath, scans: Sequence[ScanMap], minimum_coverage: float
+) -> None:
+    """Write the mean CBF of each parcel in each scan, before smoothing.
+
+    Parameters
+    ----------
+    table : path-like
+        Columns as :data:`SCAN_COLUMNS`; no arm. Scans that are not usable are in it too.
+    atlas : AtlasFiles
+    reference : path-like
+        An image on the grid of the maps.
+    scans : sequence of ScanMap
+    minimum_coverage : float
+        Minimum share of a parcel's voxels with data for its value to count.
+
+    Raises
+    ------
+    InputError
+        If a map is on another grid.
+    """
+    grid = images.grid(reference)
+    parcels = Parcels.read(atlases.Atlas(atlas.image, atlas.labels), grid)
+
+    def rows():
+        for each in scans:
+            data, covered = load_on_grid(each.cbf, grid), load_on_grid(each.coverage, grid)
+            identity = {name: getattr(each, name) for name in ("participant_id", "session_id", "condition", "scan")}
+            for row in parcels.rows(np.where(covered > 0, data, np.nan), minimum_coverage):
+                yield {**identity, **row}
+
+    described = {"cbf": {**_CBF, "Description": _SCAN_CBF, "LeastCoverage": minimum_coverage}}
+    tables.write_table(table, rows(), {**SCAN_COLUMNS, **described})
+
+
+def gather_scans(table: FilePath, visits: Sequence[FilePath]) -> None:
+    """Write the tables of :func:`write_scans` of all visits as one.
+
+    Parameters
+    ----------
+    table : path-like
+    visits : sequence of path-like
+        At least one.
+    """
+    described = tables.read_json(Path(visits[0]).with_suffix(".json"))["cbf"]
+    rows = (row for path in visits for row in tables.read_table(path))
+    tables.write_table(table, rows, {**SCAN_COLUMNS, "cbf": described})

@@ -59,6 +59,8 @@ class ReportFiles:
         ``_relations.tsv`` of each endpoint that is related to regions.
     trial_verdict : path-like or None
         ``verdict.tsv``.
+    scan_parcels : sequence of path-like
+        CBF of every parcel in every scan: one table, or none where there are no scans.
     tidy_tables : sequence of path-like
         The study's table for statistics programs, long and wide, and its codebook.
     sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
@@ -104,6 +106,7 @@ class ReportFiles:
     endpoint_figures: Sequence[FilePath]
     endpoint_relations: Sequence[FilePath]
     trial_verdict: FilePath | None
+    scan_parcels: Sequence[FilePath]
     tidy_tables: Sequence[FilePath]
     sensitivity_table: FilePath | None
     sensitivity_curve: FilePath | None

@@ -295,6 +295,24 @@ class Targets:
         """A pattern with ``{scan}`` for every scan of a visit, in order."""
         return self.filled(pattern, "scan", [scan.stem for scan in self.study.visits[self._visits[visit]]])
 
+    def scan_rows(self, visit: str) -> list[dict[str, Any]]:
+        """Which scans those of :meth:`visit_files` are."""
+        return [
+            {
+                "participant_id": f"sub-{scan.subject}",
+                "session_id": scan.session,
+                "condition": scan.condition,
+                "scan": scan.name,
+            }
+            for scan in self.study.visits[self._visits[visit]]
+        ]
+
+    def scan_parcels(self, pattern: str) -> list[str]:
+        """The tables of the parcels of each visit with scans, from a pattern with ``{visit}``."""
+        return self.filled(
+            pattern, "visit", [stem for stem, visit in self._visits.items() if self.study.visits.get(visit)]
+        )
+
     def visit_anatomy_file(self, pattern: str, visit: str) -> str:
         """The file of the anatomy that a visit's scans use, from a pattern with ``{anat}``."""
         return pattern.replace("{anat}", self.study.anatomy(self._visits[visit]))

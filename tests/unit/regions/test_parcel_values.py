@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from nilearn.maskers import NiftiLabelsMasker
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.regions import parcel_values
@@ -76,3 +77,42 @@ def test_a_map_on_another_grid_is_refused(files):
     images.save(folder / "map1.nii.gz", np.zeros((5, 5, 4)), AFFINE)
     with pytest.raises(InputError, match="grid"):
         read(folder)
+
+
+def test_scans_are_read_as_nilearn_reads_them(files):
+    """Within the coverage of each scan, whatever the map holds outside it; and gathered in one table."""
+    folder, data = files
+    coverage = np.ones(SHAPE, np.uint8)
+    coverage[2:4] = 0
+    images.save(folder / "coverage.nii.gz", coverage, AFFINE)
+    whole = data[0].astype(np.float32)
+    images.save(folder / "map0.nii.gz", np.where(coverage, whole, 0), AFFINE)
+    scans = [
+        parcel_values.ScanMap(
+            participant_id="sub-01",
+            session_id=None,
+            condition="rest",
+            scan=f"sub-01/perf/sub-01_run-{run}",
+            cbf=folder / "map0.nii.gz",
+            coverage=folder / "coverage.nii.gz",
+        )
+        for run in (1, 2)
+    ]
+    atlas = parcel_values.AtlasFiles(image=folder / "atlas.nii.gz", labels=folder / "atlas.tsv")
+    for name, part in (("one.tsv", scans[:1]), ("two.tsv", scans[1:])):
+        parcel_values.write_scans(
+            folder / name, atlas, reference=folder / "map0.nii.gz", scans=part, minimum_coverage=0.3
+        )
+    parcel_values.gather_scans(folder / "all.tsv", [folder / "one.tsv", folder / "two.tsv"])
+    rows = tables.read_table(folder / "all.tsv")
+    assert [row["scan"][-1] for row in rows] == ["1"] * 4 + ["2"] * 4
+    assert tables.read_json(folder / "all.json")["cbf"]["LeastCoverage"] == 0.3
+    # nilearn on the labels of the grid's own voxels (the atlas voxel nearest to each centre).
+    labels = np.where(np.arange(6)[:, None, None] < 3, 1, 2) * np.ones(SHAPE, int)
+    labels[0, 0, 0] = 5
+    images.save(folder / "labels.nii.gz", labels, AFFINE, dtype=np.int32)
+    masker = NiftiLabelsMasker(folder / "labels.nii.gz", mask_img=folder / "coverage.nii.gz", standardize=False)
+    expected = masker.fit_transform(folder / "map0.nii.gz").ravel()
+    np.testing.assert_allclose([float(row["cbf"]) for row in rows[:3]], expected, rtol=1e-6)
+    assert [row["coverage"][:6] for row in rows[:2]] == ["0.6610", "0.6666"]
+    assert rows[3]["cbf"] is None
