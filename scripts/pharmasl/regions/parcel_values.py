@@ -77,7 +77,7 @@ class Parcels:
         """The parcels of an atlas on a grid."""
         labels = atlas.lookup(transforms.points(grid)).ravel()
         # A name that no voxel of the atlas has (AAL3 keeps four numbers free) is no parcel.
-        known = [int(label) for label in np.unique(atlas.labels) if label > 0]
+        known = [int(label) for label in np.unique(atlas.labels[atlas.labels > 0])]
         voxels = np.flatnonzero(labels > 0)
         shared = Counter(map(atlas.name, known))
         names = {label: atlas.name(label) for label in known}
@@ -218,9 +218,9 @@ def write_scans(
     parcels = Parcels.read(atlases.Atlas(atlas.image, atlas.labels), grid)
 
     def rows():
-        for each in scans:
-            data, covered = load_on_grid(each.cbf, grid), load_on_grid(each.coverage, grid)
-            identity = {name: getattr(each, name) for name in ("participant_id", "session_id", "condition", "scan")}
+        for scan in scans:
+            data, covered = load_on_grid(scan.cbf, grid), load_on_grid(scan.coverage, grid)
+            identity = {name: getattr(scan, name) for name in ("participant_id", "session_id", "condition", "scan")}
             for row in parcels.rows(np.where(covered > 0, data, np.nan), minimum_coverage):
                 yield {**identity, **row}
 

@@ -88,7 +88,9 @@ class Atlas:
     def __init__(self, image: FilePath, labels: FilePath) -> None:
         # float64 holds every int32 label exactly; float32 merges labels above 16,777,216.
         voxels, self.affine = images.load(image, dtype=np.float64)
-        if voxels.ndim != 3 or not np.array_equal(voxels, np.round(voxels)):
+        with np.errstate(invalid="ignore"):
+            self.labels = voxels.astype(np.int32)
+        if voxels.ndim != 3 or not np.array_equal(voxels, self.labels):
             raise InputError(
                 file=image,
                 field="voxels",
@@ -96,7 +98,6 @@ class Atlas:
                 expected="3-D integer labels",
                 fix="Check atlas.image.",
             )
-        self.labels = voxels.astype(np.int32)
         self.names = read_names(labels)
 
     def lookup(self, points: ArrayLike) -> np.ndarray:
