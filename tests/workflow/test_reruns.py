@@ -256,6 +256,10 @@ ANALYSES = {
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
 CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, "tidy_table": 1}
 GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
+# The parcels of the scans of one visit, of a participant's two, and of all.
+PARCELS, OWN_PARCELS, ALL_PARCELS = (
+    {"scan_parcels": visits, "all_scan_parcels": 1} for visits in (1, 2, 2 * PARTICIPANTS)
+)
 CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
 # From contrast maps on.
@@ -317,13 +321,14 @@ CHANGES = {
     ),
     "one more participant": (
         participant_more,
-        together({"participant_rows": 7}, TABLES, MAPS, ANATOMY, SCANS, SCORES, {"alternative_maps": 14}),
+        together({"participant_rows": 7}, TABLES, MAPS, ANATOMY, SCANS, SCORES, OWN_PARCELS, {"alternative_maps": 14}),
     ),
     "the arms exchanged": (arms_exchanged, together(GROUP, SCORES)),
     "smoothing": (
         set_to("perfusion", "smoothing_fwhm", value=4),
         together(
             MAPS,
+            ALL_PARCELS,
             {"quantify_perfusion": ALL, "scan_quality": ALL, "scan_page": ALL, "session_contrast": 4 * PARTICIPANTS},
         ),
     ),
@@ -342,7 +347,12 @@ CHANGES = {
         set_to(
             "perfusion", "override", value=[{"where": {"participant": "01"}, "fields": {"LabelingEfficiency": 0.7}}]
         ),
-        together(MAPS, TABLES, {"quantify_perfusion": 6, "scan_quality": 6, "scan_page": 6, "session_contrast": 4}),
+        together(
+            MAPS,
+            TABLES,
+            OWN_PARCELS,
+            {"quantify_perfusion": 6, "scan_quality": 6, "scan_page": 6, "session_contrast": 4},
+        ),
     ),
     "a scan excluded by name": (
         set_to("quality", "exclude_scans", value={"sub-01_ses-T1_acq-rest": "seen"}),
@@ -353,6 +363,7 @@ CHANGES = {
         set_to("template", "resolution", value=3),
         together(
             MAPS,
+            ALL_PARCELS,
             {"template": 1, "roi_mask": 3, "normalise_anatomy": PARTICIPANTS, "segment_anatomy": PARTICIPANTS},
             {"align_perfusion": ALL, "quantify_perfusion": ALL, "scan_quality": ALL, "scan_page": ALL},
             {"session_contrast": 4 * PARTICIPANTS},
@@ -374,14 +385,14 @@ CHANGES = {
     "a covariate's value, with its date kept": (covariates_value, together(GROUP, TABLES, {"participant_rows": 5})),
     "a craving rating, with its date kept": (craving_rating, together(SCORES, SENSITIVITY, FLOW)),
     "a region moved": (region_moved, together(CLUSTER, IN_REGIONS, CRAVING, SENSITIVITY)),
-    "an older T1w in place of one": (t1w_replaced, together(MAPS, ANATOMY, SCANS)),
+    "an older T1w in place of one": (t1w_replaced, together(MAPS, ANATOMY, SCANS, OWN_PARCELS)),
     "an older scan in place of one": (
         asl_replaced,
-        together(MAPS, {"align_perfusion": 1, "quantify_perfusion": 1}, REST),
+        together(MAPS, PARCELS, {"align_perfusion": 1, "quantify_perfusion": 1}, REST),
     ),
     "a sidecar's efficiency, with its date kept": (
         sidecar_edited,
-        together(MAPS, TABLES, {"quantify_perfusion": 1}, REST),
+        together(MAPS, TABLES, PARCELS, {"quantify_perfusion": 1}, REST),
     ),
     "a module of the group stage": (module_edited, GROUP),
     "a final map deleted": (
@@ -407,7 +418,7 @@ CHANGES = {
     ),
     "a scan's CBF deleted": (
         removed("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.nii.gz"),
-        together(MAPS, {"quantify_perfusion": 1}, REST),
+        together(MAPS, PARCELS, {"quantify_perfusion": 1}, REST),
     ),
     "a table of a region deleted": (
         removed("rois/vmpfc_values.tsv"),
