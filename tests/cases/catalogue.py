@@ -1,6 +1,16 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
-from cases import configuration, derivatives, endpoints, headers, imported_cbf, names, sheets, sidecars
+from cases import (
+    configuration,
+    derivatives,
+    endpoints,
+    headers,
+    imported_cbf,
+    imported_contrasts,
+    names,
+    sheets,
+    sidecars,
+)
 
 CASES = [
     *sidecars.CASES,
@@ -11,4 +21,5 @@ CASES = [
     *endpoints.CASES,
     *derivatives.CASES,
     *imported_cbf.CASES,
+    *imported_contrasts.CASES,
 ]

@@ -16,6 +16,7 @@ from pharmasl.space import header, template_boxes
 from pharmasl.study import copies, derivative_datasets, file_patterns, own_template
 from pharmasl.study.derivative_datasets import DerivativeDataset
 from pharmasl.study.derivatives import ImportedContrasts
+from pharmasl.study.effect_words import PERFUSION
 from pharmasl.study.settings import Sessions, Settings
 
 FIELD = "derivatives.contrasts"
@@ -115,6 +116,7 @@ def read(wanted: ImportedContrasts) -> Import:
         errors += [
             *copies.find(own.path for own in maps),
             *_named_spaces(maps, wanted.space),
+            *_named_people(maps),
             *_grids(maps, wanted.space),
         ]
     return Import(dataset=dataset, maps=maps, errors=tuple(errors))
@@ -248,6 +250,22 @@ def _named_spaces(maps: Sequence[ImportedContrast], space: str) -> Iterator[Inpu
             )
 
 
+def _named_people(maps: Sequence[ImportedContrast]) -> Iterator[InputError]:
+    """Maps whose names say that they are of another participant or session than the pattern or the row does."""
+    for own in maps:
+        name = bids.parse(os.path.basename(own.path))
+        for entity, label, kind in (("sub", own.subject, "participant"), ("ses", own.session, "session")):
+            stated = name.entities.get(entity) if name else None
+            if None not in (stated, label) and stated != label:
+                yield InputError(
+                    own.path,
+                    entity,
+                    f"{entity}-{stated} in the name",
+                    f"{entity}-{label}, by its folder or by the row of the table",
+                    f"Correct the row or the pattern, or rename the file to the {kind} that it is of.",
+                )
+
+
 def _grids(maps: Sequence[ImportedContrast], space: str) -> Iterator[InputError]:
     """Maps that cannot be read, hold several volumes, or lie on another grid than the first or on that of another template."""
     first: header.Header | None = None
@@ -326,6 +344,15 @@ def check(study: Settings) -> Iterator[InputError]:
             f"{study.template.space}, the study's template",
             "Declare the template of the maps the study's: set template.space to its name and template.t1w or template.mask to its "
             "files. Templates called MNI differ by millimetres, and are not mixed.",
+        )
+    bold = "bold" in (wanted.measure or "").casefold()
+    if (wanted.measure == PERFUSION.measure and wanted.factor is None) or (bold and wanted.factor is not None):
+        yield InputError(
+            "config",
+            f"{FIELD}.measure",
+            f"{wanted.measure}, in {wanted.unit}",
+            "CBF with a unit of CBF such as mL/100 g/min, or another measure with a unit of its own",
+            "Correct the one that is wrong: measure or unit.",
         )
     yield from _needing_scans(study)
 
