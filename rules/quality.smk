@@ -66,6 +66,7 @@ rule study_quality:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         bands=plain(SETTINGS.quality)["bands"],
+        labels=plain(SETTINGS.labels.of_scans()),
         code=code("study_quality"),
     message:
         "Collecting the quality of all scans"
@@ -118,6 +119,7 @@ rule scan_page:
         interpolation=SETTINGS.perfusion.interpolation,
         assumed=per("scan_name", TARGETS.of_page, TARGETS.is_assumed),
         bands=plain(SETTINGS.quality)["bands"],
+        labels=plain(SETTINGS.labels.of_scans()),
         code=code("scan_page"),
     message:
         "Writing the page of the scan: {wildcards.scan_name}"
@@ -139,6 +141,7 @@ rule review_page:
         mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
+        labels=plain(SETTINGS.labels.of_scans()),
         code=code("review_page"),
     message:
         "Writing the page on which the scans are rated"

@@ -11,8 +11,8 @@ from pharmasl.workflow.rule_files import rule_files
 def main(snakemake):
     """Map the rule's files onto the figures."""
     source, name = snakemake.input, snakemake.params.analysis
-    design_plot.draw(snakemake.output.design, name, source.design, source.inference)
     labels = settings.build(Labels, snakemake.params.labels)
+    design_plot.draw(snakemake.output.design, name, source.design, source.inference, labels)
     changes_plot.write(snakemake.output.changes, rule_files(ChangesFiles, source), labels)
     maps = rule_files(statmap.StatmapFiles, source)
     statmap.write(snakemake.output.figure, maps, labels)

@@ -2,6 +2,8 @@
 
 from pharmasl.report.scans import scan_page
 from pharmasl.report.scans.scan_files import ScanFiles
+from pharmasl.study import settings
+from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 from pharmasl.workflow.rule_files import rule_files
 
@@ -17,6 +19,7 @@ def main(snakemake):
         interpolation=params.interpolation,
         bands=params.bands,
         assumed=params.assumed,
+        labels=settings.build(Labels, params.labels),
     )
 
 

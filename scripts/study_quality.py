@@ -2,12 +2,15 @@
 
 from pharmasl.figures import quality_plot
 from pharmasl.quality import flags, study_table
+from pharmasl.study import settings
+from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 
 
 def main(snakemake):
     rows = study_table.gather(snakemake.input.tables, snakemake.output.table, snakemake.output.exclusions)
-    quality_plot.draw(rows, flags.resolve(snakemake.params.bands), snakemake.output.figure)
+    labels = settings.build(Labels, snakemake.params.labels)
+    quality_plot.draw(rows, flags.resolve(snakemake.params.bands), snakemake.output.figure, labels)
 
 
 if __name__ == "__main__":

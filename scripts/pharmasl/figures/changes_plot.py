@@ -95,19 +95,20 @@ def _participants(
             drawing.path(*points.values())
         else:
             for who, own in points.items():
-                drawing.path(own, title=_named(who, place, sessions))
+                drawing.path(own, title=_named(who, place, sessions, column.labels))
     with drawing.group(f'fill="{column.colour}" opacity="0.6"'):
         for who, own in points.items():
             for x, y in own if len(members) <= MANY or len(own) == 1 else ():
-                drawing.dot(
-                    x, y, shape=column.shape, size=2, title=_named(who, place, sessions) if len(own) == 1 else None
-                )
+                title = _named(who, place, sessions, column.labels) if len(own) == 1 else None
+                drawing.dot(x, y, shape=column.shape, size=2, title=title)
 
 
-def _named(who: str, place: Place, sessions: Sequence[str]) -> str:
+def _named(who: str, place: Place, sessions: Sequence[str], labels: Labels) -> str:
     """A participant and the values, as a title."""
     known = [session for session in sessions if (who, session) in place.values]
-    return f"{who}: " + ", ".join(f"{session} {_number(place.values[who, session])}" for session in known)
+    return f"{who}: " + ", ".join(
+        f"{labels.session(session)} {_number(place.values[who, session])}" for session in known
+    )
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class _Column:
     scale: Scale
     colour: str
     shape: int
+    labels: Labels
 
 
 def _values(drawing: Drawing, place: Place, people: People, left: float) -> float:
@@ -131,7 +133,7 @@ def _values(drawing: Drawing, place: Place, people: People, left: float) -> floa
         start, own, members = left + _GAP / 2 + k * (wide + _GAP), colour(people, arm), people.members(arm)
         middle = start + wide / 2
         at = [start + _STEP * n for n in range(len(sessions))] if len(sessions) > 1 else [middle]
-        _participants(drawing, place, sessions, members, at, _Column(scale, own, k))
+        _participants(drawing, place, sessions, members, at, _Column(scale, own, k, people.labels))
         means = [changes_data.mean(place.at(session, members).values())[0] for session in sessions]
         drawing.line(*((x, scale(value)) for x, value in zip(at, means)), colour=svg.INK, width=2)
         for x, session in zip(at, sessions):

@@ -12,12 +12,13 @@ from pharmasl.figures import style
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import design_names
+from pharmasl.study.labels import NAMES, Labels
 
 HEIGHT, WIDTH = 0.14, 0.8  # inches per row, and per term
 
 
 @style.styled
-def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> None:
+def draw(path: FilePath, name: str, design: FilePath, inference: FilePath, labels: Labels = NAMES) -> None:
     """Draw the design.
 
     Parameters
@@ -30,10 +31,11 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
         ``_design.tsv``.
     inference : path-like
         ``_inference.json``.
+    labels : Labels
     """
-    rows, block = tables.read_table(design), tables.read_json(inference)
+    rows, block, title = tables.read_table(design), tables.read_json(inference), f"Design of {labels.analysis(name)}"
     if not rows:
-        style.placeholder(path, f"Design of {name}", block["status"])
+        style.placeholder(path, title, block["status"])
         return
     terms = [term for term in rows[0] if term not in ("participant_id", "session_id")]
     matrix = np.array([[float(row[term]) for term in terms] for row in rows])
@@ -50,12 +52,13 @@ def draw(path: FilePath, name: str, design: FilePath, inference: FilePath) -> No
     axes.set_xticks(range(len(terms)), terms, rotation=30, ha="right")
     for label, term in zip(axes.get_xticklabels(), terms):
         label.set_fontweight("bold" if term in tested else "normal")
-    labels = (model.get("tested_model") or {}).get("session_labels") or []
-    axes.set_yticks(range(len(rows)), [_row_name(row, labels) for row in rows], fontsize=6.5)
+    sessions = [labels.session(name) for name in (model.get("tested_model") or {}).get("session_labels") or []]
+    axes.set_yticks(range(len(rows)), [_row_name(row, sessions) for row in rows], fontsize=6.5)
     axes.tick_params(length=0)
     blocks = f", exchanged within {model['blocks']} sites" if model.get("blocks") else ""
     words = block["effect"].get("test") or model["tested_term"]
-    axes.set_title("\n".join([f"Design of {name}", *textwrap.wrap(f"Tested: {words}{blocks}", 28 + 9 * len(terms))]))
+    tested_words, width = f"Tested: {labels.term(words)}{blocks}", 28 + 9 * len(terms)
+    axes.set_title("\n".join([*textwrap.wrap(title, width), *textwrap.wrap(tested_words, width)]))
     scale = drawn.colorbar(shades, ax=axes, shrink=min(1.0, 12 / len(rows)), pad=0.02, ticks=[-1, 0, 1])
     scale.ax.set_yticklabels(["\u2212largest", "0", "largest"], fontsize=7)
     scale.outline.set_visible(False)

@@ -1,5 +1,6 @@
 """The distribution of each quality measure over a study's scans."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,11 @@ from pharmasl.figures import style
 from pharmasl.files.tables import Row
 from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
+from pharmasl.study.labels import NAMES, Labels
 
 COLUMNS = 3
+# Characters below a panel, over all groups.
+_LINE = 60
 # Height of a panel in parts of the median at least.
 LEAST_SPAN = 0.2
 
@@ -44,7 +48,7 @@ class Groups:
     colours: np.ndarray
 
 
-def groups(rows: Sequence[Row]) -> Groups:
+def groups(rows: Sequence[Row], labels: Labels = NAMES) -> Groups:
     """The groups of a study's scans."""
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     sessions = list(dict.fromkeys(row["session_id"] for row in rows))
@@ -52,10 +56,17 @@ def groups(rows: Sequence[Row]) -> Groups:
     keys = [(condition, session) for condition in conditions for session in sessions if (condition, session) in present]
     palette = [style.SERIES[k % len(style.SERIES)] for k in (0, 2, 4, 5, 3)]
     return Groups(
-        labels=["\n".join(part for part in (session, condition) if part) for condition, session in keys],
+        labels=[_group_words(condition, session, len(keys), labels) for condition, session in keys],
         members=np.array([keys.index((row["condition"], row["session_id"])) for row in rows]),
         colours=np.array([palette[conditions.index(row["condition"]) % len(palette)] for row in rows]),
     )
+
+
+def _group_words(condition: str | None, session: str | None, number: int, labels: Labels) -> str:
+    """A group in lines that stand beside those of the others."""
+    parts = [session and labels.session(session), condition and labels.condition(condition)]
+    width = max(_LINE // number, 6)
+    return "\n".join(textwrap.fill(part, width, break_long_words=False) for part in parts if part)
 
 
 def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band | None) -> None:
@@ -152,7 +163,7 @@ def _honest(axes: Axes, values: np.ndarray, *, is_share: bool) -> None:
 
 
 @style.styled
-def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None:
+def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath, labels: Labels = NAMES) -> None:
     """Draw a panel per measure: a point per scan, a line at the median, the limits dashed.
 
     Flagged scans are ringed and named, excluded ones crossed out.
@@ -165,11 +176,12 @@ def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath) -> None
         Measure to its limits, as :func:`pharmasl.quality.flags.resolve` returns.
     path : path-like
         SVG to write.
+    labels : Labels, optional
     """
     if not rows:
         style.placeholder(path, "Image quality", "No scan was quantified.")
         return
-    scans = groups(rows)
+    scans = groups(rows, labels)
     count = -(-len(MEASURES) // COLUMNS)
     drawn = style.figure(12.5, 2.75 * count)
     panels = drawn.subplots(count, COLUMNS, squeeze=False)

@@ -90,7 +90,8 @@ def lines(rows: Sequence[Row], key: str, labels: Labels = NAMES) -> list[Line]:
             " \u2020" if chosen else ""
         )
         if several and row["effect"]:
-            name = f"{name}: {row['effect']}" if row[key] not in seen else f"   {row['effect']}"
+            effect = labels.term(row["effect"])
+            name = f"{name}: {effect}" if row[key] not in seen else f"   {effect}"
         first = row[key] not in seen
         seen.add(row[key])
         drawn.append(
@@ -178,7 +179,7 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles, labels: Labels = N
     """
     block = tables.read_json(files.inference)
     if block["status"] != "run":
-        style.placeholder(path, region_words.in_words(name), f"The analysis was {block['status']}.")
+        style.placeholder(path, labels.analysis(name), f"The analysis was {block['status']}.")
         return
     regions, parcels = tables.read_table(files.regions), tables.read_table(files.parcels)
     ahead = [row["parcel"] for row in parcels if row["significant"] == "yes"]
@@ -187,13 +188,13 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles, labels: Labels = N
     )[:MOST_PARCELS]
     drawn = _Drawn(
         regions=lines(regions, "roi", labels),
-        strongest=lines([row for row in parcels if row["parcel"] in strongest], "parcel"),
+        strongest=lines([row for row in parcels if row["parcel"] in strongest], "parcel", labels),
         parcels=parcels if any(row["value"] is not None for row in parcels) else [],
         unit=textwrap.shorten(f"Effect ({block['effect']['unit']})", 60),
         alpha=float(block["alpha"]),
     )
     if not drawn.regions and not drawn.parcels:
-        style.placeholder(path, region_words.in_words(name), "No region and no parcel could be tested.")
+        style.placeholder(path, labels.analysis(name), "No region and no parcel could be tested.")
         return
     _compose(path, drawn)
 

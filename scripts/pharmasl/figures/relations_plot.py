@@ -102,7 +102,7 @@ class Verdict(NamedTuple):
     chosen: bool
 
 
-def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms) -> Verdict:
+def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms, labels: Labels = NAMES) -> Verdict:
     """The declared test of a region.
 
     Parameters
@@ -112,6 +112,7 @@ def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms) -> 
     roi : str
     relations : Relations
     arms : Arms
+    labels : Labels
 
     Returns
     -------
@@ -120,7 +121,7 @@ def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms) -> 
     """
     text, chosen = "", False
     test = relations.test
-    start = "r = {} within arms" if test == families.WITHIN_ARMS else f"{families.words(test, arms)}: {{}}"
+    start = "r = {} within arms" if test == families.WITHIN_ARMS else f"{labels.term(families.words(test, arms))}: {{}}"
     for row in rows:
         if (row["roi"], row["contrast"]) != (roi, relations.contrast) or not families.is_declared(test, row, arms):
             continue
@@ -226,7 +227,7 @@ def draw(
     for axes, roi in zip(panels.flat, relations.rois):
         own = [row for row in everything if (row["roi"], row["contrast"]) == (roi, relations.contrast)]
         points = changes(known.values, by_participant(own, "cbf"), known.sessions)
-        own_test = verdict(results, roi, relations, arms)
+        own_test = verdict(results, roi, relations, arms, labels)
         marked |= own_test.chosen
         title = labels.region(roi) + (" \u2020" if own_test.chosen else "")
         axes.set_title(title, pad=18 + 10 * own_test.text.count("\n"))

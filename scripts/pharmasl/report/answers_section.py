@@ -92,7 +92,7 @@ def analysis(name: str, results: Findings, values: Sequence[Row], declared: Decl
     name : str
     results : Findings
     values : sequence of Row
-        Each participant's values in its clusters; empty without any.
+        Each participant's values in its clusters, the arms in words; empty without any.
     declared : Declared
 
     Returns
@@ -173,7 +173,7 @@ def craving(rows: Sequence[Row], arms: Arms, labels: Labels, declared: Declared)
 
 def endpoint(model: Sequence[Row], asked: Endpoint, labels: Labels, declared: Declared) -> str:
     """The answer of an endpoint in the population that answers: each arm's adjusted mean, the effect, its interval and p."""
-    rows = [row for row in model if row["population"] == asked.populations[0]]
+    rows = [row for row in labels.rows(model) if row["population"] == asked.populations[0]]
     test = next(row for row in rows if row["analysis"] == measure_rows.TEST)
     if test["p"] is None:
         return f"{upper(test['term'])} could not be tested ({test['method']})."
@@ -182,8 +182,7 @@ def endpoint(model: Sequence[Row], asked: Endpoint, labels: Labels, declared: De
         return f"{upper(test['term'])}: {declared.p(asked.name, p_words(test['p']))} ({count(int(test['n']), 'participant')})."
     means = [row for row in rows if row["analysis"] == measure_rows.MEAN and row["estimate"] is not None]
     parts = [
-        f"{fixed(row['estimate'], 1)} on {labels.arm(row['arm'])}"
-        + (f" at {labels.session(row['session_id'])}" if row["session_id"] else "")
+        f"{fixed(row['estimate'], 1)} on {row['arm']}" + (f" at {row['session_id']}" if row["session_id"] else "")
         for row in means
         if row["arm"]
     ]
@@ -253,6 +252,7 @@ def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], d
     for place, (name, heading, table, inference) in enumerate(own):
         results = Findings(table, inference, settings.labels)
         values = tables.read_table(files.analyses_values[place]) if files.analyses_values else []
+        values = settings.labels.rows(values)
         yield Answer(
             anchor=f"analysis-{place + 1}",
             heading=heading,

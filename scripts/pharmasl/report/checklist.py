@@ -149,18 +149,18 @@ def _governance(settings: Settings) -> Iterator[Item]:
 
 def _design(settings: Settings) -> Iterator[Item]:
     """The trial's design, and how people came into its arms."""
-    arms, sessions = settings.arms, settings.sessions
+    arms, sessions, labels = settings.arms, settings.sessions, settings.labels
     if arms is None:
         return
-    others = f"; other arms: {listed(arms.others)}" if arms.others else ""
+    others = f"; other arms: {listed(map(labels.arm, arms.others))}" if arms.others else ""
     visits = ""
     if sessions:
-        later = sessions.labels[1:]
-        visits = f" Sessions: {sessions.baseline} (baseline)" + (f", then {listed(later)}" if later else "") + "."
+        baseline, *later = map(labels.session, sessions.labels)
+        visits = f" Sessions: {baseline} (baseline)" + (f", then {listed(later)}" if later else "") + "."
     yield Item(
         "Trial design",
         consort("9"),
-        f"Arms: {arms.treatment} (treatment) and {arms.control} (control){others}.{visits}",
+        f"Arms: {labels.arm(arms.treatment)} (treatment) and {labels.arm(arms.control)} (control){others}.{visits}",
         "type of trial, planned allocation ratio, framework",
     )
     yield Item("Intervention and comparator: dose, timing", consort("13"))

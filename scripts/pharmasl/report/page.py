@@ -202,6 +202,7 @@ def _quality(files: ReportFiles, settings: Settings, people: Rows, made_by: str 
         rules=settings.quality,
         arms=settings.arms,
         made_by=made_by,
+        labels=settings.labels,
     )
 
 
@@ -345,8 +346,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         imported=imported_section.method(files.imported_sidecars),
         versions=provenance.versions,
     )
-    log = provenance.allocation_log
-    allocation = allocation_section.sentences(log) if log else []
+    allocation = allocation_section.sentences(provenance.allocation_log) if provenance.allocation_log else []
     return Page(
         title=settings.title,
         blinded=f"{blinding.MARK}: {blinding.TEXT}" if settings.blinded else None,

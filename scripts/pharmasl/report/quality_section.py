@@ -1,7 +1,7 @@
 """The quality of the scans: a summary, what was flagged, and every scan."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 from pharmasl.report import participants_section, pictures
 from pharmasl.report.words import Table, columns_named, count, fixed, short, upper
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms, QualityRules
 
 SUMMARY = (*MEASURES, "pairs_used")
@@ -24,7 +25,7 @@ _COARSE = ("gm_cbf", "gm_cbf_z", "wm_cbf", "dvars_mean")
 
 
 def scan_name(row: Row) -> str:
-    """A scan in words."""
+    """A scan in words; its session and condition as the row has them."""
     return " ".join(part for part in (row["participant_id"], row["session_id"], row["condition"]) if part)
 
 
@@ -135,8 +136,10 @@ def every(rows: Sequence[Row], linked: bool = True) -> Table:
     return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked, links=links, main=main)
 
 
-def global_cbf(rows: Sequence[Row], people: Sequence[Row], arms: Arms | None) -> Table:
-    """Mean grey-matter CBF of the usable scans and its SD by condition and session, in each arm."""
+def global_cbf(
+    rows: Sequence[Row], people: Sequence[Row], arms: Arms | None, words: Callable[[str], str] = str
+) -> Table:
+    """Mean grey-matter CBF of the usable scans and its SD by condition and session, in each arm (``words`` gives its name)."""
     usable = [row for row in rows if row["usable"] == "yes"]
     own_arm = participants_section.arm_of(people)
     names: list[str | None] = [*participants_section.both(arms)] or [None]
@@ -149,7 +152,7 @@ def global_cbf(rows: Sequence[Row], people: Sequence[Row], arms: Arms | None) ->
             spread = f" ({fixed(statistics.stdev(values), 1)})" if len(values) > 1 else ""
             cell.append(fixed(statistics.fmean(values), 1) + spread if values else MISSING)
         cells.append([condition or MISSING, session or MISSING, *cell])
-    heads = ["Condition", "Session", *(name or "All scans" for name in names)]
+    heads = ["Condition", "Session", *(words(name) if name else "All scans" for name in names)]
     return Table("Grey-matter CBF of usable scans, mean (SD), mL/100 g/min", heads, cells, {0, 1})
 
 
@@ -189,6 +192,7 @@ def section(
     rules: QualityRules,
     arms: Arms | None,
     made_by: str | None = None,
+    labels: Labels = NAMES,
 ) -> QualitySection:
     """The section of image quality.
 
@@ -201,18 +205,19 @@ def section(
     arms : Arms or None
     made_by : str or None
         The program that made the CBF maps where it was another one: the scans then have no pages.
+    labels : Labels, optional
 
     Returns
     -------
     QualitySection
     """
-    bands, linked = flags.resolve(rules.bands), made_by is None
+    bands, linked, rows = flags.resolve(rules.bands), made_by is None, labels.rows(rows)
     return QualitySection(
         verdict=verdict(rows),
         sentences=sentences(rows, rules, made_by),
         attention=attention(rows, linked),
         summary=summary(rows, bands),
-        global_cbf=global_cbf(rows, people, arms),
+        global_cbf=global_cbf(rows, people, arms, labels.arm),
         every=every(rows, linked),
         figure=pictures.fragment(figure) if len(rows) > FEW else None,
         has_pages=linked,

@@ -104,7 +104,7 @@ def section(files: RegionsFiles, block: Mapping[str, Any], labels: Labels = NAME
         in_reach=bool(verdict.get("can_reach_alpha", True)),
     )
     regions = [labels.region_row(row) for row in tables.read_table(files.regions)]
-    parcels = tables.read_table(files.parcels)
+    parcels = [labels.region_row(row) for row in tables.read_table(files.parcels)]
     sentences = [*_declared(regions, asked), *_atlas(parcels, asked)]
     shown = _strongest(parcels)
     chosen = any(row["defined_by_same_data"] == "true" for row in regions)

@@ -114,7 +114,7 @@ def table(rows: Sequence[Row], labels: Labels = NAMES) -> Table:
         [
             name_in_words(row["answer"], labels),
             row["role"],
-            row["test"] or NONE,
+            labels.term(row["test"] or NONE),
             p_value(row["p"]) if row["p"] is not None else MISSING,
             NONE if row["role"] != primary.PRIMARY else p_value(row["p_corrected"]),
             {"yes": "significant", "no": "not significant", None: NONE}[row["significant"]],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pharmasl.study.effect_kinds import CBF_UNIT, FORMULA, KINDS, OUTCOMES, EffectKind, literal, of_formula
+from pharmasl.study.labels import worded_levels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,18 @@ def unit_of(inference: Mapping[str, Any]) -> str:
     return str(inference.get("cbf_unit") or quantity_of(inference).unit)
 
 
+def _of_levels(kind: EffectKind, levels: Mapping[str, Mapping[str, str]]) -> EffectKind:
+    """The effect of a formula with words for the arms and sessions that it compares; the formula itself keeps its names."""
+    words = {part: {name: literal(text) for name, text in own.items()} for part, own in levels.items()}
+    shown, own = literal(kind.test), worded_levels(literal(kind.test), words)
+    return dataclasses.replace(
+        kind,
+        meaning=kind.meaning.replace(kind.test, worded_levels(kind.test, levels)),
+        heading=kind.heading.replace(f": {shown};", f": {own};", 1),
+        sentence=worded_levels(kind.sentence, words),
+    )
+
+
 def of_block(inference: Mapping[str, Any]) -> EffectKind:
     """The kind of an analysis' effect, from the content of its ``_inference.json``."""
     effect = inference["effect"]
@@ -107,4 +120,6 @@ def of_block(inference: Mapping[str, Any]) -> EffectKind:
             is_joint=effect["is_joint"],
         )
     kind = worded(kind, quantity_of(inference), single_visit=bool(inference.get("single_visit")))
+    if levels := effect.get("levels"):
+        kind = _of_levels(kind, levels)
     return kind.in_unit(inference["cbf_unit"]) if "cbf_unit" in inference else kind

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -25,8 +25,10 @@ class Labels:
     answers: Mapping[str, str]
 
     def session(self, name: str) -> str:
-        """Words for a session; its own name unless it has some."""
-        return self.sessions.get(name, name)
+        """Words for a session, or for several, ``T1 and T2``; its own name unless it has some."""
+        if name in self.sessions:
+            return self.sessions[name]
+        return " and ".join(self.sessions.get(part, part) for part in name.split(" and "))
 
     def arm(self, name: str) -> str:
         """Words for an arm; its own name unless it has some."""
@@ -52,9 +54,20 @@ class Labels:
         """Words for an answer of the sensitivity analysis."""
         return self.answers.get(name, spaced(name))
 
+    def term(self, text: str) -> str:
+        """A tested effect, "drug - placebo", with words for its arms and sessions; a coefficient, "arm[drug]", keeps its name."""
+        return worded_levels(text, self._levels())
+
+    def _levels(self) -> dict[str, dict[str, str]]:
+        return {"arms": dict(self.arms), "sessions": dict(self.sessions)}
+
+    def of_scans(self) -> "Labels":
+        """The words for sessions and conditions alone, for pages that know no arm."""
+        return replace(NAMES, sessions=self.sessions, conditions=self.conditions)
+
     def rows(self, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Rows of a table with these words in the columns ``arm``, ``session_id`` and ``condition``, where it has them."""
-        columns = {"arm": self.arm, "session_id": self.session, "condition": self.condition}
+        """Rows of a table with these words in the columns ``arm``, ``session_id``, ``condition`` and ``term``, where it has them."""
+        columns = {"arm": self.arm, "session_id": self.session, "condition": self.condition, "term": self.term}
         return [
             {name: columns[name](value) if name in columns and value else value for name, value in row.items()}
             for row in rows
@@ -68,13 +81,14 @@ class Labels:
             "contrast": self.contrast,
             "seed_contrast": self.contrast,
             "group": lambda arms: " - ".join(map(self.arm, arms.split(" - "))),
+            "effect": self.term,
         }
         return {name: words[name](value) if name in words and value else value for name, value in row.items()}
 
     def block(self, inference: Mapping[str, Any]) -> dict[str, Any]:
         """An analysis' inference block with these words for its contrast, its seed and its arms.
 
-        A formula, its coefficients and its tests keep the names in which they are written.
+        A formula and its coefficients keep the names in which they are written; what was tested of it is in these words.
 
         Parameters
         ----------
@@ -97,15 +111,30 @@ class Labels:
                 block[one] = self._arms(block[one])
         if variance := block.get("variance"):
             block["variance"] = variance | {name: self.arm(variance[name]) for name in ("larger", "smaller")}
+        is_formula = bool((block.get("effect") or {}).get("formula"))
+        if is_formula:
+            block["effect"] = self._effect(block["effect"])
         if "model" in block:
-            block["model"] = self._model(block["model"], is_formula=bool(block["effect"].get("formula")))
+            block["model"] = self._model(block["model"], is_formula=is_formula)
         return block
 
     def _arms(self, names: Any) -> Any:
         return self.arm(names) if isinstance(names, str) else [self.arm(name) for name in names]
 
+    def _effect(self, effect: Mapping[str, Any]) -> dict[str, Any]:
+        # The test itself keeps its names, of which sentences are made; these then take the words of its levels.
+        meaning = effect["meaning"].replace(effect["test"], self.term(effect["test"]))
+        return {**effect, "meaning": meaning, "levels": self._levels()}
+
     def _model(self, model: Mapping[str, Any], *, is_formula: bool) -> dict[str, Any]:
         worded = dict(model)
+        if is_formula:
+            worded |= {name: self.term(model[name]) for name in ("meaning", "tested_term") if name in model}
+            worded |= {
+                name: [self.term(text) for text in model[name]]
+                for name in ("tested_effects", "coding")
+                if name in model
+            }
         if model.get("n_by_arm"):
             worded["n_by_arm"] = {self.arm(name): number for name, number in model["n_by_arm"].items()}
         if not is_formula:
@@ -124,6 +153,39 @@ class Labels:
 
 # Every name as it is written.
 NAMES = Labels(sessions={}, arms={}, conditions={}, contrasts={}, analyses={}, regions={}, answers={})
+
+
+def worded_levels(text: str, levels: Mapping[str, Mapping[str, str]]) -> str:
+    """A tested effect with words for the arms and sessions that it compares.
+
+    Parameters
+    ----------
+    text : str
+        ``high - placebo``, ``0.5 low + 0.5 high - placebo``, ``T2 - T1 x drug - placebo``.
+    levels : Mapping
+        Name to words, of ``arms`` and ``sessions``.
+
+    Returns
+    -------
+    str
+        Coefficients, ``arm[high]``, and the terms of functions, ``roi(dlpfc, rest)``, keep their names.
+    """
+    words = {**levels["sessions"], **levels["arms"]}
+    if not words:
+        return text
+    names = "|".join(re.escape(name) for name in sorted(words, key=len, reverse=True))
+    # A session is one only beside an operator or after "at": "baseline" may be a term, too.
+    return re.sub(
+        rf"(?<![\w\[(~.:-])(?:{names})(?![\w\])(~-]|[.:]\w)",
+        lambda match: words[match[0]] if match[0] in levels["arms"] or _is_level(text, match) else match[0],
+        text,
+    )
+
+
+def _is_level(text: str, match: re.Match[str]) -> bool:
+    """Whether what was matched stands in a difference, or says at which session."""
+    before, after = text[: match.start()], text[match.end() :]
+    return before.endswith((" - ", " + ", " at ", " for ")) or after.startswith((" - ", " + "))
 
 
 def spaced(name: str) -> str:

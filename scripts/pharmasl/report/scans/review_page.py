@@ -9,6 +9,7 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report import templates
+from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.scan_ratings import COLUMNS
 
 # What is most often wrong with a scan, offered as reasons.
@@ -66,7 +67,7 @@ def by_participant(rows: Sequence[Row]) -> dict[str, list[ListedScan]]:
     return people
 
 
-def write(output: FilePath, quality: FilePath) -> None:
+def write(output: FilePath, quality: FilePath, labels: Labels = NAMES) -> None:
     """Write the page as HTML.
 
     Parameters
@@ -74,8 +75,10 @@ def write(output: FilePath, quality: FilePath) -> None:
     output : path-like
     quality : path-like
         The study's quality table.
+    labels : Labels, optional
+        Words for sessions and conditions.
     """
-    rows = tables.read_table(quality)
+    rows = labels.rows(tables.read_table(quality))
     names = "\n".join(row["scan"] for row in rows)
     page = templates.environment().get_template("scans/review.html.j2")
     text = page.render(

@@ -26,6 +26,7 @@ from pharmasl.report.scans import (
 )
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
+from pharmasl.study.labels import NAMES, Labels
 
 HEIGHTS = (-40, -24, -8, 8, 24, 40, 56, 68)  # mm, of the template's slices
 
@@ -77,9 +78,12 @@ class ScanPage:
     histogram: charts.Chart | None
 
 
-def _heading(row: Mapping[str, Any]) -> str:
-    session = f"session {row['session_id']}" if row["session_id"] else None
-    return ", ".join(part for part in (row["participant_id"], session, row["condition"]) if part)
+def _heading(row: Mapping[str, Any], labels: Labels) -> str:
+    name, condition = row["session_id"], row["condition"]
+    session = labels.sessions.get(name, f"session {name}") if name else None
+    return ", ".join(
+        part for part in (row["participant_id"], session, condition and labels.condition(condition)) if part
+    )
 
 
 def _template(files: ScanFiles) -> tuple[native.Panel, Markup]:
@@ -168,6 +172,7 @@ def content(
     interpolation: str,
     bands: Mapping[str, Sequence[float | None] | None],
     assumed: bool,
+    labels: Labels = NAMES,
 ) -> ScanPage:
     """Gather all that the page of a scan shows.
 
@@ -182,6 +187,8 @@ def content(
         The configuration's own bands.
     assumed : bool
         Whether the template is the scan's anatomy, for want of a T1-weighted image.
+    labels : Labels, optional
+        Words for sessions and conditions.
     """
     (row,) = tables.read_table(files.quality)
     own = native.read(files, acquisition, interpolation)
@@ -193,7 +200,7 @@ def content(
     grid = images.grid(files.cbf)
     return ScanPage(
         scan=row["scan"],
-        heading=_heading(row),
+        heading=_heading(row, labels),
         verdict=verdict_box.box(row),
         measures=numbers.measures(row, resolved_bands, bands),
         summary=acquired.summary(acquisition, grid.shape, grid.affine),
@@ -224,9 +231,12 @@ def write(
     interpolation: str,
     bands: Mapping[str, Sequence[float | None] | None],
     assumed: bool,
+    labels: Labels = NAMES,
 ) -> None:
     """Write the page of a scan as HTML; parameters as of :func:`content`."""
-    page = content(files, acquisition=acquisition, interpolation=interpolation, bands=bands, assumed=assumed)
+    page = content(
+        files, acquisition=acquisition, interpolation=interpolation, bands=bands, assumed=assumed, labels=labels
+    )
     Path(output).write_text(
         templates.environment().get_template("scans/scan.html.j2").render(vars(page)), encoding="utf-8"
     )
