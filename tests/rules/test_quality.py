@@ -9,11 +9,14 @@ from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.quality.measure_columns import COLUMNS, EXCLUSIONS
 from pharmasl.space import images
+from pharmasl.study import settings
+from pharmasl.study.labels import NAMES
 
 AFFINE = np.diag([4.0, 4, 6, 1])
 TEMPLATE = np.array([[4.0, 0, 0, -40], [0, 4, 0, -48], [0, 0, 4, -40], [0, 0, 0, 1]])
 
 
+PARAMS = SimpleNamespace(bands={}, labels=settings.plain(NAMES))
 RULE = {"exclude": [], "least_pairs": 2, "exclude_failed_registration": True, "exclude_implausible": True}
 GOOD = {
     "M0OverControl": 5.0,
@@ -133,7 +136,7 @@ def test_study_quality_keeps_the_order_and_every_row(scan, tmp_path):
     output = SimpleNamespace(
         table=tmp_path / "scans.tsv", figure=tmp_path / "scans.svg", exclusions=tmp_path / "exclusions.tsv"
     )
-    snakemake = SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=SimpleNamespace(bands={}))
+    snakemake = SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=PARAMS)
     script("study_quality").main(snakemake)
     rows = tables.read_table(output.table)
     assert [row["participant_id"] for row in rows] == list(names)
@@ -217,8 +220,7 @@ def test_study_quality_lists_the_excluded_with_their_reasons(scan, tmp_path):
     output = SimpleNamespace(
         table=tmp_path / "scans.tsv", figure=tmp_path / "scans.svg", exclusions=tmp_path / "exclusions.tsv"
     )
-    params = SimpleNamespace(bands={})
-    script("study_quality").main(SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=params))
+    script("study_quality").main(SimpleNamespace(input=SimpleNamespace(tables=inputs), output=output, params=PARAMS))
     (row,) = tables.read_table(output.exclusions)
     assert list(row) == list(EXCLUSIONS)
     assert (row["participant_id"], row["condition"], row["reason"]) == ("sub-02", "rest", "spoilt")

@@ -1,7 +1,11 @@
 """Words for names, in what is read from the results."""
 
+import dataclasses
+
 import pytest
+import reported
 from pharmasl.conduct import flow
+from pharmasl.study import configuration, effect_words
 from pharmasl.study.labels import NAMES, Labels
 
 LABELS = Labels(
@@ -70,11 +74,77 @@ def test_arms_in_the_sentences_of_a_model(text, words):
     assert LABELS.block(block(model={"meaning": text}))["model"]["meaning"] == words
 
 
-def test_a_formula_keeps_its_names():
-    model = {"meaning": "drug - placebo at T2", "design": "Repeated measures (arm by session)"}
-    effect = {"name": "formula", "formula": "cbf ~ arm * session"}
-    worded = LABELS.block(block(effect=effect, model={**model, "n_by_arm": {"drug": 3, "low": 4}}))
-    assert worded["model"] == {**model, "n_by_arm": {"baclofen 80 mg": 3, "low dose": 4}}
+def test_a_formula_keeps_its_names_and_what_was_tested_of_it_has_the_words():
+    effect = {
+        "name": "formula",
+        "formula": "followup ~ arm + baseline",
+        "outcome": "followup",
+        "test": "drug - placebo",
+        "meaning": "Effect of drug - placebo on CBF at follow-up",
+        "is_slope": False,
+        "is_joint": False,
+    }
+    model = {
+        "meaning": "drug - placebo",
+        "tested_effects": ["drug - placebo"],
+        "test_in_coefficients": ["arm[drug]"],
+        "coding": ["arm: reference placebo, against it drug, low"],
+        "formula": effect["formula"],
+        "n_by_arm": {"drug": 3, "low": 4},
+    }
+    worded = LABELS.block(block(effect=effect, model=model))
+    assert worded["model"] == {
+        "meaning": "baclofen 80 mg - dummy",
+        "tested_effects": ["baclofen 80 mg - dummy"],
+        "test_in_coefficients": ["arm[drug]"],
+        "coding": ["arm: reference dummy, against it baclofen 80 mg, low dose"],
+        "formula": "followup ~ arm + baseline",
+        "n_by_arm": {"baclofen 80 mg": 3, "low dose": 4},
+    }
+    assert worded["effect"]["meaning"] == "Effect of baclofen 80 mg - dummy on CBF at follow-up"
+    kind = effect_words.of_block(worded)
+    # The label's own brackets, commas and operators change nothing about the sentence.
+    awkward = dataclasses.replace(LABELS, arms={"drug": "baclofen, 3 - 4 {mg}", "placebo": "dummy (capsule)"})
+    sentence = effect_words.of_block(awkward.block(block(effect=effect, model=model))).sentence
+    assert kind.heading == "CBF at follow-up ({contrast}): baclofen 80 mg - dummy; followup ~ arm + baseline"
+    assert "for baclofen 80 mg than for dummy, adjusted for each voxel's own baseline" in kind.sentence
+    assert "for baclofen, 3 - 4 {{mg}} than for dummy (capsule), adjusted" in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("drug - placebo", "baclofen 80 mg - dummy"),
+        ("0.5 low + 0.5 drug - placebo", "0.5 low dose + 0.5 baclofen 80 mg - dummy"),
+        ("T2 - T1 x drug - placebo", "T2 - baseline x baclofen 80 mg - dummy"),
+        ("drug - placebo at T1", "baclofen 80 mg - dummy at baseline"),
+        # Coefficients, terms of functions and other names stay; a session's name alone may be that of a term.
+        ("arm[drug]", "arm[drug]"),
+        ("age:arm[drug]", "age:arm[drug]"),
+        ("roi(vmpfc, drug)", "roi(vmpfc, drug)"),
+        ("slope on drug_use", "slope on drug_use"),
+        ("slope on T1", "slope on T1"),
+    ],
+)
+def test_a_tested_effect_has_words_for_its_levels(text, words):
+    assert LABELS.term(text) == words
+
+
+def test_sessions_that_stand_together_have_their_words():
+    assert LABELS.session("T1 and T2") == "baseline and T2"
+
+
+def test_pages_of_scans_know_no_arm():
+    own = LABELS.of_scans()
+    assert (own.session("T1"), own.condition("rest")) == ("baseline", "resting state")
+    assert own.arms == {}
+
+
+def test_a_blinded_run_has_no_words_for_arms():
+    base = {**reported.CONFIG, "labels": {"arms": {"baclofen": "80 mg"}, "sessions": {"T1": "before"}}}
+    labels = [configuration.resolve({**base, "blinded": blinded})["labels"] for blinded in (True, False)]
+    assert [own["arms"] for own in labels] == [{}, {"baclofen": "80 mg"}]
+    assert labels[0]["sessions"] == {"T1": "before"}
 
 
 def test_without_words_names_have_spaces():
