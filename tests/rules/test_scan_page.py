@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 import scanned
 from loading import script
+from pharmasl.study import settings
+from pharmasl.study.labels import NAMES
 
 VOID = {"meta", "link", "img", "input", "br"}
 
@@ -46,6 +48,7 @@ def page(folder, *, assumed=False, bands=None, acquisition=None, **changes):
         interpolation="cubic",
         bands=bands or {},
         assumed=assumed,
+        labels=settings.plain(NAMES),
     )
     output = SimpleNamespace(page=folder / "page.html")
     script("scan_page").main(SimpleNamespace(input=SimpleNamespace(**asdict(files)), output=output, params=params))

@@ -97,7 +97,7 @@ def test_what_is_drawn_are_the_tables_numbers(files):
     first = page.split("<figure")[1]
     for who in PEOPLE[:7]:
         before, after = (value(who, session, 1) for session in SESSIONS)
-        assert f"<title>{who}: T1 {before:.1f}, T2 {after:.1f}</title>" in first
+        assert f"<title>{who}: before {before:.1f}, T2 {after:.1f}</title>" in first
         assert (
             f"<title>{who}: {after - before:.1f}</title>".replace("-", "\u2212").replace("sub\u2212", "sub-") in first
         )
@@ -236,7 +236,7 @@ def test_the_axis_says_that_values_are_adjusted_and_the_note_for_what(files):
     title = f"<title>sub-1: {values['sub-1']:.1f}</title>".replace("-0", "\u22120").replace(": -", ": \u2212")
     assert title in page
     # Sessions are shown as measured.
-    assert "<title>sub-1: T1 40.0, T2 45.0</title>" in page
+    assert "<title>sub-1: before 40.0, T2 45.0</title>" in page
 
 
 def test_a_slope_adjusted_for_the_arm_is_one_line(files):

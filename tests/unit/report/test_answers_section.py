@@ -123,7 +123,7 @@ def test_an_endpoint_that_could_not_be_tested_says_why():
     row = {"population": "all", "analysis": "test", "term": "drug - sham", "p": None, "method": "two scores"}
     asked = SimpleNamespace(populations=("all",), name="smoking")
     assert answers_section.endpoint([row], asked, LABELS, Declared([])) == (
-        "Drug - sham could not be tested (two scores)."
+        "Baclofen - sham could not be tested (two scores)."
     )
 
 
