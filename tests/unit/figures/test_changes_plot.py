@@ -102,7 +102,7 @@ def test_what_is_drawn_are_the_tables_numbers(files):
             f"<title>{who}: {after - before:.1f}</title>".replace("-", "\u2212").replace("sub\u2212", "sub-") in first
         )
     # The one without a follow-up has a point, and no change.
-    assert "<title>sub-8: T1 61.0</title>" in first
+    assert "<title>sub-8: before 61.0</title>" in first
     assert not re.search("<title>sub-8: \u2212?[0-9.]+</title>", first)
 
 
