@@ -104,11 +104,11 @@ def regional(
     return listed(parts)
 
 
-def _family(settings: Craving, arms: Arms) -> str:
+def _family(settings: Craving, arms: Arms, labels: Labels) -> str:
     """Which of the correlations with craving is a test."""
     if settings.family == "all":
         return "All of these correlations and the comparisons between the arms form one family of tests."
-    words = families.words(settings.test, arms)
+    words = labels.term(families.words(settings.test, arms))
     return f"One of them was declared as the test ({words}), over all regions together; the others are descriptive."
 
 
@@ -138,7 +138,7 @@ def relations(
         "craving (Pearson, Spearman and percentage-bend correlations), over both arms with adjustment for arm and within each "
         "arm. P values are from permutation within arms; confidence intervals of Pearson correlations are from Fisher's z (over "
         "both arms with a variance for each), those of the others from the BCa bootstrap. "
-        f"{_family(settings, arms)} P values of the family were corrected by Holm's method, by the method of Benjamini and "
+        f"{_family(settings, arms, labels)} P values of the family were corrected by Holm's method, by the method of Benjamini and "
         "Hochberg (1995) and by the permutation distribution of the largest |r|. The arms' slopes were compared by their "
         "interaction, with a residual variance for each arm."
     )
