@@ -424,6 +424,13 @@ CHANGES = {
         removed("rois/vmpfc_values.tsv"),
         {"roi_values": 1, "seed_slopes": 1, "tidy_table": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
+    "a label of a session": (
+        set_to("labels", "sessions", value={"T1": "before"}),
+        together(
+            {"group_figure": 3, "region_figure": 3, "craving_figure": 1, "specification_figure": 1},
+            {"study_quality": 1, "review_page": 1, "scan_page": ALL, **FLOW},
+        ),
+    ),
     "the page deleted": (removed("report/index.html"), PAGE),
     "a figure deleted": (removed("quality/scans.svg"), {"study_quality": 1, "review_page": 1, **FLOW}),
     "craving and its results taken away": (craving_taken_away, {"seed_slopes": 1, **FLOW}),
