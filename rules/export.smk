@@ -16,8 +16,8 @@ rule all_scan_parcels:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(150) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         code=code("all_scan_parcels"),
     message:

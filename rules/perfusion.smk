@@ -113,8 +113,8 @@ rule realigned_series:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
         asl=content_of(per("scan", TARGETS.asl)),

@@ -182,8 +182,8 @@ rule scan_parcels:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 600 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400) * attempt,
+        runtime=lambda wildcards, attempt: minutes(1) * attempt,
     params:
         rows=per("visit", TARGETS.scan_rows),
         minimum_coverage=SETTINGS.minimum_roi_coverage,

@@ -23,3 +23,12 @@ def test_a_rule_asks_for_more_than_it_uses_and_little_more_than_twice(rule, used
 def test_the_rules_of_scans_and_anatomies_are_among_them():
     named = {rule for rule, *_ in ROWS}
     assert named >= {"prepare_anatomy", "normalise_anatomy", "segment_anatomy", "align_perfusion", "quantify_perfusion"}
+
+
+def test_every_rule_asks_for_its_snakemakes_too():
+    """But for the simulation's, which read no study."""
+    blocks = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.MULTILINE | re.DOTALL)
+    asking = {name: block for name, block in blocks if "mem_mb=" in block}
+    assert len(asking) > 50
+    bare = {name for name, block in asking.items() if " memory(" not in block or " minutes(" not in block}
+    assert {name for name in bare if not name.startswith("simulate_") and name != "compare_truth"} == set()
