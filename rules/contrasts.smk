@@ -110,7 +110,7 @@ rule smooth_grey_matter:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: memory(600) * attempt,
-        runtime=lambda wildcards, attempt: minutes(3) * attempt,
+        runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         fwhm=SETTINGS.perfusion.smoothing_fwhm,
         code=code("smooth_grey_matter"),
