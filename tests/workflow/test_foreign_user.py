@@ -27,35 +27,49 @@ def open_folder(tmp_path_factory):
     shutil.rmtree(base)
 
 
-@pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="only root can become another user")
-def test_a_user_without_name_and_home_plans_and_runs(open_folder):
+def as_nobody(folder, target, **environment):
+    """``./run`` of a target as a user without a name, whose environment holds nothing but these."""
     venv = Path(sys.prefix)
     if not (venv / ".installed").is_file():
         pytest.skip("the environment was not installed by ./run")
-    command = [
-        "setpriv",
-        f"--reuid={NOBODY}",
-        f"--regid={NOBODY}",
-        "--clear-groups",
-        "env",
-        "-i",
-        f"PATH={os.environ['PATH']}",
-        "HOME=/",
-        f"PHARMASL_VENV={venv}",
-        str(ROOT / "run"),
-        "--configfile",
-        "config.yaml",
-        "--cores",
-        "1",
-        "--",
-        "results/study/scans.tsv",
-    ]
-    readable = subprocess.run(
-        [*command[:4], "test", "-r", str(ROOT / "run"), "-a", "-x", str(Path(sys.executable).resolve())]
-    )
+    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    readable = subprocess.run([*user, "test", "-r", str(ROOT / "run"), "-a", "-x", str(Path(sys.executable).resolve())])
     if readable.returncode:
         pytest.skip("the checkout or the Python lies in a folder that is closed to others")
-    done = subprocess.run(command, cwd=open_folder, capture_output=True, text=True)
+    variables = {"PATH": os.environ["PATH"], "PHARMASL_VENV": str(venv), **environment}
+    return subprocess.run(
+        [
+            *[*user, "env", "-i", *(f"{name}={value}" for name, value in variables.items())],
+            *[str(ROOT / "run"), "--configfile", "config.yaml", "--cores", "1", "--", target],
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+only_root = pytest.mark.skipif(
+    not shutil.which("setpriv") or os.geteuid() != 0, reason="only root can become another user"
+)
+
+
+@only_root
+@pytest.mark.parametrize("home", ["/", None, "/nonexistent"], ids=["home is the root", "no home", "home is gone"])
+def test_a_user_without_name_and_home_plans_and_runs(open_folder, home):
+    done = as_nobody(open_folder, "results/study/scans.tsv", **({"HOME": home} if home else {}))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert (open_folder / "results/study/scans.tsv").is_file()
+
+
+@only_root
+def test_temporary_files_and_caches_lie_in_the_scratch_folder_that_tmpdir_names(open_folder):
+    """A rule that compiles kernels writes them there, not into the checkout."""
+    scratch = open_folder / "scratch"
+    scratch.mkdir()
+    scratch.chmod(0o777)
+    done = as_nobody(open_folder, "results/template/tpl-MNI152NLin2009aSym_res-2_T1w.nii.gz", TMPDIR=str(scratch))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    homes = list(scratch.glob("pharmasl.*"))
+    assert len(homes) == 1
+    assert list((homes[0] / ".cache").iterdir())

@@ -4,33 +4,16 @@ import json
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 import skeleton
 import yaml
 from calling import Workflow
+from distributions import needs
 from loading import ROOT
-from packaging.requirements import Requirement
 
 # What the README asks for where rules compute in environments of their own.
 BESIDE_SNAKEMAKE = ("snakemake", "nibabel", "pandas")
-
-
-def needs(*names):
-    """The distributions that these need, directly or not, themselves included, as pip would install them."""
-    pending, complete = list(names), {}
-    while pending:
-        name = pending.pop()
-        try:
-            dist = distribution(name)
-        except PackageNotFoundError:
-            continue
-        if dist.name.lower() not in complete:
-            complete[dist.name.lower()] = dist
-            requirements = map(Requirement, dist.requires or ())
-            pending += [each.name for each in requirements if not each.marker or each.marker.evaluate({"extra": ""})]
-    return complete.values()
 
 
 def install(folder, *names):
