@@ -74,8 +74,8 @@ def images(workflow):
     return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.suffix in (".gz", ".tsv")}
 
 
-def submitted(workflow, little):
-    """A run through the queue; with ``little`` memory for the first attempt of each job on a scan."""
+def submitted(workflow, little, prefix):
+    """A run through the queue, whose jobs' names have a prefix; with ``little`` memory for each scan's first attempt."""
     rules = ("align_perfusion", "quantify_perfusion", "scan_quality")
     resources = [f"{rule}:mem_mb={LITTLE}" for rule in rules] if little else []
     return subprocess.Popen(
@@ -92,6 +92,8 @@ def submitted(workflow, little):
             "--slurm-no-account",
             "--slurm-init-seconds-before-status-checks",
             "5",
+            "--slurm-jobname-prefix",
+            prefix,
             "--retries",
             "1",
             *(["--set-resources", *resources] if resources else []),
@@ -126,7 +128,7 @@ def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
     shutil.rmtree(workflow.folder / "results/sub-01/ses-T1/perf")
 
     # Ctrl-C takes what was submitted, one job a scan, out of the queue.
-    run = submitted(workflow, little=False)
+    run = submitted(workflow, little=False, prefix="first")
     wait_for_jobs(len(SCANS))
     run.send_signal(signal.SIGINT)
     said = run.communicate(timeout=60)[0]
@@ -137,13 +139,12 @@ def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
     assert queue() == [], said
 
     # The same command goes on. Each scan's first attempt is killed for memory, one is cancelled before that.
-    before = set(queue("--states=all", "-o", "%i"))
-    run = submitted(workflow, little=True)
+    run = submitted(workflow, little=True, prefix="second")
     wait_for_jobs(len(SCANS))
     subprocess.run(["scancel", queue("-o", "%i")[-1]], check=True)
     said = run.communicate(timeout=240)[0]
     assert run.returncode == 1
-    jobs = [line.split() for line in queue("--states=all", "-o", "%i %T %m %k") if line.split()[0] not in before]
+    jobs = [line.split() for line in queue("--states=all", "-o", "%j %T %m %k") if line.startswith("second")]
     assert len(jobs) == 2 * len(SCANS), jobs
     assert all("scan_align_perfusion" in comment for _, _, _, comment in jobs)
     first = [state for _, state, memory, _ in jobs if memory == "200M"]
