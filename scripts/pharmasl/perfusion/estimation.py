@@ -151,11 +151,11 @@ def _average(
     tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Mean over the repeats kept, its standard error, the repeats' weights, and how many reach each voxel."""
-    count, mean, squares = np.empty(len(cbf), dtype=np.int64), np.empty(len(cbf)), np.empty(len(cbf))
-    _moments(cbf, np.flatnonzero(kept), count, mean, squares)
     if average != "mean":
         prior = robust_average.tissue_prior(cbf, kept, *tissue) if average == "scrub" else None
-        return *robust_average.mean(cbf, kept, prior=prior), count
+        return *robust_average.mean(cbf, kept, prior=prior), np.isfinite(cbf[:, kept]).sum(axis=1)
+    count, mean, squares = np.empty(len(cbf), dtype=np.int64), np.empty(len(cbf)), np.empty(len(cbf))
+    _moments(cbf, np.flatnonzero(kept), count, mean, squares)
     # One repeat has no standard deviation.
     spread = np.where(count > 1, squares / np.maximum(count - 1, 1) / np.maximum(count, 1), np.nan)
     return mean, np.sqrt(spread * subtraction.shared_noise(weights[kept])), kept.astype(float), count

@@ -18,7 +18,7 @@ included. Which permutation answers the question follows from the hypothesis:
 
 Maps without a participant are not refitted but updated: with leverage h_i and residual e_i of the full fit the
 coefficient falls by ``(X'X)^-1 x_i e_i / (1 - h_i)`` and the residual sum of squares by ``e_i^2 / (1 - h_i)``. Of permuted
-maps only the voxels are fitted that could exceed the choice's threshold in one of them (:class:`Screen`): about one in fifty.
+maps only the voxels are fitted that could exceed the choice's threshold in one of them (:class:`Screen`): about one in fifty, and one in twenty where a covariate is a nuisance.
 """
 
 from collections.abc import Iterator
@@ -190,7 +190,7 @@ class Screen:
         The height c.
     """
 
-    def __init__(self, updates: "Updates", maps: np.ndarray, least: float) -> None:
+    def __init__(self, updates: Updates, maps: np.ndarray, least: float) -> None:
         x, nuisance = updates.matrix[:, 0], updates.matrix[:, 1:]
         basis = np.linalg.qr(nuisance)[0]
         adjusted = x - basis @ (basis.T @ x)
