@@ -1,6 +1,7 @@
 """A Chromium that opens the pages: what it is asked to load, what it says, and what axe-core finds."""
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,17 @@ class Opened:
     page: object
     requests: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+
+    def wait_until(self, expression: str, seconds: float = 30) -> None:
+        """Wait for an expression of the page's to be true.
+
+        Playwright's own ``wait_for_function`` evaluates a text within the page again and again, which the pages' content
+        security policy refuses from the second time on.
+        """
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"not true after {seconds} s: {expression}"
+            self.page.wait_for_timeout(50)
 
 
 @pytest.fixture(scope="session")

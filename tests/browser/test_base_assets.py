@@ -62,7 +62,8 @@ def test_a_table_is_copied_and_downloaded_as_tsv_with_plain_numbers(page_of, mad
 
 
 def test_all_that_is_folded_is_printed_and_folded_again(page_of, made):
-    page = page_of(made).page
+    opened = page_of(made)
+    page = opened.page
     shown = "document.getElementById('deep').checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})"
     assert not page.evaluate(shown)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -70,13 +71,14 @@ def test_all_that_is_folded_is_printed_and_folded_again(page_of, made):
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details[open]").count() == 0
     page.emulate_media(media="print")
-    page.wait_for_function(shown)  # by the style alone
+    opened.wait_until(shown)  # by the style alone
 
 
 def test_a_link_into_a_fold_opens_it(page_of, made):
-    page = page_of(made).page
+    opened = page_of(made)
+    page = opened.page
     page.evaluate("location.hash = 'deep'")
-    page.wait_for_function("document.querySelectorAll('details[open]').length === 2")
+    opened.wait_until("document.querySelectorAll('details[open]').length === 2")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -169,7 +169,8 @@ def test_a_key_rates_the_scan_on_whose_page_it_was_pressed(page_of, pages):
 
 
 def test_a_reason_is_whole_wherever_its_letters_were_typed(page_of, pages):
-    page = page_of(pages / "index.html").page
+    opened = page_of(pages / "index.html")
+    page = opened.page
     ready(page)
     frame = page.frame(name="scan")
     # Letters are under way to the form when it gets the keyboard and takes the rest itself.
@@ -177,11 +178,11 @@ def test_a_reason_is_whole_wherever_its_letters_were_typed(page_of, pages):
         """for (const key of ["p", "g", "p", "u", "x", "Backspace", "n"])
             document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}))"""
     )
-    page.wait_for_function("document.getElementById('reason').value === 'gpun'")
+    opened.wait_until("document.getElementById('reason').value === 'gpun'")
     page.keyboard.type("gr")
     # One that comes late stands where it was typed.
     frame.evaluate("(scan) => parent.postMessage({pharmasl: 'typed', scan, key: '!'}, '*')", SCANS[0])
-    page.wait_for_function("document.getElementById('reason').value === 'gpun!gr'")
+    opened.wait_until("document.getElementById('reason').value === 'gpun!gr'")
     page.keyboard.type("?")
     assert page.locator("#reason").input_value() == "gpun!gr?"
     page.keyboard.press("Enter")

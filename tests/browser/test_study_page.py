@@ -38,10 +38,11 @@ def test_text_of_the_dataset_runs_no_script(page_of, page_file):
 
 
 def test_answers_lead_to_their_sections(page_of, page_file):
-    page = page_of(page_file).page
+    opened = page_of(page_file)
+    page = opened.page
     page.locator(".answers a", has_text="Cue-elicited craving").click()
-    page.wait_for_function("Math.abs(document.getElementById('craving').getBoundingClientRect().top) < 100")
-    page.wait_for_function("document.querySelector('nav a[aria-current]').hash === '#craving'")
+    opened.wait_until("Math.abs(document.getElementById('craving').getBoundingClientRect().top) < 100")
+    opened.wait_until("document.querySelector('nav a[aria-current]').hash === '#craving'")
 
 
 def test_sections_stay_in_sight_on_a_desktop(page_of, page_file):
@@ -53,7 +54,8 @@ def test_sections_stay_in_sight_on_a_desktop(page_of, page_file):
 
 
 def test_sections_fold_into_a_bar_that_stays_on_a_phone(page_of, page_file):
-    page = page_of(page_file, width=PHONE).page
+    opened = page_of(page_file, width=PHONE)
+    page = opened.page
     page.evaluate("scrollTo(0, 3000)")
     summary = page.locator("nav summary")
     assert summary.bounding_box()["y"] < 60
@@ -61,7 +63,7 @@ def test_sections_fold_into_a_bar_that_stays_on_a_phone(page_of, page_file):
     assert not link.is_visible()
     summary.click()
     link.click()
-    page.wait_for_function("document.getElementById('methods').getBoundingClientRect().top >= 40")
+    opened.wait_until("document.getElementById('methods').getBoundingClientRect().top >= 40")
     assert page.locator("nav details[open]").count() == 0
     summary.click()
     page.keyboard.press("Escape")

@@ -126,10 +126,10 @@ def test_a_cluster_of_the_table_or_of_a_row_of_slices_is_shown(made, page_of, wi
     page = opened.page
     page.get_by_role("button", name="Show cluster 2 in the viewer").click()
     page.locator(".viewer canvas").first.wait_for()
-    page.wait_for_function("document.querySelector('.viewer .readout').textContent.includes('cluster 2')")
+    opened.wait_until("document.querySelector('.viewer .readout').textContent.includes('cluster 2')")
     assert readout(opened).startswith("(\u221228, \u221220, 4) mm; t \u2248 5.0; cluster 2 (not significant)")
     page.locator("figure.cuts").get_by_role("button").click()
-    page.wait_for_function("document.querySelector('.viewer .readout').textContent.includes('cluster 1')")
+    opened.wait_until("document.querySelector('.viewer .readout').textContent.includes('cluster 1')")
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     assert opened.messages == []
 
@@ -144,7 +144,7 @@ def test_the_slices_are_drawn_and_hide_what_is_below_a_height(made, page_of):
     least = page.get_by_label("Show |t| from")
     least.fill("6")
     assert before > 50
-    page.wait_for_function(f"({counted})() < {before}")
+    opened.wait_until(f"({counted})() < {before}")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -105,6 +105,8 @@ def submitted(workflow, little, prefix):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell's background job, which this test may be part of, ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -137,6 +139,8 @@ def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
     while queue() and time.monotonic() < end:
         time.sleep(0.5)
     assert queue() == [], said
+    ended = [line.split() for line in queue("--states=all", "-o", "%j %T") if line.startswith("first")]
+    assert [state for _, state in ended] == ["CANCELLED"] * len(SCANS), said
 
     # The same command goes on. Each scan's first attempt is killed for memory, one is cancelled before that.
     run = submitted(workflow, little=True, prefix="second")
