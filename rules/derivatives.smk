@@ -79,3 +79,46 @@ rule imported_quality:
         "Assessing another program's CBF map: {wildcards.scan}"
     script:
         "../scripts/imported_quality.py"
+
+
+rule imported_page:
+    input:
+        quality=per("scan_name", TARGETS.page_file, rules.imported_quality.output.table),
+        sidecar=per("scan_name", TARGETS.page_file, rules.import_cbf.output.sidecar),
+        cbf=raw(per("scan_name", TARGETS.of_page, TARGETS.asl)),
+        mask=raw(per("scan_name", TARGETS.of_page, TARGETS.imported_mask)),
+        transforms=raw(per("scan_name", TARGETS.of_page, TARGETS.imported_transforms)),
+        template_cbf=per("scan_name", TARGETS.page_file, rules.import_cbf.output.template_cbf),
+        coverage=per("scan_name", TARGETS.page_file, rules.import_cbf.output.coverage),
+        reference=rules.template.output.t1w,
+        reference_mask=rules.template.output.mask,
+        reference_gm=rules.template.output.gm,
+        reference_wm=rules.template.output.wm,
+        reference_csf=rules.template.output.csf,
+    output:
+        page=rules.scan_page.output.page,
+    log:
+        log_of("imported_page", "{scan_name}"),
+    benchmark:
+        benchmark_of("imported_page", "{scan_name}")
+    wildcard_constraints:
+        scan_name=TARGETS.scan_names(TARGETS.imported_scans()),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(2) * attempt,
+    params:
+        cbf=content_of(per("scan_name", TARGETS.of_page, TARGETS.asl)),
+        mask=content_of(per("scan_name", TARGETS.of_page, TARGETS.imported_mask)),
+        transforms=content_of(per("scan_name", TARGETS.of_page, TARGETS.imported_transforms)),
+        file=per("scan_name", TARGETS.of_page, TARGETS.imported_place),
+        measures=per("scan_name", TARGETS.of_page, TARGETS.imported_measures),
+        bands=plain(SETTINGS.quality)["bands"],
+        labels=plain(SETTINGS.labels.of_scans()),
+        code=code("imported_page"),
+    message:
+        "Writing the page of another program's CBF map: {wildcards.scan_name}"
+    script:
+        "../scripts/imported_page.py"

@@ -106,6 +106,8 @@ rule scan_page:
         log_of("scan_page", "{scan_name}"),
     benchmark:
         benchmark_of("scan_page", "{scan_name}")
+    wildcard_constraints:
+        scan_name=TARGETS.scan_names(TARGETS.own_scans()),
     conda:
         "../envs/report.yaml"
     threads: 1

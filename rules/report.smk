@@ -149,7 +149,7 @@ rule report:
         quality_exclusions=[] if IMPORTED else [rules.study_quality.output.exclusions],
         quality_figure=[] if IMPORTED else [rules.study_quality.output.figure],
         # The page links to them.
-        scan_pages=[*TARGETS.scan_pages(), rules.review_page.output.page] if TARGETS.own_scans() else [],
+        scan_pages=[] if IMPORTED else [*TARGETS.scan_pages(), rules.review_page.output.page],
         imported_sidecars=TARGETS.imported_sidecars(),
         cbf_sidecars=TARGETS.scan_files(rules.quantify_perfusion.output.sidecar),
         contrasts=TARGETS.contrasts(),

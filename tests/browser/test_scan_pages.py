@@ -1,5 +1,6 @@
 """The page of a scan and the reviewing page in a browser: what is clicked, typed, kept, downloaded and loaded."""
 
+import imported_maps
 import pytest
 import scanned
 from pharmasl.files import tables
@@ -301,3 +302,30 @@ def test_a_scans_page_leads_to_its_place_in_the_list(page_of, pages):
     page.get_by_role("link", name="All scans").click()
     page.frame_locator("#frame").get_by_role("heading", name="sub-02, session T1, cue").wait_for()
     assert page.locator("[aria-current]").get_attribute("data-scan") == SCANS[3]
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """The page of a CBF map that another program made."""
+    folder = tmp_path_factory.mktemp("imported")
+    template = imported_maps.template(folder)
+    out = imported_maps.bring(folder, imported_maps.tissue_map(template), template.grid[1], template.mask)
+    imported_maps.judged(folder, out, {"fd_mean": 0.9})
+    return imported_maps.page(folder, out, mask=template.mask, measures={"fd_mean": 0.9})
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (PHONE, False), (PHONE, True)])
+def test_the_page_of_an_imported_map_is_accessible_and_quiet(page_of, axe, imported, width, dark):
+    opened = page_of(imported, width=width, dark=dark)
+    opened.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert axe(opened) == []
+    assert (opened.requests, opened.messages) == ([], [])
+    assert sideways(opened) <= 0
+
+
+def test_an_imported_map_and_the_template_take_turns(page_of, imported):
+    page = page_of(imported).page
+    now = page.locator(".overlay .now")
+    assert now.inner_text() == "template"
+    page.get_by_role("button", name="Swap").click()
+    assert now.inner_text() == "map"

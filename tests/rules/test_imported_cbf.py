@@ -1,12 +1,12 @@
-"""The scripts import_cbf and imported_quality on maps whose values are known in closed form."""
-
-from types import SimpleNamespace
+"""The scripts import_cbf, imported_quality and imported_page on maps whose values are known in closed form."""
 
 import fmriprep
+import imported_maps
 import numpy as np
 import other_programs
 import pytest
-from loading import script
+from imported_maps import SOURCE, SPACE, brain, bring, judged, points, ramp, tissue_map
+from parsed_page import Parsed
 from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import imported_map
@@ -14,69 +14,10 @@ from pharmasl.quality.measure_columns import COLUMNS
 from pharmasl.space import images, transforms
 from pharmasl.study import cbf_units
 
-SPACE = "MNI152NLin2009aSym"
-SOURCE = {
-    "name": "ASLPrep",
-    "version": "26.0.3",
-    "space": SPACE,
-    "units": "mL/100 g/min",
-    "units_source": "Units of x_cbf.json",
-    "factor": 1.0,
-    "place": "../aslprep/x_cbf.nii.gz",
-}
-RULES = {
-    "bands": {},
-    "exclude": [],
-    "least_pairs": 2,
-    "exclude_failed_registration": True,
-    "exclude_implausible": True,
-}
-LABEL = {"participant_id": "sub-01", "session_id": "T1", "condition": "rest", "scan": "sub-01_ses-T1_acq-rest"}
-
-
-def points(grid):
-    return transforms.points(images.Grid(*grid))
-
-
-def brain(grid, scale=1.0):
-    return ((points(grid) - [0, -18, 10]) ** 2 / np.square(np.array([66, 84, 64]) * scale)).sum(axis=-1) < 1
-
-
-def ramp(grid):
-    """A CBF that grows linearly from left to right: trilinear samples of it are exact."""
-    return 50 + 0.2 * points(grid)[..., 0]
-
 
 @pytest.fixture
 def template(tmp_path):
-    grid = other_programs.grid(SPACE, 6.0)
-    mask = brain(grid)
-    core = brain(grid, 0.7)
-    tissues = {"gm": mask & ~core, "wm": core, "csf": np.zeros_like(mask)}
-    for name, data in {"mask": mask, **tissues}.items():
-        images.save(tmp_path / f"{name}.nii.gz", data.astype(np.float32), grid[1])
-    return SimpleNamespace(grid=grid, mask=mask, **tissues)
-
-
-def bring(tmp_path, cbf, affine, mask=None, fwhm=0.0, through=(), **source):
-    images.save(tmp_path / "source.nii.gz", cbf, affine)
-    masks = []
-    if mask is not None:
-        masks = [tmp_path / "source_mask.nii.gz"]
-        images.save(masks[0], mask, affine, dtype=np.uint8)
-    names = ("template_cbf", "smooth", "coverage", "error")
-    output = SimpleNamespace(sidecar=tmp_path / "cbf.json", **{name: tmp_path / f"{name}.nii.gz" for name in names})
-    inputs = SimpleNamespace(
-        cbf=tmp_path / "source.nii.gz",
-        mask=masks,
-        transforms=list(through),
-        template_mask=tmp_path / "mask.nii.gz",
-        template_gm=tmp_path / "gm.nii.gz",
-    )
-    params = SimpleNamespace(source={**SOURCE, **source}, fwhm=fwhm)
-    script("import_cbf").main(SimpleNamespace(input=inputs, output=output, params=params))
-    loaded = {name: images.load(getattr(output, name))[0] for name in names}
-    return SimpleNamespace(**loaded, sidecar=tables.read_json(output.sidecar), files=output)
+    return imported_maps.template(tmp_path)
 
 
 def test_a_map_on_the_templates_grid_is_taken_as_it_is(tmp_path, template):
@@ -171,31 +112,6 @@ def test_an_empty_map_is_refused_and_nothing_is_written(tmp_path, template):
     assert not (tmp_path / "cbf.json").exists()
 
 
-def judged(tmp_path, out, measures=(), **rules):
-    output = SimpleNamespace(table=tmp_path / "quality.tsv")
-    inputs = SimpleNamespace(
-        cbf=out.files.template_cbf,
-        coverage=out.files.coverage,
-        sidecar=out.files.sidecar,
-        **{name: tmp_path / f"{name}.nii.gz" for name in ("mask", "gm", "wm", "csf")},
-    )
-    params = SimpleNamespace(
-        scan=LABEL,
-        measures=dict(measures),
-        rules={**RULES, **rules},
-        own_exclusion=None,
-        own_rating=None,
-        own_acceptance=None,
-    )
-    script("imported_quality").main(SimpleNamespace(input=inputs, output=output, params=params))
-    (row,) = tables.read_table(output.table)
-    return row
-
-
-def tissue_map(template, grey=60.0, white=20.0):
-    return np.where(template.gm, grey, white).astype(np.float32)
-
-
 def test_quality_is_of_the_map_and_of_what_the_program_measured(tmp_path, template):
     out = bring(tmp_path, tissue_map(template), template.grid[1], template.mask)
     row = judged(tmp_path, out, {"qei": 0.61, "fd_mean": 0.2})
@@ -223,3 +139,59 @@ def test_what_no_brain_has_is_not_used(tmp_path, template, grey, cause):
     row = judged(tmp_path, out)
     assert row["usable"] == "no"
     assert cause in row["implausible"]
+
+
+def shown(tmp_path, out, row_changes=(), **known):
+    """The page of a map whose quality has been measured."""
+    for name, value in dict(row_changes).items():
+        (row,) = tables.read_table(tmp_path / "quality.tsv")
+        tables.write_table(tmp_path / "quality.tsv", [{**row, name: value}], COLUMNS)
+    return Parsed(imported_maps.page(tmp_path, out, **known))
+
+
+def test_the_page_shows_all_that_is_known_of_a_map_and_asks_for_nothing(tmp_path, template):
+    measures = {"qei": 0.61, "fd_mean": 0.2}
+    out = bring(tmp_path, tissue_map(template) * 0.01, template.grid[1], template.mask, units="mL/g/min", factor=100.0)
+    judged(tmp_path, out, measures)
+    own = shown(tmp_path, out, mask=template.mask, measures=measures)
+    for words in (
+        "sub-01, session T1, rest",
+        "The map as it came, on its own grid In mL/100 g/min; no CBF is known outside its brain mask.",
+        "CBF on the template",
+        "CBF by tissue (% of its voxels)",
+        "Map on the template brought there by ASLPrep 26.0.3",
+        "Map sub-01/perf/x_cbf.nii.gz ASLPrep 26.0.3",
+        "Brain mask source_mask.nii.gz ASLPrep 26.0.3",
+        "Unit mL/g/min; multiplied by 100 for mL/100 g/min Units of x_cbf.json",
+        f"Space of its template {SPACE}",
+        imported_map.KEPT,
+        "Mean framewise displacement 0.20 mm at most 0.5 mm",
+        "exclude_scans: sub-01_ses-T1_acq-rest:",
+    ):
+        assert words in own.text, words
+    # In the pictures, grey matter of 60 and white matter of 20 mL/100 g/min.
+    medians = next(words for _, one in own.elements if "Medians of CBF" in (words := one.get("aria-label", "")))
+    assert medians == "Medians of CBF, mL/100 g/min: grey matter 60, white matter 20"
+    # What nobody has measured is not among the numbers.
+    assert "n/a" not in own.text
+    links = [one["href"] for tag, one in own.elements if tag == "a"]
+    assert links == ["../index.html", "index.html#sub-01_ses-T1_acq-rest"]
+    assert "://" not in own.source
+    names = {one.get("id") for _, one in own.elements}
+    used = {one["href"][1:] for tag, one in own.elements if tag == "use"}
+    assert used
+    assert used <= names
+
+
+def test_a_flagged_map_and_one_without_a_mask_say_so_on_their_page(tmp_path, template):
+    out = bring(tmp_path, tissue_map(template), template.grid[1])
+    judged(tmp_path, out, {"fd_mean": 0.9}, exclude=["fd_mean"])
+    own = shown(tmp_path, out, measures={"fd_mean": 0.9})
+    assert "Excluded mean framewise displacement high" in own.text
+    assert "accept_scans: sub-01_ses-T1_acq-rest:" in own.text
+    assert "0.90 mm (high) at most 0.5 mm" in own.text
+    # The carpet plot, of which other scans' advice speaks, is not there.
+    assert "The head moved throughout. Look at the map, and at the scan in the reports of ASLPrep 26.0.3." in own.text
+    assert "Brain mask none: a voxel of exactly 0 is missing" in own.text
+    judged(tmp_path, out, rated="rated poor: vessels")
+    assert "Excluded rated poor: vessels" in shown(tmp_path, out).text

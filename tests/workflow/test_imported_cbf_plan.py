@@ -30,10 +30,11 @@ def configure(study, sections=(), **source):
 def test_imports_stand_in_for_anatomy_perfusion_and_quality(study):
     configure(study)
     counts = jobs(study.snakemake("-n").stdout)
-    assert counts["import_cbf"] == counts["imported_quality"] == len(RUNS)
+    assert counts["import_cbf"] == counts["imported_quality"] == counts["imported_page"] == len(RUNS)
+    assert counts["review_page"] == 1
     assert counts["session_contrast"] == 4 * 2 * 2
     assert counts["group_statistics"] == counts["report"] == 1
-    own = {"prepare_anatomy", "align_perfusion", "quantify_perfusion", "scan_quality", "scan_page", "review_page"}
+    own = {"prepare_anatomy", "align_perfusion", "quantify_perfusion", "scan_quality", "scan_page"}
     assert not own & set(counts)
 
 

@@ -86,6 +86,7 @@ SHARES = {
     "scan_quality": {"series": 0.08, "template": 0.4},
     "imported_quality": {"template": 0.4},
     "scan_page": {"series": 0.15, "template": 0.3},
+    "imported_page": {"template": 0.5},
     "study_quality": {"scans": 0.1},
     "session_contrast": {"template": 0.5},
     "smooth_grey_matter": {"template": 0.5},

@@ -14,7 +14,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.perfusion import consistency, plausibility, smoothing
+from pharmasl.perfusion import consistency, imported_voxels, plausibility, smoothing
 from pharmasl.space import images, itk_transforms, resample, transforms
 from pharmasl.study.relative_cbf import CBF_UNIT
 
@@ -112,7 +112,7 @@ def bring(inputs: Inputs, outputs: Outputs, *, source: Source, fwhm: float) -> N
     mask, affine = images.load(inputs.template_mask)
     brain = mask > 0.5
     data, own_affine = images.load(inputs.cbf)
-    known = _known(data, inputs.mask)
+    known = imported_voxels.known(data, inputs.mask)
     grid = images.Grid(mask.shape, affine)
     points = itk_transforms.on_grid(inputs.transforms, grid) if inputs.transforms else None
     cbf, covered, is_sampled = _on_grid(data, known, own_affine, grid, points)
@@ -157,14 +157,6 @@ def bring(inputs: Inputs, outputs: Outputs, *, source: Source, fwhm: float) -> N
         "Consistency": _consistency(cbf[covered], median),
     }
     tables.write_json(outputs.sidecar, record)
-
-
-def _known(data: np.ndarray, mask: Sequence[FilePath]) -> np.ndarray:
-    """Where a map holds CBF."""
-    if mask:
-        return np.isfinite(data) & (images.load(mask[0])[0] > 0.5)
-    # A measured CBF is never exactly zero.
-    return np.isfinite(data) & (data != 0)
 
 
 def _on_grid(

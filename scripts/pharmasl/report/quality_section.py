@@ -104,20 +104,20 @@ def page_of(row: Row) -> str:
     return f"scans/{quote(row['scan'])}.html"
 
 
-def attention(rows: Sequence[Row], linked: bool = True) -> Table | None:
-    """Scans with flags, excluded or accepted by hand: what it is, and, where they have pages, a link to each."""
+def attention(rows: Sequence[Row]) -> Table | None:
+    """Scans with flags, excluded or accepted by hand: what it is, and a link to the page of each."""
     shown = [row for row in rows if flags_of(row) or reasons(row)]
     if not shown:
         return None
     cells = [
         [scan_name(row), "; ".join(reasons(row) + [flags.describe(flag) for flag in flags_of(row)])] for row in shown
     ]
-    links = {place: page_of(row) for place, row in enumerate(shown)} if linked else {}
+    links = {place: page_of(row) for place, row in enumerate(shown)}
     return Table("Scans to inspect", ["Scan", "Why"], cells, {0, 1}, links=links)
 
 
-def every(rows: Sequence[Row], linked: bool = True) -> Table:
-    """One row per scan, with a link to its page where it has one."""
+def every(rows: Sequence[Row]) -> Table:
+    """One row per scan, with a link to its page."""
     heads = ["Scan", *(METRICS[name]["LongName"] for name in SUMMARY), "Flags", "Usable", "Reason", "Accepted by hand"]
     cells = [
         [
@@ -131,7 +131,7 @@ def every(rows: Sequence[Row], linked: bool = True) -> Table:
         for row in rows
     ]
     marked = {k for k, row in enumerate(rows) if flags_of(row) or reasons(row)}
-    links = {place: page_of(row) for place, row in enumerate(rows)} if linked else {}
+    links = {place: page_of(row) for place, row in enumerate(rows)}
     main = columns_named(heads, ["Scan", *(METRICS[name]["LongName"] for name in _GLANCE), "Flags", "Usable"])
     return Table("Every scan", heads, cells, {0, *range(len(heads) - 4, len(heads))}, marked, links=links, main=main)
 
@@ -170,8 +170,6 @@ class QualitySection:
     summary, global_cbf, every : Table
     figure : str or None
         All measures; None of a study of a scan or two.
-    has_pages : bool
-        Whether the scans have pages.
     """
 
     verdict: str
@@ -181,7 +179,6 @@ class QualitySection:
     global_cbf: Table
     every: Table
     figure: str | None
-    has_pages: bool
 
 
 def section(
@@ -204,23 +201,22 @@ def section(
     rules : QualityRules
     arms : Arms or None
     made_by : str or None
-        The program that made the CBF maps where it was another one: the scans then have no pages.
+        The program that made the CBF maps where it was another one.
     labels : Labels, optional
 
     Returns
     -------
     QualitySection
     """
-    bands, linked, rows = flags.resolve(rules.bands), made_by is None, labels.rows(rows)
+    bands, rows = flags.resolve(rules.bands), labels.rows(rows)
     return QualitySection(
         verdict=verdict(rows),
         sentences=sentences(rows, rules, made_by),
-        attention=attention(rows, linked),
+        attention=attention(rows),
         summary=summary(rows, bands),
         global_cbf=global_cbf(rows, people, arms, labels.arm),
-        every=every(rows, linked),
+        every=every(rows),
         figure=pictures.fragment(figure) if len(rows) > FEW else None,
-        has_pages=linked,
     )
 
 

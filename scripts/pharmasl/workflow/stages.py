@@ -80,7 +80,14 @@ STAGES = (
         "Quality",
         "scan",
         "scans",
-        {"scan_quality": 0.05, "imported_quality": 0.1, "scan_page": 0.3, "study_quality": 1.3, "review_page": 0.05},
+        {
+            "scan_quality": 0.05,
+            "imported_quality": 0.1,
+            "scan_page": 0.3,
+            "imported_page": 0.5,
+            "study_quality": 1.3,
+            "review_page": 0.05,
+        },
         counted=("scan_quality", "imported_quality"),
     ),
     Stage(

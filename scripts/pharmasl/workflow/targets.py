@@ -115,6 +115,12 @@ class Targets:
             return bids.stem_pattern(datatype)
         return self.pattern(chosen)
 
+    def scan_names(self, chosen: Collection[str]) -> str:
+        """A regular expression of the names of the scans with some stems, in the way of :meth:`stems`."""
+        if len(chosen) == len(self._scans):
+            return bids.scan_name_pattern()
+        return self.pattern(self._scans[stem].name for stem in chosen)
+
     def t1w(self, anatomy: str) -> list[str]:
         """The raw T1-weighted images that an anatomy is made of."""
         return list(self._t1w[anatomy])
@@ -234,6 +240,11 @@ class Targets:
             "place": bids.place(run.asl, self.settings.bids_dir),
         }
 
+    def imported_place(self, scan: str) -> str:
+        """The path of an imported CBF map below its program's folder."""
+        source = self.settings.derivatives.cbf
+        return bids.place(self.asl(scan), source.dir) if source else ""
+
     def quantification(self) -> dict[str, Any]:
         """The settings of the quantification, without those that have done their work when it begins."""
         perfusion = settings.plain(self.settings.perfusion)
@@ -274,7 +285,9 @@ class Targets:
     def page_file(self, pattern: str, name: str) -> str:
         """A file of a scan or of the anatomy that it uses, from a pattern with ``{scan}`` or ``{anat}``."""
         stem = self._stems[name]
-        return self.anatomy_file(pattern.replace("{scan}", stem), stem)
+        own = pattern.replace("{scan}", stem)
+        # An imported map uses no anatomy.
+        return self.anatomy_file(own, stem) if "{anat}" in own else own
 
     def page_transit_files(self, patterns: Sequence[str], name: str) -> list[str]:
         """The files of a scan's arterial transit time, from patterns with ``{scan}``; none of a single delay."""
@@ -282,8 +295,8 @@ class Targets:
         return [pattern.replace("{scan}", stem) for pattern in patterns if self._scans[stem].acquisition.several_delays]
 
     def scan_pages(self) -> list[str]:
-        """The pages of all scans, in order; an imported map has none: its raw volumes and anatomy are not at hand."""
-        return [self.paths.scan_page(self._scans[stem].name) for stem in self.own_scans()]
+        """The pages of all scans, in order."""
+        return [self.paths.scan_page(scan.name) for scan in self.study.scans.values()]
 
     # Visits and their contrasts
 

@@ -394,3 +394,12 @@ def test_transforms_that_lead_nowhere_are_refused(root, aslprep, source, field):
 
 def test_a_study_of_raw_runs_is_read_as_before(root):
     assert all(scan.imported is None for scan in reading.collect(skeleton.config(root)).study.scans.values())
+
+
+def test_ratings_exclude_imported_maps(root, aslprep, tmp_path):
+    ratings = tmp_path / "ratings.tsv"
+    ratings.write_text(
+        "scan\trating\treason\trater\nsub-01_ses-T1_acq-rest\tpoor\tvessels\tjd\nsub-02_ses-T1_acq-rest\tgood\tn/a\tjd\n"
+    )
+    study = read(root, aslprep, {"quality": {"ratings": str(ratings)}})
+    assert study.poor == {"sub-01_ses-T1_acq-rest": "rated poor: vessels"}

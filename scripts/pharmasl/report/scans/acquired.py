@@ -101,14 +101,19 @@ def summary(acquisition: Mapping[str, Any], shape: Sequence[int], affine: np.nda
     affine : ndarray of shape (4, 4)
     """
     types = list(acquisition["volume_types"])
-    sizes = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    grid = " \u00d7 ".join(str(number) for number in shape[:3])
-    voxel = " \u00d7 ".join(f"{size:.3g}" for size in sizes)
     parts = [acquisition.get("labeling_type") or "CBF as the scanner computed it"]
     parts.append(f"{count(len(types), 'volume')} ({volumes(types)})")
     parts.append("3D readout" if acquisition.get("slice_timing") is None else "slices read one after another (2D)")
-    parts.append(f"{grid} voxels of {voxel} mm")
+    parts.append(grid_words(shape, affine))
     return ", ".join(parts) + "."
+
+
+def grid_words(shape: Sequence[int], affine: np.ndarray) -> str:
+    """The voxels of a grid, in words; parameters as of :func:`summary`."""
+    sizes = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    grid = " \u00d7 ".join(str(number) for number in shape[:3])
+    voxel = " \u00d7 ".join(f"{size:.3g}" for size in sizes)
+    return f"{grid} voxels of {voxel} mm"
 
 
 def m0_words(sidecar: Mapping[str, Any]) -> str:

@@ -9,35 +9,13 @@ from markupsafe import Markup
 
 from pharmasl.files import tables
 from pharmasl.perfusion import realigned_series
-from pharmasl.report.scans import sampling, scan_series, tiles, voxel_pictures
+from pharmasl.report.scans import panels, sampling, scan_series, tiles, voxel_pictures
+from pharmasl.report.scans.panels import Panel
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
 from pharmasl.study import scan_acquisition
 
-SLICES = 15  # of the CBF map
 FEW = 5  # of each acquired image
-TISSUE_EDGE = 0.5  # share of a tissue at its outline
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """Slices of one image.
-
-    Attributes
-    ----------
-    title : str
-    alt : str
-    note : str
-    tiles : list of Tile
-    scale : Scale or None
-        Of the colour bar; None where the grey scale has no unit.
-    """
-
-    title: str
-    alt: str
-    note: str
-    tiles: list[tiles.Tile]
-    scale: voxel_pictures.Scale | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +77,7 @@ def read(files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str) -
         name: tiles.to_ras(images.load(path).data, affine)[0]
         for name, path in zip(scan_series.TISSUES, (files.gm, files.wm, files.csf))
     }
-    masks = {"brain": brain} | {name.lower(): brain & (tissues[name] > TISSUE_EDGE) for name in ("GM", "WM")}
+    masks = {"brain": brain} | {name.lower(): brain & (tissues[name] > panels.TISSUE_EDGE) for name in ("GM", "WM")}
     return Native(
         series=tiles.to_ras(data, affine)[0],
         cbf=tiles.to_ras(images.load(files.cbf).data, affine)[0],
@@ -107,7 +85,7 @@ def read(files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str) -
         tissues=tissues,
         m0=None if m0 is None else tiles.to_ras(m0, affine)[0],
         att=tiles.to_ras(images.load(files.att[0]).data, affine)[0] if files.att else None,
-        shown=tiles.axial(brain, masks, zooms, count=SLICES, prefix="n"),
+        shown=tiles.axial(brain, masks, zooms, count=panels.SLICES, prefix="n"),
     )
 
 

@@ -51,6 +51,26 @@ class Image:
         return sampling.sample(self.volume.data, self.volume.affine, points, self.matrix)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """Two images that take turns.
+
+    Attributes
+    ----------
+    title, alt : str
+    names : tuple of str
+        Of the image below and above.
+    tiles : list of tiles.Tile
+    facts : list of (str, str)
+    """
+
+    title: str
+    alt: str
+    names: tuple[str, str]
+    tiles: list[tiles.Tile]
+    facts: list[tuple[str, str]]
+
+
 def extent(mask: Volume) -> np.ndarray:
     """The corners of a mask in RAS+ mm: ndarray of shape (2, 3), lowest and highest; of the grid where it is empty."""
     inside = mask.data > 0.5

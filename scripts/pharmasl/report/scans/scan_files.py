@@ -69,3 +69,39 @@ class ScanFiles:
     reference: FilePath
     reference_mask: FilePath
     reference_gm: FilePath
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportedScanFiles:
+    """The files of a scan of whose CBF another program made the map; paths.
+
+    Attributes
+    ----------
+    quality : path-like
+        Its row of the quality table.
+    sidecar : path-like
+        JSON of the map as it was brought onto the template.
+    cbf : path-like
+        The map as the program wrote it.
+    mask : sequence of path-like
+        Its brain mask, on its grid; or empty.
+    transforms : sequence of path-like
+        ITK transforms that bring it onto the template, that to the template first; empty where it lies there.
+    template_cbf, coverage : path-like
+        The map on the template, and where it is known there.
+    reference, reference_mask, reference_gm, reference_wm, reference_csf : path-like
+        The template's own T1-weighted image, brain mask and shares of tissues.
+    """
+
+    quality: FilePath
+    sidecar: FilePath
+    cbf: FilePath
+    mask: Sequence[FilePath]
+    transforms: Sequence[FilePath]
+    template_cbf: FilePath
+    coverage: FilePath
+    reference: FilePath
+    reference_mask: FilePath
+    reference_gm: FilePath
+    reference_wm: FilePath
+    reference_csf: FilePath

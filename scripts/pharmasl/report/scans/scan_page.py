@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from pharmasl.errors import FilePath
@@ -19,36 +18,18 @@ from pharmasl.report.scans import (
     numbers,
     over_time,
     overlays,
+    panels,
+    scan_heading,
     scan_series,
-    tiles,
     verdict_box,
-    voxel_pictures,
 )
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
 from pharmasl.study.labels import NAMES, Labels
 
-HEIGHTS = (-40, -24, -8, 8, 24, 40, 56, 68)  # mm, of the template's slices
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """Two images that take turns.
-
-    Attributes
-    ----------
-    title, alt : str
-    names : tuple of str
-        Of the image below and above.
-    tiles : list of Tile
-    facts : list of (str, str)
-    """
-
-    title: str
-    alt: str
-    names: tuple[str, str]
-    tiles: list[tiles.Tile]
-    facts: list[tuple[str, str]]
+_ASSUMED = (
+    "There is no T1-weighted image: the template, stretched to the scan, stands in for the participant's anatomy."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,64 +43,22 @@ class ScanPage:
     summary: str
     m0: str
     resolved: list[acquired.Row]
-    acquired: list[native.Panel]
-    delays: list[native.Panel]
-    delay_curve: charts.Chart | None
-    maps: list[native.Panel]
-    template: native.Panel
+    acquired: list[panels.Panel]
+    delays: list[panels.Panel]
+    maps: list[panels.Panel]
+    template: panels.Panel
     definitions: Sequence[Markup]
-    registrations: list[Registration]
-    assumed: bool
+    registrations: list[overlays.Registration]
+    registration_note: str
     carpet: over_time.CarpetPlot | None
     carpet_limit: float
     motion: list[charts.Chart]
     repeats: charts.Chart | None
     left_out: list[tuple[str, str]]
-    histogram: charts.Chart | None
+    histograms: list[charts.Chart]
 
 
-def _heading(row: Mapping[str, Any], labels: Labels) -> str:
-    name, condition = row["session_id"], row["condition"]
-    session = labels.sessions.get(name, f"session {name}") if name else None
-    return ", ".join(
-        part for part in (row["participant_id"], session, condition and labels.condition(condition)) if part
-    )
-
-
-def _template(files: ScanFiles) -> tuple[native.Panel, Markup]:
-    """CBF on the template, and the outlines of its tiles."""
-    cbf, affine = images.load(files.template_cbf)
-    cbf, zooms = tiles.to_ras(cbf, affine)
-    mask, grey = (
-        tiles.to_ras(images.load(path).data, affine)[0] for path in (files.reference_mask, files.reference_gm)
-    )
-    brain = mask > 0.5
-    # Along the third axis, which runs up, heights are those of the template's own axes.
-    start = np.linalg.inv(affine) @ np.array([[0.0, 0, height, 1] for height in HEIGHTS]).T
-    axis = int(np.argmax(np.abs(affine[2, :3])))
-    places = np.rint(start[axis]).astype(int)
-    if affine[2, axis] < 0:
-        places = images.grid(files.template_cbf).shape[axis] - 1 - places
-    pairs = [(height, int(place)) for height, place in zip(HEIGHTS, places) if 0 <= place < cbf.shape[2]]
-    shown = tiles.at_levels(
-        brain,
-        {"brain": brain, "gm": brain & (grey > native.TISSUE_EDGE)},
-        zooms,
-        levels=[place for _, place in pairs],
-        labels=[f"z = {height} mm".replace("-", "\u2212") for height, _ in pairs],
-        prefix="t",
-    )
-    panel = native.Panel(
-        title="CBF on the template",
-        alt="Axial slices of CBF on the template with the outlines of its brain and grey matter",
-        note="",
-        tiles=shown.tiles(np.where(cbf != 0, cbf, np.nan), voxel_pictures.CBF),
-        scale=voxel_pictures.CBF,
-    )
-    return panel, shown.definitions
-
-
-def _registrations(files: ScanFiles, assumed: bool) -> list[Registration]:
+def _registrations(files: ScanFiles, assumed: bool) -> list[overlays.Registration]:
     """The registrations, with what is known of the first."""
     record = tables.read_json(files.registration)
     to_scan = transforms.read_affines(files.coregistration)[0]
@@ -135,7 +74,7 @@ def _registrations(files: ScanFiles, assumed: bool) -> list[Registration]:
         )
         if value
     ]
-    first = Registration(
+    first = overlays.Registration(
         title=f"Scan on the {anatomy}",
         alt=f"Axial, coronal and sagittal slices of the {anatomy}, and the scan in the same planes",
         names=(anatomy, "scan"),
@@ -150,7 +89,7 @@ def _registrations(files: ScanFiles, assumed: bool) -> list[Registration]:
     if assumed:
         return [first]
     template, mask = images.load(files.reference), images.load(files.reference_mask)
-    second = Registration(
+    second = overlays.Registration(
         title="T1w on the template",
         alt="Axial, coronal and sagittal slices of the template, and the participant's T1w in the same planes",
         names=("template", "T1w"),
@@ -196,11 +135,17 @@ def content(
     displacement, dvars = native.confounds(files)
     resolved_bands = flags.resolve(bands)
     carpet = scan_series.carpet(own.series, own.tissues, own.brain, scan_series.kinds(acquisition))
-    template, outlines = _template(files)
+    histograms = (
+        over_time.histogram(own.cbf, own.brain, own.tissues, row),
+        over_time.delay_curve(own.series, own.brain & (own.tissues["GM"] > panels.TISSUE_EDGE), repeats),
+    )
+    template, outlines = panels.on_template(
+        images.load(files.template_cbf), files.reference_mask, {"gm": files.reference_gm}
+    )
     grid = images.grid(files.cbf)
     return ScanPage(
         scan=row["scan"],
-        heading=_heading(row, labels),
+        heading=scan_heading.heading(row, labels),
         verdict=verdict_box.box(row),
         measures=numbers.measures(row, resolved_bands, bands),
         summary=acquired.summary(acquisition, grid.shape, grid.affine),
@@ -208,18 +153,17 @@ def content(
         resolved=list(acquired.rows(acquisition)),
         acquired=native.acquired(own, acquisition, repeats),
         delays=native.per_delay(own, repeats),
-        delay_curve=over_time.delay_curve(own.series, own.brain & (own.tissues["GM"] > native.TISSUE_EDGE), repeats),
         maps=native.maps(own),
         template=template,
         definitions=[own.definitions, outlines],
         registrations=_registrations(files, assumed),
-        assumed=assumed,
+        registration_note=_ASSUMED if assumed else "",
         carpet=over_time.carpet(carpet, repeats.volumes_out) if carpet else None,
         carpet_limit=scan_series.CARPET_LIMIT,
         motion=over_time.motion(displacement, dvars, repeats.volumes_out, resolved_bands),
         repeats=over_time.repeats(repeats),
         left_out=over_time.left_out(repeats),
-        histogram=over_time.histogram(own.cbf, own.brain, own.tissues, row),
+        histograms=[chart for chart in histograms if chart],
     )
 
 
@@ -237,6 +181,5 @@ def write(
     page = content(
         files, acquisition=acquisition, interpolation=interpolation, bands=bands, assumed=assumed, labels=labels
     )
-    Path(output).write_text(
-        templates.environment().get_template("scans/scan.html.j2").render(vars(page)), encoding="utf-8"
-    )
+    text = templates.environment().get_template("scans/scan.html.j2").render(vars(page))
+    Path(output).write_text(text, encoding="utf-8")
