@@ -33,6 +33,7 @@ try:
     from pharmasl.workflow import (
         closing,
         failures,
+        job_process,
         output_levels,
         paths,
         plan,
@@ -75,8 +76,12 @@ if isinstance(config.get("output_dir"), str):
         config = {**config, "output_dir": prefixed}
 
 try:
-    # The files once more, which a job's own process leaves to the one before it.
-    READING = plan.read(config, workflow.configfiles if workflow.is_main_process else ())
+    # The files once more, which a job's own process leaves to the one before it; it reads whom its jobs are about alone.
+    READING = (
+        plan.read(config, workflow.configfiles)
+        if workflow.is_main_process
+        else plan.read(config, people=job_process.people(sys.argv))
+    )
 except (InputError, InputErrors) as error:
     # One message, no traceback: the user can fix it.
     raise WorkflowError(wrapped(error)) from None

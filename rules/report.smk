@@ -231,4 +231,6 @@ rule report:
 
 # The last rules with params stand above.
 fingerprints.bind(own_rules())
+if not workflow.is_main_process:
+    job_process.detach(own_rules())
 LEVELS.mark(own_rules(), strip_wildcard_constraints, AnnotatedString)

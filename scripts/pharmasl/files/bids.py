@@ -7,7 +7,7 @@ suffix and extension, relative to the dataset or to the results, such as ``sub-0
 import functools
 import os
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -277,7 +277,7 @@ def _grouped(files: Iterable[File], key: Callable[[File], _Key]) -> dict[_Key, l
     return groups
 
 
-def read_dataset(root: FilePath, may_lack_people: bool = False) -> Dataset:
+def read_dataset(root: FilePath, may_lack_people: bool = False, people: Collection[str] | None = None) -> Dataset:
     """Index a raw BIDS dataset by its file names alone; no image and no sidecar is opened.
 
     Parameters
@@ -285,6 +285,8 @@ def read_dataset(root: FilePath, may_lack_people: bool = False) -> Dataset:
     root : path-like
     may_lack_people : bool
         Whether a folder of tables alone, without ``sub-`` folders, is a dataset too.
+    people : collection of str, optional
+        Labels of the participants whose folders are looked into; all unless given. ``subjects`` has the others too.
 
     Returns
     -------
@@ -311,6 +313,8 @@ def read_dataset(root: FilePath, may_lack_people: bool = False) -> Dataset:
     misnamed: list[str] = []
     for subject_folder, subject in _folders(folders, "sub", misnamed):
         subjects.append(subject)
+        if people is not None and subject not in people:
+            continue
         inside = _visit(subject_folder, 1, {"sub": subject}, files, unparsed)
         for visit_folder, session in _folders(inside, "ses", misnamed):
             _visit(visit_folder, 2, {"sub": subject, "ses": session}, files, unparsed)

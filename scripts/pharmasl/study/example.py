@@ -28,11 +28,13 @@ SIDECAR = {
 
 
 def image(path: FilePath, shape: tuple[int, ...]) -> Path:
-    """Write an image of one value, which depends on the file's name, in voxels of 4 mm; returns its path."""
+    """Write an image of one value but for a voxel, which depend on the file's name, in voxels of 4 mm; returns its path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # No two scans are alike: copies are refused.
-    data = np.full(shape, 1 + zlib.crc32(path.name.encode()) % 2**24, np.float32)
+    # No two of thousands of scans are alike: copies are refused.
+    last, value = divmod(zlib.crc32(path.name.encode()), 2**24)
+    data = np.full(shape, 1 + value, np.float32)
+    data[(-1,) * len(shape)] = 1 + last
     made = nibabel.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0]))
     made.header.set_xyzt_units("mm", "sec")
     nibabel.save(made, path)

@@ -150,13 +150,53 @@ def read(
     return rows, Randomised(allotted, selected), problems
 
 
-def _by_label(sheet, errors):
-    """The rows by label; ``01`` and ``sub-01`` are one."""
+def of_some(
+    dataset: bids.Dataset, study: Settings, people: Sequence[str]
+) -> tuple[dict[str, Row], Randomised, Problems]:
+    """The rows of some participants alone, of a table that was read as a whole before.
+
+    Nothing is said of the others, nor of columns that are missing, and in a blinded run nobody has an arm: a sham
+    allocation is dealt among all.
+
+    Parameters
+    ----------
+    dataset : pharmasl.files.bids.Dataset
+    study : Settings
+    people : sequence of str
+        Labels of participants who have a folder.
+
+    Returns
+    -------
+    As :func:`read`.
+    """
+    path, problems = os.path.join(dataset.root, study.participants_table), Problems()
+    rows: dict[str, Row] = {label: {ID: f"sub-{label}"} for label in people}
+    if os.path.lexists(path):
+        try:
+            sheet = tables.read_sheet(path)
+            rows |= _by_label(sheet, problems.errors, people)
+        except InputError as error:
+            problems.errors.append(error)
+        else:
+            named = study_arms.named_columns(study)
+            absent = [name for name in named if name not in sheet.columns]
+            if study.sessions:
+                session_tables.fill(dataset.root, rows, absent, study.sessions.labels)
+            if study.blinded:
+                rows = {label: {name: row.get(name) for name in (ID, *named)} for label, row in rows.items()}
+    column = study.arms.column if study.arms else ""
+    return rows, Randomised({label: row.get(column) for label, row in rows.items()}, rows), problems
+
+
+def _by_label(sheet, errors, people=None):
+    """The rows by label, of all or of some people; ``01`` and ``sub-01`` are one."""
     if ID not in sheet.columns:
         raise _no_column(sheet.path, ID, sheet.columns)
     known, first = {}, {}
     for line, row in zip(sheet.lines, sheet.rows):
         label = bids.bare_label(row[ID] or "", "sub")
+        if people is not None and label not in people:
+            continue
         row = {**row, ID: f"sub-{label}" if label else None}
         present = {name: value for name, value in row.items() if value is not None}
         problems = schemas.check(present, "participants", sheet.path, prefix=f"line {line}, ")

@@ -1,6 +1,6 @@
 """Reading a study: its files, sheets and sidecars, with all that is wrong with them at once."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,17 @@ class Reading:
     note: str = ""
 
 
-def collect(config: Mapping[str, Any]) -> Reading:
+def collect(config: Mapping[str, Any], people: Collection[str] | None = None) -> Reading:
     """Read a study with all its problems.
 
     Parameters
     ----------
     config : Mapping
         The user's configuration.
+    people : collection of str, optional
+        Labels of the only participants of whom anything is read: what is known of them, their scans and anatomies is the
+        same as in the whole study, which was checked before. What is wrong with the study beside them is not looked for.
+        Of ready-made contrast maps, all are read.
 
     Returns
     -------
@@ -80,17 +84,18 @@ def collect(config: Mapping[str, Any]) -> Reading:
         made = imported_study.read(config, study_settings, study_settings.derivatives.contrasts)
         return Reading(made.study, made.errors, made.trial_errors, pilot.note(whole))
     maps = imported_cbf.listing(study_settings)
-    listed = maps.dataset if maps else bids.read_dataset(study_settings.bids_dir)
-    errors = [
-        *conditions.unmatched(study_settings.conditions, listed.images("asl")),
-        *_unknown_sessions(listed, study_settings.sessions),
-        *own_template.check(study_settings.template),
-    ]
+    listed = maps.dataset if maps else bids.read_dataset(study_settings.bids_dir, people=people)
+    errors = list(_unlike_the_dataset(listed, study_settings)) if people is None else []
     subjects = participants_table.asked_for(listed, study_settings.participants, errors)
+    if people is not None:
+        subjects = [subject for subject in subjects if subject in people]
     stock = inventory.take(listed, subjects, [condition.part for condition in study_settings.conditions.values()])
     dataset, exclusions = stock.dataset, list(stock.exclusions)
     errors += stock.errors
-    participants, randomised, problems = participants_table.read(dataset, study_settings, subjects, exclusions)
+    if people is None:
+        participants, randomised, problems = participants_table.read(dataset, study_settings, subjects, exclusions)
+    else:
+        participants, randomised, problems = participants_table.of_some(dataset, study_settings, subjects)
     errors += problems.errors
     trial_errors = list(problems.trial_errors)
     runs, unused = _runs(dataset, study_settings, participants, errors)
@@ -99,7 +104,10 @@ def collect(config: Mapping[str, Any]) -> Reading:
         errors += imported_cbf.missing(maps, runs, participants, exclusions)
         own = imported_cbf.scans(maps, runs, errors)
     else:
-        own = _scans(dataset, runs, config["perfusion"], participants, errors)
+        asked = sidecar.overrides(config["perfusion"]["override"])
+        if people is None:
+            errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
+        own = _scans(dataset, runs, config["perfusion"], participants, sidecar.usable(asked), errors)
     scans = _in_order(own, study_settings.sessions)
     # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = set() if maps else {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
@@ -111,7 +119,7 @@ def collect(config: Mapping[str, Any]) -> Reading:
         for subject in participants
         if subject not in scanned
     ]
-    ratings = _ratings(listed, study_settings, scans)
+    ratings = _ratings(listed, study_settings, scans, people)
     errors += ratings.errors
     study = Study(
         config,
@@ -127,18 +135,28 @@ def collect(config: Mapping[str, Any]) -> Reading:
     )
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
-    if not errors:
+    if not errors and people is None:
         errors += _unknown_exclusions(dataset, study)
-    if not errors and not trial_errors:
+    if not errors and not trial_errors and people is None:
         trial_errors += analyses.check(study)
     return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors), pilot.note(whole))
 
 
-def _ratings(dataset: bids.Dataset, study: Settings, scans: Mapping[str, Scan]) -> scan_ratings.Ratings:
+def _unlike_the_dataset(dataset: bids.Dataset, study: Settings) -> Iterator[InputError]:
+    """What the configuration says of the dataset and the template, and they are not."""
+    yield from conditions.unmatched(study.conditions, dataset.images("asl"))
+    yield from _unknown_sessions(dataset, study.sessions)
+    yield from own_template.check(study.template)
+
+
+def _ratings(
+    dataset: bids.Dataset, study: Settings, scans: Mapping[str, Scan], people: Collection[str] | None
+) -> scan_ratings.Ratings:
     """What people who looked at the scans found."""
     if study.quality.ratings is None:
         return scan_ratings.Ratings(poor={}, errors=())
-    left_out = set() if study.participants is None else set(dataset.subjects) - set(study.participants)
+    read = study.participants if people is None else people
+    left_out = set() if read is None else set(dataset.subjects) - set(read)
     return scan_ratings.read(study.quality.ratings, [scan.name for scan in scans.values()], left_out)
 
 
@@ -255,12 +273,10 @@ def _scans(
     runs: Sequence[Run],
     perfusion: Mapping[str, Any],
     participants: Mapping[str, Mapping[str, str | None]],
+    overrides: Sequence[sidecar.Override],
     errors: list[InputError],
 ) -> dict[str, Scan]:
     """The scans by stem; those with errors of their own are not among them."""
-    asked = sidecar.overrides(perfusion["override"])
-    errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
-    overrides = sidecar.usable(asked)
     scans = {}
     for condition, asl in runs:
         subject, session = asl.entities["sub"], asl.entities.get("ses")

@@ -5,7 +5,7 @@ image's data, but of a region's own image, or needs more than nibabel.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from pharmasl.workflow import endpoint_plans
 Rows = list[dict[str, Any]]
 
 
-def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
+def read(config: Mapping[str, Any], files: Iterable[FilePath] = (), people: Collection[str] | None = None) -> Reading:
     """Read a study, and refuse it where its scans cannot be processed.
 
     Parameters
@@ -38,6 +38,9 @@ def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
         The user's configuration.
     files : iterable of path-like
         Where it was read from; keys that stand there twice are refused.
+    people : collection of str, optional
+        Labels of the participants whom a job is about: of the others nothing is read or checked. See
+        :func:`pharmasl.study.reading.collect`.
 
     Returns
     -------
@@ -51,7 +54,11 @@ def read(config: Mapping[str, Any], files: Iterable[FilePath] = ()) -> Reading:
     """
     if repeated := list(written.repeated_keys(files)):
         raise InputErrors(repeated)
-    result = reading.collect(config)
+    result = reading.collect(config, people)
+    if people is not None:
+        if result.errors:
+            raise InputErrors(list(result.errors))
+        return result
     rules = result.study.settings.quality
     errors = [*result.errors, *quality_problems(rules), *imported_measures.unknown(rules, result.study.scans.values())]
     if errors:
