@@ -86,20 +86,25 @@ def _bounding_box(mask: np.ndarray, shape: tuple[int, ...], threshold: float = 0
 
 
 def _network(name: str, cube: np.ndarray, low: float, high: float, threads: int) -> np.ndarray:
-    """A network's probability of brain in each voxel of a cube; intensities ``low`` and ``high`` become 0 and 1."""
+    """A network's evidence for brain in each voxel of a cube, above 0 where that is more probable than background.
+
+    Intensities ``low`` and ``high`` become 0 and 1.
+    """
     import onnxruntime
 
-    scaled = np.clip((cube - low) / (high - low), 0, 1)
+    scaled = np.clip((cube.astype(np.float32) - np.float32(low)) / np.float32(high - low), 0, 1)
     # Mean and standard deviation with which deepbet was trained.
-    scaled = 0.226 * (scaled - scaled.mean(dtype=np.float64)) / scaled.std(dtype=np.float64, ddof=1) + 0.449
+    mean, deviation = scaled.mean(dtype=np.float64), scaled.std(dtype=np.float64, ddof=1)
+    scaled -= np.float32(mean)
+    scaled *= np.float32(0.226 / deviation)
+    scaled += np.float32(0.449)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     # Level 3 is "error": a container without a readable CPU topology makes onnxruntime warn at every session.
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(WEIGHTS / f"{name}.onnx", options, providers=["CPUExecutionProvider"])
-    background, brain = session.run(None, {"head": scaled.astype(np.float32)[None, None]})[0][0]
-    # The softmax of two classes.
-    return special.expit(brain - background)
+    background, brain = session.run(None, {"head": scaled[None, None]})[0][0]
+    return brain - background
 
 
 def network_probability(head: np.ndarray, threads: int = 1) -> tuple[np.ndarray, Box | None]:
@@ -125,11 +130,12 @@ def network_probability(head: np.ndarray, threads: int = 1) -> tuple[np.ndarray,
     low, high = np.quantile(small, (0.005, 0.995))
     if high <= low:
         return probability, None
-    box = _bounding_box(_largest_component(_network("bounding_box", small, low, high, threads) > 0.5), head.shape)
+    box = _bounding_box(_largest_component(_network("bounding_box", small, low, high, threads) > 0), head.shape)
     if box is None:
         return probability, None
     cube = _nearest(head[box], (BRAIN_EDGE,) * 3)
-    probability[box] = _nearest(_network("brain", cube, low, high, threads), probability[box].shape)
+    # The softmax of two classes.
+    probability[box] = special.expit(_nearest(_network("brain", cube, low, high, threads), probability[box].shape))
     return probability, box
 
 

@@ -168,7 +168,7 @@ def m0_over_control(raw: Scan, place: Place) -> float:
     if m0.origin not in ("separate", "included", "estimate") or raw.volumes.kind != "pairs" or not len(place.points):
         return float("nan")
     assert place.series is not None
-    mean = brightest(place.series[place.mask], raw.volumes.pairs[:, 0], raw.repeats.group[raw.repeats.alive])
+    mean = brightest(place.series.T, raw.volumes.pairs[:, 0], raw.repeats.group[raw.repeats.alive])
     if m0.origin == "estimate":
         level = np.full(len(mean), m0.estimate)
     else:

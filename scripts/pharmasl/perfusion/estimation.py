@@ -100,9 +100,22 @@ def repeats(raw: Scan, place: Place) -> Repeats:
     decay = timing.delay + offset if timing.fixed is None else np.full((1, len(timing.delay)), timing.fixed)
     # A bolus that nothing cuts off lasts until the readout.
     duration = np.where(np.isfinite(timing.duration), timing.duration, timing.delay)
-    factor = raw.constants.factor(decay, duration)[:, group]
+    factor, m0 = raw.constants.factor(decay, duration), m0_at(raw, place)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return Repeats((differences * (factor / m0_at(raw, place))).astype(np.float32), factor)
+        if m0.shape[1] == 1:
+            # One ratio for each delay, not for each repeat.
+            _multiply(differences, factor / m0, group)
+        else:
+            _multiply(differences, factor[:, group] / m0, np.arange(len(group)))
+    return Repeats(differences, factor[:, group])
+
+
+@njit(cache=True, nogil=True)
+def _multiply(values, ratio, column):
+    """Multiply values (V, N) by the columns of ``ratio`` (V, P) that belong to theirs, in place."""
+    for v in range(values.shape[0]):
+        for n in range(values.shape[1]):
+            values[v, n] *= ratio[v, column[n]]
 
 
 def estimate(

@@ -291,7 +291,7 @@ def mean(volumes: Sequence[np.ndarray], affine: np.ndarray, matrices: np.ndarray
     for volume, matrix in zip(volumes, matrices):
         values = spline.sample(spline.coefficients(volume), affine, points, matrix)
         here = np.isfinite(values)
-        total[here] += values[here]
+        np.add(total, values, out=total, where=here)
         count += here
     return (total / np.maximum(count, 1)).astype(np.float32)
 

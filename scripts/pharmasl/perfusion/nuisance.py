@@ -16,10 +16,10 @@ regression leaves, as far as it stands out from the next, is taken out of the co
 pattern stays where it was.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from pharmasl.perfusion.motion import HEAD_RADIUS
 
@@ -28,7 +28,6 @@ REPEATS_PER_REGRESSOR = 4
 LEAST = 8
 # Components of less root mean square motion are what realignment does not know, mm.
 LEAST_MOTION = 0.02
-_BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -137,9 +136,9 @@ def regress(
     share = np.clip(1 - 1 / np.maximum(f, 1e-12), 0, 1) if shrink else np.ones(len(f))
 
     cleaned = values.copy()
-    for rows in _blocks(np.flatnonzero(complete)):
-        slopes = np.einsum("vn,nk->vk", values[np.ix_(rows, kept)], axes)
-        cleaned[rows] -= np.einsum("vk,nk->vn", slopes * share, scores)
+    of_all = np.zeros((len(kept), len(share)))
+    of_all[kept] = axes * share
+    _subtract(cleaned, np.flatnonzero(complete), np.flatnonzero(kept), of_all, np.ascontiguousarray(scores.T))
     _clean_incomplete(cleaned, values, ~complete, scores, share, kept, common, shared)
     middle = scores[kept].mean(axis=0)
     weights = _plain_weights(kept)
@@ -194,20 +193,50 @@ def components(
     return scores, sizes
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows a block at a time, so that no copy of the whole series is needed."""
-    return (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
-
-
 def _products(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Sums over voxels of the products of any two repeats, each voxel's mean taken out: ndarray of shape (M, M)."""
     total = np.zeros((len(columns), len(columns)))
-    for block in _blocks(rows):
-        known = values[np.ix_(block, columns)].astype(np.float64)
-        known -= known.mean(axis=1, keepdims=True)
-        # einsum, unlike a matrix product, sums in one order whatever the number of threads.
-        total += np.einsum("vn,vm->nm", known, known)
-    return total
+    _add_products(values, rows, columns, total)
+    return np.tril(total) + np.tril(total, -1).T
+
+
+# Loops of one thread, unlike a library's matrix product, sum in one order whatever the number of threads.
+@njit(cache=True, nogil=True)
+def _add_products(values, rows, columns, total):
+    """Add the products to the lower half of ``total`` (M, M)."""
+    known = np.empty(len(columns))
+    for v in rows:
+        mean = 0.0
+        for n in range(len(columns)):
+            known[n] = values[v, columns[n]]
+            mean += known[n]
+        mean /= len(columns)
+        for n in range(len(columns)):
+            known[n] -= mean
+        for n in range(len(columns)):
+            here, one = total[n], known[n]
+            for m in range(n + 1):
+                here[m] += one * known[m]
+
+
+@njit(cache=True, nogil=True)
+def _subtract(values, rows, columns, axes, scores):
+    """Take from each of the rows its projections on ``axes`` (N, K) over the columns, times ``scores`` (K, N)."""
+    slopes, number = np.empty(axes.shape[1]), values.shape[1]
+    taken = np.empty(number)
+    for v in rows:
+        slopes[:] = 0.0
+        for n in columns:
+            value = values[v, n]
+            for k in range(len(slopes)):
+                slopes[k] += value * axes[n, k]
+        taken[:] = 0.0
+        for k in range(len(slopes)):
+            slope = slopes[k]
+            for n in range(number):
+                taken[n] += slope * scores[k, n]
+        for n in range(number):
+            values[v, n] -= taken[n]
 
 
 def _fit(products, scores):

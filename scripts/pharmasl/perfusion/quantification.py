@@ -189,7 +189,7 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
         raw.affine,
         transforms.points(raw.grid)[brain],
         np.eye(4),
-        scan.realigned(raw.data, raw.affine, raw.motion, raw.interpolation),
+        scan.realigned_within(raw, brain),
     )
     tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
     positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))

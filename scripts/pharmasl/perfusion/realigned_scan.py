@@ -214,10 +214,11 @@ def typical(data: np.ndarray, control: np.ndarray) -> int:
     control : ndarray of int
         Volumes.
     """
-    middle = np.median(data[..., control], axis=3).ravel()
-    distances = []
-    for number in control:
-        values = data[..., number].ravel().astype(np.float64)
-        scale = (values * middle).sum() / max((values * values).sum(), 1e-12)
-        distances.append(((scale * values - middle) ** 2).sum())
-    return int(control[int(np.argmin(distances))])
+    volumes = [data[..., number].ravel() for number in control]
+    middle = np.median(np.stack(volumes, axis=1), axis=1).astype(np.float64)
+    explained = []
+    for values in volumes:
+        common = (values * middle).sum()
+        # What the median's square is less by at the best scale.
+        explained.append(common**2 / max(np.square(values, dtype=np.float64).sum(), 1e-12))
+    return int(control[int(np.argmax(explained))])

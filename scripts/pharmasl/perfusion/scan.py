@@ -245,6 +245,28 @@ def realigned(data: np.ndarray, affine: np.ndarray, motion: np.ndarray, interpol
     return out
 
 
+def realigned_within(scan: Scan, mask: np.ndarray) -> np.ndarray:
+    """The series realigned on its own grid as :func:`realigned`, at the voxels of a mask alone.
+
+    Parameters
+    ----------
+    scan : Scan
+    mask : ndarray of bool, shape (X, Y, Z)
+        V voxels.
+
+    Returns
+    -------
+    ndarray of shape (T, V), float32
+        NaN where a volume does not reach.
+    """
+    points = transforms.points(scan.grid)[mask]
+    out = np.empty((len(scan.motion), len(points)), dtype=np.float32)
+    for number, matrix in enumerate(scan.motion):
+        volume, still = scan.data[..., number], np.array_equal(matrix, np.eye(4))
+        out[number] = volume[mask] if still else scan.samples(volume, scan.affine, points, matrix)
+    return out
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a scan is to be sampled.
@@ -259,8 +281,8 @@ class Place:
         RAS+ mm.
     matrix : ndarray of shape (4, 4)
         Maps ``points`` to points of the series' reference.
-    series : ndarray of shape (X, Y, Z, T) or None
-        The series on the grid of the maps, if it has been sampled already.
+    series : ndarray of shape (T, V) or None
+        The series at ``points``, if it has been sampled already.
     """
 
     mask: np.ndarray
@@ -288,14 +310,22 @@ def differences_at(scan: Scan, place: Place) -> np.ndarray:
     out = np.zeros((scan.repeats.number, len(place.points)), dtype=np.float32)
     for number in np.flatnonzero(scan.repeats.weights.any(axis=0)):
         if place.series is not None:
-            values = place.series[..., number][place.mask]
+            values = place.series[number]
         else:
             matrix = scan.motion[number] @ place.matrix
             values = scan.samples(scan.data[..., number], scan.affine, place.points, matrix)
         for row in np.flatnonzero(scan.repeats.weights[:, number]):
             out[row] += np.float32(scan.repeats.weights[row, number]) * values
     out[~scan.repeats.alive] = np.nan
-    return np.ascontiguousarray(out.T)
+    return _turned(out)
+
+
+def _turned(rows: np.ndarray) -> np.ndarray:
+    """The transpose in C order, written a block at a time that stays in the processor's cache."""
+    turned = np.empty(rows.shape[::-1], dtype=rows.dtype)
+    for start in range(0, rows.shape[1], 1024):
+        turned[start : start + 1024] = rows[:, start : start + 1024].T
+    return turned
 
 
 def delays_at(scan: Scan, place: Place) -> float | np.ndarray:

@@ -20,7 +20,7 @@ class Series:
     Attributes
     ----------
     data : ndarray of shape (X, Y, Z, T), float32
-        Voxels that are not finite are zero; so are volumes that hold no measurement.
+        In memory volume after volume. Voxels that are not finite are zero; so are volumes that hold no measurement.
     affine : ndarray of shape (4, 4)
         Voxel to RAS+ mm.
     volumes : pharmasl.perfusion.volumes.Volumes
@@ -88,7 +88,8 @@ def _sorted(
     signal.warn(examined.lost, path)
     # What a lost volume holds must reach nothing: damaged values would spread in any interpolation.
     data[..., list(examined.lost)] = 0
-    data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
+    if not np.isfinite(data).all():
+        data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
     return Series(data, affine, scan_volumes.sort(volume_types, path, group, examined), timing)
 
 

@@ -72,7 +72,7 @@ def examine(data: np.ndarray, volume_types: Sequence[str], group: Sequence[int] 
     -------
     Signal
     """
-    flat = data.reshape(-1, data.shape[3])
+    volumes = [volume.ravel() for volume in np.moveaxis(data, 3, 0)]
     group = np.zeros(data.shape[3], dtype=int) if group is None else np.asarray(group)
     level = np.full(data.shape[3], np.nan)
     lost: dict[int, str] = {}
@@ -80,12 +80,12 @@ def examine(data: np.ndarray, volume_types: Sequence[str], group: Sequence[int] 
         if name is None:
             continue
         members = [i for i, kind in enumerate(volume_types) if _family(kind, group[i]) == (name, delay)]
-        lost |= _lost_of(flat[:, members], members, name, level)
+        lost |= _lost_of([volumes[i] for i in members], members, name, level)
     # Copies are looked for over all delays: a copy of another delay's volume is no measurement either.
     for name in dict.fromkeys(FAMILIES.values()):
         members = [i for i, kind in enumerate(volume_types) if FAMILIES.get(kind) == name and i not in lost]
         if name != "m0scan":
-            lost |= _copies(flat, members)
+            lost |= _copies(volumes, members)
     return Signal(dict(sorted(lost.items())), level)
 
 
@@ -101,14 +101,18 @@ def levels(data: np.ndarray) -> np.ndarray:
     ndarray of shape (T,)
         Mean absolute value in the head.
     """
-    flat = np.abs(data.reshape(-1, data.shape[3]))
-    return flat[_head(flat)].mean(axis=0, dtype=np.float64)
+    sizes = [np.abs(volume.ravel()) for volume in np.moveaxis(data, 3, 0)]
+    head = _head(sizes)
+    return np.array([size[head].mean(dtype=np.float64) for size in sizes])
 
 
-def _head(size: np.ndarray) -> np.ndarray:
-    """Voxels of the head: where the mean of absolute values (voxels, volumes) is above its threshold."""
-    mean = size.mean(axis=1, dtype=np.float64)
-    return mean > HEAD * np.percentile(mean, 98)
+def _head(sizes: Sequence[np.ndarray]) -> np.ndarray:
+    """Numbers of the head's voxels: where the mean of the volumes' absolute values (voxels,) is above its threshold."""
+    mean = np.zeros(sizes[0].shape)
+    for size in sizes:
+        mean += size
+    mean /= len(sizes)
+    return np.flatnonzero(mean > HEAD * np.percentile(mean, 98))
 
 
 def _family(kind: str, delay: int) -> tuple[str | None, int]:
@@ -116,14 +120,14 @@ def _family(kind: str, delay: int) -> tuple[str | None, int]:
     return name, int(delay) if name == "pairs" else 0
 
 
-def _lost_of(values: np.ndarray, members: list[int], name: str, levels_out: np.ndarray) -> dict[int, str]:
-    """The lost volumes of one family; ``values`` of shape (voxels, members). Levels are written into ``levels_out``."""
-    finite = np.isfinite(values)
-    background = finite.mean(axis=1) < 0.5
+def _lost_of(volumes: Sequence[np.ndarray], members: list[int], name: str, levels_out: np.ndarray) -> dict[int, str]:
+    """The lost ones among the ``volumes`` (voxels,) of one family. Levels are written into ``levels_out``."""
+    finite = [np.isfinite(volume) for volume in volumes]
+    background = np.mean(finite, axis=0) < 0.5
     lost: dict[int, str] = {}
     peaks = np.zeros(len(members))
     for column, number in enumerate(members):
-        here = values[:, column] if finite[:, column].all() else values[finite[:, column], column]
+        here = volumes[column] if finite[column].all() else volumes[column][finite[column]]
         if not here.size:
             lost[number] = "holds no finite value"
         elif here.min() == here.max():
@@ -137,20 +141,25 @@ def _lost_of(values: np.ndarray, members: list[int], name: str, levels_out: np.n
     for column in map(int, np.flatnonzero(alive & (peaks > min(ABSURD * usual, ABSURD_VALUE)))):
         lost[members[column]] = f"is damaged: it holds values of {peaks[column]:.3g}"
     kept = [int(column) for column in np.flatnonzero(alive) if members[column] not in lost]
-    return lost | _odd(values, finite | background[:, None], [members[i] for i in kept], kept, name, levels_out)
+    sizes = [np.abs(np.where(finite[i], volumes[i], 0)) for i in kept]
+    valid = [finite[i] | background for i in kept]
+    return lost | _odd(sizes, valid, [members[i] for i in kept], name, levels_out)
 
 
 def _odd(
-    values: np.ndarray, valid: np.ndarray, members: list[int], kept: list[int], name: str, levels_out: np.ndarray
+    sizes: list[np.ndarray], valid: list[np.ndarray], members: list[int], name: str, levels_out: np.ndarray
 ) -> dict[int, str]:
-    """The volumes without signal in the head, with holes, or of another level, among those with values."""
-    if not kept:
+    """The volumes without signal in the head, with holes, or of another level, among those with values.
+
+    ``sizes`` (voxels,) are absolute values, 0 where there is none.
+    """
+    if not members:
         return {}
-    size = np.abs(np.where(np.isfinite(values[:, kept]), values[:, kept], 0))
-    head = _head(size)
-    size = size[head]
-    level, zeros = size.mean(axis=0, dtype=np.float64), (size == 0).mean(axis=0)
-    holes = (~valid[:, kept][head]).mean(axis=0)
+    head = _head(sizes)
+    inside = [size[head] for size in sizes]
+    level = np.array([size.mean(dtype=np.float64) for size in inside])
+    zeros = np.array([(size == 0).mean() for size in inside])
+    holes = [(~known[head]).mean() for known in valid]
     level_usual, zeros_usual = np.median(level), np.median(zeros)
     levels_out[members] = level
     lost: dict[int, str] = {}
@@ -172,14 +181,14 @@ def _odd(
     return lost
 
 
-def _copies(flat: np.ndarray, members: list[int]) -> dict[int, str]:
+def _copies(volumes: Sequence[np.ndarray], members: list[int]) -> dict[int, str]:
     """Volumes that are, voxel by voxel, copies of an earlier one: noise never repeats itself."""
     lost: dict[int, str] = {}
     seen: dict[float, list[int]] = {}
-    totals = np.sum(flat[:, members], axis=0, dtype=np.float64, where=np.isfinite(flat[:, members]))
-    for number, total in zip(members, np.atleast_1d(totals)):
+    for number in members:
+        total = np.sum(volumes[number], dtype=np.float64, where=np.isfinite(volumes[number]))
         for earlier in seen.setdefault(float(total), []):
-            if np.array_equal(flat[:, number], flat[:, earlier], equal_nan=True):
+            if np.array_equal(volumes[number], volumes[earlier], equal_nan=True):
                 lost[number] = f"is a copy of volume {earlier}"
                 break
         else:

@@ -53,6 +53,7 @@ def load(path: FilePath, dtype: DTypeLike = np.float32) -> Volume:
     Returns
     -------
     data : ndarray of shape (X, Y, Z) or (X, Y, Z, T)
+        Each volume in C order, and one after the other in memory, as they are sampled.
     affine : ndarray of shape (4, 4), float64
         RAS+ millimetres.
 
@@ -64,12 +65,18 @@ def load(path: FilePath, dtype: DTypeLike = np.float32) -> Volume:
     content = header.content(path)
     known = header.parse(path, content)
     header.check_length(known, len(content))
-    shape = known.shape if known.volumes == 1 else (*known.shape, known.volumes)
+    shape = (*known.shape, known.volumes)
     stored = np.frombuffer(content, known.dtype, count=int(np.prod(shape, dtype=np.int64)), offset=known.offset)
     stored = stored.reshape(shape, order="F")
-    if (known.slope, known.intercept) != (1.0, 0.0):
-        stored = stored * np.float64(known.slope) + np.float64(known.intercept)
-    return Volume(np.array(stored, dtype=dtype, order="C"), known.affine)
+    data = np.empty((known.volumes, *known.shape), dtype=dtype)
+    for number, volume in enumerate(data):
+        values = stored[..., number]
+        if (known.slope, known.intercept) != (1.0, 0.0):
+            values = values * np.float64(known.slope) + np.float64(known.intercept)
+        # A plane at a time stays in the processor's cache while its axes are exchanged.
+        for plane in range(known.shape[1]):
+            volume[:, plane] = values[:, plane]
+    return Volume(data[0] if known.volumes == 1 else np.moveaxis(data, 0, 3), known.affine)
 
 
 def grid(path: FilePath) -> Grid:

@@ -36,28 +36,32 @@ def _weights(f):
     return w0, 1 - w0 - w2 - w3, w2, w3
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _inside(flat, start, row, plane, wx, wy, wz):
     """The spline where all 64 knots lie in the volume; ``start`` is the first one's place in ``flat``."""
-    total, one, two, three = 0.0, uint64(1), uint64(2), uint64(3)
+    one, two, three = uint64(1), uint64(2), uint64(3)
+    s0 = s1 = s2 = s3 = 0.0
     for a in range(4):
         here = start
-        wb = wy[0]
-        s0, s1, s2, s3 = wb * flat[here], wb * flat[here + one], wb * flat[here + two], wb * flat[here + three]
+        w = wx[a] * wy[0]
+        s0 += w * flat[here]
+        s1 += w * flat[here + one]
+        s2 += w * flat[here + two]
+        s3 += w * flat[here + three]
         for b in range(1, 4):
             here += row
-            wb = wy[b]
-            s0 += wb * flat[here]
-            s1 += wb * flat[here + one]
-            s2 += wb * flat[here + two]
-            s3 += wb * flat[here + three]
-        total += wx[a] * (wz[0] * s0 + wz[1] * s1 + wz[2] * s2 + wz[3] * s3)
+            w = wx[a] * wy[b]
+            s0 += w * flat[here]
+            s1 += w * flat[here + one]
+            s2 += w * flat[here + two]
+            s3 += w * flat[here + three]
         start += plane
-    return total
+    return wz[0] * s0 + wz[1] * s1 + wz[2] * s2 + wz[3] * s3
 
 
+# Apart, so that the loop over points holds nothing but what nearly all points need.
 @njit(cache=True, nogil=True)
-def _value(volume, flat, x, y, z, rim):
+def _at_border(volume, x, y, z, rim):
     nx, ny, nz = volume.shape
     if not (-rim <= x <= nx - 1 + rim and -rim <= y <= ny - 1 + rim and -rim <= z <= nz - 1 + rim):
         return np.nan
@@ -66,9 +70,6 @@ def _value(volume, flat, x, y, z, rim):
     z = min(max(z, 0.0), nz - 1.0)
     i, j, k = int(x), int(y), int(z)
     wx, wy, wz = _weights(x - i), _weights(y - j), _weights(z - k)
-    if 1 <= i < nx - 2 and 1 <= j < ny - 2 and 1 <= k < nz - 2:
-        start = ((i - 1) * ny + j - 1) * nz + k - 1
-        return _inside(flat, uint64(start), uint64(nz), uint64(ny * nz), wx, wy, wz)
     k0, k1, k2, k3 = _mirror(k - 1, nz), k, _mirror(k + 1, nz), _mirror(k + 2, nz)
     total = 0.0
     for a in range(4):
@@ -79,6 +80,18 @@ def _value(volume, flat, x, y, z, rim):
             plane += wy[b] * (wz[0] * row[k0] + wz[1] * row[k1] + wz[2] * row[k2] + wz[3] * row[k3])
         total += wx[a] * plane
     return total
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _value(volume, flat, x, y, z, rim):
+    nx, ny, nz = volume.shape
+    if 1 <= x < nx - 2 and 1 <= y < ny - 2 and 1 <= z < nz - 2:
+        i, j, k = int(x), int(y), int(z)
+        start = ((i - 1) * ny + j - 1) * nz + k - 1
+        return _inside(
+            flat, uint64(start), uint64(nz), uint64(ny * nz), _weights(x - i), _weights(y - j), _weights(z - k)
+        )
+    return _at_border(volume, x, y, z, rim)
 
 
 @njit(cache=True, nogil=True)

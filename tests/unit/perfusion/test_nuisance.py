@@ -97,16 +97,19 @@ def test_the_mean_of_the_cleaned_series_is_a_sum_of_the_repeats():
     assert np.allclose(alone, cleaned[:, kept])
 
 
-def test_single_precision_stays_single(monkeypatch):
+def test_products_are_those_of_the_repeats_less_each_voxels_mean():
+    series, rows, columns = planted(12, 24, effect=1.0)[0], np.arange(3, 50, 2), np.array([0, 2, 3, 7, 20])
+    known = series[np.ix_(rows, columns)]
+    known -= known.mean(axis=1, keepdims=True)
+    assert nuisance._products(series, rows, columns) == pytest.approx(known.T @ known, rel=1e-12)
+
+
+def test_single_precision_stays_single():
     series, _, parameters = planted(11, 24, effect=100.0)
     cleaned, told = nuisance.regress(series, parameters, consecutive(24))
     single, same = nuisance.regress(series.astype(np.float32), parameters, consecutive(24))
     assert single.dtype == np.float32
     assert single == pytest.approx(cleaned, abs=1e-3)
-    # Voxels a few at a time are the same voxels.
-    monkeypatch.setattr(nuisance, "_BLOCK", 37)
-    blocks, _ = nuisance.regress(series, parameters, consecutive(24))
-    assert blocks == pytest.approx(cleaned, abs=1e-9)
     assert same.variance_factor == pytest.approx(told.variance_factor, rel=1e-5)
 
 
