@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from pharmasl.conduct import flow
 from pharmasl.conduct.flow_stages import FlowSettings
 from pharmasl.conduct.losses import CAUSES, FlowFiles
-from pharmasl.figures import flow_boxes, style
+from pharmasl.figures import flow_boxes, measured, style
 from pharmasl.figures import flow_diagram as diagram
 from pharmasl.files import blinding, tables
 from pharmasl.quality.measure_columns import EXCLUSIONS
@@ -55,13 +55,17 @@ def draw(path, output):
     script("flow_figure").main(SimpleNamespace(input=given, output=SimpleNamespace(figure=output), params=params))
 
 
-def drawn(monkeypatch, path, arms):
+# Names of stages, which the narrow diagram repeats for each arm.
+RAILS = {"Scanned", "Analysed", "Craving"}
+
+
+def drawn(monkeypatch, path, arms, narrow):
     """Boxes and texts of the diagram as drawn, in pixels: arrays of (left, bottom, right, top)."""
     kept = []
-    monkeypatch.setattr(style, "save", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(style, "save", lambda figure, path, narrow: kept.extend((figure, narrow)))
     diagram.draw(None, path, settings.build(settings.Arms, arms))
-    (figure,) = kept
-    figure.set_dpi(style.DPI)
+    figure = kept[narrow]
+    figure.set_dpi(measured.DPI)
     renderer = FigureCanvasAgg(figure).get_renderer()
     (axes,) = figure.axes
     boxes = [p.get_window_extent(renderer).extents for p in axes.patches if isinstance(p, Rectangle)]
@@ -70,7 +74,17 @@ def drawn(monkeypatch, path, arms):
 
 
 def check_layout(monkeypatch, path, arms=ARMS):
-    boxes, texts, size = drawn(monkeypatch, path, arms)
+    """The texts of the diagram, whose boxes hold them, on wide pages and on narrow ones."""
+    wide, narrow = (_check_layout(monkeypatch, path, arms, narrow) for narrow in (False, True))
+    said = [
+        sorted("".join(word for text in told for word in text.split() if word not in RAILS)) for told in (wide, narrow)
+    ]
+    assert said[0] == said[1]
+    return wide
+
+
+def _check_layout(monkeypatch, path, arms, narrow):
+    boxes, texts, size = drawn(monkeypatch, path, arms, narrow)
     assert (boxes[:, :2] >= 0).all()
     assert (boxes[:, 2:] <= size).all()
     for k, box in enumerate(boxes):

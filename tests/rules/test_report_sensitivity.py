@@ -164,7 +164,7 @@ def test_the_section_escapes_what_it_is_given_and_warns_of_what_it_cannot_say(ma
     assert "the same 200 relabellings of the participants" in text
     assert "\u2020 The region is a cluster of this trial's own analysis" in text
     assert "differ in unit" not in text
-    assert '<svg aria-hidden="true" ' in html
+    assert len(re.findall('<svg [^>]*class="(?:wide|narrow)"[^>]*aria-hidden="true">', html)) == 2
     assert html.count("<table") == html.count("</table>") == 4
 
 

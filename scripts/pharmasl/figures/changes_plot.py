@@ -4,6 +4,7 @@ A panel per cluster and declared region: lines join a participant's sessions, po
 with 95 % confidence intervals. Values of sessions are as measured; what the model explains is adjusted as the model adjusts it.
 """
 
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import changes_data, svg
+from pharmasl.figures import changes_data, measured, svg
 from pharmasl.figures.changes_adjusted import Adjustment
 from pharmasl.figures.changes_data import Changes, ChangesFiles, Quantity
 from pharmasl.figures.changes_places import People, Place
@@ -19,12 +20,44 @@ from pharmasl.figures.svg import Drawing, Scale
 from pharmasl.study.effect_kinds import BASELINE, CHANGE
 from pharmasl.study.labels import Labels
 
-# Units of a panel: its height, where values begin and end, the width of an axis, of a session's column and of an arm's changes.
-_HEIGHT, _TOP, _BOTTOM, _AXIS, _STEP, _CHANGE, _GAP = 236, 30, 186, 38, 34, 58, 28
-# Letters of an arm's name below a column of such a width.
-_LETTER = 6.2
+# Units of a drawing: where values begin and end, and the width of an axis.
+_TOP, _BOTTOM, _AXIS = 30, 186, 34
+# All arms together, so that a phone has room for a drawing; a session's column, an arm's changes
+# (both more for long words, less where arms are many), and at most between arms.
+_ARMS, _STEP, _CHANGE, _GAP = 290, 34, 54, 28
+# Of a panel against a quantity: its width.
+_SQUARE = 330
+_LEADING = 14  # units of a line of text
+# A name below a column takes at most so many lines; longer ones get a letter or a number, and a note says for what it stands.
+_MOST_LINES = 3
+# Units: a drawing at least, and a panel's drawings together from which on it takes a row of its own.
+_LEAST, _BROAD = 140, 440
 # Participants of an arm from which on they have no names, so that a page of hundreds stays small.
 MANY = 120
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Units of the columns of a drawing: a session's, an arm's with all sessions, and an arm's changes."""
+
+    step: float
+    arm: float
+    change: float
+
+    @classmethod
+    def fitting(cls, people: People) -> "Widths":
+        """Those that a study's arms and sessions have room for, as wide as the longest words of their names."""
+        room, steps = _ARMS / max(len(people.order), 1), max(len(people.sessions) - 1, 1)
+        gap = min(_GAP, 0.4 * room)
+        step = min(max(_STEP, _longest(map(people.labels.session, people.sessions))), (room - gap) / steps)
+        change = min(max(_CHANGE, _longest(map(people.words, people.order))), room)
+        return cls(step, max(steps * step + gap, change), change)
+
+
+def _longest(names: Iterable[str]) -> float:
+    """The width of the longest word of names, bold, and a space."""
+    words = [word for name in names for word in name.split()]
+    return 72 * max((measured.width(word, svg.SIZE, bold=True) for word in words), default=0.0) + 4
 
 
 def colour(people: People, arm: str) -> str:
@@ -36,9 +69,76 @@ def _number(value: float) -> str:
     return f"{value:.1f}".replace("-", "\u2212")
 
 
-def _short(words: str, width: float) -> str:
-    most = max(int(width / _LETTER), 3)
-    return words if len(words) <= most else f"{words[: most - 1]}\u2026"
+def _lines(words: str, width: float) -> list[str]:
+    """Words in lines of a width (units of a drawing)."""
+    return measured.wrapped(words, width / 72, svg.SIZE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """What stands below the columns of a panel: names in lines, or marks for names that are too long for their place.
+
+    Attributes
+    ----------
+    sessions, arms : Mapping
+        Name in the tables to lines.
+    notes : Mapping
+        A mark to the words that it stands for.
+    """
+
+    sessions: Mapping[str, Sequence[str]]
+    arms: Mapping[str, Sequence[str]]
+    notes: Mapping[str, str]
+
+    @classmethod
+    def fitting(cls, people: People) -> "Names":
+        """The names of a study's sessions and arms."""
+        notes: dict[str, str] = {}
+
+        def fit(words: Mapping[str, str], width: float, marks: Sequence[str]) -> dict[str, Sequence[str]]:
+            lines = {name: _lines(own, width) for name, own in words.items()}
+            whole = all(
+                len(own) <= _MOST_LINES and " ".join(own).split() == words[name].split() for name, own in lines.items()
+            )
+            if whole:
+                return dict(lines)
+            short = dict(zip(words, marks))
+            notes.update({mark: words[name] for name, mark in short.items()})
+            return {name: [mark] for name, mark in short.items()}
+
+        count = len(people.sessions)
+        sessions = {name: people.labels.session(name) for name in people.sessions}
+        numbers = [str(k + 1) for k in range(count)]
+        arms = {name: people.words(name) for name in people.order if people.words(name)}
+        widths = Widths.fitting(people)
+        return cls(
+            sessions=fit(sessions, widths.step if count > 1 else widths.arm, numbers),
+            arms=fit(arms, widths.change, string.ascii_uppercase),
+            notes=notes,
+        )
+
+    def session(self, name: str) -> str:
+        """A session in one line."""
+        return " ".join(self.sessions[name])
+
+    def arm(self, name: str) -> Sequence[str]:
+        """An arm's lines; none in a study without arms."""
+        return self.arms.get(name, ())
+
+    @property
+    def session_lines(self) -> int:
+        """Lines that sessions take."""
+        return max(map(len, self.sessions.values()), default=0)
+
+    @property
+    def arm_lines(self) -> int:
+        """Lines that arms take."""
+        return max(map(len, self.arms.values()), default=0)
+
+    @property
+    def height(self) -> float:
+        """Of a panel with these names below it, units."""
+        return _BOTTOM + _LEADING * (self.session_lines + self.arm_lines + 1) + 10
 
 
 def _mean_mark(drawing: Drawing, x: float, scale: Scale, values: Sequence[float], shape: int, own: str) -> None:
@@ -121,29 +221,35 @@ class _Column:
     labels: Labels
 
 
-def _values(drawing: Drawing, place: Place, people: People, left: float) -> float:
-    """The values of every session, an arm beside the other; returns the right edge."""
-    sessions = people.sessions
-    wide = _STEP * max(len(sessions) - 1, 1)
-    right = left + len(people.order) * (wide + _GAP)
+def _below(drawing: Drawing, x: float, names: Names, arm: str, shade: str, number: int) -> None:
+    """An arm's name and number below its column."""
+    y = _BOTTOM + 1 + _LEADING * (1 + names.session_lines)
+    for line in names.arm(arm):
+        drawing.text(x, y, line, anchor="middle", colour=shade, bold=True)
+        y += _LEADING
+    y = _BOTTOM + 1 + _LEADING * (1 + names.session_lines + names.arm_lines)
+    drawing.text(x, y, f"n = {number}", anchor="middle", colour=svg.MUTED)
+
+
+def _values(drawing: Drawing, place: Place, people: People, names: Names, left: float) -> None:
+    """The values of every session, an arm beside the other."""
+    sessions, widths = people.sessions, Widths.fitting(people)
+    right = left + len(people.order) * widths.arm
     together = [place.at(session, people.members(arm)).values() for arm in people.order for session in sessions]
     scale = Scale.over(_with_intervals(together), _BOTTOM, _TOP)
     drawing.axis(scale, left, right)
     for k, arm in enumerate(people.order):
-        start, own, members = left + _GAP / 2 + k * (wide + _GAP), colour(people, arm), people.members(arm)
-        middle = start + wide / 2
-        at = [start + _STEP * n for n in range(len(sessions))] if len(sessions) > 1 else [middle]
+        own, members, middle = colour(people, arm), people.members(arm), left + (k + 0.5) * widths.arm
+        start = middle - widths.step * (len(sessions) - 1) / 2
+        at = [start + widths.step * n for n in range(len(sessions))] if len(sessions) > 1 else [middle]
         _participants(drawing, place, sessions, members, at, _Column(scale, own, k, people.labels))
         means = [changes_data.mean(place.at(session, members).values())[0] for session in sessions]
         drawing.line(*((x, scale(value)) for x, value in zip(at, means)), colour=svg.INK, width=2)
         for x, session in zip(at, sessions):
             _mean_mark(drawing, x, scale, list(place.at(session, members).values()), k, own)
-            name = people.labels.session(session)
-            drawing.text(x, _BOTTOM + 15, _short(name, 36), anchor="middle", colour=svg.MUTED, size=10)
-        words = _short(people.words(arm), wide + _GAP)
-        drawing.text(middle, _BOTTOM + 31, words, anchor="middle", colour=own, bold=True)
-        drawing.text(middle, _BOTTOM + 45, f"n = {len(members)}", anchor="middle", colour=svg.MUTED, size=10)
-    return right
+            for line, words in enumerate(names.sessions[session]):
+                drawing.text(x, _BOTTOM + 1 + _LEADING * (1 + line), words, anchor="middle", colour=svg.MUTED)
+        _below(drawing, middle, names, arm, own, len(members))
 
 
 def _outcome(place: Place, people: People, values: Mapping[str, float] | None) -> dict[str, dict[str, float]]:
@@ -156,27 +262,29 @@ def _outcome(place: Place, people: People, values: Mapping[str, float] | None) -
     return own
 
 
-def _changes(drawing: Drawing, own: Mapping[str, Mapping[str, float]], people: People, left: float, zero: bool) -> None:
+def _changes(
+    drawing: Drawing, own: Mapping[str, Mapping[str, float]], people: People, names: Names, left: float, zero: bool
+) -> None:
     """The changes of each arm, or the values of one session, zero among them where asked."""
-    right = left + len(people.order) * _CHANGE
+    wide = Widths.fitting(people).change
+    right = left + len(people.order) * wide
     scale = Scale.over(_with_intervals(changes.values() for changes in own.values()), _BOTTOM, _TOP, zero=zero)
     drawing.axis(scale, left, right)
     if zero:
         drawing.line((left, scale(0)), (right, scale(0)), colour=svg.INK, width=1)
     for k, (arm, changes) in enumerate(own.items()):
-        middle, shade = left + (k + 0.5) * _CHANGE, colour(people, arm)
+        middle, shade = left + (k + 0.5) * wide, colour(people, arm)
         with drawing.group(f'fill="{shade}" opacity="0.6"'):
-            for (who, value), shift in zip(changes.items(), _spread(len(changes), 14)):
+            for (who, value), shift in zip(changes.items(), _spread(len(changes), 0.25 * wide)):
                 title = f"{who}: {_number(value)}" if len(changes) <= MANY else None
                 drawing.dot(middle + shift, scale(value), shape=k, size=3, title=title)
         _mean_mark(drawing, middle, scale, list(changes.values()), k, shade)
-        drawing.text(middle, _BOTTOM + 31, _short(people.words(arm), _CHANGE), anchor="middle", colour=shade, bold=True)
-        drawing.text(middle, _BOTTOM + 45, f"n = {len(changes)}", anchor="middle", colour=svg.MUTED, size=10)
+        _below(drawing, middle, names, arm, shade, len(changes))
 
 
-def _right_axis(people: People, adjustment: Adjustment | None) -> str:
+def _right_axis(people: People, own: Names, adjustment: Adjustment | None) -> str:
     """What the right part of a panel shows, in words."""
-    names = [people.labels.session(session) for session in people.sessions]
+    names = [own.session(session) for session in people.sessions]
     change = f"hange, {names[1]} \u2212 {names[0]}" if len(names) > 1 else ""
     if adjustment is None:
         return f"C{change}"
@@ -185,8 +293,10 @@ def _right_axis(people: People, adjustment: Adjustment | None) -> str:
     return f"Adjusted value, {names[0] if adjustment.outcome == BASELINE else names[-1]}"
 
 
-def by_arm(place: Place, people: People, unit: str, adjustment: Adjustment | None = None) -> Drawing:
-    """A panel of values by arm and, of two sessions or more, their changes; what the model explains where it adjusts.
+def by_arm(
+    place: Place, people: People, unit: str, adjustment: Adjustment | None = None, names: Names | None = None
+) -> list[Drawing]:
+    """A drawing of values by arm and, of two sessions or more, one of their changes; what the model explains where it adjusts.
 
     Parameters
     ----------
@@ -194,23 +304,34 @@ def by_arm(place: Place, people: People, unit: str, adjustment: Adjustment | Non
     people : People
     unit : str
     adjustment : Adjustment, optional
+    names : Names, optional
+        Those of the people.
     """
+    names = names or Names.fitting(people)
     adjusted = adjustment.values(place, people.sessions) if adjustment else {}
     if not adjusted:
         adjustment = None
-    wide = len(people.order) * (_STEP * max(len(people.sessions) - 1, 1) + _GAP)
-    two = len(people.sessions) > 1 or adjustment is not None
-    width = _AXIS + wide + (_AXIS + 8 + len(people.order) * _CHANGE if two else 0) + 8
-    drawing = Drawing(max(width, 190), _HEIGHT)
-    drawing.text(2, 14, unit, colour=svg.MUTED, size=10.5)
-    right = _values(drawing, place, people, _AXIS)
-    if two:
-        words = _right_axis(people, adjustment)
-        drawing.text(right + 14, 14, _short(words, width - right - 14), colour=svg.MUTED, size=10.5)
-        own = _outcome(place, people, adjusted or None)
-        zero = adjustment is None or adjustment.outcome == CHANGE
-        _changes(drawing, own, people, right + _AXIS + 8, zero)
-    return drawing
+    widths, count = Widths.fitting(people), len(people.order)
+    drawing = Drawing(max(_AXIS + count * widths.arm + 4, _LEAST), names.height)
+    _above(drawing, unit)
+    _values(drawing, place, people, names, _AXIS)
+    if len(people.sessions) < 2 and adjustment is None:
+        return [drawing]
+    second = Drawing(max(_AXIS + count * widths.change + 4, _LEAST), names.height)
+    _above(second, _right_axis(people, names, adjustment))
+    own = _outcome(place, people, adjusted or None)
+    zero = adjustment is None or adjustment.outcome == CHANGE
+    _changes(second, own, people, names, _AXIS, zero)
+    return [drawing, second]
+
+
+def _above(drawing: Drawing, words: str) -> None:
+    """What the vertical axis shows, in two lines at most."""
+    lines = _lines(words, drawing.width - 4)
+    if len(lines) > 2:
+        lines = [lines[0], measured.shortened(" ".join(lines[1:]), (drawing.width - 4) / 72, svg.SIZE)]
+    for k, line in enumerate(lines):
+        drawing.text(2, _TOP - 16 - 13 * (len(lines) - 1 - k), line, colour=svg.MUTED)
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
@@ -233,8 +354,25 @@ def _draw_line(
         drawing.line(*ends, colour=shade, width=2)
 
 
+def _key_places(people: People, names: Names) -> list[svg.Point]:
+    """Where the arms' names stand above a panel, side by side as far as there is room."""
+    places, x, y = [], 0.0, float(_TOP)
+    for arm in people.order:
+        wide = 12 + 72 * measured.width(" ".join(names.arm(arm)), svg.SIZE, bold=True)
+        if x > 0 and x + wide > _SQUARE:
+            x, y = 0.0, y + _LEADING
+        places.append((x, y))
+        x += wide + 12
+    return places
+
+
 def against(
-    place: Place, people: People, unit: str, quantity: Quantity, adjustment: Adjustment | None = None
+    place: Place,
+    people: People,
+    unit: str,
+    quantity: Quantity,
+    adjustment: Adjustment | None = None,
+    names: Names | None = None,
 ) -> Drawing:
     """A panel of the change (or the value of a single session) against a quantity, with a line per arm.
 
@@ -248,10 +386,17 @@ def against(
     if adjustment and adjusted:
         values, two = adjusted, adjustment.outcome == CHANGE
     values = {who: value for who, value in values.items() if who in quantity.values}
-    drawing = Drawing(330, _HEIGHT)
-    left, right, bottom = float(_AXIS), 322.0, _BOTTOM + 4.0
+    names = names or Names.fitting(people)
+    below = _lines(quantity.words, _SQUARE - _AXIS)
+    keys = _key_places(people, names)
+    top = keys[-1][1] + 12
+    left, right, bottom = float(_AXIS), _SQUARE - 8.0, top + 160
+    drawing = Drawing(_SQUARE, bottom + _LEADING * (len(below) + 1) + 12)
+    for k, (arm, (x, y)) in enumerate(zip(people.order, keys)):
+        drawing.mark(x + 4, y - 4, shape=k, colour=colour(people, arm))
+        drawing.text(x + 12, y, " ".join(names.arm(arm)), colour=colour(people, arm), bold=True)
     across = Scale.over([quantity.values[who] for who in values], left, right)
-    scale = Scale.over(values.values(), bottom, _TOP)
+    scale = Scale.over(values.values(), bottom, top)
     drawing.axis(scale, left, right)
     for at, words in zip(across.ticks(), svg.tick_texts(across.ticks())):
         drawing.text(across(at), bottom + 14, words, anchor="middle", colour=svg.MUTED)
@@ -259,8 +404,7 @@ def against(
     first = f"Change ({unit})" if two else unit
     if adjusted:
         first = f"Adjusted {first[0].lower()}{first[1:]}" if two else f"Adjusted value ({unit})"
-    key = right
-    for k, arm in reversed(list(enumerate(people.order))):
+    for k, arm in enumerate(people.order):
         shade, own = colour(people, arm), [who for who in people.members(arm) if who in values]
         with drawing.group(f'fill="{shade}" opacity="0.75"'):
             for who in own:
@@ -268,17 +412,12 @@ def against(
                 drawing.dot(across(quantity.values[who]), scale(values[who]), shape=k, size=3.2, title=title)
         if not one_slope:
             _draw_line(drawing, (across, scale), quantity, {who: values[who] for who in own}, shade)
-        words = _short(people.words(arm), 90)
-        drawing.text(key, 14, words, anchor="end", colour=shade, bold=True)
-        key -= _LETTER * 1.1 * len(words) + 8
-        drawing.mark(key, 10, shape=k, colour=shade)
-        key -= 10
-    drawing.text(2, 14, _short(first, 1.1 * key), colour=svg.MUTED, size=10.5)
+    _above(drawing, first)
     if one_slope:
         _draw_line(drawing, (across, scale), quantity, values, svg.INK)
-    drawing.text(
-        (left + right) / 2, _HEIGHT - 12, _short(quantity.words, 300), anchor="middle", colour=svg.MUTED, size=10.5
-    )
+    for k, line in enumerate(below):
+        y = bottom + _LEADING * (k + 2) + 4
+        drawing.text((left + right) / 2, y, line, anchor="middle", colour=svg.MUTED)
     return drawing
 
 
@@ -303,16 +442,20 @@ def described(place: Place, people: People, adjustment: Adjustment | None = None
     return f"{place.name}: {what} {', '.join(parts)}."
 
 
-def panel(place: Place, changes: Changes) -> str:
-    """A panel with its heading, as HTML."""
-    draw = by_arm(place, changes.people, changes.unit, changes.adjustment)
+def panel(place: Place, changes: Changes, names: Names) -> str:
+    """A panel with its heading, as HTML: drawings that stand side by side where there is room."""
+    people, unit, adjustment = changes.people, changes.unit, changes.adjustment
     if changes.quantity is not None:
-        draw = against(place, changes.people, changes.unit, changes.quantity, changes.adjustment)
+        drawn = [against(place, people, unit, changes.quantity, adjustment, names)]
+    else:
+        drawn = by_arm(place, people, unit, adjustment, names)
     target = f' data-cluster="{place.key.removeprefix("cluster-")}"' if place.key.startswith("cluster-") else ""
-    wide = ' class="wide"' if draw.width > 400 else ""
+    wide = ' class="wide"' if sum(own.width for own in drawn) > _BROAD else ""
+    pictures = "".join(own.render() for own in drawn)
     return (
         f"<figure{wide}{target}><figcaption><strong>{svg.escape(place.name)}</strong> "
-        f"<span>{svg.escape(place.note)}</span></figcaption>{draw.render(described(place, changes.people, changes.adjustment))}</figure>"
+        f"<span>{svg.escape(place.note)}</span></figcaption>"
+        f'<div class="pair" role="img" aria-label="{svg.escape(described(place, people, adjustment))}">{pictures}</div></figure>'
     )
 
 
@@ -375,8 +518,12 @@ def html(files: ChangesFiles, labels: Labels) -> str:
     changes = changes_data.read(files, labels)
     if changes is None or not (changes.clusters or changes.regions):
         return ""
-    panels = "\n".join(panel(place, changes) for place in [*changes.clusters, *changes.regions])
-    return f'<div class="changes">\n{panels}\n</div>\n<p class="note">{svg.escape(caption(changes))}</p>\n'
+    names = Names.fitting(changes.people)
+    panels = "\n".join(panel(place, changes, names) for place in [*changes.clusters, *changes.regions])
+    marks = "".join(
+        f'<p class="note"><strong>{mark}</strong> {svg.escape(words)}</p>\n' for mark, words in names.notes.items()
+    )
+    return f'<div class="changes">\n{panels}\n</div>\n{marks}<p class="note">{svg.escape(caption(changes))}</p>\n'
 
 
 def write(path: FilePath, files: ChangesFiles, labels: Labels) -> None:

@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from scipy.special import ndtri, stdtrit
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import style
+from pharmasl.figures import panel, style
+from pharmasl.figures.panel import Panel
+from pharmasl.figures.parts import Note
 from pharmasl.files import bids, tables
 from pharmasl.files.tables import Row
 from pharmasl.study.labels import NAMES, Labels
@@ -120,24 +122,28 @@ def scores(path: FilePath, table: FilePath, arms: Arms, sessions: SessionPair, l
         style.placeholder(path, "Cue-elicited craving", "No participant has a rating before and after the cues.")
         return
     palette = style.arm_colours(arms)
-    drawn = style.figure(10.5, 4.3)
-    panels = drawn.subplots(1, 3, gridspec_kw={"width_ratios": [1, 1, 1.1]})
     order = [arms.control, arms.treatment]
-    everything = list(known.values.values())
-    margin = 0.08 * (np.ptp(everything) or 1.0)
-    for axes, arm in zip(panels, order):
-        _arm_panel(axes, known, arm, palette[arm], labels)
-        axes.set_ylim(min(everything) - margin, max(everything) + margin)
-    panels[0].set_ylabel(LABEL)
-    _change_panel(panels[2], known, order, palette, labels)
-    drawn.text(0.01, 0.012, "Large points and bars: mean and its 95 % confidence interval.", color=style.MUTED)
-    drawn.tight_layout(rect=(0, 0.04, 1, 1), w_pad=2)
-    style.save(drawn, path)
+    panels = [_arm_panel(known, arm, palette[arm], labels) for arm in order]
+    ends = [one.axes.get_ylim() for one in panels]
+    for one in panels:
+        one.axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+    panels.append(_change_panel(known, order, palette, labels))
+    panel.save(panels, path, [Note(text="Large points and bars: mean and its 95 % confidence interval.")])
 
 
-def _arm_panel(axes: Axes, known: Scores, arm: str, colour: str, labels: Labels) -> None:
+def _with_zero(axes: Axes) -> None:
+    """A dashed line at zero, and faint ones at the ticks."""
+    axes.axhline(0, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
+    axes.grid(axis="y", color=style.RULE, linewidth=0.7)
+
+
+def _arm_panel(known: Scores, arm: str, colour: str, labels: Labels) -> Panel:
     """One arm's participants over the sessions, and the mean of each session."""
     members = known.members(arm)
+    counts = [len(known.at(label, members)) for label in known.sessions]
+    names = [f"{labels.session(label)}\nn = {count}" for label, count in zip(known.sessions, counts)]
+    drawn = Panel(title=labels.arm(arm), above=LABEL, names=names, colour=colour, height=2.2)
+    axes = drawn.axes
     for who in members:
         points = [
             (k, known.values[who, label]) for k, label in enumerate(known.sessions) if (who, label) in known.values
@@ -146,27 +152,24 @@ def _arm_panel(axes: Axes, known: Scores, arm: str, colour: str, labels: Labels)
             axes.plot(*zip(*points), color=colour, alpha=0.3, linewidth=1, marker="o", markersize=3)
     for k, label in enumerate(known.sessions):
         _mean(axes, k, known.at(label, members), colour, capsize=5)
-    counts = [len(known.at(label, members)) for label in known.sessions]
-    axes.set_xticks([0, 1], [f"{labels.session(label)}\nn = {count}" for label, count in zip(known.sessions, counts)])
-    axes.set_xlim(-0.35, 1.35)
-    axes.axhline(0, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-    axes.set_title(labels.arm(arm), color=colour)
-    axes.grid(axis="y", color=style.RULE, linewidth=0.7)
+    axes.set_xlim(-0.5, 1.5)
+    _with_zero(axes)
+    return drawn
 
 
-def _change_panel(axes: Axes, known: Scores, order: Sequence[str], palette: Mapping[str, str], labels: Labels) -> None:
+def _change_panel(known: Scores, order: Sequence[str], palette: Mapping[str, str], labels: Labels) -> Panel:
     """The changes of each arm side by side, and their means."""
+    title = "Change, " + " \u2212 ".join(labels.session(session) for session in reversed(known.sessions))
+    names = [labels.arm(arm) for arm in order]
+    drawn = Panel(title=title, above="Change in cue-elicited craving (points)", names=names, height=2.2)
     for k, arm in enumerate(order):
         changes = known.changes(known.members(arm))
         across = k + (np.linspace(-0.22, 0.22, len(changes)) if len(changes) > 1 else np.zeros(len(changes)))
-        axes.scatter(across, changes, s=16, color=palette[arm], alpha=0.55, linewidths=0)
-        _mean(axes, k, changes, palette[arm], capsize=6)
-    axes.set_xticks([0, 1], [labels.arm(arm) for arm in order])
-    axes.set_xlim(-0.5, 1.5)
-    axes.axhline(0, color=style.MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-    axes.set_title("Change, " + " \u2212 ".join(labels.session(session) for session in reversed(known.sessions)))
-    axes.set_ylabel("Change in cue-elicited craving (points)")
-    axes.grid(axis="y", color=style.RULE, linewidth=0.7)
+        drawn.axes.scatter(across, changes, s=16, color=palette[arm], alpha=0.55, linewidths=0)
+        _mean(drawn.axes, k, changes, palette[arm], capsize=6)
+    drawn.axes.set_xlim(-0.5, 1.5)
+    _with_zero(drawn.axes)
+    return drawn
 
 
 def _mean(axes: Axes, x: float, values: np.ndarray, colour: str, capsize: float) -> None:
@@ -195,85 +198,89 @@ def diagnostics(path: FilePath, table: FilePath, arms: Arms, labels: Labels = NA
         return
     palette = style.arm_colours(arms)
     people = list({row["participant_id"]: row for row in rows}.values())
-    drawn = style.figure(11, 6.2)
-    panels = drawn.subplots(2, 3).ravel()
-    _residual_panel(panels[0], rows, palette, labels)
-    _quantile_panel(panels[1], _column(rows, "residual_standardised"), "Standardised residuals")
-    _quantile_panel(panels[2], _column(people, "random_intercept"), "Participants' intercepts (points)")
     shown = [row for row in people if row["cooks_distance"] is not None and row["estimate_without"] is not None]
-    distances = _column(shown, "cooks_distance")
-    panels[3].vlines(np.arange(len(distances)), 0, distances, color=style.RULE, linewidth=1, zorder=1)
-    _influence_panel(panels[3], shown, distances, palette, "Cook's distance")
-    without = _column(shown, "estimate_without")
-    _influence_panel(panels[4], shown, without, palette, "Interaction without the participant (points)")
-    _box_panel(panels[5], rows, labels)
-    for axes in panels:
-        axes.grid(axis="y", color=style.RULE, linewidth=0.6)
-    drawn.tight_layout()
-    style.save(drawn, path)
+    panels = [
+        _residual_panel(rows, palette),
+        _quantile_panel(_column(rows, "residual_standardised"), "Standardised residuals"),
+        _quantile_panel(_column(people, "random_intercept"), "Participants' intercepts (points)"),
+        _distance_panel(shown, palette),
+        _influence_panel(shown, "estimate_without", palette, "Interaction without the participant (points)"),
+        _box_panel(rows, labels),
+    ]
+    for one in panels:
+        one.axes.grid(axis="y", color=style.RULE, linewidth=0.6)
+    present = {row["arm"] for row in rows}
+    panel.save(panels, path, style.arm_notes({arm: own for arm, own in palette.items() if arm in present}, labels))
 
 
 def _column(rows: Iterable[Row], name: str) -> np.ndarray:
     return np.array([float(row[name]) for row in rows])
 
 
-def _residual_panel(axes: Axes, rows: Sequence[Row], palette: Mapping[str, str], labels: Labels) -> None:
+def _residual_panel(rows: Sequence[Row], palette: Mapping[str, str]) -> Panel:
     """Residuals against fitted values, by arm."""
+    drawn = Panel(title="Residuals", below="Fitted (points)")
     for arm, colour in palette.items():
         own = [row for row in rows if row["arm"] == arm]
-        axes.scatter(
-            _column(own, "fitted"),
-            _column(own, "residual"),
-            s=18,
-            linewidths=0,
-            color=colour,
-            alpha=0.7,
-            label=labels.arm(arm),
-        )
-    axes.axhline(0, color=style.MUTED, linewidth=0.8)
-    axes.set_title("Residuals")
-    axes.set_xlabel("Fitted (points)")
-    axes.legend(loc="best")
+        x, y = _column(own, "fitted"), _column(own, "residual")
+        drawn.axes.scatter(x, y, s=18, linewidths=0, color=colour, alpha=0.7)
+    drawn.axes.axhline(0, color=style.MUTED, linewidth=0.8)
+    return drawn
 
 
-def _quantile_panel(axes: Axes, values: np.ndarray, title: str) -> None:
+def _quantile_panel(values: np.ndarray, title: str) -> Panel:
     """Ordered values against normal quantiles, with the line of their mean and standard deviation."""
-    n = len(values)
+    drawn, n = Panel(title=title, below="Normal quantile"), len(values)
     expected = ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
-    axes.scatter(expected, np.sort(values), s=16, color=style.INK, alpha=0.7, linewidths=0)
+    drawn.axes.scatter(expected, np.sort(values), s=16, color=style.INK, alpha=0.7, linewidths=0)
     if n > 1:
         ends = np.array([expected[0], expected[-1]])
-        axes.plot(ends, values.mean() + values.std(ddof=1) * ends, color=style.MUTED, linewidth=1)
-    axes.set_title(title)
-    axes.set_xlabel("Normal quantile")
+        drawn.axes.plot(ends, values.mean() + values.std(ddof=1) * ends, color=style.MUTED, linewidth=1)
+    return drawn
 
 
-def _influence_panel(
-    axes: Axes, people: Sequence[Row], values: np.ndarray, palette: Mapping[str, str], title: str
-) -> None:
+def _distance_panel(people: Sequence[Row], palette: Mapping[str, str]) -> Panel:
+    """Cook's distance of each participant, with a line from zero."""
+    drawn = _influence_panel(people, "cooks_distance", palette, "Cook's distance")
+    values = _column(people, "cooks_distance")
+    drawn.axes.vlines(np.arange(len(values)), 0, values, color=style.RULE, linewidth=1, zorder=0.9)
+    return drawn
+
+
+def _influence_panel(people: Sequence[Row], column: str, palette: Mapping[str, str], title: str) -> Panel:
     """A point per participant; the two that lie furthest from the median are named."""
-    axes.scatter(np.arange(len(values)), values, s=18, color=[palette[row["arm"]] for row in people], linewidths=0)
-    for k in np.argsort(-np.abs(values - (np.median(values) if len(values) else 0)))[:2]:
-        axes.annotate(
+    drawn, values = Panel(title=title, below="Participant, in the table's order"), _column(people, column)
+    drawn.axes.scatter(
+        np.arange(len(values)), values, s=18, color=[palette[row["arm"]] for row in people], linewidths=0
+    )
+    furthest = np.argsort(-np.abs(values - (np.median(values) if len(values) else 0)))[:2]
+    for k, above in zip(furthest, (True, False)):
+        # Towards the middle, where there is room.
+        right = k > len(values) / 2
+        drawn.axes.annotate(
             people[k]["participant_id"],
             (k, values[k]),
-            fontsize=7.5,
+            fontsize=panel.TEXT,
             color=style.MUTED,
-            xytext=(3, 3),
+            xytext=(-4 if right else 4, 3 if above else -10),
+            ha="right" if right else "left",
             textcoords="offset points",
         )
-    axes.set_title(title)
-    axes.set_xlabel("Participant, in the table's order")
+    drawn.axes.margins(y=0.15)
+    return drawn
 
 
-def _box_panel(axes: Axes, rows: Sequence[Row], labels: Labels) -> None:
+def _box_panel(rows: Sequence[Row], labels: Labels) -> Panel:
     """The residuals of each arm and session as a box."""
     residuals: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         residuals.setdefault((row["arm"], row["session_id"]), []).append(float(row["residual"]))
+    names = [f"{labels.arm(arm)}\n{labels.session(session)}" for arm, session in residuals]
+    drawn = Panel(title="Residuals by arm and session", names=names)
     line = {"color": style.INK, "linewidth": 1}
-    axes.boxplot(
+    drawn.axes.boxplot(
         list(residuals.values()),
+        positions=range(len(residuals)),
         widths=0.5,
         boxprops=line,
         whiskerprops=line,
@@ -281,7 +288,5 @@ def _box_panel(axes: Axes, rows: Sequence[Row], labels: Labels) -> None:
         medianprops={"color": style.INK, "linewidth": 2.2},
         flierprops={"marker": "o", "markersize": 4, "markeredgecolor": style.INK, "markerfacecolor": "none"},
     )
-    axes.set_xticks(
-        range(1, len(residuals) + 1), [f"{labels.arm(arm)}\n{labels.session(session)}" for arm, session in residuals]
-    )
-    axes.set_title("Residuals by arm and session")
+    drawn.axes.set_xlim(-0.5, len(residuals) - 0.5)
+    return drawn

@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import style
+from pharmasl.figures import panel, style
 from pharmasl.figures.numerals import number
+from pharmasl.figures.panel import Panel
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms
 
-# Distance of the arms' means from a session's place.
-_APART = 0.07
+# Distance of the arms' means from a session's place, and the height of the axes (inches).
+_APART, _HEIGHT = 0.07, 2.4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +52,28 @@ def draw(path: FilePath, files: EndpointFiles, *, arms: Arms, label: str, labels
     ]
     curve = sorted(curve, key=lambda row: number(row["delta"]))
     with_curve = len({row["delta"] for row in curve}) > 1
-    drawn = style.figure(10 if with_curve else 6, 4.2)
-    axes = drawn.subplots(1, 2 if with_curve else 1, squeeze=False, width_ratios=[3, 2] if with_curve else [1])[0]
     scores = [row for row in tables.read_table(files.scores) if row[f"population_{population}"] == "true"]
-    _scores(axes[0], scores, own, arms, labels)
-    axes[0].set_ylabel(label)
+    present = {arm: own for arm, own in style.arm_colours(arms).items() if any(row["arm"] == arm for row in scores)}
+    panels = [_scores(scores, own, present, label, labels)]
     if with_curve:
-        _tipping(axes[1], curve, label)
-    drawn.tight_layout()
-    style.save(drawn, path)
+        panels.append(_tipping(curve))
+    panel.save(panels, path, style.arm_notes(present, labels))
 
 
-def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms, labels: Labels) -> None:
+def _scores(
+    scores: Sequence[Row], model: Sequence[Row], present: Mapping[str, str], label: str, labels: Labels
+) -> Panel:
     """Lines of the participants, and means with their intervals."""
     sessions = list(dict.fromkeys(row["session_id"] for row in scores))
-    present = [arm for arm in style.arm_colours(arms) if any(row["arm"] == arm for row in scores)]
-    for place, arm in enumerate(present):
-        colour = style.arm_colours(arms)[arm]
-        shift = (place - (len(present) - 1) / 2) * 2 * _APART
+    drawn = Panel(
+        title="Participants, and adjusted means with intervals",
+        above=label,
+        names=[labels.session(session) for session in sessions],
+        height=_HEIGHT,
+    )
+    axes, apart = drawn.axes, min(2 * _APART, 0.5 / len(present))
+    for place, (arm, colour) in enumerate(present.items()):
+        shift = (place - (len(present) - 1) / 2) * apart
         for own in _by_participant(scores, arm, sessions).values():
             axes.plot(np.arange(len(sessions)) + shift, own, color=colour, alpha=0.28, linewidth=0.8, marker=".", ms=3)
         means = [row for row in model if row["analysis"] == "adjusted_mean" and row["arm"] == arm and row["session_id"]]
@@ -88,11 +92,8 @@ def _scores(axes: Axes, scores: Sequence[Row], model: Sequence[Row], arms: Arms,
                 linewidth=2.2,
                 capsize=4,
             )
-        axes.plot([], [], color=colour, marker="o", ms=7, label=labels.arm(arm))
-    axes.set_xticks(range(len(sessions)), [labels.session(session) for session in sessions])
     axes.set_xlim(-0.5, len(sessions) - 0.5)
-    axes.set_title("Participants, and adjusted means with intervals")
-    axes.legend(loc="best")
+    return drawn
 
 
 def _by_participant(scores: Sequence[Row], arm: str, sessions: Sequence[str]) -> Mapping[str, list[float]]:
@@ -104,11 +105,18 @@ def _by_participant(scores: Sequence[Row], arm: str, sessions: Sequence[str]) ->
     return lines
 
 
-def _tipping(axes: Axes, curve: Sequence[Row], label: str) -> None:
+def _tipping(curve: Sequence[Row]) -> Panel:
     """The estimate and its interval by delta; where the conclusion changes is marked."""
     delta, estimate, low, high = (
         np.array([number(row[name]) for row in curve]) for name in ("delta", "estimate", "ci_low", "ci_high")
     )
+    drawn = Panel(
+        title="Tipping point",
+        above="Tested effect",
+        below="Delta added to the treatment arm's imputed scores",
+        height=_HEIGHT,
+    )
+    axes = drawn.axes
     axes.fill_between(delta, low, high, color=style.SKY, alpha=0.35, linewidth=0)
     axes.plot(delta, estimate, color=style.INK, linewidth=1.6)
     axes.axhline(0, color=style.MUTED, linewidth=0.8)
@@ -125,6 +133,4 @@ def _tipping(axes: Axes, curve: Sequence[Row], label: str) -> None:
                 color=style.VERMILLION,
                 fontsize=8.5,
             )
-    axes.set_xlabel("Delta added to the treatment arm's imputed scores")
-    axes.set_ylabel("Tested effect")
-    axes.set_title("Tipping point")
+    return drawn

@@ -4,21 +4,17 @@ A box holds those kept; those lost have a box of their own, with the reasons. Th
 themselves: each analysis counts from all randomised.
 """
 
-import bisect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.font_manager import FontProperties
-
 from pharmasl.conduct import flow_stages
 from pharmasl.conduct.flow import FlowRow
-from pharmasl.figures import style
+from pharmasl.figures import measured
 from pharmasl.study.labels import spaced
 
 SIZE, SMALL = 9, 8.5  # points
-LEADING = 1.32
 PAD = 0.09  # inches between a box's edge and its text
 # A box lists at most so many reasons; if there are more, their causes.
 MOST_REASONS = 4
@@ -33,6 +29,8 @@ CAUSES = {
     "no covariate": "arm or covariate missing",
     "other": "left out for other reasons",
 }
+# A number, and a character as wide as a space that stands in it while lines are broken; no text has it.
+_NUMBER, _TOGETHER = re.compile(r"\(n = \d+\)"), "\u2007"
 # Further indent (inches) of the parts of a line that is broken, after the first.
 _CONTINUED = 0.12
 
@@ -58,60 +56,44 @@ class Line(NamedTuple):
     @property
     def height(self) -> float:
         """Inches."""
-        return self.size * LEADING / 72
+        return measured.height(1, self.size)
 
 
 Lines = Sequence[Line]
 
 
-class Writer:
-    """Measures and wraps text in the figures' font."""
+def width(line: Line) -> float:
+    """Inches that a line takes, without its indent."""
+    return measured.width(line.text, line.size, bold=line.bold)
 
-    def __init__(self) -> None:
-        # At the resolution of the file: glyphs are fitted to its pixels.
-        canvas = style.figure(1, 1)
-        canvas.set_dpi(style.DPI)
-        self.renderer = FigureCanvasAgg(canvas).get_renderer()
 
-    def width(self, line: Line) -> float:
-        """Inches that a line takes, without its indent."""
-        font = FontProperties(family="DejaVu Sans", size=line.size, weight=line.weight)
-        return self.renderer.get_text_width_height_descent(line.text, font, ismath=False)[0] / style.DPI
+def widest(lines: Lines) -> float:
+    """Inches that the widest of several lines takes."""
+    return max(map(width, lines))
 
-    def widest(self, lines: Lines) -> float:
-        """Inches that the widest of several lines takes."""
-        return max(self.width(line) for line in lines)
 
-    def wrapped(self, line: Line, room: float) -> list[Line]:
-        """A line broken into lines of at most this width (inches); those after the first are indented a little more."""
-        finished: list[Line] = []
-        current, next_line = line._replace(text=""), line._replace(text="", indent=line.indent + _CONTINUED)
-        for word in filter(None, line.text.split(" ")):
-            rest = word
-            while rest:
-                longer = current._replace(text=f"{current.text} {rest}".strip())
-                if self.width(longer) <= room - longer.indent:
-                    current, rest = longer, ""
-                elif current.text:
-                    finished.append(current)
-                    current = next_line
-                else:
-                    fits = self._characters(current, rest, room)
-                    finished.append(current._replace(text=rest[:fits]))
-                    current, rest = next_line, rest[fits:]
-        return [*finished, current] if current.text else finished
+def _together(number: re.Match[str]) -> str:
+    return number[0].replace(" ", _TOGETHER)
 
-    def _characters(self, line: Line, word: str, room: float) -> int:
-        """How many characters of a word that is wider than the box fit into it, at least one."""
 
-        def width(number: int) -> float:
-            return self.width(line._replace(text=word[:number]))
+def wrapped(lines: Lines, room: float) -> list[Line]:
+    """Lines that fit into a box of this width (inches), its padding included; what is broken is indented a little more.
 
-        return max(bisect.bisect_right(range(1, len(word)), room - line.indent, key=width), 1)
-
-    def box(self, lines: Lines, width: float) -> list[Line]:
-        """Lines wrapped to fit into a box of this width (inches), its padding included."""
-        return [part for line in lines for part in self.wrapped(line, width - 2 * PAD)]
+    A number, "(n = 4)", stays on one line.
+    """
+    return [
+        line._replace(text=text.replace(_TOGETHER, " "), indent=line.indent + _CONTINUED * (k > 0))
+        for line in lines
+        for k, text in enumerate(
+            measured.wrapped(
+                _NUMBER.sub(_together, line.text),
+                room - 2 * PAD - line.indent,
+                line.size,
+                bold=line.bold,
+                hanging=_CONTINUED,
+            )
+        )
+    ]
 
 
 def height(lines: Lines) -> float:
@@ -142,9 +124,9 @@ class BoxRow:
         return not any(self.lines.values())
 
 
-def box_row(writer: Writer, lines: Mapping[str, Lines], width: float) -> BoxRow:
+def box_row(lines: Mapping[str, Lines], room: float) -> BoxRow:
     """Boxes of this width (inches) with each arm's lines, wrapped."""
-    return BoxRow({arm: writer.box(own, width) for arm, own in lines.items()})
+    return BoxRow({arm: wrapped(own, room) for arm, own in lines.items()})
 
 
 def reason_lines(rows: Sequence[FlowRow], indent: float = 0.0) -> list[Line]:

@@ -1,6 +1,6 @@
 """The diagram of participants' flow: a column for each arm, from allocation by the sessions to the analyses.
 
-Beside the arrow that leads to a box of those kept hangs the box of those lost.
+Beside the arrow that leads to a box of those kept hangs the box of those lost. On narrow pages the arms stand one below the other.
 """
 
 import itertools
@@ -8,24 +8,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from pharmasl.conduct import flow
 from pharmasl.conduct.flow import FlowRow
 from pharmasl.errors import FilePath
 from pharmasl.figures import flow_boxes, style
-from pharmasl.figures.flow_boxes import PAD, BoxRow, Line, Lines, Writer, box_row, height
+from pharmasl.figures.flow_boxes import PAD, BoxRow, Line, Lines, box_row, height
 from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms
 
 # Inches.
-COLUMN, GUTTER, MARGIN, RAIL = 3.3, 0.3, 0.15, 0.32
+WIDEST, LEAST, GUTTER, MARGIN, RAIL = 3.3, 1.6, 0.3, 0.15, 0.32
 GAP = 0.24
+# The columns of all arms together take so much, unless they are too many.
+_ACROSS = 9.4
 # The arrow runs down the left part of a column; the losses hang at its right, narrower by so much than the column.
 AXIS, BRANCH = 0.3, 0.62
 FIRST = MARGIN + RAIL + 0.15  # left edge of the first column
+# Of the narrow diagram: the line from which the arms part, the rail beside it, and the column.
+_TRUNK, _RAIL, _LEFT = 0.1, 0.22, 0.66
 # Edge and face of the arms' boxes, in the arms' order.
-TINTS = tuple(zip((style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE), style.TINTS, strict=True))
+TINTS = tuple(zip(style.SERIES, style.TINTS, strict=False))
 Point = tuple[float, float]
 
 
@@ -70,7 +75,7 @@ class Content:
     panels: Sequence[Panel]
 
 
-def content(rows: Sequence[FlowRow], arms: Sequence[str], writer: Writer) -> Content:
+def content(rows: Sequence[FlowRow], arms: Sequence[str], column: float) -> Content:
     """The lines of all boxes; sessions and analyses in the order of the table.
 
     Parameters
@@ -78,40 +83,39 @@ def content(rows: Sequence[FlowRow], arms: Sequence[str], writer: Writer) -> Con
     rows : sequence of FlowRow
     arms : sequence of str
         Those with a column.
-    writer : Writer
+    column : float
+        Its width, inches.
 
     Returns
     -------
     Content
     """
-    beside = COLUMN - BRANCH
+    beside = column - BRANCH
     randomised = flow_boxes.stage_rows(rows, "randomised")
     others = [Line(f"{flow_boxes.allocation(r['arm'])} (n = {r['n']})") for r in randomised if r["arm"] not in arms]
     selected = bool(flow_boxes.stage_rows(rows, "selected"))
     steps = []
     if selected:
-        kept = box_row(writer, {arm: flow_boxes.selected_lines(rows, arm) for arm in arms}, COLUMN)
-        steps.append(
-            Step(kept, box_row(writer, {arm: flow_boxes.not_selected_lines(rows, arm) for arm in arms}, beside))
-        )
+        kept = box_row({arm: flow_boxes.selected_lines(rows, arm) for arm in arms}, column)
+        steps.append(Step(kept, box_row({arm: flow_boxes.not_selected_lines(rows, arm) for arm in arms}, beside)))
     sessions = dict.fromkeys(row["session_id"] for row in rows if row["stage"] == "scanned" and row["session_id"])
     for session in sessions or [None]:
-        kept = box_row(writer, {arm: flow_boxes.scanned_lines(rows, session, arm) for arm in arms}, COLUMN)
-        lost = box_row(writer, {arm: flow_boxes.not_scanned_lines(rows, session, arm) for arm in arms}, beside)
+        kept = box_row({arm: flow_boxes.scanned_lines(rows, session, arm) for arm in arms}, column)
+        lost = box_row({arm: flow_boxes.not_scanned_lines(rows, session, arm) for arm in arms}, beside)
         steps.append(Step(kept, lost))
 
     def analysis_row(name: str) -> BoxRow:
-        return box_row(writer, {arm: flow_boxes.analysis_lines(rows, name, arm) for arm in arms}, COLUMN)
+        return box_row({arm: flow_boxes.analysis_lines(rows, name, arm) for arm in arms}, column)
 
     names = dict.fromkeys(str(row["of"]) for row in rows if row["stage"] == "analysed")
     panels = [Panel("Analysed", [analysis_row(name) for name in names if not flow_boxes.is_craving(name)])]
     if any(map(flow_boxes.is_craving, names)):
-        ratings = box_row(writer, {arm: flow_boxes.rating_lines(rows, arm) for arm in arms}, COLUMN)
+        ratings = box_row({arm: flow_boxes.rating_lines(rows, arm) for arm in arms}, column)
         panels.append(Panel("Craving", [ratings, *(analysis_row(n) for n in names if flow_boxes.is_craving(n))]))
     return Content(
         randomised=[Line(f"Randomised (n = {flow_boxes.number(randomised)})", bold=True)],
-        other_arms=writer.box(others, beside),
-        allocated=box_row(writer, {arm: flow_boxes.allocated_lines(rows, arm) for arm in arms}, COLUMN),
+        other_arms=flow_boxes.wrapped(others, max(beside, LEAST)),
+        allocated=box_row({arm: flow_boxes.allocated_lines(rows, arm) for arm in arms}, column),
         steps=steps,
         selected=selected,
         panels=[panel for panel in panels if panel.rows],
@@ -154,8 +158,6 @@ class Layout:
 
     Attributes
     ----------
-    fork : float
-        The line from which the arms part.
     allocated : Span
     branches : sequence of float
         Top of the boxes of those lost, for each step.
@@ -165,7 +167,6 @@ class Layout:
     bottom : float
     """
 
-    fork: float
     allocated: Span
     branches: Sequence[float]
     kept: Sequence[Span]
@@ -173,11 +174,15 @@ class Layout:
     bottom: float
 
 
-def layout(diagram: Content, writer: Writer) -> Layout:
-    """Place the rows of boxes one below the other."""
+def fork(diagram: Content) -> float:
+    """Where the arms part, inches from the top of the page."""
     y = MARGIN + height(diagram.randomised)
-    fork = y + 2 * GAP + height(diagram.other_arms) if diagram.other_arms else y + GAP
-    allocated = Span(fork + GAP, diagram.allocated.height)
+    return y + 2 * GAP + height(diagram.other_arms) if diagram.other_arms else y + GAP
+
+
+def layout(diagram: Content, top: float) -> Layout:
+    """Place the arms' rows of boxes one below the other, from a height downwards (inches)."""
+    allocated = Span(top + GAP, diagram.allocated.height)
     y = allocated.bottom
     branches, kept = [], []
     for step in diagram.steps:
@@ -193,22 +198,23 @@ def layout(diagram: Content, writer: Writer) -> Layout:
             spans.append(Span(y, row.height))
             y = spans[-1].bottom
         # At least as tall as the word on the rail beside it.
-        missing = max(0, begin + _rail_length(writer, panel.name) - y)
+        missing = max(0, begin + _rail_length(panel.name) - y)
         spans[-1] = Span(spans[-1].top, spans[-1].height + missing)
         y += missing
         panels.append(PanelLayout(panel, spans))
-    return Layout(fork, allocated, branches, kept, panels, y + MARGIN)
+    return Layout(allocated, branches, kept, panels, y + MARGIN)
 
 
-def _rail_length(writer: Writer, name: str) -> float:
+def _rail_length(name: str) -> float:
     """Inches that a name needs on a rail."""
-    return writer.width(Line(name, bold=True)) + 2 * PAD
+    return flow_boxes.width(Line(name, bold=True)) + 2 * PAD
 
 
 class _Page:
     """A drawing in inches, from the top left corner."""
 
     def __init__(self, width: float, tall: float) -> None:
+        self.width = width
         self.figure = style.figure(width, tall)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(tall, 0))
         self.axes.axis("off")
@@ -254,11 +260,11 @@ class _Page:
             )
         )
 
-    def rail(self, top: float, bottom: float, text: str) -> None:
-        """The name of a stage, written upwards at the left."""
-        self.axes.add_patch(Rectangle((MARGIN, top), RAIL, bottom - top, facecolor=style.RULE, edgecolor="none"))
+    def rail(self, left: float, top: float, bottom: float, text: str) -> None:
+        """The name of a stage, written upwards."""
+        self.axes.add_patch(Rectangle((left, top), RAIL, bottom - top, facecolor=style.RULE, edgecolor="none"))
         self.axes.text(
-            MARGIN + RAIL / 2,
+            left + RAIL / 2,
             (top + bottom) / 2,
             text,
             rotation=90,
@@ -283,52 +289,97 @@ def draw(path: FilePath, table: FilePath, arms: Arms, labels: Labels = NAMES) ->
         Each has a column. Participants of the table without one of them stand beside the arrow.
     labels : Labels
     """
-    writer, names = Writer(), [labels.arm(name) for name in arms.labels]
-    diagram = content(flow.in_words(flow.read_flow(table), labels), names, writer)
-    places = layout(diagram, writer)
-    lefts = [FIRST + k * (COLUMN + GUTTER) for k in range(len(names))]
-    page = _Page(lefts[-1] + COLUMN + MARGIN, places.bottom)
-    _draw_head(page, diagram, places, lefts, writer)
-    for left, arm, (edge, face) in zip(lefts, names, itertools.cycle(TINTS)):
-        _draw_arm(page, diagram, places, left, arm, edge=edge, face=face)
-    last = places.kept[-1].bottom
-    page.rail(min(places.branches[int(diagram.selected)], last - _rail_length(writer, "Scanned")), last, "Scanned")
-    for area in places.panels:
-        page.rail(area.top, area.bottom, area.panel.name)
-    style.save(page.figure, path)
+    names = [labels.arm(name) for name in arms.labels]
+    rows = flow.in_words(flow.read_flow(table), labels)
+    style.save(_beside(rows, names), path, narrow=_below(rows, names))
 
 
-def _draw_head(page: _Page, diagram: Content, places: Layout, lefts: Sequence[float], writer: Writer) -> None:
-    """Those randomised, and the line from which the arms part."""
-    centre, fork = (FIRST + lefts[-1] + COLUMN) / 2, places.fork
-    wide = writer.widest(diagram.randomised) + 4 * PAD
+def _beside(rows: Sequence[FlowRow], names: Sequence[str]) -> Figure:
+    """A column for each arm beside the other."""
+    count = len(names)
+    column = max(min(WIDEST, (_ACROSS - (count - 1) * GUTTER) / count), LEAST)
+    diagram = content(rows, names, column)
+    start = fork(diagram)
+    places = layout(diagram, start)
+    lefts = [FIRST + k * (column + GUTTER) for k in range(count)]
+    page = _Page(lefts[-1] + column + MARGIN, places.bottom)
+    centre = (FIRST + lefts[-1] + column) / 2
+    _draw_head(page, diagram, start, centre)
+    page.line((min(centre, FIRST + AXIS), start), (max(centre, lefts[-1] + AXIS), start))
+    for left, arm, tint in zip(lefts, names, itertools.cycle(TINTS)):
+        page.arrow((left + AXIS, start), (left + AXIS, places.allocated.top))
+        _draw_arm(page, diagram, places, left, column, arm, tint)
+    _draw_rails(page, diagram, places, MARGIN)
+    return page.figure
+
+
+def _below(rows: Sequence[FlowRow], names: Sequence[str]) -> Figure:
+    """The arms one below the other, for narrow pages."""
+    column = style.NARROW - _LEFT - _TRUNK
+    head = content(rows, names, column)
+    start = y = fork(head)
+    own = []
+    for arm in names:
+        diagram = content(rows, [arm], column)
+        places = layout(diagram, y)
+        own.append((arm, diagram, places))
+        y = places.bottom
+    page = _Page(style.NARROW, y)
+    centre = style.NARROW / 2
+    _draw_head(page, head, start, centre)
+    ends = [places.allocated.top + places.allocated.height / 2 for _, _, places in own]
+    page.line((centre, start), (_TRUNK, start), (_TRUNK, ends[-1]))
+    for (arm, diagram, places), end, tint in zip(own, ends, itertools.cycle(TINTS)):
+        page.arrow((_TRUNK, end), (_LEFT, end))
+        _draw_arm(page, diagram, places, _LEFT, column, arm, tint)
+        _draw_rails(page, diagram, places, _RAIL)
+    return page.figure
+
+
+def _draw_head(page: _Page, diagram: Content, start: float, centre: float) -> None:
+    """Those randomised, and the line down to where the arms part."""
+    wide = flow_boxes.widest(diagram.randomised) + 4 * PAD
     page.box((centre - wide / 2, MARGIN), wide, diagram.randomised, centred=True)
-    page.line((centre, MARGIN + height(diagram.randomised)), (centre, fork))
+    page.line((centre, MARGIN + height(diagram.randomised)), (centre, start))
     others = diagram.other_arms
     if others:
-        top = fork - GAP - height(others)
-        page.arrow((centre, top + height(others) / 2), (centre + AXIS, top + height(others) / 2))
-        page.box((centre + AXIS, top), writer.widest(others) + 2.5 * PAD, others, edge=style.MUTED)
-    page.line((min(centre, FIRST + AXIS), fork), (max(centre, lefts[-1] + AXIS), fork))
+        wide = flow_boxes.widest(others) + 2.5 * PAD
+        # Beside the line, where the page has room for it.
+        left = min(centre + AXIS, page.width - wide - 0.05)
+        top = start - GAP - height(others)
+        middle = top + height(others) / 2
+        if left > centre:
+            page.arrow((centre, middle), (left, middle))
+        page.box((left, top), wide, others, edge=style.MUTED)
 
 
-def _draw_arm(page: _Page, diagram: Content, places: Layout, left: float, arm: str, *, edge: str, face: str) -> None:
+def _draw_rails(page: _Page, diagram: Content, places: Layout, left: float) -> None:
+    """The names of the stages."""
+    last = places.kept[-1].bottom
+    page.rail(left, min(places.branches[int(diagram.selected)], last - _rail_length("Scanned")), last, "Scanned")
+    for area in places.panels:
+        page.rail(left, area.top, area.bottom, area.panel.name)
+
+
+def _draw_arm(
+    page: _Page, diagram: Content, places: Layout, left: float, column: float, arm: str, tint: tuple[str, str]
+) -> None:
     """The column of an arm, from allocation to the analyses."""
     x, side = left + AXIS, left + BRANCH
+    edge, face = tint
     above = places.allocated
-    page.arrow((x, places.fork), (x, above.top))
-    page.box((left, above.top), COLUMN, diagram.allocated.lines[arm], tall=above.height, edge=edge, face=face)
+    page.box((left, above.top), column, diagram.allocated.lines[arm], tall=above.height, edge=edge, face=face)
     for step, branch, span in zip(diagram.steps, places.branches, places.kept):
         page.arrow((x, above.bottom), (x, span.top))
-        page.box((left, span.top), COLUMN, step.kept.lines[arm], tall=span.height, edge=edge, face=face)
+        page.box((left, span.top), column, step.kept.lines[arm], tall=span.height, edge=edge, face=face)
         lost = step.lost.lines[arm]
         if lost:
             middle = branch + height(lost) / 2
             page.arrow((x, middle), (side, middle))
-            page.box((side, branch), COLUMN - BRANCH, lost, edge=style.MUTED)
+            page.box((side, branch), column - BRANCH, lost, edge=style.MUTED)
         above = span
     for k, area in enumerate(places.panels):
         if k == 0:
             page.arrow((x, above.bottom), (x, area.top))
         for row, span in zip(area.panel.rows, area.spans):
-            page.box((left, span.top), COLUMN, row.lines[arm], tall=span.height, edge=edge)
+            page.box((left, span.top), column, row.lines[arm], tall=span.height, edge=edge)

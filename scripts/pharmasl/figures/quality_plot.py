@@ -1,6 +1,6 @@
 """The distribution of each quality measure over a study's scans."""
 
-import textwrap
+import collections
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,15 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import style
+from pharmasl.figures import panel, style
+from pharmasl.figures.panel import Panel
 from pharmasl.files.tables import Row
 from pharmasl.quality.flags import Band
 from pharmasl.quality.measure_columns import MEASURES, METRICS
 from pharmasl.study.labels import NAMES, Labels
 
-COLUMNS = 3
-# Characters below a panel, over all groups.
-_LINE = 60
 # Height of a panel in parts of the median at least.
 LEAST_SPAN = 0.2
 
@@ -36,7 +34,9 @@ class Groups:
     Attributes
     ----------
     labels : list of str
-        Of the groups.
+        The session of each group, in words.
+    conditions : list of (str, int)
+        Conditions in words, with the number of groups of each.
     members : ndarray of shape (S,)
         The group of each scan.
     colours : ndarray of shape (S,)
@@ -44,6 +44,7 @@ class Groups:
     """
 
     labels: list[str]
+    conditions: list[tuple[str, int]]
     members: np.ndarray
     colours: np.ndarray
 
@@ -54,23 +55,22 @@ def groups(rows: Sequence[Row], labels: Labels = NAMES) -> Groups:
     sessions = list(dict.fromkeys(row["session_id"] for row in rows))
     present = {(row["condition"], row["session_id"]) for row in rows}
     keys = [(condition, session) for condition in conditions for session in sessions if (condition, session) in present]
-    palette = [style.SERIES[k % len(style.SERIES)] for k in (0, 2, 4, 5, 3)]
+    palette = [style.SERIES[k % len(style.SERIES)] for k in (0, 2, 3, 5, 4)]
+    places = collections.Counter(condition for condition, _ in keys)
     return Groups(
-        labels=[_group_words(condition, session, len(keys), labels) for condition, session in keys],
+        labels=[labels.session(session) if session else "" for _, session in keys],
+        conditions=[(labels.condition(condition) if condition else "", count) for condition, count in places.items()],
         members=np.array([keys.index((row["condition"], row["session_id"])) for row in rows]),
         colours=np.array([palette[conditions.index(row["condition"]) % len(palette)] for row in rows]),
     )
 
 
-def _group_words(condition: str | None, session: str | None, number: int, labels: Labels) -> str:
-    """A group in lines that stand beside those of the others."""
-    parts = [session and labels.session(session), condition and labels.condition(condition)]
-    width = max(_LINE // number, 6)
-    return "\n".join(textwrap.fill(part, width, break_long_words=False) for part in parts if part)
-
-
-def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band | None) -> None:
+def _panel(rows: Sequence[Row], name: str, scans: Groups, band: Band | None) -> Panel:
     """One measure: a point per scan, those flagged ringed and named, those excluded crossed out."""
+    entry = METRICS[name]
+    unit = "" if entry["Units"] == "1" else f" ({entry['Units']})"
+    drawn = Panel(title=entry["LongName"] + unit, names=scans.labels, spans=scans.conditions)
+    axes = drawn.axes
     values = np.array([float("nan") if row[name] is None else float(row[name]) for row in rows])
     flagged = np.array([any(flag.split(":")[0] == name for flag in (row["flags"] or "").split(",")) for row in rows])
     known = np.isfinite(values)
@@ -86,19 +86,15 @@ def _panel(axes: Axes, rows: Sequence[Row], name: str, scans: Groups, band: Band
     lost = known & np.array([row.get("usable") == "no" for row in rows])
     axes.scatter(across[lost], values[lost], s=60, c=style.INK, marker="x", linewidths=1.2, zorder=5)
     axes.set_xlim(-0.6, len(scans.labels) - 0.4)
-    axes.set_xticks(range(len(scans.labels)), scans.labels)
-    axes.tick_params(axis="x", length=0)
     axes.grid(axis="y", color=style.RULE, linewidth=0.7)
     axes.margins(y=0.12)
-    entry = METRICS[name]
-    unit = "" if entry["Units"] == "1" else f" ({entry['Units']})"
-    axes.set_title(entry["LongName"] + unit)
     if not known.any():
-        axes.text(0.5, 0.5, "not available", transform=axes.transAxes, ha="center", color=style.MUTED)
-        return
+        drawn.empty("not available")
+        return drawn
     _names(axes, rows, marked, across, values, scans)
     _limits(axes, band)
     _honest(axes, values[known], is_share=entry["Units"] == "1" and bool(values[known].max() <= 1))
+    return drawn
 
 
 def _positions(axes: Axes, values: np.ndarray, scans: Groups) -> np.ndarray:
@@ -130,7 +126,7 @@ def _names(
                 (across[row] + (-0.16 if right else 0.16), height),
                 ha="right" if right else "left",
                 va="center",
-                fontsize=8,
+                fontsize=panel.TEXT,
                 color=style.VERMILLION,
                 zorder=5,
             )
@@ -182,10 +178,4 @@ def draw(rows: Sequence[Row], bands: Mapping[str, Band], path: FilePath, labels:
         style.placeholder(path, "Image quality", "No scan was quantified.")
         return
     scans = groups(rows, labels)
-    count = -(-len(MEASURES) // COLUMNS)
-    drawn = style.figure(12.5, 2.75 * count)
-    panels = drawn.subplots(count, COLUMNS, squeeze=False)
-    for axes, name in zip(panels.flat, MEASURES):
-        _panel(axes, rows, name, scans, bands.get(name))
-    drawn.tight_layout(h_pad=1.6, w_pad=1.6)
-    style.save(drawn, path)
+    panel.save([_panel(rows, name, scans, bands.get(name)) for name in MEASURES], path)

@@ -4,24 +4,25 @@ It reads in grey: filled is significant over the regions of its table, open is n
 """
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import style
+from pharmasl.figures import measured, style
 from pharmasl.figures.numerals import number, p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.space import region_words
 from pharmasl.study.labels import NAMES, Labels
 
-WIDTH = 10.0
-# Inches: a row of the forest, the strip of all parcels, above and below them, and the names and numbers beside.
-_ROW, _STRIP, _FOOT, _GAP, _NAMES, _NUMBERS = 0.24, 1.9, 0.4, 0.75, 2.9, 2.85
+# Inches: a row of the forest, the strip of all parcels, below each, and the edge.
+_ROW, _STRIP, _FOOT, _EDGE = 0.24, 1.9, 0.4, 0.1
+_TEXT = 8.5  # points
 # Significant parcels that have a row of their own.
 MOST_PARCELS = 12
 JOINTLY = "jointly"
@@ -108,30 +109,123 @@ def lines(rows: Sequence[Row], key: str, labels: Labels = NAMES) -> list[Line]:
     return drawn
 
 
-def _forest(axes: Axes, regions: Sequence[Line], parcels: Sequence[Line], level: str) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """Where words stand: names and numbers beside the intervals or, on narrow pages, above each.
+
+    Attributes
+    ----------
+    width : float
+        Of the figure, inches.
+    names, numbers, p : float
+        Inches for the names at the left, for estimates at the right, and for p beside these; 0 where they stand above.
+    """
+
+    width: float
+    names: float = 0.0
+    numbers: float = 0.0
+    p: float = 0.0
+
+    @property
+    def beside(self) -> bool:
+        """Whether words stand beside the intervals."""
+        return self.names > 0
+
+    @property
+    def left(self) -> float:
+        """Where the intervals begin."""
+        return self.names or 2 * _EDGE
+
+    @property
+    def across(self) -> float:
+        """How wide the intervals' axes are."""
+        return self.width - self.left - (self.numbers + self.p or 2 * _EDGE)
+
+    def name(self, line: "Line") -> list[str]:
+        """The name of a row in lines."""
+        room = self.names - 2 * _EDGE if self.beside else self.width - 2 * _EDGE
+        return measured.wrapped(line.name, room, _TEXT, hanging=0.12)
+
+    def tall(self, line: "Line") -> float:
+        """Inches that a row takes."""
+        words = measured.height(len(self.name(line)), _TEXT)
+        return max(_ROW, words + 0.06) if self.beside else words + measured.height(1, _TEXT) + _ROW + 0.06
+
+
+WIDE, NARROW = _Form(width=10.0, names=2.9, numbers=1.85, p=1.0), _Form(width=style.NARROW)
+
+
+class _Page:
+    """A figure in inches from its top left corner."""
+
+    def __init__(self, form: _Form, height: float) -> None:
+        self.form, self.height = form, height
+        self.figure = style.figure(form.width, height)
+
+    def text(self, x: float, y: float, text: str, **options: Any) -> None:
+        """A line of text, its middle at a height."""
+        own = {"va": "center", "fontsize": _TEXT, **options}
+        self.figure.text(x / self.form.width, 1 - y / self.height, text, **own)
+
+    def axes(self, left: float, top: float, wide: float, tall: float) -> Axes:
+        """Axes at a place."""
+        place = (left / self.form.width, 1 - (top + tall) / self.height, wide / self.form.width, tall / self.height)
+        return self.figure.add_axes(place)
+
+
+def _forest(page: _Page, drawn: "_Drawn", top: float) -> None:
     """Estimates with their intervals, the first row on top; parcels below the declared regions, each under a heading."""
-    groups = [("Declared regions", regions), ("Significant parcels", parcels)]
-    shown = [(name, own) for name, own in groups if own]
-    every = [line for _, own in shown for line in own]
-    numbers = np.array([[line.value, line.low, line.high] for line in every])
+    form = page.form
+    axes = page.axes(form.left, top, form.across, drawn.tall(form))
+    numbers = np.array([[line.value, line.low, line.high] for _, own in drawn.groups for line in own])
     digits = 1 if np.nan_to_num(np.abs(numbers)).max(initial=0.0) >= 10 else 2
-    place, ticks = len(every) + len(shown) - 1, []
-    top, beside = place, axes.get_yaxis_transform()
-    axes.axvline(0, color=style.INK, linewidth=0.8, zorder=0)
-    for heading, own in shown:
-        axes.text(-0.02, place, heading, transform=beside, ha="right", va="center", fontsize=8.5, color=style.MUTED)
+    if form.beside:
+        axes.axvline(0, color=style.INK, linewidth=0.8, zorder=0)
+    estimate, corrected = f"Estimate ({100 * (1 - drawn.alpha):g} % interval)", "corrected p"
+    right, y = form.left + form.across + _EDGE, 0.0
+    for heading, own in drawn.groups:
+        middle = top + y + _ROW / 2
+        if form.beside:
+            page.text(form.left - _EDGE, middle, heading, ha="right", color=style.MUTED)
+        else:
+            page.text(_EDGE, middle, heading, fontweight="bold")
+        y += _ROW
         for line in own:
-            place -= 1
-            ticks.append((place, textwrap.shorten(line.name, 42, placeholder="\u2026")))
-            _row(axes, line, place)
-            axes.text(1.02, place, line.words(digits), transform=beside, va="center", fontsize=8.5)
-            axes.text(1.46, place, line.p, transform=beside, va="center", fontsize=8.5)
-        place -= 1
-    axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
-    axes.set_ylim(-0.7, top + 0.5)
-    axes.tick_params(axis="y", length=0, labelcolor=style.INK)
-    for x, words in ((1.02, f"Estimate ({level} interval)"), (1.46, "corrected p")):
-        axes.text(x, top, words, transform=beside, va="center", fontsize=8.5, color=style.MUTED)
+            _words(page, line, top + y, digits, right)
+            tall = form.tall(line)
+            middle = y + (tall / 2 if form.beside else tall - _ROW / 2)
+            if not form.beside:  # a line through all would run through the words
+                axes.plot([0, 0], [middle - _ROW / 2, middle + _ROW / 2], color=style.INK, linewidth=0.8, zorder=0)
+            _row(axes, line, middle)
+            y += tall
+    axes.set_ylim(y, 0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(form.beside)
+    if form.beside:
+        page.text(right, top + _ROW / 2, estimate, color=style.MUTED)
+        page.text(right + form.numbers, top + _ROW / 2, corrected, color=style.MUTED)
+    else:
+        page.text(form.width - _EDGE, top - _ROW / 2, f"{estimate}, {corrected}", ha="right", color=style.MUTED)
+
+
+def _words(page: _Page, line: Line, top: float, digits: int, right: float) -> None:
+    """The name, the estimate and the p of a row that begins at a height."""
+    form, names = page.form, page.form.name(line)
+    step = measured.height(1, _TEXT)
+    y = top + step / 2 + ((form.tall(line) - step * len(names)) / 2 if form.beside else 0.03)
+    for k, name in enumerate(names):
+        if form.beside:
+            page.text(form.left - _EDGE, y, name, ha="right")
+        else:
+            page.text(_EDGE + 0.12 * (k > 0), y, name)
+        y += step
+    if form.beside:
+        middle = top + form.tall(line) / 2
+        page.text(right, middle, line.words(digits))
+        page.text(right + form.numbers, middle, line.p)
+        return
+    words = line.words(digits) + (f", {'p ' if line.p.startswith('<') else 'p = '}{line.p}" if line.p else "")
+    page.text(form.width - _EDGE, y, words, ha="right", color=style.MUTED)
 
 
 def _row(axes: Axes, line: Line, place: float) -> None:
@@ -143,7 +237,7 @@ def _row(axes: Axes, line: Line, place: float) -> None:
     axes.plot(line.value, place, marker=marker, markersize=6, color=style.INK, markerfacecolor=face, zorder=3)
 
 
-def _strip(axes: Axes, rows: Sequence[Row], label: str) -> None:
+def _strip(axes: Axes, rows: Sequence[Row]) -> None:
     """All parcels in the order of their estimates (of F where several effects are tested together)."""
     joint = any(row["effect"] == JOINTLY for row in rows)
     own = [row for row in rows if (row["effect"] == JOINTLY if joint else row["estimate"] is not None)]
@@ -160,8 +254,7 @@ def _strip(axes: Axes, rows: Sequence[Row], label: str) -> None:
         axes.plot(at[chosen], value[chosen], "o", markersize=3.6, markerfacecolor=face, markeredgecolor=edge, mew=0.7)
     axes.set_xlim(0, len(own) + 1)
     axes.set_xticks([])
-    axes.set_ylabel("F" if joint else label)
-    axes.set_xlabel(f"{len(own)} parcels, in the order of their {'F' if joint else 'estimates'}")
+    axes.set_xlabel(f"{len(own)} parcels, in the order of their {'F' if joint else 'estimates'}", fontsize=_TEXT)
 
 
 @style.styled
@@ -190,13 +283,13 @@ def draw(path: FilePath, name: str, files: RegionFigureFiles, labels: Labels = N
         regions=lines(regions, "roi", labels),
         strongest=lines([row for row in parcels if row["parcel"] in strongest], "parcel", labels),
         parcels=parcels if any(row["value"] is not None for row in parcels) else [],
-        unit=textwrap.shorten(f"Effect ({block['effect']['unit']})", 60),
+        unit=f"Effect ({block['effect']['unit']})",
         alpha=float(block["alpha"]),
     )
     if not drawn.regions and not drawn.parcels:
         style.placeholder(path, labels.analysis(name), "No region and no parcel could be tested.")
         return
-    _compose(path, drawn)
+    style.save(_compose(drawn, WIDE), path, narrow=_compose(drawn, NARROW))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,40 +303,57 @@ class _Drawn:
     alpha: float
 
     @property
-    def rows(self) -> int:
-        """Rows of the forest, its headings among them."""
-        return sum(len(own) + 1 for own in (self.regions, self.strongest) if own)
+    def groups(self) -> list[tuple[str, Sequence[Line]]]:
+        """The rows of the forest under their headings."""
+        both = (("Declared regions", self.regions), ("Significant parcels", self.strongest))
+        return [(heading, own) for heading, own in both if own]
+
+    def tall(self, form: _Form) -> float:
+        """Inches that the forest takes."""
+        return sum(_ROW + sum(map(form.tall, own)) for _, own in self.groups)
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether several effects are tested together, by F."""
+        return any(row["effect"] == JOINTLY for row in self.parcels)
 
 
-def _compose(path: FilePath, drawn: _Drawn) -> None:
+def _compose(drawn: _Drawn, form: _Form) -> Figure:
     """Lay the parts out, one below the other."""
-    rows, note = drawn.rows * _ROW, _note(drawn)
-    strip = _STRIP + _FOOT if drawn.parcels else 0.0
-    height = 0.15 + (rows + _GAP if rows else 0.0) + strip + 0.17 * len(note) + 0.1
-    page = style.figure(WIDTH, height)
-    top = height - 0.15
-    if rows:
-        place = (_NAMES / WIDTH, (top - rows) / height, 1 - (_NAMES + _NUMBERS) / WIDTH, rows / height)
-        axes = page.add_axes(place)
-        _forest(axes, drawn.regions, drawn.strongest, f"{100 * (1 - drawn.alpha):g} %")
-        axes.set_xlabel(drawn.unit)
-        top -= rows + _GAP
+    room = form.width - 2 * _EDGE
+    note = [line for text in _note(drawn) for line in measured.wrapped(text, room, _TEXT)]
+    step = measured.height(1, _TEXT)
+    unit = measured.wrapped("F" if drawn.is_joint else drawn.unit, room, _TEXT)
+    below = measured.wrapped(drawn.unit, room, _TEXT)
+    start = _EDGE + (0 if form.beside else _ROW)
+    forest = start + drawn.tall(form) + 0.3 + step * len(below) + 0.15 if drawn.groups else _EDGE
+    strip = step * len(unit) + _STRIP + _FOOT if drawn.parcels else 0.0
+    page = _Page(form, forest + strip + step * len(note) + _EDGE)
+    if drawn.groups:
+        _forest(page, drawn, start)
+        for k, line in enumerate(below):
+            y = start + drawn.tall(form) + 0.3 + (k + 0.5) * step
+            page.text(form.left + form.across / 2, y, line, ha="center")
     if drawn.parcels:
-        place = (0.75 / WIDTH, (top - _STRIP) / height, 1 - 0.95 / WIDTH, _STRIP / height)
-        _strip(page.add_axes(place), drawn.parcels, "\n".join(textwrap.wrap(drawn.unit, 28)))
-    for k, text in enumerate(reversed(note)):
-        page.text(0.01, (0.06 + 0.17 * k) / height, text, color=style.MUTED, fontsize=8.5)
-    style.save(page, path)
+        for k, line in enumerate(unit):
+            page.text(_EDGE, forest + (k + 0.5) * step, line, color=style.MUTED)
+        left = 0.55
+        _strip(
+            page.axes(left, forest + step * len(unit) + 0.06, form.width - left - _EDGE, _STRIP - 0.06), drawn.parcels
+        )
+    for k, text in enumerate(note):
+        page.text(_EDGE, forest + strip + (k + 0.5) * step, text, color=style.MUTED)
+    return page.figure
 
 
 def _note(drawn: _Drawn) -> list[str]:
     words = [
         f"Filled: family-wise p \u2264 {drawn.alpha:g} over the regions of its table; intervals are of each region alone."
     ]
-    if any(row["effect"] == JOINTLY for row in drawn.parcels):
+    if drawn.is_joint:
         words.append("p is of all effects of a region together, by F.")
     if len([row for row in drawn.parcels if row["significant"] == "yes"]) > MOST_PARCELS:
         words.append(f"The {MOST_PARCELS} significant parcels with the smallest p have a row above.")
     if any(line.chosen for line in drawn.regions):
         words.append("\u2020 A cluster of this trial's own analysis: chosen by the same data, a description without p.")
-    return [line for text in words for line in textwrap.wrap(text, 130)]
+    return words

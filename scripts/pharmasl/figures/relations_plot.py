@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from scipy.special import stdtrit
 
 from pharmasl.endpoints import families
 from pharmasl.errors import FilePath
-from pharmasl.figures import style
+from pharmasl.figures import panel, style
 from pharmasl.figures.craving_plot import Scores, Values, by_participant
 from pharmasl.figures.numerals import number, p_text
+from pharmasl.figures.panel import Panel
+from pharmasl.figures.parts import Note
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Arms, DeclaredCorrelation, SessionPair
-
-COLUMNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,26 +144,12 @@ def _estimate(row: Row, start: str) -> str:
     return text
 
 
-def _empty_panel(axes: Axes) -> None:
-    axes.text(
-        0.5,
-        0.5,
-        "no values: the region is empty\nor not covered",
-        ha="center",
-        va="center",
-        transform=axes.transAxes,
-        color=style.MUTED,
-    )
-    axes.set_xticks([])
-    axes.set_yticks([])
-
-
-def _panel(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms, labels: Labels) -> None:
+def _draw_points(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms) -> None:
     """The points of each arm with their line."""
-    for name, colour, marker in ((arms.treatment, style.BLUE, "o"), (arms.control, style.VERMILLION, "s")):
+    for (name, colour), marker in zip(_colours(arms).items(), ("o", "s")):
         own = arm_of == name
         x, y = points.cbf[own], points.craving[own]
-        axes.scatter(x, y, s=24, color=colour, marker=marker, alpha=0.75, linewidths=0, label=labels.arm(name))
+        axes.scatter(x, y, s=24, color=colour, marker=marker, alpha=0.75, linewidths=0)
         if own.sum() > 2:
             at = np.linspace(x.min(), x.max(), 60)
             fitted = fit(x, y, at)
@@ -174,6 +159,10 @@ def _panel(axes: Axes, points: Changes, arm_of: np.ndarray, arms: Arms, labels: 
                 axes.fill_between(at, low, high, color=colour, alpha=0.14, linewidth=0)
     axes.axhline(0, color=style.RULE, linewidth=0.8, zorder=0)
     axes.axvline(0, color=style.RULE, linewidth=0.8, zorder=0)
+
+
+def _colours(arms: Arms) -> dict[str, str]:
+    return {arms.treatment: style.BLUE, arms.control: style.VERMILLION}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,35 +208,27 @@ def draw(
     known = Scores.read(files.scores, sessions)
     results = tables.read_table(files.correlations)
     everything = [row for table in files.values for row in tables.read_table(table)]
-    columns = min(COLUMNS, len(relations.rois))
-    count = -(-len(relations.rois) // columns)
-    drawn = style.figure(max(3.9 * columns, 5.5), 3.7 * count + 0.5)
-    panels = drawn.subplots(count, columns, squeeze=False)
-    marked, handles = False, list[Artist]()
-    for axes, roi in zip(panels.flat, relations.rois):
+    panels, marked = [], False
+    for roi in relations.rois:
         own = [row for row in everything if (row["roi"], row["contrast"]) == (roi, relations.contrast)]
         points = changes(known.values, by_participant(own, "cbf"), known.sessions)
         own_test = verdict(results, roi, relations, arms, labels)
         marked |= own_test.chosen
-        title = labels.region(roi) + (" \u2020" if own_test.chosen else "")
-        axes.set_title(title, pad=18 + 10 * own_test.text.count("\n"))
-        axes.text(0, 1.02, own_test.text, transform=axes.transAxes, fontsize=8.5, color=style.MUTED)
+        drawn = Panel(
+            title=labels.region(roi) + (" \u2020" if own_test.chosen else ""),
+            above="\n".join(filter(None, (own_test.text, "\u0394 cue-elicited craving (points)"))),
+            below=f"\u0394 CBF, {labels.contrast(relations.contrast)} (mL/100 g/min)",
+            height=2.2,
+        )
         if points.participants:
-            _panel(axes, points, np.array([known.arms.get(name) for name in points.participants]), arms, labels)
+            _draw_points(drawn.axes, points, np.array([known.arms.get(name) for name in points.participants]), arms)
         else:
-            _empty_panel(axes)
-        axes.set_xlabel(f"\u0394 CBF, {labels.contrast(relations.contrast)} (mL/100 g/min)")
-        axes.set_ylabel("\u0394 cue-elicited craving (points)")
-        handles = handles or axes.get_legend_handles_labels()[0]
-    for axes in panels.flat[len(relations.rois) :]:
-        axes.set_visible(False)
+            drawn.empty("no values: the region is empty or not covered")
+        panels.append(drawn)
     first, second = map(labels.session, known.sessions)
-    note = f"\u0394: {second} \u2212 {first}. Lines: least squares in each arm, band: 95 % confidence of the mean."
+    notes = style.arm_notes(_colours(arms), labels, ("\u25cf", "\u25a0"))
+    text = f"\u0394: {second} \u2212 {first}. Lines: least squares in each arm, band: 95 % confidence of the mean."
+    notes.append(Note(text=text))
     if marked:
-        note += "\n\u2020 A cluster of this trial's own analysis: chosen by the same data."
-    drawn.text(0.01, 0.012, note, color=style.MUTED)
-    if handles:
-        drawn.legend(handles=handles, loc="upper right", ncols=2, bbox_to_anchor=(0.995, 0.998))
-    inch = 1 / drawn.get_figheight()
-    drawn.tight_layout(rect=(0, 0.25 * inch * (1.7 if marked else 1), 1, 1 - 0.3 * inch), w_pad=2)
-    style.save(drawn, path)
+        notes.append(Note(text="\u2020 A cluster of this trial's own analysis: chosen by the same data."))
+    panel.save(panels, path, notes)

@@ -1,7 +1,6 @@
 """The figure of the specification curves: every specification's estimate, and below it the choices it made."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,20 +11,56 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pharmasl.errors import FilePath
-from pharmasl.figures import style
+from pharmasl.figures import measured, style
 from pharmasl.figures.numerals import number, p_text
 from pharmasl.files.tables import Row
 from pharmasl.sensitivity import curve_columns, naming
 from pharmasl.study.labels import NAMES, Labels
 
-WIDTH = 10.0
-# Inches: the names of the choices at the left, a row of choices, the estimates, and around them.
-_LEFT, _RIGHT, _ROW, _GAP, _ESTIMATES, _SPACE, _FOOT = 2.35, 0.2, 0.185, 0.12, 2.35, 0.1, 0.35
+# Inches: right of the estimates, a row of choices, the estimates, around them, and the edge.
+_RIGHT, _ROW, _GAP, _ESTIMATES, _SPACE, _FOOT, _EDGE = 0.2, 0.185, 0.12, 2.35, 0.1, 0.35, 0.15
 _LINE = 0.19
+_NAME, _TEXT, _SMALL = 11, 9, 8.5  # points
 # Narrower curves than this many specifications leave room at the sides, so that a few points stay together.
 _FEWEST = 10
 # Of more than this many, the choices are bars, since dots would be too small to see.
 _MOST_DOTS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """How wide a figure is, and where the names of the choices stand.
+
+    Attributes
+    ----------
+    width, left : float
+        Inches: of the figure, and for the names at the left.
+    choice : float
+        Inches of these for a choice.
+    above : bool
+        Whether a dimension's name has a row of its own above its choices.
+    legend : int
+        Rows of the legend.
+    """
+
+    width: float
+    left: float
+    choice: float
+    above: bool
+    legend: int
+
+    @property
+    def across(self) -> float:
+        """Inches of the estimates' axes."""
+        return self.width - self.left - _RIGHT
+
+    def wrapped(self, text: str, size: float, *, bold: bool = False) -> list[str]:
+        """A text in lines as wide as the figure."""
+        return measured.wrapped(text, self.width - 2 * _EDGE, size, bold=bold)
+
+
+WIDE = _Form(width=10.0, left=2.35, choice=1.35, above=False, legend=1)
+NARROW = _Form(width=style.NARROW, left=1.42, choice=1.3, above=True, legend=5)
 
 
 class Choice(NamedTuple):
@@ -86,16 +121,16 @@ class Curve:
             return "Partial correlation\n(units differ)"
         if self.rows and self.rows[0]["kind"] == "correlation":
             return "Correlation"
-        return "\n".join(textwrap.wrap(f"Estimate ({self.total['unit']})", 26))
+        return "\n".join(measured.wrapped(f"Estimate ({self.total['unit']})", _ESTIMATES, _TEXT))
 
     @property
-    def heading(self) -> list[str]:
-        """The answer's name and what a positive estimate means, in lines; the first is the name."""
+    def heading(self) -> tuple[str, str]:
+        """The answer's name, and what a positive estimate means."""
         meaning = next((self.labels.term(row["meaning"]) for row in self.rows if row["meaning"]), None)
         chosen = any(row["defined_by_same_data"] == "true" for row in self.rows)
         note = "; † the region is a cluster of these data" if chosen else ""
         name = self.labels.answer(str(self.total["answer"])) + (" †" if chosen else "")
-        return [name, *textwrap.wrap(f"{meaning or ''}{note}", 125)]
+        return name, f"{meaning or ''}{note}".removeprefix("; ")
 
     @property
     def verdict(self) -> str:
@@ -158,18 +193,36 @@ def limits(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[float
     return bottom - margin, top + margin
 
 
-def _matrix_height(curve: Curve) -> float:
-    gaps = len({choice.dimension for choice in curve.choices}) - 1
-    return _ROW * len(curve.choices) + _GAP * gaps if curve.choices else 0.0
+def _matrix_height(curve: Curve, form: _Form) -> float:
+    dimensions = len({choice.dimension for choice in curve.choices})
+    rows = len(curve.choices) + dimensions * form.above
+    return _ROW * rows + _GAP * (dimensions - 1) if curve.choices else 0.0
 
 
-def _height(curve: Curve) -> float:
-    content = _ESTIMATES + _SPACE + _matrix_height(curve) if curve.rows else _LINE * len(_reasons(curve))
-    return _LINE * (len(curve.heading) + 1) + 0.12 + content + _FOOT
+class _Lines(NamedTuple):
+    """A line of text above a curve."""
+
+    text: str
+    size: float
+    colour: str
+    weight: str
 
 
-def _reasons(curve: Curve) -> list[str]:
-    return textwrap.wrap("; ".join(curve.reasons), 125)
+def _words(curve: Curve, form: _Form) -> list[_Lines]:
+    """The lines of text above a curve; without an estimate the reasons for it."""
+    name, meaning = curve.heading
+    lines = [_Lines(text, _NAME, style.INK, "bold") for text in form.wrapped(name, _NAME, bold=True)]
+    lines += [_Lines(text, _SMALL, style.MUTED, "normal") for text in form.wrapped(meaning, _SMALL)]
+    lines += [_Lines(text, _TEXT, style.INK, "normal") for text in form.wrapped(curve.verdict, _TEXT)]
+    if not curve.rows:
+        reasons = form.wrapped("; ".join(curve.reasons), _TEXT)
+        lines += [_Lines(text, _TEXT, style.MUTED, "normal") for text in reasons]
+    return lines
+
+
+def _height(curve: Curve, form: _Form) -> float:
+    content = _ESTIMATES + _SPACE + _matrix_height(curve, form) if curve.rows else 0.0
+    return _LINE * len(_words(curve, form)) + 0.12 + content + _FOOT
 
 
 def _span(n: int) -> tuple[float, float]:
@@ -219,25 +272,27 @@ def _draw_estimates(axes: Axes, curve: Curve, size: float) -> None:
     axes.spines["bottom"].set_visible(False)
 
 
-def _draw_matrix(axes: Axes, curve: Curve, size: float) -> None:
+def _draw_matrix(axes: Axes, curve: Curve, size: float, form: _Form) -> None:
     """A dot for each specification in the row of each of its choices."""
     y, previous = 0.0, None
     heights, names = [], []
+    beside = axes.get_yaxis_transform()
     for k, choice in enumerate(curve.choices):
-        y -= _ROW + (_GAP if previous not in (None, choice.dimension) else 0)
-        if previous != choice.dimension:
+        first = previous != choice.dimension
+        y -= _ROW + (_GAP if first and previous is not None else 0) + (_ROW if first and form.above else 0)
+        if first:
             axes.text(
-                -2.2 / (WIDTH - _LEFT - _RIGHT),
-                y,
+                (_EDGE - form.left) / form.across,
+                y + _ROW * form.above,
                 naming.dimension(choice.dimension),
-                transform=axes.get_yaxis_transform(),
+                transform=beside,
                 va="center",
-                fontsize=8.5,
+                fontsize=_SMALL,
                 weight="bold",
             )
         previous = choice.dimension
         heights.append(y)
-        names.append(textwrap.shorten(naming.value(*choice), 20, placeholder="\u2026"))
+        names.append(measured.shortened(naming.value(*choice), form.choice - 0.1, _SMALL))
         axes.axhspan(y - _ROW / 2, y + _ROW / 2, color=style.MUTED, alpha=0.14 if k % 2 else 0.06, lw=0, zorder=0.1)
         _draw_choice(axes, curve, choice, y, size)
     axes.set_ylim(y - _ROW / 2, -_ROW / 2)
@@ -290,38 +345,41 @@ def draw(path: FilePath, table: FilePath, curve: FilePath, labels: Labels = NAME
         reasons = list(dict.fromkeys(reason for own in curves for reason in own.reasons))
         style.placeholder(path, "Specification curve", "; ".join(reasons) or "no answers were asked for")
         return
-    top = 0.34  # of the legend
-    sheet = _Sheet(style.figure(WIDTH, top + sum(map(_height, curves))))
+    style.save(_compose(curves, WIDE), path, narrow=_compose(curves, NARROW))
+
+
+def _compose(curves: Sequence[Curve], form: _Form) -> Figure:
+    """The legend, and the curves one below the other."""
+    top = 0.17 * (form.legend + 1)
+    sheet = _Sheet(form, top + sum(_height(curve, form) for curve in curves))
     _draw_legend(sheet)
     for own in curves:
         _draw_curve(sheet, own, top)
-        top += _height(own)
-    style.save(sheet.figure, path)
+        top += _height(own, form)
+    return sheet.figure
 
 
 class _Sheet:
-    """A figure in inches from its top.
+    """A figure in inches from its top."""
 
-    Parameters
-    ----------
-    figure : Figure
-    """
+    def __init__(self, form: _Form, height: float) -> None:
+        self.form, self.height = form, height
+        self.figure = style.figure(form.width, height)
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure, self.height = figure, figure.get_figheight()
-
-    def text(self, top: float, text: str, *, size: float, color: str = style.INK, weight: str = "normal") -> None:
+    def text(self, top: float, line: _Lines) -> None:
         """Text at the left margin."""
-        self.figure.text(0.15 / WIDTH, 1 - top / self.height, text, va="top", fontsize=size, color=color, weight=weight)
+        x, y = _EDGE / self.form.width, 1 - top / self.height
+        self.figure.text(x, y, line.text, va="top", fontsize=line.size, color=line.colour, weight=line.weight)
 
     def axes(self, top: float, tall: float, sharex: Axes | None = None) -> Axes:
         """Axes beside the names of the choices."""
-        box = (_LEFT / WIDTH, 1 - (top + tall) / self.height, (WIDTH - _LEFT - _RIGHT) / WIDTH, tall / self.height)
+        form = self.form
+        box = (form.left / form.width, 1 - (top + tall) / self.height, form.across / form.width, tall / self.height)
         return self.figure.add_axes(box, sharex=sharex)
 
 
 def _draw_legend(sheet: _Sheet) -> None:
-    """What the marks mean, on one line at the top."""
+    """What the marks mean, at the top."""
 
     def mark(marker: str, face: str, edge: str, label: str) -> Line2D:
         return Line2D([], [], ls="none", marker=marker, ms=6, mfc=face, mec=edge, mew=1.2, label=label)
@@ -336,30 +394,26 @@ def _draw_legend(sheet: _Sheet) -> None:
     sheet.figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(0.008, 1 - 0.05 / sheet.height),
-        ncols=5,
+        bbox_to_anchor=(0.08 / sheet.form.width, 1 - 0.05 / sheet.height),
+        ncols=-(-len(handles) // sheet.form.legend),
         borderaxespad=0,
         handletextpad=0.5,
         columnspacing=1.6,
+        labelspacing=0.25,
     )
 
 
 def _draw_curve(sheet: _Sheet, curve: Curve, top: float) -> None:
     """One answer: its lines of text, its estimates, its choices."""
-    name, *meaning = curve.heading
     top += 0.06
-    sheet.text(top, name, size=11, weight="bold")
-    for line in meaning:
+    for line in _words(curve, sheet.form):
+        sheet.text(top, line)
         top += _LINE
-        sheet.text(top, line, size=8.5, color=style.MUTED)
-    top += _LINE
-    sheet.text(top, curve.verdict, size=9)
-    top += _LINE + 0.06
+    top += 0.06
     n = len(curve.rows)
     if not n:
-        sheet.text(top, "\n".join(_reasons(curve)), size=9, color=style.MUTED)
         return
-    step = (WIDTH - _LEFT - _RIGHT) * 72 / max(n, _FEWEST)
+    step = sheet.form.across * 72 / max(n, _FEWEST)
     size = float(np.clip(0.62 * step, 1.5, 6.0))
     upper = sheet.axes(top, _ESTIMATES)
     upper.set_xlim(*_span(n))
@@ -367,8 +421,8 @@ def _draw_curve(sheet: _Sheet, curve: Curve, top: float) -> None:
     shown = [upper]
     top += _ESTIMATES + _SPACE
     if curve.choices:
-        lower = sheet.axes(top, _matrix_height(curve), sharex=upper)
-        _draw_matrix(lower, curve, min(size, 5.0))
+        lower = sheet.axes(top, _matrix_height(curve, sheet.form), sharex=upper)
+        _draw_matrix(lower, curve, min(size, 5.0), sheet.form)
         lower.tick_params(axis="x", bottom=False, labelbottom=False)
         shown.append(lower)
     main = curve.main

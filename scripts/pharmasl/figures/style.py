@@ -4,7 +4,7 @@ import functools
 import io
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -12,7 +12,10 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from pharmasl.errors import FilePath
+from pharmasl.figures import measured, parts
+from pharmasl.figures.parts import Note
 from pharmasl.files import blinding
+from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms
 
 if TYPE_CHECKING:
@@ -22,16 +25,25 @@ INK, MUTED, RULE = "#1c2026", "#606872", "#d6dae0"
 
 # Okabe and Ito's palette, which can be told apart with any colour vision.
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7"
-SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-DPI = 150  # at which text is measured
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+# Inches: of a drawing for phones, whose text is then larger than in its file.
+NARROW = 3.75
 FAINT = "#a9b0b8"  # intervals that are not significant: still there in print
 # Of boxes of the treatment, the control and further arms.
-TINTS = ("#eaf3f9", "#fdf1e8", "#e8f5f0", "#faf0f6")
+TINTS = ("#eaf3f9", "#fdf1e8", "#e8f5f0", "#faf0f6", "#f8f3df")
 
 
 def arm_colours(arms: Arms) -> dict[str, str]:
     """The colour of each arm in every figure: the treatment blue, the control vermillion, then the others."""
     return dict(zip(arms.labels, itertools.cycle(SERIES)))
+
+
+def arm_notes(colours: Mapping[str, str], labels: Labels, marks: Sequence[str] = ("\u25cf",)) -> list[Note]:
+    """What the colours and marks of arms stand for, in the order in which they are passed."""
+    return [
+        Note(mark=mark, text=labels.arm(arm), colour=in_page(colour))
+        for (arm, colour), mark in zip(colours.items(), itertools.cycle(marks))
+    ]
 
 
 _SETTINGS: "dict[RcKeyType, Any]" = {
@@ -45,7 +57,7 @@ _SETTINGS: "dict[RcKeyType, Any]" = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
-    "font.family": "DejaVu Sans",  # matplotlib's own: no font of the machine
+    "font.family": measured.FONT,
     "font.size": 9,
     "legend.fontsize": 9,
     "legend.frameon": False,
@@ -93,10 +105,11 @@ _VARIABLES = {
     VERMILLION: "--control",
     GREEN: "--third",
     PURPLE: "--fourth",
+    ORANGE: "--fifth",
+    SKY: "--sixth",
     **{tint: f"--tint-{place}" for place, tint in enumerate(TINTS, start=1)},
 }
 _COLOUR = re.compile("|".join(_VARIABLES))
-_SIZE = re.compile(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>')
 # Names of groups, to which nothing points, and which a page with several drawings would have twice.
 _NAMES = re.compile(r'<g id="[^"]*"')
 # matplotlib's own font, and one of the same widths that other systems have.
@@ -110,58 +123,81 @@ def _for_pages(text: str) -> str:
     body = _NAMES.sub("<g", body)
     body = re.sub(r"\n\s+", "\n", body)
     body = _COLOUR.sub(lambda colour: f"var({_VARIABLES[colour[0]]}, {colour[0]})", body)
-    body = body.replace("'DejaVu Sans'", _FONTS)
-
-    def head(tag: re.Match[str]) -> str:
-        width, height = tag[1], tag[2]
-        style = f"min-width:{float(width):.0f}px;max-width:{1.35 * float(width):.0f}px"
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width} {height}" '
-            f'width="100%" style="{style}">'
-        )
-
-    return _SIZE.sub(head, body, count=1).rstrip() + "\n"
+    return body.replace("'DejaVu Sans'", _FONTS).rstrip() + "\n"
 
 
-def save(drawn: Figure, path: FilePath) -> None:
-    """Write a figure as SVG with text as text; in a blinded run with the mark of a sham allocation."""
+def in_page(colour: str) -> str:
+    """A colour of the figures as a page has it, light or dark."""
+    return f"var({_VARIABLES[colour]}, {colour})"
+
+
+def _mark(drawn: Figure) -> None:
+    """The mark of a sham allocation across a figure, and in its corner."""
+    drawn.text(
+        0.5,
+        0.5,
+        blinding.MARK,
+        ha="center",
+        va="center",
+        rotation=20,
+        fontsize=min(64.0, 9 * drawn.get_figwidth()),
+        weight="bold",
+        color=VERMILLION,
+        alpha=0.16,
+        zorder=1000,
+    )
+    drawn.text(
+        0.995,
+        0.005,
+        f"{blinding.MARK}: sham allocation",
+        ha="right",
+        va="bottom",
+        fontsize=9,
+        weight="bold",
+        color=VERMILLION,
+        zorder=1001,
+    )
+
+
+def _svg(drawn: Figure) -> str:
+    """A figure as SVG with text as text; in a blinded run with the mark of a sham allocation."""
     if blinding.active():
-        drawn.text(
-            0.5,
-            0.5,
-            blinding.MARK,
-            ha="center",
-            va="center",
-            rotation=20,
-            fontsize=64,
-            weight="bold",
-            color=VERMILLION,
-            alpha=0.16,
-            zorder=1000,
-        )
-        drawn.text(
-            0.995,
-            0.005,
-            f"{blinding.MARK}: sham allocation",
-            ha="right",
-            va="bottom",
-            fontsize=9,
-            weight="bold",
-            color=VERMILLION,
-            zorder=1001,
-        )
+        _mark(drawn)
     memory = io.StringIO()
     drawn.savefig(memory, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    Path(path).write_text(_for_pages(memory.getvalue()), encoding="utf-8")
+    return _for_pages(memory.getvalue())
+
+
+def save(drawn: Figure, path: FilePath, *, narrow: Figure | None = None) -> None:
+    """Write a figure, and where it is wide one for narrow pages, as one file; see :mod:`pharmasl.figures.parts`."""
+    text = parts.single(_svg(drawn), None if narrow is None else _svg(narrow))
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def save_panels(panels: Sequence[Figure], path: FilePath, notes: Iterable[Note] = ()) -> None:
+    """Write panels that a page lays out by its width, with notes below them, as one file."""
+    Path(path).write_text(parts.sheet([_svg(panel) for panel in panels], notes), encoding="utf-8")
 
 
 @styled
 def placeholder(path: FilePath, title: str, reason: str) -> None:
     """Draw a page that says why there is no figure."""
-    drawn = figure(10, 3)
-    box = drawn.add_axes((0.02, 0.06, 0.96, 0.88), xticks=[], yticks=[], facecolor="none")
+    save(_placeholder(10.0, title, reason), path, narrow=_placeholder(NARROW, title, reason))
+
+
+def _placeholder(width: float, title: str, reason: str) -> Figure:
+    room = width - 0.6
+    heads, lines = measured.wrapped(title, room, 11, bold=True), measured.wrapped(reason, room, 9.5)
+    height = 0.9 + measured.height(len(heads), 11) + measured.height(len(lines), 9.5)
+    drawn = figure(width, height)
+    box = drawn.add_axes((0.01, 0.02, 0.98, 0.96), xticks=[], yticks=[], facecolor="none")
     for spine in box.spines.values():
         spine.set(visible=True, color=RULE, linestyle=(0, (4, 3)))
-    box.text(0.5, 0.66, title, ha="center", va="center", fontsize=13, weight="bold")
-    box.text(0.5, 0.36, reason, ha="center", va="center", fontsize=10.5, color=MUTED, wrap=True)
-    save(drawn, path)
+    line = measured.LEADING / 1.2  # matplotlib's own distance of lines is 1.2
+    drawn.text(
+        0.5, 1 - 0.3 / height, "\n".join(heads), ha="center", va="top", fontsize=11, weight="bold", linespacing=line
+    )
+    drawn.text(
+        0.5, 0.3 / height, "\n".join(lines), ha="center", va="bottom", fontsize=9.5, color=MUTED, linespacing=line
+    )
+    return drawn

@@ -23,6 +23,7 @@ ARMS = (
     "var(--fifth, #8a6d00)",
 )
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Verdana, sans-serif"
+SIZE = 11  # of text, units
 Point = tuple[float, float]
 
 
@@ -92,7 +93,7 @@ class Drawing:
         Of the text.
     """
 
-    def __init__(self, width: float, height: float, size: float = 11) -> None:
+    def __init__(self, width: float, height: float, size: float = SIZE) -> None:
         self.width, self.height, self.size = width, height, size
         self.parts: list[str] = []
 
@@ -210,22 +211,21 @@ class Drawing:
         inner = f"<title>{escape(title)}</title>" if title else ""
         self.parts.append(f"<{name} {attributes}>{inner}</{name}>" if inner else f"<{name} {attributes}/>")
 
-    def render(self, words: str, *, least: float | None = None) -> str:
+    def render(self, words: str = "") -> str:
         """The drawing as an ``svg`` element.
 
         Parameters
         ----------
         words : str
-            What stands for it where it cannot be seen.
-        least : float, optional
-            Width in pixels below which it is not shrunk but scrolled.
+            What stands for it where it cannot be seen; empty where the element around it says so.
         """
         if blinding.active():
             self._blinded()
-        style = f"max-width:{digits(1.5 * self.width)}px" + (f";min-width:{digits(least)}px" if least else "")
+        named = f'role="img" aria-label="{escape(words)}"' if words else 'aria-hidden="true"'
+        style = f"max-width:{digits(1.5 * self.width)}px;flex:1 1 {digits(self.width)}px"
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {digits(self.width)} {digits(self.height)}" role="img" '
-            f'aria-label="{escape(words)}" style="{style}" width="100%" font-family="{FONT}" font-size="{self.size:g}">'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {digits(self.width)} {digits(self.height)}" {named} '
+            f'style="{style}" width="100%" font-family="{FONT}" font-size="{self.size:g}">'
             + "".join(self.parts)
             + "</svg>"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from pharmasl.errors import FilePath
+from pharmasl.figures import parts
 
 
 def fragment(path: FilePath) -> Markup:
@@ -13,8 +14,9 @@ def fragment(path: FilePath) -> Markup:
 
 
 def drawing(content: Markup, words: str) -> Markup:
-    """An SVG within a page, scrolled where it would be too small to read; ``words`` stand for it where it cannot be seen."""
-    start, rest = content.split("<svg ", 1)
-    return Markup(
-        '<div class="drawing" role="img" tabindex="0" aria-label="{}">{}<svg aria-hidden="true" {}</div>'
-    ).format(words, Markup(start), Markup(rest))
+    """A figure within a page, laid out by the page's width; ``words`` stand for it where it cannot be seen."""
+    own = parts.split(content)
+    shown = Markup("\n".join(own.panels) or own.wide + own.narrow)
+    notes = Markup("").join(Markup('<p class="note">{}</p>').format(Markup(note)) for note in own.notes)
+    kind = "panels" if own.panels else "drawing"
+    return Markup('<div class="{}" role="img" aria-label="{}">{}</div>{}').format(kind, words, shown, notes)

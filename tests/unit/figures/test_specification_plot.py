@@ -50,9 +50,14 @@ def curves(folder, sizes, answers=("dlpfc_rest",), scale="estimate", lost=(), se
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures that are saved, as objects."""
+    """The figures that are saved, as objects: the wide one, then the narrow one."""
     kept, save = [], style.save
-    monkeypatch.setattr(style, "save", lambda figure, path: (kept.append(figure), save(figure, path)))
+
+    def keep(figure, path, *, narrow=None):
+        kept.extend(each for each in (figure, narrow) if each is not None)
+        save(figure, path, narrow=narrow)
+
+    monkeypatch.setattr(style, "save", keep)
     return kept
 
 
@@ -123,12 +128,14 @@ def texts(figure):
 @pytest.mark.parametrize(
     ("sizes", "answers"), [((1, 1, 1, 1, 1), 1), ((2, 2, 2, 2, 2), 3), ((2, 4, 2, 4, 3), 1), ((2, 1, 1, 1, 1), 6)]
 )
-def test_nothing_overlaps_or_leaves_the_figure(tmp_path, drawn, sizes, answers):
+@pytest.mark.parametrize("form", [0, 1])
+def test_nothing_overlaps_or_leaves_the_figure(tmp_path, drawn, sizes, answers, form):
     lost = {"answer_1"}
     table, curve = curves(tmp_path, sizes, [f"answer_{k}" for k in range(answers)], lost=lost)
     specification_plot.draw(tmp_path / "f.svg", table, curve)
-    boxes = texts(drawn[0])
-    width, height = drawn[0].bbox.size
+    figure = drawn[form]
+    boxes = texts(figure)
+    width, height = figure.bbox.size
     for name, box in boxes:
         assert box.x0 >= 0 <= box.y0, name
         assert box.x1 <= width, name
@@ -136,7 +143,7 @@ def test_nothing_overlaps_or_leaves_the_figure(tmp_path, drawn, sizes, answers):
     visible = [(name, box.shrunk(0.9, 0.7)) for name, box in boxes]
     for (one, first), (two, second) in itertools.combinations(visible, 2):
         assert not first.overlaps(second), (one, two)
-    for one, two in itertools.combinations(drawn[0].axes, 2):
+    for one, two in itertools.combinations(figure.axes, 2):
         assert not one.bbox.shrunk(0.99, 0.99).overlaps(two.bbox.shrunk(0.99, 0.99))
 
 
@@ -174,7 +181,7 @@ def test_units_that_differ_show_partial_correlations(tmp_path, drawn):
 
 def test_without_any_estimate_the_picture_says_why(tmp_path, drawn):
     specification_plot.draw(tmp_path / "f.svg", *curves(tmp_path, (2, 1, 1, 1, 1), lost={"dlpfc_rest"}))
-    words = " ".join(text.get_text() for axes in drawn[0].axes for text in axes.texts)
+    words = " ".join(text.get_text() for text in drawn[0].texts)
     assert "not run: <too> few $participants$" in words
     assert 'viewBox="0 0 720 ' in (tmp_path / "f.svg").read_text()
     assert isinstance(drawn[0], Figure)
