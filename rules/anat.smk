@@ -18,8 +18,6 @@ rule prepare_anatomy:
         poses=anat("xfm", ".txt", from_="orig", to="T1w", mode="image"),
     log:
         log_of("prepare_anatomy", "{anat}"),
-    benchmark:
-        benchmark_of("prepare_anatomy", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("image", "own")),
     conda:
@@ -48,8 +46,6 @@ rule normalise_anatomy:
         sidecar=anat("xfm", ".json", from_="T1w", to=SPACE, mode="image"),
     log:
         log_of("normalise_anatomy", "{anat}"),
-    benchmark:
-        benchmark_of("normalise_anatomy", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "own")),
     conda:
@@ -107,8 +103,6 @@ rule segment_anatomy:
         template_gm=anat("probseg", space=SPACE, label="GM"),
     log:
         log_of("segment_anatomy", "{anat}"),
-    benchmark:
-        benchmark_of("segment_anatomy", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "own")),
     conda:
@@ -203,8 +197,6 @@ rule import_registration:
         sidecar=rules.normalise_anatomy.output.sidecar,
     log:
         log_of("import_registration", "{anat}"),
-    benchmark:
-        benchmark_of("import_registration", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "imported")),
     conda:
@@ -241,8 +233,6 @@ rule import_segmentation:
         template_gm=rules.segment_anatomy.output.template_gm,
     log:
         log_of("import_segmentation", "{anat}"),
-    benchmark:
-        benchmark_of("import_segmentation", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "imported")),
     conda:

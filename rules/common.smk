@@ -5,6 +5,7 @@ follow from them), PATHS (of the files that several rules name) and one short na
 """
 
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
 from snakemake.io import AnnotatedString, ancient, sourcecache_entry, strip_wildcard_constraints
 from snakemake.persistence import RECORD_FORMAT_VERSION, MetadataRecord
@@ -42,6 +44,7 @@ try:
         report_entries,
         report_outputs,
         requests,
+        rule_functions,
         targets,
     )
     from pharmasl.workflow import wildcards as job_wildcards
@@ -54,6 +57,11 @@ except ModuleNotFoundError as error:
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
     ) from None
+
+# A plan is millions of objects, all of which are needed until the run ends: Python looks among them for what is not, again and
+# again, unless it is asked to do so rarely.
+GC_THRESHOLDS = gc.get_threshold()
+gc.set_threshold(100_000, 50, 1000)
 
 # Without a configuration and data, the plan is that of an example, so that it, the rules and a linter's opinion can be seen.
 EXAMPLE = not CONFIGURED and not Path(config["bids_dir"]).exists()
@@ -114,7 +122,7 @@ else:
 
 # What a job asks of a cluster: its script's memory and time, and those of the Snakemakes that start it there.
 memory, minutes = requests.Requests(len(STUDY.scans)).memory, requests.Requests(len(STUDY.scans)).minutes
-code = provenance.digest
+code = lambda script: fingerprints.Compared(provenance.digest(script))
 anat = partial(bids.derivative, OUTPUT, "{anat}")
 scan = partial(bids.derivative, OUTPUT, "{scan}")
 visit = partial(bids.derivative, OUTPUT, "{visit}")
@@ -126,7 +134,6 @@ per = partial(job_wildcards.per, named={"contrast": TARGETS.contrast_name})
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 # Refuses a trial that cannot be analysed, once an output of the trial is asked for.
 checked_trial = plan.checking_trial(READING)
-benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 
 # Marks results for Snakemake's own report.
 REPORTED = report_outputs.ReportOutputs(
@@ -188,6 +195,9 @@ onstart:
     if EXAMPLE:
         raise WorkflowError(wrapped(NO_DATA))
     RESULTS_GUARD.lock()
+    # Of what the run makes from here on, Python clears what is not needed as usual, without looking at the plan each time.
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
     # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
     # machine, nothing needs limiting.

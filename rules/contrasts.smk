@@ -78,8 +78,6 @@ rule global_values:
         contrasts=f"{OUTPUT}/contrasts/global_values.tsv",
     log:
         log_of("global_values", "study"),
-    benchmark:
-        benchmark_of("global_values", "study")
     conda:
         "../envs/imaging.yaml"
     threads: 1

@@ -20,8 +20,6 @@ rule import_cbf:
         error=rules.quantify_perfusion.output.error,
     log:
         log_of("import_cbf", "{scan}"),
-    benchmark:
-        benchmark_of("import_cbf", "{scan}")
     wildcard_constraints:
         scan=TARGETS.stems("perf", TARGETS.imported_scans()),
     conda:
@@ -57,8 +55,6 @@ rule imported_quality:
         sidecar=rules.scan_quality.output.sidecar,
     log:
         log_of("imported_quality", "{scan}"),
-    benchmark:
-        benchmark_of("imported_quality", "{scan}")
     wildcard_constraints:
         scan=TARGETS.stems("perf", TARGETS.imported_scans()),
     conda:
@@ -99,8 +95,6 @@ rule imported_page:
         page=rules.scan_page.output.page,
     log:
         log_of("imported_page", "{scan_name}"),
-    benchmark:
-        benchmark_of("imported_page", "{scan_name}")
     wildcard_constraints:
         scan_name=TARGETS.scan_names(TARGETS.imported_scans()),
     conda:

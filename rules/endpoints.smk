@@ -40,8 +40,6 @@ rule craving_model:
         influence=PATHS.craving("craving_influence.tsv"),
     log:
         log_of("craving_model", "study"),
-    benchmark:
-        benchmark_of("craving_model", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -69,8 +67,6 @@ rule roi_craving:
         table=REPORTED.craving(PATHS.craving("roi_craving.tsv"), "Table of correlations with regional CBF"),
     log:
         log_of("roi_craving", "study"),
-    benchmark:
-        benchmark_of("roi_craving", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -98,8 +94,6 @@ rule craving_mediation:
         table=PATHS.craving("craving_mediation.tsv"),
     log:
         log_of("craving_mediation", "study"),
-    benchmark:
-        benchmark_of("craving_mediation", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -178,8 +172,6 @@ rule endpoint_sensitivity:
         table=REPORTED.endpoint(PATHS.endpoint("{endpoint}", "sensitivity.tsv"), "Table under other assumptions"),
     log:
         log_of("endpoint_sensitivity", "{endpoint}"),
-    benchmark:
-        benchmark_of("endpoint_sensitivity", "{endpoint}")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -209,8 +201,6 @@ rule endpoint_relations:
         ),
     log:
         log_of("endpoint_relations", "{endpoint}"),
-    benchmark:
-        benchmark_of("endpoint_relations", "{endpoint}")
     conda:
         "../envs/statistics.yaml"
     threads: 1

@@ -42,8 +42,6 @@ rule group_statistics:
         inference=group("inference", ".json"),
     log:
         log_of("group_statistics", "{analysis}_contrast-{label}"),
-    benchmark:
-        benchmark_of("group_statistics", "{analysis}_contrast-{label}")
     conda:
         "../envs/statistics.yaml"
     threads: 2

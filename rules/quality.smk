@@ -26,8 +26,6 @@ rule scan_quality:
         sidecar=scan("cbf", ".json", desc="qualitycontrol"),
     log:
         log_of("scan_quality", "{scan}"),
-    benchmark:
-        benchmark_of("scan_quality", "{scan}")
     wildcard_constraints:
         scan=TARGETS.stems("perf", TARGETS.own_scans()),
     conda:
@@ -104,8 +102,6 @@ rule scan_page:
         page=PATHS.scan_page("{scan_name}"),
     log:
         log_of("scan_page", "{scan_name}"),
-    benchmark:
-        benchmark_of("scan_page", "{scan_name}")
     wildcard_constraints:
         scan_name=TARGETS.scan_names(TARGETS.own_scans()),
     conda:

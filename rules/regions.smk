@@ -87,8 +87,6 @@ rule native_regions:
         table=f"{OUTPUT}/rois/native/{{source}}/{{scan}}_regions.tsv",
     log:
         log_of("native_regions", "{source}/{scan}"),
-    benchmark:
-        benchmark_of("native_regions", "{source}/{scan}")
     wildcard_constraints:
         source=TARGETS.pattern({TARGETS.source(roi) for roi in TARGETS.regions("native")}),
     conda:
@@ -149,8 +147,6 @@ rule parcel_values:
         table=f"{OUTPUT}/rois/parcels.tsv",
     log:
         log_of("parcel_values", "study"),
-    benchmark:
-        benchmark_of("parcel_values", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -214,8 +210,6 @@ rule region_models:
         parcels=REPORTED.analysis(group("parcels", ".tsv"), "Table of parcels"),
     log:
         log_of("region_models", "{analysis}_contrast-{label}"),
-    benchmark:
-        benchmark_of("region_models", "{analysis}_contrast-{label}")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -306,8 +300,6 @@ rule roi_left_out:
         test=PATHS.left_out("{roi}", "test.json"),
     log:
         log_of("roi_left_out", "{roi}"),
-    benchmark:
-        benchmark_of("roi_left_out", "{roi}")
     conda:
         "../envs/statistics.yaml"
     threads: 1

@@ -26,8 +26,6 @@ rule group_figure:
         viewer=group("figure", ".html", desc="viewer"),
     log:
         log_of("group_figure", "{analysis}_contrast-{label}"),
-    benchmark:
-        benchmark_of("group_figure", "{analysis}_contrast-{label}")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -87,8 +85,6 @@ rule craving_figure:
         ),
     log:
         log_of("craving_figure", "study"),
-    benchmark:
-        benchmark_of("craving_figure", "study")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -117,8 +113,6 @@ rule endpoint_figure:
         figure=REPORTED.endpoint(PATHS.endpoint("{endpoint}", "figure.svg"), "Scores by arm and session"),
     log:
         log_of("endpoint_figure", "{endpoint}"),
-    benchmark:
-        benchmark_of("endpoint_figure", "{endpoint}")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -201,8 +195,6 @@ rule report:
         checklist=REPORTED.plain(PATHS.checklist, report_entries.METHODS, "methods", "Reporting checklist"),
     log:
         log_of("report", "study"),
-    benchmark:
-        benchmark_of("report", "study")
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -233,4 +225,5 @@ rule report:
 fingerprints.bind(own_rules())
 if not workflow.is_main_process:
     job_process.detach(own_rules())
+rule_functions.describe(own_rules(), overwrite_function_params)
 LEVELS.mark(own_rules(), strip_wildcard_constraints, AnnotatedString)

@@ -35,8 +35,6 @@ rule alternative_maps:
         maps=temp([alternative(instance) for instance in IMAGES.instance_patterns]),
     log:
         log_of("alternative_maps", "{visit}"),
-    benchmark:
-        benchmark_of("alternative_maps", "{visit}")
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -66,8 +64,6 @@ rule specification:
         answers=f"{OUTPUT}/sensitivity/specifications/{SPECIFICATIONS.wildcard_pattern}/answers.json",
     log:
         log_of("specification", SPECIFICATIONS.wildcard_pattern),
-    benchmark:
-        benchmark_of("specification", SPECIFICATIONS.wildcard_pattern)
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -96,8 +92,6 @@ rule specification_curve:
         curve=REPORTED.sensitivity(PATHS.sensitivity("curve.tsv"), "Table of joint tests"),
     log:
         log_of("specification_curve", "study"),
-    benchmark:
-        benchmark_of("specification_curve", "study")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -123,8 +117,6 @@ rule specification_figure:
         figure=REPORTED.sensitivity(PATHS.sensitivity("specifications.svg"), "Specification curves"),
     log:
         log_of("specification_figure", "study"),
-    benchmark:
-        benchmark_of("specification_figure", "study")
     conda:
         "../envs/report.yaml"
     threads: 1

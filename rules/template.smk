@@ -20,8 +20,6 @@ rule template:
         csf=template("probseg", res=RESOLUTION, label="CSF"),
     log:
         log_of("template", SPACE),
-    benchmark:
-        benchmark_of("template", SPACE)
     conda:
         "../envs/imaging.yaml"
     threads: 1

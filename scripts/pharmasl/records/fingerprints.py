@@ -7,9 +7,9 @@ the same, keys in another order seem a change, and a list of participants fills 
 
 import functools
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 # Longer values are shown as their digest.
@@ -65,11 +65,25 @@ def text(name: str, value: Any) -> str:
     return f"{name}: {short if len(short) <= _LONGEST else digest(value)}"
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A param that no script reads: Snakemake is shown its text, and a job gets no value.
+
+    Attributes
+    ----------
+    value
+        Plain data, or a function of the wildcards that gives it.
+    """
+
+    value: Any
+
+
 def bind(rules: Iterable[Any]) -> None:
     """Have Snakemake compare and print each param of its rules by name, as :func:`text` shows it.
 
-    Snakemake does not compare a param that is a function of a job's input. So each param becomes such a function, beside an
-    unnamed one that returns its text.
+    Snakemake does not compare a param that is a function of a job's input. So each param that a script reads becomes such a
+    function, beside an unnamed one that returns its text; one that is only :class:`Compared` becomes its text. The text of
+    what is the same for all jobs is made once.
 
     Parameters
     ----------
@@ -78,20 +92,24 @@ def bind(rules: Iterable[Any]) -> None:
     """
     for rule in rules:
         texts = []
-        for number, (name, value) in enumerate(rule.params.items()):
-            function = value if callable(value) else functools.partial(_constant, value)
-            rule.params[number] = _signed(functools.partial(_untracked, function), _untracked)
+        for number, (name, value) in enumerate(list(rule.params.items())):
+            if isinstance(value, Compared):
+                rule.params[number] = _shown(name, value.value)
+            else:
+                function = value if callable(value) else functools.partial(_constant, value)
+                rule.params[number] = functools.partial(_untracked, function)
+                texts.append(_shown(name, value))
             rule.params._set_name(name, number)
-            texts.append(_signed(functools.partial(_text_of, name, function), _text_of))
         rule.set_params(*texts)
 
 
-def _signed(made: functools.partial[Any], function: Callable[..., Any]) -> functools.partial[Any]:
-    """A partial function with its signature at hand: Snakemake asks for it several times per job."""
-    bound = len(made.args)
-    signature = inspect.Signature(list(inspect.signature(function).parameters.values())[bound:])
-    vars(made)["__signature__"] = signature
-    return made
+def _shown(name: str, value: Any) -> str | Callable[[Any], str]:
+    """A param's text, or the function that gives a job's."""
+    if callable(value):
+        return functools.partial(_text_of, name, value)
+    constant = text(name, value)
+    # Snakemake puts the values of wildcards in the place of braces.
+    return functools.partial(_constant, constant) if "{" in constant else constant
 
 
 def _constant(value: Any, wildcards: Any) -> Any:

@@ -4,6 +4,7 @@ The functions are called on the participants' table and the craving table. Nothi
 image's data, but of a region's own image, or needs more than nibabel.
 """
 
+import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -99,11 +100,12 @@ def check_trial(reading: Reading) -> None:
 
 
 def checking_trial(reading: Reading) -> Callable[[Any], list[str]]:
-    """An input function of no files that calls :func:`check_trial`."""
+    """An input function of no files that calls :func:`check_trial`, once for all jobs that have it."""
+    once = functools.cache(lambda: check_trial(reading))
 
     def no_files(wildcards):
         try:
-            check_trial(reading)
+            once()
         except InputErrors as errors:
             # Snakemake would wrap any other exception in a traceback of the program.
             raise SystemExit(wrapped(errors)) from None

@@ -6,6 +6,7 @@ from typing import Any
 
 from pharmasl.errors import FilePath
 from pharmasl.files import bids, contents
+from pharmasl.records import fingerprints
 
 # One path or several, or a function of the wildcards that gives them.
 Named = str | Sequence[str] | Callable[[Any], str | Sequence[str]]
@@ -24,17 +25,21 @@ def inputs(paths: Named, root: FilePath, mark: Callable[[str, str], Any]) -> Cal
         dataset lies, or the name of a file outside of it.
     """
 
+    prefix = os.path.join(root, "")
+
     def marked(named):
         if not isinstance(named, str):
             return [marked(path) for path in named]
-        below = bids.place(named, root)
+        # Most lie below the folder as it is written.
+        is_below = named.startswith(prefix) and ".." not in named
+        below = named.removeprefix(prefix) if is_below else bids.place(named, root)
         return mark(named, f"file::{os.path.basename(named)}" if below.startswith("../") else f"bids::{below}")
 
     return lambda wildcards: marked(_paths(paths, wildcards))
 
 
-def content(paths: Named, compared: Callable[[], bool]) -> Callable[[Any], list[str] | None]:
-    """A function for params: digests of raw files.
+def content(paths: Named, compared: Callable[[], bool]) -> fingerprints.Compared:
+    """A param that is compared alone: digests of raw files.
 
     Parameters
     ----------
@@ -45,8 +50,8 @@ def content(paths: Named, compared: Callable[[], bool]) -> Callable[[Any], list[
 
     Returns
     -------
-    callable
-        Gives a list of str in the order of the paths; None where nothing is compared.
+    Compared
+        A function of the wildcards that gives a list of str in the order of the paths; None where nothing is compared.
     """
 
     def digests(wildcards):
@@ -54,7 +59,7 @@ def content(paths: Named, compared: Callable[[], bool]) -> Callable[[Any], list[
         named = [named] if isinstance(named, str) else named
         return [contents.shared().digest(path) for path in named] if compared() else None
 
-    return digests
+    return fingerprints.Compared(digests)
 
 
 def _paths(paths, wildcards):

@@ -1,5 +1,6 @@
 """What Snakemake is shown of a param: one text for two spellings of a value, another for every other value."""
 
+import inspect
 import types
 
 import pytest
@@ -54,8 +55,12 @@ def rule(**params):
 
 
 def shown(made):
-    """What Snakemake compares: a set of texts, of functions that do not take the input."""
-    return {function("wildcards") for function in made.params[len(made.params.names) :]}
+    """What Snakemake compares: a set of texts, and those of functions that do not take the input."""
+    return {
+        param("wildcards") if callable(param) else param
+        for param in made.params
+        if not callable(param) or "input" not in inspect.signature(param).parameters
+    }
 
 
 def test_params_that_exchange_their_values_are_seen():
@@ -66,3 +71,17 @@ def test_params_that_exchange_their_values_are_seen():
     assert shown(second) == {"exclusion: null", 'acceptance: "moved"'}
     # The job still gets the values, as functions of the input.
     assert [function("wildcards", "input") for function in first.params[:2]] == ["moved", None]
+
+
+def test_what_is_compared_alone_is_its_text():
+    made = rule(code=fingerprints.Compared("abc"), content=fingerprints.Compared(lambda wildcards: [wildcards]))
+    fingerprints.bind([made])
+    assert len(made.params) == 2
+    assert shown(made) == {'code: "abc"', 'content: ["wildcards"]'}
+
+
+def test_a_constant_text_is_none_that_snakemake_would_fill_in():
+    made = rule(pattern=fingerprints.Compared("{scan}"), name=fingerprints.Compared("scan"))
+    fingerprints.bind([made])
+    assert [callable(param) for param in made.params] == [True, False]
+    assert shown(made) == {'pattern: "{scan}"', 'name: "scan"'}
