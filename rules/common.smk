@@ -5,7 +5,6 @@ follow from them), PATHS (of the files that several rules name) and one short na
 """
 
 import atexit
-import gc
 import os
 import shutil
 import sys
@@ -35,6 +34,7 @@ try:
     from pharmasl.workflow import (
         closing,
         failures,
+        garbage,
         job_process,
         output_levels,
         paths,
@@ -58,10 +58,8 @@ except ModuleNotFoundError as error:
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
     ) from None
 
-# A plan is millions of objects, all of which are needed until the run ends: Python looks among them for what is not, again and
-# again, unless it is asked to do so rarely.
-GC_THRESHOLDS = gc.get_threshold()
-gc.set_threshold(100_000, 50, 1000)
+# Until the plan is made.
+garbage.collect_rarely()
 
 # Without a configuration and data, the plan is that of an example, so that it, the rules and a linter's opinion can be seen.
 EXAMPLE = not CONFIGURED and not Path(config["bids_dir"]).exists()
@@ -195,9 +193,7 @@ onstart:
     if EXAMPLE:
         raise WorkflowError(wrapped(NO_DATA))
     RESULTS_GUARD.lock()
-    # Of what the run makes from here on, Python clears what is not needed as usual, without looking at the plan each time.
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    garbage.collect_as_usual()
     # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
     # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
     # machine, nothing needs limiting.
