@@ -1,6 +1,7 @@
 """Folders as other programs write them: their names, sidecars and tables, made from maps at hand.
 
-Names and columns are those of ASLPrep 26 (docs/outputs.rst, its lists of expected outputs, interfaces/confounds.py), of ExploreASL 1.11
+Names and columns are those of ASLPrep 0.3 to 26 (docs/outputs.rst, its lists of expected outputs, interfaces/confounds.py and qc.py of
+each release), of ExploreASL 1.11
 (Population/qCBF_<participant>_<visit>_ASL_<run>, xASL_init_FileSystem.m) and of oxasl 0.2 (output/std, output.py).
 """
 
@@ -14,6 +15,15 @@ from pharmasl.space import transforms
 from pharmasl.space.template_boxes import BOXES
 
 UNITS = "mL/100 g/min"
+# Columns of ASLPrep's table of quality in 0.3 to 0.6, by those since 0.7.
+_EARLIER = {
+    "mean_fd": "FD",
+    "coreg_dice": "coregDC",
+    "qei_cbf": "cbfQEI",
+    "qei_cbf_basil": "basilQEI",
+    "percentage_negative_cbf": "NEG_CBF_PERC",
+    "mean_gm_cbf": "GMmeanCBF",
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,10 @@ def write_json(path, content):
 
 
 def aslprep(root, maps, space="MNI152NLin2009aSym", version="26.0.3"):
-    """What ASLPrep writes of CBF in a standard space."""
+    """What a version of ASLPrep, 0.3 or later, writes of CBF in a standard space and on the scan's own grid."""
     root = Path(root)
+    release = tuple(map(int, version.split(".")[:2]))
+    scan = "scanner" if release < (0, 6) else "aslref"
     description = {
         "Name": "ASLPrep - ASL PREProcessing workflow",
         "BIDSVersion": "1.9.0",
@@ -97,16 +109,22 @@ def aslprep(root, maps, space="MNI152NLin2009aSym", version="26.0.3"):
             own.affine @ np.diag([2, 2, 2, 1]),
             np.uint8,
         )
-        transforms.write_affines(f"{stem}_from-aslref_to-T1w_mode-image_xfm.txt", np.eye(4))
+        transforms.write_affines(f"{stem}_from-{scan}_to-T1w_mode-image_xfm.txt", np.eye(4))
         anatomy = root / f"sub-{own.entities['sub']}" / "anat"
         anatomy.mkdir(exist_ok=True)
         # The beginning of an HDF5 file: a plan reads no more of it.
         to_template = f"sub-{own.entities['sub']}_from-T1w_to-{space}_mode-image_xfm.h5"
         (anatomy / to_template).write_bytes(b"\x89HDF\r\n\x1a\n")
-        measured = {"mean_fd": 0.12, "rmsd": 0.1, "coreg_dice": 0.9, "qei_cbf": 0.8, "qei_cbf_rho_ss": 0.8}
-        measured |= {"qei_cbf_di": 9.5, "percentage_negative_cbf": 0.01, "mean_gm_cbf": 50.0, **own.quality}
-        rows = ["\t".join(measured), "\t".join(map(str, measured.values()))]
-        Path(f"{stem}_desc-qualitycontrol_cbf.tsv").write_text("\n".join(rows) + "\n")
+        measured = {"mean_fd": 0.12, "rmsd": 0.1, "coreg_dice": 0.9, "qei_cbf": 0.8, "qei_cbf_basil": 0.6}
+        if release >= (25, 0):
+            measured |= {"qei_cbf_rho_ss": 0.8, "qei_cbf_di": 9.5}
+        measured |= {"percentage_negative_cbf": 0.01, "mean_gm_cbf": 50.0, **own.quality}
+        delimiter, extension = "\t", "tsv"
+        if release < (0, 7):
+            delimiter, extension = ",", "csv"
+            measured = {_EARLIER.get(name, name): value for name, value in measured.items()}
+        rows = [delimiter.join(measured), delimiter.join(map(str, measured.values()))]
+        Path(f"{stem}_desc-qualitycontrol_cbf.{extension}").write_text("\n".join(rows) + "\n")
     write_json(root / "desc-qualitycontrol_cbf.json", {"qei_cbf": {"LongName": "Quality Evaluation Index"}})
     return root
 

@@ -15,11 +15,11 @@ RUNS = [{"sub": f"{number:02d}", "ses": session, "acq": "rest"} for number in ra
 MAPS = other_programs.of_runs(RUNS)
 
 
-def _maps(change=None, settings=(), **source):
+def _maps(change=None, settings=(), version="26.0.3", **source):
     """Maps of ASLPrep, of which something is changed."""
 
     def prepared(trial):
-        other_programs.aslprep(trial.root / FOLDER, MAPS)
+        other_programs.aslprep(trial.root / FOLDER, MAPS, version=version)
         stated = {"dir": f"bids/{FOLDER}", "space": OURS, **source}
         trial.config.update(dict(settings), derivatives={"cbf": stated})
         if change:
@@ -46,6 +46,38 @@ def _cases():
 
     yield case("all there", _maps(), outcome="accepted", holds=imported)
     yield case("on the scans' own grids", _maps(grid="scan"), outcome="accepted", holds=imported)
+    # One of each kind of names: a table separated by commas and transforms of the "scanner"; of the "aslref"; a table separated by
+    # tabs; with the parts of the quality evaluation index.
+    for version in ("0.3.0", "0.4.0", "0.5.1", "0.6.0", "0.7.5", "25.2.1"):
+
+        def measured(study, more=version >= "2"):
+            names = {"fd_mean", "qei", *(("structural_similarity", "dispersion_index") if more else ())}
+            return imported(study) and all(set(scan.imported.measures) == names for scan in study.scans.values())
+
+        yield case(f"by version {version}", _maps(version=version), outcome="accepted", holds=measured)
+        yield case(
+            f"by version {version}, on the scans' own grids",
+            _maps(version=version, grid="scan"),
+            outcome="accepted",
+            holds=lambda study: all(len(scan.imported.transforms) == 2 for scan in study.scans.values()),
+        )
+    quality = MAP.replace(f"_space-{OURS}", "_desc-qualitycontrol_cbf")
+    yield case(
+        "with a table of quality of an earlier version beside that of the present one",
+        _maps(lambda t: t.path(f"{quality}.csv").write_text("FD,cbfQEI\n0.4,0.5\n")),
+        "qualitycontrol_cbf.csv.*qualitycontrol_cbf.tsv too",
+    )
+    yield case(
+        "with a table of quality in which no column is known",
+        _maps(lambda t: t.path(f"{quality}.tsv").write_text("motion\tindex\n0.4\t0.5\n")),
+        "columns motion, index, of ASLPrep 26.0.3",
+    )
+    transform = f"{quality.removesuffix('_desc-qualitycontrol_cbf')}_from-scanner_to-T1w_mode-image_xfm.txt"
+    yield case(
+        "on the scans' own grids, with a transform of an earlier version beside that of the present one",
+        _maps(lambda t: t.path(transform).write_text("#Insight Transform File V1.0\n"), grid="scan"),
+        "from-aslref_to-T1w.*and.*from-scanner_to-T1w",
+    )
     yield case(
         "no raw images",
         _maps(lambda t: [shutil.rmtree(path) for path in t.root.glob("sub-*")]),

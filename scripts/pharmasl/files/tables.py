@@ -213,8 +213,8 @@ def _unreadable(path: FilePath, error: OSError) -> InputError:
     )
 
 
-def read_sheet(path: FilePath) -> Sheet:
-    """Read a tab-separated table that people wrote, and refuse what is ambiguous.
+def read_sheet(path: FilePath, delimiter: str = "\t") -> Sheet:
+    """Read a table that people wrote, separated by tabs unless said otherwise, and refuse what is ambiguous.
 
     Quoted cells, all line ends and the encodings of :func:`read_text` are accepted. Empty cells beyond the header, and
     columns without a name and without values, are ignored.
@@ -222,6 +222,8 @@ def read_sheet(path: FilePath) -> Sheet:
     Parameters
     ----------
     path : path-like
+    delimiter : str, optional
+        Between the cells.
 
     Returns
     -------
@@ -233,12 +235,12 @@ def read_sheet(path: FilePath) -> Sheet:
         For a file that is empty or not separated by tabs, a column that occurs twice or has no name, rows longer or
         shorter than the header, and a quoted cell that runs over the end of a line.
     """
-    return _parse(path, read_text(path), line_breaks=False)
+    return _parse(path, read_text(path), line_breaks=False, delimiter=delimiter)
 
 
-def _parse(path: FilePath, text: str, line_breaks: bool) -> Sheet:
+def _parse(path: FilePath, text: str, line_breaks: bool, delimiter: str = "\t") -> Sheet:
     """The table in a text; cells may hold line breaks only in tables that this workflow wrote."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     lines: list[int] = []
     cells: list[list[str]] = []
     start = 1
@@ -267,7 +269,7 @@ def _parse(path: FilePath, text: str, line_breaks: bool) -> Sheet:
             fix="Fill in the table.",
         )
     header, rows, lines = cells[0], cells[1:], lines[1:]
-    if len(header) == 1:
+    if len(header) == 1 and delimiter == "\t":
         _check_separator(path, header[0])
     while header and not header[-1] and not any("".join(row[len(header) - 1 :]) for row in rows):
         header = header[:-1]

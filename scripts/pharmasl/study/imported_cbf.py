@@ -127,7 +127,7 @@ def _scan(maps: Listing, condition: str, own: MapFiles) -> Scan:
         units=units,
         factor=factor,
         mask=own.mask,
-        measures=imported_files.measures(own, wanted),
+        measures=imported_files.measures(own, wanted, maps.source.words),
         transforms=(*([wanted.transform] if wanted.transform else []), *own.transforms),
     )
     entities = own.file.entities

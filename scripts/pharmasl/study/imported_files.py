@@ -15,11 +15,16 @@ FIELD = "derivatives.cbf"
 # Names in a pattern of paths, and the entity that each is.
 PLACES = {"participant": "sub", "session": "ses", "acquisition": "acq", "run": "run", "task": "task"}
 _CONDITION = "condition"
-# Measures of quality by the columns that ASLPrep's table of a run has for them, of maps without a label; of those with one,
-# its index has the label in its columns' names.
-_SOURCE_COLUMNS = {"fd_mean": "mean_fd"}
-_INDEX_COLUMNS = {"qei": "qei_cbf{}", "structural_similarity": "qei_cbf{}_rho_ss", "dispersion_index": "qei_cbf{}_di"}
+# Measures of quality by the columns that ASLPrep's table of a run has for them, since 0.7 and in 0.3 to 0.6; its index has the
+# map's label in its columns' names.
+_COLUMNS = {
+    "fd_mean": ("mean_fd", "FD"),
+    "qei": ("qei_cbf{}", "{}QEI"),
+    "structural_similarity": ("qei_cbf{}_rho_ss",),
+    "dispersion_index": ("qei_cbf{}_di",),
+}
 _COLUMN_LABELS = {"basilGM": "_basil_gm"}
+_EARLIER_LABELS = {None: "cbf", "basilGM": "pvc", "pvGM": "pvc"}
 _TABLE_COLUMNS = ("participant_id", "session_id", _CONDITION, "cbf", "mask")
 
 
@@ -107,17 +112,28 @@ def _named(wanted: CbfMaps) -> Iterator[MapFiles]:
             "mask": ("mask", ".nii", {**own, "desc": "brain"}),
             "sidecar": ("cbf", ".json", derived),
             "quality": ("cbf", ".tsv", {"desc": "qualitycontrol"}),
+            # Of ASLPrep 0.3 to 0.6.
+            "earlier_quality": ("cbf", ".csv", {"desc": "qualitycontrol"}),
         }
         folder = os.path.dirname(file.path)
         beside = {
             name: paths.get((folder, suffix, extension, frozenset({**known, **labels}.items())))
             for name, (suffix, extension, labels) in kinds.items()
         }
+        tables_of = [path for path in (beside["quality"], beside["earlier_quality"]) if path]
+        if len(tables_of) > 1:
+            raise InputError(
+                tables_of[1],
+                "(whole file)",
+                f"{os.path.basename(tables_of[0])} too",
+                "one table of a scan's quality: ASLPrep writes .csv in versions 0.3 to 0.6, .tsv since 0.7",
+                "Remove what another version than that of the maps has left, or process the data with one version anew.",
+            )
         yield MapFiles(
             file=_as_run(file.path, known, file.place),
             mask=beside["mask"],
             sidecar=beside["sidecar"],
-            quality=beside["quality"],
+            quality=next(iter(tables_of), None),
             transforms=imported_transforms.of_scan(dataset, file, wanted.template) if wanted.on_scan else (),
         )
 
@@ -299,31 +315,61 @@ def units(own: MapFiles, wanted: CbfMaps) -> tuple[str, str]:
     return str(wanted.units), f"config {FIELD}.units"
 
 
-def measures(own: MapFiles, wanted: CbfMaps) -> dict[str, float]:
+def measures(own: MapFiles, wanted: CbfMaps, maker: str) -> dict[str, float]:
     """The measures of quality that the other program has of a map, by the names that they have here.
+
+    Parameters
+    ----------
+    own : MapFiles
+    wanted : CbfMaps
+    maker : str
+        The program with its version.
 
     Raises
     ------
     InputError
-        If one is no number, or the table does not have one row.
+        If one is no number, or the table does not have one row, or it has none of the columns that are known.
     """
     values: Mapping[str, str | None] = own.row
     named = {name: name for name in own.row}
     file = wanted.files or ""
     if own.quality:
-        rows: Sequence[Mapping[str, str | None]] = tables.read_sheet(own.quality).rows
+        sheet = tables.read_sheet(own.quality, "," if own.quality.endswith(".csv") else "\t")
+        rows: Sequence[Mapping[str, str | None]] = sheet.rows
         if len(rows) != 1:
             raise InputError(
                 own.quality, "(rows)", len(rows), "one row, of one run", "Take the table from its source anew."
             )
         values, file = rows[0], own.quality
-        label = _COLUMN_LABELS.get(wanted.desc or "", f"_{wanted.desc}" if wanted.desc else "")
-        named = {**_SOURCE_COLUMNS, **{name: column.format(label) for name, column in _INDEX_COLUMNS.items()}}
+        named = _named_columns(sheet.columns, wanted.desc)
+        if not named:
+            raise InputError(
+                own.quality,
+                "header",
+                f"columns {', '.join(sheet.columns)}, of {maker}",
+                "mean_fd, or FD in ASLPrep 0.3 to 0.6",
+                f"Name the maps by a table with measures of your own ({FIELD}.files), or take the file away: without it no measure "
+                "of the program is used.",
+            )
     return {
         name: number
         for name, column in named.items()
         if (number := _number(values.get(column), file, column)) is not None
     }
+
+
+def _named_columns(columns: Sequence[str], desc: str | None) -> dict[str, str]:
+    """The measures that a table has for maps with a label, each with its column."""
+    current = _COLUMN_LABELS.get(desc or "", f"_{desc}" if desc else "")
+    labels = (current, _EARLIER_LABELS.get(desc, desc or ""))
+    named = {}
+    for name, known in _COLUMNS.items():
+        own = [column.format(label) for column, label in zip(known, labels)]
+        # This workflow's own results have the names of here.
+        own += [] if desc else [name]
+        if column := next((column for column in own if column in columns), None):
+            named[name] = column
+    return named
 
 
 def _number(text: str | None, file: str, column: str) -> float | None:

@@ -7,6 +7,8 @@ from pharmasl.files import bids
 from pharmasl.space import itk_files
 
 _FIELD = "derivatives.cbf.grid"
+# What ASLPrep calls the scan's own space in the names of its transforms: since 0.6, and in 0.3 to 0.5.
+_SCAN = ("aslref", "scanner")
 
 
 def of_scan(dataset: bids.Dataset, scan: bids.File, space: str) -> tuple[str, str]:
@@ -37,7 +39,8 @@ def of_scan(dataset: bids.Dataset, scan: bids.File, space: str) -> tuple[str, st
     own = [
         file.path
         for file in transforms
-        if {**raw, "from": "aslref", "to": "T1w", "mode": "image"}.items() <= file.entities.items()
+        if {**raw, "to": "T1w", "mode": "image"}.items() <= file.entities.items()
+        and file.entities.get("from") in _SCAN
         and set(file.entities) - {"from", "to", "mode", "desc"} == set(raw)
     ]
     anatomies = [
