@@ -53,6 +53,7 @@ from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
 from pharmasl.report.shown_paths import shown
 from pharmasl.report.trial_section import TrialSection
+from pharmasl.report.used_settings import used
 from pharmasl.report.words import Table, plain, upper
 from pharmasl.study import primary
 from pharmasl.study.labels import NAMES, Labels
@@ -311,7 +312,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     ----------
     files : ReportFiles
     configuration : Mapping
-        The complete configuration as plain values, as it is printed at the end of the page.
+        The complete configuration as plain values; what counts of it is printed at the end of the page.
     provenance : Provenance
 
     Returns
@@ -377,7 +378,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         checklist=checklist.gather(files, settings, blocks, versions=provenance.versions, allocation=allocation),
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
-        config=yaml.safe_dump(shown(configuration), sort_keys=False, allow_unicode=True, width=110),
+        config=yaml.safe_dump(shown(used(configuration)), sort_keys=False, allow_unicode=True, width=110),
     )
 
 
