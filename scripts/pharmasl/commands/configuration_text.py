@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from pharmasl.commands.guessed_maps import Maps
 from pharmasl.commands.guessed_people import People
 from pharmasl.commands.guessed_scores import Measure, Scores
 from pharmasl.commands.guessed_sessions import OrderedSessions
@@ -32,6 +33,8 @@ class Seen:
     scores : Scores
     without_t1w : tuple of str
         Labels of the participants with perfusion scans and no T1-weighted image.
+    maps : Maps or None
+        CBF maps of another program in place of raw runs.
     """
 
     title: str
@@ -42,6 +45,7 @@ class Seen:
     people: People
     scores: Scores
     without_t1w: tuple[str, ...]
+    maps: Maps | None = None
 
 
 def compose(seen: Seen, *, with_covariates: bool = True) -> str:
@@ -64,7 +68,7 @@ def compose(seen: Seen, *, with_covariates: bool = True) -> str:
         _arms(seen),
         _states(seen.states),
         _anatomy(seen),
-        _perfusion(seen.people),
+        _imported(seen.maps) if seen.maps else _perfusion(seen.people),
         _analyses(seen, covariates),
         _craving(seen),
         _endpoints(seen, covariates),
@@ -119,9 +123,12 @@ def _commented(lines: Sequence[str]) -> list[str]:
 
 
 def _head(seen: Seen) -> list[str]:
+    is_ready = not (seen.maps and seen.maps.template)
     return [
         *_comment(
-            "Made from the dataset by ./run init. It can be planned as it is; what only you can know is asked in the lines "
+            "Made from the dataset by ./run init. "
+            + ("It can be planned as it is; what" if is_ready else "What")
+            + " only you can know is asked in the lines "
             f"that begin with {QUESTION.strip()} Every other setting has a default: config/config.yaml explains all of them."
         ),
         "",
@@ -225,6 +232,35 @@ def _perfusion(people: People) -> list[str]:
         lines += _asked([f"is {people.haematocrit} the haematocrit? Then T1 of blood is computed from it by:"])
         lines += [f"# perfusion: {{haematocrit: {flow(people.haematocrit)}}}"]
     return [*lines, "# perfusion: {override: {LabelingEfficiency: 0.85}}"]
+
+
+def _imported(maps: Maps) -> list[str]:
+    lines = [
+        *_comment(
+            "CBF maps of another program take the place of the raw runs (docs/derivatives.md). perfusion: {smoothing_fwhm: 6} smooths them."
+        ),
+        *_asked(maps.questions),
+        "derivatives:",
+        f"  cbf: {flow(dict(maps.source))}",
+    ]
+    if maps.template is None:
+        return lines
+    place = f"tpl-{maps.template}_res-01"
+    files = {"t1w": "T1w", "mask": "desc-brain_mask", "gm": "label-GM_probseg", "wm": "label-WM_probseg"}
+    return [
+        *lines,
+        "",
+        *_asked(
+            [
+                f"the maps lie on {maps.template}, and the template at hand is another one. Where are its files (TemplateFlow has "
+                "them), and an atlas on it? Or name a transform to the template at hand by derivatives.cbf.transform."
+            ]
+        ),
+        "# template:",
+        f"#   space: {maps.template}",
+        *(f"#   {kind}: {place}_{name}.nii.gz" for kind, name in files.items()),
+        "# atlas: {image: ..., labels: ...}",
+    ]
 
 
 def _can_compare(seen: Seen) -> bool:

@@ -9,6 +9,7 @@ import yaml
 
 from pharmasl.commands import (
     configuration_text,
+    guessed_maps,
     guessed_people,
     guessed_scores,
     guessed_sessions,
@@ -43,7 +44,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="./run init", description="Write a commented configuration made from a BIDS dataset."
     )
-    parser.add_argument("bids_dir", help="the folder of the dataset, which holds the sub- folders")
+    parser.add_argument(
+        "bids_dir",
+        help="the folder of the dataset, which holds the sub- folders, or one of CBF maps that another program made",
+    )
     parser.add_argument("-o", "--output", default=CONFIGURATION, help="the file to write (default: %(default)s)")
     options = parser.parse_args(arguments)
     if os.path.lexists(options.output):
@@ -85,6 +89,8 @@ def look(root: str) -> configuration_text.Seen:
     if not os.path.isdir(root):
         hint = nearest_path(root, "Correct the path.")
         raise InputError(root, "BIDS_DIR", "no such folder", "the folder of a BIDS dataset", hint)
+    if maps := guessed_maps.guess(root):
+        return _look_at_maps(maps)
     dataset = _dataset(root)
     stock = inventory.take(dataset, dataset.subjects, ("mag",))
     images = stock.dataset.images("asl")
@@ -109,6 +115,24 @@ def look(root: str) -> configuration_text.Seen:
         people=guessed_people.guess(dataset, scanned),
         scores=guessed_scores.guess(root, scanned, sessions.labels),
         without_t1w=tuple(label for label in scanned if label not in with_t1w),
+    )
+
+
+def _look_at_maps(maps: guessed_maps.Maps) -> configuration_text.Seen:
+    """What there is of a study of whose CBF another program made the maps."""
+    dataset = bids.read_dataset(maps.bids_dir, may_lack_people=True)
+    scanned = sorted({file.entities["sub"] for file in maps.images})
+    sessions = guessed_sessions.order(dataset, {file.entities["ses"] for file in maps.images if "ses" in file.entities})
+    return configuration_text.Seen(
+        title=_title(maps.bids_dir),
+        bids_dir=maps.bids_dir,
+        output_dir=_output(maps.bids_dir),
+        sessions=sessions,
+        states=guessed_states.guess(dataset, maps.images),
+        people=guessed_people.guess(dataset, scanned),
+        scores=guessed_scores.guess(maps.bids_dir, scanned, sessions.labels),
+        without_t1w=(),
+        maps=maps,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import other_programs
 import pytest
 import skeleton
 import yaml
@@ -194,3 +195,66 @@ def test_a_run_from_within_the_dataset_puts_its_results_among_the_derivatives(tm
     monkeypatch.chdir(tmp_path / "data")
     config, _, problems = composed(".")
     assert (config["output_dir"], problems) == ("./derivatives/pharmasl", [])
+
+
+STATES = ("rest", "smoking", "neutral")
+MAPS = [
+    {"sub": f"{number:02d}", "ses": session, "acq": state}
+    for number in range(1, 5)
+    for session in ("T1", "T2")
+    for state in STATES
+]
+
+
+def test_maps_of_aslprep_beside_raw_data_plan_as_they_are(tmp_path):
+    skeleton.dataset(tmp_path / "bids")
+    folder = other_programs.aslprep(tmp_path / "bids/derivatives/aslprep", other_programs.of_runs(MAPS))
+    config, questions, problems = composed(folder)
+    assert problems == []
+    assert config["bids_dir"] == "bids"
+    assert config["derivatives"] == {"cbf": {"dir": str(folder), "space": "MNI152NLin2009aSym"}}
+    assert set(config["conditions"]) == set(STATES)
+    assert config["conditions"]["rest"] == {"acquisition": "rest"}
+    assert config["sessions"] == {"baseline": "T1", "followup": "T2"}
+    assert "anatomy" not in config
+    assert not any("maps" in question for question in questions)
+
+
+def test_maps_without_raw_data_plan_with_the_table_beside_them(tmp_path):
+    raw = skeleton.dataset(tmp_path / "bids")
+    folder = other_programs.aslprep(tmp_path / "aslprep", other_programs.of_runs(MAPS), version="0.5.1")
+    (raw / "participants.tsv").rename(folder / "participants.tsv")
+    for path in folder.rglob("*_space-*"):
+        path.unlink()
+    config, _, problems = composed(folder)
+    assert problems == []
+    assert config["bids_dir"] == "aslprep"
+    assert config["derivatives"]["cbf"]["grid"] == "scan"
+
+
+def test_maps_on_a_template_that_is_not_at_hand_ask_for_its_files(tmp_path):
+    skeleton.dataset(tmp_path / "bids")
+    maps = other_programs.of_runs(MAPS, "MNI152NLin2009cAsym")
+    folder = other_programs.aslprep(tmp_path / "bids/derivatives/aslprep", maps, "MNI152NLin2009cAsym")
+    _, questions, problems = composed(folder)
+    assert any("the maps lie on MNI152NLin2009cAsym" in question for question in questions)
+    assert any("MNI152NLin2009cAsym" in str(problem) for problem in problems)
+
+
+def test_maps_of_exploreasl_ask_for_the_version(tmp_path):
+    raw = skeleton.dataset(tmp_path / "bids")
+    maps = other_programs.of_runs(MAPS, "MNI152NLin2009cAsym")
+    folder = other_programs.exploreasl(raw / "derivatives/ExploreASL", maps, {"rest": 1, "smoking": 2, "neutral": 3})
+    config, questions, problems = composed(folder)
+    assert config["derivatives"]["cbf"]["files"] == "Population/qCBF_sub-{participant}_{session}_ASL_{run}.nii"
+    assert len(config["conditions"]) == 3
+    assert any("which program made the maps" in question for question in questions)
+    assert problems
+
+
+def test_maps_that_no_transform_leads_to_a_template_are_refused(tmp_path):
+    folder = other_programs.aslprep(tmp_path / "aslprep", other_programs.of_runs(MAPS[:1]))
+    for path in [*folder.rglob("*_space-*"), *folder.rglob("*.h5")]:
+        path.unlink()
+    with pytest.raises(InputError, match="no transform of an anatomy to a template"):
+        init.look(str(folder))
