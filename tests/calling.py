@@ -1,12 +1,15 @@
 """Snakemake as a user calls it."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import plans
 import yaml
 from loading import ROOT
+
+# Arguments with which no job is run.
+PLANNED = {"-n", "--dag", "--report", "--rulegraph"}
 
 
 class Workflow:
@@ -15,23 +18,20 @@ class Workflow:
     def __init__(self, folder, root=ROOT):
         self.folder, self.root = Path(folder), root
         self.python = [sys.executable]
-        self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        self.environment = plans.environment()
 
     def configure(self, config):
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def snakemake(self, *arguments, check=True, snakefile="Snakefile"):
-        command = [
-            *self.python,
-            "-m",
-            "snakemake",
-            "-s",
-            str(self.root / snakefile),
-            "--configfile",
-            "config.yaml",
-            *arguments,
-        ]
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        """Call Snakemake; a plan by the plain Python is made by a process that has imported it."""
+        options = ["-s", str(self.root / snakefile), "--configfile", "config.yaml", *arguments]
+        planning = plans.process(own_package=self.root == ROOT) if PLANNED.intersection(arguments) else None
+        if planning and self.python == [sys.executable] and self.environment == planning.environment:
+            done = planning.call(self.folder, *options)
+        else:
+            command = [*self.python, "-m", "snakemake", *options]
+            done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         if check:
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
         return done
