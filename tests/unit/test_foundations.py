@@ -1,5 +1,6 @@
 """Images, tables, jobs, template and code digests."""
 
+import json
 import math
 import os
 import subprocess
@@ -206,15 +207,36 @@ def test_digests_follow_content_not_time(tmp_path, monkeypatch):
     provenance.digest.cache_clear()
 
 
+# Each script in a fork of a process that has the packages of others already, which take most of the time.
+IMPORTS = """
+import importlib.util as util, json, os, sys
+import matplotlib.figure, nibabel, nilearn.datasets, numba, numpy, pandas, PIL, scipy.ndimage, scipy.stats, SimpleITK, yaml
+import statsmodels.api
+sys.path.insert(0, "scripts")
+assert "pharmasl" not in sys.modules
+for script in sys.argv[1:]:
+    if os.fork() == 0:
+        spec = util.spec_from_file_location("script", f"scripts/{script}.py")
+        spec.loader.exec_module(util.module_from_spec(spec))
+        modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "pharmasl"]
+        print(json.dumps([script, [module.__file__ for module in modules if module.__file__]]), flush=True)
+        os._exit(0)
+    if os.wait()[1]:
+        sys.exit(f"{script} cannot be imported")
+"""
+
+
+@pytest.fixture(scope="module")
+def imported():
+    """The modules of the package that each script imports, as Python has them afterwards."""
+    command = [sys.executable, "-c", IMPORTS, *SCRIPTS]
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return dict(map(json.loads, out.splitlines()))
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_digest_covers_what_a_script_really_imports(script):
-    code = (
-        "import sys; sys.path.insert(0, 'scripts'); import importlib.util as u;"
-        f"s = u.spec_from_file_location('s', 'scripts/{script}.py'); m = u.module_from_spec(s); s.loader.exec_module(m);"
-        "print('\\n'.join(v.__file__ for k, v in sys.modules.items() if k.split('.')[0] == 'pharmasl' and v.__file__))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_the_digest_covers_what_a_script_really_imports(script, imported):
     covered = {str(path) for path in provenance.closure(script)}
-    imported = {str((ROOT / line).resolve()) for line in out.split()}
-    assert imported
-    assert imported <= covered
+    modules = {str((ROOT / path).resolve()) for path in imported[script]}
+    assert modules
+    assert modules <= covered
