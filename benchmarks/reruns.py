@@ -18,8 +18,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
-import plans
-
 
 def matrix():
     """The module with the changes."""
@@ -63,15 +61,15 @@ def main():
     states = [("planned", ROOT), *([("before", options.before.resolve())] if options.before else [])]
     print("| change | wanted |", *(f"{name} |" for name, _ in states), "rules |")
     print("|---|---|" + "---|" * len(states) + "---|")
-    with plans.Plans() as process, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        finished = [reruns.finish(folder / name, process, root) for name, root in states]
+        finished = [reruns.finish(folder / name, root) for name, root in states]
         for number, (name, (change, wanted)) in enumerate(reruns.CHANGES.items()):
             planned = []
             for (state, _), results in zip(states, finished):
                 case = results.copy(folder / f"{state}{number}/study")
                 change(case)
-                planned.append(case.plan(process)[0])
+                planned.append(case.plan()[0])
             counts = " | ".join(str(sum(jobs.values())) for jobs in [wanted, *planned])
             print(f"| {name} | {counts} | {rules_in_words(planned[0])} |", flush=True)
 

@@ -36,13 +36,13 @@ def checkout(folder, root=ROOT):
 
 @dataclass
 class Study:
-    """A folder with the dataset ``bids``, a configuration and results, and the checkout that made them."""
+    """A folder with the dataset ``bids``, a configuration and results, and the checkout that makes them."""
 
     folder: Path
     config: dict[str, Any]
     checkout: Path
 
-    def run(self, process, *arguments, **changes):
+    def run(self, *arguments, **changes):
         """Call Snakemake; returns its status and what it wrote.
 
         ``changes`` are of the configuration.
@@ -50,11 +50,12 @@ class Study:
         (self.folder / "config.yaml").write_text(yaml.safe_dump({**self.config, **changes}, sort_keys=False))
         caches = {"XDG_CACHE_HOME": str(self.folder.parent / "caches")}
         command = ["-s", self.checkout / "Snakefile", "--configfile", "config.yaml"]
+        process = plans.process(own_package=self.checkout == ROOT)
         return process.run(self.folder, *command, *arguments, environment=caches)
 
-    def plan(self, process, **changes):
+    def plan(self, **changes):
         """Jobs by rule of a dry run, and what it wrote."""
-        status, text = self.run(process, "-n", "--quiet", "host", **changes)
+        status, text = self.run("-n", "--quiet", "host", **changes)
         assert status == 0, text[-3000:]
         return plans.jobs(text), text
 
@@ -88,7 +89,6 @@ class Study:
 def make(
     folder: Path,
     config: dict[str, Any],
-    process: plans.Plans,
     participants: int = 6,
     *,
     prepare: Callable[[Path], None] = lambda dataset: None,
@@ -100,10 +100,9 @@ def make(
     Parameters
     ----------
     folder : pathlib.Path
-        For the study and a checkout of its own.
+        For the study.
     config : dict
         With ``bids_dir: bids`` and ``output_dir: results``.
-    process : plans.Plans
     participants : int
     prepare : callable
         Takes the dataset's folder and changes the dataset before the first plan.
@@ -116,10 +115,10 @@ def make(
     -------
     Study
     """
-    study = Study(folder / "study", config, checkout(folder / "checkout", root))
+    study = Study(folder / "study", config, root)
     skeleton.dataset(study.folder / "bids", participants=participants)
     prepare(study.folder / "bids")
-    _touch(study, process)
+    _touch(study)
     for path in recorded.names(study.folder / ".snakemake/metadata"):
         # Temporary files are gone when all is done.
         if path.startswith("results/sensitivity/maps/") or removed(path.removeprefix("results/")):
@@ -130,10 +129,10 @@ def make(
         if path.is_file() and path.name != "manifest.json":
             os.utime(path, (1.7e9, 1.7e9))
     # What is written down now is whole.
-    _touch(study, process)
+    _touch(study)
     return study
 
 
-def _touch(study, process):
-    status, text = study.run(process, "--touch", "--cores", "1", "--quiet", "host")
+def _touch(study):
+    status, text = study.run("--touch", "--cores", "1", "--quiet", "host")
     assert status == 0, text[-3000:]

@@ -21,28 +21,20 @@ def config_of(level):
     return config
 
 
-@pytest.fixture(scope="module")
-def process():
-    with plans.Plans() as process:
-        yield process
-
-
 def removed(config):
     stated = {key: value for key, value in config.items() if key in ("outputs", "rois", "contrasts", "conditions")}
     return output_levels.OutputLevels(settings_of(**stated), "results").is_removed
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory, process):
+def kept(tmp_path_factory):
     """Finished results at each level, made when they are asked for."""
     made = {}
 
     def at(level):
         if level not in made:
             config = config_of(level)
-            made[level] = finished.make(
-                tmp_path_factory.mktemp(level), config, process, PEOPLE, removed=removed(config)
-            )
+            made[level] = finished.make(tmp_path_factory.mktemp(level), config, PEOPLE, removed=removed(config))
         return made[level]
 
     return at
@@ -55,9 +47,9 @@ def names(study):
 
 
 @pytest.mark.parametrize("level", output_levels.LEVELS)
-def test_a_finished_run_has_nothing_to_do_and_is_whole(kept, process, level):
+def test_a_finished_run_has_nothing_to_do_and_is_whole(kept, level):
     study = kept(level)
-    assert study.plan(process)[0] == {}
+    assert study.plan()[0] == {}
     assert verify.main([str(study.folder / "results")]) == 0
 
 
@@ -82,34 +74,34 @@ ANALYSIS = {"analyses": {"cue_interaction": {"contrast": "cue", "effect": "group
 
 
 @pytest.mark.parametrize("level", ["minimal", "default"])
-def test_another_question_is_answered_from_what_stayed(kept, process, tmp_path, level):
+def test_another_question_is_answered_from_what_stayed(kept, tmp_path, level):
     own = changed(kept(level), tmp_path)
     own.config["analyses"] = {**own.config["analyses"], **ANALYSIS["analyses"]}
     own.config["rois"] = {"vmpfc": {"sphere": [0, 46, -8], "radius": 10}}
-    wanted = own.plan(process)[0]
+    wanted = own.plan()[0]
     assert {"group_statistics", "roi_values"} <= set(wanted)
     assert not {*OF_SCANS, *OF_ANATOMIES, *ON_REQUEST, "scan_quality", "scan_page", "session_contrast"} & set(wanted)
 
 
 @pytest.mark.parametrize(("level", "anatomies"), [("minimal", OF_ANATOMIES), ("default", {})])
-def test_another_processing_of_scans_begins_where_its_input_is(kept, process, tmp_path, level, anatomies):
-    wanted = changed(kept(level), tmp_path, perfusion={"smoothing_fwhm": 4}).plan(process)[0]
+def test_another_processing_of_scans_begins_where_its_input_is(kept, tmp_path, level, anatomies):
+    wanted = changed(kept(level), tmp_path, perfusion={"smoothing_fwhm": 4}).plan()[0]
     assert wanted["quantify_perfusion"] == SCANS
     assert {rule: wanted[rule] for rule in OF_ANATOMIES if rule in wanted} == anatomies
 
 
 @pytest.mark.parametrize("level", ["minimal", "default"])
-def test_limits_of_quality_cost_the_pages_alone_where_scans_stay(kept, process, tmp_path, level):
-    wanted = changed(kept(level), tmp_path, quality={"bands": {"gm_cbf": [20, 90]}}).plan(process)[0]
+def test_limits_of_quality_cost_the_pages_alone_where_scans_stay(kept, tmp_path, level):
+    wanted = changed(kept(level), tmp_path, quality={"bands": {"gm_cbf": [20, 90]}}).plan()[0]
     assert wanted["scan_page"] == SCANS
     assert ("quantify_perfusion" in wanted) == (level == "minimal")
 
 
-def test_another_person_reruns_no_one_elses_scans(process, tmp_path):
+def test_another_person_reruns_no_one_elses_scans(tmp_path):
     config = config_of("minimal") | {"participants": ["01", "02", "03"]}
-    study = finished.make(tmp_path, config, process, PEOPLE, removed=removed(config))
+    study = finished.make(tmp_path, config, PEOPLE, removed=removed(config))
     del study.config["participants"]
-    wanted = study.plan(process)[0]
+    wanted = study.plan()[0]
     assert {rule: wanted[rule] for rule in (*OF_SCANS, *OF_ANATOMIES, "scan_page")} == {
         **dict.fromkeys((*OF_SCANS, "scan_page"), SCANS // PEOPLE),
         **dict.fromkeys(OF_ANATOMIES, 1),
@@ -117,29 +109,29 @@ def test_another_person_reruns_no_one_elses_scans(process, tmp_path):
     assert wanted["global_values"] == wanted["group_statistics"] == 1
 
 
-def test_a_higher_level_makes_what_is_missing(kept, process, tmp_path):
-    assert changed(kept("default"), tmp_path / "a", outputs="full").plan(process)[0] == ON_REQUEST
-    wanted = changed(kept("minimal"), tmp_path / "b", outputs="default").plan(process)[0]
+def test_a_higher_level_makes_what_is_missing(kept, tmp_path):
+    assert changed(kept("default"), tmp_path / "a", outputs="full").plan()[0] == ON_REQUEST
+    wanted = changed(kept("minimal"), tmp_path / "b", outputs="default").plan()[0]
     assert {rule: wanted[rule] for rule in (*OF_SCANS, *OF_ANATOMIES)} == {**OF_SCANS, **OF_ANATOMIES}
 
 
-def test_a_lower_level_runs_nothing_and_one_command_removes_the_rest(kept, process, tmp_path):
-    assert changed(kept("full"), tmp_path / "a", outputs="default").plan(process)[0] == {}
+def test_a_lower_level_runs_nothing_and_one_command_removes_the_rest(kept, tmp_path):
+    assert changed(kept("full"), tmp_path / "a", outputs="default").plan()[0] == {}
     own = changed(kept("default"), tmp_path / "b", outputs="minimal")
-    assert own.plan(process)[0] == {}
+    assert own.plan()[0] == {}
     assert names(own) == names(kept("default"))
-    status, text = own.run(process, "--delete-temp-output")
+    status, text = own.run("--delete-temp-output")
     assert status == 0, text
     assert names(own) == names(kept("minimal"))
-    assert own.plan(process)[0] == {}
-    own.run(process, "--cores", "1")
+    assert own.plan()[0] == {}
+    own.run("--cores", "1")
     assert verify.main([str(own.folder / "results")]) == 0
 
 
-def test_a_file_on_request_brings_nothing_else(kept, process):
+def test_a_file_on_request_brings_nothing_else(kept):
     study = kept("default")
     stem = "results/sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_desc-preproc_asl.nii.gz"
-    status, text = study.run(process, "-n", "--quiet", "host", "--", stem)
+    status, text = study.run("-n", "--quiet", "host", "--", stem)
     assert (status, plans.jobs(text)) == (0, {"realigned_series": 1})
 
 

@@ -9,7 +9,6 @@ import subprocess
 import finished
 import nibabel
 import numpy as np
-import plans
 import pytest
 import skeleton
 from pharmasl.files import contents
@@ -22,13 +21,7 @@ PARTICIPANTS = 4
 
 
 @pytest.fixture(scope="module")
-def process():
-    with plans.Plans() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory, process):
+def kept(tmp_path_factory):
     """Finished results of a small trial with craving and a sensitivity analysis, whose maps are temporary."""
     config = skeleton.config("bids")
     config["rois"] = {"vmpfc": {"sphere": [0, 46, -8], "radius": 8}}
@@ -41,7 +34,7 @@ def kept(tmp_path_factory, process):
         "contrast": "cue",
     }
     config["sensitivity"] = {"answers": {"cue": {"roi": "vmpfc", "contrast": "cue"}}, "scaling": ["global"]}
-    return finished.make(tmp_path_factory.mktemp("records"), config, process, PARTICIPANTS)
+    return finished.make(tmp_path_factory.mktemp("records"), config, PARTICIPANTS)
 
 
 @pytest.fixture
@@ -93,8 +86,7 @@ def image(study):
 
 
 def code(study):
-    shutil.copytree(study.checkout, study.folder.parent / "checkout")
-    study.checkout = study.folder.parent / "checkout"
+    study.checkout = finished.checkout(study.folder.parent / "checkout", study.checkout)
     module = study.checkout / "scripts/pharmasl/group/engine/tfce.py"
     module.write_text(module.read_text() + "\n# Changed.\n")
 
@@ -111,12 +103,12 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_the_plan_is_the_same_with_and_without_snakemakes_memory(study, process, change):
+def test_the_plan_is_the_same_with_and_without_snakemakes_memory(study, change):
     change(study)
-    wanted, _ = study.plan(process)
+    wanted, _ = study.plan()
     assert CHANGES[change] in wanted
-    assert forgotten(study).plan(process)[0] == wanted
-    away, _ = elsewhere(study).plan(process)
+    assert forgotten(study).plan()[0] == wanted
+    away, _ = elsewhere(study).plan()
     # The study's tables name the dataset by its path from here; they and the page are quickly written.
     assert {
         name: count for name, count in away.items() if name not in ("study_tables", "participant_flow", "flow_figure")
@@ -127,14 +119,14 @@ def test_the_plan_is_the_same_with_and_without_snakemakes_memory(study, process,
     }
 
 
-def test_nothing_is_planned_where_nothing_changed(study, process):
-    assert study.plan(process)[0] == {}
-    assert forgotten(study).plan(process)[0] == {}
+def test_nothing_is_planned_where_nothing_changed(study):
+    assert study.plan()[0] == {}
+    assert forgotten(study).plan()[0] == {}
     study.config["output_dir"] = "./bids/../results/"
-    assert study.plan(process)[0] == {}
+    assert study.plan()[0] == {}
 
 
-def test_copies_without_dates_are_what_they_were(study, process, tmp_path):
+def test_copies_without_dates_are_what_they_were(study, tmp_path):
     shutil.copytree(study.folder / "bids", tmp_path / "copy/bids", copy_function=shutil.copy)
     # In an order that would make everything older than what it was made from.
     for path in sorted((study.folder / "results").rglob("*"), reverse=True):
@@ -143,40 +135,40 @@ def test_copies_without_dates_are_what_they_were(study, process, tmp_path):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
     copied = finished.Study(tmp_path / "copy", study.config, study.checkout)
-    assert copied.plan(process)[0] == {}
+    assert copied.plan()[0] == {}
     smoothing(copied)
     smoothing(study)
-    assert copied.plan(process)[0] == study.plan(process)[0]
+    assert copied.plan()[0] == study.plan()[0]
 
 
-def test_results_without_any_record_are_made_again(study, process):
-    wanted, _ = finished.Study(study.folder, study.config, study.checkout).plan(process)
+def test_results_without_any_record_are_made_again(study):
+    wanted, _ = finished.Study(study.folder, study.config, study.checkout).plan()
     assert wanted == {}
     forgotten(study)
     (study.folder / "results/manifest.json").unlink()
-    jobs, text = study.plan(process)
+    jobs, text = study.plan()
     assert jobs["quantify_perfusion"] == 6 * PARTICIPANTS
     assert jobs["template"] == jobs["report"] == 1
     assert "no record says how they were made" in " ".join(text.split())
     # Told each time, until they are made.
-    assert study.plan(process)[0] == jobs
+    assert study.plan()[0] == jobs
 
 
-def test_results_of_another_folders_run_are_not_taken_for_ones_own(study, process):
+def test_results_of_another_folders_run_are_not_taken_for_ones_own(study):
     """Two folders write to one results' folder in turn; what the first remembers is not what is there."""
     other = elsewhere(study)
     smoothing(other)
     path = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.nii.gz"
     skeleton.write(study.folder / "results" / path, "made by the other")
-    status, text = other.run(process, "--touch", "--cores", "1")
+    status, text = other.run("--touch", "--cores", "1")
     assert status == 0, text[-2000:]
-    assert study.plan(process)[0]["quantify_perfusion"] == 6 * PARTICIPANTS
+    assert study.plan()[0]["quantify_perfusion"] == 6 * PARTICIPANTS
     # Where smoothing is named in a path, files are missing that were not made.
-    assert "quantify_perfusion" not in other.plan(process)[0]
+    assert "quantify_perfusion" not in other.plan()[0]
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_result_that_was_edited_damaged_or_deleted_is_made_again(study, process, lost):
+def test_a_result_that_was_edited_damaged_or_deleted_is_made_again(study, lost):
     results = study.folder / "results"
     edited = results / "rois/vmpfc_values.tsv"
     before = edited.stat()
@@ -187,33 +179,33 @@ def test_a_result_that_was_edited_damaged_or_deleted_is_made_again(study, proces
     (results / "group/rest_interaction/contrast-restInteraction_stat-tfce_statmap.nii.gz").unlink()
     if lost:
         forgotten(study)
-    jobs, text = study.plan(process)
+    jobs, text = study.plan()
     assert jobs["quantify_perfusion"] == jobs["group_statistics"] == jobs["roi_values"] == jobs["report"] == 1
     assert "align_perfusion" not in jobs
     assert "2 file(s) of which no record" in " ".join(text.split())
 
 
-def test_a_second_run_is_refused_wherever_it_starts(study, process):
+def test_a_second_run_is_refused_wherever_it_starts(study):
     permutations(study)
     other = elsewhere(study)
     lock = folder_lock.FolderLock(study.folder / "results")
     lock.acquire()
     for start in (study, other):
-        status, text = start.run(process, "--cores", "1")
+        status, text = start.run("--cores", "1")
         assert status
         said = " ".join(text.split())
         assert f"found 'process {os.getpid()} on " in said
         assert "no other run" in said
         assert "Traceback" not in text
-        assert start.plan(process)[0]["group_statistics"] == 1
+        assert start.plan()[0]["group_statistics"] == 1
     lock.release()
     assert not (study.folder / "results/.lock").exists()
 
 
-def test_what_a_run_made_is_written_down_and_known_without_its_memory(study, process):
+def test_what_a_run_made_is_written_down_and_known_without_its_memory(study):
     sheet(study)
     target = "results/study/participants.tsv"
-    status, text = study.run(process, "--cores", "1", target)
+    status, text = study.run("--cores", "1", target)
     assert status == 0, text[-2000:]
     results = study.folder / "results"
     known = manifest.read(results)
@@ -221,7 +213,7 @@ def test_what_a_run_made_is_written_down_and_known_without_its_memory(study, pro
     assert known.sidecars["study/participants.json"].sha256 == contents.read(results / "study/participants.json")
     assert verify.main([str(results)]) == 0
     forgotten(study)
-    _, text = study.run(process, "-n", target)
+    _, text = study.run("-n", target)
     assert "Nothing to be done" in text
 
 

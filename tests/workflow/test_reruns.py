@@ -9,7 +9,6 @@ import re
 import shutil
 
 import finished
-import plans
 import pytest
 import skeleton
 import yaml
@@ -33,12 +32,6 @@ def settings(root=ROOT):
     return config
 
 
-@pytest.fixture(scope="module")
-def process():
-    with plans.Plans() as process:
-        yield process
-
-
 def with_weights(dataset):
     """Add a column to the participants' table that no model uses."""
     table = dataset / "participants.tsv"
@@ -47,14 +40,14 @@ def with_weights(dataset):
     table.write_text("\n".join([f"{header}\tweight", *rows, ""]))
 
 
-def finish(folder, process, root=ROOT):
+def finish(folder, root=ROOT):
     """Finished results of the project in ``root``."""
-    return finished.make(folder, settings(root), process, PARTICIPANTS, prepare=with_weights, root=root)
+    return finished.make(folder, settings(root), PARTICIPANTS, prepare=with_weights, root=root)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, process):
-    return finish(tmp_path_factory.mktemp("finished"), process)
+def results(tmp_path_factory):
+    return finish(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture
@@ -62,8 +55,8 @@ def case(results, tmp_path):
     return results.copy(tmp_path / "study")
 
 
-def test_nothing_is_planned_when_nothing_changed(case, process):
-    jobs, text = case.plan(process)
+def test_nothing_is_planned_when_nothing_changed(case):
+    jobs, text = case.plan()
     assert jobs == {}
     assert "Nothing to be done" in text
 
@@ -196,8 +189,7 @@ def sidecar_edited(case):
 
 
 def module_edited(case):
-    shutil.copytree(case.checkout, case.folder.parent / "checkout")
-    case.checkout = case.folder.parent / "checkout"
+    case.checkout = finished.checkout(case.folder.parent / "checkout", case.checkout)
     module = case.checkout / "scripts/pharmasl/group/engine/tfce.py"
     before = module.stat()
     module.write_text(module.read_text() + "\n# Changed.\n")
@@ -438,10 +430,10 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_plans_the_jobs_that_need_it(case, process, name):
+def test_a_change_plans_the_jobs_that_need_it(case, name):
     change, wanted = CHANGES[name]
     change(case)
-    jobs, _ = case.plan(process)
+    jobs, _ = case.plan()
     assert jobs == wanted
 
 
@@ -474,17 +466,17 @@ def without_records(case):
         pytest.skip("these results have no manifest")
 
 
-def test_nothing_is_planned_without_snakemakes_records_when_nothing_changed(case, process):
+def test_nothing_is_planned_without_snakemakes_records_when_nothing_changed(case):
     without_records(case)
-    assert case.plan(process)[0] == {}
+    assert case.plan()[0] == {}
 
 
 @pytest.mark.parametrize("name", WITHOUT_RECORDS)
-def test_a_change_plans_the_same_jobs_without_snakemakes_records(case, process, name):
+def test_a_change_plans_the_same_jobs_without_snakemakes_records(case, name):
     without_records(case)
     change, wanted = CHANGES[name]
     change(case)
-    assert case.plan(process)[0] == wanted
+    assert case.plan()[0] == wanted
 
 
 @pytest.mark.parametrize(
@@ -494,9 +486,9 @@ def test_a_change_plans_the_same_jobs_without_snakemakes_records(case, process, 
         (CHANGES["smoothing"][0], ALL, r"before: 'settings: [0-9a-f]{16}' now: 'settings: [0-9a-f]{16}'"),
     ],
 )
-def test_a_reason_names_the_param_in_short(case, process, change, jobs, param):
+def test_a_reason_names_the_param_in_short(case, change, jobs, param):
     change(case)
-    _, text = case.plan(process)
+    _, text = case.plan()
     # Of the first jobs; those after them have a changed input for reason.
     reasons = re.findall(r"Params have changed since last execution: (.*)", text)
     assert sum(bool(re.search(param, reason)) for reason in reasons) == jobs
