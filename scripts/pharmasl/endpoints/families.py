@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pharmasl.study import settings
-from pharmasl.study.labels import spaced
+from pharmasl.study.labels import NAMES, Labels, spaced
 
 TESTED, DESCRIBED = "tested", "described"
 # Methods that compare the arms' changes, whatever timing and group say.
@@ -47,12 +47,12 @@ def is_declared(test: settings.DeclaredCorrelation, row: Mapping[str, Any], arms
     return test.method in COMPARISONS or (row["timing"], row["group"]) == (test.timing, _group(test, arms))
 
 
-def words(test: settings.DeclaredCorrelation, arms: settings.Arms) -> str:
+def words(test: settings.DeclaredCorrelation, arms: settings.Arms, labels: Labels = NAMES) -> str:
     """The declared test in words."""
     method = spaced(test.method)
     if test.method in COMPARISONS:
         return f"arms compared, {method}"
-    group = "all participants" if test.group == "all" else _group(test, arms)
+    group = "all participants" if test.group == "all" else labels.arm(_group(test, arms))
     return f"{test.timing}, {group}, {method}"
 
 

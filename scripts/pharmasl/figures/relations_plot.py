@@ -120,7 +120,7 @@ def verdict(rows: Sequence[Row], roi: str, relations: Relations, arms: Arms, lab
     """
     text, chosen = "", False
     test = relations.test
-    start = "r = {} within arms" if test == families.WITHIN_ARMS else f"{labels.term(families.words(test, arms))}: {{}}"
+    start = "r = {} within arms" if test == families.WITHIN_ARMS else f"{families.words(test, arms, labels)}: {{}}"
     for row in rows:
         if (row["roi"], row["contrast"]) != (roi, relations.contrast) or not families.is_declared(test, row, arms):
             continue

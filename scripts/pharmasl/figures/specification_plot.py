@@ -126,7 +126,7 @@ class Curve:
     @property
     def heading(self) -> tuple[str, str]:
         """The answer's name, and what a positive estimate means."""
-        meaning = next((self.labels.term(row["meaning"]) for row in self.rows if row["meaning"]), None)
+        meaning = next((self.labels.meaning(row["meaning"]) for row in self.rows if row["meaning"]), None)
         chosen = any(row["defined_by_same_data"] == "true" for row in self.rows)
         note = "; † the region is a cluster of these data" if chosen else ""
         name = self.labels.answer(str(self.total["answer"])) + (" †" if chosen else "")

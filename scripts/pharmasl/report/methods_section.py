@@ -108,7 +108,7 @@ def _family(settings: Craving, arms: Arms, labels: Labels) -> str:
     """Which of the correlations with craving is a test."""
     if settings.family == "all":
         return "All of these correlations and the comparisons between the arms form one family of tests."
-    words = labels.term(families.words(settings.test, arms))
+    words = families.words(settings.test, arms, labels)
     return f"One of them was declared as the test ({words}), over all regions together; the others are descriptive."
 
 

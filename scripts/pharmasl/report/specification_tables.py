@@ -69,7 +69,7 @@ class Answer:
     @property
     def meaning(self) -> str | None:
         """What a positive estimate means."""
-        return next((self.labels.term(row["meaning"]) for row in self.rows if row["meaning"]), None)
+        return next((self.labels.meaning(row["meaning"]) for row in self.rows if row["meaning"]), None)
 
     @property
     def unit(self) -> str:

@@ -1,13 +1,17 @@
 """Effects in the words of what the maps are of: CBF of several sessions, unless the study says otherwise."""
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pharmasl.study.effect_kinds import CBF_UNIT, FORMULA, KINDS, OUTCOMES, EffectKind, literal, of_formula
 from pharmasl.study.labels import worded_levels
+
+# The first of Unicode's characters for private use.
+_PRIVATE = 0xE000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,33 +97,46 @@ def unit_of(inference: Mapping[str, Any]) -> str:
     return str(inference.get("cbf_unit") or quantity_of(inference).unit)
 
 
-def _of_levels(kind: EffectKind, levels: Mapping[str, Mapping[str, str]]) -> EffectKind:
-    """The effect of a formula with words for the arms and sessions that it compares; the formula itself keeps its names."""
-    words = {part: {name: literal(text) for name, text in own.items()} for part, own in levels.items()}
-    shown, own = literal(kind.test), worded_levels(literal(kind.test), words)
+def _marks(levels: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """A character of no language for each word of ``levels``: whatever a word holds, sentences are made as of a plain name."""
+    numbers = itertools.count(_PRIVATE)
+    return {part: {name: chr(next(numbers)) for name in own} for part, own in levels.items()}
+
+
+def _unmarked(
+    kind: EffectKind, levels: Mapping[str, Mapping[str, str]], marks: Mapping[str, Mapping[str, str]]
+) -> EffectKind:
+    """The effect with the words of ``levels`` in place of their marks; its test keeps its names."""
+    words = {marks[part][name]: text for part, own in levels.items() for name, text in own.items()}
+
+    def put(text: str, shown: Callable[[str], str] = str) -> str:
+        return "".join(shown(words[letter]) if letter in words else letter for letter in text)
+
     return dataclasses.replace(
         kind,
-        meaning=kind.meaning.replace(kind.test, worded_levels(kind.test, levels)),
-        heading=kind.heading.replace(f": {shown};", f": {own};", 1),
-        sentence=worded_levels(kind.sentence, words),
+        meaning=put(kind.meaning),
+        heading=put(kind.heading, literal),
+        sentence=put(kind.sentence, literal),
     )
 
 
 def of_block(inference: Mapping[str, Any]) -> EffectKind:
     """The kind of an analysis' effect, from the content of its ``_inference.json``."""
     effect = inference["effect"]
+    levels = effect.get("levels") or {}
+    marks = _marks(levels)
     if effect["name"] != FORMULA:
         kind = KINDS[effect["name"]]
     else:
         kind = of_formula(
             effect["formula"],
             outcome=effect["outcome"],
-            test=effect["test"],
+            test=worded_levels(effect["test"], marks) if levels else effect["test"],
             takes_baseline=re.search(r"\bbaseline\b", effect["formula"].partition("~")[2]) is not None,
             is_slope=effect["is_slope"],
             is_joint=effect["is_joint"],
         )
     kind = worded(kind, quantity_of(inference), single_visit=bool(inference.get("single_visit")))
-    if levels := effect.get("levels"):
-        kind = _of_levels(kind, levels)
+    if levels:
+        kind = dataclasses.replace(_unmarked(kind, levels, marks), test=effect["test"])
     return kind.in_unit(inference["cbf_unit"]) if "cbf_unit" in inference else kind

@@ -58,6 +58,26 @@ class Labels:
         """A tested effect, "drug - placebo", with words for its arms and sessions; a coefficient, "arm[drug]", keeps its name."""
         return worded_levels(text, self._levels())
 
+    def meaning(self, text: str) -> str:
+        """What an effect means, "change of drug minus change of placebo", with words for its arms; of a formula, what was tested."""
+        arms = "|".join(re.escape(name) for name in sorted(self.arms, key=len, reverse=True))
+        for before, between, after in _MEANINGS if arms else ():
+            # An arm without words may stand beside one that has some.
+            second = rf"{between}(?P<second>.+){after}" if between else after
+            if match := re.fullmatch(rf"{before}(?P<first>.+?){second}", text):
+                return _put(text, match, self.arms)
+        return self.term(text)
+
+    def coding(self, text: str) -> str:
+        """How a factor is coded, "arm: reference placebo, against it drug, low", with words for arms and sessions."""
+        known = {"arm": self.arms, "session": self.sessions}
+        match = re.fullmatch(r"(?P<factor>\w+): reference (?P<reference>.+), against it (?P<others>.+)", text)
+        if not match or match["factor"] not in known:
+            return text
+        words = known[match["factor"]]
+        others = ", ".join(words.get(name, name) for name in match["others"].split(", "))
+        return f"{match['factor']}: reference {words.get(match['reference'], match['reference'])}, against it {others}"
+
     def _levels(self) -> dict[str, dict[str, str]]:
         return {"arms": dict(self.arms), "sessions": dict(self.sessions)}
 
@@ -130,25 +150,33 @@ class Labels:
         worded = dict(model)
         if is_formula:
             worded |= {name: self.term(model[name]) for name in ("meaning", "tested_term") if name in model}
-            worded |= {
-                name: [self.term(text) for text in model[name]]
-                for name in ("tested_effects", "coding")
-                if name in model
-            }
+            for name, words in (("tested_effects", self.term), ("coding", self.coding)):
+                if name in model:
+                    worded[name] = [words(text) for text in model[name]]
         if model.get("n_by_arm"):
             worded["n_by_arm"] = {self.arm(name): number for name, number in model["n_by_arm"].items()}
         if not is_formula:
-            # "change of low_dose minus change of placebo", "within one arm, placebo"
-            worded |= {name: self._within(model[name]) for name in ("meaning", "design") if name in model}
+            worded |= {name: self.meaning(model[name]) for name in ("meaning", "design") if name in model}
         return worded
 
-    def _within(self, text: str) -> str:
-        """A text with words for the arms that it names."""
-        if not self.arms:
-            return text
-        names = "|".join(re.escape(name) for name in sorted(self.arms, key=len, reverse=True))
-        before = r"(?:(?<=\b(?:of|on|in) )|(?<=within one arm, ))"
-        return re.sub(rf"{before}(?:{names})(?!\w)", lambda match: self.arm(match[0]), text)
+
+# What effects mean, where they name arms: the text before the first, between the two, and after the last.
+_MEANINGS = (
+    ("change of ", " minus change of ", ""),
+    ("baseline of ", " minus baseline of ", ""),
+    ("mean change of ", "", ""),
+    ("slope of the change on the seed's change on ", "", ""),
+    ("slope on the seed's change in ", " minus that in ", ""),
+    (".*within one arm, ", "", ", against zero(?:, signs flipped)?"),
+)
+
+
+def _put(text: str, match: re.Match[str], words: Mapping[str, str]) -> str:
+    """A text with words in place of the names that a match has found."""
+    for name in reversed([name for name, found in match.groupdict().items() if found is not None]):
+        start, end = match.span(name)
+        text = f"{text[:start]}{words.get(match[name], match[name])}{text[end:]}"
+    return text
 
 
 # Every name as it is written.
@@ -174,18 +202,24 @@ def worded_levels(text: str, levels: Mapping[str, Mapping[str, str]]) -> str:
     if not words:
         return text
     names = "|".join(re.escape(name) for name in sorted(words, key=len, reverse=True))
-    # A session is one only beside an operator or after "at": "baseline" may be a term, too.
+    # Tests write levels in differences alone ("0.5 low + 0.5 high - placebo"): elsewhere the same word is another's, such as the
+    # "mean" or a term. After "at" stands a session.
     return re.sub(
-        rf"(?<![\w\[(~.:-])(?:{names})(?![\w\])(~-]|[.:]\w)",
-        lambda match: words[match[0]] if match[0] in levels["arms"] or _is_level(text, match) else match[0],
+        rf"(?<![\w\[~.:-])(?:{names})(?![\w\](~-]|[.:]\w)",
+        lambda match: words[match[0]] if _is_level(text, match, levels["sessions"]) else match[0],
         text,
     )
 
 
-def _is_level(text: str, match: re.Match[str]) -> bool:
+# What stands before a level that is not the first of its sum.
+_OPERATOR = re.compile(r" [-+] (?:[\d.e-]+ )?$")
+
+
+def _is_level(text: str, match: re.Match[str], sessions: Mapping[str, str]) -> bool:
     """Whether what was matched stands in a difference, or says at which session."""
     before, after = text[: match.start()], text[match.end() :]
-    return before.endswith((" - ", " + ", " at ", " for ")) or after.startswith((" - ", " + "))
+    at_session = match[0] in sessions and before.endswith(" at ")
+    return at_session or bool(_OPERATOR.search(before)) or after.startswith((" - ", " + "))
 
 
 def spaced(name: str) -> str:

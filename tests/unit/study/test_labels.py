@@ -111,6 +111,108 @@ def test_a_formula_keeps_its_names_and_what_was_tested_of_it_has_the_words():
     assert "for baclofen, 3 - 4 {{mg}} than for dummy (capsule), adjusted" in sentence
 
 
+# Words that the program's own sentences and terms are made of, as names of arms and sessions.
+AWKWARD = dataclasses.replace(
+    NAMES,
+    sessions={"baseline": "Before", "age": "After"},
+    arms={
+        "mean": "80 mg",
+        "change": "40 mg",
+        "slope": "20 mg",
+        "time": "5 mg",
+        "of": "Dummy",
+        "the": "Sham",
+        "arm": "Open label",
+        "each": "Waiting list",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("mean", "mean"),
+        ("mean - change", "80 mg - 40 mg"),
+        ("0.5 mean + 0.5 of - change", "0.5 80 mg + 0.5 Dummy - 40 mg"),
+        ("change - 0.5 mean - 0.5 time", "40 mg - 0.5 80 mg - 0.5 5 mg"),
+        ("slope on time", "slope on time"),
+        ("slope on time, slope - of", "slope on time, 20 mg - Dummy"),
+        (
+            "slope on age x time, (mean - the) x (age - baseline)",
+            "slope on age x time, (80 mg - Sham) x (After - Before)",
+        ),
+        ("mean - of; change - of, together", "80 mg - Dummy; 40 mg - Dummy, together"),
+        (
+            "mean - of, averaged over the levels of time, each counting alike, at the mean of age",
+            "80 mg - Dummy, averaged over the levels of time, each counting alike, at the mean of age",
+        ),
+        ("mean - of at baseline", "80 mg - Dummy at Before"),
+        ("arm:time", "arm:time"),
+        ("arm[change]:age", "arm[change]:age"),
+        ("time", "time"),
+    ],
+)
+def test_names_that_are_words_of_the_program_change_nothing_but_levels(text, words):
+    assert AWKWARD.term(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("change of change minus change of mean", "change of 40 mg minus change of 80 mg"),
+        ("change of other minus change of mean", "change of other minus change of 80 mg"),
+        ("baseline of the minus baseline of of", "baseline of Sham minus baseline of Dummy"),
+        ("mean change of mean", "mean change of 80 mg"),
+        ("slope of the change on the seed's change on change", "slope of the change on the seed's change on 40 mg"),
+        (
+            "slope on the seed's change in the minus that in of",
+            "slope on the seed's change in Sham minus that in Dummy",
+        ),
+        (
+            "slope of the change on the seed's change, arm held fixed",
+            "slope of the change on the seed's change, arm held fixed",
+        ),
+        # A predictor of an arm's name is the predictor.
+        ("slope of the change on time", "slope of the change on time"),
+        (
+            "One-sample test: mean change within one arm, change, against zero, signs flipped",
+            "One-sample test: mean change within one arm, 40 mg, against zero, signs flipped",
+        ),
+        ("Regression of the change on time", "Regression of the change on time"),
+        (
+            "correlation of the change in cue-elicited craving with the change in CBF, arm held fixed",
+            "correlation of the change in cue-elicited craving with the change in CBF, arm held fixed",
+        ),
+    ],
+)
+def test_in_what_an_effect_means_arms_alone_have_words(text, words):
+    assert AWKWARD.meaning(text) == words
+    assert AWKWARD.block(block(model={"meaning": text}))["model"]["meaning"] == words
+
+
+def test_in_a_coding_levels_alone_have_words():
+    assert (
+        AWKWARD.coding("arm: reference mean, against it arm, of")
+        == "arm: reference 80 mg, against it Open label, Dummy"
+    )
+    assert (
+        AWKWARD.coding("session: reference age, against it baseline") == "session: reference After, against it Before"
+    )
+    assert AWKWARD.coding("time: reference mean, against it arm") == "time: reference mean, against it arm"
+
+
+def test_a_sentence_of_a_formula_keeps_its_own_words():
+    effect = {"name": "formula", "formula": "followup ~ arm + baseline", "outcome": "followup", "test": "each - mean"}
+    effect |= {"meaning": "Effect of each - mean on CBF at follow-up", "is_slope": False, "is_joint": False}
+    kind = effect_words.of_block(AWKWARD.block(block(effect=effect, model={"meaning": "each - mean"})))
+    assert kind.sentence == (
+        "mean CBF at follow-up was {size} mL/100 g/min {higher} for Waiting list than for 80 mg, "
+        "adjusted for each voxel's own baseline"
+    )
+    assert kind.heading == "CBF at follow-up ({contrast}): Waiting list - 80 mg; followup ~ arm + baseline"
+    assert kind.test == "each - mean"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
