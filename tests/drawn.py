@@ -37,7 +37,10 @@ CONFIG = {
         }
     },
     "sensitivity": {
-        "answers": {"insula_rest": {"analysis": "rest_interaction", "roi": "insula"}},
+        "answers": {
+            "insula_rest": {"analysis": "rest_interaction", "roi": "insula"},
+            "insula_link": {"analysis": "seed_link", "roi": "insula"},
+        },
         "scaling": ["global"],
     },
 }
@@ -229,7 +232,7 @@ def _curves(here, typed):
         answer |= {"tested": arm.tolist(), "nuisance": [[1.0]] * 20, "exchange": "permute", "blocks": None}
         other = answer | {
             "answer": "insula_link",
-            "meaning": "slope on the seed's change on baclofen",
+            "meaning": "slope of the change on the seed's change on baclofen",
             "tested": seed.tolist(),
         }
         choice = {"scaling": scaling, "smoothing_fwhm": smoothing, "partial_volume": "false", "quality": quality}

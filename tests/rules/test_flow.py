@@ -138,12 +138,15 @@ def test_the_losses_that_a_box_lists_add_up_to_its_number(others, tmp_path):
                 assert len(numbers) - 2 <= len(CAUSES)
 
 
-@pytest.mark.parametrize("others", [("half dose",), ("half dose", "double dose")])
+@pytest.mark.parametrize(
+    "others",
+    [("half dose",), ("half dose", "double dose"), ("half dose", "double dose", "a third dose of some length")],
+)
 def test_more_arms_have_a_column_each(others, tmp_path, monkeypatch):
     path = table(tmp_path, trials.draw(8, 60, others, lost=0.15))
     told = check_layout(monkeypatch, path, {**ARMS, "others": list(others)})
     assert sum(text.startswith("Allocated to") for text in told) == 2 + len(others)
-    assert "rest on drug: not of this arm" in told
+    assert "rest on drug: not of this arm" in " ".join(told)
 
 
 def test_an_arm_that_the_configuration_does_not_know_stands_aside(messy, tmp_path, monkeypatch):

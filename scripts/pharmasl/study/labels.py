@@ -172,8 +172,8 @@ _MEANINGS = (
 
 
 def _put(text: str, match: re.Match[str], words: Mapping[str, str]) -> str:
-    """A text with words in place of the names that a match has found."""
-    for name in reversed([name for name, found in match.groupdict().items() if found is not None]):
+    """A text with words in place of the names that a match holds."""
+    for name in reversed([name for name, own in match.groupdict().items() if own is not None]):
         start, end = match.span(name)
         text = f"{text[:start]}{words.get(match[name], match[name])}{text[end:]}"
     return text

@@ -1,5 +1,6 @@
 """The participants' figure: the numbers drawn are those of the tables."""
 
+import dataclasses
 import html
 import re
 
@@ -193,6 +194,35 @@ def test_hundreds_of_participants_stay_small():
     drawn = "".join(drawing.render() for drawing in changes_plot.by_arm(place, people, "u"))
     assert len(drawn) < 60_000
     assert "sub-0001" not in drawn
+
+
+@pytest.mark.parametrize("letters", [4, 60])
+@pytest.mark.parametrize(("arms", "sessions"), [(1, 1), (2, 2), (2, 3), (5, 1), (5, 3)])
+def test_a_phone_has_room_for_a_drawing_whatever_the_names(arms, sessions, letters):
+    order, visits = [f"a{k}" for k in range(arms)], [f"T{k}" for k in range(sessions)]
+    long = {name: (f"{name} " + "seven " * 20)[:letters].strip() for name in (*order, *visits)}
+    labels = dataclasses.replace(LABELS, arms=long, sessions=long)
+    members = {f"sub-{k}": order[k % arms] for k in range(4 * arms)}
+    place = Place(
+        key="cluster-1",
+        name="x",
+        note="",
+        chosen=True,
+        values={(who, visit): float(k + len(visit)) for k, who in enumerate(members) for visit in visits},
+    )
+    people = People(arms=members, order=order, sessions=visits, labels=labels)
+    drawn = changes_plot.by_arm(place, people, "mL/100 g/min")
+    assert len(drawn) == 1 + (sessions > 1)
+    # The least width within a panel of a phone's page, pixels: text of 11 units is then not under 11 pixels.
+    assert max(drawing.width for drawing in drawn) <= 334
+    assert min(drawing.size for drawing in drawn) >= 11
+    # Who a mark stands for is said, and no name is cut.
+    names = changes_plot.Names.fitting(people)
+    text = " ".join(part for drawing in drawn for part in drawing.parts)
+    for name in (*order, *visits):
+        lines = names.arms[name] if name in order else names.sessions[name]
+        assert all(f">{line}<" in text for line in lines)
+        assert " ".join(names.notes.get(line, line) for line in lines) == long[name]
 
 
 def test_same_input_same_bytes(files):

@@ -2,13 +2,11 @@
 
 from types import SimpleNamespace
 
+import drawn
 import pytest
 import raw_names
-import reported
-from pharmasl.figures import craving_plot, flow_diagram, quality_plot
-from pharmasl.files import tables
-from pharmasl.report.scans import review_page
-from pharmasl.study import configuration, settings
+import scanned
+from pharmasl.report.scans import review_page, scan_page
 
 WORDS = {
     "sessions": {"T1": "Before", "T2": "After"},
@@ -17,6 +15,7 @@ WORDS = {
     "contrasts": {"rest": "Quiet CBF"},
     "analyses": {"rest_interaction": "First question", "seed_link": "Second question"},
     "regions": {"cluster_one": "Third place", "insula": "Fourth place"},
+    "answers": {"insula_rest": "Third question", "insula_link": "Fourth question"},
 }
 NAMES = sorted({name for own in WORDS.values() for name in own})
 # Reasons for which somebody is left out are quoted from the files.
@@ -25,16 +24,8 @@ REASONS = ("no scan at T2", "not run: seed cluster_one has no values", "no CBF o
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    study = reported.make(tmp_path_factory.mktemp("labelled"))
-    here, config = study.here, configuration.resolve({**reported.CONFIG, "labels": WORDS})
-    typed = settings.read(config)
-    quality_plot.draw(tables.read_table(here / "quality.tsv"), {}, here / "quality.svg", typed.labels)
-    flow_diagram.draw(here / "flow.svg", here / "flow.tsv", typed.arms, typed.labels)
-    craving_plot.scores(here / "craving.svg", here / "craving_scores.tsv", typed.arms, typed.sessions, typed.labels)
-    craving_plot.diagnostics(here / "diagnostics.svg", here / "influence.tsv", typed.arms, typed.labels)
-    figures = {"quality_figure": here / "quality.svg", "flow_figure": [here / "flow.svg"]}
-    figures |= {"craving_figure": [here / "craving.svg"], "craving_diagnostics": [here / "diagnostics.svg"]}
-    return SimpleNamespace(text=reported.write(study, config=config, **figures), labels=typed.labels, here=here)
+    made = drawn.make(tmp_path_factory.mktemp("labelled"), words=WORDS)
+    return SimpleNamespace(text=drawn.page(made), labels=made.settings.labels, here=made.study.here)
 
 
 def shown(text):
@@ -60,6 +51,19 @@ def test_the_page_of_ratings_knows_sessions_and_conditions_and_no_arm(page):
     assert raw_names.raw(text, ["T1", "T2", "rest"]) == []
     assert "Before, Eyes closed" in text
     assert not any(arm in text for arm in (*WORDS["arms"], *WORDS["arms"].values()))
+
+
+def test_the_page_of_a_scan_has_the_words_of_its_session_and_condition(page, tmp_path):
+    row = scanned.quality_row(scan="sub-01_ses-T1_acq-rest", participant_id="sub-01", session_id="T1", condition="rest")
+    row |= {"flags": "fd_mean:high", "fd_mean": 0.9, "usable": "no", "exclusion_reason": "too much motion"}
+    files = scanned.write(tmp_path, row=row, passed=[1, 0, 1, 1], m0=True)
+    known = {"acquisition": scanned.acquisition(), "interpolation": "cubic", "bands": {}, "assumed": False}
+    scan_page.write(tmp_path / "scan.html", files, **known, labels=page.labels)
+    text = (tmp_path / "scan.html").read_text(encoding="utf-8")
+    assert raw_names.raw(shown(text), ["T1", "rest"]) == []
+    seen = " ".join(raw_names.texts(text))
+    assert "Before" in seen
+    assert "Eyes closed" in seen
 
 
 def test_a_name_in_a_text_an_attribute_or_a_figure_is_seen_and_one_in_code_is_not():
