@@ -23,15 +23,25 @@ class Workflow:
     def configure(self, config):
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def snakemake(self, *arguments, check=True, snakefile="Snakefile"):
-        """Call Snakemake; a plan by the plain Python is made by a process that has imported it."""
+    def snakemake(self, *arguments, check=True, snakefile="Snakefile", forked=False):
+        """Call Snakemake; a plan by the plain Python is made by a process that has imported it.
+
+        With ``forked`` as ``./run`` does: scripts of jobs are forks of one process that has imported their packages.
+        """
         options = ["-s", str(self.root / snakefile), "--configfile", "config.yaml", *arguments]
         planning = plans.process(own_package=self.root == ROOT) if PLANNED.intersection(arguments) else None
         if planning and self.python == [sys.executable] and self.environment == planning.environment:
             done = planning.call(self.folder, *options)
         else:
-            command = [*self.python, "-m", "snakemake", *options]
-            done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+            program = "snakemake_logger_plugin_pharmasl" if forked else "snakemake"
+            own = {"PYTHONPATH": str(self.root / "scripts")} if forked else {}
+            done = subprocess.run(
+                [*self.python, "-m", program, *options],
+                cwd=self.folder,
+                env={**self.environment, **own},
+                capture_output=True,
+                text=True,
+            )
         if check:
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
         return done

@@ -94,7 +94,7 @@ def trial(tmp_path_factory):
             analyses={"cue_change": {"contrast": "cue", "effect": "group_by_time"}},
         )
     )
-    workflow.snakemake("--cores", "1")
+    workflow.snakemake("--cores", "1", forked=True)
     return folder / "results"
 
 
@@ -144,7 +144,7 @@ def sample(tmp_path_factory):
             },
         )
     )
-    workflow.snakemake("--cores", "1")
+    workflow.snakemake("--cores", "1", forked=True)
     return folder
 
 
