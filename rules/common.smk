@@ -129,6 +129,9 @@ template = partial(bids.derivative, f"{OUTPUT}/template", f"tpl-{SPACE}")
 group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "contrast-{label}")
 conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "contrast-{label}")
 per = partial(job_wildcards.per, named={"contrast": TARGETS.contrast_name})
+# An input of a file of every scan or visit: a function, for Snakemake goes through a list that stands in a rule once for each of
+# its files.
+for_all = partial(job_wildcards.per, "")
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
 # Refuses a trial that cannot be analysed, once an output of the trial is asked for.
 checked_trial = plan.checking_trial(READING)

@@ -69,9 +69,9 @@ rule session_contrast:
 
 rule global_values:
     input:
-        maps=TARGETS.contrast_files(rules.quantify_perfusion.output.smooth),
-        coverages=TARGETS.contrast_files(rules.quantify_perfusion.output.coverage),
-        quality=TARGETS.contrast_files(rules.scan_quality.output.table),
+        maps=for_all(TARGETS.contrast_files, rules.quantify_perfusion.output.smooth),
+        coverages=for_all(TARGETS.contrast_files, rules.quantify_perfusion.output.coverage),
+        quality=for_all(TARGETS.contrast_files, rules.scan_quality.output.table),
         template=[rules.template.output.mask, rules.template.output.gm],
     output:
         scans=f"{OUTPUT}/contrasts/scan_means.tsv",

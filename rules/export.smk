@@ -7,7 +7,7 @@ CBF of every parcel of the atlas in every scan.
 
 rule all_scan_parcels:
     input:
-        visits=TARGETS.scan_parcels(rules.scan_parcels.output.table),
+        visits=for_all(TARGETS.scan_parcels, rules.scan_parcels.output.table),
     output:
         table=PATHS.tidy("parcels_by_scan"),
     log:

@@ -49,7 +49,7 @@ rule scan_quality:
 
 rule study_quality:
     input:
-        tables=TARGETS.scan_files(rules.scan_quality.output.table),
+        tables=for_all(TARGETS.scan_files, rules.scan_quality.output.table),
     output:
         table=REPORTED.quality(f"{OUTPUT}/quality/scans.tsv", "Table of all scans"),
         exclusions=REPORTED.quality(f"{OUTPUT}/quality/exclusions.tsv", "Table of excluded scans"),

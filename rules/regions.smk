@@ -110,7 +110,7 @@ rule native_regions:
 rule native_roi_values:
     input:
         scans=per("roi", TARGETS.native_files, rules.native_regions.output.table),
-        quality=TARGETS.contrast_files(rules.scan_quality.output.table),
+        quality=for_all(TARGETS.contrast_files, rules.scan_quality.output.table),
         means=TARGETS.scan_means(rules.global_values.output.scans),
     output:
         table=rules.roi_values.output.table,

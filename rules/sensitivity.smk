@@ -53,7 +53,7 @@ rule alternative_maps:
 rule specification:
     input:
         maps=expand(alternative(IMAGES.wildcard_pattern), visit=TARGETS.visit_stems(), allow_missing=True),
-        quality=TARGETS.scan_files(rules.scan_quality.output.table),
+        quality=for_all(TARGETS.scan_files, rules.scan_quality.output.table),
         participants=PATHS.participants("sensitivity/{covariates}"),
         template_mask=rules.template.output.mask,
         masks=expand(rules.roi_mask.output.mask, roi=REGIONS),
