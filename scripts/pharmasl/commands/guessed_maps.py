@@ -77,8 +77,8 @@ def guess(root: str) -> Maps | None:
     source = {"dir": place, **source}
     if not _names_program(root):
         asked.append("which program made the maps, in which version? Add generated_by: {name: ..., version: ...}.")
-    found = imported_files.find(_settings(source), {})
-    return Maps(source, tuple(own.file for own in found), _beside(root), tuple(asked))
+    taken = imported_files.find(_settings(source), {})
+    return Maps(source, tuple(own.file for own in taken), _beside(root), tuple(asked))
 
 
 def _named(dataset: bids.Dataset, maps: Sequence[bids.File]) -> tuple[dict[str, str], list[str]]:
@@ -121,7 +121,7 @@ def _settings(source: Mapping[str, Any]) -> CbfMaps:
         dir=source["dir"],
         generated_by=None,
         space=source["space"],
-        grid=source.get("grid", "template"),
+        grid="scan" if "grid" in source else "template",
         transform=None,
         desc=None,
         files=source.get("files"),

@@ -378,7 +378,9 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         checklist=checklist.gather(files, settings, blocks, versions=provenance.versions, allocation=allocation),
         versions=provenance.versions,
         state={"code": provenance.state["code"], "configuration": provenance.state["configuration"]},
-        config=yaml.safe_dump(shown(used(configuration)), sort_keys=False, allow_unicode=True, width=110),
+        config=yaml.safe_dump(
+            shown(used(configuration, settings.derivatives)), sort_keys=False, allow_unicode=True, width=110
+        ),
     )
 
 

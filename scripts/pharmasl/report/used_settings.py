@@ -1,46 +1,46 @@
 """Which settings of a study count: those of stages whose results another program has made do not."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from pharmasl.study.derivatives import Derivatives
 
 # Of the quality of a map whose repeats and registration are not known, these decide nothing.
 _OF_RAW_SCANS = ("least_pairs", "exclude_failed_registration")
-_BLANK: Mapping[str, Any] = {}
 
 
-def used(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def used(configuration: Mapping[str, Any], derivatives: Derivatives) -> dict[str, Any]:
     """A configuration without the settings that nothing in the study reads.
 
     Parameters
     ----------
     configuration : mapping
         Complete, of plain values.
+    derivatives : Derivatives
+        Of the same study.
 
     Returns
     -------
     dict
         In the same order.
     """
-    imported = configuration.get("derivatives") or _BLANK
-    sections = dict(configuration)
-    if imported.get("contrasts"):
-        kept: Mapping[str, Mapping[str, Any] | None] = {"anatomy": None, "perfusion": None, "quality": None}
-    elif imported.get("cbf"):
-        quality = configuration.get("quality") or _BLANK
-        kept = {
-            "anatomy": None,
-            "perfusion": _only(configuration, "perfusion", "smoothing_fwhm"),
-            "quality": {name: value for name, value in quality.items() if name not in _OF_RAW_SCANS},
-        }
-    elif source := imported.get("anatomy"):
-        own = ("registration",) if "registration" in (source.get("own") or ()) else ()
-        kept = {"anatomy": _only(configuration, "anatomy", "per", *own)}
-    else:
-        return sections
-    changed = {name: kept.get(name, value) for name, value in sections.items()}
-    return {name: value for name, value in changed.items() if name not in kept or value}
+    kept = {name: _part(name, value, derivatives) for name, value in configuration.items()}
+    return {name: value for name, value in kept.items() if value is not None}
 
 
-def _only(configuration: Mapping[str, Any], section: str, *names: str) -> dict[str, Any]:
-    every = configuration.get(section) or _BLANK
-    return {name: every[name] for name in names if name in every}
+def _part(section: str, value: Any, derivatives: Derivatives) -> Any:
+    """What counts of a section; None where nothing does."""
+    of_scans = section in ("anatomy", "perfusion", "quality")
+    if derivatives.contrasts:
+        return None if of_scans else value
+    if derivatives.cbf and of_scans:
+        if section == "quality":
+            return _only(value, set(value) - set(_OF_RAW_SCANS))
+        return _only(value, ["smoothing_fwhm"]) if section == "perfusion" else None
+    if derivatives.anatomy and section == "anatomy":
+        return _only(value, ["per", *(["registration"] if "registration" in derivatives.anatomy.own else [])])
+    return value
+
+
+def _only(section: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if name in names}

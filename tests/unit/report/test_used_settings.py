@@ -1,11 +1,15 @@
 """What the page prints of a configuration where another program's results take the place of stages."""
 
+from types import SimpleNamespace
+
 import complete_settings
 import other_programs
 import pytest
 import skeleton
 from pharmasl.report import used_settings
+from pharmasl.study.derivatives import Derivatives
 
+SOURCE = SimpleNamespace()
 SPACE = "MNI152NLin2009aSym"
 RUNS = [
     {"sub": f"{number:02d}", "ses": session, "acq": state}
@@ -13,6 +17,10 @@ RUNS = [
     for session in ("T1", "T2")
     for state in ("rest", "smoking", "neutral")
 ]
+
+
+def derivatives(anatomy=None, cbf=None, contrasts=None):
+    return Derivatives(anatomy=anatomy, cbf=cbf, contrasts=contrasts)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +34,7 @@ def complete(tmp_path_factory):
 
 
 def test_of_imported_cbf_the_smoothing_and_the_rules_of_quality_count(complete):
-    used = used_settings.used(complete)
+    used = used_settings.used(complete, derivatives(cbf=SOURCE))
     assert "anatomy" not in used
     assert used["perfusion"] == {"smoothing_fwhm": complete["perfusion"]["smoothing_fwhm"]}
     assert set(complete["quality"]) - set(used["quality"]) == {"least_pairs", "exclude_failed_registration"}
@@ -36,16 +44,16 @@ def test_of_imported_cbf_the_smoothing_and_the_rules_of_quality_count(complete):
 
 
 def test_of_imported_contrasts_nothing_of_scans_counts(complete):
-    used = used_settings.used({**complete, "derivatives": {"contrasts": {"dir": "maps"}}})
+    used = used_settings.used(complete, derivatives(contrasts=SOURCE))
     assert set(complete) - set(used) == {"anatomy", "perfusion", "quality"}
 
 
 @pytest.mark.parametrize(("own", "kept"), [([], {"per"}), (["registration"], {"per", "registration"})])
 def test_of_imported_anatomies_the_steps_that_are_the_workflows_own_count(complete, own, kept):
-    used = used_settings.used({**complete, "derivatives": {"anatomy": {"dir": "fmriprep", "own": own}}})
+    used = used_settings.used(complete, derivatives(anatomy=SimpleNamespace(own=own)))
     assert set(used["anatomy"]) == kept
     assert used["perfusion"] == complete["perfusion"]
 
 
 def test_without_imports_all_is_printed(complete):
-    assert used_settings.used({**complete, "derivatives": {}}) == {**complete, "derivatives": {}}
+    assert used_settings.used(complete, derivatives()) == complete
