@@ -1,6 +1,8 @@
 """The profiles for Slurm: their keys, groups of jobs, and what the jobs ask for. tests/workflow/test_slurm.py submits some."""
 
+import os
 import re
+import subprocess
 
 import pytest
 import skeleton
@@ -145,6 +147,59 @@ def test_the_plugin_refuses_a_key_that_it_does_not_know(small, tmp_path):
     assert small.snakemake("-n", "--workflow-profile", str(folder), check=False).returncode != 0
 
 
+@pytest.mark.parametrize("name", ["generic", "lsf", "sge"])
+@pytest.mark.parametrize("groups", ["slurm", "slurm_people"])
+def test_a_scheduler_is_laid_over_the_groups(small, name, groups):
+    """One home for groups, memory and retries: such a profile names the scheduler and its own keys alone."""
+    own = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+    shared = set(PROFILE) - {"executor"}
+    assert {key for key in own if key.startswith(own["executor"])} | {"executor"} >= set(own) - {
+        "seconds-between-status-checks"
+    }
+    assert not set(own) & shared
+    over = ["--profile", str(ROOT / "profiles" / groups), "--workflow-profile", str(ROOT / "profiles" / name)]
+    plan = small.snakemake("-n", "--quiet", "host", *over).stdout
+    number = len(re.findall(r"Group job (?:anatomy|scan|contrasts)", plan)), len(re.findall("Group job person", plan))
+    assert number == ((4 + 4 * 2 * 3 + 4 * 2, 0) if groups == "slurm" else (0, 4))
+
+
+@pytest.mark.parametrize("name", ["generic", "lsf", "sge"])
+def test_a_plugin_refuses_a_key_that_it_does_not_know(small, tmp_path, name):
+    own = yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+    folder = tmp_path / "wrong"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump({**own, f"{own['executor']}-comand": "x"}))
+    over = ["--profile", str(FOLDER), "--workflow-profile", str(folder)]
+    assert small.snakemake("-n", *over, check=False).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("JobId=7 JobName=x JobState=RUNNING Reason=None", "running"),
+        ("JobId=7 JobState=PENDING", "running"),
+        ("JobId=7 JobState=COMPLETED", "success"),
+        ("JobId=7 JobState=OUT_OF_MEMORY", "failed"),
+        ("JobId=7 JobState=CANCELLED", "failed"),
+        ("slurm_load_jobs error: Invalid job id specified", "failed"),
+        # Taken for dead, the job would be submitted twice.
+        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", "running"),
+    ],
+)
+def test_the_state_of_a_job_is_one_word(tmp_path, said, expected):
+    for name, answer in (("scontrol", f"echo '{said}'"), ("sacct", "exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "profiles/generic/status.sh", "7"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{expected}\n"
+
+
 def test_the_profiles_leave_changes_of_code_to_the_digests():
     """Snakemake tells a changed script by its date; a checkout is not a change."""
     for name in ("default", "slurm"):
@@ -160,5 +215,5 @@ def test_the_environments_versions_are_read_from_their_files():
     assert found["antspyx"] == "0.6.3"
     assert found["python"] == "3.12"
     assert found["snakemake"] == provenance.versions()["snakemake"]
-    assert "statsmodels" not in found
+    assert "statsmodels" not in provenance.pinned(["imaging.yaml"])
     assert found["pharmasl"] == provenance.versions()["pharmasl"]
