@@ -820,11 +820,11 @@ def test_the_page_tells_what_was_frozen_before_the_allocation_was_used(study):
 
 
 def test_the_rule_names_every_file_of_the_page():
-    """Beside them it waits for the contrasts and the pages of the scans, which the page does not read."""
+    """Beside them it waits for the contrasts, the pages of the scans and the one that lists these, which the page does not read."""
     text = (ROOT / "rules" / "report.smk").read_text(encoding="utf-8")
     inputs = text[text.index("rule report:") :]
     inputs = inputs[inputs.index("input:") : inputs.index("output:")]
     names = re.findall(r"^        (\w+)=", inputs, flags=re.MULTILINE)
-    assert [name for name in names if name not in ("contrasts", "scan_pages")] == [
+    assert [name for name in names if name not in ("contrasts", "scan_pages", "review_page")] == [
         field.name for field in dataclasses.fields(ReportFiles)
     ]
