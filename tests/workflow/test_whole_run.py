@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import finished
@@ -220,28 +222,6 @@ def digests(folder):
     }
 
 
-def test_one_core_gives_the_same_bytes(run):
-    """Participant 1 and all that is computed from the group, again on one core."""
-    results = run.folder / "demo/results"
-    before = digests(results)
-    for part in ("sub-01", "group", "rois", "craving", "report"):
-        shutil.rmtree(results / part)
-    run.snakemake("--cores", "1")
-    assert digests(results) == before
-
-
-def test_lost_outputs_are_made_again(run):
-    """A scan's maps and the page are gone, as after a run that stopped before it wrote them."""
-    results = run.folder / "demo/results"
-    lost = [*sorted(results.glob("sub-03/ses-T2/perf/*acq-rest*cbf*")), results / "report/index.html"]
-    assert len(lost) > 8
-    for path in lost:
-        path.unlink()
-    run.snakemake("--cores", "2", forked=True)
-    assert [path for path in lost if not path.is_file()] == []
-    assert dry(run) == set()
-
-
 def marked(path):
     """Whether an output says that it rests on a sham allocation; None for a kind of file that cannot."""
     if path.name.endswith(".nii.gz"):
@@ -251,14 +231,99 @@ def marked(path):
     return None
 
 
-def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
-    """Last of those that share the run: it makes all that depends on the arms anew, twice."""
+def remove(path):
+    """Remove a file or a folder; the names of the files that are gone."""
+    files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    for file in files:
+        file.unlink()
+    return files
+
+
+@dataclass(frozen=True)
+class Unblinded:
+    """Digests of the results before, of the blinded run, and after; and what was seen between and after.
+
+    Attributes
+    ----------
+    before, blinded, after : dict of str to str
+        Path below the results to digest.
+    kinds : dict
+        Paths of the blinded run's files by what :func:`marked` says of them.
+    entries : list of dict
+        The record of the blinded run's allocations.
+    lost : list of pathlib.Path
+        Files that were removed before the second run.
+    kept : set of str
+        Files of ``after`` that the second run did not write.
+    """
+
+    before: dict[str, str]
+    blinded: dict[str, str]
+    after: dict[str, str]
+    kinds: dict[bool | None, list[str]]
+    entries: list[dict]
+    lost: list[Path]
+    kept: set[str]
+
+
+@pytest.fixture(scope="module")
+def unblinded(run):
+    """The run blinded, and then unblinded where all of participant 1 and files of others had been lost.
+
+    The latter on one core, each script in a Python of its own.
+    """
     results = run.folder / "demo/results"
-    record = results / "study/allocation_log.json"
     before = digests(results)
     run.configure({**run.config, "blinded": True})
     run.snakemake("--cores", "2", forked=True)
     blinded = digests(results)
+    kinds = {}
+    for path in results.rglob("*"):
+        if path.is_file():
+            kinds.setdefault(marked(path), []).append(path.relative_to(results).as_posix())
+    entries = tables.read_json(results / "study/allocation_log.json")["Entries"]
+    lost = [
+        file
+        for path in (
+            results / "sub-01",
+            results / "rois",
+            results / "report/index.html",
+            *sorted((results / "report/scans").glob("sub-01*")),
+            # As after a run that stopped before it wrote them.
+            *sorted(results.glob("sub-03/ses-T2/perf/*acq-rest*cbf*")),
+        )
+        for file in remove(path)
+    ]
+    run.configure(run.config)
+    began = time.time_ns()
+    run.snakemake("--cores", "1")
+    after = digests(results)
+    kept = {name for name in after if (results / name).stat().st_mtime_ns < began}
+    return Unblinded(before, blinded, after, kinds, entries, lost, kept)
+
+
+def test_lost_outputs_are_made_again(run, unblinded):
+    results = run.folder / "demo/results"
+    lost = {path.relative_to(results).parts[0] for path in unblinded.lost}
+    assert lost == {"sub-01", "sub-03", "rois", "report"}
+    assert sum("sub-03" in path.name for path in unblinded.lost) > 7
+    assert [path for path in unblinded.lost if not path.is_file()] == []
+    assert dry(run) == set()
+
+
+def test_one_core_and_a_key_that_came_late_give_the_same_bytes(unblinded):
+    """Participant 1 and all that is computed from the group; the record alone remembers that the run was blinded."""
+    before, after = unblinded.before, unblinded.after
+    assert {name for name in before.keys() | after.keys() if after.get(name) != before.get(name)} == {
+        "study/allocation_log.json"
+    }
+    # All of it was made anew but what knows neither participant 1 nor the arms.
+    assert {name for name in unblinded.kept if not name.startswith(("study/", "report/scans/sub-0"))} == set()
+    assert [name for name in unblinded.kept if "sub-01" in name] == []
+
+
+def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run, unblinded):
+    before, blinded = unblinded.before, unblinded.blinded
     # The arms of the trial and the sham ones are not the same, so neither is anything that follows from them.
     assert {name for name in before if before[name] != blinded[name]} >= {
         "study/participants.tsv",
@@ -269,29 +334,23 @@ def test_a_blinded_run_is_marked_throughout_and_one_key_unblinds_it(run):
     apart = {"study/scans.tsv", "study/scans.json", "study/allocation_log.json", "report/CITATION.bib"}
     # A sphere, an atlas' label, the values of all parcels, and the pages of scans, which know no arm.
     armless = ("rois/vmpfc_mask", "rois/anterior_ventral_insula_mask", "rois/parcels.", "report/scans/")
-    files = [
-        path
-        for part in ("study", "group", "rois", "craving", "sensitivity", "report")
-        for path in (results / part).rglob("*")
-    ]
-    kinds = {}
-    for path in files:
-        name = path.relative_to(results).as_posix()
-        if path.is_file() and name not in apart and not name.startswith(armless):
-            kinds.setdefault(marked(path), []).append(name)
-    assert set(kinds) == {True}, kinds.get(False, []) + kinds.get(None, [])
-    assert len(kinds[True]) > 80
-    assert not any(marked(path) for path in (results / "sub-01").rglob("*.json"))
-    assert not any(marked(path) for path in (results / "report/scans").iterdir())
-    entries = tables.read_json(record)["Entries"]
+    with_arms = {
+        kind: [
+            name
+            for name in names
+            if name.split("/")[0] in ("study", "group", "rois", "craving", "sensitivity", "report")
+            and name not in apart
+            and not name.startswith(armless)
+        ]
+        for kind, names in unblinded.kinds.items()
+    }
+    assert len(with_arms.pop(True)) > 80
+    assert [name for names in with_arms.values() for name in names] == []
+    scans = [name for name in unblinded.kinds[True] if name.startswith("report/scans/")]
+    assert [
+        name for name in unblinded.kinds[True] if name.startswith("sub-01/") and name.endswith(".json")
+    ] + scans == []
+    entries = unblinded.entries
     assert [entry["allocation"] for entry in entries][-1] == "sham"
-    # The key back again: every byte is as if the run had never been blinded; the record alone remembers.
-    run.configure(run.config)
-    run.snakemake("--cores", "2", forked=True)
-    after = digests(results)
-    assert {name for name in before if after[name] != before[name]} == {"study/allocation_log.json"}
-    assert [entry["allocation"] for entry in tables.read_json(record)["Entries"]] == [
-        *(entry["allocation"] for entry in entries),
-        "real",
-    ]
-    assert dry(run) == set()
+    record = tables.read_json(run.folder / "demo/results/study/allocation_log.json")
+    assert [entry["allocation"] for entry in record["Entries"]] == [*(entry["allocation"] for entry in entries), "real"]
