@@ -1,5 +1,7 @@
 """JSON sidecars: read strictly, merged by BIDS' inheritance, and overridden by the configuration."""
 
+import functools
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -226,6 +228,22 @@ def impossible(fields: Mapping[str, Any]) -> list[InputError]:
     list of InputError
         Their file is empty; their field is a name of BIDS.
     """
+    known = schemas.properties("asl")
+    # The scans of a study have few combinations of these values; times of acquisition and the like do not count.
+    try:
+        text = json.dumps({name: value for name, value in fields.items() if name in known})
+    except TypeError:
+        return _impossible(fields)  # a date of the configuration, which JSON has not
+    return [] if _is_possible(text) else _impossible(fields)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_possible(text):
+    """Whether the schema has nothing against fields that it knows, as JSON, but that some are missing."""
+    return not _impossible(json.loads(text))
+
+
+def _impossible(fields):
     errors = {}
     for error in schemas.check(fields, "asl", ""):
         name = error.field.split(".")[0]
@@ -284,4 +302,6 @@ def misspelt(name: str, fields: Mapping[str, Any], surely: bool = False) -> str 
     """A field of a sidecar that is probably (or surely) a misspelling of a missing one; None if there is none."""
     known = schemas.properties("asl")
     unknown = [field for field in fields if field not in known]
+    if not unknown:
+        return None
     return next(iter(similar(name, unknown, alike=SURELY_ALIKE if surely else FIELDS_ALIKE)), None)

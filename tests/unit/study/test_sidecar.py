@@ -1,5 +1,6 @@
 """Sidecars as people's data have them: encodings, units, spelling, contradictions; each cause is told once."""
 
+import datetime
 import json
 
 import complete_settings
@@ -464,3 +465,14 @@ class TestOverride:
             assert not sidecar.Override("x", {"sub": label}).applies({"sub": "1"})
         assert sidecar.Override("x", {"ses": "ses-T1"}).applies({"ses": "T1"})
         assert not sidecar.Override("x", {"acq": "a"}).applies({})
+
+
+def test_what_was_possible_once_says_nothing_of_other_values():
+    possible = {"EchoTime": 0.012, "SeriesNumber": 3}
+    assert sidecar.impossible(possible) == []
+    assert sidecar.impossible({**possible, "SeriesNumber": "x"}) == []
+    for value in (12, "0.012", True, None, [0.012, -1], datetime.date(2026, 1, 1)):
+        wrong = {**possible, "EchoTime": value}
+        for _ in range(2):
+            assert [error.field for error in sidecar.impossible(wrong)] == ["EchoTime"]
+    assert sidecar.impossible(possible) == []
