@@ -55,8 +55,9 @@ def bias_field(
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
         fitter.Execute(sitk.Shrink(whole, factors), sitk.Shrink(inside, factors))
-        log_field = sitk.GetArrayFromImage(fitter.GetLogBiasFieldAsImage(whole)).T.astype(np.float64)
+        log_field = np.ascontiguousarray(sitk.GetArrayFromImage(fitter.GetLogBiasFieldAsImage(whole)).T)
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    log_field -= log_field[mask].mean()
-    return np.exp(np.clip(log_field, log_field[mask].min(), log_field[mask].max())).astype(np.float32)
+    fitted = log_field[mask]
+    level = np.float32(fitted.mean(dtype=np.float64))
+    return np.exp(np.clip(log_field, fitted.min(), fitted.max()) - level)

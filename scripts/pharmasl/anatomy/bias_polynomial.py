@@ -27,13 +27,14 @@ def exponents(degree: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _terms(position, exponents, out):
+def _terms(position, exponents, powers, out):
+    """The terms at one position; ``powers`` (3, 1 + degree) is filled with those of its coordinates."""
+    for axis in range(3):
+        powers[axis, 0] = 1.0
+        for power in range(1, powers.shape[1]):
+            powers[axis, power] = powers[axis, power - 1] * position[axis]
     for t in range(exponents.shape[0]):
-        value = 1.0
-        for axis in range(3):
-            for _ in range(exponents[t, axis]):
-                value *= position[axis]
-        out[t] = value
+        out[t] = powers[0, exponents[t, 0]] * powers[1, exponents[t, 1]] * powers[2, exponents[t, 2]]
 
 
 @njit(cache=True, nogil=True)
@@ -65,6 +66,7 @@ def equations(
     """
     n = exponents.shape[0] + 1
     matrix, vector, term = np.zeros((n, n)), np.zeros(n), np.ones(n)
+    powers = np.empty((3, 1 + exponents.max()))
     for i in range(log_intensity.shape[0]):
         # The logarithm of CSF's intensity is noise: the field is estimated from grey and white matter alone.
         grey = posterior[i, 1] * (mean[1] / deviation[1]) ** 2
@@ -73,7 +75,7 @@ def equations(
         if posterior[i, 0] > 0.1 or weight <= 0:
             continue
         rest = log_intensity[i] - (grey * np.log(mean[1]) + white * np.log(mean[2])) / weight
-        _terms(position[i], exponents, term)
+        _terms(position[i], exponents, powers, term)
         for a in range(n):
             vector[a] += weight * term[a] * rest
             for b in range(a + 1):
@@ -99,9 +101,9 @@ def divide(
         Coefficients of the terms.
     out : ndarray of shape (N,)
     """
-    term = np.empty(exponents.shape[0])
+    term, powers = np.empty(exponents.shape[0]), np.empty((3, 1 + exponents.max()))
     for i in range(intensity.shape[0]):
-        _terms(position[i], exponents, term)
+        _terms(position[i], exponents, powers, term)
         total = 0.0
         for t in range(len(bias)):
             total += bias[t] * term[t]

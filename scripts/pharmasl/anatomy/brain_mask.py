@@ -193,8 +193,12 @@ def _brain_only(head: np.ndarray, mask: np.ndarray) -> np.ndarray | None:
     if not mask.any():
         return None
     for threshold in (0.0, BACKGROUND * np.median(head[mask])):
-        foreground = ndimage.binary_fill_holes(_largest_component(head > threshold))
-        # A head's foreground holds more than twice the brain's volume, so it cannot agree with the network's mask.
+        body = _largest_component(head > threshold)
+        # A head's foreground holds more than twice the brain's volume, so it cannot agree with the network's mask, and
+        # what it encloses need not be known.
+        if 2 * mask.sum() <= BRAIN_ONLY_AGREEMENT * (mask.sum() + body.sum()):
+            continue
+        foreground = ndimage.binary_fill_holes(body)
         if 2 * (mask & foreground).sum() > BRAIN_ONLY_AGREEMENT * (mask.sum() + foreground.sum()):
             return foreground
     return None
