@@ -1,0 +1,132 @@
+"""Repeatability against R's psych and quantiles, published values, closed forms, and the cover of its intervals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pharmasl.statistics.repeatability import repeatability
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference/repeatability.json").read_text())
+
+
+def triple(interval):
+    return [interval.estimate, interval.low, interval.high]
+
+
+@pytest.mark.parametrize("name", ["shrout", "two"])
+def test_intraclass_correlations_are_those_of_psych(name):
+    reference = REFERENCE[name]
+    repeated = repeatability(np.array(reference["values"]))
+    assert triple(repeated.agreement_icc) == pytest.approx(reference["icc2"], abs=1e-6)
+    assert triple(repeated.consistency) == pytest.approx(reference["icc3"], abs=1e-6)
+
+
+def test_shrout_and_fleiss_published_values():
+    repeated = repeatability(np.array(REFERENCE["shrout"]["values"]))
+    assert round(float(repeated.agreement_icc.estimate), 2) == 0.29
+    assert round(float(repeated.consistency.estimate), 2) == 0.71
+    assert repeated.agreement is None
+
+
+def test_within_person_spread_bias_and_limits_are_those_of_r():
+    reference = REFERENCE["two"]
+    repeated = repeatability(np.array(reference["values"]))
+    assert triple(repeated.within_sd) == pytest.approx(reference["within_sd"], rel=1e-9)
+    assert triple(repeated.within_cv) == pytest.approx(reference["within_cv"], rel=1e-9)
+    assert triple(repeated.agreement.bias) == pytest.approx(reference["bias"], rel=1e-9)
+    assert triple(repeated.agreement.upper) == pytest.approx(reference["upper"], rel=1e-6)
+    assert triple(repeated.agreement.lower) == pytest.approx(reference["lower"], rel=1e-6)
+    assert triple(repeated.detectable_change) == pytest.approx([1.96 * 2**0.5 * v for v in reference["within_sd"]])
+
+
+def test_of_two_sessions_the_within_person_spread_is_that_of_changes():
+    values = np.random.default_rng(1).normal(50, 9, (12, 2))
+    spread = np.std(values[:, 1] - values[:, 0], ddof=1) / np.sqrt(2)
+    assert repeatability(values).within_sd.estimate == pytest.approx(spread, rel=1e-12)
+
+
+def test_a_shift_of_all_people_is_no_lack_of_repeatability_but_of_agreement():
+    values = np.random.default_rng(2).normal(50, 9, (12, 1)) + np.random.default_rng(3).normal(0, 4, (12, 3))
+    shifted = values + np.array([0, 5, 10])
+    one, other = repeatability(values), repeatability(shifted)
+    assert triple(other.within_sd) == pytest.approx(triple(one.within_sd), rel=1e-9)
+    assert triple(other.consistency) == pytest.approx(triple(one.consistency), rel=1e-9)
+    assert other.agreement_icc.estimate < one.agreement_icc.estimate
+
+
+def test_a_map_is_each_of_its_voxels():
+    values = np.random.default_rng(4).normal(20, 9, (7, 2, 3, 4))
+    values[:, :, 0, 0] += 60
+    whole = repeatability(values)
+    for place in np.ndindex(3, 4):
+        one = repeatability(values[(slice(None), slice(None), *place)])
+        for name in ("within_sd", "within_cv", "consistency", "agreement_icc"):
+            for part in ("estimate", "low", "high"):
+                left, right = getattr(getattr(whole, name), part)[place], getattr(getattr(one, name), part)
+                np.testing.assert_allclose(left, right, rtol=1e-9)
+        np.testing.assert_allclose(whole.agreement.upper.high[place], one.agreement.upper.high, rtol=1e-9)
+
+
+def test_a_value_of_zero_or_less_has_no_coefficient_of_variation():
+    values = np.random.default_rng(5).normal(1, 3, (9, 2))
+    assert (values <= 0).any()
+    repeated = repeatability(values)
+    assert np.isnan(triple(repeated.within_cv)).all()
+    assert np.isfinite(triple(repeated.within_sd)).all()
+
+
+def test_equal_sessions_and_equal_values():
+    people = np.arange(5.0)[:, np.newaxis] + 1
+    same = repeatability(np.hstack([people, people]))
+    assert same.within_sd.estimate == 0
+    assert triple(same.consistency) == [1, 1, 1]
+    nothing = repeatability(np.ones((5, 2)))
+    assert np.isnan(nothing.consistency.estimate)
+    assert np.isnan(nothing.agreement_icc.estimate)
+
+
+def test_a_missing_value_is_missing_in_what_it_is_part_of():
+    values = np.random.default_rng(6).normal(50, 9, (9, 2, 2))
+    values[3, 1, 0] = np.nan
+    repeated = repeatability(values)
+    assert np.isnan(triple(repeated.within_sd)).tolist() == [[True, False]] * 3
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5, 1)])
+def test_too_few(shape):
+    with pytest.raises(ValueError, match="three people and two sessions"):
+        repeatability(np.ones(shape))
+
+
+def covered(interval, truth):
+    return np.mean((interval.low <= truth) & (truth <= interval.high))
+
+
+@pytest.mark.parametrize("people", [6, 22, 43])
+@pytest.mark.parametrize("correlation", [0.1, 0.7])
+def test_intervals_cover_the_truth(people, correlation):
+    rng = np.random.default_rng(people)
+    within, between, draws = 7.0, 7.0 * np.sqrt(correlation / (1 - correlation)), 10_000
+    person = between * rng.standard_normal((people, 1, draws))
+    repeated = repeatability(500 + person + within * rng.standard_normal((people, 2, draws)))
+    limit = 1.96 * np.sqrt(2) * within
+    covers = [
+        covered(repeated.within_sd, within),
+        covered(repeated.consistency, correlation),
+        covered(repeated.agreement.bias, 0),
+        covered(repeated.agreement.upper, limit),
+        covered(repeated.agreement.lower, -limit),
+    ]
+    # Exact intervals: five standard errors of a share of .95 of 10,000 draws are .011.
+    assert covers == pytest.approx([0.95] * 5, abs=0.011)
+    # An approximation, on the safe side for few people who differ little.
+    assert 0.94 <= covered(repeated.agreement_icc, correlation) <= 0.98
+
+
+@pytest.mark.parametrize("people", [6, 43])
+def test_the_coefficient_of_variation_of_a_log_normal_value_is_covered(people):
+    rng, deviation = np.random.default_rng(people), 0.15
+    values = np.exp(4 + rng.normal(0, 0.2, (people, 1, 10_000)) + rng.normal(0, deviation, (people, 2, 10_000)))
+    truth = np.sqrt(np.exp(deviation**2) - 1)
+    assert covered(repeatability(values).within_cv, truth) == pytest.approx(0.95, abs=0.011)
