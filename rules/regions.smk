@@ -163,6 +163,33 @@ rule parcel_values:
         "../scripts/parcel_values.py"
 
 
+rule repeatability:
+    input:
+        global_values=[] if IMPORTED else [rules.global_values.output.contrasts],
+        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
+        sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", SETTINGS.rois),
+        parcels=rules.parcel_values.output.table,
+    output:
+        table=PATHS.tidy("repeatability"),
+    log:
+        log_of("repeatability", "study"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
+    params:
+        people=lambda wildcards: TARGETS.repeated_people(),
+        contrasts=lambda wildcards: TARGETS.repeated_contrasts(),
+        blinded=SETTINGS.blinded,
+        code=code("repeatability"),
+    message:
+        "Tabulating the repeatability of CBF"
+    script:
+        "../scripts/repeatability.py"
+
+
 rule scan_parcels:
     input:
         atlas=rules.atlas.output.image,

@@ -182,6 +182,7 @@ rule report:
         # The page links to them.
         scan_parcels=[] if IMPORTED else [rules.all_scan_parcels.output.table],
         tidy_tables=[rules.tidy_table.output.long, rules.tidy_table.output.wide, rules.tidy_table.output.codebook],
+        repeatability=[rules.repeatability.output.table] if TARGETS.is_repeated() else [],
         sensitivity_table=[PATHS.sensitivity("specifications.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],

@@ -246,7 +246,7 @@ ANALYSES = {
     **FLOW,
 }
 # dlpfc_cluster is a cluster of rest_interaction and the seed of dlpfc_to_cue.
-CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, "tidy_table": 1}
+CLUSTER = {"roi_mask": 1, "roi_values": 1, "seed_slopes": 1, "repeatability": 1, "tidy_table": 1}
 GROUP = together(ANALYSES, CLUSTER, SENSITIVITY)
 # The parcels of the scans of one visit, of a participant's two, and of all.
 PARCELS, OWN_PARCELS, ALL_PARCELS = (
@@ -414,7 +414,7 @@ CHANGES = {
     ),
     "a table of a region deleted": (
         removed("rois/vmpfc_values.tsv"),
-        {"roi_values": 1, "seed_slopes": 1, "tidy_table": 1, **IN_REGIONS, **CRAVING, **PAGE},
+        {"roi_values": 1, "seed_slopes": 1, "repeatability": 1, "tidy_table": 1, **IN_REGIONS, **CRAVING, **PAGE},
     ),
     "a label of a session": (
         set_to("labels", "sessions", value={"T1": "before"}),

@@ -32,6 +32,7 @@ from pharmasl.report import (
     participants_section,
     quality_section,
     relations_section,
+    repeatability_section,
     seeds_section,
     sensitivity_section,
     templates,
@@ -48,6 +49,7 @@ from pharmasl.report.participants_section import ParticipantsSection, Participan
 from pharmasl.report.quality_section import QualitySection
 from pharmasl.report.regions_section import RegionsFiles
 from pharmasl.report.relations_section import RelationResults, RelationsSection, RelationTest
+from pharmasl.report.repeatability_section import RepeatabilitySection
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
@@ -68,6 +70,7 @@ OPTIONAL = {
     "endpoints": "Clinical endpoints",
     "relations": "Regional perfusion and craving",
     "sensitivity": "Sensitivity to the choices of the analysis",
+    "repeatability": "Repeatability between the sessions",
 }
 
 
@@ -103,7 +106,7 @@ class Page:
         When the trial's own allocation was first used.
     sections : Mapping
         Anchor of each section to its number and heading, in order.
-    answers, participants, quality, trial, analyses, seeds, craving, endpoints, relations, sensitivity
+    answers, participants, quality, trial, analyses, seeds, craving, endpoints, relations, sensitivity, repeatability
         The sections.
     viewer_space : Markup
         The template and the atlas that the viewers of all analyses share; empty without any.
@@ -136,6 +139,7 @@ class Page:
     endpoints: list[EndpointSection]
     relations: RelationsSection | None
     sensitivity: SensitivitySection | None
+    repeatability: RepeatabilitySection | None
     methods: list[str]
     linked_files: list[FileGroup]
     equations: Sequence[cbf_equations.Formula]
@@ -325,12 +329,14 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes), settings.labels) if files.seed_slopes else None
     sensitivity, endpoints = _sensitivity(files, settings.labels), list(_endpoints(files, settings))
+    repeatability = repeatability_section.section(files.repeatability, settings.labels) if files.repeatability else None
     optional: dict[str, bool] = {
         "seeds": seeds is not None,
         "craving": craving is not None,
         "endpoints": bool(endpoints),
         "relations": relations is not None,
         "sensitivity": sensitivity is not None,
+        "repeatability": repeatability is not None,
     }
     sidecars = [tables.read_json(path) for path in files.cbf_sidecars]
     own = [sidecar for sidecar in sidecars if "Imported" not in sidecar]
@@ -370,6 +376,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         endpoints=endpoints,
         relations=relations,
         sensitivity=sensitivity,
+        repeatability=repeatability,
         methods=methods,
         linked_files=files_section.section(files, settings, [section.heading for section in analyses]),
         equations=methods_perfusion.equations(own),

@@ -63,6 +63,8 @@ class ReportFiles:
         CBF of every parcel in every scan: one table, or none where there are no scans.
     tidy_tables : sequence of path-like
         The study's table for statistics programs, long and wide, and its codebook.
+    repeatability : path-like or None
+        ``tables/repeatability.tsv``, of a study with a follow-up.
     sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
         ``specifications.tsv``, ``curve.tsv`` and their picture.
     """
@@ -108,6 +110,7 @@ class ReportFiles:
     trial_verdict: FilePath | None
     scan_parcels: Sequence[FilePath]
     tidy_tables: Sequence[FilePath]
+    repeatability: FilePath | None
     sensitivity_table: FilePath | None
     sensitivity_curve: FilePath | None
     sensitivity_figure: FilePath | None

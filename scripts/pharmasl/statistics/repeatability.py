@@ -197,7 +197,7 @@ def _consistency(squares: _MeanSquares, tail: float) -> Interval:
 
     def correlation(f: np.ndarray) -> np.ndarray:
         # 1 where f is infinite: nothing is left within people.
-        return 1 - _ratio(np.float64(squares.sessions), f + squares.sessions - 1)
+        return 1 - _ratio(np.array(squares.sessions), f + squares.sessions - 1)
 
     return Interval(
         estimate=correlation(quotient),

@@ -127,6 +127,7 @@ STAGES = (
             "native_roi_values": 0.2,
             "parcel_values": 0.4,
             "scan_parcels": 0.2,
+            "repeatability": 0.7,
             "region_models": 1,
             "seed_slopes": 0.5,
             "roi_left_out": 1.2,

@@ -568,6 +568,34 @@ class Targets:
             for (subject, session), contrast in self.study.available_contrasts()
         ]
 
+    def is_repeated(self) -> bool:
+        """Whether the study has a follow-up, by which repeatability is measured."""
+        return self.settings.sessions is not None and self.settings.sessions.followup is not None
+
+    def repeated_people(self) -> dict[str, Any]:
+        """Whose sessions are compared for repeatability: the control arm's, or all people's where arms are unknown or none."""
+        arms, sessions = self.settings.arms, self.settings.sessions
+        pair = [sessions.baseline, sessions.followup] if sessions else []
+        control = None if arms is None or self.settings.blinded else arms.control
+        members = [
+            f"sub-{subject}"
+            for subject, row in self.study.participants.items()
+            if control is None or (arms and row.get(arms.column) == control)
+        ]
+        return {"arm": control, "participants": members, "sessions": pair}
+
+    def repeated_contrasts(self) -> list[dict[str, Any]]:
+        """Each contrast with its unit, and whether it is a CBF."""
+        return [
+            {
+                "name": name,
+                "unit": self._unit(name).get("unit", relative_cbf.CBF_UNIT),
+                "is_cbf": not self.study.contrast_maps and contrast.is_cbf,
+                "is_cbf_absolute": dataclasses.replace(contrast, scaling="absolute").is_cbf,
+            }
+            for name, contrast in self.settings.contrasts.items()
+        ]
+
     def _unit(self, contrast: str) -> dict[str, str]:
         """The unit of a contrast's values under its key, where it is none of absolute CBF; nothing for absolute CBF."""
         if (unit := self.quantity()["unit"]) != relative_cbf.CBF_UNIT:

@@ -1,0 +1,147 @@
+"""How repeatable CBF was between baseline and follow-up: sentences and a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pharmasl.errors import FilePath
+from pharmasl.figures.numerals import number
+from pharmasl.files import tables
+from pharmasl.files.tables import Row
+from pharmasl.report.words import CI, DAGGER, NONE, Table, between, columns_named, count, fixed, signed
+from pharmasl.space.region_words import in_words
+from pharmasl.study.labels import Labels
+from pharmasl.study.relative_cbf import REFERENCES
+
+_ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatabilitySection:
+    """What the page says of repeatability; ``notes`` stand below the table."""
+
+    sentences: Sequence[str]
+    table: Table
+    notes: Sequence[str]
+
+
+def section(path: FilePath, labels: Labels) -> RepeatabilitySection:
+    """The section of ``tables/repeatability.tsv``.
+
+    Parameters
+    ----------
+    path : path-like
+    labels : Labels
+
+    Returns
+    -------
+    RepeatabilitySection
+    """
+    rows = tables.read_table(path)
+    shown = [row for row in rows if row["kind"] != "parcel"]
+    contrasts = dict.fromkeys(row["contrast"] for row in rows)
+    sentences = [_people(rows, labels)]
+    sentences += [
+        words
+        for contrast in contrasts
+        for words in (
+            *_grey_matter([row for row in shown if row["contrast"] == contrast], labels.contrast(contrast)),
+            *_parcels([row for row in rows if row["contrast"] == contrast and row["kind"] == "parcel"], labels),
+        )
+    ]
+    notes = []
+    if any(row["defined_by_same_data"] == "true" for row in shown):
+        notes.append(f"{DAGGER} A cluster of this trial's own analysis, chosen by these data.")
+    return RepeatabilitySection(sentences=sentences, table=_table(shown, path, labels), notes=notes)
+
+
+def _people(rows: Sequence[Row], labels: Labels) -> str:
+    if not rows or rows[0]["people"] == _ALL:
+        return (
+            "All people were taken together, those on the drug too: what it changed in some and not in others stands here as a "
+            "lack of repeatability."
+        )
+    return f"Of the {labels.arm(rows[0]['people'])} arm alone, in which no drug stands between the sessions."
+
+
+def _grey_matter(rows: Sequence[Row], contrast: str) -> list[str]:
+    """The spread of a contrast's mean over grey matter."""
+    for row in rows:
+        if (row["kind"], row["name"]) == ("global", "grey_matter") and row["within_sd"] is not None:
+            share = f", {_interval(row, 'within_cv', 1)} % of the mean" if row["within_cv"] is not None else ""
+            return [
+                f"{contrast}, mean over grey matter ({fixed(row['mean'], 1)} {row['unit']}): within-person standard deviation "
+                f"{_interval(row, 'within_sd')}{share}; ICC(3,1) {_interval(row, 'icc_consistency')}; "
+                f"{count(int(row['n']), 'person', 'people')} ({CI} in brackets)."
+            ]
+    return []
+
+
+def _parcels(rows: Sequence[Row], labels: Labels) -> list[str]:
+    spreads = [number(row["within_sd"]) for row in rows if row["within_sd"] is not None]
+    if not spreads:
+        return []
+    correlations = [number(row["icc_consistency"]) for row in rows if row["icc_consistency"] is not None]
+    return [
+        f"{labels.contrast(rows[0]['contrast'])}, over {count(len(spreads), 'parcel')} of the atlas: median within-person standard deviation "
+        f"{fixed(np.median(spreads))} {rows[0]['unit']}, median ICC(3,1) {fixed(np.median(correlations))}."
+    ]
+
+
+def _interval(row: Row, name: str, digits: int = 2) -> str:
+    if row[name] is None:
+        return NONE
+    return f"{fixed(row[name], digits)} ({between(row[f'{name}_low'], row[f'{name}_high'], digits)})"
+
+
+def _table(rows: Sequence[Row], path: FilePath, labels: Labels) -> Table:
+    """Global CBF and the declared regions of every contrast."""
+    heads = [
+        "Region",
+        "Contrast",
+        "n",
+        "Mean",
+        f"Within-person SD ({CI})",
+        f"CV, % ({CI})",
+        "Smallest detectable change of one person",
+        f"ICC(3,1) ({CI})",
+        f"ICC(2,1) ({CI})",
+        f"Change of all ({CI})",
+        "Limits of agreement",
+        "Note",
+    ]
+    cells = [
+        [
+            _place(row, labels),
+            labels.contrast(row["contrast"]),
+            row["n"],
+            fixed(row["mean"], 1) if row["mean"] is not None else NONE,
+            _interval(row, "within_sd"),
+            _interval(row, "within_cv", 1),
+            fixed(row["detectable_change"]) if row["detectable_change"] is not None else NONE,
+            _interval(row, "icc_consistency"),
+            _interval(row, "icc_agreement"),
+            _change(row),
+            between(row["lower_limit"], row["upper_limit"]) if row["lower_limit"] is not None else NONE,
+            row["note"] or "",
+        ]
+        for row in rows
+    ]
+    units = list(dict.fromkeys(row["unit"] for row in rows))
+    caption = f"Repeatability from baseline to follow-up{f', {units[0]}' if len(units) == 1 else ''}"
+    main = columns_named(heads, ["Region", "Contrast", "n", "Mean", "Within", "CV", "ICC(3", "Note"])
+    return Table(caption, heads, cells, {0, 1, len(heads) - 1}, file=path, main=main)
+
+
+def _place(row: Row, labels: Labels) -> str:
+    if row["kind"] == "global":
+        return f"The {REFERENCES[row['name']]}"
+    dagger = f" {DAGGER}" if row["defined_by_same_data"] == "true" else ""
+    return in_words(labels.region(row["name"])) + dagger
+
+
+def _change(row: Row) -> str:
+    if row["bias"] is None:
+        return NONE
+    return f"{signed(row['bias'])} ({between(row['bias_low'], row['bias_high'])})"
