@@ -28,7 +28,7 @@ from pharmasl.group import verdict
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.quality.measure_columns import COLUMNS as QUALITY
 from pharmasl.quality.measure_columns import EXCLUSIONS
-from pharmasl.regions import seed_slopes
+from pharmasl.regions import repeated_values, seed_slopes
 from pharmasl.report import (
     analyses_section,
     global_section,
@@ -698,6 +698,43 @@ def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):
     assert "found again for 7 of 8" in page.text
     assert "<u>hostile" not in text
     assert "Regional change with" not in write(study, "plain.html")
+
+
+def test_repeatability_stands_on_the_page(study):
+    here = study.here
+    spread = {"within_sd": 4.0, "within_sd_low": 3.0, "within_sd_high": 6.0}
+    whole = {"n": 9, "mean": 52.0, "unit": "mL/100 g/min", "people": "placebo", **spread}
+    for name, value in (("detectable_change", 11.1), ("icc_consistency", 0.7), ("icc_agreement", 0.6), ("bias", -1.0)):
+        whole |= {name: value, f"{name}_low": value - 0.3, f"{name}_high": value + 0.3}
+    whole |= {"lower_limit": -12.1, "upper_limit": 10.1}
+    varied = {"within_cv": 7.7, "within_cv_low": 5.8, "within_cv_high": 11.5}
+    rows = [
+        {**whole, **varied, "contrast": "rest", "kind": "global", "name": "grey_matter"},
+        {
+            **whole,
+            "contrast": "cue",
+            "kind": "region",
+            "name": "insula",
+            "defined_by_same_data": True,
+            "note": "<u>few",
+        },
+        {**whole, "contrast": "cue", "kind": "parcel", "name": "Insula_L", "label": 7},
+        {"contrast": "cue", "kind": "region", "name": "vmpfc", "people": "placebo", "n": 2, "unit": "mL/100 g/min"},
+    ]
+    columns = repeated_values.dictionary()
+    tables.write_table(here / "repeatability.tsv", [{name: row.get(name) for name in columns} for row in rows], columns)
+    text = write(study, "repeated.html", repeatability=[here / "repeatability.tsv"])
+    page = Page(text)
+    assert page.open == []
+    assert "Repeatability between the sessions" in [heading[2:] for heading in page.headings]
+    assert "Of the placebo arm alone" in page.text
+    assert (
+        "standard deviation 4.00 (3.00 to 6.00), 7.7 (5.8 to 11.5) % of the mean; ICC(3,1) 0.70 (0.40 to 1.00); 9 people"
+        in page.text
+    )
+    assert "over 1 parcel of the atlas: median within-person standard deviation 4.00" in page.text
+    assert "<u>few" not in text
+    assert "Repeatability between" not in write(study, "unrepeated.html")
 
 
 def test_paths_are_cut_and_words_with_slashes_are_not():
