@@ -131,6 +131,7 @@ rule conjunction:
         z=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.z),
         pfwe=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.verdict),
         inference=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.inference),
+        template_mask=rules.template.output.mask,
     output:
         z=conjunction("statmap", stat="z"),
         pfwe=conjunction("statmap", desc="verdict", stat="logp"),

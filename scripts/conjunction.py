@@ -2,18 +2,12 @@
 
 from pharmasl.group import conjunction
 from pharmasl.workflow.job import job
+from pharmasl.workflow.rule_files import rule_files
 
 
 def main(snakemake):
-    given, params = snakemake.input, snakemake.params
-    conjunction.write(
-        list(given.z),
-        list(given.pfwe),
-        list(given.inference),
-        snakemake.output,
-        name=params.name,
-        analyses=params.analyses,
-    )
+    files = rule_files(conjunction.ConjunctionFiles, snakemake.input)
+    conjunction.write(files, snakemake.output, name=snakemake.params.name, analyses=snakemake.params.analyses)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Where several analyses all find an effect of one sign (Nichols et al. 2005, NeuroImage 25:653)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,8 +9,31 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.group import map_sidecars, verdict
+from pharmasl.group.map_sidecars import Sources
 from pharmasl.space import images
 from pharmasl.statistics import conjunctions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConjunctionFiles:
+    """What is read, one path per analysis, in one order.
+
+    Attributes
+    ----------
+    z : sequence of path-like
+        z maps.
+    pfwe : sequence of path-like
+        Corrected p of voxels by what decides each analysis, as -log10.
+    inference : sequence of path-like
+        Blocks of definitions.
+    template_mask : path-like
+        Of the template on whose grid the maps lie.
+    """
+
+    z: Sequence[FilePath]
+    pfwe: Sequence[FilePath]
+    inference: Sequence[FilePath]
+    template_mask: FilePath
 
 
 class Outputs(Protocol):
@@ -20,25 +44,12 @@ class Outputs(Protocol):
     inference: str
 
 
-def write(
-    statistics: Sequence[FilePath],
-    p_values: Sequence[FilePath],
-    inferences: Sequence[FilePath],
-    outputs: Outputs,
-    *,
-    name: str,
-    analyses: Sequence[str],
-) -> None:
+def write(files: ConjunctionFiles, outputs: Outputs, *, name: str, analyses: Sequence[str]) -> None:
     """Write the minimum statistic, its family-wise p, and what they mean.
 
     Parameters
     ----------
-    statistics : list of path-like
-        z maps, one per analysis.
-    p_values : list of path-like
-        Corrected p of voxels by what decides each analysis, as -log10.
-    inferences : list of path-like
-        Blocks of definitions.
+    files : ConjunctionFiles
     outputs : object
         Attributes ``z``, ``pfwe``, ``inference``: paths.
     name : str
@@ -49,10 +60,10 @@ def write(
     InputError
         If an analysis has no family-wise p.
     """
-    blocks = [tables.read_json(path) for path in inferences]
-    loaded = [images.load(path) for path in statistics]
+    blocks = [tables.read_json(path) for path in files.inference]
+    loaded = [images.load(path) for path in files.z]
     stack, affine = np.stack([data for data, _ in loaded]), loaded[0][1]
-    p = np.stack([10.0 ** -images.load(path)[0].astype(np.float64) for path in p_values])
+    p = np.stack([10.0 ** -images.load(path)[0].astype(np.float64) for path in files.pfwe])
     ran = [block["status"] == "run" for block in blocks]
     for label, here, block in zip(analyses, ran, blocks):
         if here and block["verdict"]["error_rate"] != verdict.FAMILY_WISE:
@@ -68,7 +79,7 @@ def write(
     joint = np.full(shared.shape, np.nan)
     z[shared] = conjunctions.minimum_statistic(stack[:, shared].astype(np.float64))
     joint[shared] = conjunctions.largest_p(p[:, shared], stack[:, shared])
-    code = images.form_code(statistics[0])
+    code = images.form_code(files.z[0])
     images.save(outputs.z, z, affine, intent="z score", code=code)
     images.save(outputs.pfwe, -np.log10(joint) + 0.0, affine, intent="log10 p value", code=code)
     alpha = max(block["alpha"] for block in blocks)
@@ -97,4 +108,5 @@ def write(
             "peak_mm": peak,
         },
     )
-    map_sidecars.write_conjunction(outputs, analyses, alpha)
+    sources = Sources(maps=[*files.z, *files.pfwe], template_mask=files.template_mask)
+    map_sidecars.write_conjunction(outputs, analyses, alpha, sources)

@@ -51,12 +51,12 @@ _OF_F = {
 
 @dataclass(frozen=True)
 class Sources:
-    """What the maps of an analysis were made from.
+    """What the maps of an analysis or a conjunction were made from.
 
     Attributes
     ----------
     maps : sequence of path-like
-        The contrast maps of those analysed.
+        The contrast maps of those analysed, or the maps of the analyses.
     template_mask : path-like
         Of the template on whose grid they lie, ``tpl-<space>_...``.
     """
@@ -150,9 +150,13 @@ def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
     )
 
 
-def write_conjunction(outputs: Any, analyses: Sequence[str], alpha: float) -> None:
-    """Write the sidecars of a conjunction's two maps."""
-    common = {"Analyses": list(analyses), "Details": Path(outputs.inference).name}
+def write_conjunction(outputs: Any, analyses: Sequence[str], alpha: float, sources: Sources) -> None:
+    """Write the sidecars of a conjunction's two maps, which are made from the z and the deciding p of its analyses."""
+    common = {
+        "Analyses": list(analyses),
+        "Details": Path(outputs.inference).name,
+        **sources.block(outputs.inference),
+    }
     tables.write_json(
         beside(outputs.z),
         {"Description": "The z nearest to 0 where all analyses have one sign, 0 elsewhere", "Units": "1", **common},

@@ -71,21 +71,21 @@ class ResultsDataset:
     license: str | None
 
 
-def source(bids_dir: FilePath) -> dict[str, str]:
-    """DOI and version of the raw dataset, as far as its own files say.
+def source(folder: FilePath) -> dict[str, str]:
+    """DOI and version of a dataset, as far as its own files say.
 
     The version is the first word of the first entry of its ``CHANGES``, which BIDS has begin with the newest version.
     """
     named: dict[str, str] = {}
     try:
-        content = tables.read_json(Path(bids_dir, "dataset_description.json"))
+        content = tables.read_json(Path(folder, "dataset_description.json"))
         doi = content.get("DatasetDOI") if isinstance(content, dict) else None
         if isinstance(doi, str) and doi.strip():
             named["DOI"] = doi.strip()
     except (OSError, ValueError):
         pass  # The dataset has no description, or none that can be read: nothing of it is needed.
     try:
-        first = Path(bids_dir, "CHANGES").read_text(encoding="utf-8-sig").split(maxsplit=1)
+        first = Path(folder, "CHANGES").read_text(encoding="utf-8-sig").split(maxsplit=1)
     except (OSError, ValueError):
         first = []
     if first and first[0][:1].isdigit():
@@ -99,8 +99,12 @@ def description(content: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     content : mapping
-        ``title``, ``bids_dir`` (from the results' folder), ``source`` as :func:`source` gives it, ``authors`` and ``license``.
+        ``title``, ``authors``, ``license``, and ``sources``: each dataset by name, ``raw`` or the stage of another program, with
+        its ``place`` from the results' folder and what :func:`source` says of it.
     """
+    places = {name: Path(dataset["place"]).as_posix() for name, dataset in content["sources"].items()}
+    # One folder may hold what replaces several stages.
+    datasets = {dataset["place"]: dataset for dataset in content["sources"].values()}
     declared = {"Authors": list(content["authors"]), "License": content["license"]}
     return {
         "Name": content["title"],
@@ -114,8 +118,14 @@ def description(content: Mapping[str, Any]) -> dict[str, Any]:
                 "Description": "Cerebral blood flow of a randomised trial, from arterial spin labelling to its answers",
             }
         ],
-        "SourceDatasets": [{"URL": f"file:{Path(content['bids_dir']).as_posix()}", **content["source"]}],
-        "DatasetLinks": {"raw": Path(content["bids_dir"]).as_posix()},
+        "SourceDatasets": [
+            {
+                "URL": f"file:{Path(place).as_posix()}",
+                **{key: dataset[key] for key in ("DOI", "Version") if key in dataset},
+            }
+            for place, dataset in datasets.items()
+        ],
+        "DatasetLinks": places,
     }
 
 

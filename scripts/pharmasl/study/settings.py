@@ -686,6 +686,12 @@ class Settings:
     sensitivity: Sensitivity | None
 
     @property
+    def source_folders(self) -> dict[str, str]:
+        """The datasets that the results are made from: ``raw``, and those of other programs by their stage."""
+        derivatives = {name: getattr(self.derivatives, name) for name in ("anatomy", "cbf", "contrasts")}
+        return {"raw": self.bids_dir} | {name: source.dir for name, source in derivatives.items() if source}
+
+    @property
     def quantity(self) -> Quantity:
         """What the contrast maps are of."""
         imported = self.derivatives.contrasts

@@ -60,6 +60,11 @@ def _text(value):
     return " ".join(f"{number:g}" for number in dict.fromkeys(value) if number is not None)
 
 
+def _from_results(folder: str, study: Study) -> str:
+    """The place of a folder from the results' folder, wherever the two lie."""
+    return bids.place(os.path.realpath(folder), os.path.realpath(study.settings.output_dir))
+
+
 def content(study: Study) -> dict[str, Any]:
     """What the tables of a study hold: plain lists and dicts."""
     arms = study.settings.arms
@@ -73,11 +78,10 @@ def content(study: Study) -> dict[str, Any]:
             "title": study.settings.title,
             "authors": list(study.settings.dataset.authors),
             "license": study.settings.dataset.license,
-            # From the results' folder, wherever the two lie.
-            "bids_dir": bids.place(
-                os.path.realpath(study.settings.bids_dir), os.path.realpath(study.settings.output_dir)
-            ),
-            "source": results_dataset.source(study.settings.bids_dir),
+            "sources": {
+                name: {"place": _from_results(folder, study), **results_dataset.source(folder)}
+                for name, folder in study.settings.source_folders.items()
+            },
         },
         "scans": list(imported_rows(study) if study.contrast_maps else scan_rows(study)),
         "imported": bool(study.contrast_maps),

@@ -85,16 +85,26 @@ def test_degrees_of_freedom_that_are_no_number_are_left_out(outputs):
 
 
 def test_the_maps_of_a_conjunction_too(tmp_path):
+    folder = tmp_path / "results/group/both"
+    folder.mkdir(parents=True)
     outputs = SimpleNamespace(
-        z=str(tmp_path / "c_stat-z_statmap.nii.gz"),
-        pfwe=str(tmp_path / "c_stat-logpfwe_statmap.nii.gz"),
-        inference=str(tmp_path / "c_inference.json"),
+        z=str(folder / "c_stat-z_statmap.nii.gz"),
+        pfwe=str(folder / "c_stat-logpfwe_statmap.nii.gz"),
+        inference=str(folder / "c_inference.json"),
     )
-    map_sidecars.write_conjunction(outputs, ["one", "other"], 0.01)
-    content = json.loads((tmp_path / "c_stat-logpfwe_statmap.json").read_text())
+    results = tmp_path / "results"
+    made_from = [results / f"group/{name}/contrast-{name}_stat-z_statmap.nii.gz" for name in ("one", "other")]
+    mask = results / "template/tpl-MNI152NLin2009aSym_desc-brain_mask.nii.gz"
+    map_sidecars.write_conjunction(
+        outputs, ["one", "other"], 0.01, map_sidecars.Sources(maps=made_from, template_mask=mask)
+    )
+    content = json.loads((folder / "c_stat-logpfwe_statmap.json").read_text())
     assert content["Threshold"] == 2
     assert content["Analyses"] == ["one", "other"]
     assert "-log10" in content["Description"]
+    assert content["Space"] == "MNI152NLin2009aSym"
+    assert content["Sources"][1] == "bids::group/other/contrast-other_stat-z_statmap.nii.gz"
+    assert content["SpatialReference"].startswith("bids::template/")
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,30 @@ import pytest
 from pharmasl.files import bids
 from pharmasl.study import results_dataset, results_readme
 
-CONTENT = {"title": "A trial", "authors": [], "license": None, "bids_dir": "../bids", "source": {}}
+CONTENT = {"title": "A trial", "authors": [], "license": None, "sources": {"raw": {"place": "../bids"}}}
 
 
 def test_the_description_names_title_source_and_program():
-    content = results_dataset.description({**CONTENT, "source": {"DOI": "10.1/x", "Version": "1.2"}})
+    raw = {"place": "../bids", "DOI": "10.1/x", "Version": "1.2"}
+    content = results_dataset.description({**CONTENT, "sources": {"raw": raw}})
     assert (content["Name"], content["DatasetType"]) == ("A trial", "derivative")
     assert content["GeneratedBy"][0]["Name"] == "pharmasl"
     assert content["SourceDatasets"] == [{"URL": "file:../bids", "DOI": "10.1/x", "Version": "1.2"}]
     assert content["DatasetLinks"] == {"raw": "../bids"}
+
+
+def test_the_folders_of_other_programs_are_sources_too_each_once():
+    made = {"place": "../aslprep", "DOI": "10.2/y"}
+    content = results_dataset.description(
+        {**CONTENT, "sources": {**CONTENT["sources"], "anatomy": made, "cbf": made, "contrasts": {"place": "spm"}}}
+    )
+    assert content["SourceDatasets"] == [
+        {"URL": "file:../bids"},
+        {"URL": "file:../aslprep", "DOI": "10.2/y"},
+        {"URL": "file:spm"},
+    ]
+    places = {"raw": "../bids", "anatomy": "../aslprep", "cbf": "../aslprep", "contrasts": "spm"}
+    assert content["DatasetLinks"] == places
 
 
 def test_authors_and_licence_are_there_where_they_are_declared():
