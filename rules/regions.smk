@@ -166,8 +166,8 @@ rule parcel_values:
 rule repeatability:
     input:
         global_values=[] if IMPORTED else [rules.global_values.output.contrasts],
-        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
-        sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", SETTINGS.rois),
+        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", sorted(SETTINGS.rois)),
+        sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", sorted(SETTINGS.rois)),
         parcels=rules.parcel_values.output.table,
     output:
         table=PATHS.tidy("repeatability"),

@@ -585,7 +585,7 @@ class Targets:
         return {"arm": control, "participants": members, "sessions": pair}
 
     def repeated_contrasts(self) -> list[dict[str, Any]]:
-        """Each contrast with its unit, and whether it is a CBF."""
+        """Each contrast with its unit, and whether it is a CBF; by name, whatever the configuration's order."""
         return [
             {
                 "name": name,
@@ -593,7 +593,7 @@ class Targets:
                 "is_cbf": not self.study.contrast_maps and contrast.is_cbf,
                 "is_cbf_absolute": dataclasses.replace(contrast, scaling="absolute").is_cbf,
             }
-            for name, contrast in self.settings.contrasts.items()
+            for name, contrast in sorted(self.settings.contrasts.items())
         ]
 
     def _unit(self, contrast: str) -> dict[str, str]:
