@@ -5,6 +5,26 @@ Participants without a usable scan are left out and named; their maps are empty,
 Gives effect, t and z maps, family-wise corrected p by permutation, and a table of named clusters.
 """
 
+# What a rule of the whole brain writes, but for the map of the statistic itself.
+OF_ANALYSIS = dict(
+    effect=group("statmap", stat="effect"),
+    percent=group("statmap", stat="percent"),
+    hedges_g=group("statmap", stat="hedgesg"),
+    z=group("statmap", stat="z"),
+    voxel_pfwe=group("statmap", desc="voxel", stat="logpfwe"),
+    cluster_pfwe=group("statmap", desc="cluster", stat="logpfwe"),
+    mass_pfwe=group("statmap", desc="mass", stat="logpfwe"),
+    tfce=group("statmap", stat="tfce"),
+    tfce_pfwe=group("statmap", desc="tfce", stat="logpfwe"),
+    qfdr=group("statmap", desc="voxel", stat="logqfdr"),
+    verdict=group("statmap", desc="verdict", stat="logp"),
+    mask=group("mask", desc="brain"),
+    clusters=group("dseg", desc="clusters"),
+    design=group("design", ".tsv"),
+    null=group("null", ".tsv", desc="permutations"),
+    inference=group("inference", ".json"),
+)
+
 
 rule group_statistics:
     input:
@@ -23,25 +43,12 @@ rule group_statistics:
         ),
         global_values=per("analysis", TARGETS.global_values, rules.global_values.output.contrasts),
     output:
-        effect=group("statmap", stat="effect"),
-        percent=group("statmap", stat="percent"),
-        hedges_g=group("statmap", stat="hedgesg"),
-        t=group("statmap", stat="t"),
-        z=group("statmap", stat="z"),
-        voxel_pfwe=group("statmap", desc="voxel", stat="logpfwe"),
-        cluster_pfwe=group("statmap", desc="cluster", stat="logpfwe"),
-        mass_pfwe=group("statmap", desc="mass", stat="logpfwe"),
-        tfce=group("statmap", stat="tfce"),
-        tfce_pfwe=group("statmap", desc="tfce", stat="logpfwe"),
-        qfdr=group("statmap", desc="voxel", stat="logqfdr"),
-        verdict=group("statmap", desc="verdict", stat="logp"),
-        mask=group("mask", desc="brain"),
-        clusters=group("dseg", desc="clusters"),
-        design=group("design", ".tsv"),
-        null=group("null", ".tsv", desc="permutations"),
-        inference=group("inference", ".json"),
+        **OF_ANALYSIS,
+        t=PATHS.statistic("{analysis}", "{label}", "t"),
     log:
         log_of("group_statistics", "{analysis}_contrast-{label}"),
+    wildcard_constraints:
+        analysis=TARGETS.folder_pattern(TARGETS.analyses_by("t")),
     conda:
         "../envs/statistics.yaml"
     threads: 2
@@ -59,6 +66,7 @@ rule group_statistics:
         cautions=per("analysis", TARGETS.cautions),
         quantity=TARGETS.quantity(),
         shared=per("analysis", TARGETS.shared_data),
+        statistic=per("analysis", TARGETS.statistic),
         blinded=SETTINGS.blinded,
         code=code("group_statistics"),
     message:
@@ -67,10 +75,20 @@ rule group_statistics:
         "../scripts/group_statistics.py"
 
 
+use rule group_statistics as group_f_statistics with:
+    output:
+        **OF_ANALYSIS,
+        t=PATHS.statistic("{analysis}", "{label}", "F"),
+    log:
+        log_of("group_f_statistics", "{analysis}_contrast-{label}"),
+    wildcard_constraints:
+        analysis=TARGETS.folder_pattern(TARGETS.analyses_by("F")),
+
+
 rule cluster_table:
     input:
         effect=rules.group_statistics.output.effect,
-        t=rules.group_statistics.output.t,
+        t=per("analysis", TARGETS.statistic_map),
         z=rules.group_statistics.output.z,
         voxel_pfwe=rules.group_statistics.output.voxel_pfwe,
         clusters=rules.group_statistics.output.clusters,
@@ -158,7 +176,7 @@ rule conjunction:
 rule neurovault:
     input:
         effect=TARGETS.analysis_files(rules.group_statistics.output.effect),
-        t=TARGETS.analysis_files(rules.group_statistics.output.t),
+        t=list(map(TARGETS.statistic_map, SETTINGS.analyses)),
         z=TARGETS.analysis_files(rules.group_statistics.output.z),
         inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
     output:

@@ -10,7 +10,7 @@ report: "captions/workflow.rst"
 rule group_figure:
     input:
         reference=rules.template.output.t1w,
-        t=rules.group_statistics.output.t,
+        t=per("analysis", TARGETS.statistic_map),
         verdict=rules.group_statistics.output.verdict,
         clusters=rules.group_statistics.output.clusters,
         table=rules.cluster_table.output.table,
@@ -154,7 +154,10 @@ rule report:
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
         analyses_values=TARGETS.analysis_files(rules.cluster_values.output.table),
         # The page links to them.
-        analyses_maps=[path for file in rules.group_statistics.output for path in TARGETS.analysis_files(file)],
+        analyses_maps=[
+            *map(TARGETS.statistic_map, SETTINGS.analyses),
+            *(path for file in OF_ANALYSIS.values() for path in TARGETS.analysis_files(file)),
+        ],
         analyses_changes=TARGETS.analysis_files(rules.group_figure.output.changes),
         analyses_viewers=TARGETS.analysis_files(rules.group_figure.output.viewer),
         # Where voxels lie, for the viewers.

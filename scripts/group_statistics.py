@@ -39,7 +39,7 @@ def main(snakemake):
         terms=covariate_maps.term_maps(several(inputs.terms), terms, params.participants),
         global_values=one(inputs.global_values),
     )
-    analysis.run(question, files, snakemake.output, threads=snakemake.threads)
+    analysis.run(question, files, snakemake.output, statistic=params.statistic, threads=snakemake.threads)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def group(trial, folder, names, analysis):
                 sessions=SESSIONS,
                 is_cbf=True,
                 shared=[],
+                statistic="t",
                 scaling={"scaling": "absolute", "reference": "brain"},
                 terms=[],
                 cautions=[],

@@ -5,6 +5,7 @@ import types
 from pathlib import Path
 
 import complete_settings
+import nibabel as nib
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -110,6 +111,7 @@ def call(
         sessions={"baseline": "T1", "followup": "T2"},
         is_cbf=is_cbf,
         shared=list(shared),
+        statistic="t",
         scaling={"scaling": "absolute", "reference": "brain"},
         terms=[],
         cautions=[],
@@ -766,6 +768,23 @@ def test_the_mixed_model_takes_those_with_one_session(trial, tmp_path):
     assert q[PLACE] < 0.05
     with pytest.raises(InputError, match="mixed_model"):
         call(trial, tmp_path, participants=participants, given=given)
+
+
+def test_effects_tested_together_make_a_map_of_f(trial, tmp_path):
+    stated = {"effect": None, "model": "change ~ arm + age", "test": ["arm", "age"], "covariates": []}
+    output = call(trial, tmp_path, more={"statistic": "F"}, **stated)
+    summary = tables.read_json(output.inference)
+    assert (summary["status"], summary["model"]["df_tested"]) == ("run", 2)
+    assert nib.load(output.t).header.get_intent()[0] == "f test"
+
+
+@pytest.mark.parametrize(("statistic", "test"), [("F", "arm"), ("t", ["arm", "age"])])
+def test_a_map_is_not_written_under_the_name_of_another_statistic(trial, tmp_path, statistic, test):
+    """As where a level of the tested factor is lost with those who have no usable scan."""
+    stated = {"effect": None, "model": "change ~ arm + age", "test": test, "covariates": []}
+    output = call(trial, tmp_path, more={"statistic": statistic}, **stated)
+    assert tables.read_json(output.inference)["status"].startswith(f"not run: {statistic} was to be tested")
+    assert np.isnan(images.load(output.t)[0]).all()
 
 
 def test_a_formula_of_scans_has_family_wise_p_with_sessions_and_voxels_missing(trial, tmp_path):

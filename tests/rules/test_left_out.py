@@ -77,7 +77,7 @@ def test_the_analysis_cluster_is_found_again_and_read_without_each(trial, tmp_pa
             seeds=[trial.folder / "seed.tsv"] if question != "interaction" else [],
         ),
         SimpleNamespace(**files),
-        threads=1,
+        statistic="t",
     )
     definition = {"analysis": question, "cluster": 1}
     roi = {**definition, "statistic": "mean", "space": "template"}

@@ -96,6 +96,7 @@ def tested(maps, tmp_path_factory):
                 sessions={"baseline": ""},
                 is_cbf=False,
                 shared=[],
+                statistic="t",
                 scaling={"scaling": "absolute", "reference": "brain"},
                 terms=[],
                 cautions=[],

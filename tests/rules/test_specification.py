@@ -295,6 +295,7 @@ class Trial:
                 seeds=[self.values[asked["seed"]["roi"]]] if "seed" in asked else [],
             ),
             output,
+            statistic="t",
         )
         return output
 

@@ -67,6 +67,7 @@ def analyse(trial, folder, contrast, primary, people=NAMES, variance="equal"):
         sessions={"baseline": "T1", "followup": "T2"},
         is_cbf=True,
         shared=[],
+        statistic="t",
         scaling={"scaling": "absolute", "reference": "brain"},
         terms=[],
         cautions=[],

@@ -89,6 +89,20 @@ def test_an_association_waits_for_its_seed(trial):
     assert jobs(plan)["roi_values"] == 1
 
 
+def test_the_map_of_several_effects_is_named_by_f(small):
+    config = few()
+    formula = {"contrast": "rest", "model": "change ~ arm + age"}
+    config["analyses"] |= {"both": {**formula, "test": ["arm", "age"]}, "alone": {**formula, "test": "arm"}}
+    small.configure(config)
+    plan = small.snakemake("-n", "--quiet", "host").stdout
+    counts = jobs(plan)
+    assert counts["group_f_statistics"] == 1
+    assert counts["group_statistics"] == len(config["analyses"]) - 1
+    assert "results/group/both/contrast-both_stat-F_statmap.nii.gz" in plan
+    assert "results/group/both/contrast-both_stat-t_statmap.nii.gz" not in plan
+    assert "results/group/alone/contrast-alone_stat-t_statmap.nii.gz" in plan
+
+
 def test_a_cluster_related_to_craving_is_read_left_out_and_a_mediation_is_asked_for(small):
     config = few()
     config["craving"]["rois"].append("dlpfc_cluster")

@@ -92,6 +92,7 @@ SHARES = {
     "smooth_grey_matter": {"template": 0.5},
     "global_values": {"scans": 0.7},
     "group_statistics": {"relabelled": 0.65, "template": 0.1},
+    "group_f_statistics": {"relabelled": 0.65, "template": 0.1},
     "parcel_values": {"people": 0.5},
     "roi_craving": {"people": 0.2},
     "roi_left_out": {"left_out": 0.5},

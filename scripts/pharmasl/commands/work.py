@@ -26,7 +26,15 @@ _STARTING = 0.08
 # Whose files a rule of a scan, an anatomy and an analysis leaves: as many jobs as there are of these.
 _OF_SCANS = ("align_perfusion", "quantify_perfusion", "fit_perfusion", "scan_quality", "scan_page")
 _OF_ANATOMIES = ("prepare_anatomy", "normalise_anatomy", "segment_anatomy", "assume_anatomy")
-_OF_ANALYSES = ("group_statistics", "cluster_table", "cluster_values", "group_figure", "region_models", "region_figure")
+_OF_ANALYSES = (
+    "group_statistics",
+    "group_f_statistics",
+    "cluster_table",
+    "cluster_values",
+    "group_figure",
+    "region_models",
+    "region_figure",
+)
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,7 @@ def size(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finishe
         rest += sum(scan_bytes + _SERIES_BYTES[level] * voxels(scan.asl) for scan in study.scans.values())
     if "normalise_anatomy" not in finished:
         rest += sum(_ANATOMY_BYTES[level] + _T1W_BYTES[level] * sum(map(voxels, paths)) for paths in study.t1w.values())
-    if "group_statistics" not in finished:
+    if not any(rule in finished for rule in ("group_statistics", "group_f_statistics")):
         rest += len(study.settings.analyses) * _ANALYSIS_BYTES
     return Estimate(own, rest)
 

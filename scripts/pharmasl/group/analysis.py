@@ -67,7 +67,7 @@ class Outputs(Protocol):
     inference: str
 
 
-def run(question: Question, files: InputFiles, outputs: Outputs, threads: int = 1) -> None:
+def run(question: Question, files: InputFiles, outputs: Outputs, *, statistic: str, threads: int = 1) -> None:
     """Test an effect at every voxel, and write the maps, tables and definitions.
 
     Parameters
@@ -76,6 +76,9 @@ def run(question: Question, files: InputFiles, outputs: Outputs, threads: int = 
     files : InputFiles
     outputs : Outputs
         Paths as attributes.
+    statistic : {"t", "F"}
+        Which of them the map is named by. An analysis that was to test several effects by F, and has lost all but one with the
+        participants who are left out, is not run.
     threads : int
 
     Raises
@@ -86,6 +89,10 @@ def run(question: Question, files: InputFiles, outputs: Outputs, threads: int = 
     rows = AnalysisRows.read(question, files)
     try:
         result = _result(rows, threads)
+        if (statistic == "F") != result.model.is_joint:
+            raise NotRunError(
+                f"{statistic} was to be tested, and of those who are left {', '.join(result.model.effects) or 'one effect'} can be"
+            )
     except NotRunError as reason:
         _write_nothing(rows, str(reason), outputs)
         return

@@ -32,6 +32,10 @@ class Paths:
         name = f"contrast-{bids.entity_label(analysis)}"
         return bids.derivative(f"{self.root}/group/{analysis}", name, "dseg", desc="clusters")
 
+    def statistic(self, analysis: str, label: str, letter: str) -> str:
+        """The map of an analysis' statistic, ``t`` or ``F``; the label is the analysis' own in the names of files."""
+        return bids.derivative(f"{self.root}/group/{analysis}", f"contrast-{label}", "statmap", stat=letter)
+
     def participants(self, model: str) -> str:
         """What a model may look at of the participants' table."""
         return f"{self.root}/study/participants/{model}.tsv"

@@ -15,19 +15,16 @@ import numpy as np
 from pharmasl.endpoints import scores as craving_scores
 from pharmasl.errors import FilePath, InputError, InputErrors, nearest_path, wrapped
 from pharmasl.files import bids
-from pharmasl.group import design, effects, formula_models
+from pharmasl.group import design, effects
 from pharmasl.quality import imported_measures, judgement
 from pharmasl.regions import region_checks
 from pharmasl.statistics import covariates as covariates_coding
-from pharmasl.study import arms as study_arms
 from pharmasl.study import map_terms, reading, written
-from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.reading import Reading
 from pharmasl.study.settings import Analysis, Arms, QualityRules
 from pharmasl.study.trial import Study
-from pharmasl.workflow import endpoint_plans
-
-Rows = list[dict[str, Any]]
+from pharmasl.workflow import endpoint_plans, planned_designs
+from pharmasl.workflow.planned_designs import Rows
 
 
 def read(config: Mapping[str, Any], files: Iterable[FilePath] = (), people: Collection[str] | None = None) -> Reading:
@@ -135,11 +132,6 @@ def trial_problems(reading: Reading) -> list[InputError]:
     return list({str(error): error for error in errors}.values())
 
 
-def _table(study: Study) -> tuple[str, Rows]:
-    """Where the participants' table is, and its rows with the arm under one name."""
-    return os.path.join(study.settings.bids_dir, study.settings.participants_table), study.people()
-
-
 def covariates(study: Study) -> Iterator[InputError]:
     """What is wrong with the designs of the analyses: covariates, sites, arms, more terms than people.
 
@@ -151,7 +143,7 @@ def covariates(study: Study) -> Iterator[InputError]:
     ------
     InputError
     """
-    file, rows = _table(study)
+    file, rows = planned_designs.table(study)
     analyses = list(study.settings.analyses.values())
     if sensitivity := study.settings.sensitivity:
         analyses += [
@@ -166,15 +158,10 @@ def covariates(study: Study) -> Iterator[InputError]:
 
 def _design(study: Study, analysis: Analysis, file: str, rows: Rows) -> Iterator[InputError]:
     """The error of an analysis' design, if there is one."""
-    known = {row["participant_id"]: row for row in rows}
-    columns = study_arms.all_columns(analysis)
-    people = [f"sub-{member}" for member in study.members(analysis.name)]
-    people = [who for who in people if all(known[who].get(column) is not None for column in columns)]
+    people = planned_designs.people(study, analysis, rows)
     try:
         if analysis.formula:
-            model = formula_models.build(
-                analysis, study.settings.arms, _formula_rows(study, analysis, people), rows, file
-            )
+            model = planned_designs.formula_model(study, analysis, people, file, rows)
             if model.is_joint:
                 yield from _joint_in_conjunctions(study, analysis.name)
             subjects = [bids.bare_label(who, "sub") for who in people]
@@ -201,22 +188,6 @@ def _joint_in_conjunctions(study: Study, analysis: str) -> Iterator[InputError]:
                 "analyses of one effect, whose sign they can share",
                 "Take the analysis out, or test a single contrast.",
             )
-
-
-def _formula_rows(study: Study, analysis: Analysis, people: Sequence[str]) -> formula_models.DesignRows:
-    """The rows that the design of a formula has if every scan is usable."""
-    if analysis.method != MIXED_MODEL:
-        return formula_models.DesignRows(participants=people)
-    sessions = study.analysis_sessions(analysis.name)
-    scans = [
-        (f"sub-{member}", label) for which, label in sessions.items() for member in study.members(analysis.name, which)
-    ]
-    scans = [(who, label) for who, label in scans if who in set(people)]
-    return formula_models.DesignRows(
-        participants=[who for who, _ in scans],
-        sessions=[label for _, label in scans],
-        labels=list(sessions.values()),
-    )
 
 
 def joint_people(study: Study) -> Iterator[InputError]:
@@ -259,7 +230,7 @@ def scores(study: Study) -> Rows:
         As :func:`pharmasl.endpoints.scores.score` gives them; empty without craving.
     """
     whole = study.settings
-    file, rows = _table(study)
+    file, rows = planned_designs.table(study)
     if whole.craving is None or whole.sessions is None or whole.arms is None:
         return []
     return craving_scores.score(_craving_table(study), rows, whole.craving, whole.sessions, whole.arms, file=file).rows
@@ -302,7 +273,7 @@ def ratings(study: Study) -> Iterator[InputError]:
     except InputErrors as several:
         yield from several.errors
         return
-    file, rows = _table(study)
+    file, rows = planned_designs.table(study)
     problems = [
         error for term in craving.covariates for error in _raised(_coded, _complete(rows, rated, [term]), [term], file)
     ]

@@ -108,6 +108,7 @@ STAGES = (
         "analyses",
         {
             "group_statistics": 3.9,
+            "group_f_statistics": 3.9,
             "cluster_table": 0.2,
             "cluster_values": 0.1,
             "conjunction": 0.2,

@@ -22,7 +22,7 @@ from pharmasl.study import (
     sheet_content,
 )
 from pharmasl.study.trial import ImportedMap, Scan, Study
-from pharmasl.workflow import endpoint_plans, model_rows
+from pharmasl.workflow import endpoint_plans, model_rows, planned_designs
 from pharmasl.workflow.paths import Paths
 
 Value = TypeVar("Value")
@@ -398,6 +398,22 @@ class Targets:
     def analysis_files(self, pattern: str) -> list[str]:
         """A pattern with ``{analysis}`` for every analysis, in the configuration's order."""
         return self.labelled(pattern, "analysis", self.settings.analyses)
+
+    @functools.cached_property
+    def _joint_analyses(self) -> frozenset[str]:
+        return frozenset(planned_designs.joint_analyses(self.study))
+
+    def statistic(self, analysis: str) -> str:
+        """``F`` where an analysis tests several effects together, else ``t``."""
+        return "F" if analysis in self._joint_analyses else "t"
+
+    def analyses_by(self, letter: str) -> list[str]:
+        """The analyses whose statistic is ``t``, or ``F``."""
+        return [name for name in self.settings.analyses if self.statistic(name) == letter]
+
+    def statistic_map(self, analysis: str) -> str:
+        """The map of an analysis' statistic."""
+        return self.paths.statistic(analysis, bids.entity_label(analysis), self.statistic(analysis))
 
     def session_maps(self, which: str, analysis: str) -> list[str]:
         """The contrast maps of an analysis' members at the baseline or the follow-up session."""
