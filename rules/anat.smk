@@ -18,6 +18,8 @@ rule prepare_anatomy:
         poses=anat("xfm", ".txt", from_="orig", to="T1w", mode="image"),
     log:
         log_of("prepare_anatomy", "{anat}"),
+    benchmark:
+        benchmark_of("prepare_anatomy", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("image", "own")),
     conda:
@@ -46,6 +48,8 @@ rule normalise_anatomy:
         sidecar=anat("xfm", ".json", from_="T1w", to=SPACE, mode="image"),
     log:
         log_of("normalise_anatomy", "{anat}"),
+    benchmark:
+        benchmark_of("normalise_anatomy", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "own")),
     conda:
@@ -103,6 +107,8 @@ rule segment_anatomy:
         template_gm=anat("probseg", space=SPACE, label="GM"),
     log:
         log_of("segment_anatomy", "{anat}"),
+    benchmark:
+        benchmark_of("segment_anatomy", "{anat}")
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "own")),
     conda:

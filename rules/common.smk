@@ -133,6 +133,8 @@ per = partial(job_wildcards.per, named={"contrast": TARGETS.contrast_name})
 # its files.
 for_all = partial(job_wildcards.per, "")
 log_of = partial("{}/logs/{}/{}.log".format, OUTPUT)
+# Of rules that work long; the last line of every log has a job's CPU, time and memory.
+benchmark_of = partial("{}/benchmarks/{}/{}.tsv".format, OUTPUT)
 # Refuses a trial that cannot be analysed, once an output of the trial is asked for.
 checked_trial = plan.checking_trial(READING)
 

@@ -47,6 +47,8 @@ rule group_statistics:
         t=PATHS.statistic("{analysis}", "{label}", "t"),
     log:
         log_of("group_statistics", "{analysis}_contrast-{label}"),
+    benchmark:
+        benchmark_of("group_statistics", "{analysis}_contrast-{label}")
     wildcard_constraints:
         analysis=TARGETS.folder_pattern(TARGETS.analyses_by("t")),
     conda:
@@ -81,6 +83,8 @@ use rule group_statistics as group_f_statistics with:
         t=PATHS.statistic("{analysis}", "{label}", "F"),
     log:
         log_of("group_f_statistics", "{analysis}_contrast-{label}"),
+    benchmark:
+        benchmark_of("group_f_statistics", "{analysis}_contrast-{label}")
     wildcard_constraints:
         analysis=TARGETS.folder_pattern(TARGETS.analyses_by("F")),
 

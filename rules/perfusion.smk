@@ -22,6 +22,8 @@ rule align_perfusion:
         confounds=scan("timeseries", desc="confounds"),
     log:
         log_of("align_perfusion", "{scan}"),
+    benchmark:
+        benchmark_of("align_perfusion", "{scan}")
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -74,6 +76,8 @@ rule quantify_perfusion:
         error=scan("cbf", space=SPACE, desc="standarderror"),
     log:
         log_of("quantify_perfusion", "{scan}"),
+    benchmark:
+        benchmark_of("quantify_perfusion", "{scan}")
     wildcard_constraints:
         scan=TARGETS.stems("perf", TARGETS.scans(several_delays=False)),
     conda:
@@ -131,6 +135,8 @@ rule fit_perfusion:
         template_att=scan("att", space=SPACE),
     log:
         log_of("fit_perfusion", "{scan}"),
+    benchmark:
+        benchmark_of("fit_perfusion", "{scan}")
     wildcard_constraints:
         scan=TARGETS.stems("perf", TARGETS.scans(several_delays=True)),
     conda:

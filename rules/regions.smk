@@ -237,6 +237,8 @@ rule region_models:
         parcels=REPORTED.analysis(group("parcels", ".tsv"), "Table of parcels"),
     log:
         log_of("region_models", "{analysis}_contrast-{label}"),
+    benchmark:
+        benchmark_of("region_models", "{analysis}_contrast-{label}")
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -327,6 +329,8 @@ rule roi_left_out:
         test=PATHS.left_out("{roi}", "test.json"),
     log:
         log_of("roi_left_out", "{roi}"),
+    benchmark:
+        benchmark_of("roi_left_out", "{roi}")
     conda:
         "../envs/statistics.yaml"
     threads: 1

@@ -64,6 +64,8 @@ rule specification:
         answers=f"{OUTPUT}/sensitivity/specifications/{SPECIFICATIONS.wildcard_pattern}/answers.json",
     log:
         log_of("specification", SPECIFICATIONS.wildcard_pattern),
+    benchmark:
+        benchmark_of("specification", SPECIFICATIONS.wildcard_pattern)
     conda:
         "../envs/statistics.yaml"
     threads: 1

@@ -57,7 +57,7 @@ SIDECARS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 IGNORED = (
     *("*_aslref.nii.gz", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
     *("**/perf/*_asl.nii.gz", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
-    *("/contrasts", "/craving", "/endpoints", "/group", "/logs", "/neurovault", "/quality", "/report"),
+    *("/benchmarks", "/contrasts", "/craving", "/endpoints", "/group", "/logs", "/neurovault", "/quality", "/report"),
     *("/rois", "/sensitivity", "/study", "/tables", "/template", "/trial", "/manifest.json"),
     *(f"/{name}" for name in SIDECARS),
 )

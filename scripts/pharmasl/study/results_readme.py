@@ -21,7 +21,7 @@ CONTENTS: Mapping[str, str] = {
     "sub-*/": "images of participants: anatomy, cerebral blood flow (CBF), contrasts of states; which of them, `outputs` of the "
     "study's configuration says",
     "template/": "the template and atlas on which maps are compared",
-    "logs/": "what each job said, and what it took",
+    "logs/, benchmarks/": "what each job said, and what it took",
     "manifest.json": "of every file: the inputs, code, settings and versions that made it, and its SHA-256",
 }
 
