@@ -5,21 +5,21 @@ The plan alone does without it, since Snakemake's own environment may hold no mo
 
 import contextlib
 import gzip
-import io
 import zlib
-from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 _decompress: Any = gzip.decompress
-_opened: Any = gzip.GzipFile
+_compress: Any = zlib.compress
 _DAMAGE: Any = zlib.error
 with contextlib.suppress(ModuleNotFoundError):
     from isal import igzip, isal_zlib
 
-    _decompress, _opened, _DAMAGE = igzip.decompress, igzip.IGzipFile, isal_zlib.error
+    _decompress, _compress, _DAMAGE = igzip.decompress, isal_zlib.compress, isal_zlib.error
 
 # Of igzip's levels 0 to 3: files as small as those of zlib's level 1, written 4 to 18 times faster.
 LEVEL = 2
+# The window's size of zlib's functions that means a gzip file: 15 bits, and 16 for its header and checksum.
+_GZIP_FORMAT = 15 + 16
 
 
 def decompress(content: bytes) -> bytes:
@@ -43,11 +43,10 @@ def decompress(content: bytes) -> bytes:
         raise gzip.BadGzipFile(str(error)) from error
 
 
-@contextlib.contextmanager
-def writer(file: IO[bytes]) -> Iterator[io.IOBase]:
-    """A stream whose bytes go compressed to a file opened for writing.
+def compress(content: bytes | memoryview) -> bytes:
+    """A gzip file of one member, without name or date: the same content gives the same bytes.
 
-    Neither a name nor a date goes with them: the same bytes give the same file.
+    All is compressed at once. A file that is written bit by bit depends on how the bits were cut, which differs between versions of
+    Python and of nibabel.
     """
-    with _opened("", "wb", LEVEL, file, mtime=0) as packed:
-        yield packed
+    return bytes(_compress(content, LEVEL, wbits=_GZIP_FORMAT))

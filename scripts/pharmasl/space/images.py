@@ -4,6 +4,7 @@ An *image* is, as in nibabel, an array of voxels and an affine, the 4 x 4 matrix
 the scanner or the template in RAS+ orientation. A *grid* is a shape and an affine without voxels.
 """
 
+import io
 import os
 from typing import NamedTuple
 
@@ -206,9 +207,8 @@ def save(
         image.header.set_intent(intent, parameters)
     if blinding.active():
         image.header["descrip"] = f"{blinding.MARK}: sham allocation of the arms"
+    stream = io.BytesIO()
+    image.to_stream(stream)
+    content = stream.getbuffer()
     with open(path, "wb") as file:
-        if os.fspath(path).endswith(".gz"):
-            with compression.writer(file) as packed:
-                image.to_stream(packed)
-        else:
-            image.to_stream(file)
+        file.write(compression.compress(content) if os.fspath(path).endswith(".gz") else content)
