@@ -727,7 +727,7 @@ def test_repeatability_stands_on_the_page(study):
     page = Page(text)
     assert page.open == []
     assert "Repeatability between the sessions" in [heading[2:] for heading in page.headings]
-    assert "Of the placebo arm alone" in page.text
+    assert "From the placebo arm alone" in page.text
     assert (
         "standard deviation 4.00 (3.00 to 6.00), 7.7 (5.8 to 11.5) % of the mean; ICC(3,1) 0.70 (0.40 to 1.00); 9 people"
         in page.text

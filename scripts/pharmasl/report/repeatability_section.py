@@ -9,7 +9,7 @@ from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import number
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.report.words import CI, DAGGER, NONE, Table, between, columns_named, count, fixed, signed
+from pharmasl.report.words import CI, DAGGER, NONE, Table, between, columns_named, count, fixed, signed, upper
 from pharmasl.space.region_words import in_words
 from pharmasl.study.labels import Labels
 from pharmasl.study.relative_cbf import REFERENCES
@@ -62,7 +62,7 @@ def _people(rows: Sequence[Row], labels: Labels) -> str:
             "All people were taken together, those on the drug too: what it changed in some and not in others stands here as a "
             "lack of repeatability."
         )
-    return f"Of the {labels.arm(rows[0]['people'])} arm alone, in which no drug stands between the sessions."
+    return f"From the {labels.arm(rows[0]['people'])} arm alone, whose people had no drug between the sessions."
 
 
 def _grey_matter(rows: Sequence[Row], contrast: str) -> list[str]:
@@ -71,7 +71,7 @@ def _grey_matter(rows: Sequence[Row], contrast: str) -> list[str]:
         if (row["kind"], row["name"]) == ("global", "grey_matter") and row["within_sd"] is not None:
             share = f", {_interval(row, 'within_cv', 1)} % of the mean" if row["within_cv"] is not None else ""
             return [
-                f"{contrast}, mean over grey matter ({fixed(row['mean'], 1)} {row['unit']}): within-person standard deviation "
+                f"{upper(contrast)}, mean over grey matter ({fixed(row['mean'], 1)} {row['unit']}): within-person standard deviation "
                 f"{_interval(row, 'within_sd')}{share}; ICC(3,1) {_interval(row, 'icc_consistency')}; "
                 f"{count(int(row['n']), 'person', 'people')} ({CI} in brackets)."
             ]
@@ -84,7 +84,7 @@ def _parcels(rows: Sequence[Row], labels: Labels) -> list[str]:
         return []
     correlations = [number(row["icc_consistency"]) for row in rows if row["icc_consistency"] is not None]
     return [
-        f"{labels.contrast(rows[0]['contrast'])}, over {count(len(spreads), 'parcel')} of the atlas: median within-person standard deviation "
+        f"{upper(labels.contrast(rows[0]['contrast']))}, over {count(len(spreads), 'parcel')} of the atlas: median within-person standard deviation "
         f"{fixed(np.median(spreads))} {rows[0]['unit']}, median ICC(3,1) {fixed(np.median(correlations))}."
     ]
 
@@ -136,7 +136,7 @@ def _table(rows: Sequence[Row], path: FilePath, labels: Labels) -> Table:
 
 def _place(row: Row, labels: Labels) -> str:
     if row["kind"] == "global":
-        return f"The {REFERENCES[row['name']]}"
+        return upper(REFERENCES[row["name"]])
     dagger = f" {DAGGER}" if row["defined_by_same_data"] == "true" else ""
     return in_words(labels.region(row["name"])) + dagger
 
