@@ -1,16 +1,18 @@
-"""What a plan costs: a dry run, and the start of a job on a cluster.
+"""What a plan costs: a dry run, the start of a job on a cluster, and what a change of the study makes again.
 
-    python benchmarks/planning.py [--participants 50 200] [--starts] [--checkout PATH]
+    python benchmarks/planning.py [--participants 50 200] [--changes] [--checkout PATH]
 
 Skeletons of the model study (two sessions, three states, a few voxels an image) are planned with the configuration that the
 project ships. CPU seconds are user and system of the whole process tree, less those of ``snakemake --version``, measured just
 before; memory is the largest resident set. A job's start is the command line that Snakemake hands to Slurm with
 ``profiles/slurm``, taken down by stand-ins of Slurm's programs, as a dry run: once of a job on a scan, once of a job on the study.
-``--checkout`` names another state of the
+``--changes`` plans a study whose files are all there (empty ones, recorded as made) after one score of the craving table has
+changed, and after a participant has come, and prints the jobs that are made again. ``--checkout`` names another state of the
 project to be measured beside this one.
 """
 
 import argparse
+import json
 import os
 import shlex
 import subprocess
@@ -23,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
 import skeleton
+from plans import jobs
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 SCAN = "align_perfusion:scan=sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
@@ -98,16 +101,54 @@ def starts(plan, folder, checkout):
     return taken
 
 
+def finish(plan, folder):
+    """Make every output of a plan, empty, and let Snakemake record it as made."""
+    answer = folder / "jobs.json"
+    planned = [sys.executable, str(ROOT / "tests/planned_jobs.py"), str(answer), *plan[3:], "-n", "--quiet", "all"]
+    cost(planned, folder)
+    for job in json.loads(answer.read_text()):
+        for output in job["output"]:
+            path = folder / output
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+    cost([*plan, "--touch", "--cores", "1", "--quiet", "all"], folder)
+
+
+def changes(plan, folder, count, floor):
+    """Print what is made again after a score has changed, and after a participant has come."""
+    finish(plan, folder)
+    dry = [*plan, "-n", "--quiet", "rules"]
+    scores = folder / "data/bids/phenotype/craving.tsv"
+    lines = scores.read_text().splitlines()
+    cells = lines[1].split("\t")
+    lines[1] = "\t".join([*cells[:-1], str(float(cells[-1]) + 1)])
+    before = cost(dry, folder)
+    scores.write_text("\n".join(lines) + "\n")
+    scored = cost(dry, folder)
+    skeleton.dataset(folder / "data/bids", participants=count + 1)
+    lines = scores.read_text().splitlines()
+    scores.write_text("\n".join(lines) + "\n")
+    added = cost(dry, folder)
+    for name, taken in (("nothing", before), ("a score", scored), ("a participant", added)):
+        counts = jobs(taken.text)
+        listed = ", ".join(f"{rule} {number}" for rule, number in counts.items())
+        print(f"| {count} | {name} | {taken.seconds - floor:.1f} | {sum(counts.values())} | {listed} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--participants", type=int, nargs="+", default=[50, 200])
+    parser.add_argument("--changes", action="store_true", help="what is made again, in place of the costs")
     parser.add_argument("--starts", action="store_true", help="the starts of jobs alone, without the dry run")
     parser.add_argument("--checkout", type=Path, action="append", default=[])
     options = parser.parse_args()
-    print(
-        "| checkout | participants | snakemake --version | dry run | MB | job on a scan | MB | job on the study | MB |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    if options.changes:
+        print("| participants | changed | plan, CPU s above --version | jobs | which |\n|---|---|---|---|---|")
+    else:
+        print(
+            "| checkout | participants | snakemake --version | dry run | MB | job on a scan | MB | job on the study | MB |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
     for count in options.participants:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -117,6 +158,9 @@ def main():
                 # Each state of the project with the configuration that it ships.
                 files = [str(checkout / part) for part in ("Snakefile", "config/config.yaml")]
                 plan = [*SNAKEMAKE, "-s", files[0], "--configfile", files[1]]
+                if options.changes:
+                    changes(plan, folder, count, floor)
+                    continue
                 costs = [] if options.starts else [cost([*plan, "-n", "--quiet", "all"], folder)]
                 costs += starts(plan, folder, checkout)
                 cells = [f"{one.seconds - floor:.2f} | {one.megabytes:.0f}" for one in costs]
