@@ -26,7 +26,7 @@ def test_every_file_is_linked_once_with_what_it_is():
     assert [file.path for file in whole.files] == ["r/study/scans.tsv"]
     assert [(str(file.path), file.words) for file in one.files[:2]] == [
         ("r/group/one/contrast-one_clusters.tsv", "Clusters and their peaks"),
-        ("r/group/one/contrast-one_stat-t_statmap.nii.gz", "Map of the test statistic"),
+        ("r/group/one/contrast-one_stat-t_statmap.nii.gz", "Map of t"),
     ]
     # A file without words has its own name.
     assert one.files[2].words == "Odd new.tsv"
