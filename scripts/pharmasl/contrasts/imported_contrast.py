@@ -94,7 +94,7 @@ def write(
     Raises
     ------
     InputError
-        If the map covers less of the template's brain than :data:`LEAST_COVERAGE`.
+        If the map covers less of the template's brain than :data:`LEAST_COVERAGE`, or holds one value everywhere.
     """
     mask, affine = images.load(template_mask)
     values, resampled = taken_over(images.load(image_path), images.Grid(mask.shape, affine))
@@ -106,6 +106,15 @@ def write(
             found=f"values in {100 * share:.0f} % of the brain of {record.space}",
             expected=f"{100 * LEAST_COVERAGE:.0f} % or more",
             fix="Check that the map is not empty and lies in that space; leave the participant out if it is.",
+        )
+    brain = values[(mask > 0.5) & np.isfinite(values)]
+    if brain.min() == brain.max():
+        raise InputError(
+            file=image_path,
+            field="voxels",
+            found=f"the value {brain[0]:g} in all of them",
+            expected="a map of an effect, which varies over the brain",
+            fix="Export the map again; leave the participant out if there is none.",
         )
     if record.factor != 1:
         values = (values * np.float64(record.factor)).astype(np.float32)

@@ -80,8 +80,9 @@ def test_cbf_in_another_unit_is_scaled(tmp_path, mask):
     import dataclasses
 
     record = dataclasses.replace(RECORD, measure="CBF", unit="mL/100 g/min", factor=100.0)
-    data, sidecar = taken(tmp_path, mask, np.full(SHAPE, 0.5), record=record)
-    assert np.all(data == 50)
+    values = np.linspace(0.5, 1, np.prod(SHAPE)).reshape(SHAPE)
+    data, sidecar = taken(tmp_path, mask, values, record=record)
+    np.testing.assert_allclose(data, 100 * values, rtol=1e-6)
     assert (sidecar["Units"], sidecar["ScaledBy"]) == ("mL/100 g/min", 100.0)
 
 
@@ -92,3 +93,12 @@ def test_map_that_holds_nothing_of_the_brain_is_refused(tmp_path, mask, elsewher
     affine[0, 3] += 500 if elsewhere else 0
     with pytest.raises(InputError, match="values in 0 % of the brain of MNI152NLin6Asym"):
         taken(tmp_path, mask, values, affine)
+
+
+@pytest.mark.parametrize("value", [1.0, -0.25])
+def test_map_of_one_value_is_refused_whatever_lies_outside_the_brain(tmp_path, mask, value):
+    values = np.full(SHAPE, value)
+    values[:2] = np.nan
+    with pytest.raises(InputError, match=f"voxels: found 'the value {value:g} in all of them'"):
+        taken(tmp_path, mask, values)
+    assert not (tmp_path / "out.nii.gz").exists()
