@@ -21,7 +21,7 @@ NAME = "manifest.json"
 # Grows, and is written outside of jobs too: its own entries say how it was made.
 ALLOCATION_LOG = "study/allocation_log.json"
 # What a run leaves next to its results.
-_BESIDE = "logs"
+_BESIDE = ("logs", "benchmarks")
 _FORMAT = 1
 
 _DESCRIPTION = (
@@ -134,7 +134,7 @@ class FileState(NamedTuple):
 
 
 def listing(root: FilePath) -> dict[str, FileState]:
-    """The results below a folder by path, without logs, records and hidden files."""
+    """The results below a folder by path, without logs, benchmarks, records and hidden files."""
     return dict(_listed(os.fspath(root), ""))
 
 
@@ -142,7 +142,7 @@ def _listed(folder: str, above: str) -> Iterator[tuple[str, FileState]]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda item: item.name):
             path = f"{above}{entry.name}"
-            if entry.name.startswith(".") or path in (_BESIDE, NAME, ALLOCATION_LOG):
+            if entry.name.startswith(".") or path in (*_BESIDE, NAME, ALLOCATION_LOG):
                 continue
             if entry.is_dir():
                 yield from _listed(entry.path, f"{path}/")
