@@ -735,6 +735,11 @@ def test_repeatability_stands_on_the_page(study):
     assert "over 1 parcel of the atlas: median within-person standard deviation 4.00" in page.text
     assert "<u>few" not in text
     assert "Repeatability between" not in write(study, "unrepeated.html")
+    pooled = [{name: {**row, "people": "all"}.get(name) for name in columns} for row in rows]
+    tables.write_table(here / "repeatability.tsv", pooled, columns)
+    text = Page(write(study, "pooled.html", repeatability=[here / "repeatability.tsv"])).text
+    assert "All people were taken together: what a drug changed in some of them" in text
+    assert "placebo arm alone" not in text
 
 
 def test_paths_are_cut_and_words_with_slashes_are_not():

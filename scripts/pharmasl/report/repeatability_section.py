@@ -59,8 +59,8 @@ def section(path: FilePath, labels: Labels) -> RepeatabilitySection:
 def _people(rows: Sequence[Row], labels: Labels) -> str:
     if not rows or rows[0]["people"] == _ALL:
         return (
-            "All people were taken together, those on the drug too: what it changed in some and not in others stands here as a "
-            "lack of repeatability."
+            "All people were taken together: what a drug changed in some of them and not in others stands here as a lack of "
+            "repeatability."
         )
     return f"From the {labels.arm(rows[0]['people'])} arm alone, whose people had no drug between the sessions."
 
