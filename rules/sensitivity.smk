@@ -29,7 +29,7 @@ rule alternative_maps:
         coregistration=(
             per("visit", TARGETS.visit_files, rules.align_perfusion.output.coregistration) if CORRECTED else []
         ),
-        forward=per("visit", TARGETS.visit_anatomy_file, rules.normalise_anatomy.output.forward) if CORRECTED else [],
+        forward=per("visit", TARGETS.visit_anatomy_files, rules.normalise_anatomy.output.forward) if CORRECTED else [],
         template_mask=rules.template.output.mask,
     output:
         maps=temp([alternative(instance) for instance in IMAGES.instance_patterns]),

@@ -326,9 +326,9 @@ class Targets:
             pattern, "visit", [stem for stem, visit in self._visits.items() if self.study.visits.get(visit)]
         )
 
-    def visit_anatomy_file(self, pattern: str, visit: str) -> str:
-        """The file of the anatomy that a visit's scans use, from a pattern with ``{anat}``."""
-        return pattern.replace("{anat}", self.study.anatomy(self._visits[visit]))
+    def visit_anatomy_files(self, pattern: str, visit: str) -> list[str]:
+        """The file of the anatomy that a visit's scans use, alone in its list, from a pattern with ``{anat}``."""
+        return [pattern.replace("{anat}", self.study.anatomy(self._visits[visit]))]
 
     def _weighted_scans(self, visit: str, contrast: str) -> list[tuple[Scan, float]]:
         return self.study.contrast_scans(self._visits[visit], contrast)
