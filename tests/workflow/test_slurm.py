@@ -1,4 +1,7 @@
-"""Jobs through a real Slurm of one node: groups, a kill for memory, a cancelled job, a bad scan, Ctrl-C, and the same bytes."""
+"""Jobs through a real Slurm of one node: groups, a kill for memory, a cancelled job, a bad scan, Ctrl-C, and the same bytes.
+
+By the profiles for Slurm and for any scheduler.
+"""
 
 import re
 import shutil
@@ -116,11 +119,13 @@ def queue(*options):
     return done.stdout.splitlines()
 
 
-def wait_for_jobs(number):
+def wait_for_jobs(number, *which):
+    """Until so many jobs are in the queue, of those that options of squeue choose; these jobs."""
     end = time.monotonic() + 60
-    while len(queue()) < number and time.monotonic() < end:
+    while len(queue(*which)) < number and time.monotonic() < end:
         time.sleep(0.5)
-    assert len(queue()) == number
+    assert len(queue(*which)) == number
+    return queue(*which, "-o", "%i")
 
 
 def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
@@ -167,3 +172,32 @@ def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
     # Snakemake names the Slurm log too, which is kept.
     logs = re.findall(r"\S+/slurm_logs/\S+\.log", said)
     assert any((workflow.folder / path).is_file() for path in logs)
+
+
+def test_a_scan_goes_through_any_scheduler(slurm, local, tmp_path):
+    """Through the commands of profiles/generic, which are Slurm's: the job is cancelled as it runs and submitted again."""
+    name = "sub-01_ses-T1_acq-rest"
+    expected = {path: content for path, content in images(local).items() if path.startswith(name)}
+    workflow = Workflow(tmp_path / "generic")
+    shutil.copytree(local.folder, workflow.folder)
+    shutil.rmtree(workflow.folder / "results/sub-01/ses-T1/perf")
+    run = subprocess.Popen(
+        [
+            *[sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--configfile", "config.yaml"],
+            *["--profile", str(ROOT / "profiles/slurm"), "--workflow-profile", str(ROOT / "profiles/generic")],
+            *["--seconds-between-status-checks", "3", "--retries", "1", "--"],
+            f"results/sub-01/ses-T1/perf/{name}_desc-qualitycontrol_cbf.tsv",
+        ],
+        cwd=workflow.folder,
+        env=workflow.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    subprocess.run(["scancel", *wait_for_jobs(1, "-n", "pharmasl", "-t", "running")], check=True)
+    said = run.communicate(timeout=240)[0]
+    assert run.returncode == 0, said
+    states = [line.split()[1] for line in queue("--states=all", "-o", "%j %T") if line.startswith("pharmasl ")]
+    assert sorted(states) == ["CANCELLED", "COMPLETED"]
+    assert {path: content for path, content in images(workflow).items() if path.startswith(name)} == expected
+    assert len(list((workflow.folder / ".snakemake/cluster_logs").glob("*.log"))) == 2
