@@ -51,6 +51,7 @@ rule quantify_perfusion:
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         coregistration=rules.align_perfusion.output.coregistration,
+        confounds=rules.align_perfusion.output.confounds,
         forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
         gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
         wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),

@@ -6,7 +6,8 @@ from pathlib import Path
 import head
 import numpy as np
 from perfusion_settings import quantification as quantification_settings
-from pharmasl.perfusion import quantification, realigned_series
+from pharmasl.files import tables
+from pharmasl.perfusion import quantification, realigned_series, slice_signal
 from pharmasl.space import images, transforms
 from pharmasl.study import scan_acquisition
 
@@ -73,6 +74,7 @@ class Files:
         transforms.write_affines(self.path("motion", ".txt"), self.motion)
         transforms.write_affines(self.path("m0_motion", ".txt"), np.eye(4))
         transforms.write_affines(self.path("coregistration", ".txt"), TO_ASL)
+        tables.write_table(self.path("confounds", ".tsv"), [{}] * len(types), slice_signal.columns(0))
         transforms.write_field(self.path("forward"), warp(transforms.points(TEMPLATE)), TEMPLATE.affine)
         inside = np.linalg.norm(transforms.points(T1W) / [40, 45, 36], axis=-1) < 1
         for name, share in (("gm", 0.6), ("wm", 0.3), ("csf", 0.1), ("mask", 1.0)):
@@ -87,7 +89,8 @@ class Files:
 
     def quantify(self, m0=M0, fitted=False, **settings):
         given = {n: self.path(n) for n in ("asl", "forward", "gm", "wm", "csf", "mask", "reference", "template_mask")}
-        given |= {n: self.path(n, ".txt") for n in ("motion", "m0_motion", "coregistration")} | {"m0": self.m0}
+        given |= {n: self.path(n, ".txt") for n in ("motion", "m0_motion", "coregistration")}
+        given |= {"confounds": self.path("confounds", ".tsv"), "m0": self.m0}
         names = [
             field.name for field in dataclasses.fields(quantification.Outputs) if fitted or "att" not in field.name
         ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 from pharmasl.files import tables
+from pharmasl.perfusion import slice_signal
 from pharmasl.quality.measure_columns import COLUMNS, METRICS
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
@@ -46,7 +47,7 @@ def quality_row(**changes):
     return {**label, **measures, "registration": "accepted", "usable": "yes", **changes}
 
 
-def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False, row=None):
+def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False, row=None, slices=None):
     """Write the files of a scan and return their paths.
 
     Parameters
@@ -64,6 +65,8 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
         Whether there is a map of the transit time.
     row : dict, optional
         Of the quality table.
+    slices : pharmasl.perfusion.slice_signal.SliceSignal, optional
+        Of a 2D readout.
     """
     rng = np.random.default_rng(0)
     brain = np.zeros((20, 24, 8), dtype=np.float32)
@@ -86,7 +89,11 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
         transforms.write_affines(folder / f"{name}.txt", np.eye(4))
     transforms.write_affines(folder / "motion.txt", [np.eye(4)] * len(types))
     motion = [{"framewise_displacement": 0.2 if k else None, "dvars": 1.0 if k else None} for k in range(len(types))]
-    tables.write_table(folder / "confounds.tsv", motion, {"framewise_displacement": "mm", "dvars": "percent"})
+    described = {"framewise_displacement": "mm", "dvars": "percent", **slice_signal.columns(0)}
+    if slices:
+        described |= slice_signal.columns(len(slices.change[0]))
+        motion = [{**own, **more} for own, more in zip(motion, slice_signal.rows(slices, range(len(slices.change[0]))))]
+    tables.write_table(folder / "confounds.tsv", motion, described)
     _write_repeats(folder / "repeats.tsv", types, delays, passed)
     tables.write_json(folder / "cbf.json", {"M0": {"Source": "m0scan volumes of the series", "Volumes": 1}})
     tables.write_json(folder / "registration.json", {"Image": "M0", "Overlap": 0.95, "Accepted": True, "Reason": None})

@@ -91,7 +91,7 @@ def run(folder, anatomy, asl, m0=(), correct=True, **change):
     made = {name: str(folder / f"out_{name}.nii.gz") for name in PATHS}
     made |= {"sidecar": str(folder / "cbf.json"), "repeats": str(folder / "repeats.tsv")}
     others = {name: str(anatomy / f"{name}.nii.gz") for name in ("forward", "mask", "template_mask")}
-    xfms = {name: aligned[name] for name in ("motion", "m0_motion", "coregistration")}
+    xfms = {name: aligned[name] for name in ("motion", "m0_motion", "coregistration", "confounds")}
     quantify.main(
         SimpleNamespace(
             input=SimpleNamespace(**given, **maps, **others, **xfms, reference=others["template_mask"]),

@@ -7,6 +7,7 @@ import pytest
 from loading import script
 from pharmasl.errors import InputError
 from pharmasl.files import tables
+from pharmasl.perfusion import slice_signal
 from pharmasl.quality.measure_columns import COLUMNS, EXCLUSIONS
 from pharmasl.space import images
 from pharmasl.study import settings
@@ -68,7 +69,8 @@ def scan(tmp_path):
     ):
         images.save(tmp_path / f"{name}.nii.gz", data, affine)
     rows = [{"framewise_displacement": None, "dvars": None}] + 9 * [{"framewise_displacement": 0.8, "dvars": 1.5}]
-    tables.write_table(tmp_path / "confounds.tsv", rows, {"framewise_displacement": "mm", "dvars": "percent"})
+    described = {"framewise_displacement": "mm", "dvars": "percent", **slice_signal.columns(0)}
+    tables.write_table(tmp_path / "confounds.tsv", rows, described)
     write_repeats(tmp_path / "repeats.tsv", [0] * 5)
     tables.write_json(tmp_path / "cbf.json", {"Consistency": GOOD})
     tables.write_json(tmp_path / "registration.json", {"Overlap": 0.91, "Accepted": True, "Reason": None})

@@ -4,10 +4,12 @@ import re
 from dataclasses import asdict
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import scanned
 from loading import script
 from parsed_page import Parsed
+from pharmasl.perfusion.slice_signal import SliceSignal
 from pharmasl.study import settings
 from pharmasl.study.labels import NAMES
 
@@ -112,6 +114,21 @@ def test_repeats_left_out_are_hatched_and_listed(tmp_path):
     # In the carpet, the displacement and DVARS: control and label as one stretch of the nine volumes.
     hatched = [attributes for tag, attributes in own.elements if tag == "rect" and attributes["class"] == "out"]
     assert [(float(own["x"]), float(own["width"])) for own in hatched] == [(333.3, 222.2)] * 3
+
+
+def test_slices_out_of_line_are_shown_and_listed(tmp_path):
+    change = np.zeros((9, 4))
+    change[[2, 2, 5], [1, 2, 3]] = -20, -30, 8
+    change[:, 0] = np.nan  # little brain
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    own = page(tmp_path / "a", slices=SliceSignal(change, np.abs(np.nan_to_num(change)) > 3))
+    assert "Signal of each slice of the raw volumes" in own.text
+    assert "Slices out of line; those read at once are joined Volume Slices 3 2, 3 6 4" in own.text
+    assert "Change of the signal of 3 slices over 9 volumes" in own.source
+    calm = page(tmp_path / "b", slices=SliceSignal(np.zeros((9, 4)), np.zeros((9, 4), dtype=bool)))
+    assert "No slice is out of line." in calm.text
+    assert "slice" not in page(tmp_path / "c").text.split("Over time")[1].split("Repeats")[0]
 
 
 def test_an_excluded_scan_says_why_and_how_to_overrule(tmp_path):

@@ -76,7 +76,7 @@ class Outputs:
     aslref : path-like
         Image by which the scan was registered.
     confounds : path-like
-        Table of :data:`pharmasl.perfusion.confounds.CONFOUNDS`.
+        Table of :func:`pharmasl.perfusion.confounds.columns`.
     """
 
     motion: FilePath
@@ -136,7 +136,7 @@ def align(inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, stretch
     brain = carry(tissues.maps.sum(axis=0), tissues.affine, loaded.grid, aligned.to_t1w, parts=2)
     types = ["n/a" if number in loaded.volumes.lost else kind for number, kind in enumerate(acquisition.volume_types)]
     rows = confounds.confounds(loaded, aligned.motion, types, brain)
-    tables.write_table(outputs.confounds, rows, confounds.CONFOUNDS)
+    tables.write_table(outputs.confounds, rows, confounds.columns(loaded))
 
 
 def _m0_volumes(inputs: Inputs, acquisition: Acquisition, loaded: series.Series) -> M0Volumes:

@@ -25,6 +25,9 @@ COLUMNS = {
         "Description": "Framewise displacement between the repeat's control and label (labels, each by its weight)",
         "Units": "mm",
     },
+    "slices_out_of_line": {
+        "Description": "Slices of the repeat's volumes whose signal is out of line (_desc-confounds_timeseries.tsv)"
+    },
     "gm_cbf": {"Description": "Mean CBF of grey matter", "Units": "mL/100 g/min"},
     "gm_deviation": {
         "Description": "Deviation of gm_cbf from the median over repeats, in robust standard deviations (median "
@@ -46,6 +49,7 @@ COLUMNS = {
     "score_drop": {"Description": f"score: {_ALONE}"},
     "enable_drop": {"Description": f"enable: {_ALONE}"},
     "global_drop": {"Description": f"global: {_ALONE}"},
+    "slices_drop": {"Description": f"slices: {_ALONE}"},
     "passed": {"Description": "Whether the repeat holds a measurement and no rule in force marks it"},
     "excluded": {
         "Description": "Whether the repeat is left out of the mean: it does not pass, and others do. Where none passes, "
@@ -108,6 +112,7 @@ def choose(
     shares: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
     displacement: np.ndarray,
+    slices: np.ndarray | None = None,
     outliers: settings.Outliers,
     thresholds: Thresholds = PUBLISHED,
 ) -> Choice:
@@ -121,6 +126,8 @@ def choose(
         Shares of grey matter, white matter and fluid, 0 to 1.
     displacement : ndarray of shape (N,)
         Between control and label, mm; NaN where unknown.
+    slices : ndarray of shape (N,), optional
+        Slices out of line in the volumes of each repeat: see :func:`pharmasl.perfusion.repeat_measures.measure`.
     outliers : pharmasl.study.settings.Outliers
         Each of its rules judges all repeats, so that their order matters only for the reason stated for a repeat that
         several mark.
@@ -136,7 +143,7 @@ def choose(
         If a rule or setting is unknown or senseless.
     """
     check(outliers, thresholds)
-    measured = repeat_measures.measure(series, shares, displacement, thresholds.score_threshold)
+    measured = repeat_measures.measure(series, shares, displacement, slices, thresholds.score_threshold)
     marks = {name: apply(name, measured, outliers, thresholds) for name in RULES}
     reasons = [""] * measured.repeats
     notes: list[str] = []

@@ -1,10 +1,11 @@
-"""The table of a scan's confounds: motion of each volume, and what changes from one to the next."""
+"""The table of a scan's confounds: motion of each volume, what changes from one to the next, and slices out of line."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from pharmasl.perfusion import motion
+from pharmasl.perfusion import motion, slice_signal
 from pharmasl.perfusion.series import Series
 from pharmasl.space import spline, transforms
 
@@ -28,8 +29,19 @@ CONFOUNDS = {
 }
 
 
-def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain: np.ndarray) -> list[dict[str, float]]:
-    """Motion of each volume, as rows of the confounds table.
+def columns(loaded: Series) -> dict[str, dict[str, str]]:
+    """The columns of a series' confounds table."""
+    return {**CONFOUNDS, **slice_signal.columns(len(_slice_times(loaded)))}
+
+
+def _slice_times(loaded: Series) -> np.ndarray:
+    """When each slice is read, seconds; empty where all are read at once (3D), or nothing is known of it."""
+    times = np.empty(0) if loaded.timing is None else loaded.timing.offset
+    return times if times.any() else np.empty(0)
+
+
+def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain: np.ndarray) -> list[dict[str, Any]]:
+    """Motion of each volume and its slices out of line, as rows of the confounds table.
 
     Parameters
     ----------
@@ -45,7 +57,7 @@ def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain:
     Returns
     -------
     list of dict
-        One per volume, with the keys of :data:`CONFOUNDS`.
+        One per volume, with the keys of :func:`columns`.
     """
     points = transforms.points(loaded.grid)
     inside = points[brain > 0.5]
@@ -63,7 +75,13 @@ def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain:
     # An M0 volume of another contrast is aligned less exactly than a head moves from volume to volume.
     moving = [i for i in used if types[i] in ("control", "label")]
     displacement[moving] = motion.framewise_displacement(positions[moving])
-    rows: list[dict[str, float]] = [{} for _ in types]
+    rows: list[dict[str, Any]] = [{} for _ in types]
     for number in used:
         rows[number] = dict(zip(CONFOUNDS, [*positions[number], displacement[number], change[number]]))
+    times = _slice_times(loaded)
+    if len(times):
+        kinds = [kind if number in moving else None for number, kind in enumerate(alike)]
+        wholly = brain > slice_signal.WHOLLY
+        measured = slice_signal.measure(loaded, matrices, kinds, values[wholly[brain > 0.5]], wholly)
+        rows = [{**row, **own} for row, own in zip(rows, slice_signal.rows(measured, times.tolist()))]
     return rows

@@ -18,6 +18,8 @@
     comparable, and scores by weights that were fitted to single inversion times.
 ``global``
     Repeats whose mean CBF over the brain lies outside limits (ASLtbx: -40 to 150 mL/100 g/min).
+``slices``
+    Repeats in a volume of which a slice is out of line (:mod:`pharmasl.perfusion.slice_signal`).
 """
 
 import math
@@ -37,7 +39,7 @@ from pharmasl.perfusion.repeat_measures import (
 from pharmasl.study import settings
 
 # Fewest repeats to which each rule is applied. With five values a MAD says little; ASLPrep, too, asks for more.
-LEAST = {"motion": 2, "score": 6, "global": 1}
+LEAST = {"motion": 2, "score": 6, "global": 1, "slices": 1}
 # ENABLE keeps at least so many.
 LEAST_KEPT = 2
 SCORE_LIMIT = 2.5
@@ -109,6 +111,13 @@ def _global(measured: Measured, outliers: settings.Outliers, thresholds: Thresho
     outside = np.flatnonzero(~((values >= low) & (values <= high)))
     limits = f"outside {low:g} to {high:g} mL/100 g/min"
     return Marks({int(i): f"global: mean CBF {values[i]:.1f}, {limits}" for i in outside})
+
+
+def _slices(measured: Measured, outliers: settings.Outliers, thresholds: Thresholds) -> Marks:
+    count = measured.figures["slices_out_of_line"]
+    if not np.isfinite(count).any():
+        return Marks({}, "slices: not applied, the signal of single slices is not known")
+    return Marks({int(i): f"slices: {count[i]:.0f} out of line" for i in np.flatnonzero(count > 0)})
 
 
 def _score(measured: Measured, outliers: settings.Outliers, thresholds: Thresholds) -> Marks:
@@ -184,5 +193,6 @@ _RULES: dict[str, Callable[[Measured, settings.Outliers, Thresholds], Marks]] = 
     "score": _score,
     "enable": _enable,
     "global": _global,
+    "slices": _slices,
 }
 RULES = tuple(_RULES)

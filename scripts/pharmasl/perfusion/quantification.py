@@ -27,6 +27,7 @@ from pharmasl.perfusion import (
     record,
     repeat_choice,
     scan,
+    slice_signal,
     smoothing,
 )
 from pharmasl.perfusion.tissue_maps import carry
@@ -51,6 +52,8 @@ class Inputs:
         The separate M0 image, or empty.
     motion, m0_motion, coregistration : path-like
         ITK affines, of :func:`pharmasl.perfusion.alignment.align`.
+    confounds : path-like
+        Table of the volumes' motion and slices, of the same.
     forward : path-like
         ITK field, from T1w to template.
     gm, wm, csf, mask : path-like
@@ -66,6 +69,7 @@ class Inputs:
     motion: FilePath
     m0_motion: FilePath
     coregistration: FilePath
+    confounds: FilePath
     forward: FilePath
     gm: FilePath
     wm: FilePath
@@ -194,7 +198,8 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
     positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))
     measured = estimation.repeats(raw, place)
-    choice = repeat_choice.choose(raw, measured.cbf, tissue, positions, quantification.outliers)
+    slices, _ = slice_signal.read(inputs.confounds)
+    choice = repeat_choice.choose(raw, measured.cbf, tissue, positions, slices, quantification.outliers)
     sample = estimation.Sample(choice.kept, tissue, positions)
     estimate, regression = estimation.estimate(raw, place, measured, sample, quantification)
     return _Native(

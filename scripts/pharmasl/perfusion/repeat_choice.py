@@ -30,6 +30,7 @@ def choose(
     cbf: np.ndarray,
     tissue: tuple[np.ndarray, np.ndarray, np.ndarray],
     positions: np.ndarray,
+    slices: np.ndarray,
     outliers: settings.Outliers,
 ) -> artefacts.Choice:
     """The repeats that make the mean, with the reason for leaving out each of the others.
@@ -43,6 +44,8 @@ def choose(
         Shares of grey matter, white matter and fluid.
     positions : ndarray of shape (T, 6)
         Where the head is in each volume: :func:`pharmasl.perfusion.motion.parameters`.
+    slices : ndarray of shape (T,)
+        Slices out of line in each volume; NaN where they were not measured.
     outliers : pharmasl.study.settings.Outliers
 
     Returns
@@ -59,7 +62,8 @@ def choose(
         cbf += np.nanmedian(cbf, axis=1, keepdims=True)
         rules = tuple(rule for rule in outliers.rules if rule != "enable")
         outliers = dataclasses.replace(outliers, rules=rules)
-    choice = artefacts.choose(cbf, tissue, displacement=displacement, outliers=outliers)
+    of_repeat = _slices_within(raw, slices)[alive]
+    choice = artefacts.choose(cbf, tissue, displacement=displacement, slices=of_repeat, outliers=outliers)
     return _with_lost(far_off.without_far_off(choice), raw.repeats)
 
 
@@ -91,6 +95,17 @@ def _displacement_within(raw: Scan, positions: np.ndarray) -> np.ndarray:
             apart = motion.framewise_displacement(positions[[control, volume]])[1]
             within[number] += abs(weights[volume]) * apart
     return np.where(raw.repeats.alive, within, np.nan)
+
+
+def _slices_within(raw: Scan, slices: np.ndarray) -> np.ndarray:
+    """How many slices are out of line in the volumes that each repeat subtracts; NaN where none was measured."""
+    if raw.volumes.kind != "pairs":
+        return np.full(raw.repeats.number, np.nan)
+    within = np.full(raw.repeats.number, np.nan)
+    for number, ((control, _), weights) in enumerate(zip(raw.repeats.pairs, raw.repeats.weights)):
+        own = slices[np.union1d(control, np.flatnonzero(weights))]
+        within[number] = np.nansum(own) if np.isfinite(own).any() else np.nan
+    return within
 
 
 def _displacement_before(raw: Scan, positions: np.ndarray) -> np.ndarray:

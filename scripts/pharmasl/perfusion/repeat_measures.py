@@ -47,6 +47,7 @@ def measure(
     series: np.ndarray,
     shares: tuple[np.ndarray, np.ndarray, np.ndarray],
     displacement: np.ndarray,
+    slices: np.ndarray | None = None,
     score_threshold: float = SCORE_THRESHOLD,
 ) -> Measured:
     """The figures of every repeat.
@@ -59,6 +60,8 @@ def measure(
         Shares of grey matter, white matter and fluid, 0 to 1.
     displacement : ndarray of shape (N,)
         Between control and label, mm; NaN where unknown.
+    slices : ndarray of shape (N,), optional
+        Slices out of line in the volumes of each repeat; NaN, or None for all, where they were not measured.
     score_threshold : float
         Share of a voxel from which it counts as a tissue.
 
@@ -75,6 +78,7 @@ def measure(
     _against_others(values, correlation, spread)
     figures = {
         "displacement": np.asarray(displacement, dtype=np.float64),
+        "slices_out_of_line": np.full(repeats, np.nan) if slices is None else np.asarray(slices, dtype=np.float64),
         "gm_cbf": grey,
         "gm_deviation": deviation(grey, np.isfinite(grey)),
         "global_cbf": _mean_over_voxels(series),

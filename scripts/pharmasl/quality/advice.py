@@ -65,6 +65,10 @@ ADVICE = {
         "Volumes are empty, damaged or copies: a broken conversion or an aborted scan.",
         "Convert the scan again from its source.",
     ),
+    "slices_out_of_line:high": Advice(
+        "The head moved while slices were read, or the scanner failed in single slices.",
+        "Look at the picture of the slices; perfusion.outliers.rules: [motion, slices] leaves such repeats out.",
+    ),
 }
 
 _MISSING = Advice(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pharmasl.errors import InputError
-from pharmasl.quality.measure_columns import ACROSS_REPEATS, METRICS
+from pharmasl.quality.measure_columns import ACROSS_REPEATS, ACROSS_SLICES, METRICS
 
 
 class Band(NamedTuple):
@@ -35,6 +35,7 @@ _BANDS: dict[str, tuple[tuple[float | None, float | None], str]] = {
     "registration_overlap": ((0.8, None), "assumed: the limit below which a registration is not accepted"),
     "template_correlation": ((0.3, None), "assumed"),
     "pairs_without_signal": ((None, 0), "none is expected to be empty, damaged or a copy"),
+    "slices_out_of_line": ((None, 0.01), "assumed: six real scans have up to 0.006 (docs/perfusion.md)"),
 }
 BANDS = {name: Band(*limits) for name, (limits, _) in _BANDS.items()}
 SOURCES = {name: source for name, (_, source) in _BANDS.items()}
@@ -101,13 +102,14 @@ def flags(measures: Mapping[str, float], bands: Mapping[str, Band]) -> list[str]
     -------
     list of str
         ``measure:low``, ``measure:high`` or, where the measure could not be formed, ``measure:missing``. A scan that was
-        acquired with one repeat per delay lacks what is formed across repeats, and is not flagged for it.
+        acquired with one repeat per delay lacks what is formed across repeats, one that is not read slice by slice what is
+        formed across slices, and is not flagged for it.
     """
     raised = []
     for name, (low, high) in bands.items():
         value = measures[name]
         if value is None or math.isnan(value):
-            if name in ACROSS_REPEATS and measures["pairs"] == measures["delays"]:
+            if name in ACROSS_SLICES or (name in ACROSS_REPEATS and measures["pairs"] == measures["delays"]):
                 continue
             raised.append(f"{name}:missing")
         elif low is not None and value < low:

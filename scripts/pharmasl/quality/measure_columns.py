@@ -118,6 +118,12 @@ METRICS = {
         "_desc-repeats_timeseries.tsv says which and why",
         "Units": "1",
     },
+    "slices_out_of_line": {
+        "LongName": "Slices out of line",
+        "Description": "Share of the slices of raw controls and labels whose signal departs from that of the same slice of other "
+        "volumes; the scan's _desc-confounds_timeseries.tsv says which. n/a where all slices are read at once (3D)",
+        "Units": "1",
+    },
     "m0_over_control": {
         "LongName": "M0 over control",
         "Description": "Median over the brain of M0 as it was stored (times perfusion.m0.scale) over the mean control; under "
@@ -223,3 +229,5 @@ MEASURES = (
 
 # Formed across repeats of one delay: a scan of a single repeat a delay has none of them by design.
 ACROSS_REPEATS = ("temporal_snr", "gm_cbf_z")
+# Of readouts slice by slice: a 3D scan has none by design.
+ACROSS_SLICES = ("slices_out_of_line",)

@@ -300,6 +300,7 @@ def scan_metrics(
         "fd_mean": mean(displacement),
         "fd_max": float(displacement.max()) if displacement.size else NAN,
         "dvars_mean": mean(motion.dvars),
+        "slices_out_of_line": motion.slices_out_of_line,
         "coverage": coverage_share(template.coverage, template.brain),
         "template_correlation": correlation(template.cbf[shared], template.gm[shared]),
         "registration_overlap": float(overlap),

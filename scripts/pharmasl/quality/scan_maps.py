@@ -8,6 +8,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
+from pharmasl.perfusion import slice_signal
 from pharmasl.space import images
 
 
@@ -109,10 +110,13 @@ class Motion:
         Framewise displacement, mm.
     dvars : ndarray of shape (V,)
         DVARS, percent of the mean over the brain.
+    slices_out_of_line : float
+        Share of the slices whose signal is out of line; NaN where it was not measured.
     """
 
     displacement: np.ndarray
     dvars: np.ndarray
+    slices_out_of_line: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +163,11 @@ def load_template(files: QualityFiles) -> TemplateMaps:
 def read_motion(path: FilePath) -> Motion:
     """Read a scan's motion from its table of confounds."""
     rows = tables.read_table(path)
-    return Motion(displacement=_numbers(rows, "framewise_displacement"), dvars=_numbers(rows, "dvars"))
+    return Motion(
+        displacement=_numbers(rows, "framewise_displacement"),
+        dvars=_numbers(rows, "dvars"),
+        slices_out_of_line=slice_signal.share(path),
+    )
 
 
 def _numbers(rows: Sequence[Mapping[str, str | None]], name: str) -> np.ndarray:

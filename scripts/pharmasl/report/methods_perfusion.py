@@ -44,6 +44,7 @@ RULES = {
     "score": "rejected by SCORE (Dolui et al. 2017)",
     "enable": "rejected by the criterion of ENABLE (Shirzadi et al. 2018)",
     "global": "their mean whole-brain CBF was outside {GlobalLimits}",
+    "slices": "the signal of a slice of theirs was out of line with the same slice of other volumes",
 }
 
 

@@ -43,14 +43,17 @@ def simulate(seed, repeats, bad=0, strength=0.0, noise=25.0, fluctuation=0.05):
     return series, good
 
 
-def choose(series, rule, displacement=None, settings=(), tissue=None):
+def choose(series, rule, displacement=None, settings=(), tissue=None, slices=None):
     displacement = np.zeros(series.shape[1]) if displacement is None else displacement
     rules = [] if rule == "none" else [rule] if isinstance(rule, str) else rule
     changed = dict(settings)
     thresholds = outlier_rules.Thresholds(**{name: changed.pop(name) for name in THRESHOLDS & set(changed)})
     outliers = study_settings.build(study_settings.Outliers, {**LIMITS, **changed, "rules": rules})
     tissues = tuple(shares() if tissue is None else tissue)
-    return artefacts.choose(series, tissues, displacement=displacement, outliers=outliers, thresholds=thresholds)
+    slices = np.zeros(series.shape[1]) if slices is None else slices
+    return artefacts.choose(
+        series, tissues, displacement=displacement, slices=slices, outliers=outliers, thresholds=thresholds
+    )
 
 
 def published(series, gm, wm, csf, threshold=0.95, undo=True, skip=True, at=None):
@@ -264,6 +267,20 @@ def test_global_limits():
     assert choose(series, "global").rows[0]["global_cbf"] == pytest.approx(level)
 
 
+def test_slices_out_of_line_leave_their_repeats_out():
+    series, _ = simulate(8, 10, fluctuation=0.0)
+    slices = np.zeros(10)
+    slices[[2, 7]] = 1, 4
+    choice = choose(series, "slices", slices=slices)
+    assert list(np.flatnonzero(~choice.kept)) == [2, 7]
+    assert choice.reasons[7] == "slices: 4 out of line"
+    assert choose(series, "motion", slices=slices).kept.all()
+    assert [row["slices_drop"] for row in choose(series, "motion", slices=slices).rows] == list(slices > 0)
+    unknown = choose(series, "slices", slices=np.full(10, np.nan))
+    assert unknown.kept.all()
+    assert unknown.notes == ["slices: not applied, the signal of single slices is not known"]
+
+
 def moved(seed, repeats, bad):
     series, _ = simulate(seed, repeats, fluctuation=0.0)
     displacement = np.linspace(0.05, 0.2, repeats)
@@ -320,7 +337,7 @@ def test_detection_does_not_depend_on_exclusion(tmp_path):
     displacement = np.linspace(0, 1.3, 14)
     outcomes = ("passed", "excluded", "reason")
     tables_of = []
-    for rule in ("none", "motion", "score", "enable", "global", ["global", "score"]):
+    for rule in ("none", "motion", "score", "enable", "global", "slices", ["global", "score"]):
         choice = choose(series, rule, displacement)
         assert [row["excluded"] for row in choice.rows] == list(~choice.kept)
         assert [bool(reason) for reason in choice.reasons] == list(~choice.kept)

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pharmasl.files import tables
-from pharmasl.perfusion import realigned_series
+from pharmasl.perfusion import realigned_series, slice_signal
 from pharmasl.report.scans import panels, sampling, scan_series, tiles, voxel_pictures
 from pharmasl.report.scans.panels import Panel
 from pharmasl.report.scans.scan_files import ScanFiles
@@ -180,3 +180,16 @@ def confounds(files: ScanFiles) -> tuple[np.ndarray, np.ndarray]:
     """Framewise displacement (mm) and DVARS (percent) of each volume: two ndarray of shape (V,)."""
     rows = tables.read_table(files.confounds)
     return scan_series.column(rows, "framewise_displacement"), scan_series.column(rows, "dvars")
+
+
+def slices(files: ScanFiles) -> tuple[list[tuple[str, str]], np.ndarray]:
+    """The slices out of line, as volume (from 1) and slices (from 1), and all slices' change in percent, (V, S)."""
+    _, change = slice_signal.read(files.confounds)
+    rows = tables.read_table(files.confounds)
+    named = [(number, row["slices"]) for number, row in enumerate(rows, start=1) if row["slices"]]
+    return [(str(number), _from_one(text)) for number, text in named], change
+
+
+def _from_one(text: str) -> str:
+    """Slices numbered from 0, as the table has them, numbered from 1 as volumes and repeats of a page are."""
+    return ", ".join(" + ".join(str(int(part) + 1) for part in own.split("+")) for own in text.split(","))

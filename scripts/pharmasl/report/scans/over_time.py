@@ -1,7 +1,7 @@
 """How a scan changes over its volumes: carpet plot, motion, and grey-matter CBF of each repeat; and its histograms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
@@ -28,15 +28,15 @@ class CarpetPlot:
         Hatched volumes.
     below : Markup
         The words below its axis.
-    tissues : list of (str, str, float)
-        Class, words and share of the height of each tissue, top to bottom.
+    rows : list of (str, str, float)
+        Class, label and share of the height of each group of rows, top to bottom.
     alt : str
     """
 
     image: str
     overlay: Markup
     below: Markup
-    tissues: list[tuple[str, str, float]]
+    rows: list[tuple[str, str, float]]
     alt: str
 
 
@@ -64,9 +64,19 @@ def carpet(own: scan_series.Carpet, volumes_out: Sequence[int]) -> CarpetPlot:
         image=voxel_pictures.encoded(scale.pixels(own.change)),
         overlay=Markup(f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">{hatched}</svg>'),
         below=charts.bottom(axis),
-        tissues=[(name.lower(), _NAMES[name], count / len(own.change)) for name, count in own.tissues],
+        rows=[(name.lower(), name, count / len(own.change)) for name, count in own.tissues],
         alt=f"Change of the signal of grey matter, white matter and fluid over {volumes} volumes",
     )
+
+
+def slices(change: np.ndarray, volumes_out: Sequence[int]) -> CarpetPlot | None:
+    """The signal of each slice (from 1) of the raw volumes, the last one on top; None where it was not measured."""
+    rows = np.flatnonzero(np.isfinite(change).any(axis=0))
+    if not rows.size:
+        return None
+    plot = carpet(scan_series.Carpet(change[:, rows[0] : rows[-1] + 1].T[::-1], []), volumes_out)
+    ends = [("top", str(rows[-1] + 1), 0.5), ("bottom", str(rows[0] + 1), 0.5)]
+    return replace(plot, rows=ends, alt=f"Change of the signal of {rows.size} slices over {len(change)} volumes")
 
 
 def motion(

@@ -52,6 +52,8 @@ class ScanPage:
     registration_note: str
     carpet: over_time.CarpetPlot | None
     carpet_limit: float
+    slices: over_time.CarpetPlot | None
+    slices_out: list[tuple[str, str]]
     motion: list[charts.Chart]
     repeats: charts.Chart | None
     left_out: list[tuple[str, str]]
@@ -133,6 +135,7 @@ def content(
     own = native.read(files, acquisition, interpolation)
     repeats = scan_series.repeats(tables.read_table(files.repeats))
     displacement, dvars = native.confounds(files)
+    slices_out, change = native.slices(files)
     resolved_bands = flags.resolve(bands)
     carpet = scan_series.carpet(own.series, own.tissues, own.brain, scan_series.kinds(acquisition))
     histograms = (
@@ -160,6 +163,8 @@ def content(
         registration_note=_ASSUMED if assumed else "",
         carpet=over_time.carpet(carpet, repeats.volumes_out) if carpet else None,
         carpet_limit=scan_series.CARPET_LIMIT,
+        slices=over_time.slices(change, repeats.volumes_out),
+        slices_out=slices_out,
         motion=over_time.motion(displacement, dvars, repeats.volumes_out, resolved_bands),
         repeats=over_time.repeats(repeats),
         left_out=over_time.left_out(repeats),
