@@ -28,7 +28,7 @@ from pharmasl.files import tables
 from pharmasl.group import analysis
 from pharmasl.group.analysis_rows import InputFiles
 from pharmasl.group.definitions import Question
-from pharmasl.simulate import simulation_settings, virtual_trial
+from pharmasl.simulate import planned_trial, simulation_settings, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.space import images, transforms
 from pharmasl.study import effect_words, schemas, settings
@@ -39,7 +39,6 @@ NEAR, FAR, CLUSTER = 12.0, 32.0, 15.0  # mm from a planted centre
 RESTING, ASSOCIATION, SEED = "rest_interaction", "dlpfc_to_cue", "dlpfc_cluster"
 PLANTED = {RESTING: "dlpfc_change", ASSOCIATION: "insula_cue_change"}
 WHERE = {RESTING: ("dlpfc",), ASSOCIATION: ("insula", "vmpfc")}
-TRIAL = ("seed", "participants_per_arm", "blood_flow", "effects", "craving", "cigarettes")
 
 
 class Demo:
@@ -93,7 +92,7 @@ class Demo:
 
     def trial(self, seed):
         """The trial of a seed."""
-        values = {name: self.simulated[name] for name in TRIAL if name in self.simulated} | {"seed": seed}
+        values = {name: self.simulated[name] for name in planned_trial.TRIAL if name in self.simulated} | {"seed": seed}
         asked = settings.build(simulation_settings.TrialSettings, values)
         return virtual_trial.draw(asked, self.settings.arms, self.settings.sessions).participants
 

@@ -12,7 +12,6 @@ once the workflow has run, a table of planted beside found.
 
 import os
 import sys
-from copy import deepcopy
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -24,12 +23,13 @@ include: "package.smk"
 
 
 try:
-    from pharmasl.errors import InputErrors
+    from pharmasl.errors import InputError, InputErrors
     from pharmasl.files import bids
     from pharmasl.records import provenance
+    from pharmasl.simulate import planned_trial
     from pharmasl.simulate.planted_regions import REGIONS
-    from pharmasl.simulate.virtual_trial import CONDITIONS
-    from pharmasl.study import configuration, schemas
+    from pharmasl.simulate.trial_draws import CONDITIONS
+    from pharmasl.study import configuration
     from pharmasl.study.settings import plain, read
     from pharmasl.workflow import closing, failures
 except ModuleNotFoundError as error:
@@ -38,13 +38,11 @@ except ModuleNotFoundError as error:
     ) from None
 
 # Without the section there is no truth_dir, and nothing is simulated: a real study's dataset is never written into.
-SIMULATE = deepcopy(config.get("simulate", {}))
-PROBLEMS = schemas.check(SIMULATE, "simulate", "config", prefix="simulate.", fill=True)
-if PROBLEMS:
-    raise WorkflowError(str(InputErrors(PROBLEMS)))
 try:
+    SIMULATE = planned_trial.complete(config.get("simulate", {}))
     SETTINGS = read(configuration.resolve(config))
-except InputErrors as error:
+    planned_trial.only_simulated(SETTINGS.bids_dir)
+except (InputError, InputErrors) as error:
     raise WorkflowError(str(error)) from None
 
 BIDS = Path(SETTINGS.bids_dir).as_posix()
@@ -52,10 +50,10 @@ OUTPUT = Path(SETTINGS.output_dir).as_posix()
 TRUTH = Path(SIMULATE["truth_dir"]).as_posix()
 SPACE = SETTINGS.template.space
 SESSIONS = [SETTINGS.sessions.baseline, SETTINGS.sessions.followup]
-SUBJECTS = [f"{number:02d}" for number in range(1, 2 * SIMULATE["participants_per_arm"] + 1)]
+# Who has which runs; a rule for each set of runs, since a rule's outputs are the same for all whom it makes.
+GROUPS = planned_trial.groups(SIMULATE, SETTINGS.arms, SETTINGS.sessions)
+SUBJECTS = sorted(subject for group in GROUPS for subject in group.subjects)
 COMPARE = SIMULATE["compare"]
-# What of the section the draw of the trial depends on.
-TRIAL = ("seed", "participants_per_arm", "blood_flow", "effects", "craving", "cigarettes")
 
 code = provenance.digest
 
@@ -97,7 +95,7 @@ for each in OWN_LOGGERS:
 
 
 wildcard_constraints:
-    subject=r"\d\d",
+    subject=r"\d+",
 
 
 onstart:
@@ -109,7 +107,11 @@ onstart:
 rule trial:
     input:
         expand(f"{BIDS}/{T1W}_T1w.nii.gz", subject=SUBJECTS),
-        expand([f"{BIDS}/{run}_asl.nii.gz" for run in RUNS], subject=SUBJECTS),
+        [
+            f"{BIDS}/{RUNS[run]}_asl.nii.gz".format(subject=subject)
+            for group in GROUPS
+            for subject, run in product(group.subjects, group.runs)
+        ],
         f"{BIDS}/participants.tsv",
         f"{BIDS}/phenotype/craving.tsv",
         f"{BIDS}/phenotype/smoking.tsv",
@@ -132,6 +134,7 @@ rule simulate_trial:
         plan=f"{TRUTH}/participants.tsv",
         scans=f"{TRUTH}/scans.tsv",
         effects=f"{TRUTH}/effects.tsv",
+        planted=[f"{TRUTH}/regions/{name}_weight.nii.gz" for name in SIMULATE["planted"]],
     log:
         f"{TRUTH}/logs/simulate_trial.log",
     conda:
@@ -141,7 +144,8 @@ rule simulate_trial:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
-        settings={name: SIMULATE[name] for name in TRIAL},
+        settings={name: SIMULATE[name] for name in planned_trial.TRIAL},
+        atlas=plain(SETTINGS.atlas),
         arms=plain(SETTINGS.arms),
         sessions=plain(SETTINGS.sessions),
         code=code("simulate_trial"),
@@ -151,41 +155,49 @@ rule simulate_trial:
         "../scripts/simulate_trial.py"
 
 
-rule simulate_participant:
-    input:
-        plan=rules.simulate_trial.output.plan,
-        scans=rules.simulate_trial.output.scans,
-    output:
-        t1w=f"{BIDS}/{T1W}_T1w.nii.gz",
-        t1w_sidecar=f"{BIDS}/{T1W}_T1w.json",
-        asl=[f"{BIDS}/{run}_asl.nii.gz" for run in RUNS],
-        asl_sidecar=[f"{BIDS}/{run}_asl.json" for run in RUNS],
-        aslcontext=[f"{BIDS}/{run}_aslcontext.tsv" for run in RUNS],
-        mask=truth_head("mask", desc="brain"),
-        gm=truth_head("probseg", label="GM"),
-        wm=truth_head("probseg", label="WM"),
-        field=truth_head("xfm", from_="T1w", to=SPACE, mode="image"),
-        motion=[bids.derivative(TRUTH, run, "xfm", ".txt", from_="orig", to="aslref", mode="image") for run in RUNS],
-        coregistration=[
-            bids.derivative(TRUTH, run, "xfm", ".txt", from_="aslref", to="T1w", mode="image") for run in RUNS
-        ],
-        cbf=[bids.derivative(TRUTH, run, "cbf", space=SPACE) for run in RUNS],
-    log:
-        f"{TRUTH}/logs/simulate_participant/sub-{{subject}}.log",
-    conda:
-        "../envs/imaging.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2500 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
-    params:
-        subject="{subject}",
-        settings={name: SIMULATE[name] for name in ("seed", "anatomy", "perfusion", "blood_flow")},
-        code=code("simulate_participant"),
-    message:
-        "Simulating participant {wildcards.subject}"
-    script:
-        "../scripts/simulate_participant.py"
+for GROUP in GROUPS:
+    OWN = [RUNS[run] for run in GROUP.runs]
+
+    rule simulate_participant:
+        name:
+            GROUP.rule
+        input:
+            plan=rules.simulate_trial.output.plan,
+            scans=rules.simulate_trial.output.scans,
+        output:
+            t1w=f"{BIDS}/{T1W}_T1w.nii.gz",
+            t1w_sidecar=f"{BIDS}/{T1W}_T1w.json",
+            asl=[f"{BIDS}/{run}_asl.nii.gz" for run in OWN],
+            asl_sidecar=[f"{BIDS}/{run}_asl.json" for run in OWN],
+            aslcontext=[f"{BIDS}/{run}_aslcontext.tsv" for run in OWN],
+            mask=truth_head("mask", desc="brain"),
+            gm=truth_head("probseg", label="GM"),
+            wm=truth_head("probseg", label="WM"),
+            field=truth_head("xfm", from_="T1w", to=SPACE, mode="image"),
+            motion=[bids.derivative(TRUTH, run, "xfm", ".txt", from_="orig", to="aslref", mode="image") for run in OWN],
+            coregistration=[
+                bids.derivative(TRUTH, run, "xfm", ".txt", from_="aslref", to="T1w", mode="image") for run in OWN
+            ],
+            cbf=[bids.derivative(TRUTH, run, "cbf", space=SPACE) for run in OWN],
+        log:
+            f"{TRUTH}/logs/simulate_participant/sub-{{subject}}.log",
+        wildcard_constraints:
+            subject="|".join(GROUP.subjects),
+        conda:
+            "../envs/imaging.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2500 * attempt,
+            runtime=lambda wildcards, attempt: 15 * attempt,
+        params:
+            subject="{subject}",
+            settings={name: SIMULATE[name] for name in planned_trial.PARTICIPANT},
+            atlas=plain(SETTINGS.atlas),
+            code=code("simulate_participant"),
+        message:
+            "Simulating participant {wildcards.subject}"
+        script:
+            "../scripts/simulate_participant.py"
 
 
 rule comparison:
@@ -202,8 +214,8 @@ rule compare_truth:
         plan=rules.simulate_trial.output.plan,
         scans=rules.simulate_trial.output.scans,
         effects=rules.simulate_trial.output.effects,
-        truth_mask=everyone(rules.simulate_participant.output.mask),
-        truth_field=everyone(rules.simulate_participant.output.field),
+        truth_mask=everyone(truth_head("mask", desc="brain")),
+        truth_field=everyone(truth_head("xfm", from_="T1w", to=SPACE, mode="image")),
         truth_motion=[
             pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.motion
         ],

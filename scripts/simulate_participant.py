@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 from pharmasl.files import tables
-from pharmasl.simulate import dataset, participant_anatomy
+from pharmasl.simulate import dataset, effect_places, participant_anatomy
 from pharmasl.simulate.simulation_settings import ParticipantSettings
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
@@ -12,13 +12,19 @@ from pharmasl.workflow.job import job
 def main(snakemake):
     name = f"sub-{snakemake.params.subject}"
     participant = next(row for row in tables.read_table(snakemake.input.plan) if row["participant_id"] == name)
-    scans = [row for row in tables.read_table(snakemake.input.scans) if row["participant_id"] == name]
+    scans = [
+        row
+        for row in tables.read_table(snakemake.input.scans)
+        if row["participant_id"] == name and row.get("present") != "no"
+    ]
+    asked = settings.build(ParticipantSettings, snakemake.params.settings)
     names = [field.name for field in fields(dataset.ParticipantFiles)]
     dataset.write_participant(
-        settings.build(ParticipantSettings, snakemake.params.settings),
+        asked,
         int(participant["index"]),
         scans,
         participant_anatomy.read_template(),
+        effect_places.places(asked.planted, settings.build(settings.Atlas, snakemake.params.atlas)),
         dataset.ParticipantFiles(**{key: getattr(snakemake.output, key) for key in names}),
     )
 

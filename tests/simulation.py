@@ -1,10 +1,10 @@
 """Settings of the simulator, complete as the schema makes them, and those of them that each rule takes."""
 
-from pharmasl.simulate import simulation_settings
+from pharmasl.simulate import planned_trial, simulation_settings
 from pharmasl.study import schemas, settings
 
-TRIAL = ("seed", "participants_per_arm", "blood_flow", "effects", "craving", "cigarettes")
-PARTICIPANT = ("seed", "anatomy", "perfusion", "blood_flow")
+TRIAL, PARTICIPANT = planned_trial.TRIAL, planned_trial.PARTICIPANT
+ATLAS = {"package": "pharmasl_no_package", "image": "atlas.nii.gz", "labels": "atlas.txt"}
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo", "others": []}
 SESSIONS = {"baseline": "T1", "followup": "T2", "others": []}
 

@@ -12,12 +12,13 @@ import simulation
 import yaml
 from loading import ROOT, script
 from pharmasl.files import bids, tables
-from pharmasl.simulate import dataset, participant_anatomy, virtual_trial
+from pharmasl.simulate import dataset, participant_anatomy, planned_trial, trial_draws
 from pharmasl.space import images, resample, transforms
 from pharmasl.study import schemas
 
 SMALL = {
-    "participants_per_arm": 1,
+    "exact": True,
+    "people": {"treatment": 1, "control": 1},
     "anatomy": {"voxel_size": 8},
     "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2, "slice_time": 0.05},
 }
@@ -44,9 +45,10 @@ def trial_outputs(root):
     )
 
 
-def participant_outputs(root, name):
+def participant_outputs(root, name, runs=range(6)):
     head = root / "bids" / name / "ses-T1" / "anat"
-    stems = [f"ses-{s}/perf/{name}_ses-{s}_acq-{c}" for s in ("T1", "T2") for c in virtual_trial.CONDITIONS]
+    stems = [f"ses-{s}/perf/{name}_ses-{s}_acq-{c}" for s in ("T1", "T2") for c in trial_draws.CONDITIONS]
+    stems = [stems[run] for run in runs]
     for folder in (
         head,
         root / "truth" / name,
@@ -70,20 +72,26 @@ def participant_outputs(root, name):
     )
 
 
-def simulate(root):
+def simulate(root, asked=SMALL, runs=range(6)):
     params = Namespace(
-        settings=simulation.params(simulation.TRIAL, **copy.deepcopy(SMALL)),
+        settings=simulation.params(simulation.TRIAL, **copy.deepcopy(asked)),
+        atlas=simulation.ATLAS,
         arms=simulation.ARMS,
         sessions=simulation.SESSIONS,
     )
     drawn = trial_outputs(root)
+    drawn.planted = [root / f"truth/regions/{name}.nii.gz" for name in asked.get("planted", {})]
     script("simulate_trial").main(Namespace(input=Namespace(), output=drawn, params=params, threads=1))
-    made = participant_outputs(root, "sub-01")
+    made = participant_outputs(root, "sub-01", runs)
     script("simulate_participant").main(
         Namespace(
             input=Namespace(plan=drawn.plan, scans=drawn.scans),
             output=made,
-            params=Namespace(subject="01", settings=simulation.params(simulation.PARTICIPANT, **copy.deepcopy(SMALL))),
+            params=Namespace(
+                subject="01",
+                settings=simulation.params(simulation.PARTICIPANT, **copy.deepcopy(asked)),
+                atlas=simulation.ATLAS,
+            ),
             threads=1,
         )
     )
@@ -111,13 +119,67 @@ def test_same_seed_same_bytes(simulated):
                 assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest(), key
 
 
+def at_random(tmp_path, small, name, **changes):
+    """A trial of two drawn at random: its outputs and the rows of the first person's scans."""
+    asked = {**SMALL, "exact": False, "missing": {"scan": 0.3}, **changes}
+    section = {"truth_dir": "truth", **copy.deepcopy(asked)}
+    groups = planned_trial.groups(planned_trial.complete(section), simulation.arms(), simulation.sessions())
+    (runs,) = [group.runs for group in groups if "01" in group.subjects]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(participant_anatomy, "read_template", lambda: small)
+        drawn, made = simulate(tmp_path / name, asked, runs)
+    return drawn, made, runs
+
+
+def test_a_trial_at_random_has_its_own_effects_and_lacks_what_is_missing(simulated, tmp_path):
+    planted = {
+        "drug": {"everywhere": True, "amount": 12.0, "arm": "both", "conditions": ["rest"], "session": "baseline"}
+    }
+    drawn, made, runs = at_random(tmp_path, simulated[3], "with", planted=planted)
+    without = at_random(tmp_path, simulated[3], "without")[1]
+    assert 0 < len(runs) < 6
+    assert all(path.is_file() for path in made.asl)
+    scans = [row for row in tables.read_table(drawn.scans) if row["participant_id"] == "sub-01"]
+    assert [int(row["run"]) for row in scans if row["present"] == "yes"] == list(runs)
+    np.testing.assert_array_equal(images.load(drawn.planted[0]).data, 1)
+    for run, one, two in zip(runs, made.cbf, without.cbf):
+        with_effect, plain = images.load(one).data, images.load(two).data
+        inside = np.isfinite(plain)
+        # Of grey matter's 60; the regional variation is the same with and without.
+        gain = np.median((with_effect - plain)[inside] / plain[inside])
+        assert gain == pytest.approx(12 / float(scans[run]["gm_cbf"]) if run == 0 else 0, abs=0.05)
+    assert made.motion[0].read_bytes() == without.motion[0].read_bytes()
+    for one, two in zip(made.asl[1:], without.asl[1:]):
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_scan_whose_labelling_failed_has_a_tenth_of_the_signal(simulated, tmp_path):
+    quiet = {
+        "perfusion": {
+            **SMALL["perfusion"],
+            "noise": 0.0,
+            "fluctuation": 0.0,
+            "perfusion_fluctuation": 0.0,
+            "slice_time": 0,
+        }
+    }
+    quiet |= {"missing": {"scan": 0.0}}
+    good = at_random(tmp_path, simulated[3], "good", **quiet)[1]
+    bad = at_random(tmp_path, simulated[3], "bad", **{**quiet, "missing": {"failed": 1.0}})[1]
+    signal = []
+    for made in (good, bad):
+        data = images.load(made.asl[0]).data
+        signal.append((data[..., 1::2].mean(-1) - data[..., 2::2].mean(-1))[data[..., 0] > 500].mean())
+    assert signal[1] / signal[0] == pytest.approx(0.1, abs=0.02)
+
+
 def test_dataset_is_read_by_its_names(simulated):
     found = bids.read_dataset(simulated[0] / "bids")
     assert found.subjects == ("01",)
     assert len(found.images("T1w")) == 1
     runs = found.images("asl")
     assert [(f.entities["ses"], f.entities["acq"]) for f in runs] == sorted(
-        (session, condition) for session in ("T1", "T2") for condition in virtual_trial.CONDITIONS
+        (session, condition) for session in ("T1", "T2") for condition in trial_draws.CONDITIONS
     )
 
 

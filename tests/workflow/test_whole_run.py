@@ -56,7 +56,7 @@ def run(tmp_path_factory):
     del config["endpoints"]
     config["primary"]["secondary"].remove("cigarettes")
     config["simulate"] |= {
-        "participants_per_arm": 2,
+        "people": {"treatment": 2, "control": 2},
         "anatomy": {"voxel_size": 4},
         "perfusion": {"pairs": 2, "matrix": [32, 40, 20], "voxel_size": [6, 6, 7.5], "slice_time": 0.03},
     }

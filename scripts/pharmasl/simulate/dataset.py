@@ -12,10 +12,12 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Columns, Row
 from pharmasl.simulate import label_control_series, participant_anatomy, planted_cigarettes, virtual_trial
+from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.scanned_person import Person
 from pharmasl.simulate.scanner_model import Scanner
-from pharmasl.simulate.simulation_settings import ParticipantSettings, TrialSettings
+from pharmasl.simulate.simulation_settings import ParticipantSettings, PlannedEffect, TrialSettings
+from pharmasl.simulate.trial_draws import CONDITIONS, CUE_REGIONS
 from pharmasl.space import images, transforms
 from pharmasl.space.images import Grid
 from pharmasl.space.packaged import nilearn_file
@@ -79,7 +81,7 @@ def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outp
     tables.write_json(
         outputs.description,
         {
-            "Name": "Simulated trial of baclofen in smokers (pharmasl demo)",
+            "Name": "Simulated trial of baclofen in smokers (pharmasl demo)" if settings.exact else "Simulated trial",
             "BIDSVersion": "1.10.0",
             "DatasetType": "raw",
             "License": "CC0",
@@ -91,25 +93,31 @@ def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outp
     Path(outputs.ignore).write_text(_IGNORE, encoding="utf-8")
     cigarettes = planted_cigarettes.draw(settings, trial.participants, arms, sessions)
     columns = virtual_trial.PARTICIPANT_COLUMNS
+    known = ["age", "sex"]
+    if not settings.exact:
+        columns = {**columns, **virtual_trial.RANDOM_PARTICIPANT_COLUMNS}
+        known += ["site"] if settings.people.sites > 1 else []
     levels = {arms.treatment: "active drug", arms.control: "control"}
     tables.write_table(
         outputs.participants,
         [
-            {"participant_id": row["participant_id"], arms.column: row["arm"], "age": row["age"], "sex": row["sex"]}
+            {"participant_id": row["participant_id"], arms.column: row["arm"], **{name: row[name] for name in known}}
             for row in trial.participants
         ],
         {
             "participant_id": "Participant",
             arms.column: {"Description": "Arm of the trial", "Levels": levels},
-            "age": columns["age"],
-            "sex": columns["sex"],
+            **{name: columns[name] for name in known},
         },
     )
     tables.write_table(outputs.craving, trial.craving, virtual_trial.CRAVING_COLUMNS)
     tables.write_table(outputs.smoking, cigarettes.table, planted_cigarettes.COLUMNS)
     planted = [{**row, **own} for row, own in zip(trial.participants, cigarettes.plan)]
     tables.write_table(outputs.plan, planted, {**columns, **planted_cigarettes.PLAN_COLUMNS})
-    tables.write_table(outputs.scans, trial.scans, virtual_trial.SCAN_COLUMNS)
+    scans = virtual_trial.SCAN_COLUMNS
+    if not settings.exact:
+        scans = {**scans, **virtual_trial.RANDOM_SCAN_COLUMNS, **virtual_trial.planted_columns(settings)}
+    tables.write_table(outputs.scans, trial.scans, scans)
     tables.write_table(outputs.effects, _effect_rows(settings), _EFFECT_COLUMNS)
 
 
@@ -140,7 +148,7 @@ def _effect_rows(settings: TrialSettings) -> list[Row]:
         }
         for place in _places("dlpfc")
     ]
-    for place in (place for name in virtual_trial.CUE_REGIONS for place in _places(name)):
+    for place in (place for name in CUE_REGIONS for place in _places(name)):
         rows += [
             {
                 **place,
@@ -159,6 +167,7 @@ def _effect_rows(settings: TrialSettings) -> list[Row]:
         ]
     return [
         *rows,
+        *(_own_row(name, effect) for name, effect in settings.planted.items()),
         {
             "effect": "cue-elicited craving group by time",
             "region": "craving",
@@ -183,27 +192,43 @@ def _effect_rows(settings: TrialSettings) -> list[Row]:
     ]
 
 
+def _own_row(name: str, effect: PlannedEffect) -> Row:
+    """The row of one of the configuration's own effects."""
+    centre = dict(zip("xyz", effect.sphere or ()))
+    who = "in both arms" if effect.arm == "both" else f"in the {effect.arm} arm"
+    when = "in both sessions" if effect.session == "both" else f"at {effect.session}"
+    return {
+        **centre,
+        "effect": name,
+        "region": ", ".join(effect.atlas) if effect.atlas else effect.image or ("sphere" if centre else "whole brain"),
+        "amount": effect.amount,
+        "unit": "mL/100 g/min",
+        "meaning": f"{who}, {when}, during {', '.join(effect.conditions)}; SD over people {effect.spread:g}",
+    }
+
+
 def _places(name: str) -> list[Row]:
     """The label and the centres of a region."""
     region = REGIONS[name]
     return [{"region": region.label, "x": x, "y": y, "z": z} for x, y, z in region.centres]
 
 
-def write_truth_maps(outputs: Mapping[str, FilePath], spacing: int = 2) -> None:
+def write_truth_maps(outputs: Mapping[str, FilePath], places: Mapping[str, Place], spacing: int = 2) -> None:
     """Write the weights of the regions on a grid of ``spacing`` mm over the template.
 
     Parameters
     ----------
     outputs : mapping of str to path
-        By the names of :data:`planted_regions.REGIONS`.
+        By the names of ``places``.
+    places : mapping of str to effect_places.Place
     spacing : int
         mm.
     """
     volume = images.grid(nilearn_file("t1"))
     grid = _coarser(volume, spacing)
     points = transforms.points(grid)
-    for name, region in REGIONS.items():
-        images.save(outputs[name], region.weight(points), grid.affine)
+    for name, place in places.items():
+        images.save(outputs[name], place.weight(points), grid.affine)
 
 
 def _coarser(grid: Grid, spacing: int) -> Grid:
@@ -286,6 +311,7 @@ def write_participant(
     index: int,
     scans: Sequence[Row],
     template: participant_anatomy.Template,
+    places: Mapping[str, Place],
     outputs: ParticipantFiles,
 ) -> None:
     """Simulate one participant and write the images.
@@ -296,11 +322,13 @@ def write_participant(
     index : int
         The number that seeds the participant's random draws.
     scans : sequence of dict
-        The participant's rows of :data:`virtual_trial.SCAN_COLUMNS`, as text or numbers.
+        The rows of the truth's scans of those runs that the participant has, as text or numbers.
     template : participant_anatomy.Template
+    places : mapping of str to effect_places.Place
+        Of the configuration's own effects.
     outputs : ParticipantFiles
     """
-    person = Person.draw(settings, index, template)
+    person = Person.draw(settings, index, template, places)
     grid, head = person.head.grid, person.head
     LOG.info("participant %d: T1w of %s voxels, %d ASL runs", index, grid.shape, len(scans))
     images.save(outputs.t1w, person.t1w, grid.affine, dtype=np.int16)
@@ -317,7 +345,9 @@ def write_participant(
     scanner, sessions = settings.perfusion, {}
     for number, scan in enumerate(scans):
         if scan["session_id"] not in sessions:
-            sessions[scan["session_id"]] = person.session(number)
+            # By the visit's first run, whether or not the participant has it.
+            first = int(scan["run"]) // len(CONDITIONS) * len(CONDITIONS)
+            sessions[scan["session_id"]] = person.session(first)
         run = person.run(scan, sessions[scan["session_id"]])
         images.save(
             outputs.asl[number],

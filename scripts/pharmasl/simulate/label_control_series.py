@@ -14,8 +14,8 @@ from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from pharmasl.simulate import participant_anatomy, smooth_noise
+from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.participant_anatomy import Head
-from pharmasl.simulate.planted_regions import Region
 from pharmasl.simulate.scanner_model import M0, T1, Scanner
 from pharmasl.space import resample, transforms
 from pharmasl.space.images import Grid
@@ -68,7 +68,7 @@ def magnetisation(head: Head, scanner: Scanner) -> dict[str, np.ndarray]:
 
 def modulation(
     points: np.ndarray,
-    regions: Mapping[str, Region],
+    regions: Mapping[str, Place],
     gains: Mapping[str, float],
     level: float,
     regional: np.ndarray,
@@ -79,7 +79,7 @@ def modulation(
     ----------
     points : ndarray of shape (..., 3)
         Template millimetres.
-    regions : mapping of str to planted_regions.Region
+    regions : mapping of str to effect_places.Place
     gains : mapping of str to float
         Gain of grey matter's CBF at the centre by region, mL/100 g/min.
     level : float
@@ -171,6 +171,7 @@ def acquire(
     grid: Grid,
     placement: np.ndarray,
     motions: np.ndarray,
+    labelled: float = 1.0,
 ) -> np.ndarray:
     """The volumes of one run.
 
@@ -186,6 +187,8 @@ def acquire(
         Maps points of the ASL frame, with the head as in the first volume, to the T1w frame.
     motions : ndarray of shape (volumes, 4, 4)
         From :func:`motion_matrices`.
+    labelled : float
+        Share of the label's signal that the run has; below one where the labelling failed.
 
     Returns
     -------
@@ -194,7 +197,7 @@ def acquire(
     """
     points = transforms.points(grid)
     types = scanner.volume_types
-    label_signal = scanner.label_signal().astype(np.float32)
+    label_signal = (labelled * scanner.label_signal()).astype(np.float32)
     suppressed = {name: scanner.static_share(name).astype(np.float32) for name in tissue.magnetisation}
     recovered = {name: np.float32(1 - np.exp(-scanner.m0_repetition_time / T1[name])) for name in tissue.magnetisation}
     series = np.empty((len(types), *grid.shape), dtype=np.float32)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.files.tables import Columns, Row
+from pharmasl.simulate.exact_draws import spread
+from pharmasl.simulate.random_draws import Purpose, stream
 from pharmasl.simulate.simulation_settings import TrialSettings
-from pharmasl.simulate.virtual_trial import spread
 from pharmasl.study.settings import Arms, SessionPair
 
 COLUMNS: Columns = {
@@ -60,22 +61,41 @@ def draw(settings: TrialSettings, participants: Sequence[Row], arms: Arms, sessi
     -------
     Cigarettes
     """
-    amounts, n = settings.cigarettes, len(participants)
-    rng = np.random.default_rng([settings.seed, 0, _STREAM])
+    amounts = settings.cigarettes
     treated = np.array([row["arm"] == arms.treatment for row in participants])
-    nuisance = np.column_stack(
-        [np.ones(n), treated, [row["age"] for row in participants], [row["sex"] == "F" for row in participants]]
-    ).astype(float)
-    apart = spread(rng, nuisance, amounts.baseline_spread)
-    noise = spread(rng, np.column_stack([nuisance, apart]), amounts.noise)
+    apart, noise = (_exact if settings.exact else _random)(settings, participants, treated)
     before = amounts.baseline + apart
     after = amounts.baseline + amounts.change + amounts.slope * apart + amounts.effect * treated + noise
     lost = {int(k) for k in np.flatnonzero(treated)[::-1][: amounts.lost]}
+    lost |= {k for k, row in enumerate(participants) if row.get("dropped") == "yes"}
     drawn = Cigarettes([], [])
     for k, row in enumerate(participants):
         drawn.plan.append({"cigarettes_baseline": float(before[k]), "cigarettes_followup": float(after[k])})
-        for session, value in ((sessions.baseline, before[k]), (sessions.followup, after[k])):
+        for session, value in ((sessions.baseline, before[k]), (sessions.later, after[k])):
             known = None if session == sessions.followup and k in lost else round(max(float(value), _FEWEST), 1)
             names = {"participant_id": row["participant_id"], "session_id": session}
             drawn.table.append({**names, "cigarettes_per_day": known})
     return drawn
+
+
+def _exact(settings: TrialSettings, participants: Sequence[Row], treated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Departures of the baseline from its mean and of the follow-up from what is expected, with exact spreads."""
+    rng = np.random.default_rng([settings.seed, 0, _STREAM])
+    nuisance = np.column_stack(
+        [
+            np.ones(len(treated)),
+            treated,
+            [row["age"] for row in participants],
+            [row["sex"] == "F" for row in participants],
+        ]
+    ).astype(float)
+    apart = spread(rng, nuisance, settings.cigarettes.baseline_spread)
+    return apart, spread(rng, np.column_stack([nuisance, apart]), settings.cigarettes.noise)
+
+
+def _random(settings: TrialSettings, participants: Sequence[Row], treated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same, at random."""
+    n, amounts = len(participants), settings.cigarettes
+    before = stream(settings.seed, Purpose.CIGARETTES).standard_normal(n)
+    after = stream(settings.seed, Purpose.CIGARETTES_CHANGE).standard_normal(n)
+    return amounts.baseline_spread * before, amounts.noise * after

@@ -1,21 +1,30 @@
 """A participant of the simulated trial: the head, the T1w image, and the runs of each session."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pharmasl.files.tables import Row
 from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise
+from pharmasl.simulate.effect_places import Place
+from pharmasl.simulate.flow_fields import FlowFields
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.simulation_settings import ParticipantSettings
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
 
 # Streams of random numbers, one per purpose, so that a change of one leaves the others unchanged.
-_TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN = range(7)
+_TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN, _CUE, _VISIT_CUE = range(9)
 
 # mm around the template's tissue over which random fields of CBF are drawn.
 _FIELD_MARGIN = 60
+
+# A voxel's CBF is at least this share of what the person's tissue has there on average.
+_LEAST_FLOW = 0.05
+
+# Share of the label's signal that a run keeps whose labelling failed.
+_FAILED_LABEL = 0.1
 
 
 def _stream(seed: int, index: int, purpose: int, *more: int) -> np.random.Generator:
@@ -32,10 +41,13 @@ class Session:
         Maps points of the ASL frame to the T1w frame.
     regional : ndarray of shape (X, Y, Z)
         Smooth departure of CBF from one.
+    cue : ndarray of shape (X, Y, Z) or None
+        The person's own response to cues in this visit, mL/100 g/min of grey matter; None in an exact trial.
     """
 
     placement: np.ndarray
     regional: np.ndarray
+    cue: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,10 @@ class Person:
         M0 by tissue with the point spread of the ASL scanner.
     pattern : ndarray of shape (X, Y, Z)
         The person's own smooth variation of CBF, as a share.
+    places : mapping of str to Place
+        Of the configuration's own effects.
+    fields : FlowFields or None
+        What regional CBF departs by; None in an exact trial.
     """
 
     settings: ParticipantSettings
@@ -86,9 +102,17 @@ class Person:
     t1w: np.ndarray
     magnetisation: dict[str, np.ndarray]
     pattern: np.ndarray
+    places: Mapping[str, Place]
+    fields: FlowFields | None
 
     @classmethod
-    def draw(cls, settings: ParticipantSettings, index: int, template: participant_anatomy.Template) -> "Person":
+    def draw(
+        cls,
+        settings: ParticipantSettings,
+        index: int,
+        template: participant_anatomy.Template,
+        places: Mapping[str, Place],
+    ) -> "Person":
         """A participant's shape, head, T1w image, and pattern of CBF."""
         anatomy = settings.anatomy
         shape = deformation.draw(
@@ -99,11 +123,17 @@ class Person:
         head = participant_anatomy.head(rng, template, shape, grid)
         t1w = participant_anatomy.scanned(rng, head, anatomy.bias, anatomy.noise)
         magnetisation = label_control_series.magnetisation(head, settings.perfusion)
+        rng = _stream(settings.seed, index, _PATTERN)
         low, high = template.low - _FIELD_MARGIN, template.high + _FIELD_MARGIN
-        pattern = smooth_noise.sample(_stream(settings.seed, index, _PATTERN), head.template_points, 10.0, low, high)
-        # Three standard deviations at most, so that no tissue's CBF becomes negative.
-        pattern = np.float32(settings.blood_flow.pattern) * np.clip(pattern, -3, 3)
-        return cls(settings, index, template, shape, head, t1w, magnetisation, pattern)
+        fields = None
+        if settings.exact:
+            pattern = smooth_noise.sample(rng, head.template_points, 10.0, low, high)
+            # Three standard deviations at most, so that no tissue's CBF becomes negative.
+            pattern = np.float32(settings.blood_flow.pattern) * np.clip(pattern, -3, 3)
+        else:
+            fields = FlowFields.at(head.template_points, low, high, settings.variability, settings.blood_flow)
+            pattern = _about_grey(fields.person(rng), head)
+        return cls(settings, index, template, shape, head, t1w, magnetisation, pattern, places, fields)
 
     @property
     def centre(self) -> np.ndarray:
@@ -113,18 +143,29 @@ class Person:
     def session(self, number: int) -> Session:
         """The visit whose first run has this number."""
         seed, index = self.settings.seed, self.index
-        low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
         placement = _placement(_stream(seed, index, _PLACEMENT, number), self.centre)
         rng = _stream(seed, index, _REGIONAL, number)
-        field = smooth_noise.sample(rng, self.head.template_points, 18.0, low, high)
-        return Session(placement, self.pattern + np.float32(self.settings.blood_flow.regional) * field)
+        if self.fields is None:
+            low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
+            field = smooth_noise.sample(rng, self.head.template_points, 18.0, low, high)
+            return Session(placement, self.pattern + np.float32(self.settings.blood_flow.regional) * field, None)
+        regional = self.pattern + _about_grey(self.fields.visit(rng), self.head)
+        cue = self.fields.person_cue(_stream(seed, index, _CUE))
+        cue += self.fields.visit_cue(_stream(seed, index, _VISIT_CUE, number))
+        return Session(placement, regional, _about_grey(cue, self.head))
 
     def run(self, scan: Row, session: Session) -> Run:
         """One run, by its row of the truth's scans."""
         scanner, head, centre = self.settings.perfusion, self.head, self.centre
         levels = {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
-        gains = {name: float(scan[name]) for name in REGIONS}
-        multiple = label_control_series.modulation(head.template_points, REGIONS, gains, levels["gm"], session.regional)
+        regions = {**REGIONS, **self.places}
+        gains = {name: float(scan[name]) for name in regions}
+        regional = session.regional
+        if session.cue is not None:
+            if scan["condition"] == "smoking":
+                regional = regional + session.cue / np.float32(levels["gm"])
+            regional = np.maximum(regional, _LEAST_FLOW - 1)
+        multiple = label_control_series.modulation(head.template_points, regions, gains, levels["gm"], regional)
         tissue = label_control_series.Tissue(
             head.grid.affine,
             self.magnetisation,
@@ -136,8 +177,15 @@ class Person:
         grid = scanner.grid(transforms.apply(np.linalg.inv(session.placement), centre))
         middle = grid.affine[:3] @ [*((np.array(grid.shape) - 1) / 2), 1]
         motions = label_control_series.motion_matrices(label_control_series.drift(rng, scanner), middle)
-        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions)
+        labelled = _FAILED_LABEL if scan.get("failed") == "yes" else 1.0
+        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions, labelled)
         return Run(data, grid, tissue, placement, motions)
+
+
+def _about_grey(field: np.ndarray, head: participant_anatomy.Head) -> np.ndarray:
+    """A field without its mean over grey matter, so that a run's level is the mean CBF of its grey matter."""
+    grey = head.fractions["gm"]
+    return field - np.float32((field * grey).sum(dtype=np.float64) / grey.sum(dtype=np.float64))
 
 
 def _small_motion(rng: np.random.Generator, translation: float, rotation: float, centre: np.ndarray) -> np.ndarray:

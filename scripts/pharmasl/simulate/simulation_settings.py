@@ -3,6 +3,7 @@
 Its schema (``config/schemas/simulate.schema.yaml``) alone has the defaults, limits, units and meanings.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pharmasl.simulate.scanner_model import Scanner
@@ -70,13 +71,108 @@ class Cigarettes:
 
 
 @_settings
+class People:
+    """Who takes part, and how CBF goes with age, sex and site."""
+
+    treatment: int
+    control: int
+    age: tuple[int, ...]
+    female: float
+    age_slope: float
+    sex_difference: float
+    sites: int
+    site_spread: float
+
+    @property
+    def number(self) -> int:
+        """Participants in both arms."""
+        return self.treatment + self.control
+
+
+@_settings
+class ChanceByArm:
+    """A chance by arm."""
+
+    treatment: float
+    control: float
+
+
+@_settings
+class MissingScans:
+    """What is lost: people, sessions, single scans, and scans whose labelling failed."""
+
+    dropout: ChanceByArm
+    session: float
+    scan: float
+    failed: float
+
+
+@_settings
+class Reliability:
+    """How a quantity varies over people and from scan to scan, as its SD and its repeatability."""
+
+    sd: float
+    wscv: float | None
+    icc: float | None
+
+
+@_settings
+class RegionalVariability:
+    """How regional CBF varies beside whole-brain CBF."""
+
+    sd: float
+    icc: float
+    territory: float
+    smoothness: float
+
+
+@_settings
+class CueVariability:
+    """How the response to cues varies over people and visits."""
+
+    sd: float
+    icc: float
+    smoothness: float
+
+
+@_settings
+class Variability:
+    """Variability between people, sessions and runs."""
+
+    grey: Reliability
+    runs: float
+    regional: RegionalVariability
+    cue: CueVariability
+
+
+@_settings
+class PlannedEffect:
+    """An effect that the configuration plants: where, in whom, when, and how much."""
+
+    sphere: tuple[float, ...] | None
+    radius: float | None
+    atlas: tuple[str, ...] | None
+    image: str | None
+    everywhere: bool | None
+    arm: str
+    session: str
+    conditions: tuple[str, ...]
+    amount: float
+    spread: float
+
+
+@_settings
 class TrialSettings:
     """What the draw of the trial depends on."""
 
     seed: int
-    participants_per_arm: int
+    exact: bool
+    people: People
+    missing: MissingScans
+    variability: Variability
     blood_flow: BloodFlow
     effects: PlantedEffects
+    planted: Mapping[str, PlannedEffect]
     craving: Ratings
     cigarettes: Cigarettes
 
@@ -86,9 +182,12 @@ class ParticipantSettings:
     """What the images of a participant depend on."""
 
     seed: int
+    exact: bool
     anatomy: HeadSettings
     perfusion: Scanner
     blood_flow: BloodFlow
+    variability: Variability
+    planted: Mapping[str, PlannedEffect]
 
 
 @_settings

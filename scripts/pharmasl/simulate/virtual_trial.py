@@ -4,20 +4,19 @@ All amounts are in mL/100 g/min of grey matter. At rest and in both cue states o
 rises by a person's ``dlpfc_change``; during smoking cues, CBF in insula and vmPFC rises by a person's cue response, which
 at follow-up differs from the baseline's by ``slope * dlpfc_change`` and a small random amount. Cue-elicited craving
 changes with the insula's cue response. The slopes are the same in both arms, so that an association adjusted for arm is
-real.
+real. With ``exact: true`` all this holds to rounding in each trial (:mod:`.exact_draws`); otherwise people are drawn at random
+(:mod:`.random_draws`), and the configuration's own effects are planted beside these.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from pharmasl.files.tables import Columns, Row
+from pharmasl.simulate import exact_draws, random_draws
 from pharmasl.simulate.simulation_settings import BloodFlow, TrialSettings
+from pharmasl.simulate.trial_draws import CONDITIONS, CUE_REGIONS, Draws
 from pharmasl.study.settings import Arms, SessionPair
-
-CUE_REGIONS = ("insula", "vmpfc")
-CONDITIONS = ("rest", "smoking", "neutral")
 
 PARTICIPANT_COLUMNS: Columns = {
     "participant_id": "Participant",
@@ -64,6 +63,22 @@ SCAN_COLUMNS: Columns = {
     "vmpfc": {"Description": "Planted gain at the centre of the vmPFC region, grey matter", "Units": "mL/100 g/min"},
 }
 
+# Of a trial drawn at random, beside the above.
+RANDOM_PARTICIPANT_COLUMNS: Columns = {"site": "Site", "dropped": "Whether the person did not come back: yes or no"}
+RANDOM_SCAN_COLUMNS: Columns = {
+    "present": "Whether the dataset has the run: yes or no",
+    "failed": "Whether the run's labelling failed: yes or no",
+}
+
+
+def planted_columns(settings: TrialSettings) -> Columns:
+    """Columns of the configuration's own effects, in the table of scans."""
+    return {
+        name: {"Description": f"Planted gain of the effect {name} where its weight is one", "Units": "mL/100 g/min"}
+        for name in settings.planted
+    }
+
+
 CRAVING_COLUMNS: Columns = {
     "participant_id": "Participant",
     "session_id": "Session label",
@@ -72,35 +87,9 @@ CRAVING_COLUMNS: Columns = {
 }
 
 
-def spread(rng: np.random.Generator, nuisance: np.ndarray, deviation: float) -> np.ndarray:
-    """Random values with an exact standard deviation that are orthogonal to nuisance columns.
-
-    Otherwise, in a trial of a dozen, effects would correlate with age or sex by chance, and a demo would show the draw, not
-    the method.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    nuisance : ndarray of shape (N, K)
-        The first column must be ones.
-    deviation : float
-        Root of the values' sum of squares over N minus 2 (two arms).
-
-    Returns
-    -------
-    ndarray of shape (N,)
-        Zero if N leaves no degrees of freedom.
-    """
-    n = len(nuisance)
-    values = rng.standard_normal(n)
-    basis, _ = np.linalg.qr(nuisance)
-    # Twice, so that orthogonality holds to rounding.
-    for _ in range(2):
-        values = values - basis @ (basis.T @ values)
-    length = np.linalg.norm(values)
-    if n <= nuisance.shape[1] or length < 1e-9:
-        return np.zeros(n)
-    return values * (deviation * np.sqrt(n - 2) / length)
+def subject(i: int, people: int) -> str:
+    """The identifier of the participant of this index, from zero, among so many."""
+    return f"sub-{i + 1:0{max(2, len(str(people)))}d}"
 
 
 class Trial(NamedTuple):
@@ -109,92 +98,14 @@ class Trial(NamedTuple):
     Attributes
     ----------
     participants, scans, craving : list of dict
-        Rows of :data:`PARTICIPANT_COLUMNS`, :data:`SCAN_COLUMNS` and :data:`CRAVING_COLUMNS`.
+        Rows of :data:`PARTICIPANT_COLUMNS`, :data:`SCAN_COLUMNS` and :data:`CRAVING_COLUMNS`, and of a trial drawn at random
+        of :data:`RANDOM_PARTICIPANT_COLUMNS`, :data:`RANDOM_SCAN_COLUMNS` and :func:`planted_columns` too. Scans that the dataset
+        does not have are among the rows.
     """
 
     participants: list[Row]
     scans: list[Row]
     craving: list[Row]
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """The random amounts of N participants.
-
-    Attributes
-    ----------
-    treated, female : ndarray of bool, shape (N,)
-    age : ndarray of shape (N,)
-        Years.
-    grey : ndarray of shape (N,)
-        CBF of grey matter.
-    dlpfc : ndarray of shape (N,)
-        Change in CBF in the dlPFC.
-    cue, cue_change : dict of str to ndarray of shape (N,)
-        Cue response at baseline and its change, by region.
-    elicited, elicited_change : ndarray of shape (N,)
-        Cue-elicited craving at baseline and its change.
-    before : ndarray of shape (N, 2)
-        Craving before the cues, by session.
-    session_factor : ndarray of shape (N, 2)
-    run_factor : ndarray of shape (N, 2, 3)
-        Whole-brain CBF of sessions and runs, as factors.
-    """
-
-    treated: np.ndarray
-    female: np.ndarray
-    age: np.ndarray
-    grey: np.ndarray
-    dlpfc: np.ndarray
-    cue: dict[str, np.ndarray]
-    cue_change: dict[str, np.ndarray]
-    elicited: np.ndarray
-    elicited_change: np.ndarray
-    before: np.ndarray
-    session_factor: np.ndarray
-    run_factor: np.ndarray
-
-
-def _amounts(settings: TrialSettings) -> _Draws:
-    """Draw the amounts; their order is part of what a seed stands for."""
-    flow, effects, scores = settings.blood_flow, settings.effects, settings.craving
-    per_arm = settings.participants_per_arm
-    n = 2 * per_arm
-    rng = np.random.default_rng([settings.seed, 0])
-
-    # Randomised in blocks of two, so that the order of scanning does not reveal the arm.
-    treated = np.concatenate([rng.permutation([True, False]) for _ in range(per_arm)])
-    age = rng.integers(22, 58, n)
-    female = np.empty(n, dtype=bool)
-    for arm in (True, False):
-        female[treated == arm] = rng.permutation(np.arange(per_arm) % 2 == 0)
-    nuisance = np.column_stack([np.ones(n), treated, age, female])
-
-    grey = flow.grey + spread(rng, np.ones((n, 1)), flow.grey_spread)
-    dlpfc = effects.resting_rise * treated + spread(rng, nuisance, effects.resting_spread)
-    with_dlpfc = np.column_stack([nuisance, dlpfc])
-    cue, cue_change = {}, {}
-    for region in CUE_REGIONS:
-        cue[region] = effects.cue_response + spread(rng, nuisance, effects.cue_spread)
-        cue_change[region] = effects.slope * dlpfc + spread(rng, with_dlpfc, effects.cue_spread)
-    with_insula = np.column_stack([nuisance, cue_change["insula"]])
-    elicited = scores.elicited + spread(rng, nuisance, scores.elicited_spread)
-    elicited_change = scores.slope * cue_change["insula"] + spread(rng, with_insula, scores.noise)
-    before = scores.before + scores.before_spread * rng.standard_normal((n, 2))
-    return _Draws(
-        treated=treated,
-        female=female,
-        age=age,
-        grey=grey,
-        dlpfc=dlpfc,
-        cue=cue,
-        cue_change=cue_change,
-        elicited=elicited,
-        elicited_change=elicited_change,
-        before=before,
-        session_factor=1 + flow.between_sessions * rng.standard_normal((n, 2)),
-        run_factor=1 + flow.between_runs * rng.standard_normal((n, 2, len(CONDITIONS))),
-    )
 
 
 def draw(settings: TrialSettings, arms: Arms, sessions: SessionPair) -> Trial:
@@ -210,28 +121,43 @@ def draw(settings: TrialSettings, arms: Arms, sessions: SessionPair) -> Trial:
     -------
     Trial
     """
-    draws = _amounts(settings)
+    draws = exact_draws.amounts(settings) if settings.exact else random_draws.amounts(settings)
     flow = settings.blood_flow
     trial = Trial([], [], [])
     for i in range(len(draws.treated)):
         participant = _participant(i, draws, arms, flow)
+        if not settings.exact:
+            participant |= {"site": f"site{draws.site[i]}", "dropped": _yes(draws.dropped[i])}
         trial.participants.append(participant)
-        for j, session in enumerate((sessions.baseline, sessions.followup)):
+        for j, session in enumerate((sessions.baseline, sessions.later)):
             names = {"participant_id": participant["participant_id"], "session_id": session}
             for k, condition in enumerate(CONDITIONS):
-                trial.scans.append({**names, **_scan(i, j, k, condition, draws, flow)})
-            first = float(np.clip(draws.before[i, j], 5, 60))
-            second = first + participant["craving_followup" if j else "craving_baseline"]
-            trial.craving.append(
-                {**names, "craving_pre": round(first), "craving_post": round(min(max(second, 0), 100))}
-            )
+                scan = {**names, **_scan(i, j, k, condition, draws, flow)}
+                if not settings.exact:
+                    scan |= {"present": _yes(draws.present[i, j, k]), "failed": _yes(draws.failed[i, j, k])}
+                    scan |= {name: float(gains[i, j, k]) for name, gains in draws.planted.items()}
+                trial.scans.append(scan)
+            trial.craving.append({**names, **_ratings(i, j, participant, draws)})
     return trial
 
 
-def _participant(i: int, draws: _Draws, arms: Arms, flow: BloodFlow) -> Row:
+def _yes(value: bool | np.bool_) -> str:
+    return "yes" if value else "no"
+
+
+def _ratings(i: int, j: int, participant: Row, draws: Draws) -> Row:
+    """The ratings of a visit; none of a person who did not come back."""
+    if j and draws.dropped[i]:
+        return {"craving_pre": None, "craving_post": None}
+    first = float(np.clip(draws.before[i, j], 5, 60))
+    second = first + participant["craving_followup" if j else "craving_baseline"]
+    return {"craving_pre": round(first), "craving_post": round(min(max(second, 0), 100))}
+
+
+def _participant(i: int, draws: Draws, arms: Arms, flow: BloodFlow) -> Row:
     """The row of a participant."""
     return {
-        "participant_id": f"sub-{i + 1:02d}",
+        "participant_id": subject(i, len(draws.treated)),
         "index": i + 1,
         "arm": arms.treatment if draws.treated[i] else arms.control,
         "age": int(draws.age[i]),
@@ -245,7 +171,7 @@ def _participant(i: int, draws: _Draws, arms: Arms, flow: BloodFlow) -> Row:
     }
 
 
-def _scan(i: int, j: int, k: int, condition: str, draws: _Draws, flow: BloodFlow) -> Row:
+def _scan(i: int, j: int, k: int, condition: str, draws: Draws, flow: BloodFlow) -> Row:
     """The row of a participant's run in a session (0 for baseline, 1 for follow-up), without its names."""
     level = draws.grey[i] * draws.session_factor[i, j] * draws.run_factor[i, j, k]
     smoking = condition == "smoking"

@@ -1,9 +1,9 @@
 """How far a run is, and how long it will take: jobs that begin and end, counted by stage. Knows neither terminal nor clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pharmasl.workflow.stages import OTHER_SECONDS, SECONDS, Stage, stages_of, works
+from pharmasl.workflow.stages import OTHER_SECONDS, SECONDS, Stage, family, stages_of, works
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -100,10 +100,14 @@ class Progress:
 
     def expect(self, counts: Mapping[str, int]) -> None:
         """Take the number of jobs of each rule; those without work of their own do not count."""
-        self.counts = {rule: number for rule, number in counts.items() if works(rule)}
+        self.counts = {}
+        for rule, number in counts.items():
+            if works(rule):
+                self.counts[family(rule)] = self.counts.get(family(rule), 0) + number
 
     def begin(self, number: int, job: Job, visit: bool = False) -> None:
         """A job begins, or begins again after it failed; ``visit`` where it is for one visit of a participant."""
+        job = replace(job, rule=family(job.rule))
         self._failed.pop(number, None)
         self._unreached.discard(number)
         self.running[number] = job

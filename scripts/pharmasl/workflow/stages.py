@@ -211,6 +211,11 @@ DEMO = (
 )
 
 
+def family(rule: str) -> str:
+    """The rule as which one counts that is made for some of its people: ``simulate_participant__2`` as the one without number."""
+    return rule.partition("__")[0]
+
+
 def works(rule: str) -> bool:
     """Whether a rule has work of its own."""
     return rule not in GATHERING

@@ -57,7 +57,7 @@ def test_the_stated_sizes_are_those_of_the_demo():
     x, y, z = simulated["perfusion"]["matrix"]
     volumes = 1 + 2 * simulated["perfusion"]["pairs"]
     template = TEMPLATE / config["template"]["resolution"] ** 3
-    people = 2 * simulated["participants_per_arm"]
+    people = sum(simulated["people"].values())
     demo = job_sizes.DEMO
     assert demo.series == x * y * z * volumes
     assert (demo.template, demo.sampled) == (template, template * volumes)

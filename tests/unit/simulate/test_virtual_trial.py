@@ -7,7 +7,7 @@ import pytest
 import simulation
 import yaml
 from loading import ROOT
-from pharmasl.simulate import planted_cigarettes, virtual_trial
+from pharmasl.simulate import exact_draws, planted_cigarettes, trial_draws, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.study import schemas
 
@@ -18,7 +18,7 @@ def drawn():
 
 
 def draw(**changes):
-    return virtual_trial.draw(simulation.trial(**changes), simulation.arms(), simulation.sessions())
+    return virtual_trial.draw(simulation.trial(exact=True, **changes), simulation.arms(), simulation.sessions())
 
 
 def column(rows, name):
@@ -37,13 +37,13 @@ def test_demo_configuration_fits_the_schema():
 def test_spread_is_exact_and_orthogonal():
     rng = np.random.default_rng(1)
     nuisance = np.column_stack([np.ones(12), np.arange(12) % 2, rng.integers(20, 60, 12)]).astype(float)
-    values = virtual_trial.spread(np.random.default_rng(2), nuisance, 8.0)
+    values = exact_draws.spread(np.random.default_rng(2), nuisance, 8.0)
     np.testing.assert_allclose(nuisance.T @ values, 0, atol=1e-9)
     assert np.sqrt((values**2).sum() / 10) == pytest.approx(8, rel=1e-12)
 
 
 def test_spread_without_freedom_is_zero():
-    assert not virtual_trial.spread(np.random.default_rng(2), np.ones((2, 4)), 8.0).any()
+    assert not exact_draws.spread(np.random.default_rng(2), np.ones((2, 4)), 8.0).any()
 
 
 def test_arms_are_of_one_size_and_alike_in_sex(drawn):
@@ -99,7 +99,7 @@ def test_scans_hold_what_participants_hold(drawn):
     found = {(row["participant_id"], row["session_id"], row["condition"]): row for row in scans}
     for row in participants:
         name = row["participant_id"]
-        for condition in virtual_trial.CONDITIONS:
+        for condition in trial_draws.CONDITIONS:
             gain = found[name, "T2", condition]["dlpfc"] - found[name, "T1", condition]["dlpfc"]
             assert gain == pytest.approx(row["dlpfc_change"], abs=1e-12)
         for region in ("insula", "vmpfc"):
@@ -130,7 +130,7 @@ def test_seed_decides(drawn):
 
 @pytest.mark.parametrize("per_arm", [1, 2, 3])
 def test_tiny_trials_can_be_drawn(per_arm):
-    participants, scans, craving = draw(participants_per_arm=per_arm)
+    participants, scans, craving = draw(people={"treatment": per_arm, "control": per_arm})
     assert len(participants) == 2 * per_arm
     assert np.isfinite([row["gm_cbf"] for row in scans]).all()
     assert len(craving) == 4 * per_arm
@@ -148,7 +148,7 @@ def test_weight_is_one_in_the_core_and_zero_beyond_the_edge(region):
 
 def test_cigarettes_differ_between_the_arms_at_equal_baselines_as_declared():
     """By least squares over everyone; the table has the planted numbers, and none of the follow-ups that are lost."""
-    asked = simulation.trial(cigarettes={"lost": 2})
+    asked = simulation.trial(exact=True, cigarettes={"lost": 2})
     participants = draw()[0]
     made = planted_cigarettes.draw(asked, participants, simulation.arms(), simulation.sessions())
     before, after = (column(made.plan, f"cigarettes_{when}") for when in ("baseline", "followup"))
