@@ -93,7 +93,8 @@ def main():
                 "labeling_type": "PCASL",
                 "labeling_duration": 1.8,
                 "post_labeling_delay": 1.8,
-                "slice_timing": None,
+                # Slice by slice, so that slices are measured; all but at once, as the heads are rendered.
+                "slice_timing": [1e-6 * k for k in range(ASL.shape[2])],
                 "labeling_efficiency": 0.85,
                 "background_suppression": suppressed,
                 "m0_type": "Included",
@@ -118,7 +119,13 @@ def main():
                     "params": {"acquisition": acquisition, "affine": False, "correct": True},
                 },
                 "quantify_perfusion": {
-                    "input": {**path, **xfms, "m0": [], "reference": path["template_mask"]},
+                    "input": {
+                        **path,
+                        **xfms,
+                        "confounds": aligned["confounds"],
+                        "m0": [],
+                        "reference": path["template_mask"],
+                    },
                     "output": made,
                     "params": {
                         "acquisition": acquisition,
