@@ -272,8 +272,10 @@ def write_regions(here):
     row |= {"statistic": "t", "value": -2.5, "df_effect": 1, "df": 6.0, "n": 8, "hedges_g": -1.5}
     row |= {"hedges_g_low": -2.9, "hedges_g_high": -0.1, "percent": -9.1}
     p = {"p": 0.0123, "p_fwe": 0.0234, "p_holm": 0.0246, "corrected_by": "max-T", "significant": "yes"}
+    row |= {"detectable": 6.4, "detectable_low": 4.1, "detectable_high": 14.1, "critical": 2.6}
     insula = {**row, **p, "roi": "insula", "defined_by_same_data": False, "note": "<u>hostile</u>"}
-    cluster = {**row, "roi": "cluster_one", "defined_by_same_data": True, "note": "p withheld"}
+    withheld = dict.fromkeys(("detectable", "detectable_low", "detectable_high", "critical"))
+    cluster = {**row, **withheld, "roi": "cluster_one", "defined_by_same_data": True, "note": "p withheld"}
     columns = region_columns.columns(region_columns.REGION, **told)
     tables.write_table(here / "in_regions.tsv", [insula, cluster], columns)
     tables.write_table(here / "in_no_regions.tsv", [], columns)

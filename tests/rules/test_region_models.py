@@ -144,6 +144,34 @@ def test_regions_and_parcels_are_tested_with_the_analysis_model(trial):
     assert draw(trial)[0] == 720
 
 
+def test_the_detectable_effect_is_what_the_test_finds_in_four_of_five_trials(trial):
+    regions, parcels = run(trial)
+    for row in [*regions[:2], parcels[0]]:
+        se, df, critical, effect = (float(row[name]) for name in ("se", "df", "critical", "detectable"))
+        # From the definition: a normal over a root of chi-square over its degrees of freedom.
+        rng = np.random.default_rng(7)
+        t = (effect / se + rng.standard_normal(400_000)) / np.sqrt(rng.chisquare(df, 400_000) / df)
+        assert abs((np.abs(t) > critical).mean() - 0.8) < 0.003
+        ends = [float(row[f"detectable_{end}"]) / effect for end in ("low", "high")]
+        assert np.allclose(ends, np.sqrt(df / stats.chi2.ppf([0.975, 0.025], df)))
+        # The critical value divides what is significant from what is not.
+        assert (abs(float(row["value"])) >= critical) == (row["significant"] == "yes")
+    draw(trial)
+    # Of what these data have chosen there is none.
+    assert [regions[2][name] for name in ("detectable", "detectable_low", "detectable_high", "critical")] == [None] * 4
+    section = regions_section.section(_files(trial), tables.read_json(trial / "inference.json"))
+    assert "Detectable effect" in section.notes[-1]
+    assert "sham" not in section.notes[-1]
+    block = {**tables.read_json(trial / "inference.json"), "BLINDED": "sham"}
+    assert "sham" in regions_section.section(_files(trial), block).notes[-1]
+
+
+def test_a_region_that_lacks_people_is_judged_by_its_share_of_alpha(trial):
+    _, parcels = run(trial)
+    one = next(row for row in parcels if row["corrected_by"] == "Bonferroni")
+    assert np.isclose(float(one["critical"]), stats.t.isf(0.05 / 28 / 2, float(one["df"])), rtol=1e-10)
+
+
 def test_the_same_bytes_come_again(trial):
     run(trial)
     first = [(trial / name).read_bytes() for name in ("regions_out.tsv", "parcels_out.tsv")]

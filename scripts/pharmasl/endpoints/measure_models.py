@@ -100,7 +100,10 @@ def tested(base: Result, asked: MeasureModel, model: EndpointModel, fitted: Fit)
             base, term=model.test.words, f=joint.f, df_numerator=joint.df1, df=joint.df2, p=joint.p
         )
         parts = [dataclasses.replace(part, analysis=measure_rows.PART) for part in parts]
-    yield from parts
+        yield from parts
+    else:
+        # Of a binary score the standard error depends on the effect itself.
+        yield parts[0] if asked.kind == BINARY else parts[0].with_detectable(asked.alpha)
     if asked.transform == LOG or asked.kind == BINARY:
         for part in parts:
             yield dataclasses.replace(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pharmasl.files.tables import Columns
+from pharmasl.statistics.detectable_effects import GOAL, detectable
+from pharmasl.statistics.noncentral_t import critical_t
 from pharmasl.statistics.t_tests import TTest
 
 TEST, PART, COEFFICIENT, MEAN = "test", "part", "coefficient", "adjusted_mean"
@@ -50,6 +52,10 @@ MODEL_COLUMNS: Columns = {
     "arm": "Arm that the row is about, where it is about one",
     "session_id": "Session that the row is about, where it is about one",
     **_RESULT,
+    "detectable": "Of the tested effect, the smallest true one, of either sign, that a test with this standard error and these degrees of freedom "
+    f"finds at alpha with a probability of {GOAL:g}: what the design could find, not power at the estimate; n/a of an F and of a binary score",
+    "detectable_low": "Lower end of its confidence interval, by the chi-square distribution of the residual variance",
+    "detectable_high": "Upper end of its confidence interval",
     "df_numerator": "Numerator's degrees of freedom of an F",
     "f": "F of several differences",
     "sd": "Standard deviation of the observed scores",
@@ -102,6 +108,9 @@ class Result:
     ci_high: float | None = None
     level: float | None = None
     n: int | None = None
+    detectable: float | None = None
+    detectable_low: float | None = None
+    detectable_high: float | None = None
     df_numerator: int | None = None
     f: float | None = None
     sd: float | None = None
@@ -122,6 +131,16 @@ class Result:
         names = [field.name for field in dataclasses.fields(TTest)]
         values = {name: getattr(test, name) for name in names}
         return dataclasses.replace(self, **values, level=level)
+
+    def with_detectable(self, alpha: float) -> "Result":
+        """The row of a two-sided t test with the smallest effect that it could have found at a level."""
+        if self.se is None or self.df is None:
+            return self
+        critical = float(critical_t(self.df, alpha, two_sided=True))
+        effect = detectable(self.se, self.df, critical, two_sided=True, level=1 - alpha)
+        return dataclasses.replace(
+            self, detectable=effect.value, detectable_low=effect.low, detectable_high=effect.high
+        )
 
 
 def _finite(value: Any) -> Any:

@@ -15,7 +15,7 @@ from pharmasl.contrasts.global_values import GlobalValues
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.group.model import Model
-from pharmasl.regions import region_columns, region_models, visit_values
+from pharmasl.regions import region_columns, region_models, value_models, visit_values
 from pharmasl.regions.region_models import Question
 from pharmasl.regions.value_models import Family, RegionTest
 from pharmasl.regions.visit_values import VisitValues
@@ -116,7 +116,8 @@ def write(files: GlobalEffectFiles, table_path: FilePath, question: Question) ->
             means = list(region_models.baselines(own, values, question))
         for names, test, mean in zip(values.names, family.tests, means):
             note = "; ".join(filter(None, [test.note, f"not adjusted for {', '.join(left_out)}" if left_out else None]))
-            test = dataclasses.replace(test, note=note or None)
+            critical = value_models.bonferroni_t(test.df, 1, question.analysis.inference)
+            test = dataclasses.replace(test, note=note or None, critical=critical)
             common = {**names, "contrast": question.analysis.contrast}
             rows += [{**common, **row} for row in region_models.test_rows(test, False, mean, question)]
     columns = dictionary(block, question)
@@ -162,5 +163,6 @@ def dictionary(block: Mapping[str, Any], question: Question) -> dict[str, Any]:
     columns["contrast"] = (
         "Contrast of conditions whose global CBF is explained; absolute also where it is of relative CBF"
     )
+    columns["critical"] = "The t from which on p is significant, not corrected for the two references"
     columns["p"] = "p by the distribution of the statistic, not corrected for the two references"
     return columns

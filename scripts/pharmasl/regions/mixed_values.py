@@ -17,9 +17,10 @@ from pharmasl.group.engine.maxima import MaximumStatistics
 from pharmasl.group.engine.reallocation import Reallocation
 from pharmasl.group.model import Model
 from pharmasl.group.scan_models import Patterns
-from pharmasl.regions import value_permutations
+from pharmasl.regions import value_models, value_permutations
 from pharmasl.regions.value_models import BONFERRONI, HOLM, MAX_T, Estimate, Family, RegionTest, Values
 from pharmasl.statistics import multiplicity
+from pharmasl.statistics.detectable_effects import t_of_z
 from pharmasl.statistics.t_tests import t_test
 from pharmasl.study.effect_kinds import FORMULA
 from pharmasl.study.settings import Inference
@@ -47,20 +48,28 @@ def test(model: Model, values: Values, inference: Inference, tested: np.ndarray)
     p_holm, corrected = np.full((2, len(fitted)), np.nan)
     p_holm[own] = multiplicity.holm([fitted[k].p for k in own])
     family = Family(tests=(), size=len(own), complete=int(known[:, own].all(axis=0).sum()))
-    by = np.full(len(fitted), HOLM, dtype=object)
+    by, critical = np.full(len(fitted), HOLM, dtype=object), np.full(len(fitted), np.nan)
+    critical[own] = [value_models.bonferroni_t(fitted[k].df, len(own), inference) for k in own]
     corrected[own] = p_holm[own]
     if model.kind.name == FORMULA and len(own) and reallocation_inference.is_relabelled(model):
         corrected[own] = [fitted[k].p * len(own) for k in own]
         by[own] = BONFERRONI
-        relabelled, p, number, smallest = _max_t(model, values.outcome[:, own], inference)
+        relabelled, p, null, number, smallest = _max_t(model, values.outcome[:, own], inference)
         family = dataclasses.replace(family, relabellings=number, smallest_p=smallest)
         if relabelled.any():
-            corrected[own[relabelled]] = p * (len(own) / int(relabelled.sum()))
+            share = len(own) / int(relabelled.sum())
+            corrected[own[relabelled]] = p * share
             by[own[relabelled]] = MAX_T
+            height = maxima.critical_value(null, inference.alpha / share)
+            critical[own[relabelled]] = [t_of_z(height, fitted[k].df) for k in own[relabelled]]
     tests = list(fitted)
     for k in own:
         tests[k] = dataclasses.replace(
-            fitted[k], p_corrected=float(min(corrected[k], 1.0)), corrected_by=str(by[k]), p_holm=float(p_holm[k])
+            fitted[k],
+            p_corrected=float(min(corrected[k], 1.0)),
+            corrected_by=str(by[k]),
+            p_holm=float(p_holm[k]),
+            critical=float(critical[k]),
         )
     return dataclasses.replace(family, tests=tuple(tests))
 
@@ -111,8 +120,12 @@ def _estimate(model: Model, values: np.ndarray, weights: np.ndarray, name: str, 
     return Estimate(name=name, value=effect, se=se, low=own.ci_low, high=own.ci_high, t=t, p=p)
 
 
-def _max_t(model: Model, outcome: np.ndarray, inference: Inference) -> tuple[np.ndarray, np.ndarray, int, float]:
-    """Which regions enough scans have (R,), family-wise p of these, the number of relabellings, and the smallest p they allow."""
+def _max_t(
+    model: Model, outcome: np.ndarray, inference: Inference
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, float]:
+    """Which regions enough scans have (R,), family-wise p of these, the largest z of each relabelling, the number of relabellings,
+    and the smallest p they allow.
+    """
     scheme = reallocation_inference.relabelled_scans(model, inference)
     two_sided = inference.two_sided and not model.is_joint
     _, participant = scan_definitions.people(model)
@@ -120,7 +133,7 @@ def _max_t(model: Model, outcome: np.ndarray, inference: Inference) -> tuple[np.
     usable = patterns.usable(model.matrix, participant)[patterns.number]
     number, smallest = scheme.number, scheme.smallest_p(two_sided)
     if not usable.any():
-        return usable, np.empty(0), number, smallest
+        return usable, np.empty(0), np.empty(0), number, smallest
     data, patterns = np.ascontiguousarray(outcome[:, usable]), patterns.within(usable)
     prepared = reallocation.prepare(
         lambda start, stop: data[:, start:stop],
@@ -133,4 +146,5 @@ def _max_t(model: Model, outcome: np.ndarray, inference: Inference) -> tuple[np.
     null = relabelled.null(value_permutations.apart(data.shape[1]), MaximumStatistics(threshold=threshold))
     heights = relabelled.observed()
     searched = np.abs(heights) if two_sided else np.maximum(heights, 0)
-    return usable, maxima.family_wise_p(searched, null.largest_t(two_sided), tfce.TIE), number, smallest
+    largest = null.largest_t(two_sided)
+    return usable, maxima.family_wise_p(searched, largest, tfce.TIE), largest, number, smallest

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pharmasl.statistics.detectable_effects import GOAL
+
 REGION = {"roi": "Region of interest, as the configuration declares it"}
 PARCEL = {"label": "Label of the parcel in the atlas", "parcel": "Name of the parcel"}
 
@@ -36,6 +38,16 @@ _COMMON: Mapping[str, Any] = {
         "Description": "The estimate in percent of the participants' mean CBF at baseline in the region",
         "Units": "%",
     },
+    "detectable": {
+        "Description": "Smallest true effect, of either sign, for which a test with this standard error, these degrees of freedom and this critical "
+        "value is significant with the probability Power: what the design could find, not power at the estimate; n/a of several effects "
+        "together, and where p is"
+    },
+    "detectable_low": {
+        "Description": "Lower end of its confidence interval, by the chi-square distribution of the residual variance"
+    },
+    "detectable_high": {"Description": "Upper end of its confidence interval"},
+    "critical": "The t from which on p is significant after its correction; of Holm's method, at its first step",
     "n": "Participants fitted",
     "defined_by_same_data": "true: the region is a cluster of an analysis of this trial, chosen by the data it is tested on: "
     "its estimate is a description, and its p is withheld",
@@ -65,11 +77,12 @@ def columns(
     dict
     """
     common = {name: dict(text) if isinstance(text, Mapping) else text for name, text in _COMMON.items()}
-    for name in ("estimate", "se", "ci_low", "ci_high"):
+    for name in ("estimate", "se", "ci_low", "ci_high", "detectable", "detectable_low", "detectable_high"):
         common[name]["Units"] = unit
     level = round(100 * (1 - alpha), 6)
-    for name in ("ci_low", "ci_high"):
+    for name in ("ci_low", "ci_high", "detectable_low", "detectable_high"):
         common[name]["Level"] = f"{level:g} %"
+    common["detectable"]["Power"] = GOAL
     common["p_fwe"] |= {"Regions": size, "CompleteRegions": complete, "Alpha": alpha, **relabelling}
     both = {**which, **common}
     if "parcel" in which:

@@ -18,6 +18,7 @@ from pharmasl.regions import mixed_values, region_columns, term_values, value_mo
 from pharmasl.regions.term_values import TermMeans
 from pharmasl.regions.value_models import Estimate, Family, RegionTest, Values
 from pharmasl.regions.visit_values import Visit, VisitValues
+from pharmasl.statistics import detectable_effects
 from pharmasl.study import map_terms
 from pharmasl.study.effect_kinds import MIXED_MODEL
 from pharmasl.study.settings import Analysis
@@ -279,9 +280,25 @@ def test_rows(one: RegionTest, chosen: bool, baseline: float, question: Question
             alone = {"statistic": "t", "value": estimate.t, "df_effect": 1, "df": one.df}
             yield {**row, **alone, "p": None if chosen else estimate.p, **_sizes(estimate, baseline)}
     elif one.estimates:
-        yield {**row, **whole, **_sizes(one.estimates[0], baseline)}
+        # A region chosen by these data has a residual variance that was chosen with it.
+        smallest = {} if chosen else _detectable(one, question)
+        yield {**row, **whole, **_sizes(one.estimates[0], baseline), **smallest}
     else:
         yield row
+
+
+def _detectable(one: RegionTest, question: Question) -> dict[str, float]:
+    """What the test could have found, as columns."""
+    inference = question.analysis.inference
+    effect = detectable_effects.detectable(
+        abs(one.estimates[0].se), one.df, one.critical, two_sided=inference.two_sided, level=1 - inference.alpha
+    )
+    return {
+        "detectable": effect.value,
+        "detectable_low": effect.low,
+        "detectable_high": effect.high,
+        "critical": one.critical,
+    }
 
 
 def _sizes(estimate: Estimate, baseline: float) -> dict[str, Any]:

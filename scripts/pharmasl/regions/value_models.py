@@ -28,7 +28,8 @@ from pharmasl.group.model import Model
 from pharmasl.regions import least_squares, value_permutations
 from pharmasl.regions.least_squares import LeastSquares
 from pharmasl.regions.value_permutations import RegionForm
-from pharmasl.statistics import effect_sizes, multiplicity
+from pharmasl.statistics import effect_sizes, multiplicity, noncentral_t
+from pharmasl.statistics.detectable_effects import t_of_z
 from pharmasl.study.effect_kinds import FLIP
 from pharmasl.study.settings import Inference
 
@@ -100,6 +101,9 @@ class RegionTest:
     corrected_by : str or None
         :data:`MAX_T`, :data:`BONFERRONI` or :data:`HOLM`.
     p_holm : float
+    critical : float
+        The t from which on ``p_corrected`` is at most alpha; of Holm's method, at its first step. NaN where no t is, and without a
+        corrected p.
     note : str or None
         Why nothing was tested, or who is lacking.
     """
@@ -114,6 +118,7 @@ class RegionTest:
     p_corrected: float = math.nan
     corrected_by: str | None = None
     p_holm: float = math.nan
+    critical: float = math.nan
     note: str | None = None
 
 
@@ -162,23 +167,36 @@ def test(model: Model, values: Values, inference: Inference, tested: np.ndarray)
     own = np.flatnonzero(answered & tested)
     complete = own[known[:, own].all(axis=0)]
     family = Family(tests=(), size=len(own), complete=len(complete))
-    corrected, p_holm = np.full((2, len(fitted)), np.nan)
+    corrected, p_holm, critical = np.full((3, len(fitted)), np.nan)
     p_holm[own] = multiplicity.holm([fitted[k].p for k in own])
+    critical[own] = [bonferroni_t(fitted[k].df, len(own), inference) for k in own]
     incomplete = np.setdiff1d(own, complete)
     corrected[incomplete] = [fitted[k].p * len(own) for k in incomplete]
     if len(complete):
-        p, drawn, smallest = _max_t(model, values.some(complete), inference)
-        corrected[complete] = p * (len(own) / len(complete))
-        family = dataclasses.replace(family, relabellings=drawn.number, smallest_p=smallest)
+        share = len(own) / len(complete)
+        largest = _max_t(model, values.some(complete), inference)
+        corrected[complete] = largest.p * share
+        height = maxima.critical_value(largest.null, inference.alpha / share)
+        critical[complete] = [t_of_z(height, fitted[k].df) if largest.is_z else height for k in complete]
+        family = dataclasses.replace(family, relabellings=largest.drawn.number, smallest_p=largest.smallest)
     tests = []
     for k, one in enumerate(fitted):
         if k in own:
             by = MAX_T if k in complete else BONFERRONI
             one = dataclasses.replace(
-                one, p_corrected=float(min(corrected[k], 1.0)), corrected_by=by, p_holm=float(p_holm[k])
+                one,
+                p_corrected=float(min(corrected[k], 1.0)),
+                corrected_by=by,
+                p_holm=float(p_holm[k]),
+                critical=float(critical[k]),
             )
         tests.append(one)
     return dataclasses.replace(family, tests=tuple(tests))
+
+
+def bonferroni_t(df: float, tests: int, inference: Inference) -> float:
+    """The t that is significant at an equal share of alpha of each of several tests."""
+    return float(noncentral_t.critical_t(df, inference.alpha / tests, two_sided=inference.two_sided))
 
 
 def _region(model: Model, values: Values, rows: np.ndarray, region: int, inference: Inference) -> RegionTest:
@@ -278,8 +296,32 @@ def _described(
     )
 
 
-def _max_t(model: Model, values: Values, inference: Inference) -> tuple[np.ndarray, Relabellings, float]:
-    """Family-wise p of regions in which all participants have a value, the relabellings, and the smallest p they allow."""
+@dataclass(frozen=True, kw_only=True)
+class _Largest:
+    """The largest statistic over the regions.
+
+    Attributes
+    ----------
+    p : ndarray of shape (R,)
+        Family-wise.
+    null : ndarray of shape (B,)
+        The largest of each relabelling, the observed labelling's included.
+    is_z : bool
+        Whether ``null`` are z in place of t (or F).
+    drawn : Relabellings
+    smallest : float
+        The smallest p that the relabellings allow.
+    """
+
+    p: np.ndarray
+    null: np.ndarray
+    is_z: bool
+    drawn: Relabellings
+    smallest: float
+
+
+def _max_t(model: Model, values: Values, inference: Inference) -> _Largest:
+    """The test of regions in which all participants have a value."""
     drawn = _draw(model, inference)
     two_sided = inference.two_sided
     by_arm = _by_arm(model, values, inference, drawn)
@@ -289,7 +331,13 @@ def _max_t(model: Model, values: Values, inference: Inference) -> tuple[np.ndarr
     else:
         heights, largest = value_permutations.largest(_forms(model, values), drawn, two_sided=two_sided)
     unchanged = _forms(model, values.some(np.array([0])))[0].unchanged(drawn, two_sided=two_sided)
-    return maxima.family_wise_p(heights, largest), drawn, float(unchanged.mean())
+    return _Largest(
+        p=maxima.family_wise_p(heights, largest),
+        null=largest,
+        is_z=by_arm is not None,
+        drawn=drawn,
+        smallest=float(unchanged.mean()),
+    )
 
 
 def _draw(model: Model, inference: Inference) -> Relabellings:

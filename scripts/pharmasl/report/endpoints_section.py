@@ -24,6 +24,7 @@ from pharmasl.report.words import (
     short,
     signed,
 )
+from pharmasl.statistics.detectable_effects import GOAL
 from pharmasl.study.endpoint_checks import EVERYONE
 from pharmasl.study.endpoint_formulas import BINARY
 from pharmasl.study.labels import NAMES, Labels
@@ -125,6 +126,12 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
             "Among all randomised participants" if population == EVERYONE else f"In the population {plain(population)}"
         )
         yield f"{where}{' (the primary population)' * (place == 0 and len(endpoint.populations) > 1)}: {_tested(test, unit)}."
+        if test["detectable"] is not None:
+            yield (
+                f"Detectable effect: with this residual variance and these people, a true effect of {fixed(test['detectable'])} {unit} "
+                f"({between(test['detectable_low'], test['detectable_high'])}, as well as the variance is known) is found with a probability of "
+                f"{100 * GOAL:g}{HARD}% at {short(endpoint.alpha)}. This is how fine the design was; it says nothing about the estimate."
+            )
         if ratio := next((row for row in rows if row["analysis"] == measure_rows.RATIO), None):
             name = "an odds ratio" if endpoint.kind == BINARY else "a ratio of geometric means"
             yield f"As {name}: {fixed(ratio['estimate'])} ({interval(ratio)})."

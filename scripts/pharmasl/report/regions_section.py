@@ -8,7 +8,7 @@ from typing import Any
 
 from pharmasl.errors import FilePath
 from pharmasl.figures.numerals import MISSING, number, p_value
-from pharmasl.files import tables
+from pharmasl.files import blinding, tables
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
 from pharmasl.report.words import (
@@ -25,6 +25,7 @@ from pharmasl.report.words import (
     signed,
 )
 from pharmasl.space.region_words import in_words
+from pharmasl.statistics.detectable_effects import GOAL
 from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Settings
 
@@ -108,6 +109,7 @@ def section(files: RegionsFiles, block: Mapping[str, Any], labels: Labels = NAME
     sentences = [*_declared(regions, asked), *_atlas(parcels, asked)]
     shown = _strongest(parcels)
     chosen = any(row["defined_by_same_data"] == "true" for row in regions)
+    with_effect = [row for row in (*regions, *shown) if row["detectable"] is not None]
     return RegionsSection(
         sentences=sentences,
         regions=_table(regions, "roi", "The effect in the declared regions", asked) if regions else None,
@@ -118,7 +120,22 @@ def section(files: RegionsFiles, block: Mapping[str, Any], labels: Labels = NAME
             f"{DAGGER} A cluster of this trial's own analysis, chosen by these data: its estimate is a description, too large on "
             "average, and has no p."
         ]
-        * chosen,
+        * chosen
+        + [_detectable_words(blinded=blinding.MARK in block)] * bool(with_effect),
+    )
+
+
+def _detectable_words(*, blinded: bool) -> str:
+    """What the smallest effects of the table are."""
+    pooled = (
+        " The arms are a sham allocation here: what a drug changes is part of the residual variance, and makes these effects too large."
+        if blinded
+        else ""
+    )
+    return (
+        f"Detectable effect: the smallest true effect that a test with this residual variance and this number of people finds with a probability of "
+        f"{100 * GOAL:g}{HARD}%, p corrected as in the table; its interval is that of the residual variance. It says how fine the design "
+        f"was, and nothing about the effect that was estimated, whose interval stands beside it.{pooled}"
     )
 
 
@@ -223,6 +240,7 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
     several = len({row["effect"] for row in rows if row["effect"]}) > 1
     percent = any(row["percent"] is not None for row in rows)
     standardised = any(row["hedges_g"] is not None for row in rows)
+    detectable = any(row["detectable"] is not None for row in rows)
     heads = [
         "Region" if key == "roi" else "Parcel",
         *["Effect"] * several,
@@ -234,6 +252,7 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
         "p",
         "p corrected",
         "p Holm",
+        *[f"Detectable effect ({asked.interval})"] * detectable,
         "n",
         "Note",
     ]
@@ -252,6 +271,7 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
                 _cell(row["p"], p_value),
                 _cell(row["p_fwe"], p_value),
                 _cell(row["p_holm"], p_value),
+                *[_detectable(row)] * detectable,
                 row["n"],
                 row["note"] or "",
             ]
@@ -259,7 +279,8 @@ def _table(rows: Sequence[Row], key: str, caption: str, asked: _Asked) -> Table:
     text = {0, len(heads) - 1} | ({1} if several else set())
     marked = {k for k, row in enumerate(rows) if row["significant"] == "yes"}
     main = columns_named(
-        heads, ["Region", "Parcel", "Effect", "Estimate", asked.interval, "% of", "p corrected", "n", "Note"]
+        heads,
+        ["Region", "Parcel", "Effect", "Estimate", asked.interval, "% of", "p corrected", "Detectable", "n", "Note"],
     )
     return Table(f"{caption}: {asked.meaning}, {asked.unit}", heads, cells, text, marked, main=main)
 
@@ -272,6 +293,12 @@ def _size(row: Row) -> str:
     if row["hedges_g"] is None:
         return NONE
     return f"{fixed(row['hedges_g'])} ({between(row['hedges_g_low'], row['hedges_g_high'])})"
+
+
+def _detectable(row: Row) -> str:
+    if row["detectable"] is None:
+        return NONE
+    return f"{fixed(row['detectable'])} ({between(row['detectable_low'], row['detectable_high'])})"
 
 
 def _statistic(row: Row) -> str:

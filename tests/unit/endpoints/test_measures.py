@@ -11,6 +11,7 @@ from pharmasl.endpoints import measure_models, measure_scores
 from pharmasl.endpoints.measure_scores import ScoreFiles, Trial
 from pharmasl.errors import InputErrors
 from pharmasl.files import tables
+from scipy import stats
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "endpoints.json").read_text())
 
@@ -79,6 +80,17 @@ def test_intervals_cover_one_minus_alpha():
     wide, narrow = (_only(_answers(_reference(), alpha=alpha), "test") for alpha in (0.01, 0.2))
     assert (wide.level, narrow.level) == (0.99, 0.8)
     assert wide.ci_high - wide.ci_low > 1.5 * (narrow.ci_high - narrow.ci_low)
+
+
+def test_the_detectable_effect_is_found_in_four_of_five_trials():
+    row = _only(_answers(_reference(), alpha=0.01), "test")
+    delta, critical = row.detectable / row.se, stats.t.isf(0.005, row.df)
+    found = stats.nct.sf(critical, row.df, delta) + stats.nct.cdf(-critical, row.df, delta)
+    assert np.isclose(found, 0.8, atol=1e-9)
+    ends = np.sqrt(row.df / stats.chi2.isf([0.005, 0.995], row.df))
+    assert np.allclose([row.detectable_low, row.detectable_high], row.detectable * ends)
+    joint = _only(_answers(_reference(), model=MIXED, test="arm:session"), "test")
+    assert (joint.detectable is None) == (joint.f is not None)
 
 
 def test_the_logarithm_gives_a_ratio_of_geometric_means():
