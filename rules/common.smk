@@ -45,6 +45,7 @@ try:
         report_outputs,
         requests,
         rule_functions,
+        script_copies,
         targets,
     )
     from pharmasl.workflow import wildcards as job_wildcards
@@ -60,6 +61,9 @@ except ModuleNotFoundError as error:
 
 # Until the plan is made.
 garbage.collect_rarely()
+atexit.register(garbage.leave_to_the_system)
+# Of each script once, and not three times for each of its jobs.
+script_copies.remember(workflow.sourcecache)
 
 # Without a configuration and data, the plan is that of an example, so that it, the rules and a linter's opinion can be seen.
 EXAMPLE = not CONFIGURED and not Path(config["bids_dir"]).exists()

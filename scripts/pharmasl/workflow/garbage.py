@@ -1,7 +1,8 @@
 """How often Python looks for objects that nothing needs any more.
 
 A plan of thousands of jobs is millions of objects, all of which are needed until the run ends. Python goes through them
-again and again as their number grows, which took an eighth of the time of a dry run.
+again and again as their number grows, which took an eighth of the time of a dry run. When the run has ended, it would take
+them apart one by one, another sixth, of memory that the system takes back as a whole.
 """
 
 import gc
@@ -20,3 +21,8 @@ def collect_as_usual() -> None:
     """Once it is made, of what comes after it; what is there is not looked at again."""
     gc.freeze()
     gc.set_threshold(*_USUAL)
+
+
+def leave_to_the_system() -> None:
+    """When the process ends: a plan refers to itself in circles, which nothing takes apart any more."""
+    gc.freeze()

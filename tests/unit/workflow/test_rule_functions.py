@@ -6,6 +6,7 @@ import types
 from pharmasl.workflow import raw_files, rule_functions
 from snakemake.common import get_function_params, get_input_function_aux_params, overwrite_function_params
 from snakemake.io import AnnotatedString, flag
+from snakemake.resources import Resource
 
 
 def of_job(wildcards, input, *, threads=1):
@@ -19,14 +20,19 @@ def open_ended(wildcards, **further):
 def test_a_function_takes_what_it_took():
     flagged = flag(lambda wildcards, attempt: "path", "ancient")
     assert isinstance(flagged, AnnotatedString)
-    functions = [of_job, open_ended, lambda wildcards: "path", flagged.callable]
+    memory = Resource("mem_mb", lambda wildcards, attempt: 100 * attempt)
+    functions = [of_job, open_ended, lambda wildcards: "path", flagged.callable, memory._evaluator]
     before = [dict(inspect.signature(function).parameters) for function in functions]
-    rule = types.SimpleNamespace(input=["a/path", *functions[2:3], flagged], params=[*functions[:2], "text", 1])
+    resources = {"mem_mb": memory, "_cores": Resource("_cores", 1)}
+    rule = types.SimpleNamespace(
+        input=["a/path", *functions[2:3], flagged], params=[*functions[:2], "text", 1], resources=resources
+    )
     rule_functions.describe([rule], overwrite_function_params)
     candidates = {"input": 1, "threads": 2, "attempt": 3}
     for function, parameters in zip(functions, before):
         assert get_function_params(function) is get_function_params(function)
         assert dict(get_function_params(function)) == parameters
+    assert memory.evaluate(None, input=[], attempt=3).value == 300
     assert get_input_function_aux_params(of_job, candidates) == {"input": 1, "threads": 2}
     assert get_input_function_aux_params(open_ended, candidates) == candidates
 
