@@ -29,12 +29,13 @@ try:
     from pharmasl.files import bids, contents
     from pharmasl.records import fingerprints, provenance, results_guard
     from pharmasl.sensitivity import specification, specifications
-    from pharmasl.study import example, results_dataset
+    from pharmasl.study import example
     from pharmasl.study.settings import plain
     from pharmasl.workflow import (
         closing,
         failures,
         garbage,
+        image_sidecars,
         job_process,
         output_levels,
         paths,

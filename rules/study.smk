@@ -12,7 +12,6 @@ rule study_tables:
     output:
         description=f"{OUTPUT}/dataset_description.json",
         readme=f"{OUTPUT}/README.md",
-        sidecars=[f"{OUTPUT}/{name}" for name in results_dataset.SIDECARS],
         scans=f"{OUTPUT}/study/scans.tsv",
         participants=f"{OUTPUT}/study/participants.tsv",
         randomised=f"{OUTPUT}/study/randomised.tsv",

@@ -36,6 +36,19 @@ rule template:
         "../scripts/template.py"
 
 
+# For the sidecars of images. It goes with the configuration, which Snakemake does not compare: where the datasets lie is no
+# reason to run a job again.
+config = {
+    **config,
+    image_sidecars.KEY: {
+        "root": OUTPUT,
+        "space": SPACE,
+        "reference": rules.template.output.mask.removeprefix(f"{OUTPUT}/"),
+        "datasets": SETTINGS.source_folders,
+    },
+}
+
+
 rule atlas:
     input:
         own=raw(TARGETS.own_atlas()),

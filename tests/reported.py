@@ -216,7 +216,7 @@ def make(here, people=8):
     tables.write_table(here / "unusable.tsv", [{k: row[k] for k in EXCLUSIONS} for row in unusable], EXCLUSIONS)
     tables.write_table(here / "craving_scores.tsv", scores, scoring.COLUMNS)
     tables.write_table(here / "insula_values.tsv", values, describe(values))
-    tables.write_json(here / "insula_mask.json", {"empty": False, "analysis_defined": False})
+    tables.write_json(here / "insula_mask.json", {"Empty": False, "AnalysisDefined": False})
     models.write_models(
         here / "craving_scores.tsv",
         here / "craving_model.tsv",

@@ -121,7 +121,6 @@ def test_the_images_in_template_space_are_the_templates_anatomy(chain):
 def test_sidecars_tell_what_was_done(chain):
     preparation = tables.read_json(chain.paths["sidecar"])
     assert preparation["SkullStripped"] is False
-    assert preparation["Sources"] == ["t1w.nii.gz"]
     np.testing.assert_array_equal(transforms.read_affines(chain.paths["poses"]), np.eye(4)[None])
     assert preparation["BiasCorrection"]["Settings"]["iterations"] == [20, 20, 20]
     registration = tables.read_json(chain.paths["registration"])
@@ -176,7 +175,6 @@ def test_a_second_scan_of_the_head_in_another_pose_is_averaged_midway(chain, tmp
     assert np.degrees(np.linalg.norm(transforms.rigid_log(np.linalg.inv(true) @ found)[3:])) < 0.1
     np.testing.assert_allclose(transforms.rigid_log(poses[0]), -transforms.rigid_log(poses[1]), atol=1e-9)
     told = tables.read_json(made["sidecar"])
-    assert told["Sources"] == ["t1w.nii.gz", "again.nii.gz"]
     assert told["Average"]["LeastCorrelationOfTwo"] > 0.9
     assert len(told["BiasCorrection"]["FieldPercentiles1And99"]) == 2
     mask = images.load(made["mask"])[0] > 0

@@ -88,7 +88,7 @@ def chain(tmp_path):
             craving.append(f"{k:02d}\tses-{session}\t{before}\t{after}")
     (tmp_path / "participants.tsv").write_text("\n".join(participants) + "\n")
     (tmp_path / "craving.tsv").write_text("\n".join(craving) + "\n")
-    tables.write_json(tmp_path / "insula_mask.json", {"analysis_defined": False})
+    tables.write_json(tmp_path / "insula_mask.json", {"AnalysisDefined": False})
     tables.write_table(tmp_path / "insula_values.tsv", values, region_values.VALUE_COLUMNS)
     given = {"craving": CRAVING, "arms": ARMS, "sessions": SESSIONS}
     raw = {"table": str(tmp_path / "craving.tsv"), "participants": str(tmp_path / "participants.tsv")}
@@ -178,7 +178,7 @@ def test_the_mediation_follows_the_planted_chain(chain):
 def test_left_out_values_enter_the_correlations(chain):
     left_out = chain / "insula_leftout_values.tsv"
     left_out.write_bytes((chain / "insula_values.tsv").read_bytes())
-    tables.write_json(chain / "insula_mask.json", {"analysis_defined": True})
+    tables.write_json(chain / "insula_mask.json", {"AnalysisDefined": True})
     given = inputs(chain) | {"left_out": [str(left_out)]}
     run("roi_craving", given, chain / "both.tsv", craving=CRAVING, arms=ARMS, sessions=SESSIONS)
     rows = tables.read_table(chain / "both.tsv")

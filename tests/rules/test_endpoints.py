@@ -64,7 +64,7 @@ def chain(tmp_path):
     tables.write_table(tmp_path / "people.tsv", people, dict.fromkeys(people[0], ""))
     values = [{"roi": "vmpfc", "contrast": "rest", "coverage": 1.0, "n_voxels": 9, **row} for row in cbf]
     tables.write_table(tmp_path / "values.tsv", values, region_values.VALUE_COLUMNS)
-    tables.write_json(tmp_path / "mask.json", {"analysis_defined": False})
+    tables.write_json(tmp_path / "mask.json", {"AnalysisDefined": False})
     _call(
         "endpoint_scores",
         {"table": tmp_path / "raw.tsv", "participants": tmp_path / "people.tsv"},

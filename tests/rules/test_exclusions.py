@@ -37,7 +37,7 @@ def trial(tmp_path_factory):
     region = np.zeros(SHAPE)
     region[2:5, 2:5, 2:5] = 1
     images.save(folder / "roi.nii.gz", region, AFFINE, dtype=np.uint8)
-    tables.write_json(folder / "roi.json", {"empty": False, "analysis_defined": False})
+    tables.write_json(folder / "roi.json", {"Empty": False, "AnalysisDefined": False})
     for name in NAMES:
         for session in SESSIONS.values():
             stem = f"{name}_{session}"

@@ -54,7 +54,7 @@ def lay(folder, model, *, status="run", **effect):
     for place, roi in enumerate(ROIS):
         rows = [{**row(*visit, place), "roi": roi} for visit in visits]
         tables.write_table(folder / f"{roi}_values.tsv", rows, region_values.VALUE_COLUMNS)
-        tables.write_json(folder / f"{roi}_mask.json", {"analysis_defined": roi == "cluster"})
+        tables.write_json(folder / f"{roi}_mask.json", {"AnalysisDefined": roi == "cluster"})
     rows = [
         {**row(*visit, len(ROIS) + k), "label": 10 + k, "parcel": f"Area_{k}"}
         for visit in visits
@@ -279,7 +279,7 @@ def test_grey_matter_of_each_region_is_its_own_covariate(tmp_path):
     labels = np.broadcast_to(np.arange(len(ROIS) + PARCELS)[:, None, None], shape)
     for place, roi in enumerate(ROIS):
         images.save(tmp_path / f"{roi}_mask.nii.gz", labels == place, affine, dtype=np.uint8)
-        tables.write_json(tmp_path / f"{roi}_mask.json", {"analysis_defined": False})
+        tables.write_json(tmp_path / f"{roi}_mask.json", {"AnalysisDefined": False})
     atlas = np.where(labels >= len(ROIS), labels - len(ROIS) + 10, 0)
     images.save(tmp_path / "atlas.nii.gz", atlas, affine, dtype=np.int32)
     rows = [{"index": 10 + k, "name": f"Area_{k}"} for k in range(PARCELS)]

@@ -64,16 +64,16 @@ def test_cluster_atlas_and_image_name_the_same_voxels(files):
     }
     for name, (mask, sidecar) in found.items():
         assert images.load(mask)[0].sum() == 27
-        assert (sidecar["n_voxels"], sidecar["volume_mm3"]) == (27, 216)
-        assert sidecar["centre_of_mass_mm"] == [-4, -4, -4]
-        assert sidecar["analysis_defined"] == (name == "cluster")
+        assert (sidecar["Voxels"], sidecar["Volume"]) == (27, 216)
+        assert sidecar["CentreOfMass"] == [-4, -4, -4]
+        assert sidecar["AnalysisDefined"] == (name == "cluster")
     assert len({images.load(files / f"{k}_mask.nii.gz")[0].tobytes() for k in "cai"}) == 1
 
 
 def test_cluster_that_was_not_found_gives_an_empty_mask_and_values_n_a(files):
     mask, sidecar = make(files, {"analysis": "rest", "cluster": 2}, clusters=[str(files / "dseg.nii.gz")])
-    assert sidecar["empty"] is True
-    assert sidecar["centre_of_mass_mm"] is None
+    assert sidecar["Empty"] is True
+    assert sidecar["CentreOfMass"] is None
     assert images.load(mask)[0].sum() == 0
     images.save(files / "map.nii.gz", np.full((11, 11, 11), 50), AFFINE)
     row = {"participant_id": "sub-01", "session_id": "T1", "arm": "baclofen", "contrast": "rest"}

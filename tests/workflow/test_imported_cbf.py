@@ -4,6 +4,7 @@ import html
 import re
 from pathlib import Path
 
+import described_images
 import fmriprep
 import numpy as np
 import other_programs
@@ -100,6 +101,18 @@ def trial(tmp_path_factory):
 def words(path):
     body = re.sub(r"<(script|style|svg).*?</\1>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+def test_images_name_aslpreps_files_as_their_sources(trial):
+    assert described_images.faults(trial) == []
+    stem = "sub-01/ses-T1/perf/sub-01_ses-T1"
+    smooth = tables.read_json(trial / f"{stem}_space-{OURS}_desc-smooth_cbf.json")
+    assert f"bids:cbf:{stem}_cbf.nii.gz" in smooth["Sources"]
+    description = tables.read_json(trial / "dataset_description.json")
+    assert [source.get("GeneratedBy") for source in description["SourceDatasets"]] == [
+        None,
+        [{"Name": "ASLPrep", "Version": "26.0.3"}],
+    ]
 
 
 def test_maps_lie_where_the_three_transforms_bring_them(trial):

@@ -3,6 +3,7 @@
 import html
 import re
 
+import described_images
 import numpy as np
 import pytest
 from calling import Workflow
@@ -109,6 +110,17 @@ def test_trial_of_bold_maps_is_answered(trial):
     assert block["percent"].startswith("none: ")
 
 
+def test_images_name_the_maps_as_their_sources(trial):
+    assert described_images.faults(trial) == []
+    stem = "sub-01_ses-T1"
+    (effect,) = (trial / "sub-01/ses-T1/contrasts").glob("*_stat-effect_statmap.json")
+    maps = f"sub-01/{stem}_contrast-cue_stat-effect_statmap.nii.gz"
+    assert tables.read_json(effect)["Sources"][0] == f"bids:contrasts:{maps}"
+    description = tables.read_json(trial / "dataset_description.json")
+    assert description["DatasetLinks"] == {"raw": "../bids", "contrasts": "../maps"}
+    assert description["SourceDatasets"][1]["GeneratedBy"] == [{"Name": "FitLins", "Version": "0.11.0"}]
+
+
 def test_page_of_the_trial_names_source_unit_and_flow(trial):
     text = text_of(trial / "report/index.html")
     source = "16 contrast maps (cue) of 8 participants, at 2 sessions (T1 and T2) were made by FitLins 0.11.0 (BOLD response, "
@@ -162,6 +174,11 @@ def test_one_sample_is_the_mean_of_the_maps_as_they_are(sample):
     assert [row["participant_id"] for row in values] == [f"sub-{who}" for who in PEOPLE]
     described = tables.read_json(sample / "results/rois/insula_values.json")["cbf"]
     assert described["UnitsByContrast"] == {"cue": "percent signal change"}
+
+
+def test_maps_that_are_all_there_is_are_no_raw_dataset(sample):
+    assert described_images.faults(sample / "results") == []
+    assert tables.read_json(sample / "results/dataset_description.json")["DatasetLinks"] == {"contrasts": "../maps"}
 
 
 def test_page_of_one_sample_knows_no_arm_and_no_baseline(sample):

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import described_images
 import finished
 import nibabel
 import numpy as np
@@ -140,6 +141,17 @@ def test_pybids_opens_the_results_alone_and_beside_the_raw_data(run):
     both = layouts.BIDSLayout(run.folder / "demo/bids", derivatives=results)
     assert len(both.get(suffix="cbf", desc="smooth", extension=".nii.gz", scope="derivatives")) == 24
     assert len(both.get(suffix="asl", extension=".nii.gz", scope="raw")) == 24
+
+
+def test_every_image_says_what_it_is_where_it_lies_and_what_it_was_made_from(run):
+    results = run.folder / "demo/results"
+    assert described_images.faults(results) == []
+    cbf = tables.read_json(results / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_cbf.json")
+    assert cbf["Sources"][:2] == [
+        "bids:raw:sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_asl.nii.gz",
+        "bids:raw:sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_m0scan.nii.gz",
+    ]
+    assert not [uri for uri in cbf["Sources"] if "template" in uri]
 
 
 def test_headers_say_in_which_space_a_map_is_and_what_it_holds(run):

@@ -39,13 +39,12 @@ class Tissues:
     csf: FilePath
 
 
-def _origin(program: Program, *sources: FilePath) -> dict[str, Any]:
+def _origin(program: Program) -> dict[str, Any]:
     """What a sidecar says of where its image comes from."""
     return {
         "Imported": True,
         "Program": program["name"],
         "ProgramVersion": program["version"],
-        "Sources": [os.path.basename(source) for source in sources],
     }
 
 
@@ -88,7 +87,7 @@ def import_image(
     LOG.info("%s %s: brain of %.1f mL", program["name"], program["version"], volume)
     record = {
         "Description": f"Preprocessed T1w of another program, scaled to a brain median of {preparation.BRAIN_MEDIAN:g}",
-        **_origin(program, t1w),
+        **_origin(program),
         "SkullStripped": bool(outside.mean() < _SKULL),
         "BrainMask": {
             "Method": f"{program['name']} {program['version']} ({os.path.basename(mask)})",
@@ -155,7 +154,7 @@ def import_registration(files: RegistrationFiles, program: Program, space: str) 
     fit.write(files.forward)
     record = {
         "Description": "Transform of the T1w image to the template, as another program fitted it, as one dense field",
-        **_origin(program, *files.transforms),
+        **_origin(program),
         "Template": space,
         "Inverse": "computed from the field, by Newton's method",
         "Checks": fit.measures,

@@ -73,7 +73,7 @@ def prepare(
     raw = [_corrected(path, bias, threads) for path in t1w]
     names = [Path(path).name for path in t1w]
     description = f"T1w with its bias field divided out, scaled to a brain median of {BRAIN_MEDIAN:g}"
-    record: dict[str, Any] = {"Description": description, "Sources": names}
+    record: dict[str, Any] = {"Description": description}
     if len(raw) == 1:
         image, facts, matrices = raw[0].image, raw[0].facts, np.eye(4)[None]
     else:

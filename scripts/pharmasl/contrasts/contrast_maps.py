@@ -11,7 +11,7 @@ import numpy as np
 from pharmasl.contrasts import scaling
 from pharmasl.contrasts.scaling import RelativeCbf
 from pharmasl.errors import FilePath, InputError
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
 from pharmasl.space import images
 from pharmasl.study import relative_cbf
 
@@ -208,11 +208,16 @@ def write_contrast(
     images.save(error_path, error, grid.affine, code=code)
     excluded = "; ".join(f"{scan.scan}: {scan.exclusion_reason}" for scan in scans if not scan.is_usable)
     log.info("%d scans, excluded: %s", len(scans), excluded or "none")
+    scaling_record = _scaling_record(relative)
+    tables.write_json(
+        bids.sidecar(error_path),
+        {"Description": "Standard error of a contrast, from its scans' own", "Units": scaling_record["Units"]},
+    )
     tables.write_json(
         sidecar_path,
         {
             "Description": "Weighted sum of the states' CBF maps at one visit",
-            **_scaling_record(relative),
+            **scaling_record,
             "Scans": [
                 _scan_record(scan, 0.0 if kept is None else kept[number], maps.get(number))
                 for number, scan in enumerate(scans)

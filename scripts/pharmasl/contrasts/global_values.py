@@ -13,7 +13,8 @@ from pharmasl.contrasts.scaling import Reference, ScanMean
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.space import images
-from pharmasl.study.relative_cbf import CBF_UNIT, REFERENCES
+from pharmasl.study.cbf_units import CBF_UNIT
+from pharmasl.study.relative_cbf import REFERENCES
 
 # A participant with sub-, a session and a contrast.
 GlobalKey = tuple[str, str | None, str]

@@ -127,7 +127,6 @@ def write(
             "Measure": record.measure,
             "Units": record.unit,
             "ScaledBy": record.factor,
-            "Sources": [record.place],
             "SourceDataset": record.dataset,
             "GeneratedBy": [{"Name": record.program.name, "Version": record.program.version}],
             "Space": record.space,

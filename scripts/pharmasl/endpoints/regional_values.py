@@ -117,7 +117,7 @@ def read_values(paths: Sequence[FilePath], sidecars: Sequence[FilePath]) -> Regi
     for path, sidecar in zip(paths, sidecars, strict=True):
         own = read_cbf([path])
         cbf |= own
-        by_data = bool(tables.read_json(sidecar)["analysis_defined"])
+        by_data = bool(tables.read_json(sidecar)["AnalysisDefined"])
         defined |= {roi: by_data for roi, _ in own}
     return RegionalValues(cbf, defined)
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pharmasl.errors import FilePath, InputError, nearest_path
@@ -347,6 +348,11 @@ def _visit(folder: str, depth: int, place: dict[str, str], files: list[File], un
 def place(path: FilePath, root: FilePath) -> str:
     """The path of a file below its dataset's folder, with ``/``."""
     return os.path.relpath(path, root).replace(os.sep, "/")
+
+
+def sidecar(image: FilePath) -> Path:
+    """The path of the JSON file beside an image."""
+    return Path(os.fspath(image).removesuffix(".gz").removesuffix(".nii") + ".json")
 
 
 def folder(entities: Mapping[str, str | None], datatype: str) -> str:

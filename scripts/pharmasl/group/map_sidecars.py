@@ -101,11 +101,6 @@ def intent(name: str, model: Mapping[str, Any]) -> tuple[str, tuple[float, ...]]
     return {"z": "z score", "effect": "estimate", "percent": "estimate", "hedges_g": "estimate"}.get(name, "none"), ()
 
 
-def beside(image: FilePath) -> Path:
-    """The sidecar's path of an image."""
-    return Path(str(image).removesuffix(".gz").removesuffix(".nii") + ".json")
-
-
 def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
     """Write the sidecars of an analysis' maps, of the search volume and of the clusters.
 
@@ -142,10 +137,12 @@ def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
                 content["DegreesOfFreedom"] = [model["df_tested"], model["df"]]
         if text.startswith("-log10"):
             content |= {"Alpha": summary["alpha"], "Threshold": round(-math.log10(summary["alpha"]), 6)}
-        tables.write_json(beside(getattr(outputs, name)), content)
-    tables.write_json(beside(outputs.mask), {"Description": "Search volume: 1 where the effect was tested", **common})
+        tables.write_json(bids.sidecar(getattr(outputs, name)), content)
     tables.write_json(
-        beside(outputs.clusters),
+        bids.sidecar(outputs.mask), {"Description": "Search volume: 1 where the effect was tested", **common}
+    )
+    tables.write_json(
+        bids.sidecar(outputs.clusters),
         {"Description": "Number of the voxel's cluster in the table of clusters, largest first; 0 outside", **common},
     )
 
@@ -158,9 +155,9 @@ def write_conjunction(outputs: Any, analyses: Sequence[str], alpha: float, sourc
         **sources.block(outputs.inference),
     }
     tables.write_json(
-        beside(outputs.z),
+        bids.sidecar(outputs.z),
         {"Description": "The z nearest to 0 where all analyses have one sign, 0 elsewhere", "Units": "1", **common},
     )
     text = _LOG10.format("largest of the analyses' deciding p", "of an effect in every one of them")
     threshold = {"Alpha": alpha, "Threshold": round(-math.log10(alpha), 6)}
-    tables.write_json(beside(outputs.pfwe), {"Description": text, "Units": "1", **common, **threshold})
+    tables.write_json(bids.sidecar(outputs.pfwe), {"Description": text, "Units": "1", **common, **threshold})

@@ -16,7 +16,7 @@ from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import consistency, imported_voxels, plausibility, smoothing
 from pharmasl.space import images, itk_transforms, resample, transforms
-from pharmasl.study.relative_cbf import CBF_UNIT
+from pharmasl.study.cbf_units import CBF_UNIT
 
 log = logging.getLogger(__name__)
 

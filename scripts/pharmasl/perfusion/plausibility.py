@@ -6,7 +6,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.study import cbf_units
-from pharmasl.study.relative_cbf import CBF_UNIT as UNIT
+from pharmasl.study.cbf_units import CBF_UNIT as UNIT
 
 log = logging.getLogger(__name__)
 

@@ -115,6 +115,17 @@ class ResultsGuard:
         outputs = (output for rule in self._rules() for output in rule.output if output.flags.get("temp"))
         return any(output.match(full_path) for output in outputs)
 
+    def _remove_lone_sidecars(self, outputs: set[str]) -> None:
+        """Remove the JSON files of images that Snakemake has removed: it removes outputs, and a sidecar is none."""
+        there = manifest.listing(self._folder)
+        for path in there:
+            stem = path.removesuffix(".json")
+            image = f"{stem}.nii.gz"
+            if stem == path or image in there or f"{stem}.tsv" in there or path in outputs:
+                continue
+            if self._is_temporary(image) and not self._outputs_with(path):
+                os.remove(os.path.join(self._folder, path))
+
     def _restore(self) -> None:
         """Restore Snakemake's records from the manifest, and report the files that have none."""
         # A look at the plan while another run writes changes no file.
@@ -142,6 +153,7 @@ class ResultsGuard:
         is_planned = workflow.scheduler is not None and any(job.rule.name.endswith("all") for job in jobs)
         is_complete = is_planned and not any(workflow.dag.needrun_jobs())
         try:
+            self._remove_lone_sidecars(set(made))
             results_record.update(
                 self._folder,
                 self._memory(),

@@ -14,7 +14,7 @@ from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.regions import native_values
 from pharmasl.regions.region_values import VALUE_COLUMNS, RegionValue, VisitContrast, with_units
-from pharmasl.study.relative_cbf import CBF_UNIT
+from pharmasl.study.cbf_units import CBF_UNIT
 from pharmasl.study.settings import Scaling
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -287,14 +289,22 @@ def write_mask(
         sidecar_path,
         {
             "Description": "Region of interest, 1 inside",
-            "kind": kind,
-            "definition": settings.plain(definition),
-            "empty": n == 0,
-            "n_voxels": n,
-            "volume_mm3": round(n * volume, 6),
-            "centre_of_mass_mm": None if centre is None else [round(float(c), 3) for c in centre],
+            "Kind": kind,
+            "Definition": _portable(definition),
+            "Empty": n == 0,
+            "Voxels": n,
+            "Volume": round(n * volume, 6),
+            "VolumeUnits": "mm^3",
+            "CentreOfMass": None if centre is None else [round(float(c), 3) for c in centre],
+            "CentreOfMassUnits": "mm",
             # A value read from such a region and tested against data that shaped it is circular.
-            "analysis_defined": kind == "cluster",
-            "resampling": "nearest neighbour",
+            "AnalysisDefined": kind == "cluster",
+            "Resampling": "nearest neighbour",
         },
     )
+
+
+def _portable(definition: RegionDefinition) -> dict[str, Any]:
+    """A definition as it is configured; of an image its name alone, wherever it lies."""
+    stated = settings.plain(definition)
+    return stated | ({"image": Path(stated["image"]).name} if "image" in stated else {})

@@ -19,7 +19,7 @@ from pharmasl.files.bids import bare_label
 from pharmasl.regions import global_effect, visit_values
 from pharmasl.regions.visit_values import VisitValues
 from pharmasl.statistics.repeatability import Interval, Repeatability, repeatability
-from pharmasl.study.relative_cbf import CBF_UNIT
+from pharmasl.study.cbf_units import CBF_UNIT
 
 LEVEL = 0.95
 # Below three people nothing is computed; intervals of so few are wide, and say so.

@@ -305,7 +305,7 @@ def write(
     for path, sidecar in zip(values, sidecars, strict=True):
         # By the file's name: a table may be without rows.
         roi = Path(path).name.removesuffix("_values.tsv")
-        defined = bool(tables.read_json(sidecar)["analysis_defined"])
+        defined = bool(tables.read_json(sidecar)["AnalysisDefined"])
         regions[roi] = RegionFiles(values=path, analysis_defined=defined)
     table = tables.read_table(participants, of_arms=True)
     columns: dict[str, dict[str, Any]] = {

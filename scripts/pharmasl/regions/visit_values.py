@@ -115,7 +115,7 @@ def declared(values: Sequence[FilePath], sidecars: Sequence[FilePath]) -> VisitV
     return VisitValues(
         names=[{"roi": name} for name in names],
         frame=_wide(long, "roi", names),
-        chosen=np.array([bool(tables.read_json(path)["analysis_defined"]) for path in sidecars], dtype=bool),
+        chosen=np.array([bool(tables.read_json(path)["AnalysisDefined"]) for path in sidecars], dtype=bool),
         file=Path(values[0]).parent if values else "rois",
     )
 

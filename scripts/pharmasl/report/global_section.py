@@ -7,7 +7,8 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.report.words import HARD, between, fixed, listed, p_words, short, signed, upper
-from pharmasl.study.relative_cbf import CBF_UNIT, REFERENCES
+from pharmasl.study.cbf_units import CBF_UNIT
+from pharmasl.study.relative_cbf import REFERENCES
 
 _JOINTLY = "jointly"
 

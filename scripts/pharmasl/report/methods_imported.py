@@ -6,7 +6,7 @@ from typing import Any
 from pharmasl.files import bids
 from pharmasl.report.methods_perfusion import agreed, with_unit
 from pharmasl.report.words import count, listed
-from pharmasl.study.relative_cbf import CBF_UNIT
+from pharmasl.study.cbf_units import CBF_UNIT
 
 # How a text cites the programs, by their names in lower case.
 _CITED = {"aslprep": "Adebimpe et al. 2022", "exploreasl": "Mutsaerts et al. 2020"}

@@ -108,7 +108,7 @@ def prepare(specification: Specification, files: SpecificationFiles, folder: Pat
     return SpecificationData(
         people=study_arms.used(people, specification.terms),
         masks=masks,
-        defined_by_data={name: bool(tables.read_json(path)["analysis_defined"]) for name, path in sidecars},
+        defined_by_data={name: bool(tables.read_json(path)["AnalysisDefined"]) for name, path in sidecars},
         maps=maps,
         tables=paths,
         values=values.cbf,

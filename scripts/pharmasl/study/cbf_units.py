@@ -2,6 +2,8 @@
 
 import re
 
+# The unit of CBF here.
+CBF_UNIT = "mL/100 g/min"
 # Of brain, g/mL: what CBF by volume of tissue is divided by.
 DENSITY = 1.05
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from pharmasl.study.cbf_units import CBF_UNIT
 from pharmasl.study.labels import spaced
 
 CHANGE, BASELINE, FOLLOWUP, CBF = "change", "baseline", "followup", "cbf"
@@ -19,8 +20,6 @@ DIFFERENCES, FULL_FACTORIAL, MIXED_MODEL = "differences", "full_factorial", "mix
 
 # The name of an effect that a formula defines.
 FORMULA = "formula"
-
-CBF_UNIT = "mL/100 g/min"
 
 
 @dataclass(frozen=True, kw_only=True)

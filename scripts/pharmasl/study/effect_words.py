@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pharmasl.study.effect_kinds import CBF_UNIT, FORMULA, KINDS, OUTCOMES, EffectKind, literal, of_formula
+from pharmasl.study.cbf_units import CBF_UNIT
+from pharmasl.study.effect_kinds import FORMULA, KINDS, OUTCOMES, EffectKind, literal, of_formula
 from pharmasl.study.labels import worded_levels
 
 # The first of Unicode's characters for private use.

@@ -5,11 +5,11 @@ voxel that adds to what is compared. Proportional scaling divides it out, additi
 question than absolute CBF does: whether CBF changes here more than it does on average.
 """
 
+from pharmasl.study.cbf_units import CBF_UNIT
 from pharmasl.study.settings import Scaling
 
 # What a scan's mean is scaled to, mL/100 g/min: the convention of PET and SPM.
 GLOBAL_MEAN = 50.0
-CBF_UNIT = "mL/100 g/min"
 PROPORTIONAL, ADDITIVE = "proportional", "additive"
 
 REFERENCES = {"brain": "brain", "grey_matter": "grey matter"}

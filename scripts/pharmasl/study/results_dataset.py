@@ -1,9 +1,8 @@
-"""What the results' folder says of itself to programs that read BIDS: its description, its sidecars, what is not BIDS."""
+"""What the results' folder says of itself to programs that read BIDS: its description, its README, what is not BIDS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pharmasl import __version__
@@ -14,52 +13,12 @@ from pharmasl.study import results_readme
 # The version of BIDS that the folder follows.
 BIDS_VERSION = "1.10.0"
 
-_SHARE = "Share of {} in each voxel, 0 to 1"
-# Sidecars of the root, which hold for every file of their names by BIDS' inheritance principle; no file has two of them.
-SIDECARS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "aslref.json": {"Description": "Mean of the realigned volumes of a series, its reference for registration"},
-        "desc-preproc_asl.json": {
-            "Description": "Realigned series of labels, controls or differences, on its own grid",
-            "SkullStripped": False,
-        },
-        "desc-timeseries_cbf.json": {"Description": "CBF of each pair or difference", "Units": "mL/100 g/min"},
-        "desc-pvcGM_cbf.json": {
-            "Description": "CBF of grey matter, corrected for partial volumes; NaN where there is too little of it",
-            "Units": "mL/100 g/min",
-        },
-        "desc-pvcWM_cbf.json": {
-            "Description": "CBF of white matter, corrected for partial volumes; NaN where there is too little of it",
-            "Units": "mL/100 g/min",
-        },
-        "desc-smooth_cbf.json": {
-            "Description": "CBF smoothed within the brain, as it enters the contrasts; 0 where it is not known",
-            "Units": "mL/100 g/min",
-        },
-        "desc-standarderror_cbf.json": {
-            "Description": "Standard error of CBF over its repeats",
-            "Units": "mL/100 g/min",
-        },
-        "stat-standarderror_statmap.json": {
-            "Description": "Standard error of a contrast, from its scans' own",
-            "Units": "mL/100 g/min",
-        },
-        "desc-brain_mask.json": {"Description": "1 in the brain", "Type": "Brain"},
-        "desc-coverage_mask.json": {
-            "Description": "1 where the scan has a smoothed CBF: inside its field of view and the brain"
-        },
-        "label-GM_probseg.json": {"Description": _SHARE.format("grey matter"), "Units": "1"},
-        "label-WM_probseg.json": {"Description": _SHARE.format("white matter"), "Units": "1"},
-        "label-CSF_probseg.json": {"Description": _SHARE.format("cerebrospinal fluid"), "Units": "1"},
-    }
-)
 # What BIDS has no names for: derivatives of perfusion, and what lies beside the participants' folders.
 IGNORED = (
     *("*_aslref.nii.gz", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
     *("**/perf/*_asl.nii.gz", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
     *("/benchmarks", "/contrasts", "/craving", "/endpoints", "/group", "/logs", "/neurovault", "/quality", "/report"),
     *("/rois", "/sensitivity", "/study", "/tables", "/template", "/trial", "/manifest.json"),
-    *(f"/{name}" for name in SIDECARS),
 )
 
 
@@ -100,7 +59,8 @@ def description(content: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     content : mapping
         ``title``, ``authors``, ``license``, and ``sources``: each dataset by name, ``raw`` or the stage of another program, with
-        its ``place`` from the results' folder and what :func:`source` says of it.
+        its ``place`` from the results' folder, what :func:`source` says of it, and ``program`` (``name``, ``version``) where another
+        program made it.
     """
     places = {name: Path(dataset["place"]).as_posix() for name, dataset in content["sources"].items()}
     # One folder may hold what replaces several stages.
@@ -122,6 +82,7 @@ def description(content: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "URL": f"file:{Path(place).as_posix()}",
                 **{key: dataset[key] for key in ("DOI", "Version") if key in dataset},
+                **_made_by(dataset.get("program")),
             }
             for place, dataset in datasets.items()
         ],
@@ -129,8 +90,12 @@ def description(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write(path: FilePath, content: Mapping[str, Any], *, readme: FilePath, sidecars: Sequence[FilePath]) -> None:
-    """Write ``dataset_description.json``, ``.bidsignore`` beside it, the README, and the sidecars that files inherit.
+def _made_by(program: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"GeneratedBy": [{"Name": program["name"], "Version": program["version"]}]} if program else {}
+
+
+def write(path: FilePath, content: Mapping[str, Any], *, readme: FilePath) -> None:
+    """Write ``dataset_description.json``, ``.bidsignore`` beside it, and the README.
 
     Parameters
     ----------
@@ -139,11 +104,7 @@ def write(path: FilePath, content: Mapping[str, Any], *, readme: FilePath, sidec
     content : mapping
         See :func:`description`.
     readme : path-like
-    sidecars : sequence of path-like
-        Of those in :data:`SIDECARS`.
     """
     tables.write_json(path, description(content))
     Path(path).with_name(".bidsignore").write_text("".join(f"{line}\n" for line in IGNORED), encoding="utf-8")
     Path(readme).write_text(results_readme.readme(content), encoding="utf-8")
-    for sidecar in sidecars:
-        tables.write_json(sidecar, SIDECARS[Path(sidecar).name])

@@ -687,9 +687,14 @@ class Settings:
 
     @property
     def source_folders(self) -> dict[str, str]:
-        """The datasets that the results are made from: ``raw``, and those of other programs by their stage."""
-        derivatives = {name: getattr(self.derivatives, name) for name in ("anatomy", "cbf", "contrasts")}
-        return {"raw": self.bids_dir} | {name: source.dir for name, source in derivatives.items() if source}
+        """The datasets that the results are made from: ``raw``, and those of other programs by their stage.
+
+        Where maps of another program are all there is, their folder is no raw dataset too.
+        """
+        stages = {name: getattr(self.derivatives, name) for name in ("anatomy", "cbf", "contrasts")}
+        derivatives = {name: source.dir for name, source in stages.items() if source}
+        raw = {} if self.bids_dir in derivatives.values() else {"raw": self.bids_dir}
+        return raw | derivatives
 
     @property
     def quantity(self) -> Quantity:

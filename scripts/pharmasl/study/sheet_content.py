@@ -1,5 +1,6 @@
 """What the study's tables hold: rows of its scans, of its participants, of everyone randomised, of exclusions."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator
@@ -73,13 +74,18 @@ def content(study: Study) -> dict[str, Any]:
     # Of the columns that the configuration does not name, those of the table of baseline characteristics alone.
     wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
     wanted |= {name for row in study.people() for name in row if name.lower() in DEMOGRAPHICS}
+    programs = {name: {"program": dataclasses.asdict(made)} for name, made in study.programs.items()}
     return {
         "dataset": {
             "title": study.settings.title,
             "authors": list(study.settings.dataset.authors),
             "license": study.settings.dataset.license,
             "sources": {
-                name: {"place": _from_results(folder, study), **results_dataset.source(folder)}
+                name: {
+                    "place": _from_results(folder, study),
+                    **results_dataset.source(folder),
+                    **programs.get(name, {}),
+                }
                 for name, folder in study.settings.source_folders.items()
             },
         },

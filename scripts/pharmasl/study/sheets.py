@@ -86,7 +86,6 @@ def write_sheets(
     participants: FilePath,
     randomised: FilePath,
     exclusions: FilePath,
-    sidecars: Sequence[FilePath] = (),
 ) -> None:
     """Write the study's tables.
 
@@ -98,12 +97,10 @@ def write_sheets(
     description, scans, participants, randomised, exclusions : path-like
         ``dataset_description.json`` and the four TSV files.
     readme : path-like
-    sidecars : sequence of path-like
-        Of those in :data:`pharmasl.study.results_dataset.SIDECARS`, beside the description.
     """
     # Of the tables, the scans' alone knows nothing of the arms.
     with blinding.marking(False):
-        results_dataset.write(description, content["dataset"], readme=readme, sidecars=sidecars)
+        results_dataset.write(description, content["dataset"], readme=readme)
         tables.write_table(scans, content["scans"], _IMPORTED if content.get("imported") else _SCANS)
     columns = dict.fromkeys(name for row in content["participants"] for name in row)
     tables.write_table(participants, content["participants"], {name: f"As in the dataset: {name}" for name in columns})

@@ -153,6 +153,17 @@ class Study:
             return self.config
         return self.config | {"quality": self.config["quality"] | {"rated_poor": dict(sorted(self.poor.items()))}}
 
+    @functools.cached_property
+    def programs(self) -> dict[str, Program]:
+        """The programs that made what stands in for stages of the workflow, by stage."""
+        cbf = next((scan.imported.program for scan in self.scans.values() if scan.imported), None)
+        made = {
+            "anatomy": self.imported_anatomies and self.imported_anatomies.dataset.program,
+            "cbf": cbf,
+            "contrasts": self.contrast_source and self.contrast_source.program,
+        }
+        return {stage: program for stage, program in made.items() if program}
+
     @property
     def arms(self) -> Arms:
         """The arms, of a study that has them; whatever compares arms is refused otherwise."""

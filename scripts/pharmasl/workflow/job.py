@@ -11,7 +11,7 @@ from typing import Any
 
 from pharmasl.errors import InputError, InputErrors, wrapped
 from pharmasl.files import blinding
-from pharmasl.workflow import failures, job_log
+from pharmasl.workflow import failures, image_sidecars, job_log
 
 # The status of a program that Ctrl-C ended.
 _STOPPED = 130
@@ -81,6 +81,7 @@ def job(main: Callable[[Any], None], snakemake: Any) -> None:
             began = job_log.begin(snakemake)
             with blinding.marking(getattr(snakemake.params, "blinded", False)):
                 main(snakemake)
+                image_sidecars.complete(snakemake)
             job_log.end(snakemake, began)
         except (InputError, InputErrors) as error:
             # The user's to fix, and the error says it in full: where in the program it arose helps nobody.

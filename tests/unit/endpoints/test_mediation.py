@@ -99,7 +99,7 @@ def written(tmp_path, without=()):
     tables.write_table(tmp_path / "scores.tsv", rows, scores.COLUMNS)
     for name, own in values.items():
         tables.write_table(tmp_path / f"{name}.tsv", own, {key: key for key in own[0]})
-        tables.write_json(tmp_path / f"{name}.json", {"analysis_defined": name == "a"})
+        tables.write_json(tmp_path / f"{name}.json", {"AnalysisDefined": name == "a"})
     return x, m1, m2, y
 
 

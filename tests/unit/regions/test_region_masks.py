@@ -184,12 +184,12 @@ def test_written_mask_and_sidecar(tmp_path):
     np.testing.assert_array_equal(data > 0, mask(definition, GRID))
     np.testing.assert_array_equal(affine, GRID.affine)
     sidecar = json.loads((tmp_path / "m.json").read_text())
-    assert sidecar["n_voxels"] == 123
-    assert sidecar["volume_mm3"] == 123 * 8
-    assert sidecar["centre_of_mass_mm"] == [4, -2, 0]
-    assert sidecar["definition"] == definition
-    assert sidecar["empty"] is False
-    assert sidecar["analysis_defined"] is False
+    assert sidecar["Voxels"] == 123
+    assert sidecar["Volume"] == 123 * 8
+    assert sidecar["CentreOfMass"] == [4, -2, 0]
+    assert sidecar["Definition"] == definition
+    assert sidecar["Empty"] is False
+    assert sidecar["AnalysisDefined"] is False
 
 
 def test_real_atlas_insula_is_where_the_insula_is():

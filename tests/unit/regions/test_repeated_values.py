@@ -33,7 +33,7 @@ def table(folder, people=PEOPLE, rest=REST, arm="placebo"):
         {**visit, "roi": "insula", "arm": "placebo", "cbf": value, "coverage": 1.0} for visit, value in visits(rest)
     ]
     tables.write_table(folder / "insula_values.tsv", rows, columns)
-    tables.write_json(folder / "insula_mask.json", {"analysis_defined": True})
+    tables.write_json(folder / "insula_mask.json", {"AnalysisDefined": True})
     rows = [{**visit, "label": 7, "parcel": "Insula_L", "cbf": value + 1} for visit, value in visits(rest)]
     tables.write_table(folder / "parcels.tsv", rows, parcel_values.COLUMNS)
     rows = [{**visit, "brain": value, "grey_matter": value + 10} for visit, value in visits(rest)]

@@ -55,7 +55,7 @@ def files(tmp_path):
                 row = {"participant_id": name, "session_id": session, "contrast": contrast, "roi": roi}
                 rows.append({**row, "cbf": None if lost else value})
         tables.write_table(tmp_path / f"{roi}_values.tsv", rows, dict.fromkeys(rows[0], ""))
-        tables.write_json(tmp_path / f"{roi}_mask.json", {"analysis_defined": roi == "dlpfc"})
+        tables.write_json(tmp_path / f"{roi}_mask.json", {"AnalysisDefined": roi == "dlpfc"})
     return tmp_path
 
 

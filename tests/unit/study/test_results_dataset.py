@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from pharmasl.files import bids
 from pharmasl.study import results_dataset, results_readme
 
 CONTENT = {"title": "A trial", "authors": [], "license": None, "sources": {"raw": {"place": "../bids"}}}
@@ -19,13 +18,13 @@ def test_the_description_names_title_source_and_program():
 
 
 def test_the_folders_of_other_programs_are_sources_too_each_once():
-    made = {"place": "../aslprep", "DOI": "10.2/y"}
+    made = {"place": "../aslprep", "DOI": "10.2/y", "program": {"name": "ASLPrep", "version": "26.0.0"}}
     content = results_dataset.description(
         {**CONTENT, "sources": {**CONTENT["sources"], "anatomy": made, "cbf": made, "contrasts": {"place": "spm"}}}
     )
     assert content["SourceDatasets"] == [
         {"URL": "file:../bids"},
-        {"URL": "file:../aslprep", "DOI": "10.2/y"},
+        {"URL": "file:../aslprep", "DOI": "10.2/y", "GeneratedBy": [{"Name": "ASLPrep", "Version": "26.0.0"}]},
         {"URL": "file:spm"},
     ]
     places = {"raw": "../bids", "anatomy": "../aslprep", "cbf": "../aslprep", "contrasts": "spm"}
@@ -61,28 +60,11 @@ def test_doi_and_version_are_those_of_the_raw_dataset(tmp_path, description, cha
     assert results_dataset.source(tmp_path) == expected
 
 
-def test_no_file_inherits_from_two_sidecars():
-    parsed = [bids.parse(name) for name in results_dataset.SIDECARS]
-    for one in parsed:
-        for other in parsed:
-            # A file that both concern would have all entities of both; the labels of one entity differ.
-            alike = one.suffix == other.suffix and all(
-                other.entities.get(key, label) == label for key, label in one.entities.items()
-            )
-            assert alike == (one == other)
-
-
 def test_what_is_written_is_what_readers_expect(tmp_path):
-    results_dataset.write(
-        tmp_path / "dataset_description.json",
-        CONTENT,
-        readme=tmp_path / "README.md",
-        sidecars=[tmp_path / "aslref.json"],
-    )
+    results_dataset.write(tmp_path / "dataset_description.json", CONTENT, readme=tmp_path / "README.md")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".bidsignore",
         "README.md",
-        "aslref.json",
         "dataset_description.json",
     ]
     assert "/group\n" in (tmp_path / ".bidsignore").read_text()

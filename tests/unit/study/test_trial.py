@@ -406,10 +406,7 @@ def test_sheets_hold_a_row_a_scan(root, tmp_path):
         for name in ("dataset_description.json", "scans.tsv", "participants.tsv", "randomised.tsv", "exclusions.tsv")
     ]
     names = ("description", "scans", "participants", "randomised", "exclusions")
-    sheets.write_sheets(
-        content, **dict(zip(names, paths)), readme=tmp_path / "README.md", sidecars=[tmp_path / "desc-preproc_asl.json"]
-    )
-    assert json.loads((tmp_path / "desc-preproc_asl.json").read_text())["SkullStripped"] is False
+    sheets.write_sheets(content, **dict(zip(names, paths)), readme=tmp_path / "README.md")
     assert len(paths[1].read_text().splitlines()) == 1 + 24
     assert json.loads(paths[1].with_suffix(".json").read_text())["post_labeling_delay"]["Units"] == "s"
     assert json.loads(paths[0].read_text())["DatasetType"] == "derivative"

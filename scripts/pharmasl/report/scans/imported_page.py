@@ -34,8 +34,8 @@ from pharmasl.report.scans.scan_files import ImportedScanFiles
 from pharmasl.report.words import listed, upper
 from pharmasl.space import images, itk_transforms
 from pharmasl.space.images import Volume
+from pharmasl.study.cbf_units import CBF_UNIT
 from pharmasl.study.labels import NAMES, Labels
-from pharmasl.study.relative_cbf import CBF_UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
