@@ -165,6 +165,8 @@ def _template() -> tuple[ImageKind, ...]:
     )
 
 
+# Maps under alternatives of the processing, which are gone once their answers are known: nobody reads a sidecar of them.
+PASSING = "sensitivity/maps/"
 # Of several that match, the first.
 KINDS = (
     *_anatomies(),

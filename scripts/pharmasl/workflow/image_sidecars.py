@@ -82,7 +82,8 @@ def complete(snakemake: Any) -> None:
     results = Results(**known)
     sources = {name: list(_paths(value)) for name, value in snakemake.input.items()}
     for output in _paths(snakemake.output):
-        if output.endswith(_IMAGES) and (place := _below(output, results.root)) is not None:
+        place = _below(output, results.root)
+        if output.endswith(_IMAGES) and place is not None and not place.startswith(image_kinds.PASSING):
             sidecar = bids.sidecar(output)
             own = tables.read_json(sidecar) if sidecar.exists() else {}
             added = _content(place, image_kinds.kind_of(place), sources, results)
