@@ -46,6 +46,8 @@ rule tidy_table:
         long_csv=PATHS.tidy("study_long", "csv"),
         wide_csv=PATHS.tidy("study_wide", "csv"),
         codebook_csv=PATHS.tidy("codebook", "csv"),
+        long_syntax=PATHS.tidy("study_long", "sps"),
+        wide_syntax=PATHS.tidy("study_wide", "sps"),
     log:
         log_of("tidy_table", "study"),
     conda:

@@ -198,7 +198,7 @@ rule scan_parcels:
         cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_cbf),
         coverage=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.coverage),
     output:
-        table=visit("cbf", ".tsv", space=SPACE, desc="parcels"),
+        table=visit("cbf", ".tsv", space=SPACE, atlas=SETTINGS.atlas.label),
     log:
         log_of("scan_parcels", "{visit}"),
     conda:

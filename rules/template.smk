@@ -53,8 +53,8 @@ rule atlas:
     input:
         own=raw(TARGETS.own_atlas()),
     output:
-        image=template("dseg", desc="atlas"),
-        labels=template("dseg", ".tsv", desc="atlas"),
+        image=template("dseg", atlas=SETTINGS.atlas.label),
+        labels=template("dseg", ".tsv", atlas=SETTINGS.atlas.label),
     log:
         log_of("atlas", SPACE),
     conda:

@@ -282,8 +282,8 @@ def write_regions(here):
     columns = region_columns.columns(region_columns.PARCEL, **told)
     none = {"p": 0.4, "p_fwe": 0.6, "p_holm": 0.8, "corrected_by": "max-T", "significant": "no"}
     parcels = [
-        {**row, **p, "label": 1, "parcel": "Frontal_Mid_2_R"},
-        {**row, **none, "label": 2, "parcel": "Insula_L"},
+        {**row, **p, "index": 1, "parcel": "Frontal_Mid_2_R"},
+        {**row, **none, "index": 2, "parcel": "Insula_L"},
     ]
     tables.write_table(here / "in_parcels.tsv", parcels, columns)
     tables.write_table(here / "in_no_parcels.tsv", [], columns)

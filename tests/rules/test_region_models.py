@@ -56,7 +56,7 @@ def lay(folder, model, *, status="run", **effect):
         tables.write_table(folder / f"{roi}_values.tsv", rows, region_values.VALUE_COLUMNS)
         tables.write_json(folder / f"{roi}_mask.json", {"AnalysisDefined": roi == "cluster"})
     rows = [
-        {**row(*visit, len(ROIS) + k), "label": 10 + k, "parcel": f"Area_{k}"}
+        {**row(*visit, len(ROIS) + k), "index": 10 + k, "parcel": f"Area_{k}"}
         for visit in visits
         for k in range(PARCELS)
     ]
@@ -134,7 +134,7 @@ def test_regions_and_parcels_are_tested_with_the_analysis_model(trial):
     assert [cluster[name] for name in ("p", "p_fwe", "p_holm", "significant")] == [None] * 4
     assert "chosen by these data" in cluster["note"]
     assert tables.read_json(trial / "regions_out.json")["p_fwe"]["Regions"] == 2
-    by_label = {row["label"]: row for row in parcels}
+    by_label = {row["index"]: row for row in parcels}
     assert by_label["14"]["significant"] == "yes"
     assert (by_label["17"]["n"], by_label["17"]["corrected_by"]) == ("23", "Bonferroni")
     assert (by_label["18"]["n"], by_label["18"]["estimate"]) == ("11", None)

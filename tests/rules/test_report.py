@@ -718,7 +718,7 @@ def test_repeatability_stands_on_the_page(study):
             "defined_by_same_data": True,
             "note": "<u>few",
         },
-        {**whole, "contrast": "cue", "kind": "parcel", "name": "Insula_L", "label": 7},
+        {**whole, "contrast": "cue", "kind": "parcel", "name": "Insula_L", "index": 7},
         {"contrast": "cue", "kind": "region", "name": "vmpfc", "people": "placebo", "n": 2, "unit": "mL/100 g/min"},
     ]
     columns = repeated_values.dictionary()

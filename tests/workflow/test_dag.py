@@ -430,5 +430,5 @@ def test_a_map_that_is_a_term_is_read_in_regions_too(small):
     small.configure(config)
     plan = small.snakemake("-n", "results/group/rest_gm/contrast-restGm_regions.tsv", "--quiet", "host").stdout
     job = plan[plan.index("Testing in regions and parcels") :].split("Job ")[0]
-    for part in ("label-GM_desc-smooth_probseg", "vmpfc_mask.nii.gz", "desc-atlas_dseg.tsv", "vmpfc_values.tsv"):
+    for part in ("label-GM_desc-smooth_probseg", "vmpfc_mask.nii.gz", "atlas-AAL3_dseg.tsv", "vmpfc_values.tsv"):
         assert part in job

@@ -7,10 +7,11 @@ names the table that has each of them in full.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pharmasl.errors import FilePath
-from pharmasl.export import tidy_sources
+from pharmasl.export import spss_syntax, tidy_sources
 from pharmasl.export.tidy_columns import Column, Measure, distinct
 from pharmasl.export.tidy_sources import Names, TidyFiles
 from pharmasl.files import tables
@@ -43,6 +44,8 @@ class TidyOutputs:
     long, wide, codebook : path-like
         Tab-separated, with a JSON data dictionary beside them.
     long_csv, wide_csv, codebook_csv : path-like
+    long_syntax, wide_syntax : path-like
+        What SPSS and PSPP read the comma-separated tables by, from the folder in which they lie.
     """
 
     long: FilePath
@@ -51,6 +54,8 @@ class TidyOutputs:
     long_csv: FilePath
     wide_csv: FilePath
     codebook_csv: FilePath
+    long_syntax: FilePath
+    wide_syntax: FilePath
 
 
 @dataclass(frozen=True)
@@ -212,13 +217,17 @@ def write(outputs: TidyOutputs, files: TidyFiles, names: Names) -> None:
     for measure in table.measures:
         for name, session in table.wide_columns(measure).items():
             wide[name] = _entry(measure.column, session)
-    for path, csv_path, rows, columns in (
-        (outputs.long, outputs.long_csv, list(table.long()), long),
-        (outputs.wide, outputs.wide_csv, list(table.wide()), wide),
-        (outputs.codebook, outputs.codebook_csv, list(table.codebook()), CODEBOOK),
-    ):
+    written: tuple[tuple[FilePath, FilePath, FilePath | None, list[dict[str, Any]], tables.Columns], ...] = (
+        (outputs.long, outputs.long_csv, outputs.long_syntax, list(table.long()), long),
+        (outputs.wide, outputs.wide_csv, outputs.wide_syntax, list(table.wide()), wide),
+        (outputs.codebook, outputs.codebook_csv, None, list(table.codebook()), CODEBOOK),
+    )
+    for path, csv_path, syntax_path, rows, columns in written:
         tables.write_table(path, rows, columns)
         tables.write_csv(csv_path, rows, columns)
+        if syntax_path:
+            text = spss_syntax.syntax(Path(csv_path).name, rows, columns)
+            Path(syntax_path).write_text(text, encoding="utf-8")
     log.info("%d participants, %d sessions, %d columns", len(table.participants), len(table.sessions), len(long))
 
 

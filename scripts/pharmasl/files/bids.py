@@ -18,7 +18,7 @@ from pharmasl.errors import FilePath, InputError, nearest_path
 RAW_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "part", "chunk")
 
 # Entities of derivatives, in the order in which they are written.
-DERIVED_ENTITIES = ("from", "to", "mode", "space", "res", "contrast", "label", "desc", "stat")
+DERIVED_ENTITIES = ("from", "to", "mode", "space", "atlas", "res", "contrast", "label", "desc", "stat")
 
 _NAME = re.compile(r"(?P<entities>(?:[a-zA-Z]+-[a-zA-Z0-9+]+_)*)(?P<suffix>[a-zA-Z0-9]+)(?P<extension>\.[a-zA-Z0-9.]+)")
 _FOLDER = {key: re.compile(rf"{key}-([a-zA-Z0-9+]+)") for key in ("sub", "ses")}

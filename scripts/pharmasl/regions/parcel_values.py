@@ -29,7 +29,7 @@ _SCAN_CBF = (
     "Mean of the scan's CBF, before smoothing, over the parcel's voxels with data; n/a where coverage is too low"
 )
 _PARCEL: dict[str, str | Mapping[str, Any]] = {
-    "label": "Label of the parcel in the atlas",
+    "index": "Label of the parcel in the atlas' image",
     "parcel": "Name of the parcel",
     "cbf": _CBF,
     "coverage": {
@@ -107,7 +107,7 @@ class Parcels:
             coverage = count / size if size else None
             enough = coverage is not None and count > 0 and coverage >= minimum_coverage
             yield {
-                "label": label,
+                "index": label,
                 "parcel": name,
                 "cbf": mean if enough else None,
                 "coverage": coverage,

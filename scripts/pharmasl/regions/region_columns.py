@@ -6,7 +6,7 @@ from typing import Any
 from pharmasl.statistics.detectable_effects import GOAL
 
 REGION = {"roi": "Region of interest, as the configuration declares it"}
-PARCEL = {"label": "Label of the parcel in the atlas", "parcel": "Name of the parcel"}
+PARCEL = {"index": "Label of the parcel in the atlas' image", "parcel": "Name of the parcel"}
 
 _COMMON: Mapping[str, Any] = {
     "contrast": "Contrast of conditions whose CBF is explained",

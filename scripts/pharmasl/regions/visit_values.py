@@ -124,10 +124,10 @@ def parcels(path: FilePath) -> VisitValues:
     """The parcels of ``parcels.tsv``, in the order of their labels."""
     # By pandas: of a large trial the table has a million rows.
     long = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, na_values=[tables.MISSING])
-    known = dict(zip(long["label"], long["parcel"]))
+    known = dict(zip(long["index"], long["parcel"]))
     return VisitValues(
-        names=[{"label": int(label), "parcel": name} for label, name in known.items()],
-        frame=_wide(long, "label", list(known)),
+        names=[{"index": int(label), "parcel": name} for label, name in known.items()],
+        frame=_wide(long, "index", list(known)),
         chosen=np.zeros(len(known), dtype=bool),
         file=path,
     )

@@ -7,12 +7,15 @@ complete configuration or from the plain values of a rule's params, :func:`plain
 
 import dataclasses
 import functools
+import os
+import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pharmasl.files import bids
 from pharmasl.statistics import formulas
 from pharmasl.statistics.formulas import Formula
 from pharmasl.study import effect_kinds
@@ -386,6 +389,15 @@ class Atlas:
     package: str | None
     image: str
     labels: str
+
+    @property
+    def label(self) -> str:
+        """The atlas in the names of files: as its image's name has it (``atlas-<label>``), or that name without signs, ``AAL3``."""
+        name = os.path.basename(self.image)
+        parsed = bids.parse(name)
+        if parsed and "atlas" in parsed.entities:
+            return parsed.entities["atlas"]
+        return re.sub("[^a-zA-Z0-9]", "", re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)) or "own"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ import pandas
 import pytest
 from loading import ROOT
 from pharmasl.conduct import flow
-from pharmasl.export import tidy_columns, tidy_table
+from pharmasl.export import spss_syntax, tidy_columns, tidy_table
 from pharmasl.export.tidy_columns import Column, Measure
 from pharmasl.export.tidy_sources import Names, TidyFiles
 from pharmasl.files import blinding, tables
 from pharmasl.study.labels import NAMES
+from scipy import stats
 
 ANALYSIS, REGION = "rest_interaction", "dlpfc_cluster"
 ARMS = {
@@ -30,6 +31,7 @@ SCANNED = [(who, session) for who in list(ARMS)[:5] for session in ("T1", "T2") 
 CBF = {visit: 40.0 + 7.1234567 * k**1.5 % 11 for k, visit in enumerate(SCANNED)}
 CBF["sub-01", "T1"] = -0.0004
 CRAVING = {"sub-01": (2.3999999999999995, 10.0), "sub-02": (5.0, None), "sub-06": (7.0, 3.5)}
+CODED = {"Description": "Sum of three", "Units": "points"}
 WHY = 'no scan at T2: "scanner", broken, it\'s said'
 
 
@@ -160,6 +162,7 @@ def write(here, files=None):
         for key, name in own.items()
         for end, kind in (("", "tsv"), ("_csv", "csv"))
     }
+    paths |= {f"{key}_syntax": here / f"results/tables/{own[key]}.sps" for key in ("long", "wide")}
     outputs = tidy_table.TidyOutputs(**paths)
     tidy_table.write(outputs, files or sources(here), names())
     return outputs
@@ -310,3 +313,53 @@ def test_the_lines_for_r_run_and_agree(written):
     }
     numeric = {name for name, row in codebook.items() if row["unit"] or row["decimals"]}
     assert set(classes.loc[sorted(numeric), "class"]) <= {"numeric", "integer"}
+
+
+def test_the_lines_for_spss_run_and_agree(written):
+    """As PSPP runs them: every value of both tables is what pandas reads, and F of the doc's lines is that of scipy."""
+    program = shutil.which("pspp")
+    if program is None:
+        pytest.skip("no pspp on the PATH")
+    here, outputs = written
+    save = "SAVE TRANSLATE /OUTFILE='{}' /TYPE=CSV /FIELDNAMES /CELLS=VALUES /REPLACE.\n".format
+    wide, long = _block("spss").split("INSERT FILE='study_long.sps'.")
+    insert = "INSERT FILE='study_wide.sps'."
+    lines = wide.replace(insert, f"{insert}\n{save(here / 'wide_again.csv')}")
+    lines += save(here / "used.csv") + "INSERT FILE='study_long.sps'.\n" + save(here / "long_again.csv") + long
+    (here / "lines.sps").write_text(lines, encoding="utf-8")
+    done = subprocess.run([program, "-O", "format=csv", "lines.sps"], capture_output=True, text=True, cwd=here)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "error:" not in done.stdout
+    assert "warning:" not in done.stdout
+    for again, path in (("wide_again.csv", outputs.wide_csv), ("long_again.csv", outputs.long_csv)):
+        read, expected = pandas.read_csv(here / again, na_values=[" "]), pandas.read_csv(path)
+        pandas.testing.assert_frame_equal(read, expected, check_dtype=False, rtol=1e-12)
+    used = pandas.read_csv(here / "used.csv")
+    arms = [own["change"].to_numpy() for _, own in used.groupby("arm")]
+    assert sorted(map(len, arms)) == [2, 2]
+    between = next(line for line in done.stdout.splitlines() if "Between Groups" in line)
+    assert float(between.split(",")[-2]) == pytest.approx(stats.f_oneway(*arms).statistic, abs=0.005)
+
+
+def test_syntax_for_spss_of_awkward_columns():
+    long = "parcel_rest_" + "a" * 60
+    rows = [{"id": "01", "score": "1.25", long: "-3", f"{long}b": None, "note": 'it\'s, "so" \u00e9', "p": "1e-05"}]
+    text = spss_syntax.syntax("a.csv", rows, dict.fromkeys(rows[0], "The column's words") | {"score": CODED})
+    for line in (
+        "  id A2",
+        "  score F5.2",
+        f"  {long[:64]} F3.0",
+        f"  {long[:62]}_2 F2.0",
+        "  note A13",
+        "  p F6.0.",
+        "  score 'Sum of three (points)'",
+        "  id 'The column''s words'",
+    ):
+        assert line in text.splitlines(), line
+
+
+def test_syntax_for_spss_of_a_blinded_table_says_so():
+    with blinding.marking(True):
+        text = spss_syntax.syntax("a.csv", [{"a": 1}], {"a": "words"})
+    assert text.startswith("* BLINDED: ")
+    assert "  BLINDED A4." in text.splitlines()

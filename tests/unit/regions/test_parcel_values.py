@@ -50,7 +50,7 @@ def read(folder, **changes):
 def test_each_parcel_is_the_mean_of_its_voxels(files):
     folder, data = files
     rows = read(folder)
-    assert [row["label"] for row in rows] == ["1", "2", "5", "9"] * 2
+    assert [row["index"] for row in rows] == ["1", "2", "5", "9"] * 2
     assert [row["parcel"] for row in rows[:4]] == ["left", "side (2)", "label 5", "side (9)"]
     # The atlas voxel nearest to the centre of a voxel of the grid.
     labels = np.where(np.arange(6)[:, None, None] < 3, 1, 2) * np.ones(SHAPE, int)
@@ -64,7 +64,7 @@ def test_each_parcel_is_the_mean_of_its_voxels(files):
 
 def test_a_parcel_that_is_hardly_covered_has_no_value(files):
     folder, _ = files
-    second = {row["label"]: row for row in read(folder)[4:]}
+    second = {row["index"]: row for row in read(folder)[4:]}
     assert second["1"]["cbf"] is not None
     assert (second["2"]["cbf"], second["2"]["coverage"], second["2"]["n_voxels"]) == (None, "0.0", "0")
     assert second["5"]["cbf"] is None

@@ -34,7 +34,7 @@ def table(folder, people=PEOPLE, rest=REST, arm="placebo"):
     ]
     tables.write_table(folder / "insula_values.tsv", rows, columns)
     tables.write_json(folder / "insula_mask.json", {"AnalysisDefined": True})
-    rows = [{**visit, "label": 7, "parcel": "Insula_L", "cbf": value + 1} for visit, value in visits(rest)]
+    rows = [{**visit, "index": 7, "parcel": "Insula_L", "cbf": value + 1} for visit, value in visits(rest)]
     tables.write_table(folder / "parcels.tsv", rows, parcel_values.COLUMNS)
     rows = [{**visit, "brain": value, "grey_matter": value + 10} for visit, value in visits(rest)]
     tables.write_table(folder / "global_values.tsv", rows, global_values.CONTRAST_COLUMNS)
@@ -56,7 +56,7 @@ def test_every_region_of_every_contrast_has_a_row(tmp_path):
     assert list(rows) == [(contrast, *place) for contrast in ("rest", "cue") for place in places]
     assert {row["people"] for row in rows.values()} == {"placebo"}
     assert rows["rest", "region", "insula"]["defined_by_same_data"] == "true"
-    assert rows["rest", "parcel", "Insula_L"]["label"] == "7"
+    assert rows["rest", "parcel", "Insula_L"]["index"] == "7"
 
 
 def test_what_was_planted_lies_in_the_intervals_and_the_estimate_is_that_of_changes(tmp_path):

@@ -56,3 +56,16 @@ def test_one_name_may_stand_without_a_list():
 def test_what_is_missing_or_unknown_is_named(values, words):
     with pytest.raises(TypeError, match=words):
         settings.build(settings.SessionPair, values)
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("atlases/AAL3.nii", "AAL3"),
+        ("own/tpl-MNI152NLin6Asym_atlas-Schaefer2018_res-01_dseg.nii.gz", "Schaefer2018"),
+        ("own/aal_for_SPM12.nii.gz", "aalforSPM12"),
+        ("own/__.nii", "own"),
+    ],
+)
+def test_an_atlas_has_a_label_for_names_of_files(image, label):
+    assert settings.Atlas(package=None, image=image, labels="labels.tsv").label == label

@@ -102,6 +102,14 @@ def test_an_image_of_no_kind_is_refused(study):
         complete(study, {}, image="results/rois/lesion_map.nii.gz")
 
 
+def test_maps_of_alternatives_have_none(study):
+    job = types.SimpleNamespace(
+        input=Named(), output=Named(map="results/sensitivity/maps/a/x.nii.gz"), config={image_sidecars.KEY: study}
+    )
+    image_sidecars.complete(job)
+    assert not list(Path("results").rglob("*.json"))
+
+
 def test_images_outside_the_results_and_jobs_without_results_are_left_alone(study):
     inputs, outputs = Named(), Named(image="elsewhere/a.nii.gz")
     image_sidecars.complete(types.SimpleNamespace(input=inputs, output=outputs, config={image_sidecars.KEY: study}))
@@ -140,7 +148,7 @@ def test_each_pattern_is_of_some_image_that_no_pattern_before_it_takes():
         f"template/tpl-{SPACE}_res-1_T1w.nii.gz",
         f"template/tpl-{SPACE}_res-1_desc-brain_mask.nii.gz",
         *(f"template/tpl-{SPACE}_res-1_label-{label}_probseg.nii.gz" for label in ("GM", "WM", "CSF")),
-        f"template/tpl-{SPACE}_desc-atlas_dseg.nii.gz",
+        f"template/tpl-{SPACE}_atlas-AAL3_dseg.nii.gz",
         "rois/vmpfc_mask.nii.gz",
         "group/rest/contrast-rest_stat-t_statmap.nii.gz",
         "neurovault/rest_effect.nii.gz",
