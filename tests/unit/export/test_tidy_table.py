@@ -322,7 +322,7 @@ def test_the_lines_for_spss_run_and_agree(written):
         pytest.skip("no pspp on the PATH")
     here, outputs = written
     save = "SAVE TRANSLATE /OUTFILE='{}' /TYPE=CSV /FIELDNAMES /CELLS=VALUES /REPLACE.\n".format
-    wide, long = _block("spss").split("INSERT FILE='study_long.sps'.")
+    wide, long = _block("text").split("INSERT FILE='study_long.sps'.")
     insert = "INSERT FILE='study_wide.sps'."
     lines = wide.replace(insert, f"{insert}\n{save(here / 'wide_again.csv')}")
     lines += save(here / "used.csv") + "INSERT FILE='study_long.sps'.\n" + save(here / "long_again.csv") + long
