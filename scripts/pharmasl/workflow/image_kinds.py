@@ -47,7 +47,7 @@ _SCAN, _ANATOMY = "aslref.nii.gz", "desc-preproc_T1w.nii.gz"
 # Inputs that only the maps on the template are made of.
 _TO_TEMPLATE = ("forward", "reference", "template_mask")
 # Inputs that the tissues of a scan do without: they are those of the anatomy, brought to the scan.
-_SERIES = ("asl", "m0", "motion", "m0_motion", *_TO_TEMPLATE)
+_SERIES = ("asl", "m0", "motion", "m0_motion", "confounds", *_TO_TEMPLATE)
 _PRIORS = ("priors_gm", "priors_wm", "priors_csf", "gm", "wm", "csf")
 
 
@@ -175,7 +175,6 @@ KINDS = (
     ImageKind(
         r"/contrasts/[^/]*_stat-standarderror_statmap\.",
         "Standard error of a contrast, from its scans' own",
-        unread=("maps",),
     ),
     ImageKind(r"/contrasts/[^/]*_statmap\.", "Contrast of a visit"),
     ImageKind(r"/contrasts/[^/]*_att\.", "Arterial transit time of a contrast", "s"),
