@@ -15,8 +15,8 @@ BIDS_VERSION = "1.10.0"
 
 # What BIDS has no names for: derivatives of perfusion, and what lies beside the participants' folders.
 IGNORED = (
-    *("*_aslref.nii.gz", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
-    *("**/perf/*_asl.nii.gz", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
+    *("*_aslref.*", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
+    *("**/perf/*_asl.*", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
     *("/benchmarks", "/contrasts", "/craving", "/endpoints", "/group", "/logs", "/neurovault", "/quality", "/report"),
     *("/rois", "/sensitivity", "/study", "/tables", "/template", "/trial", "/manifest.json"),
 )
