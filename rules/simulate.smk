@@ -67,8 +67,7 @@ RUNS = [
 truth_head = partial(bids.derivative, TRUTH, HEAD)
 result_of = partial(bids.derivative, OUTPUT)
 
-# Patterns over all participants, a participant's runs together.
-everyone = partial(expand, subject=SUBJECTS)
+REST = f"group/{COMPARE['rest']}/contrast-{bids.entity_label(COMPARE['rest'])}"
 
 # The maps and the table of the two analyses that answer the planted questions.
 ANSWERS = {
@@ -79,12 +78,20 @@ ANSWERS = {
         clusters=result_of(stem, "dseg", desc="clusters"),
         table=result_of(stem, "clusters", ".tsv"),
         inference=result_of(stem, "inference", ".json"),
+        design=result_of(stem, "design", ".tsv"),
     )
     for question, stem in (
         (question, f"group/{COMPARE[question]}/contrast-{bids.entity_label(COMPARE[question])}")
         for question in ("rest", "association")
     )
 }
+
+# The study may have fewer people and scans than were simulated.
+COMPARED = planned_trial.analysed(
+    GROUPS, lambda subject, run: result_of(RUNS[run], "cbf", space=SPACE).format(subject=subject)
+)
+STUDIED = list(dict.fromkeys(subject for subject, _ in COMPARED))
+studied = partial(expand, subject=STUDIED)
 
 COMPARISON = f"{Path(TRUTH).parent}/comparison"
 # With the logger of ./run, which says at the end how it went.
@@ -214,28 +221,30 @@ rule compare_truth:
         plan=rules.simulate_trial.output.plan,
         scans=rules.simulate_trial.output.scans,
         effects=rules.simulate_trial.output.effects,
-        truth_mask=everyone(truth_head("mask", desc="brain")),
-        truth_field=everyone(truth_head("xfm", from_="T1w", to=SPACE, mode="image")),
+        truth_mask=studied(truth_head("mask", desc="brain")),
+        truth_field=studied(truth_head("xfm", from_="T1w", to=SPACE, mode="image")),
         truth_motion=[
-            pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.motion
+            bids.derivative(TRUTH, RUNS[run], "xfm", ".txt", from_="orig", to="aslref", mode="image").format(subject=s)
+            for s, run in COMPARED
         ],
         truth_coregistration=[
-            pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.coregistration
+            bids.derivative(TRUTH, RUNS[run], "xfm", ".txt", from_="aslref", to="T1w", mode="image").format(subject=s)
+            for s, run in COMPARED
         ],
-        truth_cbf=[pattern.format(subject=s) for s in SUBJECTS for pattern in rules.simulate_participant.output.cbf],
-        mask=everyone(result_of(HEAD, "mask", desc="brain")),
-        field=everyone(result_of(HEAD, "xfm", from_="T1w", to=SPACE, mode="image")),
+        truth_cbf=[bids.derivative(TRUTH, RUNS[run], "cbf", space=SPACE).format(subject=s) for s, run in COMPARED],
+        mask=studied(result_of(HEAD, "mask", desc="brain")),
+        field=studied(result_of(HEAD, "xfm", from_="T1w", to=SPACE, mode="image")),
         motion=[
-            result_of(run, "xfm", ".txt", from_="orig", to="aslref", mode="image").format(subject=s)
-            for s in SUBJECTS
-            for run in RUNS
+            result_of(RUNS[run], "xfm", ".txt", from_="orig", to="aslref", mode="image").format(subject=s)
+            for s, run in COMPARED
         ],
         coregistration=[
-            result_of(run, "xfm", ".txt", from_="aslref", to="T1w", mode="image").format(subject=s)
-            for s in SUBJECTS
-            for run in RUNS
+            result_of(RUNS[run], "xfm", ".txt", from_="aslref", to="T1w", mode="image").format(subject=s)
+            for s, run in COMPARED
         ],
-        cbf=[result_of(run, "cbf", space=SPACE).format(subject=s) for s in SUBJECTS for run in RUNS],
+        cbf=[result_of(RUNS[run], "cbf", space=SPACE).format(subject=s) for s, run in COMPARED],
+        regions=result_of(REST, "regions", ".tsv"),
+        masks=[f"{OUTPUT}/rois/{roi}_mask.nii.gz" for roi in SETTINGS.rois],
         gm=result_of(f"template/tpl-{SPACE}", "probseg", res="1", label="GM"),
         model=f"{OUTPUT}/craving/craving_model.tsv",
         correlations=f"{OUTPUT}/craving/roi_craving.tsv",
@@ -260,6 +269,8 @@ rule compare_truth:
         arms=plain(SETTINGS.arms),
         sessions=plain(SETTINGS.sessions),
         compare=COMPARE,
+        compared=[list(scan) for scan in COMPARED],
+        rois=list(SETTINGS.rois),
         smoothing_fwhm=SETTINGS.perfusion.smoothing_fwhm,
         alpha=SETTINGS.inference.alpha,
         code=code("compare_truth"),

@@ -11,12 +11,12 @@ from pharmasl.workflow.job import job
 
 PERSON = ("truth_mask", "truth_field", "mask", "field")
 RUN = ("truth_motion", "truth_coregistration", "motion", "coregistration")
-FILES = ("plan", "effects", "scans", "truth_cbf", "cbf", "model", "correlations", "gm")
+FILES = ("plan", "effects", "scans", "truth_cbf", "cbf", "regions", "model", "correlations", "gm")
 
 
 def _records(source, names):
     """Files of the same participant or run, by name."""
-    return [dict(zip(names, paths)) for paths in zip(*(getattr(source, name) for name in names))]
+    return [dict(zip(names, paths)) for paths in zip(*(getattr(source, name) for name in names), strict=True)]
 
 
 def main(snakemake):
@@ -27,18 +27,22 @@ def main(snakemake):
         )
         for question in ("rest", "association")
     }
-    runs_per_person = len(source.motion) // len(source.mask)
+    compared = [(f"sub-{subject}", number) for subject, number in params.compared]
+    people = list(dict.fromkeys(name for name, _ in compared))
     files = comparison.ComparisonFiles(
         **{name: getattr(source, name) for name in FILES},
         **analyses,
+        masks=dict(zip(params.rois, source.masks, strict=True)),
         cigarettes=next(iter(source.cigarettes), None),
         people=[PersonFiles(**paths) for paths in _records(source, PERSON)],
         runs=[
-            RunFiles(**paths, person=number // runs_per_person) for number, paths in enumerate(_records(source, RUN))
+            RunFiles(**paths, person=people.index(name))
+            for (name, _), paths in zip(compared, _records(source, RUN), strict=True)
         ],
     )
     comparison.write_comparison(
         files,
+        compared,
         table=snakemake.output.table,
         text=snakemake.output.text,
         arms=settings.build(settings.Arms, params.arms),

@@ -8,7 +8,7 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.simulate.comparison_table import ASSOCIATION, RESTING, Comparison, rounded
+from pharmasl.simulate.comparison_table import ASSOCIATION, RESTING, Comparison, rounded, with_interval
 from pharmasl.simulate.planted_regions import REGIONS, Region
 from pharmasl.space import images, resample, transforms
 from pharmasl.study.settings import Arms, SessionPair
@@ -35,6 +35,7 @@ class AnalysisFiles:
     clusters: FilePath
     table: FilePath
     inference: FilePath
+    design: FilePath
 
 
 class AnalysisResult:
@@ -52,6 +53,7 @@ class AnalysisResult:
         self.decision = tables.read_json(files.inference)["verdict"]
         self.clusters = images.load(files.clusters, dtype=np.int32).data
         self.rows = tables.read_table(files.table)
+        self.people = {row["participant_id"] for row in tables.read_table(files.design)}
         self.points = transforms.points(images.Grid(self.t.shape, self.affine))
         self.finite = np.isfinite(self.t) & np.isfinite(self.effect)
         # The map is in single precision; an analysis that was not run has no verdict.
@@ -150,10 +152,15 @@ class Truth:
         }
         return amount
 
-    def design(self, arms: Arms) -> np.ndarray:
-        """Intercept and treatment of the participants: ndarray of shape (N, 2)."""
-        treated = np.array([row["arm"] == arms.treatment for row in self.participants], dtype=float)
-        return np.column_stack([np.ones(len(treated)), treated])
+    def people(self, analysis: AnalysisResult) -> list[Row]:
+        """The rows of the participants whom an analysis took."""
+        return [row for row in self.participants if row["participant_id"] in analysis.people]
+
+
+def _design(people: Sequence[Row], arms: Arms) -> np.ndarray:
+    """Intercept and treatment of participants: ndarray of shape (N, 2)."""
+    treated = np.array([row["arm"] == arms.treatment for row in people], dtype=float)
+    return np.column_stack([np.ones(len(treated)), treated])
 
 
 def brain_rows(
@@ -175,9 +182,9 @@ def brain_rows(
     -------
     list of Comparison
     """
-    design = truth.design(arms)
-    resting = truth.maps.change(truth.participants, sessions, {"rest": 1})
-    cue = truth.maps.change(truth.participants, sessions, {"smoking": 1, "neutral": -1})
+    people = truth.people(rest)
+    design = _design(people, arms)
+    resting = truth.maps.change(people, sessions, {"rest": 1})
     dlpfc = REGIONS["dlpfc"]
     rows = []
     for centre in dlpfc.centres:
@@ -187,7 +194,10 @@ def brain_rows(
         rows.append(_place_row(RESTING, dlpfc, centre, rest, unit="mL/100 g/min", planted=planted, expected=expected))
     rows.append(_elsewhere(RESTING, [dlpfc], rest))
 
-    seeded = np.column_stack([design, _seed_change(truth.maps, resting, rest)])
+    people = truth.people(association)
+    resting = truth.maps.change(people, sessions, {"rest": 1})
+    cue = truth.maps.change(people, sessions, {"smoking": 1, "neutral": -1})
+    seeded = np.column_stack([_design(people, arms), _seed_change(truth.maps, resting, rest)])
     for name in ("insula", "vmpfc"):
         for centre in REGIONS[name].centres:
             change = truth.maps.mean(cue, REGIONS[name].around(centre))
@@ -203,6 +213,62 @@ def brain_rows(
                 )
             )
     rows.append(_elsewhere(ASSOCIATION, [REGIONS["insula"], REGIONS["vmpfc"]], association))
+    return rows
+
+
+def region_rows(
+    truth: Truth,
+    rest: AnalysisResult,
+    table: FilePath,
+    masks: Mapping[str, FilePath],
+    *,
+    arms: Arms,
+    sessions: SessionPair,
+) -> list[Comparison]:
+    """Rows of group by time at rest in the configuration's regions, with the intervals of the workflow's own estimates.
+
+    Parameters
+    ----------
+    truth : Truth
+    rest : AnalysisResult
+    table : path-like
+        The analysis' table of regions.
+    masks : mapping of str to path-like
+        Of the regions, by name.
+    arms : settings.Arms
+    sessions : settings.SessionPair
+
+    Returns
+    -------
+    list of Comparison
+        Regions without an estimate, and those that these data defined, have none.
+    """
+    people = truth.people(rest)
+    resting = truth.maps.change(people, sessions, {"rest": 1})
+    finite = np.isfinite(resting).all(axis=0)
+    rows = []
+    for row in tables.read_table(table):
+        if row["roi"] not in masks or row["estimate"] is None or row["defined_by_same_data"] == "true":
+            continue
+        inside = resample.resample(*images.load(masks[row["roi"]]), truth.maps.points, fill=0.0) > 0.5
+        inside &= finite
+        if not inside.any():
+            continue
+        change = resting[:, inside].mean(axis=1)
+        expected = ordinary_least_squares(_design(people, arms), change[:, None])[1, 0]
+        low, high = (None if row[name] is None else float(row[name]) for name in ("ci_low", "ci_high"))
+        estimate = float(row["estimate"])
+        compared = Comparison(
+            effect=f"{RESTING}, mean over a region",
+            region=row["roi"],
+            unit="mL/100 g/min",
+            expected=rounded(float(expected)),
+            found=rounded(estimate),
+            p=None if row["p"] is None else rounded(float(row["p"])),
+            p_kind=None if row["p"] is None else "single test, not corrected",
+            verdict="estimated",
+        )
+        rows.append(with_interval(compared, low, high))
     return rows
 
 

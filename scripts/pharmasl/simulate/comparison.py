@@ -7,7 +7,7 @@ resolution, smoothed as the workflow smooths, estimated by the same least square
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,11 @@ class ComparisonFiles:
     plan, effects, scans : path-like
         Tables of the truth.
     truth_cbf, cbf : sequence of path-like
-        Maps in the order of ``scans``.
+        Maps of the scans that are compared.
+    regions : path-like
+        Table of the regions at rest.
+    masks : mapping of str to path-like
+        Of the regions, by name.
     rest, association : AnalysisFiles
     model, correlations : path-like
         Tables of the analyses of craving.
@@ -48,6 +52,8 @@ class ComparisonFiles:
     scans: FilePath
     truth_cbf: Sequence[FilePath]
     cbf: Sequence[FilePath]
+    regions: FilePath
+    masks: Mapping[str, FilePath]
     rest: AnalysisFiles
     association: AnalysisFiles
     model: FilePath
@@ -60,6 +66,7 @@ class ComparisonFiles:
 
 def write_comparison(
     files: ComparisonFiles,
+    compared: Sequence[tuple[str, int]],
     *,
     table: FilePath,
     text: FilePath,
@@ -74,6 +81,8 @@ def write_comparison(
     Parameters
     ----------
     files : ComparisonFiles
+    compared : sequence of (str, int)
+        Participant and number of the run of the scans that are compared, in the order of their files: those that the study has.
     table, text : path-like
         Written.
     arms : settings.Arms
@@ -84,13 +93,21 @@ def write_comparison(
     alpha : float
         Level of the tests of craving.
     """
-    participants, effects, scans = (tables.read_table(path) for path in (files.plan, files.effects, files.scans))
+    drawn, effects, planted = (tables.read_table(path) for path in (files.plan, files.effects, files.scans))
+    by_run = {(row["participant_id"], int(row["run"])): row for row in planted}
+    scans = [by_run[name] for name in compared]
+    present = {name for name, _ in compared}
+    participants = [row for row in drawn if row["participant_id"] in present]
+    # Their follow-up scores are missing.
+    scored = [row for row in participants if row.get("dropped") != "yes"]
+    LOG.info("%d of %d participants, %d of %d scans", len(participants), len(drawn), len(scans), len(planted))
     truth = brain_comparison.Truth(participants, effects, brain_comparison.TruthMaps(scans, files.truth_cbf, fwhm))
     rest, association = AnalysisResult(files.rest), AnalysisResult(files.association)
     rows = [
         *brain_comparison.brain_rows(truth, rest, association, arms=arms, sessions=sessions),
+        *brain_comparison.region_rows(truth, rest, files.regions, files.masks, arms=arms, sessions=sessions),
         *craving_comparison.craving_rows(
-            participants,
+            scored,
             model=tables.read_table(files.model),
             correlations=tables.read_table(files.correlations),
             arms=arms,
@@ -98,7 +115,7 @@ def write_comparison(
             alpha=alpha,
         ),
         *(
-            craving_comparison.cigarette_rows(participants, tables.read_table(files.cigarettes), arms=arms, alpha=alpha)
+            craving_comparison.cigarette_rows(scored, tables.read_table(files.cigarettes), arms=arms, alpha=alpha)
             if files.cigarettes
             else ()
         ),

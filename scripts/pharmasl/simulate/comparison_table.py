@@ -1,7 +1,7 @@
 """The rows of the comparison of planted and found effects, as a table and as text."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,9 @@ COLUMNS: Columns = {
     "planted": "Amount planted in grey matter, at the centre of the region",
     "expected": "What a perfect workflow would find, in the measure of the column found",
     "found": "What the workflow found",
+    "ci_low": "Lower end of the interval of what was found, at the level of the analysis",
+    "ci_high": "Upper end of that interval",
+    "holds": "Whether the interval holds what is expected in these people: yes or no",
     "p": "p of what was found",
     "p_kind": "Which p: family-wise over the brain at the peak by the statistic that decides, or of a single test",
     "planted_at": {"Description": "Planted centre in the template, x y z", "Units": "mm"},
@@ -45,6 +48,9 @@ class Comparison:
     planted: float | None = None
     expected: float | None = None
     found: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    holds: str | None = None
     p: float | None = None
     p_kind: str | None = None
     planted_at: str | None = None
@@ -52,6 +58,14 @@ class Comparison:
     distance: float | None = None
     found_region: str | None = None
     verdict: str
+
+
+def with_interval(row: Comparison, low: float | None, high: float | None) -> Comparison:
+    """A row with the interval of what was found, and whether it holds what is expected, or else what was planted."""
+    truth = row.planted if row.expected is None else row.expected
+    if low is None or high is None or truth is None:
+        return row
+    return replace(row, ci_low=rounded(low), ci_high=rounded(high), holds="yes" if low <= truth <= high else "no")
 
 
 def rounded(value: float | None, digits: int = 4) -> float | None:
@@ -73,6 +87,9 @@ def text(rows: Sequence[Comparison], title: str) -> str:
         lines.append(f"{row.effect} — {row.region}")
         lines.append(f"    {values} ({row.unit})   -> {row.verdict}")
         details = []
+        if row.holds is not None:
+            holds = "holds" if row.holds == "yes" else "does not hold"
+            details.append(f"interval {row.ci_low:g} to {row.ci_high:g} {holds} what is expected")
         if row.p is not None:
             details.append(f"p = {row.p:.2g} ({row.p_kind})")
         if row.found_at:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pharmasl.files.tables import Row
 from pharmasl.simulate.brain_comparison import ordinary_least_squares
-from pharmasl.simulate.comparison_table import Comparison, rounded
+from pharmasl.simulate.comparison_table import Comparison, rounded, with_interval
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study.settings import Arms
@@ -44,32 +44,30 @@ def craving_rows(
     means = {"treatment": change[treated].mean(), "control": change[~treated].mean()}
     rows = []
     for name, arm in (("treatment", arms.treatment), ("control", arms.control)):
-        estimate, _ = _estimate_of(_first(model, analysis="paired_t", term="change", arm=arm))
-        rows.append(_model_row(f"change in the {name} arm", means[name], estimate, verdict="described"))
-    estimate, p = _estimate_of(_first(model, analysis="difference_of_changes", term="arm:session"))
+        row = _first(model, analysis="paired_t", term="change", arm=arm)
+        estimate, _ = _estimate_of(row)
+        described = _model_row(f"change in the {name} arm", means[name], estimate, verdict="described")
+        rows.append(with_interval(described, *_interval_of(row)))
+    row = _first(model, analysis="difference_of_changes", term="arm:session")
+    estimate, p = _estimate_of(row)
     amount = means["treatment"] - means["control"]
-    rows.append(
-        replace(
-            _model_row("group by time", amount, estimate, verdict=_verdict(_clean(amount), estimate, p, alpha)),
-            p=p,
-            p_kind="single test",
-        )
-    )
+    tested = _model_row("group by time", amount, estimate, verdict=_verdict(_clean(amount), estimate, p, alpha))
+    rows.append(with_interval(replace(tested, p=p, p_kind="single test"), *_interval_of(row)))
     for name, roi in (("insula", compare.insula), ("vmpfc", compare.vmpfc)):
         planted = _partial_correlation(_numbers(participants, f"{name}_cue_change"), change, treated)
-        estimate, p = _estimate_of(_first(correlations, roi=roi, timing="change", group="all", method="pearson"))
-        rows.append(
-            Comparison(
-                effect="craving with the cue response: correlation of the changes, adjusted for arm",
-                region=REGIONS[name].label,
-                unit="Pearson's r",
-                planted=rounded(planted),
-                found=estimate,
-                p=p,
-                p_kind="single test, permutation",
-                verdict=_verdict(planted, estimate, p, alpha),
-            )
+        row = _first(correlations, roi=roi, timing="change", group="all", method="pearson")
+        estimate, p = _estimate_of(row)
+        correlation = Comparison(
+            effect="craving with the cue response: correlation of the changes, adjusted for arm",
+            region=REGIONS[name].label,
+            unit="Pearson's r",
+            planted=rounded(planted),
+            found=estimate,
+            p=p,
+            p_kind="single test, permutation",
+            verdict=_verdict(planted, estimate, p, alpha),
         )
+        rows.append(with_interval(correlation, *_interval_of(row)))
     return rows
 
 
@@ -94,20 +92,20 @@ def cigarette_rows(participants: Sequence[Row], model: Sequence[Row], *, arms: A
     before, after = (_numbers(participants, f"cigarettes_{when}") for when in ("baseline", "followup"))
     design = np.column_stack([np.ones(len(treated)), treated, before])
     planted = _clean(ordinary_least_squares(design, after[:, None])[1, 0])
-    estimate, p = _estimate_of(_first(model, analysis="test"))
-    return [
-        Comparison(
-            effect="cigarettes a day: arm at follow-up, adjusted for baseline",
-            region="cigarettes",
-            unit="cigarettes a day",
-            planted=rounded(planted),
-            expected=rounded(planted),
-            found=estimate,
-            p=p,
-            p_kind="single test",
-            verdict=_verdict(planted, estimate, p, alpha),
-        )
-    ]
+    test = _first(model, analysis="test")
+    estimate, p = _estimate_of(test)
+    row = Comparison(
+        effect="cigarettes a day: arm at follow-up, adjusted for baseline",
+        region="cigarettes",
+        unit="cigarettes a day",
+        planted=rounded(planted),
+        expected=rounded(planted),
+        found=estimate,
+        p=p,
+        p_kind="single test",
+        verdict=_verdict(planted, estimate, p, alpha),
+    )
+    return [with_interval(row, *_interval_of(test))]
 
 
 def _numbers(rows: Sequence[Row], name: str) -> np.ndarray:
@@ -125,6 +123,14 @@ def _estimate_of(row: Row | None) -> tuple[float | None, float | None]:
         return None, None
     estimate, p = (None if row[name] is None else float(row[name]) for name in ("estimate", "p"))
     return estimate, p
+
+
+def _interval_of(row: Row | None) -> tuple[float | None, float | None]:
+    """The interval of a row, None where missing."""
+    if row is None:
+        return None, None
+    low, high = (None if row.get(name) is None else float(row[name]) for name in ("ci_low", "ci_high"))
+    return low, high
 
 
 def _clean(amount: float) -> float:

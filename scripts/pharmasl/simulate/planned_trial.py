@@ -1,6 +1,6 @@
 """The trial that a configuration asks for, before its files are made: who has which runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,3 +100,21 @@ def groups(section: Mapping[str, Any], arms: Arms, sessions: SessionPair) -> lis
         Group("simulate_participant" + (f"__{number}" if number else ""), tuple(subjects), own)
         for number, (own, subjects) in enumerate(ordered)
     ]
+
+
+def analysed(groups: Sequence[Group], result: Callable[[str, int], FilePath]) -> list[tuple[str, int]]:
+    """The simulated scans that a study has analysed: people may have been taken out of it, and scans refused.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+    result : callable
+        Path of the result of a participant's run.
+
+    Returns
+    -------
+    list of (str, int)
+        Subject and number of the run, by subject; all scans where none has a result yet.
+    """
+    scans = sorted((subject, run) for group in groups for subject in group.subjects for run in group.runs)
+    return [scan for scan in scans if Path(result(*scan)).exists()] or scans

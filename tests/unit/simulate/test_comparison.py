@@ -60,7 +60,7 @@ def planted(tmp_path_factory):
     return participants, scans, brain_comparison.TruthMaps(scans, paths, 0.0)
 
 
-def analysis(folder, name, effect, t, regions, p=0.001):
+def analysis(folder, name, effect, t, regions, p=0.001, people=range(1, 9)):
     """An analysis as the workflow writes it, with a cluster at each centre of some regions."""
     clusters, number = np.zeros(SHAPE, np.int16), 0
     for region in regions:
@@ -78,6 +78,9 @@ def analysis(folder, name, effect, t, regions, p=0.001):
     files["inference"] = folder / f"{name}_inference.json"
     decided = {"statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05}
     tables.write_json(files["inference"], {"verdict": decided})
+    files["design"] = folder / f"{name}_design.tsv"
+    rows = [{"participant_id": f"sub-{k:02d}", "arm": 1.0} for k in people]
+    tables.write_table(files["design"], rows, dict.fromkeys(("participant_id", "arm"), "-"))
     return brain_comparison.AnalysisResult(brain_comparison.AnalysisFiles(**files))
 
 
@@ -128,6 +131,43 @@ def test_what_is_not_significant_is_not_found(planted, tmp_path):
     found = perfect(planted, tmp_path, p=0.2)
     rows = brain_rows(planted, *found)
     assert {row.verdict for row in rows if row.planted_at} == {"not found"}
+
+
+def test_people_whom_the_analysis_did_not_take_change_nothing_of_what_is_expected(planted, tmp_path):
+    """The truth of six of eight: least squares over these six, whoever else was simulated."""
+    participants, _, truth = planted
+    some = [row for k, row in enumerate(participants) if k not in (2, 7)]
+    names = [int(row["participant_id"][-2:]) for row in some]
+    everyone = perfect(planted, tmp_path)[0]
+    rest = analysis(tmp_path, "some", everyone.effect, everyone.t, [REGIONS["dlpfc"]], people=names)
+    change = truth.mean(truth.change(some, SESSIONS, {"rest": 1}), REGIONS["dlpfc"])
+    treated = np.array([row["arm"] == "baclofen" for row in some])
+    asked = brain_comparison.Truth(participants, effect_rows(), truth)
+    row = brain_comparison.brain_rows(asked, rest, rest, arms=ARMS, sessions=SESSIONS)[0]
+    assert row.expected == pytest.approx(change[treated].mean() - change[~treated].mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("shift", "holds"), [(0.0, "yes"), (1.9, "yes"), (2.1, "no"), (-2.1, "no")])
+def test_an_interval_holds_the_truth_or_does_not(planted, tmp_path, shift, holds):
+    participants, _, truth = planted
+    rest = perfect(planted, tmp_path)[0]
+    weight = REGIONS["dlpfc"].weight(POINTS)
+    images.save(tmp_path / "roi.nii.gz", weight > 0.5, AFFINE, dtype=np.uint8)
+    inside = images.load(tmp_path / "roi.nii.gz").data > 0.5
+    change = truth.change(participants, SESSIONS, {"rest": 1})[:, inside].mean(axis=1)
+    treated = np.array([row["arm"] == "baclofen" for row in participants])
+    expected = change[treated].mean() - change[~treated].mean()
+    centre = expected + shift
+    names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")
+    own = dict(zip(names, ("here", centre, centre - 2, centre + 2, 0.04, "false")))
+    rows = [own, {**own, "roi": "chosen", "defined_by_same_data": "true"}, {**own, "roi": "empty", "estimate": None}]
+    tables.write_table(tmp_path / "regions.tsv", rows, dict.fromkeys(names, "-"))
+    masks = dict.fromkeys(("here", "chosen", "empty"), tmp_path / "roi.nii.gz")
+    asked = brain_comparison.Truth(participants, effect_rows(), truth)
+    made = brain_comparison.region_rows(asked, rest, tmp_path / "regions.tsv", masks, arms=ARMS, sessions=SESSIONS)
+    assert [row.region for row in made] == ["here"]
+    assert made[0].expected == pytest.approx(expected, rel=1e-3)
+    assert made[0].holds == holds
 
 
 def test_stray_clusters_are_counted(planted, tmp_path):
@@ -223,6 +263,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
             setattr(given, f"{question}_{key}", tmp_path / f"{name}_{key}.nii.gz")
         setattr(given, f"{question}_table", tmp_path / f"{name}_clusters.tsv")
         setattr(given, f"{question}_inference", tmp_path / f"{name}_inference.json")
+        setattr(given, f"{question}_design", tmp_path / f"{name}_design.tsv")
     given.truth_cbf = []
     for number, scan in enumerate(scans):
         cbf = scan["gm_cbf"] * (1 + 0.1 * np.sin(POINTS[..., 0]))
@@ -241,7 +282,10 @@ def test_script_writes_table_and_text(planted, tmp_path):
     for key in ("motion", "coregistration"):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
-    given.cigarettes = []
+    given.cigarettes, given.masks = [], []
+    given.regions = tmp_path / "no_regions.tsv"
+    names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")
+    tables.write_table(given.regions, [], dict.fromkeys(names, "-"))
     given.model, given.correlations = tmp_path / "model.tsv", tmp_path / "correlations.tsv"
     model = [{"analysis": "difference_of_changes", "term": "arm:session", "estimate": -22.0, "p": 0.001}]
     tables.write_table(given.model, model, dict.fromkeys(("analysis", "term", "arm", "estimate", "p"), "-"))
@@ -250,6 +294,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
     )
     output = Names(table=tmp_path / "comparison.tsv", text=tmp_path / "comparison.txt")
     params = Names(arms=simulation.ARMS, sessions=simulation.SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
+    params.compared, params.rois = [[row["participant_id"][-2:], row["run"]] for row in scans], []
     script("compare_truth").main(Names(input=given, output=output, params=params, threads=1))
 
     rows = tables.read_table(output.table)

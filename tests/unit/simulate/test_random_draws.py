@@ -211,6 +211,19 @@ def test_people_are_grouped_by_the_runs_that_they_have():
     assert sorted(subject for group in groups for subject in group.subjects) == [f"{k:02d}" for k in range(1, 44)]
 
 
+def test_people_who_were_taken_out_of_the_study_are_not_compared(tmp_path):
+    groups = [planned_trial.Group("a", ("01", "03"), (0, 1)), planned_trial.Group("a__1", ("02",), (1,))]
+
+    def result(subject, run):
+        return tmp_path / f"{subject}_{run}"
+
+    everyone = [("01", 0), ("01", 1), ("02", 1), ("03", 0), ("03", 1)]
+    assert planned_trial.analysed(groups, result) == everyone
+    for name in ("01_0", "01_1", "02_1", "03_1"):
+        (tmp_path / name).touch()
+    assert planned_trial.analysed(groups, result) == [scan for scan in everyone if scan != ("03", 0)]
+
+
 @pytest.mark.parametrize(
     ("written", "field"),
     [
