@@ -85,4 +85,5 @@ def amounts(settings: TrialSettings) -> Draws:
         failed=np.zeros(runs, dtype=bool),
         dropped=np.zeros(n, dtype=bool),
         site=np.ones(n, dtype=int),
+        transit=np.zeros((n, 2)),
     )

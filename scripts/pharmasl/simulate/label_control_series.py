@@ -23,6 +23,9 @@ from pharmasl.space.images import Grid
 # Standard deviation, in volumes, of the kernel that makes motion and physiological drift smooth in time.
 MEMORY = 4.0
 
+# By what share the signal of a slice that is out of line is too high.
+_SPIKE = 0.3
+
 # Image units per unit of M0, so that whole numbers resolve the noise.
 SCALE = 20.0
 
@@ -39,11 +42,14 @@ class Tissue:
         M0 by tissue.
     perfusion : ndarray
         CBF times M0.
+    transit : ndarray or None
+        Arterial transit time, seconds; None where all label arrives before the post-labelling delay.
     """
 
     affine: np.ndarray
     magnetisation: Mapping[str, np.ndarray]
     perfusion: np.ndarray
+    transit: np.ndarray | None = None
 
 
 def spread(volume: np.ndarray, affine: np.ndarray, scanner: Scanner) -> np.ndarray:
@@ -212,10 +218,23 @@ def acquire(
             volume *= noise.fluctuation(t)
         if kind == "label":
             delta = label_signal * resample.resample(tissue.perfusion, tissue.affine, points, to_head, fill=0.0)
+            if tissue.transit is not None:
+                arrival = resample.resample(tissue.transit, tissue.affine, points, to_head, fill=0.0)
+                delta *= scanner.arrived(arrival).astype(np.float32)
             volume -= delta * np.float32(noise.flow[(t - 2) // 2]) if noise else delta
         series[t] = noise.received(volume) if noise else volume
+    if rng is not None:
+        _spike(rng, scanner.spikes, series)
     series = np.moveaxis(series, 0, -1)
     return np.rint(SCALE * series) if noise else series
+
+
+def _spike(rng: np.random.Generator, chance: float, series: np.ndarray) -> None:
+    """Put single slices of volumes after M0 out of line, of a series of shape (volumes, X, Y, slices)."""
+    if not chance:
+        return
+    for t in 1 + np.flatnonzero(rng.random(len(series) - 1) < chance):
+        series[t, :, :, rng.integers(series.shape[-1])] *= np.float32(1 + _SPIKE)
 
 
 def apparent_cbf(tissue: Tissue, points: np.ndarray) -> np.ndarray:

@@ -36,6 +36,8 @@ class Purpose(IntEnum):
     PLANTED = 119
     CIGARETTES = 120
     CIGARETTES_CHANGE = 121
+    TRANSIT = 122
+    TRANSIT_SESSION = 123
 
 
 # A person's grey matter has at least this share of the mean, however wide the spread.
@@ -106,8 +108,17 @@ def amounts(settings: TrialSettings) -> Draws:
         failed=present & chance(Purpose.FAILED, runs, missing.failed),
         dropped=dropped,
         site=site,
+        transit=_transit(settings, treated),
         planted={name: _gains(effect, treated, seed, name) for name, effect in settings.planted.items()},
     )
+
+
+def _transit(settings: TrialSettings, treated: np.ndarray) -> np.ndarray:
+    """Seconds by which label arrives later than in its territory on average: ndarray of shape (N, 2)."""
+    asked, n = settings.transit, len(treated)
+    own = asked.people * stream(settings.seed, Purpose.TRANSIT).standard_normal(n)
+    visit = asked.sessions * stream(settings.seed, Purpose.TRANSIT_SESSION).standard_normal((n, 2))
+    return own[:, None] + visit + asked.drug * treated[:, None] * np.array([0, 1])
 
 
 def _gains(effect: PlannedEffect, treated: np.ndarray, seed: int, name: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.files.tables import Row
-from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise
+from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise, territories
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.flow_fields import FlowFields
 from pharmasl.simulate.planted_regions import REGIONS
@@ -154,6 +154,14 @@ class Person:
         cue += self.fields.visit_cue(_stream(seed, index, _VISIT_CUE, number))
         return Session(placement, regional, _about_grey(cue, self.head))
 
+    def _transit(self, offset: float) -> np.ndarray:
+        """Arterial transit time in a run, seconds; ``offset`` is the person's, the session's and the drug's part."""
+        asked = self.settings.transit
+        times = {name: getattr(asked, name) for name in ("anterior", "middle", "posterior", "cerebellar")}
+        if self.fields is None:
+            raise ValueError("an exact trial has no transit times")
+        return territories.transit(times, asked.border, self.fields.shares) + np.float32(offset)
+
     def run(self, scan: Row, session: Session) -> Run:
         """One run, by its row of the truth's scans."""
         scanner, head, centre = self.settings.perfusion, self.head, self.centre
@@ -170,6 +178,7 @@ class Person:
             head.grid.affine,
             self.magnetisation,
             label_control_series.perfusion(head, levels, multiple, scanner),
+            self._transit(float(scan["transit"])) if self.settings.transit.simulated else None,
         )
         rng = _stream(self.settings.seed, self.index, _RUN, int(scan["run"]))
         # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.

@@ -49,6 +49,8 @@ class Scanner:
         Standard deviation of the head's slow drift along (mm) and about (degrees) each axis.
     receive_bias : float
         Largest departure of the receive field from one.
+    spikes : float
+        Chance that one slice of a control or label volume is out of line.
     """
 
     matrix: tuple[int, ...]
@@ -67,6 +69,7 @@ class Scanner:
     translation: float
     rotation: float
     receive_bias: float
+    spikes: float
 
     @property
     def volume_types(self) -> list[str]:
@@ -90,6 +93,24 @@ class Scanner:
         delay = self.post_labeling_delay + np.array(self.slice_timing)
         bolus = 1 - np.exp(-self.labeling_duration / T1_BLOOD)
         return 2 * self.labeling_efficiency * T1_BLOOD / (6000 * PARTITION) * np.exp(-delay / T1_BLOOD) * bolus
+
+    def arrived(self, transit: np.ndarray) -> np.ndarray:
+        """The label's signal after an arterial transit time, as a share of that with arrival before the post-labelling delay.
+
+        Label that arrives at delta has decayed with blood's T1 since it was labelled, wherever it is; what has not arrived at
+        readout is missing (Buxton 1998, doi 10.1002/mrm.1910400308, with one T1)::
+
+            exp((PLD - delta) / T1b) * (1 - exp(-(tau + PLD - delta) / T1b)) / (1 - exp(-tau / T1b)),  PLD < delta < PLD + tau
+
+        Parameters
+        ----------
+        transit : ndarray of shape (X, Y, slices)
+            Seconds.
+        """
+        delay = self.post_labeling_delay + np.array(self.slice_timing)
+        late = np.clip(transit - delay, 0, self.labeling_duration)
+        bolus = 1 - np.exp(-self.labeling_duration / T1_BLOOD)
+        return np.exp(-late / T1_BLOOD) * (1 - np.exp(-(self.labeling_duration - late) / T1_BLOOD)) / bolus
 
     def static_share(self, tissue: str) -> np.ndarray:
         """Share of a tissue's M0 that control and label volumes show, by slice: ndarray of shape (slices,).

@@ -9,7 +9,7 @@ from pharmasl.simulate.simulation_settings import TrialSettings, Variability
 
 # Of blood_flow, what an exact trial alone has; and what it does not have.
 _EXACT_ONLY = ("grey_spread", "pattern", "regional", "between_sessions", "between_runs")
-_RANDOM_ONLY = ("missing", "variability", "planted")
+_RANDOM_ONLY = ("missing", "variability", "planted", "transit")
 _RANDOM_PEOPLE = ("age", "female", "age_slope", "sex_difference", "sites", "site_spread")
 
 
@@ -43,6 +43,13 @@ def problems(written: Mapping[str, Any], settings: TrialSettings) -> Iterator[In
         yield _problem("people.age", [first, last], "the youngest first", "Turn them round.")
     if settings.people.sites > settings.people.number:
         yield _problem("people.sites", settings.people.sites, "no more sites than people", "Take fewer sites.")
+    if settings.transit.drug and not settings.transit.simulated:
+        yield _problem(
+            "transit.drug",
+            settings.transit.drug,
+            "transit times to be simulated where the drug changes them",
+            "Set simulate.transit.simulated: true.",
+        )
     for field, parts in (("grey", reliabilities.grey), ("cue", reliabilities.cue)):
         yield from _possible(field, parts, settings.variability, settings.blood_flow.grey)
 

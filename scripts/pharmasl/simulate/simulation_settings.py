@@ -146,6 +146,21 @@ class Variability:
 
 
 @_settings
+class Transit:
+    """Arterial transit times, seconds, and by how much the drug changes them."""
+
+    simulated: bool
+    anterior: float
+    middle: float
+    posterior: float
+    cerebellar: float
+    border: float
+    people: float
+    sessions: float
+    drug: float
+
+
+@_settings
 class PlannedEffect:
     """An effect that the configuration plants: where, in whom, when, and how much."""
 
@@ -173,6 +188,7 @@ class TrialSettings:
     blood_flow: BloodFlow
     effects: PlantedEffects
     planted: Mapping[str, PlannedEffect]
+    transit: Transit
     craving: Ratings
     cigarettes: Cigarettes
 
@@ -188,6 +204,7 @@ class ParticipantSettings:
     blood_flow: BloodFlow
     variability: Variability
     planted: Mapping[str, PlannedEffect]
+    transit: Transit
 
 
 @_settings

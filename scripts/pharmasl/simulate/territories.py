@@ -61,3 +61,20 @@ def field(values: np.ndarray, share: np.ndarray) -> np.ndarray:
     """
     length = np.sqrt((share**2).sum(axis=0))
     return (np.tensordot(values.astype(np.float32), share, axes=1) / length).astype(np.float32)
+
+
+def transit(times: dict[str, float], border: float, share: np.ndarray) -> np.ndarray:
+    """Arterial transit time at points: that of their territory, and more where territories meet.
+
+    Parameters
+    ----------
+    times : dict of str to float
+        Seconds by territory, both sides alike.
+    border : float
+        Seconds added halfway between two territories.
+    share : ndarray of shape (territories, ...)
+        From :func:`shares`.
+    """
+    own = np.array([times[name.partition(",")[0]] for name in NAMES], dtype=np.float32)
+    between = 2 * (1 - share.max(axis=0))
+    return np.tensordot(own, share, axes=1) + np.float32(border) * between

@@ -37,6 +37,8 @@ class Draws:
         Who did not come back.
     site : ndarray of int, shape (N,)
         From one.
+    transit : ndarray of shape (N, 2)
+        Seconds by which label arrives later than in its territory on average, by session.
     planted : mapping of str to ndarray of shape (N, 2, 3)
         Gain of the configuration's own effects, by name.
     """
@@ -57,4 +59,5 @@ class Draws:
     failed: np.ndarray
     dropped: np.ndarray
     site: np.ndarray
+    transit: np.ndarray
     planted: Mapping[str, np.ndarray] = field(default_factory=dict)

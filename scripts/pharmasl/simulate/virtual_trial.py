@@ -68,6 +68,10 @@ RANDOM_PARTICIPANT_COLUMNS: Columns = {"site": "Site", "dropped": "Whether the p
 RANDOM_SCAN_COLUMNS: Columns = {
     "present": "Whether the dataset has the run: yes or no",
     "failed": "Whether the run's labelling failed: yes or no",
+    "transit": {
+        "Description": "By how much label arrives later in this session than in its territory on average",
+        "Units": "s",
+    },
 }
 
 
@@ -135,6 +139,7 @@ def draw(settings: TrialSettings, arms: Arms, sessions: SessionPair) -> Trial:
                 scan = {**names, **_scan(i, j, k, condition, draws, flow)}
                 if not settings.exact:
                     scan |= {"present": _yes(draws.present[i, j, k]), "failed": _yes(draws.failed[i, j, k])}
+                    scan["transit"] = float(draws.transit[i, j])
                     scan |= {name: float(gains[i, j, k]) for name, gains in draws.planted.items()}
                 trial.scans.append(scan)
             trial.craving.append({**names, **_ratings(i, j, participant, draws)})

@@ -27,6 +27,7 @@ SCANNER = scanner_model.Scanner(
     translation=0.1,
     rotation=0.1,
     receive_bias=0.15,
+    spikes=0.0,
 )
 STILL = np.repeat(np.eye(4)[None], 7, axis=0)
 
@@ -239,3 +240,49 @@ def test_random_field_has_unit_spread_and_holds_outside_its_box():
     assert values.std() == pytest.approx(1, abs=0.15)
     outside = smooth_noise.sample(np.random.default_rng(13), 3 * points, 8.0, [-100.0] * 3, [100.0] * 3)
     assert np.isfinite(outside).all()
+
+
+@pytest.mark.parametrize("transit", [0.5, 1.79, 2.2, 3.0, 3.59, 4.0])
+def test_late_label_is_missing_as_the_convolution_says(transit):
+    """Label arrives from the transit time on, decayed by blood's T1 since it was labelled, and decays on."""
+    scanner = dataclasses.replace(SCANNER, slice_time=0.0)
+
+    def signal(delta):
+        readout, steps = scanner.labeling_duration + scanner.post_labeling_delay, np.linspace(0, 1, 20_001)
+        first, last = min(delta, readout), min(delta + scanner.labeling_duration, readout)
+        arrival = first + steps * (last - first)
+        values = np.exp(-delta / scanner_model.T1_BLOOD) * np.exp(-(readout - arrival) / scanner_model.T1_BLOOD)
+        return np.trapezoid(values, arrival)
+
+    share = scanner.arrived(np.full((1, 1, 5), transit))
+    assert share[0, 0, 0] == pytest.approx(signal(transit) / signal(0.0), abs=1e-6)
+
+
+def test_what_has_not_arrived_lowers_the_cbf_that_one_delay_finds(head):
+    tissue = uniform({"gm": 1.0}, {"gm": 60.0})
+    late = dataclasses.replace(tissue, transit=np.full(tissue.perfusion.shape, 2.2, dtype=np.float32))
+    scanner = dataclasses.replace(SCANNER, slice_time=0.0, static_signal=1.0)
+    grid = scanner.grid(np.zeros(3))
+    cbf = [
+        quantified(label_control_series.acquire(None, scanner, one, grid, np.eye(4), STILL), scanner)
+        for one in (tissue, late)
+    ]
+    assert cbf[1][4, 4, 2] / cbf[0][4, 4, 2] == pytest.approx(
+        float(scanner.arrived(np.full((1, 1, 5), 2.2))[0, 0, 0]), rel=1e-4
+    )
+
+
+def test_spikes_are_single_slices_at_the_rate_that_was_declared():
+    tissue = uniform({"gm": 1.0}, {"gm": 60.0})
+    scanner = dataclasses.replace(SCANNER, pairs=400, spikes=0.2)
+    still = np.repeat(np.eye(4)[None], 801, axis=0)
+    plain, spiked = (
+        label_control_series.acquire(np.random.default_rng(5), one, tissue, scanner.grid(np.zeros(3)), np.eye(4), still)
+        for one in (dataclasses.replace(scanner, spikes=0.0), scanner)
+    )
+    ratio = spiked.sum(axis=(0, 1)) / plain.sum(axis=(0, 1))
+    out = ratio > 1.1
+    np.testing.assert_allclose(ratio[out], 1.3, atol=0.01)
+    np.testing.assert_array_equal(spiked[..., 0], plain[..., 0])
+    assert set(out.sum(axis=0)) == {0, 1}
+    assert out.sum() / 800 == pytest.approx(0.2, abs=0.045)

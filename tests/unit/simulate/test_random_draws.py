@@ -177,6 +177,18 @@ def test_effects_are_planted_by_arm_session_and_condition():
     assert practice.std() == pytest.approx(1, rel=0.08)
 
 
+def test_transit_varies_over_people_and_visits_and_with_the_drug():
+    people = {"treatment": 400, "control": 400}
+    trial = draw(people=people, transit={"simulated": True, "people": 0.2, "sessions": 0.1, "drug": 0.3})
+    rest = [row for row in trial.scans if row["condition"] == "rest"]
+    first, second = (column([row for row in rest if row["session_id"] == name], "transit") for name in ("T1", "T2"))
+    treated = np.array([row["arm"] == "baclofen" for row in trial.participants])
+    change = second - first
+    assert first.std() == pytest.approx(np.hypot(0.2, 0.1), rel=0.08)
+    assert change[~treated].std() == pytest.approx(0.1 * np.sqrt(2), rel=0.08)
+    assert change[treated].mean() - change[~treated].mean() == pytest.approx(0.3, abs=0.03)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -236,6 +248,8 @@ def test_people_who_were_taken_out_of_the_study_are_not_compared(tmp_path):
         ({"variability": {"grey": {"sd": 4, "wscv": 0.2}}}, "simulate.variability.grey"),
         ({"variability": {"grey": {"sd": 4}}}, "simulate.variability.grey"),
         ({"variability": {"runs": 0.2}}, "simulate.variability.grey"),
+        ({"transit": {"drug": 0.3}}, "simulate.transit.drug"),
+        ({"exact": True, "transit": {"simulated": True}}, "simulate.transit"),
         ({"variability": {"runs": 0.08}}, "simulate.variability.cue"),
         ({"planted": {"dlpfc": PLANTED["drug"]}}, "simulate.planted"),
         ({"planted": {"drug": {"amount": 3}}}, "simulate.planted.drug"),
