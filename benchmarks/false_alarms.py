@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 import simulation
 from pharmasl.errors import InputError
-from pharmasl.perfusion import artefacts, consistency, far_off, repeat_measures, signal, volumes
-from pharmasl.quality import implausible, metrics
+from pharmasl.perfusion import across_repeats, artefacts, consistency, far_off, repeat_measures, signal, volumes
+from pharmasl.quality import implausible
 from pharmasl.simulate import deformation, label_control_series, participant_anatomy
 from pharmasl.space import images, resample, transforms
 
@@ -173,7 +173,7 @@ def measured(case):
         "M0 over suppressed control" if case.suppressed else "M0 over control": quotient,
         "spread of M0 volumes": float(level.max() / level.min()) if len(level) > 1 else float("nan"),
         "step of the level": step,
-        "z of grey-matter CBF": metrics.repeats_z(cbf[:, kept].mean(axis=0), delays[kept]),
+        "z of grey-matter CBF": across_repeats.repeats_z(cbf[:, kept].mean(axis=0), delays[kept]),
         "share of negative grey matter": float((mean < 0).mean()),
     }
     record = {

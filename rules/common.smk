@@ -160,7 +160,11 @@ if workflow.is_main_process:
 # What was made and is gone is made again, also where nothing that is asked for needs it; and what the level of output adds.
 further_results = lambda wildcards: [
     *recorded.lost(TARGETS, own_rules(), recorded.names()),
-    *LEVELS.on_request(TARGETS, scan("asl", desc="preproc"), anat("xfm", from_=SPACE, to="T1w", mode="image")),
+    *LEVELS.on_request(
+        TARGETS,
+        [scan("asl", desc="preproc"), scan("cbf", desc="timeseries")],
+        anat("xfm", from_=SPACE, to="T1w", mode="image"),
+    ),
 ]
 # Raw files as inputs, whose dates and folder do not count, and what they hold, as a param of the same rule.
 raw = partial(raw_files.inputs, root=SETTINGS.bids_dir, mark=lambda path, name: ancient(sourcecache_entry(path, name)))

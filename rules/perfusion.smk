@@ -2,7 +2,7 @@
 
 Needs the raw series (and M0), the participant's anatomy and the template.
 Gives motion and registration transforms, CBF maps with every constant in the sidecar, and what covers what; on request the
-realigned series.
+realigned series and the CBF of each repeat.
 """
 
 
@@ -62,7 +62,6 @@ rule quantify_perfusion:
     output:
         cbf=scan("cbf"),
         sidecar=scan("cbf", ".json"),
-        timeseries=scan("cbf", desc="timeseries"),
         repeats=scan("timeseries", desc="repeats"),
         gm_cbf=scan("cbf", desc="pvcGM"),
         wm_cbf=scan("cbf", desc="pvcWM"),
@@ -125,6 +124,38 @@ rule realigned_series:
         "Writing the realigned series: {wildcards.scan}"
     script:
         "../scripts/realigned_series.py"
+
+
+rule cbf_series:
+    input:
+        asl=raw(per("scan", TARGETS.asl)),
+        m0=raw(per("scan", TARGETS.m0)),
+        motion=rules.align_perfusion.output.motion,
+        m0_motion=rules.align_perfusion.output.m0_motion,
+        brain_mask=rules.quantify_perfusion.output.brain_mask,
+    output:
+        # No other rule reads it: what is measured across the repeats is measured where they are averaged.
+        series=scan("cbf", desc="timeseries"),
+    log:
+        log_of("cbf_series", "{scan}"),
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.own_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
+    params:
+        acquisition=per("scan", TARGETS.acquisition),
+        asl=content_of(per("scan", TARGETS.asl)),
+        m0=content_of(per("scan", TARGETS.m0)),
+        settings=TARGETS.quantification(),
+        code=code("cbf_series"),
+    message:
+        "Writing the CBF of each repeat: {wildcards.scan}"
+    script:
+        "../scripts/cbf_series.py"
 
 
 rule fit_perfusion:

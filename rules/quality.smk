@@ -8,7 +8,6 @@ on which all are rated, and a table and figure of the study. Scans outside a mea
 rule scan_quality:
     input:
         cbf=rules.quantify_perfusion.output.cbf,
-        timeseries=rules.quantify_perfusion.output.timeseries,
         brain_mask=rules.quantify_perfusion.output.brain_mask,
         gm=rules.quantify_perfusion.output.gm,
         wm=rules.quantify_perfusion.output.wm,

@@ -7,7 +7,7 @@ import head
 import numpy as np
 from perfusion_settings import quantification as quantification_settings
 from pharmasl.files import tables
-from pharmasl.perfusion import quantification, realigned_series, slice_signal
+from pharmasl.perfusion import cbf_series, quantification, realigned_series, scan, slice_signal
 from pharmasl.space import images, transforms
 from pharmasl.study import scan_acquisition
 
@@ -112,6 +112,18 @@ class Files:
             self.path("motion", ".txt"),
             acquisition=scan_acquisition.build(self.acquisition),
             interpolation="cubic",
+        )
+        return images.load(path).data
+
+    def of_repeats(self, m0=M0, **settings):
+        """The CBF of each repeat, from its file; after :meth:`quantify`, which makes the brain mask."""
+        path = self.folder / "of_repeats.nii.gz"
+        cbf_series.write(
+            path,
+            scan.RawFiles(self.path("asl"), self.m0, self.path("motion", ".txt"), self.path("m0_motion", ".txt")),
+            self.folder / "out_brain_mask.nii.gz",
+            acquisition=scan_acquisition.build(self.acquisition),
+            quantification=quantification_settings(m0=m0, **settings),
         )
         return images.load(path).data
 

@@ -7,7 +7,7 @@ import pytest
 from loading import script
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.perfusion import slice_signal
+from pharmasl.perfusion import across_repeats, slice_signal
 from pharmasl.quality.measure_columns import COLUMNS, EXCLUSIONS
 from pharmasl.space import images
 from pharmasl.study import settings
@@ -57,7 +57,6 @@ def scan(tmp_path):
     template_gm = template * rng.random(template.shape)
     for name, data, affine in (
         ("cbf", series.mean(axis=3), AFFINE),
-        ("timeseries", series, AFFINE),
         ("brain_mask", brain, AFFINE),
         ("gm", gm, AFFINE),
         ("wm", wm, AFFINE),
@@ -72,11 +71,14 @@ def scan(tmp_path):
     described = {"framewise_displacement": "mm", "dvars": "percent", **slice_signal.columns(0)}
     tables.write_table(tmp_path / "confounds.tsv", rows, described)
     write_repeats(tmp_path / "repeats.tsv", [0] * 5)
-    tables.write_json(tmp_path / "cbf.json", {"Consistency": GOOD})
+    across = across_repeats.measure(
+        series.mean(axis=3).ravel(), series.reshape(-1, 5), gm.ravel(), np.ones(5, dtype=bool), np.zeros(5)
+    )
+    record = {"Consistency": GOOD, "AcrossRepeats": across.record(), "NumberOfRepeats": 5}
+    tables.write_json(tmp_path / "cbf.json", record)
     tables.write_json(tmp_path / "registration.json", {"Overlap": 0.91, "Accepted": True, "Reason": None})
     names = [
         "cbf",
-        "timeseries",
         "brain_mask",
         "gm",
         "wm",
@@ -154,31 +156,18 @@ def judged(scan, where, **given):
     return row
 
 
-def test_only_the_repeats_kept_are_measured(scan, tmp_path):
-    before = judged(scan, tmp_path)
-    series, affine = images.load(scan.timeseries)
-    spoilt = np.concatenate([series, 40 * series[..., :1]], axis=3)
-    images.save(scan.timeseries, spoilt, affine)
-    write_repeats(scan.repeats, [0] * 5 + [1])
-    after = judged(scan, tmp_path)
-    assert (after["pairs_used"], after["pairs"]) == ("5", "6")
-    assert after["left_out_by"] == "motion 1"
-    assert {**after, "pairs": "5", "left_out_by": None} == before
-    # Taken in, the sixth would show: this is no test that cannot fail.
-    write_repeats(scan.repeats, [0] * 6)
-    assert float(judged(scan, tmp_path)["gm_cbf_z"]) < 0.5 * float(before["gm_cbf_z"])
-
-
-def test_repeats_of_several_delays_are_compared_with_their_own(scan, tmp_path):
-    before = judged(scan, tmp_path)
-    series, affine = images.load(scan.timeseries)
-    images.save(scan.timeseries, np.concatenate([series, 0.5 * series], axis=3), affine)
-    write_repeats(scan.repeats, [0] * 10, [1.0] * 5 + [2.0] * 5)
+def test_what_was_measured_across_the_repeats_stands_in_the_row(scan, tmp_path):
     row = judged(scan, tmp_path)
-    assert (row["delays"], row["pairs"]) == ("2", "10")
-    # Mean 0.75 of the first delay's, squared deviations 1 and 0.25 of its: by 4 and 8 degrees of freedom.
-    expected = 0.75 * float(before["temporal_snr"]) / np.sqrt(1.25 * 4 / 8)
-    assert float(row["temporal_snr"]) == pytest.approx(expected, rel=1e-4)
+    # SD 2 about 57.4 in each voxel, over 5 pairs.
+    assert float(row["temporal_snr"]) == pytest.approx(57.4 / 2, rel=0.15)
+    change_record(scan, AcrossRepeats={"GreyMatterZ": None, "TemporalSNR": 1.5})
+    row = judged(scan, tmp_path)
+    assert (row["gm_cbf_z"], row["temporal_snr"]) == (None, "1.5")
+
+
+def test_several_delays_are_counted(scan, tmp_path):
+    write_repeats(scan.repeats, [0] * 5, [1.0, 1.0, 1.0, 2.0, 2.0])
+    assert judged(scan, tmp_path)["delays"] == "2"
 
 
 def test_a_table_of_repeats_that_does_not_fit_is_refused(scan, tmp_path):
@@ -186,7 +175,7 @@ def test_a_table_of_repeats_that_does_not_fit_is_refused(scan, tmp_path):
     with pytest.raises(InputError, match=r"repeats\.tsv: rows: found 4, expected 5"):
         run(scan, tmp_path)
     write_repeats(scan.repeats, [0, 0, 0, 0, "maybe"])
-    with pytest.raises(InputError, match="excluded: found 'maybe'"):
+    with pytest.raises(InputError, match="passed: found 'maybe'"):
         run(scan, tmp_path)
 
 
@@ -228,10 +217,15 @@ def test_study_quality_lists_the_excluded_with_their_reasons(scan, tmp_path):
     assert (row["participant_id"], row["condition"], row["reason"]) == ("sub-02", "rest", "spoilt")
 
 
+def change_record(scan, **changes):
+    tables.write_json(scan.sidecar, {**tables.read_json(scan.sidecar), **changes})
+
+
 def change_cbf(scan, factor):
-    for name in ("cbf", "timeseries"):
-        data, affine = images.load(getattr(scan, name))
-        images.save(getattr(scan, name), factor * data, affine)
+    data, affine = images.load(scan.cbf)
+    images.save(scan.cbf, factor * data, affine)
+    across = tables.read_json(scan.sidecar)["AcrossRepeats"]
+    change_record(scan, AcrossRepeats={name: factor * value if factor else None for name, value in across.items()})
 
 
 def test_label_and_control_exchanged_exclude_with_the_cause_and_can_be_accepted(scan, tmp_path):
@@ -271,7 +265,7 @@ def test_cbf_of_exactly_zero_is_no_result_and_cannot_be_accepted(scan, tmp_path)
 
 
 def test_what_the_quantification_measured_is_judged(scan, tmp_path):
-    tables.write_json(scan.sidecar, {"Consistency": {**GOOD, "M0OverControl": 1.02, "GainStep": 2.0}})
+    change_record(scan, Consistency={**GOOD, "M0OverControl": 1.02, "GainStep": 2.0})
     row = judged(scan, tmp_path)
     assert (row["m0_over_control"], row["gain_step"], row["m0_spread"]) == ("1.02", "2.0", "1.0")
     first, second = row["exclusion_reason"].split("; ")

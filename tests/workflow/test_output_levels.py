@@ -11,7 +11,7 @@ from pharmasl.workflow import output_levels
 SCANS, PEOPLE = 24, 4
 OF_SCANS = {"align_perfusion": SCANS, "quantify_perfusion": SCANS}
 OF_ANATOMIES = {"prepare_anatomy": PEOPLE, "normalise_anatomy": PEOPLE, "segment_anatomy": PEOPLE}
-ON_REQUEST = {"realigned_series": SCANS, "invert_registration": PEOPLE}
+ON_REQUEST = {"realigned_series": SCANS, "cbf_series": SCANS, "invert_registration": PEOPLE}
 
 
 def config_of(level):
@@ -57,8 +57,8 @@ def test_what_stays_at_each_level(kept):
     minimal, default, full = (names(kept(level)) for level in output_levels.LEVELS)
     assert minimal < default < full
     more = {output_levels.kind_of(path).name for path in full - default}
-    assert more == {"realigned series", "inverse deformations"}
-    assert len(full - default) == SCANS + PEOPLE
+    assert more == {"realigned series", "series of CBF", "inverse deformations"}
+    assert len(full - default) == 2 * SCANS + PEOPLE
     assert {output_levels.kind_of(path).level for path in default - minimal} == {"default"}
     assert {output_levels.kind_of(path).level for path in minimal} == {"minimal"}
     assert len([path for path in minimal if path.endswith("_desc-smooth_cbf.nii.gz")]) == SCANS
@@ -128,11 +128,14 @@ def test_a_lower_level_runs_nothing_and_one_command_removes_the_rest(kept, tmp_p
     assert verify.main([str(own.folder / "results")]) == 0
 
 
-def test_a_file_on_request_brings_nothing_else(kept):
+@pytest.mark.parametrize(
+    ("name", "rule"), [("desc-preproc_asl", "realigned_series"), ("desc-timeseries_cbf", "cbf_series")]
+)
+def test_a_file_on_request_brings_nothing_else(kept, name, rule):
     study = kept("default")
-    stem = "results/sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_desc-preproc_asl.nii.gz"
-    status, text = study.run("-n", "--quiet", "host", "--", stem)
-    assert (status, plans.jobs(text)) == (0, {"realigned_series": 1})
+    path = f"results/sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_{name}.nii.gz"
+    status, text = study.run("-n", "--quiet", "host", "--", path)
+    assert (status, plans.jobs(text)) == (0, {rule: 1})
 
 
 def test_regions_of_scans_keep_what_they_are_read_in():
@@ -140,5 +143,4 @@ def test_regions_of_scans_keep_what_they_are_read_in():
     levels = output_levels.OutputLevels(settings, "results")
     assert not levels.is_removed("{scan}_cbf.nii.gz")
     assert not levels.is_removed("{anat}_from-T1w_to-X_mode-image_xfm.nii.gz")
-    assert levels.is_removed("{scan}_desc-timeseries_cbf.nii.gz")
     assert levels.is_removed("{anat}_desc-preproc_T1w.nii.gz")

@@ -133,7 +133,7 @@ def test_pybids_opens_the_results_alone_and_beside_the_raw_data(run):
     smooth = alone.get(suffix="cbf", desc="smooth", space="MNI152NLin2009aSym", extension=".nii.gz")
     assert len(smooth) == 24
     assert {image.get_metadata()["Units"] for image in smooth} == {"mL/100 g/min"}
-    assert alone.get(desc="timeseries", suffix="cbf", extension=".nii.gz")[0].get_metadata()["Units"] == "mL/100 g/min"
+    assert alone.get(desc="pvcGM", suffix="cbf", extension=".nii.gz")[0].get_metadata()["Units"] == "mL/100 g/min"
     effects = [path for path in alone.get(suffix="statmap", return_type="filename") if "stat-t_statmap.nii.gz" in path]
     t = alone.get_file(next(path for path in effects if "contrast-restInteraction" in path))
     assert t.get_metadata()["Participants"] == 4

@@ -166,9 +166,10 @@ def _relabellings(inference: Inference) -> float:
     return inference.permutations * (1.0 if "tfce" in inference.statistics else _WITHOUT_ENHANCEMENT)
 
 
-def voxels(path: FilePath) -> int:
-    """Voxels of an image over all its volumes, by its header."""
-    return int(np.prod(nibabel.Nifti1Image.from_filename(os.fspath(path)).shape))
+def voxels(path: FilePath, volumes: int | None = None) -> int:
+    """Voxels of an image over all its volumes, or over so many, by its header."""
+    shape = nibabel.Nifti1Image.from_filename(os.fspath(path)).shape
+    return int(np.prod(shape if volumes is None else (*shape[:3], volumes)))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -17,8 +17,9 @@ from pharmasl.workflow import stages
 
 # Bytes of results: of each scan on a template of 2 mm, of each whole-brain analysis, and of the rest.
 _SCAN_BYTES, _ANALYSIS_BYTES, _STUDY_BYTES = 6e6, 8e6, 40e6
-# By level of output: of each voxel of a series and of a T1w on their own grids, and of each anatomy.
-_SERIES_BYTES = {"minimal": 0.0, "default": 0.9, "full": 4.2}
+# By level of output: of each voxel of a series and of a T1w on their own grids, of one volume of a series, and of each anatomy.
+_SERIES_BYTES = {"minimal": 0.0, "default": 0.0, "full": 3.8}
+_VOLUME_BYTES = {"minimal": 0.0, "default": 9.4, "full": 9.4}
 _T1W_BYTES = {"minimal": 0.0, "default": 5.0, "full": 5.0}
 _ANATOMY_BYTES = {"minimal": 1e6, "default": 6.5e6, "full": 12e6}
 # Snakemake's own seconds for a job, which no job's log has: .05 to .09 where jobs are forks, as ./run starts them.
@@ -176,7 +177,9 @@ def size(study: Study, counts: Mapping[str, int], finished: Mapping[str, Finishe
     rest = 0.0 if finished else _STUDY_BYTES
     if not any(rule in finished for rule in ("quantify_perfusion", "fit_perfusion")):
         scan_bytes = _SCAN_BYTES * (2 / study.settings.template.resolution) ** 3
-        rest += sum(scan_bytes + _SERIES_BYTES[level] * voxels(scan.asl) for scan in study.scans.values())
+        for scan in study.scans.values():
+            volume, series = voxels(scan.asl, volumes=1), voxels(scan.asl)
+            rest += scan_bytes + _VOLUME_BYTES[level] * volume + _SERIES_BYTES[level] * series
     if "normalise_anatomy" not in finished:
         rest += sum(_ANATOMY_BYTES[level] + _T1W_BYTES[level] * sum(map(voxels, paths)) for paths in study.t1w.values())
     if not any(rule in finished for rule in ("group_statistics", "group_f_statistics")):

@@ -17,6 +17,7 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import (
+    across_repeats,
     artefacts,
     consistency,
     estimation,
@@ -87,7 +88,7 @@ class Outputs:
     ----------
     sidecar, repeats : path-like
         JSON, and the table of :data:`pharmasl.perfusion.repeat_choice.REPEATS`.
-    cbf, timeseries, gm_cbf, wm_cbf, brain_mask, gm, wm, csf : path-like
+    cbf, gm_cbf, wm_cbf, brain_mask, gm, wm, csf : path-like
         On the scan's grid.
     template_cbf, template_gm_cbf, smooth, coverage, error : path-like
         On the template's.
@@ -97,7 +98,6 @@ class Outputs:
 
     cbf: FilePath
     sidecar: FilePath
-    timeseries: FilePath
     repeats: FilePath
     gm_cbf: FilePath
     wm_cbf: FilePath
@@ -146,13 +146,14 @@ def quantify(
     )
     template = _template(raw, inputs, coregistered, native, gm_cbf, quantification)
 
-    _save_native(outputs, raw, native, gm_cbf, wm_cbf, acquisition.repetition_time)
+    _save_native(outputs, raw, native, gm_cbf, wm_cbf)
     _save_template(outputs, template, images.form_code(inputs.template_mask))
     rows = list(repeat_choice.rows(raw, native.choice, native.estimate.weight, native.positions))
     tables.write_table(outputs.repeats, rows, repeat_choice.REPEATS)
     sidecar = record.sidecar(raw, acquisition, quantification, native.choice, native.regression)
     measures = consistency.measure(raw, native.place, native.estimate.cbf, acquisition, grey_median)
     sidecar["Consistency"] = measures.record()
+    sidecar["AcrossRepeats"] = _across(raw, native).record()
     known = native.estimate.covered.any()
     sidecar["MeanBrainCBF"] = float(np.nanmean(native.estimate.cbf)) if known else None
     covered = np.isfinite(template.smooth).sum()
@@ -188,13 +189,7 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     """The scan's maps on its own grid."""
     shares = _carry(inputs, raw.grid, to_t1w)
     brain = shares.pop("mask") >= 0.5
-    place = scan.Place(
-        brain,
-        raw.affine,
-        transforms.points(raw.grid)[brain],
-        np.eye(4),
-        scan.realigned_within(raw, brain),
-    )
+    place = scan.own_place(raw, brain)
     tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
     positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))
     measured = estimation.repeats(raw, place)
@@ -278,15 +273,17 @@ def _smooth(
     return smoothing.smoothed_grey(place.on_grid(grey), place.on_grid(grey_share), covered, place.affine, fwhm)
 
 
-def _save_native(
-    outputs: Outputs, raw: scan.Scan, native: _Native, gm_cbf: np.ndarray, wm_cbf: np.ndarray, step: float | None
-) -> None:
-    """Write the images on the scan's grid; ``step`` is the series' repetition time, seconds."""
+def _across(raw: scan.Scan, native: _Native) -> across_repeats.AcrossRepeats:
+    """How the repeats agree."""
+    delays = np.zeros(raw.repeats.number) if raw.timing is None else raw.timing.delay[raw.repeats.group]
+    grey = native.shares["gm"][native.place.mask]
+    return across_repeats.measure(native.estimate.cbf, native.repeats, grey, native.choice.kept, delays)
+
+
+def _save_native(outputs: Outputs, raw: scan.Scan, native: _Native, gm_cbf: np.ndarray, wm_cbf: np.ndarray) -> None:
+    """Write the images on the scan's grid."""
     place, save = native.place, functools.partial(images.save, affine=raw.affine)
     save(outputs.cbf, np.nan_to_num(native.cbf_map))
-    # A pair takes two repetitions.
-    pair = step and step * (2 if raw.volumes.kind == "pairs" else 1)
-    save(outputs.timeseries, np.nan_to_num(_series(place, native.repeats)), time_step=pair)
     # Where there is too little of a tissue its CBF is not known, which must not look like zero.
     save(outputs.gm_cbf, gm_cbf)
     save(outputs.wm_cbf, wm_cbf)
@@ -309,10 +306,3 @@ def _save_template(outputs: Outputs, template: _Template, code: int) -> None:
     save(outputs.error, np.where(covered, place.on_grid(template.estimate.error), 0))
     if template.estimate.att is not None and outputs.template_att is not None:
         save(outputs.template_att, place.on_grid(template.estimate.att))
-
-
-def _series(place: scan.Place, cbf: np.ndarray) -> np.ndarray:
-    """Each repeat's CBF on the scan's grid: ndarray of shape (X, Y, Z, N)."""
-    out = np.full((*place.mask.shape, cbf.shape[1]), np.nan, dtype=np.float32)
-    out[place.mask] = cbf
-    return out

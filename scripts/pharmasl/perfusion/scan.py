@@ -298,6 +298,18 @@ class Place:
         return out
 
 
+def own_place(scan: Scan, brain: np.ndarray) -> Place:
+    """The brain on the scan's own grid, with the realigned series in it.
+
+    Parameters
+    ----------
+    scan : Scan
+    brain : ndarray of bool, shape (X, Y, Z)
+    """
+    points = transforms.points(scan.grid)[brain]
+    return Place(brain, scan.affine, points, np.eye(4), realigned_within(scan, brain))
+
+
 def differences_at(scan: Scan, place: Place) -> np.ndarray:
     """The scan's perfusion differences at a place, each raw volume sampled once.
 

@@ -13,6 +13,11 @@ from pharmasl.space import images, resample, transforms
 MAP_SPACING = 2.0
 # Full widths at half maximum to which maps and image are brought, mm; and how many points each level uses.
 LEVELS = ((14.0, 3000), (8.0, 8000), (5.0, 20000))
+# Tissue masks of the mean CBF (OSIPI challenge entries: GM > 0.7, WM > 0.9). Perfusion voxels are large, so thin tissue
+# may hardly reach them; the mask then falls back in these steps, and the row says which one was used.
+GM_THRESHOLDS = (0.7, 0.6, 0.5)
+WM_THRESHOLDS = (0.9, 0.8, 0.7)
+MINIMUM_VOXELS = 50
 
 
 @dataclass(frozen=True)
@@ -162,3 +167,31 @@ def carry(
     out = np.zeros(grid.shape, dtype=np.float32)
     out[where] = total / count.prod()
     return out
+
+
+def tissue_mask(
+    probability: np.ndarray, inside: np.ndarray, thresholds: Sequence[float], minimum: int = MINIMUM_VOXELS
+) -> tuple[np.ndarray, float]:
+    """Voxels of a tissue, by the strictest threshold that leaves enough of them.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (...)
+        Share of the voxel that is the tissue, 0 to 1.
+    inside : ndarray of bool, shape (...)
+    thresholds : sequence of float
+        From strict to lenient; a voxel must lie above.
+    minimum : int
+        Least number of voxels.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (...)
+    threshold : float
+        The one used; the most lenient if none leaves enough.
+    """
+    for threshold in thresholds:
+        mask = inside & (probability > threshold)
+        if mask.sum() >= minimum:
+            break
+    return mask, threshold

@@ -74,10 +74,10 @@ def assess(
     by_hand : ByHand
     """
     native, template = scan_maps.load_native(files), scan_maps.load_template(files)
-    repeats = scan_maps.read_repeats(files.repeats, native.series.shape[3])
+    record = tables.read_json(files.sidecar)
+    repeats, consistency = scan_maps.read_repeats(files.repeats, record), record["Consistency"]
     motion = scan_maps.read_motion(files.confounds)
     registration = tables.read_json(files.registration)
-    consistency = tables.read_json(files.sidecar)["Consistency"]
 
     measures = scan_metrics(
         native=native, repeats=repeats, motion=motion, template=template, overlap=_number(registration["Overlap"])

@@ -85,10 +85,8 @@ def _measured(files: ImportedFiles) -> dict[str, float]:
     coverage, brain, gm, wm, csf = (images.load(path)[0] for path in _maps(files))
     nothing = np.empty(0)
     return scan_metrics(
-        native=NativeMaps(
-            cbf=cbf, series=cbf[..., np.newaxis], brain=brain * (coverage > 0), gm=gm, wm=wm, csf=csf, affine=affine
-        ),
-        repeats=Repeats(kept=np.ones(1, bool), passed=np.ones(1, bool), delays=np.zeros(1)),
+        native=NativeMaps(cbf=cbf, brain=brain * (coverage > 0), gm=gm, wm=wm, csf=csf, affine=affine),
+        repeats=Repeats(passed=np.ones(1, bool), delays=np.zeros(1)),
         motion=Motion(displacement=nothing, dvars=nothing),
         template=TemplateMaps(cbf=cbf, coverage=coverage, brain=brain, gm=gm, affine=affine),
     )

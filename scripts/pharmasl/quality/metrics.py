@@ -7,18 +7,12 @@ CBF is in mL/100 g/min throughout. A measure that cannot be formed (no voxel, on
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special
 
+from pharmasl.perfusion.tissue_maps import GM_THRESHOLDS, WM_THRESHOLDS, tissue_mask
 from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from pharmasl.space import resample
 
 NAN = float("nan")
-
-# Tissue masks of the mean CBF (OSIPI challenge entries: GM > 0.7, WM > 0.9). Perfusion voxels are large, so thin tissue
-# may hardly reach them; the mask then falls back in these steps, and the row says which one was used.
-GM_THRESHOLDS = (0.7, 0.6, 0.5)
-WM_THRESHOLDS = (0.9, 0.8, 0.7)
-MINIMUM_VOXELS = 50
 
 # mL/100 g/min; ASLPrep counts grey-matter voxels above 100, 150 and 200. Above 150 flow is vascular or an artefact.
 HIGH_CBF = 150.0
@@ -29,34 +23,6 @@ HIGH_CBF = 150.0
 QEI_TISSUE = 0.7
 QEI_FWHM = 5.0
 QEI_GM_WEIGHT = 2.5
-
-
-def tissue_mask(
-    probability: np.ndarray, inside: np.ndarray, thresholds: Sequence[float], minimum: int = MINIMUM_VOXELS
-) -> tuple[np.ndarray, float]:
-    """Voxels of a tissue, by the strictest threshold that leaves enough of them.
-
-    Parameters
-    ----------
-    probability : ndarray of shape (X, Y, Z)
-        Share of the voxel that is the tissue, 0 to 1.
-    inside : ndarray of bool, shape (X, Y, Z)
-    thresholds : sequence of float
-        From strict to lenient; a voxel must lie above.
-    minimum : int
-        Least number of voxels.
-
-    Returns
-    -------
-    mask : ndarray of bool, shape (X, Y, Z)
-    threshold : float
-        The one used; the most lenient if none leaves enough.
-    """
-    for threshold in thresholds:
-        mask = inside & (probability > threshold)
-        if mask.sum() >= minimum:
-            break
-    return mask, threshold
 
 
 def mean(values: np.ndarray) -> float:
@@ -83,88 +49,6 @@ def spatial_cov(cbf: np.ndarray) -> float:
     if cbf.size < 2 or not cbf.mean() > 0:
         return NAN
     return float(cbf.std(ddof=1) / cbf.mean())
-
-
-def spread_across(series: np.ndarray, delays: np.ndarray | None = None) -> tuple[np.ndarray | None, int]:
-    """Standard deviation across repeats, and its degrees of freedom.
-
-    Parameters
-    ----------
-    series : ndarray of shape (..., repeats)
-    delays : ndarray of shape (repeats,), optional
-        Post-labelling delay of each repeat: differences between delays are not noise, so deviations are taken from the
-        mean of the repeats of the same delay.
-
-    Returns
-    -------
-    spread : ndarray of shape (...) or None
-        None without a degree of freedom.
-    freedom : int
-        Repeats minus delays.
-    """
-    kinds = np.zeros(1) if delays is None else np.unique(delays)
-    if len(kinds) < 2:
-        freedom = series.shape[-1] - 1
-        return (series.std(axis=-1, ddof=1) if freedom > 0 else None), freedom
-    freedom = series.shape[-1] - len(kinds)
-    squares = sum(
-        ((own - own.mean(axis=-1, keepdims=True)) ** 2).sum(axis=-1)
-        for own in (series[..., delays == kind] for kind in kinds)
-    )
-    return (np.sqrt(squares / freedom) if freedom > 0 else None), freedom
-
-
-def temporal_snr(series: np.ndarray, delays: np.ndarray | None = None) -> float:
-    """Temporal signal-to-noise ratio: the median over voxels of mean over SD across pairs.
-
-    Parameters
-    ----------
-    series : ndarray of shape (voxels, pairs)
-    delays : ndarray of shape (pairs,), optional
-        See :func:`spread_across`.
-
-    Returns
-    -------
-    float
-        NaN without two pairs of one delay or without a voxel that varies.
-    """
-    series = np.asarray(series, dtype=np.float64)
-    if series.ndim != 2 or series.shape[0] == 0:
-        return NAN
-    spread, _ = spread_across(series, delays)
-    if spread is None:
-        return NAN
-    varies = spread > 0
-    return float(np.median(series.mean(axis=1)[varies] / spread[varies])) if varies.any() else NAN
-
-
-def repeats_z(repeats: np.ndarray, delays: np.ndarray | None = None) -> float:
-    """How far the mean of repeated estimates lies from zero: the normal quantile that matches its t.
-
-    The mean over its standard error is a Student's t of n - 1 degrees of freedom (n less the number of delays), which
-    three pairs push beyond 3 by chance once in twenty; as a normal quantile its tail has one meaning whatever the number
-    of repeats.
-
-    Parameters
-    ----------
-    repeats : ndarray of shape (n,)
-        Mean grey-matter CBF of each repeat.
-    delays : ndarray of shape (n,), optional
-        See :func:`spread_across`.
-
-    Returns
-    -------
-    float
-        NaN without two repeats of one delay or where they do not vary.
-    """
-    repeats = np.asarray(repeats, dtype=np.float64)
-    spread, freedom = spread_across(repeats, delays)
-    if spread is None or not spread > 0:
-        return NAN
-    t = repeats.mean() / (spread / np.sqrt(repeats.size))
-    # The lower tail keeps its relative precision where 1 - p would round to 1.
-    tail = max(special.stdtr(freedom, -abs(t)), np.finfo(np.float64).tiny)
-    return float(-np.sign(t) * special.ndtri(tail))
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -251,12 +135,6 @@ def coverage_share(coverage: np.ndarray, template_mask: np.ndarray) -> float:
     return mean((coverage > 0)[brain])
 
 
-def complete_series(series: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The voxels of a mask in which every repeat of a series (X, Y, Z, N) has a value: shape (voxels, N)."""
-    inside = series[mask]
-    return inside[(np.isfinite(inside) & (inside != 0)).all(axis=1)]
-
-
 def scan_metrics(
     *, native: NativeMaps, repeats: Repeats, motion: Motion, template: TemplateMaps, overlap: float = NAN
 ) -> dict[str, float]:
@@ -282,9 +160,6 @@ def scan_metrics(
     grey, gm_threshold = tissue_mask(native.gm, inside, GM_THRESHOLDS)
     white, wm_threshold = tissue_mask(native.wm, inside, WM_THRESHOLDS)
     gm_cbf, wm_cbf = mean(cbf[grey]), mean(cbf[white])
-    grey_series = complete_series(native.series[..., repeats.kept], grey)
-    grey_means = grey_series.mean(axis=0, dtype=np.float64) if len(grey_series) else np.empty(0)
-    delays = repeats.delays[repeats.kept]
     displacement = motion.displacement[np.isfinite(motion.displacement)]
     shared = (template.brain > 0) & (template.coverage > 0) & np.isfinite(template.cbf)
     return {
@@ -293,10 +168,10 @@ def scan_metrics(
         "high_cbf_share": mean(cbf[grey] > HIGH_CBF),
         "spatial_cov": spatial_cov(cbf[grey]),
         "gm_cbf": gm_cbf,
-        "gm_cbf_z": repeats_z(grey_means, delays) if len(grey_means) else NAN,
+        "gm_cbf_z": repeats.gm_cbf_z,
         "wm_cbf": wm_cbf,
         "gm_wm_ratio": gm_cbf / wm_cbf if wm_cbf > 0 else NAN,
-        "temporal_snr": temporal_snr(grey_series, delays),
+        "temporal_snr": repeats.temporal_snr,
         "fd_mean": mean(displacement),
         "fd_max": float(displacement.max()) if displacement.size else NAN,
         "dvars_mean": mean(motion.dvars),
@@ -305,7 +180,7 @@ def scan_metrics(
         "template_correlation": correlation(template.cbf[shared], template.gm[shared]),
         "registration_overlap": float(overlap),
         "pairs_used": int(np.count_nonzero(repeats.passed)),
-        "pairs": int(native.series.shape[-1]),
+        "pairs": len(repeats.passed),
         "pairs_without_signal": int(repeats.without_signal),
         "delays": len(np.unique(repeats.delays)),
         "gm_voxels": int(grey.sum()),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ class QualityFiles:
 
     Attributes
     ----------
-    cbf, timeseries, brain_mask, gm, wm, csf : path-like
-        Images on the perfusion scan's own grid; ``timeseries`` has one CBF map per repeat.
+    cbf, brain_mask, gm, wm, csf : path-like
+        Images on the perfusion scan's own grid.
     confounds : path-like
         Table with ``framewise_displacement`` (mm) and ``dvars`` (percent), one row per volume.
     repeats : path-like
@@ -27,13 +28,12 @@ class QualityFiles:
     registration : path-like
         JSON of the registration to the anatomy: ``Overlap``, ``Accepted`` and ``Reason``.
     sidecar : path-like
-        JSON of the scan's CBF: ``Consistency``.
+        JSON of the scan's CBF: ``Consistency``, ``AcrossRepeats`` and ``NumberOfRepeats``.
     coverage, template_cbf, template_mask, template_gm : path-like
         Images on the template grid.
     """
 
     cbf: FilePath
-    timeseries: FilePath
     brain_mask: FilePath
     gm: FilePath
     wm: FilePath
@@ -56,8 +56,6 @@ class NativeMaps:
     ----------
     cbf : ndarray of shape (X, Y, Z)
         Mean CBF, mL/100 g/min; 0 where it is not known.
-    series : ndarray of shape (X, Y, Z, N)
-        CBF of each repeat.
     brain : ndarray of shape (X, Y, Z)
         Brain mask.
     gm, wm, csf : ndarray of shape (X, Y, Z)
@@ -67,7 +65,6 @@ class NativeMaps:
     """
 
     cbf: np.ndarray
-    series: np.ndarray
     brain: np.ndarray
     gm: np.ndarray
     wm: np.ndarray
@@ -81,8 +78,6 @@ class Repeats:
 
     Attributes
     ----------
-    kept : ndarray of bool, shape (N,)
-        Those in its mean CBF.
     passed : ndarray of bool, shape (N,)
         Those that no rule marks.
     delays : ndarray of shape (N,)
@@ -91,13 +86,16 @@ class Repeats:
         How many hold no measurement.
     left_out_by : str
         Why the others do not pass, each reason with its number of repeats; empty where all pass.
+    gm_cbf_z, temporal_snr : float
+        See :class:`pharmasl.perfusion.across_repeats.AcrossRepeats`.
     """
 
-    kept: np.ndarray
     passed: np.ndarray
     delays: np.ndarray
     without_signal: int = 0
     left_out_by: str = ""
+    gm_cbf_z: float = float("nan")
+    temporal_snr: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +143,10 @@ class TemplateMaps:
 
 
 def load_native(files: QualityFiles) -> NativeMaps:
-    """Read a scan's maps on its own grid; a scan of one repeat is stored without the last axis of its series."""
+    """Read a scan's maps on its own grid."""
     cbf, affine = images.load(files.cbf)
-    series, _ = images.load(files.timeseries)
     brain, gm, wm, csf = (images.load(path)[0] for path in (files.brain_mask, files.gm, files.wm, files.csf))
-    series = series if series.ndim == 4 else series[..., np.newaxis]
-    return NativeMaps(cbf=cbf, series=series, brain=brain, gm=gm, wm=wm, csf=csf, affine=affine)
+    return NativeMaps(cbf=cbf, brain=brain, gm=gm, wm=wm, csf=csf, affine=affine)
 
 
 def load_template(files: QualityFiles) -> TemplateMaps:
@@ -175,16 +171,16 @@ def _numbers(rows: Sequence[Mapping[str, str | None]], name: str) -> np.ndarray:
     return np.array([float("nan") if (text := row[name]) is None else float(text) for row in rows])
 
 
-def read_repeats(path: FilePath, count: int) -> Repeats:
+def read_repeats(path: FilePath, record: Mapping[str, Any]) -> Repeats:
     """Read the table of a scan's repeats.
 
     Parameters
     ----------
     path : path-like
-        Table of one row per repeat, with the columns ``excluded`` and ``passed`` (1 or 0), ``reason`` and, where the
-        delays differ, ``post_labeling_delay``.
-    count : int
-        Repeats in the series.
+        Table of one row per repeat, with the columns ``passed`` (1 or 0), ``reason`` and, where the delays differ,
+        ``post_labeling_delay``.
+    record : mapping
+        The sidecar of the scan's CBF.
 
     Returns
     -------
@@ -196,15 +192,14 @@ def read_repeats(path: FilePath, count: int) -> Repeats:
         If the table has no such column, another value in it, or not one row per repeat.
     """
     rows = tables.read_table(path)
-    if len(rows) != count:
+    if len(rows) != record["NumberOfRepeats"]:
         raise InputError(
             file=path,
             field="rows",
             found=len(rows),
-            expected=f"{count}, one per repeat of the series",
+            expected=f"{record['NumberOfRepeats']}, one per repeat of the series",
             fix="Quantify the scan again.",
         )
-    excluded = _booleans(path, rows, "excluded")
     passed = _booleans(path, rows, "passed")
     silent = [row.get("no_signal") == "true" for row in rows]
     causes = Counter(
@@ -212,12 +207,14 @@ def read_repeats(path: FilePath, count: int) -> Repeats:
         for row, is_silent, has_passed in zip(rows, silent, passed)
         if not has_passed
     )
+    across = {name: float("nan") if value is None else value for name, value in record["AcrossRepeats"].items()}
     return Repeats(
-        kept=~excluded,
         passed=passed,
         delays=np.array([float(row.get("post_labeling_delay") or 0) for row in rows]),
         without_signal=sum(silent),
         left_out_by=", ".join(f"{cause} {number}" for cause, number in causes.items()),
+        gm_cbf_z=across["GreyMatterZ"],
+        temporal_snr=across["TemporalSNR"],
     )
 
 

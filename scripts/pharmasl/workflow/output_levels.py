@@ -7,7 +7,7 @@ maps on the template that they rest on stay.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,13 @@ DEFORMATIONS, SCAN_MAPS = "deformations", "maps of scans"
 # Of several that match, the first.
 KINDS = (
     Kind("realigned series", r"/perf/[^/]*_desc-preproc_asl\.nii\.gz$", "full"),
+    Kind("series of CBF", r"/perf/[^/]*_desc-timeseries_cbf\.nii\.gz$", "full"),
     Kind("inverse deformations", r"/anat/[^/]*_from-[^_/]+_to-T1w_mode-image_xfm\.nii\.gz$", "full"),
     Kind(DEFORMATIONS, r"/anat/[^/]*_from-T1w_to-[^/]*_xfm\.nii\.gz$", "default"),
     # Small, and the grid of what is made on request.
     Kind("brain masks", r"/anat/(?![^/]*_space-)[^/]*_desc-brain_mask\.nii\.gz$", "minimal"),
     # With the image goes the sidecar beside it.
     Kind("anatomies", rf"/anat/({_OWN_GRID}|(?![^/]*_space-)[^/]*_T1w\.json$)", "default"),
-    Kind("series of CBF", r"/perf/[^/]*_desc-timeseries_cbf\.nii\.gz$", "default"),
     Kind(SCAN_MAPS, rf"/perf/{_OWN_GRID}", "default"),
     Kind("maps on the template", r"/(anat|perf|contrasts)/[^/]*\.nii\.gz$", "minimal"),
     Kind("group maps and regions", r"^(group|rois|neurovault)/.*\.nii\.gz$", "minimal"),
@@ -82,18 +82,21 @@ class OutputLevels:
     settings: Settings
     root: str
 
-    def on_request(self, targets: Targets, of_scan: str, of_anatomy: str) -> list[str]:
+    def on_request(self, targets: Targets, of_scan: Sequence[str], of_anatomy: str) -> list[str]:
         """What belongs to every run where all is kept, and is made on request elsewhere.
 
         Parameters
         ----------
         targets : pharmasl.workflow.targets.Targets
-        of_scan, of_anatomy : str
-            Patterns with ``{scan}`` and ``{anat}``.
+        of_scan : sequence of str
+            Patterns with ``{scan}``.
+        of_anatomy : str
+            Pattern with ``{anat}``.
         """
         if self.settings.outputs != LEVELS[-1]:
             return []
-        return [*targets.filled(of_scan, "scan", targets.own_scans()), *targets.own_anatomy_files(of_anatomy)]
+        scans = (path for pattern in of_scan for path in targets.filled(pattern, "scan", targets.own_scans()))
+        return [*scans, *targets.own_anatomy_files(of_anatomy)]
 
     def is_removed(self, path: str) -> bool:
         """Whether a file is removed once the run has used it.

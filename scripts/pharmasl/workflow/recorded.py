@@ -81,6 +81,7 @@ def _asked(targets, name, wildcards):
         # Made on request alone.
         "neurovault": None,
         "realigned_series": None,
+        "cbf_series": None,
         "invert_registration": None,
         "trial_verdict": study.settings.primary,
     }

@@ -72,6 +72,7 @@ STAGES = (
             "quantify_perfusion": 0.4,
             "fit_perfusion": 2,
             "realigned_series": 0.3,
+            "cbf_series": 0.3,
             "import_cbf": 0.4,
         },
         counted=("quantify_perfusion", "fit_perfusion", "import_cbf"),

@@ -35,7 +35,7 @@ def test_every_transform_is_applied_once_in_its_direction(tmp_path):
     assert np.all(native[brain == 0] == 0)
     series = files.realigned()
     assert series[inner, 2] == pytest.approx(1000 - difference(transforms.points(ASL))[inner], abs=2e-3)
-    pairs, _ = images.load(made["timeseries"])
+    pairs = files.of_repeats()
     assert pairs.shape == (*ASL.shape, 2)
     assert pairs[inner].mean(axis=1) == pytest.approx(native[inner], abs=1e-3)
     # Without the motion, the template map would be off by more than the tolerance.

@@ -10,7 +10,7 @@ import yaml
 from loading import ROOT, shared_data
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import tables
-from pharmasl.perfusion import acceptance
+from pharmasl.perfusion import acceptance, across_repeats
 from pharmasl.quality import flags, implausible, judgement, measure_columns, metrics
 from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
 from pharmasl.space import images, resample, template, transforms
@@ -170,18 +170,18 @@ def test_signal_over_its_error_is_the_normal_quantile_of_t():
     for n in (2, 3, 40):
         values = rng.normal(3, 5, n)
         test = stats.ttest_1samp(values, 0, alternative="greater")
-        assert metrics.repeats_z(values) == pytest.approx(stats.norm.isf(test.pvalue), rel=1e-8)
-        assert metrics.repeats_z(-values) == -metrics.repeats_z(values)
-    assert metrics.repeats_z(np.full(99, 60.0) + 1e-9 * rng.normal(size=99)) > 30
+        assert across_repeats.repeats_z(values) == pytest.approx(stats.norm.isf(test.pvalue), rel=1e-8)
+        assert across_repeats.repeats_z(-values) == -across_repeats.repeats_z(values)
+    assert across_repeats.repeats_z(np.full(99, 60.0) + 1e-9 * rng.normal(size=99)) > 30
     for values in ([], [5.0], [5.0, 5.0]):
-        assert math.isnan(metrics.repeats_z(values))
+        assert math.isnan(across_repeats.repeats_z(values))
 
 
 def test_without_signal_one_scan_in_twenty_passes_however_few_the_repeats():
     rng = np.random.default_rng(1)
     low, _ = flags.BANDS["gm_cbf_z"]
     for n in (2, 3, 30):
-        passed = np.mean([metrics.repeats_z(values) >= low for values in rng.normal(size=(4000, n))])
+        passed = np.mean([across_repeats.repeats_z(values) >= low for values in rng.normal(size=(4000, n))])
         # Four binomial standard errors of 4000 draws at 0.05.
         assert abs(passed - 0.05) < 0.014
 
@@ -199,16 +199,18 @@ def test_what_differs_between_delays_is_no_noise():
     level = np.repeat([20.0, 60.0, 40.0], 4)
     noise = np.tile([-3.0, -1, 1, 3], 3)
     # Sum of squares 3 x 20 with 12 - 3 degrees of freedom.
-    spread, freedom = metrics.spread_across(level + noise, delays)
+    spread, freedom = across_repeats.spread_across(level + noise, delays)
     assert (float(spread), freedom) == (pytest.approx(math.sqrt(60 / 9), rel=1e-12), 9)
-    assert metrics.temporal_snr((level + noise)[np.newaxis], delays) == pytest.approx(40 / math.sqrt(60 / 9), rel=1e-12)
+    assert across_repeats.temporal_snr((level + noise)[np.newaxis], delays) == pytest.approx(
+        40 / math.sqrt(60 / 9), rel=1e-12
+    )
     t = 40 / (math.sqrt(60 / 9) / math.sqrt(12))
-    assert metrics.repeats_z(level + noise, delays) == pytest.approx(stats.norm.isf(stats.t.sf(t, 9)), rel=1e-9)
+    assert across_repeats.repeats_z(level + noise, delays) == pytest.approx(stats.norm.isf(stats.t.sf(t, 9)), rel=1e-9)
     one_each = np.arange(12.0)
-    assert metrics.spread_across(level + noise, one_each) == (None, 0)
-    assert math.isnan(metrics.repeats_z(level + noise, one_each))
+    assert across_repeats.spread_across(level + noise, one_each) == (None, 0)
+    assert math.isnan(across_repeats.repeats_z(level + noise, one_each))
     # One delay for all is a plain standard deviation, to the bit.
-    assert metrics.spread_across(noise, np.full(12, 1.8))[0] == noise.std(ddof=1)
+    assert across_repeats.spread_across(noise, np.full(12, 1.8))[0] == noise.std(ddof=1)
 
 
 def raw_measures(folder):
@@ -223,10 +225,11 @@ def raw_measures(folder):
     # Alsop 2015 with a labelling duration and delay of 1.8 s at 3 T.
     series = np.where(inside[..., np.newaxis], 8630 * difference / np.where(inside, m0, 1)[..., np.newaxis], 0)
     grey, nothing = inside.astype(np.float32), np.zeros(inside.shape, dtype=np.float32)
-    cbf, kept = series.mean(axis=3), np.ones(series.shape[3], dtype=bool)
+    cbf, kept, delays = series.mean(axis=3), np.ones(series.shape[3], dtype=bool), np.zeros(series.shape[3])
+    across = across_repeats.measure(cbf[inside], series[inside], grey[inside], kept, delays)
     return metrics.scan_metrics(
-        native=NativeMaps(cbf=cbf, series=series, brain=inside, gm=grey, wm=nothing, csf=nothing, affine=affine),
-        repeats=Repeats(kept=kept, passed=kept, delays=np.zeros(len(kept))),
+        native=NativeMaps(cbf=cbf, brain=inside, gm=grey, wm=nothing, csf=nothing, affine=affine),
+        repeats=Repeats(passed=kept, delays=delays, gm_cbf_z=across.gm_cbf_z, temporal_snr=across.temporal_snr),
         motion=Motion(displacement=np.array([0.1]), dvars=np.array([1.0])),
         template=TemplateMaps(cbf=cbf, coverage=inside, brain=inside, gm=grey, affine=affine),
         overlap=0.9,
@@ -259,10 +262,8 @@ def test_the_mean_of_291_people_is_within_the_bands_and_the_same_map_displaced_i
     def found(values):
         one = np.ones(1, dtype=bool)
         measures = metrics.scan_metrics(
-            native=NativeMaps(
-                cbf=values, series=values[..., np.newaxis], brain=brain, gm=gm, wm=wm, csf=csf, affine=grid.affine
-            ),
-            repeats=Repeats(kept=one, passed=one, delays=np.zeros(1)),
+            native=NativeMaps(cbf=values, brain=brain, gm=gm, wm=wm, csf=csf, affine=grid.affine),
+            repeats=Repeats(passed=one, delays=np.zeros(1)),
             motion=Motion(displacement=np.array([0.1]), dvars=np.array([1.0])),
             template=TemplateMaps(cbf=values, coverage=values > 0, brain=inside, gm=gm, affine=grid.affine),
             overlap=0.9,

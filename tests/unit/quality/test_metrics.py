@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from pharmasl.errors import InputError
+from pharmasl.perfusion import across_repeats, tissue_maps
 from pharmasl.quality import flags, measure_columns, metrics
 from pharmasl.quality.assessment import CONSISTENCY
 from pharmasl.quality.scan_maps import Motion, NativeMaps, Repeats, TemplateMaps
@@ -26,15 +27,19 @@ def scan(brain, cbf, series=None, **changes):
     series = cbf[..., np.newaxis] if series is None else series
     kept = changes.pop("kept", np.ones(series.shape[3], dtype=bool))
     on_template = {name: changes.pop(name, default) for name, default in (("template_cbf", cbf), ("coverage", inside))}
+    own = series[inside].reshape(-1, len(kept))
+    across = across_repeats.measure(cbf[inside], own, gm[inside], kept, np.zeros(len(kept)))
     native = NativeMaps(
         **{
-            **{"cbf": cbf, "series": series, "brain": inside, "gm": gm, "wm": wm, "csf": csf, "affine": affine},
+            **{"cbf": cbf, "brain": inside, "gm": gm, "wm": wm, "csf": csf, "affine": affine},
             **changes,
         }
     )
     return metrics.scan_metrics(
         native=native,
-        repeats=Repeats(kept=kept, passed=kept, delays=np.zeros(len(kept))),
+        repeats=Repeats(
+            passed=kept, delays=np.zeros(len(kept)), gm_cbf_z=across.gm_cbf_z, temporal_snr=across.temporal_snr
+        ),
         motion=Motion(displacement=np.array([np.nan, 0.1, 0.4]), dvars=np.array([np.nan, 2.0, 4.0])),
         template=TemplateMaps(
             cbf=on_template["template_cbf"], coverage=on_template["coverage"], brain=inside, gm=gm, affine=affine
@@ -43,7 +48,7 @@ def scan(brain, cbf, series=None, **changes):
 
 
 def qei(cbf, affine, inside, gm, wm, csf):
-    native = NativeMaps(cbf=cbf, series=cbf[..., np.newaxis], brain=inside, gm=gm, wm=wm, csf=csf, affine=affine)
+    native = NativeMaps(cbf=cbf, brain=inside, gm=gm, wm=wm, csf=csf, affine=affine)
     return metrics.qei_terms(native, inside)
 
 
@@ -63,9 +68,9 @@ def test_spatial_cov_without_meaning_is_missing(values):
 def test_temporal_snr_is_median_of_mean_over_sd():
     # Voxels of SNR 2, 4 and 9 (three pairs m - s, m, m + s have SD s); a constant voxel takes no part.
     series = np.array([[m - s, m, m + s] for m, s in ((20, 10), (40, 10), (90, 10), (50, 0))])
-    assert metrics.temporal_snr(series) == pytest.approx(4, rel=1e-14)
-    assert math.isnan(metrics.temporal_snr(series[:, :1]))
-    assert math.isnan(metrics.temporal_snr(np.empty((0, 5))))
+    assert across_repeats.temporal_snr(series) == pytest.approx(4, rel=1e-14)
+    assert math.isnan(across_repeats.temporal_snr(series[:, :1]))
+    assert math.isnan(across_repeats.temporal_snr(np.empty((0, 5))))
 
 
 def test_correlation_equals_scipy_and_is_missing_for_a_constant():
@@ -140,11 +145,11 @@ def test_qei_falls_with_noise(brain):
 def test_tissue_mask_falls_back_step_by_step():
     probability = np.full((10, 10, 1), 0.65)
     inside = np.ones_like(probability, dtype=bool)
-    mask, threshold = metrics.tissue_mask(probability, inside, (0.7, 0.6, 0.5))
+    mask, threshold = tissue_maps.tissue_mask(probability, inside, (0.7, 0.6, 0.5))
     assert (mask.sum(), threshold) == (100, 0.6)
     probability[:5] = 0.9
-    assert metrics.tissue_mask(probability, inside, (0.7, 0.6, 0.5))[1] == 0.7
-    mask, threshold = metrics.tissue_mask(probability * 0.1, inside, (0.7, 0.6, 0.5))
+    assert tissue_maps.tissue_mask(probability, inside, (0.7, 0.6, 0.5))[1] == 0.7
+    mask, threshold = tissue_maps.tissue_mask(probability * 0.1, inside, (0.7, 0.6, 0.5))
     assert (mask.sum(), threshold) == (0, 0.5)
 
 

@@ -55,6 +55,7 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         rule("alternative_maps", "results/sensitivity/maps/", flags=["temp"]),
         rule("quantify_perfusion", "results/removed", flags=["temp"], scan=scan),
         rule("realigned_series", "results/series", scan=scan),
+        rule("cbf_series", "results/of_repeats", scan=scan),
         rule("neurovault", "results/neurovault/"),
     ]
     made = [
@@ -65,6 +66,7 @@ def test_what_is_asked_for_and_gone_is_lost(tmp_path, monkeypatch):
         "results/stranger_cbf.nii.gz",
         "results/removed_timeseries.nii.gz",
         "results/series_asl.nii.gz",
+        "results/of_repeats_cbf.nii.gz",
         "results/craving/scores.tsv",
         "results/sensitivity/maps/a.nii.gz",
         "results/neurovault/metadata.tsv",

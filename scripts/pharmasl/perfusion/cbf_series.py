@@ -1,0 +1,45 @@
+"""The CBF of each repeat of a scan, on its own grid."""
+
+import numpy as np
+
+from pharmasl.errors import FilePath
+from pharmasl.perfusion import estimation, scan
+from pharmasl.space import images
+from pharmasl.study import settings
+from pharmasl.study.scan_acquisition import Acquisition
+
+
+def write(
+    path: FilePath,
+    files: scan.RawFiles,
+    brain_mask: FilePath,
+    *,
+    acquisition: Acquisition,
+    quantification: settings.Quantification,
+) -> None:
+    """Write the CBF of each pair or difference of a scan, as its mean CBF was made of them.
+
+    Parameters
+    ----------
+    path : path-like
+        Written: image of shape (X, Y, Z, N), mL/100 g/min; 0 outside the brain and where a repeat does not reach. Of several
+        delays, the apparent CBF of each by itself.
+    files : pharmasl.perfusion.scan.RawFiles
+    brain_mask : path-like
+        On the scan's grid.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    quantification : pharmasl.study.settings.Quantification
+
+    Raises
+    ------
+    InputError
+        As :func:`pharmasl.perfusion.scan.read`.
+    """
+    raw = scan.read(files, acquisition, quantification)
+    brain = images.load(brain_mask)[0] > 0
+    cbf = estimation.repeats(raw, scan.own_place(raw, brain)).cbf
+    series = np.zeros((*brain.shape, cbf.shape[1]), dtype=np.float32)
+    series[brain] = np.nan_to_num(cbf)
+    # A pair takes two repetitions.
+    step = acquisition.repetition_time and acquisition.repetition_time * (2 if raw.volumes.kind == "pairs" else 1)
+    images.save(path, series, raw.affine, time_step=step)
