@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from plans import jobs
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 SCAN = "align_perfusion:scan=sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
+KEPT = ".snakemake/pharmasl"
 TEMPLATE = "results/template/tpl-MNI152NLin2009aSym_res-2_T1w.nii.gz"
 
 
@@ -66,8 +68,11 @@ def submitted(plan, folder, checkout):
         (stand_in.parent / name).write_text(f"#!{sys.executable}\nprint({answer!r})\n")
         (stand_in.parent / name).chmod(0o755)
     stand_in.write_text(
-        f"#!{sys.executable}\nimport sys\nfor argument in sys.argv[1:]:\n    if argument.startswith('--wrap='):\n"
-        f"        open({str(record)!r}, 'w').write(argument.removeprefix('--wrap='))\nsys.exit(1)\n"
+        f"#!{sys.executable}\nimport os, sys\nfor argument in sys.argv[1:]:\n    if argument.startswith('--wrap='):\n"
+        f"        open({str(record)!r}, 'w').write(argument.removeprefix('--wrap='))\n"
+        # What a run keeps for its jobs while it lasts.
+        f"import shutil\nif os.path.isdir({KEPT!r}):\n"
+        f"    shutil.copytree({KEPT!r}, {str(stand_in.parent / 'kept')!r}, dirs_exist_ok=True)\nsys.exit(1)\n"
     )
     stand_in.chmod(0o755)
     record.unlink(missing_ok=True)
@@ -93,6 +98,8 @@ def starts(plan, folder, checkout):
     scan = list(study)
     scan[scan.index("--target-jobs") + 1] = SCAN
     scan[scan.index("--allowed-rules") + 1] = SCAN.partition(":")[0]
+    if (kept := folder / "slurm/kept").is_dir():
+        shutil.copytree(kept, folder / KEPT, dirs_exist_ok=True)
     taken = []
     for command in (scan, study):
         dry = [*command, "-n", "--quiet", "all"]

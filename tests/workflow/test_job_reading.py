@@ -11,6 +11,7 @@ import skeleton
 import yaml
 from calling import Workflow
 from loading import ROOT
+from pharmasl.workflow import kept_reading, plan
 
 PERSONAL = ("anat", "scan", "scan_name", "visit")
 PERSON = "02"
@@ -176,3 +177,23 @@ def test_a_job_reads_its_own_sheets_anew_and_nobody_elses(workflow):
         assert (own.returncode != 0) == (label == PERSON), own.stderr
         skeleton.write(stem, skeleton.SIDECAR)
     assert f"bids/sub-{PERSON}" in own.stdout + own.stderr
+
+
+def test_a_job_on_the_study_takes_what_its_run_has_read(workflow, monkeypatch):
+    """The run's own reading is planned with, though a sidecar has changed since; without it, the study is read anew."""
+    root = workflow.folder / "bids"
+    config = shipped()
+    workflow.configure(config)
+    whole = [job for job in planned(workflow) if not any(name in job["wildcards"] for name in PERSONAL)]
+    study = [job for job in whole if job["rule"] in ("study_quality", "group_statistics", "report", "study_tables")]
+    assert len(study) > 4
+    monkeypatch.chdir(workflow.folder)
+    kept = kept_reading.KeptReading(config)
+    kept.save(plan.read(config))
+    sidecar = perfusion(root, "05") / "sub-05_ses-T1_acq-rest_asl.json"
+    skeleton.write(sidecar, {**skeleton.SIDECAR, "PostLabelingDelay": 1800})
+    assert by_output(planned(workflow, *targets(study))) == by_output(study)
+    kept.remove()
+    done = called(workflow, *targets(study))[0]
+    assert done.returncode != 0
+    assert sidecar.name in done.stdout + done.stderr
