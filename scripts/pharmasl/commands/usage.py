@@ -6,9 +6,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pharmasl import __version__
 
 # Commands to the modules of this room that hold them.
-MODULES = {"help": "usage", "version": "own_version", "init": "init", "check": "check", "snakemake": "call"}
+MODULES = {
+    "help": "usage",
+    "version": "own_version",
+    "init": "init",
+    "check": "check",
+    "power": "power",
+    "snakemake": "call",
+}
 # All first words that are no arguments of Snakemake.
-COMMANDS = ("init", "check", "demo", "test", "verify", "help", "version", "snakemake")
+COMMANDS = ("init", "check", "power", "demo", "test", "verify", "help", "version", "snakemake")
 TARGETS = {
     "all": "everything: what is done where no target is named",
     "cbf": "cerebral blood flow of every scan",
@@ -35,6 +42,10 @@ Your study
   ./run --configfile {configuration} --config participants=01,02
                                         a pilot: the scans of two people, without group analyses
   ./run verify results                  whether a results folder is complete, and how its files were made
+
+Before the study
+  ./run power power.yaml                what it would find: power, people needed, the protocol's paragraph; copy
+                                        config/power.yaml for the assumptions
 
 Only so far: name a target after the options
 {targets}

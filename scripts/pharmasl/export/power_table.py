@@ -1,0 +1,96 @@
+"""The table of a planned trial's power."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pharmasl.errors import FilePath
+from pharmasl.files import tables
+from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP
+from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
+from pharmasl.study.relative_cbf import CBF_UNIT
+
+_CBF = {"Units": CBF_UNIT}
+COLUMNS: dict[str, Any] = {
+    "outcome": "Planned result",
+    "analysis": "Analysis of the configuration whose model is fitted",
+    "model": {
+        "Description": "How the arms are compared",
+        "Levels": {
+            CHANGE: "follow-up minus baseline",
+            ANCOVA: "follow-up, adjusted for baseline",
+            FOLLOWUP: "follow-up alone",
+        },
+    },
+    "planned": "Whether that is the model of the configuration: yes or no",
+    "varied": {
+        "Description": "Which assumption is not at its planning value",
+        "Levels": {
+            PLANNED: "none",
+            EFFECT: "the effect",
+            SPREAD: "the standard deviation",
+            CORRELATION: "the correlation of the sessions",
+            RETENTION: "the share of people with both sessions",
+        },
+    },
+    "effect": {"Description": "True difference of the arms", **_CBF},
+    "sd": {"Description": "Standard deviation between people at one session", **_CBF},
+    "correlation": "Correlation of the sessions",
+    "retention": "Share of those randomised who have both sessions",
+    "complete_treatment": "People of the treatment arm with both sessions",
+    "complete_control": "People of the control arm with both sessions",
+    "df": "Residual degrees of freedom",
+    "alpha": "Error rate of the test, its correction for others included",
+    "power": "Probability that the arms differ significantly; n/a where too few people are left",
+    "assurance": "Power averaged over the ranges of standard deviation and correlation; n/a where one of them is varied",
+    "detectable": {"Description": "Effect that is found with the wanted power", **_CBF},
+    "needed_treatment": "People of the treatment arm with both sessions for the wanted power at the arms' planned ratio",
+    "needed_control": "The same of the control arm",
+    "randomised_treatment": "People to be randomised to treatment for them, after the expected losses",
+    "randomised_control": "The same of the control arm",
+    "scans": "Perfusion scans of all who are randomised, in both sessions",
+    "cost": "Their cost, in the currency of the assumptions",
+}
+
+
+def write(path: FilePath, reckonings: Sequence[Reckoning]) -> None:
+    """Write the table.
+
+    Parameters
+    ----------
+    path : path-like
+    reckonings : sequence of Reckoning
+    """
+    tables.write_table(path, [_row(one) for one in reckonings], COLUMNS)
+
+
+def _row(one: Reckoning) -> dict[str, Any]:
+    needed = one.needed
+    return {
+        "outcome": one.outcome.name,
+        "analysis": one.outcome.analysis,
+        "model": one.test.method,
+        "planned": "yes" if one.is_planned else "no",
+        "varied": one.varied,
+        "effect": one.effect,
+        "sd": one.sd,
+        "correlation": one.correlation,
+        "retention": one.retention,
+        "complete_treatment": one.complete[0],
+        "complete_control": one.complete[1],
+        "df": one.test.df(sum(one.complete)),
+        "alpha": one.test.alpha,
+        "power": _finite(one.power),
+        "assurance": None if one.assurance is None else _finite(one.assurance),
+        "detectable": _finite(one.detectable),
+        "needed_treatment": needed.complete[0] if needed else None,
+        "needed_control": needed.complete[1] if needed else None,
+        "randomised_treatment": needed.randomised[0] if needed else None,
+        "randomised_control": needed.randomised[1] if needed else None,
+        "scans": needed.scans if needed else None,
+        "cost": needed.cost if needed else None,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

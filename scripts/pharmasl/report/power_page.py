@@ -1,0 +1,176 @@
+"""The page of a planned trial's power."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pharmasl.errors import FilePath
+from pharmasl.figures.power_plot import NAMES
+from pharmasl.report import pictures, power_words, templates
+from pharmasl.report.power_words import share
+from pharmasl.report.words import NONE, Table, fixed, short
+from pharmasl.statistics.trial_power import Uncertain
+from pharmasl.study import planned_tests
+from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
+from pharmasl.study.power_assumptions import Assumptions
+from pharmasl.study.relative_cbf import CBF_UNIT
+from pharmasl.study.settings import Settings
+
+TEMPLATE = "power.html.j2"
+_VARIED = {
+    PLANNED: "as planned",
+    SPREAD: "standard deviation",
+    CORRELATION: "correlation",
+    RETENTION: "share with both sessions",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerFiles:
+    """The table and the figure that the page shows."""
+
+    table: FilePath
+    figure: FilePath
+
+
+def write(
+    output: FilePath, files: PowerFiles, reckonings: Sequence[Reckoning], assumptions: Assumptions, study: Settings
+) -> None:
+    """Write the page as HTML.
+
+    Parameters
+    ----------
+    output : path-like
+    files : PowerFiles
+    reckonings : sequence of Reckoning
+    assumptions : Assumptions
+    study : Settings
+    """
+    planned = [one for one in reckonings if one.is_planned and one.varied == PLANNED]
+    tests = planned_tests.tests_together(assumptions, study)
+    text = (
+        templates.environment(Path(output).parent)
+        .get_template(TEMPLATE)
+        .render(
+            title=study.title,
+            blinded=None,
+            lead=[_answer(one) for one in planned],
+            protocol=[power_words.protocol(one, assumptions, study, tests) for one in planned],
+            models=_models(reckonings, files.table),
+            sensitivity=_sensitivity(reckonings),
+            assumed=_assumed(assumptions),
+            cautions=list(dict.fromkeys(one.outcome.caution for one in planned if one.outcome.caution)),
+            figure=pictures.fragment(files.figure),
+            alt=" ".join(_answer(one) for one in planned),
+            goal=share(assumptions.power),
+        )
+    )
+    Path(output).write_text(text, encoding="utf-8")
+
+
+def _answer(one: Reckoning) -> str:
+    if math.isnan(one.power):
+        return f"{one.outcome.name}: {power_words.TOO_FEW}."
+    return (
+        f"{one.outcome.name}: a difference of {short(one.effect)} {CBF_UNIT} is found with a probability of {share(one.power)} by "
+        f"{NAMES[one.test.method]}, with {one.complete[0]} + {one.complete[1]} people."
+    )
+
+
+def _probability(value: float | None) -> str:
+    return NONE if value is None or math.isnan(value) else fixed(value)
+
+
+def _models(reckonings: Sequence[Reckoning], file: FilePath) -> Table:
+    """Every model at every size of the effect."""
+    rows = [one for one in reckonings if one.varied in (PLANNED, EFFECT)]
+    heads = [
+        "Result",
+        "Model",
+        "Effect",
+        "Power",
+        "Assurance",
+        "Detectable effect",
+        "People needed",
+        "Randomised",
+        "Scans",
+    ]
+    cells = [
+        [
+            one.outcome.name,
+            NAMES[one.test.method] + " (planned)" * one.is_planned,
+            short(one.effect),
+            _probability(one.power),
+            _probability(one.assurance),
+            fixed(one.detectable) if math.isfinite(one.detectable) else NONE,
+            "{} + {}".format(*one.needed.complete) if one.needed else NONE,
+            "{} + {}".format(*one.needed.randomised) if one.needed else NONE,
+            f"{one.needed.scans:,}" if one.needed else NONE,
+        ]
+        for one in rows
+    ]
+    marked = {place for place, one in enumerate(rows) if one.is_planned and one.varied == PLANNED}
+    caption = f"Power by model and size of the effect ({CBF_UNIT})"
+    return Table(caption, heads, cells, {0, 1}, marked, file=file, main={0, 1, 2, 3, 4, 5, 6})
+
+
+def _sensitivity(reckonings: Sequence[Reckoning]) -> Table:
+    """The planned model with one assumption at a time at an end of its range."""
+    rows = [one for one in reckonings if one.is_planned and one.varied != EFFECT]
+    rows.sort(key=lambda one: list(dict.fromkeys(other.outcome.name for other in reckonings)).index(one.outcome.name))
+    heads = [
+        "Result",
+        "Varied",
+        "SD",
+        "Correlation",
+        "With both sessions",
+        "Power",
+        "Detectable effect",
+        "People needed",
+    ]
+    cells = [
+        [
+            one.outcome.name,
+            _VARIED[one.varied],
+            fixed(one.sd, 1),
+            fixed(one.correlation),
+            "{} + {}".format(*one.complete),
+            _probability(one.power),
+            fixed(one.detectable) if math.isfinite(one.detectable) else NONE,
+            "{} + {}".format(*one.needed.complete) if one.needed else NONE,
+        ]
+        for one in rows
+    ]
+    marked = {place for place, one in enumerate(rows) if one.varied == PLANNED}
+    return Table(f"The planned model under other assumptions ({CBF_UNIT})", heads, cells, {0, 1}, marked)
+
+
+def _assumed(assumptions: Assumptions) -> Table:
+    """Each assumption with its source."""
+    heads = ["Result", "Assumption", "Value", "Range", "Source"]
+    cells = []
+    for outcome in assumptions.outcomes:
+        within = outcome.spread.sd is None
+        cells += [
+            [outcome.name, f"Target difference, {CBF_UNIT}", short(outcome.effect), NONE, outcome.effect_source],
+            [
+                outcome.name,
+                f"Standard deviation {'within a person' if within else 'between people'}, {CBF_UNIT}",
+                *_values(outcome.spread.assumed),
+                outcome.spread_source,
+            ],
+            [
+                outcome.name,
+                "Correlation of the sessions",
+                *_values(outcome.spread.correlation),
+                outcome.correlation_source,
+            ],
+        ]
+    cells.append(["All", "Share with both sessions", *_values(assumptions.retention), assumptions.retention_source])
+    return Table("Assumptions and where they come from", heads, cells, {0, 1, 4})
+
+
+def _values(known: Uncertain) -> list[str]:
+    ends = NONE if known.low == known.high else f"{short(round(known.low, 2))} to {short(round(known.high, 2))}"
+    return [short(round(known.value, 2)), ends]

@@ -1,0 +1,158 @@
+"""Power of a planned trial in closed form: R (tests/unit/reference/power.R), simulated trials, and exact integrals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pharmasl.statistics import noncentral_t, trial_power
+from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP, METHODS, PlannedTest, Spread, Uncertain
+from scipy import stats
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "power.json").read_text())
+TRIALS = 40_000
+
+
+def planned(method, covariates=0, alpha=0.05, two_sided=True):
+    return PlannedTest(method=method, covariates=covariates, alpha=alpha, two_sided=two_sided)
+
+
+def test_change_and_followup_are_those_of_r():
+    for cell in REFERENCE["cells"]:
+        for method in (CHANGE, FOLLOWUP):
+            own = trial_power.power(planned(method), (cell["n"],) * 2, cell["effect"], cell["sd"], cell["rho"])
+            assert np.isclose(own, cell[method], atol=1e-7)
+    needed = trial_power.people_needed(planned(CHANGE), 1.0, 5.0, 11.0, 0.7, 0.8)
+    assert needed == (REFERENCE["needed"],) * 2
+
+
+def simulated(rho, sizes, sd, effect, seed):
+    """Share of trials in which each comparison is significant, each fitted by least squares of its own columns."""
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    arm = np.repeat([1.0, 0.0], sizes)
+    first = rng.standard_normal((TRIALS, n))
+    second = rho * first + np.sqrt(1 - rho**2) * rng.standard_normal((TRIALS, n))
+    before, after = sd * first, sd * second + effect * arm
+    found = {
+        CHANGE: stats.ttest_ind((after - before)[:, arm == 1], (after - before)[:, arm == 0], axis=1).pvalue,
+        FOLLOWUP: stats.ttest_ind(after[:, arm == 1], after[:, arm == 0], axis=1).pvalue,
+    }
+    # ANCOVA by the partial correlation of follow-up and arm at the baseline: the same t.
+    matrix = {"b": before, "a": after, "g": np.broadcast_to(arm, before.shape)}
+    centred = {name: part - part.mean(axis=1, keepdims=True) for name, part in matrix.items()}
+
+    def r(one, other):
+        x, y = centred[one], centred[other]
+        return (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+
+    partial = (r("a", "g") - r("a", "b") * r("g", "b")) / np.sqrt((1 - r("a", "b") ** 2) * (1 - r("g", "b") ** 2))
+    t = partial * np.sqrt((n - 3) / (1 - partial**2))
+    found[ANCOVA] = 2 * stats.t.sf(np.abs(t), n - 3)
+    return {method: float((p < 0.05).mean()) for method, p in found.items()}
+
+
+# Three models at five correlations: 15 cells. The standard error of a simulated power is .0025 at most.
+@pytest.mark.slow
+@pytest.mark.parametrize("rho", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_closed_forms_are_within_a_half_percent_of_simulated_trials(rho):
+    # An effect at which the three models' powers lie between .2 and .97.
+    found = simulated(rho, (21, 22), 10.0, 5.0, seed=round(100 * rho))
+    for method in METHODS:
+        own = float(trial_power.power(planned(method), (21, 22), 5.0, 10.0, rho))
+        assert abs(own - found[method]) < 0.005
+
+
+@pytest.mark.parametrize("sizes", [(21, 22), (12, 12), (8, 8)])
+@pytest.mark.parametrize("covariates", [0, 1, 3])
+def test_power_is_the_mean_over_all_allocations(sizes, covariates):
+    # Exactly: the share of the arm that k normal covariates leave is a beta variable, and the power is its mean over it.
+    test = planned(ANCOVA, covariates)
+    n, k = sum(sizes), covariates + 1
+    law = stats.beta((n - 1 - k) / 2, k / 2)
+    left = law.ppf((np.arange(40_000) + 0.5) / 40_000)
+    critical = noncentral_t.critical_t(n - 2 - k, 0.05, two_sided=True)
+    for effect in (3.0, 6.0, 9.0, 12.0):
+        plain = 11 * np.sqrt(1 - 0.7**2) * np.sqrt(1 / sizes[0] + 1 / sizes[1])
+        exact = noncentral_t.power(effect / plain * np.sqrt(left), n - 2 - k, critical, two_sided=True).mean()
+        assert abs(trial_power.power(test, sizes, effect, 11.0, 0.7) - exact) < 1e-5
+
+
+def test_in_a_thousand_people_the_mean_imbalance_stands_for_all():
+    test, plain = planned(ANCOVA, 3), 11 * np.sqrt(1 - 0.7**2)
+    for half in (500, 501):
+        n = 2 * half
+        delta = 1.4 / (plain * np.sqrt(2 / half) * np.sqrt(1 + 4 / (n - 7)))
+        critical = noncentral_t.critical_t(n - 6, 0.05, two_sided=True)
+        expected = noncentral_t.power(delta, n - 6, critical, two_sided=True)
+        assert abs(trial_power.power(test, (half, half), 1.4, 11.0, 0.7) - expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("sd", "rho", "change", "ancova"),
+    [(11, 0.7, 7.5, 7.0), (4, 0.3, 4.1, 3.4), (4, 0.05, 4.8, 3.5), (7.5, 0.65, 5.5, 5.1)],
+)
+def test_effects_that_43_people_find(sd, rho, change, ancova):
+    found = [trial_power.detectable(planned(method), (21, 22), sd, rho, 0.8) for method in (CHANGE, ANCOVA)]
+    assert np.allclose(found, [change, ancova], atol=0.05)
+    for method, effect in zip((CHANGE, ANCOVA), found):
+        assert np.isclose(trial_power.power(planned(method), (21, 22), effect, sd, rho), 0.8)
+
+
+def test_fewer_people_have_less_power_than_the_smallest_number_that_is_enough():
+    for method in METHODS:
+        for ratio in (1.0, 22 / 21, 2.0):
+            first, second = trial_power.people_needed(planned(method, 2), ratio, 5.0, 11.0, 0.7, 0.9)
+            assert second == int(np.ceil(first * ratio - 1e-9))
+            assert trial_power.power(planned(method, 2), (first, second), 5.0, 11.0, 0.7) >= 0.9
+            fewer = (first - 1, int(np.ceil((first - 1) * ratio - 1e-9)))
+            assert trial_power.power(planned(method, 2), fewer, 5.0, 11.0, 0.7) < 0.9
+
+
+def test_no_number_is_enough_for_next_to_no_effect():
+    assert trial_power.people_needed(planned(CHANGE), 1.0, 1e-4, 11.0, 0.7, 0.8) is None
+
+
+def test_too_few_people_have_no_power():
+    assert np.isnan(trial_power.power(planned(ANCOVA, 3), (4, 3), 5.0, 11.0, 0.7))
+    assert np.isnan(trial_power.detectable(planned(CHANGE), (3, 0), 11.0, 0.7, 0.8))
+    assert np.isfinite(trial_power.power(planned(ANCOVA, 3), (4, 4), 5.0, 11.0, 0.7))
+
+
+def known(value):
+    return Uncertain(value=value, low=value, high=value)
+
+
+def test_assurance_is_power_averaged_over_what_is_uncertain():
+    test = planned(ANCOVA)
+    certain = Spread(sd=known(11.0), within_sd=None, correlation=known(0.7))
+    own = trial_power.assurance(test, (21, 22), 7.0, certain)
+    assert np.isclose(own, trial_power.power(test, (21, 22), 7.0, 11.0, 0.7))
+    sd = Uncertain(value=11.0, low=8.0, high=15.0)
+    wide = Spread(sd=sd, within_sd=None, correlation=Uncertain(value=0.7, low=0.4, high=0.8))
+    rng = np.random.default_rng(5)
+    z = rng.standard_normal((2, 50_000)) / 1.96
+
+    def drawn(normal, middle, low, high):
+        return middle + normal * np.where(normal < 0, middle - low, high - middle)
+
+    sds = np.exp(drawn(z[0], *np.log([11, 8, 15])))
+    rhos = np.tanh(drawn(z[1], *np.arctanh([0.7, 0.4, 0.8])))
+    expected = trial_power.power(test, (21, 22), 7.0, sds, rhos).mean()
+    assert abs(trial_power.assurance(test, (21, 22), 7.0, wide) - expected) < 0.003
+
+
+def test_a_within_person_deviation_fixes_the_change_whatever_the_correlation():
+    spread = Spread(sd=None, within_sd=known(6.0), correlation=known(0.7))
+    assert np.isclose(spread.planned_sd, 6 / np.sqrt(0.3))
+    for correlation in (0.2, 0.7, 0.9):
+        own = trial_power.residual(CHANGE, spread.known("correlation", correlation).planned_sd, correlation)
+        assert np.isclose(own, 6 * np.sqrt(2))
+
+
+def test_a_one_sided_test_and_holms_first_step_are_taken_as_they_are():
+    one = trial_power.power(planned(CHANGE, two_sided=False), (21, 22), 7.5, 11.0, 0.7)
+    assert np.isclose(one, trial_power.power(planned(CHANGE, alpha=0.1), (21, 22), 7.5, 11.0, 0.7), atol=1e-4)
+    se = 11 * np.sqrt(0.6) * np.sqrt(1 / 21 + 1 / 22)
+    shared = trial_power.power(planned(CHANGE, alpha=0.05 / 3), (21, 22), 7.5, 11.0, 0.7)
+    assert np.isclose(shared, stats.nct.sf(stats.t.isf(0.05 / 6, 41), 41, 7.5 / se), atol=1e-6)
