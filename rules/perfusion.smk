@@ -6,10 +6,43 @@ realigned series and the CBF of each repeat.
 """
 
 
+rule scan_field:
+    input:
+        images=raw(per("scan", TARGETS.field_map)),
+        asl=raw(per("scan", TARGETS.asl)),
+    output:
+        field=scan("fieldmap"),
+        sidecar=scan("fieldmap", ".json"),
+        displacement=scan("xfm", from_="orig", to="aslref", mode="image", desc="distortion"),
+    log:
+        log_of("scan_field", "{scan}"),
+    benchmark:
+        benchmark_of("scan_field", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.distorted_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(500) * attempt,
+        runtime=lambda wildcards, attempt: minutes(3) * attempt,
+    params:
+        field_map=per("scan", TARGETS.field_map_params),
+        distorted=per("scan", TARGETS.distorted),
+        images=content_of(per("scan", TARGETS.field_map)),
+        asl=content_of(per("scan", TARGETS.asl)),
+        code=code("scan_field"),
+    message:
+        "Bringing the field map to the scan: {wildcards.scan}"
+    script:
+        "../scripts/scan_field.py"
+
+
 rule align_perfusion:
     input:
         asl=raw(per("scan", TARGETS.asl)),
         m0=raw(per("scan", TARGETS.m0)),
+        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
         gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
         wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
         csf=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.csf),
@@ -37,6 +70,7 @@ rule align_perfusion:
         # Without a T1w of their own, the template is fitted to the scan in size and shape too.
         affine=per("scan", TARGETS.is_assumed),
         correct=SETTINGS.perfusion.motion.correct,
+        distorted=per("scan", TARGETS.distorted),
         code=code("align_perfusion"),
     message:
         "Realigning and registering to the T1w: {wildcards.scan}"
@@ -50,6 +84,7 @@ rule quantify_perfusion:
         m0=raw(per("scan", TARGETS.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
+        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
         coregistration=rules.align_perfusion.output.coregistration,
         confounds=rules.align_perfusion.output.confounds,
         forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
@@ -91,6 +126,7 @@ rule quantify_perfusion:
         asl=content_of(per("scan", TARGETS.asl)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
+        distorted=per("scan", TARGETS.distorted),
         code=code("quantify_perfusion"),
     message:
         "Quantifying CBF: {wildcards.scan}"
@@ -102,6 +138,7 @@ rule realigned_series:
     input:
         asl=raw(per("scan", TARGETS.asl)),
         motion=rules.align_perfusion.output.motion,
+        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
     output:
         # No other rule reads it: it is as large as the raw series, and made of that in seconds.
         series=scan("asl", desc="preproc"),
@@ -119,6 +156,7 @@ rule realigned_series:
         acquisition=per("scan", TARGETS.acquisition),
         asl=content_of(per("scan", TARGETS.asl)),
         interpolation=SETTINGS.perfusion.interpolation,
+        distorted=per("scan", TARGETS.distorted),
         code=code("realigned_series"),
     message:
         "Writing the realigned series: {wildcards.scan}"
@@ -182,6 +220,7 @@ rule fit_perfusion:
         asl=content_of(per("scan", TARGETS.asl)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
+        distorted=per("scan", TARGETS.distorted),
         code=code("fit_perfusion"),
     message:
         "Fitting CBF and arterial transit time: {wildcards.scan}"

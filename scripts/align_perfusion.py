@@ -3,7 +3,7 @@
 import dataclasses
 
 from pharmasl.perfusion import alignment
-from pharmasl.study import scan_acquisition
+from pharmasl.study import distortion, scan_acquisition
 from pharmasl.workflow.job import job
 
 
@@ -16,6 +16,7 @@ def main(snakemake):
         alignment.Inputs(**read),
         alignment.Outputs(**write),
         acquisition=scan_acquisition.build(snakemake.params.acquisition),
+        distorted=distortion.build(snakemake.params.distorted),
         stretch=snakemake.params.affine,
         correct=snakemake.params.correct,
     )

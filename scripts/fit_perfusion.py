@@ -3,7 +3,7 @@
 import dataclasses
 
 from pharmasl.perfusion import quantification
-from pharmasl.study import scan_acquisition, settings
+from pharmasl.study import distortion, scan_acquisition, settings
 from pharmasl.workflow.job import job
 
 
@@ -16,6 +16,7 @@ def main(snakemake):
         quantification.Inputs(**read),
         quantification.Outputs(**write),
         acquisition=scan_acquisition.build(snakemake.params.acquisition),
+        distorted=distortion.build(snakemake.params.distorted),
         quantification=settings.build(settings.Quantification, snakemake.params.settings),
     )
 

@@ -1,7 +1,7 @@
 """Write the realigned series of one scan, on its own grid."""
 
 from pharmasl.perfusion import realigned_series
-from pharmasl.study import scan_acquisition
+from pharmasl.study import distortion, scan_acquisition
 from pharmasl.workflow.job import job
 
 
@@ -12,6 +12,8 @@ def main(snakemake):
         snakemake.input.motion,
         acquisition=scan_acquisition.build(snakemake.params.acquisition),
         interpolation=snakemake.params.interpolation,
+        field=list(snakemake.input.field),
+        distorted=distortion.build(snakemake.params.distorted),
     )
 
 

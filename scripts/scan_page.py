@@ -2,7 +2,7 @@
 
 from pharmasl.report.scans import scan_page
 from pharmasl.report.scans.scan_files import ScanFiles
-from pharmasl.study import settings
+from pharmasl.study import distortion, settings
 from pharmasl.study.labels import Labels
 from pharmasl.workflow.job import job
 from pharmasl.workflow.rule_files import rule_files
@@ -16,6 +16,7 @@ def main(snakemake):
         snakemake.output.page,
         files,
         acquisition=params.acquisition,
+        distorted=distortion.build(params.distorted),
         interpolation=params.interpolation,
         bands=params.bands,
         assumed=params.assumed,

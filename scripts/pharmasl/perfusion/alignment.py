@@ -9,11 +9,23 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
-from pharmasl.perfusion import acceptance, calibration, confounds, coregistration, mirror, motion, series, template_size
+from pharmasl.perfusion import (
+    acceptance,
+    calibration,
+    confounds,
+    coregistration,
+    distortion,
+    distortion_check,
+    mirror,
+    motion,
+    series,
+    template_size,
+)
 from pharmasl.perfusion.realigned_scan import M0Volumes, RealignedScan, realign
 from pharmasl.perfusion.tissue_maps import Tissues, carry, reduce, stretched
 from pharmasl.perfusion.tissue_model import DISPLACED
 from pharmasl.space import images, transforms
+from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
 
 log = logging.getLogger(__name__)
@@ -54,6 +66,8 @@ class Inputs:
         The separate M0 image, or empty.
     gm, wm, csf : path-like
         Tissue maps on the T1-weighted image's grid, 0 to 1; the template's, where there is no T1-weighted image.
+    field : sequence of path-like
+        The field on the series' grid, Hz; or empty.
     """
 
     asl: FilePath
@@ -61,6 +75,7 @@ class Inputs:
     gm: FilePath
     wm: FilePath
     csf: FilePath
+    field: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +102,15 @@ class Outputs:
     confounds: FilePath
 
 
-def align(inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, stretch: bool, correct: bool) -> None:
+def align(
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    acquisition: Acquisition,
+    stretch: bool,
+    correct: bool,
+    distorted: Distortion | None = None,
+) -> None:
     """Find and write the transforms of one perfusion scan.
 
     Controls and labels are realigned to the control that is most like their median, M0 volumes to the first of them;
@@ -106,11 +129,14 @@ def align(inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, stretch
         The tissue maps are the template's: their size and shape are fitted to the scan too.
     correct : bool
         False leaves every volume of the series where it is. (A separate M0 image is aligned all the same.)
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the images were encoded, where there is a field.
 
     Raises
     ------
     InputError
-        If the volumes are not what the acquisition says, M0 is missing, or the slab is too thin to realign its volumes.
+        If the volumes are not what the acquisition says, M0 is missing, the slab is too thin to realign its volumes, or
+        the tissues contradict the field map.
     """
     loaded = series.load_acquired(inputs.asl, acquisition)
     m0 = _m0_volumes(inputs, acquisition, loaded)
@@ -118,7 +144,8 @@ def align(inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, stretch
     maps, (maps_affine, *_) = zip(*(images.load(path) for path in (inputs.gm, inputs.wm, inputs.csf)))
     tissues = reduce(maps, maps_affine)
     try:
-        aligned = solve(loaded, m0, tissues, correct=correct, stretch=stretch)
+        unwarping = distortion.unwarping(inputs.field, distorted)
+        aligned = solve(loaded, m0, tissues, correct=correct, stretch=stretch, unwarping=unwarping)
     except motion.TooThinError as error:
         raise InputError(
             inputs.asl,
@@ -128,15 +155,25 @@ def align(inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, stretch
             "Set perfusion.motion.correct to false, or leave the scan out: a slab this thin does not show how the head moved.",
         ) from error
 
+    if aligned.check is not None:
+        distortion_check.judge(aligned.check, inputs.asl)
     transforms.write_affines(outputs.motion, aligned.motion)
     transforms.write_affines(outputs.m0_motion, aligned.m0_motion if len(aligned.m0_motion) else np.eye(4))
     transforms.write_affines(outputs.coregistration, np.linalg.inv(aligned.to_t1w))
-    tables.write_json(outputs.registration, {**aligned.registration, "Descriptions": REGISTRATION})
+    tables.write_json(outputs.registration, _registration(aligned))
     images.save(outputs.aslref, aligned.reference, loaded.affine)
     brain = carry(tissues.maps.sum(axis=0), tissues.affine, loaded.grid, aligned.to_t1w, parts=2)
     types = ["n/a" if number in loaded.volumes.lost else kind for number, kind in enumerate(acquisition.volume_types)]
-    rows = confounds.confounds(loaded, aligned.motion, types, brain)
+    rows = confounds.confounds(loaded, aligned.motion, types, brain, unwarping)
     tables.write_table(outputs.confounds, rows, confounds.columns(loaded))
+
+
+def _registration(aligned: "Alignment") -> dict[str, Any]:
+    """The registration's sidecar."""
+    if aligned.check is None:
+        return {**aligned.registration, "Descriptions": REGISTRATION}
+    descriptions = {**REGISTRATION, "FieldMap": distortion_check.RECORD}
+    return {**aligned.registration, "FieldMap": aligned.check.record(), "Descriptions": descriptions}
 
 
 def _m0_volumes(inputs: Inputs, acquisition: Acquisition, loaded: series.Series) -> M0Volumes:
@@ -166,6 +203,8 @@ class Alignment:
         Keys of :data:`REGISTRATION`.
     shown : dict of str to ndarray of shape (X, Y, Z)
         The images by which the registration was judged, on the series' grid.
+    check : pharmasl.perfusion.distortion_check.Check or None
+        Whether the tissues confirm the field map; None without one.
     """
 
     motion: np.ndarray
@@ -174,9 +213,18 @@ class Alignment:
     reference: np.ndarray
     registration: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, np.ndarray] = field(default_factory=dict)
+    check: distortion_check.Check | None = None
 
 
-def solve(loaded: series.Series, m0: M0Volumes, tissues: Tissues, *, correct: bool, stretch: bool = False) -> Alignment:
+def solve(
+    loaded: series.Series,
+    m0: M0Volumes,
+    tissues: Tissues,
+    *,
+    correct: bool,
+    stretch: bool = False,
+    unwarping: distortion.Unwarping | None = None,
+) -> Alignment:
     """The transforms of a scan: see :func:`align`.
 
     Parameters
@@ -188,12 +236,14 @@ def solve(loaded: series.Series, m0: M0Volumes, tissues: Tissues, *, correct: bo
         Whether volumes are realigned.
     stretch : bool
         Whether the tissues are the template's. ``to_t1w`` is then an affine map to the template.
+    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+        By which images are freed of distortion before they are registered.
 
     Returns
     -------
     Alignment
     """
-    scan = realign(loaded, m0, correct=correct)
+    scan = realign(loaded, m0, correct=correct, unwarping=unwarping)
     shape = _shape(scan, tissues) if stretch else np.eye(4)
     aligned = _attempt(scan, stretched(tissues, shape))
     starts = aligned.registration["Starts"]
@@ -217,7 +267,25 @@ def solve(loaded: series.Series, m0: M0Volumes, tissues: Tissues, *, correct: bo
     if not record["Accepted"]:
         log.warning("the registration is not accepted: %s", record["Reason"])
     record = {key: record[key] for key in REGISTRATION if key in record}
+    if unwarping is not None:
+        checked = _checked(scan, unwarping, stretched(tissues, shape), aligned.to_t1w)
+        aligned = replace(aligned, check=checked)
     return replace(aligned, to_t1w=shape @ aligned.to_t1w, registration=record)
+
+
+def _checked(
+    scan: RealignedScan, unwarping: distortion.Unwarping, tissues: Tissues, to_t1w: np.ndarray
+) -> distortion_check.Check:
+    """Whether the tissues confirm the field map: by the mean of the series, or by M0 that is of the series itself.
+
+    M0 has more of the static tissue's signal than a control after suppression pulses.
+    """
+    affine = scan.grid.affine
+    if scan.m0_volumes and not scan.separate:
+        image = motion.mean(scan.m0_volumes, affine, scan.m0_matrices, scan.grid)
+    else:
+        image = scan.distorted_mean()
+    return distortion_check.check(image, affine, unwarping, tissues, to_t1w)
 
 
 def _shape(scan: RealignedScan, tissues: Tissues, wide: bool = False) -> np.ndarray:
@@ -293,7 +361,9 @@ def _with_m0(
     """The alignment of a scan with M0 volumes by the registration of the image of this name, judged."""
     if not scan.separate:
         matrices[scan.volumes.m0scan] = m0_matrices
-    m0_mean = motion.mean(scan.m0_volumes, scan.m0_affine, m0_matrices, scan.grid)
+    shift = scan.shift(scan.separate)
+    m0_mean = motion.mean(scan.m0_volumes, scan.m0_affine, m0_matrices, scan.grid, shift)
+    m0_mean = scan.evened(m0_mean, scan.separate)
     judged = _record(scan, tissues, chosen, name, matrices, m0_mean)
     return Alignment(matrices, m0_matrices, chosen.matrix, m0_mean if name == "M0" else scan.mean, *judged)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.perfusion import motion, slice_signal
+from pharmasl.perfusion.distortion import Unwarping
 from pharmasl.perfusion.series import Series
 from pharmasl.space import spline, transforms
 
@@ -40,7 +41,13 @@ def _slice_times(loaded: Series) -> np.ndarray:
     return times if times.any() else np.empty(0)
 
 
-def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain: np.ndarray) -> list[dict[str, Any]]:
+def confounds(
+    loaded: Series,
+    matrices: np.ndarray,
+    types: Sequence[str],
+    brain: np.ndarray,
+    unwarping: Unwarping | None = None,
+) -> list[dict[str, Any]]:
     """Motion of each volume and its slices out of line, as rows of the confounds table.
 
     Parameters
@@ -53,6 +60,8 @@ def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain:
         Type of each volume; dummies (``n/a``) and ``noRF`` volumes get no values.
     brain : ndarray of shape (X, Y, Z)
         Share of brain in each voxel.
+    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+        By which the brain's points are known in distorted volumes.
 
     Returns
     -------
@@ -65,9 +74,10 @@ def confounds(loaded: Series, matrices: np.ndarray, types: Sequence[str], brain:
     centre = (inside if len(inside) else points.reshape(-1, 3)).mean(axis=0)
     positions = motion.parameters(matrices, centre)
     values = np.full((len(inside), len(types)), np.nan, dtype=np.float32)
+    shift = unwarping and unwarping.shift(inside, loaded.affine)
     for number in used:
         values[:, number] = spline.sample(
-            spline.coefficients(loaded.data[..., number]), loaded.affine, inside, matrices[number]
+            spline.coefficients(loaded.data[..., number]), loaded.affine, inside, matrices[number], shift
         )
     delay = [0] * len(types) if loaded.timing is None else loaded.timing.group
     alike = list(zip(types, delay))

@@ -53,6 +53,8 @@ class Reference:
         ``design.T @ diag(weight) @ design``.
     centre : ndarray of shape (3,)
         About which rotations turn, mm.
+    shift : pharmasl.space.spline.Shift or None
+        Of the points, where volumes are distorted and the reference is not.
     """
 
     points: np.ndarray
@@ -60,6 +62,7 @@ class Reference:
     weight: np.ndarray
     normal: np.ndarray
     centre: np.ndarray
+    shift: spline.Shift | None = None
 
 
 def reference(
@@ -68,6 +71,7 @@ def reference(
     weight: np.ndarray,
     maps: Sequence[np.ndarray] = (),
     spacing: float = SPACING,
+    shift: spline.Shift | None = None,
 ) -> Reference:
     """The derivatives of a reference image, taken once.
 
@@ -81,6 +85,8 @@ def reference(
         Known maps that may add to a volume in any amount.
     spacing : float
         Least distance of the points used, mm.
+    shift : pharmasl.space.spline.Shift, optional
+        Of all voxels: where volumes show what the reference, without distortion, has there.
 
     Returns
     -------
@@ -100,16 +106,16 @@ def reference(
     coefficients = spline.coefficients(image)
     gradient = np.empty((len(points), 3))
     for axis in range(3):
-        shift = np.zeros(3)
-        shift[axis] = 0.1
-        ahead = spline.sample(coefficients, affine, points + shift)
-        gradient[:, axis] = np.nan_to_num((ahead - spline.sample(coefficients, affine, points - shift)) / 0.2)
+        nudge = np.zeros(3)
+        nudge[axis] = 0.1
+        ahead = spline.sample(coefficients, affine, points + nudge)
+        gradient[:, axis] = np.nan_to_num((ahead - spline.sample(coefficients, affine, points - nudge)) / 0.2)
     centre = np.average(points, axis=0, weights=weights)
     columns = [gradient, np.cross(points - centre, gradient), image[chosen][:, None]]
     design = np.ascontiguousarray(np.hstack(columns + [known[chosen][:, None] for known in maps]), dtype=np.float64)
     # einsum, unlike a matrix product, sums in one order whatever the number of threads.
     normal = np.einsum("na,n,nb->ab", design, weights, design)
-    return Reference(points, design, weights, normal, centre)
+    return Reference(points, design, weights, normal, centre, shift and shift.at(chosen.ravel()))
 
 
 def fit(coefficients: np.ndarray, affine: np.ndarray, target: Reference, start: np.ndarray) -> np.ndarray:
@@ -132,7 +138,13 @@ def fit(coefficients: np.ndarray, affine: np.ndarray, target: Reference, start: 
     matrix = start
     for _ in range(_ITERATIONS):
         right, lost, total = spline.project(
-            coefficients, affine, target.points, matrix, design=target.design, weight=target.weight
+            coefficients,
+            affine,
+            target.points,
+            matrix,
+            design=target.design,
+            weight=target.weight,
+            shift=target.shift,
         )
         try:
             solution = np.linalg.solve(target.normal - lost, right)
@@ -168,6 +180,7 @@ def realign(
     maps: Sequence[np.ndarray] = (),
     starts: Sequence[np.ndarray] | np.ndarray | None = None,
     fine: bool = True,
+    shift: spline.Shift | None = None,
 ) -> np.ndarray:
     """The alignments of volumes with a reference image.
 
@@ -185,6 +198,8 @@ def realign(
         first, from the place of the volume before.
     fine : bool
         False leaves it at the coarse fit, good to about 0.1 mm: for a pass that another follows.
+    shift : pharmasl.space.spline.Shift, optional
+        As for :func:`reference`; of the fine fit.
 
     Returns
     -------
@@ -194,7 +209,7 @@ def realign(
     sharp: Reference | None = None
     coarse: Reference | None = None
     if fine:
-        sharp = reference(_soften(image), image_affine, weight, [_soften(known) for known in maps])
+        sharp = reference(_soften(image), image_affine, weight, [_soften(known) for known in maps], shift=shift)
     if starts is None:
         # Points nearer than the smoothing say the same twice.
         coarse = reference(_blur(image, image_affine), image_affine, weight, spacing=COARSE_FWHM)
@@ -269,7 +284,13 @@ def _blur(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return separable.gaussian(image, sigma, truncate=3)
 
 
-def mean(volumes: Sequence[np.ndarray], affine: np.ndarray, matrices: np.ndarray, grid: images.Grid) -> np.ndarray:
+def mean(
+    volumes: Sequence[np.ndarray],
+    affine: np.ndarray,
+    matrices: np.ndarray,
+    grid: images.Grid,
+    shift: spline.Shift | None = None,
+) -> np.ndarray:
     """The mean of realigned volumes on a grid, over those volumes whose field of view holds the voxel.
 
     Parameters
@@ -280,6 +301,8 @@ def mean(volumes: Sequence[np.ndarray], affine: np.ndarray, matrices: np.ndarray
     matrices : ndarray of shape (N, 4, 4)
         Maps points of ``grid`` to points of each volume.
     grid : pharmasl.space.images.Grid
+    shift : pharmasl.space.spline.Shift, optional
+        Of the grid's voxels, where the volumes are distorted.
 
     Returns
     -------
@@ -289,7 +312,7 @@ def mean(volumes: Sequence[np.ndarray], affine: np.ndarray, matrices: np.ndarray
     points = transforms.points(grid)
     total, count = np.zeros(grid.shape), np.zeros(grid.shape)
     for volume, matrix in zip(volumes, matrices):
-        values = spline.sample(spline.coefficients(volume), affine, points, matrix)
+        values = spline.sample(spline.coefficients(volume), affine, points, matrix, shift)
         here = np.isfinite(values)
         np.add(total, values, out=total, where=here)
         count += here

@@ -34,6 +34,7 @@ from pharmasl.perfusion import (
 from pharmasl.perfusion.tissue_maps import carry
 from pharmasl.space import fields, images, resample, transforms
 from pharmasl.study import settings
+from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class Inputs:
         An image on the template grid wanted.
     template_mask : path-like
         The brain on that grid.
+    field : sequence of path-like
+        The field on the series' grid, Hz; or empty.
     """
 
     asl: FilePath
@@ -78,6 +81,7 @@ class Inputs:
     mask: FilePath
     reference: FilePath
     template_mask: FilePath
+    field: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +119,12 @@ class Outputs:
 
 
 def quantify(
-    inputs: Inputs, outputs: Outputs, *, acquisition: Acquisition, quantification: settings.Quantification
+    inputs: Inputs,
+    outputs: Outputs,
+    *,
+    acquisition: Acquisition,
+    quantification: settings.Quantification,
+    distorted: Distortion | None = None,
 ) -> None:
     """Quantify one scan and write its maps, the table of its repeats and its sidecar.
 
@@ -125,14 +134,16 @@ def quantify(
     outputs : Outputs
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     quantification : pharmasl.study.settings.Quantification
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the images were encoded, where there is a field.
 
     Raises
     ------
     InputError
         If a parameter or M0 is missing or senseless, or CBF is what no brain has; nothing is written then.
     """
-    files = scan.RawFiles(inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion)
-    raw = scan.read(files, acquisition, quantification)
+    files = scan.RawFiles(inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field)
+    raw = scan.read(files, acquisition, quantification, distorted)
     log.info("%s: %d repeats, M0: %s", raw.path, raw.repeats.number, raw.m0.origin)
     coregistered = transforms.read_affines(inputs.coregistration)[0]
     native = _native(raw, inputs, np.linalg.inv(coregistered), quantification)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.perfusion import motion
+from pharmasl.perfusion.distortion import Unwarping
 from pharmasl.perfusion.series import Series
 from pharmasl.perfusion.volumes import Volumes
 from pharmasl.space import images, transforms
+from pharmasl.space.spline import Shift
 
 # What the mean of a series shows, by what perfusion is computed from.
 MEANS = {"pairs": "mean control", "deltam": "deltaM", "cbf": "CBF"}
@@ -57,6 +59,8 @@ class RealignedScan:
         Whether volumes are realigned at all.
     separate : bool
         Whether M0 is an image of its own.
+    unwarping : pharmasl.perfusion.distortion.Unwarping or None
+        By which the means are freed of distortion, in place and intensity.
     """
 
     data: np.ndarray
@@ -71,6 +75,7 @@ class RealignedScan:
     m0_mean: np.ndarray
     correct: bool
     separate: bool
+    unwarping: Unwarping | None = None
 
     @property
     def realigned(self) -> bool:
@@ -82,6 +87,20 @@ class RealignedScan:
         """What the mean shows."""
         return MEANS[self.volumes.kind]
 
+    def shift(self, separate: bool = False) -> Shift | None:
+        """That of the grid's voxels in the series, or in the separate M0 image; None without a correction."""
+        if self.unwarping is None:
+            return None
+        affine = self.m0_affine if separate else self.grid.affine
+        return self.unwarping.shift(transforms.points(self.grid), affine, separate=separate)
+
+    def evened(self, image: np.ndarray, separate: bool = False) -> np.ndarray:
+        """An image on the grid without what distortion did to the intensity of the series, or of the separate M0 image."""
+        if self.unwarping is None:
+            return image
+        affine = self.m0_affine if separate else self.grid.affine
+        return image * self.unwarping.intensity(transforms.points(self.grid), affine, separate=separate)
+
     def deltam(self, matrices: np.ndarray) -> np.ndarray:
         """Mean control minus mean label of the pairs, on the grid: (X, Y, Z).
 
@@ -90,11 +109,18 @@ class RealignedScan:
         matrices : ndarray of shape (T, 4, 4)
             Maps points of the grid to points of each volume.
         """
+        shift = self.shift()
         control, label = (
-            motion.mean([self.data[..., i] for i in chosen], self.grid.affine, matrices[chosen], self.grid)
+            motion.mean([self.data[..., i] for i in chosen], self.grid.affine, matrices[chosen], self.grid, shift)
             for chosen in self.volumes.pairs.T
         )
-        return control - label
+        return self.evened(control - label)
+
+    def distorted_mean(self) -> np.ndarray:
+        """The mean of the volumes that :attr:`mean` is of, as they were acquired: (X, Y, Z)."""
+        averaged = _averaged(self.volumes, self.groups)
+        volumes = [self.data[..., i] for i in averaged]
+        return motion.mean(volumes, self.grid.affine, self.matrices[averaged], self.grid)
 
     def images(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Every image that the scan can be registered by, with its affine."""
@@ -114,17 +140,21 @@ class RealignedScan:
             Shares of grey matter, white matter and fluid. The first two separate perfusion from motion.
         """
         matrices, affine = self.matrices.copy(), self.grid.affine
-        weight = np.clip(sum(brain), 0, 1)
+        weight, shift = np.clip(sum(brain), 0, 1), self.shift()
         for number, members in enumerate(self.groups):
             mean, controls = self.mean, np.intersect1d(members, self.volumes.control)
-            if number:
-                mean = motion.mean([self.data[..., i] for i in controls], affine, self.matrices[controls], self.grid)
+            # Volumes are compared with a mean of their own intensities.
+            if number or shift is not None:
+                own = [self.data[..., i] for i in controls]
+                mean = motion.mean(own, affine, self.matrices[controls], self.grid, shift)
             moving, starts = [self.data[..., i] for i in members], self.matrices[members]
-            matrices[members] = motion.realign(moving, affine, mean, affine, weight, maps=brain[:2], starts=starts)
+            matrices[members] = motion.realign(
+                moving, affine, mean, affine, weight, maps=brain[:2], starts=starts, shift=shift
+            )
         return _linked(matrices, self.groups, self.grid)
 
 
-def realign(loaded: Series, m0: M0Volumes, *, correct: bool) -> RealignedScan:
+def realign(loaded: Series, m0: M0Volumes, *, correct: bool, unwarping: Unwarping | None = None) -> RealignedScan:
     """The first pass: volumes realigned to one of their own kind.
 
     After suppression pulses static tissue shows another contrast at each delay, which a realignment must not take for
@@ -136,6 +166,8 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool) -> RealignedScan:
     m0 : M0Volumes
     correct : bool
         False leaves every volume where it is.
+    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+        By which the means are freed of distortion.
 
     Returns
     -------
@@ -144,9 +176,7 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool) -> RealignedScan:
     data, affine, volumes, grid = loaded.data, loaded.affine, loaded.volumes, loaded.grid
     groups = _groups(loaded)
     matrices = np.tile(np.eye(4), (data.shape[3], 1, 1))
-    averaged = {"pairs": volumes.control, "deltam": volumes.deltam, "cbf": volumes.cbf}[volumes.kind]
-    if volumes.kind == "pairs":
-        averaged = np.intersect1d(groups[0], volumes.control)
+    averaged = _averaged(volumes, groups)
     if correct and volumes.kind == "pairs":
         for members in groups:
             own = data[..., typical(data, np.intersect1d(members, volumes.control))]
@@ -154,13 +184,14 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool) -> RealignedScan:
             # The second pass, which knows the tissues, does the fine fit.
             matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own), fine=False)
         matrices = _linked(matrices, groups, grid)
-    mean = motion.mean([data[..., i] for i in averaged], affine, matrices[averaged], grid)
+    mean = _mean([data[..., i] for i in averaged], matrices[averaged], grid, unwarping)
     m0_volumes = list(np.moveaxis(m0.data, 3, 0))
     m0_matrices, m0_mean = np.tile(np.eye(4), (len(m0_volumes), 1, 1)), np.zeros(m0.data.shape[:3])
     if m0_volumes:
         if correct:
             m0_matrices = motion.realign(m0_volumes, m0.affine, m0_volumes[0], m0.affine, motion.head(m0_volumes[0]))
-        m0_mean = motion.mean(m0_volumes, m0.affine, m0_matrices, images.Grid(m0.data.shape[:3], m0.affine))
+        m0_grid = images.Grid(m0.data.shape[:3], m0.affine)
+        m0_mean = _mean(m0_volumes, m0_matrices, m0_grid, unwarping, separate=m0.separate)
     return RealignedScan(
         data=data,
         grid=grid,
@@ -174,7 +205,31 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool) -> RealignedScan:
         m0_mean=m0_mean,
         correct=correct,
         separate=m0.separate,
+        unwarping=unwarping,
     )
+
+
+def _mean(
+    volumes: list[np.ndarray],
+    matrices: np.ndarray,
+    grid: images.Grid,
+    unwarping: Unwarping | None,
+    separate: bool = False,
+) -> np.ndarray:
+    """The mean of volumes on their own grid, without distortion where that is known."""
+    if unwarping is None:
+        return motion.mean(volumes, grid.affine, matrices, grid)
+    points = transforms.points(grid)
+    shift = unwarping.shift(points, grid.affine, separate=separate)
+    mean = motion.mean(volumes, grid.affine, matrices, grid, shift)
+    return mean * unwarping.intensity(points, grid.affine, separate=separate)
+
+
+def _averaged(volumes: Volumes, groups: list[np.ndarray]) -> np.ndarray:
+    """The volumes whose mean stands for the series: the controls of the first group, or all differences."""
+    if volumes.kind == "pairs":
+        return np.intersect1d(groups[0], volumes.control)
+    return {"deltam": volumes.deltam, "cbf": volumes.cbf}[volumes.kind]
 
 
 def _groups(loaded: Series) -> list[np.ndarray]:

@@ -1,14 +1,25 @@
 """The realigned series of one scan: every raw volume sampled once on the scan's own grid."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pharmasl.errors import FilePath
-from pharmasl.perfusion import scan, series
+from pharmasl.perfusion import distortion, scan, series
 from pharmasl.space import images
+from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
 
 
-def read(asl: FilePath, motion: FilePath, *, acquisition: Acquisition, interpolation: str) -> images.Volume:
+def read(
+    asl: FilePath,
+    motion: FilePath,
+    *,
+    acquisition: Acquisition,
+    interpolation: str,
+    field: Sequence[FilePath] = (),
+    distorted: Distortion | None = None,
+) -> images.Volume:
     """A raw series, realigned.
 
     Parameters
@@ -20,6 +31,10 @@ def read(asl: FilePath, motion: FilePath, *, acquisition: Acquisition, interpola
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     interpolation : {"cubic", "linear"}
         Between the voxels of raw volumes.
+    field : sequence of path-like
+        The field on the series' grid, Hz; or empty.
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the series was encoded, where there is a field.
 
     Returns
     -------
@@ -33,18 +48,28 @@ def read(asl: FilePath, motion: FilePath, *, acquisition: Acquisition, interpola
     """
     loaded = series.load_acquired(asl, acquisition)
     matrices = scan.affines(motion, loaded.data.shape[3])
-    data = scan.realigned(loaded.data, loaded.affine, matrices, interpolation)
+    unwarping = distortion.unwarping(field, distorted)
+    data = scan.realigned(loaded.data, loaded.affine, matrices, interpolation, unwarping)
     return images.Volume(np.nan_to_num(data, copy=False), loaded.affine)
 
 
-def write(path: FilePath, asl: FilePath, motion: FilePath, *, acquisition: Acquisition, interpolation: str) -> None:
+def write(
+    path: FilePath,
+    asl: FilePath,
+    motion: FilePath,
+    *,
+    acquisition: Acquisition,
+    interpolation: str,
+    field: Sequence[FilePath] = (),
+    distorted: Distortion | None = None,
+) -> None:
     """Write the realigned series.
 
     Parameters
     ----------
     path : path-like
-    asl, motion, acquisition, interpolation
+    asl, motion, acquisition, interpolation, field, distorted
         As for :func:`read`.
     """
-    made = read(asl, motion, acquisition=acquisition, interpolation=interpolation)
+    made = read(asl, motion, acquisition=acquisition, interpolation=interpolation, field=field, distorted=distorted)
     images.save(path, made.data, made.affine, time_step=acquisition.repetition_time)

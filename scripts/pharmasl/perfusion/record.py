@@ -26,7 +26,8 @@ FITTED = (
     "time{arteries}, {how})"
 )
 _INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
-_DISTORTION = "this version does not correct it"
+_MODULATED = "signal multiplied with the local stretch, which differs between the series and M0"
+_CANCELS = "none: the local stretch is that of M0 too, and cancels in deltaM / M0"
 
 
 def sidecar(
@@ -92,7 +93,7 @@ def sidecar(
             "Kernel": list(quantification.partial_volume.kernel),
             "UsedInContrasts": quantification.partial_volume.use,
         },
-        "DistortionCorrection": {"Applied": False, "FieldMaps": acquisition.fieldmaps, "Why": _DISTORTION},
+        "DistortionCorrection": _distortion(raw, acquisition),
         "TemplateSmoothingFWHM": {"Value": float(quantification.smoothing_fwhm), "Unit": "mm"},
         "CodeVersion": pharmasl.__version__,
     }
@@ -169,6 +170,24 @@ def _m0(m0: M0, acquisition: Acquisition) -> dict[str, Any]:
     if m0.estimate is not None:
         entry["Estimate"] = _constant("m0_estimate", m0.estimate, sources)
     return entry
+
+
+def _distortion(raw: Scan, acquisition: Acquisition) -> dict[str, Any]:
+    """How susceptibility distortion was corrected, or why it was not."""
+    known: dict[str, Any] = {"Applied": raw.unwarping is not None, "FieldMaps": acquisition.fieldmaps}
+    if raw.unwarping is None:
+        return {**known, "Why": acquisition.distortion or "the scanner made the map"}
+    encodings = {"Series": raw.unwarping.distortion.series, "M0": raw.unwarping.distortion.m0}
+    return {
+        **known,
+        "ChosenBy": acquisition.sources.get("distortion"),
+        "Intensity": _MODULATED if raw.unwarping.modulates else _CANCELS,
+        **{
+            name: {"PhaseEncodingDirection": own.direction, "TotalReadoutTime": own.readout_time}
+            for name, own in encodings.items()
+            if own is not None
+        },
+    }
 
 
 def _regression(regression: nuisance.Regression | None) -> dict[str, Any]:

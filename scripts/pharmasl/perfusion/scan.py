@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.perfusion import calibration, plausibility, series, subtraction
+from pharmasl.perfusion import calibration, distortion, plausibility, series, subtraction
 from pharmasl.perfusion import timing as scan_timing
 from pharmasl.perfusion import volumes as scan_volumes
+from pharmasl.perfusion.distortion import Unwarping
 from pharmasl.space import images, resample, spline, transforms
 from pharmasl.study import settings
+from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
 
 
@@ -27,12 +29,15 @@ class RawFiles:
         The separate M0 image, or empty.
     motion, m0_motion : path-like
         ITK affines: from the series' reference to each volume of the series and of M0.
+    field : sequence of path-like
+        The field on the series' grid, Hz; or empty.
     """
 
     asl: FilePath
     m0: Sequence[FilePath]
     motion: FilePath
     m0_motion: FilePath
+    field: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class Scan:
         What the values of a series that the scanner quantified are multiplied with to give mL/100 g/min; else 1.
     interpolation : {"cubic", "linear"}
         Between the voxels of raw volumes.
+    unwarping : pharmasl.perfusion.distortion.Unwarping or None
+        Of distorted volumes; None where they are not corrected.
     """
 
     path: FilePath
@@ -101,6 +108,7 @@ class Scan:
     m0: M0
     unit: float
     interpolation: str
+    unwarping: Unwarping | None = None
 
     @property
     def grid(self) -> images.Grid:
@@ -112,7 +120,14 @@ class Scan:
         """Whether the series has more than one delay."""
         return self.timing is not None and self.timing.several
 
-    def samples(self, volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    def samples(
+        self,
+        volume: np.ndarray,
+        affine: np.ndarray,
+        points: np.ndarray,
+        matrix: np.ndarray,
+        shift: spline.Shift | None = None,
+    ) -> np.ndarray:
         """A raw volume at points: float32, NaN outside its field of view.
 
         Parameters
@@ -124,19 +139,31 @@ class Scan:
             RAS+ mm.
         matrix : ndarray of shape (4, 4)
             Maps the points into the volume's space.
+        shift : pharmasl.space.spline.Shift, optional
+            Of as many points.
         """
-        return _samples(volume, affine, points, matrix, self.interpolation)
+        return _samples(volume, affine, points, matrix, self.interpolation, shift)
 
 
 def _samples(
-    volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray, interpolation: str
+    volume: np.ndarray,
+    affine: np.ndarray,
+    points: np.ndarray,
+    matrix: np.ndarray,
+    interpolation: str,
+    shift: spline.Shift | None = None,
 ) -> np.ndarray:
     if interpolation == "linear":
-        return resample.resample(volume, affine, points, matrix)
-    return spline.sample(spline.coefficients(volume), affine, points, matrix)
+        return resample.resample(volume, affine, points, matrix, shift=shift)
+    return spline.sample(spline.coefficients(volume), affine, points, matrix, shift)
 
 
-def read(files: RawFiles, acquisition: Acquisition, quantification: settings.Quantification) -> Scan:
+def read(
+    files: RawFiles,
+    acquisition: Acquisition,
+    quantification: settings.Quantification,
+    distorted: Distortion | None = None,
+) -> Scan:
     """A scan's images and transforms, checked to hold all that its quantification needs.
 
     Parameters
@@ -144,6 +171,8 @@ def read(files: RawFiles, acquisition: Acquisition, quantification: settings.Qua
     files : RawFiles
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     quantification : pharmasl.study.settings.Quantification
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the images were encoded, where there is a field.
 
     Returns
     -------
@@ -177,6 +206,7 @@ def read(files: RawFiles, acquisition: Acquisition, quantification: settings.Qua
         m0=_m0(files, acquisition, quantification.m0, loaded, repeats, motion),
         unit=unit,
         interpolation=quantification.interpolation,
+        unwarping=distortion.unwarping(files.field, distorted),
     )
 
 
@@ -219,7 +249,13 @@ def _m0(
     return M0(origin, data, affine, motion, of_pair, factors, estimate, m0)
 
 
-def realigned(data: np.ndarray, affine: np.ndarray, motion: np.ndarray, interpolation: str) -> np.ndarray:
+def realigned(
+    data: np.ndarray,
+    affine: np.ndarray,
+    motion: np.ndarray,
+    interpolation: str,
+    unwarping: Unwarping | None = None,
+) -> np.ndarray:
     """A series realigned on its own grid, each volume sampled once.
 
     Parameters
@@ -229,6 +265,8 @@ def realigned(data: np.ndarray, affine: np.ndarray, motion: np.ndarray, interpol
     motion : ndarray of shape (T, 4, 4)
         Maps points of the reference to points of each volume.
     interpolation : {"cubic", "linear"}
+    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+        Of distorted volumes.
 
     Returns
     -------
@@ -236,12 +274,13 @@ def realigned(data: np.ndarray, affine: np.ndarray, motion: np.ndarray, interpol
         NaN where a volume does not reach.
     """
     points = transforms.points(images.Grid(data.shape[:3], affine))
+    shift = unwarping and unwarping.shift(points, affine)
     out = np.empty_like(data)
     for number, matrix in enumerate(motion):
         # A volume that stays where it is stays what it is.
-        still = np.array_equal(matrix, np.eye(4))
+        still = shift is None and np.array_equal(matrix, np.eye(4))
         volume = data[..., number]
-        out[..., number] = volume if still else _samples(volume, affine, points, matrix, interpolation)
+        out[..., number] = volume if still else _samples(volume, affine, points, matrix, interpolation, shift)
     return out
 
 
@@ -261,10 +300,38 @@ def realigned_within(scan: Scan, mask: np.ndarray) -> np.ndarray:
     """
     points = transforms.points(scan.grid)[mask]
     out = np.empty((len(scan.motion), len(points)), dtype=np.float32)
+    shown = _shown(scan, points, np.eye(4))
     for number, matrix in enumerate(scan.motion):
-        volume, still = scan.data[..., number], np.array_equal(matrix, np.eye(4))
-        out[number] = volume[mask] if still else scan.samples(volume, scan.affine, points, matrix)
+        volume, still = scan.data[..., number], shown is None and np.array_equal(matrix, np.eye(4))
+        out[number] = volume[mask] if still else _seen(scan, volume, scan.affine, points, matrix, shown)
     return out
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Where a distorted image shows points, and what its samples are multiplied with."""
+
+    shift: spline.Shift
+    modulation: np.ndarray
+
+
+def _shown(scan: Scan, points: np.ndarray, matrix: np.ndarray, *, of_m0: bool = False) -> _Shown | None:
+    """For the series, or the separate M0 image; None without a correction. ``matrix`` maps points to the reference."""
+    if scan.unwarping is None:
+        return None
+    separate = of_m0 and scan.m0.origin == "separate"
+    affine = scan.m0.affine if separate else scan.affine
+    shift = scan.unwarping.shift(points, affine, matrix, separate=separate)
+    return _Shown(shift, scan.unwarping.modulation(points, affine, matrix, separate=separate).astype(np.float32))
+
+
+def _seen(
+    scan: Scan, volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray, shown: _Shown | None
+) -> np.ndarray:
+    """A raw volume at points, without its distortion: NaN outside its field of view and where it is folded."""
+    if shown is None:
+        return scan.samples(volume, affine, points, matrix)
+    return scan.samples(volume, affine, points, matrix, shown.shift) * shown.modulation
 
 
 @dataclass(frozen=True)
@@ -320,12 +387,13 @@ def differences_at(scan: Scan, place: Place) -> np.ndarray:
     """
     # A repeat's values lie together while volumes are added to them, a voxel's while they are averaged.
     out = np.zeros((scan.repeats.number, len(place.points)), dtype=np.float32)
+    shown = None if place.series is not None else _shown(scan, place.points, place.matrix)
     for number in np.flatnonzero(scan.repeats.weights.any(axis=0)):
         if place.series is not None:
             values = place.series[number]
         else:
             matrix = scan.motion[number] @ place.matrix
-            values = scan.samples(scan.data[..., number], scan.affine, place.points, matrix)
+            values = _seen(scan, scan.data[..., number], scan.affine, place.points, matrix, shown)
         for row in np.flatnonzero(scan.repeats.weights[:, number]):
             out[row] += np.float32(scan.repeats.weights[row, number]) * values
     out[~scan.repeats.alive] = np.nan
@@ -369,8 +437,10 @@ def m0_at(scan: Scan, place: Place) -> np.ndarray:
     if m0.estimate is not None:
         return np.full((len(place.points), 1), m0.estimate)
     used = np.arange(len(m0.motion)) if not m0.of_pair else np.flatnonzero(scan.repeats.alive)
+    shown = _shown(scan, place.points, place.matrix, of_m0=True)
     sampled = [
-        scan.samples(m0.data[..., number], m0.affine, place.points, m0.motion[number] @ place.matrix) for number in used
+        _seen(scan, m0.data[..., number], m0.affine, place.points, m0.motion[number] @ place.matrix, shown)
+        for number in used
     ]
     if not m0.of_pair:
         stack = np.stack(sampled)

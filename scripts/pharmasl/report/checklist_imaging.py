@@ -188,10 +188,7 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
         yield Item("Motion and excluded pairs", area, f"{corrected} {methods_perfusion.repeats(sidecars)}")
         pvc = [sidecar["PartialVolumeCorrection"] for sidecar in sidecars]
         yield Item("Partial-volume correction", ASL, methods_perfusion.partial_volume(pvc))
-        mapped = any(sidecar["DistortionCorrection"]["FieldMaps"] for sidecar in sidecars)
-        yield Item(
-            "Susceptibility distortion", area, f"Not corrected{', although field maps were available' * mapped}."
-        )
+        yield Item("Susceptibility distortion", area, methods_perfusion.distortion(sidecars))
         fwhm = agreed(methods_perfusion.with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
         yield Item("Smoothing", area, f"Gaussian kernel of {fwhm} FWHM, within the brain, in template space.")
     template, fit = settings.template, settings.anatomy.registration

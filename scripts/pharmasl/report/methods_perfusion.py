@@ -132,11 +132,32 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
         *magnetisation([sidecar["M0"] for sidecar in sidecars]),
         partial_volume([sidecar["PartialVolumeCorrection"] for sidecar in sidecars]),
     ]
-    if any(sidecar["DistortionCorrection"]["FieldMaps"] for sidecar in sidecars):
-        text.append("Susceptibility distortion was not corrected, although field maps were available.")
+    text.append(distortion(sidecars))
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
     text.append(f"CBF maps in template space were smoothed within the brain with a Gaussian kernel of {fwhm} FWHM.")
     return " ".join(text)
+
+
+def distortion(sidecars: Sequence[Sidecar]) -> str:
+    """Whether susceptibility distortion was corrected, in a sentence."""
+    records = [sidecar["DistortionCorrection"] for sidecar in sidecars]
+    corrected = sum(bool(record["Applied"]) for record in records)
+    if not corrected:
+        mapped = any(record["FieldMaps"] for record in records)
+        return f"Susceptibility distortion was not corrected{', although field maps were available' * mapped}."
+    which = "" if corrected == len(records) else f" of {corrected} of {len(records)} scans"
+    modulated = sum("M0" in record and record["M0"] != record["Series"] for record in records if record["Applied"])
+    intensity = (
+        f" In {modulated} of them M0 was encoded otherwise than the series, and signal was multiplied with the local stretch "
+        "of each."
+        if modulated
+        else ""
+    )
+    return (
+        f"Susceptibility distortion{which} was corrected along the phase encoding by the field map of the session, as a shift "
+        "within that resampling; the sign and the size of the shift were checked against the tissues of the T1-weighted "
+        f"image.{intensity}"
+    )
 
 
 def _resampling(sidecars: Sequence[Sidecar]) -> str:

@@ -5,6 +5,8 @@ from nibabel.affines import voxel_sizes
 from numba import njit
 from scipy import ndimage
 
+from pharmasl.space import spline
+
 # Full width at half maximum of a Gaussian, in standard deviations: 2 sqrt(2 ln 2).
 FWHM_PER_SIGMA = 2.3548200450309493
 
@@ -40,6 +42,7 @@ def resample(
     coordinates: np.ndarray,
     matrix: np.ndarray | None = None,
     fill: float = np.nan,
+    shift: spline.Shift | None = None,
 ) -> np.ndarray:
     """Trilinear samples of a volume at arbitrary points.
 
@@ -55,6 +58,8 @@ def resample(
         matrices cost one interpolation.
     fill : float
         Value of points outside the field of view; by default NaN, so that missing data stay visible.
+    shift : pharmasl.space.spline.Shift, optional
+        Of as many points.
 
     Returns
     -------
@@ -62,6 +67,9 @@ def resample(
     """
     to_voxel = np.linalg.inv(affine) @ (np.eye(4) if matrix is None else matrix)
     flat = np.ascontiguousarray(coordinates).reshape(-1, 3)
+    if shift is not None:
+        flat, to_voxel = flat @ to_voxel[:3, :3].T + to_voxel[:3, 3], np.eye(4)
+        flat[:, shift.axis] += shift.voxels
     out = np.empty(len(flat), dtype=np.float32)
     _linear(np.ascontiguousarray(volume, dtype=np.float32), flat, to_voxel, np.float32(fill), out)
     return out.reshape(coordinates.shape[:-1])

@@ -4,12 +4,34 @@ Linear interpolation of a displaced volume blurs it by an amount that depends on
 a control that differ by a percent, at the edges of the brain, that difference of blur exceeds perfusion.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit, uint64
 
 from pharmasl.space import separable
 
 _SIXTH = 1 / 6
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What is added to the voxel coordinate of points along one axis, after all other transforms: an image's distortion.
+
+    Attributes
+    ----------
+    axis : int
+        Of the image's voxels.
+    voxels : ndarray of shape (N,)
+        Of each point.
+    """
+
+    axis: int
+    voxels: np.ndarray
+
+    def at(self, chosen: np.ndarray) -> "Shift":
+        """Those of some of the points: a mask or numbers."""
+        return Shift(self.axis, self.voxels[chosen])
 
 
 def coefficients(volume: np.ndarray) -> np.ndarray:
@@ -107,6 +129,19 @@ def _sample(volume, points, matrix, out):
 
 
 @njit(cache=True, nogil=True)
+def _sample_shifted(volume, points, matrix, axis, shift, out):
+    flat = volume.ravel()
+    along = np.zeros(3)
+    along[axis] = 1.0
+    for i in range(points.shape[0]):
+        px, py, pz = points[i, 0], points[i, 1], points[i, 2]
+        x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3] + along[0] * shift[i]
+        y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3] + along[1] * shift[i]
+        z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3] + along[2] * shift[i]
+        out[i] = _value(volume, flat, x, y, z, 0.5)
+
+
+@njit(cache=True, nogil=True)
 def _project(volume, points, matrix, design, weight, right, lost):
     n, p = design.shape
     flat = volume.ravel()
@@ -132,7 +167,13 @@ def _project(volume, points, matrix, design, weight, right, lost):
     return total
 
 
-def sample(volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: np.ndarray | None = None) -> np.ndarray:
+def sample(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    points: np.ndarray,
+    matrix: np.ndarray | None = None,
+    shift: Shift | None = None,
+) -> np.ndarray:
     """Cubic samples of a volume at arbitrary points.
 
     Parameters
@@ -145,6 +186,8 @@ def sample(volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: n
         RAS+ mm.
     matrix : ndarray of shape (4, 4), optional
         Maps ``points`` to the image's space before sampling.
+    shift : Shift, optional
+        Of as many points.
 
     Returns
     -------
@@ -153,7 +196,11 @@ def sample(volume: np.ndarray, affine: np.ndarray, points: np.ndarray, matrix: n
     """
     flat = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
     out = np.empty(len(flat), dtype=np.float32)
-    _sample(volume, flat, np.linalg.inv(affine) @ (np.eye(4) if matrix is None else matrix), out)
+    to_voxel = np.linalg.inv(affine) @ (np.eye(4) if matrix is None else matrix)
+    if shift is None:
+        _sample(volume, flat, to_voxel, out)
+    else:
+        _sample_shifted(volume, flat, to_voxel, shift.axis, np.ascontiguousarray(shift.voxels), out)
     return out.reshape(points.shape[:-1])
 
 
@@ -165,6 +212,7 @@ def project(
     *,
     design: np.ndarray,
     weight: np.ndarray,
+    shift: Shift | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """The sums over a volume's samples that the normal equations of a weighted regression on a design need.
 
@@ -174,6 +222,8 @@ def project(
         As for :func:`sample`; ``points`` of shape (N, 3).
     design : ndarray of shape (N, P)
     weight : ndarray of shape (N,)
+    shift : Shift, optional
+        Of the N points.
 
     Returns
     -------
@@ -185,5 +235,10 @@ def project(
         Sum of weight * sample squared.
     """
     right, lost = np.empty(design.shape[1]), np.empty((design.shape[1], design.shape[1]))
-    total = _project(volume, points, np.linalg.inv(affine) @ matrix, design, weight, right, lost)
+    to_voxel = np.linalg.inv(affine) @ matrix
+    if shift is not None:
+        # Once for all: the points of a fit are few.
+        points, to_voxel = points @ to_voxel[:3, :3].T + to_voxel[:3, 3], np.eye(4)
+        points[:, shift.axis] += shift.voxels
+    total = _project(volume, points, to_voxel, design, weight, right, lost)
     return right, lost, total

@@ -6,7 +6,19 @@ from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
-from pharmasl.study import context, headers, m0, named_constants, physiology, scan_acquisition, sidecar
+from pharmasl.study import (
+    context,
+    field_maps,
+    headers,
+    m0,
+    named_constants,
+    phase_encoding,
+    physiology,
+    scan_acquisition,
+    sidecar,
+    uncorrected,
+)
+from pharmasl.study.distortion import Correction, Distortion
 from pharmasl.study.field_reader import FieldReader
 
 # The volumes that perfusion is computed from.
@@ -22,7 +34,7 @@ def resolve(
     settings: Mapping[str, Any],
     participant: Mapping[str, str | None] | None = None,
     overrides: Sequence[sidecar.Override] = (),
-) -> tuple[scan_acquisition.Acquisition, bids.File | None]:
+) -> tuple[scan_acquisition.Acquisition, bids.File | None, Correction | None]:
     """The acquisition of one run.
 
     Parameters
@@ -42,6 +54,8 @@ def resolve(
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     m0scan : bids.File or None
         The separate M0 image; None where M0 comes from elsewhere.
+    correction : pharmasl.study.distortion.Correction or None
+        How its distortion is corrected; None where it is not.
 
     Raises
     ------
@@ -49,13 +63,14 @@ def resolve(
         With every problem of this run: a missing or impossible field, values that do not fit the images.
     """
     resolver = _Resolver(dataset, asl, settings, participant or {}, overrides)
-    return resolver.resolve(), resolver.m0scan
+    return resolver.resolve(), resolver.m0scan, resolver.correction
 
 
 class _Resolver(FieldReader):
     def __init__(self, dataset, asl, settings, participant, overrides):
         super().__init__(sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities))
         self.root, self.asl, self.settings, self.participant = dataset.root, asl, settings, participant
+        self.dataset, self.correction = dataset, None
         # The control of each pair stands in for whatever M0 there is.
         self.of_pair = settings["m0"]["source"] == "control"
         self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl)
@@ -101,6 +116,7 @@ class _Resolver(FieldReader):
         acquisition = {"volume_types": volume_types, "units": self.fields.get("Units")}
         if not computed:
             acquisition |= self._labeling(volume_types)
+            acquisition["distortion"] = self._distortion()
         acquisition["total_acquired_pairs"] = self.fields.get("TotalAcquiredPairs")
         acquisition["fieldmaps"] = self.fieldmaps
         if self.errors:
@@ -109,6 +125,29 @@ class _Resolver(FieldReader):
         root = os.path.join(self.root, "")
         sources = {key: text.replace(root, "") for key, text in self.sources.items()}
         return scan_acquisition.build({**acquisition, "sources": sources})
+
+    def _distortion(self):
+        """Why the run is not corrected for distortion, and how large that may be; None where it is corrected."""
+        if self.settings["distortion"] == "off":
+            return uncorrected.note("switched off", self.fields, self.series)
+        stated = any(name in self.fields for name in phase_encoding.FIELDS)
+        if self.fields.get("MRAcquisitionType") == "3D" and not stated:
+            return uncorrected.note("a 3D readout whose phase encoding is not stated", self.fields, self.series)
+        field_map, errors = field_maps.choose(self.dataset, self.asl, self.m0scan, self.fields, self.sidecar_path)
+        self.errors += errors
+        if field_map is None:
+            return uncorrected.note("no field map is meant for this run", self.fields, self.series)
+        series = self._encoding(self.fields, self.sidecar_path, self.series)
+        own = self._encoding(self.m0_fields, self.m0_path, self._header(self.m0scan.path)) if self.m0scan else None
+        if series is not None and (own is not None or not self.m0scan):
+            self.correction = Correction(distortion=Distortion(series=series, m0=own), field_map=field_map)
+            self.sources["distortion"] = field_map.reason
+        return None
+
+    def _encoding(self, fields, path, header):
+        encoding, errors = phase_encoding.read(fields, path, header and header.shape)
+        self.errors += errors
+        return encoding
 
     def _unsupported(self):
         """Kinds of series that would be quantified wrongly."""

@@ -56,7 +56,7 @@ def choose(dataset: bids.Dataset, asl: bids.File) -> Choice:
         metadata = sidecar.read(dataset, file, SUFFIX)
         errors += metadata.errors
         targets[file.path] = intended(metadata)
-    naming = [file for file in everywhere if any(_names(target, dataset.root, asl) for target in targets[file.path])]
+    naming = [file for file in everywhere if any(names(target, dataset.root, asl) for target in targets[file.path])]
     if naming:
         return _of_one_direction(asl, naming, errors)
     folder = os.path.dirname(asl.path)
@@ -78,18 +78,18 @@ def choose(dataset: bids.Dataset, asl: bids.File) -> Choice:
 
 
 def intended(metadata: sidecar.Sidecar) -> list[str]:
-    """The files that an M0 image is meant for, as its sidecar writes them (list of str); empty ones, of converters, are none."""
+    """The files that an image is meant for, as its sidecar writes them (list of str); empty ones, of converters, are none."""
     value = metadata.fields.get("IntendedFor", [])
     return [str(target) for target in (value if isinstance(value, list) else [value]) if str(target).strip()]
 
 
-def _names(target, root, asl):
-    """Whether a text of ``IntendedFor`` names a series: a BIDS URI, a path below dataset or participant, or a bare name."""
+def names(target: str, root: str, image: bids.File) -> bool:
+    """Whether a text of ``IntendedFor`` names an image: a BIDS URI, a path below dataset or participant, or a bare name."""
     parts = [part for part in target.replace("\\", "/").removeprefix("bids::").split("/") if part not in ("", ".")]
     if parts and parts[0].startswith("bids:"):
         # bids:name:path, where the name is this dataset's in the links of its description.
         parts[0] = parts[0].rsplit(":", 1)[-1]
-    path = os.path.relpath(asl.path, root).replace(os.sep, "/").split("/")
+    path = os.path.relpath(image.path, root).replace(os.sep, "/").split("/")
     return bool(parts) and path[-len(parts) :] == parts
 
 

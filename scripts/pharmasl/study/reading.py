@@ -281,7 +281,9 @@ def _scans(
     for condition, asl in runs:
         subject, session = asl.entities["sub"], asl.entities.get("ses")
         try:
-            resolved, m0scan = acquisition.resolve(dataset, asl, perfusion, participants[subject], overrides)
+            resolved, m0scan, correction = acquisition.resolve(
+                dataset, asl, perfusion, participants[subject], overrides
+            )
         except InputErrors as problems:
             errors += problems.errors
             continue
@@ -289,7 +291,8 @@ def _scans(
             errors.append(error)
             continue
         stem = bids.stem(asl.entities, "perf")
-        scans[stem] = Scan(subject, session, condition, stem, asl.path, m0scan.path if m0scan else None, resolved)
+        m0 = m0scan.path if m0scan else None
+        scans[stem] = Scan(subject, session, condition, stem, asl.path, m0, resolved, correction=correction)
     return scans
 
 

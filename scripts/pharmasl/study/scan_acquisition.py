@@ -73,6 +73,8 @@ class Acquisition:
     total_acquired_pairs : int or None
     fieldmaps : tuple of str
         Names of images by which the run's distortion could be corrected.
+    distortion : str or None
+        Why the run's distortion is not corrected, and how large it may be; None where it is, or nothing is known of it.
     sources : Mapping of str to str
         The file, the configuration's key or the reference that each value was taken from.
     """
@@ -104,6 +106,7 @@ class Acquisition:
     haematocrit: float | None = None
     total_acquired_pairs: int | None = None
     fieldmaps: tuple[str, ...] = ()
+    distortion: str | None = None
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

@@ -233,6 +233,7 @@ class Perfusion(Quantification):
     """The quantification, with the constants of the named calibration that the study's reading resolves."""
 
     override: Any  # BIDS fields of any type, or a list of them by group of scans
+    distortion: str
     labeling_efficiency: Mapping[str, float]
     suppression_efficiency: float
     suppression_pulses: int

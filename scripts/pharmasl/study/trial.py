@@ -12,6 +12,7 @@ from pharmasl.study import settings, sheets
 from pharmasl.study.derivative_anatomies import ImportedAnatomies
 from pharmasl.study.derivative_datasets import DerivativeDataset
 from pharmasl.study.derivatives import Program
+from pharmasl.study.distortion import Correction
 from pharmasl.study.imported_contrasts import ImportedContrast
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Analysis, Arms, Sessions, Settings
@@ -71,6 +72,8 @@ class Scan:
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     imported : ImportedMap or None
         Of a CBF map of another program.
+    correction : pharmasl.study.distortion.Correction or None
+        How its distortion is corrected; None where it is not.
     """
 
     subject: str
@@ -81,6 +84,7 @@ class Scan:
     m0: str | None
     acquisition: Acquisition
     imported: ImportedMap | None = None
+    correction: Correction | None = None
 
     @property
     def visit(self) -> Visit:

@@ -87,6 +87,8 @@ def _asked(targets, name, wildcards):
     }
     if name in optional:
         return bool(optional[name])
+    if name == "scan_field":
+        return wildcards["scan"] in targets.distorted_scans()
     if name == "roi_left_out":
         return wildcards["roi"] in targets.left_out_rois()
     visits = {study.visit_stem(visit): visit for visit in study.visits}

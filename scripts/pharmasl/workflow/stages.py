@@ -68,6 +68,7 @@ STAGES = (
         "scan",
         "scans",
         {
+            "scan_field": 0.4,
             "align_perfusion": 1.4,
             "quantify_perfusion": 0.4,
             "fit_perfusion": 2,

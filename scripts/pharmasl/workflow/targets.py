@@ -188,6 +188,29 @@ class Targets:
         path = self._scans[scan].m0
         return [path] if path else []
 
+    def field_map(self, scan: str) -> list[str]:
+        """The images of the field map that corrects a scan, or none."""
+        correction = self._scans[scan].correction
+        return correction.field_map.files if correction else []
+
+    def field_map_params(self, scan: str) -> dict[str, Any] | None:
+        """What is known of those images beside their voxels."""
+        correction = self._scans[scan].correction
+        return {**correction.plain_map(), "tesla": self._scans[scan].acquisition.field_strength} if correction else None
+
+    def distorted(self, scan: str) -> dict[str, Any] | None:
+        """How the images of a scan were encoded that is corrected for distortion."""
+        correction = self._scans[scan].correction
+        return correction.distortion.plain() if correction else None
+
+    def distorted_scans(self) -> list[str]:
+        """The stems of the scans that are corrected for distortion."""
+        return [stem for stem, scan in self.study.scans.items() if scan.correction is not None]
+
+    def field_files(self, pattern: str, scan: str) -> list[str]:
+        """A pattern with ``{scan}`` for a scan that is corrected for distortion; else none."""
+        return [pattern.replace("{scan}", scan)] if self._scans[scan].correction else []
+
     def acquisition(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, with where each value was found."""
         return self._scans[scan].acquisition.plain()

@@ -8,12 +8,13 @@ import numpy as np
 from markupsafe import Markup
 
 from pharmasl.files import tables
-from pharmasl.perfusion import realigned_series, slice_signal
+from pharmasl.perfusion import distortion, realigned_series, slice_signal
 from pharmasl.report.scans import panels, sampling, scan_series, tiles, voxel_pictures
 from pharmasl.report.scans.panels import Panel
 from pharmasl.report.scans.scan_files import ScanFiles
-from pharmasl.space import images, transforms
+from pharmasl.space import images, resample, transforms
 from pharmasl.study import scan_acquisition
+from pharmasl.study.distortion import Distortion
 
 FEW = 5  # of each acquired image
 
@@ -33,6 +34,9 @@ class Native:
     att : ndarray of shape (X, Y, Z) or None
         Seconds.
     shown : Axial
+    distorted : ndarray of shape (X, Y, Z) or None
+        The first M0 volume or control as it was acquired, in the order of the file's voxels; of a scan that is corrected
+        for distortion.
     """
 
     series: np.ndarray
@@ -42,6 +46,7 @@ class Native:
     m0: np.ndarray | None
     att: np.ndarray | None
     shown: tiles.Axial
+    distorted: np.ndarray | None = None
 
     @property
     def few(self) -> list[int]:
@@ -57,7 +62,9 @@ class Native:
         return self.shown.definitions
 
 
-def read(files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str) -> Native:
+def read(
+    files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str, distorted: Distortion | None = None
+) -> Native:
     """Read a scan's images on its own grid.
 
     Parameters
@@ -67,11 +74,18 @@ def read(files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str) -
         As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
     interpolation : {"cubic", "linear"}
         Between the voxels of raw volumes.
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the images were encoded, of a scan that is corrected for distortion.
     """
     data, affine = realigned_series.read(
-        files.asl, files.motion, acquisition=scan_acquisition.build(acquisition), interpolation=interpolation
+        files.asl,
+        files.motion,
+        acquisition=scan_acquisition.build(acquisition),
+        interpolation=interpolation,
+        field=files.field,
+        distorted=distorted,
     )
-    m0 = _m0(files, acquisition, data, affine)
+    m0 = _m0(files, acquisition, data, affine, distortion.unwarping(files.field, distorted))
     brain, zooms = tiles.to_ras(images.load(files.brain_mask).data > 0.5, affine)
     tissues = {
         name: tiles.to_ras(images.load(path).data, affine)[0]
@@ -86,17 +100,36 @@ def read(files: ScanFiles, acquisition: Mapping[str, Any], interpolation: str) -
         m0=None if m0 is None else tiles.to_ras(m0, affine)[0],
         att=tiles.to_ras(images.load(files.att[0]).data, affine)[0] if files.att else None,
         shown=tiles.axial(brain, masks, zooms, count=panels.SLICES, prefix="n"),
+        distorted=_distorted(files, acquisition) if files.field else None,
     )
 
 
-def _m0(files: ScanFiles, acquisition: Mapping[str, Any], data: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
+def _distorted(files: ScanFiles, acquisition: Mapping[str, Any]) -> np.ndarray:
+    """One volume that shows static tissue, as it was acquired."""
+    types = acquisition["volume_types"]
+    kind = next((kind for kind in ("m0scan", "control") if kind in types), types[0])
+    data = images.load(files.asl).data
+    return data.reshape((*data.shape[:3], -1))[..., types.index(kind)]
+
+
+def _m0(
+    files: ScanFiles,
+    acquisition: Mapping[str, Any],
+    data: np.ndarray,
+    affine: np.ndarray,
+    unwarping: distortion.Unwarping | None,
+) -> np.ndarray | None:
     """M0 on the scan's grid, uncorrected: (X, Y, Z); None where there is no image of it."""
     if files.m0:
         own, own_affine = images.load(files.m0[0])
         own = own.reshape((*own.shape[:3], -1))
         points = transforms.points(images.Grid(data.shape[:3], affine))
         matrix = transforms.read_affines(files.m0_motion)[0]
-        return sampling.sample(own.mean(axis=3), own_affine, points, matrix)
+        mean = own.mean(axis=3)
+        if unwarping is not None:
+            shift = unwarping.shift(points, own_affine, separate=True)
+            return np.nan_to_num(resample.resample(mean, own_affine, points, matrix, shift=shift))
+        return sampling.sample(mean, own_affine, points, matrix)
     volumes = [number for number, kind in enumerate(acquisition["volume_types"]) if kind == "m0scan"]
     return scan_series.mean_of(data, volumes)
 

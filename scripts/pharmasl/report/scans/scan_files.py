@@ -24,6 +24,8 @@ class ScanFiles:
         The raw separate M0 image, or empty.
     m0_motion : path-like
         ITK affines: from the series' reference to each volume of M0.
+    field : sequence of path-like
+        The field on the series' grid, Hz, of a scan that is corrected for distortion; or empty.
     cbf, brain_mask, gm, wm, csf : path-like
         Images on the scan's own grid.
     att : sequence of path-like
@@ -51,6 +53,7 @@ class ScanFiles:
     motion: FilePath
     m0: Sequence[FilePath]
     m0_motion: FilePath
+    field: Sequence[FilePath]
     cbf: FilePath
     brain_mask: FilePath
     gm: FilePath

@@ -25,6 +25,7 @@ from pharmasl.report.scans import (
 )
 from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, transforms
+from pharmasl.study.distortion import Distortion
 from pharmasl.study.labels import NAMES, Labels
 
 _ASSUMED = (
@@ -106,6 +107,32 @@ def _registrations(files: ScanFiles, assumed: bool) -> list[overlays.Registratio
     return [first, second]
 
 
+def _unwarped(files: ScanFiles, own: native.Native) -> list[overlays.Registration]:
+    """The image by which the scan was registered, as it was acquired and without its distortion; none of other scans."""
+    if own.distorted is None:
+        return []
+    aslref, mask = images.load(files.aslref), images.load(files.brain_mask)
+    check = tables.read_json(files.registration)["FieldMap"]
+    shares = ", ".join(f"{share:.3f} at {multiple}" for multiple, share in check["Unexplained"].items())
+    facts = [("unexplained by the tissues, at multiples of the field", shares)]
+    if check["Minimum"] is not None:
+        facts.append(("least at", f"{check['Minimum']:.2f}"))
+    return [
+        overlays.Registration(
+            title="Distortion",
+            alt="Axial, coronal and sagittal slices of the scan as it was acquired, and corrected in the same planes",
+            names=("as acquired", "corrected"),
+            tiles=overlays.flicker(
+                overlays.Image(volume=images.Volume(own.distorted, aslref.affine)),
+                overlays.Image(volume=aslref),
+                brain=overlays.Image(volume=mask),
+                shown=overlays.planes(mask),
+            ),
+            facts=facts,
+        )
+    ]
+
+
 def content(
     files: ScanFiles,
     *,
@@ -114,6 +141,7 @@ def content(
     bands: Mapping[str, Sequence[float | None] | None],
     assumed: bool,
     labels: Labels = NAMES,
+    distorted: Distortion | None = None,
 ) -> ScanPage:
     """Gather all that the page of a scan shows.
 
@@ -130,9 +158,11 @@ def content(
         Whether the template is the scan's anatomy, for want of a T1-weighted image.
     labels : Labels, optional
         Words for sessions and conditions.
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the images were encoded, of a scan that is corrected for distortion.
     """
     (row,) = tables.read_table(files.quality)
-    own = native.read(files, acquisition, interpolation)
+    own = native.read(files, acquisition, interpolation, distorted)
     repeats = scan_series.repeats(tables.read_table(files.repeats))
     displacement, dvars = native.confounds(files)
     slices_out, change = native.slices(files)
@@ -159,7 +189,7 @@ def content(
         maps=native.maps(own),
         template=template,
         definitions=[own.definitions, outlines],
-        registrations=_registrations(files, assumed),
+        registrations=[*_registrations(files, assumed), *_unwarped(files, own)],
         registration_note=_ASSUMED if assumed else "",
         carpet=over_time.carpet(carpet, repeats.volumes_out) if carpet else None,
         carpet_limit=scan_series.CARPET_LIMIT,
@@ -181,10 +211,17 @@ def write(
     bands: Mapping[str, Sequence[float | None] | None],
     assumed: bool,
     labels: Labels = NAMES,
+    distorted: Distortion | None = None,
 ) -> None:
     """Write the page of a scan as HTML; parameters as of :func:`content`."""
     page = content(
-        files, acquisition=acquisition, interpolation=interpolation, bands=bands, assumed=assumed, labels=labels
+        files,
+        acquisition=acquisition,
+        interpolation=interpolation,
+        bands=bands,
+        assumed=assumed,
+        labels=labels,
+        distorted=distorted,
     )
     text = templates.environment().get_template("scans/scan.html.j2").render(vars(page))
     Path(output).write_text(text, encoding="utf-8")

@@ -1,0 +1,129 @@
+"""Whether a field map fits the image that it is to correct: its sign, its unit and the readout time.
+
+The tissues of the T1-weighted image are not distorted. Unwarped by the true field, an image is explained by them best; by none
+of it, by its reverse, or by a multiple, less well. A map of the wrong sign, in rad/s taken for Hz, or with another readout
+time is so told from a right one, by the registration's own measure.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pharmasl.errors import FilePath, InputError
+from pharmasl.perfusion import coregistration, distortion
+from pharmasl.perfusion.distortion import Unwarping
+from pharmasl.perfusion.tissue_maps import Tissues
+
+log = logging.getLogger(__name__)
+
+# Of the field; 1 is the map as it is.
+MULTIPLES = (-1.0, 0.0, 0.5, 1.0, 1.5)
+# The share by which another multiple must leave less unexplained than the map itself, for the map to be refused.
+MARGIN = 0.01
+# Where the image is explained best, by a parabola through the multiples: beyond these, it is said.
+PLAUSIBLE = (0.6, 1.5)
+WORDS = {
+    -1.0: "the phase encoding (or the map) has the opposite sign",
+    0.0: "the map is in another unit, of another readout time, or of another place of the head",
+    0.5: "the readout time, the echo times or the unit make the field too large",
+    1.5: "the readout time, the echo times or the unit make the field too small",
+}
+RECORD = {
+    "Unexplained": "Share of the image that the tissue model leaves over, by the multiple of the field that it is unwarped by",
+    "Minimum": "The multiple at which a parabola through those about the best is lowest; null where it has no minimum",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the tissues leave unexplained of an image.
+
+    Attributes
+    ----------
+    unexplained : dict of float to float
+        By :data:`MULTIPLES` of the field.
+    """
+
+    unexplained: dict[float, float]
+
+    @property
+    def minimum(self) -> float | None:
+        """Where the parabola through the best multiple and its neighbours is lowest."""
+        known = sorted(self.unexplained)
+        best = min(known, key=lambda multiple: self.unexplained[multiple])
+        place = min(max(known.index(best), 1), len(known) - 2)
+        x = np.array(known[place - 1 : place + 2])
+        curve = np.polyfit(x, [self.unexplained[multiple] for multiple in x], 2)
+        return float(-curve[1] / (2 * curve[0])) if curve[0] > 0 else None
+
+    @property
+    def better(self) -> float | None:
+        """The multiple that explains the image clearly better than the map itself does."""
+        best = min(self.unexplained, key=lambda multiple: self.unexplained[multiple])
+        return best if self.unexplained[best] < (1 - MARGIN) * self.unexplained[1.0] else None
+
+    def record(self) -> dict[str, Any]:
+        """For the registration's sidecar."""
+        minimum = self.minimum
+        return {
+            "Unexplained": {f"{multiple:g}": round(share, 4) for multiple, share in self.unexplained.items()},
+            "Minimum": None if minimum is None else round(minimum, 3),
+        }
+
+
+def check(image: np.ndarray, affine: np.ndarray, unwarping: Unwarping, tissues: Tissues, start: np.ndarray) -> Check:
+    """The sweep over multiples of the field.
+
+    Parameters
+    ----------
+    image : ndarray of shape (X, Y, Z)
+        Of the series, as it was acquired, with its distortion.
+    affine : ndarray of shape (4, 4)
+    unwarping : pharmasl.perfusion.distortion.Unwarping
+    tissues : pharmasl.perfusion.tissue_maps.Tissues
+    start : ndarray of shape (4, 4)
+        Maps points of the image to points of the tissues: from there each fit starts.
+
+    Returns
+    -------
+    Check
+    """
+    unexplained = {}
+    for multiple in MULTIPLES:
+        flat = distortion.unwarped(image, affine, unwarping.times(multiple))
+        unexplained[multiple] = coregistration.coregister(flat, affine, tissues, [start]).unexplained
+    return Check(unexplained)
+
+
+def judge(checked: Check, path: FilePath) -> None:
+    """Refuse a map that explains the image worse than another multiple of it.
+
+    Parameters
+    ----------
+    checked : Check
+    path : path-like
+        The series, named in the error.
+
+    Raises
+    ------
+    InputError
+    """
+    shown = ", ".join(f"{share:.3f} at {multiple:g}" for multiple, share in checked.unexplained.items())
+    log.info("share of the image that the tissues leave unexplained, by the multiple of the field: %s", shown)
+    better, minimum = checked.better, checked.minimum
+    if better is not None:
+        raise InputError(
+            path,
+            "field map",
+            f"unexplained shares of the image {shown} times the field",
+            "least at 1, the field map as it is",
+            f"Probably {WORDS[better]}. Correct PhaseEncodingDirection, TotalReadoutTime or the field map's sidecar, or set "
+            "perfusion.distortion to off.",
+        )
+    if minimum is None or not PLAUSIBLE[0] <= minimum <= PLAUSIBLE[1]:
+        log.warning(
+            "the field map is not confirmed by the tissues, which explain the image best at %s times the field",
+            "no" if minimum is None else f"{minimum:.2f}",
+        )
