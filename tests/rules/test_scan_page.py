@@ -21,6 +21,7 @@ def page(folder, *, assumed=False, bands=None, acquisition=None, **changes):
         interpolation="cubic",
         bands=bands or {},
         assumed=assumed,
+        distorted=None,
         labels=settings.plain(NAMES),
     )
     output = SimpleNamespace(page=folder / "page.html")

@@ -14,8 +14,8 @@ from pharmasl.perfusion import (
     calibration,
     confounds,
     coregistration,
-    distortion,
     distortion_check,
+    epi_shift,
     mirror,
     motion,
     series,
@@ -144,7 +144,7 @@ def align(
     maps, (maps_affine, *_) = zip(*(images.load(path) for path in (inputs.gm, inputs.wm, inputs.csf)))
     tissues = reduce(maps, maps_affine)
     try:
-        unwarping = distortion.unwarping(inputs.field, distorted)
+        unwarping = epi_shift.read(inputs.field, distorted)
         aligned = solve(loaded, m0, tissues, correct=correct, stretch=stretch, unwarping=unwarping)
     except motion.TooThinError as error:
         raise InputError(
@@ -223,7 +223,7 @@ def solve(
     *,
     correct: bool,
     stretch: bool = False,
-    unwarping: distortion.Unwarping | None = None,
+    unwarping: epi_shift.Unwarping | None = None,
 ) -> Alignment:
     """The transforms of a scan: see :func:`align`.
 
@@ -236,7 +236,7 @@ def solve(
         Whether volumes are realigned.
     stretch : bool
         Whether the tissues are the template's. ``to_t1w`` is then an affine map to the template.
-    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping, optional
         By which images are freed of distortion before they are registered.
 
     Returns
@@ -274,7 +274,7 @@ def solve(
 
 
 def _checked(
-    scan: RealignedScan, unwarping: distortion.Unwarping, tissues: Tissues, to_t1w: np.ndarray
+    scan: RealignedScan, unwarping: epi_shift.Unwarping, tissues: Tissues, to_t1w: np.ndarray
 ) -> distortion_check.Check:
     """Whether the tissues confirm the field map: by the mean of the series, or by M0 that is of the series itself.
 

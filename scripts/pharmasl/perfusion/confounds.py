@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.perfusion import motion, slice_signal
-from pharmasl.perfusion.distortion import Unwarping
+from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.perfusion.series import Series
 from pharmasl.space import spline, transforms
 
@@ -60,7 +60,7 @@ def confounds(
         Type of each volume; dummies (``n/a``) and ``noRF`` volumes get no values.
     brain : ndarray of shape (X, Y, Z)
         Share of brain in each voxel.
-    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping, optional
         By which the brain's points are known in distorted volumes.
 
     Returns
@@ -74,7 +74,7 @@ def confounds(
     centre = (inside if len(inside) else points.reshape(-1, 3)).mean(axis=0)
     positions = motion.parameters(matrices, centre)
     values = np.full((len(inside), len(types)), np.nan, dtype=np.float32)
-    shift = unwarping and unwarping.shift(inside, loaded.affine)
+    shift = unwarping.shift(inside, loaded.affine) if unwarping else None
     for number in used:
         values[:, number] = spline.sample(
             spline.coefficients(loaded.data[..., number]), loaded.affine, inside, matrices[number], shift

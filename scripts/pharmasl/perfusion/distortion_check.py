@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.perfusion import coregistration, distortion
-from pharmasl.perfusion.distortion import Unwarping
+from pharmasl.perfusion import coregistration, epi_shift
+from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.perfusion.tissue_maps import Tissues
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def check(image: np.ndarray, affine: np.ndarray, unwarping: Unwarping, tissues: 
     image : ndarray of shape (X, Y, Z)
         Of the series, as it was acquired, with its distortion.
     affine : ndarray of shape (4, 4)
-    unwarping : pharmasl.perfusion.distortion.Unwarping
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping
     tissues : pharmasl.perfusion.tissue_maps.Tissues
     start : ndarray of shape (4, 4)
         Maps points of the image to points of the tissues: from there each fit starts.
@@ -92,7 +92,7 @@ def check(image: np.ndarray, affine: np.ndarray, unwarping: Unwarping, tissues: 
     """
     unexplained = {}
     for multiple in MULTIPLES:
-        flat = distortion.unwarped(image, affine, unwarping.times(multiple))
+        flat = epi_shift.unwarped(image, affine, unwarping.times(multiple))
         unexplained[multiple] = coregistration.coregister(flat, affine, tissues, [start]).unexplained
     return Check(unexplained)
 

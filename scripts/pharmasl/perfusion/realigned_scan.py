@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.perfusion import motion
-from pharmasl.perfusion.distortion import Unwarping
+from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.perfusion.series import Series
 from pharmasl.perfusion.volumes import Volumes
 from pharmasl.space import images, transforms
@@ -59,7 +59,7 @@ class RealignedScan:
         Whether volumes are realigned at all.
     separate : bool
         Whether M0 is an image of its own.
-    unwarping : pharmasl.perfusion.distortion.Unwarping or None
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping or None
         By which the means are freed of distortion, in place and intensity.
     """
 
@@ -166,7 +166,7 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool, unwarping: Unwarpin
     m0 : M0Volumes
     correct : bool
         False leaves every volume where it is.
-    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping, optional
         By which the means are freed of distortion.
 
     Returns

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pharmasl.errors import FilePath
-from pharmasl.perfusion import distortion, scan, series
+from pharmasl.perfusion import epi_shift, scan, series
 from pharmasl.space import images
 from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
@@ -48,7 +48,7 @@ def read(
     """
     loaded = series.load_acquired(asl, acquisition)
     matrices = scan.affines(motion, loaded.data.shape[3])
-    unwarping = distortion.unwarping(field, distorted)
+    unwarping = epi_shift.read(field, distorted)
     data = scan.realigned(loaded.data, loaded.affine, matrices, interpolation, unwarping)
     return images.Volume(np.nan_to_num(data, copy=False), loaded.affine)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.perfusion import calibration, distortion, plausibility, series, subtraction
+from pharmasl.perfusion import calibration, epi_shift, plausibility, series, subtraction
 from pharmasl.perfusion import timing as scan_timing
 from pharmasl.perfusion import volumes as scan_volumes
-from pharmasl.perfusion.distortion import Unwarping
+from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.space import images, resample, spline, transforms
 from pharmasl.study import settings
 from pharmasl.study.distortion import Distortion
@@ -93,7 +93,7 @@ class Scan:
         What the values of a series that the scanner quantified are multiplied with to give mL/100 g/min; else 1.
     interpolation : {"cubic", "linear"}
         Between the voxels of raw volumes.
-    unwarping : pharmasl.perfusion.distortion.Unwarping or None
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping or None
         Of distorted volumes; None where they are not corrected.
     """
 
@@ -206,7 +206,7 @@ def read(
         m0=_m0(files, acquisition, quantification.m0, loaded, repeats, motion),
         unit=unit,
         interpolation=quantification.interpolation,
-        unwarping=distortion.unwarping(files.field, distorted),
+        unwarping=epi_shift.read(files.field, distorted),
     )
 
 
@@ -265,7 +265,7 @@ def realigned(
     motion : ndarray of shape (T, 4, 4)
         Maps points of the reference to points of each volume.
     interpolation : {"cubic", "linear"}
-    unwarping : pharmasl.perfusion.distortion.Unwarping, optional
+    unwarping : pharmasl.perfusion.epi_shift.Unwarping, optional
         Of distorted volumes.
 
     Returns
@@ -274,7 +274,7 @@ def realigned(
         NaN where a volume does not reach.
     """
     points = transforms.points(images.Grid(data.shape[:3], affine))
-    shift = unwarping and unwarping.shift(points, affine)
+    shift = unwarping.shift(points, affine) if unwarping else None
     out = np.empty_like(data)
     for number, matrix in enumerate(motion):
         # A volume that stays where it is stays what it is.

@@ -9,7 +9,7 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.perfusion import field_map
-from pharmasl.perfusion.distortion import Unwarping
+from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.space import images, transforms
 from pharmasl.study.distortion import Distortion
 

@@ -158,12 +158,13 @@ def _described(dataset: bids.Dataset, candidate: _Candidate, reason: str) -> tup
     if kind == "phases":
         second = _beside(dataset, image, ["phase2"])
         if second is None:
-            errors.append(InputError(image.path, "phase2", "no such image", "the phase of the second echo", "Add it."))
-        else:
-            images.append(second)
-            other = sidecar.read(dataset, second, "phase2")
-            errors += other.errors
-            fields["EchoTime1"], fields["EchoTime2"] = fields.get("EchoTime"), other.fields.get("EchoTime")
+            fix = f"Add it, {SWITCH_OFF}."
+            return None, [InputError(image.path, "phase2", "no such image", "the phase of the second echo", fix)]
+        images.append(second)
+        other = sidecar.read(dataset, second, "phase2")
+        errors += other.errors
+        fields["EchoTime1"], fields["EchoTime2"] = fields.get("EchoTime"), other.fields.get("EchoTime")
+        path = path if fields["EchoTime1"] is None else other.path
     magnitude = _beside(dataset, image, _KINDS[image.suffix])
     if magnitude is None and kind != "fieldmap":
         errors.append(

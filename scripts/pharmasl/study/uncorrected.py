@@ -26,8 +26,7 @@ def note(why: str, fields: Mapping[str, Any], header: Header | None) -> str:
     -------
     str
     """
-    shape = header and header.shape
-    encoding, _ = phase_encoding.read(dict(fields), "", shape)
+    encoding, _ = phase_encoding.read(dict(fields), "", header.shape if header else None)
     if encoding is None or header is None:
         return f"{why}; how large it may be is not known: the sidecar states no phase encoding and readout time"
     per_hertz = encoding.readout_time * header.voxel[encoding.axis]

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pharmasl.files import tables
-from pharmasl.perfusion import distortion, realigned_series, slice_signal
+from pharmasl.perfusion import epi_shift, realigned_series, slice_signal
 from pharmasl.report.scans import panels, sampling, scan_series, tiles, voxel_pictures
 from pharmasl.report.scans.panels import Panel
 from pharmasl.report.scans.scan_files import ScanFiles
@@ -85,7 +85,7 @@ def read(
         field=files.field,
         distorted=distorted,
     )
-    m0 = _m0(files, acquisition, data, affine, distortion.unwarping(files.field, distorted))
+    m0 = _m0(files, acquisition, data, affine, epi_shift.read(files.field, distorted))
     brain, zooms = tiles.to_ras(images.load(files.brain_mask).data > 0.5, affine)
     tissues = {
         name: tiles.to_ras(images.load(path).data, affine)[0]
@@ -117,7 +117,7 @@ def _m0(
     acquisition: Mapping[str, Any],
     data: np.ndarray,
     affine: np.ndarray,
-    unwarping: distortion.Unwarping | None,
+    unwarping: epi_shift.Unwarping | None,
 ) -> np.ndarray | None:
     """M0 on the scan's grid, uncorrected: (X, Y, Z); None where there is no image of it."""
     if files.m0:

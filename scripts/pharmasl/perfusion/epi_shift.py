@@ -135,7 +135,7 @@ class Unwarping:
         return np.where(stretch < LEAST_STRETCH, np.nan, values)
 
 
-def unwarping(field: Sequence[FilePath], distorted: Distortion | None) -> Unwarping | None:
+def read(field: Sequence[FilePath], distorted: Distortion | None) -> Unwarping | None:
     """The unwarping of a scan by the field that was written for it.
 
     Parameters
