@@ -14,8 +14,7 @@ from pharmasl.errors import FilePath
 from pharmasl.perfusion.field_map import Field
 from pharmasl.space import images, spline, transforms
 from pharmasl.space.spline import Shift
-from pharmasl.study.distortion import Distortion
-from pharmasl.study.phase_encoding import PhaseEncoding
+from pharmasl.study.distortion import Distortion, PhaseEncoding
 
 # The image is stretched by less than this where the field nearly folds it: its signal comes from several places.
 LEAST_STRETCH = 0.1

@@ -66,7 +66,7 @@ def read(
     Parameters
     ----------
     files : list of path-like
-        Of :attr:`pharmasl.study.field_maps.FieldMap.files`.
+        Of :attr:`pharmasl.study.distortion.FieldMap.files`.
     kind : str
         ``"phasediff"``, ``"phases"`` or ``"fieldmap"``.
     echo_difference : float or None

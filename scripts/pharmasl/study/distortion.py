@@ -4,8 +4,71 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pharmasl.study.field_maps import FieldMap
-from pharmasl.study.phase_encoding import PhaseEncoding
+# Of a direct field map.
+UNITS = ("Hz", "rad/s", "T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseEncoding:
+    """The phase encoding of an image.
+
+    Attributes
+    ----------
+    direction : str
+        BIDS' ``PhaseEncodingDirection``: an axis of the stored voxels (``i``, ``j`` or ``k``), with a minus sign where the
+        encoding runs against their indices.
+    readout_time : float
+        BIDS' ``TotalReadoutTime``, seconds.
+    """
+
+    direction: str
+    readout_time: float
+
+    @property
+    def axis(self) -> int:
+        """The axis of the stored voxels: 0, 1 or 2."""
+        return "ijk".index(self.direction[0])
+
+    @property
+    def voxels_per_hertz(self) -> float:
+        """How far signal is displaced along the axis by one Hz: a point at voxel y is read at y plus this times the field.
+
+        The sign is that of BIDS (sdcflows' too): it was checked on a real scan against its own anatomy.
+        """
+        return -self.readout_time if self.direction.endswith("-") else self.readout_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldMap:
+    """A map of the magnetic field's deviation, as it lies in the dataset.
+
+    Attributes
+    ----------
+    kind : str
+        ``"phasediff"`` (one image of the phase difference), ``"phases"`` (the phases of two echoes) or ``"fieldmap"``.
+    images : tuple of str
+        The image, or those of both echoes, the earlier first.
+    magnitude : str or None
+        None where a direct field map has none.
+    echo_difference : float or None
+        Seconds between the echoes; None of a direct field map.
+    units : str or None
+        Of a direct field map, one of :data:`UNITS`; of phases what their sidecar says.
+    reason : str
+        Why it is the one of this series.
+    """
+
+    kind: str
+    images: tuple[str, ...]
+    magnitude: str | None
+    echo_difference: float | None
+    units: str | None
+    reason: str
+
+    @property
+    def files(self) -> list[str]:
+        """All its images: the field's, and then the magnitude."""
+        return [*self.images, *([self.magnitude] if self.magnitude else [])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +77,8 @@ class Distortion:
 
     Attributes
     ----------
-    series : pharmasl.study.phase_encoding.PhaseEncoding
-    m0 : pharmasl.study.phase_encoding.PhaseEncoding or None
+    series : PhaseEncoding
+    m0 : PhaseEncoding or None
         Of a separate M0 image; None where M0 is of the series itself, or a number.
     """
 
@@ -34,7 +97,7 @@ class Correction:
     Attributes
     ----------
     distortion : Distortion
-    field_map : pharmasl.study.field_maps.FieldMap
+    field_map : FieldMap
     """
 
     distortion: Distortion

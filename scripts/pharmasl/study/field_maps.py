@@ -7,6 +7,7 @@ from typing import Any
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
 from pharmasl.study import headers, m0, schemas, sidecar
+from pharmasl.study.distortion import UNITS, FieldMap
 
 # The image by which each kind of field map is known, and the suffixes of the magnitude that may lie beside it.
 _KINDS = {
@@ -14,43 +15,9 @@ _KINDS = {
     "phase1": ("magnitude1", "magnitude2", "magnitude"),
     "fieldmap": ("magnitude", "magnitude1"),
 }
-UNITS = ("Hz", "rad/s", "T")
 # Echoes further apart than this wrap within a few Hz: the times are not those of a field map, seconds.
 _LONGEST_DIFFERENCE = 0.03
 SWITCH_OFF = "or set perfusion.distortion to off: scans are then not corrected for distortion"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldMap:
-    """A map of the magnetic field's deviation, as it lies in the dataset.
-
-    Attributes
-    ----------
-    kind : str
-        ``"phasediff"`` (one image of the phase difference), ``"phases"`` (the phases of two echoes) or ``"fieldmap"``.
-    images : tuple of str
-        The image, or those of both echoes, the earlier first.
-    magnitude : str or None
-        None where a direct field map has none.
-    echo_difference : float or None
-        Seconds between the echoes; None of a direct field map.
-    units : str or None
-        Of a direct field map, one of :data:`UNITS`; of phases what their sidecar says.
-    reason : str
-        Why it is the one of this series.
-    """
-
-    kind: str
-    images: tuple[str, ...]
-    magnitude: str | None
-    echo_difference: float | None
-    units: str | None
-    reason: str
-
-    @property
-    def files(self) -> list[str]:
-        """All its images: the field's, and then the magnitude."""
-        return [*self.images, *([self.magnitude] if self.magnitude else [])]
 
 
 @dataclass(frozen=True)

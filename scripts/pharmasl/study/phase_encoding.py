@@ -1,43 +1,13 @@
 """How an EPI image was phase encoded, by which distortion in it follows from the field."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.study import schemas
+from pharmasl.study.distortion import PhaseEncoding
 
 FIELDS = ("PhaseEncodingDirection", "TotalReadoutTime", "EffectiveEchoSpacing")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhaseEncoding:
-    """The phase encoding of an image.
-
-    Attributes
-    ----------
-    direction : str
-        BIDS' ``PhaseEncodingDirection``: an axis of the stored voxels (``i``, ``j`` or ``k``), with a minus sign where the
-        encoding runs against their indices.
-    readout_time : float
-        BIDS' ``TotalReadoutTime``, seconds.
-    """
-
-    direction: str
-    readout_time: float
-
-    @property
-    def axis(self) -> int:
-        """The axis of the stored voxels: 0, 1 or 2."""
-        return "ijk".index(self.direction[0])
-
-    @property
-    def voxels_per_hertz(self) -> float:
-        """How far signal is displaced along the axis by one Hz: a point at voxel y is read at y plus this times the field.
-
-        The sign is that of BIDS (sdcflows' too): it was checked on a real scan against its own anatomy.
-        """
-        return -self.readout_time if self.direction.endswith("-") else self.readout_time
 
 
 def read(

@@ -10,8 +10,7 @@ from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.perfusion.field_map import Field
 from pharmasl.perfusion.tissue_maps import reduce
 from pharmasl.space import images, resample, spline, transforms
-from pharmasl.study.distortion import Distortion
-from pharmasl.study.phase_encoding import PhaseEncoding
+from pharmasl.study.distortion import Distortion, PhaseEncoding
 
 GRID = head.centred((46, 54, 26), (4.0, 4.0, 5.0))
 POINTS = transforms.points(GRID)
