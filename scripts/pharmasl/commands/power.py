@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     assumptions = power_assumptions.read(arguments[0] if arguments else ASSUMPTIONS)
     call.check_configuration(assumptions.study)
     content, _ = configuration(["--configfile", assumptions.study])
-    study = settings.read(study_configuration.resolve(content))
+    study = settings.read(study_configuration.whole(content))
     reckonings = planned_power.reckon(assumptions, study)
     folder = Path(assumptions.output_dir)
     folder.mkdir(parents=True, exist_ok=True)

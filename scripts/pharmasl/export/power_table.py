@@ -8,9 +8,7 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
-from pharmasl.study.relative_cbf import CBF_UNIT
 
-_CBF = {"Units": CBF_UNIT}
 COLUMNS: dict[str, Any] = {
     "outcome": "Planned result",
     "analysis": "Analysis of the configuration whose model is fitted",
@@ -33,8 +31,9 @@ COLUMNS: dict[str, Any] = {
             RETENTION: "the share of people with both sessions",
         },
     },
-    "effect": {"Description": "True difference of the arms", **_CBF},
-    "sd": {"Description": "Standard deviation between people at one session", **_CBF},
+    "unit": "Unit of effect, sd and detectable",
+    "effect": {"Description": "True difference of the arms"},
+    "sd": {"Description": "Standard deviation between people at one session"},
     "correlation": "Correlation of the sessions",
     "retention": "Share of those randomised who have both sessions",
     "complete_treatment": "People of the treatment arm with both sessions",
@@ -43,7 +42,7 @@ COLUMNS: dict[str, Any] = {
     "alpha": "Error rate of the test, its correction for others included",
     "power": "Probability that the arms differ significantly; n/a where too few people are left",
     "assurance": "Power averaged over the ranges of standard deviation and correlation; n/a where one of them is varied",
-    "detectable": {"Description": "Effect that is found with the wanted power", **_CBF},
+    "detectable": {"Description": "Effect that is found with the wanted power"},
     "needed_treatment": "People of the treatment arm with both sessions for the wanted power at the arms' planned ratio",
     "needed_control": "The same of the control arm",
     "randomised_treatment": "People to be randomised to treatment for them, after the expected losses",
@@ -72,6 +71,7 @@ def _row(one: Reckoning) -> dict[str, Any]:
         "model": one.test.method,
         "planned": "yes" if one.is_planned else "no",
         "varied": one.varied,
+        "unit": one.unit,
         "effect": one.effect,
         "sd": one.sd,
         "correlation": one.correlation,

@@ -11,7 +11,6 @@ from pharmasl.figures.parts import Note
 from pharmasl.statistics import trial_power
 from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study.planned_power import PLANNED, Reckoning
-from pharmasl.study.relative_cbf import CBF_UNIT
 
 COLOURS = {CHANGE: style.BLUE, ANCOVA: style.GREEN, FOLLOWUP: style.MUTED}
 NAMES = {CHANGE: "change", ANCOVA: "follow-up adjusted for baseline", FOLLOWUP: "follow-up alone"}
@@ -49,7 +48,7 @@ def _panel(name: str, models: Sequence[Reckoning], goal: float) -> Panel:
     drawn = Panel(
         title=name,
         above=f"Power, {treatment} + {control} people",
-        below=f"True difference of the arms, {CBF_UNIT}",
+        below=f"True difference of the arms, {models[0].unit}",
         height=2.1,
     )
     planned = models[0]

@@ -1,7 +1,7 @@
 """The page of a planned trial's power."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from pharmasl.statistics.trial_power import Uncertain
 from pharmasl.study import planned_tests
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
 from pharmasl.study.power_assumptions import Assumptions
-from pharmasl.study.relative_cbf import CBF_UNIT
 from pharmasl.study.settings import Settings
 
 TEMPLATE = "power.html.j2"
@@ -59,7 +58,7 @@ def write(
             protocol=[power_words.protocol(one, assumptions, study, tests) for one in planned],
             models=_models(reckonings, files.table),
             sensitivity=_sensitivity(reckonings),
-            assumed=_assumed(assumptions),
+            assumed=_assumed(assumptions, {one.outcome.name: one.unit for one in planned}),
             cautions=list(dict.fromkeys(one.outcome.caution for one in planned if one.outcome.caution)),
             figure=pictures.fragment(files.figure),
             alt=" ".join(_answer(one) for one in planned),
@@ -73,13 +72,19 @@ def _answer(one: Reckoning) -> str:
     if math.isnan(one.power):
         return f"{one.outcome.name}: {power_words.TOO_FEW}."
     return (
-        f"{one.outcome.name}: a difference of {short(one.effect)} {CBF_UNIT} is found with a probability of {share(one.power)} by "
+        f"{one.outcome.name}: a difference of {short(one.effect)} {one.unit} is found with a probability of {share(one.power)} by "
         f"{NAMES[one.test.method]}, with {one.complete[0]} + {one.complete[1]} people."
     )
 
 
 def _probability(value: float | None) -> str:
     return NONE if value is None or math.isnan(value) else fixed(value)
+
+
+def _in_unit(reckonings: Sequence[Reckoning]) -> str:
+    """The unit of all results in brackets; nothing where they differ: the table of assumptions has them."""
+    units = {one.unit for one in reckonings}
+    return f" ({units.pop()})" if len(units) == 1 else ""
 
 
 def _models(reckonings: Sequence[Reckoning], file: FilePath) -> Table:
@@ -111,7 +116,7 @@ def _models(reckonings: Sequence[Reckoning], file: FilePath) -> Table:
         for one in rows
     ]
     marked = {place for place, one in enumerate(rows) if one.is_planned and one.varied == PLANNED}
-    caption = f"Power by model and size of the effect ({CBF_UNIT})"
+    caption = f"Power by model and size of the effect{_in_unit(reckonings)}"
     return Table(caption, heads, cells, {0, 1}, marked, file=file, main={0, 1, 2, 3, 4, 5, 6})
 
 
@@ -143,20 +148,26 @@ def _sensitivity(reckonings: Sequence[Reckoning]) -> Table:
         for one in rows
     ]
     marked = {place for place, one in enumerate(rows) if one.varied == PLANNED}
-    return Table(f"The planned model under other assumptions ({CBF_UNIT})", heads, cells, {0, 1}, marked)
+    return Table(f"The planned model under other assumptions{_in_unit(reckonings)}", heads, cells, {0, 1}, marked)
 
 
-def _assumed(assumptions: Assumptions) -> Table:
+def _assumed(assumptions: Assumptions, units: Mapping[str, str]) -> Table:
     """Each assumption with its source."""
     heads = ["Result", "Assumption", "Value", "Range", "Source"]
     cells = []
     for outcome in assumptions.outcomes:
         within = outcome.spread.sd is None
         cells += [
-            [outcome.name, f"Target difference, {CBF_UNIT}", short(outcome.effect), NONE, outcome.effect_source],
             [
                 outcome.name,
-                f"Standard deviation {'within a person' if within else 'between people'}, {CBF_UNIT}",
+                f"Target difference, {units[outcome.name]}",
+                short(outcome.effect),
+                NONE,
+                outcome.effect_source,
+            ],
+            [
+                outcome.name,
+                f"Standard deviation {'within a person' if within else 'between people'}, {units[outcome.name]}",
                 *_values(outcome.spread.assumed),
                 outcome.spread_source,
             ],

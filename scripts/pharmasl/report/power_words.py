@@ -9,7 +9,6 @@ from pharmasl.report.words import HARD, count, fixed, short
 from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP, Uncertain
 from pharmasl.study.planned_power import Reckoning
 from pharmasl.study.power_assumptions import Assumptions
-from pharmasl.study.relative_cbf import CBF_UNIT
 from pharmasl.study.settings import Settings
 
 COMPARED = {
@@ -58,9 +57,9 @@ def protocol(one: Reckoning, assumptions: Assumptions, study: Settings, tests: i
     arms = study.arms
     labels = (arms.treatment, arms.control) if arms else ("treatment", "control")
     sentence = (
-        f"The outcome is CBF in the region ({one.outcome.name}), compared by {COMPARED[test.method]}{adjusted}, with a {sides} test at "
-        f"{short(test.alpha)}{together}. The target difference is {short(one.effect)} {CBF_UNIT} ({one.outcome.effect_source}). The "
-        f"standard deviation {kind} is taken as {known_within(spread.assumed)} {CBF_UNIT} ({one.outcome.spread_source}), and the correlation of "
+        f"The outcome is {one.measure} in the region ({one.outcome.name}), compared by {COMPARED[test.method]}{adjusted}, with a {sides} test at "
+        f"{short(test.alpha)}{together}. The target difference is {short(one.effect)} {one.unit} ({one.outcome.effect_source}). The "
+        f"standard deviation {kind} is taken as {known_within(spread.assumed)} {one.unit} ({one.outcome.spread_source}), and the correlation of "
         f"the sessions as {known_within(spread.correlation)} ({one.outcome.correlation_source}). {treatment + control} people are randomised, {treatment} "
         f"to {labels[0]} and {control} to {labels[1]}; with {share(assumptions.retention.value)} of them with usable scans at both sessions "
         f"({assumptions.retention_source}), {one.complete[0]} and {one.complete[1]} are analysed. The power is then {share(one.power)}, by the "
@@ -70,7 +69,7 @@ def protocol(one: Reckoning, assumptions: Assumptions, study: Settings, tests: i
         sentence += (
             f", and {share(one.assurance)} averaged over the ranges of standard deviation and correlation (assurance)"
         )
-    sentence += f". A difference of {fixed(one.detectable)} {CBF_UNIT} is found with a probability of {share(assumptions.power)}."
+    sentence += f". A difference of {fixed(one.detectable)} {one.unit} is found with a probability of {share(assumptions.power)}."
     return sentence + f" {needed(one, assumptions)}"
 
 

@@ -41,6 +41,8 @@ class Reckoning:
     ----------
     outcome : PlannedOutcome
     test : PlannedTest
+    measure, unit : str
+        What is averaged in the region, and in which unit.
     is_planned : bool
         Whether the model is that of the configuration.
     varied : str
@@ -59,6 +61,8 @@ class Reckoning:
 
     outcome: PlannedOutcome
     test: PlannedTest
+    measure: str
+    unit: str
     is_planned: bool
     varied: str
     effect: float
@@ -107,6 +111,7 @@ def _outcome(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings)
             yield _one(
                 outcome,
                 assumptions,
+                study,
                 test,
                 is_planned=method == own.method,
                 varied=PLANNED if effect == outcome.effect else EFFECT,
@@ -115,9 +120,9 @@ def _outcome(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings)
     spread = outcome.spread
     for name, known in ((SPREAD, spread.assumed), (CORRELATION, spread.correlation)):
         for value in _ends(known):
-            yield _one(outcome, assumptions, own, varied=name, spread=spread.known(name, value))
+            yield _one(outcome, assumptions, study, own, varied=name, spread=spread.known(name, value))
     for value in _ends(assumptions.retention):
-        yield _one(outcome, assumptions, own, varied=RETENTION, retention=value)
+        yield _one(outcome, assumptions, study, own, varied=RETENTION, retention=value)
 
 
 def _ends(known: Uncertain) -> Sequence[float]:
@@ -127,6 +132,7 @@ def _ends(known: Uncertain) -> Sequence[float]:
 def _one(
     outcome: PlannedOutcome,
     assumptions: Assumptions,
+    study: Settings,
     test: PlannedTest,
     *,
     varied: str,
@@ -143,6 +149,8 @@ def _one(
     return Reckoning(
         outcome=outcome,
         test=test,
+        measure=study.quantity.measure,
+        unit=planned_tests.unit_of(outcome, study),
         is_planned=is_planned,
         varied=varied,
         effect=effect,

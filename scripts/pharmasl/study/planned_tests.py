@@ -2,6 +2,7 @@
 
 from pharmasl.errors import FilePath, InputError, did_you_mean, similar
 from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP, PlannedTest
+from pharmasl.study import relative_cbf
 from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Analysis, Settings
 
@@ -37,6 +38,15 @@ def planned_test(outcome: PlannedOutcome, assumptions: Assumptions, study: Setti
         expected = f"one of {', '.join(analyses) or 'no analysis'} ({assumptions.study})"
         raise InputError(assumptions.file, field, outcome.analysis, expected, fix)
     analysis = analyses[outcome.analysis]
+    unit = unit_of(outcome, study)
+    if outcome.spread_unit not in (None, unit):
+        raise InputError(
+            assumptions.file,
+            f"outcomes.{outcome.name}",
+            f"a spread in {outcome.spread_unit}",
+            f"one in {unit}, of contrast {analysis.contrast} of {assumptions.study}",
+            "Take numbers of the planned contrast's own unit: sd or within_sd, with correlation.",
+        )
     covariates = _covariates(analysis, study, assumptions.file, field)
     return PlannedTest(
         method=_method(analysis),
@@ -44,6 +54,13 @@ def planned_test(outcome: PlannedOutcome, assumptions: Assumptions, study: Setti
         alpha=analysis.inference.alpha / tests_together(assumptions, study),
         two_sided=analysis.inference.two_sided,
     )
+
+
+def unit_of(outcome: PlannedOutcome, study: Settings) -> str:
+    """The unit of an outcome's values: that of its analysis' contrast."""
+    if study.quantity.unit != relative_cbf.CBF_UNIT:
+        return study.quantity.unit
+    return relative_cbf.unit(study.contrasts[study.analyses[outcome.analysis].contrast])
 
 
 def tests_together(assumptions: Assumptions, study: Settings) -> int:

@@ -17,6 +17,7 @@ from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, nea
 from pharmasl.files import blinding, tables
 from pharmasl.statistics.trial_power import Spread, Uncertain
 from pharmasl.study import schemas
+from pharmasl.study.cbf_units import CBF_UNIT
 
 PRESETS = schemas.FOLDER.parent / "assumptions" / "literature.yaml"
 REPEATABILITY = "tables/repeatability.tsv"
@@ -38,6 +39,8 @@ class PlannedOutcome:
     effect_source : str
     spread : pharmasl.statistics.trial_power.Spread
     spread_source, correlation_source : str
+    spread_unit : str or None
+        Unit of the spread, where its source has one of its own.
     caution : str or None
         What is to be said of the spread.
     """
@@ -50,6 +53,7 @@ class PlannedOutcome:
     spread: Spread
     spread_source: str
     correlation_source: str
+    spread_unit: str | None
     caution: str | None
 
 
@@ -178,15 +182,15 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
     """
     field = f"outcomes.{name}"
     own = sorted(set(part) & {"preset", "results", "sd", "within_sd", "correlation"})
-    caution = None
+    caution = unit = None
     if own == ["preset"]:
         known = presets()
         if part["preset"] not in known:
             fix = did_you_mean(similar(part["preset"], known), "Take one of them, or numbers of your own.")
             raise InputError(path, f"{field}.preset", part["preset"], f"one of {', '.join(known)}", fix)
-        values = known[part["preset"]]
+        values, unit = known[part["preset"]], CBF_UNIT
     elif own == ["results"]:
-        values, caution = _of_results(part["results"], f"{field}.results", path)
+        values, unit, caution = _of_results(part["results"], f"{field}.results", path)
     elif own in (["correlation", "sd"], ["correlation", "within_sd"]):
         values = {key: part[key] for key in own}
     else:
@@ -213,6 +217,7 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
         spread=spread,
         spread_source=values[kind]["source"],
         correlation_source=values["correlation"]["source"],
+        spread_unit=unit,
         caution=caution,
     )
 
@@ -238,8 +243,8 @@ def _uncertain(values: Mapping[str, Any]) -> Uncertain:
     return Uncertain(value=value, low=float(values.get("low", value)), high=float(values.get("high", value)))
 
 
-def _of_results(part: Mapping[str, Any], field: str, path: FilePath) -> tuple[dict[str, Any], str | None]:
-    """The spread that a finished study's table of repeatability has, and what is to be said of it.
+def _of_results(part: Mapping[str, Any], field: str, path: FilePath) -> tuple[dict[str, Any], str | None, str | None]:
+    """The spread that a finished study's table of repeatability has, its unit, and what is to be said of it.
 
     Raises
     ------
@@ -284,7 +289,7 @@ def _of_results(part: Mapping[str, Any], field: str, path: FilePath) -> tuple[di
         )
     if row["defined_by_same_data"] == "true":
         cautions.append("the region is a cluster of that study's own analysis")
-    return values, f"{part['region']}: {'; '.join(cautions)}" if cautions else None
+    return values, row["unit"], f"{part['region']}: {'; '.join(cautions)}" if cautions else None
 
 
 def _with_ends(row: Mapping[str, str | None], name: str) -> dict[str, float]:

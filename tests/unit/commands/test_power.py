@@ -102,9 +102,31 @@ def test_model_covariates_and_regions_come_from_the_configuration(here):
     assert (first["model"], float(first["df"])) == ("change", 39.0)
 
 
+def test_relative_cbf_has_its_own_unit_and_takes_no_spread_of_absolute_cbf(here):
+    config = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    config["contrasts"]["relative"] = {"weights": {"rest": 1}, "scaling": "proportional", "reference": "grey_matter"}
+    config["analyses"]["relative"] = {"contrast": "relative", "effect": "group_by_time"}
+    (here / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    with pytest.raises(InputError, match="a spread in mL/100 g/min'"):
+        power.main([written(here, **outcome(analysis="relative"))])
+    own = {"sd": {"value": 7.5, "source": "pilot"}, "correlation": {"value": 0.65, "source": "pilot"}}
+    power.main([written(here, **outcome(analysis="relative", preset=None, **own))])
+    first = tables.read_table(here / "power" / "power.tsv")[0]
+    assert first["unit"].startswith("mL/100 g/min of relative CBF")
+    assert np.isclose(float(first["detectable"]), 5.5, atol=0.05)
+    assert "of relative CBF" in (here / "power" / "protocol.txt").read_text()
+
+
 def finished(here, **row):
     columns = repeated_values.dictionary()
-    own = dict.fromkeys(columns) | {"contrast": "rest", "kind": "region", "name": "vmpfc", "people": "placebo", "n": 22}
+    own = dict.fromkeys(columns) | {
+        "contrast": "rest",
+        "kind": "region",
+        "name": "vmpfc",
+        "people": "placebo",
+        "n": 22,
+        "unit": "mL/100 g/min",
+    }
     own |= {"within_sd": 6.0, "within_sd_low": 4.6, "within_sd_high": 8.6, "icc_consistency": 0.7}
     own |= {"icc_consistency_low": 0.4, "icc_consistency_high": 0.86, "defined_by_same_data": False} | row
     (here / "results" / "tables").mkdir(parents=True, exist_ok=True)
