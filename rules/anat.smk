@@ -7,6 +7,8 @@ configuration allows it) the same files, with the template in place of the parti
 program's anatomies, the same files from those.
 """
 
+BY_ANTS = SETTINGS.anatomy.registration.backend == "ants"
+
 
 rule prepare_anatomy:
     input:
@@ -53,10 +55,10 @@ rule normalise_anatomy:
     wildcard_constraints:
         anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "own")),
     conda:
-        "../envs/ants.yaml" if SETTINGS.anatomy.registration.backend == "ants" else "../envs/imaging.yaml"
+        "../envs/ants.yaml" if BY_ANTS else "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1600) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1600) * attempt if not BY_ANTS else memory(2200) * attempt,
         runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
         registration=plain(SETTINGS.anatomy.registration),

@@ -82,7 +82,7 @@ rule global_values:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(290) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         rows=lambda wildcards: TARGETS.global_rows(),

@@ -17,7 +17,7 @@ rule craving_scores:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(240) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         craving=TARGETS.craving_settings("before", "after", "range", "condition", "unknown", "covariates"),
@@ -124,7 +124,7 @@ rule endpoint_scores:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(240) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         endpoint=lambda wildcards: wildcards.endpoint,

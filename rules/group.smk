@@ -135,7 +135,7 @@ rule cluster_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(280) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         sessions=per("analysis", TARGETS.analysis_sessions),

@@ -137,7 +137,7 @@ rule review_page:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(240) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         labels=plain(SETTINGS.labels.of_scans()),

@@ -53,7 +53,7 @@ rule roi_values:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
@@ -243,7 +243,7 @@ rule region_models:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(1000 + len(TARGETS.contrasts()) // 5) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400 + len(TARGETS.contrasts()) // 5) * attempt,
         runtime=lambda wildcards, attempt: minutes(15) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),

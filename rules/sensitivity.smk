@@ -39,7 +39,9 @@ rule alternative_maps:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, input, attempt: memory(600 + 100 * len(input.cbf)) * attempt,
+        mem_mb=lambda wildcards, input, attempt: (
+            memory(600 + 100 * len(input.cbf)) * attempt if CORRECTED else memory(250 + 40 * len(input.cbf)) * attempt
+        ),
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         alternatives=[plain(image) for image in specifications.image_alternatives(SETTINGS)],
@@ -123,7 +125,7 @@ rule specification_figure:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(300) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(270) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         labels=plain(SETTINGS.labels),

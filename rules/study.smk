@@ -48,7 +48,7 @@ rule participant_rows:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(250) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(240) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         rows=lambda wildcards: TARGETS.models[wildcards.model],

@@ -61,7 +61,7 @@ rule atlas:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(450) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(430) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         atlas=plain(SETTINGS.atlas),
