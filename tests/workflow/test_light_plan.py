@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 
+import fmriprep
+import other_programs
 import pytest
 import skeleton
 import yaml
@@ -14,6 +16,7 @@ from loading import ROOT
 
 # What the README asks for where rules compute in environments of their own.
 BESIDE_SNAKEMAKE = ("snakemake", "nibabel", "pandas")
+PEOPLE = [f"{number:02d}" for number in range(1, 7)]
 
 
 def install(folder, *names):
@@ -35,7 +38,7 @@ def light(tmp_path_factory):
     # Without its site module, Python does not see what else is installed here.
     workflow.python = [sys.executable, "-S"]
     workflow.environment["PYTHONPATH"] = str(packages)
-    skeleton.dataset(folder / "bids", participants=6)
+    skeleton.dataset(folder / "bids", participants=len(PEOPLE))
     return workflow
 
 
@@ -103,6 +106,67 @@ def other_models():
     return config, "seed_slopes"
 
 
+def own_template():
+    files = {kind: str(skeleton.image(f"own/{kind}.nii.gz", (5, 6, 7))) for kind in ("t1w", "gm", "wm", "mask")}
+    return {**skeleton.config("bids"), "template": {"space": "Own", "resolution": 2, **files}}, "template"
+
+
+def endpoints():
+    config = shipped()
+    config["endpoints"] = {
+        "wishes": {
+            "table": "phenotype/craving.tsv",
+            "score": "craving_post",
+            "unit": "points",
+            "missing": {"deltas": [1, 2], "imputations": 5},
+            "relations": {"rois": ["vmpfc"], "contrast": "rest", "resamples": 100},
+        }
+    }
+    return config, "endpoint_relations"
+
+
+def anatomies_of_another_program():
+    fmriprep.skeleton("bids/derivatives/fmriprep", PEOPLE, spaces=("MNI152NLin2009aSym",))
+    return shipped(derivatives={"anatomy": {"dir": "bids/derivatives/fmriprep"}}), "import_registration"
+
+
+def maps_of_another_program():
+    runs = [
+        {"sub": who, "ses": session, "acq": condition}
+        for who in PEOPLE
+        for session in ("T1", "T2")
+        for condition in ("rest", "smoking", "neutral")
+    ]
+    other_programs.aslprep("bids/derivatives/aslprep", other_programs.of_runs(runs))
+    stated = {"dir": "bids/derivatives/aslprep", "space": "MNI152NLin2009aSym"}
+    return {**skeleton.config("bids"), "derivatives": {"cbf": stated}}, "import_cbf"
+
+
+def contrast_maps():
+    name = "sub-{participant}_ses-{session}_contrast-cue_stat-effect_statmap.nii.gz"
+    for who in PEOPLE:
+        for session in ("T1", "T2"):
+            skeleton.image(f"maps/sub-{who}/{name.format(participant=who, session=session)}", (5, 6, 7))
+    mask = str(skeleton.image("maps/mask.nii.gz", (5, 6, 7)))
+    stated = {
+        "dir": "maps",
+        "space": "MNI152NLin6Asym",
+        "unit": "percent signal change",
+        "measure": "BOLD response",
+        "generated_by": {"name": "SPM", "version": "12"},
+        "files": {"cue": f"sub-{{participant}}/{name}"},
+    }
+    return {
+        "bids_dir": "bids",
+        "output_dir": "results",
+        "sessions": {"baseline": "T1", "followup": "T2"},
+        "arms": {"column": "arm", "treatment": "baclofen", "control": "placebo"},
+        "derivatives": {"contrasts": stated},
+        "template": {"space": "MNI152NLin6Asym", "mask": mask, "resolution": 4},
+        "analyses": {"cue_change": {"contrast": "cue", "effect": "group_by_time"}},
+    }, "import_contrast"
+
+
 def one_scan():
     config = yaml.safe_load((ROOT / "config/single_scan.yaml").read_text())
     return {**config, "bids_dir": "bids", "conditions": {"rest": {"acquisition": "rest"}}}, "study_quality"
@@ -110,10 +174,23 @@ def one_scan():
 
 @pytest.mark.parametrize(
     "study",
-    [sensitivity, native_regions, left_out_and_mediated, blinded, other_models, one_scan],
+    [
+        sensitivity,
+        native_regions,
+        left_out_and_mediated,
+        blinded,
+        other_models,
+        own_template,
+        endpoints,
+        anatomies_of_another_program,
+        maps_of_another_program,
+        contrast_maps,
+        one_scan,
+    ],
     ids=lambda f: f.__name__,
 )
-def test_it_plans(light, study):
+def test_it_plans(light, study, monkeypatch):
+    monkeypatch.chdir(light.folder)
     config, rule = study()
     light.configure(config)
     assert f"\n{rule} " in light.snakemake("-n", "--quiet", "rules").stdout
