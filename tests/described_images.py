@@ -47,8 +47,7 @@ def _faults(place, content, datasets, is_removed):
     reference = content.get("SpatialReference")
     if reference is None and not REFERENCES.search(f"/{place}"):
         yield "no SpatialReference"
-    # A template that a package carries is made from no file.
-    if not content.get("Sources") and not content.get("OtherSources") and not place.startswith("template/"):
+    if not content.get("Sources") and not content.get("OtherSources"):
         yield "no Sources"
     for uri in [*content.get("Sources", ()), *([reference] if reference else [])]:
         parts = re.fullmatch(r"bids:([a-zA-Z0-9]*):([^/].*)", uri)

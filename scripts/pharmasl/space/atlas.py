@@ -12,9 +12,9 @@ from nibabel.affines import voxel_sizes
 from numpy.typing import ArrayLike
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
 from pharmasl.space import images
-from pharmasl.space.packaged import package_file
+from pharmasl.space.packaged import in_words, package_file
 
 LOG = logging.getLogger(__name__)
 
@@ -206,3 +206,8 @@ def write_atlas(
     images.save(image_path, atlas.labels, atlas.affine, dtype=np.int32, intent="label", code=code)
     rows = [{"index": label, "name": name} for label, name in sorted(atlas.names.items())]
     tables.write_table(labels_path, rows, {"index": "Label in the image", "name": "Region"})
+    if package:
+        # The table's dictionary is the image's sidecar too.
+        sidecar = bids.sidecar(image_path)
+        sources = [in_words(package, image), in_words(package, labels)]
+        tables.write_json(sidecar, {**tables.read_json(sidecar), "OtherSources": sources})

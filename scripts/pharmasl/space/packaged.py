@@ -28,6 +28,16 @@ def package_file(package: str, name: str) -> Path:
     )
 
 
+def in_words(package: str, name: str) -> str:
+    """A data file of a package, for a sidecar: it lies in no dataset."""
+    return f"{Path(name).name} of the Python package {package}"
+
+
+def nilearn_name(kind: str) -> str:
+    """The name of an image of nilearn's template within the package."""
+    return f"datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
+
+
 def nilearn_file(kind: str) -> Path:
     """The path of an image of nilearn's template, the ICBM 152 2009a symmetric: ``t1``, ``gm`` or ``wm``.
 
@@ -36,4 +46,4 @@ def nilearn_file(kind: str) -> Path:
     InputError
         As :func:`package_file`.
     """
-    return package_file("nilearn", f"datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
+    return package_file("nilearn", nilearn_name(kind))

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
+from pharmasl.files import bids, tables
 from pharmasl.space import images, resample, transforms
-from pharmasl.space.packaged import nilearn_file
+from pharmasl.space.packaged import in_words, nilearn_file, nilearn_name
 
 LOG = logging.getLogger(__name__)
 
@@ -231,6 +232,11 @@ def write_template(
     maps = {label: averaged(data) for label, data in template.maps.items()}
     _write(fine, template)
     _write(coarse, Template(averaged(template.t1w), mask, maps, grid.affine))
+    if not own:
+        sources = {"OtherSources": [in_words("nilearn", nilearn_name(kind)) for kind in ("t1", "gm", "wm")]}
+        for files in (fine, coarse):
+            for path in (files.t1w, files.mask, *files.tissues.values()):
+                tables.write_json(bids.sidecar(path), sources)
 
 
 def _write(files: TemplateFiles, template: Template) -> None:

@@ -87,7 +87,7 @@ def complete(snakemake: Any) -> None:
             sidecar = bids.sidecar(output)
             own = tables.read_json(sidecar) if sidecar.exists() else {}
             added = _content(place, image_kinds.kind_of(place), sources, results)
-            tables.write_json(sidecar, {**own, **{key: value for key, value in added.items() if key not in own}})
+            tables.write_json(sidecar, {**added, **own})
 
 
 def _paths(value: str | Iterable[str]) -> Iterator[str]:
