@@ -5,10 +5,11 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.files import tables
+from pharmasl.files import bids, tables
 
 # Of NeuroVault's fields those that a run knows, in the table's order; the cognitive paradigm is left for the authors.
 COLUMNS = (
@@ -88,17 +89,26 @@ def write(analyses: Sequence[AnalysisMaps], outputs: SharedFiles, *, space: str,
     for analysis, statistic, effect in zip(analyses, outputs.statistics, outputs.effects, strict=True):
         summary = tables.read_json(analysis.inference)
         kind, parameter = map_type(summary.get("model") or {})
-        shutil.copyfile(analysis.z if kind == "Z map" else analysis.t, statistic)
-        shutil.copyfile(analysis.effect, effect)
         unit = summary["effect"]["unit"]
-        rows += [
+        own = [
             _row(statistic, analysis, summary, space) | {"map_type": kind, "statistic_parameters": parameter},
             _row(effect, analysis, summary, space, f" (effect, {unit})") | {"map_type": "univariate-beta map"},
         ]
+        _copy(analysis.z if kind == "Z map" else analysis.t, statistic, own[0], "1")
+        _copy(analysis.effect, effect, own[1], unit)
+        rows += own
     with open(outputs.table, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _copy(source: FilePath, copy: FilePath, row: Mapping[str, Any], unit: str) -> None:
+    """Copy a map, and say in its sidecar what the table's row says."""
+    shutil.copyfile(source, copy)
+    uri = f"bids::{bids.place(source, Path(copy).parents[1])}"
+    described = {"Description": f"{row['name']}: {row['description']}", "Units": unit, "Sources": [uri]}
+    tables.write_json(bids.sidecar(copy), described)
 
 
 def map_type(model: Mapping[str, Any]) -> tuple[str, float | str]:

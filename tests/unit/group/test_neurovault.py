@@ -50,6 +50,14 @@ def test_each_map_has_a_row_in_neurovaults_words(tmp_path):
         assert row["target_template_image"] == "GenericMNI"
         assert row["contrast_definition"] == f"rest: {MEANING}"
     assert "change ~ arm" in statistic["description"]
+    sidecars = [json.loads((tmp_path / f"a_{kind}.json").read_text()) for kind in ("statistic", "shared")]
+    assert [sidecar["Units"] for sidecar in sidecars] == ["1", "mL/100 g/min"]
+    assert [sidecar["Description"] for sidecar in sidecars] == [f"{row['name']}: {row['description']}" for row in rows]
+    folder = tmp_path.name
+    assert [sidecar["Sources"] for sidecar in sidecars] == [
+        [f"bids::{folder}/a_t.nii.gz"],
+        [f"bids::{folder}/a_effect.nii.gz"],
+    ]
 
 
 def test_f_is_named_and_t_of_several_degrees_of_freedom_gives_way_to_z(tmp_path):
