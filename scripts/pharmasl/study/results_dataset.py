@@ -16,7 +16,7 @@ BIDS_VERSION = "1.10.0"
 # What BIDS has no names for: derivatives of perfusion, and what lies beside the participants' folders.
 IGNORED = (
     *("*_aslref.*", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
-    *("**/perf/*_asl.*", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
+    *("**/perf/*_asl.*", "**/perf/*_fieldmap.*", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
     *("/benchmarks", "/contrasts", "/craving", "/endpoints", "/group", "/logs", "/neurovault", "/quality", "/report"),
     *("/rois", "/sensitivity", "/study", "/tables", "/template", "/trial", "/manifest.json"),
 )

@@ -47,7 +47,7 @@ _SCAN, _ANATOMY = "aslref.nii.gz", "desc-preproc_T1w.nii.gz"
 # Inputs that only the maps on the template are made of.
 _TO_TEMPLATE = ("forward", "reference", "template_mask")
 # Inputs that the tissues of a scan do without: they are those of the anatomy, brought to the scan.
-_SERIES = ("asl", "m0", "motion", "m0_motion", "confounds", *_TO_TEMPLATE)
+_SERIES = ("asl", "m0", "motion", "m0_motion", "field", "confounds", *_TO_TEMPLATE)
 _PRIORS = ("priors_gm", "priors_wm", "priors_csf", "gm", "wm", "csf")
 
 
@@ -85,6 +85,13 @@ def _scans() -> tuple[ImageKind, ...]:
             r"/perf/[^/]*_aslref\.",
             "Mean of the realigned volumes of a series, its reference for registration",
             unread=("gm", "wm", "csf"),
+        ),
+        ImageKind(r"/perf/[^/]*_fieldmap\.", "Field map of the scan, on the series' grid", "Hz", reference=_SCAN),
+        ImageKind(
+            r"/perf/[^/]*_desc-distortion_xfm\.",
+            "Displacement of the series by the field, on the series' grid",
+            "mm",
+            reference=_SCAN,
         ),
         ImageKind(
             r"/perf/[^/]*_desc-preproc_asl\.",

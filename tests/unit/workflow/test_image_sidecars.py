@@ -127,6 +127,8 @@ def test_each_pattern_is_of_some_image_that_no_pattern_before_it_takes():
         "sub-1/anat/sub-1_desc-brain_mask.nii.gz",
         *(f"sub-1/anat/sub-1_label-{label}_probseg.nii.gz" for label in ("GM", "WM", "CSF")),
         "sub-1/perf/sub-1_aslref.nii.gz",
+        "sub-1/perf/sub-1_fieldmap.nii.gz",
+        "sub-1/perf/sub-1_from-orig_to-aslref_mode-image_desc-distortion_xfm.nii.gz",
         "sub-1/perf/sub-1_desc-preproc_asl.nii.gz",
         "sub-1/perf/sub-1_desc-timeseries_cbf.nii.gz",
         f"sub-1/perf/sub-1_space-{SPACE}_desc-pvcGM_cbf.nii.gz",
