@@ -7,7 +7,8 @@ of simulated studies (``config/twin.yaml`` and its variants, analysed as far as 
 
 Prints Markdown, a row a measure: the 5th, 50th and 95th percentile of real scans, and the median of each simulated study with the smallest
 and largest value. Where many adults' scans have been published the percentiles are theirs; otherwise the row has the smallest, median
-and largest of the real scans at hand, of which there are few. A star marks a simulated median outside of what real scans have.
+and largest of the real scans at hand. A star marks a simulated median outside of what real scans have, and nothing is said by fewer than
+20 of them.
 """
 
 import argparse
@@ -27,6 +28,7 @@ ADULTS = {
     "negative_gm_share": (0.0, 0.041, 0.125),
     "fd_mean": (0.0, 0.131, 0.383),
 }
+FEWEST = 20
 MEASURES = (
     *ADULTS,
     "spatial_cov",
@@ -68,7 +70,7 @@ def cell(own, known):
     if not len(own):
         return "-"
     middle = np.median(own)
-    star = " *" if known and not known[0] <= middle <= known[2] else ""
+    star = " *" if known and known[3] >= FEWEST and not known[0] <= middle <= known[2] else ""
     return f"{middle:.3g} ({own.min():.3g} to {own.max():.3g}){star}"
 
 
@@ -87,7 +89,7 @@ def main():
         cells = {name: cell(values([path], measure), known) for name, path in studies.items()}
         real = [str(known[3]), *(f"{value:.3g}" for value in known[:3])] if known else ["0", "-", "-", "-"]
         print(f"| `{measure}` | {' | '.join(real)} | {' | '.join(cells.values())} |")
-        if known:
+        if known and known[3] >= FEWEST:
             compared += 1
             for name, text in cells.items():
                 inside[name] += text != "-" and "*" not in text
