@@ -1,10 +1,13 @@
 """Sidecars of images: what the job wrote stays, and what is true of all images is added."""
 
+import re
 import types
+from functools import partial
 from pathlib import Path
 
 import pytest
-from pharmasl.files import tables
+from loading import ROOT
+from pharmasl.files import bids, tables
 from pharmasl.workflow import image_kinds, image_sidecars
 
 SPACE = "MNI152NLin2009aSym"
@@ -156,3 +159,19 @@ def test_each_pattern_is_of_some_image_that_no_pattern_before_it_takes():
         "neurovault/rest_effect.nii.gz",
     ]
     assert [image_kinds.kind_of(name) for name in names] == list(image_kinds.KINDS)
+
+
+def test_every_image_that_a_rule_names_has_a_kind():
+    """By the rules' text: the stems of scans, anatomies, visits and the template with what follows them."""
+    of = {"scan": "sub-1/perf/sub-1", "anat": "sub-1/anat/sub-1", "visit": "sub-1/contrasts/sub-1"}
+    names = {name: partial(bids.derivative, "r", stem) for name, stem in of.items()}
+    names["template"] = partial(bids.derivative, "r/template", f"tpl-{SPACE}")
+    settings = types.SimpleNamespace(atlas=types.SimpleNamespace(label="AAL3"))
+    images = set()
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for call in re.findall(r'\b(?:scan|anat|visit|template)\("[^()]*\)', path.read_text()):
+            named = eval(call, {**names, "SPACE": SPACE, "RESOLUTION": "3", "SETTINGS": settings})
+            images |= {named.removeprefix("r/")} if named.endswith(".nii.gz") else set()
+    assert len(images) > 35
+    for image in images:
+        assert image_kinds.kind_of(image).description
