@@ -9,6 +9,7 @@ from cases import (
     imported_cbf,
     imported_contrasts,
     names,
+    places,
     sheets,
     sidecars,
 )
@@ -17,6 +18,7 @@ CASES = [
     *sidecars.CASES,
     *sheets.CASES,
     *headers.CASES,
+    *places.CASES,
     *names.CASES,
     *field_maps.CASES,
     *configuration.CASES,

@@ -10,7 +10,7 @@ OURS, ANTS = "MNI152NLin2009aSym", "MNI152NLin2009cAsym"
 ANAT = "derivatives/fmriprep/sub-02/anat"
 
 
-def _anatomy(change=None, own=(), spaces=(OURS, ANTS), **settings):
+def anatomy(change=None, own=(), spaces=(OURS, ANTS), **settings):
     """The anatomies of fMRIPrep, of which something is changed."""
 
     def prepared(trial):
@@ -48,32 +48,32 @@ def _cases():
     transform = f"sub-02_from-T1w_to-{OURS}_mode-image_xfm.h5"
     yield case(
         "all there, no raw T1w",
-        _anatomy(lambda t: [path.unlink() for path in t.root.glob("sub-*/ses-*/anat/*")]),
+        anatomy(lambda t: [path.unlink() for path in t.root.glob("sub-*/ses-*/anat/*")]),
         outcome="accepted",
         holds=lambda study: len(study.imported_anatomies.files) == 6,
     )
-    yield case("one participant without", _anatomy(lambda t: shutil.rmtree(t.path(ANAT))), "no such file of sub-02")
+    yield case("one participant without", anatomy(lambda t: shutil.rmtree(t.path(ANAT))), "no such file of sub-02")
     yield case(
         "one participant without, the template allowed for a missing T1w",
-        _anatomy(lambda t: shutil.rmtree(t.path(ANAT)), anatomy={"missing_t1w": "template"}),
+        anatomy(lambda t: shutil.rmtree(t.path(ANAT)), anatomy={"missing_t1w": "template"}),
         "not mixed",
     )
-    yield case("no brain mask", _anatomy(_remove("sub-02_desc-brain_mask.nii.gz")), "desc-brain_mask.*no such file")
-    yield case("no CSF", _anatomy(_remove("sub-02_label-CSF_probseg.nii.gz")), "label-CSF.*no such file")
-    yield case("one without a transform", _anatomy(_remove(transform)), f"to-{OURS}.*no such file")
-    yield case("of another template", _anatomy(spaces=(ANTS,)), f"transforms to {ANTS} alone.*own: .registration")
+    yield case("no brain mask", anatomy(_remove("sub-02_desc-brain_mask.nii.gz")), "desc-brain_mask.*no such file")
+    yield case("no CSF", anatomy(_remove("sub-02_label-CSF_probseg.nii.gz")), "label-CSF.*no such file")
+    yield case("one without a transform", anatomy(_remove(transform)), f"to-{OURS}.*no such file")
+    yield case("of another template", anatomy(spaces=(ANTS,)), f"transforms to {ANTS} alone.*own: .registration")
     yield case(
         "of another template, fitted here",
-        _anatomy(own=["registration"], spaces=(ANTS,)),
+        anatomy(own=["registration"], spaces=(ANTS,)),
         outcome="accepted",
         holds=lambda study: study.imported_anatomies.own == ("registration",),
     )
-    yield case("a transform not fetched", _anatomy(_write(transform, b"/annex/objects/SHA256E-s1")), "annex.*h5")
-    yield case("an empty transform", _anatomy(_write(transform, b"")), "an empty file")
-    yield case("an image not fetched", _anatomy(_write("sub-02_label-GM_probseg.nii.gz", b"")), "an empty file")
+    yield case("a transform not fetched", anatomy(_write(transform, b"/annex/objects/SHA256E-s1")), "annex.*h5")
+    yield case("an empty transform", anatomy(_write(transform, b"")), "an empty file")
+    yield case("an image not fetched", anatomy(_write("sub-02_label-GM_probseg.nii.gz", b"")), "an empty file")
     yield case(
         "a file of another person",
-        _anatomy(
+        anatomy(
             lambda t: t.path(f"{ANAT}/sub-02_desc-brain_mask.nii.gz").rename(
                 t.path(f"{ANAT}/sub-03_desc-brain_mask.nii.gz")
             )
@@ -81,9 +81,9 @@ def _cases():
         "sub-03 in the name",
         errors=2,
     )
-    yield case("not derivatives", _anatomy(_describe(DatasetType="raw")), "DatasetType.*raw")
-    yield case("by nobody", _anatomy(_describe(GeneratedBy=None)), "GeneratedBy.*no program")
-    yield case("an unknown step", _anatomy(own=["masking"]), "own.*registration")
+    yield case("not derivatives", anatomy(_describe(DatasetType="raw")), "DatasetType.*raw")
+    yield case("by nobody", anatomy(_describe(GeneratedBy=None)), "GeneratedBy.*no program")
+    yield case("an unknown step", anatomy(own=["masking"]), "own.*registration")
 
 
 CASES = list(_cases())

@@ -23,7 +23,7 @@ def _save(path, seed, shape=None, affine=None):
     other_programs.save(path, values, where if affine is None else affine)
 
 
-def _maps(change=None, settings=(), **source):
+def maps(change=None, settings=(), **source):
     """Maps of FitLins, of which something is changed."""
 
     def prepared(trial):
@@ -46,7 +46,7 @@ def _maps(change=None, settings=(), **source):
 
 
 def _one(shape=None, affine=None):
-    return _maps(lambda t: _save(t.path(ONE), 99, shape, affine))
+    return maps(lambda t: _save(t.path(ONE), 99, shape, affine))
 
 
 def _every(shape, affine):
@@ -54,13 +54,13 @@ def _every(shape, affine):
         for seed, path in enumerate(sorted(trial.path(FOLDER).rglob("*.nii.gz"))):
             _save(path, seed, shape, affine)
 
-    return _maps(change)
+    return maps(change)
 
 
 def _table(*rows):
     """A table in place of the pattern."""
     text = "\n".join("\t".join(row) for row in [("participant_id", "session_id", "contrast", "file"), *rows]) + "\n"
-    return _maps(lambda t: skeleton.write(t.path(f"{FOLDER}/maps.tsv"), text), files=None, table="maps.tsv")
+    return maps(lambda t: skeleton.write(t.path(f"{FOLDER}/maps.tsv"), text), files=None, table="maps.tsv")
 
 
 def _cases():
@@ -69,18 +69,18 @@ def _cases():
 
     shape, affine = other_programs.grid()
     name = ONE.removeprefix(f"{FOLDER}/")
-    yield case("all there", _maps(), outcome="accepted", holds=lambda s: len(s.contrast_maps) == len(MAPS))
+    yield case("all there", maps(), outcome="accepted", holds=lambda s: len(s.contrast_maps) == len(MAPS))
     yield case(
         "of CBF, in another notation of its unit",
-        _maps(unit="ml/g/min", measure=None),
+        maps(unit="ml/g/min", measure=None),
         outcome="accepted",
         holds=lambda s: s.settings.quantity.is_cbf,
     )
-    yield case("no unit", _maps(unit=None), "unit")
-    yield case("of another template", _maps(space=ANTS), f"{ANTS}.*{OURS}, the study's template")
+    yield case("no unit", maps(unit=None), "unit")
+    yield case("of another template", maps(space=ANTS), f"{ANTS}.*{OURS}, the study's template")
     yield case(
         "named for another space",
-        _maps(
+        maps(
             lambda t: [p.rename(p.with_name(p.name.replace(OURS, ANTS))) for p in t.path(FOLDER).rglob("*.nii.gz")],
             files={"cue": PATTERN.replace(OURS, ANTS)},
         ),
@@ -102,12 +102,12 @@ def _cases():
     )
     yield case(
         "one a copy of another person's",
-        _maps(lambda t: shutil.copy(t.path(ONE), t.path(ONE.replace("sub-02", "sub-03")))),
+        maps(lambda t: shutil.copy(t.path(ONE), t.path(ONE.replace("sub-02", "sub-03")))),
         "the same content as",
     )
-    yield case("one of a person not in the study", _maps(settings={"participants": ["01", "77"]}), "77")
-    yield case("called CBF, of a unit that is none of CBF", _maps(measure="CBF"), "measure: found 'CBF, in percent")
-    yield case("called BOLD, of a unit of CBF", _maps(unit="mL/100 g/min"), "measure: found 'BOLD response, in mL")
+    yield case("one of a person not in the study", maps(settings={"participants": ["01", "77"]}), "77")
+    yield case("called CBF, of a unit that is none of CBF", maps(measure="CBF"), "measure: found 'CBF, in percent")
+    yield case("called BOLD, of a unit of CBF", maps(unit="mL/100 g/min"), "measure: found 'BOLD response, in mL")
     yield case(
         "one of another person than its row says",
         _table(
@@ -120,25 +120,25 @@ def _cases():
         _table(("sub-02", "T2", "cue", name), ("sub-04", "T1", "cue", name.replace("sub-02", "sub-04"))),
         "ses-T1 in the name",
     )
-    yield case("one not fetched", _maps(lambda t: t.path(ONE).write_bytes(b"")), "an empty file")
+    yield case("one not fetched", maps(lambda t: t.path(ONE).write_bytes(b"")), "an empty file")
     yield case(
         "a pattern that no file fits",
-        _maps(files={"cue": PATTERN.replace("cues", "rest")}),
+        maps(files={"cue": PATTERN.replace("cues", "rest")}),
         "no file has such a path",
     )
     yield case(
         "a session that they do not have",
-        _maps(settings={"sessions": {"baseline": "T1", "followup": "T3"}}),
+        maps(settings={"sessions": {"baseline": "T1", "followup": "T3"}}),
         "a session of the maps: T1, T2",
     )
     yield case(
         "with states of scans",
-        _maps(settings={"conditions": {"rest": {"acquisition": "rest"}}}),
+        maps(settings={"conditions": {"rest": {"acquisition": "rest"}}}),
         "a study is of scans or of ready-made contrast maps",
     )
     yield case(
         "with a term that needs a scan",
-        _maps(settings={"analyses": {"own": {"contrast": "cue", "model": "change ~ arm + gm", "test": "arm"}}}),
+        maps(settings={"analyses": {"own": {"contrast": "cue", "model": "change ~ arm + gm", "test": "arm"}}}),
         "gm, with derivatives.contrasts",
     )
 

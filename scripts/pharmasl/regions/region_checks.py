@@ -65,11 +65,14 @@ def _own_atlas(atlas: settings.Atlas) -> Iterator[InputError]:
         try:
             if field == "labels":
                 atlases.read_names(path)
-            elif (volumes := header.read(path).volumes) != 1:
+                continue
+            image = header.read(path)
+            header.check_place(image)
+            if image.volumes != 1:
                 yield InputError(
                     file=path,
                     field="atlas.image",
-                    found=f"{volumes} volumes",
+                    found=f"{image.volumes} volumes",
                     expected="one volume of integer labels",
                     fix="Take an atlas that gives each place one label (a maximum-probability map).",
                 )
@@ -146,6 +149,8 @@ def _sphere_or_image(
         grid = _part_around(definition.sphere, definition.radius, grid)
     try:
         image = () if definition.image is None else (definition.image,)
+        for path in image:
+            header.check_place(header.read(path))
         inside = region_masks.mask(definition, grid, image=image)
         if box:
             # A voxel of the coarser grid belongs to the brain if half of it does.

@@ -46,6 +46,8 @@ class Header:
         ``sform`` or ``qform``: the one from which the affine comes.
     code : int
         Of that form: 1 for the scanner's space, 2 for another image's, 4 for MNI's, 5 for another template's.
+    apart : float
+        How far qform and sform, where both are set, put a corner of the image apart, mm.
     dtype : numpy.dtype
         Of the stored voxels, in the file's byte order.
     slope, intercept : float
@@ -61,6 +63,7 @@ class Header:
     voxel: tuple[float, ...]
     form: str
     code: int
+    apart: float
     dtype: np.dtype[Any]
     slope: float
     intercept: float
@@ -111,6 +114,31 @@ def read(path: FilePath) -> Header:
     if not packed or length != header.size % 2**32:
         check_length(header, length)
     return header
+
+
+def check_place(known: Header) -> None:
+    """Refuse an image whose qform and sform put it in two places, where its place is taken from its header.
+
+    So it is of every image on a template, and of those that another program's transforms belong to: no registration would
+    show which of the two is right, and programs differ in the one that they read.
+
+    Parameters
+    ----------
+    known : Header
+
+    Raises
+    ------
+    InputErrors
+    """
+    if known.apart > orientation.MOST_APART:
+        raise refusal(
+            known.path,
+            field="qform, sform",
+            found=f"two places, {known.apart:.3g} mm apart",
+            expected="one place in space",
+            fix="Programs differ in the one that they read. Where you know one to be right, set the code of the other to 0, or take "
+            "the file from its source anew.",
+        )
 
 
 def content(path: FilePath) -> bytes:
@@ -185,17 +213,18 @@ def parse(path: FilePath, block: bytes) -> Header:
     dtype = _data_type(raw, problems)
     slope, intercept = _scaling(raw, problems)
     offset = _offset(raw, problems)
-    affine, form = orientation.affine(raw, problems)
+    placed = orientation.read(raw, shape, problems)
     if problems.errors:
         raise InputErrors(problems.errors)
     return Header(
         path=path,
         shape=shape,
         volumes=volumes,
-        affine=affine,
-        voxel=tuple(float(size) for size in voxel_sizes(affine)),
-        form=form,
-        code=int(raw[f"{form}_code"]),
+        affine=placed.affine,
+        voxel=tuple(float(size) for size in voxel_sizes(placed.affine)),
+        form=placed.form,
+        code=int(raw[f"{placed.form}_code"]),
+        apart=placed.apart,
         dtype=dtype,
         slope=slope,
         intercept=intercept,

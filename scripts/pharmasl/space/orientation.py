@@ -4,12 +4,17 @@ The side of a brain rests on these numbers: nothing is guessed. A header that le
 twice and differently, is an error. The limits:
 
 - qform and sform, where both are set, must have the same handedness, axes within :data:`MOST_TURN` degrees of each other,
-  and voxels of the same size (as must ``pixdim``, within :data:`SIZE_TOLERANCE`). Their origins and smaller rotations
-  may differ: a sform may well have been aligned to something. As in nibabel, the sform is then used. (The forms of eleven
-  series and images from scanners of three manufacturers differed by 0.0014 mm at most.)
+  and voxels of the same size (as must ``pixdim``, within :data:`SIZE_TOLERANCE`). Of a raw image, their origins and smaller
+  rotations may differ: a sform may well have been aligned to something, and registration goes by what the image shows. As in
+  nibabel, the sform is then used. (The forms of eleven series and images from scanners of three manufacturers differed by
+  0.0014 mm at most.) Of an image whose place is taken from its header (on a template, or beside another program's transforms),
+  they may not put a voxel more than :data:`MOST_APART` mm apart: :func:`pharmasl.space.header.check_place`.
 - Axes may deviate from right angles by as much as rounding makes them (:data:`MOST_SKEW`, a cosine).
 - Voxels are between :data:`LEAST_VOXEL` and :data:`MOST_VOXEL` mm wide: others come from a wrong unit.
 """
+
+import itertools
+from dataclasses import dataclass
 
 import nibabel
 import numpy as np
@@ -21,28 +26,51 @@ MOST_TURN = 45.0
 SIZE_TOLERANCE = 0.02
 MOST_SKEW = 0.01
 LEAST_VOXEL, MOST_VOXEL = 0.2, 30.0
+MOST_APART = 0.1  # mm
 
 # Millimetres per spatial unit of xyzt_units (its lowest three bits); a file without a unit is in millimetres.
 _UNITS = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_NAMES = {0: "unknown", 1: "metre", 2: "mm", 3: "micron"}
 
 
-def affine(raw: nibabel.Nifti1Header, problems: Problems) -> tuple[np.ndarray, str]:
-    """The affine of a header and the form from which it comes.
+@dataclass(frozen=True)
+class Orientation:
+    """Where a header puts an image.
+
+    Attributes
+    ----------
+    affine : ndarray of shape (4, 4), float64
+        Maps voxel indices to RAS+ millimetres.
+    form : str
+        ``sform`` or ``qform``: the one from which the affine comes.
+    apart : float
+        Millimetres between the places that qform and sform give a corner of the image, of the corner where they are farthest;
+        0 where one of them is not set.
+    """
+
+    affine: np.ndarray
+    form: str
+    apart: float
+
+
+_NOWHERE = Orientation(np.eye(4), "", 0.0)
+
+
+def read(raw: nibabel.Nifti1Header, shape: tuple[int, int, int], problems: Problems) -> Orientation:
+    """Where a header puts its image.
 
     Parameters
     ----------
     raw : nibabel.Nifti1Header
         As it stands in the file.
+    shape : tuple of int
+        Voxels along the three axes.
     problems : Problems
-        Problems are added to it; the affine has a meaning only if there are none.
+        Problems are added to it; what is returned has a meaning only if there are none.
 
     Returns
     -------
-    affine : ndarray of shape (4, 4), float64
-        Maps voxel indices to RAS+ millimetres.
-    form : str
-        ``sform`` or ``qform``.
+    Orientation
     """
     before = len(problems.errors)
     codes = {name: int(raw[f"{name}_code"]) for name in ("qform", "sform")}
@@ -54,12 +82,12 @@ def affine(raw: nibabel.Nifti1Header, problems: Problems) -> tuple[np.ndarray, s
             expected="one of them above 0",
             fix=f"Left and right are unknown without it. {CONVERT}, or set a code where you know the affine to be right.",
         )
-        return np.eye(4), ""
+        return _NOWHERE
     readers = {"sform": _sform, "qform": _qform}
     matrices = {form: reader(raw, unit, problems) for form, reader in readers.items() if codes[form] > 0}
     forms = {form: matrix for form, matrix in matrices.items() if matrix is not None}
     if len(problems.errors) > before:
-        return np.eye(4), ""
+        return _NOWHERE
     # One cause, one message: what is wrong with one form would also contradict the other.
     if "sform" in forms:
         _check_angles(forms["sform"], problems)
@@ -68,7 +96,14 @@ def affine(raw: nibabel.Nifti1Header, problems: Problems) -> tuple[np.ndarray, s
     if len(forms) == 2 and len(problems.errors) == before:
         _check_agreement(forms["qform"], forms["sform"], problems)
     form = "sform" if "sform" in forms else "qform"
-    return forms[form], form
+    apart = _apart(forms["qform"], forms["sform"], shape) if len(forms) == 2 else 0.0
+    return Orientation(forms[form], form, apart)
+
+
+def _apart(qform: np.ndarray, sform: np.ndarray, shape: tuple[int, int, int]) -> float:
+    """How far two affines put a corner of an image apart at most, mm."""
+    corners = np.array([(*corner, 1) for corner in itertools.product(*((0, length - 1) for length in shape))])
+    return float(np.linalg.norm(corners @ (qform - sform)[:3].T, axis=1).max())
 
 
 def _unit(raw: nibabel.Nifti1Header, problems: Problems) -> tuple[float, np.ndarray | None]:

@@ -280,6 +280,7 @@ def _contents(files: AnatomyFiles) -> Iterator[InputError]:
             continue
         try:
             image = headers.read(path, one_volume=True)
+            header.check_place(image)
         except InputErrors as several:
             yield from several.errors
             continue

@@ -272,6 +272,7 @@ def _grids(maps: Sequence[ImportedContrast], space: str) -> Iterator[InputError]
     for own in maps:
         try:
             image = header.read(own.path)
+            header.check_place(image)
         except InputErrors as several:
             yield from several.errors
             continue

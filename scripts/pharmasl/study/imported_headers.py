@@ -33,6 +33,7 @@ def check(own: MapFiles, wanted: CbfMaps) -> None:
         there or has another grid.
     """
     known = headers.read(own.file.path)
+    header.check_place(known)
     if known.volumes > 1:
         raise InputError(
             known.path,
@@ -83,6 +84,7 @@ def _check_mask(known: Header, path: str) -> None:
     if not os.path.isfile(path):
         raise InputError(path, "(whole file)", "no such file", f"the brain mask of {known.path}", "Restore it.")
     mask = header.read(path)
+    header.check_place(mask)
     same = mask.shape == known.shape and np.allclose(mask.affine, known.affine, rtol=0, atol=_GRID_TOLERANCE)
     if mask.volumes > 1 or not same:
         raise InputError(

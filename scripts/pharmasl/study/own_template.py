@@ -100,6 +100,7 @@ def check(template: Template) -> Iterator[InputError]:
             continue
         try:
             image = header.read(path)
+            header.check_place(image)
         except InputErrors as several:
             yield from (
                 InputError(path, f"template.{kind}", f"{error.field} {error.found}", error.expected, error.fix)
