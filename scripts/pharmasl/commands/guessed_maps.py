@@ -1,5 +1,6 @@
 """Which CBF maps of another program a folder holds, and how a configuration takes them in place of the raw runs."""
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ _OURS = "MNI152NLin2009aSym"
 _POPULATION = "Population/qCBF_sub-{participant}_{session}_ASL_{run}.nii"
 # The space of ExploreASL's population folder.
 _POPULATION_SPACE = "MNI152NLin2009cAsym"
+# What oxasl --output-mni writes below the folder that each scan was given; its standard space is FSL's.
+_OXASL, _OXASL_MASK, _OXASL_SPACE = "std/calib_voxelwise/perfusion.nii.gz", "std/mask.nii.gz", "MNI152NLin6Asym"
+_NAMES = ("participant", "session", "acquisition")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def guess(root: str) -> Maps | None:
     elif _has_population(root):
         source = {"files": _POPULATION, "units": "mL/100 g/min", "space": _POPULATION_SPACE}
         asked = ["the names are those of ExploreASL: is that so, and in which unit are the maps?"]
+    elif folders := _oxasl_folders(root):
+        source, asked = _of_oxasl(folders)
     else:
         return None
     source = {"dir": place, **source}
@@ -125,10 +131,48 @@ def _settings(source: Mapping[str, Any]) -> CbfMaps:
         transform=None,
         desc=None,
         files=source.get("files"),
-        mask=None,
+        mask=source.get("mask"),
         units=source.get("units"),
         missing="refuse",
     )
+
+
+def _oxasl_folders(root: str) -> list[tuple[str, ...]]:
+    """The folders below a root in each of which oxasl has left a map in the standard space, as parts of their paths."""
+    paths = sorted(
+        os.path.relpath(path, root) for path in glob.glob(f"{glob.escape(root)}/**/{_OXASL}", recursive=True)
+    )
+    return [tuple(path.split(os.sep)[:-3]) for path in paths]
+
+
+def _of_oxasl(folders: Sequence[tuple[str, ...]]) -> tuple[dict[str, str], list[str]]:
+    """The pattern of oxasl's maps by the folders that differ, from the outermost: participant, session, acquisition."""
+    depths = {len(parts) for parts in folders}
+    differ = [len(set(names)) > 1 for names in zip(*folders)]
+    if len(depths) > 1 or not any(differ) or sum(differ) > len(_NAMES):
+        raise InputError(
+            f"{'/'.join(folders[0])}/{_OXASL}",
+            "(folders)",
+            "maps of oxasl in folders of several depths, or in one alone",
+            "a folder for each participant, in it for each session, in that for each state",
+            "Move them, or write derivatives.cbf with a table of the maps (docs/derivatives.md).",
+        )
+    names = iter(_NAMES)
+    place = "/".join(
+        _label_pattern([parts[number] for parts in folders], next(names)) if differs else folders[0][number]
+        for number, differs in enumerate(differ)
+    )
+    source = {"files": f"{place}/{_OXASL}", "units": "mL/100 g/min", "space": _OXASL_SPACE}
+    words = " / ".join(_NAMES[: sum(differ)])
+    asked = [f"the names are those of oxasl, called with --output-mni, in folders taken to be {words}: are they?"]
+    return {**source, "mask": f"{place}/{_OXASL_MASK}"}, asked
+
+
+def _label_pattern(labels: Sequence[str], name: str) -> str:
+    """The name in braces, behind what all labels begin with up to a hyphen (``sub-``)."""
+    start = {label.partition("-")[0] for label in labels if "-" in label}
+    is_shared = len(start) == 1 and all("-" in label for label in labels)
+    return f"{start.pop()}-{{{name}}}" if is_shared else f"{{{name}}}"
 
 
 def _has_population(root: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import other_programs
 import pytest
 import skeleton
@@ -250,6 +251,48 @@ def test_maps_of_exploreasl_ask_for_the_version(tmp_path):
     assert len(config["conditions"]) == 3
     assert any("which program made the maps" in question for question in questions)
     assert problems
+
+
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_maps_of_oxasl_plan_with_their_version_and_the_templates_files(tmp_path, prefixed):
+    raw = skeleton.dataset(tmp_path / "bids")
+    space = "MNI152NLin6Asym"
+    folder = other_programs.oxasl(raw / "derivatives/oxasl", other_programs.of_runs(MAPS, space))
+    if prefixed:
+        for person in list(folder.iterdir()):
+            for session in list(person.iterdir()):
+                session.rename(session.with_name(f"ses-{session.name}"))
+            person.rename(person.with_name(f"sub-{person.name}"))
+    config, questions, problems = composed(folder)
+    start = "sub-{participant}/ses-{session}" if prefixed else "{participant}/{session}"
+    assert config["derivatives"]["cbf"] == {
+        "dir": str(folder),
+        "files": f"{start}/{{acquisition}}/output/std/calib_voxelwise/perfusion.nii.gz",
+        "units": "mL/100 g/min",
+        "space": space,
+        "mask": f"{start}/{{acquisition}}/output/std/mask.nii.gz",
+    }
+    assert config["bids_dir"] == "bids"
+    assert set(config["conditions"]) == set(STATES)
+    assert config["sessions"] == {"baseline": "T1", "followup": "T2"}
+    asked = " ".join(questions)
+    for words in ("those of oxasl", "participant / session / acquisition", "in which version?", f"lie on {space}"):
+        assert words in asked
+    assert problems
+    # What only the user can know, and no word else.
+    shape, affine = other_programs.grid(space, 4.0)
+    template = {"space": space}
+    for kind in ("t1w", "mask", "gm", "wm"):
+        template[kind] = str(other_programs.save(tmp_path / f"{kind}.nii.gz", np.ones(shape), affine))
+    config["derivatives"]["cbf"]["generated_by"] = {"name": "oxasl", "version": "0.2.3"}
+    assert init.plan_problems(yaml.safe_dump({**config, "template": template})) == []
+
+
+def test_maps_of_oxasl_in_folders_of_several_depths_are_refused(tmp_path):
+    folder = other_programs.oxasl(tmp_path / "oxasl", other_programs.of_runs(MAPS[:2]))
+    (folder / "01/T1/rest").rename(folder / "rest")
+    with pytest.raises(InputError, match="folders of several depths"):
+        init.look(str(folder))
 
 
 def test_maps_that_no_transform_leads_to_a_template_are_refused(tmp_path):
