@@ -170,6 +170,7 @@ rule cbf_series:
         m0=raw(per("scan", TARGETS.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
+        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
         brain_mask=rules.quantify_perfusion.output.brain_mask,
     output:
         # No other rule reads it: what is measured across the repeats is measured where they are averaged.
@@ -189,6 +190,7 @@ rule cbf_series:
         asl=content_of(per("scan", TARGETS.asl)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
+        distorted=per("scan", TARGETS.distorted),
         code=code("cbf_series"),
     message:
         "Writing the CBF of each repeat: {wildcards.scan}"

@@ -6,6 +6,7 @@ from pharmasl.errors import FilePath
 from pharmasl.perfusion import estimation, scan
 from pharmasl.space import images
 from pharmasl.study import settings
+from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
 
 
@@ -16,6 +17,7 @@ def write(
     *,
     acquisition: Acquisition,
     quantification: settings.Quantification,
+    distorted: Distortion | None = None,
 ) -> None:
     """Write the CBF of each pair or difference of a scan, as its mean CBF was made of them.
 
@@ -29,13 +31,15 @@ def write(
         On the scan's grid.
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     quantification : pharmasl.study.settings.Quantification
+    distorted : pharmasl.study.distortion.Distortion, optional
+        How the images were encoded, where there is a field.
 
     Raises
     ------
     InputError
         As :func:`pharmasl.perfusion.scan.read`.
     """
-    raw = scan.read(files, acquisition, quantification)
+    raw = scan.read(files, acquisition, quantification, distorted)
     brain = images.load(brain_mask)[0] > 0
     cbf = estimation.repeats(raw, scan.own_place(raw, brain)).cbf
     series = np.zeros((*brain.shape, cbf.shape[1]), dtype=np.float32)
