@@ -94,18 +94,6 @@ def _scans() -> tuple[ImageKind, ...]:
             reference=_SCAN,
         ),
         ImageKind(
-            r"/perf/[^/]*_fieldmap\.",
-            "Deviation of the magnetic field in the scan's voxels, smoothed and continued beyond the head",
-            "Hz",
-            reference=_SCAN,
-        ),
-        ImageKind(
-            r"/perf/[^/]*_desc-distortion_xfm\.",
-            "Displacement, by distortion, of each voxel of the scan without it to where the series shows it",
-            "mm",
-            reference=_SCAN,
-        ),
-        ImageKind(
             r"/perf/[^/]*_desc-preproc_asl\.",
             "Realigned series of labels, controls or differences, on its own grid",
             reference=_SCAN,
