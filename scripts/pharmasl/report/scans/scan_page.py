@@ -121,7 +121,7 @@ def _unwarped(files: ScanFiles, own: native.Native) -> list[overlays.Registratio
         overlays.Registration(
             title="Distortion",
             alt="Axial, coronal and sagittal slices of the scan as it was acquired, and corrected in the same planes",
-            names=("as acquired", "corrected"),
+            names=("scan as acquired", "scan corrected"),
             tiles=overlays.flicker(
                 overlays.Image(volume=images.Volume(own.distorted, aslref.affine)),
                 overlays.Image(volume=aslref),
