@@ -13,6 +13,7 @@ from pharmasl.files import tables
 from pharmasl.group import definitions, formula_models
 from pharmasl.group.formula_models import DesignRows
 from pharmasl.study import settings
+from scipy import stats
 
 ARMS = {"column": "arm", "treatment": "drug", "control": "placebo", "others": []}
 NAMES = [f"sub-{k:02d}" for k in range(1, 19)]
@@ -97,6 +98,9 @@ def test_the_change_of_global_cbf_is_tested_over_brain_and_grey_matter(tmp_path)
         assert_is(row, sm.OLS(CBF[r, :, 1, 0] - CBF[r, :, 0, 0], design).fit())
         assert float(row["percent"]) == pytest.approx(100 * float(row["estimate"]) / CBF[r, :, 0, 0].mean())
         assert row["n"] == "18"
+        # Neither reference is corrected for the other.
+        assert float(row["critical"]) == pytest.approx(stats.t.isf(0.025, float(row["df"])))
+        assert float(row["detectable_low"]) < float(row["detectable"]) < float(row["detectable_high"])
     columns = tables.read_json(tmp_path / "global.json")
     assert columns["estimate"]["Units"] == "mL/100 g/min"
     assert "p_fwe" not in columns

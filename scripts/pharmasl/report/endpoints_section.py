@@ -130,7 +130,7 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
             yield (
                 f"Detectable effect: with this residual variance and these people, a true effect of {fixed(test['detectable'])} {unit} "
                 f"({between(test['detectable_low'], test['detectable_high'])}, as well as the variance is known) is found with a probability of "
-                f"{100 * GOAL:g}{HARD}% at {short(endpoint.alpha)}. This is how fine the design was; it says nothing about the estimate."
+                f"{100 * GOAL:g}{HARD}% at {short(endpoint.alpha)}, as its p not corrected for other answers. This is how fine the design was; it says nothing about the estimate."
             )
         if ratio := next((row for row in rows if row["analysis"] == measure_rows.RATIO), None):
             name = "an odds ratio" if endpoint.kind == BINARY else "a ratio of geometric means"

@@ -72,6 +72,10 @@ def test_regions_are_what_voxels_without_neighbours_are(wanted):
     assert np.allclose([one.value for one in family.tests], result.maps["t"])
     assert {one.corrected_by for one in family.tests} == {"max-T"}
     assert p[1] < 0.05
+    # The critical value, on the scale of each region's own t, divides what is significant from what is not (of an F there is none).
+    if not model.is_joint:
+        called = [abs(one.value) >= one.critical * (1 - 1e-9) for one in family.tests]
+        assert called == [value <= inference.alpha for value in p]
     assert len(family.tests[0].estimates) == len(model.weights)
     uncorrected = [one.p for one in family.tests]
     assert np.allclose([one.p_holm for one in family.tests], multipletests(uncorrected, method="holm")[1])

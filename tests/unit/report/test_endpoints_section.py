@@ -60,6 +60,9 @@ def test_the_part_says_the_tested_effect_equivalence_and_the_tipping_point(trial
         "\u00a0", " "
     )
     assert "38 participants" in text
+    found = tables.read_table(tmp_path / "model.tsv")[0]["detectable"]
+    assert f"a true effect of {float(found):.2f} a day" in text
+    assert "not corrected for other answers" in text
     assert "for lack of a score or of a covariate: sub-01, sub-02." in text
     assert "Equivalence within 1 a day was not shown" in text
     assert f"shifted by +{float(rows['tipping_point']['delta']):.2f} a day" in text
