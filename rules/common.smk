@@ -89,12 +89,12 @@ if isinstance(config.get("output_dir"), str):
 
 try:
     # The files once more, which a job's own process leaves to the one before it; it reads whom its jobs are about alone.
+    KEPT = kept_reading.KeptReading(config)
     if workflow.is_main_process:
         READING = plan.read(config, workflow.configfiles)
     else:
         PEOPLE = job_process.people(sys.argv)
-        KEPT = kept_reading.KeptReading(config).load() if PEOPLE is None else None
-        READING = KEPT or plan.read(config, people=PEOPLE)
+        READING = (KEPT.load() if PEOPLE is None else None) or plan.read(config, people=PEOPLE)
 except (InputError, InputErrors) as error:
     # One message, no traceback: the user can fix it.
     raise WorkflowError(wrapped(error)) from None
@@ -209,9 +209,8 @@ onstart:
     if EXAMPLE:
         raise WorkflowError(wrapped(NO_DATA))
     RESULTS_GUARD.lock()
-    kept = kept_reading.KeptReading(config)
-    kept.save(READING)
-    atexit.register(kept.remove)
+    KEPT.save(READING)
+    atexit.register(KEPT.remove)
     garbage.collect_as_usual()
     # Snakemake 9's limiter of jobs a second starts a timer with every job that ends, each of which looks at all ready
     # jobs again every second from then on: after some hundred jobs that takes a whole core. Where jobs run on this
