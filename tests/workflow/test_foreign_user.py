@@ -6,12 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import coarse_scans
 import pytest
 import skeleton
 import yaml
 from loading import ROOT
 
 NOBODY = "12345"
+
+
+def opened(folder):
+    """Let anybody write below a folder."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o777 if path.is_dir() else 0o644)
 
 
 @pytest.fixture
@@ -21,8 +28,7 @@ def open_folder(tmp_path_factory):
     base.mkdir()
     skeleton.dataset(base / "bids")
     (base / "config.yaml").write_text(yaml.safe_dump(skeleton.config("bids")))
-    for path in [base, *base.rglob("*")]:
-        path.chmod(0o777 if path.is_dir() else 0o644)
+    opened(base)
     yield base
     shutil.rmtree(base)
 
@@ -71,3 +77,21 @@ def test_temporary_files_and_caches_lie_in_the_scratch_folder_that_tmpdir_names(
     homes = list(scratch.glob("pharmasl.*"))
     assert len(homes) == 1
     assert list((homes[0] / ".cache").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MAY_CHANGE_USER, reason="only root can become another user")
+def test_scans_are_computed_from_a_checkout_that_only_others_may_write_and_the_nodes_scratch_is_left_empty(open_folder):
+    """Work, home and scratch lie elsewhere; nobody can write where the workflow and its packages are."""
+    study, home, scratch = (open_folder / name for name in ("study", "home", "scratch"))
+    for folder in (study, home, scratch):
+        folder.mkdir()
+    coarse_scans.posed(study)
+    opened(open_folder)
+    os.utime(scratch, ns=(0, 0))
+    done = as_nobody(study, "quality", HOME=str(home), TMPDIR=str(scratch))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert len(coarse_scans.images(study)) > 20
+    assert scratch.stat().st_mtime_ns > 0  # files came and went
+    assert list(scratch.iterdir()) == []
+    assert sorted(path.name for path in study.iterdir()) == [".snakemake", "bids", "config.yaml", "results"]

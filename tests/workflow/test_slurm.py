@@ -10,35 +10,18 @@ import subprocess
 import sys
 import time
 
-import nibabel as nib
-import numpy as np
+import coarse_scans
 import one_node_slurm
 import pytest
-import skeleton
 from calling import Workflow
+from coarse_scans import CONDITIONS, images
 from loading import ROOT
 
 pytestmark = pytest.mark.slow
 
-SCANS = ("rest", "neutral", "smoking")
 # Too little for the Snakemakes of a job on a scan, at its first attempt alone.
 LITTLE = "200 if attempt == 1 else 1500"
 BAD = "smoking"
-
-
-def scan(path, seed, empty):
-    """A coarse series of three pairs, made from the template's own tissues."""
-    from nilearn import datasets
-
-    t1w, grey = (
-        load(resolution=8).get_fdata() for load in (datasets.load_mni152_template, datasets.load_mni152_gm_template)
-    )
-    control = 500 + 3000 * t1w
-    noise = np.random.default_rng(seed)
-    volumes = [control * 1.2] + [control - label * 25 * grey for label in (0, 1) * 3]
-    series = np.stack([volume + noise.normal(0, 2, volume.shape) for volume in volumes], axis=-1)
-    affine = datasets.load_mni152_template(resolution=8).affine
-    nib.save(nib.Nifti1Image(np.zeros_like(series) if empty else series.astype(np.float32), affine), path)
 
 
 @pytest.fixture(scope="module")
@@ -52,29 +35,11 @@ def slurm(tmp_path_factory):
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     """One person without a T1w and three scans, one of them empty, computed on this machine."""
-    workflow = Workflow(tmp_path_factory.mktemp("local"))
-    skeleton.dataset(workflow.folder / "bids", participants=1, sessions=("T1",), conditions=SCANS)
-    shutil.rmtree(workflow.folder / "bids/sub-01/ses-T1/anat")
-    for seed, path in enumerate(sorted((workflow.folder / "bids").rglob("*_asl.nii.gz"))):
-        scan(path, seed, empty=BAD in path.name)
-    workflow.configure(
-        {
-            "bids_dir": "bids",
-            "output_dir": "results",
-            "conditions": {name: {"acquisition": name} for name in SCANS},
-            "anatomy": {"missing_t1w": "template"},
-        }
-    )
+    workflow = coarse_scans.posed(tmp_path_factory.mktemp("local"), empty=BAD)
     done = workflow.snakemake("--cores", "2", "--keep-going", "--", "quality", check=False)
     assert done.returncode == 1
-    assert len(images(workflow)) > 10, done.stdout + done.stderr
+    assert len(images(workflow.folder)) > 10, done.stdout + done.stderr
     return workflow
-
-
-def images(workflow):
-    """Every image and table of the scans, by name."""
-    folder = workflow.folder / "results/sub-01/ses-T1/perf"
-    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.suffix in (".gz", ".tsv")}
 
 
 def submitted(workflow, little, prefix):
@@ -129,14 +94,14 @@ def wait_for_jobs(number, *which):
 
 
 def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
-    expected = images(local)
+    expected = images(local.folder)
     workflow = Workflow(tmp_path / "queue")
     shutil.copytree(local.folder, workflow.folder)
     shutil.rmtree(workflow.folder / "results/sub-01/ses-T1/perf")
 
     # Ctrl-C takes what was submitted, one job a scan, out of the queue.
     run = submitted(workflow, little=False, prefix="first")
-    wait_for_jobs(len(SCANS))
+    wait_for_jobs(len(CONDITIONS))
     run.send_signal(signal.SIGINT)
     said = run.communicate(timeout=60)[0]
     assert run.returncode != 0
@@ -145,26 +110,26 @@ def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
         time.sleep(0.5)
     assert queue() == [], said
     ended = [line.split() for line in queue("--states=all", "-o", "%j %T") if line.startswith("first")]
-    assert [state for _, state in ended] == ["CANCELLED"] * len(SCANS), said
+    assert [state for _, state in ended] == ["CANCELLED"] * len(CONDITIONS), said
 
     # The same command goes on. Each scan's first attempt is killed for memory, one is cancelled before that.
     run = submitted(workflow, little=True, prefix="second")
-    wait_for_jobs(len(SCANS))
+    wait_for_jobs(len(CONDITIONS))
     subprocess.run(["scancel", queue("-o", "%i")[-1]], check=True)
     said = run.communicate(timeout=240)[0]
     assert run.returncode == 1
     jobs = [line.split() for line in queue("--states=all", "-o", "%j %T %m %k") if line.startswith("second")]
-    assert len(jobs) == 2 * len(SCANS), jobs
+    assert len(jobs) == 2 * len(CONDITIONS), jobs
     assert all("scan_align_perfusion" in comment for _, _, _, comment in jobs)
     first = [state for _, state, memory, _ in jobs if memory == "200M"]
     second = sorted(state for _, state, memory, _ in jobs if memory == "1500M")
-    assert len(first) == len(SCANS)
+    assert len(first) == len(CONDITIONS)
     assert "COMPLETED" not in first
     assert "CANCELLED" in first
     assert second == ["COMPLETED", "COMPLETED", "FAILED"]
 
     # What it made is what the local run made, to the byte, and the bad scan is named with its reason and log.
-    assert images(workflow) == expected
+    assert images(workflow.folder) == expected
     assert "holds nothing but the value 0" in re.sub(r"\s+", " ", said)
     assert f"results/logs/align_perfusion/sub-01/ses-T1/perf/sub-01_ses-T1_acq-{BAD}.log" in said
     reasons = (workflow.folder / "results/logs/failures.txt").read_text()
@@ -177,7 +142,7 @@ def test_the_scans_of_a_study_go_through_the_queue(slurm, local, tmp_path):
 def test_a_scan_goes_through_any_scheduler(slurm, local, tmp_path):
     """Through the commands of profiles/generic, which are Slurm's: the job is cancelled as it runs and submitted again."""
     name = "sub-01_ses-T1_acq-rest"
-    expected = {path: content for path, content in images(local).items() if path.startswith(name)}
+    expected = {path: content for path, content in images(local.folder).items() if path.startswith(name)}
     workflow = Workflow(tmp_path / "generic")
     shutil.copytree(local.folder, workflow.folder)
     shutil.rmtree(workflow.folder / "results/sub-01/ses-T1/perf")
@@ -199,5 +164,5 @@ def test_a_scan_goes_through_any_scheduler(slurm, local, tmp_path):
     assert run.returncode == 0, said
     states = [line.split()[1] for line in queue("--states=all", "-o", "%j %T") if line.startswith("pharmasl ")]
     assert sorted(states) == ["CANCELLED", "COMPLETED"]
-    assert {path: content for path, content in images(workflow).items() if path.startswith(name)} == expected
+    assert {path: content for path, content in images(workflow.folder).items() if path.startswith(name)} == expected
     assert len(list((workflow.folder / ".snakemake/cluster_logs").glob("*.log"))) == 2
