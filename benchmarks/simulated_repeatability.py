@@ -68,7 +68,7 @@ def main():
         if row["condition"] == "rest" and row["usable"] == "yes"
     }
     scans = [row for row in drawn if (row["participant_id"], row["session_id"]) in measured]
-    (grey,) = (options.results / "template").glob("*label-GM_probseg.nii.gz")
+    (grey,) = (options.results / "template").glob("*res-1_label-GM_probseg.nii.gz")
     planted = {(row["participant_id"], row["session_id"]): float(row["gm_cbf"]) for row in scans}
     print(
         "| grey matter's CBF at rest | people | mean, mL/100 g/min | SD over people | wsCV | ICC |\n|---|---:|---:|---:|---:|---:|"
