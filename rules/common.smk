@@ -156,7 +156,9 @@ if workflow.is_main_process:
 own_rules = partial(recorded.own, workflow, Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent)
 # Before a plan is made, it puts back what Snakemake does not know of the results from their manifest; when the run ends,
 # however it does, it writes the manifest. A run holds the results' folder alone.
-RESULTS_GUARD = results_guard.ResultsGuard(workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION)
+RESULTS_GUARD = results_guard.ResultsGuard(
+    workflow, OUTPUT, own_rules, VERSIONS, MetadataRecord, RECORD_FORMAT_VERSION, recorded.ON_REQUEST
+)
 if workflow.is_main_process:
     RESULTS_GUARD.watch()
 # What was made and is gone is made again, also where nothing that is asked for needs it; and what the level of output adds.

@@ -217,6 +217,39 @@ def test_what_a_run_made_is_written_down_and_known_without_its_memory(study):
     assert "Nothing to be done" in text
 
 
+EARLIER = "of an earlier configuration or version"
+
+
+def test_what_an_earlier_version_left_is_named_and_what_was_asked_for_by_name_is_not(study):
+    """A map under the name of before (t for F), and scans' files of before another program's maps took their place."""
+    status, text = study.run("--cores", "1")
+    assert (status, EARLIER in text) == (0, False)
+    folder = study.folder / "results/group/rest_interaction"
+    skeleton.write(folder / "contrast-restInteraction_stat-F_statmap.nii.gz", "map")
+    skeleton.write(folder / "contrast-restInteraction_stat-F_statmap.json", "{}")
+    asked = study.folder / "results/sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_desc-preproc_asl"
+    skeleton.write(asked.with_name(f"{asked.name}.nii.gz"), "series")
+    skeleton.write(asked.with_name(f"{asked.name}.json"), "{}")
+    status, text = study.run("--cores", "1")
+    assert status == 0
+    said = " ".join(text.split())
+    assert f"results: 2 file(s) {EARLIER}" in said
+    assert "group/rest_interaction/contrast-restInteraction_stat-F_statmap.nii.gz" in said
+    assert "preproc_asl" not in said[said.index(EARLIER) :]
+
+
+def test_results_of_an_analysis_that_is_asked_for_no_more_are_named(study):
+    del study.config["craving"]
+    study.config["sensitivity"] = None
+    study.config = {key: value for key, value in study.config.items() if value is not None}
+    status, text = study.run("--cores", "1", "--touch")
+    assert status == 0, text
+    status, text = study.run("--cores", "1")
+    said = " ".join(text.split())
+    assert EARLIER in said
+    assert "craving/" in said[said.index(EARLIER) :]
+
+
 def test_verify_tells_without_snakemake(study, capsys):
     results = study.folder / "results"
     forgotten(study)
@@ -260,6 +293,7 @@ def test_the_manifest_names_no_machine_and_no_arm(kept):
 def test_snakemake_still_has_what_the_records_are_put_back_by():
     """The workflow wraps a method of Snakemake's and writes its records; a new version may call these otherwise."""
     assert "self._prepare_dag(" in inspect.getsource(snakemake_workflow.Workflow.execute)
+    assert "self._build_dag(" in inspect.getsource(snakemake_workflow.Workflow.execute)
     assert "self._persistence = " in inspect.getsource(snakemake_workflow.Workflow._prepare_dag)
     needed = {
         "rule",

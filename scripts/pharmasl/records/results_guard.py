@@ -7,7 +7,7 @@ preparation of the plan is wrapped, and the manifest is written when the process
 import atexit
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pharmasl.errors import InputError, wrapped
@@ -34,6 +34,8 @@ class ResultsGuard:
         Snakemake's class of a record of a file.
     version : int
         Of the format of these records.
+    on_request : collection of str
+        Names of the rules whose files are made where they are asked for by name.
     """
 
     def __init__(
@@ -44,17 +46,21 @@ class ResultsGuard:
         versions: dict[str, str],
         record: Callable[..., Any],
         version: int,
+        on_request: Collection[str],
     ) -> None:
         self._workflow, self._root, self._rules, self._versions = workflow, root, rules, versions
         self._record, self._record_version = record, version
+        self._on_request = on_request
         # Absolute: at the end, Snakemake has gone back to the folder that it was started in.
         self._folder = os.path.abspath(root)
         self._lock = folder_lock.FolderLock(self._folder)
         self._is_refused = False
+        # Of the whole plan: Snakemake forgets its jobs where there is nothing to be done.
+        self._planned: list[Any] = []
 
     def watch(self) -> None:
         """Restore the records before Snakemake's next plan, and write the manifest when the process ends."""
-        prepare = self._workflow._prepare_dag
+        prepare, build = self._workflow._prepare_dag, self._workflow._build_dag
 
         def prepare_with_records(*arguments: Any, **named: Any) -> None:
             if os.path.isdir(self._folder):
@@ -63,7 +69,11 @@ class ResultsGuard:
             if os.path.isdir(self._folder):
                 self._restore()
 
-        self._workflow._prepare_dag = prepare_with_records
+        def build_to_its_end() -> None:
+            build()
+            self._planned = list(self._workflow.dag.jobs)
+
+        self._workflow._prepare_dag, self._workflow._build_dag = prepare_with_records, build_to_its_end
         atexit.register(self._finish)
 
     @property
@@ -141,6 +151,29 @@ class ResultsGuard:
             )
             print(wrapped(message), file=sys.stderr)
 
+    def _report_left_over(self) -> None:
+        """Name the results that no job of a whole plan makes: nobody should take them for the configuration's own."""
+        if not any(job.rule.name.endswith("all") for job in self._planned):
+            return
+        made = [str(path).removeprefix(f"{self._root}/") for job in self._planned for path in job.output]
+        current = {own for path in made for own in (path, manifest.sidecar(path)) if own}
+        left = [path for path in manifest.listing(self._folder) if path not in current]
+        left = [path for path in left if not self._is_on_request(path)]
+        if left:
+            some = ", ".join(left[:_MOST]) + (", ..." if len(left) > _MOST else "")
+            message = (
+                f"{self._root}: {len(left)} file(s) of an earlier configuration or version, or of something else: the present one "
+                f"neither makes nor reads them. Move them out of the folder: {some}"
+            )
+            print(wrapped(message), file=sys.stderr)
+
+    def _is_on_request(self, path: str) -> bool:
+        """Whether a path below the folder is of a result, or its sidecar, that is made where it is asked for by name."""
+        image = path.removesuffix(".json") + ".nii.gz"
+        # With a name before it where the workflow is a module of another.
+        asked = [rule for rule in self._rules() if rule.name.endswith(tuple(self._on_request))]
+        return any(rule.is_producer(f"{self._root}/{name}") for rule in asked for name in (path, image))
+
     def _finish(self) -> None:
         """Write the manifest of what was made, however the run ended."""
         workflow = self._workflow
@@ -163,6 +196,8 @@ class ResultsGuard:
                 is_temporary=self._is_temporary,
                 is_complete=is_complete,
             )
+            if not any(workflow.dag.needrun_jobs() if workflow.dag else ()):
+                self._report_left_over()
         except OSError as error:
             print(wrapped(f"{self._root}/{manifest.NAME} could not be written: {error}"), file=sys.stderr)
         finally:

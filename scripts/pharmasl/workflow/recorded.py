@@ -9,6 +9,9 @@ from typing import Any
 from pharmasl.errors import FilePath
 from pharmasl.workflow.targets import Targets
 
+# Rules whose files are made where they are asked for by name; the last three belong to every run where all is kept.
+ON_REQUEST = ("neurovault", "realigned_series", "cbf_series", "invert_registration")
+
 
 def names(folder: str = ".snakemake/metadata") -> Iterator[str]:
     """The files of which Snakemake keeps a record.
@@ -78,11 +81,7 @@ def _asked(targets, name, wildcards):
         "participant_flow": arms,
         "flow_figure": arms,
         "allocation_log": None,
-        # Made on request alone.
-        "neurovault": None,
-        "realigned_series": None,
-        "cbf_series": None,
-        "invert_registration": None,
+        **dict.fromkeys(ON_REQUEST),
         "trial_verdict": study.settings.primary,
     }
     if name in optional:
