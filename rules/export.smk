@@ -64,6 +64,7 @@ rule tidy_table:
         analyses=list(SETTINGS.analyses),
         regions=list(SETTINGS.rois),
         endpoints=list(SETTINGS.endpoints),
+        measure=SETTINGS.quantity.measure,
         labels=plain(SETTINGS.labels),
         blinded=SETTINGS.blinded,
         code=code("tidy_table"),

@@ -20,6 +20,7 @@ def main(snakemake):
         analyses=params.analyses,
         regions=params.regions,
         endpoints=params.endpoints,
+        measure=params.measure,
         labels=settings.build(Labels, params.labels),
     )
     outputs = rule_files(tidy_table.TidyOutputs, snakemake.output)

@@ -110,6 +110,17 @@ def test_trial_of_bold_maps_is_answered(trial):
     assert block["percent"].startswith("none: ")
 
 
+def test_the_table_of_the_study_names_the_measure_and_its_unit(trial):
+    codebook = {row["column"]: row for row in tables.read_table(trial / "tables/codebook.tsv")}
+    region = codebook["bold_response_cue_insula"]
+    assert (region["description"], region["unit"]) == (
+        "BOLD response of the region insula: cue",
+        "percent signal change",
+    )
+    assert {row["unit"] for name, row in codebook.items() if name.startswith("parcel_")} == {"percent signal change"}
+    assert [name for name in codebook if name.startswith("cbf_")] == []
+
+
 def test_images_name_the_maps_as_their_sources(trial):
     assert described_images.faults(trial) == []
     stem = "sub-01_ses-T1"

@@ -197,3 +197,23 @@ def test_a_job_on_the_study_takes_what_its_run_has_read(workflow, monkeypatch):
     done = called(workflow, *targets(study))[0]
     assert done.returncode != 0
     assert sidecar.name in done.stdout + done.stderr
+
+
+def test_a_submitted_job_on_the_study_finds_what_its_run_has_read(workflow):
+    """A run submits a job, and before it starts a sidecar becomes one that a study is refused for."""
+    config = skeleton.config("bids")
+    workflow.configure(config)
+    (template,) = [job["output"][0] for job in planned(workflow) if job["rule"] == "template"]
+    sidecar = perfusion(workflow.folder / "bids", "05") / "sub-05_ses-T1_acq-rest_asl.json"
+    skeleton.write(workflow.folder / "wrong.json", {**skeleton.SIDECAR, "PostLabelingDelay": 1800})
+    submit = workflow.folder / "submit"
+    submit.write_text(f'#!/bin/sh\ncp wrong.json "{sidecar}"\nsh "$1" >job.txt 2>&1\necho 1\n')
+    submit.chmod(0o755)
+    scheduler = ["--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit), "--jobs", "1"]
+    done = workflow.snakemake(*scheduler, "--latency-wait", "1", "--until", "template", template, check=False)
+    assert done.returncode == 0, done.stderr[-2000:] + (workflow.folder / "job.txt").read_text()[-2000:]
+    assert (workflow.folder / template).is_file()
+    # Another run of the same study reads it anew.
+    again = called(workflow)[0]
+    assert again.returncode != 0
+    assert sidecar.name in again.stdout + again.stderr

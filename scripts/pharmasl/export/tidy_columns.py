@@ -1,6 +1,8 @@
 """Columns of the study's table: names that every statistics program takes, and numbers rounded as a person would."""
 
+import math
 import re
+import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +12,8 @@ Visit = tuple[str, str | None]
 # Digits after the point of what was computed, by its unit.
 DECIMALS = {"mL/100 g/min": 2, "percent": 2, "1": 4, "mm": 3, "s": 3}
 OTHER_DECIMALS = 3
+# Of a unit of another program, which may be of any size: so many digits of the values' spread at least.
+_DIGITS_OF_SPREAD = 3
 # Digits of what somebody entered: enough for any of it, and too few for the noise of binary numbers (2.3999999999999995).
 _ENTERED_DIGITS = 10
 
@@ -98,12 +102,18 @@ def computed(column: Column, values: Mapping[Visit, str | None]) -> Measure:
     numbers = {visit: float(text) for visit, text in values.items() if text is not None}
     unit = column.unit or ""
     # Units of relative CBF begin with that of CBF.
-    known = next((places for start, places in DECIMALS.items() if unit == start or unit.startswith(f"{start} ")), None)
-    places = OTHER_DECIMALS if known is None else known
+    known = DECIMALS.get("mL/100 g/min" if unit.startswith("mL/100 g/min ") else unit)
+    places = _other_decimals(numbers.values()) if known is None else known
     needed = (len(f"{number:.{places}f}".rstrip("0").partition(".")[2]) for number in numbers.values())
     places = max(needed, default=0)
     rounded = {visit: fixed(number, places) for visit, number in numbers.items()}
     return Measure(Column(**{**vars(column), "decimals": places}), rounded)
+
+
+def _other_decimals(numbers: Collection[float]) -> int:
+    """Digits after the point of values in a unit that is not known beforehand."""
+    spread = statistics.pstdev(numbers) if numbers else 0.0
+    return max(OTHER_DECIMALS, _DIGITS_OF_SPREAD - 1 - math.floor(math.log10(spread)) if spread > 0 else 0)
 
 
 def entered(column: Column, values: Mapping[Visit, str | None]) -> Measure:

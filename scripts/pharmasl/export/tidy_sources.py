@@ -10,6 +10,7 @@ from pharmasl.endpoints import measure_scores
 from pharmasl.errors import FilePath
 from pharmasl.export.tidy_columns import Column, Measure, Visit, computed, entered, safe_name
 from pharmasl.files import bids, tables
+from pharmasl.regions.region_values import unit_of
 from pharmasl.study.labels import Labels
 
 YES, NO = "yes", "no"
@@ -65,6 +66,8 @@ class Names:
         The participants' table's own column of the arms.
     conditions, analyses, regions, endpoints : sequence of str
         In the configuration's order, in which the files are, too.
+    measure : str
+        What the contrast maps are of, ``CBF`` or another program's words.
     labels : Labels
         What they are called in words.
     """
@@ -75,6 +78,7 @@ class Names:
     analyses: Sequence[str]
     regions: Sequence[str]
     endpoints: Sequence[str]
+    measure: str
     labels: Labels
 
 
@@ -276,38 +280,34 @@ def global_cbf(files: TidyFiles, names: Names) -> Iterator[Measure]:
             yield computed(column, {_visit(row): row[part] for row in rows})
 
 
-def regional_cbf(files: TidyFiles, names: Names) -> Iterator[Measure]:
-    """CBF of every declared region in each contrast."""
+def region_values(files: TidyFiles, names: Names) -> Iterator[Measure]:
+    """What every declared region has in each contrast."""
     for region, path in zip(names.regions, files.regions, strict=True):
         described = _dictionary(path)["cbf"]
         for contrast, rows in _by(tables.read_table(path, of_arms=True), "contrast").items():
             column = Column(
-                name=f"cbf_{safe_name(contrast)}_{safe_name(region)}",
-                words=f"CBF of the region {names.labels.region(region)}: {names.labels.contrast(contrast)}",
+                name=f"{safe_name(names.measure).lower()}_{safe_name(contrast)}_{safe_name(region)}",
+                words=f"{names.measure} of the region {names.labels.region(region)}: {names.labels.contrast(contrast)}",
                 source=below(path),
                 source_column="cbf",
-                unit=_unit(described, contrast),
+                unit=unit_of(described, contrast),
             )
             yield computed(column, {_visit(row): row["cbf"] for row in rows})
 
 
-def parcel_cbf(files: TidyFiles, names: Names) -> Iterator[Measure]:
-    """CBF of every parcel of the atlas in each contrast."""
+def parcel_values(files: TidyFiles, names: Names) -> Iterator[Measure]:
+    """What every parcel of the atlas has in each contrast."""
     described = _dictionary(files.parcels)["cbf"]
     for contrast, rows in _by(tables.read_table(files.parcels), "contrast").items():
         for parcel, own in _by(rows, "parcel").items():
             column = Column(
                 name=f"parcel_{safe_name(contrast)}_{safe_name(parcel)}",
-                words=f"CBF of the parcel {parcel.replace('_', ' ')}: {names.labels.contrast(contrast)}",
+                words=f"{names.measure} of the parcel {parcel.replace('_', ' ')}: {names.labels.contrast(contrast)}",
                 source=below(files.parcels),
                 source_column="cbf",
-                unit=_unit(described, contrast),
+                unit=unit_of(described, contrast),
             )
             yield computed(column, {_visit(row): row["cbf"] for row in own})
-
-
-def _unit(described: dict[str, Any], contrast: str) -> str | None:
-    return described.get("UnitsOfRelativeCBF", {}).get(contrast, described.get("Units"))
 
 
 def _by(rows: Iterable[tables.Row], name: str) -> dict[str, list[tables.Row]]:

@@ -175,10 +175,10 @@ def gather(files: TidyFiles, names: Names) -> StudyTable:
         *tidy_sources.craving(files),
         *tidy_sources.endpoints(files, names),
         *tidy_sources.global_cbf(files, names),
-        *tidy_sources.regional_cbf(files, names),
+        *tidy_sources.region_values(files, names),
         *tidy_sources.scans(files, names),
         *tidy_sources.quality(files, names),
-        *tidy_sources.parcel_cbf(files, names),
+        *tidy_sources.parcel_values(files, names),
     ]
     everyone = [row["participant_id"] for row in tables.read_table(files.randomised, of_arms=True)]
     sessions: dict[str | None, None] = dict.fromkeys(names.sessions)

@@ -18,20 +18,20 @@ from pharmasl.files import tables
 from pharmasl.group.engine import clusters
 from pharmasl.regions import leave_one_out, region_definitions, region_values
 from pharmasl.space import images
+from pharmasl.study import effect_words
 from pharmasl.study.settings import Region
 
 log = logging.getLogger(__name__)
 
+_VALUE = {
+    "Description": "Change of the analysis' own contrast in that cluster, adjusted for all terms of its model but the tested one"
+}
 REGION_COLUMNS: dict[str, str | dict[str, str]] = {
     "participant_id": "Participant",
     "arm": "Arm of the trial",
     "voxels": "Voxels of the cluster found without the participant, cuts applied; 0: none was found",
     "overlap": {"Description": "Dice coefficient of that cluster with the one of all participants", "Units": "1"},
-    "value": {
-        "Description": "Change of the analysis' own contrast in that cluster, adjusted for all terms of its model but the "
-        "tested one",
-        "Units": "mL/100 g/min",
-    },
+    "value": _VALUE,
     "tested": "The analysis' tested term",
 }
 
@@ -229,7 +229,8 @@ def write(
     tables.write_table(outputs.values, values, columns)
     arm_of = {row.participant_id: row.arm for row in rows}
     regions = [{**row, "arm": arm_of.get(row["participant_id"])} for row in without.rows]
-    tables.write_table(outputs.regions, regions, REGION_COLUMNS)
+    described = {**_VALUE, "Units": effect_words.unit_of(summary)}
+    tables.write_table(outputs.regions, regions, {**REGION_COLUMNS, "value": described})
     tables.write_json(outputs.test, without.test)
 
 

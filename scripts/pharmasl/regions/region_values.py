@@ -14,6 +14,7 @@ from pharmasl.space import images
 
 log = logging.getLogger(__name__)
 
+_UNITS = "UnitsByContrast"
 STATISTICS = {
     "mean": "Mean",
     "median": "Median",
@@ -73,7 +74,12 @@ def with_units(column: Mapping[str, Any], contrasts: Iterable[VisitContrast]) ->
     contrasts : iterable of VisitContrast
     """
     units = {contrast.contrast: contrast.unit for contrast in contrasts if contrast.unit is not None}
-    return {**column, **({"UnitsByContrast": units} if units else {})}
+    return {**column, **({_UNITS: units} if units else {})}
+
+
+def unit_of(column: Mapping[str, Any], contrast: str) -> str:
+    """The unit of a contrast's values, from a column that :func:`with_units` has described."""
+    return str(column.get(_UNITS, {}).get(contrast, column["Units"]))
 
 
 class RegionValue(NamedTuple):

@@ -28,6 +28,7 @@ from pharmasl.files import tables
 from pharmasl.group import design, effects
 from pharmasl.group.engine import maxima, relabelling
 from pharmasl.group.model import Model
+from pharmasl.regions import region_values
 from pharmasl.statistics import arm_variances, multiplicity
 from pharmasl.statistics.covariates import Row
 from pharmasl.study import arms as study_arms
@@ -35,15 +36,15 @@ from pharmasl.study import settings
 from pharmasl.study.effect_kinds import CHANGE
 from pharmasl.study.settings import Analysis, Arms, Seed
 
-COLUMNS: dict[str, str | dict[str, str]] = {
+COLUMNS = {
     "analysis": "Analysis whose seed, contrasts, covariates, site and sessions are taken",
     "seed": "Seed region",
     "seed_contrast": "Contrast of conditions whose change in the seed is the predictor",
     "roi": "Region of interest",
     "contrast": "Contrast of conditions whose change in the region is explained",
     "group": "all (arm held fixed), the arm within which, or 'treatment - control': the difference of the arms' slopes",
-    "slope": {"Description": "Slope, or difference of slopes", "Units": "mL/100 g/min per mL/100 g/min of the seed"},
-    "se": {"Description": "Standard error of the slope", "Units": "mL/100 g/min per mL/100 g/min of the seed"},
+    "slope": "Slope, or difference of slopes",
+    "se": "Standard error of the slope",
     "t": "Slope over its standard error, in which each arm has its own residual variance",
     "df": "Degrees of freedom: residual ones within an arm, Satterthwaite's over two arms",
     "ci_low": "Lower end of the 95 % confidence interval, by the t distribution",
@@ -274,6 +275,15 @@ def _region_rows(
     return written
 
 
+def _unit(asked: SeededAnalysis, regions: Mapping[str, RegionFiles]) -> str:
+    """The unit of an analysis' slopes."""
+    column = tables.read_json(Path(regions[asked.seed.roi].values).with_suffix(".json"))["cbf"]
+    of_region, of_seed = (
+        region_values.unit_of(column, name) for name in (asked.analysis.contrast, asked.seed.contrast)
+    )
+    return f"{of_region} per {of_seed} of the seed"
+
+
 def write(
     participants: FilePath,
     values: Sequence[FilePath],
@@ -308,9 +318,12 @@ def write(
         defined = bool(tables.read_json(sidecar)["AnalysisDefined"])
         regions[roi] = RegionFiles(values=path, analysis_defined=defined)
     table = tables.read_table(participants, of_arms=True)
-    columns: dict[str, dict[str, Any]] = {
-        name: dict(text) if isinstance(text, dict) else {"Description": text} for name, text in COLUMNS.items()
-    }
+    columns: dict[str, dict[str, Any]] = {name: {"Description": text} for name, text in COLUMNS.items()}
+    units = {asked.analysis.name: _unit(asked, regions) for asked in analyses}
+    for name in ("slope", "se"):
+        # One unit where all have it, as the data dictionaries of BIDS have it.
+        alike = set(units.values())
+        columns[name] |= {"Units": alike.pop()} if len(alike) == 1 else {"UnitsByAnalysis": units}
     columns["p_permutation"]["Permutations"] = {
         asked.analysis.name: {
             "permutations": asked.analysis.inference.permutations,

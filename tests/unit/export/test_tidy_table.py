@@ -149,12 +149,13 @@ def names(**changes):
         "analyses": [ANALYSIS],
         "regions": [REGION],
         "endpoints": ["smoking"],
+        "measure": "CBF",
         "labels": NAMES,
     }
     return Names(**{**common, **changes})
 
 
-def write(here, files=None):
+def write(here, files=None, **changes):
     own = {"long": "study_long", "wide": "study_wide", "codebook": "codebook"}
     (here / "results/tables").mkdir(parents=True, exist_ok=True)
     paths = {
@@ -164,7 +165,7 @@ def write(here, files=None):
     }
     paths |= {f"{key}_syntax": here / f"results/tables/{own[key]}.sps" for key in ("long", "wide")}
     outputs = tidy_table.TidyOutputs(**paths)
-    tidy_table.write(outputs, files or sources(here), names())
+    tidy_table.write(outputs, files or sources(here), names(**changes))
     return outputs
 
 
@@ -363,3 +364,34 @@ def test_syntax_for_spss_of_a_blinded_table_says_so():
         text = spss_syntax.syntax("a.csv", [{"a": 1}], {"a": "words"})
     assert text.startswith("* BLINDED: ")
     assert "  BLINDED A4." in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("measure", "unit", "name"),
+    [
+        ("CBF", "mL/100 g/min of a mean of 50", "cbf_rest_dlpfc_cluster"),
+        ("BOLD response", "percent signal change", "bold_response_rest_dlpfc_cluster"),
+        ("signal", "a.u.", "signal_rest_dlpfc_cluster"),
+    ],
+)
+def test_values_of_another_unit_say_so_and_keep_their_digits(tmp_path, measure, unit, name):
+    """Relative CBF, and contrast maps of other programs, whose numbers may be of any size."""
+    files = sources(tmp_path)
+    small = {visit: 1e-5 * value for visit, value in CBF.items()}
+    rows = [
+        {**row, "cbf": small[row["participant_id"], row["session_id"]] if measure == "signal" else row["cbf"]}
+        for row in tables.read_table(files.regions[0])
+    ]
+    described = {"Description": "d", "Units": "mL/100 g/min", "UnitsByContrast": {"rest": unit}}
+    for path, content in ((files.regions[0], rows), (files.parcels, tables.read_table(files.parcels))):
+        _table(path, content, {"cbf": described})
+    outputs = write(tmp_path, files, measure=measure)
+    codebook = {row["column"]: row for row in tables.read_table(outputs.codebook)}
+    assert codebook[name]["unit"] == unit
+    assert codebook[name]["description"].startswith(f"{measure} of the region")
+    assert codebook["parcel_rest_Left_A"]["unit"] == unit
+    assert codebook["cbf_rest_brain"]["unit"] == "mL/100 g/min"
+    if measure == "signal":
+        values = {(row["participant_id"], row["session_id"]): row[name] for row in tables.read_table(outputs.long)}
+        spread = np.std(list(small.values()))
+        assert all(abs(float(values[visit]) - value) < 0.01 * spread for visit, value in small.items())

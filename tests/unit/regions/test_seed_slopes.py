@@ -40,6 +40,12 @@ class Inputs(dict):
     __getattr__ = dict.__getitem__
 
 
+def columns_of(rows, **units):
+    """Columns of a table of values, with units of contrasts."""
+    described = {"Description": "", "Units": "mL/100 g/min", **({"UnitsByContrast": units} if units else {})}
+    return {**dict.fromkeys(rows[0], ""), "cbf": described}
+
+
 @pytest.fixture
 def files(tmp_path):
     """Tables of the seed and two regions, one participant's insula not covered at follow-up."""
@@ -54,7 +60,7 @@ def files(tmp_path):
                 lost = (roi, k, session) == ("insula", 3, "ses-T2")
                 row = {"participant_id": name, "session_id": session, "contrast": contrast, "roi": roi}
                 rows.append({**row, "cbf": None if lost else value})
-        tables.write_table(tmp_path / f"{roi}_values.tsv", rows, dict.fromkeys(rows[0], ""))
+        tables.write_table(tmp_path / f"{roi}_values.tsv", rows, columns_of(rows))
         tables.write_json(tmp_path / f"{roi}_mask.json", {"AnalysisDefined": roi == "dlpfc"})
     return tmp_path
 
@@ -73,6 +79,17 @@ def told(files, *, effect="association", rois=("insula", "vmpfc", "dlpfc"), **se
     output = SimpleNamespace(table=files / "seed_slopes.tsv")
     script("seed_slopes").main(SimpleNamespace(input=Inputs(given), output=output, params=params))
     return tables.read_table(output.table)
+
+
+def test_slopes_have_the_units_of_their_contrasts(files):
+    def described():
+        told(files)
+        return tables.read_json(files / "seed_slopes.json")["slope"]["Units"]
+
+    assert described() == "mL/100 g/min per mL/100 g/min of the seed"
+    rows = tables.read_table(files / "dlpfc_values.tsv")
+    tables.write_table(files / "dlpfc_values.tsv", rows, columns_of(rows, cue="percent", rest="a.u."))
+    assert described() == "percent per a.u. of the seed"
 
 
 def by_statsmodels(roi, group):
@@ -217,7 +234,7 @@ def test_without_enough_values_a_row_says_so_and_a_missing_table_row_is_an_error
     for row in rows:
         if ARM[NAMES.index(row["participant_id"])] == "drug":
             row["cbf"] = None
-    tables.write_table(files / "vmpfc_values.tsv", rows, dict.fromkeys(rows[0], ""))
+    tables.write_table(files / "vmpfc_values.tsv", rows, columns_of(rows))
     slopes = told(files)
     # Two of the eight slopes could not be answered: all eight were asked.
     least = min(float(row["p_permutation"]) for row in slopes if row["p_permutation"] is not None)
@@ -229,7 +246,7 @@ def test_without_enough_values_a_row_says_so_and_a_missing_table_row_is_an_error
     text = seeds_section.section(list(found.values())).sentences[0]
     assert "not tested in the drug arm" in text
     assert "could not be compared" in text
-    tables.write_table(files / "vmpfc_values.tsv", rows[2:], dict.fromkeys(rows[0], ""))
+    tables.write_table(files / "vmpfc_values.tsv", rows[2:], columns_of(rows))
     with pytest.raises(InputError, match="no row"):
         told(files)
 
