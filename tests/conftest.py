@@ -9,9 +9,12 @@ LONGEST = (
     "workflow/test_slurm.py",
     "workflow/test_docs.py",
     "workflow/test_reruns.py",
+    "workflow/test_imported_cbf.py",
     "workflow/test_real_scan.py",
     "workflow/test_dag.py",
     "workflow/test_output_levels.py",
+    "workflow/test_records.py",
+    "workflow/test_imported_contrasts.py",
 )
 
 

@@ -105,4 +105,4 @@ def test_a_region_outside_the_brain_is_refused(files):
     with pytest.raises(InputError, match="14 % of"):
         make(files, {"sphere": [0, 0, 8], "radius": 2})
     # One plane lower it is 6 of 7.
-    assert make(files, {"sphere": [0, 0, 6], "radius": 2})[1]["n_voxels"] == 7
+    assert make(files, {"sphere": [0, 0, 6], "radius": 2})[1]["Voxels"] == 7
