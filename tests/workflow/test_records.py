@@ -1,6 +1,7 @@
 """Results know how they were made, whatever Snakemake remembers, and one run at a time writes them."""
 
 import copy
+import dataclasses
 import inspect
 import os
 import shutil
@@ -215,6 +216,27 @@ def test_what_a_run_made_is_written_down_and_known_without_its_memory(study):
     forgotten(study)
     _, text = study.run("-n", target)
     assert "Nothing to be done" in text
+
+
+def test_what_was_deleted_and_is_not_needed_is_missed_until_the_next_run(study, capsys):
+    """The series of a scan, made by name and deleted; with nothing to be done, the run takes note all the same."""
+    results = study.folder / "results"
+    scan = results / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
+    series = scan.with_name(f"{scan.name}_desc-preproc_asl.nii.gz")
+    series.write_bytes(scan.with_name(f"{scan.name}_aslref.nii.gz").read_bytes())
+    known = manifest.read(results)
+    path, reference = (
+        image.relative_to(results).as_posix() for image in (series, scan.with_name(f"{scan.name}_aslref.nii.gz"))
+    )
+    manifest.write(str(results), dataclasses.replace(known, files={**known.files, path: known.files[reference]}))
+    series.unlink()
+    assert verify.main([str(results)]) != 0
+    assert path in capsys.readouterr().out
+    # One target alone says nothing of the rest.
+    for target, is_whole in (("results/study/participants.tsv", False), ("all", True)):
+        status, text = study.run("--cores", "1", target)
+        assert (status, "Nothing to be done" in text) == (0, True), text[-2000:]
+        assert (verify.main([str(results)]) == 0) == is_whole, capsys.readouterr().out
 
 
 EARLIER = "of an earlier configuration or version"

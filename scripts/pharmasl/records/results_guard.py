@@ -81,6 +81,11 @@ class ResultsGuard:
         """Whether jobs are to be run: dry runs and other looks at the plan write nothing."""
         return self._workflow.executor_plugin is not None and not self._workflow.dryrun
 
+    @property
+    def _is_whole_plan(self) -> bool:
+        """Whether all results were planned, and not a target alone; the rule has a name before it in a module of another workflow."""
+        return any(job.rule.name.endswith("all") for job in self._planned)
+
     def lock(self) -> None:
         """Refuse a second run on the folder, which is made if it is not there.
 
@@ -153,7 +158,7 @@ class ResultsGuard:
 
     def _report_left_over(self) -> None:
         """Name the results that no job of a whole plan makes: nobody should take them for the configuration's own."""
-        if not any(job.rule.name.endswith("all") for job in self._planned):
+        if not self._is_whole_plan:
             return
         made = [str(path).removeprefix(f"{self._root}/") for job in self._planned for path in job.output]
         current = {own for path in made for own in (path, manifest.sidecar(path)) if own}
@@ -179,12 +184,9 @@ class ResultsGuard:
         workflow = self._workflow
         if self._is_refused or workflow.persistence is None or not self._runs or not os.path.isdir(self._folder):
             return
-        jobs = list(workflow.dag.jobs) if workflow.dag else []
-        outputs = [str(path) for job in jobs for path in job.output]
+        outputs = [str(path) for job in self._planned for path in job.output]
         made = [path.removeprefix(f"{self._root}/") for path in outputs if path.startswith(f"{self._root}/")]
-        # With a name before it where the workflow is a module of another.
-        is_planned = workflow.scheduler is not None and any(job.rule.name.endswith("all") for job in jobs)
-        is_complete = is_planned and not any(workflow.dag.needrun_jobs())
+        is_complete = workflow.scheduler is not None and self._is_whole_plan and not any(workflow.dag.needrun_jobs())
         try:
             self._remove_lone_sidecars(set(made))
             results_record.update(
