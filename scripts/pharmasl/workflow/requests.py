@@ -5,8 +5,8 @@ from dataclasses import dataclass
 # A Snakemake that has read a small study holds some 155 MB. A job's own runs within one that was started by another, and in a
 # group of rules each has one more.
 _SNAKEMAKE = 3 * 160
-# Of 500 people with 3,000 scans a Snakemake holds some 50 MB more than of four people.
-_SCANS_A_MEGABYTE = 20
+# Of 2,000 people with 12,000 scans a Snakemake that reads all of them holds some 95 MB more than of four people.
+_SCANS_A_MEGABYTE = 40
 # Starting these takes seconds for a small study, up to a minute more by this number of scans.
 _SCANS_A_MINUTE = 6000
 

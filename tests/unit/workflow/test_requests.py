@@ -5,7 +5,7 @@ from pharmasl.workflow.requests import Requests
 
 
 @pytest.mark.parametrize(
-    ("scans", "megabytes", "minutes"), [(0, 480, 1), (24, 481, 1), (3000, 630, 1), (12000, 1080, 3)]
+    ("scans", "megabytes", "minutes"), [(0, 480, 1), (24, 480, 1), (3000, 555, 1), (12000, 780, 3)]
 )
 def test_a_jobs_snakemakes_ask_by_the_number_of_scans(scans, megabytes, minutes):
     requests = Requests(scans)
