@@ -2,7 +2,9 @@
 
 import ast
 import re
+import subprocess
 
+import pytest
 from loading import ROOT, benchmark
 from pharmasl.workflow import stages
 from pharmasl.workflow.targets import Targets
@@ -68,6 +70,15 @@ def test_no_call_takes_more_than_nine_arguments():
 
 def test_file_names_occur_once():
     assert HERE.names_that_recur() == {}
+
+
+def test_no_file_is_a_link():
+    """What a link leads to is on one machine; taken over by another checkout, it replaces what lies there."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout of Git")
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    modes = {line.split()[0] for line in listed.splitlines()}
+    assert modes == {"100644", "100755"}
 
 
 def test_no_module_lies_loose():
