@@ -204,7 +204,7 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     tissue = (shares["gm"][brain], shares["wm"][brain], shares["csf"][brain])
     positions = motion.parameters(raw.motion, place.points.mean(axis=0) if brain.any() else np.zeros(3))
     measured = estimation.repeats(raw, place)
-    slices, _ = slice_signal.read(inputs.confounds)
+    slices = slice_signal.counts(tables.read_table(inputs.confounds))
     choice = repeat_choice.choose(raw, measured.cbf, tissue, positions, slices, quantification.outliers)
     sample = estimation.Sample(choice.kept, tissue, positions)
     estimate, regression = estimation.estimate(raw, place, measured, sample, quantification)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.perfusion.series import Series
 from pharmasl.space import resample, transforms
@@ -168,27 +167,24 @@ def _words(out: np.ndarray, times: Sequence[float]) -> str:
     return ",".join("+".join(map(str, own)) for own in sorted(map(list, {tuple(own) for own in groups})))
 
 
-def read(path: FilePath) -> tuple[np.ndarray, np.ndarray]:
-    """The slices of a scan from its table of confounds.
+def counts(table: Sequence[tables.Row]) -> np.ndarray:
+    """Slices out of line of each volume, from the rows of a table of confounds: (T,), NaN where they were not measured."""
+    return _numbers(table, ["slices_out_of_line"])[:, 0]
 
-    Returns
-    -------
-    count : ndarray of shape (T,)
-        Slices out of line of each volume; NaN where they were not measured.
-    change : ndarray of shape (T, S)
-        Percent; NaN where it was not measured. S is zero where the slices are not read one after another.
+
+def changes(table: Sequence[tables.Row]) -> np.ndarray:
+    """The change of each slice, from the rows of a table of confounds: percent, (T, S), NaN where it was not measured.
+
+    S is zero where the slices are not read one after another.
     """
-    table = tables.read_table(path)
-    names = [name for name in table[0] if name.startswith(_OF_SLICE)]
-
-    def numbers(names: Sequence[str]) -> np.ndarray:
-        return np.array([[float(row[name] or "nan") for name in names] for row in table])
-
-    return numbers(["slices_out_of_line"])[:, 0], numbers(names)
+    return _numbers(table, [name for name in table[0] if name.startswith(_OF_SLICE)])
 
 
-def share(path: FilePath) -> float:
-    """Share of the slices measured that are out of line, from the table of confounds; NaN where none was measured."""
-    count, change = read(path)
-    measured = np.isfinite(change).sum()
-    return float(np.nansum(count) / measured) if measured else float("nan")
+def share(table: Sequence[tables.Row]) -> float:
+    """Share of the slices measured that are out of line, from the rows of a table of confounds; NaN where none was measured."""
+    measured = np.isfinite(changes(table)).sum()
+    return float(np.nansum(counts(table)) / measured) if measured else float("nan")
+
+
+def _numbers(table: Sequence[tables.Row], names: Sequence[str]) -> np.ndarray:
+    return np.array([[float(row[name] or "nan") for name in names] for row in table])

@@ -35,7 +35,7 @@ _BANDS: dict[str, tuple[tuple[float | None, float | None], str]] = {
     "registration_overlap": ((0.8, None), "assumed: the limit below which a registration is not accepted"),
     "template_correlation": ((0.3, None), "assumed"),
     "pairs_without_signal": ((None, 0), "none is expected to be empty, damaged or a copy"),
-    "slices_out_of_line": ((None, 0.01), "assumed: six real scans have up to 0.006 (docs/perfusion.md)"),
+    "slices_out_of_line": ((None, 0.01), "assumed: four real scans have up to 0.006 (docs/perfusion.md)"),
 }
 BANDS = {name: Band(*limits) for name, (limits, _) in _BANDS.items()}
 SOURCES = {name: source for name, (_, source) in _BANDS.items()}

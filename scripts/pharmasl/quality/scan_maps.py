@@ -162,7 +162,7 @@ def read_motion(path: FilePath) -> Motion:
     return Motion(
         displacement=_numbers(rows, "framewise_displacement"),
         dvars=_numbers(rows, "dvars"),
-        slices_out_of_line=slice_signal.share(path),
+        slices_out_of_line=slice_signal.share(rows),
     )
 
 

@@ -110,16 +110,17 @@ def test_what_is_not_measured_says_so(tmp_path):
     assert "slices_out_of_line" in confounds.columns(loaded)
     assert "slice_00" not in confounds.columns(loaded)
     tables.write_table(tmp_path / "confounds.tsv", rows, confounds.columns(loaded))
-    count, change = slice_signal.read(tmp_path / "confounds.tsv")
+    table = tables.read_table(tmp_path / "confounds.tsv")
+    count, change = slice_signal.counts(table), slice_signal.changes(table)
     assert np.isnan(count).all()
     assert change.shape == (len(TYPES), 0)
-    assert np.isnan(slice_signal.share(tmp_path / "confounds.tsv"))
+    assert np.isnan(slice_signal.share(table))
 
     types = ["m0scan", "n/a", *["control"] * 3, *TYPES[:-5]]
     loaded, matrices, brain = acquired(types=types)
     rows = confounds.confounds(loaded, matrices, types, brain)
     tables.write_table(tmp_path / "confounds.tsv", rows, confounds.columns(loaded))
-    count, _ = slice_signal.read(tmp_path / "confounds.tsv")
+    count = slice_signal.counts(tables.read_table(tmp_path / "confounds.tsv"))
     assert np.isnan(count[:2]).all()
     assert np.isfinite(count[2:]).all()
     loaded, matrices, brain = acquired(types=TYPES[:6])
@@ -131,9 +132,10 @@ def test_the_table_gives_the_share(tmp_path):
     loaded, matrices, brain = acquired()
     rows = confounds.confounds(dropped(loaded, [(3, 6), (7, 10)], 0.3), matrices, TYPES, brain)
     tables.write_table(tmp_path / "confounds.tsv", rows, confounds.columns(loaded))
-    count, change = slice_signal.read(tmp_path / "confounds.tsv")
+    table = tables.read_table(tmp_path / "confounds.tsv")
+    count, change = slice_signal.counts(table), slice_signal.changes(table)
     assert count.sum() == 2
-    assert slice_signal.share(tmp_path / "confounds.tsv") == 2 / np.isfinite(change).sum()
+    assert slice_signal.share(table) == 2 / np.isfinite(change).sum()
 
 
 @pytest.mark.parametrize(

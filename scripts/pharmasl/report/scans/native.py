@@ -217,10 +217,9 @@ def confounds(files: ScanFiles) -> tuple[np.ndarray, np.ndarray]:
 
 def slices(files: ScanFiles) -> tuple[list[tuple[str, str]], np.ndarray]:
     """The slices out of line, as volume (from 1) and slices (from 1), and all slices' change in percent, (V, S)."""
-    _, change = slice_signal.read(files.confounds)
     rows = tables.read_table(files.confounds)
     named = [(number, row["slices"]) for number, row in enumerate(rows, start=1) if row["slices"]]
-    return [(str(number), _from_one(text)) for number, text in named], change
+    return [(str(number), _from_one(text)) for number, text in named], slice_signal.changes(rows)
 
 
 def _from_one(text: str) -> str:
