@@ -190,6 +190,37 @@ rule repeatability:
         "../scripts/repeatability.py"
 
 
+rule repeatability_maps:
+    input:
+        baseline=per("contrast", TARGETS.repeated_maps, 0),
+        followup=per("contrast", TARGETS.repeated_maps, 1),
+        template_mask=rules.template.output.mask,
+        gm=rules.template.output.gm,
+    output:
+        within_sd=PATHS.repeatability("{contrast}", "statmap", stat="withinsd"),
+        within_cv=PATHS.repeatability("{contrast}", "statmap", stat="withincv"),
+        icc=PATHS.repeatability("{contrast}", "statmap", stat="icc"),
+        people=PATHS.repeatability("{contrast}", "statmap", stat="people"),
+        table=PATHS.repeatability("{contrast}", "summary", ".tsv"),
+    log:
+        log_of("repeatability_maps", "{contrast}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(450) * attempt,
+        runtime=lambda wildcards, input, attempt: minutes(5 + len(input.baseline) // 50) * attempt,
+    params:
+        people=lambda wildcards: TARGETS.repeated_people(),
+        contrast=per("contrast", TARGETS.repeated_contrast),
+        blinded=SETTINGS.blinded,
+        code=code("repeatability_maps"),
+    message:
+        "Mapping the repeatability of contrast {wildcards.contrast}"
+    script:
+        "../scripts/repeatability_maps.py"
+
+
 rule scan_parcels:
     input:
         atlas=rules.atlas.output.image,

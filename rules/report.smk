@@ -69,6 +69,31 @@ rule region_figure:
         "../scripts/region_figure.py"
 
 
+rule repeatability_figure:
+    input:
+        reference=rules.template.output.t1w,
+        within_sd=rules.repeatability_maps.output.within_sd,
+        icc=rules.repeatability_maps.output.icc,
+        table=rules.repeatability_maps.output.table,
+    output:
+        figure=PATHS.repeatability("{contrast}", "figure", ".html"),
+    log:
+        log_of("repeatability_figure", "{contrast}"),
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(350) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
+    params:
+        blinded=SETTINGS.blinded,
+        code=code("repeatability_figure"),
+    message:
+        "Drawing the repeatability of contrast {wildcards.contrast}"
+    script:
+        "../scripts/repeatability_figure.py"
+
+
 rule craving_figure:
     input:
         scores=rules.craving_scores.output.table,
@@ -186,6 +211,8 @@ rule report:
         scan_parcels=[] if IMPORTED else [rules.all_scan_parcels.output.table],
         tidy_tables=[rules.tidy_table.output.long, rules.tidy_table.output.wide, rules.tidy_table.output.codebook],
         repeatability=[rules.repeatability.output.table] if TARGETS.is_repeated() else [],
+        repeatability_maps=TARGETS.repeated_files(rules.repeatability_maps.output.table),
+        repeatability_figures=TARGETS.repeated_files(rules.repeatability_figure.output.figure),
         sensitivity_table=[PATHS.sensitivity("specifications.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_curve=[PATHS.sensitivity("curve.tsv")] if SETTINGS.sensitivity else [],
         sensitivity_figure=[PATHS.sensitivity("specifications.svg")] if SETTINGS.sensitivity else [],

@@ -28,7 +28,7 @@ from pharmasl.group import verdict
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.quality.measure_columns import COLUMNS as QUALITY
 from pharmasl.quality.measure_columns import EXCLUSIONS
-from pharmasl.regions import repeated_values, seed_slopes
+from pharmasl.regions import repeated_maps, repeated_values, seed_slopes
 from pharmasl.report import (
     analyses_section,
     global_section,
@@ -723,7 +723,21 @@ def test_repeatability_stands_on_the_page(study):
     ]
     columns = repeated_values.dictionary()
     tables.write_table(here / "repeatability.tsv", [{name: row.get(name) for name in columns} for row in rows], columns)
-    text = write(study, "repeated.html", repeatability=[here / "repeatability.tsv"])
+    middle = {"contrast": "rest", "unit": "mL/100 g/min", "people": "placebo", "n": 9, "least_n": 7, "voxels": 12345}
+    middle |= {"percentile_10": 1.0, "median": 2.0, "percentile_90": 3.25}
+    maps = [middle | {"map": name, "place": "grey_matter"} for name in ("within_sd", "within_cv", "icc")]
+    empty = [{"contrast": "cue", "map": row["map"], "place": "grey_matter", "n": 2, "note": "<u>two"} for row in maps]
+    for name, own in (("rest", maps), ("cue", empty)):
+        filled = [{column: row.get(column) for column in repeated_maps.COLUMNS} for row in own]
+        tables.write_table(here / f"{name}_summary.tsv", filled, repeated_maps.COLUMNS)
+        (here / f"{name}_figure.html").write_text("<svg></svg>" if name == "rest" else "")
+    text = write(
+        study,
+        "repeated.html",
+        repeatability=[here / "repeatability.tsv"],
+        repeatability_maps=[here / "cue_summary.tsv", here / "rest_summary.tsv"],
+        repeatability_figures=[here / "cue_figure.html", here / "rest_figure.html"],
+    )
     page = Page(text)
     assert page.open == []
     assert "Repeatability between the sessions" in [heading[2:] for heading in page.headings]
@@ -733,7 +747,14 @@ def test_repeatability_stands_on_the_page(study):
         in page.text
     )
     assert "over 1 parcel of the atlas: median within-person standard deviation 4.00" in page.text
+    assert "2 people; no voxel has a value: <u>two" in page.text
+    assert (
+        "Of 9 people, over 12,345 voxels of grey matter, median (10th to 90th percentile): within-person standard deviation 2.00 "
+        "(1.00 to 3.25) mL/100 g/min, coefficient of variation 2.0 (1.0 to 3.2) %, ICC(3,1) 2.00 (1.00 to 3.25). A voxel has a value where "
+        "at least 7 of them have CBF in both sessions."
+    ) in page.text
     assert "<u>few" not in text
+    assert "<u>two" not in text
     assert "Repeatability between" not in write(study, "unrepeated.html")
     pooled = [{name: {**row, "people": "all"}.get(name) for name in columns} for row in rows]
     tables.write_table(here / "repeatability.tsv", pooled, columns)

@@ -254,9 +254,14 @@ PARCELS, OWN_PARCELS, ALL_PARCELS = (
 )
 CRAVING = {"roi_craving": 1, "craving_figure": 1, **VERDICT}
 SCORES = {"craving_scores": 1, "craving_model": 1, **CRAVING}
+# Of resting CBF and of the cue response.
+REPEATED = {"repeatability_maps": 2, "repeatability_figure": 2}
 # From contrast maps on.
 MAPS = together(
-    GROUP, CRAVING, {"roi_values": 3, "parcel_values": 1, "global_values": 1, "study_quality": 1, "review_page": 1}
+    GROUP,
+    CRAVING,
+    REPEATED,
+    {"roi_values": 3, "parcel_values": 1, "global_values": 1, "study_quality": 1, "review_page": 1},
 )
 ANATOMY = {"prepare_anatomy": 1, "normalise_anatomy": 1, "segment_anatomy": 1}
 SCANS = {"align_perfusion": 6, "quantify_perfusion": 6, "scan_quality": 6, "scan_page": 6, "session_contrast": 4}
@@ -269,6 +274,8 @@ REST = {
     "cluster_table": 2,
     "cluster_values": 2,
     "group_figure": 3,
+    "repeatability_maps": 1,
+    "repeatability_figure": 1,
 }
 ALL = 6 * PARTICIPANTS
 
@@ -315,7 +322,7 @@ CHANGES = {
         participant_more,
         together({"participant_rows": 7}, TABLES, MAPS, ANATOMY, SCANS, SCORES, OWN_PARCELS, {"alternative_maps": 14}),
     ),
-    "the arms exchanged": (arms_exchanged, together(GROUP, SCORES)),
+    "the arms exchanged": (arms_exchanged, together(GROUP, REPEATED, SCORES)),
     "smoothing": (
         set_to("perfusion", "smoothing_fwhm", value=4),
         together(
@@ -330,6 +337,7 @@ CHANGES = {
         set_to("blinded", value=True),
         together(
             GROUP,
+            REPEATED,
             SCORES,
             TABLES,
             {"participant_rows": 7, "roi_values": 3, "allocation_log": 1},
@@ -371,6 +379,8 @@ CHANGES = {
                 "cluster_table": 2,
                 "cluster_values": 2,
                 "group_figure": 3,
+                "repeatability_maps": 1,
+                "repeatability_figure": 1,
             },
         ),
     ),

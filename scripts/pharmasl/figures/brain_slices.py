@@ -147,11 +147,32 @@ def picture(template: Template, t: np.ndarray, axis: int, index: int, *, thresho
     threshold, top : float
         As of :func:`overlay`.
     """
-    ground = 0.1 + 0.74 * np.clip(_grown(plane(template.data, axis, index)), 0, 1)
     values = plane(t, axis, index)
-    colours = overlay(_grown(np.nan_to_num(values), smooth=False), threshold, top)
-    opacity = colours[..., 3:]
-    mixed = ground[..., np.newaxis] * (1 - opacity) + colours[..., :3] * opacity
+    rgba = overlay(_grown(np.nan_to_num(values), smooth=False), threshold, top)
+    return _mixed(template, rgba[..., :3], rgba[..., 3:], axis, index)
+
+
+def coloured(template: Template, colours: np.ndarray, known: np.ndarray, axis: int, index: int) -> str:
+    """A slice in given colours as a ``data:`` address, the template where nothing is known.
+
+    Parameters
+    ----------
+    template : Template
+    colours : ndarray of shape (A, B, 3)
+        Of the slice's voxels as :func:`plane` has them, 0 to 1.
+    known : ndarray of bool, shape (A, B)
+    axis, index : int
+        The slice.
+    """
+    grown = np.stack([_grown(colours[..., part], smooth=False) for part in range(3)], axis=-1)
+    opacity = np.clip(_grown(known.astype(np.float32), smooth=False), 0, 1)[..., np.newaxis]
+    return _mixed(template, np.clip(grown, 0, 1), opacity, axis, index)
+
+
+def _mixed(template: Template, colours: np.ndarray, opacity: np.ndarray, axis: int, index: int) -> str:
+    """Colours (pixels of a slice, 0 to 1) over the template, as a ``data:`` address."""
+    ground = 0.1 + 0.74 * np.clip(_grown(plane(template.data, axis, index)), 0, 1)
+    mixed = ground[..., np.newaxis] * (1 - opacity) + colours * opacity
     rim = _rim(plane(template.brain, axis, index))
     pixels = np.rint(255 * np.concatenate([mixed * (rim[..., np.newaxis] > 0), rim[..., np.newaxis]], axis=-1))
     memory = io.BytesIO()

@@ -17,13 +17,11 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.bids import bare_label
 from pharmasl.regions import global_effect, visit_values
+from pharmasl.regions.repeated_people import LEAST, LEVEL, RepeatedContrast, RepeatedPeople
 from pharmasl.regions.visit_values import VisitValues
 from pharmasl.statistics.repeatability import Interval, Repeatability, repeatability
 from pharmasl.study.cbf_units import CBF_UNIT
 
-LEVEL = 0.95
-# Below three people nothing is computed; intervals of so few are wide, and say so.
-LEAST = 3
 GLOBAL, REGION, PARCEL = "global", "region", "parcel"
 
 
@@ -45,44 +43,6 @@ class RepeatedFiles:
     region_values: Sequence[FilePath]
     sidecars: Sequence[FilePath]
     parcels: FilePath
-
-
-@dataclass(frozen=True, kw_only=True)
-class RepeatedPeople:
-    """Who is measured twice.
-
-    Attributes
-    ----------
-    arm : str or None
-        The control arm; None where all people are taken together.
-    participants : tuple of str
-        With ``sub-``.
-    sessions : tuple of str
-        Labels of baseline and follow-up.
-    """
-
-    arm: str | None
-    participants: tuple[str, ...]
-    sessions: tuple[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RepeatedContrast:
-    """A contrast of conditions.
-
-    Attributes
-    ----------
-    name : str
-    unit : str
-    is_cbf, is_cbf_absolute : bool
-        Whether it is a CBF, of which a coefficient of variation has a meaning; and whether it would be if nothing were taken off
-        its scans, as of global CBF.
-    """
-
-    name: str
-    unit: str
-    is_cbf: bool
-    is_cbf_absolute: bool
 
 
 def _described(what: str, unit: str | None) -> Any:

@@ -13,6 +13,7 @@ from pharmasl.study.settings import Settings
 _STUDY = (
     ("tidy_tables", "one table of the study, rounded, for statistics programs"),
     ("repeatability", "repeatability of CBF between the sessions, of every region and parcel"),
+    ("repeatability_maps", "maps of repeatability, summed up"),
     ("scan_parcels", "CBF of every parcel of the atlas in every scan"),
     ("scans", "every scan: its files, its acquisition, and the source of each value"),
     ("participants", "participants with their arms"),

@@ -122,6 +122,20 @@ REFERENCES = (
         "10.1111/j.2517-6161.1995.tb02031.x",
     ),
     _reference(
+        "Bland and Altman 1999",
+        "Bland, J. M. and Altman, D. G.",
+        "Measuring agreement in method comparison studies",
+        "Statistical Methods in Medical Research 8:135\u2013160",
+        "10.1177/096228029900800204",
+    ),
+    _reference(
+        "Carkeet 2015",
+        "Carkeet, A.",
+        "Exact parametric confidence intervals for Bland-Altman limits of agreement",
+        "Optometry and Vision Science 92:e71\u2013e80",
+        "10.1097/OPX.0000000000000513",
+    ),
+    _reference(
         "Dolui et al. 2017",
         "Dolui, S. and Wang, Z. and Shinohara, R. T. and Wolk, D. A. and Detre, J. A.",
         "Structural Correlation-based Outlier Rejection (SCORE) algorithm for arterial spin labeling time series",
@@ -199,6 +213,13 @@ REFERENCES = (
         "10.1016/0304-4076(85)90158-7",
     ),
     _reference(
+        "McGraw and Wong 1996",
+        "McGraw, K. O. and Wong, S. P.",
+        "Forming inferences about some intraclass correlation coefficients",
+        "Psychological Methods 1:30\u201346",
+        "10.1037/1082-989X.1.1.30",
+    ),
+    _reference(
         "McKinney 2010",
         "McKinney, W.",
         "Data structures for statistical computing in Python",
@@ -261,6 +282,13 @@ REFERENCES = (
         "Enhancement of automated blood flow estimates (ENABLE) from arterial spin-labeled MRI",
         "Journal of Magnetic Resonance Imaging",
         "10.1002/jmri.25807",
+    ),
+    _reference(
+        "Shrout and Fleiss 1979",
+        "Shrout, P. E. and Fleiss, J. L.",
+        "Intraclass correlations: uses in assessing rater reliability",
+        "Psychological Bulletin 86:420\u2013428",
+        "10.1037/0033-2909.86.2.420",
     ),
     _reference(
         "Simonsohn et al. 2020",

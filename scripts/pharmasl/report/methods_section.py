@@ -185,7 +185,7 @@ def paragraphs(
     *,
     has_craving: bool,
     has_relations: bool,
-    sensitivity: str | None = None,
+    further: Sequence[str] = (),
     imported: str = "",
     versions: Mapping[str, str],
 ) -> list[str]:
@@ -202,8 +202,8 @@ def paragraphs(
         Analysis to its inference block, in the configuration's order.
     has_craving, has_relations : bool
         Whether craving was analysed, and related to regional perfusion.
-    sensitivity : str, optional
-        The paragraph of the sensitivity analysis.
+    further : sequence of str
+        Paragraphs of the sensitivity analysis and of repeatability.
     imported : str
         Where ready-made contrast maps come from, which then stand in the place of scans; empty otherwise.
     versions : Mapping
@@ -236,5 +236,5 @@ def paragraphs(
     text.append(methods_endpoints.endpoints(settings))
     if blocks or has_craving or settings.endpoints:
         text.append(trial_section.method(settings.primary, settings.labels))
-    text += [sensitivity, software(versions, settings, scans)]
+    text += [*further, software(versions, settings, scans)]
     return [paragraph for paragraph in text if paragraph]

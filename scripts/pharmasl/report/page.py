@@ -49,7 +49,7 @@ from pharmasl.report.participants_section import ParticipantsSection, Participan
 from pharmasl.report.quality_section import QualitySection
 from pharmasl.report.regions_section import RegionsFiles
 from pharmasl.report.relations_section import RelationResults, RelationsSection, RelationTest
-from pharmasl.report.repeatability_section import RepeatabilitySection
+from pharmasl.report.repeatability_section import MappedFiles, RepeatabilitySection
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.seeds_section import SeedsSection
 from pharmasl.report.sensitivity_section import SensitivitySection
@@ -297,6 +297,15 @@ def _sensitivity(files: ReportFiles, labels: Labels = NAMES) -> SensitivitySecti
     return sensitivity_section.section(table, curve, figure, labels)
 
 
+def _repeatability(files: ReportFiles, labels: Labels) -> RepeatabilitySection | None:
+    if files.repeatability is None:
+        return None
+    mapped = zip(files.repeatability_maps, files.repeatability_figures, strict=True)
+    return repeatability_section.section(
+        files.repeatability, labels, [MappedFiles(table=table, figure=figure) for table, figure in mapped]
+    )
+
+
 def _headings(
     trial: TrialSection, analyses: list[AnalysisSection], shown: Iterable[str], *, has_quality: bool
 ) -> dict[str, tuple[int, str]]:
@@ -329,7 +338,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes), settings.labels) if files.seed_slopes else None
     sensitivity, endpoints = _sensitivity(files, settings.labels), list(_endpoints(files, settings))
-    repeatability = repeatability_section.section(files.repeatability, settings.labels) if files.repeatability else None
+    repeatability = _repeatability(files, settings.labels)
     optional: dict[str, bool] = {
         "seeds": seeds is not None,
         "craving": craving is not None,
@@ -349,7 +358,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         blocks,
         has_craving=craving is not None,
         has_relations=relations is not None,
-        sensitivity=sensitivity.method if sensitivity else None,
+        further=[section.method for section in (sensitivity, repeatability) if section],
         imported=imported_section.method(files.imported_sidecars),
         versions=provenance.versions,
     )

@@ -65,6 +65,8 @@ class ReportFiles:
         The study's table for statistics programs, long and wide, and its codebook.
     repeatability : path-like or None
         ``tables/repeatability.tsv``, of a study with a follow-up.
+    repeatability_maps, repeatability_figures : sequence of path-like
+        What sums up the maps of each contrast, by name, and their pictures in the same order.
     sensitivity_table, sensitivity_curve, sensitivity_figure : path-like or None
         ``specifications.tsv``, ``curve.tsv`` and their picture.
     """
@@ -111,6 +113,8 @@ class ReportFiles:
     scan_parcels: Sequence[FilePath]
     tidy_tables: Sequence[FilePath]
     repeatability: FilePath | None
+    repeatability_maps: Sequence[FilePath]
+    repeatability_figures: Sequence[FilePath]
     sensitivity_table: FilePath | None
     sensitivity_curve: FilePath | None
     sensitivity_figure: FilePath | None

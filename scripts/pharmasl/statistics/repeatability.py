@@ -22,6 +22,8 @@ import numpy as np
 from scipy import special, stats
 
 _NORMAL = 1.96
+# The smallest detectable change of one person over the within-person standard deviation.
+DETECTABLE = _NORMAL * np.sqrt(2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +118,13 @@ def repeatability(values: np.ndarray, *, level: float = 0.95) -> Repeatability:
         raise ValueError(f"repeatability needs three people and two sessions, not {people} and {sessions}")
     tail = (1 - level) / 2
     squares = _mean_squares(values)
-    within = _deviation(squares.residual, squares.residual_df, tail)
+    within = deviation(squares.residual, squares.residual_df, tail)
     return Repeatability(
         people=people,
         sessions=sessions,
         mean=values.mean(axis=(0, 1)),
         within_sd=within,
-        detectable_change=within.scaled(_NORMAL * np.sqrt(2)),
+        detectable_change=within.scaled(DETECTABLE),
         within_cv=_coefficient_of_variation(values, tail),
         consistency=_consistency(squares, tail),
         agreement_icc=_agreement_icc(squares, tail),
@@ -131,26 +133,35 @@ def repeatability(values: np.ndarray, *, level: float = 0.95) -> Repeatability:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _MeanSquares:
-    """Mean squares of the two-way analysis of variance, each of the values' further shape."""
+class MeanSquares:
+    """Mean squares of the two-way analysis of variance, each of the values' further shape.
 
-    people: int
+    Attributes
+    ----------
+    people : int or ndarray
+        Of each voxel, where they differ.
+    sessions : int
+    between_people, between_sessions, residual : ndarray
+    """
+
+    people: int | np.ndarray
     sessions: int
     between_people: np.ndarray
     between_sessions: np.ndarray
     residual: np.ndarray
 
     @property
-    def residual_df(self) -> int:
+    def residual_df(self) -> int | np.ndarray:
+        """Degrees of freedom of the residual mean square."""
         return (self.people - 1) * (self.sessions - 1)
 
 
-def _mean_squares(values: np.ndarray) -> _MeanSquares:
+def _mean_squares(values: np.ndarray) -> MeanSquares:
     people, sessions = values.shape[:2]
     mean = values.mean(axis=(0, 1))
     person, session = values.mean(axis=1) - mean, values.mean(axis=0) - mean
     residual = values - mean - person[:, np.newaxis] - session
-    return _MeanSquares(
+    return MeanSquares(
         people=people,
         sessions=sessions,
         between_people=sessions * np.square(person).sum(axis=0) / (people - 1),
@@ -159,8 +170,8 @@ def _mean_squares(values: np.ndarray) -> _MeanSquares:
     )
 
 
-def _deviation(mean_square: np.ndarray, df: int, tail: float) -> Interval:
-    """A standard deviation of a mean square."""
+def deviation(mean_square: np.ndarray, df: int | np.ndarray, tail: float) -> Interval:
+    """The standard deviation of a mean square, with an interval that leaves ``tail`` out at each end."""
     return Interval(
         estimate=np.sqrt(mean_square),
         low=np.sqrt(mean_square * df / stats.chi2.isf(tail, df)),
@@ -171,17 +182,17 @@ def _deviation(mean_square: np.ndarray, df: int, tail: float) -> Interval:
 def _coefficient_of_variation(values: np.ndarray, tail: float) -> Interval:
     positive = (values > 0).all(axis=(0, 1))
     squares = _mean_squares(np.log(np.where(positive, values, np.nan)))
-    deviation = _deviation(squares.residual, squares.residual_df, tail)
+    spread = deviation(squares.residual, squares.residual_df, tail)
     return Interval(
-        estimate=_of_logarithms(deviation.estimate),
-        low=_of_logarithms(deviation.low),
-        high=_of_logarithms(deviation.high),
+        estimate=of_logarithms(spread.estimate),
+        low=of_logarithms(spread.low),
+        high=of_logarithms(spread.high),
     )
 
 
-def _of_logarithms(deviation: np.ndarray) -> np.ndarray:
+def of_logarithms(spread: np.ndarray) -> np.ndarray:
     """The coefficient of variation of a log-normal variable, by the standard deviation of its logarithm."""
-    return np.sqrt(np.expm1(np.square(deviation)))
+    return np.sqrt(np.expm1(np.square(spread)))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -190,23 +201,28 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
         return np.divide(above, below)
 
 
-def _consistency(squares: _MeanSquares, tail: float) -> Interval:
+def _consistency(squares: MeanSquares, tail: float) -> Interval:
     """ICC(3,1) and its exact interval."""
     first, second = squares.people - 1, squares.residual_df
     quotient = _ratio(squares.between_people, squares.residual)
-
-    def correlation(f: np.ndarray) -> np.ndarray:
-        # 1 where f is infinite: nothing is left within people.
-        return 1 - _ratio(np.array(squares.sessions), f + squares.sessions - 1)
-
     return Interval(
-        estimate=correlation(quotient),
-        low=correlation(quotient / stats.f.isf(tail, first, second)),
-        high=correlation(quotient * stats.f.isf(tail, second, first)),
+        estimate=_correlation(quotient, squares.sessions),
+        low=_correlation(quotient / stats.f.isf(tail, first, second), squares.sessions),
+        high=_correlation(quotient * stats.f.isf(tail, second, first), squares.sessions),
     )
 
 
-def _agreement_icc(squares: _MeanSquares, tail: float) -> Interval:
+def _correlation(f: np.ndarray, sessions: int) -> np.ndarray:
+    # 1 where f is infinite: nothing is left within people.
+    return 1 - _ratio(np.array(sessions), f + sessions - 1)
+
+
+def consistency(squares: MeanSquares) -> np.ndarray:
+    """ICC(3,1) of mean squares, without its interval; NaN where nothing differs."""
+    return _correlation(_ratio(squares.between_people, squares.residual), squares.sessions)
+
+
+def _agreement_icc(squares: MeanSquares, tail: float) -> Interval:
     """ICC(2,1) and McGraw and Wong's interval, table 7, case 2A."""
     n, k = squares.people, squares.sessions
     rows, columns, error = squares.between_people, squares.between_sessions, squares.residual

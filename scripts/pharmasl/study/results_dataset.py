@@ -17,8 +17,18 @@ BIDS_VERSION = "1.10.0"
 IGNORED = (
     *("*_aslref.*", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
     *("**/perf/*_asl.*", "**/perf/*_fieldmap.*", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
-    *("/benchmarks", "/contrasts", "/craving", "/endpoints", "/group", "/logs", "/neurovault", "/quality", "/report"),
-    *("/rois", "/sensitivity", "/study", "/tables", "/template", "/trial", "/manifest.json"),
+    *(
+        "/benchmarks",
+        "/contrasts",
+        "/craving",
+        "/endpoints",
+        "/group",
+        "/logs",
+        "/neurovault",
+        "/quality",
+        "/repeatability",
+    ),
+    *("/report", "/rois", "/sensitivity", "/study", "/tables", "/template", "/trial", "/manifest.json"),
 )
 
 

@@ -16,6 +16,7 @@ CONTENTS: Mapping[str, str] = {
     "quality/": "measures of every scan, and what was excluded by which rule",
     "group/": "a folder for each analysis of the whole brain: effect, t or F, z, p; clusters with names; regions and parcels; design",
     "rois/, craving/, endpoints/": "values of regions, craving and clinical endpoints, and their models",
+    "repeatability/": "maps of how far one person's values differ from baseline to follow-up",
     "trial/": "the primary answers, corrected together",
     "sensitivity/": "the same answers under every declared alternative",
     "sub-*/": "images of participants: anatomy, cerebral blood flow (CBF), contrasts of states; which of them, `outputs` of the "

@@ -187,6 +187,15 @@ KINDS = (
     ImageKind(r"/contrasts/[^/]*_att\.", "Arterial transit time of a contrast", "s"),
     *_template(),
     ImageKind(r"^rois/[^/]*_mask\.", "Region of interest, 1 inside", of_template=True),
+    *(
+        ImageKind(rf"^repeatability/[^/]*_stat-{label}_", f"Map of repeatability: {what}", unit, True, unread=("gm",))
+        for label, what, unit in (
+            ("withinsd", "within-person standard deviation", None),
+            ("withincv", "within-person coefficient of variation", "%"),
+            ("icc", "intraclass correlation ICC(3,1)", "1"),
+            ("people", "people with a value in both sessions", "1"),
+        )
+    ),
     ImageKind(r"^group/", "Map of an analysis", of_template=True),
     ImageKind(
         r"^neurovault/", "Map of an analysis under the name that metadata.tsv has for NeuroVault", of_template=True

@@ -54,7 +54,7 @@ KINDS = (
     Kind("anatomies", rf"/anat/({_OWN_GRID}|(?![^/]*_space-)[^/]*_T1w\.json$)", "default"),
     Kind(SCAN_MAPS, rf"/perf/{_OWN_GRID}", "default"),
     Kind("maps on the template", r"/(anat|perf|contrasts)/[^/]*\.nii\.gz$", "minimal"),
-    Kind("group maps and regions", r"^(group|rois|neurovault)/.*\.nii\.gz$", "minimal"),
+    Kind("group maps and regions", r"^(group|rois|repeatability|neurovault)/.*\.nii\.gz$", "minimal"),
     Kind("template", r"^template/", "minimal"),
     Kind("pages", r"^report/", "minimal"),
     Kind("tables and records", "", "minimal"),

@@ -56,6 +56,11 @@ class Paths:
         """What is read of a region that was sought without each participant: ``values.tsv``, ``test.json`` ..."""
         return f"{self.root}/rois/{roi}_leftout_{name}"
 
+    def repeatability(self, contrast: str, suffix: str, extension: str = ".nii.gz", **entities: str) -> str:
+        """A file of the maps of a contrast's repeatability."""
+        name = f"contrast-{bids.entity_label(contrast)}"
+        return bids.derivative(f"{self.root}/repeatability", name, suffix, extension, **entities)
+
     def craving(self, name: str) -> str:
         """A file of the craving stage."""
         return f"{self.root}/craving/{name}"

@@ -77,7 +77,7 @@ def _asked(targets, name, wildcards):
         "roi_craving": targets.craving_rois(),
         "craving_mediation": targets.mediators(),
         "seed_slopes": targets.seeded_analyses(),
-        "repeatability": targets.is_repeated(),
+        **dict.fromkeys(("repeatability", "repeatability_maps", "repeatability_figure"), targets.is_repeated()),
         "participant_flow": arms,
         "flow_figure": arms,
         "allocation_log": None,

@@ -623,6 +623,28 @@ class Targets:
         ]
         return {"arm": control, "participants": members, "sessions": pair}
 
+    def repeated_files(self, pattern: str) -> list[str]:
+        """A pattern with ``{contrast}`` for each contrast whose repeatability is mapped, by name; none without a follow-up."""
+        if not self.is_repeated():
+            return []
+        return self.filled(pattern, "contrast", map(bids.entity_label, sorted(self.settings.contrasts)))
+
+    def repeated_maps(self, which: int, contrast: str) -> list[str]:
+        """The maps of a contrast at baseline (0) or follow-up (1) of those of :meth:`repeated_people` who have both."""
+        people = self.repeated_people()
+        every = (
+            [(bids.bare_label(who, "sub"), label) for label in people["sessions"]] for who in people["participants"]
+        )
+        return [
+            self.paths.contrast(self.study.visit_stem(visits[which]), contrast)
+            for visits in every
+            if len(visits) > 1 and all(self.study.has_contrast(visit, contrast) for visit in visits)
+        ]
+
+    def repeated_contrast(self, contrast: str) -> dict[str, Any]:
+        """That of :meth:`repeated_contrasts` with a name."""
+        return next(row for row in self.repeated_contrasts() if row["name"] == contrast)
+
     def repeated_contrasts(self) -> list[dict[str, Any]]:
         """Each contrast with its unit, and whether it is a CBF; by name, whatever the configuration's order."""
         return [

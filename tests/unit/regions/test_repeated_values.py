@@ -5,7 +5,8 @@ import pytest
 from pharmasl.contrasts import global_values
 from pharmasl.files import tables
 from pharmasl.regions import parcel_values, region_values, repeated_values
-from pharmasl.regions.repeated_values import RepeatedContrast, RepeatedFiles, RepeatedPeople
+from pharmasl.regions.repeated_people import RepeatedContrast, RepeatedPeople
+from pharmasl.regions.repeated_values import RepeatedFiles
 
 PEOPLE = [f"sub-{number:02d}" for number in range(1, 41)]
 SESSIONS = ("T1", "T2")

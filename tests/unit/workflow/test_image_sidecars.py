@@ -155,6 +155,10 @@ def test_each_pattern_is_of_some_image_that_no_pattern_before_it_takes():
         *(f"template/tpl-{SPACE}_res-1_label-{label}_probseg.nii.gz" for label in ("GM", "WM", "CSF")),
         f"template/tpl-{SPACE}_atlas-AAL3_dseg.nii.gz",
         "rois/vmpfc_mask.nii.gz",
+        *(
+            f"repeatability/contrast-rest_stat-{label}_statmap.nii.gz"
+            for label in ("withinsd", "withincv", "icc", "people")
+        ),
         "group/rest/contrast-rest_stat-t_statmap.nii.gz",
         "neurovault/rest_effect.nii.gz",
     ]
