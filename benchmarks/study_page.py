@@ -23,6 +23,7 @@ def pictures(folder):
     one = {
         "analyses_figures": "figure.html",
         "analyses_changes": "desc-changes_figure.html",
+        "analyses_called_figures": "desc-called_figure.html",
         "analyses_viewers": "desc-viewer_figure.html",
         "analyses_designs": "design.svg",
         "analyses_region_figures": "desc-regions_figure.svg",

@@ -10,6 +10,7 @@ OF_ANALYSIS = dict(
     effect=group("statmap", stat="effect"),
     percent=group("statmap", stat="percent"),
     hedges_g=group("statmap", stat="hedgesg"),
+    called=group("statmap", desc="called", stat="effect"),
     z=group("statmap", stat="z"),
     voxel_pfwe=group("statmap", desc="voxel", stat="logpfwe"),
     cluster_pfwe=group("statmap", desc="cluster", stat="logpfwe"),
@@ -117,6 +118,31 @@ rule cluster_table:
         "Naming the clusters: {wildcards.analysis}"
     script:
         "../scripts/cluster_table.py"
+
+
+rule called_summary:
+    input:
+        called=rules.group_statistics.output.called,
+        mask=rules.group_statistics.output.mask,
+        inference=rules.group_statistics.output.inference,
+        gm=rules.template.output.gm,
+    output:
+        table=group("summary", ".tsv", desc="called"),
+    log:
+        log_of("called_summary", "{analysis}_contrast-{label}"),
+    conda:
+        "../envs/statistics.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(280) * attempt,
+        runtime=lambda wildcards, attempt: minutes(5) * attempt,
+    params:
+        blinded=SETTINGS.blinded,
+        code=code("called_summary"),
+    message:
+        "Summing up which estimates would have been called: {wildcards.analysis}"
+    script:
+        "../scripts/called_summary.py"
 
 
 rule cluster_values:

@@ -10,6 +10,7 @@ report: "captions/workflow.rst"
 rule group_figure:
     input:
         reference=rules.template.output.t1w,
+        called=rules.group_statistics.output.called,
         t=per("analysis", TARGETS.statistic_map),
         verdict=rules.group_statistics.output.verdict,
         clusters=rules.group_statistics.output.clusters,
@@ -24,6 +25,7 @@ rule group_figure:
         design=REPORTED.analysis(group("design", ".svg"), "Design"),
         changes=REPORTED.analysis(group("figure", ".html", desc="changes"), "Values and changes by participant"),
         viewer=group("figure", ".html", desc="viewer"),
+        called=group("figure", ".html", desc="called"),
     log:
         log_of("group_figure", "{analysis}_contrast-{label}"),
     conda:
@@ -176,6 +178,8 @@ rule report:
         analyses_tables=TARGETS.analysis_files(rules.cluster_table.output.table),
         analyses_inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
         analyses_figures=TARGETS.analysis_files(rules.group_figure.output.figure),
+        analyses_called=TARGETS.analysis_files(rules.called_summary.output.table),
+        analyses_called_figures=TARGETS.analysis_files(rules.group_figure.output.called),
         analyses_designs=TARGETS.analysis_files(rules.group_figure.output.design),
         analyses_values=TARGETS.analysis_files(rules.cluster_values.output.table),
         # The page links to them.

@@ -1,6 +1,7 @@
 """Draw the statistical map, the design and the participants' values of a whole-brain analysis."""
 
-from pharmasl.figures import changes_plot, design_plot, statmap, viewer
+from pharmasl.figures import called_figure, changes_plot, design_plot, statmap, viewer
+from pharmasl.figures.called_figure import CalledFigureFiles
 from pharmasl.figures.changes_data import ChangesFiles
 from pharmasl.study import settings
 from pharmasl.study.labels import Labels
@@ -16,6 +17,7 @@ def main(snakemake):
     changes_plot.write(snakemake.output.changes, rule_files(ChangesFiles, source), labels)
     maps = rule_files(statmap.StatmapFiles, source)
     statmap.write(snakemake.output.figure, maps, labels)
+    called_figure.write(snakemake.output.called, rule_files(CalledFigureFiles, source))
     viewer.write(snakemake.output.viewer, maps)
 
 

@@ -14,7 +14,7 @@ from pharmasl.endpoints import (
 )
 from pharmasl.endpoints import scores as scoring
 from pharmasl.files import tables
-from pharmasl.group import definitions, verdict
+from pharmasl.group import called_summary, definitions, verdict
 from pharmasl.group.definitions import Exclusion, Question
 from pharmasl.group.table import COLUMNS as CLUSTERS
 from pharmasl.perfusion import kinetics
@@ -114,6 +114,15 @@ def inference(analysis, status="run"):
         voxels_outside_clusters=0,
     )
     block["verdict"] = decided.block()
+    block["smallest_called"] = {
+        "status": "known",
+        "statistic": "extent",
+        "height": 5.21,
+        "scale": "t",
+        "extent_voxels": 40.0,
+        "criterion": "from t = 5.21 on, a voxel is called <b>so</b>",
+        "notes": ["one more thing"],
+    }
     block["search_volume"] = {**volume, "voxels_without_variance": 0, "uncovered_voxels": {HOSTILE: 50, "sub-02": 0}}
     block["permutation"] = definitions.permutation(
         SimpleNamespace(
@@ -260,6 +269,7 @@ def make(here, people=8):
     tables.write_table(here / "flow.tsv", flow_rows(names, arm), flow.COLUMNS)
     write_regions(here)
     write_global(here)
+    write_called(here)
     (here / "picture.svg").write_text('<svg viewBox="0 0 60 40"><text>words</text></svg>')
     (here / "changes.html").write_text('<div class="changes">Each participant</div>')
     return SimpleNamespace(here=here, config=config, names=names)
@@ -287,6 +297,24 @@ def write_regions(here):
     ]
     tables.write_table(here / "in_parcels.tsv", parcels, columns)
     tables.write_table(here / "in_no_parcels.tsv", [], columns)
+
+
+def write_called(here):
+    """The smallest estimates that would have been called, over grey matter and over all voxels."""
+    rows = [
+        {"place": place, "measure": measure, "at": at, "value": value, "unit": "mL/100 g/min", "voxels": 500}
+        for place in (called_summary.SEARCHED, called_summary.GREY_MATTER)
+        for measure, at, value in (
+            ("percentile", 10, 7.5),
+            ("percentile", 50, 12.25),
+            ("percentile", 90, 20.5),
+            ("share", 10.0, 0.004),
+            ("share", 20.0, 0.88),
+            ("share", 50.0, 1.0),
+        )
+    ]
+    tables.write_table(here / "called.tsv", rows, called_summary.COLUMNS)
+    tables.write_table(here / "no_called.tsv", [], called_summary.COLUMNS)
 
 
 def write_global(here):
@@ -342,6 +370,8 @@ def inputs(study, **changes):
         "analyses_tables": [here / "clusters.tsv", here / "no_clusters.tsv"],
         "analyses_inference": [here / "inference.json", here / "not_run.json"],
         "analyses_figures": [here / "changes.html"] * 2,
+        "analyses_called": [here / "called.tsv", here / "no_called.tsv"],
+        "analyses_called_figures": [here / "changes.html"] * 2,
         "analyses_designs": [here / "picture.svg"] * 2,
         "analyses_changes": [here / "changes.html"] * 2,
         "analyses_viewers": [here / "changes.html"] * 2,

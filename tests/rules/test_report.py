@@ -579,7 +579,14 @@ def test_a_single_scan_without_group_analyses(study):
         "analyses_viewers",
         "conjunctions",
     )
-    lists += ("analyses_regions", "analyses_parcels", "analyses_region_figures", "analyses_global")
+    lists += (
+        "analyses_called",
+        "analyses_called_figures",
+        "analyses_regions",
+        "analyses_parcels",
+        "analyses_region_figures",
+        "analyses_global",
+    )
     lists += ("craving_scores", "craving_model")
     text = write(
         study,
@@ -698,6 +705,27 @@ def test_slopes_by_arm_and_the_left_out_test_stand_on_the_page(study):
     assert "found again for 7 of 8" in page.text
     assert "<u>hostile" not in text
     assert "Regional change with" not in write(study, "plain.html")
+
+
+def test_what_would_have_been_called_stands_beside_the_result(study):
+    text = write(study)
+    page = Page(text)
+    assert (
+        "From t = 5.21 on, a voxel is called <b>so</b>. With each voxel's standard error that is an estimate of either sign of 12.2 mL/100 g/min "
+        "(median over grey matter; 10th to 90th percentile 7.5 to 20.5); an estimate of 10 would have reached it in less than 1 %, one of 20 in "
+        "88 %, one of 50 in 100 % of grey matter. Where a true effect is of that size, its estimate reaches that height in about half of all studies."
+    ) in page.text
+    assert "One more thing." in page.text
+    assert "a voxel is called <b>" not in text
+    # Of the analysis that was run alone.
+    assert text.count("What would have been called significant</h3>") == 1
+    block = tables.read_json(study.here / "inference.json")
+    nothing = {"status": "none: several effects tested together have no one size", "statistic": "extent"}
+    tables.write_json(study.here / "joint.json", {**block, "smallest_called": nothing})
+    files = [study.here / "joint.json", study.here / "not_run.json"]
+    empty = [study.here / "no_called.tsv"] * 2
+    page = Page(write(study, "joint.html", analyses_inference=files, analyses_called=empty))
+    assert "No smallest called estimate can be stated: several effects tested together have no one size." in page.text
 
 
 def test_repeatability_stands_on_the_page(study):
@@ -827,6 +855,7 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
             {
                 "reference": here / "reference.nii.gz",
                 "t": here / f"{values}.nii.gz",
+                "called": here / f"{values}.nii.gz",
                 "verdict": here / "p.nii.gz",
                 "clusters": here / "labels.nii.gz",
                 "table": here / f"{table}.tsv",
@@ -842,6 +871,7 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
             design=here / "design.svg",
             changes=here / f"changes_{block}.html",
             viewer=here / f"viewer_{block}.html",
+            called=here / f"called_{block}.html",
         )
         params = SimpleNamespace(
             analysis="rest_interaction",
@@ -853,6 +883,8 @@ def test_group_figure_script_draws_a_map_and_a_page_of_what_was_not_run(study):
     assert (here / "group_not_run.html").read_text() == ""
     assert 'class="viewer"' in (here / "viewer_inference.html").read_text()
     assert (here / "viewer_not_run.html").read_text() == ""
+    assert (here / "called_inference.html").read_text().count("<image") == 6
+    assert (here / "called_not_run.html").read_text() == ""
     assert "Cluster 1" in (here / "changes_inference.html").read_text()
     assert (here / "changes_not_run.html").read_text() == ""
 

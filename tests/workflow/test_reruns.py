@@ -238,6 +238,7 @@ OF_GLOBAL = {"global_effect": 3}
 ANALYSES = {
     "group_statistics": 3,
     "cluster_table": 3,
+    "called_summary": 3,
     "cluster_values": 3,
     "group_figure": 3,
     **IN_REGIONS,
@@ -272,6 +273,7 @@ REST = {
     "session_contrast": 1,
     "group_statistics": 2,
     "cluster_table": 2,
+    "called_summary": 2,
     "cluster_values": 2,
     "group_figure": 3,
     "repeatability_maps": 1,
@@ -310,6 +312,7 @@ CHANGES = {
             "participant_rows": 1,
             "group_statistics": 1,
             "cluster_table": 1,
+            "called_summary": 1,
             "cluster_values": 1,
             "group_figure": 1,
             "region_models": 1,
@@ -377,6 +380,7 @@ CHANGES = {
                 "session_contrast": 2 * PARTICIPANTS,
                 "group_statistics": 2,
                 "cluster_table": 2,
+                "called_summary": 2,
                 "cluster_values": 2,
                 "group_figure": 3,
                 "repeatability_maps": 1,
@@ -402,6 +406,7 @@ CHANGES = {
         {
             "group_statistics": 1,
             "cluster_table": 1,
+            "called_summary": 1,
             "cluster_values": 1,
             "group_figure": 1,
             "region_models": 1,
@@ -415,7 +420,14 @@ CHANGES = {
         removed("group/rest_interaction/contrast-restInteraction_stat-t_statmap.nii.gz"),
         together(
             GROUP,
-            {"group_statistics": 2, "cluster_table": 2, "cluster_values": 2, "group_figure": 3, "global_effect": 2},
+            {
+                "group_statistics": 2,
+                "cluster_table": 2,
+                "called_summary": 2,
+                "cluster_values": 2,
+                "group_figure": 3,
+                "global_effect": 2,
+            },
         ),
     ),
     "a scan's CBF deleted": (

@@ -34,6 +34,7 @@ MAPS = (
     "effect",
     "percent",
     "hedges_g",
+    "called",
     "t",
     "z",
     "voxel_pfwe",

@@ -17,6 +17,11 @@ _MAPS = {
     "effect": ("Estimate of the tested effect", None),
     "percent": ("Estimate of the tested effect in percent of the mean baseline CBF", "%"),
     "hedges_g": ("Estimate of the tested effect as Hedges' g", "1"),
+    "called": (
+        "Smallest estimate of the tested effect, without its sign, that would have been called significant: a height of the test (Criterion) times the "
+        "voxel's standard error. Where a true effect is of this size, its estimate reaches that height in about half of studies",
+        None,
+    ),
     "t": ("t of the tested effect (v where each arm has a variance of its own)", "1"),
     "z": ("z with the same p as the t of the tested effect", "1"),
     "tfce": ("Threshold-free cluster enhancement of t, with t's sign", "1"),
@@ -43,6 +48,7 @@ _OF_F = {
     "effect": ("Of the tested effects the estimate that is largest in absolute value, with its sign", None),
     "percent": ("That estimate in percent of the mean baseline CBF", "%"),
     "hedges_g": ("Empty: several effects tested together have no one standardised difference", "1"),
+    "called": ("Empty: several effects tested together have no one size", None),
     "t": ("F of the tested effects together", "1"),
     "z": ("z with the upper tail probability of F; 0 where that is a half or more", "1"),
     "tfce": ("Threshold-free cluster enhancement of F", "1"),
@@ -98,7 +104,13 @@ def intent(name: str, model: Mapping[str, Any]) -> tuple[str, tuple[float, ...]]
         return "t test", (float(df),)
     if name.endswith("pfwe") or name in ("qfdr", "verdict"):
         return "log10 p value", ()
-    return {"z": "z score", "effect": "estimate", "percent": "estimate", "hedges_g": "estimate"}.get(name, "none"), ()
+    return {
+        "z": "z score",
+        "effect": "estimate",
+        "percent": "estimate",
+        "hedges_g": "estimate",
+        "called": "estimate",
+    }.get(name, "none"), ()
 
 
 def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
@@ -135,6 +147,8 @@ def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
             content["DegreesOfFreedom"] = model["df"]
             if model.get("df_tested") is not None:
                 content["DegreesOfFreedom"] = [model["df_tested"], model["df"]]
+        if name == "called":
+            content |= _criterion(summary.get("smallest_called") or {"status": summary["status"]})
         if text.startswith("-log10"):
             content |= {"Alpha": summary["alpha"], "Threshold": round(-math.log10(summary["alpha"]), 6)}
         tables.write_json(bids.sidecar(getattr(outputs, name)), content)
@@ -145,6 +159,18 @@ def write(outputs: Any, summary: Mapping[str, Any], sources: Sources) -> None:
         bids.sidecar(outputs.clusters),
         {"Description": "Number of the voxel's cluster in the table of clusters, largest first; 0 outside", **common},
     )
+
+
+def _criterion(called: Mapping[str, Any]) -> dict[str, Any]:
+    """From where on the test calls, or why the map is empty."""
+    if called["status"] != "known":
+        return {"Criterion": called["status"]}
+    return {
+        "Criterion": called["criterion"],
+        "CriticalHeight": called["height"],
+        "CriticalHeightScale": called["scale"],
+        "DecidingStatistic": called["statistic"],
+    }
 
 
 def write_conjunction(outputs: Any, analyses: Sequence[str], alpha: float, sources: Sources) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 from scipy import special
 
-from pharmasl.group import definitions, design_names, results, verdict
+from pharmasl.group import definitions, design_names, results, smallest_called, verdict
 from pharmasl.group.engine import clusters
 from pharmasl.group.maps import Maps
 from pharmasl.group.mixed_maps import MixedMap
@@ -83,6 +83,7 @@ def test(model: Model, maps: Maps, inference: Inference, fitted: MixedMap, *, is
         "random_fields": None,
         "verdict": decided.block(),
         "result": results.summary(rows, fitted.t, {}),
+        "smallest_called": smallest_called.of_false_discoveries().block,
         "clusters": rows,
     }
     return Result(model=model, searched=maps, maps=volumes, labels=labels, clusters=rows, null=None, definitions=blocks)

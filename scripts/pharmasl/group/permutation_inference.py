@@ -18,6 +18,7 @@ from pharmasl.group import (
     random_field_inference,
     residual_smoothness,
     results,
+    smallest_called,
     verdict,
 )
 from pharmasl.group.engine import clusters, maxima, relabelling, tfce
@@ -29,6 +30,7 @@ from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
 from pharmasl.group.permuted_models import PermutedModel
 from pharmasl.group.results import ClusterRow, Result
+from pharmasl.group.smallest_called import Called
 from pharmasl.statistics import effect_sizes
 from pharmasl.study.effect_kinds import FLIP
 from pharmasl.study.settings import Inference
@@ -174,6 +176,8 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     decided = results.decide(deciding, tested.rows, tested.labels, volumes, decision)
     volumes |= results.logarithms(tested.p)
     fields = _random_fields(fitted, tested.rows)
+    called = _called(fitted, null)
+    volumes |= called.maps()
     observed = fitted.observed
     estimates, discovery = results.estimates(
         model,
@@ -208,6 +212,7 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
         "variance": observed.variances,
         "verdict": decided.block(),
         "result": results.summary(tested.rows, observed.t, tested.p),
+        "smallest_called": called.block,
         "clusters": tested.rows,
     }
     return Result(
@@ -266,6 +271,21 @@ def _masses(fitted: _Fitted, labels: np.ndarray) -> np.ndarray:
     if fitted.scale == "z":
         heights, threshold = to_z(heights), float(to_z(np.array(threshold)))
     return clusters.masses(labels, heights, threshold if fitted.mass == "excess" else 0.0)
+
+
+def _called(fitted: _Fitted, null: Null) -> Called:
+    inference, observed = fitted.inference, fitted.observed
+    if fitted.model.is_joint:
+        return smallest_called.of_several(inference.primary)
+    height = smallest_called.of_relabellings(
+        inference.primary,
+        null,
+        two_sided=inference.two_sided,
+        alpha=inference.alpha,
+        forming=observed.threshold,
+        scale=observed.on,
+    )
+    return smallest_called.called(height, fitted.form.effect, observed.t, observed.df)
 
 
 def _random_fields(fitted: _Fitted, rows: list[ClusterRow]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import numpy as np
 from scipy import special
 
 from pharmasl.errors import InputError
-from pharmasl.group import definitions, random_fields, residual_smoothness, results, verdict
+from pharmasl.group import definitions, random_fields, residual_smoothness, results, smallest_called, verdict
 from pharmasl.group.engine import clusters, glm
 from pharmasl.group.full_factorial import FullFactorial
 from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
+from pharmasl.group.random_fields import SearchedField
 from pharmasl.group.results import ClusterRow, Result
 from pharmasl.study.settings import Inference
 
@@ -140,6 +141,12 @@ def test(
         is_cbf=is_cbf,
     )
     volumes |= estimates
+    field = SearchedField(df=df, counts=counts, fwhm=np.array(block["fwhm_voxels"]), voxels=voxels)
+    height = smallest_called.of_random_fields(
+        inference.primary, two_sided=two_sided, alpha=inference.alpha, forming=threshold, field=field
+    )
+    called = smallest_called.called(height, fitted.effect, fitted.t, df)
+    volumes |= called.maps()
     for row in rows:
         row["effect_mean"] = float(fitted.effect[labels == row["cluster"]].mean())
     tests = definitions.statistics(inference, threshold, fields=True)
@@ -160,6 +167,7 @@ def test(
         "random_fields": block,
         "verdict": decided.block(),
         "result": results.summary(rows, fitted.t, p),
+        "smallest_called": called.block,
         "clusters": rows,
     }
     return Result(model=model, searched=maps, maps=volumes, labels=labels, clusters=rows, null=None, definitions=blocks)

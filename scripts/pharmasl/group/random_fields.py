@@ -11,7 +11,9 @@ three voxels of FWHM or more), and for clusters a high threshold (p of .001 or l
 what an analysis does not meet. All p are one-sided; for both signs test t and -t at half the level.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,8 @@ from scipy import special
 from pharmasl.errors import InputError
 
 _FOUR_LOG_TWO = 4 * np.log(2)
+# A critical height beyond this is none; halvings of an interval to find one.
+_HIGHEST, _BISECTIONS = 1e6, 80
 
 
 def resels(mask: np.ndarray, fwhm: ArrayLike) -> np.ndarray:
@@ -188,6 +192,47 @@ def cluster_p(extent: ArrayLike, threshold: float, df: float, counts: ArrayLike,
     in_resels = extent / np.prod(np.asarray(fwhm, dtype=np.float64))
     uncorrected = np.exp(-beta * in_resels ** (2 / dimension))
     return ClusterP(-np.expm1(-clusters * uncorrected), uncorrected, clusters, float(size * np.prod(np.asarray(fwhm))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchedField:
+    """A t field over a search volume.
+
+    Attributes
+    ----------
+    df : float
+    counts : ndarray of shape (4,)
+        Resels.
+    fwhm : ndarray of shape (3,)
+        Voxels.
+    voxels : int
+    """
+
+    df: float
+    counts: np.ndarray
+    fwhm: np.ndarray
+    voxels: int
+
+    def critical_peak(self, alpha: float) -> float:
+        """The height whose one-sided family-wise p is alpha."""
+        low, high = 0.0, 1.0
+        while high < _HIGHEST and self._peak(high) > alpha:
+            low, high = high, 2 * high
+        if high >= _HIGHEST:
+            return math.nan
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if self._peak(middle) > alpha else (low, middle)
+        return high
+
+    def _peak(self, t: float) -> float:
+        return float(peak_p(t, self.df, self.counts, self.voxels))
+
+    def critical_extent(self, threshold: float, alpha: float) -> float:
+        """The fewest voxels of a cluster whose one-sided family-wise p is at most alpha; NaN where the search volume is too small."""
+        sizes = np.arange(1.0, self.voxels + 1)
+        called = sizes[cluster_p(sizes, threshold, self.df, self.counts, self.fwhm).family_wise <= alpha]
+        return float(called[0]) if len(called) else math.nan
 
 
 def set_p(number: int, threshold: float, df: float, counts: ArrayLike, tails: int = 1) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 from pharmasl.errors import InputError
-from pharmasl.group import combination, results, scan_definitions, scan_models, verdict
+from pharmasl.group import combination, results, scan_definitions, scan_models, smallest_called, verdict
 from pharmasl.group.engine import clusters, exchange, maxima, reallocation, relabelling, tfce
 from pharmasl.group.engine.exchange import Exchange
 from pharmasl.group.engine.maxima import Null
@@ -25,9 +25,14 @@ from pharmasl.group.model import Model
 from pharmasl.group.results import ClusterRow, Result
 from pharmasl.group.scan_definitions import FittedScans
 from pharmasl.group.scan_models import Patterns
+from pharmasl.group.smallest_called import Called
 from pharmasl.statistics import effect_sizes
 from pharmasl.study.settings import Inference
 
+_SEARCHED = (
+    "the heights that are searched are those at the null model's variance ratio, which differ a little from the t by whose standard error the "
+    "map is made"
+)
 # Signs of fewer participants' residuals give p that null studies do not hold to their level.
 LEAST_FLIPPED = 12
 
@@ -80,6 +85,8 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
     estimates, discovery = _estimates(fitted, is_cbf)
     volumes |= estimates
     _add_sizes(fitted, tested)
+    called = _called(fitted, null)
+    volumes |= called.maps()
     tests = scan_definitions.tests(fitted, null)
     tests["false_discovery"] = discovery
     blocks = {
@@ -90,6 +97,7 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
         "random_fields": None,
         "verdict": decided.block(),
         "result": results.summary(tested.rows, fitted.estimates.statistic, tested.p),
+        "smallest_called": called.block,
         "clusters": tested.rows,
     }
     return Result(
@@ -101,6 +109,21 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
         null=null,
         definitions=blocks,
     )
+
+
+def _called(fitted: FittedScans, null: Null) -> Called:
+    primary, estimates = fitted.inference.primary, fitted.estimates
+    if fitted.model.is_joint:
+        return smallest_called.of_several(primary)
+    height = smallest_called.of_relabellings(
+        primary,
+        null,
+        two_sided=fitted.two_sided,
+        alpha=fitted.inference.alpha,
+        forming=fitted.threshold,
+        scale="z",
+    )
+    return smallest_called.called(height, estimates.effects[0], estimates.statistic, estimates.df, note=_SEARCHED)
 
 
 def relabelled_scans(model: Model, inference: Inference) -> Exchange:

@@ -12,9 +12,10 @@ from pharmasl.figures.numerals import p_value
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
-from pharmasl.report import global_section, pictures, regions_section
+from pharmasl.report import called_section, global_section, pictures, regions_section
 from pharmasl.report.analysis_clusters import SHOWN, clusters
 from pharmasl.report.analysis_definitions import Block, Definition, tested
+from pharmasl.report.called_section import CalledFiles, CalledSection
 from pharmasl.report.regions_section import RegionsFiles, RegionsSection
 from pharmasl.report.words import Table, count, fixed, listed, p_words, plain, upper
 from pharmasl.study import effect_kinds, effect_words
@@ -183,7 +184,7 @@ def conjunction(name: str, inference: FilePath, labels: Labels = NAMES) -> str:
 @dataclass(frozen=True, kw_only=True)
 class AnalysisFiles:
     """The files of an analysis: cluster table, inference block, pictures of the map, of the design and of the participants' values,
-    those of its regions, and its effect on global CBF."""
+    those of its regions, its effect on global CBF, and what it would have called."""
 
     table: FilePath
     inference: FilePath
@@ -193,6 +194,7 @@ class AnalysisFiles:
     viewer: FilePath | None = None
     regions: RegionsFiles | None = None
     global_effect: FilePath | None = None
+    called: CalledFiles | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +226,8 @@ class AnalysisSection:
         The same in the declared regions and in parcels.
     global_effect : sequence of str
         The effect on global CBF.
+    called : CalledSection or None
+        The smallest estimates that would have been called significant.
     """
 
     name: str
@@ -243,6 +247,7 @@ class AnalysisSection:
     block: Block
     regions: RegionsSection | None
     global_effect: Sequence[str]
+    called: CalledSection | None
 
 
 def section(
@@ -294,4 +299,5 @@ def section(
         global_effect=[]
         if files.global_effect is None
         else global_section.sentences(files.global_effect, results.block),
+        called=None if files.called is None else called_section.section(files.called, results.block),
     )

@@ -47,6 +47,8 @@ _ANALYSIS = {
     "stat-effect_statmap.nii.gz": "map of the effect",
     "stat-percent_statmap.nii.gz": "map of the effect in percent of baseline",
     "stat-hedgesg_statmap.nii.gz": "map of Hedges' g",
+    "desc-called_stat-effect_statmap.nii.gz": "map of the smallest estimate that would have been called significant",
+    "desc-called_summary.tsv": "that map in numbers",
     "stat-t_statmap.nii.gz": "map of t",
     "stat-F_statmap.nii.gz": "map of F",
     "stat-z_statmap.nii.gz": "map of z",
@@ -116,7 +118,7 @@ def _of_analysis(files: ReportFiles, name: str) -> Iterator[LinkedFile]:
     """An analysis' files in the order of :data:`_ANALYSIS`, then any other."""
     start, order = f"contrast-{bids.entity_label(name)}_", list(_ANALYSIS)
     paths = (*files.analyses_tables, *files.analyses_values, *files.analyses_regions, *files.analyses_parcels)
-    paths += (*files.analyses_global, *files.analyses_maps)
+    paths += (*files.analyses_global, *files.analyses_maps, *files.analyses_called)
     # In the analysis' own folder: another's label may be the same.
     own = [path for path in map(PurePath, paths) if path.parent.name == name and path.name.startswith(start)]
     by_end = {path.name.removeprefix(start): path for path in own}

@@ -41,6 +41,7 @@ from pharmasl.report import (
 from pharmasl.report.analyses_section import AnalysisFiles, AnalysisSection
 from pharmasl.report.answers_section import AnswersSection
 from pharmasl.report.baseline_section import BaselineTables
+from pharmasl.report.called_section import CalledFiles
 from pharmasl.report.checklist_item import Item
 from pharmasl.report.craving_section import CravingFiles, CravingSection
 from pharmasl.report.endpoints_section import EndpointFiles, EndpointSection
@@ -225,10 +226,14 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         RegionsFiles(regions=regions, parcels=parcels, figure=figure)
         for regions, parcels, figure in zip(*regional, strict=True)
     ]
+    called = [
+        CalledFiles(table=table, figure=figure)
+        for table, figure in zip(files.analyses_called, files.analyses_called_figures, strict=True)
+    ]
     # Of ready-made contrast maps no scan's mean is known.
     global_effects: Sequence[FilePath | None] = files.analyses_global or [None] * len(settings.analyses)
-    sections = zip(settings.analyses.items(), *paths, in_regions, global_effects, strict=True)
-    for (name, analysis), table, inference, figure, design, changes, viewed, regions, of_global in sections:
+    sections = zip(settings.analyses.items(), *paths, in_regions, called, global_effects, strict=True)
+    for (name, analysis), table, inference, figure, design, changes, viewed, regions, smallest, of_global in sections:
         own = AnalysisFiles(
             table=table,
             inference=inference,
@@ -238,6 +243,7 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
             viewer=viewed,
             regions=regions,
             global_effect=of_global,
+            called=smallest,
         )
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions

@@ -27,6 +27,8 @@ class ReportFiles:
         The ``_cbf.json`` of each scan.
     analyses_tables, analyses_inference, analyses_figures, analyses_designs : sequence of path-like
         ``_clusters.tsv``, ``_inference.json``, and the pictures of the map and of the design.
+    analyses_called, analyses_called_figures : sequence of path-like
+        ``_desc-called_summary.tsv`` and its picture.
     analyses_values : sequence of path-like
         ``_desc-clusters_values.tsv``: each participant's values in the clusters.
     analyses_maps : sequence of path-like
@@ -84,6 +86,8 @@ class ReportFiles:
     analyses_tables: Sequence[FilePath]
     analyses_inference: Sequence[FilePath]
     analyses_figures: Sequence[FilePath]
+    analyses_called: Sequence[FilePath]
+    analyses_called_figures: Sequence[FilePath]
     analyses_designs: Sequence[FilePath]
     analyses_values: Sequence[FilePath]
     analyses_maps: Sequence[FilePath]

@@ -113,6 +113,7 @@ STAGES = (
             "group_f_statistics": 3.9,
             "cluster_table": 0.2,
             "cluster_values": 0.1,
+            "called_summary": 0.1,
             "conjunction": 0.2,
             "neurovault": 0.2,
             "global_effect": 0.8,
