@@ -31,7 +31,7 @@ from pharmasl.study.scan_acquisition import Acquisition
 log = logging.getLogger(__name__)
 
 REGISTRATION = {
-    "Image": "The image that was registered: M0, mean control, deltaM or CBF",
+    "Image": "The image that was registered: M0, mean control, mean coded volume, deltaM or CBF",
     "Target": "T1w: the participant's own tissues, rigidly; template: those of other people, stretched to the "
     "scan; T1w in this transform's name then means the template, and the transform is affine",
     "Stretch": "How many times larger the template is than this head, along left-right, posterior-anterior, foot-head",
@@ -322,7 +322,7 @@ def _attempt(
         return Alignment(matrices, np.empty((0, 4, 4)), by_mean.matrix, scan.mean, *judged)
     by_m0 = _register("M0", scan.m0_mean, scan.m0_affine, tissues, starts)
     # Differences have too little contrast of their own: they are taken to lie where M0 lies.
-    if scan.volumes.kind != "pairs":
+    if not scan.volumes.show_the_head:
         return _with_m0(scan, tissues, scan.matrices.copy(), scan.m0_matrices, by_m0, "M0")
     return _attempt_with_m0(scan, tissues, by_m0, by_deltam)
 
@@ -381,7 +381,7 @@ def _record(
     deltaM is made only where the other images do not convince.
     """
     shown = {} if m0 is None else {"M0": m0}
-    if scan.volumes.kind == "pairs" or m0 is None:
+    if scan.volumes.show_the_head or m0 is None:
         shown[scan.mean_name] = scan.mean
     verdict = acceptance.judge(shown, tissues, scan.grid, fit.matrix)
     if not verdict["Accepted"] and scan.volumes.kind == "pairs":

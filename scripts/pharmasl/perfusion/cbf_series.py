@@ -44,6 +44,7 @@ def write(
     cbf = estimation.repeats(raw, scan.own_place(raw, brain)).cbf
     series = np.zeros((*brain.shape, cbf.shape[1]), dtype=np.float32)
     series[brain] = np.nan_to_num(cbf)
-    # A pair takes two repetitions.
-    step = acquisition.repetition_time and acquisition.repetition_time * (2 if raw.volumes.kind == "pairs" else 1)
+    # A pair takes two repetitions; the blocks of a cycle are of one time.
+    per_repeat = {"pairs": 2, "encoded": None}.get(raw.volumes.kind, 1)
+    step = acquisition.repetition_time and per_repeat and acquisition.repetition_time * per_repeat
     images.save(path, series, raw.affine, time_step=step)

@@ -9,6 +9,7 @@ from pharmasl.perfusion import motion, slice_signal
 from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.perfusion.series import Series
 from pharmasl.space import spline, transforms
+from pharmasl.study.scan_acquisition import ENCODED
 
 CONFOUNDS = {
     "trans_x": {"Description": "Translation along x (RAS+) from the reference image to the volume", "Units": "mm"},
@@ -83,7 +84,7 @@ def confounds(
     alike = list(zip(types, delay))
     displacement, change = np.full(len(types), np.nan), motion.dvars(values, alike)
     # An M0 volume of another contrast is aligned less exactly than a head moves from volume to volume.
-    moving = [i for i in used if types[i] in ("control", "label")]
+    moving = [i for i in used if types[i] in ("control", "label", ENCODED)]
     displacement[moving] = motion.framewise_displacement(positions[moving])
     rows: list[dict[str, Any]] = [{} for _ in types]
     for number in used:

@@ -111,7 +111,8 @@ def measure(
     -------
     Consistency
     """
-    step, volume = gain_step(raw.volumes, raw.repeats.group)
+    cycles = np.zeros(len(raw.volumes.acquired), dtype=int)
+    step, volume = gain_step(raw.volumes, cycles if raw.volumes.kind == "encoded" else raw.repeats.group)
     known = cbf[np.isfinite(cbf)]
     delay = least = float("nan")
     if raw.timing is not None and raw.constants is not None:
@@ -165,10 +166,13 @@ def m0_over_control(raw: Scan, place: Place) -> float:
     Of several delays, that of the brightest controls counts: their suppression is the weakest, and M0 is brighter still.
     """
     m0 = raw.m0
-    if m0.origin not in ("separate", "included", "estimate") or raw.volumes.kind != "pairs" or not len(place.points):
+    if m0.origin not in ("separate", "included", "estimate") or not raw.volumes.show_the_head or not len(place.points):
         return float("nan")
     assert place.series is not None
-    mean = brightest(place.series.T, raw.volumes.pairs[:, 0], raw.repeats.group[raw.repeats.alive])
+    shown, group = raw.volumes.pairs[:, 0], raw.repeats.group[raw.repeats.alive]
+    if raw.volumes.kind == "encoded":
+        shown, group = raw.volumes.encoded, np.zeros(len(raw.volumes.encoded), dtype=int)
+    mean = brightest(place.series.T, shown, group)
     if m0.origin == "estimate":
         level = np.full(len(mean), m0.estimate)
     else:
@@ -237,7 +241,7 @@ def gain_step(volumes: Volumes, group: Sequence[int] | np.ndarray) -> tuple[floa
     ----------
     volumes : pharmasl.perfusion.volumes.Volumes
     group : ndarray of int, shape (M,)
-        Delay of each repeat, whose levels are compared with their delay's median.
+        Delay of each row of ``volumes.acquired``, whose levels are compared with their delay's median.
 
     Returns
     -------
@@ -246,7 +250,7 @@ def gain_step(volumes: Volumes, group: Sequence[int] | np.ndarray) -> tuple[floa
     volume : int or None
         The first volume of the pair after the step; None without one.
     """
-    if volumes.kind != "pairs":
+    if not volumes.show_the_head:
         return float("nan"), None
     assert volumes.level is not None
     with np.errstate(divide="ignore"):

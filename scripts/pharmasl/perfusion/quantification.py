@@ -20,6 +20,7 @@ from pharmasl.perfusion import (
     across_repeats,
     artefacts,
     consistency,
+    encoding_check,
     estimation,
     motion,
     nuisance,
@@ -148,6 +149,7 @@ def quantify(
     coregistered = transforms.read_affines(inputs.coregistration)[0]
     native = _native(raw, inputs, np.linalg.inv(coregistered), quantification)
     log.info("CBF is the mean of %s", native.choice.mean_of)
+    order = _order(raw, native, acquisition)
     if raw.volumes.kind == "cbf" and not acquisition.units:
         plausibility.undeclared(native.cbf_map, native.shares["gm"], raw.path)
     grey_median = plausibility.plausible(native.cbf_map, native.shares["gm"], raw.path)
@@ -162,6 +164,7 @@ def quantify(
     rows = list(repeat_choice.rows(raw, native.choice, native.estimate.weight, native.positions))
     tables.write_table(outputs.repeats, rows, repeat_choice.REPEATS)
     sidecar = record.sidecar(raw, acquisition, quantification, native.choice, native.regression)
+    sidecar["TimeEncoding"] = record.encoding(acquisition, order)
     measures = consistency.measure(raw, native.place, native.estimate.cbf, acquisition, grey_median)
     sidecar["Consistency"] = measures.record()
     sidecar["AcrossRepeats"] = _across(raw, native).record()
@@ -170,6 +173,17 @@ def quantify(
     covered = np.isfinite(template.smooth).sum()
     sidecar["TemplateCoverage"] = float(covered / max(template.place.mask.sum(), 1))
     tables.write_json(outputs.sidecar, sidecar)
+
+
+def _order(raw: scan.Scan, native: "_Native", acquisition: Acquisition) -> encoding_check.Check | None:
+    """Whether a time-encoded series fits its matrix; refused where it does not and is to be checked."""
+    if acquisition.encoding is None:
+        return None
+    grey = native.shares["gm"][native.place.mask]
+    order = encoding_check.confront(raw, native.place, grey, native.choice.kept, acquisition.encoding)
+    if acquisition.encoding_checked:
+        encoding_check.judge(order, raw.path)
+    return order
 
 
 @dataclass(frozen=True)

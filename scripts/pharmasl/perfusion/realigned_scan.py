@@ -13,7 +13,7 @@ from pharmasl.space import images, transforms
 from pharmasl.space.spline import Shift
 
 # What the mean of a series shows, by what perfusion is computed from.
-MEANS = {"pairs": "mean control", "deltam": "deltaM", "cbf": "CBF"}
+MEANS = {"pairs": "mean control", "encoded": "mean coded volume", "deltam": "deltaM", "cbf": "CBF"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class RealignedScan:
     grid : pharmasl.space.images.Grid
     volumes : pharmasl.perfusion.volumes.Volumes
     groups : list of ndarray of int
-        Controls and labels of each delay, that of the brightest controls first: it is the others' reference.
+        Controls and labels of each delay, that of the brightest controls first: it is the others' reference. Of a
+        time-encoded series all coded volumes.
     matrices : ndarray of shape (T, 4, 4)
         Maps points of the reference to points of each volume.
     mean : ndarray of shape (X, Y, Z)
@@ -80,7 +81,7 @@ class RealignedScan:
     @property
     def realigned(self) -> bool:
         """Whether volumes of the series are realigned."""
-        return self.correct and self.volumes.kind == "pairs"
+        return self.correct and self.volumes.show_the_head
 
     @property
     def mean_name(self) -> str:
@@ -142,7 +143,7 @@ class RealignedScan:
         matrices, affine = self.matrices.copy(), self.grid.affine
         weight, shift = np.clip(sum(brain), 0, 1), self.shift()
         for number, members in enumerate(self.groups):
-            mean, controls = self.mean, np.intersect1d(members, self.volumes.control)
+            mean, controls = self.mean, np.intersect1d(members, self.volumes.static)
             # Volumes are compared with a mean of their own intensities.
             if number or shift is not None:
                 own = [self.data[..., i] for i in controls]
@@ -177,9 +178,9 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool, unwarping: Unwarpin
     groups = _groups(loaded)
     matrices = np.tile(np.eye(4), (data.shape[3], 1, 1))
     averaged = _averaged(volumes, groups)
-    if correct and volumes.kind == "pairs":
+    if correct and volumes.show_the_head:
         for members in groups:
-            own = data[..., typical(data, np.intersect1d(members, volumes.control))]
+            own = data[..., typical(data, np.intersect1d(members, volumes.static))]
             moving = [data[..., i] for i in members]
             # The second pass, which knows the tissues, does the fine fit.
             matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own), fine=False)
@@ -227,8 +228,8 @@ def _mean(
 
 def _averaged(volumes: Volumes, groups: list[np.ndarray]) -> np.ndarray:
     """The volumes whose mean stands for the series: the controls of the first group, or all differences."""
-    if volumes.kind == "pairs":
-        return np.intersect1d(groups[0], volumes.control)
+    if volumes.show_the_head:
+        return np.intersect1d(groups[0], volumes.static)
     return {"deltam": volumes.deltam, "cbf": volumes.cbf}[volumes.kind]
 
 
@@ -237,10 +238,10 @@ def _groups(loaded: Series) -> list[np.ndarray]:
     data, volumes = loaded.data, loaded.volumes
     delay = np.zeros(data.shape[3], dtype=int) if loaded.timing is None else loaded.timing.group
     # A delay that has lost all its controls has nothing to be realigned to.
-    with_control = np.unique(delay[volumes.control])
+    with_control = np.unique(delay[volumes.static])
     groups = [volumes.moving[delay[volumes.moving] == number] for number in with_control]
     return sorted(
-        groups, key=lambda members: -data[..., np.intersect1d(members, volumes.control)].mean(dtype=np.float64)
+        groups, key=lambda members: -data[..., np.intersect1d(members, volumes.static)].mean(dtype=np.float64)
     )
 
 

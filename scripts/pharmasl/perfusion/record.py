@@ -8,7 +8,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 import pharmasl
-from pharmasl.perfusion import artefacts, calibration, estimation, kinetics, nuisance, subtraction
+from pharmasl.perfusion import artefacts, calibration, encoding_check, estimation, kinetics, nuisance, subtraction
 from pharmasl.perfusion import timing as scan_timing
 from pharmasl.perfusion.scan import M0, Scan
 from pharmasl.study import settings
@@ -54,7 +54,7 @@ def sidecar(
         For JSON.
     """
     equation, values = _model(raw, quantification.delays)
-    outliers, kind = quantification.outliers, raw.volumes.kind
+    outliers = quantification.outliers
     return {
         "Units": "mL/100 g/min",
         "Grid": {"Shape": list(raw.grid.shape), "VoxelSize": voxel_sizes(raw.affine).round(4).tolist(), "Unit": "mm"},
@@ -64,9 +64,7 @@ def sidecar(
         "Constants": {name: _constant(name, value, acquisition.sources) for name, value in values.items()},
         "SliceTiming": None if raw.timing is None or not raw.timing.offset.any() else raw.timing.offset.tolist(),
         "M0": _m0(raw.m0, acquisition),
-        "Subtraction": subtraction.METHODS[quantification.subtraction]
-        if kind == "pairs"
-        else {"deltam": "done by the scanner", "cbf": "none"}[kind],
+        "Subtraction": _subtraction(raw.volumes.kind, acquisition, quantification.subtraction),
         "NumberOfRepeats": raw.repeats.number,
         "NumberOfRepeatsPassed": int(choice.passed.sum()),
         "NumberOfRepeatsUsed": int(choice.kept.sum()),
@@ -97,6 +95,36 @@ def sidecar(
         "TemplateSmoothingFWHM": {"Value": float(quantification.smoothing_fwhm), "Unit": "mm"},
         "CodeVersion": pharmasl.__version__,
     }
+
+
+def encoding(acquisition: Acquisition, order: encoding_check.Check | None) -> dict[str, Any] | None:
+    """How a time-encoded series was decoded, and what the scan says of it; None of any other.
+
+    Parameters
+    ----------
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    order : pharmasl.perfusion.encoding_check.Check or None
+
+    Returns
+    -------
+    dict or None
+        For JSON.
+    """
+    if acquisition.encoding is None or order is None:
+        return None
+    return {
+        "Matrix": [list(row) for row in acquisition.encoding],
+        "MatrixMeaning": "a row for each volume of a cycle, a column for each block in order of time; 1 control, -1 label",
+        "Source": acquisition.sources.get("encoding", "not recorded"),
+        "Order": {**order.record(), "RefusedIfWrong": bool(acquisition.encoding_checked)},
+    }
+
+
+def _subtraction(kind: str, acquisition: Acquisition, method: str) -> str:
+    """How differences were formed, in words."""
+    if acquisition.encoding is not None:
+        return subtraction.DECODED.format(rows=len(acquisition.encoding), blocks=len(acquisition.encoding[0]))
+    return {"pairs": subtraction.METHODS[method], "deltam": "done by the scanner", "cbf": "none"}[kind]
 
 
 def _constant(name: str, value: Any, sources: Mapping[str, str]) -> dict[str, Any]:

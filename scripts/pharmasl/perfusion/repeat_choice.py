@@ -12,8 +12,11 @@ from pharmasl.study import settings
 
 REPEATS = {
     **artefacts.COLUMNS,
-    "control": {"Description": "Volume of the series, from 0, that holds the control; or the difference itself"},
-    "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made"},
+    "control": {
+        "Description": "Volume of the series, from 0, that holds the control; or the difference itself; or the first volume of "
+        "the cycle of a time-encoded series"
+    },
+    "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made or that was decoded"},
     "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
     "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
     "displacement_before": {
@@ -64,7 +67,22 @@ def choose(
         outliers = dataclasses.replace(outliers, rules=rules)
     of_repeat = _slices_within(raw, slices)[alive]
     choice = artefacts.choose(cbf, tissue, displacement=displacement, slices=of_repeat, outliers=outliers)
-    return _with_lost(far_off.without_far_off(choice), raw.repeats)
+    choice = far_off.without_far_off(choice)
+    return _with_lost(_by_cycle(choice, raw.repeats.cycle[alive]), raw.repeats)
+
+
+def _by_cycle(choice: artefacts.Choice, cycle: np.ndarray) -> artefacts.Choice:
+    """The choice by whole cycles: each block is decoded from all volumes of its cycle, and so is what is wrong with them."""
+    if len(np.unique(cycle)) == len(cycle):
+        return choice
+    passed, reasons = choice.passed.copy(), list(choice.reasons)
+    for number in np.unique(cycle[~passed]):
+        members = np.flatnonzero(cycle == number)
+        first = reasons[next(member for member in members if not choice.passed[member])]
+        for member in members[passed[members]]:
+            reasons[member] = f"of the same cycle: {first}"
+        passed[members] = False
+    return dataclasses.replace(choice, passed=passed, reasons=reasons)
 
 
 def _with_lost(choice: artefacts.Choice, repeats: subtraction.Differences) -> artefacts.Choice:
@@ -85,7 +103,12 @@ def _displacement_within(raw: Scan, positions: np.ndarray) -> np.ndarray:
     interpolated to the control's time, the sum of theirs, each by its weight: what they leave is at most of that size.
     Where whole repeats moved, realignment leaves no more than a few percent of perfusion (docs/perfusion.md), but what it
     leaves of static tissue between a control and its label is of perfusion's own size.
+
+    Of a cycle of coded volumes, each has a weight of 2 / N in each block: it is the sum of their displacements from that
+    of them which is nearest to all, each by its weight. Half of a cycle elsewhere counts as a label elsewhere.
     """
+    if raw.volumes.kind == "encoded":
+        return _displacement_of_cycles(raw, positions)
     if raw.volumes.kind != "pairs":
         return np.full(raw.repeats.number, np.nan)
     # The volumes that hold no measurement have no weight, and a position that means nothing.
@@ -97,9 +120,22 @@ def _displacement_within(raw: Scan, positions: np.ndarray) -> np.ndarray:
     return np.where(raw.repeats.alive, within, np.nan)
 
 
+def _displacement_of_cycles(raw: Scan, positions: np.ndarray) -> np.ndarray:
+    own = np.full(len(raw.volumes.acquired), np.nan)
+    for number, members in enumerate(raw.volumes.acquired):
+        if set(members.tolist()) & set(raw.volumes.lost):
+            continue
+        sums = [
+            sum(motion.framewise_displacement(positions[[one, other]])[1] for other in members if other != one)
+            for one in members
+        ]
+        own[number] = 2 / len(members) * min(sums)
+    return own[raw.repeats.cycle]
+
+
 def _slices_within(raw: Scan, slices: np.ndarray) -> np.ndarray:
     """How many slices are out of line in the volumes that each repeat subtracts; NaN where none was measured."""
-    if raw.volumes.kind != "pairs":
+    if not raw.volumes.show_the_head:
         return np.full(raw.repeats.number, np.nan)
     within = np.full(raw.repeats.number, np.nan)
     for number, ((control, _), weights) in enumerate(zip(raw.repeats.pairs, raw.repeats.weights)):
@@ -110,11 +146,12 @@ def _slices_within(raw: Scan, slices: np.ndarray) -> np.ndarray:
 
 def _displacement_before(raw: Scan, positions: np.ndarray) -> np.ndarray:
     """How far the head moved to each repeat's first volume since the volume before, mm; NaN where there is none."""
-    if raw.volumes.kind != "pairs":
+    if not raw.volumes.show_the_head:
         return np.full(raw.repeats.number, np.nan)
     since = np.full(len(raw.motion), np.nan)
     since[raw.volumes.moving] = motion.framewise_displacement(positions[raw.volumes.moving])
-    return since[raw.repeats.pairs.min(axis=1)]
+    first = raw.repeats.pairs[:, 0] if raw.volumes.kind == "encoded" else raw.repeats.pairs.min(axis=1)
+    return since[first]
 
 
 def rows(raw: Scan, choice: artefacts.Choice, weight: np.ndarray, positions: np.ndarray) -> Iterator[dict[str, Any]]:

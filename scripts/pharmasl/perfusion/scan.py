@@ -192,7 +192,9 @@ def read(
         timing = constants = None
         unit = plausibility.unit_factor(acquisition.units, files.asl)
     group = np.zeros(len(acquisition.volume_types), dtype=int) if timing is None else timing.group
-    repeats = subtraction.differences(loaded.volumes, quantification.subtraction, group, files.asl)
+    repeats = subtraction.differences(
+        loaded.volumes, quantification.subtraction, group, files.asl, acquisition.encoding
+    )
     motion = affines(files.motion, loaded.data.shape[3])
     return Scan(
         path=files.asl,

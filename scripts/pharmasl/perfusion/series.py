@@ -81,6 +81,7 @@ def _sorted(
     path: FilePath,
     volume_types: Sequence[str],
     timing: scan_timing.Timing | None,
+    cycle: int | None = None,
 ) -> Series:
     """The series without its lost volumes' values, and its volumes by type."""
     group = None if timing is None else timing.group
@@ -90,7 +91,7 @@ def _sorted(
     data[..., list(examined.lost)] = 0
     if not np.isfinite(data).all():
         data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
-    return Series(data, affine, scan_volumes.sort(volume_types, path, group, examined), timing)
+    return Series(data, affine, scan_volumes.sort(volume_types, path, group, examined, cycle), timing)
 
 
 def load_acquired(path: FilePath, acquisition: Acquisition) -> Series:
@@ -115,7 +116,8 @@ def load_acquired(path: FilePath, acquisition: Acquisition) -> Series:
     data, affine = _read(path, types)
     labelled = acquisition.labeling_type is not None
     timing = scan_timing.timing(acquisition, path, data.shape[:3]) if labelled else None
-    loaded = _sorted(data, affine, path, types, timing)
+    cycle = None if acquisition.encoding is None else len(acquisition.encoding)
+    loaded = _sorted(data, affine, path, types, timing, cycle)
     volumes = loaded.volumes
     if acquisition.m0_type == "Included" and "m0scan" in types and volumes.kind != "cbf":
         lost = {number: reason for number, reason in volumes.lost.items() if types[number] == "m0scan"}

@@ -1,8 +1,8 @@
 """Which volumes of a raw series hold no measurement: empty, damaged, copied, or of another kind than they are called.
 
 Everything is measured on the volumes as they lie in memory, before anything is realigned or averaged. Volumes are
-compared within a *family*, whose volumes show the same static tissue: controls and labels of one delay, M0 volumes,
-deltaM volumes, CBF volumes.
+compared within a *family*, whose volumes show the same: controls and labels of one delay, deltaM volumes of one delay, M0
+volumes, CBF volumes.
 
 The limits are far from what scans do. In the seven real series at hand and two simulated ones, 423 volumes, the level of a
 volume was 0.965 to 1.035 times its family's median, its largest value 0.88 to 1.07 times, and no voxel of the head was
@@ -16,10 +16,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.errors import FilePath
+from pharmasl.study.scan_acquisition import ENCODED
 
 log = logging.getLogger(__name__)
 
-FAMILIES = {"control": "pairs", "label": "pairs", "m0scan": "m0scan", "deltam": "deltam", "cbf": "cbf"}
+FAMILIES = {
+    "control": "pairs",
+    "label": "pairs",
+    ENCODED: "pairs",
+    "m0scan": "m0scan",
+    "deltam": "deltam",
+    "cbf": "cbf",
+}
+# At another delay suppressed static tissue looks different, and differences hold more or less label, down to none.
+_BY_DELAY = ("pairs", "deltam")
 # Magnitude images of a head that no sequence leaves without signal; differences and CBF maps may be zero anywhere.
 MAGNITUDES = ("pairs", "m0scan")
 # The head: voxels whose mean over the family is above this share of its 98th percentile.
@@ -117,7 +127,7 @@ def _head(sizes: Sequence[np.ndarray]) -> np.ndarray:
 
 def _family(kind: str, delay: int) -> tuple[str | None, int]:
     name = FAMILIES.get(kind)
-    return name, int(delay) if name == "pairs" else 0
+    return name, int(delay) if name in _BY_DELAY else 0
 
 
 def _lost_of(volumes: Sequence[np.ndarray], members: list[int], name: str, levels_out: np.ndarray) -> dict[int, str]:

@@ -2,6 +2,10 @@
 
 Each difference is a row of weights over the volumes, so that a volume is sampled once and added where it belongs, on any
 grid, and the noise of what comes out follows from the weights.
+
+A cycle of a time-encoded series is N volumes, each prepared by B blocks of labelling by its row of a matrix E (1 control, -1
+label). With columns that are balanced and orthogonal, 2 / N times their products with the volumes are the differences of
+the blocks: of each, the mean of the volumes in which it is control less the mean of those in which it is label.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +24,10 @@ METHODS = {
     "surround": "control minus the mean of the labels before and after (Aguirre et al. 2002)",
     "sinc": "control minus the labels interpolated to its time (windowed sinc of six; Aguirre et al. 2002)",
 }
+DECODED = (
+    "time-encoded: of each block of labelling, the mean of a cycle's {rows} volumes in which it is control minus the mean of "
+    "those in which it is label, {blocks} blocks"
+)
 
 
 @dataclass(frozen=True)
@@ -31,17 +39,21 @@ class Differences:
     weights : ndarray of shape (N, T)
         Of each volume in each repeat. For control-label series the rows sum to zero: static tissue cancels.
     pairs : ndarray of int, shape (N, 2)
-        Control and label of each repeat; for a series without controls the volume and -1.
+        Control and label of each repeat; for a series without controls the volume and -1, for a time-encoded one the first
+        volume of its cycle and -1.
     group : ndarray of int, shape (N,)
         Which of the series' delays each repeat belongs to.
     lost : tuple of str, length N
         Why a repeat holds no measurement; empty where it does. The weights of one that does not are zero.
+    cycle : ndarray of int, shape (N,)
+        Repeats of one number are of one cycle: the same volumes, so that what is wrong with one is wrong with all.
     """
 
     weights: np.ndarray
     pairs: np.ndarray
     group: np.ndarray
     lost: tuple[str, ...]
+    cycle: np.ndarray
 
     @property
     def number(self) -> int:
@@ -58,7 +70,13 @@ class Differences:
         return self.group == number
 
 
-def differences(volumes: Volumes, method: str, group: Sequence[int] | np.ndarray, series: FilePath) -> Differences:
+def differences(
+    volumes: Volumes,
+    method: str,
+    group: Sequence[int] | np.ndarray,
+    series: FilePath,
+    encoding: Sequence[Sequence[int]] | None = None,
+) -> Differences:
     """The repeats of a series.
 
     Parameters
@@ -70,6 +88,9 @@ def differences(volumes: Volumes, method: str, group: Sequence[int] | np.ndarray
         Delay of each volume of the series, as a number from 0; of other volumes anything.
     series : path-like
         Named in errors.
+    encoding : sequence of R sequences of B int, optional
+        Of a time-encoded series: 1 where a volume of a cycle has a block as control, -1 where as label. A repeat is then one
+        block of one cycle, those of a cycle in order of time, and its delay is that of :func:`pharmasl.perfusion.timing.timing`.
 
     Returns
     -------
@@ -81,6 +102,8 @@ def differences(volumes: Volumes, method: str, group: Sequence[int] | np.ndarray
         If controls and labels do not alternate evenly, which interpolation to a control's time needs.
     """
     group = np.asarray(group)
+    if encoding is not None:
+        return _decoded(volumes, np.asarray(encoding, dtype=float), len(group))
     if volumes.kind != "pairs":
         chosen = volumes.acquired[:, 0]
         return _without_lost(np.eye(len(group))[chosen], volumes.acquired, group[chosen], volumes.lost)
@@ -106,7 +129,27 @@ def differences(volumes: Volumes, method: str, group: Sequence[int] | np.ndarray
     return _without_lost(weights, pairs, group[pairs[:, 0]], volumes.lost)
 
 
-def _without_lost(weights: np.ndarray, pairs: np.ndarray, group: np.ndarray, lost: Mapping[int, str]) -> Differences:
+def _decoded(volumes: Volumes, encoding: np.ndarray, count: int) -> Differences:
+    """The blocks of all cycles of a time-encoded series of ``count`` volumes."""
+    rows, blocks = encoding.shape
+    cycles = len(volumes.acquired)
+    weights = np.zeros((cycles, blocks, count))
+    for number, members in enumerate(volumes.acquired):
+        weights[number][:, members] = 2 / rows * encoding.T
+    pairs = np.stack([np.repeat(volumes.acquired[:, 0], blocks), np.full(cycles * blocks, -1)], axis=1)
+    # The last block has the shortest delay.
+    group = np.tile(np.arange(blocks)[::-1], cycles)
+    cycle = np.repeat(np.arange(cycles), blocks)
+    return _without_lost(weights.reshape(-1, count), pairs, group, volumes.lost, cycle)
+
+
+def _without_lost(
+    weights: np.ndarray,
+    pairs: np.ndarray,
+    group: np.ndarray,
+    lost: Mapping[int, str],
+    cycle: np.ndarray | None = None,
+) -> Differences:
     """The repeats, those that any lost volume would enter without weights and with the reason."""
     reasons = []
     for row in weights:
@@ -114,7 +157,7 @@ def _without_lost(weights: np.ndarray, pairs: np.ndarray, group: np.ndarray, los
         reasons.append("; ".join(f"no measurement: volume {number} {lost[number]}" for number in entering))
         if entering:
             row[:] = 0
-    return Differences(weights, pairs, group, tuple(reasons))
+    return Differences(weights, pairs, group, tuple(reasons), np.arange(len(pairs)) if cycle is None else cycle)
 
 
 def _sinc(labels: np.ndarray, control: int, series: FilePath) -> tuple[np.ndarray, np.ndarray]:

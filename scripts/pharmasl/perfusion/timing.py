@@ -131,6 +131,8 @@ def timing(acquisition: Acquisition, series: FilePath, shape: Sequence[int]) -> 
             series, "ArterialSpinLabelingType", kind, "PCASL, CASL or PASL", "Correct the sidecar of the series."
         )
     pulsed = kind == "PASL"
+    if acquisition.encoding is not None:
+        return _of_blocks(acquisition, series, shape)
     delays = _per_volume(acquisition.post_labeling_delay, "post_labeling_delay", len(types), series)
     durations: list[float | None] = [None] * len(types)
     if not pulsed:
@@ -153,6 +155,27 @@ def timing(acquisition: Acquisition, series: FilePath, shape: Sequence[int]) -> 
         group=np.array([number.get(pair, 0) for pair in volumes], dtype=int),
         delay=delay_of_group,
         duration=duration_of_group,
+        offset=_offsets(acquisition, series, shape[axis]),
+        axis=axis,
+    )
+
+
+def _of_blocks(acquisition: Acquisition, series: FilePath, shape: Sequence[int]) -> Timing:
+    """The delays of a time-encoded series: the last block's is the first. Its volumes are of all blocks at once."""
+    assert acquisition.encoding is not None
+    blocks = len(acquisition.encoding[0])
+    delays, durations = (
+        np.array([positive(value, name, series, 60) for value in _per_volume(values, name, blocks, series)])
+        for name, values in (
+            ("post_labeling_delay", acquisition.post_labeling_delay),
+            ("labeling_duration", acquisition.labeling_duration),
+        )
+    )
+    axis = 2 if acquisition.slice_axis is None else acquisition.slice_axis
+    return Timing(
+        group=np.zeros(len(acquisition.volume_types), dtype=int),
+        delay=delays[::-1],
+        duration=durations[::-1],
         offset=_offsets(acquisition, series, shape[axis]),
         axis=axis,
     )

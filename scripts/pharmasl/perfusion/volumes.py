@@ -7,9 +7,10 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.perfusion import signal
+from pharmasl.study.scan_acquisition import ENCODED
 
-# The volume types of a BIDS aslcontext.tsv; "noRF" and "n/a" (dummy) volumes take no part in anything.
-TYPES = ("control", "label", "m0scan", "deltam", "cbf", "noRF", "n/a")
+# The volume types of a BIDS aslcontext.tsv, and coded ones; "noRF" and "n/a" (dummy) volumes take no part in anything.
+TYPES = ("control", "label", "m0scan", "deltam", "cbf", ENCODED, "noRF", "n/a")
 RESTORE = (
     "Restore the image from its source (volumes count from 0), correct its aslcontext.tsv, or take the run out of the "
     "dataset."
@@ -22,16 +23,17 @@ class Volumes:
 
     Attributes
     ----------
-    control, label, m0scan, deltam, cbf : ndarray of int
+    control, label, m0scan, deltam, cbf, encoded : ndarray of int
         Without the lost ones.
     pairs : ndarray of int, shape (N, 2)
         Control and label of each pair without a lost volume, in order of acquisition.
     unpaired : ndarray of int
         Controls and labels without a partner.
     kind : str
-        What perfusion is computed from: ``"pairs"`` before ``"deltam"`` before ``"cbf"``.
+        What perfusion is computed from: ``"encoded"`` before ``"pairs"`` before ``"deltam"`` before ``"cbf"``.
     acquired : ndarray of int, shape (M, 2)
-        Volumes of each repeat as acquired, the lost ones among them: control and label, or the volume and -1.
+        Volumes of each repeat as acquired, the lost ones among them: control and label, or the volume and -1; of a
+        time-encoded series (cycles, R), the volumes of each cycle.
     lost : Mapping of int to str
         Volumes that hold no measurement, with the reason: :class:`pharmasl.perfusion.signal.Signal`.
     level : ndarray of shape (T,) or None
@@ -47,13 +49,26 @@ class Volumes:
     unpaired: np.ndarray
     kind: str
     acquired: np.ndarray
+    encoded: np.ndarray
     lost: Mapping[int, str] = field(default_factory=dict)
     level: np.ndarray | None = None
 
     @property
+    def show_the_head(self) -> bool:
+        """Whether volumes show the head as it is, so that they can be realigned: a deltaM image shows too little of it."""
+        return self.kind in ("pairs", "encoded")
+
+    @property
+    def static(self) -> np.ndarray:
+        """Volumes whose mean shows static tissue: controls, or all that are coded."""
+        return self.encoded if self.kind == "encoded" else self.control
+
+    @property
     def moving(self) -> np.ndarray:
-        """Volumes that realignment can use: controls and labels, sorted. A deltaM image shows too little of the head."""
-        return np.sort(np.concatenate([self.control, self.label])) if self.kind == "pairs" else np.array([], dtype=int)
+        """Volumes that realignment can use, sorted: controls and labels, or all that are coded."""
+        if not self.show_the_head:
+            return np.array([], dtype=int)
+        return np.sort(np.concatenate([self.control, self.label, self.encoded]))
 
 
 def sort(
@@ -61,6 +76,7 @@ def sort(
     series: FilePath,
     group: Sequence[int] | np.ndarray | None = None,
     examined: signal.Signal | None = None,
+    cycle: int | None = None,
 ) -> Volumes:
     """The volumes of a series by type, its controls and labels paired.
 
@@ -74,6 +90,8 @@ def sort(
         Number of each volume's delay: only a control and a label of the same one are partners.
     examined : pharmasl.perfusion.signal.Signal, optional
         Volumes that hold no measurement keep their partner, so that no volume is paired anew, and both are left out.
+    cycle : int, optional
+        Volumes of a cycle of a time-encoded series.
 
     Returns
     -------
@@ -99,7 +117,11 @@ def sort(
     pairs = pairs[np.argsort(pairs[:, 0])]
     kind = _kind(pairs, by_type, volume_types, series)
     unpaired = np.setdiff1d(np.concatenate([by_type["control"], by_type["label"]]), pairs)
-    acquired = pairs if kind == "pairs" else np.stack([by_type[kind], np.full(len(by_type[kind]), -1)], axis=1)
+    acquired = pairs
+    if kind == "encoded":
+        acquired = _cycles(by_type[kind], cycle, series)
+    elif kind != "pairs":
+        acquired = np.stack([by_type[kind], np.full(len(by_type[kind]), -1)], axis=1)
     lost: dict[int, str] = {} if examined is None else examined.lost
     alive = ~np.isin(acquired, list(lost)).any(axis=1)
     if not alive.any():
@@ -117,13 +139,25 @@ def sort(
         unpaired=unpaired,
         kind=kind,
         acquired=acquired,
+        encoded=left["encoded"],
         lost=lost,
         level=None if examined is None else examined.level,
     )
 
 
+def _cycles(encoded: np.ndarray, cycle: int | None, series: FilePath) -> np.ndarray:
+    """The volumes of each cycle of a time-encoded series."""
+    if not cycle or len(encoded) % cycle:
+        raise InputError(
+            series, "volume_type", f"{len(encoded)} coded volumes", f"whole cycles of {cycle}", "Correct the encoding."
+        )
+    return encoded.reshape(-1, cycle)
+
+
 def _kind(pairs: np.ndarray, by_type: Mapping[str, np.ndarray], types: Sequence[str], series: FilePath) -> str:
-    """What perfusion is computed from: pairs before deltaM before CBF."""
+    """What perfusion is computed from: cycles before pairs before deltaM before CBF."""
+    if len(by_type["encoded"]):
+        return "encoded"
     if len(pairs):
         return "pairs"
     for kind in ("deltam", "cbf"):

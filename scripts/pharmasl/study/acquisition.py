@@ -16,16 +16,16 @@ from pharmasl.study import (
     physiology,
     scan_acquisition,
     sidecar,
+    time_encoding,
     uncorrected,
 )
 from pharmasl.study.distortion import Correction, Distortion
 from pharmasl.study.field_reader import FieldReader
+from pharmasl.study.settings import Encoding
 
 # The volumes that perfusion is computed from.
-_PERFUSION = frozenset({"control", "label", "deltam"})
+_PERFUSION = frozenset({"control", "label", "deltam", scan_acquisition.ENCODED})
 _FIELD_MAPS = frozenset({"phasediff", "phase1", "fieldmap", "epi"})
-# Fields, in lower case, that begin so belong to a series in which each volume is labelled by a code of several boluses.
-_TIME_ENCODED = ("timeencoded", "hadamard")
 
 
 def resolve(
@@ -34,6 +34,7 @@ def resolve(
     settings: Mapping[str, Any],
     participant: Mapping[str, str | None] | None = None,
     overrides: Sequence[sidecar.Override] = (),
+    encodings: Sequence[Encoding] = (),
 ) -> tuple[scan_acquisition.Acquisition, bids.File | None, Correction | None]:
     """The acquisition of one run.
 
@@ -48,6 +49,8 @@ def resolve(
         Row of the participants' table, for the haematocrit.
     overrides : sequence of pharmasl.study.sidecar.Override
         Checked ones: fields that take the place of the sidecar's.
+    encodings : sequence of pharmasl.study.settings.Encoding
+        Checked ones, of time-encoded series.
 
     Returns
     -------
@@ -62,15 +65,16 @@ def resolve(
     InputErrors
         With every problem of this run: a missing or impossible field, values that do not fit the images.
     """
-    resolver = _Resolver(dataset, asl, settings, participant or {}, overrides)
+    encoding = time_encoding.chosen(encodings, asl.entities)
+    resolver = _Resolver(dataset, asl, settings, participant or {}, overrides, encoding)
     return resolver.resolve(), resolver.m0scan, resolver.correction
 
 
 class _Resolver(FieldReader):
-    def __init__(self, dataset, asl, settings, participant, overrides):
+    def __init__(self, dataset, asl, settings, participant, overrides, encoding):
         super().__init__(sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities))
         self.root, self.asl, self.settings, self.participant = dataset.root, asl, settings, participant
-        self.dataset, self.correction = dataset, None
+        self.dataset, self.correction, self.encoding = dataset, None, encoding
         # The control of each pair stands in for whatever M0 there is.
         self.of_pair = settings["m0"]["source"] == "control"
         self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl)
@@ -158,12 +162,12 @@ class _Resolver(FieldReader):
                 "false or absent",
                 "Look-Locker readouts are not quantified by this workflow: leave the run out.",
             )
-        for name, value in self.fields.items():
-            if name.lower().startswith(_TIME_ENCODED) and value:
+        if self.encoding is None:
+            for name in time_encoding.fields(self.fields):
                 self._contradiction(
                     name,
                     "a series of controls and labels, or of differences",
-                    "Time-encoded series are not decoded by this workflow: decode it first, or leave the run out.",
+                    f"Give the matrix of a time-encoded series by {time_encoding.FIELD}, or leave the run out.",
                 )
         for fields, origin in ((self.fields, self.origin), (self.m0_fields, self.m0_origin)):
             times = fields.get("EchoTime")
@@ -183,15 +187,9 @@ class _Resolver(FieldReader):
         pulses = self._suppression_pulses() if suppressed else None
         repetition = self._repetition_of(_PERFUSION, volume_types, "repetition_time")
         slices, axis = self._slice_timing()
-        durations = (
-            None if kind in ("PASL", None) else self._per_volume("LabelingDuration", "labeling_duration", volume_types)
-        )
-        delays = self._per_volume("PostLabelingDelay", "post_labeling_delay", volume_types)
-        self._fits(durations, delays, slices, repetition, volume_types)
         return {
             "labeling_type": kind,
-            "labeling_duration": durations,
-            "post_labeling_delay": delays,
+            **self._times(kind, slices, repetition, volume_types),
             **self._bolus(kind),
             "slice_timing": slices,
             "slice_axis": axis,
@@ -205,16 +203,45 @@ class _Resolver(FieldReader):
             **self._physics(),
         }
 
+    def _times(self, kind, slices, repetition, volume_types):
+        """Labelling and delay: of each volume, or of each block of a time-encoded series."""
+        if self.encoding is None:
+            pulsed = kind in ("PASL", None)
+            durations = None if pulsed else self._per_volume("LabelingDuration", "labeling_duration", volume_types)
+            delays = self._per_volume("PostLabelingDelay", "post_labeling_delay", volume_types)
+            self._fits(durations, delays, slices, repetition, volume_types)
+            return {"labeling_duration": durations, "post_labeling_delay": delays}
+        encoding = self.encoding
+        self._fits(sum(encoding.durations), encoding.delay, slices, repetition, volume_types)
+        self.sources |= dict.fromkeys(
+            ("encoding", "labeling_duration", "post_labeling_delay"), f"{time_encoding.FIELD} of the configuration"
+        )
+        return {
+            "labeling_duration": list(encoding.durations),
+            "post_labeling_delay": time_encoding.block_delays(encoding),
+            "encoding": time_encoding.signs(encoding),
+            "encoding_checked": encoding.check,
+        }
+
     def _volume_types(self):
         """The type of each volume; empty where the table cannot be used."""
         self.series = self._header(self.asl.path)
         try:
             if not self.context:
                 raise context.missing(self.asl)
-            return context.read(self.context[-1].path, self.asl.path, self.series and self.series.volumes)
+            path = self.context[-1].path
+            types = context.read(path, self.asl.path, self.series and self.series.volumes, self.encoding is not None)
         except InputError as error:
             self.errors.append(error)
             return []
+        if self.encoding is None:
+            return types
+        for field, expected, fix in time_encoding.contradictions(self.encoding, types, self.fields):
+            if field == "volume_type":
+                self._error(path, field, sorted(set(types)), expected, fix)
+            else:
+                self._contradiction(field, expected, fix)
+        return time_encoding.volume_types(self.encoding, types)
 
     def _header(self, path):
         """The header of a raw image; None, with its errors noted, where it cannot be used."""

@@ -17,6 +17,7 @@ from pharmasl.study import (
     schemas,
     settings,
     shared_data,
+    time_encoding,
     written,
 )
 from pharmasl.study.derivatives import ImportedContrasts
@@ -68,6 +69,7 @@ def whole(config: Mapping[str, Any]) -> dict[str, Any]:
     errors = [
         *written.check(complete, FILE),
         *references.check(study),
+        *time_encoding.check(study.perfusion.encodings),
         *primary.check(study),
         *own_template.names(study.template, named, needs_tissues=study.derivatives.contrasts is None),
         *derivative_checks.check(study),

@@ -17,7 +17,7 @@ def missing(asl: bids.File) -> InputError:
     )
 
 
-def read(path: FilePath, image: FilePath, volumes: int | None) -> list[str]:
+def read(path: FilePath, image: FilePath, volumes: int | None, encoded: bool = False) -> list[str]:
     """The type of each volume of a series.
 
     Parameters
@@ -28,6 +28,8 @@ def read(path: FilePath, image: FilePath, volumes: int | None) -> list[str]:
         The series, named in errors.
     volumes : int or None
         Of the image; None where it cannot be read.
+    encoded : bool
+        Of a time-encoded series, whose volumes may all be called label.
 
     Returns
     -------
@@ -53,7 +55,8 @@ def read(path: FilePath, image: FilePath, volumes: int | None) -> list[str]:
     written = [row["volume_type"] for row in sheet.rows]
     _check_types(path, sheet.lines, written, known)
     types = [kind or "n/a" for kind in written]
-    if not ({"control", "label"} <= set(types) or {"deltam", "cbf"} & set(types)):
+    raw = {"control", "label"} & set(types)
+    if not (len(raw) > 1 or (raw and encoded) or {"deltam", "cbf"} & set(types)):
         raise InputError(
             path,
             "volume_type",

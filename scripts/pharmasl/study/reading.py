@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import bids
@@ -23,16 +23,24 @@ from pharmasl.study import (
     scan_ratings,
     settings,
     sidecar,
+    time_encoding,
     written,
 )
 from pharmasl.study import participants as participants_table
 from pharmasl.study.derivative_anatomies import ImportedAnatomies
-from pharmasl.study.settings import QualityAlternative, QualityRules, Sessions, Settings
+from pharmasl.study.settings import Encoding, QualityAlternative, QualityRules, Sessions, Settings
 from pharmasl.study.trial import Scan, Study, Visit
 
 Exclusions = list[dict[str, str | None]]
 # A perfusion run and the condition that takes it.
 Run = tuple[str, bids.File]
+
+
+class FromConfiguration(NamedTuple):
+    """What the configuration says of scans, in place of their sidecars or beside them."""
+
+    overrides: Sequence[sidecar.Override]
+    encodings: Sequence[Encoding]
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,11 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
     else:
         asked = sidecar.overrides(config["perfusion"]["override"])
         if people is None:
-            errors += sidecar.check_overrides(asked, [asl.entities for asl in dataset.images("asl")])
-        own = _scans(dataset, runs, config["perfusion"], participants, sidecar.usable(asked), errors)
+            names = [asl.entities for asl in dataset.images("asl")]
+            errors += sidecar.check_overrides(asked, names)
+            errors += time_encoding.check_where(study_settings.perfusion.encodings, names)
+        changes = FromConfiguration(sidecar.usable(asked), study_settings.perfusion.encodings)
+        own = _scans(dataset, runs, config["perfusion"], participants, changes, errors)
     scans = _in_order(own, study_settings.sessions)
     # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = set() if maps else {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
@@ -273,7 +284,7 @@ def _scans(
     runs: Sequence[Run],
     perfusion: Mapping[str, Any],
     participants: Mapping[str, Mapping[str, str | None]],
-    overrides: Sequence[sidecar.Override],
+    changes: FromConfiguration,
     errors: list[InputError],
 ) -> dict[str, Scan]:
     """The scans by stem; those with errors of their own are not among them."""
@@ -282,7 +293,7 @@ def _scans(
         subject, session = asl.entities["sub"], asl.entities.get("ses")
         try:
             resolved, m0scan, correction = acquisition.resolve(
-                dataset, asl, perfusion, participants[subject], overrides
+                dataset, asl, perfusion, participants[subject], *changes
             )
         except InputErrors as problems:
             errors += problems.errors

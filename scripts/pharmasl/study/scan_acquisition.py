@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# A volume of a time-encoded series, labelled by a code of several blocks: neither control nor label.
+ENCODED = "encoded"
+
 # The fields on which a scan's alignment depends.
 _ALIGNMENT = (
     "volume_types",
@@ -19,6 +22,7 @@ _ALIGNMENT = (
     "m0_type",
     "m0_of_pair",
     "m0_estimate",
+    "encoding",
 )
 
 
@@ -32,15 +36,19 @@ class Acquisition:
     Attributes
     ----------
     volume_types : tuple of str
-        Type of each volume: the rows of the aslcontext.tsv.
+        Type of each volume: the rows of the aslcontext.tsv, or :data:`ENCODED`.
     units : str or None
         The sidecar's ``Units``.
     labeling_type : str or None
         ``"PCASL"``, ``"CASL"`` or ``"PASL"``.
     labeling_duration : float, tuple or None
-        One for all volumes, or one per volume, with None where it does not apply.
+        One for all volumes, or one per volume, with None where it does not apply; of a time-encoded series one per block.
     post_labeling_delay : float, tuple or None
         Likewise; the inversion time of pulsed labelling.
+    encoding : tuple of tuple of int, or None
+        Of a time-encoded series: of each volume of a cycle (R) and each block (B), 1 where it is control, -1 where label.
+    encoding_checked : bool or None
+        Whether its order is confronted with the scan.
     bolus_cutoff_delay : float, tuple or None
         Of Q2TIPS the first and the last saturation.
     bolus_cutoff_technique : str or None
@@ -84,6 +92,8 @@ class Acquisition:
     labeling_type: str | None = None
     labeling_duration: float | tuple[float | None, ...] | None = None
     post_labeling_delay: float | tuple[float | None, ...] | None = None
+    encoding: tuple[tuple[int, ...], ...] | None = None
+    encoding_checked: bool | None = None
     bolus_cutoff_delay: float | tuple[float, ...] | None = None
     bolus_cutoff_technique: str | None = None
     slice_timing: tuple[float, ...] | None = None
@@ -140,13 +150,14 @@ def build(values: Mapping[str, Any]) -> Acquisition:
     TypeError
         If a field is unknown, or ``volume_types`` is missing.
     """
-    fields: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    return Acquisition(**fields)
+    return Acquisition(**{name: _fixed(value) for name, value in values.items()})
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(_fixed(item) for item in value) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
-        return list(value)
+        return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value

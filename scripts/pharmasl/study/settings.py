@@ -229,10 +229,23 @@ class Quantification:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Encoding:
+    """How the time-encoded series that ``where`` names were labelled: a row of the matrix for each volume of a cycle."""
+
+    where: Mapping[str, Any]
+    matrix: tuple[tuple[int, ...], ...]
+    label: int
+    durations: tuple[float, ...]
+    delay: float
+    check: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Perfusion(Quantification):
     """The quantification, with the constants of the named calibration that the study's reading resolves."""
 
     override: Any  # BIDS fields of any type, or a list of them by group of scans
+    encodings: tuple[Encoding, ...]
     distortion: str
     labeling_efficiency: Mapping[str, float]
     suppression_efficiency: float
