@@ -31,9 +31,7 @@ def paley():
 def stated(matrix, durations, delay, label=-1, where=None, check=True):
     """An encoding as the configuration states it."""
     rows = tuple(tuple(int(value) for value in row) for row in matrix)
-    return Encoding(
-        where=where or {}, matrix=rows, label=label, durations=tuple(durations), delay=delay, check=check
-    )
+    return Encoding(where=where or {}, matrix=rows, label=label, durations=tuple(durations), delay=delay, check=check)
 
 
 def delays(durations, delay):

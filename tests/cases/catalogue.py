@@ -3,6 +3,7 @@
 from cases import (
     configuration,
     derivatives,
+    encodings,
     endpoints,
     field_maps,
     headers,
@@ -21,6 +22,7 @@ CASES = [
     *places.CASES,
     *names.CASES,
     *field_maps.CASES,
+    *encodings.CASES,
     *configuration.CASES,
     *endpoints.CASES,
     *derivatives.CASES,

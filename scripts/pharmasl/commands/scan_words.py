@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pharmasl.study.scan_acquisition import ENCODED
 from pharmasl.study.trial import Scan
 
 # Fields, each with its words.
@@ -41,9 +42,14 @@ def signature(scan: Scan) -> Signature:
         if getattr(taken, key) is not None
     ]
     readout = "2D readout" if taken.slice_timing else "3D readout"
-    # Of two volumes, a label and its control.
-    pairs = sum(kind in ("label", "deltam", "cbf") for kind in taken.volume_types)
-    return (*words[:2], ("readout", readout), *words[2:], ("pairs", f"{pairs} {'pair' if pairs == 1 else 'pairs'}"))
+    if taken.encoding is not None:
+        cycles = taken.volume_types.count(ENCODED) // len(taken.encoding)
+        counted = f"time-encoded: {cycles} {'cycle' if cycles == 1 else 'cycles'} of {len(taken.encoding)} volumes"
+    else:
+        # Of two volumes, a label and its control.
+        pairs = sum(kind in ("label", "deltam", "cbf") for kind in taken.volume_types)
+        counted = f"{pairs} {'pair' if pairs == 1 else 'pairs'}"
+    return (*words[:2], ("readout", readout), *words[2:], ("pairs", counted))
 
 
 def _value(key: str, value: Any) -> str:

@@ -22,7 +22,8 @@ _ALONE = "whether the rule alone, applied to all repeats, would leave the repeat
 COLUMNS = {
     "repeat": {"Description": "Number of the repeat, from 0, in order of acquisition"},
     "displacement": {
-        "Description": "Framewise displacement between the repeat's control and label (labels, each by its weight)",
+        "Description": "Framewise displacement between the repeat's control and label (labels, each by its weight); of a "
+        "time-encoded cycle that of its positions, decoded as the signal is, in the worst block",
         "Units": "mm",
     },
     "slices_out_of_line": {

@@ -16,7 +16,9 @@ REPEATS = {
         "Description": "Volume of the series, from 0, that holds the control; or the difference itself; or the first volume of "
         "the cycle of a time-encoded series"
     },
-    "label": {"Description": "Volume that holds the label; n/a for a difference that the scanner made or that was decoded"},
+    "label": {
+        "Description": "Volume that holds the label; n/a for a difference that the scanner made or that was decoded"
+    },
     "post_labeling_delay": {"Description": "Post-labelling delay or inversion time", "Units": "s"},
     "weight": {"Description": "Mean weight of the repeat in the voxels of the brain, 0 to 1", "Units": "1"},
     "displacement_before": {
@@ -104,8 +106,8 @@ def _displacement_within(raw: Scan, positions: np.ndarray) -> np.ndarray:
     Where whole repeats moved, realignment leaves no more than a few percent of perfusion (docs/perfusion.md), but what it
     leaves of static tissue between a control and its label is of perfusion's own size.
 
-    Of a cycle of coded volumes, each has a weight of 2 / N in each block: it is the sum of their displacements from that
-    of them which is nearest to all, each by its weight. Half of a cycle elsewhere counts as a label elsewhere.
+    Of a cycle of coded volumes, the positions are decoded as the signal is, and the block that is worst stands for all: half
+    of a cycle elsewhere, in step with a block, counts as a label elsewhere; one volume of N elsewhere as 2 / N of that.
     """
     if raw.volumes.kind == "encoded":
         return _displacement_of_cycles(raw, positions)
@@ -121,16 +123,11 @@ def _displacement_within(raw: Scan, positions: np.ndarray) -> np.ndarray:
 
 
 def _displacement_of_cycles(raw: Scan, positions: np.ndarray) -> np.ndarray:
-    own = np.full(len(raw.volumes.acquired), np.nan)
-    for number, members in enumerate(raw.volumes.acquired):
-        if set(members.tolist()) & set(raw.volumes.lost):
-            continue
-        sums = [
-            sum(motion.framewise_displacement(positions[[one, other]])[1] for other in members if other != one)
-            for one in members
-        ]
-        own[number] = 2 / len(members) * min(sums)
-    return own[raw.repeats.cycle]
+    # What does not cancel of static tissue is, to first order, its gradient times the positions decoded as the signal is.
+    decoded = raw.repeats.weights @ np.nan_to_num(positions)
+    own = motion.framewise_displacement(np.stack([np.zeros_like(decoded), decoded], axis=1).reshape(-1, 6))[1::2]
+    most = np.array([own[raw.repeats.cycle == number].max() for number in np.unique(raw.repeats.cycle)])
+    return np.where(raw.repeats.alive, most[raw.repeats.cycle], np.nan)
 
 
 def _slices_within(raw: Scan, slices: np.ndarray) -> np.ndarray:

@@ -103,13 +103,13 @@ METRICS = {
     },
     "pairs_used": {
         "LongName": "Repeats that pass",
-        "Description": "Label-control pairs, or deltaM or CBF volumes, that hold a measurement and that no rule in force "
+        "Description": "Label-control pairs, deltaM or CBF volumes, or blocks of time-encoded cycles, that hold a measurement and that no rule in force "
         "marks: the mean CBF is made of them, or, where there are none, of all",
         "Units": "1",
     },
     "pairs": {
         "LongName": "Repeats acquired",
-        "Description": "Label-control pairs, or deltaM or CBF volumes, acquired",
+        "Description": "Label-control pairs, deltaM or CBF volumes, or blocks of time-encoded cycles, acquired",
         "Units": "1",
     },
     "pairs_without_signal": {

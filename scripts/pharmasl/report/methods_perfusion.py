@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from pharmasl.files.tables import Row
-from pharmasl.perfusion import kinetics
+from pharmasl.perfusion import encoding_check, kinetics
 from pharmasl.report import cbf_equations
 from pharmasl.report.cbf_equations import Formula
 from pharmasl.report.participants_section import distinct, source_words
@@ -127,6 +127,7 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
         registered_to(scans),
         _resampling(sidecars),
         f"Perfusion-weighted differences were formed as follows: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.",
+        *encoded(sidecars),
         repeats(sidecars),
         *quantification(sidecars),
         *magnetisation([sidecar["M0"] for sidecar in sidecars]),
@@ -136,6 +137,31 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
     text.append(f"CBF maps in template space were smoothed within the brain with a Gaussian kernel of {fwhm} FWHM.")
     return " ".join(text)
+
+
+def encoded(sidecars: Sequence[Sidecar]) -> Iterator[str]:
+    """How time-encoded series were decoded, and whether their scans confirm it, as sentences."""
+    own = [sidecar for sidecar in sidecars if sidecar.get("TimeEncoding")]
+    if not own:
+        return
+    orders = [sidecar["TimeEncoding"]["Order"] for sidecar in own]
+    judged = [order for order in orders if order["Judged"]]
+    yield (
+        f"Time-encoded series ({count(len(own), 'scan')}) were decoded cycle by cycle by the matrix that the scanner's protocol "
+        "states, and enter the fit as one delay and labelling duration a block; a cycle was kept or excluded as a whole."
+    )
+    if judged:
+        left = max(order["Unexplained"][encoding_check.STATED] for order in judged)
+        refused = all(order["RefusedIfWrong"] for order in orders)
+        yield (
+            f"Its order and sign were confronted with the kinetic model, which left at most {fixed(100 * left, 1)} % of the "
+            f"blocks' mean grey-matter signal unexplained{'' if refused else ' (without refusing an order that it contradicts)'}."
+        )
+    alike = distinct(name for order in judged for name in order["Alike"])
+    if alike:
+        yield f"The scans do not tell the order from {listed(alike)}."
+    if len(judged) < len(own):
+        yield f"In {count(len(own) - len(judged), 'scan')} there was too little signal to confirm the order by."
 
 
 def distortion(sidecars: Sequence[Sidecar]) -> str:

@@ -292,9 +292,7 @@ def _scans(
     for condition, asl in runs:
         subject, session = asl.entities["sub"], asl.entities.get("ses")
         try:
-            resolved, m0scan, correction = acquisition.resolve(
-                dataset, asl, perfusion, participants[subject], *changes
-            )
+            resolved, m0scan, correction = acquisition.resolve(dataset, asl, perfusion, participants[subject], *changes)
         except InputErrors as problems:
             errors += problems.errors
             continue

@@ -124,6 +124,14 @@ class Acquisition:
         """Whether delays or labelling durations differ between volumes."""
         return isinstance(self.post_labeling_delay, tuple) or isinstance(self.labeling_duration, tuple)
 
+    @property
+    def repeats(self) -> int:
+        """Estimates of perfusion as acquired: pairs, differences, blocks of time-encoded cycles, or CBF volumes."""
+        count = self.volume_types.count
+        if self.encoding is not None:
+            return count(ENCODED) // len(self.encoding) * len(self.encoding[0])
+        return min(count("control"), count("label")) or count("deltam") or count("cbf")
+
     def plain(self) -> dict[str, Any]:
         """All fields as plain values, as a rule's params hold them: lists for tuples."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}

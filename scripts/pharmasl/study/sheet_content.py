@@ -47,7 +47,7 @@ def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
             "anatomy": study.anatomy_origin(scan.visit),
             "anatomy_program": study.imported_anatomies.dataset.words if study.imported_anatomies else None,
             "volumes": len(types),
-            "pairs": min(types.count("control"), types.count("label")) or types.count("deltam") or types.count("cbf"),
+            "pairs": acquisition.repeats,
             **{key: _text(getattr(acquisition, key)) for key in ACQUISITION},
             "slice_timing": None if timing is None else f"{min(timing):g} to {max(timing):g}",
             **{f"{key}_source": sources.get(key) for key in ACQUISITION},

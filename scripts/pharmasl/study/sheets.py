@@ -10,7 +10,10 @@ from pharmasl.study import results_dataset
 # Of an acquisition, the columns of the scans and what each is.
 ACQUISITION = {
     "labeling_type": "Labelling: PCASL, CASL or PASL",
-    "labeling_duration": {"Description": "Labelling duration; all that occur, separated by blanks", "Units": "s"},
+    "labeling_duration": {
+        "Description": "Labelling duration, of a time-encoded series of each block; all that occur, separated by blanks",
+        "Units": "s",
+    },
     "post_labeling_delay": {
         "Description": "Post-labelling delay, for PASL the inversion time; all that occur, separated by blanks",
         "Units": "s",
@@ -50,7 +53,7 @@ _SCANS = {
     "anatomy": "Whose anatomy the scan uses",
     "anatomy_program": "Program that made the anatomy, with its version; n/a for the workflow's own",
     "volumes": "Number of volumes",
-    "pairs": "Number of label and control pairs, or of deltaM or CBF volumes",
+    "pairs": "Number of label and control pairs, of deltaM or CBF volumes, or of blocks of time-encoded cycles",
     **ACQUISITION,
     **{f"{key}_source": f"Where {key} comes from" for key in ACQUISITION},
 }

@@ -54,7 +54,7 @@ def check(encodings: Sequence[Encoding]) -> Iterator[InputError]:
                 f"{rows} rows of {blocks} columns",
                 "more rows (volumes of a cycle) than columns (blocks of labelling)",
                 "Leave out the column that is the same in all rows, which is no block."
-                if any(len(set(column)) == 1 for column in zip(*matrix))
+                if rows == blocks and any(len(set(column)) == 1 for column in zip(*matrix))
                 else "Transpose it: a row is a volume, a column a block.",
             )
             continue

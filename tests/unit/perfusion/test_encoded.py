@@ -1,13 +1,15 @@
 """Time-encoded series: decoded exactly, fitted as a sequential series of the same differences, wrong orders refused."""
 
 import coded
+import head
 import numpy as np
 import pytest
 import quantified
+import solved
 from kinetic_models import continuous_difference
 from pharmasl.errors import InputError
 from pharmasl.files import tables
-from pharmasl.perfusion import encoding_check, estimation, subtraction, timing, volumes
+from pharmasl.perfusion import encoding_check, estimation, subtraction, timing, tissue_maps, volumes
 from pharmasl.space import images, transforms
 from pharmasl.study import scan_acquisition
 
@@ -78,9 +80,7 @@ def truth(points):
 def blocks(points, noise=0.0, seed=0):
     cbf, att = truth(points)
     delays = coded.delays(DURATIONS, DELAY)
-    return np.stack(
-        [1000 * continuous_difference(cbf, att, d, t, 0.85, 1.65, 0.9) for d, t in zip(delays, DURATIONS)]
-    )
+    return np.stack([1000 * continuous_difference(cbf, att, d, t, 0.85, 1.65, 0.9) for d, t in zip(delays, DURATIONS)])
 
 
 def scan(folder, matrix, cycles=1, noise=0.0, played=None, **changes):
@@ -132,7 +132,10 @@ def test_the_sidecar_says_how_it_was_decoded(tmp_path):
     {
         "sign": (lambda e: -e, "Label has probably the other sign"),
         "volumes reversed": (lambda e: e[::-1], "the other sign or it is volumes in reverse order"),
-        "blocks and volumes reversed": (lambda e: e[::-1, ::-1], "speaks for blocks in reverse order or volumes and blocks in reverse order"),
+        "blocks and volumes reversed": (
+            lambda e: e[::-1, ::-1],
+            "speaks for blocks in reverse order or volumes and blocks in reverse order",
+        ),
         "Walsh for Hadamard": (lambda e: coded.walsh(4), "speaks for Hadamard in place of Walsh"),
     }.values(),
     ids=("sign", "volumes", "both", "Walsh"),
@@ -152,7 +155,7 @@ def test_whole_cycles_are_left_out_for_motion_within_them(tmp_path):
     files = scan(tmp_path / "x", matrix, cycles=3, noise=4)
     still = np.eye(4)
     moved = transforms.rigid_matrix((0, 0, 6), (0, 0, 0), (0, 0, 0))
-    # The head lies 6 mm off in one volume of the second cycle: 2 / 4 of that, and half of 6 mm in half of the third.
+    # The head lies 6 mm off in one volume of the second cycle, which counts half, and in two of the third, in step with a block.
     elsewhere = {6: moved, 10: moved, 11: moved}
     transforms.write_affines(files.path("motion", ".txt"), [elsewhere.get(k, still) for k in range(13)])
     made = files.quantify(fitted=True, outliers={"rules": ["motion"], "motion_limit": 3.5})
@@ -243,3 +246,30 @@ def test_an_acquisition_keeps_its_matrix_through_plain_values():
     assert scan_acquisition.build(own.plain()) == own
     assert own.plain()["encoding"] == coded.hadamard(4).tolist()
     assert own.several_delays
+
+
+def test_a_moving_head_is_realigned_and_registered_by_its_coded_volumes():
+    grid, anatomy = (
+        head.centred((32, 38, 15), (4.6, 4.6, 6.5), shift=(-2, 4, 6)),
+        head.centred((52, 62, 46), (3.2,) * 3),
+    )
+    rng, matrix = np.random.default_rng(3), coded.hadamard(4)
+    # Grey matter, white matter, fluid and scalp after two suppression pulses; of three blocks, what label takes away.
+    static, deltam = np.array([230.0, 260.0, 500.0, 180.0]), np.outer([9.0, 7.0, 3.0], [1, 0.3, 0, 0])
+    true = [transforms.rigid_matrix(rng.normal(0, 0.4, 3), rng.normal(0, 0.005, 3), (0, 0, 0)) for _ in range(12)]
+    cycle = coded.volumes(matrix, deltam, static)
+    data = np.stack([head.scan(grid, pose) @ cycle[k % 4] for k, pose in enumerate(true)], axis=3)
+    data += rng.normal(0, 2, data.shape)
+    of = volumes.sort(["encoded"] * 12, "x", cycle=4)
+    tissues = tissue_maps.reduce(list(np.moveaxis(head.render(anatomy)[..., :3], 3, 0)), anatomy.affine)
+    found = solved.solve(
+        data, grid.affine, of, data[..., :0], grid.affine, tissues, correct=True, separate=False, delay=[0] * 12
+    )
+    first = [
+        head.distance(m @ np.linalg.inv(found.motion[0]), np.linalg.inv(p) @ true[0])
+        for m, p in zip(found.motion, true)
+    ]
+    assert max(first) < 0.2
+    assert head.distance(found.to_t1w @ np.linalg.inv(found.motion[0]), true[0]) < 0.6
+    assert found.registration["Accepted"]
+    assert found.registration["Image"] == "mean coded volume"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.report.words import MINUS, count, listed
+from pharmasl.study.scan_acquisition import ENCODED
 from pharmasl.study.sheets import ACQUISITION
 
 Row = tuple[str, str, str]  # what, value, where it comes from
@@ -14,7 +15,15 @@ Row = tuple[str, str, str]  # what, value, where it comes from
 # Folders before a file's name: a page names files, not where they lie. A folder's name may hold blanks.
 _FILE = r"[^\s/]+\.(?:json|tsv|nii|nii\.gz|ya?ml)"
 _FOLDERS = re.compile(rf"(?<= of ).*/(?={_FILE}$)|/?(?:[^\s/:;,()]+/)+(?={_FILE}\b)")
-_KINDS = {"control": "control", "label": "label", "m0scan": "M0", "deltam": "deltaM", "cbf": "CBF", "noRF": "noRF"}
+_KINDS = {
+    "control": "control",
+    "label": "label",
+    ENCODED: "time-encoded",
+    "m0scan": "M0",
+    "deltam": "deltaM",
+    "cbf": "CBF",
+    "noRF": "noRF",
+}
 _WORDS = {
     "labeling_type": "Labelling",
     "post_labeling_delay": "Post-labelling delay (PASL: inversion time)",

@@ -15,6 +15,7 @@ from pharmasl.report.scans.scan_files import ScanFiles
 from pharmasl.space import images, resample, transforms
 from pharmasl.study import scan_acquisition
 from pharmasl.study.distortion import Distortion
+from pharmasl.study.scan_acquisition import ENCODED
 
 FEW = 5  # of each acquired image
 
@@ -107,7 +108,7 @@ def read(
 def _distorted(files: ScanFiles, acquisition: Mapping[str, Any]) -> np.ndarray:
     """One volume that shows static tissue, as it was acquired."""
     types = acquisition["volume_types"]
-    kind = next((kind for kind in ("m0scan", "control") if kind in types), types[0])
+    kind = next((kind for kind in ("m0scan", "control", ENCODED) if kind in types), types[0])
     data = images.load(files.asl).data
     return data.reshape((*data.shape[:3], -1))[..., types.index(kind)]
 
@@ -145,6 +146,10 @@ def acquired(native: Native, acquisition: Mapping[str, Any], repeats: scan_serie
         "M0": ("The equilibrium magnetisation that CBF is scaled by, uncorrected.", native.m0),
         "Mean control": ("", scan_series.mean_of(native.series, _volumes(acquisition, "control"))),
         "Mean label": ("", scan_series.mean_of(native.series, _volumes(acquisition, "label"))),
+        "Mean coded volume": (
+            "Of a time-encoded series: each volume is labelled by several blocks.",
+            scan_series.mean_of(native.series, _volumes(acquisition, ENCODED)),
+        ),
     }
     for title, (note, volume) in means.items():
         if volume is None:

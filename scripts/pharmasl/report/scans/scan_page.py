@@ -163,7 +163,7 @@ def content(
     """
     (row,) = tables.read_table(files.quality)
     own = native.read(files, acquisition, interpolation, distorted)
-    repeats = scan_series.repeats(tables.read_table(files.repeats))
+    repeats = scan_series.repeats(tables.read_table(files.repeats), acquisition)
     displacement, dvars = native.confounds(files)
     slices_out, change = native.slices(files)
     resolved_bands = flags.resolve(bands)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.files.tables import Row
+from pharmasl.study.scan_acquisition import ENCODED
 
 # Of a volume: its type, delay and labelling duration.
 Kind = tuple[str, float | None, float | None]
@@ -42,6 +43,9 @@ def kinds(acquisition: Mapping[str, Any]) -> list[Kind]:
         As :meth:`pharmasl.study.scan_acquisition.Acquisition.plain` gives it.
     """
     types = acquisition["volume_types"]
+    if acquisition.get("encoding"):
+        # Delays and durations are of blocks, which each of the volumes is of.
+        return [(kind, None, None) for kind in types]
     per_volume = []
     for name in ("post_labeling_delay", "labeling_duration"):
         value = acquisition.get(name)
@@ -76,7 +80,7 @@ def carpet(
     groups = [
         [number for number, own in enumerate(kinds) if own == kind]
         for kind in dict.fromkeys(kinds)
-        if kind[0] in ("control", "label", "deltam", "cbf")
+        if kind[0] in ("control", "label", "deltam", "cbf", ENCODED)
     ]
     groups = [members for members in groups if len(members) > 1]
     if not groups:
@@ -106,8 +110,8 @@ class RepeatRows:
 
     Attributes
     ----------
-    volumes : sequence of tuple of int
-        Volumes of each, from 0.
+    added, subtracted : sequence of tuple of int
+        Volumes whose mean each is, from 0, and those whose mean is taken off.
     passed : ndarray of bool, shape (N,)
     reasons : sequence of str
         Why it did not pass; empty where it did.
@@ -117,7 +121,8 @@ class RepeatRows:
         Seconds; NaN where there are none.
     """
 
-    volumes: list[tuple[int, ...]]
+    added: list[tuple[int, ...]]
+    subtracted: list[tuple[int, ...]]
     passed: np.ndarray
     reasons: list[str]
     gm_cbf: np.ndarray
@@ -126,19 +131,47 @@ class RepeatRows:
     @property
     def volumes_out(self) -> list[int]:
         """Volumes of the repeats that did not pass, ascending."""
-        out = zip(self.volumes, self.passed)
-        return sorted({volume for own, has_passed in out if not has_passed for volume in own})
+        out = zip(self.added, self.subtracted, self.passed)
+        return sorted({volume for *own, has_passed in out if not has_passed for part in own for volume in part})
 
 
-def repeats(rows: Sequence[Row]) -> RepeatRows:
-    """The repeats of a scan from its table (:data:`pharmasl.perfusion.repeat_choice.REPEATS`)."""
+def repeats(rows: Sequence[Row], acquisition: Mapping[str, Any]) -> RepeatRows:
+    """The repeats of a scan from its table (:data:`pharmasl.perfusion.repeat_choice.REPEATS`) and its acquisition."""
+    added = [_volumes(row, "control") for row in rows]
+    subtracted = [_volumes(row, "label") for row in rows]
+    if acquisition.get("encoding"):
+        added, subtracted = _decoded([own[0] for own in added], acquisition)
     return RepeatRows(
-        volumes=[tuple(int(row[name]) for name in ("control", "label") if row.get(name)) for row in rows],
+        added=added,
+        subtracted=subtracted,
         passed=np.array([row["passed"] in ("1", "true") for row in rows], dtype=bool),
         reasons=[row["reason"] or "" for row in rows],
         gm_cbf=column(rows, "gm_cbf"),
         delays=column(rows, "post_labeling_delay"),
     )
+
+
+def _volumes(row: Row, name: str) -> tuple[int, ...]:
+    return (int(row[name]),) if row.get(name) else ()
+
+
+def _decoded(
+    first: Sequence[int], acquisition: Mapping[str, Any]
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Of each block of a time-encoded series, the volumes of its cycle in which it is control, and label.
+
+    ``first`` has the first volume of each block's cycle, blocks in order of time.
+    """
+    coded = [number for number, kind in enumerate(acquisition["volume_types"]) if kind == ENCODED]
+    blocks = list(zip(*acquisition["encoding"]))
+    added: list[tuple[int, ...]] = []
+    subtracted: list[tuple[int, ...]] = []
+    for number, volume in enumerate(first):
+        block = blocks[number % len(blocks)]
+        cycle = coded[coded.index(volume) :][: len(block)]
+        for sign, volumes in ((1, added), (-1, subtracted)):
+            volumes.append(tuple(own for own, value in zip(cycle, block) if value == sign))
+    return added, subtracted
 
 
 def column(rows: Sequence[Row], name: str) -> np.ndarray:
@@ -165,7 +198,8 @@ def differences(data: np.ndarray, rows: RepeatRows, chosen: np.ndarray | None = 
     used = wanted & rows.passed
     if not used.any():
         used = wanted
-    volumes = [rows.volumes[k] for k in np.flatnonzero(used) if rows.volumes[k]]
-    first = mean_of(data, [own[0] for own in volumes])
-    second = mean_of(data, [own[1] for own in volumes if len(own) > 1])
+    first, second = (
+        mean_of(data, [volume for k in np.flatnonzero(used) for volume in part[k]])
+        for part in (rows.added, rows.subtracted)
+    )
     return first if first is None or second is None else first - second
