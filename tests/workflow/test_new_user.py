@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import finished
 import pytest
 from loading import ROOT
 from other_trial import dataset
@@ -14,14 +16,14 @@ from other_trial import dataset
 class Terminal:
     """A folder in which ./run is called, with the environment that runs these tests."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, clone=ROOT):
+        self.folder, self.clone = folder, clone
 
     def run(self, *arguments, status=0):
         venv = Path(sys.prefix)
         environment = {**os.environ, "PHARMASL_VENV": str(venv), "NO_COLOR": "1"}
         done = subprocess.run(
-            [str(ROOT / "run"), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
+            [str(self.clone / "run"), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
         )
         text = done.stdout + done.stderr
         assert "Traceback" not in text
@@ -53,6 +55,16 @@ def test_help_and_version_are_the_projects_own(terminal):
 def test_a_configuration_that_is_not_there_is_no_traceback(terminal):
     assert "no such file" in terminal.run("--configfile", "none.yaml", "-n", status=2)
     assert "./run init BIDS_DIR" in terminal.run("check", status=2)
+
+
+def test_a_dry_run_of_the_demo_ends_where_nothing_is_simulated(terminal, tmp_path):
+    clone = finished.checkout(tmp_path / "clone")
+    for name in ("run", "requirements.lock"):
+        shutil.copy2(ROOT / name, clone)
+    text = Terminal(tmp_path, clone).run("demo", "-n")
+    assert re.search(r"Simulation +13 ", text)
+    assert "once the trial has been simulated" in text
+    assert not (clone / "demo").exists()
 
 
 def test_from_a_dataset_to_a_plan_in_three_commands(terminal):
