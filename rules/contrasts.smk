@@ -40,7 +40,8 @@ rule session_contrast:
         maps=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.smooth),
         errors=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.error),
         coverages=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.coverage),
-        quality=per("visit contrast", TARGETS.state_files, rules.scan_quality.output.table),
+        covariances=per("visit contrast", TARGETS.covariance_files, rules.block_responses.output.covariance),
+        quality=per("visit contrast", TARGETS.state_runs, rules.scan_quality.output.table),
         template=per("contrast", TARGETS.scaling_reference, rules.template.output.mask, rules.template.output.gm),
     output:
         effect=visit("statmap", space=SPACE, contrast="{contrast}", stat="effect"),
@@ -58,6 +59,8 @@ rule session_contrast:
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         weights=per("visit contrast", TARGETS.weights),
+        states=per("visit contrast", TARGETS.states),
+        joint=per("visit contrast", TARGETS.joint_states),
         scaling=per("contrast", TARGETS.scaling),
         minimum_coverage=per("contrast", TARGETS.scaling_coverage),
         code=code("session_contrast"),
@@ -71,7 +74,7 @@ rule global_values:
     input:
         maps=for_all(TARGETS.contrast_files, rules.quantify_perfusion.output.smooth),
         coverages=for_all(TARGETS.contrast_files, rules.quantify_perfusion.output.coverage),
-        quality=for_all(TARGETS.contrast_files, rules.scan_quality.output.table),
+        quality=for_all(TARGETS.contrast_runs, rules.scan_quality.output.table),
         template=[rules.template.output.mask, rules.template.output.gm],
     output:
         scans=f"{OUTPUT}/contrasts/scan_means.tsv",
@@ -86,6 +89,7 @@ rule global_values:
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         rows=lambda wildcards: TARGETS.global_rows(),
+        states=lambda wildcards: TARGETS.contrast_states(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         code=code("global_values"),
     message:

@@ -228,3 +228,57 @@ rule fit_perfusion:
         "Fitting CBF and arterial transit time: {wildcards.scan}"
     script:
         "../scripts/fit_perfusion.py"
+
+
+rule block_responses:
+    input:
+        asl=raw(per("scan", TARGETS.asl)),
+        m0=raw(per("scan", TARGETS.m0)),
+        motion=rules.align_perfusion.output.motion,
+        m0_motion=rules.align_perfusion.output.m0_motion,
+        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
+        coregistration=rules.align_perfusion.output.coregistration,
+        forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
+        brain_mask=rules.quantify_perfusion.output.brain_mask,
+        gm=rules.quantify_perfusion.output.gm,
+        wm=rules.quantify_perfusion.output.wm,
+        repeats=rules.quantify_perfusion.output.repeats,
+        reference=rules.template.output.t1w,
+        template_mask=rules.template.output.mask,
+    output:
+        cbf=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf")),
+        gm_cbf=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", desc="pvcGM")),
+        template_cbf=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE)),
+        template_gm_cbf=TARGETS.state_patterns(
+            partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="pvcGM")
+        ),
+        smooth=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="smooth")),
+        coverage=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="mask", space=SPACE, desc="coverage")),
+        error=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="standarderror")),
+        covariance=scan("cbf", space=SPACE, desc="covariance"),
+        design=scan("timeseries", desc="blocks"),
+        sidecar=scan("cbf", ".json", desc="blocks"),
+    log:
+        log_of("block_responses", "{scan}"),
+    benchmark:
+        benchmark_of("block_responses", "{scan}")
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.block_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(1800) * attempt,
+        runtime=lambda wildcards, attempt: minutes(2) * attempt,
+    params:
+        acquisition=per("scan", TARGETS.acquisition),
+        asl=content_of(per("scan", TARGETS.asl)),
+        m0=content_of(per("scan", TARGETS.m0)),
+        settings=TARGETS.quantification(),
+        distorted=per("scan", TARGETS.distorted),
+        blocks=per("scan", TARGETS.blocks),
+        code=code("block_responses"),
+    message:
+        "Modelling the scan's blocks: {wildcards.scan}"
+    script:
+        "../scripts/block_responses.py"

@@ -75,9 +75,9 @@ rule native_regions:
             if SETTINGS.perfusion.partial_volume.use
             else rules.quantify_perfusion.output.cbf
         ),
-        brain_mask=rules.quantify_perfusion.output.brain_mask,
-        gm=rules.quantify_perfusion.output.gm,
-        coregistration=rules.align_perfusion.output.coregistration,
+        brain_mask=per("scan", TARGETS.run_file, rules.quantify_perfusion.output.brain_mask),
+        gm=per("scan", TARGETS.run_file, rules.quantify_perfusion.output.gm),
+        coregistration=per("scan", TARGETS.run_file, rules.align_perfusion.output.coregistration),
         forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
         t1w_mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
         coverage=rules.quantify_perfusion.output.coverage,
@@ -88,6 +88,7 @@ rule native_regions:
     log:
         log_of("native_regions", "{source}/{scan}"),
     wildcard_constraints:
+        scan=bids.map_stem_pattern(),
         source=TARGETS.pattern({TARGETS.source(roi) for roi in TARGETS.regions("native")}),
     conda:
         "../envs/imaging.yaml"
@@ -110,7 +111,7 @@ rule native_regions:
 rule native_roi_values:
     input:
         scans=per("roi", TARGETS.native_files, rules.native_regions.output.table),
-        quality=for_all(TARGETS.contrast_files, rules.scan_quality.output.table),
+        quality=for_all(TARGETS.contrast_runs, rules.scan_quality.output.table),
         means=TARGETS.scan_means(rules.global_values.output.scans),
     output:
         table=rules.roi_values.output.table,
@@ -127,6 +128,7 @@ rule native_roi_values:
     params:
         roi=lambda wildcards: wildcards.roi,
         rows=lambda wildcards: TARGETS.native_rows(),
+        states=lambda wildcards: TARGETS.contrast_states(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         statistic=lambda wildcards: SETTINGS.rois[wildcards.roi].statistic,
         blinded=SETTINGS.blinded,

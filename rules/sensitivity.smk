@@ -21,13 +21,13 @@ wildcard_constraints:
 
 rule alternative_maps:
     input:
-        cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_cbf),
-        coverage=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.coverage),
-        grey=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_gm_cbf) if CORRECTED else [],
-        gm_cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.gm_cbf) if CORRECTED else [],
-        gm=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.gm) if CORRECTED else [],
+        cbf=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.template_cbf),
+        coverage=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.coverage),
+        grey=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.template_gm_cbf) if CORRECTED else [],
+        gm_cbf=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.gm_cbf) if CORRECTED else [],
+        gm=per("visit", TARGETS.visit_runs, rules.quantify_perfusion.output.gm) if CORRECTED else [],
         coregistration=(
-            per("visit", TARGETS.visit_files, rules.align_perfusion.output.coregistration) if CORRECTED else []
+            per("visit", TARGETS.visit_runs, rules.align_perfusion.output.coregistration) if CORRECTED else []
         ),
         forward=per("visit", TARGETS.visit_anatomy_files, rules.normalise_anatomy.output.forward) if CORRECTED else [],
         template_mask=rules.template.output.mask,

@@ -27,6 +27,7 @@ try:
     from pharmasl.files import bids
     from pharmasl.records import provenance
     from pharmasl.simulate import planned_trial
+    from pharmasl.simulate.alternating_cues import run_entities
     from pharmasl.simulate.planted_regions import REGIONS
     from pharmasl.simulate.trial_draws import CONDITIONS
     from pharmasl.study import configuration
@@ -61,7 +62,7 @@ code = provenance.digest
 HEAD = "sub-{subject}/anat/sub-{subject}"
 T1W = bids.stem({"sub": "{subject}", "ses": SESSIONS[0]}, "anat")
 RUNS = [
-    bids.stem({"sub": "{subject}", "ses": session, "acq": condition}, "perf")
+    bids.stem({"sub": "{subject}", "ses": session, **run_entities(SIMULATE["blocks"], condition)}, "perf")
     for session, condition in product(SESSIONS, CONDITIONS)
 ]
 truth_head = partial(bids.derivative, TRUTH, HEAD)
@@ -177,6 +178,7 @@ for GROUP in GROUPS:
             asl=[f"{BIDS}/{run}_asl.nii.gz" for run in OWN],
             asl_sidecar=[f"{BIDS}/{run}_asl.json" for run in OWN],
             aslcontext=[f"{BIDS}/{run}_aslcontext.tsv" for run in OWN],
+            events=[f"{BIDS}/{run}_events.tsv" for run in OWN if "_acq-cues_" in run],
             mask=truth_head("mask", desc="brain"),
             gm=truth_head("probseg", label="GM"),
             wm=truth_head("probseg", label="WM"),

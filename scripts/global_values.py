@@ -1,6 +1,6 @@
 """Write the mean CBF of every scan and contrast over the brain and over grey matter."""
 
-from pharmasl.contrasts import global_values
+from pharmasl.contrasts import contrast_maps, global_values
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
 from pharmasl.workflow.rule_files import rule_files
@@ -15,6 +15,7 @@ def main(snakemake):
         rule_files(global_values.GlobalFiles, snakemake.input),
         [settings.build(global_values.ContrastScans, row) for row in params.rows],
         params.minimum_coverage,
+        [settings.build(contrast_maps.State, state) for state in params.states],
     )
 
 

@@ -1,5 +1,6 @@
 """Combine one region's values in the scans, read in their own space, to those of every contrast."""
 
+from pharmasl.contrasts import contrast_maps
 from pharmasl.regions import native_contrasts
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
@@ -14,6 +15,7 @@ def main(snakemake):
         contrasts=[settings.build(native_contrasts.ScansContrast, row) for row in params.rows],
         statistic=params.statistic,
         minimum_coverage=params.minimum_coverage,
+        states=[settings.build(contrast_maps.State, state) for state in params.states],
     )
 
 

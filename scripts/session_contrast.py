@@ -17,12 +17,20 @@ def main(snakemake):
             minimum_coverage=params.minimum_coverage,
         )
     contrast_maps.write_contrast(
-        contrast_maps.ScanFiles(maps=files.maps, errors=files.errors, coverages=files.coverages, quality=files.quality),
+        contrast_maps.ScanFiles(
+            maps=files.maps,
+            errors=files.errors,
+            coverages=files.coverages,
+            quality=files.quality,
+            covariances=files.covariances,
+        ),
         params.weights,
         relative,
         effect_path=outputs.effect,
         error_path=outputs.error,
         sidecar_path=outputs.sidecar,
+        states=[settings.build(contrast_maps.State, state) for state in params.states],
+        joint=[settings.build(contrast_maps.Joint, pair) for pair in params.joint],
     )
 
 

@@ -1,6 +1,7 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
 from cases import (
+    blocks,
     configuration,
     derivatives,
     encodings,
@@ -23,6 +24,7 @@ CASES = [
     *names.CASES,
     *field_maps.CASES,
     *encodings.CASES,
+    *blocks.CASES,
     *configuration.CASES,
     *endpoints.CASES,
     *derivatives.CASES,

@@ -69,9 +69,15 @@ def contrast(folder, stem):
     output = SimpleNamespace(**{name: folder / path for name, path in out.items()})
     script("session_contrast").main(
         SimpleNamespace(
-            input=SimpleNamespace(**given, template=[]),
+            input=SimpleNamespace(**given, covariances=[], template=[]),
             output=output,
-            params=SimpleNamespace(weights=[1], scaling=None, minimum_coverage=None),
+            params=SimpleNamespace(
+                weights=[1],
+                states=[{"scan": stem, "condition": "rest"}],
+                joint=[],
+                scaling=None,
+                minimum_coverage=None,
+            ),
         )
     )
 

@@ -159,7 +159,8 @@ def test_contrasts_of_the_scans_tables(files):
     ]
 
     def run(usable, means=(), **params):
-        params = {"rows": rows, "roi": "ball", "statistic": "mean", "minimum_coverage": 0.5} | params
+        states = [{"scan": "a", "condition": "rest"}, {"scan": "b", "condition": "neutral"}]
+        params = {"rows": rows, "roi": "ball", "statistic": "mean", "minimum_coverage": 0.5, "states": states} | params
         script("native_roi_values").main(
             SimpleNamespace(
                 input=SimpleNamespace(

@@ -62,6 +62,7 @@ def participant_outputs(root, name, runs=range(6)):
         asl=[raw / f"{stem}_asl.nii.gz" for stem in stems],
         asl_sidecar=[raw / f"{stem}_asl.json" for stem in stems],
         aslcontext=[raw / f"{stem}_aslcontext.tsv" for stem in stems],
+        events=[],
         mask=truth / "mask.nii.gz",
         gm=truth / "gm.nii.gz",
         wm=truth / "wm.nii.gz",

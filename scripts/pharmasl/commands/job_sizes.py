@@ -83,6 +83,7 @@ SHARES = {
     "align_perfusion": {"series": 0.12, "t1w": 0.1},
     "quantify_perfusion": {"series": 0.25, "sampled": 0.25, "t1w": 0.2},
     "fit_perfusion": {"series": 0.25, "sampled": 0.25, "t1w": 0.1},
+    "block_responses": {"series": 0.2, "sampled": 0.6},
     "scan_quality": {"series": 0.08, "template": 0.4},
     "imported_quality": {"template": 0.4},
     "scan_page": {"series": 0.15, "template": 0.3},

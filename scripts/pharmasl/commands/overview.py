@@ -80,8 +80,8 @@ def people(study: Study) -> Part:
 
 
 def seen(study: Study) -> list[tuple[str, str | None, str]]:
-    """Subject, session and condition of every run; of ready-made maps, whose conditions are contrasts, of every map."""
-    runs = [(scan.subject, scan.session, scan.condition) for scan in study.scans.values()]
+    """Subject, session and condition of every run, once for each that alternates within it; of ready-made maps, whose conditions are contrasts, of every map."""
+    runs = [(own.subject, own.session, own.condition) for scan in study.scans.values() for own in scan.states]
     return runs + [(own.subject, own.session, own.contrast) for own in study.contrast_maps.values()]
 
 
@@ -111,7 +111,9 @@ def states(study: Study) -> Part:
     rows: list[list[Any]] = []
     for name, condition in study.settings.conditions.items():
         labels = [
-            f"{key}: {getattr(condition, key)}" for key in conditions.SELECTORS if getattr(condition, key) is not None
+            f"{key}: {getattr(condition, key)}"
+            for key in (*conditions.SELECTORS, "block")
+            if getattr(condition, key) is not None
         ]
         most = max((count for (_, _, state), count in several.items() if state == name), default=0)
         note = f"up to {most} runs a session, averaged" if most > 1 else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import bids, tables
+from pharmasl.study import conditions
 
 # In the order in which it happens to participants.
 CAUSES = {
@@ -149,7 +150,8 @@ class TrialRecords:
         self._runs: dict[tuple[str, str | None], dict[str, list[str]]] = {}
         for row in tables.read_table(files.scans):
             states = self._runs.setdefault((row["participant_id"], session_label(row["session_id"])), {})
-            states.setdefault(row["condition"], []).append(_scan_name(row["scan"]))
+            for condition in conditions.of_state(row["condition"]):
+                states.setdefault(condition, []).append(_scan_name(row["scan"]))
         excluded = tables.read_table(files.quality_exclusions) if files.quality_exclusions else []
         self._excluded = {_scan_name(row["scan"]): exclusion_kind(row["reason"]) for row in excluded}
         self._never_scanned: dict[str, str] = {

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,45 @@ class JudgedScan:
     exclusion_reason: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Which state a map is of.
+
+    Attributes
+    ----------
+    scan : str
+        The scan's name; of conditions that alternate within a run, with the condition.
+    condition : str
+    """
+
+    scan: str
+    condition: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """Two states that alternate within one run, whose estimates covary.
+
+    Attributes
+    ----------
+    first, second : int
+        Their places among the maps of a contrast.
+    file, volume : int
+        Where their covariance is: the place of the run's image, and of the volume in it.
+    """
+
+    first: int
+    second: int
+    file: int
+    volume: int
+
+
 def combine(
-    maps: Sequence[np.ndarray], errors: Sequence[np.ndarray], covered: Sequence[np.ndarray], weights: Sequence[float]
+    maps: Sequence[np.ndarray],
+    errors: Sequence[np.ndarray],
+    covered: Sequence[np.ndarray],
+    weights: Sequence[float],
+    covariances: Mapping[tuple[int, int], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A weighted sum of maps and its standard error.
 
@@ -51,20 +88,24 @@ def combine(
     covered : sequence of ndarray of bool
         Where each map holds data.
     weights : sequence of float
+    covariances : mapping of (int, int) to ndarray, optional
+        Of the estimates of two states that alternate within one run, by their places among the maps.
 
     Returns
     -------
     effect, error : ndarray, float32
-        NaN where any state with a weight other than 0 is not covered. The states are scanned separately, so their errors
-        are independent: variances add with the squared weights.
+        NaN where any state with a weight other than 0 is not covered. States that are scanned separately have independent
+        errors: variances add with the squared weights. Those of one run have not, and their covariance counts.
     """
     inside = np.logical_and.reduce(list(covered))
     effect = sum(w * np.asarray(m, dtype=np.float64) for w, m in zip(weights, maps))
     variance = sum((w * np.asarray(e, dtype=np.float64)) ** 2 for w, e in zip(weights, errors))
+    for (first, second), covariance in (covariances or {}).items():
+        variance = variance + 2 * weights[first] * weights[second] * np.asarray(covariance, dtype=np.float64)
     inside &= np.isfinite(effect)
     return (
         np.where(inside, effect, np.nan).astype(np.float32),
-        np.where(inside, np.sqrt(variance), np.nan).astype(np.float32),
+        np.where(inside, np.sqrt(np.maximum(variance, 0)), np.nan).astype(np.float32),
     )
 
 
@@ -103,8 +144,15 @@ def usable_weights(weights: Sequence[float], scans: Sequence[JudgedScan]) -> lis
     return kept
 
 
-def read_quality(paths: Sequence[FilePath]) -> list[JudgedScan]:
+def read_quality(paths: Sequence[FilePath], states: Sequence[State] | None = None) -> list[JudgedScan]:
     """The judgement on each scan, from its quality table.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        The table of each scan.
+    states : sequence of State, optional
+        Which of the scan's states is meant; a scan has one unless conditions alternate in it.
 
     Raises
     ------
@@ -112,7 +160,7 @@ def read_quality(paths: Sequence[FilePath]) -> list[JudgedScan]:
         For a table that does not judge exactly one scan.
     """
     scans = []
-    for path in paths:
+    for number, path in enumerate(paths):
         table = tables.read_table(path)
         if len(table) != 1 or table[0].get("usable") not in ("yes", "no"):
             raise InputError(
@@ -123,10 +171,11 @@ def read_quality(paths: Sequence[FilePath]) -> list[JudgedScan]:
                 fix="Judge the scan again.",
             )
         (row,) = table
+        state = State(scan=row["scan"], condition=row["condition"]) if states is None else states[number]
         scans.append(
             JudgedScan(
-                scan=row["scan"],
-                condition=row["condition"],
+                scan=state.scan,
+                condition=state.condition,
                 is_usable=row["usable"] == "yes",
                 exclusion_reason=row["exclusion_reason"],
             )
@@ -144,22 +193,26 @@ class ScanFiles:
         CBF of each scan, its standard error, and where it holds data.
     quality : sequence of path-like
         The table of its quality.
+    covariances : sequence of path-like
+        Of each run in which several of these states alternate: a volume for each pair of its conditions.
     """
 
     maps: Sequence[FilePath]
     errors: Sequence[FilePath]
     coverages: Sequence[FilePath]
     quality: Sequence[FilePath]
+    covariances: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True)
 class _Maps:
-    """The maps of a scan that is not excluded, and its mean where CBF is relative."""
+    """The maps of a scan that is not excluded, its mean where CBF is relative, and what its error was multiplied with."""
 
     cbf: np.ndarray
     error: np.ndarray
     covered: np.ndarray
     mean: scaling.ScanMean | None = None
+    gain: float = 1.0
 
 
 def write_contrast(
@@ -170,6 +223,8 @@ def write_contrast(
     effect_path: FilePath,
     error_path: FilePath,
     sidecar_path: FilePath,
+    states: Sequence[State] | None = None,
+    joint: Sequence[Joint] = (),
 ) -> None:
     """Write a contrast and its standard error from the files of its scans.
 
@@ -178,6 +233,10 @@ def write_contrast(
     files : ScanFiles
     weights : sequence of float
         See :func:`usable_weights`.
+    states : sequence of State, optional
+        See :func:`read_quality`.
+    joint : sequence of Joint
+        Those of them that alternate within one run.
     relative : RelativeCbf or None
         None for absolute CBF. A scan that cannot be scaled is not usable here.
     effect_path, error_path : path-like
@@ -185,7 +244,7 @@ def write_contrast(
     sidecar_path : path-like
         Written: each scan with its weight, and why it has none.
     """
-    scans, maps = read_quality(files.quality), {}
+    scans, maps = read_quality(files.quality, states), {}
     for number, scan in enumerate(scans):
         # An excluded scan is not even read: where it has no data, the others' are not lost.
         if scan.is_usable:
@@ -202,6 +261,7 @@ def write_contrast(
             errors=[maps[k].error for k in used],
             covered=[maps[k].covered for k in used],
             weights=[kept[k] for k in used],
+            covariances=_covariances(files, joint, maps, used),
         )
     code = images.form_code(files.maps[0])
     images.save(effect_path, effect, grid.affine, intent="estimate", code=code)
@@ -234,7 +294,22 @@ def _read(files: ScanFiles, number: int, relative: RelativeCbf | None) -> tuple[
     if relative is None:
         return _Maps(cbf, error, covered), None
     scaled = relative.scale(cbf, error, covered)
-    return _Maps(scaled.cbf, scaled.error, covered, scaled.mean), scaled.fault
+    return _Maps(scaled.cbf, scaled.error, covered, scaled.mean, scaled.gain), scaled.fault
+
+
+def _covariances(
+    files: ScanFiles, joint: Sequence[Joint], maps: Mapping[int, _Maps], used: Sequence[int]
+) -> dict[tuple[int, int], np.ndarray]:
+    """The covariances of the states that are used, each by its places among them."""
+    images_of = {pair.file: images.load(files.covariances[pair.file])[0] for pair in joint}
+    return {
+        (used.index(pair.first), used.index(pair.second)): images_of[pair.file].reshape(
+            (*maps[pair.first].cbf.shape, -1)
+        )[..., pair.volume]
+        * (maps[pair.first].gain * maps[pair.second].gain)
+        for pair in joint
+        if pair.first in used and pair.second in used
+    }
 
 
 def _scaling_record(relative: RelativeCbf | None) -> dict[str, Any]:

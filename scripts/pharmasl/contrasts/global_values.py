@@ -97,6 +97,7 @@ def write(
     files: GlobalFiles,
     contrasts: Sequence[ContrastScans],
     minimum_coverage: float,
+    states: Sequence[contrast_maps.State] | None = None,
 ) -> None:
     """Write the global CBF of every scan and of every contrast.
 
@@ -108,17 +109,19 @@ def write(
     contrasts : sequence of ContrastScans
     minimum_coverage : float
         Share of a reference that each scan of a contrast has to cover.
+    states : sequence of pharmasl.contrasts.contrast_maps.State, optional
+        Which states the maps are of, where conditions alternate within scans.
     """
     references = [Reference.read(name, files.template) for name in REFERENCES]
-    judged = contrast_maps.read_quality(files.quality)
+    judged = contrast_maps.read_quality(files.quality, states)
     means: list[dict[str, ScanMean]] = []
     rows = []
-    for cbf, coverage, quality in zip(files.maps, files.coverages, files.quality, strict=True):
+    for scan, cbf, coverage, quality in zip(judged, files.maps, files.coverages, files.quality, strict=True):
         volume, covered = images.load(cbf)[0], images.load(coverage)[0] > 0.5
         means.append({reference.name: reference.mean(volume, covered) for reference in references})
         (row,) = tables.read_table(quality)
         known = {name: row[name] for name in SCAN_COLUMNS if name in row}
-        rows.append(known | _numbers(means[-1]))
+        rows.append(known | {"scan": scan.scan, "condition": scan.condition} | _numbers(means[-1]))
     tables.write_table(scans_path, rows, SCAN_COLUMNS)
     of_contrasts = []
     for contrast in contrasts:

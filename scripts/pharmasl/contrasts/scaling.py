@@ -188,12 +188,13 @@ class RelativeCbf:
         ScaledScan
             Of the maps as they were where they cannot be scaled.
         """
-        mean = self.reference.mean(cbf, covered)
+        mean, gain = self.reference.mean(cbf, covered), 1.0
         reason = fault(mean, self.wanted, self.minimum_coverage)
         if reason is None and mean.mean is not None:
             method = self.wanted.scaling
             cbf, error = scaled(cbf, mean.mean, method), scaled_error(error, mean.mean, method)
-        return ScaledScan(cbf=cbf, error=error, mean=mean, fault=reason)
+            gain = GLOBAL_MEAN / mean.mean if method == PROPORTIONAL else 1.0
+        return ScaledScan(cbf=cbf, error=error, mean=mean, fault=reason, gain=gain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,9 +206,12 @@ class ScaledScan:
     cbf, error : ndarray of shape (X, Y, Z)
     mean : ScanMean
     fault : str or None
+    gain : float
+        What the error was multiplied with.
     """
 
     cbf: np.ndarray
     error: np.ndarray
     mean: ScanMean
     fault: str | None
+    gain: float = 1.0

@@ -20,6 +20,9 @@ RAW_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", 
 # Entities of derivatives, in the order in which they are written.
 DERIVED_ENTITIES = ("from", "to", "mode", "space", "atlas", "res", "contrast", "label", "desc", "stat")
 
+# The entity of a condition's maps, where several alternate within a run: BIDS has none for it.
+CONDITION = "condition"
+
 _NAME = re.compile(r"(?P<entities>(?:[a-zA-Z]+-[a-zA-Z0-9+]+_)*)(?P<suffix>[a-zA-Z0-9]+)(?P<extension>\.[a-zA-Z0-9.]+)")
 _FOLDER = {key: re.compile(rf"{key}-([a-zA-Z0-9+]+)") for key in ("sub", "ses")}
 IMAGE_EXTENSIONS = (".nii", ".nii.gz")
@@ -377,6 +380,16 @@ def stem_pattern(datatype: str) -> str:
 def scan_name_pattern() -> str:
     """A regular expression that matches the names of scans: stems without their folders."""
     return stem_pattern("perf").rpartition("/")[2]
+
+
+def state_stem(scan: str, condition: str) -> str:
+    """The stem of the maps of one condition of a run in which several alternate."""
+    return f"{scan}_{CONDITION}-{entity_label(condition)}"
+
+
+def map_stem_pattern() -> str:
+    """A regular expression that matches the stems of scans, and those of :func:`state_stem`."""
+    return f"{stem_pattern('perf')}(?:_{CONDITION}-[a-zA-Z0-9]+)?"
 
 
 def derivative(root: str, prefix: str, suffix: str, extension: str | None = None, **entities: str) -> str:

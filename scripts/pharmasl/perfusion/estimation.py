@@ -110,6 +110,20 @@ def repeats(raw: Scan, place: Place) -> Repeats:
     return Repeats(differences, factor[:, group])
 
 
+def ratio(raw: Scan, place: Place) -> np.ndarray:
+    """CBF over deltaM at a place, (V,), of a scan of a single delay; where each repeat has its own M0, by their mean."""
+    assert raw.timing is not None
+    assert raw.constants is not None
+    delay = raw.timing.delay[0] + np.reshape(delays_at(raw, place), -1)
+    decay = delay if raw.timing.fixed is None else raw.timing.fixed
+    duration = raw.timing.duration[0] if np.isfinite(raw.timing.duration[0]) else raw.timing.delay[0]
+    m0 = m0_at(raw, place)
+    known = np.isfinite(m0)
+    mean = np.where(known, m0, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    with np.errstate(divide="ignore"):
+        return np.where(known.any(axis=1), raw.constants.factor(decay, duration) / mean, np.nan)
+
+
 @njit(cache=True, nogil=True)
 def _multiply(values, ratio, column):
     """Multiply values (V, N) by the columns of ``ratio`` (V, P) that belong to theirs, in place."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.errors import FilePath, InputError
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.perfusion import (
     across_repeats,
@@ -30,10 +30,10 @@ from pharmasl.perfusion import (
     repeat_choice,
     scan,
     slice_signal,
-    smoothing,
+    template_maps,
 )
 from pharmasl.perfusion.tissue_maps import carry
-from pharmasl.space import fields, images, resample, transforms
+from pharmasl.space import images, resample, transforms
 from pharmasl.study import settings
 from pharmasl.study.distortion import Distortion
 from pharmasl.study.scan_acquisition import Acquisition
@@ -248,54 +248,16 @@ def _template(
     quantification: settings.Quantification,
 ) -> _Template:
     """The scan's maps on the template's grid."""
-    place = _template_place(inputs, coregistered)
+    place = template_maps.place(inputs.template_mask, inputs.reference, inputs.forward, coregistered)
 
     def share(name: str) -> np.ndarray:
         return np.nan_to_num(resample.resample(native.shares[name], raw.affine, place.points, coregistered))
 
     sample = estimation.Sample(native.choice.kept, (share("gm"), share("wm"), share("csf")), native.positions)
     estimate, _ = estimation.estimate(raw, place, estimation.repeats(raw, place), sample, quantification)
-    grey, grey_share = _corrected_on_template(gm_cbf, native.shares["gm"], raw.affine, place)
-    smooth = _smooth(estimate, place, grey, grey_share, quantification)
+    grey, grey_share = template_maps.corrected(gm_cbf, native.shares["gm"], raw.affine, place)
+    smooth = template_maps.smooth(estimate.cbf, estimate.covered, place, grey, grey_share, quantification)
     return _Template(place, estimate, grey, smooth)
-
-
-def _template_place(inputs: Inputs, coregistered: np.ndarray) -> scan.Place:
-    """The template's brain, as points of the T1w."""
-    mask, affine = images.load(inputs.template_mask)
-    mask = mask > 0.5
-    reference = images.grid(inputs.reference)
-    if reference.shape != mask.shape:
-        raise InputError(inputs.template_mask, "shape", mask.shape, f"{reference.shape}, the reference's", "Remake it.")
-    field, field_grid = transforms.read_field(inputs.forward)
-    in_t1w = fields.sample(field, field_grid.affine, transforms.points(reference)[mask], beyond="missing")
-    return scan.Place(mask, affine, in_t1w, coregistered)
-
-
-def _corrected_on_template(
-    gm_cbf: np.ndarray, gm: np.ndarray, affine: np.ndarray, place: scan.Place
-) -> tuple[np.ndarray, np.ndarray]:
-    """Corrected grey-matter CBF at a place, and the share of grey matter that bears it; missing voxels bear nothing."""
-    share = np.where(np.isfinite(gm_cbf), gm, 0)
-    weight = smoothing.grey_share_at(gm_cbf, gm, affine, place.points, place.matrix)
-    value = resample.resample(np.nan_to_num(gm_cbf) * share, affine, place.points, place.matrix)
-    least = smoothing.LEAST_GREY
-    return np.where(weight >= least, value / np.maximum(weight, least), np.nan), weight
-
-
-def _smooth(
-    estimate: estimation.Estimate,
-    place: scan.Place,
-    grey: np.ndarray,
-    grey_share: np.ndarray,
-    quantification: settings.Quantification,
-) -> np.ndarray:
-    """The map that enters the contrasts: smoothed within the brain; of grey matter, each voxel by its share of it."""
-    fwhm = quantification.smoothing_fwhm
-    covered = place.on_grid(estimate.covered) > 0
-    if not quantification.partial_volume.use:
-        return smoothing.smoothed(place.on_grid(estimate.cbf), covered, place.affine, fwhm)
-    return smoothing.smoothed_grey(place.on_grid(grey), place.on_grid(grey_share), covered, place.affine, fwhm)
 
 
 def _across(raw: scan.Scan, native: _Native) -> across_repeats.AcrossRepeats:

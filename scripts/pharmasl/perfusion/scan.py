@@ -379,6 +379,24 @@ def own_place(scan: Scan, brain: np.ndarray) -> Place:
     return Place(brain, scan.affine, points, np.eye(4), realigned_within(scan, brain))
 
 
+def series_at(scan: Scan, place: Place, volumes: np.ndarray) -> np.ndarray:
+    """Some raw volumes of a scan at a place, each sampled once.
+
+    Returns
+    -------
+    ndarray of shape (N, V), float32
+        NaN where a volume does not reach.
+    """
+    if place.series is not None:
+        return place.series[volumes]
+    shown = _shown(scan, place.points, place.matrix)
+    out = np.empty((len(volumes), len(place.points)), dtype=np.float32)
+    for row, number in enumerate(volumes):
+        matrix = scan.motion[number] @ place.matrix
+        out[row] = _seen(scan, scan.data[..., number], scan.affine, place.points, matrix, shown)
+    return out
+
+
 def differences_at(scan: Scan, place: Place) -> np.ndarray:
     """The scan's perfusion differences at a place, each raw volume sampled once.
 

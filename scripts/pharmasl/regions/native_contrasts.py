@@ -174,6 +174,7 @@ def write_contrast_values(
     contrasts: Sequence[ScansContrast],
     statistic: str,
     minimum_coverage: float,
+    states: Sequence[contrast_maps.State] | None = None,
 ) -> None:
     """Write the CBF of a region in each contrast.
 
@@ -189,6 +190,8 @@ def write_contrast_values(
         One that the scans' tables have.
     minimum_coverage : float
         Of each scan that is used.
+    states : sequence of pharmasl.contrasts.contrast_maps.State, optional
+        Which states the values are of, where conditions alternate within scans.
 
     Raises
     ------
@@ -196,7 +199,7 @@ def write_contrast_values(
         If a scan's table does not have the region, or its quality table no judgement.
     """
     values = [_read(path, roi, statistic) for path in scans.values]
-    judgements = contrast_maps.read_quality(scans.quality)
+    judgements = contrast_maps.read_quality(scans.quality, states)
     means = {} if scans.means is None else global_values.read_scans(scans.means)
     rows = []
     for contrast in contrasts:

@@ -185,6 +185,13 @@ REFERENCES = (
         "10.1038/s41586-020-2649-2",
     ),
     _reference(
+        "Hernandez-Garcia et al. 2010",
+        "Hernandez-Garcia, L. and Jahanian, H. and Rowe, D. B.",
+        "Quantitative analysis of arterial spin labeling FMRI data using a general linear model",
+        "Magnetic Resonance Imaging 28:919\u2013927",
+        "10.1016/j.mri.2010.03.035",
+    ),
+    _reference(
         "Kenward and Roger 1997",
         "Kenward, M. G. and Roger, J. H.",
         "Small sample inference for fixed effects from restricted maximum likelihood",
@@ -204,6 +211,13 @@ REFERENCES = (
         "Numba: a LLVM-based Python JIT compiler",
         "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC",
         "10.1145/2833157.2833162",
+    ),
+    _reference(
+        "Liu and Wong 2005",
+        "Liu, T. T. and Wong, E. C.",
+        "A signal processing model for arterial spin labeling functional MRI",
+        "NeuroImage",
+        "10.1016/j.neuroimage.2004.09.047",
     ),
     _reference(
         "MacKinnon and White 1985",
@@ -232,6 +246,13 @@ REFERENCES = (
         "Sustainable data analysis with Snakemake",
         "F1000Research 10:33",
         "10.12688/f1000research.29032.2",
+    ),
+    _reference(
+        "Mumford et al. 2006",
+        "Mumford, J. A. and Hernandez-Garcia, L. and Lee, G. R. and Nichols, T. E.",
+        "Estimation efficiency and statistical power in arterial spin labeling fMRI",
+        "NeuroImage 33:103\u2013114",
+        "10.1016/j.neuroimage.2006.05.040",
     ),
     _reference(
         "Mutsaerts et al. 2017",

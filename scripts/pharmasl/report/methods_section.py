@@ -9,7 +9,14 @@ from typing import Any
 from pharmasl.endpoints import families
 from pharmasl.files.tables import Row
 from pharmasl.quality import judgement
-from pharmasl.report import methods_anatomy, methods_endpoints, methods_imported, regions_section, trial_section
+from pharmasl.report import (
+    methods_anatomy,
+    methods_blocks,
+    methods_endpoints,
+    methods_imported,
+    regions_section,
+    trial_section,
+)
 from pharmasl.report.methods_group import groups
 from pharmasl.report.methods_perfusion import perfusion
 from pharmasl.report.words import listed, short, upper
@@ -218,6 +225,7 @@ def paragraphs(
         text = [
             methods_anatomy.anatomy(settings, scans) if methods_anatomy.has_anatomy(scans) else None,
             *_scans(settings, sidecars, scans),
+            methods_blocks.blocks(settings, settings.labels),
             contrasts(settings.contrasts, settings.labels) if blocks else None,
         ]
     text += [

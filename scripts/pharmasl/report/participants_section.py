@@ -13,6 +13,7 @@ from pharmasl.figures.numerals import MISSING
 from pharmasl.files.tables import Row
 from pharmasl.report import pictures
 from pharmasl.report.words import NONE, Table, count, listed, plain, short
+from pharmasl.study.conditions import of_state
 from pharmasl.study.labels import NAMES, Labels
 from pharmasl.study.settings import Analysis, Arms
 
@@ -315,7 +316,7 @@ def _quantified(scans: Sequence[Row]) -> str:
     """How many scans of how many participants, sessions and conditions there are, in a sentence."""
     people = distinct(row["participant_id"] for row in scans)
     sessions = distinct(row["session_id"] for row in scans if row["session_id"])
-    conditions = distinct(row["condition"] for row in scans if row["condition"])
+    conditions = distinct(name for row in scans if row["condition"] for name in of_state(row["condition"]))
     text = f"{count(len(scans), 'perfusion scan')} of {count(len(people), 'participant')} were quantified"
     if sessions:
         text += f", at {count(len(sessions), 'session')} ({listed(sessions)})"

@@ -60,8 +60,8 @@ class VisitScans:
     participant_id : str
         With ``sub-``.
     session_id : str or None
-    scans : tuple of str
-        Names.
+    scans, conditions : tuple of str
+        Names, and the state of each: a run in which conditions alternate stands here once for each of them.
     contrasts : mapping
         Contrast to its scans; those that can be formed.
     """
@@ -69,6 +69,7 @@ class VisitScans:
     participant_id: str
     session_id: str | None
     scans: tuple[str, ...]
+    conditions: tuple[str, ...]
     contrasts: Mapping[str, tuple[ScanWeight, ...]]
 
 

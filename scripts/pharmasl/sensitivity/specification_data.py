@@ -206,7 +206,9 @@ def _contrast(
 ) -> np.ndarray:
     """A contrast of a visit's scans, NaN everywhere where a state has no usable scan."""
     parts = visit.contrasts[contrast]
-    judged = [scans[visit.scans[part.scan]] for part in parts]
+    judged = [
+        dataclasses.replace(scans[visit.scans[part.scan]], condition=visit.conditions[part.scan]) for part in parts
+    ]
     maps = [volumes[..., part.scan] for part in parts]
     if relative is not None:
         for number, volume in enumerate(maps):

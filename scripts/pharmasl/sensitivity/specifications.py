@@ -176,16 +176,17 @@ def _question(study: Study, answer: settings.Answer) -> Question:
 
 
 def _visit(study: Study, visit: Visit, contrasts: Iterable[str]) -> VisitScans:
-    scans = study.visits[visit]
-    place = {scan.stem: number for number, scan in enumerate(scans)}
+    scans = study.state_scans(visit)
+    place = {scan.map_stem: number for number, scan in enumerate(scans)}
     weights = {name: study.contrast_scans(visit, name) for name in contrasts}
     participant, session = visit
     return VisitScans(
         participant_id=f"sub-{participant}",
         session_id=session,
         scans=tuple(scan.name for scan in scans),
+        conditions=tuple(scan.condition for scan in scans),
         contrasts={
-            name: tuple(ScanWeight(scan=place[scan.stem], weight=weight) for scan, weight in pairs)
+            name: tuple(ScanWeight(scan=place[scan.map_stem], weight=weight) for scan, weight in pairs)
             for name, pairs in weights.items()
             if pairs
         },

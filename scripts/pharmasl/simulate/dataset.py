@@ -11,7 +11,14 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Columns, Row
-from pharmasl.simulate import label_control_series, participant_anatomy, planted_cigarettes, virtual_trial
+from pharmasl.simulate import (
+    alternating_cues,
+    label_control_series,
+    participant_anatomy,
+    planted_cigarettes,
+    virtual_trial,
+)
+from pharmasl.simulate.alternating_cues import CUES
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.scanned_person import Person
@@ -36,8 +43,15 @@ day in phenotype/smoking.tsv.
 What was planted is not in this dataset; it lies in a folder of its own.
 """
 
+_README_BLOCKS = """
+Of these, the cues alternate in blocks: acq-cues, run-1 begins with smoking cues and run-2 with neutral ones. Their onsets and
+durations are in _events.tsv beside each run, in seconds since its first volume, M0, began.
+"""
+
 # BIDS allows phenotype tables of one row per participant; the validator (schema of 2025) refuses one row per visit.
 _IGNORE = "phenotype/craving.*\nphenotype/smoking.*\n"
+# Nor does BIDS know of events beside perfusion.
+_IGNORE_EVENTS = "**/perf/*_events.tsv\n"
 
 # mm: the truth in template space is kept on every fourth millimetre, which is finer than what the scanner resolves.
 _TRUTH_SPACING = 4
@@ -89,8 +103,9 @@ def write_trial(settings: TrialSettings, arms: Arms, sessions: SessionPair, outp
             "GeneratedBy": [{"Name": "pharmasl simulate", "Description": f"seed {settings.seed}"}],
         },
     )
-    Path(outputs.readme).write_text(_README, encoding="utf-8")
-    Path(outputs.ignore).write_text(_IGNORE, encoding="utf-8")
+    alternates = settings.blocks.planted
+    Path(outputs.readme).write_text(_README + _README_BLOCKS if alternates else _README, encoding="utf-8")
+    Path(outputs.ignore).write_text(_IGNORE + _IGNORE_EVENTS if alternates else _IGNORE, encoding="utf-8")
     cigarettes = planted_cigarettes.draw(settings, trial.participants, arms, sessions)
     columns = virtual_trial.PARTICIPANT_COLUMNS
     known = ["age", "sex"]
@@ -286,8 +301,8 @@ class ParticipantFiles:
 
     Attributes
     ----------
-    t1w, t1w_sidecar, asl, asl_sidecar, aslcontext : path-like or list of path-like
-        Of the dataset.
+    t1w, t1w_sidecar, asl, asl_sidecar, aslcontext, events : path-like or list of path-like
+        Of the dataset; no events unless cues alternate within runs.
     mask, gm, wm, field, motion, coregistration, cbf : path-like or list of path-like
         Of the truth.
     """
@@ -304,12 +319,14 @@ class ParticipantFiles:
     motion: Sequence[FilePath]
     coregistration: Sequence[FilePath]
     cbf: Sequence[FilePath]
+    events: Sequence[FilePath] = ()
 
 
 def write_participant(
     settings: ParticipantSettings,
     index: int,
     scans: Sequence[Row],
+    visits: Mapping[str, Mapping[str, Row]],
     template: participant_anatomy.Template,
     places: Mapping[str, Place],
     outputs: ParticipantFiles,
@@ -323,6 +340,8 @@ def write_participant(
         The number that seeds the participant's random draws.
     scans : sequence of dict
         The rows of the truth's scans of those runs that the participant has, as text or numbers.
+    visits : mapping of str to mapping of str to dict
+        Session to condition to the row of the truth's scans, of all runs, whether or not the participant has them.
     template : participant_anatomy.Template
     places : mapping of str to effect_places.Place
         Of the configuration's own effects.
@@ -348,7 +367,8 @@ def write_participant(
             # By the visit's first run, whether or not the participant has it.
             first = int(scan["run"]) // len(CONDITIONS) * len(CONDITIONS)
             sessions[scan["session_id"]] = person.session(first)
-        run = person.run(scan, sessions[scan["session_id"]])
+        alternates = settings.blocks.planted and scan["condition"] in CUES
+        run = person.run(scan, sessions[scan["session_id"]], visits[scan["session_id"]] if alternates else None)
         images.save(
             outputs.asl[number],
             np.minimum(run.data, 32767),
@@ -359,6 +379,18 @@ def write_participant(
         tables.write_json(outputs.asl_sidecar[number], asl_sidecar(scanner))
         context = "\n".join(["volume_type", *scanner.volume_types]) + "\n"
         Path(outputs.aslcontext[number]).write_text(context, encoding="utf-8")
+        if alternates:
+            _write_events(outputs.events, scan, settings)
         transforms.write_affines(outputs.motion[number], run.motions)
         transforms.write_affines(outputs.coregistration[number], np.linalg.inv(run.placement))
         images.save(outputs.cbf[number], label_control_series.apparent_cbf(run.tissue, back), coarse.affine)
+
+
+def _write_events(paths: Sequence[FilePath], scan: Row, settings: ParticipantSettings) -> None:
+    """Write the blocks of a run in which cues alternate."""
+    entities = alternating_cues.run_entities({"duration": settings.blocks.duration}, str(scan["condition"]))
+    end = f"ses-{scan['session_id']}_acq-{entities['acq']}_run-{entities['run']}_events.tsv"
+    path = next(Path(path) for path in paths if str(path).endswith(end))
+    blocks = settings.blocks.blocks(settings.perfusion, str(scan["condition"]))
+    lines = ["onset\tduration\ttrial_type", *(f"{onset:g}\t{lasts:g}\t{cue}" for onset, lasts, cue in blocks)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -52,6 +52,25 @@ class Tissue:
     transit: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Alternation:
+    """What alternates within a run.
+
+    Attributes
+    ----------
+    perfusion : ndarray
+        What the other state adds to the tissue's perfusion, CBF times M0, on the T1w image's grid.
+    bold : ndarray
+        What it adds to the static signal, as a share, on that grid.
+    course : ndarray of shape (volumes, slices)
+        How much of it there is in each volume, 0 to 1.
+    """
+
+    perfusion: np.ndarray
+    bold: np.ndarray
+    course: np.ndarray
+
+
 def spread(volume: np.ndarray, affine: np.ndarray, scanner: Scanner) -> np.ndarray:
     """A volume blurred by the scanner's point spread, a Gaussian.
 
@@ -178,6 +197,7 @@ def acquire(
     placement: np.ndarray,
     motions: np.ndarray,
     labelled: float = 1.0,
+    alternation: Alternation | None = None,
 ) -> np.ndarray:
     """The volumes of one run.
 
@@ -195,6 +215,8 @@ def acquire(
         From :func:`motion_matrices`.
     labelled : float
         Share of the label's signal that the run has; below one where the labelling failed.
+    alternation : Alternation, optional
+        Of a run in which two states alternate, ``tissue`` being that of the one.
 
     Returns
     -------
@@ -214,10 +236,17 @@ def acquire(
         volume = np.zeros(grid.shape, dtype=np.float32)
         for name, m0 in tissue.magnetisation.items():
             volume += share[name] * resample.resample(m0, tissue.affine, points, to_head, fill=0.0)
+        if alternation is not None and kind != "m0scan":
+            volume *= 1 + alternation.course[t].astype(np.float32) * resample.resample(
+                alternation.bold, tissue.affine, points, to_head, fill=0.0
+            )
         if noise and kind != "m0scan":
             volume *= noise.fluctuation(t)
         if kind == "label":
             delta = label_signal * resample.resample(tissue.perfusion, tissue.affine, points, to_head, fill=0.0)
+            if alternation is not None:
+                added = resample.resample(alternation.perfusion, tissue.affine, points, to_head, fill=0.0)
+                delta += label_signal * alternation.course[t].astype(np.float32) * added
             if tissue.transit is not None:
                 arrival = resample.resample(tissue.transit, tissue.affine, points, to_head, fill=0.0)
                 delta *= scanner.arrived(arrival).astype(np.float32)

@@ -1,16 +1,18 @@
 """A participant of the simulated trial: the head, the T1w image, and the runs of each session."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pharmasl.files.tables import Row
 from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise, territories
+from pharmasl.simulate.alternating_cues import CUES
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.flow_fields import FlowFields
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.simulation_settings import ParticipantSettings
+from pharmasl.simulate.trial_draws import CUE_REGIONS
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
 
@@ -162,22 +164,49 @@ class Person:
             raise ValueError("an exact trial has no transit times")
         return territories.transit(times, asked.border, self.fields.shares) + np.float32(offset)
 
-    def run(self, scan: Row, session: Session) -> Run:
-        """One run, by its row of the truth's scans."""
-        scanner, head, centre = self.settings.perfusion, self.head, self.centre
-        levels = {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
+    def _perfusion(self, scan: Row, session: Session, state: Row) -> np.ndarray:
+        """CBF times M0 in a state of a run, both by their rows of the truth's scans."""
+        head, levels = self.head, {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
         regions = {**REGIONS, **self.places}
-        gains = {name: float(scan[name]) for name in regions}
+        gains = {name: float(state[name]) for name in regions}
         regional = session.regional
         if session.cue is not None:
-            if scan["condition"] == "smoking":
+            if state["condition"] == "smoking":
                 regional = regional + session.cue / np.float32(levels["gm"])
             regional = np.maximum(regional, _LEAST_FLOW - 1)
         multiple = label_control_series.modulation(head.template_points, regions, gains, levels["gm"], regional)
+        return label_control_series.perfusion(head, levels, multiple, self.settings.perfusion)
+
+    def _alternation(
+        self, scan: Row, session: Session, states: Mapping[str, Row]
+    ) -> tuple[np.ndarray, label_control_series.Alternation]:
+        """Perfusion during the neutral cues of a run in which both alternate, and what the smoking cues add."""
+        smoking, neutral = (self._perfusion(scan, session, states[cue]) for cue in CUES)
+        blocks, points = self.settings.blocks, self.head.template_points
+        bold = np.float32(blocks.bold) * np.sum([REGIONS[name].weight(points) for name in CUE_REGIONS], axis=0)
+        course = blocks.course(self.settings.perfusion, str(scan["condition"]))
+        return neutral, label_control_series.Alternation(smoking - neutral, bold, course)
+
+    def run(self, scan: Row, session: Session, states: Mapping[str, Row] | None = None) -> Run:
+        """One run, by its row of the truth's scans.
+
+        Parameters
+        ----------
+        scan : dict
+        session : Session
+        states : mapping of str to dict, optional
+            The session's rows by condition, of a run in which cues alternate.
+        """
+        scanner, head, centre = self.settings.perfusion, self.head, self.centre
+        alternation = None
+        if states is not None:
+            perfusion, alternation = self._alternation(scan, session, states)
+        else:
+            perfusion = self._perfusion(scan, session, scan)
         tissue = label_control_series.Tissue(
             head.grid.affine,
             self.magnetisation,
-            label_control_series.perfusion(head, levels, multiple, scanner),
+            perfusion,
             self._transit(float(scan["transit"])) if self.settings.transit.simulated else None,
         )
         rng = _stream(self.settings.seed, self.index, _RUN, int(scan["run"]))
@@ -187,7 +216,11 @@ class Person:
         middle = grid.affine[:3] @ [*((np.array(grid.shape) - 1) / 2), 1]
         motions = label_control_series.motion_matrices(label_control_series.drift(rng, scanner), middle)
         labelled = _FAILED_LABEL if scan.get("failed") == "yes" else 1.0
-        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions, labelled)
+        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions, labelled, alternation)
+        if alternation is not None:
+            # The truth of the whole run is the mean of what its volumes had.
+            mean = np.float32(alternation.course[1:].mean()) * alternation.perfusion
+            tissue = replace(tissue, perfusion=tissue.perfusion + mean)
         return Run(data, grid, tissue, placement, motions)
 
 

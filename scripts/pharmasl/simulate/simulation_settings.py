@@ -6,6 +6,7 @@ Its schema (``config/schemas/simulate.schema.yaml``) alone has the defaults, lim
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pharmasl.simulate.alternating_cues import CueBlocks
 from pharmasl.simulate.scanner_model import Scanner
 
 _settings = dataclass(frozen=True, kw_only=True)
@@ -191,6 +192,7 @@ class TrialSettings:
     transit: Transit
     craving: Ratings
     cigarettes: Cigarettes
+    blocks: CueBlocks
 
 
 @_settings
@@ -205,6 +207,7 @@ class ParticipantSettings:
     variability: Variability
     planted: Mapping[str, PlannedEffect]
     transit: Transit
+    blocks: CueBlocks
 
 
 @_settings

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import bids
+from pharmasl.study.labels import TOGETHER
 from pharmasl.study.settings import Condition
 
 SELECTORS = {
@@ -27,12 +28,12 @@ def matching(conditions: Mapping[str, Condition], entities: Mapping[str, str]) -
         name
         for name, selector in conditions.items()
         if all(
-            same_label(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in _labels(selector).items()
+            same_label(SELECTORS[key], entities.get(SELECTORS[key]), label) for key, label in labels(selector).items()
         )
     ]
 
 
-def _labels(condition: Condition) -> dict[str, str | int]:
+def labels(condition: Condition) -> dict[str, str | int]:
     """The labels that a condition asks for, by the configuration's word for the entity."""
     return {key: getattr(condition, key) for key in SELECTORS if getattr(condition, key) is not None}
 
@@ -45,6 +46,25 @@ def same_label(key: str, label: str | None, wanted: str | int) -> bool:
     if label is None:
         return False
     return bids.number(label) == bids.number(str(wanted)) if key in bids.INDICES else label == str(wanted)
+
+
+def of_run(names: Sequence[str], conditions: Mapping[str, Condition]) -> str | None:
+    """The state of a run that several conditions take: all their names, where they alternate in it in blocks; else None.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the conditions, as :func:`matching` gives them; at least one.
+    conditions : Mapping of str to Condition
+    """
+    if len(names) > 1 and any(conditions[name].block is None for name in names):
+        return None
+    return TOGETHER.join(names)
+
+
+def of_state(state: str) -> list[str]:
+    """The conditions of a run's state: its one, or those that alternate within it."""
+    return state.split(TOGETHER)
 
 
 def unmatched(conditions: Mapping[str, Condition], runs: Sequence[bids.File]) -> Iterator[InputError]:
@@ -66,14 +86,14 @@ def unmatched(conditions: Mapping[str, Condition], runs: Sequence[bids.File]) ->
             continue
         parts: list[str] = []
         close: list[str] = []
-        for key, wanted in _labels(selector).items():
-            labels = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
-            parts.append(f"{key}: {', '.join(labels) or 'none in any name'}")
-            close += [label for label in similar(str(wanted), labels) if label != str(wanted)]
+        for key, wanted in labels(selector).items():
+            known = sorted({run.entities[SELECTORS[key]] for run in runs if SELECTORS[key] in run.entities})
+            parts.append(f"{key}: {', '.join(known) or 'none in any name'}")
+            close += [label for label in similar(str(wanted), known) if label != str(wanted)]
         yield InputError(
             "config",
             f"conditions.{name}",
-            ", ".join(f"{key}: {label}" for key, label in _labels(selector).items()),
+            ", ".join(f"{key}: {label}" for key, label in labels(selector).items()),
             f"labels that a perfusion run of the dataset has together; there are {'; '.join(parts)}",
             did_you_mean(close, "Correct the labels, or remove the condition."),
         )

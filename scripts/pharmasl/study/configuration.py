@@ -7,6 +7,7 @@ from typing import Any
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.statistics import formulas
 from pharmasl.study import (
+    block_checks,
     derivative_checks,
     imported_contrasts,
     named_constants,
@@ -73,6 +74,7 @@ def whole(config: Mapping[str, Any]) -> dict[str, Any]:
         *primary.check(study),
         *own_template.names(study.template, named, needs_tissues=study.derivatives.contrasts is None),
         *derivative_checks.check(study),
+        *block_checks.check(study),
         *imported_contrasts.check(study),
     ]
     if not errors:

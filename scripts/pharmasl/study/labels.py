@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+# Between the names of conditions that alternate within one run.
+TOGETHER = " and "
+
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
@@ -35,8 +38,10 @@ class Labels:
         return self.arms.get(name, name)
 
     def condition(self, name: str) -> str:
-        """Words for a condition."""
-        return self.conditions.get(name, spaced(name))
+        """Words for a condition, or for several that alternate within a run."""
+        if name in self.conditions:
+            return self.conditions[name]
+        return TOGETHER.join(self.conditions.get(part, spaced(part)) for part in name.split(TOGETHER))
 
     def contrast(self, name: str) -> str:
         """Words for a contrast."""

@@ -187,7 +187,9 @@ def _single_delays(study: Study, formula: Formula, term: MapTerm, subjects: Sequ
     single = [
         scan.name
         for scan in study.scans.values()
-        if scan.subject in people and scan.condition in states and not scan.acquisition.several_delays
+        if scan.subject in people
+        and any(own.condition in states for own in scan.states)
+        and not scan.acquisition.several_delays
     ]
     if single:
         more = f" and {len(single) - 1} more" if len(single) > 1 else ""

@@ -10,6 +10,7 @@ from pharmasl.study import (
     acquisition,
     analyses,
     anatomies,
+    blocks,
     conditions,
     configuration,
     copies,
@@ -118,7 +119,7 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
             errors += sidecar.check_overrides(asked, names)
             errors += time_encoding.check_where(study_settings.perfusion.encodings, names)
         changes = FromConfiguration(sidecar.usable(asked), study_settings.perfusion.encodings)
-        own = _scans(dataset, runs, config["perfusion"], participants, changes, errors)
+        own = _scans(dataset, runs, config["perfusion"], study_settings, participants, changes, errors)
     scans = _in_order(own, study_settings.sessions)
     # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = set() if maps else {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
@@ -261,8 +262,9 @@ def _runs(
         if reason:
             exclusions.append({"participant_id": f"sub-{subject}", "session_id": session, "reason": reason})
             continue
-        runs.append((names[0], asl))
-        if len(names) > 1:
+        state = conditions.of_run(names, study.conditions)
+        runs.append((state or names[0], asl))
+        if state is None:
             several.setdefault(tuple(names), []).append(asl.path)
     errors += [
         InputError(
@@ -283,6 +285,7 @@ def _scans(
     dataset: bids.Dataset,
     runs: Sequence[Run],
     perfusion: Mapping[str, Any],
+    study: Settings,
     participants: Mapping[str, Mapping[str, str | None]],
     changes: FromConfiguration,
     errors: list[InputError],
@@ -293,6 +296,8 @@ def _scans(
         subject, session = asl.entities["sub"], asl.entities.get("ses")
         try:
             resolved, m0scan, correction = acquisition.resolve(dataset, asl, perfusion, participants[subject], *changes)
+            alternating = set(conditions.of_state(condition)) & set(study.block_conditions)
+            own = blocks.resolve(dataset, asl, resolved, study, changes.overrides) if alternating else None
         except InputErrors as problems:
             errors += problems.errors
             continue
@@ -301,7 +306,7 @@ def _scans(
             continue
         stem = bids.stem(asl.entities, "perf")
         m0 = m0scan.path if m0scan else None
-        scans[stem] = Scan(subject, session, condition, stem, asl.path, m0, resolved, correction=correction)
+        scans[stem] = Scan(subject, session, condition, stem, asl.path, m0, resolved, correction=correction, blocks=own)
     return scans
 
 

@@ -93,6 +93,18 @@ class Condition:
     direction: str | None
     echo: str | int | None
     part: str | None
+    block: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockSettings:
+    """How conditions that alternate within a run are modelled."""
+
+    table: str | None
+    start: float
+    delay: float
+    cutoff: float | None
+    ignore: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -694,6 +706,7 @@ class Settings:
     blinded: bool
     sham: Sham
     conditions: Mapping[str, Condition]
+    blocks: BlockSettings
     contrasts: Mapping[str, Contrast]
     template: Template
     anatomy: Anatomy
@@ -727,6 +740,11 @@ class Settings:
         """What the contrast maps are of."""
         imported = self.derivatives.contrasts
         return PERFUSION if imported is None else imported.quantity
+
+    @property
+    def block_conditions(self) -> tuple[str, ...]:
+        """The conditions that alternate within runs."""
+        return tuple(name for name, condition in self.conditions.items() if condition.block is not None)
 
     @property
     def has_answers(self) -> bool:

@@ -14,6 +14,7 @@ from pharmasl.study.derivative_datasets import DerivativeDataset
 from pharmasl.study.derivatives import Program
 from pharmasl.study.distortion import Correction
 from pharmasl.study.imported_contrasts import ImportedContrast
+from pharmasl.study.run_blocks import RunBlocks
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Analysis, Arms, Sessions, Settings
 
@@ -62,7 +63,8 @@ class Scan:
     session : str or None
         Label, without ``ses-``; None in a dataset without sessions.
     condition : str
-        The configuration's name of the state.
+        The configuration's name of the state; of conditions that alternate within the run, all names, or that of the one
+        whose maps are meant.
     stem : str
         Of every output, below the results.
     asl : str
@@ -74,6 +76,8 @@ class Scan:
         Of a CBF map of another program.
     correction : pharmasl.study.distortion.Correction or None
         How its distortion is corrected; None where it is not.
+    blocks : pharmasl.study.run_blocks.RunBlocks or None
+        Where its conditions alternate; None for a run of one state.
     """
 
     subject: str
@@ -85,6 +89,19 @@ class Scan:
     acquisition: Acquisition
     imported: ImportedMap | None = None
     correction: Correction | None = None
+    blocks: RunBlocks | None = None
+
+    @property
+    def states(self) -> list["Scan"]:
+        """The run in each of its states: itself, or, of conditions that alternate, one for each, with maps of its own."""
+        if self.blocks is None:
+            return [self]
+        return [dataclasses.replace(self, condition=condition) for condition in self.blocks.conditions]
+
+    @property
+    def map_stem(self) -> str:
+        """The stem of the maps of a state: see :attr:`states`."""
+        return self.stem if self.blocks is None else bids.state_stem(self.stem, self.condition)
 
     @property
     def visit(self) -> Visit:
@@ -225,6 +242,10 @@ class Study:
             scans.setdefault(scan.visit, []).append(scan)
         return scans
 
+    def state_scans(self, visit: Visit) -> list[Scan]:
+        """The scans of a visit in each of their states (:attr:`Scan.states`), in order."""
+        return [state for scan in self.visits.get(visit, ()) for state in scan.states]
+
     def visit_stem(self, visit: Visit) -> str:
         """The stem of a visit's contrasts."""
         return bids.stem({"sub": visit[0], "ses": visit[1]}, "contrasts")
@@ -235,17 +256,17 @@ class Study:
         Returns
         -------
         list of (Scan, float)
-            Each with its weight; several runs of one state share the state's weight. Empty if a state is missing. In
+            Each in the state that is meant, with its weight; several runs of one state share the state's weight. Empty if a state is missing. In
             the order of the scans, whichever state the configuration names first: the order of the weights then says
             which scan has which.
         """
         pairs = []
         for condition, weight in self.settings.contrasts[contrast].weights.items():
-            runs = [scan for scan in self.visits.get(visit, ()) if scan.condition == condition]
+            runs = [scan for scan in self.state_scans(visit) if scan.condition == condition]
             if not runs:
                 return []
             pairs += [(scan, weight / len(runs)) for scan in runs]
-        return sorted(pairs, key=lambda pair: pair[0].stem)
+        return sorted(pairs, key=lambda pair: pair[0].map_stem)
 
     def has_contrast(self, visit: Visit, contrast: str) -> bool:
         """Whether a contrast can be made, or is there ready made, at a visit."""

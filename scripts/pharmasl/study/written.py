@@ -18,6 +18,7 @@ _PATHS = (
     ("output_dir",),
     ("participants_table",),
     ("craving", "table"),
+    ("blocks", "table"),
     ("template", "t1w"),
     ("template", "mask"),
     ("template", "gm"),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pharmasl.files import bids
 from pharmasl.study.cbf_units import CBF_UNIT
 
 
@@ -106,6 +107,7 @@ def _scans() -> tuple[ImageKind, ...]:
             reference=_SCAN,
             unread=_TO_TEMPLATE,
         ),
+        *_conditions(),
         *(
             kind
             for label, tissue in (("GM", "grey matter"), ("WM", "white matter"))
@@ -156,6 +158,39 @@ def _scans() -> tuple[ImageKind, ...]:
                 unread=(*_SERIES, "mask", *({"gm", "wm", "csf"} - {label.lower()})),
             )
             for label, tissue in _TISSUES.items()
+        ),
+    )
+
+
+def _conditions() -> tuple[ImageKind, ...]:
+    """Of runs in which conditions alternate."""
+    of_one, known = "of one of the run's conditions, by the model of its blocks", rf"/perf/[^/]*_{bids.CONDITION}-"
+    smooth = f"CBF {of_one}, smoothed within the brain, as it enters the contrasts; 0 where it is not known"
+    return (
+        ImageKind(rf"{known}[^/]*_desc-standarderror_cbf\.", f"Standard error of the CBF {of_one}", CBF_UNIT),
+        ImageKind(
+            r"/perf/[^/]*_desc-covariance_cbf\.",
+            "Covariance of the CBF of the run's conditions, a volume for each pair of them in their order",
+            f"({CBF_UNIT})^2",
+        ),
+        ImageKind(rf"{known}[^/]*_desc-smooth_cbf\.", smooth, CBF_UNIT),
+        ImageKind(
+            rf"{known}[^/]*_space-[^/]*_desc-pvcGM_cbf\.", f"{_CORRECTED.format('grey matter')}; {of_one}", CBF_UNIT
+        ),
+        ImageKind(
+            rf"{known}[^/]*_desc-pvcGM_cbf\.",
+            f"{_CORRECTED.format('grey matter')}; {of_one}",
+            CBF_UNIT,
+            reference=_SCAN,
+            unread=_TO_TEMPLATE,
+        ),
+        ImageKind(rf"{known}[^/]*_space-[^/]*_cbf\.", f"CBF {of_one} on the template, not smoothed", CBF_UNIT),
+        ImageKind(
+            rf"{known}[^/]*_cbf\.",
+            f"CBF {of_one} on the scan's own grid",
+            CBF_UNIT,
+            reference=_SCAN,
+            unread=_TO_TEMPLATE,
         ),
     )
 

@@ -72,6 +72,7 @@ STAGES = (
             "align_perfusion": 1.4,
             "quantify_perfusion": 0.4,
             "fit_perfusion": 2,
+            "block_responses": 1.5,
             "realigned_series": 0.3,
             "cbf_series": 0.3,
             "import_cbf": 0.4,

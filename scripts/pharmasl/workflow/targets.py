@@ -5,6 +5,7 @@ Every method takes names (of a scan, a visit, an analysis, a region), never Snak
 
 import dataclasses
 import functools
+import itertools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ class Targets:
     def __init__(self, study: Study, paths: Paths) -> None:
         self.study, self.settings, self.paths = study, study.settings, paths
         self._scans: _Known[Scan] = _Known(study.scans)
+        self._maps: _Known[Scan] = _Known({own.map_stem: own for scan in study.scans.values() for own in scan.states})
         self._t1w: _Known[tuple[str, ...]] = _Known(study.t1w)
         self._stems: _Known[str] = _Known({scan.name: stem for stem, scan in study.scans.items()})
         self._visits: _Known[tuple[str, str | None]] = _Known(
@@ -169,7 +171,11 @@ class Targets:
         return not self.study.t1w[self._anatomy(scan)]
 
     def _anatomy(self, scan: str) -> str:
-        return self.study.anatomy(self._scans[scan].visit)
+        return self.study.anatomy(self._state(scan).visit)
+
+    def _state(self, stem: str) -> Scan:
+        """The scan of a stem, of a run or of one of its states' maps."""
+        return self._scans[stem] if stem in self._scans else self._maps[stem]
 
     def anatomy_file(self, pattern: str, scan: str) -> str:
         """The file of the anatomy that a scan uses, from a pattern with the wildcard ``{anat}``."""
@@ -222,6 +228,23 @@ class Targets:
     def scans(self, *, several_delays: bool) -> list[str]:
         """The stems of the scans with several delays (or labelling durations), or of those with one."""
         return [stem for stem in self.own_scans() if self._scans[stem].acquisition.several_delays == several_delays]
+
+    def block_scans(self) -> list[str]:
+        """The stems of the scans in which conditions alternate."""
+        return [stem for stem, scan in self.study.scans.items() if scan.blocks is not None]
+
+    def blocks(self, scan: str) -> dict[str, Any] | None:
+        """The blocks of a scan in which conditions alternate; None for a run of one state."""
+        blocks = self._scans[scan].blocks
+        return None if blocks is None else blocks.plain()
+
+    def state_patterns(self, build: Callable[[str], str]) -> list[str]:
+        """A pattern of the maps of each condition that alternates with others: what ``build`` makes of its stem."""
+        return [build(bids.state_stem("{scan}", condition)) for condition in self.settings.block_conditions]
+
+    def run_file(self, pattern: str, scan: str) -> str:
+        """A file of the run to which a state's maps belong, from a pattern with ``{scan}``."""
+        return pattern.replace("{scan}", self._state(scan).stem)
 
     def own_scans(self) -> list[str]:
         """The stems of the scans whose CBF this workflow computes."""
@@ -331,6 +354,14 @@ class Targets:
         """A pattern with ``{scan}`` for every scan of a visit, in order."""
         return self.filled(pattern, "scan", [scan.stem for scan in self.study.visits[self._visits[visit]]])
 
+    def visit_states(self, pattern: str, visit: str) -> list[str]:
+        """The maps of a visit's scans in each of their states, from a pattern with ``{scan}``."""
+        return self.filled(pattern, "scan", [scan.map_stem for scan in self.study.state_scans(self._visits[visit])])
+
+    def visit_runs(self, pattern: str, visit: str) -> list[str]:
+        """The files of the runs of these states, one for each of them."""
+        return self.filled(pattern, "scan", [scan.stem for scan in self.study.state_scans(self._visits[visit])])
+
     def scan_rows(self, visit: str) -> list[dict[str, Any]]:
         """Which scans those of :meth:`visit_files` are."""
         return [
@@ -357,8 +388,38 @@ class Targets:
         return self.study.contrast_scans(self._visits[visit], contrast)
 
     def state_files(self, pattern: str, visit: str, contrast: str) -> list[str]:
-        """The scans' files that a contrast at a visit needs, from a pattern with ``{scan}``."""
+        """The maps of the states that a contrast at a visit needs, from a pattern with ``{scan}``."""
+        return self.filled(pattern, "scan", [scan.map_stem for scan, _ in self._weighted_scans(visit, contrast)])
+
+    def state_runs(self, pattern: str, visit: str, contrast: str) -> list[str]:
+        """The files of the runs of these states, one for each of them."""
         return self.filled(pattern, "scan", [scan.stem for scan, _ in self._weighted_scans(visit, contrast)])
+
+    def states(self, visit: str, contrast: str) -> list[dict[str, str]]:
+        """Which states those of :meth:`state_files` are."""
+        return [self._state_record(scan) for scan, _ in self._weighted_scans(visit, contrast)]
+
+    def _state_record(self, scan: Scan) -> dict[str, str]:
+        return {"scan": scan.map_stem.rsplit("/", 1)[-1], "condition": scan.condition}
+
+    def covariance_files(self, pattern: str, visit: str, contrast: str) -> list[str]:
+        """The covariances of the conditions of each run, once, in which several of a contrast's alternate."""
+        return self.filled(pattern, "scan", self._joint_runs(visit, contrast))
+
+    def joint_states(self, visit: str, contrast: str) -> list[dict[str, int]]:
+        """The states of one run whose estimates covary: their places among :meth:`state_files`, and where it is written."""
+        runs, pairs = self._joint_runs(visit, contrast), []
+        scans = [scan for scan, _ in self._weighted_scans(visit, contrast)]
+        for (first, one), (second, other) in itertools.combinations(enumerate(scans), 2):
+            if one.stem == other.stem and one.blocks is not None:
+                names = {one.condition, other.condition}
+                volume = list(map(set, itertools.combinations(one.blocks.conditions, 2))).index(names)
+                pairs.append({"first": first, "second": second, "file": runs.index(one.stem), "volume": volume})
+        return pairs
+
+    def _joint_runs(self, visit: str, contrast: str) -> list[str]:
+        stems = [scan.stem for scan, _ in self._weighted_scans(visit, contrast)]
+        return [stem for stem in dict.fromkeys(stems) if stems.count(stem) > 1]
 
     def weights(self, visit: str, contrast: str) -> list[float]:
         """The weights of the scans of a contrast, in the order of :meth:`state_files`."""
@@ -689,25 +750,33 @@ class Targets:
         return self.filled(pattern, "roi", self.native_regions(source))
 
     def contrast_stems(self) -> list[str]:
-        """The stems of the scans that enter a contrast, once, in order."""
+        """The stems of the maps of the states that enter a contrast, once, in order."""
         pairs = (self.study.contrast_scans(*available) for available in self.study.available_contrasts())
-        return list(dict.fromkeys(scan.stem for weighted in pairs for scan, _ in weighted))
+        return list(dict.fromkeys(scan.map_stem for weighted in pairs for scan, _ in weighted))
+
+    def contrast_runs(self, pattern: str) -> list[str]:
+        """A pattern with ``{scan}`` for the run of each of these."""
+        return [self.run_file(pattern, stem) for stem in self.contrast_stems()]
+
+    def contrast_states(self) -> list[dict[str, str]]:
+        """Which states those of :meth:`contrast_stems` are."""
+        return [self._state_record(self._maps[stem]) for stem in self.contrast_stems()]
 
     def contrast_files(self, pattern: str) -> list[str]:
-        """A pattern with ``{scan}`` for each scan that enters a contrast."""
+        """A pattern with ``{scan}`` for the map of each state that enters a contrast."""
         return self.filled(pattern, "scan", self.contrast_stems())
 
     def native_files(self, pattern: str, roi: str) -> list[str]:
-        """A pattern with ``{scan}`` and ``{source}`` of a region for each scan that enters a contrast."""
+        """A pattern with ``{scan}`` and ``{source}`` of a region for the map of each state that enters a contrast."""
         return self.contrast_files(pattern.replace("{source}", self.source(roi)))
 
     def native_rows(self) -> list[dict[str, Any]]:
-        """:meth:`region_rows`, with the places of the contrast's scans among :meth:`contrast_stems`, and their weights."""
+        """:meth:`region_rows`, with the places of the contrast's states among :meth:`contrast_stems`, and their weights."""
         place = {stem: number for number, stem in enumerate(self.contrast_stems())}
         rows = []
         for row, available in zip(self.region_rows(), self.study.available_contrasts()):
             pairs = self.study.contrast_scans(*available)
-            scans, weights = [place[scan.stem] for scan, _ in pairs], [weight for _, weight in pairs]
+            scans, weights = [place[scan.map_stem] for scan, _ in pairs], [weight for _, weight in pairs]
             scaling = self.scaling(available[1])
             rows.append({**row, "scans": scans, "weights": weights, **({"scaling": scaling} if scaling else {})})
         return rows

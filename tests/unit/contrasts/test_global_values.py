@@ -59,7 +59,8 @@ def case(tmp_path):
 
     def run():
         output = SimpleNamespace(scans=tmp_path / "scans.tsv", contrasts=tmp_path / "contrasts.tsv")
-        params = SimpleNamespace(rows=rows, minimum_coverage=0.5)
+        states = [{"scan": name, "condition": name[7:].split("-")[0]} for name in SCANS]
+        params = SimpleNamespace(rows=rows, minimum_coverage=0.5, states=states)
         script("global_values").main(SimpleNamespace(input=SimpleNamespace(**paths), output=output, params=params))
         return tables.read_table(output.scans), tables.read_table(output.contrasts)
 

@@ -277,11 +277,15 @@ def test_the_script_scales_by_the_templates_grey_matter(tmp_path):
     files = {kind: [tmp_path / f"a{end}"] for kind, end in ends.items()}
     output = SimpleNamespace(effect=visit.effect, error=visit.error, sidecar=visit.sidecar)
     params = SimpleNamespace(
-        weights=[1], scaling={"scaling": "proportional", "reference": "grey_matter"}, minimum_coverage=0.5
+        weights=[1],
+        states=[{"scan": "a", "condition": "rest"}],
+        joint=[],
+        scaling={"scaling": "proportional", "reference": "grey_matter"},
+        minimum_coverage=0.5,
     )
     template = [tmp_path / "mask.nii.gz", tmp_path / "gm.nii.gz"]
     script("session_contrast").main(
-        SimpleNamespace(input=SimpleNamespace(**files, template=template), output=output, params=params)
+        SimpleNamespace(input=SimpleNamespace(**files, covariances=[], template=template), output=output, params=params)
     )
     np.testing.assert_allclose(images.load(visit.effect)[0], 50 * pattern / pattern[0].mean(), rtol=1e-5)
     sidecar = tables.read_json(visit.sidecar)

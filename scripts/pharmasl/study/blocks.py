@@ -1,0 +1,328 @@
+"""The blocks of a run in which conditions alternate: read from a table, checked against the series, and timed."""
+
+import gzip
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, similar
+from pharmasl.files import bids, tables
+from pharmasl.statistics import block_design
+from pharmasl.study import conditions, sidecar
+from pharmasl.study.run_blocks import Block, RunBlocks, by_condition
+from pharmasl.study.scan_acquisition import Acquisition
+from pharmasl.study.settings import Settings
+
+# Seconds by which blocks may overlap, as times are rounded.
+_ROUNDING = 0.01
+# By how much longer than the series a time must be to be taken for milliseconds.
+_MILLISECONDS = 20
+_NEEDED = ("onset", "duration", "trial_type")
+# Columns of a table by which it is told whose blocks they are, with the entity of the run's name.
+_PLACES = {"participant_id": "sub", "session_id": "ses", "run": "run", "acquisition": "acq", "task": "task"}
+_SIGN = {"control": 0.5, "label": -0.5}
+
+
+def resolve(
+    dataset: bids.Dataset,
+    asl: bids.File,
+    acquisition: Acquisition,
+    study: Settings,
+    overrides: Sequence[sidecar.Override] = (),
+) -> RunBlocks:
+    """The blocks of one run.
+
+    Parameters
+    ----------
+    dataset : bids.Dataset
+    asl : bids.File
+        The run's image.
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    study : pharmasl.study.settings.Settings
+    overrides : sequence of pharmasl.study.sidecar.Override
+        Fields that take the place of the sidecar's.
+
+    Returns
+    -------
+    RunBlocks
+
+    Raises
+    ------
+    InputErrors
+        If the table is missing or its blocks do not fit the series; if the series has no single delay, or no labels and
+        controls; and if the conditions cannot be told from one another or from drift.
+    """
+    fields = sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities).fields
+    starts, end = _volume_starts(asl, acquisition, fields)
+    written = _Table.read(dataset, asl, study)
+    blocks = _blocks(written, study, asl, end)
+    names = study.block_conditions
+    own = by_condition(names, blocks)
+    used = [kind in _SIGN for kind in acquisition.volume_types]
+    wait = _single(acquisition.labeling_duration) + _single(acquisition.post_labeling_delay)
+    run = RunBlocks(
+        conditions=names,
+        blocks=blocks,
+        readouts=tuple(round(start + wait, 6) if is_used else None for start, is_used in zip(starts, used)),
+        signs=tuple(_SIGN.get(kind) for kind in acquisition.volume_types),
+        delay=study.blocks.delay,
+        cutoff=block_design.drift_cutoff(own) if study.blocks.cutoff is None else study.blocks.cutoff,
+        source=bids.place(written.path, dataset.root),
+    )
+    if errors := list(_too_few(own, written.path, asl)) or list(_indistinct(run, study, written.path, asl)):
+        raise InputErrors(errors)
+    return run
+
+
+def _single(value: Any) -> float:
+    return 0.0 if value is None else float(value)
+
+
+def _volume_starts(
+    asl: bids.File, acquisition: Acquisition, fields: Mapping[str, Any]
+) -> tuple[tuple[float, ...], float]:
+    """When each volume began, and when the last one ended, seconds since the first began."""
+    types = acquisition.volume_types
+    fault = None
+    if acquisition.several_delays:
+        fault = ("PostLabelingDelay", "several delays or labelling durations", "one of each")
+    elif not {"control", "label"} <= set(types):
+        fault = ("volume_type", ", ".join(sorted(set(types))), "controls and labels")
+    field = "RepetitionTimePreparation"
+    value = fields.get(field, fields.get("RepetitionTime"))
+    if fault is None and value is None:
+        fault = (field, "nothing", "seconds from each volume to the next")
+    if fault is not None:
+        name, there, expected = fault
+        raise InputError(
+            asl.path,
+            name,
+            there,
+            f"{expected}: its conditions alternate in blocks",
+            "Correct it, or leave the run out.",
+        )
+    lasts = [float(time) for time in value] if isinstance(value, list) else [float(value or 0)] * len(types)
+    starts = np.concatenate([[0.0], np.cumsum(lasts)])
+    return tuple(float(start) for start in starts[:-1]), float(starts[-1])
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a table says of one run: onset, duration and trial type of each row, with its line."""
+
+    path: str
+    rows: tuple[tuple[float, float, str, int], ...]
+
+    @classmethod
+    def read(cls, dataset: bids.Dataset, asl: bids.File, study: Settings) -> "_Table":
+        """The table that holds for a run."""
+        if study.blocks.table is not None:
+            return _own_rows(os.path.join(dataset.root, study.blocks.table), asl)
+        for suffix, extension, reader in (("events", ".tsv", _events), ("stim", ".tsv.gz", _stimulus)):
+            if files := dataset.metadata(asl, suffix, extension):
+                return reader(dataset, asl, files[-1].path, study)
+        beside = asl.path.removesuffix(f"_asl{asl.extension}") + "_events.tsv"
+        raise InputError(
+            beside,
+            "(whole file)",
+            "no such file",
+            "the blocks of the run: onset, duration, trial_type",
+            "Add it, or name one table for all runs by blocks.table in the configuration.",
+        )
+
+
+def _own_rows(path: str, asl: bids.File) -> _Table:
+    """The rows of the configuration's table that are meant for a run."""
+    sheet = tables.read_sheet(path)
+    _check_columns(sheet)
+    rows = []
+    for row, line in zip(sheet.rows, sheet.lines):
+        if all(_is_meant(row.get(column), key, asl) for column, key in _PLACES.items()):
+            rows.append(_numbers(path, row, line))
+    if not rows:
+        raise InputError(
+            path,
+            "participant_id" if "participant_id" in sheet.columns else "onset",
+            f"no row of {asl.name}",
+            "the blocks of each run that conditions take",
+            "Add them, or take the run out of the conditions.",
+        )
+    return _Table(path, tuple(rows))
+
+
+def _is_meant(label: str | None, key: str, asl: bids.File) -> bool:
+    """Whether a cell names the run, or leaves it open."""
+    if label is None:
+        return True
+    return conditions.same_label(key, asl.entities.get(key), bids.bare_label(label, key))
+
+
+def _events(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings) -> _Table:
+    """All rows of a run's own table of events; those of no type, as responses are, are no blocks."""
+    sheet = tables.read_sheet(path)
+    _check_columns(sheet)
+    typed = [(row, line) for row, line in zip(sheet.rows, sheet.lines) if row["trial_type"] is not None]
+    return _Table(path, tuple(_numbers(path, row, line) for row, line in typed))
+
+
+def _stimulus(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings) -> _Table:
+    """Blocks of a run's recording of stimuli: a column for each condition's block, more than 0.5 while it is shown."""
+    described = sidecar.read(dataset, bids.File(path, asl.entities, "stim", ".tsv.gz", asl.depth), "stim").fields
+    rate: Any
+    start: Any
+    columns: Any
+    rate, start, columns = (described.get(name) for name in ("SamplingFrequency", "StartTime", "Columns"))
+    for name, value, kind in (
+        ("SamplingFrequency", rate, (int, float)),
+        ("StartTime", start, (int, float)),
+        ("Columns", columns, list),
+    ):
+        if not isinstance(value, kind) or (name == "SamplingFrequency" and value == 0):
+            raise InputError(
+                path.removesuffix(".tsv.gz") + ".json",
+                name,
+                value,
+                "as BIDS has it for a continuous recording",
+                "Complete the sidecar of the recording.",
+            )
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            values = np.genfromtxt(file, delimiter="\t", missing_values="n/a", ndmin=2)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(path, "(whole file)", str(error), "numbers separated by tabs", "Write it again.") from None
+    if values.shape[1] != len(columns):
+        raise InputError(
+            path, "columns", values.shape[1], f"{len(columns)}, as its sidecar names", "Correct the sidecar."
+        )
+    wanted = [str(study.conditions[name].block) for name in study.block_conditions]
+    rows = []
+    for name in wanted:
+        if name not in columns:
+            raise InputError(
+                path, "Columns", ", ".join(map(str, columns)), f"a column {name}", "Name it so in the sidecar."
+            )
+        shown = np.concatenate([[0], (np.nan_to_num(values[:, columns.index(name)]) > 0.5).astype(int), [0]])
+        begins, ends = np.flatnonzero(np.diff(shown) == 1), np.flatnonzero(np.diff(shown) == -1)
+        rows += [
+            (float(start + first / rate), float((last - first) / rate), name, 0) for first, last in zip(begins, ends)
+        ]
+    return _Table(path, tuple(sorted(rows)))
+
+
+def _check_columns(sheet: tables.Sheet) -> None:
+    missing = [name for name in _NEEDED if name not in sheet.columns]
+    if missing:
+        raise InputError(
+            sheet.path,
+            "header",
+            ", ".join(sheet.columns),
+            ", ".join(_NEEDED),
+            did_you_mean(similar(missing[0], sheet.columns), f"Add the column {missing[0]}; BIDS names it so."),
+        )
+
+
+def _numbers(path: str, row: Mapping[str, str | None], line: int) -> tuple[float, float, str, int]:
+    """A row's onset, duration and trial type."""
+    values = []
+    for name in ("onset", "duration"):
+        text = row[name]
+        if text is None or not tables.is_number(text) or not np.isfinite(float(text)):
+            raise InputError(path, f"{name} (line {line})", text, "a number of seconds", "Correct the table.")
+        values.append(float(text))
+    kind = row["trial_type"]
+    if kind is None:
+        raise InputError(path, f"trial_type (line {line})", "nothing", "which block it is", "Correct the table.")
+    return values[0], values[1], kind, line
+
+
+def _blocks(written: _Table, study: Settings, asl: bids.File, end: float) -> tuple[Block, ...]:
+    """The blocks of a run, in time, on the clock of its first volume."""
+    names = {study.conditions[name].block: name for name in study.block_conditions}
+    ignored = study.blocks.ignore
+    strange = sorted({kind for *_, kind, _ in written.rows} - set(names) - set(ignored))
+    if strange:
+        raise InputError(
+            written.path,
+            "trial_type",
+            ", ".join(strange),
+            f"one of {', '.join(map(str, names))}, which conditions have as their block",
+            did_you_mean(
+                similar(strange[0], [str(name) for name in names]),
+                "Add a condition with this block, or put it into blocks.ignore, where it counts as the baseline.",
+            ),
+        )
+    blocks, previous = [], None
+    for onset, duration, kind, line in sorted(written.rows):
+        if kind in ignored:
+            continue
+        begin = onset - study.blocks.start
+        clock = "Correct the table, or, if its clock began at another time, set blocks.start."
+        for name, value, wrong, wanted, fix in (
+            ("duration", duration, duration <= 0, "more than 0 s", "Correct the table: a block lasts."),
+            (
+                "onset",
+                onset,
+                begin < 0,
+                f"{study.blocks.start:g} s or later, when the first stored volume began",
+                clock,
+            ),
+            (
+                "onset + duration",
+                onset + duration,
+                begin + duration > end + _ROUNDING,
+                f"at most {end + study.blocks.start:g} s, where {asl.name} ends",
+                clock,
+            ),
+        ):
+            if wrong:
+                if value > _MILLISECONDS * end:
+                    fix = "Times are in seconds, and this looks like milliseconds."
+                where = f"{name} (line {line})" if line else name
+                raise InputError(written.path, where, f"{value:g} s", wanted, fix)
+        block = Block(names[kind], round(begin, 6), duration)
+        if previous is not None and block.onset < previous.onset + previous.duration - _ROUNDING:
+            raise InputError(
+                written.path,
+                f"onset (line {line})" if line else "onset",
+                f"{onset:g} s, before the block of {previous.condition} from "
+                f"{previous.onset + study.blocks.start:g} s has ended",
+                "blocks one after the other",
+                "Correct the table: a run is in one condition at a time.",
+            )
+        blocks.append(block)
+        previous = block
+    return tuple(blocks)
+
+
+def _too_few(own: Mapping[str, np.ndarray], path: FilePath, asl: bids.File) -> Iterator[InputError]:
+    least = block_design.LEAST_BLOCKS
+    for condition, blocks in own.items():
+        if len(blocks) < least:
+            yield InputError(
+                path,
+                condition,
+                f"{len(blocks)} block{'s' * (len(blocks) != 1)}",
+                f"{least} at least, in {asl.name} as in each run",
+                "Fewer cannot be told from drift: scan each condition in a run of its own, without blocks.",
+            )
+
+
+def _indistinct(run: RunBlocks, study: Settings, path: FilePath, asl: bids.File) -> Iterator[InputError]:
+    """Contrasts that the design cannot tell from drift."""
+    design, most = run.design(), block_design.MOST_INFLATION
+    for name, contrast in study.contrasts.items():
+        weights = {key: weight for key, weight in contrast.weights.items() if key in run.conditions and weight}
+        if not weights:
+            continue
+        inflation = design.inflation(design.of_conditions(weights))
+        if not inflation <= most:
+            yield InputError(
+                path,
+                f"contrasts.{name}",
+                f"drift increases its variance {inflation:.1f} times" if np.isfinite(inflation) else "not determined",
+                f"{most:g} times at most, in {asl.name} as in each run",
+                "Its conditions cannot be told from drift: alternate them more often, or scan each in a run of its own.",
+            )

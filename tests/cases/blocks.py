@@ -1,0 +1,233 @@
+"""Cases of runs in which conditions alternate in blocks."""
+
+import gzip
+import json
+
+import skeleton
+from wrong_input import Case
+
+PAIRS, TR = 40, 6.0
+# Blocks of 48 s, from the first volume: 10 fit into 81 volumes of 6 s.
+LASTS = 48.0
+ORDER = [("smoking", "neutral")[k % 2] for k in range(10)]
+HEADER = "onset\tduration\ttrial_type\n"
+
+
+def table(rows=None, header=HEADER):
+    """A table of blocks; by default five of each cue, one after the other."""
+    rows = [(6 + LASTS * k, LASTS, cue) for k, cue in enumerate(ORDER)] if rows is None else rows
+    return header + "".join("\t".join(map(str, row)) + "\n" for row in rows)
+
+
+def changed(place, **values):
+    """The table with other values in one row."""
+    rows = [[6 + LASTS * k, LASTS, cue] for k, cue in enumerate(ORDER)]
+    for name, value in values.items():
+        rows[place][["onset", "duration", "trial_type"].index(name)] = value
+    return table(rows)
+
+
+def lengthen(trial, context=None):
+    """Runs long enough for blocks."""
+    for image in sorted(trial.root.rglob("*_asl.nii.gz")):
+        name = image.name.removesuffix("_asl.nii.gz")
+        skeleton.run(image.parent, name, context=context or ["m0scan"] + ["control", "label"] * PAIRS)
+
+
+def alternate(trial, **blocks):
+    """The configuration of two cues that alternate in the runs of the good trial."""
+    cues = ("smoking", "neutral")
+    trial.config["conditions"] = {cue: {"acquisition": "rest", "block": cue} for cue in cues}
+    trial.config["contrasts"] = {"cue": {"smoking": 1, "neutral": -1}}
+    trial.config["analyses"]["rest_change"]["contrast"] = "cue"
+    trial.config["craving"]["contrast"] = "cue"
+    trial.config["blocks"] = {"table": "blocks.tsv", **blocks}
+
+
+def _table(text, context=None, **blocks):
+    """Two cues, and this table for all runs."""
+
+    def change(trial):
+        lengthen(trial, context)
+        alternate(trial, **blocks)
+        trial.path("blocks.tsv").write_text(text)
+
+    return change
+
+
+def _configured(change_config, text=None):
+    def change(trial):
+        _table(table() if text is None else text)(trial)
+        change_config(trial.config)
+
+    return change
+
+
+def _beside(text, name="_events.tsv"):
+    """A table beside each run."""
+
+    def change(trial):
+        lengthen(trial)
+        alternate(trial, table=None)
+        for path in trial.root.rglob("*_asl.nii.gz"):
+            if text is not None:
+                path.with_name(path.name.replace("_asl.nii.gz", name)).write_text(text)
+
+    return change
+
+
+def _recorded(columns=("smoking", "neutral"), **fields):
+    """A recording of the stimuli beside each run, a value a second."""
+
+    def change(trial):
+        lengthen(trial)
+        alternate(trial, table=None)
+        values = []
+        for second in range(486):
+            cue = ORDER[int((second - 6) // LASTS)] if second >= 6 else None
+            values.append("\t".join(str(int(cue == name)) for name in ("smoking", "neutral")))
+        content = {"SamplingFrequency": 1.0, "StartTime": 0, "Columns": list(columns), **fields}
+        for path in trial.root.rglob("*_asl.nii.gz"):
+            stem = path.name.replace("_asl.nii.gz", "_stim")
+            path.with_name(f"{stem}.tsv.gz").write_bytes(gzip.compress("\n".join(values).encode(), mtime=0))
+            path.with_name(f"{stem}.json").write_text(json.dumps(content))
+
+    return change
+
+
+def _both(*changes):
+    def change(trial):
+        for part in changes:
+            part(trial)
+
+    return change
+
+
+def as_planted(study):
+    """Whether every run has the ten blocks in their order, and its volumes' times."""
+    return all(
+        [(block.condition, block.onset, block.duration) for block in scan.blocks.blocks]
+        == [(cue, 6 + LASTS * k, LASTS) for k, cue in enumerate(ORDER)]
+        and scan.blocks.readouts[:2] == (None, TR + 1.8 + 1.8)
+        and scan.condition == "smoking and neutral"
+        for scan in study.scans.values()
+    )
+
+
+def _of_people(subject_rows):
+    """The table with a column of participants."""
+    head = "participant_id\t" + HEADER
+    rows = [(subject, *row) for subject, own in subject_rows.items() for row in own]
+    return table(rows, head)
+
+
+def _set(name, value):
+    def change(config):
+        config["conditions"][name] = value
+
+    return change
+
+
+def _case(name, change, words="", outcome="refused", **more):
+    return Case(f"blocks: {name}", "blocks within a run", change, outcome, words, **more)
+
+
+_EVERY = [(6 + LASTS * k, LASTS, cue) for k, cue in enumerate(ORDER)]
+_LONG = [(6, 240, "smoking"), (246, 234, "neutral")]
+_SLOW = [(6 + 78 * k, 78, ("smoking", "neutral")[k // 3]) for k in range(6)]
+
+CASES = [
+    _case("one table for all runs", _table(table()), "", "accepted", holds=as_planted),
+    _case("events beside each run", _beside(table()), "", "accepted", holds=as_planted),
+    _case(
+        "events with rows of no type",
+        _beside(table([*_EVERY, (100, 0, "n/a")])),
+        "",
+        "accepted",
+        holds=as_planted,
+    ),
+    _case("a recording of the stimuli", _recorded(), "", "accepted", holds=as_planted),
+    _case("a recording without its rate", _recorded(SamplingFrequency=None), "SamplingFrequency", errors=12),
+    _case("a recording of other stimuli", _recorded(columns=("smoke", "neutral")), "column smoking", errors=12),
+    _case(
+        "a clock that began before the first volume",
+        _table(table([(onset + 100, *rest) for onset, *rest in _EVERY]), start=100),
+        "",
+        "accepted",
+        holds=as_planted,
+    ),
+    _case(
+        "a table by participant",
+        _table(_of_people({f"sub-{number:02d}": _EVERY for number in range(1, 7)})),
+        "",
+        "accepted",
+        holds=as_planted,
+    ),
+    _case(
+        "a participant without blocks",
+        _table(_of_people({f"sub-{number:02d}": _EVERY for number in range(1, 6)})),
+        "no row of sub-06",
+        errors=2,
+    ),
+    _case("no table at all", _beside(None), "events.tsv.*no such file", errors=12),
+    _case("a table that is not there", _configured(lambda config: config["blocks"].update(table="b.tsv")), "b.tsv"),
+    _case("a column misspelt", _table(table(header=HEADER.replace("onset", "onsets"))), "onsets.*Did you mean"),
+    _case("onsets as text", _table(changed(2, onset="late")), "onset.*line 4.*number of seconds"),
+    _case("a row of no type", _table(changed(2, trial_type="n/a")), "trial_type.*line 4"),
+    _case("a cue that is no condition", _table(changed(2, trial_type="smoke")), "smoke.*one of smoking, neutral"),
+    _case(
+        "fixation that counts as the baseline",
+        _table(changed(2, trial_type="fixation"), ignore=["fixation"]),
+        "",
+        "accepted",
+        holds=lambda study: all(len(scan.blocks.blocks) == 9 for scan in study.scans.values()),
+    ),
+    _case("milliseconds", _table(table([(1000 * a, 1000 * b, cue) for a, b, cue in _EVERY])), "milliseconds"),
+    _case("a duration of 0", _table(changed(2, duration=0)), "duration.*line 4.*more than 0 s"),
+    _case("an onset before the series", _table(changed(0, onset=-6)), "onset.*line 2.*0 s or later"),
+    _case("blocks past the end", _table(changed(9, duration=80)), "line 11.*518 s.*486 s"),
+    _case("blocks that overlap", _table(changed(3, onset=140)), "line 5.*one after the other"),
+    _case("one long block of each", _table(table(_LONG)), "1 block.*3 at least", errors=2),
+    _case("three blocks of each, one cue after the other", _table(table(_SLOW)), "drift increases its variance"),
+    _case(
+        "a cue in no contrast",
+        _configured(lambda config: config["contrasts"].update(cue={"smoking": 1})),
+        "conditions.neutral.*no contrast.*blocks.ignore",
+    ),
+    _case(
+        "cues in other runs",
+        _configured(_set("neutral", {"acquisition": "rest", "run": "1", "block": "neutral"})),
+        "alternate in the same runs",
+    ),
+    _case(
+        "two conditions of one block",
+        _configured(_set("neutral", {"acquisition": "rest", "block": "smoking"})),
+        "neutral.block.*another than that of smoking",
+    ),
+    _case(
+        "a block and a state of one run",
+        _configured(_set("whole", {"acquisition": "rest"})),
+        "smoking and neutral and whole both match",
+    ),
+    _case(
+        "a table and no block",
+        lambda trial: trial.config.update(blocks={"table": "blocks.tsv"}),
+        "blocks.table.*a condition with a block",
+    ),
+    _case(
+        "differences of the scanner",
+        _table(table(), context=["m0scan"] + ["deltam"] * (2 * PAIRS)),
+        "controls and labels: its conditions alternate",
+        errors=12,
+    ),
+    _case(
+        "several delays",
+        _both(_table(table()), lambda trial: trial.sidecar(PostLabelingDelay=[0.0] + [1.5, 1.5, 2.0, 2.0] * 20)),
+        "several delays",
+    ),
+    _case(
+        "no repetition time",
+        _both(_table(table()), lambda trial: trial.sidecar(RepetitionTimePreparation=...)),
+        "RepetitionTimePreparation",
+    ),
+]

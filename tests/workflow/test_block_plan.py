@@ -1,0 +1,98 @@
+"""A study of cues that alternate in blocks: its plan, and what a change of the blocks makes it do again."""
+
+import finished
+import pytest
+import skeleton
+from pharmasl.workflow import plan
+
+from tests import complete_settings
+from tests.cases.blocks import PAIRS, table
+
+CUES = ("smoking", "neutral")
+PEOPLE, RUNS = 6, 6 * 2 * 2
+
+
+def settings():
+    """Rest in a run of its own, and cues that alternate in two runs."""
+    config = skeleton.config("bids")
+    cues = {cue: {"acquisition": "cues", "block": cue} for cue in CUES}
+    config["conditions"] = {"rest": {"acquisition": "rest"}, **cues}
+    config["blocks"] = {"table": "blocks.tsv"}
+    config["analyses"]["cue_interaction"] = {"contrast": "cue", "effect": "group_by_time"}
+    config["rois"] = {"vmpfc": {"sphere": [0, 44, -12], "radius": 10, "space": "native"}}
+    return config
+
+
+def with_runs(dataset):
+    """Two runs of cues in place of one of each."""
+    for path in [*dataset.rglob("*_acq-smoking_*"), *dataset.rglob("*_acq-neutral_*")]:
+        path.unlink()
+    for folder in dataset.rglob("perf"):
+        who = "_".join(folder.parts[-3:-1])
+        for run in (1, 2):
+            skeleton.run(folder, f"{who}_acq-cues_run-{run}", context=["m0scan"] + ["control", "label"] * PAIRS)
+    (dataset / "blocks.tsv").write_text(table())
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return finished.make(tmp_path_factory.mktemp("finished"), settings(), PEOPLE, prepare=with_runs)
+
+
+@pytest.fixture
+def case(results, tmp_path):
+    return results.copy(tmp_path / "study")
+
+
+def test_nothing_is_planned_when_nothing_changed(case):
+    jobs, text = case.plan()
+    assert jobs == {}, text
+
+
+def test_each_condition_of_a_run_has_maps_of_its_own(results):
+    stem = results.folder / "results/sub-01/ses-T1/perf/sub-01_ses-T1_acq-cues_run-1"
+    space = "space-MNI152NLin2009aSym"
+    for cue in CUES:
+        for end in (
+            "cbf",
+            f"{space}_desc-smooth_cbf",
+            f"{space}_desc-standarderror_cbf",
+            f"{space}_desc-coverage_mask",
+        ):
+            assert stem.with_name(f"{stem.name}_condition-{cue}_{end}.nii.gz").exists()
+    assert stem.with_name(f"{stem.name}_{space}_desc-covariance_cbf.nii.gz").exists()
+    assert not list(stem.parent.glob("*_acq-rest_condition-*"))
+    native = sorted(path.name for path in results.folder.rglob("rois/native/**/*_regions.tsv"))
+    assert len(native) == PEOPLE * 2 * (1 + 2 * len(CUES))
+
+
+def test_a_slower_response_models_the_blocks_again_and_aligns_nothing(case):
+    case.config["blocks"]["delay"] = 8
+    jobs, _ = case.plan()
+    assert jobs["block_responses"] == RUNS
+    assert not {"align_perfusion", "quantify_perfusion", "scan_quality"} & set(jobs)
+    # Rest takes no blocks; its region's values and maps stay.
+    assert jobs["session_contrast"] == PEOPLE * 2
+    assert jobs["native_regions"] == RUNS * len(CUES)
+
+
+def test_other_blocks_are_a_change_of_the_runs_that_have_them(case):
+    case.write("bids/blocks.tsv", table([(6 + 48.0 * k, 47.0, CUES[k % 2]) for k in range(10)]))
+    jobs, _ = case.plan()
+    assert jobs["block_responses"] == RUNS
+    assert not {"align_perfusion", "quantify_perfusion"} & set(jobs)
+
+
+def test_a_contrast_knows_which_of_its_states_were_scanned_together(case):
+    config = {**case.config, "bids_dir": str(case.folder / "bids"), "output_dir": str(case.folder / "results")}
+    targets = complete_settings.targets(plan.read(config).study)
+    visit = "sub-01/ses-T1/contrasts/sub-01_ses-T1"
+    assert targets.weights(visit, "cue") == [-0.5, 0.5, -0.5, 0.5]
+    assert [state["condition"] for state in targets.states(visit, "cue")] == ["neutral", "smoking"] * 2
+    assert targets.joint_states(visit, "cue") == [
+        {"first": 0, "second": 1, "file": 0, "volume": 0},
+        {"first": 2, "second": 3, "file": 1, "volume": 0},
+    ]
+    assert len(targets.covariance_files("{scan}", visit, "cue")) == 2
+    assert targets.joint_states(visit, "rest") == []
+    assert targets.states(visit, "rest") == [{"scan": "sub-01_ses-T1_acq-rest", "condition": "rest"}]
