@@ -266,8 +266,10 @@ def test_one_scan_needs_no_trial(small):
 
 def test_no_line_of_a_plan_is_longer_than_a_few_rows_of_a_screen(small):
     done = small.snakemake("-n")
-    # The longest are Snakemake's own lists of the workflow's rules, whatever the number of participants.
-    assert max(map(len, (done.stdout + done.stderr).splitlines())) < 500
+    # Snakemake's own lists of the workflow's rules are as long as there are rules, whatever the number of participants.
+    rules = set(jobs(done.stdout))
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not set(line.strip().split(", ")) <= rules]
+    assert max(map(len, lines)) < 300
 
 
 def test_partial_targets(small):
