@@ -210,7 +210,7 @@ rule repeatability_maps:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(450) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(490) * attempt,
         runtime=lambda wildcards, input, attempt: minutes(5 + len(input.baseline) // 50) * attempt,
     params:
         people=lambda wildcards: TARGETS.repeated_people(),
