@@ -86,6 +86,11 @@ rule scan_page:
         wm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.wm),
         csf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.csf),
         att=per("scan_name", TARGETS.page_transit_files, [rules.fit_perfusion.output.att]),
+        blocks=per(
+            "scan_name",
+            TARGETS.page_block_files,
+            [rules.block_responses.output.design, rules.block_responses.output.sidecar],
+        ),
         repeats=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.repeats),
         confounds=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.confounds),
         aslref=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.aslref),

@@ -1,7 +1,7 @@
 """The script that writes the page of a scan, on small made-up scans of every kind."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import scanned
 from loading import script
 from parsed_page import Parsed
+from pharmasl.files import tables
 from pharmasl.perfusion.slice_signal import SliceSignal
 from pharmasl.study import settings
 from pharmasl.study.labels import NAMES
@@ -16,8 +17,14 @@ from pharmasl.study.labels import NAMES
 
 def page(folder, *, assumed=False, bands=None, acquisition=None, **changes):
     files = scanned.write(folder, **changes)
+    types = changes.get("types", scanned.PAIRS)
+    return written(folder, files, assumed=assumed, bands=bands, acquisition=acquisition or scanned.acquisition(types))
+
+
+def written(folder, files, *, assumed=False, bands=None, acquisition=None):
+    """The page of the script."""
     params = SimpleNamespace(
-        acquisition=acquisition or scanned.acquisition(changes.get("types", scanned.PAIRS)),
+        acquisition=acquisition or scanned.acquisition(),
         interpolation="cubic",
         bands=bands or {},
         assumed=assumed,
@@ -163,3 +170,38 @@ def test_a_scan_accepted_by_hand_says_what_was_overruled(tmp_path):
 def test_a_band_of_the_configuration_is_named_as_such(tmp_path):
     text = page(tmp_path, bands={"fd_mean": [None, 0.3]}).text
     assert "0.20 mm at most 0.3 mm the configuration" in text
+
+
+def test_blocks_are_shown_as_they_were_modelled(tmp_path):
+    """Five volumes, one of them left out, of two conditions that alternate."""
+    rows = [
+        {"volume": k, "readout": 4 * k, "sign": 0.5, "smoking": k % 2, "neutral": 1 - k % 2, "left_out": None}
+        for k in range(1, 6)
+    ]
+    rows[2]["left_out"] = "motion: 3 mm"
+    tables.write_table(tmp_path / "design.tsv", rows, dict.fromkeys(rows[0], "made up"))
+    record = {
+        "Conditions": ["smoking", "neutral"],
+        "Blocks": [
+            {"Condition": condition, "Onset": 10 * k, "Duration": 10}
+            for k, condition in enumerate(["smoking", "neutral"] * 3)
+        ],
+        "BlocksFrom": "cues.tsv",
+        "Response": {"MeanDelay": 6},
+        "Columns": ["perfusion", "motion 1"],
+        "Volumes": 5,
+        "DegreesOfFreedom": 3,
+        "MeanBrainCBF": {"smoking": 41.26, "neutral": 40.0},
+    }
+    tables.write_json(tmp_path / "blocks.json", record)
+    files = replace(scanned.write(tmp_path), blocks=[tmp_path / "design.tsv", tmp_path / "blocks.json"])
+    own = written(tmp_path, files)
+    for words in (
+        "3 blocks of smoking (10 s) and 3 blocks of neutral (10 s) alternate in this scan, by cues.tsv",
+        "1 volume left out",
+        "3 degrees of freedom",
+        "smoking 41.3 and neutral 40.0",
+    ):
+        assert words in own.text, own.text
+    assert "Response to each condition" in own.text
+    assert "alternate" not in page(tmp_path).text

@@ -340,6 +340,11 @@ class Targets:
         stem = self._stems[name]
         return [pattern.replace("{scan}", stem) for pattern in patterns if self._scans[stem].acquisition.several_delays]
 
+    def page_block_files(self, patterns: Sequence[str], name: str) -> list[str]:
+        """The files of the model of a scan's blocks, from patterns with ``{scan}``; none of a run of one state."""
+        stem = self._stems[name]
+        return [pattern.replace("{scan}", stem) for pattern in patterns if self._scans[stem].blocks is not None]
+
     def scan_pages(self) -> list[str]:
         """The pages of all scans, in order."""
         return [self.paths.scan_page(scan.name) for scan in self.study.scans.values()]

@@ -30,6 +30,8 @@ class ScanFiles:
         Images on the scan's own grid.
     att : sequence of path-like
         Arterial transit time on that grid and on the template's, of several delays; or empty.
+    blocks : sequence of path-like
+        The model of each volume and the record of its fit, of a scan in which conditions alternate; or empty.
     repeats, confounds : path-like
         Tables of the repeats and of the motion.
     aslref : path-like
@@ -60,6 +62,7 @@ class ScanFiles:
     wm: FilePath
     csf: FilePath
     att: Sequence[FilePath]
+    blocks: Sequence[FilePath]
     repeats: FilePath
     confounds: FilePath
     aslref: FilePath

@@ -13,6 +13,7 @@ from pharmasl.quality import flags
 from pharmasl.report import templates
 from pharmasl.report.scans import (
     acquired,
+    block_design_chart,
     charts,
     native,
     numbers,
@@ -55,6 +56,7 @@ class ScanPage:
     carpet_limit: float
     slices: over_time.CarpetPlot | None
     slices_out: list[tuple[str, str]]
+    blocks: block_design_chart.Blocks | None
     motion: list[charts.Chart]
     repeats: charts.Chart | None
     left_out: list[tuple[str, str]]
@@ -195,6 +197,7 @@ def content(
         carpet_limit=scan_series.CARPET_LIMIT,
         slices=over_time.slices(change, repeats.volumes_out),
         slices_out=slices_out,
+        blocks=block_design_chart.read(files.blocks, labels),
         motion=over_time.motion(displacement, dvars, repeats.volumes_out, resolved_bands),
         repeats=over_time.repeats(repeats),
         left_out=over_time.left_out(repeats),
