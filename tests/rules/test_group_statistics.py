@@ -752,6 +752,12 @@ def test_the_full_factorial_has_its_own_error_term_and_random_fields(trial, inte
     assert summary["permutation"] is None
     assert "random fields" in summary["tests"]["cluster"]["statistic"]
     assert tables.read_table(output.null) == []
+    called, block = images.load(output.called)[0], summary["smallest_called"]
+    np.testing.assert_allclose(called[mask], block["height"] * np.abs(effect / t)[mask], rtol=1e-4)
+    fields = summary["random_fields"]
+    for extent, significant in ((block["extent_voxels"], True), (block["extent_voxels"] - 1, False)):
+        p = random_fields.cluster_p(extent, block["height"], 24, fields["resels"], fields["fwhm_voxels"]).family_wise
+        assert (2 * float(p) <= 0.05) == significant
     assert tabulate(output, tmp_path)[0]["p_fwe_cluster"] is not None
 
 
@@ -766,6 +772,9 @@ def test_the_mixed_model_takes_those_with_one_session(trial, tmp_path):
     assert np.isnan(images.load(output.voxel_pfwe)[0]).all()
     q = 10.0 ** -images.load(output.qfdr)[0].astype(float)
     assert q[PLACE] < 0.05
+    assert np.isnan(images.load(output.called)[0]).all()
+    sidecar = tables.read_json(Path(output.called.replace(".nii.gz", ".json")))
+    assert sidecar["Criterion"].startswith("none: the threshold of a false discovery rate moves")
     with pytest.raises(InputError, match="mixed_model"):
         call(trial, tmp_path, participants=participants, given=given)
 

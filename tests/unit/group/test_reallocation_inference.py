@@ -85,6 +85,8 @@ def test_a_planted_effect_is_found_by_f_with_scans_missing():
     assert not {"effect", "percent"} & set(result.maps)
     assert (result.null.min_t == 0).all()
     assert block["tests"]["two_sided"] is False
+    assert block["smallest_called"]["status"] == "none: several effects tested together have no one size"
+    assert "called" not in result.maps
 
 
 def test_one_contrast_has_effects_with_intervals_and_both_signs():
@@ -100,6 +102,23 @@ def test_one_contrast_has_effects_with_intervals_and_both_signs():
     tail = stats.norm.sf(np.abs(result.maps["z"]))
     p = 2 * stats.t.sf(np.abs(result.maps["t"]), result.definitions["model"]["df_range"][1])
     assert (2 * tail >= p * 0.98).all()
+
+
+def test_the_smallest_called_estimate_has_the_forming_z_at_its_own_degrees_of_freedom():
+    test = {"arm": {"baclofen": 1, "placebo": -1}, "session": {"T3": 1, "T1": -1}}
+    result = trial(np.random.default_rng(3)).result(test=test)
+    block, maps = result.definitions["smallest_called"], result.maps
+    assert block["statistic"] == "extent"
+    assert block["height"] == result.definitions["tests"]["cluster"]["forming_z"]
+    assert "null model's variance ratio" in block["notes"][0]
+    # Between the quantiles of the fewest and the most degrees of freedom; of z itself it is less.
+    heights = maps["called"] / np.abs(maps["effect"] / maps["t"])
+    low, high = (
+        stats.t.isf(stats.norm.sf(block["height"]), df) for df in result.definitions["model"]["df_range"][::-1]
+    )
+    assert heights.min() == pytest.approx(low, rel=1e-9)
+    assert heights.max() == pytest.approx(high, rel=1e-9)
+    assert low > block["height"]
 
 
 def test_threads_change_nothing():
