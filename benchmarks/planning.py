@@ -94,6 +94,8 @@ def submitted(plan, folder, checkout):
 def starts(plan, folder, checkout):
     """What a job on a scan and a job on the study take to start (two of :class:`Cost`)."""
     study = submitted(plan, folder, checkout)
+    # The files of the jobs before are not there; Snakemake need not wait for them.
+    study[study.index("--latency-wait") + 1] = "0"
     # The same command for a scan: another job, and the rule that makes it.
     scan = list(study)
     scan[scan.index("--target-jobs") + 1] = SCAN
