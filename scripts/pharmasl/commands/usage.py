@@ -12,10 +12,11 @@ MODULES = {
     "init": "init",
     "check": "check",
     "power": "power",
+    "validate": "validate",
     "snakemake": "call",
 }
 # All first words that are no arguments of Snakemake.
-COMMANDS = ("init", "check", "power", "demo", "test", "verify", "help", "version", "snakemake")
+COMMANDS = ("init", "check", "power", "validate", "demo", "test", "verify", "help", "version", "snakemake")
 TARGETS = {
     "all": "everything: what is done where no target is named",
     "cbf": "cerebral blood flow of every scan",
@@ -46,6 +47,10 @@ Your study
 Before the study
   ./run power power.yaml                what it would find: power, people needed, the protocol's paragraph; copy
                                         config/power.yaml for the assumptions
+
+Before you believe it
+  ./run validate                        simulated trials from raw images to answers: what is recovered, and how often
+                                        it is wrong; hours of work (docs/validation.md)
 
 Only so far: name a target after the options
 {targets}

@@ -8,7 +8,7 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.simulate.comparison_table import ASSOCIATION, RESTING, Comparison, rounded, with_interval
+from pharmasl.simulate.comparison_table import ASSOCIATION, RESTING, RESTING_REGION, Comparison, rounded, with_interval
 from pharmasl.simulate.planted_regions import REGIONS, Region
 from pharmasl.space import images, resample, transforms
 from pharmasl.study.settings import Arms, SessionPair
@@ -71,6 +71,15 @@ class AnalysisResult:
         score = np.where(self.significant & near, sign * self.t, -np.inf)
         index = np.unravel_index(np.argmax(score), score.shape)
         return index if score[index] > 0 else None
+
+    def dice(self, index: Index, region: Region) -> float:
+        """Overlap of a voxel's cluster with a region, where its weight is above one half, as Dice coefficient."""
+        # A significant voxel need not lie in a cluster: by a voxelwise statistic it may be below the forming threshold.
+        label = self.clusters[index]
+        cluster = self.clusters == label if label else np.zeros(self.clusters.shape, dtype=bool)
+        planted = (region.weight(self.points) > 0.5) & self.finite
+        total = cluster.sum() + planted.sum()
+        return float(2 * (cluster & planted).sum() / total)
 
     def region_name(self, index: Index) -> str | None:
         """The atlas region of the listed peak of a voxel's cluster that is nearest to the voxel."""
@@ -259,7 +268,7 @@ def region_rows(
         low, high = (None if row[name] is None else float(row[name]) for name in ("ci_low", "ci_high"))
         estimate = float(row["estimate"])
         compared = Comparison(
-            effect=f"{RESTING}, mean over a region",
+            effect=RESTING_REGION,
             region=row["roi"],
             unit="mL/100 g/min",
             expected=rounded(float(expected)),
@@ -323,6 +332,7 @@ def _place_row(
         p_kind=f"{analysis.decision['statistic']}, {analysis.decision['error_rate']}",
         found_at=" ".join(f"{value:g}" for value in analysis.points[index]),
         distance=round(float(np.linalg.norm(analysis.points[index] - centre)), 1),
+        dice=rounded(analysis.dice(index, region.around(centre)), 3),
         found_region=analysis.region_name(index),
         verdict="found",
     )

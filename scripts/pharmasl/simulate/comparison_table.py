@@ -27,6 +27,7 @@ COLUMNS: Columns = {
         "Units": "mm",
     },
     "distance": {"Description": "From the planted centre to the found peak", "Units": "mm"},
+    "dice": "Overlap of the found cluster with the planted region (where its weight is above one half) as Dice coefficient",
     "found_region": "Atlas region of the found cluster's nearest peak",
     "verdict": "found: significant and of the planted sign; or what it is instead. A change within one arm is described: it is "
     "no test of the drug",
@@ -36,6 +37,9 @@ COLUMNS: Columns = {
 RESTING = "resting CBF: group by time"
 ASSOCIATION = "cue response: association with the dlPFC's change"
 CRAVING = "cue-elicited craving: group by time"
+CIGARETTES = "cigarettes a day: arm at follow-up, adjusted for baseline"
+# The resting effect as the mean over one of the configuration's regions, with an interval.
+RESTING_REGION = f"{RESTING}, mean over a region"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class Comparison:
     planted_at: str | None = None
     found_at: str | None = None
     distance: float | None = None
+    dice: float | None = None
     found_region: str | None = None
     verdict: str
 

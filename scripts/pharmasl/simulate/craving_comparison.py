@@ -7,7 +7,7 @@ import numpy as np
 
 from pharmasl.files.tables import Row
 from pharmasl.simulate.brain_comparison import ordinary_least_squares
-from pharmasl.simulate.comparison_table import Comparison, rounded, with_interval
+from pharmasl.simulate.comparison_table import CIGARETTES, Comparison, rounded, with_interval
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study.settings import Arms
@@ -95,7 +95,7 @@ def cigarette_rows(participants: Sequence[Row], model: Sequence[Row], *, arms: A
     test = _first(model, analysis="test")
     estimate, p = _estimate_of(test)
     row = Comparison(
-        effect="cigarettes a day: arm at follow-up, adjusted for baseline",
+        effect=CIGARETTES,
         region="cigarettes",
         unit="cigarettes a day",
         planted=rounded(planted),

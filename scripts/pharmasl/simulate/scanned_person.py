@@ -23,7 +23,7 @@ _TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN, _CUE, _VISIT_CUE =
 _FIELD_MARGIN = 60
 
 # A voxel's CBF is at least this share of what the person's tissue has there on average.
-_LEAST_FLOW = 0.05
+LEAST_FLOW = 0.05
 
 # Share of the label's signal that a run keeps whose labelling failed.
 _FAILED_LABEL = 0.1
@@ -173,7 +173,7 @@ class Person:
         if session.cue is not None:
             if state["condition"] == "smoking":
                 regional = regional + session.cue / np.float32(levels["gm"])
-            regional = np.maximum(regional, _LEAST_FLOW - 1)
+            regional = np.maximum(regional, LEAST_FLOW - 1)
         multiple = label_control_series.modulation(head.template_points, regions, gains, levels["gm"], regional)
         return label_control_series.perfusion(head, levels, multiple, self.settings.perfusion)
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pharmasl.simulate.alternating_cues import CueBlocks
 from pharmasl.simulate.scanner_model import Scanner
 
-_settings = dataclass(frozen=True, kw_only=True)
 
-
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class HeadSettings:
     """The heads and their T1-weighted images."""
 
@@ -22,7 +20,7 @@ class HeadSettings:
     noise: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class BloodFlow:
     """CBF away from the planted effects."""
 
@@ -35,7 +33,7 @@ class BloodFlow:
     between_runs: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class PlantedEffects:
     """The effects on CBF."""
 
@@ -46,7 +44,7 @@ class PlantedEffects:
     slope: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Ratings:
     """The ratings of craving."""
 
@@ -58,7 +56,7 @@ class Ratings:
     noise: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Cigarettes:
     """Cigarettes a day."""
 
@@ -71,7 +69,7 @@ class Cigarettes:
     lost: int
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class People:
     """Who takes part, and how CBF goes with age, sex and site."""
 
@@ -90,7 +88,7 @@ class People:
         return self.treatment + self.control
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class ChanceByArm:
     """A chance by arm."""
 
@@ -98,7 +96,7 @@ class ChanceByArm:
     control: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class MissingScans:
     """What is lost: people, sessions, single scans, and scans whose labelling failed."""
 
@@ -108,7 +106,7 @@ class MissingScans:
     failed: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Reliability:
     """How a quantity varies over people and from scan to scan, as its SD and its repeatability."""
 
@@ -117,7 +115,7 @@ class Reliability:
     icc: float | None
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class RegionalVariability:
     """How regional CBF varies beside whole-brain CBF."""
 
@@ -127,7 +125,7 @@ class RegionalVariability:
     smoothness: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class CueVariability:
     """How the response to cues varies over people and visits."""
 
@@ -136,7 +134,7 @@ class CueVariability:
     smoothness: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Variability:
     """Variability between people, sessions and runs."""
 
@@ -146,7 +144,7 @@ class Variability:
     cue: CueVariability
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class Transit:
     """Arterial transit times, seconds, and by how much the drug changes them."""
 
@@ -161,7 +159,7 @@ class Transit:
     drug: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class PlannedEffect:
     """An effect that the configuration plants: where, in whom, when, and how much."""
 
@@ -177,7 +175,7 @@ class PlannedEffect:
     spread: float
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class TrialSettings:
     """What the draw of the trial depends on."""
 
@@ -195,7 +193,7 @@ class TrialSettings:
     blocks: CueBlocks
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class ParticipantSettings:
     """What the images of a participant depend on."""
 
@@ -210,7 +208,7 @@ class ParticipantSettings:
     blocks: CueBlocks
 
 
-@_settings
+@dataclass(frozen=True, kw_only=True)
 class ComparedNames:
     """Names of the analyses, the regions and the endpoint of the configuration that answer the planted questions."""
 
