@@ -33,6 +33,7 @@ try:
     from pharmasl.study import configuration
     from pharmasl.study.settings import plain, read
     from pharmasl.workflow import closing, failures
+    from pharmasl.workflow.output_levels import OutputLevels
 except ModuleNotFoundError as error:
     raise WorkflowError(
         f"Planning needs the package {error.name} beside Snakemake: install it there, or use ./run."
@@ -93,6 +94,9 @@ COMPARED = planned_trial.analysed(
 )
 STUDIED = list(dict.fromkeys(subject for subject, _ in COMPARED))
 studied = partial(expand, subject=STUDIED)
+# At the level that removes a person's deformation there is none to compare.
+FIELD = bids.derivative("", HEAD, "xfm", from_="T1w", to=SPACE, mode="image").lstrip("/")
+COMPARED_FIELDS = [] if OutputLevels(SETTINGS, OUTPUT).is_removed(FIELD) else studied(f"{OUTPUT}/{FIELD}")
 
 COMPARISON = f"{Path(TRUTH).parent}/comparison"
 # With the logger of ./run, which says at the end how it went.
@@ -235,7 +239,7 @@ rule compare_truth:
         ],
         truth_cbf=[bids.derivative(TRUTH, RUNS[run], "cbf", space=SPACE).format(subject=s) for s, run in COMPARED],
         mask=studied(result_of(HEAD, "mask", desc="brain")),
-        field=studied(result_of(HEAD, "xfm", from_="T1w", to=SPACE, mode="image")),
+        field=COMPARED_FIELDS,
         motion=[
             result_of(RUNS[run], "xfm", ".txt", from_="orig", to="aslref", mode="image").format(subject=s)
             for s, run in COMPARED

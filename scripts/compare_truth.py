@@ -9,7 +9,7 @@ from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
 
-PERSON = ("truth_mask", "truth_field", "mask", "field")
+PERSON = ("truth_mask", "truth_field", "mask")
 RUN = ("truth_motion", "truth_coregistration", "motion", "coregistration")
 FILES = ("plan", "effects", "scans", "truth_cbf", "cbf", "regions", "model", "correlations", "gm")
 
@@ -34,7 +34,10 @@ def main(snakemake):
         **analyses,
         masks=dict(zip(params.rois, source.masks, strict=True)),
         cigarettes=next(iter(source.cigarettes), None),
-        people=[PersonFiles(**paths) for paths in _records(source, PERSON)],
+        people=[
+            PersonFiles(**paths, field=field)
+            for paths, field in zip(_records(source, PERSON), source.field or [None] * len(people), strict=True)
+        ],
         runs=[
             RunFiles(**paths, person=people.index(name))
             for (name, _), paths in zip(compared, _records(source, RUN), strict=True)

@@ -12,12 +12,18 @@ from pharmasl.space import images, resample, transforms
 
 @dataclass(frozen=True)
 class PersonFiles:
-    """Paths of a participant's brain mask and T1w-to-template field, of the truth and of the results."""
+    """Paths of a participant's brain mask and T1w-to-template field, of the truth and of the results.
+
+    Attributes
+    ----------
+    field : path-like or None
+        None where the results do not keep it.
+    """
 
     truth_mask: FilePath
     truth_field: FilePath
     mask: FilePath
-    field: FilePath
+    field: FilePath | None
 
 
 @dataclass(frozen=True)
@@ -97,12 +103,14 @@ def geometry_rows(people: Sequence[PersonFiles], runs: Sequence[RunFiles], gm_pa
     Returns
     -------
     list of Comparison
+        Without that of the registration where nobody's field is kept.
     """
     dice = [_dice(person) for person in people]
     first_grid = transforms.read_field(people[0].truth_field)[1]
     grey = resample.resample(*images.load(gm_path), transforms.points(first_grid), fill=0.0) > 0.5
     fits = [_registration(person, grey) for person in people]
     placement = [_placement_error(run, fits[run.person].points) for run in runs]
+    errors = [fit.error for fit in fits if fit.error is not None]
     return [
         Comparison(
             effect="brain mask, mean over participants",
@@ -112,10 +120,16 @@ def geometry_rows(people: Sequence[PersonFiles], runs: Sequence[RunFiles], gm_pa
             found=rounded(float(np.mean(dice))),
             verdict=f"lowest {min(dice):.3f}",
         ),
-        _millimetres(
-            "error of the fit to the template, mean over participants",
-            "template grey matter above 0.5",
-            [fit.error for fit in fits],
+        *(
+            [
+                _millimetres(
+                    "error of the fit to the template, mean over participants",
+                    "template grey matter above 0.5",
+                    errors,
+                )
+            ]
+            if errors
+            else []
         ),
         _millimetres(
             "error of motion correction and coregistration together, root mean square over volumes, mean over scans",
@@ -138,24 +152,27 @@ class _Fit:
 
     Attributes
     ----------
-    error : float
-        Mean distance, mm.
+    error : float or None
+        Mean distance, mm; None where the results do not keep the field.
     points : ndarray of shape (N, 3)
         Points of the brain in the T1w frame, at which rigid errors are measured.
     """
 
-    error: float
+    error: float | None
     points: np.ndarray
 
 
 def _registration(person: PersonFiles, grey: np.ndarray) -> _Fit:
     """The accuracy of a participant's registration in the template's grey matter."""
     planted, grid = transforms.read_field(person.truth_field)
+    inside = planted[grey][::23]
+    if person.field is None:
+        return _Fit(None, inside)
     points = transforms.points(grid)[grey]
     field, field_grid = transforms.read_field(person.field)
     fitted = np.stack([resample.resample(field[..., k], field_grid.affine, points) for k in range(3)], axis=-1)
     distance = np.linalg.norm(fitted - planted[grey], axis=-1)
-    return _Fit(np.nanmean(distance), planted[grey][::23])
+    return _Fit(float(np.nanmean(distance)), inside)
 
 
 def _placement_error(run: RunFiles, points: np.ndarray) -> float:

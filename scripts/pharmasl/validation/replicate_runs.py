@@ -136,11 +136,7 @@ def _collect(replicate: Replicate) -> None:
 
 def _call(replicate: Replicate, means: Means, stage: str) -> StageCost:
     """Run a stage; raises StageFailure where it ends with an error, KeyboardInterrupt where it was stopped."""
-    rules, target = _CALLS[stage]
-    command = [sys.executable, "-m", "snakemake_logger_plugin_pharmasl", "--snakefile", str(means.checkout / rules)]
-    command += ["--configfile", *map(str, replicate.variant.files), CONFIGURATION]
-    # The study's folder is locked by the command; a lock that a power cut has left would stop each replicate.
-    command += ["--cores", means.cores, "--rerun-incomplete", "--nolock", "--quiet", "rules", "--", target]
+    command = _command(replicate, means, stage)
     start = time.monotonic()
     log = replicate.folder / LOG
     begins = log.stat().st_size if log.exists() else 0
@@ -159,6 +155,16 @@ def _call(replicate: Replicate, means: Means, stage: str) -> StageCost:
     if code:
         raise StageFailure(stage, _reason(log, begins, code))
     return StageCost(seconds=time.monotonic() - start, cpu_seconds=used.ru_utime + used.ru_stime)
+
+
+def _command(replicate: Replicate, means: Means, stage: str) -> list[str]:
+    """The command line of a stage."""
+    rules, target = _CALLS[stage]
+    program = [sys.executable, "-m", "snakemake_logger_plugin_pharmasl", "--snakefile", str(means.checkout / rules)]
+    files = ["--configfile", *map(str, replicate.variant.files), CONFIGURATION]
+    # The study's folder is locked by the command; a lock that a power cut has left would stop each replicate.
+    options = ["--cores", means.cores, "--rerun-incomplete", "--nolock", "--quiet", "rules"]
+    return [*program, *files, *options, "--", target]
 
 
 def _reason(log: Path, begins: int, code: int) -> str:
