@@ -1,6 +1,7 @@
 """``./run validate``: simulated trials from raw images to their answers, many times, and the page of what came out."""
 
 import argparse
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def main(arguments: list[str]) -> int:
         For arguments or configurations that cannot be used.
     """
     options = _options(arguments)
+    # A batch system's signal to stop is taken as Ctrl-C: jobs are cancelled, and the same command goes on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     checkout, root = Path(options.checkout), Path(options.output)
     files = [Path(path) for path in options.configuration or [checkout / "config/twin.yaml"]]
     variants = [_variant(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
         means = Means(checkout.absolute(), options.cores, options.keep, options.again)
         stopped = False
         try:
-            for replicate in asked:
+            for replicate in asked if not options.page else ():
                 _run(replicate, means)
         except KeyboardInterrupt:
             stopped = True
@@ -128,6 +131,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", default="validation", help="folder of the study (default: %(default)s)")
     parser.add_argument("--cores", default="all", help="as of Snakemake (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep raw data and maps of finished replicates")
+    parser.add_argument("--page", action="store_true", help="run no replicate: the page of those that have ended")
     parser.add_argument("--again", action="store_true", help="run replicates again that have failed")
     return parser.parse_args(arguments)
 

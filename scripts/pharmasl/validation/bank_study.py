@@ -103,12 +103,15 @@ def run(
     dealt = sources(replicates)
     if not dealt or not trials:
         return None
-    variants = list({one.variant.name: one.variant for one in replicates if one.variant.kind != CONFOUNDED}.values())
-    maps = {one: error_maps.read(one.folder / ERRORS) for one in dealt}
+    # What a configuration plants beside the model study's effects has no place in the bank's truth.
+    variants = {one.variant.name: one.variant for one in replicates if one.variant.kind != CONFOUNDED}
+    own = [variant for variant in variants.values() if not variant.trial.planted]
+    if not own:
+        return None
     (root / FOLDER).mkdir(exist_ok=True)
     counts, spent = [], []
-    for variant in variants:
-        rows = _trials(root / FOLDER / f"{variant.name}_{permutations}.tsv", variant, maps, trials, permutations, say)
+    for variant in own:
+        rows = _trials(root / FOLDER / f"{variant.name}_{permutations}.tsv", variant, dealt, trials, permutations, say)
         counts += _counts(variant, rows)
         spent += [float(row["cpu_seconds"]) for row in rows]
     return BankStudy(
@@ -126,31 +129,31 @@ def _name(replicate: Replicate) -> str:
 def _trials(
     path: Path,
     variant: Variant,
-    maps: dict[Replicate, error_maps.ErrorMaps],
+    dealt: Sequence[Replicate],
     trials: int,
     permutations: int,
     say: Callable[[str], None],
 ) -> list[Row]:
     """The rows of a variant's trials, those of an earlier call among them."""
-    names = {_name(one): one for one in maps}
     rows = tables.read_table(path) if path.is_file() else []
     done = {int(row["seed"]) for row in rows}
-    truths: dict[str, BankTruth] = {}
+    truth = None
     for number in range(trials):
         seed = variant.trial.seed + number
         if seed in done:
             continue
-        source = list(names)[number % len(names)]
-        bank = ErrorBank(maps[names[source]], variant.study, variant.trial, variant.person, permutations)
-        if source not in truths:
-            truths[source] = BankTruth(bank)
+        source = dealt[number % len(dealt)]
+        maps = error_maps.read(source.folder / ERRORS)
+        bank = ErrorBank(maps, variant.study, variant.trial, variant.person, permutations)
+        # The template's, whoever's errors are dealt.
+        truth = truth or BankTruth(bank)
         start = time.process_time()
-        answers = error_bank.test(bank, truths[source], seed)
+        answers = error_bank.test(bank, truth, seed)
         spent = round(time.process_time() - start, 2)
         rows += [
             {
                 "seed": seed,
-                "source": source,
+                "source": _name(source),
                 "analysis": answer.analysis,
                 **{name: answer.least_p.get(name) for name in STATISTICS},
                 "at_effect": "yes" if answer.at_effect else "no",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
 from pharmasl.group import analysis as group_analysis
@@ -40,6 +41,8 @@ _DEAL, _PERSON, _VISIT, _CUE, _VISIT_CUE = range(301, 306)
 # mm around the mask over which fields are drawn: their ends meet.
 _MARGIN = 30.0
 _EFFECT = "dlpfc"
+# Of an arm, in a trial that is tested.
+_FEWEST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,15 +116,28 @@ class ErrorBank:
 
 
 class BankTruth:
-    """What new people's CBF is made of, at the voxels of the bank.
+    """What new people's CBF is made of, on the grid of the bank.
 
     Parameters
     ----------
     bank : ErrorBank
+
+    Raises
+    ------
+    InputError
+        If the configuration plants effects of its own: the bank has no place for them.
     """
 
     def __init__(self, bank: ErrorBank) -> None:
         self._bank = bank
+        if bank.trial.planted:
+            raise InputError(
+                "config",
+                "simulate.planted",
+                list(bank.trial.planted),
+                "nothing: the error bank draws the model study's effects alone",
+                "Ask for no bank: --bank 0.",
+            )
         self.points = transforms.points(bank.maps.grid)
         scanner, flow = bank.person.perfusion, bank.person.blood_flow
         template = participant_anatomy.read_template()
@@ -133,19 +149,16 @@ class BankTruth:
         whole = np.sum(list(spread.values()), axis=0)
         tissue = spread["gm"] + np.float32(flow.white / flow.grey) * spread["wm"]
         sampled = [resample.resample(volume, affine, self.points, fill=0.0) for volume in (tissue, whole)]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # CBF as a share of the level of the person's grey matter.
-            self.share = np.where(bank.maps.mask, sampled[0] / sampled[1], np.nan).astype(np.float32)
-        inside = self.points[bank.maps.mask]
+        # Where the truth has values: the workflow's maps are compared with it smoothed over all of these.
+        self._region = sampled[1] > 0.5 * M0["wm"]
+        # CBF as a share of the level of the person's grey matter.
+        self._share = sampled[0][self._region] / sampled[1][self._region]
+        inside = self.points[self._region]
         low, high = inside.min(axis=0) - _MARGIN, inside.max(axis=0) + _MARGIN
         self._fields = FlowFields.at(inside, low, high, bank.person.variability, flow)
         grey = resample.resample(template.fractions["gm"], affine, inside, fill=0.0)
         self._grey = grey / grey.sum()
         self._weights = {name: region.weight(inside) for name, region in REGIONS.items()}
-
-    def add(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Take the places of the configuration's own effects, of shape (V,), too."""
-        self._weights |= weights
 
     def scans(self, number: int, rows: Sequence[Row], seed: int) -> dict[tuple[str, str], np.ndarray]:
         """The smoothed true CBF of a person's scans by session and condition, (V,).
@@ -182,10 +195,10 @@ class BankTruth:
         return maps
 
     def _smoothed(self, values: np.ndarray) -> np.ndarray:
-        mask = self._bank.maps.mask
-        volume = np.full(mask.shape, np.nan, dtype=np.float32)
-        volume[mask] = values * self.share[mask]
-        return resample.smooth(volume, self._bank.maps.grid.affine, self._bank.study.perfusion.smoothing_fwhm)[mask]
+        maps = self._bank.maps
+        volume = np.full(maps.mask.shape, np.nan, dtype=np.float32)
+        volume[self._region] = values * self._share
+        return resample.smooth(volume, maps.grid.affine, self._bank.study.perfusion.smoothing_fwhm)[maps.mask]
 
 
 def test(bank: ErrorBank, truth: BankTruth, seed: int) -> list[BankAnswer]:
@@ -207,6 +220,14 @@ def test(bank: ErrorBank, truth: BankTruth, seed: int) -> list[BankAnswer]:
     drawn = virtual_trial.draw(asked, bank.arms, bank.sessions)
     rng = np.random.default_rng([seed, 0, _DEAL])
     donors = bank.donors()
+    if not donors:
+        raise InputError(
+            "./run validate",
+            "--bank",
+            "nobody with all scans usable in the replicates whose errors are dealt",
+            "somebody",
+            "Add replicates, or ask for no bank: --bank 0.",
+        )
     index = {scan: number for number, scan in enumerate(bank.maps.scans)}
     order = rng.permutation(donors)
     if len(drawn.participants) > len(order):
@@ -237,6 +258,10 @@ def _answer(
     names = [
         who for who, own in people.items() if all((s, state) in own for s in sessions.values() for state in weights)
     ]
+    nothing = BankAnswer(analysis=analysis.name, least_p={}, at_effect=False)
+    present = [row["arm"] for row in participants if row["participant_id"] in names]
+    if min(present.count(arm) for arm in (bank.arms.treatment, bank.arms.control)) < _FEWEST:
+        return nothing
     with tempfile.TemporaryDirectory() as folder:
         paths: dict[str, list[Path]] = {}
         for session, label in sessions.items():
@@ -260,7 +285,7 @@ def _answer(
         try:
             result = group_analysis.find(question, files)
         except NotRunError:
-            return BankAnswer(analysis=analysis.name, least_p={}, at_effect=False)
+            return nothing
     least = {name: _least(result.maps[key]) for name, key in FAMILY_WISE.items() if key in result.maps}
     return BankAnswer(
         analysis=analysis.name,

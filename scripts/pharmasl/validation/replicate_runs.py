@@ -1,7 +1,9 @@
 """A replicate from raw images to the comparison with its truth: simulated, analysed and compared by the workflow's own commands."""
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +40,8 @@ _KEPT_ENDINGS = (".tsv", ".json", ".txt")
 # Status of a process that Ctrl-C ended, as a shell gives it.
 _STOPPED = 130
 _SHOWN_LINES = 6
+# Of Linux' prctl.
+_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -140,21 +144,44 @@ def _call(replicate: Replicate, means: Means, stage: str) -> StageCost:
     start = time.monotonic()
     log = replicate.folder / LOG
     begins = log.stat().st_size if log.exists() else 0
+    _adopt_orphans()
     with open(log, "ab") as file:
-        process = subprocess.Popen(command, cwd=replicate.folder, stdout=file, stderr=subprocess.STDOUT)
+        # A group of its own, whose processes can be waited for together.
+        process = subprocess.Popen(
+            command, cwd=replicate.folder, stdout=file, stderr=subprocess.STDOUT, process_group=0
+        )
         try:
             _, status, used = os.wait4(process.pid, 0)
         except KeyboardInterrupt:
-            # The terminal has sent it to that process too, which cancels its jobs.
+            # As from a terminal: Snakemake cancels its jobs.
+            os.killpg(process.pid, signal.SIGINT)
             process.wait()
             raise
+    spent = used.ru_utime + used.ru_stime + _orphans_time(process.pid)
     code = os.waitstatus_to_exitcode(status)
     process.returncode = code
     if code in (_STOPPED, -2):
         raise KeyboardInterrupt
     if code:
         raise StageFailure(stage, _reason(log, begins, code))
-    return StageCost(seconds=time.monotonic() - start, cpu_seconds=used.ru_utime + used.ru_stime)
+    return StageCost(seconds=time.monotonic() - start, cpu_seconds=spent)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes that outlive theirs: the one from which Snakemake's jobs are forked ends after it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _orphans_time(group: int) -> float:
+    """Processor seconds of a group's processes that have been left to this one, once they have ended."""
+    spent = 0.0
+    while True:
+        try:
+            _, _, used = os.wait4(-group, 0)
+        except ChildProcessError:
+            return spent
+        spent += used.ru_utime + used.ru_stime
 
 
 def _command(replicate: Replicate, means: Means, stage: str) -> list[str]:
