@@ -98,7 +98,7 @@ studied = partial(expand, subject=STUDIED)
 FIELD = bids.derivative("", HEAD, "xfm", from_="T1w", to=SPACE, mode="image").lstrip("/")
 COMPARED_FIELDS = [] if OutputLevels(SETTINGS, OUTPUT).is_removed(FIELD) else studied(f"{OUTPUT}/{FIELD}")
 
-COMPARISON = f"{Path(TRUTH).parent}/comparison"
+COMPARISON = (Path(TRUTH).parent / "comparison").as_posix()
 # With the logger of ./run, which says at the end how it went.
 OWN_LOGGERS = [each for each in workflow.logger_manager.get_log_handlers() if hasattr(each, "closes_with")]
 for each in OWN_LOGGERS:
