@@ -44,8 +44,9 @@ def main(arguments: list[str]) -> int:
         For arguments or configurations that cannot be used.
     """
     options = _options(arguments)
-    # A batch system's signal to stop is taken as Ctrl-C: jobs are cancelled, and the same command goes on.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A batch system's signal to stop is taken as Ctrl-C, which a shell's background job would ignore.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     checkout, root = Path(options.checkout), Path(options.output)
     files = [Path(path) for path in options.configuration or [checkout / "config/twin.yaml"]]
     variants = [_variant(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]

@@ -204,6 +204,8 @@ def brain_rows(
     rows.append(_elsewhere(RESTING, [dlpfc], rest))
 
     people = truth.people(association)
+    if not people:
+        return [*rows, *_not_run(truth)]
     resting = truth.maps.change(people, sessions, {"rest": 1})
     cue = truth.maps.change(people, sessions, {"smoking": 1, "neutral": -1})
     seeded = np.column_stack([_design(people, arms), _seed_change(truth.maps, resting, rest)])
@@ -223,6 +225,22 @@ def brain_rows(
             )
     rows.append(_elsewhere(ASSOCIATION, [REGIONS["insula"], REGIONS["vmpfc"]], association))
     return rows
+
+
+def _not_run(truth: Truth) -> list[Comparison]:
+    """The rows of an association that was not run, as where its seed region was not found: what was planted, and nothing beside it."""
+    return [
+        Comparison(
+            effect=ASSOCIATION,
+            region=_side(REGIONS[name], centre),
+            unit="mL/100 g/min per mL/100 g/min",
+            planted=truth.amount("association with the dlPFC's change", centre),
+            planted_at=" ".join(f"{value:g}" for value in centre),
+            verdict="not run",
+        )
+        for name in ("insula", "vmpfc")
+        for centre in REGIONS[name].centres
+    ]
 
 
 def region_rows(

@@ -195,11 +195,11 @@ def _command(replicate: Replicate, means: Means, stage: str) -> list[str]:
 
 
 def _reason(log: Path, begins: int, code: int) -> str:
-    """The last lines that a stage has written."""
+    """What a stage has written of its error: the last lines that name one, or else the last lines."""
     with open(log, "rb") as file:
         file.seek(begins)
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
-    last = [line for line in lines if line][-_SHOWN_LINES:]
+    last = ([line for line in lines if "Error" in line] or [line for line in lines if line])[-_SHOWN_LINES:]
     return f"status {code}: " + " | ".join(last)
 
 

@@ -1,5 +1,6 @@
 """The comparison with the truth: right results are called found, wrong ones are not."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -170,6 +171,24 @@ def test_an_interval_holds_the_truth_or_does_not(planted, tmp_path, shift, holds
     assert made[0].holds == holds
 
 
+def test_an_association_that_was_not_run_has_no_value(planted, tmp_path):
+    """In a trial without effects its seed region, a cluster, is hardly ever there."""
+    rest = perfect(planted, tmp_path)[0]
+    nothing = np.full(SHAPE, np.nan)
+    rows = brain_rows(planted, rest, analysis(tmp_path, "none", nothing, nothing, [], people=()))
+    assert [row.verdict for row in rows] == ["found", "none", "not run", "not run", "not run"]
+    assert [row.planted for row in rows[2:]] == [-0.8] * 3
+    assert all(row.expected is None and row.found is None for row in rows[2:])
+
+
+def test_the_overlap_with_what_was_planted_is_dices(planted, tmp_path):
+    """Of clusters where the weight is above 0.3 with the region where it is above one half."""
+    row = brain_rows(planted, *perfect(planted, tmp_path))[0]
+    weight = REGIONS["dlpfc"].weight(POINTS)
+    cluster, region = weight > 0.3, weight > 0.5
+    assert row.dice == pytest.approx(2 * (cluster & region).sum() / (cluster.sum() + region.sum()), rel=1e-2)
+
+
 def test_stray_clusters_are_counted(planted, tmp_path):
     t = np.ones(SHAPE)
     stray = analysis(tmp_path, "stray", t, t, [REGIONS["dlpfc"], REGIONS["vmpfc"]])
@@ -239,7 +258,10 @@ def test_map_and_geometry_rows_measure_known_errors(tmp_path):
             coregistration=tmp_path / "one.txt",
         )
     ]
+    without = accuracy.geometry_rows([dataclasses.replace(people[0], field=None)], runs, paths[2])
     dice, warp, placement = accuracy.geometry_rows(people, runs, paths[2])
+    # Without the field, that of the fit to the template is lacking alone.
+    assert without == [dice, placement]
     assert dice.found == pytest.approx(14 / 16)
     assert warp.found == pytest.approx(5, rel=1e-4)
     # One millimetre in one of two volumes.
