@@ -6,7 +6,7 @@ from typing import Any
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
 
 COLUMNS: dict[str, Any] = {

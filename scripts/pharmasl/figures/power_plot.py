@@ -9,7 +9,7 @@ from pharmasl.figures import panel, style
 from pharmasl.figures.panel import Panel
 from pharmasl.figures.parts import Note
 from pharmasl.statistics import trial_power
-from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study.planned_power import PLANNED, Reckoning
 
 COLOURS = {CHANGE: style.BLUE, ANCOVA: style.GREEN, FOLLOWUP: style.MUTED}

@@ -10,7 +10,7 @@ from pharmasl.figures.power_plot import NAMES
 from pharmasl.report import pictures, power_words, templates
 from pharmasl.report.power_words import share
 from pharmasl.report.words import NONE, Table, fixed, short
-from pharmasl.statistics.trial_power import Uncertain
+from pharmasl.statistics.trial_assumptions import Uncertain
 from pharmasl.study import planned_tests
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
 from pharmasl.study.power_assumptions import Assumptions

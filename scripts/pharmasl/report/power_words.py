@@ -6,7 +6,7 @@ DELTA2: Cook et al. 2018, BMJ 363:k3750 (doi 10.1136/bmj.k3750), guidance on the
 import math
 
 from pharmasl.report.words import HARD, count, fixed, short
-from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP, Uncertain
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, Uncertain
 from pharmasl.study.planned_power import Reckoning
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings

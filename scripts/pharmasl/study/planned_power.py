@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pharmasl.statistics import trial_power
-from pharmasl.statistics.trial_power import METHODS, PlannedTest, Spread, Uncertain
+from pharmasl.statistics.trial_assumptions import METHODS, PlannedTest, Spread, Uncertain
 from pharmasl.study import planned_tests
 from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Settings

@@ -1,7 +1,7 @@
 """How a planned study will compare its arms in a region, from the study's own configuration."""
 
 from pharmasl.errors import FilePath, InputError, did_you_mean, similar
-from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP, PlannedTest
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, PlannedTest
 from pharmasl.study import relative_cbf
 from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Analysis, Settings

@@ -15,7 +15,7 @@ import yaml
 
 from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, nearest_path, similar
 from pharmasl.files import blinding, tables
-from pharmasl.statistics.trial_power import Spread, Uncertain
+from pharmasl.statistics.trial_assumptions import Spread, Uncertain
 from pharmasl.study import schemas
 from pharmasl.study.cbf_units import CBF_UNIT
 
@@ -37,7 +37,7 @@ class PlannedOutcome:
     others : tuple of float
         Further sizes to be looked at.
     effect_source : str
-    spread : pharmasl.statistics.trial_power.Spread
+    spread : pharmasl.statistics.trial_assumptions.Spread
     spread_source, correlation_source : str
     spread_unit : str or None
         Unit of the spread, where its source has one of its own.
@@ -70,7 +70,7 @@ class Assumptions:
     output_dir : str
     people : tuple of int
         Randomised to treatment and to control.
-    retention : pharmasl.statistics.trial_power.Uncertain
+    retention : pharmasl.statistics.trial_assumptions.Uncertain
         Share with both sessions.
     retention_source : str
     power : float

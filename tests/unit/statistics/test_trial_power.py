@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pharmasl.statistics import noncentral_t, trial_power
-from pharmasl.statistics.trial_power import ANCOVA, CHANGE, FOLLOWUP, METHODS, PlannedTest, Spread, Uncertain
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, METHODS, PlannedTest, Spread, Uncertain
 from scipy import stats
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "power.json").read_text())
