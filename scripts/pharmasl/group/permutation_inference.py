@@ -55,7 +55,7 @@ class _Drawn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Fitted:
+class Fitted:
     """A fitted model, and what is computed of the map of its statistic.
 
     Attributes
@@ -120,7 +120,7 @@ class _Fitted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tested:
+class Tested:
     """Family-wise p of each statistic, voxel by voxel, and the clusters.
 
     Attributes
@@ -138,6 +138,46 @@ class _Tested:
     labels: np.ndarray
     rows: list[ClusterRow]
     enhanced: np.ndarray | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A model that is fitted and tested over the volume.
+
+    Attributes
+    ----------
+    fitted : Fitted
+    null : pharmasl.group.engine.maxima.Null
+    tested : Tested
+    """
+
+    fitted: Fitted
+    null: Null
+    tested: Tested
+
+
+def search(
+    model: Model, maps: Maps, inference: Inference, relabellings: Relabellings, *, threads: int = 1
+) -> Search:
+    """Fit a model, and test it over the volume by relabellings.
+
+    Parameters
+    ----------
+    model, maps, inference, threads
+        As for :func:`test`; two-sided only where one effect is tested.
+    relabellings : pharmasl.group.engine.relabelling.Relabellings
+        The observed labelling first.
+
+    Raises
+    ------
+    InputError
+        As :func:`test`.
+    """
+    form = permuted_models.fit(model, maps, inference, relabellings)
+    lattice = clusters.Lattice(form.maps.mask, inference.neighbours)
+    fitted = Fitted(model=model, inference=inference, form=form, lattice=lattice)
+    null = form.null(relabellings, lattice, fitted.statistics, threads)
+    return Search(fitted=fitted, null=null, tested=_test(fitted, null))
 
 
 def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, threads: int) -> Result:
@@ -164,11 +204,8 @@ def test(model: Model, maps: Maps, inference: Inference, *, is_cbf: bool, thread
         # F has one side, and finds effects of any sign.
         inference = dataclasses.replace(inference, two_sided=False)
     drawn = _draw(model, inference)
-    form = permuted_models.fit(model, maps, inference, drawn.relabellings)
-    lattice = clusters.Lattice(form.maps.mask, inference.neighbours)
-    fitted = _Fitted(model=model, inference=inference, form=form, lattice=lattice)
-    null = form.null(drawn.relabellings, lattice, fitted.statistics, threads)
-    tested = _test(fitted, null)
+    own = search(model, maps, inference, drawn.relabellings, threads=threads)
+    fitted, null, tested, form = own.fitted, own.null, own.tested, own.fitted.form
     smallest = form.smallest_p(drawn.relabellings, inference.two_sided)
     volumes = {} if tested.enhanced is None else {"tfce": tested.enhanced}
     decision = functools.partial(verdict.decide, statistic=inference.primary, alpha=inference.alpha, smallest=smallest)
@@ -238,7 +275,7 @@ def _draw(model: Model, inference: Inference) -> _Drawn:
     return _Drawn(relabellings=Relabellings(permutations=permutations), exhaustive=exhaustive, log10_distinct=distinct)
 
 
-def _test(fitted: _Fitted, null: Null) -> _Tested:
+def _test(fitted: Fitted, null: Null) -> Tested:
     """Family-wise p of voxels, and of clusters by extent, mass and TFCE."""
     two_sided, observed = fitted.inference.two_sided, fitted.observed
     heights = np.abs(observed.heights) if two_sided else observed.heights
@@ -262,10 +299,10 @@ def _test(fitted: _Fitted, null: Null) -> _Tested:
         p["tfce"] = maxima.family_wise_p(
             np.abs(enhanced) if two_sided else enhanced, null.largest_tfce(two_sided), tfce.TIE
         )
-    return _Tested(p=p, labels=labels, rows=rows, enhanced=enhanced)
+    return Tested(p=p, labels=labels, rows=rows, enhanced=enhanced)
 
 
-def _masses(fitted: _Fitted, labels: np.ndarray) -> np.ndarray:
+def _masses(fitted: Fitted, labels: np.ndarray) -> np.ndarray:
     """The mass of each cluster of the observed map, ndarray of shape (K,)."""
     heights, threshold, to_z = fitted.observed.heights, fitted.observed.threshold, fitted.form.to_z
     if fitted.scale == "z":
@@ -273,7 +310,7 @@ def _masses(fitted: _Fitted, labels: np.ndarray) -> np.ndarray:
     return clusters.masses(labels, heights, threshold if fitted.mass == "excess" else 0.0)
 
 
-def _called(fitted: _Fitted, null: Null) -> Called:
+def _called(fitted: Fitted, null: Null) -> Called:
     inference, observed = fitted.inference, fitted.observed
     if fitted.model.is_joint:
         return smallest_called.of_several(inference.primary)
@@ -288,7 +325,7 @@ def _called(fitted: _Fitted, null: Null) -> Called:
     return smallest_called.called(height, fitted.form.effect, observed.t, observed.df)
 
 
-def _random_fields(fitted: _Fitted, rows: list[ClusterRow]) -> dict[str, Any]:
+def _random_fields(fitted: Fitted, rows: list[ClusterRow]) -> dict[str, Any]:
     tile = fitted.form.residual_tile
     if isinstance(tile, str):
         return {"status": f"not known: {tile}"}
@@ -303,7 +340,7 @@ def _random_fields(fitted: _Fitted, rows: list[ClusterRow]) -> dict[str, Any]:
     )
 
 
-def _add_sizes(fitted: _Fitted, tested: _Tested, is_cbf: bool) -> None:
+def _add_sizes(fitted: Fitted, tested: Tested, is_cbf: bool) -> None:
     """Add each cluster's mean effect with its interval, in the maps' unit, in percent and as Hedges' g."""
     rows, labels, joint = tested.rows, tested.labels, fitted.model.is_joint
     if not rows:
@@ -328,7 +365,7 @@ def _add_sizes(fitted: _Fitted, tested: _Tested, is_cbf: bool) -> None:
     results.add(rows, "hedges_g_high", standardised.high)
 
 
-def _definitions(fitted: _Fitted, null: Null) -> dict[str, Any]:
+def _definitions(fitted: Fitted, null: Null) -> dict[str, Any]:
     """The block ``tests``, with the critical value of each statistic."""
     inference, two_sided = fitted.inference, fitted.inference.two_sided
     tests = definitions.statistics(

@@ -190,6 +190,30 @@ def _shares(maps: Mapping[str, np.ndarray], mask: np.ndarray) -> dict[str, np.nd
     return shares
 
 
+def coarser(template: Template, resolution: float) -> Template:
+    """The template in larger voxels.
+
+    Parameters
+    ----------
+    template : Template
+    resolution : float
+        Voxel size, mm. Values are means over the voxel, not samples, so that tissue shares stay shares.
+    """
+    grid = images.coarser(images.Grid(template.t1w.shape, template.affine), resolution)
+    points = transforms.points(grid)
+
+    def averaged(data: np.ndarray) -> np.ndarray:
+        if grid.shape == data.shape and np.allclose(grid.affine, template.affine):
+            return data
+        blurred = resample.smooth(data, template.affine, resolution)
+        sampled = resample.resample(blurred, template.affine, points, fill=0.0)
+        return sampled if np.isnan(data).all() else np.nan_to_num(sampled)
+
+    mask = averaged(template.mask.astype(np.float32)) > 0.5
+    maps = {label: averaged(data) for label, data in template.maps.items()}
+    return Template(averaged(template.t1w), mask, maps, grid.affine)
+
+
 def write_template(
     fine: TemplateFiles, coarse: TemplateFiles, resolution: float, own: Mapping[str, FilePath] | None = None
 ) -> None:
@@ -210,28 +234,17 @@ def write_template(
         As :func:`own_maps`.
     """
     template = own_maps(own) if own else tissue_maps()
-    grid = images.coarser(images.Grid(template.t1w.shape, template.affine), resolution)
+    small = coarser(template, resolution)
     source = own.get("t1w", own.get("mask")) if own else "nilearn's"
     LOG.info(
         "template: %s, %s voxels; for the group analyses %s of %g mm",
         source,
         template.t1w.shape,
-        grid.shape,
+        small.t1w.shape,
         resolution,
     )
-    points = transforms.points(grid)
-
-    def averaged(data: np.ndarray) -> np.ndarray:
-        if grid.shape == data.shape and np.allclose(grid.affine, template.affine):
-            return data
-        blurred = resample.smooth(data, template.affine, resolution)
-        sampled = resample.resample(blurred, template.affine, points, fill=0.0)
-        return sampled if np.isnan(data).all() else np.nan_to_num(sampled)
-
-    mask = averaged(template.mask.astype(np.float32)) > 0.5
-    maps = {label: averaged(data) for label, data in template.maps.items()}
     _write(fine, template)
-    _write(coarse, Template(averaged(template.t1w), mask, maps, grid.affine))
+    _write(coarse, small)
     if not own:
         sources = {"OtherSources": [in_words("nilearn", nilearn_name(kind)) for kind in ("t1", "gm", "wm")]}
         for files in (fine, coarse):

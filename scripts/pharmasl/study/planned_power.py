@@ -97,12 +97,6 @@ def reckon(assumptions: Assumptions, study: Settings) -> list[Reckoning]:
     return [one for outcome in assumptions.outcomes for one in _outcome(outcome, assumptions, study)]
 
 
-def complete(assumptions: Assumptions, retention: float) -> tuple[int, int]:
-    """People of both arms with both sessions, rounded down."""
-    treatment, control = (math.floor(people * retention + 1e-9) for people in assumptions.people)
-    return treatment, control
-
-
 def _outcome(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> Iterator[Reckoning]:
     own = planned_tests.planned_test(outcome, assumptions, study)
     for method in (own.method, *(method for method in METHODS if method != own.method)):
@@ -144,7 +138,7 @@ def _one(
     effect = outcome.effect if effect is None else effect
     retention = assumptions.retention.value if retention is None else retention
     own = spread or outcome.spread
-    sizes, correlation = complete(assumptions, retention), own.correlation.value
+    sizes, correlation = assumptions.complete(retention), own.correlation.value
     sd = own.planned_sd
     return Reckoning(
         outcome=outcome,

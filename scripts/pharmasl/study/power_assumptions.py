@@ -5,6 +5,7 @@ finished study.
 """
 
 import functools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ import yaml
 from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, nearest_path, similar
 from pharmasl.files import blinding, tables
 from pharmasl.statistics.trial_assumptions import Spread, Uncertain
-from pharmasl.study import schemas
+from pharmasl.study import schemas, settings
 from pharmasl.study.cbf_units import CBF_UNIT
+from pharmasl.study.map_assumptions import MapAssumptions, Place
 
 PRESETS = schemas.FOLDER.parent / "assumptions" / "literature.yaml"
 REPEATABILITY = "tables/repeatability.tsv"
@@ -43,6 +45,8 @@ class PlannedOutcome:
         Unit of the spread, where its source has one of its own.
     caution : str or None
         What is to be said of the spread.
+    places : mapping of str to Place
+        Where the effect may be, the planned region first; empty where no maps are drawn.
     """
 
     name: str
@@ -55,6 +59,7 @@ class PlannedOutcome:
     correlation_source: str
     spread_unit: str | None
     caution: str | None
+    places: Mapping[str, Place]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,8 @@ class Assumptions:
     scans_per_session : int
     cost_per_scan : float or None
     outcomes : tuple of PlannedOutcome
+    maps : MapAssumptions or None
+        None where no maps are drawn.
     """
 
     file: str
@@ -94,6 +101,12 @@ class Assumptions:
     scans_per_session: int
     cost_per_scan: float | None
     outcomes: tuple[PlannedOutcome, ...]
+    maps: MapAssumptions | None
+
+    def complete(self, retention: float) -> tuple[int, int]:
+        """People of both arms with both sessions, rounded down."""
+        treatment, control = (math.floor(people * retention + 1e-9) for people in self.people)
+        return treatment, control
 
 
 @functools.cache
@@ -153,6 +166,7 @@ def read(path: FilePath) -> Assumptions:
         scans_per_session=content["scans_per_session"],
         cost_per_scan=content.get("cost_per_scan"),
         outcomes=tuple(outcomes),
+        maps=settings.build(MapAssumptions, content["maps"]) if "maps" in content else None,
     )
 
 
@@ -219,6 +233,10 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
         correlation_source=values["correlation"]["source"],
         spread_unit=unit,
         caution=caution,
+        places={
+            str(place): settings.build(Place, {"name": str(place), **where})
+            for place, where in part.get("places", {}).items()
+        },
     )
 
 
