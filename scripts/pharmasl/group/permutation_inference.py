@@ -156,9 +156,7 @@ class Search:
     tested: Tested
 
 
-def search(
-    model: Model, maps: Maps, inference: Inference, relabellings: Relabellings, *, threads: int = 1
-) -> Search:
+def search(model: Model, maps: Maps, inference: Inference, relabellings: Relabellings, *, threads: int = 1) -> Search:
     """Fit a model, and test it over the volume by relabellings.
 
     Parameters

@@ -58,17 +58,17 @@ def draw(planned: PlannedMaps, ground: Ground, spread: Spread, number: int) -> D
     """
 
     def stream(purpose: Purpose) -> np.random.Generator:
-        return np.random.default_rng([planned.assumed.seed, int(purpose), number])
+        return np.random.default_rng([planned.drawing.seed, int(purpose), number])
 
     people = sum(planned.sizes)
     person = spread.between.draw(stream(Purpose.PEOPLE), stream(Purpose.PEOPLE_GLOBAL), people)
-    person += np.float32(planned.assumed.mean.value)
+    person += np.float32(planned.drawing.mean)
     baseline = spread.within.draw(stream(Purpose.BASELINE), stream(Purpose.BASELINE_GLOBAL), people)
     followup = spread.within.draw(stream(Purpose.FOLLOWUP), stream(Purpose.FOLLOWUP_GLOBAL), people)
     baseline += person
     followup += person
     direction = stream(Purpose.SHIFT).standard_normal(3)
-    direction *= planned.assumed.shift / ground.voxel_size / np.linalg.norm(direction)
+    direction *= planned.drawing.shift / ground.voxel_size / np.linalg.norm(direction)
     return DrawnStudy(
         baseline=baseline,
         followup=followup,

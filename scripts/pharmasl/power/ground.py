@@ -1,7 +1,7 @@
 """Where studies are drawn: the template's brain in large voxels, the places of effects, and the atlas' parcels."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy import ndimage
 from pharmasl.errors import FilePath
 from pharmasl.regions import region_masks
 from pharmasl.space import atlas as atlases
-from pharmasl.space import images, template, transforms
+from pharmasl.space import images, transforms
 from pharmasl.space.packaged import package_file
 from pharmasl.study.planned_maps import PlannedMaps
 from pharmasl.study.settings import Atlas, RegionDefinition
@@ -59,7 +59,7 @@ class Ground:
 def write(
     path: FilePath,
     planned: PlannedMaps,
-    own_template: Mapping[str, FilePath],
+    brain: FilePath,
     atlas: Atlas,
     *,
     minimum_coverage: float,
@@ -71,8 +71,8 @@ def write(
     path : path-like
         The file to write, of :func:`read`.
     planned : PlannedMaps
-    own_template : mapping of str to path-like
-        Files of the user's own template; empty for nilearn's.
+    brain : path-like
+        Mask of the template's brain, in the voxels of the drawn maps.
     atlas : Atlas
     minimum_coverage : float
         Share of a place that has to lie in the brain.
@@ -82,31 +82,31 @@ def write(
     InputError
         For a place that lies outside the brain or on no voxel.
     """
-    source = template.own_maps(own_template) if own_template else template.tissue_maps()
-    coarse = template.coarser(source, planned.assumed.voxel_size)
-    grid = images.Grid(coarse.mask.shape, coarse.affine)
+    volume, affine = images.load(brain)
+    mask = volume > 0
+    grid = images.Grid(mask.shape, affine)
     labelled = _atlas_files(atlas)
 
     def region(definition: RegionDefinition) -> np.ndarray:
         image = () if definition.image is None else (definition.image,)
         inside = region_masks.mask(definition, grid, atlas=labelled, image=image)
-        region_masks.check_coverage(definition, inside, coarse.mask, minimum=minimum_coverage)
-        return inside & coarse.mask
+        region_masks.check_coverage(definition, inside, mask, minimum=minimum_coverage)
+        return inside & mask
 
     places = [region(definition) for definition in planned.places.values()]
-    searched = coarse.mask if planned.within is None else region(planned.within)
-    voxel = float(np.linalg.norm(coarse.affine[:3, 0]))
-    labels = np.asarray(atlases.Atlas(*labelled).lookup(transforms.points(grid)))[coarse.mask]
+    searched = mask if planned.within is None else region(planned.within)
+    voxel = float(np.linalg.norm(affine[:3, 0]))
+    labels = np.asarray(atlases.Atlas(*labelled).lookup(transforms.points(grid)))[mask]
     # Written by numpy with a date of its own in each member, always the same.
     with open(path, "wb") as file:
         np.savez(
             file,
-            mask=coarse.mask,
-            affine=coarse.affine,
-            inside=np.array([place[coarse.mask] for place in places]),
-            weights=np.array([_weight(place, voxel, planned.edge)[coarse.mask] for place in places]),
+            mask=mask,
+            affine=affine,
+            inside=np.array([place[mask] for place in places]),
+            weights=np.array([_weight(place, voxel, planned.edge)[mask] for place in places]),
             parcels=_numbered(labels),
-            searched=searched[coarse.mask],
+            searched=searched[mask],
         )
 
 

@@ -62,12 +62,12 @@ class Spread:
     @classmethod
     def of(cls, planned: PlannedMaps, ground: Ground) -> "Spread":
         """The spread that gives the values of the first place the assumed standard deviation and correlation."""
-        assumed, first = planned.assumed, ground.inside[0]
+        drawing, first = planned.drawing, ground.inside[0]
         variance = planned.sd**2
 
         def part(level: str, own: float) -> Part:
-            fwhm = getattr(assumed.smoothness, level).value
-            share = getattr(assumed.global_share, level).value
+            fwhm = getattr(drawing.smoothness, level)
+            share = getattr(drawing.global_share, level)
             return Part.of_region(own, share, SmoothNoise(ground.mask, ground.voxel_size, fwhm), first)
 
         return cls(

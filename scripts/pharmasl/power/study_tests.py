@@ -99,7 +99,9 @@ def rows(planned: PlannedMaps, ground: Ground, study: DrawnStudy) -> Iterator[di
                             "scaling": scaled,
                             "model": model.method,
                             "estimate": float(significant.estimates[place]),
-                            **_flags(significant, ground, layout, place, two_sided=planned.analysis.inference.two_sided),
+                            **_flags(
+                                significant, ground, layout, place, two_sided=planned.analysis.inference.two_sided
+                            ),
                         }
 
 
@@ -198,7 +200,7 @@ class _ModelOfStudy:
     @classmethod
     def of(cls, planned: PlannedMaps, method: str, study: DrawnStudy) -> "_ModelOfStudy":
         model = _model(planned, method, study.covariates)
-        number = planned.assumed.relabellings
+        number = planned.drawing.relabellings
         permutations, _ = relabelling.relabellings(model.relabelled_rows, number, study.seed, model.blocks)
         inference = planned.analysis.inference
         inference = dataclasses.replace(

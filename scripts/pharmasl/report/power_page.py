@@ -7,11 +7,12 @@ from pathlib import Path
 
 from pharmasl.errors import FilePath
 from pharmasl.figures.power_plot import NAMES
-from pharmasl.report import pictures, power_words, templates
+from pharmasl.report import map_power_section, pictures, power_words, templates
 from pharmasl.report.power_words import share
 from pharmasl.report.words import NONE, Table, fixed, short
 from pharmasl.statistics.trial_assumptions import Uncertain
 from pharmasl.study import planned_tests
+from pharmasl.study.map_assumptions import MapAssumptions
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings
@@ -27,10 +28,11 @@ _VARIED = {
 
 @dataclass(frozen=True, kw_only=True)
 class PowerFiles:
-    """The table and the figure that the page shows."""
+    """The tables and the figure that the page shows; of the maps depth None where it was not asked for."""
 
     table: FilePath
     figure: FilePath
+    maps: FilePath | None
 
 
 def write(
@@ -63,6 +65,8 @@ def write(
             figure=pictures.fragment(files.figure),
             alt=" ".join(_answer(one) for one in planned),
             goal=share(assumptions.power),
+            maps=[] if files.maps is None else map_power_section.sections(files.maps),
+            drawing=_drawing(assumptions),
         )
     )
     Path(output).write_text(text, encoding="utf-8")
@@ -178,8 +182,34 @@ def _assumed(assumptions: Assumptions, units: Mapping[str, str]) -> Table:
                 outcome.correlation_source,
             ],
         ]
+    if assumptions.maps is not None:
+        cells += _assumed_of_maps(assumptions.maps)
     cells.append(["All", "Share with both sessions", *_values(assumptions.retention), assumptions.retention_source])
     return Table("Assumptions and where they come from", heads, cells, {0, 1, 4})
+
+
+def _assumed_of_maps(maps: MapAssumptions) -> list[list[str]]:
+    """What is assumed of the drawn maps."""
+    parts = [
+        ("Mean CBF of the brain", maps.mean),
+        ("Smoothness of what people differ by, mm", maps.smoothness.between),
+        ("Smoothness of what sessions differ by, mm", maps.smoothness.within),
+        ("Share of the variance between people that is the whole brain's", maps.global_share.between),
+        ("Share of the variance between sessions that is the whole brain's", maps.global_share.within),
+    ]
+    return [["Maps", words, short(known.value), NONE, known.source] for words, known in parts]
+
+
+def _drawing(assumptions: Assumptions) -> str | None:
+    """How the maps were drawn; None where they are not asked for."""
+    maps = assumptions.maps
+    if maps is None:
+        return None
+    return (
+        f"Each study is drawn on voxels of {short(maps.voxel_size)} mm and tested as the study will be, with {maps.relabellings} "
+        f"relabellings. Power: the share of studies in which the test is significant in the place, in the direction of the effect. A region "
+        f"that is placed wrongly lies {short(maps.shift)} mm off, in a random direction."
+    )
 
 
 def _values(known: Uncertain) -> list[str]:

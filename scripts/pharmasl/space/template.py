@@ -252,6 +252,26 @@ def write_template(
                 tables.write_json(bids.sidecar(path), sources)
 
 
+def write_brain(path: FilePath, resolution: float, own: Mapping[str, FilePath]) -> None:
+    """Write the mask of the template's brain alone.
+
+    Parameters
+    ----------
+    path : path-like
+    resolution : float
+        Voxel size, mm.
+    own : mapping of str to path-like
+        As for :func:`write_template`.
+
+    Raises
+    ------
+    InputError
+        As :func:`own_maps`.
+    """
+    small = coarser(own_maps(own) if own else tissue_maps(), resolution)
+    images.save(path, small.mask, small.affine, dtype=np.uint8)
+
+
 def _write(files: TemplateFiles, template: Template) -> None:
     code = images.template_code(images.space_name(files.t1w))
     images.save(files.t1w, template.t1w, template.affine, code=code)

@@ -1,6 +1,6 @@
 """What is assumed of a planned trial's maps, beside the spread of a region's values, and where an effect may be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 ABSOLUTE, PROPORTIONAL = "absolute", "proportional"
 
@@ -22,21 +22,60 @@ class Levels:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapAssumptions:
-    """How studies of maps are drawn; ``config/schemas/power.schema.yaml`` has the units, defaults and meanings."""
+class Parts:
+    """The numbers of :class:`Levels` without their sources."""
+
+    between: float
+    within: float
+
+    @classmethod
+    def of(cls, levels: Levels) -> "Parts":
+        """Of numbers with their sources."""
+        return cls(between=levels.between.value, within=levels.within.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procedure:
+    """How studies are drawn and tested; ``config/schemas/power.schema.yaml`` has the units, defaults and meanings."""
 
     studies: int
     studies_per_job: int
     relabellings: int
-    voxel_size: float
+    voxel_size: int
     seed: int
     shift: float
     statistics: tuple[str, ...]
     models: tuple[str, ...]
     scalings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing(Procedure):
+    """All numbers by which studies are drawn and tested, whatever their sources."""
+
+    mean: float
+    smoothness: Parts
+    global_share: Parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapAssumptions(Procedure):
+    """How studies are drawn and tested, with the sources of what is assumed."""
+
     mean: Sourced
     smoothness: Levels
     global_share: Levels
+
+    @property
+    def drawing(self) -> Drawing:
+        """The numbers alone: another source is no reason to draw anew."""
+        procedure = {field.name: getattr(self, field.name) for field in fields(Procedure)}
+        return Drawing(
+            mean=self.mean.value,
+            smoothness=Parts.of(self.smoothness),
+            global_share=Parts.of(self.global_share),
+            **procedure,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
 from pharmasl.statistics.trial_assumptions import METHODS
 from pharmasl.study import planned_tests, settings
 from pharmasl.study.effect_kinds import DIFFERENCES
-from pharmasl.study.map_assumptions import ABSOLUTE, MapAssumptions, Place
+from pharmasl.study.map_assumptions import ABSOLUTE, Drawing, MapAssumptions, Place
 from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Analysis, Arms, RegionDefinition, Settings
 
@@ -44,7 +44,7 @@ class PlannedMaps:
         Over which an effect falls to 0 around its place: the maps' smoothing, mm.
     scalings : tuple of str
         Those that the contrast allows.
-    assumed : MapAssumptions
+    drawing : Drawing
     """
 
     outcome: str
@@ -62,31 +62,29 @@ class PlannedMaps:
     within: RegionDefinition | None
     edge: float
     scalings: tuple[str, ...]
-    assumed: MapAssumptions
+    drawing: Drawing
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The models that are fitted: that of the configuration, then the others."""
-        return (self.method, *(name for name in METHODS if name in self.assumed.models and name != self.method))
+        return (self.method, *(name for name in METHODS if name in self.drawing.models and name != self.method))
 
     @property
     def statistics(self) -> tuple[str, ...]:
         """The statistics beside the largest t, among them what the configuration's primary statistic needs."""
         own = self.analysis.inference
         needed = own.statistics if own.primary == ANY else (own.primary,)
-        return tuple(
-            name for name in ("extent", "mass", "tfce") if name in self.assumed.statistics or name in needed
-        )
+        return tuple(name for name in ("extent", "mass", "tfce") if name in self.drawing.statistics or name in needed)
 
     @property
     def jobs(self) -> int:
         """Number of jobs that share the studies."""
-        return -(-self.assumed.studies // self.assumed.studies_per_job)
+        return -(-self.drawing.studies // self.drawing.studies_per_job)
 
     def studies(self, job: int) -> range:
         """The numbers of a job's studies; jobs are counted from 1."""
-        first = (job - 1) * self.assumed.studies_per_job
-        return range(first, min(first + self.assumed.studies_per_job, self.assumed.studies))
+        first = (job - 1) * self.drawing.studies_per_job
+        return range(first, min(first + self.drawing.studies_per_job, self.drawing.studies))
 
 
 def read(assumptions: Assumptions, study: Settings) -> list[PlannedMaps]:
@@ -202,5 +200,5 @@ def _planned(
         within=None if analysis.within is None else study.rois[analysis.within].definition,
         edge=study.perfusion.smoothing_fwhm,
         scalings=assumed.scalings if is_cbf else (ABSOLUTE,),
-        assumed=assumed,
+        drawing=assumed.drawing,
     )

@@ -146,6 +146,27 @@ def closing_demo(root: str, page: str, demo: Demo, ending: Ending) -> str:
     )
 
 
+def closing_power(logs: str, ending: Ending) -> str:
+    """The last words of the maps depth of a planned trial's power.
+
+    Parameters
+    ----------
+    logs : str
+        The folder of its logs.
+    ending : Ending
+
+    Returns
+    -------
+    str
+    """
+    if not ending.failed:
+        return f"Studies drawn and tested in {ending.took}."
+    reasons = failures.summary(logs).rstrip()
+    return "\n".join(
+        [*([reasons, ""] if reasons else []), f"Not complete, after {ending.took}. To go on: {ending.command}"]
+    )
+
+
 def scan_lines(path: str) -> list[str]:
     """Which scans are excluded and which are flagged, with the reasons, from the table of the scans' quality.
 

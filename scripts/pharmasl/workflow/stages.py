@@ -181,10 +181,19 @@ STAGES = (
         },
     ),
     Stage("Comparison", "step", "steps", {"compare_truth": 2.4}),
+    Stage(
+        "Power of maps",
+        "set of studies",
+        "sets of studies",
+        {"power_brain": 2.5, "power_ground": 0.5, "power_studies": 150, "power_maps": 2},
+        counted=("power_studies",),
+    ),
 )
 
 # Rules without work of their own, which a user names as targets.
-GATHERING = frozenset({"all", "cbf", "quality", "contrasts", "group", "sensitivity", "trial", "comparison"})
+GATHERING = frozenset(
+    {"all", "cbf", "quality", "contrasts", "group", "sensitivity", "trial", "comparison", "power_tables"}
+)
 
 # A rule of somebody's own, around this workflow as a module.
 OTHER = "Other"
