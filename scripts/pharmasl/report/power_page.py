@@ -66,7 +66,7 @@ def write(
             alt=" ".join(_answer(one) for one in planned),
             goal=share(assumptions.power),
             maps=[] if files.maps is None else map_power_section.sections(files.maps),
-            drawing=_drawing(assumptions),
+            drawn=_drawing(assumptions),
         )
     )
     Path(output).write_text(text, encoding="utf-8")
