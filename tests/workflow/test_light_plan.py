@@ -221,6 +221,15 @@ def test_it_plans_the_simulation(light):
     assert "\nsimulate_participant " in plan
 
 
+def test_it_plans_the_maps_of_a_planned_trial(light):
+    light.configure(shipped())
+    (light.folder / "power.yaml").write_text((ROOT / "config/power.yaml").read_text())
+    options = ("-n", "--quiet", "rules", "--config", "assumptions=power.yaml")
+    plan = light.snakemake(*options, snakefile="rules/power.smk").stdout
+    assert re.search(r"^power_studies +20$", plan, re.MULTILINE)
+    assert re.search(r"^power_ground +1$", plan, re.MULTILINE)
+
+
 def test_what_reads_a_formula_is_named(light):
     config = shipped()
     config["analyses"]["adjusted"] = {"contrast": "rest", "model": "followup ~ arm + baseline", "test": "arm"}

@@ -51,6 +51,25 @@ def test_snakemake_lint_of_the_simulator(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_snakemake_lint_of_the_planned_trial():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            "rules/power.smk",
+            "--config",
+            "assumptions=config/power.yaml",
+            "--lint",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.smk")), ids=lambda path: path.name)
 def test_rule_files_open_with_a_contract_and_define_nothing(path):
     text = path.read_text()

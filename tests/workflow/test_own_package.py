@@ -14,7 +14,7 @@ def other_checkout(folder):
     return package.parent
 
 
-@pytest.mark.parametrize("snakefile", ["Snakefile", "rules/simulate.smk"])
+@pytest.mark.parametrize("snakefile", ["Snakefile", "rules/simulate.smk", "rules/power.smk"])
 def test_another_package_on_the_path_is_refused_with_both_places(small, tmp_path, snakefile):
     scripts = other_checkout(tmp_path)
     small.environment["PYTHONPATH"] = str(scripts)

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import FilePath
-from pharmasl.figures.power_plot import NAMES
 from pharmasl.files import tables
 from pharmasl.power.counts import BRAIN, PLACE
 from pharmasl.power.study_tests import PARCEL, REGION, SHIFTED, VOXEL
 from pharmasl.report.words import NONE, Table, count, short
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study.map_assumptions import ABSOLUTE, PROPORTIONAL
 from pharmasl.study.planned_maps import ANY
 
 TABLE, ASSUMPTIONS = "maps.tsv", "maps_assumptions.json"
 HEADS = {
     REGION: "Region",
-    SHIFTED: "Region placed wrongly",
+    SHIFTED: "Wrong place",
     PARCEL: "Parcels",
     VOXEL: "Voxel",
     "extent": "Extent",
@@ -23,7 +23,8 @@ HEADS = {
     "tfce": "TFCE",
     ANY: "Any",
 }
-_SCALINGS = {ABSOLUTE: "absolute", PROPORTIONAL: "scaled by the global mean"}
+_SCALINGS = {ABSOLUTE: "absolute", PROPORTIONAL: "scaled"}
+_MODELS = {CHANGE: "change", ANCOVA: "adjusted", FOLLOWUP: "follow-up"}
 _Row = Mapping[str, str | None]
 
 
@@ -71,7 +72,7 @@ def _number(row: _Row, name: str) -> float:
 
 def _share(row: _Row) -> str:
     """A share with its interval, in percent."""
-    return f"{100 * _number(row, 'power'):.0f} ({100 * _number(row, 'power_low'):.0f} to {100 * _number(row, 'power_high'):.0f})"
+    return f"{100 * _number(row, 'power'):.0f} ({100 * _number(row, 'power_low'):.0f}\u2013{100 * _number(row, 'power_high'):.0f})"
 
 
 def _cells(rows: Sequence[_Row]) -> dict[tuple[str | None, ...], dict[str, _Row]]:
@@ -84,7 +85,7 @@ def _cells(rows: Sequence[_Row]) -> dict[tuple[str | None, ...], dict[str, _Row]
 
 
 def _power(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table:
-    heads = ["Place", "Effect", "CBF", "Model", *(HEADS[name] for name in tests), "Region, closed form"]
+    heads = ["Place", "Effect", "CBF", "Model", *(HEADS[name] for name in tests), "Closed form"]
     cells, marked, minor = [], set(), set()
     for number, own in enumerate(_cells(rows).values()):
         first = own[REGION]
@@ -94,7 +95,7 @@ def _power(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table:
                 str(first["place"]),
                 short(_effect(first)),
                 _SCALINGS[str(first["scaling"])],
-                NAMES[str(first["model"])],
+                _MODELS[str(first["model"])],
                 *(_share(own[name]) for name in tests),
                 NONE if closed is None else f"{100 * float(closed):.0f}",
             ]
@@ -114,7 +115,7 @@ def _errors(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table
     cells = [
         [
             _SCALINGS[str(own[shown[0]]["scaling"])],
-            NAMES[str(own[shown[0]]["model"])],
+            _MODELS[str(own[shown[0]]["model"])],
             *(_share(own[name]) for name in shown),
         ]
         for own in _cells(brain).values()

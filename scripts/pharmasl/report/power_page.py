@@ -207,8 +207,10 @@ def _drawing(assumptions: Assumptions) -> str | None:
         return None
     return (
         f"Each study is drawn on voxels of {short(maps.voxel_size)} mm and tested as the study will be, with {maps.relabellings} "
-        f"relabellings. Power: the share of studies in which the test is significant in the place, in the direction of the effect. A region "
-        f"that is placed wrongly lies {short(maps.shift)} mm off, in a random direction."
+        f"relabellings. Power: the share of studies in which the test is significant in the place, in the direction of the effect. Wrong "
+        f"place: a region of the place's form {short(maps.shift)} mm off, in a random direction. Closed form: of the region, by the noncentral t "
+        f"distribution. Scaled: each scan's CBF divided by its mean over the brain, times 50 mL/100 g/min. Adjusted: follow-up adjusted for the "
+        f"baseline of every voxel."
     )
 
 
