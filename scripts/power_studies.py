@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 def main(snakemake):
     planned = settings.build(PlannedMaps, snakemake.params.planned)
     own = ground.read(snakemake.input.ground)
-    spread = Spread.of(planned, own)
+    spread = Spread.assumed(planned, own)
     rows = (
         {"study": number, **row}
         for number in planned.studies(snakemake.params.job)

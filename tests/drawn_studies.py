@@ -7,7 +7,7 @@ import yaml
 from loading import ROOT
 from pharmasl.commands import planned_study
 from pharmasl.power.ground import Ground
-from pharmasl.study import planned_maps
+from pharmasl.study import maps_depth
 
 GOOD = yaml.safe_load((ROOT / "config/power.yaml").read_text())
 
@@ -28,7 +28,7 @@ def outcome(**changes):
 def planned(folder, *, maps=None, outcomes=None, **changes):
     """The first outcome; ``changes`` of what its jobs are given."""
     path = write(folder, maps={**GOOD["maps"], **(maps or {})}, **(outcomes or {}))
-    one = planned_maps.read(*planned_study.read(path))[0]
+    one = maps_depth.read(*planned_study.read(path))[0]
     return dataclasses.replace(one, **changes)
 
 

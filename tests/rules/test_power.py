@@ -9,7 +9,7 @@ import pytest
 from loading import script
 from pharmasl.commands import planned_study, power
 from pharmasl.files import tables
-from pharmasl.study import planned_maps
+from pharmasl.study import maps_depth
 from pharmasl.study.settings import plain
 
 STUDIES = 4
@@ -44,7 +44,7 @@ def assumed(tmp_path_factory):
 def ground(assumed, tmp_path_factory):
     _, assumptions, study = assumed
     folder = tmp_path_factory.mktemp("ground")
-    planned = planned_maps.read(assumptions, study)[0]
+    planned = maps_depth.read(assumptions, study)[0]
     run("power_brain", folder, {}, {"mask": str(folder / "brain.nii.gz")}, voxel_size=8)
     run(
         "power_ground",
@@ -71,7 +71,7 @@ def counted(folder, planned, ground, per_job):
 
 
 def test_the_same_bytes_however_studies_are_shared_among_jobs(assumed, ground, tmp_path):
-    planned = planned_maps.read(*assumed[1:])[0]
+    planned = maps_depth.read(*assumed[1:])[0]
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     first, second = (counted(tmp_path / name, planned, ground, number) for name, number in (("one", 4), ("two", 3)))
@@ -92,7 +92,7 @@ def test_the_same_bytes_however_studies_are_shared_among_jobs(assumed, ground, t
 def test_the_page_shows_the_maps_of_its_own_assumptions_alone(assumed, ground, tmp_path, monkeypatch):
     path, assumptions, study = assumed
     monkeypatch.chdir(tmp_path)
-    planned = planned_maps.read(assumptions, study)[0]
+    planned = maps_depth.read(assumptions, study)[0]
     (tmp_path / "power").mkdir()
     counted(tmp_path / "power", planned, ground, 4)
     power.main([path])

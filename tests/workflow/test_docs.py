@@ -23,7 +23,7 @@ FOLDERS = (
     "quality",
     "contrasts",
 )
-FOLDERS += ("simulate", "group", "regions", "endpoints", "sensitivity", "conduct", "figures", "report")
+FOLDERS += ("simulate", "group", "regions", "endpoints", "sensitivity", "conduct", "power", "figures", "report")
 
 
 # Pages with all kinds of content: pictures, long tables, code, docstrings.

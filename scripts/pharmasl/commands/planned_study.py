@@ -7,7 +7,7 @@ from pharmasl.commands.check import configuration
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.regions import region_checks
 from pharmasl.study import configuration as study_configuration
-from pharmasl.study import planned_maps, power_assumptions, settings
+from pharmasl.study import maps_depth, power_assumptions, settings
 from pharmasl.study.planned_maps import PlannedMaps
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Region, Settings
@@ -36,9 +36,9 @@ def maps(assumptions: Assumptions, study: Settings) -> list[PlannedMaps]:
     Raises
     ------
     InputError, InputErrors
-        As :func:`pharmasl.study.planned_maps.read`; for a sphere outside the template's brain.
+        As :func:`pharmasl.study.maps_depth.read`; for a sphere outside the template's brain.
     """
-    planned = planned_maps.read(assumptions, study)
+    planned = maps_depth.read(assumptions, study)
     problems = [problem for one in planned for problem in _places(one, assumptions, study)]
     if problems:
         raise InputErrors(problems)

@@ -17,7 +17,7 @@ from pharmasl.export import map_power_table, power_table
 from pharmasl.figures import power_plot
 from pharmasl.report import map_power_section, power_page, power_words
 from pharmasl.report.power_page import PowerFiles
-from pharmasl.study import planned_maps, planned_power, planned_tests
+from pharmasl.study import maps_depth, planned_power, planned_tests
 from pharmasl.study.planned_power import PLANNED
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings
@@ -99,7 +99,7 @@ def _maps(assumptions: Assumptions, study: Settings) -> Path | None:
     table, drawn = folder / map_power_section.TABLE, folder / map_power_section.ASSUMPTIONS
     if assumptions.maps is None or not (table.is_file() and drawn.is_file()):
         return None
-    planned = planned_maps.read(assumptions, study)
+    planned = maps_depth.read(assumptions, study)
     return table if map_power_table.is_of(drawn, planned) else None
 
 

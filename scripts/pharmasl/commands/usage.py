@@ -47,6 +47,7 @@ Your study
 Before the study
   ./run power power.yaml                what it would find: power, people needed, the protocol's paragraph; copy
                                         config/power.yaml for the assumptions
+  ./run power power.yaml --maps         the power of the search over the whole brain too, by studies that are drawn
 
 Before you believe it
   ./run validate                        simulated trials from raw images to answers: what is recovered, and how often

@@ -39,7 +39,7 @@ def rows(planned: PlannedMaps, ground: Ground, files: Sequence[FilePath]) -> Ite
     cells: dict[tuple[str | None, ...], list[dict[str, Any]]] = {}
     for row in studies:
         cells.setdefault(tuple(row[name] for name in _CELL), []).append(row)
-    spread = Spread.of(planned, ground)
+    spread = Spread.assumed(planned, ground)
     voxel_sd, voxel_correlation = spread.values()
     for (place, effect, scaling, model), own in cells.items():
         inside = ground.inside[list(planned.places).index(str(place))]

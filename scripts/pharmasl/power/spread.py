@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pharmasl.power.fields import SmoothNoise
 from pharmasl.power.ground import Ground
+from pharmasl.power.smooth_fields import SmoothNoise
 from pharmasl.study.planned_maps import PlannedMaps
 
 
@@ -60,7 +60,7 @@ class Spread:
     within: Part
 
     @classmethod
-    def of(cls, planned: PlannedMaps, ground: Ground) -> "Spread":
+    def assumed(cls, planned: PlannedMaps, ground: Ground) -> "Spread":
         """The spread that gives the values of the first place the assumed standard deviation and correlation."""
         drawing, first = planned.drawing, ground.inside[0]
         variance = planned.sd**2

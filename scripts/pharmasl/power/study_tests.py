@@ -78,8 +78,8 @@ def rows(planned: PlannedMaps, ground: Ground, study: DrawnStudy) -> Iterator[di
         significant where it is so in the direction of the effect; a search, where it is so in a voxel (a cluster that reaches into,
         a parcel that shares a voxel with) the place.
     """
-    layout = _Layout.of(ground, study)
-    models = [_ModelOfStudy.of(planned, method, study) for method in planned.methods]
+    layout = _Layout.lay(ground, study)
+    models = [_ModelOfStudy.prepare(planned, method, study) for method in planned.methods]
     treated = np.arange(sum(planned.sizes)) < planned.sizes[0]
     # Without an effect all places have the same maps.
     for effect in planned.effects:
@@ -154,7 +154,7 @@ class _Layout:
     touched: list[np.ndarray]
 
     @classmethod
-    def of(cls, ground: Ground, study: DrawnStudy) -> "_Layout":
+    def lay(cls, ground: Ground, study: DrawnStudy) -> "_Layout":
         number = len(ground.inside)
         regions = [np.flatnonzero(inside) for inside in ground.inside]
         regions += [ground.shifted(place, study.offset) for place in range(number)]
@@ -198,7 +198,7 @@ class _ModelOfStudy:
     inference: Inference
 
     @classmethod
-    def of(cls, planned: PlannedMaps, method: str, study: DrawnStudy) -> "_ModelOfStudy":
+    def prepare(cls, planned: PlannedMaps, method: str, study: DrawnStudy) -> "_ModelOfStudy":
         model = _model(planned, method, study.covariates)
         number = planned.drawing.relabellings
         permutations, _ = relabelling.relabellings(model.relabelled_rows, number, study.seed, model.blocks)

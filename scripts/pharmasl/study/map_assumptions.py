@@ -29,7 +29,7 @@ class Parts:
     within: float
 
     @classmethod
-    def of(cls, levels: Levels) -> "Parts":
+    def without_sources(cls, levels: Levels) -> "Parts":
         """Of numbers with their sources."""
         return cls(between=levels.between.value, within=levels.within.value)
 
@@ -72,8 +72,8 @@ class MapAssumptions(Procedure):
         procedure = {field.name: getattr(self, field.name) for field in fields(Procedure)}
         return Drawing(
             mean=self.mean.value,
-            smoothness=Parts.of(self.smoothness),
-            global_share=Parts.of(self.global_share),
+            smoothness=Parts.without_sources(self.smoothness),
+            global_share=Parts.without_sources(self.global_share),
             **procedure,
         )
 

@@ -18,7 +18,7 @@ def planned(tmp_path):
 
 def test_the_regions_standard_deviation_and_correlation_come_back(planned):
     ground = drawn_studies.ground(PLACES)
-    spread = Spread.of(planned, ground)
+    spread = Spread.assumed(planned, ground)
     assert np.allclose(spread.values(ground.inside[0]), (11.0, 0.7))
     studies = [draws.draw(planned, ground, spread, number) for number in range(150)]
     for inside in ground.inside:
@@ -36,7 +36,7 @@ def test_the_regions_standard_deviation_and_correlation_come_back(planned):
 
 def test_half_of_what_differs_is_the_whole_brains(planned):
     ground = drawn_studies.ground(PLACES)
-    spread = Spread.of(planned, ground)
+    spread = Spread.assumed(planned, ground)
     for part, own in ((spread.between, 0.7), (spread.within, 0.3)):
         assert np.isclose(part.common**2, 0.5 * own * 121)
         assert np.isclose(part.variance(ground.inside[0]), own * 121)
@@ -44,7 +44,7 @@ def test_half_of_what_differs_is_the_whole_brains(planned):
 
 def test_a_study_is_the_same_whatever_else_is_drawn(planned):
     ground = drawn_studies.ground(PLACES)
-    spread = Spread.of(planned, ground)
+    spread = Spread.assumed(planned, ground)
     one, other = (draws.draw(planned, ground, spread, 7) for _ in range(2))
     assert (one.baseline == other.baseline).all()
     assert one.seed == other.seed

@@ -23,7 +23,7 @@ def planned(tmp_path):
 
 
 def rows(planned, ground, numbers):
-    spread = Spread.of(planned, ground)
+    spread = Spread.assumed(planned, ground)
     for number in numbers:
         study = draws.draw(planned, ground, spread, number)
         yield study, list(study_tests.rows(planned, ground, study))

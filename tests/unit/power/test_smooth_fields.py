@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from pharmasl.power.fields import SmoothNoise
+from pharmasl.power.smooth_fields import SmoothNoise
 
 MASK = np.ones((12, 10, 8), dtype=bool)
 FWHM, VOXEL = 14.0, 4.0
