@@ -19,7 +19,9 @@ STUDIES = 100
 def planned(tmp_path):
     maps = {"shift": 0, "scalings": ["absolute"], "relabellings": 100}
     one = drawn_studies.planned(tmp_path, maps=maps, sizes=(10, 11), effects=(0.0, 9.0), sd=11.0, correlation=0.7)
-    return dataclasses.replace(one, places={"one": one.places["12 mm"], "other": one.places["8 mm"]})
+    return dataclasses.replace(
+        one, places={"one": one.places["sphere of 12 mm"], "other": one.places["sphere of 8 mm"]}
+    )
 
 
 def rows(planned, ground, numbers):
