@@ -67,7 +67,7 @@ def rows(planned: PlannedMaps, ground: Ground, files: Sequence[FilePath]) -> Ite
         for column in study_tests.columns(planned):
             test = column.removesuffix(ANYWHERE)
             hits = sum(row[column] == "1" for row in own)
-            low, high = proportions.clopper_pearson(hits, len(own))
+            share = proportions.share(hits, len(own))
             is_closed = column == REGION and scaling == ABSOLUTE
             yield {
                 **shared,
@@ -76,8 +76,8 @@ def rows(planned: PlannedMaps, ground: Ground, files: Sequence[FilePath]) -> Ite
                 "primary": _word(test == planned.analysis.inference.primary),
                 "hits": hits,
                 "power": hits / len(own),
-                "power_low": low,
-                "power_high": high,
+                "power_low": share.low,
+                "power_high": share.high,
                 "closed_form": _closed(planned, str(model), float(str(effect)), sd, correlation) if is_closed else None,
             }
 
