@@ -716,6 +716,10 @@ def test_what_would_have_been_called_stands_beside_the_result(study):
         "88 %, one of 50 in 100 % of grey matter. Where a true effect is of that size, its estimate reaches that height in about half of all studies."
     ) in page.text
     assert "One more thing." in page.text
+    assert (
+        "would have been called significant at a voxel is its standard error times the cluster-forming height."
+        in page.text
+    )
     assert "a voxel is called <b>" not in text
     # Of the analysis that was run alone.
     assert text.count("What would have been called significant</h3>") == 1

@@ -65,14 +65,23 @@ def inference(block: Block) -> str:
         return f"voxels were declared significant by their false discovery rate; {formed}"
     smooth = _smoothness(block)
     if draws is None:
-        return f"p values are corrected for family-wise error by random field theory; {formed}{smooth}"
+        return f"p values are corrected for family-wise error by random field theory; {formed}{smooth}{_called(block)}"
     number = "all " if draws["exhaustive"] else ""
     seed = "" if draws["seed"] is None else f", seed {draws['seed']}"
     return (
         f"p values are corrected for family-wise error by permutation ({number}{draws['number']:,} relabellings{seed}): {draws['method']}. "
         f"Voxels were tested by the {tests['voxel']['statistic']}, clusters by their {tests['cluster']['statistic']}"
-        f"{_other_statistics(tests)}; {formed}{smooth}"
+        f"{_other_statistics(tests)}; {formed}{smooth}{_called(block)}"
     )
+
+
+def _called(block: Block) -> str:
+    """How the smallest estimates were made that would have been called significant; empty where there are none."""
+    if (block.get("smallest_called") or {}).get("status") != "known":
+        return ""
+    by_clusters = block["smallest_called"]["statistic"] in ("extent", "mass")
+    height = "cluster-forming height" if by_clusters else "height from which voxels are called"
+    return f" The smallest estimate that would have been called significant at a voxel is its standard error times the {height}."
 
 
 def _formed(block: Block) -> str:
