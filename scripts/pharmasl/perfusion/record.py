@@ -65,6 +65,7 @@ def sidecar(
         "SliceTiming": None if raw.timing is None or not raw.timing.offset.any() else raw.timing.offset.tolist(),
         "M0": _m0(raw.m0, acquisition),
         "Subtraction": _subtraction(raw.volumes.kind, acquisition, quantification.subtraction),
+        "Echo": acquisition.sources.get("echo"),
         "NumberOfRepeats": raw.repeats.number,
         "NumberOfRepeatsPassed": int(choice.passed.sum()),
         "NumberOfRepeatsUsed": int(choice.kept.sum()),

@@ -127,6 +127,7 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
         registered_to(scans),
         _resampling(sidecars),
         f"Perfusion-weighted differences were formed as follows: {agreed(sidecar['Subtraction'] for sidecar in sidecars)}.",
+        *_echoes(sidecars),
         *encoded(sidecars),
         repeats(sidecars),
         *quantification(sidecars),
@@ -137,6 +138,13 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
     text.append(f"CBF maps in template space were smoothed within the brain with a Gaussian kernel of {fwhm} FWHM.")
     return " ".join(text)
+
+
+def _echoes(sidecars: Sequence[Sidecar]) -> Iterator[str]:
+    """Which echo was used of series of several, in a sentence."""
+    own = [str(sidecar["Echo"]).partition(" (")[0] for sidecar in sidecars if sidecar.get("Echo")]
+    if own:
+        yield f"Of series of several echoes, {agreed(own)} was used, of series and M0 alike."
 
 
 def encoded(sidecars: Sequence[Sidecar]) -> Iterator[str]:

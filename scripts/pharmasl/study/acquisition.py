@@ -8,6 +8,7 @@ from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
 from pharmasl.study import (
     context,
+    echoes,
     field_maps,
     headers,
     m0,
@@ -77,7 +78,7 @@ class _Resolver(FieldReader):
         self.dataset, self.correction, self.encoding = dataset, None, encoding
         # The control of each pair stands in for whatever M0 there is.
         self.of_pair = settings["m0"]["source"] == "control"
-        self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl)
+        self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl, settings["echo"])
         self.m0scan = self.m0_choice.image if self.fields.get("M0Type") == "Separate" else None
         self.m0_fields, self.m0_origin, self.m0_path, self.m0_refused = {}, {}, None, set()
         if self.m0scan:
@@ -177,8 +178,8 @@ class _Resolver(FieldReader):
                     "EchoTime",
                     sorted(set(times)),
                     "one echo time for all volumes",
-                    "Series of several echoes are not quantified by this workflow: give the volumes of one echo in a "
-                    "file of their own, or leave the run out.",
+                    f"Set {echoes.FIELD} to first, which takes the first echo of a series; give the first echo of a separate M0 in a "
+                    "file of its own; or leave the run out.",
                 )
 
     def _labeling(self, volume_types):
@@ -234,6 +235,7 @@ class _Resolver(FieldReader):
         except InputError as error:
             self.errors.append(error)
             return []
+        types = self._first_echo(types)
         if self.encoding is None:
             return types
         for field, expected, fix in time_encoding.contradictions(self.encoding, types, self.fields):
@@ -242,6 +244,18 @@ class _Resolver(FieldReader):
             else:
                 self._contradiction(field, expected, fix)
         return time_encoding.volume_types(self.encoding, types)
+
+    def _first_echo(self, types):
+        """The types of volumes, without those of later echoes where the first is asked for."""
+        if self.settings["echo"] != echoes.FIRST:
+            return types
+        number, times = echoes.count(self.dataset, self.asl), self.fields.get("EchoTime")
+        if isinstance(times, list) and len(set(times)) > 1 and len(times) == len(types):
+            types, number = echoes.types_of_first(types, times), len(set(times))
+            self.fields["EchoTime"] = min(times)
+        if number > 1:
+            self.sources["echo"] = f"the first of {number} echoes ({echoes.FIELD})"
+        return types
 
     def _header(self, path):
         """The header of a raw image; None, with its errors noted, where it cannot be used."""
@@ -535,7 +549,7 @@ class _Resolver(FieldReader):
         strength = float(strength)
         result = {"field_strength": strength, "partition_coefficient": self.settings["partition_coefficient"]}
         self.sources["partition_coefficient"] = named_constants.source(self.settings, "partition_coefficient")
-        haematocrit = self._haematocrit()
+        haematocrit, origin = self._haematocrit()
         correction = self.settings["m0"]
         needed = {
             "t1_blood": haematocrit is None,
@@ -552,27 +566,31 @@ class _Resolver(FieldReader):
                 self._contradiction(
                     "MagneticFieldStrength", str(error), "Leave perfusion.haematocrit out: its formula ends there."
                 )
-            self.sources["t1_blood"] = (
-                f"haematocrit {haematocrit:g} of the participants' table at {strength:g} T (Hales et al. 2016)"
-            )
+            self.sources["t1_blood"] = f"haematocrit {haematocrit:g} of {origin} at {strength:g} T (Hales et al. 2016)"
+        elif origin:
+            self.sources["t1_blood"] += f"; {origin}"
         return {**result, "haematocrit": haematocrit}
 
     def _haematocrit(self):
-        column = self.settings["haematocrit"]
+        """The participant's haematocrit, None for the common T1 of blood, and where it comes from or why there is none."""
+        column, norms = self.settings["haematocrit"], self.settings["haematocrit_norms"]
         value = self.participant.get(column) if column else None
-        if value is None:
-            return None
         try:
-            return physiology.haematocrit(value)
+            if value is not None:
+                field = column
+                return physiology.haematocrit(value), "the participants' table"
+            if norms is None:
+                return None, ""
+            age, sex = (self.participant.get(norms[name]) for name in ("age", "sex"))
+            field, value = f"{norms['age']} and {norms['sex']}", f"{age}, {sex}"
+            normal = physiology.normal_haematocrit(age, sex)
         except ValueError as error:
-            self._error(
-                "the participants' table",
-                f"{column} of {self.participant.get('participant_id')}",
-                value,
-                str(error),
-                "Correct the table.",
-            )
-            return None
+            who = self.participant.get("participant_id")
+            self._error("the participants' table", f"{field} of {who}", value, str(error), "Correct the table.")
+            return None, ""
+        if normal is None:
+            return None, f"no haematocrit: {physiology.NORMS_SOURCE} have none for age {age}, sex {sex}"
+        return normal, f"{physiology.NORMS_SOURCE} for age {age}, sex {sex},"
 
     def _by_field_strength(self, key, strength):
         known = {float(tesla): t1 for tesla, t1 in self.settings[key].items()}

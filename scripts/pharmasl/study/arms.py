@@ -74,4 +74,4 @@ def named_columns(study: Settings) -> list[str]:
     for endpoint in study.endpoints.values():
         covariates += endpoint_formulas.columns(study, endpoint)
     named |= {column for term in covariates for column in source_columns(term)}
-    return sorted(named | ({study.perfusion.haematocrit} if study.perfusion.haematocrit else set()))
+    return sorted(named | set(study.perfusion.columns))

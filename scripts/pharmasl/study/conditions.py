@@ -123,6 +123,7 @@ def ambiguous(scans: Sequence[tuple[str, bids.File]]) -> Iterator[InputError]:
             seen.add((condition, key))
             names = " and ".join(os.path.basename(file.path) for file in files[:3])
             fix = f"Choose one by conditions.{condition}: {{{selector}: {min(label for label in labels if label)}}}."
+            fix += " Or take the first by perfusion.echo: first." if key == "echo" else ""
             yield InputError(
                 "config",
                 f"conditions.{condition}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pharmasl.errors import InputError
 from pharmasl.files import bids
-from pharmasl.study import sidecar
+from pharmasl.study import echoes, sidecar
 
 SUFFIX = "m0scan"
 
@@ -31,7 +31,7 @@ class Choice:
     others: tuple[str, ...] = ()
 
 
-def choose(dataset: bids.Dataset, asl: bids.File) -> Choice:
+def choose(dataset: bids.Dataset, asl: bids.File, echo: str | None = None) -> Choice:
     """The separate M0 image of a series.
 
     ``IntendedFor`` decides where any M0 image of the participant names the series; of several that do, the one of the
@@ -42,6 +42,8 @@ def choose(dataset: bids.Dataset, asl: bids.File) -> Choice:
     ----------
     dataset : bids.Dataset
     asl : bids.File
+    echo : str, optional
+        ``perfusion.echo`` of the configuration: of M0 images of several echoes, that of the series' own is meant, or the first.
 
     Returns
     -------
@@ -58,10 +60,10 @@ def choose(dataset: bids.Dataset, asl: bids.File) -> Choice:
         targets[file.path] = intended(metadata)
     naming = [file for file in everywhere if any(names(target, dataset.root, asl) for target in targets[file.path])]
     if naming:
-        return _of_one_direction(asl, naming, errors)
+        return _of_one_direction(asl, echoes.of_series(naming, asl, echo), errors)
     folder = os.path.dirname(asl.path)
     beside = [file for file in everywhere if os.path.dirname(file.path) == folder]
-    free = [file for file in beside if not targets[file.path]]
+    free = echoes.of_series([file for file in beside if not targets[file.path]], asl, echo)
     others = tuple(
         f"{os.path.basename(file.path)} is for {targets[file.path][0]}" for file in beside if targets[file.path]
     )

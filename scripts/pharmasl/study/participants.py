@@ -92,13 +92,13 @@ def read(
     problems : Problems
     """
     path = os.path.join(dataset.root, study.participants_table)
-    arms, haematocrit, problems = study.arms, study.perfusion.haematocrit, Problems()
+    arms, of_scans, problems = study.arms, study.perfusion.columns, Problems()
     nobody: dict[str, Row] = {subject: {ID: f"sub-{subject}"} for subject in subjects}
     named = study_arms.named_columns(study)
     wanted = [*([arms.column] if arms else []), *named]
     if not os.path.lexists(path):
         if wanted:
-            errors = problems.errors if haematocrit else problems.trial_errors
+            errors = problems.errors if of_scans else problems.trial_errors
             errors.append(
                 InputError(
                     path, "(whole file)", "no such file", f"the participants' table, for {', '.join(wanted)}", "Add it."
@@ -140,10 +140,10 @@ def read(
             path, arms, {label: known[label] for label in subjects if label in known}
         )
     for column in sorted(set(wanted) - columns, key=wanted.index):
-        errors = problems.errors if column == haematocrit else problems.trial_errors
+        errors = problems.errors if column in of_scans else problems.trial_errors
         errors.append(_no_column(path, column, sheet.columns))
     if wanted:
-        errors = problems.errors if haematocrit else problems.trial_errors
+        errors = problems.errors if of_scans else problems.trial_errors
         errors += _no_rows(path, subjects, known)
     rows = {subject: known.get(subject, nobody[subject]) for subject in subjects}
     allotted = {label: row.get(arms.column) if arms else None for label, row in known.items()}

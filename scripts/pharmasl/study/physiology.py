@@ -38,6 +38,51 @@ def haematocrit(value: str) -> float:
     raise ValueError(f"a haematocrit is a fraction of 0.2 to 0.7 or a percentage of 20 to 70, not {value!r}")
 
 
+# Means of healthy people from an age in years until the next one's: women, men (Dallman PR, in Rudolph A (ed), Pediatrics, 16th ed.
+# 1977, p. 1111, reprinted in Nathan and Oski's Hematology of Infancy and Childhood, 5th ed. 1998, appendix 11). Of ages from 50 on it
+# has none: women's rises and men's falls then.
+NORMS = {6: (0.40, 0.40), 12: (0.41, 0.43), 18: (0.41, 0.47)}
+NORMS_END = 50
+NORMS_SOURCE = "norms of Dallman 1977"
+_SEXES = {"f": 0, "female": 0, "woman": 0, "m": 1, "male": 1, "man": 1}
+_NO_SEX = frozenset({"o", "other"})
+
+
+def normal_haematocrit(age: str | None, sex: str | None) -> float | None:
+    """The mean haematocrit of people of an age and sex.
+
+    Parameters
+    ----------
+    age, sex : str or None
+        Years; ``M``, ``F`` or in words. None where it is not known.
+
+    Returns
+    -------
+    float or None
+        A fraction; None where age or sex is not known or :data:`NORMS` has none.
+
+    Raises
+    ------
+    ValueError
+        If the age is no number of years or the sex a code that says nothing by itself.
+    """
+    if age is None or sex is None:
+        return None
+    try:
+        years = float(age)
+    except ValueError:
+        years = math.nan
+    if not 0 <= years <= 130:
+        raise ValueError(f"an age is a number of years, not {age!r}")
+    code = sex.strip().lower()
+    if code not in _SEXES and code not in _NO_SEX:
+        raise ValueError(f"a sex is M, F, male, female or other, not {sex!r}: of a number nobody knows which it is")
+    begins = [start for start in NORMS if start <= years < NORMS_END]
+    if code in _NO_SEX or not begins:
+        return None
+    return NORMS[max(begins)][_SEXES[code]]
+
+
 def blood_t1(haematocrit: float, field_strength: float, saturation: float = 0.97, offset: float = 0.0) -> float:
     """T1 of blood by haematocrit, oxygen saturation and field strength (Hales 2016).
 

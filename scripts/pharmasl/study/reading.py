@@ -15,6 +15,7 @@ from pharmasl.study import (
     configuration,
     copies,
     derivative_anatomies,
+    echoes,
     headers,
     imported_cbf,
     imported_study,
@@ -266,6 +267,17 @@ def _runs(
         runs.append((state or names[0], asl))
         if state is None:
             several.setdefault(tuple(names), []).append(asl.path)
+    if study.perfusion.echo == echoes.FIRST:
+        late = echoes.later(file for _, file in runs)
+        exclusions += [
+            {
+                "participant_id": f"sub-{file.entities['sub']}",
+                "session_id": file.entities.get("ses"),
+                "reason": f"{file.name} is a later echo ({echoes.FIELD}: {echoes.FIRST})",
+            }
+            for file in late
+        ]
+        runs = [run for run in runs if run[1] not in late]
     errors += [
         InputError(
             "config",

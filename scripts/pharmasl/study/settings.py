@@ -253,10 +253,19 @@ class Encoding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HaematocritNorms:
+    """Columns of the participants' table by which norms of the haematocrit are looked up."""
+
+    age: str
+    sex: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Perfusion(Quantification):
     """The quantification, with the constants of the named calibration that the study's reading resolves."""
 
     override: Any  # BIDS fields of any type, or a list of them by group of scans
+    echo: str | None
     encodings: tuple[Encoding, ...]
     distortion: str
     labeling_efficiency: Mapping[str, float]
@@ -265,8 +274,16 @@ class Perfusion(Quantification):
     partition_coefficient: float
     t1_blood: Mapping[str, float]
     haematocrit: str | None
+    haematocrit_norms: HaematocritNorms | None
     t1_tissue: Mapping[str, float]
     t2_star: Mapping[str, float]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the participants' table that the quantification takes."""
+        norms = self.haematocrit_norms
+        named = (self.haematocrit, *((norms.age, norms.sex) if norms else ()))
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ ACQUISITION = {
     "echo_time": {"Description": "Echo time of label and control", "Units": "s"},
     "field_strength": {"Description": "Field strength", "Units": "T"},
     "t1_blood": {"Description": "T1 of arterial blood", "Units": "s"},
-    "haematocrit": "Haematocrit from which T1 of blood was computed",
+    "haematocrit": "Haematocrit from which T1 of blood was computed: measured, or of norms by age and sex",
     "t1_tissue": {"Description": "T1 of tissue for M0's recovery", "Units": "s"},
     "t2_star": {"Description": "T2* of tissue for an M0 of another echo time", "Units": "s"},
     "partition_coefficient": {"Description": "Partition coefficient", "Units": "mL/g"},

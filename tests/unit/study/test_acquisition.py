@@ -141,6 +141,37 @@ def test_t1_of_blood_by_haematocrit(root):
         complete_settings.read({**config, "perfusion": {"haematocrit": "haematocrit"}})
 
 
+def test_without_a_measured_haematocrit_norms_by_age_and_sex_give_it(root):
+    path = root / "participants.tsv"
+    _, *rows = (line.split("\t") for line in path.read_text().splitlines())
+    own = dict(
+        zip(("01", "02", "03", "04"), (("n/a", "34", "F"), ("45", "34", "M"), ("n/a", "63", "F"), ("n/a", "34", "1")))
+    )
+    lines = ["\t".join([row[0], row[1], *own[row[0][4:]]]) for row in rows]
+    path.write_text("\n".join(["participant_id\tarm\thct\tage\tsex", *lines]) + "\n")
+    config = {
+        "bids_dir": str(root),
+        "output_dir": "out",
+        "conditions": {"rest": {}},
+        "perfusion": {"haematocrit": "hct", "haematocrit_norms": {"age": "age", "sex": "sex"}},
+    }
+    expected = {"01": physiology.blood_t1(0.41, 3.0), "02": physiology.blood_t1(0.45, 3.0), "03": 1.65}
+    words = {
+        "01": "norms of Dallman 1977 for age 34, sex F",
+        "02": "of the participants' table",
+        "03": "none for age 63",
+    }
+    for person, t1 in expected.items():
+        scans = complete_settings.read({**config, "participants": [person]}).scans.values()
+        assert {scan.acquisition.t1_blood for scan in scans} == {t1}
+        assert all(words[person] in scan.acquisition.sources["t1_blood"] for scan in scans)
+    with pytest.raises(InputErrors) as caught:
+        complete_settings.read({**config, "participants": ["04"]})
+    assert caught.value.errors[0].field == "age and sex of sub-04"
+    with pytest.raises(InputErrors, match="years"):
+        complete_settings.read({**config, "perfusion": {"haematocrit_norms": {"age": "years", "sex": "sex"}}})
+
+
 def test_several_delays_are_told_volume_by_volume(root):
     context(root, ["m0scan", *["label", "control"] * 2])
     edit(root, PostLabelingDelay=[0, 0.5, 0.5, 1.5, 1.5], LabelingDuration=[0, 1.4, 1.4, 1.4, 1.4])

@@ -67,6 +67,33 @@ def test_what_is_no_haematocrit_is_refused(value):
         physiology.haematocrit(value)
 
 
+@pytest.mark.parametrize(
+    ("age", "sex", "expected"),
+    [
+        ("34", "F", 0.41),
+        ("34.5", "male", 0.47),
+        ("18", "M", 0.47),
+        ("17.9", "M", 0.43),
+        ("12", "female", 0.41),
+        ("7", "F", 0.40),
+        ("49.9", "m", 0.47),
+        ("50", "M", None),
+        ("5", "M", None),
+        ("34", "other", None),
+        (None, "F", None),
+        ("34", None, None),
+    ],
+)
+def test_norms_of_the_haematocrit_are_by_age_and_sex(age, sex, expected):
+    assert physiology.normal_haematocrit(age, sex) == expected
+
+
+@pytest.mark.parametrize(("age", "sex"), [("34", "2"), ("young", "F"), ("-3", "F"), ("340", "M")])
+def test_codes_that_say_nothing_of_age_or_sex_are_refused(age, sex):
+    with pytest.raises(ValueError, match=r"an age is|a sex is"):
+        physiology.normal_haematocrit(age, sex)
+
+
 def test_suppression_pulses_cost_label():
     assert physiology.suppression_efficiency(0, 0.95) == 1
     assert physiology.suppression_efficiency(2, 0.95) == pytest.approx(0.9025)
