@@ -226,6 +226,15 @@ CASES = [
         "several delays",
     ),
     _case(
+        "echoes as volumes of one file",
+        _both(
+            _table(table()),
+            lambda trial: trial.config.update(perfusion={"echo": "first"}),
+            lambda trial: trial.sidecar(EchoTime=[0.012] + [0.012, 0.012, 0.03, 0.03] * 20),
+        ),
+        "EchoTime.*several echoes in one file",
+    ),
+    _case(
         "no repetition time",
         _both(_table(table()), lambda trial: trial.sidecar(RepetitionTimePreparation=...)),
         "RepetitionTimePreparation",

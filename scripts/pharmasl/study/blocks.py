@@ -91,6 +91,9 @@ def _volume_starts(
         fault = ("PostLabelingDelay", "several delays or labelling durations", "one of each")
     elif not {"control", "label"} <= set(types):
         fault = ("volume_type", ", ".join(sorted(set(types))), "controls and labels")
+    elif isinstance(fields.get("EchoTime"), list) and len(set(fields["EchoTime"])) > 1:
+        # The volumes of an excitation's echoes are of one time.
+        fault = ("EchoTime", "volumes of several echoes in one file", "a file for each echo")
     field = "RepetitionTimePreparation"
     value = fields.get(field, fields.get("RepetitionTime"))
     if fault is None and value is None:
