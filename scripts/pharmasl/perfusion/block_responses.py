@@ -91,8 +91,17 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class _Conditions:
-    """CBF (K, V) of the conditions at a place, covariances (K, K, V), coefficients of autoregression (V,); NaN where not known."""
+class Conditions:
+    """The conditions' CBF at a place; NaN where it is not known.
+
+    Attributes
+    ----------
+    cbf : ndarray of shape (K, V)
+        mL/100 g/min.
+    covariance : ndarray of shape (K, K, V)
+    coefficient : ndarray of shape (V,)
+        Of autoregression.
+    """
 
     cbf: np.ndarray
     covariance: np.ndarray
@@ -100,6 +109,7 @@ class _Conditions:
 
     @property
     def covered(self) -> np.ndarray:
+        """Where CBF is known, (V,)."""
         return np.isfinite(self.cbf[0])
 
 
@@ -133,7 +143,7 @@ def write(
     raw = scan.read(files, acquisition, quantification, distorted)
     own, affine = scan.own_place(raw, images.load(inputs.brain_mask)[0] > 0), raw.affine
     moved = motion.parameters(raw.motion, own.points.mean(axis=0))[run.volumes]
-    model = _Model(run, moved if quantification.motion.regress else None, _left_out(raw, run, inputs.repeats))
+    model = Model(run, moved if quantification.motion.regress else None, _left_out(raw, run, inputs.repeats))
     model.check(raw.path)
     coregistered = transforms.read_affines(inputs.coregistration)[0]
     there = template_maps.place(inputs.template_mask, inputs.reference, inputs.forward, coregistered)
@@ -180,8 +190,17 @@ def _left_out(raw: scan.Scan, run: RunBlocks, repeats: FilePath) -> dict[int, st
     return {number: reason for number, reason in sorted(wrong.items()) if number in chosen}
 
 
-class _Model:
-    """The model of a run: its blocks, motion, and the volumes that are left out."""
+class Model:
+    """The model of a run: its blocks, motion, and the volumes that are left out.
+
+    Parameters
+    ----------
+    run : pharmasl.study.run_blocks.RunBlocks
+    moved : ndarray of shape (T, 6) or None
+        Where the head is in each control and label; None leaves motion out.
+    left_out : dict of int to str
+        Volumes that count for nothing, with the reason.
+    """
 
     def __init__(self, run: RunBlocks, moved: np.ndarray | None, left_out: dict[int, str]) -> None:
         self._run, self._left_out = run, left_out
@@ -220,7 +239,7 @@ class _Model:
                     "Exclude the scan by quality.exclude_scans, or loosen perfusion.outliers.",
                 )
 
-    def conditions(self, raw: scan.Scan, place: scan.Place) -> _Conditions:
+    def conditions(self, raw: scan.Scan, place: scan.Place) -> Conditions:
         """The conditions' CBF at a place.
 
         A voxel that some volumes do not reach is fitted without them, as long as half of the volumes that are not left
@@ -248,7 +267,7 @@ class _Model:
                 perfusion[:, members], covariance[:, :, members] = fit.effect, fit.covariance
                 coefficient[members] = fit.coefficient
         ratio = estimation.ratio(raw, place)
-        return _Conditions(
+        return Conditions(
             perfusion * ratio, covariance * np.square(ratio), np.where(np.isfinite(ratio), coefficient, np.nan)
         )
 
@@ -272,7 +291,7 @@ class _Model:
             rows.append({**known, **shown, "left_out": self._left_out.get(number)})
         return rows, columns
 
-    def record(self, native: _Conditions, template: _Conditions, repetition_time: float | None) -> dict[str, Any]:
+    def record(self, native: Conditions, template: Conditions, repetition_time: float | None) -> dict[str, Any]:
         """The fit, for JSON."""
         run, design = self._run, self.design(0.0)
         known = np.isfinite(native.coefficient)
