@@ -48,6 +48,7 @@ def bank(variant, maps, permutations=99, **effects):
     return ErrorBank(maps, variant.study, trial, variant.person, permutations)
 
 
+@pytest.mark.slow
 def test_its_truth_is_that_of_a_simulated_person(variant, maps):
     """Without variability of regions, which each draws for itself; the person's head is the template's own shape."""
     quiet = replace(
