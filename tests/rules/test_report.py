@@ -457,6 +457,41 @@ def test_methods_tell_where_scans_differ():
     )
 
 
+def test_methods_tell_how_time_encoded_series_and_echoes_were_used():
+    perfusion = settings.read(configuration.resolve(CONFIG)).perfusion
+    order = {
+        "Unexplained": {"as stated": 0.034, "blocks in reverse order": 0.04},
+        "Judged": True,
+        "Alike": ["blocks in reverse order"],
+        "RefusedIfWrong": True,
+    }
+    weak = {**order, "Judged": False, "Alike": []}
+    encoded = [
+        {
+            **sidecar(),
+            "Subtraction": "time-encoded: x",
+            "TimeEncoding": {"Order": own},
+            "Echo": "the first of 3 echoes (c)",
+        }
+        for own in (order, weak)
+    ]
+    text = methods_perfusion.perfusion(perfusion, encoded, [{"anatomy": "the participant's"}] * 2)
+    for words in (
+        "Coded volumes were rigidly realigned",
+        "Time-encoded series (2 scans) were decoded cycle by cycle",
+        "left at most 3.4 % of the blocks' mean grey-matter signal unexplained",
+        "The scans do not tell the order from blocks in reverse order.",
+        "In 1 scan there was too little signal to confirm the order by.",
+        "Cycles of time-encoded volumes were excluded if",
+        "2 of 24 blocks",
+        "Of series of several echoes, the first of 3 echoes was used, of series and M0 alike.",
+    ):
+        assert words in text
+    assert "abel\u2013control" not in text
+    mixed = methods_perfusion.perfusion(perfusion, [encoded[0], sidecar()], [{"anatomy": "the participant's"}] * 2)
+    assert "Label\u2013control pairs were excluded" in mixed
+
+
 @pytest.mark.parametrize(
     ("without", "words"),
     [

@@ -138,6 +138,9 @@ def acquisition(content: Imaging) -> Iterator[Item]:
     pulsed = any(row.get("labeling_type") == "PASL" for row in content.scans)
     delay = column("post_labeling_delay", "s")
     yield Item(f"Post-labelling delay{' (PASL: inversion time)' * pulsed}", f"{ASL}; {CONSENSUS}", _sentence(delay))
+    encoded = " ".join(methods_perfusion.encoded(content.sidecars))
+    if encoded:
+        yield Item("Time encoding", ASL, encoded, "name of the code, and the protocol that states it")
     yield Item("Labelling plane or slab, gradients, vascular crushing", ASL)
     suppressed = [("suppressed:", column("background_suppression")), ("pulses:", column("suppression_pulses"))]
     yield Item("Background suppression", f"{ASL}; {CONSENSUS}", _sentence(_labelled(suppressed)), "times of the pulses")

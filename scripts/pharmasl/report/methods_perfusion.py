@@ -120,7 +120,9 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
     text = ["Volumes were not corrected for motion."]
     if settings.motion.correct:
         text = [
-            "Control and label volumes were rigidly realigned, first to the control volume closest to the median control and "
+            "Coded volumes were rigidly realigned, first to the one closest to their median and then to their mean."
+            if _all_encoded(sidecars)
+            else "Control and label volumes were rigidly realigned, first to the control volume closest to the median control and "
             "then to the mean control."
         ]
     text += [
@@ -138,6 +140,11 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
     fwhm = agreed(with_unit(sidecar["TemplateSmoothingFWHM"]) for sidecar in sidecars)
     text.append(f"CBF maps in template space were smoothed within the brain with a Gaussian kernel of {fwhm} FWHM.")
     return " ".join(text)
+
+
+def _all_encoded(sidecars: Sequence[Sidecar]) -> bool:
+    """Whether all series are time-encoded, so that none has a control or a label."""
+    return bool(sidecars) and all(sidecar.get("TimeEncoding") for sidecar in sidecars)
 
 
 def _echoes(sidecars: Sequence[Sidecar]) -> Iterator[str]:
@@ -279,8 +286,11 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     regressed = sum(sidecar["MotionRegression"]["Applied"] for sidecar in sidecars)
     if regressed:
         average = f"Residual motion was regressed out of the difference series ({count(regressed, 'scan')}). {average}"
+    one, several, each = "label\u2013control pair", "Label\u2013control pairs", "pairs"
+    if _all_encoded(sidecars):
+        one, several, each = "cycle of time-encoded volumes", "Cycles of time-encoded volumes", "blocks"
     if not rules:
-        return f"No label\u2013control pair was excluded. {average}"
+        return f"No {one} was excluded. {average}"
     limits = sidecars[0]["Outliers"]
     words = {
         "MotionLimit": with_unit(limits["MotionLimit"]),
@@ -288,8 +298,8 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     }
     dropped = [sidecar["NumberOfRepeats"] - sidecar["NumberOfRepeatsUsed"] for sidecar in sidecars]
     return (
-        f"Label\u2013control pairs were excluded if {listed([RULES[rule].format(**words) for rule in rules], 'or')}: "
-        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars):,} pairs, at most {max(dropped)} in any one "
+        f"{several} were excluded if {listed([RULES[rule].format(**words) for rule in rules], 'or')}: "
+        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars):,} {each}, at most {max(dropped)} in any one "
         f"scan. {average}"
     )
 
