@@ -27,10 +27,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import planted_epi
 from pharmasl.errors import InputError
-from pharmasl.perfusion import coregistration, distortion_check, epi_shift, field_map
+from pharmasl.perfusion import coregistration, distortion_check, epi_shift, field_map, opposed_pair
 from pharmasl.perfusion.tissue_maps import reduce
 from pharmasl.space import fields, images, spline, transforms
-from pharmasl.study.distortion import Distortion, PhaseEncoding
+from pharmasl.study.distortion import OPPOSED, Distortion, FieldMap, PhaseEncoding
 
 SHAPE, VOXEL = (64, 64, 26), np.array([3.44, 3.44, 5.0])
 PARTS = (2, planted_epi.FINE, 2)
@@ -40,6 +40,18 @@ REGIONS = {
     "vmPFC": ((0, 44, -14), 12),
     "frontal pole": ((18, 62, 0), 10),
     "inferior temporal": ((52, -28, -24), 10),
+}
+# Of the second of two opposed images: its pose against the first (mm, degrees), its noise over the usual one, and how its signal differs
+# over the head, a function of the place in 100 mm from the middle.
+STILL = ((0, 0, 0), (0, 0, 0))
+PAIRS = {
+    "as it is": (STILL, 1, None),
+    "four times the noise": (STILL, 4, None),
+    "gain 1.3": (STILL, 1, lambda place: 1.3),
+    "moved 1 mm, 1 degree (left-right)": (((1, 0, 0), (1, 0, 0)), 1, None),
+    "moved 1 mm, 1 degree (all axes)": (((0.58,) * 3, (0.58,) * 3), 1, None),
+    "receive field 20 % in 100 mm": (STILL, 1, lambda place: 1 + 0.2 * place[..., 1]),
+    "receive field of a bowl, 30 % at 100 mm": (STILL, 1, lambda place: 1 + 0.3 * (place**2).sum(-1)),
 }
 SPOILT = {"as it is": 1.0, "opposite sign": -1.0, "rad/s as Hz": 2 * np.pi, "readout time x 1.5": 1.5}
 
@@ -71,6 +83,7 @@ class Head:
         small = np.diag([*(VOXEL / PARTS), 1.0])
         small[:3, 3] = affine[:3, 3] - VOXEL / 2 + VOXEL / PARTS / 2
         fine = transforms.points(images.Grid(tuple(np.array(SHAPE) * PARTS), small))
+        self.fine, self.small = fine, small
         self.shares = [sampled(image, fine) for image in self.maps]
         self.hertz = field.at(fine)
         self.points, self.grey, self.inside = (
@@ -153,6 +166,50 @@ def compare(head, own, readout_time):
         )
 
 
+def with_scalp(head, raw):
+    """The fine image of M0 with what lies about the brain, and a receive field."""
+    t1w = images.load(raw / "anat" / "sub-01_T1w.nii.gz")
+    bright = np.clip(sampled(t1w, head.fine) / np.percentile(t1w.data[t1w.data > 50], 90), 0, 1.2)
+    place = (head.fine - head.fine.reshape(-1, 3).mean(axis=0)) / 100
+    received = 1.1 + 0.25 * place[..., 1] - 0.2 * place[..., 2] + 0.15 * (place**2).sum(-1)
+    return (head.images()[0] + 0.3 * bright * (1 - np.clip(sum(head.shares), 0, 1))) * received, place
+
+
+def pairs(head, raw):
+    """What two opposed images leave of the displacement."""
+    (m0, place), true = with_scalp(head, raw), averaged(head.hertz)
+    centre = head.fine.reshape(-1, 3).mean(axis=0)
+    for readout_time in (0.025, 0.05):
+        encodings = [PhaseEncoding(direction=direction, readout_time=readout_time) for direction in ("j", "j-")]
+        for name, ((shift, turn), noisy, gain) in PAIRS.items():
+            back = np.linalg.inv(head.small) @ transforms.rigid_matrix(shift, np.radians(turn), centre)
+            at = np.moveaxis(transforms.apply(back, head.fine), -1, 0)
+            seen, hertz = (
+                (ndimage.map_coordinates(fine, at, order=1, mode="nearest") for fine in (m0, head.hertz))
+                if (shift, turn) != STILL
+                else (m0, head.hertz)
+            )
+            seen = seen * (1 if gain is None else gain(place))
+            rng = np.random.default_rng(1)
+            both = [distorted(m0, head.hertz, readout_time), distorted(seen, -hertz, readout_time)]
+            with tempfile.TemporaryDirectory() as folder:
+                paths = tuple(f"{folder}/{number}.nii.gz" for number in range(2))
+                for path, image in zip(paths, both):
+                    images.save(path, image + rng.normal(0, 0.0063 * noisy, image.shape), head.grid.affine)
+                own = FieldMap(kind=OPPOSED, images=paths, encodings=tuple(encodings), volumes=(None, None))
+                start = time.process_time()
+                try:
+                    field, _ = opposed_pair.read(own)
+                except InputError as error:
+                    print(f"| {1000 * readout_time:g} ms | {name} | refused: {error.found} | | | | |")
+                    continue
+                seconds = time.process_time() - start
+            left = (field.hertz - true) * readout_time * VOXEL[1]
+            cells = " | ".join(f"{rms(left[head.region(region)]):.2f}" for region in REGIONS)
+            print(f"| {1000 * readout_time:g} ms | {name} | {cells} | {seconds:.1f} |", flush=True)
+    print()
+
+
 def spoilt(head, raw, field):
     """The real series with its map, as it is and wrong."""
     series = images.load(raw / "perf" / "sub-01_asl.nii.gz")
@@ -187,6 +244,9 @@ def main():
     for readout_time in (0.025, 0.05):
         compare(head, own, readout_time)
     print(f"field map to Hz: {seconds:.2f} s of CPU\n")
+    print(f"| readout | two opposed images | {' | '.join(f'left in {name}, mm' for name in REGIONS)} | s of CPU |")
+    print("|---" * (len(REGIONS) + 3) + "|")
+    pairs(head, raw)
     print(
         f"| real series, its map | unexplained at {', '.join(f'{m:g}' for m in distortion_check.MULTIPLES)} times | verdict |\n|---|---|---|"
     )

@@ -9,10 +9,10 @@ def main(snakemake):
     params, output = snakemake.params, snakemake.output
     scan_field.write(
         {name: getattr(output, name) for name in ("field", "sidecar", "displacement")},
-        list(snakemake.input.images),
+        distortion.build_map(params.field_map, list(snakemake.input.images)),
         snakemake.input.asl,
         distorted=distortion.build(params.distorted),
-        **params.field_map,
+        tesla=params.field_map["tesla"],
     )
 
 

@@ -1,6 +1,7 @@
 """Cases of field maps and of the fields that say how images were phase encoded."""
 
 import json
+import os
 
 import nibabel
 import numpy as np
@@ -11,11 +12,11 @@ _SERIES = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.025, "Effective
 _TIMES = {"EchoTime1": 0.00492, "EchoTime2": 0.00738}
 
 
-def image(trial, name, fields=None):
+def image(trial, name, fields=None, shape=(3, 3, 3)):
     """An image and its sidecar."""
     path = trial.path(f"{name}.nii.gz")
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3), np.float32), np.diag([4.0, 4, 4, 1])), path)
+    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.float32), np.diag([4.0, 4, 4, 1])), path)
     trial.path(f"{name}.json").write_text(json.dumps(fields or {}))
 
 
@@ -50,6 +51,45 @@ def _direct(**fields):
     return change
 
 
+_AGAINST = {**_SERIES, "PhaseEncodingDirection": "j"}
+
+
+def _epi(direction="AP", run="", shape=(3, 3, 3), **fields):
+    """An EPI field map; without other fields it is encoded as the series is."""
+
+    def change(trial):
+        content = {**_SERIES, **fields}
+        image(
+            trial,
+            f"{FMAP}_dir-{direction}{run}_epi",
+            {name: value for name, value in content.items() if value is not ...},
+            shape,
+        )
+
+    return change
+
+
+def _two(run="", **fields):
+    """Two of opposed direction, and the series' own fields."""
+    return _both(
+        _epi("AP", run, **fields),
+        _epi("PA", run, **{**_AGAINST, **fields}),
+        lambda t: t.sidecar(**_SERIES),
+    )
+
+
+def _m0(folder="perf", direction="", **fields):
+    """An M0 image of its own."""
+
+    def change(trial):
+        name = f"sub-01/ses-T1/{folder}/sub-01_ses-T1_acq-rest{direction}_m0scan"
+        image(trial, name, {"RepetitionTimePreparation": 5.0, "EchoTime": 0.013, **_SERIES, **fields})
+        trial.sub(f"{RUN}_aslcontext.tsv", "m0scan", "n/a") if not direction else None
+        trial.sidecar(M0Type="Separate", **_SERIES)
+
+    return change
+
+
 def _both(*changes):
     def change(trial):
         for part in changes:
@@ -63,7 +103,13 @@ def _holds(**expected):
         correction = study.scans[RUN].correction
         if correction is None:
             return not expected
-        known = {**vars(correction.field_map), "readout_time": correction.distortion.series.readout_time}
+        own = correction.field_map
+        known = {
+            **vars(own),
+            "readout_time": correction.distortion.series.readout_time,
+            "names": [os.path.basename(path) for path in own.images],
+            "m0": os.path.basename(study.scans[RUN].m0 or ""),
+        }
         return all(
             abs(known[name] - value) < 1e-9 if isinstance(value, float) else known[name] == value
             for name, value in expected.items()
@@ -169,6 +215,104 @@ def _cases():
                 "SliceTiming": ...,
                 **dict.fromkeys(_SERIES, ...),
             }
+        ),
+        "accepted",
+        **_holds(),
+    )
+    first, second = (f"sub-01_ses-T1_dir-{direction}_epi.nii.gz" for direction in ("AP", "PA"))
+    opposed = {"kind": "opposed", "names": [first, second]}
+    pair = "the only ones of the session"
+    yield case("opposed: two images, nothing said", _two(), "accepted", **_holds(reason=pair, **opposed))
+    yield case(
+        "opposed: two images for the run, beside two for none",
+        _both(_two(run="_run-1", IntendedFor=run), _two(run="_run-2")),
+        "accepted",
+        **_holds(kind="opposed", reason="IntendedFor of the images"),
+    )
+    yield case("opposed: for another run", _two(IntendedFor=other), "accepted", **_holds())
+    yield case(
+        "opposed: named by B0FieldSource, beside a phase difference",
+        _both(_mapped(), _two(B0FieldIdentifier="pair"), lambda t: t.sidecar(B0FieldSource="pair")),
+        "accepted",
+        **_holds(reason="B0FieldSource of the run", **opposed),
+    )
+    yield case(
+        "opposed: beside a phase difference, nothing said", _both(_mapped(), _two()), words="one field map for the run"
+    )
+    yield case(
+        "opposed: four images, nothing said", _both(_two(), _two(run="_run-2")), words="one field map for the run"
+    )
+    yield case(
+        "opposed: of one direction", _both(_two(), _epi("PA")), words="PhaseEncodingDirection.*opposed to the j-"
+    )
+    yield case(
+        "opposed: along two axes", _both(_two(), _epi("PA", PhaseEncodingDirection="i")), words="opposed to the j-"
+    )
+    yield case(
+        "opposed: direction missing",
+        _both(_two(), _epi("PA", PhaseEncodingDirection=...)),
+        words="PhaseEncodingDirection",
+    )
+    yield case(
+        "opposed: readout time missing",
+        _both(_two(), _epi("PA", **{**_AGAINST, "TotalReadoutTime": ..., "EffectiveEchoSpacing": ...})),
+        words="TotalReadoutTime",
+    )
+    yield case(
+        "opposed: two readout times",
+        _both(_two(), _epi("PA", **{**_AGAINST, "TotalReadoutTime": 0.05})),
+        "accepted",
+        **_holds(**opposed),
+    )
+    yield case(
+        "opposed: two grids", _both(_two(), _epi("PA", shape=(3, 4, 3), **_AGAINST)), words="grid: found '3 x 4 x 3'"
+    )
+    yield case(
+        "opposed: one image, M0 in the series",
+        _both(_epi("PA", **_AGAINST), lambda t: t.sidecar(**_SERIES)),
+        "accepted",
+        **_holds(kind="opposed", names=["sub-01_ses-T1_acq-rest_asl.nii.gz", second], volumes=((0,), None)),
+    )
+    against = "sub-01_ses-T1_acq-rest_dir-PA_m0scan.nii.gz"
+    own = "sub-01_ses-T1_acq-rest_m0scan.nii.gz"
+    with_own = {"kind": "opposed", "names": [own, against], "m0": own}
+    yield case(
+        "opposed: an M0 image in fmap for the run's M0",
+        _both(_m0(), _m0("fmap", "_dir-PA", **_AGAINST, IntendedFor=f"ses-T1/perf/{own}")),
+        "accepted",
+        **_holds(**with_own, reason="IntendedFor of the images"),
+    )
+    yield case(
+        "opposed: an M0 image in fmap for the run",
+        _both(_m0(), _m0("fmap", "_dir-PA", **_AGAINST, IntendedFor=run)),
+        "accepted",
+        **_holds(**with_own),
+    )
+    yield case(
+        "opposed: two M0 images in perf",
+        _both(_m0(), _m0("perf", "_dir-PA", **_AGAINST)),
+        "accepted",
+        **_holds(**with_own, reason=pair),
+    )
+    yield case(
+        "opposed: an M0 image on another grid",
+        _both(_m0(), _epi("PA", shape=(4, 4, 4), **_AGAINST)),
+        words="grid: found '4 x 4 x 4'",
+    )
+    yield case(
+        "opposed: one image without an M0",
+        _both(
+            _epi("PA", **_AGAINST),
+            lambda t: t.sidecar(M0Type="Estimate", M0Estimate=1000.0, **_SERIES),
+            lambda t: t.sub(f"{RUN}_aslcontext.tsv", "m0scan", "n/a"),
+        ),
+        words="a second one of the opposite direction",
+    )
+    yield case(
+        "opposed: switched off, readout time missing",
+        _both(
+            _two(TotalReadoutTime=..., EffectiveEchoSpacing=...),
+            lambda t: t.config.update(perfusion={"distortion": "off"}),
         ),
         "accepted",
         **_holds(),

@@ -1,6 +1,7 @@
 """A field map as a scan's distortion needs it: in Hz, without jumps, smooth, and known beyond the head."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +60,13 @@ class Field:
 
 
 def read(
-    files: list[FilePath], kind: str, echo_difference: float | None, units: str | None, tesla: float | None = None
+    files: Sequence[FilePath], kind: str, echo_difference: float | None, units: str | None, tesla: float | None = None
 ) -> Field:
     """The field of a map that was acquired, on its own grid.
 
     Parameters
     ----------
-    files : list of path-like
+    files : sequence of path-like
         Of :attr:`pharmasl.study.distortion.FieldMap.files`.
     kind : str
         ``"phasediff"``, ``"phases"`` or ``"fieldmap"``.

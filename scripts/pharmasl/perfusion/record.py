@@ -209,6 +209,7 @@ def _distortion(raw: Scan, acquisition: Acquisition) -> dict[str, Any]:
     encodings = {"Series": raw.unwarping.distortion.series, "M0": raw.unwarping.distortion.m0}
     return {
         **known,
+        "By": acquisition.sources.get("field_map"),
         "ChosenBy": acquisition.sources.get("distortion"),
         "Intensity": _MODULATED if raw.unwarping.modulates else _CANCELS,
         **{

@@ -1,30 +1,27 @@
 """The field at a scan's voxels, and the displacement that follows from it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.perfusion import field_map
+from pharmasl.perfusion import field_map, opposed_pair
 from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.space import images, transforms
-from pharmasl.study.distortion import Distortion
+from pharmasl.study.distortion import OPPOSED, Distortion, FieldMap
 
 log = logging.getLogger(__name__)
 
 
 def write(
     outputs: Mapping[str, FilePath],
-    images_of_map: Sequence[FilePath],
+    own: FieldMap,
     asl: FilePath,
     *,
     distorted: Distortion,
-    kind: str,
-    echo_difference: float | None,
-    units: str | None,
     tesla: float | None,
 ) -> None:
     """Write the field on the grid of a series, its sidecar, and the displacement as an ITK field.
@@ -33,12 +30,11 @@ def write(
     ----------
     outputs : Mapping
         Paths of ``field`` (Hz), ``sidecar`` and ``displacement``.
-    images_of_map : sequence of path-like
-        As :func:`pharmasl.perfusion.field_map.read` takes them.
+    own : pharmasl.study.distortion.FieldMap
     asl : path-like
         The series.
     distorted : pharmasl.study.distortion.Distortion
-    kind, echo_difference, units, tesla
+    tesla : float or None
         As for :func:`pharmasl.perfusion.field_map.read`.
 
     Raises
@@ -46,7 +42,11 @@ def write(
     InputError
         If the map cannot be used.
     """
-    acquired = field_map.read(list(images_of_map), kind, echo_difference, units, tesla)
+    pair = None
+    if own.kind == OPPOSED:
+        acquired, pair = opposed_pair.read(own)
+    else:
+        acquired = field_map.read(own.files, own.kind, own.echo_difference, own.units, tesla)
     grid = images.grid(asl)
     field = field_map.on_grid(acquired, grid)
     images.save(outputs["field"], field.hertz, grid.affine)
@@ -58,10 +58,12 @@ def write(
         outputs["displacement"], points + voxels[..., np.newaxis] * grid.affine[:3, shift.axis], grid.affine
     )
     millimetres = np.abs(voxels) * float(np.linalg.norm(grid.affine[:3, shift.axis]))
-    tables.write_json(outputs["sidecar"], _record(field, millimetres, distorted))
+    tables.write_json(outputs["sidecar"], _record(field, millimetres, distorted, pair))
 
 
-def _record(field: field_map.Field, millimetres: np.ndarray, distorted: Distortion) -> dict[str, Any]:
+def _record(
+    field: field_map.Field, millimetres: np.ndarray, distorted: Distortion, pair: dict[str, Any] | None
+) -> dict[str, Any]:
     """What the field's sidecar says."""
     low, middle, high = np.percentile(field.hertz, [1, 50, 99]).round(2).tolist()
     return {
@@ -74,4 +76,5 @@ def _record(field: field_map.Field, millimetres: np.ndarray, distorted: Distorti
             "Value": np.percentile(millimetres, [50, 95, 99]).round(2).tolist(),
             "Unit": "mm",
         },
+        **({"OpposedImages": {**pair, "Descriptions": opposed_pair.RECORD}} if pair else {}),
     }

@@ -93,6 +93,13 @@ REFERENCES = (
         "10.1002/mrm.25197",
     ),
     _reference(
+        "Andersson et al. 2003",
+        "Andersson, J. L. R. and Skare, S. and Ashburner, J.",
+        "How to correct susceptibility distortions in spin-echo echo-planar images: application to diffusion tensor imaging",
+        "NeuroImage 20:870\u2013888",
+        "10.1016/S1053-8119(03)00336-7",
+    ),
+    _reference(
         "Asllani et al. 2008",
         "Asllani, I. and Borogovac, A. and Brown, T. R.",
         "Regression algorithm correcting for partial volume effects in arterial spin labeling MRI",

@@ -13,6 +13,7 @@ from pharmasl.report import cbf_equations
 from pharmasl.report.cbf_equations import Formula
 from pharmasl.report.participants_section import distinct, source_words
 from pharmasl.report.words import count, fixed, listed, short
+from pharmasl.study.distortion import KINDS, OPPOSED
 from pharmasl.study.settings import Perfusion
 from pharmasl.study.sheets import NO_ANATOMY, TEMPLATE_ANATOMY
 
@@ -38,6 +39,9 @@ SOURCES = {
         "the control image of each pair, acquired without background suppression"
     ),
 }
+# What showed the field, as the sidecars have it, in words that follow "by".
+_FIELDS = {words: f"the field map of the session ({words})" for words in KINDS.values()}
+_FIELDS[KINDS[OPPOSED]] = "the field that two images of opposed phase encoding show (Andersson et al. 2003)"
 # Conditions under which each rule excludes a repeat.
 RULES = {
     "motion": "framewise displacement between control and label (Power et al. 2012) exceeded {MotionLimit}",
@@ -194,8 +198,9 @@ def distortion(sidecars: Sequence[Sidecar]) -> str:
         if modulated
         else ""
     )
+    by = " or by ".join(sorted({_FIELDS[record["By"]] for record in records if record["Applied"]}))
     return (
-        f"Susceptibility distortion{which} was corrected along the phase encoding by the field map of the session, as a shift "
+        f"Susceptibility distortion{which} was corrected along the phase encoding by {by}, as a shift "
         "within that resampling; the sign and the size of the shift were checked against the tissues of the T1-weighted "
         f"image.{intensity}"
     )

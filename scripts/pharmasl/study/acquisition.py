@@ -13,6 +13,7 @@ from pharmasl.study import (
     headers,
     m0,
     named_constants,
+    opposed_images,
     phase_encoding,
     physiology,
     scan_acquisition,
@@ -20,7 +21,7 @@ from pharmasl.study import (
     time_encoding,
     uncorrected,
 )
-from pharmasl.study.distortion import Correction, Distortion
+from pharmasl.study.distortion import KINDS, Correction, Distortion
 from pharmasl.study.field_reader import FieldReader
 from pharmasl.study.settings import Encoding
 
@@ -78,7 +79,8 @@ class _Resolver(FieldReader):
         self.dataset, self.correction, self.encoding = dataset, None, encoding
         # The control of each pair stands in for whatever M0 there is.
         self.of_pair = settings["m0"]["source"] == "control"
-        self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl, settings["echo"])
+        direction = self.fields.get("PhaseEncodingDirection")
+        self.m0_choice = m0.Choice() if self.of_pair else m0.choose(dataset, asl, settings["echo"], direction)
         self.m0scan = self.m0_choice.image if self.fields.get("M0Type") == "Separate" else None
         self.m0_fields, self.m0_origin, self.m0_path, self.m0_refused = {}, {}, None, set()
         if self.m0scan:
@@ -121,7 +123,7 @@ class _Resolver(FieldReader):
         acquisition = {"volume_types": volume_types, "units": self.fields.get("Units")}
         if not computed:
             acquisition |= self._labeling(volume_types)
-            acquisition["distortion"] = self._distortion()
+            acquisition["distortion"] = self._distortion(volume_types)
         acquisition["total_acquired_pairs"] = self.fields.get("TotalAcquiredPairs")
         acquisition["fieldmaps"] = self.fieldmaps
         if self.errors:
@@ -131,14 +133,25 @@ class _Resolver(FieldReader):
         sources = {key: text.replace(root, "") for key, text in self.sources.items()}
         return scan_acquisition.build({**acquisition, "sources": sources})
 
-    def _distortion(self):
+    def _own_m0(self, volume_types):
+        """The M0 that an image of opposed phase encoding may be compared with; None without any."""
+        if self.m0scan:
+            return opposed_images.Image(path=self.m0scan.path, fields=self.m0_fields, sidecar=self.m0_path)
+        volumes = tuple(number for number, kind in enumerate(volume_types) if kind == "m0scan")
+        if not volumes:
+            return None
+        return opposed_images.Image(path=self.asl.path, fields=self.fields, sidecar=self.sidecar_path, volumes=volumes)
+
+    def _distortion(self, volume_types):
         """Why the run is not corrected for distortion, and how large that may be; None where it is corrected."""
         if self.settings["distortion"] == "off":
             return uncorrected.note("switched off", self.fields, self.series)
         stated = any(name in self.fields for name in phase_encoding.FIELDS)
         if self.fields.get("MRAcquisitionType") == "3D" and not stated:
             return uncorrected.note("a 3D readout whose phase encoding is not stated", self.fields, self.series)
-        field_map, errors = field_maps.choose(self.dataset, self.asl, self.m0scan, self.fields, self.sidecar_path)
+        field_map, errors = field_maps.choose(
+            self.dataset, self.asl, self.m0scan, self.fields, self.sidecar_path, self._own_m0(volume_types)
+        )
         self.errors += errors
         if field_map is None:
             return uncorrected.note("no field map is meant for this run", self.fields, self.series)
@@ -147,6 +160,7 @@ class _Resolver(FieldReader):
         if series is not None and (own is not None or not self.m0scan):
             self.correction = Correction(distortion=Distortion(series=series, m0=own), field_map=field_map)
             self.sources["distortion"] = field_map.reason
+            self.sources["field_map"] = KINDS[field_map.kind]
         return None
 
     def _encoding(self, fields, path, header):

@@ -1,11 +1,20 @@
 """What the correction of a scan for susceptibility distortion needs to know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # Of a direct field map.
 UNITS = ("Hz", "rad/s", "T")
+# The kind of field map that two images of opposed phase encoding are.
+OPPOSED = "opposed"
+# What each kind is, in words.
+KINDS = {
+    "phasediff": "a map of the phase difference of two echoes",
+    "phases": "the phases of two echoes",
+    "fieldmap": "a map of the field",
+    OPPOSED: "two images of opposed phase encoding",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +54,33 @@ class FieldMap:
     Attributes
     ----------
     kind : str
-        ``"phasediff"`` (one image of the phase difference), ``"phases"`` (the phases of two echoes) or ``"fieldmap"``.
+        ``"phasediff"`` (one image of the phase difference), ``"phases"`` (the phases of two echoes), ``"fieldmap"``, or
+        :data:`OPPOSED`.
     images : tuple of str
-        The image, or those of both echoes, the earlier first.
+        The image; those of both echoes, the earlier first; or the two of opposed phase encoding, the one that is like the series
+        first.
     magnitude : str or None
-        None where a direct field map has none.
+        None where a direct field map has none, and of opposed images.
     echo_difference : float or None
-        Seconds between the echoes; None of a direct field map.
+        Seconds between the echoes, of phases.
     units : str or None
         Of a direct field map, one of :data:`UNITS`; of phases what their sidecar says.
+    encodings : tuple of PhaseEncoding
+        Of opposed images.
+    volumes : tuple of (tuple of int or None)
+        Which volumes of each opposed image are meant; None for all.
     reason : str
         Why it is the one of this series.
     """
 
     kind: str
     images: tuple[str, ...]
-    magnitude: str | None
-    echo_difference: float | None
-    units: str | None
-    reason: str
+    magnitude: str | None = None
+    echo_difference: float | None = None
+    units: str | None = None
+    encodings: tuple[PhaseEncoding, ...] = ()
+    volumes: tuple[tuple[int, ...] | None, ...] = ()
+    reason: str = ""
 
     @property
     def files(self) -> list[str]:
@@ -106,7 +123,13 @@ class Correction:
     def plain_map(self) -> dict[str, Any]:
         """What the field map's job reads beside the images: without the paths, which are inputs."""
         own = self.field_map
-        return {"kind": own.kind, "echo_difference": own.echo_difference, "units": own.units}
+        return {
+            "kind": own.kind,
+            "echo_difference": own.echo_difference,
+            "units": own.units,
+            "encodings": [_plain(encoding) for encoding in own.encodings],
+            "volumes": [volumes and list(volumes) for volumes in own.volumes],
+        }
 
 
 def build(values: Mapping[str, Any] | None) -> Distortion | None:
@@ -115,6 +138,20 @@ def build(values: Mapping[str, Any] | None) -> Distortion | None:
         return None
     own = values["m0"]
     return Distortion(series=PhaseEncoding(**values["series"]), m0=PhaseEncoding(**own) if own else None)
+
+
+def build_map(values: Mapping[str, Any], files: Sequence[str]) -> FieldMap:
+    """A field map from the plain values of :meth:`Correction.plain_map` and its files, as :attr:`FieldMap.files` has them."""
+    count = 2 if values["kind"] in ("phases", OPPOSED) else 1
+    return FieldMap(
+        kind=values["kind"],
+        images=tuple(files[:count]),
+        magnitude=files[count] if len(files) > count else None,
+        echo_difference=values["echo_difference"],
+        units=values["units"],
+        encodings=tuple(PhaseEncoding(**encoding) for encoding in values["encodings"]),
+        volumes=tuple(volumes and tuple(volumes) for volumes in values["volumes"]),
+    )
 
 
 def _plain(encoding: PhaseEncoding) -> dict[str, Any]:

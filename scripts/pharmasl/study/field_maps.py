@@ -1,12 +1,12 @@
 """Which field map belongs to a perfusion series, and what its sidecars say of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
-from pharmasl.study import headers, m0, schemas, sidecar
+from pharmasl.study import headers, m0, opposed_images, schemas, sidecar
 from pharmasl.study.distortion import UNITS, FieldMap
 
 # The image by which each kind of field map is known, and the suffixes of the magnitude that may lie beside it.
@@ -17,6 +17,9 @@ _KINDS = {
 }
 # Echoes further apart than this wrap within a few Hz: the times are not those of a field map, seconds.
 _LONGEST_DIFFERENCE = 0.03
+_ONLY = "the only field map of the session"
+# The same rules, of two images.
+_PAIR = {_ONLY: "the only ones of the session", "IntendedFor of the field map": "IntendedFor of the images"}
 SWITCH_OFF = "or set perfusion.distortion to off: scans are then not corrected for distortion"
 
 
@@ -31,12 +34,18 @@ class _Candidate:
 
 
 def choose(
-    dataset: bids.Dataset, asl: bids.File, m0scan: bids.File | None, fields: Mapping[str, Any], file: str
+    dataset: bids.Dataset,
+    asl: bids.File,
+    m0scan: bids.File | None,
+    fields: Mapping[str, Any],
+    file: str,
+    own: opposed_images.Image | None = None,
 ) -> tuple[FieldMap | None, list[InputError]]:
     """The field map of a series.
 
     ``B0FieldSource`` of the series decides, against the maps' ``B0FieldIdentifier``; without it ``IntendedFor`` of the maps,
-    which may name the series or its M0 image; of maps that name nothing, the only one of the session is taken.
+    which may name the series or its M0 image; of maps that name nothing, the only one of the session is taken. Two images of
+    opposed phase encoding are one map; a single one is compared with the scan's own M0.
 
     Parameters
     ----------
@@ -48,6 +57,8 @@ def choose(
         Of the series' sidecar.
     file : str
         That sidecar, named in errors.
+    own : pharmasl.study.opposed_images.Image, optional
+        The M0 of the scan, which a single image of opposed phase encoding is compared with.
 
     Returns
     -------
@@ -55,7 +66,7 @@ def choose(
         None where the series has none, or one that cannot be used: then there are errors.
     errors : list of InputError
     """
-    candidates = [_candidate(dataset, image) for image in dataset.images_of_visit(asl) if image.suffix in _KINDS]
+    candidates = _candidates(dataset, asl, m0scan, fields)
     errors = [error for candidate in candidates for error in candidate.metadata.errors]
     if errors:
         return None, errors
@@ -68,6 +79,11 @@ def choose(
             expected = f"a B0FieldIdentifier of the session's field maps: {', '.join(known) or 'they have none'}"
             return None, [InputError(file, "B0FieldSource", sorted(source), expected, f"Correct it, {SWITCH_OFF}.")]
         return None, []
+    opposed = [candidate.image for candidate in chosen if candidate.image.suffix in opposed_images.SUFFIXES]
+    if len(chosen) == len(opposed) <= 2:
+        pair = [opposed_images.described(dataset, image) for image in opposed]
+        field_map, errors = opposed_images.pair(pair, own, fields.get("PhaseEncodingDirection"), SWITCH_OFF)
+        return field_map and replace(field_map, reason=_PAIR.get(reason, reason)), errors
     if len(chosen) > 1:
         names = ", ".join(candidate.image.name for candidate in chosen)
         fix = (
@@ -76,6 +92,21 @@ def choose(
         )
         return None, [InputError(asl.path, "field map", names, "one field map for the run", fix)]
     return _described(dataset, chosen[0], reason)
+
+
+def _candidates(
+    dataset: bids.Dataset, asl: bids.File, m0scan: bids.File | None, fields: Mapping[str, Any]
+) -> list[_Candidate]:
+    """The session's field maps, each image of opposed phase encoding by itself."""
+    candidates = []
+    for image in dataset.images_of_visit(asl):
+        if image.suffix in _KINDS:
+            candidates.append(_candidate(dataset, image))
+        elif image.suffix in opposed_images.SUFFIXES:
+            candidate = _candidate(dataset, image)
+            if opposed_images.may_be(image, m0scan, candidate.metadata.fields, fields):
+                candidates.append(candidate)
+    return candidates
 
 
 def _candidate(dataset: bids.Dataset, image: bids.File) -> _Candidate:
@@ -113,7 +144,7 @@ def _chosen(
     if naming:
         return naming, "IntendedFor of the field map"
     free = [candidate for candidate in candidates if not candidate.targets]
-    return free, "the only field map of the session"
+    return free, _ONLY
 
 
 def _described(dataset: bids.Dataset, candidate: _Candidate, reason: str) -> tuple[FieldMap | None, list[InputError]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pharmasl.errors import InputError
 from pharmasl.files import bids
-from pharmasl.study import echoes, sidecar
+from pharmasl.study import echoes, phase_encoding, sidecar
 
 SUFFIX = "m0scan"
 
@@ -31,12 +31,13 @@ class Choice:
     others: tuple[str, ...] = ()
 
 
-def choose(dataset: bids.Dataset, asl: bids.File, echo: str | None = None) -> Choice:
+def choose(dataset: bids.Dataset, asl: bids.File, echo: str | None = None, direction: str | None = None) -> Choice:
     """The separate M0 image of a series.
 
     ``IntendedFor`` decides where any M0 image of the participant names the series; of several that do, the one of the
     series' own phase-encoding direction is meant, the others show the distortion. Of the M0 images that name nothing, the
     one with the series' entities is taken, or the only one in its folder. An image that names other series alone is theirs.
+    An image that is encoded against the series is its M0 only where no other is.
 
     Parameters
     ----------
@@ -44,28 +45,53 @@ def choose(dataset: bids.Dataset, asl: bids.File, echo: str | None = None) -> Ch
     asl : bids.File
     echo : str, optional
         ``perfusion.echo`` of the configuration: of M0 images of several echoes, that of the series' own is meant, or the first.
+    direction : str, optional
+        ``PhaseEncodingDirection`` of the series.
 
     Returns
     -------
     Choice
     """
-    everywhere = [file for file in dataset.images_of_participant(asl) if file.suffix == SUFFIX]
-    if not everywhere:
-        return Choice()
-    targets: dict[str, list[str]] = {}
-    errors: list[InputError] = []
-    for file in everywhere:
-        metadata = sidecar.read(dataset, file, SUFFIX)
-        errors += metadata.errors
-        targets[file.path] = intended(metadata)
-    naming = [file for file in everywhere if any(names(target, dataset.root, asl) for target in targets[file.path])]
+    known = [_Known(file, sidecar.read(dataset, file, SUFFIX)) for file in _images(dataset, asl)]
+    alike = [image for image in known if not _opposed(image, direction)]
+    choice = _choice(dataset, asl, echo, alike)
+    if choice.image is None and not choice.errors and len(alike) < len(known):
+        choice = _choice(dataset, asl, echo, known)
+    return choice
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An M0 image with its sidecar."""
+
+    file: bids.File
+    metadata: sidecar.Sidecar
+
+    @property
+    def targets(self) -> list[str]:
+        return intended(self.metadata)
+
+
+def _images(dataset: bids.Dataset, asl: bids.File) -> list[bids.File]:
+    return [file for file in dataset.images_of_participant(asl) if file.suffix == SUFFIX]
+
+
+def _opposed(image: _Known, direction: str | None) -> bool:
+    own = image.metadata.fields.get("PhaseEncodingDirection")
+    return bool(direction and own) and phase_encoding.opposed(str(own), str(direction))
+
+
+def _choice(dataset: bids.Dataset, asl: bids.File, echo: str | None, known: list[_Known]) -> Choice:
+    """The image of these, by the rules of :func:`choose`."""
+    errors = [error for image in known for error in image.metadata.errors]
+    naming = [image.file for image in known if any(names(target, dataset.root, asl) for target in image.targets)]
     if naming:
         return _of_one_direction(asl, echoes.of_series(naming, asl, echo), errors)
     folder = os.path.dirname(asl.path)
-    beside = [file for file in everywhere if os.path.dirname(file.path) == folder]
-    free = echoes.of_series([file for file in beside if not targets[file.path]], asl, echo)
+    beside = [image for image in known if os.path.dirname(image.file.path) == folder]
+    free = echoes.of_series([image.file for image in beside if not image.targets], asl, echo)
     others = tuple(
-        f"{os.path.basename(file.path)} is for {targets[file.path][0]}" for file in beside if targets[file.path]
+        f"{os.path.basename(image.file.path)} is for {image.targets[0]}" for image in beside if image.targets
     )
     same = [file for file in free if file.index == asl.index]
     for candidates, reason in (

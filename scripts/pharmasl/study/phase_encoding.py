@@ -46,6 +46,11 @@ def read(
     return PhaseEncoding(direction=direction, readout_time=float(readout)), []
 
 
+def opposed(first: str, second: str) -> bool:
+    """Whether two phase-encoding directions run against each other along one axis."""
+    return first != second and first.removesuffix("-") == second.removesuffix("-")
+
+
 def _missing(file: FilePath, field: str, expected: str) -> InputError:
     return InputError(
         file,

@@ -116,7 +116,11 @@ def _unwarped(files: ScanFiles, own: native.Native) -> list[overlays.Registratio
     aslref, mask = images.load(files.aslref), images.load(files.brain_mask)
     check = tables.read_json(files.registration)["FieldMap"]
     shares = ", ".join(f"{share:.3f} at {multiple}" for multiple, share in check["Unexplained"].items())
-    facts = [("unexplained by the tissues, at multiples of the field", shares)]
+    record = tables.read_json(files.sidecar)["DistortionCorrection"]
+    facts = [
+        ("the field is shown by", f"{record['By']} ({record['ChosenBy']})"),
+        ("unexplained by the tissues, at multiples of the field", shares),
+    ]
     if check["Minimum"] is not None:
         facts.append(("least at", f"{check['Minimum']:.2f}"))
     return [
