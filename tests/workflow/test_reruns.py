@@ -4,11 +4,14 @@ Each row of :data:`CHANGES` is made to finished results, a copy of its own, and 
 results are files without content, with Snakemake's records of how they were made: a plan looks no further.
 """
 
+import json
 import os
 import re
 import shutil
 
 import finished
+import nibabel
+import numpy as np
 import pytest
 import skeleton
 import yaml
@@ -186,6 +189,17 @@ def sidecar_edited(case):
         '"LabelingEfficiency": 0.85',
         '"LabelingEfficiency": 0.8',
     )
+
+
+def field_map_more(case):
+    """A map of the field for the scan at rest of one visit, whose sidecar says how it was encoded."""
+    scan = "ses-T1/perf/sub-01_ses-T1_acq-rest_asl"
+    folder = case.folder / "bids/sub-01/ses-T1/fmap"
+    folder.mkdir()
+    image = nibabel.Nifti1Image(np.ones((3, 3, 3), np.float32), np.diag([4.0, 4, 4, 1]))
+    nibabel.save(image, folder / "sub-01_ses-T1_fieldmap.nii.gz")
+    (folder / "sub-01_ses-T1_fieldmap.json").write_text(json.dumps({"Units": "Hz", "IntendedFor": f"{scan}.nii.gz"}))
+    case.edit(f"bids/sub-01/{scan}.json", "{", '{"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.025, ')
 
 
 def module_edited(case):
@@ -399,6 +413,17 @@ CHANGES = {
     "a sidecar's efficiency, with its date kept": (
         sidecar_edited,
         together(MAPS, TABLES, PARCELS, {"quantify_perfusion": 1}, REST),
+    ),
+    "a field map for one scan": (
+        field_map_more,
+        # The other scans of the visit name it in their records.
+        together(
+            MAPS,
+            FLOW,
+            PARCELS,
+            {"scan_field": 1, "align_perfusion": 1, "quantify_perfusion": 3, "scan_quality": 3, "scan_page": 3},
+            {"session_contrast": 2},
+        ),
     ),
     "a module of the group stage": (module_edited, GROUP),
     "a final map deleted": (

@@ -146,10 +146,27 @@ def test_a_map_of_the_wrong_sign_unit_or_readout_time_is_refused(multiple, words
     checked = distortion_check.check(image, GRID.affine, own, tissues, np.eye(4))
     if words is None:
         distortion_check.judge(checked, "asl.nii.gz")
-        assert checked.minimum == pytest.approx(1, abs=0.2)
+        assert checked.minimum == pytest.approx(1, abs=0.15)
+        assert checked.confirmed
     else:
         with pytest.raises(InputError, match=words):
             distortion_check.judge(checked, "asl.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("shares", "confirmed"),
+    [
+        # A real scan, by its map as it is, and by one that is a quarter too large and a fifth too small.
+        ((0.2852, 0.2493, 0.2362, 0.2307, 0.2360), True),
+        ((0.2957, 0.2493, 0.2338, 0.2318, 0.2459), False),
+        ((0.2771, 0.2493, 0.2383, 0.2312, 0.2315), False),
+    ],
+)
+def test_a_readout_time_that_is_a_quarter_off_is_warned_of(shares, confirmed, caplog):
+    checked = distortion_check.Check(dict(zip(distortion_check.MULTIPLES, shares)))
+    distortion_check.judge(checked, "asl.nii.gz")
+    assert checked.confirmed == confirmed == checked.record()["Confirmed"]
+    assert ("readout time" in caplog.text) != confirmed
 
 
 def test_the_field_is_read_as_it_was_written(tmp_path):

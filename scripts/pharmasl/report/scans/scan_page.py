@@ -123,6 +123,8 @@ def _unwarped(files: ScanFiles, own: native.Native) -> list[overlays.Registratio
     ]
     if check["Minimum"] is not None:
         facts.append(("least at", f"{check['Minimum']:.2f}"))
+    if not check["Confirmed"]:
+        facts.append(("not confirmed", "the readout time, the echo times or the unit of the field may be off"))
     return [
         overlays.Registration(
             title="Distortion",
