@@ -79,7 +79,7 @@ def rows(planned: PlannedMaps, ground: Ground, study: DrawnStudy) -> Iterator[di
         a parcel that shares a voxel with) the place.
     """
     layout = _Layout.lay(ground, study)
-    models = [_ModelOfStudy.prepare(planned, method, study) for method in planned.methods]
+    models = [ModelOfStudy.prepare(planned, method, study) for method in planned.methods]
     treated = np.arange(sum(planned.sizes)) < planned.sizes[0]
     # Without an effect all places have the same maps.
     for effect in planned.effects:
@@ -88,15 +88,15 @@ def rows(planned: PlannedMaps, ground: Ground, study: DrawnStudy) -> Iterator[di
             if effect:
                 followup = followup.copy()
                 followup[treated] += np.float32(effect) * ground.weights[places[0]]
-            for scaled in planned.scalings:
-                sessions = [_scaled(values, scaled) for values in (study.baseline, followup)]
+            for how in planned.scalings:
+                sessions = [scaled(values, how) for values in (study.baseline, followup)]
                 for model in models:
                     significant = model.test(sessions[0], sessions[1], ground, layout)
                     for place in places:
                         yield {
                             "effect": effect,
                             "place": list(planned.places)[place],
-                            "scaling": scaled,
+                            "scaling": how,
                             "model": model.method,
                             "estimate": float(significant.estimates[place]),
                             **_flags(
@@ -105,7 +105,7 @@ def rows(planned: PlannedMaps, ground: Ground, study: DrawnStudy) -> Iterator[di
                         }
 
 
-def _scaled(values: np.ndarray, how: str) -> np.ndarray:
+def scaled(values: np.ndarray, how: str) -> np.ndarray:
     """Maps as they are, or by the mean of each over the brain."""
     if how == ABSOLUTE:
         return values
@@ -179,7 +179,7 @@ class _Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ModelOfStudy:
+class ModelOfStudy:
     """A model of a study's people with its relabellings.
 
     Attributes
@@ -198,7 +198,8 @@ class _ModelOfStudy:
     inference: Inference
 
     @classmethod
-    def prepare(cls, planned: PlannedMaps, method: str, study: DrawnStudy) -> "_ModelOfStudy":
+    def prepare(cls, planned: PlannedMaps, method: str, study: DrawnStudy) -> "ModelOfStudy":
+        """The model of a method, with the study's covariates and relabellings."""
         model = _model(planned, method, study.covariates)
         number = planned.drawing.relabellings
         permutations, _ = relabelling.relabellings(model.relabelled_rows, number, study.seed, model.blocks)
@@ -218,20 +219,26 @@ class _ModelOfStudy:
             inference=inference,
         )
 
-    def test(self, baseline: np.ndarray, followup: np.ndarray, ground: Ground, layout: _Layout) -> _Significant:
-        """Where the arms of a study differ."""
+    def search(self, baseline: np.ndarray, followup: np.ndarray, ground: Ground) -> permutation_inference.Search:
+        """The search over the brain, or over the region to which it is restricted."""
         maps = self._maps(baseline, followup, ground.mask, ground.affine)
         if not ground.searched.all():
             volume = np.zeros(ground.mask.shape, dtype=bool)
             volume[ground.mask] = ground.searched
             maps = maps.within_region(str(self.planned.analysis.within), volume)
+        return permutation_inference.search(self.model, maps, self.inference, self.relabellings)
+
+    def test(self, baseline: np.ndarray, followup: np.ndarray, ground: Ground, layout: _Layout) -> _Significant:
+        """Where the arms of a study differ."""
         alpha = self.inference.alpha + _ROUNDING
-        own = permutation_inference.search(self.model, maps, self.inference, self.relabellings)
+        own = self.search(baseline, followup, ground)
         p = dict(own.tested.p)
         if self.inference.primary == ANY:
             p[ANY] = combination.deciding_p(own.tested.p, ANY, own.null, self.inference.two_sided)
         signs = np.sign(own.fitted.observed.heights)
-        kept = own.fitted.maps.mask[maps.mask]
+        searched = np.zeros(ground.mask.shape, dtype=bool)
+        searched[ground.mask] = ground.searched
+        kept = own.fitted.maps.mask[searched]
         significant = {}
         for name, values in p.items():
             # Voxels that do not vary are not tested.

@@ -133,7 +133,7 @@ def _sentences(rows: Sequence[_Row]) -> list[str]:
     drawn = (
         f"{first['outcome']}: {count(int(_number(first, 'studies')), 'study', 'studies')} of {first['complete_treatment']} + "
         f"{first['complete_control']} people. A voxel has a standard deviation of {_number(first, 'voxel_sd'):.1f} {first['unit']} "
-        f"between people at one session and a correlation of the sessions of {_number(first, 'voxel_correlation'):.2f}; the mean over "
+        f"between people at one session and a correlation of the sessions of {_number(first, 'voxel_correlation'):.2f}; the mean over the "
         f"{first['place']}, of {count(int(_number(first, 'voxels')), 'voxel')}, {_number(first, 'sd'):.1f} and {_number(first, 'correlation'):.2f}."
     )
     largest = max(_effect(row) for row in planned)
@@ -144,10 +144,8 @@ def _sentences(rows: Sequence[_Row]) -> list[str]:
         primary = next((name for name, row in by_test.items() if row["primary"] == "yes"), None)
         if primary:
             parts.append(
-                f"{100 * _number(by_test[primary], 'power'):.0f} % by the planned search ({HEADS[primary].lower()}) and "
-                f"{100 * _number(by_test[REGION], 'power'):.0f} % in the declared region of {words} CBF"
+                f"with {words} CBF in {100 * _number(by_test[primary], 'power'):.0f} % by the planned search ({HEADS[primary].lower()}) and "
+                f"{100 * _number(by_test[REGION], 'power'):.0f} % in the declared region"
             )
-    answer = (
-        f"A difference of {short(largest)} {first['unit']} in {first['place']} is significant in {'; in '.join(parts)}."
-    )
+    answer = f"Of these studies, a difference of {short(largest)} {first['unit']} in the {first['place']} is significant {'; '.join(parts)}."
     return [drawn, answer]
