@@ -169,6 +169,22 @@ CASES = [
         "no row of sub-06",
         errors=2,
     ),
+    _case(
+        "events that no condition asks for",
+        lambda trial: trial.path("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_events.tsv").write_text(table()),
+        "sub-01_ses-T1_acq-rest_events.tsv is not read: no condition has a block",
+        "listed",
+    ),
+    _case(
+        "events beside a table for all runs",
+        _both(
+            _table(table()),
+            lambda trial: trial.path("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_events.tsv").write_text("of others"),
+        ),
+        "events.tsv is not read: blocks.table is",
+        "listed",
+        holds=as_planted,
+    ),
     _case("no table at all", _beside(None), "events.tsv.*no such file", errors=12),
     _case("a table that is not there", _configured(lambda config: config["blocks"].update(table="b.tsv")), "b.tsv"),
     _case("a column misspelt", _table(table(header=HEADER.replace("onset", "onsets"))), "onsets.*Did you mean"),

@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,29 @@ def resolve(
     if errors := list(_too_few(own, written.path, asl)) or list(_indistinct(run, study, written.path, asl)):
         raise InputErrors(errors)
     return run
+
+
+def unread(dataset: bids.Dataset, study: Settings, subjects: Iterable[str]) -> Iterator[dict[str, str | None]]:
+    """Tables of events beside perfusion runs that are not read, as rows of what is left out.
+
+    Parameters
+    ----------
+    dataset : bids.Dataset
+    study : pharmasl.study.settings.Settings
+    subjects : iterable of str
+        Labels of the participants to look at.
+    """
+    if study.block_conditions and study.blocks.table is None:
+        return
+    why = "blocks.table is" if study.block_conditions else "no condition has a block"
+    wanted = set(subjects)
+    for file in dataset.files:
+        if (file.suffix, file.datatype, file.extension) == ("events", "perf", ".tsv") and file.place["sub"] in wanted:
+            yield {
+                "participant_id": f"sub-{file.place['sub']}",
+                "session_id": file.place.get("ses"),
+                "reason": f"{file.name} is not read: {why}",
+            }
 
 
 def _single(value: Any) -> float:

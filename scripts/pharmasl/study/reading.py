@@ -109,7 +109,7 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
     errors += problems.errors
     trial_errors = list(problems.trial_errors)
     runs, unused = _runs(dataset, study_settings, participants, errors)
-    exclusions += unused
+    exclusions += [*unused, *blocks.unread(dataset, study_settings, subjects)]
     if maps:
         errors += imported_cbf.missing(maps, runs, participants, exclusions)
         own = imported_cbf.scans(maps, runs, errors)
