@@ -1,6 +1,7 @@
 """``./run validate``: simulated trials from raw images to their answers, many times, and the page of what came out."""
 
 import argparse
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> int:
         except KeyboardInterrupt:
             stopped, bank = True, None
         own = [outcome for replicate in asked if (outcome := outcomes.read(replicate))]
-        words = " ".join(options.configuration)
+        words = shlex.join(word for word in arguments[2:] if word != "--page")
         text = validation_page.compose(asked, own, variants[0].alpha, words, _parts(asked), bank)
         (root / PAGE).write_text(text, encoding="utf-8")
         print(f"Page: {root / PAGE}")
@@ -90,9 +91,9 @@ def _parts(asked: Sequence[Replicate]) -> list[VariantParts]:
     by_variant: dict[str, list[ErrorParts]] = {}
     for one in asked:
         record, path = replicates.read_record(one.folder), one.folder / replicates.ERRORS
-        if record and record.is_finished:
-            by_variant.setdefault(one.variant.name, []).append(error_maps.parts(error_maps.read(path)))
-    return [VariantParts(variant=name, replicates=own) for name, own in by_variant.items()]
+        if record and record.is_finished and (own := error_maps.parts(error_maps.read(path))):
+            by_variant.setdefault(one.variant.name, []).append(own)
+    return [VariantParts(variant=name, replicates=several) for name, several in by_variant.items()]
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -131,13 +131,13 @@ class ErrorParts:
     run: float
 
 
-def parts(maps: ErrorMaps) -> ErrorParts:
+def parts(maps: ErrorMaps) -> ErrorParts | None:
     """The errors by what they are shared by: components of variance of a nested design, estimated by the means' squares.
 
     People and sessions with all scans of the study are taken. With S sessions of R runs in each of n people, and the mean squares
     MP, MS and MR (between people, between sessions of a person, between runs of a session) at a voxel: run = MR,
     session = (MS - MR) / R, person = (MP - MS) / (S R), common = mean^2 - MP / (n S R); averaged over the voxels of grey matter. A
-    component that is smaller than its error can be below zero.
+    component that is smaller than its error can be below zero. None of fewer than two people, sessions or runs.
     """
     people = sorted({who for who, _, _ in maps.scans})
     sessions = sorted({session for _, session, _ in maps.scans})
@@ -145,7 +145,7 @@ def parts(maps: ErrorMaps) -> ErrorParts:
     index = {scan: number for number, scan in enumerate(maps.scans)}
     whole = [who for who in people if all((who, s, c) in index for s in sessions for c in conditions)]
     if len(whole) < 2 or len(sessions) < 2 or len(conditions) < 2:
-        raise ValueError("components of variance need two people with two sessions of two runs or more")
+        return None
     rows = [index[who, session, condition] for who in whole for session in sessions for condition in conditions]
     values = maps.errors[rows][:, maps.grey].astype(np.float64)
     values = values[:, np.isfinite(values).all(axis=0)]

@@ -43,7 +43,7 @@ def compose(
     replicates: Sequence[Replicate],
     outcomes: Sequence[Outcome],
     alpha: float,
-    configuration: str,
+    asked: str,
     parts: Sequence[VariantParts],
     bank: BankStudy | None,
 ) -> str:
@@ -57,8 +57,8 @@ def compose(
         Of those that are finished.
     alpha : float
         Level of the analyses.
-    configuration : str
-        Names of the configuration's files.
+    asked : str
+        What was typed after the command.
     parts : sequence of VariantParts
         Components of the scans' errors.
     bank : BankStudy or None
@@ -81,7 +81,7 @@ def compose(
     ]
     first = (
         "# Validation on simulated trials\n\n"
-        f"Printed by `./run validate {configuration}`. Each replicate is a whole trial with known truth ([A simulated trial](simulation.md)): drawn "
+        f"Printed by `./run validate {asked}`. Each replicate is a whole trial with known truth ([A simulated trial](simulation.md)): drawn "
         "anew, simulated as raw images, analysed by the workflow as a study is, and compared with what was planted. Nothing is left out: "
         "replicates that failed and answers that were not given are counted as such. Intervals of shares are those of Clopper and "
         "Pearson, of means Student's, at 95 %. Replicates of one number are the same people in each variant."
@@ -332,13 +332,18 @@ def _parts(variants: Sequence[VariantParts]) -> Section:
 def _bank(bank: BankStudy | None, alpha: float) -> Section:
     title = "Error bank"
     if bank is None:
-        return Section(title, ["No trials of the error bank were asked for, or no replicate has errors to deal."])
+        return Section(
+            title,
+            [
+                "No trials of the error bank: none were asked for, no replicate has errors to deal, or the command was stopped before them."
+            ],
+        )
     return Section(
         title,
         [
             f"Trials drawn anew on a grid of 4 mm: people, levels and effects as the simulator draws them, and the errors of whole people of "
             f"{', '.join(bank.sources)} dealt at random, their sessions in random order; tested by the workflow's own engine, {bank.permutations} "
-            f"relabellings, about {bank.cpu_seconds:.0f} processor seconds a trial. Significant at {alpha:g}:",
+            f"relabellings, about {bank.cpu_seconds:.0f} processor seconds a trial. The intervals take trials as independent, though all are given the errors of the same few raw trials. Significant at {alpha:g}:",
             table(
                 ("variant", "analysis", *STATISTICS, "declared, at the resting effect", "not tested"),
                 (
