@@ -363,6 +363,8 @@ def _bank(bank: BankStudy | None, alpha: float) -> Section:
 
 def _costs(outcomes: Sequence[Outcome]) -> Section:
     rows = study_counts.costs(outcomes)
+    if not rows:
+        return Section("Cost", ["Not known of these replicates."])
     stages = list(dict.fromkeys(name for row in rows for name in row.stages))
 
     def cells(stage: str) -> Callable[[study_counts.Cost], str]:
