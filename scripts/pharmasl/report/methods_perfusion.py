@@ -291,9 +291,9 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     regressed = sum(sidecar["MotionRegression"]["Applied"] for sidecar in sidecars)
     if regressed:
         average = f"Residual motion was regressed out of the difference series ({count(regressed, 'scan')}). {average}"
-    one, several, each = "label\u2013control pair", "Label\u2013control pairs", "pairs"
+    one, several, counted = "label\u2013control pair", "Label\u2013control pairs", "pairs"
     if _all_encoded(sidecars):
-        one, several, each = "cycle of time-encoded volumes", "Cycles of time-encoded volumes", "blocks"
+        one, several, counted = "cycle of time-encoded volumes", "Cycles of time-encoded volumes", "blocks"
     if not rules:
         return f"No {one} was excluded. {average}"
     limits = sidecars[0]["Outliers"]
@@ -304,7 +304,7 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     dropped = [sidecar["NumberOfRepeats"] - sidecar["NumberOfRepeatsUsed"] for sidecar in sidecars]
     return (
         f"{several} were excluded if {listed([RULES[rule].format(**words) for rule in rules], 'or')}: "
-        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars):,} {each}, at most {max(dropped)} in any one "
+        f"{sum(dropped)} of {sum(sidecar['NumberOfRepeats'] for sidecar in sidecars):,} {counted}, at most {max(dropped)} in any one "
         f"scan. {average}"
     )
 
