@@ -10,8 +10,8 @@ from calling import Workflow
 CONDITIONS = ("rest", "neutral", "smoking")
 
 
-def scan(path, seed, *, empty):
-    """A coarse series of three pairs, made from the template's own tissues."""
+def scan(path, seed, *, empty=False, pairs=3):
+    """A coarse series of some pairs, made from the template's own tissues."""
     from nilearn import datasets
 
     t1w, grey = (
@@ -19,7 +19,7 @@ def scan(path, seed, *, empty):
     )
     control = 500 + 3000 * t1w
     noise = np.random.default_rng(seed)
-    volumes = [control * 1.2] + [control - label * 25 * grey for label in (0, 1) * 3]
+    volumes = [control * 1.2] + [control - label * 25 * grey for label in (0, 1) * pairs]
     series = np.stack([volume + noise.normal(0, 2, volume.shape) for volume in volumes], axis=-1)
     affine = datasets.load_mni152_template(resolution=8).affine
     nib.save(nib.Nifti1Image(np.zeros_like(series) if empty else series.astype(np.float32), affine), path)
