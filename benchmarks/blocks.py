@@ -186,8 +186,6 @@ def summary(case, voxels, seed):
 
 def seconds():
     """Of the fit of a scan's grid and of a template's, and of nilearn's of the first."""
-    # A program beside this one has the name of a package that nilearn imports.
-    sys.path.remove(str(Path(__file__).resolve().parent))
     from nilearn.glm.first_level import run_glm
 
     series, sign, times, blocks, motion = scanned(replace(DEFAULT, walk=0.004), 30000, np.random.default_rng(0))

@@ -44,7 +44,7 @@ _FIELDS = {words: f"the field map of the session ({words})" for words in KINDS.v
 _FIELDS[KINDS[OPPOSED]] = "the field that two images of opposed phase encoding show (Andersson et al. 2003)"
 # Conditions under which each rule excludes a repeat.
 RULES = {
-    "motion": "framewise displacement between control and label (Power et al. 2012) exceeded {MotionLimit}",
+    "motion": "framewise displacement {Between} (Power et al. 2012) exceeded {MotionLimit}",
     "score": "rejected by SCORE (Dolui et al. 2017)",
     "enable": "rejected by the criterion of ENABLE (Shirzadi et al. 2018)",
     "global": "their mean whole-brain CBF was outside {GlobalLimits}",
@@ -292,12 +292,15 @@ def repeats(sidecars: Sequence[Sidecar]) -> str:
     if regressed:
         average = f"Residual motion was regressed out of the difference series ({count(regressed, 'scan')}). {average}"
     one, several, counted = "label\u2013control pair", "Label\u2013control pairs", "pairs"
+    between = "between control and label"
     if _all_encoded(sidecars):
         one, several, counted = "cycle of time-encoded volumes", "Cycles of time-encoded volumes", "blocks"
+        between = "of a cycle, decoded as the signal is, in its worst block"
     if not rules:
         return f"No {one} was excluded. {average}"
     limits = sidecars[0]["Outliers"]
     words = {
+        "Between": between,
         "MotionLimit": with_unit(limits["MotionLimit"]),
         "GlobalLimits": " to ".join(map(short, limits["GlobalLimits"]["Value"])) + f" {limits['GlobalLimits']['Unit']}",
     }

@@ -1,6 +1,6 @@
 """What jobs ask of a cluster beside what they used in finished runs, by rule.
 
-    python benchmarks/requests.py FOLDER [FOLDER ...]
+    python benchmarks/memory_requests.py FOLDER [FOLDER ...]
 
 Each folder holds logs of rules anywhere below it, whose last line has a job's largest memory (``getrusage``). Asked is what the rule's
 script gets at its first attempt, without the Snakemakes that start it; of a rule that asks by the number of its inputs, the text of
