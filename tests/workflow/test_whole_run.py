@@ -324,7 +324,8 @@ def unblinded(run):
     blinded = digests(results)
     kinds = {}
     for path in results.rglob("*"):
-        if path.is_file():
+        # A figure of which there is nothing to draw is an empty file, and has nothing to be marked.
+        if path.is_file() and path.stat().st_size:
             kinds.setdefault(marked(path), []).append(path.relative_to(results).as_posix())
     entries = tables.read_json(results / "study/allocation_log.json")["Entries"]
     lost = [
