@@ -24,6 +24,8 @@ from pharmasl.validation.validation_page import VariantParts
 PLAIN = "plain"
 PAGE = "validation.md"
 _STOPPED = 130
+# So that a trial of the bank can be significant well below 0.05.
+_FEWEST_PERMUTATIONS = 99
 
 
 def main(arguments: list[str]) -> int:
@@ -52,7 +54,8 @@ def main(arguments: list[str]) -> int:
     files = [Path(path) for path in options.configuration or [checkout / "config/twin.yaml"]]
     variants = [_variant(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]
     numbers = _numbers(options.replicates, [variant.name for variant in variants])
-    root.mkdir(parents=True, exist_ok=True)
+    _check_bank(options.bank, options.permutations)
+    _make(root)
     lock = FolderLock(root)
     lock.acquire()
     try:
@@ -188,6 +191,29 @@ def _numbers(words: Sequence[str], names: Sequence[str]) -> dict[str, int]:
             "Correct the numbers.",
         )
     return dict(zip(names, numbers * len(names) if len(numbers) == 1 else numbers))
+
+
+def _check_bank(trials: int, permutations: int) -> None:
+    """Refuse numbers by which the error bank counts nothing."""
+    for option, number, least in (("--bank", trials, 0), ("--permutations", permutations, _FEWEST_PERMUTATIONS)):
+        if number < least:
+            raise InputError(
+                "./run validate", option, number, f"a whole number of {least} or more", "Correct the number."
+            )
+
+
+def _make(root: Path) -> None:
+    """Make the folder of the study, or say why it cannot be."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "./run validate",
+            "--output",
+            f"{root} ({error.strerror})",
+            "a folder, or the name of one that can be made",
+            "Name another one.",
+        ) from None
 
 
 def _run(replicate: Replicate, means: Means) -> None:
