@@ -60,6 +60,7 @@ def main(arguments: list[str]) -> int:
     lock.acquire()
     try:
         asked = replicates.numbered(variants, numbers, root.absolute())
+        replicates.check_same(asked)
         means = Means(checkout.absolute(), options.cores, options.keep, options.again)
         stopped = False
         try:

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from pharmasl.errors import FilePath
+from pharmasl.errors import FilePath, InputError
 from pharmasl.files import tables
+from pharmasl.records import fingerprints
 from pharmasl.simulate.simulation_settings import ParticipantSettings, TrialSettings
 from pharmasl.study.settings import Settings
 
@@ -76,6 +77,12 @@ class Replicate:
         """Of all its draws: the same in each variant, whose replicates of one number are the same people."""
         return self.variant.trial.seed + self.number - 1
 
+    @property
+    def configuration(self) -> str:
+        """A digest of all settings of its variant, by which a trial of another configuration is known."""
+        variant = self.variant
+        return fingerprints.digest([repr(part) for part in (variant.study, variant.trial, variant.person)])
+
     def settings(self) -> dict[str, Any]:
         """What its configuration has beside the variant's."""
         return {
@@ -124,7 +131,7 @@ class Record:
 
     Attributes
     ----------
-    variant, number, seed
+    variant, number, seed, configuration
         Of the replicate.
     status : {"finished", "failed"}
     failed_at, reason : str or None
@@ -140,6 +147,7 @@ class Record:
     variant: str
     number: int
     seed: int
+    configuration: str
     status: str
     failed_at: str | None
     reason: str | None
@@ -156,6 +164,30 @@ class Record:
         """Write it into the replicate's folder."""
         content = {name: value for name, value in vars(self).items() if name != "costs"}
         tables.write_json(folder / RECORD, {**content, "costs": {name: vars(one) for name, one in self.costs.items()}})
+
+
+def check_same(asked: Sequence[Replicate]) -> None:
+    """Refuse to count trials that were made by other settings than those asked for.
+
+    Parameters
+    ----------
+    asked : sequence of Replicate
+
+    Raises
+    ------
+    InputError
+        Naming the first such trial.
+    """
+    for one in asked:
+        record = read_record(one.folder)
+        if record and record.configuration != one.configuration:
+            raise InputError(
+                one.folder / RECORD,
+                "configuration",
+                f"{record.configuration}, of other settings",
+                f"{one.configuration}, that of {one.variant.name} as it is configured now",
+                "Name another folder by --output, or remove this trial's.",
+            )
 
 
 def read_record(folder: Path) -> Record | None:

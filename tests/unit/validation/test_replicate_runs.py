@@ -1,5 +1,6 @@
 """Replicates as they are run: what fails is counted, what was stopped goes on, and what is emptied can still be counted."""
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,3 +155,12 @@ def test_the_command_line_asks_for_the_replicates_own_folder(replicate):
     assert str(ROOT / "Snakefile") in command
     assert command[command.index("--configfile") + 2] == replicates.CONFIGURATION
     assert SimpleNamespace(**replicate.settings()).output_dir == "results"
+
+
+def test_a_trial_of_other_settings_is_not_counted(variants, replicate, monkeypatch):
+    stages(monkeypatch)
+    run(replicate)
+    replicates.check_same([replicate])
+    other = dataclasses.replace(replicate, variant=dataclasses.replace(variants["null"], name="plain"))
+    with pytest.raises(InputError, match="of other settings"):
+        replicates.check_same([other])

@@ -29,6 +29,7 @@ def outcome(number, rows=(), *, variant="plain", kind=PLANTED, p=0.01, craving=0
         variant=variant,
         number=number,
         seed=number,
+        configuration="",
         status="finished",
         failed_at=None,
         reason=None,
