@@ -195,6 +195,10 @@ def test_no_folder_no_single_age_and_no_raw_path_leaves_the_study(whole, study):
     assert "4 (100 %)" in whole
 
 
+def test_the_summary_says_once_that_effects_in_clusters_are_overestimates(whole):
+    assert Page(whole).text.count("are overestimates, as the same data chose the clusters.") == 1
+
+
 def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     text = Page(whole).text.replace("\u00a0", " ")
     assert (
@@ -646,6 +650,7 @@ def test_a_single_scan_without_group_analyses(study):
     )
     page = Page(text)
     assert page.open == []
+    assert "overestimates" not in page.text
     assert [heading[2:] for heading in page.headings[1:]] == [
         "Participants and scans",
         "Image quality",

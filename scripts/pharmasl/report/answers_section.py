@@ -19,6 +19,7 @@ from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms, Endpoint, Settings
 
 _ORDER = (primary.PRIMARY, primary.SECONDARY, primary.EXPLORATORY)
+_CHOSEN = "Effects in clusters, and their intervals, are overestimates, as the same data chose the clusters."
 _SHORT = {"holm": "Holm", "sequence": "in a fixed sequence", "joint": "jointly"}
 
 
@@ -35,6 +36,8 @@ class Answer:
         Primary, secondary or exploratory.
     shown : bool or None
         Whether a primary answer is shown; None of all others.
+    chosen : bool
+        Whether it gives an effect in a cluster, which the same data chose.
     """
 
     anchor: str
@@ -42,14 +45,16 @@ class Answer:
     sentence: str
     role: str
     shown: bool | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
 class AnswersSection:
-    """The answers in their order, and what is to be said before them."""
+    """The answers in their order, and what is to be said before and after them."""
 
     lead: str
     answers: Sequence[Answer]
+    note: str
 
 
 class Declared:
@@ -244,7 +249,7 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
     verdict = tables.read_table(files.trial_verdict) if files.trial_verdict else []
     declared = Declared(verdict)
     every = [*_analyses(files, settings, headings, declared), *_scores(files, settings, declared)]
-    return AnswersSection(lead(verdict), in_order(every))
+    return AnswersSection(lead(verdict), in_order(every), _CHOSEN if any(answer.chosen for answer in every) else "")
 
 
 def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], declared: Declared) -> Iterator[Answer]:
@@ -259,6 +264,7 @@ def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], d
             role=primary.role(settings.primary, name),
             shown=declared.shown(name),
             sentence=analysis(name, results, values, declared),
+            chosen=results.ran and bool(results.significant()),
         )
 
 
