@@ -14,6 +14,7 @@ with N - 2 degrees of freedom; with the baseline as covariate sqrt(1 - r^2), wit
 as large, since the arms differ at baseline by chance; of the follow-up alone 1, with N - 2. Power is by the noncentral t.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def simulated(rng, r, trials):
     )
 
 
-def values(trials=200_000):
+def values(trials):
     """Print the table of one number per person and session."""
     print(f"{trials:,} trials a row; standard error of a power of .8: {np.sqrt(0.16 / trials):.4f}\n")
     heads = ["r", "change / ANCOVA", "2 / (1 + r)", "with the slope's cost", "follow-up / ANCOVA", "closed"]
@@ -135,7 +136,7 @@ def significant(outcome, matrix, maps, orders, lattice):
     return maxima.family_wise_p(np.abs(fit.height), null.largest_t(two_sided=True)) <= ALPHA
 
 
-def maps(studies=200, relabellings=200):
+def maps(studies, relabellings):
     """Print the table of whole maps."""
     rng, mask, arm = np.random.default_rng(SEED), ball(RADIUS), np.repeat([1.0, 0.0], SIZES)
     sphere, lattice = ball(3.0, PLACE)[mask], clusters.Lattice(mask, 18)
@@ -167,4 +168,14 @@ def maps(studies=200, relabellings=200):
 
 
 if __name__ == "__main__":
-    {"values": values, "maps": maps}[sys.argv[1]](*map(int, sys.argv[2:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables = parser.add_subparsers(required=True)
+    table = tables.add_parser("values", help=values.__doc__)
+    table.add_argument("trials", type=int, nargs="?", default=200_000)
+    table.set_defaults(table=values)
+    table = tables.add_parser("maps", help=maps.__doc__)
+    table.add_argument("studies", type=int, nargs="?", default=200)
+    table.add_argument("relabellings", type=int, nargs="?", default=200)
+    table.set_defaults(table=maps)
+    arguments = vars(parser.parse_args())
+    arguments.pop("table")(**arguments)

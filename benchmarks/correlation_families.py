@@ -7,6 +7,7 @@ One line a family: share of studies whose table has any p_holm, any p_fdr and an
 Carlo standard error of a rate of .05; beside them any uncorrected p. 999 permutations; study k is drawn from seed k.
 """
 
+import argparse
 import math
 import sys
 from pathlib import Path
@@ -66,9 +67,8 @@ def share(studies, family):
     return hits / studies
 
 
-def main(studies="400", *families):
+def main(studies, families):
     """Print all lines."""
-    studies = int(studies)
     error = math.sqrt(ALPHA * (1 - ALPHA) / studies)
     print(f"{studies} studies; a rate of {ALPHA} has a standard error of {error:.3f}")
     for family in families or ("test", "all"):
@@ -78,4 +78,7 @@ def main(studies="400", *families):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=400)
+    parser.add_argument("families", nargs="*", metavar="family")
+    main(**vars(parser.parse_args()))

@@ -5,6 +5,7 @@
 21 and 22 participants, normal scores. Each line: what, share found, nominal share, Monte Carlo standard error.
 """
 
+import argparse
 import math
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def mixed(trials, rng):
             tell(f"mixed model, between-participant sd {between}, {name}, p", test.p <= 0.05, 0.05)
 
 
-def main(trials=300):
+def main(trials):
     """Print all lines."""
     rng = np.random.default_rng(1)
     mixed(trials, rng)
@@ -90,4 +91,6 @@ def main(trials=300):
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trials", type=int, nargs="?", default=300)
+    main(**vars(parser.parse_args()))

@@ -15,6 +15,7 @@ of CBF and craving in the treatment arm are once or three times those in the con
 common slope of .5), coverage with a correlation of .5 within each arm; 199 permutations.
 """
 
+import argparse
 import math
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def endpoint_p(n, ratio, share, effect, rng, correlation):
     }
 
 
-def endpoint(studies, correlation=0.5):
+def endpoint(studies, correlation):
     """Error / power of the tests of the arms' difference."""
     rng = np.random.default_rng(1)
     names = ("mixed, equal", "mixed, by arm", "Welch", "ANCOVA, equal", "ANCOVA, by arm", "ANCOVA, HC3")
@@ -225,6 +226,13 @@ def relations(studies):
 
 
 if __name__ == "__main__":
-    {"endpoint": endpoint, "factors": factors, "relations": relations}[sys.argv[1]](
-        *(kind(each) for kind, each in zip((int, float), sys.argv[2:] or ["4000"]))
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables = parser.add_subparsers(required=True)
+    for function in (endpoint, factors, relations):
+        table = tables.add_parser(function.__name__, help=function.__doc__)
+        table.add_argument("studies", type=int, nargs="?", default=4000)
+        table.set_defaults(table=function)
+        if function is endpoint:
+            table.add_argument("correlation", type=float, nargs="?", default=0.5)
+    arguments = vars(parser.parse_args())
+    arguments.pop("table")(**arguments)

@@ -9,6 +9,7 @@ and spread of the correlation of region and score, and the share of trials with 
 p that permutes the choice of the region too.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -65,7 +66,7 @@ def cluster():
     return draw, leave_one_out.Cluster(lattice, *thresholds)
 
 
-def main(trials=300, permutations=39):
+def main(trials, permutations):
     """Print one line a choice."""
     one = np.ones((N, 1))
     for name, (draw, chooser) in (("50 strongest voxels", strongest()), ("largest cluster", cluster())):
@@ -90,4 +91,7 @@ def main(trials=300, permutations=39):
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trials", type=int, nargs="?", default=300)
+    parser.add_argument("permutations", type=int, nargs="?", default=39)
+    main(**vars(parser.parse_args()))

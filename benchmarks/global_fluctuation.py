@@ -7,6 +7,7 @@ and without scaling by the brain's mean, an effect of 10 mL/100 g/min in the fir
 studies of the value that 5 % of 200 relabellings reach), and the largest value in the place over it: above 1 it is significant.
 """
 
+import argparse
 import dataclasses
 import sys
 import tempfile
@@ -83,5 +84,8 @@ def main(studies):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=10)
+    arguments = parser.parse_args()
     with threadpool_limits(1, user_api="blas"):
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+        main(arguments.studies)

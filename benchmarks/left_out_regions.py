@@ -8,6 +8,7 @@ the product's way fits the voxels alone that could exceed the threshold in one o
 checked. Printed are CPU seconds a permutation, and what 999 take.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -32,7 +33,7 @@ class Everywhere(leave_one_out.Cluster):
         self.least = 0.0
 
 
-def main(permutations=99):
+def main(permutations):
     """Print one line a model."""
     rng = np.random.default_rng(0)
     axes = np.stack(np.meshgrid(*[np.linspace(-1, 1, size) for size in SHAPE], indexing="ij"))
@@ -65,4 +66,6 @@ def main(permutations=99):
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("permutations", type=int, nargs="?", default=99)
+    main(**vars(parser.parse_args()))

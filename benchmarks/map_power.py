@@ -6,6 +6,7 @@ Prints Markdown, of the planned place: power in percent with its interval, by ef
 significant anywhere without an effect.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -38,4 +39,6 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", metavar="power/maps.tsv")
+    main(**vars(parser.parse_args()))

@@ -7,8 +7,8 @@ script gets at its first attempt, without the Snakemakes that start it; of a rul
 that. A rule that asks for less than 1.15 times or more than twice what it used is marked. Prints Markdown.
 """
 
+import argparse
 import re
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +42,6 @@ def table(folders):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    print("\n".join(table(sys.argv[1:])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", metavar="FOLDER")
+    print("\n".join(table(parser.parse_args().folders)))

@@ -6,6 +6,7 @@
 lme4 (with lmerTest and pbkrtest where R has them) is timed by R itself, start-up apart.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,7 @@ def of_lme4(participant, arm, session, age, maps):
     return [float(part) for part in told.split()[-3:]]
 
 
-def main(voxels=60000, of_r=200):
+def main(voxels, of_r):
     """Print the table."""
     rng = np.random.default_rng(20261128)
     pairs = [(p, t) for p in range(PEOPLE) for t in range(3) if t == 0 or rng.random() > 0.3]
@@ -117,4 +118,7 @@ def main(voxels=60000, of_r=200):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("voxels", type=int, nargs="?", default=60000)
+    parser.add_argument("of_r", type=int, nargs="?", default=200, help="voxels of lme4")
+    main(**vars(parser.parse_args()))

@@ -11,6 +11,7 @@ at baseline taken off too; sharp: nothing taken off; signs: signs of participant
 SwE: the marginal model's t or F with small-sample covariance and wild bootstrap of restricted residuals (Guillaume 2014).
 """
 
+import argparse
 import dataclasses
 import sys
 from pathlib import Path
@@ -222,13 +223,13 @@ def called(table):
     return (largest >= largest[0] * (1 - 1e-6)).mean(axis=0) <= ALPHA
 
 
-def main(studies=200, *chosen):
+def main(studies, rows_asked):
     """Print the table."""
     mask = ball()
     print(f"{studies} studies a row, {int(mask.sum())} voxels, {DRAWN} relabellings; height / extent / TFCE\n")
     print(f"| arms | tested | missing | slope | {' | '.join(METHODS)} |\n|---|---|---|---|{'---|' * len(METHODS)}")
     for number, row in enumerate(rows()):
-        if chosen and number not in chosen:
+        if rows_asked and number not in rows_asked:
             continue
         cells = {}
         for method in row.methods:
@@ -244,4 +245,7 @@ def main(studies=200, *chosen):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=200)
+    parser.add_argument("rows_asked", type=int, nargs="*", metavar="row")
+    main(**vars(parser.parse_args()))

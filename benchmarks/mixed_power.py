@@ -7,6 +7,7 @@ height. Changes: those with both sessions, arms permuted. Scans: all, cbf ~ arm 
 whole participants; with a common baseline, without the arm's term there.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def study(rng, mask, row):
     return called
 
 
-def main(studies=100):
+def main(studies):
     """Print the table."""
     mask = nulls.ball()
     print(f"{studies} studies a row, {int(mask.sum())} voxels, {DRAWN} relabellings\n")
@@ -96,4 +97,6 @@ def main(studies=100):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=100)
+    main(**vars(parser.parse_args()))

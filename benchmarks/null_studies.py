@@ -7,6 +7,7 @@ error is counted, not sampled, wherever all relabellings are few (6 v 6, 9 v 6);
 The last column is the rule that counts a cluster as significant if any of the four p is at most .05.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def rates(rng, mask, treated, control):
     return {**{name: values.mean() for name, values in called.items()}, "old": old.mean()}, len(orders), exhaustive
 
 
-def main(studies=20):
+def main(studies):
     """Print the table."""
     mask = ball()
     print(
@@ -79,4 +80,6 @@ def main(studies=20):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=20)
+    main(**vars(parser.parse_args()))

@@ -6,6 +6,7 @@ The last line printed is JSON: CPU seconds (user and system, threads and childre
 the process's peak memory; or what could not be imported. Files that a peer asks for are written before the clock starts.
 """
 
+import argparse
 import ast
 import contextlib
 import importlib.metadata
@@ -429,7 +430,11 @@ def ants_normalisation(given):
 
 
 def main():
-    name, source, target = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for word in ("step", "source", "target"):
+        parser.add_argument(word)
+    arguments = parser.parse_args()
+    name, source, target = arguments.step, arguments.source, arguments.target
     given = dict(np.load(source))
     logging.disable(logging.WARNING)
     start = seconds()

@@ -7,6 +7,7 @@ took is the last line of their logs, of those that the results' manifest has. Ru
 and taken, are one row. Jobs of a fresh checkout compile kernels, some 30 seconds in all, which are not expected. Prints Markdown.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -35,9 +36,9 @@ def rows(study):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        sys.exit(__doc__)
-    config, files = check.configuration(["--configfile", *sys.argv[1:]])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", metavar="CONFIG")
+    config, files = check.configuration(["--configfile", *parser.parse_args().files])
     study = plan.read(config, files).study
     print(f"{job_sizes.of_study(study)}\n\n| rule | jobs | expected | taken |\n|---|---:|---:|---:|")
     for label, jobs, expected, taken in rows(study):

@@ -9,6 +9,7 @@ deviation between the arms, as if they had not been randomised. The last column 
 region, over all studies and parcels of the first family that is asked for.
 """
 
+import argparse
 import dataclasses
 import sys
 import time
@@ -91,7 +92,7 @@ def study(family, sizes, rng):
     return plain, Values(outcome=outcome, maps=maps)
 
 
-def main(studies=350, relabellings=200, families=FAMILIES):
+def main(studies, relabellings, families):
     inference = complete_settings.inference(permutations=relabellings, seed=1)
     everywhere = np.ones(PARCELS, dtype=bool)
     print(f"| people | {' | '.join(families)} | coverage |\n|---|{'---|' * (len(families) + 1)}")
@@ -119,5 +120,9 @@ def main(studies=350, relabellings=200, families=FAMILIES):
 
 
 if __name__ == "__main__":
-    numbers, words = [int(word) for word in sys.argv[1:3]], tuple(sys.argv[3:])
-    main(*numbers, *([words] if words else []))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=350)
+    parser.add_argument("relabellings", type=int, nargs="?", default=200)
+    parser.add_argument("families", nargs="*", metavar="family")
+    arguments = parser.parse_args()
+    main(arguments.studies, arguments.relabellings, arguments.families or FAMILIES)

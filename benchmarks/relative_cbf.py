@@ -13,6 +13,7 @@ Printed: power by effect, the effect with a power of .8 by linear interpolation,
 effect itself (its mean in the sphere), which relative CBF makes smaller by the share of the brain that responds.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def detectable(power):
     return float(np.interp(0.8, power, EFFECTS))
 
 
-def main(studies=40):
+def main(studies):
     """Print the tables."""
     brain, sphere = ball()
     rng = np.random.default_rng(SEED)
@@ -151,4 +152,6 @@ def main(studies=40):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=40)
+    main(**vars(parser.parse_args()))

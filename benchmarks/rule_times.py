@@ -8,6 +8,7 @@ exact, unlike the benchmark files, for which Snakemake asks at intervals where a
 folder are one row. Prints Markdown: of each rule the jobs, seconds in all and megabytes at most, one group of columns a folder.
 """
 
+import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -59,6 +60,6 @@ def row(label, rules):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        sys.exit(__doc__)
-    print("\n".join(table(sys.argv[1:])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", metavar="FOLDER")
+    print("\n".join(table(parser.parse_args().folders)))

@@ -8,6 +8,7 @@ Smooth noise of 21 v 22 people in a ball of some 900 voxels, three states, two s
 Then a region that is the best cluster of the map's regression on craving, related to craving by permutation within arms.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def related(region, craving, treated, rng):
     return hits / RELABELLINGS
 
 
-def main(studies=100):
+def main(studies):
     """Print the shares of studies with p <= .05."""
     mask, seed = ball(6.2), ball(2.1)
     lattice, people = clusters.Lattice(mask, 18), sum(ARMS)
@@ -84,4 +85,6 @@ def main(studies=100):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=100)
+    main(**vars(parser.parse_args()))

@@ -11,9 +11,9 @@ difference is tested with site as a term (`fixed`, as `site:` has it), without (
 Printed: the rate of p <= .05 without an effect, and the power for an effect that a trial of one site finds with .8.
 """
 
+import argparse
 import contextlib
 import io
-import sys
 import warnings
 
 import numpy as np
@@ -94,7 +94,7 @@ def rates(rng, sites, shift, stratified, effect, trials):
     return totals
 
 
-def main(trials=200):
+def main(trials):
     """Print the table."""
     effect, n = detectable()
     print(f"{n} people, {trials} trials of {VOXELS} voxels a row; effect {effect:.3f} residual SD\n")
@@ -113,4 +113,6 @@ def main(trials=200):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("trials", type=int, nargs="?", default=200)
+    main(**vars(parser.parse_args()))

@@ -10,6 +10,7 @@ follow the permutation, in a specification, until it lands on one of its own par
 one specification being significant; Stouffer's sum of z as if the specifications were independent.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -85,7 +86,7 @@ def p_values(rng, effect, exchange="permute", number=500, seed=0, heavy=False, m
     return [*p, followed, min(each.p for each in fits), 2 * ndtr(-abs(z))]
 
 
-def main(studies=1000, number=500, missing=0.15):
+def main(studies, number, missing):
     """Print one line a case and test."""
     heads = ("median", "number significant", "mean z", "mean z, first return", "any one", "Stouffer as if independent")
     for effect in (0.0, 0.8):
@@ -104,4 +105,8 @@ def main(studies=1000, number=500, missing=0.15):
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:3]), *(float(each) for each in sys.argv[3:4]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=1000)
+    parser.add_argument("number", metavar="relabellings", type=int, nargs="?", default=500)
+    parser.add_argument("missing", type=float, nargs="?", default=0.15)
+    main(**vars(parser.parse_args()))

@@ -9,6 +9,7 @@ be the observed one: so a study's error without effect is counted over all its r
 labelling alone. One line a size, dependence and correction, with the closed forms where there are any.
 """
 
+import argparse
 import itertools
 import math
 import sys
@@ -83,7 +84,7 @@ def error(p, correction):
     return float(np.mean([(method(row) <= ALPHA + 1e-12).any() for row in p]))
 
 
-def main(studies=100):
+def main(studies):
     """Print the table."""
     print(f"{studies} studies a line, seed 1; {ANSWERS} answers, alpha {ALPHA}")
     print(
@@ -111,4 +112,6 @@ def main(studies=100):
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=100)
+    main(**vars(parser.parse_args()))

@@ -8,6 +8,7 @@ effect in a ball of 33 voxels, of 3.8 standard errors of the difference of the a
 permutations by arm over that of the equal-variance engine, on 20,000 voxels, without covariates and with three.
 """
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -133,7 +134,7 @@ def speed():
             )
 
 
-def main(studies=1000, relabellings=200):
+def main(studies, relabellings):
     """Print both tables."""
     print(f"{studies} studies a row, at most {relabellings} relabellings, {int(ball(SHAPE, RADIUS).sum())} voxels\n")
     print(
@@ -151,4 +152,7 @@ def main(studies=1000, relabellings=200):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", type=int, nargs="?", default=1000)
+    parser.add_argument("relabellings", type=int, nargs="?", default=200)
+    main(**vars(parser.parse_args()))

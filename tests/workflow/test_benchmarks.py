@@ -67,3 +67,16 @@ def test_what_a_program_calls_is_there(path):
         except TypeError as error:
             wrong.append(f"line {node.lineno}: {ast.unparse(node.func)}: {error}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_a_program_says_what_it_takes(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    parsers = [
+        node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "argparse.ArgumentParser"
+    ]
+    assert len(parsers) == 1
+    described = [ast.unparse(word.value) for word in parsers[0].keywords if word.arg == "description"]
+    assert described
+    assert described[0].startswith("__doc__")
+    assert [node.lineno for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.argv"] == []
