@@ -137,7 +137,7 @@ rule session_transit_time:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: memory(600) * attempt,
-        runtime=lambda wildcards, attempt: minutes(3) * attempt,
+        runtime=lambda wildcards, attempt: minutes(1) * attempt,
     params:
         weights=per("visit contrast", TARGETS.weights),
         fwhm=SETTINGS.perfusion.smoothing_fwhm,

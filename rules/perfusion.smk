@@ -78,6 +78,34 @@ rule align_perfusion:
         "../scripts/align_perfusion.py"
 
 
+rule known_tissue:
+    input:
+        aslref=rules.align_perfusion.output.aslref,
+        coregistration=rules.align_perfusion.output.coregistration,
+        gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
+        mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
+    output:
+        **TARGETS.tissue_outputs(scan),
+    log:
+        log_of("known_tissue", "{scan}"),
+    wildcard_constraints:
+        scan=TARGETS.stems("perf", TARGETS.tissue_scans()),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        runtime=lambda wildcards, attempt: minutes(1) * attempt,
+    params:
+        tissue=plain(SETTINGS.perfusion.tissue),
+        code=code("known_tissue"),
+    message:
+        "Bringing what is known of its tissue to the scan: {wildcards.scan}"
+    script:
+        "../scripts/known_tissue.py"
+
+
 rule quantify_perfusion:
     input:
         asl=raw(per("scan", TARGETS.asl)),
@@ -85,6 +113,12 @@ rule quantify_perfusion:
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
+        transit_time=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1"),
+        transit_time_sidecar=per(
+            "scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time_sidecar"
+        ),
+        t1_sidecar=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1_sidecar"),
         coregistration=rules.align_perfusion.output.coregistration,
         confounds=rules.align_perfusion.output.confounds,
         forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
@@ -171,6 +205,8 @@ rule cbf_series:
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
+        transit_time=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1"),
         brain_mask=rules.quantify_perfusion.output.brain_mask,
     output:
         # No other rule reads it: what is measured across the repeats is measured where they are averaged.
@@ -237,6 +273,8 @@ rule block_responses:
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
+        transit_time=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1"),
         coregistration=rules.align_perfusion.output.coregistration,
         forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
         brain_mask=rules.quantify_perfusion.output.brain_mask,

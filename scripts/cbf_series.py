@@ -9,7 +9,15 @@ def main(snakemake):
     files = snakemake.input
     cbf_series.write(
         snakemake.output.series,
-        scan.RawFiles(files.asl, files.m0, files.motion, files.m0_motion, list(files.field)),
+        scan.RawFiles(
+            files.asl,
+            files.m0,
+            files.motion,
+            files.m0_motion,
+            list(files.field),
+            list(files.transit_time),
+            list(files.t1),
+        ),
         files.brain_mask,
         acquisition=scan_acquisition.build(snakemake.params.acquisition),
         distorted=distortion.build(snakemake.params.distorted),

@@ -117,6 +117,7 @@ def blocks(folder: Path) -> Study:
         "conditions": {cue: {"acquisition": "cues", "block": cue} for cue in dict.fromkeys(block_cases.ORDER)},
         "contrasts": {"cue": {"smoking": 1, "neutral": -1}},
         "blocks": {"table": "blocks.tsv"},
+        "perfusion": {"tissue": {"transit_time": {"gm": 1.1, "wm": 1.5}, "t1": {"gm": 1.3, "wm": 0.9}}},
         "anatomy": {"missing_t1w": "template"},
         "template": {"resolution": 4},
     }

@@ -7,9 +7,10 @@ import head
 import numpy as np
 from perfusion_settings import quantification as quantification_settings
 from pharmasl.files import tables
-from pharmasl.perfusion import cbf_series, quantification, realigned_series, scan, slice_signal
+from pharmasl.perfusion import cbf_series, known_maps, quantification, realigned_series, scan, slice_signal
 from pharmasl.space import images, transforms
 from pharmasl.study import scan_acquisition
+from pharmasl.study import settings as settings_of
 
 ASL = head.centred((30, 34, 24), (4.0, 4.0, 5.0), shift=(2, -3, 4))
 T1W = head.centred((44, 48, 40), (3.0, 3.0, 3.0), shift=(-4, 1, 0))
@@ -87,10 +88,24 @@ class Files:
     def path(self, name, suffix=".nii.gz"):
         return str(self.folder / f"in_{name}{suffix}")
 
-    def quantify(self, m0=M0, fitted=False, **settings):
+    def known_tissue(self, **values):
+        """Write the maps of known values by tissue, and return the paths by which a quantification takes them."""
+        images.save(self.path("aslref"), np.zeros(ASL.shape, dtype=np.float32), ASL.affine)
+        files = {name: self.path(name) for name in ("aslref", "gm", "wm", "mask")}
+        made = {name: str(self.folder / f"known_{name}.nii.gz") for name in values}
+        made |= {f"{name}_sidecar": str(self.folder / f"known_{name}.json") for name in values}
+        tissue = {"transit_time": None, "t1": None, **values}
+        known_maps.write(
+            known_maps.Inputs(**files, coregistration=self.path("coregistration", ".txt")),
+            made,
+            settings_of.build(settings_of.Tissue, tissue),
+        )
+        return {name: [path] for name, path in made.items()}
+
+    def quantify(self, m0=M0, fitted=False, known=None, **settings):
         given = {n: self.path(n) for n in ("asl", "forward", "gm", "wm", "csf", "mask", "reference", "template_mask")}
         given |= {n: self.path(n, ".txt") for n in ("motion", "m0_motion", "coregistration")}
-        given |= {"confounds": self.path("confounds", ".tsv"), "m0": self.m0}
+        given |= {"confounds": self.path("confounds", ".tsv"), "m0": self.m0, **(known or {})}
         names = [
             field.name for field in dataclasses.fields(quantification.Outputs) if fitted or "att" not in field.name
         ]
@@ -115,12 +130,14 @@ class Files:
         )
         return images.load(path).data
 
-    def of_repeats(self, m0=M0, **settings):
+    def of_repeats(self, m0=M0, known=None, **settings):
         """The CBF of each repeat, from its file; after :meth:`quantify`, which makes the brain mask."""
         path = self.folder / "of_repeats.nii.gz"
         cbf_series.write(
             path,
-            scan.RawFiles(self.path("asl"), self.m0, self.path("motion", ".txt"), self.path("m0_motion", ".txt")),
+            scan.RawFiles(
+                self.path("asl"), self.m0, self.path("motion", ".txt"), self.path("m0_motion", ".txt"), **(known or {})
+            ),
             self.folder / "out_brain_mask.nii.gz",
             acquisition=scan_acquisition.build(self.acquisition),
             quantification=quantification_settings(m0=m0, **settings),

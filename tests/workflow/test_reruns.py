@@ -348,6 +348,15 @@ CHANGES = {
             {"quantify_perfusion": ALL, "scan_quality": ALL, "scan_page": ALL, "session_contrast": 4 * PARTICIPANTS},
         ),
     ),
+    "a transit time and T1 of tissue": (
+        set_to("perfusion", "tissue", value={"transit_time": {"gm": 1.1, "wm": 1.5}, "t1": {"gm": 1.3, "wm": 0.9}}),
+        together(
+            MAPS,
+            ALL_PARCELS,
+            {"known_tissue": ALL, "quantify_perfusion": ALL, "scan_quality": ALL, "scan_page": ALL},
+            {"session_contrast": 4 * PARTICIPANTS},
+        ),
+    ),
     "permutations": (set_to("inference", "permutations", value=500), GROUP),
     "alpha": (set_to("inference", "alpha", value=0.01), GROUP),
     "blinded": (

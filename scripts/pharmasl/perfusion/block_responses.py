@@ -37,7 +37,7 @@ class Inputs:
 
     Attributes
     ----------
-    asl, m0, motion, m0_motion, field
+    asl, m0, motion, m0_motion, field, transit_time, t1
         As for :class:`pharmasl.perfusion.quantification.Inputs`.
     coregistration, forward, reference, template_mask
         Likewise.
@@ -60,6 +60,8 @@ class Inputs:
     wm: FilePath
     repeats: FilePath
     field: Sequence[FilePath] = ()
+    transit_time: Sequence[FilePath] = ()
+    t1: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +141,9 @@ def write(
     InputError
         If the volumes that are left cannot carry the model; nothing is written then.
     """
-    files = scan.RawFiles(inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field)
+    files = scan.RawFiles(
+        inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field, inputs.transit_time, inputs.t1
+    )
     raw = scan.read(files, acquisition, quantification, distorted)
     own, affine = scan.own_place(raw, images.load(inputs.brain_mask)[0] > 0), raw.affine
     moved = motion.parameters(raw.motion, own.points.mean(axis=0))[run.volumes]

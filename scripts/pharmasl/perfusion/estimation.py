@@ -5,16 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from pharmasl.perfusion import multidelay, nuisance, robust_average, subtraction
+from pharmasl.perfusion import known_factor, multidelay, nuisance, robust_average, subtraction
 from pharmasl.perfusion.scan import Place, Scan, delays_at, differences_at, m0_at
 from pharmasl.perfusion.timing import Timing
 from pharmasl.study import settings
+from pharmasl.study.known_tissue import LEAST_ARRIVED
 
 # Least share of the repeats used that must reach a voxel.
 LEAST_REPEATS = 0.5
-# Least share of the bolus that must have arrived by the last delay, at the longest arterial transit time considered: CBF of
-# less is noise enlarged more than threefold.
-LEAST_ARRIVED = 1 / 3
 # Mean of the arterial transit time's prior, seconds: BASIL's (Chappell et al. 2009), for continuous and pulsed labelling.
 TRANSIT = {"continuous": 1.3, "pulsed": 0.7}
 # By Akaike's criterion, what two more parameters must gain.
@@ -95,12 +93,8 @@ def repeats(raw: Scan, place: Place) -> Repeats:
     differences = differences_at(raw, place)
     if raw.timing is None or raw.constants is None:
         return Repeats(differences * np.float32(raw.unit), np.ones((1, raw.repeats.number)))
-    offset = np.reshape(delays_at(raw, place), (-1, 1))
-    timing, group = raw.timing, raw.repeats.group
-    decay = timing.delay + offset if timing.fixed is None else np.full((1, len(timing.delay)), timing.fixed)
-    # A bolus that nothing cuts off lasts until the readout.
-    duration = np.where(np.isfinite(timing.duration), timing.duration, timing.delay)
-    factor, m0 = raw.constants.factor(decay, duration), m0_at(raw, place)
+    group = raw.repeats.group
+    factor, m0 = known_factor.factor(raw, place), m0_at(raw, place)
     with np.errstate(invalid="ignore", divide="ignore"):
         if m0.shape[1] == 1:
             # One ratio for each delay, not for each repeat.
@@ -112,16 +106,11 @@ def repeats(raw: Scan, place: Place) -> Repeats:
 
 def ratio(raw: Scan, place: Place) -> np.ndarray:
     """CBF over deltaM at a place, (V,), of a scan of a single delay; where each repeat has its own M0, by their mean."""
-    assert raw.timing is not None
-    assert raw.constants is not None
-    delay = raw.timing.delay[0] + np.reshape(delays_at(raw, place), -1)
-    decay = delay if raw.timing.fixed is None else raw.timing.fixed
-    duration = raw.timing.duration[0] if np.isfinite(raw.timing.duration[0]) else raw.timing.delay[0]
     m0 = m0_at(raw, place)
     known = np.isfinite(m0)
     mean = np.where(known, m0, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     with np.errstate(divide="ignore"):
-        return np.where(known.any(axis=1), raw.constants.factor(decay, duration) / mean, np.nan)
+        return np.where(known.any(axis=1), known_factor.factor(raw, place)[:, 0] / mean, np.nan)
 
 
 @njit(cache=True, nogil=True)

@@ -31,6 +31,17 @@ PULSED = (
     "(2 * labeling_efficiency * bolus_duration * M0)"
 )
 
+KNOWN_CONTINUOUS = (
+    "CBF = 6000 * partition_coefficient * deltaM / (2 * labeling_efficiency * t1_tissue * M0 * exp(-transit_time / t1_blood) * "
+    "(exp(-max(post_labeling_delay - transit_time, 0) / t1_tissue) - "
+    "exp(-(post_labeling_delay + labeling_duration - transit_time) / t1_tissue)))"
+)
+KNOWN_PULSED = (
+    "CBF = 6000 * partition_coefficient * deltaM / (2 * labeling_efficiency * M0 * exp(-transit_time / t1_blood) * "
+    "exp(-(post_labeling_delay - transit_time) / t1_tissue) * (exp(k * inflow) - 1) / k), k = 1 / t1_tissue - 1 / t1_blood, "
+    "inflow = min(bolus_duration, post_labeling_delay - transit_time)"
+)
+
 
 def continuous(
     post_labeling_delay: float | np.ndarray,
@@ -90,6 +101,81 @@ def pulsed(
     """
     delivered = 2 * labeling_efficiency * bolus_duration
     return PER_MINUTE_AND_100_G * partition_coefficient * np.exp(inversion_time / t1_blood) / delivered
+
+
+def known_continuous(
+    post_labeling_delay: float | np.ndarray,
+    labeling_duration: float | np.ndarray,
+    transit_time: np.ndarray,
+    t1_tissue: float | np.ndarray,
+    labeling_efficiency: float,
+    t1_blood: float,
+    partition_coefficient: float,
+) -> np.ndarray:
+    """The factor of continuous labelling where transit time and T1 of tissue are known (Buxton 1998, equation 5, inverted).
+
+    Parameters
+    ----------
+    post_labeling_delay, labeling_duration : float or ndarray
+        As for :func:`continuous`; all arrays broadcast against each other.
+    transit_time : ndarray
+        Arterial transit time, seconds.
+    t1_tissue : float or ndarray
+        T1 with which label decays once it is in tissue, seconds. With that of blood, label that has all arrived gives
+        :func:`continuous`.
+    labeling_efficiency, t1_blood, partition_coefficient : float
+        As for :func:`continuous`.
+
+    Returns
+    -------
+    ndarray
+        mL/100 g/min; infinite where no label has arrived.
+    """
+    after = np.asarray(post_labeling_delay - transit_time)
+    inflow = np.clip(after + labeling_duration, 0, labeling_duration)
+    arrived = t1_tissue * np.exp(-transit_time / t1_blood - np.maximum(after, 0) / t1_tissue)
+    delivered = arrived * -np.expm1(-inflow / t1_tissue)
+    with np.errstate(divide="ignore"):
+        return PER_MINUTE_AND_100_G * partition_coefficient / (2 * labeling_efficiency * delivered)
+
+
+def known_pulsed(
+    inversion_time: float | np.ndarray,
+    bolus_duration: float | np.ndarray,
+    transit_time: np.ndarray,
+    t1_tissue: float | np.ndarray,
+    labeling_efficiency: float,
+    t1_blood: float,
+    partition_coefficient: float,
+) -> np.ndarray:
+    """The factor of pulsed labelling where transit time and T1 of tissue are known (Buxton 1998, equation 3, inverted).
+
+    Parameters
+    ----------
+    inversion_time : float or ndarray
+        As for :func:`pulsed`.
+    bolus_duration : float or ndarray
+        Seconds; infinite where nothing cuts the bolus off, which then flows in until the readout.
+    transit_time, t1_tissue
+        As for :func:`known_continuous`.
+    labeling_efficiency, t1_blood, partition_coefficient : float
+        As for :func:`continuous`.
+
+    Returns
+    -------
+    ndarray
+        mL/100 g/min; infinite where no label has arrived.
+    """
+    since = np.asarray(inversion_time - transit_time)
+    inflow = np.clip(since, 0, bolus_duration)
+    rate = 1 / np.asarray(t1_tissue, dtype=np.float64) - 1 / t1_blood
+    # The mean over the bolus of the decay in blood that it was spared; 1 where blood and tissue decay alike.
+    power = rate * inflow
+    alike = np.abs(power) < 1e-9
+    spared = np.where(alike, 1 + power / 2, np.expm1(power) / np.where(alike, 1, power))
+    delivered = inflow * spared * np.exp(-transit_time / t1_blood - np.maximum(since, 0) / t1_tissue)
+    with np.errstate(divide="ignore"):
+        return PER_MINUTE_AND_100_G * partition_coefficient / (2 * labeling_efficiency * delivered)
 
 
 def bolus_duration(technique: str, cutoff_delay: float | Sequence[float], inversion_time: float) -> float:

@@ -11,6 +11,7 @@ import functools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from pharmasl.perfusion import (
     consistency,
     encoding_check,
     estimation,
+    known_factor,
+    known_maps,
     motion,
     nuisance,
     partial_volume,
@@ -67,6 +70,10 @@ class Inputs:
         The brain on that grid.
     field : sequence of path-like
         The field on the series' grid, Hz; or empty.
+    transit_time, t1 : sequence of path-like
+        Known arterial transit time and T1 of tissue on that grid, seconds; or empty.
+    transit_time_sidecar, t1_sidecar : sequence of path-like
+        Where they come from; or empty.
     """
 
     asl: FilePath
@@ -83,6 +90,10 @@ class Inputs:
     reference: FilePath
     template_mask: FilePath
     field: Sequence[FilePath] = ()
+    transit_time: Sequence[FilePath] = ()
+    t1: Sequence[FilePath] = ()
+    transit_time_sidecar: Sequence[FilePath] = ()
+    t1_sidecar: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +154,9 @@ def quantify(
     InputError
         If a parameter or M0 is missing or senseless, or CBF is what no brain has; nothing is written then.
     """
-    files = scan.RawFiles(inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field)
+    files = scan.RawFiles(
+        inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field, inputs.transit_time, inputs.t1
+    )
     raw = scan.read(files, acquisition, quantification, distorted)
     log.info("%s: %d repeats, M0: %s", raw.path, raw.repeats.number, raw.m0.origin)
     coregistered = transforms.read_affines(inputs.coregistration)[0]
@@ -168,6 +181,7 @@ def quantify(
     measures = consistency.measure(raw, native.place, native.estimate.cbf, acquisition, grey_median)
     sidecar["Consistency"] = measures.record()
     sidecar["AcrossRepeats"] = _across(raw, native).record()
+    sidecar["KnownTissue"] = _known_tissue(inputs, raw, native)
     known = native.estimate.covered.any()
     sidecar["MeanBrainCBF"] = float(np.nanmean(native.estimate.cbf)) if known else None
     covered = np.isfinite(template.smooth).sum()
@@ -265,6 +279,20 @@ def _across(raw: scan.Scan, native: _Native) -> across_repeats.AcrossRepeats:
     delays = np.zeros(raw.repeats.number) if raw.timing is None else raw.timing.delay[raw.repeats.group]
     grey = native.shares["gm"][native.place.mask]
     return across_repeats.measure(native.estimate.cbf, native.repeats, grey, native.choice.kept, delays)
+
+
+def _known_tissue(inputs: Inputs, raw: scan.Scan, native: _Native) -> dict[str, Any] | None:
+    """The known transit times and T1 that CBF was computed with, and what they and errors of theirs do; None without."""
+    mask = native.place.mask
+    shares = {name: native.shares[name][mask] for name in ("gm", "wm")}
+    effect = known_factor.effect(raw, native.place, native.estimate.cbf, shares)
+    if effect is None:
+        return None
+    records = {"TransitTime": inputs.transit_time_sidecar, "T1": inputs.t1_sidecar}
+    return {
+        **{name: tables.read_json(paths[0])[known_maps.VALUES] if paths else None for name, paths in records.items()},
+        **effect.record(),
+    }
 
 
 def _save_native(outputs: Outputs, raw: scan.Scan, native: _Native, gm_cbf: np.ndarray, wm_cbf: np.ndarray) -> None:

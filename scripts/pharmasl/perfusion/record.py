@@ -60,7 +60,7 @@ def sidecar(
         "Grid": {"Shape": list(raw.grid.shape), "VoxelSize": voxel_sizes(raw.affine).round(4).tolist(), "Unit": "mm"},
         "Calibration": quantification.calibration,
         "Equation": equation,
-        "Reference": _reference(raw.timing),
+        "Reference": _reference(raw),
         "Constants": {name: _constant(name, value, acquisition.sources) for name, value in values.items()},
         "SliceTiming": None if raw.timing is None or not raw.timing.offset.any() else raw.timing.offset.tolist(),
         "M0": _m0(raw.m0, acquisition),
@@ -155,6 +155,8 @@ def _model(raw: Scan, delays: settings.Delays) -> tuple[str, dict[str, Any]]:
         sd = delays.transit_sd
         how = "least squares" if sd is None else f"least squares with a normal prior of the transit time, SD {sd:g} s"
         return FITTED.format(arteries=", arterial blood volume" if delays.arterial else "", how=how), values
+    if raw.tissue is not None:
+        return kinetics.KNOWN_PULSED if constants.pulsed else kinetics.KNOWN_CONTINUOUS, values
     if timing.fixed is not None:
         values["post_labeling_delay"] = timing.fixed
     return kinetics.PULSED if constants.pulsed else kinetics.CONTINUOUS, values
@@ -166,11 +168,14 @@ def _one_or_all(values: np.ndarray) -> Any:
     return plain[0] if len(plain) == 1 else plain
 
 
-def _reference(timing: scan_timing.Timing | None) -> str:
+def _reference(raw: Scan) -> str:
+    timing = raw.timing
     if timing is None:
         return "the scanner's manufacturer"
     if timing.several:
         return "Woods et al. 2024, doi 10.1002/mrm.30091"
+    if raw.tissue is not None:
+        return "Buxton et al. 1998, doi 10.1002/mrm.1910400308"
     if timing.fixed is not None:
         return "Noguchi et al. 2015, after Alsop et al. 2015, doi 10.1002/mrm.25197"
     return "Alsop et al. 2015, doi 10.1002/mrm.25197"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.errors import FilePath, InputError
-from pharmasl.perfusion import calibration, epi_shift, plausibility, series, subtraction
+from pharmasl.perfusion import calibration, epi_shift, known_maps, plausibility, series, subtraction
 from pharmasl.perfusion import timing as scan_timing
 from pharmasl.perfusion import volumes as scan_volumes
 from pharmasl.perfusion.epi_shift import Unwarping
+from pharmasl.perfusion.known_maps import KnownMaps
 from pharmasl.space import images, resample, spline, transforms
 from pharmasl.study import settings
 from pharmasl.study.distortion import Distortion
@@ -31,6 +32,8 @@ class RawFiles:
         ITK affines: from the series' reference to each volume of the series and of M0.
     field : sequence of path-like
         The field on the series' grid, Hz; or empty.
+    transit_time, t1 : sequence of path-like
+        Known arterial transit time and T1 of tissue on the series' grid, seconds; or empty.
     """
 
     asl: FilePath
@@ -38,6 +41,8 @@ class RawFiles:
     motion: FilePath
     m0_motion: FilePath
     field: Sequence[FilePath] = ()
+    transit_time: Sequence[FilePath] = ()
+    t1: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Scan:
         Between the voxels of raw volumes.
     unwarping : pharmasl.perfusion.epi_shift.Unwarping or None
         Of distorted volumes; None where they are not corrected.
+    tissue : pharmasl.perfusion.known_maps.KnownMaps or None
+        Known transit times and T1; None where there are none.
     """
 
     path: FilePath
@@ -109,6 +116,7 @@ class Scan:
     unit: float
     interpolation: str
     unwarping: Unwarping | None = None
+    tissue: KnownMaps | None = None
 
     @property
     def grid(self) -> images.Grid:
@@ -209,6 +217,7 @@ def read(
         unit=unit,
         interpolation=quantification.interpolation,
         unwarping=epi_shift.read(files.field, distorted),
+        tissue=known_maps.read(files.transit_time, files.t1),
     )
 
 

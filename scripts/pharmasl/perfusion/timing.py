@@ -19,6 +19,7 @@ FIELDS = {
     "labeling_efficiency": ("LabelingEfficiency", "1"),
     "t1_blood": ("T1 of blood", "s"),
     "t1_tissue": ("T1 of tissue", "s"),
+    "transit_time": ("arterial transit time", "s"),
     "partition_coefficient": ("blood-brain partition coefficient", "mL/g"),
     "repetition_time": ("RepetitionTimePreparation", "s"),
     "m0_repetition_time": ("RepetitionTimePreparation of the M0 image", "s"),
@@ -279,6 +280,37 @@ class Constants:
         """
         formula = kinetics.pulsed if self.pulsed else kinetics.continuous
         return formula(delay, duration, self.labeling_efficiency, self.t1_blood, self.partition_coefficient)
+
+    def known_factor(
+        self,
+        delay: float | np.ndarray,
+        duration: float | np.ndarray,
+        transit_time: np.ndarray,
+        t1_tissue: float | np.ndarray | None,
+    ) -> np.ndarray:
+        """The same where the transit time is known (:func:`kinetics.known_continuous` or :func:`kinetics.known_pulsed`).
+
+        Parameters
+        ----------
+        delay, duration : float or ndarray
+            As for :meth:`factor`; the duration may be infinite.
+        transit_time : ndarray
+            Seconds.
+        t1_tissue : float, ndarray or None
+            Seconds; None for that of blood.
+        """
+        formula = kinetics.known_pulsed if self.pulsed else kinetics.known_continuous
+        t1 = self.t1_blood if t1_tissue is None else t1_tissue
+        return formula(
+            delay, duration, transit_time, t1, self.labeling_efficiency, self.t1_blood, self.partition_coefficient
+        )
+
+    def arrived(self, delay: float | np.ndarray, duration: float | np.ndarray, transit_time: np.ndarray) -> np.ndarray:
+        """The share of the bolus that has arrived when a voxel is read; parameters as of :meth:`known_factor`."""
+        if self.pulsed:
+            length = np.minimum(duration, delay)
+            return np.clip(delay - transit_time, 0, length) / length
+        return np.clip(delay + duration - transit_time, 0, duration) / duration
 
 
 def constants(acquisition: Acquisition, series: FilePath) -> Constants:

@@ -96,6 +96,48 @@ _PULSED = _formula(
 )
 
 
+_TRANSIT, _TISSUE = '<mi mathvariant="normal">ATT</mi>', _sub("T", "1,tissue")
+_SUM = "<mo>+</mo>"
+
+
+def _known(name: str, spoken: str, delivered: str) -> Formula:
+    above = f"<mn>6000</mn><mo>⋅</mo>{SYMBOLS['partition_coefficient']}<mo>⋅</mo>{_DELTA}"
+    below = f"<mn>2</mn><mo>⋅</mo>{SYMBOLS['labeling_efficiency']}<mo>⋅</mo>{_M0}<mo>⋅</mo>"
+    decayed = _exp(f"{MINUS}{_TRANSIT}<mo>/</mo>{SYMBOLS['t1_blood']}")
+    return _formula(name, spoken, _over(above, f"{below}{decayed}<mo>⋅</mo>{delivered}"))
+
+
+def _bracketed(inner: str) -> str:
+    return f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
+
+
+_PLD, _TAU, _BOLUS = (SYMBOLS[name] for name in ("post_labeling_delay", "labeling_duration", "bolus_duration"))
+_SINCE = f"{_PLD}{MINUS}{_TRANSIT}"
+_NOT_BEFORE = f"<mi>max</mi>{_bracketed(f'{_SINCE}<mo>,</mo><mn>0</mn>')}"
+_KNOWN_CONTINUOUS = _known(
+    "the general kinetic model of (pseudo-)continuous labelling with a known arterial transit time (ATT)",
+    "CBF = 6000 × λ × ΔM / (2 × α × M0 × exp(−ATT / T1,blood) × T1,tissue × (exp(−max(PLD − ATT, 0) / T1,tissue) − "
+    "exp(−(PLD + τ − ATT) / T1,tissue)))",
+    _TISSUE
+    + "<mo>⋅</mo>"
+    + _bracketed(
+        _exp(f"{MINUS}{_NOT_BEFORE}<mo>/</mo>{_TISSUE}")
+        + MINUS
+        + _exp(f"{MINUS}{_bracketed(f'{_PLD}{_SUM}{_TAU}{MINUS}{_TRANSIT}')}<mo>/</mo>{_TISSUE}")
+    ),
+)
+_RATE = _bracketed(f"<mn>1</mn><mo>/</mo>{_TISSUE}{MINUS}<mn>1</mn><mo>/</mo>{SYMBOLS['t1_blood']}")
+_INFLOW = f"<mi>min</mi>{_bracketed(f'{_BOLUS}<mo>,</mo>{_SINCE}')}"
+_KNOWN_PULSED = _known(
+    "the general kinetic model of pulsed labelling with a known arterial transit time (ATT)",
+    "CBF = 6000 × λ × ΔM / (2 × α × M0 × exp(−ATT / T1,blood) × exp(−(PLD − ATT) / T1,tissue) × (exp(k × min(TI1, PLD − ATT)) − 1) / "
+    "k), k = 1 / T1,tissue − 1 / T1,blood",
+    _exp(f"{MINUS}{_bracketed(_SINCE)}<mo>/</mo>{_TISSUE}")
+    + "<mo>⋅</mo>"
+    + _over(f"{_exp(f'{_RATE}<mo>⋅</mo>{_INFLOW}')}{MINUS}<mn>1</mn>", _RATE),
+)
+
+
 def of_equation(equation: str) -> Formula:
     """The model that a sidecar's ``Equation`` names.
 
@@ -108,4 +150,10 @@ def of_equation(equation: str) -> Formula:
     Formula
         Without MathML where the equation is a text: of several delays, or of CBF that the scanner computed.
     """
-    return {kinetics.CONTINUOUS: _CONTINUOUS, kinetics.PULSED: _PULSED}.get(equation, Formula(name=equation))
+    models = {
+        kinetics.CONTINUOUS: _CONTINUOUS,
+        kinetics.PULSED: _PULSED,
+        kinetics.KNOWN_CONTINUOUS: _KNOWN_CONTINUOUS,
+        kinetics.KNOWN_PULSED: _KNOWN_PULSED,
+    }
+    return models.get(equation, Formula(name=equation))

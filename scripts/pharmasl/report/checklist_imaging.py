@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pharmasl.files.tables import Row
 from pharmasl.group import verdict
 from pharmasl.quality import judgement
-from pharmasl.report import methods_anatomy, methods_imported, methods_perfusion, methods_section, regions_section
+from pharmasl.report import (
+    known_tissue_words,
+    methods_anatomy,
+    methods_imported,
+    methods_perfusion,
+    methods_section,
+    regions_section,
+)
 from pharmasl.report.analysis_definitions import Block
 from pharmasl.report.checklist_item import ASL, CONSENSUS, Item, cobidas
 from pharmasl.report.methods_perfusion import Sidecar, agreed
@@ -178,7 +185,7 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
     yield Item(
         "Quantification model and constants",
         f"{ASL}; {CONSENSUS}",
-        " ".join(methods_perfusion.quantification(sidecars)) or taken,
+        " ".join((*methods_perfusion.quantification(sidecars), *known_tissue_words.methods(sidecars))) or taken,
         "model, constants and processing of the program that made the maps" if taken else "",
     )
     if taken:

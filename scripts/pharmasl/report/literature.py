@@ -136,6 +136,13 @@ REFERENCES = (
         "10.1177/096228029900800204",
     ),
     _reference(
+        "Buxton et al. 1998",
+        "Buxton, R. B. and Frank, L. R. and Wong, E. C. and others",
+        "A general kinetic model for quantitative perfusion imaging with arterial spin labeling",
+        "Magnetic Resonance in Medicine 40:383\u2013396",
+        "10.1002/mrm.1910400308",
+    ),
+    _reference(
         "Carkeet 2015",
         "Carkeet, A.",
         "Exact parametric confidence intervals for Bland-Altman limits of agreement",

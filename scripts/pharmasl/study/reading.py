@@ -20,6 +20,7 @@ from pharmasl.study import (
     imported_cbf,
     imported_study,
     inventory,
+    known_tissue,
     own_template,
     pilot,
     scan_ratings,
@@ -122,6 +123,8 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
         changes = FromConfiguration(sidecar.usable(asked), study_settings.perfusion.encodings)
         own = _scans(dataset, runs, config["perfusion"], study_settings, participants, changes, errors)
     scans = _in_order(own, study_settings.sessions)
+    if people is None and scans:
+        errors += known_tissue.check_scans(study_settings, scans.values())
     # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = set() if maps else {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
     imported, t1w, places = _anatomies(dataset, study_settings, subjects, visits, errors)

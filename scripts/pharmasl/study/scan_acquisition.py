@@ -125,6 +125,11 @@ class Acquisition:
         return isinstance(self.post_labeling_delay, tuple) or isinstance(self.labeling_duration, tuple)
 
     @property
+    def single_delay(self) -> bool:
+        """Whether CBF is to be computed from differences at one delay."""
+        return self.labeling_type is not None and not self.several_delays
+
+    @property
     def repeats(self) -> int:
         """Estimates of perfusion as acquired: pairs, differences, blocks of time-encoded cycles, or CBF volumes."""
         count = self.volume_types.count

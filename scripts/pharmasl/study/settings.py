@@ -261,6 +261,22 @@ class HaematocritNorms:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByTissue:
+    """A value of grey and one of white matter, seconds."""
+
+    gm: float
+    wm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tissue:
+    """What is known beforehand of label in tissue: its arterial transit time, and the T1 with which it decays there."""
+
+    transit_time: ByTissue | None
+    t1: ByTissue | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Perfusion(Quantification):
     """The quantification, with the constants of the named calibration that the study's reading resolves."""
 
@@ -277,6 +293,7 @@ class Perfusion(Quantification):
     haematocrit_norms: HaematocritNorms | None
     t1_tissue: Mapping[str, float]
     t2_star: Mapping[str, float]
+    tissue: Tissue
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -48,7 +48,19 @@ _SCAN, _ANATOMY = "aslref.nii.gz", "desc-preproc_T1w.nii.gz"
 # Inputs that only the maps on the template are made of.
 _TO_TEMPLATE = ("forward", "reference", "template_mask")
 # Inputs that the tissues of a scan do without: they are those of the anatomy, brought to the scan.
-_SERIES = ("asl", "m0", "motion", "m0_motion", "field", "confounds", *_TO_TEMPLATE)
+_SERIES = (
+    "asl",
+    "m0",
+    "motion",
+    "m0_motion",
+    "field",
+    "transit_time",
+    "t1",
+    "transit_time_sidecar",
+    "t1_sidecar",
+    "confounds",
+    *_TO_TEMPLATE,
+)
 _PRIORS = ("priors_gm", "priors_wm", "priors_csf", "gm", "wm", "csf")
 
 
@@ -76,6 +88,31 @@ def _anatomies() -> tuple[ImageKind, ...]:
                 unread=("reference",),
             )
             for label, tissue in _TISSUES.items()
+        ),
+    )
+
+
+def _transit_times() -> tuple[ImageKind, ...]:
+    return (
+        ImageKind(
+            r"/perf/[^/]*_desc-known_att\.",
+            "Arterial transit time that the scan's CBF was computed with, on its own grid",
+            "s",
+            reference=_SCAN,
+        ),
+        ImageKind(
+            r"/perf/[^/]*_desc-known_T1map\.",
+            "T1 of tissue that the scan's CBF was computed with, on its own grid",
+            "s",
+            reference=_SCAN,
+        ),
+        ImageKind(r"/perf/[^/]*_space-[^/]*_att\.", "Arterial transit time on the template", "s"),
+        ImageKind(
+            r"/perf/[^/]*_att\.",
+            "Arterial transit time on the scan's own grid",
+            "s",
+            reference=_SCAN,
+            unread=_TO_TEMPLATE,
         ),
     )
 
@@ -130,14 +167,7 @@ def _scans() -> tuple[ImageKind, ...]:
         ImageKind(r"/perf/[^/]*_desc-standarderror_cbf\.", "Standard error of CBF over its repeats", CBF_UNIT),
         ImageKind(r"/perf/[^/]*_space-[^/]*_cbf\.", "CBF on the template, not smoothed", CBF_UNIT),
         ImageKind(r"/perf/[^/]*_cbf\.", "CBF on the scan's own grid", CBF_UNIT, reference=_SCAN, unread=_TO_TEMPLATE),
-        ImageKind(r"/perf/[^/]*_space-[^/]*_att\.", "Arterial transit time on the template", "s"),
-        ImageKind(
-            r"/perf/[^/]*_att\.",
-            "Arterial transit time on the scan's own grid",
-            "s",
-            reference=_SCAN,
-            unread=_TO_TEMPLATE,
-        ),
+        *_transit_times(),
         ImageKind(
             r"/perf/[^/]*_desc-coverage_mask\.",
             "1 where the scan has a smoothed CBF: inside its field of view and the brain",

@@ -88,6 +88,8 @@ def _asked(targets, name, wildcards):
         return bool(optional[name])
     if name == "scan_field":
         return wildcards["scan"] in targets.distorted_scans()
+    if name == "known_tissue":
+        return wildcards["scan"] in targets.tissue_scans()
     if name == "roi_left_out":
         return wildcards["roi"] in targets.left_out_rois()
     visits = {study.visit_stem(visit): visit for visit in study.visits}

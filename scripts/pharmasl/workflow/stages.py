@@ -70,6 +70,7 @@ STAGES = (
         {
             "scan_field": 0.4,
             "align_perfusion": 1.4,
+            "known_tissue": 0.3,
             "quantify_perfusion": 0.4,
             "fit_perfusion": 2,
             "block_responses": 1.5,

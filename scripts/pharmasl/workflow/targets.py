@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import (
+    known_tissue,
     map_terms,
     own_template,
     primary,
@@ -216,6 +217,27 @@ class Targets:
     def field_files(self, pattern: str, scan: str) -> list[str]:
         """A pattern with ``{scan}`` for a scan that is corrected for distortion; else none."""
         return [pattern.replace("{scan}", scan)] if self._scans[scan].correction else []
+
+    def tissue_scans(self) -> list[str]:
+        """The stems of the scans whose transit time or T1 of tissue is taken to be known."""
+        if not known_tissue.named(self.settings):
+            return []
+        return [stem for stem, scan in self.study.scans.items() if scan.acquisition.single_delay]
+
+    def tissue_outputs(self, build: Callable[..., str]) -> dict[str, str]:
+        """Maps of the quantities of tissue that the study takes to be known, and their sidecars: what ``build`` makes of suffix and end."""
+        # Without any no scan asks for the rule, whose outputs have a name all the same.
+        names = known_tissue.named(self.settings) or tuple(known_tissue.SUFFIXES)
+        maps = {name: build(known_tissue.SUFFIXES[name], desc="known") for name in names}
+        sidecars = {f"{name}_sidecar": build(known_tissue.SUFFIXES[name], ".json", desc="known") for name in names}
+        return maps | sidecars
+
+    def tissue_file(self, patterns: Mapping[str, str], name: str, scan: str) -> list[str]:
+        """The map or sidecar of a known quantity of a scan, from the rule's outputs; none where it is not taken to be known."""
+        is_known = name.removesuffix("_sidecar") in known_tissue.named(self.settings)
+        if not is_known or not self._scans[scan].acquisition.single_delay:
+            return []
+        return [patterns[name].replace("{scan}", scan)]
 
     def acquisition(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, with where each value was found."""

@@ -43,7 +43,7 @@ def test_an_entry_of_bibtex_has_volume_and_pages_where_they_are_known():
 
 
 def test_the_equations_of_single_delays_are_typeset_and_others_are_named():
-    for equation in (kinetics.CONTINUOUS, kinetics.PULSED):
+    for equation in (kinetics.CONTINUOUS, kinetics.PULSED, kinetics.KNOWN_CONTINUOUS, kinetics.KNOWN_PULSED):
         formula = cbf_equations.of_equation(equation)
         assert formula.mathml.count("<math") == formula.mathml.count("</math>") == 1
         assert "6000" in formula.spoken

@@ -149,6 +149,8 @@ def test_each_pattern_is_of_some_image_that_no_pattern_before_it_takes():
         f"sub-1/perf/sub-1_space-{SPACE}_desc-standarderror_cbf.nii.gz",
         f"sub-1/perf/sub-1_space-{SPACE}_cbf.nii.gz",
         "sub-1/perf/sub-1_cbf.nii.gz",
+        "sub-1/perf/sub-1_desc-known_att.nii.gz",
+        "sub-1/perf/sub-1_desc-known_T1map.nii.gz",
         f"sub-1/perf/sub-1_space-{SPACE}_att.nii.gz",
         "sub-1/perf/sub-1_att.nii.gz",
         f"sub-1/perf/sub-1_space-{SPACE}_desc-coverage_mask.nii.gz",

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.quality import flags
-from pharmasl.report import templates
+from pharmasl.report import known_tissue_words, templates
 from pharmasl.report.scans import (
     acquired,
     block_design_chart,
@@ -49,6 +49,7 @@ class ScanPage:
     delays: list[panels.Panel]
     maps: list[panels.Panel]
     template: panels.Panel
+    known_tissue: known_tissue_words.KnownTissue | None
     definitions: Sequence[Markup]
     registrations: list[overlays.Registration]
     registration_note: str
@@ -196,6 +197,7 @@ def content(
         delays=native.per_delay(own, repeats),
         maps=native.maps(own),
         template=template,
+        known_tissue=known_tissue_words.of_scan(tables.read_json(files.sidecar).get("KnownTissue")),
         definitions=[own.definitions, outlines],
         registrations=[*_registrations(files, assumed), *_unwarped(files, own)],
         registration_note=_ASSUMED if assumed else "",

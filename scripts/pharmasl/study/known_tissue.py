@@ -1,0 +1,110 @@
+"""Whether what is said to be known of label in tissue can serve the study's scans: refused where it changes nothing, or everything."""
+
+from collections.abc import Iterable, Iterator
+
+from pharmasl.errors import InputError
+from pharmasl.study.settings import Settings
+from pharmasl.study.trial import Scan
+
+FIELD = "perfusion.tissue"
+# Least share of the bolus that must have arrived where CBF is to be known: CBF of less is noise enlarged more than threefold,
+# and changes by its own half and more with a tenth of a second.
+LEAST_ARRIVED = 1 / 3
+# The quantities, and what the names of their maps end with.
+SUFFIXES = {"transit_time": "att", "t1": "T1map"}
+
+
+def named(study: Settings) -> tuple[str, ...]:
+    """The quantities that the configuration says are known."""
+    return tuple(name for name in SUFFIXES if getattr(study.perfusion.tissue, name) is not None)
+
+
+def check(study: Settings) -> Iterator[InputError]:
+    """What the configuration says that cannot be meant, whatever scans there are.
+
+    Parameters
+    ----------
+    study : pharmasl.study.settings.Settings
+
+    Yields
+    ------
+    InputError
+    """
+    known = named(study)
+    if not known:
+        return
+    for name, maps in (("cbf", study.derivatives.cbf), ("contrasts", study.derivatives.contrasts)):
+        if maps is not None:
+            yield InputError(
+                "config",
+                f"{FIELD}.{known[0]}",
+                f"{' and '.join(known)}, beside derivatives.{name}",
+                "no such setting: another program has quantified CBF",
+                f"Remove {FIELD}, or give it to the program that made the maps.",
+            )
+            return
+    if "transit_time" not in known:
+        yield InputError(
+            "config",
+            f"{FIELD}.t1",
+            "t1 without transit_time",
+            "both: label decays with the T1 of blood until it arrives",
+            f"Add {FIELD}.transit_time.",
+        )
+    elif study.perfusion.q2tips == "commercial":
+        yield InputError(
+            "config",
+            "perfusion.q2tips",
+            f"commercial, beside {FIELD}",
+            "consensus: the manufacturer's formula has no place for a transit time",
+            "Remove either.",
+        )
+
+
+def check_scans(study: Settings, scans: Iterable[Scan]) -> Iterator[InputError]:
+    """What of it does not suit the scans that there are.
+
+    Parameters
+    ----------
+    study : pharmasl.study.settings.Settings
+    scans : iterable of pharmasl.study.trial.Scan
+
+    Yields
+    ------
+    InputError
+        One where no scan takes it; one for each tissue that label has not reached in a scan when it is read, of the first.
+    """
+    time = study.perfusion.tissue.transit_time
+    if time is None:
+        return
+    own = [scan for scan in scans if scan.acquisition.single_delay]
+    if not own:
+        yield InputError(
+            "config",
+            f"{FIELD}.transit_time",
+            "no scan that takes it",
+            "series of a single delay: those of several estimate it themselves, and the scanner's own CBF is taken as it is",
+            f"Remove {FIELD}.",
+        )
+    for tissue, value in (("gm", time.gm), ("wm", time.wm)):
+        for scan in own:
+            last = _last(scan)
+            if value >= last:
+                yield InputError(
+                    scan.asl,
+                    f"{FIELD}.transit_time.{tissue} of the configuration",
+                    f"{value:g} s",
+                    f"less than {last:.2f} s, when a third of this scan's label has yet to arrive in time for the readout",
+                    "Correct the time, or leave the run out: it shows too little of the label in this tissue.",
+                )
+                break
+
+
+def _last(scan: Scan) -> float:
+    """The transit time, seconds, at which :data:`LEAST_ARRIVED` of the label has arrived when a scan's first slice is read."""
+    acquired = scan.acquisition
+    delay, duration = acquired.post_labeling_delay, acquired.labeling_duration
+    assert isinstance(delay, float | int)
+    # Of pulsed labelling the inversion time counts from the pulse; how long its bolus is decides at the voxels.
+    length = float(duration) if isinstance(duration, float | int) and acquired.labeling_type != "PASL" else 0.0
+    return float(delay) + length * (1 - LEAST_ARRIVED)

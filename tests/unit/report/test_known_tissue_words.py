@@ -1,0 +1,55 @@
+"""What is said of known transit times and T1, on a scan's page and in the methods."""
+
+from pharmasl.report import known_tissue_words
+
+
+def record(**changes):
+    """What a scan's sidecar has."""
+    values = {"Source": "constants", "GreyMatter": 1.1, "WhiteMatter": 1.5}
+    return {
+        "TransitTime": values,
+        "T1": {**values, "GreyMatter": 1.3, "WhiteMatter": 0.9},
+        "LateShare": 0.0,
+        "ArrivingShare": 0.0,
+        "OverConsensus": {"gm": 1.24, "wm": None},
+        "WithError": {
+            "transit_time +0.1 s": {"gm": 0.981, "wm": 0.97},
+            "transit_time -0.1 s": {"gm": 1.019, "wm": 1.03},
+            "t1 +0.1 s": {"gm": 0.933, "wm": 0.93},
+            "t1 -0.1 s": {"gm": 1.084, "wm": 1.09},
+        },
+        **changes,
+    }
+
+
+def test_a_scan_without_says_nothing():
+    assert known_tissue_words.of_scan(None) is None
+    assert list(known_tissue_words.methods([{"KnownTissue": None}, {}])) == []
+
+
+def test_a_scans_table_has_every_change():
+    page = known_tissue_words.of_scan(record(LateShare=0.05, ArrivingShare=0.4))
+    assert "1.1 s in grey and 1.5 s in white matter and T1 of tissue of 1.3 s in grey" in page.words
+    assert "In 5.0 % of the brain less than a third" in page.words
+    assert "In 40 % of the voxels with a CBF" in page.words
+    assert page.rows == [
+        ("against the consensus' formula", "+24.0 %", "n/a"),
+        ("if the arterial transit time were 0.1 s longer", "\u22121.9 %", "\u22123.0 %"),
+        ("if the arterial transit time were 0.1 s shorter", "+1.9 %", "+3.0 %"),
+        ("if the T1 of tissue were 0.1 s longer", "\u22126.7 %", "\u22127.0 %"),
+        ("if the T1 of tissue were 0.1 s shorter", "+8.4 %", "+9.0 %"),
+    ]
+
+
+def test_a_transit_time_alone_says_with_which_t1_label_decays():
+    alone = record(T1=None)
+    assert "T1 of tissue that is that of blood" in known_tissue_words.of_scan(alone).words
+
+
+def test_the_methods_have_the_medians_of_the_scans():
+    scans = [{"KnownTissue": record(OverConsensus={"gm": ratio, "wm": 1.2})} for ratio in (1.2, 1.24, 1.5)]
+    text = " ".join(known_tissue_words.methods([*scans, {"KnownTissue": None}]))
+    assert "differs by +24.0 % from that of the consensus' formula (Alsop et al. 2015)" in text
+    assert "transit time 0.1 s longer or shorter would change it by \u22121.9 % or +1.9 %" in text
+    assert "T1 of tissue 0.1 s longer or shorter would change it by \u22126.7 % or +8.4 %" in text
+    assert "(medians of 3 scans)" in text
