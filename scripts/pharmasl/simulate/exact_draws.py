@@ -73,6 +73,7 @@ def amounts(settings: TrialSettings) -> Draws:
         female=female,
         age=age,
         grey=grey,
+        white=np.ones(len(grey)),
         dlpfc=dlpfc,
         cue=cue,
         cue_change=cue_change,

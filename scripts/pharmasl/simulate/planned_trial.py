@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from pharmasl.errors import FilePath, InputError, InputErrors
 from pharmasl.files import bids, tables
 from pharmasl.simulate import simulation_checks, virtual_trial
+from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.simulate.simulation_settings import ParticipantSettings, TrialSettings
 from pharmasl.study import schemas, settings
 from pharmasl.study.settings import Arms, SessionPair
@@ -50,6 +51,7 @@ def complete(written: Mapping[str, Any]) -> dict[str, Any]:
     if not problems:
         asked = settings.build(TrialSettings, {name: section[name] for name in TRIAL})
         problems = list(simulation_checks.problems(written, asked))
+        problems += simulation_checks.timing(settings.build(Scanner, section["perfusion"]))
     if problems:
         raise InputErrors(problems)
     return section

@@ -38,6 +38,7 @@ class Purpose(IntEnum):
     CIGARETTES_CHANGE = 121
     TRANSIT = 122
     TRANSIT_SESSION = 123
+    WHITE = 124
 
 
 # A person's grey matter has at least this share of the mean, however wide the spread.
@@ -96,6 +97,7 @@ def amounts(settings: TrialSettings) -> Draws:
         female=female,
         age=age,
         grey=own,
+        white=_factors(stream(seed, Purpose.WHITE), settings.variability.white, (n,)),
         dlpfc=dlpfc,
         cue=cue,
         cue_change=cue_change,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pharmasl.errors import InputError
 from pharmasl.simulate import reliabilities
+from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.simulate.simulation_settings import TrialSettings, Variability
 
 # Of blood_flow, what an exact trial alone has; and what it does not have.
@@ -52,6 +53,23 @@ def problems(written: Mapping[str, Any], settings: TrialSettings) -> Iterator[In
         )
     for field, parts in (("grey", reliabilities.grey), ("cue", reliabilities.cue)):
         yield from _possible(field, parts, settings.variability, settings.blood_flow.grey)
+
+
+def timing(scanner: Scanner) -> Iterator[InputError]:
+    """A repetition time that cannot hold the label, the delay and the readout of the last slice.
+
+    Yields
+    ------
+    InputError
+    """
+    last = scanner.labeling_duration + scanner.post_labeling_delay + scanner.slice_timing[-1]
+    if last > scanner.repetition_time:
+        yield _problem(
+            "perfusion.repetition_time",
+            scanner.repetition_time,
+            f"at least {last:g} s: labeling_duration, post_labeling_delay and the readout of {scanner.matrix[2]} slices",
+            "Give a longer repetition_time, or less of these.",
+        )
 
 
 def _possible(

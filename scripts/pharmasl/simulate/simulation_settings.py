@@ -139,6 +139,7 @@ class Variability:
     """Variability between people, sessions and runs."""
 
     grey: Reliability
+    white: float
     runs: float
     regional: RegionalVariability
     cue: CueVariability

@@ -20,6 +20,8 @@ class Draws:
         Years.
     grey : ndarray of shape (N,)
         CBF of grey matter.
+    white : ndarray of shape (N,)
+        CBF of white matter beside what it has in common with grey matter's, as a factor.
     dlpfc : ndarray of shape (N,)
         Change in CBF in the dlPFC.
     cue, cue_change : dict of str to ndarray of shape (N,)
@@ -47,6 +49,7 @@ class Draws:
     female: np.ndarray
     age: np.ndarray
     grey: np.ndarray
+    white: np.ndarray
     dlpfc: np.ndarray
     cue: dict[str, np.ndarray]
     cue_change: dict[str, np.ndarray]

@@ -168,7 +168,7 @@ def _participant(i: int, draws: Draws, arms: Arms, flow: BloodFlow) -> Row:
         "age": int(draws.age[i]),
         "sex": "F" if draws.female[i] else "M",
         "gm_cbf": float(draws.grey[i]),
-        "wm_cbf": float(draws.grey[i] * flow.white / flow.grey),
+        "wm_cbf": float(draws.grey[i] * flow.white / flow.grey * draws.white[i]),
         "dlpfc_change": float(draws.dlpfc[i]),
         **{f"{region}_cue_change": float(draws.cue_change[region][i]) for region in CUE_REGIONS},
         "craving_baseline": float(draws.elicited[i]),
@@ -185,7 +185,7 @@ def _scan(i: int, j: int, k: int, condition: str, draws: Draws, flow: BloodFlow)
         "condition": condition,
         "run": j * len(CONDITIONS) + k,
         "gm_cbf": float(level),
-        "wm_cbf": float(level * flow.white / flow.grey),
+        "wm_cbf": float(level * flow.white / flow.grey * draws.white[i]),
         "dlpfc": float(j * draws.dlpfc[i]),
         **{region: float(amount) if smoking else 0.0 for region, amount in response.items()},
     }

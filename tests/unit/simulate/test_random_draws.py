@@ -114,6 +114,20 @@ def test_spread_and_repeatability_of_grey_matter_are_those_that_were_asked_for(a
     assert np.sqrt(np.mean(np.log(smoking / first) ** 2) / 2) == pytest.approx(0.03, rel=0.05)
 
 
+def test_white_matter_goes_with_grey_matter_as_closely_as_was_asked_for():
+    people = {**PEOPLE, "treatment": 400, "control": 400}
+    alone, apart = (draw(people=people, variability={"white": share}) for share in (0, 0.15))
+    assert [row["gm_cbf"] for row in alone.scans] == [row["gm_cbf"] for row in apart.scans]
+    exact, ratio = (
+        column(trial.participants, "wm_cbf") / column(trial.participants, "gm_cbf") for trial in (alone, apart)
+    )
+    np.testing.assert_allclose(exact, 20 / 60, rtol=1e-12)
+    assert ratio.mean() == pytest.approx(20 / 60, rel=0.02)
+    assert ratio.std(ddof=1) / ratio.mean() == pytest.approx(0.15, rel=0.08)
+    scans = column(apart.scans, "wm_cbf") / column(apart.scans, "gm_cbf")
+    np.testing.assert_allclose(scans.reshape(len(ratio), -1), ratio[:, None].repeat(6, axis=1), rtol=1e-12)
+
+
 def test_age_sex_and_site_have_the_effects_that_were_declared():
     people = {
         "treatment": 400,
@@ -249,6 +263,8 @@ def test_people_who_were_taken_out_of_the_study_are_not_compared(tmp_path):
         ({"variability": {"grey": {"sd": 4}}}, "simulate.variability.grey"),
         ({"variability": {"runs": 0.2}}, "simulate.variability.grey"),
         ({"transit": {"drug": 0.3}}, "simulate.transit.drug"),
+        ({"perfusion": {"repetition_time": 3.5}}, "simulate.perfusion.repetition_time"),
+        ({"perfusion": {"repetition_time": 4, "slice_time": 0.02}}, "simulate.perfusion.repetition_time"),
         ({"exact": True, "transit": {"simulated": True}}, "simulate.transit"),
         ({"variability": {"runs": 0.08}}, "simulate.variability.cue"),
         ({"planted": {"dlpfc": PLANTED["drug"]}}, "simulate.planted"),
