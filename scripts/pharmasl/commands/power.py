@@ -17,7 +17,7 @@ from pharmasl.export import map_power_table, power_table
 from pharmasl.figures import power_plot
 from pharmasl.report import map_power_section, power_page, power_words
 from pharmasl.report.power_page import PowerFiles
-from pharmasl.study import maps_depth, planned_power, planned_tests
+from pharmasl.study import maps_depth, planned_power
 from pharmasl.study.planned_power import PLANNED
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings
@@ -85,9 +85,8 @@ def _write(assumptions: Assumptions, study: Settings) -> list[str]:
     power_plot.draw(figure, reckonings, assumptions.power)
     files = PowerFiles(table=table, figure=figure, maps=_maps(assumptions, study))
     power_page.write(page, files, reckonings, assumptions, study)
-    tests = planned_tests.tests_together(assumptions, study)
     planned = [one for one in reckonings if one.is_planned and one.varied == PLANNED]
-    paragraphs = [power_words.protocol(one, assumptions, study, tests) for one in planned]
+    paragraphs = [power_words.protocol(one, assumptions, study) for one in planned]
     plain = "\n\n".join(textwrap.fill(part.replace("\u00a0", " "), 120, break_on_hyphens=False) for part in paragraphs)
     text.write_text(f"{plain}\n", encoding="utf-8")
     return paragraphs

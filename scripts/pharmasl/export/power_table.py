@@ -6,21 +6,26 @@ from typing import Any
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, PEARSON, PlannedCorrelation
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
 
 COLUMNS: dict[str, Any] = {
     "outcome": "Planned result",
-    "analysis": "Analysis of the configuration whose model is fitted",
+    "answer": "Analysis of the configuration whose model is fitted to a region's values, or the score or correlation that is tested, as primary names it",
     "model": {
-        "Description": "How the arms are compared",
+        "Description": "How the arms are compared, or a region related to a score",
         "Levels": {
             CHANGE: "follow-up minus baseline",
             ANCOVA: "follow-up, adjusted for baseline",
             FOLLOWUP: "follow-up alone",
+            PEARSON: "Pearson's r, adjusted for arm and covariates",
         },
     },
     "planned": "Whether that is the model of the configuration: yes or no",
+    "variance": {
+        "Description": "Residual variance of the arms",
+        "Levels": {"equal": "one for all", "by_arm": "one for each arm; without covariates, Welch's test"},
+    },
     "varied": {
         "Description": "Which assumption is not at its planning value",
         "Levels": {
@@ -31,17 +36,17 @@ COLUMNS: dict[str, Any] = {
             RETENTION: "the share of people with both sessions",
         },
     },
-    "unit": "Unit of effect, sd and detectable",
-    "effect": {"Description": "True difference of the arms"},
-    "sd": {"Description": "Standard deviation between people at one session"},
-    "correlation": "Correlation of the sessions",
-    "retention": "Share of those randomised who have both sessions",
+    "unit": "Unit of effect, sd and detectable; of a correlation, that word",
+    "effect": {"Description": "True difference of the arms, or correlation"},
+    "sd": {"Description": "Standard deviation between people at one session; n/a of a correlation"},
+    "correlation": "Correlation of the sessions; n/a of a correlation with a score",
+    "retention": "Share of those randomised who have both values",
     "complete_treatment": "People of the treatment arm with both sessions",
     "complete_control": "People of the control arm with both sessions",
-    "df": "Residual degrees of freedom",
+    "df": "Residual degrees of freedom; with a variance for each arm, those of equal sample variances",
     "alpha": "Error rate of the test, its correction for others included",
-    "power": "Probability that the arms differ significantly; n/a where too few people are left",
-    "assurance": "Power averaged over the ranges of standard deviation and correlation; n/a where one of them is varied",
+    "power": "Probability of a significant result; n/a where too few people are left",
+    "assurance": "Power averaged over the ranges of standard deviation and correlation; n/a where one of them is varied, and of a correlation",
     "detectable": {"Description": "Effect that is found with the wanted power"},
     "needed_treatment": "People of the treatment arm with both sessions for the wanted power at the arms' planned ratio",
     "needed_control": "The same of the control arm",
@@ -67,18 +72,19 @@ def _row(one: Reckoning) -> dict[str, Any]:
     needed = one.needed
     return {
         "outcome": one.outcome.name,
-        "analysis": one.outcome.analysis,
+        "answer": one.outcome.answer,
         "model": one.test.method,
         "planned": "yes" if one.is_planned else "no",
+        "variance": None if isinstance(one.test, PlannedCorrelation) else "by_arm" if one.test.by_arm else "equal",
         "varied": one.varied,
-        "unit": one.unit,
+        "unit": one.question.unit,
         "effect": one.effect,
         "sd": one.sd,
         "correlation": one.correlation,
         "retention": one.retention,
         "complete_treatment": one.complete[0],
         "complete_control": one.complete[1],
-        "df": one.test.df(sum(one.complete)),
+        "df": _finite(one.df),
         "alpha": one.test.alpha,
         "power": _finite(one.power),
         "assurance": None if one.assurance is None else _finite(one.assurance),

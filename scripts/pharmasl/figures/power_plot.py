@@ -8,14 +8,24 @@ from pharmasl.errors import FilePath
 from pharmasl.figures import panel, style
 from pharmasl.figures.panel import Panel
 from pharmasl.figures.parts import Note
-from pharmasl.statistics import trial_power
-from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
+from pharmasl.statistics import correlation_power, trial_power
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, PEARSON, PlannedCorrelation
 from pharmasl.study.planned_power import PLANNED, Reckoning
 
-COLOURS = {CHANGE: style.BLUE, ANCOVA: style.GREEN, FOLLOWUP: style.MUTED}
-NAMES = {CHANGE: "change", ANCOVA: "follow-up adjusted for baseline", FOLLOWUP: "follow-up alone"}
-_DASHES = {CHANGE: "-", ANCOVA: (0, (5, 1.6)), FOLLOWUP: (0, (1.2, 1.6))}
-_MARKS = {CHANGE: "\u2500\u2500", ANCOVA: "\u2013 \u2013", FOLLOWUP: "\u00b7\u00b7\u00b7\u00b7"}
+COLOURS = {CHANGE: style.BLUE, ANCOVA: style.GREEN, FOLLOWUP: style.MUTED, PEARSON: style.BLUE}
+NAMES = {
+    CHANGE: "change",
+    ANCOVA: "follow-up adjusted for baseline",
+    FOLLOWUP: "follow-up alone",
+    PEARSON: "Pearson's r",
+}
+_DASHES = {CHANGE: "-", ANCOVA: (0, (5, 1.6)), FOLLOWUP: (0, (1.2, 1.6)), PEARSON: "-"}
+_MARKS = {
+    CHANGE: "\u2500\u2500",
+    ANCOVA: "\u2013 \u2013",
+    FOLLOWUP: "\u00b7\u00b7\u00b7\u00b7",
+    PEARSON: "\u2500\u2500",
+}
 _POINTS = 160
 
 
@@ -48,24 +58,26 @@ def _panel(name: str, models: Sequence[Reckoning], goal: float) -> Panel:
     drawn = Panel(
         title=name,
         above=f"Power, {treatment} + {control} people",
-        below=f"True difference of the arms, {models[0].unit}",
+        below="True correlation" if models[0].sd is None else f"True difference of the arms, {models[0].question.unit}",
         height=2.1,
     )
     planned = models[0]
     farthest = max(
         [planned.effect, *planned.outcome.others, *(one.detectable for one in models if np.isfinite(one.detectable))]
     )
-    effects = np.linspace(0, 1.25 * farthest, _POINTS)
+    most = 1.25 * farthest if planned.sd is not None else min(1.25 * farthest, 0.99)
+    effects = np.linspace(0, most, _POINTS)
     axes = drawn.axes
-    assumed = planned.outcome.spread.assumed
-    axes.fill_between(
-        effects,
-        _curve(planned, effects, assumed.low),
-        _curve(planned, effects, assumed.high),
-        color=COLOURS[planned.test.method],
-        alpha=0.16,
-        linewidth=0,
-    )
+    if planned.outcome.spread is not None:
+        assumed = planned.outcome.spread.assumed
+        axes.fill_between(
+            effects,
+            _curve(planned, effects, assumed.low),
+            _curve(planned, effects, assumed.high),
+            color=COLOURS[planned.test.method],
+            alpha=0.16,
+            linewidth=0,
+        )
     for one in reversed(models):
         method = one.test.method
         width = 2.2 if one.is_planned else 1.3
@@ -80,6 +92,11 @@ def _panel(name: str, models: Sequence[Reckoning], goal: float) -> Panel:
 
 
 def _curve(one: Reckoning, effects: np.ndarray, deviation: float | None = None) -> np.ndarray:
+    if isinstance(one.test, PlannedCorrelation):
+        return correlation_power.power(one.test, one.complete, effects)
     spread = one.outcome.spread
+    assert spread is not None
+    assert one.sd is not None
+    assert one.correlation is not None
     sd = one.sd if deviation is None else float(spread.sd_at(deviation, one.correlation))
     return trial_power.power(one.test, one.complete, effects, sd, one.correlation)

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pharmasl.errors import FilePath
-from pharmasl.figures.power_plot import NAMES
 from pharmasl.report import map_power_section, pictures, power_words, templates
 from pharmasl.report.power_words import share
 from pharmasl.report.words import NONE, Table, fixed, short
 from pharmasl.statistics.trial_assumptions import Uncertain
-from pharmasl.study import planned_tests
 from pharmasl.study.map_assumptions import MapAssumptions
 from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
 from pharmasl.study.power_assumptions import Assumptions
@@ -49,7 +47,6 @@ def write(
     study : Settings
     """
     planned = [one for one in reckonings if one.is_planned and one.varied == PLANNED]
-    tests = planned_tests.tests_together(assumptions, study)
     text = (
         templates.environment(Path(output).parent)
         .get_template(TEMPLATE)
@@ -57,10 +54,10 @@ def write(
             title=study.title,
             blinded=None,
             lead=[_answer(one) for one in planned],
-            protocol=[power_words.protocol(one, assumptions, study, tests) for one in planned],
+            protocol=[power_words.protocol(one, assumptions, study) for one in planned],
             models=_models(reckonings, files.table),
             sensitivity=_sensitivity(reckonings),
-            assumed=_assumed(assumptions, {one.outcome.name: one.unit for one in planned}),
+            assumed=_assumed(assumptions, {one.outcome.name: one.question.unit for one in planned}),
             cautions=list(dict.fromkeys(one.outcome.caution for one in planned if one.outcome.caution)),
             figure=pictures.fragment(files.figure),
             alt=" ".join(_answer(one) for one in planned),
@@ -75,9 +72,14 @@ def write(
 def _answer(one: Reckoning) -> str:
     if math.isnan(one.power):
         return f"{one.outcome.name}: {power_words.TOO_FEW}."
+    size = (
+        f"a correlation of {short(one.effect)}"
+        if one.sd is None
+        else f"a difference of {short(one.effect)} {one.question.unit}"
+    )
     return (
-        f"{one.outcome.name}: a difference of {short(one.effect)} {one.unit} is found with a probability of {share(one.power)} by "
-        f"{NAMES[one.test.method]}, with {one.complete[0]} + {one.complete[1]} people."
+        f"{one.outcome.name}: {size} is found with a probability of {share(one.power)} by {power_words.compared(one.test)}, "
+        f"with {one.complete[0]} + {one.complete[1]} people."
     )
 
 
@@ -87,7 +89,7 @@ def _probability(value: float | None) -> str:
 
 def _in_unit(reckonings: Sequence[Reckoning]) -> str:
     """The unit of all results in brackets; nothing where they differ: the table of assumptions has them."""
-    units = {one.unit for one in reckonings}
+    units = {one.question.unit for one in reckonings}
     return f" ({units.pop()})" if len(units) == 1 else ""
 
 
@@ -108,7 +110,7 @@ def _models(reckonings: Sequence[Reckoning], file: FilePath) -> Table:
     cells = [
         [
             one.outcome.name,
-            NAMES[one.test.method] + " (planned)" * one.is_planned,
+            power_words.compared(one.test) + " (planned)" * one.is_planned,
             short(one.effect),
             _probability(one.power),
             _probability(one.assurance),
@@ -142,8 +144,8 @@ def _sensitivity(reckonings: Sequence[Reckoning]) -> Table:
         [
             one.outcome.name,
             _VARIED[one.varied],
-            fixed(one.sd, 1),
-            fixed(one.correlation),
+            NONE if one.sd is None else fixed(one.sd, 1),
+            NONE if one.correlation is None else fixed(one.correlation),
             "{} + {}".format(*one.complete),
             _probability(one.power),
             fixed(one.detectable) if math.isfinite(one.detectable) else NONE,
@@ -160,28 +162,24 @@ def _assumed(assumptions: Assumptions, units: Mapping[str, str]) -> Table:
     heads = ["Result", "Assumption", "Value", "Range", "Source"]
     cells = []
     for outcome in assumptions.outcomes:
-        within = outcome.spread.sd is None
-        cells += [
-            [
-                outcome.name,
-                f"Target difference, {units[outcome.name]}",
-                short(outcome.effect),
-                NONE,
-                outcome.effect_source,
-            ],
-            [
-                outcome.name,
-                f"Standard deviation {'within a person' if within else 'between people'}, {units[outcome.name]}",
-                *_values(outcome.spread.assumed),
-                outcome.spread_source,
-            ],
-            [
-                outcome.name,
-                "Correlation of the sessions",
-                *_values(outcome.spread.correlation),
-                outcome.correlation_source,
-            ],
-        ]
+        unit, spread = units[outcome.name], outcome.spread
+        target = "Target correlation" if spread is None else f"Target difference, {unit}"
+        cells.append([outcome.name, target, short(outcome.effect), NONE, outcome.effect_source])
+        if spread is not None:
+            kind = "within a person" if spread.sd is None else "between people"
+            words = f"Standard deviation {kind}, {unit}"
+            cells += [
+                [outcome.name, words, *_values(spread.assumed), str(outcome.spread_source)],
+                [
+                    outcome.name,
+                    "Correlation of the sessions",
+                    *_values(spread.correlation),
+                    str(outcome.correlation_source),
+                ],
+            ]
+        if outcome.retention is not None:
+            source = str(outcome.retention_source)
+            cells.append([outcome.name, "Share with both values", *_values(outcome.retention), source])
     if assumptions.maps is not None:
         cells += _assumed_of_maps(assumptions.maps)
     cells.append(["All", "Share with both sessions", *_values(assumptions.retention), assumptions.retention_source])

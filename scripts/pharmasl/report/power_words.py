@@ -5,8 +5,16 @@ DELTA2: Cook et al. 2018, BMJ 363:k3750 (doi 10.1136/bmj.k3750), guidance on the
 
 import math
 
-from pharmasl.report.words import HARD, count, fixed, short
-from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, Uncertain
+from pharmasl.figures.power_plot import NAMES
+from pharmasl.report.words import HARD, count, fixed, listed, short
+from pharmasl.statistics.trial_assumptions import (
+    ANCOVA,
+    CHANGE,
+    FOLLOWUP,
+    PlannedCorrelation,
+    PlannedTest,
+    Uncertain,
+)
 from pharmasl.study.planned_power import Reckoning
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings
@@ -32,7 +40,14 @@ def known_within(known: Uncertain, digits: int = 2) -> str:
     return f"{value} (range {short(round(known.low, digits))} to {short(round(known.high, digits))})"
 
 
-def protocol(one: Reckoning, assumptions: Assumptions, study: Settings, tests: int) -> str:
+def compared(test: PlannedTest | PlannedCorrelation) -> str:
+    """A model in a word or two, as figures and tables name it."""
+    if isinstance(test, PlannedCorrelation):
+        return NAMES[test.method]
+    return f"{NAMES[test.method]}, a variance for each arm" if test.by_arm else NAMES[test.method]
+
+
+def protocol(one: Reckoning, assumptions: Assumptions, study: Settings) -> str:
     """The paragraph of a protocol: every item that DELTA2 asks for.
 
     Parameters
@@ -41,41 +56,77 @@ def protocol(one: Reckoning, assumptions: Assumptions, study: Settings, tests: i
         By the planned model, at the planning values.
     assumptions : Assumptions
     study : Settings
-    tests : int
-        Results that are corrected together.
     """
-    spread, test = one.outcome.spread, one.test
-    treatment, control = assumptions.people
-    sides = "two-sided" if test.two_sided else "one-sided"
-    together = (
-        f" ({short(test.alpha * tests)} over {count(tests, 'planned result')}, Holm's first step)" if tests > 1 else ""
-    )
-    adjusted = f", with {count(test.covariates, 'column')} of covariates" if test.covariates else ""
-    kind = "between people at one session" if spread.within_sd is None else "within a person from session to session"
     if math.isnan(one.power):
         return f"{one.outcome.name}: {TOO_FEW}."
-    arms = study.arms
-    labels = (arms.treatment, arms.control) if arms else ("treatment", "control")
+    question, retained = one.question, assumptions.retained(one.outcome)
+    source = one.outcome.retention_source or assumptions.retention_source
+    treatment, control = assumptions.people
+    labels = (study.arms.treatment, study.arms.control) if study.arms else ("treatment", "control")
+    values = "usable scans at both sessions" if one.outcome.is_region else "values at both sessions"
+    unit = "" if one.sd is None else f" {question.unit}"
+    what = "correlation" if one.sd is None else "difference"
     sentence = (
-        f"The outcome is {one.measure} in the region ({one.outcome.name}), compared by {COMPARED[test.method]}{adjusted}, with a {sides} test at "
-        f"{short(test.alpha)}{together}. The target difference is {short(one.effect)} {one.unit} ({one.outcome.effect_source}). The "
-        f"standard deviation {kind} is taken as {known_within(spread.assumed)} {one.unit} ({one.outcome.spread_source}), and the correlation of "
-        f"the sessions as {known_within(spread.correlation)} ({one.outcome.correlation_source}). {treatment + control} people are randomised, {treatment} "
-        f"to {labels[0]} and {control} to {labels[1]}; with {share(assumptions.retention.value)} of them with usable scans at both sessions "
-        f"({assumptions.retention_source}), {one.complete[0]} and {one.complete[1]} are analysed. The power is then {share(one.power)}, by the "
-        f"noncentral t distribution with {short(test.df(sum(one.complete)))} degrees of freedom"
+        f"The outcome is {question.measure} ({one.outcome.name}), {_how(one, labels)}. The target {what} is "
+        f"{short(one.effect)}{unit} ({one.outcome.effect_source}). {_spread(one)}{treatment + control} people are randomised, {treatment} "
+        f"to {labels[0]} and {control} to {labels[1]}; with {share(retained.value)} of them with {values} "
+        f"({source}), {one.complete[0]} and {one.complete[1]} are analysed. The power is then {share(one.power)}, {_by(one)}"
     )
     if one.assurance is not None and not _certain(one):
         sentence += (
             f", and {share(one.assurance)} averaged over the ranges of standard deviation and correlation (assurance)"
         )
-    sentence += f". A difference of {fixed(one.detectable)} {one.unit} is found with a probability of {share(assumptions.power)}."
+    sentence += (
+        f". A {what} of {fixed(one.detectable)}{unit} is found with a probability of {share(assumptions.power)}."
+    )
     return sentence + f" {needed(one, assumptions)}"
+
+
+def _how(one: Reckoning, labels: tuple[str, str]) -> str:
+    """The test with its error rate."""
+    test, tests = one.test, one.question.together
+    sides = "two-sided" if test.two_sided else "one-sided"
+    together = (
+        f" ({short(test.alpha * tests)} over {count(tests, 'planned result')}, Holm's first step)" if tests > 1 else ""
+    )
+    columns = f"{count(test.covariates, 'column')} of covariates"
+    if isinstance(test, PlannedCorrelation):
+        adjusted = listed([*(["arm"] if test.group == "all" else []), *([columns] if test.covariates else [])])
+        group = {"all": "in all people", "treatment": f"in those on {labels[0]}", "control": f"in those on {labels[1]}"}
+        within = f", adjusted for {adjusted}" if test.adjusted else ""
+        words = f"{group[test.group]}{within}, by Pearson's r"
+    else:
+        words = f"compared by {COMPARED[test.method]}" + (f", with {columns}" if test.covariates else "")
+        words += ", with a variance for each arm" if test.by_arm else ""
+    return f"{words}, with a {sides} test at {short(test.alpha)}{together}"
+
+
+def _spread(one: Reckoning) -> str:
+    """How much the values vary and repeat; nothing of a correlation."""
+    spread = one.outcome.spread
+    if spread is None:
+        return ""
+    kind = "between people at one session" if spread.within_sd is None else "within a person from session to session"
+    return (
+        f"The standard deviation {kind} is taken as {known_within(spread.assumed)} {one.question.unit} ({one.outcome.spread_source}), "
+        f"and the correlation of the sessions as {known_within(spread.correlation)} ({one.outcome.correlation_source}). "
+    )
+
+
+def _by(one: Reckoning) -> str:
+    """By which distribution."""
+    df = short(round(one.df, 1))
+    words = f"by the noncentral t distribution with {df} degrees of freedom"
+    if isinstance(one.test, PlannedCorrelation):
+        return f"{words}, averaged over what people differ by in the region"
+    return f"{words}, of arms whose true variances are equal" if one.test.by_arm else words
 
 
 def _certain(one: Reckoning) -> bool:
     spread = one.outcome.spread
-    return spread.assumed.low == spread.assumed.high and spread.correlation.low == spread.correlation.high
+    return spread is None or (
+        spread.assumed.low == spread.assumed.high and spread.correlation.low == spread.correlation.high
+    )
 
 
 def needed(one: Reckoning, assumptions: Assumptions) -> str:
@@ -83,8 +134,10 @@ def needed(one: Reckoning, assumptions: Assumptions) -> str:
     if one.needed is None:
         return f"No number of people gives a power of {share(assumptions.power)}."
     first, second = one.needed.randomised
+    both = "sessions" if one.outcome.is_region else "values"
+    what = "correlation" if one.sd is None else "difference"
     cost = "" if one.needed.cost is None else f", at a cost of {one.needed.cost:,.0f}"
     return (
-        f"A power of {share(assumptions.power)} for the target difference takes {one.needed.complete[0]} + {one.needed.complete[1]} people with both sessions, "
+        f"A power of {share(assumptions.power)} for the target {what} takes {one.needed.complete[0]} + {one.needed.complete[1]} people with both {both}, "
         f"{first + second} randomised, and {one.needed.scans:,} scans{cost}."
     )

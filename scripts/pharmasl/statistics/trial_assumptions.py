@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 CHANGE, ANCOVA, FOLLOWUP = "change", "ancova", "followup"
 METHODS = (CHANGE, ANCOVA, FOLLOWUP)
+PEARSON = "pearson"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,15 @@ class PlannedTest:
     alpha : float
         Of the test, its correction for others included.
     two_sided : bool
+    by_arm : bool
+        Each arm has a residual variance of its own, and the test Satterthwaite's degrees of freedom: without covariates, Welch's.
     """
 
     method: str
     covariates: int
     alpha: float
     two_sided: bool
+    by_arm: bool = False
 
     @property
     def adjusted(self) -> int:
@@ -56,6 +60,48 @@ class PlannedTest:
     def least(self) -> int:
         """People in both arms together from which on there is a power."""
         return 4 + self.adjusted
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCorrelation:
+    """How a region will be related to a score, both adjusted for the same columns: by Pearson's r.
+
+    Attributes
+    ----------
+    timing : {"change", "baseline", "followup"}
+        Of both values.
+    group : {"all", "treatment", "control"}
+        In whom; in all, both are adjusted for arm.
+    covariates : int
+        Columns that both are adjusted for, beside arm.
+    alpha : float
+        Of the test, its correction for others included.
+    two_sided : bool
+    """
+
+    timing: str
+    group: str
+    covariates: int
+    alpha: float
+    two_sided: bool
+
+    @property
+    def method(self) -> str:
+        """What stands for it in tables."""
+        return PEARSON
+
+    @property
+    def adjusted(self) -> int:
+        """Columns of covariates, the arm among them."""
+        return self.covariates + (self.group == "all")
+
+    def people(self, sizes: tuple[float, float]) -> float:
+        """People of the group in arms, treatment and control, of so many."""
+        return sum(sizes) if self.group == "all" else sizes[0 if self.group == "treatment" else 1]
+
+    def df(self, people: float) -> float:
+        """Residual degrees of freedom."""
+        return people - 2 - self.adjusted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,15 @@ N people and k covariates (the baseline among them) leave N - 2 - k degrees of f
 deviation times sqrt(1/n1 + 1/n2) / sqrt(b), b the share of the arms' difference that the covariates leave to it: of normal covariates and
 random allocation it follows the beta distribution with (N - 1 - k) / 2 and k / 2. For a b, t is noncentral t; power is its mean over
 b. (With the mean imbalance in its place, a standard error times sqrt(1 + k / (N - 3 - k)), it is the same to .0005 in 43 people and
-one covariate, and up to .02 too small in 16 people and four.) Assurance is power averaged over what is uncertain.
+one covariate, and up to .02 too small in 16 people and four.)
+
+With a variance for each arm (Welch's test; with covariates :mod:`pharmasl.statistics.arm_variances`) the true variances are taken as
+equal. A first arm's share w of the residual sum of squares then follows the beta distribution with nu1 / 2 and nu2 / 2, the arms' degrees
+of freedom, and does not depend on the sum. For a w, the squared standard error is a multiple of the pooled one and the test's degrees of
+freedom are known: its critical value is one of the pooled t, and power is the mean over w. Without covariates this is exact; k of them
+take k n_a / N off an arm's degrees of freedom.
+
+Assurance is power averaged over what is uncertain.
 """
 
 import math
@@ -21,16 +29,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from pharmasl.statistics import noncentral_t
+from pharmasl.statistics import noncentral_t, power_searches
 from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, PlannedTest, Spread
 
 # Points of each uncertain assumption over which power is averaged.
 _NODES = 32
 # Points of the covariates' chance imbalance, and people from which on its mean is enough.
 _ALLOCATIONS, _MANY = 12, 1000
-_HALVINGS = 50
-# A search for people ends here.
-_MOST = 100_000
+# Points of an arm's share of the residual sum of squares.
+_SHARES = 6
+# Degrees of freedom of an arm's own variance.
+_LEAST = 0.5
 _NORMAL_95 = 1.959963984540054
 
 
@@ -78,21 +87,60 @@ def power(
     Returns
     -------
     ndarray
-        Of the arrays' common shape; NaN below ``test.least`` people, or one in an arm.
+        Of the arrays' common shape; NaN below ``test.least`` people, one in an arm, or too few for a variance of an arm.
     """
-    delta = np.asarray(effect, dtype=np.float64) / standard_error(test.method, (1, 1), sd, correlation)
-    if sum(sizes) < test.least or min(sizes) < 1:
+    delta = np.asarray(effect, dtype=np.float64) / standard_error(test.method, sizes, sd, correlation)
+    if _are_too_few(test, sizes):
         return np.full(delta.shape, np.nan)
-    return _averaged(test, sum(sizes), delta * math.sqrt(2 / sum(1 / size for size in sizes)))
+    return _averaged(test, sizes, delta)
 
 
-def _averaged(test: PlannedTest, people: float, delta: np.ndarray) -> np.ndarray:
-    """Power at noncentralities of balanced covariates, averaged over allocations."""
-    df = test.df(people)
-    critical = noncentral_t.critical_t(df, test.alpha, two_sided=test.two_sided)
+def _averaged(test: PlannedTest, sizes: tuple[float, float], delta: np.ndarray) -> np.ndarray:
+    """Power at noncentralities of balanced covariates, averaged over allocations and the arms' residual variances."""
+    people = sum(sizes)
     shares, weights = _left(people, test.adjusted)
-    powers = noncentral_t.power(delta[..., np.newaxis] * np.sqrt(shares), df, critical, two_sided=test.two_sided)
-    return powers @ weights
+    criticals, likely = _critical(test, sizes)
+    shifted = delta[..., np.newaxis, np.newaxis] * np.sqrt(shares)[:, np.newaxis]
+    powers = noncentral_t.power(shifted, test.df(people), criticals, two_sided=test.two_sided)
+    return powers @ likely @ weights
+
+
+@lru_cache(maxsize=512)
+def _critical(test: PlannedTest, sizes: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Values of the pooled t above which the test is significant, with their weights: several where each arm has a variance."""
+    df = test.df(sum(sizes))
+    if not test.by_arm:
+        return np.array([noncentral_t.critical_t(df, test.alpha, two_sided=test.two_sided)]), np.ones(1)
+    own = _freedoms(test, sizes)
+    # In small arms scipy divides by 0 on the way, and then takes another branch.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        points, weights = special.roots_jacobi(_SHARES, own[1] / 2 - 1, own[0] / 2 - 1)
+    first = (points + 1) / 2
+    # Of each arm, the variance of its mean in units of the pooled variance.
+    parts = [df * share / (freedom * size) for share, freedom, size in zip((first, 1 - first), own, sizes)]
+    freedoms = sum(parts) ** 2 / sum(part**2 / freedom for part, freedom in zip(parts, own))
+    widths = np.sqrt(sum(parts) / sum(1 / size for size in sizes))
+    return noncentral_t.critical_t(freedoms, test.alpha, two_sided=test.two_sided) * widths, weights / weights.sum()
+
+
+def df_by_arm(test: PlannedTest, sizes: tuple[float, float]) -> float:
+    """Satterthwaite's degrees of freedom where both arms have the same sample variance; NaN where an arm has none."""
+    own = _freedoms(test, sizes)
+    if min(own) <= 0:
+        return math.nan
+    return float(sum(1 / size for size in sizes) ** 2 / sum(1 / (size**2 * df) for size, df in zip(sizes, own)))
+
+
+def _are_too_few(test: PlannedTest, sizes: tuple[float, float]) -> bool:
+    """Whether there is no test; a variance for each arm takes half a degree of freedom, as the test itself does."""
+    if sum(sizes) < test.least or min(sizes) < 1:
+        return True
+    return test.by_arm and min(_freedoms(test, sizes)) < _LEAST
+
+
+def _freedoms(test: PlannedTest, sizes: tuple[float, float]) -> list[float]:
+    """The arms' residual degrees of freedom."""
+    return [size - 1 - test.adjusted * size / sum(sizes) for size in sizes]
 
 
 @lru_cache(maxsize=512)
@@ -110,56 +158,18 @@ def _left(people: float, covariates: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def detectable(test: PlannedTest, sizes: tuple[float, float], sd: float, correlation: float, goal: float) -> float:
-    """The effect that is significant with a probability, by bisection; NaN below ``test.least`` people."""
-    if sum(sizes) < test.least or min(sizes) < 1:
+    """The effect that is significant with a probability; NaN where :func:`power` is."""
+    if _are_too_few(test, sizes):
         return math.nan
-
-    def probability(delta: float) -> float:
-        return float(_averaged(test, sum(sizes), np.array(delta)))
-
-    low, high = 0.0, 1.0
-    while probability(high) < goal:
-        low, high = high, 2 * high
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if probability(middle) < goal else (low, middle)
-    return (low + high) / 2 * float(standard_error(test.method, sizes, sd, correlation))
+    delta = power_searches.crossing(lambda own: float(_averaged(test, sizes, np.array(own))), goal)
+    return delta * float(standard_error(test.method, sizes, sd, correlation))
 
 
 def people_needed(
     test: PlannedTest, ratio: float, effect: float, sd: float, correlation: float, goal: float
 ) -> tuple[int, int] | None:
-    """The smallest arms, in a ratio of sizes, that have a wanted power.
-
-    Parameters
-    ----------
-    test : PlannedTest
-    ratio : float
-        Size of the second arm over that of the first.
-    effect, sd, correlation, goal : float
-
-    Returns
-    -------
-    tuple of int or None
-        None where :data:`_MOST` people in an arm are too few.
-    """
-
-    def sizes(first: int) -> tuple[int, int]:
-        return first, max(math.ceil(first * ratio - 1e-9), 1)
-
-    def reaches(first: int) -> bool:
-        own = float(power(test, sizes(first), effect, sd, correlation))
-        return math.isfinite(own) and own >= goal
-
-    low, high = 0, 2
-    while not reaches(high):
-        low, high = high, 2 * high
-        if high > _MOST:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle, high)
-    return sizes(high)
+    """The smallest arms, in a ratio of sizes, that have a wanted power: :func:`pharmasl.statistics.power_searches.arms_needed`."""
+    return power_searches.arms_needed(lambda sizes: float(power(test, sizes, effect, sd, correlation)), ratio, goal)
 
 
 def assurance(test: PlannedTest, sizes: tuple[float, float], effect: float, spread: Spread) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
+from pharmasl.statistics.trial_assumptions import PlannedTest
 from pharmasl.study import planned_tests, settings
 from pharmasl.study.effect_kinds import DIFFERENCES
 from pharmasl.study.map_assumptions import ABSOLUTE, MapAssumptions, Place
@@ -57,8 +58,8 @@ def read(assumptions: Assumptions, study: Settings) -> list[PlannedMaps]:
 def _problems(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> Iterator[InputError]:
     file, field = assumptions.file, f"outcomes.{outcome.name}"
     # Whether there is such an analysis, and whether it compares the arms.
-    planned_tests.planned_test(outcome, assumptions, study)
-    analysis = study.analyses[outcome.analysis]
+    planned_tests.question(outcome, assumptions, study)
+    analysis = study.analyses[outcome.answer]
     contrast = study.contrasts[analysis.contrast]
     if analysis.method != DIFFERENCES:
         fix = "Name an analysis of method differences; without --maps the power in a region is reckoned."
@@ -67,7 +68,7 @@ def _problems(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings
     if not contrast.is_absolute:
         fix = "Name an analysis of absolute CBF: what scaling does is shown beside it."
         yield InputError(file, f"{field}.analysis", f"{analysis.name}, of relative CBF", "one of absolute CBF", fix)
-    if outcome.spread.correlation.value < 0:
+    if outcome.spread and outcome.spread.correlation.value < 0:
         stated = f"{outcome.spread.correlation.value:g}"
         fix = "Take places out of the outcome, or another correlation."
         yield InputError(file, f"{field}.correlation", stated, "0 or more, for maps to be drawn", fix)
@@ -104,21 +105,25 @@ def _definition(place: Place, study: Settings) -> RegionDefinition:
 def _planned(
     outcome: PlannedOutcome, assumptions: Assumptions, assumed: MapAssumptions, study: Settings
 ) -> PlannedMaps:
-    test = planned_tests.planned_test(outcome, assumptions, study)
-    analysis = study.analyses[outcome.analysis]
+    question = planned_tests.question(outcome, assumptions, study)
+    test, spread = question.test, outcome.spread
+    # Places are refused where there is no analysis, which has both.
+    assert isinstance(test, PlannedTest)
+    assert spread is not None
+    analysis = study.analyses[outcome.answer]
     is_cbf = study.quantity.is_cbf and study.contrasts[analysis.contrast].is_cbf
     assert study.arms is not None
     return PlannedMaps(
         outcome=outcome.name,
-        unit=planned_tests.unit_of(outcome, study),
+        unit=question.unit,
         analysis=analysis,
         arms=study.arms,
-        sizes=assumptions.complete(assumptions.retention.value),
+        sizes=assumptions.complete(assumptions.retained(outcome).value),
         method=test.method,
         covariates=test.covariates,
         region_alpha=test.alpha,
-        sd=outcome.spread.planned_sd,
-        correlation=outcome.spread.correlation.value,
+        sd=spread.planned_sd,
+        correlation=spread.correlation.value,
         effects=(0.0, *sorted({outcome.effect, *outcome.others})),
         places={name: _definition(place, study) for name, place in outcome.places.items()},
         within=None if analysis.within is None else study.rois[analysis.within].definition,

@@ -1,12 +1,14 @@
 """What a planned study would find: power, detectable effect and people needed of each planned result, and their sensitivity."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pharmasl.statistics import trial_power
-from pharmasl.statistics.trial_assumptions import METHODS, PlannedTest, Spread, Uncertain
+from pharmasl.statistics import correlation_power, trial_power
+from pharmasl.statistics.trial_assumptions import METHODS, PlannedCorrelation, PlannedTest, Spread, Uncertain
 from pharmasl.study import planned_tests
+from pharmasl.study.planned_tests import Question
 from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Settings
 
@@ -40,17 +42,20 @@ class Reckoning:
     Attributes
     ----------
     outcome : PlannedOutcome
-    test : PlannedTest
-    measure, unit : str
-        What is averaged in the region, and in which unit.
+    question : Question
+    test : PlannedTest or PlannedCorrelation
+        That of the question, or by another model.
     is_planned : bool
         Whether the model is that of the configuration.
     varied : str
         Which assumption is not at its planning value; :data:`PLANNED` for none.
-    effect, sd, correlation, retention : float
-        ``sd`` is that at one session.
+    effect, retention : float
+    sd, correlation : float or None
+        ``sd`` is that at one session; None where a correlation is tested.
     complete : tuple of int
-        People of both arms with both sessions.
+        People of both arms with both values.
+    df : float
+        Residual degrees of freedom; with a variance for each arm, those of equal sample variances.
     power, detectable : float
         NaN where too few are left.
     assurance : float or None
@@ -60,20 +65,42 @@ class Reckoning:
     """
 
     outcome: PlannedOutcome
-    test: PlannedTest
-    measure: str
-    unit: str
+    question: Question
+    test: PlannedTest | PlannedCorrelation
     is_planned: bool
     varied: str
     effect: float
-    sd: float
-    correlation: float
+    sd: float | None
+    correlation: float | None
     retention: float
     complete: tuple[int, int]
+    df: float
     power: float
     detectable: float
     assurance: float | None
     needed: Needed | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """Under which assumptions a result is reckoned, as in :class:`Reckoning`."""
+
+    test: PlannedTest | PlannedCorrelation
+    varied: str
+    effect: float
+    retention: float
+    spread: Spread | None
+    is_planned: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What a case gives: power, detectable effect, assurance, and the arms that are needed."""
+
+    power: float
+    detectable: float
+    assurance: float | None
+    arms: tuple[int, int] | None
 
 
 def reckon(assumptions: Assumptions, study: Settings) -> list[Reckoning]:
@@ -92,78 +119,99 @@ def reckon(assumptions: Assumptions, study: Settings) -> list[Reckoning]:
     Raises
     ------
     InputError
-        As :func:`pharmasl.study.planned_tests.planned_test`.
+        As :func:`pharmasl.study.planned_tests.question`.
     """
-    return [one for outcome in assumptions.outcomes for one in _outcome(outcome, assumptions, study)]
+    reckonings = []
+    for outcome in assumptions.outcomes:
+        question = planned_tests.question(outcome, assumptions, study)
+        reckonings += [_one(outcome, question, case, assumptions) for case in _cases(outcome, question, assumptions)]
+    return reckonings
 
 
-def _outcome(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> Iterator[Reckoning]:
-    own = planned_tests.planned_test(outcome, assumptions, study)
-    for method in (own.method, *(method for method in METHODS if method != own.method)):
-        test = PlannedTest(method=method, covariates=own.covariates, alpha=own.alpha, two_sided=own.two_sided)
+def _cases(outcome: PlannedOutcome, question: Question, assumptions: Assumptions) -> Iterator[_Case]:
+    """What is reckoned of a result, the planned case first."""
+    own, spread, retained = question.test, outcome.spread, assumptions.retained(outcome)
+    for test in _models(own):
         for effect in (outcome.effect, *outcome.others):
-            yield _one(
-                outcome,
-                assumptions,
-                study,
-                test,
-                is_planned=method == own.method,
+            yield _Case(
+                test=test,
                 varied=PLANNED if effect == outcome.effect else EFFECT,
                 effect=effect,
+                retention=retained.value,
+                spread=spread,
+                is_planned=test == own,
             )
-    spread = outcome.spread
-    for name, known in ((SPREAD, spread.assumed), (CORRELATION, spread.correlation)):
-        for value in _ends(known):
-            yield _one(outcome, assumptions, study, own, varied=name, spread=spread.known(name, value))
-    for value in _ends(assumptions.retention):
-        yield _one(outcome, assumptions, study, own, varied=RETENTION, retention=value)
+    planned = _Case(test=own, varied=PLANNED, effect=outcome.effect, retention=retained.value, spread=spread)
+    if spread is not None:
+        for name, known in ((SPREAD, spread.assumed), (CORRELATION, spread.correlation)):
+            for value in _ends(known):
+                yield dataclasses.replace(planned, varied=name, spread=spread.known(name, value))
+    for value in _ends(retained):
+        yield dataclasses.replace(planned, varied=RETENTION, retention=value)
+
+
+def _models(own: PlannedTest | PlannedCorrelation) -> Sequence[PlannedTest | PlannedCorrelation]:
+    """The planned test, and a comparison of the arms by the other models."""
+    if isinstance(own, PlannedCorrelation):
+        return [own]
+    return [own, *(dataclasses.replace(own, method=method) for method in METHODS if method != own.method)]
 
 
 def _ends(known: Uncertain) -> Sequence[float]:
     return [end for end in (known.low, known.high) if end != known.value]
 
 
-def _one(
-    outcome: PlannedOutcome,
-    assumptions: Assumptions,
-    study: Settings,
-    test: PlannedTest,
-    *,
-    varied: str,
-    is_planned: bool = True,
-    effect: float | None = None,
-    spread: Spread | None = None,
-    retention: float | None = None,
-) -> Reckoning:
-    effect = outcome.effect if effect is None else effect
-    retention = assumptions.retention.value if retention is None else retention
-    own = spread or outcome.spread
-    sizes, correlation = assumptions.complete(retention), own.correlation.value
-    sd = own.planned_sd
+def _one(outcome: PlannedOutcome, question: Question, case: _Case, assumptions: Assumptions) -> Reckoning:
+    complete = assumptions.complete(case.retention)
+    answer = _answer(case, complete, assumptions)
+    test, spread = case.test, case.spread
     return Reckoning(
         outcome=outcome,
+        question=question,
         test=test,
-        measure=study.quantity.measure,
-        unit=planned_tests.unit_of(outcome, study),
-        is_planned=is_planned,
-        varied=varied,
-        effect=effect,
-        sd=sd,
-        correlation=correlation,
-        retention=retention,
-        complete=sizes,
-        power=float(trial_power.power(test, sizes, effect, sd, correlation)),
-        detectable=trial_power.detectable(test, sizes, sd, correlation, assumptions.power),
-        assurance=trial_power.assurance(test, sizes, effect, own) if varied in (PLANNED, EFFECT) else None,
-        needed=_needed(assumptions, test, effect, sd, correlation, retention),
+        is_planned=case.is_planned,
+        varied=case.varied,
+        effect=case.effect,
+        sd=None if spread is None else spread.planned_sd,
+        correlation=None if spread is None else spread.correlation.value,
+        retention=case.retention,
+        complete=complete,
+        df=_df(test, complete),
+        power=answer.power,
+        detectable=answer.detectable,
+        assurance=answer.assurance,
+        needed=_needed(answer.arms, case.retention, assumptions),
     )
 
 
-def _needed(
-    assumptions: Assumptions, test: PlannedTest, effect: float, sd: float, correlation: float, retention: float
-) -> Needed | None:
+def _df(test: PlannedTest | PlannedCorrelation, sizes: tuple[int, int]) -> float:
+    if isinstance(test, PlannedCorrelation):
+        return test.df(test.people(sizes))
+    return trial_power.df_by_arm(test, sizes) if test.by_arm else test.df(sum(sizes))
+
+
+def _answer(case: _Case, sizes: tuple[int, int], assumptions: Assumptions) -> _Answer:
     treatment, control = assumptions.people
-    sizes = trial_power.people_needed(test, control / treatment, effect, sd, correlation, assumptions.power)
+    ratio, goal, test = control / treatment, assumptions.power, case.test
+    if isinstance(test, PlannedCorrelation):
+        return _Answer(
+            power=float(correlation_power.power(test, sizes, case.effect)),
+            detectable=correlation_power.detectable(test, sizes, goal),
+            assurance=None,
+            arms=correlation_power.people_needed(test, ratio, case.effect, goal),
+        )
+    assert case.spread is not None
+    sd, correlation = case.spread.planned_sd, case.spread.correlation.value
+    is_assured = case.varied in (PLANNED, EFFECT)
+    return _Answer(
+        power=float(trial_power.power(test, sizes, case.effect, sd, correlation)),
+        detectable=trial_power.detectable(test, sizes, sd, correlation, goal),
+        assurance=trial_power.assurance(test, sizes, case.effect, case.spread) if is_assured else None,
+        arms=trial_power.people_needed(test, ratio, case.effect, sd, correlation, goal),
+    )
+
+
+def _needed(sizes: tuple[int, int] | None, retention: float, assumptions: Assumptions) -> Needed | None:
     if sizes is None:
         return None
     first, second = (math.ceil(size / retention - 1e-9) for size in sizes)

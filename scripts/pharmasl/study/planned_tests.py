@@ -1,18 +1,43 @@
-"""How a planned study will compare its arms in a region, from the study's own configuration."""
+"""What is asked of a planned result, from the study's own configuration: how its arms are compared, or a region related to a score."""
+
+from dataclasses import dataclass
 
 from pharmasl.errors import FilePath, InputError, did_you_mean, similar
-from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, PlannedTest
-from pharmasl.study import relative_cbf
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, PlannedCorrelation, PlannedTest
+from pharmasl.study import planned_endpoints, relative_cbf
 from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Analysis, Settings
 
 _ARM = "arm"
+_CORRELATION_UNIT = "correlation"
 _METHODS = {"change": CHANGE, "followup": FOLLOWUP}
 _KNOWN = "a comparison of treatment and control by change or at follow-up: effect: group_by_time, or a formula with test: arm"
 
 
-def planned_test(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> PlannedTest:
-    """The test of a planned result: model, covariates and error rate.
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a planned result.
+
+    Attributes
+    ----------
+    test : PlannedTest or PlannedCorrelation
+        Its alpha is the error rate over the results that are corrected together: Holm's first step.
+    together : int
+        These results.
+    measure : str
+        What is tested, in words.
+    unit : str
+        Of the effect.
+    """
+
+    test: PlannedTest | PlannedCorrelation
+    together: int
+    measure: str
+    unit: str
+
+
+def question(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> Question:
+    """What is asked of a planned result, by the configuration: its model, covariates and error rate.
 
     Parameters
     ----------
@@ -21,52 +46,95 @@ def planned_test(outcome: PlannedOutcome, assumptions: Assumptions, study: Setti
     study : Settings
         Of the planned study.
 
-    Returns
-    -------
-    PlannedTest
-        Its alpha is the analysis' over the results that are corrected together: Holm's first step.
-
     Raises
     ------
     InputError
-        If the configuration has no such analysis, or the analysis no such comparison.
+        If the configuration has no such analysis or answer, or this no such comparison; for a spread that is missing, in another unit,
+        or of no use; for a correlation of 1 or more.
     """
+    return _of_region(outcome, assumptions, study) if outcome.is_region else _of_score(outcome, assumptions, study)
+
+
+def _of_region(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> Question:
     analyses = study.analyses
     field = f"outcomes.{outcome.name}.analysis"
-    if outcome.analysis not in analyses:
-        fix = did_you_mean(similar(outcome.analysis, analyses), "Name an analysis of the configuration.")
+    if outcome.answer not in analyses:
+        fix = did_you_mean(similar(outcome.answer, analyses), "Name an analysis of the configuration.")
         expected = f"one of {', '.join(analyses) or 'no analysis'} ({assumptions.study})"
-        raise InputError(assumptions.file, field, outcome.analysis, expected, fix)
-    analysis = analyses[outcome.analysis]
-    unit = unit_of(outcome, study)
-    if outcome.spread_unit not in (None, unit):
-        raise InputError(
-            assumptions.file,
-            f"outcomes.{outcome.name}",
-            f"a spread in {outcome.spread_unit}",
-            f"one in {unit}, of contrast {analysis.contrast} of {assumptions.study}",
-            "Take numbers of the planned contrast's own unit: sd or within_sd, with correlation.",
-        )
-    covariates = _covariates(analysis, study, assumptions.file, field)
-    return PlannedTest(
+        raise InputError(assumptions.file, field, outcome.answer, expected, fix)
+    analysis = analyses[outcome.answer]
+    unit = study.quantity.unit
+    if unit == relative_cbf.CBF_UNIT:
+        unit = relative_cbf.unit(study.contrasts[analysis.contrast])
+    _check_unit(outcome, unit, f"contrast {analysis.contrast}", assumptions)
+    covariates = _first(outcome.covariates, assumptions.covariates)
+    declared = sum(region.analysis is None for region in study.rois.values())
+    together = _first(outcome.tests, assumptions.tests, max(declared, 1))
+    assert together is not None
+    own = _covariates(analysis, study, assumptions.file, field)
+    test = PlannedTest(
         method=_method(analysis),
-        covariates=covariates if assumptions.covariates is None else assumptions.covariates,
-        alpha=analysis.inference.alpha / tests_together(assumptions, study),
+        covariates=own if covariates is None else covariates,
+        alpha=analysis.inference.alpha / together,
         two_sided=analysis.inference.two_sided,
+    )
+    return Question(test=test, together=together, measure=f"{study.quantity.measure} in the region", unit=unit)
+
+
+def _of_score(outcome: PlannedOutcome, assumptions: Assumptions, study: Settings) -> Question:
+    name, field = outcome.answer, f"outcomes.{outcome.name}"
+    names = planned_endpoints.names(study)
+    if name not in names:
+        near = did_you_mean(similar(name, names), "Name one of them.")
+        fix = "Write it as analysis: the effect is then of a region's values." if name in study.analyses else near
+        expected = f"one of {', '.join(names) or 'no endpoint'} ({assumptions.study})"
+        raise InputError(assumptions.file, f"{field}.answer", name, expected, fix)
+
+    def refuse(stated: str, expected: str, fix: str) -> InputError:
+        return InputError(assumptions.file, f"{field}.answer", stated, expected, fix)
+
+    together = outcome.tests or planned_endpoints.together(name, study, refuse)
+    alpha = planned_endpoints.error_rate(name, study) / together
+    if planned_endpoints.is_relation(name, study):
+        _check_relation(outcome, assumptions)
+        related = planned_endpoints.relation(name, study, alpha=alpha, covariates=outcome.covariates, refuse=refuse)
+        words = planned_endpoints.relation_words(name, study)
+        return Question(test=related, together=together, measure=words, unit=_CORRELATION_UNIT)
+    words, unit = planned_endpoints.score_words(name, study)
+    if outcome.spread is None:
+        fix = "Say how much the score varies, and from where you know it."
+        raise InputError(assumptions.file, field, "none", "sd or within_sd, with correlation", fix)
+    _check_unit(outcome, unit, name, assumptions)
+    test = planned_endpoints.comparison(name, study, alpha=alpha, covariates=outcome.covariates, refuse=refuse)
+    return Question(test=test, together=together, measure=words, unit=unit)
+
+
+def _check_unit(outcome: PlannedOutcome, unit: str, what: str, assumptions: Assumptions) -> None:
+    if outcome.spread_unit in (None, unit):
+        return
+    raise InputError(
+        assumptions.file,
+        f"outcomes.{outcome.name}",
+        f"a spread in {outcome.spread_unit}",
+        f"one in {unit}, of {what} of {assumptions.study}",
+        "Take numbers of its own unit: sd or within_sd, with correlation.",
     )
 
 
-def unit_of(outcome: PlannedOutcome, study: Settings) -> str:
-    """The unit of an outcome's values: that of its analysis' contrast."""
-    if study.quantity.unit != relative_cbf.CBF_UNIT:
-        return study.quantity.unit
-    return relative_cbf.unit(study.contrasts[study.analyses[outcome.analysis].contrast])
+def _check_relation(outcome: PlannedOutcome, assumptions: Assumptions) -> None:
+    field = f"outcomes.{outcome.name}"
+    if outcome.spread is not None:
+        fix = "Take out sd, within_sd, correlation, preset and results."
+        raise InputError(assumptions.file, field, "a spread", "none: a correlation has no unit", fix)
+    largest = max((outcome.effect, *outcome.others))
+    if largest >= 1:
+        fix = "Write the correlation that is to be found, such as 0.4."
+        raise InputError(assumptions.file, f"{field}.effect", f"{largest:g}", "correlations below 1", fix)
 
 
-def tests_together(assumptions: Assumptions, study: Settings) -> int:
-    """Planned results that are corrected together: as assumed, or the declared regions that are no clusters of the same data."""
-    declared = sum(region.analysis is None for region in study.rois.values())
-    return assumptions.tests if assumptions.tests is not None else max(declared, 1)
+def _first(*values: int | None) -> int | None:
+    """The first of several numbers that is there."""
+    return next((value for value in values if value is not None), None)
 
 
 def _method(analysis: Analysis) -> str:

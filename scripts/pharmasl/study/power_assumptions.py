@@ -32,34 +32,47 @@ class PlannedOutcome:
 
     Attributes
     ----------
-    name, analysis : str
-        The analysis of the configuration whose model is fitted.
+    name, answer : str
+        The analysis of the configuration whose model is fitted to a region's values, or the score or correlation, as ``primary`` names it.
+    is_region : bool
+        Whether it is an analysis.
     effect : float
-        To be found, in the maps' unit.
+        To be found, in the unit of the values; of a correlation, its size.
     others : tuple of float
         Further sizes to be looked at.
     effect_source : str
-    spread : pharmasl.statistics.trial_assumptions.Spread
-    spread_source, correlation_source : str
+    spread : pharmasl.statistics.trial_assumptions.Spread or None
+        None of a correlation.
+    spread_source, correlation_source : str or None
     spread_unit : str or None
         Unit of the spread, where its source has one of its own.
     caution : str or None
         What is to be said of the spread.
     places : mapping of str to Place
         Where the effect may be, the planned region first; empty where no maps are drawn.
+    tests, covariates : int or None
+        None where all results' assumptions or the configuration say it.
+    retention : pharmasl.statistics.trial_assumptions.Uncertain or None
+        Share with both values, where it is not that of all results.
+    retention_source : str or None
     """
 
     name: str
-    analysis: str
+    answer: str
+    is_region: bool
     effect: float
     others: tuple[float, ...]
     effect_source: str
-    spread: Spread
-    spread_source: str
-    correlation_source: str
+    spread: Spread | None
+    spread_source: str | None
+    correlation_source: str | None
     spread_unit: str | None
     caution: str | None
     places: Mapping[str, Place]
+    tests: int | None
+    covariates: int | None
+    retention: Uncertain | None
+    retention_source: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +94,7 @@ class Assumptions:
     power : float
         Wanted.
     tests, covariates : int or None
-        None where the configuration says it.
+        Of regions; None where the configuration says it.
     scans_per_session : int
     cost_per_scan : float or None
     outcomes : tuple of PlannedOutcome
@@ -102,6 +115,10 @@ class Assumptions:
     cost_per_scan: float | None
     outcomes: tuple[PlannedOutcome, ...]
     maps: MapAssumptions | None
+
+    def retained(self, outcome: PlannedOutcome) -> Uncertain:
+        """The share of people with both values of a result."""
+        return outcome.retention or self.retention
 
     def complete(self, retention: float) -> tuple[int, int]:
         """People of both arms with both sessions, rounded down."""
@@ -195,49 +212,99 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
     InputError, InputErrors
     """
     field = f"outcomes.{name}"
+    named = [key for key in ("analysis", "answer") if key in part]
+    if len(named) != 1:
+        stated = " and ".join(named) or "neither"
+        fix = "Name an analysis, for a region's values, or an endpoint or correlation as primary names it."
+        raise InputError(path, field, stated, "analysis or answer", fix)
+    is_region = named == ["analysis"]
+    for key in ("preset", "results", "places"):
+        if not is_region and key in part:
+            fix = f"Take {key} out, or name an analysis."
+            raise InputError(
+                path, f"{field}.{key}", f"{key} of the answer {part['answer']}", f"no {key}: they are of CBF", fix
+            )
+    retention = part.get("retention")
+    assumed = _assumed(part, field, path, is_needed=is_region)
+    errors = _order(retention, f"{field}.retention", path) if retention else []
+    if assumed:
+        errors += _order(assumed.values[assumed.kind], f"{field}.{assumed.kind}", path)
+        errors += _order(assumed.values["correlation"], f"{field}.correlation", path)
+    if errors:
+        raise InputErrors(errors)
+    return PlannedOutcome(
+        name=name,
+        answer=part[named[0]],
+        is_region=is_region,
+        effect=float(part["effect"]["value"]),
+        others=tuple(float(size) for size in part["effect"]["others"]),
+        effect_source=part["effect"]["source"],
+        spread=assumed.spread if assumed else None,
+        spread_source=assumed.values[assumed.kind]["source"] if assumed else None,
+        correlation_source=assumed.values["correlation"]["source"] if assumed else None,
+        spread_unit=assumed.unit if assumed else None,
+        caution=assumed.caution if assumed else None,
+        places={
+            str(place): settings.build(Place, {"name": str(place), **where})
+            for place, where in part.get("places", {}).items()
+        },
+        tests=part.get("tests"),
+        covariates=part.get("covariates"),
+        retention=_uncertain(retention) if retention else None,
+        retention_source=retention["source"] if retention else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Assumed:
+    """How much a value varies, and from where that is known.
+
+    Attributes
+    ----------
+    values : mapping
+        By ``sd`` or ``within_sd`` and ``correlation``, each with its source.
+    unit, caution : str or None
+    """
+
+    values: Mapping[str, Any]
+    unit: str | None
+    caution: str | None
+
+    @property
+    def kind(self) -> str:
+        """``sd`` or ``within_sd``."""
+        return "within_sd" if "within_sd" in self.values else "sd"
+
+    @property
+    def spread(self) -> Spread:
+        """The same as numbers."""
+        known = {kind: _uncertain(self.values[kind]) if kind in self.values else None for kind in ("sd", "within_sd")}
+        return Spread(**known, correlation=_uncertain(self.values["correlation"]))
+
+
+def _assumed(part: Mapping[str, Any], field: str, path: FilePath, *, is_needed: bool) -> _Assumed | None:
+    """The spread of a result, from the file, a preset or a finished study; None where none is named or needed.
+
+    Raises
+    ------
+    InputError
+    """
     own = sorted(set(part) & {"preset", "results", "sd", "within_sd", "correlation"})
-    caution = unit = None
     if own == ["preset"]:
         known = presets()
         if part["preset"] not in known:
             fix = did_you_mean(similar(part["preset"], known), "Take one of them, or numbers of your own.")
             raise InputError(path, f"{field}.preset", part["preset"], f"one of {', '.join(known)}", fix)
-        values, unit = known[part["preset"]], CBF_UNIT
-    elif own == ["results"]:
+        return _Assumed(values=known[part["preset"]], unit=CBF_UNIT, caution=None)
+    if own == ["results"]:
         values, unit, caution = _of_results(part["results"], f"{field}.results", path)
-    elif own in (["correlation", "sd"], ["correlation", "within_sd"]):
-        values = {key: part[key] for key in own}
-    else:
-        named = ", ".join(own) or "none"
-        raise InputError(path, field, named, _FORMS, "Say once how much the value varies, and from where you know it.")
-    kind = "within_sd" if "within_sd" in values else "sd"
-    errors = [
-        *_order(values[kind], f"{field}.{kind}", path),
-        *_order(values["correlation"], f"{field}.correlation", path),
-    ]
-    if errors:
-        raise InputErrors(errors)
-    spread = Spread(
-        sd=_uncertain(values["sd"]) if kind == "sd" else None,
-        within_sd=_uncertain(values["within_sd"]) if kind == "within_sd" else None,
-        correlation=_uncertain(values["correlation"]),
-    )
-    return PlannedOutcome(
-        name=name,
-        analysis=part["analysis"],
-        effect=float(part["effect"]["value"]),
-        others=tuple(float(size) for size in part["effect"]["others"]),
-        effect_source=part["effect"]["source"],
-        spread=spread,
-        spread_source=values[kind]["source"],
-        correlation_source=values["correlation"]["source"],
-        spread_unit=unit,
-        caution=caution,
-        places={
-            str(place): settings.build(Place, {"name": str(place), **where})
-            for place, where in part.get("places", {}).items()
-        },
-    )
+        return _Assumed(values=values, unit=unit, caution=caution)
+    if own in (["correlation", "sd"], ["correlation", "within_sd"]):
+        return _Assumed(values={key: part[key] for key in own}, unit=None, caution=None)
+    if not own and not is_needed:
+        return None
+    named = ", ".join(own) or "none"
+    raise InputError(path, field, named, _FORMS, "Say once how much the value varies, and from where you know it.")
 
 
 def _order(values: Mapping[str, Any], field: str, path: FilePath) -> list[InputError]:

@@ -117,6 +117,153 @@ def test_relative_cbf_has_its_own_unit_and_takes_no_spread_of_absolute_cbf(here)
     assert "of relative CBF" in (here / "power" / "protocol.txt").read_text()
 
 
+ENDPOINTS = {
+    "cigarettes": {
+        "table": "phenotype/smoking.tsv",
+        "score": "day",
+        "unit": "cigarettes a day",
+        "covariates": ["age", "sex"],
+    },
+    "logged": {
+        "table": "phenotype/smoking.tsv",
+        "score": "day",
+        "unit": "ppm",
+        "transform": "log",
+        "variance": "by_arm",
+    },
+    "dependence": {
+        "table": "phenotype/ftnd.tsv",
+        "score": "total",
+        "unit": "points",
+        "model": "score ~ arm * session + age + (1 | participant)",
+        "test": "arm:session",
+        "relations": {"rois": ["vmpfc"], "contrast": "cue", "covariates": ["age"]},
+    },
+    "robust": {"table": "phenotype/ftnd.tsv", "score": "total", "variance": "robust"},
+    "abstinent": {"table": "phenotype/co.tsv", "score": "abstinent", "kind": "binary"},
+    "slopes": {"table": "phenotype/co.tsv", "score": "ppm", "model": "followup ~ arm * baseline", "test": "arm"},
+}
+SPREAD = {"sd": {"value": 5, "source": "pilot"}, "correlation": {"value": 0.7, "source": "pilot"}}
+
+
+def with_endpoints(here, craving=None, primary=None):
+    """The shipped configuration with endpoints, and other settings of craving and of the trial's own answers."""
+    config = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    config["endpoints"] = ENDPOINTS
+    config["craving"] |= craving or {}
+    config["primary"] |= primary or {}
+    (here / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def answer(name, *, value=3, spread=SPREAD, **changes):
+    own = {"answer": name, "effect": {"value": value, "source": "assumed"}, **spread, **changes}
+    return {"outcomes": {"one": own}}
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "variance", "unit", "df", "alpha"),
+    [
+        ("cigarettes", "ancova", "equal", "cigarettes a day", 38, 0.05),
+        ("logged", "ancova", "by_arm", "log ppm", 39.91, 0.05),
+        # The interaction of a mixed model is the t test of the changes, from which age drops out.
+        ("dependence", "change", "equal", "points", 41, 0.05),
+        # Welch's test, and one of the trial's three answers.
+        ("craving", "change", "by_arm", "points", 40.91, 0.05 / 3),
+        # Arm, and one of two regions.
+        ("craving.vmpfc", "pearson", None, "correlation", 40, 0.025),
+        # Arm and age.
+        ("dependence.vmpfc", "pearson", None, "correlation", 39, 0.05),
+    ],
+)
+def test_scores_are_compared_as_their_own_models_say(here, name, model, variance, unit, df, alpha):
+    with_endpoints(here)
+    related = model == "pearson"
+    power.main([written(here, **answer(name, value=0.4 if related else 3, spread={} if related else SPREAD))])
+    rows = tables.read_table(here / "power" / "power.tsv")
+    first = rows[0]
+    own = [first[key] for key in ("answer", "model", "planned", "variance", "unit")]
+    assert own == [name, model, "yes", variance, unit]
+    assert np.allclose([float(first["df"]), float(first["alpha"])], [df, alpha], atol=5e-3)
+    assert {row["model"] for row in rows} == ({"pearson"} if related else {"change", "ancova", "followup"})
+    assert (first["sd"] is None) == related
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    words = {
+        "pearson": "The target correlation is 0.4 (assumed)",
+        "ancova": "adjusted for the person's own baseline",
+    }
+    assert words.get(model, "the change from baseline to follow-up") in text
+    assert ("with a variance for each arm" in text) == (variance == "by_arm")
+    assert ("one: a correlation of" if related else "one: a difference of") in (
+        here / "power" / "power.html"
+    ).read_text()
+
+
+def test_a_score_has_its_own_losses_tests_and_covariates(here):
+    with_endpoints(here)
+    own = {"retention": {"value": 0.95, "low": 0.9, "source": "scores come by mail"}, "tests": 2, "covariates": 0}
+    lost = {"value": 0.8, "source": "scans"}
+    power.main([written(here, retention=lost, tests=1, covariates=3, **answer("cigarettes", **own))])
+    rows = tables.read_table(here / "power" / "power.tsv")
+    first = rows[0]
+    assert (first["complete_treatment"], first["complete_control"]) == ("19", "20")
+    assert (float(first["df"]), float(first["alpha"])) == (36, 0.025)
+    assert [row["retention"] for row in rows if row["varied"] == "retention"] == ["0.9"]
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    assert "with 95 % of them with values at both sessions (scores come by mail), 19 and 20" in text
+    assert "0.025 (0.05 over 2 planned results, Holm's first step)" in text
+
+
+def test_an_answer_of_the_trial_is_corrected_as_the_trials_answers(here):
+    for correction, name, spread, alpha in (
+        ("sequence", "craving", SPREAD, 0.04),
+        ("holm", "craving", SPREAD, 0.02),
+        ("holm", "craving.vmpfc", {}, 0.02),
+    ):
+        with_endpoints(
+            here,
+            primary={"answers": [name, "rest_interaction"], "correction": correction, "alpha": 0.04, "secondary": []},
+        )
+        power.main([written(here, **answer(name, value=0.4, spread=spread))])
+        assert np.isclose(float(tables.read_table(here / "power" / "power.tsv")[0]["alpha"]), alpha)
+
+
+@pytest.mark.parametrize(
+    ("change", "craving", "field", "expected"),
+    [
+        (answer("cigaretes"), {}, "answer", "craving.vmpfc, cigarettes"),
+        (answer("rest_interaction"), {}, "answer", "one of craving"),
+        (answer("cigarettes", spread={}), {}, "", "sd or within_sd"),
+        (answer("cigarettes", spread={"preset": "rest_region"}), {}, ".preset", "no preset"),
+        (answer("cigarettes", places={"a": {"region": "vmpfc"}}), {}, ".places", "no places"),
+        (answer("robust"), {}, "answer", "no closed form"),
+        (answer("abstinent"), {}, "answer", "a number as score"),
+        (answer("slopes"), {}, "answer", "a number as score"),
+        (answer("craving.vmpfc", value=0.4), {}, "", "a correlation has no unit"),
+        (answer("craving.vmpfc", spread={}), {}, ".effect", "below 1"),
+        (answer("craving.vmpfc", value=0.4, spread={}), {"family": "all"}, "answer", "the declared test alone"),
+        (
+            answer("craving.vmpfc", value=0.4, spread={}),
+            {"test": {"timing": "change", "group": "all", "method": "spearman"}},
+            "answer",
+            "Pearson's r",
+        ),
+        (answer("cigarettes", analysis="rest_interaction"), {}, "", "analysis or answer"),
+        (outcome(analysis=None), {}, "", "analysis or answer"),
+        (answer("cigarettes", retention={"value": 0.9, "low": 0.95, "source": "hope"}), {}, ".retention", "within"),
+    ],
+)
+def test_an_answer_that_has_no_power_is_refused(here, change, craving, field, expected):
+    with_endpoints(here, craving=craving)
+    path = written(here, **change)
+    with pytest.raises((InputError, InputErrors)) as refused:
+        power.main([path])
+    (error,) = getattr(refused.value, "errors", [refused.value])
+    assert (error.file, error.field) == (path, f"outcomes.one{'.' * (field == 'answer')}{field}")
+    assert expected in error.expected
+    assert error.fix
+    assert not (here / "power").exists()
+
+
 def finished(here, **row):
     columns = repeated_values.dictionary()
     own = dict.fromkeys(columns) | {

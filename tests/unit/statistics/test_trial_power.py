@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pharmasl.endpoints import measure_fits
 from pharmasl.statistics import noncentral_t, trial_power
+from pharmasl.statistics.arm_variances import ArmVariances
 from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, METHODS, PlannedTest, Spread, Uncertain
 from scipy import stats
 
@@ -61,6 +63,62 @@ def test_closed_forms_are_within_a_half_percent_of_simulated_trials(rho):
     for method in METHODS:
         own = float(trial_power.power(planned(method), (21, 22), 5.0, 10.0, rho))
         assert abs(own - found[method]) < 0.005
+
+
+def by_arm(method, covariates=0):
+    return PlannedTest(method=method, covariates=covariates, alpha=0.05, two_sided=True, by_arm=True)
+
+
+# The standard error of a simulated power is .0013.
+@pytest.mark.parametrize("sizes", [(21, 22), (10, 33), (33, 10), (10, 10), (5, 8)])
+def test_welchs_test_is_within_a_half_percent_of_simulated_trials(sizes):
+    rng, effect, trials = np.random.default_rng(sum(sizes)), 2.9 * np.sqrt(1 / sizes[0] + 1 / sizes[1]), 2 * TRIALS
+    arms = [rng.standard_normal((trials, size)) for size in sizes]
+    p = stats.ttest_ind(arms[0] + effect, arms[1], axis=1, equal_var=False).pvalue
+    own = trial_power.power(by_arm(FOLLOWUP), sizes, effect, 1.0, 0.0)
+    assert abs(own - (p < 0.05).mean()) < 0.005
+    # Of the right size, and not that of one variance, from which it differs by more in arms of different sizes.
+    assert own < trial_power.power(planned(FOLLOWUP), sizes, effect, 1.0, 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(21, 22), (10, 33), (10, 10)])
+def test_a_variance_for_each_arm_beside_a_baseline_is_within_a_half_percent_of_its_own_test(sizes):
+    rng, rho, n, trials = np.random.default_rng(7), 0.5, sum(sizes), 30_000
+    effect = 2.6 * np.sqrt(1 / sizes[0] + 1 / sizes[1])
+    arm = np.repeat([1.0, 0.0], sizes)
+    hits = 0
+    for _ in range(trials):
+        before = rng.standard_normal(n)
+        after = rho * before + np.sqrt(1 - rho**2) * rng.standard_normal(n) + effect * arm
+        own = ArmVariances(np.column_stack([np.ones(n), arm, before]), [0, 1, 0], arm).test(after)
+        hits += own.p <= 0.05
+    assert abs(trial_power.power(by_arm(ANCOVA), sizes, effect, 1.0, rho) - hits / trials) < 0.005
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6])
+def test_a_mixed_models_interaction_finds_as_often_as_the_change(rho):
+    # By the fits of the endpoints, with Kenward and Roger's degrees of freedom.
+    rng, sizes = np.random.default_rng(11), (21, 22)
+    n = sum(sizes)
+    arm, session = np.tile(np.repeat([1.0, 0.0], sizes), 2), np.repeat([0.0, 1.0], n)
+    effect = 2.9 * np.sqrt(2 * (1 - rho)) * np.sqrt(sum(1 / size for size in sizes))
+    before = rng.standard_normal((n, TRIALS))
+    after = rho * before + np.sqrt(1 - rho**2) * rng.standard_normal((n, TRIALS)) + effect * arm[:n, None]
+    design = np.column_stack([np.ones(2 * n), arm, session, arm * session])
+    names = [f"sub-{number}" for number in range(n)] * 2
+    fits = measure_fits.contrasts(design, np.vstack([before, after]), np.array([0, 0, 0, 1.0]), participants=names)
+    assert abs(trial_power.power(planned(CHANGE), sizes, effect, 1.0, rho) - (fits.p <= 0.05).mean()) < 0.005
+
+
+def test_a_variance_for_each_arm_takes_enough_people_in_each():
+    assert np.isnan(trial_power.power(by_arm(CHANGE), (1, 20), 5.0, 11.0, 0.7))
+    assert np.isnan(trial_power.detectable(by_arm(ANCOVA, 3), (2, 5), 11.0, 0.7, 0.8))
+    effect = trial_power.detectable(by_arm(CHANGE), (10, 33), 11.0, 0.7, 0.8)
+    assert np.isclose(trial_power.power(by_arm(CHANGE), (10, 33), effect, 11.0, 0.7), 0.8)
+    # Welch's degrees of freedom of equal sample variances; of equal arms all of them.
+    assert np.isclose(trial_power.df_by_arm(by_arm(CHANGE), (12, 12)), 22)
+    assert np.isclose(trial_power.df_by_arm(by_arm(CHANGE), (10, 33)), (1 / 10 + 1 / 33) ** 2 / (1 / 900 + 1 / 34848))
 
 
 @pytest.mark.parametrize("sizes", [(21, 22), (12, 12), (8, 8)])
