@@ -3,7 +3,7 @@
 import argparse
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pharmasl.commands import call
@@ -54,18 +54,20 @@ def main(arguments: list[str]) -> int:
     files = [Path(path) for path in options.configuration or [checkout / "config/twin.yaml"]]
     variants = [_variant(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]
     numbers = _numbers(options.replicates, [variant.name for variant in variants])
+    _check_first(options.first, numbers)
     _check_bank(options.bank, options.permutations)
     _make(root)
     lock = FolderLock(root)
     lock.acquire()
     try:
         asked = replicates.numbered(variants, numbers, root.absolute())
-        replicates.check_same(asked)
+        replicates.check_same(asked, options.accept)
         means = Means(checkout.absolute(), options.cores, options.keep, options.again)
         stopped = False
         try:
             for replicate in asked if not options.page else ():
-                _run(replicate, means)
+                if replicate.number >= options.first:
+                    _run(replicate, means)
         except KeyboardInterrupt:
             stopped = True
         try:
@@ -129,10 +131,24 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         type=int,
         default=200,
         metavar="N",
-        help="trials of the error bank of each variant that is not confounded (default: %(default)s)",
+        help="trials of the error bank of each variant (default: %(default)s)",
     )
     parser.add_argument(
-        "--permutations", type=int, default=499, help="relabellings of a trial of the bank (default: %(default)s)"
+        "--permutations", type=int, default=500, help="relabellings of a trial of the bank (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run none before the replicate of this number, which other machines run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--accept",
+        nargs="+",
+        default=[],
+        metavar="DIGEST",
+        help="take trials whose settings have this digest for those of the configuration, as of a version that had fewer settings",
     )
     parser.add_argument("--output", default="validation", help="folder of the study (default: %(default)s)")
     parser.add_argument("--cores", default="all", help="as of Snakemake (default: %(default)s)")
@@ -192,6 +208,19 @@ def _numbers(words: Sequence[str], names: Sequence[str]) -> dict[str, int]:
             "Correct the numbers.",
         )
     return dict(zip(names, numbers * len(names) if len(numbers) == 1 else numbers))
+
+
+def _check_first(first: int, numbers: Mapping[str, int]) -> None:
+    """Refuse a first replicate that no variant has."""
+    last = max(numbers.values())
+    if not 1 <= first <= last:
+        raise InputError(
+            "./run validate",
+            "--first",
+            first,
+            f"a whole number from 1 to {last}, the last that --replicates asks for",
+            "Correct the numbers.",
+        )
 
 
 def _check_bank(trials: int, permutations: int) -> None:

@@ -87,5 +87,8 @@ class FlowFields:
 
     def _local(self, rng: np.random.Generator, deviation: float, smoothness: float) -> np.ndarray:
         scale = smoothness / FWHM_PER_SIGMA
-        noise = smooth_noise.sample(rng, self.points, scale, self.low, self.high)
-        return np.float32(deviation / sphere_share(scale)) * noise
+        return np.float32(deviation / sphere_share(scale)) * self.noise(rng, scale)
+
+    def noise(self, rng: np.random.Generator, scale: float) -> np.ndarray:
+        """Noise of unit SD at the points, smoothed by a Gaussian of SD ``scale`` mm."""
+        return smooth_noise.sample(rng, self.points, scale, self.low, self.high)

@@ -104,10 +104,34 @@ def smooth(
     inside = np.isfinite(volume)
     if mask is not None:
         inside &= mask
-    if fwhm == 0:
-        return np.where(inside, volume, np.nan).astype(np.float32)
-    sigma = fwhm / FWHM_PER_SIGMA / voxel_sizes(affine)
-    weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma, mode="constant", truncate=3)
-    total = ndimage.gaussian_filter(np.where(inside, volume, 0).astype(np.float32), sigma, mode="constant", truncate=3)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(inside if onto is None else onto & (weight > 0), total / weight, np.nan).astype(np.float32)
+    return Smoothing(inside, affine, fwhm, onto).smoothed(volume)
+
+
+class Smoothing:
+    """The smoothing of :func:`smooth` for many volumes that have values in the same voxels.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (X, Y, Z)
+        Voxels that are averaged, and returned unless ``onto`` says otherwise.
+    affine, fwhm, onto
+        As for :func:`smooth`.
+    """
+
+    def __init__(self, inside: np.ndarray, affine: np.ndarray, fwhm: float, onto: np.ndarray | None = None) -> None:
+        self._inside, self._returned = inside, inside
+        self._sigma = fwhm / FWHM_PER_SIGMA / voxel_sizes(affine)
+        if fwhm:
+            self._weight = self._filtered(inside.astype(np.float32))
+            self._returned = inside if onto is None else onto & (self._weight > 0)
+
+    def _filtered(self, volume: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(volume, self._sigma, mode="constant", truncate=3)
+
+    def smoothed(self, volume: np.ndarray) -> np.ndarray:
+        """A volume of shape (X, Y, Z) after smoothing, float32, NaN where nothing is returned."""
+        if not self._sigma.any():
+            return np.where(self._inside, volume, np.nan).astype(np.float32)
+        total = self._filtered(np.where(self._inside, volume, 0).astype(np.float32))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self._returned, total / self._weight, np.nan).astype(np.float32)

@@ -37,6 +37,11 @@ class ErrorMaps:
     grid: Grid
     grey: np.ndarray
 
+    def has_voxels_of(self, other: "ErrorMaps") -> bool:
+        """Whether it has the same voxels as another."""
+        same = np.array_equal(self.mask, other.mask)
+        return same and np.allclose(self.grid.affine, other.grid.affine)
+
     def write(self, path: FilePath) -> None:
         """Write it as a compressed file of numpy's."""
         with open(path, "wb") as file:
@@ -88,6 +93,39 @@ def collect(results: Path, truth: Path, fwhm: float) -> ErrorMaps:
         planted = resample.smooth(*images.load(true), fwhm)[mask]
         errors[number] = resample.resample(*images.load(own), points[mask]) - planted
     return ErrorMaps(tuple(scans), errors, mask, grid, grey)
+
+
+def difference(changed: ErrorMaps, plain: ErrorMaps, people: Sequence[str], session: str) -> ErrorMaps:
+    """What the errors of some people's scans in a session differ by between two replicates of the same people.
+
+    Parameters
+    ----------
+    changed, plain : ErrorMaps
+        With and without that which differs.
+    people : sequence of str
+    session : str
+
+    Returns
+    -------
+    ErrorMaps
+        Of the scans that are in both, changed minus plain.
+
+    Raises
+    ------
+    ValueError
+        If they do not have the same voxels.
+    """
+    if not changed.has_voxels_of(plain):
+        raise ValueError("the errors of two replicates of the same people lie in different voxels")
+    index = {scan: number for number, scan in enumerate(plain.scans)}
+    taken = [
+        (number, index[scan])
+        for number, scan in enumerate(changed.scans)
+        if scan[0] in people and scan[1] == session and scan in index
+    ]
+    values = [changed.errors[own] - plain.errors[other] for own, other in taken]
+    errors = np.stack(values) if values else np.empty((0, changed.errors.shape[1]), dtype=np.float32)
+    return ErrorMaps(tuple(changed.scans[own] for own, _ in taken), errors, changed.mask, changed.grid, changed.grey)
 
 
 def _map(folder: Path, scan: Scan, ending: str) -> Path:

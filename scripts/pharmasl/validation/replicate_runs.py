@@ -114,7 +114,7 @@ def run(replicate: Replicate, means: Means, say: Callable[[str], None]) -> Recor
         variant=replicate.variant.name,
         number=replicate.number,
         seed=replicate.seed,
-        configuration=replicate.configuration,
+        configuration=replicate.variant.configuration,
         status="failed" if failure else "finished",
         failed_at=failure.stage if failure else None,
         reason=failure.reason if failure else None,

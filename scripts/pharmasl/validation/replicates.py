@@ -1,6 +1,6 @@
 """The replicates of a validation: variants of a simulated trial, each drawn anew by number, in a folder of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,11 @@ class Variant:
         return CONFOUNDED if by_arm or self.trial.transit.drug else NOTHING
 
     @property
+    def configuration(self) -> str:
+        """A digest of all its settings, by which a trial of another configuration is known."""
+        return fingerprints.digest([repr(part) for part in (self.study, self.trial, self.person)])
+
+    @property
     def alpha(self) -> float:
         """Level of the analyses."""
         return self.study.inference.alpha
@@ -76,12 +81,6 @@ class Replicate:
     def seed(self) -> int:
         """Of all its draws: the same in each variant, whose replicates of one number are the same people."""
         return self.variant.trial.seed + self.number - 1
-
-    @property
-    def configuration(self) -> str:
-        """A digest of all settings of its variant, by which a trial of another configuration is known."""
-        variant = self.variant
-        return fingerprints.digest([repr(part) for part in (variant.study, variant.trial, variant.person)])
 
     def settings(self) -> dict[str, Any]:
         """What its configuration has beside the variant's."""
@@ -166,12 +165,16 @@ class Record:
         tables.write_json(folder / RECORD, {**content, "costs": {name: vars(one) for name, one in self.costs.items()}})
 
 
-def check_same(asked: Sequence[Replicate]) -> None:
-    """Refuse to count trials that were made by other settings than those asked for.
+def check_same(asked: Sequence[Replicate], accepted: Collection[str] = ()) -> None:
+    """Refuse to count trials that are not what their folder says: of other settings, or another replicate's, counted twice.
+
+    A finished trial's folder may come from another machine; it then has to be the same trial that would have been made here.
 
     Parameters
     ----------
     asked : sequence of Replicate
+    accepted : collection of str
+        Digests of settings that are taken for those asked for: of a version that had fewer of them, say.
 
     Raises
     ------
@@ -180,13 +183,30 @@ def check_same(asked: Sequence[Replicate]) -> None:
     """
     for one in asked:
         record = read_record(one.folder)
-        if record and record.configuration != one.configuration:
+        if record is None:
+            continue
+        wanted = {
+            "variant": (record.variant, one.variant.name),
+            "number": (record.number, one.number),
+            "seed": (record.seed, one.seed),
+        }
+        for field, (held, expected) in wanted.items():
+            if held != expected:
+                raise InputError(
+                    one.folder / RECORD,
+                    field,
+                    held,
+                    f"{expected}, as its folder says",
+                    "Put each trial into the folder of its own variant and number, or remove it.",
+                )
+        if record.configuration not in (one.variant.configuration, *accepted):
             raise InputError(
                 one.folder / RECORD,
                 "configuration",
-                f"{record.configuration}, of other settings",
-                f"{one.configuration}, that of {one.variant.name} as it is configured now",
-                "Name another folder by --output, or remove this trial's.",
+                f"{record.configuration}, of other settings or of another version",
+                f"{one.variant.configuration}, that of {one.variant.name} as it is configured now",
+                "Name another folder by --output, or remove this trial's. If the settings mean the same: --accept "
+                f"{record.configuration}.",
             )
 
 
@@ -197,4 +217,4 @@ def read_record(folder: Path) -> Record | None:
         return None
     content = tables.read_json(path)
     costs = {name: StageCost(**values) for name, values in content.pop("costs").items()}
-    return Record(**content, costs=costs)
+    return Record(**{"configuration": "none", **content}, costs=costs)

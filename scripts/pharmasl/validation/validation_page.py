@@ -1,34 +1,21 @@
 """The tables of a validation as a page in Markdown."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pharmasl.statistics.proportions import Share
-from pharmasl.validation import study_counts
-from pharmasl.validation.bank_study import STATISTICS, BankStudy
+from pharmasl.validation import bank_page, study_counts
+from pharmasl.validation.bank_study import BankStudy
 from pharmasl.validation.error_maps import ErrorParts
+from pharmasl.validation.markdown import Section, mean_words, number, share_words, table
 from pharmasl.validation.outcomes import DECLARED, Outcome
 from pharmasl.validation.replicates import CONFOUNDED, NOTHING, PLANTED, Replicate
-from pharmasl.validation.study_counts import Called, Mean
-
-Row = Sequence[str]
+from pharmasl.validation.study_counts import Called
 
 _KINDS = {
     PLANTED: "the drug's effects are planted",
     NOTHING: "nothing is planted",
     CONFOUNDED: "the drug changes something that is no local effect on CBF",
 }
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with paragraphs and tables, in Markdown."""
-
-    title: str
-    parts: Sequence[str]
-
-    def __str__(self) -> str:
-        return "\n\n".join([f"## {self.title}", *(part for part in self.parts if part)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +63,7 @@ def compose(
         _confounded(outcomes, alpha),
         _accuracy(outcomes),
         _parts(parts),
-        _bank(bank, alpha),
+        *bank_page.sections(bank, alpha),
         _costs(outcomes),
     ]
     first = (
@@ -87,33 +74,6 @@ def compose(
         "Pearson, of means Student's, at 95 %. Replicates of one number are the same people in each variant."
     )
     return "\n\n".join([first, *map(str, sections)]) + "\n"
-
-
-def table(columns: Sequence[str], rows: Iterable[Row]) -> str:
-    """A table in Markdown; empty without rows."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    if not lines:
-        return ""
-    return "\n".join([f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *lines])
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits; a dash for none."""
-    return "–" if value is None else f"{value:.{digits}g}"
-
-
-def share_words(share: Share) -> str:
-    """A share as ``3 of 20 (3.2 to 38 %)``; a dash of none."""
-    if share.low is None or share.high is None:
-        return "–"
-    return f"{share.count} of {share.number} ({100 * share.low:.2g} to {100 * share.high:.3g} %)"
-
-
-def mean_words(mean: Mean) -> str:
-    """A mean as ``1.2 (0.8 to 1.6)``."""
-    if mean.low is None or mean.high is None:
-        return number(mean.value)
-    return f"{number(mean.value)} ({number(mean.low)} to {number(mean.high)})"
 
 
 def _went(replicates: Sequence[Replicate]) -> Section:
@@ -324,38 +284,6 @@ def _parts(variants: Sequence[VariantParts]) -> Section:
             table(
                 ("variant", "replicates", "error", "all people", "person", "session", "run"),
                 ((one.variant, str(len(one.replicates)), *cells(one.replicates)) for one in variants if one.replicates),
-            ),
-        ],
-    )
-
-
-def _bank(bank: BankStudy | None, alpha: float) -> Section:
-    title = "Error bank"
-    if bank is None:
-        return Section(
-            title,
-            [
-                "No trials of the error bank: none were asked for, no replicate has errors to deal, or the command was stopped before them."
-            ],
-        )
-    return Section(
-        title,
-        [
-            f"Trials drawn anew on a grid of 4 mm: people, levels and effects as the simulator draws them, and the errors of whole people of "
-            f"{', '.join(bank.sources)} dealt at random, their sessions in random order; tested by the workflow's own engine, {bank.permutations} "
-            f"relabellings, about {bank.cpu_seconds:.0f} processor seconds a trial. The intervals take trials as independent, though all are given the errors of the same few raw trials. Significant at {alpha:g}:",
-            table(
-                ("variant", "analysis", *STATISTICS, "declared, at the resting effect", "not tested"),
-                (
-                    (
-                        one.variant,
-                        one.analysis,
-                        *(share_words(one.called[name]) if name in one.called else "–" for name in STATISTICS),
-                        share_words(one.at_effect) if one.kind == PLANTED else "–",
-                        str(one.untested),
-                    )
-                    for one in bank.counts
-                ),
             ),
         ],
     )

@@ -14,6 +14,7 @@ from pharmasl.errors import InputError
         ("--output", "file"),
         ("--output", "file/below"),
         ("--replicates", "0"),
+        ("--first", "2"),
     ],
 )
 def test_options_that_count_nothing_or_have_no_place_are_refused(tmp_path, monkeypatch, option, value):

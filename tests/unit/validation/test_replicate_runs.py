@@ -1,6 +1,7 @@
 """Replicates as they are run: what fails is counted, what was stopped goes on, and what is emptied can still be counted."""
 
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,5 +163,21 @@ def test_a_trial_of_other_settings_is_not_counted(variants, replicate, monkeypat
     run(replicate)
     replicates.check_same([replicate])
     other = dataclasses.replace(replicate, variant=dataclasses.replace(variants["null"], name="plain"))
-    with pytest.raises(InputError, match="of other settings"):
+    with pytest.raises(InputError, match="of other settings") as refused:
         replicates.check_same([other])
+    # What the message offers is taken.
+    replicates.check_same([other], [str(refused.value).split("--accept ")[1].rstrip(".")])
+
+
+def test_a_folder_from_elsewhere_is_the_trial_that_it_says(replicate, monkeypatch, tmp_path):
+    """A copy under its own number is counted; under another one it would be counted twice."""
+    stages(monkeypatch)
+    run(replicate)
+    home = replicates.Replicate(replicate.variant, 1, tmp_path / "copied/plain/0001")
+    shutil.copytree(replicate.folder, home.folder)
+    replicates.check_same([home])
+    assert replicates.read_record(home.folder) == replicates.read_record(replicate.folder)
+    twice = replicates.Replicate(replicate.variant, 2, tmp_path / "copied/plain/0002")
+    shutil.copytree(replicate.folder, twice.folder)
+    with pytest.raises(InputError, match="number: found 1, expected 2"):
+        replicates.check_same([home, twice])
