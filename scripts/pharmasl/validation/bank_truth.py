@@ -110,12 +110,13 @@ class BankTruth:
             for name, share in template.fractions.items()
         }
         whole = np.sum(list(spread.values()), axis=0)
-        tissue = spread["gm"] + np.float32(flow.white / flow.grey) * spread["wm"]
-        sampled = [resample.resample(volume, affine, points, fill=0.0) for volume in (tissue, whole)]
+        grey_part, white_part, sampled = (
+            resample.resample(volume, affine, points, fill=0.0) for volume in (spread["gm"], spread["wm"], whole)
+        )
         # Where the truth has values: the workflow's maps are compared with it smoothed over all of these.
-        self._region = sampled[1] > 0.5 * M0["wm"]
-        # CBF as a share of the level of the person's grey matter.
-        self._share = sampled[0][self._region] / sampled[1][self._region]
+        self._region = sampled > 0.5 * M0["wm"]
+        # What a voxel's CBF has of the levels of grey and of white matter.
+        self._shares = [part[self._region] / sampled[self._region] for part in (grey_part, white_part)]
         self._smoothing = Smoothing(self._region, grid.affine, study.perfusion.smoothing_fwhm)
         inside = points[self._region]
         low, high = inside.min(axis=0), inside.max(axis=0)
@@ -127,7 +128,9 @@ class BankTruth:
         self._in_grey = grey[self._region] / grey[self._region].sum()
         places = {**REGIONS, **effect_places.places(dict(trial.planted), study.atlas)}
         self._weights = {name: place.weight(inside) for name, place in places.items()}
-        self._spread = {name: self._smoothed(weight) for name, weight in self._weights.items()}
+        # White matter's part of the level of grey matter has this mean over people, whatever their own.
+        mean = self._share(flow.white / flow.grey)
+        self._spread = {name: self._smoothed(weight * mean) for name, weight in self._weights.items()}
 
     def planted(self, weights: Mapping[str, float], session: str) -> np.ndarray:
         """The planted difference between the arms, treatment minus control, in the population's smoothed maps of a contrast, (V,).
@@ -171,16 +174,21 @@ class BankTruth:
             visit_cue = about_grey(cue + fields.visit_cue(stream(_VISIT_CUE, session)))
             for row in (row for row in rows if row["session_id"] == label):
                 level = float(row["gm_cbf"])
+                share = self._share(float(row["wm_cbf"]) / level)
                 field = regional + visit_cue / np.float32(level) if row["condition"] == "smoking" else regional
                 multiple = 1 + np.maximum(field, LEAST_FLOW - 1)
                 for name, weight in self._weights.items():
                     if float(row[name]):
                         multiple = multiple + np.float32(float(row[name]) / level) * weight
-                maps[label, row["condition"]] = self._smoothed(np.float32(level) * multiple)
+                maps[label, row["condition"]] = self._smoothed(np.float32(level) * multiple * share)
         return maps
 
+    def _share(self, white: float) -> np.ndarray:
+        """CBF in the truth's voxels as a share of the level of grey matter, of which white matter has so much."""
+        return self._shares[0] + np.float32(white) * self._shares[1]
+
     def _smoothed(self, values: np.ndarray) -> np.ndarray:
-        """CBF of grey matter (or what is added to it) in the truth's voxels as the smoothed map has it, (V,)."""
+        """CBF in the truth's voxels as the smoothed map has it, (V,)."""
         volume = np.full(self._mask.shape, np.nan, dtype=np.float32)
-        volume[self._region] = values * self._share
+        volume[self._region] = values
         return self._smoothing.smoothed(volume)[self._mask]
