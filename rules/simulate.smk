@@ -26,12 +26,13 @@ try:
     from pharmasl.errors import InputError, InputErrors
     from pharmasl.files import bids
     from pharmasl.records import provenance
-    from pharmasl.simulate import planned_trial
+    from pharmasl.simulate import planned_trial, susceptibility
     from pharmasl.simulate.alternating_cues import run_entities
     from pharmasl.simulate.planted_regions import REGIONS
+    from pharmasl.simulate.susceptibility import Susceptibility
     from pharmasl.simulate.trial_draws import CONDITIONS
     from pharmasl.study import configuration
-    from pharmasl.study.settings import plain, read
+    from pharmasl.study.settings import build, plain, read
     from pharmasl.workflow import closing, failures
     from pharmasl.workflow.output_levels import OutputLevels
 except ModuleNotFoundError as error:
@@ -66,6 +67,16 @@ RUNS = [
     bids.stem({"sub": "{subject}", "ses": session, **run_entities(SIMULATE["blocks"], condition)}, "perf")
     for session, condition in product(SESSIONS, CONDITIONS)
 ]
+# The images of each session's field map.
+PLANTED = build(Susceptibility, SIMULATE["distortion"])
+FIELD_MAPS = {
+    session: [
+        f"{BIDS}/{bids.stem({'sub': '{subject}', 'ses': session}, 'fmap')}_{name}"
+        for name in susceptibility.field_names(PLANTED)
+    ]
+    for session in SESSIONS
+}
+CORRECTED = bool(susceptibility.field_names(PLANTED)) and SETTINGS.perfusion.distortion != "off"
 truth_head = partial(bids.derivative, TRUTH, HEAD)
 result_of = partial(bids.derivative, OUTPUT)
 
@@ -169,6 +180,7 @@ rule simulate_trial:
 
 for GROUP in GROUPS:
     OWN = [RUNS[run] for run in GROUP.runs]
+    VISITED = [session for session in SESSIONS if any(f"/ses-{session}/" in run for run in OWN)]
 
     rule simulate_participant:
         name:
@@ -192,6 +204,9 @@ for GROUP in GROUPS:
                 bids.derivative(TRUTH, run, "xfm", ".txt", from_="aslref", to="T1w", mode="image") for run in OWN
             ],
             cbf=[bids.derivative(TRUTH, run, "cbf", space=SPACE) for run in OWN],
+            field_map=[f"{path}.nii.gz" for session in VISITED for path in FIELD_MAPS[session]],
+            field_map_sidecar=[f"{path}.json" for session in VISITED for path in FIELD_MAPS[session]],
+            hertz=[truth_head("fieldmap")] if PLANTED.planted else [],
         log:
             f"{TRUTH}/logs/simulate_participant/sub-{{subject}}.log",
         wildcard_constraints:
@@ -249,6 +264,8 @@ rule compare_truth:
             for s, run in COMPARED
         ],
         cbf=[result_of(RUNS[run], "cbf", space=SPACE).format(subject=s) for s, run in COMPARED],
+        truth_hertz=[truth_head("fieldmap").format(subject=s) for s in STUDIED] if PLANTED.planted else [],
+        hertz=[result_of(RUNS[run], "fieldmap").format(subject=s) for s, run in COMPARED] if CORRECTED else [],
         regions=result_of(REST, "regions", ".tsv"),
         masks=[f"{OUTPUT}/rois/{roi}_mask.nii.gz" for roi in SETTINGS.rois],
         gm=result_of(f"template/tpl-{SPACE}", "probseg", res="1", label="GM"),
@@ -279,6 +296,7 @@ rule compare_truth:
         rois=list(SETTINGS.rois),
         smoothing_fwhm=SETTINGS.perfusion.smoothing_fwhm,
         alpha=SETTINGS.inference.alpha,
+        millimetres=susceptibility.millimetres(PLANTED, SIMULATE["perfusion"]["voxel_size"]),
         code=code("compare_truth"),
     message:
         "Comparing what was found with what was planted"

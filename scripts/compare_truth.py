@@ -5,6 +5,7 @@ from dataclasses import fields
 from pharmasl.simulate import comparison
 from pharmasl.simulate.accuracy import PersonFiles, RunFiles
 from pharmasl.simulate.brain_comparison import AnalysisFiles
+from pharmasl.simulate.distortion_comparison import FieldFiles
 from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study import settings
 from pharmasl.workflow.job import job
@@ -42,6 +43,9 @@ def main(snakemake):
             RunFiles(**paths, person=people.index(name))
             for (name, _), paths in zip(compared, _records(source, RUN), strict=True)
         ],
+        field=(
+            FieldFiles(list(source.truth_hertz), list(source.hertz), params.millimetres) if source.truth_hertz else None
+        ),
     )
     comparison.write_comparison(
         files,

@@ -12,9 +12,9 @@ import simulation
 import yaml
 from loading import ROOT, script
 from pharmasl.files import bids, tables
-from pharmasl.simulate import dataset, participant_anatomy, planned_trial, trial_draws
+from pharmasl.simulate import dataset, participant_anatomy, planned_trial, susceptibility, trial_draws
 from pharmasl.space import images, resample, transforms
-from pharmasl.study import schemas
+from pharmasl.study import field_maps, schemas, settings
 
 SMALL = {
     "exact": True,
@@ -22,6 +22,8 @@ SMALL = {
     "anatomy": {"voxel_size": 8},
     "perfusion": {"matrix": [14, 16, 9], "voxel_size": [14, 14, 18], "pairs": 2, "slice_time": 0.05},
 }
+
+NO_FIELD = settings.build(susceptibility.Susceptibility, simulation.section()["distortion"])
 
 
 class Namespace(SimpleNamespace):
@@ -45,7 +47,7 @@ def trial_outputs(root):
     )
 
 
-def participant_outputs(root, name, runs=range(6)):
+def participant_outputs(root, name, runs=range(6), field_names=()):
     head = root / "bids" / name / "ses-T1" / "anat"
     stems = [f"ses-{s}/perf/{name}_ses-{s}_acq-{c}" for s in ("T1", "T2") for c in trial_draws.CONDITIONS]
     stems = [stems[run] for run in runs]
@@ -56,6 +58,9 @@ def participant_outputs(root, name, runs=range(6)):
     ):
         folder.mkdir(parents=True)
     raw, truth = root / "bids" / name, root / "truth" / name
+    maps = [raw / f"ses-{s}/fmap/{name}_ses-{s}_{own}" for s in ("T1", "T2") for own in field_names]
+    for path in maps:
+        path.parent.mkdir(exist_ok=True)
     return Namespace(
         t1w=head / f"{name}_ses-T1_T1w.nii.gz",
         t1w_sidecar=head / f"{name}_ses-T1_T1w.json",
@@ -63,6 +68,9 @@ def participant_outputs(root, name, runs=range(6)):
         asl_sidecar=[raw / f"{stem}_asl.json" for stem in stems],
         aslcontext=[raw / f"{stem}_aslcontext.tsv" for stem in stems],
         events=[],
+        field_map=[f"{path}.nii.gz" for path in maps],
+        field_map_sidecar=[f"{path}.json" for path in maps],
+        hertz=[truth / "fieldmap.nii.gz"] if maps else [],
         mask=truth / "mask.nii.gz",
         gm=truth / "gm.nii.gz",
         wm=truth / "wm.nii.gz",
@@ -73,7 +81,7 @@ def participant_outputs(root, name, runs=range(6)):
     )
 
 
-def simulate(root, asked=SMALL, runs=range(6)):
+def simulate(root, asked=SMALL, runs=range(6), field_names=()):
     params = Namespace(
         settings=simulation.params(simulation.TRIAL, **copy.deepcopy(asked)),
         atlas=simulation.ATLAS,
@@ -83,7 +91,7 @@ def simulate(root, asked=SMALL, runs=range(6)):
     drawn = trial_outputs(root)
     drawn.planted = [root / f"truth/regions/{name}.nii.gz" for name in asked.get("planted", {})]
     script("simulate_trial").main(Namespace(input=Namespace(), output=drawn, params=params, threads=1))
-    made = participant_outputs(root, "sub-01", runs)
+    made = participant_outputs(root, "sub-01", runs, field_names)
     script("simulate_participant").main(
         Namespace(
             input=Namespace(plan=drawn.plan, scans=drawn.scans),
@@ -208,10 +216,10 @@ def test_runs_and_their_metadata_agree(simulated):
 
 def test_sidecar_tells_the_readout():
     scanner = simulation.participant(**copy.deepcopy(SMALL)).perfusion
-    fields = dataset.asl_sidecar(scanner)
+    fields = dataset.asl_sidecar(scanner, NO_FIELD)
     assert fields["MRAcquisitionType"] == "2D"
     assert fields["SliceTiming"][-1] == pytest.approx(0.4)
-    fields = dataset.asl_sidecar(dataclasses.replace(scanner, slice_time=0, static_signal=1))
+    fields = dataset.asl_sidecar(dataclasses.replace(scanner, slice_time=0, static_signal=1), NO_FIELD)
     assert fields["MRAcquisitionType"] == "3D"
     assert "SliceTiming" not in fields
     assert fields["BackgroundSuppression"] is False
@@ -256,3 +264,31 @@ def test_demo_names_regions_and_analyses_that_it_defines():
     compare = simulate_section["compare"]
     assert {compare["rest"], compare["association"]} <= set(demo["analyses"])
     assert {compare["insula"], compare["vmpfc"]} <= set(demo["rois"])
+
+
+@pytest.mark.parametrize("field_map", ["phasediff", "opposed"])
+def test_a_field_that_is_planted_is_in_dataset_and_truth(simulated, tmp_path, field_map):
+    """The dataset is read as the workflow reads it: each run has the session's field map."""
+    asked = {**SMALL, "distortion": {"hertz": 68, "field_map": field_map}}
+    planted = settings.build(susceptibility.Susceptibility, simulation.section(**asked)["distortion"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(participant_anatomy, "read_template", lambda: simulated[3])
+        _, made = simulate(tmp_path, asked, field_names=susceptibility.field_names(planted))
+    (truth,) = made.hertz
+    assert 50 < np.abs(images.load(truth).data).max() < 3000
+    study = bids.read_dataset(str(tmp_path / "bids"))
+    for number, path in enumerate(made.asl):
+        (asl,) = (file for file in study.images("asl") if file.path == str(path))
+        fields = tables.read_json(made.asl_sidecar[number])
+        assert (fields["PhaseEncodingDirection"], fields["TotalReadoutTime"]) == ("j-", 0.025)
+        chosen, errors = field_maps.choose(study, asl, None, fields, str(made.asl_sidecar[number]))
+        assert errors == []
+        assert chosen.kind == field_map
+        assert f"ses-{asl.entities['ses']}" in chosen.images[0]
+        if field_map == "opposed":
+            assert [own.direction for own in chosen.encodings] == ["j-", "j"]
+        else:
+            assert chosen.echo_difference == pytest.approx(0.00246)
+    # The runs are other ones, but of the same draws: without the field they are the trial's without one.
+    plain = images.load(simulated[2][1].asl[0]).data
+    assert 0.01 < np.abs(images.load(made.asl[0]).data - plain).mean() / plain.mean() < 0.5

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.simulate import accuracy, brain_comparison, comparison_table, craving_comparison
+from pharmasl.simulate import accuracy, brain_comparison, comparison_table, craving_comparison, distortion_comparison
 from pharmasl.simulate.accuracy import PersonFiles, RunFiles
 from pharmasl.simulate.brain_comparison import AnalysisFiles, AnalysisResult
+from pharmasl.simulate.distortion_comparison import FieldFiles
 from pharmasl.simulate.simulation_settings import ComparedNames
 from pharmasl.study.settings import Arms, SessionPair
 
@@ -45,6 +46,8 @@ class ComparisonFiles:
         Grey matter shares of the template.
     people : sequence of PersonFiles
     runs : sequence of RunFiles
+    field : FieldFiles or None
+        None where no magnetic field was planted.
     """
 
     plan: FilePath
@@ -62,6 +65,7 @@ class ComparisonFiles:
     gm: FilePath
     people: Sequence[PersonFiles]
     runs: Sequence[RunFiles]
+    field: FieldFiles | None
 
 
 def write_comparison(
@@ -121,6 +125,17 @@ def write_comparison(
         ),
         *accuracy.map_rows(files.truth_cbf, files.cbf, files.gm),
         *accuracy.geometry_rows(files.people, files.runs, files.gm),
+        *(
+            distortion_comparison.distortion_rows(
+                files.field,
+                files.people,
+                files.runs,
+                list(zip(files.truth_cbf, files.cbf, strict=True)),
+                files.gm,
+            )
+            if files.field
+            else ()
+        ),
     ]
     for row in rows:
         LOG.info("%s, %s: %s", row.effect, row.region, row.verdict)

@@ -16,16 +16,18 @@ from pharmasl.simulate import (
     label_control_series,
     participant_anatomy,
     planted_cigarettes,
+    susceptibility,
     virtual_trial,
 )
 from pharmasl.simulate.alternating_cues import CUES
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.scanned_person import Person
-from pharmasl.simulate.scanner_model import Scanner
+from pharmasl.simulate.scanner_model import ECHO_TIME, Scanner
 from pharmasl.simulate.simulation_settings import ParticipantSettings, PlannedEffect, TrialSettings
+from pharmasl.simulate.susceptibility import Susceptibility
 from pharmasl.simulate.trial_draws import CONDITIONS, CUE_REGIONS
-from pharmasl.space import images, transforms
+from pharmasl.space import images, resample, transforms
 from pharmasl.space.images import Grid
 from pharmasl.space.packaged import nilearn_file
 from pharmasl.study.settings import Arms, SessionPair
@@ -52,6 +54,9 @@ durations are in _events.tsv beside each run, in seconds since its first volume,
 _IGNORE = "phenotype/craving.*\nphenotype/smoking.*\n"
 # Nor does BIDS know of events beside perfusion.
 _IGNORE_EVENTS = "**/perf/*_events.tsv\n"
+
+# mm: the true field in the head is kept on about that.
+_TRUTH_FIELD_SPACING = 2
 
 # mm: the truth in template space is kept on every fourth millimetre, which is finer than what the scanner resolves.
 _TRUTH_SPACING = 4
@@ -248,7 +253,7 @@ def write_truth_maps(outputs: Mapping[str, FilePath], places: Mapping[str, Place
 
 def _coarser(grid: Grid, spacing: int) -> Grid:
     """The voxels of a grid that lie at multiples of ``spacing`` mm from its first."""
-    step = round(spacing / np.linalg.norm(grid.affine[:3, 0]))
+    step = max(1, round(spacing / np.linalg.norm(grid.affine[:3, 0])))
     shape = tuple(-(-n // step) for n in grid.shape)
     return Grid(shape, grid.affine @ np.diag([step, step, step, 1.0]))
 
@@ -265,7 +270,7 @@ def _t1w_sidecar() -> dict[str, Any]:
     }
 
 
-def asl_sidecar(scanner: Scanner) -> dict[str, Any]:
+def asl_sidecar(scanner: Scanner, distortion: Susceptibility) -> dict[str, Any]:
     """The BIDS metadata of a run."""
     suppressed, slices = scanner.static_signal < 1, scanner.slice_time > 0
     volumes = len(scanner.volume_types)
@@ -285,13 +290,17 @@ def asl_sidecar(scanner: Scanner) -> dict[str, Any]:
         "TotalAcquiredPairs": scanner.pairs,
         "AcquisitionVoxelSize": list(scanner.voxel_size),
         "RepetitionTimePreparation": [scanner.m0_repetition_time] + [scanner.repetition_time] * (volumes - 1),
-        "EchoTime": 0.012,
+        "EchoTime": ECHO_TIME,
         "FlipAngle": 90,
     }
     if slices:
         sidecar |= {"SliceEncodingDirection": "k", "SliceTiming": scanner.slice_timing}
     if suppressed:
         sidecar["BackgroundSuppressionNumberPulses"] = 2
+    if distortion.planted:
+        sidecar |= susceptibility.encoded(distortion.encoding)
+        if distortion.field_map != "none":
+            sidecar["B0FieldSource"] = susceptibility.IDENTIFIER
     return sidecar
 
 
@@ -305,6 +314,11 @@ class ParticipantFiles:
         Of the dataset; no events unless cues alternate within runs.
     mask, gm, wm, field, motion, coregistration, cbf : path-like or list of path-like
         Of the truth.
+    field_map, field_map_sidecar : list of path-like
+        Of the dataset: the images of each session's field map in the order of :func:`susceptibility.field_names`; none unless a
+        magnetic field is simulated.
+    hertz : list of path-like
+        Of the truth: the magnetic field, or none.
     """
 
     t1w: FilePath
@@ -320,6 +334,9 @@ class ParticipantFiles:
     coregistration: Sequence[FilePath]
     cbf: Sequence[FilePath]
     events: Sequence[FilePath] = ()
+    field_map: Sequence[FilePath] = ()
+    field_map_sidecar: Sequence[FilePath] = ()
+    hertz: Sequence[FilePath] = ()
 
 
 def write_participant(
@@ -361,12 +378,18 @@ def write_participant(
         # In steps of 1/256, which compress to a tenth of the size.
         images.save(path, np.rint(256 * head.fractions[name]) / 256, grid.affine)
 
+    if person.hertz is not None:
+        coarse_head = _coarser(grid, _TRUTH_FIELD_SPACING)
+        hertz = resample.resample(person.hertz, grid.affine, transforms.points(coarse_head), fill=0.0)
+        images.save(outputs.hertz[0], hertz, coarse_head.affine)
+
     scanner, sessions = settings.perfusion, {}
     for number, scan in enumerate(scans):
         if scan["session_id"] not in sessions:
             # By the visit's first run, whether or not the participant has it.
             first = int(scan["run"]) // len(CONDITIONS) * len(CONDITIONS)
             sessions[scan["session_id"]] = person.session(first)
+            _write_field_map(outputs, person, first, str(scan["session_id"]))
         alternates = settings.blocks.planted and scan["condition"] in CUES
         run = person.run(scan, sessions[scan["session_id"]], visits[scan["session_id"]] if alternates else None)
         images.save(
@@ -376,7 +399,7 @@ def write_participant(
             time_step=scanner.repetition_time,
             dtype=np.int16,
         )
-        tables.write_json(outputs.asl_sidecar[number], asl_sidecar(scanner))
+        tables.write_json(outputs.asl_sidecar[number], asl_sidecar(scanner, settings.distortion))
         context = "\n".join(["volume_type", *scanner.volume_types]) + "\n"
         Path(outputs.aslcontext[number]).write_text(context, encoding="utf-8")
         if alternates:
@@ -384,6 +407,17 @@ def write_participant(
         transforms.write_affines(outputs.motion[number], run.motions)
         transforms.write_affines(outputs.coregistration[number], np.linalg.inv(run.placement))
         images.save(outputs.cbf[number], label_control_series.apparent_cbf(run.tissue, back), coarse.affine)
+
+
+def _write_field_map(outputs: ParticipantFiles, person: Person, first: int, session: str) -> None:
+    """Write a session's field map."""
+    own = f"_ses-{session}_"
+    images_of, sidecars = (
+        [path for path in paths if own in Path(path).name] for paths in (outputs.field_map, outputs.field_map_sidecar)
+    )
+    for path, sidecar, image in zip(images_of, sidecars, person.field_map(first).values(), strict=True):
+        images.save(path, np.clip(image.data, -32768, 32767), image.grid.affine, dtype=np.int16)
+        tables.write_json(sidecar, image.metadata)
 
 
 def _write_events(paths: Sequence[FilePath], scan: Row, settings: ParticipantSettings) -> None:

@@ -7,13 +7,14 @@ CBF of its tissues weighted by their M0.
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from pharmasl.simulate import participant_anatomy, smooth_noise
+from pharmasl.simulate.echo_planar import Readout
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.participant_anatomy import Head
 from pharmasl.simulate.scanner_model import M0, T1, Scanner
@@ -71,8 +72,10 @@ class Alternation:
     course: np.ndarray
 
 
-def spread(volume: np.ndarray, affine: np.ndarray, scanner: Scanner) -> np.ndarray:
-    """A volume blurred by the scanner's point spread, a Gaussian.
+def spread(
+    volume: np.ndarray, affine: np.ndarray, scanner: Scanner, axes: tuple[int, ...] = participant_anatomy.AXES
+) -> np.ndarray:
+    """A volume blurred along axes by the scanner's point spread, a Gaussian.
 
     Along encoded axes, where the echo train blurs, its width at half maximum is the voxel size; across the slices of a 2D
     readout it has the variance of their box profile.
@@ -80,15 +83,28 @@ def spread(volume: np.ndarray, affine: np.ndarray, scanner: Scanner) -> np.ndarr
     width = np.array(scanner.voxel_size) / resample.FWHM_PER_SIGMA
     if scanner.slice_time > 0:
         width[2] = scanner.voxel_size[2] / np.sqrt(12)
-    sigma = width / voxel_sizes(affine)
+    sigma = width / voxel_sizes(affine) * np.isin(range(3), axes)
     return ndimage.gaussian_filter(volume, sigma, mode="constant", truncate=3)
 
 
-def magnetisation(head: Head, scanner: Scanner) -> dict[str, np.ndarray]:
-    """M0 by tissue with the point spread of the scanner."""
+def magnetisation(
+    head: Head, scanner: Scanner, axes: tuple[int, ...] = participant_anatomy.AXES
+) -> dict[str, np.ndarray]:
+    """M0 by tissue with the point spread of the scanner along axes."""
     return {
-        name: spread(np.float32(M0[name]) * share, head.grid.affine, scanner) for name, share in head.fractions.items()
+        name: spread(np.float32(M0[name]) * share, head.grid.affine, scanner, axes)
+        for name, share in head.fractions.items()
     }
+
+
+def finished(tissue: Tissue, scanner: Scanner, axes: tuple[int, ...]) -> Tissue:
+    """Tissue that has the point spread along some axes, with it along the others too."""
+    rest = tuple(axis for axis in participant_anatomy.AXES if axis not in axes)
+    return replace(
+        tissue,
+        magnetisation={name: spread(m0, tissue.affine, scanner, rest) for name, m0 in tissue.magnetisation.items()},
+        perfusion=spread(tissue.perfusion, tissue.affine, scanner, rest),
+    )
 
 
 def modulation(
@@ -123,8 +139,14 @@ def modulation(
     return total.astype(np.float32)
 
 
-def perfusion(head: Head, levels: Mapping[str, float], multiple: np.ndarray, scanner: Scanner) -> np.ndarray:
-    """CBF times M0 with the point spread of the scanner.
+def perfusion(
+    head: Head,
+    levels: Mapping[str, float],
+    multiple: np.ndarray,
+    scanner: Scanner,
+    axes: tuple[int, ...] = participant_anatomy.AXES,
+) -> np.ndarray:
+    """CBF times M0 with the point spread of the scanner along axes.
 
     Parameters
     ----------
@@ -134,9 +156,10 @@ def perfusion(head: Head, levels: Mapping[str, float], multiple: np.ndarray, sca
     multiple : ndarray
         From :func:`modulation`.
     scanner : Scanner
+    axes : tuple of int
     """
     total = sum(np.float32(levels[name] * M0[name]) * head.fractions[name] for name in ("gm", "wm"))
-    return spread(total * multiple, head.grid.affine, scanner)
+    return spread(total * multiple, head.grid.affine, scanner, axes)
 
 
 def drift(rng: np.random.Generator, scanner: Scanner) -> np.ndarray:
@@ -198,6 +221,7 @@ def acquire(
     motions: np.ndarray,
     labelled: float = 1.0,
     alternation: Alternation | None = None,
+    readout: Readout | None = None,
 ) -> np.ndarray:
     """The volumes of one run.
 
@@ -217,13 +241,16 @@ def acquire(
         Share of the label's signal that the run has; below one where the labelling failed.
     alternation : Alternation, optional
         Of a run in which two states alternate, ``tissue`` being that of the one.
+    readout : echo_planar.Readout, optional
+        Of a head with a field, ``tissue`` being without the point spread along the phase encoding, which the readout adds.
 
     Returns
     -------
     ndarray of shape (X, Y, Z, volumes), float32
         In units of M0 (fluid 100) without, in image units with noise.
     """
-    points = transforms.points(grid)
+    sampled = grid if readout is None else readout.fine(grid)
+    points = transforms.points(sampled)
     types = scanner.volume_types
     label_signal = (labelled * scanner.label_signal()).astype(np.float32)
     suppressed = {name: scanner.static_share(name).astype(np.float32) for name in tissue.magnetisation}
@@ -233,7 +260,7 @@ def acquire(
     for t, kind in enumerate(types):
         to_head = placement @ np.linalg.inv(motions[t])
         share = recovered if kind == "m0scan" else suppressed
-        volume = np.zeros(grid.shape, dtype=np.float32)
+        volume = np.zeros(sampled.shape, dtype=np.float32)
         for name, m0 in tissue.magnetisation.items():
             volume += share[name] * resample.resample(m0, tissue.affine, points, to_head, fill=0.0)
         if alternation is not None and kind != "m0scan":
@@ -251,6 +278,8 @@ def acquire(
                 arrival = resample.resample(tissue.transit, tissue.affine, points, to_head, fill=0.0)
                 delta *= scanner.arrived(arrival).astype(np.float32)
             volume -= delta * np.float32(noise.flow[(t - 2) // 2]) if noise else delta
+        if readout is not None:
+            volume = readout.image(volume, points, to_head)
         series[t] = noise.received(volume) if noise else volume
     if rng is not None:
         _spike(rng, scanner.spikes, series)

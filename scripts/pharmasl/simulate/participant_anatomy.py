@@ -13,6 +13,7 @@ from pharmasl.space.images import Grid
 from pharmasl.space.packaged import nilearn_file
 
 TISSUES = ("gm", "wm", "csf")
+AXES = (0, 1, 2)
 
 # T1-weighted intensities at 3 T, white matter 100 (MPRAGE-like).
 _T1W = {"gm": 66.0, "wm": 100.0, "csf": 22.0}

@@ -6,24 +6,38 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pharmasl.files.tables import Row
-from pharmasl.simulate import deformation, label_control_series, participant_anatomy, smooth_noise, territories
+from pharmasl.simulate import (
+    deformation,
+    echo_planar,
+    field_map_images,
+    label_control_series,
+    magnetic_field,
+    participant_anatomy,
+    smooth_noise,
+    territories,
+)
 from pharmasl.simulate.alternating_cues import CUES
+from pharmasl.simulate.echo_planar import Readout
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.flow_fields import FlowFields
 from pharmasl.simulate.planted_regions import REGIONS
+from pharmasl.simulate.scanner_model import ECHO_TIME
 from pharmasl.simulate.simulation_settings import ParticipantSettings
 from pharmasl.simulate.trial_draws import CUE_REGIONS
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
 
 # Streams of random numbers, one per purpose, so that a change of one leaves the others unchanged.
-_TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN, _CUE, _VISIT_CUE = range(9)
+_TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN, _CUE, _VISIT_CUE, _HERTZ, _FIELD_MAP = range(11)
 
 # mm around the template's tissue over which random fields of CBF are drawn.
 _FIELD_MARGIN = 60
 
 # A voxel's CBF is at least this share of what the person's tissue has there on average.
 LEAST_FLOW = 0.05
+
+# Standard deviations of the head's place between scans of a session, and between two images of a field map: mm and degrees.
+_BETWEEN_SCANS, _BETWEEN_IMAGES = (0.6, 0.5), (0.2, 0.2)
 
 # Share of the label's signal that a run keeps whose labelling failed.
 _FAILED_LABEL = 0.1
@@ -87,13 +101,15 @@ class Person:
     head : participant_anatomy.Head
     t1w : ndarray of shape (X, Y, Z), int16
     magnetisation : dict of str to ndarray
-        M0 by tissue with the point spread of the ASL scanner.
+        M0 by tissue with the point spread of the ASL scanner, but along the phase encoding of a head with a field.
     pattern : ndarray of shape (X, Y, Z)
         The person's own smooth variation of CBF, as a share.
     places : mapping of str to Place
         Of the configuration's own effects.
     fields : FlowFields or None
         What regional CBF departs by; None in an exact trial.
+    hertz : ndarray of shape (X, Y, Z) or None
+        The magnetic field, Hz; None where none is simulated.
     """
 
     settings: ParticipantSettings
@@ -106,6 +122,7 @@ class Person:
     pattern: np.ndarray
     places: Mapping[str, Place]
     fields: FlowFields | None
+    hertz: np.ndarray | None
 
     @classmethod
     def draw(
@@ -124,7 +141,12 @@ class Person:
         grid = participant_anatomy.t1w_grid(template, shape, anatomy.voxel_size)
         head = participant_anatomy.head(rng, template, shape, grid)
         t1w = participant_anatomy.scanned(rng, head, anatomy.bias, anatomy.noise)
-        magnetisation = label_control_series.magnetisation(head, settings.perfusion)
+        asked = settings.distortion
+        magnetisation = label_control_series.magnetisation(head, settings.perfusion, asked.blurred_axes)
+        hertz = None
+        if asked.planted:
+            own = _stream(settings.seed, index, _HERTZ)
+            hertz = magnetic_field.draw(own, head, shape, asked.hertz, asked.people)
         rng = _stream(settings.seed, index, _PATTERN)
         low, high = template.low - _FIELD_MARGIN, template.high + _FIELD_MARGIN
         fields = None
@@ -135,17 +157,21 @@ class Person:
         else:
             fields = FlowFields.at(head.template_points, low, high, settings.variability, settings.blood_flow)
             pattern = _about_grey(fields.person(rng), head)
-        return cls(settings, index, template, shape, head, t1w, magnetisation, pattern, places, fields)
+        return cls(settings, index, template, shape, head, t1w, magnetisation, pattern, places, fields, hertz)
 
     @property
     def centre(self) -> np.ndarray:
         """The brain's centre in the T1w frame, mm."""
         return self.shape.from_template(self.template.centre)
 
+    def session_place(self, number: int) -> np.ndarray:
+        """The place of the ASL frame in the T1w frame at the visit whose first run has this number."""
+        return _placement(_stream(self.settings.seed, self.index, _PLACEMENT, number), self.centre)
+
     def session(self, number: int) -> Session:
         """The visit whose first run has this number."""
         seed, index = self.settings.seed, self.index
-        placement = _placement(_stream(seed, index, _PLACEMENT, number), self.centre)
+        placement = self.session_place(number)
         rng = _stream(seed, index, _REGIONAL, number)
         if self.fields is None:
             low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
@@ -175,7 +201,8 @@ class Person:
                 regional = regional + session.cue / np.float32(levels["gm"])
             regional = np.maximum(regional, LEAST_FLOW - 1)
         multiple = label_control_series.modulation(head.template_points, regions, gains, levels["gm"], regional)
-        return label_control_series.perfusion(head, levels, multiple, self.settings.perfusion)
+        scanner, axes = self.settings.perfusion, self.settings.distortion.blurred_axes
+        return label_control_series.perfusion(head, levels, multiple, scanner, axes)
 
     def _alternation(
         self, scan: Row, session: Session, states: Mapping[str, Row]
@@ -211,17 +238,58 @@ class Person:
         )
         rng = _stream(self.settings.seed, self.index, _RUN, int(scan["run"]))
         # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.
-        placement = session.placement @ _small_motion(rng, 0.6, 0.5, centre)
+        placement = session.placement @ _small_motion(rng, *_BETWEEN_SCANS, centre)
         grid = scanner.grid(transforms.apply(np.linalg.inv(session.placement), centre))
         middle = grid.affine[:3] @ [*((np.array(grid.shape) - 1) / 2), 1]
         motions = label_control_series.motion_matrices(label_control_series.drift(rng, scanner), middle)
         labelled = _FAILED_LABEL if scan.get("failed") == "yes" else 1.0
-        data = label_control_series.acquire(rng, scanner, tissue, grid, placement, motions, labelled, alternation)
+        seen, alternates, readout = self._dimmed(tissue, alternation, placement @ grid.affine)
+        data = label_control_series.acquire(rng, scanner, seen, grid, placement, motions, labelled, alternates, readout)
         if alternation is not None:
             # The truth of the whole run is the mean of what its volumes had.
             mean = np.float32(alternation.course[1:].mean()) * alternation.perfusion
             tissue = replace(tissue, perfusion=tissue.perfusion + mean)
+        if self.hertz is not None:
+            tissue = label_control_series.finished(tissue, scanner, self.settings.distortion.blurred_axes)
         return Run(data, grid, tissue, placement, motions)
+
+    def _dimmed(
+        self,
+        tissue: label_control_series.Tissue,
+        alternation: label_control_series.Alternation | None,
+        to_head: np.ndarray,
+    ) -> tuple[label_control_series.Tissue, label_control_series.Alternation | None, Readout | None]:
+        """What a readout sees of tissue in a field, and that readout; ``to_head`` maps voxels of the images to the head."""
+        asked, scanner = self.settings.distortion, self.settings.perfusion
+        if self.hertz is None:
+            return tissue, alternation, None
+        readout = Readout(asked.encoding, self.hertz, tissue.affine)
+        if not asked.dropout or scanner.slice_time == 0:
+            return tissue, alternation, readout
+        share = echo_planar.kept(self.hertz, tissue.affine, to_head[:3, 2], ECHO_TIME)
+        dimmed = replace(
+            tissue,
+            magnetisation={name: m0 * share for name, m0 in tissue.magnetisation.items()},
+            perfusion=tissue.perfusion * share,
+        )
+        if alternation is not None:
+            alternation = replace(alternation, perfusion=alternation.perfusion * share)
+        return dimmed, alternation, readout
+
+    def field_map(self, number: int) -> dict[str, field_map_images.Image]:
+        """The field map of the visit whose first run has this number: its images by their names' last parts."""
+        asked, scanner = self.settings.distortion, self.settings.perfusion
+        if self.hertz is None or asked.field_map == "none":
+            return {}
+        session, rng = self.session_place(number), _stream(self.settings.seed, self.index, _FIELD_MAP, number)
+        grid = scanner.grid(transforms.apply(np.linalg.inv(session), self.centre))
+        # The head lies in them nearly where it lies in the runs, and moves a little between two images.
+        first, move = (_small_motion(rng, *size, self.centre) for size in (_BETWEEN_SCANS, _BETWEEN_IMAGES))
+        scene = field_map_images.Scene(scanner, self.magnetisation, self.hertz, self.head.grid.affine)
+        placements = (session @ first, session @ move @ first)
+        if asked.field_map == "opposed":
+            return field_map_images.opposed(rng, scene, grid, placements, (asked.encoding, asked.opposed))
+        return field_map_images.phase_difference(rng, scene, grid, placements[0], asked.encoding.axis)
 
 
 def _about_grey(field: np.ndarray, head: participant_anatomy.Head) -> np.ndarray:

@@ -18,6 +18,8 @@ M0 = {"gm": 75.0, "wm": 65.0, "csf": 100.0, "other": 25.0}
 T1 = {"gm": 1.33, "wm": 0.83, "csf": 3.0, "other": 0.5}
 T1_BLOOD = 1.65
 PARTITION = 0.9
+# Seconds.
+ECHO_TIME = 0.012
 
 
 @dataclass(frozen=True)

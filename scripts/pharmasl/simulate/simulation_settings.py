@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pharmasl.simulate.alternating_cues import CueBlocks
 from pharmasl.simulate.scanner_model import Scanner
+from pharmasl.simulate.susceptibility import Susceptibility
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +208,7 @@ class ParticipantSettings:
     planted: Mapping[str, PlannedEffect]
     transit: Transit
     blocks: CueBlocks
+    distortion: Susceptibility
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -304,7 +304,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
     for key in ("motion", "coregistration"):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
-    given.cigarettes, given.masks = [], []
+    given.cigarettes, given.masks, given.truth_hertz, given.hertz = [], [], [], []
     given.regions = tmp_path / "no_regions.tsv"
     names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")
     tables.write_table(given.regions, [], dict.fromkeys(names, "-"))
