@@ -85,6 +85,9 @@ rule known_tissue:
         gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
         wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
         mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
+        forward=per("scan", TARGETS.tissue_forward, rules.normalise_anatomy.output.forward),
+        transit_time=raw(per("scan", TARGETS.tissue_image, "transit_time")),
+        t1=raw(per("scan", TARGETS.tissue_image, "t1")),
     output:
         **TARGETS.tissue_outputs(scan),
     log:
@@ -95,10 +98,12 @@ rule known_tissue:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(600) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(1200) * attempt,
         runtime=lambda wildcards, attempt: minutes(1) * attempt,
     params:
-        tissue=plain(SETTINGS.perfusion.tissue),
+        tissue=TARGETS.tissue_params(),
+        limits=TARGETS.tissue_limits(),
+        images=content_of(per("scan", TARGETS.tissue_images)),
         code=code("known_tissue"),
     message:
         "Bringing what is known of its tissue to the scan: {wildcards.scan}"

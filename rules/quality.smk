@@ -86,6 +86,14 @@ rule scan_page:
         wm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.wm),
         csf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.csf),
         att=per("scan_name", TARGETS.page_transit_files, [rules.fit_perfusion.output.att]),
+        transit_time=per(
+            "scan_name",
+            TARGETS.of_page,
+            partial(TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
+        ),
+        t1=per(
+            "scan_name", TARGETS.of_page, partial(TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1")
+        ),
         blocks=per(
             "scan_name",
             TARGETS.page_block_files,

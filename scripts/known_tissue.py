@@ -11,6 +11,7 @@ def main(snakemake):
         rule_files(known_maps.Inputs, snakemake.input),
         dict(snakemake.output.items()),
         settings.build(settings.Tissue, snakemake.params.tissue),
+        snakemake.params.limits,
     )
 
 

@@ -9,7 +9,7 @@ from perfusion_settings import quantification as quantification_settings
 from pharmasl.files import tables
 from pharmasl.perfusion import cbf_series, known_maps, quantification, realigned_series, scan, slice_signal
 from pharmasl.space import images, transforms
-from pharmasl.study import scan_acquisition
+from pharmasl.study import known_tissue, scan_acquisition
 from pharmasl.study import settings as settings_of
 
 ASL = head.centred((30, 34, 24), (4.0, 4.0, 5.0), shift=(2, -3, 4))
@@ -88,17 +88,19 @@ class Files:
     def path(self, name, suffix=".nii.gz"):
         return str(self.folder / f"in_{name}{suffix}")
 
-    def known_tissue(self, **values):
-        """Write the maps of known values by tissue, and return the paths by which a quantification takes them."""
+    def known_tissue(self, own=None, **values):
+        """Write the maps of known values, ``own`` the study's by name, and return the paths by which a quantification takes them."""
         images.save(self.path("aslref"), np.zeros(ASL.shape, dtype=np.float32), ASL.affine)
         files = {name: self.path(name) for name in ("aslref", "gm", "wm", "mask")}
         made = {name: str(self.folder / f"known_{name}.nii.gz") for name in values}
         made |= {f"{name}_sidecar": str(self.folder / f"known_{name}.json") for name in values}
+        files |= {name: [path] for name, path in (own or {}).items()} | {"forward": [self.path("forward")]}
         tissue = {"transit_time": None, "t1": None, **values}
         known_maps.write(
             known_maps.Inputs(**files, coregistration=self.path("coregistration", ".txt")),
             made,
             settings_of.build(settings_of.Tissue, tissue),
+            {name: known_tissue.limits(name) for name in values},
         )
         return {name: [path] for name, path in made.items()}
 

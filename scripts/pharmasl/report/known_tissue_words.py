@@ -8,9 +8,11 @@ from typing import Any
 from pharmasl.figures.numerals import MISSING
 from pharmasl.perfusion.known_factor import STEP
 from pharmasl.report.words import fixed, listed, short, signed
+from pharmasl.study import known_images
 
 Sidecar = Mapping[str, Any]
 _NAMES = {"TransitTime": "arterial transit time", "T1": "T1 of tissue"}
+_PLACES = {known_images.T1W: "on the participant's T1-weighted image"}
 _CHANGED = {"transit_time": _NAMES["TransitTime"], "t1": _NAMES["T1"]}
 
 
@@ -32,17 +34,42 @@ class KnownTissue:
 
 def values(record: Sidecar) -> str:
     """The known quantities of a scan with their values: a part of a sentence."""
-    parts = []
-    for key, name in _NAMES.items():
-        own = record[key]
-        if own is None:
-            continue
-        parts.append(
-            f"{name} of {short(own['GreyMatter'])} s in grey and {short(own['WhiteMatter'])} s in white matter"
-        )
-    if record["T1"] is None:
-        parts.append("T1 of tissue that is that of blood")
-    return listed(parts)
+    return _listed([_value(name, record[key]) for key, name in _NAMES.items() if record[key] is not None], record)
+
+
+def _listed(parts: list[str], record: Sidecar) -> str:
+    return listed([*parts, *(["T1 of tissue that is that of blood"] if record["T1"] is None else [])])
+
+
+def _value(name: str, own: Sidecar) -> str:
+    """One quantity of a scan: of each tissue, or by a map."""
+    if "File" not in own:
+        return f"{name} ({_constants(own)})"
+    own_median = own["GreyMatterPercentiles"]["Value"]
+    median = "" if own_median is None else f", with a median of {fixed(own_median[1])} s in grey matter"
+    filled = 1 - own["Covered"]
+    holes = f"; {share(filled)} of the tissue had no value and took the nearest" if filled > 0 else ""
+    return f"{name} by a map ({own['File']}, {_place(own['Space'])}{median}{holes})"
+
+
+def _place(space: str) -> str:
+    return _PLACES.get(space, f"on {space}")
+
+
+def _constants(own: Sidecar) -> str:
+    return f"{short(own['GreyMatter'])} s in grey and {short(own['WhiteMatter'])} s in white matter, by each voxel's shares of them"
+
+
+def _over_scans(name: str, own: Sequence[Sidecar]) -> str:
+    """One quantity of several scans: each way in which it is stated, and the medians of maps over the scans."""
+    parts = [f"{name} ({words})" for words in dict.fromkeys(_constants(value) for value in own if "File" not in value)]
+    for space in dict.fromkeys(value["Space"] for value in own if "File" in value):
+        known = [value["GreyMatterPercentiles"]["Value"] for value in own if value.get("Space") == space]
+        medians = sorted(fixed(percentiles[1]) for percentiles in known if percentiles is not None)
+        ends = list(dict.fromkeys([*medians[:1], *medians[-1:]]))
+        grey = f" (median in grey matter {' to '.join(ends)} s)" if ends else ""
+        parts.append(f"{name} by a map {_place(space)}{grey}")
+    return listed(parts, "or")
 
 
 def percent(ratio: float | None) -> str:
@@ -60,10 +87,7 @@ def of_scan(record: Sidecar | None) -> KnownTissue | None:
     """
     if not record:
         return None
-    words = [
-        f"CBF was computed with a known {values(record)}, mixed in each voxel by its shares of tissue, and not measured in "
-        "this scan."
-    ]
+    words = [f"CBF was computed with a known {values(record)}; not measured in this scan."]
     if record["LateShare"] > 0:
         words.append(
             f"In {share(record['LateShare'])} of the brain less than a third of the label has arrived at the readout: CBF is not known "
@@ -97,10 +121,9 @@ def methods(sidecars: Sequence[Sidecar]) -> Iterator[str]:
     records = [sidecar["KnownTissue"] for sidecar in sidecars if sidecar.get("KnownTissue")]
     if not records:
         return
-    known = list(dict.fromkeys(map(values, records)))
-    yield (
-        f"Label was taken to have a known {listed(known, 'or')}, mixed in each voxel by its shares of tissue; it was not measured in these scans."
-    )
+    known = {key: [record[key] for record in records if record[key] is not None] for key in _NAMES}
+    parts = [_over_scans(name, known[key]) for key, name in _NAMES.items() if known[key]]
+    yield f"Label was taken to have a known {_listed(parts, records[0])}; it was not measured in these scans."
     changes = []
     for name, words in _CHANGED.items():
         ends = [_median(records, f"{name} {sign}{STEP:g} s") for sign in "+-"]

@@ -1,10 +1,11 @@
 """Whether what is said to be known of label in tissue can serve the study's scans: refused where it changes nothing, or everything."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pharmasl.errors import InputError
+from pharmasl.study import known_images, schemas
 from pharmasl.study.settings import Settings
-from pharmasl.study.trial import Scan
+from pharmasl.study.trial import Scan, Study
 
 FIELD = "perfusion.tissue"
 # Least share of the bolus that must have arrived where CBF is to be known: CBF of less is noise enlarged more than threefold,
@@ -17,6 +18,13 @@ SUFFIXES = {"transit_time": "att", "t1": "T1map"}
 def named(study: Settings) -> tuple[str, ...]:
     """The quantities that the configuration says are known."""
     return tuple(name for name in SUFFIXES if getattr(study.perfusion.tissue, name) is not None)
+
+
+def limits(name: str) -> tuple[float, float]:
+    """The least and the largest value of a quantity that the configuration may state, seconds."""
+    section = schemas.properties("config")["perfusion"]["properties"]["tissue"]["properties"][name]
+    stated = section["properties"]["gm"]
+    return stated["minimum"], stated["maximum"]
 
 
 def check(study: Settings) -> Iterator[InputError]:
@@ -43,6 +51,10 @@ def check(study: Settings) -> Iterator[InputError]:
                 f"Remove {FIELD}, or give it to the program that made the maps.",
             )
             return
+    for name in known:
+        yield from known_images.check_setting(
+            f"{FIELD}.{name}", getattr(study.perfusion.tissue, name), study.template.space
+        )
     if "transit_time" not in known:
         yield InputError(
             "config",
@@ -61,23 +73,24 @@ def check(study: Settings) -> Iterator[InputError]:
         )
 
 
-def check_scans(study: Settings, scans: Iterable[Scan]) -> Iterator[InputError]:
+def check_scans(study: Study) -> Iterator[InputError]:
     """What of it does not suit the scans that there are.
 
     Parameters
     ----------
-    study : pharmasl.study.settings.Settings
-    scans : iterable of pharmasl.study.trial.Scan
+    study : pharmasl.study.trial.Study
 
     Yields
     ------
     InputError
-        One where no scan takes it; one for each tissue that label has not reached in a scan when it is read, of the first.
+        One where no scan takes it; one for each tissue that label has not reached in a scan when it is read, of the first; those
+        of :func:`pharmasl.study.known_images.check`.
     """
-    time = study.perfusion.tissue.transit_time
+    tissue = study.settings.perfusion.tissue
+    time = tissue.transit_time
     if time is None:
         return
-    own = [scan for scan in scans if scan.acquisition.single_delay]
+    own = [scan for scan in study.scans.values() if scan.acquisition.single_delay]
     if not own:
         yield InputError(
             "config",
@@ -86,13 +99,18 @@ def check_scans(study: Settings, scans: Iterable[Scan]) -> Iterator[InputError]:
             "series of a single delay: those of several estimate it themselves, and the scanner's own CBF is taken as it is",
             f"Remove {FIELD}.",
         )
-    for tissue, value in (("gm", time.gm), ("wm", time.wm)):
+    for name in SUFFIXES:
+        if (known := getattr(tissue, name)) is not None and known.image is not None:
+            yield from known_images.check(f"{FIELD}.{name}", known, study, own)
+    for part, value in (("gm", time.gm), ("wm", time.wm)):
+        if value is None:
+            continue
         for scan in own:
             last = _last(scan)
             if value >= last:
                 yield InputError(
                     scan.asl,
-                    f"{FIELD}.transit_time.{tissue} of the configuration",
+                    f"{FIELD}.transit_time.{part} of the configuration",
                     f"{value:g} s",
                     f"less than {last:.2f} s, when a third of this scan's label has yet to arrive in time for the readout",
                     "Correct the time, or leave the run out: it shows too little of the label in this tissue.",

@@ -123,8 +123,6 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
         changes = FromConfiguration(sidecar.usable(asked), study_settings.perfusion.encodings)
         own = _scans(dataset, runs, config["perfusion"], study_settings, participants, changes, errors)
     scans = _in_order(own, study_settings.sessions)
-    if people is None and scans:
-        errors += known_tissue.check_scans(study_settings, scans.values())
     # Of runs with errors too: what their anatomies lack is reported at the same time.
     visits = set() if maps else {(asl.entities["sub"], asl.entities.get("ses")) for _, asl in runs}
     imported, t1w, places = _anatomies(dataset, study_settings, subjects, visits, errors)
@@ -152,7 +150,7 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
     if not errors and people is None:
-        errors += _unknown_exclusions(dataset, study)
+        errors += [*_unknown_exclusions(dataset, study), *known_tissue.check_scans(study)]
     if not errors and not trial_errors and people is None:
         trial_errors += analyses.check(study)
     return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors), pilot.note(whole))

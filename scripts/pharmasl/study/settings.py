@@ -261,19 +261,22 @@ class HaematocritNorms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByTissue:
-    """A value of grey and one of white matter, seconds."""
+class TissueValue:
+    """A value of grey and one of white matter, seconds; or a map, where it lies and in which unit."""
 
-    gm: float
-    wm: float
+    gm: float | None
+    wm: float | None
+    image: str | None
+    space: str | None
+    unit: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tissue:
     """What is known beforehand of label in tissue: its arterial transit time, and the T1 with which it decays there."""
 
-    transit_time: ByTissue | None
-    t1: ByTissue | None
+    transit_time: TissueValue | None
+    t1: TissueValue | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,6 +166,11 @@ def expand_paths(config: dict[str, Any]) -> None:
     for part in endpoints.values() if isinstance(endpoints, dict) else ():
         if isinstance(part, dict) and isinstance(part.get("table"), str) and part["table"]:
             part["table"] = os.path.normpath(part["table"])
+    perfusion = config.get("perfusion")
+    tissue = perfusion.get("tissue") if isinstance(perfusion, dict) else None
+    for part in tissue.values() if isinstance(tissue, dict) else ():
+        if isinstance(part, dict) and isinstance(part.get("image"), str) and part["image"]:
+            part["image"] = _path(part["image"])
     atlas, rois = config.get("atlas"), config.get("rois")
     regions = list(rois.values()) if isinstance(rois, dict) else []
     for part in [*regions, *([atlas] if isinstance(atlas, dict) and "package" not in atlas else [])]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pharmasl.errors import did_you_mean, similar
 from pharmasl.files import bids
 from pharmasl.study import (
+    known_images,
     known_tissue,
     map_terms,
     own_template,
@@ -231,6 +232,31 @@ class Targets:
         maps = {name: build(known_tissue.SUFFIXES[name], desc="known") for name in names}
         sidecars = {f"{name}_sidecar": build(known_tissue.SUFFIXES[name], ".json", desc="known") for name in names}
         return maps | sidecars
+
+    def tissue_params(self) -> dict[str, Any]:
+        """What is said to be known, without where its maps lie."""
+        tissue = settings.plain(self.settings.perfusion.tissue)
+        return {name: {key: own for key, own in value.items() if key != "image"} for name, value in tissue.items()}
+
+    def tissue_limits(self) -> dict[str, list[float]]:
+        """The least and the largest value of each known quantity, seconds."""
+        return {name: list(known_tissue.limits(name)) for name in known_tissue.named(self.settings)}
+
+    def tissue_image(self, name: str, scan: str) -> list[str]:
+        """The study's own map of a known quantity of a scan: one path, or none."""
+        value = getattr(self.settings.perfusion.tissue, name)
+        path = None if value is None or value.image is None else known_images.path(value, self._scans[scan])
+        return [path] if path else []
+
+    def tissue_images(self, scan: str) -> list[str]:
+        """The study's own maps of all known quantities of a scan."""
+        return [path for name in known_tissue.SUFFIXES for path in self.tissue_image(name, scan)]
+
+    def tissue_forward(self, pattern: str, scan: str) -> list[str]:
+        """The anatomy's deformation, from a pattern with ``{anat}``, where a map lies on the template."""
+        values = [getattr(self.settings.perfusion.tissue, name) for name in known_tissue.SUFFIXES]
+        on_template = any(value is not None and value.space not in (None, known_images.T1W) for value in values)
+        return [self.anatomy_file(pattern, scan)] if on_template else []
 
     def tissue_file(self, patterns: Mapping[str, str], name: str, scan: str) -> list[str]:
         """The map or sidecar of a known quantity of a scan, from the rule's outputs; none where it is not taken to be known."""

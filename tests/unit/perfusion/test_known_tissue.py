@@ -2,14 +2,16 @@
 
 import re
 
+import head
 import kinetic_models
 import numpy as np
 import pytest
 import quantified
 from loading import ROOT
+from pharmasl.errors import InputError
 from pharmasl.files import tables
 from pharmasl.perfusion import kinetics, known_maps
-from pharmasl.space import images
+from pharmasl.space import images, transforms
 
 DOCUMENT = (
     (ROOT / "docs/perfusion.md")
@@ -181,3 +183,92 @@ def test_missing_values_are_those_of_the_nearest_voxel():
     assert (full[1] == 1).all()
     assert (full[3] == 2).all()
     assert np.array_equal(full[[0, 4]], values[[0, 4]])
+
+
+def on_map(space, unit="s"):
+    return {"image": None, "space": space, "unit": unit}
+
+
+def linear(points):
+    """A transit time that differs from place to place, seconds."""
+    return 1.2 + points @ np.array([0.003, -0.002, 0.004])
+
+
+def whole(folder, values, affine):
+    path = folder / "map.nii.gz"
+    images.save(path, values.astype(np.float32), affine)
+    return {"transit_time": str(path)}
+
+
+def brain_points(scan, made):
+    """The points of the T1w that the brain's voxels of the scan show, and their mask."""
+    inside = images.load(made["brain_mask"]).data > 0
+    points = transforms.points(quantified.ASL)[inside]
+    return transforms.apply(np.linalg.inv(quantified.TO_ASL), points), inside
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000)])
+def test_a_map_on_the_t1w_is_brought_to_the_scan(tmp_path, unit, factor):
+    scan = quantified.Files(tmp_path)
+    own = whole(tmp_path, factor * linear(transforms.points(quantified.T1W)), quantified.T1W.affine)
+    paths = scan.known_tissue(own, transit_time=on_map("T1w", unit))
+    points, inside = brain_points(scan, scan.quantify(known=paths))
+    assert images.load(paths["transit_time"][0]).data[inside] == pytest.approx(linear(points), abs=2e-3)
+    values = tables.read_json(paths["transit_time_sidecar"][0])["Values"]
+    assert (values["File"], values["Space"], values["Covered"]) == ("map.nii.gz", "T1w", 1)
+
+
+def test_a_map_on_the_template_is_brought_to_the_scan_by_the_inverse_of_its_deformation(tmp_path):
+    scan = quantified.Files(tmp_path)
+    wide = head.centred((44, 48, 40), (4.0, 4.0, 4.0), shift=(1, 1, 1))
+    transforms.write_field(scan.path("forward"), quantified.warp(transforms.points(wide)), wide.affine)
+    own = whole(tmp_path, linear(transforms.points(wide)), wide.affine)
+    paths = scan.known_tissue(own, transit_time=on_map("MNI152NLin2009aSym"))
+    points, inside = brain_points(scan, scan.quantify(known=paths))
+    there = points.copy()
+    for _ in range(200):
+        there += points - quantified.warp(there)
+    assert np.abs(quantified.warp(there) - points).max() < 1e-9
+    assert images.load(paths["transit_time"][0]).data[inside] == pytest.approx(linear(there), abs=2e-3)
+
+
+def test_holes_of_a_map_are_filled_from_beside_them(tmp_path):
+    scan = quantified.Files(tmp_path)
+    values = np.full(quantified.T1W.shape, 1.3)
+    values[22:25, 20:24, 18:22] = np.nan
+    values[:4, :4] = -1
+    own = whole(tmp_path, values, quantified.T1W.affine)
+    paths = scan.known_tissue(own, transit_time=on_map("T1w"))
+    assert images.load(paths["transit_time"][0]).data == pytest.approx(1.3, abs=1e-5)
+    assert 0.9 < tables.read_json(paths["transit_time_sidecar"][0])["Values"]["Covered"] < 1
+
+
+def refused(tmp_path, values, unit="s", affine=quantified.T1W.affine):
+    scan = quantified.Files(tmp_path)
+    with pytest.raises(InputError) as error:
+        scan.known_tissue(whole(tmp_path, values, affine), transit_time=on_map("T1w", unit))
+    assert error.value.file.endswith("map.nii.gz")
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("value", "unit"), [(1100, "s"), (1.1, "ms")])
+def test_a_map_in_another_unit_than_stated_is_refused(tmp_path, value, unit):
+    text = refused(tmp_path, np.full(quantified.T1W.shape, value), unit)
+    assert re.search(r"values: found .a median of (1100|0.0011) s in .*, by the unit m?s., expected 0.1 to 5 s", text)
+
+
+def test_a_map_that_does_not_cover_the_brain_is_refused(tmp_path):
+    values = np.full(quantified.T1W.shape, 1.2)
+    values[:, :, :20] = 0
+    assert re.search(r"in \d\d % of the scan's grey and white matter", refused(tmp_path, values))
+
+
+def test_a_map_that_lies_elsewhere_is_refused(tmp_path):
+    moved = quantified.T1W.affine.copy()
+    moved[:3, 3] += 200
+    text = refused(tmp_path, np.full(quantified.T1W.shape, 1.2), affine=moved)
+    assert "in 0 % of the scan's grey and white matter" in text
+
+
+def test_a_map_without_any_value_is_refused(tmp_path):
+    assert "in 0 %" in refused(tmp_path, np.full(quantified.T1W.shape, np.nan))

@@ -29,7 +29,10 @@ def test_a_scan_without_says_nothing():
 
 def test_a_scans_table_has_every_change():
     page = known_tissue_words.of_scan(record(LateShare=0.05, ArrivingShare=0.4))
-    assert "1.1 s in grey and 1.5 s in white matter and T1 of tissue of 1.3 s in grey" in page.words
+    assert (
+        "transit time (1.1 s in grey and 1.5 s in white matter, by each voxel's shares of them) and T1 of tissue (1.3 s"
+        in page.words
+    )
     assert "In 5.0 % of the brain less than a third" in page.words
     assert "In 40 % of the voxels with a CBF" in page.words
     assert page.rows == [
@@ -53,3 +56,29 @@ def test_the_methods_have_the_medians_of_the_scans():
     assert "transit time 0.1 s longer or shorter would change it by \u22121.9 % or +1.9 %" in text
     assert "T1 of tissue 0.1 s longer or shorter would change it by \u22126.7 % or +8.4 %" in text
     assert "(medians of 3 scans)" in text
+
+
+def by_map(space, median, covered=1.0):
+    percentiles = {"Value": [1.0, median, 1.9]}
+    return {
+        "Source": "a map",
+        "File": "att.nii.gz",
+        "Space": space,
+        "Covered": covered,
+        "GreyMatterPercentiles": percentiles,
+    }
+
+
+def test_a_map_is_named_with_its_place_its_median_and_its_holes():
+    words = known_tissue_words.of_scan(record(TransitTime=by_map("T1w", 1.234, 0.97), T1=None)).words
+    assert (
+        "transit time by a map (att.nii.gz, on the participant's T1-weighted image, with a median of 1.23 s in grey matter"
+        in words
+    )
+    assert "3.0 % of the tissue had no value and took the nearest" in words
+
+
+def test_the_methods_have_the_range_of_the_maps_medians():
+    scans = [{"KnownTissue": record(TransitTime=by_map("MNI152NLin2009cAsym", median))} for median in (1.3, 1.1, 1.2)]
+    text = " ".join(known_tissue_words.methods(scans))
+    assert "transit time by a map on MNI152NLin2009cAsym (median in grey matter 1.10 to 1.30 s)" in text

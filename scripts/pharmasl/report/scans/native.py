@@ -1,12 +1,13 @@
 """A scan on its own grid, as the page shows it: what was acquired, CBF, transit time, and how they change over the repeats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.perfusion import epi_shift, realigned_series, slice_signal
 from pharmasl.report.scans import panels, sampling, scan_series, tiles, voxel_pictures
@@ -34,6 +35,8 @@ class Native:
     m0 : ndarray of shape (X, Y, Z) or None
     att : ndarray of shape (X, Y, Z) or None
         Seconds.
+    transit_time, t1 : ndarray of shape (X, Y, Z) or None
+        Known ones, seconds.
     shown : Axial
     distorted : ndarray of shape (X, Y, Z) or None
         The first M0 volume or control as it was acquired, in the order of the file's voxels; of a scan that is corrected
@@ -48,6 +51,8 @@ class Native:
     att: np.ndarray | None
     shown: tiles.Axial
     distorted: np.ndarray | None = None
+    transit_time: np.ndarray | None = None
+    t1: np.ndarray | None = None
 
     @property
     def few(self) -> list[int]:
@@ -102,7 +107,13 @@ def read(
         att=tiles.to_ras(images.load(files.att[0]).data, affine)[0] if files.att else None,
         shown=tiles.axial(brain, masks, zooms, count=panels.SLICES, prefix="n"),
         distorted=_distorted(files, acquisition) if files.field else None,
+        transit_time=_known(files.transit_time, affine),
+        t1=_known(files.t1, affine),
     )
+
+
+def _known(paths: Sequence[FilePath], affine: np.ndarray) -> np.ndarray | None:
+    return tiles.to_ras(images.load(paths[0]).data, affine)[0] if paths else None
 
 
 def _distorted(files: ScanFiles, acquisition: Mapping[str, Any]) -> np.ndarray:
@@ -211,6 +222,17 @@ def maps(native: Native) -> list[Panel]:
                 scale=voxel_pictures.TRANSIT,
             )
         )
+    for title, known in (("Known arterial transit time", native.transit_time), ("Known T1 of tissue", native.t1)):
+        if known is not None:
+            panels.append(
+                Panel(
+                    title=title,
+                    alt=f"Axial slices of the {title[0].lower()}{title[1:]}",
+                    note="Not measured in this scan: CBF was computed with it.",
+                    tiles=native.shown.tiles(np.where(native.brain, known, np.nan), voxel_pictures.TRANSIT, native.few),
+                    scale=voxel_pictures.TRANSIT,
+                )
+            )
     return panels
 
 

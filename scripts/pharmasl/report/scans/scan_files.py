@@ -30,6 +30,8 @@ class ScanFiles:
         Images on the scan's own grid.
     att : sequence of path-like
         Arterial transit time on that grid and on the template's, of several delays; or empty.
+    transit_time, t1 : sequence of path-like
+        Known transit time and T1 of tissue on the scan's grid; or empty.
     blocks : sequence of path-like
         The model of each volume and the record of its fit, of a scan in which conditions alternate; or empty.
     repeats, confounds : path-like
@@ -62,6 +64,8 @@ class ScanFiles:
     wm: FilePath
     csf: FilePath
     att: Sequence[FilePath]
+    transit_time: Sequence[FilePath]
+    t1: Sequence[FilePath]
     blocks: Sequence[FilePath]
     repeats: FilePath
     confounds: FilePath
