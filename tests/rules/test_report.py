@@ -356,10 +356,10 @@ def test_flagged_scans_stand_out(whole):
 
 def test_excluded_scans_are_counted_listed_and_missing_from_what_follows(whole):
     text = Page(whole).text
-    sentence = "1 of 16 scans was excluded from contrasts and all that follows from them."
-    assert f"Image quality : {sentence}" in text  # the verdict
+    sentence = "1 of 16 scans was excluded from contrasts and all that follows from them"
+    assert f"Image quality : {sentence}; of those used, 1 scan lies outside a band and is to be inspected." in text
     assert (
-        f"{sentence} A scan was excluded if it was named in the configuration, or if fewer than 2 of its repeats"
+        f"{sentence}. A scan was excluded if it was named in the configuration, or if fewer than 2 of its repeats"
         in text
     )
     left_out = "sub-03 T2 rest contrasts and analyses registration not accepted: <u>14 mm</u>"
@@ -401,6 +401,15 @@ def test_without_exclusion_the_verdict_says_so(study):
     clean = [{**row, "usable": "yes", "exclusion_reason": None} for row in rows]
     tables.write_table(study.here / "clean.tsv", clean, QUALITY)
     tables.write_table(study.here / "none.tsv", [], EXCLUSIONS)
+    text = Page(
+        write(study, "clean.html", quality=study.here / "clean.tsv", quality_exclusions=study.here / "none.tsv")
+    ).text
+    assert (
+        "Image quality : all 16 scans were usable; of those used, 1 scan lies outside a band and is to be inspected."
+        in text
+    )
+    good = [{**row, "flags": None} for row in clean]
+    tables.write_table(study.here / "clean.tsv", good, QUALITY)
     text = Page(
         write(study, "clean.html", quality=study.here / "clean.tsv", quality_exclusions=study.here / "none.tsv")
     ).text

@@ -40,7 +40,7 @@ def answers(folder, lost=(), effect=2.0, mixed=False):
                     "roi": name.split("_")[0],
                     "contrast": "rest",
                     "analysis": None,
-                    "defined_by_same_data": name == "dlpfc_rest",
+                    "defined_by_same_data": name == "insula_craving",
                     "status": "not run: only <two> participants" if (name, number) in lost else "run",
                     "participants": [NAMES[i] for i in kept],
                     "response": y[kept].tolist(),
@@ -123,11 +123,32 @@ def test_each_answer_is_told_in_words_from_the_tables(made):
     )
 
 
+def test_a_region_that_the_same_data_chose_has_estimates_and_no_p(made):
+    table, curve, figure = made
+    rows = [row for row in tables.read_table(table) if row["answer"] == "insula_craving"]
+    assert all(row["estimate"] is not None and row["ci_low"] is not None for row in rows)
+    assert {row[name] for row in rows for name in ("p", "p_permutation")} == {None}
+    totals = [row for row in tables.read_table(curve) if row["answer"] == "insula_craving"]
+    tested = ("significant", "share_significant", "p_median", "p_significant", "p_mean_z")
+    assert {row[name] for row in totals for name in tested} == {None}
+    found = sensitivity_section.section(*made)
+    told = text_of(found.answers[1].sentences)
+    assert "They are not tested, one by one or together: the same data chose the region." in told
+    assert re.search(r"\bp [=<]", told) is None
+    assert re.fullmatch(
+        r"For insula craving \u2020, \d of 8 specifications agree in sign with the main specification; not tested, as the same data "
+        r"chose the region\.",
+        found.verdicts[1],
+    )
+    assert "8 specifications, not tested" in figure.read_text(encoding="utf-8")
+    assert "save where the same data chose the region" in found.method
+
+
 def test_the_tables_show_the_main_the_extremes_and_every_specification(made):
     found = sensitivity_section.section(*made)
     extremes = found.extremes
     assert [row[:2] for row in extremes.rows] == [
-        [name, which] for name in ("dlpfc rest \u2020", "insula craving") for which in ("main", "lowest", "highest")
+        [name, which] for name in ("dlpfc rest", "insula craving \u2020") for which in ("main", "lowest", "highest")
     ]
     assert extremes.marked == {0, 3}
     assert all(len(row) == len(extremes.heads) for row in extremes.rows)
@@ -196,7 +217,7 @@ def test_the_page_has_the_section_only_where_it_is_asked_for(made):
     paths = dict(zip(("sensitivity_table", "sensitivity_curve", "sensitivity_figure"), ([path] for path in made)))
     found = page._sensitivity(rule_files(ReportFiles, SimpleNamespace(**{**inputs, **paths})))
     assert re.match(
-        r"For dlpfc rest \u2020, \d of 8 specifications agree in sign with the main specification and \d (is|are) significant; tested "
+        r"For dlpfc rest, \d of 8 specifications agree in sign with the main specification and \d (is|are) significant; tested "
         r"together by the median, p\s[=<]\s",
         found.verdicts[0],
     )

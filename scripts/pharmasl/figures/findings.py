@@ -1,6 +1,6 @@
 """The results of a whole-brain analysis, read from its cluster table and its inference block."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pharmasl.errors import FilePath
@@ -10,6 +10,7 @@ from pharmasl.group import verdict
 from pharmasl.space import region_words
 from pharmasl.study import effect_words
 from pharmasl.study.labels import Labels
+from pharmasl.study.settings import Settings
 
 
 class Findings:
@@ -123,6 +124,23 @@ class Findings:
     def significant(self) -> dict[int, Row]:
         """Clusters significant by the statistic that decides, in the table's order: number to first row."""
         return {cluster: row for cluster, row in self.clusters.items() if row["significant"] == "yes"}
+
+
+def of_study(paths: Sequence[FilePath], inferences: Sequence[FilePath], settings: Settings) -> dict[str, Findings]:
+    """All analyses of a study by name.
+
+    Parameters
+    ----------
+    paths, inferences : sequence of path-like
+        ``_clusters.tsv`` and ``_inference.json`` in the configured order of the analyses.
+    settings : Settings
+
+    Returns
+    -------
+    dict of str to Findings
+    """
+    files = zip(settings.analyses, paths, inferences, strict=True)
+    return {name: Findings(path, inference, settings.labels) for name, path, inference in files}
 
 
 def point(row: Row) -> list[float]:

@@ -124,12 +124,16 @@ class Curve:
         return "\n".join(measured.wrapped(f"Estimate ({self.total['unit']})", _ESTIMATES, _TEXT))
 
     @property
+    def chosen(self) -> bool:
+        """Whether the same data chose the region, so that nothing is tested."""
+        return any(row["defined_by_same_data"] == "true" for row in self.rows)
+
+    @property
     def heading(self) -> tuple[str, str]:
         """The answer's name, and what a positive estimate means."""
         meaning = next((self.labels.meaning(row["meaning"]) for row in self.rows if row["meaning"]), None)
-        chosen = any(row["defined_by_same_data"] == "true" for row in self.rows)
-        note = "; † the region is a cluster of these data" if chosen else ""
-        name = self.labels.answer(str(self.total["answer"])) + (" †" if chosen else "")
+        note = "; † the region is a cluster of these data" if self.chosen else ""
+        name = self.labels.answer(str(self.total["answer"])) + (" †" if self.chosen else "")
         return name, f"{meaning or ''}{note}".removeprefix("; ")
 
     @property
@@ -141,6 +145,8 @@ class Curve:
             text += f" ({total['not_run']} not run)"
         if not n:
             return text
+        if self.chosen:
+            return f"{text}, not tested"
         joint = ", ".join(
             f"{p_text(number(total[column])).removeprefix('p = ').removeprefix('p ')} ({name})"
             for name, column in (

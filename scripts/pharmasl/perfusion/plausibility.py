@@ -15,6 +15,9 @@ GREY = 0.5
 # No grey matter has a median CBF above this, mL/100 g/min: resting adults have 40 to 100, children and anaemic patients
 # up to twice that. A mistaken gain or unit (factors of 10, 32, 100, 6000) takes what is above 30 beyond it.
 MOST = 300.0
+# No living grey matter has a median CBF below this, mL/100 g/min: at some 10 its cells lose their ion gradients (Astrup, Siesjö and
+# Symon 1981, doi 10.1161/01.STR.12.6.723).
+LEAST = 10.0
 # What makes it so, and what to set.
 SCALE = (
     "M0 and the series are not on one scale, or the unit is another. Set perfusion.m0.scale to the gain of the series over the "
@@ -50,8 +53,7 @@ def plausible(cbf: np.ndarray, gm: np.ndarray, path: FilePath) -> float | None:
 
     A wrong gain, unit or M0 makes it too large or small, label and control exchanged negative.
 
-    What is above :data:`MOST` is not usable (:mod:`pharmasl.quality.implausible`), but is computed and drawn. What is below
-    :data:`LIKELY` is only warned of: a phantom has none.
+    What is above :data:`MOST` or below :data:`LEAST` is not usable (:mod:`pharmasl.quality.implausible`), but is computed and drawn.
 
     Parameters
     ----------
@@ -80,9 +82,9 @@ def plausible(cbf: np.ndarray, gm: np.ndarray, path: FilePath) -> float | None:
             path,
             middle,
         )
-    elif middle < LIKELY[0]:
+    elif middle < LEAST:
         log.warning(
-            "%s: median CBF of grey matter is but %.4g %s: is M0 on the series' scale (perfusion.m0.scale)?",
+            "%s: median CBF of grey matter is but %.4g %s: did the labelling fail, or is M0 not on the series' scale (perfusion.m0.scale)?",
             path,
             middle,
             UNIT,

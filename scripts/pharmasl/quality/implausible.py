@@ -129,7 +129,14 @@ def _sign(measures: Measures, consistency: Record) -> Iterator[str]:
 
 def _scale(measures: Measures, consistency: Record) -> Iterator[str]:
     value = consistency["GreyMatterMedian"]
-    if value is not None and value > plausibility.MOST:
+    if value is None:
+        return
+    if value < plausibility.LEAST and not any(_sign(measures, consistency)):
+        yield (
+            f"grey-matter CBF is lower than any living brain's (median {value:.3g} mL/100 g/min, at least {plausibility.LEAST:g} expected): "
+            "the labelling failed, M0 is not on the series' scale (perfusion.m0.scale, M0Estimate), or the unit is another (Units)"
+        )
+    if value > plausibility.MOST:
         yield (
             f"grey-matter CBF is higher than any brain's (median {value:.4g} mL/100 g/min, at most {plausibility.MOST:g} "
             "expected): M0 and the series are not on one scale (perfusion.m0.scale, M0Estimate), or the unit is another (Units)"
@@ -152,11 +159,11 @@ def in_words(*, imported: bool = False) -> str:
     """The causes as part of a sentence, for the methods and the report; of maps that another program made, those of maps."""
     if imported:
         return (
-            "its map was physically implausible (grey-matter CBF clearly negative, above the physiological range, exactly zero or "
+            "its map was physically implausible (grey-matter CBF clearly negative, outside the physiological range, exactly zero or "
             "unknown)"
         )
     return (
         "its data were physically implausible (a post-labelling delay too short for labelled blood to reach grey matter; "
-        "grey-matter CBF clearly negative, above the physiological range, exactly zero or unknown; M0 too dark or differing between "
+        "grey-matter CBF clearly negative, outside the physiological range, exactly zero or unknown; M0 too dark or differing between "
         "volumes; a step in receiver gain)"
     )

@@ -129,15 +129,64 @@ def notes(results: Findings, regions: Mapping[str, Region], labels: Labels = NAM
             fate = "tested with the scans that do, where these are enough"
         text.append(f"Voxels that a participant's scans do not cover are {fate}; most by {words}.")
     source = regions.get(results.seed) if results.seed else None
-    if source and source.analysis:
-        text.append(
-            f"The seed is cluster {source.cluster} of the analysis {labels.analysis(source.analysis)}, chosen by these data."
-        )
     if source and source.space == "native":
         text.append("The seed was read in each scan's own space, in its unsmoothed CBF.")
     if results.block.get("baseline_adjustment"):
         text.append(adjusting(results.block["baseline_adjustment"]))
     return text
+
+
+@dataclass(frozen=True)
+class ChosenSeed:
+    """A seed that is a cluster of another analysis, which these data chose.
+
+    Attributes
+    ----------
+    analysis : str
+        In the study's words.
+    cluster : int
+    weakness : str
+        The cluster's p where it is not significant; else empty.
+    """
+
+    analysis: str
+    cluster: int
+    weakness: str
+
+    @property
+    def sentence(self) -> str:
+        """Where the seed comes from, and that it is not significant there."""
+        text = f"The seed is cluster {self.cluster} of the analysis {self.analysis}, chosen by these data"
+        if self.weakness:
+            return f"{text} though it is not significant there ({self.weakness}): what is said of it is exploratory."
+        return f"{text}."
+
+
+def chosen_seed(
+    results: Findings, regions: Mapping[str, Region], others: Mapping[str, Findings], labels: Labels = NAMES
+) -> ChosenSeed | None:
+    """The seed of an analysis that was run; None of one that these data did not choose.
+
+    Parameters
+    ----------
+    results : Findings
+    regions : Mapping
+        Region to its settings.
+    others : Mapping
+        All analyses of the study by name.
+    labels : Labels
+
+    Returns
+    -------
+    ChosenSeed or None
+    """
+    source = regions.get(results.seed) if results.seed else None
+    if source is None or source.analysis is None or source.cluster is None or not results.ran:
+        return None
+    own = others[source.analysis]
+    row = own.clusters.get(source.cluster)
+    weakness = deciding_p(own, row) if row is not None and row["significant"] != "yes" else ""
+    return ChosenSeed(labels.analysis(source.analysis), source.cluster, weakness)
 
 
 def adjusting(block: Block) -> str:
@@ -258,6 +307,7 @@ def section(
     role: str,
     sessions: SessionPair | None,
     regions: Mapping[str, Region],
+    others: Mapping[str, Findings],
 ) -> AnalysisSection:
     """The section of an analysis.
 
@@ -272,12 +322,15 @@ def section(
     sessions : SessionPair or None
     regions : Mapping
         Region to its settings.
+    others : Mapping
+        All analyses of the study by name, this one among them.
 
     Returns
     -------
     AnalysisSection
     """
-    results = Findings(files.table, files.inference, labels)
+    results = others[name]
+    seed = chosen_seed(results, regions, others, labels)
     unit, text = results.block["effect"]["unit"], sentences(results, sessions, labels)
     return AnalysisSection(
         name=name,
@@ -293,7 +346,7 @@ def section(
         alt=f"{results.question}: {results.letter} map on the template. " + " ".join(text[:2]),
         table=clusters(results, unit, files.table) if results.rows else None,
         tested=tested(results),
-        notes=notes(results, regions, labels),
+        notes=[*notes(results, regions, labels), *([seed.sentence] if seed else [])],
         block=results.block,
         regions=None if files.regions is None else regions_section.section(files.regions, results.block, labels),
         global_effect=[]

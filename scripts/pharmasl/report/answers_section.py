@@ -1,6 +1,6 @@
 """The study's answers, a sentence each: what each arm did, the difference, its interval, and the one p that decides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.conduct import answers
@@ -253,9 +253,8 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
 
 
 def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], declared: Declared) -> Iterator[Answer]:
-    own = zip(settings.analyses, headings, files.analyses_tables, files.analyses_inference, strict=True)
-    for place, (name, heading, table, inference) in enumerate(own):
-        results = Findings(table, inference, settings.labels)
+    every = findings.of_study(files.analyses_tables, files.analyses_inference, settings)
+    for place, ((name, results), heading) in enumerate(zip(every.items(), headings, strict=True)):
         values = tables.read_table(files.analyses_values[place]) if files.analyses_values else []
         values = settings.labels.rows(values)
         yield Answer(
@@ -263,9 +262,15 @@ def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], d
             heading=heading,
             role=primary.role(settings.primary, name),
             shown=declared.shown(name),
-            sentence=analysis(name, results, values, declared),
+            sentence=analysis(name, results, values, declared) + _weak_seed(results, settings, every),
             chosen=results.ran and bool(results.significant()),
         )
+
+
+def _weak_seed(results: Findings, settings: Settings, every: Mapping[str, Findings]) -> str:
+    """That a seed which these data chose was not significant, in a sentence; empty of another seed."""
+    seed = analyses_section.chosen_seed(results, settings.rois, every, settings.labels)
+    return f" {seed.sentence}" if seed and seed.weakness else ""
 
 
 def _scores(files: ReportFiles, settings: Settings, declared: Declared) -> Iterator[Answer]:

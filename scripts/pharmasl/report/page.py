@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pharmasl.conduct import flow
 from pharmasl.conduct.allocation_log import Digests
 from pharmasl.errors import FilePath
-from pharmasl.figures import viewer
+from pharmasl.figures import findings, viewer
 from pharmasl.files import blinding, tables
 from pharmasl.files.tables import Row
 from pharmasl.report import (
@@ -232,6 +232,7 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
     ]
     # Of ready-made contrast maps no scan's mean is known.
     global_effects: Sequence[FilePath | None] = files.analyses_global or [None] * len(settings.analyses)
+    others = findings.of_study(files.analyses_tables, files.analyses_inference, settings)
     sections = zip(settings.analyses.items(), *paths, in_regions, called, global_effects, strict=True)
     for (name, analysis), table, inference, figure, design, changes, viewed, regions, smallest, of_global in sections:
         own = AnalysisFiles(
@@ -248,7 +249,13 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
         role = primary.role(settings.primary, name)
         sessions = analysis.sessions or settings.sessions
         yield analyses_section.section(
-            name, own, labels=settings.labels, role=role, sessions=sessions, regions=settings.rois
+            name,
+            own,
+            labels=settings.labels,
+            role=role,
+            sessions=sessions,
+            regions=settings.rois,
+            others=others,
         )
 
 

@@ -49,13 +49,23 @@ def acceptance(row: Row) -> str:
     return f"{row['accepted_by_hand']}{overruled}"
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """How many scans were excluded, in a sentence."""
+def excluded(rows: Sequence[Row]) -> str:
+    """How many scans were excluded, in a sentence without its stop."""
     lost = sum(row["usable"] == "no" for row in rows)
-    scans = count(len(rows), "scan")
-    if not lost:
-        return f"all {len(rows)} scans were usable." if len(rows) > 1 else "the scan was usable."
-    return f"{lost} of {scans} {'was' if lost == 1 else 'were'} excluded from contrasts and all that follows from them."
+    if lost:
+        verb = "was" if lost == 1 else "were"
+        return f"{lost} of {count(len(rows), 'scan')} {verb} excluded from contrasts and all that follows from them"
+    return f"all {len(rows)} scans were usable" if len(rows) > 1 else "the scan was usable"
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """The same, and how many scans that are used are flagged."""
+    flagged = sum(row["usable"] != "no" and bool(flags_of(row)) for row in rows)
+    if not flagged:
+        return f"{excluded(rows)}."
+    which = f"of those used, {count(flagged, 'scan')}" if len(rows) > 1 else "it"
+    verbs = "lies outside a band and is" if flagged == 1 else "lie outside a band and are"
+    return f"{excluded(rows)}; {which} {verbs} to be inspected."
 
 
 def limits(band: Band | None) -> str:
@@ -226,7 +236,7 @@ def sentences(rows: Sequence[Row], rules: QualityRules, made_by: str | None = No
     rule = judgement.in_words(rules, rated=rules.ratings is not None, imported=made_by is not None)
     text = [f"The CBF maps were made by {made_by}, and their quality is judged by the maps alone."] if made_by else []
     text += [
-        f"{upper(verdict(rows))} {rule}",
+        f"{upper(excluded(rows))}. {rule}",
         f"{count(flagged, 'scan')} of {len(rows)} {'lies' if flagged == 1 else 'lie'} outside a band. Unless that rule says otherwise, a flag excludes nothing; it asks for visual inspection."
         if flagged
         else "No scan lies outside a band.",

@@ -15,6 +15,8 @@ from pharmasl.sensitivity import curve_columns, naming
 from pharmasl.sensitivity.curve_columns import DIMENSIONS
 from pharmasl.study.labels import NAMES, Labels
 
+CHOSEN = "the same data chose the region"
+
 
 def read(table: FilePath, curve: FilePath, labels: Labels = NAMES) -> list[Answer]:
     """Read the answers from the two tables.
@@ -61,18 +63,23 @@ def _one_by_one(answer: Answer) -> str:
     """The main specification's estimate, and how many of the others agree with it."""
     total, n = answer.total, answer.number
     of_all = f"{n} specification{'s' * (n != 1)}"
+    significant = (
+        ""
+        if answer.chosen
+        else f", and in {total['significant']} it is significant (p < 0.05) in the direction of the median"
+    )
     what = "partial correlation (the estimates differ in unit)" if answer.unit_free else "estimate"
     if answer.main is None:
         text = (
             f"The main specification gave no estimate. In {total['same_sign']} of {of_all} the {what} has the same sign as "
-            f"their median, and in {total['significant']} it is significant in that direction (p < 0.05)."
+            f"their median{significant}."
         )
     else:
         low, high = (fixed(answer.main[name]) for name in answer.columns[1:])
+        own = "" if answer.chosen else f", {p_words(answer.main['p'])}"
         text = (
             f"The main specification's {what} is {answer.amount(total['main'])} ({CI} {low} to {high}, "
-            f"n = {answer.main['n']}, {p_words(answer.main['p'])}). In {total['same_sign']} of {of_all} the effect has the "
-            f"same sign as in the main one, and in {total['significant']} it is significant (p < 0.05) in the direction of the median."
+            f"n = {answer.main['n']}{own}). In {total['same_sign']} of {of_all} the effect has the same sign as in the main one{significant}."
         )
     if n > 1:
         noun = "partial correlations" if answer.unit_free else "estimates"
@@ -92,6 +99,8 @@ def _one_by_one(answer: Answer) -> str:
 
 def _together(answer: Answer) -> str:
     """The joint tests of all specifications."""
+    if answer.chosen:
+        return f"They are not tested, one by one or together: {CHOSEN}."
     total = answer.total
     text = (
         f"All specifications tested together: joint {p_words(total['p_median'])} by the median estimate, "
@@ -131,9 +140,11 @@ def verdict(answer: Answer) -> str:
     if not answer.run:
         return f"For {answer.heading}, no specification gave an estimate."
     of_whom = "the main specification" if answer.main else "the median"
+    start = f"For {answer.heading}, {answer.total['same_sign']} of {count(answer.number, 'specification')} agree in sign with {of_whom}"
+    if answer.chosen:
+        return f"{start}; not tested, as {CHOSEN}."
     return (
-        f"For {answer.heading}, {answer.total['same_sign']} of {count(answer.number, 'specification')} agree in sign with {of_whom} "
-        f"and {answer.total['significant']} {'is' if answer.total['significant'] == '1' else 'are'} significant; tested together "
+        f"{start} and {answer.total['significant']} {'is' if answer.total['significant'] == '1' else 'are'} significant; tested together "
         f"by the median, {p_words(answer.total['p_median'])}."
     )
 
@@ -152,11 +163,12 @@ def method(answers: Sequence[Answer], permutations: int, seed: int) -> str:
     """
     varied = dict.fromkeys(row["dimension"] for answer in answers for row in answer.choices)
     most = max((len(answer.rows) for answer in answers), default=0)
+    untested = ", save where the same data chose the region," if any(answer.chosen for answer in answers) else ""
     choices = f" ({listed(naming.dimension(name).lower() for name in varied)})" if varied else ""
     return (
         f"Sensitivity to the choices of the analysis was described by specification curves: {count(len(answers), 'question')} "
         f"answered in {count(most, 'specification')} each{choices}, by ordinary least squares on regional CBF. All specifications "
-        "of a question were tested together (Simonsohn et al. 2020, doi 10.1038/s41562-020-0912-z) by the median estimate, "
+        f"of a question were{untested} tested together (Simonsohn et al. 2020, doi 10.1038/s41562-020-0912-z) by the median estimate, "
         "the number significant in its direction and the mean z, two-sided, against "
         f"{permutations:,} relabellings of the participants (the observed one counted; seed {seed}). One relabelling was "
         "applied to all specifications, to the residuals of each reduced model (Freedman & Lane 1983); only "

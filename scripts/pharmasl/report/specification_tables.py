@@ -202,5 +202,5 @@ def _choice(answer: Answer, row: Row) -> list[str]:
         MISSING if row["low"] is None else f"{fixed(row['low'])} to {fixed(row['high'])}",
         moved,
         row["pairs"] or NONE,
-        f"{row['significant']} of {row['specifications']}",
+        NONE if row["significant"] is None else f"{row['significant']} of {row['specifications']}",
     ]

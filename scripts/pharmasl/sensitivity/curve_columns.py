@@ -77,7 +77,7 @@ def specifications(dimensions: Sequence[str], permutations: int, seed: int) -> d
         "roi": "Region whose CBF is taken",
         "contrast": "Contrast of conditions",
         "analysis": "Whole-brain analysis of the same question",
-        "defined_by_same_data": "true: the region is a cluster of an analysis of this trial, so that it was chosen by the data it is tested on; take its estimates as a description",
+        "defined_by_same_data": "true: the region is a cluster of an analysis of this trial, chosen by the data it would be tested on: its estimates are a description, p is missing",
         "status": "run, or why there is no estimate",
     }
 

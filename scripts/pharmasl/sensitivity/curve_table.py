@@ -53,6 +53,7 @@ class Row:
     rank : int or None
         Place in the curve, from 1.
     p_permutation : float or None
+        None too where the same data chose the region: a p of what was chosen for its size means nothing.
     """
 
     specification: dict[str, str]
@@ -74,6 +75,8 @@ class Row:
         numbers: dict[str, Any] = {}
         if self.fit is not None:
             numbers = {name: getattr(self.fit, name) for name in _FIT_COLUMNS} | {"n": len(self.fit.participants)}
+            if self.record.defined_by_same_data:
+                numbers["p"] = None
         return {
             "answer": self.record.answer,
             "rank": self.rank,
@@ -103,6 +106,11 @@ class Answer:
     name: str
     rows: list[Row]
     exchange: str
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the same data chose the region in which it is asked, so that nothing is tested."""
+        return any(row.record.defined_by_same_data for row in self.rows)
 
     @property
     def fitted(self) -> list[tuple[Row, specification_fit.Fit]]:
@@ -210,6 +218,8 @@ class _Summary:
     ----------
     scale : {"estimate", "partial_r"}
         What is compared across specifications.
+    tested : bool
+        Whether specifications are counted as significant.
     direction : int
         Direction in which specifications count as significant; 0 without a fit.
     sign : float
@@ -217,6 +227,7 @@ class _Summary:
     """
 
     scale: str
+    tested: bool
     direction: int = 0
     sign: float = 0
 
@@ -228,7 +239,8 @@ class _Summary:
         """The columns of ``curve.tsv`` that count and summarise rows."""
         fits = [fit for _, fit in _fitted(rows)]
         values = [self.value(fit) for fit in fits]
-        significant = sum(fit.p < specification_fit.ALPHA and fit.t * self.direction > 0 for fit in fits)
+        counted = sum(fit.p < specification_fit.ALPHA and fit.t * self.direction > 0 for fit in fits)
+        significant = counted if self.tested else None
         mean_z = specification_fit.z_of_t([fit.t for fit in fits], [fit.df for fit in fits]).mean() if fits else None
         return {
             "specifications": len(fits),
@@ -238,7 +250,7 @@ class _Summary:
             "high": max(values, default=None),
             "same_sign": sum(value * self.sign > 0 for value in values),
             "significant": significant,
-            "share_significant": significant / len(fits) if fits else None,
+            "share_significant": significant / len(fits) if fits and significant is not None else None,
             "mean_z": None if mean_z is None else float(mean_z),
         }
 
@@ -277,13 +289,14 @@ def summarise(answer: Answer, permutations: int, seed: int) -> list[dict[str, An
     head = {"answer": answer.name, "scale": scale, "unit": "1" if scale == "partial_r" else unit}
     main = next((row for row in rows if row.main), None)
     total: dict[str, Any] = {**head, "dimension": curve_columns.ALL, "value": curve_columns.ALL}
-    summary = _Summary(scale)
+    tested = not answer.is_chosen
+    summary = _Summary(scale, tested)
     if fitted:
         relabelling = curve.Relabelling(exchange=answer.exchange, number=permutations, seed=seed)
         joint = _test(answer, relabelling, unit_free=scale == "partial_r")
         of_main = summary.value(main.fit) if main and main.fit else None
-        summary = _Summary(scale, joint.direction, math.copysign(1, of_main) if of_main else joint.direction)
-        columns = ("p_median", "p_significant", "p_mean_z", "participants", "exchanged")
+        summary = _Summary(scale, tested, joint.direction, math.copysign(1, of_main) if of_main else joint.direction)
+        columns = (*(("p_median", "p_significant", "p_mean_z") if tested else ()), "participants", "exchanged")
         total |= {"main": of_main, **{name: getattr(joint, name) for name in columns}}
         for rank, (row, _) in enumerate(sorted(fitted, key=lambda pair: summary.value(pair[1])), start=1):
             row.rank = rank
@@ -295,7 +308,7 @@ def _test(answer: Answer, relabelling: curve.Relabelling, *, unit_free: bool) ->
     blocks = {participant: block for row, _ in answer.fitted for participant, block in row.blocks.items()}
     together = dataclasses.replace(relabelling, blocks=blocks)
     joint = curve.joint([fit for _, fit in answer.fitted], together, unit_free=unit_free)
-    for row, fit in answer.fitted:
+    for row, fit in answer.fitted if not answer.is_chosen else ():
         row.p_permutation = curve.own_p(fit, dataclasses.replace(relabelling, blocks=row.blocks))
     return joint
 

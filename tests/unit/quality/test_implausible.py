@@ -76,6 +76,22 @@ def test_a_good_scan_and_one_of_which_little_is_known_have_none():
             {"GreyMatterMedian": 301.0},
             "grey-matter CBF is higher than any brain's (median 301 mL/100 g/min, at most 300",
         ),
+        (
+            {"gm_cbf": 4.1, "gm_cbf_z": 3.3},
+            {"GreyMatterMedian": 3.9},
+            "grey-matter CBF is lower than any living brain's (median 3.9 mL/100 g/min, at least 10 expected): the labelling failed",
+        ),
+        # Below zero by noise alone, and below zero clearly: the sign is named where it is known.
+        (
+            {"gm_cbf": -1.0, "gm_cbf_z": -0.8, "negative_gm_share": 0.55},
+            {"GreyMatterMedian": -1.0},
+            "grey-matter CBF is lower than any living brain's",
+        ),
+        (
+            {"gm_cbf": -58.0, "gm_cbf_z": -3.1},
+            {"GreyMatterMedian": -57.0},
+            "grey-matter CBF is clearly below zero",
+        ),
         ({"gm_cbf": math.nan}, {}, "no CBF is known in grey matter"),
         ({"template_correlation": math.nan}, {}, "no CBF is known in the template's brain"),
     ],
@@ -101,6 +117,7 @@ def test_each_cause_alone(measures, consistency, cause):
         ({}, {"GainStep": 1.1}),
         ({}, {"ZeroShare": 0.5}),
         ({}, {"GreyMatterMedian": 300.0}),
+        ({}, {"GreyMatterMedian": 10.0}),
         ({}, {"EffectiveDelay": 0.65}),
         ({}, {"EffectiveDelay": None, "EffectiveDelayLeast": None}),
     ],

@@ -6,7 +6,7 @@ import pytest
 from pharmasl.figures.findings import Findings
 from pharmasl.files import tables
 from pharmasl.group.table import COLUMNS as CLUSTERS
-from pharmasl.report import answers_section
+from pharmasl.report import analyses_section, answers_section
 from pharmasl.report.answers_section import Answer, Declared
 from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms
@@ -136,3 +136,20 @@ def test_primary_answers_come_first_and_are_counted():
     assert answers_section.lead(PAIR) == "Of 2 primary answers, 1 was significant after correction."
     assert answers_section.lead(PAIR[1:]) == "The primary answer was not significant."
     assert "exploratory" in answers_section.lead([])
+
+
+def test_a_seed_that_the_same_data_chose_and_that_was_not_significant_is_said_to_be_weak(findings):
+    seed = SimpleNamespace(analysis="rest", cluster=1, space="template")
+    regions = {"spot": seed}
+    source = findings({**CLUSTER, "significant": "no", "p_verdict": 0.38})
+    own = findings(CLUSTER, seed={"roi": "spot"})
+    chosen = analyses_section.chosen_seed(own, regions, {"rest": source, "link": own})
+    assert words(chosen.sentence) == (
+        "The seed is cluster 1 of the analysis rest, chosen by these data though it is not significant there "
+        "(family-wise p = 0.38): what is said of it is exploratory."
+    )
+    strong = analyses_section.chosen_seed(own, regions, {"rest": findings(CLUSTER), "link": own})
+    assert strong.weakness == ""
+    assert strong.sentence == "The seed is cluster 1 of the analysis rest, chosen by these data."
+    planned = {"spot": SimpleNamespace(analysis=None, cluster=None, space="template")}
+    assert analyses_section.chosen_seed(own, planned, {}) is None

@@ -228,7 +228,7 @@ def specification(folder, number, scaling, quality, main=False, shift=0.0, unit=
         "roi": "dlpfc",
         "contrast": "rest",
         "analysis": "rest_interaction",
-        "defined_by_same_data": True,
+        "defined_by_same_data": False,
         "status": "run",
         "participants": [NAMES[i] for i in kept],
         "response": (y + shift * arm)[kept].tolist(),
