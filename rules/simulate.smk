@@ -27,7 +27,7 @@ try:
     from pharmasl.files import bids
     from pharmasl.records import provenance
     from pharmasl.simulate import planned_trial, susceptibility
-    from pharmasl.simulate.alternating_cues import run_entities
+    from pharmasl.simulate.alternating_cues import run_entities, state_stems
     from pharmasl.simulate.planted_regions import REGIONS
     from pharmasl.simulate.susceptibility import Susceptibility
     from pharmasl.simulate.trial_draws import CONDITIONS
@@ -77,12 +77,19 @@ FIELD_MAPS = {
     for session in SESSIONS
 }
 CORRECTED = bool(susceptibility.field_names(PLANTED)) and SETTINGS.perfusion.distortion != "off"
+# By run, its conditions and the stems of their maps.
+STATES = [
+    state_stems(SIMULATE["blocks"], condition, run)
+    for run, condition in zip(RUNS, [condition for _, condition in product(SESSIONS, CONDITIONS)])
+]
 truth_head = partial(bids.derivative, TRUTH, HEAD)
 result_of = partial(bids.derivative, OUTPUT)
 
 REST = f"group/{COMPARE['rest']}/contrast-{bids.entity_label(COMPARE['rest'])}"
 
-# The maps and the table of the two analyses that answer the planted questions.
+# The cue response at baseline is compared where the study asks for it.
+HAS_CUE = COMPARE["cue"] in SETTINGS.analyses
+# The maps and the table of the analyses that answer the planted questions.
 ANSWERS = {
     question: dict(
         effect=result_of(stem, "statmap", stat="effect"),
@@ -95,7 +102,7 @@ ANSWERS = {
     )
     for question, stem in (
         (question, f"group/{COMPARE[question]}/contrast-{bids.entity_label(COMPARE[question])}")
-        for question in ("rest", "association")
+        for question in ("rest", "association", *(["cue"] if HAS_CUE else []))
     )
 }
 
@@ -207,6 +214,12 @@ for GROUP in GROUPS:
             field_map=[f"{path}.nii.gz" for session in VISITED for path in FIELD_MAPS[session]],
             field_map_sidecar=[f"{path}.json" for session in VISITED for path in FIELD_MAPS[session]],
             hertz=[truth_head("fieldmap")] if PLANTED.planted else [],
+            states=[
+                bids.derivative(TRUTH, stem, "cbf", space=SPACE)
+                for run in GROUP.runs
+                if len(STATES[run]) > 1
+                for _, stem in STATES[run]
+            ],
         log:
             f"{TRUTH}/logs/simulate_participant/sub-{{subject}}.log",
         wildcard_constraints:
@@ -253,6 +266,11 @@ rule compare_truth:
             for s, run in COMPARED
         ],
         truth_cbf=[bids.derivative(TRUTH, RUNS[run], "cbf", space=SPACE).format(subject=s) for s, run in COMPARED],
+        conditions=[
+            bids.derivative(TRUTH, stem, "cbf", space=SPACE).format(subject=s)
+            for s, run in COMPARED
+            for _, stem in STATES[run]
+        ],
         mask=studied(result_of(HEAD, "mask", desc="brain")),
         field=COMPARED_FIELDS,
         motion=[
@@ -267,6 +285,11 @@ rule compare_truth:
         truth_hertz=[truth_head("fieldmap").format(subject=s) for s in STUDIED] if PLANTED.planted else [],
         hertz=[result_of(RUNS[run], "fieldmap").format(subject=s) for s, run in COMPARED] if CORRECTED else [],
         regions=result_of(REST, "regions", ".tsv"),
+        cue_regions=(
+            [result_of(f"group/{COMPARE['cue']}/contrast-{bids.entity_label(COMPARE['cue'])}", "regions", ".tsv")]
+            if HAS_CUE
+            else []
+        ),
         masks=[f"{OUTPUT}/rois/{roi}_mask.nii.gz" for roi in SETTINGS.rois],
         gm=result_of(f"template/tpl-{SPACE}", "probseg", res="1", label="GM"),
         model=f"{OUTPUT}/craving/craving_model.tsv",
@@ -292,7 +315,7 @@ rule compare_truth:
         arms=plain(SETTINGS.arms),
         sessions=plain(SETTINGS.sessions),
         compare=COMPARE,
-        compared=[list(scan) for scan in COMPARED],
+        states=[[s, run, condition] for s, run in COMPARED for condition, _ in STATES[run]],
         rois=list(SETTINGS.rois),
         smoothing_fwhm=SETTINGS.perfusion.smoothing_fwhm,
         alpha=SETTINGS.inference.alpha,

@@ -12,7 +12,7 @@ from pharmasl.workflow.job import job
 
 PERSON = ("truth_mask", "truth_field", "mask")
 RUN = ("truth_motion", "truth_coregistration", "motion", "coregistration")
-FILES = ("plan", "effects", "scans", "truth_cbf", "cbf", "regions", "model", "correlations", "gm")
+FILES = ("plan", "effects", "scans", "truth_cbf", "cbf", "conditions", "regions", "model", "correlations", "gm")
 
 
 def _records(source, names):
@@ -22,17 +22,20 @@ def _records(source, names):
 
 def main(snakemake):
     source, params = snakemake.input, snakemake.params
+    asked = ("rest", "association", *(["cue"] if source.cue_regions else []))
     analyses = {
         question: AnalysisFiles(
             **{field.name: getattr(source, f"{question}_{field.name}") for field in fields(AnalysisFiles)}
         )
-        for question in ("rest", "association")
+        for question in asked
     }
-    compared = [(f"sub-{subject}", number) for subject, number in params.compared]
+    states = [(f"sub-{subject}", number, condition) for subject, number, condition in params.states]
+    compared = list(dict.fromkeys((who, number) for who, number, _ in states))
     people = list(dict.fromkeys(name for name, _ in compared))
     files = comparison.ComparisonFiles(
         **{name: getattr(source, name) for name in FILES},
-        **analyses,
+        **{"cue": None, **analyses},
+        cue_regions=next(iter(source.cue_regions), None),
         masks=dict(zip(params.rois, source.masks, strict=True)),
         cigarettes=next(iter(source.cigarettes), None),
         people=[
@@ -49,7 +52,7 @@ def main(snakemake):
     )
     comparison.write_comparison(
         files,
-        compared,
+        states,
         table=snakemake.output.table,
         text=snakemake.output.text,
         arms=settings.build(settings.Arms, params.arms),

@@ -193,6 +193,7 @@ def _variant(name: str, files: Sequence[Path], folder: Path) -> Variant:
         study=study,
         trial=asked,
         person=settings.build(ParticipantSettings, {key: section[key] for key in planned_trial.PARTICIPANT}),
+        cue=section["compare"]["cue"],
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pharmasl.files import bids
 from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.simulate.trial_draws import CONDITIONS
 from pharmasl.statistics import block_design
@@ -57,3 +58,20 @@ def run_entities(blocks: Mapping[str, float], condition: str) -> dict[str, str]:
     if blocks["duration"] <= 0 or condition not in CUES:
         return {"acq": condition}
     return {"acq": "cues", "run": str(CUES.index(condition) + 1)}
+
+
+def state_stems(blocks: Mapping[str, float], condition: str, stem: str) -> list[tuple[str, str]]:
+    """The conditions of the run of a condition, and the stems of their maps.
+
+    Parameters
+    ----------
+    blocks : mapping
+        The section ``simulate.blocks``.
+    condition : str
+        By which the run is named.
+    stem : str
+        Of the run.
+    """
+    if blocks["duration"] <= 0 or condition not in CUES:
+        return [(condition, stem)]
+    return [(cue, bids.state_stem(stem, cue)) for cue in CUES]

@@ -8,7 +8,16 @@ import numpy as np
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.simulate.comparison_table import ASSOCIATION, RESTING, RESTING_REGION, Comparison, rounded, with_interval
+from pharmasl.simulate.comparison_table import (
+    ASSOCIATION,
+    CUE,
+    CUE_REGION,
+    RESTING,
+    RESTING_REGION,
+    Comparison,
+    rounded,
+    with_interval,
+)
 from pharmasl.simulate.planted_regions import REGIONS, Region
 from pharmasl.space import images, resample, transforms
 from pharmasl.study.settings import Arms, SessionPair
@@ -97,7 +106,8 @@ class TruthMaps:
     Parameters
     ----------
     scans : sequence of dict
-        Rows of the truth's ``scans.tsv``.
+        Participant, session and condition of each map, as in the truth's ``scans.tsv``. Maps of one condition that several runs of a
+        session have are averaged, as the workflow averages them.
     paths : sequence of path-like
         The maps, in the order of ``scans``.
     fwhm : float
@@ -105,12 +115,18 @@ class TruthMaps:
     """
 
     def __init__(self, scans: Sequence[Row], paths: Sequence[FilePath], fwhm: float) -> None:
-        self._maps = {}
+        own: dict[tuple[str, str | None, str], list[np.ndarray]] = {}
         for scan, path in zip(scans, paths, strict=True):
             data, self.affine = images.load(path)
             smooth = resample.smooth(data, self.affine, fwhm)
-            self._maps[scan["participant_id"], scan["session_id"], scan["condition"]] = smooth
+            own.setdefault((scan["participant_id"], scan["session_id"], scan["condition"]), []).append(smooth)
+        self._maps = {key: maps[0] if len(maps) == 1 else np.mean(maps, axis=0) for key, maps in own.items()}
         self.points = transforms.points(images.Grid(smooth.shape, self.affine))
+
+    def cue(self, participants: Sequence[Row], session: str | None) -> np.ndarray:
+        """Smoking minus neutral cues in a session: ndarray of shape (N, X, Y, Z)."""
+        people = [row["participant_id"] for row in participants]
+        return np.stack([self._maps[who, session, "smoking"] - self._maps[who, session, "neutral"] for who in people])
 
     def change(self, participants: Sequence[Row], sessions: SessionPair, weights: Mapping[str, float]) -> np.ndarray:
         """Follow-up minus baseline of a weighted sum of conditions: ndarray of shape (N, X, Y, Z)."""
@@ -272,21 +288,74 @@ def region_rows(
     """
     people = truth.people(rest)
     resting = truth.maps.change(people, sessions, {"rest": 1})
-    finite = np.isfinite(resting).all(axis=0)
+    return _region_rows(RESTING_REGION, resting, _design(people, arms), truth.maps.points, table, masks)
+
+
+def cue_rows(
+    truth: Truth, cue: AnalysisResult, table: FilePath, masks: Mapping[str, FilePath], *, sessions: SessionPair
+) -> list[Comparison]:
+    """Rows of the cue response at baseline: at the planted centres, elsewhere, and in the configuration's regions.
+
+    Parameters
+    ----------
+    truth : Truth
+    cue : AnalysisResult
+        Mean of smoking minus neutral cues at baseline.
+    table : path-like
+        The analysis' table of regions.
+    masks : mapping of str to path-like
+        Of the regions, by name.
+    sessions : settings.SessionPair
+
+    Returns
+    -------
+    list of Comparison
+    """
+    people = truth.people(cue)
+    if not people:
+        return []
+    response = truth.maps.cue(people, sessions.baseline)
+    rows = [
+        _place_row(
+            CUE,
+            REGIONS[name],
+            centre,
+            cue,
+            unit="mL/100 g/min",
+            planted=truth.amount(CUE, centre),
+            expected=float(truth.maps.mean(response, REGIONS[name].around(centre)).mean()),
+        )
+        for name in ("insula", "vmpfc")
+        for centre in REGIONS[name].centres
+    ]
+    rows.append(_elsewhere(CUE, [REGIONS["insula"], REGIONS["vmpfc"]], cue))
+    return rows + _region_rows(CUE_REGION, response, np.ones((len(people), 1)), truth.maps.points, table, masks)
+
+
+def _region_rows(
+    effect: str,
+    values: np.ndarray,
+    design: np.ndarray,
+    points: np.ndarray,
+    table: FilePath,
+    masks: Mapping[str, FilePath],
+) -> list[Comparison]:
+    """Rows of an effect in regions: the last coefficient of a design (N, K) of true maps (N, X, Y, Z), and the table's estimate."""
+    finite = np.isfinite(values).all(axis=0)
     rows = []
     for row in tables.read_table(table):
         if row["roi"] not in masks or row["estimate"] is None or row["defined_by_same_data"] == "true":
             continue
-        inside = resample.resample(*images.load(masks[row["roi"]]), truth.maps.points, fill=0.0) > 0.5
+        inside = resample.resample(*images.load(masks[row["roi"]]), points, fill=0.0) > 0.5
         inside &= finite
         if not inside.any():
             continue
-        change = resting[:, inside].mean(axis=1)
-        expected = ordinary_least_squares(_design(people, arms), change[:, None])[1, 0]
+        means = values[:, inside].mean(axis=1)
+        expected = ordinary_least_squares(design, means[:, None])[-1, 0]
         low, high = (None if row[name] is None else float(row[name]) for name in ("ci_low", "ci_high"))
         estimate = float(row["estimate"])
         compared = Comparison(
-            effect=RESTING_REGION,
+            effect=effect,
             region=row["roi"],
             unit="mL/100 g/min",
             expected=rounded(float(expected)),

@@ -33,6 +33,8 @@ class ComparisonFiles:
         Tables of the truth.
     truth_cbf, cbf : sequence of path-like
         Maps of the scans that are compared.
+    conditions : sequence of path-like
+        The truth's maps of these scans' conditions: of a run in which cues alternate one of each, of another the scan's own.
     regions : path-like
         Table of the regions at rest.
     masks : mapping of str to path-like
@@ -42,6 +44,9 @@ class ComparisonFiles:
         Tables of the analyses of craving.
     cigarettes : path-like or None
         Table of the endpoint's models; None where the study has no such endpoint.
+    cue : AnalysisFiles or None
+    cue_regions : path-like or None
+        Of the cue response at baseline, and its table of regions; None where the study has no such analysis.
     gm : path-like
         Grey matter shares of the template.
     people : sequence of PersonFiles
@@ -55,6 +60,7 @@ class ComparisonFiles:
     scans: FilePath
     truth_cbf: Sequence[FilePath]
     cbf: Sequence[FilePath]
+    conditions: Sequence[FilePath]
     regions: FilePath
     masks: Mapping[str, FilePath]
     rest: AnalysisFiles
@@ -62,6 +68,8 @@ class ComparisonFiles:
     model: FilePath
     correlations: FilePath
     cigarettes: FilePath | None
+    cue: AnalysisFiles | None
+    cue_regions: FilePath | None
     gm: FilePath
     people: Sequence[PersonFiles]
     runs: Sequence[RunFiles]
@@ -70,7 +78,7 @@ class ComparisonFiles:
 
 def write_comparison(
     files: ComparisonFiles,
-    compared: Sequence[tuple[str, int]],
+    states: Sequence[tuple[str, int, str]],
     *,
     table: FilePath,
     text: FilePath,
@@ -85,8 +93,8 @@ def write_comparison(
     Parameters
     ----------
     files : ComparisonFiles
-    compared : sequence of (str, int)
-        Participant and number of the run of the scans that are compared, in the order of their files: those that the study has.
+    states : sequence of (str, int, str)
+        Participant, number of the run and condition of the files of ``conditions``, in their order: of those scans that the study has.
     table, text : path-like
         Written.
     arms : settings.Arms
@@ -99,17 +107,26 @@ def write_comparison(
     """
     drawn, effects, planted = (tables.read_table(path) for path in (files.plan, files.effects, files.scans))
     by_run = {(row["participant_id"], int(row["run"])): row for row in planted}
+    compared = list(dict.fromkeys((who, run) for who, run, _ in states))
     scans = [by_run[name] for name in compared]
     present = {name for name, _ in compared}
     participants = [row for row in drawn if row["participant_id"] in present]
     # Their follow-up scores are missing.
     scored = [row for row in participants if row.get("dropped") != "yes"]
     LOG.info("%d of %d participants, %d of %d scans", len(participants), len(drawn), len(scans), len(planted))
-    truth = brain_comparison.Truth(participants, effects, brain_comparison.TruthMaps(scans, files.truth_cbf, fwhm))
+    named = [{**by_run[who, run], "condition": condition} for who, run, condition in states]
+    truth = brain_comparison.Truth(participants, effects, brain_comparison.TruthMaps(named, files.conditions, fwhm))
     rest, association = AnalysisResult(files.rest), AnalysisResult(files.association)
     rows = [
         *brain_comparison.brain_rows(truth, rest, association, arms=arms, sessions=sessions),
         *brain_comparison.region_rows(truth, rest, files.regions, files.masks, arms=arms, sessions=sessions),
+        *(
+            brain_comparison.cue_rows(
+                truth, AnalysisResult(files.cue), files.cue_regions, files.masks, sessions=sessions
+            )
+            if files.cue and files.cue_regions
+            else ()
+        ),
         *craving_comparison.craving_rows(
             scored,
             model=tables.read_table(files.model),

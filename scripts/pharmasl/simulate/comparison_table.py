@@ -38,8 +38,10 @@ RESTING = "resting CBF: group by time"
 ASSOCIATION = "cue response: association with the dlPFC's change"
 CRAVING = "cue-elicited craving: group by time"
 CIGARETTES = "cigarettes a day: arm at follow-up, adjusted for baseline"
+CUE = "cue response at baseline"
 # The resting effect as the mean over one of the configuration's regions, with an interval.
 RESTING_REGION = f"{RESTING}, mean over a region"
+CUE_REGION = f"{CUE}, mean over a region"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -319,6 +319,8 @@ class ParticipantFiles:
         magnetic field is simulated.
     hertz : list of path-like
         Of the truth: the magnetic field, or none.
+    states : list of path-like
+        Of the truth: the maps of the conditions of each run in which cues alternate, in the order of the runs and of ``CUES``.
     """
 
     t1w: FilePath
@@ -337,6 +339,7 @@ class ParticipantFiles:
     field_map: Sequence[FilePath] = ()
     field_map_sidecar: Sequence[FilePath] = ()
     hertz: Sequence[FilePath] = ()
+    states: Sequence[FilePath] = ()
 
 
 def write_participant(
@@ -383,7 +386,7 @@ def write_participant(
         hertz = resample.resample(person.hertz, grid.affine, transforms.points(coarse_head), fill=0.0)
         images.save(outputs.hertz[0], hertz, coarse_head.affine)
 
-    scanner, sessions = settings.perfusion, {}
+    scanner, sessions, states = settings.perfusion, {}, iter(outputs.states)
     for number, scan in enumerate(scans):
         if scan["session_id"] not in sessions:
             # By the visit's first run, whether or not the participant has it.
@@ -407,6 +410,8 @@ def write_participant(
         transforms.write_affines(outputs.motion[number], run.motions)
         transforms.write_affines(outputs.coregistration[number], np.linalg.inv(run.placement))
         images.save(outputs.cbf[number], label_control_series.apparent_cbf(run.tissue, back), coarse.affine)
+        for tissue in run.states.values():
+            images.save(next(states), label_control_series.apparent_cbf(tissue, back), coarse.affine)
 
 
 def _write_field_map(outputs: ParticipantFiles, person: Person, first: int, session: str) -> None:

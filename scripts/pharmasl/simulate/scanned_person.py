@@ -78,6 +78,8 @@ class Run:
     placement : ndarray of shape (4, 4)
         Maps points of the ASL frame, with the head as in the first volume, to the T1w frame.
     motions : ndarray of shape (volumes, 4, 4)
+    states : mapping of str to label_control_series.Tissue
+        During each condition of a run in which several alternate; empty of a run of one state.
     """
 
     data: np.ndarray
@@ -85,6 +87,7 @@ class Run:
     tissue: label_control_series.Tissue
     placement: np.ndarray
     motions: np.ndarray
+    states: Mapping[str, label_control_series.Tissue]
 
 
 @dataclass(frozen=True)
@@ -245,13 +248,20 @@ class Person:
         labelled = _FAILED_LABEL if scan.get("failed") == "yes" else 1.0
         seen, alternates, readout = self._dimmed(tissue, alternation, placement @ grid.affine)
         data = label_control_series.acquire(rng, scanner, seen, grid, placement, motions, labelled, alternates, readout)
+        alternating = {}
         if alternation is not None:
+            levels = {CUES[0]: tissue.perfusion + alternation.perfusion, CUES[1]: tissue.perfusion}
+            alternating = {cue: replace(tissue, perfusion=level) for cue, level in levels.items()}
             # The truth of the whole run is the mean of what its volumes had.
             mean = np.float32(alternation.course[1:].mean()) * alternation.perfusion
             tissue = replace(tissue, perfusion=tissue.perfusion + mean)
         if self.hertz is not None:
-            tissue = label_control_series.finished(tissue, scanner, self.settings.distortion.blurred_axes)
-        return Run(data, grid, tissue, placement, motions)
+            blurred = self.settings.distortion.blurred_axes
+            tissue = label_control_series.finished(tissue, scanner, blurred)
+            alternating = {
+                cue: label_control_series.finished(own, scanner, blurred) for cue, own in alternating.items()
+            }
+        return Run(data, grid, tissue, placement, motions, alternating)
 
     def _dimmed(
         self,

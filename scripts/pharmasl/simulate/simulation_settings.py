@@ -217,6 +217,7 @@ class ComparedNames:
 
     rest: str
     association: str
+    cue: str
     insula: str
     vmpfc: str
     cigarettes: str

@@ -8,6 +8,7 @@ import numpy as np
 
 from pharmasl.errors import FilePath, InputError
 from pharmasl.files import bids, tables
+from pharmasl.files.tables import Row
 from pharmasl.space import images, resample, transforms
 from pharmasl.space.images import Grid
 
@@ -21,7 +22,7 @@ class ErrorMaps:
     Attributes
     ----------
     scans : tuple of (str, str, str)
-        Participant, session and condition.
+        Participant, session and condition; several runs' maps of a condition of a session are averaged.
     errors : ndarray of shape (N, V), float32
         mL/100 g/min; NaN where a map has no value.
     mask : ndarray of bool, shape (X, Y, Z)
@@ -79,19 +80,27 @@ def collect(results: Path, truth: Path, fwhm: float) -> ErrorMaps:
     InputError
         If a map of a usable scan is not there.
     """
-    rows = [row for row in tables.read_table(results / "quality/scans.tsv") if row["usable"] == "yes"]
-    scans = [(f"sub-{bids.bare_label(r['participant_id'], 'sub')}", r["session_id"], r["condition"]) for r in rows]
-    paths = [(_map(truth, scan, "cbf"), _map(results, scan, "desc-smooth_cbf")) for scan in scans]
-    grid = images.grid(paths[0][0])
+    maps: dict[Scan, list[_Pair]] = {}
+    for row in tables.read_table(results / "quality/scans.tsv"):
+        if row["usable"] == "yes":
+            who = f"sub-{bids.bare_label(row['participant_id'], 'sub')}"
+            for condition, pair in _pairs(results, truth, who, row):
+                maps.setdefault((who, row["session_id"], condition), []).append(pair)
+    scans = list(maps)
+    grid = images.grid(maps[scans[0]][0].truth)
     points = transforms.points(grid)
     (template,) = (results / "template").glob("*_res-1_desc-brain_mask.nii.gz")
     (shares,) = (results / "template").glob("*_res-1_label-GM_probseg.nii.gz")
     mask = resample.resample(*images.load(template), points, fill=0.0) > 0.5
     grey = resample.resample(*images.load(shares), points[mask], fill=0.0) > 0.5
     errors = np.empty((len(scans), int(mask.sum())), dtype=np.float32)
-    for number, (true, own) in enumerate(paths):
-        planted = resample.smooth(*images.load(true), fwhm)[mask]
-        errors[number] = resample.resample(*images.load(own), points[mask]) - planted
+    for number, scan in enumerate(scans):
+        own = [
+            resample.resample(*images.load(pair.found), points[mask])
+            - resample.smooth(*images.load(pair.truth), fwhm)[mask]
+            for pair in maps[scan]
+        ]
+        errors[number] = own[0] if len(own) == 1 else np.mean(own, axis=0)
     return ErrorMaps(tuple(scans), errors, mask, grid, grey)
 
 
@@ -128,15 +137,34 @@ def difference(changed: ErrorMaps, plain: ErrorMaps, people: Sequence[str], sess
     return ErrorMaps(tuple(changed.scans[own] for own, _ in taken), errors, changed.mask, changed.grid, changed.grey)
 
 
-def _map(folder: Path, scan: Scan, ending: str) -> Path:
-    """The one map of a scan with this ending."""
-    who, session, condition = scan
-    place = folder / who / f"ses-{session}" / "perf"
-    paths: Sequence[Path] = list(place.glob(f"*_acq-{condition}_space-*_{ending}.nii.gz"))
+@dataclass(frozen=True)
+class _Pair:
+    """The map of a condition as it is, and as the workflow found it."""
+
+    truth: Path
+    found: Path
+
+
+def _pairs(results: Path, truth: Path, who: str, row: Row) -> list[tuple[str, _Pair]]:
+    """The conditions of a scan by its row of the table of quality, with their maps."""
+    session, scan = f"ses-{row['session_id']}", row["scan"]
+    places = [folder / who / session / "perf" for folder in (truth, results)]
+    alternating = bids.state_stem(scan, "")
+    states = [path.name.removeprefix(alternating) for path in places[0].glob(f"{alternating}*_cbf.nii.gz")]
+    named = [(label, f"{alternating}{label}") for label in sorted(name.split("_")[0] for name in states)]
+    return [
+        (condition, _Pair(_map(places[0], stem, "cbf"), _map(places[1], stem, "desc-smooth_cbf")))
+        for condition, stem in named or [(row["condition"], scan)]
+    ]
+
+
+def _map(place: Path, stem: str, ending: str) -> Path:
+    """The one map of a scan, or of a condition, with this ending."""
+    paths: Sequence[Path] = list(place.glob(f"{stem}_space-*_{ending}.nii.gz"))
     if len(paths) != 1:
         raise InputError(
             place,
-            f"*_acq-{condition}_space-*_{ending}.nii.gz",
+            f"{stem}_space-*_{ending}.nii.gz",
             [path.name for path in paths] or "no such file",
             "one map of each usable scan",
             "Run the replicate again: its results are not whole.",

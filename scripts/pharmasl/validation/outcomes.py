@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.simulate.comparison_table import CIGARETTES, CRAVING, RESTING_REGION
+from pharmasl.simulate.comparison_table import CIGARETTES, CRAVING, CUE_REGION, RESTING_REGION
 from pharmasl.validation.replicates import NOTHING, RESULTS, TRUTH, Record, Replicate, read_record
 
 COMPARISON = "comparison.tsv"
@@ -143,7 +143,8 @@ def _population(effects: Sequence[Row], kind: str) -> dict[str, float]:
     """What is planted in the population by effect, where it is known exactly: no effect, and effects on scores."""
     by_name = {row["effect"]: float(row["amount"]) for row in effects}
     known = {effect: by_name[name] for effect, name in _SCORES.items() if name in by_name}
-    return {**known, RESTING_REGION: 0.0} if kind == NOTHING else known
+    # Where nothing is planted and the cue response is compared, it is none either.
+    return {**known, RESTING_REGION: 0.0, CUE_REGION: 0.0} if kind == NOTHING else known
 
 
 def _compared(row: Row, population: Mapping[str, float]) -> Compared:

@@ -33,6 +33,8 @@ class Variant:
     study : settings.Settings
     trial : simulation_settings.TrialSettings
     person : simulation_settings.ParticipantSettings
+    cue : str
+        Name of the analysis of the cue response at baseline, where the study has it.
     """
 
     name: str
@@ -40,12 +42,13 @@ class Variant:
     study: Settings
     trial: TrialSettings
     person: ParticipantSettings
+    cue: str
 
     @property
     def kind(self) -> str:
-        """What the drug does: :data:`PLANTED`, :data:`NOTHING` or :data:`CONFOUNDED`."""
+        """What the drug does, and cues where they are analysed: :data:`PLANTED`, :data:`NOTHING` or :data:`CONFOUNDED`."""
         effects = self.trial.effects
-        if effects.resting_rise or effects.slope:
+        if effects.resting_rise or effects.slope or (effects.cue_response and self.cue in self.study.analyses):
             return PLANTED
         by_arm = any(effect.amount and effect.arm != "both" for effect in self.trial.planted.values())
         return CONFOUNDED if by_arm or self.trial.transit.drug else NOTHING

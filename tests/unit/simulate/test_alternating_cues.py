@@ -62,3 +62,13 @@ def test_volumes_hold_perfusion_and_bold_of_their_own_slices_time():
         label = SCANNER.label_signal() * (4500 + 600 * course[volume]) * (kind == "label")
         expected = share * 75 * (1 + 0.02 * course[volume]) - label
         np.testing.assert_allclose(series[..., volume], np.broadcast_to(expected, series.shape[:3]), rtol=1e-5)
+
+
+def test_a_run_has_maps_of_each_of_its_conditions():
+    stem = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-cues_run-1"
+    assert alternating_cues.state_stems({"duration": 0}, "smoking", stem) == [("smoking", stem)]
+    assert alternating_cues.state_stems({"duration": 20}, "rest", stem) == [("rest", stem)]
+    assert alternating_cues.state_stems({"duration": 20}, "neutral", stem) == [
+        ("smoking", f"{stem}_condition-smoking"),
+        ("neutral", f"{stem}_condition-neutral"),
+    ]

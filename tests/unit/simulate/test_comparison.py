@@ -40,6 +40,7 @@ def effect_rows():
     rows = [
         ("resting group by time", "dlpfc", 28.0),
         *(("association with the dlPFC's change", r, -0.8) for r in ("insula", "vmpfc")),
+        *(("cue response at baseline", r, 15.0) for r in ("insula", "vmpfc")),
     ]
     return [
         {"effect": effect, "x": repr(x), "y": repr(y), "z": repr(z), "amount": repr(amount)}
@@ -171,6 +172,56 @@ def test_an_interval_holds_the_truth_or_does_not(planted, tmp_path, shift, holds
     assert made[0].holds == holds
 
 
+def cue_rows(planted, folder, effect, p):
+    """The rows of a study whose map of the mean response is given, with a region whose interval is 2 about the truth."""
+    participants, _, truth = planted
+    asked = brain_comparison.Truth(participants, effect_rows(), truth)
+    regions = [REGIONS["insula"], REGIONS["vmpfc"]]
+    found = analysis(folder, "response", effect, effect, regions, p)
+    images.save(folder / "roi.nii.gz", REGIONS["vmpfc"].weight(POINTS) > 0.5, AFFINE, dtype=np.uint8)
+    inside = images.load(folder / "roi.nii.gz").data > 0.5
+    centre = float(effect[inside].mean())
+    names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")
+    row = dict(zip(names, ("vmpfc", centre, centre - 2, centre + 2, p, "false")))
+    tables.write_table(folder / "cue_regions.tsv", [row], dict.fromkeys(names, "-"))
+    return brain_comparison.cue_rows(
+        asked, found, folder / "cue_regions.tsv", {"vmpfc": folder / "roi.nii.gz"}, sessions=SESSIONS
+    )
+
+
+def test_the_cue_response_is_that_of_the_first_session(planted, tmp_path):
+    participants, scans, truth = planted
+    effect = truth.cue(participants, SESSIONS.baseline).mean(axis=0)
+    *places, stray, region = cue_rows(planted, tmp_path, effect, 0.001)
+    assert [row.verdict for row in places] == ["found"] * 3
+    by_condition = {
+        cue: np.mean([scan["vmpfc"] for scan in scans if (scan["session_id"], scan["condition"]) == ("T1", cue)])
+        for cue in ("smoking", "neutral")
+    }
+    weight = REGIONS["vmpfc"].weight(POINTS)
+    mean = (weight**2).sum() / weight.sum() * (by_condition["smoking"] - by_condition["neutral"])
+    assert places[-1].expected == pytest.approx(mean, rel=1e-3)
+    assert places[-1].found == pytest.approx(mean, rel=1e-3)
+    assert (stray.found, region.holds) == (0, "yes")
+
+
+def test_a_cue_response_that_bold_made_is_not_held(planted, tmp_path):
+    """Pairwise differences find less by 14 mL/100 g/min where BOLD is 1 %."""
+    participants, _, truth = planted
+    effect = truth.cue(participants, SESSIONS.baseline).mean(axis=0) - 14 * REGIONS["vmpfc"].weight(POINTS)
+    assert cue_rows(planted, tmp_path, effect, 0.2)[-1].holds == "no"
+
+
+def test_maps_of_a_condition_of_two_runs_are_averaged(tmp_path):
+    paths = [tmp_path / "one.nii.gz", tmp_path / "two.nii.gz"]
+    for path, value in zip(paths, (40.0, 50.0)):
+        images.save(path, np.full(SHAPE, value), AFFINE)
+    first = {"participant_id": "sub-01", "session_id": "T1"}
+    named = [{**first, "condition": cue} for cue in ("smoking", "smoking", "neutral")]
+    maps = brain_comparison.TruthMaps(named, [*paths, paths[0]], 0.0)
+    np.testing.assert_allclose(maps.cue([first], "T1"), 5.0)
+
+
 def test_an_association_that_was_not_run_has_no_value(planted, tmp_path):
     """In a trial without effects its seed region, a cluster, is hardly ever there."""
     rest = perfect(planted, tmp_path)[0]
@@ -292,7 +343,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
         cbf += sum(scan[name] * region.weight(POINTS) for name, region in REGIONS.items())
         given.truth_cbf.append(tmp_path / f"truth_{number}.nii.gz")
         images.save(given.truth_cbf[-1], cbf, AFFINE)
-    given.cbf = given.truth_cbf
+    given.cbf = given.conditions = given.truth_cbf
     given.gm = tmp_path / "gm.nii.gz"
     images.save(given.gm, np.ones(SHAPE), AFFINE)
     images.save(tmp_path / "mask.nii.gz", np.ones(SHAPE), AFFINE, dtype=np.uint8)
@@ -304,7 +355,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
     for key in ("motion", "coregistration"):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
-    given.cigarettes, given.masks, given.truth_hertz, given.hertz = [], [], [], []
+    given.cigarettes, given.masks, given.cue_regions, given.truth_hertz, given.hertz = [], [], [], [], []
     given.regions = tmp_path / "no_regions.tsv"
     names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")
     tables.write_table(given.regions, [], dict.fromkeys(names, "-"))
@@ -316,7 +367,8 @@ def test_script_writes_table_and_text(planted, tmp_path):
     )
     output = Names(table=tmp_path / "comparison.tsv", text=tmp_path / "comparison.txt")
     params = Names(arms=simulation.ARMS, sessions=simulation.SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
-    params.compared, params.rois = [[row["participant_id"][-2:], row["run"]] for row in scans], []
+    params.states = [[row["participant_id"][-2:], row["run"], row["condition"]] for row in scans]
+    params.rois = []
     script("compare_truth").main(Names(input=given, output=output, params=params, threads=1))
 
     rows = tables.read_table(output.table)

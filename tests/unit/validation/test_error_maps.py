@@ -1,5 +1,7 @@
 """Errors of scans, and what they are made of: planted components are recovered."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pharmasl.errors import InputError
@@ -76,7 +78,8 @@ def study(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             images.save(path, values, grid)
         usable = "no" if condition == "neutral" else "yes"
-        rows.append({"participant_id": "sub-01", "session_id": "T1", "condition": condition, "usable": usable})
+        own = {"participant_id": "sub-01", "session_id": "T1", "condition": condition, "usable": usable}
+        rows.append({**own, "scan": f"sub-01_ses-T1_acq-{condition}"})
     (tmp_path / "results/quality").mkdir()
     tables.write_table(tmp_path / "results/quality/scans.tsv", rows, dict.fromkeys(rows[0], "-"))
     return tmp_path
@@ -96,4 +99,28 @@ def test_errors_are_those_of_the_usable_scans(study):
 def test_a_map_that_is_not_there_is_named(study):
     next((study / "results").rglob("*acq-smoking*")).unlink()
     with pytest.raises(InputError, match="acq-smoking"):
+        error_maps.collect(study / "results", study / "truth", 8.0)
+
+
+def test_conditions_of_a_run_have_errors_of_their_own_and_runs_are_averaged(study):
+    perf = Path("sub-01/ses-T1/perf")
+    truth, affine = images.load(study / "truth" / perf / "sub-01_ses-T1_acq-rest_space-X_cbf.nii.gz")
+    rows = tables.read_table(study / "results/quality/scans.tsv")[:1]
+    for run, extra in ((1, 0.0), (2, 4.0)):
+        scan = f"sub-01_ses-T1_acq-cues_run-{run}"
+        rows.append({**rows[0], "scan": scan, "condition": "smoking and neutral"})
+        for cue, offset in (("smoking", 2.0), ("neutral", -1.0)):
+            stem = f"{scan}_condition-{cue}_space-X"
+            images.save(study / "truth" / perf / f"{stem}_cbf.nii.gz", truth, affine)
+            found = study / "results" / perf / f"{stem}_desc-smooth_cbf.nii.gz"
+            images.save(found, truth + offset + extra, affine)
+    tables.write_table(study / "results/quality/scans.tsv", rows, dict.fromkeys(rows[0], "-"))
+    own = error_maps.collect(study / "results", study / "truth", 8.0)
+    assert own.scans == tuple(("sub-01", "T1", condition) for condition in ("rest", "neutral", "smoking"))
+    known = np.isfinite(own.errors).all(axis=0)
+    for row, error in zip(own.errors, (0.0, 1.0, 4.0)):
+        assert np.allclose(row[known], error, atol=1e-4)
+    # A condition that was not analysed is named.
+    found.unlink()
+    with pytest.raises(InputError, match="condition-neutral"):
         error_maps.collect(study / "results", study / "truth", 8.0)
