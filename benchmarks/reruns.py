@@ -56,7 +56,7 @@ def main():
     options = parser.parse_args()
     reruns = matrix()
     if options.docs:
-        write_docs(reruns.CHANGES)
+        write_docs(reruns.CHANGES | reruns.OF_POWER)
         return
     states = [("planned", ROOT), *([("before", options.before.resolve())] if options.before else [])]
     print("| change | wanted |", *(f"{name} |" for name, _ in states), "rules |")

@@ -37,6 +37,7 @@ except (InputError, InputErrors) as error:
 
 OUTPUT = ASSUMPTIONS.output_dir.rstrip("/")
 MAPS = f"{OUTPUT}/maps"
+SHARES = ASSUMPTIONS.maps.shares
 
 code = provenance.digest
 memory, minutes = requests.Requests(0).memory, requests.Requests(0).minutes
@@ -104,7 +105,7 @@ rule power_ground:
         mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        planned=planned_of,
+        places=lambda wildcards: plain(PLANNED[int(wildcards.outcome)].ground),
         atlas=plain(SETTINGS.atlas),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         code=code("power_ground"),
@@ -129,7 +130,8 @@ rule power_studies:
         runtime=lambda wildcards, attempt: minutes(45) * attempt,
     params:
         planned=planned_of,
-        job=lambda wildcards: int(wildcards.job),
+        first=lambda wildcards: SHARES.first(int(wildcards.job)),
+        studies=lambda wildcards: SHARES.of_job(int(wildcards.job)),
         code=code("power_studies"),
     message:
         "Drawing and testing studies {wildcards.job} of outcome {wildcards.outcome}"
@@ -142,8 +144,8 @@ rule power_maps:
         grounds=[rules.power_ground.output.ground.format(outcome=outcome) for outcome in PLANNED],
         tables=[
             rules.power_studies.output.table.format(outcome=outcome, job=job)
-            for outcome, planned in PLANNED.items()
-            for job in range(1, planned.jobs + 1)
+            for outcome in PLANNED
+            for job in range(1, SHARES.jobs + 1)
         ],
     output:
         table=f"{OUTPUT}/maps.tsv",
@@ -159,6 +161,7 @@ rule power_maps:
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         planned=[plain(planned) for planned in PLANNED.values()],
+        shares=plain(SHARES),
         code=code("power_maps"),
     message:
         "Counting how often the tests are significant"

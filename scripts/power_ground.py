@@ -2,7 +2,7 @@
 
 from pharmasl.power import ground
 from pharmasl.study import settings
-from pharmasl.study.planned_maps import PlannedMaps
+from pharmasl.study.planned_maps import PlannedPlaces
 from pharmasl.workflow.job import job
 
 
@@ -10,7 +10,7 @@ def main(snakemake):
     params = snakemake.params
     ground.write(
         snakemake.output.ground,
-        settings.build(PlannedMaps, params.planned),
+        settings.build(PlannedPlaces, params.places),
         snakemake.input.brain,
         settings.build(settings.Atlas, params.atlas),
         minimum_coverage=params.minimum_coverage,

@@ -10,12 +10,13 @@ from threadpoolctl import threadpool_limits
 
 
 def main(snakemake):
-    planned = settings.build(PlannedMaps, snakemake.params.planned)
+    params = snakemake.params
+    planned = settings.build(PlannedMaps, params.planned)
     own = ground.read(snakemake.input.ground)
     spread = Spread.assumed(planned, own)
     rows = (
         {"study": number, **row}
-        for number in planned.studies(snakemake.params.job)
+        for number in range(params.first, params.first + params.studies)
         for row in study_tests.rows(planned, own, draws.draw(planned, own, spread, number))
     )
     # One BLAS thread: its sums do not depend on the machine's cores.

@@ -41,6 +41,8 @@ class Study:
     folder: Path
     config: dict[str, Any]
     checkout: Path
+    # Of a planned trial's power, which has no data.
+    assumptions: dict[str, Any] | None = None
 
     def run(self, *arguments, **changes):
         """Call Snakemake; returns its status and what it wrote.
@@ -50,6 +52,9 @@ class Study:
         (self.folder / "config.yaml").write_text(yaml.safe_dump({**self.config, **changes}, sort_keys=False))
         caches = {"XDG_CACHE_HOME": str(self.folder.parent / "caches")}
         command = ["-s", self.checkout / "Snakefile", "--configfile", "config.yaml"]
+        if self.assumptions is not None:
+            (self.folder / "power.yaml").write_text(yaml.safe_dump(self.assumptions, sort_keys=False))
+            command[1:] = [self.checkout / "rules/power.smk", "--config", "assumptions=power.yaml"]
         process = plans.process(own_package=self.checkout == ROOT)
         return process.run(self.folder, *command, *arguments, environment=caches)
 
@@ -62,7 +67,7 @@ class Study:
     def copy(self, folder):
         """The same in another folder, with all dates."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Study(folder, copy.deepcopy(self.config), self.checkout)
+        return Study(folder, copy.deepcopy(self.config), self.checkout, copy.deepcopy(self.assumptions))
 
     def write(self, path, content):
         """Write a text, keeping the file's date."""
@@ -129,6 +134,24 @@ def make(
         if path.is_file() and path.name != "manifest.json":
             os.utime(path, (1.7e9, 1.7e9))
     # What is written down now is whole.
+    _touch(study)
+    return study
+
+
+def planned(folder: Path, config: dict[str, Any], assumptions: dict[str, Any]) -> Study:
+    """A finished maps depth of a planned trial's power.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        For the study.
+    config, assumptions : dict
+    """
+    study = Study(folder / "study", config, ROOT, assumptions)
+    study.folder.mkdir()
+    _touch(study)
+    for path in recorded.names(study.folder / ".snakemake/metadata"):
+        skeleton.write(study.folder / path, path)
     _touch(study)
     return study
 

@@ -12,19 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import skeleton
+import yaml
+from pharmasl.commands import planned_study
 from pharmasl.errors import InputError, InputErrors
-from pharmasl.workflow import plan
+from pharmasl.study import planned_power
+from pharmasl.workflow import plan as planning
 
 RUN = "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest"
+POWER = "planned trial"
 T1W = "sub-01/ses-T1/anat/sub-01_ses-T1_T1w.nii.gz"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A dataset and its configuration, both to be changed."""
+    """A dataset, its configuration, and the assumptions of its power, all to be changed."""
 
     root: Path
     config: dict
+    # Of a planned trial's power.
+    assumptions: dict
 
     def path(self, name):
         return self.root / name
@@ -135,17 +141,55 @@ def settings():
     }
 
 
+def assumed():
+    """The assumptions of the good trial's power."""
+
+    def pilot(value):
+        return {"value": value, "source": "pilot"}
+
+    return {
+        "study": "config.yaml",
+        "people": {"treatment": 21, "control": 22},
+        "outcomes": {
+            "rest": {
+                "analysis": "rest_change",
+                "effect": pilot(10),
+                "sd": pilot(10),
+                "correlation": pilot(0.5),
+                "places": {"sphere": {"sphere": [42, 36, 28], "radius": 12}},
+            },
+            "craving": {"answer": "craving", "effect": pilot(10), "sd": pilot(10), "correlation": pilot(0.5)},
+            "relation": {"answer": "craving.vmpfc", "effect": pilot(0.5)},
+        },
+        "maps": {
+            "mean": {"value": 50, "source": "pilot"},
+            "smoothness": {"between": pilot(10), "within": pilot(10)},
+            "global_share": {"between": pilot(0.5), "within": pilot(0.5)},
+        },
+    }
+
+
+def plan_power(config, assumptions):
+    """What ``./run power --maps`` does before the first job: what is reckoned at once."""
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+    Path("power.yaml").write_text(yaml.safe_dump(assumptions, sort_keys=False))
+    assumed, study = planned_study.read("power.yaml")
+    reckoned = planned_power.reckon(assumed, study)
+    planned_study.maps(assumed, study)
+    return reckoned
+
+
 def plan_study(config):
     """What the rules do before the first job: the study, or all problems."""
-    reading = plan.read(config)
-    plan.check_trial(reading)
+    reading = planning.read(config)
+    planning.check_trial(reading)
     return reading.study
 
 
-def attempt(config):
-    """The study, and the errors, of which one is empty; any other exception is a fault of the programme."""
+def attempt(plan, *arguments):
+    """What is planned, and the errors, of which one is empty; any other exception is a fault of the programme."""
     try:
-        return plan_study(config), []
+        return plan(*arguments), []
     except InputErrors as several:
         return None, several.errors
     except InputError as error:
@@ -158,7 +202,8 @@ def judge(case, study, errors):
         told = " / ".join(str(error) for error in errors)
         right = case.outcome == "refused" and len(errors) == case.errors and matches(case.words, told)
         return Answer(right, told if len(errors) == 1 else f"{len(errors)} errors: {told}")
-    reasons = [str(row["reason"]) for row in study.exclusions]
+    # A planned trial has no participants yet.
+    reasons = [] if case.group == POWER else [str(row["reason"]) for row in study.exclusions]
     if case.outcome == "listed":
         right = any(matches(case.words, reason) for reason in reasons)
         return Answer(right and (case.holds is None or case.holds(study)), "accepted; left out: " + "; ".join(reasons))
@@ -173,11 +218,12 @@ def tried(case, good, folder):
     """Try a case on a copy of the good dataset in an empty folder, as if the plan were made there."""
     root = Path(folder) / "bids"
     shutil.copytree(good, root)
-    config = settings()
+    config, assumptions = settings(), assumed()
     with contextlib.chdir(folder):
-        case.change(Trial(Path("bids"), config))
+        case.change(Trial(Path("bids"), config, assumptions))
         try:
-            study, errors = attempt(config)
+            is_power = case.group == POWER
+            study, errors = attempt(plan_power, config, assumptions) if is_power else attempt(plan_study, config)
         except Exception as error:  # what the programme did not foresee is an answer too: the wrong one
             return Answer(False, f"traceback: {type(error).__name__}: {error}")
         return judge(case, study, errors)

@@ -14,6 +14,7 @@ from cases import (
     known_tissue,
     names,
     places,
+    planned_trial,
     sheets,
     sidecars,
 )
@@ -34,4 +35,5 @@ CASES = [
     *derivatives.CASES,
     *imported_cbf.CASES,
     *imported_contrasts.CASES,
+    *planned_trial.CASES,
 ]

@@ -70,7 +70,9 @@ def _tried(prefix, folder):
         path.unlink(missing_ok=True)
         os.symlink(target, path)
     with contextlib.chdir(folder / "case"):
-        return wrong_input.attempt(yaml.safe_load((folder / "case" / "config.yaml").read_text()))
+        return wrong_input.attempt(
+            wrong_input.plan_study, yaml.safe_load((folder / "case" / "config.yaml").read_text())
+        )
 
 
 @pytest.mark.parametrize("prefix", REFUSED)

@@ -58,7 +58,7 @@ def _tried(prefix, good, folder):
         yaml.safe_load(settings.read_text()) if settings.exists() else {**skeleton.config("bids"), "craving": CRAVING}
     )
     with contextlib.chdir(folder):
-        return wrong_input.attempt(config)
+        return wrong_input.attempt(wrong_input.plan_study, config)
 
 
 @pytest.mark.parametrize("prefix", REFUSED)

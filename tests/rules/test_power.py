@@ -1,6 +1,5 @@
 """The scripts of the maps depth, one after the other, in voxels of 8 mm; and the page that shows what they counted."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import drawn_studies
@@ -10,6 +9,7 @@ from loading import script
 from pharmasl.commands import planned_study, power
 from pharmasl.files import tables
 from pharmasl.study import maps_depth
+from pharmasl.study.map_assumptions import Shares
 from pharmasl.study.settings import plain
 
 STUDIES = 4
@@ -51,7 +51,7 @@ def ground(assumed, tmp_path_factory):
         folder,
         {"brain": str(folder / "brain.nii.gz")},
         {"ground": str(folder / "ground.npz")},
-        planned=plain(planned),
+        places=plain(planned.ground),
         atlas=plain(study.atlas),
         minimum_coverage=study.minimum_roi_coverage,
     )
@@ -60,13 +60,14 @@ def ground(assumed, tmp_path_factory):
 
 def counted(folder, planned, ground, per_job):
     """The table of so many studies a job."""
-    drawing = dataclasses.replace(planned.drawing, studies=STUDIES, studies_per_job=per_job)
-    planned = dataclasses.replace(planned, drawing=drawing)
-    files = [str(folder / f"studies-{job}.tsv") for job in range(1, planned.jobs + 1)]
+    shares = Shares(studies=STUDIES, studies_per_job=per_job)
+    files = [str(folder / f"studies-{job}.tsv") for job in range(1, shares.jobs + 1)]
     for job, file in enumerate(files, 1):
-        run("power_studies", folder, {"ground": ground}, {"table": file}, planned=plain(planned), job=job)
+        own = {"first": shares.first(job), "studies": shares.of_job(job)}
+        run("power_studies", folder, {"ground": ground}, {"table": file}, planned=plain(planned), **own)
     outputs = {"table": str(folder / "maps.tsv"), "assumptions": str(folder / "maps_assumptions.json")}
-    run("power_maps", folder, {"grounds": [ground], "tables": files}, outputs, planned=[plain(planned)])
+    params = {"planned": [plain(planned)], "shares": plain(shares)}
+    run("power_maps", folder, {"grounds": [ground], "tables": files}, outputs, **params)
     return folder / "maps.tsv"
 
 
@@ -98,9 +99,16 @@ def test_the_page_shows_the_maps_of_its_own_assumptions_alone(assumed, ground, t
     power.main([path])
     # Four studies are not the twenty that are assumed.
     assert "Over the whole brain" not in (tmp_path / "power/power.html").read_text()
-    monkeypatch.setattr(power.map_power_table, "is_of", lambda drawn, planned: True)
+    monkeypatch.setattr(power.map_power_table, "is_of", lambda drawn, planned, studies: True)
     power.main([path])
     page = (tmp_path / "power/power.html").read_text()
     assert "Over the whole brain" in page
     assert "4 studies of 21 + 22 people" in page
     assert "anything significant anywhere in the brain" in page
+    figure = (tmp_path / "power/maps.svg").read_text()
+    # A panel for each scaling, both in the page too; a line for each test of the planned region.
+    assert figure.count('class="panel"') == 2
+    assert "one: absolute, change" in figure
+    assert "one: scaled, change" in page
+    assert all(f">{name}</tspan>" in figure for name in ("Region", "Wrong place", "Parcels", "Voxel", "Extent"))
+    assert "TFCE" not in figure

@@ -485,6 +485,62 @@ CHANGES = {
 }
 
 
+def assumed(*keys, value):
+    def change(case):
+        *above, last = keys
+        part = case.assumptions
+        for key in above:
+            part = part[key]
+        part[last] = value
+
+    return change
+
+
+DRAWN = {"power_studies": 3, "power_maps": 1}
+# Of the maps depth of a planned trial: three jobs of 20 studies.
+OF_POWER = {
+    "power: another source of a number": (assumed("maps", "mean", "source", value="a pilot"), {}),
+    "power: 100 studies in place of 60": (assumed("maps", "studies", value=100), {"power_studies": 2, "power_maps": 1}),
+    "power: one more effect": (assumed("outcomes", "one", "effect", "others", value=[5, 9]), DRAWN),
+    "power: another standard deviation": (assumed("outcomes", "one", "sd", "value", value=9), DRAWN),
+    "power: one more place": (
+        assumed("outcomes", "one", "places", "vmpfc", value={"region": "vmpfc"}),
+        {"power_ground": 1, **DRAWN},
+    ),
+    "power: the study's error rate": (set_to("inference", "alpha", value=0.01), DRAWN),
+    "power: the study's smoothing": (set_to("perfusion", "smoothing_fwhm", value=8), {"power_ground": 1, **DRAWN}),
+    "power: other cues in the study": (set_to("craving", "before", value="craving_now"), {}),
+}
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory):
+    assumptions = yaml.safe_load((ROOT / "config/power.yaml").read_text())
+    number = {"value": 10, "source": "pilot"}
+    assumptions["outcomes"] = {
+        "one": {
+            "analysis": "rest_interaction",
+            "effect": {**number, "others": [5]},
+            "sd": number,
+            "correlation": {"value": 0.5, "source": "pilot"},
+            "places": {"sphere": {"sphere": [42, 36, 28], "radius": 12}},
+        }
+    }
+    assumptions["maps"] |= {"studies": 60, "studies_per_job": 20}
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    return finished.planned(tmp_path_factory.mktemp("power"), config, assumptions)
+
+
+@pytest.mark.parametrize("name", OF_POWER)
+def test_a_change_of_a_planned_trial_draws_what_needs_it(planned, tmp_path, name):
+    case = planned.copy(tmp_path / "study")
+    change, wanted = OF_POWER[name]
+    change(case)
+    jobs, _ = case.plan()
+    jobs.pop("power_tables", None)
+    assert jobs == wanted
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_plans_the_jobs_that_need_it(case, name):
     change, wanted = CHANGES[name]
@@ -495,7 +551,7 @@ def test_a_change_plans_the_jobs_that_need_it(case, name):
 
 def test_the_table_of_the_docs_is_that_of_the_changes():
     """As ``python benchmarks/reruns.py --docs`` writes it."""
-    assert reruns.table(CHANGES) in (ROOT / "docs/records.md").read_text()
+    assert reruns.table(CHANGES | OF_POWER) in (ROOT / "docs/records.md").read_text()
 
 
 # Of each kind one or two.

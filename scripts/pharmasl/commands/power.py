@@ -14,7 +14,7 @@ from typing import Any
 from pharmasl.commands import call, planned_study
 from pharmasl.errors import InputError, wrapped
 from pharmasl.export import map_power_table, power_table
-from pharmasl.figures import power_plot
+from pharmasl.figures import map_power_plot, power_plot
 from pharmasl.report import map_power_section, power_page, power_words
 from pharmasl.report.power_page import PowerFiles
 from pharmasl.study import maps_depth, planned_power
@@ -22,7 +22,7 @@ from pharmasl.study.planned_power import PLANNED
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings
 
-MAPS = "--maps"
+MAPS, MAP_FIGURE = "--maps", "maps.svg"
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +70,8 @@ def main(arguments: list[str]) -> int:
         _write(assumptions, study)
     folder = Path(assumptions.output_dir)
     shown = {"Page": "power.html", "Table": "power.tsv", "Figure": "power.svg", "For the protocol": "protocol.txt"}
-    shown |= {"Table of the maps depth": map_power_section.TABLE} if _maps(assumptions, study) else {}
+    if _maps(assumptions, study):
+        shown |= {"Table of the maps depth": map_power_section.TABLE, "Figure of the maps depth": MAP_FIGURE}
     print("\n".join(f"{what}: {folder / name}" for what, name in shown.items()))
     return 0
 
@@ -83,7 +84,10 @@ def _write(assumptions: Assumptions, study: Settings) -> list[str]:
     table, figure, page, text = (folder / name for name in ("power.tsv", "power.svg", "power.html", "protocol.txt"))
     power_table.write(table, reckonings)
     power_plot.draw(figure, reckonings, assumptions.power)
-    files = PowerFiles(table=table, figure=figure, maps=_maps(assumptions, study))
+    maps, map_figure = _maps(assumptions, study), folder / MAP_FIGURE
+    if maps is not None:
+        map_power_plot.draw(map_figure, maps, assumptions.power)
+    files = PowerFiles(table=table, figure=figure, maps=maps, map_figure=map_figure if maps else None)
     power_page.write(page, files, reckonings, assumptions, study)
     planned = [one for one in reckonings if one.is_planned and one.varied == PLANNED]
     paragraphs = [power_words.protocol(one, assumptions, study) for one in planned]
@@ -99,7 +103,7 @@ def _maps(assumptions: Assumptions, study: Settings) -> Path | None:
     if assumptions.maps is None or not (table.is_file() and drawn.is_file()):
         return None
     planned = maps_depth.read(assumptions, study)
-    return table if map_power_table.is_of(drawn, planned) else None
+    return table if map_power_table.is_of(drawn, planned, assumptions.maps.studies) else None
 
 
 def _snakemake(arguments: Sequence[str]) -> int:

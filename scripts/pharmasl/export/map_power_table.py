@@ -5,8 +5,7 @@ from typing import Any
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.power.counts import BRAIN, PLACE
-from pharmasl.power.study_tests import ANYWHERE, PARCEL, REGION, SHIFTED, VOXEL
+from pharmasl.power.named_tests import ANYWHERE, BRAIN, PARCEL, PLACE, REGION, SHIFTED, VOXEL
 from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study import settings
 from pharmasl.study.map_assumptions import ABSOLUTE, PROPORTIONAL
@@ -77,18 +76,18 @@ def write(path: FilePath, rows: Iterable[Mapping[str, Any]]) -> None:
     tables.write_table(path, rows, COLUMNS)
 
 
-def is_of(drawn: FilePath, planned: Sequence[PlannedMaps]) -> bool:
+def is_of(drawn: FilePath, planned: Sequence[PlannedMaps], studies: int) -> bool:
     """Whether a table was drawn under these assumptions, by the file of :func:`write_assumptions` beside it."""
-    return bool(tables.read_json(drawn) == _assumptions(planned))
+    return bool(tables.read_json(drawn) == _assumptions(planned, studies))
 
 
-def write_assumptions(path: FilePath, planned: Sequence[PlannedMaps]) -> None:
+def write_assumptions(path: FilePath, planned: Sequence[PlannedMaps], studies: int) -> None:
     """Write what the table was drawn under."""
-    tables.write_json(path, _assumptions(planned))
+    tables.write_json(path, _assumptions(planned, studies))
 
 
-def _assumptions(planned: Sequence[PlannedMaps]) -> dict[str, Any]:
-    return {"maps": [settings.plain(one) for one in planned]}
+def _assumptions(planned: Sequence[PlannedMaps], studies: int) -> dict[str, Any]:
+    return {"studies": studies, "maps": [settings.plain(one) for one in planned]}
 
 
 def write_studies(path: FilePath, rows: Iterable[Mapping[str, Any]], tests: Sequence[str]) -> None:

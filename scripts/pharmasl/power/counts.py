@@ -9,14 +9,13 @@ from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.power import study_tests
 from pharmasl.power.ground import Ground
+from pharmasl.power.named_tests import ANYWHERE, BRAIN, PLACE, REGION
 from pharmasl.power.spread import Spread
-from pharmasl.power.study_tests import ANYWHERE, REGION
 from pharmasl.statistics import proportions, trial_power
 from pharmasl.statistics.trial_assumptions import PlannedTest
 from pharmasl.study.map_assumptions import ABSOLUTE
 from pharmasl.study.planned_maps import PlannedMaps
 
-PLACE, BRAIN = "place", "brain"
 _CELL = ("place", "effect", "scaling", "model")
 
 

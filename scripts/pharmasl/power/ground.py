@@ -12,7 +12,7 @@ from pharmasl.regions import region_masks
 from pharmasl.space import atlas as atlases
 from pharmasl.space import images, transforms
 from pharmasl.space.packaged import package_file
-from pharmasl.study.planned_maps import PlannedMaps
+from pharmasl.study.planned_maps import PlannedPlaces
 from pharmasl.study.settings import Atlas, RegionDefinition
 
 # A parcel of fewer voxels has no mean worth the name.
@@ -58,7 +58,7 @@ class Ground:
 
 def write(
     path: FilePath,
-    planned: PlannedMaps,
+    planned: PlannedPlaces,
     brain: FilePath,
     atlas: Atlas,
     *,
@@ -70,7 +70,7 @@ def write(
     ----------
     path : path-like
         The file to write, of :func:`read`.
-    planned : PlannedMaps
+    planned : PlannedPlaces
     brain : path-like
         Mask of the template's brain, in the voxels of the drawn maps.
     atlas : Atlas

@@ -18,15 +18,13 @@ from pharmasl.group.maps import Maps
 from pharmasl.group.model import Model
 from pharmasl.power.draws import DrawnStudy
 from pharmasl.power.ground import Ground
+from pharmasl.power.named_tests import ANYWHERE, PARCEL, REGION, SHIFTED, VOXEL
 from pharmasl.regions import value_permutations
 from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
 from pharmasl.study.map_assumptions import ABSOLUTE, PROPORTIONAL
 from pharmasl.study.planned_maps import ANY, PlannedMaps
 from pharmasl.study.settings import Inference
 
-REGION, SHIFTED, PARCEL, VOXEL = "region", "shifted", "parcel", "voxel"
-# Of whole searches the significant results are counted anywhere too: without an effect that is the error rate.
-ANYWHERE = "_anywhere"
 _ROUNDING = 1e-12
 _FORMULAS = {ANCOVA: "followup ~ arm + baseline", FOLLOWUP: "followup ~ arm"}
 

@@ -1,31 +1,16 @@
 """The maps depth of a planned trial's power on its page, from its table alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import FilePath
+from pharmasl.figures.map_power_plot import MODELS, NAMES, SCALINGS, Row
 from pharmasl.files import tables
-from pharmasl.power.counts import BRAIN, PLACE
-from pharmasl.power.study_tests import PARCEL, REGION, SHIFTED, VOXEL
+from pharmasl.power.named_tests import BRAIN, PLACE, REGION
 from pharmasl.report.words import NONE, Table, count, short
-from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP
-from pharmasl.study.map_assumptions import ABSOLUTE, PROPORTIONAL
-from pharmasl.study.planned_maps import ANY
+from pharmasl.study.map_assumptions import ABSOLUTE
 
 TABLE, ASSUMPTIONS = "maps.tsv", "maps_assumptions.json"
-HEADS = {
-    REGION: "Region",
-    SHIFTED: "Wrong place",
-    PARCEL: "Parcels",
-    VOXEL: "Voxel",
-    "extent": "Extent",
-    "mass": "Mass",
-    "tfce": "TFCE",
-    ANY: "Any",
-}
-_SCALINGS = {ABSOLUTE: "absolute", PROPORTIONAL: "scaled"}
-_MODELS = {CHANGE: "change", ANCOVA: "adjusted", FOLLOWUP: "follow-up"}
-_Row = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +36,8 @@ def sections(path: FilePath) -> list[MapPower]:
     return [_section([row for row in rows if row["outcome"] == name], path) for name in names]
 
 
-def _section(rows: Sequence[_Row], path: FilePath) -> MapPower:
-    tests = [name for name in HEADS if any(row["test"] == name for row in rows)]
+def _section(rows: Sequence[Row], path: FilePath) -> MapPower:
+    tests = [name for name in NAMES if any(row["test"] == name for row in rows)]
     with_effect = [row for row in rows if row["where"] == PLACE and _effect(row) > 0]
     without = [row for row in rows if _effect(row) == 0 and row["planned_place"] == "yes"]
     return MapPower(
@@ -62,30 +47,30 @@ def _section(rows: Sequence[_Row], path: FilePath) -> MapPower:
     )
 
 
-def _effect(row: _Row) -> float:
+def _effect(row: Row) -> float:
     return float(row["effect"] or "nan")
 
 
-def _number(row: _Row, name: str) -> float:
+def _number(row: Row, name: str) -> float:
     return float(row[name] or "nan")
 
 
-def _share(row: _Row) -> str:
+def _share(row: Row) -> str:
     """A share with its interval, in percent."""
     return f"{100 * _number(row, 'power'):.0f} ({100 * _number(row, 'power_low'):.0f}\u2013{100 * _number(row, 'power_high'):.0f})"
 
 
-def _cells(rows: Sequence[_Row]) -> dict[tuple[str | None, ...], dict[str, _Row]]:
+def _cells(rows: Sequence[Row]) -> dict[tuple[str | None, ...], dict[str, Row]]:
     """Rows by place, effect, scaling and model, then by test."""
-    cells: dict[tuple[str | None, ...], dict[str, _Row]] = {}
+    cells: dict[tuple[str | None, ...], dict[str, Row]] = {}
     for row in rows:
         cell = row["place"], row["effect"], row["scaling"], row["model"]
         cells.setdefault(cell, {})[str(row["test"])] = row
     return cells
 
 
-def _power(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table:
-    heads = ["Place", "Effect", "CBF", "Model", *(HEADS[name] for name in tests), "Closed form"]
+def _power(rows: Sequence[Row], tests: Sequence[str], path: FilePath) -> Table:
+    heads = ["Place", "Effect", "CBF", "Model", *(NAMES[name] for name in tests), "Closed form"]
     cells, marked, minor = [], set(), set()
     for number, own in enumerate(_cells(rows).values()):
         first = own[REGION]
@@ -94,8 +79,8 @@ def _power(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table:
             [
                 str(first["place"]),
                 short(_effect(first)),
-                _SCALINGS[str(first["scaling"])],
-                _MODELS[str(first["model"])],
+                SCALINGS[str(first["scaling"])],
+                MODELS[str(first["model"])],
                 *(_share(own[name]) for name in tests),
                 NONE if closed is None else f"{100 * float(closed):.0f}",
             ]
@@ -108,14 +93,14 @@ def _power(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table:
     return Table(caption, heads, cells, {0, 2, 3}, marked, file=path, minor=minor)
 
 
-def _errors(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table:
+def _errors(rows: Sequence[Row], tests: Sequence[str], path: FilePath) -> Table:
     """What is significant without an effect: searches anywhere in the brain."""
     brain = [row for row in rows if row["where"] == BRAIN]
     shown = [name for name in tests if any(row["test"] == name for row in brain)]
     cells = [
         [
-            _SCALINGS[str(own[shown[0]]["scaling"])],
-            _MODELS[str(own[shown[0]]["model"])],
+            SCALINGS[str(own[shown[0]]["scaling"])],
+            MODELS[str(own[shown[0]]["model"])],
             *(_share(own[name]) for name in shown),
         ]
         for own in _cells(brain).values()
@@ -123,10 +108,10 @@ def _errors(rows: Sequence[_Row], tests: Sequence[str], path: FilePath) -> Table
     caption = (
         f"{rows[0]['outcome']}: without an effect, studies in percent with anything significant anywhere in the brain"
     )
-    return Table(caption, ["CBF", "Model", *(HEADS[name] for name in shown)], cells, {0, 1}, file=path)
+    return Table(caption, ["CBF", "Model", *(NAMES[name] for name in shown)], cells, {0, 1}, file=path)
 
 
-def _sentences(rows: Sequence[_Row]) -> list[str]:
+def _sentences(rows: Sequence[Row]) -> list[str]:
     """How the maps were drawn, and what the planned test finds in the planned region."""
     planned = [row for row in rows if row["planned_place"] == "yes" and row["where"] == PLACE]
     first = planned[0]
@@ -139,12 +124,12 @@ def _sentences(rows: Sequence[_Row]) -> list[str]:
     largest = max(_effect(row) for row in planned)
     own = [row for row in planned if _effect(row) == largest and row["planned_model"] == "yes"]
     parts = []
-    for scaling, words in _SCALINGS.items():
+    for scaling, words in SCALINGS.items():
         by_test = {str(row["test"]): row for row in own if row["scaling"] == scaling}
         primary = next((name for name, row in by_test.items() if row["primary"] == "yes"), None)
         if primary:
             parts.append(
-                f"with {words} CBF in {100 * _number(by_test[primary], 'power'):.0f} % by the planned search ({HEADS[primary].lower()}) and "
+                f"with {words} CBF in {100 * _number(by_test[primary], 'power'):.0f} % by the planned search ({NAMES[primary].lower()}) and "
                 f"{100 * _number(by_test[REGION], 'power'):.0f} % in the declared region"
             )
     answer = f"Of these studies, a difference of {short(largest)} {first['unit']} in the {first['place']} is significant {'; '.join(parts)}."

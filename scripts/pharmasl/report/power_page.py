@@ -26,11 +26,12 @@ _VARIED = {
 
 @dataclass(frozen=True, kw_only=True)
 class PowerFiles:
-    """The tables and the figure that the page shows; of the maps depth None where it was not asked for."""
+    """The tables and the figures that the page shows; of the maps depth None where it was not asked for."""
 
     table: FilePath
     figure: FilePath
     maps: FilePath | None
+    map_figure: FilePath | None
 
 
 def write(
@@ -47,6 +48,7 @@ def write(
     study : Settings
     """
     planned = [one for one in reckonings if one.is_planned and one.varied == PLANNED]
+    maps = [] if files.maps is None else map_power_section.sections(files.maps)
     text = (
         templates.environment(Path(output).parent)
         .get_template(TEMPLATE)
@@ -62,8 +64,10 @@ def write(
             figure=pictures.fragment(files.figure),
             alt=" ".join(_answer(one) for one in planned),
             goal=share(assumptions.power),
-            maps=[] if files.maps is None else map_power_section.sections(files.maps),
+            maps=maps,
             drawn=_drawing(assumptions),
+            map_alt=" ".join(part.sentences[-1] for part in maps),
+            map_figure=None if files.map_figure is None else pictures.fragment(files.map_figure),
         )
     )
     Path(output).write_text(text, encoding="utf-8")

@@ -35,11 +35,30 @@ class Parts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Procedure:
-    """How studies are drawn and tested; ``config/schemas/power.schema.yaml`` has the units, defaults and meanings."""
+class Shares:
+    """How many studies are drawn of each outcome, and how jobs share them. More of them leave the first as they are."""
 
     studies: int
     studies_per_job: int
+
+    @property
+    def jobs(self) -> int:
+        """Number of jobs that share the studies."""
+        return -(-self.studies // self.studies_per_job)
+
+    def first(self, job: int) -> int:
+        """The number of a job's first study, from 0; jobs are counted from 1."""
+        return (job - 1) * self.studies_per_job
+
+    def of_job(self, job: int) -> int:
+        """How many studies a job draws."""
+        return min(self.studies_per_job, self.studies - self.first(job))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procedure:
+    """How studies are drawn and tested; ``config/schemas/power.schema.yaml`` has the units, defaults and meanings."""
+
     relabellings: int
     voxel_size: int
     seed: int
@@ -59,12 +78,17 @@ class Drawing(Procedure):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapAssumptions(Procedure):
+class MapAssumptions(Procedure, Shares):
     """How studies are drawn and tested, with the sources of what is assumed."""
 
     mean: Sourced
     smoothness: Levels
     global_share: Levels
+
+    @property
+    def shares(self) -> Shares:
+        """How jobs share the studies."""
+        return Shares(studies=self.studies, studies_per_job=self.studies_per_job)
 
     @property
     def drawing(self) -> Drawing:

@@ -11,7 +11,26 @@ ANY = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedMaps:
+class PlannedPlaces:
+    """Where an effect may be, and where it is searched for.
+
+    Attributes
+    ----------
+    places : mapping of str to RegionDefinition
+        The planned one first.
+    within : RegionDefinition or None
+        Region to which the search is restricted.
+    edge : float
+        Over which an effect falls to 0 around its place: the maps' smoothing, mm.
+    """
+
+    places: Mapping[str, RegionDefinition]
+    within: RegionDefinition | None
+    edge: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedMaps(PlannedPlaces):
     """All that the drawing and the tests of an outcome's studies depend on.
 
     Attributes
@@ -32,12 +51,6 @@ class PlannedMaps:
         Of the values of the first place: between people at one session, and of the sessions.
     effects : tuple of float
         0 first.
-    places : mapping of str to RegionDefinition
-        The planned one first.
-    within : RegionDefinition or None
-        Region to which the search is restricted.
-    edge : float
-        Over which an effect falls to 0 around its place: the maps' smoothing, mm.
     scalings : tuple of str
         Those that the contrast allows.
     drawing : Drawing
@@ -54,11 +67,13 @@ class PlannedMaps:
     sd: float
     correlation: float
     effects: tuple[float, ...]
-    places: Mapping[str, RegionDefinition]
-    within: RegionDefinition | None
-    edge: float
     scalings: tuple[str, ...]
     drawing: Drawing
+
+    @property
+    def ground(self) -> PlannedPlaces:
+        """What the brain is laid out by, whatever is drawn on it."""
+        return PlannedPlaces(places=self.places, within=self.within, edge=self.edge)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -71,13 +86,3 @@ class PlannedMaps:
         own = self.analysis.inference
         needed = own.statistics if own.primary == ANY else (own.primary,)
         return tuple(name for name in ("extent", "mass", "tfce") if name in self.drawing.statistics or name in needed)
-
-    @property
-    def jobs(self) -> int:
-        """Number of jobs that share the studies."""
-        return -(-self.drawing.studies // self.drawing.studies_per_job)
-
-    def studies(self, job: int) -> range:
-        """The numbers of a job's studies; jobs are counted from 1."""
-        first = (job - 1) * self.drawing.studies_per_job
-        return range(first, min(first + self.drawing.studies_per_job, self.drawing.studies))

@@ -17,7 +17,7 @@ import yaml
 from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, nearest_path, similar
 from pharmasl.files import blinding, tables
 from pharmasl.statistics.trial_assumptions import Spread, Uncertain
-from pharmasl.study import schemas, settings
+from pharmasl.study import schemas, settings, written
 from pharmasl.study.cbf_units import CBF_UNIT
 from pharmasl.study.map_assumptions import MapAssumptions, Place
 
@@ -146,11 +146,12 @@ def read(path: FilePath) -> Assumptions:
     Raises
     ------
     InputError, InputErrors
-        For a file that is not there or is no YAML; unknown and missing fields; values out of bounds; a planning value outside its
+        For a file that is not there, is no YAML or has a key twice; numbers that are not finite; unknown and missing fields; values out of bounds; a planning value outside its
         interval; a spread from two sources or none; a preset, results folder or region that is not there.
     """
-    content = _content(path)
-    errors = schemas.check(content, "power", path, fill=True)
+    # A copy without parts in common: what a YAML anchor repeats is filled with each place's own defaults.
+    content = schemas.as_wanted(_content(path), "power")
+    errors = [*schemas.check(content, "power", path, fill=True), *written.not_finite(content, path)]
     if errors:
         raise InputErrors(errors)
     outcomes = []
@@ -199,6 +200,8 @@ def _content(path: FilePath) -> dict[str, Any]:
         fix = "Correct the line: mind the indentation (blanks, no tabs), the blank after each colon, and quotes round text with a colon."
         reason = str(getattr(problem, "problem", None) or problem)
         raise InputError(path, where, reason, "YAML in UTF-8", fix) from None
+    if repeated := list(written.repeated_keys([path])):
+        raise InputErrors(repeated)
     if not isinstance(content, dict):
         raise InputError(path, "(top level)", content, "settings, such as study: config.yaml", "See config/power.yaml.")
     return content

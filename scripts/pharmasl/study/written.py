@@ -223,7 +223,8 @@ def check(config: Mapping[str, Any], file: str) -> Iterator[InputError]:
     ------
     InputError
     """
-    yield from _numbers_and_braces((), config, file)
+    yield from not_finite(config, file)
+    yield from _braces(config, file)
     yield from _names(config, file)
     yield from _output(config, file)
     yield from _sessions(config, file)
@@ -265,19 +266,28 @@ def repetition(name: str) -> str | None:
     return match[1] if match else None
 
 
-def _numbers_and_braces(keys, value, file):
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield from _numbers_and_braces((*keys, str(key)), child, file)
-    elif isinstance(value, list):
-        for number, child in enumerate(value):
-            yield from _numbers_and_braces((*keys, str(number)), child, file)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield InputError(file, ".".join(keys), value, "a finite number", "Correct the value.")
-    elif isinstance(value, str) and ("{" in value or "}" in value) and _is_path_or_title(keys):
-        yield InputError(
-            file, ".".join(keys), value, "a text without braces", "Rename it: Snakemake takes { and } for wildcards."
-        )
+def not_finite(content: Mapping[str, Any], file: FilePath) -> Iterator[InputError]:
+    """Numbers that are none, or infinite: no limit of a schema holds them back."""
+    for keys, value in _leaves((), content):
+        if isinstance(value, float) and not math.isfinite(value):
+            yield InputError(file, ".".join(keys), value, "a finite number", "Correct the value.")
+
+
+def _braces(config: Mapping[str, Any], file: FilePath) -> Iterator[InputError]:
+    for keys, value in _leaves((), config):
+        if isinstance(value, str) and ("{" in value or "}" in value) and _is_path_or_title(keys):
+            expected, fix = "a text without braces", "Rename it: Snakemake takes { and } for wildcards."
+            yield InputError(file, ".".join(keys), value, expected, fix)
+
+
+def _leaves(keys: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All values below a key that are neither a mapping nor a list, each with its keys."""
+    if not isinstance(value, Mapping | list):
+        yield keys, value
+        return
+    children = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, child in children:
+        yield from _leaves((*keys, str(key)), child)
 
 
 def _is_path_or_title(keys):

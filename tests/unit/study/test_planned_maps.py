@@ -5,6 +5,7 @@ import pytest
 import yaml
 from pharmasl.commands import planned_study
 from pharmasl.errors import InputError, InputErrors
+from pharmasl.study.map_assumptions import Shares
 
 OWN = {"value": 0.5, "source": "pilot"}
 
@@ -23,8 +24,18 @@ def test_the_test_is_that_of_the_configuration(tmp_path):
     one = drawn_studies.planned(tmp_path)
     assert (one.method, one.methods, one.statistics) == ("change", ("change", "ancova"), ("extent", "mass"))
     assert (one.sizes, one.effects[0], one.edge) == ((21, 22), 0.0, 6)
-    assert one.jobs * one.drawing.studies_per_job >= one.drawing.studies
-    assert [number for job in range(1, one.jobs + 1) for number in one.studies(job)] == list(range(one.drawing.studies))
+
+
+def test_more_studies_leave_the_jobs_of_the_first_as_they_are():
+    def numbers(studies):
+        shares = Shares(studies=studies, studies_per_job=25)
+        return [range(shares.first(job), shares.first(job) + shares.of_job(job)) for job in range(1, shares.jobs + 1)]
+
+    assert numbers(200) == [range(first, first + 25) for first in range(0, 200, 25)]
+    assert numbers(300)[:8] == numbers(200)
+    # A job of a few studies is done again.
+    assert numbers(210)[8:] == [range(200, 210)]
+    assert [number for own in numbers(210) for number in own] == list(range(210))
 
 
 def test_the_primary_statistic_is_tested_whatever_it_takes(tmp_path):
