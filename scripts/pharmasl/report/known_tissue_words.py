@@ -123,7 +123,8 @@ def methods(sidecars: Sequence[Sidecar]) -> Iterator[str]:
         return
     known = {key: [record[key] for record in records if record[key] is not None] for key in _NAMES}
     parts = [_over_scans(name, known[key]) for key, name in _NAMES.items() if known[key]]
-    yield f"Label was taken to have a known {_listed(parts, records[0])}; it was not measured in these scans."
+    which = "" if len(records) == len(sidecars) else f" in {len(records)} of {len(sidecars)} scans"
+    yield f"Label was taken to have a known {_listed(parts, records[0])}{which}; it was not measured in these scans."
     changes = []
     for name, words in _CHANGED.items():
         ends = [_median(records, f"{name} {sign}{STEP:g} s") for sign in "+-"]

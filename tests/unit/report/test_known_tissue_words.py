@@ -56,6 +56,7 @@ def test_the_methods_have_the_medians_of_the_scans():
     assert "transit time 0.1 s longer or shorter would change it by \u22121.9 % or +1.9 %" in text
     assert "T1 of tissue 0.1 s longer or shorter would change it by \u22126.7 % or +8.4 %" in text
     assert "(medians of 3 scans)" in text
+    assert "shares of them) in 3 of 4 scans; it was not measured" in text
 
 
 def by_map(space, median, covered=1.0):
