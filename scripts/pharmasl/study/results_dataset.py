@@ -16,7 +16,14 @@ BIDS_VERSION = "1.10.0"
 # What BIDS has no names for: derivatives of perfusion, and what lies beside the participants' folders.
 IGNORED = (
     *("*_aslref.*", "*_cbf.*", "*_att.*", "*_xfm.*", "*_timeseries.*"),
-    *("**/perf/*_asl.*", "**/perf/*_fieldmap.*", "**/perf/*_mask.*", "**/perf/*_probseg.*", "**/contrasts"),
+    *(
+        "**/perf/*_asl.*",
+        "**/perf/*_fieldmap.*",
+        "**/perf/*_T1map.*",
+        "**/perf/*_mask.*",
+        "**/perf/*_probseg.*",
+        "**/contrasts",
+    ),
     *(
         "/benchmarks",
         "/contrasts",
