@@ -109,7 +109,7 @@ def geometry_rows(people: Sequence[PersonFiles], runs: Sequence[RunFiles], gm_pa
     first_grid = transforms.read_field(people[0].truth_field)[1]
     grey = resample.resample(*images.load(gm_path), transforms.points(first_grid), fill=0.0) > 0.5
     fits = [_registration(person, grey) for person in people]
-    placement = [_placement_error(run, fits[run.person].points) for run in runs]
+    placement = [placement_error(run, fits[run.person].points) for run in runs]
     errors = [fit.error for fit in fits if fit.error is not None]
     return [
         Comparison(
@@ -175,7 +175,7 @@ def _registration(person: PersonFiles, grey: np.ndarray) -> _Fit:
     return _Fit(float(np.nanmean(distance)), inside)
 
 
-def _placement_error(run: RunFiles, points: np.ndarray) -> float:
+def placement_error(run: RunFiles, points: np.ndarray) -> float:
     """Root mean square over volumes of the displacement (mm) of points by wrong motion and coregistration."""
     truth = transforms.read_affines(run.truth_motion) @ transforms.read_affines(run.truth_coregistration)[0]
     result = transforms.read_affines(run.motion) @ transforms.read_affines(run.coregistration)[0]

@@ -103,8 +103,7 @@ def scan_errors(scan: ScanFiles, grey: np.ndarray, millimetres: float) -> dict[s
     hertz = resample.resample(*images.load(scan.truth_hertz), head_points)
     left = hertz
     if scan.hertz is not None:
-        to_scan = transforms.read_affines(scan.run.coregistration)[0]
-        left = hertz - resample.resample(*images.load(scan.hertz), head_points, to_scan)
+        left = hertz - resample.resample(*images.load(scan.hertz), head_points, _to_reference(scan.run))
     inside = grey & np.isfinite(truth.data) & np.isfinite(measured) & np.isfinite(left)
     regions = {BRAIN: inside, VMPFC: inside & (REGIONS["vmpfc"].weight(points) > _WEIGHT)}
     return {
@@ -117,6 +116,15 @@ def scan_errors(scan: ScanFiles, grey: np.ndarray, millimetres: float) -> dict[s
         )
         for name, where in regions.items()
     }
+
+
+def _to_reference(run: RunFiles) -> np.ndarray:
+    """Maps points of the T1w frame to where they truly lie in the results' reference: by the first volume, which both know.
+
+    So that the field is judged apart from the registration to the T1w image.
+    """
+    truth, placed = transforms.read_affines(run.truth_motion)[0], transforms.read_affines(run.truth_coregistration)[0]
+    return np.linalg.inv(transforms.read_affines(run.motion)[0]) @ truth @ placed
 
 
 def _rms(values: np.ndarray) -> float:

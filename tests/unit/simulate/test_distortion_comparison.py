@@ -35,13 +35,21 @@ def scan(tmp_path):
     images.save(paths["truth"], hertz(transforms.points(HEAD)), HEAD.affine)
     true = np.where((POINTS[..., 2] > -36), 50 + POINTS[..., 1] / 10, np.nan)
     images.save(paths["true_cbf"], true, TEMPLATE.affine)
-    coregistration = tmp_path / "xfm.txt"
-    transforms.write_affines(coregistration, TO_SCAN)
+    # The results' reference is the third volume, the truth's the first, and their registration to the T1w is off.
+    motion = [transforms.rigid_matrix([0.1 * k, 0.3 * k, 0.0], [0.0, 0.0, 0.01 * k], np.zeros(3)) for k in range(4)]
+    affines = {
+        "truth_motion": motion,
+        "motion": [own @ np.linalg.inv(motion[2]) for own in motion],
+        "truth_coregistration": TO_SCAN,
+        "coregistration": transforms.rigid_matrix([9.0, 9.0, 9.0], [0.0, 0.0, 0.0], np.zeros(3)),
+    }
+    for name, matrices in affines.items():
+        transforms.write_affines(tmp_path / name, matrices)
     person = PersonFiles("none", paths["field"], "none", None)
-    run = RunFiles("none", "none", "none", coregistration, 0)
+    run = RunFiles(**{name: tmp_path / name for name in affines}, person=0)
 
     def rows(off, factor, corrected=True):
-        back = transforms.apply(np.linalg.inv(TO_SCAN), transforms.points(HEAD))
+        back = transforms.apply(np.linalg.inv(motion[2] @ TO_SCAN), transforms.points(HEAD))
         images.save(paths["hertz"], hertz(back) + off, HEAD.affine)
         images.save(paths["cbf"], true * factor, TEMPLATE.affine)
         field = FieldFiles([paths["truth"]], [paths["hertz"]] if corrected else [], MILLIMETRES)
