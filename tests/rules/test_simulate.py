@@ -68,6 +68,7 @@ def participant_outputs(root, name, runs=range(6), field_names=()):
         asl_sidecar=[raw / f"{stem}_asl.json" for stem in stems],
         aslcontext=[raw / f"{stem}_aslcontext.tsv" for stem in stems],
         events=[],
+        states=[],
         field_map=[f"{path}.nii.gz" for path in maps],
         field_map_sidecar=[f"{path}.json" for path in maps],
         hertz=[truth / "fieldmap.nii.gz"] if maps else [],
