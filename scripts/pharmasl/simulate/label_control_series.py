@@ -18,8 +18,9 @@ from pharmasl.simulate.echo_planar import Readout
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.participant_anatomy import Head
 from pharmasl.simulate.scanner_model import M0, T1, Scanner
+from pharmasl.simulate.sight import Sight
 from pharmasl.space import resample, transforms
-from pharmasl.space.images import Grid
+from pharmasl.space.images import Grid, Volume
 
 # Standard deviation, in volumes, of the kernel that makes motion and physiological drift smooth in time.
 MEMORY = 4.0
@@ -43,14 +44,15 @@ class Tissue:
         M0 by tissue.
     perfusion : ndarray
         CBF times M0.
-    transit : ndarray or None
-        Arterial transit time, seconds; None where all label arrives before the post-labelling delay.
+    transit : images.Volume or None
+        Arterial transit time, seconds, on a grid of its own that reaches beyond the brain; None where all label arrives before
+        the post-labelling delay.
     """
 
     affine: np.ndarray
     magnetisation: Mapping[str, np.ndarray]
     perfusion: np.ndarray
-    transit: np.ndarray | None = None
+    transit: Volume | None = None
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,15 @@ def perfusion(
     head : participant_anatomy.Head
     levels : mapping of str to float
         CBF of ``gm`` and ``wm``, mL/100 g/min.
-    multiple : ndarray
-        From :func:`modulation`.
+    multiple : ndarray of shape (N,)
+        From :func:`modulation`, in the head's voxels that blood feeds.
     scanner : Scanner
     axes : tuple of int
     """
-    total = sum(np.float32(levels[name] * M0[name]) * head.fractions[name] for name in ("gm", "wm"))
-    return spread(total * multiple, head.grid.affine, scanner, axes)
+    total = np.zeros(head.grid.shape, dtype=np.float32)
+    own = sum(np.float32(levels[name] * M0[name]) * head.fractions[name][head.fed] for name in ("gm", "wm"))
+    total[head.fed] = own * multiple
+    return spread(total, head.grid.affine, scanner, axes)
 
 
 def drift(rng: np.random.Generator, scanner: Scanner) -> np.ndarray:
@@ -191,17 +195,16 @@ class _Noise:
     """The noise of a run: physiological, of perfusion and thermal, and the receive field."""
 
     def __init__(self, rng: np.random.Generator, scanner: Scanner, grid: Grid, points: np.ndarray) -> None:
-        self._rng, self._scanner, self._points = rng, scanner, points
+        self._rng, self._scanner, self._points = rng, scanner, points.reshape(-1, 3)
         self._level = _smooth_curves(rng, (len(scanner.volume_types),))
         self.flow = 1 + scanner.perfusion_fluctuation * rng.standard_normal(scanner.pairs)
-        flat = points.reshape(-1, 3)
-        self._coarse = smooth_noise.box(flat.min(axis=0), flat.max(axis=0), 10.0)
+        self._coarse = smooth_noise.box(self._points.min(axis=0), self._points.max(axis=0), 10.0)
         self._field = participant_anatomy.receive_field(rng, grid, scanner.receive_bias)
 
-    def fluctuation(self, t: int) -> np.ndarray:
-        """Physiological fluctuation of the static signal in a volume, as a factor."""
+    def fluctuation(self, t: int, where: np.ndarray) -> np.ndarray:
+        """Physiological fluctuation of the static signal in some voxels of a volume, as a factor."""
         field = smooth_noise.gaussian(self._rng, self._coarse, 15.0)
-        patches = resample.resample(field, self._coarse.affine, self._points)
+        patches = resample.resample(field, self._coarse.affine, self._points[where])
         return 1 + np.float32(self._scanner.fluctuation) * (np.float32(self._level[t]) + patches)
 
     def received(self, volume: np.ndarray) -> np.ndarray:
@@ -257,27 +260,37 @@ def acquire(
     recovered = {name: np.float32(1 - np.exp(-scanner.m0_repetition_time / T1[name])) for name in tissue.magnetisation}
     series = np.empty((len(types), *grid.shape), dtype=np.float32)
     noise = None if rng is None else _Noise(rng, scanner, grid, points)
-    for t, kind in enumerate(types):
-        to_head = placement @ np.linalg.inv(motions[t])
-        share = recovered if kind == "m0scan" else suppressed
-        volume = np.zeros(sampled.shape, dtype=np.float32)
-        for name, m0 in tissue.magnetisation.items():
-            volume += share[name] * resample.resample(m0, tissue.affine, points, to_head, fill=0.0)
+    places = [placement @ np.linalg.inv(motion) for motion in motions]
+    sight = Sight(points, tissue.affine, places)
+    static = {name: sight.of(m0) for name, m0 in tissue.magnetisation.items()}
+    anything = np.unique(np.concatenate([seen.where for seen in static.values()]))
+    changing = () if alternation is None else (alternation.perfusion,)
+    flow = sight.of(tissue.perfusion, *changing)
+    # The slice of each voxel, in C order.
+    slices = np.tile(np.arange(sampled.shape[2]), sampled.shape[0] * sampled.shape[1])
+    for t, (kind, to_head) in enumerate(zip(types, places)):
+        volume = np.zeros(len(slices), dtype=np.float32)
+        for name, seen in static.items():
+            share = recovered[name] if kind == "m0scan" else suppressed[name][slices[seen.where]]
+            volume[seen.where] += share * seen.at(to_head)
         if alternation is not None and kind != "m0scan":
-            volume *= 1 + alternation.course[t].astype(np.float32) * resample.resample(
-                alternation.bold, tissue.affine, points, to_head, fill=0.0
+            course = alternation.course[t].astype(np.float32)
+            volume *= 1 + course[slices] * resample.resample(
+                alternation.bold, tissue.affine, points.reshape(-1, 3), to_head, fill=0.0
             )
         if noise and kind != "m0scan":
-            volume *= noise.fluctuation(t)
+            volume[anything] *= noise.fluctuation(t, anything)
         if kind == "label":
-            delta = label_signal * resample.resample(tissue.perfusion, tissue.affine, points, to_head, fill=0.0)
+            own = slices[flow.where]
+            delta = label_signal[own] * flow.at(to_head)
             if alternation is not None:
-                added = resample.resample(alternation.perfusion, tissue.affine, points, to_head, fill=0.0)
-                delta += label_signal * alternation.course[t].astype(np.float32) * added
+                added = resample.resample(alternation.perfusion, tissue.affine, flow.points, to_head, fill=0.0)
+                delta += label_signal[own] * alternation.course[t].astype(np.float32)[own] * added
             if tissue.transit is not None:
-                arrival = resample.resample(tissue.transit, tissue.affine, points, to_head, fill=0.0)
-                delta *= scanner.arrived(arrival).astype(np.float32)
-            volume -= delta * np.float32(noise.flow[(t - 2) // 2]) if noise else delta
+                arrival = resample.resample(*tissue.transit, flow.points, to_head, fill=0.0)
+                delta *= scanner.arrived(arrival, own).astype(np.float32)
+            volume[flow.where] -= delta * np.float32(noise.flow[(t - 2) // 2]) if noise else delta
+        volume = volume.reshape(sampled.shape)
         if readout is not None:
             volume = readout.image(volume, points, to_head)
         series[t] = noise.received(volume) if noise else volume

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy import ndimage
 
 from pharmasl.simulate import smooth_noise
@@ -20,6 +21,11 @@ _T1W = {"gm": 66.0, "wm": 100.0, "csf": 22.0}
 
 # Margins of the T1w image below and above the brain's box, mm: scalp, and neck and face.
 _MARGIN = np.array([[26.0, 26.0, 52.0], [26.0, 34.0, 24.0]])
+
+# mm from the brain's hull to the skin; how many times as far it is at most; and how far beyond a surface its soft edge ends.
+_SCALP, _THICKEST, _EDGE = 14.0, 1.5, 0.6 + 1e-6
+# Left and right.
+_SIDES = (-1.0, 1.0)
 
 # Voxel size (mm) at which the distance to the brain is computed: it is smooth.
 _HULL_SPACING = 3.0
@@ -67,6 +73,8 @@ class Head:
         ``gm``, ``wm``, ``csf`` and ``other`` (scalp, muscle, marrow).
     mask : ndarray of bool
         The brain with its CSF.
+    fed : ndarray of bool
+        Where there is any grey or white matter.
     t1w : ndarray
         Without bias field and noise, white matter 100.
     template_points : ndarray of shape (X, Y, Z, 3)
@@ -76,6 +84,7 @@ class Head:
     grid: Grid
     fractions: Mapping[str, np.ndarray]
     mask: np.ndarray
+    fed: np.ndarray
     t1w: np.ndarray
     template_points: np.ndarray
 
@@ -134,26 +143,70 @@ def _band(distance: np.ndarray, start: float, end: float, width: float = 1.2) ->
 
 
 def _ellipsoid(points: np.ndarray, centre: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
-    """Signed distance to an ellipsoid, to first order, mm."""
-    relative = np.sqrt((((points - centre) / radii) ** 2).sum(axis=-1))
-    return (relative - 1) * np.mean(radii)
+    """Signed distance of points of shape (N, 3) to an ellipsoid, to first order, mm."""
+    out = np.empty(len(points))
+    _to_ellipsoid(points, np.array(centre), np.array(radii), np.mean(radii), out)
+    return out
 
 
-def _surroundings(rng: np.random.Generator, template: Template, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intensity (white matter 100) around the brain at template points, and the share that gives signal in EPI."""
+@njit(cache=True, nogil=True)
+def _to_ellipsoid(points, centre, radii, scale, out):
+    for i in range(points.shape[0]):
+        x = (points[i, 0] - centre[0]) / radii[0]
+        y = (points[i, 1] - centre[1]) / radii[1]
+        z = (points[i, 2] - centre[2]) / radii[2]
+        out[i] = (np.sqrt(x * x + y * y + z * z) - 1) * scale
+
+
+def _surroundings(
+    rng: np.random.Generator, template: Template, points: np.ndarray, brain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intensity (white matter 100) around the brain at template points, and the share that gives signal in EPI.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    template : Template
+    points : ndarray of shape (X, Y, Z, 3)
+    brain : ndarray of shape (X, Y, Z)
+        Share of brain: where it is one, what is around it is not worked out, and both are zero.
+    """
+    flat = points.reshape(-1, 3)
+    last = transforms.apply(template.hull_grid.affine, np.array(template.hull_grid.shape) - 1.0)
+    inside_box = np.clip(flat, template.hull_grid.affine[:3, 3], last)
+    distance = resample.resample(template.hull, template.hull_grid.affine, inside_box)
+    near = distance < (_SCALP + _EDGE) * _THICKEST
+    for part in (_face(flat), _neck(flat), *(_ellipsoid(flat, *part) for side in _SIDES for part in _eye(side))):
+        near |= part < _EDGE
+    near &= brain.reshape(-1) < 1
+    whole = np.zeros((2, len(flat)), dtype=np.float32)
+    whole[:, near] = _around(rng, template, flat[near], distance[near])
+    return whole[0].reshape(brain.shape), whole[1].reshape(brain.shape)
+
+
+def _face(points: np.ndarray) -> np.ndarray:
+    return _ellipsoid(points, (0.0, 42.0, -72.0), (62.0, 52.0, 62.0))
+
+
+def _neck(points: np.ndarray) -> np.ndarray:
+    """The neck, which begins below the occiput."""
+    return np.maximum(_ellipsoid(points, (0.0, -38.0, -115.0), (58.0, 62.0, 90.0)), points[:, 2] + 45)
+
+
+def _eye(side: float) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]:
+    """Centres and radii of an orbit and of the eye in it."""
+    orbit = (32.0 * side, 58.0, -38.0), (18.0, 24.0, 18.0)
+    return orbit, ((32.0 * side, 66.0, -37.0), (12.0, 12.0, 12.0))
+
+
+def _around(
+    rng: np.random.Generator, template: Template, points: np.ndarray, distance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`_surroundings` gives, at points of shape (N, 3) that lie so far (mm) from the brain's hull."""
     low, high = template.low - 55, template.high + 55
-    inside_box = transforms.apply(template.hull_grid.affine, np.array(template.hull_grid.shape) - 1.0)
-    distance = resample.resample(
-        template.hull, template.hull_grid.affine, np.clip(points, template.hull_grid.affine[:3, 3], inside_box)
-    )
     thickness = 1 + 0.15 * smooth_noise.sample(rng, points, 20.0, low, high)
-    layer = distance / np.clip(thickness, 0.6, 1.5)
-
-    face = _ellipsoid(points, (0.0, 42.0, -72.0), (62.0, 52.0, 62.0))
-    neck = _ellipsoid(points, (0.0, -38.0, -115.0), (58.0, 62.0, 90.0))
-    # The neck begins below the occiput.
-    neck = np.maximum(neck, points[..., 2] + 45)
-    outside = np.minimum(np.minimum(layer - 14, face), neck)
+    layer = distance / np.clip(thickness, 0.6, _THICKEST)
+    outside = np.minimum(np.minimum(layer - _SCALP, _face(points)), _neck(points))
 
     muscle = 48 + 9 * smooth_noise.sample(rng, points, 4.0, low, high)
     fat = 112 + 8 * smooth_noise.sample(rng, points, 6.0, low, high)
@@ -175,9 +228,8 @@ def _surroundings(rng: np.random.Generator, template: Template, points: np.ndarr
 
 def _add_face(points: np.ndarray, layer: np.ndarray, tissue: np.ndarray, soft: np.ndarray) -> np.ndarray:
     """Add orbits, eyes and the air of nose and throat to ``tissue``; returns the soft tissue with them."""
-    for side in (-1.0, 1.0):
-        orbit = _ellipsoid(points, (32.0 * side, 58.0, -38.0), (18.0, 24.0, 18.0))
-        eye = _ellipsoid(points, (32.0 * side, 66.0, -37.0), (12.0, 12.0, 12.0))
+    for side in _SIDES:
+        orbit, eye = (_ellipsoid(points, *part) for part in _eye(side))
         free = layer > 3
         for part, value in ((orbit, 96.0), (eye, 20.0)):
             share = np.clip(0.5 - part / 1.2, 0, 1) * free
@@ -240,11 +292,12 @@ def head(rng: np.random.Generator, template: Template, shape: Deformation, grid:
     nothing = np.float32(0)
     brain = np.minimum(sum(fractions.values(), start=nothing), 1)
     texture = warped(template.texture)
-    surroundings, soft = _surroundings(rng, template, points)
+    surroundings, soft = _surroundings(rng, template, points, brain)
     t1w = sum((fractions[name] * _T1W[name] for name in TISSUES), start=nothing)
     t1w = t1w + 60 * texture + (1 - brain) * surroundings
     fractions["other"] = (1 - brain) * soft
-    return Head(grid, fractions, brain > 0.5, np.clip(t1w, 0, None).astype(np.float32), points)
+    fed = fractions["gm"] + fractions["wm"] > 0
+    return Head(grid, fractions, brain > 0.5, fed, np.clip(t1w, 0, None).astype(np.float32), points)
 
 
 def scanned(rng: np.random.Generator, head: Head, bias: float, noise: float) -> np.ndarray:

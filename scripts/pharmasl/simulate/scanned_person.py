@@ -1,5 +1,6 @@
 """A participant of the simulated trial: the head, the T1w image, and the runs of each session."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,14 +25,17 @@ from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.simulate.scanner_model import ECHO_TIME
 from pharmasl.simulate.simulation_settings import ParticipantSettings
 from pharmasl.simulate.trial_draws import CUE_REGIONS
-from pharmasl.space import transforms
-from pharmasl.space.images import Grid
+from pharmasl.space import images, transforms
+from pharmasl.space.images import Grid, Volume
 
 # Streams of random numbers, one per purpose, so that a change of one leaves the others unchanged.
 _TRIAL, _SHAPE, _HEAD, _PLACEMENT, _REGIONAL, _RUN, _PATTERN, _CUE, _VISIT_CUE, _HERTZ, _FIELD_MAP = range(11)
 
 # mm around the template's tissue over which random fields of CBF are drawn.
 _FIELD_MARGIN = 60
+
+# mm between the points at which transit times are worked out: they change over as much as a border between territories is wide.
+_TRANSIT_SPACING = 2.0
 
 # A voxel's CBF is at least this share of what the person's tissue has there on average.
 LEAST_FLOW = 0.05
@@ -55,9 +59,9 @@ class Session:
     ----------
     placement : ndarray of shape (4, 4)
         Maps points of the ASL frame to the T1w frame.
-    regional : ndarray of shape (X, Y, Z)
-        Smooth departure of CBF from one.
-    cue : ndarray of shape (X, Y, Z) or None
+    regional : ndarray of shape (N,)
+        Smooth departure of CBF from one, where blood feeds the head.
+    cue : ndarray of shape (N,) or None
         The person's own response to cues in this visit, mL/100 g/min of grey matter; None in an exact trial.
     """
 
@@ -105,8 +109,8 @@ class Person:
     t1w : ndarray of shape (X, Y, Z), int16
     magnetisation : dict of str to ndarray
         M0 by tissue with the point spread of the ASL scanner, but along the phase encoding of a head with a field.
-    pattern : ndarray of shape (X, Y, Z)
-        The person's own smooth variation of CBF, as a share.
+    pattern : ndarray of shape (N,)
+        The person's own smooth variation of CBF where blood feeds the head, as a share.
     places : mapping of str to Place
         Of the configuration's own effects.
     fields : FlowFields or None
@@ -151,14 +155,15 @@ class Person:
             own = _stream(settings.seed, index, _HERTZ)
             hertz = magnetic_field.draw(own, head, shape, asked.hertz, asked.people)
         rng = _stream(settings.seed, index, _PATTERN)
+        fed = head.template_points[head.fed]
         low, high = template.low - _FIELD_MARGIN, template.high + _FIELD_MARGIN
         fields = None
         if settings.exact:
-            pattern = smooth_noise.sample(rng, head.template_points, 10.0, low, high)
+            pattern = smooth_noise.sample(rng, fed, 10.0, low, high)
             # Three standard deviations at most, so that no tissue's CBF becomes negative.
             pattern = np.float32(settings.blood_flow.pattern) * np.clip(pattern, -3, 3)
         else:
-            fields = FlowFields.at(head.template_points, low, high, settings.variability, settings.blood_flow)
+            fields = FlowFields.at(fed, low, high, settings.variability, settings.blood_flow)
             pattern = _about_grey(fields.person(rng), head)
         return cls(settings, index, template, shape, head, t1w, magnetisation, pattern, places, fields, hertz)
 
@@ -178,20 +183,26 @@ class Person:
         rng = _stream(seed, index, _REGIONAL, number)
         if self.fields is None:
             low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
-            field = smooth_noise.sample(rng, self.head.template_points, 18.0, low, high)
+            field = smooth_noise.sample(rng, self.head.template_points[self.head.fed], 18.0, low, high)
             return Session(placement, self.pattern + np.float32(self.settings.blood_flow.regional) * field, None)
         regional = self.pattern + _about_grey(self.fields.visit(rng), self.head)
         cue = self.fields.person_cue(_stream(seed, index, _CUE))
         cue += self.fields.visit_cue(_stream(seed, index, _VISIT_CUE, number))
         return Session(placement, regional, _about_grey(cue, self.head))
 
-    def _transit(self, offset: float) -> np.ndarray:
-        """Arterial transit time in a run, seconds; ``offset`` is the person's, the session's and the drug's part."""
+    @functools.cached_property
+    def _usual_transit(self) -> Volume:
+        """Arterial transit time, seconds, without what is the person's, the session's and the drug's."""
         asked = self.settings.transit
         times = {name: getattr(asked, name) for name in ("anterior", "middle", "posterior", "cerebellar")}
-        if self.fields is None:
-            raise ValueError("an exact trial has no transit times")
-        return territories.transit(times, asked.border, self.fields.shares) + np.float32(offset)
+        grid = images.spaced(self.head.grid, _TRANSIT_SPACING)
+        share = territories.shares(self.shape.to_template(transforms.points(grid)))
+        return Volume(territories.transit(times, asked.border, share), grid.affine)
+
+    def _transit(self, offset: float) -> Volume:
+        """Arterial transit time in a run; ``offset`` is the person's, the session's and the drug's part."""
+        usual = self._usual_transit
+        return usual._replace(data=usual.data + np.float32(offset))
 
     def _perfusion(self, scan: Row, session: Session, state: Row) -> np.ndarray:
         """CBF times M0 in a state of a run, both by their rows of the truth's scans."""
@@ -203,7 +214,9 @@ class Person:
             if state["condition"] == "smoking":
                 regional = regional + session.cue / np.float32(levels["gm"])
             regional = np.maximum(regional, LEAST_FLOW - 1)
-        multiple = label_control_series.modulation(head.template_points, regions, gains, levels["gm"], regional)
+        multiple = label_control_series.modulation(
+            head.template_points[head.fed], regions, gains, levels["gm"], regional
+        )
         scanner, axes = self.settings.perfusion, self.settings.distortion.blurred_axes
         return label_control_series.perfusion(head, levels, multiple, scanner, axes)
 
@@ -303,8 +316,8 @@ class Person:
 
 
 def _about_grey(field: np.ndarray, head: participant_anatomy.Head) -> np.ndarray:
-    """A field without its mean over grey matter, so that a run's level is the mean CBF of its grey matter."""
-    grey = head.fractions["gm"]
+    """A field where blood feeds the head without its mean over grey matter, so that a run's level is the mean CBF of its grey matter."""
+    grey = head.fractions["gm"][head.fed]
     return field - np.float32((field * grey).sum(dtype=np.float64) / grey.sum(dtype=np.float64))
 
 

@@ -96,7 +96,7 @@ class Scanner:
         bolus = 1 - np.exp(-self.labeling_duration / T1_BLOOD)
         return 2 * self.labeling_efficiency * T1_BLOOD / (6000 * PARTITION) * np.exp(-delay / T1_BLOOD) * bolus
 
-    def arrived(self, transit: np.ndarray) -> np.ndarray:
+    def arrived(self, transit: np.ndarray, slices: np.ndarray) -> np.ndarray:
         """The label's signal after an arterial transit time, as a share of that with arrival before the post-labelling delay.
 
         Label that arrives at delta has decayed with blood's T1 since it was labelled, wherever it is; what has not arrived at
@@ -106,10 +106,12 @@ class Scanner:
 
         Parameters
         ----------
-        transit : ndarray of shape (X, Y, slices)
+        transit : ndarray of shape (N,)
             Seconds.
+        slices : ndarray of int, shape (N,)
+            The slice in which each is.
         """
-        delay = self.post_labeling_delay + np.array(self.slice_timing)
+        delay = (self.post_labeling_delay + np.array(self.slice_timing))[slices]
         late = np.clip(transit - delay, 0, self.labeling_duration)
         bolus = 1 - np.exp(-self.labeling_duration / T1_BLOOD)
         return np.exp(-late / T1_BLOOD) * (1 - np.exp(-(self.labeling_duration - late) / T1_BLOOD)) / bolus

@@ -6,6 +6,7 @@ borders are good to a centimetre or two, which is what people differ by.
 """
 
 import numpy as np
+from numba import njit
 
 # Template mm on the left; each is mirrored to the right.
 _LEFT = {
@@ -36,18 +37,23 @@ def shares(points: np.ndarray) -> np.ndarray:
     ndarray of shape (territories, ...), float32
         In the order of :data:`NAMES`; sum one.
     """
-    places = np.asarray(points, dtype=np.float32)
-    distance = np.stack([_nearest(places, own) for own in _POINTS])
+    places = np.ascontiguousarray(points, dtype=np.float32)
+    distance = np.empty((len(_POINTS), *places.shape[:-1]), dtype=np.float32)
+    for k, own in enumerate(_POINTS):
+        _nearest(places.reshape(-1, 3), own, distance[k].reshape(-1))
     weight = np.exp((distance.min(axis=0) - distance) / np.float32(_BORDER))
     return weight / weight.sum(axis=0)
 
 
-def _nearest(points: np.ndarray, own: np.ndarray) -> np.ndarray:
+@njit(cache=True, nogil=True)
+def _nearest(points, own, out):
     """Distance of points to the nearest of a territory's."""
-    best = np.full(points.shape[:-1], np.inf, dtype=np.float32)
-    for place in own:
-        np.minimum(best, ((points - place) ** 2).sum(axis=-1), out=best)
-    return np.sqrt(best)
+    for i in range(points.shape[0]):
+        best = np.inf
+        for k in range(own.shape[0]):
+            x, y, z = points[i, 0] - own[k, 0], points[i, 1] - own[k, 1], points[i, 2] - own[k, 2]
+            best = min(best, x * x + y * y + z * z)
+        out[i] = np.sqrt(best)
 
 
 def field(values: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from pharmasl.perfusion import kinetics
 from pharmasl.simulate import deformation, label_control_series, participant_anatomy, scanner_model, smooth_noise
 from pharmasl.simulate.planted_regions import REGIONS
-from pharmasl.space import transforms
+from pharmasl.space import images, transforms
 from pharmasl.space.images import Grid
 
 SCANNER = scanner_model.Scanner(
@@ -254,13 +254,15 @@ def test_late_label_is_missing_as_the_convolution_says(transit):
         values = np.exp(-delta / scanner_model.T1_BLOOD) * np.exp(-(readout - arrival) / scanner_model.T1_BLOOD)
         return np.trapezoid(values, arrival)
 
-    share = scanner.arrived(np.full((1, 1, 5), transit))
-    assert share[0, 0, 0] == pytest.approx(signal(transit) / signal(0.0), abs=1e-6)
+    (share,) = scanner.arrived(np.array([transit]), np.array([0]))
+    assert share == pytest.approx(signal(transit) / signal(0.0), abs=1e-6)
 
 
 def test_what_has_not_arrived_lowers_the_cbf_that_one_delay_finds(head):
     tissue = uniform({"gm": 1.0}, {"gm": 60.0})
-    late = dataclasses.replace(tissue, transit=np.full(tissue.perfusion.shape, 2.2, dtype=np.float32))
+    late = dataclasses.replace(
+        tissue, transit=images.Volume(np.full(tissue.perfusion.shape, 2.2, dtype=np.float32), tissue.affine)
+    )
     scanner = dataclasses.replace(SCANNER, slice_time=0.0, static_signal=1.0)
     grid = scanner.grid(np.zeros(3))
     cbf = [
@@ -268,7 +270,7 @@ def test_what_has_not_arrived_lowers_the_cbf_that_one_delay_finds(head):
         for one in (tissue, late)
     ]
     assert cbf[1][4, 4, 2] / cbf[0][4, 4, 2] == pytest.approx(
-        float(scanner.arrived(np.full((1, 1, 5), 2.2))[0, 0, 0]), rel=1e-4
+        float(scanner.arrived(np.array([2.2]), np.array([4]))[0]), rel=1e-4
     )
 
 

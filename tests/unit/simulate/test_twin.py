@@ -82,8 +82,10 @@ def test_what_a_single_delay_makes_of_a_drug_that_changes_transit_alone():
     typical = territories.transit(times, asked.transit.border, territories.shares(points))
     people = np.random.default_rng(1).normal(0, np.hypot(asked.transit.people, asked.transit.sessions), 400)
 
+    first = np.zeros(len(typical), dtype=int)
+
     def share(added):
-        return np.mean([scanner.arrived((typical + own + added)[:, None, None])[:, 0, 0] for own in people], axis=0)
+        return np.mean([scanner.arrived(typical + own + added, first) for own in people], axis=0)
 
     change = share(asked.transit.drug) / share(0) - 1
     assert 100 * change.mean() == pytest.approx(-5.1, abs=0.3)
