@@ -80,6 +80,7 @@ rule scan_page:
         m0=raw(per("scan_name", TARGETS.of_page, TARGETS.m0)),
         m0_motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.m0_motion),
         field=per("scan_name", TARGETS.of_page, partial(TARGETS.field_files, rules.scan_field.output.field)),
+        field_sidecar=per("scan_name", TARGETS.of_page, partial(TARGETS.field_files, rules.scan_field.output.sidecar)),
         cbf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.cbf),
         brain_mask=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.brain_mask),
         gm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.gm),

@@ -1,5 +1,7 @@
 """The files from which the page of a scan is made, small and made up."""
 
+from dataclasses import replace
+
 import numpy as np
 from pharmasl.files import tables
 from pharmasl.perfusion import slice_signal
@@ -103,6 +105,7 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
         **{name: folder / f"{name}.nii.gz" for name in ("asl", "cbf", "brain_mask", "gm", "wm", "csf", "aslref")},
         m0=[folder / "m0scan.nii.gz"] if m0 else [],
         field=[],
+        field_sidecar=[],
         att=[folder / "att.nii.gz"] if att else [],
         transit_time=[],
         t1=[],
@@ -116,6 +119,22 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
         registration=folder / "registration.json",
         quality=folder / "quality.tsv",
     )
+
+
+def with_field(folder, files, pair=None):
+    """The files of a scan that a field of 40 Hz throughout corrects, shown by a field map or by two images (``pair``).
+
+    The tissues find the field half as large as it is said to be.
+    """
+    images.save(folder / "field.nii.gz", np.full((20, 24, 8), 40.0), AFFINE)
+    described = {"Displacement": {"Percentiles": [50, 95, 99], "Value": [4.0, 4.0, 4.0], "Unit": "mm"}}
+    tables.write_json(folder / "field.json", {**described, **({"OpposedImages": pair} if pair else {})})
+    record = tables.read_json(files.registration)
+    check = {"Unexplained": {"0": 0.3, "0.5": 0.2, "1": 0.21}, "Minimum": 0.64, "Confirmed": False}
+    tables.write_json(files.registration, {**record, "FieldMap": check})
+    corrected = {"By": "a map of the field", "ChosenBy": "the only field map of the session"}
+    tables.write_json(files.sidecar, {**tables.read_json(files.sidecar), "DistortionCorrection": corrected})
+    return replace(files, field=[folder / "field.nii.gz"], field_sidecar=[folder / "field.json"])
 
 
 def _write_repeats(path, types, delays, passed):

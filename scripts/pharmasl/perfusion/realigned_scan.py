@@ -119,9 +119,9 @@ class RealignedScan:
 
     def distorted_mean(self) -> np.ndarray:
         """The mean of the volumes that :attr:`mean` is of, as they were acquired: (X, Y, Z)."""
-        averaged = _averaged(self.volumes, self.groups)
-        volumes = [self.data[..., i] for i in averaged]
-        return motion.mean(volumes, self.grid.affine, self.matrices[averaged], self.grid)
+        own = _averaged(self.volumes, self.groups)
+        volumes = [self.data[..., i] for i in own]
+        return motion.mean(volumes, self.grid.affine, self.matrices[own], self.grid)
 
     def images(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Every image that the scan can be registered by, with its affine."""
@@ -177,7 +177,7 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool, unwarping: Unwarpin
     data, affine, volumes, grid = loaded.data, loaded.affine, loaded.volumes, loaded.grid
     groups = _groups(loaded)
     matrices = np.tile(np.eye(4), (data.shape[3], 1, 1))
-    averaged = _averaged(volumes, groups)
+    of_mean = _averaged(volumes, groups)
     if correct and volumes.show_the_head:
         for members in groups:
             own = data[..., typical(data, np.intersect1d(members, volumes.static))]
@@ -185,7 +185,7 @@ def realign(loaded: Series, m0: M0Volumes, *, correct: bool, unwarping: Unwarpin
             # The second pass, which knows the tissues, does the fine fit.
             matrices[members] = motion.realign(moving, affine, own, affine, motion.head(own), fine=False)
         matrices = _linked(matrices, groups, grid)
-    mean = _mean([data[..., i] for i in averaged], matrices[averaged], grid, unwarping)
+    mean = _mean([data[..., i] for i in of_mean], matrices[of_mean], grid, unwarping)
     m0_volumes = list(np.moveaxis(m0.data, 3, 0))
     m0_matrices, m0_mean = np.tile(np.eye(4), (len(m0_volumes), 1, 1)), np.zeros(m0.data.shape[:3])
     if m0_volumes:
@@ -224,6 +224,11 @@ def _mean(
     shift = unwarping.shift(points, grid.affine, separate=separate)
     mean = motion.mean(volumes, grid.affine, matrices, grid, shift)
     return mean * unwarping.intensity(points, grid.affine, separate=separate)
+
+
+def averaged(loaded: Series) -> np.ndarray:
+    """The volumes whose mean stands for the series."""
+    return _averaged(loaded.volumes, _groups(loaded))
 
 
 def _averaged(volumes: Volumes, groups: list[np.ndarray]) -> np.ndarray:

@@ -38,9 +38,6 @@ class Native:
     transit_time, t1 : ndarray of shape (X, Y, Z) or None
         Known ones, seconds.
     shown : Axial
-    distorted : ndarray of shape (X, Y, Z) or None
-        The first M0 volume or control as it was acquired, in the order of the file's voxels; of a scan that is corrected
-        for distortion.
     """
 
     series: np.ndarray
@@ -50,7 +47,6 @@ class Native:
     m0: np.ndarray | None
     att: np.ndarray | None
     shown: tiles.Axial
-    distorted: np.ndarray | None = None
     transit_time: np.ndarray | None = None
     t1: np.ndarray | None = None
 
@@ -106,7 +102,6 @@ def read(
         m0=None if m0 is None else tiles.to_ras(m0, affine)[0],
         att=tiles.to_ras(images.load(files.att[0]).data, affine)[0] if files.att else None,
         shown=tiles.axial(brain, masks, zooms, count=panels.SLICES, prefix="n"),
-        distorted=_distorted(files, acquisition) if files.field else None,
         transit_time=_known(files.transit_time, affine),
         t1=_known(files.t1, affine),
     )
@@ -114,14 +109,6 @@ def read(
 
 def _known(paths: Sequence[FilePath], affine: np.ndarray) -> np.ndarray | None:
     return tiles.to_ras(images.load(paths[0]).data, affine)[0] if paths else None
-
-
-def _distorted(files: ScanFiles, acquisition: Mapping[str, Any]) -> np.ndarray:
-    """One volume that shows static tissue, as it was acquired."""
-    types = acquisition["volume_types"]
-    kind = next((kind for kind in ("m0scan", "control", ENCODED) if kind in types), types[0])
-    data = images.load(files.asl).data
-    return data.reshape((*data.shape[:3], -1))[..., types.index(kind)]
 
 
 def _m0(

@@ -26,6 +26,8 @@ class ScanFiles:
         ITK affines: from the series' reference to each volume of M0.
     field : sequence of path-like
         The field on the series' grid, Hz, of a scan that is corrected for distortion; or empty.
+    field_sidecar : sequence of path-like
+        JSON of that field; or empty.
     cbf, brain_mask, gm, wm, csf : path-like
         Images on the scan's own grid.
     att : sequence of path-like
@@ -58,6 +60,7 @@ class ScanFiles:
     m0: Sequence[FilePath]
     m0_motion: FilePath
     field: Sequence[FilePath]
+    field_sidecar: Sequence[FilePath]
     cbf: FilePath
     brain_mask: FilePath
     gm: FilePath

@@ -22,6 +22,7 @@ from pharmasl.report.scans import (
     panels,
     scan_heading,
     scan_series,
+    unwarped,
     verdict_box,
 )
 from pharmasl.report.scans.scan_files import ScanFiles
@@ -110,38 +111,6 @@ def _registrations(files: ScanFiles, assumed: bool) -> list[overlays.Registratio
     return [first, second]
 
 
-def _unwarped(files: ScanFiles, own: native.Native) -> list[overlays.Registration]:
-    """The image by which the scan was registered, as it was acquired and without its distortion; none of other scans."""
-    if own.distorted is None:
-        return []
-    aslref, mask = images.load(files.aslref), images.load(files.brain_mask)
-    check = tables.read_json(files.registration)["FieldMap"]
-    shares = ", ".join(f"{share:.3f} at {multiple}" for multiple, share in check["Unexplained"].items())
-    record = tables.read_json(files.sidecar)["DistortionCorrection"]
-    facts = [
-        ("the field is shown by", f"{record['By']} ({record['ChosenBy']})"),
-        ("unexplained by the tissues, at multiples of the field", shares),
-    ]
-    if check["Minimum"] is not None:
-        facts.append(("least at", f"{check['Minimum']:.2f}"))
-    if not check["Confirmed"]:
-        facts.append(("not confirmed", "the readout time, the echo times or the unit of the field may be off"))
-    return [
-        overlays.Registration(
-            title="Distortion",
-            alt="Axial, coronal and sagittal slices of the scan as it was acquired, and corrected in the same planes",
-            names=("scan as acquired", "scan corrected"),
-            tiles=overlays.flicker(
-                overlays.Image(volume=images.Volume(own.distorted, aslref.affine)),
-                overlays.Image(volume=aslref),
-                brain=overlays.Image(volume=mask),
-                shown=overlays.planes(mask),
-            ),
-            facts=facts,
-        )
-    ]
-
-
 def content(
     files: ScanFiles,
     *,
@@ -199,7 +168,7 @@ def content(
         template=template,
         known_tissue=known_tissue_words.of_scan(tables.read_json(files.sidecar).get("KnownTissue")),
         definitions=[own.definitions, outlines],
-        registrations=[*_registrations(files, assumed), *_unwarped(files, own)],
+        registrations=[*_registrations(files, assumed), *unwarped.registrations(files, acquisition)],
         registration_note=_ASSUMED if assumed else "",
         carpet=over_time.carpet(carpet, repeats.volumes_out) if carpet else None,
         carpet_limit=scan_series.CARPET_LIMIT,
