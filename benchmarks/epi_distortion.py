@@ -199,7 +199,7 @@ def pairs(head, raw):
                 own = FieldMap(kind=OPPOSED, images=paths, encodings=tuple(encodings), volumes=(None, None))
                 start = time.process_time()
                 try:
-                    field, _ = opposed_pair.read(own)
+                    field, *_ = opposed_pair.read(own)
                 except InputError as error:
                     print(f"| {1000 * readout_time:g} ms | {name} | refused: {error.found} | | | | |")
                     continue

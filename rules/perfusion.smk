@@ -10,6 +10,9 @@ rule scan_field:
     input:
         images=raw(per("scan", TARGETS.field_map)),
         asl=raw(per("scan", TARGETS.asl)),
+        gm=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.wm),
+        csf=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.csf),
     output:
         field=scan("fieldmap"),
         sidecar=scan("fieldmap", ".json"),
@@ -27,6 +30,7 @@ rule scan_field:
         mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
+        acquisition=per("scan", TARGETS.acquisition_of_alignment),
         field_map=per("scan", TARGETS.field_map_params),
         distorted=per("scan", TARGETS.distorted),
         images=content_of(per("scan", TARGETS.field_map)),

@@ -128,6 +128,11 @@ def with_field(folder, files, pair=None):
     """
     images.save(folder / "field.nii.gz", np.full((20, 24, 8), 40.0), AFFINE)
     described = {"Displacement": {"Percentiles": [50, 95, 99], "Value": [4.0, 4.0, 4.0], "Unit": "mm"}}
+    described["Place"] = {
+        "By": "registration",
+        "Movement": 2.13,
+        "Unexplained": {"headers": 0.25, "registration": 0.21},
+    }
     tables.write_json(folder / "field.json", {**described, **({"OpposedImages": pair} if pair else {})})
     record = tables.read_json(files.registration)
     check = {"Unexplained": {"0": 0.3, "0.5": 0.2, "1": 0.21}, "Minimum": 0.64, "Confirmed": False}

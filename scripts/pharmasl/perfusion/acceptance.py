@@ -153,7 +153,7 @@ def judge(images: Mapping[str, np.ndarray], tissues: Tissues, grid: spaces.Grid,
     shown = body(first, grid.affine) if name in PERFUSION else foreground(first, grid.affine)
     outline = overlap(shown, brain)
     patterns = {name: coregistration.contrast(image, grid.affine, tissues, to_t1w) for name, image in images.items()}
-    best = max(patterns, key=lambda name: _clearness(*patterns[name]))
+    best = max(patterns, key=lambda name: clearness(*patterns[name]))
     here, elsewhere = patterns[best]
     reasons = []
     if outline < LEAST_OVERLAP:
@@ -161,7 +161,7 @@ def judge(images: Mapping[str, np.ndarray], tissues: Tissues, grid: spaces.Grid,
             f"the brain that the registration carries to the scan and the one that the scan shows overlap by "
             f"{outline:.2f}, less than {LEAST_OVERLAP}"
         )
-    if _clearness(here, elsewhere) < 1:
+    if clearness(here, elsewhere) < 1:
         reasons.append(
             f"the pattern of grey and white matter accounts for {100 * here:.1f}% of the variation within the brain and, "
             f"{DISPLACED:g} mm away, for {100 * elsewhere:.1f}% (at least {100 * LEAST_CONTRAST:g}% and "
@@ -177,6 +177,16 @@ def judge(images: Mapping[str, np.ndarray], tissues: Tissues, grid: spaces.Grid,
     }
 
 
-def _clearness(here: float, elsewhere: float) -> float:
-    """1 where both limits are just met, more where they are exceeded."""
+def clearness(here: float, elsewhere: float) -> float:
+    """How clear the pattern of grey and white matter is, by :func:`pharmasl.perfusion.coregistration.contrast`.
+
+    Parameters
+    ----------
+    here, elsewhere : float
+
+    Returns
+    -------
+    float
+        1 where both limits are just met, more where they are exceeded.
+    """
     return min(here / LEAST_CONTRAST, here / max(LEAST_RATIO * elsewhere, 1e-9))

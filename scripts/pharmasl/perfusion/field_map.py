@@ -108,9 +108,21 @@ def read(
     return Field(_smooth(np.where(mask, hertz, np.nan), weight, voxel_sizes(affine)), affine)
 
 
-def on_grid(field: Field, grid: images.Grid) -> Field:
-    """A field on another grid."""
-    return Field(field.at(transforms.points(grid)), grid.affine)
+def beside(files: Sequence[FilePath], kind: str) -> np.ndarray | None:
+    """The magnitude image of a field map on the grid of the field: (X, Y, Z); None where there is none.
+
+    Parameters
+    ----------
+    files, kind
+        As for :func:`read`.
+    """
+    count = 2 if kind == "phases" else 1
+    return _beside(files[count], images.load(files[0])) if len(files) > count else None
+
+
+def on_grid(field: Field, grid: images.Grid, matrix: np.ndarray | None = None) -> Field:
+    """A field on another grid, whose points a matrix maps to points of the field's own space."""
+    return Field(field.at(transforms.points(grid), matrix), grid.affine)
 
 
 def radians(stored: np.ndarray, units: str | None, path: FilePath) -> np.ndarray:

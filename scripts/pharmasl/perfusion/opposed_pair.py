@@ -108,7 +108,7 @@ class _Opposed:
         return out[0], (out[1] * np.exp(np.moveaxis(gain, 2, self.axis))).astype(np.float32)
 
 
-def read(own: FieldMap) -> tuple[Field, dict[str, Any]]:
+def read(own: FieldMap) -> tuple[Field, np.ndarray, dict[str, Any]]:
     """The field of two images of opposed phase encoding, on their grid.
 
     Parameters
@@ -120,6 +120,8 @@ def read(own: FieldMap) -> tuple[Field, dict[str, Any]]:
     -------
     field : pharmasl.perfusion.field_map.Field
         Of the head where it lies in the first image.
+    flat : ndarray of shape (X, Y, Z)
+        The first image without its distortion.
     record : dict
         Keys of :data:`RECORD`.
 
@@ -145,7 +147,7 @@ def read(own: FieldMap) -> tuple[Field, dict[str, Any]]:
         "Difference": [before, after],
     }
     log.info("%s: %s", own.images[0], record)
-    return Field(np.moveaxis(solution.u, 2, both.axis) / largest, affine), record
+    return Field(np.moveaxis(solution.u, 2, both.axis) / largest, affine), flat, record
 
 
 def _mean(path: FilePath, chosen: Sequence[int] | None) -> images.Volume:

@@ -231,6 +231,13 @@ def averaged(loaded: Series) -> np.ndarray:
     return _averaged(loaded.volumes, _groups(loaded))
 
 
+def typical_static(loaded: Series) -> np.ndarray | None:
+    """The volume which the series is realigned to, as it was acquired: (X, Y, Z); None of a series that does not show the head."""
+    if not loaded.volumes.show_the_head:
+        return None
+    return loaded.data[..., typical(loaded.data, averaged(loaded))]
+
+
 def _averaged(volumes: Volumes, groups: list[np.ndarray]) -> np.ndarray:
     """The volumes whose mean stands for the series: the controls of the first group, or all differences."""
     if volumes.show_the_head:

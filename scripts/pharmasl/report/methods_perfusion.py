@@ -202,8 +202,9 @@ def distortion(sidecars: Sequence[Sidecar]) -> str:
     by = " or by ".join(sorted({_FIELDS[record["By"]] for record in records if record["Applied"]}))
     return (
         f"Susceptibility distortion{which} was corrected along the phase encoding by {by}, as a shift "
-        "within that resampling; the sign and the size of the shift were checked against the tissues of the T1-weighted "
-        f"image.{intensity}"
+        "within that resampling; the field was placed by a rigid registration of the image acquired with it and of the scan "
+        "to the tissues of the T1-weighted image, where both showed these, else by the images' headers; the sign and the size of "
+        f"the shift were checked against the same tissues.{intensity}"
     )
 
 

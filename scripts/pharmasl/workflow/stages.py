@@ -68,7 +68,7 @@ STAGES = (
         "scan",
         "scans",
         {
-            "scan_field": 0.4,
+            "scan_field": 1.2,
             "align_perfusion": 1.4,
             "known_tissue": 0.3,
             "quantify_perfusion": 0.4,

@@ -183,6 +183,10 @@ class Targets:
         """The file of the anatomy that a scan uses, from a pattern with the wildcard ``{anat}``."""
         return pattern.replace("{anat}", self._anatomy(scan))
 
+    def own_anatomy(self, pattern: str, scan: str) -> list[str]:
+        """The file of :meth:`anatomy_file` for a scan of a participant with a T1w; else none."""
+        return [] if self.is_assumed(scan) else [self.anatomy_file(pattern, scan)]
+
     def own_anatomy_files(self, pattern: str) -> list[str]:
         """A pattern with ``{anat}`` for each anatomy of a scan whose CBF this workflow computes, once."""
         return list(dict.fromkeys(self.anatomy_file(pattern, scan) for scan in self.own_scans()))

@@ -46,7 +46,7 @@ def error(field, where=FRONT, constant=0.0):
 
 @pytest.mark.parametrize(("directions", "times"), [(("j", "j-"), (0.03, 0.03)), (("j-", "j"), (0.02, 0.03))])
 def test_the_field_is_the_planted_one(directions, times, tmp_path):
-    field, record = opposed_pair.read(written(tmp_path, directions, times))
+    field, _, record = opposed_pair.read(written(tmp_path, directions, times))
     distorted = float(np.sqrt((TRUE[FRONT] ** 2).mean()) * MILLIMETRES)
     assert distorted > 4.5
     assert error(field) < 0.08 * distorted
@@ -57,8 +57,8 @@ def test_the_field_is_the_planted_one(directions, times, tmp_path):
 
 
 def test_another_gain_of_the_whole_image_changes_nothing(tmp_path):
-    first, _ = opposed_pair.read(written(tmp_path))
-    second, record = opposed_pair.read(written(tmp_path, second=1.4))
+    first, *_ = opposed_pair.read(written(tmp_path))
+    second, _, record = opposed_pair.read(written(tmp_path, second=1.4))
     assert record["Gain"] == pytest.approx(1.4, abs=0.02)
     assert np.abs(second.hertz - first.hertz)[BRAIN].max() * MILLIMETRES < 0.1
 
@@ -72,7 +72,7 @@ def test_another_receive_field_is_refused(gain, tmp_path):
 
 
 def test_a_slight_change_of_gain_is_taken_off(tmp_path):
-    field, record = opposed_pair.read(written(tmp_path, second=1 + 0.05 * POINTS[..., 1] / 100))
+    field, _, record = opposed_pair.read(written(tmp_path, second=1 + 0.05 * POINTS[..., 1] / 100))
     assert 0.03 < record["GainDifference"] < 0.1
     assert error(field, BRAIN) < 0.5
 
@@ -80,7 +80,7 @@ def test_a_slight_change_of_gain_is_taken_off(tmp_path):
 def test_a_movement_between_the_images_is_found(tmp_path):
     pose = (1.0, 0.0, 0.5, 0.015, 0.01, -0.01)
     matrix = transforms.rigid_matrix(pose[:3], pose[3:], (0, 0, 0))
-    field, record = opposed_pair.read(written(tmp_path, pose=pose))
+    field, _, record = opposed_pair.read(written(tmp_path, pose=pose))
     assert record["Movement"] == pytest.approx(head.distance(np.linalg.inv(matrix), np.eye(4)), abs=0.4)
     # A constant is a movement of the whole image, which registration takes up.
     assert error(field, FRONT, float((field.hertz - TRUE)[BRAIN].mean())) < 0.6
@@ -88,11 +88,11 @@ def test_a_movement_between_the_images_is_found(tmp_path):
 
 def test_several_volumes_and_some_of_a_series(tmp_path):
     own = written(tmp_path)
-    single, _ = opposed_pair.read(own)
+    single, *_ = opposed_pair.read(own)
     image, affine = images.load(own.images[0])
     images.save(own.images[0], np.stack([image * 0.3, image, image], axis=3), affine)
     several = FieldMap(kind=OPPOSED, images=own.images, encodings=own.encodings, volumes=((1, 2), None))
-    field, _ = opposed_pair.read(several)
+    field, *_ = opposed_pair.read(several)
     assert np.abs(field.hertz - single.hertz)[BRAIN].max() * MILLIMETRES < 0.05
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from pharmasl.files import tables
 from pharmasl.perfusion import motion, realigned_scan, scan, series
 from pharmasl.report.scans import overlays
 from pharmasl.report.scans.scan_files import ScanFiles
-from pharmasl.space import images, transforms
+from pharmasl.space import images
 from pharmasl.study import scan_acquisition
 
 
@@ -61,12 +63,12 @@ def as_acquired(files: ScanFiles, acquisition: Mapping[str, Any], image: str) ->
     if image == "M0" and files.m0:
         data, affine = series.load_m0(files.m0[0])
         matrices = scan.affines(files.m0_motion, data.shape[3])
-        chosen = range(data.shape[3])
+        chosen = np.arange(data.shape[3])
     else:
         matrices = scan.affines(files.motion, data.shape[3])
         chosen = loaded.volumes.m0scan if image == "M0" else realigned_scan.averaged(loaded)
     volumes = [data[..., number] for number in chosen]
-    return images.Volume(motion.mean(volumes, affine, matrices[list(chosen)], loaded.grid), loaded.affine)
+    return images.Volume(motion.mean(volumes, affine, matrices[chosen], loaded.grid), loaded.affine)
 
 
 def _chosen(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -78,13 +80,25 @@ def _field(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shares, moved = record["Displacement"]["Percentiles"], record["Displacement"]["Value"]
     percent = ", ".join(f"{100 - share} %" for share in shares)
     yield f"displaced by more than, in {percent} of the image", ", ".join(f"{value:.1f}" for value in moved) + " mm"
+    place = record["Place"]
+    if "Why" in place:
+        yield "the field is placed", f"by the headers: {place['Why']}"
+    else:
+        shares = " and ".join(f"{share:.3f} by the {by}" for by, share in place["Unexplained"].items())
+        yield (
+            "the field is placed",
+            f"by the {place['By']}; headers and registration are {place['Movement']:.1f} mm apart, unexplained {shares}",
+        )
     pair = record.get("OpposedImages")
     if not pair:
         return
     before, after = pair["Difference"]
     yield "the two images", " and ".join(pair["Images"])
     yield "movement between them", f"{pair['Movement']:.1f} mm, but for that along the phase encoding"
-    yield "signal of the second over the first", f"{pair['Gain']:.2f}, by {100 * pair['GainDifference']:.0f} % unlike over the head"
+    yield (
+        "signal of the second over the first",
+        f"{pair['Gain']:.2f}, by {100 * pair['GainDifference']:.0f} % unlike over the head",
+    )
     yield "difference between them", f"{100 * before:.0f} % of their signal as acquired, {100 * after:.0f} % corrected"
 
 
