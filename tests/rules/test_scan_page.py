@@ -132,6 +132,7 @@ def test_a_pair_of_opposed_images_is_described_with_its_movement_and_gain(tmp_pa
         "31 % of their signal as acquired, 8 % corrected",
         "0.200 at 0.5, 0.210 at 1",
         "not confirmed",
+        "White: the brain of the scan corrected",
         "by the registration; headers and registration are 2.1 mm apart, unexplained 0.250 by the headers and 0.210",
     ):
         assert words in text, words

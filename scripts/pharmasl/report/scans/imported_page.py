@@ -86,6 +86,7 @@ def _registration(files: ImportedScanFiles, cbf: Volume, made_by: str) -> overla
         title="Map on the template",
         alt="Axial, coronal and sagittal slices of the template, and the map in the same planes",
         names=("template", "map"),
+        outlined="template",
         tiles=overlays.flicker(
             overlays.Image(volume=template),
             _whole(files, cbf, template),

@@ -60,6 +60,8 @@ class Registration:
     title, alt : str
     names : tuple of str
         Of the image below and above.
+    outlined : str
+        Whose brain the outline is.
     tiles : list of tiles.Tile
     facts : list of (str, str)
     """
@@ -67,6 +69,7 @@ class Registration:
     title: str
     alt: str
     names: tuple[str, str]
+    outlined: str
     tiles: list[tiles.Tile]
     facts: list[tuple[str, str]]
 

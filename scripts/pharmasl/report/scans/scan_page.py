@@ -85,6 +85,7 @@ def _registrations(files: ScanFiles, assumed: bool) -> list[overlays.Registratio
         title=f"Scan on the {anatomy}",
         alt=f"Axial, coronal and sagittal slices of the {anatomy}, and the scan in the same planes",
         names=(anatomy, "scan"),
+        outlined=anatomy,
         tiles=overlays.flicker(
             overlays.Image(volume=t1w),
             overlays.Image(volume=images.load(files.aslref), matrix=to_scan),
@@ -100,6 +101,7 @@ def _registrations(files: ScanFiles, assumed: bool) -> list[overlays.Registratio
         title="T1w on the template",
         alt="Axial, coronal and sagittal slices of the template, and the participant's T1w in the same planes",
         names=("template", "T1w"),
+        outlined="template",
         tiles=overlays.flicker(
             overlays.Image(volume=template),
             overlays.Image(volume=images.load(files.template_t1w)),

@@ -32,6 +32,7 @@ def registrations(files: ScanFiles, acquisition: Mapping[str, Any]) -> list[over
             title="Distortion",
             alt="Axial, coronal and sagittal slices of the scan as it was acquired, and corrected in the same planes",
             names=("scan as acquired", "scan corrected"),
+            outlined="scan corrected",
             tiles=overlays.flicker(
                 overlays.Image(volume=before),
                 overlays.Image(volume=aslref),
