@@ -168,30 +168,23 @@ class _Level:
         own = np.maximum(np.einsum("kxzy,kxzy->k", columns, columns), 1e-12)
         left, other = -right, -np.einsum("kxzy,xzy->k", columns, self.rest)
         x, gain = np.zeros(left.shape), np.zeros(len(own))
-        z, other_z = left / diagonal, other / own
-        direction, turn = z.copy(), other_z.copy()
-        image = np.empty(left.shape)
-        power = first = float((left * z).sum() + (other * other_z).sum())
+        direction, other_direction = left / diagonal, other / own
+        out, other_out = np.empty(left.shape), np.empty(len(own))
+        derivatives = (self.by_place, self.by_slope, self.by_gain)
+        power = first = float((left * direction).sum() + (other * other_direction).sum())
         for _ in range(_INNER):
-            kernels.product(direction, self.by_place, self.by_slope, image)
-            image += np.einsum("kxzy,k->xzy", columns, turn)
-            out = np.zeros(left.shape)
-            kernels.transposed(image, self.by_place, self.by_slope, out)
-            kernels.bend(direction, self.curvature, out)
-            kernels.roughness(direction, self.weights, out)
-            other_out = np.einsum("kxzy,xzy->k", columns, image)
-            bent = float((direction * out).sum() + (turn * other_out).sum())
+            bent = kernels.product(
+                direction, other_direction, derivatives, self.curvature, self.weights, out, other_out
+            )
             if not bent > 0:
                 break
             length = power / bent
-            x += length * direction
-            gain += length * turn
-            left -= length * out
+            gain += length * other_direction
             other -= length * other_out
-            z, other_z = left / diagonal, other / own
-            before, power = power, float((left * z).sum() + (other * other_z).sum())
+            before = power
+            power = kernels.advance(x, left, direction, out, diagonal, length) + float((other * other / own).sum())
             if power < _SOLVED * first:
                 break
-            direction = z + power / before * direction
-            turn = other_z + power / before * turn
+            kernels.turn(direction, left, diagonal, power / before)
+            other_direction = other / own + power / before * other_direction
         return x, gain

@@ -131,6 +131,43 @@ def test_the_derivatives_are_those_of_the_energy():
     assert by_gain == pytest.approx(numerical, rel=1e-4)
 
 
+@pytest.mark.parametrize("count", [4, 10])
+def test_the_matrix_of_a_step_is_that_of_the_derivatives(count):
+    """J' J of the data, by differences of the residual, with the roughness' and the barrier's own parts."""
+    rng = np.random.default_rng(3)
+    shape = (3, 4, 9)
+    first, second, u, v = (rng.normal(size=shape) for _ in range(4))
+    u *= 0.2
+    weight, change = rng.uniform(0.5, 1, shape), rng.normal(size=count)
+    logarithm = np.einsum("kxzy,k->xzy", displacement.basis(shape, count), change)
+    derivatives = tuple(np.zeros(shape) for _ in range(3))
+
+    def residual(step):
+        rest = np.zeros(shape)
+        gain = 1.3 * np.exp(step * logarithm)
+        displacement_kernels.residual(
+            first, second, gain, weight, u + step * v, (1.0, -0.6), rest, tuple(np.zeros(shape) for _ in range(3))
+        )
+        return rest
+
+    displacement_kernels.residual(
+        first, second, np.full(shape, 1.3), weight, u, (1.0, -0.6), np.zeros(shape), derivatives
+    )
+    image = (residual(1e-6) - residual(-1e-6)) / 2e-6
+    expected, curvature = np.zeros(shape), np.zeros(shape)
+    weights = np.array([0.1, 0.2, 0.3])
+    displacement_kernels.transposed(image, derivatives[0], derivatives[1], expected)
+    displacement_kernels.roughness(v, weights, expected)
+    displacement_kernels.barrier(u, 0.5, curvature, np.zeros(shape))
+    displacement_kernels.transposed(curvature * np.gradient(v, axis=2), np.zeros(shape), np.ones(shape), expected)
+    out, other = np.zeros(shape), np.zeros(count)
+    along = displacement_kernels.product(v, change, derivatives, curvature, weights, out, other)
+    columns = displacement.basis(shape, count) * derivatives[2]
+    assert out == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert other == pytest.approx(np.einsum("kxzy,xzy->k", columns, image), rel=1e-5, abs=1e-6)
+    assert along == pytest.approx(float((v * out).sum() + (change * other).sum()))
+
+
 def test_no_image_is_folded():
     """Two images that no smooth displacement makes alike are left as far apart as that takes."""
     rng = np.random.default_rng(1)
