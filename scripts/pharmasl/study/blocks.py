@@ -20,6 +20,8 @@ from pharmasl.study.settings import Settings
 _ROUNDING = 0.01
 # By how much longer than the series a time must be to be taken for milliseconds.
 _MILLISECONDS = 20
+# Share of the series that times fill, if they are numbers of volumes or pairs, at least.
+_FILLED = 0.75
 _NEEDED = ("onset", "duration", "trial_type")
 # Columns of a table by which it is told whose blocks they are, with the entity of the run's name.
 _PLACES = {"participant_id": "sub", "session_id": "ses", "run": "run", "acquisition": "acq", "task": "task"}
@@ -58,7 +60,10 @@ def resolve(
     fields = sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities).fields
     starts, end = _volume_starts(asl, acquisition, fields)
     written = _Table.read(dataset, asl, study)
-    blocks = _blocks(written, study, asl, end)
+    series = _Series(asl.name, starts, end, acquisition.volume_types)
+    blocks = _blocks(written, study, series)
+    if errors := list(_counted(written, series)) or list(_before_labelling(blocks, written, study, series)):
+        raise InputErrors(errors)
     names = study.block_conditions
     own = by_condition(names, blocks)
     used = [kind in _SIGN for kind in acquisition.volume_types]
@@ -133,6 +138,21 @@ def _volume_starts(
     lasts = [float(time) for time in value] if isinstance(value, list) else [float(value or 0)] * len(types)
     starts = np.concatenate([[0.0], np.cumsum(lasts)])
     return tuple(float(start) for start in starts[:-1]), float(starts[-1])
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A run's name, when its volumes began and the last one ended (s since the first began), and what they are."""
+
+    name: str
+    starts: tuple[float, ...]
+    end: float
+    types: tuple[str, ...]
+
+    @property
+    def first_used(self) -> int:
+        """The first control or label."""
+        return next(number for number, kind in enumerate(self.types) if kind in _SIGN)
 
 
 @dataclass(frozen=True)
@@ -264,8 +284,9 @@ def _numbers(path: str, row: Mapping[str, str | None], line: int) -> tuple[float
     return values[0], values[1], kind, line
 
 
-def _blocks(written: _Table, study: Settings, asl: bids.File, end: float) -> tuple[Block, ...]:
+def _blocks(written: _Table, study: Settings, series: _Series) -> tuple[Block, ...]:
     """The blocks of a run, in time, on the clock of its first volume."""
+    start, end = study.blocks.start or 0.0, series.end
     names = {study.conditions[name].block: name for name in study.block_conditions}
     ignored = study.blocks.ignore
     strange = sorted({kind for *_, kind, _ in written.rows} - set(names) - set(ignored))
@@ -284,7 +305,7 @@ def _blocks(written: _Table, study: Settings, asl: bids.File, end: float) -> tup
     for onset, duration, kind, line in sorted(written.rows):
         if kind in ignored:
             continue
-        begin = onset - study.blocks.start
+        begin = onset - start
         clock = "Correct the table, or, if its clock began at another time, set blocks.start."
         for name, value, wrong, wanted, fix in (
             ("duration", duration, duration <= 0, "more than 0 s", "Correct the table: a block lasts."),
@@ -292,14 +313,14 @@ def _blocks(written: _Table, study: Settings, asl: bids.File, end: float) -> tup
                 "onset",
                 onset,
                 begin < 0,
-                f"{study.blocks.start:g} s or later, when the first stored volume began",
+                f"{start:g} s or later, when the first stored volume began",
                 clock,
             ),
             (
                 "onset + duration",
                 onset + duration,
                 begin + duration > end + _ROUNDING,
-                f"at most {end + study.blocks.start:g} s, where {asl.name} ends",
+                f"at most {end + start:g} s, where {series.name} ends",
                 clock,
             ),
         ):
@@ -313,14 +334,50 @@ def _blocks(written: _Table, study: Settings, asl: bids.File, end: float) -> tup
             raise InputError(
                 written.path,
                 f"onset (line {line})" if line else "onset",
-                f"{onset:g} s, before the block of {previous.condition} from "
-                f"{previous.onset + study.blocks.start:g} s has ended",
+                f"{onset:g} s, before the block of {previous.condition} from {previous.onset + start:g} s has ended",
                 "blocks one after the other",
                 "Correct the table: a run is in one condition at a time.",
             )
         blocks.append(block)
         previous = block
     return tuple(blocks)
+
+
+def _before_labelling(
+    blocks: Sequence[Block], written: _Table, study: Settings, series: _Series
+) -> Iterator[InputError]:
+    """A first block during M0 or dummies, unless the configuration says what the clock counts from: it may be the first control."""
+    begins = series.starts[series.first_used]
+    if study.blocks.start is not None or not blocks or blocks[0].onset > begins - _ROUNDING:
+        return
+    yield InputError(
+        written.path,
+        "onset",
+        f"{blocks[0].onset:g} s, before the run's first control or label at {begins:g} s",
+        f"times since the first stored volume ({series.types[0]}) began, or blocks.start",
+        f"If the clock began with the first control or label, set blocks.start: {-begins:g}; if with the first stored volume, "
+        "blocks.start: 0.",
+    )
+
+
+def _counted(written: _Table, series: _Series) -> Iterator[InputError]:
+    """Times that are numbers of volumes or of pairs: whole numbers that end early, and would fill the series so."""
+    last = max((onset + duration for onset, duration, *_ in written.rows), default=0.0)
+    if last >= series.end / 2 or any(value != round(value) for row in written.rows for value in row[:2]):
+        return
+    used = series.starts[series.first_used :]
+    volume = (series.end - used[0]) / len(used)
+    for lasts, unit in ((volume, "volumes"), (2 * volume, "pairs")):
+        if lasts > 1 and _FILLED * series.end <= last * lasts <= series.end + lasts:
+            yield InputError(
+                written.path,
+                "onset + duration",
+                f"{last:g} at the end of the last row, of a series of {series.end:g} s, which as many {unit} would fill",
+                "seconds",
+                f"Multiply onset and duration by {lasts:g} s. If they are seconds, add a last row, until the end of the series, of a "
+                "type that blocks.ignore names.",
+            )
+            return
 
 
 def _too_few(own: Mapping[str, np.ndarray], path: FilePath, asl: bids.File) -> Iterator[InputError]:

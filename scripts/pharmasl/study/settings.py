@@ -101,7 +101,7 @@ class BlockSettings:
     """How conditions that alternate within a run are modelled."""
 
     table: str | None
-    start: float
+    start: float | None
     delay: float
     cutoff: float | None
     ignore: tuple[str, ...]
