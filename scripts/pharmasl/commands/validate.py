@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, signal.default_int_handler)
     checkout, root = Path(options.checkout), Path(options.output)
     files = [Path(path) for path in options.configuration or [checkout / "config/twin.yaml"]]
-    variants = [_variant(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]
+    variants = [variant_of(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]
     numbers = _numbers(options.replicates, [variant.name for variant in variants])
     _check_first(options.first, numbers)
     _check_bank(options.bank, options.permutations)
@@ -158,7 +158,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _variant(name: str, files: Sequence[Path], folder: Path) -> Variant:
+def variant_of(name: str, files: Sequence[Path], folder: Path) -> Variant:
     """A variant by its name or file, with its settings checked."""
     own = list(files)
     if name != PLAIN:

@@ -194,7 +194,7 @@ class BankTests:
         ----------
         trial : BankTrial
         scaled : bool
-            Whether the analyses of a CBF that compare the arms are asked again of scaled maps.
+            Whether analyses of CBF without a map as a term (which take several times as long) are asked again of scaled maps.
         """
         own, further, regions = list[BankAnswer](), list[BankAnswer](), list[RegionAnswer]()
         with tempfile.TemporaryDirectory() as folder:
@@ -204,11 +204,16 @@ class BankTests:
                 own.append(self._answer(one, tested))
                 if tested is not None:
                     regions += self._region_answers(one, tested, files)
-                contrast = self._bank.study.contrasts[one.contrast]
-                if scaled and contrast.is_absolute and contrast.is_cbf and not one.seeds and not one.within:
+                if scaled and self._is_scaled(one):
                     further.append(self._answer(one, files.run(one, scaled=True), SCALED))
         own += self._craving(trial)
         return TrialAnswers(answers=[*own, *self._any_primary(own), *further], regions=regions)
+
+    def _is_scaled(self, analysis: Analysis) -> bool:
+        """Whether an analysis is asked again of scaled maps: of absolute CBF in the whole brain, one design for all voxels."""
+        contrast = self._bank.study.contrasts[analysis.contrast]
+        is_plain = not analysis.seeds and not analysis.within and not analysis.kind.takes_baseline
+        return contrast.is_absolute and contrast.is_cbf and is_plain
 
     def _answer(self, analysis: Analysis, tested: _Tested | None, scaling: str = ABSOLUTE) -> BankAnswer:
         if tested is None:

@@ -22,7 +22,7 @@ MEANS = Means(ROOT, "1", keep_files=False, try_again=False)
 @pytest.fixture(scope="module")
 def variants():
     names = ("plain", "null", "transit", "global_flow")
-    return {name: validate._variant(name, FILES, ROOT / "config/twin") for name in names}
+    return {name: validate.variant_of(name, FILES, ROOT / "config/twin") for name in names}
 
 
 @pytest.fixture
@@ -141,9 +141,9 @@ def test_costs_are_those_of_the_stage_and_its_own_processes(monkeypatch, replica
 
 def test_what_cannot_be_counted_is_refused(variants, tmp_path):
     with pytest.raises(InputError, match="one of plain"):
-        validate._variant("nul", FILES, ROOT / "config/twin")
+        validate.variant_of("nul", FILES, ROOT / "config/twin")
     with pytest.raises(InputError, match="exact"):
-        validate._variant("plain", [ROOT / "config/demo.yaml"], ROOT / "config/twin")
+        validate.variant_of("plain", [ROOT / "config/demo.yaml"], ROOT / "config/twin")
     for words in (["0"], ["two"], ["1", "2"]):
         with pytest.raises(InputError, match="replicates"):
             validate._numbers(words, ["plain", "null", "transit"])
