@@ -241,13 +241,6 @@ REFERENCES = (
         "10.1016/0304-4076(85)90158-7",
     ),
     _reference(
-        "McGraw and Wong 1996",
-        "McGraw, K. O. and Wong, S. P.",
-        "Forming inferences about some intraclass correlation coefficients",
-        "Psychological Methods 1:30\u201346",
-        "10.1037/1082-989X.1.1.30",
-    ),
-    _reference(
         "McKinney 2010",
         "McKinney, W.",
         "Data structures for statistical computing in Python",
@@ -353,6 +346,13 @@ REFERENCES = (
         "SciPy 1.0: fundamental algorithms for scientific computing in Python",
         "Nature Methods 17:261\u2013272",
         "10.1038/s41592-019-0686-2",
+    ),
+    _reference(
+        "Weerahandi 1993",
+        "Weerahandi, S.",
+        "Generalized confidence intervals",
+        "Journal of the American Statistical Association 88:899\u2013905",
+        "10.1080/01621459.1993.10476355",
     ),
     _reference(
         "Winkler et al. 2014",

@@ -94,7 +94,7 @@ def _method(rows: Sequence[Row], labels: Labels, *, is_mapped: bool) -> str:
     text = (
         f"Repeatability from baseline to follow-up was estimated in {people} by a two-way analysis of variance of participants and sessions: "
         "within-person standard deviation (interval by the chi-square distribution), smallest detectable change of one person, "
-        "coefficient of variation by logarithms, intraclass correlations ICC(3,1) and ICC(2,1) (Shrout and Fleiss 1979; McGraw and Wong 1996), "
+        "coefficient of variation by logarithms, intraclass correlations ICC(3,1) and ICC(2,1) (Shrout and Fleiss 1979), the latter with a generalised confidence interval (Weerahandi 1993), "
         "and limits of agreement (Bland and Altman 1999) with exact intervals (Carkeet 2015)"
     )
     if is_mapped:

@@ -1,6 +1,9 @@
 """``./run power``: what it writes of the study in config/power.yaml, and what it refuses."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -362,6 +365,16 @@ def test_no_file_and_no_yaml_are_refused(here):
         power.main([])
     with pytest.raises(InputError, match="one file of assumptions"):
         power.main(["power.yaml", "--cores", "2"])
+
+
+def test_the_values_depth_imports_none_of_what_takes_seconds():
+    code = (
+        "import sys; import pharmasl.commands.power; "
+        "print(sorted({'numba', 'pandas', 'scipy.stats', 'scipy.ndimage', 'statsmodels', 'formulaic'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CONFIG.parent / "scripts")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "[]"
 
 
 def test_too_few_people_are_said_to_be_too_few(here):
