@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> int:
         except KeyboardInterrupt:
             stopped = True
         try:
-            bank = None if stopped else bank_study.run(root, asked, options.bank, options.permutations, _say)
+            bank = None
+            if not stopped:
+                bank = bank_study.run(root, asked, options.bank, options.permutations, _say, options.accept)
         except KeyboardInterrupt:
             stopped, bank = True, None
         own = [outcome for replicate in asked if (outcome := outcomes.read(replicate))]

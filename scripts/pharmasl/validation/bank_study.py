@@ -1,7 +1,7 @@
 """The error bank of a validation: trials of its variants, tested one after the other, and what they said as tables."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,6 +153,7 @@ def run(
     trials: int,
     permutations: int,
     say: Callable[[str], None],
+    accepted: Collection[str] = (),
 ) -> BankStudy | None:
     """Test the trials that are lacking; None where no replicate has errors to deal.
 
@@ -166,6 +167,8 @@ def run(
     permutations : int
     say : callable
         Takes what is done, in words.
+    accepted : collection of str
+        Digests of settings that are taken for those asked for, as by :func:`pharmasl.validation.replicates.check_same`.
 
     Raises
     ------
@@ -180,7 +183,7 @@ def run(
     for variant in {one.variant.name: one.variant for one in replicates}.values():
         own = _sources_of(variant, replicates, dealt)
         if own:
-            done.append(_Table(root / FOLDER, variant, permutations).complete(own, trials, say))
+            done.append(_Table(root / FOLDER, variant, permutations, accepted).complete(own, trials, say))
         else:
             lacking[variant.name] = (
                 "its drug changes the errors of the scans, and by how much is known from a finished replicate alone, of the "
@@ -193,8 +196,8 @@ def run(
 class _Table:
     """The trials of a variant on disk: a table of answers and one of regions."""
 
-    def __init__(self, folder: Path, variant: Variant, permutations: int) -> None:
-        self._variant, self._permutations = variant, permutations
+    def __init__(self, folder: Path, variant: Variant, permutations: int, accepted: Collection[str] = ()) -> None:
+        self._variant, self._permutations, self._accepted = variant, permutations, accepted
         self._paths = [folder / f"{variant.name}_{permutations}{what}.tsv" for what in ("", "_regions")]
         self._answers, self._regions = (self._read(path) for path in self._paths)
 
@@ -202,13 +205,15 @@ class _Table:
         rows = tables.read_table(path) if path.is_file() else []
         wanted = self._variant.configuration
         for row in rows:
-            if row.get("configuration") != wanted:
+            digest = row.get("configuration") or "none"
+            if digest not in (wanted, *self._accepted):
                 raise InputError(
                     path,
                     "configuration",
-                    f"{row.get('configuration') or 'none'}, of other settings or of an older version",
+                    f"{digest}, of other settings or of another version",
                     f"{wanted}, that of {self._variant.name} as it is configured now",
-                    "Name another folder by --output, or remove this file.",
+                    "Name another folder by --output, or remove this file. If the settings mean the same: --accept "
+                    f"{digest}.",
                 )
         return rows
 

@@ -105,3 +105,4 @@ def test_trials_of_other_settings_are_refused(tmp_path):
     tables.write_table(tmp_path / "null_500.tsv", [row], dict.fromkeys(row, "-"))
     with pytest.raises(InputError, match="then, of other settings"):
         bank_study._Table(tmp_path, variant, 500)
+    assert bank_study._Table(tmp_path, variant, 500, ["then"])._answers[0]["seed"] == "1"

@@ -105,6 +105,24 @@ def test_a_person_gets_one_donors_errors(variant, maps):
     assert 0 < sum(turned) < PEOPLE
 
 
+def test_errors_go_with_neither_arm(variant, maps):
+    """Over 150 trials the arms' changes by errors alone differ by nothing, though one session's errors are all higher."""
+    higher = np.array([[4.0 * (session == "T2")] for _, session, _ in maps.scans]) + maps.errors[:, :1]
+    own = bank(variant, replace(maps, errors=higher.astype(np.float32)))
+    differences = []
+    for seed in range(150):
+        trial = bank_trial.draw(own, Nothing(), seed)
+        change = {who: float((scans["T2", "rest"] - scans["T1", "rest"])[0]) for who, scans in trial.maps.items()}
+        means = [
+            np.mean([change[row["participant_id"]] for row in trial.participants if row["arm"] == arm])
+            for arm in (own.arms.treatment, own.arms.control)
+        ]
+        differences.append(means[0] - means[1])
+    assert abs(np.mean(differences)) < 3 * np.std(differences) / np.sqrt(len(differences))
+    # Each person's change is plus or minus four, and so it spreads.
+    assert np.std(differences) > 1
+
+
 def test_what_the_drug_changes_in_errors_goes_to_treated_people_after_treatment(variant, maps):
     """Of two donors who were simulated with and without the drug, whole; everything else is as without it."""
     scans = tuple((who, "T2", state) for who in ("sub-03", "sub-08") for state in CONDITIONS)
