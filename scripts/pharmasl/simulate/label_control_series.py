@@ -47,12 +47,18 @@ class Tissue:
     transit : images.Volume or None
         Arterial transit time, seconds, on a grid of its own that reaches beyond the brain; None where all label arrives before
         the post-labelling delay.
+    arteries : ndarray or None
+        M0 of the blood in large arteries; None where their signal is not simulated, as it is not without transit times.
+    lead : float
+        Seconds by which blood is earlier in an artery than in the tissue around it.
     """
 
     affine: np.ndarray
     magnetisation: Mapping[str, np.ndarray]
     perfusion: np.ndarray
     transit: Volume | None = None
+    arteries: np.ndarray | None = None
+    lead: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -266,6 +272,7 @@ def acquire(
     anything = np.unique(np.concatenate([seen.where for seen in static.values()]))
     changing = () if alternation is None else (alternation.perfusion,)
     flow = sight.of(tissue.perfusion, *changing)
+    vessels = None if tissue.arteries is None or tissue.transit is None else sight.of(tissue.arteries)
     # The slice of each voxel, in C order.
     slices = np.tile(np.arange(sampled.shape[2]), sampled.shape[0] * sampled.shape[1])
     for t, (kind, to_head) in enumerate(zip(types, places)):
@@ -290,6 +297,12 @@ def acquire(
                 arrival = resample.resample(*tissue.transit, flow.points, to_head, fill=0.0)
                 delta *= scanner.arrived(arrival, own).astype(np.float32)
             volume[flow.where] -= delta * np.float32(noise.flow[(t - 2) // 2]) if noise else delta
+            if vessels is not None and tissue.transit is not None:
+                arrival = resample.resample(*tissue.transit, vessels.points, to_head, fill=0.0) - np.float32(
+                    tissue.lead
+                )
+                bright = labelled * scanner.in_arteries(arrival, slices[vessels.where])
+                volume[vessels.where] -= bright.astype(np.float32) * vessels.at(to_head)
         volume = volume.reshape(sampled.shape)
         if readout is not None:
             volume = readout.image(volume, points, to_head)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pharmasl.files.tables import Row
 from pharmasl.simulate import (
+    arteries,
     deformation,
     echo_planar,
     field_map_images,
@@ -22,7 +23,7 @@ from pharmasl.simulate.echo_planar import Readout
 from pharmasl.simulate.effect_places import Place
 from pharmasl.simulate.flow_fields import FlowFields
 from pharmasl.simulate.planted_regions import REGIONS
-from pharmasl.simulate.scanner_model import ECHO_TIME
+from pharmasl.simulate.scanner_model import ECHO_TIME, M0, PARTITION
 from pharmasl.simulate.simulation_settings import ParticipantSettings
 from pharmasl.simulate.trial_draws import CUE_REGIONS
 from pharmasl.space import images, transforms
@@ -199,6 +200,18 @@ class Person:
         share = territories.shares(self.shape.to_template(transforms.points(grid)))
         return Volume(territories.transit(times, asked.border, share), grid.affine)
 
+    @functools.cached_property
+    def _arteries(self) -> np.ndarray | None:
+        """M0 of the blood in large arteries, with the point spread of the scanner; None where they are not simulated."""
+        share = self.settings.transit.vessels
+        if not share:
+            return None
+        blood = np.zeros(self.head.grid.shape, dtype=np.float32)
+        amount = np.float32(share * M0["gm"] / PARTITION)
+        blood[self.head.mask] = amount * arteries.share(self.head.template_points[self.head.mask])
+        axes = self.settings.distortion.blurred_axes
+        return label_control_series.spread(blood, self.head.grid.affine, self.settings.perfusion, axes)
+
     def _transit(self, offset: float) -> Volume:
         """Arterial transit time in a run; ``offset`` is the person's, the session's and the drug's part."""
         usual = self._usual_transit
@@ -251,6 +264,8 @@ class Person:
             self.magnetisation,
             perfusion,
             self._transit(float(scan["transit"])) if self.settings.transit.simulated else None,
+            self._arteries,
+            self.settings.transit.lead,
         )
         rng = _stream(self.settings.seed, self.index, _RUN, int(scan["run"]))
         # Within a session the head lies nearly, not quite, where it lay; the ASL frame is the session's.

@@ -116,6 +116,25 @@ class Scanner:
         bolus = 1 - np.exp(-self.labeling_duration / T1_BLOOD)
         return np.exp(-late / T1_BLOOD) * (1 - np.exp(-(self.labeling_duration - late) / T1_BLOOD)) / bolus
 
+    def in_arteries(self, transit: np.ndarray, slices: np.ndarray) -> np.ndarray:
+        """Twice the label that is in an artery at readout, as a share of its blood's M0; nothing once its end has passed.
+
+        Blood that is in an artery at readout was labelled an arterial transit time before, while the label lasted or not, and has
+        decayed since (Chappell et al. 2010, doi 10.1002/mrm.22320)::
+
+            2 alpha exp(-delta / T1b),  PLD <= delta <= PLD + tau
+
+        Parameters
+        ----------
+        transit : ndarray of shape (N,)
+            Seconds, of the artery.
+        slices : ndarray of int, shape (N,)
+            The slice in which each is.
+        """
+        delay = (self.post_labeling_delay + np.array(self.slice_timing))[slices]
+        there = (transit >= delay) & (transit <= delay + self.labeling_duration)
+        return 2 * self.labeling_efficiency * np.exp(-transit / T1_BLOOD) * there
+
     def static_share(self, tissue: str) -> np.ndarray:
         """Share of a tissue's M0 that control and label volumes show, by slice: ndarray of shape (slices,).
 

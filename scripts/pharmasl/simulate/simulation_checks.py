@@ -51,6 +51,13 @@ def problems(written: Mapping[str, Any], settings: TrialSettings) -> Iterator[In
             "transit times to be simulated where the drug changes them",
             "Set simulate.transit.simulated: true.",
         )
+    if settings.transit.vessels and not settings.transit.simulated:
+        yield _problem(
+            "transit.vessels",
+            settings.transit.vessels,
+            "transit times to be simulated where label is seen in the arteries",
+            "Set simulate.transit.simulated: true.",
+        )
     for field, parts in (("grey", reliabilities.grey), ("cue", reliabilities.cue)):
         yield from _possible(field, parts, settings.variability, settings.blood_flow.grey)
 

@@ -158,6 +158,8 @@ class Transit:
     border: float
     people: float
     sessions: float
+    vessels: float
+    lead: float
     drug: float
 
 

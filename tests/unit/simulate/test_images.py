@@ -5,7 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 from pharmasl.perfusion import kinetics
-from pharmasl.simulate import deformation, label_control_series, participant_anatomy, scanner_model, smooth_noise
+from pharmasl.simulate import (
+    arteries,
+    deformation,
+    label_control_series,
+    participant_anatomy,
+    scanner_model,
+    smooth_noise,
+)
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.space import images, transforms
 from pharmasl.space.images import Grid
@@ -272,6 +279,30 @@ def test_what_has_not_arrived_lowers_the_cbf_that_one_delay_finds(head):
     assert cbf[1][4, 4, 2] / cbf[0][4, 4, 2] == pytest.approx(
         float(scanner.arrived(np.array([2.2]), np.array([4]))[0]), rel=1e-4
     )
+
+
+@pytest.mark.parametrize(("transit", "bright"), [(1.9, False), (2.05, False), (2.2, True), (3.0, True)])
+def test_an_artery_is_bright_while_the_label_is_in_it_and_dark_once_it_has_passed(transit, bright):
+    """Blood is 0.3 s earlier there: at a delay of 1.8 s it is labelled from 2.1 s on, and has decayed since it was labelled."""
+    tissue = uniform({"gm": 1.0}, {"gm": 60.0})
+    times = images.Volume(np.full(tissue.perfusion.shape, transit, dtype=np.float32), tissue.affine)
+    blood = np.full(tissue.perfusion.shape, 0.05 * 75 / 0.9, dtype=np.float32)
+    late = dataclasses.replace(tissue, transit=times)
+    vessels = dataclasses.replace(late, arteries=blood, lead=0.3)
+    scanner = dataclasses.replace(SCANNER, slice_time=0.0, static_signal=1.0)
+    grid = scanner.grid(np.zeros(3))
+    plain, seen = (
+        label_control_series.acquire(None, scanner, one, grid, np.eye(4), STILL)[4, 4, 2, 1:] for one in (late, vessels)
+    )
+    wanted = 2 * scanner.labeling_efficiency * blood.flat[0] * np.exp(-(transit - 0.3) / 1.65) if bright else 0.0
+    np.testing.assert_allclose((plain - seen)[1::2], wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(plain[0::2], seen[0::2])
+
+
+def test_large_arteries_lie_where_they_are_known_to_be():
+    """A tube about a course of the middle cerebral artery, on both sides, and nothing a centimetre away."""
+    places = np.array([[-28.0, 2, -18], [28.0, 2, -18], [-28.0, 3.25, -18], [-28.0, 2, -8], [0.0, -20, 10]])
+    np.testing.assert_allclose(arteries.share(places), [1, 1, 0.5, 0, 0], atol=0.06)
 
 
 def test_spikes_are_single_slices_at_the_rate_that_was_declared():

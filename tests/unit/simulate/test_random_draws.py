@@ -263,6 +263,7 @@ def test_people_who_were_taken_out_of_the_study_are_not_compared(tmp_path):
         ({"variability": {"grey": {"sd": 4}}}, "simulate.variability.grey"),
         ({"variability": {"runs": 0.2}}, "simulate.variability.grey"),
         ({"transit": {"drug": 0.3}}, "simulate.transit.drug"),
+        ({"transit": {"vessels": 0.5}}, "simulate.transit.vessels"),
         ({"perfusion": {"repetition_time": 3.5}}, "simulate.perfusion.repetition_time"),
         ({"perfusion": {"repetition_time": 4, "slice_time": 0.02}}, "simulate.perfusion.repetition_time"),
         ({"exact": True, "transit": {"simulated": True}}, "simulate.transit"),
