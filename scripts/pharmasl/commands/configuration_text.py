@@ -196,6 +196,9 @@ def _states(states: States) -> list[str]:
     lines.append("conditions:")
     for state in states.states:
         lines.append(f"  {state.name}: {flow(_selector(state.selector))}   # {state.runs} runs")
+    if states.ignored:
+        lines += ["", *_comment("Types of events that are no condition, and count as the baseline.")]
+        lines.append(f"blocks: {flow({'ignore': list(states.ignored)})}")
     lines += ["", *_comment("Weighted sums of the states' CBF, each a question of its own.")]
     if any(len(weights) > 1 for weights in states.contrasts.values()):
         lines += _asked(["are these the responses that you want to look at?"])

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pharmasl.commands import guessed_blocks
 from pharmasl.errors import InputErrors
 from pharmasl.files import bids
 from pharmasl.study import sidecar
@@ -49,11 +50,15 @@ class States:
     states : tuple of State
     questions : tuple of str
         What only the user can know.
+    contrasts : mapping of str to mapping of str to int
+    ignored : tuple of str
+        Types of events that are no condition, where conditions alternate within runs.
     """
 
     states: tuple[State, ...]
     questions: tuple[str, ...]
     contrasts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
 
 def guess(dataset: bids.Dataset, images: Sequence[bids.File]) -> States:
@@ -80,7 +85,16 @@ def guess(dataset: bids.Dataset, images: Sequence[bids.File]) -> States:
     kept = [file for file in images if all(_label(file, word) == label for word, label in chosen.items())]
     groups = Counter(tuple((word, _label(file, word)) for word in states) for file in kept)
     several = max(Counter((tuple(file.place.items()), _labels(file, states)) for file in kept).values(), default=1) > 1
-    if len(groups) == 1 and several:
+    blocks = {
+        group: guessed_blocks.look(
+            dataset, [file for file in kept if tuple((word, _label(file, word)) for word in states) == group]
+        )
+        for group in groups
+    }
+    # In one set of runs alone, as the configuration allows.
+    alternating = [group for group, own in blocks.items() if own.conditions][:1]
+    questions += [question for own in blocks.values() for question in own.questions]
+    if len(groups) == 1 and several and not alternating:
         return _by_run(dataset, kept, dict(next(iter(groups))), chosen, questions)
     if several:
         questions.append("a state has several runs a session; their CBF is averaged. Are they repetitions?")
@@ -90,13 +104,14 @@ def guess(dataset: bids.Dataset, images: Sequence[bids.File]) -> States:
         questions.append(
             f"{unnamed} runs have no label of {' and '.join(states)} and are not used. Which state are they?"
         )
-    selectors = [
-        ({word: str(label) for word, label in group}, count)
-        for group, count in sorted((named or {(): unnamed}).items())
-    ]
-    return _named(
-        [({**selector, **chosen}, count, "_".join(selector.values())) for selector, count in selectors], questions
-    )
+    entries = []
+    for group, count in sorted((named or {(): unnamed}).items()):
+        selector = {word: str(label) for word, label in group}
+        if group in alternating:
+            entries += [({**selector, **chosen, "block": kind}, count, kind) for kind in blocks[group].conditions]
+        else:
+            entries.append(({**selector, **chosen}, count, "_".join(selector.values())))
+    return _named(entries, questions, *(blocks[group].ignored for group in alternating))
 
 
 def _by_run(
@@ -148,14 +163,16 @@ def _series(dataset: bids.Dataset, file: bids.File) -> str:
     return next((fields[name] for name in _NAMED_BY if isinstance(fields.get(name), str)), "")
 
 
-def _named(entries: Sequence[tuple[dict[str, str], int, str]], questions: Sequence[str]) -> States:
+def _named(
+    entries: Sequence[tuple[dict[str, str], int, str]], questions: Sequence[str], ignored: tuple[str, ...] = ()
+) -> States:
     names: list[str] = []
     for number, (_, _, words) in enumerate(entries, start=1):
         name = plain_name(words) or ("cbf" if len(entries) == 1 else f"state_{number}")
         names.append(name if name not in names else f"{name}_{number}")
     states = tuple(State(name, selector, runs) for name, (selector, runs, _) in zip(names, entries))
     contrasts, asked = _contrasts(names)
-    return States(states, (*questions, *asked), contrasts)
+    return States(states, (*questions, *asked), contrasts, ignored)
 
 
 def plain_name(words: str) -> str:

@@ -125,6 +125,46 @@ def test_runs_without_a_name_are_states_until_somebody_says_otherwise(tmp_path):
     assert "If they are repetitions of one state, write one line, such as rest: {}" in " ".join(questions)
 
 
+def alternating(root, people, rows, names=("_acq-cues",)):
+    """Runs long enough for blocks, with a table of events beside each."""
+    for label in people:
+        for name in names:
+            folder, stem = root / f"sub-{label}" / "perf", f"sub-{label}{name}"
+            skeleton.run(folder, stem, context=["m0scan"] + ["control", "label"] * 40)
+            table(folder / f"{stem}_events.tsv", ("onset", "duration", "trial_type"), *rows)
+        skeleton.image(root / f"sub-{label}" / "anat" / f"sub-{label}_T1w.nii.gz", (3, 3, 3))
+    return root
+
+
+CUES = [(6 + 48 * k, 40, ("Smoking cue", "neutral")[k % 2]) for k in range(10)]
+
+
+@pytest.mark.parametrize("names", [("_acq-cues",), ("_run-1", "_run-2"), ("",)])
+def test_events_of_several_conditions_are_suggested_as_blocks(tmp_path, names):
+    rows = [*CUES, *[(46 + 48 * k, 8, "fixation") for k in range(9)], (100, 0, "button")]
+    config, questions, problems = composed(alternating(tmp_path / "data", ["01", "02"], rows, names))
+    own = {"acquisition": "cues"} if "cues" in names[0] else {}
+    assert config["conditions"] == {
+        "smoking_cue": {**own, "block": "Smoking cue"},
+        "neutral": {**own, "block": "neutral"},
+    }
+    assert config["contrasts"]["smoking_cue_response"] == {"smoking_cue": 1, "neutral": -1}
+    assert config["blocks"] == {"ignore": ["button", "fixation"]}
+    assert "blocks of Smoking cue (at least 5 a run), neutral (at least 5 a run)" in " ".join(questions)
+    assert problems == []
+
+
+def test_events_of_some_runs_are_asked_about_and_those_without_blocks_are_none(tmp_path):
+    root = alternating(tmp_path / "a", ["01", "02"], CUES)
+    next(root.rglob("sub-02*_events.tsv")).unlink()
+    config, questions, problems = composed(root)
+    assert (config["conditions"], problems) == ({"cues": {"acquisition": "cues"}}, [])
+    assert "1 of 2 runs have no table of events that can be read" in " ".join(questions)
+    config, questions, problems = composed(alternating(tmp_path / "b", ["01"], [(6, 480, "film"), (60, 0, "button")]))
+    assert (config["conditions"], problems) == ({"cues": {"acquisition": "cues"}}, [])
+    assert "table of events" not in " ".join(questions)
+
+
 def test_codes_of_arms_are_understood_by_the_data_dictionary_or_asked(tmp_path):
     people = [f"{k:02d}" for k in range(8)]
     root = scans(tmp_path / "data", people, sessions=("1", "2"))
