@@ -6,7 +6,7 @@
 Each change of ``tests/workflow/test_reruns.py`` is made to finished results of six people (two sessions, three states, three
 analyses, craving, a sensitivity analysis of four specifications), and a dry run tells the jobs that it plans. ``--before``
 names another state of the project, which is asked the same. ``--docs`` writes the table of docs/records.md anew from what those
-tests expect, without a plan.
+tests expect, without a plan; a second table is that of ``tests/workflow/test_block_plan.py``.
 """
 
 import argparse
@@ -16,19 +16,19 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts"), str(ROOT)]
 
 
-def matrix():
-    """The module with the changes."""
-    spec = importlib.util.spec_from_file_location("test_reruns", ROOT / "tests/workflow/test_reruns.py")
+def matrix(name="test_reruns"):
+    """A module with changes."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tests/workflow/{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-START, END = "<!-- reruns -->\n", "<!-- end -->"
+START, BLOCKS_START, END = "<!-- reruns -->\n", "<!-- reruns of blocks -->\n", "<!-- end -->"
 
 
 def rules_in_words(jobs):
@@ -42,11 +42,11 @@ def table(changes):
     return "\n".join(["| change | jobs | rules |", "|---|---:|---|", *rows, ""])
 
 
-def write_docs(changes, page=ROOT / "docs/records.md"):
-    """Put the table into the page."""
+def write_docs(changes, page=ROOT / "docs/records.md", start=START):
+    """Put a table into the page."""
     text = page.read_text(encoding="utf-8")
-    before, after = text.split(START)[0], text.split(START)[1].partition(END)[2]
-    page.write_text(f"{before}{START}{table(changes)}{END}{after}", encoding="utf-8")
+    before, after = text.split(start)[0], text.split(start)[1].partition(END)[2]
+    page.write_text(f"{before}{start}{table(changes)}{END}{after}", encoding="utf-8")
 
 
 def main():
@@ -57,6 +57,7 @@ def main():
     reruns = matrix()
     if options.docs:
         write_docs(reruns.CHANGES | reruns.OF_POWER)
+        write_docs(matrix("test_block_plan").CHANGES, start=BLOCKS_START)
         return
     states = [("planned", ROOT), *([("before", options.before.resolve())] if options.before else [])]
     print("| change | wanted |", *(f"{name} |" for name, _ in states), "rules |")

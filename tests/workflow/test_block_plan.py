@@ -3,6 +3,7 @@
 import finished
 import pytest
 import skeleton
+from loading import ROOT, benchmark
 from pharmasl.workflow import plan
 
 from tests import complete_settings
@@ -83,6 +84,64 @@ def test_other_blocks_are_a_change_of_the_runs_that_have_them(case):
     assert not {"align_perfusion", "quantify_perfusion"} & set(jobs)
 
 
+def by_person(shorter=0):
+    """The table with rows for each person, the first one's blocks shorter by so many seconds."""
+    rows = []
+    for person in range(1, PEOPLE + 1):
+        for line in table().splitlines()[1:]:
+            onset, duration, cue = line.split("\t")
+            lasts = float(duration) - (shorter if person == 1 else 0)
+            rows.append(f"sub-{person:02d}\t{onset}\t{lasts:g}\t{cue}")
+    return "\n".join(["participant_id\tonset\tduration\ttrial_type", *rows, ""])
+
+
+def written_by_person(case):
+    case.write("bids/blocks.tsv", by_person())
+
+
+def shorter_of_one_person(case):
+    case.write("bids/blocks.tsv", by_person(shorter=2))
+
+
+# Of one person: the model of four runs, their conditions' values and the contrast of both sessions, and what is made of all people's.
+ONE_PERSON = {
+    "block_responses": 4,
+    "native_regions": 8,
+    "scan_page": 4,
+    "session_contrast": 2,
+    "native_roi_values": 1,
+    "global_values": 1,
+    "global_effect": 2,
+    "parcel_values": 1,
+    "group_statistics": 1,
+    "called_summary": 1,
+    "cluster_table": 1,
+    "cluster_values": 1,
+    "group_figure": 2,
+    "region_models": 2,
+    "region_figure": 2,
+    "repeatability": 1,
+    "repeatability_maps": 1,
+    "repeatability_figure": 1,
+    "participant_flow": 1,
+    "flow_figure": 1,
+    "tidy_table": 1,
+    "report": 1,
+}
+CHANGES = {
+    "the same blocks, in rows for each person": (written_by_person, {}),
+    "one person's blocks 2 s shorter, with the table's date kept": (shorter_of_one_person, ONE_PERSON),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_table_edited_does_again_what_hangs_on_it_and_nothing_else(case, name):
+    change, wanted = CHANGES[name]
+    change(case)
+    jobs, text = case.plan()
+    assert jobs == wanted, text
+
+
 def test_a_contrast_knows_which_of_its_states_were_scanned_together(case):
     config = {**case.config, "bids_dir": str(case.folder / "bids"), "output_dir": str(case.folder / "results")}
     targets = complete_settings.targets(plan.read(config).study)
@@ -96,3 +155,7 @@ def test_a_contrast_knows_which_of_its_states_were_scanned_together(case):
     assert len(targets.covariance_files("{scan}", visit, "cue")) == 2
     assert targets.joint_states(visit, "rest") == []
     assert targets.states(visit, "rest") == [{"scan": "sub-01_ses-T1_acq-rest", "condition": "rest"}]
+
+
+def test_the_document_has_the_table():
+    assert benchmark("reruns").table(CHANGES) in (ROOT / "docs/records.md").read_text()
