@@ -6,7 +6,8 @@ TRIAL is a simulated trial that was analysed, with its truth and results. Each s
 tissue (and the T1w beside the brain) in a random pose, in the contrast of M0 or of a suppressed control, with a receive field and
 noise, distorted by a random field (above the sinuses 60 to 180 Hz, above the ears -20 to 80 Hz, elsewhere smooth and of 8 Hz) at a
 readout time of 15 to 50 ms. The field map has noise of 2 to 8 Hz where the magnitude is that of the brain, was acquired in another
-pose (the scan is turned and shifted by up to 5 degrees and 5 mm along each axis, the map by 1.2 and 1.7), and is read and placed as the workflow does; the tissues are those that the workflow segmented.
+pose (the scan is turned and shifted by up to 5 degrees and 5 mm along each axis, the map by 1.2 and 1.7), and is read and placed as
+the workflow does; the tissues are those that the workflow segmented.
 """
 
 import argparse
