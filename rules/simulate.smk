@@ -89,6 +89,7 @@ REST = f"group/{COMPARE['rest']}/contrast-{bids.entity_label(COMPARE['rest'])}"
 
 # The cue response at baseline is compared where the study asks for it.
 HAS_CUE = COMPARE["cue"] in SETTINGS.analyses
+QUESTIONS = ["rest", "association"] + ["cue"] * HAS_CUE
 # The maps and the table of the analyses that answer the planted questions.
 ANSWERS = {
     question: dict(
@@ -102,7 +103,7 @@ ANSWERS = {
     )
     for question, stem in (
         (question, f"group/{COMPARE[question]}/contrast-{bids.entity_label(COMPARE[question])}")
-        for question in ("rest", "association", *(["cue"] if HAS_CUE else []))
+        for question in QUESTIONS
     )
 }
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 STATED = "as stated"
 # Share of the blocks' sum of squares, less that of noise, that the model may leave over. In simulated scans the right order
-# leaves at most 0.08 of it (benchmarks/encodings.py). Of a single cycle noise is not known, and counts.
+# leaves at most 0.08 of it (benchmarks/time_encoding.py). Of a single cycle noise is not known, and counts.
 MOST_UNEXPLAINED = 0.1
 MOST_OF_ONE_CYCLE = 0.25
 # Another order explains a scan better if it leaves less than this share of what the stated one leaves, and less by so much or by

@@ -268,11 +268,11 @@ def acquire(
     noise = None if rng is None else _Noise(rng, scanner, grid, points)
     places = [placement @ np.linalg.inv(motion) for motion in motions]
     sight = Sight(points, tissue.affine, places)
-    static = {name: sight.of(m0) for name, m0 in tissue.magnetisation.items()}
+    static = {name: sight.seen(m0) for name, m0 in tissue.magnetisation.items()}
     anything = np.unique(np.concatenate([seen.where for seen in static.values()]))
     changing = () if alternation is None else (alternation.perfusion,)
-    flow = sight.of(tissue.perfusion, *changing)
-    vessels = None if tissue.arteries is None or tissue.transit is None else sight.of(tissue.arteries)
+    flow = sight.seen(tissue.perfusion, *changing)
+    vessels = None if tissue.arteries is None or tissue.transit is None else sight.seen(tissue.arteries)
     # The slice of each voxel, in C order.
     slices = np.tile(np.arange(sampled.shape[2]), sampled.shape[0] * sampled.shape[1])
     for t, (kind, to_head) in enumerate(zip(types, places)):

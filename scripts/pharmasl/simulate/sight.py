@@ -69,7 +69,7 @@ class Sight:
         first = transforms.apply(to_voxel[0], corners)
         self._reach = max(np.abs(transforms.apply(own, corners) - first).max() for own in to_voxel)
 
-    def of(self, *volumes: np.ndarray) -> Seen:
+    def seen(self, *volumes: np.ndarray) -> Seen:
         """What the run can show of the first volume, or of the others, which must have its grid."""
         blocks = np.zeros([-(-n // _BLOCK) for n in volumes[0].shape], dtype=np.bool_)
         for volume in volumes:

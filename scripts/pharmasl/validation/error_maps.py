@@ -96,7 +96,7 @@ def collect(results: Path, truth: Path, fwhm: float) -> ErrorMaps:
     errors = np.empty((len(scans), int(mask.sum())), dtype=np.float32)
     for number, scan in enumerate(scans):
         own = [
-            resample.resample(*images.load(pair.found), points[mask])
+            resample.resample(*images.load(pair.estimate), points[mask])
             - resample.smooth(*images.load(pair.truth), fwhm)[mask]
             for pair in maps[scan]
         ]
@@ -142,7 +142,7 @@ class _Pair:
     """The map of a condition as it is, and as the workflow found it."""
 
     truth: Path
-    found: Path
+    estimate: Path
 
 
 def _pairs(results: Path, truth: Path, who: str, row: Row) -> list[tuple[str, _Pair]]:

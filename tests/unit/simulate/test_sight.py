@@ -28,7 +28,7 @@ def test_what_is_sampled_is_what_sampling_everywhere_gives(motion):
         )
         for _ in range(12)
     ]
-    seen = Sight(points, FINE.affine, places).of(volume)
+    seen = Sight(points, FINE.affine, places).seen(volume)
     shown = 0
     for place in places:
         whole = resample.resample(volume, FINE.affine, points, place, fill=0.0)
@@ -45,7 +45,7 @@ def test_another_volume_is_seen_where_the_first_is_empty():
     empty, other = (np.zeros(FINE.shape, dtype=np.float32) for _ in range(2))
     other[30, 30, 30] = 1
     sight = Sight(transforms.points(FINE), FINE.affine, [np.eye(4)])
-    seen = sight.of(empty, other)
+    seen = sight.seen(empty, other)
     assert seen.volume is empty
     assert np.ravel_multi_index((30, 30, 30), FINE.shape) in seen.where
-    assert len(sight.of(empty).where) == 0
+    assert len(sight.seen(empty).where) == 0

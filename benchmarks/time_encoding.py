@@ -1,6 +1,6 @@
 """How often a time-encoded scan contradicts the order and sign of its matrix: the right ones, and wrong ones.
 
-    python benchmarks/encodings.py [--seeds 200] [--markdown docs/perfusion.md]
+    python benchmarks/time_encoding.py [--seeds 200] [--markdown docs/perfusion.md]
 
 Mean grey-matter curves of simulated scans: CBF 55 (15) mL/100 g/min times a share of grey matter of 0.5 to 1, transit times 1.1 or
 1.5 (0.3) s that drift from slice to slice, label in arteries in three voxels of ten, slices 30 ms apart, noise of each voxel's
