@@ -123,7 +123,9 @@ def peak_p(t: ArrayLike, df: float, counts: ArrayLike, voxels: int) -> np.ndarra
     ndarray
         Shape of ``t``.
     """
-    field = -np.expm1(-np.maximum(expected_euler_characteristic(t, df, counts), 0))
+    expected = expected_euler_characteristic(t, df, counts)
+    # A volume with holes has a negative Euler characteristic of its own, and of few resels the expectation too, which says nothing.
+    field = np.where(expected > 0, -np.expm1(-expected), 1.0)
     bonferroni = voxels * special.stdtr(df, -np.asarray(t, dtype=np.float64))
     return np.minimum(np.minimum(field, bonferroni), 1.0)
 
@@ -172,7 +174,8 @@ def cluster_p(extent: ArrayLike, threshold: float, df: float, counts: ArrayLike,
     ------
     InputError
         If the threshold is so low that a t field of these degrees of freedom has no positive Euler characteristic in
-        the search volume's own dimension: the law does not hold there.
+        the search volume's own dimension, or the search volume has holes and so few resels that the expected number of clusters is not
+        above 0: the law does not hold there.
     """
     resel_counts, extent = np.asarray(counts, dtype=np.float64), np.asarray(extent, dtype=np.float64)
     dimension = int(np.flatnonzero(resel_counts).max())
@@ -186,6 +189,14 @@ def cluster_p(extent: ArrayLike, threshold: float, df: float, counts: ArrayLike,
             "Raise the threshold or use permutation inference.",
         )
     clusters = float(expected_euler_characteristic(threshold, df, counts))
+    if not clusters > 0:
+        raise InputError(
+            "configuration",
+            "inference",
+            f"resel counts of {', '.join(f'{count:.3g}' for count in resel_counts)}, by which {clusters:.3g} clusters are expected",
+            "a search volume of which random-field theory expects more than none",
+            "Use permutation inference.",
+        )
     # Expected resels of a cluster from the highest dimension alone, as in the theory of extents.
     size = densities[0] / densities[dimension]
     beta = (special.gamma(dimension / 2 + 1) / size) ** (2 / dimension)

@@ -237,3 +237,12 @@ def test_what_cannot_be_computed_is_refused_and_doubts_are_named():
         random_fields.cluster_p(10, 0.5, 20, [1, 10, 30, 40], [3, 3, 3])
     assert random_fields.doubts([3.1, 3.2, 3.3], 0.001, 40) == []
     assert len(random_fields.doubts([2.1, 3.2, 3.3], 0.005, 12)) == 3
+
+
+def test_of_a_volume_with_holes_and_few_resels_there_is_no_p_of_clusters_and_bonferronis_of_peaks():
+    counts, df, t = np.array([-2, 0.0692, 0.00141, 5.45e-6]), 2, 22.327
+    assert random_fields.expected_euler_characteristic(t, df, counts) < 0
+    assert random_fields.peak_p(t, df, counts, 500) == pytest.approx(500 * stats.t.sf(t, df))
+    with pytest.raises(InputError, match="expects more than none") as caught:
+        random_fields.cluster_p(np.array([3.0]), t, df, counts, np.full(3, 30.0))
+    assert "-2, 0.0692, 0.00141, 5.45e-06" in str(caught.value.found)
