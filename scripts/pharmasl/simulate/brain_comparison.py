@@ -59,7 +59,10 @@ class AnalysisResult:
         self.effect, self.affine = images.load(files.effect)
         self.t = images.load(files.t).data
         self.p = 10.0 ** -images.load(files.verdict).data.astype(np.float64)
-        self.decision = tables.read_json(files.inference)["verdict"]
+        inference = tables.read_json(files.inference)
+        self.decision = inference["verdict"]
+        # The region of its seed by its name.
+        self.seed: str | None = (inference.get("seed") or {}).get("roi")
         self.clusters = images.load(files.clusters, dtype=np.int32).data
         self.rows = tables.read_table(files.table)
         self.people = {row["participant_id"] for row in tables.read_table(files.design)}
@@ -189,7 +192,13 @@ def _design(people: Sequence[Row], arms: Arms) -> np.ndarray:
 
 
 def brain_rows(
-    truth: Truth, rest: AnalysisResult, association: AnalysisResult, *, arms: Arms, sessions: SessionPair
+    truth: Truth,
+    rest: AnalysisResult,
+    association: AnalysisResult,
+    masks: Mapping[str, FilePath],
+    *,
+    arms: Arms,
+    sessions: SessionPair,
 ) -> list[Comparison]:
     """Rows of the whole-brain effects.
 
@@ -200,6 +209,8 @@ def brain_rows(
         Group by time of CBF at rest.
     association : AnalysisResult
         Change of the cue response with the dlPFC's change at rest.
+    masks : mapping of str to path-like
+        Region to its mask, the seed's among them.
     arms : settings.Arms
     sessions : settings.SessionPair
 
@@ -224,7 +235,7 @@ def brain_rows(
         return [*rows, *_not_run(truth)]
     resting = truth.maps.change(people, sessions, {"rest": 1})
     cue = truth.maps.change(people, sessions, {"smoking": 1, "neutral": -1})
-    seeded = np.column_stack([_design(people, arms), _seed_change(truth.maps, resting, rest)])
+    seeded = np.column_stack([_design(people, arms), _seed_change(truth.maps, resting, masks[association.seed or ""])])
     for name in ("insula", "vmpfc"):
         for centre in REGIONS[name].centres:
             change = truth.maps.mean(cue, REGIONS[name].around(centre))
@@ -368,14 +379,9 @@ def _region_rows(
     return rows
 
 
-def _seed_change(maps: TruthMaps, resting: np.ndarray, rest: AnalysisResult) -> np.ndarray:
-    """The seed's true change (N,): over the cluster that was found, or over the region itself if none was found."""
-    dlpfc = REGIONS["dlpfc"]
-    index = rest.peak(dlpfc.centres[0], 1.0)
-    if index is None or not rest.clusters[index]:
-        return maps.mean(resting, dlpfc.around(dlpfc.centres[0]))
-    cluster = (rest.clusters == rest.clusters[index]).astype(np.float32)
-    inside = resample.resample(cluster, rest.affine, maps.points, fill=0.0) > 0.5
+def _seed_change(maps: TruthMaps, resting: np.ndarray, mask: FilePath) -> np.ndarray:
+    """The true change (N,) of the seed that the workflow took, wherever that lies."""
+    inside = resample.resample(*images.load(mask), maps.points, fill=0.0) > 0.5
     inside &= np.isfinite(resting).all(axis=0)
     return resting[:, inside].mean(axis=1)
 

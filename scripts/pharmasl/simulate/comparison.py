@@ -118,7 +118,7 @@ def write_comparison(
     truth = brain_comparison.Truth(participants, effects, brain_comparison.TruthMaps(named, files.conditions, fwhm))
     rest, association = AnalysisResult(files.rest), AnalysisResult(files.association)
     rows = [
-        *brain_comparison.brain_rows(truth, rest, association, arms=arms, sessions=sessions),
+        *brain_comparison.brain_rows(truth, rest, association, files.masks, arms=arms, sessions=sessions),
         *brain_comparison.region_rows(truth, rest, files.regions, files.masks, arms=arms, sessions=sessions),
         *(
             brain_comparison.cue_rows(

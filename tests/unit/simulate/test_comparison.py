@@ -79,7 +79,7 @@ def analysis(folder, name, effect, t, regions, p=0.001, people=range(1, 9)):
     tables.write_table(files["table"], rows, dict.fromkeys(("cluster", "x", "y", "z", "region"), "-"))
     files["inference"] = folder / f"{name}_inference.json"
     decided = {"statistic": "extent", "error_rate": "family-wise error", "alpha": 0.05}
-    tables.write_json(files["inference"], {"verdict": decided})
+    tables.write_json(files["inference"], {"verdict": decided, "seed": {"roi": "spot"} if name == "cue" else None})
     files["design"] = folder / f"{name}_design.tsv"
     rows = [{"participant_id": f"sub-{k:02d}", "arm": 1.0} for k in people]
     tables.write_table(files["design"], rows, dict.fromkeys(("participant_id", "arm"), "-"))
@@ -103,13 +103,20 @@ def perfect(planted, folder, sign=1.0, p=0.001):
     )
 
 
-def brain_rows(planted, rest, association):
+def seed_mask(folder, region=REGIONS["dlpfc"]):
+    path = folder / "spot_mask.nii.gz"
+    images.save(path, region.weight(POINTS) > 0.3, AFFINE, dtype=np.uint8)
+    return path
+
+
+def brain_rows(planted, rest, association, folder):
     truth = brain_comparison.Truth(planted[0], effect_rows(), planted[2])
-    return brain_comparison.brain_rows(truth, rest, association, arms=ARMS, sessions=SESSIONS)
+    masks = {"spot": seed_mask(folder)}
+    return brain_comparison.brain_rows(truth, rest, association, masks, arms=ARMS, sessions=SESSIONS)
 
 
 def test_what_was_planted_is_found_where_it_was_planted(planted, tmp_path):
-    rows = brain_rows(planted, *perfect(planted, tmp_path))
+    rows = brain_rows(planted, *perfect(planted, tmp_path), tmp_path)
     effects = [row for row in rows if row.planted_at]
     assert len(effects) == 4
     for row in effects:
@@ -125,13 +132,13 @@ def test_what_was_planted_is_found_where_it_was_planted(planted, tmp_path):
 
 def test_the_other_sign_is_not_found(planted, tmp_path):
     found = perfect(planted, tmp_path, sign=-1.0)
-    rows = brain_rows(planted, *found)
+    rows = brain_rows(planted, *found, tmp_path)
     assert {row.verdict for row in rows if row.planted_at} == {"wrong sign"}
 
 
 def test_what_is_not_significant_is_not_found(planted, tmp_path):
     found = perfect(planted, tmp_path, p=0.2)
-    rows = brain_rows(planted, *found)
+    rows = brain_rows(planted, *found, tmp_path)
     assert {row.verdict for row in rows if row.planted_at} == {"not found"}
 
 
@@ -145,7 +152,9 @@ def test_people_whom_the_analysis_did_not_take_change_nothing_of_what_is_expecte
     change = truth.mean(truth.change(some, SESSIONS, {"rest": 1}), REGIONS["dlpfc"])
     treated = np.array([row["arm"] == "baclofen" for row in some])
     asked = brain_comparison.Truth(participants, effect_rows(), truth)
-    row = brain_comparison.brain_rows(asked, rest, rest, arms=ARMS, sessions=SESSIONS)[0]
+    association = analysis(tmp_path, "cue", everyone.effect, everyone.t, [REGIONS["dlpfc"]], people=names)
+    masks = {"spot": seed_mask(tmp_path)}
+    row = brain_comparison.brain_rows(asked, rest, association, masks, arms=ARMS, sessions=SESSIONS)[0]
     assert row.expected == pytest.approx(change[treated].mean() - change[~treated].mean(), rel=1e-3)
 
 
@@ -226,15 +235,34 @@ def test_an_association_that_was_not_run_has_no_value(planted, tmp_path):
     """In a trial without effects its seed region, a cluster, is hardly ever there."""
     rest = perfect(planted, tmp_path)[0]
     nothing = np.full(SHAPE, np.nan)
-    rows = brain_rows(planted, rest, analysis(tmp_path, "none", nothing, nothing, [], people=()))
+    rows = brain_rows(planted, rest, analysis(tmp_path, "none", nothing, nothing, [], people=()), tmp_path)
     assert [row.verdict for row in rows] == ["found", "none", "not run", "not run", "not run"]
     assert [row.planted for row in rows[2:]] == [-0.8] * 3
     assert all(row.expected is None and row.found is None for row in rows[2:])
 
 
+def test_the_slope_is_expected_on_the_seed_that_was_taken_wherever_it_lies(planted, tmp_path):
+    """A cluster of noise may be the largest: what is expected is the slope on its own true change, not on the planted region's."""
+    participants, _, truth = planted
+    rest, association = perfect(planted, tmp_path)
+    change = truth.change(participants, SESSIONS, {"rest": 1})
+    cue = truth.change(participants, SESSIONS, {"smoking": 1, "neutral": -1})
+    treated = np.array([row["arm"] == "baclofen" for row in participants], dtype=float)
+    design = np.column_stack([np.ones(len(treated)), treated])
+    seed = change[:, REGIONS["insula"].weight(POINTS) > 0.3].mean(axis=1)
+    masks = {"spot": seed_mask(tmp_path, REGIONS["insula"])}
+    planted_truth = brain_comparison.Truth(participants, effect_rows(), truth)
+    rows = brain_comparison.brain_rows(planted_truth, rest, association, masks, arms=ARMS, sessions=SESSIONS)
+    vmpfc = REGIONS["vmpfc"]
+    mean = truth.mean(cue, vmpfc.around(vmpfc.centres[0]))
+    slope = brain_comparison.ordinary_least_squares(np.column_stack([design, seed]), mean[:, None])[2, 0]
+    (row,) = (row for row in rows if row.planted_at == " ".join(f"{value:g}" for value in vmpfc.centres[0]))
+    assert row.expected == pytest.approx(slope, rel=1e-3)
+
+
 def test_the_overlap_with_what_was_planted_is_dices(planted, tmp_path):
     """Of clusters where the weight is above 0.3 with the region where it is above one half."""
-    row = brain_rows(planted, *perfect(planted, tmp_path))[0]
+    row = brain_rows(planted, *perfect(planted, tmp_path), tmp_path)[0]
     weight = REGIONS["dlpfc"].weight(POINTS)
     cluster, region = weight > 0.3, weight > 0.5
     assert row.dice == pytest.approx(2 * (cluster & region).sum() / (cluster.sum() + region.sum()), rel=1e-2)
@@ -243,7 +271,8 @@ def test_the_overlap_with_what_was_planted_is_dices(planted, tmp_path):
 def test_stray_clusters_are_counted(planted, tmp_path):
     t = np.ones(SHAPE)
     stray = analysis(tmp_path, "stray", t, t, [REGIONS["dlpfc"], REGIONS["vmpfc"]])
-    rows = brain_rows(planted, stray, stray)
+    cue = analysis(tmp_path, "cue", t, t, [REGIONS["dlpfc"], REGIONS["vmpfc"]])
+    rows = brain_rows(planted, stray, cue, tmp_path)
     assert [row.found for row in rows if not row.planted_at] == [1, 1]
 
 
@@ -355,7 +384,8 @@ def test_script_writes_table_and_text(planted, tmp_path):
     for key in ("motion", "coregistration"):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
-    given.cigarettes, given.masks, given.cue_regions, given.truth_hertz, given.hertz = [], [], [], [], []
+    given.cigarettes, given.cue_regions, given.truth_hertz, given.hertz = [], [], [], []
+    given.masks = [seed_mask(tmp_path)]
     given.regions = tmp_path / "no_regions.tsv"
     names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")
     tables.write_table(given.regions, [], dict.fromkeys(names, "-"))
@@ -368,7 +398,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
     output = Names(table=tmp_path / "comparison.tsv", text=tmp_path / "comparison.txt")
     params = Names(arms=simulation.ARMS, sessions=simulation.SESSIONS, compare=COMPARE, smoothing_fwhm=0.0, alpha=0.05)
     params.states = [[row["participant_id"][-2:], row["run"], row["condition"]] for row in scans]
-    params.rois = []
+    params.rois = ["spot"]
     script("compare_truth").main(Names(input=given, output=output, params=params, threads=1))
 
     rows = tables.read_table(output.table)
