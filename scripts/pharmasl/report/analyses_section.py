@@ -351,6 +351,13 @@ def section(
         regions=None if files.regions is None else regions_section.section(files.regions, results.block, labels),
         global_effect=[]
         if files.global_effect is None
-        else global_section.sentences(files.global_effect, results.block),
+        else [
+            *global_section.sentences(files.global_effect, results.block),
+            *(
+                [caution]
+                if results.significant() and (caution := global_section.caution(files.global_effect, results.block))
+                else []
+            ),
+        ],
         called=None if files.called is None else called_section.section(files.called, results.block),
     )

@@ -1,16 +1,18 @@
 """The study's answers, a sentence each: what each arm did, the difference, its interval, and the one p that decides."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pharmasl.conduct import answers
 from pharmasl.endpoints import families, measure_rows
+from pharmasl.errors import FilePath
 from pharmasl.figures import findings
 from pharmasl.figures.findings import Findings
 from pharmasl.figures.numerals import Number, number
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
-from pharmasl.report import analyses_section, craving_section, endpoints_section, trial_section
+from pharmasl.report import analyses_section, craving_section, endpoints_section, global_section, trial_section
+from pharmasl.report.analyses_section import ChosenSeed
 from pharmasl.report.relations_section import RelationTest
 from pharmasl.report.report_files import ReportFiles
 from pharmasl.report.words import CI, HARD, between, count, fixed, listed, p_words, plain, signed, upper
@@ -254,7 +256,10 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
 
 def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], declared: Declared) -> Iterator[Answer]:
     every = findings.of_study(files.analyses_tables, files.analyses_inference, settings)
-    for place, ((name, results), heading) in enumerate(zip(every.items(), headings, strict=True)):
+    # Of ready-made contrast maps no scan's mean is known.
+    global_effects: Sequence[FilePath | None] = files.analyses_global or [None] * len(every)
+    own = zip(every.items(), headings, global_effects, strict=True)
+    for place, ((name, results), heading, of_global) in enumerate(own):
         values = tables.read_table(files.analyses_values[place]) if files.analyses_values else []
         values = settings.labels.rows(values)
         yield Answer(
@@ -262,15 +267,26 @@ def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], d
             heading=heading,
             role=primary.role(settings.primary, name),
             shown=declared.shown(name),
-            sentence=analysis(name, results, values, declared) + _weak_seed(results, settings, every),
+            sentence=" ".join(
+                (
+                    analysis(name, results, values, declared),
+                    *_cautions(
+                        results, of_global, analyses_section.chosen_seed(results, settings.rois, every, settings.labels)
+                    ),
+                )
+            ),
             chosen=results.ran and bool(results.significant()),
         )
 
 
-def _weak_seed(results: Findings, settings: Settings, every: Mapping[str, Findings]) -> str:
-    """That a seed which these data chose was not significant, in a sentence; empty of another seed."""
-    seed = analyses_section.chosen_seed(results, settings.rois, every, settings.labels)
-    return f" {seed.sentence}" if seed and seed.weakness else ""
+def _cautions(results: Findings, of_global: FilePath | None, seed: ChosenSeed | None) -> Iterator[str]:
+    """What is to be said with an answer: that the whole brain differs too, and that its seed was not significant."""
+    if of_global is not None and results.ran and results.significant():
+        caution = global_section.caution(of_global, results.block)
+        if caution:
+            yield caution
+    if seed is not None and seed.weakness:
+        yield seed.sentence
 
 
 def _scores(files: ReportFiles, settings: Settings, declared: Declared) -> Iterator[Answer]:

@@ -6,7 +6,7 @@ import pytest
 from pharmasl.figures.findings import Findings
 from pharmasl.files import tables
 from pharmasl.group.table import COLUMNS as CLUSTERS
-from pharmasl.report import analyses_section, answers_section
+from pharmasl.report import analyses_section, answers_section, global_section
 from pharmasl.report.answers_section import Answer, Declared
 from pharmasl.study.labels import Labels
 from pharmasl.study.settings import Arms
@@ -153,3 +153,38 @@ def test_a_seed_that_the_same_data_chose_and_that_was_not_significant_is_said_to
     assert strong.sentence == "The seed is cluster 1 of the analysis rest, chosen by these data."
     planned = {"spot": SimpleNamespace(analysis=None, cluster=None, space="template")}
     assert analyses_section.chosen_seed(own, planned, {}) is None
+
+
+def global_table(path, p_grey, effect=-5.25):
+    row = {
+        "contrast": "rest",
+        "effect": "arm",
+        "se": 1.0,
+        "ci_low": -8.0,
+        "ci_high": -2.5,
+        "statistic": "t",
+        "df": 36.0,
+        "note": None,
+    }
+    rows = [
+        {**row, "reference": "brain", "estimate": -3.0, "value": -1.0, "p": 0.2},
+        {**row, "reference": "grey_matter", "estimate": effect, "value": -2.0, "p": p_grey},
+    ]
+    tables.write_table(path, rows, dict.fromkeys([*rows[0], "df_effect"], "x"))
+    return path
+
+
+def test_that_the_whole_brain_differs_too_is_said_with_a_cluster_of_absolute_cbf(findings, tmp_path):
+    said = words(global_section.caution(global_table(tmp_path / "a.tsv", 0.003), findings(CLUSTER).block))
+    assert said == (
+        "Global CBF differs by the same model too (over the grey matter \u22125.25 mL/100 g/min (95 % CI \u22128.00 to \u22122.50), p = 0.003): "
+        "maps of absolute CBF do not tell an effect in these places from one on the whole brain, which scaled CBF leaves out."
+    )
+    table = global_table(tmp_path / "a.tsv", 0.003)
+    (told,) = answers_section._cautions(findings(CLUSTER), table, None)
+    assert words(told) == said
+    assert list(answers_section._cautions(findings({**CLUSTER, "significant": "no"}), table, None)) == []
+    relative = findings(CLUSTER, scaling={"meaning": "x"}).block
+    assert global_section.caution(table, relative) == ""
+    assert global_section.caution(global_table(tmp_path / "b.tsv", 0.06), findings(CLUSTER).block) == ""
+    assert global_section.caution(global_table(tmp_path / "c.tsv", None), findings(CLUSTER).block) == ""
