@@ -9,7 +9,7 @@ from pharmasl.perfusion import known_factor, multidelay, nuisance, robust_averag
 from pharmasl.perfusion.scan import Place, Scan, delays_at, differences_at, m0_at
 from pharmasl.perfusion.timing import Timing
 from pharmasl.study import settings
-from pharmasl.study.known_tissue import LEAST_ARRIVED
+from pharmasl.study.physiology import LEAST_ARRIVED
 
 # Least share of the repeats used that must reach a voxel.
 LEAST_REPEATS = 0.5

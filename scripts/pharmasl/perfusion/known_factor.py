@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pharmasl.perfusion.scan import Place, Scan, delays_at
-from pharmasl.study.known_tissue import LEAST_ARRIVED
+from pharmasl.study.physiology import LEAST_ARRIVED
 
 # The error of a transit time or a T1 whose effect is stated, seconds.
 STEP = 0.1

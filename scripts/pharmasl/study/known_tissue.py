@@ -4,13 +4,11 @@ from collections.abc import Iterator
 
 from pharmasl.errors import InputError
 from pharmasl.study import known_images, schemas
+from pharmasl.study.physiology import LEAST_ARRIVED
 from pharmasl.study.settings import Settings
 from pharmasl.study.trial import Scan, Study
 
 FIELD = "perfusion.tissue"
-# Least share of the bolus that must have arrived where CBF is to be known: CBF of less is noise enlarged more than threefold,
-# and changes by its own half and more with a tenth of a second.
-LEAST_ARRIVED = 1 / 3
 # The quantities, and what the names of their maps end with.
 SUFFIXES = {"transit_time": "att", "t1": "T1map"}
 
@@ -119,7 +117,7 @@ def check_scans(study: Study) -> Iterator[InputError]:
 
 
 def _last(scan: Scan) -> float:
-    """The transit time, seconds, at which :data:`LEAST_ARRIVED` of the label has arrived when a scan's first slice is read."""
+    """The transit time, seconds, at which :data:`pharmasl.study.physiology.LEAST_ARRIVED` of the label has arrived when a scan's first slice is read."""
     acquired = scan.acquisition
     delay, duration = acquired.post_labeling_delay, acquired.labeling_duration
     assert isinstance(delay, float | int)

@@ -6,6 +6,9 @@ import math
 IN_VIVO_OFFSET = 0.108
 # Mean corpuscular haemoglobin, mmol of tetramers a litre of plasma, and the water of red cells and of plasma, mL/mL.
 HAEMOGLOBIN, CELL_WATER, PLASMA_WATER = 5.15, 0.70, 0.95
+# Least share of the bolus that must have arrived where CBF is to be known: CBF of less is noise enlarged more than threefold,
+# and changes by its own half and more with a tenth of a second.
+LEAST_ARRIVED = 1 / 3
 
 
 def haematocrit(value: str) -> float:

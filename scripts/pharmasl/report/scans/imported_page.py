@@ -54,6 +54,8 @@ class ImportedPage:
     registrations: list[overlays.Registration]
     registration_note: str
     histograms: list[charts.Chart]
+    # Another program has quantified CBF.
+    known_tissue: None = None
 
 
 def _own_grid(cbf: Volume, known: np.ndarray, note: str) -> tuple[panels.Panel, Markup]:
