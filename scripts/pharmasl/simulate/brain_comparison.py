@@ -59,10 +59,10 @@ class AnalysisResult:
         self.effect, self.affine = images.load(files.effect)
         self.t = images.load(files.t).data
         self.p = 10.0 ** -images.load(files.verdict).data.astype(np.float64)
-        inference = tables.read_json(files.inference)
-        self.decision = inference["verdict"]
+        block = tables.read_json(files.inference)
+        self.decision = block["verdict"]
         # The region of its seed by its name.
-        self.seed: str | None = (inference.get("seed") or {}).get("roi")
+        self.seed: str | None = (block.get("seed") or {}).get("roi")
         self.clusters = images.load(files.clusters, dtype=np.int32).data
         self.rows = tables.read_table(files.table)
         self.people = {row["participant_id"] for row in tables.read_table(files.design)}
