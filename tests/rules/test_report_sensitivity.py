@@ -140,7 +140,10 @@ def test_a_region_that_the_same_data_chose_has_estimates_and_no_p(made):
         r"chose the region\.",
         found.verdicts[1],
     )
-    assert "8 specifications, not tested" in figure.read_text(encoding="utf-8")
+    drawn = figure.read_text(encoding="utf-8")
+    assert "8 specifications, not tested" in drawn
+    # At two widths, of two answers: eight specifications, each with its mark and one in each of three choices that vary.
+    assert drawn.count("<use ") >= 2 * 2 * 8 * (1 + 3)
     assert "save where the same data chose the region" in found.method
 
 

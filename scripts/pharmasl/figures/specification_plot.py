@@ -315,11 +315,11 @@ def _draw_choice(axes: Axes, curve: Curve, choice: Choice, y: float, size: float
     chosen = np.array([row[choice.dimension] == choice.value for row in curve.rows], dtype=bool)
     if len(p) > _MOST_DOTS:
         # Taller where significant, so that the difference does not rest on colour.
-        for which, tint, half in ((p < 0.05, style.BLUE, 0.46), (p >= 0.05, style.MUTED, 0.26)):
+        for which, tint, half in ((p < 0.05, style.BLUE, 0.46), (~(p < 0.05), style.MUTED, 0.26)):
             at = x[chosen & which]
             axes.bar(at, np.full(len(at), 2 * half * _ROW), 0.72, y - half * _ROW, color=tint, lw=0, zorder=3)
         return
-    for which, face, edge in ((p < 0.05, style.BLUE, style.BLUE), (p >= 0.05, "white", style.MUTED)):
+    for which, face, edge in ((p < 0.05, style.BLUE, style.BLUE), (~(p < 0.05), "white", style.MUTED)):
         at = x[chosen & which]
         axes.plot(
             at,
@@ -392,7 +392,7 @@ def _draw_legend(sheet: _Sheet) -> None:
 
     handles = [
         mark("o", style.BLUE, style.BLUE, "p < 0.05"),
-        mark("o", "white", style.MUTED, "p \u2265 0.05"),
+        mark("o", "white", style.MUTED, "p \u2265 0.05, or not tested"),
         mark("D", style.VERMILLION, style.VERMILLION, "main specification (filled if p < 0.05)"),
         Line2D([], [], color=style.MUTED, lw=1, label="95 % CI"),
         Line2D([], [], color=style.MUTED, lw=1, ls=(0, (4, 3)), label="median"),
