@@ -1,6 +1,6 @@
 """The study's answers, a sentence each: what each arm did, the difference, its interval, and the one p that decides."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pharmasl.conduct import answers
@@ -234,7 +234,9 @@ def lead(rows: Sequence[Row]) -> str:
     return f"Of {len(first)} primary answers, {shown or 'none'} {'was' if shown < 2 else 'were'} significant after correction."
 
 
-def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> AnswersSection:
+def section(
+    files: ReportFiles, settings: Settings, headings: Sequence[str], analyses: Mapping[str, Findings]
+) -> AnswersSection:
     """The answers of a study.
 
     Parameters
@@ -243,6 +245,8 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
     settings : Settings
     headings : sequence of str
         Of the analyses, in the configured order.
+    analyses : Mapping
+        Their findings by name, in that order.
 
     Returns
     -------
@@ -250,12 +254,13 @@ def section(files: ReportFiles, settings: Settings, headings: Sequence[str]) -> 
     """
     verdict = tables.read_table(files.trial_verdict) if files.trial_verdict else []
     declared = Declared(verdict)
-    every = [*_analyses(files, settings, headings, declared), *_scores(files, settings, declared)]
+    every = [*_analyses(files, settings, headings, declared, analyses), *_scores(files, settings, declared)]
     return AnswersSection(lead(verdict), in_order(every), _CHOSEN if any(answer.chosen for answer in every) else "")
 
 
-def _analyses(files: ReportFiles, settings: Settings, headings: Sequence[str], declared: Declared) -> Iterator[Answer]:
-    every = findings.of_study(files.analyses_tables, files.analyses_inference, settings)
+def _analyses(
+    files: ReportFiles, settings: Settings, headings: Sequence[str], declared: Declared, every: Mapping[str, Findings]
+) -> Iterator[Answer]:
     # Of ready-made contrast maps no scan's mean is known.
     global_effects: Sequence[FilePath | None] = files.analyses_global or [None] * len(every)
     own = zip(every.items(), headings, global_effects, strict=True)

@@ -11,6 +11,7 @@ from pharmasl.conduct import flow
 from pharmasl.conduct.allocation_log import Digests
 from pharmasl.errors import FilePath
 from pharmasl.figures import findings, viewer
+from pharmasl.figures.findings import Findings
 from pharmasl.files import blinding, tables
 from pharmasl.files.tables import Row
 from pharmasl.report import (
@@ -212,7 +213,7 @@ def _quality(files: ReportFiles, settings: Settings, people: Rows, made_by: str 
     )
 
 
-def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSection]:
+def _analyses(files: ReportFiles, settings: Settings, every: Mapping[str, Findings]) -> Iterator[AnalysisSection]:
     paths = (
         files.analyses_tables,
         files.analyses_inference,
@@ -232,7 +233,6 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
     ]
     # Of ready-made contrast maps no scan's mean is known.
     global_effects: Sequence[FilePath | None] = files.analyses_global or [None] * len(settings.analyses)
-    others = findings.of_study(files.analyses_tables, files.analyses_inference, settings)
     sections = zip(settings.analyses.items(), *paths, in_regions, called, global_effects, strict=True)
     for (name, analysis), table, inference, figure, design, changes, viewed, regions, smallest, of_global in sections:
         own = AnalysisFiles(
@@ -255,7 +255,7 @@ def _analyses(files: ReportFiles, settings: Settings) -> Iterator[AnalysisSectio
             role=role,
             sessions=sessions,
             regions=settings.rois,
-            others=others,
+            others=every,
         )
 
 
@@ -347,7 +347,11 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
     """
     settings = read(configuration)
     scans, people = tables.read_table(files.scans), tables.read_table(files.participants, of_arms=True)
-    analyses, trial = list(_analyses(files, settings)), trial_section.section(files.trial_verdict, settings.labels)
+    every = findings.of_study(files.analyses_tables, files.analyses_inference, settings)
+    analyses, trial = (
+        list(_analyses(files, settings, every)),
+        trial_section.section(files.trial_verdict, settings.labels),
+    )
     craving, relations = _craving(files, settings), _relations(files, settings)
     seeds = seeds_section.section(tables.read_table(files.seed_slopes), settings.labels) if files.seed_slopes else None
     sensitivity, endpoints = _sensitivity(files, settings.labels), list(_endpoints(files, settings))
@@ -383,7 +387,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         sections=_headings(
             trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]], has_quality=quality is not None
         ),
-        answers=answers_section.section(files, settings, [section.heading for section in analyses]),
+        answers=answers_section.section(files, settings, [section.heading for section in analyses], every),
         participants=_participants(files, settings, scans, people),
         quality=quality,
         trial=trial,
