@@ -7,7 +7,7 @@ from typing import Any
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, FOLLOWUP, PEARSON, PlannedCorrelation
-from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
+from pharmasl.study.planned_power import CORRELATION, EFFECT, EFFECT_END, PLANNED, RETENTION, SPREAD, Reckoning
 
 COLUMNS: dict[str, Any] = {
     "outcome": "Planned result",
@@ -30,7 +30,8 @@ COLUMNS: dict[str, Any] = {
         "Description": "Which assumption is not at its planning value",
         "Levels": {
             PLANNED: "none",
-            EFFECT: "the effect",
+            EFFECT: "the effect, another size that was named",
+            EFFECT_END: "the effect, at an end of its range",
             SPREAD: "the standard deviation",
             CORRELATION: "the correlation of the sessions",
             RETENTION: "the share of people with both sessions",
@@ -46,7 +47,7 @@ COLUMNS: dict[str, Any] = {
     "df": "Residual degrees of freedom; with a variance for each arm, those of equal sample variances",
     "alpha": "Error rate of the test, its correction for others included",
     "power": "Probability of a significant result; n/a where too few people are left",
-    "assurance": "Power averaged over the ranges of standard deviation and correlation; n/a where one of them is varied, and of a correlation",
+    "assurance": "Power averaged over the ranges of effect, standard deviation, correlation and share of people; another size of the effect is taken as known; n/a where an assumption is at an end of its range",
     "detectable": {"Description": "Effect that is found with the wanted power"},
     "needed_treatment": "People of the treatment arm with both sessions for the wanted power at the arms' planned ratio",
     "needed_control": "The same of the control arm",

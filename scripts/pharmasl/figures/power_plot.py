@@ -63,7 +63,11 @@ def _panel(name: str, models: Sequence[Reckoning], goal: float) -> Panel:
     )
     planned = models[0]
     farthest = max(
-        [planned.effect, *planned.outcome.others, *(one.detectable for one in models if np.isfinite(one.detectable))]
+        [
+            planned.outcome.effect_range.high,
+            *planned.outcome.others,
+            *(one.detectable for one in models if np.isfinite(one.detectable)),
+        ]
     )
     most = 1.25 * farthest if planned.sd is not None else min(1.25 * farthest, 0.99)
     effects = np.linspace(0, most, _POINTS)
@@ -84,6 +88,8 @@ def _panel(name: str, models: Sequence[Reckoning], goal: float) -> Panel:
         axes.plot(effects, _curve(one, effects), color=COLOURS[method], linewidth=width, linestyle=_DASHES[method])
     axes.axhline(goal, color=style.RULE, linewidth=0.8, zorder=0.5)
     axes.axvline(planned.effect, color=style.RULE, linewidth=0.8, zorder=0.5)
+    target = planned.outcome.effect_range
+    axes.hlines([planned.power], target.low, target.high, color=style.INK, linewidth=1.2, zorder=3)
     axes.scatter([planned.effect], [planned.power], s=34, color=style.INK, linewidths=0, zorder=3)
     axes.set_xlim(0, effects[-1])
     axes.set_ylim(0, 1.02)

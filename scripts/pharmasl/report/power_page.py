@@ -11,13 +11,14 @@ from pharmasl.report.power_words import share
 from pharmasl.report.words import NONE, Table, fixed, short
 from pharmasl.statistics.trial_assumptions import Uncertain
 from pharmasl.study.map_assumptions import MapAssumptions
-from pharmasl.study.planned_power import CORRELATION, EFFECT, PLANNED, RETENTION, SPREAD, Reckoning
+from pharmasl.study.planned_power import CORRELATION, EFFECT, EFFECT_END, PLANNED, RETENTION, SPREAD, Reckoning
 from pharmasl.study.power_assumptions import Assumptions
 from pharmasl.study.settings import Settings
 
 TEMPLATE = "power.html.j2"
 _VARIED = {
     PLANNED: "as planned",
+    EFFECT_END: "effect",
     SPREAD: "standard deviation",
     CORRELATION: "correlation",
     RETENTION: "share with both sessions",
@@ -118,7 +119,7 @@ def _models(reckonings: Sequence[Reckoning], file: FilePath) -> Table:
             short(one.effect),
             _probability(one.power),
             _probability(one.assurance),
-            fixed(one.detectable) if math.isfinite(one.detectable) else NONE,
+            power_words.size(one.detectable) if math.isfinite(one.detectable) else NONE,
             "{} + {}".format(*one.needed.complete) if one.needed else NONE,
             "{} + {}".format(*one.needed.randomised) if one.needed else NONE,
             f"{one.needed.scans:,}" if one.needed else NONE,
@@ -137,6 +138,7 @@ def _sensitivity(reckonings: Sequence[Reckoning]) -> Table:
     heads = [
         "Result",
         "Varied",
+        "Effect",
         "SD",
         "Correlation",
         "With both sessions",
@@ -148,11 +150,12 @@ def _sensitivity(reckonings: Sequence[Reckoning]) -> Table:
         [
             one.outcome.name,
             _VARIED[one.varied],
-            NONE if one.sd is None else fixed(one.sd, 1),
+            short(one.effect),
+            NONE if one.sd is None else power_words.size(one.sd),
             NONE if one.correlation is None else fixed(one.correlation),
             "{} + {}".format(*one.complete),
             _probability(one.power),
-            fixed(one.detectable) if math.isfinite(one.detectable) else NONE,
+            power_words.size(one.detectable) if math.isfinite(one.detectable) else NONE,
             "{} + {}".format(*one.needed.complete) if one.needed else NONE,
         ]
         for one in rows
@@ -168,7 +171,7 @@ def _assumed(assumptions: Assumptions, units: Mapping[str, str]) -> Table:
     for outcome in assumptions.outcomes:
         unit, spread = units[outcome.name], outcome.spread
         target = "Target correlation" if spread is None else f"Target difference, {unit}"
-        cells.append([outcome.name, target, short(outcome.effect), NONE, outcome.effect_source])
+        cells.append([outcome.name, target, *_values(outcome.effect_range), outcome.effect_source])
         if spread is not None:
             kind = "within a person" if spread.sd is None else "between people"
             words = f"Standard deviation {kind}, {unit}"
@@ -217,5 +220,4 @@ def _drawing(assumptions: Assumptions) -> str | None:
 
 
 def _values(known: Uncertain) -> list[str]:
-    ends = NONE if known.low == known.high else f"{short(round(known.low, 2))} to {short(round(known.high, 2))}"
-    return [short(round(known.value, 2)), ends]
+    return [short(known.value), power_words.bounds(known) or NONE]

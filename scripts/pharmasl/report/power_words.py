@@ -32,12 +32,21 @@ def share(value: float) -> str:
     return f"{100 * value:.0f}{HARD}%" if value < 0.995 or value == 1 else f"above 99{HARD}%"
 
 
-def known_within(known: Uncertain, digits: int = 2) -> str:
-    """A planning value with the range that was assumed for it."""
-    value = short(round(known.value, digits))
-    if known.low == known.high:
-        return value
-    return f"{value} (range {short(round(known.low, digits))} to {short(round(known.high, digits))})"
+def size(value: float) -> str:
+    """A number in its unit with two decimals, and with more where they would leave less than two digits of it."""
+    digits = 2 if value == 0 or not math.isfinite(value) else 1 - math.floor(math.log10(abs(value)))
+    return fixed(value, max(2, digits))
+
+
+def bounds(known: Uncertain) -> str | None:
+    """The range of an assumption; None where it is taken as known."""
+    return None if known.low == known.high else f"{short(known.low)} to {short(known.high)}"
+
+
+def stated(known: Uncertain, source: str | None, unit: str = "") -> str:
+    """A planning value in its unit, with the range that was assumed for it and where both come from."""
+    ends = bounds(known)
+    return f"{short(known.value)}{unit} ({'' if ends is None else f'range {ends}; '}{source})"
 
 
 def compared(test: PlannedTest | PlannedCorrelation) -> str:
@@ -68,17 +77,13 @@ def protocol(one: Reckoning, assumptions: Assumptions, study: Settings) -> str:
     what = "correlation" if one.sd is None else "difference"
     sentence = (
         f"The outcome is {question.measure} ({one.outcome.name}), {_how(one, labels)}. The target {what} is "
-        f"{short(one.effect)}{unit} ({one.outcome.effect_source}). {_spread(one)}{treatment + control} people are randomised, {treatment} "
+        f"{stated(one.outcome.effect_range, one.outcome.effect_source, unit)}. {_spread(one)}{treatment + control} people are randomised, {treatment} "
         f"to {labels[0]} and {control} to {labels[1]}; with {share(retained.value)} of them with {values} "
         f"({source}), {one.complete[0]} and {one.complete[1]} are analysed. The power is then {share(one.power)}, {_by(one)}"
     )
-    if one.assurance is not None and not _certain(one):
-        sentence += (
-            f", and {share(one.assurance)} averaged over the ranges of standard deviation and correlation (assurance)"
-        )
-    sentence += (
-        f". A {what} of {fixed(one.detectable)}{unit} is found with a probability of {share(assumptions.power)}."
-    )
+    if one.assurance is not None and (uncertain := _uncertain(one, retained)):
+        sentence += f", and {share(one.assurance)} averaged over the {uncertain} (assurance)"
+    sentence += f". A {what} of {size(one.detectable)}{unit} is found with a probability of {share(assumptions.power)}."
     return sentence + f" {needed(one, assumptions)}"
 
 
@@ -107,10 +112,9 @@ def _spread(one: Reckoning) -> str:
     if spread is None:
         return ""
     kind = "between people at one session" if spread.within_sd is None else "within a person from session to session"
-    return (
-        f"The standard deviation {kind} is taken as {known_within(spread.assumed)} {one.question.unit} ({one.outcome.spread_source}), "
-        f"and the correlation of the sessions as {known_within(spread.correlation)} ({one.outcome.correlation_source}). "
-    )
+    sd = stated(spread.assumed, one.outcome.spread_source, f" {one.question.unit}")
+    correlation = stated(spread.correlation, one.outcome.correlation_source)
+    return f"The standard deviation {kind} is taken as {sd}, and the correlation of the sessions as {correlation}. "
 
 
 def _by(one: Reckoning) -> str:
@@ -122,11 +126,15 @@ def _by(one: Reckoning) -> str:
     return f"{words}, of arms whose true variances are equal" if one.test.by_arm else words
 
 
-def _certain(one: Reckoning) -> bool:
-    spread = one.outcome.spread
-    return spread is None or (
-        spread.assumed.low == spread.assumed.high and spread.correlation.low == spread.correlation.high
-    )
+def _uncertain(one: Reckoning, retained: Uncertain) -> str:
+    """Which assumptions have a range, in words; nothing where all are taken as known."""
+    spread, what = one.outcome.spread, "correlation" if one.sd is None else "difference"
+    known = [(f"target {what}", one.outcome.effect_range)]
+    if spread is not None:
+        known += [("standard deviation", spread.assumed), ("correlation of the sessions", spread.correlation)]
+    known.append(("share of people with both values", retained))
+    names = [name for name, assumed in known if assumed.low < assumed.high]
+    return f"{'range' if len(names) == 1 else 'ranges'} of the {listed(names)}" if names else ""
 
 
 def needed(one: Reckoning, assumptions: Assumptions) -> str:

@@ -3,17 +3,18 @@
 Both values are normal and adjusted for the same k columns. Given one of them, t of the other's regression on it is noncentral t with
 N - 2 - k degrees of freedom and noncentrality rho / sqrt(1 - rho^2) times the root of its sum of squares, in units of its variance; that
 sum follows the chi-square distribution with N - 1 - k degrees of freedom. Power is the mean over it, by Gauss and Laguerre's points: it is
-exact for the t test of Pearson's r (Fisher 1915), whose permutation test comes to the same with normal values.
+exact for the t test of Pearson's r (Fisher 1915), whose permutation test comes to the same with normal values. Assurance is power averaged over what is uncertain.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from pharmasl.statistics import noncentral_t, power_searches
-from pharmasl.statistics.trial_assumptions import PlannedCorrelation
+from pharmasl.statistics import noncentral_t, power_searches, uncertain_values
+from pharmasl.statistics.trial_assumptions import PlannedCorrelation, Uncertain
 
 _POINTS = 24
 _MANY = 300
@@ -55,6 +56,25 @@ def detectable(test: PlannedCorrelation, sizes: tuple[float, float], goal: float
 def people_needed(test: PlannedCorrelation, ratio: float, rho: float, goal: float) -> tuple[int, int] | None:
     """The smallest arms, in a ratio of sizes, that have a wanted power: :func:`pharmasl.statistics.power_searches.arms_needed`."""
     return power_searches.arms_needed(lambda sizes: float(power(test, sizes, rho)), ratio, goal)
+
+
+def assurance(test: PlannedCorrelation, arms: Sequence[tuple[int, int]], rho: Uncertain) -> float:
+    """Power averaged over the uncertain correlation and people, as :func:`pharmasl.statistics.trial_power.assurance`.
+
+    Parameters
+    ----------
+    test : PlannedCorrelation
+    arms : sequence of tuple of int
+        People of the two arms with all values, equally likely. Where they are too few for a test, nothing is found.
+    rho : Uncertain
+        The true correlation; one that would be below 0 counts as none.
+
+    Returns
+    -------
+    float
+    """
+    values = np.maximum(uncertain_values.of_correlation(rho), 0.0)
+    return float(np.mean([np.nan_to_num(power(test, sizes, values), nan=0.0) for sizes in arms]))
 
 
 @lru_cache(maxsize=512)

@@ -1,8 +1,9 @@
 """Power of a t test, and the noncentrality at which it has a wanted power.
 
 A t of an estimate is noncentral t with the true effect over the estimate's standard error as noncentrality. The distribution
-function is scipy's (of Boost). Below 0 it is not a number from a noncentrality on at which it is under 1e-14 (of 1 to 5,000 degrees of
-freedom and two-sided error rates of .2 to .00001); it counts as 0 there.
+function is scipy's (of Boost). From a noncentrality on at which it is under 1e-13 it is not a number (at the critical value and at its
+negative, of 1 to 5,000 degrees of freedom and two-sided error rates of .2 to .0001); it counts as 0 there. Noncentralities are taken up to ten times
+the critical value and 1, beyond which nothing is missed.
 """
 
 from functools import lru_cache
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 _HALVINGS = 60
+_FAR = 10
 
 
 def critical_t(df: ArrayLike, alpha: ArrayLike, *, two_sided: bool) -> np.ndarray:
@@ -57,16 +59,16 @@ def power(noncentrality: ArrayLike, df: ArrayLike, critical: ArrayLike, *, two_s
     )
     if two_sided:
         delta = np.abs(delta)
+    delta = np.minimum(delta, _FAR * (1 + critical))
     upper = 1 - _below(delta, df, critical)
-    if not two_sided:
-        return upper
-    return upper + np.nan_to_num(_below(delta, df, -critical), nan=0.0)
+    return upper + _below(delta, df, -critical) if two_sided else upper
 
 
 def _below(delta: np.ndarray, df: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Probability of a noncentral t below a value."""
     finite = np.isfinite(df)
-    return np.where(finite, special.nctdtr(np.where(finite, df, 1.0), delta, value), special.ndtr(value - delta))
+    below = np.where(finite, special.nctdtr(np.where(finite, df, 1.0), delta, value), special.ndtr(value - delta))
+    return np.where(np.isnan(below) & np.isfinite(delta), 0.0, below)
 
 
 @lru_cache(maxsize=512)

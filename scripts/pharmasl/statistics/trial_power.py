@@ -23,24 +23,25 @@ Assurance is power averaged over what is uncertain.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike
 from scipy import special
 
-from pharmasl.statistics import noncentral_t, power_searches
-from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, PlannedTest, Spread
+from pharmasl.statistics import noncentral_t, power_searches, uncertain_values
+from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, PlannedTest, Spread, Uncertain
 
-# Points of each uncertain assumption over which power is averaged.
-_NODES = 32
+# A power curve in an average: degree of its polynomial, points between which it is taken as straight, and how close to 1 its end is.
+_DEGREE, _STEPS, _CERTAIN = 64, 4096, 1 - 1e-10
 # Points of the covariates' chance imbalance, and people from which on its mean is enough.
 _ALLOCATIONS, _MANY = 12, 1000
 # Points of an arm's share of the residual sum of squares.
 _SHARES = 6
 # Degrees of freedom of an arm's own variance.
 _LEAST = 0.5
-_NORMAL_95 = 1.959963984540054
 
 
 def residual(method: str, sd: ArrayLike, correlation: ArrayLike) -> np.ndarray:
@@ -172,23 +173,50 @@ def people_needed(
     return power_searches.arms_needed(lambda sizes: float(power(test, sizes, effect, sd, correlation)), ratio, goal)
 
 
-def assurance(test: PlannedTest, sizes: tuple[float, float], effect: float, spread: Spread) -> float:
-    """Power averaged over the uncertain standard deviation and correlation.
+def assurance(test: PlannedTest, arms: Sequence[tuple[int, int]], effect: Uncertain, spread: Spread) -> float:
+    """Power averaged over what is uncertain: people, effect, standard deviation and correlation, each independent of the others.
 
-    The logarithm of the standard deviation and Fisher's z of the correlation are taken as normal on either side of the planning value,
-    so that it is their median and the interval's ends are their 2.5th and 97.5th percentiles; both are independent. The mean is taken
-    over the middles of equal shares of probability: no number is drawn.
+    Each is at the middles of equal shares of its distribution (:mod:`pharmasl.statistics.uncertain_values`): no number is drawn. An effect that
+    would be below 0 counts as none.
+
+    Parameters
+    ----------
+    test : PlannedTest
+    arms : sequence of tuple of int
+        People of the two arms with both values, equally likely. Where they are too few for a test, nothing is found.
+    effect : Uncertain
+    spread : Spread
+
+    Returns
+    -------
+    float
     """
-    assumed, correlation = spread.assumed, spread.correlation
-    spreads = np.exp(_quantiles(math.log(assumed.value), math.log(assumed.low), math.log(assumed.high)))
-    z = [math.atanh(end) for end in (correlation.value, correlation.low, correlation.high)]
-    correlations = np.tanh(_quantiles(*z))
-    grid, other = np.meshgrid(spreads, correlations, indexing="ij")
-    return float(power(test, sizes, effect, spread.sd_at(grid, other), other).mean())
+    deviations = uncertain_values.of_logarithm(spread.assumed)
+    correlations = uncertain_values.of_correlation(spread.correlation)
+    effects = np.maximum(uncertain_values.of_number(effect), 0.0)[:, np.newaxis, np.newaxis]
+    sds = spread.sd_at(deviations[:, np.newaxis], correlations)
+    powers = [
+        _mean_power(test, sizes, effects / standard_error(test.method, sizes, sds, correlations)) for sizes in arms
+    ]
+    return float(np.mean(powers))
 
 
-def _quantiles(middle: float, low: float, high: float) -> np.ndarray:
-    """Quantiles of a normal with another standard deviation on either side of its median."""
-    normal = special.ndtri((np.arange(_NODES) + 0.5) / _NODES)
-    side = np.where(normal < 0, middle - low, high - middle)
-    return middle + normal / _NORMAL_95 * side
+def _mean_power(test: PlannedTest, sizes: tuple[int, int], delta: np.ndarray) -> float:
+    """Mean power over noncentralities of balanced covariates."""
+    if _are_too_few(test, sizes):
+        return 0.0
+    if delta.size <= _DEGREE:
+        return float(_averaged(test, sizes, delta).mean())
+    return float(np.interp(delta, *_curve(test, sizes)).mean())
+
+
+@lru_cache(maxsize=512)
+def _curve(test: PlannedTest, sizes: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Noncentralities from 0 to where power is next to 1, and the power at each, by a polynomial (Chebyshev's) through few of them."""
+    most = 4.0
+    while float(_averaged(test, sizes, np.array(most))) < _CERTAIN:
+        most *= 1.25
+    nodes = chebyshev.chebpts1(_DEGREE + 1)
+    coefficients = chebyshev.chebfit(nodes, _averaged(test, sizes, (nodes + 1) / 2 * most), _DEGREE)
+    places = np.linspace(-1, 1, _STEPS)
+    return (places + 1) / 2 * most, chebyshev.chebval(places, coefficients)

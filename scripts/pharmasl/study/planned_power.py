@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pharmasl.statistics import correlation_power, trial_power
+from pharmasl.statistics import correlation_power, trial_power, uncertain_values
 from pharmasl.statistics.trial_assumptions import METHODS, PlannedCorrelation, PlannedTest, Spread, Uncertain
 from pharmasl.study import planned_tests
 from pharmasl.study.planned_tests import Question
@@ -13,6 +13,8 @@ from pharmasl.study.power_assumptions import Assumptions, PlannedOutcome
 from pharmasl.study.settings import Settings
 
 PLANNED, EFFECT, SPREAD, CORRELATION, RETENTION = "planned", "effect", "sd", "correlation", "retention"
+# The effect at an end of its range, beside EFFECT, another size that was named.
+EFFECT_END = "effect_end"
 SESSIONS = 2
 
 
@@ -59,7 +61,7 @@ class Reckoning:
     power, detectable : float
         NaN where too few are left.
     assurance : float or None
-        Where spread and correlation are at their planning values.
+        Power averaged over what is uncertain; None where an assumption is at an end of its range.
     needed : Needed or None
         None where no number of people is enough.
     """
@@ -132,7 +134,7 @@ def _cases(outcome: PlannedOutcome, question: Question, assumptions: Assumptions
     """What is reckoned of a result, the planned case first."""
     own, spread, retained = question.test, outcome.spread, assumptions.retained(outcome)
     for test in _models(own):
-        for effect in (outcome.effect, *outcome.others):
+        for effect in dict.fromkeys((outcome.effect, *outcome.others)):
             yield _Case(
                 test=test,
                 varied=PLANNED if effect == outcome.effect else EFFECT,
@@ -142,6 +144,8 @@ def _cases(outcome: PlannedOutcome, question: Question, assumptions: Assumptions
                 is_planned=test == own,
             )
     planned = _Case(test=own, varied=PLANNED, effect=outcome.effect, retention=retained.value, spread=spread)
+    for value in _ends(outcome.effect_range):
+        yield dataclasses.replace(planned, varied=EFFECT_END, effect=value)
     if spread is not None:
         for name, known in ((SPREAD, spread.assumed), (CORRELATION, spread.correlation)):
             for value in _ends(known):
@@ -163,7 +167,7 @@ def _ends(known: Uncertain) -> Sequence[float]:
 
 def _one(outcome: PlannedOutcome, question: Question, case: _Case, assumptions: Assumptions) -> Reckoning:
     complete = assumptions.complete(case.retention)
-    answer = _answer(case, complete, assumptions)
+    answer = _answer(case, complete, outcome, assumptions)
     test, spread = case.test, case.spread
     return Reckoning(
         outcome=outcome,
@@ -190,25 +194,34 @@ def _df(test: PlannedTest | PlannedCorrelation, sizes: tuple[int, int]) -> float
     return trial_power.df_by_arm(test, sizes) if test.by_arm else test.df(sum(sizes))
 
 
-def _answer(case: _Case, sizes: tuple[int, int], assumptions: Assumptions) -> _Answer:
+def _answer(case: _Case, sizes: tuple[int, int], outcome: PlannedOutcome, assumptions: Assumptions) -> _Answer:
     treatment, control = assumptions.people
     ratio, goal, test = control / treatment, assumptions.power, case.test
     if isinstance(test, PlannedCorrelation):
-        return _Answer(
-            power=float(correlation_power.power(test, sizes, case.effect)),
-            detectable=correlation_power.detectable(test, sizes, goal),
-            assurance=None,
-            arms=correlation_power.people_needed(test, ratio, case.effect, goal),
-        )
+        power = float(correlation_power.power(test, sizes, case.effect))
+        detectable = correlation_power.detectable(test, sizes, goal)
+        arms = correlation_power.people_needed(test, ratio, case.effect, goal)
+    else:
+        assert case.spread is not None
+        sd, correlation = case.spread.planned_sd, case.spread.correlation.value
+        power = float(trial_power.power(test, sizes, case.effect, sd, correlation))
+        detectable = trial_power.detectable(test, sizes, sd, correlation, goal)
+        arms = trial_power.people_needed(test, ratio, case.effect, sd, correlation, goal)
+    assurance = None
+    if case.varied in (PLANNED, EFFECT):
+        assurance = math.nan if math.isnan(power) else _assurance(case, outcome, assumptions)
+    return _Answer(power=power, detectable=detectable, assurance=assurance, arms=arms)
+
+
+def _assurance(case: _Case, outcome: PlannedOutcome, assumptions: Assumptions) -> float:
+    """Power over all that is uncertain; a further size of the effect is taken as known."""
+    arms = [assumptions.complete(share) for share in uncertain_values.of_share(assumptions.retained(outcome))]
+    known = Uncertain(value=case.effect, low=case.effect, high=case.effect)
+    effect = outcome.effect_range if case.varied == PLANNED else known
+    if isinstance(case.test, PlannedCorrelation):
+        return correlation_power.assurance(case.test, arms, effect)
     assert case.spread is not None
-    sd, correlation = case.spread.planned_sd, case.spread.correlation.value
-    is_assured = case.varied in (PLANNED, EFFECT)
-    return _Answer(
-        power=float(trial_power.power(test, sizes, case.effect, sd, correlation)),
-        detectable=trial_power.detectable(test, sizes, sd, correlation, goal),
-        assurance=trial_power.assurance(test, sizes, case.effect, case.spread) if is_assured else None,
-        arms=trial_power.people_needed(test, ratio, case.effect, sd, correlation, goal),
-    )
+    return trial_power.assurance(case.test, arms, effect, case.spread)
 
 
 def _needed(sizes: tuple[int, int] | None, retention: float, assumptions: Assumptions) -> Needed | None:

@@ -126,7 +126,7 @@ def _check_relation(outcome: PlannedOutcome, assumptions: Assumptions) -> None:
     if outcome.spread is not None:
         fix = "Take out sd, within_sd, correlation, preset and results."
         raise InputError(assumptions.file, field, "a spread", "none: a correlation has no unit", fix)
-    largest = max((outcome.effect, *outcome.others))
+    largest = max((outcome.effect_range.high, *outcome.others))
     if largest >= 1:
         fix = "Write the correlation that is to be found, such as 0.4."
         raise InputError(assumptions.file, f"{field}.effect", f"{largest:g}", "correlations below 1", fix)

@@ -36,7 +36,7 @@ class PlannedOutcome:
         The analysis of the configuration whose model is fitted to a region's values, or the score or correlation, as ``primary`` names it.
     is_region : bool
         Whether it is an analysis.
-    effect : float
+    effect_range : pharmasl.statistics.trial_assumptions.Uncertain
         To be found, in the unit of the values; of a correlation, its size.
     others : tuple of float
         Further sizes to be looked at.
@@ -60,7 +60,7 @@ class PlannedOutcome:
     name: str
     answer: str
     is_region: bool
-    effect: float
+    effect_range: Uncertain
     others: tuple[float, ...]
     effect_source: str
     spread: Spread | None
@@ -73,6 +73,11 @@ class PlannedOutcome:
     covariates: int | None
     retention: Uncertain | None
     retention_source: str | None
+
+    @property
+    def effect(self) -> float:
+        """The target."""
+        return self.effect_range.value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +234,9 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
             )
     retention = part.get("retention")
     assumed = _assumed(part, field, path, is_needed=is_region)
-    errors = _order(retention, f"{field}.retention", path) if retention else []
+    errors = _order(part["effect"], f"{field}.effect", path)
+    if retention:
+        errors += _order(retention, f"{field}.retention", path)
     if assumed:
         errors += _order(assumed.values[assumed.kind], f"{field}.{assumed.kind}", path)
         errors += _order(assumed.values["correlation"], f"{field}.correlation", path)
@@ -239,7 +246,7 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
         name=name,
         answer=part[named[0]],
         is_region=is_region,
-        effect=float(part["effect"]["value"]),
+        effect_range=_uncertain(part["effect"]),
         others=tuple(float(size) for size in part["effect"]["others"]),
         effect_source=part["effect"]["source"],
         spread=assumed.spread if assumed else None,

@@ -52,7 +52,7 @@ def test_the_example_is_reckoned_in_full(here, capsys):
     )
     assert np.isclose(float(first["detectable"]), 7.459, atol=1e-3)
     assert (first["needed_treatment"], first["needed_control"], first["scans"]) == ("21", "22", "258")
-    assert {row["varied"] for row in rows} == {"planned", "effect", "sd", "correlation", "retention"}
+    assert {row["varied"] for row in rows} == {"planned", "effect", "effect_end", "sd", "correlation", "retention"}
     # Fewer people with both sessions: the power falls, and more have to be randomised for the same number.
     lost = next(row for row in rows if row["varied"] == "retention")
     assert (lost["complete_treatment"], lost["complete_control"]) == ("16", "17")
@@ -69,7 +69,7 @@ def test_the_example_is_reckoned_in_full(here, capsys):
         "The outcome is CBF in the region (dlPFC at rest)",
         "two-sided test at 0.05",
         "target difference is 7.5 mL/100 g/min (assumed",
-        "standard deviation between people at one session is taken as 11 (range 8.4 to 13.7)",
+        "standard deviation between people at one session is taken as 11 mL/100 g/min (range 8.4 to 13.7; assumed",
         "correlation of the sessions as 0.7",
         "21 to baclofen and 22 to placebo",
         "with 100 % of them with usable scans at both sessions",
@@ -159,6 +159,7 @@ def with_endpoints(here, craving=None, primary=None):
 
 
 def answer(name, *, value=3, spread=SPREAD, **changes):
+    """The file's outcomes: one answer."""
     own = {"answer": name, "effect": {"value": value, "source": "assumed"}, **spread, **changes}
     return {"outcomes": {"one": own}}
 
@@ -199,6 +200,50 @@ def test_scores_are_compared_as_their_own_models_say(here, name, model, variance
     assert ("one: a correlation of" if related else "one: a difference of") in (
         here / "power" / "power.html"
     ).read_text()
+
+
+def test_the_range_of_a_target_is_averaged_over_and_its_ends_are_looked_at(here):
+    with_endpoints(here)
+    effect = {"value": 0.4, "low": 0.2, "high": 0.6, "others": [0.3, 0.4, 0.3], "source": "three studies"}
+    power.main([written(here, retention=None, **answer("craving.vmpfc", spread={}, effect=effect))])
+    rows = tables.read_table(here / "power" / "power.tsv")
+    # A size that is named twice is reckoned once.
+    assert [(row["varied"], row["effect"]) for row in rows] == [
+        ("planned", "0.4"),
+        ("effect", "0.3"),
+        ("effect_end", "0.2"),
+        ("effect_end", "0.6"),
+    ]
+    low, high = (float(row["power"]) for row in rows[2:])
+    assert low < float(rows[0]["assurance"]) < float(rows[0]["power"]) < high
+    # Another size is taken as known, as is everything else here.
+    assert np.isclose(float(rows[1]["assurance"]), float(rows[1]["power"]))
+    assert [row["assurance"] for row in rows[2:]] == [None, None]
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    assert "The target correlation is 0.4 (range 0.2 to 0.6; three studies)" in text
+    assert "averaged over the range of the target correlation (assurance)" in text
+
+
+def test_assurance_is_averaged_over_losses_too(here):
+    own = {"preset": None, "sd": {"value": 11, "source": "pilot"}, "correlation": {"value": 0.7, "source": "pilot"}}
+    lost = {"value": 0.9, "low": 0.5, "high": 1, "source": "two trials"}
+    power.main([written(here, retention=lost, **outcome(**own))])
+    first = tables.read_table(here / "power" / "power.tsv")[0]
+    assert float(first["assurance"]) < float(first["power"]) - 0.01
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    assert "averaged over the range of the share of people with both values (assurance)" in text
+
+
+def test_small_units_keep_their_digits(here):
+    with_endpoints(here)
+    small = {
+        "sd": {"value": 0.0042, "low": 0.0031, "source": "pilot"},
+        "correlation": {"value": 0.7, "source": "pilot"},
+    }
+    power.main([written(here, **answer("logged", value=0.003, spread=small))])
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    assert "is taken as 0.0042 log ppm (range 0.0031 to 0.0042; pilot)" in text
+    assert "A difference of 0.0027 log ppm is found" in text
 
 
 def test_a_score_has_its_own_losses_tests_and_covariates(here):
@@ -310,6 +355,8 @@ def test_a_finished_studys_repeatability_is_taken(here):
         (outcome(sd={"value": 3, "source": "pilot"}), "outcomes.one", "one of preset, results"),
         (outcome(effect={"value": -3, "source": "pilot"}), "outcomes.one.effect.value", "above 0"),
         (outcome(effect={"value": 3}), "outcomes.one.effect.source", "where the value comes from"),
+        (outcome(effect={"value": 3, "low": 4, "source": "pilot"}), "outcomes.one.effect", "within its interval"),
+        (outcome(effect={"value": 3, "low": -1, "source": "pilot"}), "outcomes.one.effect.low", "at least 0"),
         (
             outcome(preset=None, sd={"value": 3, "source": "pilot"}, correlation={"value": 1, "source": "pilot"}),
             "outcomes.one.correlation.value",

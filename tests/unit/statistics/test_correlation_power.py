@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pharmasl.statistics import correlation_power, noncentral_t
 from pharmasl.statistics.partial_correlation import Observations, orders_within, permuted, reaches
-from pharmasl.statistics.trial_assumptions import PlannedCorrelation
+from pharmasl.statistics.trial_assumptions import PlannedCorrelation, Uncertain
 from scipy import stats
 
 PEOPLE = 40_000
@@ -58,6 +58,55 @@ def test_the_permutation_test_of_the_workflow_finds_as_often():
         reached = reaches(permuted(data, order, "pearson"), float(data.statistic("pearson"))).sum()
         hits += (reached + 1) / 200 <= 0.05
     assert abs(correlation_power.power(planned(), sizes, rho) - hits / 4000) < 3 * 0.0065
+
+
+RHO = Uncertain(value=0.45, low=0.1, high=0.7)
+
+
+# The standard error of a simulated assurance is .0014.
+@pytest.mark.parametrize(
+    ("own", "arms"), [(planned(1), [(21, 22), (20, 20), (15, 18)]), (planned(group="control"), [(21, 22), (4, 9)])]
+)
+def test_assurance_is_within_a_half_percent_of_drawn_people_and_correlations(own, arms):
+    rng, studies = np.random.default_rng(4), 120_000 // len(arms)
+    middle, low, high = np.arctanh([RHO.value, RHO.low, RHO.high])
+    hits = 0
+    for sizes in arms:
+        n = int(own.people(sizes))
+        normal = rng.standard_normal((studies, 1)) / stats.norm.ppf(0.975)
+        rho = np.maximum(np.tanh(middle + normal * np.where(normal < 0, middle - low, high - middle)), 0)
+        columns = [
+            np.ones(n),
+            *([np.arange(n) < n // 2] if own.group == "all" else []),
+            *rng.standard_normal((own.covariates, n)),
+        ]
+        nuisance = np.column_stack(columns)
+        left = np.eye(n) - nuisance @ np.linalg.pinv(nuisance)
+        x = rng.standard_normal((studies, n))
+        y = (rho * x + np.sqrt(1 - rho**2) * rng.standard_normal((studies, n))) @ left
+        x = x @ left
+        r = (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
+        df = own.df(n)
+        hits += (2 * stats.t.sf(np.abs(r) * np.sqrt(df / (1 - r * r)), df) <= 0.05).sum()
+    assert abs(correlation_power.assurance(own, arms, RHO) - hits / studies / len(arms)) < 0.005
+
+
+@pytest.mark.parametrize("high", [0.7, 0.999])
+def test_assurance_is_the_mean_over_the_distribution_of_the_correlation(high):
+    normal = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000) / stats.norm.ppf(0.975)
+    middle, bottom, top = np.arctanh([0.45, 0.1, high])
+    rho = np.maximum(np.tanh(middle + normal * np.where(normal < 0, middle - bottom, top - middle)), 0)
+    exact = correlation_power.power(planned(), (21, 22), rho).mean()
+    own = correlation_power.assurance(planned(), [(21, 22)], Uncertain(value=0.45, low=0.1, high=high))
+    assert abs(own - exact) < 0.001
+
+
+def test_assurance_of_what_is_known_is_power():
+    known = Uncertain(value=0.45, low=0.45, high=0.45)
+    own = correlation_power.assurance(planned(), [(21, 22)], known)
+    assert np.isclose(own, correlation_power.power(planned(), (21, 22), 0.45))
+    # Where too few people are left, nothing is found.
+    assert np.isclose(correlation_power.assurance(planned(), [(21, 22), (1, 1)], known), own / 2)
 
 
 def test_detectable_correlations_and_people_go_together():

@@ -31,6 +31,17 @@ def test_power_is_the_integral_of_its_definition(df, alpha):
     assert abs(float(noncentral_t.power(0.0, df, critical, two_sided=True)) - alpha) < 1e-9
 
 
+@pytest.mark.parametrize("df", [1, 1.5, 2, 3, 10, 41, 200, 5000, np.inf])
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.001, 0.0001])
+def test_an_effect_far_beyond_what_is_needed_is_never_missed(df, alpha):
+    critical = float(noncentral_t.critical_t(df, alpha, two_sided=True))
+    delta = np.append(np.linspace(0, 11 * (1 + critical), 300), [1e9, 1e300])
+    for two_sided in (True, False):
+        powers = noncentral_t.power(delta, df, critical, two_sided=two_sided)
+        assert (np.diff(powers) > -1e-9).all()
+        assert powers[-1] == 1
+
+
 def test_power_of_two_samples_is_that_of_statsmodels():
     for n1, n2, d in ((21, 22, 0.8), (10, 30, 0.5), (6, 6, 2.0)):
         expected = TTestIndPower().power(effect_size=d, nobs1=n1, ratio=n2 / n1, alpha=0.05)

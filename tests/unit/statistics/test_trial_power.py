@@ -36,10 +36,14 @@ def simulated(rho, sizes, sd, effect, seed):
     first = rng.standard_normal((TRIALS, n))
     second = rho * first + np.sqrt(1 - rho**2) * rng.standard_normal((TRIALS, n))
     before, after = sd * first, sd * second + effect * arm
-    found = {
-        CHANGE: stats.ttest_ind((after - before)[:, arm == 1], (after - before)[:, arm == 0], axis=1).pvalue,
-        FOLLOWUP: stats.ttest_ind(after[:, arm == 1], after[:, arm == 0], axis=1).pvalue,
-    }
+    return {method: float((p_values(method, before, after, arm) < 0.05).mean()) for method in METHODS}
+
+
+def p_values(method, before, after, arm):
+    """P of each trial, a row of values of both sessions."""
+    if method != ANCOVA:
+        value = after - before if method == CHANGE else after
+        return stats.ttest_ind(value[:, arm == 1], value[:, arm == 0], axis=1).pvalue
     # ANCOVA by the partial correlation of follow-up and arm at the baseline: the same t.
     matrix = {"b": before, "a": after, "g": np.broadcast_to(arm, before.shape)}
     centred = {name: part - part.mean(axis=1, keepdims=True) for name, part in matrix.items()}
@@ -49,9 +53,8 @@ def simulated(rho, sizes, sd, effect, seed):
         return (x * y).sum(axis=1) / np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
 
     partial = (r("a", "g") - r("a", "b") * r("g", "b")) / np.sqrt((1 - r("a", "b") ** 2) * (1 - r("g", "b") ** 2))
-    t = partial * np.sqrt((n - 3) / (1 - partial**2))
-    found[ANCOVA] = 2 * stats.t.sf(np.abs(t), n - 3)
-    return {method: float((p < 0.05).mean()) for method, p in found.items()}
+    df = len(arm) - 3
+    return 2 * stats.t.sf(np.abs(partial * np.sqrt(df / (1 - partial**2))), df)
 
 
 # Three models at five correlations: 15 cells. The standard error of a simulated power is .0025 at most.
@@ -184,20 +187,79 @@ def known(value):
 def test_assurance_is_power_averaged_over_what_is_uncertain():
     test = planned(ANCOVA)
     certain = Spread(sd=known(11.0), within_sd=None, correlation=known(0.7))
-    own = trial_power.assurance(test, (21, 22), 7.0, certain)
+    own = trial_power.assurance(test, [(21, 22)], known(7.0), certain)
     assert np.isclose(own, trial_power.power(test, (21, 22), 7.0, 11.0, 0.7))
-    sd = Uncertain(value=11.0, low=8.0, high=15.0)
-    wide = Spread(sd=sd, within_sd=None, correlation=Uncertain(value=0.7, low=0.4, high=0.8))
-    rng = np.random.default_rng(5)
-    z = rng.standard_normal((2, 50_000)) / 1.96
 
-    def drawn(normal, middle, low, high):
-        return middle + normal * np.where(normal < 0, middle - low, high - middle)
 
-    sds = np.exp(drawn(z[0], *np.log([11, 8, 15])))
-    rhos = np.tanh(drawn(z[1], *np.arctanh([0.7, 0.4, 0.8])))
-    expected = trial_power.power(test, (21, 22), 7.0, sds, rhos).mean()
-    assert abs(trial_power.assurance(test, (21, 22), 7.0, wide) - expected) < 0.003
+def drawn(rng, draws, known, of=lambda x: x, back=lambda x: x):
+    """Values of an uncertain number: normal, with a deviation of each side, on a scale of its own."""
+    middle, low, high = of(known.value), of(known.low), of(known.high)
+    normal = rng.standard_normal(draws) / stats.norm.ppf(0.975)
+    return back(middle + normal * np.where(normal < 0, middle - low, high - middle))
+
+
+EFFECT = Uncertain(value=7.0, low=2.0, high=10.0)
+SD = Uncertain(value=11.0, low=8.0, high=15.0)
+RHO = Uncertain(value=0.7, low=0.4, high=0.8)
+
+
+def shares(rng, draws):
+    """People of two arms with both sessions, of whom a share between .7 and 1 stays, by trial."""
+    share = np.minimum(drawn(rng, draws, Uncertain(value=0.9, low=0.7, high=1.0)), 1.0)
+    return np.floor(np.multiply.outer((21, 22), share) + 1e-9).astype(int)
+
+
+@pytest.mark.parametrize(
+    "test", [planned(CHANGE), planned(ANCOVA, 2), by_arm(CHANGE)], ids=["change", "ancova", "welch"]
+)
+def test_assurance_is_the_mean_power_of_drawn_assumptions(test):
+    rng, draws = np.random.default_rng(5), 40_000
+    sds, rhos = drawn(rng, draws, SD, np.log, np.exp), drawn(rng, draws, RHO, np.arctanh, np.tanh)
+    effects, sizes = np.maximum(drawn(rng, draws, EFFECT), 0), shares(rng, draws)
+    arms = [tuple(own) for own in sizes.T.tolist()]
+    total = 0.0
+    for own in set(arms):
+        these = np.array([arm == own for arm in arms])
+        total += trial_power.power(test, own, effects[these], sds[these], rhos[these]).sum()
+    spread = Spread(sd=SD, within_sd=None, correlation=RHO)
+    # The people that such shares leave, each as often.
+    assert abs(trial_power.assurance(test, arms[:2000], EFFECT, spread) - total / draws) < 0.005
+
+
+# The standard error of a simulated assurance is .0014.
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [CHANGE, ANCOVA])
+def test_assurance_is_within_a_half_percent_of_trials_of_drawn_assumptions(method):
+    rng, trials = np.random.default_rng(17), 120_000
+    sizes = shares(rng, trials)
+    sds, rhos = drawn(rng, trials, SD, np.log, np.exp), drawn(rng, trials, RHO, np.arctanh, np.tanh)
+    effects = np.maximum(drawn(rng, trials, EFFECT), 0)
+    hits = 0
+    for own in np.unique(sizes, axis=1).T:
+        these = (sizes == own[:, np.newaxis]).all(axis=0)
+        sd, rho, effect = (part[these][:, np.newaxis] for part in (sds, rhos, effects))
+        arm = np.repeat([1.0, 0.0], own)
+        before = rng.standard_normal((these.sum(), own.sum()))
+        after = rho * before + np.sqrt(1 - rho**2) * rng.standard_normal(before.shape) + effect / sd * arm
+        hits += (p_values(method, before, after, arm) < 0.05).sum()
+    spread = Spread(sd=SD, within_sd=None, correlation=RHO)
+    arms = [tuple(own) for own in shares(np.random.default_rng(18), 2000).T.tolist()]
+    assert abs(trial_power.assurance(planned(method), arms, EFFECT, spread) - hits / trials) < 0.005
+
+
+def test_people_too_few_for_a_test_find_nothing():
+    certain = Spread(sd=known(11.0), within_sd=None, correlation=known(0.7))
+    own = trial_power.assurance(planned(CHANGE), [(21, 22), (1, 2)], known(7.0), certain)
+    assert np.isclose(own, trial_power.power(planned(CHANGE), (21, 22), 7.0, 11.0, 0.7) / 2)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 4), (21, 22), (200, 200), (600, 600)])
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+def test_the_curve_of_an_average_is_the_power(sizes, alpha):
+    test = planned(CHANGE, alpha=alpha)
+    delta = np.append(np.linspace(0, 60, 5001), 1e4)
+    own = np.interp(delta, *trial_power._curve(test, sizes))
+    assert np.allclose(own, trial_power._averaged(test, sizes, delta), atol=1e-5)
 
 
 def test_a_within_person_deviation_fixes_the_change_whatever_the_correlation():
