@@ -214,8 +214,8 @@ rule cbf_series:
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
         field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
-        transit_time=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
-        t1=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1"),
+        transit_time=per("scan", TARGETS.repeats_tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.repeats_tissue_file, dict(rules.known_tissue.output.items()), "t1"),
         brain_mask=rules.quantify_perfusion.output.brain_mask,
     output:
         # No other rule reads it: what is measured across the repeats is measured where they are averaged.

@@ -12,10 +12,17 @@ from pharmasl.perfusion.kinetics import PER_MINUTE_AND_100_G
 def fit(relative, delays, *, kind, bolus, weights=None, noise=None, t1_tissue=None, **options):
     """The multi-delay fit from plain values: constants and options by their names."""
     names = ("labeling_efficiency", "t1_blood", "partition_coefficient")
-    constants = timing.Constants(kind == "pulsed", *(options.pop(name) for name in names), t1_tissue)
+    constants = timing.Constants(kind == "pulsed", *(options.pop(name) for name in names))
     chosen = multidelay.Options(**{"arterial": False, "att_bounds": (0.0, 3.0)} | options)
     return multidelay.fit(
-        relative, delays, bolus=bolus, constants=constants, options=chosen, weights=weights, noise=noise
+        relative,
+        delays,
+        bolus=bolus,
+        constants=constants,
+        options=chosen,
+        t1_tissue=t1_tissue,
+        weights=weights,
+        noise=noise,
     )
 
 

@@ -28,10 +28,18 @@ def _every_sidecar(**fields):
     return change
 
 
-def _several_delays(trial):
+def _delays(trial):
     context = (trial.root / "sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_aslcontext.tsv").read_text().split()[1:]
-    delays = [0 if kind == "m0scan" else 1.0 + 0.2 * (number // 4) for number, kind in enumerate(context)]
-    _every_sidecar(PostLabelingDelay=delays)(trial)
+    return [0 if kind == "m0scan" else 1.0 + 0.2 * (number // 4) for number, kind in enumerate(context)]
+
+
+def _several_delays(trial):
+    _every_sidecar(PostLabelingDelay=_delays(trial))(trial)
+
+
+def _some_with_several_delays(trial):
+    for path in trial.root.glob("sub-02/**/*_asl.json"):
+        trial.sidecar(str(path.relative_to(trial.root)).removesuffix("_asl.json"), PostLabelingDelay=_delays(trial))
 
 
 def _atlas(path="transit.nii.gz", place=OURS, space=None, **changes):
@@ -119,7 +127,16 @@ def _cases():
     yield case("white matter left out", _tissue(transit_time={"gm": 1.1}), "transit_time.wm: found 'nothing'.*Add wm")
     yield case("nothing stated", _tissue(transit_time={}), "transit_time.gm: found 'nothing'.*Add gm", errors=2)
     yield from _maps(case)
-    yield case("a T1 without a transit time", _tissue(t1=T1), "tissue.t1.*Add perfusion.tissue.transit_time")
+    yield case(
+        "a T1 without a transit time",
+        _tissue(t1=T1),
+        "tissue.t1.*sub-01.* has a single delay.*Add perfusion.tissue.transit_time",
+    )
+    yield case(
+        "a T1 without a transit time, some scans of several delays",
+        _tissue(_some_with_several_delays, t1=T1),
+        "tissue.t1.*sub-01.* has a single delay.*Add perfusion.tissue.transit_time",
+    )
     yield case(
         "beside the manufacturer's formula",
         _tissue(transit_time=TIME, perfusion={"q2tips": "commercial"}),
@@ -131,7 +148,23 @@ def _cases():
         "transit_time.gm of the configuration: found '3.4 s', expected .*less than 3.00 s",
         errors=2,
     )
-    yield case("series of several delays alone", _tissue(_several_delays, transit_time=TIME), "no scan that takes it")
+    several = {"change": _several_delays}
+    yield case("T1 of several delays", _tissue(**several, t1=T1), outcome="accepted")
+    yield case(
+        "transit times and T1 of several delays", _tissue(**several, transit_time=TIME, t1=T1), outcome="accepted"
+    )
+    yield case(
+        "transit times of several delays, of which no label has come",
+        _tissue(**several, transit_time={"gm": 4.6, "wm": 4.6}),
+        "transit_time.gm of the configuration: found '4.6 s', expected .*less than",
+        errors=2,
+    )
+    yield case(
+        "transit times of several delays without a prior",
+        _tissue(**several, transit_time=TIME, t1=T1, perfusion={"delays": {"transit_sd": None}}),
+        "transit_time: found 'a transit time, with perfusion.delays.transit_sd: null.*Set perfusion.delays.transit_sd",
+    )
+    yield case("a T1 of several delays in milliseconds", _tissue(**several, t1={**T1, "gm": 1300}), "t1.gm: found 1300")
     yield case(
         "beside imported CBF",
         imported_cbf.maps(settings={"perfusion": {"tissue": {"transit_time": TIME}}}.items()),

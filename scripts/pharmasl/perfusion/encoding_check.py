@@ -144,8 +144,10 @@ def _hadamard(size: int) -> np.ndarray:
     return matrix
 
 
-def curves(raw: Scan, place: Place, grey: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean grey-matter signal of the volumes of each cycle in each slice, and when the slices are read.
+def curves(
+    raw: Scan, place: Place, grey: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Mean grey-matter signal of the volumes of each cycle in each slice, when the slices are read, and the T1 of their tissue.
 
     Parameters
     ----------
@@ -164,6 +166,8 @@ def curves(raw: Scan, place: Place, grey: np.ndarray, kept: np.ndarray) -> tuple
         Of the slices with enough grey matter and the cycles that are kept.
     offset : ndarray of shape (S,)
         Seconds.
+    t1_tissue : ndarray of shape (S,) or None
+        Mean of what is known, seconds; None where nothing is.
     """
     assert place.series is not None
     assert raw.timing is not None
@@ -171,17 +175,27 @@ def curves(raw: Scan, place: Place, grey: np.ndarray, kept: np.ndarray) -> tuple
     offset = np.broadcast_to(delays_at(raw, place), grey.shape)
     slices = np.nonzero(place.mask)[raw.timing.axis]
     used = (grey >= GREY) & np.isfinite(place.series[cycles.ravel()]).all(axis=0)
-    signal, read = [], []
+    t1 = None if raw.tissue is None else raw.tissue.t1_at(place.points, place.matrix)
+    if t1 is not None:
+        used &= np.isfinite(t1)
+    signal, read, known = [], [], []
     for number in np.unique(slices[used]):
         inside = used & (slices == number)
         if inside.sum() >= LEAST_VOXELS:
             signal.append(place.series[:, inside].mean(axis=1, dtype=np.float64)[cycles])
             read.append(offset[inside].mean())
-    return np.array(signal).reshape(-1, *cycles.shape), np.array(read)
+            known.append(np.nan if t1 is None else t1[inside].mean())
+    return np.array(signal).reshape(-1, *cycles.shape), np.array(read), None if t1 is None else np.array(known)
 
 
 def check(
-    signal: np.ndarray, offset: np.ndarray, encoding: np.ndarray, timing: Timing, constants: Constants, longest: float
+    signal: np.ndarray,
+    offset: np.ndarray,
+    encoding: np.ndarray,
+    timing: Timing,
+    constants: Constants,
+    longest: float,
+    t1_tissue: np.ndarray | None = None,
 ) -> Check:
     """Fit the decoded mean curves by the stated order of a matrix and by others.
 
@@ -196,6 +210,8 @@ def check(
     constants : pharmasl.perfusion.timing.Constants
     longest : float
         Largest arterial transit time, seconds.
+    t1_tissue : ndarray of shape (S,), optional
+        Known T1 of tissue, seconds.
 
     Returns
     -------
@@ -220,6 +236,7 @@ def check(
             bolus=timing.duration,
             constants=constants,
             options=multidelay.Options(arterial=False, att_bounds=(0.0, longest)),
+            t1_tissue=t1_tissue,
         )
         left = np.nansum(fit.residual**2) * blocks - variance * (blocks - 2) * slices
         whole = (curve**2).sum()
@@ -235,7 +252,8 @@ def confront(raw: Scan, place: Place, grey: np.ndarray, kept: np.ndarray, encodi
     assert raw.timing is not None
     assert raw.constants is not None
     longest = estimation.longest_transit(raw.timing, pulsed=False)
-    return check(*curves(raw, place, grey, kept), np.asarray(encoding), raw.timing, raw.constants, longest)
+    signal, offset, t1 = curves(raw, place, grey, kept)
+    return check(signal, offset, np.asarray(encoding), raw.timing, raw.constants, longest, t1)
 
 
 def judge(checked: Check, path: FilePath) -> None:

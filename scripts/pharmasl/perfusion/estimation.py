@@ -42,6 +42,8 @@ class Estimate:
         Arterial blood volume, as a share of the voxel; None without the arterial term.
     weight : ndarray of shape (N,)
         Mean weight of each repeat, 0 where it is left out.
+    prior_sd : float or None
+        Standard deviation of the transit time's prior, seconds; None where there was none.
     """
 
     cbf: np.ndarray
@@ -50,6 +52,7 @@ class Estimate:
     att: np.ndarray | None
     abv: np.ndarray | None
     weight: np.ndarray
+    prior_sd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def estimate(
             cbf, regression = nuisance.regress(measured.cbf, sample.positions, raw.repeats.pairs, kept)
             measured = Repeats(cbf, measured.factor)
     if raw.several_delays:
-        return _fit(raw, place, measured, kept, average, quantification.delays), regression
+        return fitted(raw, place, measured, kept, quantification), regression
     mean, error, weight, count = _average(measured.cbf, raw.repeats.weights, kept, average, sample.tissue)
     if regression is not None and regression.applied:
         error = error * np.sqrt(regression.variance_factor)
@@ -231,14 +234,38 @@ def _delay_means(quotient: np.ndarray, group: np.ndarray, delays: int, kept: np.
     return _DelayMeans(relative, count, weight, squares, degrees)
 
 
-def _fit(
-    raw: Scan, place: Place, measured: Repeats, kept: np.ndarray, average: str, delays: settings.Delays
+def fitted(
+    raw: Scan,
+    place: Place,
+    measured: Repeats,
+    kept: np.ndarray,
+    quantification: settings.Quantification,
+    *,
+    later: float = 0.0,
+    longer: float = 0.0,
 ) -> Estimate:
-    """Several delays: the mean of each, then the kinetic model."""
-    timing, constants = raw.timing, raw.constants
+    """The maps of a scan of several delays: the mean of each, then the kinetic model.
+
+    A known T1 is that with which label decays in tissue; a known transit time, as everything that is believed of it before the
+    data, is the mean of its prior.
+
+    Parameters
+    ----------
+    raw : pharmasl.perfusion.scan.Scan
+    place : pharmasl.perfusion.scan.Place
+    measured : Repeats
+    kept : ndarray of bool, shape (N,)
+    quantification : pharmasl.study.settings.Quantification
+    later, longer : float
+        What is added to the known transit time, and to the known T1, seconds.
+    """
+    timing, constants, delays = raw.timing, raw.constants, quantification.delays
     assert timing is not None
     assert constants is not None
+    average = quantification.outliers.average
     means = _delay_means(measured.cbf / measured.factor, raw.repeats.group, len(timing.delay), kept, average)
+    time = None if raw.tissue is None else raw.tissue.transit_time_at(place.points, place.matrix)
+    t1 = None if raw.tissue is None else raw.tissue.t1_at(place.points, place.matrix)
     kind = "pulsed" if constants.pulsed else "continuous"
     offset = np.reshape(delays_at(raw, place), (-1, 1))
     noise, prior, gain = None, None, 0.0
@@ -248,7 +275,7 @@ def _fit(
         noise = np.sqrt(means.squares / np.maximum(means.degrees, 1))
         noise = np.where(known & (noise > 0), noise, max(np.median(noise[known]), np.finfo(float).tiny))
         if delays.transit_sd is not None:
-            prior = (TRANSIT[kind], delays.transit_sd)
+            prior = (TRANSIT[kind] if time is None else time + later, delays.transit_sd)
         if delays.arterial:
             gain = ARTERIAL_GAIN
     fit = multidelay.fit(
@@ -262,10 +289,12 @@ def _fit(
             att_prior=prior,
             arterial_gain=gain,
         ),
+        t1_tissue=None if t1 is None else t1 + longer,
         weights=means.count,
         noise=noise,
     )
-    return Estimate(fit.cbf, fit.cbf_error, np.isfinite(fit.cbf), fit.att, fit.abv, means.weight)
+    prior_sd = None if prior is None else delays.transit_sd
+    return Estimate(fit.cbf, fit.cbf_error, np.isfinite(fit.cbf), fit.att, fit.abv, means.weight, prior_sd)
 
 
 def longest_transit(timing: Timing, *, pulsed: bool) -> float:

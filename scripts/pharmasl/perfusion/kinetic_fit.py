@@ -57,6 +57,10 @@ class Data(NamedTuple):
         Seconds.
     noise : ndarray of shape (V,)
         Standard deviation of one repeat, NaN where unknown.
+    t1_tissue : ndarray of shape (V,) or (1,)
+        T1 with which label in tissue decays, seconds; NaN where unknown.
+    transit_time : ndarray of shape (V,) or (1,)
+        Mean of ATT's prior, seconds; NaN where unknown.
     scale : float
         The CBF at which the modelled deltaM equals M0, mL/100 g/min per unit of the model.
     """
@@ -66,6 +70,8 @@ class Data(NamedTuple):
     weights: np.ndarray
     bolus: np.ndarray
     noise: np.ndarray
+    t1_tissue: np.ndarray
+    transit_time: np.ndarray
     scale: float
 
 
@@ -83,13 +89,21 @@ class Solution(NamedTuple):
 
 
 @compiled
-def fit_voxels(data: Data, decay: Decay, beliefs: Beliefs, with_arteries: bool, out: np.ndarray) -> None:
-    """Fit each voxel and write its row of ``out`` (V, 7); rows of voxels with too few delays keep their values."""
+def fit_voxels(
+    data: Data, continuous: bool, t1_blood: float, shared: Beliefs, with_arteries: bool, out: np.ndarray
+) -> None:
+    """Fit each voxel and write its row of ``out`` (V, 7); rows keep their values where delays are too few or a T1 or prior unknown.
+
+    ``shared`` are the beliefs of all voxels, but for the prior's mean.
+    """
     count = data.relative.shape[1]
     parameters = 4 if with_arteries else 2
     # The last row of arterial signals is scratch for comparisons with the others.
     arrays, grid = scratch(count), np.empty((2, STEPS + 1))
     for v in range(data.relative.shape[0]):
+        decay, beliefs = _own(data, v, continuous, t1_blood, shared)
+        if math.isnan(decay.t1_tissue + beliefs.mean):
+            continue
         n, total = _read(data, v, decay, arrays.delays)
         if n < parameters:
             continue
@@ -113,6 +127,16 @@ def fit_voxels(data: Data, decay: Decay, beliefs: Beliefs, with_arteries: bool, 
         if math.isnan(noise) and n > parameters:
             noise = math.sqrt(solution.squares / (n - parameters))
         _write_errors(arrays, n, best.arteries, solution, noise, beliefs, costs.pull, out[v])
+
+
+@inlined
+def _own(data, v, continuous, t1_blood, shared):
+    """How label decays in a voxel, and what is believed of it."""
+    t1 = data.t1_tissue[v if len(data.t1_tissue) > 1 else 0]
+    mean = data.transit_time[v if len(data.transit_time) > 1 else 0]
+    rate = 0.0 if t1 == t1_blood else 1 / t1 - 1 / t1_blood
+    beliefs = Beliefs(shared.least, shared.most, mean, shared.deviation, shared.arterial_gain)
+    return Decay(continuous, t1_blood, t1, rate), beliefs
 
 
 @inlined

@@ -34,34 +34,40 @@ class KnownMaps:
 
     Attributes
     ----------
-    transit_time : ndarray of shape (X, Y, Z)
+    transit_time : ndarray of shape (X, Y, Z) or None
     t1 : ndarray of shape (X, Y, Z) or None
         None where label decays with the T1 of blood throughout.
     affine : ndarray of shape (4, 4)
         Voxel to RAS+ mm.
     """
 
-    transit_time: np.ndarray
+    transit_time: np.ndarray | None
     t1: np.ndarray | None
     affine: np.ndarray
 
-    def transit_time_at(self, points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """The transit time (V,) at points (V, 3) that ``matrix`` (4, 4) maps to points of the series' reference; NaN beyond it."""
-        return resample.resample(self.transit_time, self.affine, points, matrix).astype(np.float64)
+    def transit_time_at(self, points: np.ndarray, matrix: np.ndarray) -> np.ndarray | None:
+        """The transit time (V,) at points (V, 3) that ``matrix`` (4, 4) maps to points of the series' reference.
+
+        NaN beyond it; None where none is known.
+        """
+        return self._at(self.transit_time, points, matrix)
 
     def t1_at(self, points: np.ndarray, matrix: np.ndarray) -> np.ndarray | None:
-        """The T1 likewise; None where none is known."""
-        if self.t1 is None:
-            return None
-        return resample.resample(self.t1, self.affine, points, matrix).astype(np.float64)
+        """The T1 likewise."""
+        return self._at(self.t1, points, matrix)
+
+    def _at(self, values: np.ndarray | None, points: np.ndarray, matrix: np.ndarray) -> np.ndarray | None:
+        return None if values is None else resample.resample(values, self.affine, points, matrix).astype(np.float64)
 
 
 def read(transit_time: Sequence[FilePath], t1: Sequence[FilePath]) -> KnownMaps | None:
     """The maps from their files; None where there are none."""
-    if not transit_time:
+    if not transit_time and not t1:
         return None
-    time, affine = images.load(transit_time[0])
-    return KnownMaps(time, images.load(t1[0])[0] if t1 else None, affine)
+    maps = [images.load(paths[0]) if paths else None for paths in (transit_time, t1)]
+    affine = next(image.affine for image in maps if image is not None)
+    time, own = (None if image is None else image.data for image in maps)
+    return KnownMaps(time, own, affine)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pharmasl.errors import InputError
-from pharmasl.perfusion import kinetic_fit, kinetic_pieces, kinetic_search, timing
+from pharmasl.perfusion import kinetic_fit, kinetic_search, timing
 from pharmasl.perfusion.kinetics import PER_MINUTE_AND_100_G
 
 SERIES = "multi-delay series"
@@ -75,9 +75,10 @@ class Options:
         Whether label in arteries is fitted too.
     att_bounds : (float, float)
         Least and largest ATT, seconds.
-    att_prior : (float, float) or None
+    att_prior : (float or ndarray of shape (V,), float) or None
         Mean and standard deviation of a normal prior of ATT, seconds; needs the noise. CBF and ATT are then those of the
-        greatest posterior density, within 1e-7 s, CBF having no prior, and errors its curvature.
+        greatest posterior density, within 1e-7 s, CBF having no prior, and errors its curvature. Where ATT is known of
+        another source, in each voxel, that is its mean.
     arterial_gain : float
         By how much label in arteries must lower the sum of squares in units of the noise's variance, or it is left out:
         two more parameters lower any. Akaike's criterion is 4. Above 0 it needs the noise.
@@ -85,7 +86,7 @@ class Options:
 
     arterial: bool
     att_bounds: tuple[float, float]
-    att_prior: tuple[float, float] | None = None
+    att_prior: tuple[float | np.ndarray, float] | None = None
     arterial_gain: float = 0.0
 
 
@@ -96,6 +97,7 @@ def fit(
     bolus: float | Sequence[float] | np.ndarray,
     constants: timing.Constants,
     options: Options,
+    t1_tissue: float | np.ndarray | None = None,
     weights: np.ndarray | Sequence[float] | None = None,
     noise: np.ndarray | None = None,
 ) -> Fit:
@@ -111,6 +113,8 @@ def fit(
         Labelling duration, or bolus duration (infinite without a cut-off), seconds.
     constants : pharmasl.perfusion.timing.Constants
     options : Options
+    t1_tissue : float or ndarray of shape (V,), optional
+        T1 with which label decays once it is in tissue, seconds. The default is that of blood (Woods 2024).
     weights : ndarray of shape (P,) or (V, P), optional
         Number of repeats in each average; 0 is missing. The default is 1.
     noise : ndarray of shape (V,), optional
@@ -120,8 +124,8 @@ def fit(
     Returns
     -------
     Fit
-        NaN in voxels with fewer delays than parameters (two, or four with the arterial term) and, with a prior or a gain,
-        where ``noise`` is NaN.
+        NaN in voxels with fewer delays than parameters (two, or four with the arterial term) and where ``t1_tissue``, the
+        prior's mean or, with a prior or a gain, ``noise`` is NaN.
 
     Raises
     ------
@@ -131,21 +135,22 @@ def fit(
     relative, delays, bolus, weights = _checked(
         relative, delays, bolus, weights, pulsed=constants.pulsed, parameters=4 if options.arterial else 2
     )
-    t1_blood = constants.t1_blood
-    t1_tissue = t1_blood if constants.t1_tissue is None else constants.t1_tissue
+    t1_blood = float(constants.t1_blood)
     _positive(constants.labeling_efficiency, "LabelingEfficiency", 1)
     _positive(t1_blood, "T1 of blood")
-    _positive(t1_tissue, "T1 of tissue")
     _positive(constants.partition_coefficient, "blood-brain partition coefficient")
+    voxels = len(relative)
+    t1s = _by_voxel(t1_blood if t1_tissue is None else t1_tissue, "T1 of tissue", voxels)
+    means = _by_voxel(0.0 if options.att_prior is None else options.att_prior[0], "prior of ATT", voxels, least=0)
     beliefs = _beliefs(options)
-    noise = _noise(noise, len(relative), options)
+    noise = _noise(noise, voxels, options)
     # The CBF at which the modelled deltaM equals M0.
     scale = PER_MINUTE_AND_100_G * constants.partition_coefficient / (2 * constants.labeling_efficiency)
-    rate = 0.0 if t1_tissue == t1_blood else 1 / t1_tissue - 1 / t1_blood
-    out = np.full((len(relative), 7), np.nan)
+    out = np.full((voxels, 7), np.nan)
     kinetic_fit.fit_voxels(
-        kinetic_fit.Data(relative, delays, weights, bolus, noise, scale),
-        kinetic_pieces.Decay(not constants.pulsed, float(t1_blood), float(t1_tissue), rate),
+        kinetic_fit.Data(relative, delays, weights, bolus, noise, t1s, means, scale),
+        not constants.pulsed,
+        t1_blood,
         beliefs,
         bool(options.arterial),
         out,
@@ -163,22 +168,35 @@ def _positive(value: float, field: str, most: float = math.inf) -> None:
         raise InputError(SERIES, field, value, limit, "Correct the acquisition parameters.")
 
 
+def _by_voxel(values: float | np.ndarray, field: str, voxels: int, least: float = math.nextafter(0, 1)) -> np.ndarray:
+    """A quantity of each voxel, or of all (1,): float64, NaN where an array has it unknown; checked."""
+    own = np.atleast_1d(np.require(values, dtype=np.float64, requirements=("C", "W")))
+    if own.shape not in ((1,), (voxels,)):
+        raise InputError(SERIES, field, own.shape, f"one number, or ({voxels},)", "Give one value per voxel.")
+    known = own if np.ndim(values) == 0 else own[~np.isnan(own)]
+    if not ((known >= least) & np.isfinite(known)).all():
+        wrong = float(known[~((known >= least) & np.isfinite(known))][0])
+        expected = "a number above 0, in seconds" if least > 0 else "a number from 0, in seconds"
+        raise InputError(SERIES, field, wrong, expected, "Correct it.")
+    return own
+
+
 def _beliefs(options: Options) -> kinetic_search.Beliefs:
-    """The bounds, the prior (infinitely wide for none) and the gain, checked."""
+    """The bounds, the prior's width (infinite for none) and the gain, checked; its mean is each voxel's own."""
     least, most = (float(bound) for bound in options.att_bounds)
     if not 0 <= least < most < math.inf:
         expected = "0 <= least < largest, in seconds"
         raise InputError(SERIES, "bounds of ATT", options.att_bounds, expected, "Correct the bounds.")
-    mean, deviation = 0.0, math.inf
+    deviation = math.inf
     if options.att_prior is not None:
-        mean, deviation = (float(value) for value in options.att_prior)
-        if not (math.isfinite(mean) and 0 < deviation < math.inf):
-            expected = "a mean and a standard deviation above 0"
-            raise InputError(SERIES, "prior of ATT", options.att_prior, expected, "Correct the prior.")
+        deviation = float(options.att_prior[1])
+        if not 0 < deviation < math.inf:
+            expected = "a standard deviation above 0"
+            raise InputError(SERIES, "prior of ATT", deviation, expected, "Correct the prior.")
     gain = float(options.arterial_gain)
     if not 0 <= gain < math.inf:
         raise InputError(SERIES, "gain by label in arteries", gain, "a number from 0", "Correct the call.")
-    return kinetic_search.Beliefs(least, most, mean, deviation, gain)
+    return kinetic_search.Beliefs(least, most, math.nan, deviation, gain)
 
 
 def _noise(noise: np.ndarray | None, voxels: int, options: Options) -> np.ndarray:

@@ -23,7 +23,7 @@ from pharmasl.perfusion import (
     consistency,
     encoding_check,
     estimation,
-    known_factor,
+    known_effect,
     known_maps,
     motion,
     nuisance,
@@ -176,12 +176,14 @@ def quantify(
     _save_template(outputs, template, images.form_code(inputs.template_mask))
     rows = list(repeat_choice.rows(raw, native.choice, native.estimate.weight, native.positions))
     tables.write_table(outputs.repeats, rows, repeat_choice.REPEATS)
-    sidecar = record.sidecar(raw, acquisition, quantification, native.choice, native.regression)
+    sidecar = record.sidecar(
+        raw, acquisition, quantification, native.choice, native.regression, native.estimate.prior_sd
+    )
     sidecar["TimeEncoding"] = record.encoding(acquisition, order)
     measures = consistency.measure(raw, native.place, native.estimate.cbf, acquisition, grey_median)
     sidecar["Consistency"] = measures.record()
     sidecar["AcrossRepeats"] = _across(raw, native).record()
-    sidecar["KnownTissue"] = _known_tissue(inputs, raw, native)
+    sidecar["KnownTissue"] = _known_tissue(inputs, native.effect)
     known = native.estimate.covered.any()
     sidecar["MeanBrainCBF"] = float(np.nanmean(native.estimate.cbf)) if known else None
     covered = np.isfinite(template.smooth).sum()
@@ -202,7 +204,7 @@ def _order(raw: scan.Scan, native: "_Native", acquisition: Acquisition) -> encod
 
 @dataclass(frozen=True)
 class _Native:
-    """A scan on its own grid: where it was sampled, shares of tissue, repeats, and what they are averaged to."""
+    """A scan on its own grid: where it was sampled, shares of tissue, repeats, what they are averaged to, and by what is known."""
 
     place: scan.Place
     shares: dict[str, np.ndarray]
@@ -211,6 +213,7 @@ class _Native:
     choice: artefacts.Choice
     estimate: estimation.Estimate
     regression: nuisance.Regression | None
+    effect: known_effect.Effect | None
     cbf_map: np.ndarray
 
 
@@ -236,8 +239,10 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     choice = repeat_choice.choose(raw, measured.cbf, tissue, positions, slices, quantification.outliers)
     sample = estimation.Sample(choice.kept, tissue, positions)
     estimate, regression = estimation.estimate(raw, place, measured, sample, quantification)
+    own = dict(zip(known_effect.TISSUES, tissue))
+    effect = known_effect.effect(raw, place, measured, estimate, own, choice.kept, quantification)
     return _Native(
-        place, shares, positions, measured.cbf, choice, estimate, regression, cbf_map=place.on_grid(estimate.cbf)
+        place, shares, positions, measured.cbf, choice, estimate, regression, effect, place.on_grid(estimate.cbf)
     )
 
 
@@ -281,11 +286,8 @@ def _across(raw: scan.Scan, native: _Native) -> across_repeats.AcrossRepeats:
     return across_repeats.measure(native.estimate.cbf, native.repeats, grey, native.choice.kept, delays)
 
 
-def _known_tissue(inputs: Inputs, raw: scan.Scan, native: _Native) -> dict[str, Any] | None:
+def _known_tissue(inputs: Inputs, effect: known_effect.Effect | None) -> dict[str, Any] | None:
     """The known transit times and T1 that CBF was computed with, and what they and errors of theirs do; None without."""
-    mask = native.place.mask
-    shares = {name: native.shares[name][mask] for name in ("gm", "wm")}
-    effect = known_factor.effect(raw, native.place, native.estimate.cbf, shares)
     if effect is None:
         return None
     records = {"TransitTime": inputs.transit_time_sidecar, "T1": inputs.t1_sidecar}

@@ -22,9 +22,11 @@ _M0 = {
     "none": "not needed",
 }
 FITTED = (
-    "deltaM / M0 of all delays fitted by the general kinetic model with T1 of blood throughout (CBF and arterial transit "
+    "deltaM / M0 of all delays fitted by the general kinetic model with {decay} (CBF and arterial transit "
     "time{arteries}, {how})"
 )
+_BLOOD = "T1 of blood throughout"
+_TISSUE = "T1 of blood before label arrives and a known T1 of tissue after it"
 _INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
 _MODULATED = "signal multiplied with the local stretch, which differs between the series and M0"
 _CANCELS = "none: the local stretch is that of M0 too, and cancels in deltaM / M0"
@@ -36,6 +38,7 @@ def sidecar(
     quantification: settings.Quantification,
     choice: artefacts.Choice,
     regression: nuisance.Regression | None,
+    prior_sd: float | None = None,
 ) -> dict[str, Any]:
     """Everything by which a scan's CBF was computed.
 
@@ -47,13 +50,15 @@ def sidecar(
     choice : pharmasl.perfusion.artefacts.Choice
     regression : pharmasl.perfusion.nuisance.Regression or None
         None where it was switched off.
+    prior_sd : float, optional
+        Of several delays, the standard deviation of the transit time's prior, seconds; None where there was none.
 
     Returns
     -------
     dict
         For JSON.
     """
-    equation, values = _model(raw, quantification.delays)
+    equation, values = _model(raw, quantification.delays, prior_sd)
     outliers = quantification.outliers
     return {
         "Units": "mL/100 g/min",
@@ -138,7 +143,7 @@ def _constant(name: str, value: Any, sources: Mapping[str, str]) -> dict[str, An
     return {"Value": value, "Unit": unit, "Field": field, "Source": source or "not recorded"}
 
 
-def _model(raw: Scan, delays: settings.Delays) -> tuple[str, dict[str, Any]]:
+def _model(raw: Scan, delays: settings.Delays, prior_sd: float | None) -> tuple[str, dict[str, Any]]:
     """The equation in words and the values it takes."""
     if raw.timing is None or raw.constants is None:
         return kinetics.COMPUTED, {}
@@ -152,9 +157,11 @@ def _model(raw: Scan, delays: settings.Delays) -> tuple[str, dict[str, Any]]:
         "partition_coefficient": constants.partition_coefficient,
     }
     if timing.several:
-        sd = delays.transit_sd
-        how = "least squares" if sd is None else f"least squares with a normal prior of the transit time, SD {sd:g} s"
-        return FITTED.format(arteries=", arterial blood volume" if delays.arterial else "", how=how), values
+        about = "" if raw.tissue is None or raw.tissue.transit_time is None else " about a known one"
+        prior = "" if prior_sd is None else f" with a normal prior of the transit time{about}, SD {prior_sd:g} s"
+        decay = _BLOOD if raw.tissue is None or raw.tissue.t1 is None else _TISSUE
+        arteries = ", arterial blood volume" if delays.arterial else ""
+        return FITTED.format(decay=decay, arteries=arteries, how=f"least squares{prior}"), values
     if raw.tissue is not None:
         return kinetics.KNOWN_PULSED if constants.pulsed else kinetics.KNOWN_CONTINUOUS, values
     if timing.fixed is not None:
@@ -172,7 +179,7 @@ def _reference(raw: Scan) -> str:
     timing = raw.timing
     if timing is None:
         return "the scanner's manufacturer"
-    if timing.several:
+    if timing.several and (raw.tissue is None or raw.tissue.t1 is None):
         return "Woods et al. 2024, doi 10.1002/mrm.30091"
     if raw.tissue is not None:
         return "Buxton et al. 1998, doi 10.1002/mrm.1910400308"

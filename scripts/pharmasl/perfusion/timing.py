@@ -258,15 +258,12 @@ class Constants:
         Seconds.
     partition_coefficient : float
         mL/g.
-    t1_tissue : float or None
-        T1 with which label in tissue decays, seconds; None for that of blood (Woods 2024).
     """
 
     pulsed: bool
     labeling_efficiency: float
     t1_blood: float
     partition_coefficient: float
-    t1_tissue: float | None = None
 
     def factor(self, delay: float | np.ndarray, duration: float | np.ndarray) -> np.ndarray:
         """CBF over deltaM / M0 (:func:`kinetics.continuous` or :func:`kinetics.pulsed`), mL/100 g/min.

@@ -89,7 +89,7 @@ def check(field: str, value: TissueValue, study: Study, scans: Sequence[Scan]) -
             "config",
             f"{field}.image",
             f"{value.image}, of which {len(missing)} of {len(paths)} visits have no file, such as {_named(missing[0])}",
-            "a map of every visit with a scan of a single delay",
+            "a map of every visit with a scan that takes it",
             "Add the maps, correct the pattern, or leave the scans out by participants or conditions.",
         )
     if value.space == T1W:

@@ -53,15 +53,7 @@ def check(study: Settings) -> Iterator[InputError]:
         yield from known_images.check_setting(
             f"{FIELD}.{name}", getattr(study.perfusion.tissue, name), study.template.space
         )
-    if "transit_time" not in known:
-        yield InputError(
-            "config",
-            f"{FIELD}.t1",
-            "t1 without transit_time",
-            "both: label decays with the T1 of blood until it arrives",
-            f"Add {FIELD}.transit_time.",
-        )
-    elif study.perfusion.q2tips == "commercial":
+    if "transit_time" in known and study.perfusion.q2tips == "commercial":
         yield InputError(
             "config",
             "perfusion.q2tips",
@@ -81,26 +73,45 @@ def check_scans(study: Study) -> Iterator[InputError]:
     Yields
     ------
     InputError
-        One where no scan takes it; one for each tissue that label has not reached in a scan when it is read, of the first; those
-        of :func:`pharmasl.study.known_images.check`.
+        One where no scan takes it; one where a scan of a single delay lacks the transit time, or the fit of several has no
+        place for it; one for each tissue that label has not reached in a scan when it is read, of the first; those of
+        :func:`pharmasl.study.known_images.check`.
     """
-    tissue = study.settings.perfusion.tissue
-    time = tissue.transit_time
-    if time is None:
+    tissue, known = study.settings.perfusion.tissue, named(study.settings)
+    if not known:
         return
-    own = [scan for scan in study.scans.values() if scan.acquisition.single_delay]
+    time = tissue.transit_time
+    own = [scan for scan in study.scans.values() if scan.acquisition.quantified]
     if not own:
         yield InputError(
             "config",
-            f"{FIELD}.transit_time",
+            f"{FIELD}.{known[0]}",
             "no scan that takes it",
-            "series of a single delay: those of several estimate it themselves, and the scanner's own CBF is taken as it is",
+            "series of controls and labels or of differences: the scanner's own CBF is taken as it is",
             f"Remove {FIELD}.",
+        )
+    single = [scan for scan in own if scan.acquisition.single_delay]
+    if time is None and single:
+        yield InputError(
+            "config",
+            f"{FIELD}.t1",
+            f"t1 without transit_time, and {single[0].stem} has a single delay",
+            "both: label decays with the T1 of blood until it arrives, which a single delay does not tell",
+            f"Add {FIELD}.transit_time.",
+        )
+    several = [scan for scan in own if scan.acquisition.several_delays]
+    if time is not None and several and study.settings.perfusion.delays.transit_sd is None:
+        yield InputError(
+            "config",
+            f"{FIELD}.transit_time",
+            f"a transit time, with perfusion.delays.transit_sd: null, and {several[0].stem} has several delays",
+            "a prior of the transit time, whose mean is the known one: several delays tell it themselves",
+            "Set perfusion.delays.transit_sd to how far off the known one may be (s), or leave the transit time out.",
         )
     for name in SUFFIXES:
         if (known := getattr(tissue, name)) is not None and known.image is not None:
             yield from known_images.check(f"{FIELD}.{name}", known, study, own)
-    for part, value in (("gm", time.gm), ("wm", time.wm)):
+    for part, value in (("gm", time.gm), ("wm", time.wm)) if time is not None else ():
         if value is None:
             continue
         for scan in own:
@@ -117,10 +128,18 @@ def check_scans(study: Study) -> Iterator[InputError]:
 
 
 def _last(scan: Scan) -> float:
-    """The transit time, seconds, at which :data:`pharmasl.study.physiology.LEAST_ARRIVED` of the label has arrived when a scan's first slice is read."""
+    """The transit time, seconds, at which :data:`pharmasl.study.physiology.LEAST_ARRIVED` of the label has arrived when a scan's first slice is read last."""
     acquired = scan.acquisition
-    delay, duration = acquired.post_labeling_delay, acquired.labeling_duration
-    assert isinstance(delay, float | int)
+    delays, durations = (
+        list(value) if isinstance(value, tuple) else [value]
+        for value in (acquired.post_labeling_delay, acquired.labeling_duration)
+    )
+    count = max(len(delays), len(durations))
+    both = zip(*(values * (count if len(values) == 1 else 1) for values in (delays, durations)))
     # Of pulsed labelling the inversion time counts from the pulse; how long its bolus is decides at the voxels.
-    length = float(duration) if isinstance(duration, float | int) and acquired.labeling_type != "PASL" else 0.0
-    return float(delay) + length * (1 - LEAST_ARRIVED)
+    pulsed = acquired.labeling_type == "PASL"
+    return max(
+        float(delay) + (0.0 if pulsed or duration is None else float(duration)) * (1 - LEAST_ARRIVED)
+        for delay, duration in both
+        if delay is not None
+    )

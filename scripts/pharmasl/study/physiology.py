@@ -9,6 +9,8 @@ HAEMOGLOBIN, CELL_WATER, PLASMA_WATER = 5.15, 0.70, 0.95
 # Least share of the bolus that must have arrived where CBF is to be known: CBF of less is noise enlarged more than threefold,
 # and changes by its own half and more with a tenth of a second.
 LEAST_ARRIVED = 1 / 3
+# The error of a transit time or a T1 of tissue whose effect is stated, seconds.
+ERROR_STEP = 0.1
 
 
 def haematocrit(value: str) -> float:

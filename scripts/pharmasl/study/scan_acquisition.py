@@ -125,9 +125,14 @@ class Acquisition:
         return isinstance(self.post_labeling_delay, tuple) or isinstance(self.labeling_duration, tuple)
 
     @property
+    def quantified(self) -> bool:
+        """Whether CBF is to be computed from differences, and not taken as the scanner or another program made it."""
+        return self.labeling_type is not None
+
+    @property
     def single_delay(self) -> bool:
         """Whether CBF is to be computed from differences at one delay."""
-        return self.labeling_type is not None and not self.several_delays
+        return self.quantified and not self.several_delays
 
     @property
     def repeats(self) -> int:

@@ -227,7 +227,7 @@ class Targets:
         """The stems of the scans whose transit time or T1 of tissue is taken to be known."""
         if not known_tissue.named(self.settings):
             return []
-        return [stem for stem, scan in self.study.scans.items() if scan.acquisition.single_delay]
+        return [stem for stem, scan in self.study.scans.items() if scan.acquisition.quantified]
 
     def tissue_outputs(self, build: Callable[..., str]) -> dict[str, str]:
         """Maps of the quantities of tissue that the study takes to be known, and their sidecars: what ``build`` makes of suffix and end."""
@@ -265,9 +265,13 @@ class Targets:
     def tissue_file(self, patterns: Mapping[str, str], name: str, scan: str) -> list[str]:
         """The map or sidecar of a known quantity of a scan, from the rule's outputs; none where it is not taken to be known."""
         is_known = name.removesuffix("_sidecar") in known_tissue.named(self.settings)
-        if not is_known or not self._scans[scan].acquisition.single_delay:
+        if not is_known or not self._scans[scan].acquisition.quantified:
             return []
         return [patterns[name].replace("{scan}", scan)]
+
+    def repeats_tissue_file(self, patterns: Mapping[str, str], name: str, scan: str) -> list[str]:
+        """The same for the CBF of a scan's repeats: none of several delays, each of whose repeats has an apparent CBF alone."""
+        return self.tissue_file(patterns, name, scan) if self._scans[scan].acquisition.single_delay else []
 
     def acquisition(self, scan: str) -> dict[str, Any]:
         """How a scan was acquired, with where each value was found."""

@@ -480,6 +480,53 @@ def test_voxels_do_not_see_each_other():
         assert getattr(whole, name)[order].tobytes() == np.concatenate([getattr(p, name) for p in parts]).tobytes()
 
 
+@pytest.mark.parametrize(("kind", "delays", "bolus"), [("continuous", SIX, 1.4), ("pulsed", TIMES, 0.7)])
+def test_each_voxel_may_have_its_own_t1_of_tissue(kind, delays, bolus):
+    rng = np.random.default_rng(4)
+    cbf, att, t1 = rng.uniform(5, 90, 400), rng.uniform(0.7, 1.8, 400), rng.uniform(0.7, 2.2, 400)
+    t1[::50] = CONSTANTS["t1_blood"]
+    y = tissue(kind, cbf, att, delays, bolus, t1[:, np.newaxis])
+    found = kinetic_models.fit(y, delays, kind=kind, bolus=bolus, t1_tissue=t1, **CONSTANTS)
+    assert found.cbf == pytest.approx(cbf, rel=1e-8)
+    assert found.att == pytest.approx(att, abs=1e-8)
+    # One T1 for all is the same fit, to the bit.
+    y += rng.normal(0, 5e-4, y.shape)
+    options = {"kind": kind, "bolus": bolus, "noise": np.full(400, 5e-4), "arterial": True, "arterial_gain": 4.0}
+    whole = kinetic_models.fit(y, delays, att_prior=(1.3, 1.0), t1_tissue=1.3, **options, **CONSTANTS)
+    each = kinetic_models.fit(
+        y, delays, att_prior=(np.full(400, 1.3), 1.0), t1_tissue=np.full(400, 1.3), **options, **CONSTANTS
+    )
+    for name in ("cbf", "att", "cbf_error", "att_error", "abv", "abat", "residual"):
+        assert np.array_equal(getattr(whole, name), getattr(each, name), equal_nan=True)
+
+
+def test_each_voxel_may_have_its_own_prior_of_att():
+    y = noisy("continuous", SIX, 1.4, None, 300, 1.5e-3)
+    options = {"kind": "continuous", "bolus": 1.4, **CONSTANTS}
+    means = np.random.default_rng(5).uniform(0.3, 2.5, 300)
+    found = kinetic_models.fit(y, SIX, att_prior=(means, 0.3), noise=np.full(300, 1.5e-3), **options)
+    for v in range(0, 300, 30):
+        alone = kinetic_models.fit(y[[v]], SIX, att_prior=(means[v], 0.3), noise=np.full(1, 1.5e-3), **options)
+        assert found.cbf[v] == alone.cbf[0]
+        assert np.array_equal(found.att[[v]], alone.att, equal_nan=True)
+    # Without data to speak of, ATT is what was believed.
+    narrow = kinetic_models.fit(y, SIX, att_prior=(means, 1e-7), noise=np.full(300, 1.5e-3), **options)
+    positive = narrow.cbf > 0
+    assert narrow.att[positive] == pytest.approx(means[positive], abs=1e-6)
+
+
+def test_a_voxel_of_unknown_t1_or_prior_has_no_estimate():
+    y = tissue("continuous", [60.0] * 3, [1.0] * 3, SIX, 1.4)
+    options = {"kind": "continuous", "bolus": 1.4, "noise": np.full(3, 1e-4), **CONSTANTS}
+    unknown = np.array([np.nan, 1.3, 1.3])
+    for found in (
+        kinetic_models.fit(y, SIX, t1_tissue=unknown, **options),
+        kinetic_models.fit(y, SIX, att_prior=(unknown, 1.0), **options),
+    ):
+        assert np.isnan(found.cbf).tolist() == [True, False, False]
+        assert np.isnan(found.residual[0])
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -499,6 +546,12 @@ def test_voxels_do_not_see_each_other():
         ({"labeling_efficiency": 85}, "LabelingEfficiency"),
         ({"t1_blood": np.nan}, "T1 of blood"),
         ({"t1_tissue": 0}, "T1 of tissue"),
+        ({"t1_tissue": np.nan}, "T1 of tissue"),
+        ({"t1_tissue": np.array([1.3, -1.3, 1.3])}, "T1 of tissue"),
+        ({"t1_tissue": np.array([1.3, np.inf, 1.3])}, "T1 of tissue"),
+        ({"t1_tissue": np.array([1.3, 1.3])}, "T1 of tissue"),
+        ({"att_prior": (np.array([1.3, -0.1, 1.3]), 1.0), "noise": np.ones(3)}, "prior of ATT"),
+        ({"att_prior": (np.ones(2), 1.0), "noise": np.ones(3)}, "prior of ATT"),
         ({"partition_coefficient": -1}, "blood-brain partition coefficient"),
         ({"noise": np.ones(2)}, "noise"),
         ({"att_bounds": (2, 1)}, "bounds of ATT"),
