@@ -1,4 +1,4 @@
-"""Repeatability against R's psych and quantiles, published values, closed forms, and the cover of its intervals."""
+"""Repeatability against R's psych, irr, SimplyAgree and quantiles, published values, closed forms, and the cover of its intervals."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from pharmasl.statistics.repeatability import repeatability
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference/repeatability.json").read_text())
+AGREEMENT = json.loads((Path(__file__).parents[1] / "reference/agreement.json").read_text())
 
 
 def triple(interval):
@@ -28,6 +29,48 @@ def test_shrout_and_fleiss_published_values():
     assert round(float(repeated.agreement_icc.estimate), 2) == 0.29
     assert round(float(repeated.consistency.estimate), 2) == 0.71
     assert repeated.agreement is None
+
+
+@pytest.mark.parametrize("name", AGREEMENT)
+def test_intraclass_correlations_are_those_of_irr(name):
+    reference = AGREEMENT[name]
+    repeated = repeatability(np.array(reference["values"]))
+    assert triple(repeated.consistency) == pytest.approx(reference["consistency"], abs=1e-6)
+    # Its interval of agreement is McGraw and Wong's.
+    assert repeated.agreement_icc.estimate == pytest.approx(reference["agreement"][0], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["wright", "mini", "meters", "weir"])
+def test_bias_and_limits_are_those_of_simplyagree(name):
+    reference = AGREEMENT[name]
+    agreement = repeatability(np.array(reference["values"])).agreement
+    assert triple(agreement.bias) == pytest.approx(reference["bias"], abs=1e-6)
+    # Its limits take the normal quantile, these 1.96, as Bland and Altman do; its limits' intervals are their approximation, with equal
+    # distances to both sides, which exact ones have more of outwards and less inwards.
+    for own, its in ((agreement.lower, reference["lower"]), (agreement.upper, reference["upper"])):
+        distance = (its[0] - reference["bias"][0]) / 1.959963984540054
+        assert (own.estimate - agreement.bias.estimate) / 1.96 == pytest.approx(distance, abs=1e-6)
+        inner, outer = sorted([own.high - own.estimate, own.estimate - own.low])
+        assert inner < (its[2] - its[1]) / 2 < outer
+
+
+def test_values_that_bland_and_altman_and_weir_published():
+    # Lancet 1986: two meters of peak flow. They print limits of two standard deviations.
+    meters = repeatability(np.array(AGREEMENT["meters"]["values"])[:, ::-1])
+    bias, spread = meters.agreement.bias, (meters.agreement.upper.estimate - meters.agreement.bias.estimate) / 1.96
+    assert [round(float(value), 1) for value in triple(bias)] == [-2.1, -22.0, 17.8]
+    assert round(float(spread), 1) == 38.8
+    # 2005, page 236: the standard error of measurement of data set A.
+    weir = repeatability(np.array(AGREEMENT["weir"]["values"]))
+    assert round(float(weir.within_sd.estimate), 1) == 7.6
+
+
+def test_values_that_simplyagree_prints_of_shrout_and_fleiss():
+    # Its vignette "Reliability Analysis" (2022). What it heads "95 % C.I." of ICC(3,1) leaves 5 % out at each end.
+    repeated = repeatability(np.array(AGREEMENT["shrout"]["values"]), level=0.9)
+    assert round(float(repeated.within_sd.estimate), 2) == 1.01
+    assert round(float(repeated.agreement_icc.estimate), 4) == 0.2898
+    assert [round(float(value), 4) for value in triple(repeated.consistency)] == [0.7148, 0.4118, 0.9258]
 
 
 def test_within_person_spread_bias_and_limits_are_those_of_r():
