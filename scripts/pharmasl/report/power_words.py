@@ -1,11 +1,9 @@
-"""A planned trial's power in words: the protocol's sentence with what DELTA2 asks for, and the answers of the page.
-
-DELTA2: Cook et al. 2018, BMJ 363:k3750 (doi 10.1136/bmj.k3750), guidance on the target difference of a randomised trial.
-"""
+"""A planned trial's power in words: the protocol's paragraph with what DELTA2 asks for (:mod:`pharmasl.report.target_difference`)."""
 
 import math
 
 from pharmasl.figures.power_plot import NAMES
+from pharmasl.report import target_difference
 from pharmasl.report.words import HARD, count, fixed, listed, short
 from pharmasl.statistics.trial_assumptions import (
     ANCOVA,
@@ -76,15 +74,16 @@ def protocol(one: Reckoning, assumptions: Assumptions, study: Settings) -> str:
     unit = "" if one.sd is None else f" {question.unit}"
     what = "correlation" if one.sd is None else "difference"
     sentence = (
-        f"The outcome is {question.measure} ({one.outcome.name}), {_how(one, labels)}. The target {what} is "
-        f"{stated(one.outcome.effect_range, one.outcome.effect_source, unit)}. {_spread(one)}{treatment + control} people are randomised, {treatment} "
+        f"The outcome is {question.measure} ({one.outcome.name}), {_how(one, labels)}. {target_difference.role(one, study)} The target {what} is "
+        f"{stated(one.outcome.effect_range, one.outcome.effect_source, unit)}{target_difference.standardised(one)}. "
+        f"{target_difference.basis(one)}{_spread(one)}{treatment + control} people are randomised {target_difference.allocation(assumptions)}, {treatment} "
         f"to {labels[0]} and {control} to {labels[1]}; with {share(retained.value)} of them with {values} "
         f"({source}), {one.complete[0]} and {one.complete[1]} are analysed. The power is then {share(one.power)}, {_by(one)}"
     )
     if one.assurance is not None and (uncertain := _uncertain(one, retained)):
         sentence += f", and {share(one.assurance)} averaged over the {uncertain} (assurance)"
     sentence += f". A {what} of {size(one.detectable)}{unit} is found with a probability of {share(assumptions.power)}."
-    return sentence + f" {needed(one, assumptions)}"
+    return f"{sentence} {needed(one, assumptions)}{target_difference.left_open(one, assumptions, study)}"
 
 
 def _how(one: Reckoning, labels: tuple[str, str]) -> str:
@@ -123,6 +122,8 @@ def _by(one: Reckoning) -> str:
     words = f"by the noncentral t distribution with {df} degrees of freedom"
     if isinstance(one.test, PlannedCorrelation):
         return f"{words}, averaged over what people differ by in the region"
+    if one.test.adjusted:
+        words += ", averaged over the chance imbalance of baseline and covariates (Shieh 2020, doi 10.1007/s11336-019-09692-3)"
     return f"{words}, of arms whose true variances are equal" if one.test.by_arm else words
 
 

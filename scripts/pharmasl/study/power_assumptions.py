@@ -41,6 +41,10 @@ class PlannedOutcome:
     others : tuple of float
         Further sizes to be looked at.
     effect_source : str
+    basis : {"important", "realistic", "both"} or None
+        What kind of difference the target is.
+    reason : str or None
+        Why the trial is planned by this result, where it is no primary answer.
     spread : pharmasl.statistics.trial_assumptions.Spread or None
         None of a correlation.
     spread_source, correlation_source : str or None
@@ -63,6 +67,8 @@ class PlannedOutcome:
     effect_range: Uncertain
     others: tuple[float, ...]
     effect_source: str
+    basis: str | None
+    reason: str | None
     spread: Spread | None
     spread_source: str | None
     correlation_source: str | None
@@ -93,6 +99,8 @@ class Assumptions:
     output_dir : str
     people : tuple of int
         Randomised to treatment and to control.
+    allocation_reason : str or None
+        Why the arms are not equally large.
     retention : pharmasl.statistics.trial_assumptions.Uncertain
         Share with both sessions.
     retention_source : str
@@ -111,6 +119,7 @@ class Assumptions:
     study: str
     output_dir: str
     people: tuple[int, int]
+    allocation_reason: str | None
     retention: Uncertain
     retention_source: str
     power: float
@@ -181,6 +190,7 @@ def read(path: FilePath) -> Assumptions:
         study=os.fspath(study),
         output_dir=content["output_dir"],
         people=(content["people"]["treatment"], content["people"]["control"]),
+        allocation_reason=content["people"].get("reason"),
         retention=_uncertain(retention),
         retention_source=retention["source"],
         power=content["power"],
@@ -249,6 +259,8 @@ def _outcome(name: str, part: Mapping[str, Any], path: FilePath) -> PlannedOutco
         effect_range=_uncertain(part["effect"]),
         others=tuple(float(size) for size in part["effect"]["others"]),
         effect_source=part["effect"]["source"],
+        basis=part["effect"].get("basis"),
+        reason=part.get("reason"),
         spread=assumed.spread if assumed else None,
         spread_source=assumed.values[assumed.kind]["source"] if assumed else None,
         correlation_source=assumed.values["correlation"]["source"] if assumed else None,

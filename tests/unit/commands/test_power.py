@@ -68,16 +68,42 @@ def test_the_example_is_reckoned_in_full(here, capsys):
     for words in (
         "The outcome is CBF in the region (dlPFC at rest)",
         "two-sided test at 0.05",
+        "Its analysis (rest_interaction) is a primary answer of the trial.",
         "target difference is 7.5 mL/100 g/min (assumed",
+        "a standardised effect of 0.682 (over the standard deviation between people at one session, 11 mL/100 g/min)",
+        "That difference is taken to be a realistic one.",
+        "43 people are randomised in a ratio of 1:1, as nearly as their number allows, 21 to baclofen and 22 to placebo",
+        "(craving.vmpfc) is a secondary answer of the trial; the calculation rests on it because it is the link",
         "standard deviation between people at one session is taken as 11 mL/100 g/min (range 8.4 to 13.7; assumed",
         "correlation of the sessions as 0.7",
-        "21 to baclofen and 22 to placebo",
         "with 100 % of them with usable scans at both sessions",
         "The power is then 80 %, by the noncentral t distribution with 41 degrees of freedom",
         "(assurance)",
         "258 scans",
     ):
         assert words in text
+
+
+def test_what_delta2_asks_for_and_the_assumptions_do_not_say_is_left_to_be_added(here):
+    config = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    del config["primary"]
+    (here / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    effect = {"value": 7.5, "source": "assumed"}
+    power.main([written(here, people={"treatment": 30, "control": 20}, **outcome(effect=effect))])
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    assert "The trial declares no primary answer." in text
+    assert "in a ratio of 3:2, 30 to baclofen and 20 to placebo" in text
+    assert text.endswith(
+        "[To be added, as DELTA2 asks: whether the target difference is an important or a realistic one (effect: basis), why the "
+        "calculation rests on an outcome that is not primary (reason) and why the arms are not equally large (people: reason).]"
+    )
+    said = {"people": {"treatment": 30, "control": 20, "reason": "more is to be learned of the drug"}}
+    power.main([written(here, **said, **outcome(effect={**effect, "basis": "both"}, reason="it is a pilot"))])
+    text = " ".join((here / "power" / "protocol.txt").read_text().split())
+    assert "The trial declares no primary answer; the calculation rests on it because it is a pilot." in text
+    assert "in a ratio of 3:2 because more is to be learned of the drug, 30 to" in text
+    assert "taken to be both important and realistic" in text
+    assert "To be added" not in text
 
 
 def test_the_same_bytes_come_again(here):
