@@ -95,6 +95,24 @@ def _recorded(columns=("smoking", "neutral"), **fields):
     return change
 
 
+def _rewritten(change, **fields):
+    """The recording of the stimuli, with its text changed."""
+
+    def changed(trial):
+        _recorded(**fields)(trial)
+        for path in trial.root.rglob("*_stim.tsv.gz"):
+            path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes()).decode()).encode(), mtime=0))
+
+    return changed
+
+
+def _renamed(trial):
+    """Tables of events with an entity that their runs have not."""
+    _beside(table())(trial)
+    for path in list(trial.root.rglob("*_events.tsv")):
+        path.rename(path.with_name(path.name.replace("_acq-rest", "_task-cue_acq-rest")))
+
+
 def _both(*changes):
     def change(trial):
         for part in changes:
@@ -148,6 +166,80 @@ CASES = [
     ),
     _case("a recording of the stimuli", _recorded(), "", "accepted", holds=as_planted),
     _case("a recording without its rate", _recorded(SamplingFrequency=None), "SamplingFrequency", errors=12),
+    _case(
+        "a recording of a negative rate", _recorded(SamplingFrequency=-1.0), "SamplingFrequency: found -1.0", errors=12
+    ),
+    _case(
+        "a recording whose rate is true", _recorded(SamplingFrequency=True), "SamplingFrequency: found True", errors=12
+    ),
+    _case(
+        "a recording with cells of no value",
+        _rewritten(lambda text: text.replace("0\t0", "n/a\tn/a")),
+        "",
+        "accepted",
+        holds=as_planted,
+    ),
+    _case(
+        "a recording with a word in it",
+        _rewritten(lambda text: text.replace("1\t0", "on\t0", 1)),
+        "line 7: found 'on', expected a number",
+        errors=12,
+    ),
+    _case(
+        "a recording with decimal commas", _rewritten(lambda text: text.replace("1", "1,0")), "found '1,0'", errors=12
+    ),
+    _case(
+        "a recording with a header",
+        _rewritten(lambda text: "smoking\tneutral\n" + text),
+        "line 1: found 'smoking'.*Remove the header",
+        errors=12,
+    ),
+    _case(
+        "a recording that ends halfway",
+        _rewritten(lambda text: "\n".join(text.split("\n")[:300])),
+        "rows: found 'a recording from 0 to 300 s', expected one of the whole run, from 6 to 486 s",
+        errors=12,
+    ),
+    _case(
+        "a recording with a column too few",
+        _rewritten(lambda text: text.replace("\t0", "").replace("\t1", "")),
+        "line 1: found '1 cell', expected 2",
+        errors=12,
+    ),
+    _case("an empty recording", _rewritten(lambda text: ""), "rows: found 'a recording from 0 to 0 s'", errors=12),
+    _case("a recording in milliseconds", _recorded(SamplingFrequency=1000.0), "from 0 to 0.486 s", errors=12),
+    _case(
+        "events of another name than their run",
+        _renamed,
+        "Rename sub-01_ses-T1_task-cue_acq-rest_events.tsv: a table has the name of its run",
+        errors=12,
+    ),
+    *(
+        _case(
+            f"a column {name}",
+            _table(table([(label, *row) for label in labels for row in _EVERY], f"{name}\t{HEADER}")),
+            f"header: found '{name}', expected {meant}",
+        )
+        for name, meant, labels in (
+            ("subject", "participant_id", ("sub-01", "sub-02")),
+            ("Participant_ID", "participant_id", ("sub-01", "sub-02")),
+            ("session", "session_id", ("T1", "T2")),
+        )
+    ),
+    _case(
+        "labels that a spreadsheet took for numbers",
+        _table(_of_people(dict.fromkeys(range(1, 7), _EVERY))),
+        "It has 1 for 01: write the zeros in front",
+        errors=12,
+    ),
+    _case("no header", _table(table(header="")), "The first line is a block: add the line"),
+    _case("a number with an underline", _table(changed(1, onset="5_4")), "onset.*found '5_4'.*number of seconds"),
+    _case("events of 2 s", _table(changed(2, duration=2)), "duration.*line 4.*2 s.*6 s or more, the time of a volume"),
+    _case(
+        "onsets alone in milliseconds",
+        _table(table([(1000 * a, b, cue) for a, b, cue in _EVERY])),
+        "looks like milliseconds",
+    ),
     _case("a recording of other stimuli", _recorded(columns=("smoke", "neutral")), "column smoking", errors=12),
     _case(
         "a clock that began before the first volume",

@@ -2,21 +2,25 @@
 
 import json
 import os
+import zlib
 
 import nibabel
 import numpy as np
 from wrong_input import RUN, Case
 
 FMAP = "sub-01/ses-T1/fmap/sub-01_ses-T1"
-_SERIES = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.025, "EffectiveEchoSpacing": 0.0004}
+_SERIES = {"PhaseEncodingDirection": "j-", "TotalReadoutTime": 0.025}
 _TIMES = {"EchoTime1": 0.00492, "EchoTime2": 0.00738}
 
 
-def image(trial, name, fields=None, shape=(3, 3, 3)):
-    """An image and its sidecar."""
+def image(trial, name, fields=None, shape=(3, 3, 3), x=0.0):
+    """An image and its sidecar, its content that of no other name, its first voxel at x (mm)."""
     path = trial.path(f"{name}.nii.gz")
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.float32), np.diag([4.0, 4, 4, 1])), path)
+    affine = np.diag([4.0, 4, 4, 1])
+    affine[0, 3] = x
+    values = np.full(shape, 1 + zlib.crc32(name.encode()) % 4096, np.float32)
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)
     trial.path(f"{name}.json").write_text(json.dumps(fields or {}))
 
 
@@ -118,6 +122,116 @@ def _holds(**expected):
     return {"holds": holds}
 
 
+def _copied(source, target):
+    return lambda trial: trial.copy(f"{FMAP}_{source}.nii.gz", f"{FMAP}_{target}.nii.gz")
+
+
+def _elsewhere(folder, name, **fields):
+    """A phase difference in another folder than the session's."""
+
+    def change(trial):
+        for suffix, content in (("phasediff", {**_TIMES, **fields}), ("magnitude1", {})):
+            image(trial, f"sub-01/{folder}/{name}_{suffix}", content)
+        trial.sidecar(**_SERIES)
+
+    return change
+
+
+def _intended(case, run):
+    """Ways to write the run into IntendedFor, right and wrong."""
+    name = os.path.basename(run)
+    meant = {"outcome": "accepted", **_holds(reason="IntendedFor of the field map")}
+    for kind, target in {
+        "a BIDS URI": f"bids::sub-01/{run}",
+        "a BIDS URI of a named dataset": f"bids:raw:sub-01/{run}",
+        "a path without the session": f"sub-01/perf/{name}",
+        "a path on another machine": f"/data/bids/sub-01/{run}",
+        "without .gz": run.removesuffix(".gz"),
+        "without an extension": run.removesuffix(".nii.gz"),
+        "the sidecar": run.replace(".nii.gz", ".json"),
+    }.items():
+        yield case(f"for the run, {kind}", _mapped(IntendedFor=target), **meant)
+    images = "expected perfusion or M0 images of sub-01"
+    for kind, target in {
+        "a run that is not there": run.replace("_asl", "_run-1_asl"),
+        "another person's run": f"bids::sub-02/{run.replace('sub-01', 'sub-02')}",
+        "a folder": "ses-T1/perf",
+        "another session's folder": run.replace("ses-T1/", "ses-T2/"),
+        "a session in lower case": run.replace("ses-T1/", "ses-t1/"),
+    }.items():
+        yield case(f"for {kind}", _mapped(IntendedFor=target), words=f"IntendedFor.*{images}")
+    yield case("for a number", _mapped(IntendedFor=3), words="IntendedFor: found 3, expected a path")
+    yield case("of another session, for the run", _elsewhere("ses-T2/fmap", "sub-01_ses-T2", IntendedFor=run), **meant)
+    yield case("of another session, for none", _elsewhere("ses-T2/fmap", "sub-01_ses-T2"), "accepted", **_holds())
+    yield case("above the sessions, for the run", _elsewhere("fmap", "sub-01", IntendedFor=run), **meant)
+    yield case(
+        "with another person's name",
+        _elsewhere("ses-T1/fmap", "sub-02_ses-T1"),
+        words="sub-02 in the name.*sub-01, as the folders have it",
+        errors=2,
+    )
+    yield case("in func", _elsewhere("ses-T1/func", "sub-01_ses-T1"), "listed", "phasediff.* lies in func, not in fmap")
+    yield case(
+        "a name outside BIDS",
+        lambda trial: image(trial, "sub-01/ses-T1/fmap/gre_field_mapping"),
+        "listed",
+        "gre_field_mapping.nii.gz has no name of BIDS",
+    )
+    yield case(
+        "suffix in capitals", lambda trial: image(trial, f"{FMAP}_phaseDiff", _TIMES), words="phaseDiff.*phasediff"
+    )
+    yield case(
+        "with another person's name, switched off",
+        _both(_elsewhere("ses-T1/fmap", "sub-02_ses-T1"), lambda t: t.config.update(perfusion={"distortion": "off"})),
+        "accepted",
+        **_holds(),
+    )
+
+
+def _encoded(case):
+    """What a sidecar says of the phase encoding."""
+    slices = {"MRAcquisitionType": "2D", "SliceTiming": [0.0, 0.1, 0.2]}
+    yield case(
+        "the converter's estimate of the readout time",
+        _mapped(series={"TotalReadoutTime": ..., "EstimatedTotalReadoutTime": 0.025}),
+        words="EstimatedTotalReadoutTime is 0.025.*if the protocol agrees",
+    )
+    yield case(
+        "an axis without a sign",
+        _mapped(series={"PhaseEncodingDirection": ..., "PhaseEncodingAxis": "j"}),
+        words="PhaseEncodingAxis is j.*minus sign",
+    )
+    yield case(
+        "readout time and echo spacing exchanged",
+        _mapped(series={"TotalReadoutTime": 0.0005, "EffectiveEchoSpacing": 0.025}),
+        words="probably exchanged",
+    )
+    yield case(
+        "readout time and echo spacing that contradict each other",
+        _mapped(series={"EffectiveEchoSpacing": 0.0004}),
+        words="TotalReadoutTime: found '0.025 s, beside an EffectiveEchoSpacing of 0.0004 s', expected about 0.0008 s",
+    )
+    yield case(
+        "readout time of less than its lines take",
+        _mapped(series={"TotalReadoutTime": 3e-5}),
+        words="TotalReadoutTime: found '3e-05 s'.*3 lines",
+    )
+    yield case(
+        "readout time 0, 2D", _mapped(series={**slices, "TotalReadoutTime": 0}), words="TotalReadoutTime: found 0"
+    )
+    yield case("readout time 0, 3D", _mapped(series={"TotalReadoutTime": 0}), "accepted", **_holds())
+    yield case(
+        "phase encoding across the slices",
+        _mapped(series={**slices, "PhaseEncodingDirection": "k"}),
+        words="PhaseEncodingDirection: found 'k'.*plane of the slices",
+    )
+    yield case(
+        "a sidecar that cannot be read",
+        _mapped(series={"TotalReadoutTime": float("nan")}),
+        words="found 'NaN', expected finite numbers",
+    )
+
+
 def _cases():
     def case(name, change, outcome="refused", words="", **more):
         return Case(f"field map: {name}", "field map", change, outcome, words, **more)
@@ -171,7 +285,7 @@ def _cases():
     )
     yield case(
         "readout time by the echo spacing",
-        _mapped(series={"TotalReadoutTime": ...}),
+        _mapped(series={"TotalReadoutTime": ..., "EffectiveEchoSpacing": 0.0004}),
         "accepted",
         **_holds(readout_time=0.0008),
     )
@@ -194,6 +308,36 @@ def _cases():
         **_holds(echo_difference=0.00246),
     )
     yield case("echo times exchanged", _mapped(EchoTime1=0.00738, EchoTime2=0.00492), words="the later echo")
+    yield from _intended(case, run)
+    yield from _encoded(case)
+    yield case(
+        "echo times that contradict their difference",
+        _mapped(EchoTimeDifference=0.00102),
+        words="EchoTimeDifference: found 0.00102, expected 0.00246",
+    )
+    yield case("a phase in Hz", _mapped(Units="Hz"), words="Units: found 'Hz'.*suffix fieldmap")
+    yield case("a phase in the scanner's own unit", _mapped(Units="arbitrary"), "accepted", **_holds(kind="phasediff"))
+    yield case(
+        "a magnitude of two echoes",
+        _both(_mapped(), lambda trial: image(trial, f"{FMAP}_magnitude1", shape=(3, 3, 3, 2))),
+        words="magnitude1.*2 volumes",
+    )
+    yield case(
+        "far from the run",
+        _both(_mapped(), lambda trial: image(trial, f"{FMAP}_phasediff", _TIMES, x=900)),
+        words="middle lies 900 mm from that of the run",
+    )
+    yield case(
+        "two phases, one a copy", _both(_phases(EchoTime=0.00738), _copied("phase1", "phase2")), words="same content"
+    )
+    yield case(
+        "two phases, two grids",
+        _both(
+            _phases(EchoTime=0.00738), lambda trial: image(trial, f"{FMAP}_phase2", {"EchoTime": 0.00738}, (4, 4, 4))
+        ),
+        words="phase2.*grid: found '4 x 4 x 4'",
+    )
+    yield case("direct, in hz", _direct(Units="hz"), words="Units: found 'hz'.*Did you mean Hz")
     yield case("echo times in milliseconds", _mapped(EchoTime1=4.92, EchoTime2=7.38), words="seconds", errors=2)
     yield case("no magnitude", _mapped(magnitude=False), words="magnitude1")
     yield case("two phases", _phases(EchoTime=0.00738), "accepted", **_holds(kind="phases", echo_difference=0.00246))
@@ -263,6 +407,12 @@ def _cases():
         _both(_two(), _epi("PA", **{**_AGAINST, "TotalReadoutTime": 0.05})),
         "accepted",
         **_holds(**opposed),
+    )
+    yield case("opposed: one a copy", _both(_two(), _copied("dir-AP_epi", "dir-PA_epi")), words="same content")
+    yield case(
+        "opposed: one for the run, the other for none",
+        _both(_epi("AP", IntendedFor=run), _epi("PA", **_AGAINST), lambda t: t.sidecar(**_SERIES)),
+        words="a single image, encoded along j- as the run is.*IntendedFor of both",
     )
     yield case(
         "opposed: two grids", _both(_two(), _epi("PA", shape=(3, 4, 3), **_AGAINST)), words="grid: found '3 x 4 x 3'"

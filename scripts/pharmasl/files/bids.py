@@ -194,7 +194,7 @@ class Dataset:
     files : tuple of File
         Files of the ``anat``, ``fmap`` and ``perf`` folders, the metadata above them, and images in other folders.
     unparsed : tuple of str
-        Paths of images in ``anat`` and ``perf`` folders whose names are not BIDS names.
+        Paths of images in ``anat``, ``fmap`` and ``perf`` folders whose names are not BIDS names.
     misnamed : tuple of str
         Folders whose names are almost those of a participant or a session.
     """
@@ -343,7 +343,7 @@ def _visit(folder: str, depth: int, place: dict[str, str], files: list[File], un
         _, below = _entries(entry.path)
         inside = _files(below, 3, entry.name, place)
         files += inside if entry.name in DATATYPES else (file for file in inside if file.is_image)
-        if entry.name in ("anat", "perf"):
+        if entry.name in DATATYPES:
             unparsed += _unparsed(below)
     return folders
 

@@ -40,12 +40,12 @@ _BLANKS = " \t\r\n\f\v\u00a0\u2007\u202f\u3000\ufeff\u200b"
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell is a number."""
+    """Whether a cell is a number; an underline within one, which Python skips, makes it none."""
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text
 
 
 def _text(value: Any) -> str:

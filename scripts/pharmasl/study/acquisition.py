@@ -146,6 +146,8 @@ class _Resolver(FieldReader):
         """Why the run is not corrected for distortion, and how large that may be; None where it is corrected."""
         if self.settings["distortion"] == "off":
             return uncorrected.note("switched off", self.fields, self.series)
+        if self.unreadable:
+            return None
         stated = any(name in self.fields for name in phase_encoding.FIELDS)
         if self.fields.get("MRAcquisitionType") == "3D" and not stated:
             return uncorrected.note("a 3D readout whose phase encoding is not stated", self.fields, self.series)
@@ -156,12 +158,26 @@ class _Resolver(FieldReader):
         if field_map is None:
             return uncorrected.note("no field map is meant for this run", self.fields, self.series)
         series = self._encoding(self.fields, self.sidecar_path, self.series)
+        if series is not None and series.readout_time == 0:
+            return self._undistorted()
+        if self.series is not None:
+            self.errors += field_maps.check_place(field_map, self.series)
         own = self._encoding(self.m0_fields, self.m0_path, self._header(self.m0scan.path)) if self.m0scan else None
         if series is not None and (own is not None or not self.m0scan):
             self.correction = Correction(distortion=Distortion(series=series, m0=own), field_map=field_map)
             self.sources["distortion"] = field_map.reason
             self.sources["field_map"] = KINDS[field_map.kind]
         return None
+
+    def _undistorted(self):
+        """The note of a run that is said to be read in no time."""
+        if self.fields.get("MRAcquisitionType") == "2D":
+            self._contradiction(
+                "TotalReadoutTime",
+                "more than 0 s of a 2D readout that has a field map",
+                f"Correct the time, {field_maps.SWITCH_OFF}.",
+            )
+        return uncorrected.note("its TotalReadoutTime is 0 s", self.fields, self.series)
 
     def _encoding(self, fields, path, header):
         encoding, errors = phase_encoding.read(fields, path, header and header.shape)

@@ -1,6 +1,5 @@
 """The blocks of a run in which conditions alternate: read from a table, checked against the series, and timed."""
 
-import gzip
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from pharmasl.errors import FilePath, InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import bids, tables
 from pharmasl.statistics import block_design
-from pharmasl.study import conditions, sidecar
+from pharmasl.study import conditions, sidecar, stimulus_recording
 from pharmasl.study.run_blocks import Block, RunBlocks, by_condition
 from pharmasl.study.scan_acquisition import Acquisition
 from pharmasl.study.settings import Settings
@@ -22,9 +21,19 @@ _ROUNDING = 0.01
 _MILLISECONDS = 20
 # Share of the series that times fill, if they are numbers of volumes or pairs, at least.
 _FILLED = 0.75
+# Volumes of a pair.
+_PAIR = 2
 _NEEDED = ("onset", "duration", "trial_type")
 # Columns of a table by which it is told whose blocks they are, with the entity of the run's name.
 _PLACES = {"participant_id": "sub", "session_id": "ses", "run": "run", "acquisition": "acq", "task": "task"}
+# Other names that people give these columns: passed over, the rows would be taken for every run's.
+_OTHER_NAMES = {
+    **dict.fromkeys(("participant", "subject", "subject_id", "sub", "id"), "participant_id"),
+    **dict.fromkeys(("session", "ses", "visit"), "session_id"),
+    **dict.fromkeys(("run_id", "run_number"), "run"),
+    **dict.fromkeys(("acq", "acquisition_id"), "acquisition"),
+    **dict.fromkeys(("task_id", "task_name"), "task"),
+}
 _SIGN = {"control": 0.5, "label": -0.5}
 
 
@@ -59,11 +68,16 @@ def resolve(
     """
     fields = sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities).fields
     starts, end = _volume_starts(asl, acquisition, fields)
-    written = _Table.read(dataset, asl, study)
     series = _Series(asl.name, starts, end, acquisition.volume_types)
+    written = _Table.read(dataset, asl, study, series)
     blocks = _blocks(written, study, series)
-    if errors := list(_counted(written, series)) or list(_before_labelling(blocks, written, study, series)):
-        raise InputErrors(errors)
+    for check in (
+        _counted(written, series),
+        _before_labelling(blocks, written, study, series),
+        _single_events(written, study, series),
+    ):
+        if errors := list(check):
+            raise InputErrors(errors)
     names = study.block_conditions
     own = by_condition(names, blocks)
     used = [kind in _SIGN for kind in acquisition.volume_types]
@@ -154,6 +168,12 @@ class _Series:
         """The first control or label."""
         return next(number for number, kind in enumerate(self.types) if kind in _SIGN)
 
+    @property
+    def volume(self) -> float:
+        """How long a control or label lasts, on average, s."""
+        used = self.starts[self.first_used :]
+        return (self.end - used[0]) / len(used)
+
 
 @dataclass(frozen=True)
 class _Table:
@@ -163,27 +183,44 @@ class _Table:
     rows: tuple[tuple[float, float, str, int], ...]
 
     @classmethod
-    def read(cls, dataset: bids.Dataset, asl: bids.File, study: Settings) -> "_Table":
+    def read(cls, dataset: bids.Dataset, asl: bids.File, study: Settings, series: "_Series") -> "_Table":
         """The table that holds for a run."""
         if study.blocks.table is not None:
             return _own_rows(os.path.join(dataset.root, study.blocks.table), asl)
         for suffix, extension, reader in (("events", ".tsv", _events), ("stim", ".tsv.gz", _stimulus)):
             if files := dataset.metadata(asl, suffix, extension):
-                return reader(dataset, asl, files[-1].path, study)
+                return reader(dataset, asl, files[-1].path, study, series)
         beside = asl.path.removesuffix(f"_asl{asl.extension}") + "_events.tsv"
         raise InputError(
             beside,
             "(whole file)",
             "no such file",
             "the blocks of the run: onset, duration, trial_type",
-            "Add it, or name one table for all runs by blocks.table in the configuration.",
+            _misplaced(dataset, asl) or "Add it, or name one table for all runs by blocks.table in the configuration.",
         )
+
+
+def _misplaced(dataset: bids.Dataset, asl: bids.File) -> str:
+    """What is to be done with tables of events that lie in the visit and do not apply to the run; empty without any."""
+    names = [
+        file.name
+        for file in dataset.files
+        if (file.suffix, file.extension) == ("events", ".tsv")
+        and file.place == asl.place
+        and file.datatype in (asl.datatype, None)
+    ]
+    return (
+        f"Rename {' or '.join(names[:3])}: a table has the name of its run, with events.tsv for asl.nii.gz."
+        if names
+        else ""
+    )
 
 
 def _own_rows(path: str, asl: bids.File) -> _Table:
     """The rows of the configuration's table that are meant for a run."""
     sheet = tables.read_sheet(path)
     _check_columns(sheet)
+    _check_places(sheet)
     rows = []
     for row, line in zip(sheet.rows, sheet.lines):
         if all(_is_meant(row.get(column), key, asl) for column, key in _PLACES.items()):
@@ -194,9 +231,31 @@ def _own_rows(path: str, asl: bids.File) -> _Table:
             "participant_id" if "participant_id" in sheet.columns else "onset",
             f"no row of {asl.name}",
             "the blocks of each run that conditions take",
-            "Add them, or take the run out of the conditions.",
+            _unpadded(sheet, asl) or "Add them, or take the run out of the conditions.",
         )
     return _Table(path, tuple(rows))
+
+
+def _check_places(sheet: tables.Sheet) -> None:
+    """Refuse columns that say whose blocks they are by another name than the one that is read."""
+    for name in sheet.columns:
+        meant = _OTHER_NAMES.get(name.casefold()) or next((own for own in _PLACES if own == name.casefold()), name)
+        if meant != name and meant not in sheet.columns:
+            raise InputError(
+                sheet.path,
+                "header",
+                name,
+                f"{meant}, the column that says whose blocks they are",
+                f"Rename it {meant}; or remove it where each row holds for all runs.",
+            )
+
+
+def _unpadded(sheet: tables.Sheet, asl: bids.File) -> str:
+    """What is to be done where a spreadsheet took the labels for numbers: 1 for 01; empty where it did not."""
+    own, label = asl.entities.get("sub", ""), "participant_id"
+    written = {bids.bare_label(own_label, "sub") for row in sheet.rows if (own_label := row.get(label))}
+    short = own.lstrip("0")
+    return f"It has {short} for {own}: write the zeros in front." if short != own and short in written else ""
 
 
 def _is_meant(label: str | None, key: str, asl: bids.File) -> bool:
@@ -206,7 +265,7 @@ def _is_meant(label: str | None, key: str, asl: bids.File) -> bool:
     return conditions.same_label(key, asl.entities.get(key), bids.bare_label(label, key))
 
 
-def _events(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings) -> _Table:
+def _events(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings, series: _Series) -> _Table:
     """All rows of a run's own table of events; those of no type, as responses are, are no blocks."""
     sheet = tables.read_sheet(path)
     _check_columns(sheet)
@@ -214,53 +273,31 @@ def _events(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings) -
     return _Table(path, tuple(_numbers(path, row, line) for row, line in typed))
 
 
-def _stimulus(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings) -> _Table:
+def _stimulus(dataset: bids.Dataset, asl: bids.File, path: str, study: Settings, series: _Series) -> _Table:
     """Blocks of a run's recording of stimuli: a column for each condition's block, more than 0.5 while it is shown."""
-    described = sidecar.read(dataset, bids.File(path, asl.entities, "stim", ".tsv.gz", asl.depth), "stim").fields
-    rate: Any
-    start: Any
-    columns: Any
-    rate, start, columns = (described.get(name) for name in ("SamplingFrequency", "StartTime", "Columns"))
-    for name, value, kind in (
-        ("SamplingFrequency", rate, (int, float)),
-        ("StartTime", start, (int, float)),
-        ("Columns", columns, list),
-    ):
-        if not isinstance(value, kind) or (name == "SamplingFrequency" and value == 0):
-            raise InputError(
-                path.removesuffix(".tsv.gz") + ".json",
-                name,
-                value,
-                "as BIDS has it for a continuous recording",
-                "Complete the sidecar of the recording.",
-            )
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            values = np.genfromtxt(file, delimiter="\t", missing_values="n/a", ndmin=2)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(path, "(whole file)", str(error), "numbers separated by tabs", "Write it again.") from None
-    if values.shape[1] != len(columns):
+    recording = stimulus_recording.read(dataset, bids.File(path, asl.entities, "stim", ".tsv.gz", asl.depth))
+    shift, slack = study.blocks.start or 0.0, _PAIR * series.volume
+    first, last = recording.start - shift, recording.end - shift
+    used = series.starts[series.first_used]
+    if first > used + slack or last < series.end - slack:
         raise InputError(
-            path, "columns", values.shape[1], f"{len(columns)}, as its sidecar names", "Correct the sidecar."
+            path,
+            "rows",
+            f"a recording from {first:g} to {last:g} s",
+            f"one of the whole run, from {used:g} to {series.end:g} s, within a pair",
+            "Correct StartTime or SamplingFrequency, or add the rows that are missing: what is not recorded would count as baseline.",
         )
     wanted = [str(study.conditions[name].block) for name in study.block_conditions]
-    rows = []
-    for name in wanted:
-        if name not in columns:
-            raise InputError(
-                path, "Columns", ", ".join(map(str, columns)), f"a column {name}", "Name it so in the sidecar."
-            )
-        shown = np.concatenate([[0], (np.nan_to_num(values[:, columns.index(name)]) > 0.5).astype(int), [0]])
-        begins, ends = np.flatnonzero(np.diff(shown) == 1), np.flatnonzero(np.diff(shown) == -1)
-        rows += [
-            (float(start + first / rate), float((last - first) / rate), name, 0) for first, last in zip(begins, ends)
-        ]
+    rows = [(*shown, name, 0) for name in wanted for shown in recording.shown(name)]
     return _Table(path, tuple(sorted(rows)))
 
 
 def _check_columns(sheet: tables.Sheet) -> None:
     missing = [name for name in _NEEDED if name not in sheet.columns]
     if missing:
+        if any(tables.is_number(name) for name in sheet.columns):
+            fix = f"The first line is a block: add the line {', '.join(_NEEDED)} above it."
+            raise InputError(sheet.path, "header", ", ".join(sheet.columns), ", ".join(_NEEDED), fix)
         raise InputError(
             sheet.path,
             "header",
@@ -276,7 +313,8 @@ def _numbers(path: str, row: Mapping[str, str | None], line: int) -> tuple[float
     for name in ("onset", "duration"):
         text = row[name]
         if text is None or not tables.is_number(text) or not np.isfinite(float(text)):
-            raise InputError(path, f"{name} (line {line})", text, "a number of seconds", "Correct the table.")
+            there = "nothing" if text is None else text
+            raise InputError(path, f"{name} (line {line})", there, "a number of seconds", "Correct the table.")
         values.append(float(text))
     kind = row["trial_type"]
     if kind is None:
@@ -302,6 +340,7 @@ def _blocks(written: _Table, study: Settings, series: _Series) -> tuple[Block, .
             ),
         )
     blocks, previous = [], None
+    longest = max((onset + duration for onset, duration, *_ in written.rows), default=0.0)
     for onset, duration, kind, line in sorted(written.rows):
         if kind in ignored:
             continue
@@ -325,7 +364,7 @@ def _blocks(written: _Table, study: Settings, series: _Series) -> tuple[Block, .
             ),
         ):
             if wrong:
-                if value > _MILLISECONDS * end:
+                if longest > _MILLISECONDS * end:
                     fix = "Times are in seconds, and this looks like milliseconds."
                 where = f"{name} (line {line})" if line else name
                 raise InputError(written.path, where, f"{value:g} s", wanted, fix)
@@ -360,14 +399,28 @@ def _before_labelling(
     )
 
 
+def _single_events(written: _Table, study: Settings, series: _Series) -> Iterator[InputError]:
+    """The shortest block, where it is shorter than a volume: a single event, to which the series shows no response."""
+    shown = [row for row in written.rows if row[2] not in study.blocks.ignore]
+    if not shown:
+        return
+    onset, duration, kind, line = min(shown, key=lambda row: row[1])
+    if duration < series.volume - _ROUNDING:
+        yield InputError(
+            written.path,
+            f"duration (line {line})" if line else f"{kind} at {onset:g} s",
+            f"{duration:g} s",
+            f"{series.volume:g} s or more, the time of a volume",
+            "A series of labels and controls shows no response to single events: give the blocks in which they were shown.",
+        )
+
+
 def _counted(written: _Table, series: _Series) -> Iterator[InputError]:
     """Times that are numbers of volumes or of pairs: whole numbers that end early, and would fill the series so."""
     last = max((onset + duration for onset, duration, *_ in written.rows), default=0.0)
     if last >= series.end / 2 or any(value != round(value) for row in written.rows for value in row[:2]):
         return
-    used = series.starts[series.first_used :]
-    volume = (series.end - used[0]) / len(used)
-    for lasts, unit in ((volume, "volumes"), (2 * volume, "pairs")):
+    for lasts, unit in ((series.volume, "volumes"), (_PAIR * series.volume, "pairs")):
         if lasts > 1 and _FILLED * series.end <= last * lasts <= series.end + lasts:
             yield InputError(
                 written.path,

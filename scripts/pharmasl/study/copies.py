@@ -34,7 +34,7 @@ def find(paths: Iterable[str]) -> Iterator[InputError]:
                 "(whole file)",
                 f"the same content as {', '.join(same[1:])}",
                 "a scan of its own under each name",
-                "Restore the right image from its source; until then take one of the runs out of the dataset.",
+                "Restore the right image from its source; until then take one of them out of the dataset.",
             )
 
 

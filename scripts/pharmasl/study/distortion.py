@@ -6,6 +6,8 @@ from typing import Any
 
 # Of a direct field map.
 UNITS = ("Hz", "rad/s", "T")
+# Of phases, where their sidecar says it: radians, or the scanner's own scale.
+PHASE_UNITS = ("rad", "arbitrary")
 # The kind of field map that two images of opposed phase encoding are.
 OPPOSED = "opposed"
 # What each kind is, in words.

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pharmasl.errors import InputError, InputErrors
+import numpy as np
+
+from pharmasl.errors import InputError, InputErrors, did_you_mean, similar
 from pharmasl.files import bids
-from pharmasl.study import headers, m0, opposed_images, schemas, sidecar
-from pharmasl.study.distortion import UNITS, FieldMap
+from pharmasl.space.header import Header
+from pharmasl.study import copies, headers, m0, opposed_images, schemas, sidecar
+from pharmasl.study.distortion import PHASE_UNITS, UNITS, FieldMap
 
 # The image by which each kind of field map is known, and the suffixes of the magnitude that may lie beside it.
 _KINDS = {
@@ -17,6 +20,8 @@ _KINDS = {
 }
 # Echoes further apart than this wrap within a few Hz: the times are not those of a field map, seconds.
 _LONGEST_DIFFERENCE = 0.03
+# Times that say the same may differ by this, seconds.
+_ROUNDING = 5e-5
 _ONLY = "the only field map of the session"
 # The same rules, of two images.
 _PAIR = {_ONLY: "the only ones of the session", "IntendedFor of the field map": "IntendedFor of the images"}
@@ -68,6 +73,7 @@ def choose(
     """
     candidates = _candidates(dataset, asl, m0scan, fields)
     errors = [error for candidate in candidates for error in candidate.metadata.errors]
+    errors += [error for candidate in candidates for error in _lost(dataset, candidate)]
     if errors:
         return None, errors
     chosen, reason = _chosen(dataset, asl, m0scan, fields, candidates)
@@ -83,7 +89,10 @@ def choose(
     if len(chosen) == len(opposed) <= 2:
         pair = [opposed_images.described(dataset, image) for image in opposed]
         field_map, errors = opposed_images.pair(pair, own, fields.get("PhaseEncodingDirection"), SWITCH_OFF)
-        return field_map and replace(field_map, reason=_PAIR.get(reason, reason)), errors
+        errors += copies.find(field_map.images) if field_map else []
+        if field_map is None or errors:
+            return None, errors
+        return replace(field_map, reason=_PAIR.get(reason, reason)), []
     if len(chosen) > 1:
         names = ", ".join(candidate.image.name for candidate in chosen)
         fix = (
@@ -97,16 +106,43 @@ def choose(
 def _candidates(
     dataset: bids.Dataset, asl: bids.File, m0scan: bids.File | None, fields: Mapping[str, Any]
 ) -> list[_Candidate]:
-    """The session's field maps, each image of opposed phase encoding by itself."""
+    """The session's field maps, each image of opposed phase encoding by itself; those of other sessions that name the run."""
     candidates = []
-    for image in dataset.images_of_visit(asl):
-        if image.suffix in _KINDS:
-            candidates.append(_candidate(dataset, image))
-        elif image.suffix in opposed_images.SUFFIXES:
-            candidate = _candidate(dataset, image)
-            if opposed_images.may_be(image, m0scan, candidate.metadata.fields, fields):
-                candidates.append(candidate)
+    for image in dataset.images_of_participant(asl):
+        if image.suffix not in (*_KINDS, *opposed_images.SUFFIXES):
+            continue
+        candidate = _candidate(dataset, image)
+        if image.suffix not in _KINDS and not opposed_images.may_be(image, m0scan, candidate.metadata.fields, fields):
+            continue
+        of_session = image.entities.get("ses") == asl.entities.get("ses")
+        if of_session or _names(dataset, candidate, asl, m0scan):
+            candidates.append(candidate)
     return candidates
+
+
+def _names(dataset: bids.Dataset, candidate: _Candidate, asl: bids.File, m0scan: bids.File | None) -> bool:
+    """Whether a field map is meant for the series or its M0 image, by its ``IntendedFor``."""
+    images = [asl, *([m0scan] if m0scan else [])]
+    return any(m0.names(target, dataset.root, image) for target in candidate.targets for image in images)
+
+
+def _lost(dataset: bids.Dataset, candidate: _Candidate) -> Iterable[InputError]:
+    """An ``IntendedFor`` that is none, or names perfusion images that are not there: the map would be taken for nobody's."""
+    field, path = "IntendedFor", candidate.metadata.path
+    stated = {name: value for name, value in candidate.metadata.fields.items() if name == field}
+    if schemas.check(stated, "distortion", path):
+        yield InputError(path, field, stated[field], "a path, or a list of paths", "Correct it.")
+        return
+    images = [image for image in dataset.images_of_participant(candidate.image) if image.suffix in ("asl", m0.SUFFIX)]
+    if strays := m0.strays(candidate.targets, dataset.root, images):
+        names = [bids.place(image.path, dataset.root) for image in images]
+        yield InputError(
+            path,
+            field,
+            ", ".join(strays),
+            f"perfusion or M0 images of sub-{candidate.image.entities.get('sub')}: {', '.join(names)}",
+            did_you_mean(similar(strays[0], names), "Correct it."),
+        )
 
 
 def _candidate(dataset: bids.Dataset, image: bids.File) -> _Candidate:
@@ -135,12 +171,7 @@ def _chosen(
     """The candidates that the first of the three rules which applies leaves, and that rule."""
     if source := _texts(fields.get("B0FieldSource")):
         return [candidate for candidate in candidates if source & candidate.identifiers], "B0FieldSource of the run"
-    images = [asl, *([m0scan] if m0scan else [])]
-    naming = [
-        candidate
-        for candidate in candidates
-        if any(m0.names(target, dataset.root, image) for target in candidate.targets for image in images)
-    ]
+    naming = [candidate for candidate in candidates if _names(dataset, candidate, asl, m0scan)]
     if naming:
         return naming, "IntendedFor of the field map"
     free = [candidate for candidate in candidates if not candidate.targets]
@@ -175,15 +206,13 @@ def _described(dataset: bids.Dataset, candidate: _Candidate, reason: str) -> tup
             )
         )
     difference = None
-    if kind == "fieldmap":
-        if fields.get("Units") not in UNITS:
-            errors.append(
-                InputError(path, "Units", fields.get("Units", "nothing"), f"one of {', '.join(UNITS)}", "Correct it.")
-            )
-    else:
+    errors += _unit(fields, path, kind)
+    if kind != "fieldmap":
         difference, wrong = _echo_difference(fields, path, kind)
         errors += wrong
-    errors += _heads([*images, *([magnitude] if magnitude else [])])
+    known, wrong = _heads([*images, *([magnitude] if magnitude else [])])
+    errors += wrong or (_alike(known[:2]) if kind == "phases" else [])
+    errors += copies.find(file.path for file in images)
     if errors:
         return None, errors
     return (
@@ -218,6 +247,10 @@ def _echo_difference(fields: dict[str, Any], path: str, kind: str) -> tuple[floa
         return None, [InputError(error.file, error.field, error.found, error.expected, fix) for error in errors]
     if all(name in known for name in needed):
         difference = float(known["EchoTime2"]) - float(known["EchoTime1"])
+        stated = known.get("EchoTimeDifference", difference)
+        if abs(difference - stated) > _ROUNDING:
+            expected = f"{difference:g}, EchoTime2 minus EchoTime1"
+            return None, [InputError(path, "EchoTimeDifference", stated, expected, "Correct the one that is wrong.")]
     elif "EchoTimeDifference" in known:
         difference = float(known["EchoTimeDifference"])
     else:
@@ -231,12 +264,71 @@ def _echo_difference(fields: dict[str, Any], path: str, kind: str) -> tuple[floa
     return difference, []
 
 
-def _heads(files: Iterable[bids.File]) -> list[InputError]:
-    """What is wrong with the headers of images."""
+def _heads(files: Iterable[bids.File]) -> tuple[list[Header], list[InputError]]:
+    """The headers of images, and what is wrong with them."""
+    known: list[Header] = []
     errors: list[InputError] = []
     for file in files:
         try:
-            headers.read(file.path, one_volume=True)
+            known.append(headers.read(file.path, one_volume=True))
         except InputErrors as several:
             errors += several.errors
-    return errors
+    return known, errors
+
+
+def check_place(field_map: FieldMap, series: Header) -> list[InputError]:
+    """An error for a field map that does not reach the middle of the series: it is of another place, or its header is wrong.
+
+    Parameters
+    ----------
+    field_map : FieldMap
+    series : pharmasl.space.header.Header
+        Of the run's image.
+
+    Returns
+    -------
+    list of InputError
+    """
+    known = headers.read(field_map.images[0])
+    middle = series.affine @ [*((np.array(series.shape) - 1) / 2), 1]
+    place = (np.linalg.inv(known.affine) @ middle)[:3]
+    if (place > -0.5).all() and (place < np.array(known.shape) - 0.5).all():
+        return []
+    apart = np.linalg.norm(known.affine[:3] @ [*((np.array(known.shape) - 1) / 2), 1] - middle[:3])
+    return [
+        InputError(
+            known.path,
+            "qform, sform",
+            f"a grid whose middle lies {apart:.0f} mm from that of the run",
+            f"a grid that reaches the middle of {series.path}",
+            f"Convert the field map again, {SWITCH_OFF}.",
+        )
+    ]
+
+
+def _alike(phases: Sequence[Header]) -> list[InputError]:
+    """An error unless the phases of two echoes, which are subtracted voxel by voxel, lie on one grid."""
+    first, second = phases
+    if first.shape == second.shape and np.allclose(first.affine, second.affine, atol=1e-2):
+        return []
+    return [
+        InputError(
+            second.path,
+            "grid",
+            " x ".join(map(str, second.shape)),
+            f"the grid of the first echo, {' x '.join(map(str, first.shape))}, at one place",
+            f"Give the phases of one acquisition, {SWITCH_OFF}.",
+        )
+    ]
+
+
+def _unit(fields: Mapping[str, Any], path: str, kind: str) -> list[InputError]:
+    """An error unless a map's unit is one of its kind; that of phases need not be stated."""
+    known = UNITS if kind == "fieldmap" else PHASE_UNITS
+    unit = fields.get("Units")
+    if unit in known or (unit is None and kind != "fieldmap"):
+        return []
+    fix = did_you_mean(similar(unit, known) if isinstance(unit, str) else [], "Correct it.")
+    if kind != "fieldmap" and unit in UNITS:
+        fix = "A map of the field itself has the suffix fieldmap: rename it, or correct the unit of the phase."
+    return [InputError(path, "Units", "nothing" if unit is None else unit, f"one of {', '.join(known)}", fix)]

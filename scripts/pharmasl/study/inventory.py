@@ -1,4 +1,4 @@
-"""What a raw dataset holds of perfusion, M0 and T1-weighted images: what is used, refused, or left out with the reason."""
+"""What a raw dataset holds of images that are read: what is used, refused, or left out with the reason."""
 
 import os
 from collections import Counter
@@ -9,8 +9,8 @@ from pharmasl.errors import InputError
 from pharmasl.files import bids
 
 # Where each kind of image belongs.
-FOLDERS = {"asl": ("perf",), "m0scan": ("perf", "fmap"), "T1w": ("anat",), "UNIT1": ("anat",)}
-_LOWER = {suffix.lower(): suffix for suffix in FOLDERS}
+_FOLDERS = {"asl": ("perf",), "m0scan": ("perf", "fmap"), "T1w": ("anat",), "UNIT1": ("anat",)}
+_OF_FIELD_MAPS = ("phasediff", "phase1", "phase2", "magnitude", "magnitude1", "magnitude2", "fieldmap", "epi")
 # Parts of a complex image that are no magnitude.
 NO_MAGNITUDE = frozenset({"phase", "real", "imag"})
 _RAW = frozenset(bids.RAW_ENTITIES)
@@ -34,8 +34,10 @@ class Inventory:
     errors: list[InputError]
 
 
-def take(dataset: bids.Dataset, subjects: Sequence[str], parts: Iterable[str | None] = ()) -> Inventory:
-    """Sort a dataset's perfusion, M0 and T1-weighted images.
+def take(
+    dataset: bids.Dataset, subjects: Sequence[str], parts: Iterable[str | None] = (), *, field_maps: bool = True
+) -> Inventory:
+    """Sort a dataset's perfusion, M0 and T1-weighted images, and its field maps.
 
     Parameters
     ----------
@@ -44,29 +46,33 @@ def take(dataset: bids.Dataset, subjects: Sequence[str], parts: Iterable[str | N
         Labels of the participants to look at.
     parts : sequence of str
         Labels of ``part`` that the configuration asks for: such series are no left-overs.
+    field_maps : bool
+        Whether field maps are read; where they are not, nothing is said of them.
 
     Returns
     -------
     Inventory
     """
     wanted = set(subjects)
+    folders = {**_FOLDERS, **(dict.fromkeys(_OF_FIELD_MAPS, ("fmap",)) if field_maps else {})}
+    by_lower = {suffix.lower(): suffix for suffix in folders}
     kept: list[bids.File] = []
     exclusions: list[dict[str, str | None]] = []
     errors: list[InputError] = []
     for file in dataset.files:
         subject = file.place.get("sub")
-        if file.is_image and subject in wanted and file.suffix not in FOLDERS and file.suffix.lower() in _LOWER:
+        if file.is_image and subject in wanted and file.suffix not in folders and file.suffix.lower() in by_lower:
             errors.append(
                 InputError(
                     file.path,
                     "suffix",
                     file.suffix,
-                    _LOWER[file.suffix.lower()],
+                    by_lower[file.suffix.lower()],
                     "Rename the file: BIDS minds capitals.",
                 )
             )
             continue
-        if file.suffix not in FOLDERS or not file.is_image:
+        if file.suffix not in folders or not file.is_image:
             if file.datatype in (None, *bids.DATATYPES):
                 kept.append(file)
             continue
@@ -77,16 +83,16 @@ def take(dataset: bids.Dataset, subjects: Sequence[str], parts: Iterable[str | N
         if misplaced:
             errors.append(misplaced)
             continue
-        reason = _left_out(file, parts)
+        reason = _left_out(file, folders[file.suffix], parts)
         if reason:
             exclusions.append(_row(file.place, f"{file.name} {reason}"))
         if not reason or file.suffix == "UNIT1":
             kept.append(file)
     for path in dataset.unparsed:
         place = _place(dataset.root, path)
-        if place.get("sub") in wanted and _looks_wanted(path):
+        if place.get("sub") in wanted and _looks_wanted(path, field_maps):
             exclusions.append(_row(place, f"{os.path.basename(path)} has no name of BIDS, and is not read"))
-    files = [file for file in kept if file.suffix in FOLDERS and file.is_image and file.place.get("sub") in wanted]
+    files = [file for file in kept if file.suffix in folders and file.is_image and file.place.get("sub") in wanted]
     errors += [*_misnamed(dataset), *_same_folder(dataset.subjects), *_twice(files)]
     return Inventory(replace(dataset, files=tuple(kept)), exclusions, errors)
 
@@ -100,10 +106,10 @@ def _place(root, path):
     return {part[:3]: part[4:] for part in parts[:-1] if part[:4] in ("sub-", "ses-")}
 
 
-def _looks_wanted(path):
-    """Whether the name of an unreadably named image speaks of perfusion, M0 or T1 (``perf`` holds nothing else)."""
-    name = os.path.basename(path).lower()
-    return os.path.basename(os.path.dirname(path)) == "perf" or "t1w" in name
+def _looks_wanted(path, field_maps):
+    """Whether the name of an unreadably named image speaks of T1, or its folder of perfusion, M0 or field maps."""
+    folder, name = os.path.basename(os.path.dirname(path)), os.path.basename(path).lower()
+    return folder == "perf" or (folder == "fmap" and field_maps) or "t1w" in name
 
 
 def contradiction(file: bids.File) -> InputError | None:
@@ -123,14 +129,14 @@ def contradiction(file: bids.File) -> InputError | None:
     return None
 
 
-def _left_out(file, parts):
+def _left_out(file, folders, parts):
     """Why an image is not used; empty if it is."""
     further = [key for key in file.entities if key not in _RAW]
     if further:
         return f"has the entity {further[0]}, which raw data do not have: a processed copy is not read"
-    if file.datatype not in FOLDERS[file.suffix]:
+    if file.datatype not in folders:
         place = file.datatype or "no folder of a datatype"
-        return f"lies in {place}, not in {' or '.join(FOLDERS[file.suffix])}, and is not read"
+        return f"lies in {place}, not in {' or '.join(folders)}, and is not read"
     part = file.entities.get("part")
     if part in NO_MAGNITUDE and part not in parts:
         return f"is no magnitude image (part-{part}), and is not read"

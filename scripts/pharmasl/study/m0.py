@@ -1,6 +1,7 @@
 """Which M0 image belongs to a perfusion series."""
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pharmasl.errors import InputError
@@ -8,6 +9,8 @@ from pharmasl.files import bids
 from pharmasl.study import echoes, phase_encoding, sidecar
 
 SUFFIX = "m0scan"
+# Folders by whose names it is known whose images they hold.
+_LEVELS = ("sub-", "ses-")
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,59 @@ def intended(metadata: sidecar.Sidecar) -> list[str]:
 
 
 def names(target: str, root: str, image: bids.File) -> bool:
-    """Whether a text of ``IntendedFor`` names an image: a BIDS URI, a path below dataset or participant, or a bare name."""
+    """Whether a text of ``IntendedFor`` names an image.
+
+    A BIDS URI, a path below dataset or participant, one on another machine, or a bare name: the file's name decides, with or without
+    its extension, as it has all that tells the image apart; folders that are named must be the image's own.
+
+    Parameters
+    ----------
+    target : str
+    root : str
+        Of the dataset.
+    image : bids.File
+
+    Returns
+    -------
+    bool
+    """
+    *folders, name = _parts(target) or [""]
+    *own, file = os.path.relpath(image.path, root).replace(os.sep, "/").split("/")
+    kinds = {part[:4] for part in own if part[:4] in _LEVELS}
+    named = [part for part in folders if part[:4] in kinds or part in bids.DATATYPES]
+    return _bare(name) == _bare(file) and all(part in own for part in named)
+
+
+def strays(targets: Sequence[str], root: str, images: Iterable[bids.File]) -> list[str]:
+    """The texts of ``IntendedFor`` that speak of perfusion or M0 and name none of a participant's images.
+
+    Images of other kinds, which a dataset may have lost on the way, are not looked for.
+    """
+    known = list(images)
+    return [
+        target
+        for target in targets
+        if _speaks_of_perfusion(target) and not any(names(target, root, image) for image in known)
+    ]
+
+
+def _parts(target: str) -> list[str]:
     parts = [part for part in target.replace("\\", "/").removeprefix("bids::").split("/") if part not in ("", ".")]
     if parts and parts[0].startswith("bids:"):
         # bids:name:path, where the name is this dataset's in the links of its description.
         parts[0] = parts[0].rsplit(":", 1)[-1]
-    path = os.path.relpath(image.path, root).replace(os.sep, "/").split("/")
-    return bool(parts) and path[-len(parts) :] == parts
+    return parts
+
+
+def _bare(name: str) -> str:
+    for extension in (".gz", ".nii", ".json"):
+        name = name.removesuffix(extension)
+    return name
+
+
+def _speaks_of_perfusion(target: str) -> bool:
+    *folders, name = _parts(target) or [""]
+    return "perf" in (*folders, name) or _bare(name).rpartition("_")[2] in ("asl", SUFFIX)
 
 
 def _of_one_direction(asl, naming, errors):

@@ -91,6 +91,15 @@ def pair(
             images[0].path, "field map", "a single image of opposed phase encoding", expected, f"Add it, {fix}."
         )
         return None, [error]
+    if len(images) == 1 and direction and images[0].fields.get("PhaseEncodingDirection") == direction:
+        error = InputError(
+            images[0].path,
+            "field map",
+            f"a single image, encoded along {direction} as the run is",
+            "one of the opposite direction, alone or beside it",
+            f"Add it; if it is there, name the run in IntendedFor of both, or give both the B0FieldIdentifier, {fix}.",
+        )
+        return None, [error]
     both = sorted(
         [*images, *([own] if len(images) == 1 and own else [])],
         key=lambda image: image.fields.get("PhaseEncodingDirection") != direction,

@@ -100,7 +100,12 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
     subjects = participants_table.asked_for(listed, study_settings.participants, errors)
     if people is not None:
         subjects = [subject for subject in subjects if subject in people]
-    stock = inventory.take(listed, subjects, [condition.part for condition in study_settings.conditions.values()])
+    stock = inventory.take(
+        listed,
+        subjects,
+        [condition.part for condition in study_settings.conditions.values()],
+        field_maps=study_settings.perfusion.distortion != "off",
+    )
     dataset, exclusions = stock.dataset, list(stock.exclusions)
     errors += stock.errors
     if people is None:

@@ -28,7 +28,7 @@ def note(why: str, fields: Mapping[str, Any], header: Header | None) -> str:
     """
     encoding, _ = phase_encoding.read(dict(fields), "", header.shape if header else None)
     if encoding is None or header is None:
-        return f"{why}; how large it may be is not known: the sidecar states no phase encoding and readout time"
+        return f"{why}; how large it may be is not known: the sidecar states no phase encoding and readout time that can be used"
     per_hertz = encoding.readout_time * header.voxel[encoding.axis]
     strength = fields.get("MagneticFieldStrength")
     if isinstance(strength, int | float) and strength > 0:
