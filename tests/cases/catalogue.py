@@ -1,6 +1,7 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
 from cases import (
+    blood,
     blocks,
     configuration,
     derivatives,
@@ -28,6 +29,7 @@ CASES = [
     *field_maps.CASES,
     *encodings.CASES,
     *known_tissue.CASES,
+    *blood.CASES,
     *blocks.CASES,
     *echoes.CASES,
     *configuration.CASES,

@@ -88,6 +88,42 @@ class Effect:
         }
 
 
+def blood(
+    raw: Scan,
+    place: Place,
+    measured: Repeats,
+    estimate: Estimate,
+    shares: Mapping[str, np.ndarray],
+    kept: np.ndarray,
+    quantification: settings.Quantification,
+) -> dict[str, Any]:
+    """What an error of the T1 of blood does to a scan's CBF, for JSON; parameters as of :func:`effect`."""
+    assert raw.timing is not None
+    assert raw.constants is not None
+    changed = {}
+    for sign in "+-":
+        t1 = raw.constants.t1_blood + float(f"{sign}{ERROR_STEP}")
+        other = dataclasses.replace(raw, constants=dataclasses.replace(raw.constants, t1_blood=t1))
+        if raw.timing.several:
+            change = _changes(estimation.fitted(other, place, measured, kept, quantification), estimate, shares)
+        else:
+            own, factor = (known_factor.factor(scan, place)[:, 0] for scan in (raw, other))
+            change = _ratios(estimate.cbf, np.broadcast_to(factor / own, estimate.cbf.shape), shares)
+        changed[f"t1_blood {sign}{ERROR_STEP:g} s"] = _record(change)
+    return changed
+
+
+def _ratios(cbf: np.ndarray, factor: np.ndarray, shares: Mapping[str, np.ndarray]) -> dict[str, Change]:
+    """Each tissue's mean of CBF (V,) times a factor (V,) over that of CBF, where both are known."""
+    here = np.isfinite(cbf) & np.isfinite(factor)
+    out = {}
+    for name in TISSUES:
+        before = float((shares[name] * cbf)[here].sum())
+        after = float((shares[name] * cbf * factor)[here].sum())
+        out[name] = Change(ratio=after / before if before > 0 else None)
+    return out
+
+
 def _record(changes: Mapping[str, Change]) -> dict[str, Any]:
     """Ratios of CBF by tissue, and differences of the transit time where it was fitted."""
     later = {name: change.later for name, change in changes.items() if change.later is not None}
@@ -151,13 +187,7 @@ def _of_one(raw: Scan, place: Place, cbf: np.ndarray, shares: Mapping[str, np.nd
 
     def ratios(other: np.ndarray) -> dict[str, Change]:
         """The means with another factor over those with the scan's own, where both are known."""
-        here = known & np.isfinite(other)
-        out = {}
-        for name in TISSUES:
-            before = float((shares[name] * cbf)[here].sum())
-            after = float((shares[name][here] * cbf[here] * other[here] / own[here]).sum())
-            out[name] = Change(ratio=after / before if before > 0 else None)
-        return out
+        return _ratios(cbf, other / own, shares)
 
     plain = np.broadcast_to(known_factor.factor(dataclasses.replace(raw, tissue=None), place)[:, 0], own.shape)
     return Effect(

@@ -160,7 +160,7 @@ def quantify(
     raw = scan.read(files, acquisition, quantification, distorted)
     log.info("%s: %d repeats, M0: %s", raw.path, raw.repeats.number, raw.m0.origin)
     coregistered = transforms.read_affines(inputs.coregistration)[0]
-    native = _native(raw, inputs, np.linalg.inv(coregistered), quantification)
+    native = _native(raw, inputs, np.linalg.inv(coregistered), acquisition, quantification)
     log.info("CBF is the mean of %s", native.choice.mean_of)
     order = _order(raw, native, acquisition)
     if raw.volumes.kind == "cbf" and not acquisition.units:
@@ -184,6 +184,7 @@ def quantify(
     sidecar["Consistency"] = measures.record()
     sidecar["AcrossRepeats"] = _across(raw, native).record()
     sidecar["KnownTissue"] = _known_tissue(inputs, native.effect)
+    sidecar["OwnBlood"] = record.own_blood(acquisition, native.blood)
     known = native.estimate.covered.any()
     sidecar["MeanBrainCBF"] = float(np.nanmean(native.estimate.cbf)) if known else None
     covered = np.isfinite(template.smooth).sum()
@@ -214,6 +215,7 @@ class _Native:
     estimate: estimation.Estimate
     regression: nuisance.Regression | None
     effect: known_effect.Effect | None
+    blood: dict[str, Any] | None
     cbf_map: np.ndarray
 
 
@@ -227,7 +229,13 @@ class _Template:
     smooth: np.ndarray
 
 
-def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: settings.Quantification) -> _Native:
+def _native(
+    raw: scan.Scan,
+    inputs: Inputs,
+    to_t1w: np.ndarray,
+    acquisition: Acquisition,
+    quantification: settings.Quantification,
+) -> _Native:
     """The scan's maps on its own grid."""
     shares = _carry(inputs, raw.grid, to_t1w)
     brain = shares.pop("mask") >= 0.5
@@ -240,9 +248,18 @@ def _native(raw: scan.Scan, inputs: Inputs, to_t1w: np.ndarray, quantification: 
     sample = estimation.Sample(choice.kept, tissue, positions)
     estimate, regression = estimation.estimate(raw, place, measured, sample, quantification)
     own = dict(zip(known_effect.TISSUES, tissue))
-    effect = known_effect.effect(raw, place, measured, estimate, own, choice.kept, quantification)
+    parts = (raw, place, measured, estimate, own, choice.kept, quantification)
     return _Native(
-        place, shares, positions, measured.cbf, choice, estimate, regression, effect, place.on_grid(estimate.cbf)
+        place=place,
+        shares=shares,
+        positions=positions,
+        repeats=measured.cbf,
+        choice=choice,
+        estimate=estimate,
+        regression=regression,
+        effect=known_effect.effect(*parts),
+        blood=known_effect.blood(*parts) if acquisition.t1_blood_by else None,
+        cbf_map=place.on_grid(estimate.cbf),
     )
 
 

@@ -126,6 +126,26 @@ def encoding(acquisition: Acquisition, order: encoding_check.Check | None) -> di
     }
 
 
+def own_blood(acquisition: Acquisition, changed: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The T1 of blood that is the participant's own, and what an error of it changes; None of the calibration's.
+
+    Parameters
+    ----------
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    changed : Mapping or None
+        Of :func:`pharmasl.perfusion.known_effect.blood`.
+    """
+    if changed is None:
+        return None
+    return {
+        "T1": _constant("t1_blood", acquisition.t1_blood, acquisition.sources),
+        "By": acquisition.t1_blood_by,
+        "Haematocrit": acquisition.haematocrit,
+        "WithError": dict(changed),
+        "WithErrorMeaning": "mean CBF of each tissue if the T1 of blood were that much longer or shorter, over CBF as it is",
+    }
+
+
 def _subtraction(kind: str, acquisition: Acquisition, method: str) -> str:
     """How differences were formed, in words."""
     if acquisition.encoding is not None:

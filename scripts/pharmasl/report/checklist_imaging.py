@@ -13,6 +13,7 @@ from pharmasl.report import (
     methods_imported,
     methods_perfusion,
     methods_section,
+    own_blood_words,
     regions_section,
 )
 from pharmasl.report.analysis_definitions import Block
@@ -185,7 +186,14 @@ def processing(settings: Settings, content: Imaging) -> Iterator[Item]:
     yield Item(
         "Quantification model and constants",
         f"{ASL}; {CONSENSUS}",
-        " ".join((*methods_perfusion.quantification(sidecars), *known_tissue_words.methods(sidecars))) or taken,
+        " ".join(
+            (
+                *methods_perfusion.quantification(sidecars),
+                *known_tissue_words.methods(sidecars),
+                *own_blood_words.methods(sidecars),
+            )
+        )
+        or taken,
         "model, constants and processing of the program that made the maps" if taken else "",
     )
     if taken:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pharmasl.files.tables import Row
 from pharmasl.perfusion import encoding_check, kinetics
-from pharmasl.report import cbf_equations, known_tissue_words
+from pharmasl.report import cbf_equations, known_tissue_words, own_blood_words
 from pharmasl.report.cbf_equations import Formula
 from pharmasl.report.participants_section import distinct, source_words
 from pharmasl.report.words import count, fixed, listed, short
@@ -138,6 +138,7 @@ def perfusion(settings: Perfusion, sidecars: Sequence[Sidecar], scans: Sequence[
         repeats(sidecars),
         *quantification(sidecars),
         *known_tissue_words.methods(sidecars),
+        *own_blood_words.methods(sidecars),
         *magnetisation([sidecar["M0"] for sidecar in sidecars]),
         partial_volume([sidecar["PartialVolumeCorrection"] for sidecar in sidecars]),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
 from pharmasl.study import (
+    blood_columns,
     context,
     echoes,
     field_maps,
@@ -579,17 +580,21 @@ class _Resolver(FieldReader):
         strength = float(strength)
         result = {"field_strength": strength, "partition_coefficient": self.settings["partition_coefficient"]}
         self.sources["partition_coefficient"] = named_constants.source(self.settings, "partition_coefficient")
-        haematocrit, origin = self._haematocrit()
+        measured, column = self._measured_t1()
+        haematocrit, origin = self._haematocrit() if measured is None else (None, "")
         correction = self.settings["m0"]
         needed = {
-            "t1_blood": haematocrit is None,
+            "t1_blood": haematocrit is None and measured is None,
             "t1_tissue": correction["t1_recovery"] and self.fields.get("M0Type") != "Estimate",
             "t2_star": correction["echo_time_correction"]
             and all(isinstance(fields.get("EchoTime"), (int, float)) for fields in (self.fields, self.m0_fields)),
         }
         for key, wanted in needed.items():
             result[key] = self._by_field_strength(key, strength) if wanted else None
-        if haematocrit is not None:
+        if measured is not None:
+            result["t1_blood"] = measured
+            self.sources["t1_blood"] = f"measured, {column} of the participants' table"
+        elif haematocrit is not None:
             try:
                 result["t1_blood"] = physiology.blood_t1(haematocrit, strength)
             except ValueError as error:
@@ -599,15 +604,33 @@ class _Resolver(FieldReader):
             self.sources["t1_blood"] = f"haematocrit {haematocrit:g} of {origin} at {strength:g} T (Hales et al. 2016)"
         elif origin:
             self.sources["t1_blood"] += f"; {origin}"
-        return {**result, "haematocrit": haematocrit}
+        own = "measured" if measured is not None else "haematocrit" if haematocrit is not None else None
+        return {**result, "haematocrit": haematocrit, "t1_blood_by": own}
+
+    def _measured_t1(self):
+        """The participant's measured T1 of blood, s, None where there is none, and the column that has it."""
+        measured = self.settings["t1_blood_measured"]
+        if measured is None:
+            return None, ""
+        value, column = blood_columns.value(self.participant, measured["column"], self.asl.entities.get("ses"))
+        if value is None:
+            return None, ""
+        try:
+            return physiology.measured_t1(value, measured["unit"]), column
+        except ValueError as error:
+            who = self.participant.get("participant_id")
+            fix = "Correct the table, or perfusion.t1_blood_measured.unit."
+            self._error("the participants' table", f"{column} of {who}", value, str(error), fix)
+            return None, ""
 
     def _haematocrit(self):
         """The participant's haematocrit, None for the common T1 of blood, and where it comes from or why there is none."""
         column, norms = self.settings["haematocrit"], self.settings["haematocrit_norms"]
-        value = self.participant.get(column) if column else None
+        value, field = None, column
+        if column:
+            value, field = blood_columns.value(self.participant, column, self.asl.entities.get("ses"))
         try:
             if value is not None:
-                field = column
                 return physiology.haematocrit(value), "the participants' table"
             if norms is None:
                 return None, ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pharmasl.errors import InputError, did_you_mean, similar
 from pharmasl.files import bids, tables
 from pharmasl.study import arms as study_arms
-from pharmasl.study import schemas, session_tables, sham_allocation
+from pharmasl.study import blood_columns, schemas, session_tables, sham_allocation
 from pharmasl.study.settings import Arms, Settings
 
 ID = "participant_id"
@@ -96,6 +96,8 @@ def read(
     nobody: dict[str, Row] = {subject: {ID: f"sub-{subject}"} for subject in subjects}
     named = study_arms.named_columns(study)
     wanted = [*([arms.column] if arms else []), *named]
+    of_sessions = blood_columns.by_session(study)
+    taken = [*named, *(name for names in of_sessions.values() for name in names)]
     if not os.path.lexists(path):
         if wanted:
             errors = problems.errors if of_scans else problems.trial_errors
@@ -123,23 +125,24 @@ def read(
     columns = set(sheet.columns)
     if study.sessions:
         labels = {label: known[label] for label in subjects if label in known}
-        absent = [name for name in named if name not in columns]
-        own, errors = session_tables.fill(dataset.root, labels, absent, study.sessions.labels)
-        problems.trial_errors += errors
+        absent = [name for name in taken if name not in columns]
+        own, unread = session_tables.fill(dataset.root, labels, absent, study.sessions.labels)
+        (problems.errors if study.perfusion.blood_columns else problems.trial_errors).extend(unread)
         columns |= own
     if arms and study.blinded:
-        columns = _blinded(selected, others, study, columns, named, path, problems.trial_errors)
+        columns = _blinded(selected, others, study, columns, taken, path, problems.trial_errors)
     elif study.blinded:
         # A pilot: nobody's arm is needed, and none comes through.
         for row in {**selected, **others}.values():
-            kept = {name: row.get(name) for name in (ID, *named) if name in columns}
+            kept = {name: row.get(name) for name in (ID, *taken) if name in columns}
             row.clear()
             row.update(kept)
     elif arms and arms.column in columns:
         problems.trial_errors += _unknown_arms(
             path, arms, {label: known[label] for label in subjects if label in known}
         )
-    for column in sorted(set(wanted) - columns, key=wanted.index):
+    lacking_columns = {name for name in wanted if not blood_columns.is_there(name, columns, of_sessions)}
+    for column in sorted(lacking_columns, key=wanted.index):
         errors = problems.errors if column in of_scans else problems.trial_errors
         errors.append(_no_column(path, column, sheet.columns))
     if wanted:
@@ -179,11 +182,18 @@ def of_some(
             problems.errors.append(error)
         else:
             named = study_arms.named_columns(study)
-            absent = [name for name in named if name not in sheet.columns]
+            of_sessions = [name for names in blood_columns.by_session(study).values() for name in names]
+            absent = [name for name in (*named, *of_sessions) if name not in sheet.columns]
             if study.sessions:
                 session_tables.fill(dataset.root, rows, absent, study.sessions.labels)
             if study.blinded:
-                rows = {label: {name: row.get(name) for name in (ID, *named)} for label, row in rows.items()}
+                rows = {
+                    label: {
+                        **{name: row.get(name) for name in (ID, *named)},
+                        **{name: row[name] for name in of_sessions if name in row},
+                    }
+                    for label, row in rows.items()
+                }
     column = study.arms.column if study.arms else ""
     return rows, Randomised({label: row.get(column) for label, row in rows.items()}, rows), problems
 

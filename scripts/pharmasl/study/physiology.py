@@ -43,6 +43,32 @@ def haematocrit(value: str) -> float:
     raise ValueError(f"a haematocrit is a fraction of 0.2 to 0.7 or a percentage of 20 to 70, not {value!r}")
 
 
+# T1 of blood that anyone may have at 1.5 to 7 T, seconds: a haematocrit of 0.7 at 1.5 T, one of 0.2 in vivo at 7 T.
+_BLOOD_T1 = (0.9, 3.0)
+
+
+def measured_t1(value: str, unit: str) -> float:
+    """A measured T1 of blood, seconds.
+
+    Parameters
+    ----------
+    value : str
+    unit : {"s", "ms"}
+
+    Raises
+    ------
+    ValueError
+        If it is no number or none that blood has.
+    """
+    try:
+        seconds = float(value) / {"s": 1, "ms": 1000}[unit]
+    except ValueError:
+        seconds = math.nan
+    if not _BLOOD_T1[0] <= seconds <= _BLOOD_T1[1]:
+        raise ValueError(f"a T1 of blood is {_BLOOD_T1[0]:g} to {_BLOOD_T1[1]:g} s, not {value!r} {unit}")
+    return seconds
+
+
 # Means of healthy people from an age in years until the next one's: women, men (Dallman PR, in Rudolph A (ed), Pediatrics, 16th ed.
 # 1977, p. 1111, reprinted in Nathan and Oski's Hematology of Infancy and Childhood, 5th ed. 1998, appendix 11). Of ages from 50 on it
 # has none: women's rises and men's falls then.

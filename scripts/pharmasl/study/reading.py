@@ -11,6 +11,7 @@ from pharmasl.study import (
     analyses,
     anatomies,
     blocks,
+    blood_columns,
     conditions,
     configuration,
     copies,
@@ -155,7 +156,7 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
     if not errors and people is None:
-        errors += [*_unknown_exclusions(dataset, study), *known_tissue.check_scans(study)]
+        errors += [*_unknown_exclusions(dataset, study), *known_tissue.check_scans(study), *blood_columns.check(study)]
     if not errors and not trial_errors and people is None:
         trial_errors += analyses.check(study)
     return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors), pilot.note(whole))

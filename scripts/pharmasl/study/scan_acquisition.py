@@ -75,6 +75,8 @@ class Acquisition:
         Tesla.
     haematocrit : float or None
         From which the T1 of blood was computed, a fraction.
+    t1_blood_by : {"measured", "haematocrit"} or None
+        By what the T1 of blood is the participant's own; None where it is that of the calibration.
     t1_blood, t1_tissue, t2_star : float or None
     partition_coefficient : float or None
         mL/g.
@@ -114,6 +116,7 @@ class Acquisition:
     t1_tissue: float | None = None
     t2_star: float | None = None
     haematocrit: float | None = None
+    t1_blood_by: str | None = None
     total_acquired_pairs: int | None = None
     fieldmaps: tuple[str, ...] = ()
     distortion: str | None = None

@@ -253,6 +253,14 @@ class Encoding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeasuredT1:
+    """The column with each participant's measured T1 of blood, and its unit."""
+
+    column: str
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class HaematocritNorms:
     """Columns of the participants' table by which norms of the haematocrit are looked up."""
 
@@ -292,6 +300,7 @@ class Perfusion(Quantification):
     suppression_pulses: int
     partition_coefficient: float
     t1_blood: Mapping[str, float]
+    t1_blood_measured: MeasuredT1 | None
     haematocrit: str | None
     haematocrit_norms: HaematocritNorms | None
     t1_tissue: Mapping[str, float]
@@ -302,8 +311,13 @@ class Perfusion(Quantification):
     def columns(self) -> tuple[str, ...]:
         """The columns of the participants' table that the quantification takes."""
         norms = self.haematocrit_norms
-        named = (self.haematocrit, *((norms.age, norms.sex) if norms else ()))
-        return tuple(dict.fromkeys(name for name in named if name))
+        return tuple(dict.fromkeys([*self.blood_columns, *((norms.age, norms.sex) if norms else ())]))
+
+    @property
+    def blood_columns(self) -> tuple[str, ...]:
+        """Those of them with what was measured of blood, which sessions may have of their own."""
+        measured = self.t1_blood_measured
+        return tuple(dict.fromkeys(name for name in (measured and measured.column, self.haematocrit) if name))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pharmasl.files import bids
 from pharmasl.study import arms as study_arms
-from pharmasl.study import results_dataset
+from pharmasl.study import blood_columns, results_dataset
 from pharmasl.study.sheets import ACQUISITION
 from pharmasl.study.trial import Study
 
@@ -73,6 +73,7 @@ def content(study: Study) -> dict[str, Any]:
     chosen = study.settings.participants
     # Of the columns that the configuration does not name, those of the table of baseline characteristics alone.
     wanted = {"participant_id", *study_arms.named_columns(study.settings)} | ({arms.column, "arm"} if arms else set())
+    wanted |= {name for names in blood_columns.by_session(study.settings).values() for name in names}
     wanted |= {name for row in study.people() for name in row if name.lower() in DEMOGRAPHICS}
     programs = {name: {"program": dataclasses.asdict(made)} for name, made in study.programs.items()}
     return {

@@ -132,6 +132,29 @@ def test_a_known_transit_time_is_the_mean_of_its_prior(tmp_path):
     assert means(mixed)[1] == pytest.approx(1.2, abs=0.01)
 
 
+@pytest.mark.parametrize("known", [None, {"transit_time": constant(1.0), "t1": constant(1.3)}])
+@pytest.mark.parametrize("delays", ["one", "several"])
+def test_the_effect_of_blood_is_that_of_quantifying_with_it(tmp_path, delays, known):
+    scan = several(tmp_path, repeats=3, noise=4.0) if delays == "several" else quantified.Files(tmp_path)
+
+    def grey(t1):
+        scan.acquisition |= {"t1_blood": t1, "t1_blood_by": "measured"}
+        paths = scan.known_tissue(**known) if known else None
+        made = scan.quantify(fitted=delays == "several", known=paths, outliers={"rules": []})
+        inside, share = images.load(made["brain_mask"]).data > 0, images.load(made["gm"]).data
+        return np.average(images.load(made["cbf"]).data[inside], weights=share[inside]), tables.read_json(
+            made["sidecar"]
+        )
+
+    cbf, record = grey(1.72)
+    own = record["OwnBlood"]
+    assert own["T1"]["Value"] == 1.72
+    assert own["WithError"]["t1_blood +0.1 s"]["gm"] == pytest.approx(grey(1.82)[0] / cbf, rel=1e-5)
+    assert own["WithError"]["t1_blood -0.1 s"]["gm"] == pytest.approx(grey(1.62)[0] / cbf, rel=1e-5)
+    scan.acquisition["t1_blood_by"] = None
+    assert tables.read_json(scan.quantify(fitted=delays == "several")["sidecar"])["OwnBlood"] is None
+
+
 def test_without_repeats_no_prior_is_weighed_and_that_is_said(tmp_path):
     scan = several(tmp_path, repeats=1, noise=4.0)
     known = {"transit_time": constant(2.0), "t1": constant(1.3)}

@@ -141,6 +141,67 @@ def test_t1_of_blood_by_haematocrit(root):
         complete_settings.read({**config, "perfusion": {"haematocrit": "haematocrit"}})
 
 
+def blood(root, columns, **perfusion):
+    """The scans' T1 of blood by session, of a table whose participants have these columns; sub-01's row comes first."""
+    path = root / "participants.tsv"
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    for name, values in columns.items():
+        for line, value in zip(lines, [name, *values, *["n/a"] * len(lines)]):
+            line.append(value)
+    path.write_text("".join("\t".join(line) + "\n" for line in lines))
+    config = {"bids_dir": str(root), "output_dir": "out", "conditions": {"rest": {}}, "participants": ["01"]}
+    study = complete_settings.read({**config, "sessions": complete_settings.SESSIONS, "perfusion": perfusion})
+    return {scan.session: scan.acquisition for scan in study.scans.values()}
+
+
+@pytest.mark.parametrize(("unit", "text"), [("s", "1.72"), ("ms", "1720")])
+def test_a_measured_t1_of_blood_goes_before_the_haematocrit(root, unit, text):
+    measured = {"column": "blood", "unit": unit}
+    found = blood(root, {"blood": [text], "hct": ["0.41"]}, t1_blood_measured=measured, haematocrit="hct")
+    assert {own.t1_blood for own in found.values()} == {1.72}
+    assert {own.t1_blood_by for own in found.values()} == {"measured"}
+    assert all(own.haematocrit is None for own in found.values())
+    assert all(own.sources["t1_blood"].startswith("measured, blood of") for own in found.values())
+
+
+def test_who_has_no_measured_t1_of_blood_has_that_of_the_haematocrit(root):
+    measured = {"column": "blood", "unit": "s"}
+    found = blood(root, {"blood": ["n/a"], "hct": ["0.41"]}, t1_blood_measured=measured, haematocrit="hct")
+    assert {own.t1_blood for own in found.values()} == {physiology.blood_t1(0.41, 3.0)}
+    assert {own.t1_blood_by for own in found.values()} == {"haematocrit"}
+
+
+def test_blood_of_each_session_by_columns_of_its_own(root):
+    found = blood(root, {"hct_T1": ["0.40"], "hct_T2": ["36"]}, haematocrit="hct")
+    assert {session: own.t1_blood for session, own in found.items()} == {
+        "T1": physiology.blood_t1(0.40, 3.0),
+        "T2": physiology.blood_t1(0.36, 3.0),
+    }
+
+
+def test_blood_of_each_session_by_its_own_table(root):
+    (root / "sub-01/sub-01_sessions.tsv").write_text("session_id\tblood\nses-T1\t1.70\nses-T2\t1.78\n")
+    found = blood(root, {}, t1_blood_measured={"column": "blood", "unit": "s"})
+    assert {session: own.t1_blood for session, own in found.items()} == {"T1": 1.70, "T2": 1.78}
+
+
+def test_blood_of_one_session_alone_is_refused(root):
+    with pytest.raises(InputErrors) as caught:
+        blood(root, {"hct_T1": ["0.40"], "hct_T2": ["n/a"]}, haematocrit="hct")
+    (error,) = caught.value.errors
+    assert error.field == "hct_T1, hct_T2 of sub-01"
+    assert error.found == "0.40, n/a"
+    assert "at every scanned session" in error.expected
+
+
+@pytest.mark.parametrize(("unit", "text"), [("s", "1720"), ("ms", "1.72"), ("s", "0.5"), ("s", "long")])
+def test_a_t1_that_no_blood_has_is_refused(root, unit, text):
+    with pytest.raises(InputErrors) as caught:
+        blood(root, {"blood": [text]}, t1_blood_measured={"column": "blood", "unit": unit})
+    assert {error.field for error in caught.value.errors} == {"blood of sub-01"}
+    assert "0.9 to 3 s" in caught.value.errors[0].expected
+
+
 def test_without_a_measured_haematocrit_norms_by_age_and_sex_give_it(root):
     path = root / "participants.tsv"
     _, *rows = (line.split("\t") for line in path.read_text().splitlines())

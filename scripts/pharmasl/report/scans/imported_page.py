@@ -56,6 +56,7 @@ class ImportedPage:
     histograms: list[charts.Chart]
     # Another program has quantified CBF.
     known_tissue: None = None
+    own_blood: str = ""
 
 
 def _own_grid(cbf: Volume, known: np.ndarray, note: str) -> tuple[panels.Panel, Markup]:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
 from pharmasl.quality import flags
-from pharmasl.report import known_tissue_words, templates
+from pharmasl.report import known_tissue_words, own_blood_words, templates
 from pharmasl.report.scans import (
     acquired,
     block_design_chart,
@@ -51,6 +51,7 @@ class ScanPage:
     maps: list[panels.Panel]
     template: panels.Panel
     known_tissue: known_tissue_words.KnownTissue | None
+    own_blood: str
     definitions: Sequence[Markup]
     registrations: list[overlays.Registration]
     registration_note: str
@@ -142,6 +143,7 @@ def content(
         How the images were encoded, of a scan that is corrected for distortion.
     """
     (row,) = tables.read_table(files.quality)
+    sidecar = tables.read_json(files.sidecar)
     own = native.read(files, acquisition, interpolation, distorted)
     repeats = scan_series.repeats(tables.read_table(files.repeats), acquisition)
     displacement, dvars = native.confounds(files)
@@ -162,13 +164,14 @@ def content(
         verdict=verdict_box.box(row),
         measures=numbers.measures(row, resolved_bands, bands),
         summary=acquired.summary(acquisition, grid.shape, grid.affine),
-        m0=acquired.m0_words(tables.read_json(files.sidecar)),
+        m0=acquired.m0_words(sidecar),
         resolved=list(acquired.rows(acquisition)),
         acquired=native.acquired(own, acquisition, repeats),
         delays=native.per_delay(own, repeats),
         maps=native.maps(own),
         template=template,
-        known_tissue=known_tissue_words.of_scan(tables.read_json(files.sidecar).get("KnownTissue")),
+        known_tissue=known_tissue_words.of_scan(sidecar.get("KnownTissue")),
+        own_blood=own_blood_words.of_scan(sidecar.get("OwnBlood")),
         definitions=[own.definitions, outlines],
         registrations=[*_registrations(files, assumed), *unwarped.registrations(files, acquisition)],
         registration_note=_ASSUMED if assumed else "",
