@@ -1,8 +1,8 @@
 """All cases of wrong, missing, doubled, damaged or ambiguous input, in the order of the table."""
 
 from cases import (
-    blood,
     blocks,
+    blood,
     configuration,
     derivatives,
     echoes,
