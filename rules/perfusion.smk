@@ -10,6 +10,7 @@ rule scan_field:
     input:
         images=raw(per("scan", TARGETS.field_map)),
         asl=raw(per("scan", TARGETS.asl)),
+        later_echoes=raw(per("scan", TARGETS.later_echoes)),
         gm=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.gm),
         wm=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.wm),
         csf=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.csf),
@@ -34,7 +35,7 @@ rule scan_field:
         field_map=per("scan", TARGETS.field_map_params),
         distorted=per("scan", TARGETS.distorted),
         images=content_of(per("scan", TARGETS.field_map)),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         code=code("scan_field"),
     message:
         "Bringing the field map to the scan: {wildcards.scan}"
@@ -45,6 +46,7 @@ rule scan_field:
 rule align_perfusion:
     input:
         asl=raw(per("scan", TARGETS.asl)),
+        later_echoes=raw(per("scan", TARGETS.later_echoes)),
         m0=raw(per("scan", TARGETS.m0)),
         field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
         gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
@@ -69,7 +71,7 @@ rule align_perfusion:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition_of_alignment),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         m0=content_of(per("scan", TARGETS.m0)),
         # Without a T1w of their own, the template is fitted to the scan in size and shape too.
         affine=per("scan", TARGETS.is_assumed),
@@ -118,6 +120,7 @@ rule known_tissue:
 rule quantify_perfusion:
     input:
         asl=raw(per("scan", TARGETS.asl)),
+        later_echoes=raw(per("scan", TARGETS.later_echoes)),
         m0=raw(per("scan", TARGETS.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
@@ -166,7 +169,7 @@ rule quantify_perfusion:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
         distorted=per("scan", TARGETS.distorted),
@@ -180,6 +183,7 @@ rule quantify_perfusion:
 rule realigned_series:
     input:
         asl=raw(per("scan", TARGETS.asl)),
+        later_echoes=raw(per("scan", TARGETS.later_echoes)),
         motion=rules.align_perfusion.output.motion,
         field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
     output:
@@ -197,7 +201,7 @@ rule realigned_series:
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         interpolation=SETTINGS.perfusion.interpolation,
         distorted=per("scan", TARGETS.distorted),
         code=code("realigned_series"),
@@ -210,6 +214,7 @@ rule realigned_series:
 rule cbf_series:
     input:
         asl=raw(per("scan", TARGETS.asl)),
+        later_echoes=raw(per("scan", TARGETS.later_echoes)),
         m0=raw(per("scan", TARGETS.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
@@ -232,7 +237,7 @@ rule cbf_series:
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
         distorted=per("scan", TARGETS.distorted),
@@ -264,7 +269,7 @@ rule fit_perfusion:
         runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
         distorted=per("scan", TARGETS.distorted),
@@ -278,6 +283,7 @@ rule fit_perfusion:
 rule block_responses:
     input:
         asl=raw(per("scan", TARGETS.asl)),
+        later_echoes=raw(per("scan", TARGETS.later_echoes)),
         m0=raw(per("scan", TARGETS.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
@@ -319,7 +325,7 @@ rule block_responses:
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.asl)),
+        asl=content_of(per("scan", TARGETS.series)),
         m0=content_of(per("scan", TARGETS.m0)),
         settings=TARGETS.quantification(),
         distorted=per("scan", TARGETS.distorted),

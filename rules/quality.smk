@@ -76,6 +76,7 @@ rule scan_page:
         quality=per("scan_name", TARGETS.page_file, rules.scan_quality.output.table),
         sidecar=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.sidecar),
         asl=raw(per("scan_name", TARGETS.of_page, TARGETS.asl)),
+        later_echoes=raw(per("scan_name", TARGETS.of_page, TARGETS.later_echoes)),
         motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.motion),
         m0=raw(per("scan_name", TARGETS.of_page, TARGETS.m0)),
         m0_motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.m0_motion),
@@ -126,7 +127,7 @@ rule scan_page:
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
         acquisition=per("scan_name", TARGETS.of_page, TARGETS.acquisition),
-        asl=content_of(per("scan_name", TARGETS.of_page, TARGETS.asl)),
+        asl=content_of(per("scan_name", TARGETS.of_page, TARGETS.series)),
         m0=content_of(per("scan_name", TARGETS.of_page, TARGETS.m0)),
         distorted=per("scan_name", TARGETS.of_page, TARGETS.distorted),
         interpolation=SETTINGS.perfusion.interpolation,

@@ -17,6 +17,7 @@ def main(snakemake):
             list(files.field),
             list(files.transit_time),
             list(files.t1),
+            list(files.later_echoes),
         ),
         files.brain_mask,
         acquisition=scan_acquisition.build(snakemake.params.acquisition),

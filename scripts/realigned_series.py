@@ -10,6 +10,7 @@ def main(snakemake):
         snakemake.output.series,
         snakemake.input.asl,
         snakemake.input.motion,
+        later_echoes=list(snakemake.input.later_echoes),
         acquisition=scan_acquisition.build(snakemake.params.acquisition),
         interpolation=snakemake.params.interpolation,
         field=list(snakemake.input.field),

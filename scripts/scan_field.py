@@ -14,6 +14,7 @@ def main(snakemake):
         [*input_.gm, *input_.wm, *input_.csf],
         acquisition=scan_acquisition.build(params.acquisition),
         distorted=distortion.build(params.distorted),
+        later_echoes=list(input_.later_echoes),
         tesla=params.field_map["tesla"],
     )
 

@@ -103,6 +103,7 @@ def write(folder, *, types=PAIRS, delays=None, passed=None, m0=False, att=False,
     return ScanFiles(
         **head,
         **{name: folder / f"{name}.nii.gz" for name in ("asl", "cbf", "brain_mask", "gm", "wm", "csf", "aslref")},
+        later_echoes=[],
         m0=[folder / "m0scan.nii.gz"] if m0 else [],
         field=[],
         field_sidecar=[],

@@ -76,7 +76,8 @@ def run(folder, anatomy, asl, m0=(), correct=True, field=(), distorted=None, **c
     images.save(folder / "asl.nii.gz", asl, ASL.affine)
     acquisition = {**ACQUISITION, **change}
     maps = {name: str(anatomy / f"{name}.nii.gz") for name in ("gm", "wm", "csf")}
-    given = {"asl": str(folder / "asl.nii.gz"), "m0": [str(path) for path in m0], "field": list(field)}
+    given = {"asl": str(folder / "asl.nii.gz"), "m0": [str(path) for path in m0]}
+    given |= {"later_echoes": [], "field": list(field)}
     suffixes = {"aslref": ".nii.gz", "confounds": ".tsv", "registration": ".json"}
     aligned = {
         name: str(folder / f"{name}{suffixes.get(name, '.txt')}")

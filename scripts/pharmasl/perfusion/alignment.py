@@ -63,11 +63,13 @@ class Inputs:
     asl : path-like
         The raw series.
     m0 : sequence of path-like
-        The separate M0 image, or empty.
+        The separate M0 image, of echoes that are summed one of each; or empty.
     gm, wm, csf : path-like
         Tissue maps on the T1-weighted image's grid, 0 to 1; the template's, where there is no T1-weighted image.
     field : sequence of path-like
         The field on the series' grid, Hz; or empty.
+    later_echoes : sequence of path-like
+        Of a series whose echoes are summed, those after the first; or empty.
     """
 
     asl: FilePath
@@ -76,6 +78,7 @@ class Inputs:
     wm: FilePath
     csf: FilePath
     field: Sequence[FilePath] = ()
+    later_echoes: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +141,7 @@ def align(
         If the volumes are not what the acquisition says, M0 is missing, the slab is too thin to realign its volumes, or
         the tissues contradict the field map.
     """
-    loaded = series.load_acquired(inputs.asl, acquisition)
+    loaded = series.load_acquired(inputs.asl, acquisition, inputs.later_echoes)
     m0 = _m0_volumes(inputs, acquisition, loaded)
     log.info("%s: %d volumes, %d of M0", inputs.asl, loaded.data.shape[3], m0.data.shape[3])
     maps, (maps_affine, *_) = zip(*(images.load(path) for path in (inputs.gm, inputs.wm, inputs.csf)))
@@ -180,7 +183,7 @@ def _m0_volumes(inputs: Inputs, acquisition: Acquisition, loaded: series.Series)
     """The M0 volumes that are to be aligned."""
     origin = calibration.source(acquisition, loaded.volumes, inputs.asl, inputs.m0)
     if origin == "separate":
-        return M0Volumes(*series.load_m0(inputs.m0[0]), separate=True)
+        return M0Volumes(*series.load_m0(inputs.m0, acquisition.echo_weights), separate=True)
     chosen = loaded.volumes.m0scan if origin == "included" else np.array([], dtype=int)
     return M0Volumes(loaded.data[..., chosen], loaded.affine, separate=False)
 

@@ -37,7 +37,7 @@ class Inputs:
 
     Attributes
     ----------
-    asl, m0, motion, m0_motion, field, transit_time, t1
+    asl, m0, motion, m0_motion, field, transit_time, t1, later_echoes
         As for :class:`pharmasl.perfusion.quantification.Inputs`.
     coregistration, forward, reference, template_mask
         Likewise.
@@ -62,6 +62,7 @@ class Inputs:
     field: Sequence[FilePath] = ()
     transit_time: Sequence[FilePath] = ()
     t1: Sequence[FilePath] = ()
+    later_echoes: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +143,14 @@ def write(
         If the volumes that are left cannot carry the model; nothing is written then.
     """
     files = scan.RawFiles(
-        inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field, inputs.transit_time, inputs.t1
+        inputs.asl,
+        inputs.m0,
+        inputs.motion,
+        inputs.m0_motion,
+        inputs.field,
+        inputs.transit_time,
+        inputs.t1,
+        inputs.later_echoes,
     )
     raw = scan.read(files, acquisition, quantification, distorted)
     own, affine = scan.own_place(raw, images.load(inputs.brain_mask)[0] > 0), raw.affine

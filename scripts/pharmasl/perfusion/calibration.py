@@ -47,7 +47,11 @@ def source(acquisition: Acquisition, volumes: Volumes, series: FilePath, m0: Seq
     kind = acquisition.m0_type
     missing = None
     if kind == "Separate":
-        missing = None if len(m0) == 1 else "one M0 image (m0scan.nii.gz) for the series"
+        needed = len(acquisition.echo_weights or (1,))
+        wanted = (
+            "one M0 image (m0scan.nii.gz) for the series" if needed == 1 else f"{needed} M0 images, one for each echo"
+        )
+        missing = None if len(m0) == needed else wanted
     elif kind == "Included":
         missing = None if len(volumes.m0scan) else "at least one m0scan volume in the series"
     elif kind == "Estimate":
@@ -188,6 +192,10 @@ def _with_echo(factors: Factors, acquisition: Acquisition, origin: str, series: 
         return dataclasses.replace(factors, echo_reason="switched off")
     if origin != "separate":
         return dataclasses.replace(factors, echo_reason="not needed: M0 is of the series itself")
+    if acquisition.echoes is not None:
+        return dataclasses.replace(
+            factors, echo_reason="not needed: the echoes of M0 are summed as those of the series are"
+        )
     known = {"m0_echo_time": acquisition.m0_echo_time, "echo_time": acquisition.echo_time}
     missing = [scan_timing.FIELDS[name][0] for name, time in known.items() if time is None]
     if missing:

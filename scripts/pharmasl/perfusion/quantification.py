@@ -55,7 +55,7 @@ class Inputs:
     asl : path-like
         The raw series.
     m0 : sequence of path-like
-        The separate M0 image, or empty.
+        The separate M0 image, of echoes that are summed one of each; or empty.
     motion, m0_motion, coregistration : path-like
         ITK affines, of :func:`pharmasl.perfusion.alignment.align`.
     confounds : path-like
@@ -74,6 +74,8 @@ class Inputs:
         Known arterial transit time and T1 of tissue on that grid, seconds; or empty.
     transit_time_sidecar, t1_sidecar : sequence of path-like
         Where they come from; or empty.
+    later_echoes : sequence of path-like
+        Of a series whose echoes are summed, those after the first; or empty.
     """
 
     asl: FilePath
@@ -94,6 +96,7 @@ class Inputs:
     t1: Sequence[FilePath] = ()
     transit_time_sidecar: Sequence[FilePath] = ()
     t1_sidecar: Sequence[FilePath] = ()
+    later_echoes: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +158,14 @@ def quantify(
         If a parameter or M0 is missing or senseless, or CBF is what no brain has; nothing is written then.
     """
     files = scan.RawFiles(
-        inputs.asl, inputs.m0, inputs.motion, inputs.m0_motion, inputs.field, inputs.transit_time, inputs.t1
+        inputs.asl,
+        inputs.m0,
+        inputs.motion,
+        inputs.m0_motion,
+        inputs.field,
+        inputs.transit_time,
+        inputs.t1,
+        inputs.later_echoes,
     )
     raw = scan.read(files, acquisition, quantification, distorted)
     log.info("%s: %d repeats, M0: %s", raw.path, raw.repeats.number, raw.m0.origin)

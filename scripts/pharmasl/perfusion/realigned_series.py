@@ -15,6 +15,7 @@ def read(
     asl: FilePath,
     motion: FilePath,
     *,
+    later_echoes: Sequence[FilePath] = (),
     acquisition: Acquisition,
     interpolation: str,
     field: Sequence[FilePath] = (),
@@ -28,6 +29,8 @@ def read(
         The raw series.
     motion : path-like
         ITK affines: from the series' reference to each volume.
+    later_echoes : sequence of path-like
+        Of a series whose echoes are summed, those after the first; or empty.
     acquisition : pharmasl.study.scan_acquisition.Acquisition
     interpolation : {"cubic", "linear"}
         Between the voxels of raw volumes.
@@ -46,7 +49,7 @@ def read(
     InputError
         As :func:`pharmasl.perfusion.series.load_acquired`; and if the transforms are not as many as the volumes.
     """
-    loaded = series.load_acquired(asl, acquisition)
+    loaded = series.load_acquired(asl, acquisition, later_echoes)
     matrices = scan.affines(motion, loaded.data.shape[3])
     unwarping = epi_shift.read(field, distorted)
     data = scan.realigned(loaded.data, loaded.affine, matrices, interpolation, unwarping)
@@ -58,6 +61,7 @@ def write(
     asl: FilePath,
     motion: FilePath,
     *,
+    later_echoes: Sequence[FilePath] = (),
     acquisition: Acquisition,
     interpolation: str,
     field: Sequence[FilePath] = (),
@@ -68,8 +72,16 @@ def write(
     Parameters
     ----------
     path : path-like
-    asl, motion, acquisition, interpolation, field, distorted
+    asl, motion, later_echoes, acquisition, interpolation, field, distorted
         As for :func:`read`.
     """
-    made = read(asl, motion, acquisition=acquisition, interpolation=interpolation, field=field, distorted=distorted)
+    made = read(
+        asl,
+        motion,
+        later_echoes=later_echoes,
+        acquisition=acquisition,
+        interpolation=interpolation,
+        field=field,
+        distorted=distorted,
+    )
     images.save(path, made.data, made.affine, time_step=acquisition.repetition_time)

@@ -11,7 +11,7 @@ import pharmasl
 from pharmasl.perfusion import artefacts, calibration, encoding_check, estimation, kinetics, nuisance, subtraction
 from pharmasl.perfusion import timing as scan_timing
 from pharmasl.perfusion.scan import M0, Scan
-from pharmasl.study import settings
+from pharmasl.study import echo_sum, settings
 from pharmasl.study.scan_acquisition import Acquisition
 
 _M0 = {
@@ -27,6 +27,13 @@ FITTED = (
 )
 _BLOOD = "T1 of blood throughout"
 _TISSUE = "T1 of blood before label arrives and a known T1 of tissue after it"
+ECHOES = {
+    "Weights": "Of series and M0 alike, so that the decay by T2* cancels in their quotient, whatever it is; their sum is 1",
+    "ExpectedSignal": "Of each echo over that of the first, by T2Star",
+    "Signal": "The same as this scan's head has it, over the volumes that show it",
+    "ExpectedGain": "Signal over noise of the sum over that of the first echo, by ExpectedSignal, noise alike and independent",
+    "Gain": "The same by Signal",
+}
 _INTERPOLATION = {"cubic": "cubic B-spline", "linear": "trilinear"}
 _MODULATED = "signal multiplied with the local stretch, which differs between the series and M0"
 _CANCELS = "none: the local stretch is that of M0 too, and cancels in deltaM / M0"
@@ -71,6 +78,7 @@ def sidecar(
         "M0": _m0(raw.m0, acquisition),
         "Subtraction": _subtraction(raw.volumes.kind, acquisition, quantification.subtraction),
         "Echo": acquisition.sources.get("echo"),
+        "SummedEchoes": _echoes(raw, acquisition),
         "NumberOfRepeats": raw.repeats.number,
         "NumberOfRepeatsPassed": int(choice.passed.sum()),
         "NumberOfRepeatsUsed": int(choice.kept.sum()),
@@ -100,6 +108,26 @@ def sidecar(
         "DistortionCorrection": _distortion(raw, acquisition),
         "TemplateSmoothingFWHM": {"Value": float(quantification.smoothing_fwhm), "Unit": "mm"},
         "CodeVersion": pharmasl.__version__,
+    }
+
+
+def _echoes(raw: Scan, acquisition: Acquisition) -> dict[str, Any] | None:
+    """How the echoes of a scan were summed; None where one was taken."""
+    if acquisition.echoes is None:
+        return None
+    times, weights = acquisition.echoes.times, acquisition.echoes.weights
+    t2_star = scan_timing.positive(acquisition.t2_star, "t2_star", raw.path)
+    expected = echo_sum.decay(times, t2_star)
+    return {
+        "EchoTimes": {"Value": list(times), "Unit": "s"},
+        "Weights": list(weights),
+        "T2Star": _constant("t2_star", t2_star, acquisition.sources),
+        "Source": acquisition.sources.get("echo_weights", "not recorded"),
+        "ExpectedSignal": list(expected),
+        "Signal": list(raw.echo_levels),
+        "ExpectedGain": echo_sum.gain(weights, expected),
+        "Gain": echo_sum.gain(weights, raw.echo_levels) if raw.echo_levels else None,
+        "Descriptions": ECHOES,
     }
 
 

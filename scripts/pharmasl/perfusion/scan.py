@@ -27,13 +27,15 @@ class RawFiles:
     asl : path-like
         The series.
     m0 : sequence of path-like
-        The separate M0 image, or empty.
+        The separate M0 image, of echoes that are summed one of each; or empty.
     motion, m0_motion : path-like
         ITK affines: from the series' reference to each volume of the series and of M0.
     field : sequence of path-like
         The field on the series' grid, Hz; or empty.
     transit_time, t1 : sequence of path-like
         Known arterial transit time and T1 of tissue on the series' grid, seconds; or empty.
+    later_echoes : sequence of path-like
+        Of a series whose echoes are summed, those after the first; or empty.
     """
 
     asl: FilePath
@@ -43,6 +45,7 @@ class RawFiles:
     field: Sequence[FilePath] = ()
     transit_time: Sequence[FilePath] = ()
     t1: Sequence[FilePath] = ()
+    later_echoes: Sequence[FilePath] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Scan:
         Of distorted volumes; None where they are not corrected.
     tissue : pharmasl.perfusion.known_maps.KnownMaps or None
         Known transit times and T1; None where there are none.
+    echo_levels : tuple of float
+        Of echoes that were summed: signal of the head in each over that of the first.
     """
 
     path: FilePath
@@ -117,6 +122,7 @@ class Scan:
     interpolation: str
     unwarping: Unwarping | None = None
     tissue: KnownMaps | None = None
+    echo_levels: tuple[float, ...] = ()
 
     @property
     def grid(self) -> images.Grid:
@@ -191,7 +197,7 @@ def read(
     InputError
         If a parameter or M0 is missing or senseless.
     """
-    loaded = series.load_acquired(files.asl, acquisition)
+    loaded = series.load_acquired(files.asl, acquisition, files.later_echoes)
     timing, constants, unit = loaded.timing, None, 1.0
     if timing is not None:
         timing = dataclasses.replace(timing, fixed=scan_timing.fixed_decay(acquisition, quantification.q2tips))
@@ -218,6 +224,7 @@ def read(
         interpolation=quantification.interpolation,
         unwarping=epi_shift.read(files.field, distorted),
         tissue=known_maps.read(files.transit_time, files.t1),
+        echo_levels=loaded.echo_levels,
     )
 
 
@@ -251,7 +258,7 @@ def _m0(
         estimate = scan_timing.positive(acquisition.m0_estimate, "m0_estimate", path)
     of_pair = bool(acquisition.m0_of_pair) and origin == "control"
     if origin == "separate":
-        data, affine = series.load_m0(files.m0[0])
+        data, affine = series.load_m0(files.m0, acquisition.echo_weights)
         motion = affines(files.m0_motion, data.shape[3])
     else:
         control = repeats.pairs[:, 0] if of_pair else volumes.control

@@ -24,6 +24,7 @@ def write(
     acquisition: Acquisition,
     distorted: Distortion,
     tesla: float | None,
+    later_echoes: Sequence[FilePath] = (),
 ) -> None:
     """Write the field on the grid of a series, its sidecar, and the displacement as an ITK field.
 
@@ -41,6 +42,8 @@ def write(
     distorted : pharmasl.study.distortion.Distortion
     tesla : float or None
         As for :func:`pharmasl.perfusion.field_map.read`.
+    later_echoes : sequence of path-like
+        Of a series whose echoes are summed, those after the first; or empty.
 
     Raises
     ------
@@ -54,7 +57,8 @@ def write(
         acquired = field_map.read(own.files, own.kind, own.echo_difference, own.units, tesla)
         beside = field_map.beside(own.files, own.kind)
     grid = images.grid(asl)
-    matrix, place = _placed(acquired, beside, series.load_acquired(asl, acquisition), tissues, distorted)
+    loaded = series.load_acquired(asl, acquisition, later_echoes)
+    matrix, place = _placed(acquired, beside, loaded, tissues, distorted)
     field = field_map.on_grid(acquired, grid, matrix)
     images.save(outputs["field"], field.hertz, grid.affine)
     points = transforms.points(grid)

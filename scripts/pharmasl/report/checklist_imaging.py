@@ -155,6 +155,7 @@ def acquisition(content: Imaging) -> Iterator[Item]:
     readout = [
         ("repetition time", column("repetition_time", "s")),
         ("echo time", column("echo_time", "s")),
+        ("echo times that are summed", column("echo_times", "s")),
     ]
     timed = sum(bool(sidecar["SliceTiming"]) for sidecar in content.sidecars)
     slices = f"slice by slice, with a timing for each slice, in {timed} of {count(len(content.sidecars), 'scan')}"

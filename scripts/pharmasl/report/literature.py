@@ -276,6 +276,13 @@ REFERENCES = (
         "10.1016/j.neuroimage.2020.117031",
     ),
     _reference(
+        "Posse et al. 1999",
+        "Posse, S. and Wiese, S. and Gembris, D. and others",
+        "Enhancement of BOLD-contrast sensitivity by single-shot multi-echo functional MR imaging",
+        "Magnetic Resonance in Medicine 42:87\u201397",
+        "10.1002/(SICI)1522-2594(199907)42:1%3C87::AID-MRM13%3E3.0.CO;2-O",
+    ),
+    _reference(
         "Power et al. 2012",
         "Power, J. D. and Barnes, K. A. and Snyder, A. Z. and Schlaggar, B. L. and Petersen, S. E.",
         "Spurious but systematic correlations in functional connectivity MRI networks arise from subject motion",

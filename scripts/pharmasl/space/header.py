@@ -80,6 +80,13 @@ class Header:
         return self.offset + self.volumes * self.volume_size
 
 
+def apart(one: Header, two: Header) -> float:
+    """How far the corners of two images of one shape lie apart at most, mm."""
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(one.shape) - 1)
+    places = [corners @ known.affine[:3, :3].T + known.affine[:3, 3] for known in (one, two)]
+    return float(np.linalg.norm(places[0] - places[1], axis=1).max())
+
+
 def read(path: FilePath) -> Header:
     """The header of a NIfTI file, checked, and its size checked against the file's.
 

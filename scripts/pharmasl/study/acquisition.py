@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pharmasl.errors import InputError, InputErrors
@@ -9,6 +10,7 @@ from pharmasl.files import bids
 from pharmasl.study import (
     blood_columns,
     context,
+    echo_sum,
     echoes,
     field_maps,
     headers,
@@ -19,6 +21,7 @@ from pharmasl.study import (
     physiology,
     scan_acquisition,
     sidecar,
+    summed_echoes,
     time_encoding,
     uncorrected,
 )
@@ -31,6 +34,28 @@ _PERFUSION = frozenset({"control", "label", "deltam", scan_acquisition.ENCODED})
 _FIELD_MAPS = frozenset({"phasediff", "phase1", "fieldmap", "epi"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What is known of one run.
+
+    Attributes
+    ----------
+    acquisition : pharmasl.study.scan_acquisition.Acquisition
+    m0scan : bids.File or None
+        The separate M0 image; None where M0 comes from elsewhere.
+    correction : pharmasl.study.distortion.Correction or None
+        How its distortion is corrected; None where it is not.
+    later_echoes, later_m0 : tuple of bids.File
+        The files of the later echoes of the series and of the separate M0 image, where they are summed.
+    """
+
+    acquisition: scan_acquisition.Acquisition
+    m0scan: bids.File | None
+    correction: Correction | None
+    later_echoes: tuple[bids.File, ...] = ()
+    later_m0: tuple[bids.File, ...] = ()
+
+
 def resolve(
     dataset: bids.Dataset,
     asl: bids.File,
@@ -38,7 +63,7 @@ def resolve(
     participant: Mapping[str, str | None] | None = None,
     overrides: Sequence[sidecar.Override] = (),
     encodings: Sequence[Encoding] = (),
-) -> tuple[scan_acquisition.Acquisition, bids.File | None, Correction | None]:
+) -> Resolved:
     """The acquisition of one run.
 
     Parameters
@@ -57,11 +82,7 @@ def resolve(
 
     Returns
     -------
-    acquisition : pharmasl.study.scan_acquisition.Acquisition
-    m0scan : bids.File or None
-        The separate M0 image; None where M0 comes from elsewhere.
-    correction : pharmasl.study.distortion.Correction or None
-        How its distortion is corrected; None where it is not.
+    Resolved
 
     Raises
     ------
@@ -70,14 +91,23 @@ def resolve(
     """
     encoding = time_encoding.chosen(encodings, asl.entities)
     resolver = _Resolver(dataset, asl, settings, participant or {}, overrides, encoding)
-    return resolver.resolve(), resolver.m0scan, resolver.correction
+    acquired = resolver.resolve()
+    return Resolved(
+        acquisition=acquired,
+        m0scan=resolver.m0scan,
+        correction=resolver.correction,
+        later_echoes=resolver.later_echoes,
+        later_m0=resolver.later_m0,
+    )
 
 
 class _Resolver(FieldReader):
     def __init__(self, dataset, asl, settings, participant, overrides, encoding):
         super().__init__(sidecar.overridden(sidecar.read(dataset, asl, "asl"), overrides, asl.entities))
         self.root, self.asl, self.settings, self.participant = dataset.root, asl, settings, participant
-        self.dataset, self.correction, self.encoding = dataset, None, encoding
+        self.dataset, self.correction, self.encoding, self.overrides = dataset, None, encoding, overrides
+        # Of echoes that are summed: their times, the later files, and the volumes of each in one file.
+        self.echo_times, self.later_echoes, self.later_m0, self.echo_volumes = (), (), (), None
         # The control of each pair stands in for whatever M0 there is.
         self.of_pair = settings["m0"]["source"] == "control"
         direction = self.fields.get("PhaseEncodingDirection")
@@ -109,6 +139,14 @@ class _Resolver(FieldReader):
         computed = "cbf" in volume_types and not _PERFUSION & set(volume_types)
         if computed:
             self.m0scan = None
+        if computed and self.echo_times:
+            self._error(
+                self.asl.path,
+                "volume_type",
+                "cbf",
+                "controls and labels, or differences: what the scanner quantified of several echoes is not summed",
+                f"Set {echoes.FIELD} to {echoes.FIRST}, or leave the run out.",
+            )
         if self.m0scan:
             self._header(self.m0scan.path)
         if not (computed or self.fields or self.refused or self.unreadable or os.path.isfile(self.sidecar_path)):
@@ -124,6 +162,7 @@ class _Resolver(FieldReader):
         acquisition = {"volume_types": volume_types, "units": self.fields.get("Units")}
         if not computed:
             acquisition |= self._labeling(volume_types)
+            acquisition["echoes"] = self._echo_sum(acquisition)
             acquisition["distortion"] = self._distortion(volume_types)
         acquisition["total_acquired_pairs"] = self.fields.get("TotalAcquiredPairs")
         acquisition["fieldmaps"] = self.fieldmaps
@@ -209,8 +248,8 @@ class _Resolver(FieldReader):
                     "EchoTime",
                     sorted(set(times)),
                     "one echo time for all volumes",
-                    f"Set {echoes.FIELD} to first, which takes the first echo of a series; give the first echo of a separate M0 in a "
-                    "file of its own; or leave the run out.",
+                    f"Set {echoes.FIELD} to first, which takes the first echo of a series, or to weighted, which sums them; give each "
+                    "echo of a separate M0 in a file of its own; or leave the run out.",
                 )
 
     def _labeling(self, volume_types):
@@ -230,8 +269,10 @@ class _Resolver(FieldReader):
             "labeling_efficiency": self._efficiency(kind, pulses),
             **self._m0(volume_types),
             "repetition_time": min((time for time in repetition if time is not None), default=None),
-            "echo_time": self._echo_time(self.fields, "echo_time", self.origin),
-            "m0_echo_time": self._echo_time(self.m0_fields, "m0_echo_time", self.m0_origin),
+            "echo_time": None if self.echo_times else self._echo_time(self.fields, "echo_time", self.origin),
+            "m0_echo_time": None
+            if self.echo_times
+            else self._echo_time(self.m0_fields, "m0_echo_time", self.m0_origin),
             **self._physics(),
         }
 
@@ -266,7 +307,7 @@ class _Resolver(FieldReader):
         except InputError as error:
             self.errors.append(error)
             return []
-        types = self._first_echo(types)
+        types = self._summed_echoes(types) if self.settings["echo"] == echoes.WEIGHTED else self._first_echo(types)
         if self.encoding is None:
             return types
         for field, expected, fix in time_encoding.contradictions(self.encoding, types, self.fields):
@@ -287,6 +328,68 @@ class _Resolver(FieldReader):
         if number > 1:
             self.sources["echo"] = f"the first of {number} echoes ({echoes.FIELD})"
         return types
+
+    def _summed_echoes(self, types):
+        """The types of volumes, without those of later echoes, which are summed with the first."""
+        files, times = echoes.together(self.dataset, self.asl), self.fields.get("EchoTime")
+        if len(files) > 1:
+            first = summed_echoes.Echo(
+                file=self.asl,
+                fields=self.fields,
+                sidecar=self.sidecar_path,
+                origin=self.origin,
+                header=self.series,
+                types=tuple(types),
+            )
+            own, errors = [first], []
+            for file in files:
+                if file.path != self.asl.path:
+                    echo, problems = summed_echoes.read(self.dataset, file, self.overrides, self.encoding is not None)
+                    own.append(echo)
+                    errors += problems
+            self.echo_times, unlike = summed_echoes.times(own) if not errors else ((), [])
+            self.errors += [*errors, *unlike]
+            self.later_echoes = tuple(echo.file for echo in own[1:])
+        elif isinstance(times, list) and len(set(times)) > 1 and len(times) == len(types):
+            try:
+                self.echo_volumes = summed_echoes.volumes(types, times, self.origin["EchoTime"])
+            except InputError as error:
+                self.errors.append(error)
+                self.fields["EchoTime"] = min(times)
+                return types
+            self.echo_times = tuple(float(time) for time in sorted(set(times)))
+            types, self.fields["EchoTime"] = echoes.types_of_first(types, times), min(times)
+        return types
+
+    def _echo_sum(self, acquired):
+        """How the echoes are summed; None where one is taken, or T2* is not known."""
+        if not self.echo_times:
+            return None
+        if acquired["m0_type"] == "Estimate":
+            self._contradiction(
+                "M0Type",
+                "an M0 that is an image: several echoes are summed, and a number is not of such a sum",
+                f"Add an M0 scan of the same echoes, or set {echoes.FIELD} to {echoes.FIRST}.",
+            )
+        if self.m0scan and not any(error.file in (self.m0scan.path, self.m0_path) for error in self.errors):
+            chosen = summed_echoes.Echo(
+                file=self.m0scan,
+                fields=self.m0_fields,
+                sidecar=self.m0_path,
+                origin=self.m0_origin,
+                header=self._header(self.m0scan.path),
+            )
+            files, errors = summed_echoes.of_m0(self.dataset, chosen, self.echo_times)
+            self.errors += errors
+            self.later_m0 = files[1:]
+            self.m0scan = files[0] if files else self.m0scan
+        if acquired.get("t2_star") is None:
+            return None
+        times, t2_star = self.echo_times, acquired["t2_star"]
+        self.sources["echo_times"] = "EchoTime of each echo"
+        self.sources["echo_weights"] = f"{echo_sum.SOURCE}; T2* {1e3 * t2_star:g} ms ({self.sources['t2_star']})"
+        self.sources["echo"] = f"the weighted sum of {len(times)} echoes ({echoes.FIELD})"
+        return {"times": list(times), "weights": list(echo_sum.weights(times, t2_star)), "volumes": self.echo_volumes}
 
     def _header(self, path):
         """The header of a raw image; None, with its errors noted, where it cannot be used."""
@@ -586,8 +689,11 @@ class _Resolver(FieldReader):
         needed = {
             "t1_blood": haematocrit is None and measured is None,
             "t1_tissue": correction["t1_recovery"] and self.fields.get("M0Type") != "Estimate",
-            "t2_star": correction["echo_time_correction"]
-            and all(isinstance(fields.get("EchoTime"), (int, float)) for fields in (self.fields, self.m0_fields)),
+            "t2_star": bool(self.echo_times)
+            or (
+                correction["echo_time_correction"]
+                and all(isinstance(fields.get("EchoTime"), (int, float)) for fields in (self.fields, self.m0_fields))
+            ),
         }
         for key, wanted in needed.items():
             result[key] = self._by_field_strength(key, strength) if wanted else None

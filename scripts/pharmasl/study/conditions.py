@@ -123,7 +123,9 @@ def ambiguous(scans: Sequence[tuple[str, bids.File]]) -> Iterator[InputError]:
             seen.add((condition, key))
             names = " and ".join(os.path.basename(file.path) for file in files[:3])
             fix = f"Choose one by conditions.{condition}: {{{selector}: {min(label for label in labels if label)}}}."
-            fix += " Or take the first by perfusion.echo: first." if key == "echo" else ""
+            fix += (
+                " Or take the first, or the sum of all, by perfusion.echo: first or weighted." if key == "echo" else ""
+            )
             yield InputError(
                 "config",
                 f"conditions.{condition}",

@@ -1,10 +1,10 @@
-"""Series of several echoes: the first of each, where the configuration asks for it."""
+"""Series of several echoes: which files are echoes of one, and which of them the configuration asks for."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from pharmasl.files import bids
 
-FIRST = "first"
+FIRST, WEIGHTED = "first", "weighted"
 FIELD = "perfusion.echo"
 
 
@@ -36,17 +36,21 @@ def of_series(files: Sequence[bids.File], asl: bids.File, choice: str | None) ->
     own = [file for file in files if file.index.get("echo") == asl.index.get("echo")]
     if own:
         return own
-    return [file for file in files if file not in later(files)] if choice == FIRST else list(files)
+    return list(files) if choice is None else [file for file in files if file not in later(files)]
+
+
+def together(dataset: bids.Dataset, image: bids.File) -> list[bids.File]:
+    """The echoes of which an image is one, in their order: images beside it whose names differ by ``echo`` alone."""
+    if "echo" not in image.entities:
+        return [image]
+    beside = dataset.images_beside(image, image.suffix)
+    alike = [file for file in beside if "echo" in file.entities and _without_echo(file) == _without_echo(image)]
+    return sorted(alike, key=_number)
 
 
 def count(dataset: bids.Dataset, asl: bids.File) -> int:
     """How many echoes of a series the dataset has; 1 of one without ``echo`` in its name."""
-    if "echo" not in asl.entities:
-        return 1
-    return sum(
-        "echo" in file.entities and _without_echo(file) == _without_echo(asl)
-        for file in dataset.images_beside(asl, asl.suffix)
-    )
+    return len(together(dataset, asl))
 
 
 def types_of_first(types: Sequence[str], times: Sequence[float]) -> list[str]:

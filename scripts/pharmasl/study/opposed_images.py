@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
-from pharmasl.space.header import Header
+from pharmasl.space.header import Header, apart
 from pharmasl.study import headers, m0, phase_encoding, sidecar
 from pharmasl.study.distortion import OPPOSED, FieldMap, PhaseEncoding
 
@@ -157,12 +155,12 @@ def _fit(
                 second.sidecar, "TotalReadoutTime", 0, "more than 0 s of one of the two images", f"Correct it, {fix}."
             )
         ]
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(known[0].shape) - 1)
-    places = [corners @ header.affine[:3, :3].T + header.affine[:3, 3] for header in known]
-    if known[0].shape != known[1].shape or np.linalg.norm(places[0] - places[1], axis=1).max() > _APART:
+    alike = known[0].shape == known[1].shape
+    moved = apart(*known) if alike else 0.0
+    if not alike or moved > _APART:
         there = " x ".join(map(str, known[1].shape))
-        if known[0].shape == known[1].shape:
-            there += f", up to {np.linalg.norm(places[0] - places[1], axis=1).max():.1f} mm away"
+        if alike:
+            there += f", up to {moved:.1f} mm away"
         expected = f"the grid of {os.path.basename(first.path)}, {' x '.join(map(str, known[0].shape))}, at one place"
         return [InputError(second.path, "grid", there, expected, f"Give two images that were planned alike, {fix}.")]
     return []

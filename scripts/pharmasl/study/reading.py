@@ -27,6 +27,7 @@ from pharmasl.study import (
     scan_ratings,
     settings,
     sidecar,
+    summed_echoes,
     time_encoding,
     written,
 )
@@ -156,7 +157,8 @@ def collect(config: Mapping[str, Any], people: Collection[str] | None = None) ->
     if not study.scans and not errors:
         errors.append(_nothing_to_do(dataset, study))
     if not errors and people is None:
-        errors += [*_unknown_exclusions(dataset, study), *known_tissue.check_scans(study), *blood_columns.check(study)]
+        errors += [*_unknown_exclusions(dataset, study), *known_tissue.check_scans(study)]
+        errors += [*blood_columns.check(study), *summed_echoes.check(study)]
     if not errors and not trial_errors and people is None:
         trial_errors += analyses.check(study)
     return Reading(study, tuple(_once(errors, dataset)), tuple(trial_errors), pilot.note(whole))
@@ -167,6 +169,7 @@ def _unlike_the_dataset(dataset: bids.Dataset, study: Settings) -> Iterator[Inpu
     yield from conditions.unmatched(study.conditions, dataset.images("asl"))
     yield from _unknown_sessions(dataset, study.sessions)
     yield from own_template.check(study.template)
+    yield from summed_echoes.contradictory(study)
 
 
 def _ratings(
@@ -274,8 +277,10 @@ def _runs(
         runs.append((state or names[0], asl))
         if state is None:
             several.setdefault(tuple(names), []).append(asl.path)
-    if study.perfusion.echo == echoes.FIRST:
+    summed: list[bids.File] = []
+    if study.perfusion.echo is not None:
         late = echoes.later(file for _, file in runs)
+        summed = late if study.perfusion.echo == echoes.WEIGHTED else []
         exclusions += [
             {
                 "participant_id": f"sub-{file.entities['sub']}",
@@ -283,6 +288,7 @@ def _runs(
                 "reason": f"{file.name} is a later echo ({echoes.FIELD}: {echoes.FIRST})",
             }
             for file in late
+            if study.perfusion.echo == echoes.FIRST
         ]
         runs = [run for run in runs if run[1] not in late]
     errors += [
@@ -296,7 +302,7 @@ def _runs(
         for names, paths in several.items()
     ]
     ambiguous = list(conditions.ambiguous(runs))
-    errors += ambiguous or copies.find(file.path for _, file in runs)
+    errors += ambiguous or copies.find(file.path for file in [*(file for _, file in runs), *summed])
     return runs, exclusions
 
 
@@ -310,22 +316,46 @@ def _scans(
     errors: list[InputError],
 ) -> dict[str, Scan]:
     """The scans by stem; those with errors of their own are not among them."""
-    scans = {}
+    scans: dict[str, Scan] = {}
     for condition, asl in runs:
         subject, session = asl.entities["sub"], asl.entities.get("ses")
         try:
-            resolved, m0scan, correction = acquisition.resolve(dataset, asl, perfusion, participants[subject], *changes)
+            run = acquisition.resolve(dataset, asl, perfusion, participants[subject], *changes)
             alternating = set(conditions.of_state(condition)) & set(study.block_conditions)
-            own = blocks.resolve(dataset, asl, resolved, study, changes.overrides) if alternating else None
+            own = blocks.resolve(dataset, asl, run.acquisition, study, changes.overrides) if alternating else None
         except InputErrors as problems:
             errors += problems.errors
             continue
         except InputError as error:
             errors.append(error)
             continue
-        stem = bids.stem(asl.entities, "perf")
-        m0 = m0scan.path if m0scan else None
-        scans[stem] = Scan(subject, session, condition, stem, asl.path, m0, resolved, correction=correction, blocks=own)
+        # What is made of all echoes is named by none.
+        named = {key: label for key, label in asl.entities.items() if key != "echo" or not run.later_echoes}
+        stem = bids.stem(named, "perf")
+        if stem in scans and (run.later_echoes or scans[stem].later_echoes):
+            errors.append(
+                InputError(
+                    scans[stem].asl,
+                    "name",
+                    f"beside {asl.name}",
+                    "one run of this name: the results of a sum of echoes have no echo- in theirs",
+                    "Rename or remove one of them.",
+                )
+            )
+            continue
+        scans[stem] = Scan(
+            subject,
+            session,
+            condition,
+            stem,
+            asl.path,
+            run.m0scan.path if run.m0scan else None,
+            run.acquisition,
+            correction=run.correction,
+            blocks=own,
+            later_echoes=tuple(file.path for file in run.later_echoes),
+            later_m0=tuple(file.path for file in run.later_m0),
+        )
     return scans
 
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pharmasl.study import echo_sum
+from pharmasl.study.echo_sum import EchoSum
+
 # A volume of a time-encoded series, labelled by a code of several blocks: neither control nor label.
 ENCODED = "encoded"
 
@@ -23,6 +26,7 @@ _ALIGNMENT = (
     "m0_of_pair",
     "m0_estimate",
     "encoding",
+    "echoes",
 )
 
 
@@ -70,7 +74,9 @@ class Acquisition:
     m0_repetition_time, repetition_time : float or None
         Of the M0 image, and of labels and controls.
     m0_echo_time, echo_time : float or None
-        Likewise.
+        Likewise; None where several echoes are summed.
+    echoes : EchoSum or None
+        How the echoes are summed, of the series and of M0; None where one is taken.
     field_strength : float or None
         Tesla.
     haematocrit : float or None
@@ -110,6 +116,7 @@ class Acquisition:
     repetition_time: float | None = None
     echo_time: float | None = None
     m0_echo_time: float | None = None
+    echoes: EchoSum | None = None
     field_strength: float | None = None
     partition_coefficient: float | None = None
     t1_blood: float | None = None
@@ -136,6 +143,16 @@ class Acquisition:
     def single_delay(self) -> bool:
         """Whether CBF is to be computed from differences at one delay."""
         return self.quantified and not self.several_delays
+
+    @property
+    def echo_times(self) -> tuple[float, ...] | None:
+        """Of echoes that are summed, seconds; None where one is taken."""
+        return None if self.echoes is None else self.echoes.times
+
+    @property
+    def echo_weights(self) -> tuple[float, ...] | None:
+        """Of the same echoes; None where one is taken."""
+        return None if self.echoes is None else self.echoes.weights
 
     @property
     def repeats(self) -> int:
@@ -171,7 +188,9 @@ def build(values: Mapping[str, Any]) -> Acquisition:
     TypeError
         If a field is unknown, or ``volume_types`` is missing.
     """
-    return Acquisition(**{name: _fixed(value) for name, value in values.items()})
+    summed = values.get("echoes")
+    fixed = {name: _fixed(value) for name, value in values.items() if name != "echoes"}
+    return Acquisition(**fixed, echoes=summed if summed is None else echo_sum.build(summed))
 
 
 def _fixed(value: Any) -> Any:
@@ -179,6 +198,8 @@ def _fixed(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, EchoSum):
+        return value.plain()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value

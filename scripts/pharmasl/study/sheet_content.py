@@ -43,6 +43,7 @@ def scan_rows(study: Study) -> Iterator[dict[str, Any]]:
             "asl": None if scan.imported else below(scan.asl),
             "imported_cbf": below(scan.asl) if scan.imported else None,
             "m0": below(scan.m0) if scan.m0 else None,
+            "later_echoes": " ".join(map(below, [*scan.later_echoes, *scan.later_m0])) or None,
             "t1w": " ".join(bids.place(path, anatomy_root) for path in study.raw_t1w(scan.visit)) or None,
             "anatomy": study.anatomy_origin(scan.visit),
             "anatomy_program": study.imported_anatomies.dataset.words if study.imported_anatomies else None,

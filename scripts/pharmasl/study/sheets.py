@@ -29,12 +29,17 @@ ACQUISITION = {
     "m0_repetition_time": {"Description": "Repetition time of the M0 image", "Units": "s"},
     "m0_echo_time": {"Description": "Echo time of a separate M0 image", "Units": "s"},
     "repetition_time": {"Description": "Repetition time of label and control", "Units": "s"},
-    "echo_time": {"Description": "Echo time of label and control", "Units": "s"},
+    "echo_time": {"Description": "Echo time of label and control; n/a where several echoes are summed", "Units": "s"},
+    "echo_times": {"Description": "Echo times of the echoes that are summed, separated by blanks", "Units": "s"},
+    "echo_weights": "Weights by which they are summed, of series and M0 alike",
     "field_strength": {"Description": "Field strength", "Units": "T"},
     "t1_blood": {"Description": "T1 of arterial blood", "Units": "s"},
     "haematocrit": "Haematocrit from which T1 of blood was computed: measured, or of norms by age and sex",
     "t1_tissue": {"Description": "T1 of tissue for M0's recovery", "Units": "s"},
-    "t2_star": {"Description": "T2* of tissue for an M0 of another echo time", "Units": "s"},
+    "t2_star": {
+        "Description": "T2* of tissue, for an M0 of another echo time or for the weights of echoes",
+        "Units": "s",
+    },
     "partition_coefficient": {"Description": "Partition coefficient", "Units": "mL/g"},
 }
 # In the column anatomy.
@@ -45,9 +50,10 @@ _SCANS = {
     "session_id": "Session",
     "condition": "State, as the configuration names it",
     "scan": "Stem of the outputs",
-    "asl": "Raw ASL image, below the dataset; n/a where another program made the CBF map",
+    "asl": "Raw ASL image, of several echoes the first, below the dataset; n/a where another program made the CBF map",
     "imported_cbf": "CBF map of another program in its place, from the dataset",
     "m0": "Raw separate M0 image, below the dataset",
+    "later_echoes": "Raw images of the later echoes of series and M0 that are summed with the first, separated by blanks",
     "t1w": "Raw T1-weighted images that the scan's anatomy is made of, below the dataset, separated by blanks; of an "
     "anatomy that another program made, its T1-weighted image below its folder",
     "anatomy": "Whose anatomy the scan uses",

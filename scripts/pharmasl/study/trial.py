@@ -78,6 +78,8 @@ class Scan:
         How its distortion is corrected; None where it is not.
     blocks : pharmasl.study.run_blocks.RunBlocks or None
         Where its conditions alternate; None for a run of one state.
+    later_echoes, later_m0 : tuple of str
+        The raw images of the later echoes of the series and of the separate M0, where the echoes are summed.
     """
 
     subject: str
@@ -90,6 +92,8 @@ class Scan:
     imported: ImportedMap | None = None
     correction: Correction | None = None
     blocks: RunBlocks | None = None
+    later_echoes: tuple[str, ...] = ()
+    later_m0: tuple[str, ...] = ()
 
     @property
     def states(self) -> list["Scan"]:

@@ -192,13 +192,21 @@ class Targets:
         return list(dict.fromkeys(self.anatomy_file(pattern, scan) for scan in self.own_scans()))
 
     def asl(self, scan: str) -> str:
-        """The raw series of a scan."""
+        """The raw series of a scan; of several echoes the first."""
         return self._scans[scan].asl
 
+    def later_echoes(self, scan: str) -> list[str]:
+        """The files of the later echoes of a series whose echoes are summed; else none."""
+        return list(self._scans[scan].later_echoes)
+
+    def series(self, scan: str) -> list[str]:
+        """All files of a scan's raw series."""
+        return [self.asl(scan), *self.later_echoes(scan)]
+
     def m0(self, scan: str) -> list[str]:
-        """The separate M0 of a scan: one path, or none."""
-        path = self._scans[scan].m0
-        return [path] if path else []
+        """The separate M0 of a scan: one path, one for each echo where they are summed, or none."""
+        own = self._scans[scan]
+        return [own.m0, *own.later_m0] if own.m0 else []
 
     def field_map(self, scan: str) -> list[str]:
         """The images of the field map that corrects a scan, or none."""

@@ -204,7 +204,7 @@ def test_m0_without_signal_is_left_out_or_refused_by_its_number(tmp_path):
         files.quantify()
     images.save(tmp_path / "m0.nii.gz", np.zeros(ASL.shape), ASL.affine)
     with pytest.raises(InputError, match=r"m0\.nii\.gz: m0scan: found 'volume 0: holds nothing but the value 0'"):
-        series.load_m0(tmp_path / "m0.nii.gz")
+        series.load_m0([tmp_path / "m0.nii.gz"])
 
 
 def test_m0_volumes_that_nothing_needs_may_be_empty(tmp_path):

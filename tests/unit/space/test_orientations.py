@@ -99,7 +99,7 @@ def test_a_scan_of_any_orientation_is_registered_to_the_same_place(tmp_path, num
     tissues = tissue_maps.reduce([tissue[..., k] for k in range(3)], fine.affine)
     m0 = (head.scan(grid, true) @ np.array([900.0, 740.0, 1250.0, 400.0])).astype(np.float32)
     path = write(tmp_path / "m0.nii.gz", *stored(m0, grid.affine, *ORIENTATIONS[number]), 1, "<", "both")
-    data, affine = series.load_m0(path)
+    data, affine = series.load_m0([path])
     found = coregistration.coregister(data[..., 0], affine, tissues).matrix
     assert head.distance(found, true) < 0.5
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pharmasl.report.words import MINUS, count, listed
+from pharmasl.report.words import MINUS, count, fixed, listed
 from pharmasl.study.scan_acquisition import ENCODED
 from pharmasl.study.sheets import ACQUISITION
 
@@ -123,6 +123,24 @@ def grid_words(shape: Sequence[int], affine: np.ndarray) -> str:
     grid = " \u00d7 ".join(str(number) for number in shape[:3])
     voxel = " \u00d7 ".join(f"{size:.3g}" for size in sizes)
     return f"{grid} voxels of {voxel} mm"
+
+
+def echo_words(sidecar: Mapping[str, Any]) -> str:
+    """Which echoes are shown and were used, in a sentence; empty of a series of one."""
+    own = sidecar.get("SummedEchoes")
+    if not own:
+        taken = str(sidecar.get("Echo") or "").partition(" (")[0]
+        return f"Of the echoes, {taken} was used." if taken else ""
+    times = ", ".join(_text(1e3 * time) for time in own["EchoTimes"]["Value"])
+    weights, expected = (", ".join(fixed(value) for value in own[name]) for name in ("Weights", "ExpectedSignal"))
+    measured = ", ".join(fixed(value) for value in own["Signal"])
+    decay = f"; this scan's head has {measured}" if measured else ""
+    gain = fixed(own["Gain"] or own["ExpectedGain"])
+    return (
+        f"Series and M0 are weighted sums of their echoes at {times} ms, with weights of {weights}: the signal expected of each echo "
+        f"over that of the first is {expected} (T2* {_text(1e3 * own['T2Star']['Value'])} ms){decay}. Noise that is independent "
+        f"between echoes is {gain} times less against the signal than in the first; CBF does not depend on the weights."
+    )
 
 
 def m0_words(sidecar: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from pharmasl.errors import FilePath
 from pharmasl.files import tables
-from pharmasl.perfusion import epi_shift, realigned_series, slice_signal
+from pharmasl.perfusion import epi_shift, realigned_series, series, slice_signal
 from pharmasl.report.scans import panels, sampling, scan_series, tiles, voxel_pictures
 from pharmasl.report.scans.panels import Panel
 from pharmasl.report.scans.scan_files import ScanFiles
@@ -82,6 +82,7 @@ def read(
     data, affine = realigned_series.read(
         files.asl,
         files.motion,
+        later_echoes=files.later_echoes,
         acquisition=scan_acquisition.build(acquisition),
         interpolation=interpolation,
         field=files.field,
@@ -120,8 +121,7 @@ def _m0(
 ) -> np.ndarray | None:
     """M0 on the scan's grid, uncorrected: (X, Y, Z); None where there is no image of it."""
     if files.m0:
-        own, own_affine = images.load(files.m0[0])
-        own = own.reshape((*own.shape[:3], -1))
+        own, own_affine = series.load_m0(files.m0, scan_acquisition.build(acquisition).echo_weights)
         points = transforms.points(images.Grid(data.shape[:3], affine))
         matrix = transforms.read_affines(files.m0_motion)[0]
         mean = own.mean(axis=3)

@@ -18,10 +18,12 @@ class ScanFiles:
         JSON of its CBF.
     asl : path-like
         The raw series.
+    later_echoes : sequence of path-like
+        Of a series whose echoes are summed, those after the first; or empty.
     motion : path-like
         ITK affines: from the series' reference to each of its volumes.
     m0 : sequence of path-like
-        The raw separate M0 image, or empty.
+        The raw separate M0 image, of echoes that are summed one of each; or empty.
     m0_motion : path-like
         ITK affines: from the series' reference to each volume of M0.
     field : sequence of path-like
@@ -56,6 +58,7 @@ class ScanFiles:
     quality: FilePath
     sidecar: FilePath
     asl: FilePath
+    later_echoes: Sequence[FilePath]
     motion: FilePath
     m0: Sequence[FilePath]
     m0_motion: FilePath

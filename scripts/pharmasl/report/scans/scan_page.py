@@ -45,6 +45,7 @@ class ScanPage:
     measures: list[numbers.Measure]
     summary: str
     m0: str
+    echoes: str
     resolved: list[acquired.Row]
     acquired: list[panels.Panel]
     delays: list[panels.Panel]
@@ -165,6 +166,7 @@ def content(
         measures=numbers.measures(row, resolved_bands, bands),
         summary=acquired.summary(acquisition, grid.shape, grid.affine),
         m0=acquired.m0_words(sidecar),
+        echoes=acquired.echo_words(sidecar),
         resolved=list(acquired.rows(acquisition)),
         acquired=native.acquired(own, acquisition, repeats),
         delays=native.per_delay(own, repeats),

@@ -59,10 +59,11 @@ def as_acquired(files: ScanFiles, acquisition: Mapping[str, Any], image: str) ->
     image : str
         ``Image`` of the registration's sidecar.
     """
-    loaded = series.load_acquired(files.asl, scan_acquisition.build(acquisition))
+    known = scan_acquisition.build(acquisition)
+    loaded = series.load_acquired(files.asl, known, files.later_echoes)
     data, affine = loaded.data, loaded.affine
     if image == "M0" and files.m0:
-        data, affine = series.load_m0(files.m0[0])
+        data, affine = series.load_m0(files.m0, known.echo_weights)
         matrices = scan.affines(files.m0_motion, data.shape[3])
         chosen = np.arange(data.shape[3])
     else:
