@@ -12,7 +12,8 @@ from pharmasl.power.ground import Ground
 from pharmasl.power.named_tests import ANYWHERE, BRAIN, PLACE, REGION
 from pharmasl.power.spread import Spread
 from pharmasl.statistics import proportions, trial_power
-from pharmasl.statistics.trial_assumptions import PlannedTest
+from pharmasl.statistics.trial_assumptions import ANCOVA, PlannedTest
+from pharmasl.study import planned_endpoints
 from pharmasl.study.map_assumptions import ABSOLUTE
 from pharmasl.study.planned_maps import PlannedMaps
 
@@ -90,6 +91,8 @@ def _closed(planned: PlannedMaps, model: str, effect: float, sd: float, correlat
     inference = planned.analysis.inference
     # Of both sides, one is that of the effect.
     alpha = planned.region_alpha / (2 if inference.two_sided else 1)
-    test = PlannedTest(method=model, covariates=planned.covariates, alpha=alpha, two_sided=False)
+    # A model with each voxel's baseline has one variance for all.
+    by_arm = inference.variance == planned_endpoints.BY_ARM and model != ANCOVA
+    test = PlannedTest(method=model, covariates=planned.covariates, alpha=alpha, two_sided=False, by_arm=by_arm)
     first, second = planned.sizes
     return float(trial_power.power(test, (first, second), effect, sd, correlation))

@@ -5,6 +5,7 @@ import math
 from pharmasl.figures.power_plot import NAMES
 from pharmasl.report import target_difference
 from pharmasl.report.words import HARD, count, fixed, listed, short
+from pharmasl.statistics import power_searches
 from pharmasl.statistics.trial_assumptions import (
     ANCOVA,
     CHANGE,
@@ -26,7 +27,9 @@ TOO_FEW = "too few people are left for a test"
 
 
 def share(value: float) -> str:
-    """A probability as a percentage, below 100 unless it is 1 in print."""
+    """A probability as a percentage, below 100 and above 0 unless it is that in print."""
+    if 0 < value < 0.005:
+        return f"below 1{HARD}%"
     return f"{100 * value:.0f}{HARD}%" if value < 0.995 or value == 1 else f"above 99{HARD}%"
 
 
@@ -141,7 +144,7 @@ def _uncertain(one: Reckoning, retained: Uncertain) -> str:
 def needed(one: Reckoning, assumptions: Assumptions) -> str:
     """How many people and scans the wanted power takes."""
     if one.needed is None:
-        return f"No number of people gives a power of {share(assumptions.power)}."
+        return f"Arms of up to {power_searches.MOST:,} people have no power of {share(assumptions.power)}."
     first, second = one.needed.randomised
     both = "sessions" if one.outcome.is_region else "values"
     what = "correlation" if one.sd is None else "difference"

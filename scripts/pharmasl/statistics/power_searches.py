@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 _HALVINGS = 50
 # A search for people ends here.
-_MOST = 100_000
+MOST = 100_000
 
 
 def crossing(power: Callable[[float], float], goal: float, most: float = math.inf) -> float:
@@ -47,7 +47,7 @@ def arms_needed(power: Callable[[tuple[float, float]], float], ratio: float, goa
     Returns
     -------
     tuple of int or None
-        None where :data:`_MOST` people in an arm are too few.
+        None where :data:`MOST` people in an arm are too few.
     """
 
     def sizes(first: int) -> tuple[int, int]:
@@ -60,7 +60,7 @@ def arms_needed(power: Callable[[tuple[float, float]], float], ratio: float, goa
     low, high = 0, 2
     while not reaches(high):
         low, high = high, 2 * high
-        if high > _MOST:
+        if high > MOST:
             return None
     while high - low > 1:
         middle = (low + high) // 2

@@ -38,8 +38,8 @@ from pharmasl.statistics.trial_assumptions import ANCOVA, CHANGE, PlannedTest, S
 _DEGREE, _STEPS, _CERTAIN = 64, 4096, 1 - 1e-10
 # Points of the covariates' chance imbalance, and people from which on its mean is enough.
 _ALLOCATIONS, _MANY = 12, 1000
-# Points of an arm's share of the residual sum of squares.
-_SHARES = 6
+# Points of an arm's share of the residual sum of squares, and of an arm of less than so many degrees of freedom.
+_SHARES, _SHARES_OF_FEW, _FEW = 8, 24, 2
 # Degrees of freedom of an arm's own variance.
 _LEAST = 0.5
 
@@ -65,10 +65,11 @@ def standard_error(method: str, sizes: tuple[float, float], sd: ArrayLike, corre
     ----------
     method : {"change", "ancova", "followup"}
     sizes : tuple of float
-        People of the two arms with both values.
+        People of the two arms with both values; of an arm of nobody it is infinite.
     sd, correlation : array_like
     """
-    return residual(method, sd, correlation) * math.sqrt(sum(1 / size for size in sizes))
+    inverse = sum(1 / size for size in sizes) if min(sizes) > 0 else math.inf
+    return residual(method, sd, correlation) * math.sqrt(inverse)
 
 
 def power(
@@ -113,15 +114,14 @@ def _critical(test: PlannedTest, sizes: tuple[float, float]) -> tuple[np.ndarray
     if not test.by_arm:
         return np.array([noncentral_t.critical_t(df, test.alpha, two_sided=test.two_sided)]), np.ones(1)
     own = _freedoms(test, sizes)
-    # In small arms scipy divides by 0 on the way, and then takes another branch.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        points, weights = special.roots_jacobi(_SHARES, own[1] / 2 - 1, own[0] / 2 - 1)
-    first = (points + 1) / 2
+    # In the share's probability: its density has poles at 0 and 1 in small arms, and no height in double precision in large ones.
+    points, weights = np.polynomial.legendre.leggauss(_SHARES_OF_FEW if min(own) < _FEW else _SHARES)
+    first = special.betaincinv(own[0] / 2, own[1] / 2, (points + 1) / 2)
     # Of each arm, the variance of its mean in units of the pooled variance.
     parts = [df * share / (freedom * size) for share, freedom, size in zip((first, 1 - first), own, sizes)]
     freedoms = sum(parts) ** 2 / sum(part**2 / freedom for part, freedom in zip(parts, own))
     widths = np.sqrt(sum(parts) / sum(1 / size for size in sizes))
-    return noncentral_t.critical_t(freedoms, test.alpha, two_sided=test.two_sided) * widths, weights / weights.sum()
+    return noncentral_t.critical_t(freedoms, test.alpha, two_sided=test.two_sided) * widths, weights / 2
 
 
 def df_by_arm(test: PlannedTest, sizes: tuple[float, float]) -> float:
@@ -140,8 +140,9 @@ def _are_too_few(test: PlannedTest, sizes: tuple[float, float]) -> bool:
 
 
 def _freedoms(test: PlannedTest, sizes: tuple[float, float]) -> list[float]:
-    """The arms' residual degrees of freedom."""
-    return [size - 1 - test.adjusted * size / sum(sizes) for size in sizes]
+    """The arms' residual degrees of freedom; of nobody, none."""
+    people = max(sum(sizes), 1)
+    return [size - 1 - test.adjusted * size / people for size in sizes]
 
 
 @lru_cache(maxsize=512)

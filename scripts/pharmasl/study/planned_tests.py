@@ -72,11 +72,14 @@ def _of_region(outcome: PlannedOutcome, assumptions: Assumptions, study: Setting
     together = _first(outcome.tests, assumptions.tests, max(declared, 1))
     assert together is not None
     own = _covariates(analysis, study, assumptions.file, field)
+    method = _method(analysis)
     test = PlannedTest(
-        method=_method(analysis),
+        method=method,
         covariates=own if covariates is None else covariates,
         alpha=analysis.inference.alpha / together,
         two_sided=analysis.inference.two_sided,
+        # A model with the region's own baseline has one variance for all.
+        by_arm=analysis.inference.variance == planned_endpoints.BY_ARM and method != ANCOVA,
     )
     return Question(test=test, together=together, measure=f"{study.quantity.measure} in the region", unit=unit)
 

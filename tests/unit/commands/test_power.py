@@ -131,6 +131,29 @@ def test_model_covariates_and_regions_come_from_the_configuration(here):
     assert (first["model"], float(first["df"])) == ("change", 39.0)
 
 
+def test_a_region_is_tested_with_the_variance_of_its_analysis(here):
+    config = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    config["inference"]["variance"] = "by_arm"
+    (here / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    own = {"retention": None, **outcome()}
+    power.main([written(here, people={"treatment": 8, "control": 30}, **own)])
+    by_arm = tables.read_table(here / "power" / "power.tsv")[0]
+    config["inference"]["variance"] = "equal"
+    (here / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    power.main([written(here, people={"treatment": 8, "control": 30}, **own)])
+    equal = tables.read_table(here / "power" / "power.tsv")[0]
+    assert (by_arm["variance"], equal["variance"], float(equal["df"])) == ("by_arm", "equal", 36)
+    assert float(by_arm["df"]) < 15
+    assert float(by_arm["power"]) < float(equal["power"]) - 0.01
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_losses_of_everyone_are_said(here, share):
+    power.main([written(here, retention={"value": share, "source": "a flood"})])
+    assert {row["power"] for row in tables.read_table(here / "power" / "power.tsv")} == {None}
+    assert (here / "power" / "protocol.txt").read_text().count("too few people are left") == 4
+
+
 def test_relative_cbf_has_its_own_unit_and_takes_no_spread_of_absolute_cbf(here):
     config = yaml.safe_load((CONFIG / "config.yaml").read_text())
     config["contrasts"]["relative"] = {"weights": {"rest": 1}, "scaling": "proportional", "reference": "grey_matter"}
@@ -381,6 +404,7 @@ def test_a_finished_studys_repeatability_is_taken(here):
         (outcome(sd={"value": 3, "source": "pilot"}), "outcomes.one", "one of preset, results"),
         (outcome(effect={"value": -3, "source": "pilot"}), "outcomes.one.effect.value", "above 0"),
         (outcome(effect={"value": 3}), "outcomes.one.effect.source", "where the value comes from"),
+        (outcome(effect={"value": 3, "source": "   "}), "outcomes.one.effect.source", "where the value comes from"),
         (outcome(effect={"value": 3, "low": 4, "source": "pilot"}), "outcomes.one.effect", "within its interval"),
         (outcome(effect={"value": 3, "low": -1, "source": "pilot"}), "outcomes.one.effect.low", "at least 0"),
         (

@@ -84,6 +84,20 @@ def test_welchs_test_is_within_a_half_percent_of_simulated_trials(sizes):
     assert own < trial_power.power(planned(FOLLOWUP), sizes, effect, 1.0, 0.0)
 
 
+# Down to two people in an arm, and up to what once had no number: by each arm's mean and variance. Standard error .0011.
+@pytest.mark.parametrize("alpha", [0.05, 0.0167])
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 5), (2, 200), (3, 20), (4, 4), (20, 2000), (1500, 1500)])
+def test_welchs_test_of_very_small_and_large_arms(sizes, alpha):
+    rng, trials = np.random.default_rng(sum(sizes)), 200_000
+    mean = 3 * np.sqrt(sum(1 / size for size in sizes)) + sum(rng.standard_normal(trials) / np.sqrt(n) for n in sizes)
+    parts = [rng.chisquare(n - 1, trials) / (n - 1) / n for n in sizes]
+    df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes))
+    p = 2 * stats.t.sf(np.abs(mean) / np.sqrt(sum(parts)), df)
+    test = PlannedTest(method=FOLLOWUP, covariates=0, alpha=alpha, two_sided=True, by_arm=True)
+    own = trial_power.power(test, sizes, 3 * np.sqrt(sum(1 / size for size in sizes)), 1.0, 0.0)
+    assert abs(own - (p <= alpha).mean()) < 0.005
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(21, 22), (10, 33), (10, 10)])
 def test_a_variance_for_each_arm_beside_a_baseline_is_within_a_half_percent_of_its_own_test(sizes):
@@ -245,6 +259,15 @@ def test_assurance_is_within_a_half_percent_of_trials_of_drawn_assumptions(metho
     spread = Spread(sd=SD, within_sd=None, correlation=RHO)
     arms = [tuple(own) for own in shares(np.random.default_rng(18), 2000).T.tolist()]
     assert abs(trial_power.assurance(planned(method), arms, EFFECT, spread) - hits / trials) < 0.005
+
+
+def test_an_arm_of_nobody_has_no_power():
+    certain = Spread(sd=known(11.0), within_sd=None, correlation=known(0.7))
+    for test in (planned(CHANGE), planned(ANCOVA), by_arm(CHANGE)):
+        for sizes in ((0, 0), (0, 40), (40, 0)):
+            assert np.isnan(trial_power.power(test, sizes, 7.0, 11.0, 0.7))
+            assert np.isnan(trial_power.detectable(test, sizes, 11.0, 0.7, 0.8))
+            assert trial_power.assurance(test, [sizes], known(7.0), certain) == 0
 
 
 def test_people_too_few_for_a_test_find_nothing():
