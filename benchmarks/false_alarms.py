@@ -109,7 +109,7 @@ def simulated(seeds):
         tissue = label_control_series.Tissue(
             grid.affine,
             magnetisation,
-            label_control_series.perfusion(head, levels, np.ones(grid.shape, np.float32), scanner),
+            label_control_series.perfusion(head, levels, np.ones(head.fed.sum(), np.float32), scanner),
         )
         centre = shape.from_template(template.centre)
         asl = scanner.grid(centre)

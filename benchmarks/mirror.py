@@ -190,7 +190,7 @@ def person(number, model):
         receive_bias=0.15,
     )
     magnetisation = scanner.magnetisation(drawn, machine)
-    flow = scanner.perfusion(drawn, {"gm": 60.0, "wm": 20.0}, np.ones(grid.shape, np.float32), machine)
+    flow = scanner.perfusion(drawn, {"gm": 60.0, "wm": 20.0}, np.ones(drawn.fed.sum(), np.float32), machine)
     middle = shape.from_template(model.centre)
     still = np.repeat(np.eye(4)[None], len(machine.volume_types), axis=0)
     tissue = scanner.Tissue(grid.affine, magnetisation, flow)

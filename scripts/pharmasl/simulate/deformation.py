@@ -38,7 +38,8 @@ def exponential(velocity: np.ndarray, grid: Grid) -> np.ndarray:
 
 def sampled(displacement: np.ndarray, grid: Grid, points: np.ndarray) -> np.ndarray:
     """Displacements of shape (3, ...) at points of shape (..., 3); zero beyond the grid."""
-    return np.stack([resample.resample(part, grid.affine, points, fill=0.0) for part in displacement])
+    many = resample.resample_many(np.moveaxis(displacement, 0, -1), grid.affine, points, fill=0.0)
+    return np.moveaxis(many, -1, 0)
 
 
 @dataclass(frozen=True)

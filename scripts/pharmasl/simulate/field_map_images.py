@@ -49,7 +49,7 @@ class Scene:
     Attributes
     ----------
     scanner : Scanner
-    magnetisation : mapping of str to ndarray
+    magnetisation : label_control_series.Magnetisation
         M0 by tissue, without the point spread along the phase encoding.
     hertz : ndarray of shape (X, Y, Z)
         The field.
@@ -58,7 +58,7 @@ class Scene:
     """
 
     scanner: Scanner
-    magnetisation: Mapping[str, np.ndarray]
+    magnetisation: label_control_series.Magnetisation
     hertz: np.ndarray
     affine: np.ndarray
 

@@ -1,5 +1,6 @@
 """Heads: the tissues of the ICBM template in a person's shape, with a scalp, a skull and a face around them."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ _MARGIN = np.array([[26.0, 26.0, 52.0], [26.0, 34.0, 24.0]])
 _SCALP, _THICKEST, _EDGE = 14.0, 1.5, 0.6 + 1e-6
 # Left and right.
 _SIDES = (-1.0, 1.0)
+
+# Centres and radii of face and neck, template mm; the neck ends at a height.
+_FACE = (0.0, 42.0, -72.0), (62.0, 52.0, 62.0)
+_NECK, _NECK_TOP = ((0.0, -38.0, -115.0), (58.0, 62.0, 90.0)), -45.0
 
 # Voxel size (mm) at which the distance to the brain is computed: it is smooth.
 _HULL_SPACING = 3.0
@@ -87,6 +92,16 @@ class Head:
     fed: np.ndarray
     t1w: np.ndarray
     template_points: np.ndarray
+
+    @functools.cached_property
+    def fed_points(self) -> np.ndarray:
+        """The places in the template of the voxels that blood feeds: ndarray of shape (N, 3)."""
+        return self.template_points[self.fed]
+
+    @functools.cached_property
+    def fed_fractions(self) -> Mapping[str, np.ndarray]:
+        """The fractions of grey and white matter in them, each of shape (N,)."""
+        return {name: self.fractions[name][self.fed] for name in ("gm", "wm")}
 
 
 def read_template(step: int = 1) -> Template:
@@ -171,32 +186,70 @@ def _surroundings(
     brain : ndarray of shape (X, Y, Z)
         Share of brain: where it is one, what is around it is not worked out, and both are zero.
     """
-    flat = points.reshape(-1, 3)
     last = transforms.apply(template.hull_grid.affine, np.array(template.hull_grid.shape) - 1.0)
-    inside_box = np.clip(flat, template.hull_grid.affine[:3, 3], last)
-    distance = resample.resample(template.hull, template.hull_grid.affine, inside_box)
-    near = distance < (_SCALP + _EDGE) * _THICKEST
-    for part in (_face(flat), _neck(flat), *(_ellipsoid(flat, *part) for side in _SIDES for part in _eye(side))):
-        near |= part < _EDGE
-    near &= brain.reshape(-1) < 1
-    whole = np.zeros((2, len(flat)), dtype=np.float32)
-    whole[:, near] = _around(rng, template, flat[near], distance[near])
-    return whole[0].reshape(brain.shape), whole[1].reshape(brain.shape)
+    near, distance = np.empty(brain.shape, dtype=np.bool_), np.empty(brain.shape, dtype=np.float32)
+    # A plane at a time stays in the processor's cache.
+    for own, plane, tissue, to_hull in zip(near, points, brain, distance):
+        inside_box = np.clip(plane, template.hull_grid.affine[:3, 3], last)
+        to_hull[:] = resample.resample(template.hull, template.hull_grid.affine, inside_box)
+        _mark_near(plane, tissue, to_hull, _PARTS, own)
+    whole = np.zeros((2, *brain.shape), dtype=np.float32)
+    whole[:, near] = _around(rng, template, points[near], distance[near])
+    return whole[0], whole[1]
+
+
+@njit(cache=True, nogil=True)
+def _mark_near(points, brain, distance, parts, out):
+    """Mark the points of a plane at which something may lie around the brain: by the hull, or in one of some ellipsoids."""
+    for j in range(points.shape[0]):
+        for k in range(points.shape[1]):
+            near = distance[j, k] < np.float32((_SCALP + _EDGE) * _THICKEST)
+            if brain[j, k] < 1 and not near:
+                for n in range(parts.shape[0]):
+                    near = near or _is_within(points[j, k], parts[n])
+            out[j, k] = near and brain[j, k] < 1
+
+
+@njit(cache=True, nogil=True)
+def _is_within(point, part):
+    """Whether a point lies in an ellipsoid or nearly so, and below its ceiling: centre, radii, their mean, ceiling."""
+    reach = 1 + 1.001 * _EDGE / part[6]
+    if point[2] >= part[7] + _EDGE:
+        return False
+    for axis in range(3):
+        # Most points are far away.
+        if abs(point[axis] - part[axis]) > reach * part[3 + axis]:
+            return False
+    x, y, z = (point[0] - part[0]) / part[3], (point[1] - part[1]) / part[4], (point[2] - part[2]) / part[5]
+    return (np.sqrt(x * x + y * y + z * z) - 1) * part[6] < _EDGE
 
 
 def _face(points: np.ndarray) -> np.ndarray:
-    return _ellipsoid(points, (0.0, 42.0, -72.0), (62.0, 52.0, 62.0))
+    return _ellipsoid(points, *_FACE)
 
 
 def _neck(points: np.ndarray) -> np.ndarray:
     """The neck, which begins below the occiput."""
-    return np.maximum(_ellipsoid(points, (0.0, -38.0, -115.0), (58.0, 62.0, 90.0)), points[:, 2] + 45)
+    return np.maximum(_ellipsoid(points, *_NECK), points[:, 2] - _NECK_TOP)
 
 
 def _eye(side: float) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]:
     """Centres and radii of an orbit and of the eye in it."""
     orbit = (32.0 * side, 58.0, -38.0), (18.0, 24.0, 18.0)
     return orbit, ((32.0 * side, 66.0, -37.0), (12.0, 12.0, 12.0))
+
+
+# Face, neck, orbits and eyes, as :func:`_is_within` takes them.
+_PARTS = np.array(
+    [
+        [*centre, *radii, np.mean(radii), ceiling]
+        for (centre, radii), ceiling in (
+            (_FACE, np.inf),
+            (_NECK, _NECK_TOP),
+            *((part, np.inf) for side in _SIDES for part in _eye(side)),
+        )
+    ]
+)
 
 
 def _around(
@@ -285,13 +338,16 @@ def head(rng: np.random.Generator, template: Template, shape: Deformation, grid:
     """
     points = shape.to_template(transforms.points(grid))
 
-    def warped(volume: np.ndarray) -> np.ndarray:
-        return resample.resample(volume, template.grid.affine, points, fill=0.0)
-
-    fractions = {name: warped(template.fractions[name]) for name in TISSUES}
+    volumes = np.stack([*(template.fractions[name] for name in TISSUES), template.texture], axis=-1)
+    warped = {name: np.empty(grid.shape, dtype=np.float32) for name in (*TISSUES, "texture")}
+    for i, plane in enumerate(points):
+        many = resample.resample_many(volumes, template.grid.affine, plane, fill=0.0)
+        for number, volume in enumerate(warped.values()):
+            volume[i] = many[..., number]
+    texture = warped.pop("texture")
+    fractions = warped
     nothing = np.float32(0)
     brain = np.minimum(sum(fractions.values(), start=nothing), 1)
-    texture = warped(template.texture)
     surroundings, soft = _surroundings(rng, template, points, brain)
     t1w = sum((fractions[name] * _T1W[name] for name in TISSUES), start=nothing)
     t1w = t1w + 60 * texture + (1 - brain) * surroundings

@@ -108,8 +108,8 @@ class Person:
     shape : deformation.Deformation
     head : participant_anatomy.Head
     t1w : ndarray of shape (X, Y, Z), int16
-    magnetisation : dict of str to ndarray
-        M0 by tissue with the point spread of the ASL scanner, but along the phase encoding of a head with a field.
+    magnetisation : label_control_series.Magnetisation
+        With the point spread of the ASL scanner, but along the phase encoding of a head with a field.
     pattern : ndarray of shape (N,)
         The person's own smooth variation of CBF where blood feeds the head, as a share.
     places : mapping of str to Place
@@ -126,7 +126,7 @@ class Person:
     shape: deformation.Deformation
     head: participant_anatomy.Head
     t1w: np.ndarray
-    magnetisation: dict[str, np.ndarray]
+    magnetisation: label_control_series.Magnetisation
     pattern: np.ndarray
     places: Mapping[str, Place]
     fields: FlowFields | None
@@ -156,7 +156,7 @@ class Person:
             own = _stream(settings.seed, index, _HERTZ)
             hertz = magnetic_field.draw(own, head, shape, asked.hertz, asked.people)
         rng = _stream(settings.seed, index, _PATTERN)
-        fed = head.template_points[head.fed]
+        fed = head.fed_points
         low, high = template.low - _FIELD_MARGIN, template.high + _FIELD_MARGIN
         fields = None
         if settings.exact:
@@ -184,7 +184,7 @@ class Person:
         rng = _stream(seed, index, _REGIONAL, number)
         if self.fields is None:
             low, high = self.template.low - _FIELD_MARGIN, self.template.high + _FIELD_MARGIN
-            field = smooth_noise.sample(rng, self.head.template_points[self.head.fed], 18.0, low, high)
+            field = smooth_noise.sample(rng, self.head.fed_points, 18.0, low, high)
             return Session(placement, self.pattern + np.float32(self.settings.blood_flow.regional) * field, None)
         regional = self.pattern + _about_grey(self.fields.visit(rng), self.head)
         cue = self.fields.person_cue(_stream(seed, index, _CUE))
@@ -220,18 +220,27 @@ class Person:
     def _perfusion(self, scan: Row, session: Session, state: Row) -> np.ndarray:
         """CBF times M0 in a state of a run, both by their rows of the truth's scans."""
         head, levels = self.head, {"gm": float(scan["gm_cbf"]), "wm": float(scan["wm_cbf"])}
-        regions = {**REGIONS, **self.places}
-        gains = {name: float(state[name]) for name in regions}
+        gains = {name: float(state[name]) for name in (*REGIONS, *self.places)}
+        weights = {name: self._weight(name) for name, gain in gains.items() if gain}
         regional = session.regional
         if session.cue is not None:
             if state["condition"] == "smoking":
                 regional = regional + session.cue / np.float32(levels["gm"])
             regional = np.maximum(regional, LEAST_FLOW - 1)
-        multiple = label_control_series.modulation(
-            head.template_points[head.fed], regions, gains, levels["gm"], regional
-        )
+        multiple = label_control_series.modulation(weights, gains, levels["gm"], regional)
         scanner, axes = self.settings.perfusion, self.settings.distortion.blurred_axes
         return label_control_series.perfusion(head, levels, multiple, scanner, axes)
+
+    def _weight(self, name: str) -> np.ndarray:
+        """The weight of a region or of an effect of the configuration where blood feeds the head: ndarray of shape (N,)."""
+        if name not in self._weights:
+            self._weights[name] = {**REGIONS, **self.places}[name].weight(self.head.fed_points)
+        return self._weights[name]
+
+    @functools.cached_property
+    def _weights(self) -> dict[str, np.ndarray]:
+        """Those that have been asked for: they are the same in all runs."""
+        return {}
 
     def _alternation(
         self, scan: Row, session: Session, states: Mapping[str, Row]
@@ -307,7 +316,7 @@ class Person:
         share = echo_planar.kept(self.hertz, tissue.affine, to_head[:3, 2], ECHO_TIME)
         dimmed = replace(
             tissue,
-            magnetisation={name: m0 * share for name, m0 in tissue.magnetisation.items()},
+            magnetisation=replace(tissue.magnetisation, data=tissue.magnetisation.data * share[..., None]),
             perfusion=tissue.perfusion * share,
         )
         if alternation is not None:
@@ -332,7 +341,7 @@ class Person:
 
 def _about_grey(field: np.ndarray, head: participant_anatomy.Head) -> np.ndarray:
     """A field where blood feeds the head without its mean over grey matter, so that a run's level is the mean CBF of its grey matter."""
-    grey = head.fractions["gm"][head.fed]
+    grey = head.fed_fractions["gm"]
     return field - np.float32((field * grey).sum(dtype=np.float64) / grey.sum(dtype=np.float64))
 
 

@@ -13,13 +13,43 @@ from pharmasl.space import resample, transforms
 _BLOCK = 4
 
 
+def occupied(volume: np.ndarray) -> np.ndarray:
+    """Where a volume has anything, by blocks of voxels.
+
+    Parameters
+    ----------
+    volume : ndarray of shape (X, Y, Z) or (X, Y, Z, N)
+        One, or several side by side.
+
+    Returns
+    -------
+    ndarray of bool, one value a block of :data:`_BLOCK` voxels along each axis
+    """
+    many = volume.reshape((*volume.shape[:3], -1))
+    blocks = np.zeros([-(-n // _BLOCK) for n in volume.shape[:3]], dtype=np.bool_)
+    _mark(many, _BLOCK, blocks)
+    return blocks
+
+
 @njit(cache=True, nogil=True)
-def _mark(volume, block, out):
-    for i in range(volume.shape[0]):
-        for j in range(volume.shape[1]):
-            for k in range(volume.shape[2]):
-                if volume[i, j, k] != 0:
-                    out[i // block, j // block, k // block] = True
+def _anything(volumes, i, j, k, block):
+    """Whether a block has anything; the block is left at the first voxel that has."""
+    nx, ny, nz, count = volumes.shape
+    for x in range(i * block, min((i + 1) * block, nx)):
+        for y in range(j * block, min((j + 1) * block, ny)):
+            for z in range(k * block, min((k + 1) * block, nz)):
+                for n in range(count):
+                    if volumes[x, y, z, n] != 0:
+                        return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _mark(volumes, block, out):
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                out[i, j, k] = _anything(volumes, i, j, k, block)
 
 
 @dataclass(frozen=True)
@@ -28,7 +58,8 @@ class Seen:
 
     Attributes
     ----------
-    volume : ndarray of shape (X, Y, Z)
+    volume : ndarray of shape (X, Y, Z) or (X, Y, Z, N)
+        One, or several side by side.
     affine : ndarray of shape (4, 4)
     where : ndarray of shape (N,)
         The voxels' places among the run's, in C order.
@@ -41,9 +72,20 @@ class Seen:
     where: np.ndarray
     points: np.ndarray
 
-    def at(self, to_head: np.ndarray) -> np.ndarray:
-        """The volume in these voxels, with the head in a place: ndarray of shape (N,)."""
-        return resample.resample(self.volume, self.affine, self.points, to_head, fill=0.0)
+    def through(
+        self, places: Sequence[np.ndarray], weights: np.ndarray | None = None, groups: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The volume in these voxels, or the sum of several, with the head in one place after the other: ndarray of shape (places, N).
+
+        Parameters
+        ----------
+        places : sequence of ndarray of shape (4, 4)
+        weights : ndarray of shape (places, groups, volumes), float32, optional
+            Of each volume in the sum, by the voxel's group.
+        groups : ndarray of int, shape (N,), optional
+        """
+        many = self.volume.reshape((*self.volume.shape[:3], -1))
+        return resample.resample_series(many, self.affine, self.points, places, weights, groups)
 
 
 class Sight:
@@ -69,14 +111,11 @@ class Sight:
         first = transforms.apply(to_voxel[0], corners)
         self._reach = max(np.abs(transforms.apply(own, corners) - first).max() for own in to_voxel)
 
-    def seen(self, *volumes: np.ndarray) -> Seen:
-        """What the run can show of the first volume, or of the others, which must have its grid."""
-        blocks = np.zeros([-(-n // _BLOCK) for n in volumes[0].shape], dtype=np.bool_)
-        for volume in volumes:
-            _mark(volume, _BLOCK, blocks)
+    def seen(self, volume: np.ndarray, blocks: np.ndarray) -> Seen:
+        """What the run can show of a volume of shape (X, Y, Z) or (X, Y, Z, N), by :func:`occupied` of it or of more on its grid."""
         # The sampled voxels lie within the reach, and one beyond since a point lies between them.
         blocks = ndimage.maximum_filter(blocks, 2 * int(np.ceil((self._reach + 1) / _BLOCK)) + 1)
         last = np.array(blocks.shape) - 1
         index = np.clip(np.floor(self._voxels / _BLOCK).astype(np.intp), 0, last)
         where = np.flatnonzero(blocks[index[:, 0], index[:, 1], index[:, 2]])
-        return Seen(volumes[0], self._affine, where, self._flat[where])
+        return Seen(volume, self._affine, where, self._flat[where])

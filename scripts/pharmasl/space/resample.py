@@ -1,5 +1,7 @@
 """Trilinear sampling of volumes at arbitrary points, and smoothing that leaves missing voxels out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from nibabel.affines import voxel_sizes
 from numba import njit
@@ -34,6 +36,124 @@ def _linear(volume, coordinates, matrix, fill, out):
         high = (volume[a1, b, c] * (1 - fz) + volume[a1, b, c1] * fz) * (1 - fy)
         high += (volume[a1, b1, c] * (1 - fz) + volume[a1, b1, c1] * fz) * fy
         out[i] = low * (1 - fx) + high * fx
+
+
+@njit(cache=True, nogil=True)
+def _linear_many(volumes, coordinates, matrix, fill, out):
+    """What :func:`_linear` gives of each volume, to the bit: the last axis of ``volumes`` and ``out`` counts them."""
+    nx, ny, nz, count = volumes.shape
+    for i in range(coordinates.shape[0]):
+        px, py, pz = coordinates[i, 0], coordinates[i, 1], coordinates[i, 2]
+        x = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + matrix[0, 3]
+        y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + matrix[1, 3]
+        z = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + matrix[2, 3]
+        if not (-0.5 <= x <= nx - 0.5 and -0.5 <= y <= ny - 0.5 and -0.5 <= z <= nz - 0.5):
+            for n in range(count):
+                out[i, n] = fill
+            continue
+        x = min(max(x, 0.0), nx - 1.0)
+        y = min(max(y, 0.0), ny - 1.0)
+        z = min(max(z, 0.0), nz - 1.0)
+        a, b, c = min(int(x), max(nx - 2, 0)), min(int(y), max(ny - 2, 0)), min(int(z), max(nz - 2, 0))
+        a1, b1, c1 = min(a + 1, nx - 1), min(b + 1, ny - 1), min(c + 1, nz - 1)
+        fx, fy, fz = x - a, y - b, z - c
+        for n in range(count):
+            low = (volumes[a, b, c, n] * (1 - fz) + volumes[a, b, c1, n] * fz) * (1 - fy)
+            low += (volumes[a, b1, c, n] * (1 - fz) + volumes[a, b1, c1, n] * fz) * fy
+            high = (volumes[a1, b, c, n] * (1 - fz) + volumes[a1, b, c1, n] * fz) * (1 - fy)
+            high += (volumes[a1, b1, c, n] * (1 - fz) + volumes[a1, b1, c1, n] * fz) * fy
+            out[i, n] = low * (1 - fx) + high * fx
+
+
+def resample_many(
+    volumes: np.ndarray,
+    affine: np.ndarray,
+    coordinates: np.ndarray,
+    matrix: np.ndarray | None = None,
+    fill: float = np.nan,
+) -> np.ndarray:
+    """What :func:`resample` gives of several volumes of one grid, to the bit, for little more than the time of one.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (X, Y, Z, N)
+        The values of a voxel side by side in memory.
+    affine, coordinates, matrix, fill
+        As for :func:`resample`.
+
+    Returns
+    -------
+    ndarray of shape ``(*coordinates.shape[:-1], N)``, float32
+    """
+    to_voxel = np.linalg.inv(affine) @ (np.eye(4) if matrix is None else matrix)
+    flat = np.ascontiguousarray(coordinates).reshape(-1, 3)
+    out = np.empty((len(flat), volumes.shape[-1]), dtype=np.float32)
+    _linear_many(np.ascontiguousarray(volumes, dtype=np.float32), flat, to_voxel, np.float32(fill), out)
+    return out.reshape((*coordinates.shape[:-1], volumes.shape[-1]))
+
+
+# Points whose samples are worked out together: what they need of a volume stays in the processor's cache.
+_TOGETHER = 64
+
+
+@njit(cache=True, nogil=True)
+def _linear_series(volumes, coordinates, matrices, weights, groups, out):
+    """Weighted sums of what :func:`_linear_many` gives, zero outside, for a matrix after the other."""
+    total = coordinates.shape[0]
+    samples = np.empty((_TOGETHER, volumes.shape[3]), dtype=np.float32)
+    for start in range(0, total, _TOGETHER):
+        end = min(start + _TOGETHER, total)
+        for t in range(matrices.shape[0]):
+            _linear_many(volumes, coordinates[start:end], matrices[t], np.float32(0), samples)
+            for i in range(start, end):
+                value = np.float32(0)
+                for n in range(volumes.shape[3]):
+                    value += weights[t, groups[i], n] * samples[i - start, n]
+                out[t, i] = value
+
+
+def resample_series(
+    volumes: np.ndarray,
+    affine: np.ndarray,
+    coordinates: np.ndarray,
+    matrices: Sequence[np.ndarray],
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """Sums of volumes at points that move little, as :func:`resample` gives them for a matrix after the other, to the bit; zero outside.
+
+    All that some points need is sampled before the next ones: the volumes are read once, and not once for each matrix.
+
+    Parameters
+    ----------
+    volumes : ndarray of shape (X, Y, Z, N)
+        The values of a voxel side by side in memory.
+    affine : ndarray of shape (4, 4)
+    coordinates : ndarray of shape (P, 3)
+    matrices : sequence of ndarray of shape (4, 4)
+    weights : ndarray of shape (matrices, groups, N), float32, optional
+        Of each volume in the sum, by the group of the point; one without them.
+    groups : ndarray of int, shape (P,), optional
+
+    Returns
+    -------
+    ndarray of shape (matrices, P), float32
+    """
+    to_voxel = np.array([np.linalg.inv(affine) @ matrix for matrix in matrices])
+    if weights is None or groups is None:
+        weights = np.ones((len(matrices), 1, volumes.shape[-1]), dtype=np.float32)
+        groups = np.zeros(len(coordinates), dtype=np.intp)
+    out = np.empty((len(matrices), len(coordinates)), dtype=np.float32)
+    if len(matrices):
+        _linear_series(
+            np.ascontiguousarray(volumes, dtype=np.float32),
+            np.ascontiguousarray(coordinates),
+            to_voxel,
+            np.ascontiguousarray(weights),
+            groups,
+            out,
+        )
+    return out
 
 
 def resample(

@@ -8,6 +8,7 @@ from pharmasl.perfusion import field_map, opposed_pair
 from pharmasl.perfusion.epi_shift import Unwarping
 from pharmasl.simulate import echo_planar, field_map_images, label_control_series, scanner_model, susceptibility
 from pharmasl.simulate.echo_planar import FINE, Readout
+from pharmasl.simulate.label_control_series import Magnetisation
 from pharmasl.space import images, spline, transforms
 from pharmasl.space.images import Grid
 from pharmasl.study.distortion import OPPOSED, Distortion, FieldMap, PhaseEncoding
@@ -97,7 +98,7 @@ def test_without_a_field_a_run_is_as_it_was():
     whole, sharp = (
         label_control_series.Tissue(
             HEAD.affine,
-            {"gm": label_control_series.spread(brain(points), HEAD.affine, SCANNER, axes)},
+            Magnetisation.from_volumes({"gm": label_control_series.spread(brain(points), HEAD.affine, SCANNER, axes)}),
             label_control_series.spread(60 * brain(points), HEAD.affine, SCANNER, axes),
         )
         for axes in ((0, 1, 2), (0, 2))

@@ -13,6 +13,7 @@ from pharmasl.simulate import (
     scanner_model,
     smooth_noise,
 )
+from pharmasl.simulate.label_control_series import Magnetisation
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.space import images, transforms
 from pharmasl.space.images import Grid
@@ -61,7 +62,7 @@ def uniform(fractions, levels, multiple=1.0):
     grid = smooth_noise.box([-40.0] * 3, [40.0] * 3, 4.0)
     magnetisation = {name: np.full(grid.shape, scanner_model.M0[name] * share) for name, share in fractions.items()}
     flow = sum(levels.get(name, 0) * magnetisation[name] for name in fractions) * multiple
-    return label_control_series.Tissue(grid.affine, magnetisation, flow)
+    return label_control_series.Tissue(grid.affine, Magnetisation.from_volumes(magnetisation), flow)
 
 
 def quantified(run, scanner):
@@ -134,7 +135,7 @@ def test_head_moves_as_planned():
     rng = np.random.default_rng(5)
     grid = SCANNER.grid(np.zeros(3))
     m0 = {"gm": rng.uniform(10, 75, grid.shape).astype(np.float32)}
-    tissue = label_control_series.Tissue(grid.affine, m0, np.zeros(grid.shape, np.float32))
+    tissue = label_control_series.Tissue(grid.affine, Magnetisation.from_volumes(m0), np.zeros(grid.shape, np.float32))
     motions = STILL.copy()
     motions[3, :3, 3] = grid.affine[:3, 0]
     run = label_control_series.acquire(None, SCANNER, tissue, grid, np.eye(4), motions)
@@ -147,7 +148,12 @@ def test_placement_maps_the_asl_frame_to_the_t1w_frame():
     placement = transforms.rigid_matrix([3.0, -2.0, 1.0], [0.1, 0.05, -0.2], [1.0, 2.0, 3.0])
     moved = Grid(grid.shape, placement @ grid.affine)
     run = label_control_series.acquire(
-        None, SCANNER, label_control_series.Tissue(moved.affine, m0, 0 * m0["gm"]), grid, placement, STILL
+        None,
+        SCANNER,
+        label_control_series.Tissue(moved.affine, Magnetisation.from_volumes(m0), 0 * m0["gm"]),
+        grid,
+        placement,
+        STILL,
     )
     np.testing.assert_allclose(run[..., 1] / SCANNER.static_share("gm"), m0["gm"], rtol=1e-4)
 
@@ -167,7 +173,9 @@ def test_thermal_noise_is_rician_of_the_planned_size():
     grid = Grid((30, 30, 5), SCANNER.grid(np.zeros(3)).affine)
     quiet = dataclasses.replace(SCANNER, matrix=grid.shape, fluctuation=0.0, perfusion_fluctuation=0.0)
     empty = label_control_series.Tissue(
-        np.diag([4.0, 4, 4, 1]), {"gm": np.zeros((3, 3, 3), np.float32)}, np.zeros((3, 3, 3), np.float32)
+        np.diag([4.0, 4, 4, 1]),
+        Magnetisation.from_volumes({"gm": np.zeros((3, 3, 3))}),
+        np.zeros((3, 3, 3), np.float32),
     )
     run = label_control_series.acquire(
         np.random.default_rng(7), dataclasses.replace(quiet, noise=5.0), empty, grid, np.eye(4), STILL
@@ -179,9 +187,11 @@ def test_thermal_noise_is_rician_of_the_planned_size():
 
 def test_gain_is_that_of_grey_matter_at_the_centre():
     centre = np.array(REGIONS["dlpfc"].centres)
-    multiple = label_control_series.modulation(centre, REGIONS, {"dlpfc": 28.0, "insula": 0.0}, 56.0, np.zeros(1))
+    weights = {"dlpfc": REGIONS["dlpfc"].weight(centre)}
+    multiple = label_control_series.modulation(weights, {"dlpfc": 28.0, "insula": 0.0}, 56.0, np.zeros(1))
     np.testing.assert_allclose(multiple, 1.5, rtol=1e-6)
-    far = label_control_series.modulation(-centre, REGIONS, {"dlpfc": 28.0}, 56.0, np.full(1, 0.1))
+    weights = {"dlpfc": REGIONS["dlpfc"].weight(-centre)}
+    far = label_control_series.modulation(weights, {"dlpfc": 28.0}, 56.0, np.full(1, 0.1))
     np.testing.assert_allclose(far, 1.1, rtol=1e-6)
 
 

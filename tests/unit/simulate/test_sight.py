@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pharmasl.simulate.sight import Sight
+from pharmasl.simulate.sight import Sight, occupied
 from pharmasl.space import resample, transforms
 from pharmasl.space.images import Grid
 
@@ -28,12 +28,12 @@ def test_what_is_sampled_is_what_sampling_everywhere_gives(motion):
         )
         for _ in range(12)
     ]
-    seen = Sight(points, FINE.affine, places).seen(volume)
-    shown = 0
-    for place in places:
+    seen = Sight(points, FINE.affine, places).seen(volume, occupied(volume))
+    series, shown = seen.through(places), 0
+    for place, sampled in zip(places, series):
         whole = resample.resample(volume, FINE.affine, points, place, fill=0.0)
         found = np.zeros(whole.size, dtype=np.float32)
-        found[seen.where] = seen.at(place)
+        found[seen.where] = sampled
         np.testing.assert_array_equal(found, whole.ravel())
         shown += np.count_nonzero(whole)
     assert shown > 100
@@ -45,7 +45,7 @@ def test_another_volume_is_seen_where_the_first_is_empty():
     empty, other = (np.zeros(FINE.shape, dtype=np.float32) for _ in range(2))
     other[30, 30, 30] = 1
     sight = Sight(transforms.points(FINE), FINE.affine, [np.eye(4)])
-    seen = sight.seen(empty, other)
+    seen = sight.seen(empty, occupied(other))
     assert seen.volume is empty
     assert np.ravel_multi_index((30, 30, 30), FINE.shape) in seen.where
-    assert len(sight.seen(empty).where) == 0
+    assert len(sight.seen(empty, occupied(empty)).where) == 0
