@@ -595,7 +595,11 @@ def test_an_endpoint_has_its_part_its_method_and_its_line_in_short(study):
     assert page.open == []
     assert any(heading.endswith("Clinical endpoints") for heading in page.headings)
     text = page.text.replace("\u00a0", " ")
-    short = text[text.rindex("In short") : text.index("Among all randomised participants: baclofen - placebo")]
+    short = text[
+        text.rindex("In short") : text.index(
+            "Among all randomised participants with the scores that the model takes: baclofen - placebo"
+        )
+    ]
     assert re.search(
         r"Exploratory Cigarettes \. Adjusted means were [\d.]+ on placebo at T2 and [\d.]+ on baclofen at T2: a difference of "
         r"\S+ a day \(95 % CI \S+ to \S+; n = 19\); p [=<] 0\.\d+\.",

@@ -27,6 +27,11 @@ _MILLIRADIANS = (3100, 3150)
 _FILLED = 0.9
 # The middle half of a head lies within this of its resonance, Hz a tesla; outside, the map is not in the unit it says.
 _HERTZ_PER_TESLA_MOST = 170.0
+# From the 1st to the 99th percentile a head's field spans more than this, Hz a tesla: a map of less is one value
+# throughout, or in parts per million.
+_HERTZ_PER_TESLA_LEAST = 2.0
+# Phases whose largest is about 1 may be shares of a turn, or of half a turn.
+_SHARE = (0.98, 1.001)
 
 
 @dataclass(frozen=True)
@@ -147,10 +152,14 @@ def radians(stored: np.ndarray, units: str | None, path: FilePath) -> np.ndarray
     InputError
         If the values are in none of these.
     """
-    low, high = float(np.nanmin(stored)), float(np.nanmax(stored))
+    finite = np.isfinite(stored)
+    if not finite.any():
+        raise InputError(path, "voxels", "no finite value", "phases", "Convert the image again.")
+    low, high = float(stored[finite].min()), float(stored[finite].max())
     largest = max(abs(low), high)
-    values = np.nan_to_num(stored.astype(np.float64))
-    if largest <= _RADIANS and (units in ("rad", None) or largest > 1):
+    values = np.where(finite, stored, 0).astype(np.float64)
+    is_share = units != "rad" and _SHARE[0] <= largest <= _SHARE[1]
+    if largest <= _RADIANS and (units in ("rad", None) or largest > 1) and not is_share:
         return values
     if units != "rad":
         if low < 0 and _MILLIRADIANS[0] <= largest <= _MILLIRADIANS[1]:
@@ -184,10 +193,10 @@ def head(magnitude: np.ndarray, path: FilePath) -> np.ndarray:
     Raises
     ------
     InputError
-        If the image is empty.
+        If the image is empty, or has no signal above 0.
     """
-    smooth = ndimage.gaussian_filter(np.nan_to_num(magnitude).astype(np.float64), 0.7)
-    if not np.ptp(smooth) > 0:
+    smooth = ndimage.gaussian_filter(np.nan_to_num(magnitude, posinf=0.0, neginf=0.0).astype(np.float64), 0.7)
+    if not np.ptp(smooth) > 0 or not smooth.max() > 0:
         raise InputError(path, "voxels", f"{smooth.flat[0]:g} throughout", "a head", "Look at the image.")
     values = np.log(np.maximum(smooth, 0)[smooth > 0] + 1)
     counts, edges = np.histogram(values, 256)
@@ -215,7 +224,7 @@ def _direct(stored: np.ndarray, units: str | None, path: FilePath) -> np.ndarray
     hertz = stored.astype(np.float64) * factor
     if not np.isfinite(hertz).any() or not hertz.any():
         raise InputError(path, "voxels", "zero throughout", "a field", "Look at the image.")
-    return np.nan_to_num(hertz)
+    return np.nan_to_num(hertz, posinf=0.0, neginf=0.0)
 
 
 def _judge(hertz: np.ndarray, tesla: float | None, path: FilePath, units: str | None) -> None:
@@ -230,6 +239,15 @@ def _judge(hertz: np.ndarray, tesla: float | None, path: FilePath, units: str | 
             f"a field whose middle half spans {spread:.0f} Hz",
             f"at most {most:.0f} Hz",
             "Correct its unit, or its echo times.",
+        )
+    span, least = float(np.subtract(*np.percentile(hertz, [99, 1]))), _HERTZ_PER_TESLA_LEAST * (tesla or 3.0)
+    if span < least:
+        raise InputError(
+            path,
+            "Units" if units and span else "voxels",
+            f"a field that spans {span:.2g} Hz over the head",
+            f"at least {least:.2g} Hz",
+            "Correct its unit, or convert the map again.",
         )
 
 

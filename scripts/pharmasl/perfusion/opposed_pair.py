@@ -128,9 +128,17 @@ def read(own: FieldMap) -> tuple[Field, np.ndarray, dict[str, Any]]:
     Raises
     ------
     InputError
-        If an image is empty, or the two were received with different gains over the head.
+        If an image is empty or a copy of the other, or the two were received with different gains over the head.
     """
     (first, affine), (second, _) = (_mean(path, chosen) for path, chosen in zip(own.images, own.volumes))
+    if np.array_equal(first, second):
+        raise InputError(
+            own.images[1],
+            "voxels",
+            f"those of {os.path.basename(own.images[0])}",
+            "an image of its own",
+            "One of the two is a copy: restore it from its source, or set perfusion.distortion to off.",
+        )
     per_hertz = [encoding.voxels_per_hertz for encoding in own.encodings]
     largest = max(abs(value) for value in per_hertz)
     both = _Opposed(first, second, affine, own.encodings[0].axis, (per_hertz[0] / largest, per_hertz[1] / largest))

@@ -123,7 +123,9 @@ def _answers(model: Sequence[Row], endpoint: Endpoint, unit: str) -> Iterator[st
         rows = [row for row in model if row["population"] == population]
         test = next(row for row in rows if row["analysis"] == measure_rows.TEST)
         where = (
-            "Among all randomised participants" if population == EVERYONE else f"In the population {plain(population)}"
+            "Among all randomised participants with the scores that the model takes"
+            if population == EVERYONE
+            else f"In the population {plain(population)}"
         )
         yield f"{where}{' (the primary population)' * (place == 0 and len(endpoint.populations) > 1)}: {_tested(test, unit)}."
         if test["detectable"] is not None:

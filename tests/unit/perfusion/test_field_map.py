@@ -71,6 +71,9 @@ def test_a_direct_map_in_each_unit(units, factor, with_magnitude, tmp_path):
         (wrapped() * 250, None),
         (SCALES["Siemens, two-sided"](wrapped()), "rad"),
         (np.where(BRAIN, SCALES["Siemens, two-sided"](wrapped()) / 2.7, 0), None),
+        (wrapped() / np.pi, None),
+        ((wrapped() / np.pi + 1) / 2, None),
+        (wrapped() * 180 / np.pi, None),
     ],
 )
 def test_phases_in_no_known_scale_are_refused(stored, units, tmp_path):
@@ -81,6 +84,33 @@ def test_phases_in_no_known_scale_are_refused(stored, units, tmp_path):
 def test_a_field_that_no_head_has_is_refused(tmp_path):
     with pytest.raises(InputError, match="middle half spans"):
         field_map.read(files(tmp_path, np.where(MAGNITUDE > 20, 100 * TRUE, 0)), "fieldmap", None, "Hz", 3.0)
+
+
+@pytest.mark.parametrize("value", [0, 2, 4095])
+def test_a_phase_of_one_value_is_refused(value, tmp_path):
+    with pytest.raises(InputError, match="voxels: found 'a field that spans 0 Hz over the head'"):
+        field_map.read(files(tmp_path, np.full(GRID.shape, value)), "phasediff", DIFFERENCE, None, 3.0)
+
+
+def test_a_field_in_parts_per_million_is_refused(tmp_path):
+    stored = np.where(MAGNITUDE > 20, TRUE, 0) / 127.7
+    with pytest.raises(
+        InputError, match=r"Units: found 'a field that spans .* Hz over the head', expected at least 6 Hz"
+    ):
+        field_map.read(files(tmp_path, stored), "fieldmap", None, "Hz", 3.0)
+
+
+def test_infinite_voxels_are_none_of_the_scale(tmp_path):
+    stored = wrapped()
+    stored[0, 0, :2] = np.inf, np.nan
+    field = field_map.read(files(tmp_path, stored), "phasediff", DIFFERENCE, None, 3.0)
+    assert np.sqrt(((field.hertz - TRUE)[BRAIN] ** 2).mean()) < 1.5
+
+
+@pytest.mark.parametrize("magnitude", [-MAGNITUDE, np.full(GRID.shape, np.nan)])
+def test_a_magnitude_without_signal_is_refused(magnitude, tmp_path):
+    with pytest.raises(InputError, match="a head"):
+        field_map.read(files(tmp_path, wrapped(), magnitude=magnitude), "phasediff", DIFFERENCE, None, 3.0)
 
 
 def test_the_field_is_known_everywhere_and_smoothly(tmp_path):

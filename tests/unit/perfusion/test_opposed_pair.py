@@ -103,6 +103,14 @@ def test_an_empty_image_is_refused(tmp_path):
         opposed_pair.read(own)
 
 
+def test_the_same_image_twice_is_refused(tmp_path):
+    own = written(tmp_path)
+    image, affine = images.load(own.images[0])
+    images.save(own.images[1], image, affine)
+    with pytest.raises(InputError, match=r"1\.nii\.gz: voxels: found 'those of 0\.nii\.gz'"):
+        opposed_pair.read(own)
+
+
 def test_the_derivatives_are_those_of_the_energy():
     """Against differences of the energy, of a state that is no solution."""
     rng = np.random.default_rng(0)

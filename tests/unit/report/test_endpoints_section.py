@@ -56,8 +56,9 @@ def test_the_part_says_the_tested_effect_equivalence_and_the_tipping_point(trial
     text = " ".join(part.sentences)
     assert part.heading == "Cigarettes a day"
     size = f"{abs(float(rows['model']['estimate'])):.2f}"
-    assert f"Among all randomised participants: baclofen - placebo −{size} a day (95 % CI" in text.replace(
-        "\u00a0", " "
+    assert (
+        f"Among all randomised participants with the scores that the model takes: baclofen - placebo −{size} a day (95 % CI"
+        in text.replace("\u00a0", " ")
     )
     assert "38 participants" in text
     found = tables.read_table(tmp_path / "model.tsv")[0]["detectable"]
