@@ -8,13 +8,25 @@ from types import SimpleNamespace
 import nibabel
 import numpy as np
 import pytest
+import scanned
 import simulation
 import yaml
 from loading import ROOT, script
 from pharmasl.files import bids, tables
-from pharmasl.simulate import dataset, participant_anatomy, planned_trial, susceptibility, trial_draws
+from pharmasl.perfusion import scan_field
+from pharmasl.simulate import (
+    dataset,
+    distortion_comparison,
+    participant_anatomy,
+    planned_trial,
+    susceptibility,
+    trial_draws,
+)
+from pharmasl.simulate.accuracy import PersonFiles, RunFiles
+from pharmasl.simulate.distortion_comparison import FieldFiles
 from pharmasl.space import images, resample, transforms
-from pharmasl.study import field_maps, schemas, settings
+from pharmasl.study import field_maps, scan_acquisition, schemas, settings
+from pharmasl.study.distortion import Distortion
 
 SMALL = {
     "exact": True,
@@ -293,3 +305,61 @@ def test_a_field_that_is_planted_is_in_dataset_and_truth(simulated, tmp_path, fi
     # The runs are other ones, but of the same draws: without the field they are the trial's without one.
     plain = images.load(simulated[2][1].asl[0]).data
     assert 0.01 < np.abs(images.load(made.asl[0]).data - plain).mean() / plain.mean() < 0.5
+
+
+def test_a_planted_field_is_had_back_from_the_sessions_map_of_it(tmp_path):
+    """The workflow's own job on the simulator's images, judged by the comparison's own rows; by tissues that are the truth."""
+    perfusion = {"matrix": [48, 56, 30], "voxel_size": [4, 4, 5], "pairs": 2, "slice_time": 0.03}
+    still = {"translation": 0, "rotation": 0}
+    asked = {
+        **SMALL,
+        "anatomy": {"voxel_size": 4},
+        "perfusion": perfusion | still,
+        "distortion": {"hertz": 68, "field_map": "phasediff"},
+    }
+    planted = settings.build(susceptibility.Susceptibility, simulation.section(**asked)["distortion"])
+    small = participant_anatomy.read_template(step=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(participant_anatomy, "read_template", lambda: small)
+        _, made = simulate(tmp_path, asked, field_names=susceptibility.field_names(planted))
+    maps = [images.load(path) for path in (made.gm, made.wm, made.mask)]
+    fluid = np.clip(maps[2].data - maps[0].data - maps[1].data, 0, 1)
+    tissues = [made.gm, made.wm, tmp_path / "csf.nii.gz"]
+    images.save(tissues[2], fluid, maps[0].affine)
+    sidecar = tables.read_json(made.asl_sidecar[0])
+    study = bids.read_dataset(str(tmp_path / "bids"))
+    (asl,) = (file for file in study.images("asl") if file.path == str(made.asl[0]))
+    chosen, _ = field_maps.choose(study, asl, None, sidecar, str(made.asl_sidecar[0]))
+    types = [row["volume_type"] for row in tables.read_table(made.aslcontext[0])]
+    written = {name: tmp_path / f"{name}.nii.gz" for name in ("field", "displacement")}
+    scan_field.write(
+        {**written, "sidecar": tmp_path / "field.json"},
+        chosen,
+        made.asl[0],
+        tissues,
+        acquisition=scan_acquisition.build(scanned.acquisition(types, slice_timing=sidecar["SliceTiming"])),
+        distorted=Distortion(series=planted.encoding),
+        tesla=3.0,
+    )
+    transforms.write_affines(tmp_path / "still", np.eye(4)[None])
+    person = PersonFiles(made.mask, made.field, made.mask, None)
+    run = RunFiles(made.motion[0], made.coregistration[0], tmp_path / "still", made.coregistration[0], person=0)
+    images.save(tmp_path / "grey.nii.gz", np.ones(images.grid(made.cbf[0]).shape), images.grid(made.cbf[0]).affine)
+
+    def row(hertz):
+        field = FieldFiles(made.hertz, [hertz], susceptibility.millimetres(planted, perfusion["voxel_size"]))
+        maps = [(made.cbf[0], made.cbf[0])]
+        rows = distortion_comparison.distortion_rows(field, [person], [run], maps, tmp_path / "grey.nii.gz")
+        (own,) = (each for each in rows if (each.region, each.unit) == (distortion_comparison.VMPFC, "mm"))
+        return own
+
+    right = row(written["field"])
+    assert right.planted > 6
+    assert right.found < 0.4
+    assert right.verdict.startswith("corrected")
+    # Of the opposite sign, more is left than there was.
+    turned = images.load(written["field"])
+    images.save(tmp_path / "turned.nii.gz", -turned.data, turned.affine)
+    wrong = row(tmp_path / "turned.nii.gz")
+    assert wrong.found > 1.5 * wrong.planted
+    assert wrong.verdict.startswith("in part")

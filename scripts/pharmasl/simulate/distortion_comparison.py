@@ -14,6 +14,8 @@ from pharmasl.space import images, resample, transforms
 BRAIN, VMPFC = "grey matter of the brain", f"grey matter of the {REGIONS['vmpfc'].label}"
 # The least share of grey matter, and the least weight of the vmPFC.
 _GREY, _WEIGHT = 0.5, 0.5
+# A correction that leaves more than this share of a displacement is a poor one.
+_POOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,13 @@ def distortion_rows(
     ]
 
 
+def _verdict(displaced: np.ndarray, left: np.ndarray) -> str:
+    """What corrected scans' displacements, (N,), were brought down to."""
+    poor = int((left > _POOR * displaced).sum())
+    counted = f"; more than half is left in {poor} of {len(left)}" if poor else ""
+    return f"{'in part ' if poor else ''}corrected, worst {left.max():.2f}{counted}"
+
+
 def _region_rows(region: str, scans: Sequence[ScanErrors], corrected: bool) -> list[Comparison]:
     """The two rows of a region."""
     displaced, left, planted, measured, error = (
@@ -188,7 +197,7 @@ def _region_rows(region: str, scans: Sequence[ScanErrors], corrected: bool) -> l
             planted=rounded(float(displaced.mean())),
             expected=0,
             found=rounded(float(left.mean())),
-            verdict=f"corrected, worst {left.max():.2f}" if corrected else "not corrected",
+            verdict=_verdict(displaced, left) if corrected else "not corrected",
         ),
         Comparison(
             effect="CBF where the magnetic field displaces it, mean over scans",

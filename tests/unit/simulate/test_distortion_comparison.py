@@ -76,6 +76,14 @@ def test_a_field_that_is_off_leaves_what_it_is_off_by(scan, region):
 
 
 @pytest.mark.parametrize("region", [BRAIN, VMPFC])
+def test_a_correction_that_leaves_more_than_half_is_said_to_be_poor(scan, region):
+    row = scan(-0.7 * displaced(region) / MILLIMETRES, 1.0)[region, "mm"]
+    assert row.found == pytest.approx(0.7 * displaced(region), rel=1e-3)
+    assert row.verdict.startswith("in part corrected")
+    assert row.verdict.endswith("more than half is left in 1 of 1")
+
+
+@pytest.mark.parametrize("region", [BRAIN, VMPFC])
 def test_without_a_correction_all_is_left(scan, region):
     row = scan(0.0, 1.0, corrected=False)[region, "mm"]
     assert row.found == row.planted == pytest.approx(displaced(region), rel=1e-3)

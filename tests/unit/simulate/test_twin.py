@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from loading import ROOT
-from pharmasl.simulate import planned_trial, territories
+from pharmasl.simulate import planned_trial, susceptibility, territories
 from pharmasl.simulate.simulation_settings import ParticipantSettings
 from pharmasl.space import images, transforms
 from pharmasl.space.packaged import nilearn_file
@@ -43,7 +43,7 @@ def effects(section):
 
 
 def test_the_variants_are_those_that_the_page_names():
-    assert VARIANTS == ["2d", "global_flow", "null", "null_cues", "transit"]
+    assert VARIANTS == ["2d", "field_map", "global_flow", "null", "null_cues", "opposed", "transit"]
     text = (ROOT / "docs/simulation.md").read_text(encoding="utf-8")
     assert all(f"config/twin/{name}.yaml" in text for name in VARIANTS)
 
@@ -69,6 +69,17 @@ def test_the_null_and_the_confounded_twins_have_no_local_effect_of_the_drug():
     assert amounts["2d"]["local"] == 8
     everywhere = configured("global_flow")["simulate"]["planted"]["drug"]
     assert everywhere["everywhere"]
+
+
+@pytest.mark.parametrize(("name", "images_of_it"), [("field_map", 3), ("opposed", 2)])
+def test_a_distorted_twin_has_a_field_and_a_map_of_it(name, images_of_it):
+    section = planned_trial.complete(configured(name)["simulate"])
+    asked = settings.build(susceptibility.Susceptibility, section["distortion"])
+    assert asked.planted
+    assert asked.dropout
+    assert section["perfusion"]["slice_time"] > 0
+    assert len(susceptibility.field_names(asked)) == images_of_it
+    assert 6 < asked.hertz * susceptibility.millimetres(asked, section["perfusion"]["voxel_size"]) < 7
 
 
 def test_what_a_single_delay_makes_of_a_drug_that_changes_transit_alone():
