@@ -1,7 +1,6 @@
 """Codes of time-encoded labelling, and scans that are labelled by them."""
 
 import numpy as np
-from pharmasl.study.settings import Encoding
 
 
 def hadamard(size):
@@ -26,12 +25,6 @@ def paley():
     whole[0, 1:], whole[1:, 0] = 1, -1
     whole[1:, 1:] += np.array([[character[(i - j) % 11] for j in range(11)] for i in range(11)])
     return (whole * whole[:, :1])[:, 1:]
-
-
-def stated(matrix, durations, delay, label=-1, where=None, check=True):
-    """An encoding as the configuration states it."""
-    rows = tuple(tuple(int(value) for value in row) for row in matrix)
-    return Encoding(where=where or {}, matrix=rows, label=label, durations=tuple(durations), delay=delay, check=check)
 
 
 def delays(durations, delay):

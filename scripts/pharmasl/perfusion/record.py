@@ -151,6 +151,8 @@ def encoding(acquisition: Acquisition, order: encoding_check.Check | None) -> di
         "MatrixMeaning": "a row for each volume of a cycle, a column for each block in order of time; 1 control, -1 label",
         "Source": acquisition.sources.get("encoding", "not recorded"),
         "Order": {**order.record(), "RefusedIfWrong": bool(acquisition.encoding_checked)},
+        "Confirmed": acquisition.encoding_confirmed,
+        "OrdersOpen": order.open(acquisition.encoding_confirmed is not None),
     }
 
 

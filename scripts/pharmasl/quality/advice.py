@@ -65,6 +65,11 @@ ADVICE = {
         "Volumes are empty, damaged or copies: a broken conversion or an aborted scan.",
         "Convert the scan again from its source.",
     ),
+    "orders_open:high": Advice(
+        "The scan does not tell the order of its time-encoded volumes or blocks, has too little signal to, or contradicts it.",
+        "Compare matrix, label, durations and delay with the scanner's protocol; then say in perfusion.encodings, as confirmed, by what "
+        "they are known.",
+    ),
     "slices_out_of_line:high": Advice(
         "The head moved while slices were read, or the scanner failed in single slices.",
         "Look at the picture of the slices; perfusion.outliers.rules: [motion, slices] leaves such repeats out.",

@@ -80,7 +80,12 @@ def assess(
     registration = tables.read_json(files.registration)
 
     measures = scan_metrics(
-        native=native, repeats=repeats, motion=motion, template=template, overlap=_number(registration["Overlap"])
+        native=native,
+        repeats=repeats,
+        motion=motion,
+        template=template,
+        overlap=_number(registration["Overlap"]),
+        orders_open=_number((record.get("TimeEncoding") or {}).get("OrdersOpen")),
     )
     measures |= {name: _number(consistency[key]) for name, key in CONSISTENCY.items()}
     findings = judgement.Findings(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pharmasl.errors import InputError
-from pharmasl.quality.measure_columns import ACROSS_REPEATS, ACROSS_SLICES, METRICS
+from pharmasl.quality.measure_columns import ACROSS_REPEATS, BY_DESIGN, METRICS
 
 
 class Band(NamedTuple):
@@ -35,6 +35,7 @@ _BANDS: dict[str, tuple[tuple[float | None, float | None], str]] = {
     "registration_overlap": ((0.8, None), "assumed: the limit below which a registration is not accepted"),
     "template_correlation": ((0.3, None), "assumed"),
     "pairs_without_signal": ((None, 0), "none is expected to be empty, damaged or a copy"),
+    "orders_open": ((None, 0), "the order of a time-encoded series is to be known (docs/perfusion.md)"),
     "slices_out_of_line": ((None, 0.01), "assumed: four real scans have up to 0.006 (docs/perfusion.md)"),
 }
 BANDS = {name: Band(*limits) for name, (limits, _) in _BANDS.items()}
@@ -103,13 +104,13 @@ def flags(measures: Mapping[str, float], bands: Mapping[str, Band]) -> list[str]
     list of str
         ``measure:low``, ``measure:high`` or, where the measure could not be formed, ``measure:missing``. A scan that was
         acquired with one repeat per delay lacks what is formed across repeats, one that is not read slice by slice what is
-        formed across slices, and is not flagged for it.
+        formed across slices, one that is not time-encoded what is said of a code, and is not flagged for it.
     """
     raised = []
     for name, (low, high) in bands.items():
         value = measures[name]
         if value is None or math.isnan(value):
-            if name in ACROSS_SLICES or (name in ACROSS_REPEATS and measures["pairs"] == measures["delays"]):
+            if name in BY_DESIGN or (name in ACROSS_REPEATS and measures["pairs"] == measures["delays"]):
                 continue
             raised.append(f"{name}:missing")
         elif low is not None and value < low:

@@ -124,6 +124,12 @@ METRICS = {
         "volumes; the scan's _desc-confounds_timeseries.tsv says which. n/a where all slices are read at once (3D)",
         "Units": "1",
     },
+    "orders_open": {
+        "LongName": "Orders of the code left open",
+        "Description": "Of a time-encoded scan: other orders of volumes and blocks that explain it about as well as the stated one by another CBF or "
+        "transit time (all that were tried, where it has too little signal), unless perfusion.encodings confirms that; n/a of others",
+        "Units": "1",
+    },
     "m0_over_control": {
         "LongName": "M0 over control",
         "Description": "Median over the brain of M0 as it was stored (times perfusion.m0.scale) over the mean control; under "
@@ -229,5 +235,5 @@ MEASURES = (
 
 # Formed across repeats of one delay: a scan of a single repeat a delay has none of them by design.
 ACROSS_REPEATS = ("temporal_snr", "gm_cbf_z")
-# Of readouts slice by slice: a 3D scan has none by design.
-ACROSS_SLICES = ("slices_out_of_line",)
+# Of readouts slice by slice, and of time-encoded series: other scans have none by design.
+BY_DESIGN = ("slices_out_of_line", "orders_open")

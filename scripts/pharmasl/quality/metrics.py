@@ -136,7 +136,13 @@ def coverage_share(coverage: np.ndarray, template_mask: np.ndarray) -> float:
 
 
 def scan_metrics(
-    *, native: NativeMaps, repeats: Repeats, motion: Motion, template: TemplateMaps, overlap: float = NAN
+    *,
+    native: NativeMaps,
+    repeats: Repeats,
+    motion: Motion,
+    template: TemplateMaps,
+    overlap: float = NAN,
+    orders_open: float = NAN,
 ) -> dict[str, float]:
     """All measures of a scan that come from its maps.
 
@@ -148,6 +154,8 @@ def scan_metrics(
     template : TemplateMaps
     overlap : float
         Of the scan's brain with the anatomy's after registration, 0 to 1; NaN where it is not known.
+    orders_open : float
+        Orders of a time-encoded scan's code that are left open; NaN of other scans.
 
     Returns
     -------
@@ -179,6 +187,7 @@ def scan_metrics(
         "coverage": coverage_share(template.coverage, template.brain),
         "template_correlation": correlation(template.cbf[shared], template.gm[shared]),
         "registration_overlap": float(overlap),
+        "orders_open": float(orders_open),
         "pairs_used": int(np.count_nonzero(repeats.passed)),
         "pairs": len(repeats.passed),
         "pairs_without_signal": int(repeats.without_signal),

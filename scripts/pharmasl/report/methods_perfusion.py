@@ -40,6 +40,8 @@ SOURCES = {
     ),
 }
 # What showed the field, as the sidecars have it, in words that follow "by".
+# So many orders of a code are named.
+_NAMED = 4
 _FIELDS = {words: f"the field map of the session ({words})" for words in KINDS.values()}
 _FIELDS[KINDS[OPPOSED]] = "the field that two images of opposed phase encoding show (Andersson et al. 2003)"
 # Conditions under which each rule excludes a repeat.
@@ -177,8 +179,9 @@ def encoded(sidecars: Sequence[Sidecar]) -> Iterator[str]:
     own = [sidecar for sidecar in sidecars if sidecar.get("TimeEncoding")]
     if not own:
         return
-    orders = [sidecar["TimeEncoding"]["Order"] for sidecar in own]
-    judged = [order for order in orders if order["Judged"]]
+    records = [sidecar["TimeEncoding"] for sidecar in own]
+    orders = [record["Order"] for record in records]
+    judged = [order for order in orders if order["State"] != encoding_check.TOO_WEAK]
     yield (
         f"Time-encoded series ({count(len(own), 'scan')}) were decoded cycle by cycle by the matrix that the scanner's protocol "
         "states, and enter the fit as one delay and labelling duration a block; a cycle was kept or excluded as a whole."
@@ -190,11 +193,37 @@ def encoded(sidecars: Sequence[Sidecar]) -> Iterator[str]:
             f"Its order and sign were confronted with the kinetic model, which left at most {fixed(100 * left, 1)} % of the "
             f"blocks' mean grey-matter signal unexplained{'' if refused else ' (without refusing an order that it contradicts)'}."
         )
-    alike = distinct(name for order in judged for name in order["Alike"])
+    yield from _undecided(orders)
+    confirmed = distinct(record["Confirmed"] for record in records if record["Confirmed"] is not None)
+    if confirmed:
+        yield f"The order was confirmed by: {listed(confirmed)}."
+    elif unsettled := sum(record["OrdersOpen"] > 0 for record in records):
+        yield f"In {count(unsettled, 'scan')} neither the data nor the configuration settles the order."
+
+
+def _undecided(orders: Sequence[Sidecar]) -> Iterator[str]:
+    """What time-encoded scans leave open of their order, as sentences."""
+    states = [order["State"] for order in orders]
+    contradicted = states.count(encoding_check.CONTRADICTS)
+    if contradicted:
+        yield f"{count(contradicted, 'scan contradicts', 'scans contradict')} the order or the sign."
+    alike = [order["Alike"] for order in orders if order["State"] == encoding_check.INDISTINCT]
     if alike:
-        yield f"The scans do not tell the order from {listed(alike)}."
-    if len(judged) < len(own):
-        yield f"In {count(len(own) - len(judged), 'scan')} there was too little signal to confirm the order by."
+        names = distinct(name for own in alike for name in own)
+        most = max(abs(change["CBF"] - 1) for own in alike for change in own.values())
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield (
+            f"{count(len(alike), 'scan does', 'scans do')} not tell it from other orders ({'; '.join(names[:_NAMED])}{more}), by which mean "
+            f"CBF would differ by up to {fixed(100 * most, 0)} %."
+        )
+    slips = [order["Slips"] for order in orders if order["Slips"] is not None]
+    if slips:
+        yield (
+            f"Two volumes or two blocks in each other's place would go unnoticed in {count(len(slips), 'scan')}, and change mean CBF by up to "
+            f"{fixed(100 * max(slip['CBF'] for slip in slips), 0)} %."
+        )
+    if weak := states.count(encoding_check.TOO_WEAK):
+        yield f"In {count(weak, 'scan')} there was too little signal to confirm the order by."
 
 
 def distortion(sidecars: Sequence[Sidecar]) -> str:

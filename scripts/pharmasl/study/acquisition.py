@@ -294,6 +294,7 @@ class _Resolver(FieldReader):
             "post_labeling_delay": time_encoding.block_delays(encoding),
             "encoding": time_encoding.signs(encoding),
             "encoding_checked": encoding.check,
+            "encoding_confirmed": encoding.confirmed,
         }
 
     def _volume_types(self):

@@ -52,7 +52,9 @@ class Acquisition:
     encoding : tuple of tuple of int, or None
         Of a time-encoded series: of each volume of a cycle (R) and each block (B), 1 where it is control, -1 where label.
     encoding_checked : bool or None
-        Whether its order is confronted with the scan.
+        Whether a scan that contradicts its order or sign is refused.
+    encoding_confirmed : str or None
+        By what its order is known where the scan does not tell it, as the configuration says.
     bolus_cutoff_delay : float, tuple or None
         Of Q2TIPS the first and the last saturation.
     bolus_cutoff_technique : str or None
@@ -102,6 +104,7 @@ class Acquisition:
     post_labeling_delay: float | tuple[float | None, ...] | None = None
     encoding: tuple[tuple[int, ...], ...] | None = None
     encoding_checked: bool | None = None
+    encoding_confirmed: str | None = None
     bolus_cutoff_delay: float | tuple[float, ...] | None = None
     bolus_cutoff_technique: str | None = None
     slice_timing: tuple[float, ...] | None = None

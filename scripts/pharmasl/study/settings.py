@@ -241,15 +241,25 @@ class Quantification:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoding:
-    """How the time-encoded series that ``where`` names were labelled: a row of the matrix for each volume of a cycle."""
+class BlockCode:
+    """A code of time-encoded labelling: a row for each volume of a cycle, a column for each block of labelling in order of time.
 
-    where: Mapping[str, Any]
+    ``label`` is the number that stands for a block that labels; durations and the delay after the last block are seconds.
+    """
+
     matrix: tuple[tuple[int, ...], ...]
     label: int
     durations: tuple[float, ...]
     delay: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoding(BlockCode):
+    """How the time-encoded series that ``where`` names were labelled, and by what its order is known beside them."""
+
+    where: Mapping[str, Any]
     check: bool
+    confirmed: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pharmasl.errors import InputError
 from pharmasl.study.scan_acquisition import ENCODED
-from pharmasl.study.settings import Encoding
+from pharmasl.study.settings import BlockCode, Encoding
 from pharmasl.study.sidecar import WHERE, Override
 
 FIELD = "perfusion.encodings"
@@ -35,38 +35,43 @@ def check(encodings: Sequence[Encoding]) -> Iterator[InputError]:
     InputError
     """
     for number, encoding in enumerate(encodings):
-        field, matrix = f"{FIELD}[{number}]", encoding.matrix
-        lengths = sorted({len(row) for row in matrix})
-        if len(lengths) > 1:
-            yield InputError(
-                "config",
-                f"{field}.matrix",
-                f"rows of {' and '.join(map(str, lengths))} numbers",
-                "rows of one length: a number for each block",
-                "Write a row for each volume of a cycle and a column for each block, in order of time.",
-            )
-            continue
-        rows, blocks = len(matrix), lengths[0]
-        if rows <= blocks:
-            yield InputError(
-                "config",
-                f"{field}.matrix",
-                f"{rows} rows of {blocks} columns",
-                "more rows (volumes of a cycle) than columns (blocks of labelling)",
-                "Leave out the column that is the same in all rows, which is no block."
-                if rows == blocks and any(len(set(column)) == 1 for column in zip(*matrix))
-                else "Transpose it: a row is a volume, a column a block.",
-            )
-            continue
-        yield from _columns(f"{field}.matrix", matrix)
-        if len(encoding.durations) != blocks:
-            yield InputError(
-                "config",
-                f"{field}.durations",
-                f"{len(encoding.durations)} durations",
-                f"{blocks}, one for each column of the matrix",
-                "Write how long each block labels, in order of time, in seconds.",
-            )
+        yield from check_code(encoding, f"{FIELD}[{number}]")
+
+
+def check_code(code: BlockCode, field: str) -> Iterator[InputError]:
+    """What is wrong with a code, by the configuration's field that has it; as :func:`check`."""
+    matrix = code.matrix
+    lengths = sorted({len(row) for row in matrix})
+    if len(lengths) > 1:
+        yield InputError(
+            "config",
+            f"{field}.matrix",
+            f"rows of {' and '.join(map(str, lengths))} numbers",
+            "rows of one length: a number for each block",
+            "Write a row for each volume of a cycle and a column for each block, in order of time.",
+        )
+        return
+    rows, blocks = len(matrix), lengths[0]
+    if rows <= blocks:
+        yield InputError(
+            "config",
+            f"{field}.matrix",
+            f"{rows} rows of {blocks} columns",
+            "more rows (volumes of a cycle) than columns (blocks of labelling)",
+            "Leave out the column that is the same in all rows, which is no block."
+            if rows == blocks and any(len(set(column)) == 1 for column in zip(*matrix))
+            else "Transpose it: a row is a volume, a column a block.",
+        )
+        return
+    yield from _columns(f"{field}.matrix", matrix)
+    if len(code.durations) != blocks:
+        yield InputError(
+            "config",
+            f"{field}.durations",
+            f"{len(code.durations)} durations",
+            f"{blocks}, one for each column of the matrix",
+            "Write how long each block labels, in order of time, in seconds.",
+        )
 
 
 def _columns(field: str, matrix: Sequence[Sequence[int]]) -> Iterator[InputError]:
@@ -148,14 +153,14 @@ def fields(sidecar: Mapping[str, Any]) -> list[str]:
     return [name for name, value in sidecar.items() if name.lower().startswith(_OF_SIDECAR) and value]
 
 
-def block_delays(encoding: Encoding) -> list[float]:
+def block_delays(code: BlockCode) -> list[float]:
     """Of each block, the time from its end to the readout, seconds."""
-    return [encoding.delay + sum(encoding.durations[number + 1 :]) for number in range(len(encoding.durations))]
+    return [code.delay + sum(code.durations[number + 1 :]) for number in range(len(code.durations))]
 
 
-def signs(encoding: Encoding) -> list[list[int]]:
+def signs(code: BlockCode) -> list[list[int]]:
     """The matrix with 1 where a block is control and -1 where it is label, whatever the vendor writes."""
-    return [[-encoding.label * value for value in row] for row in encoding.matrix]
+    return [[-code.label * value for value in row] for row in code.matrix]
 
 
 def volume_types(encoding: Encoding, types: Sequence[str]) -> list[str]:

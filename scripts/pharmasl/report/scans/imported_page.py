@@ -57,6 +57,7 @@ class ImportedPage:
     # Another program has quantified CBF.
     known_tissue: None = None
     own_blood: str = ""
+    order: None = None
 
 
 def _own_grid(cbf: Volume, known: np.ndarray, note: str) -> tuple[panels.Panel, Markup]:

@@ -8,7 +8,7 @@ from pharmasl.figures.numerals import MISSING
 from pharmasl.files.tables import Row
 from pharmasl.quality import flags
 from pharmasl.quality.advice import Advice, advice
-from pharmasl.quality.measure_columns import ACROSS_REPEATS, ACROSS_SLICES, METRICS
+from pharmasl.quality.measure_columns import ACROSS_REPEATS, BY_DESIGN, METRICS
 from pharmasl.report.words import MINUS, fixed
 
 # Measures that say what the others were formed over.
@@ -86,7 +86,7 @@ def measures(
     raised = dict(flag.split(":") for flag in (row["flags"] or "").split(",") if flag)
     table = []
     for name, described in METRICS.items():
-        if name in (*ACROSS_REPEATS, *ACROSS_SLICES) and row[name] is None and name not in raised:
+        if name in (*ACROSS_REPEATS, *BY_DESIGN) and row[name] is None and name not in raised:
             continue
         band = bands.get(name)
         state = raised.get(name, "")

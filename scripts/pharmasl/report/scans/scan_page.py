@@ -17,6 +17,7 @@ from pharmasl.report.scans import (
     charts,
     native,
     numbers,
+    order_words,
     over_time,
     overlays,
     panels,
@@ -53,6 +54,7 @@ class ScanPage:
     template: panels.Panel
     known_tissue: known_tissue_words.KnownTissue | None
     own_blood: str
+    order: order_words.Order | None
     definitions: Sequence[Markup]
     registrations: list[overlays.Registration]
     registration_note: str
@@ -174,6 +176,7 @@ def content(
         template=template,
         known_tissue=known_tissue_words.of_scan(sidecar.get("KnownTissue")),
         own_blood=own_blood_words.of_scan(sidecar.get("OwnBlood")),
+        order=order_words.of_scan(sidecar.get("TimeEncoding")),
         definitions=[own.definitions, outlines],
         registrations=[*_registrations(files, assumed), *unwarped.registrations(files, acquisition)],
         registration_note=_ASSUMED if assumed else "",
