@@ -53,9 +53,11 @@ def main(arguments: list[str]) -> int:
     checkout, root = Path(options.checkout), Path(options.output)
     files = [Path(path) for path in options.configuration or [checkout / "config/twin.yaml"]]
     variants = [variant_of(name, files, checkout / "config/twin") for name in dict.fromkeys(options.variants)]
-    numbers = _numbers(options.replicates, [variant.name for variant in variants])
+    names = [variant.name for variant in variants]
+    numbers = _numbers("--replicates", options.replicates, names, least=1)
     _check_first(options.first, numbers)
-    _check_bank(options.bank, options.permutations)
+    trials = _numbers("--bank", options.bank, names, least=0)
+    _check_permutations(options.permutations)
     _make(root)
     lock = FolderLock(root)
     lock.acquire()
@@ -73,7 +75,7 @@ def main(arguments: list[str]) -> int:
         try:
             bank = None
             if not stopped:
-                bank = bank_study.run(root, asked, options.bank, options.permutations, _say, options.accept)
+                bank = bank_study.run(root, asked, trials, options.permutations, _say, options.accept)
         except KeyboardInterrupt:
             stopped, bank = True, None
         own = [outcome for replicate in asked if (outcome := outcomes.read(replicate))]
@@ -130,10 +132,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--bank",
-        type=int,
-        default=200,
+        nargs="+",
+        default=["200"],
         metavar="N",
-        help="trials of the error bank of each variant (default: %(default)s)",
+        help="trials of the error bank of each variant, or one number for each of them (default: 200)",
     )
     parser.add_argument(
         "--permutations", type=int, default=500, help="relabellings of a trial of the bank (default: %(default)s)"
@@ -199,15 +201,15 @@ def variant_of(name: str, files: Sequence[Path], folder: Path) -> Variant:
     )
 
 
-def _numbers(words: Sequence[str], names: Sequence[str]) -> dict[str, int]:
-    """How many replicates each variant has."""
-    numbers = [int(word) if word.isdecimal() else 0 for word in words]
-    if min(numbers) < 1 or len(numbers) not in (1, len(names)):
+def _numbers(option: str, words: Sequence[str], names: Sequence[str], *, least: int) -> dict[str, int]:
+    """How many of an option each variant has, from one number or a number for each."""
+    numbers = [int(word) for word in words if word.isdecimal() and int(word) >= least]
+    if len(numbers) < len(words) or len(numbers) not in (1, len(names)):
         raise InputError(
             "./run validate",
-            "--replicates",
+            option,
             " ".join(words),
-            f"one whole number above 0, or {len(names)} of them, one for each variant ({', '.join(names)})",
+            f"one whole number of {least} or more, or {len(names)} of them, one for each variant ({', '.join(names)})",
             "Correct the numbers.",
         )
     return dict(zip(names, numbers * len(names) if len(numbers) == 1 else numbers))
@@ -226,13 +228,16 @@ def _check_first(first: int, numbers: Mapping[str, int]) -> None:
         )
 
 
-def _check_bank(trials: int, permutations: int) -> None:
-    """Refuse numbers by which the error bank counts nothing."""
-    for option, number, least in (("--bank", trials, 0), ("--permutations", permutations, _FEWEST_PERMUTATIONS)):
-        if number < least:
-            raise InputError(
-                "./run validate", option, number, f"a whole number of {least} or more", "Correct the number."
-            )
+def _check_permutations(permutations: int) -> None:
+    """Refuse a number by which a trial of the error bank could hardly be significant."""
+    if permutations < _FEWEST_PERMUTATIONS:
+        raise InputError(
+            "./run validate",
+            "--permutations",
+            permutations,
+            f"a whole number of {_FEWEST_PERMUTATIONS} or more",
+            "Correct the number.",
+        )
 
 
 def _make(root: Path) -> None:

@@ -150,7 +150,7 @@ def _sources_of(variant: Variant, replicates: Sequence[Replicate], dealt: Sequen
 def run(
     root: Path,
     replicates: Sequence[Replicate],
-    trials: int,
+    trials: Mapping[str, int],
     permutations: int,
     say: Callable[[str], None],
     accepted: Collection[str] = (),
@@ -162,8 +162,8 @@ def run(
     root : Path
         Folder of the study.
     replicates : sequence of Replicate
-    trials : int
-        Of each variant.
+    trials : mapping of str to int
+        By the names of variants; one of which none are asked for is left out.
     permutations : int
     say : callable
         Takes what is done, in words.
@@ -176,14 +176,14 @@ def run(
         If trials of other settings are there.
     """
     dealt = sources(replicates)
-    if not dealt or not trials:
+    if not dealt or not any(trials.values()):
         return None
     (root / FOLDER).mkdir(exist_ok=True)
     done, lacking = [], {}
-    for variant in {one.variant.name: one.variant for one in replicates}.values():
+    for variant in {one.variant.name: one.variant for one in replicates if trials[one.variant.name]}.values():
         own = _sources_of(variant, replicates, dealt)
         if own:
-            done.append(_Table(root / FOLDER, variant, permutations, accepted).complete(own, trials, say))
+            done.append(_Table(root / FOLDER, variant, permutations, accepted).complete(own, trials[variant.name], say))
         else:
             lacking[variant.name] = (
                 "its drug changes the errors of the scans, and by how much is known from a finished replicate alone, of the "

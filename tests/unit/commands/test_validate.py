@@ -10,6 +10,7 @@ from pharmasl.errors import InputError
     ("option", "value"),
     [
         ("--bank", "-1"),
+        ("--bank", "some"),
         ("--permutations", "98"),
         ("--output", "file"),
         ("--output", "file/below"),
