@@ -420,3 +420,20 @@ def test_the_row_of_cigarettes_reads_the_endpoints_test():
     model = [{"analysis": "test", "estimate": "-4.5", "p": "0.01"}, {"analysis": "part", "estimate": "1", "p": "0.9"}]
     (row,) = craving_comparison.cigarette_rows(people, model, arms=ARMS, alpha=0.05)
     assert (row.planted, row.found, row.verdict) == (-5.0, -4.5, "found")
+
+
+def test_a_seed_between_the_points_of_the_truth_takes_those_beside_it(tmp_path):
+    """One voxel of 3 mm between the points of a grid of 4 mm, one of which lies outside of the brain."""
+    grid = images.Grid((4, 4, 4), np.diag([4.0, 4, 4, 1]))
+    maps = SimpleNamespace(points=transforms.points(grid))
+    resting = np.broadcast_to(np.arange(4.0)[:, None, None], (2, 4, 4, 4)).copy()
+    resting[1] += 10
+    resting[:, 2, 1, 1] = np.nan
+    seed = images.Grid((3, 3, 3), np.array([[3.0, 0, 0, 3], [0, 3, 0, 3], [0, 0, 3, 3], [0, 0, 0, 1]]))
+    mask = np.zeros(seed.shape, np.uint8)
+    mask[1, 1, 1] = 1
+    images.save(tmp_path / "seed.nii.gz", mask, seed.affine)
+    # The voxel at 6 mm is as far from 4 as from 8 mm: seven of eight points count.
+    expected = (4 * 1 + 3 * 2) / 7
+    change = brain_comparison._seed_change(maps, resting, tmp_path / "seed.nii.gz")
+    np.testing.assert_allclose(change, [expected, expected + 10])
