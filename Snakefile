@@ -52,9 +52,9 @@ rule quality:
 
 rule contrasts:
     input:
-        TARGETS.contrasts(),
+        TARGETS.contrasts.maps(),
 
 
 rule group:
     input:
-        TARGETS.analysis_files(rules.cluster_table.output.table),
+        TARGETS.analyses.files(rules.cluster_table.output.table),

@@ -32,7 +32,8 @@ from pharmasl.simulate import planned_trial, simulation_settings, virtual_trial
 from pharmasl.simulate.planted_regions import REGIONS
 from pharmasl.space import images, transforms
 from pharmasl.study import effect_words, schemas, settings
-from pharmasl.workflow import paths, plan, targets
+from pharmasl.workflow import paths, plan
+from pharmasl.workflow.targets.study_targets import Targets
 from scipy import ndimage, stats
 
 NEAR, FAR, CLUSTER = 12.0, 32.0, 15.0  # mm from a planted centre
@@ -54,7 +55,7 @@ class Demo:
         self.study = plan.read(config, ()).study
         self.settings = self.study.settings
         self.paths = paths.Paths(self.settings.output_dir, self.settings.template.space)
-        self.targets = targets.Targets(self.study, self.paths)
+        self.targets = Targets(self.study, self.paths)
         self.truth = {row["participant_id"]: row for row in tables.read_table(folder / "truth/participants.tsv")}
         mask = next((folder / "results/template").glob("*desc-brain_mask.nii.gz"))
         loaded = images.load(mask)
@@ -69,12 +70,12 @@ class Demo:
 
     def maps(self, name, session):
         """The contrast maps of an analysis at a session, shape (n, X, Y, Z)."""
-        return np.stack([images.load(path).data for path in self.targets.session_maps(session, name)])
+        return np.stack([images.load(path).data for path in self.targets.analyses.session_maps(session, name)])
 
     def _parts(self, name):
         """Baselines, and mean, multiple of the planted amount and residuals of the changes."""
         before, after = (self.maps(name, session) for session in ("baseline", "followup"))
-        people = self.targets.members(name)["baseline"]
+        people = self.targets.analyses.members(name)["baseline"]
         amounts = np.array([float(self.truth[who][PLANTED[name]]) for who in people])
         design = np.column_stack([np.ones(len(people)), amounts])
         change = (after - before).reshape(len(people), -1)
@@ -160,7 +161,7 @@ def files_of(demo, folder, name, both, trial, seeds=()):
 def seed_values(demo, folder, both, trial, cluster):
     """The table of the cluster's resting CBF, as its rule writes it."""
     rows = []
-    for label, data in zip(demo.targets.analysis_sessions(RESTING).values(), both):
+    for label, data in zip(demo.targets.analyses.sessions(RESTING).values(), both):
         for row, values in zip(trial, data):
             own = {"participant_id": row["participant_id"], "session_id": label, "arm": row["arm"], "contrast": "rest"}
             own |= {"roi": SEED, "cbf": float(np.nanmean(values[cluster])), "coverage": 1.0}

@@ -12,7 +12,7 @@ BY_ANTS = SETTINGS.anatomy.registration.backend == "ants"
 
 rule prepare_anatomy:
     input:
-        t1w=raw(per("anat", TARGETS.t1w)),
+        t1w=raw(per("anat", TARGETS.anatomies.t1w)),
     output:
         preproc=anat("T1w", desc="preproc"),
         mask=anat("mask", desc="brain"),
@@ -23,7 +23,7 @@ rule prepare_anatomy:
     benchmark:
         benchmark_of("prepare_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("image", "own")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("image", "own")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -32,7 +32,7 @@ rule prepare_anatomy:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         bias=plain(SETTINGS.anatomy.bias),
-        t1w=content_of(per("anat", TARGETS.t1w)),
+        t1w=content_of(per("anat", TARGETS.anatomies.t1w)),
         code=code("prepare_anatomy"),
     message:
         "Correcting bias and masking the brain: {wildcards.anat}"
@@ -53,7 +53,7 @@ rule normalise_anatomy:
     benchmark:
         benchmark_of("normalise_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "own")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("registration", "own")),
     conda:
         "../envs/ants.yaml" if BY_ANTS else "../envs/imaging.yaml"
     threads: 1
@@ -112,7 +112,7 @@ rule segment_anatomy:
     benchmark:
         benchmark_of("segment_anatomy", "{anat}")
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "own")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("segmentation", "own")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -150,7 +150,7 @@ rule assume_anatomy:
     log:
         log_of("assume_anatomy", "{anat}"),
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("image", "template")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("image", "template")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -168,8 +168,8 @@ rule assume_anatomy:
 
 rule import_anatomy:
     input:
-        t1w=raw(per("anat", TARGETS.imported_file, "t1w")),
-        mask=raw(per("anat", TARGETS.imported_file, "mask")),
+        t1w=raw(per("anat", TARGETS.anatomies.imported_file, "t1w")),
+        mask=raw(per("anat", TARGETS.anatomies.imported_file, "mask")),
     output:
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
@@ -177,7 +177,7 @@ rule import_anatomy:
     log:
         log_of("import_anatomy", "{anat}"),
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("image", "imported")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("image", "imported")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -185,8 +185,8 @@ rule import_anatomy:
         mem_mb=lambda wildcards, attempt: memory(1500) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        program=TARGETS.anatomy_program(),
-        content=content_of(per("anat", TARGETS.imported_files, ("t1w", "mask"))),
+        program=TARGETS.anatomies.program(),
+        content=content_of(per("anat", TARGETS.anatomies.imported_files, ("t1w", "mask"))),
         code=code("import_anatomy"),
     message:
         "Importing the T1w and brain mask: {wildcards.anat}"
@@ -196,7 +196,7 @@ rule import_anatomy:
 
 rule import_registration:
     input:
-        transforms=raw(per("anat", TARGETS.anatomy_transforms)),
+        transforms=raw(per("anat", TARGETS.anatomies.transforms)),
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
         template=rules.template.output.fine_t1w,
@@ -206,7 +206,7 @@ rule import_registration:
     log:
         log_of("import_registration", "{anat}"),
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("registration", "imported")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("registration", "imported")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -214,9 +214,9 @@ rule import_registration:
         mem_mb=lambda wildcards, attempt: memory(2500) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        program=TARGETS.anatomy_program(),
+        program=TARGETS.anatomies.program(),
         space=SPACE,
-        content=content_of(per("anat", TARGETS.anatomy_transforms)),
+        content=content_of(per("anat", TARGETS.anatomies.transforms)),
         code=code("import_registration"),
     message:
         "Importing the transform to the template: {wildcards.anat}"
@@ -226,9 +226,9 @@ rule import_registration:
 
 rule import_segmentation:
     input:
-        gm=raw(per("anat", TARGETS.imported_file, "gm")),
-        wm=raw(per("anat", TARGETS.imported_file, "wm")),
-        csf=raw(per("anat", TARGETS.imported_file, "csf")),
+        gm=raw(per("anat", TARGETS.anatomies.imported_file, "gm")),
+        wm=raw(per("anat", TARGETS.anatomies.imported_file, "wm")),
+        csf=raw(per("anat", TARGETS.anatomies.imported_file, "csf")),
         preproc=rules.prepare_anatomy.output.preproc,
         mask=rules.prepare_anatomy.output.mask,
         forward=rules.normalise_anatomy.output.forward,
@@ -242,7 +242,7 @@ rule import_segmentation:
     log:
         log_of("import_segmentation", "{anat}"),
     wildcard_constraints:
-        anat=TARGETS.stems("anat", TARGETS.anatomies("segmentation", "imported")),
+        anat=TARGETS.stems.pattern("anat", TARGETS.anatomies.made_by("segmentation", "imported")),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -250,7 +250,7 @@ rule import_segmentation:
         mem_mb=lambda wildcards, attempt: memory(2000) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        content=content_of(per("anat", TARGETS.imported_files, ("gm", "wm", "csf"))),
+        content=content_of(per("anat", TARGETS.anatomies.imported_files, ("gm", "wm", "csf"))),
         code=code("import_segmentation"),
     message:
         "Importing the fractions of tissue: {wildcards.anat}"

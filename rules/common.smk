@@ -48,9 +48,10 @@ try:
         requests,
         rule_functions,
         script_copies,
-        targets,
     )
     from pharmasl.workflow import wildcards as job_wildcards
+    from pharmasl.workflow.targets import patterns
+    from pharmasl.workflow.targets.study_targets import Targets
 
     if config.get("sensitivity"):
         from pandas import DataFrame
@@ -108,7 +109,7 @@ SPACE = SETTINGS.template.space
 RESOLUTION = str(SETTINGS.template.resolution)
 IMPORTED = SETTINGS.derivatives.contrasts
 PATHS = paths.Paths(OUTPUT, SPACE)
-TARGETS = targets.Targets(STUDY, PATHS)
+TARGETS = Targets(STUDY, PATHS)
 LEVELS = output_levels.OutputLevels(SETTINGS, OUTPUT)
 # The sections that many rules' params hold; None where the study does not have them.
 ARMS = SETTINGS.arms and plain(SETTINGS.arms)
@@ -135,7 +136,7 @@ template = partial(bids.derivative, f"{OUTPUT}/template", f"tpl-{SPACE}")
 # In its own folder, an analysis is the contrast that its label names.
 group = partial(bids.derivative, f"{OUTPUT}/group/{{analysis}}", "contrast-{label}")
 conjunction = partial(bids.derivative, f"{OUTPUT}/group/{{conjunction}}", "contrast-{label}")
-per = partial(job_wildcards.per, named={"contrast": TARGETS.contrast_name})
+per = partial(job_wildcards.per, named={"contrast": TARGETS.stems.contrast_name})
 # An input of a file of every scan or visit: a function, for Snakemake goes through a list that stands in a rule once for each of
 # its files.
 for_all = partial(job_wildcards.per, "")
@@ -195,16 +196,16 @@ for each in OWN_LOGGERS:
 
 
 wildcard_constraints:
-    anat=TARGETS.stems("anat"),
-    scan=TARGETS.stems("perf"),
+    anat=TARGETS.stems.pattern("anat"),
+    scan=TARGETS.stems.pattern("perf"),
     scan_name=bids.scan_name_pattern(),
-    visit=TARGETS.stems("contrasts"),
-    contrast=TARGETS.pattern(map(bids.entity_label, SETTINGS.contrasts)),
-    analysis=TARGETS.folder_pattern(SETTINGS.analyses),
-    conjunction=TARGETS.folder_pattern(SETTINGS.conjunctions),
+    visit=TARGETS.stems.pattern("contrasts"),
+    contrast=patterns.any_of(map(bids.entity_label, SETTINGS.contrasts)),
+    analysis=patterns.folders(SETTINGS.analyses),
+    conjunction=patterns.folders(SETTINGS.conjunctions),
     label="[a-zA-Z0-9]+",
-    roi=TARGETS.pattern(SETTINGS.rois),
-    endpoint=TARGETS.pattern(SETTINGS.endpoints),
+    roi=patterns.any_of(SETTINGS.rois),
+    endpoint=patterns.any_of(SETTINGS.endpoints),
 
 
 onstart:

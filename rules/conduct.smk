@@ -12,8 +12,8 @@ rule participant_flow:
         scans=rules.study_tables.output.scans,
         exclusions=rules.study_tables.output.exclusions,
         quality_exclusions=[] if IMPORTED else [rules.study_quality.output.exclusions],
-        designs=TARGETS.analysis_files(rules.group_statistics.output.design),
-        inferences=TARGETS.analysis_files(rules.group_statistics.output.inference),
+        designs=TARGETS.analyses.files(rules.group_statistics.output.design),
+        inferences=TARGETS.analyses.files(rules.group_statistics.output.inference),
         craving_scores=[rules.craving_scores.output.table] if SETTINGS.craving else [],
         craving_model=[rules.craving_model.output.table] if SETTINGS.craving else [],
     output:
@@ -65,12 +65,12 @@ rule flow_figure:
 
 rule trial_verdict:
     input:
-        inferences=TARGETS.declared_files(rules.group_statistics.output.inference),
-        nulls=TARGETS.declared_files(rules.group_statistics.output.null),
-        endpoint_models=TARGETS.declared_endpoint_files(),
-        endpoint_relations=[PATHS.endpoint(name, "relations.tsv") for name in TARGETS.declared_relations()],
-        craving_model=[rules.craving_model.output.table] if TARGETS.declares_endpoint() else [],
-        roi_craving=[rules.roi_craving.output.table] if TARGETS.declares_correlation() else [],
+        inferences=TARGETS.answers.files(rules.group_statistics.output.inference),
+        nulls=TARGETS.answers.files(rules.group_statistics.output.null),
+        endpoint_models=TARGETS.answers.endpoint_files(),
+        endpoint_relations=[PATHS.endpoint(name, "relations.tsv") for name in TARGETS.answers.relations()],
+        craving_model=[rules.craving_model.output.table] if TARGETS.answers.has_craving() else [],
+        roi_craving=[rules.roi_craving.output.table] if TARGETS.answers.has_correlation() else [],
     output:
         table=REPORTED.plain(f"{OUTPUT}/trial/verdict.tsv", report_entries.ANSWERS, "verdict", "Verdict of the trial"),
     log:
@@ -83,10 +83,10 @@ rule trial_verdict:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         primary=SETTINGS.primary and plain(SETTINGS.primary),
-        analyses=TARGETS.declared_analyses(),
-        endpoints=TARGETS.declared_endpoints(),
-        relations=TARGETS.declared_relations(),
-        craving=TARGETS.craving_settings("test", "resamples"),
+        analyses=TARGETS.answers.analyses(),
+        endpoints=TARGETS.answers.endpoints(),
+        relations=TARGETS.answers.relations(),
+        craving=TARGETS.craving.some_settings("test", "resamples"),
         arms=ARMS,
         blinded=SETTINGS.blinded,
         code=code("trial_verdict"),

@@ -10,7 +10,7 @@ grey matter and arterial transit time. Ready-made contrast maps of another progr
 
 rule import_contrast:
     input:
-        image=raw(per("visit contrast", TARGETS.imported_map)),
+        image=raw(per("visit contrast", TARGETS.ready_made.map)),
         template_mask=rules.template.output.mask,
     output:
         effect=visit("statmap", space=SPACE, contrast="{contrast}", stat="effect"),
@@ -18,7 +18,7 @@ rule import_contrast:
     log:
         log_of("import_contrast", "{visit}_contrast-{contrast}"),
     wildcard_constraints:
-        visit=TARGETS.visits_of(imported=True),
+        visit=TARGETS.ready_made.visits(imported=True),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -26,8 +26,8 @@ rule import_contrast:
         mem_mb=lambda wildcards, attempt: memory(600) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        image=content_of(per("visit contrast", TARGETS.imported_map)),
-        record=per("visit contrast", TARGETS.import_record),
+        image=content_of(per("visit contrast", TARGETS.ready_made.map)),
+        record=per("visit contrast", TARGETS.ready_made.record),
         code=code("import_contrast"),
     message:
         "Taking over contrast {wildcards.contrast}: {wildcards.visit}"
@@ -37,12 +37,14 @@ rule import_contrast:
 
 rule session_contrast:
     input:
-        maps=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.smooth),
-        errors=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.error),
-        coverages=per("visit contrast", TARGETS.state_files, rules.quantify_perfusion.output.coverage),
-        covariances=per("visit contrast", TARGETS.covariance_files, rules.block_responses.output.covariance),
-        quality=per("visit contrast", TARGETS.state_runs, rules.scan_quality.output.table),
-        template=per("contrast", TARGETS.scaling_reference, rules.template.output.mask, rules.template.output.gm),
+        maps=per("visit contrast", TARGETS.contrasts.state_files, rules.quantify_perfusion.output.smooth),
+        errors=per("visit contrast", TARGETS.contrasts.state_files, rules.quantify_perfusion.output.error),
+        coverages=per("visit contrast", TARGETS.contrasts.state_files, rules.quantify_perfusion.output.coverage),
+        covariances=per("visit contrast", TARGETS.contrasts.covariance_files, rules.block_responses.output.covariance),
+        quality=per("visit contrast", TARGETS.contrasts.state_runs, rules.scan_quality.output.table),
+        template=per(
+            "contrast", TARGETS.contrasts.scaling_reference, rules.template.output.mask, rules.template.output.gm
+        ),
     output:
         effect=visit("statmap", space=SPACE, contrast="{contrast}", stat="effect"),
         sidecar=visit("statmap", ".json", space=SPACE, contrast="{contrast}", stat="effect"),
@@ -50,7 +52,7 @@ rule session_contrast:
     log:
         log_of("session_contrast", "{visit}_contrast-{contrast}"),
     wildcard_constraints:
-        visit=TARGETS.visits_of(imported=False),
+        visit=TARGETS.ready_made.visits(imported=False),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -58,11 +60,11 @@ rule session_contrast:
         mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        weights=per("visit contrast", TARGETS.weights),
-        states=per("visit contrast", TARGETS.states),
-        joint=per("visit contrast", TARGETS.joint_states),
-        scaling=per("contrast", TARGETS.scaling),
-        minimum_coverage=per("contrast", TARGETS.scaling_coverage),
+        weights=per("visit contrast", TARGETS.contrasts.weights),
+        states=per("visit contrast", TARGETS.contrasts.states),
+        joint=per("visit contrast", TARGETS.contrasts.joint_states),
+        scaling=per("contrast", TARGETS.contrasts.scaling),
+        minimum_coverage=per("contrast", TARGETS.contrasts.scaling_coverage),
         code=code("session_contrast"),
     message:
         "Contrast {wildcards.contrast}: {wildcards.visit}"
@@ -72,9 +74,9 @@ rule session_contrast:
 
 rule global_values:
     input:
-        maps=for_all(TARGETS.contrast_files, rules.quantify_perfusion.output.smooth),
-        coverages=for_all(TARGETS.contrast_files, rules.quantify_perfusion.output.coverage),
-        quality=for_all(TARGETS.contrast_runs, rules.scan_quality.output.table),
+        maps=for_all(TARGETS.contrasts.files, rules.quantify_perfusion.output.smooth),
+        coverages=for_all(TARGETS.contrasts.files, rules.quantify_perfusion.output.coverage),
+        quality=for_all(TARGETS.contrasts.runs, rules.scan_quality.output.table),
         template=[rules.template.output.mask, rules.template.output.gm],
     output:
         scans=f"{OUTPUT}/contrasts/scan_means.tsv",
@@ -88,8 +90,8 @@ rule global_values:
         mem_mb=lambda wildcards, attempt: memory(290) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
-        rows=lambda wildcards: TARGETS.global_rows(),
-        states=lambda wildcards: TARGETS.contrast_states(),
+        rows=lambda wildcards: TARGETS.native.global_rows(),
+        states=lambda wildcards: TARGETS.contrasts.all_states(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         code=code("global_values"),
     message:
@@ -124,9 +126,9 @@ rule smooth_grey_matter:
 
 rule session_transit_time:
     input:
-        att=per("visit contrast", TARGETS.state_files, rules.fit_perfusion.output.template_att),
-        coverages=per("visit contrast", TARGETS.state_files, rules.fit_perfusion.output.coverage),
-        quality=per("visit contrast", TARGETS.state_files, rules.scan_quality.output.table),
+        att=per("visit contrast", TARGETS.contrasts.state_files, rules.fit_perfusion.output.template_att),
+        coverages=per("visit contrast", TARGETS.contrasts.state_files, rules.fit_perfusion.output.coverage),
+        quality=per("visit contrast", TARGETS.contrasts.state_files, rules.scan_quality.output.table),
     output:
         image=visit("att", space=SPACE, contrast="{contrast}"),
         sidecar=visit("att", ".json", space=SPACE, contrast="{contrast}"),
@@ -139,7 +141,7 @@ rule session_transit_time:
         mem_mb=lambda wildcards, attempt: memory(600) * attempt,
         runtime=lambda wildcards, attempt: minutes(1) * attempt,
     params:
-        weights=per("visit contrast", TARGETS.weights),
+        weights=per("visit contrast", TARGETS.contrasts.weights),
         fwhm=SETTINGS.perfusion.smoothing_fwhm,
         code=code("session_transit_time"),
     message:

@@ -7,9 +7,9 @@ Gives, of CBF maps, what the contrasts read: the map on the template, smoothed a
 
 rule import_cbf:
     input:
-        cbf=raw(per("scan", TARGETS.asl)),
-        mask=raw(per("scan", TARGETS.imported_mask)),
-        transforms=raw(per("scan", TARGETS.imported_transforms)),
+        cbf=raw(per("scan", TARGETS.scans.asl)),
+        mask=raw(per("scan", TARGETS.imported.mask)),
+        transforms=raw(per("scan", TARGETS.imported.transforms)),
         template_mask=rules.template.output.mask,
         template_gm=rules.template.output.gm,
     output:
@@ -21,7 +21,7 @@ rule import_cbf:
     log:
         log_of("import_cbf", "{scan}"),
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.imported_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.imported()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -29,10 +29,10 @@ rule import_cbf:
         mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(4) * attempt,
     params:
-        source=per("scan", TARGETS.imported_source),
-        cbf=content_of(per("scan", TARGETS.asl)),
-        mask=content_of(per("scan", TARGETS.imported_mask)),
-        transforms=content_of(per("scan", TARGETS.imported_transforms)),
+        source=per("scan", TARGETS.imported.source),
+        cbf=content_of(per("scan", TARGETS.scans.asl)),
+        mask=content_of(per("scan", TARGETS.imported.mask)),
+        transforms=content_of(per("scan", TARGETS.imported.transforms)),
         fwhm=SETTINGS.perfusion.smoothing_fwhm,
         code=code("import_cbf"),
     message:
@@ -56,7 +56,7 @@ rule imported_quality:
     log:
         log_of("imported_quality", "{scan}"),
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.imported_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.imported()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -64,12 +64,12 @@ rule imported_quality:
         mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
-        scan=per("scan", TARGETS.label),
-        measures=per("scan", TARGETS.imported_measures),
+        scan=per("scan", TARGETS.scans.label),
+        measures=per("scan", TARGETS.imported.measures),
         rules=plain(SETTINGS.quality.scan_rules),
-        own_exclusion=per("scan", TARGETS.exclusion_reason),
-        own_rating=per("scan", TARGETS.rating_reason),
-        own_acceptance=per("scan", TARGETS.acceptance_reason),
+        own_exclusion=per("scan", TARGETS.scans.exclusion_reason),
+        own_rating=per("scan", TARGETS.scans.rating_reason),
+        own_acceptance=per("scan", TARGETS.scans.acceptance_reason),
         code=code("imported_quality"),
     message:
         "Assessing another program's CBF map: {wildcards.scan}"
@@ -79,13 +79,13 @@ rule imported_quality:
 
 rule imported_page:
     input:
-        quality=per("scan_name", TARGETS.page_file, rules.imported_quality.output.table),
-        sidecar=per("scan_name", TARGETS.page_file, rules.import_cbf.output.sidecar),
-        cbf=raw(per("scan_name", TARGETS.of_page, TARGETS.asl)),
-        mask=raw(per("scan_name", TARGETS.of_page, TARGETS.imported_mask)),
-        transforms=raw(per("scan_name", TARGETS.of_page, TARGETS.imported_transforms)),
-        template_cbf=per("scan_name", TARGETS.page_file, rules.import_cbf.output.template_cbf),
-        coverage=per("scan_name", TARGETS.page_file, rules.import_cbf.output.coverage),
+        quality=per("scan_name", TARGETS.pages.file, rules.imported_quality.output.table),
+        sidecar=per("scan_name", TARGETS.pages.file, rules.import_cbf.output.sidecar),
+        cbf=raw(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.asl)),
+        mask=raw(per("scan_name", TARGETS.pages.of_page, TARGETS.imported.mask)),
+        transforms=raw(per("scan_name", TARGETS.pages.of_page, TARGETS.imported.transforms)),
+        template_cbf=per("scan_name", TARGETS.pages.file, rules.import_cbf.output.template_cbf),
+        coverage=per("scan_name", TARGETS.pages.file, rules.import_cbf.output.coverage),
         reference=rules.template.output.t1w,
         reference_mask=rules.template.output.mask,
         reference_gm=rules.template.output.gm,
@@ -96,7 +96,7 @@ rule imported_page:
     log:
         log_of("imported_page", "{scan_name}"),
     wildcard_constraints:
-        scan_name=TARGETS.scan_names(TARGETS.imported_scans()),
+        scan_name=TARGETS.stems.name_pattern(TARGETS.scans.imported()),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -104,11 +104,11 @@ rule imported_page:
         mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
-        cbf=content_of(per("scan_name", TARGETS.of_page, TARGETS.asl)),
-        mask=content_of(per("scan_name", TARGETS.of_page, TARGETS.imported_mask)),
-        transforms=content_of(per("scan_name", TARGETS.of_page, TARGETS.imported_transforms)),
-        file=per("scan_name", TARGETS.of_page, TARGETS.imported_place),
-        measures=per("scan_name", TARGETS.of_page, TARGETS.imported_measures),
+        cbf=content_of(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.asl)),
+        mask=content_of(per("scan_name", TARGETS.pages.of_page, TARGETS.imported.mask)),
+        transforms=content_of(per("scan_name", TARGETS.pages.of_page, TARGETS.imported.transforms)),
+        file=per("scan_name", TARGETS.pages.of_page, TARGETS.imported.place),
+        measures=per("scan_name", TARGETS.pages.of_page, TARGETS.imported.measures),
         bands=plain(SETTINGS.quality)["bands"],
         labels=plain(SETTINGS.labels.of_scans()),
         code=code("imported_page"),

@@ -7,7 +7,7 @@ asked for, a mediation.
 
 rule craving_scores:
     input:
-        table=raw(lambda wildcards: TARGETS.craving_table()),
+        table=raw(lambda wildcards: TARGETS.craving.table()),
         participants=PATHS.participants("craving"),
     output:
         table=PATHS.craving("craving_scores.tsv"),
@@ -20,7 +20,7 @@ rule craving_scores:
         mem_mb=lambda wildcards, attempt: memory(240) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        craving=TARGETS.craving_settings("before", "after", "range", "condition", "unknown", "covariates"),
+        craving=TARGETS.craving.some_settings("before", "after", "range", "condition", "unknown", "covariates"),
         scores=lambda wildcards: plan.scores(READING.study),
         sessions=SESSIONS,
         arms=ARMS,
@@ -60,9 +60,9 @@ rule craving_model:
 rule roi_craving:
     input:
         scores=rules.craving_scores.output.table,
-        values=expand(PATHS.region_values("{roi}"), roi=TARGETS.craving_rois()),
-        sidecars=expand(rules.roi_mask.output.sidecar, roi=TARGETS.craving_rois()),
-        left_out=TARGETS.left_out_files("values.tsv"),
+        values=expand(PATHS.region_values("{roi}"), roi=TARGETS.craving.rois()),
+        sidecars=expand(rules.roi_mask.output.sidecar, roi=TARGETS.craving.rois()),
+        left_out=TARGETS.clusters.left_out_files("values.tsv"),
     output:
         table=REPORTED.craving(PATHS.craving("roi_craving.tsv"), "Table of correlations with regional CBF"),
     log:
@@ -74,7 +74,7 @@ rule roi_craving:
         mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
-        craving=TARGETS.craving_settings("covariates", "test", "family", "rois", "contrast", "seed", "resamples"),
+        craving=TARGETS.craving.some_settings("covariates", "test", "family", "rois", "contrast", "seed", "resamples"),
         sessions=SESSIONS,
         arms=ARMS,
         blinded=SETTINGS.blinded,
@@ -88,8 +88,8 @@ rule roi_craving:
 rule craving_mediation:
     input:
         scores=rules.craving_scores.output.table,
-        values=TARGETS.mediator_files(rules.roi_values.output.table),
-        sidecars=TARGETS.mediator_files(rules.roi_mask.output.sidecar),
+        values=TARGETS.craving.mediator_files(rules.roi_values.output.table),
+        sidecars=TARGETS.craving.mediator_files(rules.roi_mask.output.sidecar),
     output:
         table=PATHS.craving("craving_mediation.tsv"),
     log:
@@ -101,7 +101,7 @@ rule craving_mediation:
         mem_mb=lambda wildcards, attempt: memory(1200) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
-        craving=TARGETS.craving_settings("covariates", "seed", "resamples", "mediation"),
+        craving=TARGETS.craving.some_settings("covariates", "seed", "resamples", "mediation"),
         sessions=SESSIONS,
         arms=ARMS,
         blinded=SETTINGS.blinded,
@@ -114,7 +114,7 @@ rule craving_mediation:
 
 rule endpoint_scores:
     input:
-        table=raw(per("endpoint", TARGETS.endpoint_table)),
+        table=raw(per("endpoint", TARGETS.endpoints.table)),
         participants=PATHS.participants("endpoints/{endpoint}"),
     output:
         table=PATHS.endpoint("{endpoint}", "scores.tsv"),
@@ -128,9 +128,9 @@ rule endpoint_scores:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         endpoint=lambda wildcards: wildcards.endpoint,
-        scoring=per("endpoint", TARGETS.endpoint_measure),
-        scores=per("endpoint", TARGETS.endpoint_scores),
-        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        scoring=per("endpoint", TARGETS.endpoints.measure),
+        scores=per("endpoint", TARGETS.endpoints.scores),
+        sessions=per("endpoint", TARGETS.endpoints.sessions),
         arms=ARMS,
         blinded=SETTINGS.blinded,
         code=code("endpoint_scores"),
@@ -154,8 +154,8 @@ rule endpoint_model:
         mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        question=per("endpoint", TARGETS.endpoint_question),
-        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        question=per("endpoint", TARGETS.endpoints.question),
+        sessions=per("endpoint", TARGETS.endpoints.sessions),
         arms=ARMS,
         blinded=SETTINGS.blinded,
         code=code("endpoint_model"),
@@ -179,8 +179,8 @@ rule endpoint_sensitivity:
         mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
-        question=per("endpoint", TARGETS.endpoint_question),
-        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        question=per("endpoint", TARGETS.endpoints.question),
+        sessions=per("endpoint", TARGETS.endpoints.sessions),
         arms=ARMS,
         blinded=SETTINGS.blinded,
         code=code("endpoint_sensitivity"),
@@ -193,8 +193,8 @@ rule endpoint_sensitivity:
 rule endpoint_relations:
     input:
         scores=rules.endpoint_scores.output.table,
-        values=per("endpoint", TARGETS.related_files, PATHS.region_values("{roi}")),
-        sidecars=per("endpoint", TARGETS.related_files, rules.roi_mask.output.sidecar),
+        values=per("endpoint", TARGETS.endpoints.related_files, PATHS.region_values("{roi}")),
+        sidecars=per("endpoint", TARGETS.endpoints.related_files, rules.roi_mask.output.sidecar),
     output:
         table=REPORTED.endpoint(
             PATHS.endpoint("{endpoint}", "relations.tsv"), "Table of correlations with regional CBF"
@@ -209,9 +209,9 @@ rule endpoint_relations:
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         endpoint=lambda wildcards: wildcards.endpoint,
-        relations=per("endpoint", TARGETS.endpoint_relations),
-        unit=per("endpoint", TARGETS.endpoint_unit),
-        sessions=per("endpoint", TARGETS.endpoint_sessions),
+        relations=per("endpoint", TARGETS.endpoints.relations),
+        unit=per("endpoint", TARGETS.endpoints.unit),
+        sessions=per("endpoint", TARGETS.endpoints.sessions),
         arms=ARMS,
         blinded=SETTINGS.blinded,
         code=code("endpoint_relations"),

@@ -7,7 +7,7 @@ CBF of every parcel of the atlas in every scan.
 
 rule all_scan_parcels:
     input:
-        visits=for_all(TARGETS.scan_parcels, rules.scan_parcels.output.table),
+        visits=for_all(TARGETS.visits.parcels, rules.scan_parcels.output.table),
     output:
         table=PATHS.tidy("parcels_by_scan"),
     log:
@@ -35,10 +35,10 @@ rule tidy_table:
         global_values=[] if IMPORTED else [rules.global_values.output.contrasts],
         parcels=rules.parcel_values.output.table,
         regions=[PATHS.region_values(roi) for roi in SETTINGS.rois],
-        designs=TARGETS.analysis_files(rules.group_statistics.output.design),
-        inferences=TARGETS.analysis_files(rules.group_statistics.output.inference),
+        designs=TARGETS.analyses.files(rules.group_statistics.output.design),
+        inferences=TARGETS.analyses.files(rules.group_statistics.output.inference),
         craving_scores=[rules.craving_scores.output.table] if SETTINGS.craving else [],
-        endpoint_scores=TARGETS.endpoint_files("scores.tsv"),
+        endpoint_scores=TARGETS.endpoints.files("scores.tsv"),
     output:
         long=PATHS.tidy("study_long"),
         wide=PATHS.tidy("study_wide"),

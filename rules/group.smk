@@ -29,20 +29,20 @@ OF_ANALYSIS = dict(
 
 rule group_statistics:
     input:
-        baseline=per("analysis", TARGETS.session_maps, "baseline"),
-        followup=per("analysis", TARGETS.session_maps, "followup"),
+        baseline=per("analysis", TARGETS.analyses.session_maps, "baseline"),
+        followup=per("analysis", TARGETS.analyses.session_maps, "followup"),
         participants=PATHS.participants("analyses/{analysis}"),
         template_mask=rules.template.output.mask,
-        further=per("analysis", TARGETS.further_maps),
-        seeds=per("analysis", TARGETS.seed_values),
-        within=per("analysis", TARGETS.search_region),
+        further=per("analysis", TARGETS.analyses.further_maps),
+        seeds=per("analysis", TARGETS.analyses.seed_values),
+        within=per("analysis", TARGETS.analyses.search_region),
         terms=per(
             "analysis",
-            TARGETS.term_maps,
+            TARGETS.terms.maps,
             rules.smooth_grey_matter.output.image,
             rules.session_transit_time.output.image,
         ),
-        global_values=per("analysis", TARGETS.global_values, rules.global_values.output.contrasts),
+        global_values=per("analysis", TARGETS.terms.global_values, rules.global_values.output.contrasts),
     output:
         **OF_ANALYSIS,
         t=PATHS.statistic("{analysis}", "{label}", "t"),
@@ -51,7 +51,7 @@ rule group_statistics:
     benchmark:
         benchmark_of("group_statistics", "{analysis}_contrast-{label}")
     wildcard_constraints:
-        analysis=TARGETS.folder_pattern(TARGETS.analyses_by("t")),
+        analysis=patterns.folders(TARGETS.analyses.with_statistic("t")),
     conda:
         "../envs/statistics.yaml"
     threads: 2
@@ -61,15 +61,15 @@ rule group_statistics:
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
         arms=ARMS,
-        sessions=per("analysis", TARGETS.analysis_sessions),
-        participants=per("analysis", TARGETS.members),
-        is_cbf=per("analysis", TARGETS.is_cbf),
-        scaling=per("analysis", TARGETS.analysis_scaling),
-        terms=per("analysis", TARGETS.map_terms),
-        cautions=per("analysis", TARGETS.cautions),
-        quantity=TARGETS.quantity(),
-        shared=per("analysis", TARGETS.shared_data),
-        statistic=per("analysis", TARGETS.statistic),
+        sessions=per("analysis", TARGETS.analyses.sessions),
+        participants=per("analysis", TARGETS.analyses.members),
+        is_cbf=per("analysis", TARGETS.analyses.is_cbf),
+        scaling=per("analysis", TARGETS.analyses.scaling),
+        terms=per("analysis", TARGETS.terms.described),
+        cautions=per("analysis", TARGETS.terms.cautions),
+        quantity=TARGETS.contrasts.quantity(),
+        shared=per("analysis", TARGETS.analyses.shared_data),
+        statistic=per("analysis", TARGETS.analyses.statistic),
         blinded=SETTINGS.blinded,
         code=code("group_statistics"),
     message:
@@ -87,13 +87,13 @@ use rule group_statistics as group_f_statistics with:
     benchmark:
         benchmark_of("group_f_statistics", "{analysis}_contrast-{label}")
     wildcard_constraints:
-        analysis=TARGETS.folder_pattern(TARGETS.analyses_by("F")),
+        analysis=patterns.folders(TARGETS.analyses.with_statistic("F")),
 
 
 rule cluster_table:
     input:
         effect=rules.group_statistics.output.effect,
-        t=per("analysis", TARGETS.statistic_map),
+        t=per("analysis", TARGETS.analyses.statistic_map),
         z=rules.group_statistics.output.z,
         voxel_pfwe=rules.group_statistics.output.voxel_pfwe,
         clusters=rules.group_statistics.output.clusters,
@@ -147,9 +147,9 @@ rule called_summary:
 
 rule cluster_values:
     input:
-        baseline=per("analysis", TARGETS.session_maps, "baseline"),
-        followup=per("analysis", TARGETS.session_maps, "followup"),
-        further=per("analysis", TARGETS.further_maps),
+        baseline=per("analysis", TARGETS.analyses.session_maps, "baseline"),
+        followup=per("analysis", TARGETS.analyses.session_maps, "followup"),
+        further=per("analysis", TARGETS.analyses.further_maps),
         participants=PATHS.participants("analyses/{analysis}"),
         clusters=rules.group_statistics.output.clusters,
         inference=rules.group_statistics.output.inference,
@@ -164,8 +164,8 @@ rule cluster_values:
         mem_mb=lambda wildcards, attempt: memory(280) * attempt,
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
-        sessions=per("analysis", TARGETS.analysis_sessions),
-        participants=per("analysis", TARGETS.members),
+        sessions=per("analysis", TARGETS.analyses.sessions),
+        participants=per("analysis", TARGETS.analyses.members),
         blinded=SETTINGS.blinded,
         code=code("cluster_values"),
     message:
@@ -176,9 +176,9 @@ rule cluster_values:
 
 rule conjunction:
     input:
-        z=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.z),
-        pfwe=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.verdict),
-        inference=per("conjunction", TARGETS.conjunction_files, rules.group_statistics.output.inference),
+        z=per("conjunction", TARGETS.analyses.conjunction_files, rules.group_statistics.output.z),
+        pfwe=per("conjunction", TARGETS.analyses.conjunction_files, rules.group_statistics.output.verdict),
+        inference=per("conjunction", TARGETS.analyses.conjunction_files, rules.group_statistics.output.inference),
         template_mask=rules.template.output.mask,
     output:
         z=conjunction("statmap", stat="z"),
@@ -205,10 +205,10 @@ rule conjunction:
 
 rule neurovault:
     input:
-        effect=TARGETS.analysis_files(rules.group_statistics.output.effect),
-        t=list(map(TARGETS.statistic_map, SETTINGS.analyses)),
-        z=TARGETS.analysis_files(rules.group_statistics.output.z),
-        inference=TARGETS.analysis_files(rules.group_statistics.output.inference),
+        effect=TARGETS.analyses.files(rules.group_statistics.output.effect),
+        t=list(map(TARGETS.analyses.statistic_map, SETTINGS.analyses)),
+        z=TARGETS.analyses.files(rules.group_statistics.output.z),
+        inference=TARGETS.analyses.files(rules.group_statistics.output.inference),
     output:
         # On request alone: the target of this name.
         statistics=[f"{OUTPUT}/neurovault/{name}_statistic.nii.gz" for name in SETTINGS.analyses],

@@ -8,12 +8,12 @@ realigned series and the CBF of each repeat.
 
 rule scan_field:
     input:
-        images=raw(per("scan", TARGETS.field_map)),
-        asl=raw(per("scan", TARGETS.asl)),
-        later_echoes=raw(per("scan", TARGETS.later_echoes)),
-        gm=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.gm),
-        wm=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.wm),
-        csf=per("scan", TARGETS.own_anatomy, rules.segment_anatomy.output.csf),
+        images=raw(per("scan", TARGETS.field_maps.images)),
+        asl=raw(per("scan", TARGETS.scans.asl)),
+        later_echoes=raw(per("scan", TARGETS.scans.later_echoes)),
+        gm=per("scan", TARGETS.anatomies.own_file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomies.own_file, rules.segment_anatomy.output.wm),
+        csf=per("scan", TARGETS.anatomies.own_file, rules.segment_anatomy.output.csf),
     output:
         field=scan("fieldmap"),
         sidecar=scan("fieldmap", ".json"),
@@ -23,7 +23,7 @@ rule scan_field:
     benchmark:
         benchmark_of("scan_field", "{scan}")
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.distorted_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.field_maps.scans()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -31,11 +31,11 @@ rule scan_field:
         mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition_of_alignment),
-        field_map=per("scan", TARGETS.field_map_params),
-        distorted=per("scan", TARGETS.distorted),
-        images=content_of(per("scan", TARGETS.field_map)),
-        asl=content_of(per("scan", TARGETS.series)),
+        acquisition=per("scan", TARGETS.scans.acquisition_of_alignment),
+        field_map=per("scan", TARGETS.field_maps.params),
+        distorted=per("scan", TARGETS.field_maps.distortion),
+        images=content_of(per("scan", TARGETS.field_maps.images)),
+        asl=content_of(per("scan", TARGETS.scans.series)),
         code=code("scan_field"),
     message:
         "Bringing the field map to the scan: {wildcards.scan}"
@@ -45,13 +45,13 @@ rule scan_field:
 
 rule align_perfusion:
     input:
-        asl=raw(per("scan", TARGETS.asl)),
-        later_echoes=raw(per("scan", TARGETS.later_echoes)),
-        m0=raw(per("scan", TARGETS.m0)),
-        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
-        gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
-        wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
-        csf=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.csf),
+        asl=raw(per("scan", TARGETS.scans.asl)),
+        later_echoes=raw(per("scan", TARGETS.scans.later_echoes)),
+        m0=raw(per("scan", TARGETS.scans.m0)),
+        field=per("scan", TARGETS.field_maps.files, rules.scan_field.output.field),
+        gm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.wm),
+        csf=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.csf),
     output:
         motion=scan("xfm", ".txt", from_="orig", to="aslref", mode="image"),
         m0_motion=scan("xfm", ".txt", from_="m0scan", to="aslref", mode="image"),
@@ -70,13 +70,13 @@ rule align_perfusion:
         mem_mb=lambda wildcards, attempt: memory(900) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition_of_alignment),
-        asl=content_of(per("scan", TARGETS.series)),
-        m0=content_of(per("scan", TARGETS.m0)),
+        acquisition=per("scan", TARGETS.scans.acquisition_of_alignment),
+        asl=content_of(per("scan", TARGETS.scans.series)),
+        m0=content_of(per("scan", TARGETS.scans.m0)),
         # Without a T1w of their own, the template is fitted to the scan in size and shape too.
-        affine=per("scan", TARGETS.is_assumed),
+        affine=per("scan", TARGETS.anatomies.is_assumed),
         correct=SETTINGS.perfusion.motion.correct,
-        distorted=per("scan", TARGETS.distorted),
+        distorted=per("scan", TARGETS.field_maps.distortion),
         code=code("align_perfusion"),
     message:
         "Realigning and registering to the T1w: {wildcards.scan}"
@@ -88,18 +88,18 @@ rule known_tissue:
     input:
         aslref=rules.align_perfusion.output.aslref,
         coregistration=rules.align_perfusion.output.coregistration,
-        gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
-        wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
-        mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
-        forward=per("scan", TARGETS.tissue_forward, rules.normalise_anatomy.output.forward),
-        transit_time=raw(per("scan", TARGETS.tissue_image, "transit_time")),
-        t1=raw(per("scan", TARGETS.tissue_image, "t1")),
+        gm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.wm),
+        mask=per("scan", TARGETS.anatomies.file, rules.prepare_anatomy.output.mask),
+        forward=per("scan", TARGETS.tissue.forward, rules.normalise_anatomy.output.forward),
+        transit_time=raw(per("scan", TARGETS.tissue.image, "transit_time")),
+        t1=raw(per("scan", TARGETS.tissue.image, "t1")),
     output:
-        **TARGETS.tissue_outputs(scan),
+        **TARGETS.tissue.outputs(scan),
     log:
         log_of("known_tissue", "{scan}"),
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.tissue_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.tissue.scans()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -107,9 +107,9 @@ rule known_tissue:
         mem_mb=lambda wildcards, attempt: memory(1200) * attempt,
         runtime=lambda wildcards, attempt: minutes(1) * attempt,
     params:
-        tissue=TARGETS.tissue_params(),
-        limits=TARGETS.tissue_limits(),
-        images=content_of(per("scan", TARGETS.tissue_images)),
+        tissue=TARGETS.tissue.params(),
+        limits=TARGETS.tissue.limits(),
+        images=content_of(per("scan", TARGETS.tissue.images)),
         code=code("known_tissue"),
     message:
         "Bringing what is known of its tissue to the scan: {wildcards.scan}"
@@ -119,25 +119,25 @@ rule known_tissue:
 
 rule quantify_perfusion:
     input:
-        asl=raw(per("scan", TARGETS.asl)),
-        later_echoes=raw(per("scan", TARGETS.later_echoes)),
-        m0=raw(per("scan", TARGETS.m0)),
+        asl=raw(per("scan", TARGETS.scans.asl)),
+        later_echoes=raw(per("scan", TARGETS.scans.later_echoes)),
+        m0=raw(per("scan", TARGETS.scans.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
-        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
-        transit_time=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
-        t1=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1"),
+        field=per("scan", TARGETS.field_maps.files, rules.scan_field.output.field),
+        transit_time=per("scan", TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "t1"),
         transit_time_sidecar=per(
-            "scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time_sidecar"
+            "scan", TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "transit_time_sidecar"
         ),
-        t1_sidecar=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1_sidecar"),
+        t1_sidecar=per("scan", TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "t1_sidecar"),
         coregistration=rules.align_perfusion.output.coregistration,
         confounds=rules.align_perfusion.output.confounds,
-        forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
-        gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.gm),
-        wm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.wm),
-        csf=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.csf),
-        mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
+        forward=per("scan", TARGETS.anatomies.file, rules.normalise_anatomy.output.forward),
+        gm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.gm),
+        wm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.wm),
+        csf=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.csf),
+        mask=per("scan", TARGETS.anatomies.file, rules.prepare_anatomy.output.mask),
         reference=rules.template.output.t1w,
         template_mask=rules.template.output.mask,
     output:
@@ -160,7 +160,7 @@ rule quantify_perfusion:
     benchmark:
         benchmark_of("quantify_perfusion", "{scan}")
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.scans(several_delays=False)),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.with_delays(several_delays=False)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -168,11 +168,11 @@ rule quantify_perfusion:
         mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.series)),
-        m0=content_of(per("scan", TARGETS.m0)),
-        settings=TARGETS.quantification(),
-        distorted=per("scan", TARGETS.distorted),
+        acquisition=per("scan", TARGETS.scans.acquisition),
+        asl=content_of(per("scan", TARGETS.scans.series)),
+        m0=content_of(per("scan", TARGETS.scans.m0)),
+        settings=TARGETS.scans.quantification(),
+        distorted=per("scan", TARGETS.field_maps.distortion),
         code=code("quantify_perfusion"),
     message:
         "Quantifying CBF: {wildcards.scan}"
@@ -182,17 +182,17 @@ rule quantify_perfusion:
 
 rule realigned_series:
     input:
-        asl=raw(per("scan", TARGETS.asl)),
-        later_echoes=raw(per("scan", TARGETS.later_echoes)),
+        asl=raw(per("scan", TARGETS.scans.asl)),
+        later_echoes=raw(per("scan", TARGETS.scans.later_echoes)),
         motion=rules.align_perfusion.output.motion,
-        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
+        field=per("scan", TARGETS.field_maps.files, rules.scan_field.output.field),
     output:
         # No other rule reads it: it is as large as the raw series, and made of that in seconds.
         series=scan("asl", desc="preproc"),
     log:
         log_of("realigned_series", "{scan}"),
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.own_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.own()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -200,10 +200,10 @@ rule realigned_series:
         mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.series)),
+        acquisition=per("scan", TARGETS.scans.acquisition),
+        asl=content_of(per("scan", TARGETS.scans.series)),
         interpolation=SETTINGS.perfusion.interpolation,
-        distorted=per("scan", TARGETS.distorted),
+        distorted=per("scan", TARGETS.field_maps.distortion),
         code=code("realigned_series"),
     message:
         "Writing the realigned series: {wildcards.scan}"
@@ -213,14 +213,14 @@ rule realigned_series:
 
 rule cbf_series:
     input:
-        asl=raw(per("scan", TARGETS.asl)),
-        later_echoes=raw(per("scan", TARGETS.later_echoes)),
-        m0=raw(per("scan", TARGETS.m0)),
+        asl=raw(per("scan", TARGETS.scans.asl)),
+        later_echoes=raw(per("scan", TARGETS.scans.later_echoes)),
+        m0=raw(per("scan", TARGETS.scans.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
-        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
-        transit_time=per("scan", TARGETS.repeats_tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
-        t1=per("scan", TARGETS.repeats_tissue_file, dict(rules.known_tissue.output.items()), "t1"),
+        field=per("scan", TARGETS.field_maps.files, rules.scan_field.output.field),
+        transit_time=per("scan", TARGETS.tissue.repeats_file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.tissue.repeats_file, dict(rules.known_tissue.output.items()), "t1"),
         brain_mask=rules.quantify_perfusion.output.brain_mask,
     output:
         # No other rule reads it: what is measured across the repeats is measured where they are averaged.
@@ -228,7 +228,7 @@ rule cbf_series:
     log:
         log_of("cbf_series", "{scan}"),
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.own_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.own()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -236,11 +236,11 @@ rule cbf_series:
         mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.series)),
-        m0=content_of(per("scan", TARGETS.m0)),
-        settings=TARGETS.quantification(),
-        distorted=per("scan", TARGETS.distorted),
+        acquisition=per("scan", TARGETS.scans.acquisition),
+        asl=content_of(per("scan", TARGETS.scans.series)),
+        m0=content_of(per("scan", TARGETS.scans.m0)),
+        settings=TARGETS.scans.quantification(),
+        distorted=per("scan", TARGETS.field_maps.distortion),
         code=code("cbf_series"),
     message:
         "Writing the CBF of each repeat: {wildcards.scan}"
@@ -260,7 +260,7 @@ rule fit_perfusion:
     benchmark:
         benchmark_of("fit_perfusion", "{scan}")
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.scans(several_delays=True)),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.with_delays(several_delays=True)),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -268,11 +268,11 @@ rule fit_perfusion:
         mem_mb=lambda wildcards, attempt: memory(1300) * attempt,
         runtime=lambda wildcards, attempt: minutes(8) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.series)),
-        m0=content_of(per("scan", TARGETS.m0)),
-        settings=TARGETS.quantification(),
-        distorted=per("scan", TARGETS.distorted),
+        acquisition=per("scan", TARGETS.scans.acquisition),
+        asl=content_of(per("scan", TARGETS.scans.series)),
+        m0=content_of(per("scan", TARGETS.scans.m0)),
+        settings=TARGETS.scans.quantification(),
+        distorted=per("scan", TARGETS.field_maps.distortion),
         code=code("fit_perfusion"),
     message:
         "Fitting CBF and arterial transit time: {wildcards.scan}"
@@ -282,16 +282,16 @@ rule fit_perfusion:
 
 rule block_responses:
     input:
-        asl=raw(per("scan", TARGETS.asl)),
-        later_echoes=raw(per("scan", TARGETS.later_echoes)),
-        m0=raw(per("scan", TARGETS.m0)),
+        asl=raw(per("scan", TARGETS.scans.asl)),
+        later_echoes=raw(per("scan", TARGETS.scans.later_echoes)),
+        m0=raw(per("scan", TARGETS.scans.m0)),
         motion=rules.align_perfusion.output.motion,
         m0_motion=rules.align_perfusion.output.m0_motion,
-        field=per("scan", TARGETS.field_files, rules.scan_field.output.field),
-        transit_time=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
-        t1=per("scan", TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1"),
+        field=per("scan", TARGETS.field_maps.files, rules.scan_field.output.field),
+        transit_time=per("scan", TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "transit_time"),
+        t1=per("scan", TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "t1"),
         coregistration=rules.align_perfusion.output.coregistration,
-        forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
+        forward=per("scan", TARGETS.anatomies.file, rules.normalise_anatomy.output.forward),
         brain_mask=rules.quantify_perfusion.output.brain_mask,
         gm=rules.quantify_perfusion.output.gm,
         wm=rules.quantify_perfusion.output.wm,
@@ -299,15 +299,19 @@ rule block_responses:
         reference=rules.template.output.t1w,
         template_mask=rules.template.output.mask,
     output:
-        cbf=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf")),
-        gm_cbf=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", desc="pvcGM")),
-        template_cbf=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE)),
-        template_gm_cbf=TARGETS.state_patterns(
+        cbf=TARGETS.blocks.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf")),
+        gm_cbf=TARGETS.blocks.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", desc="pvcGM")),
+        template_cbf=TARGETS.blocks.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE)),
+        template_gm_cbf=TARGETS.blocks.state_patterns(
             partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="pvcGM")
         ),
-        smooth=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="smooth")),
-        coverage=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="mask", space=SPACE, desc="coverage")),
-        error=TARGETS.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="standarderror")),
+        smooth=TARGETS.blocks.state_patterns(partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="smooth")),
+        coverage=TARGETS.blocks.state_patterns(
+            partial(bids.derivative, OUTPUT, suffix="mask", space=SPACE, desc="coverage")
+        ),
+        error=TARGETS.blocks.state_patterns(
+            partial(bids.derivative, OUTPUT, suffix="cbf", space=SPACE, desc="standarderror")
+        ),
         covariance=scan("cbf", space=SPACE, desc="covariance"),
         design=scan("timeseries", desc="blocks"),
         sidecar=scan("cbf", ".json", desc="blocks"),
@@ -316,7 +320,7 @@ rule block_responses:
     benchmark:
         benchmark_of("block_responses", "{scan}")
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.block_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.blocks.scans()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -324,12 +328,12 @@ rule block_responses:
         mem_mb=lambda wildcards, attempt: memory(1800) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
-        acquisition=per("scan", TARGETS.acquisition),
-        asl=content_of(per("scan", TARGETS.series)),
-        m0=content_of(per("scan", TARGETS.m0)),
-        settings=TARGETS.quantification(),
-        distorted=per("scan", TARGETS.distorted),
-        blocks=per("scan", TARGETS.blocks),
+        acquisition=per("scan", TARGETS.scans.acquisition),
+        asl=content_of(per("scan", TARGETS.scans.series)),
+        m0=content_of(per("scan", TARGETS.scans.m0)),
+        settings=TARGETS.scans.quantification(),
+        distorted=per("scan", TARGETS.field_maps.distortion),
+        blocks=per("scan", TARGETS.blocks.of_scan),
         code=code("block_responses"),
     message:
         "Modelling the scan's blocks: {wildcards.scan}"

@@ -26,7 +26,7 @@ rule scan_quality:
     log:
         log_of("scan_quality", "{scan}"),
     wildcard_constraints:
-        scan=TARGETS.stems("perf", TARGETS.own_scans()),
+        scan=TARGETS.stems.pattern("perf", TARGETS.scans.own()),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -34,11 +34,11 @@ rule scan_quality:
         mem_mb=lambda wildcards, attempt: memory(350) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
-        scan=per("scan", TARGETS.label),
+        scan=per("scan", TARGETS.scans.label),
         rules=plain(SETTINGS.quality.scan_rules),
-        own_exclusion=per("scan", TARGETS.exclusion_reason),
-        own_rating=per("scan", TARGETS.rating_reason),
-        own_acceptance=per("scan", TARGETS.acceptance_reason),
+        own_exclusion=per("scan", TARGETS.scans.exclusion_reason),
+        own_rating=per("scan", TARGETS.scans.rating_reason),
+        own_acceptance=per("scan", TARGETS.scans.acceptance_reason),
         code=code("scan_quality"),
     message:
         "Assessing the scan: {wildcards.scan}"
@@ -48,7 +48,7 @@ rule scan_quality:
 
 rule study_quality:
     input:
-        tables=for_all(TARGETS.scan_files, rules.scan_quality.output.table),
+        tables=for_all(TARGETS.scans.files, rules.scan_quality.output.table),
     output:
         table=REPORTED.quality(f"{OUTPUT}/quality/scans.tsv", "Table of all scans"),
         exclusions=REPORTED.quality(f"{OUTPUT}/quality/exclusions.tsv", "Table of excluded scans"),
@@ -73,43 +73,47 @@ rule study_quality:
 
 rule scan_page:
     input:
-        quality=per("scan_name", TARGETS.page_file, rules.scan_quality.output.table),
-        sidecar=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.sidecar),
-        asl=raw(per("scan_name", TARGETS.of_page, TARGETS.asl)),
-        later_echoes=raw(per("scan_name", TARGETS.of_page, TARGETS.later_echoes)),
-        motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.motion),
-        m0=raw(per("scan_name", TARGETS.of_page, TARGETS.m0)),
-        m0_motion=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.m0_motion),
-        field=per("scan_name", TARGETS.of_page, partial(TARGETS.field_files, rules.scan_field.output.field)),
-        field_sidecar=per("scan_name", TARGETS.of_page, partial(TARGETS.field_files, rules.scan_field.output.sidecar)),
-        cbf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.cbf),
-        brain_mask=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.brain_mask),
-        gm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.gm),
-        wm=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.wm),
-        csf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.csf),
-        att=per("scan_name", TARGETS.page_transit_files, [rules.fit_perfusion.output.att]),
+        quality=per("scan_name", TARGETS.pages.file, rules.scan_quality.output.table),
+        sidecar=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.sidecar),
+        asl=raw(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.asl)),
+        later_echoes=raw(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.later_echoes)),
+        motion=per("scan_name", TARGETS.pages.file, rules.align_perfusion.output.motion),
+        m0=raw(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.m0)),
+        m0_motion=per("scan_name", TARGETS.pages.file, rules.align_perfusion.output.m0_motion),
+        field=per("scan_name", TARGETS.pages.of_page, partial(TARGETS.field_maps.files, rules.scan_field.output.field)),
+        field_sidecar=per(
+            "scan_name", TARGETS.pages.of_page, partial(TARGETS.field_maps.files, rules.scan_field.output.sidecar)
+        ),
+        cbf=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.cbf),
+        brain_mask=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.brain_mask),
+        gm=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.gm),
+        wm=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.wm),
+        csf=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.csf),
+        att=per("scan_name", TARGETS.pages.transit_files, [rules.fit_perfusion.output.att]),
         transit_time=per(
             "scan_name",
-            TARGETS.of_page,
-            partial(TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "transit_time"),
+            TARGETS.pages.of_page,
+            partial(TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "transit_time"),
         ),
         t1=per(
-            "scan_name", TARGETS.of_page, partial(TARGETS.tissue_file, dict(rules.known_tissue.output.items()), "t1")
+            "scan_name",
+            TARGETS.pages.of_page,
+            partial(TARGETS.tissue.file, dict(rules.known_tissue.output.items()), "t1"),
         ),
         blocks=per(
             "scan_name",
-            TARGETS.page_block_files,
+            TARGETS.pages.block_files,
             [rules.block_responses.output.design, rules.block_responses.output.sidecar],
         ),
-        repeats=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.repeats),
-        confounds=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.confounds),
-        aslref=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.aslref),
-        registration=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.registration),
-        coregistration=per("scan_name", TARGETS.page_file, rules.align_perfusion.output.coregistration),
-        t1w=per("scan_name", TARGETS.page_file, rules.prepare_anatomy.output.preproc),
-        t1w_mask=per("scan_name", TARGETS.page_file, rules.prepare_anatomy.output.mask),
-        template_t1w=per("scan_name", TARGETS.page_file, rules.segment_anatomy.output.template_t1w),
-        template_cbf=per("scan_name", TARGETS.page_file, rules.quantify_perfusion.output.template_cbf),
+        repeats=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.repeats),
+        confounds=per("scan_name", TARGETS.pages.file, rules.align_perfusion.output.confounds),
+        aslref=per("scan_name", TARGETS.pages.file, rules.align_perfusion.output.aslref),
+        registration=per("scan_name", TARGETS.pages.file, rules.align_perfusion.output.registration),
+        coregistration=per("scan_name", TARGETS.pages.file, rules.align_perfusion.output.coregistration),
+        t1w=per("scan_name", TARGETS.pages.file, rules.prepare_anatomy.output.preproc),
+        t1w_mask=per("scan_name", TARGETS.pages.file, rules.prepare_anatomy.output.mask),
+        template_t1w=per("scan_name", TARGETS.pages.file, rules.segment_anatomy.output.template_t1w),
+        template_cbf=per("scan_name", TARGETS.pages.file, rules.quantify_perfusion.output.template_cbf),
         reference=rules.template.output.t1w,
         reference_mask=rules.template.output.mask,
         reference_gm=rules.template.output.gm,
@@ -118,7 +122,7 @@ rule scan_page:
     log:
         log_of("scan_page", "{scan_name}"),
     wildcard_constraints:
-        scan_name=TARGETS.scan_names(TARGETS.own_scans()),
+        scan_name=TARGETS.stems.name_pattern(TARGETS.scans.own()),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -126,12 +130,12 @@ rule scan_page:
         mem_mb=lambda wildcards, attempt: memory(500) * attempt,
         runtime=lambda wildcards, attempt: minutes(2) * attempt,
     params:
-        acquisition=per("scan_name", TARGETS.of_page, TARGETS.acquisition),
-        asl=content_of(per("scan_name", TARGETS.of_page, TARGETS.series)),
-        m0=content_of(per("scan_name", TARGETS.of_page, TARGETS.m0)),
-        distorted=per("scan_name", TARGETS.of_page, TARGETS.distorted),
+        acquisition=per("scan_name", TARGETS.pages.of_page, TARGETS.scans.acquisition),
+        asl=content_of(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.series)),
+        m0=content_of(per("scan_name", TARGETS.pages.of_page, TARGETS.scans.m0)),
+        distorted=per("scan_name", TARGETS.pages.of_page, TARGETS.field_maps.distortion),
         interpolation=SETTINGS.perfusion.interpolation,
-        assumed=per("scan_name", TARGETS.of_page, TARGETS.is_assumed),
+        assumed=per("scan_name", TARGETS.pages.of_page, TARGETS.anatomies.is_assumed),
         bands=plain(SETTINGS.quality)["bands"],
         labels=plain(SETTINGS.labels.of_scans()),
         code=code("scan_page"),

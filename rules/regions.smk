@@ -11,9 +11,9 @@ rule roi_mask:
     input:
         reference=rules.template.output.t1w,
         template_mask=rules.template.output.mask,
-        clusters=per("roi", TARGETS.defining_clusters),
-        atlas=per("roi", TARGETS.defining_atlas, [rules.atlas.output.image, rules.atlas.output.labels]),
-        image=raw(per("roi", TARGETS.defining_image)),
+        clusters=per("roi", TARGETS.regions.clusters),
+        atlas=per("roi", TARGETS.regions.atlas, [rules.atlas.output.image, rules.atlas.output.labels]),
+        image=raw(per("roi", TARGETS.regions.image)),
     output:
         mask=PATHS.region_mask("{roi}"),
         sidecar=PATHS.region_definition("{roi}"),
@@ -26,8 +26,8 @@ rule roi_mask:
         mem_mb=lambda wildcards, attempt: memory(450) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        roi=per("roi", TARGETS.region_definition),
-        image=content_of(per("roi", TARGETS.defining_image)),
+        roi=per("roi", TARGETS.regions.definition),
+        image=content_of(per("roi", TARGETS.regions.image)),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         # Only a cluster of an analysis depends on the arms.
         blinded=lambda wildcards: SETTINGS.blinded and SETTINGS.rois[wildcards.roi].analysis is not None,
@@ -41,14 +41,14 @@ rule roi_mask:
 rule roi_values:
     input:
         mask=rules.roi_mask.output.mask,
-        maps=lambda wildcards: TARGETS.contrasts(),
-        gm=per("roi", TARGETS.weighting, rules.template.output.gm),
+        maps=lambda wildcards: TARGETS.contrasts.maps(),
+        gm=per("roi", TARGETS.regions.weighting, rules.template.output.gm),
     output:
         table=PATHS.region_values("{roi}"),
     log:
         log_of("roi_values", "{roi}"),
     wildcard_constraints:
-        roi=TARGETS.pattern(TARGETS.regions("template")),
+        roi=patterns.any_of(TARGETS.regions.in_space("template")),
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -57,7 +57,7 @@ rule roi_values:
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
-        rows=lambda wildcards: TARGETS.region_rows(),
+        rows=lambda wildcards: TARGETS.regions.rows(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         statistic=lambda wildcards: SETTINGS.rois[wildcards.roi].statistic,
         blinded=SETTINGS.blinded,
@@ -75,21 +75,21 @@ rule native_regions:
             if SETTINGS.perfusion.partial_volume.use
             else rules.quantify_perfusion.output.cbf
         ),
-        brain_mask=per("scan", TARGETS.run_file, rules.quantify_perfusion.output.brain_mask),
-        gm=per("scan", TARGETS.run_file, rules.quantify_perfusion.output.gm),
-        coregistration=per("scan", TARGETS.run_file, rules.align_perfusion.output.coregistration),
-        forward=per("scan", TARGETS.anatomy_file, rules.normalise_anatomy.output.forward),
-        t1w_mask=per("scan", TARGETS.anatomy_file, rules.prepare_anatomy.output.mask),
+        brain_mask=per("scan", TARGETS.scans.run_file, rules.quantify_perfusion.output.brain_mask),
+        gm=per("scan", TARGETS.scans.run_file, rules.quantify_perfusion.output.gm),
+        coregistration=per("scan", TARGETS.scans.run_file, rules.align_perfusion.output.coregistration),
+        forward=per("scan", TARGETS.anatomies.file, rules.normalise_anatomy.output.forward),
+        t1w_mask=per("scan", TARGETS.anatomies.file, rules.prepare_anatomy.output.mask),
         coverage=rules.quantify_perfusion.output.coverage,
-        template_gm=per("scan", TARGETS.anatomy_file, rules.segment_anatomy.output.template_gm),
-        masks=per("source", TARGETS.native_masks, rules.roi_mask.output.mask),
+        template_gm=per("scan", TARGETS.anatomies.file, rules.segment_anatomy.output.template_gm),
+        masks=per("source", TARGETS.native.masks, rules.roi_mask.output.mask),
     output:
         table=f"{OUTPUT}/rois/native/{{source}}/{{scan}}_regions.tsv",
     log:
         log_of("native_regions", "{source}/{scan}"),
     wildcard_constraints:
         scan=bids.map_stem_pattern(),
-        source=TARGETS.pattern({TARGETS.source(roi) for roi in TARGETS.regions("native")}),
+        source=patterns.any_of({TARGETS.regions.source(roi) for roi in TARGETS.regions.in_space("native")}),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -97,7 +97,7 @@ rule native_regions:
         mem_mb=lambda wildcards, attempt: memory(1000) * attempt,
         runtime=lambda wildcards, attempt: minutes(3) * attempt,
     params:
-        regions=per("source", TARGETS.native_regions),
+        regions=per("source", TARGETS.native.regions),
         # Only a cluster of an analysis depends on the arms; those of one analysis are read together, and apart from the
         # others', whose values may be a seed of that analysis.
         blinded=lambda wildcards: SETTINGS.blinded and wildcards.source in SETTINGS.analyses,
@@ -110,15 +110,15 @@ rule native_regions:
 
 rule native_roi_values:
     input:
-        scans=per("roi", TARGETS.native_files, rules.native_regions.output.table),
-        quality=for_all(TARGETS.contrast_runs, rules.scan_quality.output.table),
-        means=TARGETS.scan_means(rules.global_values.output.scans),
+        scans=per("roi", TARGETS.native.files, rules.native_regions.output.table),
+        quality=for_all(TARGETS.contrasts.runs, rules.scan_quality.output.table),
+        means=TARGETS.contrasts.scan_means(rules.global_values.output.scans),
     output:
         table=rules.roi_values.output.table,
     log:
         log_of("native_roi_values", "{roi}"),
     wildcard_constraints:
-        roi=TARGETS.pattern(TARGETS.regions("native")),
+        roi=patterns.any_of(TARGETS.regions.in_space("native")),
     conda:
         "../envs/statistics.yaml"
     threads: 1
@@ -127,8 +127,8 @@ rule native_roi_values:
         runtime=lambda wildcards, attempt: minutes(10) * attempt,
     params:
         roi=lambda wildcards: wildcards.roi,
-        rows=lambda wildcards: TARGETS.native_rows(),
-        states=lambda wildcards: TARGETS.contrast_states(),
+        rows=lambda wildcards: TARGETS.native.rows(),
+        states=lambda wildcards: TARGETS.contrasts.all_states(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         statistic=lambda wildcards: SETTINGS.rois[wildcards.roi].statistic,
         blinded=SETTINGS.blinded,
@@ -144,7 +144,7 @@ rule parcel_values:
         atlas=rules.atlas.output.image,
         labels=rules.atlas.output.labels,
         reference=rules.template.output.t1w,
-        maps=lambda wildcards: TARGETS.contrasts(),
+        maps=lambda wildcards: TARGETS.contrasts.maps(),
     output:
         table=f"{OUTPUT}/rois/parcels.tsv",
     log:
@@ -156,7 +156,7 @@ rule parcel_values:
         mem_mb=lambda wildcards, attempt: memory(450) * attempt,
         runtime=lambda wildcards, attempt: minutes(15) * attempt,
     params:
-        rows=lambda wildcards: TARGETS.parcel_rows(),
+        rows=lambda wildcards: TARGETS.regions.parcel_rows(),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         code=code("parcel_values"),
     message:
@@ -168,8 +168,8 @@ rule parcel_values:
 rule repeatability:
     input:
         global_values=[] if IMPORTED else [rules.global_values.output.contrasts],
-        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", sorted(SETTINGS.rois)),
-        sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", sorted(SETTINGS.rois)),
+        region_values=patterns.filled(rules.roi_values.output.table, "roi", sorted(SETTINGS.rois)),
+        sidecars=patterns.filled(rules.roi_mask.output.sidecar, "roi", sorted(SETTINGS.rois)),
         parcels=rules.parcel_values.output.table,
     output:
         table=PATHS.tidy("repeatability"),
@@ -182,8 +182,8 @@ rule repeatability:
         mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        people=lambda wildcards: TARGETS.repeated_people(),
-        contrasts=lambda wildcards: TARGETS.repeated_contrasts(),
+        people=lambda wildcards: TARGETS.repeated.people(),
+        contrasts=lambda wildcards: TARGETS.repeated.contrasts(),
         blinded=SETTINGS.blinded,
         code=code("repeatability"),
     message:
@@ -194,8 +194,8 @@ rule repeatability:
 
 rule repeatability_maps:
     input:
-        baseline=per("contrast", TARGETS.repeated_maps, 0),
-        followup=per("contrast", TARGETS.repeated_maps, 1),
+        baseline=per("contrast", TARGETS.repeated.maps, 0),
+        followup=per("contrast", TARGETS.repeated.maps, 1),
         template_mask=rules.template.output.mask,
         gm=rules.template.output.gm,
     output:
@@ -213,8 +213,8 @@ rule repeatability_maps:
         mem_mb=lambda wildcards, attempt: memory(490) * attempt,
         runtime=lambda wildcards, input, attempt: minutes(5 + len(input.baseline) // 50) * attempt,
     params:
-        people=lambda wildcards: TARGETS.repeated_people(),
-        contrast=per("contrast", TARGETS.repeated_contrast),
+        people=lambda wildcards: TARGETS.repeated.people(),
+        contrast=per("contrast", TARGETS.repeated.contrast),
         blinded=SETTINGS.blinded,
         code=code("repeatability_maps"),
     message:
@@ -228,8 +228,8 @@ rule scan_parcels:
         atlas=rules.atlas.output.image,
         labels=rules.atlas.output.labels,
         reference=rules.template.output.t1w,
-        cbf=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.template_cbf),
-        coverage=per("visit", TARGETS.visit_files, rules.quantify_perfusion.output.coverage),
+        cbf=per("visit", TARGETS.visits.files, rules.quantify_perfusion.output.template_cbf),
+        coverage=per("visit", TARGETS.visits.files, rules.quantify_perfusion.output.coverage),
     output:
         table=visit("cbf", ".tsv", space=SPACE, atlas=SETTINGS.atlas.label),
     log:
@@ -241,7 +241,7 @@ rule scan_parcels:
         mem_mb=lambda wildcards, attempt: memory(400) * attempt,
         runtime=lambda wildcards, attempt: minutes(1) * attempt,
     params:
-        rows=per("visit", TARGETS.scan_rows),
+        rows=per("visit", TARGETS.visits.scan_rows),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         code=code("scan_parcels"),
     message:
@@ -254,17 +254,17 @@ rule region_models:
     input:
         design=rules.group_statistics.output.design,
         inference=rules.group_statistics.output.inference,
-        region_values=TARGETS.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
-        sidecars=TARGETS.filled(rules.roi_mask.output.sidecar, "roi", SETTINGS.rois),
+        region_values=patterns.filled(rules.roi_values.output.table, "roi", SETTINGS.rois),
+        sidecars=patterns.filled(rules.roi_mask.output.sidecar, "roi", SETTINGS.rois),
         parcels=rules.parcel_values.output.table,
         terms=per(
             "analysis",
-            TARGETS.term_maps,
+            TARGETS.terms.maps,
             rules.smooth_grey_matter.output.image,
             rules.session_transit_time.output.image,
         ),
-        masks=per("analysis", TARGETS.masks_of_terms, rules.roi_mask.output.mask),
-        atlas=per("analysis", TARGETS.atlas_of_terms, [rules.atlas.output.image, rules.atlas.output.labels]),
+        masks=per("analysis", TARGETS.terms.masks, rules.roi_mask.output.mask),
+        atlas=per("analysis", TARGETS.terms.atlas, [rules.atlas.output.image, rules.atlas.output.labels]),
     output:
         regions=REPORTED.analysis(group("regions", ".tsv"), "Table of regions"),
         parcels=REPORTED.analysis(group("parcels", ".tsv"), "Table of parcels"),
@@ -276,14 +276,14 @@ rule region_models:
         "../envs/statistics.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: memory(400 + len(TARGETS.contrasts()) // 5) * attempt,
+        mem_mb=lambda wildcards, attempt: memory(400 + len(TARGETS.contrasts.maps()) // 5) * attempt,
         runtime=lambda wildcards, attempt: minutes(15) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
-        sessions=per("analysis", TARGETS.analysis_sessions),
-        is_cbf=per("analysis", TARGETS.is_cbf),
-        participants=per("analysis", TARGETS.members),
-        terms=per("analysis", TARGETS.map_terms),
+        sessions=per("analysis", TARGETS.analyses.sessions),
+        is_cbf=per("analysis", TARGETS.analyses.is_cbf),
+        participants=per("analysis", TARGETS.analyses.members),
+        terms=per("analysis", TARGETS.terms.described),
         blinded=SETTINGS.blinded,
         code=code("region_models"),
     message:
@@ -309,8 +309,8 @@ rule global_effect:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         analysis=lambda wildcards: plain(SETTINGS.analyses[wildcards.analysis]),
-        sessions=per("analysis", TARGETS.analysis_sessions),
-        is_cbf=per("analysis", TARGETS.is_cbf_absolute),
+        sessions=per("analysis", TARGETS.analyses.sessions),
+        is_cbf=per("analysis", TARGETS.analyses.is_cbf_absolute),
         blinded=SETTINGS.blinded,
         code=code("global_effect"),
     message:
@@ -322,8 +322,8 @@ rule global_effect:
 rule seed_slopes:
     input:
         participants=PATHS.participants("seed_slopes"),
-        values=TARGETS.seed_slope_files(rules.roi_values.output.table),
-        sidecars=TARGETS.seed_slope_files(rules.roi_mask.output.sidecar),
+        values=TARGETS.slopes.files(rules.roi_values.output.table),
+        sidecars=TARGETS.slopes.files(rules.roi_mask.output.sidecar),
     output:
         table=f"{OUTPUT}/rois/seed_slopes.tsv",
     log:
@@ -335,8 +335,8 @@ rule seed_slopes:
         mem_mb=lambda wildcards, attempt: memory(300) * attempt,
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
-        analyses=lambda wildcards: TARGETS.seed_slopes(),
-        rois=TARGETS.seed_slope_regions(),
+        analyses=lambda wildcards: TARGETS.slopes.described(),
+        rois=TARGETS.slopes.regions(),
         arms=ARMS,
         blinded=SETTINGS.blinded,
         code=code("seed_slopes"),
@@ -348,14 +348,14 @@ rule seed_slopes:
 
 rule roi_left_out:
     input:
-        baseline=per("roi", TARGETS.defining_maps, "baseline"),
-        followup=per("roi", TARGETS.defining_maps, "followup"),
-        design=per("roi", TARGETS.defining_file, rules.group_statistics.output.design),
-        inference=per("roi", TARGETS.defining_file, rules.group_statistics.output.inference),
-        search=per("roi", TARGETS.defining_file, rules.group_statistics.output.mask),
+        baseline=per("roi", TARGETS.clusters.maps, "baseline"),
+        followup=per("roi", TARGETS.clusters.maps, "followup"),
+        design=per("roi", TARGETS.clusters.file, rules.group_statistics.output.design),
+        inference=per("roi", TARGETS.clusters.file, rules.group_statistics.output.inference),
+        search=per("roi", TARGETS.clusters.file, rules.group_statistics.output.mask),
         mask=rules.roi_mask.output.mask,
-        maps=lambda wildcards: TARGETS.contrasts(),
-        gm=per("roi", TARGETS.weighting, rules.template.output.gm),
+        maps=lambda wildcards: TARGETS.contrasts.maps(),
+        gm=per("roi", TARGETS.regions.weighting, rules.template.output.gm),
     output:
         values=PATHS.left_out("{roi}", "values.tsv"),
         regions=PATHS.left_out("{roi}", "regions.tsv"),
@@ -373,9 +373,9 @@ rule roi_left_out:
     params:
         roi=lambda wildcards: plain(SETTINGS.rois[wildcards.roi]),
         name=lambda wildcards: wildcards.roi,
-        rows=lambda wildcards: TARGETS.region_rows(),
-        members=per("roi", TARGETS.defining_members),
-        inference=per("roi", TARGETS.defining_inference),
+        rows=lambda wildcards: TARGETS.regions.rows(),
+        members=per("roi", TARGETS.clusters.members),
+        inference=per("roi", TARGETS.clusters.inference),
         minimum_coverage=SETTINGS.minimum_roi_coverage,
         permutations=SETTINGS.craving and SETTINGS.craving.left_out_permutations,
         seed=SETTINGS.craving and SETTINGS.craving.seed,

@@ -16,20 +16,20 @@ alternative = partial("{0}/sensitivity/maps/{2}/{{visit}}_space-{1}_cbf.nii.gz".
 
 
 wildcard_constraints:
-    **{name: TARGETS.pattern(values) for name, values in specifications.dimensions(SETTINGS).items()},
+    **{name: patterns.any_of(values) for name, values in specifications.dimensions(SETTINGS).items()},
 
 
 rule alternative_maps:
     input:
-        cbf=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.template_cbf),
-        coverage=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.coverage),
-        grey=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.template_gm_cbf) if CORRECTED else [],
-        gm_cbf=per("visit", TARGETS.visit_states, rules.quantify_perfusion.output.gm_cbf) if CORRECTED else [],
-        gm=per("visit", TARGETS.visit_runs, rules.quantify_perfusion.output.gm) if CORRECTED else [],
+        cbf=per("visit", TARGETS.visits.states, rules.quantify_perfusion.output.template_cbf),
+        coverage=per("visit", TARGETS.visits.states, rules.quantify_perfusion.output.coverage),
+        grey=per("visit", TARGETS.visits.states, rules.quantify_perfusion.output.template_gm_cbf) if CORRECTED else [],
+        gm_cbf=per("visit", TARGETS.visits.states, rules.quantify_perfusion.output.gm_cbf) if CORRECTED else [],
+        gm=per("visit", TARGETS.visits.runs, rules.quantify_perfusion.output.gm) if CORRECTED else [],
         coregistration=(
-            per("visit", TARGETS.visit_runs, rules.align_perfusion.output.coregistration) if CORRECTED else []
+            per("visit", TARGETS.visits.runs, rules.align_perfusion.output.coregistration) if CORRECTED else []
         ),
-        forward=per("visit", TARGETS.visit_anatomy_files, rules.normalise_anatomy.output.forward) if CORRECTED else [],
+        forward=per("visit", TARGETS.visits.anatomy_files, rules.normalise_anatomy.output.forward) if CORRECTED else [],
         template_mask=rules.template.output.mask,
     output:
         maps=temp([alternative(instance) for instance in IMAGES.instance_patterns]),
@@ -54,8 +54,8 @@ rule alternative_maps:
 
 rule specification:
     input:
-        maps=expand(alternative(IMAGES.wildcard_pattern), visit=TARGETS.visit_stems(), allow_missing=True),
-        quality=for_all(TARGETS.scan_files, rules.scan_quality.output.table),
+        maps=expand(alternative(IMAGES.wildcard_pattern), visit=TARGETS.visits.stems(), allow_missing=True),
+        quality=for_all(TARGETS.scans.files, rules.scan_quality.output.table),
         participants=PATHS.participants("sensitivity/{covariates}"),
         template_mask=rules.template.output.mask,
         masks=expand(rules.roi_mask.output.mask, roi=REGIONS),

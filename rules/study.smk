@@ -43,7 +43,7 @@ rule participant_rows:
     log:
         log_of("participant_rows", "{model}"),
     wildcard_constraints:
-        model=TARGETS.pattern(TARGETS.models),
+        model=patterns.any_of(TARGETS.models),
     conda:
         "../envs/imaging.yaml"
     threads: 1

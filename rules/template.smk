@@ -6,7 +6,7 @@ Needs the packages that carry them, or the user's own files. Gives both in the r
 
 rule template:
     input:
-        **{kind: raw(path) for kind, path in TARGETS.own_template().items()},
+        **{kind: raw(path) for kind, path in TARGETS.regions.own_template().items()},
     output:
         fine_t1w=template("T1w", res="1"),
         fine_mask=template("mask", res="1", desc="brain"),
@@ -28,7 +28,7 @@ rule template:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         resolution=SETTINGS.template.resolution,
-        own=content_of(list(TARGETS.own_template().values())),
+        own=content_of(list(TARGETS.regions.own_template().values())),
         code=code("template"),
     message:
         f"Preparing the template {SPACE}"
@@ -51,7 +51,7 @@ config = {
 
 rule atlas:
     input:
-        own=raw(TARGETS.own_atlas()),
+        own=raw(TARGETS.regions.own_atlas()),
     output:
         image=template("dseg", atlas=SETTINGS.atlas.label),
         labels=template("dseg", ".tsv", atlas=SETTINGS.atlas.label),
@@ -65,7 +65,7 @@ rule atlas:
         runtime=lambda wildcards, attempt: minutes(5) * attempt,
     params:
         atlas=plain(SETTINGS.atlas),
-        own=content_of(TARGETS.own_atlas()),
+        own=content_of(TARGETS.regions.own_atlas()),
         code=code("atlas"),
     message:
         "Preparing the atlas that names clusters"

@@ -5,7 +5,7 @@ from typing import get_type_hints
 from pharmasl.errors import InputErrors
 from pharmasl.study import configuration, reading, settings
 from pharmasl.workflow.paths import Paths
-from pharmasl.workflow.targets import Targets
+from pharmasl.workflow.targets.study_targets import Targets
 
 SESSIONS = {"baseline": "T1", "followup": "T2"}
 ARMS = {"column": "arm", "treatment": "baclofen", "control": "placebo"}

@@ -146,15 +146,15 @@ def test_a_contrast_knows_which_of_its_states_were_scanned_together(case):
     config = {**case.config, "bids_dir": str(case.folder / "bids"), "output_dir": str(case.folder / "results")}
     targets = complete_settings.targets(plan.read(config).study)
     visit = "sub-01/ses-T1/contrasts/sub-01_ses-T1"
-    assert targets.weights(visit, "cue") == [-0.5, 0.5, -0.5, 0.5]
-    assert [state["condition"] for state in targets.states(visit, "cue")] == ["neutral", "smoking"] * 2
-    assert targets.joint_states(visit, "cue") == [
+    assert targets.contrasts.weights(visit, "cue") == [-0.5, 0.5, -0.5, 0.5]
+    assert [state["condition"] for state in targets.contrasts.states(visit, "cue")] == ["neutral", "smoking"] * 2
+    assert targets.contrasts.joint_states(visit, "cue") == [
         {"first": 0, "second": 1, "file": 0, "volume": 0},
         {"first": 2, "second": 3, "file": 1, "volume": 0},
     ]
-    assert len(targets.covariance_files("{scan}", visit, "cue")) == 2
-    assert targets.joint_states(visit, "rest") == []
-    assert targets.states(visit, "rest") == [{"scan": "sub-01_ses-T1_acq-rest", "condition": "rest"}]
+    assert len(targets.contrasts.covariance_files("{scan}", visit, "cue")) == 2
+    assert targets.contrasts.joint_states(visit, "rest") == []
+    assert targets.contrasts.states(visit, "rest") == [{"scan": "sub-01_ses-T1_acq-rest", "condition": "rest"}]
 
 
 def test_the_document_has_the_table():

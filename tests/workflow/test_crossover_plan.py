@@ -29,7 +29,7 @@ def test_scans_enter_with_the_treatment_of_their_session(config):
     plan.check_trial(reading)
     study = reading.study
     targets = complete_settings.targets(study)
-    members = targets.members("crossover")
+    members = targets.analyses.members("crossover")
     assert (len(members["baseline"]), len(members["followup"])) == (8, 7)
     (rows,) = [rows for name, rows in targets.models.items() if name == "analyses/crossover"]
     assert rows[0] == {"participant_id": "sub-01", "arm": "placebo", "drug_T1": "none", "drug_T2": "active"}

@@ -4,10 +4,11 @@ import ast
 import re
 import subprocess
 
+import complete_settings
 import pytest
+import skeleton
 from loading import ROOT, benchmark
 from pharmasl.workflow import stages
-from pharmasl.workflow.targets import Targets
 
 house = benchmark("house")
 HERE = house.Checkout(ROOT)
@@ -123,20 +124,22 @@ def test_every_rule_with_a_script_has_a_stage_on_the_terminal_and_no_stage_has_a
     assert rules - worked == stages.GATHERING
 
 
-def test_an_input_that_a_study_may_lack_is_a_list_where_it_is_there():
+def test_an_input_that_a_study_may_lack_is_a_list_where_it_is_there(tmp_path):
     """A script takes its first entry: of a path alone that would be its first letter."""
+    study = complete_settings.read(skeleton.config(skeleton.dataset(tmp_path / "bids")))
     giving_lists = {
-        name
-        for name, function in vars(Targets).items()
+        f"{part}.{name}"
+        for part, own in vars(complete_settings.targets(study)).items()
+        for name, function in vars(type(own)).items()
         if str(getattr(function, "__annotations__", {}).get("return")).startswith("list[")
     }
-    assert {"scan_files", "visit_anatomy_files"} <= giving_lists
-    assert "anatomy_file" not in giving_lists
+    assert {"scans.files", "visits.anatomy_files"} <= giving_lists
+    assert "anatomies.file" not in giving_lists
     optional = []
     for path in sorted((ROOT / "rules").glob("*.smk")):
         text = re.sub(r"\s+", " ", path.read_text())
         optional += re.findall(r" (\w+)=(?:\( )?([^=]+(?:\([^()]*=[^()]*\)[^=]*)?) if [^=,]+ else \[\]", text)
     assert len(optional) > 30
     for name, value in optional:
-        method = re.fullmatch(r"(?:per\(\"\w+\"|for_all\(), ?TARGETS\.(\w+),.*", value)
+        method = re.fullmatch(r"(?:per\(\"\w+\"|for_all\(), ?TARGETS\.(\w+\.\w+),.*", value)
         assert value.startswith(("[", "expand(")) or (method and method[1] in giving_lists), f"{name}={value}"

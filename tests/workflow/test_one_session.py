@@ -23,9 +23,9 @@ def test_the_arms_are_compared_at_it(config):
     study = complete_settings.read(config)
     targets = complete_settings.targets(study)
     assert study.sessions.labels == ("T1",)
-    assert len(targets.session_maps("baseline", "arms_apart")) == 8
-    assert targets.session_maps("followup", "arms_apart") == []
-    assert targets.members("arms_apart") == {"baseline": [f"sub-{n:02d}" for n in range(1, 9)], "followup": []}
+    assert len(targets.analyses.session_maps("baseline", "arms_apart")) == 8
+    assert targets.analyses.session_maps("followup", "arms_apart") == []
+    assert targets.analyses.members("arms_apart") == {"baseline": [f"sub-{n:02d}" for n in range(1, 9)], "followup": []}
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_one_sample_needs_neither_arms_nor_sessions(one_sample):
     reading = plan.read(one_sample)
     assert plan.trial_problems(reading) == []
     targets = complete_settings.targets(reading.study)
-    maps = targets.session_maps("baseline", "mean")
+    maps = targets.analyses.session_maps("baseline", "mean")
     assert (
         maps[0] == "results/sub-01/contrasts/sub-01_space-MNI152NLin2009aSym_contrast-rest_stat-effect_statmap.nii.gz"
     )
     assert len(maps) == 8
-    assert targets.session_maps("followup", "ageing") == []
-    assert targets.analysis_sessions("mean") == {"baseline": ""}
+    assert targets.analyses.session_maps("followup", "ageing") == []
+    assert targets.analyses.sessions("mean") == {"baseline": ""}
     assert targets.models["analyses/ageing"][0] == {"participant_id": "sub-01", "arm": None, "age": "31"}
 
 

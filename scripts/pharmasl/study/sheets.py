@@ -123,7 +123,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], table: FilePath) -> None:
     Parameters
     ----------
     rows : list of dict
-        As :attr:`pharmasl.workflow.targets.Targets.uses` gives them.
+        As :attr:`pharmasl.workflow.targets.study_targets.Targets.uses` gives them.
     table : path-like
     """
     columns = dict.fromkeys(["participant_id", "arm", *(name for row in rows for name in row)])

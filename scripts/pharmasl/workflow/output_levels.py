@@ -15,7 +15,8 @@ from pharmasl.errors import FilePath
 from pharmasl.records import manifest
 from pharmasl.sensitivity import specifications
 from pharmasl.study.settings import Settings
-from pharmasl.workflow.targets import Targets
+from pharmasl.workflow.targets import patterns
+from pharmasl.workflow.targets.study_targets import Targets
 
 # From the least to the most.
 LEVELS = ("minimal", "default", "full")
@@ -87,7 +88,7 @@ class OutputLevels:
 
         Parameters
         ----------
-        targets : pharmasl.workflow.targets.Targets
+        targets : pharmasl.workflow.targets.study_targets.Targets
         of_scan : sequence of str
             Patterns with ``{scan}``.
         of_anatomy : str
@@ -95,8 +96,8 @@ class OutputLevels:
         """
         if self.settings.outputs != LEVELS[-1]:
             return []
-        scans = (path for pattern in of_scan for path in targets.filled(pattern, "scan", targets.own_scans()))
-        return [*scans, *targets.own_anatomy_files(of_anatomy)]
+        scans = (path for pattern in of_scan for path in patterns.filled(pattern, "scan", targets.scans.own()))
+        return [*scans, *targets.anatomies.own_files(of_anatomy)]
 
     def is_removed(self, path: str) -> bool:
         """Whether a file is removed once the run has used it.

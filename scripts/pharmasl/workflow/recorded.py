@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pharmasl.errors import FilePath
-from pharmasl.workflow.targets import Targets
+from pharmasl.workflow.targets.study_targets import Targets
 
 # Rules whose files are made where they are asked for by name; the last three belong to every run where all is kept.
 ON_REQUEST = ("neurovault", "realigned_series", "cbf_series", "invert_registration")
@@ -45,7 +45,7 @@ def lost(targets: Targets, rules: Sequence[Any], made: Iterable[str]) -> list[st
 
     Parameters
     ----------
-    targets : pharmasl.workflow.targets.Targets
+    targets : pharmasl.workflow.targets.study_targets.Targets
     rules : iterable of snakemake.rules.Rule
     made : iterable of str
         As :func:`names` gives them.
@@ -74,10 +74,12 @@ def _asked(targets, name, wildcards):
         "craving_scores": craving,
         "craving_model": craving,
         "craving_figure": craving,
-        "roi_craving": targets.craving_rois(),
-        "craving_mediation": targets.mediators(),
-        "seed_slopes": targets.seeded_analyses(),
-        **dict.fromkeys(("repeatability", "repeatability_maps", "repeatability_figure"), targets.is_repeated()),
+        "roi_craving": targets.craving.rois(),
+        "craving_mediation": targets.craving.mediators(),
+        "seed_slopes": targets.slopes.analyses(),
+        **dict.fromkeys(
+            ("repeatability", "repeatability_maps", "repeatability_figure"), targets.repeated.is_repeated()
+        ),
         "participant_flow": arms,
         "flow_figure": arms,
         "allocation_log": None,
@@ -87,14 +89,14 @@ def _asked(targets, name, wildcards):
     if name in optional:
         return bool(optional[name])
     if name == "scan_field":
-        return wildcards["scan"] in targets.distorted_scans()
+        return wildcards["scan"] in targets.field_maps.scans()
     if name == "known_tissue":
-        return wildcards["scan"] in targets.tissue_scans()
+        return wildcards["scan"] in targets.tissue.scans()
     if name == "roi_left_out":
-        return wildcards["roi"] in targets.left_out_rois()
+        return wildcards["roi"] in targets.clusters.left_out()
     visits = {study.visit_stem(visit): visit for visit in study.visits}
     if name in ("session_contrast", "import_contrast"):
         visit = visits.get(wildcards["visit"])
-        return visit is not None and study.has_contrast(visit, targets.contrast_name(wildcards["contrast"]))
+        return visit is not None and study.has_contrast(visit, targets.stems.contrast_name(wildcards["contrast"]))
     known = {"scan": study.scans, "anat": study.t1w, "visit": visits, "model": targets.models}
     return all(wildcards[key] in values for key, values in known.items() if key in wildcards)

@@ -1,4 +1,4 @@
-"""From a job's wildcards to the names of the study: where the rules meet :class:`pharmasl.workflow.targets.Targets`."""
+"""From a job's wildcards to the names of the study: where the rules meet :class:`pharmasl.workflow.targets.study_targets.Targets`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,8 +17,8 @@ def per(
     names : str
         Of the wildcards, separated by blanks.
     function : callable
-        Called with ``arguments`` and then those values: ``per("scan", TARGETS.anatomy_file, pattern)`` calls
-        ``TARGETS.anatomy_file(pattern, scan)``.
+        Called with ``arguments`` and then those values: ``per("scan", TARGETS.anatomies.file, pattern)`` calls
+        ``TARGETS.anatomies.file(pattern, scan)``.
     named : mapping of str to callable, optional
         By wildcard, what gives the study's name of a label that stands for it in the files' names.
     """

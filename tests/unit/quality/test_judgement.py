@@ -109,7 +109,7 @@ def test_a_scan_excluded_by_name_stays_in_the_plan_with_its_reason(tmp_path):
     targets = complete_settings.targets(study)
 
     def reason(name):
-        return targets.exclusion_reason(f"sub-01/ses-T1/perf/{name}")
+        return targets.scans.exclusion_reason(f"sub-01/ses-T1/perf/{name}")
 
     assert reason("sub-01_ses-T1_acq-rest") == "label lost halfway"
     assert reason("sub-01_ses-T1_acq-smoking") is None
@@ -122,8 +122,8 @@ def test_scans_rated_poor_have_their_reason_and_are_on_record(tmp_path):
     table.write_text(f"scan\trating\treason\trater\n{poor}\tpoor\tghosts\tAB\n{good}\tgood\tn/a\tAB\n")
     study = read(root, {}, quality={"ratings": str(table)})
     targets = complete_settings.targets(study)
-    assert targets.rating_reason(f"sub-01/ses-T1/perf/{poor}") == "rated poor: ghosts"
-    assert targets.rating_reason(f"sub-02/ses-T1/perf/{good}") is None
+    assert targets.scans.rating_reason(f"sub-01/ses-T1/perf/{poor}") == "rated poor: ghosts"
+    assert targets.scans.rating_reason(f"sub-02/ses-T1/perf/{good}") is None
     assert study.declared["quality"]["rated_poor"] == {poor: "rated poor: ghosts"}
     # Another table under the same name is another declaration.
     table.write_text("scan\trating\treason\n")
@@ -146,7 +146,7 @@ def test_scans_accepted_by_name_are_the_studys_own_and_not_excluded_too(tmp_path
     root = skeleton.dataset(tmp_path / "bids")
     name = "sub-01_ses-T1_acq-rest"
     study = read(root, {}, quality={"accept_scans": {name: "seen by eye"}})
-    assert complete_settings.targets(study).acceptance_reason(f"sub-01/ses-T1/perf/{name}") == "seen by eye"
+    assert complete_settings.targets(study).scans.acceptance_reason(f"sub-01/ses-T1/perf/{name}") == "seen by eye"
     with pytest.raises(InputErrors, match=r"quality\.accept_scans\.sub-01_ses-T1_acq-rset.*Did you mean"):
         read(root, {}, quality={"accept_scans": {"sub-01_ses-T1_acq-rset": "seen"}})
     with pytest.raises(InputErrors, match=r"accept_scans\.sub-01_ses-T1_acq-rest: found 'in exclude_scans too'"):

@@ -59,26 +59,26 @@ def test_an_association_is_of_both_arms_or_of_one_and_its_slopes_are_told_in_the
     assert arms["both"] == arms["plain"] == {"baclofen", "placebo"}
     assert arms["own"] == {"varenicline"}
     found = complete_settings.targets(study)
-    assert found.seed_slope_regions() == ["seed", "one", "two"]
-    slopes = found.seed_slopes()
+    assert found.slopes.regions() == ["seed", "one", "two"]
+    slopes = found.slopes.described()
     assert list(slopes) == ["both", "own"]
     assert slopes["own"]["members"] == [f"sub-{subject}" for subject in study.members("own")]
     assert slopes["own"]["sessions"] == {"baseline": "T1", "followup": "T2"}
     assert slopes["both"]["settings"]["inference"]["permutations"] == 5000
     craving = {"table": "c.tsv", "before": "a", "after": "b", "contrast": "rest"}
     found = complete_settings.targets(read(root, analyses, rois=rois, craving={**craving, "rois": ["two"]}))
-    assert found.seed_slope_files("{roi}.tsv") == ["two.tsv", "seed.tsv"]
+    assert found.slopes.files("{roi}.tsv") == ["two.tsv", "seed.tsv"]
     # With the seed alone there is nothing to tell.
     for rest in ({"rois": {"seed": rois["seed"]}}, {"rois": rois, "craving": {**craving, "rois": ["seed"]}}):
         found = complete_settings.targets(read(root, analyses, **rest))
-        assert found.seeded_analyses() == []
-    assert complete_settings.targets(read(root, {"a": {"effect": "group_by_time"}}, rois=rois)).seed_slopes() == {}
+        assert found.slopes.analyses() == []
+    assert complete_settings.targets(read(root, {"a": {"effect": "group_by_time"}}, rois=rois)).slopes.described() == {}
 
 
 def test_an_analysis_can_name_its_own_sessions(root):
     study = read(root, {"late": {"effect": "group_by_time", "sessions": {"baseline": "T1", "followup": "T3"}}})
     assert study.analysis_sessions("late") == {"baseline": "T1", "followup": "T3"}
-    paths = complete_settings.targets(study).session_maps("followup", "late")
+    paths = complete_settings.targets(study).analyses.session_maps("followup", "late")
     assert paths
     assert all("ses-T3" in path for path in paths)
 
@@ -101,8 +101,8 @@ def test_incomplete_participants_enter_where_the_method_takes_them(root):
     assert "01" in study.members("first")
 
     found = complete_settings.targets(study)
-    assert found.session_maps("followup", "first") == []
-    assert found.members("first")["followup"] == []
+    assert found.analyses.session_maps("followup", "first") == []
+    assert found.analyses.members("first")["followup"] == []
 
 
 def test_the_arm_is_called_arm_whatever_the_dataset_calls_it(root):

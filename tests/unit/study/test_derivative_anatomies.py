@@ -79,10 +79,10 @@ def test_steps_of_the_workflow_need_no_files(root):
     files = study.imported_anatomies.files["sub-03/anat/sub-03"]
     assert (files.transform, files.gm, files.wm, files.csf) == (None, None, None, None)
     targets = complete_settings.targets(study)
-    ways = {step: targets.anatomies(step, "imported") for step in ("image", "registration", "segmentation")}
+    ways = {step: targets.anatomies.made_by(step, "imported") for step in ("image", "registration", "segmentation")}
     assert ways == {"image": list(study.t1w), "registration": [], "segmentation": []}
-    assert targets.anatomies("registration", "own") == list(study.t1w)
-    assert targets.anatomies("image", "own") == targets.anatomies("image", "template") == []
+    assert targets.anatomies.made_by("registration", "own") == list(study.t1w)
+    assert targets.anatomies.made_by("image", "own") == targets.anatomies.made_by("image", "template") == []
 
 
 def test_a_session_has_its_own_anatomy_where_the_program_made_one(root):
@@ -217,7 +217,7 @@ def test_a_stated_transform_leads_from_another_template(root):
     files = study.imported_anatomies.files["sub-02/anat/sub-02"]
     assert Path(files.transform).name == "sub-02_from-T1w_to-MNI152NLin6Asym_mode-image_xfm.h5"
     targets = complete_settings.targets(study)
-    assert targets.anatomy_transforms("sub-02/anat/sub-02") == [str(onward), files.transform]
+    assert targets.anatomies.transforms("sub-02/anat/sub-02") == [str(onward), files.transform]
 
 
 @pytest.mark.parametrize(

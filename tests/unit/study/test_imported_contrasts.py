@@ -95,16 +95,16 @@ def test_maps_of_spm_by_patterns(spm):
     study = complete_settings.read(spm)
     targets = complete_settings.targets(study)
     assert study.contrast_source.words == "SPM 25.01"
-    assert len(targets.contrasts()) == 12
+    assert len(targets.contrasts.maps()) == 12
     name = f"sub-01_space-{SPACE}_contrast-cue_stat-effect_statmap.nii.gz"
-    assert targets.session_maps("baseline", "cue_mean")[0] == f"results/sub-01/contrasts/{name}"
-    assert targets.imported_map("sub-01/contrasts/sub-01", "rest").endswith("spm/sub-01/con_0002.nii")
-    record = targets.import_record("sub-03/contrasts/sub-03", "cue")
+    assert targets.analyses.session_maps("baseline", "cue_mean")[0] == f"results/sub-01/contrasts/{name}"
+    assert targets.ready_made.map("sub-01/contrasts/sub-01", "rest").endswith("spm/sub-01/con_0002.nii")
+    record = targets.ready_made.record("sub-03/contrasts/sub-03", "cue")
     assert record["place"] == "sub-03/con_0001.nii"
     assert record["program"] == {"name": "SPM", "version": "25.01"}
     assert (record["measure"], record["unit"], record["factor"]) == ("BOLD response", "percent signal change", 1.0)
-    assert not targets.is_cbf("cue_mean")
-    assert targets.region_rows()[0] == {
+    assert not targets.analyses.is_cbf("cue_mean")
+    assert targets.regions.rows()[0] == {
         "participant_id": "sub-01",
         "session_id": None,
         "arm": None,
@@ -151,10 +151,10 @@ def test_units_of_cbf_in_any_notation_are_cbf(spm):
     study = complete_settings.read(door)
     assert study.settings.quantity.is_cbf
     targets = complete_settings.targets(study)
-    assert targets.session_maps("baseline", "cue_mean")[0].endswith("contrast-cue_stat-effect_statmap.nii.gz")
-    assert targets.import_record("sub-01/contrasts/sub-01", "cue")["factor"] == 100.0
+    assert targets.analyses.session_maps("baseline", "cue_mean")[0].endswith("contrast-cue_stat-effect_statmap.nii.gz")
+    assert targets.ready_made.record("sub-01/contrasts/sub-01", "cue")["factor"] == 100.0
     # Of which states a ready-made map is, nobody says: a percentage has no meaning.
-    assert not targets.is_cbf("cue_mean")
+    assert not targets.analyses.is_cbf("cue_mean")
 
 
 def test_settings_are_complete_once_more_as_the_report_reads_them(spm):

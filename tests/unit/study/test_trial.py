@@ -8,6 +8,7 @@ import pytest
 import skeleton
 from pharmasl.errors import InputErrors
 from pharmasl.study import sheet_content, sheets
+from pharmasl.workflow.targets import patterns
 
 
 @pytest.fixture
@@ -190,10 +191,10 @@ def test_the_template_may_stand_in_for_a_missing_t1w(root):
     (root / "sub-03/ses-T1/anat/sub-03_ses-T1_T1w.nii.gz").unlink()
     study = read(root, anatomy={"missing_t1w": "template"})
     found = complete_settings.targets(study)
-    assert found.anatomies("image", "template") == ["sub-03/anat/sub-03"]
-    assert set(found.anatomies("image", "own")) == {f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "04")}
+    assert found.anatomies.made_by("image", "template") == ["sub-03/anat/sub-03"]
+    assert set(found.anatomies.made_by("image", "own")) == {f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "04")}
     for stem, scan in study.scans.items():
-        assert found.is_assumed(stem) == (scan.subject == "03")
+        assert found.anatomies.is_assumed(stem) == (scan.subject == "03")
     # The study's table of scans says so too.
     assert {row["participant_id"] for row in found.sheets()["scans"] if row["t1w"] is None} == {"sub-03"}
 
@@ -211,12 +212,14 @@ def test_all_t1w_of_a_participant_make_one_anatomy(root):
     t1w(root, "02", "T2", "ce-gad_")
     found = complete_settings.targets(read(root))
     here = "sub-02/anat/sub-02"
-    assert sorted(found.t1w(here)) == sorted([first, *others])
-    assert found.anatomies("image", "own") == [f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "03", "04")]
+    assert sorted(found.anatomies.t1w(here)) == sorted([first, *others])
+    assert found.anatomies.made_by("image", "own") == [f"sub-{k}/anat/sub-{k}" for k in ("01", "02", "03", "04")]
     rows = [row for row in found.sheets()["scans"] if row["participant_id"] == "sub-02"]
-    assert {row["t1w"] for row in rows} == {" ".join(path.removeprefix(f"{root}/") for path in found.t1w(here))}
+    assert {row["t1w"] for row in rows} == {
+        " ".join(path.removeprefix(f"{root}/") for path in found.anatomies.t1w(here))
+    }
     assert {row["anatomy"] for row in rows} == {"the participant's"}
-    assert len(complete_settings.targets(read(root, anatomy={"t1w": "first"})).t1w(here)) == 1
+    assert len(complete_settings.targets(read(root, anatomy={"t1w": "first"})).anatomies.t1w(here)) == 1
 
 
 def test_an_image_with_contrast_agent_is_taken_where_there_is_no_other(root):
@@ -240,8 +243,8 @@ def test_each_session_has_its_own_anatomy_on_request(root):
         expected = (
             f"results/sub-{scan.subject}/ses-{session}/anat/sub-{scan.subject}_ses-{session}_desc-brain_mask.nii.gz"
         )
-        assert found.anatomy_file(pattern, stem) == expected
-        assert not found.is_assumed(stem)
+        assert found.anatomies.file(pattern, stem) == expected
+        assert not found.anatomies.is_assumed(stem)
     # Whose anatomy each scan uses is declared.
     words = {(row["participant_id"], row["session_id"]): row["anatomy"] for row in found.sheets()["scans"]}
     assert words["sub-02", "T2"] == words["sub-01", "T1"] == "the session's own"
@@ -260,7 +263,7 @@ def test_sessions_share_a_t1w_above_them_and_the_template_where_there_is_none(ro
     assert study.anatomy_origin(("03", "T1")) == "the participant's, of no session"
     assert study.t1w["sub-04/anat/sub-04"] == ()
     assert study.anatomy(("04", "T1")) == study.anatomy(("04", "T2")) == "sub-04/anat/sub-04"
-    assert complete_settings.targets(study).anatomies("image", "template") == ["sub-04/anat/sub-04"]
+    assert complete_settings.targets(study).anatomies.made_by("image", "template") == ["sub-04/anat/sub-04"]
     assert "sub-04" in " ".join(error.file for error in _errors(root, anatomy={"per": "session"}))
 
 
@@ -284,9 +287,9 @@ def own_template(folder, **changes):
 def test_a_template_of_ones_own_is_named_and_found(root, tmp_path):
     template = own_template(tmp_path)
     found = complete_settings.targets(read(root, template=template))
-    assert found.own_template() == {kind: template[kind] for kind in ("t1w", "mask", "gm", "wm")}
-    assert all("space-Own" in path for path in found.contrasts())
-    assert complete_settings.targets(read(root)).own_template() == {}
+    assert found.regions.own_template() == {kind: template[kind] for kind in ("t1w", "mask", "gm", "wm")}
+    assert all("space-Own" in path for path in found.contrasts.maps())
+    assert complete_settings.targets(read(root)).regions.own_template() == {}
 
 
 @pytest.mark.parametrize(
@@ -420,17 +423,17 @@ def test_a_byte_order_mark_and_crlf_are_read(root):
 
 def test_wildcards_match_only_the_studys_own_names(root):
     targets = complete_settings.targets(read(root))
-    assert targets.pattern(["a.b", "c"]) == r"a\.b|c"
-    assert targets.pattern([]) == "(?!)"
-    stems = re.compile(targets.stems("perf"))
+    assert patterns.any_of(["a.b", "c"]) == r"a\.b|c"
+    assert patterns.any_of([]) == "(?!)"
+    stems = re.compile(targets.stems.pattern("perf"))
     assert all(stems.fullmatch(stem) for stem in targets.study.scans)
     assert not stems.fullmatch("sub-01/ses-T1/perf/sub-01_ses-T1_acq-rest_desc-smooth")
     assert not stems.fullmatch("sub-01/ses-T1/anat/sub-01_ses-T1")
     # Where another rule makes the other scans' files, these are named one by one.
-    assert targets.stems("perf", ["a.b"]) == r"a\.b"
-    assert targets.stems("perf", list(targets.study.scans)) == targets.stems("perf")
+    assert targets.stems.pattern("perf", ["a.b"]) == r"a\.b"
+    assert targets.stems.pattern("perf", list(targets.study.scans)) == targets.stems.pattern("perf")
     with pytest.raises(SystemExit, match="sub-99"):
-        targets.asl("sub-99/perf/sub-99")
+        targets.scans.asl("sub-99/perf/sub-99")
 
 
 def test_scans_stand_in_the_order_of_the_trials_sessions(tmp_path):
