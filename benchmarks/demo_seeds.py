@@ -99,16 +99,16 @@ class Demo:
 
     def question(self, name):
         """An analysis as its rule asks it."""
-        own = self.targets
+        own = self.targets.analyses
         return Question(
             analysis=self.settings.analyses[name],
             arms=self.settings.arms,
-            sessions=own.analysis_sessions(name),
+            sessions=own.sessions(name),
             is_cbf=own.is_cbf(name),
             shared_data=tuple(own.shared_data(name)),
-            scaling=settings.build(settings.Scaling, own.analysis_scaling(name)),
-            cautions=tuple(own.cautions(name)),
-            quantity=effect_words.Quantity(**own.quantity()),
+            scaling=settings.build(settings.Scaling, own.scaling(name)),
+            cautions=tuple(self.targets.terms.cautions(name)),
+            quantity=effect_words.Quantity(**self.targets.contrasts.quantity()),
         )
 
     def logarithms(self, name, files):

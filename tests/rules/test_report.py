@@ -199,6 +199,10 @@ def test_the_summary_says_once_that_effects_in_clusters_are_overestimates(whole)
     assert Page(whole).text.count("are overestimates, as the same data chose the clusters.") == 1
 
 
+def test_the_summary_says_once_what_a_single_delay_cannot_tell(whole):
+    assert Page(whole).text.count("blood that arrives later looks like less flow there") == 1
+
+
 def test_the_finding_is_told_with_sign_place_size_and_p(whole):
     text = Page(whole).text.replace("\u00a0", " ")
     assert (

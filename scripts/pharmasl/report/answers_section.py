@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pharmasl.conduct import answers
 from pharmasl.endpoints import families, measure_rows
@@ -11,6 +12,7 @@ from pharmasl.figures.findings import Findings
 from pharmasl.figures.numerals import Number, number
 from pharmasl.files import tables
 from pharmasl.files.tables import Row
+from pharmasl.perfusion import kinetics
 from pharmasl.report import analyses_section, craving_section, endpoints_section, global_section, trial_section
 from pharmasl.report.analyses_section import ChosenSeed
 from pharmasl.report.relations_section import RelationTest
@@ -235,7 +237,11 @@ def lead(rows: Sequence[Row]) -> str:
 
 
 def section(
-    files: ReportFiles, settings: Settings, headings: Sequence[str], analyses: Mapping[str, Findings]
+    files: ReportFiles,
+    settings: Settings,
+    headings: Sequence[str],
+    analyses: Mapping[str, Findings],
+    sidecars: Sequence[Mapping[str, Any]],
 ) -> AnswersSection:
     """The answers of a study.
 
@@ -247,6 +253,8 @@ def section(
         Of the analyses, in the configured order.
     analyses : Mapping
         Their findings by name, in that order.
+    sidecars : sequence of Mapping
+        Of the CBF maps that this workflow computed.
 
     Returns
     -------
@@ -255,7 +263,32 @@ def section(
     verdict = tables.read_table(files.trial_verdict) if files.trial_verdict else []
     declared = Declared(verdict)
     every = [*_analyses(files, settings, headings, declared, analyses), *_scores(files, settings, declared)]
-    return AnswersSection(lead(verdict), in_order(every), _CHOSEN if any(answer.chosen for answer in every) else "")
+    notes = [_CHOSEN, *transit_cautions(sidecars)] if any(answer.chosen for answer in every) else []
+    return AnswersSection(lead(verdict), in_order(every), " ".join(notes))
+
+
+def transit_cautions(sidecars: Sequence[Mapping[str, Any]]) -> list[str]:
+    """That a single delay cannot tell a later arrival of blood from less flow, for a study with significant places.
+
+    Parameters
+    ----------
+    sidecars : sequence of Mapping
+        Of the CBF maps that this workflow computed.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where all scans have several delays, or the scanner computed CBF by what no file says.
+    """
+    fitted = ("deltaM", kinetics.COMPUTED)
+    single = sum(not str(sidecar["Equation"]).startswith(fitted) for sidecar in sidecars)
+    if not single:
+        return []
+    which = "" if single == len(sidecars) else f" in {single} of {count(len(sidecars), 'scan')}"
+    return [
+        f"CBF was measured at a single delay{which}: blood that arrives later looks like less flow there, and only several delays tell the "
+        "one from the other."
+    ]
 
 
 def _analyses(

@@ -387,7 +387,7 @@ def content(files: ReportFiles, configuration: Plain, provenance: Provenance) ->
         sections=_headings(
             trial, analyses, [anchor for anchor in OPTIONAL if optional[anchor]], has_quality=quality is not None
         ),
-        answers=answers_section.section(files, settings, [section.heading for section in analyses], every),
+        answers=answers_section.section(files, settings, [section.heading for section in analyses], every, own),
         participants=_participants(files, settings, scans, people),
         quality=quality,
         trial=trial,

@@ -6,6 +6,7 @@ import pytest
 from pharmasl.figures.findings import Findings
 from pharmasl.files import tables
 from pharmasl.group.table import COLUMNS as CLUSTERS
+from pharmasl.perfusion import kinetics
 from pharmasl.report import analyses_section, answers_section, global_section
 from pharmasl.report.answers_section import Answer, Declared
 from pharmasl.study.labels import Labels
@@ -188,3 +189,19 @@ def test_that_the_whole_brain_differs_too_is_said_with_a_cluster_of_absolute_cbf
     assert global_section.caution(table, relative) == ""
     assert global_section.caution(global_table(tmp_path / "b.tsv", 0.06), findings(CLUSTER).block) == ""
     assert global_section.caution(global_table(tmp_path / "c.tsv", None), findings(CLUSTER).block) == ""
+
+
+def test_what_a_single_delay_cannot_tell_is_said():
+    single, several, scanner = (
+        {"Equation": equation}
+        for equation in (kinetics.CONTINUOUS, "deltaM / M0 of all delays fitted by a model (CBF)", kinetics.COMPUTED)
+    )
+    (every,) = answers_section.transit_cautions([single, single])
+    assert every == (
+        "CBF was measured at a single delay: blood that arrives later looks like less flow there, and only several delays tell the one "
+        "from the other."
+    )
+    (some,) = answers_section.transit_cautions([single, several])
+    assert "at a single delay in 1 of 2 scans:" in some
+    assert answers_section.transit_cautions([several, scanner]) == []
+    assert answers_section.transit_cautions([]) == []
