@@ -77,6 +77,8 @@ FIELD_MAPS = {
     for session in SESSIONS
 }
 CORRECTED = bool(susceptibility.field_names(PLANTED)) and SETTINGS.perfusion.distortion != "off"
+# Time-encoded runs have transit times that can be compared.
+TIMED = bool(SIMULATE["perfusion"]["encoding"]) and SIMULATE["transit"]["simulated"]
 # By run, its conditions and the stems of their maps.
 STATES = [
     state_stems(SIMULATE["blocks"], condition, run)
@@ -221,6 +223,7 @@ for GROUP in GROUPS:
                 if len(STATES[run]) > 1
                 for _, stem in STATES[run]
             ],
+            att=[bids.derivative(TRUTH, run, "att", space=SPACE) for run in OWN if TIMED],
         log:
             f"{TRUTH}/logs/simulate_participant/sub-{{subject}}.log",
         wildcard_constraints:
@@ -283,6 +286,10 @@ rule compare_truth:
             for s, run in COMPARED
         ],
         cbf=[result_of(RUNS[run], "cbf", space=SPACE).format(subject=s) for s, run in COMPARED],
+        truth_att=[
+            bids.derivative(TRUTH, RUNS[run], "att", space=SPACE).format(subject=s) for s, run in COMPARED if TIMED
+        ],
+        att=[result_of(RUNS[run], "att", space=SPACE).format(subject=s) for s, run in COMPARED if TIMED],
         truth_hertz=[truth_head("fieldmap").format(subject=s) for s in STUDIED] if PLANTED.planted else [],
         hertz=[result_of(RUNS[run], "fieldmap").format(subject=s) for s, run in COMPARED] if CORRECTED else [],
         regions=result_of(REST, "regions", ".tsv"),

@@ -12,7 +12,20 @@ from pharmasl.workflow.job import job
 
 PERSON = ("truth_mask", "truth_field", "mask")
 RUN = ("truth_motion", "truth_coregistration", "motion", "coregistration")
-FILES = ("plan", "effects", "scans", "truth_cbf", "cbf", "conditions", "regions", "model", "correlations", "gm")
+FILES = (
+    "plan",
+    "effects",
+    "scans",
+    "truth_cbf",
+    "cbf",
+    "conditions",
+    "regions",
+    "model",
+    "correlations",
+    "gm",
+    "truth_att",
+    "att",
+)
 
 
 def _records(source, names):

@@ -90,6 +90,47 @@ def map_rows(truth_paths: Sequence[FilePath], result_paths: Sequence[FilePath], 
     ]
 
 
+def transit_rows(
+    truth_paths: Sequence[FilePath], result_paths: Sequence[FilePath], gm_path: FilePath
+) -> list[Comparison]:
+    """Rows of the accuracy of the maps of arterial transit time in template space; parameters as of :func:`map_rows`.
+
+    Median over the voxels, of which a few have too little signal for a time of arrival.
+    """
+    planted, measured, spread = [], [], []
+    grey = None
+    for truth_path, result_path in zip(truth_paths, result_paths, strict=True):
+        truth = images.load(truth_path)
+        points = transforms.points(truth.grid)
+        if grey is None:
+            grey = resample.resample(*images.load(gm_path), points, fill=0.0) > 0.7
+        result = resample.resample(*images.load(result_path), points)
+        both = np.isfinite(truth.data) & np.isfinite(result) & grey
+        planted.append(np.median(truth.data[both]))
+        measured.append(np.median(result[both]))
+        spread.append(np.median(np.abs(result[both] - truth.data[both])))
+    error = np.array(measured) - np.array(planted)
+    region = "template grey matter above 0.7"
+    return [
+        Comparison(
+            effect="arterial transit time, median over voxels, mean over scans",
+            region=region,
+            unit="s",
+            expected=rounded(float(np.mean(planted))),
+            found=rounded(float(np.mean(measured))),
+            verdict=f"each scan {error.min():+.2f} to {error.max():+.2f} s",
+        ),
+        Comparison(
+            effect="absolute error of the arterial transit time, median over voxels, mean over scans",
+            region=region,
+            unit="s",
+            expected=0,
+            found=rounded(float(np.mean(spread))),
+            verdict=f"worst {max(spread):.2f}",
+        ),
+    ]
+
+
 def geometry_rows(people: Sequence[PersonFiles], runs: Sequence[RunFiles], gm_path: FilePath) -> list[Comparison]:
     """Rows of the accuracy of masks, registration and motion correction.
 

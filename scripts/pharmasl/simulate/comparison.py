@@ -51,6 +51,8 @@ class ComparisonFiles:
         Grey matter shares of the template.
     people : sequence of PersonFiles
     runs : sequence of RunFiles
+    truth_att, att : sequence of path-like
+        Maps of arterial transit time of the scans that are compared; none unless they are time-encoded and it was planted.
     field : FieldFiles or None
         None where no magnetic field was planted.
     """
@@ -73,6 +75,8 @@ class ComparisonFiles:
     gm: FilePath
     people: Sequence[PersonFiles]
     runs: Sequence[RunFiles]
+    truth_att: Sequence[FilePath]
+    att: Sequence[FilePath]
     field: FieldFiles | None
 
 
@@ -141,6 +145,7 @@ def write_comparison(
             else ()
         ),
         *accuracy.map_rows(files.truth_cbf, files.cbf, files.gm),
+        *(accuracy.transit_rows(files.truth_att, files.att, files.gm) if files.truth_att else ()),
         *accuracy.geometry_rows(files.people, files.runs, files.gm),
         *(
             distortion_comparison.distortion_rows(

@@ -38,7 +38,7 @@ _README = """\
 A simulated trial: it was made by pharmasl's simulator, and nobody was scanned.
 
 Two arms, two sessions, three ASL runs a session: rest, smoking cues and neutral cues (acq-rest, acq-smoking and
-acq-neutral). Each run is pCASL, an M0 volume first and control/label pairs after it. Heads are the ICBM
+acq-neutral). Each run is pCASL, an M0 volume first and controls and labels after it. Heads are the ICBM
 152 2009a template carried into random shapes. Craving before and after the cues is in phenotype/craving.tsv, cigarettes a
 day in phenotype/smoking.tsv.
 
@@ -280,14 +280,13 @@ def asl_sidecar(scanner: Scanner, distortion: Susceptibility) -> dict[str, Any]:
         "MRAcquisitionType": "2D" if slices else "3D",
         "PulseSequenceType": "Simulated 2D EPI" if slices else "Simulated 3D GRASE",
         "ArterialSpinLabelingType": "PCASL",
-        "LabelingDuration": scanner.labeling_duration,
         # Nothing is labelled before the M0 volume.
-        "PostLabelingDelay": scanner.post_labeling_delay,
+        **_label_times(scanner),
         "LabelingEfficiency": scanner.labeling_efficiency,
         "BackgroundSuppression": suppressed,
         "VascularCrushing": False,
         "M0Type": "Included",
-        "TotalAcquiredPairs": scanner.pairs,
+        **({} if scanner.encoding else {"TotalAcquiredPairs": scanner.pairs}),
         "AcquisitionVoxelSize": list(scanner.voxel_size),
         "RepetitionTimePreparation": [scanner.m0_repetition_time] + [scanner.repetition_time] * (volumes - 1),
         "EchoTime": ECHO_TIME,
@@ -302,6 +301,23 @@ def asl_sidecar(scanner: Scanner, distortion: Susceptibility) -> dict[str, Any]:
         if distortion.field_map != "none":
             sidecar["B0FieldSource"] = susceptibility.IDENTIFIER
     return sidecar
+
+
+def _label_times(scanner: Scanner) -> dict[str, Any]:
+    """Of pairs, duration and delay; of time-encoded runs those of all blocks together, and how many volumes a cycle has.
+
+    BIDS (1.10) has no field for the code, its blocks or their order; ``TimeEncodedMatrixSize`` is what converters write.
+    """
+    if scanner.encoding is None:
+        return {
+            "LabelingDuration": scanner.labeling_duration,
+            "PostLabelingDelay": scanner.post_labeling_delay,
+        }
+    return {
+        "LabelingDuration": round(sum(scanner.encoding.durations), 6),
+        "PostLabelingDelay": scanner.encoding.delay,
+        "TimeEncodedMatrixSize": len(scanner.encoding.matrix),
+    }
 
 
 @dataclass(frozen=True)
@@ -321,6 +337,8 @@ class ParticipantFiles:
         Of the truth: the magnetic field, or none.
     states : list of path-like
         Of the truth: the maps of the conditions of each run in which cues alternate, in the order of the runs and of ``CUES``.
+    att : list of path-like
+        Of the truth: arterial transit time of the runs, where they are time-encoded and it is simulated.
     """
 
     t1w: FilePath
@@ -340,6 +358,7 @@ class ParticipantFiles:
     field_map_sidecar: Sequence[FilePath] = ()
     hertz: Sequence[FilePath] = ()
     states: Sequence[FilePath] = ()
+    att: Sequence[FilePath] = ()
 
 
 def write_participant(
@@ -409,7 +428,11 @@ def write_participant(
             _write_events(outputs.events, scan, settings)
         transforms.write_affines(outputs.motion[number], run.motions)
         transforms.write_affines(outputs.coregistration[number], np.linalg.inv(run.placement))
-        images.save(outputs.cbf[number], label_control_series.apparent_cbf(run.tissue, back), coarse.affine)
+        cbf = label_control_series.apparent_cbf(run.tissue, back)
+        images.save(outputs.cbf[number], cbf, coarse.affine)
+        if outputs.att and run.tissue.transit is not None:
+            transit = np.where(np.isfinite(cbf), resample.resample(*run.tissue.transit, back), np.nan)
+            images.save(outputs.att[number], transit.astype(np.float32), coarse.affine)
         for tissue in run.states.values():
             images.save(next(states), label_control_series.apparent_cbf(tissue, back), coarse.affine)
 

@@ -261,7 +261,8 @@ class _Noise:
     def __init__(self, rng: np.random.Generator, scanner: Scanner, grid: Grid, points: np.ndarray) -> None:
         self._rng, self._scanner, flat = rng, scanner, points.reshape(-1, 3)
         self._level = _smooth_curves(rng, (len(scanner.volume_types),))
-        self.flow = 1 + scanner.perfusion_fluctuation * rng.standard_normal(scanner.pairs)
+        # Of each two volumes after M0, which are a pair where the run has pairs.
+        self.flow = 1 + scanner.perfusion_fluctuation * rng.standard_normal(len(scanner.volume_types) // 2)
         self._coarse = smooth_noise.box(flat.min(axis=0), flat.max(axis=0), 10.0)
         self._field = participant_anatomy.receive_field(rng, grid, scanner.receive_bias)
 
@@ -346,15 +347,22 @@ class _Label:
         flow : float or None
             Perfusion of the pair against the run's; None without noise.
         """
-        signal = (labelled * self._scanner.label_signal()).astype(np.float32)[self._own]
+        for block in np.flatnonzero(self._scanner.labelled[t]):
+            self._take_block(self._scanner.blocks[block], volume, number, t, labelled, flow)
+
+    def _take_block(
+        self, scanner: Scanner, volume: np.ndarray, number: int, t: int, labelled: float, flow: float | None
+    ) -> None:
+        """The same for one block of labelling, by the scanner with that block alone."""
+        signal = (labelled * scanner.label_signal()).astype(np.float32)[self._own]
         delta = signal * self._perfusion[number]
         if self._alternation is not None and self._added is not None:
             delta += signal * self._alternation.course[t].astype(np.float32)[self._own] * self._added[number]
         if self._arrival is not None:
-            delta *= self._scanner.arrived(self._arrival[number], self._own).astype(np.float32)
+            delta *= scanner.arrived(self._arrival[number], self._own).astype(np.float32)
         volume[self._flow.where] -= delta if flow is None else delta * np.float32(flow)
         if self._vessels is not None:
-            bright = labelled * self._scanner.in_arteries(self._early[number], self._slices)
+            bright = labelled * scanner.in_arteries(self._early[number], self._slices)
             volume[self._vessels.where] -= bright.astype(np.float32) * self._blood[number]
 
 
@@ -424,8 +432,7 @@ def acquire(
         if noise and kind != "m0scan":
             volume[static.where] *= noise.fluctuation(t, static.points)
         if kind == "label":
-            number = (t - 2) // 2
-            delta.take(volume, number, t, labelled, noise.flow[number] if noise else None)
+            delta.take(volume, labels.index(t), t, labelled, noise.flow[(t - 1) // 2] if noise else None)
         volume = volume.reshape(sampled.shape)
         if readout is not None:
             volume = readout.image(volume, points, to_head)

@@ -51,7 +51,9 @@ def complete(written: Mapping[str, Any]) -> dict[str, Any]:
     if not problems:
         asked = settings.build(TrialSettings, {name: section[name] for name in TRIAL})
         problems = list(simulation_checks.problems(written, asked))
-        problems += simulation_checks.timing(settings.build(Scanner, section["perfusion"]))
+        scanner = settings.build(Scanner, section["perfusion"])
+        coded = list(simulation_checks.coding(scanner, asked.blocks))
+        problems += coded or list(simulation_checks.timing(scanner))
     if problems:
         raise InputErrors(problems)
     return section

@@ -6,12 +6,15 @@ post-labelling delay, so that without noise its inversion gives back the planted
     deltaM = CBF / 6000 * 2 alpha T1b / lambda * M0 * exp(-PLD / T1b) * (1 - exp(-tau / T1b))
 """
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
+from pharmasl.study import time_encoding
+from pharmasl.study.settings import BlockCode
 
 # Fluid's equilibrium magnetisation is 100; values of the digital reference phantom ASLDRO at 3 T, T1 in seconds.
 M0 = {"gm": 75.0, "wm": 65.0, "csf": 100.0, "other": 25.0}
@@ -20,6 +23,13 @@ T1_BLOOD = 1.65
 PARTITION = 0.9
 # Seconds.
 ECHO_TIME = 0.012
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodedCycles(BlockCode):
+    """Runs of time-encoded cycles: the code by which their volumes are labelled, and how many cycles a run has."""
+
+    cycles: int
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,10 @@ class Scanner:
     voxel_size : tuple of float
         mm; slices or partitions along the third axis, without gap.
     pairs : int
+        Of a run that is not time-encoded.
     labeling_duration, post_labeling_delay, slice_time : float
-        Seconds; slice k is read ``k * slice_time`` after the first; zero for a 3D readout.
+        Seconds; slice k is read ``k * slice_time`` after the first; zero for a 3D readout. The first two of runs that are not
+        time-encoded.
     labeling_efficiency : float
     m0_repetition_time, repetition_time : float
         Seconds.
@@ -53,6 +65,8 @@ class Scanner:
         Largest departure of the receive field from one.
     spikes : float
         Chance that one slice of a control or label volume is out of line.
+    encoding : CodedCycles or None
+        Of runs that are time-encoded.
     """
 
     matrix: tuple[int, ...]
@@ -72,11 +86,36 @@ class Scanner:
     rotation: float
     receive_bias: float
     spikes: float
+    encoding: CodedCycles | None = None
 
     @property
     def volume_types(self) -> list[str]:
-        """The type of each volume: ``m0scan``, ``control`` or ``label``."""
-        return ["m0scan"] + ["control", "label"] * self.pairs
+        """The type of each volume: ``m0scan``, ``control`` or ``label``; of a time-encoded one ``label`` where any block labels."""
+        return ["m0scan", *("label" if any(blocks) else "control" for blocks in self.labelled[1:])]
+
+    @functools.cached_property
+    def labelled(self) -> np.ndarray:
+        """Whether each block labels in each volume: ndarray of bool, shape (volumes, blocks); pairs are of one block."""
+        if self.encoding is None:
+            return np.array([[False]] + [[False], [True]] * self.pairs)
+        cycle = np.array(time_encoding.signs(self.encoding)) < 0
+        return np.concatenate([np.zeros((1, cycle.shape[1]), dtype=bool), np.tile(cycle, (self.encoding.cycles, 1))])
+
+    @functools.cached_property
+    def blocks(self) -> list["Scanner"]:
+        """The same scanner with each block of labelling alone, in order of time; with pairs, itself."""
+        if self.encoding is None:
+            return [self]
+        delays = time_encoding.block_delays(self.encoding)
+        return [
+            replace(self, encoding=None, labeling_duration=duration, post_labeling_delay=delay)
+            for duration, delay in zip(self.encoding.durations, delays)
+        ]
+
+    @property
+    def preparation(self) -> float:
+        """Seconds from the begin of the first block of labelling to the first slice's readout."""
+        return max(own.labeling_duration + own.post_labeling_delay for own in self.blocks)
 
     @property
     def slice_timing(self) -> list[float]:

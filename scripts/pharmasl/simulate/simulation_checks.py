@@ -5,8 +5,10 @@ from typing import Any
 
 from pharmasl.errors import InputError
 from pharmasl.simulate import reliabilities
+from pharmasl.simulate.alternating_cues import CueBlocks
 from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.simulate.simulation_settings import TrialSettings, Variability
+from pharmasl.study import time_encoding
 
 # Of blood_flow, what an exact trial alone has; and what it does not have.
 _EXACT_ONLY = ("grey_spread", "pattern", "regional", "between_sessions", "between_runs")
@@ -62,6 +64,25 @@ def problems(written: Mapping[str, Any], settings: TrialSettings) -> Iterator[In
         yield from _possible(field, parts, settings.variability, settings.blood_flow.grey)
 
 
+def coding(scanner: Scanner, blocks: CueBlocks) -> Iterator[InputError]:
+    """What is wrong with the code of time-encoded runs.
+
+    Yields
+    ------
+    InputError
+    """
+    if scanner.encoding is None:
+        return
+    yield from time_encoding.check_code(scanner.encoding, "simulate.perfusion.encoding")
+    if blocks.planted:
+        yield _problem(
+            "blocks.duration",
+            blocks.duration,
+            "0 with perfusion.encoding: states that alternate within time-encoded runs are not simulated",
+            "Remove one of the two.",
+        )
+
+
 def timing(scanner: Scanner) -> Iterator[InputError]:
     """A repetition time that cannot hold the label, the delay and the readout of the last slice.
 
@@ -69,12 +90,17 @@ def timing(scanner: Scanner) -> Iterator[InputError]:
     ------
     InputError
     """
-    last = scanner.labeling_duration + scanner.post_labeling_delay + scanner.slice_timing[-1]
+    last = scanner.preparation + scanner.slice_timing[-1]
     if last > scanner.repetition_time:
+        label = (
+            "perfusion.encoding's durations, its delay"
+            if scanner.encoding
+            else "labeling_duration, post_labeling_delay"
+        )
         yield _problem(
             "perfusion.repetition_time",
             scanner.repetition_time,
-            f"at least {last:g} s: labeling_duration, post_labeling_delay and the readout of {scanner.matrix[2]} slices",
+            f"at least {last:g} s: {label} and the readout of {scanner.matrix[2]} slices",
             "Give a longer repetition_time, or less of these.",
         )
 

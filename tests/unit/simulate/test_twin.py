@@ -43,7 +43,7 @@ def effects(section):
 
 
 def test_the_variants_are_those_that_the_page_names():
-    assert VARIANTS == ["2d", "field_map", "global_flow", "null", "null_cues", "opposed", "transit"]
+    assert VARIANTS == ["2d", "encoded", "field_map", "global_flow", "null", "null_cues", "opposed", "transit"]
     text = (ROOT / "docs/simulation.md").read_text(encoding="utf-8")
     assert all(f"config/twin/{name}.yaml" in text for name in VARIANTS)
 
