@@ -185,7 +185,7 @@ def test_the_order_of_a_time_encoded_scan_is_judged_with_its_t1_of_tissue():
     own = timing.Timing(np.zeros(1, dtype=int), delays[::-1], np.array(durations), np.zeros(1))
     constants = timing.Constants(False, EFFICIENCY, T1_BLOOD, PARTITION)
     left = [
-        encoding_check.check(volumes, np.zeros(1), matrix, own, constants, 3.0, t1).unexplained[encoding_check.STATED]
+        encoding_check.check(volumes, np.zeros(1), matrix, own, constants, 3.0, t1).stated.unexplained
         for t1 in (None, np.array([0.6]))
     ]
     assert left[1] < 1e-9

@@ -5,7 +5,7 @@ import pytest
 import simulation
 from pharmasl.simulate import alternating_cues, label_control_series
 from pharmasl.simulate.alternating_cues import CueBlocks
-from pharmasl.simulate.label_control_series import Alternation, Tissue
+from pharmasl.simulate.label_control_series import Alternation, Magnetisation, Tissue
 from pharmasl.space.images import Grid
 from pharmasl.statistics import block_design
 
@@ -49,7 +49,7 @@ def test_volumes_hold_perfusion_and_bold_of_their_own_slices_time():
     series = label_control_series.acquire(
         None,
         SCANNER,
-        Tissue(grid.affine, {"gm": static}, perfusion),
+        Tissue(grid.affine, Magnetisation.from_volumes({"gm": static}), perfusion),
         grid,
         np.eye(4),
         np.tile(np.eye(4), (61, 1, 1)),

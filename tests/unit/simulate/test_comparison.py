@@ -385,6 +385,7 @@ def test_script_writes_table_and_text(planted, tmp_path):
         setattr(given, key, [tmp_path / "one.txt"] * len(scans))
         setattr(given, f"truth_{key}", [tmp_path / "one.txt"] * len(scans))
     given.cigarettes, given.cue_regions, given.truth_hertz, given.hertz = [], [], [], []
+    given.truth_att, given.att = [], []
     given.masks = [seed_mask(tmp_path)]
     given.regions = tmp_path / "no_regions.tsv"
     names = ("roi", "estimate", "ci_low", "ci_high", "p", "defined_by_same_data")

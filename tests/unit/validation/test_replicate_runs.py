@@ -146,8 +146,9 @@ def test_what_cannot_be_counted_is_refused(variants, tmp_path):
         validate.variant_of("plain", [ROOT / "config/demo.yaml"], ROOT / "config/twin")
     for words in (["0"], ["two"], ["1", "2"]):
         with pytest.raises(InputError, match="replicates"):
-            validate._numbers(words, ["plain", "null", "transit"])
-    assert validate._numbers(["2"], ["plain", "null"]) == {"plain": 2, "null": 2}
+            validate._numbers("--replicates", words, ["plain", "null", "transit"], least=1)
+    assert validate._numbers("--bank", ["2"], ["plain", "null"], least=0) == {"plain": 2, "null": 2}
+    assert validate._numbers("--bank", ["500", "0"], ["null", "plain"], least=0) == {"null": 500, "plain": 0}
 
 
 def test_the_command_line_asks_for_the_replicates_own_folder(replicate):
