@@ -91,6 +91,7 @@ def participant_outputs(root, name, runs=range(6), field_names=()):
         motion=[truth / f"{stem}_motion.txt" for stem in stems],
         coregistration=[truth / f"{stem}_placement.txt" for stem in stems],
         cbf=[truth / f"{stem}_cbf.nii.gz" for stem in stems],
+        att=[],
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pharmasl.space import transforms
 from pharmasl.space.images import Grid
-from pharmasl.study import time_encoding
+from pharmasl.study import block_codes
 from pharmasl.study.settings import BlockCode
 
 # Fluid's equilibrium magnetisation is 100; values of the digital reference phantom ASLDRO at 3 T, T1 in seconds.
@@ -98,7 +98,7 @@ class Scanner:
         """Whether each block labels in each volume: ndarray of bool, shape (volumes, blocks); pairs are of one block."""
         if self.encoding is None:
             return np.array([[False]] + [[False], [True]] * self.pairs)
-        cycle = np.array(time_encoding.signs(self.encoding)) < 0
+        cycle = np.array(block_codes.signs(self.encoding)) < 0
         return np.concatenate([np.zeros((1, cycle.shape[1]), dtype=bool), np.tile(cycle, (self.encoding.cycles, 1))])
 
     @functools.cached_property
@@ -106,7 +106,7 @@ class Scanner:
         """The same scanner with each block of labelling alone, in order of time; with pairs, itself."""
         if self.encoding is None:
             return [self]
-        delays = time_encoding.block_delays(self.encoding)
+        delays = block_codes.block_delays(self.encoding)
         return [
             replace(self, encoding=None, labeling_duration=duration, post_labeling_delay=delay)
             for duration, delay in zip(self.encoding.durations, delays)

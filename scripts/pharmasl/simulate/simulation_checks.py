@@ -8,7 +8,7 @@ from pharmasl.simulate import reliabilities
 from pharmasl.simulate.alternating_cues import CueBlocks
 from pharmasl.simulate.scanner_model import Scanner
 from pharmasl.simulate.simulation_settings import TrialSettings, Variability
-from pharmasl.study import time_encoding
+from pharmasl.study import block_codes
 
 # Of blood_flow, what an exact trial alone has; and what it does not have.
 _EXACT_ONLY = ("grey_spread", "pattern", "regional", "between_sessions", "between_runs")
@@ -73,7 +73,7 @@ def coding(scanner: Scanner, blocks: CueBlocks) -> Iterator[InputError]:
     """
     if scanner.encoding is None:
         return
-    yield from time_encoding.check_code(scanner.encoding, "simulate.perfusion.encoding")
+    yield from block_codes.check(scanner.encoding, "simulate.perfusion.encoding")
     if blocks.planted:
         yield _problem(
             "blocks.duration",

@@ -8,6 +8,7 @@ from typing import Any
 from pharmasl.errors import InputError, InputErrors
 from pharmasl.files import bids
 from pharmasl.study import (
+    block_codes,
     blood_columns,
     context,
     echo_sum,
@@ -291,8 +292,8 @@ class _Resolver(FieldReader):
         )
         return {
             "labeling_duration": list(encoding.durations),
-            "post_labeling_delay": time_encoding.block_delays(encoding),
-            "encoding": time_encoding.signs(encoding),
+            "post_labeling_delay": block_codes.block_delays(encoding),
+            "encoding": block_codes.signs(encoding),
             "encoding_checked": encoding.check,
             "encoding_confirmed": encoding.confirmed,
         }
