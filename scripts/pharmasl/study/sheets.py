@@ -123,7 +123,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], table: FilePath) -> None:
     Parameters
     ----------
     rows : list of dict
-        As :attr:`pharmasl.workflow.targets.study_targets.Targets.uses` gives them.
+        Those of one model, of :attr:`pharmasl.workflow.targets.study_targets.Targets.models`.
     table : path-like
     """
     columns = dict.fromkeys(["participant_id", "arm", *(name for row in rows for name in row)])
